@@ -1,0 +1,49 @@
+"""The real PostgreSQL and Valkey of a test run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from msvs import embedded
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Where the engines of this test run answer."""
+
+    database_url: str
+    redis_url: str
+
+
+@contextmanager
+def running_engines() -> Iterator[Engines]:
+    """Engines of this run alone, or those MSVS_TEST_DATABASE_URL and MSVS_TEST_REDIS_URL name."""
+    database_url = os.environ.get("MSVS_TEST_DATABASE_URL")
+    redis_url = os.environ.get("MSVS_TEST_REDIS_URL")
+    data_dir = Path(tempfile.mkdtemp(prefix="msvs-test-"))
+    own = embedded.start(data_dir, fast=True, postgresql=database_url is None, valkey=redis_url is None)
+    try:
+        yield Engines(database_url=database_url or own.database_url, redis_url=redis_url or own.redis_url)
+    finally:
+        own.stop()
+        shutil.rmtree(data_dir)
+
+
+async def create_database(base_url: str, name: str) -> str:
+    """Make an empty database beside that of `base_url`, replacing any of that name, and return its URL."""
+    connection = await asyncpg.connect(base_url)
+    try:
+        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await connection.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        await connection.close()
+    return urlunsplit(urlsplit(base_url)._replace(path=f"/{name}"))

@@ -96,7 +96,7 @@ class EmbeddedEngines:
             self._engines[VALKEY] = _Valkey(self.data_dir / VALKEY, fast=fast)
 
     def start(self) -> EmbeddedEngines:
-        """Start every engine, clearing up first after an earlier process that was killed. Raises EnginesError."""
+        """Start every engine, clearing up first after an earlier run that was killed. Raises EnginesError."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(self.data_dir / "lock")
         try:
@@ -209,7 +209,7 @@ class _Engine:
         for attempt in range(1, START_ATTEMPTS + 1):
             if self._answers():
                 return
-            # A port that was free a moment ago may have been taken; a crashed engine's children may still be leaving.
+            # A port free a moment ago may be taken, or a crashed engine's own children may still be leaving.
             if attempt < START_ATTEMPTS:
                 time.sleep(0.3 * attempt)
                 if not _is_free(self.port):
@@ -261,7 +261,7 @@ class _Engine:
             self.log.replace(self.log.with_suffix(".1"))
         with self.log.open("ab") as log:
             # A session of its own: the terminal's Ctrl-C is for the supervisor, which stops the engines last.
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603
                 self.argv(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -350,7 +350,10 @@ class _PostgreSQL(_Engine):
                 "postgres",
             ],
             data=data,
-            script=f"CREATE ROLE msvs LOGIN CREATEDB PASSWORD '{password}'\nCREATE DATABASE msvs OWNER msvs\n",
+            script=(
+                f"CREATE ROLE msvs LOGIN CREATEDB PASSWORD '{password}'\n"  # urlsafe: it holds no quote
+                "CREATE DATABASE msvs OWNER msvs\n"
+            ),
         )
 
     def argv(self) -> list[str]:
@@ -382,7 +385,7 @@ class _PostgreSQL(_Engine):
             self.pid_file.write_text(f"{os.getpid()}\n{rest}")
 
     def _run(self, argv: list[str], *, data: Path, script: str = "") -> None:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603
             argv,
             input=script.encode(),
             stdout=subprocess.PIPE,
@@ -519,12 +522,12 @@ def _tail(path: Path) -> str:
 
 def _arguments_of(pid: int) -> str:
     """The command line of a process, an argument a line; empty when there is none."""
-    if sys.platform == "linux":
+    if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", "\n")
         except OSError:
             return ""
-    shown = subprocess.run(
+    shown = subprocess.run(  # noqa: S603
         ["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return shown.stdout.strip().replace(" ", "\n", 1)
@@ -545,10 +548,10 @@ def _give_away(path: Path) -> None:
 
 
 def _unprivileged(*needed: Path) -> Callable[[], None] | None:
-    """What a child runs before exec to leave root, which PostgreSQL refuses to run as; None when we are not root.
+    """What a child runs before exec to leave root, as PostgreSQL demands; None when we are not root.
 
-    Where a directory above the `needed` paths is closed to others (a checkout under /root), the child keeps the one
-    capability to pass it, so that no permission on the machine has to be changed.
+    Where a directory above the `needed` paths is closed to others (a checkout under /root), the child
+    keeps the one capability to pass it, so that no permission on the machine has to be changed.
     """
     if os.geteuid() != 0:
         return None

@@ -1,0 +1,132 @@
+"""Webhook signatures as the API document defines them, and the schedule of attempts."""
+
+from __future__ import annotations
+
+import hmac
+import math
+import re
+import secrets as random_source
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from itertools import accumulate
+from random import Random, SystemRandom
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - public, it only names the kind
+TOLERANCE_SECONDS = 300
+
+RETRY_DELAYS: tuple[timedelta, ...] = (
+    timedelta(0),
+    timedelta(seconds=5),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+    timedelta(hours=2),
+    timedelta(hours=4),
+    timedelta(hours=8),
+    timedelta(hours=8),
+)
+"""How long each attempt waits after the one before: eleven attempts, the last 23.7 h after the first."""
+
+RETRY_WINDOW = timedelta(hours=24)
+"""No attempt is made later than this after the first."""
+
+JITTER = 0.1
+# The schedule leaves 17 minutes of the window: ten delays late by a tenth would overrun it, within this bound
+# they end four minutes inside it.
+LATEST_JITTER = timedelta(minutes=2)
+
+_ELAPSED = tuple(accumulate(RETRY_DELAYS))
+_DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
+_system_random = SystemRandom()
+
+
+def new_secret() -> str:
+    """A fresh endpoint secret: `whsec_` and 32 random bytes."""
+    return SECRET_PREFIX + random_source.token_urlsafe(32)
+
+
+def sign(secret: str, timestamp: int, body: bytes) -> str:
+    """The hex HMAC-SHA256 of `{timestamp}.{body}`; the key is the whole secret, its prefix included."""
+    return hmac.new(secret.encode(), b"%d." % timestamp + body, sha256).hexdigest()
+
+
+def signature_header(secrets: Sequence[str], timestamp: int, body: bytes) -> str:
+    """The MSVS-Signature header: `t=…` and one `v1=…` a secret, in the order given.
+
+    The document's verifier reads only the first `v1`, so the secret most likely in use must stand first.
+    """
+    return ",".join([f"t={timestamp}", *(f"v1={sign(secret, timestamp, body)}" for secret in secrets)])
+
+
+def verify(header: str, body: bytes, secret: str, *, now: float, tolerance_seconds: float = TOLERANCE_SECONDS) -> bool:
+    """Whether the header holds a signature by `secret`, with `t` within the tolerance of `now` (epoch seconds).
+
+    Constant time in the signatures; any malformed header is simply False.
+    """
+    timestamps: list[str] = []
+    candidates: list[bytes] = []
+    for part in header.split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "t":
+            timestamps.append(value)
+        elif name == "v1":
+            candidates.append(value.encode(errors="replace"))
+    if len(timestamps) != 1 or not _DIGITS.fullmatch(timestamps[0]):
+        return False
+    timestamp = int(timestamps[0])
+    if abs(now - timestamp) > tolerance_seconds:
+        return False
+    expected = sign(secret, timestamp, body).encode()
+    matches = [hmac.compare_digest(expected, candidate) for candidate in candidates]
+    return any(matches)
+
+
+def retry_at(
+    attempt: int,
+    now: datetime,
+    *,
+    retry_after: float | None = None,
+    first_at: datetime | None = None,
+    random: Random | None = None,
+) -> datetime | None:
+    """When to try again after `attempt` attempts (1 after the first) have failed, or None when none is left.
+
+    The delay is RETRY_DELAYS[attempt], from 10 % early to 10 % late but never over two minutes late, so that
+    the schedule always ends within RETRY_WINDOW. `retry_after` (seconds) is honoured where it is later than
+    that, and capped at the end of the window, where one last attempt is made. The window opens at `first_at`;
+    without it, as long before `now` as the schedule takes to come this far.
+    """
+    if attempt >= len(RETRY_DELAYS):
+        return None
+    delay = RETRY_DELAYS[attempt]
+    last = (first_at or now - _ELAPSED[max(attempt - 1, 0)]) + RETRY_WINDOW
+    if last <= now:
+        return None
+    shift = delay * (random or _system_random).uniform(-JITTER, JITTER)
+    wait = delay + min(shift, LATEST_JITTER)
+    if retry_after is not None and retry_after > wait.total_seconds():
+        wait = timedelta(seconds=math.ceil(min(retry_after, RETRY_WINDOW.total_seconds())))
+    return min(now + wait, last)
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """The seconds a Retry-After header asks to wait, from a number or an HTTP date, or None from neither.
+
+    Source: RFC 9110, section 10.2.3. A date that has passed is 0.
+    """
+    if value is None:
+        return None
+    text = value.strip(" \t")
+    if _DIGITS.fullmatch(text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max((moment - now).total_seconds(), 0.0)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,143 @@
+"""Body templates: `{name}` and `{name|fallback}` replaced by values, which are never expanded again."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+
+MAX_NAME_LENGTH = 64
+
+_tokens = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}|]*)(?:\|(?P<fallback>[^{}]*))?\}|[{}]")
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"))
+# Characters of visible categories that print as nothing all the same.
+_FILLERS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
+# Beyond these a float is written with an exponent; between them in plain digits.
+_PLAIN_FROM, _PLAIN_TO = 1e-6, 1e21
+
+
+class TemplateError(ValueError):
+    """A template is malformed; the message says what is wrong and where."""
+
+
+class MissingVariable(LookupError):
+    """A variable has no value, or a blank one, and no fallback."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The variable '{name}' has no value and no fallback.")
+        self.name = name
+
+
+class Template:
+    """A compiled body template; `compile_template` makes it."""
+
+    __slots__ = ("_head", "_slots", "is_literal", "names")
+
+    def __init__(self, head: str, slots: tuple[tuple[str, str | None, str], ...]) -> None:
+        """`head`, then for each slot its canonical name, its fallback and the text that follows."""
+        self._head = head
+        self._slots = slots
+        self.names: tuple[str, ...] = tuple(dict.fromkeys(name for name, _, _ in slots))
+        self.is_literal: bool = not slots
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """The body for one recipient; `values` is keyed by canonical name. Raises MissingVariable."""
+        parts = [self._head]
+        for name, fallback, tail in self._slots:
+            value = values.get(name)
+            if not value or not ((value[0].isalnum() and value[0] not in _FILLERS) or _is_visible(value)):
+                if fallback is None:
+                    raise MissingVariable(name)
+                value = fallback
+            parts.append(value)
+            parts.append(tail)
+        return "".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def compile_template(body: str) -> Template:
+    """The template of a body, compiled once. Raises TemplateError."""
+    texts: list[str] = [""]
+    slots: list[tuple[str, str | None]] = []
+    end = 0
+    for token in _tokens.finditer(body):
+        texts[-1] += body[end : token.start()]
+        end = token.end()
+        text = token.group()
+        if text in ("{{", "}}"):
+            texts[-1] += text[0]
+        elif text in ("{", "}"):
+            raise TemplateError(_stray_brace(body, text, token.start()))
+        else:
+            slots.append((_checked_name(token["name"], token.start()), token["fallback"]))
+            texts.append("")
+    texts[-1] += body[end:]
+    return Template(
+        texts[0],
+        tuple((name, fallback, tail) for (name, fallback), tail in zip(slots, texts[1:], strict=True)),
+    )
+
+
+@lru_cache(maxsize=4096)
+def canonical(name: str) -> str:
+    """The snake_case spelling of a field's name, so `firstName` and `first_name` are one field."""
+    name = unicodedata.normalize("NFKC", name)
+    letters: list[str] = []
+    for position, character in enumerate(name):
+        if character.isupper() and position:
+            before, after = name[position - 1], name[position + 1 : position + 2]
+            starts_word = before.islower() or before.isdecimal()
+            ends_acronym = before.isupper() and after.islower()
+            if starts_word or ends_acronym:
+                letters.append("_")
+        letters.append(character.lower())
+    return unicodedata.normalize("NFKC", "".join(letters))
+
+
+def value_text(value: object) -> str | None:
+    """How a JSON scalar is written in a body; None for null, arrays, objects, NaN and infinities."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return _float_text(value)
+    return None
+
+
+def _float_text(value: float) -> str:
+    size = abs(value)
+    if value.is_integer() and size < _PLAIN_TO:
+        return str(int(value))
+    return format(Decimal(repr(value)), "f") if _PLAIN_FROM <= size < _PLAIN_TO else repr(value)
+
+
+def _is_visible(value: str) -> bool:
+    """Whether any character of a value prints; spaces, controls and zero-width characters do not."""
+    return any(character not in _FILLERS and unicodedata.category(character) not in _INVISIBLE for character in value)
+
+
+def _checked_name(name: str, position: int) -> str:
+    at = f"at character {position + 1}"
+    if not name:
+        raise TemplateError(f"The placeholder {at} has no name.")
+    if len(name) > MAX_NAME_LENGTH:
+        raise TemplateError(f"The name of the placeholder {at} is longer than {MAX_NAME_LENGTH} characters.")
+    if not unicodedata.normalize("NFKC", name).isidentifier():
+        shown = "".join(character if character.isprintable() else "�" for character in name)
+        raise TemplateError(f"'{shown}' {at} is not a valid name: use letters, digits and underscores, no digit first.")
+    return canonical(name)
+
+
+def _stray_brace(body: str, brace: str, position: int) -> str:
+    at = f"at character {position + 1}"
+    if brace == "}":
+        return f"The brace '}}' {at} closes nothing; write '}}}}' for a literal brace."
+    if "}" in body[position:]:
+        return f"The placeholder {at} holds another brace; write '{{{{' for a literal brace."
+    return f"The brace '{{' {at} is never closed; write '{{{{' for a literal brace."

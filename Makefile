@@ -1,0 +1,60 @@
+# MassiveSMS. Needs make and Python 3.11 or later with venv; everything else is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+LOCK := --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/.runtime ## Install if needed, and run the whole service here until Ctrl-C
+	@exec $(BIN)/python -m msvs run $(ARGS)
+
+demo: $(VENV)/.runtime ## Send messages and a campaign through the running service
+	@exec $(BIN)/python examples/demo.py $(ARGS)
+
+test: $(VENV)/.dev ## Run the tests; ARGS="tests/api -k credits" chooses some
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## Lint, formatting, types and import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## Measure throughput on this machine
+	@exec $(BIN)/python bench/run.py $(ARGS)
+
+lock: $(BIN)/python ## Resolve pyproject.toml anew into both lock files
+	$(PIP) install uv
+	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra dev --constraints requirements.lock \
+		--output-file requirements-dev.lock
+
+clean: ## Remove the virtual environment and caches; the data directory stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or later is needed; $(PYTHON) is not: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+		echo "$(PYTHON) has no venv module (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The development lock holds all of the runtime lock, at the same versions.
+$(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes --requirement requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.runtime

@@ -1,0 +1,1 @@
+"""What the system can do: one verb-named function an operation, no HTTP, GraphQL or RQ in it."""

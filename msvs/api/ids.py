@@ -1,0 +1,86 @@
+"""Public ids: a prefix and 26 Crockford characters of a UUIDv7, so ids sort by time and serve as cursors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from msvs.api.errors import InvalidRequest, NotFound
+from msvs.models.identity import new_id
+
+__all__ = ["decode_id", "encode_id", "find_id", "id_time", "missing", "new_id", "read_id"]
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LENGTH = 26
+
+MESSAGE = "msg"
+CAMPAIGN = "cmp"
+CONTACT = "con"
+CONTACT_LIST = "lst"
+SEGMENT = "seg"
+EVENT = "evt"
+REQUEST = "req"
+WEBHOOK = "whk"
+ATTEMPT = "att"
+API_KEY = "key"
+WORKSPACE = "wsp"
+USER = "usr"
+IMPORT = "imp"
+INBOUND = "inb"
+
+_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+_VALUES = {character: value for value, character in enumerate(ALPHABET)}
+
+
+def encode_id(prefix: str, value: UUID) -> str:
+    """`prefix` and the 26 Crockford characters of `value`, such as `msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP`."""
+    number = value.int
+    parts = []
+    for _ in range(13):
+        parts.append(_PAIRS[number & 0x3FF])
+        number >>= 10
+    parts.reverse()
+    return f"{prefix}_{''.join(parts)}"
+
+
+def decode_id(prefix: str, text: str) -> UUID | None:
+    """The UUID behind a public id, or None where `text` is not an id of this prefix."""
+    head = f"{prefix}_"
+    if not text.startswith(head):
+        return None
+    body = text[len(head) :]
+    if len(body) != LENGTH or body[0] > "7":
+        return None
+    number = 0
+    for character in body:
+        value = _VALUES.get(character)
+        if value is None:
+            return None
+        number = number << 5 | value
+    return UUID(int=number)
+
+
+def find_id(prefix: str, text: str, noun: str) -> UUID:
+    """The UUID of a resource named in a path. Raises NotFound, as for an id that was never given out."""
+    value = decode_id(prefix, text)
+    if value is None:
+        raise missing(noun, text)
+    return value
+
+
+def read_id(prefix: str, text: str, param: str) -> UUID:
+    """The UUID of a resource named in a parameter. Raises InvalidRequest with `param`."""
+    value = decode_id(prefix, text)
+    if value is None:
+        raise InvalidRequest(f"'{text[:80]}' is not an id of the form {prefix}_….", param=param, code="id_invalid")
+    return value
+
+
+def missing(noun: str, text: str) -> NotFound:
+    """The error for a resource that is not there, or not the caller's."""
+    return NotFound(f"No such {noun}: '{text[:80]}'.", param="id")
+
+
+def id_time(value: UUID) -> datetime:
+    """When a UUIDv7 was made, to the millisecond."""
+    return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)

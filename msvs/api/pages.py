@@ -1,0 +1,81 @@
+"""Cursor pages: newest first, by id, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from msvs.api.errors import InvalidRequest
+from msvs.api.ids import read_id
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Model)
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page: at most `limit` rows after or before a cursor (an id, whether or not its row still exists)."""
+
+    limit: int = DEFAULT_LIMIT
+    starting_after: UUID | None = None
+    ending_before: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Rows, newest first, and whether there are more in the direction asked for."""
+
+    items: Sequence[T]
+    has_more: bool
+
+    def map(self, change: Callable[[T], Any]) -> Page[Any]:
+        """The same page of other things."""
+        return Page([change(item) for item in self.items], self.has_more)
+
+
+def page_request(
+    prefix: str,
+    *,
+    limit: int | None = None,
+    starting_after: str | None = None,
+    ending_before: str | None = None,
+) -> PageRequest:
+    """Read the three page parameters. Raises InvalidRequest with `param`."""
+    if limit is not None and not 1 <= limit <= MAX_LIMIT:
+        raise InvalidRequest(f"limit must be from 1 to {MAX_LIMIT}.", param="limit", code="parameter_out_of_range")
+    if starting_after is not None and ending_before is not None:
+        raise InvalidRequest(
+            "Give starting_after or ending_before, not both.", param="ending_before", code="cursor_conflict"
+        )
+    return PageRequest(
+        DEFAULT_LIMIT if limit is None else limit,
+        None if starting_after is None else read_cursor(prefix, starting_after, "starting_after"),
+        None if ending_before is None else read_cursor(prefix, ending_before, "ending_before"),
+    )
+
+
+def read_cursor(prefix: str, text: str, param: str) -> UUID:
+    """The id behind a cursor. Raises InvalidRequest code `cursor_invalid`."""
+    try:
+        return read_id(prefix, text, param)
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message, param=param, code="cursor_invalid") from None
+
+
+async def fetch_page(query: QuerySet[M], page: PageRequest) -> Page[M]:
+    """Run `query` for one page. One row more than the limit tells whether there are more."""
+    if page.ending_before is not None:
+        rows = list(await query.filter(id__gt=page.ending_before).order_by("id").limit(page.limit + 1))
+        return Page(rows[: page.limit][::-1], len(rows) > page.limit)
+    if page.starting_after is not None:
+        query = query.filter(id__lt=page.starting_after)
+    rows = list(await query.order_by("-id").limit(page.limit + 1))
+    return Page(rows[: page.limit], len(rows) > page.limit)

@@ -1,0 +1,465 @@
+"""The public shape of each resource, as answers and events carry it.
+
+Events store these shapes for ever, so they belong to the domain; REST renders them and GraphQL reads the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from msvs.api import ids
+
+UNSET = msgspec.UNSET
+UnsetType = msgspec.UnsetType
+
+
+class Resource(msgspec.Struct, kw_only=True):
+    """Base of all public shapes."""
+
+
+class ErrorDetail(Resource, kw_only=True):
+    """Why a message failed, was canceled by the service or was skipped."""
+
+    code: str
+    message: str
+
+
+class ReplyResource(Resource, kw_only=True):
+    """What the recipient answered."""
+
+    id: str
+    body: str
+    from_: str = msgspec.field(name="from")
+    received_at: str
+
+
+class MessageResource(Resource, kw_only=True):
+    """One SMS to one phone."""
+
+    id: str
+    object: Literal["message"] = "message"
+    livemode: bool
+    to: str
+    from_: str = msgspec.field(name="from")
+    body: str
+    status: str
+    delivery: str | None = None
+    encoding: str
+    segments: int
+    credits_used: int
+    campaign_id: str | None = None
+    contact_id: str | None = None
+    metadata: dict[str, str]
+    error: ErrorDetail | None = None
+    scheduled_at: str | None = None
+    sent_at: str | None = None
+    delivered_at: str | None = None
+    failed_at: str | None = None
+    canceled_at: str | None = None
+    replied_at: str | None = None
+    created_at: str
+    reply: ReplyResource | UnsetType = UNSET
+
+
+class AudienceResource(Resource, kw_only=True, omit_defaults=True):
+    """Who a campaign goes to: the union of lists, a segment and single contacts."""
+
+    list_ids: list[str] = []
+    segment_id: str | None = None
+    contact_ids: list[str] = []
+
+
+class CampaignStats(Resource, kw_only=True):
+    """How many recipients are in each state. `replied` is part of `delivered`; `opted_out` counts STOP answers."""
+
+    recipients: int = 0
+    queued: int = 0
+    sending: int = 0
+    sent: int = 0
+    delivered: int = 0
+    failed: int = 0
+    skipped: int = 0
+    canceled: int = 0
+    replied: int = 0
+    opted_out: int = 0
+    credits_used: int = 0
+
+
+class CampaignResource(Resource, kw_only=True):
+    """One body sent to many contacts."""
+
+    id: str
+    object: Literal["campaign"] = "campaign"
+    livemode: bool
+    name: str
+    body: str
+    from_: str = msgspec.field(name="from")
+    audience: AudienceResource
+    status: str
+    pause_reason: str | None = None
+    stats: CampaignStats
+    metadata: dict[str, str]
+    scheduled_at: str | None = None
+    dispatched_at: str | None = None
+    completed_at: str | None = None
+    canceled_at: str | None = None
+    created_at: str
+
+
+class OptInResource(Resource, kw_only=True):
+    """Where a contact's consent stands, and the evidence for it."""
+
+    status: str
+    source: str | None = None
+    ip: str | None = None
+    at: str | None = None
+
+
+class ContactResource(Resource, kw_only=True):
+    """A person you send SMS to."""
+
+    id: str
+    object: Literal["contact"] = "contact"
+    livemode: bool
+    phone: str
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    opt_in: OptInResource
+    attributes: dict[str, Any]
+    created_at: str
+    updated_at: str
+
+
+class ContactListResource(Resource, kw_only=True):
+    """A collection of contacts."""
+
+    id: str
+    object: Literal["contact_list"] = "contact_list"
+    livemode: bool
+    name: str
+    kind: str
+    contact_count: int
+    created_at: str
+    updated_at: str
+
+
+class SegmentResource(Resource, kw_only=True):
+    """A saved filter over contacts."""
+
+    id: str
+    object: Literal["segment"] = "segment"
+    livemode: bool
+    name: str
+    filter: dict[str, Any]
+    created_at: str
+    updated_at: str
+
+
+class PurchaseResource(Resource, kw_only=True):
+    """Credits that were added to the balance."""
+
+    kind: str
+    credits: int
+    created_at: str
+
+
+class CreditsResource(Resource, kw_only=True):
+    """The workspace's credit balance."""
+
+    object: Literal["credits"] = "credits"
+    balance: int
+    total_lifetime: int
+    low_balance_threshold: int
+    estimated_runway_days: int | None = None
+    recent_purchases: list[PurchaseResource] = []
+
+
+class WebhookResource(Resource, kw_only=True):
+    """A webhook subscription. `secret` is there only in the answer that creates or rotates it."""
+
+    id: str
+    object: Literal["webhook"] = "webhook"
+    livemode: bool
+    url: str
+    events: list[str]
+    description: str
+    status: str
+    disabled_reason: str | None = None
+    created_at: str
+    secret: str | UnsetType = UNSET
+
+
+class WebhookAttemptResource(Resource, kw_only=True):
+    """One POST to an endpoint and what came of it."""
+
+    id: str
+    object: Literal["webhook_attempt"] = "webhook_attempt"
+    webhook_id: str
+    event_id: str
+    number: int
+    status_code: int | None = None
+    error: str | None = None
+    response_head: str
+    elapsed_ms: int
+    created_at: str
+
+
+class EventResource(Resource, kw_only=True):
+    """Something that happened, as webhooks deliver it."""
+
+    id: str
+    object: Literal["event"] = "event"
+    type: str
+    livemode: bool
+    api_version: Literal["v1"] = "v1"
+    created_at: str
+    data: Any
+
+
+class InboundMessageResource(Resource, kw_only=True):
+    """A message that a recipient sent."""
+
+    id: str
+    object: Literal["inbound_message"] = "inbound_message"
+    livemode: bool
+    from_: str = msgspec.field(name="from")
+    to: str
+    body: str
+    keyword: str | None = None
+    contact_id: str | None = None
+    message_id: str | None = None
+    received_at: str
+
+
+class ApiKeyResource(Resource, kw_only=True):
+    """An API key. `key` is there only in the answer that creates or rolls it."""
+
+    id: str
+    object: Literal["api_key"] = "api_key"
+    livemode: bool
+    name: str
+    prefix: str
+    last4: str
+    created_at: str
+    expires_at: str | None = None
+    revoked_at: str | None = None
+    last_used_at: str | None = None
+    key: str | UnsetType = UNSET
+
+
+# Why a message failed or was not sent: code → the sentence an integrator reads.
+FAILURES: Mapping[str, str] = {
+    "invalid_number": "The carrier says that the number does not exist.",
+    "carrier_filtered": "The carrier filtered the message as unwanted.",
+    "unreachable": "The handset could not be reached.",
+    "carrier_rejected": "The carrier refused the message.",
+    "carrier_not_configured": "No carrier is configured for live messages.",
+    "insufficient_credits": "The balance did not cover the message when it was due.",
+    "recipient_opted_out": "The recipient opted out.",
+    "recipient_not_opted_in": "The recipient has not opted in.",
+    "recipient_deleted": "The contact was deleted before the message was due.",
+    "region_blocked": "The number's region is blocked.",
+    "number_type_blocked": "Numbers of this kind are not sent to.",
+    "variable_missing": "A variable of the body has no value and no fallback.",
+    "body_too_long": "The rendered body is longer than 1600 characters.",
+    "body_empty": "The rendered body is blank.",
+    "outcome_unknown": "The carrier's answer was lost and it cannot be asked; the message was not sent again.",
+}
+
+
+def moment(value: datetime) -> str:
+    """A time on the wire: ISO-8601, UTC, whole seconds, `Z`."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def optional_moment(value: datetime | None) -> str | None:
+    """`moment`, or None."""
+    return None if value is None else moment(value)
+
+
+def optional_id(prefix: str, value: UUID | None) -> str | None:
+    """A public id, or None."""
+    return None if value is None else ids.encode_id(prefix, value)
+
+
+def message_resource(row: Any, *, reply: ReplyResource | UnsetType = UNSET) -> MessageResource:
+    """The shape of a message row (a model or a result row)."""
+    code = row.error_code
+    return MessageResource(
+        id=ids.encode_id(ids.MESSAGE, row.id),
+        livemode=row.livemode,
+        to=row.to_phone,
+        from_=row.sender,
+        body=row.body,
+        status=str(row.status),
+        delivery=row.delivery,
+        encoding=row.encoding,
+        segments=row.segments,
+        credits_used=row.credits_used,
+        campaign_id=optional_id(ids.CAMPAIGN, row.campaign_id),
+        contact_id=optional_id(ids.CONTACT, row.contact_id),
+        metadata=row.metadata,
+        error=None if code is None else ErrorDetail(code=code, message=FAILURES.get(code, code)),
+        scheduled_at=optional_moment(row.scheduled_at),
+        sent_at=optional_moment(row.sent_at),
+        delivered_at=optional_moment(row.delivered_at),
+        failed_at=optional_moment(row.failed_at),
+        canceled_at=optional_moment(row.canceled_at),
+        replied_at=optional_moment(row.replied_at),
+        created_at=moment(row.created_at),
+        reply=reply,
+    )
+
+
+def audience_resource(audience: Mapping[str, Any]) -> AudienceResource:
+    """The shape of a stored audience (the ids as they were given)."""
+    return AudienceResource(
+        list_ids=audience.get("list_ids", []),
+        segment_id=audience.get("segment_id"),
+        contact_ids=audience.get("contact_ids", []),
+    )
+
+
+def campaign_resource(row: Any, stats: CampaignStats) -> CampaignResource:
+    """The shape of a campaign row and its stats."""
+    return CampaignResource(
+        id=ids.encode_id(ids.CAMPAIGN, row.id),
+        livemode=row.livemode,
+        name=row.name,
+        body=row.body,
+        from_=row.sender,
+        audience=audience_resource(row.audience),
+        status=str(row.status),
+        pause_reason=row.pause_reason,
+        stats=stats,
+        metadata=row.metadata,
+        scheduled_at=optional_moment(row.scheduled_at),
+        dispatched_at=optional_moment(row.dispatched_at),
+        completed_at=optional_moment(row.completed_at),
+        canceled_at=optional_moment(row.canceled_at),
+        created_at=moment(row.created_at),
+    )
+
+
+def contact_resource(row: Any) -> ContactResource:
+    """The shape of a contact row."""
+    return ContactResource(
+        id=ids.encode_id(ids.CONTACT, row.id),
+        livemode=row.livemode,
+        phone=row.phone,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        email=row.email,
+        opt_in=OptInResource(
+            status=str(row.opt_in_status),
+            source=row.opt_in_source,
+            ip=row.opt_in_ip,
+            at=optional_moment(row.opt_in_at),
+        ),
+        attributes=row.attributes,
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+    )
+
+
+def contact_list_resource(row: Any) -> ContactListResource:
+    """The shape of a contact list row."""
+    return ContactListResource(
+        id=ids.encode_id(ids.CONTACT_LIST, row.id),
+        livemode=row.livemode,
+        name=row.name,
+        kind=row.kind,
+        contact_count=row.contact_count,
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+    )
+
+
+def segment_resource(row: Any) -> SegmentResource:
+    """The shape of a segment row."""
+    return SegmentResource(
+        id=ids.encode_id(ids.SEGMENT, row.id),
+        livemode=row.livemode,
+        name=row.name,
+        filter=row.conditions,
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+    )
+
+
+def webhook_resource(row: Any, *, secret: str | UnsetType = UNSET) -> WebhookResource:
+    """The shape of a webhook endpoint row."""
+    return WebhookResource(
+        id=ids.encode_id(ids.WEBHOOK, row.id),
+        livemode=row.livemode,
+        url=row.url,
+        events=row.events,
+        description=row.description,
+        status="enabled" if row.enabled else "disabled",
+        disabled_reason=row.disabled_reason,
+        created_at=moment(row.created_at),
+        secret=secret,
+    )
+
+
+def webhook_attempt_resource(row: Any) -> WebhookAttemptResource:
+    """The shape of a webhook attempt row."""
+    return WebhookAttemptResource(
+        id=ids.encode_id(ids.ATTEMPT, row.id),
+        webhook_id=ids.encode_id(ids.WEBHOOK, row.endpoint_id),
+        event_id=ids.encode_id(ids.EVENT, row.event_id),
+        number=row.number,
+        status_code=row.status_code,
+        error=row.error,
+        response_head=row.response_head,
+        elapsed_ms=row.elapsed_ms,
+        created_at=moment(row.created_at),
+    )
+
+
+def event_resource(row: Any) -> EventResource:
+    """The shape of an event row; also the payload of its webhook."""
+    return EventResource(
+        id=ids.encode_id(ids.EVENT, row.id),
+        type=row.type,
+        livemode=row.livemode,
+        created_at=moment(row.created_at),
+        data=row.data,
+    )
+
+
+def inbound_message_resource(row: Any) -> InboundMessageResource:
+    """The shape of an inbound message row."""
+    return InboundMessageResource(
+        id=ids.encode_id(ids.INBOUND, row.id),
+        livemode=row.livemode,
+        from_=row.from_phone,
+        to=row.to_sender,
+        body=row.body,
+        keyword=row.keyword,
+        contact_id=optional_id(ids.CONTACT, row.contact_id),
+        message_id=optional_id(ids.MESSAGE, row.message_id),
+        received_at=moment(row.received_at),
+    )
+
+
+def api_key_resource(row: Any, *, key: str | UnsetType = UNSET) -> ApiKeyResource:
+    """The shape of an API key row."""
+    return ApiKeyResource(
+        id=ids.encode_id(ids.API_KEY, row.id),
+        livemode=row.livemode,
+        name=row.name,
+        prefix=row.prefix,
+        last4=row.last4,
+        created_at=moment(row.created_at),
+        expires_at=optional_moment(row.expires_at),
+        revoked_at=optional_moment(row.revoked_at),
+        last_used_at=optional_moment(row.last_used_at),
+        key=key,
+    )

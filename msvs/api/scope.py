@@ -1,0 +1,28 @@
+"""Queries scoped to the caller's workspace and mode: the only way an operation reads a table."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+from uuid import UUID
+
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from msvs.api.context import Context
+from msvs.api.ids import encode_id, missing
+
+M = TypeVar("M", bound=Model)
+
+
+def scoped(ctx: Context, model: type[M]) -> QuerySet[M]:
+    """The rows of `model` that belong to the caller's workspace and mode."""
+    return model.filter(workspace_id=ctx.workspace_id, livemode=ctx.livemode)
+
+
+async def find(ctx: Context, model: type[M], id: UUID, *, prefix: str, noun: str, lock: bool = False) -> M:
+    """One of the caller's rows, locked for change if asked. Raises NotFound."""
+    query = scoped(ctx, model).filter(id=id)
+    row = await (query.select_for_update() if lock else query).first()
+    if row is None:
+        raise missing(noun, encode_id(prefix, id))
+    return row

@@ -1,0 +1,141 @@
+"""Connections to PostgreSQL: Tortoise's pool, raw statements on the same connection, migrations under a lock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+import msgspec
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.connection import get_connection
+from tortoise.context import TortoiseContext
+from tortoise.migrations.executor import MigrationExecutor
+
+APP = "msvs"
+MODELS = "msvs.models"
+MIGRATIONS = "msvs.migrations"
+MIGRATION_LOCK = 0x6D737673
+
+# Tortoise logs every statement with its values at DEBUG; message bodies and numbers must never reach a log.
+logging.getLogger("tortoise").setLevel(logging.WARNING)
+
+
+class Row(asyncpg.Record):  # type: ignore[misc]
+    """A result row whose columns are attributes, as a model's fields are."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def encode_json(value: Any) -> str:
+    """JSON text of `value` for a jsonb column; text is taken to be JSON already."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=encode_json, decoder=msgspec.json.decode, format="text"
+    )
+
+
+def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]:
+    """Tortoise's configuration for a `postgresql://` URL."""
+    url = urlsplit(database_url)
+    query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+    credentials: dict[str, Any] = {
+        "host": query.get("host") or url.hostname or "127.0.0.1",
+        "port": url.port or int(query.get("port", 5432)),
+        "user": unquote(url.username or query.get("user", "postgres")),
+        "password": unquote(url.password or query.get("password", "")) or None,
+        "database": unquote(url.path.lstrip("/")) or "postgres",
+        "minsize": 1,
+        "maxsize": pool_size,
+        "application_name": "msvs",
+        "record_class": Row,
+        "init": _prepare_connection,
+        "command_timeout": 60,
+    }
+    if "sslmode" in query:
+        credentials["ssl"] = query["sslmode"]
+    return {
+        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
+        "apps": {APP: {"models": [MODELS], "migrations": MIGRATIONS, "default_connection": "default"}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+@asynccontextmanager
+async def connected(database_url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
+    """Hold a pool open; models and the functions below use it from any task of the process."""
+    async with TortoiseContext() as context:
+        await context.init(config=tortoise_config(database_url, pool_size=pool_size), _enable_global_fallback=True)
+        yield
+
+
+def client() -> BaseDBAsyncClient:
+    """Tortoise's current client: the open transaction's inside a unit of work, else the pool's."""
+    return get_connection("default")
+
+
+async def fetch(sql: str, *values: Any) -> Sequence[Row]:
+    """All rows of a statement, on the current connection."""
+    async with client().acquire_connection() as connection:
+        rows: Sequence[Row] = await connection.fetch(sql, *values)
+        return rows
+
+
+async def fetch_row(sql: str, *values: Any) -> Row | None:
+    """The first row of a statement, or None."""
+    async with client().acquire_connection() as connection:
+        row: Row | None = await connection.fetchrow(sql, *values)
+        return row
+
+
+async def fetch_value(sql: str, *values: Any) -> Any:
+    """The first column of the first row, or None."""
+    async with client().acquire_connection() as connection:
+        return await connection.fetchval(sql, *values)
+
+
+async def execute(sql: str, *values: Any) -> int:
+    """Run a statement; the number of rows it changed."""
+    async with client().acquire_connection() as connection:
+        status: str = await connection.execute(sql, *values)
+        tail = status.rsplit(" ", 1)[-1]
+        return int(tail) if tail.isdigit() else 0
+
+
+async def copy_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """COPY rows into a table, on the current connection."""
+    async with client().acquire_connection() as connection:
+        await connection.copy_records_to_table(table, records=rows, columns=columns)
+
+
+def _executor(url: str) -> MigrationExecutor:
+    return MigrationExecutor(client(), tortoise_config(url)["apps"])
+
+
+async def migrate(database_url: str) -> list[str]:
+    """Bring the schema up to date; the names of the migrations applied. Safe to call from many processes at once."""
+    async with connected(database_url, pool_size=3), client().acquire_connection() as guard:
+        await guard.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        try:
+            executor = _executor(database_url)
+            plan = await executor.plan(None)
+            await executor.migrate(None)
+            return [step.migration.name for step in plan]
+        finally:
+            await guard.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
+
+
+async def pending_migrations(database_url: str) -> list[str]:
+    """The names of migrations not yet applied to the connected database."""
+    return [step.migration.name for step in await _executor(database_url).plan(None)]

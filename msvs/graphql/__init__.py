@@ -1,0 +1,1 @@
+"""The Strawberry schema over the operations, for the dashboard."""

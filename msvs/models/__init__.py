@@ -1,0 +1,45 @@
+"""The tables, one file a resource."""
+
+from msvs.models.campaigns import Campaign, CampaignStatus
+from msvs.models.contacts import ConsentEvent, Contact, OptInStatus, Suppression
+from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
+from msvs.models.events import Event
+from msvs.models.idempotency import IdempotencyRecord
+from msvs.models.inbound import InboundMessage
+from msvs.models.keys import ApiKey
+from msvs.models.lists import ContactList, ListMember
+from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageStatus
+from msvs.models.segments import Segment
+from msvs.models.virtual import VirtualSignal, VirtualSubmission
+from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from msvs.models.workspaces import Workspace
+
+__all__ = [
+    "ApiKey",
+    "Campaign",
+    "CampaignStatus",
+    "ConsentEvent",
+    "Contact",
+    "ContactList",
+    "CreditBalance",
+    "DeliveryState",
+    "Event",
+    "IdempotencyRecord",
+    "InboundMessage",
+    "LedgerEntry",
+    "LedgerKind",
+    "ListMember",
+    "Message",
+    "MessageAttempt",
+    "MessageKind",
+    "MessageStatus",
+    "OptInStatus",
+    "Segment",
+    "Suppression",
+    "VirtualSignal",
+    "VirtualSubmission",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "Workspace",
+]

@@ -1,0 +1,54 @@
+"""Campaigns: one body sent to many contacts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class CampaignStatus(StrEnum):
+    """Where a campaign stands."""
+
+    SCHEDULED = "scheduled"
+    PREPARING = "preparing"
+    SENDING = "sending"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    FAILED = "failed"
+
+
+class Campaign(Model):
+    """A campaign.
+
+    `expanded_to` is the last phone whose message row is committed, written in the transaction of those rows;
+    `resume_status` is what a paused campaign goes back to.
+    """
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    name = fields.CharField(max_length=200)
+    body = fields.TextField()
+    sender = fields.CharField(max_length=16)
+    audience: fields.Field[dict[str, Any]] = fields.JSONField()
+    metadata: fields.Field[dict[str, str]] = fields.JSONField(default=dict)
+    status = fields.CharEnumField(CampaignStatus, max_length=10)
+    resume_status = fields.CharEnumField(CampaignStatus, max_length=10, null=True)
+    pause_reason = fields.CharField(max_length=30, null=True)
+    scheduled_at = fields.DatetimeField(null=True)
+    started_at = fields.DatetimeField(null=True)
+    dispatched_at = fields.DatetimeField(null=True)
+    completed_at = fields.DatetimeField(null=True)
+    canceled_at = fields.DatetimeField(null=True)
+    expanded_to = fields.CharField(max_length=16, default="")
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "campaigns"
+        indexes = (("workspace_id", "livemode", "id"),)

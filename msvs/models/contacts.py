@@ -1,0 +1,78 @@
+"""Contacts, the history of their consent, and suppressed numbers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class OptInStatus(StrEnum):
+    """Where a contact's consent stands."""
+
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    OPTED_IN = "opted_in"
+    OPTED_OUT = "opted_out"
+
+
+class Contact(Model):
+    """A person with one phone, in one mode of a workspace."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    phone = fields.CharField(max_length=16)
+    first_name = fields.CharField(max_length=100, null=True)
+    last_name = fields.CharField(max_length=100, null=True)
+    email = fields.CharField(max_length=254, null=True)
+    attributes: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)
+    opt_in_status = fields.CharEnumField(OptInStatus, max_length=10, default=OptInStatus.UNKNOWN)
+    opt_in_source = fields.CharField(max_length=100, null=True)
+    opt_in_ip = fields.CharField(max_length=45, null=True)
+    opt_in_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+
+    class Meta:
+        table = "contacts"
+        unique_together = (("workspace_id", "livemode", "phone"),)
+        indexes = (("workspace_id", "livemode", "id"),)
+
+
+class ConsentEvent(Model):
+    """One change of a phone's consent, with its evidence. Append-only; it outlives the contact."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    phone = fields.CharField(max_length=16)
+    contact_id = fields.UUIDField(null=True)
+    status = fields.CharEnumField(OptInStatus, max_length=10)
+    source = fields.CharField(max_length=100, null=True)
+    ip = fields.CharField(max_length=45, null=True)
+    actor = fields.CharField(max_length=40)
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "consent_events"
+        indexes = (("workspace_id", "livemode", "phone", "id"),)
+
+
+class Suppression(Model):
+    """A phone that said STOP: nothing is sent to it, whether or not a contact exists."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    phone = fields.CharField(max_length=16)
+    source = fields.CharField(max_length=100)
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "suppressions"
+        unique_together = (("workspace_id", "livemode", "phone"),)

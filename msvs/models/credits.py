@@ -1,0 +1,49 @@
+"""Credits: one balance a workspace, and the append-only ledger that explains it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class LedgerKind(StrEnum):
+    """What moved credits: grants and purchases add; a message reserves, then captures or releases."""
+
+    GRANT = "grant"
+    PURCHASE = "purchase"
+    RESERVE = "reserve"
+    CAPTURE = "capture"
+    RELEASE = "release"
+
+
+class CreditBalance(Model):
+    """The workspace's live balance, in credits. The database refuses a negative one."""
+
+    workspace_id = fields.UUIDField(primary_key=True)
+    balance = fields.BigIntField(default=0)
+    total_lifetime = fields.BigIntField(default=0)
+    low_balance_threshold = fields.BigIntField(default=1000)
+    low_notified = fields.BooleanField(default=False)
+
+    class Meta:
+        table = "credit_balances"
+
+
+class LedgerEntry(Model):
+    """One movement of credits, unique by kind and reference; the database refuses UPDATE and DELETE."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    kind = fields.CharEnumField(LedgerKind, max_length=10)
+    reference = fields.CharField(max_length=64)
+    amount = fields.BigIntField()
+    note = fields.CharField(max_length=200, default="")
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "ledger_entries"
+        unique_together = (("workspace_id", "kind", "reference"),)

@@ -1,0 +1,29 @@
+"""Messages that recipients sent to us."""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class InboundMessage(Model):
+    """A reply. `dedupe_key` is the carrier's own id of it, so that a repeated delivery changes nothing."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    from_phone = fields.CharField(max_length=16)
+    to_sender = fields.CharField(max_length=16)
+    body = fields.TextField()
+    keyword = fields.CharField(max_length=10, null=True)
+    contact_id = fields.UUIDField(null=True)
+    message_id = fields.UUIDField(null=True)
+    dedupe_key = fields.CharField(max_length=100)
+    received_at = fields.DatetimeField()
+
+    class Meta:
+        table = "inbound_messages"
+        unique_together = (("workspace_id", "livemode", "dedupe_key"),)
+        indexes = (("workspace_id", "livemode", "id"),)

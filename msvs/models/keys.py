@@ -1,0 +1,27 @@
+"""API keys: shown once, stored as a hash."""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class ApiKey(Model):
+    """A bearer key of one workspace and mode; `digest` is the SHA-256 of the whole key."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField(db_index=True)
+    livemode = fields.BooleanField()
+    name = fields.CharField(max_length=100, default="")
+    digest = fields.CharField(max_length=64, unique=True)
+    prefix = fields.CharField(max_length=16)
+    last4 = fields.CharField(max_length=4)
+    created_at = fields.DatetimeField(auto_now_add=True)
+    expires_at = fields.DatetimeField(null=True)
+    revoked_at = fields.DatetimeField(null=True)
+    last_used_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "api_keys"

@@ -1,0 +1,92 @@
+"""Messages and the attempts to hand them to a carrier."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class MessageStatus(StrEnum):
+    """Where a message stands. `skipped` is a campaign's recipient that was never to be sent to."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REPLIED = "replied"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"
+
+
+class MessageKind(StrEnum):
+    """What brought a message about. `auto` is the service's own answer to a keyword."""
+
+    API = "api"
+    CAMPAIGN = "campaign"
+    AUTO = "auto"
+
+
+class Message(Model):
+    """One SMS to one phone.
+
+    `credits_used` is what is reserved or captured for it, in credits; in the sandbox, what live would charge.
+    `claim_token` and `lease_until` belong to the worker that is handing it over; a write that does not carry
+    the token changes nothing.
+    """
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    kind = fields.CharEnumField(MessageKind, max_length=10)
+    campaign_id = fields.UUIDField(null=True)
+    contact_id = fields.UUIDField(null=True)
+    to_phone = fields.CharField(max_length=16)
+    sender = fields.CharField(max_length=16)
+    body = fields.TextField()
+    encoding = fields.CharField(max_length=4)
+    segments = fields.SmallIntField()
+    credits_used = fields.SmallIntField(default=0)
+    status = fields.CharEnumField(MessageStatus, max_length=10)
+    delivery = fields.CharField(max_length=10, null=True)
+    error_code = fields.CharField(max_length=40, null=True)
+    metadata: fields.Field[dict[str, str]] = fields.JSONField(default=dict)
+    due_at = fields.DatetimeField()
+    scheduled_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField(auto_now_add=True)
+    sent_at = fields.DatetimeField(null=True)
+    delivered_at = fields.DatetimeField(null=True)
+    failed_at = fields.DatetimeField(null=True)
+    canceled_at = fields.DatetimeField(null=True)
+    replied_at = fields.DatetimeField(null=True)
+    opted_out = fields.BooleanField(default=False)
+    claim_token = fields.UUIDField(null=True)
+    lease_until = fields.DatetimeField(null=True)
+    attempt_count = fields.SmallIntField(default=0)
+    carrier = fields.CharField(max_length=30, null=True)
+    carrier_ref = fields.CharField(max_length=100, null=True)
+
+    class Meta:
+        table = "messages"
+        indexes = (("workspace_id", "livemode", "id"),)
+
+
+class MessageAttempt(Model):
+    """One try to hand a message to a carrier: written before the network, concluded after it."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    message_id = fields.UUIDField(db_index=True)
+    claim_token = fields.UUIDField()
+    carrier = fields.CharField(max_length=30)
+    outcome = fields.CharField(max_length=10, null=True)
+    error_code = fields.CharField(max_length=40, null=True)
+    started_at = fields.DatetimeField()
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "message_attempts"

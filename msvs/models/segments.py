@@ -1,0 +1,26 @@
+"""Segments: saved filters over contacts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class Segment(Model):
+    """A named filter, kept as the JSON it was given."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    name = fields.CharField(max_length=200)
+    conditions: fields.Field[dict[str, Any]] = fields.JSONField()
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+
+    class Meta:
+        table = "segments"
+        indexes = (("workspace_id", "livemode", "id"),)

@@ -1,0 +1,30 @@
+"""Workspaces: the tenants, with their settings."""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class Workspace(Model):
+    """A tenant. Its settings hold for both modes."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    name = fields.CharField(max_length=100)
+    default_sender = fields.CharField(max_length=16, default="MASSIVESMS")
+    double_opt_in = fields.BooleanField(default=False)
+    campaigns_admit_unknown = fields.BooleanField(default=False)
+    blocked_regions: fields.Field[list[str]] = fields.JSONField(default=list)
+    timezone = fields.CharField(max_length=64, default="UTC")
+    opt_in_text = fields.TextField(default="Reply YES to confirm your subscription. Reply STOP to opt out.")
+    opt_out_text = fields.TextField(
+        default="You are unsubscribed and will get no more messages. Reply START to resubscribe."
+    )
+    welcome_text = fields.TextField(default="You are subscribed. Reply STOP to opt out.")
+    help_text = fields.TextField(default="Reply STOP to opt out, START to resubscribe.")
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "workspaces"

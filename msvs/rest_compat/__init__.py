@@ -1,0 +1,1 @@
+"""The documented /v1 routes over the operations."""

@@ -1,0 +1,132 @@
+"""Every setting of the service, read once from the environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEVELOPMENT = "development"
+PRODUCTION = "production"
+
+
+class SettingsError(ValueError):
+    """A variable of the environment holds something that cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The service's settings; `from_environment` names the variable behind each."""
+
+    environment: str = DEVELOPMENT
+    data_dir: Path = Path(".data")
+    database_url: str | None = None
+    redis_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str | None = None
+    live_carrier: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    operator_password: str | None = field(default=None, repr=False)
+    webhook_allow_cidrs: tuple[str, ...] = ()
+    message_workers: int = 2
+    webhook_workers: int = 1
+    database_pool_size: int = 10
+    log_level: str = "INFO"
+
+    @property
+    def is_production(self) -> bool:
+        """Whether development conveniences (http webhooks to loopback, GraphiQL) are off."""
+        return self.environment == PRODUCTION
+
+    @property
+    def base_url(self) -> str:
+        """Where integrators reach the service, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    def encryption_secret(self) -> str:
+        """The key that encrypts webhook secrets at rest: MSVS_SECRET_KEY, else a file made once in DATA_DIR."""
+        return self.secret_key or _kept_secret(self.data_dir / "secret.key")
+
+    def operator_secret(self) -> str:
+        """The operator's password: MSVS_OPERATOR_PASSWORD, else a file made once in DATA_DIR."""
+        return self.operator_password or _kept_secret(self.data_dir / "operator.key")
+
+
+def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings. Raises SettingsError with the variable's name.
+
+    MSVS_ENV                  development (default) or production
+    DATA_DIR                  where the embedded engines and generated secrets live (default .data)
+    DATABASE_URL              a PostgreSQL >= 15 to use in place of the embedded one
+    REDIS_URL                 a Redis >= 7 or Valkey to use in place of the embedded one
+    HOST, PORT                where the API listens (default 127.0.0.1:8000)
+    MSVS_PUBLIC_URL           the address integrators use, when a proxy stands in front
+    MSVS_LIVE_CARRIER         the carrier of live messages; `virtual` on a staging machine
+    MSVS_SECRET_KEY           encrypts webhook secrets at rest; made and kept in DATA_DIR when absent
+    MSVS_OPERATOR_PASSWORD    opens /ops; made and kept in DATA_DIR when absent
+    MSVS_WEBHOOK_ALLOW_CIDRS  comma-separated networks that webhooks may reach although they are private
+    MSVS_MESSAGE_WORKERS      processes that dispatch messages (default 2)
+    MSVS_WEBHOOK_WORKERS      processes that deliver webhooks (default 1)
+    MSVS_DATABASE_POOL_SIZE   connections a process may hold (default 10)
+    MSVS_LOG_LEVEL            DEBUG, INFO (default), WARNING or ERROR
+    """
+    env = os.environ if environ is None else environ
+    environment = env.get("MSVS_ENV", DEVELOPMENT)
+    if environment not in (DEVELOPMENT, PRODUCTION):
+        raise SettingsError(f"MSVS_ENV must be {DEVELOPMENT} or {PRODUCTION}, not {environment!r}")
+    level = env.get("MSVS_LOG_LEVEL", "INFO").upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise SettingsError(f"MSVS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")
+    cidrs = tuple(part.strip() for part in env.get("MSVS_WEBHOOK_ALLOW_CIDRS", "").split(",") if part.strip())
+    return Settings(
+        environment=environment,
+        data_dir=Path(env.get("DATA_DIR") or ".data"),
+        database_url=env.get("DATABASE_URL") or None,
+        redis_url=env.get("REDIS_URL") or None,
+        host=env.get("HOST") or "127.0.0.1",
+        port=_number(env, "PORT", 8000, low=0, high=65535),
+        public_url=env.get("MSVS_PUBLIC_URL") or None,
+        live_carrier=env.get("MSVS_LIVE_CARRIER") or None,
+        secret_key=env.get("MSVS_SECRET_KEY") or None,
+        operator_password=env.get("MSVS_OPERATOR_PASSWORD") or None,
+        webhook_allow_cidrs=cidrs,
+        message_workers=_number(env, "MSVS_MESSAGE_WORKERS", 2, low=0, high=256),
+        webhook_workers=_number(env, "MSVS_WEBHOOK_WORKERS", 1, low=0, high=256),
+        database_pool_size=_number(env, "MSVS_DATABASE_POOL_SIZE", 10, low=1, high=1000),
+        log_level=level,
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        raise SettingsError(f"{name} must be a whole number, not {text!r}") from None
+    if not low <= value <= high:
+        raise SettingsError(f"{name} must be from {low} to {high}, not {value}")
+    return value
+
+
+def _kept_secret(path: Path) -> str:
+    """Read the secret kept at `path`; make it, readable by its owner alone, the first time."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()

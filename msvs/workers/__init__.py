@@ -1,0 +1,1 @@
+"""RQ workers: the doorbells and the jobs that answer them."""

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import phonenumbers
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from msvs.api.compliance import (
+    CONFIRM_WORDS,
+    HELP_WORDS,
+    START_WORDS,
+    STOP_WORDS,
+    TREATY_CODES,
+    Keyword,
+    check_destination,
+    classify_reply,
+)
+from msvs.api.errors import ComplianceRefused
+from msvs.api.phones import Phone, parse_phone
+
+GB_MOBILE, GB_PLACED_IN_GG, GB_FIXED = "+447400123456", "+447911123456", "+442034567890"
+GG, JE, IM = "+447781123456", "+447797712345", "+447624123456"
+US, CA, JM, RU, KZ = "+14155550123", "+14165550123", "+18762101234", "+79123456789", "+77710009998"
+BR, IT, VA, NO, SJ = "+5511961234567", "+393123456789", "+390669812345", "+4740612345", "+4779123456"
+
+
+@pytest.mark.parametrize(
+    ("number", "region"),
+    [
+        ("+5352123456", "CU (+53)"),
+        ("+989121234567", "IR (+98)"),
+        ("+8501921234567", "KP (+850)"),
+        ("+963944567890", "SY (+963)"),
+    ],
+)
+@pytest.mark.parametrize("blocked", [(), ("GB", "US")])
+def test_some_regions_are_always_blocked(number: str, region: str, blocked: tuple[str, ...]) -> None:
+    with pytest.raises(ComplianceRefused) as caught:
+        check_destination(parse_phone(number), blocked)
+    assert caught.value.code == "region_blocked"
+    assert caught.value.param == "to"
+    assert caught.value.status == 422
+    assert caught.value.message == f"Messages to this region are blocked: {region}."
+
+
+@pytest.mark.parametrize(
+    ("blocked", "refused", "admitted"),
+    [
+        ([], [], [GB_MOBILE, GG, US, CA, RU, KZ, BR, IT, VA]),
+        (["GB"], [GB_MOBILE, GB_PLACED_IN_GG, GB_FIXED, GG, JE, IM], [US, BR]),
+        (["GG"], [GG, GB_PLACED_IN_GG], [GB_MOBILE, GB_FIXED, JE, IM]),
+        (["JE", "IM"], [JE, IM], [GB_MOBILE, GG]),
+        (["US"], [US], [CA, JM, GB_MOBILE]),
+        (["CA"], [CA], [US, JM]),
+        (["JM"], [JM], [US, CA]),
+        (["RU"], [RU], [KZ]),
+        (["KZ"], [KZ], [RU]),
+        (["IT"], [IT, VA], [BR]),
+        (["VA"], [VA], [IT]),
+        (["NO"], [NO, SJ], [BR]),
+        (["SJ"], [SJ], [NO]),
+        (["BR"], [BR], [US]),
+        (["AQ", "ZZ", "001"], [], [US, GB_MOBILE, BR]),
+    ],
+)
+def test_a_workspace_blocks_regions(blocked: list[str], refused: list[str], admitted: list[str]) -> None:
+    for number in refused:
+        with pytest.raises(ComplianceRefused) as caught:
+            check_destination(parse_phone(number), blocked)
+        assert caught.value.code == "region_blocked"
+    for number in admitted:
+        check_destination(parse_phone(number), frozenset(blocked))
+
+
+@pytest.mark.parametrize(
+    ("phone", "blocked"),
+    [
+        (Phone("+12425550123", None, 1, "mobile"), "CA"),
+        (Phone("+79990000000", None, 7, "mobile"), "KZ"),
+        (Phone("+447000000000", None, 44, "mobile"), "GG"),
+        (Phone("+5511900000000", None, 55, "mobile"), "BR"),
+    ],
+)
+def test_a_number_of_no_known_region_is_blocked_with_any_region_of_its_code(phone: Phone, blocked: str) -> None:
+    check_destination(phone, ["MX"])
+    with pytest.raises(ComplianceRefused) as caught:
+        check_destination(phone, [blocked])
+    assert caught.value.code == "region_blocked"
+
+
+def test_every_number_of_a_calling_code_follows_the_rule() -> None:
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        code = phonenumbers.country_code_for_region(region)
+        regions = phonenumbers.region_codes_for_country_code(code)
+        takes_the_code = regions[0] == region and code not in TREATY_CODES
+        for other in regions:
+            phone = Phone(f"+{code}", other, code, "mobile")
+            if other == region or takes_the_code:
+                with pytest.raises(ComplianceRefused):
+                    check_destination(phone, [region])
+            elif other not in ("CU", "IR", "KP", "SY"):
+                check_destination(phone, [region])
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        ("+19002345678", "Messages to premium-rate numbers are not sent."),
+        ("+979123456789", "Messages to premium-rate numbers are not sent."),
+        ("+80812345678", "Messages to shared-cost numbers are not sent."),
+        ("+870773111632", "Messages to satellite numbers are not sent."),
+        ("+881612345678", "Messages to satellite numbers are not sent."),
+        ("+882161234567", "Messages to satellite numbers are not sent."),
+        ("+8831001234567", "Messages to satellite numbers are not sent."),
+        ("+447640123456", "Messages to pager numbers are not sent."),
+        ("+445512345678", "Messages to universal access numbers are not sent."),
+        ("+4915123456789", None),
+        ("+18005551234", None),
+        ("+447012345678", None),
+        (GB_FIXED, None),
+    ],
+)
+def test_number_types(number: str, message: str | None) -> None:
+    if message is None:
+        check_destination(parse_phone(number), ())
+        return
+    with pytest.raises(ComplianceRefused) as caught:
+        check_destination(parse_phone(number), ())
+    assert (caught.value.code, caught.value.message) == ("number_type_blocked", message)
+    assert caught.value.param == "to"
+
+
+def test_a_voicemail_number_is_refused() -> None:
+    with pytest.raises(ComplianceRefused) as caught:
+        check_destination(Phone("+4917700000000", "DE", 49, "voicemail"), ())
+    assert caught.value.code == "number_type_blocked"
+
+
+def test_a_blocked_region_is_named_before_the_type() -> None:
+    with pytest.raises(ComplianceRefused) as caught:
+        check_destination(parse_phone("+19002345678"), ["US"])
+    assert caught.value.code == "region_blocked"
+
+
+TABLES = [
+    (Keyword.STOP, STOP_WORDS),
+    (Keyword.START, START_WORDS),
+    (Keyword.HELP, HELP_WORDS),
+    (Keyword.CONFIRM, CONFIRM_WORDS),
+]
+WORDS = [(word, keyword) for keyword, words in TABLES for word in words]
+
+
+def test_no_word_means_two_things() -> None:
+    words = [word for word, _ in WORDS]
+    assert len(set(words)) == len(words) == 26
+
+
+@pytest.mark.parametrize(("word", "keyword"), WORDS)
+def test_a_word_counts_however_it_is_written(word: str, keyword: Keyword) -> None:
+    for text in (word, word.lower(), word.title(), f"  {word}\r\n", f"{word}.", f"¡«{word}»!!!", f"“{word}” 🛑"):
+        assert classify_reply(text) is keyword
+
+
+@pytest.mark.parametrize(("word", "keyword"), WORDS)
+def test_a_word_among_others_is_free_text(word: str, keyword: Keyword) -> None:
+    for text in (f"{word} PLEASE", f"please {word}", f"{word}1", f"X{word}", f"{word} {word}"):
+        assert classify_reply(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        ("arrêt", Keyword.STOP),
+        ("ARRE\u0302T", Keyword.STOP),
+        ("S.T.O.P", Keyword.STOP),
+        ("OPT-OUT", Keyword.STOP),
+        ("opt out", Keyword.STOP),
+        ("Opt \t\n  Out.", Keyword.STOP),
+        ("opt - out", Keyword.STOP),
+        ("ＳＴＯＰ", Keyword.STOP),
+        ("STOP™", Keyword.STOP),
+        ("st\u200bop\ufeff", Keyword.STOP),
+        ("stop\u00a0", Keyword.STOP),
+        ("stop_all", Keyword.STOP),
+        ("\x00stop", Keyword.STOP),
+        ("sí", Keyword.CONFIRM),
+        ("¡SÍ!", Keyword.CONFIRM),
+        ("y", Keyword.CONFIRM),
+        ("Yes 👍🏽", Keyword.CONFIRM),
+        ("help?", Keyword.HELP),
+        ("un-stop", Keyword.START),
+        ("", None),
+        ("   ", None),
+        ("...", None),
+        ("👍", None),
+        ("s t o p", None),
+        ("don't stop", None),
+        ("STOPPED", None),
+        ("no", None),
+        ("yes please", None),
+        ("стоп", None),
+    ],
+)
+def test_replies(text: str, keyword: Keyword | None) -> None:
+    assert classify_reply(text) is keyword
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_classified_and_a_letter_more_makes_it_free_text(text: str) -> None:
+    assert classify_reply(text) in (None, *Keyword)
+    assert classify_reply(f"stop {text} x") is None
+
+
+@given(
+    st.sampled_from(WORDS),
+    st.text(st.characters(categories=["P", "S", "Zs", "Mn"]), max_size=5),
+)
+@settings(max_examples=300, deadline=None)
+def test_punctuation_after_a_word_changes_nothing(word: tuple[str, Keyword], tail: str) -> None:
+    assert classify_reply(word[0] + tail) is word[1]

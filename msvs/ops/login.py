@@ -1,0 +1,102 @@
+"""Signing operators in and out."""
+
+from __future__ import annotations
+
+import logging
+import math
+from html import escape
+from urllib.parse import parse_qs
+
+import anyio
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from msvs.ops.guard import LOGIN, is_same_origin, local_path, refused_as_cross_site
+from msvs.ops.pages import fill, page
+from msvs.ops.sessions import FailedTries, Sessions
+from msvs.settings import Settings
+
+FORM_BYTES = 8 * 1024
+FORM_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Login:
+    """The login page, its form and the sign-out button's target."""
+
+    def __init__(self, settings: Settings, sessions: Sessions, tries: FailedTries) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._tries = tries
+
+    async def show(self, request: Request) -> Response:
+        """GET /ops/login: the form or, for who is signed in, the page they wanted."""
+        wanted = local_path(request.query_params.get("next"))
+        if self._sessions.is_signed_in(request):
+            return RedirectResponse(wanted, status_code=303)
+        return login_page(wanted)
+
+    async def sign_in(self, request: Request) -> Response:
+        """POST /ops/login: open a session for the right password; 401, 403 or 429 otherwise."""
+        if not is_same_origin(request, self._settings):
+            return refused_as_cross_site
+        form = await _form(request)
+        wanted = local_path(form.get("next"))
+        address = request.client.host if request.client else ""
+        wait = self._tries.seconds_to_wait(address)
+        if wait > 0:
+            log.warning("operator sign-in held back after too many wrong passwords from %s", address)
+            answer = login_page(wanted, "Too many wrong passwords. Wait a minute, then try again.", 429)
+            answer.headers["Retry-After"] = str(math.ceil(wait))
+            return answer
+        if not self._sessions.password_matches(form.get("password", "")):
+            self._tries.add(address)
+            log.warning("operator sign-in refused: wrong password from %s", address)
+            return login_page(wanted, "That is not the operator password.", 401)
+        log.info("operator signed in from %s", address)
+        opened = RedirectResponse(wanted, status_code=303)
+        self._sessions.open(opened)
+        return opened
+
+    async def sign_out(self, request: Request) -> Response:
+        """POST /ops/logout: close the session."""
+        if not is_same_origin(request, self._settings):
+            return refused_as_cross_site
+        closed = RedirectResponse(LOGIN, status_code=303)
+        self._sessions.close(closed)
+        return closed
+
+
+def login_page(wanted: str, problem: str = "", status: int = 200) -> Response:
+    """The login form, with what went wrong the last time."""
+    body = fill(
+        "login.html",
+        action=LOGIN,
+        wanted=escape(wanted),
+        problem=f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else "",
+        described='aria-invalid="true"' if problem else "",
+    )
+    html, headers = page("Sign in", body)
+    return HTMLResponse(html, status, headers)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The last value of each field of a URL-encoded form. Raises HTTPException 400, 408, 413 or 415."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise HTTPException(415)
+    body = bytearray()
+    try:
+        with anyio.fail_after(FORM_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > FORM_BYTES:
+                    raise HTTPException(413)
+        fields = parse_qs(bytes(body).decode(), keep_blank_values=True, max_num_fields=10, errors="strict")
+    except TimeoutError:
+        raise HTTPException(408) from None
+    except (ValueError, ClientDisconnect):
+        raise HTTPException(400) from None
+    return {name: values[-1] for name, values in fields.items()}

@@ -1,0 +1,137 @@
+"""Operator sessions: who may see /ops, proved by a signed cookie that expires."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from msvs.settings import Settings
+
+SESSION_SECONDS = 12 * 60 * 60
+COOKIE_PATH = "/ops"
+FAILED_TRIES = 10
+FAILED_TRIES_SECONDS = 60.0
+REMEMBERED_ADDRESSES = 10_000
+
+
+class Sessions:
+    """Issues and checks the operators' sessions; a new operator password ends them all.
+
+    `now` gives the Unix time in seconds.
+    """
+
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._now = now
+        # `__Host-` would demand Path=/, and this cookie has no business outside /ops.
+        self.cookie = "__Secure-msvs_ops" if settings.is_production else "msvs_ops"
+
+    def password_matches(self, password: str) -> bool:
+        """Whether this is the operator's password, compared in constant time."""
+        secret = self._settings.operator_secret()
+        same = hmac.compare_digest(_sha256(password), _sha256(secret))
+        return same and bool(secret)
+
+    def issue(self) -> str:
+        """A new session's token."""
+        claim = f"{int(self._now()) + SESSION_SECONDS}.{secrets.token_urlsafe(16)}"
+        return f"{claim}.{self._signature(claim)}"
+
+    def is_valid(self, token: str) -> bool:
+        """Whether the token was issued under the present password and has not expired."""
+        claim, _, signature = token.rpartition(".")
+        if not self._settings.operator_secret() or not hmac.compare_digest(
+            signature.encode(), self._signature(claim).encode()
+        ):
+            return False
+        return self._now() < int(claim.partition(".")[0])
+
+    def is_signed_in(self, connection: HTTPConnection) -> bool:
+        """Whether the request carries a valid session."""
+        token = connection.cookies.get(self.cookie)
+        return token is not None and self.is_valid(token)
+
+    def open(self, response: Response) -> None:
+        """Give the browser that receives the response a new session."""
+        response.set_cookie(
+            self.cookie,
+            self.issue(),
+            max_age=SESSION_SECONDS,
+            path=COOKIE_PATH,
+            secure=self._settings.is_production,
+            httponly=True,
+            samesite="strict",
+        )
+
+    def close(self, response: Response) -> None:
+        """Take the session from the browser that receives the response."""
+        response.delete_cookie(
+            self.cookie,
+            path=COOKIE_PATH,
+            secure=self._settings.is_production,
+            httponly=True,
+            samesite="strict",
+        )
+
+    def _signature(self, claim: str) -> str:
+        key = hmac.digest(self._settings.operator_secret().encode(), b"msvs operator session v1", "sha256")
+        return hmac.new(key, claim.encode(), "sha256").hexdigest()
+
+
+class FailedTries:
+    """Counts wrong passwords per address, so that none can guess faster than FAILED_TRIES a minute.
+
+    `now` gives a time in seconds that never goes back.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._failures: dict[str, deque[float]] = {}
+
+    def seconds_to_wait(self, address: str) -> float:
+        """Seconds until this address may try again; 0 when it may now."""
+        failures = self._recent(_network(address))
+        if len(failures) < FAILED_TRIES:
+            return 0.0
+        return failures[0] + FAILED_TRIES_SECONDS - self._now()
+
+    def add(self, address: str) -> None:
+        """Note a wrong password from this address."""
+        network = _network(address)
+        failures = self._recent(network)
+        failures.append(self._now())
+        self._failures.pop(network, None)
+        self._failures[network] = failures
+        while len(self._failures) > REMEMBERED_ADDRESSES:
+            del self._failures[next(iter(self._failures))]
+
+    def _recent(self, network: str) -> deque[float]:
+        failures = self._failures.get(network, deque())
+        while failures and failures[0] <= self._now() - FAILED_TRIES_SECONDS:
+            failures.popleft()
+        return failures
+
+
+def _network(address: str) -> str:
+    """The address itself or, for IPv6, its /64, which one caller holds whole."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return parsed.packed[:8].hex()
+
+
+def _sha256(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

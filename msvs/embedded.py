@@ -71,9 +71,7 @@ class EnginesError(RuntimeError):
     """An embedded engine cannot run; the message says what to do."""
 
 
-def start(
-    data_dir: Path, *, fast: bool = False, postgresql: bool = True, valkey: bool = True
-) -> EmbeddedEngines:
+def start(data_dir: Path, *, fast: bool = False, postgresql: bool = True, valkey: bool = True) -> EmbeddedEngines:
     """Start the engines on `data_dir` and return them when they answer. Raises EnginesError."""
     return EmbeddedEngines(data_dir, fast=fast, postgresql=postgresql, valkey=valkey).start()
 
@@ -84,9 +82,7 @@ class EmbeddedEngines:
     `fast` gives up durability for speed, for tests.
     """
 
-    def __init__(
-        self, data_dir: Path, *, fast: bool = False, postgresql: bool = True, valkey: bool = True
-    ) -> None:
+    def __init__(self, data_dir: Path, *, fast: bool = False, postgresql: bool = True, valkey: bool = True) -> None:
         self.data_dir = data_dir.resolve()
         self._lock: int | None = None
         self._engines: dict[str, _Engine] = {}
@@ -124,12 +120,12 @@ class EmbeddedEngines:
         return [name for name, engine in self._engines.items() if not engine.is_running()]
 
     def restart(self, name: str) -> None:
-        """Start the engine `name` again on the same port and data. Raises EnginesError."""
+        """Start the engine `name` again on the same port, which others know by now. Raises EnginesError."""
         engine = self._engines[name]
         engine.signal_stop()
         engine.wait_stopped()
-        engine.begin()
-        engine.wait_ready()
+        engine.begin(keep_port=True)
+        engine.wait_ready(keep_port=True)
 
     @property
     def processes(self) -> dict[str, int]:
@@ -197,22 +193,24 @@ class _Engine:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def begin(self) -> None:
+    def begin(self, *, keep_port: bool = False) -> None:
         """Start the process without waiting until it answers."""
         self._create_once()
         self._stop_orphan()
-        if not _is_free(self.port):
+        if not keep_port and not _is_free(self.port):
             self._choose_port()
         self._spawn()
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, *, keep_port: bool = False) -> None:
         for attempt in range(1, START_ATTEMPTS + 1):
             if self._answers():
                 return
             # A port free a moment ago may be taken, or a crashed engine's own children may still be leaving.
+            self.signal_stop()
+            self.wait_stopped()
             if attempt < START_ATTEMPTS:
                 time.sleep(0.3 * attempt)
-                if not _is_free(self.port):
+                if not keep_port and not _is_free(self.port):
                     self._choose_port()
                 self._spawn()
         raise EnginesError(f"{self.name} does not start; the end of {self.log} reads:\n{_tail(self.log)}")
@@ -294,10 +292,7 @@ class _Engine:
 
     def _is_this_engine(self, pid: int) -> bool:
         arguments = _arguments_of(pid)
-        return (
-            self.executable().name in Path(arguments.partition("\n")[0]).name
-            and str(self.directory) in arguments
-        )
+        return self.executable().name in Path(arguments.partition("\n")[0]).name and str(self.directory) in arguments
 
 
 class _PostgreSQL(_Engine):
@@ -467,9 +462,7 @@ def _in_wheel(package: str, pattern: str) -> Path:
     for location in (spec and spec.submodule_search_locations) or ():
         for path in Path(location).glob(pattern):
             return path
-    raise EnginesError(
-        f"{package} holds no {pattern} for this machine: set DATABASE_URL and REDIS_URL instead"
-    )
+    raise EnginesError(f"{package} holds no {pattern} for this machine: set DATABASE_URL and REDIS_URL instead")
 
 
 def _hold(path: Path) -> int:
@@ -565,9 +558,7 @@ def _unprivileged(*needed: Path) -> Callable[[], None] | None:
     libc: Any = None
     if closed:
         if sys.platform != "linux":
-            raise EnginesError(
-                f"as root the engines run as {UNPRIVILEGED_USER}, who may not enter {closed[0]}"
-            )
+            raise EnginesError(f"as root the engines run as {UNPRIVILEGED_USER}, who may not enter {closed[0]}")
         libc = ctypes.CDLL(None, use_errno=True)
 
     def leave_root() -> None:

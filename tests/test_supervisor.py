@@ -1,0 +1,231 @@
+"""The supervisor: what it starts, what it starts again, and what it leaves behind, which is nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from msvs.settings import Settings
+from msvs.supervisor import processes, restart_delay
+
+PATIENCE_SECONDS = 30.0
+
+SUPERVISE = """
+import json, sys
+from pathlib import Path
+from msvs.settings import Settings
+from msvs.supervisor import ChildSpec, run
+given = json.loads(sys.argv[1])
+children = [ChildSpec(name, tuple(argv)) for name, argv in given["children"]]
+settings = Settings(**given["settings"] | {"data_dir": Path(given["settings"]["data_dir"])})
+def prepare(settings):
+    return [f"ready {settings.database_url} {settings.redis_url}"]
+raise SystemExit(run(settings, prepare, children))
+"""
+
+# Writes its process id, then answers as the API does.
+API = """
+import http.server, os, pathlib, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+    def log_message(self, *_):
+        return
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+# Adds its process id and the engines' addresses to a file, then waits.
+WORKER = """
+import os, pathlib, sys, time
+with pathlib.Path(sys.argv[1]).open("a") as file:
+    file.write(f"{os.getpid()} {os.environ['DATABASE_URL']} {os.environ['REDIS_URL']}\\n")
+time.sleep(600)
+"""
+
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + WORKER
+
+
+@dataclass
+class Running:
+    """A supervisor under test and the files its children write."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    def started(self, name: str) -> list[int]:
+        try:
+            return [int(line.split()[0]) for line in (self.folder / name).read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+
+    def banner(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_SECONDS)
+
+
+Supervise = Callable[..., Running]
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Supervise]:
+    """Start a supervisor over an API and the named workers; whatever is left of it ends with the test."""
+    runs: list[Running] = []
+
+    def start(*, workers: dict[str, str], **settings: object) -> Running:
+        children = [("api", [sys.executable, "-c", API, str(tmp_path / "api")])]
+        for name, code in workers.items():
+            children.append((name, [sys.executable, "-c", code, str(tmp_path / name)]))
+        given = {"children": children, "settings": {"port": 0, "data_dir": str(tmp_path / "data")} | settings}
+        process = subprocess.Popen(
+            [sys.executable, "-c", SUPERVISE, json.dumps(given)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        runs.append(Running(process, tmp_path))
+        return runs[-1]
+
+    yield start
+    for each in runs:
+        if each.process.poll() is None:
+            each.stop(signal.SIGTERM)
+        for pipe in (each.process.stdout, each.process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
+EXTERNAL = {"database_url": "postgresql://example", "redis_url": "redis://example"}
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait for what another process does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_table_of_processes() -> None:
+    table = processes(Settings(message_workers=3, webhook_workers=2))
+    assert [spec.name for spec in table] == [
+        "api",
+        *["worker messages"] * 3,
+        "worker campaigns",
+        "worker reports",
+        *["worker webhooks"] * 2,
+        "worker maintenance",
+        "cron",
+    ]
+    assert table[4].argv == (sys.executable, "-m", "msvs", "worker", "campaigns")
+
+
+@pytest.mark.parametrize(("early_ends", "seconds"), [(0, 0.1), (1, 0.2), (3, 0.8), (7, 10.0), (100_000, 10.0)])
+def test_a_process_that_keeps_ending_is_started_ever_later(early_ends: int, seconds: float) -> None:
+    assert restart_delay(early_ends) == seconds
+
+
+def test_children_get_the_addresses_and_the_banner_waits_for_the_api(supervise: Supervise) -> None:
+    run = supervise(workers={"worker": WORKER}, **EXTERNAL)
+    assert run.banner() == "ready postgresql://example redis://example"
+    eventually(lambda: run.started("worker"))
+    assert (run.folder / "worker").read_text().split()[1:] == ["postgresql://example", "redis://example"]
+    assert not (run.folder / "data").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_every_child(supervise: Supervise, number: signal.Signals) -> None:
+    run = supervise(workers={"worker": WORKER, "other": WORKER}, **EXTERNAL)
+    run.banner()
+    eventually(lambda: run.started("worker") and run.started("other"))
+    pids = run.started("api") + run.started("worker") + run.started("other")
+    assert run.stop(number) == 0
+    assert [pid for pid in pids if is_alive(pid)] == []
+
+
+def test_a_second_signal_ends_the_wait_for_a_child_that_does_not_stop(supervise: Supervise) -> None:
+    run = supervise(workers={"worker": STUBBORN}, **EXTERNAL)
+    run.banner()
+    eventually(lambda: run.started("worker"))
+    run.process.send_signal(signal.SIGTERM)
+    eventually(lambda: not is_alive(run.started("api")[0]))
+    assert is_alive(run.started("worker")[0])
+    assert run.stop(signal.SIGINT) == 0
+    assert not is_alive(run.started("worker")[0])
+
+
+def test_what_dies_is_started_again(supervise: Supervise) -> None:
+    run = supervise(workers={"worker": WORKER}, **EXTERNAL)
+    for times in (1, 2, 3):
+        eventually(lambda: len(run.started("worker")) == times)  # noqa: B023
+        os.kill(run.started("worker")[-1], signal.SIGKILL)
+    eventually(lambda: len(run.started("worker")) == 4)
+    assert len(set(run.started("worker"))) == 4
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells children of a parent's death")
+def test_children_end_when_the_supervisor_is_killed(supervise: Supervise) -> None:
+    run = supervise(workers={"worker": WORKER}, **EXTERNAL)
+    run.banner()
+    eventually(lambda: run.started("worker"))
+    pids = run.started("api") + run.started("worker")
+    run.stop(signal.SIGKILL)
+    eventually(lambda: not any(is_alive(pid) for pid in pids))
+
+
+def test_a_taken_port_is_said_at_once(supervise: Supervise) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        run = supervise(workers={}, port=port, **EXTERNAL)
+        assert run.process.wait(PATIENCE_SECONDS) == 1
+    assert run.process.stderr is not None
+    assert run.process.stderr.read() == (
+        f"msvs: cannot listen on 127.0.0.1:{port} (Address already in use): set PORT to another\n"
+    )
+
+
+def test_an_engine_that_dies_comes_back_at_the_same_address_and_all_end_together(supervise: Supervise) -> None:
+    run = supervise(workers={"worker": WORKER}, database_url="postgresql://example")
+    banner = run.banner()
+    pid_file = run.folder / "data" / "valkey" / "valkey.pid"
+    killed = int(pid_file.read_text())
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: pid_file.exists() and pid_file.read_text().strip() not in ("", str(killed)))
+    revived = int(pid_file.read_text())
+    port = int(banner.rpartition(":")[2].partition("/")[0])
+    eventually(lambda: accepts(port))
+    assert run.stop() == 0
+    assert not is_alive(revived)
+
+
+def accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

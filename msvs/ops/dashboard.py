@@ -6,6 +6,7 @@ import secrets
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -18,7 +19,8 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, requeue_job
 from rq.serializers import JSONSerializer
 from rq_dashboard import web
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import RequestRedirect
 
 from msvs.ops.guard import LOGOUT, SAFE_METHODS
 from msvs.ops.pages import notice
@@ -157,11 +159,13 @@ def _notice(status: int, title: str, text: str) -> Response:
     return Response(html, status, headers)
 
 
-def _show_http_error(error: HTTPException) -> Response:
+def _show_http_error(error: HTTPException) -> ResponseReturnValue:
+    if isinstance(error, RequestRedirect):
+        # Without the host: behind a proxy that ends TLS it would lead to http.
+        return redirect(urlsplit(error.new_url)._replace(scheme="", netloc="").geturl(), error.code)
     shown = _notice(error.code or 500, error.name, "The dashboard has no answer to this request.")
-    for name, value in error.get_headers():
-        if name.lower() in ("allow", "location"):
-            shown.headers[name] = value
+    if isinstance(error, MethodNotAllowed):
+        shown.headers["Allow"] = ", ".join(sorted(set(error.valid_methods or ()) - {"OPTIONS"}))
     return shown
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from redis import Redis
 
-from tests.engines import Engines, running_engines
+from msvs import database as db
+from msvs.api.context import Context
+from msvs.models import Workspace
+from tests import factories
+from tests.engines import Engines, create_database, running_engines
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +19,50 @@ def engines() -> Iterator[Engines]:
     """A PostgreSQL and a Valkey, started once for the whole run."""
     with running_engines() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def database(engines: Engines) -> AsyncIterator[str]:
+    """A migrated database with this process connected to it; its URL."""
+    url = await create_database(engines.database_url, "msvs_test")
+    await db.migrate(url)
+    async with db.connected(url, pool_size=30):
+        yield url
+
+
+@pytest.fixture
+async def clean(database: str, engines: Engines) -> AsyncIterator[None]:
+    """Empty tables and an empty Valkey."""
+    tables = await db.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'tortoise_migrations'"
+    )
+    await db.execute("TRUNCATE " + ", ".join(row.tablename for row in tables))
+    redis = Redis.from_url(engines.redis_url)
+    redis.flushdb()
+    redis.close()
+    yield
+
+
+@pytest.fixture
+async def workspace(clean: None) -> Workspace:
+    """A workspace with 10,000 credits."""
+    return await factories.make_workspace()
+
+
+@pytest.fixture
+def ctx(workspace: Workspace) -> Context:
+    """The workspace's sandbox."""
+    return Context(workspace.id, livemode=False, actor="test")
+
+
+@pytest.fixture
+def live_ctx(workspace: Workspace) -> Context:
+    """The workspace's live mode."""
+    return Context(workspace.id, livemode=True, actor="test")
+
+
+@pytest.fixture
+async def other_ctx(clean: None) -> Context:
+    """Another workspace's sandbox."""
+    other = await factories.make_workspace(name="Another Studio")
+    return Context(other.id, livemode=False, actor="test")

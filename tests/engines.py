@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from msvs import embedded
+
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,24 @@ async def create_database(base_url: str, name: str) -> str:
     finally:
         await connection.close()
     return urlunsplit(urlsplit(base_url)._replace(path=f"/{name}"))
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process still runs; one that only waits for its parent to read its status does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return not Path("/proc/self/stat").exists()
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait for what another process does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)

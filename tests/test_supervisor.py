@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,7 @@ import pytest
 
 from msvs.settings import Settings
 from msvs.supervisor import processes, restart_delay
-
-PATIENCE_SECONDS = 30.0
+from tests.engines import PATIENCE_SECONDS, eventually, is_alive
 
 SUPERVISE = """
 import json, sys
@@ -111,22 +109,6 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
 
 
 EXTERNAL = {"database_url": "postgresql://example", "redis_url": "redis://example"}
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    """Wait for what another process does."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_the_table_of_processes() -> None:

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue, Worker
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.exceptions import DeserializationError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, requeue_job
 from rq.serializers import JSONSerializer
 from rq_dashboard import web
@@ -97,6 +97,8 @@ def make_dashboard(redis_url: str) -> Dashboard:
     app.register_error_handler(NoSuchJobError, _show_no_job)
     app.register_error_handler(InvalidJobOperation, _show_refused)
     app.register_error_handler(RedisError, _show_redis_away)
+    app.register_error_handler(DeserializationError, _show_unreadable)
+    app.register_error_handler(ValueError, _show_unreadable)
     return app
 
 
@@ -175,6 +177,10 @@ def _show_no_job(_: NoSuchJobError) -> Response:
 
 def _show_refused(_: InvalidJobOperation) -> Response:
     return _notice(409, "Not possible now", "The job is in another state by now.")
+
+
+def _show_unreadable(_: Exception) -> Response:
+    return _notice(422, "Not readable", "What Redis holds there is not one of our jobs.")
 
 
 def _show_redis_away(_: RedisError) -> Response:

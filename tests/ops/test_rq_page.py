@@ -313,7 +313,13 @@ async def test_a_pickle_planted_in_redis_is_never_opened(
         "delete": await post(client, f"/job/{failed.id}/delete", SAME_ORIGIN),
     }
     assert not mark.exists()
-    assert {name: answer.status_code for name, answer in answers.items()} == {}
+    assert {name: answer.status_code for name, answer in answers.items()} == {
+        "list": 200,
+        "page": 200,
+        "data": 422,
+        "requeue": 200,
+        "delete": 200,
+    }
     pickle.loads(bomb)
     assert mark.exists()
 

@@ -52,10 +52,7 @@ class Migration(migrations.Migration):
                 ("name", fields.CharField(max_length=200)),
                 ("body", fields.TextField(unique=False)),
                 ("sender", fields.CharField(max_length=16)),
-                (
-                    "audience",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("audience", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 (
                     "metadata",
                     fields.JSONField(
@@ -85,7 +82,6 @@ class Migration(migrations.Migration):
                 ("dispatched_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("completed_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("canceled_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
-                ("expanded_to", fields.CharField(default="", max_length=16)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
             options={
@@ -93,7 +89,7 @@ class Migration(migrations.Migration):
                 "app": "msvs",
                 "indexes": [Index(fields=["workspace_id", "livemode", "id"])],
                 "pk_attr": "id",
-                "table_description": "A campaign.",
+                "table_description": "A campaign. `resume_status` is what a paused one goes back to.",
             },
             bases=["Model"],
         ),
@@ -134,6 +130,8 @@ class Migration(migrations.Migration):
                 ("workspace_id", fields.UUIDField()),
                 ("livemode", fields.BooleanField()),
                 ("phone", fields.CharField(max_length=16)),
+                ("region", fields.CharField(null=True, max_length=3)),
+                ("number_kind", fields.CharField(default="unknown", max_length=24)),
                 ("first_name", fields.CharField(null=True, max_length=100)),
                 ("last_name", fields.CharField(null=True, max_length=100)),
                 ("email", fields.CharField(null=True, max_length=254)),
@@ -192,10 +190,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name="CreditBalance",
             fields=[
-                (
-                    "workspace_id",
-                    fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True),
-                ),
+                ("workspace_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
                 ("balance", fields.BigIntField(default=0)),
                 ("total_lifetime", fields.BigIntField(default=0)),
                 ("low_balance_threshold", fields.BigIntField(default=1000)),
@@ -217,10 +212,7 @@ class Migration(migrations.Migration):
                 ("livemode", fields.BooleanField()),
                 ("type", fields.CharField(max_length=40)),
                 ("resource_id", fields.UUIDField(null=True)),
-                (
-                    "data",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("data", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
             options={
@@ -332,9 +324,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     fields.CharEnumField(
-                        description="API: api\nCAMPAIGN: campaign\nAUTO: auto",
-                        enum_type=MessageKind,
-                        max_length=10,
+                        description="API: api\nCAMPAIGN: campaign\nAUTO: auto", enum_type=MessageKind, max_length=10
                     ),
                 ),
                 ("campaign_id", fields.UUIDField(null=True)),
@@ -455,6 +445,7 @@ class Migration(migrations.Migration):
                 ("workspace_id", fields.UUIDField()),
                 ("livemode", fields.BooleanField()),
                 ("kind", fields.CharField(max_length=10)),
+                ("error_code", fields.CharField(null=True, max_length=40)),
                 ("phone", fields.CharField(max_length=16)),
                 ("sender", fields.CharField(max_length=16)),
                 ("text", fields.TextField(default="", unique=False)),
@@ -473,6 +464,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=new_id, unique=True, db_index=True)),
                 ("message_id", fields.UUIDField(db_index=True)),
+                ("dedupe_key", fields.UUIDField(null=True, unique=True)),
                 ("workspace_id", fields.UUIDField()),
                 ("livemode", fields.BooleanField()),
                 ("to_phone", fields.CharField(max_length=16)),
@@ -549,19 +541,13 @@ class Migration(migrations.Migration):
                 ("workspace_id", fields.UUIDField()),
                 ("livemode", fields.BooleanField()),
                 ("url", fields.CharField(max_length=2048)),
-                (
-                    "events",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("events", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 ("description", fields.CharField(default="", max_length=200)),
                 ("enabled", fields.BooleanField(default=True)),
                 ("disabled_reason", fields.CharField(null=True, max_length=30)),
                 ("secret_sealed", fields.TextField(unique=False)),
                 ("previous_secret_sealed", fields.TextField(null=True, unique=False)),
-                (
-                    "previous_secret_until",
-                    fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
-                ),
+                ("previous_secret_until", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("failing_since", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
@@ -602,14 +588,8 @@ class Migration(migrations.Migration):
                         unique=False,
                     ),
                 ),
-                (
-                    "welcome_text",
-                    fields.TextField(default="You are subscribed. Reply STOP to opt out.", unique=False),
-                ),
-                (
-                    "help_text",
-                    fields.TextField(default="Reply STOP to opt out, START to resubscribe.", unique=False),
-                ),
+                ("welcome_text", fields.TextField(default="You are subscribed. Reply STOP to opt out.", unique=False)),
+                ("help_text", fields.TextField(default="Reply STOP to opt out, START to resubscribe.", unique=False)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
             options={

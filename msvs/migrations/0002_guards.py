@@ -17,6 +17,8 @@ INDEXES = [
     "CREATE INDEX messages_leased ON messages (lease_until) WHERE status = 'sending'",
     "CREATE INDEX messages_unreported ON messages (sent_at) WHERE status = 'sent' AND delivery IS NULL",
     "CREATE INDEX messages_waiting_phone ON messages (to_phone) WHERE status IN ('queued', 'scheduled')",
+    "CREATE INDEX messages_opted_out ON messages (campaign_id) WHERE opted_out",
+    "CREATE INDEX ledger_entries_purchases ON ledger_entries (workspace_id, id) WHERE kind IN ('grant', 'purchase')",
     "CREATE INDEX campaigns_active ON campaigns (status) WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')",
     "CREATE INDEX contacts_email ON contacts (workspace_id, livemode, lower(email))",
     "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_attempt_at, id) WHERE state = 'pending'",
@@ -24,6 +26,27 @@ INDEXES = [
     "ALTER TABLE messages SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02,"
     " autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02)",
     "ALTER TABLE webhook_deliveries SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02)",
+]
+
+TABLES = [
+    # Who a started campaign is yet to be expanded to: deleting a row and making its message are one transaction.
+    """
+    CREATE TABLE campaign_recipients (
+        campaign_id uuid NOT NULL,
+        phone varchar(16) NOT NULL,
+        contact_id uuid NOT NULL,
+        PRIMARY KEY (campaign_id, phone)
+    )
+    """,
+    # Credits used a day, so that the runway costs 30 rows and not a month of ledger.
+    """
+    CREATE TABLE credit_usage (
+        workspace_id uuid NOT NULL,
+        day date NOT NULL,
+        credits bigint NOT NULL,
+        PRIMARY KEY (workspace_id, day)
+    )
+    """,
 ]
 
 # Deltas are only ever inserted, so that workers never wait for each other on a counter; maintenance folds them.
@@ -38,12 +61,18 @@ TALLIES = [
     )
     """,
     "CREATE INDEX campaign_tallies_campaign ON campaign_tallies (campaign_id)",
+    # A message whose report never came is terminal, and counted apart from one whose report may yet come.
+    """
+    CREATE FUNCTION tally_status(status varchar, delivery varchar) RETURNS varchar LANGUAGE sql IMMUTABLE AS $$
+        SELECT CASE WHEN status = 'sent' AND delivery = 'unknown' THEN 'unreported' ELSE status END
+    $$
+    """,
     """
     CREATE FUNCTION tally_messages_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO campaign_tallies (campaign_id, status, messages, credits)
-        SELECT campaign_id, status, count(*), sum(credits_used)
-        FROM new_rows WHERE campaign_id IS NOT NULL GROUP BY campaign_id, status;
+        SELECT campaign_id, tally_status(status, delivery), count(*), sum(credits_used)
+        FROM new_rows WHERE campaign_id IS NOT NULL GROUP BY 1, 2;
         RETURN NULL;
     END $$
     """,
@@ -53,10 +82,11 @@ TALLIES = [
         INSERT INTO campaign_tallies (campaign_id, status, messages, credits)
         SELECT campaign_id, status, sum(messages), sum(credits)
         FROM (
-            SELECT campaign_id, status, 1 AS messages, credits_used AS credits
+            SELECT campaign_id, tally_status(status, delivery) AS status, 1 AS messages, credits_used AS credits
             FROM new_rows WHERE campaign_id IS NOT NULL
             UNION ALL
-            SELECT campaign_id, status, -1, -credits_used FROM old_rows WHERE campaign_id IS NOT NULL
+            SELECT campaign_id, tally_status(status, delivery), -1, -credits_used
+            FROM old_rows WHERE campaign_id IS NOT NULL
         ) AS moved
         GROUP BY campaign_id, status HAVING sum(messages) <> 0 OR sum(credits) <> 0;
         RETURN NULL;
@@ -114,4 +144,4 @@ class Migration(migrations.Migration):
     dependencies = [("msvs", "0001_initial")]
     initial = False
 
-    operations = [ops.RunSQL([*INDEXES, *TALLIES, *LIST_COUNTS, *APPEND_ONLY])]
+    operations = [ops.RunSQL([*INDEXES, *TABLES, *TALLIES, *LIST_COUNTS, *APPEND_ONLY])]

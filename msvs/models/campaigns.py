@@ -24,11 +24,7 @@ class CampaignStatus(StrEnum):
 
 
 class Campaign(Model):
-    """A campaign.
-
-    `expanded_to` is the last phone whose message row is committed, written in the transaction of those rows;
-    `resume_status` is what a paused campaign goes back to.
-    """
+    """A campaign. `resume_status` is what a paused one goes back to."""
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
@@ -46,7 +42,6 @@ class Campaign(Model):
     dispatched_at = fields.DatetimeField(null=True)
     completed_at = fields.DatetimeField(null=True)
     canceled_at = fields.DatetimeField(null=True)
-    expanded_to = fields.CharField(max_length=16, default="")
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

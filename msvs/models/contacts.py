@@ -21,12 +21,17 @@ class OptInStatus(StrEnum):
 
 
 class Contact(Model):
-    """A person with one phone, in one mode of a workspace."""
+    """A person with one phone, in one mode of a workspace.
+
+    `region` and `number_kind` are what phonenumbers says of the phone, kept so that a campaign need not ask again.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
     phone = fields.CharField(max_length=16)
+    region = fields.CharField(max_length=3, null=True)
+    number_kind = fields.CharField(max_length=24, default="unknown")
     first_name = fields.CharField(max_length=100, null=True)
     last_name = fields.CharField(max_length=100, null=True)
     email = fields.CharField(max_length=254, null=True)

@@ -9,10 +9,14 @@ from msvs.models.identity import new_id
 
 
 class VirtualSubmission(Model):
-    """One message the virtual carrier took. Append-only; not unique by message, so that a double send shows."""
+    """One message the virtual carrier took. Append-only; not unique by message, so that a double send shows.
+
+    `dedupe_key` is the message's id while the carrier plays one that knows an id again, else null.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     message_id = fields.UUIDField(db_index=True)
+    dedupe_key = fields.UUIDField(null=True, unique=True)
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
     to_phone = fields.CharField(max_length=16)
@@ -31,6 +35,7 @@ class VirtualSignal(Model):
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
     kind = fields.CharField(max_length=10)
+    error_code = fields.CharField(max_length=40, null=True)
     phone = fields.CharField(max_length=16)
     sender = fields.CharField(max_length=16)
     text = fields.TextField(default="")

@@ -1,0 +1,68 @@
+"""Cancelling messages that no carrier has yet: the row, its credits and its event in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msvs.api import credits
+from msvs.api.context import Context
+from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.resources import message_resource
+from msvs.database import Row, fetch
+
+# Rows are locked in the order of their ids, so that two cancellations never wait for each other in a circle.
+CANCEL = """
+WITH waiting AS (
+    SELECT id, credits_used FROM messages
+    WHERE workspace_id = $1 AND livemode = $2 AND status IN ('queued', 'scheduled') AND {condition}
+    ORDER BY id {limit} FOR UPDATE
+)
+UPDATE messages SET status = 'canceled', canceled_at = $3, error_code = $4, credits_used = 0
+FROM waiting WHERE messages.id = waiting.id
+RETURNING messages.*, waiting.credits_used AS credits_held
+"""
+
+
+async def cancel_waiting(ctx: Context, *, phone: str, reason: str, now: datetime) -> int:
+    """Cancel the queued and scheduled messages to a phone, other than the service's own answers; how many."""
+    canceled = await _cancel(ctx, "to_phone = $5 AND kind <> 'auto'", [phone], reason=reason, now=now)
+    return len(canceled)
+
+
+async def cancel_one(ctx: Context, message_id: UUID, *, now: datetime) -> Row | None:
+    """Cancel one message if it is still queued or scheduled; the row as it now stands, or None."""
+    canceled = await _cancel(ctx, "id = $5", [message_id], reason=None, now=now)
+    return canceled[0] if canceled else None
+
+
+async def cancel_campaign_messages(ctx: Context, campaign_id: UUID, *, limit: int, now: datetime) -> int:
+    """Cancel up to `limit` waiting messages of a campaign; how many."""
+    canceled = await _cancel(ctx, "campaign_id = $5", [campaign_id], reason=None, now=now, limit=limit)
+    return len(canceled)
+
+
+async def cancel_campaign_contact(ctx: Context, contact_id: UUID, *, reason: str, now: datetime) -> int:
+    """Cancel the waiting campaign messages to a contact; how many."""
+    condition = "contact_id = $5 AND campaign_id IS NOT NULL"
+    return len(await _cancel(ctx, condition, [contact_id], reason=reason, now=now))
+
+
+async def _cancel(
+    ctx: Context, condition: str, values: list[Any], *, reason: str | None, now: datetime, limit: int | None = None
+) -> Sequence[Row]:
+    statement = CANCEL.format(condition=condition, limit="" if limit is None else f"LIMIT {limit:d}")
+    rows = await fetch(statement, ctx.workspace_id, ctx.livemode, now, reason, *values)
+    if ctx.livemode:
+        held = {row.id: row.credits_held for row in rows if row.credits_held}
+        await credits.release(ctx.workspace_id, held, now)
+    await record_events(
+        (
+            NewEvent(EventType.MESSAGE_CANCELED, ctx.workspace_id, ctx.livemode, row.id, message_resource(row))
+            for row in rows
+        ),
+        now,
+    )
+    return rows

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from msvs import embedded
 from msvs.embedded import POSTGRESQL, VALKEY, EmbeddedEngines, EnginesError
@@ -129,7 +131,9 @@ async def test_the_engines_are_durable_and_shut_to_others(data_dir: Path) -> Non
             await asyncpg.connect(host=database.hostname, port=database.port, user="msvs", password="guess")
         with (
             pytest.raises(redis.AuthenticationError),
-            closing(redis.Redis(host=queue.hostname or "", port=queue.port or 0)) as stranger,
+            closing(
+                redis.Redis(host=queue.hostname or "", port=queue.port or 0, retry=Retry(NoBackoff(), 0))
+            ) as stranger,
         ):
             stranger.ping()
         for name in (POSTGRESQL, VALKEY):

@@ -151,6 +151,8 @@ class Progress:
     def _draw(self, text: str) -> None:
         if self._tty:
             text = text[:118]
+            if text == self._drawn:
+                return
             self._stream.write("\r" + text.ljust(len(self._drawn)) + ("\r" if not text else ""))
             self._stream.flush()
             self._drawn = text

@@ -247,16 +247,17 @@ _NEVER_SENT = frozenset((FailureKind.ADDRESS_REFUSED, FailureKind.DNS, FailureKi
 class OutboundError(Exception):
     """No answer came; the message is fit for a customer and holds nothing of the URL but its host."""
 
-    def __init__(self, kind: FailureKind, message: str, elapsed_ms: int) -> None:
+    def __init__(self, kind: FailureKind, message: str, elapsed_ms: int, *, maybe_sent: bool = False) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.elapsed_ms = elapsed_ms
+        self._maybe_sent = maybe_sent
 
     @property
     def never_sent(self) -> bool:
         """Whether it is certain that no byte of the request left, so that sending it again cannot double it."""
-        return self.kind in _NEVER_SENT
+        return self.kind in _NEVER_SENT and not self._maybe_sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +274,10 @@ class HttpAnswer:
 
 @dataclass(slots=True)
 class _Sockets:
-    """What became of the addresses of one attempt; none opened means that a kept connection was used."""
+    """What became of one attempt's addresses: none opened means that a kept connection was used."""
 
     opened: int = 0
+    repeated: bool = False
     refused: AddressRefused | None = None
 
 
@@ -391,7 +393,7 @@ class OutboundClient:
             elapsed_ms = _since(started)
             kind, message = _explain(error, sockets, total_seconds)
             # The cause may hold the URL, credentials included: it must not reach a log through a traceback.
-            raise OutboundError(kind, message, elapsed_ms) from None
+            raise OutboundError(kind, message, elapsed_ms, maybe_sent=sockets.repeated) from None
         finally:
             _sockets.reset(token)
         return HttpAnswer(
@@ -428,6 +430,7 @@ class OutboundClient:
                 # takes one such connection out of the pool, and a fresh one is not tried twice.
                 if not repeatable or sockets.opened:
                     raise
+                sockets.repeated = True
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -1,0 +1,46 @@
+"""The service's own answers: to STOP, START and HELP, and the question of a double opt-in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from msvs.api.context import Context
+from msvs.api.errors import PaymentRequired
+from msvs.api.queueing import insert_single
+from msvs.api.rendering import Rendered
+from msvs.api.routing import carrier_for
+from msvs.api.sms import measure
+from msvs.api.unit_of_work import unit_of_work
+from msvs.models import MessageKind, Workspace
+
+log = structlog.get_logger(__name__)
+
+
+async def send_auto(ctx: Context, *, phone: str, contact_id: UUID | None, text: str, now: datetime) -> None:
+    """Queue the service's own answer to a phone; it goes out even to one that has just opted out.
+
+    Where live has no carrier or the balance does not cover it, nothing is sent, and consent changes all the same.
+    """
+    if not text.strip() or carrier_for(ctx.livemode) is None:
+        return
+    workspace = await Workspace.get(id=ctx.workspace_id)
+    size = measure(text)
+    try:
+        async with unit_of_work():
+            await insert_single(
+                ctx,
+                kind=MessageKind.AUTO,
+                contact_id=contact_id,
+                phone=phone,
+                sender=workspace.default_sender,
+                rendered=Rendered(text, size.encoding, size.segments),
+                metadata={},
+                scheduled_at=None,
+                due_at=now,
+                now=now,
+            )
+    except PaymentRequired:
+        log.warning("automatic answer not sent: insufficient credits", workspace=str(ctx.workspace_id))

@@ -1,0 +1,155 @@
+"""Messages: send one now or later, read them, cancel what has not left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.canceling import cancel_one
+from msvs.api.compliance import check_destination
+from msvs.api.contacts import ensure_contact
+from msvs.api.context import Context
+from msvs.api.errors import ComplianceRefused, InvalidRequest
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.phones import parse_phone
+from msvs.api.queueing import insert_single
+from msvs.api.rendering import (
+    NotRenderable,
+    check_metadata,
+    contact_values,
+    given_values,
+    read_template,
+    render,
+)
+from msvs.api.resources import FAILURES
+from msvs.api.routing import require_carrier
+from msvs.api.sandbox import check_scripted
+from msvs.api.scope import find, scoped
+from msvs.api.senders import check_sender
+from msvs.database import Row
+from msvs.models import Message, MessageKind, MessageStatus, OptInStatus, Workspace
+
+MAX_LATE = timedelta(seconds=60)
+MAX_AHEAD = timedelta(days=365)
+
+# What the list's `status` means: a message replied to was delivered.
+STATUS_FILTERS: Mapping[str, tuple[MessageStatus, ...]] = {
+    **{status.value: (status,) for status in MessageStatus},
+    MessageStatus.DELIVERED.value: (MessageStatus.DELIVERED, MessageStatus.REPLIED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """What to send: `to` as given, a body with `{variables}`, and when (aware; None for now)."""
+
+    to: str
+    body: str
+    from_: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    scheduled_at: datetime | None = None
+
+
+async def send_message(ctx: Context, data: SendMessage) -> Row:
+    """Accept one SMS: checked, rendered, paid for and queued, or kept for its time.
+
+    Raises InvalidRequest, ComplianceRefused (blocked region or number type, recipient opted out) and
+    PaymentRequired; nothing is written then.
+    """
+    now = datetime.now(UTC)
+    phone = parse_phone(data.to)
+    template = read_template(data.body)
+    variables = given_values(data.variables)
+    metadata = check_metadata(data.metadata)
+    due_at = check_schedule(data.scheduled_at, now)
+    require_carrier(ctx.livemode)
+    workspace = await Workspace.get(id=ctx.workspace_id)
+    sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
+    check_destination(phone, workspace.blocked_regions)
+    if not ctx.livemode:
+        check_scripted(phone.e164)
+    contact = await ensure_contact(ctx, phone.e164, now=now)
+    if contact.opt_in_status == OptInStatus.OPTED_OUT:
+        raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
+    try:
+        rendered = render(template, {**contact_values(contact, template.names), **variables})
+    except NotRenderable as error:
+        raise _unrenderable(error) from None
+    return await insert_single(
+        ctx,
+        kind=MessageKind.API,
+        contact_id=contact.id,
+        phone=phone.e164,
+        sender=sender,
+        rendered=rendered,
+        metadata=metadata,
+        scheduled_at=data.scheduled_at,
+        due_at=due_at,
+        now=now,
+    )
+
+
+async def get_message(ctx: Context, id: UUID) -> Message:
+    """One message. Raises NotFound."""
+    return await find(ctx, Message, id, prefix=ids.MESSAGE, noun="message")
+
+
+async def list_messages(
+    ctx: Context,
+    page: PageRequest,
+    *,
+    status: str | None = None,
+    campaign_id: UUID | None = None,
+    contact_id: UUID | None = None,
+) -> Page[Message]:
+    """Messages, newest first. A campaign's skipped recipients show only under `status=skipped`."""
+    query = scoped(ctx, Message)
+    if status is not None:
+        if status not in STATUS_FILTERS:
+            raise InvalidRequest(
+                f"status must be one of {', '.join(sorted(STATUS_FILTERS))}.", param="status", code="parameter_invalid"
+            )
+        query = query.filter(status__in=STATUS_FILTERS[status])
+    else:
+        query = query.filter(status__not=MessageStatus.SKIPPED)
+    if campaign_id is not None:
+        query = query.filter(campaign_id=campaign_id)
+    if contact_id is not None:
+        query = query.filter(contact_id=contact_id)
+    return await fetch_page(query, page)
+
+
+async def cancel_message(ctx: Context, id: UUID) -> Row | Message:
+    """Cancel a message that no worker has claimed; anything later is answered unchanged. Raises NotFound."""
+    canceled = await cancel_one(ctx, id, now=datetime.now(UTC))
+    return canceled if canceled is not None else await get_message(ctx, id)
+
+
+def check_schedule(scheduled_at: datetime | None, now: datetime) -> datetime:
+    """When to send: `scheduled_at`, or now if it is absent or just past. Raises InvalidRequest."""
+    if scheduled_at is None:
+        return now
+    if scheduled_at < now - MAX_LATE:
+        raise InvalidRequest(
+            "scheduled_at lies more than 60 seconds in the past.", param="scheduled_at", code="scheduled_at_past"
+        )
+    if scheduled_at > now + MAX_AHEAD:
+        raise InvalidRequest(
+            "scheduled_at lies more than 365 days ahead.", param="scheduled_at", code="scheduled_at_too_far"
+        )
+    return max(scheduled_at, now)
+
+
+def _unrenderable(error: NotRenderable) -> InvalidRequest:
+    if error.code == "variable_missing":
+        return InvalidRequest(
+            f"The variable '{error.name}' has no value and no fallback.",
+            param=f"variables.{error.name}",
+            code=error.code,
+        )
+    return InvalidRequest(FAILURES[error.code], param="body", code=error.code)

@@ -495,12 +495,13 @@ async def watch_campaign(api: Api, campaign_id: str, seconds: float, progress: P
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the reconciliation needs of a message."""
+    """What the reconciliation needs of a message; `was_sent`, whether the carrier took it, where that is told."""
 
     id: str
     to: str
     status: str
     credits_used: int
+    was_sent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -564,7 +565,7 @@ def count_events(facts: Facts) -> list[EventCount]:
         return set().union(*(by_status.get(status, set()) for status in statuses))
 
     delivered, failed = having(*DELIVERED), having("failed")
-    handed_off = having("sent") | delivered
+    handed_off = having("sent") | delivered | {m.id for m in facts.messages if m.was_sent}
     campaign = {facts.campaign_id}
     completed = campaign if facts.campaign_status == "completed" else set()
     # Of each type: the resources that need an event, and those that may have one besides.
@@ -790,7 +791,7 @@ class Demo:
 
     async def _recount(self, api: Api, campaign: Mapping[str, Any]) -> list[Message]:
         return [
-            Message(item["id"], item["to"], item["status"], item["credits_used"])
+            Message(item["id"], item["to"], item["status"], item["credits_used"], bool(item.get("sent_at")))
             async for item in api.pages("/v1/messages", campaign_id=campaign["id"])
         ]
 

@@ -391,6 +391,10 @@ def test_good_runs_reconcile(changes: dict[str, Any]) -> None:
             {"events": _without(COMPLETED)},
             ["events campaign.completed", "events in order: dispatched, completed"],
         ),
+        (
+            {"messages": _message(4, was_sent=True), "events": _without(SENT_FAILED)},
+            ["events message.sent"],
+        ),
         ({"signature_failures": 1}, ["signature failures"]),
         ({"stats": _stats(credits_used=6)}, ["credits: stats = sum over messages"]),
         ({"balance_after": 99}, ["credits: balance moved (sandbox)"]),

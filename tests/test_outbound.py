@@ -273,6 +273,8 @@ def test_nothing_is_admitted_that_the_standard_library_calls_special() -> None:
         (["64:ff9b::/96"], False, "64:ff9b::808:808", True),
         (["64:ff9b::/96"], False, "64:ff9b::a9fe:a9fe", False),
         (["64:ff9b::/96", "10.0.0.0/8"], False, "64:ff9b::a01:203", True),
+        (["2002::/16"], False, "2002:808:808::a00:1", True),
+        (["2002::/16"], False, "2002:a01:203::808:808", False),
         (["::/0"], False, "::ffff:127.0.0.1", False),
         (["::/0"], False, "::1", True),
         (["127.0.0.2"], False, "127.0.0.2", True),
@@ -591,6 +593,25 @@ async def test_a_fresh_connection_that_is_dropped_is_not_tried_twice(client: Out
         assert (error.kind, server.connections) == (FailureKind.PROTOCOL, 1)
 
 
+async def test_no_more_attempts_run_at_once_than_the_limit() -> None:
+    running: set[int] = set()
+    most = 0
+
+    async def serve(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        nonlocal most
+        while True:
+            await server.read_request(reader)
+            running.add(number)
+            most = max(most, len(running))
+            await asyncio.sleep(0.005)
+            running.discard(number)
+            writer.write(OK)
+
+    async with OutboundClient(DEVELOPMENT, limit=3) as client, raw_server(serve) as server:
+        await asyncio.gather(*(client.post(server.url, b"{}", {}) for _ in range(9)))
+        assert (most, server.connections, len(server.requests)) == (3, 3, 9)
+
+
 async def test_a_closed_client_opens_anew(site: str) -> None:
     client = OutboundClient(DEVELOPMENT)
     for _ in range(2):
@@ -765,6 +786,25 @@ async def test_a_name_with_a_refused_and_an_admitted_address_goes_to_the_admitte
     async with OutboundClient(policy, resolver=resolver) as client, raw_server(serve_one) as server:
         answer = await client.post(f"http://mixed.example:{server.port}/", b"{}", {})
         assert (answer.status, server.connections) == (200, 1)
+
+
+async def test_an_admitted_address_that_does_not_answer_is_a_connect_error() -> None:
+    resolver = FixedResolver(["10.0.0.1", HOST])
+    async with OutboundClient(DEVELOPMENT, resolver=resolver) as client:
+        with socket.socket() as taken:
+            taken.bind((HOST, 0))
+            error = await failure(client, f"http://mixed.example:{taken.getsockname()[1]}/")
+    assert error.kind is FailureKind.CONNECT
+
+
+async def test_the_system_resolver_keeps_a_scope_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scoped(*args: object, **options: object) -> object:
+        return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 443, 0, 2))]
+
+    monkeypatch.setattr("msvs.outbound.socket.getaddrinfo", scoped)
+    async with OutboundClient(AddressPolicy(["fe80::/10"])) as client:
+        error = await failure(client, "https://scoped.example/")
+    assert error.message == "scoped.example is an address with a scope: refused."
 
 
 async def test_a_name_with_refused_addresses_only_is_refused() -> None:

@@ -1,0 +1,125 @@
+"""Idempotency keys: the first answer is kept with its effect, and given again to the same request."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from msvs.api.context import Context
+from msvs.api.errors import ApiError
+from msvs.api.unit_of_work import unit_of_work
+from msvs.database import execute, fetch_row, fetch_value
+from msvs.models.identity import new_id
+
+KEPT = timedelta(hours=24)
+# Refusals that say something about the world; those of the request itself, of the caller or of us are not kept.
+KEPT_REFUSALS = frozenset((402, 403, 404, 409, 422))
+
+_printable = re.compile(r"[\x20-\x7e]{1,255}").fullmatch
+
+FIND = """
+SELECT fingerprint, status_code, body FROM idempotency_records
+WHERE workspace_id = $1 AND livemode = $2 AND key = $3 AND created_at > $4
+"""
+# An answer past its keeping makes room.
+STORE = """
+INSERT INTO idempotency_records (id, workspace_id, livemode, key, fingerprint, status_code, body, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (workspace_id, livemode, key) DO UPDATE
+SET fingerprint = $5, status_code = $6, body = $7, created_at = $8
+"""
+
+
+class IdempotencyKeyRefused(ApiError):
+    """400: the key is malformed, or stands for another request."""
+
+    status = 400
+    type = "idempotency_error"
+    default_code = "idempotency_key_invalid"
+
+
+class IdempotencyKeyInUse(ApiError):
+    """409: the first request with this key is still running."""
+
+    status = 409
+    type = "idempotency_error"
+    default_code = "idempotency_key_in_use"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a JSON body, and whether they were given before."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+def check_key(text: str) -> str:
+    """The key, if it is 1 to 255 printable ASCII characters. Raises IdempotencyKeyRefused."""
+    if not _printable(text):
+        raise IdempotencyKeyRefused("Idempotency-Key must be 1 to 255 printable ASCII characters.")
+    return text
+
+
+def fingerprint(method: str, path: str, body: Any) -> str:
+    """What makes two requests the same: method, path and body, whatever its spacing and order of keys."""
+    canonical = msgspec.json.encode([method, path, body], order="deterministic")
+    return hashlib.sha256(canonical).hexdigest()
+
+
+async def answer_once(
+    ctx: Context,
+    key: str,
+    fingerprint: str,
+    operation: Callable[[], Awaitable[Answer]],
+    render: Callable[[ApiError], Answer],
+) -> Answer:
+    """Run `operation` in a unit of work, keeping its answer with its effect; or give the answer kept before.
+
+    `render` makes the answer of an error. Raises IdempotencyKeyInUse, IdempotencyKeyRefused and the
+    operation's errors that are not kept.
+    """
+    async with unit_of_work():
+        if not await fetch_value("SELECT pg_try_advisory_xact_lock($1)", _lock_number(ctx, key)):
+            raise IdempotencyKeyInUse("The first request with this Idempotency-Key is still running.", retry_after=1)
+        # A statement of its own, after the lock: it sees what the lock's last holder committed.
+        now = datetime.now(UTC)
+        kept = await fetch_row(FIND, ctx.workspace_id, ctx.livemode, key, now - KEPT)
+        if kept is not None:
+            if kept.fingerprint != fingerprint:
+                raise IdempotencyKeyRefused(
+                    "This Idempotency-Key was used for another request: use a new key for each request.",
+                    code="idempotency_key_reused",
+                )
+            return Answer(kept.status_code, kept.body.encode(), replayed=True)
+        try:
+            async with unit_of_work():
+                answer = await operation()
+        except ApiError as error:
+            if error.status not in KEPT_REFUSALS:
+                raise
+            answer = render(error)
+        await execute(
+            STORE,
+            new_id(),
+            ctx.workspace_id,
+            ctx.livemode,
+            key,
+            fingerprint,
+            answer.status,
+            answer.body.decode(),
+            now,
+        )
+        return answer
+
+
+def _lock_number(ctx: Context, key: str) -> int:
+    scope = b"%s%d%s" % (ctx.workspace_id.bytes, ctx.livemode, key.encode())
+    return int.from_bytes(hashlib.sha256(scope).digest()[:8], signed=True)

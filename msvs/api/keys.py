@@ -1,0 +1,116 @@
+"""API keys: made, listed, rolled and revoked; the secret text is shown once and kept only as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import zlib
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.context import Context
+from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.scope import find, scoped
+from msvs.models import ApiKey
+
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+LIVE_PREFIX = "msvs_live_"
+TEST_PREFIX = "msvs_test_"
+RANDOM_LENGTH = 30
+CHECKSUM_LENGTH = 6
+SHOWN_RANDOM_LENGTH = 4
+MAX_NAME_LENGTH = 100
+DEFAULT_ROLL = timedelta(hours=24)
+LONGEST_ROLL = timedelta(days=7)
+
+_shape = re.compile(rf"msvs_(live|test)_([0-9A-Za-z]{{{RANDOM_LENGTH}}})([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})")
+
+
+def make_key(livemode: bool) -> str:
+    """A fresh key: its prefix, 30 random base62 characters and 6 of their CRC-32."""
+    body = "".join(secrets.choice(BASE62) for _ in range(RANDOM_LENGTH))
+    return f"{LIVE_PREFIX if livemode else TEST_PREFIX}{body}{_checksum(body)}"
+
+
+def parse_key(text: str) -> bool | None:
+    """The mode a key is for, or None where the text is no key or its checksum is wrong."""
+    found = _shape.fullmatch(text)
+    if found is None or _checksum(found[2]) != found[3]:
+        return None
+    return found[1] == "live"
+
+
+def digest_key(text: str) -> str:
+    """The hash under which a key is kept."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def create_key(workspace_id: UUID, *, livemode: bool, name: str = "") -> tuple[ApiKey, str]:
+    """Make a key of one workspace and mode; the row and the secret text, which cannot be had again."""
+    if len(name) > MAX_NAME_LENGTH:
+        raise InvalidRequest(
+            f"name may have at most {MAX_NAME_LENGTH} characters.", param="name", code="parameter_out_of_range"
+        )
+    text = make_key(livemode)
+    row = await ApiKey.create(
+        workspace_id=workspace_id,
+        livemode=livemode,
+        name=name,
+        digest=digest_key(text),
+        prefix=text[: len(LIVE_PREFIX) + SHOWN_RANDOM_LENGTH],
+        last4=text[-4:],
+    )
+    return row, text
+
+
+async def get_key(ctx: Context, id: UUID) -> ApiKey:
+    """One key. Raises NotFound."""
+    return await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key")
+
+
+async def list_keys(ctx: Context) -> list[ApiKey]:
+    """The keys of the caller's workspace and mode, newest first, revoked ones too."""
+    return await scoped(ctx, ApiKey).order_by("-id")
+
+
+async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_ROLL) -> tuple[ApiKey, str]:
+    """Make a key to take the place of another, which goes on working for `expires_in` (at most 7 days).
+
+    Raises NotFound, InvalidRequest and, for a key that no longer works, Conflict.
+    """
+    if not timedelta(0) <= expires_in <= LONGEST_ROLL:
+        raise InvalidRequest(
+            f"expires_in must be from 0 to {LONGEST_ROLL.days} days.",
+            param="expires_in",
+            code="parameter_out_of_range",
+        )
+    now = datetime.now(UTC)
+    old = await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key", lock=True)
+    if old.revoked_at is not None:
+        raise Conflict("The API key is revoked already.", code="api_key_revoked")
+    if old.expires_at is not None and old.expires_at <= now:
+        raise Conflict("The API key has expired already.", code="api_key_expired")
+    end = now + expires_in
+    old.expires_at = end if old.expires_at is None else min(end, old.expires_at)
+    await old.save(update_fields=["expires_at"])
+    return await create_key(ctx.workspace_id, livemode=old.livemode, name=old.name)
+
+
+async def revoke_key(ctx: Context, id: UUID) -> ApiKey:
+    """End a key at once; every process refuses it within a second. Revoking it again changes nothing."""
+    row = await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key", lock=True)
+    if row.revoked_at is None:
+        row.revoked_at = datetime.now(UTC)
+        await row.save(update_fields=["revoked_at"])
+    return row
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode())
+    characters = []
+    for _ in range(CHECKSUM_LENGTH):
+        number, rest = divmod(number, len(BASE62))
+        characters.append(BASE62[rest])
+    return "".join(reversed(characters))

@@ -1,0 +1,184 @@
+"""Rate limits: a token bucket a workspace, kept in Redis; without Redis each process limits by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from redis.asyncio import Redis
+
+log = structlog.get_logger(__name__)
+
+
+class Bucket(StrEnum):
+    """The buckets a workspace draws on, both modes together."""
+
+    REQUESTS = "requests"
+    CAMPAIGNS = "campaigns"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`per_second` tokens flow in, up to `capacity`."""
+
+    per_second: int
+    capacity: int
+
+
+RATES: Mapping[Bucket, Rate] = {
+    Bucket.REQUESTS: Rate(100, 200),
+    Bucket.CAMPAIGNS: Rate(1000, 2000),
+}
+
+REDIS_SECONDS = 0.05
+QUIET_AFTER_ERROR_SECONDS = 1.0
+MAX_TAKES_A_CALL = 500
+MAX_LOCAL_BUCKETS = 20_000
+
+# For each key: refill by Redis' own clock, take the cost if it is there. Returns, a key, whether it was taken,
+# the tokens now left and the epoch second, the latter two as text because Redis cuts numbers to integers.
+TAKE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local answers = {}
+for i, key in ipairs(KEYS) do
+    local rate, capacity, cost = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+    local held = redis.call('HMGET', key, 'tokens', 'at')
+    local tokens, at = tonumber(held[1]) or capacity, tonumber(held[2]) or now
+    tokens = math.min(capacity, tokens + math.max(0, now - at) * rate)
+    local taken = 0
+    if tokens >= cost then
+        tokens = tokens - cost
+        taken = 1
+    end
+    redis.call('HSET', key, 'tokens', string.format('%.6f', tokens), 'at', string.format('%.6f', now))
+    redis.call('PEXPIRE', key, math.ceil(capacity / rate * 1000) + 1000)
+    answers[i] = {taken, string.format('%.6f', tokens), string.format('%.6f', now)}
+end
+return answers
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a bucket answered: the steady limit a second, whole tokens left, the epoch second at which it is full.
+
+    `retry_after` is None where the request may go on, else the whole seconds to wait.
+    """
+
+    limit: int
+    remaining: int
+    reset_epoch: int
+    retry_after: int | None
+
+
+@dataclass(slots=True)
+class _Take:
+    """A request for tokens that waits for its answer."""
+
+    key: str
+    rate: Rate
+    cost: int
+    answer: asyncio.Future[Allowance]
+
+
+class Limiter:
+    """Takes tokens from Redis, all that are asked for meanwhile in one call; from itself while Redis is away."""
+
+    def __init__(self, redis_url: str | None) -> None:
+        self._redis = None if redis_url is None else _connect(redis_url)
+        self._script = None if self._redis is None else self._redis.register_script(TAKE)
+        self._local = LocalBuckets()
+        self._waiting: list[_Take] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._quiet_until = 0.0
+
+    async def take(self, workspace_id: UUID, bucket: Bucket = Bucket.REQUESTS, cost: int = 1) -> Allowance:
+        """Take `cost` tokens (at most the bucket's capacity) if they are there. Never raises."""
+        rate = RATES[bucket]
+        cost = min(cost, rate.capacity)
+        key = f"msvs:rate:{bucket.value}:{workspace_id}"
+        if self._script is None or time.monotonic() < self._quiet_until:
+            return self._local.take(key, rate, cost)
+        loop = asyncio.get_running_loop()
+        take = _Take(key, rate, cost, loop.create_future())
+        self._waiting.append(take)
+        if self._flusher is None:
+            self._flusher = loop.create_task(self._flush())
+        return await take.answer
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        if self._flusher is not None:
+            await self._flusher
+        if self._redis is not None:
+            await self._redis.aclose()
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                takes = self._waiting[:MAX_TAKES_A_CALL]
+                del self._waiting[:MAX_TAKES_A_CALL]
+                answers = await self._ask(takes)
+                for take, answer in zip(takes, answers, strict=True):
+                    if not take.answer.done():
+                        take.answer.set_result(answer)
+        finally:
+            self._flusher = None
+
+    async def _ask(self, takes: list[_Take]) -> list[Allowance]:
+        assert self._script is not None
+        if time.monotonic() >= self._quiet_until:
+            try:
+                async with asyncio.timeout(REDIS_SECONDS):
+                    rows = await self._script(
+                        keys=[take.key for take in takes],
+                        args=[n for take in takes for n in (take.rate.per_second, take.rate.capacity, take.cost)],
+                    )
+                return [
+                    _allowance(take.rate, take.cost, bool(taken), float(tokens), float(now))
+                    for take, (taken, tokens, now) in zip(takes, rows, strict=True)
+                ]
+            except Exception as error:
+                self._quiet_until = time.monotonic() + QUIET_AFTER_ERROR_SECONDS
+                log.warning("rate limits kept by this process", error=type(error).__name__)
+        return [self._local.take(take.key, take.rate, take.cost) for take in takes]
+
+
+class LocalBuckets:
+    """The same buckets in this process's memory."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, key: str, rate: Rate, cost: int) -> Allowance:
+        """Take `cost` tokens if they are there."""
+        now = time.time()
+        if len(self._buckets) >= MAX_LOCAL_BUCKETS:
+            self._buckets.clear()
+        tokens, at = self._buckets.get(key, (float(rate.capacity), now))
+        tokens = min(rate.capacity, tokens + max(0.0, now - at) * rate.per_second)
+        taken = tokens >= cost
+        if taken:
+            tokens -= cost
+        self._buckets[key] = (tokens, now)
+        return _allowance(rate, cost, taken, tokens, now)
+
+
+def _connect(redis_url: str) -> Redis:
+    return Redis.from_url(redis_url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=None)
+
+
+def _allowance(rate: Rate, cost: int, taken: bool, tokens: float, now: float) -> Allowance:
+    return Allowance(
+        limit=rate.per_second,
+        remaining=math.floor(tokens),
+        reset_epoch=math.ceil(now + (rate.capacity - tokens) / rate.per_second),
+        retry_after=None if taken else max(1, math.ceil((cost - tokens) / rate.per_second)),
+    )

@@ -1,0 +1,116 @@
+"""Workspaces: the tenants, their settings and what each starts with."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+from phonenumbers import SUPPORTED_REGIONS
+
+from msvs.api import ids
+from msvs.api.context import Context
+from msvs.api.credits import grant_credits
+from msvs.api.errors import InvalidRequest
+from msvs.api.keys import create_key
+from msvs.models import CreditBalance, LedgerKind, Workspace
+
+MAX_NAME_LENGTH = 100
+MAX_TEXT_LENGTH = 320
+
+
+class UpdateWorkspace(msgspec.Struct, kw_only=True, frozen=True):
+    """The settings to change; those left out stay."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    default_sender: str | msgspec.UnsetType = msgspec.UNSET
+    double_opt_in: bool | msgspec.UnsetType = msgspec.UNSET
+    campaigns_admit_unknown: bool | msgspec.UnsetType = msgspec.UNSET
+    blocked_regions: list[str] | msgspec.UnsetType = msgspec.UNSET
+    timezone: str | msgspec.UnsetType = msgspec.UNSET
+    opt_in_text: str | msgspec.UnsetType = msgspec.UNSET
+    opt_out_text: str | msgspec.UnsetType = msgspec.UNSET
+    welcome_text: str | msgspec.UnsetType = msgspec.UNSET
+    help_text: str | msgspec.UnsetType = msgspec.UNSET
+    low_balance_threshold: int | msgspec.UnsetType = msgspec.UNSET
+
+
+async def create_workspace(name: str, *, credits: int = 0) -> tuple[Workspace, str, str]:
+    """Make a workspace with a balance and one key of each mode; the row, the test key and the live key."""
+    if credits < 0:
+        raise InvalidRequest("credits must not be negative.", param="credits", code="parameter_out_of_range")
+    workspace = await Workspace.create(name=_checked_name(name))
+    await CreditBalance.create(workspace_id=workspace.id)
+    if credits:
+        await grant_credits(
+            workspace.id,
+            credits,
+            kind=LedgerKind.GRANT,
+            reference=f"opening:{ids.encode_id(ids.WORKSPACE, workspace.id)}",
+            note="Opening balance",
+        )
+    _, test_key = await create_key(workspace.id, livemode=False, name="Sandbox")
+    _, live_key = await create_key(workspace.id, livemode=True, name="Live")
+    return workspace, test_key, live_key
+
+
+async def get_workspace(ctx: Context) -> Workspace:
+    """The caller's workspace. Raises NotFound."""
+    row = await Workspace.get_or_none(id=ctx.workspace_id)
+    if row is None:
+        raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, ctx.workspace_id))
+    return row
+
+
+async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
+    """Change settings of the caller's workspace, for both modes. Raises InvalidRequest with `param`."""
+    changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
+    threshold = changes.pop("low_balance_threshold", None)
+    checked = {name: _checked(name, value) for name, value in changes.items()}
+    if threshold is not None:
+        if threshold < 0:
+            raise _out_of_range("low_balance_threshold", "must not be negative")
+        await CreditBalance.filter(workspace_id=ctx.workspace_id).update(low_balance_threshold=threshold)
+    if checked:
+        await Workspace.filter(id=ctx.workspace_id).update(**checked)
+    return await get_workspace(ctx)
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name == "name":
+        return _checked_name(value)
+    if name == "blocked_regions":
+        for position, region in enumerate(value):
+            if region not in SUPPORTED_REGIONS:
+                raise InvalidRequest(
+                    f"'{region[:10]}' is not an ISO 3166-1 region code.", param=f"blocked_regions[{position}]"
+                )
+        return sorted(set(value))
+    if name == "timezone":
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise InvalidRequest(f"'{value[:64]}' is not an IANA time zone.", param="timezone") from None
+    if name.endswith("_text") and not 0 < len(value.strip()) <= len(value) <= MAX_TEXT_LENGTH:
+        raise _out_of_range(name, f"must have from 1 to {MAX_TEXT_LENGTH} characters")
+    return value
+
+
+def _checked_name(name: str) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise _out_of_range("name", f"must have from 1 to {MAX_NAME_LENGTH} characters")
+    return name
+
+
+def _out_of_range(param: str, rule: str) -> InvalidRequest:
+    return InvalidRequest(f"{param} {rule}.", param=param, code="parameter_out_of_range")
+
+
+async def find_workspace(text: str) -> UUID:
+    """The UUID of a workspace named by its public id, for operators. Raises NotFound."""
+    id = ids.find_id(ids.WORKSPACE, text, "workspace")
+    if not await Workspace.exists(id=id):
+        raise ids.missing("workspace", text)
+    return id

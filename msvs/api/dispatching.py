@@ -1,0 +1,400 @@
+"""Dispatch: claim due messages under a lease, and write down what the carrier made of them.
+
+A claim decides consent and credits in the transaction that takes the messages; the network comes after its
+COMMIT; what is written afterwards is fenced by the claim's token, so that a worker that was given up changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msvs.api import credits, ids
+from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.jobs import Doorbell
+from msvs.api.pausing import pause_for_credits
+from msvs.api.resources import message_resource
+from msvs.api.unit_of_work import ring_after_commit
+from msvs.database import Row, execute, fetch, fetch_row, fetch_value
+from msvs.models import MessageKind, MessageStatus, OptInStatus
+
+LEASE = timedelta(seconds=60)
+MAX_ATTEMPTS = 20
+
+ACCEPTED = "accepted"
+REFUSED = "refused"
+THROTTLED = "throttled"
+UNKNOWN = "unknown"
+
+# Lanes are found by hopping from one workspace to the next in the partial index: its cost is the number of lanes.
+SINGLE_LANES = """
+WITH RECURSIVE lanes AS (
+    (SELECT workspace_id, livemode FROM messages WHERE status = 'queued' AND campaign_id IS NULL
+        ORDER BY workspace_id, livemode LIMIT 1)
+    UNION ALL
+    SELECT following.workspace_id, following.livemode FROM lanes CROSS JOIN LATERAL (
+        SELECT workspace_id, livemode FROM messages
+        WHERE status = 'queued' AND campaign_id IS NULL
+            AND (workspace_id, livemode) > (lanes.workspace_id, lanes.livemode)
+        ORDER BY workspace_id, livemode LIMIT 1
+    ) AS following
+)
+SELECT workspace_id, livemode FROM lanes WHERE EXISTS (
+    SELECT FROM messages WHERE status = 'queued' AND campaign_id IS NULL AND workspace_id = lanes.workspace_id
+        AND livemode = lanes.livemode AND due_at <= $1
+)
+"""
+
+CAMPAIGN_LANES = """
+SELECT workspace_id, livemode, id FROM campaigns WHERE status IN ('preparing', 'sending') AND EXISTS (
+    SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1
+) ORDER BY random()
+"""
+
+# The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own
+# transaction, so either it waits for this claim, or this claim no longer finds the rows queued.
+CLAIM = """
+WITH picked AS MATERIALIZED (
+    SELECT * FROM messages
+    WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
+    ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
+)
+SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent
+FROM picked
+LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
+    AND suppressions.phone = picked.to_phone
+LEFT JOIN contacts ON contacts.id = picked.contact_id
+ORDER BY picked.due_at, picked.id
+"""
+
+TAKE = """
+WITH attempts AS (
+    INSERT INTO message_attempts (id, message_id, claim_token, carrier, started_at)
+    SELECT attempt.id, attempt.message_id, $3, $4, $5
+    FROM unnest($1::uuid[], $2::uuid[]) AS attempt (id, message_id)
+)
+UPDATE messages SET status = 'sending', claim_token = $3, lease_until = $6, carrier = $4,
+    attempt_count = attempt_count + 1, credits_used = segments
+WHERE id = ANY($2)
+"""
+
+SENT = """
+UPDATE messages SET status = 'sent', sent_at = $4, carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
+FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
+WHERE messages.id = outcome.id AND messages.claim_token = $3 AND messages.status = 'sending'
+RETURNING messages.*
+"""
+
+FAILED = """
+WITH held AS (
+    SELECT messages.id, messages.credits_used, outcome.code
+    FROM messages JOIN unnest($1::uuid[], $2::varchar[]) AS outcome (id, code) ON outcome.id = messages.id
+    WHERE messages.status = 'sending' AND messages.claim_token = $3
+    FOR UPDATE OF messages
+)
+UPDATE messages SET status = 'failed', failed_at = $4, error_code = held.code, credits_used = 0,
+    claim_token = NULL, lease_until = NULL
+FROM held WHERE messages.id = held.id
+RETURNING messages.*, held.credits_used AS credits_held
+"""
+
+REQUEUED = """
+UPDATE messages SET status = 'queued', due_at = outcome.due_at, claim_token = NULL, lease_until = NULL
+FROM unnest($1::uuid[], $2::timestamptz[]) AS outcome (id, due_at)
+WHERE messages.id = outcome.id AND messages.claim_token = $3 AND messages.status = 'sending'
+"""
+
+CONCLUDE = """
+UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ended_at = $4
+FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (message_id, outcome, code)
+WHERE message_attempts.message_id = done.message_id AND message_attempts.claim_token = $5
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What is claimed together: a campaign's messages, or the single messages of a workspace and mode."""
+
+    workspace_id: UUID
+    livemode: bool
+    campaign_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Messages taken for one hand-over, until `lease_until`, by the holder of `token`."""
+
+    token: UUID
+    carrier: str
+    lease_until: datetime
+    messages: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a carrier made of one message: accepted, refused, throttled (try again later) or unknown."""
+
+    message_id: UUID
+    result: str
+    ref: str | None = None
+    code: str | None = None
+    retry_after: float = 1.0
+
+
+async def find_lanes(now: datetime) -> list[Lane]:
+    """Lanes with due messages: single messages first, then campaigns in no fixed order."""
+    singles = [Lane(row.workspace_id, row.livemode) for row in await fetch(SINGLE_LANES, now)]
+    campaigns = [Lane(row.workspace_id, row.livemode, row.id) for row in await fetch(CAMPAIGN_LANES, now)]
+    return singles + campaigns
+
+
+async def promote_scheduled(*, limit: int, now: datetime) -> int:
+    """Queue scheduled messages whose time has come; how many."""
+    rows = await fetch(
+        "WITH due AS (SELECT id FROM messages WHERE status = 'scheduled' AND due_at <= $1"
+        " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
+        " UPDATE messages SET status = 'queued' FROM due WHERE messages.id = due.id RETURNING messages.*",
+        now,
+        limit,
+    )
+    await record_events(_events(EventType.MESSAGE_QUEUED, rows), now)
+    return len(rows)
+
+
+async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim | None:
+    """Take up to `limit` due messages of a lane, their consent checked and their credits reserved.
+
+    None when there is nothing to hand over; recipients refused here are skipped or canceled, with their events.
+    """
+    admit_unknown = True
+    if lane.campaign_id is not None:
+        # A shared lock: a pause or a cancellation waits for this claim, and the next claim sees it.
+        running = await fetch_row(
+            "SELECT workspaces.campaigns_admit_unknown FROM campaigns"
+            " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
+            " WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending') FOR SHARE OF campaigns",
+            lane.campaign_id,
+        )
+        if running is None:
+            return None
+        admit_unknown = running.campaigns_admit_unknown
+    values: list[object] = [lane.workspace_id, lane.livemode, now, limit]
+    if lane.campaign_id is not None:
+        values.append(lane.campaign_id)
+    condition = "campaign_id IS NULL" if lane.campaign_id is None else "campaign_id = $5"
+    picked = await fetch(CLAIM.format(lane=condition), *values)
+    refused = [(row, code) for row in picked if (code := _refusal(row, admit_unknown)) is not None]
+    if refused:
+        await refuse(lane, refused, now)
+    barred = {row.id for row, _ in refused}
+    ready = [row for row in picked if row.id not in barred]
+    if lane.livemode:
+        ready = await _afford(lane, ready, now)
+    if not ready:
+        return None
+    token, lease_until = ids.new_id(), now + LEASE
+    message_ids = [row.id for row in ready]
+    await execute(TAKE, [ids.new_id() for _ in ready], message_ids, token, carrier, now, lease_until)
+    return Claim(token, carrier, lease_until, ready)
+
+
+def _refusal(row: Row, admit_unknown: bool) -> str | None:
+    """The code for which a picked message must not be sent, or None."""
+    if row.kind == MessageKind.AUTO:
+        return None
+    if row.is_suppressed or row.consent == OptInStatus.OPTED_OUT:
+        return "recipient_opted_out"
+    if row.campaign_id is None:
+        return None
+    if row.consent is None:
+        return "recipient_deleted"
+    if row.consent == OptInStatus.OPTED_IN or (admit_unknown and row.consent == OptInStatus.UNKNOWN):
+        return None
+    return "recipient_not_opted_in"
+
+
+async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) -> None:
+    """Skip (in a campaign) or cancel (singly) messages that consent forbids, and give their credits back."""
+    is_campaign = lane.campaign_id is not None
+    rows = await fetch(
+        "UPDATE messages SET status = $3, error_code = refusal.code, credits_used = 0,"
+        " canceled_at = CASE WHEN $3 = 'canceled' THEN $4::timestamptz END"
+        " FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code) WHERE messages.id = refusal.id"
+        " RETURNING messages.*",
+        [row.id for row, _ in refused],
+        [code for _, code in refused],
+        MessageStatus.SKIPPED.value if is_campaign else MessageStatus.CANCELED.value,
+        now,
+    )
+    if lane.livemode:
+        held = {row.id: row.credits_used for row, _ in refused if row.credits_used}
+        await credits.release(lane.workspace_id, held, now)
+    type = EventType.MESSAGE_SKIPPED if is_campaign else EventType.MESSAGE_CANCELED
+    await record_events(_events(type, rows), now)
+
+
+async def _afford(lane: Lane, rows: list[Row], now: datetime) -> list[Row]:
+    """Reserve the credits that are not yet reserved; the messages that the balance covers, in their order."""
+    paid = [row for row in rows if row.credits_used]
+    unpaid = [row for row in rows if not row.credits_used]
+    while unpaid:
+        if await credits.try_reserve(lane.workspace_id, {row.id: row.segments for row in unpaid}, now):
+            break
+        balance = await credits.available(lane.workspace_id)
+        covered = _covered(unpaid, balance)
+        short, unpaid = unpaid[covered:], unpaid[:covered]
+        if lane.campaign_id is not None:
+            await pause_for_credits(lane.campaign_id, now)
+        else:
+            await _fail_unpaid(short, now)
+    return paid + unpaid
+
+
+def _covered(rows: Sequence[Row], balance: int) -> int:
+    """How many of the first rows `balance` covers; fewer than all."""
+    total = 0
+    for number, row in enumerate(rows):
+        total += row.segments
+        if total > balance:
+            return number
+    return len(rows) - 1
+
+
+async def _fail_unpaid(rows: Sequence[Row], now: datetime) -> None:
+    failed = await fetch(
+        "UPDATE messages SET status = 'failed', failed_at = $2, error_code = 'insufficient_credits'"
+        " WHERE id = ANY($1) RETURNING *",
+        [row.id for row in rows],
+        now,
+    )
+    await record_events(_events(EventType.MESSAGE_FAILED, failed), now)
+
+
+async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: datetime) -> None:
+    """Write down what the carrier made of a claim. Messages no longer held by its token are left as they are."""
+    by_result: dict[str, list[Outcome]] = {ACCEPTED: [], REFUSED: [], THROTTLED: [], UNKNOWN: []}
+    attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
+    concluded = []
+    for outcome in outcomes:
+        result = outcome.result
+        if result == THROTTLED and attempts.get(outcome.message_id, 0) >= MAX_ATTEMPTS:
+            result = REFUSED
+        by_result[result].append(outcome)
+        concluded.append(outcome)
+    if by_result[ACCEPTED]:
+        await _record_sent(claim.token, by_result[ACCEPTED], now)
+    if by_result[REFUSED]:
+        await _record_refused(claim.token, by_result[REFUSED], now)
+    if by_result[THROTTLED]:
+        throttled = by_result[THROTTLED]
+        await execute(
+            REQUEUED,
+            [outcome.message_id for outcome in throttled],
+            [now + timedelta(seconds=outcome.retry_after) for outcome in throttled],
+            claim.token,
+        )
+        ring_after_commit(Doorbell.MESSAGES)
+    if by_result[UNKNOWN]:
+        # Nothing is known before the lease has run out: whoever resolves it must not overtake the carrier.
+        await execute(
+            "UPDATE messages SET lease_until = $3 WHERE id = ANY($1) AND claim_token = $2 AND status = 'sending'",
+            [outcome.message_id for outcome in by_result[UNKNOWN]],
+            claim.token,
+            now + UNKNOWN_WAIT,
+        )
+    await execute(
+        CONCLUDE,
+        [outcome.message_id for outcome in concluded],
+        [outcome.result for outcome in concluded],
+        [outcome.code for outcome in concluded],
+        now,
+        claim.token,
+    )
+
+
+# A carrier that accepted late has done so by then.
+UNKNOWN_WAIT = timedelta(seconds=5)
+
+
+async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime) -> None:
+    rows = await fetch(
+        SENT, [outcome.message_id for outcome in accepted], [outcome.ref for outcome in accepted], token, now
+    )
+    await note_sent(rows, now)
+
+
+async def note_sent(rows: Sequence[Row], now: datetime) -> None:
+    """What follows from messages having become `sent`: their credits are captured and their events written."""
+    for workspace_id, message_ids in _live_by_workspace(rows).items():
+        await credits.capture(workspace_id, message_ids, now)
+    await record_events(_events(EventType.MESSAGE_SENT, rows), now)
+
+
+async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime) -> None:
+    rows = await fetch(
+        FAILED,
+        [outcome.message_id for outcome in refused],
+        [outcome.code or "carrier_rejected" for outcome in refused],
+        token,
+        now,
+    )
+    held = {row.id: row.credits_held for row in rows if row.credits_held}
+    for workspace_id, message_ids in _live_by_workspace(rows).items():
+        await credits.release(
+            workspace_id, {message_id: held[message_id] for message_id in message_ids if message_id in held}, now
+        )
+    await record_events(_events(EventType.MESSAGE_FAILED, rows), now)
+
+
+async def find_expired(*, carrier: str, limit: int, now: datetime) -> Claim | None:
+    """Take over messages whose lease ran out, under a new token and a new attempt; None if there are none."""
+    rows = await fetch(
+        "SELECT * FROM messages WHERE status = 'sending' AND lease_until < $1 AND carrier = $2"
+        " ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED",
+        now,
+        carrier,
+        limit,
+    )
+    if not rows:
+        return None
+    token, lease_until = ids.new_id(), now + LEASE
+    await execute(
+        "UPDATE message_attempts SET outcome = 'unknown', ended_at = $2 WHERE message_id = ANY($1) AND outcome IS NULL",
+        [row.id for row in rows],
+        now,
+    )
+    await execute(TAKE, [ids.new_id() for _ in rows], [row.id for row in rows], token, carrier, now, lease_until)
+    return Claim(token, carrier, lease_until, rows)
+
+
+async def await_reports(*, carrier: str, limit: int, now: datetime) -> int:
+    """End the leases of messages whose outcome only a delivery report can tell; they are never sent again."""
+    return await execute(
+        "WITH expired AS (SELECT id FROM messages WHERE status = 'sending' AND lease_until < $1 AND carrier = $2"
+        " ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED)"
+        " UPDATE messages SET lease_until = NULL, claim_token = NULL FROM expired WHERE messages.id = expired.id",
+        now,
+        carrier,
+        limit,
+    )
+
+
+async def has_due(now: datetime) -> bool:
+    """Whether dispatch has something to do: due messages in a lane that runs, or scheduled ones to queue."""
+    return bool(
+        await fetch_value("SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= $1)", now)
+    ) or bool(await find_lanes(now))
+
+
+def _live_by_workspace(rows: Iterable[Row]) -> Mapping[UUID, list[UUID]]:
+    found: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        if row.livemode:
+            found.setdefault(row.workspace_id, []).append(row.id)
+    return found
+
+
+def _events(type: EventType, rows: Iterable[Row]) -> list[NewEvent]:
+    return [NewEvent(type, row.workspace_id, row.livemode, row.id, message_resource(row)) for row in rows]

@@ -23,6 +23,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_SECONDS = 10.0
 TICK_SECONDS = 0.2
 HEALTH_SECONDS = 0.05
+HEAD_START_SECONDS = 3.0
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 10.0
 STEADY_SECONDS = 30.0
@@ -192,10 +193,13 @@ class _Supervisor:
 
     def _watch(self, banner: Sequence[str]) -> None:
         announced = False
+        # Imports are most of a start: the API and the first worker get the processors to themselves.
+        first = max(2, os.cpu_count() or 2)
+        all_due_at = time.monotonic() + HEAD_START_SECONDS
         while not self.signals_seen:
             now = time.monotonic()
             self._tend_engines(now)
-            for child in self.children:
+            for child in self.children if announced or now >= all_due_at else self.children[:first]:
                 child.tend(now)
             if not announced and _answers(self.settings.host, self.settings.port):
                 announced = True

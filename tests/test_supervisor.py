@@ -22,7 +22,9 @@ SUPERVISE = """
 import json, sys
 from pathlib import Path
 from msvs.settings import Settings
+from msvs import supervisor
 from msvs.supervisor import ChildSpec, run
+supervisor.HEAD_START_SECONDS = 0.2
 given = json.loads(sys.argv[1])
 children = [ChildSpec(name, tuple(argv)) for name, argv in given["children"]]
 settings = Settings(**given["settings"] | {"data_dir": Path(given["settings"]["data_dir"])})
@@ -85,8 +87,8 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
     """Start a supervisor over an API and the named workers; whatever is left of it ends with the test."""
     runs: list[Running] = []
 
-    def start(*, workers: dict[str, str], **settings: object) -> Running:
-        children = [("api", [sys.executable, "-c", API, str(tmp_path / "api")])]
+    def start(*, workers: dict[str, str], api: str = API, **settings: object) -> Running:
+        children = [("api", [sys.executable, "-c", api, str(tmp_path / "api")])]
         for name, code in workers.items():
             children.append((name, [sys.executable, "-c", code, str(tmp_path / name)]))
         given = {"children": children, "settings": {"port": 0, "data_dir": str(tmp_path / "data")} | settings}
@@ -136,6 +138,13 @@ def test_children_get_the_addresses_and_the_banner_waits_for_the_api(supervise: 
     eventually(lambda: run.started("worker"))
     assert (run.folder / "worker").read_text().split()[1:] == ["postgresql://example", "redis://example"]
     assert not (run.folder / "data").exists()
+
+
+def test_more_children_than_processors_all_start_even_when_the_api_does_not_answer(supervise: Supervise) -> None:
+    names = [f"worker-{number}" for number in range((os.cpu_count() or 2) + 1)]
+    run = supervise(workers=dict.fromkeys(names, WORKER), api=WORKER, **EXTERNAL)
+    eventually(lambda: all(run.started(name) for name in names))
+    assert run.stop() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -40,8 +40,13 @@ def encode_json(value: Any) -> str:
 
 
 async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
+    # Binary, because COPY takes no other; the first byte is jsonb's version.
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=encode_json, decoder=msgspec.json.decode, format="text"
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + encode_json(value).encode(),
+        decoder=lambda data: msgspec.json.decode(memoryview(data)[1:]),
+        format="binary",
     )
 
 

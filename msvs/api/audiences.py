@@ -1,0 +1,327 @@
+"""Audiences: who a campaign goes to, fixed when it starts, and turned into messages chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import phonenumbers
+
+from msvs.api import ids
+from msvs.api.compliance import check_destination
+from msvs.api.context import Context
+from msvs.api.errors import ComplianceRefused, InvalidRequest
+from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.jobs import Doorbell
+from msvs.api.phones import Phone, parse_phone
+from msvs.api.rendering import NotRenderable, contact_values, render
+from msvs.api.resources import message_resource
+from msvs.api.scope import scoped
+from msvs.api.segments import compile_filter
+from msvs.api.sms import Encoding, measure
+from msvs.api.templates import Template, compile_template
+from msvs.api.unit_of_work import ring_after_commit
+from msvs.database import copy_rows, encode_json, execute, fetch, fetch_row, fetch_value
+from msvs.models import Campaign, Contact, ContactList, MessageStatus, OptInStatus, Segment
+
+MAX_IDS = 1000
+CHUNK = 2000
+# A campaign later than this was missed: its hour is over.
+MAX_LATE = timedelta(minutes=60)
+# Stands for a value that is not known yet when the cost of a campaign is estimated.
+SAMPLE_VALUE = "Mariana"
+
+TAKE_RECIPIENTS = """
+WITH taken AS (
+    DELETE FROM campaign_recipients WHERE campaign_id = $1 AND phone IN (
+        SELECT phone FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING phone, contact_id
+)
+SELECT taken.phone, taken.contact_id, contacts.id, contacts.region, contacts.number_kind, contacts.first_name,
+    contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status
+FROM taken LEFT JOIN contacts ON contacts.id = taken.contact_id AND contacts.phone = taken.phone
+ORDER BY taken.phone
+"""
+
+COLUMNS = (
+    "id",
+    "workspace_id",
+    "livemode",
+    "kind",
+    "campaign_id",
+    "contact_id",
+    "to_phone",
+    "sender",
+    "body",
+    "encoding",
+    "segments",
+    "credits_used",
+    "status",
+    "error_code",
+    "metadata",
+    "due_at",
+    "created_at",
+    "opted_out",
+    "attempt_count",
+)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A campaign message on its way into the table; it has the attributes of a row."""
+
+    id: UUID
+    workspace_id: UUID
+    livemode: bool
+    campaign_id: UUID
+    contact_id: UUID
+    to_phone: str
+    sender: str
+    metadata: Mapping[str, str]
+    created_at: datetime
+    body: str = ""
+    encoding: str = Encoding.GSM7.value
+    segments: int = 0
+    credits_used: int = 0
+    status: str = MessageStatus.QUEUED.value
+    error_code: str | None = None
+    delivery: None = None
+    scheduled_at: None = None
+    sent_at: None = None
+    delivered_at: None = None
+    failed_at: None = None
+    canceled_at: None = None
+    replied_at: None = None
+
+
+async def check_audience(
+    ctx: Context, list_ids: Sequence[UUID], segment_id: UUID | None, contact_ids: Sequence[UUID]
+) -> dict[str, Any]:
+    """An audience of the caller's own lists, segment and contacts, as it is stored. Raises InvalidRequest."""
+    if not list_ids and segment_id is None and not contact_ids:
+        raise InvalidRequest(
+            "audience needs at least one of list_ids, segment_id and contact_ids.",
+            param="audience",
+            code="parameter_missing",
+        )
+    await _check_known(ctx, ContactList, list_ids, "audience.list_ids", ids.CONTACT_LIST, "list")
+    await _check_known(ctx, Contact, contact_ids, "audience.contact_ids", ids.CONTACT, "contact")
+    if segment_id is not None and not await scoped(ctx, Segment).filter(id=segment_id).exists():
+        raise _unknown("audience.segment_id", ids.SEGMENT, segment_id, "segment")
+    audience: dict[str, Any] = {}
+    if list_ids:
+        audience["list_ids"] = [ids.encode_id(ids.CONTACT_LIST, value) for value in list_ids]
+    if segment_id is not None:
+        audience["segment_id"] = ids.encode_id(ids.SEGMENT, segment_id)
+    if contact_ids:
+        audience["contact_ids"] = [ids.encode_id(ids.CONTACT, value) for value in contact_ids]
+    return audience
+
+
+async def _check_known(
+    ctx: Context,
+    model: type[ContactList] | type[Contact],
+    wanted: Sequence[UUID],
+    param: str,
+    prefix: str,
+    noun: str,
+) -> None:
+    if len(wanted) > MAX_IDS:
+        raise InvalidRequest(f"{param} may have at most {MAX_IDS} ids.", param=param, code="parameter_out_of_range")
+    if not wanted:
+        return
+    known = set(await scoped(ctx, model).filter(id__in=list(wanted)).values_list("id", flat=True))
+    for number, value in enumerate(wanted):
+        if value not in known:
+            raise _unknown(f"{param}[{number}]", prefix, value, noun)
+
+
+def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
+    return InvalidRequest(f"No such {noun}: '{ids.encode_id(prefix, value)}'.", param=param, code="resource_missing")
+
+
+async def _members_sql(ctx: Context, audience: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """A query for the ids of the audience's contacts, and its values; $1 and $2 are workspace and mode."""
+    values: list[Any] = [
+        ctx.workspace_id,
+        ctx.livemode,
+        _decoded(ids.CONTACT_LIST, audience.get("list_ids", [])),
+        _decoded(ids.CONTACT, audience.get("contact_ids", [])),
+    ]
+    sql = "SELECT contact_id FROM list_members WHERE list_id = ANY($3::uuid[]) UNION SELECT unnest($4::uuid[])"
+    segment_id = audience.get("segment_id")
+    if segment_id is not None:
+        value = ids.decode_id(ids.SEGMENT, segment_id)
+        segment = await scoped(ctx, Segment).filter(id=value).first()
+        if segment is not None:
+            compiled = compile_filter(segment.conditions, first_parameter=len(values) + 1)
+            sql += (
+                " UNION SELECT c.id FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2"
+                f" AND ({compiled.sql})"
+            )
+            values += compiled.values
+    return sql, values
+
+
+def _decoded(prefix: str, texts: Sequence[str]) -> list[UUID]:
+    found = (ids.decode_id(prefix, text) for text in texts)
+    return [value for value in found if value is not None]
+
+
+async def count_eligible(ctx: Context, audience: Mapping[str, Any], *, admit_unknown: bool) -> int:
+    """How many contacts of an audience a campaign would be sent to, were it sent now."""
+    members, values = await _members_sql(ctx, audience)
+    statuses = [OptInStatus.OPTED_IN.value] + ([OptInStatus.UNKNOWN.value] if admit_unknown else [])
+    count = await fetch_value(
+        "SELECT count(*) FROM contacts WHERE workspace_id = $1 AND livemode = $2"
+        f" AND opt_in_status = ANY(${len(values) + 1}) AND id IN ({members})",
+        *values,
+        statuses,
+    )
+    return int(count)
+
+
+def estimated_segments(template: Template) -> int:
+    """The segments of a body whose variables are of ordinary length, before anything is rendered."""
+    return measure(template.render(dict.fromkeys(template.names, SAMPLE_VALUE))).segments
+
+
+async def fix_audience(campaign: Campaign, now: datetime) -> int:
+    """Start a campaign: fix who it goes to, one row a phone; how many. The caller holds the campaign's lock."""
+    ctx = Context(campaign.workspace_id, campaign.livemode)
+    members, values = await _members_sql(ctx, campaign.audience)
+    number = len(values) + 1
+    return await execute(
+        "INSERT INTO campaign_recipients (campaign_id, phone, contact_id)"
+        f" SELECT ${number}::uuid, phone, id FROM contacts"
+        f" WHERE workspace_id = $1 AND livemode = $2 AND id IN ({members}) ON CONFLICT DO NOTHING",
+        *values,
+        campaign.id,
+    )
+
+
+async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
+    """Turn up to `limit` recipients of a preparing campaign into messages, in the current transaction; how many.
+
+    Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody.
+    """
+    # A shared lock: a pause or a cancellation waits for this chunk, and the next chunk sees it.
+    campaign = await fetch_row(
+        "SELECT campaigns.*, workspaces.blocked_regions, workspaces.campaigns_admit_unknown FROM campaigns"
+        " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
+        " WHERE campaigns.id = $1 AND campaigns.status = 'preparing' FOR SHARE OF campaigns",
+        campaign_id,
+    )
+    if campaign is None:
+        return 0
+    recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit)
+    if not recipients:
+        return 0
+    template = compile_template(campaign.body)
+    blocked = frozenset(campaign.blocked_regions)
+    drafts = [_draft(campaign, recipient, template, blocked, now) for recipient in recipients]
+    metadata = encode_json(campaign.metadata)
+    await copy_rows(
+        "messages",
+        COLUMNS,
+        [
+            (
+                draft.id,
+                draft.workspace_id,
+                draft.livemode,
+                "campaign",
+                draft.campaign_id,
+                draft.contact_id,
+                draft.to_phone,
+                draft.sender,
+                draft.body,
+                draft.encoding,
+                draft.segments,
+                0,
+                draft.status,
+                draft.error_code,
+                metadata,
+                now,
+                now,
+                False,
+                0,
+            )
+            for draft in drafts
+        ],
+    )
+    await record_events(
+        (
+            NewEvent(
+                EventType.MESSAGE_QUEUED if draft.error_code is None else EventType.MESSAGE_SKIPPED,
+                draft.workspace_id,
+                draft.livemode,
+                draft.id,
+                message_resource(draft),
+            )
+            for draft in drafts
+        ),
+        now,
+    )
+    ring_after_commit(Doorbell.MESSAGES)
+    return len(drafts)
+
+
+def _draft(campaign: Any, recipient: Any, template: Template, blocked: Collection[str], now: datetime) -> Draft:
+    draft = Draft(
+        ids.new_id(),
+        campaign.workspace_id,
+        campaign.livemode,
+        campaign.id,
+        recipient.contact_id,
+        recipient.phone,
+        campaign.sender,
+        campaign.metadata,
+        now,
+    )
+    code = _skip_reason(campaign, recipient, blocked)
+    if code is None:
+        try:
+            rendered = render(template, contact_values(recipient, template.names))
+            draft.body = rendered.body
+            draft.encoding = rendered.encoding.value
+            draft.segments = rendered.segments
+        except NotRenderable as error:
+            code = error.code
+    if code is not None:
+        draft.status = MessageStatus.SKIPPED.value
+        draft.error_code = code
+        draft.body = campaign.body
+    return draft
+
+
+def _skip_reason(campaign: Any, recipient: Any, blocked: Collection[str]) -> str | None:
+    """The code for which a recipient is not sent to, or None."""
+    if recipient.id is None:
+        return "recipient_deleted"
+    status = recipient.opt_in_status
+    if status == OptInStatus.OPTED_OUT:
+        return "recipient_opted_out"
+    if status != OptInStatus.OPTED_IN and not (campaign.campaigns_admit_unknown and status == OptInStatus.UNKNOWN):
+        return "recipient_not_opted_in"
+    try:
+        check_destination(_stored_phone(recipient), blocked)
+    except ComplianceRefused as error:
+        return error.code
+    return None
+
+
+def _stored_phone(recipient: Any) -> Phone:
+    """The recipient's phone from what its contact keeps; parsed anew only where nothing is kept."""
+    if recipient.region is None:
+        return parse_phone(recipient.phone)
+    return Phone(recipient.phone, recipient.region, _calling_code(recipient.region), recipient.number_kind)
+
+
+@lru_cache(maxsize=512)
+def _calling_code(region: str) -> int:
+    return phonenumbers.country_code_for_region(region)

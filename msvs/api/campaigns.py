@@ -95,7 +95,7 @@ async def list_campaigns(ctx: Context, page: PageRequest, *, status: str | None 
     """Campaigns, newest first, optionally of one status."""
     query = scoped(ctx, Campaign)
     if status is not None:
-        if status not in CampaignStatus:
+        if status not in {value.value for value in CampaignStatus}:
             raise InvalidRequest(f"status must be one of {', '.join(CampaignStatus)}.", param="status")
         query = query.filter(status=CampaignStatus(status))
     return await fetch_page(query, page)

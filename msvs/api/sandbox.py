@@ -1,59 +1,13 @@
-"""The sandbox's scripted numbers: what the virtual carrier does with each."""
+"""The sandbox's two numbers that are refused before any carrier sees them (decisions § 7)."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from msvs.api.credits import insufficient
 from msvs.api.errors import ComplianceRefused
 from msvs.api.resources import FAILURES
 
-PREFIX = "+1415555"
-REFUSED_REGION = f"{PREFIX}0113"
-REFUSED_CREDITS = f"{PREFIX}0114"
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """Something the virtual carrier brings `after` seconds: a report (`delivered`, `failed`) or a reply (`inbound`)."""
-
-    kind: str
-    after: float
-    error_code: str | None = None
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """How a number behaves: refused at hand-off, throttled first, answered too late, and what follows acceptance."""
-
-    signals: tuple[Signal, ...] = (Signal("delivered", 1),)
-    refuse_code: str | None = None
-    throttles_first: bool = False
-    times_out_after_accepting: bool = False
-
-
-DELIVERED = Script()
-_DELIVERED = Signal("delivered", 1)
-
-SCRIPTS: dict[str, Script] = {
-    f"{PREFIX}0101": Script(refuse_code="invalid_number"),
-    f"{PREFIX}0102": Script(refuse_code="carrier_filtered"),
-    f"{PREFIX}0103": Script((Signal("failed", 1, error_code="unreachable"),)),
-    f"{PREFIX}0104": Script((Signal("delivered", 60),)),
-    f"{PREFIX}0105": Script((_DELIVERED, Signal("inbound", 2, text="STOP"))),
-    f"{PREFIX}0106": Script((_DELIVERED, Signal("inbound", 2, text="YES"))),
-    f"{PREFIX}0107": Script((_DELIVERED, Signal("inbound", 2, text="Thanks, see you there!"))),
-    f"{PREFIX}0108": Script(()),
-    f"{PREFIX}0109": Script((_DELIVERED, Signal("delivered", 2), Signal("failed", 3, error_code="unreachable"))),
-    f"{PREFIX}0111": Script(throttles_first=True),
-    f"{PREFIX}0112": Script(times_out_after_accepting=True),
-}
-
-
-def script_for(phone: str) -> Script:
-    """The script of a number; one that has none is delivered after a second."""
-    return SCRIPTS.get(phone, DELIVERED)
+REFUSED_REGION = "+14155550113"
+REFUSED_CREDITS = "+14155550114"
 
 
 def check_scripted(phone: str) -> None:

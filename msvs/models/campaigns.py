@@ -35,7 +35,9 @@ class Campaign(Model):
     audience: fields.Field[dict[str, Any]] = fields.JSONField()
     metadata: fields.Field[dict[str, str]] = fields.JSONField(default=dict)
     status = fields.CharEnumField(CampaignStatus, max_length=10)
-    resume_status = fields.CharEnumField(CampaignStatus, max_length=10, null=True)
+    resume_status: fields.Field[CampaignStatus | None] = fields.CharEnumField(  # type: ignore[assignment]
+        CampaignStatus, max_length=10, null=True
+    )
     pause_reason = fields.CharField(max_length=30, null=True)
     scheduled_at = fields.DatetimeField(null=True)
     started_at = fields.DatetimeField(null=True)

@@ -14,6 +14,7 @@ from msvs.api.context import Context
 from msvs.api.credits import grant_credits
 from msvs.api.errors import InvalidRequest
 from msvs.api.keys import create_key
+from msvs.api.senders import check_sender
 from msvs.models import CreditBalance, LedgerKind, Workspace
 
 MAX_NAME_LENGTH = 100
@@ -80,6 +81,8 @@ async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
 def _checked(name: str, value: Any) -> Any:
     if name == "name":
         return _checked_name(value)
+    if name == "default_sender":
+        return check_sender(value, param=name)
     if name == "blocked_regions":
         for position, region in enumerate(value):
             if region not in SUPPORTED_REGIONS:

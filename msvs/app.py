@@ -1,0 +1,171 @@
+"""The composition root: every front in one application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import msgspec
+import uvicorn
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from msvs import database, logs, settings
+from msvs.api import auth
+from msvs.api.errors import Unavailable
+from msvs.api.jobs import Ringer, use_ringer
+from msvs.api.limits import Limiter
+from msvs.api.routing import use_live_carrier
+from msvs.ops.routes import ops_routes
+from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
+from msvs.rest_compat.errors import error_body
+from msvs.rest_compat.front import rest_routes
+from msvs.rest_compat.server import server_config
+from msvs.settings import Settings, SettingsError
+
+CHECK_SECONDS = 2.0
+# A worker sets its key for a few seconds at a time: a key that is there is a worker that lives.
+WORKER_KEYS = "msvs:worker:*"
+
+
+def application() -> Starlette:
+    """The application as the environment sets it up; what uvicorn's factory mode calls."""
+    return create_app(settings.from_environment())
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application. Raises SettingsError without a database to use."""
+    if settings.database_url is None:
+        raise SettingsError("DATABASE_URL is not set")
+    database_url = settings.database_url
+    limiter = Limiter(settings.redis_url)
+    readiness = Readiness(database_url, settings.redis_url)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        use_live_carrier(settings.live_carrier)
+        ringer = None if settings.redis_url is None else Ringer(settings.redis_url)
+        async with database.connected(database_url, pool_size=settings.database_pool_size):
+            use_ringer(ringer)
+            try:
+                yield
+            finally:
+                use_ringer(None)
+                if ringer is not None:
+                    await asyncio.to_thread(ringer.close)
+                await auth.settle()
+                await limiter.close()
+                await readiness.close()
+
+    # The fronts, each with the full paths of its routes.
+    routes: list[BaseRoute] = [
+        *rest_routes(limiter),
+        Route("/", show_index),
+        Route("/healthz", show_health),
+        Route("/readyz", readiness.show),
+        *ops_routes(settings),
+    ]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Edge)],
+        exception_handlers={HTTPException: _raise_refusal},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.router.default = route_unknown
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Serve the application until a signal ends it."""
+    logs.set_up(settings)
+    uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port)).run()
+
+
+async def show_index(_request: Request) -> Response:
+    """What is where."""
+    links = {"api": "/v1", "health": "/healthz", "readiness": "/readyz", "operations": "/ops"}
+    return _json({"name": "MassiveSMS", "version": version("massivesms-server"), "links": links})
+
+
+async def show_health(_request: Request) -> Response:
+    """Whether this process answers."""
+    return _json({"status": "ok"})
+
+
+class Readiness:
+    """Whether everything that a request needs is there."""
+
+    def __init__(self, database_url: str, redis_url: str | None) -> None:
+        self._database_url = database_url
+        self._redis = (
+            None if redis_url is None else Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
+        )
+        self._migrated = False
+
+    async def show(self, request: Request) -> Response:
+        """Each check by name, `ok` or what is wrong; 503 unless all are ok."""
+        checks: dict[str, Callable[[], Awaitable[str]]] = {
+            "database": self._check_database,
+            "migrations": self._check_migrations,
+            "redis": self._check_redis,
+            "workers": self._check_workers,
+        }
+        found = dict(zip(checks, await asyncio.gather(*map(_checked, checks.values())), strict=True))
+        failed = [name for name, state in found.items() if state != "ok"]
+        if not failed:
+            return _json({"status": "ready", "checks": found})
+        error = Unavailable(f"Not ready: {', '.join(failed)}.", code="not_ready")
+        envelope = msgspec.json.decode(error_body(error, request.scope[REQUEST_ID]))
+        return _json({"status": "not_ready", "checks": found, **envelope}, 503)
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        if self._redis is not None:
+            await self._redis.aclose()
+
+    async def _check_database(self) -> str:
+        return "ok" if await database.fetch_value("SELECT 1") == 1 else "wrong answer"
+
+    async def _check_migrations(self) -> str:
+        if not self._migrated:
+            self._migrated = not await database.pending_migrations(self._database_url)
+        return "ok" if self._migrated else "pending: run msvs migrate"
+
+    async def _check_redis(self) -> str:
+        if self._redis is None:
+            return "not configured"
+        await self._redis.ping()
+        return "ok"
+
+    async def _check_workers(self) -> str:
+        if self._redis is None:
+            return "not configured"
+        async for _ in self._redis.scan_iter(WORKER_KEYS, count=1000):
+            return "ok"
+        return "none alive"
+
+
+async def _checked(check: Callable[[], Awaitable[str]]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check()
+    except Exception as error:
+        return f"unreachable ({type(error).__name__})"
+
+
+def _json(value: object, status: int = 200) -> Response:
+    headers = {"cache-control": "no-store"}
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+
+
+async def _raise_refusal(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    raise as_refusal(error) from error

@@ -1,0 +1,116 @@
+"""Logging: one pipeline for our loggers and the libraries', JSON in production, with secrets and numbers masked."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from msvs.settings import Settings
+
+# These say in their own words at INFO what our own lines say already.
+QUIET = ("uvicorn.access", "rq.worker", "asyncio", "tortoise", "aiohttp.access")
+
+_key = re.compile(r"\b(msvs_(?:live|test)_)[0-9A-Za-z]{4,}")
+_webhook_secret = re.compile(r"\bwhsec_[0-9A-Za-z_+/=-]+")
+_authorization = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:b[\"'])?)(?:(bearer|basic)\s+)?[^\s\"',}]+")
+_bearer = re.compile(r"(?i)\b(bearer\s+)[0-9A-Za-z._~+/=-]{8,}")
+_password = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+@")
+_phone = re.compile(r"(?:\+|%2[Bb])([1-9][0-9]{6,14})(?![0-9])")
+
+SECRET_FIELDS = frozenset(("authorization", "password", "secret", "token", "api_key"))
+MASK = "•••"
+
+
+def mask(text: str) -> str:
+    """The text with API keys, webhook secrets, credentials and E.164 numbers made unreadable."""
+    if "msvs_" in text:
+        text = _key.sub(rf"\1{MASK}", text)
+    if "whsec_" in text:
+        text = _webhook_secret.sub(f"whsec_{MASK}", text)
+    if "://" in text:
+        text = _password.sub(rf"\1{MASK}@", text)
+    text = _authorization.sub(rf"\1{MASK}", text)
+    text = _bearer.sub(rf"\1{MASK}", text)
+    return _phone.sub(_mask_phone, text)
+
+
+def _mask_phone(found: re.Match[str]) -> str:
+    digits = found[1]
+    kept = (4, 4) if len(digits) >= 10 else (2, 2)
+    return f"+{digits[: kept[0]]}{MASK}{digits[-kept[1] :]}"
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, bool | int | float | None):
+        return value
+    if isinstance(value, dict):
+        return {mask(str(name)): _masked_field(str(name), each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(each) for each in value]
+    return mask(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
+
+
+def _masked_field(name: str, value: Any) -> Any:
+    return MASK if name.lower() in SECRET_FIELDS else _masked(value)
+
+
+def mask_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor that masks every field of a log line, its traceback too."""
+    for name, value in event.items():
+        if not name.startswith("_"):
+            event[name] = _masked_field(name, value)
+    return event
+
+
+def set_up(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send every logger of this process, structlog's and the standard library's, through one pipeline."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # Tracebacks without the values of local variables, which may be bodies and numbers.
+    rendered: list[structlog.typing.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        mask_event,
+    ]
+    if settings.is_production:
+        rendered.append(structlog.processors.JSONRenderer(ensure_ascii=False))
+    else:
+        colors = (stream or sys.stderr).isatty()
+        rendered.append(structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_plain_traceback))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=rendered))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "rq.worker"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _plain_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    structlog.dev.plain_traceback(stream, exc_info)

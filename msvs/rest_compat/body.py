@@ -1,0 +1,322 @@
+"""The one strict reader of request bodies and query strings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, NoReturn, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.types import Receive
+
+from msvs.api.errors import InvalidRequest
+from msvs.rest_compat.errors import ContentTypeUnsupported, JsonInvalid, RequestTimeout, RequestTooLarge
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+MAX_INTEGER = 2**53
+MAX_QUERY_PARAMETERS = 50
+MAX_ECHO = 80
+BODY_SECONDS = 10.0
+# Among more entries of an object than this, the one that does not fit is not named.
+MAX_ENTRIES_TRIED = 100
+
+NOUNS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+    "datetime": "an ISO-8601 time",
+}
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was complete."""
+
+
+# Reading
+
+
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+    """The whole body, at most MAX_BYTES, within BODY_SECONDS. Raises RequestTooLarge, RequestTimeout, ClientGone."""
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and (len(length) > 10 or int(length) > MAX_BYTES):
+        raise _too_large()
+    message = await _next(receive, BODY_SECONDS)
+    if not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) > MAX_BYTES:
+            raise _too_large()
+        return body
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    parts = [message.get("body", b"")]
+    size = len(parts[0])
+    while message.get("more_body", False):
+        message = await _next(receive, deadline - asyncio.get_running_loop().time())
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BYTES:
+            raise _too_large()
+    return b"".join(parts)
+
+
+async def _next(receive: Receive, seconds: float) -> Mapping[str, Any]:
+    try:
+        async with asyncio.timeout(seconds):
+            message = await receive()
+    except TimeoutError:
+        raise RequestTimeout(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message
+
+
+def _too_large() -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {MAX_BYTES} bytes.")
+
+
+# JSON
+
+
+def parse_body(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """The object that a body holds; an empty body is an empty object. Raises InvalidRequest of some kind."""
+    if not body:
+        return {}
+    _check_content_type(headers)
+    return parse_json(body)
+
+
+def _check_content_type(headers: Mapping[bytes, bytes]) -> None:
+    kind, *parameters = headers.get(b"content-type", b"").decode("latin-1").lower().split(";")
+    charsets = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
+    encoding = headers.get(b"content-encoding", b"identity").lower()
+    if kind.strip() != "application/json" or charsets - {"charset=utf-8"} or encoding != b"identity":
+        raise ContentTypeUnsupported("Send the body as Content-Type: application/json, in UTF-8 and not compressed.")
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """The object in strict JSON. Raises JsonInvalid, which says what is wrong and where."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise JsonInvalid(f"The body is not valid UTF-8 at byte {error.start}.") from None
+    if text.startswith("\ufeff"):
+        raise JsonInvalid("The body begins with a byte order mark.")
+    try:
+        value = _decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise JsonInvalid(
+            f"The body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}."
+        ) from None
+    except RecursionError:
+        raise _too_deep() from None
+    if not isinstance(value, dict):
+        raise JsonInvalid("The body must be a JSON object.")
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise _too_deep()
+    # Only an escape can bring in a NUL or half a surrogate pair: raw ones are refused above.
+    if b"\\u" in body:
+        _check_characters(value)
+    return value
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise JsonInvalid(f"The key {_shown(name)} appears twice in one object.")
+            seen.add(name)
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > 17 or not -MAX_INTEGER <= int(text) <= MAX_INTEGER:
+        raise JsonInvalid(f"The integer {text[:20]}{'…' if len(text) > 20 else ''} is outside ±2^53.")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise JsonInvalid(f"The number {text[:20]} is too large.")
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise JsonInvalid(f"{text} is not JSON.")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_float, parse_constant=_constant, strict=True
+)
+
+
+def _too_deep() -> JsonInvalid:
+    return JsonInvalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _depth(value: Any) -> int:
+    depth = 0
+    level = [value]
+    while level:
+        depth += 1
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+    return depth
+
+
+def _check_characters(value: Any) -> None:
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, each = waiting.pop()
+        if isinstance(each, str):
+            _check_text(each, f"The string at {path[:MAX_ECHO]}")
+        elif isinstance(each, dict):
+            for name, child in each.items():
+                _check_text(name, f"A key of {path[:MAX_ECHO] or 'the body'}")
+                waiting.append((f"{path}.{name}" if path else name, child))
+        elif isinstance(each, list):
+            waiting.extend((f"{path}[{position}]", child) for position, child in enumerate(each))
+
+
+_lone = re.compile("[\ud800-\udfff]")
+
+
+def _check_text(text: str, where: str) -> None:
+    if "\0" in text:
+        raise JsonInvalid(f"{where} holds a NUL character.")
+    if not text.isascii() and _lone.search(text):
+        raise JsonInvalid(f"{where} holds half of a surrogate pair.")
+
+
+# Types
+
+
+def convert(value: Mapping[str, Any], type: type[S]) -> S:
+    """`value` as a struct. Raises InvalidRequest with the code and the dotted `param`."""
+    try:
+        return msgspec.convert(value, type, strict=True)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), value, type) from None
+
+
+_located = re.compile(r"(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`)?", re.DOTALL).fullmatch
+_unknown = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL).fullmatch
+_missing = re.compile(r"Object missing required field `(.*)`").fullmatch
+_mistyped = re.compile(r"Expected `(.+?)`, got `(.+?)`").fullmatch
+_bounded = re.compile(r"Expected `(\w+)`(?: of length)? (>=|<=|>|<) (\S+)").fullmatch
+_compared = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+
+
+def _explain(text: str, value: Mapping[str, Any], type: type[msgspec.Struct]) -> InvalidRequest:
+    found = _located(text)
+    assert found is not None
+    what = found["what"]
+    path = (found["path"] or "").removeprefix(".")
+    if name := _unknown(what):
+        param = _joined(path, name[1][:MAX_ECHO])
+        return InvalidRequest(f"Unknown parameter: {param}.", code="parameter_unknown", param=param)
+    if name := _missing(what):
+        param = _joined(path, name[1])
+        return InvalidRequest(f"Missing required parameter: {param}.", code="parameter_missing", param=param)
+    param = _name_entry(path, value, type)
+    if kinds := _mistyped(what):
+        expected = " or ".join(NOUNS.get(kind, kind) for kind in kinds[1].split(" | ") if kind != "null")
+        return InvalidRequest(f"{param} must be {expected}, not {NOUNS.get(kinds[2], kinds[2])}.", param=param)
+    if bound := _bounded(what):
+        count = f"{_compared[bound[2]]} {bound[3]}"
+        unit = {"str": " characters", "array": " entries", "object": " entries"}.get(bound[1])
+        rule = f"have {count}{unit}" if unit else f"be {count}"
+        return InvalidRequest(f"{param} must {rule}.", code="parameter_out_of_range", param=param)
+    if "datetime" in what:
+        return InvalidRequest(
+            f"{param} must be an ISO-8601 time with an offset, such as 2026-05-01T20:00:00-04:00.", param=param
+        )
+    if what.startswith("Invalid enum value"):
+        choices = _choices(type, param)
+        return InvalidRequest(f"{param} must be one of: {', '.join(choices)}.", param=param)
+    return InvalidRequest(f"{param}: {what}.", param=param)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _name_entry(path: str, value: Mapping[str, Any], type: type[msgspec.Struct]) -> str:
+    """The path with the name of the object's entry that does not fit; msgspec leaves it out."""
+    head, found, tail = path.partition("[...]")
+    if not found:
+        return path
+    entries = value.get(head)
+    if isinstance(entries, dict) and len(entries) <= MAX_ENTRIES_TRIED:
+        for name, entry in entries.items():
+            try:
+                msgspec.convert({**value, head: {name: entry}}, type, strict=True)
+            except msgspec.ValidationError:
+                return f"{head}.{name[:MAX_ECHO]}{tail}"
+    return head
+
+
+def _choices(type: type[msgspec.Struct], param: str) -> list[str]:
+    for field in msgspec.structs.fields(type):
+        if field.encode_name == param:
+            options = (field.type, *typing.get_args(field.type))
+            return [
+                str(choice)
+                for option in options
+                if typing.get_origin(option) is Literal
+                for choice in typing.get_args(option)
+            ]
+    return []
+
+
+# Query strings
+
+
+_whole = re.compile(r"-?[0-9]{1,9}").fullmatch
+
+
+def parse_query(query: bytes, type: type[S]) -> S:
+    """The parameters of a query string as a struct. Raises InvalidRequest with `param`."""
+    if not query:
+        return convert({}, type)
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_PARAMETERS
+        )
+    except UnicodeDecodeError:
+        raise InvalidRequest("The query string is not percent-encoded UTF-8.") from None
+    except ValueError:
+        raise InvalidRequest(f"The query string holds more than {MAX_QUERY_PARAMETERS} parameters.") from None
+    numbers = {field.encode_name for field in msgspec.structs.fields(type) if int in typing.get_args(field.type)}
+    values: dict[str, Any] = {}
+    for name, text in pairs:
+        if name in values:
+            raise InvalidRequest(f"{name[:MAX_ECHO]} is given more than once.", param=name[:MAX_ECHO])
+        if "\0" in text:
+            raise InvalidRequest(f"{name[:MAX_ECHO]} holds a NUL character.", param=name[:MAX_ECHO])
+        values[name] = text
+        if name in numbers:
+            if not _whole(text):
+                raise InvalidRequest(f"{name} must be an integer.", param=name)
+            values[name] = int(text)
+    return convert(values, type)
+
+
+def _shown(name: str) -> str:
+    return json.dumps(name[:MAX_ECHO])

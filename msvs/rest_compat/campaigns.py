@@ -1,0 +1,72 @@
+"""/v1/campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from msvs.api import campaigns, ids
+from msvs.api.context import Context
+from msvs.api.resources import CampaignResource, campaign_resource
+from msvs.models import Campaign
+from msvs.rest_compat.endpoint import Call
+from msvs.rest_compat.schemas import CampaignCreate, CampaignQuery, ListOf, NoBody, NoQuery, list_of, optional_ref
+
+
+async def create(call: Call[CampaignCreate, NoQuery]) -> CampaignResource:
+    """Create a campaign."""
+    body = call.body
+    data = campaigns.CreateCampaign(
+        name=body.name,
+        body=body.body,
+        list_ids=_read_ids(ids.CONTACT_LIST, body.audience.list_ids, "audience.list_ids"),
+        segment_id=optional_ref(ids.SEGMENT, body.audience.segment_id, "audience.segment_id"),
+        contact_ids=_read_ids(ids.CONTACT, body.audience.contact_ids, "audience.contact_ids"),
+        from_=body.from_,
+        scheduled_at=body.scheduled_at,
+        metadata=body.metadata or {},
+    )
+    return await _shape(call.ctx, await campaigns.create_campaign(call.ctx, data))
+
+
+async def retrieve(call: Call[NoBody, NoQuery]) -> CampaignResource:
+    """Retrieve a campaign."""
+    return await _change(call, campaigns.get_campaign)
+
+
+async def list_(call: Call[NoBody, CampaignQuery]) -> ListOf[CampaignResource]:
+    """List campaigns."""
+    page = await campaigns.list_campaigns(call.ctx, call.query.page(ids.CAMPAIGN), status=call.query.status)
+    stats = await campaigns.stats_of(call.ctx, page.items)
+    return list_of(call.path, page, lambda row: campaign_resource(row, stats[row.id]))
+
+
+async def cancel(call: Call[NoBody, NoQuery]) -> CampaignResource:
+    """Cancel a scheduled campaign."""
+    return await _change(call, campaigns.cancel_campaign)
+
+
+async def pause(call: Call[NoBody, NoQuery]) -> CampaignResource:
+    """Pause a campaign."""
+    return await _change(call, campaigns.pause_campaign)
+
+
+async def resume(call: Call[NoBody, NoQuery]) -> CampaignResource:
+    """Resume a paused campaign."""
+    return await _change(call, campaigns.resume_campaign)
+
+
+async def _change(
+    call: Call[NoBody, NoQuery], operation: Callable[[Context, UUID], Awaitable[Campaign]]
+) -> CampaignResource:
+    id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
+    return await _shape(call.ctx, await operation(call.ctx, id))
+
+
+async def _shape(ctx: Context, row: Campaign) -> CampaignResource:
+    stats = await campaigns.stats_of(ctx, [row])
+    return campaign_resource(row, stats[row.id])
+
+
+def _read_ids(prefix: str, texts: list[str] | None, param: str) -> tuple[UUID, ...]:
+    return tuple(ids.read_id(prefix, text, f"{param}[{position}]") for position, text in enumerate(texts or ()))

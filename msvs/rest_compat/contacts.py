@@ -1,0 +1,90 @@
+"""/v1/contacts."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msvs.api import contacts, ids
+from msvs.api.resources import ContactResource, contact_resource
+from msvs.rest_compat.endpoint import Call
+from msvs.rest_compat.schemas import (
+    UNSET,
+    ContactCreate,
+    ContactQuery,
+    ContactUpdate,
+    Deleted,
+    ListOf,
+    NoBody,
+    NoQuery,
+    OptIn,
+    list_of,
+    optional_ref,
+)
+
+
+async def create(call: Call[ContactCreate, NoQuery]) -> ContactResource:
+    """Create a contact."""
+    body = call.body
+    data = contacts.CreateContact(
+        phone=body.phone,
+        first_name=body.first_name,
+        last_name=body.last_name,
+        email=body.email,
+        opt_in=None if body.opt_in is None else _evidence(body.opt_in),
+        attributes=body.attributes or {},
+    )
+    return contact_resource(await contacts.create_contact(call.ctx, data))
+
+
+async def retrieve(call: Call[NoBody, NoQuery]) -> ContactResource:
+    """Retrieve a contact."""
+    return contact_resource(await contacts.get_contact(call.ctx, _id(call.params["id"])))
+
+
+async def update(call: Call[ContactUpdate, NoQuery]) -> ContactResource:
+    """Update a contact."""
+    body = call.body
+    data = contacts.UpdateContact(
+        phone=body.phone,
+        first_name=body.first_name,
+        last_name=body.last_name,
+        email=body.email,
+        opt_in=UNSET if body.opt_in is UNSET else _evidence(body.opt_in),
+        attributes=body.attributes,
+    )
+    return contact_resource(await contacts.update_contact(call.ctx, _id(call.params["id"]), data))
+
+
+async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
+    """Delete a contact."""
+    id = _id(call.params["id"])
+    await contacts.delete_contact(call.ctx, id)
+    return Deleted(id=ids.encode_id(ids.CONTACT, id), object="contact")
+
+
+async def list_(call: Call[NoBody, ContactQuery]) -> ListOf[ContactResource]:
+    """List/search contacts."""
+    query = call.query
+    page = await contacts.list_contacts(
+        call.ctx,
+        query.page(ids.CONTACT),
+        q=query.q,
+        phone=query.phone,
+        email=query.email,
+        list_id=optional_ref(ids.CONTACT_LIST, query.list_id, "list_id"),
+        opt_in_status=query.opt_in_status,
+    )
+    return list_of(call.path, page, contact_resource)
+
+
+async def opt_out(call: Call[NoBody, NoQuery]) -> ContactResource:
+    """Opt a contact out."""
+    return contact_resource(await contacts.opt_out_contact(call.ctx, _id(call.params["id"])))
+
+
+def _id(text: str) -> UUID:
+    return ids.find_id(ids.CONTACT, text, "contact")
+
+
+def _evidence(opt_in: OptIn) -> contacts.OptInEvidence:
+    return contacts.OptInEvidence(source=opt_in.source, ip=opt_in.ip)

@@ -1,0 +1,102 @@
+"""The outermost layer of every front: a request id on every response, the error envelope on every failure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from msvs.api import ids
+from msvs.api.errors import ApiError
+from msvs.rest_compat.body import ClientGone
+from msvs.rest_compat.errors import (
+    Headers,
+    MethodNotAllowed,
+    RouteUnknown,
+    as_api_error,
+    error_body,
+    error_headers,
+)
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID = "msvs.request_id"
+ANSWER_HEADERS = "msvs.answer_headers"
+JSON_TYPE = (b"content-type", b"application/json")
+NOT_STORED = (b"cache-control", b"no-store")
+
+
+class Edge:
+    """Wraps the whole application. Layers below read `scope[REQUEST_ID]`, add to `scope[ANSWER_HEADERS]` and raise."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer in its place when it fails."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope[REQUEST_ID] = ids.encode_id(ids.REQUEST, ids.new_id())
+        answer_headers: Headers = []
+        scope[ANSWER_HEADERS] = answer_headers
+        is_head = scope["method"] == "HEAD"
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = list(message.get("headers", ()))
+                headers.append((b"x-request-id", scope[REQUEST_ID].encode()))
+                headers += answer_headers
+                message = {**message, "headers": headers}
+            elif is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        tokens = bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_on)
+        except ClientGone:
+            return
+        except Exception as error:
+            refusal = as_api_error(error)
+            if refusal.status >= 500:
+                # A caller's own values may stand in the text of an unforeseen error: it goes to the log, masked.
+                log.error("request failed", method=scope["method"], status=refusal.status, exc_info=error)
+            if started:
+                # Half an answer is out; only breaking the connection tells the client so.
+                raise
+            await send_json(send_on, refusal.status, error_body(refusal, request_id), error_headers(refusal))
+        finally:
+            reset_contextvars(**tokens)
+
+
+async def send_json(send: Send, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    """Send a whole JSON response."""
+    length = (b"content-length", b"%d" % len(body))
+    start = [JSON_TYPE, length, NOT_STORED, *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def route_unknown(scope: Scope, _receive: Receive, send: Send) -> None:
+    """Where the router sends what matches no route."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        return
+    raise RouteUnknown(f"No such route: {scope['method'][:20]} {scope['path'][:200]}")
+
+
+def as_refusal(error: HTTPException) -> ApiError:
+    """Starlette's own refusals in our terms."""
+    headers = error.headers or {}
+    if error.status_code == 405:
+        return MethodNotAllowed("This path does not take the method.", allow=headers.get("Allow", ""))
+    if error.status_code == 404:
+        return RouteUnknown("No such route.")
+    return as_api_error(error)

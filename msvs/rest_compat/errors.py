@@ -1,0 +1,115 @@
+"""The errors that only HTTP has, and how any error looks on the wire."""
+
+from __future__ import annotations
+
+import asyncpg
+import msgspec
+from tortoise.exceptions import DBConnectionError
+
+from msvs.api.errors import ApiError, InvalidRequest, NotFound, Unavailable
+
+Headers = list[tuple[bytes, bytes]]
+
+RETRY_AFTER_SECONDS = 1
+
+
+class RouteUnknown(NotFound):
+    """404: no such path."""
+
+    default_code = "route_unknown"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """405: the path exists, but not for this method; carries Allow."""
+
+    status = 405
+    default_code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class RequestTimeout(InvalidRequest):
+    """408: the body did not arrive in time."""
+
+    status = 408
+    default_code = "request_timeout"
+
+
+class RequestTooLarge(InvalidRequest):
+    """413: the body is too large."""
+
+    status = 413
+    default_code = "request_too_large"
+
+
+class ContentTypeUnsupported(InvalidRequest):
+    """415: the body is not JSON in UTF-8."""
+
+    status = 415
+    default_code = "content_type_unsupported"
+
+
+class JsonInvalid(InvalidRequest):
+    """400: the body is not the strict JSON object that every endpoint takes."""
+
+    default_code = "json_invalid"
+
+
+def error_body(error: ApiError, request_id: str) -> bytes:
+    """The JSON envelope of an error."""
+    fields = {"type": error.type, "code": error.code, "message": error.message}
+    if error.param is not None:
+        fields["param"] = error.param
+    return msgspec.json.encode({"error": {**fields, **error.details, "request_id": request_id}})
+
+
+def error_headers(error: ApiError) -> Headers:
+    """The headers that go with an error."""
+    headers: Headers = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allow.encode()))
+    if error.status in (408, 413):
+        # The rest of the body is not waited for.
+        headers.append((b"connection", b"close"))
+    return headers
+
+
+def as_api_error(error: Exception) -> ApiError:
+    """What the caller is told of an error: 503 when the database is away, 500 for what we did not foresee."""
+    if isinstance(error, ApiError):
+        return error
+    if _is_database_away(error):
+        return Unavailable(
+            "The service is not available at the moment; try again shortly.", retry_after=RETRY_AFTER_SECONDS
+        )
+    return ApiError("Something went wrong on our side; it has been logged under this request's id.")
+
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    DBConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    # Rolled back by the database in favour of another transaction: the same request may well succeed now.
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+def _is_database_away(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, _AWAY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

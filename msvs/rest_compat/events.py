@@ -1,0 +1,42 @@
+"""/v1/events."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msvs.api import events, ids, webhooks
+from msvs.api.resources import EventResource, event_resource
+from msvs.rest_compat.endpoint import Call
+from msvs.rest_compat.schemas import (
+    EventQuery,
+    EventResend,
+    ListOf,
+    NoBody,
+    NoQuery,
+    Redelivery,
+    list_of,
+    optional_ref,
+)
+
+
+async def retrieve(call: Call[NoBody, NoQuery]) -> EventResource:
+    """Retrieve an event."""
+    return event_resource(await events.get_event(call.ctx, _id(call.params["id"])))
+
+
+async def list_(call: Call[NoBody, EventQuery]) -> ListOf[EventResource]:
+    """List events."""
+    page = await events.list_events(call.ctx, call.query.page(ids.EVENT), type=call.query.type)
+    return list_of(call.path, page, event_resource)
+
+
+async def resend(call: Call[EventResend, NoQuery]) -> Redelivery:
+    """Deliver an event again."""
+    id = _id(call.params["id"])
+    webhook_id = optional_ref(ids.WEBHOOK, call.body.webhook_id, "webhook_id")
+    count = await webhooks.resend_event(call.ctx, id, webhook_id=webhook_id)
+    return Redelivery(id=ids.encode_id(ids.EVENT, id), delivery_count=count)
+
+
+def _id(text: str) -> UUID:
+    return ids.find_id(ids.EVENT, text, "event")

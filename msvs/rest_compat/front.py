@@ -1,0 +1,117 @@
+"""The path of a request through /v1: caller, rate token, decoding, idempotency, unit of work, operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from msvs.api.auth import authenticate
+from msvs.api.context import Context
+from msvs.api.errors import ApiError, RateLimited
+from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
+from msvs.api.limits import Allowance, Limiter
+from msvs.api.unit_of_work import unit_of_work
+from msvs.rest_compat.body import convert, parse_body, parse_query, read_body
+from msvs.rest_compat.edge import ANSWER_HEADERS, REQUEST_ID, send_json
+from msvs.rest_compat.endpoint import Call, Endpoint
+from msvs.rest_compat.endpoints import ENDPOINTS
+from msvs.rest_compat.errors import Headers, MethodNotAllowed, error_body
+
+encode = msgspec.json.encode
+
+REPLAYED = (b"idempotent-replayed", b"true")
+
+
+def rest_routes(limiter: Limiter, endpoints: Iterable[Endpoint] = ENDPOINTS) -> list[Route]:
+    """A route for each path of the table, with its full path."""
+    paths: dict[str, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, []).append(endpoint)
+    return [Route(path, PathFront(rows, limiter), name=path) for path, rows in paths.items()]
+
+
+class PathFront:
+    """The endpoints of one path as an ASGI app."""
+
+    def __init__(self, endpoints: Iterable[Endpoint], limiter: Limiter) -> None:
+        self._endpoints: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
+        if "GET" in self._endpoints:
+            self._endpoints["HEAD"] = self._endpoints["GET"]
+        self._allow = ", ".join(sorted(self._endpoints))
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; errors are raised for the edge to render."""
+        method: str = scope["method"]
+        endpoint = self._endpoints.get(method)
+        if endpoint is None:
+            raise MethodNotAllowed(f"{method[:20]} is not allowed here; allowed: {self._allow}.", allow=self._allow)
+        headers = read_headers(scope)
+        ctx = await authenticate(_text(headers.get(b"authorization")), scope[REQUEST_ID])
+        allowance = await self._limiter.take(ctx.workspace_id, endpoint.bucket)
+        scope[ANSWER_HEADERS].extend(allowance_headers(allowance))
+        if allowance.retry_after is not None:
+            raise RateLimited(
+                f"Too many requests: at most {allowance.limit} a second.", retry_after=allowance.retry_after
+            )
+        answer = await self._answer(endpoint, ctx, scope, receive, headers)
+        extra: Headers = []
+        if answer.replayed:
+            extra.append(REPLAYED)
+            if answer.status >= 400:
+                # The stored error names the request that it first answered.
+                scope[REQUEST_ID] = msgspec.json.decode(answer.body)["error"]["request_id"]
+        await send_json(send, answer.status, answer.body, extra)
+
+    async def _answer(
+        self, endpoint: Endpoint, ctx: Context, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]
+    ) -> Answer:
+        query = parse_query(scope["query_string"], endpoint.query)
+        path: str = scope["path"]
+        if endpoint.method == "GET":
+            return await _run(endpoint, Call(ctx, path, scope["path_params"], convert({}, endpoint.body), query))
+        values = parse_body(await read_body(receive, headers), headers)
+        key = _text(headers.get(b"idempotency-key"))
+        if key is not None:
+            check_key(key)
+        call = Call(ctx, path, scope["path_params"], convert(values, endpoint.body), query)
+        if key is None:
+            async with unit_of_work():
+                return await _run(endpoint, call)
+        request_id: str = scope[REQUEST_ID]
+
+        def render(error: ApiError) -> Answer:
+            return Answer(error.status, error_body(error, request_id))
+
+        return await answer_once(
+            ctx, key, fingerprint(endpoint.method, path, values), lambda: _run(endpoint, call), render
+        )
+
+
+async def _run(endpoint: Endpoint, call: Call[Any, Any]) -> Answer:
+    return Answer(endpoint.status, encode(await endpoint.handler(call)))
+
+
+def read_headers(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by lower-case name; those given more than once joined by commas."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers[name] = value if name not in headers else b"%s, %s" % (headers[name], value)
+    return headers
+
+
+def allowance_headers(allowance: Allowance) -> Headers:
+    """The three X-RateLimit headers."""
+    return [
+        (b"x-ratelimit-limit", b"%d" % allowance.limit),
+        (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
+        (b"x-ratelimit-reset", b"%d" % allowance.reset_epoch),
+    ]
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

@@ -1,0 +1,20 @@
+"""/v1/inbound."""
+
+from __future__ import annotations
+
+from msvs.api import ids, replies
+from msvs.api.resources import InboundMessageResource, inbound_message_resource
+from msvs.rest_compat.endpoint import Call
+from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, PageQuery, list_of
+
+
+async def retrieve(call: Call[NoBody, NoQuery]) -> InboundMessageResource:
+    """Retrieve a message that a recipient sent."""
+    id = ids.find_id(ids.INBOUND, call.params["id"], "inbound message")
+    return inbound_message_resource(await replies.get_inbound(call.ctx, id))
+
+
+async def list_(call: Call[NoBody, PageQuery]) -> ListOf[InboundMessageResource]:
+    """List the messages that recipients sent."""
+    page = await replies.list_inbound(call.ctx, call.query.page(ids.INBOUND))
+    return list_of(call.path, page, inbound_message_resource)

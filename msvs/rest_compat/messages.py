@@ -1,0 +1,47 @@
+"""/v1/messages."""
+
+from __future__ import annotations
+
+from msvs.api import ids, messages
+from msvs.api.resources import MessageResource, message_resource
+from msvs.rest_compat.endpoint import Call
+from msvs.rest_compat.schemas import ListOf, MessageCreate, MessageQuery, NoBody, NoQuery, list_of, optional_ref
+
+
+async def create(call: Call[MessageCreate, NoQuery]) -> MessageResource:
+    """Send a single SMS."""
+    body = call.body
+    data = messages.SendMessage(
+        to=body.to,
+        body=body.body,
+        from_=body.from_,
+        variables=body.variables or {},
+        metadata=body.metadata or {},
+        scheduled_at=body.scheduled_at,
+    )
+    return message_resource(await messages.send_message(call.ctx, data))
+
+
+async def retrieve(call: Call[NoBody, NoQuery]) -> MessageResource:
+    """Retrieve a message."""
+    id = ids.find_id(ids.MESSAGE, call.params["id"], "message")
+    return message_resource(await messages.get_message(call.ctx, id))
+
+
+async def list_(call: Call[NoBody, MessageQuery]) -> ListOf[MessageResource]:
+    """List messages."""
+    query = call.query
+    page = await messages.list_messages(
+        call.ctx,
+        query.page(ids.MESSAGE),
+        status=query.status,
+        campaign_id=optional_ref(ids.CAMPAIGN, query.campaign_id, "campaign_id"),
+        contact_id=optional_ref(ids.CONTACT, query.contact_id, "contact_id"),
+    )
+    return list_of(call.path, page, message_resource)
+
+
+async def cancel(call: Call[NoBody, NoQuery]) -> MessageResource:
+    """Cancel a scheduled message."""
+    id = ids.find_id(ids.MESSAGE, call.params["id"], "message")
+    return message_resource(await messages.cancel_message(call.ctx, id))

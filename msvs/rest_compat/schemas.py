@@ -1,0 +1,295 @@
+"""What requests hold, and the answers that are not a resource of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from msvs.api import ids
+from msvs.api.pages import Page, PageRequest, page_request
+from msvs.api.resources import moment
+from msvs.models import LedgerEntry
+
+UNSET = msgspec.UNSET
+UnsetType = msgspec.UnsetType
+
+T = TypeVar("T")
+
+LEDGER_ENTRY = "led"
+
+AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Input(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Base of bodies and query strings: nothing but the fields it names."""
+
+
+class NoBody(Input, kw_only=True):
+    """A body without parameters: none at all, or an empty object."""
+
+
+class NoQuery(Input, kw_only=True):
+    """A query string without parameters."""
+
+
+class PageQuery(Input, kw_only=True):
+    """Which page of a list."""
+
+    limit: int | None = None
+    starting_after: str | None = None
+    ending_before: str | None = None
+
+    def page(self, prefix: str) -> PageRequest:
+        """The page asked for, of resources with this id prefix. Raises InvalidRequest."""
+        return page_request(
+            prefix, limit=self.limit, starting_after=self.starting_after, ending_before=self.ending_before
+        )
+
+
+# Requests
+
+
+class MessageCreate(Input, kw_only=True):
+    """A message to send."""
+
+    to: Annotated[str, msgspec.Meta(description="Recipient phone in E.164 format.")]
+    body: Annotated[str, msgspec.Meta(description="Message body. Supports {variables}.")]
+    from_: str | None = msgspec.field(name="from", default=None)
+    variables: dict[str, str | int | float | bool | None] | None = None
+    metadata: dict[str, str] | None = None
+    scheduled_at: AwareTime | None = None
+
+
+class MessageQuery(PageQuery, kw_only=True):
+    """Which messages."""
+
+    status: str | None = None
+    campaign_id: str | None = None
+    contact_id: str | None = None
+
+
+class Audience(Input, kw_only=True):
+    """Who a campaign goes to: the union of lists, a segment and single contacts."""
+
+    list_ids: list[str] | None = None
+    segment_id: str | None = None
+    contact_ids: list[str] | None = None
+
+
+class CampaignCreate(Input, kw_only=True):
+    """A campaign to send."""
+
+    name: str
+    body: str
+    audience: Audience
+    from_: str | None = msgspec.field(name="from", default=None)
+    scheduled_at: AwareTime | None = None
+    metadata: dict[str, str] | None = None
+
+
+class CampaignQuery(PageQuery, kw_only=True):
+    """Which campaigns."""
+
+    status: str | None = None
+
+
+class OptIn(Input, kw_only=True):
+    """Evidence of consent."""
+
+    source: str | None = None
+    ip: str | None = None
+
+
+class ContactCreate(Input, kw_only=True):
+    """A contact to make."""
+
+    phone: str
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    opt_in: OptIn | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class ContactUpdate(Input, kw_only=True):
+    """What to change of a contact; what is left out stays, null clears."""
+
+    phone: str | UnsetType = UNSET
+    first_name: str | UnsetType | None = UNSET
+    last_name: str | UnsetType | None = UNSET
+    email: str | UnsetType | None = UNSET
+    opt_in: OptIn | UnsetType = UNSET
+    attributes: dict[str, Any] | UnsetType = UNSET
+
+
+class ContactQuery(PageQuery, kw_only=True):
+    """Which contacts."""
+
+    q: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    list_id: str | None = None
+    opt_in_status: str | None = None
+
+
+class ListCreate(Input, kw_only=True):
+    """A list to make."""
+
+    name: str
+
+
+class ListUpdate(Input, kw_only=True):
+    """A list's new name."""
+
+    name: str
+
+
+class ListContacts(Input, kw_only=True):
+    """Contacts to put on a list."""
+
+    contact_ids: list[str]
+
+
+class SegmentCreate(Input, kw_only=True):
+    """A segment to make."""
+
+    name: str
+    filter: dict[str, Any]
+
+
+class SegmentUpdate(Input, kw_only=True):
+    """What to change of a segment; what is left out stays."""
+
+    name: str | UnsetType = UNSET
+    filter: dict[str, Any] | UnsetType = UNSET
+
+
+class SegmentFilter(Input, kw_only=True):
+    """A filter to try."""
+
+    filter: dict[str, Any]
+
+
+class WebhookCreate(Input, kw_only=True):
+    """A webhook subscription to make."""
+
+    url: str
+    events: list[str]
+    secret: str | None = None
+    description: str | None = None
+
+
+class WebhookUpdate(Input, kw_only=True):
+    """What to change of a webhook subscription; what is left out stays."""
+
+    url: str | UnsetType = UNSET
+    events: list[str] | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+class WebhookRecover(Input, kw_only=True):
+    """The time since which events are to be delivered again."""
+
+    since: AwareTime
+
+
+class EventQuery(PageQuery, kw_only=True):
+    """Which events."""
+
+    type: str | None = None
+
+
+class EventResend(Input, kw_only=True):
+    """The webhook that an event is to be delivered to again; without one, all that subscribe to it."""
+
+    webhook_id: str | None = None
+
+
+class InboundTest(Input, kw_only=True):
+    """A reply to be made up in the sandbox."""
+
+    from_: str = msgspec.field(name="from")
+    body: str
+    to: str | None = None
+
+
+# Answers
+
+
+class ListOf(msgspec.Struct, Generic[T], kw_only=True):
+    """One page of resources, newest first."""
+
+    object: Literal["list"] = "list"
+    url: str
+    has_more: bool
+    data: list[T]
+
+
+class Deleted(msgspec.Struct, kw_only=True):
+    """Says that a resource is gone."""
+
+    id: str
+    object: str
+    deleted: Literal[True] = True
+
+
+class ContactsAdded(msgspec.Struct, kw_only=True):
+    """What came of adding contacts to a list."""
+
+    added: int
+    already_members: int
+    not_found: list[str]
+
+
+class SegmentPreview(msgspec.Struct, kw_only=True):
+    """How many contacts a filter finds now."""
+
+    object: Literal["segment_preview"] = "segment_preview"
+    contact_count: int
+
+
+class Redelivery(msgspec.Struct, kw_only=True):
+    """How many deliveries were queued again."""
+
+    id: str
+    object: Literal["redelivery"] = "redelivery"
+    delivery_count: int
+
+
+class LedgerEntryResource(msgspec.Struct, kw_only=True):
+    """One movement of credits; `reference` names what caused it."""
+
+    id: str
+    object: Literal["ledger_entry"] = "ledger_entry"
+    kind: str
+    amount: int
+    reference: str
+    note: str
+    created_at: str
+
+
+def ledger_entry_resource(row: LedgerEntry) -> LedgerEntryResource:
+    """The shape of a ledger row."""
+    return LedgerEntryResource(
+        id=ids.encode_id(LEDGER_ENTRY, row.id),
+        kind=row.kind.value,
+        amount=row.amount,
+        reference=row.reference,
+        note=row.note,
+        created_at=moment(row.created_at),
+    )
+
+
+def list_of(url: str, page: Page[Any], shape: Callable[[Any], T]) -> ListOf[T]:
+    """The envelope of one page."""
+    return ListOf(url=url, has_more=page.has_more, data=[shape(item) for item in page.items])
+
+
+def optional_ref(prefix: str, text: str | None, param: str) -> UUID | None:
+    """The UUID of an optional id. Raises InvalidRequest with `param`."""
+    return None if text is None else ids.read_id(prefix, text, param)

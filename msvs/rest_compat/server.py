@@ -1,0 +1,120 @@
+"""The HTTP server: uvicorn with bounds on what a client may make it wait for or hold."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from msvs.api import ids
+from msvs.api.errors import ApiError, InvalidRequest
+from msvs.rest_compat.errors import RequestTimeout, error_body
+
+HEADER_SECONDS = 10.0
+MAX_HEADER_BYTES = 64 * 1024
+KEEP_ALIVE_SECONDS = 65
+GRACE_SECONDS = 8
+BACKLOG = 2048
+
+
+class HeadersTooLarge(InvalidRequest):
+    """431: the request line and headers are too large."""
+
+    status = 431
+    default_code = "headers_too_large"
+
+
+class HttpInvalid(InvalidRequest):
+    """400: the bytes are not HTTP."""
+
+    default_code = "http_invalid"
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with a limit on the size of headers and on the time they take, and our error envelope."""
+
+    _head_bytes: int = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give the first request HEADER_SECONDS to arrive."""
+        super().connection_made(transport)
+        self._start_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._end_head()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Give this request's headers HEADER_SECONDS to arrive."""
+        super().on_message_begin()
+        self._start_head()
+
+    def on_headers_complete(self) -> None:
+        """Stop the clock; the body has a limit of its own."""
+        self._end_head()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes, unless the headers have grown too large."""
+        super().data_received(data)
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEADER_BYTES:
+                self._refuse(HeadersTooLarge(f"The headers are larger than {MAX_HEADER_BYTES} bytes."))
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP in the error envelope."""
+        self._refuse(HttpInvalid(msg))
+
+    def _start_head(self) -> None:
+        self._end_head()
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(HEADER_SECONDS, self._head_late)
+
+    def _end_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_late(self) -> None:
+        self._head_timer = None
+        self._refuse(RequestTimeout(f"The headers did not arrive within {HEADER_SECONDS:g} seconds."))
+
+    def _refuse(self, error: ApiError) -> None:
+        self._end_head()
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            request_id = ids.encode_id(ids.REQUEST, ids.new_id())
+            body = error_body(error, request_id)
+            head = (
+                b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(STATUS_LINE[error.status] + head % (len(body), request_id.encode()) + body)
+        self.transport.close()
+
+
+def server_config(app: ASGIApp | str, *, host: str, port: int, **options: Any) -> uvicorn.Config:
+    """How uvicorn is to serve `app`."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=BoundedProtocol,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        reset_contextvars=True,
+        **options,
+    )

@@ -57,6 +57,8 @@ async def opt_out(ctx: Context, contact: Contact | Row, *, source: str, ip: str 
 
     The event `contact.opted_out` is written once, however many callers race; its `opt_in.source` tells why.
     """
+    if await _lock(ctx, contact.id) is None:
+        return False
     row = await fetch_row(
         OPT_OUT,
         contact.id,
@@ -132,7 +134,8 @@ async def confirm(ctx: Context, contact: Contact | Row, *, now: datetime) -> boo
 
 
 async def _lock(ctx: Context, contact_id: UUID) -> Contact | None:
-    # In a statement of its own, so that the one after it sees what the last holder of the lock committed.
+    # In a statement of its own, so that the one after it sees what the last holder of the lock committed, and the ids
+    # of the history sort as its rows were committed.
     return await scoped(ctx, Contact).filter(id=contact_id).select_for_update().first()
 
 

@@ -37,7 +37,7 @@ MAX_INTEGER = 2**53
 MAX_SEARCH = 100
 
 _label = r"[^\W_](?:[\w-]*[^\W_])?"
-_email = re.compile(rf"[^\s@,;:<>()\[\]\\\"]{{1,64}}@(?:{_label}\.)+{_label}").fullmatch
+_email = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff@,;:<>()\[\]\\\"]{{1,64}}@(?:{_label}\.)+{_label}").fullmatch
 _phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
 
 
@@ -338,7 +338,7 @@ def _read_optional(text: str | None, *, param: str) -> str | None:
 
 
 def _read_email(text: str) -> str:
-    if len(text) > MAX_EMAIL or not _email(text) or any(ord(character) < 32 for character in text):
+    if len(text) > MAX_EMAIL or not _email(text):
         raise InvalidRequest("The e-mail address is not valid.", param="email", code="email_invalid")
     return text
 

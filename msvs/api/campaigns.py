@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from msvs.api import audiences, credits, ids
-from msvs.api.campaign_stats import campaign_stats
+from msvs.api import campaign_stats as tallies
 from msvs.api.canceling import cancel_campaign_messages
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
@@ -101,9 +101,9 @@ async def list_campaigns(ctx: Context, page: PageRequest, *, status: str | None 
     return await fetch_page(query, page)
 
 
-async def stats_of(ctx: Context, campaigns: Sequence[Campaign]) -> dict[UUID, CampaignStats]:
+async def campaign_stats(ctx: Context, campaigns: Sequence[Campaign]) -> dict[UUID, CampaignStats]:
     """The stats of the caller's campaigns, by id."""
-    return await campaign_stats([row.id for row in campaigns if row.workspace_id == ctx.workspace_id])
+    return await tallies.campaign_stats([row.id for row in campaigns if row.workspace_id == ctx.workspace_id])
 
 
 async def cancel_campaign(ctx: Context, id: UUID) -> Campaign:
@@ -170,7 +170,7 @@ async def resume_paid(*, now: datetime) -> int:
 
 async def record_campaign_event(type: EventType, campaign: Campaign, now: datetime) -> None:
     """Record an event of a campaign as it now stands."""
-    stats = await campaign_stats([campaign.id])
+    stats = await tallies.campaign_stats([campaign.id])
     data = campaign_resource(campaign, stats[campaign.id])
     await record_events([NewEvent(type, campaign.workspace_id, campaign.livemode, campaign.id, data)], now)
 

@@ -219,8 +219,8 @@ async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) 
     """Skip (in a campaign) or cancel (singly) messages that consent forbids, and give their credits back."""
     is_campaign = lane.campaign_id is not None
     rows = await fetch(
-        "UPDATE messages SET status = $3, error_code = refusal.code, credits_used = 0,"
-        " canceled_at = CASE WHEN $3 = 'canceled' THEN $4::timestamptz END"
+        "UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,"
+        " canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END"
         " FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code) WHERE messages.id = refusal.id"
         " RETURNING messages.*",
         [row.id for row, _ in refused],

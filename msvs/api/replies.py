@@ -28,7 +28,7 @@ ORDER BY id DESC LIMIT 1 FOR UPDATE
 """
 
 
-async def receive_reply(
+async def receive_inbound(
     ctx: Context, *, from_phone: str, to_sender: str, text: str, dedupe_key: str, now: datetime | None = None
 ) -> Row:
     """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.

@@ -1,0 +1,79 @@
+"""Cron: look into PostgreSQL twice a second and ring for whatever is due. Any number may run at once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from msvs import database
+from msvs.api import deliveries, dispatching, running
+from msvs.api.jobs import Doorbell, Ringer
+from msvs.settings import Settings, SettingsError
+from msvs.workers import maintenance, reports
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.5
+# Chores that no single row asks for, such as retention.
+CHORES_EVERY_TICKS = 20
+
+Question = Callable[[datetime], Awaitable[bool]]
+
+QUESTIONS: Mapping[Doorbell, Question] = {
+    Doorbell.MESSAGES: dispatching.has_due,
+    Doorbell.CAMPAIGNS: running.has_work,
+    Doorbell.REPORTS: reports.has_due,
+    Doorbell.WEBHOOKS: deliveries.has_due,
+    Doorbell.MAINTENANCE: maintenance.has_work,
+}
+
+
+async def tick(ringer: Ringer, number: int) -> list[Doorbell]:
+    """Ring every doorbell whose work is due; which rang."""
+    now = datetime.now(UTC)
+    rung = []
+    for doorbell, is_due in QUESTIONS.items():
+        due = await is_due(now) or (doorbell is Doorbell.MAINTENANCE and number % CHORES_EVERY_TICKS == 0)
+        if due and await asyncio.to_thread(ringer.press, doorbell):
+            rung.append(doorbell)
+    return rung
+
+
+def run(settings: Settings) -> int:
+    """Tick until SIGINT or SIGTERM; 0."""
+    if settings.database_url is None or settings.redis_url is None:
+        raise SettingsError("DATABASE_URL and REDIS_URL must be set for cron; `msvs run` sets them itself")
+    asyncio.run(_run(settings.database_url, settings.redis_url))
+    return 0
+
+
+async def _run(database_url: str, redis_url: str) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    ringer = Ringer(redis_url)
+    try:
+        async with database.connected(database_url, pool_size=2):
+            await _tick_until(stop, ringer)
+    finally:
+        ringer.close()
+
+
+async def _tick_until(stop: asyncio.Event, ringer: Ringer) -> None:
+    number = 0
+    while not stop.is_set():
+        try:
+            await tick(ringer, number)
+        except Exception as error:
+            # PostgreSQL may be away for a moment; the next tick asks again.
+            log.error("tick failed", error=type(error).__name__)
+        number += 1
+        try:
+            await asyncio.wait_for(stop.wait(), TICK_SECONDS)
+        except TimeoutError:
+            continue

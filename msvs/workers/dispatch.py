@@ -1,0 +1,151 @@
+"""Dispatch: claim, commit, hand over, write down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from msvs.api import dispatching
+from msvs.api.dispatching import Claim, Lane, Outcome
+from msvs.api.jobs import Doorbell, ring_now
+from msvs.api.routing import carrier_for
+from msvs.carriers import protocol
+from msvs.carriers.protocol import Carrier, Submission
+from msvs.workers.retrying import in_unit_of_work
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+PROMOTE = 1000
+LANES_AT_ONCE = 8
+# A hand-over ends well before its lease, so that nobody takes over what is still on the wire.
+HAND_OVER_SECONDS = 45.0
+
+Carriers = Mapping[str, Carrier]
+
+
+async def dispatch_messages(carriers: Carriers, *, seconds: float = 10.0, batch: int = BATCH) -> int:
+    """Hand due messages to their carriers until none is due or the time is up; how many were handed over."""
+    until = time.monotonic() + seconds
+    total = 0
+    while True:
+        now = datetime.now(UTC)
+        await in_unit_of_work(lambda now=now: dispatching.promote_scheduled(limit=PROMOTE, now=now))  # type: ignore[misc]
+        lanes = await dispatching.find_lanes(now)
+        if not lanes:
+            return total
+        gate = asyncio.Semaphore(LANES_AT_ONCE)
+
+        async def run(lane: Lane, gate: asyncio.Semaphore = gate) -> int:
+            async with gate:
+                return await dispatch_lane(carriers, lane, batch=batch)
+
+        handed = await asyncio.gather(*(run(lane) for lane in lanes))
+        total += sum(handed)
+        if max(handed) >= batch:
+            # There is more than one worker's worth: let another join.
+            ring_now([Doorbell.MESSAGES])
+        if not any(handed):
+            return total
+        if time.monotonic() >= until:
+            ring_now([Doorbell.MESSAGES])
+            return total
+
+
+async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -> int:
+    """Hand over one batch of a lane; how many messages."""
+    name = carrier_for(lane.livemode)
+    carrier = None if name is None else carriers.get(name)
+    if carrier is None:
+        log.error("no carrier for this lane; its messages wait", livemode=lane.livemode, carrier=name)
+        return 0
+    claim = await in_unit_of_work(
+        lambda: dispatching.claim(lane, carrier=carrier.name, limit=batch, now=datetime.now(UTC))
+    )
+    if claim is None:
+        return 0
+    await hand_over(carrier, claim)
+    return len(claim.messages)
+
+
+async def hand_over(carrier: Carrier, claim: Claim) -> None:
+    """Submit a claim's messages and write down the outcomes."""
+    submissions = [
+        Submission(
+            row.id,
+            row.workspace_id,
+            row.livemode,
+            row.to_phone,
+            row.sender,
+            row.body,
+            row.encoding,
+            row.segments,
+            row.attempt_count + 1,
+        )
+        for row in claim.messages
+    ]
+    answers = await _submit(carrier, submissions)
+    outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
+    await in_unit_of_work(lambda: dispatching.record_outcomes(claim, outcomes, datetime.now(UTC)))
+
+
+async def _submit(carrier: Carrier, submissions: Sequence[Submission]) -> Sequence[protocol.Outcome]:
+    try:
+        async with asyncio.timeout(HAND_OVER_SECONDS):
+            return await carrier.submit_many(submissions)
+    except Exception as error:
+        # Whatever went wrong, some of it may have arrived.
+        log.error("hand-over broke off", carrier=carrier.name, messages=len(submissions), error=type(error).__name__)
+        return [protocol.Unknown(type(error).__name__)] * len(submissions)
+
+
+def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
+    if isinstance(answer, protocol.Accepted):
+        return Outcome(submission.message_id, dispatching.ACCEPTED, ref=answer.ref)
+    if isinstance(answer, protocol.Refused):
+        result = dispatching.THROTTLED if answer.retryable else dispatching.REFUSED
+        return Outcome(submission.message_id, result, code=answer.code, retry_after=answer.retry_after)
+    return Outcome(submission.message_id, dispatching.UNKNOWN)
+
+
+async def resolve_expired(carriers: Carriers, *, batch: int = BATCH) -> int:
+    """Resolve hand-overs whose outcome nobody wrote down, by what their carrier can do; how many messages.
+
+    `dedupe` submits the same id again; `lookup` asks, and submits what the carrier does not have; `none` waits for
+    the delivery report and never submits again.
+    """
+    total = 0
+    for carrier in carriers.values():
+        if carrier.capability is protocol.Capability.NONE:
+            now = datetime.now(UTC)
+            waiting = in_unit_of_work(
+                lambda c=carrier, n=now: dispatching.await_reports(carrier=c.name, limit=batch, now=n)  # type: ignore[misc]
+            )
+            total += await waiting
+            continue
+        while True:
+            claim = await in_unit_of_work(
+                lambda c=carrier: dispatching.find_expired(carrier=c.name, limit=batch, now=datetime.now(UTC))  # type: ignore[misc]
+            )
+            if claim is None:
+                break
+            total += len(claim.messages)
+            await _resolve(carrier, claim)
+    return total
+
+
+async def _resolve(carrier: Carrier, claim: Claim) -> None:
+    if carrier.capability is protocol.Capability.DEDUPE:
+        await hand_over(carrier, claim)
+        return
+    found = await carrier.look_up([row.id for row in claim.messages])
+    known = [Outcome(row.id, dispatching.ACCEPTED) for row in claim.messages if found.get(row.id)]
+    if known:
+        await in_unit_of_work(lambda: dispatching.record_outcomes(claim, known, datetime.now(UTC)))
+    absent = [row for row in claim.messages if not found.get(row.id)]
+    if absent:
+        await hand_over(carrier, Claim(claim.token, claim.carrier, claim.lease_until, absent))

@@ -1,0 +1,68 @@
+"""Reports: what the virtual carrier brings, taken in where real carriers' callbacks go too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from msvs.api.context import Context
+from msvs.api.jobs import Doorbell, ring_now
+from msvs.api.replies import receive_inbound
+from msvs.api.reports import DeliveryReport, take_reports
+from msvs.database import Row, fetch, fetch_value
+from msvs.workers.retrying import in_unit_of_work
+
+BATCH = 1000
+
+TAKE = """
+DELETE FROM virtual_signals WHERE id IN (
+    SELECT id FROM virtual_signals WHERE due_at <= $1 AND (kind = 'inbound') = $2
+    ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+) RETURNING *
+"""
+
+
+async def collect_reports(*, seconds: float = 10.0) -> int:
+    """Take in due delivery reports and replies until none is due or the time is up; how many."""
+    until = time.monotonic() + seconds
+    total = 0
+    while True:
+        taken = await in_unit_of_work(_take_reports) + await in_unit_of_work(_take_reply)
+        total += taken
+        if not taken:
+            return total
+        if time.monotonic() >= until:
+            ring_now([Doorbell.REPORTS])
+            return total
+
+
+async def has_due(now: datetime) -> bool:
+    """Whether the virtual carrier has something to bring."""
+    return bool(await fetch_value("SELECT EXISTS (SELECT FROM virtual_signals WHERE due_at <= $1)", now))
+
+
+async def _take_reports() -> int:
+    """Take a batch of reports off the carrier and apply them, in one transaction."""
+    now = datetime.now(UTC)
+    signals: Sequence[Row] = sorted(await fetch(TAKE, now, False, BATCH), key=lambda row: (row.due_at, row.id))
+    await take_reports(
+        [DeliveryReport(row.message_id, row.kind == "delivered", row.error_code) for row in signals], now
+    )
+    return len(signals)
+
+
+async def _take_reply() -> int:
+    """Take one reply off the carrier and apply it, in one transaction: a reply that breaks holds up no other."""
+    now = datetime.now(UTC)
+    for row in await fetch(TAKE, now, True, 1):
+        await receive_inbound(
+            Context(row.workspace_id, row.livemode),
+            from_phone=row.phone,
+            to_sender=row.sender,
+            text=row.text,
+            dedupe_key=f"virtual:{row.id}",
+            now=now,
+        )
+        return 1
+    return 0

@@ -1,0 +1,88 @@
+"""What a worker process holds for its whole life: one event loop, one pool, its carriers and its HTTP client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+import uvloop
+
+from msvs import database
+from msvs.api import jobs, routing, webhooks
+from msvs.carriers.protocol import Carrier
+from msvs.carriers.registry import CARRIERS
+from msvs.outbound import AddressPolicy, OutboundClient
+from msvs.settings import Settings, SettingsError
+
+T = TypeVar("T")
+
+
+class Runtime:
+    """The open resources of a worker process. Jobs run their coroutines through `run`, one after the other."""
+
+    carriers: Mapping[str, Carrier]
+    outbound: OutboundClient
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self._stack = AsyncExitStack()
+        self._ringer: jobs.Ringer | None = None
+
+    def open(self) -> None:
+        """Open everything; raises SettingsError where the settings name what does not exist."""
+        settings = self.settings
+        if settings.database_url is None or settings.redis_url is None:
+            raise SettingsError("DATABASE_URL and REDIS_URL must be set for a worker; `msvs run` sets them itself")
+        if settings.live_carrier is not None and settings.live_carrier not in CARRIERS:
+            raise SettingsError(f"MSVS_LIVE_CARRIER must be one of {', '.join(CARRIERS)}")
+        self._ringer = jobs.Ringer(settings.redis_url)
+        jobs.use_ringer(self._ringer)
+        routing.use_live_carrier(settings.live_carrier)
+        webhooks.configure(settings)
+        self._runner.run(self._open())
+
+    async def _open(self) -> None:
+        settings = self.settings
+        assert settings.database_url is not None
+        await self._stack.enter_async_context(
+            database.connected(settings.database_url, pool_size=settings.database_pool_size)
+        )
+        self.carriers = {name: make() for name, make in CARRIERS.items()}
+        self.outbound = OutboundClient(AddressPolicy.from_settings(settings))
+
+    def run(self, job: Coroutine[Any, Any, T]) -> T:
+        """Run one job to its end on the process's loop."""
+        return self._runner.run(job)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._runner.run(self._close())
+        self._runner.close()
+        jobs.use_ringer(None)
+        if self._ringer is not None:
+            self._ringer.close()
+
+    async def _close(self) -> None:
+        await self.outbound.close()
+        for carrier in self.carriers.values():
+            await carrier.close()
+        await self._stack.aclose()
+
+
+_current: Runtime | None = None
+
+
+def use_runtime(runtime: Runtime | None) -> None:
+    """Set the process's runtime."""
+    global _current
+    _current = runtime
+
+
+def current_runtime() -> Runtime:
+    """The process's runtime; jobs run nowhere but in a worker."""
+    if _current is None:
+        raise RuntimeError("this job runs in a worker process only")
+    return _current

@@ -1,0 +1,128 @@
+"""The worker: one queue, one process, one event loop, and no job that is not ours."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.timeouts import BaseDeathPenalty
+
+from msvs.api.jobs import JOBS, Doorbell
+from msvs.settings import Settings, SettingsError
+from msvs.workers.runtime import Runtime, use_runtime
+
+log = structlog.get_logger(__name__)
+
+ALIVE_SECONDS = 10
+HEARTBEAT_SECONDS = 3.0
+ALLOWED_FUNCTIONS = frozenset(job.function for job in JOBS.values())
+
+
+class JobNotAllowed(Exception):
+    """A job names a function that is not one of the service's."""
+
+
+class DoorbellJob(Job):
+    """An RQ job that runs the service's own functions only: whoever can write to Redis cannot run code here."""
+
+    def perform(self) -> Any:
+        """Run the job. Raises JobNotAllowed."""
+        if self.func_name not in ALLOWED_FUNCTIONS or self.args or self.kwargs:
+            raise JobNotAllowed("this worker runs doorbell jobs only")
+        return super().perform()
+
+
+class NoDeathPenalty(BaseDeathPenalty):
+    """Jobs end by their own deadlines: an alarm in the middle of a hand-over would leave its outcome unknown."""
+
+    def setup_death_penalty(self) -> None:
+        """Set no alarm."""
+
+    def cancel_death_penalty(self) -> None:
+        """There is none to cancel."""
+
+
+class DoorbellWorker(SimpleWorker):
+    """Runs jobs in its own process, one after the other."""
+
+    death_penalty_class = NoDeathPenalty
+    job_class = DoorbellJob
+    # Redis comes back within moments; waiting longer than this only delays messages.
+    max_connection_wait_time = 1.0
+    exponential_backoff_factor = 1.0
+    log_result_lifespan = False
+
+
+class Heartbeat:
+    """Says every three seconds, from a thread, that this process is alive; the saying lapses after ten."""
+
+    def __init__(self, redis_url: str, queue: str) -> None:
+        self._redis = Redis.from_url(redis_url, socket_timeout=2)
+        self._key = f"msvs:worker:{queue}:{os.getpid()}"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say no more, and take the last saying back."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        try:
+            self._redis.delete(self._key)
+        except RedisError:
+            log.warning("heartbeat not taken back")
+        self._redis.close()
+
+    def _beat(self) -> None:
+        while True:
+            try:
+                self._redis.set(self._key, "1", ex=ALIVE_SECONDS)
+            except RedisError as error:
+                log.warning("heartbeat not heard", error=type(error).__name__)
+            if self._stop.wait(HEARTBEAT_SECONDS):
+                return
+
+
+def require_safe_redis(redis: Redis) -> None:
+    """Refuse a Redis that may drop jobs silently. Raises SettingsError."""
+    try:
+        policy = redis.config_get("maxmemory-policy").get("maxmemory-policy")
+    except RedisError:
+        return  # a managed Redis may hide its configuration
+    if policy not in (None, "noeviction"):
+        raise SettingsError(f"Redis must run with maxmemory-policy noeviction, not {policy}")
+
+
+def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
+    """Answer the doorbells of one queue until told to stop, or with `burst` until none waits; 0 when it ended well."""
+    if queue not in set(Doorbell):
+        raise SettingsError(f"no such queue: {queue!r}; there are {', '.join(Doorbell)}")
+    runtime = Runtime(settings)
+    runtime.open()
+    assert settings.redis_url is not None
+    use_runtime(runtime)
+    redis = Redis.from_url(settings.redis_url)
+    heartbeat = Heartbeat(settings.redis_url, queue)
+    try:
+        require_safe_redis(redis)
+        heartbeat.start()
+        worker = DoorbellWorker(
+            [queue], name=f"{queue}-{os.getpid()}", connection=redis, serializer=JSONSerializer, worker_ttl=60
+        )
+        worker.work(burst=burst, logging_level="WARNING")
+    finally:
+        heartbeat.stop()
+        use_runtime(None)
+        runtime.close()
+        redis.close()
+    return 0

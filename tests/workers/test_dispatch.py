@@ -1,0 +1,326 @@
+"""Dispatch on the real PostgreSQL: claims, outcomes, leases, fences."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from msvs import database as db
+from msvs.api import dispatching, routing
+from msvs.api.context import Context
+from msvs.api.dispatching import Lane
+from msvs.api.messages import SendMessage, cancel_message, send_message
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.protocol import Accepted, Capability, Outcome, Submission
+from msvs.carriers.virtual import VirtualCarrier
+from msvs.models import CreditBalance, Message, MessageStatus, Workspace
+from msvs.workers.dispatch import dispatch_lane, dispatch_messages, resolve_expired
+from msvs.workers.reports import collect_reports
+from tests import factories
+
+INVALID, FILTERED, UNREACHABLE, SLOW = "+14155550101", "+14155550102", "+14155550103", "+14155550104"
+NO_REPORT, DUPLICATES, THROTTLED, TIMES_OUT = "+14155550108", "+14155550109", "+14155550111", "+14155550112"
+
+
+@pytest.fixture(autouse=True)
+def _virtual_live() -> object:
+    routing.use_live_carrier("virtual")
+    yield
+    routing.use_live_carrier(None)
+
+
+async def send(ctx: Context, to: str | None = None, body: str = "Hi", **values: object) -> UUID:
+    async with unit_of_work():
+        row = await send_message(ctx, SendMessage(to or factories.next_phone(), body, **values))  # type: ignore[arg-type]
+    return row.id  # type: ignore[no-any-return]
+
+
+async def run(capability: Capability = Capability.DEDUPE) -> VirtualCarrier:
+    carrier = VirtualCarrier(capability)
+    await dispatch_messages({"virtual": carrier})
+    return carrier
+
+
+async def hurry() -> None:
+    """Let everything that waits for a moment be due now."""
+    await db.execute("UPDATE virtual_signals SET due_at = now() - interval '1 second'")
+    await db.execute("UPDATE messages SET due_at = now() - interval '1 second' WHERE status = 'queued'")
+    await db.execute("UPDATE messages SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
+    await db.execute("UPDATE messages SET due_at = now() - interval '1 second' WHERE status = 'scheduled'")
+
+
+async def events(message_id: UUID) -> list[str]:
+    rows = await db.fetch("SELECT type FROM events WHERE resource_id = $1 ORDER BY id", message_id)
+    return [row.type for row in rows]
+
+
+async def ledger(message_id: UUID) -> dict[str, int]:
+    rows = await db.fetch(
+        "SELECT kind, amount FROM ledger_entries WHERE reference = $1",
+        dispatching.credits.message_reference(message_id),
+    )
+    return {row.kind: row.amount for row in rows}
+
+
+async def accepted(message_id: UUID) -> int:
+    return int(await db.fetch_value("SELECT count(*) FROM virtual_submissions WHERE message_id = $1", message_id))
+
+
+async def balance(ctx: Context) -> int:
+    return (await CreditBalance.get(workspace_id=ctx.workspace_id)).balance
+
+
+async def test_a_live_message_goes_all_the_way_and_is_paid_once(live_ctx: Context) -> None:
+    message_id = await send(live_ctx)
+    assert await balance(live_ctx) == 9_999
+    await run()
+    message = await Message.get(id=message_id)
+    assert (message.status, message.attempt_count, message.claim_token) == (MessageStatus.SENT, 1, None)
+    await hurry()
+    assert await collect_reports() == 1
+    message = await Message.get(id=message_id)
+    assert message.status == MessageStatus.DELIVERED
+    assert message.delivered_at is not None
+    assert await events(message_id) == ["message.queued", "message.sent", "message.delivered"]
+    assert await ledger(message_id) == {"reserve": -1, "capture": 0}
+    assert await accepted(message_id) == 1
+
+
+async def test_the_sandbox_shows_what_live_would_charge_and_moves_nothing(ctx: Context) -> None:
+    message_id = await send(ctx, body="ü" * 200)
+    await run()
+    assert (await Message.get(id=message_id)).credits_used == 2
+    assert await balance(ctx) == 10_000
+    assert await ledger(message_id) == {}
+
+
+@pytest.mark.parametrize(
+    ("phone", "status", "code", "expected", "entries"),
+    [
+        (INVALID, "failed", "invalid_number", ["message.queued", "message.failed"], {"reserve": -1, "release": 1}),
+        (FILTERED, "failed", "carrier_filtered", ["message.queued", "message.failed"], {"reserve": -1, "release": 1}),
+        (
+            UNREACHABLE,
+            "failed",
+            "unreachable",
+            ["message.queued", "message.sent", "message.failed"],
+            {"reserve": -1, "capture": 0},
+        ),
+        (NO_REPORT, "sent", None, ["message.queued", "message.sent"], {"reserve": -1, "capture": 0}),
+        (
+            DUPLICATES,
+            "delivered",
+            None,
+            ["message.queued", "message.sent", "message.delivered"],
+            {"reserve": -1, "capture": 0},
+        ),
+        (
+            THROTTLED,
+            "delivered",
+            None,
+            ["message.queued", "message.sent", "message.delivered"],
+            {"reserve": -1, "capture": 0},
+        ),
+        (
+            TIMES_OUT,
+            "delivered",
+            None,
+            ["message.queued", "message.sent", "message.delivered"],
+            {"reserve": -1, "capture": 0},
+        ),
+    ],
+)
+async def test_the_scripted_numbers(
+    live_ctx: Context, phone: str, status: str, code: str | None, expected: list[str], entries: dict[str, int]
+) -> None:
+    message_id = await send(live_ctx, phone)
+    for _ in range(3):
+        carrier = await run()
+        await hurry()
+        await collect_reports()
+        await resolve_expired({"virtual": carrier})
+    message = await Message.get(id=message_id)
+    assert (message.status, message.error_code) == (status, code)
+    assert await events(message_id) == expected
+    assert await ledger(message_id) == entries
+    assert await accepted(message_id) == (0 if phone in (INVALID, FILTERED) else 1)
+    assert message.credits_used == (0 if "release" in entries else 1)
+    assert await balance(live_ctx) == 10_000 - message.credits_used
+
+
+async def test_a_slow_report_waits_its_minute(ctx: Context) -> None:
+    message_id = await send(ctx, SLOW)
+    await run()
+    assert await collect_reports() == 0
+    due = await db.fetch_value("SELECT due_at - now() FROM virtual_signals WHERE message_id = $1", message_id)
+    assert timedelta(seconds=50) < due <= timedelta(seconds=60)
+
+
+async def test_a_dead_workers_hand_over_is_resolved_by_capability(live_ctx: Context) -> None:
+    """The worker died after the carrier accepted and before it wrote so: nobody is sent to twice."""
+    for capability in (Capability.DEDUPE, Capability.LOOKUP):
+        message_id = await send(live_ctx)
+        carrier = VirtualCarrier(capability)
+        lane = Lane(live_ctx.workspace_id, True)
+        async with unit_of_work():
+            claim = await dispatching.claim(lane, carrier="virtual", limit=10, now=datetime.now(UTC))
+        assert claim is not None
+        await carrier.submit_many([_submission(live_ctx, message_id)])
+        assert await resolve_expired({"virtual": carrier}) == 0
+        await hurry()
+        assert await resolve_expired({"virtual": carrier}) == 1
+        message = await Message.get(id=message_id)
+        assert (message.status, message.attempt_count) == ("sent", 2)
+        assert await accepted(message_id) == 1
+        assert await ledger(message_id) == {"reserve": -1, "capture": 0}
+
+
+async def test_a_carrier_that_cannot_be_asked_is_never_sent_to_again(live_ctx: Context) -> None:
+    message_id = await send(live_ctx)
+    carrier = VirtualCarrier(Capability.NONE)
+    async with unit_of_work():
+        await dispatching.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+    await carrier.submit_many([_submission(live_ctx, message_id)])
+    await hurry()
+    assert await resolve_expired({"virtual": carrier}) == 1
+    await run(Capability.NONE)
+    assert (await Message.get(id=message_id)).status == MessageStatus.SENDING
+    assert await accepted(message_id) == 1
+    assert await collect_reports() == 1
+    assert (await Message.get(id=message_id)).status == MessageStatus.DELIVERED
+    assert await events(message_id) == ["message.queued", "message.sent", "message.delivered"]
+    assert await ledger(message_id) == {"reserve": -1, "capture": 0}
+
+
+def _submission(ctx: Context, message_id: UUID) -> Submission:
+    return Submission(
+        message_id, ctx.workspace_id, ctx.livemode, "+12125550000", "COHORTLABS", "Hi", "gsm7", 1, attempt=1
+    )
+
+
+class Stalling(VirtualCarrier):
+    """Holds the first hand-over until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holding = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def submit_many(self, submissions: list[Submission]) -> list[Outcome]:  # type: ignore[override]
+        if not self.holding.is_set():
+            self.holding.set()
+            await self.let_go.wait()
+            return [Accepted("late") for _ in submissions]
+        return await super().submit_many(submissions)
+
+
+async def test_a_worker_that_was_given_up_changes_nothing(live_ctx: Context) -> None:
+    message_id = await send(live_ctx)
+    carrier = Stalling()
+    stalled = asyncio.create_task(dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True)))
+    await carrier.holding.wait()
+    await hurry()
+    assert await resolve_expired({"virtual": carrier}) == 1
+    before = await Message.get(id=message_id)
+    carrier.let_go.set()
+    await stalled
+    after = await Message.get(id=message_id)
+    assert (after.status, after.carrier_ref, after.sent_at) == ("sent", before.carrier_ref, before.sent_at)
+    assert after.carrier_ref != "late"
+    assert await events(message_id) == ["message.queued", "message.sent"]
+
+
+async def test_two_workers_never_claim_the_same_message(ctx: Context) -> None:
+    for _ in range(40):
+        await send(ctx)
+    carrier = VirtualCarrier(Capability.NONE)
+    lane = Lane(ctx.workspace_id, False)
+    counts = await asyncio.gather(*(dispatch_lane({"virtual": carrier}, lane, batch=7) for _ in range(8)))
+    while await dispatch_lane({"virtual": carrier}, lane, batch=7):
+        pass
+    rows = await db.fetch("SELECT count(*) AS n FROM virtual_submissions GROUP BY message_id")
+    assert [row.n for row in rows] == [1] * 40
+    assert sum(counts) <= 40
+
+
+async def test_an_opt_out_before_the_claim_wins(ctx: Context) -> None:
+    message_id = await send(ctx)
+    message = await Message.get(id=message_id)
+    # The suppression alone, without the cancellation that goes with it: the claim itself must refuse.
+    await db.execute(
+        "INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)"
+        " VALUES (gen_random_uuid(), $1, false, $2, 'test', now())",
+        ctx.workspace_id,
+        message.to_phone,
+    )
+    await run()
+    message = await Message.get(id=message_id)
+    assert (message.status, message.error_code) == ("canceled", "recipient_opted_out")
+    assert await accepted(message_id) == 0
+    assert await events(message_id) == ["message.queued", "message.canceled"]
+
+
+async def test_a_scheduled_message_waits_and_reserves_at_dispatch(live_ctx: Context) -> None:
+    message_id = await send(live_ctx, scheduled_at=datetime.now(UTC) + timedelta(hours=1))
+    await run()
+    message = await Message.get(id=message_id)
+    assert (message.status, message.credits_used) == ("scheduled", 0)
+    assert await balance(live_ctx) == 10_000
+    assert await events(message_id) == []
+    await hurry()
+    await run()
+    message = await Message.get(id=message_id)
+    assert (message.status, message.credits_used) == ("sent", 1)
+    assert await balance(live_ctx) == 9_999
+    assert await events(message_id) == ["message.queued", "message.sent"]
+
+
+async def test_a_scheduled_message_that_nobody_can_pay_fails(live_ctx: Context, workspace: Workspace) -> None:
+    message_id = await send(live_ctx, scheduled_at=datetime.now(UTC) + timedelta(hours=1))
+    await db.execute("UPDATE credit_balances SET balance = 0")
+    await hurry()
+    await run()
+    message = await Message.get(id=message_id)
+    assert (message.status, message.error_code, message.credits_used) == ("failed", "insufficient_credits", 0)
+    assert await accepted(message_id) == 0
+    assert await events(message_id) == ["message.queued", "message.failed"]
+
+
+async def test_cancel_races_dispatch_and_exactly_one_wins(live_ctx: Context) -> None:
+    carrier = VirtualCarrier()
+    for _ in range(25):
+        message_id = await send(live_ctx)
+
+        async def cancel(message_id: UUID = message_id) -> str:
+            async with unit_of_work():
+                return str((await cancel_message(live_ctx, message_id)).status)
+
+        status, _ = await asyncio.gather(
+            cancel(), dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
+        )
+        final = (await Message.get(id=message_id)).status
+        if status == "canceled":
+            assert final == "canceled"
+            assert await accepted(message_id) == 0
+            assert await ledger(message_id) == {"reserve": -1, "release": 1}
+        else:
+            assert final in ("sent", "delivered")
+            assert await accepted(message_id) == 1
+            assert await ledger(message_id) == {"reserve": -1, "capture": 0}
+    moved = await db.fetch_value(
+        "SELECT sum(amount) FROM ledger_entries WHERE workspace_id = $1", live_ctx.workspace_id
+    )
+    assert await balance(live_ctx) == moved
+
+
+async def test_one_workspace_does_not_hide_another(ctx: Context, other_ctx: Context) -> None:
+    mine = [await send(ctx) for _ in range(3)]
+    theirs = await send(other_ctx)
+    lanes = await dispatching.find_lanes(datetime.now(UTC))
+    assert {lane.workspace_id for lane in lanes} == {ctx.workspace_id, other_ctx.workspace_id}
+    await run()
+    for message_id in [*mine, theirs]:
+        assert (await Message.get(id=message_id)).status == MessageStatus.SENT

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from msvs import database, logs, settings
-from msvs.api import auth
+from msvs.api import auth, webhooks
 from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
@@ -51,6 +51,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         use_live_carrier(settings.live_carrier)
+        webhooks.configure(settings)
         ringer = None if settings.redis_url is None else Ringer(settings.redis_url)
         async with database.connected(database_url, pool_size=settings.database_pool_size):
             use_ringer(ringer)
@@ -78,6 +79,8 @@ def create_app(settings: Settings) -> Starlette:
         exception_handlers={HTTPException: _raise_refusal},
         lifespan=lifespan,
     )
+    app.state.limiter = limiter
+    app.state.readiness = readiness
     app.router.redirect_slashes = False
     app.router.default = route_unknown
     return app

@@ -39,6 +39,7 @@ from msvs.rest_compat.schemas import (
     Deleted,
     EventQuery,
     EventResend,
+    InboundQuery,
     InboundTest,
     LedgerEntryResource,
     ListContacts,
@@ -566,7 +567,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Inbound",
         summary="List the messages that recipients sent",
         handler=inbound.list_,
-        query=PageQuery,
+        query=InboundQuery,
         response=ListOf[InboundMessageResource],
     ),
     Endpoint(

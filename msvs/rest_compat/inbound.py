@@ -5,7 +5,7 @@ from __future__ import annotations
 from msvs.api import ids, replies
 from msvs.api.resources import InboundMessageResource, inbound_message_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, PageQuery, list_of
+from msvs.rest_compat.schemas import InboundQuery, ListOf, NoBody, NoQuery, list_of, optional_ref
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> InboundMessageResource:
@@ -14,7 +14,11 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> InboundMessageResource:
     return inbound_message_resource(await replies.get_inbound(call.ctx, id))
 
 
-async def list_(call: Call[NoBody, PageQuery]) -> ListOf[InboundMessageResource]:
+async def list_(call: Call[NoBody, InboundQuery]) -> ListOf[InboundMessageResource]:
     """List the messages that recipients sent."""
-    page = await replies.list_inbound(call.ctx, call.query.page(ids.INBOUND))
+    page = await replies.list_inbound(
+        call.ctx,
+        call.query.page(ids.INBOUND),
+        contact_id=optional_ref(ids.CONTACT, call.query.contact_id, "contact_id"),
+    )
     return list_of(call.path, page, inbound_message_resource)

@@ -210,6 +210,12 @@ class EventResend(Input, kw_only=True):
     webhook_id: str | None = None
 
 
+class InboundQuery(PageQuery, kw_only=True):
+    """Which messages that recipients sent."""
+
+    contact_id: str | None = None
+
+
 class InboundTest(Input, kw_only=True):
     """A reply to be made up in the sandbox."""
 

@@ -1,0 +1,65 @@
+"""The application and clients of it, over ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from msvs.api import auth, webhooks
+from msvs.api.context import Context
+from msvs.api.keys import create_key
+from msvs.app import create_app
+from msvs.settings import Settings
+from tests.engines import Engines
+
+BASE_URL = "http://api.cohortlabs.co"
+
+Client = Callable[[Context], Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture(scope="session")
+async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Starlette]:
+    """The whole application on the test database and Valkey."""
+    data_dir: Path = tmp_path_factory.mktemp("data")
+    settings = Settings(
+        database_url=database, redis_url=engines.redis_url, data_dir=data_dir, operator_password="not-a-secret"
+    )
+    webhooks.configure(settings)
+    app = create_app(settings)
+    yield app
+    await app.state.limiter.close()
+    await app.state.readiness.close()
+
+
+@pytest.fixture
+async def anonymous(app: Starlette, clean: None) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(app: Starlette, clean: None) -> AsyncIterator[Client]:
+    """`await client(ctx)`: a client with a new key of the context's workspace and mode."""
+    async with AsyncExitStack() as stack:
+
+        async def make(ctx: Context) -> httpx.AsyncClient:
+            _, key = await create_key(ctx.workspace_id, livemode=ctx.livemode)
+            client = httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url=BASE_URL, headers={"Authorization": f"Bearer {key}"}
+            )
+            return await stack.enter_async_context(client)
+
+        yield make
+        await auth.settle()
+
+
+@pytest.fixture
+async def api(client: Client, ctx: Context) -> httpx.AsyncClient:
+    """A client of the workspace's sandbox."""
+    return await client(ctx)

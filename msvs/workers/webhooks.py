@@ -1,0 +1,286 @@
+"""The delivery of webhooks: many posts at once, paced an endpoint, recorded in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from msvs.api import ids, signatures
+from msvs.api.crypto import SecretUnreadable
+from msvs.api.deliveries import (
+    GONE,
+    Attempt,
+    Post,
+    claim_deliveries,
+    record_attempts,
+    release_deliveries,
+)
+from msvs.api.resources import event_resource
+from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks import open_secret
+from msvs.database import Row
+from msvs.outbound import TOTAL_SECONDS, OutboundClient, OutboundError
+
+log = structlog.get_logger(__name__)
+
+USER_AGENT = "MassiveSMS/1.0"
+SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - an error code
+NOT_ABOUT_SIGNATURES = frozenset((GONE, 429))
+
+IN_FLIGHT = 200
+CLAIM_LIMIT = 200
+MOST_CLAIMED = 1000
+BATCH = 100
+BATCH_SECONDS = 0.05
+POLL_SECONDS = 0.1
+
+# An endpoint starts with few posts at once, earns more by quick answers and loses them by slow ones.
+MOST_AT_ONCE = 10
+FIRST_AT_ONCE = 4
+SLOW_AT_ONCE = 2
+SLOW_SECONDS = 1.0
+
+# Of a quick endpoint more is claimed than is posted at once: about this much of its time.
+AHEAD_SECONDS = 0.5
+MOST_AHEAD = 200
+
+# A claimed delivery is posted only while its lease outlasts an attempt of two posts, and its record.
+ATTEMPT_TIME = timedelta(seconds=2 * TOTAL_SECONDS + 2)
+
+
+@dataclass(slots=True, eq=False)
+class _Endpoint:
+    """What this run knows of one endpoint: what it claimed, what is in flight, how quickly it answers."""
+
+    at_once: int
+    queue: deque[Row] = field(default_factory=deque)
+    in_flight: int = 0
+    seconds: float | None = None
+    has_more: bool = False
+
+    @property
+    def claimed(self) -> int:
+        return len(self.queue) + self.in_flight
+
+    @property
+    def target(self) -> int:
+        """How many deliveries to hold claimed."""
+        if self.seconds is None:
+            return self.at_once
+        ahead = self.at_once * AHEAD_SECONDS / max(self.seconds, 0.001)
+        return max(self.at_once, min(int(ahead), MOST_AHEAD))
+
+    @property
+    def is_hungry(self) -> bool:
+        return self.has_more and self.claimed <= self.target // 2
+
+    def learn(self, seconds: float) -> None:
+        self.seconds = seconds if self.seconds is None else 0.8 * self.seconds + 0.2 * seconds
+        self.at_once = SLOW_AT_ONCE if seconds >= SLOW_SECONDS else min(self.at_once + 1, MOST_AT_ONCE)
+
+
+async def deliver_webhooks(client: OutboundClient, *, seconds: float = 20) -> int:
+    """Deliver what is due until nothing is, or for about `seconds`; how many attempts were made.
+
+    What is in flight at the end is finished, and recorded, first.
+    """
+    return await _Run(client).run(seconds)
+
+
+class _Run:
+    def __init__(self, client: OutboundClient) -> None:
+        self._client = client
+        self._endpoints: dict[UUID, _Endpoint] = {}
+        self._blocked: deque[_Endpoint] = deque()
+        self._posts: set[asyncio.Task[Any]] = set()
+        self._claimed = 0
+        self._attempts = 0
+        self._secrets: dict[str, str | None] = {}
+        self._tasks: asyncio.TaskGroup
+        self._closed = False
+        # Claiming: whether there may be more than was claimed, and what wakes the claimer.
+        self._more_elsewhere = False
+        self._hungry = True
+        self._wake = asyncio.Event()
+        # Recording: what is done and not yet written.
+        self._done: list[Attempt] = []
+        self._some_done = asyncio.Event()
+        self._record_now = asyncio.Event()
+
+    async def run(self, seconds: float) -> int:
+        async with asyncio.TaskGroup() as self._tasks:
+            self._tasks.create_task(self._record())
+            await self._claim_until(time.monotonic() + seconds)
+            await self._finish()
+        return self._attempts
+
+    async def _claim_until(self, deadline: float) -> None:
+        """Claim whenever there is room; past the deadline only for as long as a post from before it hangs.
+
+        One hanging endpoint would otherwise hold up the events of all others until it is given up.
+        """
+        hanging: set[asyncio.Task[Any]] | None = None
+        poll_at = 0.0
+        while True:
+            self._wake.clear()
+            now = time.monotonic()
+            if now >= deadline:
+                hanging = set(self._posts) if hanging is None else hanging & self._posts
+                if not hanging:
+                    return
+            idle = not self._posts
+            if self._hungry or idle or now >= poll_at:
+                poll_at = now + POLL_SECONDS
+                if await self._claim(quick_only=hanging is not None) == 0 and idle:
+                    return
+            if not self._posts:
+                # Nothing more is coming to fill the batch, and an endpoint that was full may have room now.
+                self._record_now.set()
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
+
+    async def _claim(self, *, quick_only: bool) -> int:
+        self._hungry = False
+        limit = min(CLAIM_LIMIT, MOST_CLAIMED - self._claimed)
+        if limit <= 0 or len(self._posts) >= IN_FLIGHT:
+            self._more_elsewhere = True
+            return 0
+        room = {
+            id: 0 if quick_only and known.at_once <= SLOW_AT_ONCE else max(known.target - known.claimed, 0)
+            for id, known in self._endpoints.items()
+        }
+        async with unit_of_work():
+            rows = await claim_deliveries(limit=limit, per_endpoint=FIRST_AT_ONCE, room=room, now=datetime.now(UTC))
+        self._claimed += len(rows)
+        self._more_elsewhere = len(rows) >= limit
+        for row in rows:
+            endpoint = self._endpoints.get(row.endpoint_id)
+            if endpoint is None:
+                at_once = FIRST_AT_ONCE if row.failing_since is None else SLOW_AT_ONCE
+                endpoint = self._endpoints[row.endpoint_id] = _Endpoint(at_once)
+            endpoint.queue.append(row)
+        taken = Counter(row.endpoint_id for row in rows)
+        for id, endpoint in self._endpoints.items():
+            # One that was given all it had room for may have more.
+            endpoint.has_more = taken[id] >= room.get(id, FIRST_AT_ONCE)
+        for id in taken:
+            self._start(self._endpoints[id])
+        return len(rows)
+
+    def _start(self, endpoint: _Endpoint) -> None:
+        while endpoint.queue and endpoint.in_flight < endpoint.at_once:
+            if len(self._posts) >= IN_FLIGHT:
+                self._blocked.append(endpoint)
+                return
+            endpoint.in_flight += 1
+            self._posts.add(self._tasks.create_task(self._attempt(endpoint, endpoint.queue.popleft())))
+
+    async def _attempt(self, endpoint: _Endpoint, claimed: Row) -> None:
+        if claimed.lease_until - datetime.now(UTC) < ATTEMPT_TIME:
+            async with unit_of_work():
+                await release_deliveries([claimed])
+        else:
+            posts = await self._deliver(claimed)
+            endpoint.learn(posts[-1].elapsed_ms / 1000)
+            self._attempts += 1
+            self._done.append(Attempt(claimed, posts))
+            self._some_done.set()
+            if len(self._done) >= BATCH:
+                self._record_now.set()
+        endpoint.in_flight -= 1
+        self._claimed -= 1
+        self._posts.remove(asyncio.current_task())  # type: ignore[arg-type]
+        if not self._closed:
+            self._start(endpoint)
+            while self._blocked and len(self._posts) < IN_FLIGHT:
+                self._start(self._blocked.popleft())
+        if endpoint.is_hungry or (self._more_elsewhere and self._claimed <= MOST_CLAIMED // 2):
+            self._hungry = True
+        if self._hungry or not self._posts:
+            self._wake.set()
+
+    async def _deliver(self, claimed: Row) -> list[Post]:
+        secrets = self._secrets_of(claimed)
+        if not secrets:
+            return [Post(at=datetime.now(UTC), error=SECRET_UNREADABLE)]
+        body = msgspec.json.encode(event_resource(claimed))
+        posts = [await self._post(claimed, body, secrets)]
+        status = posts[0].status
+        # The document's verifier reads one signature alone, and may hold the other secret already.
+        if len(secrets) > 1 and status is not None and 400 <= status < 500 and status not in NOT_ABOUT_SIGNATURES:
+            posts.append(await self._post(claimed, body, secrets[::-1]))
+        return posts
+
+    async def _post(self, claimed: Row, body: bytes, secrets: Sequence[str]) -> Post:
+        at = datetime.now(UTC)
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": USER_AGENT,
+            "MSVS-Signature": signatures.signature_header(secrets, int(at.timestamp()), body),
+            "MSVS-Event-Id": ids.encode_id(ids.EVENT, claimed.event_id),
+            "MSVS-Delivery-Attempt": str(claimed.attempt_count),
+        }
+        try:
+            answer = await self._client.post(claimed.url, body, headers)
+        except OutboundError as error:
+            return Post(at=at, error=error.kind.value, elapsed_ms=error.elapsed_ms)
+        return Post(
+            at=at,
+            status=answer.status,
+            head=answer.head,
+            elapsed_ms=answer.elapsed_ms,
+            retry_after=signatures.parse_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)),
+        )
+
+    def _secrets_of(self, claimed: Row) -> list[str]:
+        """The secrets to sign with, that before a rotation first."""
+        sealed = [claimed.secret_sealed]
+        if claimed.previous_secret_until is not None and claimed.previous_secret_until > datetime.now(UTC):
+            sealed.insert(0, claimed.previous_secret_sealed)
+        return [secret for text in sealed if (secret := self._open(text, claimed.endpoint_id)) is not None]
+
+    def _open(self, sealed: str, endpoint_id: UUID) -> str | None:
+        if sealed not in self._secrets:
+            try:
+                self._secrets[sealed] = open_secret(sealed)
+            except SecretUnreadable:
+                log.error("webhook secret unreadable", webhook=ids.encode_id(ids.WEBHOOK, endpoint_id))
+                self._secrets[sealed] = None
+        return self._secrets[sealed]
+
+    async def _finish(self) -> None:
+        """Give back what was claimed and not begun, and wait for what was."""
+        self._closed = True
+        waiting = [row for endpoint in self._endpoints.values() for row in endpoint.queue]
+        if waiting:
+            async with unit_of_work():
+                await release_deliveries(waiting)
+        while self._posts:
+            await asyncio.wait(set(self._posts))
+        self._some_done.set()
+        self._record_now.set()
+
+    async def _record(self) -> None:
+        while not (self._closed and not self._posts and not self._done):
+            await self._some_done.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BATCH_SECONDS):
+                    await self._record_now.wait()
+            batch, self._done = self._done, []
+            self._some_done.clear()
+            self._record_now.clear()
+            if batch:
+                async with unit_of_work():
+                    await record_attempts(batch, datetime.now(UTC))

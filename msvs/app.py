@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 import msgspec
 import uvicorn
@@ -95,7 +94,7 @@ def serve(settings: Settings) -> None:
 async def show_index(_request: Request) -> Response:
     """What is where."""
     links = {"api": "/v1", "health": "/healthz", "readiness": "/readyz", "operations": "/ops"}
-    return _json({"name": "MassiveSMS", "version": version("massivesms-server"), "links": links})
+    return _json({"name": "MassiveSMS", "links": links})
 
 
 async def show_health(_request: Request) -> Response:

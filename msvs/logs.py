@@ -13,7 +13,7 @@ import structlog
 from msvs.settings import Settings
 
 # These say in their own words at INFO what our own lines say already.
-QUIET = ("uvicorn.access", "rq.worker", "asyncio", "tortoise", "aiohttp.access")
+QUIET = ("uvicorn.error", "uvicorn.access", "rq.worker", "asyncio", "tortoise", "aiohttp.access")
 
 _key = re.compile(r"\b(msvs_(?:live|test)_)[0-9A-Za-z]{4,}")
 _webhook_secret = re.compile(r"\bwhsec_[0-9A-Za-z_+/=-]+")

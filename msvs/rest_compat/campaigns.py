@@ -37,7 +37,7 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> CampaignResource:
 async def list_(call: Call[NoBody, CampaignQuery]) -> ListOf[CampaignResource]:
     """List campaigns."""
     page = await campaigns.list_campaigns(call.ctx, call.query.page(ids.CAMPAIGN), status=call.query.status)
-    stats = await campaigns.stats_of(call.ctx, page.items)
+    stats = await campaigns.campaign_stats(call.ctx, page.items)
     return list_of(call.path, page, lambda row: campaign_resource(row, stats[row.id]))
 
 
@@ -64,7 +64,7 @@ async def _change(
 
 
 async def _shape(ctx: Context, row: Campaign) -> CampaignResource:
-    stats = await campaigns.stats_of(ctx, [row])
+    stats = await campaigns.campaign_stats(ctx, [row])
     return campaign_resource(row, stats[row.id])
 
 

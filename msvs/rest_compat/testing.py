@@ -20,7 +20,7 @@ async def inbound(call: Call[InboundTest, NoQuery]) -> InboundMessageResource:
         to = (await workspaces.get_workspace(call.ctx)).default_sender
     else:
         to = check_sender(call.body.to, param="to")
-    row = await replies.receive_reply(
+    row = await replies.receive_inbound(
         call.ctx,
         from_phone=phone.e164,
         to_sender=to,

@@ -1,0 +1,515 @@
+"""The `msvs` command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from msvs.embedded import EmbeddedEngines, EnginesError
+from msvs.settings import Settings, SettingsError, from_environment
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from msvs.api.context import Context
+    from msvs.models import ApiKey
+
+# The other modules are imported by the commands that need them: `msvs --help` must not wait for all of them.
+
+T = TypeVar("T")
+
+OK, FAILED, USAGE = 0, 1, 2
+
+DEMO_NAME = "Cohort Labs (demo)"
+DEMO_CREDITS = 10_000
+DEMO_FILE = "demo.json"
+CONNECT_SECONDS = 1.0
+QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
+MODES = ("test", "live")
+
+
+class CommandFailed(Exception):
+    """A command cannot do what it was asked; the message says why and what to do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; its exit status: 0 done, 1 failed, 2 not understood."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = from_environment()
+        command: Callable[[Settings, argparse.Namespace], int | None] = arguments.command
+        return command(settings, arguments) or OK
+    except SettingsError as error:
+        return _fail(str(error), USAGE)
+    except (CommandFailed, EnginesError) as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _fail(message: str, status: int = FAILED) -> int:
+    print(f"msvs: {message}", file=sys.stderr)
+    return status
+
+
+# The command line
+
+
+def _version() -> str:
+    try:
+        return version("massivesms-server")
+    except PackageNotFoundError:
+        return "(a checkout that is not installed)"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="msvs",
+        description="MassiveSMS: an SMS platform with a REST API, a GraphQL API and RQ workers.",
+        epilog="Settings are read from the environment; `msvs settings` lists them. Exit status: 0 done, 1 failed, "
+        "2 not understood.",
+    )
+    parser.add_argument("--version", action="version", version=f"msvs {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Callable[[Settings, argparse.Namespace], int | None], help: str) -> _Parser:
+        made = commands.add_parser(name, help=help, description=help)
+        made.set_defaults(command=command)
+        return made
+
+    def group(name: str, help: str) -> _Group:
+        made = commands.add_parser(name, help=help, description=help)
+        return made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    add("run", run, "Run the whole service here: engines, API, workers and cron.")
+    add("api", serve_api, "Serve the API.")
+    worker = add("worker", work, "Work on one queue.")
+    worker.add_argument("queue", choices=QUEUES, metavar="QUEUE", help=f"one of: {', '.join(QUEUES)}")
+    worker.add_argument("--burst", action="store_true", help="stop when the queue is empty")
+    add("cron", run_cron, "Ring for what is due and keep house; run one of it.")
+    add("migrate", migrate, "Bring the database's schema up to date.")
+    add("schema", print_schema, "Print the GraphQL schema.")
+    add("settings", print_settings, "List the environment variables that set the service up.")
+
+    workspaces = group("workspace", "Workspaces.")
+    create = _sub(workspaces, "create", create_workspace, "Make a workspace with a test key and a live key.")
+    create.add_argument("--name", required=True, metavar="NAME")
+    create.add_argument("--credits", type=_credits_from_0, default=0, metavar="N", help="opening balance (default 0)")
+
+    keys = group("keys", "API keys of a workspace.")
+    create = _sub(keys, "create", create_key, "Make a key; it is shown this once.")
+    _add_workspace(create)
+    create.add_argument("--mode", choices=MODES, required=True)
+    create.add_argument("--name", default="", metavar="NAME", help="what the key is for")
+    listed = _sub(keys, "list", list_keys, "List keys, without their secrets.")
+    _add_workspace(listed)
+    listed.add_argument("--mode", choices=MODES, help="only keys of this mode")
+    roll = _sub(keys, "roll", roll_key, "Make a new key in place of another, which expires after a while.")
+    _add_workspace(roll)
+    roll.add_argument("key", metavar="KEY_ID", help="the key's id, key_…")
+    roll.add_argument(
+        "--expires-in", type=_hours, default=timedelta(hours=24), metavar="HOURS", help="0 to 168 (default 24)"
+    )
+    revoke = _sub(keys, "revoke", revoke_key, "End a key at once.")
+    _add_workspace(revoke)
+    revoke.add_argument("key", metavar="KEY_ID", help="the key's id, key_…")
+
+    credits = group("credits", "Credits of a workspace.")
+    grant = _sub(credits, "grant", grant_credits, "Add credits.")
+    _add_workspace(grant)
+    grant.add_argument("amount", type=_credits_from_1, metavar="N")
+    grant.add_argument("--note", default="", metavar="TEXT", help="why, for the ledger")
+    grant.add_argument("--reference", metavar="TEXT", help="the same reference grants only once")
+    _add_workspace(_sub(credits, "balance", show_balance, "Show the balance."))
+    return parser
+
+
+if TYPE_CHECKING:
+    _Parser = argparse.ArgumentParser
+    _Group = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def _sub(group: _Group, name: str, command: Callable[[Settings, argparse.Namespace], int | None], help: str) -> _Parser:
+    made = group.add_parser(name, help=help, description=help)
+    made.set_defaults(command=command)
+    made.add_argument("--json", action="store_true", help="print JSON")
+    return made
+
+
+def _add_workspace(parser: _Parser) -> None:
+    parser.add_argument("--workspace", required=True, metavar="WSP_ID", help="the workspace's id, wsp_…")
+
+
+def _credits_from_0(text: str) -> int:
+    return _whole(text, 0, 10**12)
+
+
+def _credits_from_1(text: str) -> int:
+    return _whole(text, 1, 10**12)
+
+
+def _hours(text: str) -> timedelta:
+    return timedelta(hours=_whole(text, 0, 168))
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"not a whole number from {low} to {high}: {text!r}")
+    return int(text)
+
+
+# The processes of the service
+
+
+def run(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Run the whole service until a signal ends it."""
+    from msvs import supervisor
+
+    return supervisor.run(settings, prepare=prepare)
+
+
+def prepare(settings: Settings) -> list[str]:
+    """Bring the database up to date, make the demo workspace the first time; the lines that say where all is."""
+    from msvs import database
+
+    assert settings.database_url is not None
+    _reaching_database(database.migrate(settings.database_url))
+    path = settings.data_dir / DEMO_FILE
+    demo = _read_demo(path)
+    if demo is None or not _in_database(settings, _workspace_known(demo["workspace_id"])):
+        demo = _in_database(settings, _make_demo())
+    demo |= {"base_url": settings.base_url, "operator_password": settings.operator_secret()}
+    _write_private(path, json.dumps(demo, indent=2) + "\n")
+    base = settings.base_url
+    return [
+        "",
+        "MassiveSMS is running.",
+        "",
+        f"  REST API        {base}/v1",
+        f"  Operators       {base}/ops   (password: {demo['operator_password']})",
+        f"  Readiness       {base}/readyz",
+        "",
+        f"  Workspace       {demo['name']}  {demo['workspace_id']}",
+        f"  Sandbox key     {demo['test_key']}",
+        f"  Live key        {demo['live_key']}",
+        f"  Also kept in    {path}",
+        "",
+        "  Send a message in the sandbox:",
+        f"    curl {base}/v1/messages -H 'Authorization: Bearer {demo['test_key']}' \\",
+        '      -H \'Content-Type: application/json\' -d \'{"to": "+14155550123", "body": "Doors open at 8pm ET."}\'',
+        "",
+        "Stop with Ctrl-C.",
+    ]
+
+
+def _read_demo(path: Path) -> dict[str, str] | None:
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    wanted = {"workspace_id", "name", "test_key", "live_key"}
+    return found if isinstance(found, dict) and wanted <= found.keys() else None
+
+
+async def _workspace_known(text: str) -> bool:
+    from msvs.api.errors import NotFound
+    from msvs.api.workspaces import find_workspace
+
+    try:
+        await find_workspace(text)
+    except NotFound:
+        return False
+    return True
+
+
+async def _make_demo() -> dict[str, str]:
+    made = await _new_workspace(DEMO_NAME, DEMO_CREDITS)
+    return {"workspace_id": made.pop("id"), **made}
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def serve_api(settings: Settings, _arguments: argparse.Namespace) -> None:
+    """Serve the API until a signal ends it."""
+    from msvs import app
+
+    app.serve(_with_engines(settings))
+
+
+def work(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Work on one queue until a signal ends it."""
+    from msvs import logs
+    from msvs.workers import worker
+
+    settings = _with_engines(settings)
+    logs.set_up(settings)
+    return worker.work(settings, arguments.queue, burst=arguments.burst)
+
+
+def run_cron(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Ring for what is due until a signal ends it."""
+    from msvs import logs
+    from msvs.workers import cron
+
+    settings = _with_engines(settings)
+    logs.set_up(settings)
+    return cron.run(settings)
+
+
+# One-off commands
+
+
+def migrate(settings: Settings, _arguments: argparse.Namespace) -> None:
+    """Bring the schema up to date and say what was applied."""
+    from msvs import database
+
+    url = _with_engines(settings, redis=False).database_url
+    assert url is not None
+    applied = _reaching_database(database.migrate(url))
+    print("\n".join(f"Applied {name}." for name in applied) or "The schema is up to date.")
+
+
+def print_schema(_settings: Settings, _arguments: argparse.Namespace) -> None:
+    """Print the GraphQL schema."""
+    print(import_module("msvs.graphql.schema").schema.as_str())
+
+
+def print_settings(_settings: Settings, _arguments: argparse.Namespace) -> None:
+    """List the environment variables."""
+    lines = (from_environment.__doc__ or "").splitlines()[2:]
+    print("\n".join(line.removeprefix("    ") for line in lines).strip())
+
+
+def create_workspace(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Make a workspace with one key of each mode."""
+    _show(arguments, _in_database(settings, _new_workspace(arguments.name, arguments.credits)))
+
+
+async def _new_workspace(name: str, credits: int) -> dict[str, str]:
+    from msvs.api import ids, workspaces
+    from msvs.api.unit_of_work import unit_of_work
+
+    async with unit_of_work():
+        row, test_key, live_key = await workspaces.create_workspace(name, credits=credits)
+    return {
+        "id": ids.encode_id(ids.WORKSPACE, row.id),
+        "name": row.name,
+        "test_key": test_key,
+        "live_key": live_key,
+    }
+
+
+def create_key(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Make a key."""
+
+    async def create() -> dict[str, Any]:
+        from msvs.api import keys
+        from msvs.api.unit_of_work import unit_of_work
+
+        workspace_id = await _workspace(arguments)
+        async with unit_of_work():
+            row, text = await keys.create_key(workspace_id, livemode=arguments.mode == "live", name=arguments.name)
+        return _shape_key(row, text)
+
+    _show(arguments, _in_database(settings, create()))
+
+
+def list_keys(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List keys."""
+
+    async def list_() -> list[dict[str, Any]]:
+        from msvs.api import keys
+
+        contexts = _contexts(await _workspace(arguments), arguments.mode)
+        return [_shape_key(row) for ctx in contexts for row in await keys.list_keys(ctx)]
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def roll_key(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Make a key in place of another."""
+
+    async def roll() -> dict[str, Any]:
+        from msvs.api import keys
+        from msvs.api.unit_of_work import unit_of_work
+
+        ctx, id = await _find_key(arguments)
+        async with unit_of_work():
+            row, text = await keys.roll_key(ctx, id, expires_in=arguments.expires_in)
+        return _shape_key(row, text)
+
+    _show(arguments, _in_database(settings, roll()))
+
+
+def revoke_key(settings: Settings, arguments: argparse.Namespace) -> None:
+    """End a key."""
+
+    async def revoke() -> dict[str, Any]:
+        from msvs.api import keys
+        from msvs.api.unit_of_work import unit_of_work
+
+        ctx, id = await _find_key(arguments)
+        async with unit_of_work():
+            return _shape_key(await keys.revoke_key(ctx, id))
+
+    _show(arguments, _in_database(settings, revoke()))
+
+
+def grant_credits(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Add credits and show the balance."""
+
+    async def grant() -> dict[str, Any]:
+        from msvs.api import credits, ids
+        from msvs.api.unit_of_work import unit_of_work
+
+        workspace_id = await _workspace(arguments)
+        reference = arguments.reference or f"cli:{ids.encode_id(ids.REQUEST, ids.new_id())}"
+        async with unit_of_work():
+            granted = await credits.grant_credits(
+                workspace_id, arguments.amount, reference=reference, note=arguments.note
+            )
+        balance = await credits.available(workspace_id)
+        return {"workspace": arguments.workspace, "granted": arguments.amount if granted else 0, "balance": balance}
+
+    _show(arguments, _in_database(settings, grant()))
+
+
+def show_balance(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Show the balance."""
+
+    async def balance() -> dict[str, Any]:
+        from msvs.api import credits
+
+        return {"workspace": arguments.workspace, "balance": await credits.available(await _workspace(arguments))}
+
+    _show(arguments, _in_database(settings, balance()))
+
+
+async def _workspace(arguments: argparse.Namespace) -> UUID:
+    from msvs.api.workspaces import find_workspace
+
+    return await find_workspace(arguments.workspace)
+
+
+def _contexts(workspace_id: UUID, mode: str | None) -> list[Context]:
+    from msvs.api.context import Context
+
+    return [Context(workspace_id, each == "live") for each in MODES if mode in (None, each)]
+
+
+async def _find_key(arguments: argparse.Namespace) -> tuple[Context, UUID]:
+    """The key named on the command line, whichever mode it is of."""
+    from msvs.api import ids, keys
+    from msvs.api.errors import NotFound
+
+    id = ids.find_id(ids.API_KEY, arguments.key, "API key")
+    for ctx in _contexts(await _workspace(arguments), None):
+        try:
+            await keys.get_key(ctx, id)
+        except NotFound:
+            continue
+        return ctx, id
+    raise ids.missing("API key", arguments.key)
+
+
+def _shape_key(row: ApiKey, text: str | None = None) -> dict[str, Any]:
+    import msgspec
+
+    from msvs.api.resources import api_key_resource
+
+    shape: dict[str, Any] = msgspec.to_builtins(api_key_resource(row, key=text or msgspec.UNSET))
+    return shape
+
+
+def _show(arguments: argparse.Namespace, value: dict[str, Any] | list[dict[str, Any]]) -> None:
+    if arguments.json:
+        print(json.dumps(value, indent=2, ensure_ascii=False))
+        return
+    rows = value if isinstance(value, list) else [value]
+    blocks = ["\n".join(f"{name:14} {each}" for name, each in row.items() if each is not None) for row in rows]
+    print("\n\n".join(blocks))
+
+
+# Finding the engines
+
+
+def _with_engines(settings: Settings, *, redis: bool = True) -> Settings:
+    """The settings with the embedded engines of DATA_DIR in place of what is not set. Raises CommandFailed."""
+    engines = EmbeddedEngines(settings.data_dir)
+    if settings.database_url is None:
+        settings = replace(settings, database_url=_running(lambda: engines.database_url, "DATABASE_URL", settings))
+    if redis and settings.redis_url is None:
+        settings = replace(settings, redis_url=_running(lambda: engines.redis_url, "REDIS_URL", settings))
+    return settings
+
+
+def _running(url_of: Callable[[], str], variable: str, settings: Settings) -> str:
+    try:
+        url = url_of()
+        parts = urlsplit(url)
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=CONNECT_SECONDS).close()
+    except (OSError, ValueError):
+        raise CommandFailed(
+            f"nothing runs on {settings.data_dir}: start the service with `msvs run`, or set {variable}"
+        ) from None
+    return url
+
+
+def _in_database(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` with a pool open. Raises CommandFailed."""
+    try:
+        url = _with_engines(settings, redis=False).database_url
+    except CommandFailed:
+        work.close()
+        raise
+    assert url is not None
+
+    async def connected() -> T:
+        from msvs import database
+
+        async with database.connected(url, pool_size=1):
+            return await work
+
+    return _reaching_database(connected())
+
+
+def _reaching_database(work: Coroutine[Any, Any, T]) -> T:
+    import asyncpg
+    from tortoise.exceptions import BaseORMException
+
+    from msvs.api.errors import ApiError
+
+    try:
+        return asyncio.run(work)
+    except ApiError as error:
+        raise CommandFailed(error.message) from None
+    except asyncpg.UndefinedTableError:
+        raise CommandFailed("the database has no tables yet: run `msvs migrate`") from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, BaseORMException) as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, asyncpg.UndefinedTableError):
+            raise CommandFailed("the database has no tables yet: run `msvs migrate`") from None
+        raise CommandFailed(f"the database cannot be used: {type(cause).__name__}: {cause}") from None

@@ -7,8 +7,10 @@ from uuid import UUID
 
 import structlog
 
+from msvs.api.compliance import check_destination
 from msvs.api.context import Context
-from msvs.api.errors import PaymentRequired
+from msvs.api.errors import ComplianceRefused, PaymentRequired
+from msvs.api.phones import parse_phone
 from msvs.api.queueing import insert_single
 from msvs.api.rendering import Rendered
 from msvs.api.routing import carrier_for
@@ -22,13 +24,15 @@ log = structlog.get_logger(__name__)
 async def send_auto(ctx: Context, *, phone: str, contact_id: UUID | None, text: str, now: datetime) -> None:
     """Queue the service's own answer to a phone; it goes out even to one that has just opted out.
 
-    Where live has no carrier or the balance does not cover it, nothing is sent, and consent changes all the same.
+    Where live has no carrier, the region is blocked or the balance does not cover it, nothing is sent, and consent
+    changes all the same.
     """
     if not text.strip() or carrier_for(ctx.livemode) is None:
         return
     workspace = await Workspace.get(id=ctx.workspace_id)
     size = measure(text)
     try:
+        check_destination(parse_phone(phone), workspace.blocked_regions)
         async with unit_of_work():
             await insert_single(
                 ctx,
@@ -42,5 +46,5 @@ async def send_auto(ctx: Context, *, phone: str, contact_id: UUID | None, text: 
                 due_at=now,
                 now=now,
             )
-    except PaymentRequired:
-        log.warning("automatic answer not sent: insufficient credits", workspace=str(ctx.workspace_id))
+    except (ComplianceRefused, PaymentRequired) as error:
+        log.warning("automatic answer not sent", reason=error.code, workspace=str(ctx.workspace_id))

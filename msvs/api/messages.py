@@ -31,7 +31,7 @@ from msvs.api.sandbox import check_scripted
 from msvs.api.scope import find, scoped
 from msvs.api.senders import check_sender
 from msvs.database import Row
-from msvs.models import Message, MessageKind, MessageStatus, OptInStatus, Workspace
+from msvs.models import Message, MessageKind, MessageStatus, OptInStatus, Suppression, Workspace
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
@@ -74,7 +74,11 @@ async def send_message(ctx: Context, data: SendMessage) -> Row:
     if not ctx.livemode:
         check_scripted(phone.e164)
     contact = await ensure_contact(ctx, phone.e164, now=now)
-    if contact.opt_in_status == OptInStatus.OPTED_OUT:
+    if contact.opt_in_status == OptInStatus.OPTED_OUT or (
+        # A number that said STOP stays suppressed until it has confirmed.
+        contact.opt_in_status == OptInStatus.PENDING
+        and await scoped(ctx, Suppression).filter(phone=phone.e164).exists()
+    ):
         raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
     try:
         rendered = render(template, {**contact_values(contact, template.names), **variables})

@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import structlog
 from redis import Redis
 
 from msvs.api.jobs import Doorbell, bell_key
 from msvs.workers import campaigns, dispatch, maintenance, reports, webhooks
 from msvs.workers.runtime import Runtime, current_runtime
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class JobFailed(Exception):
+    """A job ended by an error. Its text names the error's kind and place only.
+
+    What PostgreSQL says of an error may quote a row, with its phone and body; neither may reach a log or Redis.
+    """
+
+
+def _discreet(job: Callable[P, T]) -> Callable[P, T]:
+    @wraps(job)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return job(*args, **kwargs)
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-6:]))
+            log.error("job failed", job=job.__name__, error=type(error).__name__, place=place)
+            raise JobFailed(f"{type(error).__name__} in {place}") from None
+
+    return run
 
 
 def _answer(doorbell: Doorbell) -> Runtime:
@@ -18,28 +51,33 @@ def _answer(doorbell: Doorbell) -> Runtime:
     return runtime
 
 
+@_discreet
 def dispatch_messages() -> int:
     """Hand due messages to the carriers; how many."""
     runtime = _answer(Doorbell.MESSAGES)
     return runtime.run(dispatch.dispatch_messages(runtime.carriers))
 
 
+@_discreet
 def expand_campaigns() -> int:
     """Turn due campaigns into messages; how many messages."""
     return _answer(Doorbell.CAMPAIGNS).run(campaigns.expand_campaigns())
 
 
+@_discreet
 def collect_reports() -> int:
     """Take in delivery reports and replies; how many."""
     return _answer(Doorbell.REPORTS).run(reports.collect_reports())
 
 
+@_discreet
 def deliver_webhooks() -> int:
     """Deliver due webhooks; how many attempts."""
     runtime = _answer(Doorbell.WEBHOOKS)
     return runtime.run(webhooks.deliver_webhooks(runtime.outbound))
 
 
+@_discreet
 def maintain() -> dict[str, int]:
     """Do the chores; what each did."""
     runtime = _answer(Doorbell.MAINTENANCE)

@@ -14,7 +14,6 @@ from msvs.api.jobs import Doorbell, bell_key
 from msvs.workers import campaigns, dispatch, maintenance, reports, webhooks
 from msvs.workers.runtime import Runtime, current_runtime
 
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -60,7 +60,7 @@ RECORD = """
 WITH written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
     SELECT * , $7::timestamptz
-    FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::varchar[], $5::uuid[], $6::jsonb[])
+    FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::varchar[], $5::uuid[], $6::text[])
     RETURNING id, workspace_id, livemode, type
 ), queued AS (
     INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)

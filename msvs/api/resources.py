@@ -430,7 +430,7 @@ def event_resource(row: Any) -> EventResource:
         type=row.type,
         livemode=row.livemode,
         created_at=moment(row.created_at),
-        data=row.data,
+        data=msgspec.Raw(row.data.encode()),
     )
 
 

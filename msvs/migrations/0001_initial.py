@@ -212,7 +212,7 @@ class Migration(migrations.Migration):
                 ("livemode", fields.BooleanField()),
                 ("type", fields.CharField(max_length=40)),
                 ("resource_id", fields.UUIDField(null=True)),
-                ("data", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
+                ("data", fields.TextField(unique=False)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
             options={
@@ -220,7 +220,7 @@ class Migration(migrations.Migration):
                 "app": "msvs",
                 "indexes": [Index(fields=["workspace_id", "livemode", "id"])],
                 "pk_attr": "id",
-                "table_description": "One event; `data` is the resource as it stood then.",
+                "table_description": "One event; `data` is the JSON text of the resource as it stood then, delivered byte for byte.",
             },
             bases=["Model"],
         ),

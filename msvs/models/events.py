@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tortoise import fields
 from tortoise.models import Model
 
@@ -11,14 +9,14 @@ from msvs.models.identity import new_id
 
 
 class Event(Model):
-    """One event; `data` is the resource as it stood then."""
+    """One event; `data` is the JSON text of the resource as it stood then, delivered byte for byte."""
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
     type = fields.CharField(max_length=40)
     resource_id = fields.UUIDField(null=True)
-    data: fields.Field[dict[str, Any]] = fields.JSONField()
+    data = fields.TextField()
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -81,8 +82,9 @@ async def test_opting_out_is_written_everywhere_once(ctx: Context) -> None:
     ]
     (event,) = await contact_events()
     assert (event.type, event.resource_id, event.livemode) == ("contact.opted_out", contact.id, False)
-    assert (event.data["object"], event.data["id"]) == ("contact", ids.encode_id(ids.CONTACT, contact.id))
-    assert event.data["opt_in"] == {
+    data = json.loads(event.data)
+    assert (data["object"], data["id"]) == ("contact", ids.encode_id(ids.CONTACT, contact.id))
+    assert data["opt_in"] == {
         "status": "opted_out",
         "source": "keyword",
         "ip": None,

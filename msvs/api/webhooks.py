@@ -196,7 +196,7 @@ async def send_test(ctx: Context, id: UUID) -> Event:
         livemode=ctx.livemode,
         type=EventType.TEST_PING.value,
         resource_id=row.id,
-        data=msgspec.to_builtins(webhook_resource(row)),
+        data=msgspec.json.encode(webhook_resource(row)).decode(),
         created_at=now,
     )
     await WebhookDelivery.create(endpoint_id=row.id, event_id=event.id, next_attempt_at=now)

@@ -111,7 +111,7 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::uuid[], $5::uuid[],
 
 # Operations lock an endpoint before its deliveries; so does this, weakly enough for many workers at once.
 HOLD_ENDPOINTS = """
-SELECT id, enabled, failing_since FROM webhook_endpoints WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE
+SELECT id, url, enabled, failing_since FROM webhook_endpoints WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE
 """
 
 FAILING = "UPDATE webhook_endpoints SET failing_since = $2 WHERE id = ANY ($1) AND failing_since IS NULL"
@@ -191,7 +191,7 @@ async def record_attempts(attempts: Iterable[Attempt], now: datetime) -> None:
     if not done:
         return
     well = {attempt.claimed.endpoint_id for attempt in done if attempt.posts[-1].succeeded}
-    gone = {attempt.claimed.endpoint_id for attempt in done if attempt.posts[-1].status == GONE}
+    gone = {(attempt.claimed.endpoint_id, attempt.claimed.url) for attempt in done if attempt.posts[-1].status == GONE}
     touched = {attempt.claimed.endpoint_id for attempt in done}
     endpoints = await fetch(HOLD_ENDPOINTS, list(touched))
     await _log(done)
@@ -204,7 +204,7 @@ async def record_attempts(attempts: Iterable[Attempt], now: datetime) -> None:
     if newly:
         await execute(FAILING, newly, now)
     for row in endpoints:
-        if row.enabled and row.id in gone:
+        if row.enabled and (row.id, row.url) in gone:
             await _disable(row.id, REASON_GONE, now)
             await execute(DROP_PENDING, row.id, now)
     for row in failing:

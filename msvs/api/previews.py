@@ -1,0 +1,553 @@
+"""Previews: what a message or a campaign would be, cost and leave out, were it sent now; nothing is written."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from msvs.api import audiences, credits, dispatching, ids, messages
+from msvs.api.compliance import check_destination
+from msvs.api.context import Context
+from msvs.api.errors import ApiError, ComplianceRefused
+from msvs.api.messages import SendMessage, check_schedule
+from msvs.api.phones import parse_phone
+from msvs.api.rendering import (
+    MAX_BODY,
+    NotRenderable,
+    Rendered,
+    check_metadata,
+    contact_values,
+    given_values,
+    read_template,
+    render,
+)
+from msvs.api.resources import FAILURES, Resource
+from msvs.api.routing import require_carrier
+from msvs.api.sandbox import check_scripted
+from msvs.api.scope import scoped
+from msvs.api.senders import check_sender
+from msvs.api.sms import Encoding, forcing_characters, measure, split
+from msvs.api.templates import Template, TemplateError, compile_template
+from msvs.database import Row, fetch, fetch_value
+from msvs.models import Contact, MessageKind, OptInStatus, Suppression, Workspace
+
+K = TypeVar("K", bound=Hashable)
+
+# Up to this many recipients each body is rendered; of larger audiences, a sample of about as many.
+EXACT_UP_TO = 20_000
+SAMPLES = 10
+MAX_CHARACTERS = 50
+# What carriers take in ordinary traffic; only the estimate of duration rests on it.
+MESSAGES_PER_SECOND = 500
+# Other tasks of the process get their turn after this many bodies.
+RENDER_CHUNK = 500
+PARTS_PER_MILLION = 1_000_000
+
+# Typography that GSM-7 lacks, and what reads the same in it. Letters are no part of it: they would misspell words.
+REPLACEMENTS: Mapping[str, str] = {
+    **dict.fromkeys("‘’‚‛′‹›ʼ`´", "'"),
+    **dict.fromkeys("“”„‟″«»", '"'),
+    **dict.fromkeys("‐‑‒–—―−•·", "-"),
+    **dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t", " "),
+    **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),
+    **dict.fromkeys("\u2028\u2029\u0085", "\n"),
+    "…": "...",
+    "⁄": "/",
+    "×": "x",
+    "→": "->",
+    "←": "<-",
+    "™": "(TM)",
+    "®": "(R)",
+    "©": "(C)",
+}
+_TRANSLATION = str.maketrans(dict(REPLACEMENTS))
+
+PEOPLE = """
+SELECT c.id, c.id AS contact_id, c.phone, c.region, c.number_kind, c.first_name, c.last_name, c.email, c.attributes,
+    c.opt_in_status, c.opt_in_status AS consent, s.id IS NOT NULL AS is_suppressed
+FROM contacts AS c
+LEFT JOIN suppressions AS s ON s.workspace_id = $1 AND s.livemode = $2 AND s.phone = c.phone
+WHERE c.workspace_id = $1 AND c.livemode = $2 AND c.id IN ({members}){sample}
+ORDER BY c.phone
+"""
+COUNT = "SELECT count(*) FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id IN ({members})"
+
+
+class Refusal(Resource, kw_only=True):
+    """What sending would answer instead; `status` is the HTTP status it goes with."""
+
+    status: int
+    type: str
+    code: str
+    message: str
+    param: str | None = None
+
+
+class ForcingCharacter(Resource, kw_only=True):
+    """A character that GSM-7 lacks: how many messages hold it, what could stand for it, and what that alone saves."""
+
+    character: str
+    name: str
+    message_count: int
+    replacement: str | None = None
+    segments_saved: int = 0
+
+
+class MessagePreview(Resource, kw_only=True):
+    """A message as it would be sent; `parts` are its segments in order.
+
+    `body` and what follows from it are null where it cannot be rendered. `suggested_body` is the body as given with
+    plain characters for typographic ones, where that saves segments (`segments_saved`) or makes GSM-7 of it.
+    """
+
+    object: Literal["message_preview"] = "message_preview"
+    livemode: bool
+    to: str
+    from_: str = msgspec.field(name="from")
+    body: str | None = None
+    encoding: str | None = None
+    segments: int | None = None
+    credits: int | None = None
+    parts: list[str] = msgspec.field(default_factory=list)
+    characters: list[ForcingCharacter] = msgspec.field(default_factory=list)
+    suggested_body: str | None = None
+    segments_saved: int = 0
+    missing_variables: list[str] = msgspec.field(default_factory=list)
+    balance: int
+    refusal: Refusal | None = None
+
+
+class SkippedCount(Resource, kw_only=True):
+    """How many recipients would be skipped for one reason."""
+
+    code: str
+    message: str
+    recipient_count: int
+
+
+class EncodingCounts(Resource, kw_only=True):
+    """How many messages go out in each encoding."""
+
+    gsm7: int = 0
+    ucs2: int = 0
+
+
+class SegmentsCount(Resource, kw_only=True):
+    """How many messages have this many segments."""
+
+    segments: int
+    message_count: int
+
+
+class CreditsRange(Resource, kw_only=True):
+    """What a campaign costs: in total, its cheapest message and its dearest one, in credits."""
+
+    total: int = 0
+    minimum: int = 0
+    maximum: int = 0
+
+
+class MissingVariable(Resource, kw_only=True):
+    """How many recipients have no value for a variable without a fallback."""
+
+    name: str
+    recipient_count: int
+
+
+class SampleMessage(Resource, kw_only=True):
+    """One recipient's message."""
+
+    contact_id: str
+    to: str
+    body: str
+    encoding: str
+    segments: int
+
+
+class CampaignPreview(Resource, kw_only=True):
+    """What a campaign would be, were it sent now.
+
+    `audience_count` is the audience with one entry a phone; `recipient_count` of them would be sent to, and the rest
+    skipped. Where `exact` is false, `sample_size` recipients were rendered and the counts are scaled to the audience.
+    `suggested_body` and `segments_saved` are as in a message's preview, over all recipients.
+    `refusal` is what creating it now would answer; `estimated_seconds` is how long its dispatch would take.
+    """
+
+    object: Literal["campaign_preview"] = "campaign_preview"
+    livemode: bool
+    from_: str = msgspec.field(name="from")
+    audience_count: int
+    recipient_count: int
+    skipped_count: int
+    skipped: list[SkippedCount]
+    encodings: EncodingCounts
+    segments: list[SegmentsCount]
+    credits: CreditsRange
+    characters: list[ForcingCharacter]
+    suggested_body: str | None = None
+    segments_saved: int = 0
+    missing_variables: list[MissingVariable]
+    samples: list[SampleMessage]
+    estimated_seconds: int
+    balance: int
+    balance_after: int
+    exact: bool
+    sample_size: int
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewCampaign:
+    """A campaign to look at before it is made: the body, who gets it and from whom."""
+
+    body: str
+    list_ids: Sequence[UUID] = ()
+    segment_id: UUID | None = None
+    contact_ids: Sequence[UUID] = ()
+    from_: str | None = None
+
+
+async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
+    """Preview a single SMS: its body, cost and parts, and what would refuse it. Nothing is sent, no contact is made.
+
+    Raises InvalidRequest where the request itself is malformed, as sending does.
+    """
+    now = datetime.now(UTC)
+    phone = parse_phone(data.to)
+    template = read_template(data.body)
+    variables = given_values(data.variables)
+    check_metadata(data.metadata)
+    due_at = check_schedule(data.scheduled_at, now)
+    workspace = await Workspace.get(id=ctx.workspace_id)
+    sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
+    contact = await scoped(ctx, Contact).filter(phone=phone.e164).first()
+    suppressed = await scoped(ctx, Suppression).filter(phone=phone.e164).exists()
+    balance = await credits.available(ctx.workspace_id)
+    preview = MessagePreview(livemode=ctx.livemode, to=phone.e164, from_=sender, balance=balance)
+    values = {
+        **contact_values(contact or Contact(phone=phone.e164, attributes={}), template.names),
+        **variables,
+    }
+    unrenderable: NotRenderable | None = None
+    try:
+        _describe(preview, data.body, template, values)
+    except NotRenderable as error:
+        unrenderable = error
+        preview.missing_variables = _missing_names(template, values)
+    try:
+        # In the order in which sending refuses.
+        require_carrier(ctx.livemode)
+        check_destination(phone, workspace.blocked_regions)
+        if not ctx.livemode:
+            check_scripted(phone.e164)
+        if _is_barred(contact, suppressed):
+            raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
+        if unrenderable is not None:
+            raise messages._unrenderable(unrenderable)
+        if ctx.livemode and due_at <= now and preview.credits is not None and preview.credits > balance:
+            raise credits.insufficient(preview.credits, balance)
+    except ApiError as error:
+        preview.refusal = _refusal(error)
+    return preview
+
+
+async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: int = EXACT_UP_TO) -> CampaignPreview:
+    """Preview a campaign: who would get it, who would be skipped and why, what it would cost, ten of its messages.
+
+    Exact up to `exact_up_to` recipients, of a random sample of about as many above. Raises InvalidRequest as creating
+    it does.
+    """
+    template = read_template(data.body)
+    workspace = await Workspace.get(id=ctx.workspace_id)
+    sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
+    audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
+    members, values = await audiences._members_sql(ctx, audience)
+    total = int(await fetch_value(COUNT.format(members=members), *values))
+    people = await _people(members, values, total, exact_up_to)
+    exact = total <= exact_up_to
+    if exact:
+        total = len(people)
+    planned = _Planned(ctx, workspace, sender, data.body)
+    outcome = _Outcome(planned, template, _suggestion(data.body, template))
+    for start in range(0, len(people), RENDER_CHUNK):
+        for person in people[start : start + RENDER_CHUNK]:
+            outcome.add(person)
+        await asyncio.sleep(0)
+    preview = outcome.preview(total, exact=exact)
+    preview.balance = await credits.available(ctx.workspace_id)
+    # The sandbox never moves the balance.
+    preview.balance_after = preview.balance - (preview.credits.total if ctx.livemode else 0)
+    try:
+        require_carrier(ctx.livemode)
+        if ctx.livemode:
+            eligible = await audiences.count_eligible(ctx, audience, admit_unknown=workspace.campaigns_admit_unknown)
+            required = eligible * audiences.estimated_segments(template)
+            if preview.balance < required:
+                raise credits.insufficient(required, preview.balance)
+    except ApiError as error:
+        preview.refusal = _refusal(error)
+    return preview
+
+
+async def _people(members: str, values: Sequence[Any], total: int, exact_up_to: int) -> Sequence[Row]:
+    """The audience in order of phone, or a sample of it: the same one each time, spread over the whole."""
+    if total <= exact_up_to:
+        return await fetch(PEOPLE.format(members=members, sample=""), *values)
+    share = exact_up_to * PARTS_PER_MILLION // total
+    sample = (
+        f" AND (uuid_hash_extended(c.id, 0) & 9223372036854775807) % {PARTS_PER_MILLION} < ${len(values) + 1}::bigint"
+    )
+    return await fetch(PEOPLE.format(members=members, sample=sample), *values, share)
+
+
+class _Planned:
+    """The campaign that is not made, with the attributes that expanding one reads."""
+
+    def __init__(self, ctx: Context, workspace: Workspace, sender: str, body: str) -> None:
+        self.id = ids.new_id()
+        self.workspace_id = ctx.workspace_id
+        self.livemode = ctx.livemode
+        self.sender = sender
+        self.body = body
+        self.metadata: dict[str, str] = {}
+        self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
+        self.blocked_regions = frozenset(workspace.blocked_regions)
+        self.now = datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class _Claimed:
+    """A recipient as the claim of its message sees it."""
+
+    is_suppressed: bool
+    consent: str
+    campaign_id: UUID
+    kind: str = MessageKind.CAMPAIGN.value
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What becomes of the recipients looked at so far."""
+
+    planned: _Planned
+    template: Template
+    suggestion: str | None
+    # By reason (None: sent), encoding and segments: every recipient is in one cell.
+    cells: Counter[tuple[str | None, str, int]] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    characters: Counter[str] = field(default_factory=Counter)
+    saved_alone: Counter[str] = field(default_factory=Counter)
+    saved: int = 0
+    suggestion_helps: bool = False
+    sent: list[audiences.Draft] = field(default_factory=list)
+    _by_body: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, person: Row) -> None:
+        """Look at one more recipient."""
+        planned = self.planned
+        draft = audiences._draft(planned, person, self.template, planned.blocked_regions, planned.now)
+        code = draft.error_code
+        if code is None:
+            claimed = _Claimed(person.is_suppressed, person.consent, planned.id)
+            code = dispatching._refusal(claimed, planned.campaigns_admit_unknown)  # type: ignore[arg-type]
+        if code is not None:
+            self.cells[code, "", 0] += 1
+            if code == "variable_missing":
+                self.missing.update(_missing_names(self.template, contact_values(person, self.template.names)))
+            return
+        self.cells[None, draft.encoding, draft.segments] += 1
+        self.sent.append(draft)
+        if draft.encoding == Encoding.UCS2:
+            self._note_characters(draft, person)
+
+    def _note_characters(self, draft: audiences.Draft, person: Row) -> None:
+        alone = self._by_body.get(draft.body)
+        if alone is None:
+            alone = self._by_body[draft.body] = _saved_alone(draft.body, draft.segments)
+        for character, saved in alone.items():
+            self.characters[character] += 1
+            self.saved_alone[character] += saved
+        if self.suggestion is not None:
+            values = contact_values(person, self.template.names)
+            suggested = _try_render(compile_template(self.suggestion), values)
+            if suggested is not None:
+                self.saved += draft.segments - suggested.segments
+                self.suggestion_helps |= _is_better(suggested, draft.encoding, draft.segments)
+
+    def preview(self, total: int, *, exact: bool) -> CampaignPreview:
+        """The preview of an audience of `total`, of which those looked at are all or a sample."""
+        looked_at = self.cells.total()
+        ratio = 1.0 if exact or not looked_at else total / looked_at
+        cells = _scaled(self.cells, total)
+        segments: Counter[int] = Counter()
+        encodings: Counter[str] = Counter()
+        skipped: Counter[str] = Counter()
+        for (code, encoding, size), count in cells.items():
+            if code is not None:
+                skipped[code] += count
+            else:
+                segments[size] += count
+                encodings[encoding] += count
+        recipients = segments.total()
+        credits_total = sum(size * count for size, count in segments.items())
+        return CampaignPreview(
+            livemode=self.planned.livemode,
+            from_=self.planned.sender,
+            audience_count=recipients + skipped.total(),
+            recipient_count=recipients,
+            skipped_count=skipped.total(),
+            skipped=[
+                SkippedCount(code=code, message=FAILURES[code], recipient_count=count)
+                for code, count in _most_first(skipped)
+            ],
+            encodings=EncodingCounts(gsm7=encodings[Encoding.GSM7.value], ucs2=encodings[Encoding.UCS2.value]),
+            segments=[SegmentsCount(segments=size, message_count=segments[size]) for size in sorted(segments)],
+            credits=CreditsRange(
+                total=credits_total, minimum=min(segments, default=0), maximum=max(segments, default=0)
+            ),
+            characters=[
+                _character(character, round(count * ratio), round(self.saved_alone[character] * ratio))
+                for character, count in _most_first(self.characters)[:MAX_CHARACTERS]
+            ],
+            suggested_body=self.suggestion if self.suggestion_helps else None,
+            segments_saved=round(self.saved * ratio) if self.suggestion_helps else 0,
+            missing_variables=[
+                MissingVariable(name=name, recipient_count=round(count * ratio))
+                for name, count in _most_first(self.missing)
+            ],
+            samples=[_sample(draft) for draft in _spread(self.sent, SAMPLES)],
+            estimated_seconds=ceil(recipients / MESSAGES_PER_SECOND),
+            balance=0,
+            balance_after=0,
+            exact=exact,
+            sample_size=looked_at,
+        )
+
+
+def _describe(preview: MessagePreview, body: str, template: Template, values: Mapping[str, str]) -> None:
+    """Fill in what follows from the rendered body. Raises NotRenderable."""
+    rendered = render(template, values)
+    preview.body = rendered.body
+    preview.encoding = rendered.encoding.value
+    preview.segments = preview.credits = rendered.segments
+    preview.parts = split(rendered.body)
+    if rendered.encoding is not Encoding.UCS2:
+        return
+    alone = _saved_alone(rendered.body, rendered.segments)
+    preview.characters = [_character(character, 1, saved) for character, saved in alone.items()][:MAX_CHARACTERS]
+    suggestion = _suggestion(body, template)
+    suggested = None if suggestion is None else _try_render(compile_template(suggestion), values)
+    if suggested is not None and _is_better(suggested, rendered.encoding, rendered.segments):
+        preview.suggested_body = suggestion
+        preview.segments_saved = rendered.segments - suggested.segments
+
+
+def _is_barred(contact: Contact | None, suppressed: bool) -> bool:
+    """Whether a single message to this contact, or to a suppressed phone without one, is refused."""
+    if contact is None:
+        return suppressed
+    status = contact.opt_in_status
+    return status == OptInStatus.OPTED_OUT or (status == OptInStatus.PENDING and suppressed)
+
+
+def _missing_names(template: Template, values: Mapping[str, str]) -> list[str]:
+    """All variables that have neither a value nor a fallback, in the order of the body."""
+    known = dict(values)
+    names: list[str] = []
+    while True:
+        try:
+            render(template, known)
+        except NotRenderable as error:
+            if error.code == "variable_missing":
+                names.append(error.name)
+                known[error.name] = audiences.SAMPLE_VALUE
+                continue
+        return names
+
+
+def _suggestion(body: str, template: Template) -> str | None:
+    """The template with plain characters for typographic ones; None where nothing or its names would change."""
+    suggested = body.translate(_TRANSLATION)
+    if suggested == body or len(suggested) > MAX_BODY:
+        return None
+    try:
+        return suggested if compile_template(suggested).names == template.names else None
+    except TemplateError:
+        return None
+
+
+def _is_better(suggested: Rendered, encoding: str, segments: int) -> bool:
+    return suggested.segments < segments or suggested.encoding != encoding
+
+
+def _try_render(template: Template, values: Mapping[str, str]) -> Rendered | None:
+    try:
+        return render(template, values)
+    except NotRenderable:
+        return None
+
+
+def _saved_alone(body: str, segments: int) -> dict[str, int]:
+    """The characters that force UCS-2, each with the segments that replacing it alone would save."""
+    return {
+        character: segments - measure(body.replace(character, REPLACEMENTS[character])).segments
+        if character in REPLACEMENTS
+        else 0
+        for character in forcing_characters(body)
+    }
+
+
+def _character(character: str, message_count: int, saved: int) -> ForcingCharacter:
+    return ForcingCharacter(
+        character=character,
+        name=unicodedata.name(character, f"U+{ord(character):04X}"),
+        message_count=message_count,
+        replacement=REPLACEMENTS.get(character),
+        segments_saved=saved,
+    )
+
+
+def _sample(draft: audiences.Draft) -> SampleMessage:
+    return SampleMessage(
+        contact_id=ids.encode_id(ids.CONTACT, draft.contact_id),
+        to=draft.to_phone,
+        body=draft.body,
+        encoding=draft.encoding,
+        segments=draft.segments,
+    )
+
+
+def _spread(drafts: Sequence[audiences.Draft], wanted: int) -> list[audiences.Draft]:
+    """Up to `wanted` of them, evenly over the whole."""
+    if len(drafts) <= wanted:
+        return list(drafts)
+    return [drafts[number * len(drafts) // wanted] for number in range(wanted)]
+
+
+def _most_first(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _scaled(counts: Mapping[K, int], total: int) -> dict[K, int]:
+    """Counts in the same proportions that sum to `total`, by largest remainder."""
+    looked_at = sum(counts.values())
+    if looked_at in (0, total):
+        return dict(counts)
+    scaled = {key: count * total // looked_at for key, count in counts.items()}
+    left = total - sum(scaled.values())
+    for key in sorted(counts, key=lambda key: -(counts[key] * total % looked_at))[:left]:
+        scaled[key] += 1
+    return scaled
+
+
+def _refusal(error: ApiError) -> Refusal:
+    return Refusal(status=error.status, type=error.type, code=error.code, message=error.message, param=error.param)

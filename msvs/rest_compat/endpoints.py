@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
 from msvs.api.limits import Bucket
+from msvs.api.previews import CampaignPreview, MessagePreview
 from msvs.api.resources import (
     CampaignResource,
     ContactListResource,
@@ -24,6 +25,7 @@ from msvs.rest_compat import (
     inbound,
     lists,
     messages,
+    previews,
     segments,
     testing,
     webhooks,
@@ -86,6 +88,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         response=ListOf[MessageResource],
     ),
     Endpoint(
+        method="POST",
+        path="/v1/messages/preview",
+        operation_id="previewMessage",
+        tag="Messages",
+        summary="Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent",
+        handler=previews.message,
+        body=MessageCreate,
+        response=MessagePreview,
+    ),
+    Endpoint(
         method="GET",
         path="/v1/messages/{id}",
         operation_id="retrieveMessage",
@@ -127,6 +139,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=campaigns.list_,
         query=CampaignQuery,
         response=ListOf[CampaignResource],
+        bucket=Bucket.CAMPAIGNS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/campaigns/preview",
+        operation_id="previewCampaign",
+        tag="Campaigns",
+        summary="Preview a campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent",
+        handler=previews.campaign,
+        body=previews.CampaignPreviewCreate,
+        response=CampaignPreview,
         bucket=Bucket.CAMPAIGNS,
     ),
     Endpoint(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from uuid import UUID
 
 import structlog
@@ -60,7 +60,7 @@ async def authenticate(authorization: str | None, request_id: str | None = None)
         raise AuthenticationFailed("This is not an API key: check that it was copied whole.", code="api_key_malformed")
     digest = digest_key(text)
     key = _known.get(digest)
-    if key is None or key.until <= time.monotonic():
+    if key is None or key.until <= monotonic():
         key = await _read_once(digest)
     if key is None:
         raise AuthenticationFailed(f"No such API key: {text[:14]}…{text[-4:]}.", code="api_key_invalid")
@@ -103,7 +103,7 @@ async def _read_once(digest: str) -> _Known | None:
 
 
 async def _read(digest: str) -> _Known | None:
-    until = time.monotonic() + TRUST_SECONDS
+    until = monotonic() + TRUST_SECONDS
     row = await fetch_row(FIND, digest)
     if row is None:
         _known.pop(digest, None)
@@ -124,7 +124,7 @@ async def _read(digest: str) -> _Known | None:
 
 
 def _note_use(id: UUID) -> None:
-    now = time.monotonic()
+    now = monotonic()
     if now < _touched.get(id, 0.0):
         return
     if len(_touched) >= MAX_REMEMBERED:

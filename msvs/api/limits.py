@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -152,14 +152,15 @@ class Limiter:
 
 
 class LocalBuckets:
-    """The same buckets in this process's memory."""
+    """The same buckets in this process's memory; `clock` gives the epoch second."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, key: str, rate: Rate, cost: int) -> Allowance:
         """Take `cost` tokens if they are there."""
-        now = time.time()
+        now = self._clock()
         if len(self._buckets) >= MAX_LOCAL_BUCKETS:
             self._buckets.clear()
         tokens, at = self._buckets.get(key, (float(rate.capacity), now))

@@ -83,6 +83,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _head_late(self) -> None:
         self._head_timer = None
+        if not self._head_bytes:
+            self.transport.close()  # nothing was asked
+            return
         self._refuse(RequestTimeout(f"The headers did not arrive within {HEADER_SECONDS:g} seconds."))
 
     def _refuse(self, error: ApiError) -> None:

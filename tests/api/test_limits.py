@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from msvs.api import limits
+from msvs.api.limits import RATES, Allowance, Bucket, Limiter, LocalBuckets, Rate
+from tests.engines import Engines
+
+CAPACITY = RATES[Bucket.REQUESTS].capacity
+
+
+@pytest.fixture
+async def limiter(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Limiter]:
+    """A limiter on the real Valkey that is given time, so that a busy machine does not fail a test."""
+    monkeypatch.setattr(limits, "REDIS_SECONDS", 5.0)
+    limiter = Limiter(engines.redis_url)
+    yield limiter
+    await limiter.close()
+
+
+@pytest.fixture
+async def redis(engines: Engines) -> AsyncIterator[Redis]:
+    async with Redis.from_url(engines.redis_url, decode_responses=True) as connection:
+        yield connection
+
+
+async def redis_time(redis: Redis) -> float:
+    seconds, micros = await redis.time()
+    return float(seconds) + float(micros) / 1_000_000
+
+
+def test_the_rates_are_those_of_the_document() -> None:
+    assert {Bucket.REQUESTS: Rate(100, 200), Bucket.CAMPAIGNS: Rate(1000, 2000)} == RATES
+
+
+async def test_a_fresh_bucket_is_full(limiter: Limiter) -> None:
+    before = time.time()
+    allowance = await limiter.take(uuid4())
+    assert (allowance.limit, allowance.remaining, allowance.retry_after) == (100, 199, None)
+    assert before - 1 <= allowance.reset_epoch <= time.time() + 2
+
+
+async def test_a_bucket_gives_what_it_holds_and_what_flows_in_however_many_ask(limiter: Limiter, redis: Redis) -> None:
+    workspace = uuid4()
+    start = await redis_time(redis)
+    answers = await asyncio.gather(*(limiter.take(workspace) for _ in range(600)))
+    flowed_in = (await redis_time(redis) - start) * 100
+    allowed = [answer for answer in answers if answer.retry_after is None]
+    assert CAPACITY <= len(allowed) <= CAPACITY + flowed_in
+    assert all(answer.retry_after == 1 for answer in answers if answer.retry_after is not None)
+
+
+async def test_an_empty_bucket_says_when_to_come_back(limiter: Limiter, redis: Redis) -> None:
+    workspace = uuid4()
+    key = f"msvs:rate:requests:{workspace}"
+    now = await redis_time(redis)
+    # Used at a time still to come: nothing flows in.
+    await redis.hset(key, mapping={"tokens": "50.25", "at": f"{now + 3600:.6f}"})
+    refused = await limiter.take(workspace, cost=200)
+    assert (refused.limit, refused.remaining, refused.retry_after) == (100, 50, 2)
+    assert now + 1.4 <= refused.reset_epoch <= await redis_time(redis) + 2.5
+    assert await redis.hget(key, "tokens") == "50.250000"
+
+
+async def test_tokens_flow_in_with_redis_time(limiter: Limiter, redis: Redis) -> None:
+    workspace = uuid4()
+    half_a_second_ago = f"{await redis_time(redis) - 0.5:.6f}"
+    await redis.hset(f"msvs:rate:requests:{workspace}", mapping={"tokens": "0", "at": half_a_second_ago})
+    allowance = await limiter.take(workspace)
+    assert allowance.retry_after is None
+    assert 49 <= allowance.remaining <= CAPACITY
+
+
+async def test_buckets_are_apart(limiter: Limiter) -> None:
+    workspace = uuid4()
+    assert (await limiter.take(workspace, cost=200)).retry_after is None
+    campaigns = await limiter.take(workspace, Bucket.CAMPAIGNS)
+    assert (campaigns.limit, campaigns.remaining, campaigns.retry_after) == (1000, 1999, None)
+    assert (await limiter.take(uuid4())).remaining == 199
+
+
+async def test_a_cost_is_never_more_than_the_bucket_can_hold(limiter: Limiter) -> None:
+    allowance = await limiter.take(uuid4(), cost=10_000)
+    assert (allowance.retry_after, allowance.remaining) == (None, 0)
+
+
+async def test_a_bucket_is_forgotten_when_it_must_be_full_again(limiter: Limiter, redis: Redis) -> None:
+    workspace = uuid4()
+    await limiter.take(workspace)
+    assert 0 < await redis.pttl(f"msvs:rate:requests:{workspace}") <= 3000
+
+
+async def test_without_redis_each_process_limits_by_itself() -> None:
+    limiter = Limiter(None)
+    workspace = uuid4()
+    answers = [await limiter.take(workspace) for _ in range(CAPACITY * 2)]
+    allowed = [answer for answer in answers if answer.retry_after is None]
+    assert CAPACITY <= len(allowed) < CAPACITY * 2
+    assert all(answer.retry_after == 1 for answer in answers if answer.retry_after is not None)
+
+
+async def test_a_redis_that_is_away_is_not_asked_for_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    limiter = Limiter(f"redis://127.0.0.1:{port}/0")
+    asked = 0
+    script = limiter._script
+
+    async def counted(**arguments: object) -> object:
+        nonlocal asked
+        asked += 1
+        assert script is not None
+        return await script(**arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(limiter, "_script", counted)
+    monkeypatch.setattr(limits, "QUIET_AFTER_ERROR_SECONDS", 60.0)
+    workspace = uuid4()
+    answers = [await limiter.take(workspace) for _ in range(20)]
+    assert asked == 1
+    assert [answer.retry_after for answer in answers] == [None] * 20
+    limiter._quiet_until = 0.0
+    await limiter.take(workspace)
+    assert asked == 2
+    await limiter.close()
+
+
+async def test_a_redis_that_does_not_answer_costs_its_budget_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts in its backlog, and never says a word
+        limiter = Limiter(f"redis://127.0.0.1:{server.getsockname()[1]}/0")
+        answers = await asyncio.gather(*(limiter.take(uuid4()) for _ in range(20)))
+        assert [answer.remaining for answer in answers] == [199] * 20
+        assert limiter._quiet_until > 0
+        await limiter.close()
+
+
+async def test_a_redis_that_comes_back_is_used_again(limiter: Limiter, redis: Redis) -> None:
+    workspace = uuid4()
+    limiter._quiet_until = time.monotonic() + 60
+    await limiter.take(workspace, cost=5)
+    assert await redis.exists(f"msvs:rate:requests:{workspace}") == 0
+    limiter._quiet_until = 0.0
+    assert (await limiter.take(workspace)).remaining == 199
+
+
+def test_the_local_bucket_refills() -> None:
+    now = [1000.0]
+    buckets = LocalBuckets(lambda: now[0])
+    rate = RATES[Bucket.REQUESTS]
+    assert buckets.take("a", rate, 200) == Allowance(100, 0, 1002, None)
+    assert buckets.take("a", rate, 1) == Allowance(100, 0, 1002, 1)
+    now[0] += 0.5
+    assert buckets.take("a", rate, 1) == Allowance(100, 49, 1003, None)
+    now[0] -= 100
+    assert buckets.take("a", rate, 1).remaining == 48

@@ -13,6 +13,7 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
+from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 
 APP = "msvs"
@@ -144,3 +145,13 @@ async def migrate(database_url: str) -> list[str]:
 async def pending_migrations(database_url: str) -> list[str]:
     """The names of migrations not yet applied to the connected database."""
     return [step.migration.name for step in await _executor(database_url).plan(None)]
+
+
+async def model_changes() -> list[str]:
+    """What the models say that the migrations do not: the operations of the migration that is missing."""
+    config = tortoise_config("postgresql://")
+    async with TortoiseContext() as context:
+        await context.init(config=config, init_connections=False)
+        assert context.apps is not None
+        writers = await MigrationAutodetector(context.apps, config["apps"]).changes()
+        return [operation.describe() for writer in writers for operation in writer.operations]

@@ -78,6 +78,12 @@ class Migration(migrations.Migration):
                 ),
                 ("pause_reason", fields.CharField(null=True, max_length=30)),
                 ("scheduled_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("expires_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("rate_per_minute", fields.IntField(null=True)),
+                ("spread_hours", fields.FloatField(null=True)),
+                ("respects_quiet_hours", fields.BooleanField(default=False)),
+                ("interval_seconds", fields.FloatField(default=0.0)),
+                ("slots_taken", fields.BigIntField(default=0)),
                 ("started_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("dispatched_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("completed_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
@@ -135,6 +141,7 @@ class Migration(migrations.Migration):
                 ("first_name", fields.CharField(null=True, max_length=100)),
                 ("last_name", fields.CharField(null=True, max_length=100)),
                 ("email", fields.CharField(null=True, max_length=254)),
+                ("timezone", fields.CharField(null=True, max_length=64)),
                 (
                     "attributes",
                     fields.JSONField(
@@ -353,6 +360,7 @@ class Migration(migrations.Migration):
                 ),
                 ("due_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ("scheduled_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("expires_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
                 ("sent_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("delivered_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
@@ -575,6 +583,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("timezone", fields.CharField(default="UTC", max_length=64)),
+                ("quiet_hours", fields.BooleanField(default=False)),
                 (
                     "opt_in_text",
                     fields.TextField(

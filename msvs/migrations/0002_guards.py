@@ -1,11 +1,86 @@
-"""What the models cannot say: partial indexes, counters kept by triggers, append-only tables."""
+"""What the models cannot say: partitions, partial indexes, counters kept by triggers, append-only tables."""
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
+# Parent → storage of its partitions. Ids are UUIDv7, so a range of ids is a range of time.
+PARTITIONED = {
+    "messages": "fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02,"
+    " autovacuum_vacuum_insert_scale_factor = 0.05",
+    "message_attempts": "fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05",
+    "events": "autovacuum_vacuum_insert_scale_factor = 0.1",
+    "webhook_attempts": "autovacuum_vacuum_insert_scale_factor = 0.1",
+}
+PARTITION_INDEXES = [
+    "CREATE INDEX messages_scope ON messages (workspace_id, livemode, id)",
+    "CREATE INDEX message_attempts_message ON message_attempts (message_id)",
+    "CREATE INDEX events_scope ON events (workspace_id, livemode, id)",
+    "CREATE INDEX webhook_attempts_endpoint ON webhook_attempts (endpoint_id, id)",
+]
+
+
+def _partition(table: str, storage: str) -> list[str]:
+    """Replace a table, still empty, by one partitioned by id, with a partition for whatever has no month's."""
+    return [
+        f"ALTER TABLE {table} RENAME TO {table}_plain",
+        f"CREATE TABLE {table} (LIKE {table}_plain INCLUDING DEFAULTS INCLUDING COMMENTS) PARTITION BY RANGE (id)",
+        f"DROP TABLE {table}_plain",
+        f"ALTER TABLE {table} ADD PRIMARY KEY (id)",
+        f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT WITH ({storage})",
+    ]
+
+
+PARTITION_FUNCTIONS = [
+    """
+    CREATE FUNCTION id_floor(moment timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+        SELECT (lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+    $$
+    """,
+    """
+    CREATE FUNCTION ensure_partition(parent text, storage text, month timestamptz) RETURNS boolean
+    LANGUAGE plpgsql SET timezone TO 'UTC' AS $$
+    DECLARE
+        first timestamptz := date_trunc('month', month);
+        child text := parent || to_char(first, '"_"YYYY"_"MM');
+    BEGIN
+        IF to_regclass(child) IS NOT NULL THEN
+            RETURN false;
+        END IF;
+        EXECUTE format(
+            'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L) WITH (%s)',
+            child, parent, id_floor(first), id_floor(first + interval '1 month'), storage
+        );
+        RETURN true;
+    END $$
+    """,
+    "CREATE FUNCTION ensure_partitions() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FILTER (WHERE made) FROM ("
+    " SELECT ensure_partition(parent, storage, now() + make_interval(months => ahead)) AS made FROM (VALUES "
+    + ", ".join(f"('{table}', '{storage}')" for table, storage in PARTITIONED.items())
+    + ") AS tables (parent, storage), generate_series(0, 2) AS ahead) AS months $$",
+    """
+    CREATE FUNCTION drop_partitions(parent text, kept_months int) RETURNS bigint
+    LANGUAGE plpgsql SET timezone TO 'UTC' AS $$
+    DECLARE
+        child text;
+        dropped bigint := 0;
+        oldest text := parent || to_char(date_trunc('month', now()) - make_interval(months => kept_months),
+                                         '"_"YYYY"_"MM');
+    BEGIN
+        FOR child IN
+            SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = parent::regclass
+                AND inhrelid::regclass::text ~ ('^' || parent || '_[0-9]{4}_[0-9]{2}$')
+                AND inhrelid::regclass::text < oldest
+        LOOP
+            EXECUTE format('DROP TABLE %I', child);
+            dropped := dropped + 1;
+        END LOOP;
+        RETURN dropped;
+    END $$
+    """,
+    "SELECT ensure_partitions()",
+]
+
 INDEXES = [
-    # One message a phone in a campaign, whatever resumes or races.
-    "CREATE UNIQUE INDEX messages_campaign_recipient ON messages (campaign_id, to_phone) WHERE campaign_id IS NOT NULL",
     "CREATE INDEX messages_campaign ON messages (campaign_id, id) WHERE campaign_id IS NOT NULL",
     "CREATE INDEX messages_contact ON messages (contact_id, id) WHERE contact_id IS NOT NULL",
     # The two kinds of lane that dispatch claims from.
@@ -23,8 +98,6 @@ INDEXES = [
     "CREATE INDEX contacts_email ON contacts (workspace_id, livemode, lower(email))",
     "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_attempt_at, id) WHERE state = 'pending'",
     "ALTER TABLE credit_balances ADD CONSTRAINT credit_balances_not_negative CHECK (balance >= 0)",
-    "ALTER TABLE messages SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02,"
-    " autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02)",
     "ALTER TABLE webhook_deliveries SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02)",
 ]
 
@@ -144,4 +217,17 @@ class Migration(migrations.Migration):
     dependencies = [("msvs", "0001_initial")]
     initial = False
 
-    operations = [ops.RunSQL([*INDEXES, *TABLES, *TALLIES, *LIST_COUNTS, *APPEND_ONLY])]
+    operations = [
+        ops.RunSQL(
+            [
+                *(statement for table, storage in PARTITIONED.items() for statement in _partition(table, storage)),
+                *PARTITION_INDEXES,
+                *PARTITION_FUNCTIONS,
+                *INDEXES,
+                *TABLES,
+                *TALLIES,
+                *LIST_COUNTS,
+                *APPEND_ONLY,
+            ]
+        )
+    ]

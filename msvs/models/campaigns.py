@@ -24,7 +24,11 @@ class CampaignStatus(StrEnum):
 
 
 class Campaign(Model):
-    """A campaign. `resume_status` is what a paused one goes back to."""
+    """A campaign. `resume_status` is what a paused one goes back to.
+
+    `interval_seconds` lies between the due times of two recipients, from the rate or the spread asked for;
+    `slots_taken` is how many recipients have been given one.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
@@ -40,6 +44,12 @@ class Campaign(Model):
     )
     pause_reason = fields.CharField(max_length=30, null=True)
     scheduled_at = fields.DatetimeField(null=True)
+    expires_at = fields.DatetimeField(null=True)
+    rate_per_minute = fields.IntField(null=True)
+    spread_hours = fields.FloatField(null=True)
+    respects_quiet_hours = fields.BooleanField(default=False)
+    interval_seconds = fields.FloatField(default=0.0)
+    slots_taken = fields.BigIntField(default=0)
     started_at = fields.DatetimeField(null=True)
     dispatched_at = fields.DatetimeField(null=True)
     completed_at = fields.DatetimeField(null=True)

@@ -35,6 +35,7 @@ class Contact(Model):
     first_name = fields.CharField(max_length=100, null=True)
     last_name = fields.CharField(max_length=100, null=True)
     email = fields.CharField(max_length=254, null=True)
+    timezone = fields.CharField(max_length=64, null=True)
     attributes: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)
     opt_in_status = fields.CharEnumField(OptInStatus, max_length=10, default=OptInStatus.UNKNOWN)
     opt_in_source = fields.CharField(max_length=100, null=True)

@@ -58,6 +58,7 @@ class Message(Model):
     metadata: fields.Field[dict[str, str]] = fields.JSONField(default=dict)
     due_at = fields.DatetimeField()
     scheduled_at = fields.DatetimeField(null=True)
+    expires_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     sent_at = fields.DatetimeField(null=True)
     delivered_at = fields.DatetimeField(null=True)

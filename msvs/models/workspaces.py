@@ -18,6 +18,7 @@ class Workspace(Model):
     campaigns_admit_unknown = fields.BooleanField(default=False)
     blocked_regions: fields.Field[list[str]] = fields.JSONField(default=list)
     timezone = fields.CharField(max_length=64, default="UTC")
+    quiet_hours = fields.BooleanField(default=False)
     opt_in_text = fields.TextField(default="Reply YES to confirm your subscription. Reply STOP to opt out.")
     opt_out_text = fields.TextField(
         default="You are unsubscribed and will get no more messages. Reply START to resubscribe."

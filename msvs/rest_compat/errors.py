@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 from tortoise.exceptions import DBConnectionError
 
+from msvs.api.catalogue import doc_url
 from msvs.api.errors import ApiError, InvalidRequest, NotFound, Unavailable
 
 Headers = list[tuple[bytes, bytes]]
@@ -62,7 +63,8 @@ def error_body(error: ApiError, request_id: str) -> bytes:
     fields = {"type": error.type, "code": error.code, "message": error.message}
     if error.param is not None:
         fields["param"] = error.param
-    return msgspec.json.encode({"error": {**fields, **error.details, "request_id": request_id}})
+    last = {"doc_url": doc_url(error.code), "request_id": request_id}
+    return msgspec.json.encode({"error": {**fields, **error.details, **last}})
 
 
 def error_headers(error: ApiError) -> Headers:

@@ -1,0 +1,86 @@
+"""The HTTP server on a real socket: what is not HTTP, or takes too long, gets the envelope and a closed connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from msvs.rest_compat import server
+from msvs.rest_compat.server import server_config
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: api.cohortlabs.co\r\n"
+
+
+@pytest.fixture
+async def port(app: Starlette, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """The port that the application is served on, with little patience for headers."""
+    monkeypatch.setattr(server, "HEADER_SECONDS", 0.2)
+    config = server_config(app, host="127.0.0.1", port=0, lifespan="off")
+    running = uvicorn.Server(config)
+    running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    config.load()
+    running.lifespan = config.lifespan_class(config)
+    await running.startup()
+    yield running.servers[0].sockets[0].getsockname()[1]
+    await running.shutdown()
+
+
+async def exchange(port: int, *parts: bytes) -> bytes:
+    """Everything the server says to these bytes until it closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+
+
+def read(answer: bytes) -> tuple[int, dict[str, str]]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"x-request-id: req_" in head
+    return int(head.split()[1]), json.loads(body)["error"]
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"GARBAGE\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nBad Header\r\n\r\n"]
+)
+async def test_what_is_not_http_is_400(port: int, garbage: bytes) -> None:
+    status, error = read(await exchange(port, garbage))
+    assert (status, error["type"], error["code"]) == (400, "invalid_request_error", "http_invalid")
+
+
+async def test_headers_that_dribble_in_are_408(port: int) -> None:
+    status, error = read(await exchange(port, GET))
+    assert (status, error["code"]) == (408, "request_timeout")
+
+
+async def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
+    assert await exchange(port) == b""
+
+
+async def test_headers_without_end_are_431(port: int) -> None:
+    status, error = read(await exchange(port, GET, b"X-Filler: " + b"x" * (server.MAX_HEADER_BYTES + 1)))
+    assert (status, error["code"]) == (431, "headers_too_large")
+
+
+async def test_a_kept_connection_gets_new_time_for_each_request(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        writer.write(GET + b"\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"server:" not in head.lower()
+        assert await reader.readexactly(len(b'{"status":"ok"}')) == b'{"status":"ok"}'
+        # Idle between requests: that clock is another one.
+        await asyncio.sleep(0.3)
+    writer.write(GET)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert read(answer)[0] == 408
+    writer.close()

@@ -1,0 +1,166 @@
+"""The `msvs` command, run as its users run it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from msvs.api.keys import digest_key, parse_key
+from msvs.models import ApiKey, CreditBalance, LedgerEntry, Workspace
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+def environment(data_dir: Path, **changes: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {"DATA_DIR": str(data_dir)} | changes
+
+
+async def msvs(*arguments: str, env: dict[str, str]) -> Done:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "msvs", *arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.fixture
+def env(clean: None, database: str, tmp_path: Path) -> dict[str, str]:
+    """An environment whose database is the tests'."""
+    return environment(tmp_path, DATABASE_URL=database)
+
+
+async def shown(*arguments: str, env: dict[str, str]) -> Any:
+    """What a command prints with --json."""
+    done = await msvs(*arguments, "--json", env=env)
+    assert (done.status, done.err) == (0, "")
+    return json.loads(done.out)
+
+
+async def test_a_workspace_its_keys_and_its_credits(env: dict[str, str]) -> None:
+    made = await shown("workspace", "create", "--name", "Cohort Labs", "--credits", "50", env=env)
+    assert made.keys() == {"id", "name", "test_key", "live_key"}
+    assert (parse_key(made["test_key"]), parse_key(made["live_key"])) == (False, True)
+    row = await Workspace.get()
+    assert (row.name, made["name"]) == ("Cohort Labs", "Cohort Labs")
+    here = ("--workspace", made["id"])
+
+    key = await shown("keys", "create", *here, "--mode", "live", "--name", "Checkout", env=env)
+    assert (await ApiKey.get(digest=digest_key(key["key"]))).name == "Checkout"
+    listed = await shown("keys", "list", *here, env=env)
+    assert [(each["name"], each["livemode"]) for each in listed] == [
+        ("Sandbox", False),
+        ("Checkout", True),
+        ("Live", True),
+    ]
+    assert all("key" not in each for each in listed)
+    rolled = await shown("keys", "roll", *here, key["id"], "--expires-in", "0", env=env)
+    assert (parse_key(rolled["key"]), rolled["name"]) == (True, "Checkout")
+    revoked = await shown("keys", "revoke", *here, rolled["id"], env=env)
+    assert revoked["revoked_at"] is not None
+
+    granted = await shown("credits", "grant", *here, "25", "--reference", "invoice 7", env=env)
+    again = await shown("credits", "grant", *here, "25", "--reference", "invoice 7", env=env)
+    assert (granted["granted"], granted["balance"]) == (25, 75)
+    assert (again["granted"], again["balance"]) == (0, 75)
+    assert (await shown("credits", "balance", *here, env=env))["balance"] == 75
+    assert (await CreditBalance.get(workspace_id=row.id)).balance == 75
+    assert await LedgerEntry.filter(workspace_id=row.id).count() == 2
+
+
+async def test_migrating_says_what_it_did(env: dict[str, str]) -> None:
+    assert await msvs("migrate", env=env) == Done(0, "The schema is up to date.\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        ([], 2, "COMMAND"),
+        (["fly"], 2, "invalid choice"),
+        (["worker", "letters"], 2, "invalid choice"),
+        (["workspace", "create"], 2, "--name"),
+        (["workspace", "create", "--name", "a", "--credits", "-1"], 2, "whole number"),
+        (["workspace", "create", "--name", " "], 1, "name must have from 1 to 100 characters."),
+        (["keys", "list", "--workspace", "nonsense"], 1, "No such workspace"),
+        (["keys", "create", "--workspace", "wsp_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "--mode", "live"], 1, "No such workspace"),
+        (["credits", "grant", "--workspace", "x", "0"], 2, "whole number"),
+        (["keys", "roll", "--workspace", "x", "key_x", "--expires-in", "169"], 2, "whole number"),
+    ],
+)
+async def test_a_mistake_is_told_on_stderr(env: dict[str, str], arguments: list[str], status: int, says: str) -> None:
+    done = await msvs(*arguments, env=env)
+    assert (done.status, done.out) == (status, "")
+    assert says in done.err
+    assert "Traceback" not in done.err
+    assert await Workspace.all().count() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "says"),
+    [
+        ({}, 1, "start the service with `msvs run`, or set DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, 1, "the database cannot be used"),
+        ({"PORT": "many"}, 2, "PORT must be a whole number"),
+    ],
+)
+async def test_without_a_database_it_says_how_to_get_one(
+    tmp_path: Path, changes: dict[str, str], status: int, says: str
+) -> None:
+    done = await msvs("migrate", env=environment(tmp_path, **changes))
+    assert (done.status, done.out) == (status, "")
+    assert says in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_help_and_settings_need_nothing(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    asked = (["settings"], ["--help"], ["keys", "--help"], ["keys", "roll", "--help"], ["--version"])
+    answers = await asyncio.gather(*(msvs(*arguments, env=env) for arguments in asked))
+    assert [(done.status, done.err) for done in answers] == [(0, "")] * len(asked)
+    assert "MSVS_PUBLIC_URL" in answers[0].out
+    assert os.listdir(tmp_path) == []
+
+
+async def test_run_starts_everything_and_keeps_its_demo(tmp_path: Path) -> None:
+    env = environment(tmp_path, PORT="0", MSVS_MESSAGE_WORKERS="1")
+    kept = []
+    for _ in range(2):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "msvs", "run", env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert process.stdout is not None
+        try:
+            banner = await asyncio.wait_for(process.stdout.readuntil(b"Stop with Ctrl-C.\n"), 100)
+            demo = json.loads((tmp_path / "demo.json").read_text())
+            assert (tmp_path / "demo.json").stat().st_mode & 0o777 == 0o600
+            assert demo["test_key"] in banner.decode()
+            request = urllib.request.Request(
+                f"{demo['base_url']}/v1/credits", headers={"Authorization": f"Bearer {demo['live_key']}"}
+            )
+            answer = await asyncio.to_thread(urllib.request.urlopen, request)
+            with answer:
+                assert json.load(answer)["balance"] == 10_000
+            balance = await shown("credits", "balance", "--workspace", demo["workspace_id"], env=env)
+            assert balance["balance"] == 10_000
+            kept.append({**demo, "base_url": None})
+        finally:
+            process.send_signal(signal.SIGTERM)
+            await process.communicate()
+        assert process.returncode == 0
+    assert kept[0] == kept[1]
+    assert (kept[0]["name"], parse_key(kept[0]["live_key"])) == ("Cohort Labs (demo)", True)

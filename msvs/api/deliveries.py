@@ -79,6 +79,26 @@ SELECT EXISTS (
 )
 """
 
+# What became pending just as its endpoint was deleted, or outlived its event while the endpoint was disabled.
+DROP_STALE = f"""
+{ENDPOINTS}, stale AS MATERIALIZED (
+    SELECT left_over.id FROM waiting
+    LEFT JOIN webhook_endpoints ON webhook_endpoints.id = waiting.endpoint_id
+    CROSS JOIN LATERAL (
+        SELECT id FROM webhook_deliveries
+        WHERE state = 'pending' AND endpoint_id = waiting.endpoint_id AND (
+            webhook_endpoints.id IS NULL
+            OR NOT EXISTS (SELECT FROM events WHERE events.id = webhook_deliveries.event_id)
+        )
+        LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) AS left_over
+    WHERE webhook_endpoints.enabled IS NOT TRUE
+    LIMIT $2
+)
+UPDATE webhook_deliveries SET state = 'dropped', ended_at = $1, lease_until = NULL
+WHERE id = ANY (ARRAY(SELECT id FROM stale))
+"""
+
 DROP = "UPDATE webhook_deliveries SET state = 'dropped', ended_at = $2, lease_until = NULL WHERE id = ANY ($1)"
 
 # The count of attempts and the end of the lease are the claim's mark: another claim, or whoever opened the
@@ -169,6 +189,11 @@ async def claim_deliveries(
         # The event is past its keeping; nothing is left to send.
         await execute(DROP, lost, now)
     return [row for row in rows if row.id is not None]
+
+
+async def drop_stale_deliveries(*, limit: int, now: datetime) -> int:
+    """Drop pending deliveries whose endpoint is deleted, or is disabled and their event past its keeping; how many."""
+    return await execute(DROP_STALE, now, limit)
 
 
 async def release_deliveries(claimed: Iterable[Row]) -> None:

@@ -40,11 +40,12 @@ NOT_ABOUT_SIGNATURES = frozenset((GONE, 429))
 IN_FLIGHT = 200
 CLAIM_LIMIT = 200
 MOST_CLAIMED = 1000
-BATCH = 100
+BATCH = 200
 BATCH_SECONDS = 0.05
 POLL_SECONDS = 0.1
 
-# An endpoint starts with few posts at once, earns more by quick answers and loses them by slow ones.
+# An endpoint starts with few posts at once, earns more by answering and loses them by hanging. Where half of all
+# posts are taken, those that are slow, though they answer, get no more than those that hang.
 MOST_AT_ONCE = 10
 FIRST_AT_ONCE = 4
 SLOW_AT_ONCE = 2
@@ -84,9 +85,15 @@ class _Endpoint:
     def is_hungry(self) -> bool:
         return self.has_more and self.claimed <= self.target // 2
 
-    def learn(self, seconds: float) -> None:
+    @property
+    def is_slow(self) -> bool:
+        return self.at_once <= SLOW_AT_ONCE or (self.seconds is not None and self.seconds >= SLOW_SECONDS)
+
+    def learn(self, post: Post) -> None:
+        seconds = post.elapsed_ms / 1000
         self.seconds = seconds if self.seconds is None else 0.8 * self.seconds + 0.2 * seconds
-        self.at_once = SLOW_AT_ONCE if seconds >= SLOW_SECONDS else min(self.at_once + 1, MOST_AT_ONCE)
+        hung = seconds >= SLOW_SECONDS and not post.succeeded
+        self.at_once = SLOW_AT_ONCE if hung else min(self.at_once + 1, MOST_AT_ONCE)
 
 
 async def deliver_webhooks(client: OutboundClient, *, seconds: float = 20) -> int:
@@ -158,7 +165,7 @@ class _Run:
             self._more_elsewhere = True
             return 0
         room = {
-            id: 0 if quick_only and known.at_once <= SLOW_AT_ONCE else max(known.target - known.claimed, 0)
+            id: 0 if quick_only and known.is_slow else max(known.target - known.claimed, 0)
             for id, known in self._endpoints.items()
         }
         async with unit_of_work():
@@ -181,6 +188,8 @@ class _Run:
 
     def _start(self, endpoint: _Endpoint) -> None:
         while endpoint.queue and endpoint.in_flight < endpoint.at_once:
+            if len(self._posts) >= IN_FLIGHT // 2 and endpoint.is_slow and endpoint.in_flight >= SLOW_AT_ONCE:
+                return
             if len(self._posts) >= IN_FLIGHT:
                 self._blocked.append(endpoint)
                 return
@@ -193,7 +202,7 @@ class _Run:
                 await release_deliveries([claimed])
         else:
             posts = await self._deliver(claimed)
-            endpoint.learn(posts[-1].elapsed_ms / 1000)
+            endpoint.learn(posts[-1])
             self._attempts += 1
             self._done.append(Attempt(claimed, posts))
             self._some_done.set()
@@ -215,21 +224,22 @@ class _Run:
         secrets = self._secrets_of(claimed)
         if not secrets:
             return [Post(at=datetime.now(UTC), error=SECRET_UNREADABLE)]
-        body = msgspec.json.encode(event_resource(claimed))
-        posts = [await self._post(claimed, body, secrets)]
+        event = event_resource(claimed)
+        body = msgspec.json.encode(event)
+        posts = [await self._post(claimed, event.id, body, secrets)]
         status = posts[0].status
         # The document's verifier reads one signature alone, and may hold the other secret already.
         if len(secrets) > 1 and status is not None and 400 <= status < 500 and status not in NOT_ABOUT_SIGNATURES:
-            posts.append(await self._post(claimed, body, secrets[::-1]))
+            posts.append(await self._post(claimed, event.id, body, secrets[::-1]))
         return posts
 
-    async def _post(self, claimed: Row, body: bytes, secrets: Sequence[str]) -> Post:
+    async def _post(self, claimed: Row, event_id: str, body: bytes, secrets: Sequence[str]) -> Post:
         at = datetime.now(UTC)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": USER_AGENT,
             "MSVS-Signature": signatures.signature_header(secrets, int(at.timestamp()), body),
-            "MSVS-Event-Id": ids.encode_id(ids.EVENT, claimed.event_id),
+            "MSVS-Event-Id": event_id,
             "MSVS-Delivery-Attempt": str(claimed.attempt_count),
         }
         try:

@@ -15,6 +15,7 @@ from msvs.api.deliveries import (
     Attempt,
     Post,
     claim_deliveries,
+    drop_stale_deliveries,
     has_due,
     record_attempts,
     release_deliveries,
@@ -187,6 +188,26 @@ async def test_a_delivery_whose_event_is_past_its_keeping_is_dropped(ctx: Contex
     assert len(await claim(per_endpoint=3)) == 2
     rows = await deliveries_of(endpoint.id)
     assert [row.state for row in rows] == ["dropped", "pending", "pending"]
+
+
+async def test_what_can_never_be_delivered_is_dropped(ctx: Context) -> None:
+    kept, disabled, deleted = [await make_endpoint(ctx) for _ in range(3)]
+    await write_events(ctx, 3, now=NOW)
+    await WebhookEndpoint.filter(id=disabled.id).update(enabled=False)
+    await WebhookEndpoint.filter(id=deleted.id).delete()
+    await execute("DELETE FROM events WHERE id = (SELECT id FROM events ORDER BY id LIMIT 1)")
+    async with unit_of_work():
+        assert await drop_stale_deliveries(limit=2, now=NOW) == 2
+        assert await drop_stale_deliveries(limit=10, now=NOW) == 2
+        assert await drop_stale_deliveries(limit=10, now=NOW) == 0
+    states = {
+        endpoint.id: [row.state for row in await deliveries_of(endpoint.id)] for endpoint in (kept, disabled, deleted)
+    }
+    assert states == {
+        kept.id: ["pending", "pending", "pending"],
+        disabled.id: ["dropped", "pending", "pending"],
+        deleted.id: ["dropped", "dropped", "dropped"],
+    }
 
 
 @pytest.mark.parametrize(

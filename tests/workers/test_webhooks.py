@@ -312,6 +312,20 @@ async def test_two_workers_at_once_post_each_event_once(
         assert {row.attempt_count for row in await deliveries_of(endpoint.id)} == {1}
 
 
+async def test_at_its_end_a_run_gives_back_what_it_did_not_begin(
+    ctx: Context, receiver: Receiver, client: OutboundClient
+) -> None:
+    endpoint = await make_endpoint(ctx, receiver.url())
+    await write_events(ctx, 1000)
+    made = await deliver_webhooks(client, seconds=0.05)
+    rows = Counter((row.state, row.attempt_count, row.lease_until) for row in await deliveries_of(endpoint.id))
+    assert set(rows) <= {("succeeded", 1, None), ("pending", 0, None)}
+    assert rows["succeeded", 1, None] == made == len(receiver.posts) > 0
+    assert await deliver_webhooks(client) == 1000 - made
+    assert {post.attempt for post in receiver.posts} == {1}
+    assert len({post.event_id for post in receiver.posts}) == len(receiver.posts) == 1000
+
+
 async def test_what_a_killed_worker_left_is_taken_over(
     ctx: Context, receiver: Receiver, client: OutboundClient
 ) -> None:

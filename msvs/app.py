@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from msvs import database, logs, settings
-from msvs.api import auth, webhooks
+from msvs.api import auth, catalogue, webhooks
 from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
@@ -44,6 +44,7 @@ def create_app(settings: Settings) -> Starlette:
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set")
     database_url = settings.database_url
+    catalogue.use_base_url(settings.base_url)
     limiter = Limiter(settings.redis_url)
     readiness = Readiness(database_url, settings.redis_url)
 

@@ -259,7 +259,6 @@ FAILURES: Mapping[str, str] = {
     "carrier_filtered": "The carrier filtered the message as unwanted.",
     "unreachable": "The handset could not be reached.",
     "carrier_rejected": "The carrier refused the message.",
-    "carrier_not_configured": "No carrier is configured for live messages.",
     "insufficient_credits": "The balance did not cover the message when it was due.",
     "recipient_opted_out": "The recipient opted out.",
     "recipient_not_opted_in": "The recipient has not opted in.",
@@ -269,7 +268,6 @@ FAILURES: Mapping[str, str] = {
     "variable_missing": "A variable of the body has no value and no fallback.",
     "body_too_long": "The rendered body is longer than 1600 characters.",
     "body_empty": "The rendered body is blank.",
-    "outcome_unknown": "The carrier's answer was lost and it cannot be asked; the message was not sent again.",
 }
 
 

@@ -1,0 +1,359 @@
+"""The catalogue of errors: every code that a caller may meet, when it comes, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from msvs.api.resources import FAILURES
+
+PRODUCTION_URL = "https://api.massivesms.com"
+PAGE = "/docs/errors"
+
+INVALID = "invalid_request_error"
+TYPES: Mapping[int, str] = {
+    400: INVALID,
+    401: "authentication_error",
+    402: "payment_required_error",
+    403: "permission_error",
+    404: INVALID,
+    405: INVALID,
+    408: INVALID,
+    409: "conflict_error",
+    413: INVALID,
+    415: INVALID,
+    422: "compliance_error",
+    429: "rate_limit_error",
+    431: INVALID,
+    500: "api_error",
+    503: "api_error",
+}
+IDEMPOTENCY = "idempotency_error"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """One code of `error.code`: the statuses it comes with, when, and what to do."""
+
+    code: str
+    statuses: tuple[int, ...]
+    when: str
+    action: str
+    is_idempotency: bool = False
+
+    def type(self, status: int) -> str:
+        """The `error.type` that goes with the code at this status."""
+        return IDEMPOTENCY if self.is_idempotency else TYPES[status]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCode:
+    """One code of a message's `error.code`: why it failed, was canceled by the service or was skipped."""
+
+    code: str
+    when: str
+    action: str
+
+
+_ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
+    # The request as a whole.
+    ("http_invalid", (400,), "The bytes that arrived are not HTTP/1.1.", "Use an HTTP client library."),
+    (
+        "json_invalid",
+        (400,),
+        "The body is not one strict JSON object: valid UTF-8, no key twice, no NaN, at most 32 levels deep.",
+        "Let a JSON library write the body; the message says where reading stopped.",
+    ),
+    ("request_timeout", (408,), "The headers or the body did not arrive within 10 seconds.", "Send the request again."),
+    ("request_too_large", (413,), "The body is larger than 1 MiB.", "Split the request into smaller ones."),
+    (
+        "content_type_unsupported",
+        (415,),
+        "The body is not sent as application/json in UTF-8, or it is compressed.",
+        "Send Content-Type: application/json, and the body as it is.",
+    ),
+    ("headers_too_large", (431,), "The request line and headers are larger than 64 KiB.", "Send fewer headers."),
+    ("route_unknown", (404,), "There is no such path.", "Compare the path with the API reference."),
+    (
+        "method_not_allowed",
+        (405,),
+        "The path exists, but not for this method.",
+        "Use one of the methods in the Allow header.",
+    ),
+    (
+        "variables_invalid",
+        (400,),
+        "The variables of a GraphQL request do not fit its document.",
+        "Compare them with the types that the document declares.",
+    ),
+    # Parameters.
+    ("parameter_missing", (400,), "A required parameter is missing.", "Send the parameter named in param."),
+    (
+        "parameter_unknown",
+        (400,),
+        "The body or the query holds a parameter that the operation does not have.",
+        "Look for a typo in the parameter named in param, or leave it out.",
+    ),
+    (
+        "parameter_invalid",
+        (400,),
+        "A parameter has the wrong type or is not one of the values allowed.",
+        "Correct the parameter named in param; the message says what it must be.",
+    ),
+    (
+        "parameter_out_of_range",
+        (400,),
+        "A parameter is too long, too short, too large or too small.",
+        "Bring the parameter named in param within the limit in the message.",
+    ),
+    ("id_invalid", (400,), "A parameter is not an id of its kind.", "Send the id as the API gave it, prefix included."),
+    (
+        "cursor_invalid",
+        (400,),
+        "starting_after or ending_before is not an id of the resource being listed.",
+        "Send the id of the last (or first) resource of the page before.",
+    ),
+    (
+        "cursor_conflict",
+        (400,),
+        "Both starting_after and ending_before are given.",
+        "Send the one for the direction you page in.",
+    ),
+    (
+        "resource_missing",
+        (400, 404),
+        "The resource does not exist in this workspace and mode, or was deleted; 400 where a parameter names it.",
+        "Check the id, and that the key is of the mode (sandbox or live) in which the resource was made.",
+    ),
+    # Messages and campaigns.
+    (
+        "phone_number_invalid",
+        (400,),
+        "The phone number is not a valid number in E.164 format.",
+        "Send + and the country code, such as +14155550123, digits only.",
+    ),
+    (
+        "sender_invalid",
+        (400,),
+        "from is no sender that carriers carry.",
+        "Use 1 to 11 letters and digits with at least one letter, a phone in E.164, or a short code.",
+    ),
+    ("body_empty", (400,), "The body is blank, or blank once its variables are filled in.", "Send some text."),
+    (
+        "body_too_long",
+        (400,),
+        "The body is longer than 1600 characters, before or after its variables are filled in.",
+        "Shorten it, or send it as several messages.",
+    ),
+    (
+        "template_invalid",
+        (400,),
+        "A placeholder in the body is malformed.",
+        "Write {name} or {name|fallback}; write {{ and }} for braces themselves.",
+    ),
+    (
+        "variable_missing",
+        (400,),
+        "A variable of the body has no value and no fallback.",
+        "Send it in variables, set it on the contact, or write a fallback: {firstName|there}.",
+    ),
+    (
+        "scheduled_at_past",
+        (400,),
+        "scheduled_at lies more than 60 seconds in the past.",
+        "Send a later time, or leave scheduled_at out to send now.",
+    ),
+    (
+        "scheduled_at_too_far",
+        (400,),
+        "scheduled_at lies more than 365 days ahead.",
+        "Send an earlier time.",
+    ),
+    (
+        "carrier_not_configured",
+        (400,),
+        "Live messages have no carrier on this installation.",
+        "Use a sandbox key, or have the operator set MSVS_LIVE_CARRIER.",
+    ),
+    (
+        "campaign_terminal",
+        (409,),
+        "The campaign is completed, canceled or failed.",
+        "Nothing is left to do; create another campaign to send again.",
+    ),
+    ("campaign_not_paused", (409,), "Only a paused campaign can be resumed.", "Read the campaign's status first."),
+    # Contacts, lists and segments.
+    (
+        "contact_exists",
+        (409,),
+        "Another contact has this phone number; existing_id names it.",
+        "Update the contact in existing_id instead.",
+    ),
+    ("contact_opted_out", (409,), "The contact has already opted out.", "Treat it as done."),
+    ("email_invalid", (400,), "The e-mail address is not valid.", "Correct it, or leave it out."),
+    ("ip_invalid", (400,), "opt_in.ip is not an IPv4 or IPv6 address.", "Send the address that the person used."),
+    (
+        "list_synced",
+        (409,),
+        "The list is kept in step with another service.",
+        "Change it in that service, or make a list of your own.",
+    ),
+    (
+        "field_unknown",
+        (400,),
+        "A segment's filter names a field that contacts do not have.",
+        "Use a field in the message, or attributes.<key>.",
+    ),
+    ("filter_too_deep", (400,), "A segment's filter has more than 8 levels.", "Flatten it."),
+    ("filter_too_large", (400,), "A segment's filter has more than 50 comparisons.", "Split it into segments."),
+    (
+        "time_invalid",
+        (400,),
+        "A filter's value is not an ISO-8601 time with an offset.",
+        "Send a time such as 2026-05-01T20:00:00Z.",
+    ),
+    ("date_invalid", (400,), "A filter's value is not a date.", "Send a date such as 2026-05-01."),
+    ("timezone_invalid", (400,), "The time zone is not an IANA name.", "Send a name such as America/New_York."),
+    # Webhooks.
+    (
+        "url_invalid",
+        (400,),
+        "The webhook's URL is malformed, is not https, or names an address that is not public.",
+        "Register a public https URL; the message says what is wrong with this one.",
+    ),
+    ("events_empty", (400,), "A webhook subscribes to no event.", "Name at least one event, or * for all."),
+    ("event_unknown", (400,), "There is no event of this name.", "Use a name from the table of event types."),
+    (
+        "webhook_secret_invalid",
+        (400,),
+        "The webhook's secret is not 16 to 256 printable ASCII characters.",
+        "Send a longer random secret, or leave it out to have one made.",
+    ),
+    ("webhook_limit", (409,), "There are 20 webhooks in this workspace and mode.", "Delete one, or share one."),
+    ("webhook_disabled", (409,), "The webhook is disabled.", "Enable it first: send enabled: true to it."),
+    # Callers.
+    ("api_key_missing", (401,), "The request has no API key.", "Send Authorization: Bearer and your key."),
+    (
+        "api_key_malformed",
+        (401,),
+        "What was sent is not an API key, or not a whole one: its checksum does not fit.",
+        "Copy the key anew; it starts with msvs_live_ or msvs_test_.",
+    ),
+    ("api_key_invalid", (401,), "There is no such API key.", "Check that the key belongs to this installation."),
+    ("api_key_revoked", (401, 409), "The API key is revoked.", "Use another key, or create one."),
+    ("api_key_expired", (401, 409), "The API key expired after it was rolled.", "Use the key that replaced it."),
+    ("sandbox_only", (403,), "The operation exists in the sandbox alone.", "Use a msvs_test_ key."),
+    # Money, law and limits.
+    (
+        "insufficient_credits",
+        (402,),
+        "The balance does not cover the request: required and available say by how much.",
+        "Add credits, then send the request again.",
+    ),
+    (
+        "region_blocked",
+        (422,),
+        "The number's region is blocked, by law or by the workspace.",
+        "Do not send to this number.",
+    ),
+    (
+        "number_type_blocked",
+        (422,),
+        "Premium-rate, satellite and shared-cost numbers are not sent to.",
+        "Use the recipient's mobile number.",
+    ),
+    (
+        "recipient_opted_out",
+        (422,),
+        "The recipient opted out.",
+        "Do not send to this number until the recipient opts in again.",
+    ),
+    (
+        "rate_limit_exceeded",
+        (429,),
+        "The workspace's requests come faster than its limit.",
+        "Wait for the seconds in Retry-After; spread requests out, or use campaigns for many recipients.",
+    ),
+    # Ours.
+    (
+        "internal_error",
+        (500,),
+        "Something went wrong on our side.",
+        "Retry with exponential backoff and the same Idempotency-Key; quote request_id if it stays.",
+    ),
+    (
+        "service_unavailable",
+        (503,),
+        "A part of the service is away.",
+        "Retry after the seconds in Retry-After, with the same Idempotency-Key.",
+    ),
+    ("not_ready", (503,), "The service has not started, or lacks a part it needs.", "Wait; checks say what is amiss."),
+)
+
+_IDEMPOTENCY_ROWS: tuple[tuple[str, int, str, str], ...] = (
+    (
+        "idempotency_key_invalid",
+        400,
+        "Idempotency-Key is not 1 to 255 printable ASCII characters.",
+        "Send a random UUID as the key.",
+    ),
+    (
+        "idempotency_key_reused",
+        400,
+        "The key was used for another request in the last 24 hours.",
+        "Make a new key for each new request; keep it for retries of that request.",
+    ),
+    (
+        "idempotency_key_in_use",
+        409,
+        "The first request with this key is still running.",
+        "Send the same request again after the seconds in Retry-After.",
+    ),
+)
+
+ERRORS: Mapping[str, ErrorCode] = MappingProxyType(
+    {code: ErrorCode(code, statuses, when, action) for code, statuses, when, action in _ROWS}
+    | {
+        code: ErrorCode(code, (status,), when, action, is_idempotency=True)
+        for code, status, when, action in _IDEMPOTENCY_ROWS
+    }
+)
+
+_FAILURE_ACTIONS: Mapping[str, str] = {
+    "invalid_number": "Remove the number, or ask the contact for another.",
+    "carrier_filtered": "Reword the message: carriers filter links by shorteners, capitals and some trades.",
+    "unreachable": "Try again later; the handset may be off or out of coverage.",
+    "carrier_rejected": "Check the sender and the body against the rules of the recipient's country.",
+    "insufficient_credits": "Add credits and send the message again.",
+    "recipient_opted_out": "Do not send to this number until the recipient opts in again.",
+    "recipient_not_opted_in": "Collect the contact's consent, or let the workspace admit unknown contacts.",
+    "recipient_deleted": "Create the contact again if it was deleted by mistake.",
+    "region_blocked": "Do not send to this number.",
+    "number_type_blocked": "Use the recipient's mobile number.",
+    "variable_missing": "Set the attribute on the contact, or write a fallback: {firstName|there}.",
+    "body_too_long": "Shorten the body or the contact's values.",
+    "body_empty": "Give the body some text beside its variables.",
+}
+
+FAILURE_CODES: Mapping[str, FailureCode] = MappingProxyType(
+    {code: FailureCode(code, when, _FAILURE_ACTIONS[code]) for code, when in FAILURES.items()}
+)
+
+_base_url = PRODUCTION_URL
+
+
+def use_base_url(url: str) -> None:
+    """Set where this process's documentation is found (settings.base_url)."""
+    global _base_url
+    _base_url = url
+
+
+def doc_url(code: str) -> str:
+    """The page that explains an error code."""
+    return f"{_base_url}{PAGE}#{code}"
+
+
+def errors_of(status: int) -> Iterator[ErrorCode]:
+    """The codes that come with a status, in the order of the catalogue."""
+    return (row for row in ERRORS.values() if status in row.statuses)

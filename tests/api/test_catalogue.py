@@ -1,0 +1,151 @@
+"""The catalogue of errors against the code: nothing raised is missing, nothing listed is never raised."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import msvs
+from msvs.api import catalogue, idempotency
+from msvs.api.catalogue import ERRORS, FAILURE_CODES, IDEMPOTENCY, TYPES, doc_url, errors_of
+from msvs.api.errors import ApiError
+from msvs.api.resources import FAILURES
+from msvs.rest_compat import server
+
+SOURCE = Path(msvs.__file__).parent
+CODE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        if path.name != "catalogue.py":
+            yield path, ast.parse(path.read_text())
+
+
+def name_of(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def text_of(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def subclasses(cls: type[ApiError]) -> Iterator[type[ApiError]]:
+    yield cls
+    for each in cls.__subclasses__():
+        yield from subclasses(each)
+
+
+def error_classes() -> dict[str, type[ApiError]]:
+    """Every error class by its name, once the modules that make them are imported."""
+    assert all(issubclass(cls, ApiError) for cls in (server.HttpInvalid, idempotency.IdempotencyKeyInUse))
+    return {cls.__name__: cls for cls in subclasses(ApiError) if cls.__module__.startswith("msvs.")}
+
+
+def refusals() -> dict[tuple[str, int, str], str]:
+    """Each (code, status, type) that a call of an error class in the source gives, and where."""
+    found: dict[tuple[str, int, str], str] = {}
+    known = error_classes()
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or (cls := known.get(name_of(node.func))) is None:
+                continue
+            where = f"{path.relative_to(SOURCE)}:{node.lineno}"
+            given = next((keyword.value for keyword in node.keywords if keyword.arg == "code"), None)
+            if given is None:
+                found.setdefault((cls.default_code, cls.status, cls.type), where)
+            elif (code := text_of(given)) is not None:
+                found.setdefault((code, cls.status, cls.type), where)
+            else:
+                # The code of a NotRenderable, whose codes are constants where it is raised.
+                assert ast.unparse(given) == "error.code", where
+                found |= {(code, cls.status, cls.type): where for code in unrenderable()}
+    return found
+
+
+def unrenderable() -> set[str]:
+    return set(first_arguments("NotRenderable"))
+
+
+def first_arguments(name: str) -> Iterator[str]:
+    for _, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and name_of(node.func) == name and node.args:
+                text = text_of(node.args[0])
+                if text is not None:
+                    yield text
+
+
+def failures() -> set[str]:
+    """Each code that the source may write to a message's `error_code`."""
+    found = unrenderable() | set(first_arguments("Refused")) | {"region_blocked", "number_type_blocked"}
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg in ("refuse_code", "error_code", "reason"):
+                text = text_of(node.value)
+                if text is not None and path.parts[-2] in ("api", "carriers") and text in FAILURES:
+                    found.add(text)
+            elif isinstance(node, ast.FunctionDef) and node.name in ("_refusal", "_skip_reason"):
+                found |= {
+                    text
+                    for part in ast.walk(node)
+                    if isinstance(part, ast.Return) and (text := text_of(part.value)) is not None
+                }
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found |= set(re.findall(r"error_code = '(\w+)'", node.value))
+            elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or) and "code" in ast.unparse(node.values[0]):
+                text = text_of(node.values[-1])
+                if text is not None and text in FAILURES:
+                    found.add(text)
+    return found
+
+
+def test_every_code_that_is_raised_is_in_the_catalogue_with_its_status_and_type() -> None:
+    missing = {
+        found: where
+        for found, where in refusals().items()
+        if (row := ERRORS.get(found[0])) is None or found[1] not in row.statuses or row.type(found[1]) != found[2]
+    }
+    assert missing == {}
+
+
+def test_every_code_of_the_catalogue_is_raised_with_each_of_its_statuses() -> None:
+    raised = {(code, status) for code, status, _ in refusals()}
+    listed = {(row.code, status) for row in ERRORS.values() for status in row.statuses}
+    assert listed - raised == set()
+
+
+def test_every_failure_code_can_happen_and_no_other() -> None:
+    assert failures() == set(FAILURES) == set(FAILURE_CODES)
+
+
+@pytest.mark.parametrize("row", [*ERRORS.values(), *FAILURE_CODES.values()], ids=lambda row: row.code)
+def test_a_row_says_when_and_what_to_do(row: catalogue.ErrorCode | catalogue.FailureCode) -> None:
+    assert CODE.fullmatch(row.code)
+    assert len(row.code) <= 40
+    assert row.when.endswith(".")
+    assert row.action.endswith(".")
+
+
+def test_each_status_has_its_type_and_codes() -> None:
+    for cls in error_classes().values():
+        if cls.type != IDEMPOTENCY:
+            assert TYPES[cls.status] == cls.type
+    assert {status for row in ERRORS.values() for status in row.statuses} == set(TYPES)
+    assert [row.code for row in errors_of(402)] == ["insufficient_credits"]
+
+
+def test_an_error_names_its_page() -> None:
+    assert doc_url("phone_number_invalid") == "https://api.massivesms.com/docs/errors#phone_number_invalid"
+    catalogue.use_base_url("http://127.0.0.1:8000")
+    try:
+        assert doc_url("json_invalid") == "http://127.0.0.1:8000/docs/errors#json_invalid"
+    finally:
+        catalogue.use_base_url(catalogue.PRODUCTION_URL)

@@ -28,12 +28,19 @@ class Settings:
     port: int = 8000
     public_url: str | None = None
     live_carrier: str | None = None
+    virtual_capability: str = "dedupe"
+    virtual_faults: str = ""
     secret_key: str | None = field(default=None, repr=False)
     operator_password: str | None = field(default=None, repr=False)
     webhook_allow_cidrs: tuple[str, ...] = ()
     message_workers: int = 2
     webhook_workers: int = 1
     database_pool_size: int = 10
+    carrier_rates: Mapping[str, float] = field(default_factory=dict)
+    sender_rates: Mapping[str, float] = field(default_factory=dict)
+    message_months: int = 25
+    event_months: int = 4
+    attempt_months: int = 4
     log_level: str = "INFO"
 
     @property
@@ -65,12 +72,19 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     HOST, PORT                where the API listens (default 127.0.0.1:8000)
     MSVS_PUBLIC_URL           the address integrators use, when a proxy stands in front
     MSVS_LIVE_CARRIER         the carrier of live messages; `virtual` on a staging machine
+    MSVS_VIRTUAL_CAPABILITY   what the virtual carrier plays: dedupe (default), lookup or none
+    MSVS_VIRTUAL_FAULTS       shares of refuse, drop, late, slow and throttle, and a seed: drop=0.01,late=0.01,seed=7
     MSVS_SECRET_KEY           encrypts webhook secrets at rest; made and kept in DATA_DIR when absent
     MSVS_OPERATOR_PASSWORD    opens /ops; made and kept in DATA_DIR when absent
     MSVS_WEBHOOK_ALLOW_CIDRS  comma-separated networks that webhooks may reach although they are private
     MSVS_MESSAGE_WORKERS      processes that dispatch messages (default 2)
     MSVS_WEBHOOK_WORKERS      processes that deliver webhooks (default 1)
     MSVS_DATABASE_POOL_SIZE   connections a process may hold (default 10)
+    MSVS_CARRIER_RATES        messages a second a carrier takes, all workers together: `virtual=100,…`; none: no limit
+    MSVS_SENDER_RATES         messages a second a sender may send: `+14155550100=1,*=10`; none: no limit
+    MSVS_MESSAGE_MONTHS       whole months that messages are kept (default 25)
+    MSVS_EVENT_MONTHS         whole months that events are kept (default 4)
+    MSVS_ATTEMPT_MONTHS       whole months that attempts are kept (default 4)
     MSVS_LOG_LEVEL            DEBUG, INFO (default), WARNING or ERROR
     """
     env = os.environ if environ is None else environ
@@ -90,12 +104,19 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         port=_number(env, "PORT", 8000, low=0, high=65535),
         public_url=env.get("MSVS_PUBLIC_URL") or None,
         live_carrier=env.get("MSVS_LIVE_CARRIER") or None,
+        virtual_capability=env.get("MSVS_VIRTUAL_CAPABILITY") or "dedupe",
+        virtual_faults=env.get("MSVS_VIRTUAL_FAULTS", "").strip(),
         secret_key=env.get("MSVS_SECRET_KEY") or None,
         operator_password=env.get("MSVS_OPERATOR_PASSWORD") or None,
         webhook_allow_cidrs=cidrs,
         message_workers=_number(env, "MSVS_MESSAGE_WORKERS", 2, low=0, high=256),
         webhook_workers=_number(env, "MSVS_WEBHOOK_WORKERS", 1, low=0, high=256),
         database_pool_size=_number(env, "MSVS_DATABASE_POOL_SIZE", 10, low=1, high=1000),
+        carrier_rates=_rates(env, "MSVS_CARRIER_RATES"),
+        sender_rates=_rates(env, "MSVS_SENDER_RATES"),
+        message_months=_number(env, "MSVS_MESSAGE_MONTHS", 25, low=1, high=1200),
+        event_months=_number(env, "MSVS_EVENT_MONTHS", 4, low=1, high=1200),
+        attempt_months=_number(env, "MSVS_ATTEMPT_MONTHS", 4, low=1, high=1200),
         log_level=level,
     )
 
@@ -111,6 +132,20 @@ def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: 
     if not low <= value <= high:
         raise SettingsError(f"{name} must be from {low} to {high}, not {value}")
     return value
+
+
+def _rates(env: Mapping[str, str], name: str) -> Mapping[str, float]:
+    rates = {}
+    for part in filter(None, (part.strip() for part in env.get(name, "").split(","))):
+        key, _, text = part.rpartition("=")
+        try:
+            rate = float(text)
+        except ValueError:
+            rate = 0.0
+        if not key or not 0 < rate < 1e9:
+            raise SettingsError(f"{name} must be pairs such as virtual=100, not {part!r}")
+        rates[key] = rate
+    return rates
 
 
 def _kept_secret(path: Path) -> str:

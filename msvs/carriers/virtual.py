@@ -7,7 +7,6 @@ worker that submitted it, as with a real carrier.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -20,17 +19,18 @@ ACCEPT = """
 WITH accepted AS (
     INSERT INTO virtual_submissions
         (id, message_id, dedupe_key, workspace_id, livemode, to_phone, segments, accepted_at)
-    SELECT *, $8::timestamptz
+    SELECT *, statement_timestamp() + $8::float8 * interval '1 second'
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::varchar[], $7::smallint[])
     ON CONFLICT (dedupe_key) DO NOTHING
     RETURNING message_id
 ), signals AS (
     INSERT INTO virtual_signals (id, message_id, workspace_id, livemode, kind, error_code, phone, sender, text, due_at)
     SELECT signal.id, signal.message_id, signal.workspace_id, signal.livemode, signal.kind, signal.error_code,
-        signal.phone, signal.sender, signal.text, signal.due_at
+        signal.phone, signal.sender, signal.text,
+        statement_timestamp() + ($8::float8 + signal.after) * interval '1 second'
     FROM unnest($9::uuid[], $10::uuid[], $11::uuid[], $12::bool[], $13::varchar[], $14::varchar[], $15::varchar[],
-        $16::varchar[], $17::text[], $18::timestamptz[])
-        AS signal (id, message_id, workspace_id, livemode, kind, error_code, phone, sender, text, due_at)
+        $16::varchar[], $17::text[], $18::float8[])
+        AS signal (id, message_id, workspace_id, livemode, kind, error_code, phone, sender, text, after)
     JOIN accepted ON accepted.message_id = signal.message_id
 )
 SELECT message_id FROM accepted
@@ -57,7 +57,7 @@ class VirtualCarrier(Carrier):
         answers: list[Outcome] = []
         taken: list[tuple[Submission, Script]] = []
         for submission in submissions:
-            script = self.scripts(submission.to)
+            script = self._script(submission)
             answer: Outcome = Accepted(f"v-{submission.message_id.hex}")
             if script.refuse_code is not None:
                 answer = Refused(script.refuse_code)
@@ -75,13 +75,18 @@ class VirtualCarrier(Carrier):
     async def look_up(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
         """Which of these messages the carrier accepted."""
         rows = await fetch(
-            "SELECT DISTINCT message_id FROM virtual_submissions WHERE message_id = ANY($1)", list(message_ids)
+            "SELECT DISTINCT message_id FROM virtual_submissions"
+            " WHERE message_id = ANY($1) AND accepted_at <= clock_timestamp()",
+            list(message_ids),
         )
         found = {row.message_id for row in rows}
         return {message_id: message_id in found for message_id in message_ids}
 
-    async def _accept(self, taken: Sequence[tuple[Submission, Script]]) -> None:
-        now = datetime.now(UTC)
+    def _script(self, submission: Submission) -> Script:
+        return self.scripts(submission.to)
+
+    async def _accept(self, taken: Sequence[tuple[Submission, Script]], *, after: float = 0.0) -> None:
+        """Write what was accepted, or will be `after` seconds, into the books; the carrier's clock is PostgreSQL's."""
         submissions = [submission for submission, _ in taken]
         knows_ids = self.capability is Capability.DEDUPE
         signals = [(submission, signal) for submission, script in taken for signal in script.signals]
@@ -94,7 +99,7 @@ class VirtualCarrier(Carrier):
             [submission.livemode for submission in submissions],
             [submission.to for submission in submissions],
             [submission.segments for submission in submissions],
-            now,
+            after,
             [new_id() for _ in signals],
             [submission.message_id for submission, _ in signals],
             [submission.workspace_id for submission, _ in signals],
@@ -104,5 +109,5 @@ class VirtualCarrier(Carrier):
             [submission.to for submission, _ in signals],
             [submission.sender for submission, _ in signals],
             [signal.text for _, signal in signals],
-            [now + timedelta(seconds=signal.after) for _, signal in signals],
+            [signal.after for _, signal in signals],
         )

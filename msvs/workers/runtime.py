@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from msvs import database
-from msvs.api import jobs, routing, webhooks
+from msvs.api import jobs, routing, throughput, webhooks
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import CARRIERS
 from msvs.outbound import AddressPolicy, OutboundClient
@@ -42,6 +42,7 @@ class Runtime:
         jobs.use_ringer(self._ringer)
         routing.use_live_carrier(settings.live_carrier)
         webhooks.configure(settings)
+        throughput.use_rates(settings.carrier_rates, settings.sender_rates)
         self._runner.run(self._open())
 
     async def _open(self) -> None:
@@ -50,7 +51,7 @@ class Runtime:
         await self._stack.enter_async_context(
             database.connected(settings.database_url, pool_size=settings.database_pool_size)
         )
-        self.carriers = {name: make() for name, make in CARRIERS.items()}
+        self.carriers = {name: make(settings) for name, make in CARRIERS.items()}
         self.outbound = OutboundClient(AddressPolicy.from_settings(settings))
 
     def run(self, job: Coroutine[Any, Any, T]) -> T:

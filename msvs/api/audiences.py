@@ -11,7 +11,7 @@ from uuid import UUID
 
 import phonenumbers
 
-from msvs.api import ids
+from msvs.api import ids, quiet_hours
 from msvs.api.compliance import check_destination
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, InvalidRequest
@@ -43,7 +43,7 @@ WITH taken AS (
     RETURNING phone, contact_id
 )
 SELECT taken.phone, taken.contact_id, contacts.id, contacts.region, contacts.number_kind, contacts.first_name,
-    contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status
+    contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status, contacts.timezone
 FROM taken LEFT JOIN contacts ON contacts.id = taken.contact_id AND contacts.phone = taken.phone
 ORDER BY taken.phone
 """
@@ -65,6 +65,7 @@ COLUMNS = (
     "error_code",
     "metadata",
     "due_at",
+    "expires_at",
     "created_at",
     "opted_out",
     "attempt_count",
@@ -84,6 +85,8 @@ class Draft:
     sender: str
     metadata: Mapping[str, str]
     created_at: datetime
+    due_at: datetime
+    expires_at: datetime | None
     body: str = ""
     encoding: str = Encoding.GSM7.value
     segments: int = 0
@@ -246,7 +249,8 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
                 draft.status,
                 draft.error_code,
                 metadata,
-                now,
+                draft.due_at,
+                draft.expires_at,
                 now,
                 False,
                 0,
@@ -282,6 +286,8 @@ def _draft(campaign: Any, recipient: Any, template: Template, blocked: Collectio
         campaign.sender,
         campaign.metadata,
         now,
+        now,
+        campaign.expires_at,
     )
     code = _skip_reason(campaign, recipient, blocked)
     if code is None:
@@ -290,6 +296,9 @@ def _draft(campaign: Any, recipient: Any, template: Template, blocked: Collectio
             draft.body = rendered.body
             draft.encoding = rendered.encoding.value
             draft.segments = rendered.segments
+            if campaign.respects_quiet_hours:
+                zones = quiet_hours.zones_of(recipient.phone, recipient.timezone)
+                draft.due_at = quiet_hours.next_opening(zones, recipient.region, now)
         except NotRenderable as error:
             code = error.code
     if code is not None:

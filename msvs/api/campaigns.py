@@ -14,7 +14,7 @@ from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.jobs import Doorbell
-from msvs.api.messages import check_schedule
+from msvs.api.messages import check_expiry, check_schedule
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.pausing import INSUFFICIENT_CREDITS, MANUAL, MISSED
 from msvs.api.rendering import check_metadata, read_template
@@ -26,6 +26,8 @@ from msvs.api.unit_of_work import ring_after_commit
 from msvs.models import Campaign, CampaignStatus, Workspace
 
 MAX_NAME = 200
+MAX_RATE = 1_000_000
+MAX_SPREAD_HOURS = 24.0 * 7
 # What a cancellation takes back before it answers; a worker takes the rest.
 CANCEL_AT_ONCE = 1000
 
@@ -35,7 +37,11 @@ RUNNING = (CampaignStatus.PREPARING, CampaignStatus.SENDING)
 
 @dataclass(frozen=True, slots=True)
 class CreateCampaign:
-    """A campaign to be: who gets which body, and when (aware; None for now)."""
+    """A campaign to be: who gets which body, and when (aware; None for now).
+
+    At most `rate_per_minute` messages a minute, or all of them evenly over `spread_hours`; nothing after `expires_at`;
+    with `quiet_hours` only while it is day where the recipient is (None for the workspace's setting).
+    """
 
     name: str
     body: str
@@ -45,6 +51,10 @@ class CreateCampaign:
     from_: str | None = None
     scheduled_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    expires_at: datetime | None = None
+    rate_per_minute: int | None = None
+    spread_hours: float | None = None
+    quiet_hours: bool | None = None
 
 
 async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
@@ -59,6 +69,8 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     template = read_template(data.body)
     metadata = check_metadata(data.metadata)
     due_at = check_schedule(data.scheduled_at, now)
+    expires_at = check_expiry(data.expires_at, due_at)
+    _check_pace(data.rate_per_minute, data.spread_hours)
     workspace = await Workspace.get(id=ctx.workspace_id)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
@@ -80,6 +92,11 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         metadata=metadata,
         status=CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED,
         scheduled_at=data.scheduled_at,
+        expires_at=expires_at,
+        rate_per_minute=data.rate_per_minute,
+        spread_hours=data.spread_hours,
+        respects_quiet_hours=workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours,
+        interval_seconds=60 / data.rate_per_minute if data.rate_per_minute else 0.0,
     )
     if starts_now:
         ring_after_commit(Doorbell.CAMPAIGNS)
@@ -173,6 +190,23 @@ async def record_campaign_event(type: EventType, campaign: Campaign, now: dateti
     stats = await tallies.campaign_stats([campaign.id])
     data = campaign_resource(campaign, stats[campaign.id])
     await record_events([NewEvent(type, campaign.workspace_id, campaign.livemode, campaign.id, data)], now)
+
+
+def _check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:
+    if rate_per_minute is not None and spread_hours is not None:
+        raise InvalidRequest(
+            "Give rate_per_minute or spread_hours, not both.", param="spread_hours", code="pace_conflict"
+        )
+    if rate_per_minute is not None and not 1 <= rate_per_minute <= MAX_RATE:
+        raise InvalidRequest(
+            f"rate_per_minute must be from 1 to {MAX_RATE}.", param="rate_per_minute", code="parameter_out_of_range"
+        )
+    if spread_hours is not None and not 0 < spread_hours <= MAX_SPREAD_HOURS:
+        raise InvalidRequest(
+            f"spread_hours must be more than 0 and at most {MAX_SPREAD_HOURS:g}.",
+            param="spread_hours",
+            code="parameter_out_of_range",
+        )
 
 
 async def _lock(ctx: Context, id: UUID) -> Campaign:

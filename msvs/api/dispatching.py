@@ -6,12 +6,13 @@ COMMIT; what is written afterwards is fenced by the claim's token, so that a wor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from msvs.api import credits, ids
+from msvs.api import credits, ids, quiet_hours, throughput
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.jobs import Doorbell
 from msvs.api.pausing import pause_for_credits
@@ -61,7 +62,8 @@ WITH picked AS MATERIALIZED (
     WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 )
-SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent
+SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
+    contacts.region, contacts.timezone
 FROM picked
 LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
     AND suppressions.phone = picked.to_phone
@@ -168,36 +170,133 @@ async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim
 
     None when there is nothing to hand over; recipients refused here are skipped or canceled, with their events.
     """
-    admit_unknown = True
+    campaign = None
     if lane.campaign_id is not None:
-        # A shared lock: a pause or a cancellation waits for this claim, and the next claim sees it.
-        running = await fetch_row(
-            "SELECT workspaces.campaigns_admit_unknown FROM campaigns"
-            " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
-            " WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending') FOR SHARE OF campaigns",
-            lane.campaign_id,
-        )
-        if running is None:
+        campaign = await _running_campaign(lane.campaign_id)
+        if campaign is None:
             return None
-        admit_unknown = running.campaigns_admit_unknown
-    values: list[object] = [lane.workspace_id, lane.livemode, now, limit]
-    if lane.campaign_id is not None:
-        values.append(lane.campaign_id)
-    condition = "campaign_id IS NULL" if lane.campaign_id is None else "campaign_id = $5"
-    picked = await fetch(CLAIM.format(lane=condition), *values)
-    refused = [(row, code) for row in picked if (code := _refusal(row, admit_unknown)) is not None]
-    if refused:
-        await refuse(lane, refused, now)
-    barred = {row.id for row, _ in refused}
-    ready = [row for row in picked if row.id not in barred]
+        limit = _paced(campaign, limit, now)
+    allowed = await throughput.take_for_carrier(carrier, limit, now)
+    picked = await _pick(lane, allowed, now) if allowed > 0 else []
+    ready = await _admit(lane, campaign, picked, now)
     if lane.livemode:
         ready = await _afford(lane, ready, now)
+    await throughput.give_back_to_carrier(carrier, allowed - len(ready), now)
     if not ready:
         return None
+    if campaign is not None and campaign.interval_seconds > 0:
+        await _take_slots(campaign, len(ready), now)
     token, lease_until = ids.new_id(), now + LEASE
     message_ids = [row.id for row in ready]
     await execute(TAKE, [ids.new_id() for _ in ready], message_ids, token, carrier, now, lease_until)
     return Claim(token, carrier, lease_until, ready)
+
+
+RUNNING = """
+SELECT campaigns.id, campaigns.interval_seconds, campaigns.slots_taken, campaigns.paced_from,
+    campaigns.respects_quiet_hours, workspaces.campaigns_admit_unknown
+FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id
+WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending') AND (campaigns.interval_seconds > 0) = $2
+FOR {lock} OF campaigns
+"""
+# What a paced campaign may catch up at once.
+PACE_BURST = timedelta(seconds=2)
+
+
+async def _running_campaign(campaign_id: UUID) -> Row | None:
+    """The campaign if it runs, locked: a pause or a cancellation waits for this claim, and the next claim sees it.
+
+    The lock is shared, but for a paced campaign, whose claims count its slots one after the other.
+    """
+    return await fetch_row(RUNNING.format(lock="SHARE"), campaign_id, False) or await fetch_row(
+        RUNNING.format(lock="NO KEY UPDATE"), campaign_id, True
+    )
+
+
+def _paced(campaign: Row, limit: int, now: datetime) -> int:
+    """How many recipients of a campaign may be handed over now, at most `limit`."""
+    interval = campaign.interval_seconds
+    if interval <= 0:
+        return limit
+    burst = max(1, int(PACE_BURST.total_seconds() / interval))
+    if campaign.paced_from is None:
+        return min(limit, burst)
+    elapsed = (now - campaign.paced_from).total_seconds()
+    return max(0, min(limit, burst, 1 + int(elapsed / interval) - campaign.slots_taken))
+
+
+async def _take_slots(campaign: Row, number: int, now: datetime) -> None:
+    """Count hand-overs of a paced campaign; one that fell behind starts its count anew rather than catch up."""
+    interval = campaign.interval_seconds
+    behind = (
+        campaign.paced_from is None
+        or 1 + (now - campaign.paced_from).total_seconds() / interval - campaign.slots_taken
+        > max(1, PACE_BURST.total_seconds() / interval) + 1
+    )
+    await execute(
+        "UPDATE campaigns SET paced_from = $2, slots_taken = $3 WHERE id = $1",
+        campaign.id,
+        now if behind else campaign.paced_from,
+        number if behind else campaign.slots_taken + number,
+    )
+
+
+async def _pick(lane: Lane, limit: int, now: datetime) -> Sequence[Row]:
+    if lane.campaign_id is None:
+        return await fetch(CLAIM.format(lane="campaign_id IS NULL"), lane.workspace_id, lane.livemode, now, limit)
+    return await fetch(
+        CLAIM.format(lane="campaign_id = $5"), lane.workspace_id, lane.livemode, now, limit, lane.campaign_id
+    )
+
+
+async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime) -> list[Row]:
+    """The picked messages that may go out now; the others are refused, expired or put off, with their events."""
+    ready: list[Row] = []
+    refused: list[tuple[Row, str]] = []
+    expired: list[Row] = []
+    put_off: dict[UUID, datetime] = {}
+    admit_unknown = campaign is None or campaign.campaigns_admit_unknown
+    for row in picked:
+        if row.expires_at is not None and row.expires_at <= now:
+            expired.append(row)
+        elif (code := _refusal(row, admit_unknown)) is not None:
+            refused.append((row, code))
+        elif campaign is not None and campaign.respects_quiet_hours and (opening := _opening(row, now)) > now:
+            put_off[row.id] = opening
+        else:
+            ready.append(row)
+    if throughput.limits_senders():
+        ready = await _within_senders(ready, put_off, now)
+    if refused:
+        await refuse(lane, refused, now)
+    if expired:
+        await _fail_unsent(lane, expired, "expired", now)
+    if put_off:
+        await execute(
+            "UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)"
+            " WHERE messages.id = later.id",
+            list(put_off),
+            list(put_off.values()),
+        )
+    return ready
+
+
+def _opening(row: Row, now: datetime) -> datetime:
+    return quiet_hours.next_opening(quiet_hours.zones_of(row.to_phone, row.timezone), row.region, now)
+
+
+async def _within_senders(rows: Sequence[Row], put_off: dict[UUID, datetime], now: datetime) -> list[Row]:
+    """The messages that their senders' limits admit now; the others are put off for a second."""
+    wanted = Counter(row.sender for row in rows)
+    allowed = {sender: await throughput.take_for_sender(sender, wanted[sender], now) for sender in sorted(wanted)}
+    admitted = []
+    for row in rows:
+        if allowed[row.sender] > 0:
+            allowed[row.sender] -= 1
+            admitted.append(row)
+        else:
+            put_off[row.id] = now + timedelta(seconds=1)
+    return admitted
 
 
 def _refusal(row: Row, admit_unknown: bool) -> str | None:
@@ -248,7 +347,7 @@ async def _afford(lane: Lane, rows: list[Row], now: datetime) -> list[Row]:
         if lane.campaign_id is not None:
             await pause_for_credits(lane.campaign_id, now)
         else:
-            await _fail_unpaid(short, now)
+            await _fail_unsent(lane, short, "insufficient_credits", now)
     return paid + unpaid
 
 
@@ -262,13 +361,18 @@ def _covered(rows: Sequence[Row], balance: int) -> int:
     return len(rows) - 1
 
 
-async def _fail_unpaid(rows: Sequence[Row], now: datetime) -> None:
+async def _fail_unsent(lane: Lane, rows: Sequence[Row], code: str, now: datetime) -> None:
+    """Fail messages that no carrier has, and give their credits back."""
     failed = await fetch(
-        "UPDATE messages SET status = 'failed', failed_at = $2, error_code = 'insufficient_credits'"
+        "UPDATE messages SET status = 'failed', failed_at = $2, error_code = $3, credits_used = 0"
         " WHERE id = ANY($1) RETURNING *",
         [row.id for row in rows],
         now,
+        code,
     )
+    if lane.livemode:
+        held = {row.id: row.credits_used for row in rows if row.credits_used}
+        await credits.release(lane.workspace_id, held, now)
     await record_events(_events(EventType.MESSAGE_FAILED, failed), now)
 
 

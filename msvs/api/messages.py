@@ -45,7 +45,7 @@ STATUS_FILTERS: Mapping[str, tuple[MessageStatus, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class SendMessage:
-    """What to send: `to` as given, a body with `{variables}`, and when (aware; None for now)."""
+    """What to send: `to` as given, a body with `{variables}`, when (None for now), and not after `expires_at`."""
 
     to: str
     body: str
@@ -53,6 +53,7 @@ class SendMessage:
     variables: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     scheduled_at: datetime | None = None
+    expires_at: datetime | None = None
 
 
 async def send_message(ctx: Context, data: SendMessage) -> Row:
@@ -67,6 +68,7 @@ async def send_message(ctx: Context, data: SendMessage) -> Row:
     variables = given_values(data.variables)
     metadata = check_metadata(data.metadata)
     due_at = check_schedule(data.scheduled_at, now)
+    expires_at = check_expiry(data.expires_at, due_at)
     require_carrier(ctx.livemode)
     workspace = await Workspace.get(id=ctx.workspace_id)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
@@ -93,6 +95,7 @@ async def send_message(ctx: Context, data: SendMessage) -> Row:
         rendered=rendered,
         metadata=metadata,
         scheduled_at=data.scheduled_at,
+        expires_at=expires_at,
         due_at=due_at,
         now=now,
     )
@@ -147,6 +150,15 @@ def check_schedule(scheduled_at: datetime | None, now: datetime) -> datetime:
             "scheduled_at lies more than 365 days ahead.", param="scheduled_at", code="scheduled_at_too_far"
         )
     return max(scheduled_at, now)
+
+
+def check_expiry(expires_at: datetime | None, due_at: datetime) -> datetime | None:
+    """Until when a message may be handed over: later than it is due. Raises InvalidRequest."""
+    if expires_at is not None and expires_at <= due_at:
+        raise InvalidRequest(
+            "expires_at must lie in the future and after scheduled_at.", param="expires_at", code="expires_at_past"
+        )
+    return expires_at
 
 
 def _unrenderable(error: NotRenderable) -> InvalidRequest:

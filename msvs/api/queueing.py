@@ -18,8 +18,8 @@ from msvs.models import MessageKind, MessageStatus
 
 INSERT = """
 INSERT INTO messages (id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding, segments,
-    credits_used, status, metadata, due_at, scheduled_at, created_at, opted_out, attempt_count)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, false, 0)
+    credits_used, status, metadata, due_at, scheduled_at, created_at, expires_at, opted_out, attempt_count)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, false, 0)
 RETURNING *
 """
 
@@ -36,6 +36,7 @@ async def insert_single(
     scheduled_at: datetime | None,
     due_at: datetime,
     now: datetime,
+    expires_at: datetime | None = None,
 ) -> Row:
     """Write a message that belongs to no campaign: queued and paid for if due, else scheduled.
 
@@ -60,6 +61,7 @@ async def insert_single(
         due_at,
         scheduled_at,
         now,
+        expires_at,
     )
     assert row is not None
     if is_due:

@@ -57,6 +57,7 @@ class MessageResource(Resource, kw_only=True):
     metadata: dict[str, str]
     error: ErrorDetail | None = None
     scheduled_at: str | None = None
+    expires_at: str | None = None
     sent_at: str | None = None
     delivered_at: str | None = None
     failed_at: str | None = None
@@ -104,7 +105,11 @@ class CampaignResource(Resource, kw_only=True):
     pause_reason: str | None = None
     stats: CampaignStats
     metadata: dict[str, str]
+    quiet_hours: bool
+    rate_per_minute: int | None = None
+    spread_hours: float | None = None
     scheduled_at: str | None = None
+    expires_at: str | None = None
     dispatched_at: str | None = None
     completed_at: str | None = None
     canceled_at: str | None = None
@@ -130,6 +135,7 @@ class ContactResource(Resource, kw_only=True):
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
+    timezone: str | None = None
     opt_in: OptInResource
     attributes: dict[str, Any]
     created_at: str
@@ -263,6 +269,7 @@ FAILURES: Mapping[str, str] = {
     "recipient_opted_out": "The recipient opted out.",
     "recipient_not_opted_in": "The recipient has not opted in.",
     "recipient_deleted": "The contact was deleted before the message was due.",
+    "expired": "The message was not handed over before its expires_at.",
     "region_blocked": "The number's region is blocked.",
     "number_type_blocked": "Numbers of this kind are not sent to.",
     "variable_missing": "A variable of the body has no value and no fallback.",
@@ -305,6 +312,7 @@ def message_resource(row: Any, *, reply: ReplyResource | UnsetType = UNSET) -> M
         metadata=row.metadata,
         error=None if code is None else ErrorDetail(code=code, message=FAILURES.get(code, code)),
         scheduled_at=optional_moment(row.scheduled_at),
+        expires_at=optional_moment(row.expires_at),
         sent_at=optional_moment(row.sent_at),
         delivered_at=optional_moment(row.delivered_at),
         failed_at=optional_moment(row.failed_at),
@@ -337,7 +345,11 @@ def campaign_resource(row: Any, stats: CampaignStats) -> CampaignResource:
         pause_reason=row.pause_reason,
         stats=stats,
         metadata=row.metadata,
+        quiet_hours=row.respects_quiet_hours,
+        rate_per_minute=row.rate_per_minute,
+        spread_hours=row.spread_hours,
         scheduled_at=optional_moment(row.scheduled_at),
+        expires_at=optional_moment(row.expires_at),
         dispatched_at=optional_moment(row.dispatched_at),
         completed_at=optional_moment(row.completed_at),
         canceled_at=optional_moment(row.canceled_at),
@@ -354,6 +366,7 @@ def contact_resource(row: Any) -> ContactResource:
         first_name=row.first_name,
         last_name=row.last_name,
         email=row.email,
+        timezone=row.timezone,
         opt_in=OptInResource(
             status=str(row.opt_in_status),
             source=row.opt_in_source,

@@ -57,10 +57,12 @@ async def start_campaign(campaign_id: UUID, now: datetime) -> bool:
         if now - campaign.scheduled_at > audiences.MAX_LATE:
             await pause_missed(campaign, now)
             return False
-    await audiences.fix_audience(campaign, now)
+    recipients = await audiences.fix_audience(campaign, now)
+    if campaign.spread_hours is not None:
+        campaign.interval_seconds = campaign.spread_hours * 3600 / max(1, recipients)
     campaign.status = CampaignStatus.PREPARING
     campaign.started_at = now
-    await campaign.save(update_fields=["status", "started_at"])
+    await campaign.save(update_fields=["status", "started_at", "interval_seconds"])
     await record_campaign_event(EventType.CAMPAIGN_STARTED, campaign, now)
     return True
 

@@ -84,6 +84,7 @@ class Migration(migrations.Migration):
                 ("respects_quiet_hours", fields.BooleanField(default=False)),
                 ("interval_seconds", fields.FloatField(default=0.0)),
                 ("slots_taken", fields.BigIntField(default=0)),
+                ("paced_from", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("started_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("dispatched_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("completed_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),

@@ -111,6 +111,14 @@ TABLES = [
         PRIMARY KEY (campaign_id, phone)
     )
     """,
+    # Token buckets of carriers and senders, shared by all workers.
+    """
+    CREATE TABLE throughput_buckets (
+        name varchar(60) PRIMARY KEY,
+        tokens double precision NOT NULL,
+        refilled_at timestamptz NOT NULL
+    )
+    """,
     # Credits used a day, so that the runway costs 30 rows and not a month of ledger.
     """
     CREATE TABLE credit_usage (

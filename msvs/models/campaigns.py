@@ -26,8 +26,8 @@ class CampaignStatus(StrEnum):
 class Campaign(Model):
     """A campaign. `resume_status` is what a paused one goes back to.
 
-    `interval_seconds` lies between the due times of two recipients, from the rate or the spread asked for;
-    `slots_taken` is how many recipients have been given one.
+    `interval_seconds` lies between two hand-overs, from the rate or the spread asked for (0 for as fast as can be);
+    `slots_taken` is how many were handed over since `paced_from`.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -50,6 +50,7 @@ class Campaign(Model):
     respects_quiet_hours = fields.BooleanField(default=False)
     interval_seconds = fields.FloatField(default=0.0)
     slots_taken = fields.BigIntField(default=0)
+    paced_from = fields.DatetimeField(null=True)
     started_at = fields.DatetimeField(null=True)
     dispatched_at = fields.DatetimeField(null=True)
     completed_at = fields.DatetimeField(null=True)

@@ -80,4 +80,4 @@ def deliver_webhooks() -> int:
 def maintain() -> dict[str, int]:
     """Do the chores; what each did."""
     runtime = _answer(Doorbell.MAINTENANCE)
-    return runtime.run(maintenance.maintain(runtime.carriers))
+    return runtime.run(maintenance.maintain(runtime.carriers, runtime.settings))

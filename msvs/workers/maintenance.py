@@ -8,23 +8,24 @@ from uuid import UUID
 from msvs.api import reports, running
 from msvs.api.campaign_stats import fold_tallies
 from msvs.database import execute, fetch_value
+from msvs.settings import Settings
 from msvs.workers.dispatch import Carriers, resolve_expired
 from msvs.workers.retrying import in_unit_of_work
 
 BATCH = 5000
 
-# Table → the condition under which a row is past its keeping. Messages, events and the ledger are kept.
+# Table → the condition under which a row is past its keeping. What is partitioned goes by whole months instead; the
+# ledger and the history of consent stay.
 RETENTION = {
     "idempotency_records": "created_at < now() - interval '24 hours'",
-    "webhook_attempts": "created_at < now() - interval '30 days'",
     "webhook_deliveries": "state <> 'pending' AND created_at < now() - interval '30 days'",
-    "message_attempts": "started_at < now() - interval '90 days'",
 }
 
 
-async def maintain(carriers: Carriers) -> dict[str, int]:
+async def maintain(carriers: Carriers, settings: Settings | None = None) -> dict[str, int]:
     """Do every chore once; what each did."""
     return {
+        "partitioned": await roll_partitions(settings or Settings()),
         "resolved": await resolve_expired(carriers),
         "completed": await complete_campaigns(),
         "unreported": await in_unit_of_work(lambda: reports.give_up_reports(limit=BATCH, now=datetime.now(UTC))),
@@ -54,6 +55,19 @@ async def has_work(now: datetime) -> bool:
             now,
         )
     )
+
+
+async def roll_partitions(settings: Settings) -> int:
+    """Make the partitions of the months ahead and drop those past their keeping; how many of both."""
+    made = int(await fetch_value("SELECT ensure_partitions()"))
+    kept = {
+        "messages": settings.message_months,
+        "events": settings.event_months,
+        "message_attempts": settings.attempt_months,
+        "webhook_attempts": settings.attempt_months,
+    }
+    dropped = [int(await fetch_value("SELECT drop_partitions($1, $2)", table, kept[table])) for table in kept]
+    return made + sum(dropped)
 
 
 async def drop_expired() -> int:

@@ -102,14 +102,15 @@ WHERE id = ANY (ARRAY(SELECT id FROM stale))
 DROP = "UPDATE webhook_deliveries SET state = 'dropped', ended_at = $2, lease_until = NULL WHERE id = ANY ($1)"
 
 # The count of attempts and the end of the lease are the claim's mark: another claim, or whoever opened the
-# delivery anew meanwhile, has changed them.
+# delivery anew or ended it meanwhile, has changed them. The ids stand twice so that rows are found by their key alone,
+# whatever the planner believes of the table.
 SETTLE = """
 UPDATE webhook_deliveries SET state = outcome.state, lease_until = NULL,
     next_attempt_at = coalesce(outcome.next_attempt_at, webhook_deliveries.next_attempt_at),
     ended_at = CASE WHEN outcome.state = 'pending' THEN NULL ELSE $6::timestamptz END
 FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::varchar[], $5::timestamptz[])
     AS outcome (id, attempt_count, lease_until, state, next_attempt_at)
-WHERE webhook_deliveries.id = outcome.id AND webhook_deliveries.state = 'pending'
+WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = outcome.id
     AND webhook_deliveries.attempt_count = outcome.attempt_count
     AND webhook_deliveries.lease_until = outcome.lease_until
 """
@@ -117,7 +118,7 @@ WHERE webhook_deliveries.id = outcome.id AND webhook_deliveries.state = 'pending
 RELEASE = """
 UPDATE webhook_deliveries SET attempt_count = webhook_deliveries.attempt_count - 1, lease_until = NULL
 FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS claimed (id, attempt_count, lease_until)
-WHERE webhook_deliveries.id = claimed.id AND webhook_deliveries.state = 'pending'
+WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = claimed.id
     AND webhook_deliveries.attempt_count = claimed.attempt_count
     AND webhook_deliveries.lease_until = claimed.lease_until
 """

@@ -139,6 +139,8 @@ class Readiness:
 
     async def _check_migrations(self) -> str:
         if not self._migrated:
+            # A database that is away looks like one without any migration.
+            await self._check_database()
             self._migrated = not await database.pending_migrations(self._database_url)
         return "ok" if self._migrated else "pending: run msvs migrate"
 

@@ -65,7 +65,9 @@ class Edge:
             return
         except Exception as error:
             refusal = as_api_error(error)
-            if refusal.status >= 500:
+            if refusal.status == 503:
+                log.warning("request refused", method=scope["method"], status=503, error=type(error).__name__)
+            elif refusal.status >= 500:
                 # A caller's own values may stand in the text of an unforeseen error: it goes to the log, masked.
                 log.error("request failed", method=scope["method"], status=refusal.status, exc_info=error)
             if started:

@@ -13,6 +13,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.types import Message as AsgiMessage
 
+from msvs import database
 from msvs.api import auth
 from msvs.api.context import Context
 from msvs.api.keys import create_key, list_keys, make_key, revoke_key
@@ -100,6 +101,22 @@ async def test_ready_means_that_all_of_it_is_there(anonymous: httpx.AsyncClient,
     await app.state.readiness._redis.set("msvs:worker:messages:1", "1", ex=10)
     response = await anonymous.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (200, "ready")
+
+
+async def test_not_ready_says_what_is_away(
+    anonymous: httpx.AsyncClient, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.readiness, "_migrated", False)
+    monkeypatch.setattr(database, "fetch_value", fail_with(ConnectionRefusedError()))
+    response = await anonymous.get("/readyz")
+    assert response.status_code == 503
+    away = "unreachable (ConnectionRefusedError)"
+    assert response.json()["checks"] == {
+        "database": away,
+        "migrations": away,
+        "redis": "ok",
+        "workers": "none alive",
+    }
 
 
 @pytest.mark.parametrize(

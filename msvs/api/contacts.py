@@ -22,6 +22,7 @@ from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.phones import Phone, parse_phone
+from msvs.api.quiet_hours import check_timezone
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, encode_json, execute, fetch_row, fetch_value
@@ -59,6 +60,7 @@ class CreateContact:
     email: str | None = None
     opt_in: OptInEvidence | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    timezone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class UpdateContact:
     email: str | UnsetType | None = UNSET
     opt_in: OptInEvidence | UnsetType = UNSET
     attributes: Mapping[str, Any] | UnsetType = UNSET
+    timezone: str | UnsetType | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,9 @@ FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
 INSERT = """
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, attributes,
-    opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
+    timezone, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
 SELECT $1::uuid, $2::uuid, $3::bool, $4::varchar, $5::varchar, $6::varchar, $7::varchar, $8::varchar, $9::varchar,
-    $10::jsonb, CASE WHEN stop.phone IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source, stop.created_at,
+    $10::jsonb, $12::varchar, CASE WHEN stop.phone IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source, stop.created_at,
     $11::timestamptz, $11::timestamptz
 FROM (VALUES (1)) AS one LEFT JOIN suppressions AS stop
     ON stop.workspace_id = $2 AND stop.livemode = $3 AND stop.phone = $4
@@ -96,7 +99,7 @@ RETURNING *
 
 UPDATE = """
 UPDATE contacts
-SET first_name = $4, last_name = $5, email = $6, attributes = $7::jsonb, updated_at = $8
+SET first_name = $4, last_name = $5, email = $6, attributes = $7::jsonb, updated_at = $8, timezone = $9
 WHERE id = $1 AND workspace_id = $2 AND livemode = $3
 """
 
@@ -135,6 +138,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
         "last_name": _read_optional(data.last_name, param="last_name"),
         "email": None if data.email is None else _read_email(data.email),
         "attributes": _merge({}, data.attributes),
+        "timezone": None if data.timezone is None else check_timezone(data.timezone),
     }
     while (row := await _insert(ctx, phone, now, **values)) is None:
         existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone.e164)
@@ -210,6 +214,9 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
         last_name = _read_optional(data.last_name, param="last_name")
     if data.email is not UNSET:
         email = None if data.email is None else _read_email(data.email)
+    timezone = contact.timezone
+    if data.timezone is not UNSET:
+        timezone = None if data.timezone is None else check_timezone(data.timezone)
     attributes = contact.attributes if data.attributes is UNSET else _merge(contact.attributes, data.attributes)
     await execute(
         UPDATE,
@@ -221,6 +228,7 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
         email,
         encode_json(attributes),
         now,
+        timezone,
     )
     if phone is not None and phone.e164 != contact.phone:
         await _change_phone(ctx, contact, phone, now)
@@ -269,6 +277,7 @@ async def _insert(
     last_name: str | None = None,
     email: str | None = None,
     attributes: Mapping[str, Any] | None = None,
+    timezone: str | None = None,
 ) -> Row | None:
     return await fetch_row(
         INSERT,
@@ -283,6 +292,7 @@ async def _insert(
         email,
         encode_json(attributes or {}),
         now,
+        timezone,
     )
 
 

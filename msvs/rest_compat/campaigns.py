@@ -25,6 +25,10 @@ async def create(call: Call[CampaignCreate, NoQuery]) -> CampaignResource:
         from_=body.from_,
         scheduled_at=body.scheduled_at,
         metadata=body.metadata or {},
+        expires_at=body.expires_at,
+        rate_per_minute=body.rate_per_minute,
+        spread_hours=body.spread_hours,
+        quiet_hours=body.quiet_hours,
     )
     return await _shape(call.ctx, await campaigns.create_campaign(call.ctx, data))
 

@@ -32,6 +32,7 @@ async def create(call: Call[ContactCreate, NoQuery]) -> ContactResource:
         email=body.email,
         opt_in=None if body.opt_in is None else _evidence(body.opt_in),
         attributes=body.attributes or {},
+        timezone=body.timezone,
     )
     return contact_resource(await contacts.create_contact(call.ctx, data))
 
@@ -51,6 +52,7 @@ async def update(call: Call[ContactUpdate, NoQuery]) -> ContactResource:
         email=body.email,
         opt_in=UNSET if body.opt_in is UNSET else _evidence(body.opt_in),
         attributes=body.attributes,
+        timezone=body.timezone,
     )
     return contact_resource(await contacts.update_contact(call.ctx, _id(call.params["id"]), data))
 

@@ -18,6 +18,7 @@ async def create(call: Call[MessageCreate, NoQuery]) -> MessageResource:
         variables=body.variables or {},
         metadata=body.metadata or {},
         scheduled_at=body.scheduled_at,
+        expires_at=body.expires_at,
     )
     return message_resource(await messages.send_message(call.ctx, data))
 

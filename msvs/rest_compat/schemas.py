@@ -62,6 +62,7 @@ class MessageCreate(Input, kw_only=True):
     variables: dict[str, str | int | float | bool | None] | None = None
     metadata: dict[str, str] | None = None
     scheduled_at: AwareTime | None = None
+    expires_at: AwareTime | None = None
 
 
 class MessageQuery(PageQuery, kw_only=True):
@@ -89,6 +90,10 @@ class CampaignCreate(Input, kw_only=True):
     from_: str | None = msgspec.field(name="from", default=None)
     scheduled_at: AwareTime | None = None
     metadata: dict[str, str] | None = None
+    expires_at: AwareTime | None = None
+    rate_per_minute: int | None = None
+    spread_hours: float | None = None
+    quiet_hours: bool | None = None
 
 
 class CampaignQuery(PageQuery, kw_only=True):
@@ -113,6 +118,7 @@ class ContactCreate(Input, kw_only=True):
     email: str | None = None
     opt_in: OptIn | None = None
     attributes: dict[str, Any] | None = None
+    timezone: str | None = None
 
 
 class ContactUpdate(Input, kw_only=True):
@@ -124,6 +130,7 @@ class ContactUpdate(Input, kw_only=True):
     email: str | UnsetType | None = UNSET
     opt_in: OptIn | UnsetType = UNSET
     attributes: dict[str, Any] | UnsetType = UNSET
+    timezone: str | UnsetType | None = UNSET
 
 
 class ContactQuery(PageQuery, kw_only=True):

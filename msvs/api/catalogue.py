@@ -321,6 +321,7 @@ ERRORS: Mapping[str, ErrorCode] = MappingProxyType(
 )
 
 _FAILURE_ACTIONS: Mapping[str, str] = {
+    "expired": "Send it again with a later expires_at, if it still matters.",
     "invalid_number": "Remove the number, or ask the contact for another.",
     "carrier_filtered": "Reword the message: carriers filter links by shorteners, capitals and some trades.",
     "unreachable": "Try again later; the handset may be off or out of coverage.",

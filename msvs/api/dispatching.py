@@ -222,7 +222,7 @@ def _paced(campaign: Row, limit: int, now: datetime) -> int:
     if campaign.paced_from is None:
         return min(limit, burst)
     elapsed = (now - campaign.paced_from).total_seconds()
-    return max(0, min(limit, burst, 1 + int(elapsed / interval) - campaign.slots_taken))
+    return int(max(0, min(limit, burst, 1 + int(elapsed / interval) - campaign.slots_taken)))
 
 
 async def _take_slots(campaign: Row, number: int, now: datetime) -> None:

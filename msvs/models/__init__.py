@@ -10,12 +10,14 @@ from msvs.models.keys import ApiKey
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageStatus
 from msvs.models.segments import Segment
+from msvs.models.users import AuditEntry, Invitation, LoginThrottle, Membership, Role, Session, User
 from msvs.models.virtual import VirtualSignal, VirtualSubmission
 from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from msvs.models.workspaces import Workspace
 
 __all__ = [
     "ApiKey",
+    "AuditEntry",
     "Campaign",
     "CampaignStatus",
     "ConsentEvent",
@@ -26,16 +28,22 @@ __all__ = [
     "Event",
     "IdempotencyRecord",
     "InboundMessage",
+    "Invitation",
     "LedgerEntry",
     "LedgerKind",
     "ListMember",
+    "LoginThrottle",
+    "Membership",
     "Message",
     "MessageAttempt",
     "MessageKind",
     "MessageStatus",
     "OptInStatus",
+    "Role",
     "Segment",
+    "Session",
     "Suppression",
+    "User",
     "VirtualSignal",
     "VirtualSubmission",
     "WebhookAttempt",

@@ -321,6 +321,8 @@ class _Planned:
         self.metadata: dict[str, str] = {}
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
         self.blocked_regions = frozenset(workspace.blocked_regions)
+        self.expires_at: datetime | None = None
+        self.respects_quiet_hours = False
         self.now = datetime.now(UTC)
 
 

@@ -9,7 +9,7 @@ LOCK := --quiet --universal --generate-hashes --python-version 3.11 \
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench lock clean
+.PHONY: help run demo test check schema bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,10 @@ check: $(VENV)/.dev ## Lint, formatting, types and import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml anew from the code
+	$(BIN)/python -m msvs schema > .schema.new && mv .schema.new schema.graphql
+	$(BIN)/python -m msvs schema --openapi > .schema.new && mv .schema.new openapi.yaml
 
 bench: $(VENV)/.dev ## Measure throughput on this machine
 	@exec $(BIN)/python bench/run.py $(ARGS)

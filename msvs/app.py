@@ -26,6 +26,7 @@ from msvs.ops.routes import ops_routes
 from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
 from msvs.rest_compat.errors import error_body
 from msvs.rest_compat.front import rest_routes
+from msvs.rest_compat.openapi import openapi_routes
 from msvs.rest_compat.server import server_config
 from msvs.settings import Settings, SettingsError
 
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> Starlette:
     # The fronts, each with the full paths of its routes.
     routes: list[BaseRoute] = [
         *rest_routes(limiter),
+        *openapi_routes(settings.base_url),
         Route("/", show_index),
         Route("/healthz", show_health),
         Route("/readyz", readiness.show),
@@ -94,7 +96,13 @@ def serve(settings: Settings) -> None:
 
 async def show_index(_request: Request) -> Response:
     """What is where."""
-    links = {"api": "/v1", "health": "/healthz", "readiness": "/readyz", "operations": "/ops"}
+    links = {
+        "api": "/v1",
+        "openapi": "/openapi.yaml",
+        "health": "/healthz",
+        "readiness": "/readyz",
+        "operations": "/ops",
+    }
     return _json({"name": "MassiveSMS", "links": links})
 
 

@@ -104,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--burst", action="store_true", help="stop when the queue is empty")
     add("cron", run_cron, "Ring for what is due and keep house; run one of it.")
     add("migrate", migrate, "Bring the database's schema up to date.")
-    add("schema", print_schema, "Print the GraphQL schema.")
+    schema = add("schema", print_schema, "Print the GraphQL schema, or openapi.yaml.")
+    schema.add_argument("--openapi", action="store_true", help="print openapi.yaml")
     add("settings", print_settings, "List the environment variables that set the service up.")
 
     workspaces = group("workspace", "Workspaces.")
@@ -292,9 +293,12 @@ def migrate(settings: Settings, _arguments: argparse.Namespace) -> None:
     print("\n".join(f"Applied {name}." for name in applied) or "The schema is up to date.")
 
 
-def print_schema(_settings: Settings, _arguments: argparse.Namespace) -> None:
-    """Print the GraphQL schema."""
-    print(import_module("msvs.graphql.schema").schema.as_str())
+def print_schema(_settings: Settings, arguments: argparse.Namespace) -> None:
+    """Print the GraphQL schema or openapi.yaml."""
+    if arguments.openapi:
+        print(import_module("msvs.rest_compat.openapi").yaml(), end="")
+    else:
+        print(import_module("msvs.graphql.schema").schema.as_str())
 
 
 def print_settings(_settings: Settings, _arguments: argparse.Namespace) -> None:

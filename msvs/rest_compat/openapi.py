@@ -1,0 +1,669 @@
+"""openapi.yaml, made from the endpoint table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from msvs.api import ids
+from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, doc_url, errors_of
+from msvs.api.events import EventType
+from msvs.api.signatures import RETRY_WINDOW
+from msvs.rest_compat import openapi_details as details
+from msvs.rest_compat.endpoint import Endpoint
+from msvs.rest_compat.endpoints import ENDPOINTS
+from msvs.rest_compat.openapi_details import Schema
+from msvs.rest_compat.schemas import ListOf, NoBody
+
+OPENAPI = "3.1.0"
+JSON_TYPE = "application/json"
+COMPONENT = "#/components/schemas/"
+
+# What a struct is called in the document, where it is not its own name without "Resource".
+RENAMED = {"AudienceResource": "CampaignAudience", "OptInResource": "OptInState"}
+
+EVERY_STATUS = (400, 401, 408, 429, 431, 500, 503)
+WITH_BODY = (409, 413, 415)
+RESPONSES: Mapping[int, tuple[str, str]] = {
+    400: ("BadRequest", "Validation failed; `error.param` names the parameter."),
+    401: ("Unauthorized", "Invalid or missing API key."),
+    402: ("PaymentRequired", "Insufficient credits to complete the request."),
+    403: ("Forbidden", "The key may not do this."),
+    404: ("NotFound", "The resource does not exist in this workspace and mode, or was deleted."),
+    405: ("MethodNotAllowed", "The path does not take this method."),
+    408: ("RequestTimeout", "The request did not arrive in time."),
+    409: ("Conflict", "The resource's state does not allow this, or the first request with this key still runs."),
+    413: ("PayloadTooLarge", "The body is larger than 1 MiB."),
+    415: ("UnsupportedMediaType", "The body is not application/json in UTF-8."),
+    422: ("Unprocessable", "A compliance check failed, such as a phone in a blocked region."),
+    429: ("TooManyRequests", "Rate limit hit; honour Retry-After."),
+    431: ("HeadersTooLarge", "The headers are larger than 64 KiB."),
+    500: ("InternalError", "A problem on our end; retry with exponential backoff."),
+    503: ("Unavailable", "A part of the service is away; honour Retry-After."),
+}
+
+HEADERS: Mapping[str, Schema] = {
+    "X-Request-Id": {
+        "description": "The request's id, the same as `error.request_id`.",
+        "required": True,
+        "schema": {"type": "string", **details.id_of(ids.REQUEST)},
+    },
+    "X-RateLimit-Limit": {
+        "description": "Requests a second that the workspace may make.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 100,
+    },
+    "X-RateLimit-Remaining": {
+        "description": "Requests left at this moment.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 87,
+    },
+    "X-RateLimit-Reset": {
+        "description": "The epoch second at which all are left again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 1714579200,
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the next try.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 12,
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` where this is the stored answer of an earlier request with the same Idempotency-Key.",
+        "schema": {"type": "string", "const": "true"},
+    },
+    "WWW-Authenticate": {
+        "description": "How to authenticate.",
+        "required": True,
+        "schema": {"type": "string", "const": "Bearer"},
+    },
+    "Allow": {"description": "The methods that the path takes.", "required": True, "schema": {"type": "string"}},
+}
+RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+
+_examined = re.compile(r"\s+")
+
+
+def document(base_url: str = PRODUCTION_URL) -> Schema:
+    """The whole OpenAPI document, for the service at `base_url`."""
+    made: Schema = json.loads(_encoded())
+    made["servers"] = [{"url": base_url}]
+    return made
+
+
+def yaml(base_url: str = PRODUCTION_URL) -> str:
+    """The document as YAML."""
+    return to_yaml(document(base_url))
+
+
+def openapi_routes(base_url: str) -> list[Route]:
+    """The routes at which the document is served, as YAML and as JSON."""
+    headers = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
+
+    def show(make: Callable[[], bytes], media_type: str) -> Callable[[Request], Awaitable[Response]]:
+        made = lru_cache(maxsize=1)(make)
+
+        async def endpoint(_request: Request) -> Response:
+            return Response(made(), headers=headers, media_type=media_type)
+
+        return endpoint
+
+    return [
+        Route("/openapi.yaml", show(lambda: yaml(base_url).encode(), "application/yaml")),
+        Route("/openapi.json", show(lambda: msgspec.json.encode(document(base_url)), JSON_TYPE)),
+    ]
+
+
+@lru_cache(maxsize=1)
+def _encoded() -> bytes:
+    return msgspec.json.encode(_Document(ENDPOINTS).build())
+
+
+class _Document:
+    """One making of the document."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self.endpoints = endpoints
+        shapes = [endpoint.response for endpoint in endpoints]
+        bodies = [endpoint.body for endpoint in endpoints if endpoint.body is not NoBody]
+        self.names = {_raw_name(struct): _public_name(struct) for struct in _structs([*shapes, *bodies])}
+        _, raw = msgspec.json.schema_components([*shapes, *bodies], ref_template=COMPONENT + "{name}")
+        requests = {_raw_name(struct) for struct in _structs(bodies)}
+        structs = {_raw_name(struct): struct for struct in _structs([*shapes, *bodies])}
+        self.schemas: dict[str, Schema] = {}
+        for raw_name, schema in raw.items():
+            name = self.names[raw_name]
+            schema = {**self._renamed(schema), "title": name}
+            if raw_name in requests:
+                self.schemas[name] = _request_schema(name, schema)
+            else:
+                self.schemas[name] = _response_schema(name, schema, structs[raw_name])
+        self.schemas["SegmentCondition"] = details.CONDITION
+        self.schemas |= {"Error": _error_schema(), "Event": _event_schema()}
+        self.schemas |= {_event_name(type): _event_type_schema(type) for type in EventType}
+        self.schemas = dict(sorted(self.schemas.items()))
+        self.examples = _Examples(self.schemas)
+
+    def build(self) -> Schema:
+        paths: dict[str, Schema] = {}
+        for endpoint in self.endpoints:
+            paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = self._operation(endpoint)
+        return {
+            "openapi": OPENAPI,
+            "info": {
+                "title": "MassiveSMS API",
+                "version": details.VERSION,
+                "summary": "REST + JSON for messages, campaigns, contacts and delivery events.",
+                "description": details.INTRODUCTION,
+            },
+            "servers": [],
+            "security": [{"apiKey": []}],
+            "tags": [{"name": name, "description": text} for name, text in details.TAGS.items()],
+            "paths": paths,
+            "webhooks": {type.value: {"post": self._webhook(type)} for type in EventType},
+            "components": {
+                "securitySchemes": {
+                    "apiKey": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "bearerFormat": "msvs_live_… or msvs_test_…",
+                        "description": "Keys belong to a workspace and to one mode: live or sandbox.",
+                    }
+                },
+                "parameters": {"IdempotencyKey": _idempotency_parameter()},
+                "headers": HEADERS,
+                "responses": {name: _error_response(status) for status, (name, _) in RESPONSES.items()},
+                "schemas": self.schemas,
+            },
+        }
+
+    def _renamed(self, schema: Any) -> Any:
+        if isinstance(schema, dict):
+            ref = schema.get("$ref")
+            if ref is not None:
+                return {"$ref": COMPONENT + self.names[ref.removeprefix(COMPONENT)]}
+            return {key: self._renamed(value) for key, value in schema.items()}
+        return [self._renamed(item) for item in schema] if isinstance(schema, list) else schema
+
+    # Operations
+
+    def _operation(self, endpoint: Endpoint) -> Schema:
+        operation: Schema = {
+            "operationId": endpoint.operation_id,
+            "tags": [endpoint.tag],
+            "summary": endpoint.summary,
+            "description": details.OPERATIONS.get(endpoint.operation_id, f"{endpoint.summary}."),
+            "parameters": [*_path_parameters(endpoint.path), *self._query_parameters(endpoint)],
+        }
+        statuses = {*EVERY_STATUS, *(error.status for error in endpoint.errors)}
+        if endpoint.idempotent:
+            operation["parameters"].append({"$ref": "#/components/parameters/IdempotencyKey"})
+            statuses |= {*WITH_BODY}
+        if endpoint.body is not NoBody:
+            operation["requestBody"] = self._request_body(endpoint)
+        operation["responses"] = {
+            str(endpoint.status): self._success(endpoint),
+            **{str(status): {"$ref": f"#/components/responses/{RESPONSES[status][0]}"} for status in sorted(statuses)},
+        }
+        return operation
+
+    def _request_body(self, endpoint: Endpoint) -> Schema:
+        name = self.names[_raw_name(endpoint.body)]
+        schema = self.schemas[name]
+        content = {"schema": {"$ref": COMPONENT + name}, "example": details.REQUEST_EXAMPLES[name]}
+        return {"required": bool(schema["required"]), "content": {JSON_TYPE: content}}
+
+    def _success(self, endpoint: Endpoint) -> Schema:
+        name = self.names[_raw_name(endpoint.response)]
+        example = self.examples.of(name)
+        if endpoint.response is not None and get_origin(endpoint.response) is ListOf:
+            example["url"] = endpoint.path
+            for parameter in _path_parameters(endpoint.path):
+                example["url"] = example["url"].replace(f"{{{parameter['name']}}}", parameter["example"])
+        if name == "Deleted":
+            kind, prefix = _deleted(endpoint)
+            example |= {"id": f"{prefix}_{details.ULID}", "object": kind}
+        if endpoint.operation_id in details.SECRET_SHOWN_BY:
+            example["secret"] = details.SECRET_EXAMPLE
+        headers = ["X-Request-Id", *RATE_HEADERS, *(["Idempotent-Replayed"] if endpoint.idempotent else [])]
+        return {
+            "description": "Resource created." if endpoint.status == 201 else "Request succeeded.",
+            "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in headers},
+            "content": {JSON_TYPE: {"schema": {"$ref": COMPONENT + name}, "example": example}},
+        }
+
+    def _query_parameters(self, endpoint: Endpoint) -> Iterator[Schema]:
+        _, components = msgspec.json.schema_components([endpoint.query])
+        known = {**details.QUERY_PARAMETERS[""], **details.QUERY_PARAMETERS.get(endpoint.query.__name__, {})}
+        for name, schema in components[endpoint.query.__name__]["properties"].items():
+            more = {**known[name]}
+            if name in ("starting_after", "ending_before"):
+                resource = self.names[_raw_name(get_args(endpoint.response)[0])]
+                more |= details.id_of(details.RESOURCE_IDS[resource])
+            description = more.pop("description")
+            yield {
+                "name": name,
+                "in": "query",
+                "description": description,
+                "schema": {**_without_null(schema), **more},
+            }
+
+    # Webhooks
+
+    def _webhook(self, type: EventType) -> Schema:
+        name = _event_name(type)
+        ended = {"description": "Taken. Any other answer, or none within 10 seconds, is a failure and tried again."}
+        return {
+            "operationId": f"on{name.removesuffix('Event')}",
+            "tags": ["Webhooks"],
+            "summary": details.EVENTS[type],
+            "description": f"Tried again for up to {RETRY_WINDOW.total_seconds() / 3600:.0f} hours."
+            " The event's id is the same on every attempt.",
+            "security": [],
+            "parameters": [
+                {
+                    "name": "MSVS-Signature",
+                    "in": "header",
+                    "required": True,
+                    "description": "`t=<epoch second>,v1=<HMAC-SHA256 of {t}.{body} with your secret, in hex>`. During"
+                    " the 24 hours of a rotation a second `v1` follows.",
+                    "schema": {"type": "string"},
+                    "example": details.SIGNATURE_EXAMPLE,
+                },
+                {
+                    "name": "MSVS-Event-Id",
+                    "in": "header",
+                    "required": True,
+                    "description": "The event's id.",
+                    "schema": {"type": "string", **details.id_of(ids.EVENT)},
+                },
+                {
+                    "name": "MSVS-Delivery-Attempt",
+                    "in": "header",
+                    "required": True,
+                    "description": "1 for the first attempt.",
+                    "schema": {"type": "integer", "minimum": 1},
+                },
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {JSON_TYPE: {"schema": {"$ref": COMPONENT + name}, "example": self.examples.of(name)}},
+            },
+            "responses": {
+                "2XX": ended,
+                "410": {"description": "Gone: the webhook is disabled."},
+                "default": {"description": "A failure: the event is delivered again later."},
+            },
+        }
+
+
+# Structs and their names
+
+
+def _structs(types: Iterable[Any]) -> dict[Any, None]:
+    """Every struct type that the types reach, in the order found."""
+    found: dict[Any, None] = {}
+    waiting = list(types)[::-1]
+    while waiting:
+        each = waiting.pop()
+        if _is_struct(each) and each not in found:
+            found[each] = None
+            waiting.extend(field.type for field in msgspec.structs.fields(each))
+        elif get_origin(each) in (Union, UnionType, list, dict) or hasattr(each, "__metadata__"):
+            waiting.extend(get_args(each))
+    return found
+
+
+def _is_struct(each: Any) -> bool:
+    base = get_origin(each) or each
+    return isinstance(base, type) and issubclass(base, msgspec.Struct)
+
+
+def _raw_name(struct: Any) -> str:
+    """What msgspec calls the struct among its components."""
+    if get_origin(struct) is None:
+        return str(struct.__name__)
+    return f"{get_origin(struct).__name__}_{'_'.join(arg.__name__ for arg in get_args(struct))}_"
+
+
+def _public_name(struct: Any) -> str:
+    if get_origin(struct) is ListOf:
+        return f"{_public_name(get_args(struct)[0])}Page"
+    name: str = struct.__name__
+    return RENAMED.get(name, name.removesuffix("Resource"))
+
+
+# Schemas
+
+
+def _request_schema(name: str, schema: Schema) -> Schema:
+    known = details.REQUEST_FIELDS.get(name, {})
+    unknown = known.keys() - schema["properties"].keys()
+    assert not unknown, f"{name} has no {unknown}"
+    for field, found in schema["properties"].items():
+        made = _narrowed(found, known.get(field, {}))
+        made.pop("default", None)
+        schema["properties"][field] = made
+    schema["required"] = [*schema["required"], *details.REQUIRED_FIELDS.get(name, ())]
+    return schema
+
+
+def _response_schema(name: str, schema: Schema, struct: Any) -> Schema:
+    known = details.RESPONSE_FIELDS.get(name, {})
+    unknown = known.keys() - schema["properties"].keys()
+    assert not unknown, f"{name} has no {unknown}"
+    base = get_origin(struct) or struct
+    for field, found in schema["properties"].items():
+        made = _narrowed(found, {**_by_name(name, field), **known.get(field, {})})
+        made.pop("default", None)
+        schema["properties"][field] = made
+    if not base.__struct_config__.omit_defaults:
+        # Whatever is not left UNSET is always there.
+        schema["required"] = [
+            field.encode_name for field in msgspec.structs.fields(base) if msgspec.UnsetType not in get_args(field.type)
+        ]
+    schema["description"] = _examined.sub(" ", schema["description"])
+    return schema
+
+
+def _by_name(component: str, field: str) -> Schema:
+    if field == "id" and component in details.RESOURCE_IDS:
+        return details.id_of(details.RESOURCE_IDS[component])
+    if field.endswith("_at") or field == "at":
+        return details.TIME
+    return details.id_of(details.REFERENCES[field]) if field in details.REFERENCES else {}
+
+
+def _narrowed(schema: Schema, more: Mapping[str, Any]) -> Schema:
+    """The schema with more said of the value that it has unless it is null."""
+    more = dict(more)
+    if "$ref" in more:
+        return more
+    description = more.pop("description", None)
+    schema = {**schema}
+    if "anyOf" in schema and {"type": "null"} in schema["anyOf"]:
+        kinds = [{**kind, **more} if kind != {"type": "null"} else kind for kind in schema["anyOf"]]
+        schema["anyOf"] = kinds
+    else:
+        schema |= more
+    return schema if description is None else {"description": description, **schema}
+
+
+def _without_null(schema: Schema) -> Schema:
+    (kind,) = [kind for kind in schema["anyOf"] if kind != {"type": "null"}]
+    return dict(kind)
+
+
+def _error_schema() -> Schema:
+    codes = {row.code: row.when for row in sorted(ERRORS.values(), key=lambda row: row.code)}
+    fields: Schema = {
+        "type": {"type": "string", "enum": sorted({*TYPES.values(), "idempotency_error"})},
+        "code": {
+            "type": "string",
+            "description": f"What went wrong; {PAGE} says what to do about each.",
+            "enum": list(codes),
+            "x-descriptions": codes,
+        },
+        "message": {"type": "string", "description": "For people; it may change."},
+        "param": {"type": "string", "description": "The parameter at fault, as a dotted path."},
+        "required": {"type": "integer", "description": "With insufficient_credits: the credits needed."},
+        "available": {"type": "integer", "description": "With insufficient_credits: the balance."},
+        "existing_id": {
+            "type": "string",
+            "description": "With contact_exists: the contact that has the phone.",
+            **details.id_of(ids.CONTACT),
+        },
+        "doc_url": {"type": "string", "format": "uri", "description": "The page that explains the code."},
+        "request_id": {"type": "string", **details.id_of(ids.REQUEST)},
+    }
+    envelope = {
+        "type": "object",
+        "properties": fields,
+        "required": ["type", "code", "message", "doc_url", "request_id"],
+    }
+    return {
+        "title": "Error",
+        "description": "The shape of every error.",
+        "type": "object",
+        "properties": {"error": envelope},
+        "required": ["error"],
+    }
+
+
+def _error_response(status: int) -> Schema:
+    headers = ["X-Request-Id"]
+    if status == 401:
+        headers.append("WWW-Authenticate")
+    elif status in (402, 403, 404, 409, 415, 422):
+        headers += ["Idempotent-Replayed"]
+    elif status == 405:
+        headers.append("Allow")
+    elif status == 429:
+        headers += RATE_HEADERS
+    if status in (409, 429, 503):
+        headers.append("Retry-After")
+    examples = {
+        row.code: {"summary": row.when, "value": _error_example(row.code, row.type(status), row.when)}
+        for row in errors_of(status)
+    }
+    return {
+        "description": RESPONSES[status][1],
+        "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in headers},
+        "content": {JSON_TYPE: {"schema": {"$ref": COMPONENT + "Error"}, "examples": examples}},
+    }
+
+
+def _error_example(code: str, type: str, message: str) -> Schema:
+    error: Schema = {"type": type, "code": code, "message": message}
+    if code == "phone_number_invalid":
+        error |= {"message": "The phone number '+1abc' could not be parsed as E.164.", "param": "to"}
+    elif code == "insufficient_credits":
+        error |= {"required": 120, "available": 42}
+    elif code == "contact_exists":
+        error |= {"param": "phone", "existing_id": f"con_{details.ULID}"}
+    return {"error": {**error, "doc_url": doc_url(code), "request_id": f"req_{details.ULID}"}}
+
+
+def _event_name(type: EventType) -> str:
+    return "".join(part.title() for part in re.split(r"[._]", type.value)) + "Event"
+
+
+def _event_schema() -> Schema:
+    names = {type.value: COMPONENT + _event_name(type) for type in EventType}
+    return {
+        "title": "Event",
+        "description": "Something that happened, as webhooks deliver it.",
+        "oneOf": [{"$ref": ref} for ref in names.values()],
+        "discriminator": {"propertyName": "type", "mapping": names},
+    }
+
+
+def _event_type_schema(type: EventType) -> Schema:
+    data: Schema = {"$ref": COMPONENT + details.EVENT_DATA[type.value.split(".")[0]]}
+    if type is EventType.MESSAGE_REPLIED:
+        data = {"allOf": [data, {"required": ["reply"]}]}
+    fields: Schema = {
+        "id": {"type": "string", **details.id_of(ids.EVENT)},
+        "object": {"type": "string", "const": "event"},
+        "type": {"type": "string", "const": type.value},
+        "livemode": {"type": "boolean"},
+        "api_version": {"type": "string", "const": "v1"},
+        "created_at": {"type": "string", **details.TIME},
+        "data": data,
+    }
+    return {
+        "title": _event_name(type),
+        "description": details.EVENTS[type],
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+    }
+
+
+# Parameters
+
+
+def _idempotency_parameter() -> Schema:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "A key of your own for this request. For 24 hours the same key and request get the stored"
+        " answer, so that a retry never does a thing twice.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+        "example": "6f1c0e9a-8f0e-4b5e-9d64-5f3a4a1d7c11",
+    }
+
+
+def _path_parameters(path: str) -> Iterator[Schema]:
+    for name in re.findall(r"\{(\w+)\}", path):
+        prefix = ids.CONTACT if name == "contact_id" else _path_prefix(path)
+        yield {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": "The contact's id." if name == "contact_id" else "The resource's id.",
+            "schema": {"type": "string", **details.id_of(prefix)},
+            "example": f"{prefix}_{details.ULID}",
+        }
+
+
+def _path_prefix(path: str) -> str:
+    return details.PATH_IDS[path.split("/")[2]]
+
+
+def _deleted(endpoint: Endpoint) -> tuple[str, str]:
+    """The `object` and the id's prefix of what an operation deletes."""
+    if "{contact_id}" in endpoint.path:
+        return "list_member", ids.CONTACT
+    prefix = _path_prefix(endpoint.path)
+    return {ids.CONTACT_LIST: "contact_list"}.get(prefix, endpoint.path.split("/")[2].removesuffix("s")), prefix
+
+
+# Examples
+
+
+class _Examples:
+    """Examples of the components, from the values that details knows and the schemas."""
+
+    def __init__(self, schemas: Mapping[str, Schema]) -> None:
+        self._schemas = schemas
+
+    def of(self, component: str) -> Any:
+        schema = self._schemas[component]
+        if component == "Event":
+            return self.of(_event_name(EventType.MESSAGE_DELIVERED))
+        known = details.FIELD_EXAMPLES.get(component, {})
+        general = details.FIELD_EXAMPLES[""]
+        wanted = [name for name in schema["properties"] if name in schema["required"] or name in known]
+        example: dict[str, Any] = {}
+        for name in wanted:
+            if name in known:
+                example[name] = known[name]
+            elif name in general and "const" not in schema["properties"][name]:
+                example[name] = general[name]
+            else:
+                example[name] = self._value(schema["properties"][name])
+        if component.endswith("Event"):
+            example["data"] = self._data(schema["properties"]["type"]["const"])
+        return example
+
+    def _data(self, type: str) -> Any:
+        subject, _, verb = type.partition(".")
+        data = self.of(details.EVENT_DATA[subject])
+        if subject == "message" and verb in ("sent", "delivered", "replied"):
+            data |= {"status": verb, "sent_at": details.AT}
+            if verb != "sent":
+                data["delivered_at"] = details.AT
+        elif subject == "message":
+            data["status"] = verb
+        if verb == "replied":
+            data |= {"replied_at": details.AT, "reply": self.of("Reply")}
+        elif verb in ("failed", "skipped"):
+            data["error"] = self.of("ErrorDetail")
+        elif subject == "contact":
+            data["opt_in"]["status"] = verb
+        elif subject == "campaign":
+            data["status"] = {"started": "preparing", "dispatched": "sending", "resumed": "sending"}.get(verb, verb)
+        elif verb == "disabled":
+            data |= {"status": "disabled", "disabled_reason": "gone"}
+        return data
+
+    def _value(self, schema: Schema) -> Any:
+        if "$ref" in schema:
+            return self.of(schema["$ref"].removeprefix(COMPONENT))
+        if "anyOf" in schema:
+            return self._value(schema["anyOf"][0])
+        if "const" in schema:
+            return schema["const"]
+        if "enum" in schema:
+            return schema["enum"][0]
+        pattern = schema.get("pattern", "")
+        if found := re.match(r"\^([a-z]{3})_", pattern):
+            return f"{found[1]}_{details.ULID}"
+        if schema.get("format") == "date-time":
+            return details.AT
+        match schema.get("type"):
+            case "array":
+                return [self._value(schema["items"])]
+            case "integer":
+                return max(1, schema.get("minimum", 1))
+            case "boolean":
+                return True
+            case "object":
+                return {}
+        return "text"
+
+
+# YAML
+
+
+_plain = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./(),;'-]+)*").fullmatch
+# What YAML 1.1 readers take for something else.
+_RESERVED = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
+
+
+def to_yaml(value: Any) -> str:
+    """JSON-like data as block-style YAML that readers of YAML 1.1 and 1.2 understand alike."""
+    return "\n".join(_lines(value)) + "\n"
+
+
+def _lines(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _entry(f"{_scalar(key)}:", each, nested="  ")
+    else:
+        for each in value:
+            lines = _entry("-", each, nested="  ")
+            if isinstance(each, dict) and each:
+                # The first key stands beside the dash.
+                next(lines)
+                yield f"- {next(lines).removeprefix('  ')}"
+            yield from lines
+
+
+def _entry(head: str, value: Any, *, nested: str) -> Iterator[str]:
+    if isinstance(value, dict | list) and value:
+        yield head
+        for line in _lines(value):
+            yield nested + line
+    else:
+        yield f"{head} {_scalar(value)}"
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str) and _plain(value) and value.lower() not in _RESERVED:
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,519 @@
+"""What openapi.yaml says beyond the types of the endpoint table: limits, patterns, examples and words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msvs.api import contacts, ids, lists, rendering, segments, webhooks
+from msvs.api.audiences import MAX_IDS
+from msvs.api.events import EventType
+from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
+from msvs.api.resources import FAILURES
+from msvs.api.sms import Encoding
+from msvs.models import CampaignStatus, LedgerKind, MessageStatus, OptInStatus
+from msvs.rest_compat.schemas import LEDGER_ENTRY
+
+Schema = dict[str, Any]
+
+# The version of the contract; the server has its own.
+VERSION = "1.0.0"
+
+INTRODUCTION = """\
+Send SMS, manage contacts, fire scheduled campaigns, and receive delivery events.
+
+Authenticate with `Authorization: Bearer <API key>`. A sandbox key (`msvs_test_…`) sends through a virtual carrier and
+charges nothing; a live key (`msvs_live_…`) sends for real. All bodies are JSON. Every error has one shape, `Error`.
+"""
+
+TAGS: Mapping[str, str] = {
+    "Messages": "One SMS to one phone.",
+    "Campaigns": "One body to many contacts: lists, a segment, or contacts by id.",
+    "Contacts": "The people you send SMS to, with their consent and attributes.",
+    "Lists": "Collections of contacts to send to as a group.",
+    "Segments": "Saved filters over contacts.",
+    "Credits": "The balance and what moved it.",
+    "Webhooks": "Subscriptions that push events to your URL.",
+    "Events": "What happened, as webhooks deliver it; kept to be read and delivered again.",
+    "Inbound": "What recipients sent to you.",
+    "Sandbox": "What only a sandbox key can do.",
+}
+
+OPERATIONS: Mapping[str, str] = {
+    "createMessage": "Sends one SMS now, or at `scheduled_at`. Charged 1 credit a segment; sandbox messages are not"
+    " charged. The first message to a number makes its contact.",
+    "listMessages": "Newest first. `status=delivered` includes messages that were replied to.",
+    "cancelMessage": "Cancels a scheduled or queued message. A message that is past that is returned unchanged.",
+    "createCampaign": "Sends one body to the union of the audience's lists, segment and contacts, one message a phone,"
+    " now or at `scheduled_at`. Credits are debited when messages are sent.",
+    "cancelCampaign": "Stops what no carrier has yet. A campaign that has ended answers 409.",
+    "pauseCampaign": "Nothing more is handed to a carrier until the campaign is resumed.",
+    "createContact": "`opt_in` is the evidence of consent; without it the contact is `unknown`.",
+    "updateContact": "What is left out stays; null clears. `attributes` are merged key by key and null removes one.",
+    "deleteContact": "The contact leaves its lists. The history of its consent stays, so a number that said STOP stays"
+    " suppressed.",
+    "listContacts": "Every filter given must hold. `q` finds words in names and e-mail addresses, or digits in phones.",
+    "optOutContact": "Cancels what waits for the contact. Doing it again answers 409.",
+    "addListContacts": "At most 1000 ids. A contact that is on the list stays; an unknown id is reported.",
+    "removeListContact": "Nothing happens where the contact is not on the list.",
+    "createWebhook": "`secret` is shown in this answer alone; it is made where you send none. `*` subscribes to all"
+    " events.",
+    "testWebhook": "Sends one `test.ping` event to this webhook alone, whatever it subscribes to.",
+    "recoverWebhook": "Delivers what was given up since a time, at most 30 days back.",
+    "resendEvent": "To one webhook, or to all enabled ones that subscribe to the event.",
+    "retrieveCredits": "The balance is the workspace's, for both modes; only live messages move it.",
+}
+
+EVENTS: Mapping[EventType, str] = {
+    EventType.MESSAGE_QUEUED: "Message accepted into the dispatch queue.",
+    EventType.MESSAGE_SENT: "Message handed off to carrier.",
+    EventType.MESSAGE_DELIVERED: "Carrier confirms delivery to handset.",
+    EventType.MESSAGE_FAILED: "Carrier returns a permanent failure (e.g. invalid number).",
+    EventType.MESSAGE_REPLIED: "Recipient replied. Body in `data.reply.body`.",
+    EventType.CONTACT_OPTED_IN: "Contact confirmed opt-in (double opt-in flow).",
+    EventType.CONTACT_OPTED_OUT: "Contact replied STOP/UNSUBSCRIBE/CANCELAR.",
+    EventType.CAMPAIGN_DISPATCHED: "All messages in campaign queued.",
+    EventType.CAMPAIGN_COMPLETED: "All messages in campaign reached terminal status.",
+    EventType.CREDITS_LOW: "Balance dropped below `low_balance_threshold`.",
+    EventType.MESSAGE_CANCELED: "Message canceled before a carrier had it.",
+    EventType.MESSAGE_SKIPPED: "A campaign's recipient was not sent to; `data.error` says why.",
+    EventType.CAMPAIGN_STARTED: "Campaign began to dispatch.",
+    EventType.CAMPAIGN_PAUSED: "Campaign paused; `data.pause_reason` says why.",
+    EventType.CAMPAIGN_RESUMED: "Campaign goes on.",
+    EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
+    EventType.WEBHOOK_DISABLED: "Webhook disabled after 410 Gone, or three days of nothing but failures.",
+    EventType.TEST_PING: "You asked for a test event.",
+}
+
+# The component that is an event's `data`, by the first part of its type.
+EVENT_DATA: Mapping[str, str] = {
+    "message": "Message",
+    "contact": "Contact",
+    "campaign": "Campaign",
+    "credits": "Credits",
+    "webhook": "Webhook",
+    "test": "Webhook",
+}
+
+
+def id_of(prefix: str) -> Schema:
+    """The schema of an id."""
+    return {"pattern": f"^{prefix}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$"}
+
+
+TIME: Schema = {"format": "date-time", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
+PHONE: Schema = {"pattern": "^\\+[1-9][0-9]{6,14}$", "description": "A phone number in E.164 format."}
+SENDER: Schema = {
+    "pattern": "^(?:(?=.{0,10}[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ._&-]{0,9}[A-Za-z0-9._&-])?"
+    "|\\+[1-9][0-9]{6,14}|[0-9]{3,8})$",
+    "description": "Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code.",
+}
+BODY: Schema = {
+    "minLength": 1,
+    "maxLength": rendering.MAX_BODY,
+    "description": "SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.",
+}
+METADATA: Schema = {
+    "maxProperties": rendering.MAX_METADATA_KEYS,
+    "propertyNames": {"minLength": 1, "maxLength": rendering.MAX_METADATA_KEY},
+    "additionalProperties": {"type": "string", "maxLength": rendering.MAX_METADATA_VALUE},
+    "description": "Free-form keys, at most 20. Stored, and returned in webhooks.",
+}
+SCHEDULE: Schema = {
+    "description": "ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.",
+}
+ATTRIBUTES: Schema = {
+    "propertyNames": {"minLength": 1, "maxLength": contacts.MAX_ATTRIBUTE_KEY},
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "string", "maxLength": contacts.MAX_ATTRIBUTE_VALUE},
+            {"type": "number"},
+            {"type": "boolean"},
+            {"type": "null"},
+        ]
+    },
+    "description": "Values for {variables} and segments: at most 50 strings, numbers and booleans.",
+}
+PERSON: Schema = {"minLength": 1, "maxLength": contacts.MAX_NAME}
+EMAIL: Schema = {"format": "email", "maxLength": contacts.MAX_EMAIL}
+FILTER: Schema = {"$ref": "#/components/schemas/SegmentCondition"}
+EVENT_NAMES: Schema = {
+    "minItems": 1,
+    "maxItems": webhooks.MAX_EVENTS,
+    "items": {"type": "string", "enum": [webhooks.EVERY_EVENT, *EventType]},
+}
+URL: Schema = {"format": "uri", "maxLength": 2048, "description": "A public https URL."}
+DESCRIPTION: Schema = {"maxLength": webhooks.MAX_DESCRIPTION_LENGTH}
+
+
+def _named(limit: int) -> Schema:
+    return {"minLength": 1, "maxLength": limit}
+
+
+def _ids(prefix: str) -> Schema:
+    return {"maxItems": MAX_IDS, "items": {"type": "string", **id_of(prefix)}}
+
+
+# What a request's field must be beyond its type, by component and field.
+REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
+    "MessageCreate": {
+        "to": PHONE,
+        "body": BODY,
+        "from": SENDER,
+        "variables": {"description": "Map of {key: value} substituted into the body."},
+        "metadata": METADATA,
+        "scheduled_at": SCHEDULE,
+    },
+    "CampaignCreate": {
+        "name": {**_named(200), "description": "Internal name (your team only)."},
+        "body": BODY,
+        "from": SENDER,
+        "metadata": METADATA,
+        "scheduled_at": SCHEDULE,
+    },
+    "CampaignPreviewCreate": {"body": BODY, "from": SENDER, "scheduled_at": SCHEDULE},
+    "Audience": {
+        "list_ids": _ids(ids.CONTACT_LIST),
+        "segment_id": id_of(ids.SEGMENT),
+        "contact_ids": _ids(ids.CONTACT),
+    },
+    "OptIn": {
+        "source": {"minLength": 1, "maxLength": contacts.MAX_SOURCE, "description": "Where consent was given."},
+        "ip": {"description": "The IPv4 or IPv6 address it was given from."},
+    },
+    "ContactCreate": {
+        "phone": PHONE,
+        "first_name": PERSON,
+        "last_name": PERSON,
+        "email": EMAIL,
+        "attributes": {**ATTRIBUTES, "maxProperties": contacts.MAX_ATTRIBUTES},
+    },
+    "ContactUpdate": {
+        "phone": PHONE,
+        "first_name": PERSON,
+        "last_name": PERSON,
+        "email": EMAIL,
+        "attributes": ATTRIBUTES,
+    },
+    "ListCreate": {"name": _named(lists.MAX_NAME)},
+    "ListUpdate": {"name": _named(lists.MAX_NAME)},
+    "ListContacts": {"contact_ids": {"maxItems": lists.MAX_ADDED}},
+    "SegmentCreate": {"name": _named(segments.MAX_NAME), "filter": FILTER},
+    "SegmentUpdate": {"name": _named(segments.MAX_NAME), "filter": FILTER},
+    "SegmentFilter": {"filter": FILTER},
+    "WebhookCreate": {
+        "url": URL,
+        "events": EVENT_NAMES,
+        "secret": {"pattern": "^[ -~]{16,256}$", "description": "The key of the signatures. Omit to have one made."},
+        "description": DESCRIPTION,
+    },
+    "WebhookUpdate": {"url": URL, "events": EVENT_NAMES, "description": DESCRIPTION},
+    "WebhookRecover": {"since": {"description": "ISO-8601 time with an offset, at most 30 days ago."}},
+    "EventResend": {"webhook_id": id_of(ids.WEBHOOK)},
+    "InboundTest": {"from": PHONE, "to": SENDER, "body": {"description": "The text of the reply."}},
+}
+
+# Fields that the operation requires although the type does not.
+REQUIRED_FIELDS: Mapping[str, tuple[str, ...]] = {"OptIn": ("source",)}
+
+QUERY_PARAMETERS: Mapping[str, Mapping[str, Schema]] = {
+    "": {
+        "limit": {
+            "minimum": 1,
+            "maximum": MAX_LIMIT,
+            "default": DEFAULT_LIMIT,
+            "description": "How many resources a page holds.",
+        },
+        "starting_after": {"description": "The id after which the page starts: older resources."},
+        "ending_before": {"description": "The id before which the page ends: newer resources."},
+    },
+    "MessageQuery": {
+        "status": {"enum": [*MessageStatus], "description": "Only messages of this status."},
+        "campaign_id": {**id_of(ids.CAMPAIGN), "description": "Filter to a specific campaign."},
+        "contact_id": {**id_of(ids.CONTACT), "description": "Filter to a specific contact."},
+    },
+    "CampaignQuery": {"status": {"enum": [*CampaignStatus], "description": "Only campaigns of this status."}},
+    "ContactQuery": {
+        "q": {"maxLength": 100, "description": "Words of a name or e-mail address, or digits of a phone."},
+        "phone": PHONE,
+        "email": {**EMAIL, "description": "The whole e-mail address, in any case."},
+        "list_id": {**id_of(ids.CONTACT_LIST), "description": "Only contacts on this list."},
+        "opt_in_status": {"enum": [*OptInStatus], "description": "Only contacts whose consent stands so."},
+    },
+    "EventQuery": {"type": {"enum": [*EventType], "description": "Only events of this type."}},
+    "InboundQuery": {"contact_id": {**id_of(ids.CONTACT), "description": "Only messages of this contact."}},
+}
+
+# The id prefix of what a path or page names.
+PATH_IDS: Mapping[str, str] = {
+    "messages": ids.MESSAGE,
+    "campaigns": ids.CAMPAIGN,
+    "contacts": ids.CONTACT,
+    "lists": ids.CONTACT_LIST,
+    "segments": ids.SEGMENT,
+    "webhooks": ids.WEBHOOK,
+    "events": ids.EVENT,
+    "inbound": ids.INBOUND,
+}
+RESOURCE_IDS: Mapping[str, str] = {
+    "Message": ids.MESSAGE,
+    "Campaign": ids.CAMPAIGN,
+    "Contact": ids.CONTACT,
+    "ContactList": ids.CONTACT_LIST,
+    "Segment": ids.SEGMENT,
+    "Webhook": ids.WEBHOOK,
+    "WebhookAttempt": ids.ATTEMPT,
+    "Event": ids.EVENT,
+    "InboundMessage": ids.INBOUND,
+    "LedgerEntry": LEDGER_ENTRY,
+    "Reply": ids.INBOUND,
+}
+REFERENCES: Mapping[str, str] = {
+    "campaign_id": ids.CAMPAIGN,
+    "contact_id": ids.CONTACT,
+    "segment_id": ids.SEGMENT,
+    "webhook_id": ids.WEBHOOK,
+    "event_id": ids.EVENT,
+    "message_id": ids.MESSAGE,
+}
+
+RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
+    "Message": {
+        "to": PHONE,
+        "status": {"enum": [*MessageStatus]},
+        "delivery": {"enum": ["unknown"], "description": "`unknown` where no report came within 72 hours."},
+        "encoding": {"enum": [*Encoding]},
+        "segments": {"minimum": 0},
+        "credits_used": {"minimum": 0, "description": "1 credit a segment; in the sandbox, what live would charge."},
+    },
+    "ErrorDetail": {"code": {"enum": sorted(FAILURES), "x-descriptions": dict(sorted(FAILURES.items()))}},
+    "Reply": {"from": PHONE},
+    "Campaign": {
+        "status": {"enum": [*CampaignStatus]},
+        "pause_reason": {"enum": ["insufficient_credits", "missed", "manual"]},
+    },
+    "Contact": {"phone": PHONE},
+    "OptInState": {"status": {"enum": [*OptInStatus]}},
+    "ContactList": {"kind": {"enum": ["static", "synced"]}, "contact_count": {"minimum": 0}},
+    "Segment": {"filter": FILTER},
+    "Credits": {"balance": {"minimum": 0}},
+    "Purchase": {"kind": {"enum": [LedgerKind.GRANT, LedgerKind.PURCHASE]}},
+    "LedgerEntry": {"kind": {"enum": [*LedgerKind]}},
+    "Webhook": {
+        "events": {"items": {"type": "string", "enum": [webhooks.EVERY_EVENT, *EventType]}},
+        "status": {"enum": ["enabled", "disabled"]},
+        "disabled_reason": {"enum": ["gone", "failing"]},
+    },
+    "WebhookAttempt": {"number": {"minimum": 1}, "elapsed_ms": {"minimum": 0}},
+    "InboundMessage": {"from": PHONE, "keyword": {"enum": ["stop", "start", "help", "confirm"]}},
+}
+
+# A segment's filter.
+CONDITION: Schema = {
+    "title": "SegmentCondition",
+    "description": "A condition over contacts: a comparison of a field, a membership, an engagement, or a combination."
+    " At most 8 levels and 50 comparisons.",
+    "oneOf": [
+        {
+            "type": "object",
+            "title": "All",
+            "properties": {"all": {"type": "array", "minItems": 1, "items": FILTER}},
+            "required": ["all"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "title": "Any",
+            "properties": {"any": {"type": "array", "minItems": 1, "items": FILTER}},
+            "required": ["any"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "title": "Not",
+            "properties": {"not": FILTER},
+            "required": ["not"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "title": "InList",
+            "properties": {"list": {"type": "string", **id_of(ids.CONTACT_LIST)}},
+            "required": ["list"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "title": "Engagement",
+            "properties": {
+                "engagement": {"type": "string", "enum": sorted(segments.ENGAGEMENTS)},
+                "within_days": {"type": "integer", "minimum": 1, "maximum": segments.MAX_DAYS},
+                "at_least": {"type": "integer", "minimum": 1, "maximum": segments.MAX_MESSAGES, "default": 1},
+            },
+            "required": ["engagement", "within_days"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "title": "Comparison",
+            "properties": {
+                "field": {
+                    "type": "string",
+                    "pattern": f"^(?:{'|'.join((*segments.TEXT_FIELDS, *segments.TIME_FIELDS, 'opt_in_status'))}"
+                    f"|attributes\\..{{1,{contacts.MAX_ATTRIBUTE_KEY}}})$",
+                },
+                "op": {"type": "string", "enum": sorted(segments.OPS)},
+                "value": {"description": "What the field is compared with; `in` and `not_in` take an array."},
+            },
+            "required": ["field", "op"],
+            "additionalProperties": False,
+        },
+    ],
+}
+
+# Examples
+
+ULID = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
+LIST_ID = f"lst_{ULID}"
+TEXT = "Hey Maria, cart closes tonight at 8pm ET. Reply STOP to opt out."
+AT = "2026-05-01T20:00:00Z"
+VIPS: Schema = {"all": [{"field": "attributes.tier", "op": "eq", "value": "vip"}, {"list": LIST_ID}]}
+
+REQUEST_EXAMPLES: Mapping[str, Any] = {
+    "MessageCreate": {
+        "to": "+14155550123",
+        "body": "Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out.",
+        "variables": {"firstName": "Maria"},
+        "metadata": {"campaign": "cohort_06_close"},
+    },
+    "CampaignCreate": {
+        "name": "Cohort 06 — cart close 4h",
+        "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
+        "audience": {"list_ids": [LIST_ID]},
+    },
+    "CampaignPreviewCreate": {
+        "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
+        "audience": {"list_ids": [LIST_ID]},
+    },
+    "ContactCreate": {
+        "phone": "+14155550123",
+        "first_name": "Maria",
+        "last_name": "Silva",
+        "email": "maria@example.com",
+        "opt_in": {"source": "checkout", "ip": "203.0.113.4"},
+        "attributes": {"tier": "vip", "joined_at": "2026-04-22"},
+    },
+    "ContactUpdate": {"last_name": "Santos", "attributes": {"tier": "gold", "joined_at": None}},
+    "ListCreate": {"name": "Cohort 06 — open cart"},
+    "ListUpdate": {"name": "Cohort 06 — closed cart"},
+    "ListContacts": {"contact_ids": [f"con_{ULID}"]},
+    "SegmentCreate": {"name": "VIPs of Cohort 06", "filter": VIPS},
+    "SegmentUpdate": {"name": "VIPs"},
+    "SegmentFilter": {"filter": VIPS},
+    "WebhookCreate": {
+        "url": "https://api.cohortlabs.co/webhooks/sms",
+        "events": ["message.delivered", "message.failed", "message.replied", "contact.opted_out"],
+    },
+    "WebhookUpdate": {"events": ["*"], "enabled": True},
+    "WebhookRecover": {"since": AT},
+    "EventResend": {"webhook_id": f"whk_{ULID}"},
+    "InboundTest": {"from": "+14155550123", "body": "Is there a payment plan?"},
+}
+
+# The values of response fields, by component or, under "", for any.
+FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "": {
+        "livemode": True,
+        "to": "+14155550123",
+        "from": "MASSIVESMS",
+        "body": TEXT,
+        "metadata": {"campaign": "cohort_06_close"},
+        "name": "Cohort 06 — open cart",
+        "encoding": "gsm7",
+        "has_more": False,
+        "deleted": True,
+        "url": "https://api.cohortlabs.co/webhooks/sms",
+        "description": "",
+    },
+    "Message": {"status": "queued", "segments": 1, "credits_used": 1, "delivery": None, "error": None}
+    | dict.fromkeys(
+        ("scheduled_at", "sent_at", "delivered_at", "failed_at", "canceled_at", "replied_at", "campaign_id")
+    ),
+    "Reply": {"from": "+14155550123", "body": "Is there a payment plan?"},
+    "ErrorDetail": {"code": "invalid_number", "message": FAILURES["invalid_number"]},
+    "Campaign": {
+        "name": "Cohort 06 — cart close 4h",
+        "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
+        "status": "scheduled",
+        "pause_reason": None,
+        "dispatched_at": None,
+        "completed_at": None,
+        "canceled_at": None,
+    },
+    "CampaignAudience": {"list_ids": [LIST_ID]},
+    "CampaignStats": dict.fromkeys(
+        (
+            "recipients",
+            "queued",
+            "sending",
+            "sent",
+            "delivered",
+            "failed",
+            "skipped",
+            "canceled",
+            "replied",
+            "opted_out",
+            "credits_used",
+        ),
+        0,
+    ),
+    "Contact": {
+        "phone": "+14155550123",
+        "first_name": "Maria",
+        "last_name": "Silva",
+        "email": "maria@example.com",
+        "attributes": {"tier": "vip", "joined_at": "2026-04-22"},
+    },
+    "OptInState": {"status": "opted_in", "source": "checkout", "ip": "203.0.113.4"},
+    "ContactList": {"kind": "static", "contact_count": 412},
+    "Segment": {"name": "VIPs of Cohort 06", "filter": VIPS},
+    "Credits": {
+        "balance": 8420,
+        "total_lifetime": 27000,
+        "low_balance_threshold": 1000,
+        "estimated_runway_days": 14,
+    },
+    "Purchase": {"kind": "purchase", "credits": 10000},
+    "LedgerEntry": {"kind": "reserve", "amount": -1, "reference": f"msg_{ULID}", "note": ""},
+    "Webhook": {
+        "events": ["message.delivered", "message.failed", "message.replied", "contact.opted_out"],
+        "status": "enabled",
+        "disabled_reason": None,
+    },
+    "WebhookAttempt": {"number": 1, "status_code": 200, "error": None, "response_head": "ok", "elapsed_ms": 84},
+    "InboundMessage": {
+        "from": "+14155550123",
+        "to": "MASSIVESMS",
+        "body": "Is there a payment plan?",
+        "keyword": None,
+    },
+    "Deleted": {},
+    "ContactsAdded": {"added": 1, "already_members": 0, "not_found": []},
+    "SegmentPreview": {"contact_count": 37},
+    "Redelivery": {"delivery_count": 1, "id": f"evt_{ULID}"},
+    "MessagePreview": {
+        "segments": 1,
+        "credits": 1,
+        "parts": [TEXT],
+        "characters": [],
+        "suggested_body": None,
+        "segments_saved": 0,
+        "missing_variables": [],
+        "balance": 8420,
+        "refusal": None,
+    },
+}
+
+SECRET_EXAMPLE = "whsec_9f4a2c7e1b8d4f60a35c"  # noqa: S105 - an example
+SECRET_SHOWN_BY = frozenset(("createWebhook", "rotateWebhookSecret"))
+SIGNATURE_EXAMPLE = "t=1777665614,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd"

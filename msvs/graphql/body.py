@@ -1,0 +1,201 @@
+"""Reading a request: strict JSON, whole and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from starlette.types import Receive
+
+from msvs.api.errors import InvalidRequest
+
+MAX_BYTES = 256 * 1024
+MAX_DOCUMENT_BYTES = 64 * 1024
+MAX_DEPTH = 32
+MAX_INTEGER = 2**53
+BODY_SECONDS = 10.0
+MAX_ECHO = 80
+
+FIELDS = frozenset(("query", "variables", "operationName", "extensions"))
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was complete."""
+
+
+class RequestTooLarge(InvalidRequest):
+    """413: the body is too large."""
+
+    status = 413
+    default_code = "request_too_large"
+
+
+class RequestTimeout(InvalidRequest):
+    """408: the body did not arrive in time."""
+
+    status = 408
+    default_code = "request_timeout"
+
+
+class ContentTypeUnsupported(InvalidRequest):
+    """415: the body is not JSON in UTF-8."""
+
+    status = 415
+    default_code = "content_type_unsupported"
+
+
+class JsonInvalid(InvalidRequest):
+    """400: the body is not a strict JSON object."""
+
+    default_code = "json_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks to run."""
+
+    query: str
+    variables: dict[str, Any]
+    operation_name: str | None
+
+
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+    """The whole body, within 10 s. Raises RequestTooLarge, RequestTimeout, ClientGone."""
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and (len(length) > 10 or int(length) > MAX_BYTES):
+        raise _too_large()
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > MAX_BYTES:
+                    raise _too_large()
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise RequestTimeout(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
+
+
+def parse_request(body: bytes, headers: Mapping[bytes, bytes]) -> Request:
+    """The request in a body. Raises InvalidRequest of some kind."""
+    kind, *parameters = headers.get(b"content-type", b"").decode("latin-1").lower().split(";")
+    charsets = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
+    encoding = headers.get(b"content-encoding", b"identity").lower()
+    if kind.strip() != "application/json" or charsets - {"charset=utf-8"} or encoding != b"identity":
+        raise ContentTypeUnsupported("Send the body as Content-Type: application/json, in UTF-8 and not compressed.")
+    fields = parse_json(body)
+    for name in fields:
+        if name not in FIELDS:
+            raise InvalidRequest(
+                f"Unknown parameter: {name[:MAX_ECHO]}.", code="parameter_unknown", param=name[:MAX_ECHO]
+            )
+    query = fields.get("query")
+    if query is None:
+        raise InvalidRequest("Missing required parameter: query.", code="parameter_missing", param="query")
+    if not isinstance(query, str):
+        raise InvalidRequest("query must be a string.", param="query")
+    if len(query) > MAX_DOCUMENT_BYTES or len(query.encode()) > MAX_DOCUMENT_BYTES:
+        raise RequestTooLarge(f"The document is larger than {MAX_DOCUMENT_BYTES} bytes.", code="document_too_large")
+    variables = _object(fields, "variables")
+    _object(fields, "extensions")
+    operation_name = fields.get("operationName")
+    if operation_name is not None and not isinstance(operation_name, str):
+        raise InvalidRequest("operationName must be a string.", param="operationName")
+    return Request(query, variables, operation_name or None)
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """The object in strict JSON: no duplicate keys, no NUL or lone surrogates. Raises JsonInvalid."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise JsonInvalid(f"The body is not valid UTF-8 at byte {error.start}.") from None
+    try:
+        value = _decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise JsonInvalid(
+            f"The body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}."
+        ) from None
+    except RecursionError:
+        raise _too_deep() from None
+    if isinstance(value, list):
+        raise JsonInvalid("One operation a request: batches are not taken.", code="batch_refused")
+    if not isinstance(value, dict):
+        raise JsonInvalid("The body must be a JSON object.")
+    _check(value)
+    return value
+
+
+def _check(value: dict[str, Any]) -> None:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        children: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                children += each
+                children += each.values()
+            elif isinstance(each, list):
+                children += each
+            elif isinstance(each, str) and ("\0" in each or (not each.isascii() and _lone(each))):
+                raise JsonInvalid("A string holds a NUL character or half of a surrogate pair.")
+        if not children:
+            return
+        level = children
+    raise _too_deep()
+
+
+def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    value = fields.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{name} must be an object.", param=name)
+    return value
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise JsonInvalid("A key appears twice in one object.")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > 17 or not -MAX_INTEGER <= int(text) <= MAX_INTEGER:
+        raise JsonInvalid(f"The integer {text[:20]} is outside ±2^53.")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise JsonInvalid(f"The number {text[:20]} is too large.")
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise JsonInvalid(f"{text} is not JSON.")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_float, parse_constant=_constant, strict=True
+)
+_lone = re.compile("[\ud800-\udfff]").search
+
+
+def _too_deep() -> JsonInvalid:
+    return JsonInvalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _too_large() -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {MAX_BYTES} bytes.")

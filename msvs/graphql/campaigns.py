@@ -1,0 +1,280 @@
+"""Campaigns: types, queries and mutations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import campaigns, ids
+from msvs.api.context import Context
+from msvs.api.errors import ApiError
+from msvs.api.limits import Bucket
+from msvs.api.scope import scoped
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.context import Info
+from msvs.graphql.errors import (
+    ConflictError,
+    IdempotencyError,
+    InvalidRequestError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionRefusedError,
+    RateLimitError,
+    as_member,
+    mutate,
+)
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.idempotency import IdempotencyKey, mutate_once
+from msvs.graphql.inputs import optional_ref, refs
+from msvs.graphql.lists import ContactList
+from msvs.graphql.loaders import CAMPAIGN_MESSAGES
+from msvs.graphql.messages import Message
+from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.scalars import BigInt, JSONObject
+from msvs.graphql.segments import Segment
+from msvs.models import Campaign as CampaignRow
+from msvs.models import CampaignStatus
+
+
+@strawberry.type(description="Who a campaign goes to: the union of lists, a segment and single contacts.")
+class Audience:
+    list_ids: list[ID] = strawberry.field(description="The lists.")
+    segment_id: ID | None = strawberry.field(description="The segment; null where there is none.")
+    contact_ids: list[ID] = strawberry.field(description="The single contacts.")
+
+    @field("The lists that still exist.")
+    async def lists(self, info: Info) -> list[ContactList]:
+        found = await asyncio.gather(*(load_node(info, id, prefix=ids.CONTACT_LIST) for id in self.list_ids))
+        return [each for each in found if each is not None]
+
+    @field("The segment; null where there is none any more.")
+    async def segment(self, info: Info) -> Segment | None:
+        found: Segment | None = (
+            None if self.segment_id is None else await load_node(info, self.segment_id, prefix=ids.SEGMENT)
+        )
+        return found
+
+
+@strawberry.type(description="How many recipients are in each state. Each is in exactly one of queued to canceled.")
+class CampaignStats:
+    recipients: int = strawberry.field(description="All recipients.")
+    queued: int = strawberry.field(description="Waiting.")
+    sending: int = strawberry.field(description="Being handed to the carrier.")
+    sent: int = strawberry.field(description="Taken by the carrier.")
+    delivered: int = strawberry.field(description="Delivered, those replied to included.")
+    failed: int = strawberry.field(description="Failed.")
+    skipped: int = strawberry.field(description="Not to be sent to.")
+    canceled: int = strawberry.field(description="Canceled.")
+    replied: int = strawberry.field(description="Of those delivered, how many replied.")
+    opted_out: int = strawberry.field(description="How many answered STOP.")
+    credits_used: BigInt = strawberry.field(description="Credits reserved or spent.")
+
+
+@strawberry.type(description="One body sent to many contacts.")
+class Campaign(Node):
+    row: strawberry.Private[Any]
+    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
+    name: str = strawberry.field(description="Its name, for your team only.")
+    body: str = strawberry.field(description="The text, with its variables.")
+    from_: str = strawberry.field(name="from", description="The sender the recipients see.")
+    audience: Audience = strawberry.field(description="Who it goes to.")
+    status: CampaignStatus = strawberry.field(description="Where it stands.")
+    pause_reason: str | None = strawberry.field(
+        description="Why it is paused: `manual`, `insufficient_credits` or `missed`; null unless it is."
+    )
+    metadata: JSONObject = strawberry.field(description="The string values you gave with it.")
+    scheduled_at: datetime | None = strawberry.field(description="The time it was scheduled for; null for at once.")
+    started_at: datetime | None = strawberry.field(description="When it began; null before that.")
+    dispatched_at: datetime | None = strawberry.field(description="When its last message was queued; null before that.")
+    completed_at: datetime | None = strawberry.field(
+        description="When its last message reached a final state; null before that."
+    )
+    canceled_at: datetime | None = strawberry.field(description="When it was canceled; null unless it was.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> Campaign:
+        """The type of a row."""
+        audience = row.audience
+        return cls(
+            id=ID(ids.encode_id(ids.CAMPAIGN, row.id)),
+            row=row,
+            livemode=row.livemode,
+            name=row.name,
+            body=row.body,
+            from_=row.sender,
+            audience=Audience(
+                list_ids=audience.get("list_ids", []),
+                segment_id=audience.get("segment_id"),
+                contact_ids=audience.get("contact_ids", []),
+            ),
+            status=CampaignStatus(row.status),
+            pause_reason=row.pause_reason,
+            metadata=row.metadata,
+            scheduled_at=row.scheduled_at,
+            started_at=row.started_at,
+            dispatched_at=row.dispatched_at,
+            completed_at=row.completed_at,
+            canceled_at=row.canceled_at,
+            created_at=row.created_at,
+        )
+
+    @field("How many recipients are in each state.")
+    async def stats(self, info: Info) -> CampaignStats:
+        stats = await info.context.loaders.stats(self.row)
+        return CampaignStats(
+            recipients=stats.recipients,
+            queued=stats.queued,
+            sending=stats.sending,
+            sent=stats.sent,
+            delivered=stats.delivered,
+            failed=stats.failed,
+            skipped=stats.skipped,
+            canceled=stats.canceled,
+            replied=stats.replied,
+            opted_out=stats.opted_out,
+            credits_used=BigInt(stats.credits_used),
+        )
+
+    @field("Its messages, skipped recipients left out.")
+    async def messages(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Message]:
+        request = read_page(ids.MESSAGE, first, after, last, before)
+        loaders, id = info.context.loaders, self.row.id
+        page = await loaders.children(CAMPAIGN_MESSAGES, id, request)
+        return connect(
+            ids.MESSAGE, request, page, Message.from_row, lambda: loaders.count_children(CAMPAIGN_MESSAGES, id)
+        )
+
+
+register_rows(ids.CAMPAIGN, CampaignRow, Campaign.from_row)
+
+
+@strawberry.input(description="Who a campaign goes to: the union of what is named, at least one of them.")
+class AudienceInput:
+    list_ids: list[ID] | None = strawberry.field(default=None, description="Lists.")
+    segment_id: ID | None = strawberry.field(default=None, description="A segment.")
+    contact_ids: list[ID] | None = strawberry.field(default=None, description="Single contacts.")
+
+
+@strawberry.input(description="A campaign to send.")
+class CreateCampaignInput:
+    name: str = strawberry.field(description="Its name, for your team only.")
+    body: str = strawberry.field(
+        description="The text. `{name}` and `{name|fallback}` are replaced for each recipient."
+    )
+    audience: AudienceInput = strawberry.field(description="Who it goes to.")
+    from_: str | None = strawberry.field(
+        name="from", default=None, description="The sender; the workspace's where left out."
+    )
+    scheduled_at: datetime | None = strawberry.field(
+        default=None, description="When to send it, at most 365 days ahead; at once where left out."
+    )
+    metadata: JSONObject | None = strawberry.field(
+        default=None, description="At most 20 string values to keep with it."
+    )
+
+
+CreateCampaignResult = Annotated[
+    Campaign | InvalidRequestError | PaymentRequiredError | PermissionRefusedError | RateLimitError | IdempotencyError,
+    strawberry.union("CreateCampaignResult", description="The campaign made, or why it was not."),
+]
+ChangeCampaignResult = Annotated[
+    Campaign | NotFoundError | ConflictError | PermissionRefusedError | RateLimitError,
+    strawberry.union("ChangeCampaignResult", description="The campaign as it now is, or why it did not change."),
+]
+
+
+@strawberry.type
+class CampaignQuery:
+    @field("A campaign by its id; null where there is none.")
+    async def campaign(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
+    ) -> Campaign | None:
+        found: Campaign | None = await load_node(info, id, prefix=ids.CAMPAIGN)
+        return found
+
+    @field("Campaigns, newest first.")
+    async def campaigns(
+        self,
+        info: Info,
+        status: Annotated[CampaignStatus | None, strawberry.argument(description="Only those that stand here.")] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Campaign]:
+        ctx = info.context.ctx
+        request = read_page(ids.CAMPAIGN, first, after, last, before)
+        page = await campaigns.list_campaigns(ctx, request, status=None if status is None else status.value)
+        query = scoped(ctx, CampaignRow)
+        return connect(
+            ids.CAMPAIGN,
+            request,
+            page,
+            Campaign.from_row,
+            (query if status is None else query.filter(status=status)).count,
+        )
+
+
+CampaignId = Annotated[ID, strawberry.argument(description="The campaign's id.")]
+
+
+@strawberry.type
+class CampaignMutation:
+    @mutation(CreateCampaignResult, "Make a campaign that starts at once or at its time.")
+    async def create_campaign(
+        self,
+        info: Info,
+        input: Annotated[CreateCampaignInput, strawberry.argument(description="The campaign.")],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Any:
+        try:
+            await info.context.take(Bucket.CAMPAIGNS)
+            data = campaigns.CreateCampaign(
+                name=input.name,
+                body=input.body,
+                list_ids=refs(ids.CONTACT_LIST, input.audience.list_ids, "audience.list_ids"),
+                segment_id=optional_ref(ids.SEGMENT, input.audience.segment_id, "audience.segment_id"),
+                contact_ids=refs(ids.CONTACT, input.audience.contact_ids, "audience.contact_ids"),
+                from_=input.from_,
+                scheduled_at=input.scheduled_at,
+                metadata=input.metadata or {},
+            )
+        except ApiError as error:
+            return as_member(info, error)
+        return await mutate_once(
+            info,
+            idempotency_key,
+            data,
+            lambda ctx: campaigns.create_campaign(ctx, data),
+            campaigns.get_campaign,
+            Campaign.from_row,
+        )
+
+    @mutation(ChangeCampaignResult, "Hold a campaign: nothing more is handed to a carrier until it is resumed.")
+    async def pause_campaign(self, info: Info, id: CampaignId) -> Any:
+        return await _change(info, id, campaigns.pause_campaign)
+
+    @mutation(ChangeCampaignResult, "Let a paused campaign go on where it stopped.")
+    async def resume_campaign(self, info: Info, id: CampaignId) -> Any:
+        return await _change(info, id, campaigns.resume_campaign)
+
+    @mutation(ChangeCampaignResult, "Stop a campaign for good: what no carrier has yet is never sent.")
+    async def cancel_campaign(self, info: Info, id: CampaignId) -> Any:
+        return await _change(info, id, campaigns.cancel_campaign)
+
+
+async def _change(info: Info, id: str, operation: Callable[[Context, UUID], Awaitable[CampaignRow]]) -> Any:
+    try:
+        await info.context.take(Bucket.CAMPAIGNS)
+    except ApiError as error:
+        return as_member(info, error)
+    return await mutate(info, lambda ctx: operation(ctx, ids.find_id(ids.CAMPAIGN, id, "campaign")), Campaign.from_row)

@@ -1,0 +1,93 @@
+"""Relay connections: an id is the cursor, so a page stays where it was whatever is added or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+import strawberry
+
+from msvs.api import ids
+from msvs.api.errors import InvalidRequest
+from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest, read_cursor
+from msvs.graphql.fields import field
+
+N = TypeVar("N")
+
+# Before any id that was ever made: a page that ends there, read backward, is the last one.
+OLDEST = UUID(int=0)
+
+First = Annotated[
+    int | None,
+    strawberry.argument(
+        description=f"How many, from the newest: 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} if neither is given."
+    ),
+]
+After = Annotated[str | None, strawberry.argument(description="The cursor after which `first` begins: an `endCursor`.")]
+Last = Annotated[int | None, strawberry.argument(description=f"How many, from the oldest: 1 to {MAX_LIMIT}.")]
+Before = Annotated[str | None, strawberry.argument(description="The cursor before which `last` ends: a `startCursor`.")]
+
+
+@strawberry.type(description="Where a page stands in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether older items follow this page.")
+    has_previous_page: bool = strawberry.field(description="Whether newer items come before this page.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first item; null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last item; null on an empty page.")
+
+
+@strawberry.type(description="An item of a list with its cursor.")
+class Edge(Generic[N]):
+    cursor: str = strawberry.field(description="The item's place in the list: its id.")
+    node: N = strawberry.field(description="The item.")
+
+
+@strawberry.type(description="One page of a list, newest first.")
+class Connection(Generic[N]):
+    edges: list[Edge[N]] = strawberry.field(description="The items with their cursors.")
+    nodes: list[N] = strawberry.field(description="The items alone.")
+    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @field("How many items the whole list has. Counted only where you ask for it.")
+    async def total_count(self) -> int:
+        return await self.count()
+
+
+def read_page(prefix: str, first: int | None, after: str | None, last: int | None, before: str | None) -> PageRequest:
+    """The page that the four arguments of a connection ask for. Raises InvalidRequest with `param`."""
+    if first is not None and last is not None:
+        raise InvalidRequest("Give first or last, not both.", param="last", code="cursor_conflict")
+    for name, number in (("first", first), ("last", last)):
+        if number is not None and not 1 <= number <= MAX_LIMIT:
+            raise InvalidRequest(f"{name} must be from 1 to {MAX_LIMIT}.", param=name, code="parameter_out_of_range")
+    if last is None:
+        if before is not None:
+            raise InvalidRequest("before goes with last.", param="before", code="cursor_conflict")
+        limit = DEFAULT_LIMIT if first is None else first
+        return PageRequest(limit, starting_after=None if after is None else read_cursor(prefix, after, "after"))
+    if after is not None:
+        raise InvalidRequest("after goes with first.", param="after", code="cursor_conflict")
+    return PageRequest(last, ending_before=OLDEST if before is None else read_cursor(prefix, before, "before"))
+
+
+def connect(
+    prefix: str, request: PageRequest, page: Page[Any], shape: Callable[[Any], N], count: Callable[[], Awaitable[int]]
+) -> Connection[N]:
+    """A page of rows as a connection; `count` is awaited only for `totalCount`."""
+    nodes = [shape(row) for row in page.items]
+    cursors = [ids.encode_id(prefix, row.id) for row in page.items]
+    backward = request.ending_before is not None
+    beyond = (request.ending_before if backward else request.starting_after) not in (None, OLDEST)
+    return Connection(
+        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
+        nodes=nodes,
+        page_info=PageInfo(
+            has_next_page=beyond if backward else page.has_more,
+            has_previous_page=page.has_more if backward else beyond,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        ),
+        count=count,
+    )

@@ -1,0 +1,324 @@
+"""Contacts: types, queries and mutations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+from msgspec import UNSET
+from strawberry import ID
+from tortoise.expressions import Subquery
+from tortoise.functions import Lower
+
+from msvs.api import contacts, ids
+from msvs.api.context import Context
+from msvs.api.phones import parse_phone
+from msvs.api.scope import scoped
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.context import Info
+from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.inputs import Deleted, given, optional_ref, required
+from msvs.graphql.loaders import CONSENT_HISTORY, CONTACT_LISTS, CONTACT_MESSAGES
+from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.scalars import JSONObject
+from msvs.models import Contact as ContactRow
+from msvs.models import ListMember, OptInStatus
+
+if TYPE_CHECKING:
+    from msvs.graphql.lists import ContactList
+    from msvs.graphql.messages import Message
+
+CONSENT_EVENT = "cns"
+
+
+@strawberry.type(description="Where a contact's consent stands, and the evidence for it.")
+class OptIn:
+    status: OptInStatus = strawberry.field(description="Where the consent stands.")
+    source: str | None = strawberry.field(description="Where it was given or withdrawn; null while it is unknown.")
+    ip: str | None = strawberry.field(description="From which IP address; null where that is not known.")
+    at: datetime | None = strawberry.field(description="Since when; null while it is unknown.")
+
+
+@strawberry.type(description="One change of a phone's consent. The history is only ever added to.")
+class ConsentEvent:
+    id: ID = strawberry.field(description="The id of the entry.")
+    phone: str = strawberry.field(description="The phone, in E.164.")
+    status: OptInStatus = strawberry.field(description="What the consent became.")
+    source: str | None = strawberry.field(description="Where it was given or withdrawn.")
+    ip: str | None = strawberry.field(description="From which IP address; null where that is not known.")
+    actor: str = strawberry.field(description="Who made the change: an API key's or user's id, or `system`.")
+    created_at: datetime = strawberry.field(description="When.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> ConsentEvent:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(CONSENT_EVENT, row.id)),
+            phone=row.phone,
+            status=OptInStatus(row.status),
+            source=row.source,
+            ip=row.ip,
+            actor=row.actor,
+            created_at=row.created_at,
+        )
+
+
+@strawberry.type(description="A person you send SMS to, with one phone.")
+class Contact(Node):
+    row: strawberry.Private[Any]
+    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
+    phone: str = strawberry.field(description="The phone, in E.164.")
+    region: str | None = strawberry.field(description="The phone's region, ISO 3166-1; null where it has none.")
+    first_name: str | None = strawberry.field(description="The first name; null where it is not known.")
+    last_name: str | None = strawberry.field(description="The last name; null where it is not known.")
+    email: str | None = strawberry.field(description="The e-mail address; null where it is not known.")
+    opt_in: OptIn = strawberry.field(description="Where the consent stands.")
+    attributes: JSONObject = strawberry.field(description="Your own values, by name, for personalization.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    updated_at: datetime = strawberry.field(description="When it was last changed.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> Contact:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(ids.CONTACT, row.id)),
+            row=row,
+            livemode=row.livemode,
+            phone=row.phone,
+            region=row.region,
+            first_name=row.first_name,
+            last_name=row.last_name,
+            email=row.email,
+            opt_in=OptIn(
+                status=OptInStatus(row.opt_in_status), source=row.opt_in_source, ip=row.opt_in_ip, at=row.opt_in_at
+            ),
+            attributes=row.attributes,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+    @field("The messages to this contact, those a campaign skipped left out.")
+    async def messages(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Annotated[Message, strawberry.lazy("msvs.graphql.messages")]]:
+        from msvs.graphql.messages import Message
+
+        request = read_page(ids.MESSAGE, first, after, last, before)
+        loaders, id = info.context.loaders, self.row.id
+        page = await loaders.children(CONTACT_MESSAGES, id, request)
+        return connect(
+            ids.MESSAGE, request, page, Message.from_row, lambda: loaders.count_children(CONTACT_MESSAGES, id)
+        )
+
+    @field("The lists this contact is on.")
+    async def lists(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Annotated[ContactList, strawberry.lazy("msvs.graphql.lists")]]:
+        from msvs.graphql.lists import ContactList
+
+        request = read_page(ids.CONTACT_LIST, first, after, last, before)
+        loaders, id = info.context.loaders, self.row.id
+        page = await loaders.children(CONTACT_LISTS, id, request)
+        return connect(
+            ids.CONTACT_LIST, request, page, ContactList.from_row, lambda: loaders.count_children(CONTACT_LISTS, id)
+        )
+
+    @field("How the consent of this contact's phone came about, newest first.")
+    async def consent_history(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[ConsentEvent]:
+        request = read_page(CONSENT_EVENT, first, after, last, before)
+        loaders, phone = info.context.loaders, self.phone
+        page = await loaders.children(CONSENT_HISTORY, phone, request)
+        return connect(
+            CONSENT_EVENT, request, page, ConsentEvent.from_row, lambda: loaders.count_children(CONSENT_HISTORY, phone)
+        )
+
+
+register_rows(ids.CONTACT, ContactRow, Contact.from_row)
+
+
+@strawberry.input(description="How a person agreed to be texted.")
+class OptInInput:
+    source: str = strawberry.field(description="Where, such as `checkout`.")
+    ip: str | None = strawberry.field(default=None, description="From which IP address.")
+
+    def to_evidence(self) -> contacts.OptInEvidence:
+        """The evidence that operations take."""
+        return contacts.OptInEvidence(source=self.source, ip=self.ip)
+
+
+@strawberry.input(description="A contact to make.")
+class CreateContactInput:
+    phone: str = strawberry.field(description="The phone, in E.164.")
+    first_name: str | None = strawberry.field(default=None, description="The first name.")
+    last_name: str | None = strawberry.field(default=None, description="The last name.")
+    email: str | None = strawberry.field(default=None, description="The e-mail address.")
+    opt_in: OptInInput | None = strawberry.field(default=None, description="How the person agreed to be texted.")
+    attributes: JSONObject | None = strawberry.field(
+        default=None, description="At most 50 values of your own, each a string, a number, true or false."
+    )
+
+
+@strawberry.input(description="What to change of a contact. What is left out stays; null clears.")
+class UpdateContactInput:
+    phone: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Another phone, in E.164: its consent starts anew. Cannot be null."
+    )
+    first_name: str | None = strawberry.field(default=strawberry.UNSET, description="The first name.")
+    last_name: str | None = strawberry.field(default=strawberry.UNSET, description="The last name.")
+    email: str | None = strawberry.field(default=strawberry.UNSET, description="The e-mail address.")
+    opt_in: OptInInput | None = strawberry.field(
+        default=strawberry.UNSET, description="How the person agreed again to be texted. Cannot be null."
+    )
+    attributes: JSONObject | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Values of your own to set; a value of null removes that one. Cannot itself be null.",
+    )
+
+    def to_update(self) -> contacts.UpdateContact:
+        """The change that operations take. Raises InvalidRequest."""
+        opt_in = required(self.opt_in, "opt_in")
+        return contacts.UpdateContact(
+            phone=required(self.phone, "phone"),
+            first_name=given(self.first_name),
+            last_name=given(self.last_name),
+            email=given(self.email),
+            opt_in=UNSET if opt_in is UNSET else opt_in.to_evidence(),
+            attributes=required(self.attributes, "attributes"),
+        )
+
+
+@strawberry.input(description="Which contacts: those that meet every condition given.")
+class ContactFilter:
+    q: str | None = strawberry.field(
+        default=None, description="Words of the names or e-mail address, or digits of the phone."
+    )
+    phone: str | None = strawberry.field(default=None, description="The phone, in E.164.")
+    email: str | None = strawberry.field(default=None, description="The e-mail address, in any case.")
+    list_id: ID | None = strawberry.field(default=None, description="A list they are on.")
+    opt_in_status: OptInStatus | None = strawberry.field(default=None, description="Where their consent stands.")
+
+
+CreateContactResult = Annotated[
+    Contact | InvalidRequestError | ConflictError | PermissionRefusedError,
+    strawberry.union(
+        "CreateContactResult", description="The contact made, or why not. A phone that has one: `contact_exists`."
+    ),
+]
+UpdateContactResult = Annotated[
+    Contact | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("UpdateContactResult", description="The contact as it now is, or why nothing changed."),
+]
+OptOutContactResult = Annotated[
+    Contact | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union(
+        "OptOutContactResult", description="The contact, opted out, or why not. Twice: `contact_opted_out`."
+    ),
+]
+DeleteContactResult = Annotated[
+    Deleted | NotFoundError | PermissionRefusedError,
+    strawberry.union("DeleteContactResult", description="Says that the contact is gone, or why not."),
+]
+
+
+@strawberry.type
+class ContactQuery:
+    @field("A contact by its id; null where there is none.")
+    async def contact(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
+    ) -> Contact | None:
+        found: Contact | None = await load_node(info, id, prefix=ids.CONTACT)
+        return found
+
+    @field("Contacts, newest first.")
+    async def contacts(
+        self,
+        info: Info,
+        filter: Annotated[ContactFilter | None, strawberry.argument(description="Which contacts.")] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Contact]:
+        ctx = info.context.ctx
+        which = filter or ContactFilter()
+        request = read_page(ids.CONTACT, first, after, last, before)
+        page = await contacts.list_contacts(ctx, request, **_filters(which))
+        return connect(ids.CONTACT, request, page, Contact.from_row, lambda: _count(ctx, which))
+
+
+@strawberry.type
+class ContactMutation:
+    @mutation(CreateContactResult, "Make a contact.")
+    async def create_contact(
+        self, info: Info, input: Annotated[CreateContactInput, strawberry.argument(description="The contact.")]
+    ) -> Any:
+        data = contacts.CreateContact(
+            phone=input.phone,
+            first_name=input.first_name,
+            last_name=input.last_name,
+            email=input.email,
+            opt_in=None if input.opt_in is None else input.opt_in.to_evidence(),
+            attributes=input.attributes or {},
+        )
+        return await mutate(info, lambda ctx: contacts.create_contact(ctx, data), Contact.from_row)
+
+    @mutation(UpdateContactResult, "Change a contact.")
+    async def update_contact(
+        self,
+        info: Info,
+        id: Annotated[ID, strawberry.argument(description="The contact's id.")],
+        input: Annotated[UpdateContactInput, strawberry.argument(description="What to change.")],
+    ) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: contacts.update_contact(ctx, _id(id), input.to_update()),
+            Contact.from_row,
+        )
+
+    @mutation(OptOutContactResult, "Opt a contact out: nothing more is sent to its phone.")
+    async def opt_out_contact(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
+    ) -> Any:
+        return await mutate(info, lambda ctx: contacts.opt_out_contact(ctx, _id(id)), Contact.from_row)
+
+    @mutation(DeleteContactResult, "Delete a contact. The history of its consent stays.")
+    async def delete_contact(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
+    ) -> Any:
+        return await mutate(info, lambda ctx: contacts.delete_contact(ctx, _id(id)), lambda _: Deleted(id=id))
+
+
+def _id(text: str) -> Any:
+    return ids.find_id(ids.CONTACT, text, "contact")
+
+
+def _filters(which: ContactFilter) -> dict[str, Any]:
+    return {
+        "q": which.q,
+        "phone": which.phone,
+        "email": which.email,
+        "list_id": optional_ref(ids.CONTACT_LIST, which.list_id, "filter.listId"),
+        "opt_in_status": None if which.opt_in_status is None else which.opt_in_status.value,
+    }
+
+
+async def _count(ctx: Context, which: ContactFilter) -> int:
+    """Contacts that meet the filter, which has been checked by then."""
+    filters = _filters(which)
+    query = scoped(ctx, ContactRow)
+    if which.q is not None and which.q.strip():
+        query = query.filter(contacts._search(which.q))
+    if which.phone is not None:
+        query = query.filter(phone=parse_phone(which.phone, param="phone").e164)
+    if which.email is not None:
+        query = query.annotate(email_folded=Lower("email")).filter(email_folded=which.email.lower())
+    if which.list_id is not None:
+        members = ListMember.filter(list_id=filters["list_id"]).values("contact_id")
+        query = query.filter(id__in=Subquery(members))
+    if which.opt_in_status is not None:
+        query = query.filter(opt_in_status=which.opt_in_status)
+    return await query.count()

@@ -1,0 +1,88 @@
+"""Credits: the balance and the ledger that explains it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import credits, ids
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.context import Info
+from msvs.graphql.fields import field
+from msvs.graphql.scalars import BigInt, read_time
+from msvs.models import LedgerEntry as LedgerEntryRow
+from msvs.models import LedgerKind
+
+LEDGER_ENTRY = "led"
+
+
+@strawberry.type(description="One movement of credits. The ledger is only ever added to.")
+class LedgerEntry:
+    id: ID = strawberry.field(description="The id of the entry.")
+    kind: LedgerKind = strawberry.field(description="What moved the credits.")
+    amount: BigInt = strawberry.field(description="How many: added if positive, taken if negative.")
+    reference: str = strawberry.field(description="What caused it, such as a message's id.")
+    note: str = strawberry.field(description="Why, where somebody said so; else empty.")
+    created_at: datetime = strawberry.field(description="When.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> LedgerEntry:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(LEDGER_ENTRY, row.id)),
+            kind=LedgerKind(row.kind),
+            amount=BigInt(row.amount),
+            reference=row.reference,
+            note=row.note,
+            created_at=row.created_at,
+        )
+
+
+@strawberry.type(description="Credits that were added to the balance.")
+class Purchase:
+    kind: LedgerKind = strawberry.field(description="Whether they were given or bought.")
+    credits: BigInt = strawberry.field(description="How many.")
+    created_at: datetime = strawberry.field(description="When.")
+
+
+@strawberry.type(description="The workspace's credits, which both modes share; sandbox sends never move them.")
+class Credits:
+    balance: BigInt = strawberry.field(description="What is left.")
+    total_lifetime: BigInt = strawberry.field(description="All that was ever added.")
+    low_balance_threshold: BigInt = strawberry.field(description="Below this, `credits.low` is sent.")
+    estimated_runway_days: int | None = strawberry.field(
+        description="Whole days the balance lasts at the use of the last 30 days; null without any use."
+    )
+    recent_purchases: list[Purchase] = strawberry.field(description="The latest ten additions.")
+
+    @field("The movements of credits, newest first.")
+    async def ledger(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[LedgerEntry]:
+        ctx = info.context.ctx
+        request = read_page(LEDGER_ENTRY, first, after, last, before)
+        page = await credits.list_ledger(ctx, request)
+        count = LedgerEntryRow.filter(workspace_id=ctx.workspace_id).count
+        return connect(LEDGER_ENTRY, request, page, LedgerEntry.from_row, count)
+
+
+@strawberry.type
+class CreditQuery:
+    @field("The workspace's credits.")
+    async def credits(self, info: Info) -> Credits:
+        found = await credits.get_credits(info.context.ctx)
+        return Credits(
+            balance=BigInt(found.balance),
+            total_lifetime=BigInt(found.total_lifetime),
+            low_balance_threshold=BigInt(found.low_balance_threshold),
+            estimated_runway_days=found.estimated_runway_days,
+            recent_purchases=[
+                Purchase(
+                    kind=LedgerKind(each.kind), credits=BigInt(each.credits), created_at=read_time(each.created_at)
+                )
+                for each in found.recent_purchases
+            ],
+        )

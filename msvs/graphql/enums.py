@@ -1,0 +1,136 @@
+"""Enums: the domain's own, each value with its description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+
+import strawberry
+
+from msvs.api.compliance import Keyword
+from msvs.api.events import EventType
+from msvs.models import CampaignStatus, LedgerKind, MessageKind, MessageStatus, OptInStatus
+
+
+class Encoding(StrEnum):
+    """How the characters of a message are encoded."""
+
+    GSM7 = "gsm7"
+    UCS2 = "ucs2"
+
+
+def describe(enum: type[Enum], name: str, description: str, values: Mapping[str, str]) -> None:
+    """Make an enum known to the schema, its values described by name."""
+    strawberry.enum(enum, name=name, description=description)
+    for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]
+        value.description = values.get(value.name)
+
+
+describe(
+    Encoding,
+    "Encoding",
+    "How the characters of a message are encoded, which sets how many fit in a segment.",
+    {
+        "GSM7": "The GSM alphabet: 160 in one segment, else 153 each.",
+        "UCS2": "Any character: 70 in one segment, else 67 each.",
+    },
+)
+describe(
+    MessageStatus,
+    "MessageStatus",
+    "Where a message stands.",
+    {
+        "SCHEDULED": "It waits for its time.",
+        "QUEUED": "It waits for a worker.",
+        "SENDING": "It is being handed to the carrier.",
+        "SENT": "The carrier took it.",
+        "DELIVERED": "The handset has it.",
+        "FAILED": "It was not delivered, for the reason in `error`.",
+        "REPLIED": "The recipient answered it, so it was delivered.",
+        "CANCELED": "It was canceled before it left.",
+        "SKIPPED": "A campaign's recipient that was never to be sent to, for the reason in `error`.",
+    },
+)
+describe(
+    MessageKind,
+    "MessageKind",
+    "What brought a message about.",
+    {
+        "API": "It was sent by itself.",
+        "CAMPAIGN": "It belongs to a campaign.",
+        "AUTO": "The service answered a keyword with it.",
+    },
+)
+describe(
+    CampaignStatus,
+    "CampaignStatus",
+    "Where a campaign stands.",
+    {
+        "SCHEDULED": "It waits for its time.",
+        "PREPARING": "Its audience is being resolved.",
+        "SENDING": "Its messages are being sent.",
+        "PAUSED": "It is held, for the reason in `pauseReason`.",
+        "COMPLETED": "Every recipient is in a final state.",
+        "CANCELED": "It was canceled.",
+        "FAILED": "It could not be run.",
+    },
+)
+describe(
+    OptInStatus,
+    "OptInStatus",
+    "Where a contact's consent stands.",
+    {
+        "UNKNOWN": "Nothing is known of it.",
+        "PENDING": "The answer to the confirmation SMS is awaited.",
+        "OPTED_IN": "The person agreed to be texted.",
+        "OPTED_OUT": "The person said STOP or was opted out: nothing is sent.",
+    },
+)
+describe(
+    LedgerKind,
+    "LedgerKind",
+    "What moved credits.",
+    {
+        "GRANT": "Credits were given.",
+        "PURCHASE": "Credits were bought.",
+        "RESERVE": "A message took credits when it was accepted.",
+        "CAPTURE": "A carrier took the message, which makes its reservation final; moves nothing.",
+        "RELEASE": "A message that was not handed to a carrier gave its credits back.",
+    },
+)
+describe(
+    Keyword,
+    "Keyword",
+    "What a reply was understood as.",
+    {
+        "STOP": "Opt me out.",
+        "START": "Opt me in again.",
+        "HELP": "Who is this?",
+        "CONFIRM": "Yes, to a double opt-in.",
+    },
+)
+describe(
+    EventType,
+    "EventType",
+    "What happened.",
+    {
+        "MESSAGE_QUEUED": "A message was accepted into the dispatch queue.",
+        "MESSAGE_SENT": "A message was handed to the carrier.",
+        "MESSAGE_DELIVERED": "The carrier confirmed delivery to the handset.",
+        "MESSAGE_FAILED": "A message failed for good.",
+        "MESSAGE_REPLIED": "A recipient replied.",
+        "CONTACT_OPTED_IN": "A contact confirmed its opt-in.",
+        "CONTACT_OPTED_OUT": "A contact opted out.",
+        "CAMPAIGN_DISPATCHED": "All messages of a campaign are queued.",
+        "CAMPAIGN_COMPLETED": "All messages of a campaign are in a final state.",
+        "CREDITS_LOW": "The balance fell below its threshold.",
+        "MESSAGE_CANCELED": "A message was canceled before it left.",
+        "MESSAGE_SKIPPED": "A campaign skipped a recipient.",
+        "CAMPAIGN_STARTED": "A campaign began to resolve its audience.",
+        "CAMPAIGN_PAUSED": "A campaign was paused.",
+        "CAMPAIGN_RESUMED": "A campaign goes on.",
+        "CAMPAIGN_CANCELED": "A campaign was canceled.",
+        "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
+        "TEST_PING": "A test of one webhook.",
+    },
+)

@@ -1,0 +1,218 @@
+"""Errors: members of a mutation's result where a caller can do something about them, else entries of `errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import asyncpg
+import strawberry
+from graphql import GraphQLError
+from strawberry.types.union import StrawberryUnion
+from strawberry.utils.str_converters import to_camel_case
+from tortoise.exceptions import DBConnectionError
+
+from msvs.api.context import Context
+from msvs.api.errors import (
+    ApiError,
+    ComplianceRefused,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+    RateLimited,
+    Unavailable,
+)
+from msvs.api.idempotency import IdempotencyKeyInUse, IdempotencyKeyRefused
+from msvs.api.unit_of_work import unit_of_work
+from msvs.graphql.context import Info
+
+T = TypeVar("T")
+
+RETRY_AFTER_SECONDS = 1
+MAX_MESSAGE = 500
+# Below these, the parts of a parameter's path are the caller's own keys.
+OWN_KEYS = frozenset(("variables", "attributes", "metadata", "filter"))
+
+
+@strawberry.interface(
+    description="Why a mutation did nothing. Codes are the REST API's; select this interface to handle kinds not named."
+)
+class Error:
+    code: str = strawberry.field(description="A stable code, such as `phone_number_invalid`.")
+    message: str = strawberry.field(description="What is wrong, in English.")
+    param: str | None = strawberry.field(
+        description="The path of the input it is about, such as `audience.listIds[0]`; null where it is about none."
+    )
+
+
+@strawberry.type(description="An input is missing, malformed or out of range.")
+class InvalidRequestError(Error):
+    pass
+
+
+@strawberry.type(description="There is no such thing in this workspace and mode.")
+class NotFoundError(Error):
+    pass
+
+
+@strawberry.type(description="The balance does not cover it.")
+class PaymentRequiredError(Error):
+    required: int | None = strawberry.field(description="The credits it needs; null where that is not known.")
+    available: int | None = strawberry.field(description="The credits there are; null where that is not known.")
+
+
+@strawberry.type(description="Law or policy forbids it: a blocked region or number type, a recipient who opted out.")
+class ComplianceError(Error):
+    pass
+
+
+@strawberry.type(description="The state of things does not allow it.")
+class ConflictError(Error):
+    existing_id: strawberry.ID | None = strawberry.field(
+        description="The id of what is there already; null where the conflict is another."
+    )
+
+
+@strawberry.type(name="PermissionError", description="The caller may not do this.")
+class PermissionRefusedError(Error):
+    pass
+
+
+@strawberry.type(description="Too many calls of this kind.")
+class RateLimitError(Error):
+    retry_after: int = strawberry.field(description="Whole seconds to wait before trying again.")
+
+
+@strawberry.type(
+    description="The idempotency key is malformed, stands for another request, or is in use at this moment."
+)
+class IdempotencyError(Error):
+    retry_after: int | None = strawberry.field(
+        description="Whole seconds to wait before trying again; null where waiting does not help."
+    )
+
+
+def typed_error(error: ApiError) -> Error | None:
+    """The member of a result that stands for `error`, or None where it has none."""
+    code, message, param = error.code, error.message, input_path(error.param)
+    match error:
+        case NotFound():
+            return NotFoundError(code=code, message=message, param=param)
+        case InvalidRequest():
+            return InvalidRequestError(code=code, message=message, param=param)
+        case PaymentRequired():
+            details = error.details
+            return PaymentRequiredError(
+                code=code,
+                message=message,
+                param=param,
+                required=details.get("required"),
+                available=details.get("available"),
+            )
+        case PermissionDenied():
+            return PermissionRefusedError(code=code, message=message, param=param)
+        case Conflict():
+            existing = error.details.get("existing_id")
+            return ConflictError(code=code, message=message, param=param, existing_id=existing)
+        case ComplianceRefused():
+            return ComplianceError(code=code, message=message, param=param)
+        case RateLimited():
+            return RateLimitError(code=code, message=message, param=param, retry_after=error.retry_after or 1)
+        case IdempotencyKeyRefused() | IdempotencyKeyInUse():
+            return IdempotencyError(code=code, message=message, param=param, retry_after=error.retry_after)
+    return None
+
+
+async def mutate(info: Info, operation: Callable[[Context], Awaitable[T]], shape: Callable[[T], Any]) -> Any:
+    """Run a mutation's operation in a unit of work of its own; its result, or the error it gave in its place.
+
+    An error that the field's result does not name is raised.
+    """
+    request = info.context
+    try:
+        async with unit_of_work():
+            done = await operation(request.ctx)
+    except ApiError as error:
+        return as_member(info, error)
+    finally:
+        request.forget()
+    return shape(done)
+
+
+def as_member(info: Info, error: ApiError) -> Error:
+    """`error` as a member of the field's result. Raises it where the result has no such member."""
+    member = typed_error(error)
+    result = info.return_type
+    if member is None or not isinstance(result, StrawberryUnion) or type(member) not in result.types:
+        raise error
+    return member
+
+
+def input_path(param: str | None) -> str | None:
+    """A parameter's path in the names that inputs have here: `audience.list_ids[0]` → `audience.listIds[0]`."""
+    if param is None:
+        return None
+    parts = param.split(".")
+    kept = next((index for index, part in enumerate(parts) if part in OWN_KEYS), len(parts))
+    return ".".join([*map(to_camel_case, parts[: kept + 1]), *parts[kept + 1 :]])
+
+
+def as_api_error(error: BaseException) -> ApiError:
+    """What a caller is told of an error: itself, or that we are away, or only that something went wrong."""
+    if isinstance(error, ApiError):
+        return error
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, _AWAY):
+            return Unavailable(
+                "The service is not available at the moment; try again shortly.", retry_after=RETRY_AFTER_SECONDS
+            )
+        cause = cause.__cause__ or cause.__context__
+    return ApiError("Something went wrong on our side; it has been logged under this request's id.")
+
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    DBConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+def error_entry(error: ApiError, request_id: str | None) -> dict[str, Any]:
+    """An entry of `errors` for an error of ours."""
+    extensions: dict[str, Any] = {"code": error.code, "type": error.type, "requestId": request_id}
+    if error.param is not None:
+        extensions["param"] = input_path(error.param)
+    if error.retry_after is not None:
+        extensions["retryAfter"] = error.retry_after
+    for name, value in error.details.items():
+        extensions[to_camel_case(name)] = value
+    return {"message": error.message, "extensions": extensions}
+
+
+def execution_entry(error: GraphQLError, request_id: str | None) -> tuple[dict[str, Any], ApiError | None]:
+    """An entry of `errors` for what a field raised or the executor refused, and the error to log if it is ours."""
+    places: dict[str, Any] = {}
+    if error.locations:
+        places["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    if error.path is None:
+        refusal = InvalidRequest(error.message[:MAX_MESSAGE], code="variables_invalid")
+        return {**error_entry(refusal, request_id), **places}, None
+    places["path"] = list(error.path)
+    original = error.original_error
+    if original is None:
+        # The executor's own: a null where none may be, or a value that its type cannot hold.
+        told = ApiError("Something went wrong on our side; it has been logged under this request's id.")
+    else:
+        told = as_api_error(original)
+    return {**error_entry(told, request_id), **places}, told if told.status >= 500 else None

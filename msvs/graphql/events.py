@@ -1,0 +1,107 @@
+"""Events: types, queries, and delivering one again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import events, ids, webhooks
+from msvs.api.events import EventType
+from msvs.api.scope import scoped
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.context import Info
+from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.inputs import optional_ref
+from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.scalars import JSONObject
+from msvs.models import Event as EventRow
+
+
+@strawberry.type(description="Something that happened, as webhooks deliver it.")
+class Event(Node):
+    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
+    type: EventType = strawberry.field(description="What happened.")
+    data: JSONObject = strawberry.field(description="The thing it happened to, as it stood then, in REST's shape.")
+    created_at: datetime = strawberry.field(description="When.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> Event:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(ids.EVENT, row.id)),
+            livemode=row.livemode,
+            type=EventType(row.type),
+            data=row.data,
+            created_at=row.created_at,
+        )
+
+    @field("The thing it happened to, as it is now; null where it is gone or has no id.")
+    async def resource(self, info: Info) -> Node | None:
+        id = self.data.get("id")
+        found: Node | None = await load_node(info, id) if isinstance(id, str) else None
+        return found
+
+
+register_rows(ids.EVENT, EventRow, Event.from_row)
+
+
+@strawberry.type(description="What will be delivered again.")
+class Redelivery:
+    delivery_count: int = strawberry.field(description="How many deliveries were queued.")
+
+
+ResendEventResult = Annotated[
+    Redelivery | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("ResendEventResult", description="What will be delivered again, or why nothing."),
+]
+
+
+@strawberry.type
+class EventQuery:
+    @field("An event by its id; null where there is none.")
+    async def event(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The event's id.")]
+    ) -> Event | None:
+        found: Event | None = await load_node(info, id, prefix=ids.EVENT)
+        return found
+
+    @field("Events, newest first.")
+    async def events(
+        self,
+        info: Info,
+        type: Annotated[EventType | None, strawberry.argument(description="Only those of this type.")] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Event]:
+        ctx = info.context.ctx
+        request = read_page(ids.EVENT, first, after, last, before)
+        page = await events.list_events(ctx, request, type=None if type is None else type.value)
+        query = scoped(ctx, EventRow)
+        count = (query if type is None else query.filter(type=type.value)).count
+        return connect(ids.EVENT, request, page, Event.from_row, count)
+
+
+@strawberry.type
+class EventMutation:
+    @mutation(ResendEventResult, "Deliver an event again, to one webhook or to all that subscribe to it.")
+    async def resend_event(
+        self,
+        info: Info,
+        id: Annotated[ID, strawberry.argument(description="The event's id.")],
+        webhook_id: Annotated[ID | None, strawberry.argument(description="Only to this webhook.")] = None,
+    ) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: webhooks.resend_event(
+                ctx,
+                ids.find_id(ids.EVENT, id, "event"),
+                webhook_id=optional_ref(ids.WEBHOOK, webhook_id, "webhook_id"),
+            ),
+            lambda count: Redelivery(delivery_count=count),
+        )

@@ -1,0 +1,20 @@
+"""The decorators of resolvers, typed: Strawberry's own lose the type of what they decorate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import strawberry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def field(description: str) -> Callable[[F], F]:
+    """A field that a method resolves."""
+    return cast("Callable[[F], F]", strawberry.field(description=description))
+
+
+def mutation(result: Any, description: str) -> Callable[[F], F]:
+    """A mutation, which answers a member of the union `result`."""
+    return cast("Callable[[F], F]", strawberry.mutation(description=description, graphql_type=result))

@@ -1,0 +1,220 @@
+"""The path of a request through /graphql: caller, rate tokens, document, cost, execution."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from graphql import GraphQLError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from msvs.api import ids
+from msvs.api.auth import authenticate
+from msvs.api.errors import ApiError, InvalidRequest, RateLimited
+from msvs.api.limits import Allowance, Limiter
+from msvs.graphql.body import ClientGone, parse_request, read_body
+from msvs.graphql.context import RequestContext
+from msvs.graphql.documents import DocumentInvalid, Documents
+from msvs.graphql.errors import MAX_MESSAGE, as_api_error, error_entry, execution_entry
+from msvs.graphql.limits import MAX_COST, DocumentRefused, tokens_for, weigh
+from msvs.graphql.schema import DOCUMENT, schema
+from msvs.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+PATH = "/graphql"
+STATIC = f"{PATH}/static"
+# What the layer around every front puts into the scope, and takes from it.
+REQUEST_ID = "msvs.request_id"
+ANSWER_HEADERS = "msvs.answer_headers"
+
+JSON_TYPE = b"application/json"
+GRAPHQL_TYPE = b"application/graphql-response+json"
+ASSETS = {
+    "graphiql.min.js": "text/javascript",
+    "graphiql.min.css": "text/css",
+    "react.production.min.js": "text/javascript",
+    "react-dom.production.min.js": "text/javascript",
+    "page.js": "text/javascript",
+    "page.css": "text/css",
+}
+PAGE_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src data:; "
+    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class MethodNotAllowed(InvalidRequest):
+    """405: operations are posted."""
+
+    status = 405
+    default_code = "method_not_allowed"
+
+
+class CostTooHigh(DocumentRefused):
+    """400: the operation may return more than one request should."""
+
+    default_code = "cost_too_high"
+
+
+def graphql_routes(settings: Settings, limiter: Limiter) -> list[Route]:
+    """The routes of GraphQL, with their full paths; in development, GraphiQL and introspection with them."""
+    development = not settings.is_production
+    routes = [Route(PATH, Front(limiter, development=development), name="graphql")]
+    if development:
+        routes.append(Route(STATIC + "/{name}", send_static, name="graphiql"))
+    return routes
+
+
+class Front:
+    """Runs operations that are posted to it; every answer is JSON, whatever was sent."""
+
+    def __init__(self, limiter: Limiter, *, development: bool) -> None:
+        self._limiter = limiter
+        self._development = development
+        self._documents = Documents(schema._schema, introspection=development)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request_id = scope.get(REQUEST_ID) or ids.encode_id(ids.REQUEST, ids.new_id())
+        headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            headers[name] = value if name not in headers else b"%s, %s" % (headers[name], value)
+        media_type = GRAPHQL_TYPE if GRAPHQL_TYPE in headers.get(b"accept", b"") else JSON_TYPE
+        more: Headers = scope.get(ANSWER_HEADERS, [])
+        if self._development and scope["method"] in ("GET", "HEAD") and not scope["query_string"]:
+            policy = (b"content-security-policy", PAGE_POLICY)
+            await _send(send, 200, _asset("graphiql.html"), b"text/html; charset=utf-8", [policy])
+            return
+        try:
+            status, answer = await self._run(scope, receive, headers, more, request_id)
+        except ClientGone:
+            return
+        except Exception as error:
+            refusal = as_api_error(error)
+            if refusal.status >= 500:
+                log.error("request failed", status=refusal.status, exc_info=error)
+            status = refusal.status
+            answer = {"errors": _entries(refusal, request_id)}
+            more += _refusal_headers(refusal)
+        await _send(send, status, msgspec.json.encode(answer), media_type, more if ANSWER_HEADERS not in scope else [])
+
+    async def _run(
+        self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], more: Headers, request_id: str
+    ) -> tuple[int, dict[str, Any]]:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed("Operations are posted: POST is the only method here.")
+        authorization = headers.get(b"authorization")
+        ctx = await authenticate(None if authorization is None else authorization.decode("latin-1"), request_id)
+        # One token before anything is read, so that what is refused is not free.
+        allowance = await self._take(ctx.workspace_id, 1, more)
+        request = parse_request(await read_body(receive, headers), headers)
+        document = self._documents.read(request.query)
+        operation = document.operation(request.operation_name)
+        cost = weigh(schema._schema, operation, document.fragments, request.variables)
+        if cost > MAX_COST:
+            raise CostTooHigh(
+                f"The operation may return {cost} nodes; at most {MAX_COST} are allowed.", cost=cost, limit=MAX_COST
+            )
+        tokens = tokens_for(cost)
+        if tokens > 1:
+            allowance = await self._take(ctx.workspace_id, tokens - 1, more)
+        result = await schema.execute(
+            request.query,
+            variable_values=request.variables,
+            context_value=RequestContext(ctx, self._limiter),
+            operation_name=None if operation.name is None else operation.name.value,
+            operation_extensions={DOCUMENT: document.node},
+        )
+        charged = {"nodes": cost, "limit": MAX_COST, "tokens": tokens, "remaining": allowance.remaining}
+        answer: dict[str, Any] = {"data": result.data, "extensions": {"cost": charged}}
+        if result.errors:
+            answer = {"errors": _report(result.errors, request_id), **answer}
+        # Errors without a path are of variables, found before anything ran.
+        ran = result.data is not None or any(error.path for error in result.errors or ())
+        return (200 if ran else 400), answer
+
+    async def _take(self, workspace_id: Any, tokens: int, more: Headers) -> Allowance:
+        allowance = await self._limiter.take(workspace_id, cost=tokens)
+        more[:] = [header for header in more if not header[0].startswith(b"x-ratelimit-")]
+        more += [
+            (b"x-ratelimit-limit", b"%d" % allowance.limit),
+            (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
+            (b"x-ratelimit-reset", b"%d" % allowance.reset_epoch),
+        ]
+        if allowance.retry_after is not None:
+            raise RateLimited(
+                f"Too many requests: at most {allowance.limit} tokens a second.", retry_after=allowance.retry_after
+            )
+        return allowance
+
+
+async def send_static(request: Request) -> Response:
+    """One of the files of GraphiQL, all of which are served from here."""
+    name: str = request.path_params["name"]
+    if name not in ASSETS:
+        raise HTTPException(404)
+    return Response(_asset(name), media_type=ASSETS[name], headers={"cache-control": "public, max-age=3600"})
+
+
+def _asset(name: str) -> bytes:
+    return (importlib.resources.files("msvs.graphql") / "static" / name).read_bytes()
+
+
+def _entries(refusal: ApiError, request_id: str) -> list[dict[str, Any]]:
+    """The entries of `errors` for a request that was not run."""
+    if not isinstance(refusal, DocumentInvalid):
+        return [error_entry(refusal, request_id)]
+    entries = []
+    for error in refusal.errors:
+        entry = error_entry(DocumentRefused(error.message[:MAX_MESSAGE]), request_id)
+        if error.locations:
+            entry["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+        entries.append(entry)
+    return entries
+
+
+def _report(errors: list[GraphQLError], request_id: str) -> list[dict[str, Any]]:
+    """The entries of `errors` for what went wrong in fields; ours are logged, the caller is told only the request."""
+    entries = []
+    for error in errors:
+        entry, ours = execution_entry(error, request_id)
+        if ours is not None:
+            field = ".".join(str(part) for part in error.path or ())
+            log.error("field failed", field=field, status=ours.status, exc_info=error.original_error or error)
+        entries.append(entry)
+    return entries
+
+
+def _refusal_headers(refusal: ApiError) -> Headers:
+    headers: Headers = []
+    if refusal.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % refusal.retry_after))
+    if refusal.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if refusal.status == 405:
+        headers.append((b"allow", b"POST"))
+    if refusal.status in (408, 413):
+        # The rest of the body is not waited for.
+        headers.append((b"connection", b"close"))
+    return headers
+
+
+async def _send(send: Send, status: int, body: bytes, media_type: bytes, headers: Headers) -> None:
+    start = [
+        (b"content-type", media_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})

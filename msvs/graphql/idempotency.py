@@ -1,0 +1,79 @@
+"""Mutations that a client may repeat: what came of the first time is answered again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import msgspec
+import strawberry
+
+from msvs.api.context import Context
+from msvs.api.errors import ApiError, ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
+from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
+from msvs.graphql.context import Info
+from msvs.graphql.errors import as_member, mutate
+
+T = TypeVar("T")
+
+IdempotencyKey = Annotated[
+    str | None,
+    strawberry.argument(
+        description="1 to 255 printable ASCII characters. The same key and input within 24 hours answer what the first "
+        "call did and do nothing more; a key belongs to one call, of GraphQL or REST."
+    ),
+]
+
+
+# What a kept answer of this status was.
+REFUSALS: Mapping[int, type[ApiError]] = {
+    kind.status: kind for kind in (PaymentRequired, PermissionDenied, NotFound, Conflict, ComplianceRefused)
+}
+
+
+class _Kept(msgspec.Struct):
+    """What is kept of an answer: the row made, or the error."""
+
+    id: UUID | None = None
+    code: str = ""
+    message: str = ""
+    param: str | None = None
+    details: dict[str, Any] = {}
+
+
+async def mutate_once(
+    info: Info,
+    key: str | None,
+    data: Any,
+    operation: Callable[[Context], Awaitable[Any]],
+    read: Callable[[Context, UUID], Awaitable[T]],
+    shape: Callable[[Any], Any],
+) -> Any:
+    """`mutate`, with what came of it kept under `key`; called again, it reads the row as it now is."""
+    if key is None:
+        return await mutate(info, operation, shape)
+    request = info.context
+
+    async def operate() -> Answer:
+        row = await operation(request.ctx)
+        return Answer(200, msgspec.json.encode(_Kept(id=row.id)))
+
+    def render(error: ApiError) -> Answer:
+        kept = _Kept(code=error.code, message=error.message, param=error.param, details=error.details)
+        return Answer(error.status, msgspec.json.encode(kept))
+
+    try:
+        check_key(key)
+        answer = await answer_once(
+            request.ctx, key, fingerprint("MUTATION", info.field_name, msgspec.to_builtins(data)), operate, render
+        )
+        kept = msgspec.json.decode(answer.body, type=_Kept)
+        if kept.id is None:
+            raise REFUSALS[answer.status](kept.message, code=kept.code, param=kept.param, **kept.details)
+        row = await read(request.ctx, kept.id)
+    except ApiError as error:
+        return as_member(info, error)
+    finally:
+        request.forget()
+    return shape(row)

@@ -1,0 +1,126 @@
+"""API keys: types, queries and mutations."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import ids, keys
+from msvs.graphql.context import Info
+from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.models import ApiKey as ApiKeyRow
+
+
+@strawberry.type(description="An API key, without its text.")
+class ApiKey(Node):
+    livemode: bool = strawberry.field(description="Whether it is a live key; false for a sandbox key.")
+    name: str = strawberry.field(description="What it is for; may be empty.")
+    prefix: str = strawberry.field(description="How the key begins.")
+    last4: str = strawberry.field(description="How the key ends.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    expires_at: datetime | None = strawberry.field(description="When it ends or ended; null where it does not.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null unless it was.")
+    last_used_at: datetime | None = strawberry.field(
+        description="When it was last used, to the minute; null before that."
+    )
+
+    @classmethod
+    def from_row(cls, row: Any) -> ApiKey:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(ids.API_KEY, row.id)),
+            livemode=row.livemode,
+            name=row.name,
+            prefix=row.prefix,
+            last4=row.last4,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            last_used_at=row.last_used_at,
+        )
+
+
+register_rows(ids.API_KEY, ApiKeyRow, ApiKey.from_row)
+
+
+@strawberry.type(description="An API key with its text, which is shown this once.")
+class ApiKeyWithText:
+    api_key: ApiKey = strawberry.field(description="The key.")
+    key: str = strawberry.field(description="Its text. It cannot be had again.")
+
+
+CreateApiKeyResult = Annotated[
+    ApiKeyWithText | InvalidRequestError | PermissionRefusedError,
+    strawberry.union("CreateApiKeyResult", description="The key made, with its text, or why not."),
+]
+RollApiKeyResult = Annotated[
+    ApiKeyWithText | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("RollApiKeyResult", description="The key that takes the place, with its text, or why not."),
+]
+RevokeApiKeyResult = Annotated[
+    ApiKey | NotFoundError | PermissionRefusedError,
+    strawberry.union("RevokeApiKeyResult", description="The key, revoked, or why not."),
+]
+
+KeyId = Annotated[ID, strawberry.argument(description="The key's id.")]
+
+
+@strawberry.type
+class KeyQuery:
+    @field("An API key by its id; null where there is none.")
+    async def api_key(self, info: Info, id: KeyId) -> ApiKey | None:
+        found: ApiKey | None = await load_node(info, id, prefix=ids.API_KEY)
+        return found
+
+    @field("The API keys of this mode, newest first, those revoked too.")
+    async def api_keys(self, info: Info) -> list[ApiKey]:
+        return [ApiKey.from_row(row) for row in await keys.list_keys(info.context.ctx)]
+
+
+@strawberry.type
+class KeyMutation:
+    @mutation(CreateApiKeyResult, "Make an API key of this mode.")
+    async def create_api_key(
+        self,
+        info: Info,
+        name: Annotated[str, strawberry.argument(description="What it is for, at most 100 characters.")] = "",
+    ) -> Any:
+        return await mutate(
+            info, lambda ctx: keys.create_key(ctx.workspace_id, livemode=ctx.livemode, name=name), _with_text
+        )
+
+    @mutation(RollApiKeyResult, "Make a key in place of another, which goes on working for a while.")
+    async def roll_api_key(
+        self,
+        info: Info,
+        id: KeyId,
+        expires_in_hours: Annotated[
+            int, strawberry.argument(description="How long the old key goes on working: 0 to 168 hours.")
+        ] = 24,
+    ) -> Any:
+        return await mutate(
+            info, lambda ctx: keys.roll_key(ctx, _id(id), expires_in=_hours(expires_in_hours)), _with_text
+        )
+
+    @mutation(RevokeApiKeyResult, "End a key; every process refuses it within a second.")
+    async def revoke_api_key(self, info: Info, id: KeyId) -> Any:
+        return await mutate(info, lambda ctx: keys.revoke_key(ctx, _id(id)), ApiKey.from_row)
+
+
+def _with_text(made: tuple[ApiKeyRow, str]) -> ApiKeyWithText:
+    row, text = made
+    return ApiKeyWithText(api_key=ApiKey.from_row(row), key=text)
+
+
+def _hours(hours: int) -> timedelta:
+    return timedelta(hours=hours)
+
+
+def _id(text: str) -> UUID:
+    return ids.find_id(ids.API_KEY, text, "API key")

@@ -1,0 +1,274 @@
+"""What a document may be, judged before it is validated, and what it may cost, judged before it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLCompositeType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ListValueNode,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    StringValueNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
+)
+
+from msvs.api.errors import InvalidRequest
+from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
+
+MAX_TOKENS = 2000
+MAX_DEPTH = 12
+MAX_ALIASES = 50
+MAX_DIRECTIVES = 50
+MAX_FRAGMENTS = 50
+MAX_SPREADS = 200
+MAX_OPERATIONS = 20
+# One name this often in one selection: validation compares each pair of them.
+MAX_REPEATS = 10
+
+MAX_COST = 10_000
+COST_A_TOKEN = 100
+# A mutation costs what a REST call does: one token of the bucket.
+MUTATION_COST = COST_A_TOKEN
+# A list whose length no argument bounds.
+PLAIN_LIST = 10
+# What counting costs beside reading an item.
+COUNT_COST = 10
+COUNTS = frozenset(("totalCount", "contactCount", "segmentPreview"))
+# Counted when a contact joins or leaves, not when they are read.
+KEPT_COUNTS = frozenset((("ContactList", "contactCount"),))
+WRAPPERS = ("Edge", "Connection", "PageInfo")
+
+
+class DocumentRefused(InvalidRequest):
+    """400: the document is malformed, or larger in some way than any should be."""
+
+    default_code = "document_invalid"
+
+
+def check_structure(document: DocumentNode) -> bool:
+    """Refuse a document that would be costly to validate; whether it introspects. Raises DocumentRefused."""
+    return _Structure(document).check()
+
+
+class _Structure:
+    """One look at a document: linear in its size, whatever its fragments refer to."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        self.document = document
+        self.fragments: dict[str, FragmentDefinitionNode] = {}
+        self.depths: dict[str, int | None] = {}
+        self.aliases = 0
+        self.directives = 0
+        self.spreads = 0
+        self.introspects = False
+
+    def check(self) -> bool:
+        operations = 0
+        for definition in self.document.definitions:
+            if isinstance(definition, FragmentDefinitionNode):
+                self.fragments[definition.name.value] = definition
+            elif isinstance(definition, OperationDefinitionNode):
+                operations += 1
+            else:
+                raise DocumentRefused("A document holds operations and fragments, nothing else.")
+        _at_most(operations, MAX_OPERATIONS, "operations")
+        _at_most(len(self.document.definitions) - operations, MAX_FRAGMENTS, "fragments")
+        for definition in self.document.definitions:
+            self.scan(definition)
+        _at_most(self.aliases, MAX_ALIASES, "aliases")
+        _at_most(self.directives, MAX_DIRECTIVES, "directives")
+        _at_most(self.spreads, MAX_SPREADS, "fragment spreads")
+        for name in self.fragments:
+            self.fragment_depth(name)
+        for definition in self.document.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                self.depth(definition.selection_set, 1)
+        return self.introspects
+
+    def scan(self, definition: Node) -> None:
+        """Count what validation would compare."""
+        waiting: list[Any] = [definition]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, FieldNode):
+                self.aliases += node.alias is not None
+                self.introspects |= node.name.value in ("__schema", "__type")
+            elif isinstance(node, FragmentSpreadNode | InlineFragmentNode):
+                self.spreads += 1
+            elif isinstance(node, SelectionSetNode):
+                self.check_repeats(node)
+            elif isinstance(node, StringValueNode):
+                if "\0" in node.value:
+                    raise DocumentRefused("A string holds a NUL character.")
+                continue
+            self.directives += len(getattr(node, "directives", None) or ())
+            for key in node.keys:
+                child = getattr(node, key, None)
+                if isinstance(child, Node):
+                    waiting.append(child)
+                elif isinstance(child, list | tuple):
+                    waiting += child
+
+    def check_repeats(self, node: SelectionSetNode) -> None:
+        if len(node.selections) <= MAX_REPEATS:
+            return
+        names = Counter(
+            (each.alias or each.name).value if isinstance(each, FieldNode) else "..." for each in node.selections
+        )
+        del names["..."]
+        for name, count in names.items():
+            _at_most(count, MAX_REPEATS, f"times {name[:40]} in one selection")
+
+    def depth(self, node: SelectionSetNode | None, level: int) -> int:
+        """How many levels of fields there are below and with `node`."""
+        if node is None:
+            return 0
+        deepest = 0
+        for selection in node.selections:
+            if isinstance(selection, FieldNode):
+                # What introspection nests has a rule of its own.
+                inner = selection.selection_set if not selection.name.value.startswith("__") else None
+                deepest = max(deepest, 1 + self.depth(inner, level + 1))
+            elif isinstance(selection, InlineFragmentNode):
+                deepest = max(deepest, self.depth(selection.selection_set, level))
+            elif isinstance(selection, FragmentSpreadNode):
+                deepest = max(deepest, self.fragment_depth(selection.name.value))
+            if level + deepest - 1 > MAX_DEPTH:
+                raise DocumentRefused(f"The document is deeper than {MAX_DEPTH} levels.", code="document_too_deep")
+        return deepest
+
+    def fragment_depth(self, name: str) -> int:
+        if name not in self.depths:
+            fragment = self.fragments.get(name)
+            if fragment is None:
+                return 0
+            self.depths[name] = None
+            self.depths[name] = self.depth(fragment.selection_set, 1)
+        found = self.depths[name]
+        if found is None:
+            raise DocumentRefused(f"The fragment {name[:40]} contains itself.", code="fragment_cycle")
+        return found
+
+
+def _at_most(count: int, limit: int, noun: str) -> None:
+    if count > limit:
+        raise DocumentRefused(f"A document may have at most {limit} {noun}.", code="document_too_large")
+
+
+def weigh(
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: Mapping[str, Any],
+) -> int:
+    """How many nodes an operation may return, the counts it takes and its mutations included; at least 1."""
+    root = schema.get_root_type(operation.operation)
+    assert root is not None
+    return max(1, _Scale(schema, operation, fragments, variables).weigh(root, operation.selection_set, 1))
+
+
+class _Scale:
+    """One weighing of a valid document; each fragment is weighed once a page size."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        operation: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: Mapping[str, Any],
+    ) -> None:
+        self.schema = schema
+        self.mutation = schema.mutation_type if operation.operation is OperationType.MUTATION else None
+        self.fragments = fragments
+        self.defaults = {each.variable.name.value: each.default_value for each in operation.variable_definitions or ()}
+        self.variables = variables
+        self.weighed: dict[tuple[str, int], int] = {}
+
+    def weigh(self, parent: GraphQLCompositeType, node: SelectionSetNode | None, size: int) -> int:
+        """The cost of one object of `parent`; `size` is the page's where that object is a page."""
+        if node is None:
+            return 0
+        total = 0
+        for selection in node.selections:
+            if isinstance(selection, FieldNode):
+                total += self.field(parent, selection, size)
+            elif isinstance(selection, InlineFragmentNode):
+                condition = selection.type_condition
+                inner = parent if condition is None else self.schema.get_type(condition.name.value)
+                if is_composite_type(inner):
+                    total += self.weigh(inner, selection.selection_set, size)
+            elif isinstance(selection, FragmentSpreadNode):
+                total += self.fragment(selection.name.value, size)
+        return total
+
+    def fragment(self, name: str, size: int) -> int:
+        key = (name, size)
+        if key not in self.weighed:
+            fragment = self.fragments[name]
+            inner = self.schema.get_type(fragment.type_condition.name.value)
+            self.weighed[key] = self.weigh(inner, fragment.selection_set, size) if is_composite_type(inner) else 0
+        return self.weighed[key]
+
+    def field(self, parent: GraphQLCompositeType, node: FieldNode, size: int) -> int:
+        name = node.name.value
+        if name.startswith("__"):
+            return 1 if name in ("__schema", "__type") else 0
+        definition = getattr(parent, "fields", {})[name]
+        kind = get_named_type(definition.type)
+        own = MUTATION_COST if parent is self.mutation else 0
+        if not is_composite_type(kind):
+            counts = name in COUNTS and (parent.name, name) not in KEPT_COUNTS
+            return own + (COUNT_COST if counts else 0)
+        page = self.page_size(node) if "first" in definition.args else 1
+        each = (0 if kind.name.endswith(WRAPPERS) else 1) + self.weigh(kind, node.selection_set, page)
+        if not is_list_type(get_nullable_type(definition.type)):
+            return own + each
+        if parent.name.endswith("Connection"):
+            return own + size * each
+        return own + self.list_size(node) * each
+
+    def page_size(self, node: FieldNode) -> int:
+        for argument in node.arguments or ():
+            if argument.name.value in ("first", "last"):
+                number = self.value(argument.value)
+                if isinstance(number, int):
+                    return min(max(number, 1), MAX_LIMIT)
+        return DEFAULT_LIMIT
+
+    def list_size(self, node: FieldNode) -> int:
+        for argument in node.arguments or ():
+            if argument.name.value == "ids":
+                value = self.value(argument.value)
+                return len(value) if isinstance(value, list) else 1
+        return PLAIN_LIST
+
+    def value(self, node: Any) -> Any:
+        """A number, or something as long as the list that stands there."""
+        if isinstance(node, VariableNode):
+            name = node.name.value
+            return self.variables[name] if name in self.variables else self.value(self.defaults.get(name))
+        if isinstance(node, IntValueNode):
+            # Longer ones are out of every range.
+            return int(node.value[:12])
+        return list(node.values) if isinstance(node, ListValueNode) else None
+
+
+def tokens_for(cost: int) -> int:
+    """The tokens of the rate bucket that a cost takes."""
+    return -(-cost // COST_A_TOKEN)

@@ -1,0 +1,159 @@
+"""Lists: types, queries and mutations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import ids, lists
+from msvs.api.context import Context
+from msvs.api.scope import scoped
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.contacts import Contact
+from msvs.graphql.context import Info
+from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.inputs import Deleted
+from msvs.graphql.loaders import LIST_MEMBERS
+from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.models import ContactList as ContactListRow
+
+
+@strawberry.type(description="A collection of contacts to send to as a group.")
+class ContactList(Node):
+    row: strawberry.Private[Any]
+    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
+    name: str = strawberry.field(description="Its name.")
+    kind: str = strawberry.field(
+        description="`static` where it is kept by hand; else it is kept in step from elsewhere."
+    )
+    contact_count: int = strawberry.field(description="How many contacts are on it.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    updated_at: datetime = strawberry.field(description="When it was last renamed.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> ContactList:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(ids.CONTACT_LIST, row.id)),
+            row=row,
+            livemode=row.livemode,
+            name=row.name,
+            kind=row.kind,
+            contact_count=row.contact_count,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+    @field("The contacts on it, newest contact first.")
+    async def members(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Contact]:
+        request = read_page(ids.CONTACT, first, after, last, before)
+        loaders, id = info.context.loaders, self.row.id
+        page = await loaders.children(LIST_MEMBERS, id, request)
+        return connect(ids.CONTACT, request, page, Contact.from_row, lambda: loaders.count_children(LIST_MEMBERS, id))
+
+
+register_rows(ids.CONTACT_LIST, ContactListRow, ContactList.from_row)
+
+
+@strawberry.type(description="What came of adding contacts to a list.")
+class ContactsAdded:
+    contact_list: ContactList = strawberry.field(description="The list as it now is.")
+    added: int = strawberry.field(description="How many were put on it.")
+    already_members: int = strawberry.field(description="How many were on it already.")
+    not_found: list[ID] = strawberry.field(description="The ids, as given, that name no contact.")
+
+
+CreateListResult = Annotated[
+    ContactList | InvalidRequestError | PermissionRefusedError,
+    strawberry.union("CreateListResult", description="The list made, or why not."),
+]
+UpdateListResult = Annotated[
+    ContactList | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("UpdateListResult", description="The list as it now is, or why it did not change."),
+]
+DeleteListResult = Annotated[
+    Deleted | NotFoundError | PermissionRefusedError,
+    strawberry.union("DeleteListResult", description="Says that the list is gone, or why not."),
+]
+AddContactsToListResult = Annotated[
+    ContactsAdded | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("AddContactsToListResult", description="What came of it, or why nothing did."),
+]
+RemoveContactFromListResult = Annotated[
+    ContactList | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("RemoveContactFromListResult", description="The list without the contact, or why not."),
+]
+
+ListId = Annotated[ID, strawberry.argument(description="The list's id.")]
+Name = Annotated[str, strawberry.argument(description="Its name, 1 to 200 characters.")]
+
+
+@strawberry.type
+class ListQuery:
+    @field("A list by its id; null where there is none.")
+    async def contact_list(self, info: Info, id: ListId) -> ContactList | None:
+        found: ContactList | None = await load_node(info, id, prefix=ids.CONTACT_LIST)
+        return found
+
+    @field("Lists, newest first.")
+    async def contact_lists(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[ContactList]:
+        ctx = info.context.ctx
+        request = read_page(ids.CONTACT_LIST, first, after, last, before)
+        page = await lists.list_lists(ctx, request)
+        return connect(ids.CONTACT_LIST, request, page, ContactList.from_row, scoped(ctx, ContactListRow).count)
+
+
+@strawberry.type
+class ListMutation:
+    @mutation(CreateListResult, "Make an empty list.")
+    async def create_list(self, info: Info, name: Name) -> Any:
+        return await mutate(info, lambda ctx: lists.create_list(ctx, name), ContactList.from_row)
+
+    @mutation(UpdateListResult, "Rename a list.")
+    async def update_list(self, info: Info, id: ListId, name: Name) -> Any:
+        return await mutate(info, lambda ctx: lists.update_list(ctx, _id(id), name), ContactList.from_row)
+
+    @mutation(DeleteListResult, "Delete a list, but none of its contacts.")
+    async def delete_list(self, info: Info, id: ListId) -> Any:
+        return await mutate(info, lambda ctx: lists.delete_list(ctx, _id(id)), lambda _: Deleted(id=id))
+
+    @mutation(AddContactsToListResult, "Put contacts on a list, at most 1,000 a call; one that is on it stays.")
+    async def add_contacts_to_list(
+        self,
+        info: Info,
+        id: ListId,
+        contact_ids: Annotated[list[ID], strawberry.argument(description="The contacts' ids.")],
+    ) -> Any:
+        async def add(ctx: Context) -> ContactsAdded:
+            added = await lists.add_contacts(ctx, _id(id), contact_ids)
+            return ContactsAdded(
+                contact_list=ContactList.from_row(await lists.get_list(ctx, _id(id))),
+                added=added.added,
+                already_members=added.already_members,
+                not_found=[ID(text) for text in added.not_found],
+            )
+
+        return await mutate(info, add, lambda done: done)
+
+    @mutation(RemoveContactFromListResult, "Take a contact off a list; nothing happens where it is not on it.")
+    async def remove_contact_from_list(
+        self, info: Info, id: ListId, contact_id: Annotated[ID, strawberry.argument(description="The contact's id.")]
+    ) -> Any:
+        async def remove(ctx: Context) -> ContactListRow:
+            await lists.remove_contact(ctx, _id(id), ids.find_id(ids.CONTACT, contact_id, "contact"))
+            return await lists.get_list(ctx, _id(id))
+
+        return await mutate(info, remove, ContactList.from_row)
+
+
+def _id(text: str) -> UUID:
+    return ids.find_id(ids.CONTACT_LIST, text, "list")

@@ -1,0 +1,157 @@
+"""Loaders: what many fields of one request ask for is read in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from strawberry.dataloader import DataLoader
+from tortoise.models import Model
+
+from msvs.api import campaigns
+from msvs.api.context import Context
+from msvs.api.pages import Page, PageRequest
+from msvs.api.resources import CampaignStats
+from msvs.api.scope import scoped
+from msvs.api.segments import compile_filter
+from msvs.database import Row, fetch
+from msvs.models import Campaign, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """The rows that belong to a parent: `source` names the tables, with the rows themselves AS child."""
+
+    source: str
+    match: str
+    key_type: str = "uuid"
+
+
+CONTACT_MESSAGES = Relation("messages AS child", "child.contact_id = parent.id AND child.status <> 'skipped'")
+CAMPAIGN_MESSAGES = Relation("messages AS child", "child.campaign_id = parent.id AND child.status <> 'skipped'")
+CONTACT_LISTS = Relation(
+    "list_members AS member JOIN contact_lists AS child ON child.id = member.list_id", "member.contact_id = parent.id"
+)
+LIST_MEMBERS = Relation(
+    "list_members AS member JOIN contacts AS child ON child.id = member.contact_id", "member.list_id = parent.id"
+)
+CONSENT_HISTORY = Relation("consent_events AS child", "child.phone = parent.id", "text")
+WEBHOOK_ATTEMPTS = Relation("webhook_attempts AS child", "child.endpoint_id = parent.id")
+
+ROWS = """
+SELECT parent.id AS parent_id, child.* FROM unnest($1::{key_type}[]) AS parent (id) CROSS JOIN LATERAL (
+    SELECT child.* FROM {source}
+    WHERE {match} AND child.workspace_id = $2 AND child.livemode = $3 {after}
+    ORDER BY child.id {direction} LIMIT {limit}
+) AS child
+"""
+
+COUNTS = """
+SELECT parent.id AS parent_id, (
+    SELECT count(*) FROM {source} WHERE {match} AND child.workspace_id = $2 AND child.livemode = $3
+) AS number FROM unnest($1::{key_type}[]) AS parent (id)
+"""
+
+
+class Loaders:
+    """The loaders of one request, each made when it is first asked for."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._made: dict[Any, DataLoader[Any, Any]] = {}
+
+    def row(self, model: type[Model], id: UUID) -> Awaitable[Any | None]:
+        """One of the caller's rows by id, or None."""
+
+        async def read(keys: list[UUID]) -> Sequence[Any | None]:
+            found = {row.pk: row for row in await scoped(self._ctx, model).filter(id__in=keys)}
+            return [found.get(key) for key in keys]
+
+        return self._loader(model, read).load(id)
+
+    def stats(self, campaign: Campaign | Row) -> Awaitable[CampaignStats]:
+        """The stats of a campaign that was read under this caller."""
+
+        async def read(keys: list[_Keyed]) -> Sequence[CampaignStats]:
+            stats = await campaigns.campaign_stats(self._ctx, [key.row for key in keys])
+            return [stats[key.row.id] for key in keys]
+
+        return self._loader("stats", read).load(_Keyed(campaign))
+
+    def segment_count(self, segment: Segment | Row) -> Awaitable[int]:
+        """How many contacts a segment holds now."""
+
+        async def read(keys: list[_Keyed]) -> Sequence[int]:
+            values: list[Any] = [self._ctx.workspace_id, self._ctx.livemode]
+            counts = []
+            for key in keys:
+                compiled = compile_filter(key.row.conditions, len(values) + 1)
+                values += compiled.values
+                counts.append(
+                    "(SELECT count(*) FROM contacts AS c"
+                    f" WHERE c.workspace_id = $1 AND c.livemode = $2 AND {compiled.sql})"
+                )
+            rows = await fetch(f"SELECT unnest(ARRAY[{', '.join(counts)}]) AS number", *values)
+            return [row.number for row in rows]
+
+        return self._loader("segment_count", read).load(_Keyed(segment))
+
+    def children(self, relation: Relation, parent: UUID | str, page: PageRequest) -> Awaitable[Page[Row]]:
+        """One page of what belongs to a parent, newest first."""
+
+        async def read(keys: list[UUID | str]) -> Sequence[Page[Row]]:
+            backward = page.ending_before is not None
+            cursor = page.ending_before if backward else page.starting_after
+            sql = ROWS.format(
+                key_type=relation.key_type,
+                source=relation.source,
+                match=relation.match,
+                after="" if cursor is None else f"AND child.id {'>' if backward else '<'} $4",
+                direction="ASC" if backward else "DESC",
+                limit=page.limit + 1,
+            )
+            values = [] if cursor is None else [cursor]
+            found: dict[UUID | str, list[Row]] = {key: [] for key in keys}
+            for row in await fetch(sql, keys, self._ctx.workspace_id, self._ctx.livemode, *values):
+                found[row.parent_id].append(row)
+            return [_page(sorted(found[key], key=lambda row: row.id.int), page, backward) for key in keys]
+
+        return self._loader((relation, page), read).load(parent)
+
+    def count_children(self, relation: Relation, parent: UUID | str) -> Awaitable[int]:
+        """How many rows belong to a parent."""
+
+        async def read(keys: list[UUID | str]) -> Sequence[int]:
+            sql = COUNTS.format(key_type=relation.key_type, source=relation.source, match=relation.match)
+            rows = await fetch(sql, keys, self._ctx.workspace_id, self._ctx.livemode)
+            found = {row.parent_id: row.number for row in rows}
+            return [found[key] for key in keys]
+
+        return self._loader((relation, "count"), read).load(parent)
+
+    def _loader(self, name: Any, read: Callable[[list[Any]], Awaitable[Sequence[Any]]]) -> DataLoader[Any, Any]:
+        loader = self._made.get(name)
+        if loader is None:
+            loader = self._made[name] = DataLoader(read)
+        return loader
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Keyed:
+    """A row that stands for its id, so that asking twice reads once."""
+
+    row: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Keyed) and bool(self.row.id == other.row.id)
+
+    def __hash__(self) -> int:
+        return hash(self.row.id)
+
+
+def _page(oldest_first: list[Row], page: PageRequest, backward: bool) -> Page[Row]:
+    has_more = len(oldest_first) > page.limit
+    kept = oldest_first[: page.limit] if backward else oldest_first[-page.limit :]
+    return Page(kept[::-1], has_more)

@@ -1,0 +1,234 @@
+"""Messages: types, queries and mutations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import ids, messages
+from msvs.api.context import Context
+from msvs.api.resources import FAILURES
+from msvs.api.scope import scoped
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.contacts import Contact
+from msvs.graphql.context import Info
+from msvs.graphql.enums import Encoding
+from msvs.graphql.errors import (
+    ComplianceError,
+    IdempotencyError,
+    InvalidRequestError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionRefusedError,
+    mutate,
+)
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.idempotency import IdempotencyKey, mutate_once
+from msvs.graphql.inputs import optional_ref
+from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.scalars import JSONObject
+from msvs.models import Campaign as CampaignRow
+from msvs.models import Contact as ContactRow
+from msvs.models import Message as MessageRow
+from msvs.models import MessageKind, MessageStatus
+
+if TYPE_CHECKING:
+    from msvs.graphql.campaigns import Campaign
+
+
+@strawberry.type(description="Why a message failed, was canceled by the service or was skipped.")
+class MessageFailure:
+    code: str = strawberry.field(description="A stable code, such as `unreachable`.")
+    message: str = strawberry.field(description="The reason, in English.")
+
+
+@strawberry.type(description="One SMS to one phone.")
+class Message(Node):
+    row: strawberry.Private[Any]
+    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
+    kind: MessageKind = strawberry.field(description="What brought it about.")
+    to: str = strawberry.field(description="The recipient's phone, in E.164.")
+    from_: str = strawberry.field(name="from", description="The sender the recipient sees.")
+    body: str = strawberry.field(description="The text, variables replaced.")
+    status: MessageStatus = strawberry.field(description="Where it stands.")
+    delivery: str | None = strawberry.field(
+        description="`unknown` where no delivery report came within 72 hours; null otherwise."
+    )
+    encoding: Encoding = strawberry.field(description="How its characters are encoded.")
+    segments: int = strawberry.field(description="How many SMS it takes.")
+    credits_used: int = strawberry.field(description="Credits reserved or spent; in the sandbox, what live would cost.")
+    metadata: JSONObject = strawberry.field(description="The string values you gave with it.")
+    error: MessageFailure | None = strawberry.field(
+        description="Why it was not delivered; null unless something failed."
+    )
+    scheduled_at: datetime | None = strawberry.field(description="The time it was scheduled for; null for at once.")
+    sent_at: datetime | None = strawberry.field(description="When the carrier took it; null before that.")
+    delivered_at: datetime | None = strawberry.field(description="When the handset had it; null before that.")
+    failed_at: datetime | None = strawberry.field(description="When it failed; null unless it did.")
+    canceled_at: datetime | None = strawberry.field(description="When it was canceled; null unless it was.")
+    replied_at: datetime | None = strawberry.field(description="When the recipient first answered; null before that.")
+    created_at: datetime = strawberry.field(description="When it was accepted.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> Message:
+        """The type of a row."""
+        code = row.error_code
+        return cls(
+            id=ID(ids.encode_id(ids.MESSAGE, row.id)),
+            row=row,
+            livemode=row.livemode,
+            kind=MessageKind(row.kind),
+            to=row.to_phone,
+            from_=row.sender,
+            body=row.body,
+            status=MessageStatus(row.status),
+            delivery=row.delivery,
+            encoding=Encoding(row.encoding),
+            segments=row.segments,
+            credits_used=row.credits_used,
+            metadata=row.metadata,
+            error=None if code is None else MessageFailure(code=code, message=FAILURES.get(code, code)),
+            scheduled_at=row.scheduled_at,
+            sent_at=row.sent_at,
+            delivered_at=row.delivered_at,
+            failed_at=row.failed_at,
+            canceled_at=row.canceled_at,
+            replied_at=row.replied_at,
+            created_at=row.created_at,
+        )
+
+    @field("The recipient; null once the contact is deleted.")
+    async def contact(self, info: Info) -> Contact | None:
+        if self.row.contact_id is None:
+            return None
+        row = await info.context.loaders.row(ContactRow, self.row.contact_id)
+        return None if row is None else Contact.from_row(row)
+
+    @field("The campaign it belongs to; null for a message sent by itself.")
+    async def campaign(self, info: Info) -> Annotated[Campaign, strawberry.lazy("msvs.graphql.campaigns")] | None:
+        from msvs.graphql.campaigns import Campaign
+
+        if self.row.campaign_id is None:
+            return None
+        row = await info.context.loaders.row(CampaignRow, self.row.campaign_id)
+        return None if row is None else Campaign.from_row(row)
+
+
+register_rows(ids.MESSAGE, MessageRow, Message.from_row)
+
+
+@strawberry.input(description="A message to send.")
+class SendMessageInput:
+    to: str = strawberry.field(description="The recipient's phone, in E.164.")
+    body: str = strawberry.field(
+        description="The text, at most 1600 characters. `{name}` and `{name|fallback}` are replaced."
+    )
+    from_: str | None = strawberry.field(
+        name="from", default=None, description="The sender; the workspace's where left out."
+    )
+    variables: JSONObject | None = strawberry.field(
+        default=None, description="Values for the variables of the body, before those of the contact."
+    )
+    metadata: JSONObject | None = strawberry.field(
+        default=None, description="At most 20 string values to keep with it; webhooks carry them."
+    )
+    scheduled_at: datetime | None = strawberry.field(
+        default=None, description="When to send it, at most 365 days ahead; at once where left out."
+    )
+
+
+@strawberry.input(description="Which messages: those that meet every condition given.")
+class MessageFilter:
+    status: MessageStatus | None = strawberry.field(
+        default=None, description="Where they stand; `DELIVERED` includes those replied to."
+    )
+    campaign_id: ID | None = strawberry.field(default=None, description="The campaign they belong to.")
+    contact_id: ID | None = strawberry.field(default=None, description="Their recipient.")
+
+
+SendMessageResult = Annotated[
+    Message | InvalidRequestError | PaymentRequiredError | ComplianceError | PermissionRefusedError | IdempotencyError,
+    strawberry.union("SendMessageResult", description="The message accepted, or why it was not."),
+]
+CancelMessageResult = Annotated[
+    Message | NotFoundError | PermissionRefusedError,
+    strawberry.union("CancelMessageResult", description="The message as it now is, or why there is none."),
+]
+
+
+@strawberry.type
+class MessageQuery:
+    @field("A message by its id; null where there is none.")
+    async def message(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
+    ) -> Message | None:
+        found: Message | None = await load_node(info, id, prefix=ids.MESSAGE)
+        return found
+
+    @field("Messages, newest first. Skipped recipients show only under `SKIPPED`.")
+    async def messages(
+        self,
+        info: Info,
+        filter: Annotated[MessageFilter | None, strawberry.argument(description="Which messages.")] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Message]:
+        ctx = info.context.ctx
+        which = filter or MessageFilter()
+        request = read_page(ids.MESSAGE, first, after, last, before)
+        conditions: dict[str, Any] = {
+            "campaign_id": optional_ref(ids.CAMPAIGN, which.campaign_id, "filter.campaignId"),
+            "contact_id": optional_ref(ids.CONTACT, which.contact_id, "filter.contactId"),
+        }
+        status = None if which.status is None else which.status.value
+        page = await messages.list_messages(ctx, request, status=status, **conditions)
+        return connect(ids.MESSAGE, request, page, Message.from_row, lambda: _count(ctx, status, conditions))
+
+
+@strawberry.type
+class MessageMutation:
+    @mutation(SendMessageResult, "Send a message, at once or at its time.")
+    async def send_message(
+        self,
+        info: Info,
+        input: Annotated[SendMessageInput, strawberry.argument(description="The message.")],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Any:
+        data = messages.SendMessage(
+            to=input.to,
+            body=input.body,
+            from_=input.from_,
+            variables=input.variables or {},
+            metadata=input.metadata or {},
+            scheduled_at=input.scheduled_at,
+        )
+        return await mutate_once(
+            info,
+            idempotency_key,
+            data,
+            lambda ctx: messages.send_message(ctx, data),
+            messages.get_message,
+            Message.from_row,
+        )
+
+    @mutation(CancelMessageResult, "Cancel a message that has not left; one that has is answered unchanged.")
+    async def cancel_message(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
+    ) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: messages.cancel_message(ctx, ids.find_id(ids.MESSAGE, id, "message")),
+            Message.from_row,
+        )
+
+
+async def _count(ctx: Context, status: str | None, conditions: dict[str, Any]) -> int:
+    query = scoped(ctx, MessageRow).filter(**{name: value for name, value in conditions.items() if value is not None})
+    if status is None:
+        return await query.filter(status__not=MessageStatus.SKIPPED).count()
+    return await query.filter(status__in=messages.STATUS_FILTERS[status]).count()

@@ -1,0 +1,69 @@
+"""The node interface, and which type stands behind which prefix of an id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+from strawberry import ID
+from tortoise.models import Model
+
+from msvs.api import ids
+from msvs.api.errors import InvalidRequest
+from msvs.api.pages import MAX_LIMIT
+from msvs.graphql.context import Info
+from msvs.graphql.fields import field
+
+Load = Callable[[Info, UUID], Awaitable[Any]]
+
+_kinds: dict[str, Load] = {}
+
+
+@strawberry.interface(description="Anything with an id of its own. Ids are those of the REST API and name their type.")
+class Node:
+    id: ID = strawberry.field(description="The id, such as `msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP`.")
+
+
+def register(prefix: str, load: Load) -> None:
+    """Have ids with `prefix` looked up by `load`, which answers None for what is not the caller's."""
+    _kinds[prefix] = load
+
+
+def register_rows(prefix: str, model: type[Model], shape: Callable[[Any], Node]) -> None:
+    """Have ids with `prefix` looked up in a table that has a workspace and a mode."""
+
+    async def load(info: Info, id: UUID) -> Any:
+        row = await info.context.loaders.row(model, id)
+        return None if row is None else shape(row)
+
+    register(prefix, load)
+
+
+async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Any:
+    """The caller's node with this id (of this prefix, where one is named), or None; many at once are read together."""
+    found = text.partition("_")[0]
+    load = _kinds.get(found)
+    id = ids.decode_id(found, text)
+    if load is None or id is None or prefix not in (None, found):
+        return None
+    return await load(info, id)
+
+
+@strawberry.type
+class NodeQuery:
+    @field("Anything by its id; null where this workspace and mode have no such thing.")
+    async def node(self, info: Info, id: Annotated[ID, strawberry.argument(description="The id.")]) -> Node | None:
+        found: Node | None = await load_node(info, id)
+        return found
+
+    @field("Things by their ids, in their order; null in place of those that there are not.")
+    async def nodes(
+        self, info: Info, ids: Annotated[list[ID], strawberry.argument(description="At most 100 ids.")]
+    ) -> list[Node | None]:
+        if len(ids) > MAX_LIMIT:
+            raise InvalidRequest(f"ids holds at most {MAX_LIMIT} ids.", param="ids", code="parameter_out_of_range")
+        found: list[Node | None] = await asyncio.gather(*(load_node(info, id) for id in ids))
+        return found

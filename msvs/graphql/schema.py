@@ -1,0 +1,98 @@
+"""The schema: every resource's queries and mutations in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+# First, because it describes the enums that the types below use.
+from msvs.graphql import enums as enums
+from msvs.graphql.campaigns import CampaignMutation, CampaignQuery
+from msvs.graphql.contacts import ContactMutation, ContactQuery
+from msvs.graphql.credits import CreditQuery
+from msvs.graphql.errors import Error
+from msvs.graphql.events import EventMutation, EventQuery
+from msvs.graphql.inbound import InboundMutation, InboundQuery
+from msvs.graphql.keys import KeyMutation, KeyQuery
+from msvs.graphql.lists import ListMutation, ListQuery
+from msvs.graphql.messages import MessageMutation, MessageQuery
+from msvs.graphql.nodes import NodeQuery
+from msvs.graphql.scalars import SCALARS
+from msvs.graphql.segments import SegmentMutation, SegmentQuery
+from msvs.graphql.webhooks import WebhookMutation, WebhookQuery
+from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
+
+
+@strawberry.type(description="What can be read. Null means that there is no such thing, never that reading it failed.")
+class Query(
+    NodeQuery,
+    WorkspaceQuery,
+    MessageQuery,
+    CampaignQuery,
+    ContactQuery,
+    ListQuery,
+    SegmentQuery,
+    CreditQuery,
+    InboundQuery,
+    WebhookQuery,
+    EventQuery,
+    KeyQuery,
+):
+    pass
+
+
+@strawberry.type(description="What can be done. Each field is one transaction; they run one after the other.")
+class Mutation(
+    WorkspaceMutation,
+    MessageMutation,
+    CampaignMutation,
+    ContactMutation,
+    ListMutation,
+    SegmentMutation,
+    InboundMutation,
+    WebhookMutation,
+    EventMutation,
+    KeyMutation,
+):
+    pass
+
+
+# Under this name an execution carries its document.
+DOCUMENT = "document"
+
+
+class Prepared(SchemaExtension):
+    """Runs the document that the front has parsed, validated and weighed, rather than all of that again."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Put the document where the executor looks for it."""
+        extensions = self.execution_context.operation_extensions or {}
+        self.execution_context.graphql_document = extensions[DOCUMENT]
+        self.execution_context.validation_rules = ()
+        yield
+
+
+class Schema(strawberry.Schema):
+    """The schema; errors are logged by the front, which knows the request."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Log nothing: an error's text may hold what a caller sent."""
+
+
+schema = Schema(
+    query=Query,
+    mutation=Mutation,
+    types=[Error],
+    extensions=[Prepared],
+    config=StrawberryConfig(scalar_map=SCALARS),
+)
+
+
+def sdl() -> str:
+    """The schema in GraphQL's own language, as it is committed."""
+    return schema.as_str() + "\n"

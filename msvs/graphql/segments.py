@@ -1,0 +1,122 @@
+"""Segments: types, queries and mutations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import ids, segments
+from msvs.api.scope import scoped
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.context import Info
+from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.inputs import Deleted
+from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.scalars import JSONObject
+from msvs.models import Segment as SegmentRow
+
+
+@strawberry.type(description="A saved filter over contacts.")
+class Segment(Node):
+    row: strawberry.Private[Any]
+    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
+    name: str = strawberry.field(description="Its name.")
+    filter: JSONObject = strawberry.field(
+        description='The condition contacts meet, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`.'
+    )
+    created_at: datetime = strawberry.field(description="When it was made.")
+    updated_at: datetime = strawberry.field(description="When it was last changed.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> Segment:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(ids.SEGMENT, row.id)),
+            row=row,
+            livemode=row.livemode,
+            name=row.name,
+            filter=row.conditions,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+    @field("How many contacts it holds at this moment. Counted only where you ask for it.")
+    async def contact_count(self, info: Info) -> int:
+        return await info.context.loaders.segment_count(self.row)
+
+
+register_rows(ids.SEGMENT, SegmentRow, Segment.from_row)
+
+CreateSegmentResult = Annotated[
+    Segment | InvalidRequestError | PermissionRefusedError,
+    strawberry.union("CreateSegmentResult", description="The segment made, or why not."),
+]
+UpdateSegmentResult = Annotated[
+    Segment | InvalidRequestError | NotFoundError | PermissionRefusedError,
+    strawberry.union("UpdateSegmentResult", description="The segment as it now is, or why it did not change."),
+]
+DeleteSegmentResult = Annotated[
+    Deleted | NotFoundError | PermissionRefusedError,
+    strawberry.union("DeleteSegmentResult", description="Says that the segment is gone, or why not."),
+]
+
+SegmentId = Annotated[ID, strawberry.argument(description="The segment's id.")]
+Filter = Annotated[JSONObject, strawberry.argument(description="The condition contacts meet, as REST takes it.")]
+
+
+@strawberry.type
+class SegmentQuery:
+    @field("A segment by its id; null where there is none.")
+    async def segment(self, info: Info, id: SegmentId) -> Segment | None:
+        found: Segment | None = await load_node(info, id, prefix=ids.SEGMENT)
+        return found
+
+    @field("Segments, newest first.")
+    async def segments(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Segment]:
+        ctx = info.context.ctx
+        request = read_page(ids.SEGMENT, first, after, last, before)
+        page = await segments.list_segments(ctx, request)
+        return connect(ids.SEGMENT, request, page, Segment.from_row, scoped(ctx, SegmentRow).count)
+
+    @field("How many contacts a filter finds at this moment, before it is saved.")
+    async def segment_preview(self, info: Info, filter: Filter) -> int:
+        return await segments.preview_segment(info.context.ctx, filter)
+
+
+@strawberry.type
+class SegmentMutation:
+    @mutation(CreateSegmentResult, "Save a filter as a segment.")
+    async def create_segment(
+        self,
+        info: Info,
+        name: Annotated[str, strawberry.argument(description="Its name, 1 to 200 characters.")],
+        filter: Filter,
+    ) -> Any:
+        return await mutate(info, lambda ctx: segments.create_segment(ctx, name, filter), Segment.from_row)
+
+    @mutation(UpdateSegmentResult, "Rename a segment, replace its filter, or both.")
+    async def update_segment(
+        self,
+        info: Info,
+        id: SegmentId,
+        name: Annotated[str | None, strawberry.argument(description="Another name.")] = None,
+        filter: Annotated[JSONObject | None, strawberry.argument(description="Another filter.")] = None,
+    ) -> Any:
+        return await mutate(
+            info, lambda ctx: segments.update_segment(ctx, _id(id), name=name, filter=filter), Segment.from_row
+        )
+
+    @mutation(DeleteSegmentResult, "Delete a segment.")
+    async def delete_segment(self, info: Info, id: SegmentId) -> Any:
+        return await mutate(info, lambda ctx: segments.delete_segment(ctx, _id(id)), lambda _: Deleted(id=id))
+
+
+def _id(text: str) -> UUID:
+    return ids.find_id(ids.SEGMENT, text, "segment")

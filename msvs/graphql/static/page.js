@@ -1,0 +1,52 @@
+// GraphiQL over /graphql. The key is kept for this tab alone, and sent as the bearer of each request.
+"use strict";
+
+const KEPT = "msvs.graphiql.key";
+const START = `query Overview {
+  viewer { livemode workspace { name } }
+  credits { balance }
+  messages(first: 5) { nodes { id to status createdAt } }
+}
+`;
+const box = document.getElementById("key");
+const viewer = document.getElementById("viewer");
+const root = ReactDOM.createRoot(document.getElementById("graphiql"));
+
+async function post(request, headers = {}) {
+  const key = sessionStorage.getItem(KEPT);
+  const bearer = key ? { Authorization: `Bearer ${key}` } : {};
+  const response = await fetch("/graphql", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...bearer, ...headers },
+    body: JSON.stringify({
+      query: request.query,
+      variables: request.variables || {},
+      operationName: request.operationName || null,
+    }),
+  });
+  return response.json();
+}
+
+async function show() {
+  const answer = await post({ query: "{ viewer { livemode workspace { name } } }" });
+  const found = answer.data && answer.data.viewer;
+  viewer.textContent = found
+    ? `${found.workspace.name}, ${found.livemode ? "live" : "sandbox"}`
+    : answer.errors[0].message;
+  // A new key, a new schema to read.
+  const editor = React.createElement(GraphiQL, {
+    key: sessionStorage.getItem(KEPT) || "",
+    fetcher: (request, options) => post(request, options && options.headers),
+    defaultQuery: START,
+    shouldPersistHeaders: false,
+  });
+  root.render(editor);
+}
+
+document.getElementById("caller").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(KEPT, box.value.trim());
+  show();
+});
+box.value = sessionStorage.getItem(KEPT) || "";
+show();

@@ -1,0 +1,259 @@
+"""Webhooks: types, queries and mutations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+from msgspec import UNSET
+from strawberry import ID
+
+from msvs.api import ids, webhooks
+from msvs.api.context import Context
+from msvs.api.errors import InvalidRequest
+from msvs.api.events import EventType
+from msvs.api.scope import scoped
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.context import Info
+from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.graphql.events import Event, Redelivery
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.inputs import Deleted, required
+from msvs.graphql.loaders import WEBHOOK_ATTEMPTS
+from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.models import Event as EventRow
+from msvs.models import WebhookAttempt as WebhookAttemptRow
+from msvs.models import WebhookEndpoint
+
+
+@strawberry.type(description="One POST to a webhook and what came of it.")
+class WebhookAttempt(Node):
+    row: strawberry.Private[Any]
+    number: int = strawberry.field(description="Which try it was, from 1.")
+    status_code: int | None = strawberry.field(description="The HTTP status answered; null where none was.")
+    error: str | None = strawberry.field(description="What went wrong; null where the answer was 2xx.")
+    response_head: str = strawberry.field(description="How the answer began.")
+    elapsed_ms: int = strawberry.field(description="How long it took, in milliseconds.")
+    created_at: datetime = strawberry.field(description="When.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> WebhookAttempt:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(ids.ATTEMPT, row.id)),
+            row=row,
+            number=row.number,
+            status_code=row.status_code,
+            error=row.error,
+            response_head=row.response_head,
+            elapsed_ms=row.elapsed_ms,
+            created_at=row.created_at,
+        )
+
+    @field("The event delivered; null once it is no longer kept.")
+    async def event(self, info: Info) -> Event | None:
+        row = await info.context.loaders.row(EventRow, self.row.event_id)
+        return None if row is None else Event.from_row(row)
+
+
+register_rows(ids.ATTEMPT, WebhookAttemptRow, WebhookAttempt.from_row)
+
+
+@strawberry.type(description="A subscription: where events are posted to.")
+class Webhook(Node):
+    row: strawberry.Private[Any]
+    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
+    url: str = strawberry.field(description="Where events are posted to.")
+    every_event: bool = strawberry.field(description="Whether it subscribes to all events, those to come included.")
+    events: list[EventType] = strawberry.field(description="The events it subscribes to; empty where that is all.")
+    description: str = strawberry.field(description="What it is for; may be empty.")
+    enabled: bool = strawberry.field(description="Whether events are delivered to it.")
+    disabled_reason: str | None = strawberry.field(description="Why it was disabled; null unless we did that.")
+    previous_secret_until: datetime | None = strawberry.field(
+        description="Until when the secret before the last rotation still signs; null where none does."
+    )
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> Webhook:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(ids.WEBHOOK, row.id)),
+            row=row,
+            livemode=row.livemode,
+            url=row.url,
+            every_event=webhooks.EVERY_EVENT in row.events,
+            events=[EventType(name) for name in row.events if name != webhooks.EVERY_EVENT],
+            description=row.description,
+            enabled=row.enabled,
+            disabled_reason=row.disabled_reason,
+            previous_secret_until=row.previous_secret_until,
+            created_at=row.created_at,
+        )
+
+    @field("What was posted to it, newest first.")
+    async def attempts(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[WebhookAttempt]:
+        request = read_page(ids.ATTEMPT, first, after, last, before)
+        loaders, id = info.context.loaders, self.row.id
+        page = await loaders.children(WEBHOOK_ATTEMPTS, id, request)
+        return connect(
+            ids.ATTEMPT, request, page, WebhookAttempt.from_row, lambda: loaders.count_children(WEBHOOK_ATTEMPTS, id)
+        )
+
+
+register_rows(ids.WEBHOOK, WebhookEndpoint, Webhook.from_row)
+
+
+@strawberry.type(description="A webhook and its secret, which is shown this once.")
+class WebhookWithSecret:
+    webhook: Webhook = strawberry.field(description="The webhook.")
+    secret: str = strawberry.field(description="The secret that signs what is posted. It cannot be had again.")
+
+
+@strawberry.input(description="A webhook to make.")
+class CreateWebhookInput:
+    url: str = strawberry.field(description="Where to post events: https.")
+    events: list[EventType] | None = strawberry.field(default=None, description="The events to subscribe to.")
+    every_event: bool = strawberry.field(default=False, description="Subscribe to all events instead.")
+    secret: str | None = strawberry.field(
+        default=None, description="A secret of your own, 16 to 256 printable ASCII characters; made where left out."
+    )
+    description: str = strawberry.field(default="", description="What it is for.")
+
+
+@strawberry.input(description="What to change of a webhook. What is left out stays.")
+class UpdateWebhookInput:
+    url: str | None = strawberry.field(default=strawberry.UNSET, description="Where to post events. Cannot be null.")
+    events: list[EventType] | None = strawberry.field(
+        default=strawberry.UNSET, description="The events to subscribe to. Cannot be null."
+    )
+    every_event: bool = strawberry.field(default=False, description="Subscribe to all events instead.")
+    description: str | None = strawberry.field(default=strawberry.UNSET, description="What it is for. Cannot be null.")
+    enabled: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Whether events are delivered to it. Cannot be null."
+    )
+
+
+CreateWebhookResult = Annotated[
+    WebhookWithSecret | InvalidRequestError | ConflictError | PermissionRefusedError,
+    strawberry.union("CreateWebhookResult", description="The webhook made, with its secret, or why not."),
+]
+UpdateWebhookResult = Annotated[
+    Webhook | InvalidRequestError | NotFoundError | PermissionRefusedError,
+    strawberry.union("UpdateWebhookResult", description="The webhook as it now is, or why it did not change."),
+]
+DeleteWebhookResult = Annotated[
+    Deleted | NotFoundError | PermissionRefusedError,
+    strawberry.union("DeleteWebhookResult", description="Says that the webhook is gone, or why not."),
+]
+RotateWebhookSecretResult = Annotated[
+    WebhookWithSecret | NotFoundError | PermissionRefusedError,
+    strawberry.union("RotateWebhookSecretResult", description="The webhook with its new secret, or why not."),
+]
+TestWebhookResult = Annotated[
+    Event | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("TestWebhookResult", description="The event on its way, or why not."),
+]
+RecoverWebhookResult = Annotated[
+    Redelivery | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("RecoverWebhookResult", description="What will be delivered again, or why nothing."),
+]
+
+WebhookId = Annotated[ID, strawberry.argument(description="The webhook's id.")]
+
+
+@strawberry.type
+class WebhookQuery:
+    @field("A webhook by its id; null where there is none.")
+    async def webhook(self, info: Info, id: WebhookId) -> Webhook | None:
+        found: Webhook | None = await load_node(info, id, prefix=ids.WEBHOOK)
+        return found
+
+    @field("Webhooks, newest first.")
+    async def webhooks(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Webhook]:
+        ctx = info.context.ctx
+        request = read_page(ids.WEBHOOK, first, after, last, before)
+        page = await webhooks.list_webhooks(ctx, request)
+        return connect(ids.WEBHOOK, request, page, Webhook.from_row, scoped(ctx, WebhookEndpoint).count)
+
+
+@strawberry.type
+class WebhookMutation:
+    @mutation(CreateWebhookResult, "Subscribe a URL to events.")
+    async def create_webhook(
+        self, info: Info, input: Annotated[CreateWebhookInput, strawberry.argument(description="The webhook.")]
+    ) -> Any:
+        async def create(ctx: Context) -> tuple[WebhookEndpoint, str]:
+            data = webhooks.CreateWebhook(
+                url=input.url,
+                events=_events(input.events or [], input.every_event),
+                secret=input.secret,
+                description=input.description,
+            )
+            return await webhooks.create_webhook(ctx, data)
+
+        return await mutate(info, create, _with_secret)
+
+    @mutation(UpdateWebhookResult, "Change a webhook. Enabling it again makes what is pending for it due at once.")
+    async def update_webhook(
+        self,
+        info: Info,
+        id: WebhookId,
+        input: Annotated[UpdateWebhookInput, strawberry.argument(description="What to change.")],
+    ) -> Any:
+        async def update(ctx: Context) -> WebhookEndpoint:
+            events = required(input.events, "events")
+            if input.every_event or events is not UNSET:
+                events = _events([] if events is UNSET else events, input.every_event)
+            data = webhooks.UpdateWebhook(
+                url=required(input.url, "url"),
+                events=events,
+                description=required(input.description, "description"),
+                enabled=required(input.enabled, "enabled"),
+            )
+            return await webhooks.update_webhook(ctx, _id(id), data)
+
+        return await mutate(info, update, Webhook.from_row)
+
+    @mutation(DeleteWebhookResult, "End a subscription and drop what is pending for it.")
+    async def delete_webhook(self, info: Info, id: WebhookId) -> Any:
+        return await mutate(info, lambda ctx: webhooks.delete_webhook(ctx, _id(id)), lambda _: Deleted(id=id))
+
+    @mutation(RotateWebhookSecretResult, "Give a webhook a new secret; the one before signs beside it for 24 hours.")
+    async def rotate_webhook_secret(self, info: Info, id: WebhookId) -> Any:
+        return await mutate(info, lambda ctx: webhooks.rotate_secret(ctx, _id(id)), _with_secret)
+
+    @mutation(TestWebhookResult, "Post a `test.ping` event to this webhook alone.")
+    async def test_webhook(self, info: Info, id: WebhookId) -> Any:
+        return await mutate(info, lambda ctx: webhooks.send_test(ctx, _id(id)), Event.from_row)
+
+    @mutation(RecoverWebhookResult, "Deliver again what was given up since a time, at most 30 days back.")
+    async def recover_webhook(
+        self, info: Info, id: WebhookId, since: Annotated[datetime, strawberry.argument(description="Since when.")]
+    ) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: webhooks.recover(ctx, _id(id), since=since),
+            lambda count: Redelivery(delivery_count=count),
+        )
+
+
+def _events(events: list[EventType], every_event: bool) -> list[str]:
+    if events and every_event:
+        raise InvalidRequest("Give events or everyEvent, not both.", param="every_event")
+    return [webhooks.EVERY_EVENT] if every_event else [event.value for event in events]
+
+
+def _with_secret(made: tuple[WebhookEndpoint, str]) -> WebhookWithSecret:
+    row, secret = made
+    return WebhookWithSecret(webhook=Webhook.from_row(row), secret=secret)
+
+
+def _id(text: str) -> UUID:
+    return ids.find_id(ids.WEBHOOK, text, "webhook")

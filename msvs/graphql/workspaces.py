@@ -1,0 +1,134 @@
+"""The caller and its workspace: types, queries and the settings that may be changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import ids, workspaces
+from msvs.graphql.context import Info
+from msvs.graphql.errors import InvalidRequestError, PermissionRefusedError, mutate
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.inputs import required
+from msvs.graphql.nodes import Node, register
+from msvs.graphql.scalars import BigInt
+
+
+@strawberry.type(description="A tenant. Its settings hold for both modes.")
+class Workspace(Node):
+    name: str = strawberry.field(description="Its name.")
+    default_sender: str = strawberry.field(description="The sender of messages that name none.")
+    double_opt_in: bool = strawberry.field(description="Whether opting in asks for a YES by SMS.")
+    campaigns_admit_unknown: bool = strawberry.field(
+        description="Whether campaigns also go to contacts whose consent is unknown."
+    )
+    blocked_regions: list[str] = strawberry.field(description="Regions nothing is sent to, ISO 3166-1.")
+    timezone: str = strawberry.field(description="The time zone, of the IANA database.")
+    opt_in_text: str = strawberry.field(description="The SMS that asks for a YES.")
+    opt_out_text: str = strawberry.field(description="The SMS that answers STOP.")
+    welcome_text: str = strawberry.field(description="The SMS that confirms an opt-in.")
+    help_text: str = strawberry.field(description="The SMS that answers HELP.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> Workspace:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(ids.WORKSPACE, row.id)),
+            name=row.name,
+            default_sender=row.default_sender,
+            double_opt_in=row.double_opt_in,
+            campaigns_admit_unknown=row.campaigns_admit_unknown,
+            blocked_regions=row.blocked_regions,
+            timezone=row.timezone,
+            opt_in_text=row.opt_in_text,
+            opt_out_text=row.opt_out_text,
+            welcome_text=row.welcome_text,
+            help_text=row.help_text,
+            created_at=row.created_at,
+        )
+
+
+async def _load(info: Info, id: UUID) -> Workspace | None:
+    ctx = info.context.ctx
+    return Workspace.from_row(await workspaces.get_workspace(ctx)) if id == ctx.workspace_id else None
+
+
+register(ids.WORKSPACE, _load)
+
+
+@strawberry.type(description="Who is asking.")
+class Viewer:
+    actor: str = strawberry.field(description="The API key's or user's id.")
+    livemode: bool = strawberry.field(description="Whether this is live; false in the sandbox.")
+
+    @field("The workspace this caller works in.")
+    async def workspace(self, info: Info) -> Workspace:
+        return Workspace.from_row(await workspaces.get_workspace(info.context.ctx))
+
+
+@strawberry.input(description="The settings to change. What is left out stays; nothing can be null.")
+class UpdateWorkspaceInput:
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="Its name.")
+    default_sender: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The sender of messages that name none."
+    )
+    double_opt_in: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Whether opting in asks for a YES by SMS."
+    )
+    campaigns_admit_unknown: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Whether campaigns also go to contacts whose consent is unknown."
+    )
+    blocked_regions: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description="Regions nothing is sent to, ISO 3166-1."
+    )
+    timezone: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The time zone, of the IANA database."
+    )
+    opt_in_text: str | None = strawberry.field(default=strawberry.UNSET, description="The SMS that asks for a YES.")
+    opt_out_text: str | None = strawberry.field(default=strawberry.UNSET, description="The SMS that answers STOP.")
+    welcome_text: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The SMS that confirms an opt-in."
+    )
+    help_text: str | None = strawberry.field(default=strawberry.UNSET, description="The SMS that answers HELP.")
+    low_balance_threshold: BigInt | None = strawberry.field(
+        default=strawberry.UNSET, description="The balance below which `credits.low` is sent."
+    )
+
+
+UpdateWorkspaceResult = Annotated[
+    Workspace | InvalidRequestError | PermissionRefusedError,
+    strawberry.union("UpdateWorkspaceResult", description="The workspace as it now is, or why it did not change."),
+]
+
+
+@strawberry.type
+class WorkspaceQuery:
+    @field("Who is asking.")
+    def viewer(self, info: Info) -> Viewer:
+        return Viewer(actor=info.context.ctx.actor, livemode=info.context.ctx.livemode)
+
+    @field("The workspace this caller works in.")
+    async def workspace(self, info: Info) -> Workspace:
+        return Workspace.from_row(await workspaces.get_workspace(info.context.ctx))
+
+
+@strawberry.type
+class WorkspaceMutation:
+    @mutation(UpdateWorkspaceResult, "Change settings of the workspace, for both modes.")
+    async def update_workspace(
+        self, info: Info, input: Annotated[UpdateWorkspaceInput, strawberry.argument(description="What to change.")]
+    ) -> Any:
+        names = workspaces.UpdateWorkspace.__struct_fields__
+        return await mutate(
+            info,
+            lambda ctx: workspaces.update_workspace(
+                ctx,
+                workspaces.UpdateWorkspace(**{name: required(getattr(input, name), name) for name in names}),
+            ),
+            Workspace.from_row,
+        )

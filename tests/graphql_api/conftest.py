@@ -1,0 +1,89 @@
+"""The application and clients of its GraphQL API, over ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from msvs.api import auth, webhooks
+from msvs.api.context import Context
+from msvs.api.keys import create_key
+from msvs.app import create_app
+from msvs.settings import Settings
+from tests.engines import Engines
+
+BASE_URL = "http://api.cohortlabs.co"
+
+
+class Caller:
+    """A client of one workspace and mode."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.http = client
+
+    async def post(self, query: str, variables: dict[str, Any] | None = None, **more: Any) -> httpx.Response:
+        """The response to an operation."""
+        return await self.http.post("/graphql", json={"query": query, "variables": variables, **more})
+
+    async def run(self, query: str, variables: dict[str, Any] | None = None, **more: Any) -> Any:
+        """The data of an operation that has no errors."""
+        response = await self.post(query, variables, **more)
+        answer = response.json()
+        assert "errors" not in answer, answer
+        assert response.status_code == 200
+        return answer["data"]
+
+
+Callers = Callable[[Context], Awaitable[Caller]]
+
+
+def settings_for(database: str, engines: Engines, data_dir: Any, **more: Any) -> Settings:
+    """Settings of an application on the test engines."""
+    return Settings(
+        database_url=database, redis_url=engines.redis_url, data_dir=data_dir, operator_password="not-a-secret", **more
+    )
+
+
+@pytest.fixture(scope="session")
+async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Starlette]:
+    """The whole application on the test database and Valkey."""
+    settings = settings_for(database, engines, tmp_path_factory.mktemp("data"))
+    webhooks.configure(settings)
+    app = create_app(settings)
+    yield app
+    await app.state.limiter.close()
+    await app.state.readiness.close()
+
+
+@pytest.fixture
+async def anonymous(app: Starlette, clean: None) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+        yield client
+
+
+@pytest.fixture
+async def callers(app: Starlette, clean: None) -> AsyncIterator[Callers]:
+    """`await callers(ctx)`: a client with a new key of the context's workspace and mode."""
+    async with AsyncExitStack() as stack:
+
+        async def make(ctx: Context) -> Caller:
+            _, key = await create_key(ctx.workspace_id, livemode=ctx.livemode, name="Test")
+            client = httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url=BASE_URL, headers={"Authorization": f"Bearer {key}"}
+            )
+            return Caller(await stack.enter_async_context(client))
+
+        yield make
+        await auth.settle()
+
+
+@pytest.fixture
+async def caller(callers: Callers, ctx: Context) -> Caller:
+    """A client of the workspace's sandbox."""
+    return await callers(ctx)

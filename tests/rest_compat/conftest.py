@@ -1,4 +1,4 @@
-"""The application and clients of it, over ASGI."""
+"""The application and clients of it, over ASGI; every answer is held against openapi.yaml."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from msvs.api.keys import create_key
 from msvs.app import create_app
 from msvs.settings import Settings
 from tests.engines import Engines
+from tests.rest_compat.contract import ContractTransport
 
 BASE_URL = "http://api.cohortlabs.co"
 
@@ -39,7 +40,7 @@ async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 async def anonymous(app: Starlette, clean: None) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a key."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+    async with httpx.AsyncClient(transport=ContractTransport(httpx.ASGITransport(app)), base_url=BASE_URL) as client:
         yield client
 
 
@@ -51,7 +52,9 @@ async def client(app: Starlette, clean: None) -> AsyncIterator[Client]:
         async def make(ctx: Context) -> httpx.AsyncClient:
             _, key = await create_key(ctx.workspace_id, livemode=ctx.livemode)
             client = httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url=BASE_URL, headers={"Authorization": f"Bearer {key}"}
+                transport=ContractTransport(httpx.ASGITransport(app)),
+                base_url=BASE_URL,
+                headers={"Authorization": f"Bearer {key}"},
             )
             return await stack.enter_async_context(client)
 

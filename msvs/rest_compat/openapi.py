@@ -618,7 +618,7 @@ class _Examples:
         match schema.get("type"):
             case "array":
                 return [self._value(schema["items"])]
-            case "integer":
+            case "integer" | "number":
                 return max(1, schema.get("minimum", 1))
             case "boolean":
                 return True

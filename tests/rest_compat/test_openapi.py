@@ -1,0 +1,143 @@
+"""openapi.yaml: valid, committed, served, and true of every operation and event."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from openapi_spec_validator import validate
+
+from msvs.api.catalogue import ERRORS
+from msvs.api.events import EventType
+from msvs.cli import main
+from msvs.rest_compat import openapi, openapi_details
+from msvs.rest_compat.endpoint import Endpoint
+from msvs.rest_compat.endpoints import ENDPOINTS
+from tests.rest_compat import contract
+from tests.rest_compat.contract import DOCUMENT
+
+COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
+OPERATIONS = [operation for item in DOCUMENT["paths"].values() for operation in item.values()]
+JSON = "application/json"
+
+
+def name(operation: dict[str, Any]) -> str:
+    return str(operation["operationId"])
+
+
+def test_the_committed_file_is_what_the_code_makes() -> None:
+    assert COMMITTED.read_text() == openapi.yaml(), "run make schema"
+
+
+def test_it_is_a_valid_document() -> None:
+    validate(deepcopy(DOCUMENT))
+
+
+def test_its_yaml_reads_as_the_document() -> None:
+    assert yaml.safe_load(openapi.yaml()) == DOCUMENT
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": [1, -1.5, True, None, "text", "true", "No", "1e3", "0x1f", "2026-05-01", "", " a", "a: b", "#a", "- a"]},
+        {"list": [[1, [2]], [], {}, {"a": {"b": [{"c": 1, "d": [2]}, {"e": []}]}}]},
+        {"null": 1, "on": 2, "a b": 3, "é": "“”\n\t\\", "=": "=", "~": "~", "a/b.c_d-e": "a, b (c); d's"},
+    ],
+)
+def test_yaml_means_what_it_was_given(value: Any) -> None:
+    assert yaml.safe_load(openapi.to_yaml(value)) == value
+
+
+def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "--openapi"]) == 0
+    assert capsys.readouterr().out == openapi.yaml()
+
+
+async def test_it_is_served_as_yaml_and_json(anonymous: httpx.AsyncClient) -> None:
+    as_yaml, as_json = [await anonymous.get(f"/openapi.{kind}") for kind in ("yaml", "json")]
+    assert as_yaml.headers["Content-Type"] == "application/yaml"
+    assert as_json.headers["Content-Type"] == JSON
+    served = as_json.json()
+    assert yaml.safe_load(as_yaml.text) == served
+    assert served == openapi.document("http://127.0.0.1:8000")
+    assert {**served, "servers": DOCUMENT["servers"]} == DOCUMENT
+
+
+def test_every_endpoint_is_an_operation_and_no_other() -> None:
+    described = {(method, path) for path, item in DOCUMENT["paths"].items() for method in item}
+    assert described == {(endpoint.method.lower(), endpoint.path) for endpoint in ENDPOINTS}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.operation_id)
+def test_an_operation_tells_its_refusals(endpoint: Endpoint) -> None:
+    responses = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]["responses"]
+    told = {int(status) for status in responses}
+    assert {endpoint.status, 400, 401, 429, 500, 503, *(error.status for error in endpoint.errors)} <= told
+    assert (409 in told) >= endpoint.idempotent
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=name)
+def test_an_operation_is_fit_for_generators(operation: dict[str, Any]) -> None:
+    assert operation["operationId"].isidentifier()
+    assert [tag for tag in operation["tags"] if tag not in openapi_details.TAGS] == []
+    assert not operation["summary"].endswith(".")
+    assert operation["description"].endswith(".")
+    for parameter in operation["parameters"]:
+        if "$ref" not in parameter:
+            assert parameter["description"].endswith("."), parameter["name"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=name)
+def test_the_examples_of_an_operation_fit_its_schemas(operation: dict[str, Any]) -> None:
+    status = next(status for status in operation["responses"] if status.startswith("2"))
+    contents = [operation["responses"][status]["content"][JSON]]
+    if "requestBody" in operation:
+        contents.append(operation["requestBody"]["content"][JSON])
+    for content in contents:
+        contract.check(content["example"], content["schema"], operation["operationId"])
+
+
+@pytest.mark.parametrize("type", EventType)
+def test_every_event_has_a_webhook_with_an_example(type: EventType) -> None:
+    body = DOCUMENT["webhooks"][type.value]["post"]["requestBody"]["content"][JSON]
+    contract.check(body["example"], body["schema"], type)
+    contract.check(body["example"], {"$ref": "#/components/schemas/Event"}, type)
+    assert body["example"]["type"] == type.value
+
+
+def test_every_error_response_has_an_example_of_each_of_its_codes() -> None:
+    seen: set[tuple[str, int]] = set()
+    for status, (key, _) in openapi.RESPONSES.items():
+        content = DOCUMENT["components"]["responses"][key]["content"][JSON]
+        for code, example in content["examples"].items():
+            contract.check(example["value"], content["schema"], code)
+            assert example["value"]["error"]["code"] == code
+            seen.add((code, status))
+    assert seen == {(row.code, status) for row in ERRORS.values() for status in row.statuses}
+
+
+def test_every_component_is_used_and_every_reference_leads_somewhere() -> None:
+    text = json.dumps(DOCUMENT)
+    for kind, components in DOCUMENT["components"].items():
+        if kind == "securitySchemes":
+            continue
+        for each in components:
+            unused = f'"#/components/{kind}/{each}"' not in text
+            # 405 belongs to paths, not to operations.
+            assert unused == (each in ("Allow", "MethodNotAllowed") and kind == "responses"), f"{kind}/{each}"
+
+
+def test_limits_are_in_the_schemas() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["MessageCreate"]["required"] == ["to", "body"]
+    assert schemas["MessageCreate"]["additionalProperties"] is False
+    assert schemas["MessageCreate"]["properties"]["body"]["maxLength"] == 1600
+    assert schemas["CampaignCreate"]["required"] == ["name", "body", "audience"]
+    limit = next(each for each in DOCUMENT["paths"]["/v1/messages"]["get"]["parameters"] if each["name"] == "limit")
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}

@@ -96,7 +96,7 @@ async def receiving(answer: Answer = accept) -> AsyncIterator[Receiver]:
     receiver = Receiver(answer)
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", receiver._receive)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,0 +1,341 @@
+"""The documents tell the truth: links resolve, tables agree with the code, and the tour runs."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from msvs import cli
+from msvs.settings import Settings, from_environment
+from tests.engines import eventually
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+TOUR_SECONDS = 100
+START_SECONDS = 60
+
+LINK = re.compile(r"(?<!`)\]\(([^()\s]+)\)")
+FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"`([^`\n]+)`")
+# What a word in backquotes must look like to be a path of the repository.
+PATH = re.compile(r"(?:msvs|tests|docs|examples|bench|\.ci)/[\w./-]+|[\w-]+\.(?:md|lock|toml|graphql)|Makefile")
+PROOF = re.compile(r"tests/[\w/]+\.py::test_\w+")
+
+# Put together from parts, so that this file does not match itself.
+INDEX_HOSTS = (
+    "pypi." + "org",
+    "pythonhosted" + ".org",
+    "registry.npmjs" + ".org",
+    "index-" + "url =",
+    "extra-index-" + "url",
+)
+MACHINE_PATH = re.compile(r"(?<![\w.~$}/-])/(?:home|root|Users|work|mnt|workspace)/[\w.-]+")
+KEYS = (
+    re.compile(r"\bmsvs_(?:live|test)_[0-9A-Za-z]{36}\b"),
+    re.compile(r"\bwhsec_[0-9A-Za-z_-]{40,}"),
+    re.compile(r"\b(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{16,}"),
+    re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
+    re.compile(r"\bgh[pousr]_[0-9A-Za-z]{30,}"),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+)
+
+
+def tracked() -> list[Path]:
+    """Every text file that the repository holds, as it stands in the working tree."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a checkout")
+    return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def documents() -> list[Path]:
+    return sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")})
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def section(text: str, title: str) -> str:
+    """What stands under a heading of the second level."""
+    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of a section's rows, without header and rule."""
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
+
+
+def code_of(cell: str) -> str:
+    found = CODE.fullmatch(cell)
+    assert found, cell
+    return found[1]
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_links_resolve(path: Path) -> None:
+    targets = LINK.findall(FENCE.sub("", path.read_text()))
+    local = [target.partition("#")[0] for target in targets if "://" not in target and not target.startswith("#")]
+    assert [target for target in local if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_paths_that_are_named_exist(path: Path) -> None:
+    words = CODE.findall(FENCE.sub("", path.read_text()))
+    named = {word.partition("::")[0] for word in words if PATH.fullmatch(word.partition("::")[0])}
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_tests_that_are_named_exist(path: Path) -> None:
+    missing = []
+    for proof in set(PROOF.findall(path.read_text())):
+        file, _, function = proof.partition("::")
+        tree = ast.parse((ROOT / file).read_text())
+        if function not in {
+            node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }:
+            missing.append(proof)
+    assert missing == []
+
+
+def test_every_promise_has_its_tests() -> None:
+    rows = table(section(README, "What is promised"))
+    assert [row[0] for row in rows] == [f"P{number}" for number in range(1, 8)]
+    assert [row[0] for row in rows if not PROOF.search(row[2])] == []
+
+
+def test_every_decision_names_what_keeps_it() -> None:
+    pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    for page in pages:
+        text = page.read_text()
+        headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+        assert headings == ["Context", "Decision", "Rule", "Kept by"], page.name
+        assert text.startswith(f"# {page.name[:4]}: "), page.name
+        assert PROOF.search(section(text, "Kept by")), page.name
+        assert f"docs/adr/{page.name}" in README, page.name
+
+
+class Asked(dict[str, str]):
+    """An environment that remembers which variables were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        self.names.add(name)
+        return default
+
+
+def test_the_settings_table_is_the_settings() -> None:
+    asked = Asked()
+    settings = from_environment(asked)
+    rows = {code_of(row[0]): row[1] for row in table(section(README, "Settings"))}
+    assert rows.keys() == asked.names
+    described = re.findall(
+        r"\b(?:MSVS_[A-Z_]+|DATA_DIR|DATABASE_URL|REDIS_URL|HOST|PORT)\b", from_environment.__doc__ or ""
+    )
+    assert set(described) == asked.names
+    fields = {name: name.lower().removeprefix("msvs_") for name in rows} | {"MSVS_ENV": "environment"}
+    defaults = {name: getattr(settings, field) for name, field in fields.items()}
+    shown = {name: found[1] if (found := CODE.fullmatch(cell)) else None for name, cell in rows.items()}
+    told = {name for name, default in defaults.items() if default not in (None, "", (), {})}
+    assert {name: shown[name] for name in told} == {name: str(defaults[name]) for name in told}
+    assert [name for name in rows.keys() - told if shown[name] not in (None, "http://HOST:PORT")] == []
+    assert settings == Settings()
+
+
+def commands(parser: argparse.ArgumentParser, prefix: str = "msvs") -> Iterator[str]:
+    """Every command of a parser, as it is typed."""
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for group in groups:
+        for name, child in group.choices.items():
+            yield from commands(child, f"{prefix} {name}")
+    if not groups:
+        yield prefix
+
+
+def test_the_commands_table_is_the_command_line() -> None:
+    shown = [code_of(row[0]).removesuffix(" QUEUE") for row in table(section(README, "Commands"))]
+    assert sorted(shown) == sorted(commands(cli._parser()))
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_commands_that_are_named_exist(path: Path) -> None:
+    text = path.read_text()
+    known = set(commands(cli._parser()))
+    spelled = re.findall(r"(?:`|bin/|^)msvs ((?:[a-z]+ ?)+)", text, re.MULTILINE)
+    heads = {command.removeprefix("msvs ").split()[0] for command in known}
+    assert {words.split()[0] for words in spelled} <= heads
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= targets
+
+
+def test_the_picture_is_whole_and_legible_in_both_schemes() -> None:
+    svg = (ROOT / "docs" / "architecture.svg").read_text()
+    root = ElementTree.fromstring(svg)
+    space = "{http://www.w3.org/2000/svg}"
+    assert root.find(f"{space}title") is not None
+    assert root.find(f"{space}desc") is not None
+    light, dark = (
+        dict(re.findall(r"(--[a-z-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r"svg \{([^}]*)\}", svg)
+    )
+    assert light.keys() == dark.keys() == set(re.findall(r"var\((--[a-z-]+)\)", svg))
+    for colors in (light, dark):
+        for behind in ("--paper", "--box", "--inner", "--truth", "--bell", "--work"):
+            for ink in ("--ink", "--soft"):
+                assert contrast(colors[ink], colors[behind]) >= 4.5, (ink, behind)
+    outside = [
+        value for value in re.findall(r"""(?:href|src|url)[=(]["']?([^"')\s]+)""", svg) if not value.startswith("#")
+    ]
+    assert outside == []
+    paths = [text.strip() for node in root.iter(f"{space}text") for text in node.itertext()]
+    named = {word for text in paths for word in re.findall(r"msvs/[\w./]+\w", text)}
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colors, as WCAG 2 defines it."""
+
+    def luminance(color: str) -> float:
+        parts = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dim, bright = sorted((luminance(one), luminance(other)))
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def leaks(text: str) -> list[str]:
+    """What no file of the repository may hold."""
+    found = [host for host in INDEX_HOSTS if host in text]
+    found += MACHINE_PATH.findall(text)
+    return found + [match for pattern in KEYS for match in pattern.findall(text)]
+
+
+def test_no_index_host_and_no_machine_path_is_tracked() -> None:
+    found = {}
+    for path in tracked():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        if leaked := leaks(text):
+            found[name_of(path)] = sorted(set(leaked))
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://files." + "pythonhosted" + ".org/packages",
+        "cd " + "/home" + "/maria/massivesms",
+        'key = "msvs_live_' + "4f2a" * 9 + '"',
+        "whsec_" + "0123456789" * 4,
+        "-----BEGIN " + "RSA PRIVATE KEY-----",
+    ],
+)
+def test_a_leak_is_found(text: str) -> None:
+    assert leaks(text) != []
+
+
+@pytest.mark.parametrize(
+    "text", ["Bearer msvs_live_4f2a...", "whsec_of_the_tour", "https://cohortlabs.co/home/maria", "DATA_DIR/work/lock"]
+)
+def test_what_is_no_leak_is_left_alone(text: str) -> None:
+    assert leaks(text) == []
+
+
+# The tour
+
+
+def tour() -> list[str]:
+    """The shell blocks of the README's tour, in order."""
+    steps = section(README, "Five minutes").split("\n### Then\n", 1)[0]
+    return re.findall(r"^```sh\n(.*?)^```$", steps, re.DOTALL | re.MULTILINE)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_service(data_dir: Path) -> Iterator[str]:
+    """`msvs run` on a data directory of its own; its address."""
+    port = free_port()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MSVS_", "DATABASE_", "REDIS_"))}
+    environment = kept | {"DATA_DIR": str(data_dir), "PORT": str(port)}
+    with (data_dir.with_name("service.log")).open("w") as log:
+        service = subprocess.Popen(
+            [sys.executable, "-m", "msvs", "run"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            eventually(lambda: service.poll() is not None or is_ready(address))
+            assert service.poll() is None, data_dir.with_name("service.log").read_text()
+            yield address
+        finally:
+            service.send_signal(signal.SIGTERM)
+            service.wait(START_SECONDS)
+
+
+def is_ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@pytest.mark.timeout(300)
+def test_the_tour_works(tmp_path: Path) -> None:
+    """Every shell block of the README's tour, as it is printed, in one shell that stops at the first failure."""
+    blocks = tour()
+    assert len(blocks) >= 8
+    data_dir = tmp_path / "data"
+    script = "\n".join(blocks)
+    for printed, here in (
+        (".data/", f"{data_dir}/"),
+        ("8900", str(free_port())),
+        (".venv/bin/msvs", f"{sys.executable} -m msvs"),
+    ):
+        assert printed in script
+        script = script.replace(printed, here)
+    with running_service(data_dir):
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=ROOT,
+            env=os.environ | {"DATA_DIR": str(data_dir)},
+            capture_output=True,
+            text=True,
+            timeout=TOUR_SECONDS,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert '{"added":1,"already_members":0,"not_found":[]}' in lines
+    assert "stop" in lines
+    assert '"code": "recipient_opted_out"' in done.stdout
+    assert lines.count("10000") == 1
+    assert "balance        10500" in lines
+    assert "FORGED" not in done.stdout
+    assert [line for line in lines if line == "true"] == ["true", "true"]

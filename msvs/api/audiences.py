@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -14,6 +13,7 @@ import phonenumbers
 from msvs.api import ids, quiet_hours
 from msvs.api.compliance import check_destination
 from msvs.api.context import Context
+from msvs.api.drafts import Draft
 from msvs.api.errors import ComplianceRefused, InvalidRequest
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.jobs import Doorbell
@@ -22,11 +22,11 @@ from msvs.api.rendering import NotRenderable, contact_values, render
 from msvs.api.resources import message_resource
 from msvs.api.scope import scoped
 from msvs.api.segments import compile_filter
-from msvs.api.sms import Encoding, measure
+from msvs.api.sms import measure
 from msvs.api.templates import Template, compile_template
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.database import copy_rows, encode_json, execute, fetch, fetch_row, fetch_value
-from msvs.models import Campaign, Contact, ContactList, MessageStatus, OptInStatus, Segment
+from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
 
 MAX_IDS = 1000
 CHUNK = 2000
@@ -70,36 +70,6 @@ COLUMNS = (
     "opted_out",
     "attempt_count",
 )
-
-
-@dataclass(slots=True)
-class Draft:
-    """A campaign message on its way into the table; it has the attributes of a row."""
-
-    id: UUID
-    workspace_id: UUID
-    livemode: bool
-    campaign_id: UUID
-    contact_id: UUID
-    to_phone: str
-    sender: str
-    metadata: Mapping[str, str]
-    created_at: datetime
-    due_at: datetime
-    expires_at: datetime | None
-    body: str = ""
-    encoding: str = Encoding.GSM7.value
-    segments: int = 0
-    credits_used: int = 0
-    status: str = MessageStatus.QUEUED.value
-    error_code: str | None = None
-    delivery: None = None
-    scheduled_at: None = None
-    sent_at: None = None
-    delivered_at: None = None
-    failed_at: None = None
-    canceled_at: None = None
-    replied_at: None = None
 
 
 async def check_audience(
@@ -237,7 +207,7 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
                 draft.id,
                 draft.workspace_id,
                 draft.livemode,
-                "campaign",
+                draft.kind,
                 draft.campaign_id,
                 draft.contact_id,
                 draft.to_phone,
@@ -280,6 +250,7 @@ def _draft(campaign: Any, recipient: Any, template: Template, blocked: Collectio
         ids.new_id(),
         campaign.workspace_id,
         campaign.livemode,
+        MessageKind.CAMPAIGN.value,
         campaign.id,
         recipient.contact_id,
         recipient.phone,
@@ -287,7 +258,7 @@ def _draft(campaign: Any, recipient: Any, template: Template, blocked: Collectio
         campaign.metadata,
         now,
         now,
-        campaign.expires_at,
+        expires_at=campaign.expires_at,
     )
     code = _skip_reason(campaign, recipient, blocked)
     if code is None:

@@ -98,7 +98,7 @@ async def try_reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: date
     if taken is None:
         return False
     if taken.balance < taken.low_balance_threshold and not taken.low_notified:
-        await _tell_low(workspace_id, now)
+        await tell_low(workspace_id, now)
     return True
 
 
@@ -169,7 +169,7 @@ async def list_ledger(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
     return await fetch_page(LedgerEntry.filter(workspace_id=ctx.workspace_id), page)
 
 
-async def _tell_low(workspace_id: UUID, now: datetime) -> None:
+async def tell_low(workspace_id: UUID, now: datetime) -> None:
     """Record `credits.low` once for each time the balance falls below its threshold."""
     first = await execute(
         "UPDATE credit_balances SET low_notified = true WHERE workspace_id = $1 AND NOT low_notified", workspace_id

@@ -13,6 +13,7 @@ from msvs.api.canceling import cancel_one
 from msvs.api.compliance import check_destination
 from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
+from msvs.api.drafts import Draft
 from msvs.api.errors import ComplianceRefused, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.phones import parse_phone
@@ -30,8 +31,8 @@ from msvs.api.routing import require_carrier
 from msvs.api.sandbox import check_scripted
 from msvs.api.scope import find, scoped
 from msvs.api.senders import check_sender
-from msvs.database import Row
-from msvs.models import Message, MessageKind, MessageStatus, OptInStatus, Suppression, Workspace
+from msvs.database import Row, fetch_row
+from msvs.models import Message, MessageKind, MessageStatus, OptInStatus
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
@@ -56,7 +57,18 @@ class SendMessage:
     expires_at: datetime | None = None
 
 
-async def send_message(ctx: Context, data: SendMessage) -> Row:
+# What a send needs to know, in one round trip.
+RECIPIENT = """
+SELECT workspaces.default_sender, workspaces.blocked_regions, contacts.id, contacts.phone, contacts.first_name,
+    contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status,
+    EXISTS (SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = $3) AS is_suppressed
+FROM workspaces LEFT JOIN contacts
+    ON contacts.workspace_id = workspaces.id AND contacts.livemode = $2 AND contacts.phone = $3
+WHERE workspaces.id = $1
+"""
+
+
+async def send_message(ctx: Context, data: SendMessage) -> Draft:
     """Accept one SMS: checked, rendered, paid for and queued, or kept for its time.
 
     Raises InvalidRequest, ComplianceRefused (blocked region or number type, recipient opted out) and
@@ -70,17 +82,15 @@ async def send_message(ctx: Context, data: SendMessage) -> Row:
     due_at = check_schedule(data.scheduled_at, now)
     expires_at = check_expiry(data.expires_at, due_at)
     require_carrier(ctx.livemode)
-    workspace = await Workspace.get(id=ctx.workspace_id)
-    sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
-    check_destination(phone, workspace.blocked_regions)
+    found = await fetch_row(RECIPIENT, ctx.workspace_id, ctx.livemode, phone.e164)
+    assert found is not None, "the caller's workspace exists"
+    sender = check_sender(data.from_) if data.from_ is not None else found.default_sender
+    check_destination(phone, found.blocked_regions)
     if not ctx.livemode:
         check_scripted(phone.e164)
-    contact = await ensure_contact(ctx, phone.e164, now=now)
-    if contact.opt_in_status == OptInStatus.OPTED_OUT or (
-        # A number that said STOP stays suppressed until it has confirmed.
-        contact.opt_in_status == OptInStatus.PENDING
-        and await scoped(ctx, Suppression).filter(phone=phone.e164).exists()
-    ):
+    contact = found if found.id is not None else await ensure_contact(ctx, phone.e164, now=now)
+    # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
+    if found.is_suppressed or contact.opt_in_status == OptInStatus.OPTED_OUT:
         raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
     try:
         rendered = render(template, {**contact_values(contact, template.names), **variables})

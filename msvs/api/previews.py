@@ -17,6 +17,7 @@ import msgspec
 from msvs.api import audiences, credits, dispatching, ids, messages
 from msvs.api.compliance import check_destination
 from msvs.api.context import Context
+from msvs.api.drafts import Draft
 from msvs.api.errors import ApiError, ComplianceRefused
 from msvs.api.messages import SendMessage, check_schedule
 from msvs.api.phones import parse_phone
@@ -350,7 +351,7 @@ class _Outcome:
     saved_alone: Counter[str] = field(default_factory=Counter)
     saved: int = 0
     suggestion_helps: bool = False
-    sent: list[audiences.Draft] = field(default_factory=list)
+    sent: list[Draft] = field(default_factory=list)
     _by_body: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, person: Row) -> None:
@@ -371,7 +372,7 @@ class _Outcome:
         if draft.encoding == Encoding.UCS2:
             self._note_characters(draft, person)
 
-    def _note_characters(self, draft: audiences.Draft, person: Row) -> None:
+    def _note_characters(self, draft: Draft, person: Row) -> None:
         alone = self._by_body.get(draft.body)
         if alone is None:
             alone = self._by_body[draft.body] = _saved_alone(draft.body, draft.segments)
@@ -518,7 +519,8 @@ def _character(character: str, message_count: int, saved: int) -> ForcingCharact
     )
 
 
-def _sample(draft: audiences.Draft) -> SampleMessage:
+def _sample(draft: Draft) -> SampleMessage:
+    assert draft.contact_id is not None, "a recipient is a contact"
     return SampleMessage(
         contact_id=ids.encode_id(ids.CONTACT, draft.contact_id),
         to=draft.to_phone,
@@ -528,7 +530,7 @@ def _sample(draft: audiences.Draft) -> SampleMessage:
     )
 
 
-def _spread(drafts: Sequence[audiences.Draft], wanted: int) -> list[audiences.Draft]:
+def _spread(drafts: Sequence[Draft], wanted: int) -> list[Draft]:
     """Up to `wanted` of them, evenly over the whole."""
     if len(drafts) <= wanted:
         return list(drafts)

@@ -1,27 +1,71 @@
-"""Writing a single message's row, with its reservation, its event and its doorbell."""
+"""Writing a single message: its row, its reservation, its event and that event's deliveries in one statement."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from msvs.api import credits, ids
 from msvs.api.context import Context
-from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.drafts import Draft
+from msvs.api.events import EventType
 from msvs.api.jobs import Doorbell
 from msvs.api.rendering import Rendered
 from msvs.api.resources import message_resource
 from msvs.api.unit_of_work import ring_after_commit
-from msvs.database import Row, fetch_row
+from msvs.database import encode_json, fetch_row
 from msvs.models import MessageKind, MessageStatus
 
-INSERT = """
-INSERT INTO messages (id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding, segments,
-    credits_used, status, metadata, due_at, scheduled_at, created_at, expires_at, opted_out, attempt_count)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, false, 0)
-RETURNING *
+COLUMNS = (
+    "id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding, segments, credits_used, status,"
+    " metadata, due_at, scheduled_at, expires_at, created_at, opted_out, attempt_count"
+)
+VALUES = (
+    "$1::uuid, $2::uuid, $3::bool, $4::varchar, $5::uuid, $6::varchar, $7::varchar, $8::text, $9::varchar,"
+    " $10::smallint, $11::smallint, $12::varchar, $13::jsonb, $14::timestamptz, $15::timestamptz, $16::timestamptz,"
+    " $17::timestamptz, false, 0::smallint"
+)
+
+SCHEDULE = f"INSERT INTO messages ({COLUMNS}) VALUES ({VALUES})"
+
+# `paid` has one row where the message is paid for (or costs nothing) and none where it is not; then nothing is written.
+QUEUE = f"""
+, message AS (
+    INSERT INTO messages ({COLUMNS}) SELECT {VALUES} FROM paid
+), event AS (
+    INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
+    SELECT $18::uuid, $2, $3, '{EventType.MESSAGE_QUEUED.value}', $1, $19::text, $17 FROM paid
+), deliveries AS (
+    INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
+    SELECT gen_random_uuid(), endpoint.id, $18, 'pending', 0, $17, $17
+    FROM paid JOIN webhook_endpoints AS endpoint ON endpoint.workspace_id = $2 AND endpoint.livemode = $3
+        AND endpoint.enabled AND endpoint.events ?| ARRAY['{EventType.MESSAGE_QUEUED.value}', '*']
+    RETURNING 1
+)
+SELECT paid.*, (SELECT count(*) FROM deliveries) AS deliveries FROM paid
 """
+
+SANDBOX = "WITH paid AS (SELECT false AS is_low)" + QUEUE
+
+LIVE = (
+    """
+WITH paid AS (
+    UPDATE credit_balances SET balance = balance - $10 WHERE workspace_id = $2 AND balance >= $10
+    RETURNING balance < low_balance_threshold AND NOT low_notified AS is_low
+), entry AS (
+    INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
+    SELECT $20::uuid, $2, 'reserve', $21::varchar, -$10, '', $17 FROM paid
+), used AS (
+    INSERT INTO credit_usage (workspace_id, day, credits)
+    SELECT $2, ($17 AT TIME ZONE 'UTC')::date, $10 FROM paid
+    ON CONFLICT (workspace_id, day) DO UPDATE SET credits = credit_usage.credits + excluded.credits
+)"""
+    + QUEUE
+)
 
 
 async def insert_single(
@@ -37,37 +81,71 @@ async def insert_single(
     due_at: datetime,
     now: datetime,
     expires_at: datetime | None = None,
-) -> Row:
+) -> Draft:
     """Write a message that belongs to no campaign: queued and paid for if due, else scheduled.
 
-    Raises PaymentRequired.
+    Raises PaymentRequired; nothing is written then.
     """
     is_due = due_at <= now
-    row = await fetch_row(
-        INSERT,
+    draft = Draft(
         ids.new_id(),
         ctx.workspace_id,
         ctx.livemode,
         kind.value,
+        None,
         contact_id,
         phone,
         sender,
+        metadata,
+        now,
+        due_at,
+        scheduled_at,
+        expires_at,
         rendered.body,
         rendered.encoding.value,
         rendered.segments,
         rendered.segments if is_due else 0,
         MessageStatus.QUEUED.value if is_due else MessageStatus.SCHEDULED.value,
-        metadata,
-        due_at,
-        scheduled_at,
-        now,
-        expires_at,
     )
-    assert row is not None
     if is_due:
-        if ctx.livemode:
-            await credits.reserve(ctx.workspace_id, {row.id: rendered.segments}, now)
-        queued = NewEvent(EventType.MESSAGE_QUEUED, ctx.workspace_id, ctx.livemode, row.id, message_resource(row))
-        await record_events([queued], now)
-        ring_after_commit(Doorbell.MESSAGES)
-    return row
+        await _queue(ctx, draft)
+    else:
+        await fetch_row(SCHEDULE, *_values(draft))
+    return draft
+
+
+async def _queue(ctx: Context, draft: Draft) -> None:
+    data = msgspec.json.encode(message_resource(draft)).decode()
+    values = [*_values(draft), ids.new_id(), data]
+    if ctx.livemode:
+        values += [ids.new_id(), credits.message_reference(draft.id)]
+    paid = await fetch_row(LIVE if ctx.livemode else SANDBOX, *values)
+    if paid is None:
+        raise credits.insufficient(draft.segments, await credits.available(ctx.workspace_id))
+    if paid.is_low:
+        await credits.tell_low(ctx.workspace_id, draft.created_at)
+    ring_after_commit(Doorbell.MESSAGES)
+    if paid.deliveries:
+        ring_after_commit(Doorbell.WEBHOOKS)
+
+
+def _values(draft: Draft) -> list[Any]:
+    return [
+        draft.id,
+        draft.workspace_id,
+        draft.livemode,
+        draft.kind,
+        draft.contact_id,
+        draft.to_phone,
+        draft.sender,
+        draft.body,
+        draft.encoding,
+        draft.segments,
+        draft.credits_used,
+        draft.status,
+        encode_json(draft.metadata),
+        draft.due_at,
+        draft.scheduled_at,
+        draft.expires_at,
+        draft.created_at,
+    ]

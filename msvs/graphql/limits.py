@@ -35,11 +35,12 @@ MAX_TOKENS = 2000
 MAX_DEPTH = 12
 MAX_ALIASES = 50
 MAX_DIRECTIVES = 50
-MAX_FRAGMENTS = 50
-MAX_SPREADS = 200
-MAX_OPERATIONS = 20
-# One name this often in one selection: validation compares each pair of them.
-MAX_REPEATS = 10
+MAX_FRAGMENTS = 30
+MAX_OPERATIONS = 10
+# Validation compares fields of one name pair by pair, across the fragments that meet in one place.
+MAX_FIELDS = 400
+MAX_SPREADS = 40
+MAX_REPEATS = 4
 
 MAX_COST = 10_000
 COST_A_TOKEN = 100
@@ -73,6 +74,7 @@ class _Structure:
         self.document = document
         self.fragments: dict[str, FragmentDefinitionNode] = {}
         self.depths: dict[str, int | None] = {}
+        self.fields = 0
         self.aliases = 0
         self.directives = 0
         self.spreads = 0
@@ -91,6 +93,7 @@ class _Structure:
         _at_most(len(self.document.definitions) - operations, MAX_FRAGMENTS, "fragments")
         for definition in self.document.definitions:
             self.scan(definition)
+        _at_most(self.fields, MAX_FIELDS, "fields")
         _at_most(self.aliases, MAX_ALIASES, "aliases")
         _at_most(self.directives, MAX_DIRECTIVES, "directives")
         _at_most(self.spreads, MAX_SPREADS, "fragment spreads")
@@ -107,6 +110,7 @@ class _Structure:
         while waiting:
             node = waiting.pop()
             if isinstance(node, FieldNode):
+                self.fields += 1
                 self.aliases += node.alias is not None
                 self.introspects |= node.name.value in ("__schema", "__type")
             elif isinstance(node, FragmentSpreadNode | InlineFragmentNode):

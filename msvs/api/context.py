@@ -5,15 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from msvs.models import Role
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The caller of an operation: workspace, mode (`livemode`), actor and request id.
+    """The caller of an operation: workspace, mode (`livemode`), actor, request id, and a user's role and address.
 
-    `actor` is an id on the wire (`key_…`, `usr_…`) or `system` for the service's own work.
+    `actor` is an id on the wire (`key_…`, `usr_…`) or `system` for the service's own work. A key has no role.
     """
 
     workspace_id: UUID
     livemode: bool
     actor: str = "system"
+    request_id: str | None = None
+    role: Role | None = None
+    ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A caller who is not known yet, such as one who is logging in."""
+
+    ip: str | None = None
     request_id: str | None = None

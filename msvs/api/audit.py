@@ -1,0 +1,101 @@
+"""The audit log: who changed what, written in the transaction of the change and never altered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.context import Context
+from msvs.api.errors import InvalidRequest
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.database import execute
+from msvs.models import AuditEntry
+
+AUDIT_ENTRY = "aud"
+
+INSERT = """
+INSERT INTO audit_entries (id, workspace_id, actor, action, resource_id, changes, ip, request_id, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
+"""
+
+
+class AuditAction(StrEnum):
+    """Every change that the log holds."""
+
+    WORKSPACE_CREATED = "workspace.created"
+    WORKSPACE_UPDATED = "workspace.updated"
+    MEMBER_INVITED = "member.invited"
+    INVITATION_REVOKED = "member.invitation_revoked"
+    MEMBER_JOINED = "member.joined"
+    MEMBER_ROLE_CHANGED = "member.role_changed"
+    MEMBER_REMOVED = "member.removed"
+    MEMBER_LEFT = "member.left"
+    PASSWORD_CHANGED = "user.password_changed"  # noqa: S105
+    KEY_CREATED = "key.created"
+    KEY_ROLLED = "key.rolled"
+    KEY_REVOKED = "key.revoked"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_UPDATED = "webhook.updated"
+    WEBHOOK_DELETED = "webhook.deleted"
+    WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105
+
+
+async def record_audit(
+    ctx: Context, action: AuditAction, resource_id: str | None, changes: Mapping[str, Any] | None = None
+) -> None:
+    """Log a change in the current transaction. `changes` maps a field to its value before and after; no secrets."""
+    await execute(
+        INSERT,
+        ids.new_id(),
+        ctx.workspace_id,
+        ctx.actor,
+        action.value,
+        resource_id,
+        dict(changes or {}),
+        ctx.ip,
+        ctx.request_id,
+    )
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The fields whose values differ, each with both."""
+    return {
+        name: [before.get(name), after.get(name)]
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name) != after.get(name)
+    }
+
+
+async def get_audit_entry(ctx: Context, id: UUID) -> AuditEntry:
+    """One entry of the workspace's log. Raises NotFound, PermissionDenied."""
+    allow(ctx, Permission.AUDIT_READ)
+    row = await AuditEntry.filter(workspace_id=ctx.workspace_id, id=id).first()
+    if row is None:
+        raise ids.missing("audit entry", ids.encode_id(AUDIT_ENTRY, id))
+    return row
+
+
+async def list_audit(
+    ctx: Context,
+    page: PageRequest,
+    *,
+    actor: str | None = None,
+    action: str | None = None,
+    resource_id: str | None = None,
+) -> Page[AuditEntry]:
+    """The workspace's log, newest first, in both modes. Raises PermissionDenied, InvalidRequest."""
+    allow(ctx, Permission.AUDIT_READ)
+    query = AuditEntry.filter(workspace_id=ctx.workspace_id)
+    if actor is not None:
+        query = query.filter(actor=actor)
+    if action is not None:
+        if action not in {value.value for value in AuditAction}:
+            raise InvalidRequest(f"action must be one of {', '.join(AuditAction)}.", param="action")
+        query = query.filter(action=action)
+    if resource_id is not None:
+        query = query.filter(resource_id=resource_id)
+    return await fetch_page(query, page)

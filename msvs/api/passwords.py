@@ -1,0 +1,74 @@
+"""Passwords: argon2id in threads, and the same work whether or not there is a user."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from msvs.api.errors import InvalidRequest
+
+T = TypeVar("T")
+
+MIN_LENGTH = 10
+MAX_LENGTH = 256
+
+# OWASP's parameters for argon2id: 19 MiB, two passes, one lane.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# Bounds the memory that logins take at one moment, however many there are.
+_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="passwords")
+
+
+def check_password(password: str, *, email: str, param: str = "password") -> str:
+    """A password fit to be set: 10 to 256 characters, not the e-mail address. Raises InvalidRequest with `param`."""
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise InvalidRequest(
+            f"{param} must have from {MIN_LENGTH} to {MAX_LENGTH} characters.", param=param, code="password_length"
+        )
+    folded = password.casefold()
+    if len(set(password)) == 1 or folded in (email, email.partition("@")[0]):
+        raise InvalidRequest(f"{param} is too easy to guess.", param=param, code="password_weak")
+    return password
+
+
+async def hash_password(password: str) -> str:
+    """The hash to keep."""
+    return await _in_thread(lambda: _hasher.hash(_bytes(password)))
+
+
+async def verify_password(password_hash: str | None, password: str) -> bool:
+    """Whether the password has this hash; without one (no such user) the same work is done, and the answer is no."""
+    matches = await _in_thread(lambda: _matches(password_hash, password))
+    return matches and password_hash is not None
+
+
+def needs_rehash(password_hash: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return _hasher.check_needs_rehash(password_hash)
+
+
+def _matches(password_hash: str | None, password: str) -> bool:
+    # Made for everyone, so that the first of all logins does not tell by its time.
+    dummy = _dummy_hash()
+    try:
+        return _hasher.verify(dummy if password_hash is None else password_hash, _bytes(password[: MAX_LENGTH + 1]))
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@cache
+def _dummy_hash() -> str:
+    return _hasher.hash(b"nobody has this password")
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode("utf-8", "surrogatepass")
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_threads, work)

@@ -1,0 +1,84 @@
+"""What each role may do, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msvs.api.context import Context
+from msvs.api.errors import PermissionDenied
+from msvs.models import Role
+
+
+class Permission(StrEnum):
+    """Something that a caller may or may not do in a workspace."""
+
+    RESOURCES_READ = "resources:read"
+    RESOURCES_WRITE = "resources:write"
+    MESSAGES_SEND = "messages:send"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    WORKSPACE_READ = "workspace:read"
+    WORKSPACE_WRITE = "workspace:write"
+    CREDITS_READ = "credits:read"
+    CREDITS_BUY = "credits:buy"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
+    MEMBERS_READ = "members:read"
+    MEMBERS_WRITE = "members:write"
+    OWNERS_WRITE = "owners:write"
+    AUDIT_READ = "audit:read"
+
+
+_EVERYONE = frozenset(Role)
+_WRITERS = frozenset((Role.OWNER, Role.ADMIN, Role.MEMBER))
+_ADMINS = frozenset((Role.OWNER, Role.ADMIN))
+_OWNERS = frozenset((Role.OWNER,))
+
+ROLES: Mapping[Permission, frozenset[Role]] = {
+    Permission.RESOURCES_READ: _EVERYONE,
+    Permission.RESOURCES_WRITE: _WRITERS,
+    Permission.MESSAGES_SEND: _WRITERS,
+    Permission.WEBHOOKS_READ: _EVERYONE,
+    Permission.WEBHOOKS_WRITE: _ADMINS,
+    Permission.WORKSPACE_READ: _EVERYONE,
+    Permission.WORKSPACE_WRITE: _ADMINS,
+    Permission.CREDITS_READ: _EVERYONE,
+    Permission.CREDITS_BUY: _ADMINS,
+    Permission.KEYS_READ: _ADMINS,
+    Permission.KEYS_WRITE: _ADMINS,
+    Permission.MEMBERS_READ: _EVERYONE,
+    Permission.MEMBERS_WRITE: _ADMINS,
+    Permission.OWNERS_WRITE: _OWNERS,
+    Permission.AUDIT_READ: _ADMINS,
+}
+
+# A leaked key must not be able to outlive its revocation through keys or members of its own making.
+NOT_FOR_KEYS = frozenset(
+    (
+        Permission.KEYS_WRITE,
+        Permission.MEMBERS_READ,
+        Permission.MEMBERS_WRITE,
+        Permission.OWNERS_WRITE,
+        Permission.AUDIT_READ,
+    )
+)
+
+
+def may(role: Role | None, permission: Permission) -> bool:
+    """Whether a role has a permission; no role is an API key, which may do what an admin may on resources."""
+    if role is None:
+        return permission not in NOT_FOR_KEYS
+    return role in ROLES[permission]
+
+
+def allow(ctx: Context, permission: Permission) -> None:
+    """Refuse a caller who lacks a permission. Raises PermissionDenied with `permission`."""
+    require(ctx.role, permission)
+
+
+def require(role: Role | None, permission: Permission) -> None:
+    """Refuse a role that lacks a permission. Raises PermissionDenied with `permission`."""
+    if not may(role, permission):
+        who = "An API key" if role is None else f"The role {role}"
+        raise PermissionDenied(f"{who} may not do this ({permission}).", permission=permission.value)

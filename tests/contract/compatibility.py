@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 Schema = dict[str, Any]
@@ -162,7 +162,7 @@ class Comparison:
                 yield f"{where}.{name}: not always there any more"
 
 
-NARROWER = {
+NARROWER: dict[str, Callable[[Any, Any], bool]] = {
     "minimum": lambda before, after: after > before,
     "maximum": lambda before, after: after < before,
     "minLength": lambda before, after: after > before,

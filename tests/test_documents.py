@@ -312,7 +312,8 @@ def test_the_tour_works(tmp_path: Path) -> None:
     blocks = tour()
     assert len(blocks) >= 8
     data_dir = tmp_path / "data"
-    script = "\n".join(blocks)
+    # Whatever ends the shell early, its receiver must not outlive it.
+    script = "\n".join(["trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *blocks])
     for printed, here in (
         (".data/", f"{data_dir}/"),
         ("8900", str(free_port())),
@@ -337,5 +338,6 @@ def test_the_tour_works(tmp_path: Path) -> None:
     assert '"code": "recipient_opted_out"' in done.stdout
     assert lines.count("10000") == 1
     assert "balance        10500" in lines
+    assert any(line.startswith("webhook: ") for line in lines)
     assert "FORGED" not in done.stdout
     assert [line for line in lines if line == "true"] == ["true", "true"]

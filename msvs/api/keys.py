@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from msvs.api import ids
+from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.resources import moment, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.models import ApiKey
 
@@ -65,6 +67,18 @@ async def create_key(workspace_id: UUID, *, livemode: bool, name: str = "") -> t
     return row, text
 
 
+async def issue_key(ctx: Context, *, name: str = "") -> tuple[ApiKey, str]:
+    """Make a key of the caller's workspace and mode, and log it; the row and the secret text. Raises InvalidRequest."""
+    row, text = await create_key(ctx.workspace_id, livemode=ctx.livemode, name=name)
+    await record_audit(
+        ctx,
+        AuditAction.KEY_CREATED,
+        ids.encode_id(ids.API_KEY, row.id),
+        {"name": [None, name], "livemode": [None, row.livemode]},
+    )
+    return row, text
+
+
 async def get_key(ctx: Context, id: UUID) -> ApiKey:
     """One key. Raises NotFound."""
     return await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key")
@@ -92,10 +106,20 @@ async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_RO
         raise Conflict("The API key is revoked already.", code="api_key_revoked")
     if old.expires_at is not None and old.expires_at <= now:
         raise Conflict("The API key has expired already.", code="api_key_expired")
-    end = now + expires_in
-    old.expires_at = end if old.expires_at is None else min(end, old.expires_at)
+    end, before = now + expires_in, old.expires_at
+    old.expires_at = end if before is None else min(end, before)
     await old.save(update_fields=["expires_at"])
-    return await create_key(ctx.workspace_id, livemode=old.livemode, name=old.name)
+    row, text = await create_key(ctx.workspace_id, livemode=old.livemode, name=old.name)
+    await record_audit(
+        ctx,
+        AuditAction.KEY_ROLLED,
+        ids.encode_id(ids.API_KEY, old.id),
+        {
+            "expires_at": [optional_moment(before), moment(old.expires_at)],
+            "replaced_by": [None, ids.encode_id(ids.API_KEY, row.id)],
+        },
+    )
+    return row, text
 
 
 async def revoke_key(ctx: Context, id: UUID) -> ApiKey:
@@ -104,6 +128,12 @@ async def revoke_key(ctx: Context, id: UUID) -> ApiKey:
     if row.revoked_at is None:
         row.revoked_at = datetime.now(UTC)
         await row.save(update_fields=["revoked_at"])
+        await record_audit(
+            ctx,
+            AuditAction.KEY_REVOKED,
+            ids.encode_id(ids.API_KEY, row.id),
+            {"revoked_at": [None, moment(row.revoked_at)]},
+        )
     return row
 
 

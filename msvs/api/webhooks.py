@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from msvs.api import ids, signatures
+from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
 from msvs.api.crypto import SecretBox
 from msvs.api.errors import Conflict, InvalidRequest
@@ -126,6 +128,7 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
         description=description,
         secret_sealed=_secret_box().seal(secret),
     )
+    await _log(ctx, AuditAction.WEBHOOK_CREATED, row, changed({}, _settings(row)))
     return row, secret
 
 
@@ -148,6 +151,7 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
     events = None if data.events is UNSET else _read_events(data.events)
     description = None if data.description is UNSET else _read_description(data.description)
     row = await _find(ctx, id, lock=True)
+    before = _settings(row)
     if url is not None:
         row.url = url
     if events is not None:
@@ -163,6 +167,9 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
     await row.save(update_fields=["url", "events", "description", "enabled", "failing_since", "disabled_reason"])
     if resumed and await execute(RESUME, datetime.now(UTC), row.id):
         ring_after_commit(Doorbell.WEBHOOKS)
+    changes = changed(before, _settings(row))
+    if changes:
+        await _log(ctx, AuditAction.WEBHOOK_UPDATED, row, changes)
     return row
 
 
@@ -171,6 +178,7 @@ async def delete_webhook(ctx: Context, id: UUID) -> None:
     row = await _find(ctx, id, lock=True)
     await execute(DROP, datetime.now(UTC), row.id)
     await row.delete()
+    await _log(ctx, AuditAction.WEBHOOK_DELETED, row, changed(_settings(row), {}))
 
 
 async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
@@ -181,6 +189,7 @@ async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
     row.previous_secret_until = datetime.now(UTC) + SECRET_OVERLAP
     row.secret_sealed = _secret_box().seal(secret)
     await row.save(update_fields=["secret_sealed", "previous_secret_sealed", "previous_secret_until"])
+    await _log(ctx, AuditAction.WEBHOOK_SECRET_ROTATED, row, {})
     return row, secret
 
 
@@ -245,6 +254,15 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
     if count:
         ring_after_commit(Doorbell.WEBHOOKS)
     return count
+
+
+def _settings(row: WebhookEndpoint) -> dict[str, Any]:
+    """What the audit log tells of an endpoint: all that a caller can set but the secret."""
+    return {"url": row.url, "events": row.events, "description": row.description, "enabled": row.enabled}
+
+
+async def _log(ctx: Context, action: AuditAction, row: WebhookEndpoint, changes: Mapping[str, Any]) -> None:
+    await record_audit(ctx, action, ids.encode_id(ids.WEBHOOK, row.id), changes)
 
 
 async def _find(ctx: Context, id: UUID, *, lock: bool = False) -> WebhookEndpoint:

@@ -10,6 +10,7 @@ import msgspec
 from phonenumbers import SUPPORTED_REGIONS
 
 from msvs.api import ids
+from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
 from msvs.api.credits import grant_credits
 from msvs.api.errors import InvalidRequest
@@ -69,12 +70,21 @@ async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
     changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
     threshold = changes.pop("low_balance_threshold", None)
     checked = {name: _checked(name, value) for name, value in changes.items()}
+    row = await get_workspace(ctx)
+    differing = changed({name: getattr(row, name) for name in checked}, checked)
     if threshold is not None:
         if threshold < 0:
             raise _out_of_range("low_balance_threshold", "must not be negative")
+        balance = await CreditBalance.get(workspace_id=ctx.workspace_id)
+        differing |= changed(
+            {"low_balance_threshold": balance.low_balance_threshold}, {"low_balance_threshold": threshold}
+        )
         await CreditBalance.filter(workspace_id=ctx.workspace_id).update(low_balance_threshold=threshold)
     if checked:
         await Workspace.filter(id=ctx.workspace_id).update(**checked)
+    if not differing:
+        return row
+    await record_audit(ctx, AuditAction.WORKSPACE_UPDATED, ids.encode_id(ids.WORKSPACE, ctx.workspace_id), differing)
     return await get_workspace(ctx)
 
 

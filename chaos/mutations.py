@@ -1,0 +1,115 @@
+"""Bugs on purpose, each of which the checker has to find: the control that shows that it can fail.
+
+They are applied by `chaos.child` in the processes of a control run, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A bug: what it is, how it gets in, the carrier that shows it, and the checks of which one must fail."""
+
+    what: str
+    apply: Callable[[], None]
+    capability: str
+    caught_by: frozenset[str]
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+def _replace(module: Any, name: str, old: str, new: str) -> None:
+    """Replace text in a statement; a statement that no longer has it is an error, not a control that passes."""
+    statement = getattr(module, name)
+    if old not in statement:
+        raise RuntimeError(f"{module.__name__}.{name} has no {old!r} any more: bring the mutation up to date")
+    setattr(module, name, statement.replace(old, new))
+
+
+def _no_fence() -> None:
+    from msvs.api import dispatching
+
+    for name in ("SENT", "REQUEUED"):
+        _replace(dispatching, name, "messages.claim_token = $3 AND messages.status = 'sending'", "$3::uuid IS NOT NULL")
+
+
+def _no_skip_locked() -> None:
+    from msvs.api import dispatching
+
+    _replace(dispatching, "CLAIM", "FOR UPDATE SKIP LOCKED", "")
+
+
+def _refund_doubled() -> None:
+    from msvs.api import credits
+
+    _replace(
+        credits,
+        "RELEASE",
+        "balance = balance + (SELECT sum(amount) FROM entries)",
+        "balance = balance + 2 * (SELECT sum(amount) FROM entries)",
+    )
+
+
+def _event_dropped() -> None:
+    dispatching = _module("msvs.api.dispatching")
+    written = dispatching.record_events
+
+    async def forgetful(events: Any, now: Any) -> None:
+        await written([event for event in events if event.resource_id.int % 100], now)
+
+    dispatching.record_events = forgetful
+
+
+def _blind_resend() -> None:
+    from msvs.carriers.protocol import Capability
+
+    dispatch = _module("msvs.workers.dispatch")
+
+    async def resend(carrier: Any, claim: Any) -> None:
+        await dispatch.hand_over(carrier, claim)
+
+    class Blind:
+        DEDUPE = Capability.DEDUPE
+        NONE = object()
+
+    dispatch._resolve = resend
+    dispatch.protocol.Capability = Blind
+
+
+def _stop_ignored() -> None:
+    dispatching, canceling = _module("msvs.api.dispatching"), _module("msvs.api.canceling")
+
+    async def nobody(*_arguments: Any, **_options: Any) -> int:
+        return 0
+
+    dispatching._refusal = lambda _row, _admit_unknown: None
+    canceling.cancel_waiting = nobody
+
+
+MUTATIONS: Mapping[str, Mutation] = {
+    "fence": Mutation(
+        "outcomes are written without the claim's token",
+        _no_fence,
+        "lookup",
+        frozenset({"duplicated", "events", "transitions", "attempts"}),
+    ),
+    "skip-locked": Mutation(
+        "claims take rows without a lock", _no_skip_locked, "none", frozenset({"duplicated", "attempts"})
+    ),
+    "refund": Mutation("a refund is paid out twice", _refund_doubled, "dedupe", frozenset({"credits"})),
+    "event": Mutation("an event in a hundred is not written", _event_dropped, "dedupe", frozenset({"events"})),
+    "blind-resend": Mutation(
+        "a lost answer is met with a resend, whatever the carrier can do",
+        _blind_resend,
+        "none",
+        frozenset({"duplicated"}),
+    ),
+    "stop": Mutation("opt-outs are forgotten", _stop_ignored, "dedupe", frozenset({"stop"})),
+}

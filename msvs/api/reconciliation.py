@@ -67,7 +67,12 @@ def _reference_sql(column: str) -> str:
 
 
 def _event_columns() -> str:
-    return ", ".join(f"count(*) FILTER (WHERE type = 'message.{name}') AS {name}_events" for name in EVENT_FACTS)
+    return ", ".join(
+        [
+            *(_count(f"{name}_events", f"type = 'message.{name}'") for name in EVENT_FACTS),
+            *(_count(f"own_{name}", f"type = 'campaign.{name}'") for name in CAMPAIGN_EVENTS),
+        ]
+    )
 
 
 def _count(name: str, condition: str) -> str:
@@ -101,8 +106,7 @@ WITH campaign AS (
 ), occurred AS MATERIALIZED (
     SELECT resource_id, {_event_columns()}
     FROM events
-    WHERE workspace_id = $2 AND livemode = $3 AND id >= $4 AND id < $5 AND type LIKE 'message.%'
-        AND resource_id IS NOT NULL
+    WHERE workspace_id = $2 AND livemode = $3 AND id >= $4 AND id < $5 AND (type LIKE 'message.%' OR resource_id = $1)
     GROUP BY resource_id
 ), stacked AS (
     SELECT true AS is_message, recipients.*, {_NO_EVENTS} FROM recipients
@@ -114,7 +118,7 @@ WITH campaign AS (
         max(credits_used) AS credits_used, max(attempt_count) AS attempt_count, max(carrier) AS carrier,
         max(sent_at) AS sent_at, max(delivered_at) AS delivered_at, max(failed_at) AS failed_at,
         max(canceled_at) AS canceled_at, max(replied_at) AS replied_at, {_FACTS}
-    FROM stacked GROUP BY id HAVING bool_or(is_message)
+    FROM stacked GROUP BY id HAVING bool_or(is_message) ORDER BY id
 ), books AS (
     SELECT facts.*, ledger.*, log.submissions
     FROM facts
@@ -174,8 +178,8 @@ WITH campaign AS (
         ) AS stacked_answers GROUP BY id HAVING bool_or(NOT is_reply)
     ) AS by_message
 ), own_events AS (
-    SELECT {", ".join(_count(f"campaign_{name}_found", f"type = 'campaign.{name}'") for name in CAMPAIGN_EVENTS)}
-    FROM events WHERE workspace_id = $2 AND livemode = $3 AND id >= $4 AND id < $5 AND resource_id = $1
+    SELECT {", ".join(f"coalesce(sum(own_{name}), 0)::bigint AS campaign_{name}_found" for name in CAMPAIGN_EVENTS)}
+    FROM occurred WHERE resource_id = $1
 )
 SELECT campaign.status::text AS campaign_status,
     {", ".join(f"(campaign.{at} IS NOT NULL)::int AS campaign_{name}_rows" for name, at in CAMPAIGN_EVENTS.items())},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-from msvs.api import campaigns, ids
+from msvs.api import campaigns, ids, reconciliation
 from msvs.api.context import Context
+from msvs.api.reconciliation import ReconciliationResource
 from msvs.api.resources import CampaignResource, campaign_resource
 from msvs.models import Campaign
 from msvs.rest_compat.endpoint import Call
@@ -58,6 +59,12 @@ async def pause(call: Call[NoBody, NoQuery]) -> CampaignResource:
 async def resume(call: Call[NoBody, NoQuery]) -> CampaignResource:
     """Resume a paused campaign."""
     return await _change(call, campaigns.resume_campaign)
+
+
+async def reconcile(call: Call[NoBody, NoQuery]) -> ReconciliationResource:
+    """Reconcile a campaign."""
+    id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
+    return await reconciliation.reconcile_campaign(call.ctx, id)
 
 
 async def _change(

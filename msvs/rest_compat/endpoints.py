@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
+from msvs.api.explanations import MessageExplanation
 from msvs.api.limits import Bucket
 from msvs.api.previews import CampaignPreview, MessagePreview
+from msvs.api.reconciliation import ReconciliationResource
 from msvs.api.resources import (
     CampaignResource,
     ContactListResource,
@@ -66,6 +68,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         method="POST",
         path="/v1/messages",
         operation_id="createMessage",
+        single_statement=True,
         tag="Messages",
         summary="Send a single SMS",
         handler=messages.create,
@@ -105,6 +108,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Retrieve a message",
         handler=messages.retrieve,
         response=MessageResource,
+        errors=(NotFound,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/messages/{id}/explain",
+        operation_id="explainMessage",
+        tag="Messages",
+        summary="Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time",
+        handler=messages.explain,
+        response=MessageExplanation,
         errors=(NotFound,),
     ),
     Endpoint(
@@ -160,6 +173,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Retrieve a campaign",
         handler=campaigns.retrieve,
         response=CampaignResource,
+        errors=(NotFound,),
+        bucket=Bucket.CAMPAIGNS,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/campaigns/{id}/reconciliation",
+        operation_id="reconcileCampaign",
+        tag="Campaigns",
+        summary="Prove a campaign's books from the tables: recipients, credits, carrier and events",
+        handler=campaigns.reconcile,
+        response=ReconciliationResource,
         errors=(NotFound,),
         bucket=Bucket.CAMPAIGNS,
     ),

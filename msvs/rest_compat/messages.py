@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from msvs.api import ids, messages
+from msvs.api import explanations, ids, messages
+from msvs.api.explanations import MessageExplanation
 from msvs.api.resources import MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import ListOf, MessageCreate, MessageQuery, NoBody, NoQuery, list_of, optional_ref
@@ -46,3 +47,9 @@ async def cancel(call: Call[NoBody, NoQuery]) -> MessageResource:
     """Cancel a scheduled message."""
     id = ids.find_id(ids.MESSAGE, call.params["id"], "message")
     return message_resource(await messages.cancel_message(call.ctx, id))
+
+
+async def explain(call: Call[NoBody, NoQuery]) -> MessageExplanation:
+    """Explain a message."""
+    id = ids.find_id(ids.MESSAGE, call.params["id"], "message")
+    return await explanations.explain_message(call.ctx, id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import re
 import signal
@@ -13,11 +14,14 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from redis import Redis
 
 from msvs import cli
 from msvs.settings import Settings, from_environment
@@ -26,7 +30,7 @@ from tests.engines import eventually
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 TOUR_SECONDS = 100
-START_SECONDS = 60
+STOP_SECONDS = 60
 
 LINK = re.compile(r"(?<!`)\]\(([^()\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
@@ -278,24 +282,45 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def running_service(data_dir: Path) -> Iterator[str]:
-    """`msvs run` on a data directory of its own; its address."""
+@dataclass(frozen=True)
+class Service:
+    """A service of these tests alone."""
+
+    address: str
+    data_dir: Path
+
+    def call(self, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
+        """The answer to a GET, or with a body to a POST, under the sandbox key."""
+        key = json.loads((self.data_dir / "demo.json").read_text())["test_key"]
+        request = urllib.request.Request(
+            self.address + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """`msvs run` on a data directory of its own."""
+    data_dir = tmp_path_factory.mktemp("service") / "data"
     port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MSVS_", "DATABASE_", "REDIS_"))}
     environment = kept | {"DATA_DIR": str(data_dir), "PORT": str(port)}
     with (data_dir.with_name("service.log")).open("w") as log:
-        service = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "msvs", "run"], cwd=ROOT, env=environment, stdout=log, stderr=log
         )
         try:
             address = f"http://127.0.0.1:{port}"
-            eventually(lambda: service.poll() is not None or is_ready(address))
-            assert service.poll() is None, data_dir.with_name("service.log").read_text()
-            yield address
+            eventually(lambda: process.poll() is not None or is_ready(address))
+            assert process.poll() is None, data_dir.with_name("service.log").read_text()
+            yield Service(address, data_dir)
         finally:
-            service.send_signal(signal.SIGTERM)
-            service.wait(START_SECONDS)
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_SECONDS)
 
 
 def is_ready(address: str) -> bool:
@@ -307,30 +332,28 @@ def is_ready(address: str) -> bool:
 
 
 @pytest.mark.timeout(300)
-def test_the_tour_works(tmp_path: Path) -> None:
+def test_the_tour_works(service: Service) -> None:
     """Every shell block of the README's tour, as it is printed, in one shell that stops at the first failure."""
     blocks = tour()
     assert len(blocks) >= 8
-    data_dir = tmp_path / "data"
     # Whatever ends the shell early, its receiver must not outlive it.
     script = "\n".join(["trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *blocks])
     for printed, here in (
-        (".data/", f"{data_dir}/"),
+        (".data/", f"{service.data_dir}/"),
         ("8900", str(free_port())),
         (".venv/bin/msvs", f"{sys.executable} -m msvs"),
     ):
         assert printed in script
         script = script.replace(printed, here)
-    with running_service(data_dir):
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            cwd=ROOT,
-            env=os.environ | {"DATA_DIR": str(data_dir)},
-            capture_output=True,
-            text=True,
-            timeout=TOUR_SECONDS,
-            check=False,
-        )
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        env=os.environ | {"DATA_DIR": str(service.data_dir)},
+        capture_output=True,
+        text=True,
+        timeout=TOUR_SECONDS,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert '{"added":1,"already_members":0,"not_found":[]}' in lines
@@ -341,3 +364,30 @@ def test_the_tour_works(tmp_path: Path) -> None:
     assert any(line.startswith("webhook: ") for line in lines)
     assert "FORGED" not in done.stdout
     assert [line for line in lines if line == "true"] == ["true", "true"]
+
+
+@pytest.mark.timeout(300)
+def test_a_lost_redis_loses_no_message(service: Service) -> None:
+    """P1: Valkey is emptied and killed between acceptance and sending; what was accepted is delivered all the same."""
+    valkey = service.data_dir / "valkey"
+    password, port = (valkey / "password").read_text().strip(), int(json.loads((valkey / "port").read_text()))
+    later = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+    accepted = [
+        service.call("/v1/messages", {"to": "+12125550150", "body": "Doors open", "scheduled_at": later}),
+        service.call("/v1/messages", {"to": "+12125550151", "body": "Doors open"}),
+    ]
+    with Redis(port=port, password=password) as redis:
+        redis.flushall()
+    os.kill(int((valkey / "valkey.pid").read_text()), signal.SIGKILL)
+    accepted.append(service.call("/v1/messages", {"to": "+12125550152", "body": "Doors open"}))
+    assert accepted[0]["status"] == "scheduled"
+    for message in accepted:
+        eventually(lambda id=message["id"]: service.call(f"/v1/messages/{id}")["status"] == "delivered")  # type: ignore[misc]
+    for message in accepted:
+        sent = [
+            event["type"]
+            for event in service.call("/v1/events?limit=100")["data"]
+            if event["data"]["id"] == message["id"]
+        ]
+        assert sorted(sent) == ["message.delivered", "message.queued", "message.sent"]
+    eventually(lambda: is_ready(service.address))

@@ -7,19 +7,19 @@ import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from msvs.api import audiences, credits, dispatching, ids, messages
+from msvs.api import audiences, campaigns, credits, dispatching, ids, messages, throughput
 from msvs.api.compliance import check_destination
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ApiError, ComplianceRefused
-from msvs.api.messages import SendMessage, check_schedule
+from msvs.api.messages import SendMessage, check_expiry, check_schedule
 from msvs.api.phones import parse_phone
 from msvs.api.rendering import (
     MAX_BODY,
@@ -32,7 +32,7 @@ from msvs.api.rendering import (
     render,
 )
 from msvs.api.resources import FAILURES, Resource
-from msvs.api.routing import require_carrier
+from msvs.api.routing import carrier_for, require_carrier
 from msvs.api.sandbox import check_scripted
 from msvs.api.scope import scoped
 from msvs.api.senders import check_sender
@@ -50,7 +50,7 @@ MAX_CHARACTERS = 50
 # What carriers take in ordinary traffic; only the estimate of duration rests on it.
 MESSAGES_PER_SECOND = 500
 # Other tasks of the process get their turn after this many bodies.
-RENDER_CHUNK = 500
+RENDER_CHUNK = 250
 PARTS_PER_MILLION = 1_000_000
 
 # Typography that GSM-7 lacks, and what reads the same in it. Letters are no part of it: they would misspell words.
@@ -74,7 +74,7 @@ _TRANSLATION = str.maketrans(dict(REPLACEMENTS))
 
 PEOPLE = """
 SELECT c.id, c.id AS contact_id, c.phone, c.region, c.number_kind, c.first_name, c.last_name, c.email, c.attributes,
-    c.opt_in_status, c.opt_in_status AS consent, s.id IS NOT NULL AS is_suppressed
+    c.timezone, c.opt_in_status, c.opt_in_status AS consent, s.id IS NOT NULL AS is_suppressed
 FROM contacts AS c
 LEFT JOIN suppressions AS s ON s.workspace_id = $1 AND s.livemode = $2 AND s.phone = c.phone
 WHERE c.workspace_id = $1 AND c.livemode = $2 AND c.id IN ({members}){sample}
@@ -128,7 +128,7 @@ class MessagePreview(Resource, kw_only=True):
 
 
 class SkippedCount(Resource, kw_only=True):
-    """How many recipients would be skipped for one reason."""
+    """How many recipients would get nothing for one reason; `expired` is for whom quiet hours end too late."""
 
     code: str
     message: str
@@ -180,7 +180,8 @@ class CampaignPreview(Resource, kw_only=True):
     `audience_count` is the audience with one entry a phone; `recipient_count` of them would be sent to, and the rest
     skipped. Where `exact` is false, `sample_size` recipients were rendered and the counts are scaled to the audience.
     `suggested_body` and `segments_saved` are as in a message's preview, over all recipients.
-    `refusal` is what creating it now would answer; `estimated_seconds` is how long its dispatch would take.
+    `held_count` recipients wait until it is day where they are. `estimated_seconds` is about how long it takes from its
+    start to its last hand-over. `refusal` is what creating it now would answer.
     """
 
     object: Literal["campaign_preview"] = "campaign_preview"
@@ -190,6 +191,7 @@ class CampaignPreview(Resource, kw_only=True):
     recipient_count: int
     skipped_count: int
     skipped: list[SkippedCount]
+    held_count: int = 0
     encodings: EncodingCounts
     segments: list[SegmentsCount]
     credits: CreditsRange
@@ -208,13 +210,18 @@ class CampaignPreview(Resource, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class PreviewCampaign:
-    """A campaign to look at before it is made: the body, who gets it and from whom."""
+    """A campaign to look at before it is made; its fields mean what they mean on creation."""
 
     body: str
     list_ids: Sequence[UUID] = ()
     segment_id: UUID | None = None
     contact_ids: Sequence[UUID] = ()
     from_: str | None = None
+    scheduled_at: datetime | None = None
+    expires_at: datetime | None = None
+    rate_per_minute: int | None = None
+    spread_hours: float | None = None
+    quiet_hours: bool | None = None
 
 
 async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
@@ -228,6 +235,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     variables = given_values(data.variables)
     check_metadata(data.metadata)
     due_at = check_schedule(data.scheduled_at, now)
+    check_expiry(data.expires_at, due_at)
     workspace = await Workspace.get(id=ctx.workspace_id)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     contact = await scoped(ctx, Contact).filter(phone=phone.e164).first()
@@ -250,7 +258,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
         check_destination(phone, workspace.blocked_regions)
         if not ctx.livemode:
             check_scripted(phone.e164)
-        if _is_barred(contact, suppressed):
+        if suppressed or (contact is not None and contact.opt_in_status == OptInStatus.OPTED_OUT):
             raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
         if unrenderable is not None:
             raise messages._unrenderable(unrenderable)
@@ -268,6 +276,9 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     it does.
     """
     template = read_template(data.body)
+    start = check_schedule(data.scheduled_at, datetime.now(UTC))
+    check_expiry(data.expires_at, start)
+    campaigns._check_pace(data.rate_per_minute, data.spread_hours)
     workspace = await Workspace.get(id=ctx.workspace_id)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
@@ -277,10 +288,10 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     exact = total <= exact_up_to
     if exact:
         total = len(people)
-    planned = _Planned(ctx, workspace, sender, data.body)
+    planned = _Planned(ctx, workspace, sender, data, start)
     outcome = _Outcome(planned, template, _suggestion(data.body, template))
-    for start in range(0, len(people), RENDER_CHUNK):
-        for person in people[start : start + RENDER_CHUNK]:
+    for first in range(0, len(people), RENDER_CHUNK):
+        for person in people[first : first + RENDER_CHUNK]:
             outcome.add(person)
         await asyncio.sleep(0)
     preview = outcome.preview(total, exact=exact)
@@ -313,18 +324,40 @@ async def _people(members: str, values: Sequence[Any], total: int, exact_up_to: 
 class _Planned:
     """The campaign that is not made, with the attributes that expanding one reads."""
 
-    def __init__(self, ctx: Context, workspace: Workspace, sender: str, body: str) -> None:
+    def __init__(self, ctx: Context, workspace: Workspace, sender: str, data: PreviewCampaign, start: datetime) -> None:
         self.id = ids.new_id()
         self.workspace_id = ctx.workspace_id
         self.livemode = ctx.livemode
         self.sender = sender
-        self.body = body
+        self.body = data.body
         self.metadata: dict[str, str] = {}
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
         self.blocked_regions = frozenset(workspace.blocked_regions)
-        self.expires_at: datetime | None = None
-        self.respects_quiet_hours = False
-        self.now = datetime.now(UTC)
+        self.expires_at = data.expires_at
+        self.respects_quiet_hours = workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours
+        self.start = start
+        self.rate_per_minute = data.rate_per_minute
+        self.spread_hours = data.spread_hours
+
+    def seconds(self, recipients: int, held: int, last_opening: datetime | None) -> int:
+        """About how long from the start to the last hand-over: the slowest of all that slows it."""
+        if not recipients:
+            return 0
+        rates = [MESSAGES_PER_SECOND, *_throughput_rates(carrier_for(self.livemode), self.sender)]
+        if self.rate_per_minute is not None:
+            rates.append(self.rate_per_minute / 60)
+        spread = timedelta(hours=self.spread_hours or 0).total_seconds()
+        waiting = 0.0 if last_opening is None else (last_opening - self.start).total_seconds() + held / min(rates)
+        return ceil(max(recipients / min(rates), spread, waiting))
+
+
+def _throughput_rates(carrier: str | None, sender: str) -> list[float]:
+    """The limits, in messages a second, of a carrier and a sender that have one."""
+    limits = (
+        throughput._carrier_rates.get(carrier or "", throughput._carrier_rates.get(throughput.ANY)),
+        throughput._sender_rates.get(sender, throughput._sender_rates.get(throughput.ANY)),
+    )
+    return [limit for limit in limits if limit is not None]
 
 
 @dataclass(slots=True)
@@ -351,17 +384,25 @@ class _Outcome:
     saved_alone: Counter[str] = field(default_factory=Counter)
     saved: int = 0
     suggestion_helps: bool = False
+    held: int = 0
+    last_opening: datetime | None = None
     sent: list[Draft] = field(default_factory=list)
     _by_body: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, person: Row) -> None:
         """Look at one more recipient."""
         planned = self.planned
-        draft = audiences._draft(planned, person, self.template, planned.blocked_regions, planned.now)
+        draft = audiences._draft(planned, person, self.template, planned.blocked_regions, planned.start)
         code = draft.error_code
         if code is None:
             claimed = _Claimed(person.is_suppressed, person.consent, planned.id)
             code = dispatching._refusal(claimed, planned.campaigns_admit_unknown)  # type: ignore[arg-type]
+        if code is None and draft.due_at > planned.start:
+            if planned.expires_at is not None and draft.due_at >= planned.expires_at:
+                code = "expired"
+            else:
+                self.held += 1
+                self.last_opening = max(self.last_opening or draft.due_at, draft.due_at)
         if code is not None:
             self.cells[code, "", 0] += 1
             if code == "variable_missing":
@@ -401,6 +442,7 @@ class _Outcome:
                 segments[size] += count
                 encodings[encoding] += count
         recipients = segments.total()
+        held = min(round(self.held * ratio), recipients)
         credits_total = sum(size * count for size, count in segments.items())
         return CampaignPreview(
             livemode=self.planned.livemode,
@@ -428,7 +470,8 @@ class _Outcome:
                 for name, count in _most_first(self.missing)
             ],
             samples=[_sample(draft) for draft in _spread(self.sent, SAMPLES)],
-            estimated_seconds=ceil(recipients / MESSAGES_PER_SECOND),
+            held_count=held,
+            estimated_seconds=self.planned.seconds(recipients, held, self.last_opening),
             balance=0,
             balance_after=0,
             exact=exact,
@@ -452,14 +495,6 @@ def _describe(preview: MessagePreview, body: str, template: Template, values: Ma
     if suggested is not None and _is_better(suggested, rendered.encoding, rendered.segments):
         preview.suggested_body = suggestion
         preview.segments_saved = rendered.segments - suggested.segments
-
-
-def _is_barred(contact: Contact | None, suppressed: bool) -> bool:
-    """Whether a single message to this contact, or to a suppressed phone without one, is refused."""
-    if contact is None:
-        return suppressed
-    status = contact.opt_in_status
-    return status == OptInStatus.OPTED_OUT or (status == OptInStatus.PENDING and suppressed)
 
 
 def _missing_names(template: Template, values: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from msvs.rest_compat.schemas import Audience, AwareTime, Input, MessageCreate, 
 
 
 class CampaignPreviewCreate(Input, kw_only=True):
-    """A campaign to preview. It may be the whole body of its creation: name, time and metadata do not count."""
+    """A campaign to preview. It may be the whole body of its creation: its name and metadata do not count."""
 
     body: str
     audience: Audience
@@ -21,6 +21,10 @@ class CampaignPreviewCreate(Input, kw_only=True):
     name: str | None = None
     scheduled_at: AwareTime | None = None
     metadata: dict[str, str] | None = None
+    expires_at: AwareTime | None = None
+    rate_per_minute: int | None = None
+    spread_hours: float | None = None
+    quiet_hours: bool | None = None
 
 
 async def message(call: Call[MessageCreate, NoQuery]) -> MessagePreview:
@@ -33,6 +37,7 @@ async def message(call: Call[MessageCreate, NoQuery]) -> MessagePreview:
         variables=body.variables or {},
         metadata=body.metadata or {},
         scheduled_at=body.scheduled_at,
+        expires_at=body.expires_at,
     )
     return await previews.preview_message(call.ctx, data)
 
@@ -46,5 +51,10 @@ async def campaign(call: Call[CampaignPreviewCreate, NoQuery]) -> CampaignPrevie
         segment_id=optional_ref(ids.SEGMENT, body.audience.segment_id, "audience.segment_id"),
         contact_ids=_read_ids(ids.CONTACT, body.audience.contact_ids, "audience.contact_ids"),
         from_=body.from_,
+        scheduled_at=body.scheduled_at,
+        expires_at=body.expires_at,
+        rate_per_minute=body.rate_per_minute,
+        spread_hours=body.spread_hours,
+        quiet_hours=body.quiet_hours,
     )
     return await previews.preview_campaign(call.ctx, data)

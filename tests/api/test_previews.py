@@ -5,13 +5,15 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from msvs import database as db
-from msvs.api import campaigns, ids, messages, routing
+from msvs.api import campaigns, ids, messages, quiet_hours, routing, throughput
 from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, InvalidRequest
@@ -198,12 +200,12 @@ async def test_a_campaign_does_what_its_preview_said(live_ctx: Context, body: st
     first = await factories.make_list(live_ctx, people[:15])
     second = await factories.make_list(live_ctx, people[5:])
     before = await counts()
-    preview = await preview_campaign(live_ctx, PreviewCampaign(body, list_ids=[first.id, second.id]))
+    preview = await preview_campaign(live_ctx, PreviewCampaign(body, list_ids=[first.id, second.id], quiet_hours=False))
     assert await counts() == before
 
     async with unit_of_work():
         campaign = await campaigns.create_campaign(
-            live_ctx, CreateCampaign("Cohort 06", body, list_ids=[first.id, second.id])
+            live_ctx, CreateCampaign("Cohort 06", body, list_ids=[first.id, second.id], quiet_hours=False)
         )
     await run_through()
     rows = await Message.filter(campaign_id=campaign.id)
@@ -285,6 +287,75 @@ async def test_a_large_audience_is_sampled_and_scaled(ctx: Context) -> None:
     assert await preview_campaign(ctx, data, exact_up_to=1000) == preview
     whole = await preview_campaign(ctx, data)
     assert (whole.exact, whole.recipient_count, whole.sample_size) == (True, 3000, 4000)
+
+
+# Nobody is written to in New York at 6 am; they are at 9.
+BEFORE_DAWN = datetime(2027, 3, 2, 11, tzinfo=UTC)
+BY_DAY = datetime(2027, 3, 2, 18, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("values", "recipients", "held", "seconds"),
+    [
+        ({}, 4, 0, 1),
+        ({"rate_per_minute": 2}, 4, 0, 120),
+        ({"spread_hours": 2.0}, 4, 0, 7200),
+        ({"quiet_hours": True, "scheduled_at": BY_DAY}, 4, 0, 1),
+        ({"quiet_hours": True, "scheduled_at": BEFORE_DAWN}, 4, 3, None),
+        ({"quiet_hours": True, "scheduled_at": BEFORE_DAWN, "expires_at": BY_DAY}, 4, 3, None),
+        (
+            {"quiet_hours": True, "scheduled_at": BEFORE_DAWN, "expires_at": BEFORE_DAWN + timedelta(minutes=5)},
+            1,
+            0,
+            1,
+        ),
+    ],
+)
+async def test_time_is_reckoned_as_the_campaign_would_take_it(
+    ctx: Context, values: dict[str, Any], recipients: int, held: int, seconds: int | None
+) -> None:
+    people = [await factories.make_contact(ctx, timezone="America/New_York", region="US") for _ in range(3)]
+    people.append(await factories.make_contact(ctx, timezone="Europe/Lisbon", region="US"))
+    values = {"quiet_hours": False, **values}
+    data = PreviewCampaign("Hi", contact_ids=[row.id for row in people], **values)
+    preview = await preview_campaign(ctx, data)
+    assert (preview.recipient_count, preview.held_count) == (recipients, held)
+    assert {item.code: item.recipient_count for item in preview.skipped} == (
+        {"expired": 4 - recipients} if recipients < 4 else {}
+    )
+    if seconds is None:
+        opening = quiet_hours.next_opening(("America/New_York",), "US", BEFORE_DAWN)
+        seconds = int((opening - BEFORE_DAWN).total_seconds()) + 1
+    assert preview.estimated_seconds == seconds
+    assert preview.credits.total == recipients
+
+
+async def test_a_limited_sender_takes_longer(ctx: Context) -> None:
+    people = [await factories.make_contact(ctx) for _ in range(10)]
+    data = PreviewCampaign("Hi", contact_ids=[row.id for row in people], quiet_hours=False)
+    throughput.use_rates({"virtual": 100.0}, {"MASSIVESMS": 0.5})
+    try:
+        assert (await preview_campaign(ctx, data)).estimated_seconds == 20
+    finally:
+        throughput.use_rates({}, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "param"),
+    [
+        ({"rate_per_minute": 0}, "rate_per_minute"),
+        ({"rate_per_minute": 1, "spread_hours": 1.0}, "spread_hours"),
+        ({"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, "expires_at"),
+        ({"scheduled_at": datetime(2020, 1, 1, tzinfo=UTC)}, "scheduled_at"),
+        ({"from_": "far too long a sender"}, "from"),
+        ({"contact_ids": ()}, "audience"),
+    ],
+)
+async def test_a_malformed_campaign_is_refused_as_ever(ctx: Context, values: dict[str, Any], param: str) -> None:
+    contact = await factories.make_contact(ctx)
+    with pytest.raises(InvalidRequest) as caught:
+        await preview_campaign(ctx, PreviewCampaign(**{"body": "Hi", "contact_ids": [contact.id], **values}))
+    assert caught.value.param == param
 
 
 async def test_nothing_of_another_workspace_is_seen(ctx: Context, other_ctx: Context) -> None:

@@ -62,6 +62,7 @@ async def test_a_campaign_preview_takes_the_body_of_a_creation(api: httpx.AsyncC
         "recipient_count": 1,
         "skipped_count": 0,
         "skipped": [],
+        "held_count": 0,
         "encodings": {"gsm7": 1, "ucs2": 0},
         "segments": [{"segments": 1, "message_count": 1}],
         "credits": {"total": 1, "minimum": 1, "maximum": 1},

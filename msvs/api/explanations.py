@@ -46,7 +46,7 @@ from msvs.models import (
 
 MAX_REPLIES = 100
 # An event is written in the transaction of its change: its id was made then, or moments later.
-BEFORE, AFTER = timedelta(seconds=2), timedelta(minutes=5)
+BEFORE, AFTER = timedelta(milliseconds=100), timedelta(minutes=5)
 
 # Events have no index by resource; in the order of their ids, the search ends where the event is.
 FIND_EVENT = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -18,8 +19,10 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Message, OptInStatus
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
+from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.workers.test_campaigns import CARRIERS, create, people, run_through
+from tests.workers.test_dispatch import hurry
 
 INVALID, UNREACHABLE, STOPS, REPLIES = "+14155550101", "+14155550103", "+14155550105", "+14155550107"
 THROTTLED, TIMES_OUT = "+14155550111", "+14155550112"
@@ -108,6 +111,29 @@ async def test_it_balances_at_every_step_of_a_run(live_ctx: Context) -> None:
     assert await broken(live_ctx, campaign_id) == set()
     found = await reconcile_campaign(live_ctx, campaign_id)
     assert (found.states["delivered"], found.states["canceled"], found.credits_used) == (4, 2, 4)
+
+
+async def test_it_balances_at_every_instant_while_workers_run(live_ctx: Context) -> None:
+    campaign_id = await create(live_ctx, await people(live_ctx, 60))
+    finished = asyncio.Event()
+
+    async def work() -> None:
+        for _ in range(20):
+            await asyncio.gather(expand_campaigns(chunk=7), dispatch_messages(CARRIERS, batch=5))
+            await hurry()
+            await asyncio.gather(dispatch_messages(CARRIERS, batch=5), collect_reports())
+        finished.set()
+
+    async def watch() -> set[str]:
+        seen: set[str] = set()
+        while not finished.is_set():
+            found = await reconcile_campaign(live_ctx, campaign_id)
+            seen |= {check.check for check in found.checks if not check.ok}
+        return seen
+
+    _, seen = await asyncio.gather(work(), watch())
+    assert seen == set()
+    assert (await reconcile_campaign(live_ctx, campaign_id)).states["delivered"] == 60
 
 
 async def test_members_without_a_message_are_counted_apart(ctx: Context) -> None:

@@ -1,0 +1,119 @@
+"""One of each resource, made through the API, and the workers' turns between requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from msvs import database as db
+from msvs.api import ids
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.virtual import VirtualCarrier
+from msvs.models import ContactList
+from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.dispatch import dispatch_messages
+from msvs.workers.maintenance import complete_campaigns
+from msvs.workers.reports import collect_reports
+
+CARRIERS = {"virtual": VirtualCarrier()}
+WEBHOOK_URL = "https://api.cohortlabs.co/webhooks/sms"
+EVERY = {"all": [{"field": "phone", "op": "exists"}]}
+
+# The nouns of `make_everything`, by the first part of a path.
+NOUNS = {
+    "messages": "message",
+    "campaigns": "campaign",
+    "contacts": "contact",
+    "lists": "list",
+    "segments": "segment",
+    "webhooks": "webhook",
+    "events": "event",
+    "inbound": "inbound",
+}
+
+
+def in_future(**ahead: float) -> str:
+    """A time on the wire, so far from now."""
+    return (datetime.now(UTC) + timedelta(**ahead)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def post(client: httpx.AsyncClient, path: str, status: int = 201, **body: Any) -> dict[str, Any]:
+    """POST a body (`from_` for `from`) and return the answer, which must have this status."""
+    response = await client.post(path, json={name.rstrip("_"): value for name, value in body.items()})
+    assert response.status_code == status, response.text
+    return response.json()  # type: ignore[no-any-return]
+
+
+async def get(client: httpx.AsyncClient, path: str, **params: Any) -> dict[str, Any]:
+    """GET what must be there."""
+    response = await client.get(path, params=params)
+    assert response.status_code == 200, response.text
+    return response.json()  # type: ignore[no-any-return]
+
+
+async def refused(response: httpx.Response) -> tuple[int, str, str | None]:
+    """Status, code and param of a refusal."""
+    error = response.json()["error"]
+    return response.status_code, error["code"], error.get("param")
+
+
+async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -> dict[str, str]:
+    """One of each resource of the client's workspace and mode; their ids by noun. The client must be a sandbox's."""
+    message = await post(client, "/v1/messages", to=to, body="Doors open", scheduled_at=in_future(days=1))
+    contact = message["contact_id"]
+    contact_list = (await post(client, "/v1/lists", name="Cohort 06"))["id"]
+    await post(client, f"/v1/lists/{contact_list}/contacts", 200, contact_ids=[contact])
+    segment = await post(client, "/v1/segments", name="Everybody", filter=EVERY)
+    campaign = await post(
+        client,
+        "/v1/campaigns",
+        name="Close",
+        body="Hi",
+        audience={"list_ids": [contact_list]},
+        scheduled_at=in_future(days=1),
+    )
+    webhook = await post(client, "/v1/webhooks", url=WEBHOOK_URL, events=["*"])
+    event = await post(client, f"/v1/webhooks/{webhook['id']}/test", 200)
+    inbound = await post(client, "/v1/test/inbound", from_=to, body="Thanks")
+    return {
+        "message": message["id"],
+        "contact": contact,
+        "list": contact_list,
+        "segment": segment["id"],
+        "campaign": campaign["id"],
+        "webhook": webhook["id"],
+        "event": event["id"],
+        "inbound": inbound["id"],
+    }
+
+
+def path_of(template: str, known: Mapping[str, str]) -> str:
+    """The path with the ids of known resources."""
+    noun = NOUNS.get(template.split("/")[2], "")
+    return template.replace("{id}", known.get(noun, "")).replace("{contact_id}", known.get("contact", ""))
+
+
+async def hurry() -> None:
+    """Let everything that waits for a moment be due now."""
+    await db.execute("UPDATE virtual_signals SET due_at = now() - interval '1 second'")
+    await db.execute("UPDATE messages SET due_at = now() - interval '1 second' WHERE status IN ('queued', 'scheduled')")
+
+
+async def work(rounds: int = 3) -> None:
+    """Let the workers do all there is to do, whenever it is due."""
+    for _ in range(rounds):
+        await expand_campaigns()
+        await dispatch_messages(CARRIERS)
+        await hurry()
+        await collect_reports()
+    await complete_campaigns()
+
+
+async def make_synced(list_id: str) -> None:
+    """Have a list be kept in step with another service."""
+
+    async with unit_of_work():
+        await ContactList.filter(id=ids.decode_id(ids.CONTACT_LIST, list_id)).update(kind="synced")

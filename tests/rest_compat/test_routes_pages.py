@@ -1,0 +1,162 @@
+"""Cursor pages on every list: both directions to the end, and what cursors may be."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from msvs import database as db
+from msvs.api import ids
+from msvs.api.context import Context
+from msvs.rest_compat.endpoints import ENDPOINTS
+from msvs.rest_compat.schemas import PageQuery
+from tests.rest_compat.conftest import Client
+from tests.rest_compat.making import EVERY, WEBHOOK_URL, get, post
+
+PATHS = sorted(endpoint.path for endpoint in ENDPOINTS if issubclass(endpoint.query, PageQuery))
+COUNT = 5
+
+
+async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
+    """Make COUNT resources for a list to hold; the list's path with its ids."""
+    if path == "/v1/credits/ledger":
+        await db.execute(
+            "INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)"
+            " SELECT gen_random_uuid(), $1, 'grant', 'top-up-' || n, n, '', now() FROM generate_series(1, $2) AS n",
+            ctx.workspace_id,
+            COUNT - 1,
+        )
+    elif path.startswith("/v1/webhooks/"):
+        webhook = await post(api, "/v1/webhooks", url=WEBHOOK_URL, events=["*"])
+        event = await post(api, f"/v1/webhooks/{webhook['id']}/test", 200)
+        for number in range(COUNT):
+            await db.execute(
+                "INSERT INTO webhook_attempts (id, workspace_id, livemode, endpoint_id, event_id, number, status_code,"
+                " response_head, elapsed_ms, created_at) VALUES ($1, $2, false, $3, $4, $5, 500, '', 1, now())",
+                ids.new_id(),
+                ctx.workspace_id,
+                ids.decode_id(ids.WEBHOOK, webhook["id"]),
+                ids.decode_id(ids.EVENT, event["id"]),
+                number + 1,
+            )
+        return path.replace("{id}", webhook["id"])
+    elif path == "/v1/lists/{id}/contacts":
+        contact_list = (await post(api, "/v1/lists", name="Cohort 06"))["id"]
+        members = [(await post(api, "/v1/contacts", phone=f"+1212555010{n}"))["id"] for n in range(COUNT)]
+        # In another order than they were made in.
+        await post(api, f"/v1/lists/{contact_list}/contacts", 200, contact_ids=members[::-1])
+        return path.replace("{id}", contact_list)
+    else:
+        for number in range(COUNT):
+            await make_one(api, path, number)
+    return path
+
+
+async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
+    phone = f"+1212555010{number}"
+    match path:
+        case "/v1/messages" | "/v1/events":
+            await post(api, "/v1/messages", to=phone, body="Hi")
+        case "/v1/campaigns":
+            contact = await post(api, "/v1/contacts", phone=phone)
+            audience = {"contact_ids": [contact["id"]]}
+            await post(api, path, name="Close", body="Hi", audience=audience)
+        case "/v1/contacts":
+            await post(api, path, phone=phone)
+        case "/v1/lists":
+            await post(api, path, name=f"List {number}")
+        case "/v1/segments":
+            await post(api, path, name=f"Segment {number}", filter=EVERY)
+        case "/v1/webhooks":
+            await post(api, path, url=WEBHOOK_URL, events=["*"])
+        case "/v1/inbound":
+            await post(api, "/v1/test/inbound", from_=phone, body="Thanks")
+        case _:
+            raise AssertionError(f"nothing makes {path}")
+
+
+def ids_of(page: dict[str, object]) -> list[str]:
+    return [row["id"] for row in page["data"]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_pages_meet_without_gap_or_overlap_in_both_directions(
+    api: httpx.AsyncClient, ctx: Context, path: str
+) -> None:
+    path = await fill(api, path, ctx)
+    whole = await get(api, path)
+    everything = ids_of(whole)
+    assert (whole["object"], whole["url"], whole["has_more"], len(everything)) == ("list", path, False, COUNT)
+    assert everything == sorted(everything, reverse=True)
+    assert len(set(everything)) == COUNT
+
+    older: list[str] = []
+    page = await get(api, path, limit=2)
+    while True:
+        older += ids_of(page)
+        assert page["has_more"] is (len(older) < COUNT)
+        if not page["has_more"]:
+            break
+        page = await get(api, path, limit=2, starting_after=older[-1])
+    assert older == everything
+    assert ids_of(await get(api, path, starting_after=everything[-1])) == []
+
+    newer: list[str] = []
+    page = await get(api, path, limit=2, ending_before=everything[-1])
+    while True:
+        newer = ids_of(page) + newer
+        assert page["has_more"] is (len(newer) < COUNT - 1)
+        if not page["has_more"]:
+            break
+        page = await get(api, path, limit=2, ending_before=newer[0])
+    assert newer == everything[:-1]
+    assert ids_of(await get(api, path, ending_before=everything[0])) == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("query", "code", "param"),
+    [
+        ("limit=0", "parameter_out_of_range", "limit"),
+        ("limit=101", "parameter_out_of_range", "limit"),
+        ("limit=ten", "parameter_invalid", "limit"),
+        ("starting_after=x", "cursor_invalid", "starting_after"),
+        ("ending_before=req_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "cursor_invalid", "ending_before"),
+        ("page=2", "parameter_unknown", "page"),
+    ],
+)
+async def test_a_bad_page_is_refused(api: httpx.AsyncClient, path: str, query: str, code: str, param: str) -> None:
+    prefix = "whk" if path.startswith("/v1/webhooks") else "lst"
+    path = path.replace("{id}", f"{prefix}_01HYZ8K5VQAE2N0PWQ6DC9V8MP")
+    response = await api.get(f"{path}?{query}")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, code, param)
+
+
+async def test_a_cursor_outlives_its_resource(api: httpx.AsyncClient) -> None:
+    made = [(await post(api, "/v1/contacts", phone=f"+1212555010{n}"))["id"] for n in range(3)]
+    assert (await api.delete(f"/v1/contacts/{made[1]}")).status_code == 200
+    assert ids_of(await get(api, "/v1/contacts", starting_after=made[1])) == [made[0]]
+    assert ids_of(await get(api, "/v1/contacts", ending_before=made[1])) == [made[2]]
+
+
+async def test_a_cursor_of_another_workspace_pages_its_own_rows_alone(
+    client: Client, api: httpx.AsyncClient, other_ctx: Context
+) -> None:
+    first = (await post(api, "/v1/contacts", phone="+12125550101"))["id"]
+    stranger = await client(other_ctx)
+    cursor = (await post(stranger, "/v1/contacts", phone="+12125550101"))["id"]
+    assert ids_of(await get(api, "/v1/contacts", starting_after=cursor)) == [first]
+
+
+async def test_a_page_holds_twenty_unless_told(api: httpx.AsyncClient, ctx: Context) -> None:
+    await db.execute(
+        "INSERT INTO contact_lists (id, workspace_id, livemode, name, kind, contact_count, created_at, updated_at)"
+        " SELECT gen_random_uuid(), $1, false, 'List ' || n, 'static', 0, now(), now()"
+        " FROM generate_series(1, 101) AS n",
+        ctx.workspace_id,
+    )
+    assert len((await get(api, "/v1/lists"))["data"]) == 20
+    page = await get(api, "/v1/lists", limit=100)
+    assert (len(page["data"]), page["has_more"]) == (100, True)
+    assert ids_of(page) == sorted(ids_of(page), reverse=True)

@@ -89,8 +89,8 @@ INSERT = """
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, attributes,
     timezone, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
 SELECT $1::uuid, $2::uuid, $3::bool, $4::varchar, $5::varchar, $6::varchar, $7::varchar, $8::varchar, $9::varchar,
-    $10::jsonb, $12::varchar, CASE WHEN stop.phone IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source, stop.created_at,
-    $11::timestamptz, $11::timestamptz
+    $10::jsonb, $12::varchar, CASE WHEN stop.phone IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
+    stop.created_at, $11::timestamptz, $11::timestamptz
 FROM (VALUES (1)) AS one LEFT JOIN suppressions AS stop
     ON stop.workspace_id = $2 AND stop.livemode = $3 AND stop.phone = $4
 ON CONFLICT (workspace_id, livemode, phone) DO NOTHING

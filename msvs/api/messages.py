@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from msvs.api import ids
+from msvs.api.batching import Batcher
 from msvs.api.canceling import cancel_one
 from msvs.api.compliance import check_destination
 from msvs.api.contacts import ensure_contact
@@ -31,7 +32,8 @@ from msvs.api.routing import require_carrier
 from msvs.api.sandbox import check_scripted
 from msvs.api.scope import find, scoped
 from msvs.api.senders import check_sender
-from msvs.database import Row, fetch_row
+from msvs.api.unit_of_work import is_single_statement, unit_of_work
+from msvs.database import Row, fetch
 from msvs.models import Message, MessageKind, MessageStatus, OptInStatus
 
 MAX_LATE = timedelta(seconds=60)
@@ -57,15 +59,34 @@ class SendMessage:
     expires_at: datetime | None = None
 
 
-# What a send needs to know, in one round trip.
-RECIPIENT = """
-SELECT workspaces.default_sender, workspaces.blocked_regions, contacts.id, contacts.phone, contacts.first_name,
-    contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status,
-    EXISTS (SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = $3) AS is_suppressed
-FROM workspaces LEFT JOIN contacts
-    ON contacts.workspace_id = workspaces.id AND contacts.livemode = $2 AND contacts.phone = $3
+# What a send needs to know of its workspace and of each phone.
+RECIPIENTS = """
+SELECT workspaces.default_sender, workspaces.blocked_regions, wanted.phone AS wanted_phone, contacts.id, contacts.phone,
+    contacts.first_name, contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status,
+    EXISTS (
+        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = wanted.phone
+    ) AS is_suppressed
+FROM workspaces CROSS JOIN unnest($3::varchar[]) AS wanted (phone) LEFT JOIN contacts
+    ON contacts.workspace_id = workspaces.id AND contacts.livemode = $2 AND contacts.phone = wanted.phone
 WHERE workspaces.id = $1
 """
+
+
+async def _find_recipients(scope: tuple[UUID, bool], phones: Sequence[str]) -> Sequence[Row]:
+    workspace_id, livemode = scope
+    rows = await fetch(RECIPIENTS, workspace_id, livemode, list(set(phones)))
+    found = {row.wanted_phone: row for row in rows}
+    return [found[phone] for phone in phones]
+
+
+_recipients: Batcher[tuple[UUID, bool], str, Row] = Batcher(_find_recipients)
+
+
+async def _find_recipient(ctx: Context, phone: str) -> Row:
+    scope = (ctx.workspace_id, ctx.livemode)
+    if is_single_statement():
+        return await _recipients.submit(scope, phone)
+    return (await _find_recipients(scope, [phone]))[0]
 
 
 async def send_message(ctx: Context, data: SendMessage) -> Draft:
@@ -82,33 +103,41 @@ async def send_message(ctx: Context, data: SendMessage) -> Draft:
     due_at = check_schedule(data.scheduled_at, now)
     expires_at = check_expiry(data.expires_at, due_at)
     require_carrier(ctx.livemode)
-    found = await fetch_row(RECIPIENT, ctx.workspace_id, ctx.livemode, phone.e164)
-    assert found is not None, "the caller's workspace exists"
+    found = await _find_recipient(ctx, phone.e164)
     sender = check_sender(data.from_) if data.from_ is not None else found.default_sender
     check_destination(phone, found.blocked_regions)
     if not ctx.livemode:
         check_scripted(phone.e164)
-    contact = found if found.id is not None else await ensure_contact(ctx, phone.e164, now=now)
-    # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
-    if found.is_suppressed or contact.opt_in_status == OptInStatus.OPTED_OUT:
-        raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
-    try:
-        rendered = render(template, {**contact_values(contact, template.names), **variables})
-    except NotRenderable as error:
-        raise _unrenderable(error) from None
-    return await insert_single(
-        ctx,
-        kind=MessageKind.API,
-        contact_id=contact.id,
-        phone=phone.e164,
-        sender=sender,
-        rendered=rendered,
-        metadata=metadata,
-        scheduled_at=data.scheduled_at,
-        expires_at=expires_at,
-        due_at=due_at,
-        now=now,
-    )
+    if found.is_suppressed:
+        # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
+        raise _opted_out()
+
+    async def queue(contact: Row) -> Draft:
+        if contact.opt_in_status == OptInStatus.OPTED_OUT:
+            raise _opted_out()
+        try:
+            rendered = render(template, {**contact_values(contact, template.names), **variables})
+        except NotRenderable as error:
+            raise _unrenderable(error) from None
+        return await insert_single(
+            ctx,
+            kind=MessageKind.API,
+            contact_id=contact.id,
+            phone=phone.e164,
+            sender=sender,
+            rendered=rendered,
+            metadata=metadata,
+            scheduled_at=data.scheduled_at,
+            expires_at=expires_at,
+            due_at=due_at,
+            now=now,
+        )
+
+    if found.id is not None:
+        return await queue(found)
+    # The first message to a number makes its contact: both are written, or neither.
+    async with unit_of_work():
+        return await queue(await ensure_contact(ctx, phone.e164, now=now))
 
 
 async def get_message(ctx: Context, id: UUID) -> Message:
@@ -169,6 +198,10 @@ def check_expiry(expires_at: datetime | None, due_at: datetime) -> datetime | No
             "expires_at must lie in the future and after scheduled_at.", param="expires_at", code="expires_at_past"
         )
     return expires_at
+
+
+def _opted_out() -> ComplianceRefused:
+    return ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
 
 
 def _unrenderable(error: NotRenderable) -> InvalidRequest:

@@ -1,8 +1,8 @@
-"""Writing a single message: its row, its reservation, its event and that event's deliveries in one statement."""
+"""Writing single messages: rows, reservations, events and those events' deliveries in one statement."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,58 +10,68 @@ from uuid import UUID
 import msgspec
 
 from msvs.api import credits, ids
+from msvs.api.batching import Batcher
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
+from msvs.api.errors import PaymentRequired
 from msvs.api.events import EventType
 from msvs.api.jobs import Doorbell
 from msvs.api.rendering import Rendered
 from msvs.api.resources import message_resource
-from msvs.api.unit_of_work import ring_after_commit
-from msvs.database import encode_json, fetch_row
+from msvs.api.unit_of_work import is_single_statement, ring_after_commit, single_statement, unit_of_work
+from msvs.database import encode_json, execute, fetch_row
 from msvs.models import MessageKind, MessageStatus
 
 COLUMNS = (
     "id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding, segments, credits_used, status,"
     " metadata, due_at, scheduled_at, expires_at, created_at, opted_out, attempt_count"
 )
-VALUES = (
-    "$1::uuid, $2::uuid, $3::bool, $4::varchar, $5::uuid, $6::varchar, $7::varchar, $8::text, $9::varchar,"
-    " $10::smallint, $11::smallint, $12::varchar, $13::jsonb, $14::timestamptz, $15::timestamptz, $16::timestamptz,"
-    " $17::timestamptz, false, 0::smallint"
-)
 
-SCHEDULE = f"INSERT INTO messages ({COLUMNS}) VALUES ({VALUES})"
+SCHEDULE = f"""
+INSERT INTO messages ({COLUMNS}) VALUES
+($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 'scheduled', $11, $12, $13, $14, $15, false, 0)
+"""
 
-# `paid` has one row where the message is paid for (or costs nothing) and none where it is not; then nothing is written.
+# Messages of one workspace and mode. `paid` has a row where all of them are paid for (or cost nothing) and none where
+# they are not; then nothing at all is written.
 QUEUE = f"""
-, message AS (
-    INSERT INTO messages ({COLUMNS}) SELECT {VALUES} FROM paid
-), event AS (
+, drafts AS (
+    SELECT * FROM paid, unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[],
+        $10::varchar[], $11::smallint[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
+        $16::timestamptz[], $17::uuid[], $18::text[]) AS draft (id, kind, contact_id, to_phone, sender, body, encoding,
+        segments, metadata, due_at, scheduled_at, expires_at, created_at, event_id, event_data)
+), messages_written AS (
+    INSERT INTO messages ({COLUMNS})
+    SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, segments, 'queued',
+        metadata::jsonb, due_at, scheduled_at, expires_at, created_at, false, 0 FROM drafts
+), events_written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
-    SELECT $18::uuid, $2, $3, '{EventType.MESSAGE_QUEUED.value}', $1, $19::text, $17 FROM paid
+    SELECT event_id, $1, $2, '{EventType.MESSAGE_QUEUED.value}', id, event_data, created_at FROM drafts
 ), deliveries AS (
     INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
-    SELECT gen_random_uuid(), endpoint.id, $18, 'pending', 0, $17, $17
-    FROM paid JOIN webhook_endpoints AS endpoint ON endpoint.workspace_id = $2 AND endpoint.livemode = $3
+    SELECT gen_random_uuid(), endpoint.id, drafts.event_id, 'pending', 0, drafts.created_at, drafts.created_at
+    FROM drafts JOIN webhook_endpoints AS endpoint ON endpoint.workspace_id = $1 AND endpoint.livemode = $2
         AND endpoint.enabled AND endpoint.events ?| ARRAY['{EventType.MESSAGE_QUEUED.value}', '*']
     RETURNING 1
 )
-SELECT paid.*, (SELECT count(*) FROM deliveries) AS deliveries FROM paid
+SELECT paid.is_low, (SELECT count(*) FROM deliveries) AS deliveries FROM paid
 """
 
-SANDBOX = "WITH paid AS (SELECT false AS is_low)" + QUEUE
+SANDBOX = "WITH paid AS (SELECT false AS is_low WHERE $3::bigint >= 0)" + QUEUE
 
 LIVE = (
     """
 WITH paid AS (
-    UPDATE credit_balances SET balance = balance - $10 WHERE workspace_id = $2 AND balance >= $10
+    UPDATE credit_balances SET balance = balance - $3::bigint WHERE workspace_id = $1 AND balance >= $3::bigint
     RETURNING balance < low_balance_threshold AND NOT low_notified AS is_low
-), entry AS (
+), entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
-    SELECT $20::uuid, $2, 'reserve', $21::varchar, -$10, '', $17 FROM paid
+    SELECT entry.id, $1, 'reserve', entry.reference, -entry.amount, '', entry.created_at
+    FROM paid, unnest($19::uuid[], $20::varchar[], $11::smallint[], $16::timestamptz[])
+        AS entry (id, reference, amount, created_at)
 ), used AS (
     INSERT INTO credit_usage (workspace_id, day, credits)
-    SELECT $2, ($17 AT TIME ZONE 'UTC')::date, $10 FROM paid
+    SELECT $1, (now() AT TIME ZONE 'UTC')::date, $3::bigint FROM paid
     ON CONFLICT (workspace_id, day) DO UPDATE SET credits = credit_usage.credits + excluded.credits
 )"""
     + QUEUE
@@ -107,30 +117,18 @@ async def insert_single(
         rendered.segments if is_due else 0,
         MessageStatus.QUEUED.value if is_due else MessageStatus.SCHEDULED.value,
     )
-    if is_due:
-        await _queue(ctx, draft)
+    if not is_due:
+        await _schedule(draft)
+    elif is_single_statement():
+        await _batches.submit((ctx.workspace_id, ctx.livemode), draft)
     else:
-        await fetch_row(SCHEDULE, *_values(draft))
+        await _queue(ctx.workspace_id, ctx.livemode, [draft])
     return draft
 
 
-async def _queue(ctx: Context, draft: Draft) -> None:
-    data = msgspec.json.encode(message_resource(draft)).decode()
-    values = [*_values(draft), ids.new_id(), data]
-    if ctx.livemode:
-        values += [ids.new_id(), credits.message_reference(draft.id)]
-    paid = await fetch_row(LIVE if ctx.livemode else SANDBOX, *values)
-    if paid is None:
-        raise credits.insufficient(draft.segments, await credits.available(ctx.workspace_id))
-    if paid.is_low:
-        await credits.tell_low(ctx.workspace_id, draft.created_at)
-    ring_after_commit(Doorbell.MESSAGES)
-    if paid.deliveries:
-        ring_after_commit(Doorbell.WEBHOOKS)
-
-
-def _values(draft: Draft) -> list[Any]:
-    return [
+async def _schedule(draft: Draft) -> None:
+    await execute(
+        SCHEDULE,
         draft.id,
         draft.workspace_id,
         draft.livemode,
@@ -141,11 +139,71 @@ def _values(draft: Draft) -> list[Any]:
         draft.body,
         draft.encoding,
         draft.segments,
-        draft.credits_used,
-        draft.status,
         encode_json(draft.metadata),
         draft.due_at,
         draft.scheduled_at,
         draft.expires_at,
         draft.created_at,
+    )
+
+
+async def _queue(workspace_id: UUID, livemode: bool, drafts: Sequence[Draft]) -> None:
+    """Write due messages in one statement. Raises PaymentRequired where the balance does not cover all of them."""
+    encode = msgspec.json.encode
+    segments = [draft.segments for draft in drafts]
+    values: list[Any] = [
+        workspace_id,
+        livemode,
+        sum(segments),
+        [draft.id for draft in drafts],
+        [draft.kind for draft in drafts],
+        [draft.contact_id for draft in drafts],
+        [draft.to_phone for draft in drafts],
+        [draft.sender for draft in drafts],
+        [draft.body for draft in drafts],
+        [draft.encoding for draft in drafts],
+        segments,
+        [encode_json(draft.metadata) for draft in drafts],
+        [draft.due_at for draft in drafts],
+        [draft.scheduled_at for draft in drafts],
+        [draft.expires_at for draft in drafts],
+        [draft.created_at for draft in drafts],
+        [ids.new_id() for _ in drafts],
+        [encode(message_resource(draft)).decode() for draft in drafts],
     ]
+    if livemode:
+        values.append([ids.new_id() for _ in drafts])
+        values.append([credits.message_reference(draft.id) for draft in drafts])
+    paid = await fetch_row(LIVE if livemode else SANDBOX, *values)
+    if paid is None:
+        raise credits.insufficient(sum(segments), await credits.available(workspace_id))
+    if paid.is_low:
+        async with unit_of_work():
+            await credits.tell_low(workspace_id, drafts[0].created_at)
+    ring_after_commit(Doorbell.MESSAGES)
+    if paid.deliveries:
+        ring_after_commit(Doorbell.WEBHOOKS)
+
+
+async def _queue_batch(scope: tuple[UUID, bool], drafts: Sequence[Draft]) -> Sequence[Exception | None]:
+    """Write a batch; where the balance does not cover all of it, one after the other, so that each has its answer."""
+    workspace_id, livemode = scope
+    async with single_statement():
+        if len(drafts) > 1:
+            try:
+                await _queue(workspace_id, livemode, drafts)
+            except PaymentRequired:
+                return [await _queue_one(workspace_id, livemode, draft) for draft in drafts]
+            return [None] * len(drafts)
+        return [await _queue_one(workspace_id, livemode, draft) for draft in drafts]
+
+
+async def _queue_one(workspace_id: UUID, livemode: bool, draft: Draft) -> Exception | None:
+    try:
+        await _queue(workspace_id, livemode, [draft])
+    except PaymentRequired as refusal:
+        return refusal
+    return None
+
+
+_batches: Batcher[tuple[UUID, bool], Draft, None] = Batcher(_queue_batch)

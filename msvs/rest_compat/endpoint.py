@@ -38,7 +38,8 @@ class Endpoint:
     """One method of one path.
 
     `response` is the shape of a success, `errors` are the refusals beyond those every endpoint may give (400, 401,
-    429 and 5xx), `bucket` is the rate limit it draws on.
+    429 and 5xx), `bucket` is the rate limit it draws on. `single_statement` marks an operation that
+    writes in one statement of its own and needs no transaction around it.
     """
 
     method: Method
@@ -53,6 +54,7 @@ class Endpoint:
     status: int = 200
     errors: tuple[type[ApiError], ...] = ()
     bucket: Bucket = Bucket.REQUESTS
+    single_statement: bool = False
 
     @property
     def idempotent(self) -> bool:

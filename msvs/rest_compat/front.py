@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from msvs.api.auth import authenticate
@@ -14,7 +14,7 @@ from msvs.api.context import Context
 from msvs.api.errors import ApiError, RateLimited
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Allowance, Limiter
-from msvs.api.unit_of_work import unit_of_work
+from msvs.api.unit_of_work import single_statement, unit_of_work
 from msvs.rest_compat.body import convert, parse_body, parse_query, read_body
 from msvs.rest_compat.edge import ANSWER_HEADERS, REQUEST_ID, send_json
 from msvs.rest_compat.endpoint import Call, Endpoint
@@ -26,12 +26,31 @@ encode = msgspec.json.encode
 REPLAYED = (b"idempotent-replayed", b"true")
 
 
-def rest_routes(limiter: Limiter, endpoints: Iterable[Endpoint] = ENDPOINTS) -> list[Route]:
-    """A route for each path of the table, with its full path."""
+def rest_routes(limiter: Limiter, endpoints: Sequence[Endpoint] = ENDPOINTS) -> list[BaseRoute]:
+    """A route for each path of the table, with its full path; those without parameters are found in one look-up."""
     paths: dict[str, list[Endpoint]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, []).append(endpoint)
-    return [Route(path, PathFront(rows, limiter), name=path) for path, rows in paths.items()]
+    fronts = {path: PathFront(rows, limiter) for path, rows in paths.items()}
+    exact = {path: front for path, front in fronts.items() if "{" not in path}
+    return [ExactPaths(exact), *(Route(path, front, name=path) for path, front in fronts.items() if "{" in path)]
+
+
+class ExactPaths(BaseRoute):
+    """Paths without parameters: no pattern is tried for them."""
+
+    def __init__(self, fronts: Mapping[str, PathFront]) -> None:
+        self._fronts = fronts
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the path is one of them."""
+        if scope["type"] == "http" and scope["path"] in self._fronts:
+            return Match.FULL, {"path_params": {}}
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by the path's front."""
+        await self._fronts[scope["path"]](scope, receive, send)
 
 
 class PathFront:
@@ -80,7 +99,7 @@ class PathFront:
             check_key(key)
         call = Call(ctx, path, scope["path_params"], convert(values, endpoint.body), query)
         if key is None:
-            async with unit_of_work():
+            async with single_statement() if endpoint.single_statement else unit_of_work():
                 return await _run(endpoint, call)
         request_id: str = scope[REQUEST_ID]
 

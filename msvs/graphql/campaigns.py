@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
@@ -31,7 +31,7 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref, refs
+from msvs.graphql.inputs import optional_ref, refs, strings
 from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
 from msvs.graphql.messages import Message
@@ -39,7 +39,7 @@ from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import BigInt, JSONObject
 from msvs.graphql.segments import Segment
 from msvs.models import Campaign as CampaignRow
-from msvs.models import CampaignStatus
+from msvs.models import CampaignStatus, MessageStatus
 
 
 @strawberry.type(description="Who a campaign goes to: the union of lists, a segment and single contacts.")
@@ -76,6 +76,14 @@ class CampaignStats:
     credits_used: BigInt = strawberry.field(description="Credits reserved or spent.")
 
 
+@strawberry.type(description="How many recipients were not reached for one reason.")
+class FailureCount:
+    code: str = strawberry.field(description="The reason's code.")
+    message: str = strawberry.field(description="The reason, in English.")
+    status: MessageStatus = strawberry.field(description="Whether they failed, were skipped or were canceled.")
+    count: int = strawberry.field(description="How many.")
+
+
 @strawberry.type(description="One body sent to many contacts.")
 class Campaign(Node):
     row: strawberry.Private[Any]
@@ -90,6 +98,12 @@ class Campaign(Node):
     )
     metadata: JSONObject = strawberry.field(description="The string values you gave with it.")
     scheduled_at: datetime | None = strawberry.field(description="The time it was scheduled for; null for at once.")
+    expires_at: datetime | None = strawberry.field(
+        description="Nothing is handed over after this; null for no such time."
+    )
+    rate_per_minute: int | None = strawberry.field(description="At most so many messages a minute; null for no limit.")
+    spread_hours: float | None = strawberry.field(description="Spread evenly over so many hours; null where it is not.")
+    quiet_hours: bool = strawberry.field(description="Whether it sends only while it is day where the recipient is.")
     started_at: datetime | None = strawberry.field(description="When it began; null before that.")
     dispatched_at: datetime | None = strawberry.field(description="When its last message was queued; null before that.")
     completed_at: datetime | None = strawberry.field(
@@ -118,6 +132,10 @@ class Campaign(Node):
             pause_reason=row.pause_reason,
             metadata=row.metadata,
             scheduled_at=row.scheduled_at,
+            expires_at=row.expires_at,
+            rate_per_minute=row.rate_per_minute,
+            spread_hours=row.spread_hours,
+            quiet_hours=row.respects_quiet_hours,
             started_at=row.started_at,
             dispatched_at=row.dispatched_at,
             completed_at=row.completed_at,
@@ -141,6 +159,11 @@ class Campaign(Node):
             opted_out=stats.opted_out,
             credits_used=BigInt(stats.credits_used),
         )
+
+    @field("Why recipients were not reached, the most frequent reason first.")
+    async def failures(self, info: Info) -> list[FailureCount]:
+        # The fields of the type are those of the operation's answer, by the same names.
+        return cast("list[FailureCount]", await info.context.loaders.failures(self.row.id))
 
     @field("Its messages, skipped recipients left out.")
     async def messages(
@@ -179,6 +202,13 @@ class CreateCampaignInput:
     )
     metadata: JSONObject | None = strawberry.field(
         default=None, description="At most 20 string values to keep with it."
+    )
+    expires_at: datetime | None = strawberry.field(default=None, description="Hand nothing over after this.")
+    rate_per_minute: int | None = strawberry.field(default=None, description="At most so many messages a minute.")
+    spread_hours: float | None = strawberry.field(default=None, description="Or all of them evenly over so many hours.")
+    quiet_hours: bool | None = strawberry.field(
+        default=None,
+        description="Send only while it is day where the recipient is; the workspace's setting where left out.",
     )
 
 
@@ -246,7 +276,11 @@ class CampaignMutation:
                 contact_ids=refs(ids.CONTACT, input.audience.contact_ids, "audience.contact_ids"),
                 from_=input.from_,
                 scheduled_at=input.scheduled_at,
-                metadata=input.metadata or {},
+                metadata=strings(input.metadata, "metadata"),
+                expires_at=input.expires_at,
+                rate_per_minute=input.rate_per_minute,
+                spread_hours=input.spread_hours,
+                quiet_hours=input.quiet_hours,
             )
         except ApiError as error:
             return as_member(info, error)

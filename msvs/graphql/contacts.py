@@ -74,6 +74,9 @@ class Contact(Node):
     first_name: str | None = strawberry.field(description="The first name; null where it is not known.")
     last_name: str | None = strawberry.field(description="The last name; null where it is not known.")
     email: str | None = strawberry.field(description="The e-mail address; null where it is not known.")
+    timezone: str | None = strawberry.field(
+        description="The time zone, of the IANA database; null where the phone's region decides."
+    )
     opt_in: OptIn = strawberry.field(description="Where the consent stands.")
     attributes: JSONObject = strawberry.field(description="Your own values, by name, for personalization.")
     created_at: datetime = strawberry.field(description="When it was made.")
@@ -91,6 +94,7 @@ class Contact(Node):
             first_name=row.first_name,
             last_name=row.last_name,
             email=row.email,
+            timezone=row.timezone,
             opt_in=OptIn(
                 status=OptInStatus(row.opt_in_status), source=row.opt_in_source, ip=row.opt_in_ip, at=row.opt_in_at
             ),
@@ -156,6 +160,7 @@ class CreateContactInput:
     first_name: str | None = strawberry.field(default=None, description="The first name.")
     last_name: str | None = strawberry.field(default=None, description="The last name.")
     email: str | None = strawberry.field(default=None, description="The e-mail address.")
+    timezone: str | None = strawberry.field(default=None, description="The time zone, of the IANA database.")
     opt_in: OptInInput | None = strawberry.field(default=None, description="How the person agreed to be texted.")
     attributes: JSONObject | None = strawberry.field(
         default=None, description="At most 50 values of your own, each a string, a number, true or false."
@@ -170,6 +175,9 @@ class UpdateContactInput:
     first_name: str | None = strawberry.field(default=strawberry.UNSET, description="The first name.")
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="The last name.")
     email: str | None = strawberry.field(default=strawberry.UNSET, description="The e-mail address.")
+    timezone: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The time zone, of the IANA database."
+    )
     opt_in: OptInInput | None = strawberry.field(
         default=strawberry.UNSET, description="How the person agreed again to be texted. Cannot be null."
     )
@@ -186,6 +194,7 @@ class UpdateContactInput:
             first_name=given(self.first_name),
             last_name=given(self.last_name),
             email=given(self.email),
+            timezone=given(self.timezone),
             opt_in=UNSET if opt_in is UNSET else opt_in.to_evidence(),
             attributes=required(self.attributes, "attributes"),
         )
@@ -261,6 +270,7 @@ class ContactMutation:
             first_name=input.first_name,
             last_name=input.last_name,
             email=input.email,
+            timezone=input.timezone,
             opt_in=None if input.opt_in is None else input.opt_in.to_evidence(),
             attributes=input.attributes or {},
         )

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum, StrEnum
+from enum import Enum
 
 import strawberry
 
 from msvs.api.compliance import Keyword
 from msvs.api.events import EventType
+from msvs.api.sms import Encoding
+from msvs.api.statistics import Interval
 from msvs.models import CampaignStatus, LedgerKind, MessageKind, MessageStatus, OptInStatus
-
-
-class Encoding(StrEnum):
-    """How the characters of a message are encoded."""
-
-    GSM7 = "gsm7"
-    UCS2 = "ucs2"
 
 
 def describe(enum: type[Enum], name: str, description: str, values: Mapping[str, str]) -> None:
@@ -74,6 +69,12 @@ describe(
         "CANCELED": "It was canceled.",
         "FAILED": "It could not be run.",
     },
+)
+describe(
+    Interval,
+    "Interval",
+    "How long a point of a time series is.",
+    {"HOUR": "An hour.", "DAY": "A day, from midnight where the workspace is.", "WEEK": "A week, from Monday."},
 )
 describe(
     OptInStatus,

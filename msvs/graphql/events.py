@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
+import msgspec
 import strawberry
 from strawberry import ID
 
@@ -35,7 +36,7 @@ class Event(Node):
             id=ID(ids.encode_id(ids.EVENT, row.id)),
             livemode=row.livemode,
             type=EventType(row.type),
-            data=row.data,
+            data=msgspec.json.decode(row.data),
             created_at=row.created_at,
         )
 

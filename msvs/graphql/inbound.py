@@ -60,7 +60,7 @@ class InboundMessage(Node):
         return None if row is None else Contact.from_row(row)
 
     @field("The message it answers; null where it answers none.")
-    async def message(self, info: Info) -> Message | None:
+    async def in_reply_to(self, info: Info) -> Message | None:
         if self.row.message_id is None:
             return None
         row = await info.context.loaders.row(MessageRow, self.row.message_id)

@@ -10,10 +10,11 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids, keys
+from msvs.api.errors import NotFound
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_node, register
 from msvs.models import ApiKey as ApiKeyRow
 
 
@@ -46,7 +47,15 @@ class ApiKey(Node):
         )
 
 
-register_rows(ids.API_KEY, ApiKeyRow, ApiKey.from_row)
+async def _load(info: Info, id: UUID) -> ApiKey | None:
+    # By the operation, which knows who may see keys.
+    try:
+        return ApiKey.from_row(await keys.get_key(info.context.ctx, id))
+    except NotFound:
+        return None
+
+
+register(ids.API_KEY, _load)
 
 
 @strawberry.type(description="An API key with its text, which is shown this once.")

@@ -16,6 +16,7 @@ from msvs.api.pages import Page, PageRequest
 from msvs.api.resources import CampaignStats
 from msvs.api.scope import scoped
 from msvs.api.segments import compile_filter
+from msvs.api.statistics import FailureCount, campaign_failures
 from msvs.database import Row, fetch
 from msvs.models import Campaign, Segment
 
@@ -79,6 +80,15 @@ class Loaders:
             return [stats[key.row.id] for key in keys]
 
         return self._loader("stats", read).load(_Keyed(campaign))
+
+    def failures(self, campaign_id: UUID) -> Awaitable[list[FailureCount]]:
+        """Why recipients of a campaign were not reached."""
+
+        async def read(keys: list[UUID]) -> Sequence[list[FailureCount]]:
+            found = await campaign_failures(self._ctx, keys)
+            return [found[key] for key in keys]
+
+        return self._loader("failures", read).load(campaign_id)
 
     def segment_count(self, segment: Segment | Row) -> Awaitable[int]:
         """How many contacts a segment holds now."""

@@ -10,12 +10,13 @@ from strawberry import ID
 
 from msvs.api import ids, messages
 from msvs.api.context import Context
+from msvs.api.errors import ApiError
 from msvs.api.resources import FAILURES
 from msvs.api.scope import scoped
+from msvs.api.sms import Encoding
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
-from msvs.graphql.enums import Encoding
 from msvs.graphql.errors import (
     ComplianceError,
     IdempotencyError,
@@ -23,11 +24,12 @@ from msvs.graphql.errors import (
     NotFoundError,
     PaymentRequiredError,
     PermissionRefusedError,
+    as_member,
     mutate,
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref
+from msvs.graphql.inputs import optional_ref, plain_values, strings
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
 from msvs.models import Campaign as CampaignRow
@@ -65,6 +67,7 @@ class Message(Node):
         description="Why it was not delivered; null unless something failed."
     )
     scheduled_at: datetime | None = strawberry.field(description="The time it was scheduled for; null for at once.")
+    expires_at: datetime | None = strawberry.field(description="Not handed over after this; null for no such time.")
     sent_at: datetime | None = strawberry.field(description="When the carrier took it; null before that.")
     delivered_at: datetime | None = strawberry.field(description="When the handset had it; null before that.")
     failed_at: datetime | None = strawberry.field(description="When it failed; null unless it did.")
@@ -92,6 +95,7 @@ class Message(Node):
             metadata=row.metadata,
             error=None if code is None else MessageFailure(code=code, message=FAILURES.get(code, code)),
             scheduled_at=row.scheduled_at,
+            expires_at=row.expires_at,
             sent_at=row.sent_at,
             delivered_at=row.delivered_at,
             failed_at=row.failed_at,
@@ -138,6 +142,7 @@ class SendMessageInput:
     scheduled_at: datetime | None = strawberry.field(
         default=None, description="When to send it, at most 365 days ahead; at once where left out."
     )
+    expires_at: datetime | None = strawberry.field(default=None, description="Do not hand it over after this.")
 
 
 @strawberry.input(description="Which messages: those that meet every condition given.")
@@ -199,14 +204,18 @@ class MessageMutation:
         input: Annotated[SendMessageInput, strawberry.argument(description="The message.")],
         idempotency_key: IdempotencyKey = None,
     ) -> Any:
-        data = messages.SendMessage(
-            to=input.to,
-            body=input.body,
-            from_=input.from_,
-            variables=input.variables or {},
-            metadata=input.metadata or {},
-            scheduled_at=input.scheduled_at,
-        )
+        try:
+            data = messages.SendMessage(
+                to=input.to,
+                body=input.body,
+                from_=input.from_,
+                variables=plain_values(input.variables, "variables"),
+                metadata=strings(input.metadata, "metadata"),
+                scheduled_at=input.scheduled_at,
+                expires_at=input.expires_at,
+            )
+        except ApiError as error:
+            return as_member(info, error)
         return await mutate_once(
             info,
             idempotency_key,

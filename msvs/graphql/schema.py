@@ -22,8 +22,10 @@ from msvs.graphql.keys import KeyMutation, KeyQuery
 from msvs.graphql.lists import ListMutation, ListQuery
 from msvs.graphql.messages import MessageMutation, MessageQuery
 from msvs.graphql.nodes import NodeQuery
+from msvs.graphql.previews import PreviewQuery
 from msvs.graphql.scalars import SCALARS
 from msvs.graphql.segments import SegmentMutation, SegmentQuery
+from msvs.graphql.statistics import StatisticsQuery
 from msvs.graphql.webhooks import WebhookMutation, WebhookQuery
 from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
 
@@ -42,6 +44,8 @@ class Query(
     WebhookQuery,
     EventQuery,
     KeyQuery,
+    PreviewQuery,
+    StatisticsQuery,
 ):
     pass
 

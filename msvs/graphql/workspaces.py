@@ -27,6 +27,9 @@ class Workspace(Node):
         description="Whether campaigns also go to contacts whose consent is unknown."
     )
     blocked_regions: list[str] = strawberry.field(description="Regions nothing is sent to, ISO 3166-1.")
+    quiet_hours: bool = strawberry.field(
+        description="Whether campaigns send only while it is day where the recipient is, unless they say otherwise."
+    )
     timezone: str = strawberry.field(description="The time zone, of the IANA database.")
     opt_in_text: str = strawberry.field(description="The SMS that asks for a YES.")
     opt_out_text: str = strawberry.field(description="The SMS that answers STOP.")
@@ -44,6 +47,7 @@ class Workspace(Node):
             double_opt_in=row.double_opt_in,
             campaigns_admit_unknown=row.campaigns_admit_unknown,
             blocked_regions=row.blocked_regions,
+            quiet_hours=row.quiet_hours,
             timezone=row.timezone,
             opt_in_text=row.opt_in_text,
             opt_out_text=row.opt_out_text,
@@ -123,7 +127,7 @@ class WorkspaceMutation:
     async def update_workspace(
         self, info: Info, input: Annotated[UpdateWorkspaceInput, strawberry.argument(description="What to change.")]
     ) -> Any:
-        names = workspaces.UpdateWorkspace.__struct_fields__
+        names = [name for name in workspaces.UpdateWorkspace.__struct_fields__ if hasattr(input, name)]
         return await mutate(
             info,
             lambda ctx: workspaces.update_workspace(

@@ -68,7 +68,7 @@ async def anonymous(app: Starlette, clean: None) -> AsyncIterator[httpx.AsyncCli
 
 
 @pytest.fixture
-async def callers(app: Starlette, clean: None) -> AsyncIterator[Callers]:
+async def callers(app: Starlette) -> AsyncIterator[Callers]:
     """`await callers(ctx)`: a client with a new key of the context's workspace and mode."""
     async with AsyncExitStack() as stack:
 

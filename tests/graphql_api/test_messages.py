@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from msvs.api import ids
-from msvs.api.context import Context
-from msvs.models import Message
-from tests import factories
-from tests.graphql_api.conftest import Caller, Callers
+from tests.graphql_api.conftest import Caller
 
 SEND = """
 mutation Send($input: SendMessageInput!, $key: String) {

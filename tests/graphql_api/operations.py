@@ -1,0 +1,185 @@
+"""The operations of docs/graphql: the variables each is run with, what it answers and how many statements it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.graphql_api.studio import VIP, Studio
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One file of docs/graphql; `answers` maps paths into its data to what stands there."""
+
+    name: str
+    statements: int
+    answers: Callable[[Studio], dict[str, Any]]
+    variables: Callable[[Studio], dict[str, Any]] = field(default=lambda studio: {})
+
+
+def ago(**by: float) -> str:
+    """A time in the past."""
+    return (datetime.now(UTC) - timedelta(**by)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+AUDIENCE = "audience"
+
+OPERATIONS = (
+    Operation("Overview", 11, lambda s: {
+        "viewer.workspace.id": s.workspace, "viewer.livemode": False, "credits.balance": 10_000,
+        "messages.nodes.1.id": s.message, "campaigns.nodes.0.stats.recipients": 0,
+        "inboundMessages.nodes.0.body": "When?", "contacts.totalCount": 3,
+    }),
+    Operation("Activity", 2, lambda s: {"activity.-1.messageCount": 2, "activity.-1.replies": 1},
+              lambda s: {"since": ago(days=3), "until": ago(hours=0)}),
+    Operation("Conversations", 1, lambda s: {"conversationOverview": {
+        "conversationCount": 1, "replyCount": 1, "waitingCount": 1}}),
+    Operation("Messages", 2, lambda s: {
+        "messages.nodes.0.id": s.scheduled, "messages.nodes.0.contact.id": s.ana,
+        "messages.nodes.1.contact.firstName": "Maria", "messages.nodes.1.campaign": None,
+        "messages.pageInfo.hasNextPage": False}),
+    Operation("MessagesBackward", 2, lambda s: {
+        "messages.edges.0.cursor": s.message, "messages.edges.0.node.id": s.message, "messages.totalCount": 2,
+        "messages.pageInfo": {"hasNextPage": False, "hasPreviousPage": True, "startCursor": s.message}},
+              lambda s: {"last": 1}),
+    Operation("Message", 2, lambda s: {
+        "message.id": s.message, "message.kind": "API", "message.status": "QUEUED", "message.encoding": "GSM7",
+        "message.contact.id": s.maria, "message.metadata": {}}, lambda s: {"id": s.message}),
+    Operation("SendMessage", 6, lambda s: {
+        "sendMessage.__typename": "Message", "sendMessage.status": "QUEUED", "sendMessage.body": "Hi Maria"},
+              lambda s: {"input": {"to": "+12125550101", "body": "Hi {firstName}"}, "key": "once"}),
+    Operation("CancelMessage", 2, lambda s: {"cancelMessage.id": s.scheduled, "cancelMessage.status": "CANCELED"},
+              lambda s: {"id": s.scheduled}),
+    Operation("PreviewMessage", 4, lambda s: {
+        "messagePreview.body": "Hi Maria \u201cfriend\u201d", "messagePreview.encoding": "UCS2",
+        "messagePreview.characters.0.replacement": '"', "messagePreview.refusal": None},
+              lambda s: {"input": {"to": "+12125550101", "body": "Hi {firstName} \u201cfriend\u201d"}}),
+    Operation("Campaigns", 4, lambda s: {
+        "campaigns.nodes.0.id": s.paused, "campaigns.nodes.0.pauseReason": "manual",
+        "campaigns.nodes.1.stats.recipients": 0, "campaigns.totalCount": 2}),
+    Operation("Campaign", 7, lambda s: {
+        "campaign.id": s.campaign, "campaign.audience.lists.0.contactCount": 2, "campaign.audience.segment": None,
+        "campaign.failures": [], "campaign.messages.totalCount": 0, "campaign.quietHours": False},
+              lambda s: {"id": s.campaign}),
+    Operation("CreateCampaign", 5, lambda s: {
+        "createCampaign.__typename": "Campaign", "createCampaign.name": "Launch",
+        "createCampaign.status": "PREPARING"},
+              lambda s: {"input": {"name": "Launch", "body": "Hey", AUDIENCE: {"listIds": [s.contact_list]}}}),
+    Operation("PreviewCampaign", 5, lambda s: {
+        "campaignPreview.recipientCount": 2, "campaignPreview.credits": {"total": 2, "minimum": 1, "maximum": 1},
+        "campaignPreview.encodings": {"gsm7": 2, "ucs2": 0}, "campaignPreview.exact": True},
+              lambda s: {"input": {"body": "Hey {firstName}", AUDIENCE: {"listIds": [s.contact_list]}}}),
+    Operation("PauseCampaign", 7, lambda s: {"pauseCampaign.id": s.campaign, "pauseCampaign.pauseReason": "manual"},
+              lambda s: {"id": s.campaign}),
+    Operation("ResumeCampaign", 7, lambda s: {"resumeCampaign.id": s.paused, "resumeCampaign.status": "SCHEDULED"},
+              lambda s: {"id": s.paused}),
+    Operation("CancelCampaign", 8, lambda s: {"cancelCampaign.id": s.campaign, "cancelCampaign.status": "CANCELED"},
+              lambda s: {"id": s.campaign}),
+    Operation("Contacts", 3, lambda s: {
+        "contacts.nodes.0.id": s.maria, "contacts.nodes.0.lists.nodes.0.id": s.contact_list,
+        "contacts.nodes.0.attributes": {"tier": "vip"}, "contacts.totalCount": 1},
+              lambda s: {"filter": {"q": "mari", "optInStatus": "OPTED_IN", "listId": s.contact_list}}),
+    Operation("Contact", 0, lambda s: {
+        "contact.id": s.maria, "contact.phone": "+12125550101", "contact.lists.totalCount": 1,
+        "contact.messages.nodes.0.id": s.message, "contact.consentHistory.totalCount": 0},
+              lambda s: {"id": s.maria}),
+    Operation("CreateContact", 5, lambda s: {
+        "createContact.phone": "+12125550199",
+        "createContact.optIn": {"status": "OPTED_IN", "source": "checkout", "ip": "203.0.113.4"}},
+              lambda s: {"input": {"phone": "+12125550199", "firstName": "Eva",
+                                   "optIn": {"source": "checkout", "ip": "203.0.113.4"}}}),
+    Operation("UpdateContact", 3, lambda s: {
+        "updateContact.lastName": "Silva", "updateContact.email": None,
+        "updateContact.attributes": {"city": "Porto"}},
+              lambda s: {"id": s.maria, "input": {"lastName": "Silva", "email": None,
+                                                  "attributes": {"tier": None, "city": "Porto"}}}),
+    Operation("OptOutContact", 8, lambda s: {
+        "optOutContact.optIn.status": "OPTED_OUT",
+        "optOutContact.consentHistory.nodes": [{"status": "OPTED_OUT", "source": "api"}]},
+              lambda s: {"id": s.ana}),
+    Operation("DeleteContact", 5, lambda s: {"deleteContact": {"__typename": "Deleted", "id": s.spare}},
+              lambda s: {"id": s.spare}),
+    Operation("ContactLists", 2, lambda s: {
+        "contactLists.nodes.0.id": s.contact_list, "contactLists.nodes.0.contactCount": 2,
+        "contactLists.totalCount": 1}),
+    Operation("ContactList", 3, lambda s: {
+        "contactList.id": s.contact_list, "contactList.members.nodes.0.id": s.ana,
+        "contactList.members.totalCount": 2}, lambda s: {"id": s.contact_list}),
+    Operation("CreateList", 1, lambda s: {"createList.name": "Cohort 07", "createList.contactCount": 0},
+              lambda s: {"name": "Cohort 07"}),
+    Operation("UpdateList", 2, lambda s: {"updateList.name": "Cohort 06, closed"},
+              lambda s: {"id": s.contact_list, "name": "Cohort 06, closed"}),
+    Operation("DeleteList", 3, lambda s: {"deleteList.id": s.contact_list}, lambda s: {"id": s.contact_list}),
+    Operation("AddContactsToList", 5, lambda s: {
+        "addContactsToList.added": 1, "addContactsToList.alreadyMembers": 1,
+        "addContactsToList.notFound": ["con_1"], "addContactsToList.contactList.contactCount": 3},
+              lambda s: {"id": s.contact_list, "contactIds": [s.spare, s.ana, "con_1"]}),
+    Operation("RemoveContactFromList", 4, lambda s: {"removeContactFromList.contactCount": 1},
+              lambda s: {"id": s.contact_list, "contactId": s.ana}),
+    Operation("Segments", 2, lambda s: {"segments.nodes.0.id": s.segment, "segments.nodes.0.contactCount": 1}),
+    Operation("Segment", 2, lambda s: {"segment.filter": VIP, "segment.contactCount": 1}, lambda s: {"id": s.segment}),
+    Operation("SegmentPreview", 2, lambda s: {"segmentPreview": 2}, lambda s: {"filter": {"list": s.contact_list}}),
+    Operation("CreateSegment", 3, lambda s: {"createSegment.name": "On the list", "createSegment.contactCount": 2},
+              lambda s: {"name": "On the list", "filter": {"list": s.contact_list}}),
+    Operation("UpdateSegment", 3, lambda s: {"updateSegment.name": "Very", "updateSegment.contactCount": 1},
+              lambda s: {"id": s.segment, "name": "Very"}),
+    Operation("DeleteSegment", 2, lambda s: {"deleteSegment.id": s.segment}, lambda s: {"id": s.segment}),
+    Operation("Credits", 5, lambda s: {
+        "credits.balance": 10_000, "credits.ledger.nodes.0.kind": "GRANT", "credits.ledger.nodes.0.amount": 10_000,
+        "credits.ledger.totalCount": 1, "credits.estimatedRunwayDays": None}),
+    Operation("Inbox", 3, lambda s: {
+        "inboundMessages.nodes.0.id": s.inbound, "inboundMessages.nodes.0.contact.id": s.maria,
+        "inboundMessages.totalCount": 1}, lambda s: {"contactId": s.maria}),
+    Operation("InboundMessage", 1, lambda s: {"inboundMessage.from": "+12125550101", "inboundMessage.keyword": None},
+              lambda s: {"id": s.inbound}),
+    Operation("SimulateReply", 12, lambda s: {
+        "simulateReply.keyword": "STOP", "simulateReply.contact.optIn.status": "OPTED_OUT"},
+              lambda s: {"input": {"from": "+12125550103", "body": "stop"}}),
+    Operation("Webhooks", 3, lambda s: {
+        "webhooks.nodes.0.id": s.webhook, "webhooks.nodes.0.events": ["MESSAGE_QUEUED"],
+        "webhooks.nodes.0.attempts.nodes.0.id": s.attempt, "webhooks.totalCount": 1}),
+    Operation("Webhook", 4, lambda s: {
+        "webhook.enabled": True, "webhook.attempts.nodes.0.event.type": "MESSAGE_QUEUED",
+        "webhook.attempts.nodes.0.statusCode": 500}, lambda s: {"id": s.webhook}),
+    Operation("CreateWebhook", 4, lambda s: {
+        "createWebhook.webhook.everyEvent": True, "createWebhook.webhook.events": [],
+        "createWebhook.secret": "whsec_0123456789abcdef"},
+              lambda s: {"input": {"url": "https://hooks.cohortlabs.co/all", "everyEvent": True,
+                                   "secret": "whsec_0123456789abcdef"}}),
+    Operation("UpdateWebhook", 3, lambda s: {
+        "updateWebhook.events": ["CONTACT_OPTED_OUT"], "updateWebhook.enabled": False},
+              lambda s: {"id": s.webhook, "input": {"events": ["CONTACT_OPTED_OUT"], "enabled": False}}),
+    Operation("DeleteWebhook", 4, lambda s: {"deleteWebhook.id": s.webhook}, lambda s: {"id": s.webhook}),
+    Operation("RotateWebhookSecret", 3, lambda s: {
+        "rotateWebhookSecret.__typename": "WebhookWithSecret", "rotateWebhookSecret.webhook.id": s.webhook},
+              lambda s: {"id": s.webhook}),
+    Operation("TestWebhook", 3, lambda s: {"testWebhook.type": "TEST_PING"}, lambda s: {"id": s.webhook}),
+    Operation("RecoverWebhook", 2, lambda s: {"recoverWebhook.deliveryCount": 0},
+              lambda s: {"id": s.webhook, "since": ago(hours=1)}),
+    Operation("Events", 3, lambda s: {
+        "events.nodes.0.id": s.event, "events.nodes.0.resource": {"__typename": "Message", "id": s.message},
+        "events.totalCount": 1}, lambda s: {"type": "MESSAGE_QUEUED"}),
+    Operation("Event", 1, lambda s: {"event.data.id": s.message, "event.data.object": "message"},
+              lambda s: {"id": s.event}),
+    Operation("ResendEvent", 2, lambda s: {"resendEvent.deliveryCount": 1}, lambda s: {"id": s.event}),
+    Operation("ApiKeys", 1, lambda s: {"apiKeys.1.id": s.api_key, "apiKeys.1.name": "Backend"}),
+    Operation("ApiKey", 1, lambda s: {"apiKey.name": "Backend"}, lambda s: {"id": s.api_key}),
+    Operation("CreateApiKey", 1, lambda s: {"createApiKey.apiKey.name": "CRM"}, lambda s: {"name": "CRM"}),
+    Operation("RollApiKey", 4, lambda s: {"rollApiKey.apiKey.name": "Backend"}, lambda s: {"id": s.api_key}),
+    Operation("RevokeApiKey", 3, lambda s: {"revokeApiKey.id": s.api_key}, lambda s: {"id": s.api_key}),
+    Operation("Settings", 4, lambda s: {
+        "workspace.id": s.workspace, "workspace.quietHours": False, "credits.lowBalanceThreshold": 1000}),
+    Operation("UpdateSettings", 6, lambda s: {
+        "updateWorkspace.timezone": "America/New_York", "updateWorkspace.blockedRegions": ["BR"]},
+              lambda s: {"input": {"timezone": "America/New_York", "blockedRegions": ["BR"],
+                                   "lowBalanceThreshold": 500}}),
+    Operation("Node", 1, lambda s: {"node": {"__typename": "Segment", "id": s.segment, "name": "VIP"}},
+              lambda s: {"id": s.segment}),
+    Operation("Nodes", 3, lambda s: {"nodes": [
+        {"__typename": "Contact", "id": s.maria}, None, {"__typename": "Message", "id": s.message},
+        {"__typename": "Contact", "id": s.ana}, {"__typename": "Workspace", "id": s.workspace}]},
+              lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
+)  # fmt: skip

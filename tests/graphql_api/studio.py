@@ -1,0 +1,95 @@
+"""A workspace with one of everything, made by the operations themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from msvs.api import campaigns, ids, keys, messages, replies, segments, webhooks
+from msvs.api.context import Context
+from msvs.api.unit_of_work import unit_of_work
+from msvs.models import Event, WebhookAttempt, Workspace
+from tests import factories
+
+VIP = {"field": "attributes.tier", "op": "eq", "value": "vip"}
+
+
+@dataclass(frozen=True)
+class Studio:
+    """The public ids of what a workspace holds."""
+
+    workspace: str
+    maria: str
+    ana: str
+    spare: str
+    contact_list: str
+    segment: str
+    message: str
+    scheduled: str
+    campaign: str
+    paused: str
+    webhook: str
+    attempt: str
+    event: str
+    inbound: str
+    api_key: str
+
+
+async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
+    """Contacts on a list, a segment, messages, campaigns, a webhook with an attempt, an event, a reply, a key."""
+    maria = await factories.make_contact(
+        ctx, "+12125550101", first_name="Maria", email="maria@example.com", attributes={"tier": "vip"}
+    )
+    ana = await factories.make_contact(ctx, "+12125550102", first_name="Ana")
+    spare = await factories.make_contact(ctx, "+12125550103")
+    contact_list = await factories.make_list(ctx, [maria, ana])
+    later = datetime.now(UTC) + timedelta(days=2)
+    async with unit_of_work():
+        segment = await segments.create_segment(ctx, "VIP", VIP)
+        webhook, _ = await webhooks.create_webhook(
+            ctx, webhooks.CreateWebhook(url="https://hooks.cohortlabs.co/sms", events=["message.queued"])
+        )
+        message = await messages.send_message(ctx, messages.SendMessage(to=maria.phone, body="Doors open at 8pm ET."))
+        scheduled = await messages.send_message(
+            ctx, messages.SendMessage(to=ana.phone, body="Tomorrow.", scheduled_at=later)
+        )
+        new = campaigns.CreateCampaign(
+            name="Cart close", body="Hey {firstName|there}", list_ids=[contact_list.id], scheduled_at=later
+        )
+        campaign = await campaigns.create_campaign(ctx, new)
+        paused = await campaigns.create_campaign(ctx, new)
+        await campaigns.pause_campaign(ctx, paused.id)
+        api_key, _ = await keys.create_key(ctx.workspace_id, livemode=ctx.livemode, name="Backend")
+        inbound = await replies.receive_inbound(
+            ctx, from_phone=maria.phone, to_sender="MASSIVESMS", text="When?", dedupe_key="1"
+        )
+    event = await Event.filter(workspace_id=ctx.workspace_id, type="message.queued").order_by("-id").first()
+    assert event is not None
+    attempt = await WebhookAttempt.create(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        endpoint_id=webhook.id,
+        event_id=event.id,
+        number=1,
+        status_code=500,
+        error="status 500",
+        response_head="oops",
+        elapsed_ms=12,
+    )
+    return Studio(
+        workspace=ids.encode_id(ids.WORKSPACE, workspace.id),
+        maria=ids.encode_id(ids.CONTACT, maria.id),
+        ana=ids.encode_id(ids.CONTACT, ana.id),
+        spare=ids.encode_id(ids.CONTACT, spare.id),
+        contact_list=ids.encode_id(ids.CONTACT_LIST, contact_list.id),
+        segment=ids.encode_id(ids.SEGMENT, segment.id),
+        message=ids.encode_id(ids.MESSAGE, message.id),
+        scheduled=ids.encode_id(ids.MESSAGE, scheduled.id),
+        campaign=ids.encode_id(ids.CAMPAIGN, campaign.id),
+        paused=ids.encode_id(ids.CAMPAIGN, paused.id),
+        webhook=ids.encode_id(ids.WEBHOOK, webhook.id),
+        attempt=ids.encode_id(ids.ATTEMPT, attempt.id),
+        event=ids.encode_id(ids.EVENT, event.id),
+        inbound=ids.encode_id(ids.INBOUND, inbound.id),
+        api_key=ids.encode_id(ids.API_KEY, api_key.id),
+    )

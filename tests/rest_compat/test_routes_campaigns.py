@@ -1,0 +1,274 @@
+"""/v1/campaigns: creating, running, pausing, resuming, canceling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from msvs import database as db
+from msvs.api import credits, routing
+from msvs.api.context import Context
+from msvs.api.unit_of_work import unit_of_work
+from msvs.models import Campaign, CreditBalance
+from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.dispatch import dispatch_messages
+from tests import factories
+from tests.rest_compat.conftest import Client
+from tests.rest_compat.making import CARRIERS, EVERY, get, in_future, post, work
+
+SOME = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
+ZERO = dict.fromkeys(
+    (
+        "recipients",
+        "queued",
+        "sending",
+        "sent",
+        "delivered",
+        "failed",
+        "skipped",
+        "canceled",
+        "replied",
+        "opted_out",
+        "credits_used",
+    ),
+    0,
+)
+
+
+@pytest.fixture
+async def live(client: Client, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+    """A client of the live mode, with the virtual carrier behind it."""
+    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    return await client(live_ctx)
+
+
+async def people(client: httpx.AsyncClient, count: int = 3, **values: Any) -> list[str]:
+    """Opted-in contacts; their ids."""
+    return [
+        (await post(client, "/v1/contacts", phone=f"+1212555010{n}", opt_in={"source": "checkout"}, **values))["id"]
+        for n in range(count)
+    ]
+
+
+async def create(
+    client: httpx.AsyncClient, contacts: list[str], body: str = "Doors open", **more: Any
+) -> dict[str, Any]:
+    audience = {"contact_ids": contacts}
+    return await post(client, "/v1/campaigns", name="Close", body=body, audience=audience, **more)
+
+
+async def again(client: httpx.AsyncClient, campaign: dict[str, Any]) -> dict[str, Any]:
+    return await get(client, f"/v1/campaigns/{campaign['id']}")
+
+
+async def act(client: httpx.AsyncClient, campaign: dict[str, Any], verb: str, status: int = 200) -> dict[str, Any]:
+    return await post(client, f"/v1/campaigns/{campaign['id']}/{verb}", status)
+
+
+async def events_of(client: httpx.AsyncClient, campaign: dict[str, Any]) -> list[str]:
+    page = await get(client, "/v1/events", limit=100)
+    return [
+        event["type"].removeprefix("campaign.")
+        for event in reversed(page["data"])
+        if event["data"].get("id") == campaign["id"]
+    ]
+
+
+async def test_a_live_campaign_runs_to_completion(live: httpx.AsyncClient, live_ctx: Context) -> None:
+    contacts = await people(live, 3, first_name="Maria")
+    unknown = (await post(live, "/v1/contacts", phone="+12125550122"))["id"]
+    campaign = await create(live, [*contacts, unknown], "Hey {firstName}", metadata={"launch": "06"}, from_="COHORT")
+    assert (campaign["status"], campaign["stats"]) == ("preparing", ZERO)
+    await work()
+    done = await again(live, campaign)
+    assert done["status"] == "completed"
+    assert done["stats"] == {**ZERO, "recipients": 4, "delivered": 3, "skipped": 1, "credits_used": 3}
+    assert None not in (done["dispatched_at"], done["completed_at"])
+    assert await events_of(live, campaign) == ["started", "dispatched", "completed"]
+    row = await CreditBalance.get(workspace_id=live_ctx.workspace_id)
+    assert row.balance == 9_997
+    messages = (await get(live, "/v1/messages", campaign_id=campaign["id"]))["data"]
+    assert {(row["body"], row["from"], row["metadata"]["launch"]) for row in messages} == {
+        ("Hey Maria", "COHORT", "06")
+    }
+
+
+async def test_an_audience_is_the_union_of_its_parts(api: httpx.AsyncClient) -> None:
+    contacts = await people(api, 4)
+    contact_list = (await post(api, "/v1/lists", name="A"))["id"]
+    await post(api, f"/v1/lists/{contact_list}/contacts", 200, contact_ids=contacts[:2])
+    filter = {"field": "phone", "op": "eq", "value": "+12125550102"}
+    segment = (await post(api, "/v1/segments", name="S", filter=filter))["id"]
+    audience = {"list_ids": [contact_list], "segment_id": segment, "contact_ids": contacts[1:2] + contacts[3:]}
+    campaign = await post(api, "/v1/campaigns", name="Union", body="Hi", audience=audience)
+    assert campaign["audience"] == audience
+    await work()
+    assert (await again(api, campaign))["stats"]["delivered"] == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "param"),
+    [
+        ({"name": ""}, "parameter_out_of_range", "name"),
+        ({"name": "n" * 201}, "parameter_out_of_range", "name"),
+        ({"body": " "}, "body_empty", "body"),
+        ({"body": "a" * 1601}, "body_too_long", "body"),
+        ({"body": "{"}, "template_invalid", "body"),
+        ({"from": "?"}, "sender_invalid", "from"),
+        ({"audience": {}}, "parameter_missing", "audience"),
+        ({"audience": {"list_ids": []}}, "parameter_missing", "audience"),
+        ({"audience": {"list_ids": ["lst_cohort06_open"]}}, "id_invalid", "audience.list_ids[0]"),
+        (
+            {"audience": {"contact_ids": ["con_01HYZ8K5VQAE2N0PWQ6DC9V8MP"]}},
+            "resource_missing",
+            "audience.contact_ids[0]",
+        ),
+        ({"audience": {"segment_id": f"seg_{SOME}"}}, "resource_missing", "audience.segment_id"),
+        ({"scheduled_at": in_future(days=-1)}, "scheduled_at_past", "scheduled_at"),
+        ({"scheduled_at": in_future(days=366)}, "scheduled_at_too_far", "scheduled_at"),
+        ({"metadata": {"k": "v" * 501}}, "parameter_out_of_range", "metadata.k"),
+    ],
+)
+async def test_a_bad_campaign_is_refused(
+    api: httpx.AsyncClient, changes: dict[str, Any], code: str, param: str
+) -> None:
+    (contact,) = await people(api, 1)
+    body = {"name": "Close", "body": "Hi", "audience": {"contact_ids": [contact]}, **changes}
+    response = await api.post("/v1/campaigns", json=body)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, code, param)
+    assert await Campaign.all().count() == 0
+
+
+async def test_starting_now_with_too_few_credits_is_402_and_later_is_not(live: httpx.AsyncClient) -> None:
+    contacts = await people(live)
+    await db.execute("UPDATE credit_balances SET balance = 2")
+    body = {"name": "Close", "body": "Hi", "audience": {"contact_ids": contacts}}
+    response = await live.post("/v1/campaigns", json=body)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (402, "insufficient_credits")
+    assert (error["required"], error["available"]) == (3, 2)
+    assert await Campaign.all().count() == 0
+    assert (await create(live, contacts, scheduled_at=in_future(days=1)))["status"] == "scheduled"
+    assert (await get(live, "/v1/credits"))["balance"] == 2
+
+
+async def test_live_without_a_carrier_is_refused(client: Client, live_ctx: Context) -> None:
+    live = await client(live_ctx)
+    contacts = await people(live, 1)
+    body = {"name": "Close", "body": "Hi", "audience": {"contact_ids": contacts}}
+    response = await live.post("/v1/campaigns", json=body)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "carrier_not_configured")
+
+
+async def test_a_shortage_pauses_and_a_top_up_resumes(live: httpx.AsyncClient, live_ctx: Context) -> None:
+    campaign = await create(live, await people(live))
+    await db.execute("UPDATE credit_balances SET balance = 1")
+    await expand_campaigns()
+    await dispatch_messages(CARRIERS)
+    paused = await again(live, campaign)
+    assert (paused["status"], paused["pause_reason"]) == ("paused", "insufficient_credits")
+    async with unit_of_work():
+        await credits.grant_credits(live_ctx.workspace_id, 10, reference="top-up")
+    await work()
+    done = await again(live, campaign)
+    assert (done["status"], done["pause_reason"], done["stats"]["delivered"]) == ("completed", None, 3)
+    assert (await get(live, "/v1/credits"))["balance"] == 8
+
+
+async def test_pause_holds_resume_goes_on_and_neither_works_twice(api: httpx.AsyncClient) -> None:
+    campaign = await create(api, await people(api))
+    refused = await api.post(f"/v1/campaigns/{campaign['id']}/resume")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "campaign_not_paused")
+    paused = await act(api, campaign, "pause")
+    assert (paused["status"], paused["pause_reason"]) == ("paused", "manual")
+    await work()
+    assert (await again(api, campaign))["stats"]["delivered"] == 0
+    assert (await act(api, campaign, "resume"))["pause_reason"] is None
+    await work()
+    assert (await again(api, campaign))["status"] == "completed"
+    assert await events_of(api, campaign) == ["paused", "resumed", "started", "dispatched", "completed"]
+    for verb in ("pause", "cancel"):
+        assert (await act(api, campaign, verb, 409))["error"]["code"] == "campaign_terminal"
+    assert (await act(api, campaign, "resume", 409))["error"]["code"] == "campaign_not_paused"
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+async def test_cancel_stops_what_is_not_handed_off(api: httpx.AsyncClient, scheduled: bool) -> None:
+    campaign = await create(api, await people(api), scheduled_at=in_future(days=1) if scheduled else None)
+    if not scheduled:
+        await expand_campaigns()
+    canceled = await act(api, campaign, "cancel")
+    assert canceled["status"] == "canceled"
+    assert canceled["canceled_at"] is not None
+    await work()
+    done = await again(api, campaign)
+    assert (done["status"], done["stats"]["delivered"]) == ("canceled", 0)
+    assert done["stats"]["canceled"] == done["stats"]["recipients"] == (0 if scheduled else 3)
+    assert (await events_of(api, campaign))[-1] == "canceled"
+    assert (await act(api, campaign, "cancel", 409))["error"]["code"] == "campaign_terminal"
+
+
+async def test_campaigns_can_be_filtered_by_status(api: httpx.AsyncClient) -> None:
+    contacts = await people(api, 1)
+    made = {
+        "completed": await create(api, contacts),
+        "scheduled": await create(api, contacts, scheduled_at=in_future(days=1)),
+        "paused": await create(api, contacts, scheduled_at=in_future(days=1)),
+        "canceled": await create(api, contacts, scheduled_at=in_future(days=1)),
+    }
+    await act(api, made["paused"], "pause")
+    await act(api, made["canceled"], "cancel")
+    await work()
+    made["preparing"] = await create(api, contacts)
+    for status, campaign in made.items():
+        rows = (await get(api, "/v1/campaigns", status=status))["data"]
+        assert [row["id"] for row in rows] == [campaign["id"]], status
+    assert len((await get(api, "/v1/campaigns"))["data"]) == 5
+    response = await api.get("/v1/campaigns?status=done")
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "status")
+
+
+async def test_replies_and_opt_outs_are_counted(api: httpx.AsyncClient) -> None:
+    contacts = [
+        (await post(api, "/v1/contacts", phone=f"+141555501{n}", opt_in={"source": "checkout"}))["id"]
+        for n in ("05", "07", "01", "23")
+    ]
+    campaign = await create(api, contacts)
+    await work(4)
+    stats = (await again(api, campaign))["stats"]
+    assert stats == {
+        **ZERO,
+        "recipients": 4,
+        "delivered": 3,
+        "failed": 1,
+        "replied": 1,
+        "opted_out": 1,
+        "credits_used": 3,
+    }
+
+
+async def test_an_audience_of_none_completes(api: httpx.AsyncClient) -> None:
+    empty = (await post(api, "/v1/lists", name="Empty"))["id"]
+    campaign = await post(api, "/v1/campaigns", name="X", body="Hi", audience={"list_ids": [empty]})
+    await work()
+    assert await events_of(api, campaign) == ["started", "dispatched", "completed"]
+    assert (await again(api, campaign))["stats"] == ZERO
+
+
+async def test_a_segment_is_resolved_when_dispatch_starts(api: httpx.AsyncClient, ctx: Context) -> None:
+    segment = (await post(api, "/v1/segments", name="All", filter=EVERY))["id"]
+    campaign = await post(api, "/v1/campaigns", name="X", body="Hi", audience={"segment_id": segment})
+    await factories.make_contact(ctx)
+    await work()
+    assert (await again(api, campaign))["stats"]["delivered"] == 1
+
+
+async def test_campaign_routes_have_a_bucket_of_their_own(api: httpx.AsyncClient) -> None:
+    response = await api.get("/v1/campaigns")
+    assert response.headers["X-RateLimit-Limit"] == "1000"
+    assert int(response.headers["X-RateLimit-Remaining"]) >= 1990
+    response = await api.get("/v1/messages")
+    assert response.headers["X-RateLimit-Limit"] == "100"

@@ -1,0 +1,257 @@
+"""/v1/contacts, /v1/lists and /v1/segments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from msvs.models import Contact, ContactList, Segment
+from tests.rest_compat.making import EVERY, get, make_synced, post, work
+
+PHONE = "+12125550111"
+SOME = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
+
+
+async def contact(client: httpx.AsyncClient, phone: str = PHONE, **values: Any) -> dict[str, Any]:
+    return await post(client, "/v1/contacts", phone=phone, **values)
+
+
+def code(response: httpx.Response) -> tuple[int, str, str | None]:
+    error = response.json()["error"]
+    return response.status_code, error["code"], error.get("param")
+
+
+# Contacts
+
+
+async def test_a_contact_is_made_read_changed_and_deleted(api: httpx.AsyncClient) -> None:
+    made = await contact(api, first_name="Maria", attributes={"tier": "vip", "seats": 2, "open": True})
+    path = f"/v1/contacts/{made['id']}"
+    assert made["opt_in"] == {"status": "unknown", "source": None, "ip": None, "at": None}
+    assert await get(api, path) == made
+    changed = await post(
+        api, path, 200, first_name=None, last_name="Silva", attributes={"tier": None, "seats": 3, "city": "Lisboa"}
+    )
+    assert (changed["first_name"], changed["last_name"]) == (None, "Silva")
+    assert changed["attributes"] == {"seats": 3, "open": True, "city": "Lisboa"}
+    assert await post(api, path, 200) == changed | {"updated_at": (await get(api, path))["updated_at"]}
+    gone = await api.delete(path)
+    assert gone.json() == {"id": made["id"], "object": "contact", "deleted": True}
+    for method in ("GET", "POST", "DELETE"):
+        assert code(await api.request(method, path)) == (404, "resource_missing", "id")
+
+
+async def test_a_second_contact_of_a_phone_is_a_conflict(api: httpx.AsyncClient) -> None:
+    first = await contact(api)
+    response = await api.post("/v1/contacts", json={"phone": PHONE})
+    assert code(response) == (409, "contact_exists", "phone")
+    assert response.json()["error"]["existing_id"] == first["id"]
+    other = await contact(api, "+12125550112")
+    response = await api.post(f"/v1/contacts/{other['id']}", json={"phone": PHONE})
+    assert code(response) == (409, "contact_exists", "phone")
+    assert response.json()["error"]["existing_id"] == first["id"]
+
+
+BAD_CONTACTS = [
+    ({"phone": "+1abc"}, "phone_number_invalid", "phone"),
+    ({"first_name": ""}, "parameter_out_of_range", "first_name"),
+    ({"last_name": "n" * 101}, "parameter_out_of_range", "last_name"),
+    ({"first_name": "a\u0007b"}, "parameter_invalid", "first_name"),
+    ({"email": "maria"}, "email_invalid", "email"),
+    ({"opt_in": {}}, "parameter_missing", "opt_in.source"),
+    ({"opt_in": {"source": "checkout", "ip": "999.1.1.1"}}, "ip_invalid", "opt_in.ip"),
+    ({"opt_in": {"source": ""}}, "parameter_out_of_range", "opt_in.source"),
+    ({"opt_in": {"status": "opted_in"}}, "parameter_unknown", "opt_in.status"),
+    ({"attributes": {"k": ["a"]}}, "parameter_invalid", "attributes.k"),
+    ({"attributes": {"k": "v" * 501}}, "parameter_invalid", "attributes.k"),
+    ({"attributes": {"": 1}}, "parameter_invalid", "attributes"),
+    ({"attributes": {f"k{n}": n for n in range(51)}}, "parameter_out_of_range", "attributes"),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "param"), BAD_CONTACTS, ids=[row[1] + row[2] for row in BAD_CONTACTS])
+async def test_a_bad_contact_is_refused(
+    api: httpx.AsyncClient, changes: dict[str, Any], error: str, param: str
+) -> None:
+    response = await api.post("/v1/contacts", json={"phone": PHONE, **changes})
+    assert code(response) == (400, error, param)
+    assert await Contact.all().count() == 0
+    made = await contact(api)
+    assert code(await api.post(f"/v1/contacts/{made['id']}", json=changes)) == (400, error, param)
+    assert (await get(api, f"/v1/contacts/{made['id']}"))["updated_at"] == made["updated_at"]
+
+
+async def test_opting_out_twice_is_a_conflict_and_in_again_needs_evidence(api: httpx.AsyncClient) -> None:
+    made = await contact(api, opt_in={"source": "checkout", "ip": "203.0.113.4"})
+    path = f"/v1/contacts/{made['id']}"
+    assert made["opt_in"]["status"] == "opted_in"
+    out = await post(api, f"{path}/opt_out", 200)
+    assert (out["opt_in"]["status"], out["opt_in"]["source"]) == ("opted_out", "api")
+    assert code(await api.post(f"{path}/opt_out")) == (409, "contact_opted_out", None)
+    assert code(await api.post(path, json={"opt_in": {}})) == (400, "parameter_missing", "opt_in.source")
+    back = await post(api, path, 200, opt_in={"source": "webinar"})
+    assert (back["opt_in"]["status"], back["opt_in"]["source"]) == ("opted_in", "webinar")
+    types = [event["type"] for event in (await get(api, "/v1/events"))["data"]]
+    assert (types.count("contact.opted_out"), types.count("contact.opted_in")) == (1, 1)
+
+
+async def test_a_number_that_said_stop_stays_suppressed_when_it_comes_back(api: httpx.AsyncClient) -> None:
+    made = await contact(api)
+    await post(api, "/v1/test/inbound", from_=PHONE, body="Stop!")
+    assert (await api.delete(f"/v1/contacts/{made['id']}")).status_code == 200
+    back = await contact(api)
+    assert (back["opt_in"]["status"], back["id"] == made["id"]) == ("opted_out", False)
+    assert code(await api.post("/v1/messages", json={"to": PHONE, "body": "Hi"}))[:2] == (422, "recipient_opted_out")
+
+
+async def test_contacts_are_found_by_every_filter(api: httpx.AsyncClient) -> None:
+    maria = await contact(
+        api, "+12125550111", first_name="Maria", last_name="Silva", email="maria@example.com", opt_in={"source": "x"}
+    )
+    joao = await contact(api, "+12125550122", first_name="João", email="joao@cohortlabs.co")
+    await post(api, f"/v1/contacts/{joao['id']}/opt_out", 200)
+    listed = (await post(api, "/v1/lists", name="L"))["id"]
+    await post(api, f"/v1/lists/{listed}/contacts", 200, contact_ids=[maria["id"]])
+    for params, found in (
+        ({"q": "mar"}, [maria]),
+        ({"q": "SILVA maria"}, [maria]),
+        ({"q": "cohortlabs"}, [joao]),
+        ({"q": "0122"}, [joao]),
+        ({"q": "nobody"}, []),
+        ({"q": "%"}, []),
+        ({"phone": "+12125550122"}, [joao]),
+        ({"email": "MARIA@example.com"}, [maria]),
+        ({"list_id": listed}, [maria]),
+        ({"opt_in_status": "opted_out"}, [joao]),
+        ({"opt_in_status": "opted_in"}, [maria]),
+        ({"opt_in_status": "pending"}, []),
+        ({"q": "maria", "opt_in_status": "opted_out"}, []),
+        ({}, [joao, maria]),
+    ):
+        rows = (await get(api, "/v1/contacts", **params))["data"]
+        assert [row["id"] for row in rows] == [row["id"] for row in found], params
+
+
+@pytest.mark.parametrize("query", ["phone=abc", "email=x", "list_id=lst_1", "opt_in_status=maybe", "q=" + "a" * 101])
+async def test_a_bad_filter_is_refused(api: httpx.AsyncClient, query: str) -> None:
+    response = await api.get(f"/v1/contacts?{query}")
+    assert (response.status_code, response.json()["error"]["param"]) == (400, query.partition("=")[0])
+
+
+# Lists
+
+
+async def test_a_list_is_made_read_renamed_and_deleted(api: httpx.AsyncClient) -> None:
+    made = await post(api, "/v1/lists", name="Cohort 06 — open cart")
+    path = f"/v1/lists/{made['id']}"
+    assert (made["object"], made["kind"], made["contact_count"]) == ("contact_list", "static", 0)
+    assert await get(api, path) == made
+    assert (await post(api, path, 200, name="Closed"))["name"] == "Closed"
+    assert (await api.delete(path)).json() == {"id": made["id"], "object": "contact_list", "deleted": True}
+    assert code(await api.get(path)) == (404, "resource_missing", "id")
+    for name in ("", " ", "n" * 201):
+        assert code(await api.post("/v1/lists", json={"name": name})) == (400, "parameter_out_of_range", "name")
+    assert await ContactList.all().count() == 0
+
+
+async def test_contacts_are_added_once_and_taken_off(api: httpx.AsyncClient) -> None:
+    path = f"/v1/lists/{(await post(api, '/v1/lists', name='L'))['id']}"
+    people = [(await contact(api, f"+1212555010{n}"))["id"] for n in range(3)]
+    unknown = [f"con_{SOME}", "con_x", "lst_" + SOME]
+    first = await post(api, f"{path}/contacts", 200, contact_ids=[*people[:2], people[0], *unknown])
+    assert first == {"added": 2, "already_members": 0, "not_found": unknown}
+    second = await post(api, f"{path}/contacts", 200, contact_ids=people)
+    assert second == {"added": 1, "already_members": 2, "not_found": []}
+    assert (await get(api, path))["contact_count"] == 3
+    gone = await api.delete(f"{path}/contacts/{people[1]}")
+    assert gone.json() == {"id": people[1], "object": "list_member", "deleted": True}
+    assert (await api.delete(f"{path}/contacts/{people[1]}")).status_code == 200
+    assert [row["id"] for row in (await get(api, f"{path}/contacts"))["data"]] == [people[2], people[0]]
+    assert (await get(api, path))["contact_count"] == 2
+    assert (await api.delete(f"/v1/contacts/{people[0]}")).status_code == 200
+    assert (await get(api, path))["contact_count"] == 1
+    assert code(await api.delete(f"{path}/contacts/con_{SOME}")) == (404, "resource_missing", "id")
+    too_many = {"contact_ids": [f"con_{SOME}"] * 1001}
+    assert code(await api.post(f"{path}/contacts", json=too_many)) == (400, "parameter_out_of_range", "contact_ids")
+
+
+async def test_a_synced_list_is_not_changed_by_hand(api: httpx.AsyncClient) -> None:
+    made = await post(api, "/v1/lists", name="Kit")
+    person = (await contact(api))["id"]
+    await make_synced(made["id"])
+    path = f"/v1/lists/{made['id']}"
+    assert (await get(api, path))["kind"] == "synced"
+    for method, where, body in (
+        ("POST", path, {"name": "Mine"}),
+        ("POST", f"{path}/contacts", {"contact_ids": [person]}),
+        ("DELETE", f"{path}/contacts/{person}", None),
+    ):
+        assert code(await api.request(method, where, json=body)) == (409, "list_synced", None)
+    assert (await get(api, path)) | {"kind": "static"} == made
+    assert (await api.delete(path)).status_code == 200
+
+
+# Segments
+
+
+async def test_a_segment_is_made_read_changed_previewed_and_deleted(api: httpx.AsyncClient) -> None:
+    vip = {"field": "attributes.tier", "op": "eq", "value": "vip"}
+    await contact(api, attributes={"tier": "vip"})
+    await contact(api, "+12125550112")
+    made = await post(api, "/v1/segments", name="VIPs", filter=vip)
+    path = f"/v1/segments/{made['id']}"
+    assert (await get(api, path), made["filter"]) == (made, vip)
+    assert await post(api, "/v1/segments/preview", 200, filter=vip) == {"object": "segment_preview", "contact_count": 1}
+    assert (await post(api, "/v1/segments/preview", 200, filter=EVERY))["contact_count"] == 2
+    changed = await post(api, path, 200, filter=EVERY)
+    assert (changed["name"], changed["filter"]) == ("VIPs", EVERY)
+    assert (await post(api, path, 200, name="All"))["filter"] == EVERY
+    assert (await api.delete(path)).json() == {"id": made["id"], "object": "segment", "deleted": True}
+    assert code(await api.get(path)) == (404, "resource_missing", "id")
+
+
+def nested(levels: int) -> dict[str, Any]:
+    filter: dict[str, Any] = {"field": "email", "op": "exists"}
+    for _ in range(levels - 1):
+        filter = {"not": filter}
+    return filter
+
+
+@pytest.mark.parametrize(
+    ("filter", "error", "param"),
+    [
+        ({}, "parameter_missing", "filter"),
+        ({"all": []}, "parameter_invalid", "filter.all"),
+        ({"field": "shoe_size", "op": "eq", "value": 1}, "field_unknown", "filter.field"),
+        ({"field": "email"}, "parameter_missing", "filter.op"),
+        ({"field": "email", "op": "like", "value": "a"}, "parameter_invalid", "filter.op"),
+        ({"field": "email", "op": "eq"}, "parameter_missing", "filter.value"),
+        ({"any": [EVERY, {"field": "email", "op": "eq", "value": 1}]}, "parameter_invalid", "filter.any[1].value"),
+        ({"field": "created_at", "op": "after", "value": "today"}, "time_invalid", "filter.value"),
+        ({"field": "attributes.at", "op": "before", "value": "today"}, "date_invalid", "filter.value"),
+        ({"list": f"lst_{SOME}"}, "resource_missing", "filter.list"),
+        ({"list": "lst_1"}, "id_invalid", "filter.list"),
+        ({"engagement": "sent"}, "parameter_missing", "filter.within_days"),
+        ({"engagement": "sent", "within_days": 0}, "parameter_out_of_range", "filter.within_days"),
+        ({"field": "email", "op": "exists", "also": 1}, "parameter_unknown", "filter.also"),
+        (nested(9), "filter_too_deep", "filter" + ".not" * 8),
+        ({"any": [{"field": "email", "op": "exists"}] * 51}, "filter_too_large", "filter.any[50]"),
+    ],
+)
+async def test_a_bad_filter_of_a_segment_is_refused(
+    api: httpx.AsyncClient, filter: dict[str, Any], error: str, param: str
+) -> None:
+    for path, body in (("/v1/segments", {"name": "S", "filter": filter}), ("/v1/segments/preview", {"filter": filter})):
+        assert code(await api.post(path, json=body)) == (400, error, param)
+    assert await Segment.all().count() == 0
+
+
+async def test_engagement_counts_messages_over_http(api: httpx.AsyncClient) -> None:
+    await post(api, "/v1/messages", to="+14155550107", body="Hi")
+    await post(api, "/v1/messages", to=PHONE, body="Hi")
+    await work(4)
+    for engagement, count in (("sent", 2), ("delivered", 2), ("replied", 1)):
+        filter = {"engagement": engagement, "within_days": 1}
+        assert (await post(api, "/v1/segments/preview", 200, filter=filter))["contact_count"] == count, engagement

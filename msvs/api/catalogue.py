@@ -227,7 +227,7 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     (
         "webhook_secret_invalid",
         (400,),
-        "The webhook's secret is not 16 to 256 printable ASCII characters.",
+        "The webhook's secret is not 8 to 256 printable ASCII characters.",
         "Send a longer random secret, or leave it out to have one made.",
     ),
     ("webhook_limit", (409,), "There are 20 webhooks in this workspace and mode.", "Delete one, or share one."),

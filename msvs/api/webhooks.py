@@ -35,7 +35,7 @@ MAX_DESCRIPTION_LENGTH = 200
 SECRET_OVERLAP = timedelta(hours=24)
 LONGEST_RECOVERY = timedelta(days=30)
 
-_secret_shape = re.compile(r"[\x20-\x7e]{16,256}", re.ASCII)
+_secret_shape = re.compile(r"[\x20-\x7e]{8,256}", re.ASCII)
 
 # A delivery that is opened anew goes through the whole schedule of attempts again.
 REOPEN = "state = 'pending', attempt_count = 0, next_attempt_at = $1, lease_until = NULL, ended_at = NULL"
@@ -317,6 +317,6 @@ def _read_description(text: str) -> str:
 def _read_secret(text: str) -> str:
     if not _secret_shape.fullmatch(text):
         raise InvalidRequest(
-            "secret must be 16 to 256 printable ASCII characters.", param="secret", code="webhook_secret_invalid"
+            "secret must be 8 to 256 printable ASCII characters.", param="secret", code="webhook_secret_invalid"
         )
     return text

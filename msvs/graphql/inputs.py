@@ -48,17 +48,6 @@ def strings(value: JSONObject | None, param: str) -> dict[str, str]:
     return dict(value or {})
 
 
-def plain_values(value: JSONObject | None, param: str) -> dict[str, str | int | float | bool | None]:
-    """An object without objects or arrays in it. Raises InvalidRequest."""
-    for name, each in (value or {}).items():
-        if isinstance(each, dict | list):
-            raise InvalidRequest(
-                f"{param}.{name[:MAX_ECHO]} must be a string, a number, true, false or null.",
-                param=f"{param}.{name[:MAX_ECHO]}",
-            )
-    return dict(value or {})
-
-
 @strawberry.type(description="Says that something is gone.")
 class Deleted:
     id: strawberry.ID = strawberry.field(description="The id that is no more.")

@@ -29,7 +29,7 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref, plain_values, strings
+from msvs.graphql.inputs import optional_ref, strings
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
 from msvs.models import Campaign as CampaignRow
@@ -209,7 +209,7 @@ class MessageMutation:
                 to=input.to,
                 body=input.body,
                 from_=input.from_,
-                variables=plain_values(input.variables, "variables"),
+                variables=input.variables or {},
                 metadata=strings(input.metadata, "metadata"),
                 scheduled_at=input.scheduled_at,
                 expires_at=input.expires_at,

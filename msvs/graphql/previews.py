@@ -13,7 +13,7 @@ from msvs.api.sms import Encoding
 from msvs.graphql.campaigns import AudienceInput
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
-from msvs.graphql.inputs import optional_ref, plain_values, refs
+from msvs.graphql.inputs import optional_ref, refs
 from msvs.graphql.scalars import BigInt, JSONObject
 
 
@@ -158,7 +158,7 @@ class PreviewQuery:
             to=input.to,
             body=input.body,
             from_=input.from_,
-            variables=plain_values(input.variables, "variables"),
+            variables=input.variables or {},
             scheduled_at=input.scheduled_at,
         )
         # The fields of the type are those of the operation's answer, by the same names.

@@ -120,7 +120,7 @@ class CreateWebhookInput:
     events: list[EventType] | None = strawberry.field(default=None, description="The events to subscribe to.")
     every_event: bool = strawberry.field(default=False, description="Subscribe to all events instead.")
     secret: str | None = strawberry.field(
-        default=None, description="A secret of your own, 16 to 256 printable ASCII characters; made where left out."
+        default=None, description="A secret of your own, 8 to 256 printable ASCII characters; made where left out."
     )
     description: str = strawberry.field(default="", description="What it is for.")
 

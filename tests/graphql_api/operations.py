@@ -82,7 +82,7 @@ OPERATIONS = (
         "contacts.nodes.0.id": s.maria, "contacts.nodes.0.lists.nodes.0.id": s.contact_list,
         "contacts.nodes.0.attributes": {"tier": "vip"}, "contacts.totalCount": 1},
               lambda s: {"filter": {"q": "mari", "optInStatus": "OPTED_IN", "listId": s.contact_list}}),
-    Operation("Contact", 0, lambda s: {
+    Operation("Contact", 7, lambda s: {
         "contact.id": s.maria, "contact.phone": "+12125550101", "contact.lists.totalCount": 1,
         "contact.messages.nodes.0.id": s.message, "contact.consentHistory.totalCount": 0},
               lambda s: {"id": s.maria}),

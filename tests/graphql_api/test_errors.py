@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from msvs.api import credits, ids, messages
 from msvs.api.context import Context
-from msvs.api.limits import Bucket
+from msvs.api.limits import RATES, Bucket, Rate
 from msvs.models import CreditBalance, Message, OptInStatus
 from tests import factories
 from tests.graphql_api.conftest import Caller, Callers
@@ -46,6 +46,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
         "parameter_invalid",
         "metadata.a",
     ),
+    "variables": (
+        {"to": "+14155550123", "body": "Hi", "variables": {"x": {"y": 1}}},
+        "InvalidRequestError",
+        "parameter_invalid",
+        "variables.x",
+    ),
     "region": ({"to": "+14155550113", "body": "Hi"}, "ComplianceError", "region_blocked", "to"),
     "credits": ({"to": "+14155550114", "body": "Hi"}, "PaymentRequiredError", "insufficient_credits", None),
 }
@@ -71,7 +77,8 @@ async def test_a_shortage_says_how_much(callers: Callers, live_ctx: Context, mon
 async def test_a_conflict_names_what_is_there(caller: Caller, ctx: Context) -> None:
     contact = await factories.make_contact(ctx, "+12125550101")
     answer = await caller.run(
-        "mutation ($p: String!) { createContact(input: {phone: $p}) { ... on ConflictError { code existingId param } } }",
+        "mutation ($p: String!) {"
+        " createContact(input: {phone: $p}) { ... on ConflictError { code existingId param } } }",
         {"p": contact.phone},
     )
     assert answer["createContact"] == {
@@ -177,19 +184,23 @@ async def test_an_empty_bucket_is_429(caller: Caller, ctx: Context, app: Starlet
     assert response.json()["errors"][0]["extensions"]["code"] == "rate_limit_exceeded"
 
 
-async def test_campaigns_have_a_bucket_of_their_own(caller: Caller, ctx: Context, app: Starlette) -> None:
-    for _ in range(3):
-        await app.state.limiter.take(ctx.workspace_id, Bucket.CAMPAIGNS, cost=2000)
+async def test_campaigns_have_a_bucket_of_their_own(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cast("dict[Bucket, Rate]", RATES), Bucket.CAMPAIGNS, Rate(1, 1))
     answer = await caller.run(
-        'mutation { cancelCampaign(id: "cmp_1") { __typename ... on RateLimitError { retryAfter } ... on Error { code } } }'
+        """mutation {
+          a: cancelCampaign(id: "cmp_1") { ...E }
+          b: cancelCampaign(id: "cmp_1") { ...E }
+        }
+        fragment E on ChangeCampaignResult { ... on Error { code } ... on RateLimitError { retryAfter } }"""
     )
-    # The bucket may have a token again by now; what it holds decides between the two.
-    assert answer["cancelCampaign"]["code"] in ("rate_limit_exceeded", "resource_missing")
+    assert answer == {"a": {"code": "resource_missing"}, "b": {"code": "rate_limit_exceeded", "retryAfter": 1}}
 
 
 async def test_cost_is_reported(caller: Caller) -> None:
     response = await caller.post("{ contacts(first: 50) { nodes { id lists(first: 3) { nodes { id } } } } }")
-    assert response.json()["extensions"]["cost"] == {"nodes": 200, "limit": 10_000, "tokens": 2, "remaining": 198}
+    cost = response.json()["extensions"]["cost"]
+    assert cost.pop("remaining") in (198, 199)
+    assert cost == {"nodes": 200, "limit": 10_000, "tokens": 2}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +211,8 @@ async def test_cost_is_reported(caller: Caller) -> None:
         ("{ contacts { totalCount } }", 10),
         ("{ contacts(first: 7) { edges { cursor node { id } } pageInfo { endCursor } } }", 7),
         (
-            "{ ...A } fragment A on Query { contacts(first: 5) { ...B } } fragment B on ContactConnection { nodes { id } }",
+            "{ ...A } fragment A on Query { contacts(first: 5) { ...B } }"
+            " fragment B on ContactConnection { nodes { id } }",
             5,
         ),
         ("{ segments(first: 2) { nodes { contactCount } } }", 22),

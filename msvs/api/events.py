@@ -12,6 +12,7 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.context import Context
+from msvs.api.errors import InvalidRequest
 from msvs.api.jobs import Doorbell
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import Resource
@@ -100,8 +101,10 @@ async def get_event(ctx: Context, id: UUID) -> Event:
 
 
 async def list_events(ctx: Context, page: PageRequest, *, type: str | None = None) -> Page[Event]:
-    """Events, newest first, optionally of one type."""
+    """Events, newest first, optionally of one type. Raises InvalidRequest where there is no such type."""
     query = scoped(ctx, Event)
     if type is not None:
+        if type not in {each.value for each in EventType}:
+            raise InvalidRequest(f"There is no event '{type[:80]}'.", param="type")
         query = query.filter(type=type)
     return await fetch_page(query, page)

@@ -1,0 +1,355 @@
+"""/v1/webhooks, /v1/events and /v1/inbound: every event made by what it reports, listed, and delivered signed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from aiohttp import web
+
+from msvs import database as db
+from msvs.api import routing
+from msvs.api.context import Context
+from msvs.api.events import EventType
+from msvs.models import WebhookEndpoint, Workspace
+from msvs.outbound import AddressPolicy, OutboundClient
+from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.webhooks import deliver_webhooks
+from tests.contract.matching import filled, mismatches
+from tests.receiver import Received, Receiver, receiving
+from tests.rest_compat import contract
+from tests.rest_compat.conftest import Client
+from tests.rest_compat.making import WEBHOOK_URL, get, in_future, post, work
+
+SECRET = "whsec_0123456789abcdef"
+SOME = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
+DOCUMENTED = yaml.safe_load((Path(__file__).parents[1] / "contract" / "event.yaml").read_text())
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+async def live(client: Client, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+    """A client of the live mode, with the virtual carrier behind it."""
+    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    return await client(live_ctx)
+
+
+def code(response: httpx.Response) -> tuple[int, str, str | None]:
+    error = response.json()["error"]
+    return response.status_code, error["code"], error.get("param")
+
+
+async def subscribe(client: httpx.AsyncClient, url: str = WEBHOOK_URL, events: tuple[str, ...] = ("*",)) -> str:
+    """A webhook with SECRET; its id."""
+    row = await post(client, "/v1/webhooks", url=url, events=list(events), secret=SECRET)
+    return str(row["id"])
+
+
+async def deliver() -> int:
+    """Post what is due; how many."""
+    async with OutboundClient(AddressPolicy(allow_loopback=True)) as outbound:
+        return await deliver_webhooks(outbound)
+
+
+# What makes each event
+
+
+async def message_to(client: httpx.AsyncClient, to: str) -> None:
+    await post(client, "/v1/messages", to=to, body="Doors open", metadata={"campaign": "cohort_06_close"})
+    await work(4)
+
+
+async def opt_in_twice_confirmed(client: httpx.AsyncClient) -> None:
+    await Workspace.all().update(double_opt_in=True)
+    await post(client, "/v1/contacts", phone="+14155550106", opt_in={"source": "checkout"})
+    await work(4)
+
+
+async def opted_in(client: httpx.AsyncClient, phone: str = "+12125550111") -> str:
+    row = await post(client, "/v1/contacts", phone=phone, opt_in={"source": "checkout"})
+    return str(row["id"])
+
+
+async def campaign(client: httpx.AsyncClient, **more: Any) -> str:
+    audience = {"contact_ids": [await opted_in(client)]}
+    row = await post(client, "/v1/campaigns", name="Close", body="Hi", audience=audience, **more)
+    return f"/v1/campaigns/{row['id']}"
+
+
+async def run_campaign(client: httpx.AsyncClient) -> None:
+    await campaign(client)
+    await work()
+
+
+async def fall_below_threshold(client: httpx.AsyncClient) -> None:
+    await db.execute("UPDATE credit_balances SET balance = 1000, low_balance_threshold = 1000")
+    await post(client, "/v1/messages", to="+12125550111", body="Hi")
+
+
+async def cancel_message(client: httpx.AsyncClient) -> None:
+    row = await post(client, "/v1/messages", to="+12125550111", body="Hi")
+    await post(client, f"/v1/messages/{row['id']}/cancel", 200)
+
+
+async def skip_recipient(client: httpx.AsyncClient) -> None:
+    row = await post(client, "/v1/contacts", phone="+12125550111")
+    audience = {"contact_ids": [row["id"]]}
+    await post(client, "/v1/campaigns", name="X", body="Hi", audience=audience)
+    await expand_campaigns()
+
+
+async def pause_and_resume(client: httpx.AsyncClient) -> None:
+    path = await campaign(client, scheduled_at=in_future(days=1))
+    await post(client, f"{path}/pause", 200)
+    await post(client, f"{path}/resume", 200)
+
+
+async def cancel_campaign(client: httpx.AsyncClient) -> None:
+    await post(client, f"{await campaign(client, scheduled_at=in_future(days=1))}/cancel", 200)
+
+
+async def lose_a_webhook(client: httpx.AsyncClient) -> None:
+    async def gone(post: Received) -> web.Response:
+        return web.Response(status=410)
+
+    async with receiving(gone) as lost:
+        webhook = await subscribe(client, lost.url(), ("test.ping",))
+        await post(client, f"/v1/webhooks/{webhook}/test", 200)
+        await deliver()
+
+
+async def ask_for_a_test(client: httpx.AsyncClient) -> None:
+    (webhook,) = (await get(client, "/v1/webhooks"))["data"]
+    await post(client, f"/v1/webhooks/{webhook['id']}/test", 200)
+
+
+MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
+    EventType.MESSAGE_QUEUED: lambda client: message_to(client, "+14155550123"),
+    EventType.MESSAGE_SENT: lambda client: message_to(client, "+14155550108"),
+    EventType.MESSAGE_DELIVERED: lambda client: message_to(client, "+14155550123"),
+    EventType.MESSAGE_FAILED: lambda client: message_to(client, "+14155550101"),
+    EventType.MESSAGE_REPLIED: lambda client: message_to(client, "+14155550107"),
+    EventType.CONTACT_OPTED_IN: opt_in_twice_confirmed,
+    EventType.CONTACT_OPTED_OUT: lambda client: message_to(client, "+14155550105"),
+    EventType.CAMPAIGN_DISPATCHED: run_campaign,
+    EventType.CAMPAIGN_COMPLETED: run_campaign,
+    EventType.CREDITS_LOW: fall_below_threshold,
+    EventType.MESSAGE_CANCELED: cancel_message,
+    EventType.MESSAGE_SKIPPED: skip_recipient,
+    EventType.CAMPAIGN_STARTED: run_campaign,
+    EventType.CAMPAIGN_PAUSED: pause_and_resume,
+    EventType.CAMPAIGN_RESUMED: pause_and_resume,
+    EventType.CAMPAIGN_CANCELED: cancel_campaign,
+    EventType.WEBHOOK_DISABLED: lose_a_webhook,
+    EventType.TEST_PING: ask_for_a_test,
+}
+
+
+@pytest.mark.parametrize("type", EventType)
+async def test_an_event_is_listed_and_delivered_signed(
+    live: httpx.AsyncClient, receiver: Receiver, type: EventType
+) -> None:
+    events = ("*",) if type is EventType.TEST_PING else (type.value,)
+    await subscribe(live, receiver.url(), events)
+    await MAKERS[type](live)
+    await deliver()
+    listed = (await get(live, "/v1/events", type=type.value))["data"]
+    assert len(listed) == 1
+    assert await get(live, f"/v1/events/{listed[0]['id']}") == listed[0]
+    (received,) = [each for each in receiver.posts if each.event["type"] == type.value]
+    assert received.event == listed[0]
+    assert received.is_signed_with(SECRET)
+    assert received.event_id == listed[0]["id"]
+    contract.check(received.event, {"$ref": f"#/components/schemas/{_component(type)}"}, type.value)
+
+
+def _component(type: EventType) -> str:
+    return "".join(part.title() for part in type.value.replace(".", "_").split("_")) + "Event"
+
+
+async def test_the_documents_payload_is_what_arrives(live: httpx.AsyncClient, receiver: Receiver) -> None:
+    await subscribe(live, receiver.url(), ("message.delivered",))
+    contact = await opted_in(live, "+14155550123")
+    audience, metadata = {"contact_ids": [contact]}, {"campaign": "cohort_06_close"}
+    made = await post(live, "/v1/campaigns", name="Close", body="Hi", audience=audience, metadata=metadata)
+    await work()
+    await deliver()
+    (received,) = receiver.posts
+    assert mismatches(filled(DOCUMENTED, {}), received.event) == []
+    assert received.event["data"]["campaign_id"] == made["id"]
+
+
+async def test_a_reply_is_in_the_data_of_its_event(api: httpx.AsyncClient) -> None:
+    message = await post(api, "/v1/messages", to="+12125550111", body="Hi")
+    await work()
+    inbound = await post(api, "/v1/test/inbound", from_="+12125550111", body="Is there a payment plan?")
+    assert (inbound["message_id"], inbound["contact_id"]) == (message["id"], message["contact_id"])
+    (event,) = (await get(api, "/v1/events", type="message.replied"))["data"]
+    assert event["data"]["id"] == message["id"]
+    assert event["data"]["reply"]["body"] == "Is there a payment plan?"
+    assert event["data"]["reply"]["id"] == inbound["id"]
+    assert await get(api, f"/v1/inbound/{inbound['id']}") == inbound
+    assert (await get(api, "/v1/inbound"))["data"] == [inbound]
+
+
+@pytest.mark.parametrize("word", ["STOP", "unsubscribe", "Cancelar.", " Opt out ", "ARRÊT!"])
+async def test_every_stop_word_opts_out_once_and_cancels_what_waits(api: httpx.AsyncClient, word: str) -> None:
+    waiting = await post(api, "/v1/messages", to="+12125550111", body="Hi", scheduled_at=in_future(days=1))
+    for _ in range(2):
+        inbound = await post(api, "/v1/test/inbound", from_="+12125550111", body=word)
+        assert inbound["keyword"] == "stop"
+    assert len((await get(api, "/v1/events", type="contact.opted_out"))["data"]) == 1
+    message = await get(api, f"/v1/messages/{waiting['id']}")
+    assert (message["status"], message["error"]["code"]) == ("canceled", "recipient_opted_out")
+    await post(api, "/v1/test/inbound", from_="+12125550111", body="start")
+    contact = await get(api, f"/v1/contacts/{waiting['contact_id']}")
+    assert contact["opt_in"]["status"] == "opted_in"
+
+
+async def test_a_reply_can_be_made_up_in_the_sandbox_alone(live: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+    body = {"from": "+12125550111", "body": "Hi"}
+    assert code(await live.post("/v1/test/inbound", json=body)) == (403, "sandbox_only", None)
+    assert (await get(live, "/v1/inbound"))["data"] == []
+    assert code(await api.post("/v1/test/inbound", json={**body, "from": "me"})) == (
+        400,
+        "phone_number_invalid",
+        "from",
+    )
+    assert code(await api.post("/v1/test/inbound", json={**body, "to": "?"})) == (400, "sender_invalid", "to")
+
+
+# Webhooks
+
+
+async def test_a_webhook_is_made_read_changed_and_deleted(api: httpx.AsyncClient) -> None:
+    made = await post(api, "/v1/webhooks", url=WEBHOOK_URL, events=["message.sent", "message.sent", "credits.low"])
+    assert made["events"] == ["message.sent", "credits.low"]
+    assert made["secret"].startswith("whsec_")
+    assert len(made["secret"]) >= 40
+    path = f"/v1/webhooks/{made['id']}"
+    shown = {key: value for key, value in made.items() if key != "secret"}
+    assert await get(api, path) == shown
+    assert (await get(api, "/v1/webhooks"))["data"] == [shown]
+    changed = await post(api, path, 200, events=["*"], description="CRM", enabled=False)
+    assert (changed["events"], changed["description"], changed["status"]) == (["*"], "CRM", "disabled")
+    for verb, body in (("test", {}), ("recover", {"since": in_future(days=-1)})):
+        assert code(await api.post(f"{path}/{verb}", json=body)) == (409, "webhook_disabled", None)
+    assert (await post(api, path, 200, enabled=True))["status"] == "enabled"
+    assert (await api.delete(path)).json() == {"id": made["id"], "object": "webhook", "deleted": True}
+    assert code(await api.get(path)) == (404, "resource_missing", "id")
+
+
+async def test_a_secret_is_never_stored_in_the_clear(api: httpx.AsyncClient) -> None:
+    await subscribe(api)
+    row = await WebhookEndpoint.all().first()
+    assert row is not None
+    assert SECRET not in row.secret_sealed
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "param"),
+    [
+        ({"url": "ftp://example.com"}, "url_invalid", "url"),
+        ({"url": "http://example.com"}, "url_invalid", "url"),
+        ({"url": "https://10.0.0.1/"}, "url_invalid", "url"),
+        ({"url": "https://169.254.169.254/latest"}, "url_invalid", "url"),
+        ({"url": "https://[fe80::1]/"}, "url_invalid", "url"),
+        ({"url": "https://user:pass@example.com"}, "url_invalid", "url"),
+        ({"url": "https://example.com/" + "a" * 2048}, "url_invalid", "url"),
+        ({"events": []}, "events_empty", "events"),
+        ({"events": ["message.lost"]}, "event_unknown", "events[0]"),
+        ({"events": ["message.sent"] * 51}, "parameter_out_of_range", "events"),
+        ({"secret": "short"}, "webhook_secret_invalid", "secret"),
+        ({"secret": "é" * 20}, "webhook_secret_invalid", "secret"),
+        ({"description": "d" * 201}, "parameter_out_of_range", "description"),
+    ],
+)
+async def test_a_bad_webhook_is_refused(
+    api: httpx.AsyncClient, changes: dict[str, Any], error: str, param: str
+) -> None:
+    response = await api.post("/v1/webhooks", json={"url": WEBHOOK_URL, "events": ["*"], **changes})
+    assert code(response) == (400, error, param)
+    assert await WebhookEndpoint.all().count() == 0
+
+
+async def test_there_are_at_most_twenty_webhooks(api: httpx.AsyncClient) -> None:
+    for _ in range(20):
+        await subscribe(api)
+    response = await api.post("/v1/webhooks", json={"url": WEBHOOK_URL, "events": ["*"]})
+    assert code(response) == (409, "webhook_limit", None)
+
+
+async def test_attempts_are_listed_and_what_was_missed_is_sent_again(
+    api: httpx.AsyncClient, receiver: Receiver
+) -> None:
+    statuses = [500]
+
+    async def answer(post: Received) -> web.Response:
+        return web.Response(status=statuses[-1], text="busy")
+
+    receiver.answer = answer
+    webhook = await subscribe(api, receiver.url(), ("message.queued",))
+    message = await post(api, "/v1/messages", to="+12125550111", body="Hi")
+    await deliver()
+    (attempt,) = (await get(api, f"/v1/webhooks/{webhook}/attempts"))["data"]
+    assert (attempt["number"], attempt["status_code"], attempt["response_head"]) == (1, 500, "busy")
+    assert attempt["webhook_id"] == webhook
+    (event,) = (await get(api, "/v1/events", type="message.queued"))["data"]
+    assert (attempt["event_id"], event["data"]["id"]) == (event["id"], message["id"])
+
+    statuses.append(204)
+    resent = await post(api, f"/v1/events/{event['id']}/resend", 200, webhook_id=webhook)
+    assert resent == {"id": event["id"], "object": "redelivery", "delivery_count": 1}
+    await deliver()
+    assert [each.event["id"] for each in receiver.posts] == [event["id"]] * 2
+    assert (await post(api, f"/v1/events/{event['id']}/resend", 200))["delivery_count"] == 1
+    await deliver()
+    assert len(receiver.posts) == 3
+
+    await db.execute("UPDATE webhook_deliveries SET state = 'exhausted'")
+    since = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    recovered = await post(api, f"/v1/webhooks/{webhook}/recover", 200, since=since)
+    assert recovered == {"id": webhook, "object": "redelivery", "delivery_count": 1}
+    await deliver()
+    assert len(receiver.posts) == 4
+    for bad in (in_future(days=-31), in_future(days=1)):
+        response = await api.post(f"/v1/webhooks/{webhook}/recover", json={"since": bad})
+        assert code(response) == (400, "parameter_out_of_range", "since")
+
+
+async def test_both_secrets_sign_after_a_rotation(api: httpx.AsyncClient, receiver: Receiver) -> None:
+    webhook = await subscribe(api, receiver.url())
+    rotated = await post(api, f"/v1/webhooks/{webhook}/rotate_secret", 200)
+    assert rotated["secret"] != SECRET
+    await post(api, f"/v1/webhooks/{webhook}/test", 200)
+    await deliver()
+    (received,) = receiver.posts
+    assert received.is_signed_first_with(SECRET)
+    assert received.is_signed_with(rotated["secret"])
+
+
+async def test_an_event_of_no_type_is_refused(api: httpx.AsyncClient) -> None:
+    assert code(await api.get("/v1/events?type=message.lost")) == (400, "parameter_invalid", "type")
+
+
+@pytest.mark.parametrize("path", ["/v1/events/{}/resend", "/v1/webhooks/{}/rotate_secret"])
+async def test_what_is_not_there_is_404(api: httpx.AsyncClient, path: str) -> None:
+    prefix = "evt" if "events" in path else "whk"
+    assert code(await api.post(path.format(f"{prefix}_{SOME}"))) == (404, "resource_missing", "id")
+
+
+async def test_resending_to_a_webhook_that_is_not_there_is_404(api: httpx.AsyncClient) -> None:
+    webhook = await subscribe(api)
+    event = await post(api, f"/v1/webhooks/{webhook}/test", 200)
+    response = await api.post(f"/v1/events/{event['id']}/resend", json={"webhook_id": f"whk_{SOME}"})
+    assert code(response) == (404, "resource_missing", "id")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from msvs.api.errors import ComplianceRefused, InvalidRequest
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.jobs import Doorbell
 from msvs.api.phones import Phone, parse_phone
-from msvs.api.rendering import NotRenderable, contact_values, render
+from msvs.api.rendering import CONTACT_FIELDS, NotRenderable, contact_values, render
 from msvs.api.resources import message_resource
 from msvs.api.scope import scoped
 from msvs.api.segments import compile_filter
@@ -43,7 +43,8 @@ WITH taken AS (
     RETURNING phone, contact_id
 )
 SELECT taken.phone, taken.contact_id, contacts.id, contacts.region, contacts.number_kind, contacts.first_name,
-    contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status, contacts.timezone
+    contacts.last_name, contacts.email, CASE WHEN $3 THEN contacts.attributes END AS attributes,
+    contacts.opt_in_status, contacts.timezone
 FROM taken LEFT JOIN contacts ON contacts.id = taken.contact_id AND contacts.phone = taken.phone
 ORDER BY taken.phone
 """
@@ -192,10 +193,11 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     )
     if campaign is None:
         return 0
-    recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit)
+    template = compile_template(campaign.body)
+    wants_attributes = not set(template.names).issubset(CONTACT_FIELDS)
+    recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes)
     if not recipients:
         return 0
-    template = compile_template(campaign.body)
     blocked = frozenset(campaign.blocked_regions)
     drafts = [_draft(campaign, recipient, template, blocked, now) for recipient in recipients]
     metadata = encode_json(campaign.metadata)
@@ -245,7 +247,7 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     return len(drafts)
 
 
-def _draft(campaign: Any, recipient: Any, template: Template, blocked: Collection[str], now: datetime) -> Draft:
+def _draft(campaign: Any, recipient: Any, template: Template, blocked: frozenset[str], now: datetime) -> Draft:
     draft = Draft(
         ids.new_id(),
         campaign.workspace_id,
@@ -279,7 +281,7 @@ def _draft(campaign: Any, recipient: Any, template: Template, blocked: Collectio
     return draft
 
 
-def _skip_reason(campaign: Any, recipient: Any, blocked: Collection[str]) -> str | None:
+def _skip_reason(campaign: Any, recipient: Any, blocked: frozenset[str]) -> str | None:
     """The code for which a recipient is not sent to, or None."""
     if recipient.id is None:
         return "recipient_deleted"
@@ -288,20 +290,21 @@ def _skip_reason(campaign: Any, recipient: Any, blocked: Collection[str]) -> str
         return "recipient_opted_out"
     if status != OptInStatus.OPTED_IN and not (campaign.campaigns_admit_unknown and status == OptInStatus.UNKNOWN):
         return "recipient_not_opted_in"
+    if recipient.region is None:
+        return _destination_refusal(parse_phone(recipient.phone), blocked)
+    return _kept_refusal(recipient.region, recipient.number_kind, blocked)
+
+
+@lru_cache(maxsize=4096)
+def _kept_refusal(region: str, number_kind: str, blocked: frozenset[str]) -> str | None:
+    """Whether numbers of a region and kind are refused, by what a contact keeps of its phone."""
+    calling_code = phonenumbers.country_code_for_region(region)
+    return _destination_refusal(Phone("", region, calling_code, number_kind), blocked)
+
+
+def _destination_refusal(phone: Phone, blocked: frozenset[str]) -> str | None:
     try:
-        check_destination(_stored_phone(recipient), blocked)
+        check_destination(phone, blocked)
     except ComplianceRefused as error:
         return error.code
     return None
-
-
-def _stored_phone(recipient: Any) -> Phone:
-    """The recipient's phone from what its contact keeps; parsed anew only where nothing is kept."""
-    if recipient.region is None:
-        return parse_phone(recipient.phone)
-    return Phone(recipient.phone, recipient.region, _calling_code(recipient.region), recipient.number_kind)
-
-
-@lru_cache(maxsize=512)
-def _calling_code(region: str) -> int:
-    return phonenumbers.country_code_for_region(region)

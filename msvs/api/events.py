@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import Resource
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import ring_after_commit
-from msvs.database import fetch_value
+from msvs.database import copy_rows, fetch, fetch_value
 from msvs.models import Event
 
 
@@ -44,6 +44,10 @@ class EventType(StrEnum):
     CAMPAIGN_CANCELED = "campaign.canceled"
     WEBHOOK_DISABLED = "webhook.disabled"
     TEST_PING = "test.ping"
+
+
+# Stands for every type in an endpoint's subscription.
+ANY_TYPE = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,19 @@ SELECT count(*) FROM queued
 """
 
 
+# From so many on, COPY is cheaper than arrays, for all its further round trip.
+MANY = 100
+
+ENDPOINTS = "SELECT id, workspace_id, livemode, events FROM webhook_endpoints WHERE enabled AND workspace_id = ANY($1)"
+
+
 async def record_events(events: Iterable[NewEvent], now: datetime) -> None:
     """Write events, and a delivery for each endpoint that subscribed to them, in the current transaction."""
     rows = list(events)
     if not rows:
+        return
+    if len(rows) >= MANY:
+        await _copy_events(rows, now)
         return
     encode = msgspec.json.encode
     deliveries = await fetch_value(
@@ -92,6 +105,35 @@ async def record_events(events: Iterable[NewEvent], now: datetime) -> None:
         now,
     )
     if deliveries:
+        ring_after_commit(Doorbell.WEBHOOKS)
+
+
+async def _copy_events(rows: Sequence[NewEvent], now: datetime) -> None:
+    encode = msgspec.json.encode
+    endpoints = await fetch(ENDPOINTS, list({row.workspace_id for row in rows}))
+    event_ids = [ids.new_id() for _ in rows]
+    await copy_rows(
+        "events",
+        ("id", "workspace_id", "livemode", "type", "resource_id", "data", "created_at"),
+        [
+            (id, row.workspace_id, row.livemode, row.type.value, row.resource_id, encode(row.data).decode(), now)
+            for id, row in zip(event_ids, rows, strict=True)
+        ],
+    )
+    deliveries = [
+        (ids.new_id(), endpoint.id, id, "pending", 0, now, now)
+        for endpoint in endpoints
+        for id, row in zip(event_ids, rows, strict=True)
+        if endpoint.workspace_id == row.workspace_id
+        and endpoint.livemode == row.livemode
+        and (row.type.value in endpoint.events or ANY_TYPE in endpoint.events)
+    ]
+    if deliveries:
+        await copy_rows(
+            "webhook_deliveries",
+            ("id", "endpoint_id", "event_id", "state", "attempt_count", "next_attempt_at", "created_at"),
+            deliveries,
+        )
         ring_after_commit(Doorbell.WEBHOOKS)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any, Literal
 from uuid import UUID
 
@@ -280,7 +281,9 @@ FAILURES: Mapping[str, str] = {
 
 def moment(value: datetime) -> str:
     """A time on the wire: ISO-8601, UTC, whole seconds, `Z`."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return f"{value.isoformat(timespec='seconds')[:19]}Z"
 
 
 def optional_moment(value: datetime | None) -> str | None:
@@ -291,6 +294,10 @@ def optional_moment(value: datetime | None) -> str | None:
 def optional_id(prefix: str, value: UUID | None) -> str | None:
     """A public id, or None."""
     return None if value is None else ids.encode_id(prefix, value)
+
+
+# The messages of a campaign all name it.
+_campaign_id = lru_cache(maxsize=256)(partial(optional_id, ids.CAMPAIGN))
 
 
 def message_resource(row: Any, *, reply: ReplyResource | UnsetType = UNSET) -> MessageResource:
@@ -307,7 +314,7 @@ def message_resource(row: Any, *, reply: ReplyResource | UnsetType = UNSET) -> M
         encoding=row.encoding,
         segments=row.segments,
         credits_used=row.credits_used,
-        campaign_id=optional_id(ids.CAMPAIGN, row.campaign_id),
+        campaign_id=_campaign_id(row.campaign_id),
         contact_id=optional_id(ids.CONTACT, row.contact_id),
         metadata=row.metadata,
         error=None if code is None else ErrorDetail(code=code, message=FAILURES.get(code, code)),

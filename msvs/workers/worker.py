@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from typing import Any
@@ -111,6 +112,9 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
     runtime.open()
     assert settings.redis_url is not None
     use_runtime(runtime)
+    # What was loaded so far stays: collecting it over and over would cost a bulk job a fifth of its time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     redis = Redis.from_url(settings.redis_url)
     heartbeat = Heartbeat(settings.redis_url, queue)
     try:

@@ -90,7 +90,7 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ("values", "code", "param"),
     [
         *REFUSED,
-        ({"secret": "a" * 15}, "webhook_secret_invalid", "secret"),
+        ({"secret": "a" * 7}, "webhook_secret_invalid", "secret"),
         ({"secret": "a" * 257}, "webhook_secret_invalid", "secret"),
         ({"secret": "0123456789abcdef\n"}, "webhook_secret_invalid", "secret"),
         ({"secret": "0123456789abcdeé"}, "webhook_secret_invalid", "secret"),

@@ -7,11 +7,12 @@ from enum import Enum
 
 import strawberry
 
+from msvs.api.audit import AuditAction
 from msvs.api.compliance import Keyword
 from msvs.api.events import EventType
 from msvs.api.sms import Encoding
 from msvs.api.statistics import Interval
-from msvs.models import CampaignStatus, LedgerKind, MessageKind, MessageStatus, OptInStatus
+from msvs.models import CampaignStatus, LedgerKind, MessageKind, MessageStatus, OptInStatus, Role
 
 
 def describe(enum: type[Enum], name: str, description: str, values: Mapping[str, str]) -> None:
@@ -133,5 +134,39 @@ describe(
         "CAMPAIGN_CANCELED": "A campaign was canceled.",
         "WEBHOOK_DISABLED": "A webhook was disabled because it kept failing.",
         "TEST_PING": "A test of one webhook.",
+    },
+)
+describe(
+    Role,
+    "Role",
+    "What a member of a workspace may do.",
+    {
+        "OWNER": "Everything, other owners included.",
+        "ADMIN": "Everything but make or unmake owners.",
+        "MEMBER": "Send, and change contacts, lists, segments and campaigns.",
+        "READ_ONLY": "Look.",
+    },
+)
+describe(
+    AuditAction,
+    "AuditAction",
+    "What somebody did.",
+    {
+        "WORKSPACE_CREATED": "Made the workspace.",
+        "WORKSPACE_UPDATED": "Changed its settings.",
+        "MEMBER_INVITED": "Offered somebody a place.",
+        "INVITATION_REVOKED": "Ended an invitation.",
+        "MEMBER_JOINED": "Took a place.",
+        "MEMBER_ROLE_CHANGED": "Gave a member another role.",
+        "MEMBER_REMOVED": "Took a member from the workspace.",
+        "MEMBER_LEFT": "Left the workspace.",
+        "PASSWORD_CHANGED": "Changed their password.",
+        "KEY_CREATED": "Made an API key.",
+        "KEY_ROLLED": "Made an API key in place of another.",
+        "KEY_REVOKED": "Ended an API key.",
+        "WEBHOOK_CREATED": "Made a webhook.",
+        "WEBHOOK_UPDATED": "Changed a webhook.",
+        "WEBHOOK_DELETED": "Ended a webhook.",
+        "WEBHOOK_SECRET_ROTATED": "Gave a webhook a new secret.",
     },
 )

@@ -163,7 +163,9 @@ class _Structure:
             if fragment is None:
                 return 0
             self.depths[name] = None
-            self.depths[name] = self.depth(fragment.selection_set, 1)
+            introspects = fragment.type_condition.name.value.startswith("__")
+            depth = self.depth(fragment.selection_set, -MAX_TOKENS if introspects else 1)
+            self.depths[name] = 1 if introspects else depth
         found = self.depths[name]
         if found is None:
             raise DocumentRefused(f"The fragment {name[:40]} contains itself.", code="fragment_cycle")

@@ -12,6 +12,7 @@ from strawberry.types import ExecutionContext
 
 # First, because it describes the enums that the types below use.
 from msvs.graphql import enums as enums
+from msvs.graphql.audit import AuditQuery
 from msvs.graphql.campaigns import CampaignMutation, CampaignQuery
 from msvs.graphql.contacts import ContactMutation, ContactQuery
 from msvs.graphql.credits import CreditQuery
@@ -26,6 +27,7 @@ from msvs.graphql.previews import PreviewQuery
 from msvs.graphql.scalars import SCALARS
 from msvs.graphql.segments import SegmentMutation, SegmentQuery
 from msvs.graphql.statistics import StatisticsQuery
+from msvs.graphql.users import UserMutation, UserQuery
 from msvs.graphql.webhooks import WebhookMutation, WebhookQuery
 from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
 
@@ -44,6 +46,8 @@ class Query(
     WebhookQuery,
     EventQuery,
     KeyQuery,
+    UserQuery,
+    AuditQuery,
     PreviewQuery,
     StatisticsQuery,
 ):
@@ -62,6 +66,7 @@ class Mutation(
     WebhookMutation,
     EventMutation,
     KeyMutation,
+    UserMutation,
 ):
     pass
 

@@ -95,7 +95,8 @@ HOSTILE = (
     Hostile(
         "three levels of 100",
         of(
-            "{ contactLists(first: 100) { nodes { members(first: 100) { nodes { lists(first: 100) { nodes { id } } } } } } }"
+            "{ contactLists(first: 100) { nodes { members(first: 100) {"
+            " nodes { lists(first: 100) { nodes { id } } } } } } }"
         ),
         400,
         "cost_too_high",
@@ -118,7 +119,9 @@ HOSTILE = (
     Hostile(
         "counts in lists",
         of(
-            "{ contacts(first: 100) { nodes { messages(first: 1) { totalCount } lists(first: 1) { totalCount } } } segments(first: 100) { nodes { contactCount } } a: contacts(first: 100) { nodes { messages(first: 100) { totalCount nodes { id } } } } }"
+            "{ contacts(first: 100) { nodes { messages(first: 1) { totalCount } lists(first: 1) { totalCount } } }"
+            " segments(first: 100) { nodes { contactCount } }"
+            " a: contacts(first: 100) { nodes { messages(first: 100) { totalCount nodes { id } } } } }"
         ),
         400,
         "cost_too_high",

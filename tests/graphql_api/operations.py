@@ -12,12 +12,16 @@ from tests.graphql_api.studio import VIP, Studio
 
 @dataclass(frozen=True)
 class Operation:
-    """One file of docs/graphql; `answers` maps paths into its data to what stands there."""
+    """One file of docs/graphql; `answers` maps paths into its data to what stands there.
+
+    One that no API key may run is run by the workspace's owner.
+    """
 
     name: str
     statements: int
     answers: Callable[[Studio], dict[str, Any]]
     variables: Callable[[Studio], dict[str, Any]] = field(default=lambda studio: {})
+    by_owner: bool = False
 
 
 def ago(**by: float) -> str:
@@ -182,4 +186,45 @@ OPERATIONS = (
         {"__typename": "Contact", "id": s.maria}, None, {"__typename": "Message", "id": s.message},
         {"__typename": "Contact", "id": s.ana}, {"__typename": "Workspace", "id": s.workspace}]},
               lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
+    Operation(
+        "Members",
+        2,
+        lambda s: {"members.0.id": s.owner, "members.1.role": "MEMBER", "invitations.0.id": s.invitation},
+        by_owner=True,
+    ),
+    Operation(
+        "InviteMember",
+        5,
+        lambda s: {"inviteMember.invitation.email": "eva@cohortlabs.co", "inviteMember.invitation.role": "READ_ONLY"},
+        lambda s: {"email": "Eva@cohortlabs.co", "role": "READ_ONLY"},
+        by_owner=True,
+    ),
+    Operation(
+        "RevokeInvitation",
+        3,
+        lambda s: {"revokeInvitation.id": s.invitation},
+        lambda s: {"id": s.invitation},
+        by_owner=True,
+    ),
+    Operation(
+        "ChangeMemberRole",
+        5,
+        lambda s: {"changeMemberRole": {"__typename": "Member", "id": s.member, "role": "ADMIN"}},
+        lambda s: {"id": s.member, "role": "ADMIN"},
+        by_owner=True,
+    ),
+    Operation(
+        "RemoveMember", 4, lambda s: {"removeMember.id": s.member}, lambda s: {"id": s.member}, by_owner=True
+    ),
+    Operation(
+        "AuditLog",
+        2,
+        lambda s: {
+            "auditLog.nodes.0.actor": s.owner,
+            "auditLog.nodes.0.resourceId": s.invitation,
+            "auditLog.totalCount": 1,
+        },
+        lambda s: {"filter": {"action": "MEMBER_INVITED"}},
+        by_owner=True,
+    ),
 )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from msvs.api import campaigns, ids, keys, messages, replies, segments, webhooks
+from msvs.api import campaigns, ids, keys, messages, replies, segments, users, webhooks
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import Event, WebhookAttempt, Workspace
+from msvs.models import Event, Membership, Role, User, WebhookAttempt, Workspace
 from tests import factories
 
 VIP = {"field": "attributes.tier", "op": "eq", "value": "vip"}
@@ -33,6 +33,9 @@ class Studio:
     event: str
     inbound: str
     api_key: str
+    owner: str
+    member: str
+    invitation: str
 
 
 async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
@@ -60,6 +63,10 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         paused = await campaigns.create_campaign(ctx, new)
         await campaigns.pause_campaign(ctx, paused.id)
         api_key, _ = await keys.create_key(ctx.workspace_id, livemode=ctx.livemode, name="Backend")
+        owner = await make_member(workspace, "Rosa", Role.OWNER)
+        member = await make_member(workspace, "Luis", Role.MEMBER)
+        as_owner = replace(ctx, actor=ids.encode_id(ids.USER, owner.id), role=Role.OWNER)
+        invitation, _ = await users.invite_member(as_owner, email="new@cohortlabs.co", role=Role.ADMIN)
         inbound = await replies.receive_inbound(
             ctx, from_phone=maria.phone, to_sender="MASSIVESMS", text="When?", dedupe_key="1"
         )
@@ -92,4 +99,14 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         event=ids.encode_id(ids.EVENT, event.id),
         inbound=ids.encode_id(ids.INBOUND, inbound.id),
         api_key=ids.encode_id(ids.API_KEY, api_key.id),
+        owner=ids.encode_id(ids.USER, owner.id),
+        member=ids.encode_id(ids.USER, member.id),
+        invitation=ids.encode_id(users.INVITATION, invitation.id),
     )
+
+
+async def make_member(workspace: Workspace, name: str, role: Role) -> User:
+    """A user with a place in the workspace."""
+    user = await User.create(email=f"{name.lower()}.{ids.new_id().hex}@cohortlabs.co", name=name, password_hash="-")
+    await Membership.create(user_id=user.id, workspace_id=workspace.id, role=role)
+    return user

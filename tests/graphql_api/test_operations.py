@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,13 @@ import pytest
 
 from msvs.api import auth
 from msvs.api.context import Context
+from msvs.api.limits import Limiter
+from msvs.graphql.context import RequestContext
+from msvs.graphql.documents import Documents
+from msvs.graphql.schema import DOCUMENT, schema
+from msvs.models import Role
 from tests import factories
-from tests.graphql_api.conftest import Callers
+from tests.graphql_api.conftest import Caller, Callers
 from tests.graphql_api.operations import OPERATIONS, Operation
 from tests.graphql_api.studio import make_studio
 
@@ -43,6 +49,27 @@ def at(data: Any, path: str) -> Any:
     return data
 
 
+async def run_as(ctx: Context, document: str, variables: dict[str, Any]) -> Any:
+    """The data of an operation that a user runs."""
+    node = Documents(schema._schema, introspection=False).read(document).node
+    result = await schema.execute(
+        document, variables, RequestContext(ctx, Limiter(None)), operation_extensions={DOCUMENT: node}
+    )
+    assert result.errors is None
+    return result.data
+
+
+async def test_a_key_manages_no_members(caller: Caller, ctx: Context) -> None:
+    document = (DOCUMENTS / "InviteMember.graphql").read_text()
+    refused = await caller.run(document, {"email": "eva@cohortlabs.co", "role": "MEMBER"})
+    assert (refused["inviteMember"]["__typename"], refused["inviteMember"]["code"]) == (
+        "PermissionError",
+        "permission_denied",
+    )
+    answer = (await caller.post("{ members { id } }")).json()
+    assert answer["errors"][0]["extensions"]["code"] == "permission_denied"
+
+
 def test_every_document_is_run() -> None:
     assert sorted(path.stem for path in DOCUMENTS.glob("*.graphql")) == sorted(each.name for each in OPERATIONS)
 
@@ -57,6 +84,10 @@ async def test_operation(operation: Operation, callers: Callers, monkeypatch: py
     variables = operation.variables(studio)
     caller = await callers(ctx)
     with statements(monkeypatch) as run:
-        data = await caller.run(document, variables)
+        if operation.by_owner:
+            owner = replace(ctx, actor=studio.owner, role=Role.OWNER)
+            data = await run_as(owner, document, variables)
+        else:
+            data = await caller.run(document, variables)
     assert {path: at(data, path) for path in operation.answers(studio)} == operation.answers(studio)
     assert len(run) == operation.statements, "\n".join(run)

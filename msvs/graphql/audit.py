@@ -1,0 +1,77 @@
+"""The audit log: who changed what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import audit
+from msvs.api.audit import AuditAction
+from msvs.api.ids import encode_id
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.context import Info
+from msvs.graphql.fields import field
+from msvs.graphql.scalars import JSONObject
+from msvs.models import AuditEntry as AuditEntryRow
+
+
+@strawberry.type(description="One change that a person or key made. The log is never altered.")
+class AuditEntry:
+    id: ID = strawberry.field(description="The id of the entry.")
+    actor: str = strawberry.field(description="Who: an API key's or user's id, or `system`.")
+    action: AuditAction = strawberry.field(description="What they did.")
+    resource_id: ID | None = strawberry.field(description="What they did it to; null where that has no id.")
+    changes: JSONObject = strawberry.field(description="Each field that changed, with its value before and after.")
+    ip: str | None = strawberry.field(description="From which IP address; null where that is not known.")
+    request_id: str | None = strawberry.field(description="In which request; null where it was none.")
+    created_at: datetime = strawberry.field(description="When.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> AuditEntry:
+        """The type of a row."""
+        return cls(
+            id=ID(encode_id(audit.AUDIT_ENTRY, row.id)),
+            actor=row.actor,
+            action=AuditAction(row.action),
+            resource_id=row.resource_id,
+            changes=row.changes,
+            ip=row.ip,
+            request_id=row.request_id,
+            created_at=row.created_at,
+        )
+
+
+@strawberry.input(description="Which entries: those that meet every condition given.")
+class AuditFilter:
+    actor: str | None = strawberry.field(default=None, description="Who made the change.")
+    action: AuditAction | None = strawberry.field(default=None, description="What they did.")
+    resource_id: ID | None = strawberry.field(default=None, description="What they did it to.")
+
+
+@strawberry.type
+class AuditQuery:
+    @field("Who changed what in the workspace, in both modes, newest first.")
+    async def audit_log(
+        self,
+        info: Info,
+        filter: Annotated[AuditFilter | None, strawberry.argument(description="Which entries.")] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[AuditEntry]:
+        ctx = info.context.ctx
+        which = filter or AuditFilter()
+        request = read_page(audit.AUDIT_ENTRY, first, after, last, before)
+        conditions = {
+            "actor": which.actor,
+            "action": None if which.action is None else which.action.value,
+            "resource_id": which.resource_id,
+        }
+        page = await audit.list_audit(ctx, request, **conditions)
+        given = {name: value for name, value in conditions.items() if value is not None}
+        count = AuditEntryRow.filter(workspace_id=ctx.workspace_id, **given).count
+        return connect(audit.AUDIT_ENTRY, request, page, AuditEntry.from_row, count)

@@ -34,13 +34,17 @@ IDEMPOTENCY = "idempotency_error"
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One code of `error.code`: the statuses it comes with, when, and what to do."""
+    """One code of `error.code`: the statuses it comes with, when, and what to do.
+
+    Codes of the dashboard come over GraphQL alone, and never from the REST API.
+    """
 
     code: str
     statuses: tuple[int, ...]
     when: str
     action: str
     is_idempotency: bool = False
+    is_dashboard: bool = False
 
     def type(self, status: int) -> str:
         """The `error.type` that goes with the code at this status."""
@@ -80,12 +84,6 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         (405,),
         "The path exists, but not for this method.",
         "Use one of the methods in the Allow header.",
-    ),
-    (
-        "variables_invalid",
-        (400,),
-        "The variables of a GraphQL request do not fit its document.",
-        "Compare them with the types that the document declares.",
     ),
     # Parameters.
     ("parameter_missing", (400,), "A required parameter is missing.", "Send the parameter named in param."),
@@ -169,6 +167,18 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         (400,),
         "scheduled_at lies more than 365 days ahead.",
         "Send an earlier time.",
+    ),
+    (
+        "expires_at_past",
+        (400,),
+        "expires_at is not later than the time at which the message or campaign is due.",
+        "Send a later time, or leave expires_at out.",
+    ),
+    (
+        "pace_conflict",
+        (400,),
+        "Both rate_per_minute and spread_hours are given.",
+        "Send the one that you mean.",
     ),
     (
         "carrier_not_configured",
@@ -312,11 +322,89 @@ _IDEMPOTENCY_ROWS: tuple[tuple[str, int, str, str], ...] = (
     ),
 )
 
+_DASHBOARD_ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
+    (
+        "variables_invalid",
+        (400,),
+        "The variables of a GraphQL request do not fit its document.",
+        "Compare them with the types that the document declares.",
+    ),
+    ("batch_refused", (400,), "The body holds several GraphQL operations.", "Send one operation a request."),
+    (
+        "document_too_large",
+        (400, 413),
+        "The GraphQL document is too large.",
+        "Ask for less, or in several requests.",
+    ),
+    (
+        "document_invalid",
+        (400,),
+        "The GraphQL document does not parse, or does not fit the schema.",
+        "Correct it; the message says where.",
+    ),
+    ("document_too_deep", (400,), "The GraphQL document is nested too deep.", "Ask for it in several requests."),
+    ("fragment_cycle", (400,), "A fragment of the GraphQL document contains itself.", "Write the fields out."),
+    (
+        "cost_too_high",
+        (400,),
+        "The query could return more than one request may.",
+        "Ask for smaller pages, or in several requests.",
+    ),
+    (
+        "introspection_off",
+        (400,),
+        "The schema is not told by queries on this installation.",
+        "Read schema.graphql instead.",
+    ),
+    (
+        "password_length",
+        (400,),
+        "The password is too short or too long.",
+        "Choose one within the limits in the message.",
+    ),
+    ("password_weak", (400,), "The password is too easy to guess.", "Choose a longer one of several words."),
+    ("password_wrong", (400,), "The current password is wrong.", "Type it again, or reset it."),
+    ("login_invalid", (401,), "The e-mail address or the password is wrong.", "Check both, or reset the password."),
+    ("session_invalid", (401,), "There is no session, or it has ended.", "Log in again."),
+    ("csrf_invalid", (403,), "The CSRF token is missing or wrong.", "Load the page again."),
+    (
+        "permission_denied",
+        (403,),
+        "The user's role in the workspace does not allow this.",
+        "Ask an owner or administrator of the workspace.",
+    ),
+    (
+        "invitation_for_another",
+        (403,),
+        "The invitation was sent to another e-mail address.",
+        "Log in with the address that was invited.",
+    ),
+    (
+        "invitation_invalid",
+        (404,),
+        "The invitation was used, was withdrawn or has expired.",
+        "Ask to be invited again.",
+    ),
+    ("email_taken", (409,), "There is a user with this e-mail address.", "Log in with it, or reset its password."),
+    ("member_exists", (409,), "The user is a member of the workspace already.", "Change the member's role instead."),
+    ("last_owner", (409,), "The workspace would be left without an owner.", "Make another member an owner first."),
+    (
+        "login_throttled",
+        (429,),
+        "There were too many failed attempts to log in.",
+        "Wait for the seconds in Retry-After.",
+    ),
+)
+
 ERRORS: Mapping[str, ErrorCode] = MappingProxyType(
     {code: ErrorCode(code, statuses, when, action) for code, statuses, when, action in _ROWS}
     | {
         code: ErrorCode(code, (status,), when, action, is_idempotency=True)
         for code, status, when, action in _IDEMPOTENCY_ROWS
+    }
+    | {
+        code: ErrorCode(code, statuses, when, action, is_dashboard=True)
+        for code, statuses, when, action in _DASHBOARD_ROWS
     }
 )
 
@@ -356,5 +444,5 @@ def doc_url(code: str) -> str:
 
 
 def errors_of(status: int) -> Iterator[ErrorCode]:
-    """The codes that come with a status, in the order of the catalogue."""
-    return (row for row in ERRORS.values() if status in row.statuses)
+    """The codes of the REST API that come with a status, in the order of the catalogue."""
+    return (row for row in ERRORS.values() if status in row.statuses and not row.is_dashboard)

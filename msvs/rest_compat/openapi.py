@@ -407,7 +407,7 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _error_schema() -> Schema:
-    codes = {row.code: row.when for row in sorted(ERRORS.values(), key=lambda row: row.code)}
+    codes = {row.code: row.when for row in sorted(ERRORS.values(), key=lambda row: row.code) if not row.is_dashboard}
     fields: Schema = {
         "type": {"type": "string", "enum": sorted({*TYPES.values(), "idempotency_error"})},
         "code": {
@@ -572,7 +572,7 @@ class _Examples:
         for name in wanted:
             if name in known:
                 example[name] = known[name]
-            elif name in general and "const" not in schema["properties"][name]:
+            elif name in general and _is_scalar(schema["properties"][name]):
                 example[name] = general[name]
             else:
                 example[name] = self._value(schema["properties"][name])
@@ -625,6 +625,12 @@ class _Examples:
             case "object":
                 return {}
         return "text"
+
+
+def _is_scalar(schema: Schema) -> bool:
+    """Whether the schema leaves open which value of its type it is."""
+    kinds = schema.get("anyOf", [schema])
+    return not any(kind.keys() & {"$ref", "const", "items"} for kind in kinds)
 
 
 # YAML

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msvs.api import contacts, ids, lists, rendering, segments, webhooks
+from msvs.api import campaigns, contacts, ids, lists, rendering, segments, webhooks
 from msvs.api.audiences import MAX_IDS
 from msvs.api.events import EventType
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
@@ -122,6 +122,22 @@ METADATA: Schema = {
 SCHEDULE: Schema = {
     "description": "ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.",
 }
+EXPIRY: Schema = {"description": "ISO-8601 time with an offset after which nothing is handed to a carrier."}
+PACE: Mapping[str, Schema] = {
+    "expires_at": EXPIRY,
+    "rate_per_minute": {
+        "minimum": 1,
+        "maximum": campaigns.MAX_RATE,
+        "description": "At most so many messages a minute.",
+    },
+    "spread_hours": {
+        "exclusiveMinimum": 0,
+        "maximum": campaigns.MAX_SPREAD_HOURS,
+        "description": "Spread the messages evenly over so many hours.",
+    },
+    "quiet_hours": {"description": "Whether to hold messages through the recipients' quiet hours."},
+}
+TIMEZONE: Schema = {"description": "An IANA time zone such as America/New_York."}
 ATTRIBUTES: Schema = {
     "propertyNames": {"minLength": 1, "maxLength": contacts.MAX_ATTRIBUTE_KEY},
     "additionalProperties": {
@@ -163,6 +179,7 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "variables": {"description": "Map of {key: value} substituted into the body."},
         "metadata": METADATA,
         "scheduled_at": SCHEDULE,
+        "expires_at": EXPIRY,
     },
     "CampaignCreate": {
         "name": {**_named(200), "description": "Internal name (your team only)."},
@@ -170,8 +187,9 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "from": SENDER,
         "metadata": METADATA,
         "scheduled_at": SCHEDULE,
+        **PACE,
     },
-    "CampaignPreviewCreate": {"body": BODY, "from": SENDER, "scheduled_at": SCHEDULE},
+    "CampaignPreviewCreate": {"body": BODY, "from": SENDER, "scheduled_at": SCHEDULE, **PACE},
     "Audience": {
         "list_ids": _ids(ids.CONTACT_LIST),
         "segment_id": id_of(ids.SEGMENT),
@@ -186,6 +204,7 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "first_name": PERSON,
         "last_name": PERSON,
         "email": EMAIL,
+        "timezone": TIMEZONE,
         "attributes": {**ATTRIBUTES, "maxProperties": contacts.MAX_ATTRIBUTES},
     },
     "ContactUpdate": {
@@ -193,6 +212,7 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "first_name": PERSON,
         "last_name": PERSON,
         "email": EMAIL,
+        "timezone": TIMEZONE,
         "attributes": ATTRIBUTES,
     },
     "ListCreate": {"name": _named(lists.MAX_NAME)},
@@ -204,7 +224,7 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "WebhookCreate": {
         "url": URL,
         "events": EVENT_NAMES,
-        "secret": {"pattern": "^[ -~]{16,256}$", "description": "The key of the signatures. Omit to have one made."},
+        "secret": {"pattern": "^[ -~]{8,256}$", "description": "The key of the signatures. Omit to have one made."},
         "description": DESCRIPTION,
     },
     "WebhookUpdate": {"url": URL, "events": EVENT_NAMES, "description": DESCRIPTION},
@@ -267,6 +287,9 @@ RESOURCE_IDS: Mapping[str, str] = {
     "InboundMessage": ids.INBOUND,
     "LedgerEntry": LEDGER_ENTRY,
     "Reply": ids.INBOUND,
+    "MessageExplanation": ids.MESSAGE,
+    "MessageAttempt": ids.ATTEMPT,
+    "Reconciliation": ids.CAMPAIGN,
 }
 REFERENCES: Mapping[str, str] = {
     "campaign_id": ids.CAMPAIGN,
@@ -305,6 +328,7 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "disabled_reason": {"enum": ["gone", "failing"]},
     },
     "WebhookAttempt": {"number": {"minimum": 1}, "elapsed_ms": {"minimum": 0}},
+    "Reconciliation": {"as_of": TIME},
     "InboundMessage": {"from": PHONE, "keyword": {"enum": ["stop", "start", "help", "confirm"]}},
 }
 
@@ -437,7 +461,16 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "Message": {"status": "queued", "segments": 1, "credits_used": 1, "delivery": None, "error": None}
     | dict.fromkeys(
-        ("scheduled_at", "sent_at", "delivered_at", "failed_at", "canceled_at", "replied_at", "campaign_id")
+        (
+            "scheduled_at",
+            "expires_at",
+            "sent_at",
+            "delivered_at",
+            "failed_at",
+            "canceled_at",
+            "replied_at",
+            "campaign_id",
+        )
     ),
     "Reply": {"from": "+14155550123", "body": "Is there a payment plan?"},
     "ErrorDetail": {"code": "invalid_number", "message": FAILURES["invalid_number"]},
@@ -446,6 +479,10 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
         "status": "scheduled",
         "pause_reason": None,
+        "expires_at": None,
+        "rate_per_minute": None,
+        "spread_hours": None,
+        "quiet_hours": True,
         "dispatched_at": None,
         "completed_at": None,
         "canceled_at": None,
@@ -472,6 +509,7 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "first_name": "Maria",
         "last_name": "Silva",
         "email": "maria@example.com",
+        "timezone": "America/New_York",
         "attributes": {"tier": "vip", "joined_at": "2026-04-22"},
     },
     "OptInState": {"status": "opted_in", "source": "checkout", "ip": "203.0.113.4"},
@@ -512,6 +550,54 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "balance": 8420,
         "refusal": None,
     },
+    "CampaignPreview": {
+        "audience_count": 412,
+        "recipient_count": 405,
+        "skipped_count": 7,
+        "held_count": 0,
+        "characters": [],
+        "suggested_body": None,
+        "segments_saved": 0,
+        "missing_variables": [],
+        "estimated_seconds": 1,
+        "balance": 8420,
+        "balance_after": 8015,
+        "exact": True,
+        "sample_size": 405,
+        "refusal": None,
+    },
+    "SkippedCount": {
+        "code": "recipient_not_opted_in",
+        "message": FAILURES["recipient_not_opted_in"],
+        "recipient_count": 7,
+    },
+    "EncodingCounts": {"gsm7": 405, "ucs2": 0},
+    "SegmentsCount": {"segments": 1, "message_count": 405},
+    "CreditsRange": {"total": 405, "minimum": 1, "maximum": 1},
+    "MessageExplanation": {"kind": "api", "replies": []},
+    "ConsentExplanation": {"current_status": "opted_in"},
+    "ConsentRecord": {"status": "opted_in", "source": "checkout", "ip": "203.0.113.4", "actor": f"key_{ULID}"},
+    "SuppressionExplanation": {"suppressed": False, "source": None, "since": None},
+    "QuietHoursExplanation": {
+        "zones": ["America/Los_Angeles"],
+        "zone_source": "number",
+        "rule_source": "47 CFR 64.1200(c)(1)",
+        "next_opening": AT,
+    },
+    "EncodingExplanation": {"units": 64, "parts": [TEXT], "forced_by": []},
+    "SenderExplanation": {"sender": "MASSIVESMS", "source": "workspace_default"},
+    "MessageAttempt": {"carrier": "virtual", "outcome": "accepted", "error": None},
+    "MessageLedgerEntry": {"kind": "reserve", "amount": -1},
+    "CarrierExplanation": {"name": "virtual", "reference": "8f3a1c"},
+    "StateChange": {"status": "queued", "error": None},
+    "Reconciliation": {
+        "status": "completed",
+        "recipients": 412,
+        "not_expanded": 0,
+        "states": {"delivered": 405, "skipped": 7},
+        "credits_used": 405,
+    },
+    "ReconciliationCheck": {"check": "recipients", "expected": 412, "found": 412, "differences": 0},
 }
 
 SECRET_EXAMPLE = "whsec_9f4a2c7e1b8d4f60a35c"  # noqa: S105 - an example

@@ -92,6 +92,8 @@ def failures() -> set[str]:
                 text = text_of(node.value)
                 if text is not None and path.parts[-2] in ("api", "carriers") and text in FAILURES:
                     found.add(text)
+            elif isinstance(node, ast.Call) and name_of(node.func) == "_fail_unsent":
+                found |= {text for each in node.args if (text := text_of(each)) is not None}
             elif isinstance(node, ast.FunctionDef) and node.name in ("_refusal", "_skip_reason"):
                 found |= {
                     text

@@ -119,6 +119,7 @@ def check_error(response: httpx.Response, error: Schema, what: str) -> None:
     """Assert that the code belongs to the status and type."""
     row = ERRORS[error["code"]]
     assert response.status_code in row.statuses, f"{what}: {error['code']}"
+    assert not row.is_dashboard, f"{what}: {error['code']}"
     assert error["type"] == row.type(response.status_code), f"{what}: {error['type']}"
     assert error["request_id"] == response.headers["X-Request-Id"], what
     assert error["doc_url"].endswith(f"/docs/errors#{error['code']}"), what

@@ -44,7 +44,9 @@ async def dispatch_messages(carriers: Carriers, *, seconds: float = 10.0, batch:
             async with gate:
                 return await dispatch_lane(carriers, lane, batch=batch)
 
-        handed = await asyncio.gather(*(run(lane) for lane in lanes))
+        # Two batches of a campaign at once: while PostgreSQL writes the one, the other is on its way.
+        batches = [lane for lane in lanes for _ in range(1 if lane.campaign_id is None else 2)]
+        handed = await asyncio.gather(*(run(lane) for lane in batches))
         total += sum(handed)
         if max(handed) >= batch:
             # There is more than one worker's worth: let another join.

@@ -20,6 +20,7 @@ from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from tests.rest_compat import contract
 from tests.rest_compat.contract import DOCUMENT
+from tests.rest_compat.making import in_future, make_everything, path_of, post
 
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 OPERATIONS = [operation for item in DOCUMENT["paths"].values() for operation in item.values()]
@@ -141,3 +142,22 @@ def test_limits_are_in_the_schemas() -> None:
     assert schemas["CampaignCreate"]["required"] == ["name", "body", "audience"]
     limit = next(each for each in DOCUMENT["paths"]["/v1/messages"]["get"]["parameters"] if each["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
+
+
+def substituted(value: Any, known: dict[str, str]) -> Any:
+    """An example with the ids of what is there in place of its own."""
+    text = json.dumps(value)
+    for prefix, noun in (("lst", "list"), ("con", "contact"), ("whk", "webhook")):
+        text = text.replace(f"{prefix}_{openapi_details.ULID}", known[noun])
+    return json.loads(text.replace(openapi_details.AT, in_future(hours=-1)))
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.operation_id)
+async def test_an_example_is_accepted_as_it_stands(api: httpx.AsyncClient, endpoint: Endpoint) -> None:
+    known = await make_everything(api)
+    operation = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]
+    body = substituted(operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("example"), known)
+    if endpoint.operation_id == "resumeCampaign":
+        await post(api, f"/v1/campaigns/{known['campaign']}/pause", 200)
+    response = await api.request(endpoint.method, path_of(endpoint.path, known), json=body)
+    assert response.status_code == endpoint.status, response.text

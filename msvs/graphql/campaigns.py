@@ -13,8 +13,9 @@ from strawberry import ID
 
 from msvs.api import campaigns, ids
 from msvs.api.context import Context
-from msvs.api.errors import ApiError
+from msvs.api.errors import ApiError, NotFound
 from msvs.api.limits import Bucket
+from msvs.api.reconciliation import reconcile_campaign
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -36,7 +37,7 @@ from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
 from msvs.graphql.messages import Message
 from msvs.graphql.nodes import Node, load_node, register_rows
-from msvs.graphql.scalars import BigInt, JSONObject
+from msvs.graphql.scalars import BigInt, JSONObject, read_time
 from msvs.graphql.segments import Segment
 from msvs.models import Campaign as CampaignRow
 from msvs.models import CampaignStatus, MessageStatus
@@ -180,6 +181,26 @@ class Campaign(Node):
 register_rows(ids.CAMPAIGN, CampaignRow, Campaign.from_row)
 
 
+@strawberry.type(description="Two ways of counting the same thing.")
+class ReconciliationCheck:
+    check: str = strawberry.field(description="What is counted.")
+    expected: BigInt = strawberry.field(description="What it should be.")
+    found: BigInt = strawberry.field(description="What it is.")
+    differences: int = strawberry.field(description="On how many single items the two disagree.")
+    ok: bool = strawberry.field(description="Whether they agree.")
+
+
+@strawberry.type(description="A campaign's books at one instant, proved from the tables.")
+class Reconciliation:
+    recipients: int = strawberry.field(description="All recipients.")
+    not_expanded: int = strawberry.field(description="Members of the audience that have no message yet.")
+    states: JSONObject = strawberry.field(description="How many recipients are in each state.")
+    credits_used: BigInt = strawberry.field(description="Credits reserved or spent.")
+    balanced: bool = strawberry.field(description="Whether every check holds.")
+    checks: list[ReconciliationCheck] = strawberry.field(description="The checks.")
+    as_of: datetime = strawberry.field(description="The instant.")
+
+
 @strawberry.input(description="Who a campaign goes to: the union of what is named, at least one of them.")
 class AudienceInput:
     list_ids: list[ID] | None = strawberry.field(default=None, description="Lists.")
@@ -251,6 +272,27 @@ class CampaignQuery:
             page,
             Campaign.from_row,
             (query if status is None else query.filter(status=status)).count,
+        )
+
+    @field("A campaign's books: recipients, tallies, credits, ledger, carrier and events; null where there is none.")
+    async def campaign_reconciliation(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
+    ) -> Reconciliation | None:
+        campaign_id = ids.decode_id(ids.CAMPAIGN, id)
+        try:
+            if campaign_id is None:
+                return None
+            found = await reconcile_campaign(info.context.ctx, campaign_id)
+        except NotFound:
+            return None
+        return Reconciliation(
+            recipients=found.recipients,
+            not_expanded=found.not_expanded,
+            states=JSONObject(dict(found.states)),
+            credits_used=BigInt(found.credits_used),
+            balanced=found.balanced,
+            checks=cast("list[ReconciliationCheck]", found.checks),
+            as_of=read_time(found.as_of),
         )
 
 

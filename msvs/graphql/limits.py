@@ -46,6 +46,8 @@ MAX_COST = 10_000
 COST_A_TOKEN = 100
 # A mutation with a small answer costs what a REST call does: one token of the bucket.
 MUTATION_COST = 90
+# Fields of the query that read or render many rows to answer with few.
+HEAVY: Mapping[str, int] = {"campaignPreview": 500, "campaignReconciliation": 500, "activity": 100}
 # A list whose length no argument bounds.
 PLAIN_LIST = 10
 # What counting costs beside reading an item.
@@ -238,6 +240,8 @@ class _Scale:
         definition = getattr(parent, "fields", {})[name]
         kind = get_named_type(definition.type)
         own = MUTATION_COST if parent is self.mutation else 0
+        if parent is self.schema.query_type:
+            own = HEAVY.get(name, 0)
         if not is_composite_type(kind):
             counts = name in COUNTS and (parent.name, name) not in KEPT_COUNTS
             return own + (COUNT_COST if counts else 0)

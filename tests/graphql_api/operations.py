@@ -187,6 +187,16 @@ OPERATIONS = (
         {"__typename": "Contact", "id": s.ana}, {"__typename": "Workspace", "id": s.workspace}]},
               lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
     Operation(
+        "CampaignReconciliation",
+        2,
+        lambda s: {
+            "campaignReconciliation.recipients": 0,
+            "campaignReconciliation.balanced": True,
+            "campaignReconciliation.checks.0.ok": True,
+        },
+        lambda s: {"id": s.campaign},
+    ),
+    Operation(
         "Members",
         2,
         lambda s: {"members.0.id": s.owner, "members.1.role": "MEMBER", "invitations.0.id": s.invitation},

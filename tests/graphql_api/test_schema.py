@@ -15,6 +15,8 @@ from graphql import (
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLUnionType,
+    build_schema,
+    find_breaking_changes,
     is_specified_scalar_type,
 )
 from strawberry.utils.str_converters import to_camel_case
@@ -27,6 +29,8 @@ from msvs.api.workspaces import UpdateWorkspace
 from msvs.graphql.schema import schema, sdl
 
 SCHEMA = Path(__file__).parents[2] / "schema.graphql"
+# What clients were told they may rely on. Additions join it at a release; nothing leaves it without a new version.
+PUBLISHED = Path(__file__).parent / "published.graphql"
 TYPES = [
     each
     for name, each in sorted(schema._schema.type_map.items())
@@ -36,6 +40,12 @@ TYPES = [
 
 def test_the_committed_schema_is_the_schema() -> None:
     assert SCHEMA.read_text() == sdl(), "run `msvs schema > schema.graphql`"
+
+
+def test_nothing_published_is_broken() -> None:
+    published = build_schema(PUBLISHED.read_text())
+    changes = find_breaking_changes(published, build_schema(sdl()))
+    assert [change.description for change in changes] == []
 
 
 def undescribed(each: Any) -> list[str]:

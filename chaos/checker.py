@@ -12,6 +12,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -113,7 +114,14 @@ class Facts:
 
     def is_unknown(self, message: Any) -> bool:
         """Whether only a delivery report could still tell what became of a message."""
-        return bool(self.capability == "none" and message["status"] == "sending" and message["lease_until"] is None)
+        if message["status"] != "sending" or message["lease_until"] is not None:
+            return False
+        return self.capability == "none" or (self.capability == "dedupe" and self._opted_out(message))
+
+    def _opted_out(self, message: Any) -> bool:
+        """Whether the recipient has opted out: a lost hand-over to them is not repeated."""
+        consent = self.consent.get((message["workspace_id"], message["livemode"], message["to_phone"]), [])
+        return any(row["status"] == "opted_out" for row in consent)
 
     def was_sent(self, message_id: UUID) -> bool:
         """Whether the message ever became `sent`."""
@@ -281,7 +289,8 @@ def _check_transitions(facts: Facts, report: Report) -> None:
                 "transitions", was == became or (was, became) in MOVES, f"{name} moved from {was} to {became}"
             )
         been = {became for _, became in moves}
-        report.expect("transitions", moves[-1][1] == message["status"], f"{name} is not where its history ends")
+        ended = moves[-1][1] if moves else None
+        report.expect("transitions", ended == message["status"], f"{name} is not where its history ends: {ended}")
         for status, column in (
             ("sent", "sent_at"),
             ("failed", "failed_at"),
@@ -489,7 +498,7 @@ def _recovery(facts: Facts) -> dict[str, float]:
     """How long what a dead worker left lay after its lease had run out, in seconds."""
     waited = []
     for history in facts.history.values():
-        for claim, following in zip(history, history[1:], strict=False):
+        for claim, following in pairwise(history):
             taken_over = following["claim_token"] is not None and claim["claim_token"] is not None
             if taken_over and claim["became"] == following["became"] == "sending":
                 after = [row for row in history if row["at"] > following["at"] and row["became"] != "sending"]

@@ -53,7 +53,7 @@ class Killer:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)  # noqa: S311
+        self.random = random.Random(self.seed)
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, *, kills: int, seconds: float) -> None:

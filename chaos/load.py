@@ -43,7 +43,7 @@ class Client:
     def __init__(self, port: int, log: Path, *, seed: int) -> None:
         self.base = f"http://{LOOPBACK}:{port}"
         self.log = log.open("a", buffering=1)
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
         self.numbers = iter(range(1, 1_000_000))
         self.seed = seed
@@ -101,7 +101,7 @@ class Load:
         self.client = client
         self.tenants = tenants
         self.database_url = database_url
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.rate = rate
         self.stopping = asyncio.Event()
 
@@ -148,7 +148,8 @@ class Load:
                 continue
             # As the carrier brings it in.
             await self._execute(
-                "INSERT INTO virtual_signals (id, message_id, workspace_id, livemode, kind, phone, sender, text, due_at)"
+                "INSERT INTO virtual_signals"
+                " (id, message_id, workspace_id, livemode, kind, phone, sender, text, due_at)"
                 " VALUES ($1, $2, $3, true, 'inbound', $4, 'COHORTLABS', $5, now())",
                 uuid4(),
                 uuid4(),
@@ -231,7 +232,8 @@ async def make_contacts(database_url: str, tenant: Tenant, *, lists: int, size: 
         for number in range(lists):
             list_id = uuid4()
             await connection.execute(
-                "INSERT INTO contact_lists (id, workspace_id, livemode, name, kind, contact_count, created_at, updated_at)"
+                "INSERT INTO contact_lists"
+                " (id, workspace_id, livemode, name, kind, contact_count, created_at, updated_at)"
                 " VALUES ($1, $2, $3, 'Cohort 06', 'static', 0, $4, $4)",
                 list_id,
                 tenant.workspace_id,

@@ -22,7 +22,7 @@ class Receiver:
 
     def __init__(self, log: Path, *, seed: int) -> None:
         self.log = log.open("a", buffering=1)
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.secrets: dict[str, str] = {}
         self.port = 0
         self.is_calm = False

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ import aiohttp
 import asyncpg
 import uvloop
 
-from chaos.checker import Report, check, read_facts
+from chaos.checker import Report, check, public_id, read_facts
 from chaos.killer import KILLS, Killer
 from chaos.load import Client, Load, Tenant, make_contacts, tenant_of
 from chaos.mutations import MUTATIONS
@@ -40,6 +41,7 @@ FAULTS = "refuse=0.01,drop=0.03,late=0.03,slow=0.1,throttle=0.03"
 LEASE = 60.0
 SHORT_LEASE = 5.0
 CREDITS = 4_000
+START_TRIES = 600
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ async def run(plan: Plan) -> Verdict:
         _prepare_engines(data_dir)
         async with _proxied(data_dir) as proxies, _receiving(directory, plan.seed) as receiver:
             api_port = _free_port()
-            with _service(plan, directory, proxies, api_port) as service:
+            with _Service(plan, directory, proxies, api_port) as service:
                 verdict = await _attack(plan, directory, service, proxies, receiver, api_port)
     finally:
         if plan.keep is None:
@@ -152,7 +154,7 @@ async def _receiving(directory: Path, seed: int) -> AsyncIterator[Receiver]:
         await receiver.stop()
 
 
-class _service:
+class _Service:
     """The service as a process of its own, ended with all it started when the block ends."""
 
     def __init__(self, plan: Plan, directory: Path, proxies: dict[str, Proxy], api_port: int) -> None:
@@ -169,7 +171,7 @@ class _service:
         }
         if plan.lease != LEASE:
             environment["CHAOS_LEASE"] = str(plan.lease)
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "chaos.service", json.dumps(_processes(plan))],
             cwd=ROOT,
             env=environment,
@@ -182,11 +184,12 @@ class _service:
         return self.process
 
     def __exit__(self, *_error: object) -> None:
-        self.process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        if self.process.poll() is None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
             # The second signal ends the wait for the children.
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
@@ -213,7 +216,7 @@ def _processes(plan: Plan) -> list[list[str]]:
 
 async def _answering(port: int, service: subprocess.Popen[bytes]) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-        for _ in range(600):
+        for _ in range(START_TRIES):
             if service.poll() is not None:
                 raise RuntimeError(f"the service ended with status {service.returncode}: see its log")
             try:
@@ -257,8 +260,6 @@ async def _tenants(plan: Plan, directory: Path, database_url: str, client: Clien
 
 def _top_up(data_dir: Path, tenants: Sequence[Tenant]) -> None:
     """Pay for whatever waits for credits."""
-    from chaos.checker import public_id
-
     for workspace_id in {tenant.workspace_id for tenant in tenants}:
         _msvs(data_dir, "credits", "grant", "--json", "--workspace", public_id("wsp", workspace_id), "100000")
 
@@ -272,7 +273,7 @@ def _msvs(data_dir: Path, *arguments: str) -> Any:
         "DATABASE_URL": _database_url(data_dir),
         "REDIS_URL": f"redis://:{password}@127.0.0.1:{port}/0",
     }
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-m", "msvs", *arguments], cwd=ROOT, env=environment, capture_output=True, check=True
     )
     return json.loads(done.stdout)
@@ -318,8 +319,6 @@ async def _settle(plan: Plan, database_url: str) -> bool:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -402,8 +401,15 @@ def control(options: argparse.Namespace) -> int:
 
 
 def _run(plan: Plan) -> Verdict:
+    async def ended_by_signals() -> Verdict:
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        return await run(plan)
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run(plan))
+        return runner.run(ended_by_signals())
 
 
 def main() -> int:

@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import signal
 import sys
 
 from msvs import cli, supervisor
 from msvs.settings import from_environment
 from msvs.supervisor import ChildSpec
 
+PR_SET_PDEATHSIG = 1
+
 
 def main() -> int:
     """Run until a signal ends it."""
+    # Nothing of it outlives the run that started it.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     children = [
         ChildSpec(command, (sys.executable, "-m", "chaos.child", *options, "--", *command.split()))
         for command, *options in json.loads(sys.argv[1])

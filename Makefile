@@ -7,9 +7,11 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 ARGS ?=
+SEEDS ?= 3
+KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check schema bench lock clean
+.PHONY: help run demo test check schema bench chaos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -35,6 +37,10 @@ schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml anew from the code
 
 bench: $(VENV)/.dev ## Measure throughput on this machine
 	@exec $(BIN)/python bench/run.py $(ARGS)
+
+chaos: $(VENV)/.dev ## Kill the service at random and check what is left; SEEDS=1 KILLS=10 is short
+	@MSVS_STATE=full $(BIN)/python -m pytest tests/state tests/workers/test_races.py
+	@exec $(BIN)/python -m chaos.run --seeds $(SEEDS) --kills $(KILLS) --control $(ARGS)
 
 lock: $(BIN)/python ## Resolve pyproject.toml anew into both lock files
 	$(PIP) install uv

@@ -11,7 +11,7 @@ SEEDS ?= 3
 KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check schema bench chaos lock clean
+.PHONY: help run demo test check schema docs bench chaos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ check: $(VENV)/.dev ## Lint, formatting, types and import directions
 schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml anew from the code
 	$(BIN)/python -m msvs schema > .schema.new && mv .schema.new schema.graphql
 	$(BIN)/python -m msvs schema --openapi > .schema.new && mv .schema.new openapi.yaml
+
+docs: $(VENV)/.dev ## Build the documentation site into the package
+	$(BIN)/python scripts/build_docs.py
 
 bench: $(VENV)/.dev ## Measure throughput on this machine
 	@exec $(BIN)/python bench/run.py $(ARGS)

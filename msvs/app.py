@@ -22,6 +22,7 @@ from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
 from msvs.api.routing import use_live_carrier
+from msvs.docs.front import docs_routes
 from msvs.graphql.front import graphql_routes
 from msvs.ops.routes import ops_routes
 from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> Starlette:
         *rest_routes(limiter),
         *openapi_routes(settings.base_url),
         *graphql_routes(settings, limiter),
+        *docs_routes(),
         Route("/", show_index),
         Route("/healthz", show_health),
         Route("/readyz", readiness.show),
@@ -100,6 +102,7 @@ async def show_index(_request: Request) -> Response:
     """What is where."""
     links = {
         "api": "/v1",
+        "docs": "/docs/",
         "openapi": "/openapi.yaml",
         "health": "/healthz",
         "readiness": "/readyz",

@@ -1,0 +1,1 @@
+"""The documentation at /docs: the built site and the API reference."""

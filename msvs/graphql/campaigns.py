@@ -28,6 +28,7 @@ from msvs.graphql.errors import (
     PermissionRefusedError,
     RateLimitError,
     as_member,
+    check_allowed,
     mutate,
 )
 from msvs.graphql.fields import field, mutation
@@ -309,6 +310,7 @@ class CampaignMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> Any:
         try:
+            check_allowed(info)
             await info.context.take(Bucket.CAMPAIGNS)
             data = campaigns.CreateCampaign(
                 name=input.name,

@@ -25,8 +25,10 @@ from msvs.api.errors import (
     Unavailable,
 )
 from msvs.api.idempotency import IdempotencyKeyInUse, IdempotencyKeyRefused
+from msvs.api.permissions import allow
 from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql.context import Info
+from msvs.graphql.permissions import MUTATIONS
 
 T = TypeVar("T")
 
@@ -125,13 +127,19 @@ def typed_error(error: ApiError) -> Error | None:
     return None
 
 
+def check_allowed(info: Info) -> None:
+    """Refuse a caller who may not run this mutation. Raises PermissionDenied."""
+    allow(info.context.ctx, MUTATIONS[info.field_name])
+
+
 async def mutate(info: Info, operation: Callable[[Context], Awaitable[T]], shape: Callable[[T], Any]) -> Any:
-    """Run a mutation's operation in a unit of work of its own; its result, or the error it gave in its place.
+    """Run a mutation's operation, if the caller may, in a unit of work of its own; its result or its error.
 
     An error that the field's result does not name is raised.
     """
     request = info.context
     try:
+        check_allowed(info)
         async with unit_of_work():
             done = await operation(request.ctx)
     except ApiError as error:

@@ -13,7 +13,7 @@ from msvs.api.context import Context
 from msvs.api.errors import ApiError, ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.graphql.context import Info
-from msvs.graphql.errors import as_member, mutate
+from msvs.graphql.errors import as_member, check_allowed, mutate
 
 T = TypeVar("T")
 
@@ -64,6 +64,7 @@ async def mutate_once(
         return Answer(error.status, msgspec.json.encode(kept))
 
     try:
+        check_allowed(info)
         check_key(key)
         answer = await answer_once(
             request.ctx, key, fingerprint("MUTATION", info.field_name, msgspec.to_builtins(data)), operate, render

@@ -11,6 +11,7 @@ from strawberry import ID
 
 from msvs.api import ids, keys
 from msvs.api.errors import NotFound
+from msvs.api.permissions import Permission, allow
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
@@ -48,7 +49,7 @@ class ApiKey(Node):
 
 
 async def _load(info: Info, id: UUID) -> ApiKey | None:
-    # By the operation, which knows who may see keys.
+    allow(info.context.ctx, Permission.KEYS_READ)
     try:
         return ApiKey.from_row(await keys.get_key(info.context.ctx, id))
     except NotFound:
@@ -89,6 +90,7 @@ class KeyQuery:
 
     @field("The API keys of this mode, newest first, those revoked too.")
     async def api_keys(self, info: Info) -> list[ApiKey]:
+        allow(info.context.ctx, Permission.KEYS_READ)
         return [ApiKey.from_row(row) for row in await keys.list_keys(info.context.ctx)]
 
 
@@ -100,9 +102,7 @@ class KeyMutation:
         info: Info,
         name: Annotated[str, strawberry.argument(description="What it is for, at most 100 characters.")] = "",
     ) -> Any:
-        return await mutate(
-            info, lambda ctx: keys.create_key(ctx.workspace_id, livemode=ctx.livemode, name=name), _with_text
-        )
+        return await mutate(info, lambda ctx: keys.issue_key(ctx, name=name), _with_text)
 
     @mutation(RollApiKeyResult, "Make a key in place of another, which goes on working for a while.")
     async def roll_api_key(

@@ -25,6 +25,7 @@ from msvs.graphql.errors import (
     PaymentRequiredError,
     PermissionRefusedError,
     as_member,
+    check_allowed,
     mutate,
 )
 from msvs.graphql.fields import field, mutation
@@ -205,6 +206,7 @@ class MessageMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> Any:
         try:
+            check_allowed(info)
             data = messages.SendMessage(
                 to=input.to,
                 body=input.body,

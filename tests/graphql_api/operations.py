@@ -171,9 +171,11 @@ OPERATIONS = (
     Operation("ResendEvent", 2, lambda s: {"resendEvent.deliveryCount": 1}, lambda s: {"id": s.event}),
     Operation("ApiKeys", 1, lambda s: {"apiKeys.1.id": s.api_key, "apiKeys.1.name": "Backend"}),
     Operation("ApiKey", 1, lambda s: {"apiKey.name": "Backend"}, lambda s: {"id": s.api_key}),
-    Operation("CreateApiKey", 1, lambda s: {"createApiKey.apiKey.name": "CRM"}, lambda s: {"name": "CRM"}),
-    Operation("RollApiKey", 4, lambda s: {"rollApiKey.apiKey.name": "Backend"}, lambda s: {"id": s.api_key}),
-    Operation("RevokeApiKey", 3, lambda s: {"revokeApiKey.id": s.api_key}, lambda s: {"id": s.api_key}),
+    Operation("CreateApiKey", 2, lambda s: {"createApiKey.apiKey.name": "CRM"},
+              lambda s: {"name": "CRM"}, by_owner=True),
+    Operation("RollApiKey", 4, lambda s: {"rollApiKey.apiKey.name": "Backend"},
+              lambda s: {"id": s.api_key}, by_owner=True),
+    Operation("RevokeApiKey", 3, lambda s: {"revokeApiKey.id": s.api_key}, lambda s: {"id": s.api_key}, by_owner=True),
     Operation("Settings", 4, lambda s: {
         "workspace.id": s.workspace, "workspace.quietHours": False, "credits.lowBalanceThreshold": 1000}),
     Operation("UpdateSettings", 6, lambda s: {

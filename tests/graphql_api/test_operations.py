@@ -11,17 +11,20 @@ from typing import Any
 import asyncpg
 import pytest
 
-from msvs.api import auth
+from msvs.api import auth, ids
 from msvs.api.context import Context
 from msvs.api.limits import Limiter
+from msvs.api.permissions import may
 from msvs.graphql.context import RequestContext
 from msvs.graphql.documents import Documents
+from msvs.graphql.permissions import MUTATIONS
 from msvs.graphql.schema import DOCUMENT, schema
 from msvs.models import Role
 from tests import factories
 from tests.graphql_api.conftest import Caller, Callers
 from tests.graphql_api.operations import OPERATIONS, Operation
 from tests.graphql_api.studio import make_studio
+from tests.graphql_api.test_strange_values import document_of, value_of
 
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "graphql"
 
@@ -68,6 +71,26 @@ async def test_a_key_manages_no_members(caller: Caller, ctx: Context) -> None:
     )
     answer = (await caller.post("{ members { id } }")).json()
     assert answer["errors"][0]["extensions"]["code"] == "permission_denied"
+
+
+def test_every_mutation_asks_for_a_permission() -> None:
+    mutation = schema._schema.mutation_type
+    assert mutation is not None
+    assert MUTATIONS.keys() == mutation.fields.keys()
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_role_does_what_it_may(role: Role, ctx: Context) -> None:
+    as_role = replace(ctx, actor=ids.encode_id(ids.USER, ids.new_id()), role=role)
+    refused = set()
+    mutation = schema._schema.mutation_type
+    assert mutation is not None
+    for name, field in mutation.fields.items():
+        variables = {key: value_of(argument.type, 1, []) for key, argument in field.args.items()}
+        document = document_of("mutation", name, field).replace("{ __typename }", "{ ... on PermissionError { code } }")
+        if (await run_as(as_role, document, variables))[name].get("code") == "permission_denied":
+            refused.add(name)
+    assert {name for name, permission in MUTATIONS.items() if not may(role, permission)} <= refused
 
 
 def test_every_document_is_run() -> None:

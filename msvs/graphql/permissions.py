@@ -1,0 +1,24 @@
+"""What each mutation asks of its caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msvs.api.permissions import Permission
+
+MUTATIONS: Mapping[str, Permission] = {
+    **dict.fromkeys(("sendMessage", "cancelMessage"), Permission.MESSAGES_SEND),
+    **dict.fromkeys(("createCampaign", "pauseCampaign", "resumeCampaign", "cancelCampaign"), Permission.MESSAGES_SEND),
+    **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.RESOURCES_WRITE),
+    **dict.fromkeys(("createList", "updateList", "deleteList"), Permission.RESOURCES_WRITE),
+    **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.RESOURCES_WRITE),
+    **dict.fromkeys(("createSegment", "updateSegment", "deleteSegment"), Permission.RESOURCES_WRITE),
+    "simulateReply": Permission.RESOURCES_WRITE,
+    **dict.fromkeys(("createWebhook", "updateWebhook", "deleteWebhook"), Permission.WEBHOOKS_WRITE),
+    **dict.fromkeys(("rotateWebhookSecret", "testWebhook", "recoverWebhook", "resendEvent"), Permission.WEBHOOKS_WRITE),
+    **dict.fromkeys(("createApiKey", "rollApiKey", "revokeApiKey"), Permission.KEYS_WRITE),
+    "updateWorkspace": Permission.WORKSPACE_WRITE,
+    **dict.fromkeys(("inviteMember", "revokeInvitation", "changeMemberRole"), Permission.MEMBERS_WRITE),
+    # Anyone may take themselves; the operation sees to others.
+    "removeMember": Permission.RESOURCES_READ,
+}

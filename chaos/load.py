@@ -20,6 +20,8 @@ from chaos.checker import public_id, row_id
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 60.0
+# What a connection raises whose engine has just been killed.
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # The sandbox's scripted numbers (docs/sandbox.md), which behave so at any virtual carrier.
 SCRIPTED = ["0101", "0102", "0103", "0105", "0106", "0107", "0108", "0109", "0111", "0112"]
 
@@ -194,7 +196,7 @@ class Load:
                     return await connection.fetchval(sql, *values, timeout=5)
                 finally:
                     await connection.close(timeout=2)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except AWAY:
                 if not await self._pause(0.3):
                     return None
 

@@ -30,7 +30,7 @@ import uvloop
 
 from chaos.checker import Report, check, public_id, read_facts
 from chaos.killer import KILLS, Killer
-from chaos.load import Client, Load, Tenant, make_contacts, tenant_of
+from chaos.load import AWAY, Client, Load, Tenant, make_contacts, tenant_of
 from chaos.mutations import MUTATIONS
 from chaos.proxy import Proxy
 from chaos.receiver import Receiver
@@ -312,7 +312,7 @@ async def _settle(plan: Plan, database_url: str) -> bool:
                 counts = dict(await connection.fetchrow(OPEN, timeout=10))
             finally:
                 await connection.close(timeout=2)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except AWAY:
             calm = 0
         else:
             calm = 0 if any(counts.values()) else calm + 1

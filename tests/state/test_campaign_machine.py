@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -249,5 +250,6 @@ class CampaignMachine(RuleBasedStateMachine):
         assert events == wanted
 
 
+@pytest.mark.timeout(900)
 async def test_campaigns(drive: Drive) -> None:
     await drive(CampaignMachine)

@@ -53,10 +53,9 @@ class CreditsMachine(RuleBasedStateMachine):
         wanted = {new_id(): amount for amount in taken}
         covered = self.run(self._in_transaction(credits.try_reserve, wanted, commits))
         assert covered == (sum(taken) <= self.balance)
-        if not covered or not commits:
-            return multiple()
-        for message_id, amount in wanted.items():
-            self.entries["reserve", credits.message_reference(message_id)] = -amount
+        if covered and commits:
+            for message_id, amount in wanted.items():
+                self.entries["reserve", credits.message_reference(message_id)] = -amount
         return multiple(*wanted.items())
 
     @rule(target=messages, taken=st.lists(amounts, min_size=2, max_size=5))
@@ -72,14 +71,14 @@ class CreditsMachine(RuleBasedStateMachine):
         assert self.balance >= 0
         lost = [amount for (_, amount), is_covered in zip(wanted, covered, strict=True) if not is_covered]
         assert all(amount > self.balance for amount in lost)
-        return multiple(*won)
+        return multiple(*wanted)
 
     @rule(message=messages, times=st.integers(1, 3), at_once=st.booleans())
     def release(self, message: tuple[UUID, int], times: int, at_once: bool) -> None:
         message_id, amount = message
         reference = credits.message_reference(message_id)
-        if ("capture", reference) in self.entries:
-            return  # the service never releases what it captured
+        if ("reserve", reference) not in self.entries or ("capture", reference) in self.entries:
+            return  # the service releases what it reserved and did not capture
         self.run(
             self._repeat(lambda now: credits.release(self.workspace_id, {message_id: amount}, now), times, at_once)
         )
@@ -88,7 +87,7 @@ class CreditsMachine(RuleBasedStateMachine):
     @rule(message=messages, times=st.integers(1, 3), at_once=st.booleans())
     def capture(self, message: tuple[UUID, int], times: int, at_once: bool) -> None:
         reference = credits.message_reference(message[0])
-        if ("release", reference) in self.entries:
+        if ("reserve", reference) not in self.entries or ("release", reference) in self.entries:
             return
         self.run(self._repeat(lambda now: credits.capture(self.workspace_id, [message[0]], now), times, at_once))
         self.entries["capture", reference] = 0
@@ -152,5 +151,6 @@ class CreditsMachine(RuleBasedStateMachine):
             return await credits.grant_credits(self.workspace_id, amount, reference=name)
 
 
+@pytest.mark.timeout(900)
 async def test_credits(drive: Drive) -> None:
     await drive(CreditsMachine)

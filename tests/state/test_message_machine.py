@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
@@ -387,5 +388,6 @@ class MessageMachine(RuleBasedStateMachine):
         }
 
 
+@pytest.mark.timeout(900)
 async def test_messages(drive: Drive) -> None:
     await drive(MessageMachine)

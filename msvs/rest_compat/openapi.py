@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from msvs.api import ids
-from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, doc_url, errors_of
+from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, errors_of
 from msvs.api.events import EventType
 from msvs.api.signatures import RETRY_WINDOW
 from msvs.rest_compat import openapi_details as details
@@ -98,8 +98,7 @@ _examined = re.compile(r"\s+")
 
 def document(base_url: str = PRODUCTION_URL) -> Schema:
     """The whole OpenAPI document, for the service at `base_url`."""
-    made: Schema = json.loads(_encoded())
-    made["servers"] = [{"url": base_url}]
+    made: Schema = json.loads(_encoded().replace(PRODUCTION_URL, base_url))
     return made
 
 
@@ -127,8 +126,8 @@ def openapi_routes(base_url: str) -> list[Route]:
 
 
 @lru_cache(maxsize=1)
-def _encoded() -> bytes:
-    return msgspec.json.encode(_Document(ENDPOINTS).build())
+def _encoded() -> str:
+    return json.dumps(_Document(ENDPOINTS).build())
 
 
 class _Document:
@@ -168,7 +167,7 @@ class _Document:
                 "summary": "REST + JSON for messages, campaigns, contacts and delivery events.",
                 "description": details.INTRODUCTION,
             },
-            "servers": [],
+            "servers": [{"url": PRODUCTION_URL}],
             "security": [{"apiKey": []}],
             "tags": [{"name": name, "description": text} for name, text in details.TAGS.items()],
             "paths": paths,
@@ -213,6 +212,8 @@ class _Document:
             statuses |= {*WITH_BODY}
         if endpoint.body is not NoBody:
             operation["requestBody"] = self._request_body(endpoint)
+        if endpoint.deprecated is not None:
+            operation["deprecated"] = True
         operation["responses"] = {
             str(endpoint.status): self._success(endpoint),
             **{str(status): {"$ref": f"#/components/responses/{RESPONSES[status][0]}"} for status in sorted(statuses)},
@@ -238,9 +239,11 @@ class _Document:
         if endpoint.operation_id in details.SECRET_SHOWN_BY:
             example["secret"] = details.SECRET_EXAMPLE
         headers = ["X-Request-Id", *RATE_HEADERS, *(["Idempotent-Replayed"] if endpoint.idempotent else [])]
+        told = {} if endpoint.deprecated is None else endpoint.deprecated.headers()
         return {
             "description": "Resource created." if endpoint.status == 201 else "Request succeeded.",
-            "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in headers},
+            "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in headers}
+            | {header: {"schema": {"type": "string", "const": value}} for header, value in told.items()},
             "content": {JSON_TYPE: {"schema": {"$ref": COMPONENT + name}, "example": example}},
         }
 
@@ -473,7 +476,7 @@ def _error_example(code: str, type: str, message: str) -> Schema:
         error |= {"required": 120, "available": 42}
     elif code == "contact_exists":
         error |= {"param": "phone", "existing_id": f"con_{details.ULID}"}
-    return {"error": {**error, "doc_url": doc_url(code), "request_id": f"req_{details.ULID}"}}
+    return {"error": {**error, "doc_url": f"{PRODUCTION_URL}{PAGE}#{code}", "request_id": f"req_{details.ULID}"}}
 
 
 def _event_name(type: EventType) -> str:

@@ -67,7 +67,7 @@ async def test_it_is_served_as_yaml_and_json(anonymous: httpx.AsyncClient) -> No
     served = as_json.json()
     assert yaml.safe_load(as_yaml.text) == served
     assert served == openapi.document("http://127.0.0.1:8000")
-    assert {**served, "servers": DOCUMENT["servers"]} == DOCUMENT
+    assert json.loads(as_json.text.replace("http://127.0.0.1:8000", "https://api.massivesms.com")) == DOCUMENT
 
 
 def test_every_endpoint_is_an_operation_and_no_other() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.connection import get_connection
+from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
@@ -97,6 +98,40 @@ async def connected(database_url: str, *, pool_size: int = 10) -> AsyncIterator[
 def client() -> BaseDBAsyncClient:
     """Tortoise's current client: the open transaction's inside a unit of work, else the pool's."""
     return get_connection("default")
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[None]:
+    """A transaction on the current connection: Tortoise's, a savepoint inside another.
+
+    Tortoise keeps a pooled connection, and the task's hold on it, when BEGIN itself fails; both are let go here.
+    """
+    context = client()._in_transaction()
+    try:
+        await context.__aenter__()
+    except BaseException as error:
+        token = getattr(context, "token", None)
+        if token is not None:
+            wrapper, pool = context.client, context.client._parent._pool
+            get_connections().reset(token)
+            if pool is not None:
+                await pool.release(wrapper._connection)
+        raise error
+    error_type: type[BaseException] | None = None
+    try:
+        yield
+    except BaseException as error:
+        error_type = type(error)
+        await context.__aexit__(error_type, error, error.__traceback__)
+        raise
+    else:
+        await context.__aexit__(None, None, None)
+
+
+async def now() -> datetime:
+    """The time by PostgreSQL's clock, the one that all workers share."""
+    moment: datetime = await fetch_value("SELECT clock_timestamp()")
+    return moment
 
 
 async def fetch(sql: str, *values: Any) -> Sequence[Row]:

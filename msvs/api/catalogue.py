@@ -409,6 +409,7 @@ ERRORS: Mapping[str, ErrorCode] = MappingProxyType(
 )
 
 _FAILURE_ACTIONS: Mapping[str, str] = {
+    "outcome_unknown": "Ask the recipient, or the carrier with the message's id, before you send it again.",
     "expired": "Send it again with a later expires_at, if it still matters.",
     "invalid_number": "Remove the number, or ask the contact for another.",
     "carrier_filtered": "Reword the message: carriers filter links by shorteners, capitals and some trades.",

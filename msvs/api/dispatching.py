@@ -77,7 +77,7 @@ WITH attempts AS (
     SELECT attempt.id, attempt.message_id, $3, $4, $5
     FROM unnest($1::uuid[], $2::uuid[]) AS attempt (id, message_id)
 )
-UPDATE messages SET status = 'sending', claim_token = $3, lease_until = $6, carrier = $4,
+UPDATE messages SET status = 'sending', claim_token = $3, lease_until = clock_timestamp() + $6::interval, carrier = $4,
     attempt_count = attempt_count + 1, credits_used = segments
 WHERE id = ANY($2)
 """
@@ -126,12 +126,15 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Messages taken for one hand-over, until `lease_until`, by the holder of `token`."""
+    """Messages taken for one hand-over by the holder of `token`, until their lease runs out by PostgreSQL's clock.
+
+    `is_repeat`: an earlier hand-over of them had no known outcome, so the carrier may have them already.
+    """
 
     token: UUID
     carrier: str
-    lease_until: datetime
     messages: Sequence[Row]
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +189,13 @@ async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim
         return None
     if campaign is not None and campaign.interval_seconds > 0:
         await _take_slots(campaign, len(ready), now)
-    token, lease_until = ids.new_id(), now + LEASE
-    message_ids = [row.id for row in ready]
-    await execute(TAKE, [ids.new_id() for _ in ready], message_ids, token, carrier, now, lease_until)
-    return Claim(token, carrier, lease_until, ready)
+    return await _take(ready, carrier, now)
+
+
+async def _take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
+    token = ids.new_id()
+    await execute(TAKE, [ids.new_id() for _ in rows], [row.id for row in rows], token, carrier, now, LEASE)
+    return Claim(token, carrier, rows, is_repeat)
 
 
 RUNNING = """
@@ -383,7 +389,10 @@ async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     concluded = []
     for outcome in outcomes:
         result = outcome.result
-        if result == THROTTLED and attempts.get(outcome.message_id, 0) >= MAX_ATTEMPTS:
+        if result == THROTTLED and claim.is_repeat:
+            # Too busy to say whether it has the message: it may not count as unsent.
+            result = UNKNOWN
+        elif result == THROTTLED and attempts.get(outcome.message_id, 0) >= MAX_ATTEMPTS:
             result = REFUSED
         by_result[result].append(outcome)
         concluded.append(outcome)
@@ -403,10 +412,11 @@ async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     if by_result[UNKNOWN]:
         # Nothing is known before the lease has run out: whoever resolves it must not overtake the carrier.
         await execute(
-            "UPDATE messages SET lease_until = $3 WHERE id = ANY($1) AND claim_token = $2 AND status = 'sending'",
+            "UPDATE messages SET lease_until = clock_timestamp() + $3::interval"
+            " WHERE id = ANY($1) AND claim_token = $2 AND status = 'sending'",
             [outcome.message_id for outcome in by_result[UNKNOWN]],
             claim.token,
-            now + UNKNOWN_WAIT,
+            UNKNOWN_WAIT,
         )
     await execute(
         CONCLUDE,
@@ -431,9 +441,14 @@ async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime) 
 
 async def note_sent(rows: Sequence[Row], now: datetime) -> None:
     """What follows from messages having become `sent`: their credits are captured and their events written."""
+    await capture_live(rows, now)
+    await record_events(_events(EventType.MESSAGE_SENT, rows), now)
+
+
+async def capture_live(rows: Sequence[Row], now: datetime) -> None:
+    """Make the reservations of live messages final."""
     for workspace_id, message_ids in _live_by_workspace(rows).items():
         await credits.capture(workspace_id, message_ids, now)
-    await record_events(_events(EventType.MESSAGE_SENT, rows), now)
 
 
 async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime) -> None:
@@ -452,37 +467,45 @@ async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime
     await record_events(_events(EventType.MESSAGE_FAILED, rows), now)
 
 
-async def find_expired(*, carrier: str, limit: int, now: datetime) -> Claim | None:
-    """Take over messages whose lease ran out, under a new token and a new attempt; None if there are none."""
-    rows = await fetch(
-        "SELECT * FROM messages WHERE status = 'sending' AND lease_until < $1 AND carrier = $2"
-        " ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED",
-        now,
-        carrier,
-        limit,
-    )
+EXPIRED = """
+SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
+    SELECT FROM suppressions WHERE suppressions.workspace_id = messages.workspace_id
+        AND suppressions.livemode = messages.livemode AND suppressions.phone = messages.to_phone
+) AS is_suppressed
+FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() AND carrier = $1
+ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
+"""
+
+AWAIT = "UPDATE messages SET lease_until = NULL, claim_token = NULL WHERE id = ANY($1)"
+
+
+async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: bool = False) -> Claim | None:
+    """Take over messages whose lease ran out, under a new token and a new attempt; None if there are none.
+
+    Unless the carrier is asked first (`is_asked`), recipients that have opted out since are left to their delivery
+    report: submitting again might send what was not sent before.
+    """
+    rows = await fetch(EXPIRED, carrier, limit)
     if not rows:
         return None
-    token, lease_until = ids.new_id(), now + LEASE
     await execute(
         "UPDATE message_attempts SET outcome = 'unknown', ended_at = $2 WHERE message_id = ANY($1) AND outcome IS NULL",
         [row.id for row in rows],
         now,
     )
-    await execute(TAKE, [ids.new_id() for _ in rows], [row.id for row in rows], token, carrier, now, lease_until)
-    return Claim(token, carrier, lease_until, rows)
+    if not is_asked:
+        await execute(AWAIT, [row.id for row in rows if row.is_suppressed])
+        rows = [row for row in rows if not row.is_suppressed]
+        if not rows:
+            return None
+    return await _take(rows, carrier, now, is_repeat=True)
 
 
-async def await_reports(*, carrier: str, limit: int, now: datetime) -> int:
+async def await_reports(*, carrier: str, limit: int) -> int:
     """End the leases of messages whose outcome only a delivery report can tell; they are never sent again."""
-    return await execute(
-        "WITH expired AS (SELECT id FROM messages WHERE status = 'sending' AND lease_until < $1 AND carrier = $2"
-        " ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED)"
-        " UPDATE messages SET lease_until = NULL, claim_token = NULL FROM expired WHERE messages.id = expired.id",
-        now,
-        carrier,
-        limit,
-    )
+    rows = await fetch(EXPIRED, carrier, limit)
+    await execute(AWAIT, [row.id for row in rows])
+    return len(rows)
 
 
 async def has_due(now: datetime) -> bool:

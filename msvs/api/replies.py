@@ -12,7 +12,6 @@ from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.pages import Page, PageRequest, fetch_page
-from msvs.api.reports import prove_sent
 from msvs.api.resources import ReplyResource, message_resource, moment
 from msvs.api.scope import find, scoped
 from msvs.database import Row, fetch_row
@@ -20,10 +19,11 @@ from msvs.models import InboundMessage, OptInStatus, Workspace
 
 MAX_BODY = 1600
 
+# What is on the wire is not answered yet: a reply to an older message proves nothing of a newer one.
 LATEST = """
 SELECT * FROM messages
 WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind <> 'auto'
-    AND status IN ('sending', 'sent', 'delivered', 'replied')
+    AND status IN ('sent', 'delivered', 'replied')
 ORDER BY id DESC LIMIT 1 FOR UPDATE
 """
 
@@ -96,7 +96,6 @@ async def _stop(ctx: Context, row: Row, contact: Row, workspace: Workspace, now:
         return row
     message = await _latest(ctx, contact.id)
     if message is not None:
-        await prove_sent([message.id], now)
         await fetch_row("UPDATE messages SET opted_out = true WHERE id = $1", message.id)
         row = await _attach(row, message.id)
     await send_auto(ctx, phone=row.from_phone, contact_id=contact.id, text=workspace.opt_out_text, now=now)
@@ -114,7 +113,6 @@ async def _reply(ctx: Context, row: Row, contact_id: UUID, now: datetime) -> Row
     message = await _latest(ctx, contact_id)
     if message is None:
         return row
-    await prove_sent([message.id], now)
     replied = await fetch_row(
         "UPDATE messages SET status = 'replied', replied_at = coalesce(replied_at, $2), delivery = NULL"
         " WHERE id = $1 AND status IN ('sent', 'delivered', 'replied') RETURNING *",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from msvs.api.dispatching import note_sent
+from msvs.api.dispatching import capture_live, note_sent
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.resources import message_resource
 from msvs.database import Row, fetch
@@ -94,6 +94,28 @@ async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:
 async def give_up_reports(*, limit: int, now: datetime) -> int:
     """Count messages as terminal whose report is 72 h overdue (`delivery: "unknown"`); how many."""
     return len(await fetch(UNREPORTED, now - REPORT_DEADLINE, limit))
+
+
+# Handed over without an answer, never reported, and not to be asked about: nobody will ever know.
+UNRESOLVED = """
+WITH lost AS (
+    SELECT id FROM messages WHERE status = 'sending' AND lease_until IS NULL AND NOT EXISTS (
+        SELECT FROM message_attempts WHERE message_id = messages.id AND started_at > $1
+    ) LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE messages SET status = 'failed', failed_at = $3, error_code = 'outcome_unknown'
+FROM lost WHERE messages.id = lost.id RETURNING messages.*
+"""
+
+
+async def give_up_unresolved(*, limit: int, now: datetime) -> int:
+    """Fail messages whose hand-over nobody ever heard of again, 72 h later; how many.
+
+    Their credits stay taken: the carrier may have sent them.
+    """
+    rows = await fetch(UNRESOLVED, now - REPORT_DEADLINE, limit, now)
+    await capture_live(rows, now)
+    return await _record(EventType.MESSAGE_FAILED, rows, now)
 
 
 async def _record(type: EventType, rows: Sequence[Row], now: datetime) -> int:

@@ -270,6 +270,7 @@ FAILURES: Mapping[str, str] = {
     "recipient_opted_out": "The recipient opted out.",
     "recipient_not_opted_in": "The recipient has not opted in.",
     "recipient_deleted": "The contact was deleted before the message was due.",
+    "outcome_unknown": "The carrier's answer was lost and no report came; the message was not sent again.",
     "expired": "The message was not handed over before its expires_at.",
     "region_blocked": "The number's region is blocked.",
     "number_type_blocked": "Numbers of this kind are not sent to.",

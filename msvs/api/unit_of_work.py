@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
-from tortoise.transactions import in_transaction
-
 from msvs.api.jobs import Doorbell, ring_now
+from msvs.database import transaction
 
 _waiting: ContextVar[set[Doorbell] | None] = ContextVar("doorbells", default=None)
 _alone: ContextVar[bool] = ContextVar("single_statement", default=False)
@@ -25,7 +24,7 @@ async def unit_of_work() -> AsyncIterator[None]:
     token = _waiting.set(mine)
     alone = _alone.set(False)
     try:
-        async with in_transaction("default"):
+        async with transaction():
             yield
     finally:
         _alone.reset(alone)

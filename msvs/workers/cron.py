@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
@@ -34,7 +34,7 @@ QUESTIONS: Mapping[Doorbell, Question] = {
 
 async def tick(ringer: Ringer, number: int) -> list[Doorbell]:
     """Ring every doorbell whose work is due; which rang."""
-    now = datetime.now(UTC)
+    now = await database.now()
     rung = []
     for doorbell, is_due in QUESTIONS.items():
         due = await is_due(now) or (doorbell is Doorbell.MAINTENANCE and number % CHORES_EVERY_TICKS == 0)

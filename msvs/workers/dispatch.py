@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
+from msvs import database
 from msvs.api import dispatching
 from msvs.api.dispatching import Claim, Lane, Outcome
 from msvs.api.jobs import Doorbell, ring_now
@@ -33,8 +34,8 @@ async def dispatch_messages(carriers: Carriers, *, seconds: float = 10.0, batch:
     until = time.monotonic() + seconds
     total = 0
     while True:
-        now = datetime.now(UTC)
-        await in_unit_of_work(lambda now=now: dispatching.promote_scheduled(limit=PROMOTE, now=now))  # type: ignore[misc]
+        now = await database.now()
+        await in_unit_of_work(partial(dispatching.promote_scheduled, limit=PROMOTE, now=now))
         lanes = await dispatching.find_lanes(now)
         if not lanes:
             return total
@@ -65,9 +66,8 @@ async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -
     if carrier is None:
         log.error("no carrier for this lane; its messages wait", livemode=lane.livemode, carrier=name)
         return 0
-    claim = await in_unit_of_work(
-        lambda: dispatching.claim(lane, carrier=carrier.name, limit=batch, now=datetime.now(UTC))
-    )
+    now = await database.now()
+    claim = await in_unit_of_work(lambda: dispatching.claim(lane, carrier=carrier.name, limit=batch, now=now))
     if claim is None:
         return 0
     await hand_over(carrier, claim)
@@ -92,7 +92,8 @@ async def hand_over(carrier: Carrier, claim: Claim) -> None:
     ]
     answers = await _submit(carrier, submissions)
     outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
-    await in_unit_of_work(lambda: dispatching.record_outcomes(claim, outcomes, datetime.now(UTC)))
+    now = await database.now()
+    await in_unit_of_work(lambda: dispatching.record_outcomes(claim, outcomes, now))
 
 
 async def _submit(carrier: Carrier, submissions: Sequence[Submission]) -> Sequence[protocol.Outcome]:
@@ -123,16 +124,12 @@ async def resolve_expired(carriers: Carriers, *, batch: int = BATCH) -> int:
     total = 0
     for carrier in carriers.values():
         if carrier.capability is protocol.Capability.NONE:
-            now = datetime.now(UTC)
-            waiting = in_unit_of_work(
-                lambda c=carrier, n=now: dispatching.await_reports(carrier=c.name, limit=batch, now=n)  # type: ignore[misc]
-            )
-            total += await waiting
+            total += await in_unit_of_work(partial(dispatching.await_reports, carrier=carrier.name, limit=batch))
             continue
+        is_asked = carrier.capability is protocol.Capability.LOOKUP
         while True:
-            claim = await in_unit_of_work(
-                lambda c=carrier: dispatching.find_expired(carrier=c.name, limit=batch, now=datetime.now(UTC))  # type: ignore[misc]
-            )
+            find = partial(dispatching.find_expired, carrier=carrier.name, limit=batch, now=await database.now())
+            claim = await in_unit_of_work(partial(find, is_asked=is_asked))
             if claim is None:
                 break
             total += len(claim.messages)
@@ -146,8 +143,12 @@ async def _resolve(carrier: Carrier, claim: Claim) -> None:
         return
     found = await carrier.look_up([row.id for row in claim.messages])
     known = [Outcome(row.id, dispatching.ACCEPTED) for row in claim.messages if found.get(row.id)]
-    if known:
-        await in_unit_of_work(lambda: dispatching.record_outcomes(claim, known, datetime.now(UTC)))
     absent = [row for row in claim.messages if not found.get(row.id)]
-    if absent:
-        await hand_over(carrier, Claim(claim.token, claim.carrier, claim.lease_until, absent))
+    # Whoever has opted out meanwhile is not sent what the carrier does not have.
+    barred = [Outcome(row.id, dispatching.REFUSED, code="recipient_opted_out") for row in absent if row.is_suppressed]
+    if known or barred:
+        now = await database.now()
+        await in_unit_of_work(lambda: dispatching.record_outcomes(claim, known + barred, now))
+    unsent = [row for row in absent if not row.is_suppressed]
+    if unsent:
+        await hand_over(carrier, Claim(claim.token, claim.carrier, unsent))

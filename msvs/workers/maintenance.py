@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from uuid import UUID
 
-from msvs.api import reports, running
+from msvs import database
+from msvs.api import deliveries, reports, running, sessions
 from msvs.api.campaign_stats import fold_tallies
 from msvs.database import execute, fetch_value
 from msvs.settings import Settings
@@ -24,11 +26,15 @@ RETENTION = {
 
 async def maintain(carriers: Carriers, settings: Settings | None = None) -> dict[str, int]:
     """Do every chore once; what each did."""
+    now = await database.now()
     return {
         "partitioned": await roll_partitions(settings or Settings()),
         "resolved": await resolve_expired(carriers),
         "completed": await complete_campaigns(),
-        "unreported": await in_unit_of_work(lambda: reports.give_up_reports(limit=BATCH, now=datetime.now(UTC))),
+        "unreported": await in_unit_of_work(partial(reports.give_up_reports, limit=BATCH, now=now)),
+        "unresolved": await in_unit_of_work(partial(reports.give_up_unresolved, limit=BATCH, now=now)),
+        "stale_deliveries": await in_unit_of_work(partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
+        "sessions": await in_unit_of_work(partial(sessions.forget_ended, now)),
         "folded": await in_unit_of_work(fold_tallies),
         "dropped": await drop_expired(),
     }
@@ -43,7 +49,7 @@ async def complete_campaigns() -> int:
 
 
 async def _complete(campaign_id: UUID) -> bool:
-    return await in_unit_of_work(lambda: running.complete_campaign(campaign_id, datetime.now(UTC)))
+    return await in_unit_of_work(partial(running.complete_campaign, campaign_id, await database.now()))
 
 
 async def has_work(now: datetime) -> bool:

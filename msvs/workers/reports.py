@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
+from msvs import database
 from msvs.api.context import Context
 from msvs.api.jobs import Doorbell, ring_now
 from msvs.api.replies import receive_inbound
@@ -44,7 +45,7 @@ async def has_due(now: datetime) -> bool:
 
 async def _take_reports() -> int:
     """Take a batch of reports off the carrier and apply them, in one transaction."""
-    now = datetime.now(UTC)
+    now = await database.now()
     signals: Sequence[Row] = sorted(await fetch(TAKE, now, False, BATCH), key=lambda row: (row.due_at, row.id))
     await take_reports(
         [DeliveryReport(row.message_id, row.kind == "delivered", row.error_code) for row in signals], now
@@ -54,7 +55,7 @@ async def _take_reports() -> int:
 
 async def _take_reply() -> int:
     """Take one reply off the carrier and apply it, in one transaction: a reply that breaks holds up no other."""
-    now = datetime.now(UTC)
+    now = await database.now()
     for row in await fetch(TAKE, now, True, 1):
         await receive_inbound(
             Context(row.workspace_id, row.livemode),

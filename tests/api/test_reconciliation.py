@@ -102,7 +102,7 @@ async def test_it_balances_at_every_step_of_a_run(live_ctx: Context) -> None:
     assert await broken(live_ctx, campaign_id) == set()
     await expand_campaigns(chunk=2)
     assert await broken(live_ctx, campaign_id) == set()
-    await dispatch_messages(CARRIERS, seconds=0, batch=4)
+    await dispatch_messages(CARRIERS, seconds=0, batch=2)
     assert await broken(live_ctx, campaign_id) == set()
     async with unit_of_work():
         await campaigns.cancel_campaign(live_ctx, campaign_id)

@@ -205,7 +205,7 @@ async def test_pause_holds_and_resume_goes_on(ctx: Context) -> None:
 async def test_cancel_takes_back_what_is_not_handed_off(live_ctx: Context) -> None:
     campaign_id = await create(live_ctx, await people(live_ctx, 6))
     await expand_campaigns()
-    await dispatch_messages(CARRIERS, seconds=0, batch=4)
+    await dispatch_messages(CARRIERS, seconds=0, batch=2)
     async with unit_of_work():
         canceled = await campaigns.cancel_campaign(live_ctx, campaign_id)
     assert canceled.status == "canceled"

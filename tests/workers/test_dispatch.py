@@ -18,6 +18,7 @@ from msvs.carriers.protocol import Accepted, Capability, Outcome, Submission
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import CreditBalance, Message, MessageStatus, Workspace
 from msvs.workers.dispatch import dispatch_lane, dispatch_messages, resolve_expired
+from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
 
@@ -192,6 +193,23 @@ async def test_a_carrier_that_cannot_be_asked_is_never_sent_to_again(live_ctx: C
     assert await collect_reports() == 1
     assert (await Message.get(id=message_id)).status == MessageStatus.DELIVERED
     assert await events(message_id) == ["message.queued", "message.sent", "message.delivered"]
+    assert await ledger(message_id) == {"reserve": -1, "capture": 0}
+
+
+async def test_a_hand_over_nobody_heard_of_again_ends_after_72_hours(live_ctx: Context) -> None:
+    message_id = await send(live_ctx)
+    async with unit_of_work():
+        await dispatching.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+    await hurry()
+    carriers = {"virtual": VirtualCarrier(Capability.NONE)}
+    await maintain(carriers)
+    assert (await Message.get(id=message_id)).status == MessageStatus.SENDING
+    await db.execute("UPDATE message_attempts SET started_at = now() - interval '73 hours'")
+    await maintain(carriers)
+    message = await Message.get(id=message_id)
+    assert (message.status, message.error_code, message.credits_used) == ("failed", "outcome_unknown", 1)
+    assert await accepted(message_id) == 0
+    assert await events(message_id) == ["message.queued", "message.failed"]
     assert await ledger(message_id) == {"reserve": -1, "capture": 0}
 
 

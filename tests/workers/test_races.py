@@ -198,7 +198,6 @@ def submission(row: Message | db.Row, attempt: int = 1) -> Submission:
     return Submission(row.id, row.workspace_id, row.livemode, row.to_phone, row.sender, row.body, "gsm7", 1, attempt)
 
 
-@pytest.mark.xfail(strict=True, reason="a reply marks what is on the wire as sent")
 async def test_a_stop_does_not_prove_what_is_on_the_wire(live_ctx: Context) -> None:
     """The recipient answers an older message; the carrier then refuses the one being handed over."""
     phone = factories.next_phone()
@@ -233,7 +232,6 @@ async def test_what_was_not_handed_over_before_a_stop_is_not_handed_over_after(
     assert (await acceptances())[message_id] == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a throttled repeat is queued as if never sent")
 async def test_a_carrier_too_busy_to_answer_a_second_time_still_has_the_message(live_ctx: Context) -> None:
     """Accepted, the answer lost; asked again it is throttled; canceled now, the message must not count as unsent."""
     message_id = await send(live_ctx)
@@ -245,7 +243,6 @@ async def test_a_carrier_too_busy_to_answer_a_second_time_still_has_the_message(
     assert (await acceptances())[message_id] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="leases are kept by the workers' clocks")
 @pytest.mark.parametrize("skew", [timedelta(seconds=-90), timedelta(seconds=90)])
 async def test_a_wrong_clock_does_not_end_a_lease(live_ctx: Context, skew: timedelta) -> None:
     """A worker whose clock is behind claims; a sweeper whose clock is right, or ahead, must leave it its lease."""
@@ -276,7 +273,6 @@ async def test_a_worker_that_slept_through_its_lease_is_deduplicated(live_ctx: C
     assert (await Message.get(id=message_id)).status == MessageStatus.SENT
 
 
-@pytest.mark.xfail(strict=True, reason="Tortoise keeps a connection that fails at BEGIN")
 async def test_a_connection_that_dies_at_begin_is_let_go(workspace: object) -> None:
     """Neither the pool nor this task may keep it: the next unit of work is a transaction of its own."""
     pool: Any = getattr(db.client(), "_pool")  # noqa: B009

@@ -156,21 +156,16 @@ def expand(markdown: str) -> str:
 # MkDocs hooks
 
 
-def on_files(files: Any, config: Any) -> Any:
-    """Give pages addresses without .html, as the service answers them."""
-    for file in files.documentation_pages():
-        name = file.dest_uri.removesuffix(".html")
-        file.url = "./" if name == "index" else name
-    return files
-
-
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Write in what is made from the code."""
     return expand(markdown)
 
 
 def on_post_build(config: Any) -> None:
-    """Drop what is never loaded, and move inline scripts to files, so that the pages allow no inline script."""
+    """Drop what is never loaded, take .html off all addresses, and move inline scripts to files.
+
+    The service answers pages without .html, and allows them no inline script.
+    """
     site = Path(config["site_dir"])
     for name in UNUSED:
         path = site / name
@@ -182,6 +177,10 @@ def on_post_build(config: Any) -> None:
         path.unlink()
     for path in [*site.rglob("*.js"), *site.rglob("*.css")]:
         path.write_bytes(SOURCE_MAP.sub(b"\n", path.read_bytes()))
+    pages = "|".join(sorted(re.escape(path.stem) for path in site.glob("*.html")))
+    address = re.compile(rf'(?<=["/>])({pages})\.html(?=["#<])')
+    for path in [*site.rglob("*.html"), *site.rglob("*.json"), *site.rglob("*.xml")]:
+        path.write_text(address.sub(_plain, path.read_text()))
     scripts = site / "assets" / "javascripts"
     for path in site.rglob("*.html"):
         base = "/docs/" if path.name == "404.html" else ""
@@ -193,6 +192,12 @@ def on_post_build(config: Any) -> None:
             return f'<script src="{base}assets/javascripts/{name}"></script>'
 
         path.write_text(INLINE_SCRIPT.sub(moved, path.read_text()))
+
+
+def _plain(address: re.Match[str]) -> str:
+    if address[1] != "index":
+        return address[1]
+    return "" if address.string[address.start() - 1] == "/" else "./"
 
 
 # The feed

@@ -1,0 +1,502 @@
+"""The documentation site: built from its sources, served safely, without a broken link, and its verifiers work."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+from xml.etree import ElementTree
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from msvs.api import signatures
+from msvs.api.catalogue import ERRORS, FAILURE_CODES, doc_url
+from msvs.api.events import EventType
+from msvs.docs.front import docs_routes, site
+from msvs.rest_compat.edge import Edge, as_refusal, route_unknown
+from scripts import build_docs
+
+HOST = "http://docs.test"
+LARGEST = 4 * 1024 * 1024
+# What the service has beside the site.
+ELSEWHERE = {"/openapi.yaml", "/openapi.json", "/graphql"}
+PAGES = sorted(path for path, page in site().items() if page.media_type.startswith("text/html"))
+
+
+class Elements(HTMLParser):
+    """The anchors of a page, what it links to and what it loads; and its inline scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anchors: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.inline = 0
+        self.titles = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if "id" in found:
+            self.anchors.append(found["id"])
+        if tag == "h1":
+            self.titles += 1
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        elif tag == "link" and found.get("rel") not in ("canonical", "prev", "next", "alternate"):
+            self.loads.append(found["href"])
+        elif tag == "link":
+            self.links.append(found["href"])
+        elif "src" in found:
+            self.loads.append(found["src"])
+        elif tag == "script" and found.get("type") != "application/json":
+            self.inline += 1
+        if any(name.startswith("on") for name in found):
+            self.inline += 1
+
+
+@cache
+def elements(path: str) -> Elements:
+    parser = Elements()
+    parser.feed(site()[path].content.decode())
+    return parser
+
+
+@pytest.fixture
+async def docs() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the routes of /docs, under the application's outermost layer."""
+
+    async def refuse(_request: object, error: Exception) -> None:
+        assert isinstance(error, HTTPException)
+        raise as_refusal(error) from error
+
+    app = Starlette(
+        routes=docs_routes(),
+        middleware=[Middleware(Edge)],
+        exception_handlers={HTTPException: refuse},  # type: ignore[dict-item]
+    )
+    app.router.redirect_slashes = False
+    app.router.default = route_unknown
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HOST) as client:
+        yield client
+
+
+# Built
+
+
+def test_the_built_site_is_of_its_sources() -> None:
+    stamp = json.loads(build_docs.STAMP.read_text())
+    assert stamp["sources"] == build_docs.stamp_of_sources(), "run make docs"
+
+
+def test_the_built_site_is_as_it_was_built() -> None:
+    assert json.loads(build_docs.STAMP.read_text())["site"] == build_docs.stamp_of_site(), "run make docs"
+
+
+def test_it_is_small_and_has_no_source_maps_and_no_fonts() -> None:
+    files = [path for path in (build_docs.ROOT / "msvs" / "docs").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= LARGEST
+    assert [path.name for path in files if path.suffix in (".map", ".woff", ".woff2", ".ttf", ".otf", ".gz")] == []
+    assert [path.name for path in files if b"sourceMappingURL=" in path.read_bytes()] == []
+
+
+def test_every_page_of_the_sources_is_there() -> None:
+    written = {path.stem for path in build_docs.SOURCES.glob("*.md")} - {"index"}
+    assert written <= site().keys()
+    assert {*written, "", "404", "reference/"} == set(PAGES)
+
+
+# Links
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_and_anchors_resolve(path: str) -> None:
+    broken = []
+    for link in elements(path).links:
+        whole = urlsplit(urljoin(f"{HOST}/docs/{path}", link))
+        home = whole.geturl().startswith(build_docs.HOME)
+        if not home and whole.netloc != urlsplit(HOST).netloc:
+            continue
+        if whole.path in ELSEWHERE:
+            continue
+        target = unquote(whole.path).removeprefix("/docs/")
+        found = whole.path.startswith("/docs/") and target in site()
+        if found and whole.fragment:
+            found = target in PAGES and unquote(whole.fragment) in elements(target).anchors
+        if not found:
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(path: str) -> None:
+    page = elements(path)
+    assert page.inline == 0
+    assert len(page.loads) >= 3
+    for load in page.loads:
+        whole = urlsplit(urljoin(f"{HOST}/docs/{path}", load))
+        assert (whole.netloc, whole.path.removeprefix("/docs/") in site()) == ("docs.test", True), load
+    assert len(page.anchors) == len(set(page.anchors))
+    assert page.titles == (0 if path == "reference/" else 1)
+
+
+def test_a_broken_link_is_found() -> None:
+    assert "no_such_code" not in elements("errors").anchors
+    assert "no_such_page" not in site()
+
+
+def test_style_sheets_load_nothing_from_elsewhere() -> None:
+    for path, page in site().items():
+        if page.media_type.startswith("text/css"):
+            loads = re.findall(r"(?:url\(\s*|@import\s+)[\"']?([^\"')\s]{1,40})", page.content.decode())
+            assert [load for load in loads if not load.startswith(("data:", "#"))] == [], path
+
+
+# What the pages say
+
+
+@pytest.mark.parametrize("code", sorted(ERRORS))
+def test_every_error_code_is_explained_at_its_doc_url(code: str) -> None:
+    whole = urlsplit(doc_url(code))
+    page = whole.path.removeprefix("/docs/")
+    assert elements(page).anchors.count(whole.fragment) == 1
+    text = site()[page].content.decode()
+    assert text.count(f'<h3 id="{code}">') == 1
+
+
+def test_every_failure_code_is_explained() -> None:
+    anchors = set(elements("errors").anchors)
+    assert {f"failure-{code}" for code in FAILURE_CODES} <= anchors
+    assert FAILURE_CODES.keys() <= anchors
+
+
+def test_every_event_type_has_an_example() -> None:
+    page = build_docs.expand((build_docs.SOURCES / "events.md").read_text())
+    examples = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)]
+    assert [example["type"] for example in examples] == [type.value for type in EventType]
+    assert {type.value for type in EventType} <= set(elements("events").anchors)
+
+
+def test_search_finds_pages_and_codes() -> None:
+    index = json.loads(site()["search/search_index.json"].content)
+    places = {entry["location"] for entry in index["docs"]}
+    assert {"quickstart", "webhooks#verify", "errors#phone_number_invalid", "events#message.delivered"} <= places
+    assert {place.partition("#")[0] for place in places} - {"./", ""} <= set(PAGES)
+
+
+def test_every_mark_is_made() -> None:
+    used = {name for path in build_docs.SOURCES.glob("*.md") for name in build_docs.MARK.findall(path.read_text())}
+    assert used == build_docs.MADE.keys()
+    assert not any(b"&lt;!-- made" in page.content or b"<!-- made" in page.content for page in site().values())
+
+
+# The feed
+
+NOW = datetime(2026, 5, 1, 20, tzinfo=UTC)
+LATER = datetime(2026, 6, 1, 20, tzinfo=UTC)
+SPACE = f"{{{build_docs.ATOM}}}"
+
+
+def entries(xml: str) -> list[tuple[str | None, str | None]]:
+    root = ElementTree.fromstring(xml)
+    return [
+        (entry.findtext(f"{SPACE}title"), entry.findtext(f"{SPACE}updated")) for entry in root.iter(f"{SPACE}entry")
+    ]
+
+
+def test_the_feed_dates_versions_and_keeps_the_date_of_what_has_not_changed() -> None:
+    changelog = "# Changelog\n\n## Unreleased\n\n- One\n\n## 1.0.0 - 2026-04-01\n\n- Zero & <all>\n"
+    first = build_docs.feed(changelog, None, NOW)
+    assert entries(first) == [("Unreleased", "2026-05-01T20:00:00Z"), ("1.0.0 - 2026-04-01", "2026-04-01T00:00:00Z")]
+    assert ElementTree.fromstring(first).findtext(f"{SPACE}updated") == "2026-05-01T20:00:00Z"
+    assert build_docs.feed(changelog, first, LATER) == first
+    changed = build_docs.feed(changelog.replace("One", "Two"), first, LATER)
+    assert entries(changed)[0] == ("Unreleased", "2026-06-01T20:00:00Z")
+
+
+def test_the_feed_holds_the_changelog() -> None:
+    built = site()["changelog.xml"].content.decode()
+    changelog = (build_docs.ROOT / "CHANGELOG.md").read_text()
+    assert [title for title, _ in entries(built)] == re.findall(r"^## (.+)$", changelog, re.MULTILINE)
+    assert build_docs.feed(changelog, built, LATER) == built
+
+
+# Served
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/docs/", "text/html; charset=utf-8"),
+        ("/docs/errors", "text/html; charset=utf-8"),
+        ("/docs/reference/", "text/html; charset=utf-8"),
+        ("/docs/reference/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+        ("/docs/reference/swagger-ui.css", "text/css; charset=utf-8"),
+        ("/docs/reference/LICENSE.txt", "text/plain; charset=utf-8"),
+        ("/docs/assets/mark.svg", "image/svg+xml"),
+        ("/docs/changelog.xml", "application/atom+xml; charset=utf-8"),
+        ("/docs/sitemap.xml", "application/xml"),
+        ("/docs/search/search_index.json", "application/json"),
+        ("/docs/verifiers/verify.py", "text/plain; charset=utf-8"),
+        ("/docs/verifiers/verify.php", "text/plain; charset=utf-8"),
+    ],
+)
+async def test_a_file_is_served_as_what_it_is(docs: httpx.AsyncClient, path: str, media_type: str) -> None:
+    response = await docs.get(path)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, media_type)
+    assert response.content == site()[path.removeprefix("/docs/")].content
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'; script-src 'self';" in policy
+    assert "http" not in policy
+    head = await docs.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    same = ("Content-Type", "Content-Length", "ETag", "Cache-Control")
+    assert [head.headers[name] for name in same] == [response.headers[name] for name in same]
+
+
+async def test_what_is_known_already_is_not_sent_again(docs: httpx.AsyncClient) -> None:
+    first = await docs.get("/docs/errors")
+    again = await docs.get("/docs/errors", headers={"If-None-Match": f'"other", W/{first.headers["ETag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert again.headers["Cache-Control"] == first.headers["Cache-Control"] == "public, max-age=300"
+    other = await docs.get("/docs/errors", headers={"If-None-Match": '"other"'})
+    assert other.status_code == 200
+
+
+async def test_files_named_by_their_content_are_kept_for_ever(docs: httpx.AsyncClient) -> None:
+    (bundle,) = [path for path in site() if re.fullmatch(r"assets/javascripts/bundle\.\w+\.min\.js", path)]
+    response = await docs.get(f"/docs/{bundle}")
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"), [("gzip", True), ("br, *;q=0.5", True), ("gzip;q=0", False), ("", False)]
+)
+async def test_it_is_packed_for_those_who_take_it(docs: httpx.AsyncClient, accepted: str, packed: bool) -> None:
+    async with docs.stream("GET", "/docs/errors", headers={"Accept-Encoding": accepted}) as response:
+        raw = b"".join([chunk async for chunk in response.aiter_raw()])
+    assert (response.headers.get("Content-Encoding") == "gzip") is packed
+    assert response.headers["Vary"] == "Accept-Encoding"
+    assert response.headers["ETag"].endswith('-gzip"') is packed
+    assert (gzip.decompress(raw) if packed else raw) == site()["errors"].content
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/docs/no_such_page",
+        "/docs/errors/",
+        "/docs/errors.html",
+        "/docs/assets",
+        "/docs/assets/",
+        "/docs/reference/index.html",
+        "/docs//errors",
+        "/docs/%2e%2e/front.py",
+        "/docs/..%2ffront.py",
+        "/docs/..%2f..%2fsettings.py",
+        "/docs/assets/..%2f..%2f..%2ffront.py",
+        "/docs/%2fetc%2fpasswd",
+        "/docs/errors%00",
+        "/docs/front.py",
+        "/docs/stamp.json",
+    ],
+)
+async def test_what_is_not_there_is_a_page_that_says_so(docs: httpx.AsyncClient, path: str) -> None:
+    response = await docs.get(path)
+    assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no such page" in response.text
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "ETag" not in response.headers
+
+
+@pytest.mark.parametrize(("path", "target"), [("/docs", "/docs/"), ("/docs/reference", "/docs/reference/")])
+async def test_folders_lead_to_their_first_page(docs: httpx.AsyncClient, path: str, target: str) -> None:
+    response = await docs.get(path)
+    assert (response.status_code, response.headers["Location"]) == (308, target)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_the_site_is_only_read(docs: httpx.AsyncClient, method: str) -> None:
+    response = await docs.request(method, "/docs/errors")
+    assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD"}
+
+
+async def test_beside_the_site_the_error_envelope_stays(docs: httpx.AsyncClient) -> None:
+    response = await docs.get("/docsx")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "route_unknown")
+
+
+# Verifiers
+
+OLD, NEW, OTHER = "whsec_old_of_cohort_labs", "whsec_new_of_cohort_labs", "whsec_of_someone_else"
+BODY = '{"type":"message.replied","data":{"reply":{"body":"Já está! 👋"}}}'.encode()
+AT = 1777665614
+
+
+def header(*secrets: str, at: int = AT, body: bytes = BODY) -> str:
+    return signatures.signature_header(secrets, at, body)
+
+
+# Name → header, secret, seconds after the signature.
+CASES: Mapping[str, tuple[str, str, int]] = {
+    "good": (header(OLD), OLD, 0),
+    "old, during a rotation": (header(OLD, NEW), OLD, 0),
+    "new, during a rotation": (header(OLD, NEW), NEW, 0),
+    "new, the other way round": (header(NEW, OLD), NEW, 0),
+    "just young enough": (header(OLD), OLD, 300),
+    "too old": (header(OLD), OLD, 301),
+    "a clock that is behind": (header(OLD), OLD, -300),
+    "from the future": (header(OLD), OLD, -301),
+    "another secret": (header(OLD, NEW), OTHER, 0),
+    "another body": (header(OLD, body=BODY + b" "), OLD, 0),
+    "another time": (header(OLD).replace(str(AT), str(AT + 1)), OLD, 0),
+    "spaces after the commas": (header(OLD, NEW).replace(",", ", "), NEW, 0),
+    "a field to come": (header(OLD) + ",v2=abc", OLD, 0),
+    "empty": ("", OLD, 0),
+    "no signature": (f"t={AT}", OLD, 0),
+    "an empty signature": (f"t={AT},v1=", OLD, 0),
+    "a name alone": (f"t={AT},v1", OLD, 0),
+    "no time": (header(OLD).partition(",")[2], OLD, 0),
+    "two times": (f"t={AT}," + header(OLD), OLD, 0),
+    "a time in words": (header(OLD).replace(str(AT), "now"), OLD, 0),
+    "a time with a sign": (header(OLD).replace(f"t={AT}", f"t=+{AT}"), OLD, 0),
+    "a time too long": (header(OLD).replace(f"t={AT}", f"t={'9' * 40}"), OLD, 0),
+    "a time with a line end": (header(OLD).replace(f"t={AT}", f"t={AT}\n1"), OLD, 0),
+    "half a signature": (header(OLD)[:-32], OLD, 0),
+    "in capitals": (header(OLD)[:-64] + header(OLD)[-64:].upper(), OLD, 0),
+    "beyond ASCII": (f"t={AT},v1=é{header(OLD)[-63:]}", OLD, 0),
+}
+EXPECTED = {
+    name: signatures.verify(given, BODY, secret, now=AT + after) for name, (given, secret, after) in CASES.items()
+}
+
+VERIFIERS = build_docs.SOURCES / "verifiers"
+# Language → file, interpreter, and the arguments that run it on the cases of standard input.
+RUNNERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "Python": (
+        "verify.py",
+        sys.executable,
+        (
+            "-c",
+            "import json, sys; from verify import verify; print(json.dumps([verify(c['body'].encode(), c['header'],"
+            " c['secret'], c['now']) for c in json.load(sys.stdin)]))",
+        ),
+    ),
+    "Node.js": (
+        "verify.mjs",
+        "node",
+        (
+            "--input-type=module",
+            "-e",
+            "import { readFileSync } from 'node:fs'; const { verify } = await import(process.cwd() + '/verify.mjs');"
+            "console.log(JSON.stringify(JSON.parse(readFileSync(0)).map((c) =>"
+            " verify(Buffer.from(c.body), c.header, c.secret, c.now))))",
+        ),
+    ),
+    "Ruby": (
+        "verify.rb",
+        "ruby",
+        (
+            "-rjson",
+            "-r./verify.rb",
+            "-e",
+            "puts JSON.generate(JSON.parse($stdin.set_encoding('UTF-8').read).map { |c|"
+            " verify(c['body'], c['header'], c['secret'], c['now']) })",
+        ),
+    ),
+    "PHP": (
+        "verify.php",
+        "php",
+        (
+            "-r",
+            "require './verify.php'; echo json_encode(array_map(fn($c) =>"
+            " verify($c['body'], $c['header'], $c['secret'], $c['now']),"
+            " json_decode(file_get_contents('php://stdin'), true)));",
+        ),
+    ),
+    "Go": ("verify.go", "go", ("run", "./run")),
+}
+GO_RUN = """
+package main
+
+import (
+    "encoding/json"
+    "os"
+    "time"
+
+    webhooks "cohortlabs.co/webhooks"
+)
+
+func main() {
+    var cases []struct {
+        Body, Header, Secret string
+        Now int64
+    }
+    if err := json.NewDecoder(os.Stdin).Decode(&cases); err != nil {
+        panic(err)
+    }
+    found := []bool{}
+    for _, c := range cases {
+        found = append(found, webhooks.Verify([]byte(c.Body), c.Header, c.Secret, time.Unix(c.Now, 0)))
+    }
+    json.NewEncoder(os.Stdout).Encode(found)
+}
+"""
+
+
+def test_the_cases_are_of_both_kinds() -> None:
+    assert sum(EXPECTED.values()) == 8
+    assert EXPECTED["new, during a rotation"]
+
+
+@pytest.mark.parametrize("language", RUNNERS)
+def test_a_verifier_judges_as_the_service_does(language: str, tmp_path: Path) -> None:
+    file, program, arguments = RUNNERS[language]
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    shutil.copy(VERIFIERS / file, tmp_path)
+    if language == "Go":
+        (tmp_path / "go.mod").write_text("module cohortlabs.co/webhooks\n\ngo 1.19\n")
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "main.go").write_text(GO_RUN)
+    cases = [
+        {"body": BODY.decode(), "header": given, "secret": secret, "now": AT + after}
+        for given, secret, after in CASES.values()
+    ]
+    done = subprocess.run(
+        [program, *arguments], cwd=tmp_path, input=json.dumps(cases), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert dict(zip(CASES, json.loads(done.stdout), strict=True)) == EXPECTED
+
+
+def test_the_clock_is_the_default() -> None:
+    code: dict[str, object] = {}
+    exec(compile((VERIFIERS / "verify.py").read_text(), "verify.py", "exec"), code)
+    verify = code["verify"]
+    assert callable(verify)
+    assert verify(BODY, header(OLD, at=int(time.time())), OLD) is True
+    assert verify(BODY, header(OLD, at=int(time.time()) - 400), OLD) is False
+
+
+def test_the_page_shows_the_verifiers_as_they_are() -> None:
+    page = (build_docs.SOURCES / "webhooks.md").read_text()
+    included = re.findall(r'^    --8<-- "verifiers/(\S+)"$', page, re.MULTILINE)
+    assert sorted(included) == sorted(path.name for path in VERIFIERS.iterdir() if path.is_file())
+    assert sorted(included) == sorted(file for file, _, _ in RUNNERS.values())

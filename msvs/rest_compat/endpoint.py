@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -30,6 +32,32 @@ class Call(Generic[B, Q]):
     query: Q
 
 
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """Since when an operation is deprecated, when it may go, and the page that says what to use instead.
+
+    Both times are aware, and twelve months or more apart. Sources: RFC 9745 (Deprecation), RFC 8594 (Sunset).
+    """
+
+    announced_at: datetime
+    sunset_at: datetime
+    link: str
+
+    def __post_init__(self) -> None:
+        """Keep the promise of the API document: at least twelve months."""
+        announced, sunset = (at.astimezone(UTC) for at in (self.announced_at, self.sunset_at))
+        if (sunset.year - 1, sunset.month, sunset.day) < (announced.year, announced.month, announced.day):
+            raise ValueError("What is deprecated stays for at least twelve months after it was announced.")
+
+    def headers(self) -> dict[str, str]:
+        """The response headers that tell of it, by name."""
+        return {
+            "Deprecation": f"@{int(self.announced_at.timestamp())}",
+            "Sunset": format_datetime(self.sunset_at.astimezone(UTC), usegmt=True),
+            "Link": f'<{self.link}>; rel="deprecation"; type="text/html"',
+        }
+
+
 Handler = Callable[[Call[Any, Any]], Awaitable[msgspec.Struct]]
 
 
@@ -39,7 +67,7 @@ class Endpoint:
 
     `response` is the shape of a success, `errors` are the refusals beyond those every endpoint may give (400, 401,
     429 and 5xx), `bucket` is the rate limit it draws on. `single_statement` marks an operation that
-    writes in one statement of its own and needs no transaction around it.
+    writes in one statement of its own and needs no transaction around it; `deprecated` one that is to go.
     """
 
     method: Method
@@ -55,6 +83,7 @@ class Endpoint:
     errors: tuple[type[ApiError], ...] = ()
     bucket: Bucket = Bucket.REQUESTS
     single_statement: bool = False
+    deprecated: Deprecation | None = None
 
     @property
     def idempotent(self) -> bool:

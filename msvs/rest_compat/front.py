@@ -69,6 +69,10 @@ class PathFront:
         endpoint = self._endpoints.get(method)
         if endpoint is None:
             raise MethodNotAllowed(f"{method[:20]} is not allowed here; allowed: {self._allow}.", allow=self._allow)
+        if endpoint.deprecated is not None:
+            scope[ANSWER_HEADERS].extend(
+                (name.lower().encode(), value.encode()) for name, value in endpoint.deprecated.headers().items()
+            )
         headers = read_headers(scope)
         ctx = await authenticate(_text(headers.get(b"authorization")), scope[REQUEST_ID])
         allowance = await self._limiter.take(ctx.workspace_id, endpoint.bucket)

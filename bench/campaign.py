@@ -26,7 +26,7 @@ from msvs.workers.reports import collect_reports
 INSTANT = Script((Signal("delivered", 0),))
 BODY = "Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out."
 
-# The tables that a campaign writes, copied row for row into twins without partitions' upkeep left out.
+# The tables that a campaign writes; the floor writes the same rows into the same tables.
 COPIED = ("messages", "events", "message_attempts", "ledger_entries", "virtual_submissions", "virtual_signals")
 
 
@@ -63,19 +63,6 @@ async def run(place: Bench, number: int, *, livemode: bool = True) -> dict[str, 
     return times
 
 
-async def floor_expand(number: int, campaign_id: UUID) -> float:
-    """Seconds to COPY the rows that the expansion wrote (messages, events, tallies are the trigger's) into the tables."""
-    messages = await _rows("messages", "campaign_id = $1", campaign_id)
-    events = await _rows("events", "type = 'message.queued' AND workspace_id IS NOT NULL")
-    await db.execute("TRUNCATE messages, events")
-    start = time.perf_counter()
-    for first in range(0, number, 2000):
-        async with unit_of_work():
-            await db.copy_rows("messages", messages[0], messages[1][first : first + 2000])
-            await db.copy_rows("events", events[0], events[1][first : first + 2000])
-    return time.perf_counter() - start
-
-
 async def floor_messages(campaign_id: UUID) -> float:
     """Seconds to COPY the campaign's message rows into the message table, in one go."""
     columns, rows = await _rows("messages", "campaign_id = $1", campaign_id)
@@ -89,7 +76,9 @@ async def floor_complete(number: int, campaign_id: UUID) -> float:
     """Seconds for the same row writes: COPY of every row inserted, UPDATE … FROM unnest for every change, by 1,000."""
     tables = {name: await _rows(name, "true") for name in COPIED}
     await db.execute("ALTER TABLE ledger_entries DISABLE TRIGGER USER")
-    await db.execute("TRUNCATE messages, events, message_attempts, ledger_entries, virtual_submissions, virtual_signals")
+    await db.execute(
+        "TRUNCATE messages, events, message_attempts, ledger_entries, virtual_submissions, virtual_signals"
+    )
     await db.execute("ALTER TABLE ledger_entries ENABLE TRIGGER USER")
     ids = [row[0] for row in tables["messages"][1]]
     attempts = [row[0] for row in tables["message_attempts"][1]]
@@ -98,15 +87,12 @@ async def floor_complete(number: int, campaign_id: UUID) -> float:
     for name, (columns, rows) in tables.items():
         for first in range(0, len(rows), 1000):
             await db.copy_rows(name, columns, rows[first : first + 1000])
+    change = "UPDATE {} SET {} FROM unnest($1::uuid[]) AS changed (id) WHERE {}.id = changed.id"
     updates = (
-        ("UPDATE messages SET status = 'sending', lease_until = $2 FROM unnest($1::uuid[]) AS u (id) WHERE messages.id = u.id", ids),
-        ("UPDATE messages SET status = 'sent', sent_at = $2 FROM unnest($1::uuid[]) AS u (id) WHERE messages.id = u.id", ids),
-        ("UPDATE messages SET status = 'delivered', delivered_at = $2 FROM unnest($1::uuid[]) AS u (id) WHERE messages.id = u.id", ids),
-        (
-            "UPDATE message_attempts SET outcome = 'accepted', ended_at = $2 FROM unnest($1::uuid[]) AS u (id)"
-            " WHERE message_attempts.id = u.id",
-            attempts,
-        ),
+        (change.format("messages", "status = 'sending', lease_until = $2", "messages"), ids),
+        (change.format("messages", "status = 'sent', sent_at = $2", "messages"), ids),
+        (change.format("messages", "status = 'delivered', delivered_at = $2", "messages"), ids),
+        (change.format("message_attempts", "outcome = 'accepted', ended_at = $2", "message_attempts"), attempts),
     )
     for sql, keys in updates:
         for first in range(0, len(keys), 1000):

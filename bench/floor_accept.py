@@ -16,7 +16,11 @@ from starlette.routing import Route
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS floor_messages (
-    id uuid PRIMARY KEY, to_phone text NOT NULL, body text NOT NULL, status text NOT NULL, created_at timestamptz NOT NULL
+    id uuid PRIMARY KEY,
+    to_phone text NOT NULL,
+    body text NOT NULL,
+    status text NOT NULL,
+    created_at timestamptz NOT NULL
 )
 """
 INSERT = "INSERT INTO floor_messages (id, to_phone, body, status, created_at) VALUES ($1, $2, $3, 'queued', $4)"

@@ -155,6 +155,16 @@ async def find_lanes(now: datetime) -> list[Lane]:
     return singles + campaigns
 
 
+async def look() -> tuple[datetime, bool]:
+    """The time by PostgreSQL's clock, and whether scheduled messages are due by it."""
+    row = await fetch_row(
+        "SELECT moment, EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= moment) AS has_scheduled"
+        " FROM clock_timestamp() AS moment"
+    )
+    assert row is not None
+    return row.moment, row.has_scheduled
+
+
 async def promote_scheduled(*, limit: int, now: datetime) -> int:
     """Queue scheduled messages whose time has come; how many."""
     rows = await fetch(

@@ -34,8 +34,9 @@ async def dispatch_messages(carriers: Carriers, *, seconds: float = 10.0, batch:
     until = time.monotonic() + seconds
     total = 0
     while True:
-        now = await database.now()
-        await in_unit_of_work(partial(dispatching.promote_scheduled, limit=PROMOTE, now=now))
+        now, has_scheduled = await dispatching.look()
+        if has_scheduled:
+            await in_unit_of_work(partial(dispatching.promote_scheduled, limit=PROMOTE, now=now))
         lanes = await dispatching.find_lanes(now)
         if not lanes:
             return total

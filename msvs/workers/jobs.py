@@ -8,9 +8,8 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import structlog
-from redis import Redis
 
-from msvs.api.jobs import Doorbell, bell_key
+from msvs.api.jobs import Doorbell
 from msvs.workers import campaigns, dispatch, maintenance, reports, webhooks
 from msvs.workers.runtime import Runtime, current_runtime
 
@@ -44,9 +43,7 @@ def _discreet(job: Callable[P, T]) -> Callable[P, T]:
 def _answer(doorbell: Doorbell) -> Runtime:
     """Release the bell before looking, so that whatever is committed from now on rings it again."""
     runtime = current_runtime()
-    assert runtime.settings.redis_url is not None
-    with Redis.from_url(runtime.settings.redis_url, socket_timeout=2) as redis:
-        redis.delete(bell_key(doorbell))
+    runtime.answer(doorbell)
     return runtime
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 import uvloop
+from redis import Redis
 
 from msvs import database
 from msvs.api import jobs, routing, throughput, webhooks
@@ -30,6 +31,7 @@ class Runtime:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._stack = AsyncExitStack()
         self._ringer: jobs.Ringer | None = None
+        self._redis: Redis | None = None
 
     def open(self) -> None:
         """Open everything; raises SettingsError where the settings name what does not exist."""
@@ -39,6 +41,7 @@ class Runtime:
         if settings.live_carrier is not None and settings.live_carrier not in CARRIERS:
             raise SettingsError(f"MSVS_LIVE_CARRIER must be one of {', '.join(CARRIERS)}")
         self._ringer = jobs.Ringer(settings.redis_url)
+        self._redis = Redis.from_url(settings.redis_url, socket_timeout=2)
         jobs.use_ringer(self._ringer)
         routing.use_live_carrier(settings.live_carrier)
         webhooks.configure(settings)
@@ -54,6 +57,11 @@ class Runtime:
         self.carriers = {name: make(settings) for name, make in CARRIERS.items()}
         self.outbound = OutboundClient(AddressPolicy.from_settings(settings))
 
+    def answer(self, doorbell: jobs.Doorbell) -> None:
+        """Release a bell, so that whatever is committed from now on rings it again."""
+        assert self._redis is not None
+        self._redis.delete(jobs.bell_key(doorbell))
+
     def run(self, job: Coroutine[Any, Any, T]) -> T:
         """Run one job to its end on the process's loop."""
         return self._runner.run(job)
@@ -65,6 +73,8 @@ class Runtime:
         jobs.use_ringer(None)
         if self._ringer is not None:
             self._ringer.close()
+        if self._redis is not None:
+            self._redis.close()
 
     async def _close(self) -> None:
         await self.outbound.close()

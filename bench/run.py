@@ -1,0 +1,62 @@
+"""`make bench`: every goal as a ratio against a floor measured in the same run on the same engines."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import accept, campaign, latency, webhooks
+from bench.engines import Bench, bench
+
+Measure = Callable[[Bench, int], dict[str, float]]
+
+BENCHES: dict[str, Measure] = {
+    "accept": lambda place, _: accept.measure(place),
+    "accept_live": lambda place, _: accept.measure(place, livemode=True),
+    "campaign": lambda place, recipients: asyncio.run(campaign.measure(place, recipients)),
+    "webhooks": lambda place, _: webhooks.measure(place),
+    "latency": lambda place, recipients: latency.measure(place, recipients=recipients),
+}
+
+# What is measured, in which bench and figure, and the goal.
+GOALS = (
+    ("accept: POST /v1/messages, requests/s", "accept", "ratio", ">=", 0.5),
+    ("accept, live: with credits", "accept_live", "ratio", ">=", 0.5),
+    ("expand: create → dispatched", "campaign", "ratio_expand", ">=", 0.5),
+    ("complete: all through the carrier, all events", "campaign", "ratio_complete", ">=", 0.35),
+    ("webhooks: deliveries/s", "webhooks", "ratio", ">=", 0.4),
+    ("latency: POST → carrier, idle, p95, ms", "latency", "idle_p95_ms", "<=", 50.0),
+    ("latency: while another campaign runs, p95, ms", "latency", "busy_p95_ms", "<=", 1000.0),
+    ("memory: a worker that runs a whole campaign, MB", "campaign", "memory_mb", "<=", 250.0),
+)
+
+
+def main() -> int:
+    """Run the benches named, or all; print a table, and the figures as JSON with --json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="which benches; all by default")
+    parser.add_argument("--recipients", type=int, default=100_000, help="recipients of the campaign")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    options = parser.parse_args()
+    figures: dict[str, dict[str, float]] = {}
+    for name in options.names or list(BENCHES):
+        with bench() as place:
+            figures[name] = BENCHES[name](place, options.recipients)
+        print(f"{name}: {json.dumps(figures[name])}", file=sys.stderr)
+    print(f"{'what':<52} {'measured':>10} {'goal':>9}")
+    for what, name, figure, sign, goal in GOALS:
+        if name in figures:
+            value = figures[name][figure]
+            reached = value >= goal if sign == ">=" else value <= goal
+            print(f"{what:<52} {value:>10.2f} {sign + ' ' + format(goal, 'g'):>9} {'' if reached else '  missed'}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,99 @@
+// What a generated request cannot know: what it needs made first, what it names, and what it leaves for the next one.
+
+export const FOLDERS = [
+  "Contacts", "Lists", "Segments", "Campaigns", "Messages", "Sandbox", "Inbound", "Credits", "Webhooks", "Events",
+];
+
+// By operationId: `path` names the variables behind the path's parameters, `body` replaces the example's values,
+// `query` are parameters that are sent, `save` keeps the answer's id, `before` makes something to use up.
+export const FLOW = {
+  createContact: { body: { phone: "{{phone}}" }, save: "contact_id" },
+  listContacts: { query: { limit: "5", phone: "{{phone_in_query}}" } },
+  retrieveContact: { path: { id: "contact_id" } },
+  updateContact: { path: { id: "contact_id" } },
+  deleteContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
+  optOutContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
+
+  createList: { save: "list_id" },
+  listLists: { query: { limit: "5" } },
+  retrieveList: { path: { id: "list_id" } },
+  updateList: { path: { id: "list_id" } },
+  deleteList: { path: { id: "spare_list_id" }, before: ["spareList"] },
+  addListContacts: { path: { id: "list_id" }, body: { contact_ids: ["{{contact_id}}"] } },
+  listListContacts: { path: { id: "list_id" }, query: { limit: "5" } },
+  removeListContact: {
+    path: { id: "list_id", contact_id: "spare_contact_id" },
+    before: ["spareContact"],
+  },
+
+  createSegment: { body: { filter: { all: [{ field: "attributes.tier", op: "eq", value: "gold" }, { list: "{{list_id}}" }] } }, save: "segment_id" },
+  listSegments: { query: { limit: "5" } },
+  previewSegment: { body: { filter: { all: [{ field: "attributes.tier", op: "eq", value: "gold" }, { list: "{{list_id}}" }] } } },
+  retrieveSegment: { path: { id: "segment_id" } },
+  updateSegment: { path: { id: "segment_id" } },
+  deleteSegment: { path: { id: "spare_segment_id" }, before: ["spareSegment"] },
+
+  createCampaign: { body: { audience: { list_ids: ["{{list_id}}"] } }, save: "campaign_id" },
+  listCampaigns: { query: { limit: "5" } },
+  previewCampaign: { body: { audience: { list_ids: ["{{list_id}}"] } } },
+  retrieveCampaign: { path: { id: "campaign_id" } },
+  reconcileCampaign: { path: { id: "campaign_id" } },
+  cancelCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
+  pauseCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
+  resumeCampaign: { path: { id: "spare_campaign_id" } },
+
+  createMessage: { body: { to: "{{phone}}" }, save: "message_id" },
+  listMessages: { query: { limit: "5", contact_id: "{{contact_id}}" } },
+  previewMessage: { body: { to: "{{phone}}" } },
+  retrieveMessage: { path: { id: "message_id" } },
+  explainMessage: { path: { id: "message_id" } },
+  cancelMessage: { path: { id: "spare_message_id" }, before: ["spareMessage"] },
+
+  createTestInbound: { body: { from: "{{phone}}" }, save: "inbound_id" },
+  listInbound: { query: { limit: "5" } },
+  retrieveInbound: { path: { id: "inbound_id" } },
+
+  retrieveCredits: {},
+  listLedger: { query: { limit: "5" } },
+
+  createWebhook: { body: { url: "{{webhook_url}}" }, save: "webhook_id" },
+  listWebhooks: { query: { limit: "5" } },
+  retrieveWebhook: { path: { id: "webhook_id" } },
+  updateWebhook: { path: { id: "webhook_id" } },
+  deleteWebhook: { path: { id: "spare_webhook_id" }, before: ["spareWebhook"] },
+  rotateWebhookSecret: { path: { id: "webhook_id" } },
+  testWebhook: { path: { id: "webhook_id" } },
+  listWebhookAttempts: { path: { id: "webhook_id" }, query: { limit: "5" } },
+  recoverWebhook: { path: { id: "webhook_id" }, body: { since: "{{an_hour_ago}}" } },
+
+  listEvents: { query: { limit: "5" }, saveFirst: "event_id" },
+  retrieveEvent: { path: { id: "event_id" } },
+  resendEvent: { path: { id: "event_id" }, body: { webhook_id: "{{webhook_id}}" } },
+};
+
+// Made by a request of its own just before the one that uses it up.
+export const SPARES = {
+  spareContact: { path: "/v1/contacts", variable: "spare_contact_id", body: { phone: "{{spare_phone}}" } },
+  spareList: { path: "/v1/lists", variable: "spare_list_id", body: { name: "To be deleted" } },
+  spareSegment: {
+    path: "/v1/segments",
+    variable: "spare_segment_id",
+    body: { name: "To be deleted", filter: { field: "opt_in_status", op: "eq", value: "opted_in" } },
+  },
+  spareCampaign: {
+    path: "/v1/campaigns",
+    variable: "spare_campaign_id",
+    body: {
+      name: "To be stopped",
+      body: "Doors open tomorrow.",
+      audience: { list_ids: ["{{list_id}}"] },
+      scheduled_at: "{{tomorrow}}",
+    },
+  },
+  spareMessage: {
+    path: "/v1/messages",
+    variable: "spare_message_id",
+    body: { to: "{{phone}}", body: "Doors open tomorrow.", scheduled_at: "{{tomorrow}}" },
+  },
+  spareWebhook: { path: "/v1/webhooks", variable: "spare_webhook_id", body: { url: "{{webhook_url}}", events: ["*"] } },
+};

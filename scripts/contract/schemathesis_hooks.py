@@ -1,0 +1,150 @@
+"""What schemathesis needs to know of this API to reach behind its 404s, and the checks of our own.
+
+Loaded into schemathesis' own environment by SCHEMATHESIS_HOOKS; nothing of msvs can be imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+import zlib
+from collections import deque
+from typing import Any
+
+import schemathesis
+from schemathesis import Case, CheckContext, GenerationMode, HookContext, Response
+
+ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+AN_ID = re.compile(f"(?:msg|cmp|con|lst|seg|evt|whk|att|inb|led)_{ULID}").fullmatch
+IDS = re.compile(f"(?:msg|cmp|con|lst|seg|evt|whk|att|inb|led)_{ULID}").findall
+POOL = 30
+PHONES = [f"+1212{number}" for number in range(2_000_000, 2_000_040)]
+
+# Refusals of a request's form: what the document allows is never answered so.
+FORM = frozenset(
+    (
+        "http_invalid",
+        "json_invalid",
+        "parameter_missing",
+        "parameter_unknown",
+        "parameter_invalid",
+        "parameter_out_of_range",
+        "id_invalid",
+        "cursor_invalid",
+        "events_empty",
+        "event_unknown",
+        "idempotency_key_invalid",
+    )
+)
+# Rules that the document states in words and its schemas do not: bounds that move with the time of the request, at
+# least one part of an audience, evidence for an opt-in, and the values that a filter's field compares with.
+UNSAID = re.compile(r"since|scheduled_at|expires_at|audience|opt_in\.source|filter(\..+)?\.value").fullmatch
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+made: dict[str, deque[str]] = {}
+known: set[str] = set()
+
+
+def _choose(text: str, choices: Any) -> Any:
+    return choices[zlib.crc32(text.encode()) % len(choices)]
+
+
+def _existing(value: Any) -> Any:
+    """`value` with ids in it exchanged for ones that exist, three times out of four, and no control characters.
+
+    Ids that this run has seen stay. Single lines of text hold no control characters, as the document says in words.
+    """
+    if isinstance(value, dict):
+        return {CONTROL.sub("", name): _existing(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_existing(each) for each in value]
+    if isinstance(value, str) and AN_ID(value) and value not in known and zlib.crc32(value.encode()) % 4:
+        pool = made.get(value[:3])
+        return _choose(value, pool) if pool else value
+    return CONTROL.sub(" ", value) if isinstance(value, str) else value
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+    """Name resources and numbers that exist, and never use an idempotency key twice."""
+    if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
+        return
+    case.path_parameters = _existing(dict(case.path_parameters or {}))
+    query = _existing(dict(case.query or {}))
+    if {"starting_after", "ending_before"} <= query.keys():
+        # Each may be given, both may not: the form of one parameter cannot say so.
+        del query["ending_before"]
+    case.query = query
+    if isinstance(case.body, dict):
+        body = _existing(case.body)
+        for name in ("to", "phone", "from"):
+            if isinstance(body.get(name), str) and re.fullmatch(r"\+[1-9][0-9]{6,14}", body[name]):
+                body[name] = _choose(body[name], PHONES)
+        case.body = body
+    for name in case.headers or {}:
+        if name.lower() == "idempotency-key" and case.headers[name]:
+            case.headers[name] = uuid.uuid4().hex
+
+
+@schemathesis.hook
+def after_call(context: HookContext, case: Case, response: Response) -> None:
+    """Remember what exists."""
+    if response.status_code in (200, 201):
+        for found in IDS(response.text):
+            if found not in known:
+                known.add(found)
+                made.setdefault(found[:3], deque(maxlen=POOL)).append(found)
+
+
+def _error(response: Response) -> dict[str, Any] | None:
+    try:
+        error = json.loads(response.content)["error"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return error if isinstance(error, dict) else None
+
+
+def _header(response: Response, name: str) -> str | None:
+    values = response.headers.get(name)
+    return values[0] if values else None
+
+
+@schemathesis.check
+def error_envelope(ctx: CheckContext, response: Response, case: Case) -> None:
+    """Every failure has the one shape, with the request id of its header."""
+    request_id = _header(response, "x-request-id")
+    assert request_id is not None, "no X-Request-Id"
+    assert re.fullmatch(f"req_{ULID}", request_id), f"X-Request-Id is {request_id!r}"
+    if response.status_code >= 400 and case.operation.method != "head":
+        error = _error(response)
+        assert error is not None, "not the error envelope"
+        assert error.get("request_id") == request_id, "another request_id in the body"
+        assert {"type", "code", "message", "doc_url"} <= error.keys(), f"only {sorted(error)} in the error"
+
+
+@schemathesis.check
+def form_is_accepted(ctx: CheckContext, response: Response, case: Case) -> None:
+    """What the document allows is not refused for its form; it may be for its meaning."""
+    if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
+        return
+    if response.status_code in (400, 413, 415):
+        error = _error(response) or {}
+        assert error.get("code") not in FORM or UNSAID(str(error.get("param", ""))), (
+            f"valid by the document, refused as {error.get('code')}: {error.get('message')}"
+        )
+
+
+@schemathesis.check
+def rate_headers(ctx: CheckContext, response: Response, case: Case) -> None:
+    """The three X-RateLimit headers stand on every answer to a known caller."""
+    known_caller = response.status_code not in (401, 405, 408, 431) and response.status_code < 500
+    error = _error(response) or {}
+    if not known_caller or error.get("code") in ("route_unknown", "http_invalid"):
+        return
+    missing = [
+        name
+        for name in ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+        if not re.fullmatch("[0-9]+", _header(response, name.lower()) or "")
+    ]
+    assert not missing, f"no {', '.join(missing)}"

@@ -1,0 +1,124 @@
+"""A whole service of its own for contract runs: engines, workers, the API, and the API again without rate limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+READY_SECONDS = 120.0
+STOP_SECONDS = 60.0
+# Far beyond what one client can ask for.
+UNLIMITED = (1_000_000, 10_000_000)
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where the service answers, its keys, and where its log is written."""
+
+    base_url: str
+    unlimited_url: str
+    test_key: str
+    live_key: str
+    workspace_id: str
+    data_dir: Path
+    log: Path
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_service(*, credits: int = 1_000_000_000) -> Iterator[Service]:
+    """Start the service on a data directory and ports of its own; stop it and remove the directory at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="msvs-contract-"))
+    port, unlimited_port = free_port(), free_port()
+    data_dir, log_path = folder / "data", folder / "service.log"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MSVS_", "DATABASE_", "REDIS_"))}
+    environment = kept | {"DATA_DIR": str(data_dir), "PORT": str(port), "MSVS_LIVE_CARRIER": "virtual"}
+    base_url, unlimited_url = f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{unlimited_port}"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scripts.contract.service", "run", str(unlimited_port)],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            _wait(process, base_url, log_path)
+            _wait(process, unlimited_url, log_path)
+            demo = json.loads((data_dir / "demo.json").read_text())
+            subprocess.run(
+                [sys.executable, "-m", "msvs", "credits", "grant", "--workspace", demo["workspace_id"], str(credits)],
+                cwd=ROOT,
+                env=environment,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            yield Service(
+                base_url, unlimited_url, demo["test_key"], demo["live_key"], demo["workspace_id"], data_dir, log_path
+            )
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_SECONDS)
+            shutil.rmtree(folder)
+
+
+def _wait(process: subprocess.Popen[bytes], base_url: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{base_url}/readyz", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"the service does not get ready:\n{log.read_text()[-4000:]}")
+
+
+def run(unlimited_port: int) -> int:
+    """`msvs run`, with one more API process that limits nobody."""
+    from msvs import cli, supervisor
+    from msvs.settings import from_environment
+    from msvs.supervisor import ChildSpec
+
+    settings = from_environment()
+    extra = ChildSpec(
+        "api without limits", (sys.executable, "-m", "scripts.contract.service", "serve", str(unlimited_port))
+    )
+    return supervisor.run(settings, prepare=cli.prepare, children=[*supervisor.processes(settings), extra])
+
+
+def serve(port: int) -> None:
+    """The API on `port`, with buckets that never run dry."""
+    from msvs import app
+    from msvs.api import limits
+    from msvs.settings import from_environment
+
+    for bucket in limits.RATES:
+        limits.RATES[bucket] = limits.Rate(*UNLIMITED)  # type: ignore[index]
+    app.serve(replace(from_environment(), port=port))
+
+
+if __name__ == "__main__":
+    command, argument = sys.argv[1:]
+    sys.exit(run(int(argument)) if command == "run" else serve(int(argument)))

@@ -1,22 +1,27 @@
-"""Campaigns: create, read, pause, resume, cancel."""
+"""Campaigns: draft, test, launch, read, change, clone, pause, resume, cancel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from msvs.api import audiences, credits, ids
 from msvs.api import campaign_stats as tallies
 from msvs.api.canceling import cancel_campaign_messages
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.drafts import Draft
+from msvs.api.errors import ApiError, Conflict, InvalidRequest
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.jobs import Doorbell
-from msvs.api.messages import check_expiry, check_schedule
+from msvs.api.messages import SendMessage, check_expiry, check_schedule, send_message
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.pausing import INSUFFICIENT_CREDITS, MANUAL, MISSED
+from msvs.api.permissions import Permission, allow
 from msvs.api.rendering import check_metadata, read_template
 from msvs.api.resources import CampaignStats, campaign_resource
 from msvs.api.routing import require_carrier
@@ -30,7 +35,9 @@ MAX_RATE = 1_000_000
 MAX_SPREAD_HOURS = 24.0 * 7
 # What a cancellation takes back before it answers; a worker takes the rest.
 CANCEL_AT_ONCE = 1000
+MAX_TEST_RECIPIENTS = 5
 
+EDITABLE = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED)
 TERMINAL = (CampaignStatus.COMPLETED, CampaignStatus.CANCELED, CampaignStatus.FAILED)
 RUNNING = (CampaignStatus.PREPARING, CampaignStatus.SENDING)
 
@@ -40,7 +47,8 @@ class CreateCampaign:
     """A campaign to be: who gets which body, and when (aware; None for now).
 
     At most `rate_per_minute` messages a minute, or all of them evenly over `spread_hours`; nothing after `expires_at`;
-    with `quiet_hours` only while it is day where the recipient is (None for the workspace's setting).
+    with `quiet_hours` only while it is day where the recipient is (None for the workspace's setting). A `draft` waits
+    until it is launched, and may lack its audience until then.
     """
 
     name: str
@@ -55,52 +63,190 @@ class CreateCampaign:
     rate_per_minute: int | None = None
     spread_hours: float | None = None
     quiet_hours: bool | None = None
+    draft: bool = False
+
+
+class UpdateCampaign(msgspec.Struct, kw_only=True, frozen=True):
+    """What to change of a campaign that has not begun; what is left out stays, None clears.
+
+    Naming any of `list_ids`, `segment_id` and `contact_ids` gives it a new audience of what is named.
+    """
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    body: str | msgspec.UnsetType = msgspec.UNSET
+    list_ids: Sequence[UUID] | msgspec.UnsetType = msgspec.UNSET
+    segment_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    contact_ids: Sequence[UUID] | msgspec.UnsetType = msgspec.UNSET
+    from_: str | msgspec.UnsetType | None = msgspec.UNSET
+    scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
+    expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    rate_per_minute: int | msgspec.UnsetType | None = msgspec.UNSET
+    spread_hours: float | msgspec.UnsetType | None = msgspec.UNSET
+    quiet_hours: bool | msgspec.UnsetType | None = msgspec.UNSET
 
 
 async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
-    """Create a campaign that starts now or at its time.
+    """Create a campaign that starts now or at its time, or a draft of one.
 
     Raises InvalidRequest, and PaymentRequired where it starts now and the live balance is below the estimate.
     """
+    allow(ctx, Permission.MESSAGES_SEND)
     now = datetime.now(UTC)
-    name = data.name.strip()
-    if not 1 <= len(name) <= MAX_NAME:
-        raise InvalidRequest(f"name has 1 to {MAX_NAME} characters.", param="name", code="parameter_out_of_range")
-    template = read_template(data.body)
-    metadata = check_metadata(data.metadata)
-    due_at = check_schedule(data.scheduled_at, now)
-    expires_at = check_expiry(data.expires_at, due_at)
-    _check_pace(data.rate_per_minute, data.spread_hours)
     workspace = await Workspace.get(id=ctx.workspace_id)
-    sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
-    audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
-    require_carrier(ctx.livemode)
-    starts_now = due_at <= now
-    if starts_now and ctx.livemode:
-        eligible = await audiences.count_eligible(ctx, audience, admit_unknown=workspace.campaigns_admit_unknown)
-        required = eligible * audiences.estimated_segments(template)
-        available = await credits.available(ctx.workspace_id)
-        if available < required:
-            raise credits.insufficient(required, available)
-    campaign = await Campaign.create(
+    read_template(data.body)
+    due_at = check_schedule(data.scheduled_at, now)
+    _check_pace(data.rate_per_minute, data.spread_hours)
+    campaign = Campaign(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
-        name=name,
+        name=_check_name(data.name),
         body=data.body,
-        sender=sender,
-        audience=audience,
-        metadata=metadata,
-        status=CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED,
+        sender=check_sender(data.from_) if data.from_ is not None else workspace.default_sender,
+        audience=await _check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids, may_lack=data.draft),
+        metadata=check_metadata(data.metadata),
+        status=CampaignStatus.DRAFT,
         scheduled_at=data.scheduled_at,
-        expires_at=expires_at,
+        expires_at=check_expiry(data.expires_at, due_at),
         rate_per_minute=data.rate_per_minute,
         spread_hours=data.spread_hours,
         respects_quiet_hours=workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours,
-        interval_seconds=60 / data.rate_per_minute if data.rate_per_minute else 0.0,
+        interval_seconds=_interval(data.rate_per_minute),
     )
-    if starts_now:
+    if not data.draft:
+        await _launch(ctx, campaign, workspace, due_at, now)
+    await campaign.save(force_create=True)
+    return campaign
+
+
+async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campaign:
+    """Change a draft, or a campaign whose time has not come. Raises NotFound, Conflict, InvalidRequest."""
+    allow(ctx, Permission.MESSAGES_SEND)
+    now = datetime.now(UTC)
+    campaign = await _lock(ctx, id)
+    if campaign.status not in EDITABLE:
+        raise Conflict(f"The campaign is {campaign.status}: it cannot be changed any more.", code="campaign_begun")
+    is_draft = campaign.status == CampaignStatus.DRAFT
+    given = {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not msgspec.UNSET}
+    if not given:
+        return campaign
+    workspace = await Workspace.get(id=ctx.workspace_id)
+    if "name" in given:
+        campaign.name = _check_name(given["name"])
+    if "body" in given:
+        read_template(given["body"])
+        campaign.body = given["body"]
+    if "from_" in given:
+        sender = given["from_"]
+        campaign.sender = workspace.default_sender if sender is None else check_sender(sender)
+    if given.keys() & {"list_ids", "segment_id", "contact_ids"}:
+        campaign.audience = await _check_audience(
+            ctx,
+            given.get("list_ids", ()),
+            given.get("segment_id"),
+            given.get("contact_ids", ()),
+            may_lack=is_draft,
+        )
+    if "metadata" in given:
+        campaign.metadata = check_metadata(given["metadata"])
+    if "quiet_hours" in given:
+        wanted = given["quiet_hours"]
+        campaign.respects_quiet_hours = workspace.quiet_hours if wanted is None else wanted
+    _change_times(campaign, given, now)
+    campaign.rate_per_minute = given.get("rate_per_minute", campaign.rate_per_minute)
+    campaign.spread_hours = given.get("spread_hours", campaign.spread_hours)
+    _check_pace(campaign.rate_per_minute, campaign.spread_hours)
+    campaign.interval_seconds = _interval(campaign.rate_per_minute)
+    await campaign.save()
+    if not is_draft:
         ring_after_commit(Doorbell.CAMPAIGNS)
     return campaign
+
+
+async def launch_campaign(
+    ctx: Context, id: UUID, *, scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+) -> Campaign:
+    """Let a draft start at `scheduled_at`: None for now, left out for the draft's own time.
+
+    Raises NotFound, Conflict where it is no draft, InvalidRequest where something is missing or its time is past, and
+    PaymentRequired where it starts now and the live balance is below the estimate.
+    """
+    allow(ctx, Permission.MESSAGES_SEND)
+    now = datetime.now(UTC)
+    campaign = await _lock(ctx, id)
+    if campaign.status != CampaignStatus.DRAFT:
+        raise Conflict(f"The campaign is {campaign.status}, not a draft.", code="campaign_not_draft")
+    if scheduled_at is not msgspec.UNSET:
+        campaign.scheduled_at = scheduled_at
+    due_at = check_schedule(campaign.scheduled_at, now)
+    check_expiry(campaign.expires_at, due_at)
+    lists, segment, people = _audience_ids(campaign.audience)
+    # What was in the audience when the draft was written may be gone.
+    await audiences.check_audience(ctx, lists, segment, people)
+    await _launch(ctx, campaign, await Workspace.get(id=ctx.workspace_id), due_at, now)
+    await campaign.save(update_fields=["status", "scheduled_at"])
+    return campaign
+
+
+async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> Campaign:
+    """A draft of the same body, sender, audience, metadata and pace as another campaign, without its times.
+
+    Raises NotFound, InvalidRequest.
+    """
+    allow(ctx, Permission.MESSAGES_SEND)
+    source = await get_campaign(ctx, id)
+    return await Campaign.create(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        name=f"Copy of {source.name}"[:MAX_NAME] if name is None else _check_name(name),
+        body=source.body,
+        sender=source.sender,
+        audience=source.audience,
+        metadata=source.metadata,
+        status=CampaignStatus.DRAFT,
+        rate_per_minute=source.rate_per_minute,
+        spread_hours=source.spread_hours,
+        respects_quiet_hours=source.respects_quiet_hours,
+        interval_seconds=_interval(source.rate_per_minute),
+    )
+
+
+async def delete_campaign(ctx: Context, id: UUID) -> None:
+    """Forget a draft. Raises NotFound, and Conflict for a campaign that was launched."""
+    allow(ctx, Permission.MESSAGES_SEND)
+    campaign = await _lock(ctx, id)
+    if campaign.status != CampaignStatus.DRAFT:
+        raise Conflict(f"The campaign is {campaign.status}, not a draft.", code="campaign_not_draft")
+    await campaign.delete()
+
+
+async def send_campaign_test(
+    ctx: Context, id: UUID, *, to: Sequence[str], variables: Mapping[str, Any] | None = None
+) -> list[Draft]:
+    """Send a campaign's body to at most five phones of your own, each as a single message that says it is a test.
+
+    Raises as send_message does, with `to[0]` as the parameter; nothing is sent then.
+    """
+    campaign = await get_campaign(ctx, id)
+    phones = list(dict.fromkeys(to))
+    if not 1 <= len(phones) <= MAX_TEST_RECIPIENTS:
+        raise InvalidRequest(f"to names 1 to {MAX_TEST_RECIPIENTS} phones.", param="to", code="parameter_out_of_range")
+    sent = []
+    for phone in phones:
+        data = SendMessage(
+            to=phone,
+            body=campaign.body,
+            from_=campaign.sender,
+            variables=variables or {},
+            metadata={"test": "true", "campaign_id": ids.encode_id(ids.CAMPAIGN, id)},
+        )
+        try:
+            sent.append(await send_message(ctx, data))
+        except ApiError as error:
+            if error.param == "to":
+                error.param = f"to[{to.index(phone)}]"
+            raise
+    return sent
 
 
 async def get_campaign(ctx: Context, id: UUID) -> Campaign:
@@ -109,9 +255,11 @@ async def get_campaign(ctx: Context, id: UUID) -> Campaign:
 
 
 async def list_campaigns(ctx: Context, page: PageRequest, *, status: str | None = None) -> Page[Campaign]:
-    """Campaigns, newest first, optionally of one status."""
+    """Campaigns, newest first, optionally of one status; drafts only where that is asked for."""
     query = scoped(ctx, Campaign)
-    if status is not None:
+    if status is None:
+        query = query.filter(status__not=CampaignStatus.DRAFT)
+    else:
         if status not in {value.value for value in CampaignStatus}:
             raise InvalidRequest(f"status must be one of {', '.join(CampaignStatus)}.", param="status")
         query = query.filter(status=CampaignStatus(status))
@@ -125,10 +273,10 @@ async def campaign_stats(ctx: Context, campaigns: Sequence[Campaign]) -> dict[UU
 
 async def cancel_campaign(ctx: Context, id: UUID) -> Campaign:
     """Stop a campaign for good: what no carrier has yet is never sent. Raises NotFound, Conflict."""
+    allow(ctx, Permission.MESSAGES_SEND)
     now = datetime.now(UTC)
     campaign = await _lock(ctx, id)
-    if campaign.status in TERMINAL:
-        raise Conflict(f"The campaign is already {campaign.status}.", code="campaign_terminal")
+    _refuse_ended(campaign)
     campaign.status = CampaignStatus.CANCELED
     campaign.canceled_at = now
     campaign.pause_reason = None
@@ -144,10 +292,10 @@ async def pause_campaign(ctx: Context, id: UUID) -> Campaign:
 
     Pausing a paused campaign makes the pause the caller's own, so that no top-up ends it.
     """
+    allow(ctx, Permission.MESSAGES_SEND)
     now = datetime.now(UTC)
     campaign = await _lock(ctx, id)
-    if campaign.status in TERMINAL:
-        raise Conflict(f"The campaign is already {campaign.status}.", code="campaign_terminal")
+    _refuse_ended(campaign)
     if campaign.status == CampaignStatus.PAUSED:
         campaign.pause_reason = MANUAL
         await campaign.save(update_fields=["pause_reason"])
@@ -158,6 +306,7 @@ async def pause_campaign(ctx: Context, id: UUID) -> Campaign:
 
 async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
     """Let a paused campaign go on where it stopped; a missed one starts now. Raises NotFound, Conflict."""
+    allow(ctx, Permission.MESSAGES_SEND)
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.PAUSED:
         raise Conflict(f"The campaign is {campaign.status}, not paused.", code="campaign_not_paused")
@@ -190,6 +339,74 @@ async def record_campaign_event(type: EventType, campaign: Campaign, now: dateti
     stats = await tallies.campaign_stats([campaign.id])
     data = campaign_resource(campaign, stats[campaign.id])
     await record_events([NewEvent(type, campaign.workspace_id, campaign.livemode, campaign.id, data)], now)
+
+
+def _refuse_ended(campaign: Campaign) -> None:
+    if campaign.status == CampaignStatus.DRAFT:
+        raise Conflict("The campaign is a draft: launch it, or delete it.", code="campaign_draft")
+    if campaign.status in TERMINAL:
+        raise Conflict(f"The campaign is already {campaign.status}.", code="campaign_terminal")
+
+
+async def _launch(ctx: Context, campaign: Campaign, workspace: Workspace, due_at: datetime, now: datetime) -> None:
+    """Set a campaign going, unless it cannot be paid for; the caller saves it."""
+    require_carrier(ctx.livemode)
+    starts_now = due_at <= now
+    if starts_now and ctx.livemode:
+        eligible = await audiences.count_eligible(
+            ctx, campaign.audience, admit_unknown=workspace.campaigns_admit_unknown
+        )
+        required = eligible * audiences.estimated_segments(read_template(campaign.body))
+        available = await credits.available(ctx.workspace_id)
+        if available < required:
+            raise credits.insufficient(required, available)
+    campaign.status = CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED
+    if starts_now:
+        ring_after_commit(Doorbell.CAMPAIGNS)
+
+
+def _change_times(campaign: Campaign, given: Mapping[str, Any], now: datetime) -> None:
+    is_draft = campaign.status == CampaignStatus.DRAFT
+    if "scheduled_at" in given:
+        campaign.scheduled_at = given["scheduled_at"]
+        if campaign.scheduled_at is None and not is_draft:
+            raise InvalidRequest("A scheduled campaign keeps a time: move it, or cancel it.", param="scheduled_at")
+    if "expires_at" in given:
+        campaign.expires_at = given["expires_at"]
+    if given.keys() & {"scheduled_at", "expires_at"}:
+        # The time of a draft that nobody changes may pass: launching it will say so.
+        moves = "scheduled_at" in given or not is_draft
+        due_at = check_schedule(campaign.scheduled_at, now) if moves else campaign.scheduled_at or now
+        check_expiry(campaign.expires_at, max(due_at, now))
+
+
+async def _check_audience(
+    ctx: Context, list_ids: Sequence[UUID], segment_id: UUID | None, contact_ids: Sequence[UUID], *, may_lack: bool
+) -> dict[str, Any]:
+    if may_lack and not list_ids and segment_id is None and not contact_ids:
+        return {}
+    return await audiences.check_audience(ctx, list_ids, segment_id, contact_ids)
+
+
+def _audience_ids(audience: Mapping[str, Any]) -> tuple[list[UUID], UUID | None, list[UUID]]:
+    """The ids of a stored audience."""
+    segment = audience.get("segment_id")
+    return (
+        [ids.read_id(ids.CONTACT_LIST, text, "audience.list_ids") for text in audience.get("list_ids", ())],
+        None if segment is None else ids.read_id(ids.SEGMENT, segment, "audience.segment_id"),
+        [ids.read_id(ids.CONTACT, text, "audience.contact_ids") for text in audience.get("contact_ids", ())],
+    )
+
+
+def _check_name(text: str) -> str:
+    name = text.strip()
+    if not 1 <= len(name) <= MAX_NAME:
+        raise InvalidRequest(f"name has 1 to {MAX_NAME} characters.", param="name", code="parameter_out_of_range")
+    return name
+
+
+def _interval(rate_per_minute: int | None) -> float:
+    return 60 / rate_per_minute if rate_per_minute else 0.0
 
 
 def _check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:

@@ -193,6 +193,9 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "Nothing is left to do; create another campaign to send again.",
     ),
     ("campaign_not_paused", (409,), "Only a paused campaign can be resumed.", "Read the campaign's status first."),
+    ("campaign_draft", (409,), "A draft cannot be paused or canceled.", "Launch it, or delete it."),
+    ("campaign_not_draft", (409,), "The campaign was launched already.", "Clone it to have a draft of it again."),
+    ("campaign_begun", (409,), "The campaign is neither a draft nor scheduled.", "Clone it, and change the clone."),
     # Contacts, lists and segments.
     (
         "contact_exists",
@@ -357,6 +360,18 @@ _DASHBOARD_ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "Read schema.graphql instead.",
     ),
     (
+        "operation_unknown",
+        (400,),
+        "There is no GraphQL operation under the id.",
+        "Send one of the ids that were put on the server, or the document itself where that is allowed.",
+    ),
+    (
+        "operation_not_kept",
+        (400,),
+        "This installation runs only the GraphQL operations that were put on the server.",
+        "Send the id of one in place of a document.",
+    ),
+    (
         "password_length",
         (400,),
         "The password is too short or too long.",
@@ -367,6 +382,24 @@ _DASHBOARD_ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     ("login_invalid", (401,), "The e-mail address or the password is wrong.", "Check both, or reset the password."),
     ("session_invalid", (401,), "There is no session, or it has ended.", "Log in again."),
     ("csrf_invalid", (403,), "The CSRF token is missing or wrong.", "Load the page again."),
+    (
+        "origin_refused",
+        (403,),
+        "A page of another site sent the request.",
+        "Use the dashboard of this installation, or an API key.",
+    ),
+    (
+        "workspace_required",
+        (403,),
+        "The request of a logged-in user names none of the workspaces that the user belongs to.",
+        "Send the workspace's id in the header X-Workspace.",
+    ),
+    (
+        "sign_up_throttled",
+        (429,),
+        "There were too many attempts to sign up from this network.",
+        "Wait for the seconds in Retry-After.",
+    ),
     (
         "permission_denied",
         (403,),

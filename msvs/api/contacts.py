@@ -21,6 +21,7 @@ from msvs.api import canceling, consent, ids
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
 from msvs.api.phones import Phone, parse_phone
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.scope import find, scoped
@@ -130,6 +131,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
     With `opt_in` it is opted in, or pending where the workspace asks for double opt-in; a number that said STOP opts in
     again, and only that writes `contact.opted_in`. Without `opt_in` it is unknown, or opted out if it said STOP.
     """
+    allow(ctx, Permission.RESOURCES_WRITE)
     phone = parse_phone(data.phone, param="phone")
     evidence = None if data.opt_in is None else _read_evidence(data.opt_in)
     now = datetime.now(UTC)
@@ -203,6 +205,7 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
     `opt_in` opts in again and needs its source. Another phone is another consent: the contact becomes unknown (or opted
     out if that phone is suppressed) and what campaigns hold for the old phone is canceled.
     """
+    allow(ctx, Permission.RESOURCES_WRITE)
     evidence = None if data.opt_in is UNSET else _read_evidence(data.opt_in)
     phone = None if data.phone is UNSET else parse_phone(data.phone, param="phone")
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
@@ -242,6 +245,7 @@ async def delete_contact(ctx: Context, id: UUID) -> None:
 
     The history of its consent and the suppression of its phone stay; a message sent to the phone itself still goes out.
     """
+    allow(ctx, Permission.RESOURCES_WRITE)
     await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
     await fetch_value(LOCK_LISTS, id, ctx.workspace_id, ctx.livemode)
     await ListMember.filter(contact_id=id).delete()
@@ -251,6 +255,7 @@ async def delete_contact(ctx: Context, id: UUID) -> None:
 
 async def opt_out_contact(ctx: Context, id: UUID, *, source: str = "api") -> Contact:
     """Opt a contact out. Raises NotFound, and Conflict `contact_opted_out` where it is out already."""
+    allow(ctx, Permission.RESOURCES_WRITE)
     contact = await get_contact(ctx, id)
     if not await consent.opt_out(ctx, contact, source=source, now=datetime.now(UTC)):
         raise Conflict("The contact has already opted out.", code="contact_opted_out")

@@ -7,6 +7,9 @@ from uuid import UUID
 
 from msvs.models import Role
 
+# The actor of the service's own work, and of its operators.
+SYSTEM = "system"
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -17,7 +20,7 @@ class Context:
 
     workspace_id: UUID
     livemode: bool
-    actor: str = "system"
+    actor: str = SYSTEM
     request_id: str | None = None
     role: Role | None = None
     ip: str | None = None

@@ -13,6 +13,7 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.permissions import Permission, allow
 from msvs.api.resources import moment, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.models import ApiKey
@@ -69,6 +70,7 @@ async def create_key(workspace_id: UUID, *, livemode: bool, name: str = "") -> t
 
 async def issue_key(ctx: Context, *, name: str = "") -> tuple[ApiKey, str]:
     """Make a key of the caller's workspace and mode, and log it; the row and the secret text. Raises InvalidRequest."""
+    allow(ctx, Permission.KEYS_WRITE)
     row, text = await create_key(ctx.workspace_id, livemode=ctx.livemode, name=name)
     await record_audit(
         ctx,
@@ -81,11 +83,13 @@ async def issue_key(ctx: Context, *, name: str = "") -> tuple[ApiKey, str]:
 
 async def get_key(ctx: Context, id: UUID) -> ApiKey:
     """One key. Raises NotFound."""
+    allow(ctx, Permission.KEYS_READ)
     return await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key")
 
 
 async def list_keys(ctx: Context) -> list[ApiKey]:
     """The keys of the caller's workspace and mode, newest first, revoked ones too."""
+    allow(ctx, Permission.KEYS_READ)
     return await scoped(ctx, ApiKey).order_by("-id")
 
 
@@ -94,6 +98,7 @@ async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_RO
 
     Raises NotFound, InvalidRequest and, for a key that no longer works, Conflict.
     """
+    allow(ctx, Permission.KEYS_WRITE)
     if not timedelta(0) <= expires_in <= LONGEST_ROLL:
         raise InvalidRequest(
             f"expires_in must be from 0 to {LONGEST_ROLL.days} days.",
@@ -124,6 +129,7 @@ async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_RO
 
 async def revoke_key(ctx: Context, id: UUID) -> ApiKey:
     """End a key at once; every process refuses it within a second. Revoking it again changes nothing."""
+    allow(ctx, Permission.KEYS_WRITE)
     row = await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key", lock=True)
     if row.revoked_at is None:
         row.revoked_at = datetime.now(UTC)

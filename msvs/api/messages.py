@@ -17,6 +17,7 @@ from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ComplianceRefused, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
 from msvs.api.phones import parse_phone
 from msvs.api.queueing import insert_single
 from msvs.api.rendering import (
@@ -95,6 +96,7 @@ async def send_message(ctx: Context, data: SendMessage) -> Draft:
     Raises InvalidRequest, ComplianceRefused (blocked region or number type, recipient opted out) and
     PaymentRequired; nothing is written then.
     """
+    allow(ctx, Permission.MESSAGES_SEND)
     now = datetime.now(UTC)
     phone = parse_phone(data.to)
     template = read_template(data.body)
@@ -172,6 +174,7 @@ async def list_messages(
 
 async def cancel_message(ctx: Context, id: UUID) -> Row | Message:
     """Cancel a message that no worker has claimed; anything later is answered unchanged. Raises NotFound."""
+    allow(ctx, Permission.MESSAGES_SEND)
     canceled = await cancel_one(ctx, id, now=datetime.now(UTC))
     return canceled if canceled is not None else await get_message(ctx, id)
 

@@ -91,8 +91,8 @@ def render(template: Template, values: Mapping[str, str]) -> Rendered:
     return Rendered(body, size.encoding, size.segments)
 
 
-def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Metadata within its limits: 20 keys of 40 characters, values of 500. Raises InvalidRequest with `param`."""
+def check_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata within its limits: 20 keys of 40 characters, texts of 500. Raises InvalidRequest with `param`."""
     if len(metadata) > MAX_METADATA_KEYS:
         raise InvalidRequest(
             f"metadata may have at most {MAX_METADATA_KEYS} keys.", param="metadata", code="parameter_out_of_range"
@@ -104,6 +104,8 @@ def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
                 param="metadata",
                 code="parameter_out_of_range",
             )
+        if not isinstance(value, str):
+            raise InvalidRequest("A value of metadata is a string.", param=f"metadata.{key}")
         if len(value) > MAX_METADATA_VALUE:
             raise InvalidRequest(
                 f"A value of metadata has at most {MAX_METADATA_VALUE} characters.",

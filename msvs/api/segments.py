@@ -30,6 +30,7 @@ from msvs.api.contacts import MAX_ATTRIBUTE_KEY, MAX_INTEGER, read_name
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.database import fetch_value
 from msvs.models import ContactList, OptInStatus, Segment
@@ -88,6 +89,7 @@ def compile_filter(filter: Mapping[str, Any], first_parameter: int) -> Compiled:
 
 async def create_segment(ctx: Context, name: str, filter: Mapping[str, Any]) -> Segment:
     """Save a filter. Raises InvalidRequest where it is not valid or names a list that does not exist."""
+    allow(ctx, Permission.RESOURCES_WRITE)
     name = read_name(name, param="name", maximum=MAX_NAME)
     await _check_filter(ctx, filter)
     return await Segment.create(
@@ -109,6 +111,7 @@ async def update_segment(
     ctx: Context, id: UUID, *, name: str | None = None, filter: Mapping[str, Any] | None = None
 ) -> Segment:
     """Rename a segment, replace its filter, or both. Raises NotFound, InvalidRequest."""
+    allow(ctx, Permission.RESOURCES_WRITE)
     row = await find(ctx, Segment, id, prefix=ids.SEGMENT, noun="segment", lock=True)
     if name is not None:
         row.name = read_name(name, param="name", maximum=MAX_NAME)
@@ -121,6 +124,7 @@ async def update_segment(
 
 async def delete_segment(ctx: Context, id: UUID) -> None:
     """Delete a segment. Raises NotFound. A campaign that still waits then finds nobody through it."""
+    allow(ctx, Permission.RESOURCES_WRITE)
     row = await find(ctx, Segment, id, prefix=ids.SEGMENT, noun="segment", lock=True)
     await row.delete()
 

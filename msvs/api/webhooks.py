@@ -20,6 +20,7 @@ from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.events import EventType, get_event
 from msvs.api.jobs import Doorbell
 from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
 from msvs.api.resources import webhook_resource
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import ring_after_commit
@@ -114,6 +115,7 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
 
     Raises InvalidRequest, and Conflict code `webhook_limit` at 20 endpoints of one workspace and mode.
     """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
     url, events, description = _read_url(data.url), _read_events(data.events), _read_description(data.description)
     secret = signatures.new_secret() if data.secret is None else _read_secret(data.secret)
     # The workspace's row is the lock under which its endpoints are counted.
@@ -147,6 +149,7 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
 
     Raises NotFound and InvalidRequest.
     """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
     url = None if data.url is UNSET else _read_url(data.url)
     events = None if data.events is UNSET else _read_events(data.events)
     description = None if data.description is UNSET else _read_description(data.description)
@@ -175,6 +178,7 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
 
 async def delete_webhook(ctx: Context, id: UUID) -> None:
     """End a subscription and drop what is pending for it. Raises NotFound."""
+    allow(ctx, Permission.WEBHOOKS_WRITE)
     row = await _find(ctx, id, lock=True)
     await execute(DROP, datetime.now(UTC), row.id)
     await row.delete()
@@ -183,6 +187,7 @@ async def delete_webhook(ctx: Context, id: UUID) -> None:
 
 async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
     """Give an endpoint a new secret, shown this once; the one before counts for 24 hours more. Raises NotFound."""
+    allow(ctx, Permission.WEBHOOKS_WRITE)
     row = await _find(ctx, id, lock=True)
     secret = signatures.new_secret()
     row.previous_secret_sealed = row.secret_sealed
@@ -198,6 +203,7 @@ async def send_test(ctx: Context, id: UUID) -> Event:
 
     Raises NotFound, and Conflict code `webhook_disabled`.
     """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
     row = await _find_enabled(ctx, id)
     now = datetime.now(UTC)
     event = await Event.create(
@@ -224,6 +230,7 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
 
     Raises NotFound, and Conflict code `webhook_disabled` for a single endpoint that is.
     """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
     event = await get_event(ctx, event_id)
     which, value = "(events ? $5 OR events ? '*')", event.type
     if webhook_id is not None:
@@ -242,6 +249,7 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
 
     Raises NotFound, InvalidRequest, and Conflict code `webhook_disabled`.
     """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
     now = datetime.now(UTC)
     if not now - LONGEST_RECOVERY <= since <= now:
         raise InvalidRequest(

@@ -15,6 +15,7 @@ from msvs.api.context import Context
 from msvs.api.credits import grant_credits
 from msvs.api.errors import InvalidRequest
 from msvs.api.keys import create_key
+from msvs.api.permissions import Permission, allow
 from msvs.api.senders import check_sender
 from msvs.models import CreditBalance, LedgerKind, Workspace
 
@@ -28,6 +29,7 @@ class UpdateWorkspace(msgspec.Struct, kw_only=True, frozen=True):
     name: str | msgspec.UnsetType = msgspec.UNSET
     default_sender: str | msgspec.UnsetType = msgspec.UNSET
     double_opt_in: bool | msgspec.UnsetType = msgspec.UNSET
+    quiet_hours: bool | msgspec.UnsetType = msgspec.UNSET
     campaigns_admit_unknown: bool | msgspec.UnsetType = msgspec.UNSET
     blocked_regions: list[str] | msgspec.UnsetType = msgspec.UNSET
     timezone: str | msgspec.UnsetType = msgspec.UNSET
@@ -67,6 +69,7 @@ async def get_workspace(ctx: Context) -> Workspace:
 
 async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
     """Change settings of the caller's workspace, for both modes. Raises InvalidRequest with `param`."""
+    allow(ctx, Permission.WORKSPACE_WRITE)
     changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
     threshold = changes.pop("low_balance_threshold", None)
     checked = {name: _checked(name, value) for name, value in changes.items()}

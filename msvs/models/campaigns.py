@@ -14,6 +14,7 @@ from msvs.models.identity import new_id
 class CampaignStatus(StrEnum):
     """Where a campaign stands."""
 
+    DRAFT = "draft"
     SCHEDULED = "scheduled"
     PREPARING = "preparing"
     SENDING = "sending"

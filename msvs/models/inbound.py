@@ -9,7 +9,10 @@ from msvs.models.identity import new_id
 
 
 class InboundMessage(Model):
-    """A reply. `dedupe_key` is the carrier's own id of it, so that a repeated delivery changes nothing."""
+    """A reply. `dedupe_key` is the carrier's own id of it, so that a repeated delivery changes nothing.
+
+    `read_at` is when somebody marked it read.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
@@ -22,6 +25,7 @@ class InboundMessage(Model):
     message_id = fields.UUIDField(null=True)
     dedupe_key = fields.CharField(max_length=100)
     received_at = fields.DatetimeField()
+    read_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "inbound_messages"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from msvs.api.auth import authenticate
 from msvs.api.context import Context
 from msvs.api.errors import AuthenticationFailed
 from msvs.api.keys import create_key, make_key, revoke_key, roll_key
-from msvs.models import ApiKey, Workspace
+from msvs.models import ApiKey, Role, Workspace
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ async def test_an_unknown_key_is_not_echoed(clean: None) -> None:
 async def test_a_revoked_key_is_refused_once_trust_has_run_out(ctx: Context, monotonic: list[float]) -> None:
     row, text = await create_key(ctx.workspace_id, livemode=False)
     await authenticate(f"Bearer {text}")
-    await revoke_key(ctx, row.id)
+    await revoke_key(replace(ctx, role=Role.OWNER), row.id)
     monotonic[0] += auth.TRUST_SECONDS
     error = await refusal(f"Bearer {text}")
     assert (error.code, text in error.message) == ("api_key_revoked", False)
@@ -90,7 +91,7 @@ async def test_trust_is_shorter_than_what_is_promised(ctx: Context, monotonic: l
 
 async def test_a_rolled_key_ends_at_its_time_even_while_trusted(ctx: Context, monotonic: list[float]) -> None:
     row, text = await create_key(ctx.workspace_id, livemode=False)
-    _, new_text = await roll_key(ctx, row.id, expires_in=timedelta(milliseconds=40))
+    _, new_text = await roll_key(replace(ctx, role=Role.OWNER), row.id, expires_in=timedelta(milliseconds=40))
     await asyncio.sleep(0.05)
     assert (await refusal(f"Bearer {text}")).code == "api_key_expired"
     assert (await authenticate(f"Bearer {new_text}")).workspace_id == ctx.workspace_id

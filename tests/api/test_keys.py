@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, InvalidRequest, NotFound
+from msvs.api.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.keys import (
     BASE62,
     create_key,
     digest_key,
     get_key,
+    issue_key,
     list_keys,
     make_key,
     parse_key,
@@ -20,9 +22,37 @@ from msvs.api.keys import (
 )
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.workspaces import UpdateWorkspace, create_workspace, get_workspace, update_workspace
-from msvs.models import ApiKey, CreditBalance, Workspace
+from msvs.models import ApiKey, CreditBalance, Role, Workspace
 
 DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def ctx(ctx: Context) -> Context:
+    return replace(ctx, role=Role.ADMIN)
+
+
+@pytest.fixture
+def live_ctx(live_ctx: Context) -> Context:
+    return replace(live_ctx, role=Role.ADMIN)
+
+
+@pytest.fixture
+def other_ctx(other_ctx: Context) -> Context:
+    return replace(other_ctx, role=Role.ADMIN)
+
+
+@pytest.mark.parametrize("role", [None, Role.MEMBER, Role.READ_ONLY])
+async def test_only_admins_manage_keys(ctx: Context, role: Role | None) -> None:
+    row, _ = await create_key(ctx.workspace_id, livemode=False)
+    caller = replace(ctx, role=role)
+    for refused in (issue_key(caller), roll_key(caller, row.id), revoke_key(caller, row.id)):
+        with pytest.raises(PermissionDenied):
+            await refused
+    if role is not None:
+        with pytest.raises(PermissionDenied):
+            await list_keys(caller)
+    assert await ApiKey.filter(workspace_id=ctx.workspace_id, revoked_at=None, expires_at=None).count() == 1
 
 
 @pytest.mark.parametrize(("livemode", "prefix"), [(True, "msvs_live_"), (False, "msvs_test_")])

@@ -108,7 +108,7 @@ MATRIX = {
 @pytest.mark.parametrize("role", MATRIX)
 @pytest.mark.parametrize("permission", Permission)
 def test_the_permission_matrix(role: Role | None, permission: Permission) -> None:
-    ctx = Context(ids.new_id(), True, role=role)
+    ctx = Context(ids.new_id(), True, actor="test", role=role)
     if permission in MATRIX[role]:
         allow(ctx, permission)
     else:

@@ -77,6 +77,7 @@ def _blind_resend() -> None:
 
     class Blind:
         DEDUPE = Capability.DEDUPE
+        LOOKUP = Capability.LOOKUP
         NONE = object()
 
     dispatch._resolve = resend

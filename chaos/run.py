@@ -38,6 +38,8 @@ from msvs.embedded import EmbeddedEngines
 
 ROOT = Path(__file__).parent.parent
 CAPABILITIES = ("dedupe", "lookup", "none")
+# How far off the clocks of one message worker and one maintenance worker are, in seconds.
+SKEWS = ((-90.0, 90.0), (5.0, -5.0), (90.0, -90.0))
 FAULTS = "refuse=0.01,drop=0.03,late=0.03,slow=0.1,throttle=0.03"
 LEASE = 60.0
 SHORT_LEASE = 5.0
@@ -372,7 +374,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
                 lease=SHORT_LEASE if short else LEASE,
                 recipients=400 if short else 1500,
                 campaigns=1 if short else 3,
-                skews=tuple(options.skew or ()),
+                skews=tuple(options.skew or SKEWS[number % len(SKEWS)]),
                 keep=None if options.keep is None else options.keep / f"seed-{options.seed + number}",
             )
         )

@@ -14,7 +14,7 @@ const tolerance = 5 * time.Minute
 
 var digits = regexp.MustCompile(`^[0-9]{1,15}$`)
 
-// Verify says whether MSVS-Signature holds a signature of the body by this secret, made in the last five minutes.
+// Verify says whether MSVS-Signature signs the body by this secret, in the last five minutes.
 func Verify(rawBody []byte, header, secret string, now time.Time) bool {
 	var timestamps, signatures []string
 	for _, part := range strings.Split(header, ",") {
@@ -37,7 +37,7 @@ func Verify(rawBody []byte, header, secret string, now time.Time) bool {
 	mac.Write([]byte(timestamps[0] + "."))
 	mac.Write(rawBody)
 	expected := []byte(hex.EncodeToString(mac.Sum(nil)))
-	// During a rotation there are two signatures; every one is compared, each in constant time.
+	// There are two during a rotation; each is compared in constant time.
 	matches := false
 	for _, signature := range signatures {
 		matches = hmac.Equal(expected, []byte(signature)) || matches

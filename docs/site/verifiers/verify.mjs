@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 
 const TOLERANCE_SECONDS = 300;
 
-/** Whether MSVS-Signature holds a signature of the body (a Buffer) by this secret, made in the last five minutes. */
+/** Whether MSVS-Signature signs the body (a Buffer) by this secret, in the last five minutes. */
 export function verify(rawBody, header, secret, now = Date.now() / 1000) {
   const timestamps = [];
   const signatures = [];
@@ -16,10 +16,11 @@ export function verify(rawBody, header, secret, now = Date.now() / 1000) {
   const expected = Buffer.from(
     createHmac("sha256", secret).update(`${timestamps[0]}.`).update(rawBody).digest("hex"),
   );
-  // During a rotation there are two signatures; every one is compared, each in constant time.
+  // There are two during a rotation; each is compared in constant time.
   let matches = false;
   for (const signature of signatures) {
-    if (signature.length === expected.length && timingSafeEqual(signature, expected)) matches = true;
+    if (signature.length !== expected.length) continue;
+    if (timingSafeEqual(signature, expected)) matches = true;
   }
   return matches;
 }

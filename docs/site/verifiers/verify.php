@@ -2,7 +2,7 @@
 
 const TOLERANCE_SECONDS = 300;
 
-/** Whether MSVS-Signature holds a signature of the body by this secret, made in the last five minutes. */
+/** Whether MSVS-Signature signs the body by this secret, in the last five minutes. */
 function verify(string $rawBody, string $header, string $secret, ?float $now = null): bool
 {
     $timestamps = [];
@@ -22,7 +22,7 @@ function verify(string $rawBody, string $header, string $secret, ?float $now = n
         return false;
     }
     $expected = hash_hmac('sha256', $timestamps[0] . '.' . $rawBody, $secret);
-    // During a rotation there are two signatures; every one is compared, each in constant time.
+    // There are two during a rotation; each is compared in constant time.
     $matches = false;
     foreach ($signatures as $signature) {
         $matches = hash_equals($expected, $signature) || $matches;

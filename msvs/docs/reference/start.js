@@ -15,7 +15,7 @@ const here = {
 };
 
 SwaggerUIBundle({
-  url: "../../openapi.json",
+  url: new URL("../../openapi.json", location).pathname,
   dom_id: "#reference",
   plugins: [here],
   deepLinking: true,

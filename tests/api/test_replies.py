@@ -1,0 +1,157 @@
+"""Replies: keywords change consent once and are answered once; other text answers the latest message."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from msvs import database as db
+from msvs.api import contacts, replies
+from msvs.api.contacts import CreateContact, OptInEvidence
+from msvs.api.context import Context
+from msvs.api.errors import ComplianceRefused
+from msvs.api.messages import SendMessage, send_message
+from msvs.api.unit_of_work import unit_of_work
+from msvs.database import Row
+from msvs.models import Contact, InboundMessage, Message, MessageKind, OptInStatus, Suppression, Workspace
+from tests import factories
+
+_keys = count(1)
+
+
+async def reply(ctx: Context, phone: str, text: str, *, key: str | None = None, now: datetime | None = None) -> Row:
+    async with unit_of_work():
+        return await replies.receive_inbound(
+            ctx, from_phone=phone, to_sender="COHORTLABS", text=text, dedupe_key=key or f"in-{next(_keys)}", now=now
+        )
+
+
+async def sent_message(ctx: Context, phone: str) -> Message:
+    async with unit_of_work():
+        draft = await send_message(ctx, SendMessage(phone, "Doors open at 8pm ET."))
+    await Message.filter(id=draft.id).update(status="sent", sent_at=datetime.now(UTC))
+    return await Message.get(id=draft.id)
+
+
+async def types() -> list[str]:
+    return [row.type for row in await db.fetch("SELECT type FROM events WHERE type <> 'message.queued' ORDER BY id")]
+
+
+async def answers(phone: str) -> list[str]:
+    return await Message.filter(to_phone=phone, kind=MessageKind.AUTO).order_by("id").values_list("body", flat=True)
+
+
+async def test_stop_opts_out_once_and_is_answered_once(ctx: Context, workspace: Workspace) -> None:
+    contact = await factories.make_contact(ctx)
+    message = await sent_message(ctx, contact.phone)
+    inbound = await reply(ctx, contact.phone, " Stop. ")
+    assert (inbound.keyword, inbound.message_id) == ("stop", message.id)
+    for text in ("STOP", "cancelar", "ARRÊT"):
+        await reply(ctx, contact.phone, text)
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT
+    assert await Suppression.filter(phone=contact.phone).count() == 1
+    assert await answers(contact.phone) == [workspace.opt_out_text]
+    assert await types() == ["contact.opted_out"]
+    assert (await Message.get(id=message.id)).opted_out is True
+    assert (await Message.get(id=message.id)).status == "sent"
+
+
+async def test_after_stop_nothing_can_be_sent_until_start(ctx: Context, workspace: Workspace) -> None:
+    contact = await factories.make_contact(ctx)
+    await reply(ctx, contact.phone, "UNSUBSCRIBE")
+    with pytest.raises(ComplianceRefused) as refusal:
+        await sent_message(ctx, contact.phone)
+    assert refusal.value.code == "recipient_opted_out"
+    await reply(ctx, contact.phone, "start")
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_IN
+    assert await Suppression.all().count() == 0
+    assert await answers(contact.phone) == [workspace.opt_out_text, workspace.welcome_text]
+    await sent_message(ctx, contact.phone)
+    await reply(ctx, contact.phone, "UNSTOP")
+    assert await types() == ["contact.opted_out", "contact.opted_in"]
+
+
+@pytest.mark.parametrize("text", ["HELP", "info", "¡Ayuda!", "ajuda"])
+async def test_help_is_answered_and_changes_nothing(ctx: Context, workspace: Workspace, text: str) -> None:
+    contact = await factories.make_contact(ctx)
+    await reply(ctx, contact.phone, text)
+    assert await answers(contact.phone) == [workspace.help_text]
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_IN
+    assert await types() == []
+
+
+@pytest.mark.parametrize(("hours", "confirmed"), [(71, True), (73, False)])
+async def test_yes_confirms_a_double_opt_in_within_72_hours(
+    ctx: Context, workspace: Workspace, hours: int, confirmed: bool
+) -> None:
+    await Workspace.filter(id=workspace.id).update(double_opt_in=True)
+    phone = factories.next_phone()
+    async with unit_of_work():
+        row = await contacts.create_contact(ctx, CreateContact(phone, opt_in=OptInEvidence("checkout", "203.0.113.4")))
+    assert row.opt_in_status == OptInStatus.PENDING
+    assert await answers(phone) == [workspace.opt_in_text]
+    await reply(ctx, phone, "Sim!", now=datetime.now(UTC) + timedelta(hours=hours))
+    status = (await Contact.get(id=row.id)).opt_in_status
+    assert status == (OptInStatus.OPTED_IN if confirmed else OptInStatus.PENDING)
+    assert await types() == (["contact.opted_in"] if confirmed else [])
+    assert len(await answers(phone)) == (2 if confirmed else 1)
+
+
+async def test_yes_from_somebody_who_was_not_asked_is_a_reply(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx)
+    message = await sent_message(ctx, contact.phone)
+    await reply(ctx, contact.phone, "yes")
+    assert (await Message.get(id=message.id)).status == "replied"
+    assert await types() == ["message.replied"]
+
+
+async def test_a_reply_answers_the_latest_message_and_carries_its_text(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx)
+    older = await sent_message(ctx, contact.phone)
+    newer = await sent_message(ctx, contact.phone)
+    inbound = await reply(ctx, contact.phone, "Is there a payment plan?")
+    await reply(ctx, contact.phone, "Hello?")
+    assert inbound.message_id == newer.id
+    assert (await Message.get(id=older.id)).status == "sent"
+    found = await Message.get(id=newer.id)
+    assert (found.status, found.replied_at) == ("replied", inbound.received_at)
+    bodies = [
+        json.loads(row.data)["reply"]["body"]
+        for row in await db.fetch("SELECT data FROM events WHERE type = 'message.replied' ORDER BY id")
+    ]
+    assert bodies == ["Is there a payment plan?", "Hello?"]
+
+
+async def test_the_same_reply_brought_twice_changes_nothing(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx)
+    await sent_message(ctx, contact.phone)
+    first = await reply(ctx, contact.phone, "Count me in", key="carrier-77")
+    again = await reply(ctx, contact.phone, "Count me in", key="carrier-77")
+    assert first.id == again.id
+    assert await types() == ["message.replied"]
+    assert await InboundMessage.all().count() == 1
+
+
+async def test_a_stranger_who_writes_becomes_a_contact_and_may_stop(ctx: Context) -> None:
+    phone = factories.next_phone()
+    inbound = await reply(ctx, phone, "Who is this?")
+    assert inbound.message_id is None
+    assert (await Contact.get(phone=phone)).opt_in_status == OptInStatus.UNKNOWN
+    await reply(ctx, phone, "STOP")
+    assert (await Contact.get(phone=phone)).opt_in_status == OptInStatus.OPTED_OUT
+
+
+async def test_a_reply_stays_in_its_workspace_and_mode(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
+    phone = factories.next_phone()
+    for scope in (ctx, live_ctx, other_ctx):
+        await factories.make_contact(scope, phone)
+    await reply(ctx, phone, "STOP")
+    rows = {(row.workspace_id, row.livemode): row.opt_in_status for row in await Contact.all()}
+    assert rows == {
+        (ctx.workspace_id, False): "opted_out",
+        (live_ctx.workspace_id, True): "opted_in",
+        (other_ctx.workspace_id, False): "opted_in",
+    }

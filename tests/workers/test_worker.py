@@ -1,0 +1,150 @@
+"""Doorbells, the worker that answers them, and cron that rings for what is due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.job import Job
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+
+from msvs import database as db
+from msvs.api import jobs
+from msvs.api.context import Context
+from msvs.api.jobs import JOBS, Doorbell, Ringer, bell_key
+from msvs.api.messages import SendMessage, send_message
+from msvs.api.unit_of_work import ring_after_commit, single_statement, unit_of_work
+from msvs.settings import SettingsError
+from msvs.workers import cron
+from msvs.workers.worker import DoorbellJob, DoorbellWorker, JobNotAllowed, require_safe_redis
+from tests import factories
+from tests.engines import Engines
+
+
+class QuietWorker(DoorbellWorker):
+    """A worker without the thread that listens for commands, which takes a second to stop."""
+
+    def subscribe(self) -> None:
+        """Listen to nobody."""
+
+    def unsubscribe(self) -> None:
+        """There is nothing to leave."""
+
+
+@pytest.fixture
+def redis(clean: None, engines: Engines) -> Iterator[Redis]:
+    with Redis.from_url(engines.redis_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ringer(redis: Redis, engines: Engines) -> Iterator[Ringer]:
+    ringer = Ringer(engines.redis_url)
+    jobs.use_ringer(ringer)
+    yield ringer
+    jobs.use_ringer(None)
+    ringer.close()
+
+
+def waiting(redis: Redis, doorbell: Doorbell) -> list[Job]:
+    return Queue(doorbell.value, connection=redis, serializer=JSONSerializer).jobs
+
+
+async def settled(ringer: Ringer) -> None:
+    """Wait for the ringer's thread to have done what it was asked."""
+    await asyncio.wrap_future(ringer._threads.submit(lambda: None))
+
+
+async def test_one_job_waits_however_often_a_bell_is_pressed(redis: Redis, ringer: Ringer) -> None:
+    assert [ringer.press(Doorbell.MESSAGES) for _ in range(3)] == [True, False, False]
+    (job,) = waiting(redis, Doorbell.MESSAGES)
+    assert (job.func_name, job.description) == (JOBS[Doorbell.MESSAGES].function, "Hand due messages to the carriers")
+    redis.delete(bell_key(Doorbell.MESSAGES))
+    assert ringer.press(Doorbell.MESSAGES)
+    assert len(waiting(redis, Doorbell.MESSAGES)) == 2
+
+
+async def test_a_commit_rings_and_a_rollback_does_not(redis: Redis, ringer: Ringer) -> None:
+    async def fail() -> None:
+        async with unit_of_work():
+            ring_after_commit(Doorbell.WEBHOOKS)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with unit_of_work():
+        async with unit_of_work():
+            ring_after_commit(Doorbell.MESSAGES)
+        await settled(ringer)
+        assert waiting(redis, Doorbell.MESSAGES) == []
+    await settled(ringer)
+    assert len(waiting(redis, Doorbell.MESSAGES)) == 1
+    assert waiting(redis, Doorbell.WEBHOOKS) == []
+    with pytest.raises(RuntimeError):
+        ring_after_commit(Doorbell.MESSAGES)
+
+
+async def test_a_send_rings_for_dispatch(redis: Redis, ringer: Ringer, ctx: Context) -> None:
+    async with single_statement():
+        await send_message(ctx, SendMessage(factories.next_phone(), "Hi"))
+    await settled(ringer)
+    assert len(waiting(redis, Doorbell.MESSAGES)) == 1
+
+
+async def test_a_redis_that_is_away_costs_no_send(ctx: Context) -> None:
+    ringer = Ringer("redis://127.0.0.1:1/0")
+    jobs.use_ringer(ringer)
+    try:
+        async with unit_of_work():
+            row = await send_message(ctx, SendMessage(factories.next_phone(), "Hi"))
+        await settled(ringer)
+        assert row.status == "queued"
+        assert not ringer.press(Doorbell.MESSAGES)
+    finally:
+        jobs.use_ringer(None)
+        ringer.close()
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"), [("os.system", ["true"]), ("os.getpid", []), (JOBS[Doorbell.MESSAGES].function, ["x"])]
+)
+def test_a_worker_runs_no_function_but_ours(redis: Redis, function: str, arguments: list[str]) -> None:
+    queue = Queue("messages", connection=redis, serializer=JSONSerializer, job_class=DoorbellJob)
+    job = queue.enqueue_call(function, args=arguments)
+    QuietWorker([queue], connection=redis, serializer=JSONSerializer).work(burst=True, logging_level="CRITICAL")
+    failed = FailedJobRegistry(queue=queue, serializer=JSONSerializer, job_class=DoorbellJob)
+    assert failed.get_job_ids() == [job.id]
+    result = job.latest_result()
+    assert result is not None
+    assert JobNotAllowed.__name__ in str(result.exc_string)
+
+
+def test_a_redis_that_may_drop_jobs_is_refused(redis: Redis) -> None:
+    require_safe_redis(redis)
+    before = redis.config_get("maxmemory-policy")["maxmemory-policy"]
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with pytest.raises(SettingsError, match="noeviction"):
+            require_safe_redis(redis)
+    finally:
+        redis.config_set("maxmemory-policy", before)
+
+
+async def test_cron_rings_for_what_is_due_and_for_nothing_else(redis: Redis, ringer: Ringer, ctx: Context) -> None:
+    assert await cron.tick(ringer, 1) == []
+    async with unit_of_work():
+        draft = await send_message(
+            ctx,
+            SendMessage(factories.next_phone(), "Hi", scheduled_at=datetime.now(UTC) + timedelta(hours=1)),
+        )
+    assert await cron.tick(ringer, 1) == []
+    await db.execute("UPDATE messages SET due_at = now() WHERE id = $1", draft.id)
+    assert await cron.tick(ringer, 1) == [Doorbell.MESSAGES]
+    # The bell is pressed already: a second cron, or the next tick, presses nothing more.
+    assert await cron.tick(ringer, 2) == []
+    assert await cron.tick(ringer, cron.CHORES_EVERY_TICKS) == [Doorbell.MAINTENANCE]

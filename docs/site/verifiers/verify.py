@@ -1,3 +1,5 @@
+"""Verifies the signatures of MassiveSMS webhooks."""
+
 import hashlib
 import hmac
 import re

@@ -245,7 +245,7 @@ def _add(parent: Tag, name: str, text: str) -> None:
 def _entries(xml: str) -> Iterator[tuple[str, str, str]]:
     """The id, content and date of each entry of a feed."""
     space = f"{{{ATOM}}}"
-    for entry in ElementTree.fromstring(xml).iter(f"{space}entry"):  # noqa: S314 - our own last build
+    for entry in ElementTree.fromstring(xml).iter(f"{space}entry"):
         yield tuple(entry.findtext(space + name) or "" for name in ("id", "content", "updated"))  # type: ignore[misc]
 
 

@@ -86,7 +86,7 @@ async def docs() -> AsyncIterator[httpx.AsyncClient]:
     app = Starlette(
         routes=docs_routes(),
         middleware=[Middleware(Edge)],
-        exception_handlers={HTTPException: refuse},  # type: ignore[dict-item]
+        exception_handlers={HTTPException: refuse},
     )
     app.router.redirect_slashes = False
     app.router.default = route_unknown

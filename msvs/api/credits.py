@@ -169,6 +169,18 @@ async def list_ledger(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
     return await fetch_page(LedgerEntry.filter(workspace_id=ctx.workspace_id), page)
 
 
+async def list_purchases(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
+    """What was ever added to the balance, bought or given, newest first."""
+    added = LedgerEntry.filter(workspace_id=ctx.workspace_id, kind__in=(LedgerKind.GRANT, LedgerKind.PURCHASE))
+    return await fetch_page(added, page)
+
+
+async def low_balance_threshold(ctx: Context) -> int:
+    """The balance below which `credits.low` is told, in credits."""
+    row = await fetch_row("SELECT low_balance_threshold FROM credit_balances WHERE workspace_id = $1", ctx.workspace_id)
+    return 0 if row is None else int(row.low_balance_threshold)
+
+
 async def tell_low(workspace_id: UUID, now: datetime) -> None:
     """Record `credits.low` once for each time the balance falls below its threshold."""
     first = await execute(

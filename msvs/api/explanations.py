@@ -1,9 +1,10 @@
-"""Explanations: why a message is as it is, from everything that was recorded of it."""
+"""Explanations and timelines: why a message is as it is, from everything that was recorded of it."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -29,7 +30,7 @@ from msvs.api.resources import (
 from msvs.api.scope import scoped
 from msvs.api.sms import forcing_characters, measure, split
 from msvs.api.statistics import ID_MARGIN, id_at
-from msvs.database import Row, fetch_row
+from msvs.database import Row, fetch
 from msvs.models import (
     Campaign,
     ConsentEvent,
@@ -48,11 +49,18 @@ MAX_REPLIES = 100
 # An event is written in the transaction of its change: its id was made then, or moments later.
 BEFORE, AFTER = timedelta(milliseconds=100), timedelta(minutes=5)
 
-# Events have no index by resource; in the order of their ids, the search ends where the event is.
-FIND_EVENT = """
-SELECT id, created_at FROM events
-WHERE workspace_id = $1 AND livemode = $2 AND id >= $3 AND id < $4 AND type = $5 AND resource_id = $6
-ORDER BY id LIMIT 1
+# Events have no index by resource; in the order of their ids, each search ends where its event is.
+FIND_EVENTS = """
+SELECT wanted.place, found.id, found.type, found.created_at
+FROM unnest($3::int[], $4::uuid[], $5::uuid[], $6::varchar[], $7::uuid[], $8::timestamptz[])
+    AS wanted (place, first_id, end_id, type, resource_id, written_at)
+CROSS JOIN LATERAL (
+    SELECT id, type, created_at FROM events
+    WHERE workspace_id = $1 AND livemode = $2 AND id >= wanted.first_id AND id < wanted.end_id
+        AND type = wanted.type AND resource_id = wanted.resource_id
+        AND (wanted.written_at IS NULL OR created_at = wanted.written_at)
+    ORDER BY id LIMIT 1
+) AS found
 """
 
 
@@ -187,6 +195,58 @@ class MessageExplanation(Resource, kw_only=True):
     states: list[StateChange]
 
 
+class TimelineEntry(Resource, kw_only=True):
+    """One thing that happened to a message: it came to a state, an attempt began or ended, an event told, or a reply.
+
+    What belongs to other kinds of entry is null.
+    """
+
+    kind: Literal["state", "attempt_started", "attempt_ended", "event", "reply"]
+    at: str
+    status: str | None = None
+    attempt: MessageAttemptResource | None = None
+    event_id: str | None = None
+    event_type: str | None = None
+    reply: InboundMessageResource | None = None
+    error: ErrorDetail | None = None
+
+
+class MessageTimeline(Resource, kw_only=True):
+    """Everything that happened to a message, in order."""
+
+    id: str
+    object: Literal["message_timeline"] = "message_timeline"
+    livemode: bool
+    entries: list[TimelineEntry]
+
+
+@dataclass(slots=True)
+class _Step:
+    """A state that a message came to, and the event that told of it."""
+
+    status: MessageStatus
+    at: datetime
+    event: Row | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """An event to look for: of a message, from a moment before `at` until a while after `until`.
+
+    Without `until` it was written with the time `at` itself.
+    """
+
+    message_id: UUID
+    type: EventType
+    at: datetime
+    until: datetime | None
+
+
+# What was found, by what was looked for.
+_Events = Mapping[_Search, Row]
+
+
 async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None) -> MessageExplanation:
     """Why a message was sent, put off, refused or failed, and each state it went through. Raises NotFound."""
     at = now or datetime.now(UTC)
@@ -198,7 +258,9 @@ async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None
     contact = None
     if message.contact_id is not None:
         contact = await scoped(ctx, Contact).filter(id=message.contact_id).first()
-    states, skipped_at = await _states(ctx, message, attempts, campaign, at)
+    events = await _find_events(ctx, _searches(message, attempts, campaign, at))
+    steps = _steps(message, attempts, campaign, events, at)
+    skipped_at = next((step.at for step in steps if step.status is MessageStatus.SKIPPED), None)
     decided_at = _decided_at(message, attempts, skipped_at) or at
     return MessageExplanation(
         id=ids.encode_id(ids.MESSAGE, id),
@@ -216,7 +278,7 @@ async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None
         if message.carrier is None
         else CarrierExplanation(name=message.carrier, reference=message.carrier_ref),
         replies=await _replies(ctx, message),
-        states=states,
+        states=[_state(step) for step in steps],
     )
 
 
@@ -339,64 +401,173 @@ async def _replies(ctx: Context, message: Message) -> list[InboundMessageResourc
     return [inbound_message_resource(row) for row in rows]
 
 
-async def _states(
-    ctx: Context, message: Message, attempts: Sequence[MessageAttempt], campaign: Campaign | None, now: datetime
-) -> tuple[list[StateChange], datetime | None]:
-    """Every state in order, and when the message was skipped, if it was.
+def _searches(
+    message: Message, attempts: Sequence[MessageAttempt], campaign: Campaign | None, now: datetime
+) -> list[_Search]:
+    """The events that tell of a message's states."""
 
-    Times come from the row and its attempts; the queueing of a scheduled message and the skipping of a recipient
-    have no column of their own, so their events tell.
-    """
-    found: list[tuple[datetime, StateChange]] = []
+    def search(type: EventType, at: datetime, until: datetime | None = None) -> _Search:
+        return _Search(message.id, type, at, until or at)
 
-    def add(status: MessageStatus, at: datetime, event: Row | None = None, code: str | None = None) -> None:
-        event_id = None if event is None else ids.encode_id(ids.EVENT, event.id)
-        found.append((at, StateChange(status=status.value, at=moment(at), event_id=event_id, error=_error(code))))
-
-    async def event(type: EventType, at: datetime, until: datetime | None = None) -> Row | None:
-        return await fetch_row(
-            FIND_EVENT,
-            ctx.workspace_id,
-            ctx.livemode,
-            id_at(at - BEFORE),
-            id_at((until or at) + AFTER),
-            type.value,
-            message.id,
-        )
-
-    created_at, skipped_at = message.created_at, None
+    created_at = message.created_at
     if message.status is MessageStatus.SKIPPED and message.segments == 0:
-        skipped_at = created_at
-        add(MessageStatus.SKIPPED, created_at, await event(EventType.MESSAGE_SKIPPED, created_at), message.error_code)
-        return [state for _, state in found], skipped_at
-    if message.scheduled_at is not None and message.scheduled_at > created_at:
-        add(MessageStatus.SCHEDULED, created_at)
-        if message.scheduled_at <= now:
-            until = message.canceled_at or (attempts[0].started_at if attempts else now)
-            queued = await event(EventType.MESSAGE_QUEUED, message.scheduled_at, until)
-            if queued is not None:
-                add(MessageStatus.QUEUED, queued.created_at, queued)
-    else:
-        add(MessageStatus.QUEUED, created_at, await event(EventType.MESSAGE_QUEUED, created_at))
-    for attempt in attempts:
-        add(MessageStatus.SENDING, attempt.started_at)
-        if attempt.outcome == THROTTLED and attempt.ended_at is not None and attempt.ended_at != message.failed_at:
-            add(MessageStatus.QUEUED, attempt.ended_at)
-    for status, type, at in (
+        return [search(EventType.MESSAGE_SKIPPED, created_at)]
+    found = []
+    if message.scheduled_at is None or message.scheduled_at <= created_at:
+        found.append(search(EventType.MESSAGE_QUEUED, created_at))
+    elif message.scheduled_at <= now:
+        until = message.canceled_at or (attempts[0].started_at if attempts else now)
+        found.append(search(EventType.MESSAGE_QUEUED, message.scheduled_at, until))
+    found += [search(type, at) for _, type, at in _dated(message) if at is not None]
+    if message.status is MessageStatus.SKIPPED:
+        ended_at = None if campaign is None else campaign.completed_at or campaign.canceled_at
+        found.append(search(EventType.MESSAGE_SKIPPED, message.due_at, ended_at or now))
+    return found
+
+
+async def _find_events(ctx: Context, searches: Sequence[_Search]) -> _Events:
+    rows = await fetch(
+        FIND_EVENTS,
+        ctx.workspace_id,
+        ctx.livemode,
+        list(range(len(searches))),
+        [id_at(search.at - BEFORE) for search in searches],
+        [id_at((search.until or search.at) + AFTER) for search in searches],
+        [search.type.value for search in searches],
+        [search.message_id for search in searches],
+        [search.at if search.until is None else None for search in searches],
+    )
+    return {searches[row.place]: row for row in rows}
+
+
+def _dated(message: Message) -> tuple[tuple[MessageStatus, EventType, datetime | None], ...]:
+    return (
         (MessageStatus.SENT, EventType.MESSAGE_SENT, message.sent_at),
         (MessageStatus.DELIVERED, EventType.MESSAGE_DELIVERED, message.delivered_at),
         (MessageStatus.FAILED, EventType.MESSAGE_FAILED, message.failed_at),
         (MessageStatus.CANCELED, EventType.MESSAGE_CANCELED, message.canceled_at),
         (MessageStatus.REPLIED, EventType.MESSAGE_REPLIED, message.replied_at),
-    ):
+    )
+
+
+def _steps(
+    message: Message,
+    attempts: Sequence[MessageAttempt],
+    campaign: Campaign | None,
+    events: _Events,
+    now: datetime,
+) -> list[_Step]:
+    """Every state in order.
+
+    Times come from the row and its attempts; the queueing of a scheduled message and the skipping of a recipient
+    have no column of their own, so their events tell.
+    """
+    told = {
+        search.type: events.get(search)
+        for search in _searches(message, attempts, campaign, now)
+        if search.message_id == message.id
+    }
+    queued, skipped = told.get(EventType.MESSAGE_QUEUED), told.get(EventType.MESSAGE_SKIPPED)
+    if message.status is MessageStatus.SKIPPED and message.segments == 0:
+        return [_Step(MessageStatus.SKIPPED, message.created_at, skipped, message.error_code)]
+    steps = []
+    if message.scheduled_at is not None and message.scheduled_at > message.created_at:
+        steps.append(_Step(MessageStatus.SCHEDULED, message.created_at))
+        if queued is not None:
+            steps.append(_Step(MessageStatus.QUEUED, queued.created_at, queued))
+    else:
+        steps.append(_Step(MessageStatus.QUEUED, message.created_at, queued))
+    for attempt in attempts:
+        steps.append(_Step(MessageStatus.SENDING, attempt.started_at))
+        if attempt.outcome == THROTTLED and attempt.ended_at is not None and attempt.ended_at != message.failed_at:
+            steps.append(_Step(MessageStatus.QUEUED, attempt.ended_at))
+    for status, type, at in _dated(message):
         if at is not None:
             is_refusal = status in (MessageStatus.FAILED, MessageStatus.CANCELED)
-            add(status, at, await event(type, at), message.error_code if is_refusal else None)
+            steps.append(_Step(status, at, told.get(type), message.error_code if is_refusal else None))
     if message.status is MessageStatus.SKIPPED:
-        ended_at = None if campaign is None else campaign.completed_at or campaign.canceled_at
-        skipped = await event(EventType.MESSAGE_SKIPPED, message.due_at, ended_at or now)
-        skipped_at = message.due_at if skipped is None else skipped.created_at
-        add(MessageStatus.SKIPPED, skipped_at, skipped, message.error_code)
+        at = message.due_at if skipped is None else skipped.created_at
+        steps.append(_Step(MessageStatus.SKIPPED, at, skipped, message.error_code))
     # The sort is stable: what happened in one moment stays in the order of its steps.
-    found.sort(key=lambda step: step[0])
-    return [state for _, state in found], skipped_at
+    return sorted(steps, key=lambda step: step.at)
+
+
+def _state(step: _Step) -> StateChange:
+    return StateChange(
+        status=step.status.value,
+        at=moment(step.at),
+        event_id=None if step.event is None else ids.encode_id(ids.EVENT, step.event.id),
+        error=_error(step.code),
+    )
+
+
+async def get_timeline(ctx: Context, id: UUID) -> MessageTimeline:
+    """Every state, attempt, event and reply of a message, in order. Raises NotFound."""
+    message = await get_message(ctx, id)
+    found = await message_timelines(ctx, [message])
+    return MessageTimeline(id=ids.encode_id(ids.MESSAGE, id), livemode=message.livemode, entries=found[id])
+
+
+async def message_timelines(ctx: Context, messages: Sequence[Message]) -> dict[UUID, list[TimelineEntry]]:
+    """The timelines of the caller's messages, by id, in a fixed number of statements."""
+    now = datetime.now(UTC)
+    known = [message.id for message in messages]
+    attempts: dict[UUID, list[MessageAttempt]] = {id: [] for id in known}
+    for attempt in await MessageAttempt.filter(message_id__in=known).order_by("id"):
+        attempts[attempt.message_id].append(attempt)
+    replies: dict[UUID, list[InboundMessage]] = {id: [] for id in known}
+    for reply in await scoped(ctx, InboundMessage).filter(message_id__in=known).order_by("id"):
+        assert reply.message_id is not None
+        replies[reply.message_id].append(reply)
+    wanted = {row.campaign_id for row in messages if row.status == MessageStatus.SKIPPED and row.campaign_id}
+    campaigns: dict[UUID | None, Campaign] = (
+        {row.id: row for row in await scoped(ctx, Campaign).filter(id__in=wanted)} if wanted else {}
+    )
+    searches = []
+    for message in messages:
+        campaign = campaigns.get(message.campaign_id)
+        searches += _searches(message, attempts[message.id], campaign, now)
+        searches += [
+            _Search(message.id, EventType.MESSAGE_REPLIED, reply.received_at, None) for reply in replies[message.id]
+        ]
+    events = await _find_events(ctx, searches)
+    return {
+        message.id: _timeline(
+            _steps(message, attempts[message.id], campaigns.get(message.campaign_id), events, now),
+            attempts[message.id],
+            replies[message.id],
+            [row for search, row in events.items() if search.message_id == message.id],
+        )
+        for message in messages
+    }
+
+
+def _timeline(
+    steps: Sequence[_Step],
+    attempts: Sequence[MessageAttempt],
+    replies: Sequence[InboundMessage],
+    events: Sequence[Row],
+) -> list[TimelineEntry]:
+    # In one moment: an attempt begins, a state is come to, the attempt ends, a reply arrives, an event tells.
+    found: list[tuple[datetime, int, TimelineEntry]] = []
+    for number, row in enumerate(attempts, 1):
+        attempt = _attempt(number, row)
+        found.append((row.started_at, 0, TimelineEntry(kind="attempt_started", at=attempt.started_at, attempt=attempt)))
+        if row.ended_at is not None:
+            entry = TimelineEntry(kind="attempt_ended", at=moment(row.ended_at), attempt=attempt, error=attempt.error)
+            found.append((row.ended_at, 2, entry))
+    for step in steps:
+        entry = TimelineEntry(kind="state", at=moment(step.at), status=step.status.value, error=_error(step.code))
+        found.append((step.at, 1, entry))
+    for reply in replies:
+        entry = TimelineEntry(kind="reply", at=moment(reply.received_at), reply=inbound_message_resource(reply))
+        found.append((reply.received_at, 3, entry))
+    for event in {row.id: row for row in events}.values():
+        entry = TimelineEntry(
+            kind="event",
+            at=moment(event.created_at),
+            event_id=ids.encode_id(ids.EVENT, event.id),
+            event_type=event.type,
+        )
+        found.append((event.created_at, 4, entry))
+    return [entry for _, _, entry in sorted(found, key=lambda each: each[:2])]

@@ -176,6 +176,26 @@ class PurchaseResource(Resource, kw_only=True):
     created_at: str
 
 
+class WorkspaceResource(Resource, kw_only=True):
+    """The settings of your workspace, for both modes."""
+
+    id: str
+    object: Literal["workspace"] = "workspace"
+    name: str
+    default_sender: str
+    double_opt_in: bool
+    campaigns_admit_unknown: bool
+    blocked_regions: list[str]
+    quiet_hours: bool
+    timezone: str
+    low_balance_threshold: int
+    opt_in_text: str
+    opt_out_text: str
+    welcome_text: str
+    help_text: str
+    created_at: str
+
+
 class CreditsResource(Resource, kw_only=True):
     """The workspace's credit balance."""
 
@@ -242,6 +262,7 @@ class InboundMessageResource(Resource, kw_only=True):
     contact_id: str | None = None
     message_id: str | None = None
     received_at: str
+    read_at: str | None = None
 
 
 class ApiKeyResource(Resource, kw_only=True):
@@ -412,6 +433,26 @@ def segment_resource(row: Any) -> SegmentResource:
     )
 
 
+def workspace_resource(row: Any, *, low_balance_threshold: int) -> WorkspaceResource:
+    """The shape of a workspace row and its balance's threshold."""
+    return WorkspaceResource(
+        id=ids.encode_id(ids.WORKSPACE, row.id),
+        name=row.name,
+        default_sender=row.default_sender,
+        double_opt_in=row.double_opt_in,
+        campaigns_admit_unknown=row.campaigns_admit_unknown,
+        blocked_regions=row.blocked_regions,
+        quiet_hours=row.quiet_hours,
+        timezone=row.timezone,
+        low_balance_threshold=low_balance_threshold,
+        opt_in_text=row.opt_in_text,
+        opt_out_text=row.opt_out_text,
+        welcome_text=row.welcome_text,
+        help_text=row.help_text,
+        created_at=moment(row.created_at),
+    )
+
+
 def webhook_resource(row: Any, *, secret: str | UnsetType = UNSET) -> WebhookResource:
     """The shape of a webhook endpoint row."""
     return WebhookResource(
@@ -465,6 +506,7 @@ def inbound_message_resource(row: Any) -> InboundMessageResource:
         contact_id=optional_id(ids.CONTACT, row.contact_id),
         message_id=optional_id(ids.MESSAGE, row.message_id),
         received_at=moment(row.received_at),
+        read_at=optional_moment(row.read_at),
     )
 
 

@@ -14,7 +14,7 @@ from msvs.api import consent, ids, quiet_hours, routing
 from msvs.api.contacts import CreateContact, OptInEvidence, create_contact
 from msvs.api.context import Context
 from msvs.api.errors import NotFound
-from msvs.api.explanations import MessageExplanation, explain_message
+from msvs.api.explanations import MessageExplanation, explain_message, get_timeline, message_timelines
 from msvs.api.replies import receive_inbound
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Contact, Message, OptInStatus
@@ -270,3 +270,44 @@ async def test_claim_tokens_are_never_shown(ctx: Context) -> None:
     assert str(tokens[0].claim_token) not in text
     assert ids.encode_id(ids.ATTEMPT, tokens[0].claim_token)[4:] not in text
     assert tokens[0].claim_token.hex not in text
+
+
+async def test_a_timeline_holds_every_state_attempt_event_and_reply(live_ctx: Context, other_ctx: Context) -> None:
+    person = await contact(live_ctx)
+    message_id = await send(live_ctx, person.phone, "Doors open")
+    await dispatch_messages(CARRIERS)
+    await hurry()
+    await collect_reports()
+    for key in ("first", "second"):
+        async with unit_of_work():
+            await receive_inbound(
+                live_ctx, from_phone=person.phone, to_sender="MASSIVESMS", text=f"The {key}", dedupe_key=key
+            )
+    found = await get_timeline(live_ctx, message_id)
+    assert found.id == ids.encode_id(ids.MESSAGE, message_id)
+    kinds = [entry.kind for entry in found.entries]
+    assert [kinds.count(kind) for kind in ("state", "attempt_started", "attempt_ended", "reply", "event")] == [
+        5, 1, 1, 2, 5,
+    ]  # fmt: skip
+    states = [entry.status for entry in found.entries if entry.kind == "state"]
+    assert states == ["queued", "sending", "sent", "delivered", "replied"]
+    rows = await db.fetch("SELECT id, type FROM events WHERE resource_id = $1 ORDER BY id", message_id)
+    assert [(entry.event_id, entry.event_type) for entry in found.entries if entry.kind == "event"] == [
+        (ids.encode_id(ids.EVENT, row.id), row.type) for row in rows
+    ]
+    assert [entry.reply.body for entry in found.entries if entry.reply] == ["The first", "The second"]
+    assert [entry.at for entry in found.entries] == sorted(entry.at for entry in found.entries)
+    with pytest.raises(NotFound):
+        await get_timeline(other_ctx, message_id)
+
+
+async def test_timelines_of_many_messages_are_their_own(ctx: Context) -> None:
+    sent = [await send(ctx, factories.next_phone(), "Doors open"), await send(ctx, INVALID, "Doors open")]
+    await dispatch_messages(CARRIERS)
+    await hurry()
+    await collect_reports()
+    found = await message_timelines(ctx, await Message.all())
+    assert {id: found[id] for id in sent} == {id: (await get_timeline(ctx, id)).entries for id in sent}
+    failed = next(entry for entry in found[sent[1]] if entry.status == "failed")
+    assert failed.error is not None
+    assert failed.error.code == "invalid_number"

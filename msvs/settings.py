@@ -41,6 +41,7 @@ class Settings:
     message_months: int = 25
     event_months: int = 4
     attempt_months: int = 4
+    persisted_operations: Path | None = None
     log_level: str = "INFO"
 
     @property
@@ -85,6 +86,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     MSVS_MESSAGE_MONTHS       whole months that messages are kept (default 25)
     MSVS_EVENT_MONTHS         whole months that events are kept (default 4)
     MSVS_ATTEMPT_MONTHS       whole months that attempts are kept (default 4)
+    MSVS_PERSISTED_OPERATIONS a JSON file of ids and GraphQL documents; in production no others are run
     MSVS_LOG_LEVEL            DEBUG, INFO (default), WARNING or ERROR
     """
     env = os.environ if environ is None else environ
@@ -117,6 +119,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         message_months=_number(env, "MSVS_MESSAGE_MONTHS", 25, low=1, high=1200),
         event_months=_number(env, "MSVS_EVENT_MONTHS", 4, low=1, high=1200),
         attempt_months=_number(env, "MSVS_ATTEMPT_MONTHS", 4, low=1, high=1200),
+        persisted_operations=Path(kept) if (kept := env.get("MSVS_PERSISTED_OPERATIONS")) else None,
         log_level=level,
     )
 

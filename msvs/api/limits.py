@@ -17,10 +17,11 @@ log = structlog.get_logger(__name__)
 
 
 class Bucket(StrEnum):
-    """The buckets a workspace draws on, both modes together."""
+    """The buckets a workspace draws on, both modes together; strangers have one a network."""
 
     REQUESTS = "requests"
     CAMPAIGNS = "campaigns"
+    STRANGERS = "strangers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Rate:
 RATES: Mapping[Bucket, Rate] = {
     Bucket.REQUESTS: Rate(100, 200),
     Bucket.CAMPAIGNS: Rate(1000, 2000),
+    Bucket.STRANGERS: Rate(5, 50),
 }
 
 REDIS_SECONDS = 0.05

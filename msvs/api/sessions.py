@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from uuid import UUID
@@ -34,6 +34,8 @@ WINDOW = timedelta(minutes=15)
 # Of one e-mail address from one network, and of one network whatever the address.
 MAX_ATTEMPTS = 10
 MAX_NETWORK_ATTEMPTS = 100
+# Sign-ups tried from one network, whatever came of them.
+MAX_SIGN_UPS = 20
 
 FIND = """
 SELECT sessions.id AS session_id, sessions.csrf_token, sessions.last_seen_at, sessions.expires_at,
@@ -45,6 +47,17 @@ LEFT JOIN memberships ON memberships.user_id = users.id
 LEFT JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE sessions.digest = $1 AND sessions.expires_at > $2 AND sessions.last_seen_at > $3
 ORDER BY memberships.id
+"""
+
+MEMBERSHIPS = """
+SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name
+FROM memberships JOIN workspaces ON workspaces.id = memberships.workspace_id
+WHERE memberships.user_id = $1 ORDER BY memberships.id
+"""
+PLACES = """
+SELECT sessions.id, memberships.workspace_id, memberships.role
+FROM sessions JOIN memberships ON memberships.user_id = sessions.user_id
+WHERE sessions.id = ANY($1) AND sessions.expires_at > $2 AND sessions.last_seen_at > $3
 """
 
 # Counting comes before the password is looked at, so that attempts made at once are all counted.
@@ -125,6 +138,18 @@ async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSessio
     return await open_session(user.id)
 
 
+async def limit_sign_ups(visitor: Visitor) -> None:
+    """Count an attempt to sign up from the caller's network. Not to be run in a unit of work.
+
+    Raises RateLimited code `sign_up_throttled`.
+    """
+    wait = await _count({digest_token(f"sign-up {network_of(visitor.ip or '')}"): MAX_SIGN_UPS})
+    if wait is not None:
+        raise RateLimited(
+            "Too many attempts to sign up; wait before the next.", code="sign_up_throttled", retry_after=wait
+        )
+
+
 async def open_session(user_id: UUID) -> OpenedSession:
     """Open a session for a user who has proved who they are."""
     now = datetime.now(UTC)
@@ -145,7 +170,7 @@ async def authenticate_session(token: str | None) -> Identity:
     now = datetime.now(UTC)
     rows = await fetch(FIND, digest_token(token), now, now - IDLE) if token else []
     if not rows:
-        raise AuthenticationFailed("You are not logged in, or your session has ended.", code="session_invalid")
+        raise _no_session()
     first = rows[0]
     if first.last_seen_at <= now - SEEN_EVERY:
         await execute("UPDATE sessions SET last_seen_at = $2 WHERE id = $1", first.session_id, now)
@@ -190,8 +215,17 @@ async def rotate_session(identity: Identity) -> OpenedSession:
         csrf_token,
     )
     if not rotated:
-        raise AuthenticationFailed("You are not logged in, or your session has ended.", code="session_invalid")
+        raise _no_session()
     return OpenedSession(token, csrf_token, identity.expires_at, identity.user_id)
+
+
+async def reread_memberships(identity: Identity) -> Identity:
+    """The same user with the workspaces that are theirs now."""
+    rows = await fetch(MEMBERSHIPS, identity.user_id)
+    return replace(
+        identity,
+        memberships=[WorkspaceMembership(row.workspace_id, row.workspace_name, Role(row.role)) for row in rows],
+    )
 
 
 async def log_out(identity: Identity, *, everywhere: bool = False) -> int:
@@ -228,6 +262,13 @@ async def change_password(visitor: Visitor, confirmation: Confirmation, password
     return await rotate_session(identity)
 
 
+async def living_places(session_ids: Sequence[UUID]) -> set[tuple[UUID, UUID, Role]]:
+    """Of these sessions, those that have not ended: each with every workspace of its user and the role there."""
+    now = datetime.now(UTC)
+    rows = await fetch(PLACES, list(session_ids), now, now - IDLE)
+    return {(row.id, row.workspace_id, Role(row.role)) for row in rows}
+
+
 async def forget_ended(now: datetime) -> int:
     """Delete sessions that have ended and attempts that no longer count; how many rows."""
     sessions = await Session.filter(expires_at__lte=now).delete()
@@ -249,26 +290,33 @@ def fold_email(email: str) -> str | None:
         return None
 
 
+def _no_session() -> AuthenticationFailed:
+    return AuthenticationFailed("You are not logged in, or your session has ended.", code="session_invalid")
+
+
 async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str]:
     """Count an attempt for this address and network; their keys. Raises RateLimited."""
-    if isinstance(client(), TransactionalDBClient):
-        raise RuntimeError("a rollback would forget the attempt: run this outside a unit of work")
-    now = datetime.now(UTC)
-    network = _network(visitor.ip or "")
+    network = network_of(visitor.ip or "")
     own = digest_token(f"{email} {network}")
-    limits = {own: MAX_ATTEMPTS, digest_token(network): MAX_NETWORK_ATTEMPTS}
-    rows = await fetch(COUNT_ATTEMPT, list(limits), now, now - WINDOW)
-    waits = [row.started_at + WINDOW - now for row in rows if row.attempts > limits[row.key]]
-    if waits:
+    wait = await _count({own: MAX_ATTEMPTS, digest_token(network): MAX_NETWORK_ATTEMPTS})
+    if wait is not None:
         raise RateLimited(
-            "Too many attempts to log in; wait before the next.",
-            code="login_throttled",
-            retry_after=max(1, -(-max(waits) // timedelta(seconds=1))),
+            "Too many attempts to log in; wait before the next.", code="login_throttled", retry_after=wait
         )
     return own, digest_token(network)
 
 
-def _network(ip: str) -> str:
+async def _count(limits: Mapping[str, int]) -> int | None:
+    """Count an attempt under each key; the seconds to wait where one of them has had its fill."""
+    if isinstance(client(), TransactionalDBClient):
+        raise RuntimeError("a rollback would forget the attempt: run this outside a unit of work")
+    now = datetime.now(UTC)
+    rows = await fetch(COUNT_ATTEMPT, list(limits), now, now - WINDOW)
+    waits = [row.started_at + WINDOW - now for row in rows if row.attempts > limits[row.key]]
+    return max(1, -(-max(waits) // timedelta(seconds=1))) if waits else None
+
+
+def network_of(ip: str) -> str:
     """The address itself or, for IPv6, its /64, which one caller holds whole."""
     try:
         address = ip_address(ip)

@@ -41,6 +41,14 @@ WHERE memberships.workspace_id = $1 {condition} ORDER BY memberships.id
 """
 
 
+OFFER = """
+SELECT workspaces.name AS workspace_name, invitations.email, invitations.role, invitations.expires_at
+FROM invitations JOIN workspaces ON workspaces.id = invitations.workspace_id
+WHERE invitations.digest = $1 AND invitations.accepted_at IS NULL AND invitations.revoked_at IS NULL
+    AND invitations.expires_at > $2
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class SignUp:
     """A user to be, with a workspace of their own (`workspace_name`) or a place in another (`invitation`, a token)."""
@@ -72,6 +80,22 @@ class Member:
     name: str
     role: Role
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedPlace:
+    """What an invitation offers, as shown to whoever holds its token."""
+
+    workspace_name: str
+    email: str
+    role: Role
+    expires_at: datetime
+
+
+async def find_invitation(token: str) -> OfferedPlace | None:
+    """What the invitation with this token offers, or None where it cannot be accepted."""
+    row = await fetch_row(OFFER, digest_token(token), datetime.now(UTC))
+    return None if row is None else OfferedPlace(row.workspace_name, row.email, Role(row.role), row.expires_at)
 
 
 async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:

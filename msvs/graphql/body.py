@@ -20,7 +20,7 @@ MAX_INTEGER = 2**53
 BODY_SECONDS = 10.0
 MAX_ECHO = 80
 
-FIELDS = frozenset(("query", "variables", "operationName", "extensions"))
+FIELDS = frozenset(("query", "id", "variables", "operationName", "extensions"))
 
 
 class ClientGone(Exception):
@@ -56,18 +56,19 @@ class JsonInvalid(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks to run."""
+    """What a client asks to run: the document itself, or the id of one that is kept on the server."""
 
-    query: str
+    query: str | None
+    id: str | None
     variables: dict[str, Any]
     operation_name: str | None
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int = MAX_BYTES) -> bytes:
     """The whole body, within 10 s. Raises RequestTooLarge, RequestTimeout, ClientGone."""
     length = headers.get(b"content-length", b"0")
-    if length.isdigit() and (len(length) > 10 or int(length) > MAX_BYTES):
-        raise _too_large()
+    if length.isdigit() and (len(length) > 10 or int(length) > limit):
+        raise _too_large(limit)
     parts: list[bytes] = []
     size = 0
     try:
@@ -78,8 +79,8 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
                     raise ClientGone
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > MAX_BYTES:
-                    raise _too_large()
+                if size > limit:
+                    raise _too_large(limit)
                 if not message.get("more_body", False):
                     return b"".join(parts)
     except TimeoutError:
@@ -93,25 +94,26 @@ def parse_request(body: bytes, headers: Mapping[bytes, bytes]) -> Request:
     encoding = headers.get(b"content-encoding", b"identity").lower()
     if kind.strip() != "application/json" or charsets - {"charset=utf-8"} or encoding != b"identity":
         raise ContentTypeUnsupported("Send the body as Content-Type: application/json, in UTF-8 and not compressed.")
-    fields = parse_json(body)
+    return read_request(parse_json(body))
+
+
+def read_request(fields: dict[str, Any]) -> Request:
+    """The request in a JSON object. Raises InvalidRequest of some kind."""
     for name in fields:
         if name not in FIELDS:
             raise InvalidRequest(
                 f"Unknown parameter: {name[:MAX_ECHO]}.", code="parameter_unknown", param=name[:MAX_ECHO]
             )
-    query = fields.get("query")
-    if query is None:
+    query, id = _text(fields, "query"), _text(fields, "id")
+    if query is None and id is None:
         raise InvalidRequest("Missing required parameter: query.", code="parameter_missing", param="query")
-    if not isinstance(query, str):
-        raise InvalidRequest("query must be a string.", param="query")
-    if len(query) > MAX_DOCUMENT_BYTES or len(query.encode()) > MAX_DOCUMENT_BYTES:
+    if query is not None and id is not None:
+        raise InvalidRequest("Give either query or id.", param="id")
+    if query is not None and (len(query) > MAX_DOCUMENT_BYTES or len(query.encode()) > MAX_DOCUMENT_BYTES):
         raise RequestTooLarge(f"The document is larger than {MAX_DOCUMENT_BYTES} bytes.", code="document_too_large")
     variables = _object(fields, "variables")
     _object(fields, "extensions")
-    operation_name = fields.get("operationName")
-    if operation_name is not None and not isinstance(operation_name, str):
-        raise InvalidRequest("operationName must be a string.", param="operationName")
-    return Request(query, variables, operation_name or None)
+    return Request(query, id, variables, _text(fields, "operationName") or None)
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -152,6 +154,13 @@ def _check(value: dict[str, Any]) -> None:
             return
         level = children
     raise _too_deep()
+
+
+def _text(fields: dict[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidRequest(f"{name} must be a string.", param=name)
+    return value
 
 
 def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
@@ -197,5 +206,5 @@ def _too_deep() -> JsonInvalid:
     return JsonInvalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
 
 
-def _too_large() -> RequestTooLarge:
-    return RequestTooLarge(f"The body is larger than {MAX_BYTES} bytes.")
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {limit} bytes.")

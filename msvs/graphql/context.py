@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import strawberry
 
-from msvs.api.context import Context
+from msvs.api.context import Context, Visitor
 from msvs.api.errors import RateLimited
 from msvs.api.limits import Bucket, Limiter
+from msvs.graphql.callers import Caller
 from msvs.graphql.loaders import Loaders
 
 if TYPE_CHECKING:
@@ -18,18 +19,39 @@ else:
 
 
 class RequestContext:
-    """One request: its caller and what has been loaded for it so far."""
+    """One request: its caller and what has been loaded for it so far.
 
-    __slots__ = ("ctx", "limiter", "loaders")
+    `new_session` is the token of a session that the request opened, empty where it ended the one it came with.
+    """
 
-    def __init__(self, ctx: Context, limiter: Limiter) -> None:
-        self.ctx = ctx
+    __slots__ = ("_loaders", "caller", "limiter", "new_session")
+
+    def __init__(self, caller: Caller | Context, limiter: Limiter) -> None:
+        if isinstance(caller, Context):
+            caller = Caller(Visitor(caller.ip, caller.request_id), caller, livemode=caller.livemode)
+        self.caller = caller
         self.limiter = limiter
-        self.loaders = Loaders(ctx)
+        self.new_session: str | None = None
+        self._loaders: Loaders | None = None
+
+    @property
+    def ctx(self) -> Context:
+        """The caller in their workspace. Raises AuthenticationFailed or PermissionDenied where there is none."""
+        if self.caller.ctx is None:
+            assert self.caller.refusal is not None
+            raise self.caller.refusal
+        return self.caller.ctx
+
+    @property
+    def loaders(self) -> Loaders:
+        """What has been loaded so far."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.ctx)
+        return self._loaders
 
     def forget(self) -> None:
         """Drop what has been loaded: a mutation may have changed it."""
-        self.loaders = Loaders(self.ctx)
+        self._loaders = None
 
     async def take(self, bucket: Bucket) -> None:
         """Take a token of a bucket other than the one every request draws on. Raises RateLimited."""

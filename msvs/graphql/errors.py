@@ -15,6 +15,7 @@ from tortoise.exceptions import DBConnectionError
 from msvs.api.context import Context
 from msvs.api.errors import (
     ApiError,
+    AuthenticationFailed,
     ComplianceRefused,
     Conflict,
     InvalidRequest,
@@ -56,6 +57,11 @@ class InvalidRequestError(Error):
 
 @strawberry.type(description="There is no such thing in this workspace and mode.")
 class NotFoundError(Error):
+    pass
+
+
+@strawberry.type(description="Who asks is not who they say they are.")
+class AuthenticationError(Error):
     pass
 
 
@@ -104,6 +110,8 @@ def typed_error(error: ApiError) -> Error | None:
             return NotFoundError(code=code, message=message, param=param)
         case InvalidRequest():
             return InvalidRequestError(code=code, message=message, param=param)
+        case AuthenticationFailed():
+            return AuthenticationError(code=code, message=message, param=param)
         case PaymentRequired():
             details = error.details
             return PaymentRequiredError(

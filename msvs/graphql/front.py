@@ -16,14 +16,16 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from msvs.api import ids
-from msvs.api.auth import authenticate
 from msvs.api.errors import ApiError, InvalidRequest, RateLimited
 from msvs.api.limits import Allowance, Limiter
 from msvs.graphql.body import ClientGone, parse_request, read_body
+from msvs.graphql.callers import Caller, Callers
 from msvs.graphql.context import RequestContext
-from msvs.graphql.documents import DocumentInvalid, Documents
+from msvs.graphql.documents import DocumentInvalid
 from msvs.graphql.errors import MAX_MESSAGE, as_api_error, error_entry, execution_entry
-from msvs.graphql.limits import MAX_COST, DocumentRefused, tokens_for, weigh
+from msvs.graphql.limits import MAX_COST, DocumentRefused, tokens_for
+from msvs.graphql.operations import Operation, Operations
+from msvs.graphql.permissions import OPEN_FIELDS
 from msvs.graphql.schema import DOCUMENT, schema
 from msvs.settings import Settings
 
@@ -31,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 PATH = "/graphql"
 STATIC = f"{PATH}/static"
+STREAM = f"{PATH}/stream"
+# Enough to log in or sign up.
+MAX_STRANGER_BYTES = 16 * 1024
 # What the layer around every front puts into the scope, and takes from it.
 REQUEST_ID = "msvs.request_id"
 ANSWER_HEADERS = "msvs.answer_headers"
@@ -60,16 +65,10 @@ class MethodNotAllowed(InvalidRequest):
     default_code = "method_not_allowed"
 
 
-class CostTooHigh(DocumentRefused):
-    """400: the operation may return more than one request should."""
-
-    default_code = "cost_too_high"
-
-
 def graphql_routes(settings: Settings, limiter: Limiter) -> list[Route]:
     """The routes of GraphQL, with their full paths; in development, GraphiQL and introspection with them."""
     development = not settings.is_production
-    routes = [Route(PATH, Front(limiter, development=development), name="graphql")]
+    routes = [Route(PATH, Front(settings, limiter), name="graphql")]
     if development:
         routes.append(Route(STATIC + "/{name}", send_static, name="graphiql"))
     return routes
@@ -78,10 +77,11 @@ def graphql_routes(settings: Settings, limiter: Limiter) -> list[Route]:
 class Front:
     """Runs operations that are posted to it; every answer is JSON, whatever was sent."""
 
-    def __init__(self, limiter: Limiter, *, development: bool) -> None:
+    def __init__(self, settings: Settings, limiter: Limiter) -> None:
         self._limiter = limiter
-        self._development = development
-        self._documents = Documents(schema._schema, introspection=development)
+        self._development = not settings.is_production
+        self._callers = Callers(settings)
+        self._operations = Operations(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -113,28 +113,26 @@ class Front:
     ) -> tuple[int, dict[str, Any]]:
         if scope["method"] != "POST":
             raise MethodNotAllowed("Operations are posted: POST is the only method here.")
-        authorization = headers.get(b"authorization")
-        ctx = await authenticate(None if authorization is None else authorization.decode("latin-1"), request_id)
+        caller = await self._callers.identify(headers, scope, request_id)
         # One token before anything is read, so that what is refused is not free.
-        allowance = await self._take(ctx.workspace_id, 1, more)
-        request = parse_request(await read_body(receive, headers), headers)
-        document = self._documents.read(request.query)
-        operation = document.operation(request.operation_name)
-        cost = weigh(schema._schema, operation, document.fragments, request.variables)
-        if cost > MAX_COST:
-            raise CostTooHigh(
-                f"The operation may return {cost} nodes; at most {MAX_COST} are allowed.", cost=cost, limit=MAX_COST
-            )
+        allowance = await self._take(caller, 1, more)
+        operation = await self._read(caller, receive, headers)
+        if operation.is_subscription:
+            raise DocumentRefused(f"Subscriptions are posted to {STREAM}, or run over WebSocket.")
+        cost = operation.weigh()
         tokens = tokens_for(cost)
         if tokens > 1:
-            allowance = await self._take(ctx.workspace_id, tokens - 1, more)
+            allowance = await self._take(caller, tokens - 1, more)
+        context = RequestContext(caller, self._limiter)
         result = await schema.execute(
-            request.query,
-            variable_values=request.variables,
-            context_value=RequestContext(ctx, self._limiter),
-            operation_name=None if operation.name is None else operation.name.value,
-            operation_extensions={DOCUMENT: document.node},
+            operation.text,
+            variable_values=operation.variables,
+            context_value=context,
+            operation_name=operation.name,
+            operation_extensions={DOCUMENT: operation.document.node},
         )
+        if context.new_session is not None:
+            more.append(self._callers.set_cookie(context.new_session or None))
         charged = {"nodes": cost, "limit": MAX_COST, "tokens": tokens, "remaining": allowance.remaining}
         answer: dict[str, Any] = {"data": result.data, "extensions": {"cost": charged}}
         if result.errors:
@@ -143,8 +141,25 @@ class Front:
         ran = result.data is not None or any(error.path for error in result.errors or ())
         return (200 if ran else 400), answer
 
-    async def _take(self, workspace_id: Any, tokens: int, more: Headers) -> Allowance:
-        allowance = await self._limiter.take(workspace_id, cost=tokens)
+    async def _read(self, caller: Caller, receive: Receive, headers: Mapping[bytes, bytes]) -> Operation:
+        """The operation in a request's body. A stranger is told only who is wanted, unless all may run it."""
+        if not caller.is_stranger:
+            return self._operations.find(parse_request(await read_body(receive, headers), headers))
+        assert caller.refusal is not None
+        try:
+            body = await read_body(receive, headers, MAX_STRANGER_BYTES)
+            operation = self._operations.find(parse_request(body, headers))
+        except InvalidRequest:
+            raise caller.refusal from None
+        fields = operation.root_fields()
+        if not OPEN_FIELDS.issuperset(fields):
+            raise caller.refusal
+        if len(fields) > 1:
+            raise DocumentRefused("Who is not logged in asks for one field at a time.")
+        return operation
+
+    async def _take(self, caller: Caller, tokens: int, more: Headers) -> Allowance:
+        allowance = await self._limiter.take(*caller.bucket, cost=tokens)
         more[:] = [header for header in more if not header[0].startswith(b"x-ratelimit-")]
         more += [
             (b"x-ratelimit-limit", b"%d" % allowance.limit),

@@ -22,3 +22,8 @@ MUTATIONS: Mapping[str, Permission] = {
     # Anyone may take themselves; the operation sees to others.
     "removeMember": Permission.RESOURCES_READ,
 }
+
+# What people do for themselves, whatever their role; API keys may do none of it.
+FOR_PEOPLE = frozenset(("signUp", "logIn", "logOut", "changePassword", "acceptInvitation"))
+# What needs no login.
+OPEN_FIELDS = frozenset(("signUp", "logIn", "logOut", "invitationPreview", "__typename"))

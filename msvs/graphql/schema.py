@@ -12,6 +12,7 @@ from strawberry.types import ExecutionContext
 
 # First, because it describes the enums that the types below use.
 from msvs.graphql import enums as enums
+from msvs.graphql.accounts import AccountMutation, AccountQuery
 from msvs.graphql.audit import AuditQuery
 from msvs.graphql.campaigns import CampaignMutation, CampaignQuery
 from msvs.graphql.contacts import ContactMutation, ContactQuery
@@ -35,6 +36,7 @@ from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
 @strawberry.type(description="What can be read. Null means that there is no such thing, never that reading it failed.")
 class Query(
     NodeQuery,
+    AccountQuery,
     WorkspaceQuery,
     MessageQuery,
     CampaignQuery,
@@ -56,6 +58,7 @@ class Query(
 
 @strawberry.type(description="What can be done. Each field is one transaction; they run one after the other.")
 class Mutation(
+    AccountMutation,
     WorkspaceMutation,
     MessageMutation,
     CampaignMutation,

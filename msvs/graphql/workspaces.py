@@ -65,16 +65,6 @@ async def _load(info: Info, id: UUID) -> Workspace | None:
 register(ids.WORKSPACE, _load)
 
 
-@strawberry.type(description="Who is asking.")
-class Viewer:
-    actor: str = strawberry.field(description="The API key's or user's id.")
-    livemode: bool = strawberry.field(description="Whether this is live; false in the sandbox.")
-
-    @field("The workspace this caller works in.")
-    async def workspace(self, info: Info) -> Workspace:
-        return Workspace.from_row(await workspaces.get_workspace(info.context.ctx))
-
-
 @strawberry.input(description="The settings to change. What is left out stays; nothing can be null.")
 class UpdateWorkspaceInput:
     name: str | None = strawberry.field(default=strawberry.UNSET, description="Its name.")
@@ -112,10 +102,6 @@ UpdateWorkspaceResult = Annotated[
 
 @strawberry.type
 class WorkspaceQuery:
-    @field("Who is asking.")
-    def viewer(self, info: Info) -> Viewer:
-        return Viewer(actor=info.context.ctx.actor, livemode=info.context.ctx.livemode)
-
     @field("The workspace this caller works in.")
     async def workspace(self, info: Info) -> Workspace:
         return Workspace.from_row(await workspaces.get_workspace(info.context.ctx))

@@ -26,7 +26,6 @@ from msvs.api.sessions import (
     Confirmation,
     Identity,
     OpenedSession,
-    _network,
     authenticate_session,
     change_password,
     check_csrf,
@@ -37,6 +36,7 @@ from msvs.api.sessions import (
     forget_ended,
     log_in,
     log_out,
+    network_of,
     open_session,
     rotate_session,
 )
@@ -314,7 +314,7 @@ async def test_any_text_may_be_a_password(password: str) -> None:
     ],
 )
 def test_a_network_is_what_one_caller_holds(ip: str, network: str) -> None:
-    assert _network(ip) == network
+    assert network_of(ip) == network
 
 
 @given(st.text())

@@ -240,3 +240,8 @@ OPERATIONS = (
         by_owner=True,
     ),
 )  # fmt: skip
+
+# Documents that other modules run: they need a browser, or answer more than once.
+RUN_ELSEWHERE = (
+    "AcceptInvitation", "ChangePassword", "InvitationPreview", "LogIn", "LogOut", "SignUp", "Viewer",
+)

@@ -1,0 +1,276 @@
+"""Users and their sessions: signing up, logging in and out, and who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import ids, sessions, users, workspaces
+from msvs.api.errors import ApiError, PermissionDenied
+from msvs.api.sessions import Identity, OpenedSession
+from msvs.api.unit_of_work import unit_of_work
+from msvs.graphql.context import Info, RequestContext
+from msvs.graphql.errors import (
+    AuthenticationError,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionRefusedError,
+    RateLimitError,
+    as_member,
+)
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.workspaces import Workspace
+from msvs.models import Role
+
+
+@strawberry.type(description="A person who logs in.")
+class User:
+    id: ID = strawberry.field(description="The user's id.")
+    email: str = strawberry.field(description="The e-mail address, in lower case.")
+    name: str = strawberry.field(description="The name.")
+
+
+@strawberry.type(description="A user's place in a workspace, as the user sees it.")
+class Membership:
+    workspace_id: ID = strawberry.field(description="The workspace's id, for the header X-Workspace.")
+    workspace_name: str = strawberry.field(description="The workspace's name.")
+    role: Role = strawberry.field(description="What the user may do there.")
+
+
+@strawberry.type(description="A browser that is logged in. Its token is in a cookie that scripts cannot read.")
+class Session:
+    user: User = strawberry.field(description="Who is logged in.")
+    memberships: list[Membership] = strawberry.field(description="The user's workspaces, the oldest membership first.")
+    csrf_token: str = strawberry.field(description="What every request sends in the header X-CSRF-Token.")
+    expires_at: datetime = strawberry.field(description="When the session ends, or earlier if it is not used.")
+
+    @classmethod
+    def from_identity(cls, identity: Identity) -> Session:
+        """The type of a session."""
+        return cls(
+            user=User(id=ID(identity.actor), email=identity.email, name=identity.name),
+            memberships=[
+                Membership(
+                    workspace_id=ID(ids.encode_id(ids.WORKSPACE, each.workspace_id)),
+                    workspace_name=each.workspace_name,
+                    role=each.role,
+                )
+                for each in identity.memberships
+            ],
+            csrf_token=identity.csrf_token,
+            expires_at=identity.expires_at,
+        )
+
+
+@strawberry.type(description="Who is asking.")
+class Viewer:
+    actor: str = strawberry.field(description="The API key's or user's id.")
+    livemode: bool = strawberry.field(description="Whether this is live; false in the sandbox.")
+    role: Role | None = strawberry.field(
+        description="What the user may do in the workspace; null for an API key and where no workspace is named."
+    )
+    session: Session | None = strawberry.field(description="The user's session; null for an API key.")
+
+    @field("The workspace this caller works in.")
+    async def workspace(self, info: Info) -> Workspace:
+        return Workspace.from_row(await workspaces.get_workspace(info.context.ctx))
+
+
+@strawberry.type(description="What an invitation offers.")
+class InvitationPreview:
+    workspace_name: str = strawberry.field(description="The workspace's name.")
+    email: str = strawberry.field(description="Who may take the place.")
+    role: Role = strawberry.field(description="What they will be allowed to do.")
+    expires_at: datetime = strawberry.field(description="Until when it can be taken.")
+
+
+@strawberry.input(description="A user to be, with a new workspace or a place in another: one of the two.")
+class SignUpInput:
+    email: str = strawberry.field(description="The e-mail address to log in with.")
+    password: str = strawberry.field(description="10 to 256 characters.")
+    name: str = strawberry.field(description="The name, at most 100 characters.")
+    workspace_name: str | None = strawberry.field(default=None, description="The name of a workspace to be made.")
+    invitation: str | None = strawberry.field(default=None, description="The token of an invitation to be taken.")
+
+
+@strawberry.type(description="A new user, logged in.")
+class SignedUp:
+    session: Session = strawberry.field(description="The session that was opened.")
+    workspace_id: ID = strawberry.field(description="The workspace made or joined.")
+    test_key: str | None = strawberry.field(
+        description="The sandbox key of a new workspace, which cannot be had again; null where one was joined."
+    )
+    live_key: str | None = strawberry.field(
+        description="The live key of a new workspace, which cannot be had again; null where one was joined."
+    )
+
+
+@strawberry.type(description="Says that sessions have ended.")
+class LoggedOut:
+    session_count: int = strawberry.field(description="How many; 0 where there was none.")
+
+
+SignUpResult = Annotated[
+    SignedUp | InvalidRequestError | NotFoundError | ConflictError | RateLimitError | PermissionRefusedError,
+    strawberry.union("SignUpResult", description="The new user, logged in, or why there is none."),
+]
+LogInResult = Annotated[
+    Session | AuthenticationError | RateLimitError | PermissionRefusedError,
+    strawberry.union("LogInResult", description="The session, or why there is none."),
+]
+LogOutResult = Annotated[
+    LoggedOut | PermissionRefusedError,
+    strawberry.union("LogOutResult", description="Says that the session has ended, or why not."),
+]
+ChangePasswordResult = Annotated[
+    Session | InvalidRequestError | RateLimitError | PermissionRefusedError,
+    strawberry.union("ChangePasswordResult", description="The session under its new token, or why nothing changed."),
+]
+AcceptInvitationResult = Annotated[
+    Session | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union("AcceptInvitationResult", description="The session with the new membership, or why not."),
+]
+
+
+@strawberry.type
+class AccountQuery:
+    @field("Who is asking.")
+    def viewer(self, info: Info) -> Viewer:
+        caller = info.context.caller
+        identity = caller.identity
+        if identity is None:
+            ctx = info.context.ctx
+            return Viewer(actor=ctx.actor, livemode=ctx.livemode, role=ctx.role, session=None)
+        return Viewer(
+            actor=identity.actor,
+            livemode=caller.livemode,
+            role=None if caller.ctx is None else caller.ctx.role,
+            session=Session.from_identity(identity),
+        )
+
+    @field("What an invitation offers to whoever has its token; null where it cannot be taken. Needs no login.")
+    async def invitation_preview(
+        self, info: Info, token: Annotated[str, strawberry.argument(description="The invitation's token.")]
+    ) -> InvitationPreview | None:
+        place = await users.find_invitation(token)
+        if place is None:
+            return None
+        return InvitationPreview(
+            workspace_name=place.workspace_name, email=place.email, role=place.role, expires_at=place.expires_at
+        )
+
+
+@strawberry.type
+class AccountMutation:
+    @mutation(SignUpResult, "Make a user and log them in. The session's token is set as a cookie. Needs no login.")
+    async def sign_up(
+        self, info: Info, input: Annotated[SignUpInput, strawberry.argument(description="The user.")]
+    ) -> Any:
+        async def sign_up(request: RequestContext) -> SignedUp:
+            visitor = request.caller.visitor
+            await sessions.limit_sign_ups(visitor)
+            data = users.SignUp(input.email, input.password, input.name, input.workspace_name, input.invitation)
+            async with unit_of_work():
+                made = await users.sign_up(visitor, data)
+            return SignedUp(
+                session=await _begin(request, made.session),
+                workspace_id=ID(ids.encode_id(ids.WORKSPACE, made.workspace_id)),
+                test_key=made.test_key,
+                live_key=made.live_key,
+            )
+
+        return await _for_people(info, sign_up)
+
+    @mutation(LogInResult, "Open a session. Its token is set as a cookie. Needs no login.")
+    async def log_in(
+        self,
+        info: Info,
+        email: Annotated[str, strawberry.argument(description="The user's e-mail address.")],
+        password: Annotated[str, strawberry.argument(description="The user's password.")],
+    ) -> Any:
+        async def log_in(request: RequestContext) -> Session:
+            return await _begin(request, await sessions.log_in(request.caller.visitor, email=email, password=password))
+
+        return await _for_people(info, log_in)
+
+    @mutation(LogOutResult, "End the session and take its cookie. Ending one that has ended changes nothing.")
+    async def log_out(
+        self,
+        info: Info,
+        everywhere: Annotated[
+            bool, strawberry.argument(description="Whether to end all sessions of the user.")
+        ] = False,
+    ) -> Any:
+        async def log_out(request: RequestContext) -> LoggedOut:
+            identity = request.caller.identity
+            request.new_session = ""
+            return LoggedOut(
+                session_count=0 if identity is None else await sessions.log_out(identity, everywhere=everywhere)
+            )
+
+        return await _for_people(info, log_out)
+
+    @mutation(ChangePasswordResult, "Set a new password. The user's other sessions end; this one's cookie is set anew.")
+    async def change_password(
+        self,
+        info: Info,
+        current_password: Annotated[str, strawberry.argument(description="The password until now.")],
+        password: Annotated[str, strawberry.argument(description="The new password, 10 to 256 characters.")],
+    ) -> Any:
+        async def change_password(request: RequestContext) -> Session:
+            visitor = request.caller.visitor
+            confirmation = await sessions.confirm_password(visitor, _user(request), current_password)
+            async with unit_of_work():
+                opened = await sessions.change_password(visitor, confirmation, password)
+            return await _begin(request, opened)
+
+        return await _for_people(info, change_password)
+
+    @mutation(AcceptInvitationResult, "Take a place that was offered to the user's own e-mail address.")
+    async def accept_invitation(
+        self, info: Info, token: Annotated[str, strawberry.argument(description="The invitation's token.")]
+    ) -> Any:
+        async def accept(request: RequestContext) -> Session:
+            identity = _user(request)
+            async with unit_of_work():
+                await users.accept_invitation(request.caller.visitor, identity, token)
+            return Session.from_identity(await sessions.reread_memberships(identity))
+
+        return await _for_people(info, accept)
+
+
+async def _for_people(info: Info, operation: Callable[[RequestContext], Awaitable[Any]]) -> Any:
+    """Run what a user or a stranger may do, but no API key; its result or its error."""
+    request = info.context
+    try:
+        if request.caller.ctx is not None and request.caller.identity is None:
+            raise PermissionDenied("An API key cannot act for a user: log in for this.")
+        return await operation(request)
+    except ApiError as error:
+        return as_member(info, error)
+    finally:
+        request.forget()
+
+
+async def _begin(request: RequestContext, opened: OpenedSession) -> Session:
+    """Have the browser keep a session that was opened, in place of the one it came with."""
+    identity = await sessions.authenticate_session(opened.token)
+    before = request.caller.identity
+    if before is not None and before.session_id != identity.session_id:
+        await sessions.log_out(before)
+    request.new_session = opened.token
+    return Session.from_identity(identity)
+
+
+def _user(request: RequestContext) -> Identity:
+    """The user who is logged in. Raises AuthenticationFailed."""
+    identity = request.caller.identity
+    if identity is None:
+        assert request.caller.refusal is not None
+        raise request.caller.refusal
+    return identity

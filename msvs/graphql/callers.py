@@ -1,0 +1,175 @@
+"""Who is asking: a bearer key, a browser with a session's cookie, or a stranger, who may log in and little else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid5
+
+from msvs.api import ids
+from msvs.api.auth import authenticate
+from msvs.api.context import Context, Visitor
+from msvs.api.errors import ApiError, AuthenticationFailed, InvalidRequest, PermissionDenied
+from msvs.api.limits import Bucket
+from msvs.api.sessions import LIFETIME, Identity, authenticate_session, check_csrf, enter_workspace, network_of
+from msvs.settings import Settings
+
+COOKIE = "msvs_session"
+# Browsers keep a cookie of this name to one host, https and the path /.
+PRODUCTION_COOKIE = f"__Host-{COOKIE}"
+MAX_COOKIE_BYTES = 8 * 1024
+
+# Networks are counted beside workspaces, under ids made from their addresses.
+NETWORKS = UUID("6f2d1b5e-3c0a-4c1e-9d5b-0b8f1f3a7c42")
+
+Headers = Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One caller. `ctx` is None for a stranger and for a user who named no workspace; `refusal` says why.
+
+    `authorization` is the header of an API key, `identity` a user with a session.
+    """
+
+    visitor: Visitor
+    ctx: Context | None = None
+    identity: Identity | None = None
+    livemode: bool = False
+    refusal: ApiError | None = None
+    authorization: str | None = None
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether neither a key nor a session says who it is."""
+        return self.ctx is None and self.identity is None
+
+    @property
+    def bucket(self) -> tuple[UUID, Bucket]:
+        """Whose tokens this caller's requests take."""
+        if self.ctx is not None:
+            return self.ctx.workspace_id, Bucket.REQUESTS
+        if self.identity is not None:
+            return self.identity.user_id, Bucket.REQUESTS
+        return uuid5(NETWORKS, network_of(self.visitor.ip or "")), Bucket.STRANGERS
+
+
+class Callers:
+    """Finds out who is asking, by the rules of one installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._production = settings.is_production
+        self.cookie = PRODUCTION_COOKIE if self._production else COOKIE
+        self._own = _origin(settings.public_url) if settings.public_url else None
+
+    async def identify(self, headers: Headers, scope: Mapping[str, Any], request_id: str) -> Caller:
+        """The caller of a request by its headers. Raises AuthenticationFailed, PermissionDenied, NotFound.
+
+        A key is all that a program needs. What a browser sends of itself must come from our own pages: its Origin is
+        ours, and the CSRF token of the session is in the header X-CSRF-Token.
+        """
+        visitor = visitor_of(scope, request_id)
+        authorization = headers.get(b"authorization")
+        if authorization is not None:
+            return await self.by_key(authorization.decode("latin-1"), visitor)
+        self.check_origin(headers)
+        token = self.token_of(headers)
+        if token is None:
+            return stranger(visitor)
+        try:
+            identity = await authenticate_session(token)
+        except AuthenticationFailed as refusal:
+            # A cookie that has run out must not keep its owner from logging in.
+            return Caller(visitor, refusal=refusal)
+        check_csrf(identity, _text(headers.get(b"x-csrf-token")))
+        livemode = _text(headers.get(b"x-livemode"))
+        if livemode not in (None, "true", "false"):
+            raise InvalidRequest("X-Livemode must be true or false.", param="X-Livemode")
+        return enter(identity, visitor, _text(headers.get(b"x-workspace")), livemode=livemode == "true")
+
+    async def by_key(self, authorization: str, visitor: Visitor) -> Caller:
+        """The caller with this Authorization header. Raises AuthenticationFailed."""
+        ctx = await authenticate(authorization, visitor.request_id)
+        return Caller(visitor, ctx, livemode=ctx.livemode, authorization=authorization)
+
+    def token_of(self, headers: Headers) -> str | None:
+        """The token in the session's cookie, or None."""
+        cookies = headers.get(b"cookie", b"")
+        if len(cookies) > MAX_COOKIE_BYTES:
+            return None
+        for part in cookies.decode("latin-1").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self.cookie:
+                return value or None
+        return None
+
+    def check_origin(self, headers: Headers, *, required: bool = False) -> None:
+        """Refuse what a page of another site sends. Raises PermissionDenied code `origin_refused`.
+
+        A request of no page at all has no Origin; where a cookie alone must do, it is `required`.
+        """
+        origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+        foreign = site not in (None, b"same-origin", b"none")
+        if origin is None:
+            foreign |= required
+        elif not self._is_own(_origin(origin.decode("latin-1")), headers.get(b"host", b"").decode("latin-1").lower()):
+            foreign = True
+        if foreign:
+            raise PermissionDenied("Requests from pages of other sites are refused.", code="origin_refused")
+
+    def set_cookie(self, token: str | None) -> tuple[bytes, bytes]:
+        """The header that gives a browser its session, or takes it away."""
+        age = 0 if token is None else int(LIFETIME.total_seconds())
+        secure = "; Secure" if self._production else ""
+        text = f"{self.cookie}={token or ''}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
+        return b"set-cookie", text.encode()
+
+    def _is_own(self, origin: tuple[str, str] | None, host: str) -> bool:
+        if origin is None:
+            return False
+        if origin == self._own:
+            return True
+        return origin[1] == host and (origin[0] == "https" or not self._production)
+
+
+def visitor_of(scope: Mapping[str, Any], request_id: str) -> Visitor:
+    """The address and request id of a connection."""
+    client = scope.get("client")
+    return Visitor(ip=client[0] if client else None, request_id=request_id)
+
+
+def stranger(visitor: Visitor) -> Caller:
+    """A caller who said nothing of who they are."""
+    message = "Log in, or give your API key in the header: Authorization: Bearer msvs_…."
+    return Caller(visitor, refusal=AuthenticationFailed(message, code="api_key_missing"))
+
+
+def enter(identity: Identity, visitor: Visitor, workspace: str | None, *, livemode: bool) -> Caller:
+    """A user in the workspace named, or in the only one that is theirs. Raises NotFound for what is not theirs."""
+    if workspace is not None:
+        id = ids.find_id(ids.WORKSPACE, workspace, "workspace")
+    elif len(identity.memberships) == 1:
+        id = identity.memberships[0].workspace_id
+    else:
+        message = "Name one of your workspaces in the header X-Workspace."
+        refusal = PermissionDenied(message, code="workspace_required")
+        return Caller(visitor, identity=identity, livemode=livemode, refusal=refusal)
+    ctx = enter_workspace(identity, id, visitor, livemode=livemode)
+    return Caller(visitor, ctx, identity, livemode)
+
+
+def _origin(url: str) -> tuple[str, str] | None:
+    """The scheme and the host with its port, without the scheme's own."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.username is not None:
+            return None
+    except ValueError:
+        return None
+    return parts.scheme, parts.netloc.lower()
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

@@ -1,0 +1,113 @@
+"""Operations: what a request asks to run, found in its document or among those kept on the server, and weighed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, OperationDefinitionNode, OperationType
+from graphql.language import SelectionSetNode
+
+from msvs.graphql.body import Request
+from msvs.graphql.documents import Document, Documents
+from msvs.graphql.limits import MAX_COST, DocumentRefused, weigh
+from msvs.graphql.schema import schema
+from msvs.settings import Settings, SettingsError
+
+
+class CostTooHigh(DocumentRefused):
+    """400: the operation may return more than one request should."""
+
+    default_code = "cost_too_high"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation, ready to be run."""
+
+    text: str
+    document: Document
+    node: OperationDefinitionNode
+    variables: dict[str, Any]
+
+    @property
+    def name(self) -> str | None:
+        """Its name, where it has one."""
+        return None if self.node.name is None else self.node.name.value
+
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it answers as things happen, rather than once."""
+        return self.node.operation is OperationType.SUBSCRIPTION
+
+    def weigh(self, limit: int = MAX_COST) -> int:
+        """Its cost in nodes. Raises CostTooHigh."""
+        cost = weigh(schema._schema, self.node, self.document.fragments, self.variables)
+        if cost > limit:
+            raise CostTooHigh(
+                f"The operation may return {cost} nodes; at most {limit} are allowed.", cost=cost, limit=limit
+            )
+        return cost
+
+    def root_fields(self) -> list[str]:
+        """The names of its fields, those of fragments among them."""
+        found: list[str] = []
+        waiting: list[SelectionSetNode] = [self.node.selection_set]
+        seen: set[str] = set()
+        while waiting:
+            for each in waiting.pop().selections:
+                if isinstance(each, FieldNode):
+                    found.append(each.name.value)
+                elif isinstance(each, InlineFragmentNode):
+                    waiting.append(each.selection_set)
+                elif isinstance(each, FragmentSpreadNode) and each.name.value not in seen:
+                    seen.add(each.name.value)
+                    waiting.append(self.document.fragments[each.name.value].selection_set)
+        return found
+
+
+class Operations:
+    """Finds operations by the rules of one installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._documents = Documents(schema._schema, introspection=not settings.is_production)
+        self._kept: Mapping[str, str] = {}
+        if settings.persisted_operations is not None:
+            self._kept = self._read_kept(settings.persisted_operations)
+        self._only_kept = settings.is_production and settings.persisted_operations is not None
+
+    def find(self, request: Request) -> Operation:
+        """The operation that a request asks for. Raises DocumentRefused."""
+        text = request.query
+        if request.id is not None:
+            text = self._kept.get(request.id)
+            if text is None:
+                raise DocumentRefused(
+                    f"There is no operation kept under the id {request.id[:80]}.", param="id", code="operation_unknown"
+                )
+        elif self._only_kept:
+            raise DocumentRefused(
+                "Only operations kept on the server are run here: send the id of one.", code="operation_not_kept"
+            )
+        assert text is not None
+        document = self._documents.read(text)
+        return Operation(text, document, document.operation(request.operation_name), request.variables)
+
+    def _read_kept(self, path: Path) -> Mapping[str, str]:
+        """The documents of a JSON file by their ids. Raises SettingsError."""
+        name = "MSVS_PERSISTED_OPERATIONS"
+        try:
+            kept = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{name}: {path} cannot be read as JSON: {error}") from None
+        if not isinstance(kept, dict) or not all(isinstance(text, str) for text in kept.values()):
+            raise SettingsError(f"{name}: {path} must hold an object of ids and documents")
+        for id, text in kept.items():
+            try:
+                self._documents.read(text)
+            except DocumentRefused as error:
+                raise SettingsError(f"{name}: {id} is not a document of this schema: {error.message}") from None
+        return kept

@@ -1,0 +1,388 @@
+"""Logging in over HTTP: what a browser may do, and what another site, another member or a stranger may not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from starlette.applications import Starlette
+
+from msvs.api import ids, sessions, users
+from msvs.api.context import Context
+from msvs.api.limits import RATES, Bucket, Rate
+from msvs.app import create_app
+from msvs.database import execute, fetch_value
+from msvs.models import AuditEntry, Role, User, Workspace
+from tests import factories
+from tests.engines import Engines
+from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
+from tests.graphql_api.conftest import Caller, settings_for
+
+Browsers = Callable[..., Browser]
+CREATE_LIST = (
+    'mutation { createList(name: "Cohort 07") { __typename ... on Error { code } ... on ContactList { livemode } } }'
+)
+CREATE_KEY = "mutation { createApiKey { __typename ... on Error { code } } }"
+
+
+@pytest.fixture
+async def browsers(app: Starlette, clean: None) -> AsyncIterator[Browsers]:
+    """`browsers()`: another browser."""
+    made: list[Browser] = []
+
+    def make(**options: Any) -> Browser:
+        made.append(Browser(app, **options))
+        return made[-1]
+
+    yield make
+    for browser in made:
+        await browser.http.aclose()
+
+
+@pytest.fixture
+async def rosa(workspace: Workspace) -> User:
+    """The workspace's owner."""
+    return await make_user("rosa@cohortlabs.co", (workspace, Role.OWNER))
+
+
+def code_of(response: Any) -> tuple[int, str]:
+    return response.status_code, response.json()["errors"][0]["extensions"]["code"]
+
+
+async def test_sign_up_makes_a_workspace_and_logs_in(browsers: Browsers) -> None:
+    browser = browsers()
+    given = {"email": "Rosa@CohortLabs.co", "password": PASSWORD, "name": "Rosa", "workspaceName": "Cohort Labs"}
+    response = await browser.post(document("SignUp"), {"input": given})
+    made = response.json()["data"]["signUp"]
+    assert made["__typename"] == "SignedUp"
+    assert (made["testKey"][:10], made["liveKey"][:10]) == ("msvs_test_", "msvs_live_")
+    browser.csrf = made["session"]["csrfToken"]
+    viewer = (await browser.run(document("Viewer")))["viewer"]
+    assert viewer == {
+        "actor": made["session"]["user"]["id"],
+        "livemode": False,
+        "role": "OWNER",
+        "session": {
+            "user": {"id": viewer["actor"], "email": "rosa@cohortlabs.co", "name": "Rosa"},
+            "memberships": [{"workspaceId": made["workspaceId"], "workspaceName": "Cohort Labs", "role": "OWNER"}],
+            "csrfToken": browser.csrf,
+            "expiresAt": viewer["session"]["expiresAt"],
+        },
+    }
+    taken = (await browsers().run(document("SignUp"), {"input": given}))["signUp"]
+    assert (taken["__typename"], taken["code"], taken["param"]) == ("ConflictError", "email_taken", "email")
+    assert await User.all().count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "param"),
+    [
+        ({"password": "short"}, "password_length", "password"),
+        ({"password": "a" * 20}, "password_weak", "password"),
+        ({"email": "rosa"}, "email_invalid", "email"),
+        ({"name": " "}, "parameter_out_of_range", "name"),
+        ({"workspaceName": None}, "parameter_missing", "workspaceName"),
+        ({"invitation": "x"}, "parameter_missing", "workspaceName"),
+        ({"workspaceName": None, "invitation": "x"}, "invitation_invalid", "invitation"),
+    ],
+)
+async def test_a_sign_up_refused_leaves_nothing(
+    changes: dict[str, Any], code: str, param: str, browsers: Browsers
+) -> None:
+    given = {"email": "rosa@cohortlabs.co", "password": PASSWORD, "name": "Rosa", "workspaceName": "C", **changes}
+    response = await browsers().post(document("SignUp"), {"input": given})
+    refused = response.json()["data"]["signUp"]
+    assert (refused["code"], refused["param"]) == (code, param)
+    assert "set-cookie" not in response.headers
+    assert await fetch_value("SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM sessions)") == 0
+    assert await fetch_value("SELECT count(*) FROM workspaces") == 0
+
+
+async def test_sign_ups_are_limited_by_network(browsers: Browsers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_SIGN_UPS", 2)
+    given = {"input": {"email": "x", "password": PASSWORD, "name": "Rosa", "workspaceName": "C"}}
+    codes = [(await browsers().run(document("SignUp"), given))["signUp"]["code"] for _ in range(3)]
+    assert codes == ["email_invalid", "email_invalid", "sign_up_throttled"]
+    elsewhere = await browsers(ip="198.51.100.7").run(document("SignUp"), given)
+    assert elsewhere["signUp"]["code"] == "email_invalid"
+
+
+async def test_the_cookie_in_development(browsers: Browsers, rosa: User) -> None:
+    response = await browsers().post(document("LogIn"), {"email": rosa.email, "password": PASSWORD})
+    name, _, rest = response.headers["set-cookie"].partition("=")
+    value, *attributes = rest.split("; ")
+    assert (name, len(value)) == ("msvs_session", 43)
+    assert attributes == ["Path=/", "Max-Age=604800", "HttpOnly", "SameSite=Strict"]
+    assert value not in response.text
+
+
+async def test_the_cookie_in_production(database: str, engines: Engines, tmp_path: Path, rosa: User) -> None:
+    app = create_app(settings_for(database, engines, tmp_path, environment="production"))
+    browser = Browser(app, scheme="https")
+    response = await browser.post(document("LogIn"), {"email": rosa.email, "password": PASSWORD})
+    name, _, rest = response.headers["set-cookie"].partition("=")
+    assert name == "__Host-msvs_session"
+    assert rest.split("; ")[1:] == ["Path=/", "Max-Age=604800", "HttpOnly", "SameSite=Strict", "Secure"]
+    browser.csrf = response.json()["data"]["logIn"]["csrfToken"]
+    assert (await browser.run(document("Viewer")))["viewer"]["role"] == "OWNER"
+    # A page that anybody on the way could have written.
+    assert code_of(await browser.post(document("Viewer"), origin="http://app.cohortlabs.co")) == (403, "origin_refused")
+    await browser.http.aclose()
+    await app.state.limiter.close()
+    await app.state.readiness.close()
+
+
+async def test_a_wrong_password_and_an_unknown_user_look_the_same(browsers: Browsers, rosa: User) -> None:
+    browser = browsers()
+    answers = []
+    for email, password in ((rosa.email, "wrong horse battery"), ("nobody@cohortlabs.co", PASSWORD), ("no", "")):
+        response = await browser.post(document("LogIn"), {"email": email, "password": password})
+        answers.append((response.status_code, response.json()["data"], sorted(response.headers)))
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][1]["logIn"]["code"] == "login_invalid"
+    assert "set-cookie" not in answers[0][2]
+
+
+async def test_logging_in_is_throttled(browsers: Browsers, rosa: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_ATTEMPTS", 3)
+    for email in (rosa.email, "nobody@cohortlabs.co"):
+        answers = [await browsers().log_in(email, "wrong horse battery") for _ in range(4)]
+        assert [each["code"] for each in answers] == ["login_invalid"] * 3 + ["login_throttled"]
+        assert 0 < answers[3]["retryAfter"] <= 900
+    # The right password does not help either, from this network.
+    assert (await browsers().log_in(rosa.email))["code"] == "login_throttled"
+    assert (await browsers(ip="198.51.100.7").log_in(rosa.email))["__typename"] == "Session"
+
+
+async def test_strangers_have_a_bucket_a_network(browsers: Browsers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cast("dict[Bucket, Rate]", RATES), Bucket.STRANGERS, Rate(1, 2))
+    browser = browsers()
+    for _ in range(20):
+        response = await browser.post("{ viewer { actor } }")
+        if response.status_code == 429:
+            break
+    assert code_of(response) == (429, "rate_limit_exceeded")
+    assert int(response.headers["retry-after"]) >= 1
+    assert code_of(await browsers(ip="198.51.100.7").post("{ viewer { actor } }")) == (401, "api_key_missing")
+
+
+async def test_logging_in_again_ends_the_session_before(browsers: Browsers, rosa: User) -> None:
+    browser = browsers()
+    await browser.log_in(rosa.email)
+    await browser.log_in(rosa.email)
+    assert await fetch_value("SELECT count(*) FROM sessions") == 1
+    assert (await browser.run(document("Viewer")))["viewer"]["role"] == "OWNER"
+
+
+async def test_logging_out(browsers: Browsers, rosa: User) -> None:
+    first, second = browsers(), browsers()
+    for browser in (first, second):
+        await browser.log_in(rosa.email)
+    token = first.http.cookies["msvs_session"]
+    response = await first.post(document("LogOut"))
+    assert response.json()["data"]["logOut"] == {"__typename": "LoggedOut", "sessionCount": 1}
+    assert response.headers["set-cookie"].startswith("msvs_session=; Path=/; Max-Age=0;")
+    assert "msvs_session" not in first.http.cookies
+    stolen = await first.post(document("Viewer"), cookie=f"msvs_session={token}")
+    assert code_of(stolen) == (401, "session_invalid")
+    assert (await first.run(document("LogOut")))["logOut"]["sessionCount"] == 0
+    assert (await second.run(document("LogOut"), {"everywhere": True}))["logOut"]["sessionCount"] == 1
+    # A cookie that has run out does not stand in the way of logging in.
+    first.http.cookies.set("msvs_session", token)
+    assert (await first.log_in(rosa.email))["__typename"] == "Session"
+
+
+async def test_changing_the_password(browsers: Browsers, rosa: User) -> None:
+    browser, other = browsers(), browsers()
+    for each in (browser, other):
+        await each.log_in(rosa.email)
+    before = browser.http.cookies["msvs_session"]
+    new = {"password": "an entirely new password"}
+    wrong = (await browser.run(document("ChangePassword"), {"currentPassword": "wrong", **new}))["changePassword"]
+    assert (wrong["code"], wrong["param"]) == ("password_wrong", "currentPassword")
+    changed = (await browser.run(document("ChangePassword"), {"currentPassword": PASSWORD, **new}))["changePassword"]
+    assert browser.http.cookies["msvs_session"] != before
+    assert changed["csrfToken"] != browser.csrf
+    assert code_of(await browser.post(document("Viewer"))) == (403, "csrf_invalid")
+    browser.csrf = changed["csrfToken"]
+    assert (await browser.run(document("Viewer")))["viewer"]["role"] == "OWNER"
+    assert code_of(await other.post(document("Viewer"))) == (401, "session_invalid")
+    assert (await browsers().log_in(rosa.email))["code"] == "login_invalid"
+    assert (await browsers().log_in(rosa.email, new["password"]))["__typename"] == "Session"
+    assert await AuditEntry.filter(action="user.password_changed").count() == 1
+
+
+async def test_an_invitation_is_shown_and_taken(browsers: Browsers, rosa: User, ctx: Context) -> None:
+    eva = await make_user("eva@cohortlabs.co")
+    owner = Context(ctx.workspace_id, False, ids.encode_id(ids.USER, rosa.id), role=Role.OWNER)
+    _, token = await users.invite_member(owner, email=eva.email, role=Role.READ_ONLY)
+    shown = (await browsers().run(document("InvitationPreview"), {"token": token}))["invitationPreview"]
+    assert (shown["workspaceName"], shown["email"], shown["role"]) == ("Cohort Labs", eva.email, "READ_ONLY")
+    browser = browsers()
+    await browser.log_in(eva.email)
+    # A user without any workspace.
+    viewer = (await browser.run(document("Viewer")))["viewer"]
+    assert (viewer["role"], viewer["session"]["memberships"]) == (None, [])
+    assert code_of(await browser.post("{ contacts { totalCount } }")) == (200, "workspace_required")
+    assert (await browser.run(CREATE_LIST))["createList"]["code"] == "workspace_required"
+    joined = (await browser.run(document("AcceptInvitation"), {"token": token}))["acceptInvitation"]
+    workspace_id = ids.encode_id(ids.WORKSPACE, ctx.workspace_id)
+    assert joined["memberships"] == [{"workspaceId": workspace_id, "role": "READ_ONLY"}]
+    assert (await browser.run("{ contacts { totalCount } }"))["contacts"]["totalCount"] == 0
+    again = (await browser.run(document("AcceptInvitation"), {"token": token}))["acceptInvitation"]
+    assert (again["__typename"], again["code"]) == ("NotFoundError", "invitation_invalid")
+    assert (await browser.run(document("InvitationPreview"), {"token": token}))["invitationPreview"] is None
+
+
+async def test_a_user_switches_workspace_and_mode_by_headers(browsers: Browsers, workspace: Workspace) -> None:
+    second = await factories.make_workspace(name="Second Studio")
+    luis = await make_user("luis@cohortlabs.co", (workspace, Role.MEMBER), (second, Role.ADMIN))
+    browser = browsers()
+    await browser.log_in(luis.email)
+    assert (await browser.run(document("Viewer")))["viewer"]["role"] is None
+    assert (await browser.run(CREATE_LIST))["createList"]["code"] == "workspace_required"
+    seen = set()
+    for where, role in ((workspace, "MEMBER"), (second, "ADMIN")):
+        for livemode in (False, True):
+            browser.enter(where, livemode=livemode)
+            viewer = (await browser.run("{ viewer { livemode role workspace { name } } }"))["viewer"]
+            assert viewer == {"livemode": livemode, "role": role, "workspace": {"name": where.name}}
+            assert (await browser.run("{ contactLists { totalCount } }"))["contactLists"]["totalCount"] == 0
+            assert (await browser.run(CREATE_LIST))["createList"]["livemode"] is livemode
+            seen.add((where.name, livemode))
+    assert len(seen) == 4
+    assert await fetch_value("SELECT count(*) FROM contact_lists") == 4
+
+
+async def test_a_session_that_is_not_used_ends(browsers: Browsers, rosa: User) -> None:
+    browser = browsers()
+    await browser.log_in(rosa.email)
+    await execute("UPDATE sessions SET last_seen_at = last_seen_at - interval '12 hours 1 minute'")
+    assert code_of(await browser.post(document("Viewer"))) == (401, "session_invalid")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request, by changes to one that is allowed: who sends it, with which headers, and how it is refused."""
+
+    name: str
+    status: int
+    code: str
+    role: Role | None = Role.OWNER
+    query: str = CREATE_LIST
+    headers: dict[str, str | None] = field(default_factory=dict)
+
+
+FOREIGN = "https://evil.example"
+CASES = [
+    Case("no cookie", 401, "api_key_missing", role=None),
+    Case("no cookie, a foreign page", 403, "origin_refused", role=None, headers={"origin": FOREIGN}),
+    Case(
+        "logging in from a foreign page",
+        403,
+        "origin_refused",
+        role=None,
+        query='mutation { logIn(email: "rosa@cohortlabs.co", password: "x") { __typename } }',
+        headers={"origin": FOREIGN},
+    ),
+    Case("another cookie", 401, "session_invalid", role=None, headers={"cookie": "msvs_session=x"}),
+    Case("production's cookie", 401, "api_key_missing", role=None, headers={"cookie": "__Host-msvs_session=x"}),
+    Case("no CSRF token", 403, "csrf_invalid", headers={"x-csrf-token": None}),
+    Case("a wrong CSRF token", 403, "csrf_invalid", headers={"x-csrf-token": "x"}),
+    Case("a CSRF token that is no ASCII", 403, "csrf_invalid", headers={"x-csrf-token": "\xe9"}),
+    Case("a foreign Origin", 403, "origin_refused", headers={"origin": FOREIGN}),
+    Case("an opaque Origin", 403, "origin_refused", headers={"origin": "null"}),
+    Case("a sibling's Origin", 403, "origin_refused", headers={"origin": "http://evil.cohortlabs.co"}),
+    Case(
+        "our name within another's", 403, "origin_refused", headers={"origin": "http://app.cohortlabs.co.evil.example"}
+    ),
+    Case("our name as a user", 403, "origin_refused", headers={"origin": "http://app.cohortlabs.co@evil.example"}),
+    Case("another port", 403, "origin_refused", headers={"origin": "http://app.cohortlabs.co:8080"}),
+    Case("a malformed Origin", 403, "origin_refused", headers={"origin": "http://["}),
+    Case("cross-site by its witness", 403, "origin_refused", headers={"sec-fetch-site": "cross-site"}),
+    Case("same-site by its witness", 403, "origin_refused", headers={"sec-fetch-site": "same-site"}),
+    Case("another's workspace", 404, "resource_missing", headers={"x-workspace": "OTHER"}),
+    Case("a workspace that never was", 404, "resource_missing", headers={"x-workspace": "wsp_1"}),
+    Case("an unknown mode", 400, "parameter_invalid", headers={"x-livemode": "yes"}),
+    Case("a header that is no key", 401, "api_key_malformed", headers={"authorization": "Bearer x"}),
+    Case("another scheme", 401, "api_key_malformed", headers={"authorization": "Basic eDp4"}),
+    Case("a member doing an admin's work", 200, "permission_denied", role=Role.MEMBER, query=CREATE_KEY),
+    Case("a reader writing", 200, "permission_denied", role=Role.READ_ONLY),
+    Case("a reader doing an admin's work", 200, "permission_denied", role=Role.READ_ONLY, query=CREATE_KEY),
+    Case(
+        "an admin making an owner",
+        200,
+        "permission_denied",
+        role=Role.ADMIN,
+        query='mutation { inviteMember(email: "a@example.com", role: OWNER) { __typename ... on Error { code } } }',
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_who_may_not(case: Case, browsers: Browsers, workspace: Workspace, other_ctx: Context) -> None:
+    browser = browsers()
+    if case.role is not None:
+        user = await make_user("luis@cohortlabs.co", (workspace, case.role))
+        await browser.log_in(user.email)
+    headers = {name.replace("-", "_"): value for name, value in case.headers.items()}
+    if headers.get("x_workspace") == "OTHER":
+        headers["x_workspace"] = ids.encode_id(ids.WORKSPACE, other_ctx.workspace_id)
+    response = await browser.post(case.query, None, **headers)
+    answer = response.json()
+    if "errors" in answer:
+        assert code_of(response) == (case.status, case.code)
+    else:
+        (result,) = answer["data"].values()
+        assert (response.status_code, result["code"]) == (case.status, case.code)
+    made = await fetch_value(
+        "SELECT (SELECT count(*) FROM contact_lists) + (SELECT count(*) FROM api_keys)"
+        " + (SELECT count(*) FROM invitations)"
+    )
+    assert made == 0
+
+
+async def test_the_request_that_the_cases_change_is_allowed(browsers: Browsers, rosa: User) -> None:
+    browser = browsers()
+    await browser.log_in(rosa.email)
+    assert (await browser.run(CREATE_LIST))["createList"] == {"__typename": "ContactList", "livemode": False}
+    same = await browser.run("{ viewer { role } }", sec_fetch_site="same-origin", origin=None)
+    assert same["viewer"]["role"] == "OWNER"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not JSON",
+        b"{}",
+        b'{"query": "{"}',
+        b'{"query": "{ nonsense }"}',
+        b'{"query": "{ ...F } fragment F on Query { viewer { actor } }"}',
+        b'{"query": "mutation { logOut { __typename } createApiKey { __typename } }"}',
+        b'{"query": "query A { viewer { actor } } mutation B { logOut { __typename } }", "operationName": "A"}',
+        b'{"query": "{ __schema { types { name } } }"}',
+        b'{"query": "{ viewer { actor } }' + b" " * 20_000 + b'"}',
+    ],
+)
+async def test_a_stranger_is_told_nothing_else(body: bytes, browsers: Browsers) -> None:
+    response = await browsers().http.post("/graphql", content=body, headers={"content-type": "application/json"})
+    assert code_of(response) == (401, "api_key_missing")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_stranger_asks_for_one_field_at_a_time(browsers: Browsers) -> None:
+    field = 'logIn(email: "a", password: "b") { __typename }'
+    two = f"mutation {{ a: {field} b: {field} }}"
+    assert code_of(await browsers().post(two)) == (400, "document_invalid")
+    assert await fetch_value("SELECT count(*) FROM login_throttles") == 0
+
+
+async def test_a_key_cannot_act_for_a_user(caller: Caller, rosa: User) -> None:
+    answer = await caller.run(document("LogIn"), {"email": rosa.email, "password": PASSWORD})
+    assert (answer["logIn"]["__typename"], answer["logIn"]["code"]) == ("PermissionError", "permission_denied")
+    viewer = (await caller.run(document("Viewer")))["viewer"]
+    assert (viewer["role"], viewer["session"]) == (None, None)
+    assert await fetch_value("SELECT count(*) FROM sessions") == 0

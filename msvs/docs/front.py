@@ -64,6 +64,7 @@ class Page:
 
 def docs_routes() -> list[BaseRoute]:
     """The routes of /docs, with their full paths."""
+    site()  # read and packed now: it takes a tenth of a second, which no request of the API should wait
     return [Route(PREFIX, enter), Route(PREFIX + "/{path:path}", show)]
 
 

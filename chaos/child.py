@@ -53,10 +53,9 @@ def through(url: str, port: int) -> str:
 def shorten_leases(seconds: float) -> None:
     """Make leases last `seconds`, and what is bounded by them in proportion, so that a short run sees them end."""
     from msvs.api import deliveries, dispatching
-    from msvs.workers import dispatch, webhooks
+    from msvs.workers import webhooks
 
     _set(dispatching, "LEASE", timedelta(seconds=seconds))
-    _set(dispatch, "HAND_OVER_SECONDS", seconds * 0.75)
     _set(deliveries, "LEASE", timedelta(seconds=max(seconds, 5.0)))
     _set(webhooks, "ATTEMPT_TIME", timedelta(seconds=max(seconds, 5.0) / 2))
 

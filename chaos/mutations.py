@@ -6,6 +6,7 @@ They are applied by `chaos.child` in the processes of a control run, and nowhere
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,7 @@ def _blind_resend() -> None:
     dispatch = _module("msvs.workers.dispatch")
 
     async def resend(carrier: Any, claim: Any) -> None:
-        await dispatch.hand_over(carrier, claim)
+        await dispatch.hand_over(carrier, claim, claimed=time.monotonic())
 
     class Blind:
         DEDUPE = Capability.DEDUPE

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 import msgspec
-from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContext
 from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
@@ -104,7 +104,8 @@ def client() -> BaseDBAsyncClient:
 async def transaction() -> AsyncIterator[None]:
     """A transaction on the current connection: Tortoise's, a savepoint inside another.
 
-    Tortoise keeps a pooled connection, and the task's hold on it, when BEGIN itself fails; both are let go here.
+    Tortoise keeps a pooled connection, or the task's hold on it, when BEGIN or the connection's return to the pool
+    fails; both are let go here.
     """
     context = client()._in_transaction()
     try:
@@ -117,15 +118,22 @@ async def transaction() -> AsyncIterator[None]:
             if pool is not None:
                 await pool.release(wrapper._connection)
         raise error
-    error_type: type[BaseException] | None = None
     try:
         yield
     except BaseException as error:
-        error_type = type(error)
-        await context.__aexit__(error_type, error, error.__traceback__)
+        await _end(context, error)
         raise
-    else:
-        await context.__aexit__(None, None, None)
+    await _end(context, None)
+
+
+async def _end(context: TransactionContext, error: BaseException | None) -> None:
+    """Commit or roll back; whatever fails on the way, the task holds the connection no longer."""
+    try:
+        await context.__aexit__(None if error is None else type(error), error, None)
+    finally:
+        token = getattr(context, "token", None)
+        if token is not None and not token._used:
+            get_connections().reset(token)
 
 
 async def now() -> datetime:

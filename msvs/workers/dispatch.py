@@ -24,7 +24,7 @@ BATCH = 500
 PROMOTE = 1000
 LANES_AT_ONCE = 8
 # A hand-over ends well before its lease, so that nobody takes over what is still on the wire.
-HAND_OVER_SECONDS = 45.0
+HAND_OVER_SHARE = 0.75
 
 Carriers = Mapping[str, Carrier]
 
@@ -67,16 +67,24 @@ async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -
     if carrier is None:
         log.error("no carrier for this lane; its messages wait", livemode=lane.livemode, carrier=name)
         return 0
+    claimed = time.monotonic()
     now = await database.now()
     claim = await in_unit_of_work(lambda: dispatching.claim(lane, carrier=carrier.name, limit=batch, now=now))
     if claim is None:
         return 0
-    await hand_over(carrier, claim)
+    await hand_over(carrier, claim, claimed=claimed)
     return len(claim.messages)
 
 
-async def hand_over(carrier: Carrier, claim: Claim) -> None:
-    """Submit a claim's messages and write down the outcomes."""
+async def hand_over(carrier: Carrier, claim: Claim, *, claimed: float) -> None:
+    """Submit a claim's messages and write down the outcomes.
+
+    `claimed` is the monotonic time before the claim. Where a hand-over could outlast the lease, because this process
+    was stopped or its COMMIT held up, nothing is submitted: the messages are another's by then.
+    """
+    if time.monotonic() - claimed > (1 - HAND_OVER_SHARE) * dispatching.LEASE.total_seconds():
+        log.warning("claim left to its lease: it came too late", messages=len(claim.messages))
+        return
     submissions = [
         Submission(
             row.id,
@@ -99,7 +107,7 @@ async def hand_over(carrier: Carrier, claim: Claim) -> None:
 
 async def _submit(carrier: Carrier, submissions: Sequence[Submission]) -> Sequence[protocol.Outcome]:
     try:
-        async with asyncio.timeout(HAND_OVER_SECONDS):
+        async with asyncio.timeout(HAND_OVER_SHARE * dispatching.LEASE.total_seconds()):
             return await carrier.submit_many(submissions)
     except Exception as error:
         # Whatever went wrong, some of it may have arrived.
@@ -129,18 +137,19 @@ async def resolve_expired(carriers: Carriers, *, batch: int = BATCH) -> int:
             continue
         is_asked = carrier.capability is protocol.Capability.LOOKUP
         while True:
+            claimed = time.monotonic()
             find = partial(dispatching.find_expired, carrier=carrier.name, limit=batch, now=await database.now())
             claim = await in_unit_of_work(partial(find, is_asked=is_asked))
             if claim is None:
                 break
             total += len(claim.messages)
-            await _resolve(carrier, claim)
+            await _resolve(carrier, claim, claimed)
     return total
 
 
-async def _resolve(carrier: Carrier, claim: Claim) -> None:
+async def _resolve(carrier: Carrier, claim: Claim, claimed: float) -> None:
     if carrier.capability is protocol.Capability.DEDUPE:
-        await hand_over(carrier, claim)
+        await hand_over(carrier, claim, claimed=claimed)
         return
     found = await carrier.look_up([row.id for row in claim.messages])
     known = [Outcome(row.id, dispatching.ACCEPTED) for row in claim.messages if found.get(row.id)]
@@ -152,4 +161,4 @@ async def _resolve(carrier: Carrier, claim: Claim) -> None:
         await in_unit_of_work(lambda: dispatching.record_outcomes(claim, known + barred, now))
     unsent = [row for row in absent if not row.is_suppressed]
     if unsent:
-        await hand_over(carrier, Claim(claim.token, claim.carrier, unsent))
+        await hand_over(carrier, Claim(claim.token, claim.carrier, unsent), claimed=claimed)

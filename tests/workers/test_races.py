@@ -301,7 +301,6 @@ async def test_a_connection_that_dies_at_begin_is_let_go(workspace: object) -> N
     assert await db.fetch_value("SELECT count(*) FROM throughput_buckets") == 1
 
 
-@pytest.mark.xfail(strict=True, reason="Tortoise keeps a connection whose return to the pool fails")
 async def test_a_connection_that_dies_on_its_way_back_is_let_go(
     workspace: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,3 +319,20 @@ async def test_a_connection_that_dies_on_its_way_back_is_let_go(
     monkeypatch.undo()
     async with unit_of_work():
         assert await db.fetch_value("SELECT 1") == 1
+
+
+@pytest.mark.parametrize("capability", list(Capability))
+async def test_a_worker_that_slept_after_its_claim_submits_nothing(
+    live_ctx: Context, capability: Capability, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped between its claim and the network for most of its lease: the sweeper hands over, once."""
+    message_id = await send(live_ctx)
+    carrier = VirtualCarrier(capability)
+    moments = iter([0.0])
+    monkeypatch.setattr("msvs.workers.dispatch.time.monotonic", lambda: next(moments, 30.0))
+    await dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
+    monkeypatch.undo()
+    assert (await acceptances())[message_id] == 0
+    await expire_leases()
+    await resolve_expired({"virtual": carrier})
+    assert (await acceptances())[message_id] == (0 if capability is Capability.NONE else 1)

@@ -150,7 +150,8 @@ def _float(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise JsonInvalid(f"The number {text[:20]} is too large.")
-    return value
+    # To JSON Schema, and so to a client checked by the OpenAPI document, 20.0 is an integer.
+    return int(value) if value.is_integer() and abs(value) <= MAX_INTEGER else value
 
 
 def _constant(text: str) -> NoReturn:

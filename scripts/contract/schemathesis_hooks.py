@@ -38,8 +38,8 @@ FORM = frozenset(
     )
 )
 # Rules that the document states in words and its schemas do not: bounds that move with the time of the request, at
-# least one part of an audience, evidence for an opt-in, and the values that a filter's field compares with.
-UNSAID = re.compile(r"since|scheduled_at|expires_at|audience|opt_in\.source|filter(\..+)?\.value").fullmatch
+# least one part of an audience, evidence for an opt-in, and what a filter's field may be compared with.
+UNSAID = re.compile(r"since|scheduled_at|expires_at|audience|opt_in\.source|filter\.?.*").fullmatch
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 made: dict[str, deque[str]] = {}
@@ -53,7 +53,7 @@ def _choose(text: str, choices: Any) -> Any:
 def _existing(value: Any) -> Any:
     """`value` with ids in it exchanged for ones that exist, three times out of four, and no control characters.
 
-    Ids that this run has seen stay. Single lines of text hold no control characters, as the document says in words.
+    Ids that this run has seen stay. Names are no blanks and hold no control characters, as the document says in words.
     """
     if isinstance(value, dict):
         return {CONTROL.sub("", name): _existing(each) for name, each in value.items()}
@@ -62,7 +62,10 @@ def _existing(value: Any) -> Any:
     if isinstance(value, str) and AN_ID(value) and value not in known and zlib.crc32(value.encode()) % 4:
         pool = made.get(value[:3])
         return _choose(value, pool) if pool else value
-    return CONTROL.sub(" ", value) if isinstance(value, str) else value
+    if isinstance(value, str) and value:
+        text = CONTROL.sub(" ", value)
+        return text if text.strip() else "x" * len(text)
+    return value
 
 
 @schemathesis.hook

@@ -121,4 +121,6 @@ def serve(port: int) -> None:
 
 if __name__ == "__main__":
     command, argument = sys.argv[1:]
-    sys.exit(run(int(argument)) if command == "run" else serve(int(argument)))
+    if command == "run":
+        sys.exit(run(int(argument)))
+    serve(int(argument))

@@ -1,0 +1,30 @@
+"""Sends a message through the client that openapi-python-client generates: BASE_URL as the argument, the key in API_KEY."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from massive_sms_api_client import AuthenticatedClient
+from massive_sms_api_client.api.messages import create_message, retrieve_message
+from massive_sms_api_client.models import Message, MessageCreate
+
+
+def main() -> None:
+    """Send, look up, and be refused."""
+    client = AuthenticatedClient(base_url=sys.argv[1], token=os.environ["API_KEY"])
+    message = create_message.sync(client=client, body=MessageCreate(to="+12125550163", body="Doors open."))
+    assert isinstance(message, Message), message
+    found = retrieve_message.sync(id=message.id, client=client)
+    assert isinstance(found, Message), found
+    assert found.id == message.id
+    refused = create_message.sync_detailed(client=client, body=MessageCreate(to="+1abc", body="Doors open."))
+    assert refused.status_code == 400
+    assert refused.parsed is not None
+    assert not isinstance(refused.parsed, Message)
+    assert refused.parsed.error.code == "phone_number_invalid"
+    print(f"openapi-python-client sent {message.id}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""Holds a running service to its contract: Postman's collection, generated clients, rate limits, schemathesis."""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.contract.service import LOOPBACK, ROOT, Service, running_service
+
+HERE = Path(__file__).resolve().parent
+NODE = HERE / "node_modules" / ".bin"
+PYTHON = ROOT / ".venv-contract" / "bin"
+OPENAPI = ROOT / "openapi.yaml"
+POSTMAN = ROOT / "postman"
+# How many examples an operation, and how many seconds in all.
+SHORT, FULL = (4, 75), (60, 400)
+# What the full run must have tried at least.
+FULL_CASES = 5_000
+CLI = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
+
+
+class ContractBroken(Exception):
+    """A part of the run failed; its own output above says how."""
+
+
+def main() -> int:
+    """Run all parts; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help=f"fuzz for up to {FULL[1]} s, at least {FULL_CASES} cases")
+    parser.add_argument("--seed", type=int, help="schemathesis' seed, to repeat a run")
+    options = parser.parse_args()
+    started = time.monotonic()
+    try:
+        compare_collection()
+        overload()
+        with running_service() as service:
+            collection(service)
+            clients(service)
+            fuzz(service, full=options.full, seed=options.seed)
+            read_log(service)
+    except ContractBroken as error:
+        print(f"\nThe contract is broken: {error}.", file=sys.stderr)
+        return 1
+    print(f"\nThe contract holds ({time.monotonic() - started:.0f} s).")
+    return 0
+
+
+def call(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None, what: str) -> str:
+    """Run a command, passing its output on, and return it. Raises ContractBroken."""
+    print(f"\n== {what}", flush=True)
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=os.environ | (env or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    output = []
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        output.append(line)
+    if process.wait() != 0:
+        raise ContractBroken(what)
+    return "".join(output)
+
+
+def compare_collection() -> None:
+    """The committed collection is what openapi.yaml makes."""
+    with tempfile.TemporaryDirectory(prefix="msvs-postman-") as folder:
+        call("node", HERE / "postman" / "build.mjs", OPENAPI, folder, what="the Postman collection is up to date")
+        names = sorted(path.name for path in Path(folder).iterdir())
+        _, different, missing = filecmp.cmpfiles(folder, POSTMAN, names, shallow=False)
+    if different or missing:
+        raise ContractBroken(f"{', '.join(different + missing)} differs from openapi.yaml: run make postman")
+
+
+def overload() -> None:
+    """Ten seconds of more requests than the rate limit lets through, on two API processes."""
+    call(
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "tests/rest_compat/test_overload.py",
+        env={"MSVS_OVERLOAD_SECONDS": "10"},
+        what="rate limits under overload",
+    )
+
+
+class Received(http.server.BaseHTTPRequestHandler):
+    """Answers every webhook with 200."""
+
+    def do_POST(self) -> None:
+        """Take it."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def receiver() -> Iterator[str]:
+    """The address of a webhook endpoint on loopback."""
+    with http.server.ThreadingHTTPServer((LOOPBACK, 0), Received) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://{LOOPBACK}:{server.server_port}/webhooks/sms"
+        server.shutdown()
+        thread.join()
+
+
+def collection(service: Service) -> None:
+    """Newman runs the collection from top to bottom, as an integrator would in Postman."""
+    for name, key in (("sandbox", service.test_key), ("production", service.live_key)):
+        with receiver() as webhook_url, environment_file(name, key) as environment:
+            call(
+                NODE / "newman",
+                "run",
+                POSTMAN / "massivesms.postman_collection.json",
+                "--environment",
+                environment,
+                "--env-var",
+                f"base_url={service.base_url}",
+                "--env-var",
+                f"webhook_url={webhook_url}",
+                *(["--folder", "Credits"] if name == "production" else []),
+                "--color",
+                "off",
+                "--disable-unicode",
+                "--reporter-cli-no-success-assertions",
+                what=f"newman, {name}",
+            )
+
+
+@contextmanager
+def environment_file(name: str, key: str) -> Iterator[Path]:
+    """The committed environment with a key in it, in a file for its owner alone; a command line is for all to see."""
+    text = (POSTMAN / f"{name}.postman_environment.json").read_text()
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(re.sub(r'("key": "api_key",\s+"value": )""', rf'\1"{key}"', text))
+        file.flush()
+        yield Path(file.name)
+
+
+def clients(service: Service) -> None:
+    """Clients made by three generators compile, send a message and understand a refusal."""
+    with tempfile.TemporaryDirectory(prefix="msvs-clients-") as name:
+        folder = Path(name)
+        for path in (HERE / "clients").iterdir():
+            if path.is_file():
+                shutil.copy(path, folder)
+        (folder / "node_modules").symlink_to(HERE / "node_modules")
+        (folder / "package.json").write_text('{"type": "module"}\n')
+        env = {"API_KEY": service.test_key, "OPENAPI": str(OPENAPI)}
+        call(NODE / "openapi-typescript", OPENAPI, "-o", folder / "schema.ts", what="openapi-typescript")
+        call(NODE / "openapi-ts", "-f", "openapi-ts.config.mjs", cwd=folder, env=env, what="@hey-api/openapi-ts")
+        call(NODE / "tsc", "-p", ".", cwd=folder, what="tsc --strict")
+        for script in ("openapi_fetch", "hey_api"):
+            call("node", f"out/{script}.js", service.base_url, cwd=folder, env=env, what=script)
+        call(
+            PYTHON / "openapi-python-client",
+            "generate",
+            "--path",
+            OPENAPI,
+            "--output-path",
+            folder / "python",
+            what="openapi-python-client",
+        )
+        call(
+            PYTHON / "python",
+            "python_client.py",
+            service.base_url,
+            cwd=folder,
+            env=env | {"PYTHONPATH": str(folder / "python")},
+            what="python_client",
+        )
+
+
+def fuzz(service: Service, *, full: bool, seed: int | None) -> None:
+    """Schemathesis on every operation: examples, coverage, fuzzing and stateful."""
+    examples, seconds = FULL if full else SHORT
+    with tempfile.TemporaryDirectory(prefix="msvs-fuzz-") as folder:
+        # The key stands in a file, not on the command line; schemathesis masks it in what it prints.
+        config = Path(folder) / "schemathesis.toml"
+        config.touch(0o600)
+        text = (HERE / "schemathesis.toml").read_text()
+        config.write_text(f'headers = {{ Authorization = "Bearer {service.test_key}" }}\n{text}')
+        output = call(
+            PYTHON / "python",
+            "-c",
+            CLI,
+            "--config-file",
+            config,
+            "run",
+            OPENAPI,
+            "--url",
+            service.unlimited_url,
+            "--phases",
+            "examples,coverage,fuzzing,stateful",
+            "--max-examples",
+            str(examples),
+            "--max-time",
+            str(seconds),
+            "--workers",
+            "2",
+            "--continue-on-failure",
+            "--no-color",
+            *(["--seed", str(seed)] if seed is not None else []),
+            cwd=Path(folder),
+            env={"SCHEMATHESIS_HOOKS": "scripts.contract.schemathesis_hooks", "PYTHONPATH": str(ROOT)},
+            what=f"schemathesis, at most {seconds} s",
+        )
+    cases = re.search(r"^\s*(\d+) generated", output, re.MULTILINE)
+    if cases is None or (full and int(cases[1]) < FULL_CASES):
+        raise ContractBroken(f"schemathesis tried fewer than {FULL_CASES} cases")
+
+
+def read_log(service: Service) -> None:
+    """Nothing failed behind an answer that looked well."""
+    print("\n== the service's log", flush=True)
+    lines = service.log.read_text(errors="replace").splitlines()
+    errors = [line for line in lines if re.search(r"\[(error|critical) *\]|Traceback", line)]
+    print(f"{len(lines)} lines, {len(errors)} errors", *errors[:20], sep="\n")
+    if errors:
+        raise ContractBroken("the log holds errors")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,11 +25,14 @@ demo: $(VENV)/.runtime ## Send messages and a campaign through the running servi
 test: $(VENV)/.dev ## Run the tests; ARGS="tests/api -k credits" chooses some
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.dev ## Lint, formatting, types and import directions
+check: $(VENV)/.dev ## Lint, formatting, types, import directions, drift of schemas and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m msvs schema | diff -u schema.graphql -
+	$(BIN)/python -m msvs schema --openapi | diff -u openapi.yaml -
+	$(BIN)/python scripts/migration_drift.py
 
 schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml anew from the code
 	$(BIN)/python -m msvs schema > .schema.new && mv .schema.new schema.graphql
@@ -39,7 +42,7 @@ docs: $(VENV)/.dev ## Build the documentation site into the package
 	$(BIN)/python scripts/build_docs.py
 
 bench: $(VENV)/.dev ## Measure throughput on this machine
-	@exec $(BIN)/python bench/run.py $(ARGS)
+	@exec $(BIN)/python -m bench.run $(ARGS)
 
 chaos: $(VENV)/.dev ## Kill the service at random and check what is left; SEEDS=1 KILLS=10 is short
 	@MSVS_STATE=full $(BIN)/python -m pytest tests/state tests/workers/test_races.py

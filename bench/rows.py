@@ -27,8 +27,9 @@ SELECT overlay(id_floor(at)::text placing right(gen_random_uuid()::text, 22) fro
     md5((n % 1000)::text)::uuid, md5((n % 100000)::text)::uuid, '+1' || (2000000000 + n % 100000)::text, 'COHORTLABS',
     'Hey Maria, cart closes tonight at 8pm ET. Reply STOP to opt out.', 'gsm7', 1, 1,
     CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'delivered' END, '{}', at, at, at, at, false, 1
-FROM (SELECT n, now() - interval '60 days' * (1 - n::float8 / $4) AS at FROM generate_series($1::bigint, $2::bigint) AS n)
-    AS rows
+FROM (
+    SELECT n, now() - interval '60 days' * (1 - n::float8 / $4) AS at FROM generate_series($1::bigint, $2::bigint) AS n
+) AS rows
 """
 
 

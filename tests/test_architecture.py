@@ -141,7 +141,7 @@ def unscoped_queries(tree: ast.Module, path: str = "") -> Iterator[tuple[str, st
                 continue
             if not scope and given.get("id", "").endswith("workspace_id"):
                 continue  # the caller's workspace itself
-            if not scope and any(name != "id" and str(name).endswith("_id") for name in given):
+            if not scope and any(str(name).removesuffix("__in").endswith("_id") for name in given):
                 continue  # rows that hang on a row found before, such as the members of a list
             yield function.name, ast.unparse(call)
 
@@ -243,6 +243,8 @@ def test_queries_start_from_the_callers_scope() -> None:
         ("LedgerEntry.filter(workspace_id=ctx.workspace_id)", False),
         ("Workspace.get(id=ctx.workspace_id)", False),
         ("ListMember.filter(list_id=row.id)", False),
+        ("ListMember.filter(id__in=known)", True),
+        ("ListMember.filter(list_id__in=known)", False),
         ("scoped(ctx, Message).filter(id=id)", False),
     ],
 )

@@ -100,7 +100,10 @@ class AnswerThread:
 
 
 class InboxThreadResource(Resource, kw_only=True):
-    """One contact's thread: what it replied last, what was sent to it last, and whether it waits for an answer."""
+    """One contact's thread: what it replied last, what was sent to it last, and whether it waits for an answer.
+
+    Its `id` is that of its last reply.
+    """
 
     id: str
     object: Literal["inbox_thread"] = "inbox_thread"
@@ -191,7 +194,7 @@ def thread_page(
 def inbox_thread_resource(thread: Thread) -> InboxThreadResource:
     """The shape of a thread."""
     return InboxThreadResource(
-        id=ids.encode_id(ids.CONTACT, thread.contact.id),
+        id=ids.encode_id(ids.INBOUND, thread.id),
         livemode=thread.contact.livemode,
         contact=contact_resource(thread.contact),
         last_reply=inbound_message_resource(thread.last_reply),

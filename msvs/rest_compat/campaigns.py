@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from msvs.api import campaigns, ids, reconciliation
 from msvs.api.context import Context
 from msvs.api.reconciliation import ReconciliationResource
-from msvs.api.resources import CampaignResource, campaign_resource
+from msvs.api.resources import CampaignResource, campaign_resource, message_resource
 from msvs.models import Campaign
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import CampaignCreate, CampaignQuery, ListOf, NoBody, NoQuery, list_of, optional_ref
+from msvs.rest_compat.schemas import (
+    UNSET,
+    CampaignClone,
+    CampaignCreate,
+    CampaignLaunch,
+    CampaignQuery,
+    CampaignTest,
+    CampaignTestSent,
+    CampaignUpdate,
+    Deleted,
+    ListOf,
+    NoBody,
+    NoQuery,
+    list_of,
+    optional_ref,
+)
 
 
 async def create(call: Call[CampaignCreate, NoQuery]) -> CampaignResource:
@@ -30,6 +48,7 @@ async def create(call: Call[CampaignCreate, NoQuery]) -> CampaignResource:
         rate_per_minute=body.rate_per_minute,
         spread_hours=body.spread_hours,
         quiet_hours=body.quiet_hours,
+        draft=body.draft or False,
     )
     return await _shape(call.ctx, await campaigns.create_campaign(call.ctx, data))
 
@@ -44,6 +63,45 @@ async def list_(call: Call[NoBody, CampaignQuery]) -> ListOf[CampaignResource]:
     page = await campaigns.list_campaigns(call.ctx, call.query.page(ids.CAMPAIGN), status=call.query.status)
     stats = await campaigns.campaign_stats(call.ctx, page.items)
     return list_of(call.path, page, lambda row: campaign_resource(row, stats[row.id]))
+
+
+async def update(call: Call[CampaignUpdate, NoQuery]) -> CampaignResource:
+    """Change a draft, or a campaign whose time has not come."""
+    given = {name: value for name, value in msgspec.structs.asdict(call.body).items() if name != "audience"}
+    audience = call.body.audience
+    if audience is not UNSET:
+        given |= {
+            "list_ids": _read_ids(ids.CONTACT_LIST, audience.list_ids, "audience.list_ids"),
+            "segment_id": optional_ref(ids.SEGMENT, audience.segment_id, "audience.segment_id"),
+            "contact_ids": _read_ids(ids.CONTACT, audience.contact_ids, "audience.contact_ids"),
+        }
+    data = campaigns.UpdateCampaign(**given)
+    return await _change(call, lambda ctx, id: campaigns.update_campaign(ctx, id, data))
+
+
+async def launch(call: Call[CampaignLaunch, NoQuery]) -> CampaignResource:
+    """Launch a draft."""
+    at = call.body.scheduled_at
+    return await _change(call, lambda ctx, id: campaigns.launch_campaign(ctx, id, scheduled_at=at))
+
+
+async def clone(call: Call[CampaignClone, NoQuery]) -> CampaignResource:
+    """Make a draft of another campaign."""
+    return await _change(call, lambda ctx, id: campaigns.clone_campaign(ctx, id, name=call.body.name))
+
+
+async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
+    """Delete a draft."""
+    id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
+    await campaigns.delete_campaign(call.ctx, id)
+    return Deleted(id=call.params["id"], object="campaign")
+
+
+async def test(call: Call[CampaignTest, NoQuery]) -> CampaignTestSent:
+    """Send a campaign's body to phones of your own."""
+    id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
+    sent = await campaigns.send_campaign_test(call.ctx, id, to=call.body.to, variables=call.body.variables)
+    return CampaignTestSent(id=call.params["id"], messages=[message_resource(row) for row in sent])
 
 
 async def cancel(call: Call[NoBody, NoQuery]) -> CampaignResource:
@@ -68,7 +126,7 @@ async def reconcile(call: Call[NoBody, NoQuery]) -> ReconciliationResource:
 
 
 async def _change(
-    call: Call[NoBody, NoQuery], operation: Callable[[Context, UUID], Awaitable[Campaign]]
+    call: Call[Any, NoQuery], operation: Callable[[Context, UUID], Awaitable[Campaign]]
 ) -> CampaignResource:
     id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
     return await _shape(call.ctx, await operation(call.ctx, id))

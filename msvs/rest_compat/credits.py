@@ -26,3 +26,9 @@ async def ledger(call: Call[NoBody, PageQuery]) -> ListOf[LedgerEntryResource]:
     """List the movements of credits."""
     page = await credits.list_ledger(call.ctx, call.query.page(LEDGER_ENTRY))
     return list_of(call.path, page, ledger_entry_resource)
+
+
+async def purchases(call: Call[NoBody, PageQuery]) -> ListOf[LedgerEntryResource]:
+    """List what was added to the balance."""
+    page = await credits.list_purchases(call.ctx, call.query.page(LEDGER_ENTRY))
+    return list_of(call.path, page, ledger_entry_resource)

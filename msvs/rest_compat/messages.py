@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from msvs.api import explanations, ids, messages
-from msvs.api.explanations import MessageExplanation
+from msvs.api.explanations import MessageExplanation, MessageTimeline
 from msvs.api.resources import MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import ListOf, MessageCreate, MessageQuery, NoBody, NoQuery, list_of, optional_ref
@@ -53,3 +53,9 @@ async def explain(call: Call[NoBody, NoQuery]) -> MessageExplanation:
     """Explain a message."""
     id = ids.find_id(ids.MESSAGE, call.params["id"], "message")
     return await explanations.explain_message(call.ctx, id)
+
+
+async def timeline(call: Call[NoBody, NoQuery]) -> MessageTimeline:
+    """Tell everything that happened to a message, in order."""
+    id = ids.find_id(ids.MESSAGE, call.params["id"], "message")
+    return await explanations.get_timeline(call.ctx, id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msvs.api import campaigns, contacts, ids, lists, rendering, segments, webhooks
+from msvs.api import campaigns, contacts, ids, lists, rendering, segments, webhooks, workspaces
 from msvs.api.audiences import MAX_IDS
 from msvs.api.events import EventType
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
@@ -36,6 +36,8 @@ TAGS: Mapping[str, str] = {
     "Webhooks": "Subscriptions that push events to your URL.",
     "Events": "What happened, as webhooks deliver it; kept to be read and delivered again.",
     "Inbound": "What recipients sent to you.",
+    "Inbox": "Threads of replies, to be answered and marked read.",
+    "Workspace": "Your settings, for both modes.",
     "Sandbox": "What only a sandbox key can do.",
 }
 
@@ -46,6 +48,14 @@ OPERATIONS: Mapping[str, str] = {
     "cancelMessage": "Cancels a scheduled or queued message. A message that is past that is returned unchanged.",
     "createCampaign": "Sends one body to the union of the audience's lists, segment and contacts, one message a phone,"
     " now or at `scheduled_at`. Credits are debited when messages are sent.",
+    "listCampaigns": "Newest first. Drafts show only under `status=draft`.",
+    "updateCampaign": "For drafts and scheduled campaigns; others answer 409. What is left out stays, null clears, and"
+    " `audience` replaces the whole audience.",
+    "deleteCampaign": "A campaign that was launched answers 409.",
+    "launchCampaign": "At `scheduled_at`: null for now; left out, at the draft's own time. A campaign that is no draft"
+    " answers 409.",
+    "cloneCampaign": "The clone has the body, sender, audience, metadata and pace, but not the times.",
+    "testCampaign": "At most 5 phones. Each gets a single message whose metadata has `test`; credits are charged.",
     "cancelCampaign": "Stops what no carrier has yet. A campaign that has ended answers 409.",
     "pauseCampaign": "Nothing more is handed to a carrier until the campaign is resumed.",
     "createContact": "`opt_in` is the evidence of consent; without it the contact is `unknown`.",
@@ -61,6 +71,11 @@ OPERATIONS: Mapping[str, str] = {
     "testWebhook": "Sends one `test.ping` event to this webhook alone, whatever it subscribes to.",
     "recoverWebhook": "Delivers what was given up since a time, at most 30 days back.",
     "resendEvent": "To one webhook, or to all enabled ones that subscribe to the event.",
+    "listInboxThreads": "The one with the newest reply first. A thread's id is that of its last reply.",
+    "listInboxMessages": "Newest first, what the contact sent and what was sent to it in one order of time.",
+    "answerInboxThread": "Sends one SMS, from the sender that the contact wrote to, and marks the thread as read.",
+    "readInboxThread": "Up to the reply `until`, or all of it.",
+    "listCreditPurchases": "Newest first, bought or given.",
     "retrieveCredits": "The balance is the workspace's, for both modes; only live messages move it.",
 }
 
@@ -188,6 +203,41 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "metadata": METADATA,
         "scheduled_at": SCHEDULE,
         **PACE,
+        "draft": {"description": "Keep it as a draft until it is launched; its audience may be empty until then."},
+    },
+    "CampaignUpdate": {
+        "name": _named(campaigns.MAX_NAME),
+        "body": BODY,
+        "from": SENDER,
+        "metadata": METADATA,
+        "scheduled_at": SCHEDULE,
+        **PACE,
+    },
+    "CampaignLaunch": {"scheduled_at": SCHEDULE},
+    "CampaignClone": {"name": _named(campaigns.MAX_NAME)},
+    "CampaignTest": {
+        "to": {
+            "minItems": 1,
+            "maxItems": campaigns.MAX_TEST_RECIPIENTS,
+            "items": {"type": "string", "pattern": PHONE["pattern"]},
+        },
+        "variables": {"description": "Map of {key: value} substituted into the body."},
+    },
+    "ThreadAnswer": {"body": BODY, "from": SENDER, "metadata": METADATA},
+    "ThreadRead": {"until": id_of(ids.INBOUND)},
+    "WorkspaceUpdate": {
+        "name": _named(workspaces.MAX_NAME_LENGTH),
+        "default_sender": SENDER,
+        "blocked_regions": {"description": "ISO 3166-1 regions nothing is sent to."},
+        "quiet_hours": {
+            "description": "Whether campaigns keep quiet hours unless they say otherwise."
+        },
+        "timezone": TIMEZONE,
+        "low_balance_threshold": {"minimum": 0, "description": "The balance below which `credits.low` is sent."},
+        "opt_in_text": {**_named(workspaces.MAX_TEXT_LENGTH), "description": "The SMS that asks for a YES."},
+        "opt_out_text": {**_named(workspaces.MAX_TEXT_LENGTH), "description": "The SMS that answers STOP."},
+        "welcome_text": {**_named(workspaces.MAX_TEXT_LENGTH), "description": "The SMS that confirms an opt-in."},
+        "help_text": {**_named(workspaces.MAX_TEXT_LENGTH), "description": "The SMS that answers HELP."},
     },
     "CampaignPreviewCreate": {"body": BODY, "from": SENDER, "scheduled_at": SCHEDULE, **PACE},
     "Audience": {
@@ -261,6 +311,7 @@ QUERY_PARAMETERS: Mapping[str, Mapping[str, Schema]] = {
         "opt_in_status": {"enum": [*OptInStatus], "description": "Only contacts whose consent stands so."},
     },
     "EventQuery": {"type": {"enum": [*EventType], "description": "Only events of this type."}},
+    "ThreadQuery": {"status": {"enum": ["unread", "waiting"], "description": "Only threads of this status."}},
     "InboundQuery": {"contact_id": {**id_of(ids.CONTACT), "description": "Only messages of this contact."}},
 }
 
@@ -288,6 +339,11 @@ RESOURCE_IDS: Mapping[str, str] = {
     "LedgerEntry": LEDGER_ENTRY,
     "Reply": ids.INBOUND,
     "MessageExplanation": ids.MESSAGE,
+    "MessageTimeline": ids.MESSAGE,
+    "Workspace": ids.WORKSPACE,
+    "InboxThread": ids.INBOUND,
+    "InboxMessage": f"(?:{ids.INBOUND}|{ids.MESSAGE})",
+    "CampaignTestSent": ids.CAMPAIGN,
     "MessageAttempt": ids.ATTEMPT,
     "Reconciliation": ids.CAMPAIGN,
 }
@@ -329,6 +385,8 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     },
     "WebhookAttempt": {"number": {"minimum": 1}, "elapsed_ms": {"minimum": 0}},
     "Reconciliation": {"as_of": TIME},
+    "TimelineEntry": {"status": {"enum": [*MessageStatus]}, "event_type": {"enum": [*EventType]}},
+    "InboxThread": {"unread_count": {"minimum": 0}},
     "InboundMessage": {"from": PHONE, "keyword": {"enum": ["stop", "start", "help", "confirm"]}},
 }
 
@@ -415,6 +473,13 @@ REQUEST_EXAMPLES: Mapping[str, Any] = {
         "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
         "audience": {"list_ids": [LIST_ID]},
     },
+    "CampaignUpdate": {"name": "Cohort 06 — cart close 2h", "quiet_hours": True},
+    "CampaignLaunch": {"scheduled_at": None},
+    "CampaignClone": {"name": "Cohort 07 — cart close 4h"},
+    "CampaignTest": {"to": ["+14155550123"]},
+    "ThreadAnswer": {"body": "Yes: three payments. Shall I send you the link?"},
+    "ThreadRead": {},
+    "WorkspaceUpdate": {"timezone": "America/New_York", "quiet_hours": True, "low_balance_threshold": 1000},
     "CampaignPreviewCreate": {
         "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
         "audience": {"list_ids": [LIST_ID]},
@@ -534,6 +599,23 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "to": "MASSIVESMS",
         "body": "Is there a payment plan?",
         "keyword": None,
+    },
+    "InboxThread": {"unread_count": 1, "waiting": True},
+    "InboxMessage": {"id": f"inb_{ULID}", "direction": "inbound", "body": "Is there a payment plan?", "message": None},
+    "TimelineEntry": {"kind": "state", "status": "queued", "attempt": None, "event_id": None, "event_type": None}
+    | dict.fromkeys(("reply", "error")),
+    "Workspace": {
+        "name": "Cohort Labs",
+        "default_sender": "MASSIVESMS",
+        "double_opt_in": False,
+        "campaigns_admit_unknown": False,
+        "blocked_regions": [],
+        "timezone": "America/New_York",
+        "low_balance_threshold": 1000,
+        "opt_in_text": "Reply YES to confirm your subscription. Reply STOP to opt out.",
+        "opt_out_text": "You are unsubscribed and will get no more messages. Reply START to resubscribe.",
+        "welcome_text": "You are subscribed. Reply STOP to opt out.",
+        "help_text": "Reply STOP to opt out, START to resubscribe.",
     },
     "Deleted": {},
     "ContactsAdded": {"added": 1, "already_members": 0, "not_found": []},

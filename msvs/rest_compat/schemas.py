@@ -11,7 +11,7 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.pages import Page, PageRequest, page_request
-from msvs.api.resources import moment
+from msvs.api.resources import MessageResource, moment
 from msvs.models import LedgerEntry
 
 UNSET = msgspec.UNSET
@@ -94,6 +94,41 @@ class CampaignCreate(Input, kw_only=True):
     rate_per_minute: int | None = None
     spread_hours: float | None = None
     quiet_hours: bool | None = None
+    draft: bool | None = None
+
+
+class CampaignUpdate(Input, kw_only=True):
+    """What to change of a campaign that has not begun; what is left out stays, null clears."""
+
+    name: str | UnsetType = UNSET
+    body: str | UnsetType = UNSET
+    audience: Audience | UnsetType = UNSET
+    from_: str | UnsetType | None = msgspec.field(name="from", default=UNSET)
+    scheduled_at: AwareTime | UnsetType | None = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    expires_at: AwareTime | UnsetType | None = UNSET
+    rate_per_minute: int | UnsetType | None = UNSET
+    spread_hours: float | UnsetType | None = UNSET
+    quiet_hours: bool | UnsetType | None = UNSET
+
+
+class CampaignLaunch(Input, kw_only=True):
+    """When a draft starts: null for now; left out, at the draft's own time."""
+
+    scheduled_at: AwareTime | UnsetType | None = UNSET
+
+
+class CampaignClone(Input, kw_only=True):
+    """The name of the clone."""
+
+    name: str | None = None
+
+
+class CampaignTest(Input, kw_only=True):
+    """Who gets a test of a campaign."""
+
+    to: list[str]
+    variables: dict[str, str | int | float | bool | None] | None = None
 
 
 class CampaignQuery(PageQuery, kw_only=True):
@@ -223,6 +258,44 @@ class InboundQuery(PageQuery, kw_only=True):
     contact_id: str | None = None
 
 
+class ThreadQuery(PageQuery, kw_only=True):
+    """Which threads."""
+
+    status: str | None = None
+
+
+class ThreadAnswer(Input, kw_only=True):
+    """An answer to a contact."""
+
+    body: str
+    from_: str | None = msgspec.field(name="from", default=None)
+    variables: dict[str, str | int | float | bool | None] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class ThreadRead(Input, kw_only=True):
+    """Up to which reply a thread was read; all of it without one."""
+
+    until: str | None = None
+
+
+class WorkspaceUpdate(Input, kw_only=True):
+    """The settings to change; those left out stay."""
+
+    name: str | UnsetType = UNSET
+    default_sender: str | UnsetType = UNSET
+    double_opt_in: bool | UnsetType = UNSET
+    campaigns_admit_unknown: bool | UnsetType = UNSET
+    blocked_regions: list[str] | UnsetType = UNSET
+    quiet_hours: bool | UnsetType = UNSET
+    timezone: str | UnsetType = UNSET
+    low_balance_threshold: int | UnsetType = UNSET
+    opt_in_text: str | UnsetType = UNSET
+    opt_out_text: str | UnsetType = UNSET
+    welcome_text: str | UnsetType = UNSET
+    help_text: str | UnsetType = UNSET
+
+
 class InboundTest(Input, kw_only=True):
     """A reply to be made up in the sandbox."""
 
@@ -257,6 +330,14 @@ class ContactsAdded(msgspec.Struct, kw_only=True):
     added: int
     already_members: int
     not_found: list[str]
+
+
+class CampaignTestSent(msgspec.Struct, kw_only=True):
+    """The messages of a campaign's test."""
+
+    id: str
+    object: Literal["campaign_test"] = "campaign_test"
+    messages: list[MessageResource]
 
 
 class SegmentPreview(msgspec.Struct, kw_only=True):

@@ -197,10 +197,10 @@ async def test_a_deleted_contact_has_no_thread(ctx: Context) -> None:
 
 async def test_the_shape_of_a_thread(ctx: Context) -> None:
     (one,) = await people(ctx, 1)
-    await reply(ctx, one)
+    last = await reply(ctx, one)
     shape = inbox_thread_resource(await get_thread(ctx, one.id))
     assert (shape.id, shape.contact.phone, shape.unread_count, shape.waiting) == (
-        ids.encode_id(ids.CONTACT, one.id),
+        ids.encode_id(ids.INBOUND, last.id),
         one.phone,
         1,
         True,

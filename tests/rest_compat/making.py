@@ -75,6 +75,9 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         audience={"list_ids": [contact_list]},
         scheduled_at=in_future(days=1),
     )
+    draft = await post(
+        client, "/v1/campaigns", name="Open", body="Hi", audience={"list_ids": [contact_list]}, draft=True
+    )
     webhook = await post(client, "/v1/webhooks", url=WEBHOOK_URL, events=["*"])
     event = await post(client, f"/v1/webhooks/{webhook['id']}/test", 200)
     inbound = await post(client, "/v1/test/inbound", from_=to, body="Thanks")
@@ -84,15 +87,20 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
         "list": contact_list,
         "segment": segment["id"],
         "campaign": campaign["id"],
+        "draft": draft["id"],
         "webhook": webhook["id"],
         "event": event["id"],
         "inbound": inbound["id"],
     }
 
 
-def path_of(template: str, known: Mapping[str, str]) -> str:
+# Operations that only a draft admits.
+ON_DRAFTS = ("launchCampaign", "deleteCampaign")
+
+
+def path_of(template: str, known: Mapping[str, str], operation_id: str = "") -> str:
     """The path with the ids of known resources."""
-    noun = NOUNS.get(template.split("/")[2], "")
+    noun = "draft" if operation_id in ON_DRAFTS else NOUNS.get(template.split("/")[2], "")
     return template.replace("{id}", known.get(noun, "")).replace("{contact_id}", known.get("contact", ""))
 
 

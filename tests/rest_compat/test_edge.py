@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -18,7 +19,7 @@ from msvs.api import auth
 from msvs.api.context import Context
 from msvs.api.keys import create_key, list_keys, make_key, revoke_key
 from msvs.api.limits import Allowance
-from msvs.models import Contact, Message
+from msvs.models import Contact, Message, Role
 from msvs.rest_compat import body, contacts, credits
 from tests.rest_compat.conftest import Client
 
@@ -139,7 +140,7 @@ async def test_a_revoked_key_stops_within_a_second(client: Client, ctx: Context)
     api = await client(ctx)
     assert (await api.get("/v1/credits")).status_code == 200
     (key,) = await list_keys(ctx)
-    await revoke_key(ctx, key.id)
+    await revoke_key(replace(ctx, role=Role.OWNER), key.id)
     await asyncio.sleep(auth.TRUST_SECONDS)
     response = await api.get("/v1/credits")
     error = check_envelope(response)

@@ -159,5 +159,5 @@ async def test_an_example_is_accepted_as_it_stands(api: httpx.AsyncClient, endpo
     body = substituted(operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("example"), known)
     if endpoint.operation_id == "resumeCampaign":
         await post(api, f"/v1/campaigns/{known['campaign']}/pause", 200)
-    response = await api.request(endpoint.method, path_of(endpoint.path, known), json=body)
+    response = await api.request(endpoint.method, path_of(endpoint.path, known, endpoint.operation_id), json=body)
     assert response.status_code == endpoint.status, response.text

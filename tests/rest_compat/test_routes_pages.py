@@ -19,7 +19,7 @@ COUNT = 5
 
 async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
     """Make COUNT resources for a list to hold; the list's path with its ids."""
-    if path == "/v1/credits/ledger":
+    if path in ("/v1/credits/ledger", "/v1/credits/purchases"):
         await db.execute(
             "INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)"
             " SELECT gen_random_uuid(), $1, 'grant', 'top-up-' || n, n, '', now() FROM generate_series(1, $2) AS n",
@@ -40,6 +40,9 @@ async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
                 number + 1,
             )
         return path.replace("{id}", webhook["id"])
+    elif path == "/v1/inbox/threads/{contact_id}/messages":
+        replies = [await post(api, "/v1/test/inbound", from_="+12125550100", body="Thanks") for _ in range(COUNT)]
+        return path.replace("{contact_id}", replies[0]["contact_id"])
     elif path == "/v1/lists/{id}/contacts":
         contact_list = (await post(api, "/v1/lists", name="Cohort 06"))["id"]
         members = [(await post(api, "/v1/contacts", phone=f"+1212555010{n}"))["id"] for n in range(COUNT)]
@@ -69,7 +72,7 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
             await post(api, path, name=f"Segment {number}", filter=EVERY)
         case "/v1/webhooks":
             await post(api, path, url=WEBHOOK_URL, events=["*"])
-        case "/v1/inbound":
+        case "/v1/inbound" | "/v1/inbox/threads":
             await post(api, "/v1/test/inbound", from_=phone, body="Thanks")
         case _:
             raise AssertionError(f"nothing makes {path}")
@@ -128,6 +131,7 @@ async def test_pages_meet_without_gap_or_overlap_in_both_directions(
 async def test_a_bad_page_is_refused(api: httpx.AsyncClient, path: str, query: str, code: str, param: str) -> None:
     prefix = "whk" if path.startswith("/v1/webhooks") else "lst"
     path = path.replace("{id}", f"{prefix}_01HYZ8K5VQAE2N0PWQ6DC9V8MP")
+    path = path.replace("{contact_id}", "con_01HYZ8K5VQAE2N0PWQ6DC9V8MP")
     response = await api.get(f"{path}?{query}")
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, code, param)

@@ -1,7 +1,8 @@
 // What a generated request cannot know: what it needs made first, what it names, and what it leaves for the next one.
 
 export const FOLDERS = [
-  "Contacts", "Lists", "Segments", "Campaigns", "Messages", "Sandbox", "Inbound", "Credits", "Webhooks", "Events",
+  "Contacts", "Lists", "Segments", "Campaigns", "Messages", "Sandbox", "Inbound", "Inbox", "Credits", "Webhooks", "Events",
+  "Workspace",
 ];
 
 // By operationId: `path` names the variables behind the path's parameters, `body` replaces the example's values,
@@ -37,6 +38,11 @@ export const FLOW = {
   listCampaigns: { query: { limit: "5" } },
   previewCampaign: { body: { audience: { list_ids: ["{{list_id}}"] } } },
   retrieveCampaign: { path: { id: "campaign_id" } },
+  updateCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
+  deleteCampaign: { path: { id: "spare_draft_id" }, before: ["spareDraft"] },
+  launchCampaign: { path: { id: "spare_draft_id" }, before: ["spareDraft"] },
+  cloneCampaign: { path: { id: "campaign_id" } },
+  testCampaign: { path: { id: "campaign_id" }, body: { to: ["{{phone}}"] } },
   reconcileCampaign: { path: { id: "campaign_id" } },
   cancelCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
   pauseCampaign: { path: { id: "spare_campaign_id" }, before: ["spareCampaign"] },
@@ -47,14 +53,23 @@ export const FLOW = {
   previewMessage: { body: { to: "{{phone}}" } },
   retrieveMessage: { path: { id: "message_id" } },
   explainMessage: { path: { id: "message_id" } },
+  retrieveMessageTimeline: { path: { id: "message_id" } },
   cancelMessage: { path: { id: "spare_message_id" }, before: ["spareMessage"] },
 
   createTestInbound: { body: { from: "{{phone}}" }, save: "inbound_id" },
   listInbound: { query: { limit: "5" } },
   retrieveInbound: { path: { id: "inbound_id" } },
 
+  listInboxThreads: { query: { limit: "5", status: "waiting" } },
+  retrieveInboxThread: { path: { contact_id: "contact_id" } },
+  listInboxMessages: { path: { contact_id: "contact_id" }, query: { limit: "5" } },
+  answerInboxThread: { path: { contact_id: "contact_id" } },
+  readInboxThread: { path: { contact_id: "contact_id" } },
+  unreadInboxThread: { path: { contact_id: "contact_id" } },
+
   retrieveCredits: {},
   listLedger: { query: { limit: "5" } },
+  listCreditPurchases: { query: { limit: "5" } },
 
   createWebhook: { body: { url: "{{webhook_url}}" }, save: "webhook_id" },
   listWebhooks: { query: { limit: "5" } },
@@ -69,6 +84,9 @@ export const FLOW = {
   listEvents: { query: { limit: "5" }, saveFirst: "event_id" },
   retrieveEvent: { path: { id: "event_id" } },
   resendEvent: { path: { id: "event_id" }, body: { webhook_id: "{{webhook_id}}" } },
+
+  retrieveWorkspace: {},
+  updateWorkspace: {},
 };
 
 // Made by a request of its own just before the one that uses it up.
@@ -88,6 +106,17 @@ export const SPARES = {
       body: "Doors open tomorrow.",
       audience: { list_ids: ["{{list_id}}"] },
       scheduled_at: "{{tomorrow}}",
+    },
+  },
+  spareDraft: {
+    path: "/v1/campaigns",
+    variable: "spare_draft_id",
+    body: {
+      name: "To be launched or deleted",
+      body: "Doors open tomorrow.",
+      audience: { list_ids: ["{{list_id}}"] },
+      scheduled_at: "{{tomorrow}}",
+      draft: true,
     },
   },
   spareMessage: {

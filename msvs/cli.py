@@ -198,22 +198,25 @@ def prepare(settings: Settings) -> list[str]:
     demo |= {"base_url": settings.base_url, "operator_password": settings.operator_secret()}
     _write_private(path, json.dumps(demo, indent=2) + "\n")
     base = settings.base_url
+    # In production what is printed ends in a log.
+    secret = (lambda _: "kept in the file below") if settings.is_production else str
+    tried = f"$(jq -r .test_key {path})" if settings.is_production else demo["test_key"]
     return [
         "",
         "MassiveSMS is running.",
         "",
         f"  REST API        {base}/v1   ({base}/openapi.yaml)",
         f"  GraphQL         {base}/graphql",
-        f"  Operators       {base}/ops   (password: {demo['operator_password']})",
+        f"  Operators       {base}/ops   (password: {secret(demo['operator_password'])})",
         f"  Readiness       {base}/readyz",
         "",
         f"  Workspace       {demo['name']}  {demo['workspace_id']}",
-        f"  Sandbox key     {demo['test_key']}",
-        f"  Live key        {demo['live_key']}",
+        f"  Sandbox key     {secret(demo['test_key'])}",
+        f"  Live key        {secret(demo['live_key'])}",
         f"  Also kept in    {path}",
         "",
         "  Send a message in the sandbox:",
-        f"    curl {base}/v1/messages -H 'Authorization: Bearer {demo['test_key']}' \\",
+        f'    curl {base}/v1/messages -H "Authorization: Bearer {tried}" \\',
         '      -H \'Content-Type: application/json\' -d \'{"to": "+14155550123", "body": "Doors open at 8pm ET."}\'',
         "",
         "Stop with Ctrl-C.",

@@ -14,12 +14,17 @@ import msgspec
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks import open_secret, seal_secret
 from msvs.database import execute, fetch_row, fetch_value
 from msvs.models.identity import new_id
 
 KEPT = timedelta(hours=24)
 # Refusals that say something about the world; those of the request itself, of the caller or of us are not kept.
 KEPT_REFUSALS = frozenset((402, 403, 404, 409, 422))
+
+# An answer that shows a secret, as a new webhook's does, is kept sealed.
+SHOWS_SECRET = b'"secret":'
+SEALED = "sealed:"
 
 _printable = re.compile(r"[\x20-\x7e]{1,255}").fullmatch
 
@@ -98,7 +103,7 @@ async def answer_once(
                     "This Idempotency-Key was used for another request: use a new key for each request.",
                     code="idempotency_key_reused",
                 )
-            return Answer(kept.status_code, kept.body.encode(), replayed=True)
+            return Answer(kept.status_code, _opened(kept.body).encode(), replayed=True)
         try:
             async with unit_of_work():
                 answer = await operation()
@@ -114,10 +119,18 @@ async def answer_once(
             key,
             fingerprint,
             answer.status,
-            answer.body.decode(),
+            _sealed(answer.body.decode()) if SHOWS_SECRET in answer.body else answer.body.decode(),
             now,
         )
         return answer
+
+
+def _sealed(body: str) -> str:
+    return SEALED + seal_secret(body)
+
+
+def _opened(body: str) -> str:
+    return open_secret(body.removeprefix(SEALED)) if body.startswith(SEALED) else body
 
 
 def _lock_number(ctx: Context, key: str) -> int:

@@ -105,6 +105,11 @@ def use_url_policy(policy: AddressPolicy) -> None:
     _policy = policy
 
 
+def seal_secret(text: str) -> str:
+    """The text sealed, as everything is kept that shows a secret."""
+    return _secret_box().seal(text)
+
+
 def open_secret(sealed: str) -> str:
     """The secret inside a sealed one. Raises SecretUnreadable."""
     return _secret_box().open(sealed)

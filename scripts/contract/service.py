@@ -47,20 +47,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_service(*, credits: int = 1_000_000_000) -> Iterator[Service]:
-    """Start the service on a data directory and ports of its own; stop it and remove the directory at the end."""
+def running_service(*, credits: int = 1_000_000_000, **settings: str) -> Iterator[Service]:
+    """Start the service on a data directory and ports of its own; stop it and remove the directory at the end.
+
+    `settings` are further variables of its environment. Its log is what it writes to standard error; what it prints
+    for the operator at a terminal, keys among it, stands in a file of its own.
+    """
     folder = Path(tempfile.mkdtemp(prefix="msvs-contract-"))
     port, unlimited_port = free_port(), free_port()
     data_dir, log_path = folder / "data", folder / "service.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MSVS_", "DATABASE_", "REDIS_"))}
-    environment = kept | {"DATA_DIR": str(data_dir), "PORT": str(port), "MSVS_LIVE_CARRIER": "virtual"}
+    environment = kept | {"DATA_DIR": str(data_dir), "PORT": str(port), "MSVS_LIVE_CARRIER": "virtual"} | settings
     base_url, unlimited_url = f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{unlimited_port}"
-    with log_path.open("wb") as log:
+    with log_path.open("wb") as log, (folder / "printed").open("wb") as printed:
         process = subprocess.Popen(
             [sys.executable, "-m", "scripts.contract.service", "run", str(unlimited_port)],
             cwd=ROOT,
             env=environment,
-            stdout=log,
+            stdout=printed,
             stderr=log,
         )
         try:

@@ -1,4 +1,4 @@
-"""Sends a message through the client that openapi-python-client generates: BASE_URL as the argument, the key in API_KEY."""
+"""Sends a message through openapi-python-client's client: BASE_URL as the argument, the key in API_KEY."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CONTRACT := .venv-contract
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
@@ -11,7 +12,7 @@ SEEDS ?= 3
 KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check schema docs bench chaos lock clean
+.PHONY: help run demo test check schema docs contract postman bench chaos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -41,6 +42,12 @@ schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml anew from the code
 docs: $(VENV)/.dev ## Build the documentation site into the package
 	$(BIN)/python scripts/build_docs.py
 
+contract: $(VENV)/.dev $(CONTRACT)/.ready scripts/contract/node_modules/.ready ## Hold a running service to its contract; FULL=1 is longer
+	@exec $(BIN)/python -m scripts.contract.run $(if $(FULL),--full) $(ARGS)
+
+postman: scripts/contract/node_modules/.ready ## Write the Postman collection anew from openapi.yaml
+	node scripts/contract/postman/build.mjs openapi.yaml postman
+
 bench: $(VENV)/.dev ## Measure throughput on this machine
 	@exec $(BIN)/python -m bench.run $(ARGS)
 
@@ -48,14 +55,15 @@ chaos: $(VENV)/.dev ## Kill the service at random and check what is left; SEEDS=
 	@MSVS_STATE=full $(BIN)/python -m pytest tests/state tests/workers/test_races.py
 	@exec $(BIN)/python -m chaos.run --seeds $(SEEDS) --kills $(KILLS) --control $(ARGS)
 
-lock: $(BIN)/python ## Resolve pyproject.toml anew into both lock files
+lock: $(BIN)/python ## Resolve all dependencies anew into the lock files
 	$(PIP) install uv
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra dev --constraints requirements.lock \
 		--output-file requirements-dev.lock
+	$(BIN)/uv pip compile $(LOCK) --upgrade scripts/contract/requirements.in --output-file requirements-contract.lock
 
-clean: ## Remove the virtual environment and caches; the data directory stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## Remove the virtual environments and caches; the data directory stays
+	rm -rf $(VENV) $(CONTRACT) scripts/contract/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -74,3 +82,14 @@ $(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/py
 	$(PIP) install --require-hashes --requirement requirements-dev.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.runtime
+
+# Schemathesis and client generators: their dependencies are not the service's.
+$(CONTRACT)/.ready: requirements-contract.lock | $(BIN)/python
+	$(BIN)/python -m venv --clear $(CONTRACT)
+	$(CONTRACT)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes \
+		--requirement requirements-contract.lock
+	@touch $@
+
+scripts/contract/node_modules/.ready: scripts/contract/package-lock.json
+	npm ci --prefix scripts/contract --no-audit --no-fund
+	@touch $@

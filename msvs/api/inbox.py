@@ -26,7 +26,7 @@ from msvs.api.resources import (
 )
 from msvs.api.scope import find, scoped
 from msvs.api.statistics import IS_REPLY
-from msvs.database import execute, fetch
+from msvs.database import execute, fetch, fetch_value
 from msvs.models import Contact, InboundMessage, Message, MessageStatus
 
 # What was sent since a reply answers it, unless it never left or the service itself wrote it.
@@ -132,6 +132,19 @@ async def list_threads(
 ) -> Page[Thread]:
     """Threads, the one with the newest reply first; of `unread` and `waiting`, only True narrows."""
     return await _threads(ctx, page, None, unread=unread is True, waiting=waiting is True)
+
+
+async def count_threads(ctx: Context, *, unread: bool | None = None, waiting: bool | None = None) -> int:
+    """How many threads there are; of `unread` and `waiting`, only True narrows."""
+    sql = f"SELECT count(*) FROM ({THREADS}{UNREAD if unread else ''}{WAITING if waiting else ''}) AS threads"
+    return int(await fetch_value(sql, ctx.workspace_id, ctx.livemode, None))
+
+
+async def count_thread_messages(ctx: Context, contact_id: UUID) -> int:
+    """How many messages a contact sent and was sent."""
+    received = await scoped(ctx, InboundMessage).filter(contact_id=contact_id).count()
+    sent = await scoped(ctx, Message).filter(contact_id=contact_id, status__not=MessageStatus.SKIPPED).count()
+    return received + sent
 
 
 async def get_thread(ctx: Context, contact_id: UUID) -> Thread:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 from uuid import UUID
 
+import msgspec
 import strawberry
 from strawberry import ID
 
@@ -20,6 +21,7 @@ from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import (
+    ComplianceError,
     ConflictError,
     IdempotencyError,
     InvalidRequestError,
@@ -33,7 +35,7 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref, refs, strings
+from msvs.graphql.inputs import Deleted, given, optional_ref, refs, required, strings
 from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
 from msvs.graphql.messages import Message
@@ -42,6 +44,8 @@ from msvs.graphql.scalars import BigInt, JSONObject, read_time
 from msvs.graphql.segments import Segment
 from msvs.models import Campaign as CampaignRow
 from msvs.models import CampaignStatus, MessageStatus
+
+T = TypeVar("T")
 
 
 @strawberry.type(description="Who a campaign goes to: the union of lists, a segment and single contacts.")
@@ -232,6 +236,45 @@ class CreateCampaignInput:
         default=None,
         description="Send only while it is day where the recipient is; the workspace's setting where left out.",
     )
+    draft: bool = strawberry.field(
+        default=False, description="Keep it as a draft until it is launched; its audience may be empty until then."
+    )
+
+
+@strawberry.input(description="What to change of a campaign. What is left out stays; null clears.")
+class UpdateCampaignInput:
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="Its name; not null.")
+    body: str | None = strawberry.field(default=strawberry.UNSET, description="The text; not null.")
+    audience: AudienceInput | None = strawberry.field(
+        default=strawberry.UNSET, description="Who it goes to, all of it anew; not null."
+    )
+    from_: str | None = strawberry.field(
+        name="from", default=strawberry.UNSET, description="The sender; the workspace's where null."
+    )
+    scheduled_at: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="When to send it; null only in a draft."
+    )
+    metadata: JSONObject | None = strawberry.field(
+        default=strawberry.UNSET, description="At most 20 string values to keep with it, all of them anew; not null."
+    )
+    expires_at: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Hand nothing over after this."
+    )
+    rate_per_minute: int | None = strawberry.field(
+        default=strawberry.UNSET, description="At most so many messages a minute."
+    )
+    spread_hours: float | None = strawberry.field(
+        default=strawberry.UNSET, description="Or all of them evenly over so many hours."
+    )
+    quiet_hours: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Send only while it is day where the recipient is; the workspace's setting where null.",
+    )
+
+
+@strawberry.type(description="The messages of a campaign's test.")
+class CampaignTest:
+    messages: list[Message] = strawberry.field(description="One for each phone.")
 
 
 CreateCampaignResult = Annotated[
@@ -241,6 +284,39 @@ CreateCampaignResult = Annotated[
 ChangeCampaignResult = Annotated[
     Campaign | NotFoundError | ConflictError | PermissionRefusedError | RateLimitError,
     strawberry.union("ChangeCampaignResult", description="The campaign as it now is, or why it did not change."),
+]
+
+UpdateCampaignResult = Annotated[
+    Campaign | NotFoundError | ConflictError | InvalidRequestError | PermissionRefusedError | RateLimitError,
+    strawberry.union("UpdateCampaignResult", description="The campaign as it now is, or why it did not change."),
+]
+LaunchCampaignResult = Annotated[
+    Campaign
+    | NotFoundError
+    | ConflictError
+    | InvalidRequestError
+    | PaymentRequiredError
+    | PermissionRefusedError
+    | RateLimitError,
+    strawberry.union("LaunchCampaignResult", description="The campaign as it now is, or why it was not launched."),
+]
+CloneCampaignResult = Annotated[
+    Campaign | NotFoundError | InvalidRequestError | PermissionRefusedError | RateLimitError,
+    strawberry.union("CloneCampaignResult", description="The draft made, or why none was."),
+]
+DeleteCampaignResult = Annotated[
+    Deleted | NotFoundError | ConflictError | PermissionRefusedError | RateLimitError,
+    strawberry.union("DeleteCampaignResult", description="The id that is no more, or why it still is."),
+]
+CampaignTestResult = Annotated[
+    CampaignTest
+    | NotFoundError
+    | InvalidRequestError
+    | PaymentRequiredError
+    | ComplianceError
+    | PermissionRefusedError
+    | RateLimitError,
+    strawberry.union("CampaignTestResult", description="The messages sent, or why none was."),
 ]
 
 
@@ -253,7 +329,7 @@ class CampaignQuery:
         found: Campaign | None = await load_node(info, id, prefix=ids.CAMPAIGN)
         return found
 
-    @field("Campaigns, newest first.")
+    @field("Campaigns, newest first. Drafts show only under `DRAFT`.")
     async def campaigns(
         self,
         info: Info,
@@ -272,7 +348,7 @@ class CampaignQuery:
             request,
             page,
             Campaign.from_row,
-            (query if status is None else query.filter(status=status)).count,
+            (query.filter(status__not=CampaignStatus.DRAFT) if status is None else query.filter(status=status)).count,
         )
 
     @field("A campaign's books: recipients, tallies, credits, ledger, carrier and events; null where there is none.")
@@ -325,6 +401,7 @@ class CampaignMutation:
                 rate_per_minute=input.rate_per_minute,
                 spread_hours=input.spread_hours,
                 quiet_hours=input.quiet_hours,
+                draft=input.draft,
             )
         except ApiError as error:
             return as_member(info, error)
@@ -335,6 +412,57 @@ class CampaignMutation:
             lambda ctx: campaigns.create_campaign(ctx, data),
             campaigns.get_campaign,
             Campaign.from_row,
+        )
+
+    @mutation(UpdateCampaignResult, "Change a draft, or a campaign whose time has not come.")
+    async def update_campaign(
+        self,
+        info: Info,
+        id: CampaignId,
+        input: Annotated[UpdateCampaignInput, strawberry.argument(description="What to change.")],
+    ) -> Any:
+        return await _change(info, id, lambda ctx, id: campaigns.update_campaign(ctx, id, _read_changes(input)))
+
+    @mutation(LaunchCampaignResult, "Launch a draft.")
+    async def launch_campaign(
+        self,
+        info: Info,
+        id: CampaignId,
+        scheduled_at: Annotated[
+            datetime | None, strawberry.argument(description="When: null for now; the draft's own time where left out.")
+        ] = strawberry.UNSET,
+    ) -> Any:
+        at = given(scheduled_at)
+        return await _change(info, id, lambda ctx, id: campaigns.launch_campaign(ctx, id, scheduled_at=at))
+
+    @mutation(CloneCampaignResult, "Make a draft of the same body, sender, audience, metadata and pace.")
+    async def clone_campaign(
+        self,
+        info: Info,
+        id: CampaignId,
+        name: Annotated[str | None, strawberry.argument(description="Its name; `Copy of …` where left out.")] = None,
+    ) -> Any:
+        return await _change(info, id, lambda ctx, id: campaigns.clone_campaign(ctx, id, name=name))
+
+    @mutation(DeleteCampaignResult, "Delete a draft.")
+    async def delete_campaign(self, info: Info, id: CampaignId) -> Any:
+        return await _change(info, id, campaigns.delete_campaign, lambda _: Deleted(id=ID(id)))
+
+    @mutation(CampaignTestResult, "Send a campaign's body to phones of your own, each as a single message.")
+    async def send_campaign_test(
+        self,
+        info: Info,
+        id: CampaignId,
+        to: Annotated[list[str], strawberry.argument(description="At most 5 phones, in E.164.")],
+        variables: Annotated[
+            JSONObject | None, strawberry.argument(description="Values for the variables of the body.")
+        ] = None,
+    ) -> Any:
+        return await _change(
+            info,
+            id,
+            lambda ctx, id: campaigns.send_campaign_test(ctx, id, to=to, variables=variables),
+            lambda rows: CampaignTest(messages=[Message.from_row(row) for row in rows]),
         )
 
     @mutation(ChangeCampaignResult, "Hold a campaign: nothing more is handed to a carrier until it is resumed.")
@@ -350,9 +478,37 @@ class CampaignMutation:
         return await _change(info, id, campaigns.cancel_campaign)
 
 
-async def _change(info: Info, id: str, operation: Callable[[Context, UUID], Awaitable[CampaignRow]]) -> Any:
+async def _change(
+    info: Info,
+    id: str,
+    operation: Callable[[Context, UUID], Awaitable[T]],
+    shape: Callable[[T], Any] = Campaign.from_row,
+) -> Any:
     try:
         await info.context.take(Bucket.CAMPAIGNS)
     except ApiError as error:
         return as_member(info, error)
-    return await mutate(info, lambda ctx: operation(ctx, ids.find_id(ids.CAMPAIGN, id, "campaign")), Campaign.from_row)
+    return await mutate(info, lambda ctx: operation(ctx, ids.find_id(ids.CAMPAIGN, id, "campaign")), shape)
+
+
+def _read_changes(input: UpdateCampaignInput) -> campaigns.UpdateCampaign:
+    audience = required(input.audience, "audience")
+    found: dict[str, Any] = {}
+    if audience is not msgspec.UNSET:
+        found = {
+            "list_ids": refs(ids.CONTACT_LIST, audience.list_ids, "audience.list_ids"),
+            "segment_id": optional_ref(ids.SEGMENT, audience.segment_id, "audience.segment_id"),
+            "contact_ids": refs(ids.CONTACT, audience.contact_ids, "audience.contact_ids"),
+        }
+    return campaigns.UpdateCampaign(
+        name=required(input.name, "name"),
+        body=required(input.body, "body"),
+        from_=given(input.from_),
+        scheduled_at=given(input.scheduled_at),
+        metadata=required(input.metadata, "metadata"),
+        expires_at=given(input.expires_at),
+        rate_per_minute=given(input.rate_per_minute),
+        spread_hours=given(input.spread_hours),
+        quiet_hours=given(input.quiet_hours),
+        **found,
+    )

@@ -73,11 +73,16 @@ def read_page(prefix: str, first: int | None, after: str | None, last: int | Non
 
 
 def connect(
-    prefix: str, request: PageRequest, page: Page[Any], shape: Callable[[Any], N], count: Callable[[], Awaitable[int]]
+    prefix: str | Callable[[Any], str],
+    request: PageRequest,
+    page: Page[Any],
+    shape: Callable[[Any], N],
+    count: Callable[[], Awaitable[int]],
 ) -> Connection[N]:
-    """A page of rows as a connection; `count` is awaited only for `totalCount`."""
+    """A page of rows, each of one id prefix or its own, as a connection; `count` is awaited only for `totalCount`."""
     nodes = [shape(row) for row in page.items]
-    cursors = [ids.encode_id(prefix, row.id) for row in page.items]
+    prefixes = [prefix if isinstance(prefix, str) else prefix(row) for row in page.items]
+    cursors = [ids.encode_id(each, row.id) for each, row in zip(prefixes, page.items, strict=True)]
     backward = request.ending_before is not None
     beyond = (request.ending_before if backward else request.starting_after) not in (None, OLDEST)
     return Connection(

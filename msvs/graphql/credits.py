@@ -68,6 +68,16 @@ class Credits:
         count = LedgerEntryRow.filter(workspace_id=ctx.workspace_id).count
         return connect(LEDGER_ENTRY, request, page, LedgerEntry.from_row, count)
 
+    @field("What was added to the balance, bought or given, newest first.")
+    async def purchases(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[LedgerEntry]:
+        ctx = info.context.ctx
+        request = read_page(LEDGER_ENTRY, first, after, last, before)
+        page = await credits.list_purchases(ctx, request)
+        added = LedgerEntryRow.filter(workspace_id=ctx.workspace_id, kind__in=(LedgerKind.GRANT, LedgerKind.PURCHASE))
+        return connect(LEDGER_ENTRY, request, page, LedgerEntry.from_row, added.count)
+
 
 @strawberry.type
 class CreditQuery:

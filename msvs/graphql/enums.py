@@ -62,6 +62,7 @@ describe(
     "CampaignStatus",
     "Where a campaign stands.",
     {
+        "DRAFT": "It is being written, and waits to be launched.",
         "SCHEDULED": "It waits for its time.",
         "PREPARING": "Its audience is being resolved.",
         "SENDING": "Its messages are being sent.",

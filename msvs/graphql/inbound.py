@@ -1,4 +1,4 @@
-"""Messages that recipients sent: types, queries, and making one arrive in the sandbox."""
+"""Messages that recipients sent, and their threads: read, answered, marked, and made up in the sandbox."""
 
 from __future__ import annotations
 
@@ -8,21 +8,33 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, replies, workspaces
+from msvs.api import ids, inbox, messages, replies, workspaces
 from msvs.api.compliance import Keyword
 from msvs.api.context import Context
-from msvs.api.errors import PermissionDenied
+from msvs.api.errors import ApiError, NotFound, PermissionDenied
 from msvs.api.phones import parse_phone
 from msvs.api.scope import scoped
 from msvs.api.senders import check_sender
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
-from msvs.graphql.errors import InvalidRequestError, PermissionRefusedError, mutate
+from msvs.graphql.errors import (
+    ComplianceError,
+    IdempotencyError,
+    InvalidRequestError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionRefusedError,
+    as_member,
+    check_allowed,
+    mutate,
+)
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import optional_ref
+from msvs.graphql.idempotency import IdempotencyKey, mutate_once
+from msvs.graphql.inputs import optional_ref, strings
 from msvs.graphql.messages import Message
 from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.scalars import JSONObject
 from msvs.models import Contact as ContactRow
 from msvs.models import InboundMessage as InboundRow
 from msvs.models import Message as MessageRow
@@ -37,6 +49,7 @@ class InboundMessage(Node):
     body: str = strawberry.field(description="The text.")
     keyword: Keyword | None = strawberry.field(description="What it was understood as; null for any other text.")
     received_at: datetime = strawberry.field(description="When it arrived.")
+    read_at: datetime | None = strawberry.field(description="When somebody marked it read; null before that.")
 
     @classmethod
     def from_row(cls, row: Any) -> InboundMessage:
@@ -50,6 +63,7 @@ class InboundMessage(Node):
             body=row.body,
             keyword=None if row.keyword is None else Keyword(row.keyword),
             received_at=row.received_at,
+            read_at=row.read_at,
         )
 
     @field("Who sent it; null once the contact is deleted.")
@@ -77,6 +91,77 @@ class SimulateReplyInput:
     to: str | None = strawberry.field(
         default=None, description="The sender it goes to; the workspace's where left out."
     )
+
+
+@strawberry.type(description="What one contact replied and what was sent to it.")
+class InboxThread:
+    contact: Contact = strawberry.field(description="The contact.")
+    last_reply: InboundMessage = strawberry.field(description="What it replied last.")
+    last_message: Message | None = strawberry.field(description="What was sent to it last; null for nothing.")
+    unread_count: int = strawberry.field(description="How many of its replies nobody marked read.")
+    waiting: bool = strawberry.field(description="Whether nobody wrote to it since its last reply.")
+
+    @classmethod
+    def from_thread(cls, thread: inbox.Thread) -> InboxThread:
+        """The type of a thread."""
+        message = thread.last_message
+        return cls(
+            contact=Contact.from_row(thread.contact),
+            last_reply=InboundMessage.from_row(thread.last_reply),
+            last_message=None if message is None else Message.from_row(message),
+            unread_count=thread.unread_count,
+            waiting=thread.is_waiting,
+        )
+
+
+@strawberry.type(description="One message of a thread: `inbound` or `message`, and never both.")
+class ThreadMessage:
+    inbound: InboundMessage | None = strawberry.field(
+        description="What the contact sent; null for the other direction."
+    )
+    message: Message | None = strawberry.field(
+        description="What was sent to the contact; null for the other direction."
+    )
+    body: str = strawberry.field(description="The text.")
+    created_at: datetime = strawberry.field(description="When it was accepted, or arrived.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> ThreadMessage:
+        """The type of a row of either kind."""
+        if isinstance(row, InboundRow):
+            return cls(inbound=InboundMessage.from_row(row), message=None, body=row.body, created_at=row.received_at)
+        return cls(inbound=None, message=Message.from_row(row), body=row.body, created_at=row.created_at)
+
+
+@strawberry.input(description="What to answer.")
+class AnswerThreadInput:
+    body: str = strawberry.field(description="The text, at most 1600 characters. `{name}` is replaced.")
+    from_: str | None = strawberry.field(
+        name="from", default=None, description="The sender; the one the contact wrote to where left out."
+    )
+    variables: JSONObject | None = strawberry.field(
+        default=None, description="Values for the variables of the body, before those of the contact."
+    )
+    metadata: JSONObject | None = strawberry.field(
+        default=None, description="At most 20 string values to keep with it; webhooks carry them."
+    )
+
+
+AnswerThreadResult = Annotated[
+    Message
+    | NotFoundError
+    | InvalidRequestError
+    | PaymentRequiredError
+    | ComplianceError
+    | PermissionRefusedError
+    | IdempotencyError,
+    strawberry.union("AnswerThreadResult", description="The answer accepted, or why it was not."),
+]
+MarkThreadResult = Annotated[
+    InboxThread | NotFoundError | InvalidRequestError | PermissionRefusedError,
+    strawberry.union("MarkThreadResult", description="The thread as it now is, or why it did not change."),
+]
+ThreadContactId = Annotated[ID, strawberry.argument(description="The id of the thread's contact.")]
 
 
 SimulateReplyResult = Annotated[
@@ -112,9 +197,115 @@ class InboundQuery:
         count = (query if contact is None else query.filter(contact_id=contact)).count
         return connect(ids.INBOUND, request, page, InboundMessage.from_row, count)
 
+    @field("Threads of replies, the one with the newest reply first.")
+    async def inbox_threads(
+        self,
+        info: Info,
+        unread: Annotated[bool, strawberry.argument(description="Only those with unread replies.")] = False,
+        waiting: Annotated[bool, strawberry.argument(description="Only those that wait for an answer.")] = False,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[InboxThread]:
+        ctx = info.context.ctx
+        request = read_page(ids.INBOUND, first, after, last, before)
+        page = await inbox.list_threads(ctx, request, unread=unread, waiting=waiting)
+        return connect(
+            ids.INBOUND,
+            request,
+            page,
+            InboxThread.from_thread,
+            lambda: inbox.count_threads(ctx, unread=unread, waiting=waiting),
+        )
+
+    @field("The thread of one contact; null where it never replied.")
+    async def inbox_thread(self, info: Info, contact_id: ThreadContactId) -> InboxThread | None:
+        id = ids.decode_id(ids.CONTACT, contact_id)
+        try:
+            return None if id is None else InboxThread.from_thread(await inbox.get_thread(info.context.ctx, id))
+        except NotFound:
+            return None
+
+    @field("What a contact sent and what was sent to it, newest first.")
+    async def thread_messages(
+        self,
+        info: Info,
+        contact_id: ThreadContactId,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[ThreadMessage]:
+        ctx = info.context.ctx
+        cursor = after or before or ""
+        prefix = ids.MESSAGE if cursor.startswith(f"{ids.MESSAGE}_") else ids.INBOUND
+        request = read_page(prefix, first, after, last, before)
+        id = ids.find_id(ids.CONTACT, contact_id, "contact")
+        page = await inbox.list_thread_messages(ctx, id, request)
+        return connect(
+            lambda row: ids.INBOUND if isinstance(row, InboundRow) else ids.MESSAGE,
+            request,
+            page,
+            ThreadMessage.from_row,
+            lambda: inbox.count_thread_messages(ctx, id),
+        )
+
 
 @strawberry.type
 class InboundMutation:
+    @mutation(AnswerThreadResult, "Send a message to a contact, and mark its thread as read.")
+    async def answer_thread(
+        self,
+        info: Info,
+        contact_id: ThreadContactId,
+        input: Annotated[AnswerThreadInput, strawberry.argument(description="The answer.")],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Any:
+        try:
+            check_allowed(info)
+            data = inbox.AnswerThread(
+                body=input.body,
+                from_=input.from_,
+                variables=input.variables or {},
+                metadata=strings(input.metadata, "metadata"),
+            )
+        except ApiError as error:
+            return as_member(info, error)
+        return await mutate_once(
+            info,
+            idempotency_key,
+            [contact_id, data],
+            lambda ctx: inbox.answer_thread(ctx, ids.find_id(ids.CONTACT, contact_id, "contact"), data),
+            messages.get_message,
+            Message.from_row,
+        )
+
+    @mutation(MarkThreadResult, "Mark the replies of a contact as read.")
+    async def mark_thread_read(
+        self,
+        info: Info,
+        contact_id: ThreadContactId,
+        until: Annotated[
+            ID | None, strawberry.argument(description="The last reply that was read; all where left out.")
+        ] = None,
+    ) -> Any:
+        async def mark(ctx: Context) -> inbox.Thread:
+            id = ids.find_id(ids.CONTACT, contact_id, "contact")
+            await inbox.mark_read(ctx, id, until=optional_ref(ids.INBOUND, until, "until"))
+            return await inbox.get_thread(ctx, id)
+
+        return await mutate(info, mark, InboxThread.from_thread)
+
+    @mutation(MarkThreadResult, "Mark the last reply of a contact as unread.")
+    async def mark_thread_unread(self, info: Info, contact_id: ThreadContactId) -> Any:
+        async def mark(ctx: Context) -> inbox.Thread:
+            id = ids.find_id(ids.CONTACT, contact_id, "contact")
+            await inbox.mark_unread(ctx, id)
+            return await inbox.get_thread(ctx, id)
+
+        return await mutate(info, mark, InboxThread.from_thread)
+
     @mutation(SimulateReplyResult, "Make a reply arrive, as if its sender had written to you. Sandbox only.")
     async def simulate_reply(
         self, info: Info, input: Annotated[SimulateReplyInput, strawberry.argument(description="The reply.")]

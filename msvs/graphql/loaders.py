@@ -12,13 +12,14 @@ from tortoise.models import Model
 
 from msvs.api import campaigns
 from msvs.api.context import Context
+from msvs.api.explanations import TimelineEntry, message_timelines
 from msvs.api.pages import Page, PageRequest
 from msvs.api.resources import CampaignStats
 from msvs.api.scope import scoped
 from msvs.api.segments import compile_filter
 from msvs.api.statistics import FailureCount, campaign_failures
 from msvs.database import Row, fetch
-from msvs.models import Campaign, Segment
+from msvs.models import Campaign, Message, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,15 @@ class Loaders:
             return [found[key] for key in keys]
 
         return self._loader("failures", read).load(campaign_id)
+
+    def timeline(self, message: Message | Row) -> Awaitable[list[TimelineEntry]]:
+        """What happened to a message that was read under this caller."""
+
+        async def read(keys: list[_Keyed]) -> Sequence[list[TimelineEntry]]:
+            found = await message_timelines(self._ctx, [key.row for key in keys])
+            return [found[key.row.id] for key in keys]
+
+        return self._loader("timeline", read).load(_Keyed(message))
 
     def segment_count(self, segment: Segment | Row) -> Awaitable[int]:
         """How many contacts a segment holds now."""

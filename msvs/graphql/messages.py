@@ -28,6 +28,7 @@ from msvs.graphql.errors import (
     check_allowed,
     mutate,
 )
+from msvs.graphql.explanations import ExplanationQuery, MessageFailure, TimelineEntry
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
 from msvs.graphql.inputs import optional_ref, strings
@@ -40,12 +41,6 @@ from msvs.models import MessageKind, MessageStatus
 
 if TYPE_CHECKING:
     from msvs.graphql.campaigns import Campaign
-
-
-@strawberry.type(description="Why a message failed, was canceled by the service or was skipped.")
-class MessageFailure:
-    code: str = strawberry.field(description="A stable code, such as `unreachable`.")
-    message: str = strawberry.field(description="The reason, in English.")
 
 
 @strawberry.type(description="One SMS to one phone.")
@@ -121,6 +116,10 @@ class Message(Node):
         row = await info.context.loaders.row(CampaignRow, self.row.campaign_id)
         return None if row is None else Campaign.from_row(row)
 
+    @field("Every state, attempt, event and answer of it, in order.")
+    async def timeline(self, info: Info) -> list[TimelineEntry]:
+        return [TimelineEntry.from_entry(entry) for entry in await info.context.loaders.timeline(self.row)]
+
 
 register_rows(ids.MESSAGE, MessageRow, Message.from_row)
 
@@ -166,7 +165,7 @@ CancelMessageResult = Annotated[
 
 
 @strawberry.type
-class MessageQuery:
+class MessageQuery(ExplanationQuery):
     @field("A message by its id; null where there is none.")
     async def message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]

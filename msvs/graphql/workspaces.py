@@ -9,7 +9,7 @@ from uuid import UUID
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, workspaces
+from msvs.api import credits, ids, workspaces
 from msvs.graphql.context import Info
 from msvs.graphql.errors import InvalidRequestError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
@@ -56,6 +56,10 @@ class Workspace(Node):
             created_at=row.created_at,
         )
 
+    @field("The balance below which `credits.low` is sent.")
+    async def low_balance_threshold(self, info: Info) -> BigInt:
+        return BigInt(await credits.low_balance_threshold(info.context.ctx))
+
 
 async def _load(info: Info, id: UUID) -> Workspace | None:
     ctx = info.context.ctx
@@ -73,6 +77,10 @@ class UpdateWorkspaceInput:
     )
     double_opt_in: bool | None = strawberry.field(
         default=strawberry.UNSET, description="Whether opting in asks for a YES by SMS."
+    )
+    quiet_hours: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Whether campaigns send only while it is day where the recipient is, unless they say otherwise.",
     )
     campaigns_admit_unknown: bool | None = strawberry.field(
         default=strawberry.UNSET, description="Whether campaigns also go to contacts whose consent is unknown."

@@ -28,6 +28,7 @@ class Studio:
     scheduled: str
     campaign: str
     paused: str
+    draft: str
     webhook: str
     attempt: str
     event: str
@@ -62,6 +63,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         campaign = await campaigns.create_campaign(ctx, new)
         paused = await campaigns.create_campaign(ctx, new)
         await campaigns.pause_campaign(ctx, paused.id)
+        draft = await campaigns.create_campaign(ctx, replace(new, draft=True))
         api_key, _ = await keys.create_key(ctx.workspace_id, livemode=ctx.livemode, name="Backend")
         owner = await make_member(workspace, "Rosa", Role.OWNER)
         member = await make_member(workspace, "Luis", Role.MEMBER)
@@ -94,6 +96,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         scheduled=ids.encode_id(ids.MESSAGE, scheduled.id),
         campaign=ids.encode_id(ids.CAMPAIGN, campaign.id),
         paused=ids.encode_id(ids.CAMPAIGN, paused.id),
+        draft=ids.encode_id(ids.CAMPAIGN, draft.id),
         webhook=ids.encode_id(ids.WEBHOOK, webhook.id),
         attempt=ids.encode_id(ids.ATTEMPT, attempt.id),
         event=ids.encode_id(ids.EVENT, event.id),

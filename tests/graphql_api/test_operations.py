@@ -22,11 +22,13 @@ from msvs.graphql.schema import DOCUMENT, schema
 from msvs.models import Role
 from tests import factories
 from tests.graphql_api.conftest import Caller, Callers
+from tests.graphql_api.inbox_operations import INBOX_OPERATIONS
 from tests.graphql_api.operations import OPERATIONS, RUN_ELSEWHERE, Operation
 from tests.graphql_api.studio import make_studio
 from tests.graphql_api.test_strange_values import document_of, value_of
 
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "graphql"
+EVERY_OPERATION = (*OPERATIONS, *INBOX_OPERATIONS)
 
 
 @contextmanager
@@ -96,11 +98,11 @@ async def test_a_role_does_what_it_may(role: Role, ctx: Context) -> None:
 
 def test_every_document_is_run() -> None:
     assert sorted(path.stem for path in DOCUMENTS.glob("*.graphql")) == sorted(
-        [*(each.name for each in OPERATIONS), *RUN_ELSEWHERE]
+        [*(each.name for each in EVERY_OPERATION), *RUN_ELSEWHERE]
     )
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", EVERY_OPERATION, ids=lambda operation: operation.name)
 async def test_operation(operation: Operation, callers: Callers, monkeypatch: pytest.MonkeyPatch) -> None:
     # A workspace of its own, in place of empty tables, which take longer.
     workspace = await factories.make_workspace()

@@ -21,8 +21,9 @@ from graphql import (
 )
 from strawberry.utils.str_converters import to_camel_case
 
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import CreateCampaign, UpdateCampaign
 from msvs.api.contacts import CreateContact, UpdateContact
+from msvs.api.inbox import AnswerThread
 from msvs.api.messages import SendMessage
 from msvs.api.webhooks import CreateWebhook, UpdateWebhook
 from msvs.api.workspaces import UpdateWorkspace
@@ -91,6 +92,7 @@ def test_pages_take_the_four_arguments() -> None:
 # What an input takes has other names here, or is not for this front.
 DIFFERENT = {
     "CreateCampaign": {"list_ids": "audience", "segment_id": "audience", "contact_ids": "audience"},
+    "UpdateCampaign": {"list_ids": "audience", "segment_id": "audience", "contact_ids": "audience"},
 }
 
 
@@ -99,6 +101,8 @@ DIFFERENT = {
     [
         (SendMessage, "SendMessageInput"),
         (CreateCampaign, "CreateCampaignInput"),
+        (UpdateCampaign, "UpdateCampaignInput"),
+        (AnswerThread, "AnswerThreadInput"),
         (CreateContact, "CreateContactInput"),
         (UpdateContact, "UpdateContactInput"),
         (CreateWebhook, "CreateWebhookInput"),

@@ -1,0 +1,300 @@
+"""Timelines and explanations of messages: types and queries."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import explanations, ids
+from msvs.api.errors import NotFound
+from msvs.api.events import EventType
+from msvs.api.sms import Encoding
+from msvs.graphql.context import Info
+from msvs.graphql.enums import describe
+from msvs.graphql.fields import field
+from msvs.graphql.nodes import load_node
+from msvs.graphql.scalars import read_time
+from msvs.models import LedgerKind, MessageKind, MessageStatus, OptInStatus
+
+if TYPE_CHECKING:
+    from msvs.graphql.contacts import Contact
+    from msvs.graphql.inbound import InboundMessage
+    from msvs.graphql.messages import Message
+
+T = TypeVar("T")
+
+
+class TimelineKind(StrEnum):
+    """What an entry of a timeline is."""
+
+    STATE = "state"
+    ATTEMPT_STARTED = "attempt_started"
+    ATTEMPT_ENDED = "attempt_ended"
+    EVENT = "event"
+    REPLY = "reply"
+
+
+describe(
+    TimelineKind,
+    "TimelineKind",
+    "What an entry of a message's timeline is.",
+    {
+        "STATE": "The message came to the state in `status`.",
+        "ATTEMPT_STARTED": "Handing it to the carrier began.",
+        "ATTEMPT_ENDED": "Handing it to the carrier ended.",
+        "EVENT": "The event in `eventId` was recorded.",
+        "REPLY": "The recipient answered.",
+    },
+)
+
+
+@strawberry.type(description="Why a message failed, was canceled by the service or was skipped.")
+class MessageFailure:
+    code: str = strawberry.field(description="A stable code, such as `unreachable`.")
+    message: str = strawberry.field(description="The reason, in English.")
+
+
+@strawberry.type(description="One try to hand a message to a carrier.")
+class MessageAttempt:
+    id: ID = strawberry.field(description="The id of the attempt.")
+    number: int = strawberry.field(description="Which try it was, from 1.")
+    carrier: str = strawberry.field(description="The carrier.")
+    outcome: str | None = strawberry.field(description="What came of it; null while it lasts.")
+    error: MessageFailure | None = strawberry.field(description="Why it failed; null unless it did.")
+    started_at: datetime = strawberry.field(description="When it began.")
+    ended_at: datetime | None = strawberry.field(description="When it ended; null while it lasts.")
+
+
+@strawberry.type(description="One thing that happened to a message.")
+class TimelineEntry:
+    entry: strawberry.Private[explanations.TimelineEntry]
+    kind: TimelineKind = strawberry.field(description="What it is.")
+    at: datetime = strawberry.field(description="When it happened.")
+    status: MessageStatus | None = strawberry.field(description="The state; null for other kinds.")
+    attempt: MessageAttempt | None = strawberry.field(description="The attempt; null for other kinds.")
+    event_id: ID | None = strawberry.field(description="The event's id; null for other kinds.")
+    event_type: EventType | None = strawberry.field(description="What the event says; null for other kinds.")
+    error: MessageFailure | None = strawberry.field(description="Why it failed; null unless something did.")
+
+    @field("The answer; null for other kinds.")
+    async def reply(self, info: Info) -> Annotated[InboundMessage, strawberry.lazy("msvs.graphql.inbound")] | None:
+        if self.entry.reply is None:
+            return None
+        found: InboundMessage | None = await load_node(info, self.entry.reply.id, prefix=ids.INBOUND)
+        return found
+
+    @classmethod
+    def from_entry(cls, entry: explanations.TimelineEntry) -> TimelineEntry:
+        """The type of an entry."""
+        return cls(
+            entry=entry,
+            kind=TimelineKind(entry.kind),
+            at=read_time(entry.at),
+            status=None if entry.status is None else MessageStatus(entry.status),
+            attempt=None if entry.attempt is None else _attempt(entry.attempt),
+            event_id=None if entry.event_id is None else ID(entry.event_id),
+            event_type=None if entry.event_type is None else EventType(entry.event_type),
+            error=_failure(entry.error),
+        )
+
+
+@strawberry.type(description="One entry of the history of a phone's consent, with its evidence.")
+class ConsentRecord:
+    status: OptInStatus = strawberry.field(description="What consent became.")
+    source: str | None = strawberry.field(description="Where from; null where nobody said.")
+    ip: str | None = strawberry.field(description="The address it was given from; null where nobody said.")
+    actor: str = strawberry.field(description="Who recorded it.")
+    at: datetime = strawberry.field(description="When.")
+
+
+@strawberry.type(description="The consent that counted for a message.")
+class ConsentExplanation:
+    current_status: OptInStatus | None = strawberry.field(
+        description="Where consent stands now; null once the contact is deleted."
+    )
+    decided_at: datetime = strawberry.field(description="When it was last asked for.")
+    record: ConsentRecord | None = strawberry.field(description="The latest record then; null where there was none.")
+    contact_id: strawberry.Private[str | None]
+
+    @field("The recipient; null once the contact is deleted.")
+    async def contact(self, info: Info) -> Annotated[Contact, strawberry.lazy("msvs.graphql.contacts")] | None:
+        if self.contact_id is None:
+            return None
+        found: Contact | None = await load_node(info, self.contact_id, prefix=ids.CONTACT)
+        return found
+
+
+@strawberry.type(description="Whether a phone is suppressed now.")
+class SuppressionExplanation:
+    suppressed: bool = strawberry.field(description="Whether nothing is sent to it.")
+    source: str | None = strawberry.field(description="By what; null unless it is.")
+    since: datetime | None = strawberry.field(description="Since when; null unless it is.")
+
+
+@strawberry.type(description="Whether the recipient could be texted at a moment.")
+class QuietHoursExplanation:
+    at: datetime = strawberry.field(description="The moment.")
+    zones: list[str] = strawberry.field(description="The time zones it may be in; all had to be open.")
+    zone_source: str = strawberry.field(description="Where the zones come from: `contact` or `number`.")
+    rule_source: str = strawberry.field(description="Where the country's hours come from.")
+    open: bool = strawberry.field(description="Whether it could be texted.")
+    next_opening: datetime = strawberry.field(description="When it can be texted next.")
+
+
+@strawberry.type(description="A character that GSM-7 lacks.")
+class NamedCharacter:
+    character: str = strawberry.field(description="The character.")
+    name: str = strawberry.field(description="Its Unicode name.")
+
+
+@strawberry.type(description="How a body goes on the air.")
+class EncodingExplanation:
+    encoding: Encoding = strawberry.field(description="How its characters are encoded.")
+    units: int = strawberry.field(description="Septets (GSM-7) or UTF-16 units (UCS-2).")
+    segments: int = strawberry.field(description="How many SMS it takes.")
+    parts: list[str] = strawberry.field(description="The text of each SMS.")
+    forced_by: list[NamedCharacter] = strawberry.field(description="What made it UCS-2.")
+
+
+@strawberry.type(description="The sender and where it comes from.")
+class SenderExplanation:
+    sender: str = strawberry.field(description="The sender.")
+    source: str = strawberry.field(description="`given`, `workspace_default` or `campaign`.")
+
+
+@strawberry.type(description="One movement of credits for a message.")
+class MessageLedgerEntry:
+    kind: LedgerKind = strawberry.field(description="What moved them.")
+    amount: int = strawberry.field(description="How many: added if positive, taken if negative.")
+    at: datetime = strawberry.field(description="When.")
+
+
+@strawberry.type(description="The carrier that was last tried.")
+class CarrierExplanation:
+    name: str = strawberry.field(description="Its name.")
+    reference: str | None = strawberry.field(description="Its own id of the message; null where it gave none.")
+
+
+@strawberry.type(description="A message and why it is as it is.")
+class MessageExplanation:
+    found: strawberry.Private[explanations.MessageExplanation]
+    kind: MessageKind = strawberry.field(description="What brought it about.")
+    consent: ConsentExplanation = strawberry.field(description="The consent that counted.")
+    suppression: SuppressionExplanation = strawberry.field(description="Whether its phone is suppressed now.")
+    quiet_hours: QuietHoursExplanation | None = strawberry.field(
+        description="Whether the recipient could be texted; null where no quiet hours are kept."
+    )
+    encoding: EncodingExplanation | None = strawberry.field(
+        description="How it goes on the air; null for a recipient skipped before its body was rendered."
+    )
+    sender: SenderExplanation = strawberry.field(description="The sender and where it comes from.")
+    attempts: list[MessageAttempt] = strawberry.field(description="The tries to hand it to a carrier.")
+    ledger: list[MessageLedgerEntry] = strawberry.field(description="Its movements of credits; none in the sandbox.")
+    carrier: CarrierExplanation | None = strawberry.field(
+        description="The carrier that was last tried; null before that."
+    )
+
+    @field("The message.")
+    async def message(self, info: Info) -> Annotated[Message, strawberry.lazy("msvs.graphql.messages")]:
+        found: Message = await load_node(info, self.found.id, prefix=ids.MESSAGE)
+        return found
+
+    @field("What the recipient answered, at most 100 answers.")
+    async def replies(self, info: Info) -> list[Annotated[InboundMessage, strawberry.lazy("msvs.graphql.inbound")]]:
+        found = await asyncio.gather(*(load_node(info, each.id, prefix=ids.INBOUND) for each in self.found.replies))
+        return [each for each in found if each is not None]
+
+
+@strawberry.type
+class ExplanationQuery:
+    @field("Why a message was sent, put off, refused or failed; null where there is none.")
+    async def explain_message(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
+    ) -> MessageExplanation | None:
+        message_id = ids.decode_id(ids.MESSAGE, id)
+        if message_id is None:
+            return None
+        try:
+            found = await explanations.explain_message(info.context.ctx, message_id)
+        except NotFound:
+            return None
+        return _explanation(found)
+
+
+def _explanation(found: explanations.MessageExplanation) -> MessageExplanation:
+    consent, suppression, quiet, encoding = found.consent, found.suppression, found.quiet_hours, found.encoding
+    record = consent.record
+    return MessageExplanation(
+        found=found,
+        kind=MessageKind(found.kind),
+        consent=ConsentExplanation(
+            current_status=None if consent.current_status is None else OptInStatus(consent.current_status),
+            decided_at=read_time(consent.decided_at),
+            record=None
+            if record is None
+            else ConsentRecord(
+                status=OptInStatus(record.status),
+                source=record.source,
+                ip=record.ip,
+                actor=record.actor,
+                at=read_time(record.at),
+            ),
+            contact_id=consent.contact_id,
+        ),
+        suppression=SuppressionExplanation(
+            suppressed=suppression.suppressed, source=suppression.source, since=_time(suppression.since)
+        ),
+        quiet_hours=None
+        if quiet is None
+        else QuietHoursExplanation(
+            at=read_time(quiet.at),
+            zones=quiet.zones,
+            zone_source=quiet.zone_source,
+            rule_source=quiet.rule_source,
+            open=quiet.open,
+            next_opening=read_time(quiet.next_opening),
+        ),
+        encoding=None
+        if encoding is None
+        else EncodingExplanation(
+            encoding=Encoding(encoding.encoding),
+            units=encoding.units,
+            segments=encoding.segments,
+            parts=encoding.parts,
+            forced_by=[NamedCharacter(character=each.character, name=each.name) for each in encoding.forced_by],
+        ),
+        sender=SenderExplanation(sender=found.sender.sender, source=found.sender.source),
+        attempts=[_attempt(each) for each in found.attempts],
+        ledger=[
+            MessageLedgerEntry(kind=LedgerKind(each.kind), amount=each.amount, at=read_time(each.at))
+            for each in found.ledger
+        ],
+        carrier=None
+        if found.carrier is None
+        else CarrierExplanation(name=found.carrier.name, reference=found.carrier.reference),
+    )
+
+
+def _attempt(attempt: explanations.MessageAttemptResource) -> MessageAttempt:
+    return MessageAttempt(
+        id=ID(attempt.id),
+        number=attempt.number,
+        carrier=attempt.carrier,
+        outcome=attempt.outcome,
+        error=_failure(attempt.error),
+        started_at=read_time(attempt.started_at),
+        ended_at=_time(attempt.ended_at),
+    )
+
+
+def _failure(error: Any) -> MessageFailure | None:
+    return None if error is None else MessageFailure(code=error.code, message=error.message)
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else read_time(text)

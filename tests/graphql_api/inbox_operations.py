@@ -1,0 +1,142 @@
+"""The operations of the inbox, of drafts and of timelines, as those beside them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tests.graphql_api.operations import Operation
+
+
+def ahead(**by: float) -> str:
+    """A time to come."""
+    return (datetime.now(UTC) + timedelta(**by)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+AT = ahead(days=3)
+
+INBOX_OPERATIONS = (
+    Operation(
+        "MessageTimeline",
+        4,
+        lambda s: {
+            "message.timeline.0.kind": "STATE",
+            "message.timeline.0.status": "QUEUED",
+            "message.timeline.1.kind": "EVENT",
+            "message.timeline.1.eventType": "MESSAGE_QUEUED",
+        },
+        lambda s: {"id": s.message},
+    ),
+    Operation(
+        "ExplainMessage",
+        9,
+        lambda s: {
+            "explainMessage.kind": "API",
+            "explainMessage.message.id": s.message,
+            "explainMessage.consent.currentStatus": "OPTED_IN",
+            "explainMessage.consent.contact.id": s.maria,
+            "explainMessage.encoding.forcedBy": [],
+            "explainMessage.sender.source": "workspace_default",
+            "explainMessage.quietHours": None,
+        },
+        lambda s: {"id": s.message},
+    ),
+    Operation(
+        "InboxThreads",
+        5,
+        lambda s: {
+            "inboxThreads.nodes.0.contact.id": s.maria,
+            "inboxThreads.nodes.0.lastReply.id": s.inbound,
+            "inboxThreads.nodes.0.lastMessage.id": s.message,
+            "inboxThreads.nodes.0.unreadCount": 1,
+            "inboxThreads.totalCount": 1,
+            "inboxThreads.pageInfo.endCursor": s.inbound,
+        },
+        lambda s: {"unread": True, "waiting": True},
+    ),
+    Operation(
+        "InboxThread",
+        9,
+        lambda s: {
+            "inboxThread.waiting": True,
+            "threadMessages.nodes.0.inbound.id": s.inbound,
+            "threadMessages.nodes.0.message": None,
+            "threadMessages.nodes.1.message.id": s.message,
+            "threadMessages.totalCount": 2,
+            "threadMessages.pageInfo.endCursor": s.message,
+        },
+        lambda s: {"contactId": s.maria},
+    ),
+    Operation(
+        "AnswerThread",
+        9,
+        lambda s: {"answerThread.body": "At 8, Maria", "answerThread.from": "MASSIVESMS"},
+        lambda s: {"contactId": s.maria, "input": {"body": "At 8, {firstName}"}, "key": "answer"},
+    ),
+    Operation(
+        "MarkThreadRead",
+        5,
+        lambda s: {"markThreadRead.unreadCount": 0, "markThreadRead.lastReply.id": s.inbound},
+        lambda s: {"contactId": s.maria, "until": s.inbound},
+    ),
+    Operation(
+        "MarkThreadUnread",
+        5,
+        lambda s: {"markThreadUnread.unreadCount": 1, "markThreadUnread.lastReply.readAt": None},
+        lambda s: {"contactId": s.maria},
+    ),
+    Operation(
+        "CreditPurchases",
+        5,
+        lambda s: {"credits.purchases.nodes.0.kind": "GRANT", "credits.purchases.totalCount": 1},
+    ),
+    Operation(
+        "Drafts",
+        2,
+        lambda s: {
+            "campaigns.nodes.0.id": s.draft,
+            "campaigns.nodes.0.audience.listIds": [s.contact_list],
+            "campaigns.totalCount": 1,
+        },
+    ),
+    Operation(
+        "UpdateCampaign",
+        4,
+        lambda s: {
+            "updateCampaign.name": "Doors",
+            "updateCampaign.audience": {"listIds": [], "contactIds": [s.ana]},
+            "updateCampaign.quietHours": True,
+            "updateCampaign.scheduledAt": AT,
+        },
+        lambda s: {
+            "id": s.campaign,
+            "input": {"name": "Doors", "audience": {"contactIds": [s.ana]}, "quietHours": True, "scheduledAt": AT},
+        },
+    ),
+    Operation(
+        "LaunchCampaign",
+        4,
+        lambda s: {"launchCampaign.id": s.draft, "launchCampaign.status": "SCHEDULED"},
+        lambda s: {"id": s.draft, "scheduledAt": AT},
+    ),
+    Operation(
+        "CloneCampaign",
+        2,
+        lambda s: {
+            "cloneCampaign.name": "Copy of Cart close",
+            "cloneCampaign.status": "DRAFT",
+            "cloneCampaign.audience.listIds": [s.contact_list],
+        },
+        lambda s: {"id": s.campaign},
+    ),
+    Operation(
+        "SendCampaignTest",
+        3,
+        lambda s: {
+            "sendCampaignTest.messages.0.body": "Hey Maria",
+            "sendCampaignTest.messages.0.metadata": {"test": "true", "campaign_id": s.draft},
+        },
+        lambda s: {"id": s.draft, "to": ["+12125550101"]},
+    ),
+    Operation("DeleteCampaign", 2, lambda s: {"deleteCampaign": {"__typename": "Deleted", "id": s.draft}},
+              lambda s: {"id": s.draft}),
+)  # fmt: skip

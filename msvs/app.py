@@ -23,7 +23,7 @@ from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
 from msvs.api.routing import use_live_carrier
 from msvs.docs.front import docs_routes
-from msvs.graphql.front import graphql_routes
+from msvs.graphql.routes import graphql_routes
 from msvs.ops.routes import ops_routes
 from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
 from msvs.rest_compat.errors import error_body

@@ -360,6 +360,24 @@ _DASHBOARD_ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "Read schema.graphql instead.",
     ),
     (
+        "subscription_too_slow",
+        (503,),
+        "More happens than the subscriber takes in.",
+        "Subscribe again from the last id you have, or to fewer types of events.",
+    ),
+    (
+        "cursor_too_old",
+        (400,),
+        "More happened since `after` than a subscription sends again.",
+        "Read what you missed page by page, and subscribe after the newest.",
+    ),
+    (
+        "too_many_subscriptions",
+        (429,),
+        "The workspace or the connection has as many subscriptions as it may.",
+        "End one, or share one between the parts of your page.",
+    ),
+    (
         "operation_unknown",
         (400,),
         "There is no GraphQL operation under the id.",

@@ -10,6 +10,7 @@ from msvs.api.context import Context, Visitor
 from msvs.api.errors import RateLimited
 from msvs.api.limits import Bucket, Limiter
 from msvs.graphql.callers import Caller
+from msvs.graphql.live import Feed
 from msvs.graphql.loaders import Loaders
 
 if TYPE_CHECKING:
@@ -24,15 +25,16 @@ class RequestContext:
     `new_session` is the token of a session that the request opened, empty where it ended the one it came with.
     """
 
-    __slots__ = ("_loaders", "caller", "limiter", "new_session")
+    __slots__ = ("_live", "_loaders", "caller", "limiter", "new_session")
 
-    def __init__(self, caller: Caller | Context, limiter: Limiter) -> None:
+    def __init__(self, caller: Caller | Context, limiter: Limiter, live: Feed | None = None) -> None:
         if isinstance(caller, Context):
             caller = Caller(Visitor(caller.ip, caller.request_id), caller, livemode=caller.livemode)
         self.caller = caller
         self.limiter = limiter
         self.new_session: str | None = None
         self._loaders: Loaders | None = None
+        self._live = live
 
     @property
     def ctx(self) -> Context:
@@ -41,6 +43,12 @@ class RequestContext:
             assert self.caller.refusal is not None
             raise self.caller.refusal
         return self.caller.ctx
+
+    @property
+    def live(self) -> Feed:
+        """Where subscriptions take from."""
+        assert self._live is not None
+        return self._live
 
     @property
     def loaders(self) -> Loaders:

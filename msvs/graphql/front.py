@@ -12,7 +12,6 @@ from graphql import GraphQLError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from msvs.api import ids
@@ -27,7 +26,6 @@ from msvs.graphql.limits import MAX_COST, DocumentRefused, tokens_for
 from msvs.graphql.operations import Operation, Operations
 from msvs.graphql.permissions import OPEN_FIELDS
 from msvs.graphql.schema import DOCUMENT, schema
-from msvs.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -65,23 +63,14 @@ class MethodNotAllowed(InvalidRequest):
     default_code = "method_not_allowed"
 
 
-def graphql_routes(settings: Settings, limiter: Limiter) -> list[Route]:
-    """The routes of GraphQL, with their full paths; in development, GraphiQL and introspection with them."""
-    development = not settings.is_production
-    routes = [Route(PATH, Front(settings, limiter), name="graphql")]
-    if development:
-        routes.append(Route(STATIC + "/{name}", send_static, name="graphiql"))
-    return routes
-
-
 class Front:
     """Runs operations that are posted to it; every answer is JSON, whatever was sent."""
 
-    def __init__(self, settings: Settings, limiter: Limiter) -> None:
+    def __init__(self, callers: Callers, limiter: Limiter, operations: Operations, *, pages: bool) -> None:
+        self._callers = callers
         self._limiter = limiter
-        self._development = not settings.is_production
-        self._callers = Callers(settings)
-        self._operations = Operations(settings)
+        self._operations = operations
+        self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -91,12 +80,15 @@ class Front:
             headers[name] = value if name not in headers else b"%s, %s" % (headers[name], value)
         media_type = GRAPHQL_TYPE if GRAPHQL_TYPE in headers.get(b"accept", b"") else JSON_TYPE
         more: Headers = scope.get(ANSWER_HEADERS, [])
-        if self._development and scope["method"] in ("GET", "HEAD") and not scope["query_string"]:
+        if self._pages and scope["method"] in ("GET", "HEAD") and not scope["query_string"]:
             policy = (b"content-security-policy", PAGE_POLICY)
             await _send(send, 200, _asset("graphiql.html"), b"text/html; charset=utf-8", [policy])
             return
         try:
-            status, answer = await self._run(scope, receive, headers, more, request_id)
+            answered = await self.run(scope, receive, send, headers, more, request_id)
+            if answered is None:
+                return
+            status, answer = answered
         except ClientGone:
             return
         except Exception as error:
@@ -104,25 +96,31 @@ class Front:
             if refusal.status >= 500:
                 log.error("request failed", status=refusal.status, exc_info=error)
             status = refusal.status
-            answer = {"errors": _entries(refusal, request_id)}
+            answer = {"errors": entries_of(refusal, request_id)}
             more += _refusal_headers(refusal)
         await _send(send, status, msgspec.json.encode(answer), media_type, more if ANSWER_HEADERS not in scope else [])
 
-    async def _run(
-        self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], more: Headers, request_id: str
-    ) -> tuple[int, dict[str, Any]]:
+    async def admit(
+        self, scope: Scope, headers: Mapping[bytes, bytes], more: Headers, request_id: str
+    ) -> tuple[Caller, Allowance]:
+        """The caller and what is left of their tokens, one taken, so that what is refused is not free."""
         if scope["method"] != "POST":
             raise MethodNotAllowed("Operations are posted: POST is the only method here.")
         caller = await self._callers.identify(headers, scope, request_id)
-        # One token before anything is read, so that what is refused is not free.
-        allowance = await self._take(caller, 1, more)
-        operation = await self._read(caller, receive, headers)
+        return caller, await self.take(caller, 1, more)
+
+    async def run(
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], more: Headers, request_id: str
+    ) -> tuple[int, dict[str, Any]] | None:
+        """The status and answer of a request, or None where they have been sent. Raises ApiError."""
+        caller, allowance = await self.admit(scope, headers, more, request_id)
+        operation = await self.read(caller, receive, headers)
         if operation.is_subscription:
             raise DocumentRefused(f"Subscriptions are posted to {STREAM}, or run over WebSocket.")
         cost = operation.weigh()
         tokens = tokens_for(cost)
         if tokens > 1:
-            allowance = await self._take(caller, tokens - 1, more)
+            allowance = await self.take(caller, tokens - 1, more)
         context = RequestContext(caller, self._limiter)
         result = await schema.execute(
             operation.text,
@@ -136,12 +134,12 @@ class Front:
         charged = {"nodes": cost, "limit": MAX_COST, "tokens": tokens, "remaining": allowance.remaining}
         answer: dict[str, Any] = {"data": result.data, "extensions": {"cost": charged}}
         if result.errors:
-            answer = {"errors": _report(result.errors, request_id), **answer}
+            answer = {"errors": report(result.errors, request_id), **answer}
         # Errors without a path are of variables, found before anything ran.
         ran = result.data is not None or any(error.path for error in result.errors or ())
         return (200 if ran else 400), answer
 
-    async def _read(self, caller: Caller, receive: Receive, headers: Mapping[bytes, bytes]) -> Operation:
+    async def read(self, caller: Caller, receive: Receive, headers: Mapping[bytes, bytes]) -> Operation:
         """The operation in a request's body. A stranger is told only who is wanted, unless all may run it."""
         if not caller.is_stranger:
             return self._operations.find(parse_request(await read_body(receive, headers), headers))
@@ -158,7 +156,8 @@ class Front:
             raise DocumentRefused("Who is not logged in asks for one field at a time.")
         return operation
 
-    async def _take(self, caller: Caller, tokens: int, more: Headers) -> Allowance:
+    async def take(self, caller: Caller, tokens: int, more: Headers) -> Allowance:
+        """Take tokens from the caller's bucket and say so in headers. Raises RateLimited."""
         allowance = await self._limiter.take(*caller.bucket, cost=tokens)
         more[:] = [header for header in more if not header[0].startswith(b"x-ratelimit-")]
         more += [
@@ -185,7 +184,7 @@ def _asset(name: str) -> bytes:
     return (importlib.resources.files("msvs.graphql") / "static" / name).read_bytes()
 
 
-def _entries(refusal: ApiError, request_id: str) -> list[dict[str, Any]]:
+def entries_of(refusal: ApiError, request_id: str) -> list[dict[str, Any]]:
     """The entries of `errors` for a request that was not run."""
     if not isinstance(refusal, DocumentInvalid):
         return [error_entry(refusal, request_id)]
@@ -198,7 +197,7 @@ def _entries(refusal: ApiError, request_id: str) -> list[dict[str, Any]]:
     return entries
 
 
-def _report(errors: list[GraphQLError], request_id: str) -> list[dict[str, Any]]:
+def report(errors: list[GraphQLError], request_id: str) -> list[dict[str, Any]]:
     """The entries of `errors` for what went wrong in fields; ours are logged, the caller is told only the request."""
     entries = []
     for error in errors:

@@ -28,6 +28,7 @@ from msvs.graphql.previews import PreviewQuery
 from msvs.graphql.scalars import SCALARS
 from msvs.graphql.segments import SegmentMutation, SegmentQuery
 from msvs.graphql.statistics import StatisticsQuery
+from msvs.graphql.subscriptions import Subscription
 from msvs.graphql.users import UserMutation, UserQuery
 from msvs.graphql.webhooks import WebhookMutation, WebhookQuery
 from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
@@ -99,6 +100,7 @@ class Schema(strawberry.Schema):
 schema = Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[Error],
     extensions=[Prepared],
     config=StrawberryConfig(scalar_map=SCALARS),

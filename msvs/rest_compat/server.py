@@ -18,6 +18,8 @@ MAX_HEADER_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 65
 GRACE_SECONDS = 8
 BACKLOG = 2048
+# The largest message of a WebSocket.
+MAX_SOCKET_BYTES = 128 * 1024
 
 
 class HeadersTooLarge(InvalidRequest):
@@ -117,6 +119,7 @@ def server_config(app: ASGIApp | str, *, host: str, port: int, **options: Any) -
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        ws_max_size=MAX_SOCKET_BYTES,
         timeout_graceful_shutdown=GRACE_SECONDS,
         reset_contextvars=True,
         **options,

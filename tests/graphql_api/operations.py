@@ -243,5 +243,6 @@ OPERATIONS = (
 
 # Documents that other modules run: they need a browser, or answer more than once.
 RUN_ELSEWHERE = (
-    "AcceptInvitation", "ChangePassword", "InvitationPreview", "LogIn", "LogOut", "SignUp", "Viewer",
+    "AcceptInvitation", "CampaignProgress", "ChangePassword", "EventTail", "InvitationPreview", "LogIn", "LogOut",
+    "NewReplies", "SignUp", "Viewer",
 )

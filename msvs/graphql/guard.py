@@ -1,0 +1,87 @@
+"""Whoever keeps a connection open goes on being allowed to: keys revoked and sessions ended are cut off in seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Context as Variables
+
+import structlog
+
+from msvs.api.auth import authenticate
+from msvs.api.errors import ApiError, AuthenticationFailed
+from msvs.api.sessions import living_places
+from msvs.graphql.callers import Caller
+
+log = structlog.get_logger(__name__)
+
+CHECK_SECONDS = 2.0
+
+Ending = asyncio.Future[ApiError]
+
+
+class Guard:
+    """Looks after the connections of one process, all sessions in one statement."""
+
+    def __init__(self) -> None:
+        self._watched: dict[Ending, Caller] = {}
+        self._checker: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def watch(self, caller: Caller) -> Iterator[Ending]:
+        """A future that is done, with the reason, once the caller is not what they were."""
+        ending: Ending = asyncio.get_running_loop().create_future()
+        self._watched[ending] = caller
+        if self._checker is None:
+            self._checker = asyncio.get_running_loop().create_task(self._serve(), context=Variables())
+        try:
+            yield ending
+        finally:
+            del self._watched[ending]
+            ending.cancel()
+
+    async def check(self) -> None:
+        """Look at every caller once."""
+        watched = list(self._watched.items())
+        sessions = {caller.identity.session_id for _, caller in watched if caller.identity is not None}
+        places = await living_places(list(sessions)) if sessions else set()
+        refused: dict[str, ApiError | None] = {}
+        for ending, caller in watched:
+            if caller.identity is not None and caller.ctx is not None:
+                place = (caller.identity.session_id, caller.ctx.workspace_id, caller.ctx.role)
+                if place not in places and not ending.done():
+                    message = "Your session has ended, or your place in the workspace has changed."
+                    ending.set_result(AuthenticationFailed(message, code="session_invalid"))
+            elif caller.authorization is not None:
+                if caller.authorization not in refused:
+                    refused[caller.authorization] = await _refusal(caller.authorization)
+                refusal = refused[caller.authorization]
+                if refusal is not None and not ending.done():
+                    ending.set_result(refusal)
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._checker is not None:
+            self._checker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._checker
+
+    async def _serve(self) -> None:
+        try:
+            while self._watched:
+                await asyncio.sleep(CHECK_SECONDS)
+                try:
+                    await self.check()
+                except Exception as error:
+                    log.warning("callers not checked", error=type(error).__name__)
+        finally:
+            self._checker = None
+
+
+async def _refusal(authorization: str) -> ApiError | None:
+    try:
+        await authenticate(authorization)
+    except AuthenticationFailed as refusal:
+        return refusal
+    return None

@@ -1,0 +1,29 @@
+"""The routes of GraphQL: operations, subscriptions and, in development, GraphiQL."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from msvs.api.limits import Limiter
+from msvs.graphql.callers import Callers
+from msvs.graphql.front import PATH, STATIC, STREAM, Front, send_static
+from msvs.graphql.guard import Guard
+from msvs.graphql.live import Feed
+from msvs.graphql.operations import Operations
+from msvs.graphql.streams import SocketFront, StreamFront
+from msvs.settings import Settings
+
+
+def graphql_routes(settings: Settings, limiter: Limiter) -> list[BaseRoute]:
+    """The routes of GraphQL, with their full paths; in development, GraphiQL and introspection with them."""
+    development = not settings.is_production
+    callers, operations = Callers(settings), Operations(settings)
+    feed, guard = Feed(), Guard()
+    routes: list[BaseRoute] = [
+        Route(PATH, Front(callers, limiter, operations, pages=development), name="graphql"),
+        Route(STREAM, StreamFront(callers, limiter, operations, feed, guard), name="graphql-stream"),
+        WebSocketRoute(PATH, SocketFront(callers, limiter, operations, feed, guard), name="graphql-socket"),
+    ]
+    if development:
+        routes.append(Route(STATIC + "/{name}", send_static, name="graphiql"))
+    return routes

@@ -1,0 +1,85 @@
+"""Subscriptions: a campaign's progress, new replies, and the tail of events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import campaigns, ids
+from msvs.api.events import EventType
+from msvs.api.permissions import Permission, allow
+from msvs.database import Row
+from msvs.graphql.campaigns import Campaign
+from msvs.graphql.context import Info
+from msvs.graphql.events import Event
+from msvs.graphql.fields import F
+from msvs.graphql.inbound import InboundMessage
+from msvs.graphql.inputs import optional_ref
+from msvs.graphql.live import Topic, Watched
+
+After = "The id of the last one you have; what came since is sent first, and some that you have may be sent again."
+
+
+def subscription(description: str) -> Callable[[F], F]:
+    """A subscription that a method feeds."""
+    return cast("Callable[[F], F]", strawberry.subscription(description=description))
+
+
+@strawberry.type(description="What is told as it happens, over WebSocket or server-sent events.")
+class Subscription:
+    @subscription(
+        "A campaign as it is now, and again whenever its numbers have changed, at most once a second. Ends when all of"
+        " its messages are in a final state."
+    )
+    async def campaign_progress(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
+    ) -> AsyncGenerator[Campaign, None]:
+        request = info.context
+        allow(request.ctx, Permission.RESOURCES_READ)
+        row = await campaigns.get_campaign(request.ctx, ids.find_id(ids.CAMPAIGN, id, "campaign"))
+        watched = Watched(row.workspace_id, row.livemode, row.id)
+        async with aclosing(request.live.campaign(watched)) as found:
+            async for progress in found:
+                request.forget()
+                yield Campaign.from_row(progress.row)
+
+    @subscription("Messages that recipients send, as they arrive.")
+    async def new_replies(
+        self,
+        info: Info,
+        after: Annotated[ID | None, strawberry.argument(description=After)] = None,
+    ) -> AsyncGenerator[InboundMessage, None]:
+        last = optional_ref(ids.INBOUND, after, "after")
+        async with aclosing(_rows(info, "inbound_messages", last, lambda row: True)) as found:
+            async for row in found:
+                yield InboundMessage.from_row(row)
+
+    @subscription("Events as they happen: at least once each, nearly in the order of their ids.")
+    async def event_tail(
+        self,
+        info: Info,
+        types: Annotated[
+            list[EventType] | None, strawberry.argument(description="Only these; all of them where left out.")
+        ] = None,
+        after: Annotated[ID | None, strawberry.argument(description=After)] = None,
+    ) -> AsyncGenerator[Event, None]:
+        last = optional_ref(ids.EVENT, after, "after")
+        names = {each.value for each in types or EventType}
+        async with aclosing(_rows(info, "events", last, lambda row: row.type in names)) as found:
+            async for row in found:
+                yield Event.from_row(row)
+
+
+async def _rows(info: Info, table: str, after: UUID | None, wanted: Callable[[Row], bool]) -> AsyncGenerator[Any, None]:
+    request = info.context
+    allow(request.ctx, Permission.RESOURCES_READ)
+    topic = Topic(table, request.ctx.workspace_id, request.ctx.livemode)
+    async with aclosing(request.live.rows(topic, wanted=wanted, after=after)) as found:
+        async for row in found:
+            request.forget()
+            yield row

@@ -40,27 +40,31 @@ RATES: Mapping[Bucket, Rate] = {
 
 REDIS_SECONDS = 0.05
 QUIET_AFTER_ERROR_SECONDS = 1.0
+# One late answer says more of a busy machine than of Redis.
+QUIET_AFTER_DELAY_SECONDS = 0.1
 MAX_TAKES_A_CALL = 500
 MAX_LOCAL_BUCKETS = 20_000
 
-# For each key: refill by Redis' own clock, take the cost if it is there. Returns, a key, whether it was taken,
-# the tokens now left and the epoch second, the latter two as text because Redis cuts numbers to integers.
+# For each key: refill by Redis' own clock, settle what a process gave away by itself, take the cost if it is there.
+# Returns, a key, whether it was taken, the tokens now left and the epoch second, the latter two as text because Redis
+# cuts numbers to integers.
 TAKE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local answers = {}
 for i, key in ipairs(KEYS) do
-    local rate, capacity, cost = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+    local rate, capacity, cost, owed = unpack(ARGV, 4 * i - 3, 4 * i)
+    rate, capacity, cost, owed = tonumber(rate), tonumber(capacity), tonumber(cost), tonumber(owed)
     local held = redis.call('HMGET', key, 'tokens', 'at')
     local tokens, at = tonumber(held[1]) or capacity, tonumber(held[2]) or now
-    tokens = math.min(capacity, tokens + math.max(0, now - at) * rate)
+    tokens = math.max(-capacity, math.min(capacity, tokens + math.max(0, now - at) * rate) - owed)
     local taken = 0
     if tokens >= cost then
         tokens = tokens - cost
         taken = 1
     end
     redis.call('HSET', key, 'tokens', string.format('%.6f', tokens), 'at', string.format('%.6f', now))
-    redis.call('PEXPIRE', key, math.ceil(capacity / rate * 1000) + 1000)
+    redis.call('PEXPIRE', key, math.ceil((capacity - tokens) / rate * 1000) + 1000)
     answers[i] = {taken, string.format('%.6f', tokens), string.format('%.6f', now)}
 end
 return answers
@@ -91,15 +95,20 @@ class _Take:
 
 
 class Limiter:
-    """Takes tokens from Redis, all that are asked for meanwhile in one call; from itself while Redis is away."""
+    """Takes tokens from Redis, all that are asked for meanwhile in one call; from itself while Redis is away.
+
+    It goes on from what Redis said last, and what it gave away by itself is taken off when Redis is back.
+    """
 
     def __init__(self, redis_url: str | None) -> None:
         self._redis = None if redis_url is None else _connect(redis_url)
         self._script = None if self._redis is None else self._redis.register_script(TAKE)
         self._local = LocalBuckets()
+        self._owed: dict[str, int] = {}
         self._waiting: list[_Take] = []
         self._flusher: asyncio.Task[None] | None = None
         self._quiet_until = 0.0
+        self._is_well = False
 
     async def take(self, workspace_id: UUID, bucket: Bucket = Bucket.REQUESTS, cost: int = 1) -> Allowance:
         """Take `cost` tokens (at most the bucket's capacity) if they are there. Never raises."""
@@ -107,7 +116,7 @@ class Limiter:
         cost = min(cost, rate.capacity)
         key = f"msvs:rate:{bucket.value}:{workspace_id}"
         if self._script is None or time.monotonic() < self._quiet_until:
-            return self._local.take(key, rate, cost)
+            return self._take_here(key, rate, cost)
         loop = asyncio.get_running_loop()
         take = _Take(key, rate, cost, loop.create_future())
         self._waiting.append(take)
@@ -137,20 +146,44 @@ class Limiter:
     async def _ask(self, takes: list[_Take]) -> list[Allowance]:
         assert self._script is not None
         if time.monotonic() >= self._quiet_until:
+            owed = [self._owed.pop(take.key, 0) for take in takes]
             try:
                 async with asyncio.timeout(REDIS_SECONDS):
                     rows = await self._script(
                         keys=[take.key for take in takes],
-                        args=[n for take in takes for n in (take.rate.per_second, take.rate.capacity, take.cost)],
+                        args=[
+                            number
+                            for take, debt in zip(takes, owed, strict=True)
+                            for number in (take.rate.per_second, take.rate.capacity, take.cost, debt)
+                        ],
                     )
-                return [
-                    _allowance(take.rate, take.cost, bool(taken), float(tokens), float(now))
-                    for take, (taken, tokens, now) in zip(takes, rows, strict=True)
-                ]
+                answers = []
+                for take, (taken, tokens, now) in zip(takes, rows, strict=True):
+                    self._local.put(take.key, float(tokens))
+                    answers.append(_allowance(take.rate, take.cost, bool(taken), float(tokens), float(now)))
+                self._is_well = True
+                return answers
             except Exception as error:
-                self._quiet_until = time.monotonic() + QUIET_AFTER_ERROR_SECONDS
+                is_late = isinstance(error, TimeoutError)
+                if not is_late:
+                    # A call that is only late will still be done; this one never was.
+                    for take, debt in zip(takes, owed, strict=True):
+                        self._owe(take.key, take.rate, debt)
+                quiet = QUIET_AFTER_DELAY_SECONDS if is_late and self._is_well else QUIET_AFTER_ERROR_SECONDS
+                self._quiet_until = time.monotonic() + quiet
+                self._is_well = False
                 log.warning("rate limits kept by this process", error=type(error).__name__)
-        return [self._local.take(take.key, take.rate, take.cost) for take in takes]
+        return [self._take_here(take.key, take.rate, take.cost) for take in takes]
+
+    def _take_here(self, key: str, rate: Rate, cost: int) -> Allowance:
+        allowance = self._local.take(key, rate, cost)
+        if allowance.retry_after is None and self._script is not None:
+            self._owe(key, rate, cost)
+        return allowance
+
+    def _owe(self, key: str, rate: Rate, tokens: int) -> None:
+        if tokens and (key in self._owed or len(self._owed) < MAX_LOCAL_BUCKETS):
+            self._owed[key] = min(rate.capacity, self._owed.get(key, 0) + tokens)
 
 
 class LocalBuckets:
@@ -159,6 +192,12 @@ class LocalBuckets:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
+
+    def put(self, key: str, tokens: float) -> None:
+        """Go on from `tokens` held now."""
+        if len(self._buckets) >= MAX_LOCAL_BUCKETS:
+            self._buckets.clear()
+        self._buckets[key] = (tokens, self._clock())
 
     def take(self, key: str, rate: Rate, cost: int) -> Allowance:
         """Take `cost` tokens if they are there."""
@@ -181,7 +220,7 @@ def _connect(redis_url: str) -> Redis:
 def _allowance(rate: Rate, cost: int, taken: bool, tokens: float, now: float) -> Allowance:
     return Allowance(
         limit=rate.per_second,
-        remaining=math.floor(tokens),
+        remaining=max(0, math.floor(tokens)),
         reset_epoch=math.ceil(now + (rate.capacity - tokens) / rate.per_second),
         retry_after=None if taken else max(1, math.ceil((cost - tokens) / rate.per_second)),
     )

@@ -146,7 +146,54 @@ async def test_a_redis_that_comes_back_is_used_again(limiter: Limiter, redis: Re
     await limiter.take(workspace, cost=5)
     assert await redis.exists(f"msvs:rate:requests:{workspace}") == 0
     limiter._quiet_until = 0.0
-    assert (await limiter.take(workspace)).remaining == 199
+    assert (await limiter.take(workspace)).remaining == 194
+
+
+async def test_a_late_redis_gives_no_fresh_bucket(limiter: Limiter, redis: Redis) -> None:
+    workspace = uuid4()
+    assert (await limiter.take(workspace, cost=200)).retry_after is None
+    limiter._quiet_until = time.monotonic() + 60
+    refused = await limiter.take(workspace, cost=150)
+    assert refused.retry_after is not None
+    assert refused.remaining < 150
+    assert await redis.exists(f"msvs:rate:requests:{workspace}") == 1
+
+
+async def test_what_a_process_gave_by_itself_is_settled(limiter: Limiter, redis: Redis) -> None:
+    workspace = uuid4()
+    key = f"msvs:rate:requests:{workspace}"
+    limiter._quiet_until = time.monotonic() + 60
+    answers = [await limiter.take(workspace, cost=50) for _ in range(3)]
+    assert [answer.retry_after for answer in answers] == [None] * 3
+    assert await redis.exists(key) == 0
+    limiter._quiet_until = 0.0
+    assert (await limiter.take(workspace)).remaining == 200 - 150 - 1
+    # Once is enough.
+    assert (await limiter.take(workspace)).remaining >= 48
+
+
+async def test_a_debt_is_never_more_than_the_bucket_holds(limiter: Limiter, redis: Redis) -> None:
+    workspace = uuid4()
+    now = await redis_time(redis)
+    await redis.hset(f"msvs:rate:requests:{workspace}", mapping={"tokens": "0", "at": f"{now + 3600:.6f}"})
+    limiter._owed[f"msvs:rate:requests:{workspace}"] = CAPACITY
+    refused = await limiter.take(workspace)
+    assert (refused.remaining, refused.retry_after) == (0, 3)
+    assert now + 3 <= refused.reset_epoch <= await redis_time(redis) + 5
+    assert 0 < await redis.pttl(f"msvs:rate:requests:{workspace}") <= 5000
+    assert (await limiter.take(workspace)).retry_after is not None
+
+
+async def test_a_debt_outlives_a_redis_that_is_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    limiter = Limiter(f"redis://127.0.0.1:{port}/0")
+    workspace = uuid4()
+    for _ in range(3):
+        limiter._quiet_until = 0.0
+        await limiter.take(workspace, cost=20)
+    assert limiter._owed == {f"msvs:rate:requests:{workspace}": 60}
+    await limiter.close()
 
 
 def test_the_local_bucket_refills() -> None:

@@ -78,15 +78,16 @@ def is_right(answer: Answer) -> bool:
     """Whether status, headers and body say the same."""
     limit, remaining, reset = (int(answer.headers[f"x-ratelimit-{name}"]) for name in ("limit", "remaining", "reset"))
     told = limit == RATE.per_second and 0 <= remaining < RATE.capacity
-    # Full again after what is missing has flowed in: two seconds at most.
-    told = told and -1 <= reset - time.time() <= RATE.capacity / RATE.per_second + 1
+    # Full again after what is missing and what is owed has flowed in: four seconds at most.
+    told = told and -1 <= reset - time.time() <= 2 * RATE.capacity / RATE.per_second + 1
     if answer.status == 200:
         return told and "retry-after" not in answer.headers and json.loads(answer.body)["object"] == "credits"
     error = json.loads(answer.body)["error"]
     return (
         told
         and (answer.status, error["type"], error["code"]) == (429, "rate_limit_error", "rate_limit_exceeded")
-        and (answer.headers["retry-after"], remaining) == ("1", 0)
+        and remaining == 0
+        and 1 <= int(answer.headers["retry-after"]) <= 3
         and error["request_id"] == answer.headers["x-request-id"]
     )
 

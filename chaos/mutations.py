@@ -5,8 +5,8 @@ They are applied by `chaos.child` in the processes of a control run, and nowhere
 
 from __future__ import annotations
 
+import asyncio
 import importlib
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,8 +35,17 @@ def _replace(module: Any, name: str, old: str, new: str) -> None:
 
 
 def _no_fence() -> None:
-    from msvs.api import dispatching
+    """Without the fence, and with workers that now and then sleep through their lease before they write."""
+    dispatching, dispatch = _module("msvs.api.dispatching"), _module("msvs.workers.dispatch")
+    submit = dispatch._submit
 
+    async def drowsy(carrier: Any, submissions: Any) -> Any:
+        answers = await submit(carrier, submissions)
+        if submissions[0].message_id.int % 5 == 0:
+            await asyncio.sleep(1.5 * dispatching.LEASE.total_seconds())
+        return answers
+
+    dispatch._submit = drowsy
     for name in ("SENT", "REQUEUED"):
         _replace(dispatching, name, "messages.claim_token = $3 AND messages.status = 'sending'", "$3::uuid IS NOT NULL")
 
@@ -73,8 +82,8 @@ def _blind_resend() -> None:
 
     dispatch = _module("msvs.workers.dispatch")
 
-    async def resend(carrier: Any, claim: Any) -> None:
-        await dispatch.hand_over(carrier, claim, claimed=time.monotonic())
+    async def resend(carrier: Any, claim: Any, claimed: float) -> None:
+        await dispatch.hand_over(carrier, claim, claimed=claimed)
 
     class Blind:
         DEDUPE = Capability.DEDUPE
@@ -97,7 +106,7 @@ def _stop_ignored() -> None:
 
 MUTATIONS: Mapping[str, Mutation] = {
     "fence": Mutation(
-        "outcomes are written without the claim's token",
+        "outcomes are written late and without the claim's token",
         _no_fence,
         "lookup",
         frozenset({"duplicated", "events", "transitions", "attempts"}),

@@ -10,7 +10,8 @@ from strawberry import ID
 
 from msvs.api import audit
 from msvs.api.audit import AuditAction
-from msvs.api.ids import encode_id
+from msvs.api.errors import NotFound
+from msvs.api.ids import decode_id, encode_id
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
@@ -53,6 +54,17 @@ class AuditFilter:
 
 @strawberry.type
 class AuditQuery:
+    @field("An entry of the log by its id; null where there is none.")
+    async def audit_entry(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The entry's id.")]
+    ) -> AuditEntry | None:
+        entry_id = decode_id(audit.AUDIT_ENTRY, id)
+        try:
+            found = None if entry_id is None else await audit.get_audit_entry(info.context.ctx, entry_id)
+        except NotFound:
+            return None
+        return None if found is None else AuditEntry.from_row(found)
+
     @field("Who changed what in the workspace, in both modes, newest first.")
     async def audit_log(
         self,

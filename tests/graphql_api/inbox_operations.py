@@ -16,6 +16,13 @@ AT = ahead(days=3)
 
 INBOX_OPERATIONS = (
     Operation(
+        "AuditEntry",
+        1,
+        lambda s: {"auditEntry.action": "MEMBER_INVITED", "auditEntry.resourceId": s.invitation},
+        lambda s: {"id": s.audit_entry},
+        by_owner=True,
+    ),
+    Operation(
         "MessageTimeline",
         4,
         lambda s: {

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from msvs.api import campaigns, ids, keys, messages, replies, segments, users, webhooks
+from msvs.api.audit import AUDIT_ENTRY, AuditAction
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import Event, Membership, Role, User, WebhookAttempt, Workspace
+from msvs.models import AuditEntry, Event, Membership, Role, User, WebhookAttempt, Workspace
 from tests import factories
 
 VIP = {"field": "attributes.tier", "op": "eq", "value": "vip"}
@@ -37,6 +38,7 @@ class Studio:
     owner: str
     member: str
     invitation: str
+    audit_entry: str
 
 
 async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
@@ -74,6 +76,8 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         )
     event = await Event.filter(workspace_id=ctx.workspace_id, type="message.queued").order_by("-id").first()
     assert event is not None
+    invited = await AuditEntry.filter(workspace_id=ctx.workspace_id, action=AuditAction.MEMBER_INVITED).first()
+    assert invited is not None
     attempt = await WebhookAttempt.create(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
@@ -105,6 +109,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         owner=ids.encode_id(ids.USER, owner.id),
         member=ids.encode_id(ids.USER, member.id),
         invitation=ids.encode_id(users.INVITATION, invitation.id),
+        audit_entry=ids.encode_id(AUDIT_ENTRY, invited.id),
     )
 
 

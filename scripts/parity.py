@@ -1,0 +1,257 @@
+"""Writes docs/parity.md: each operation of msvs/api, the REST routes and GraphQL fields that reach it, and why not."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+API = ROOT / "msvs" / "api"
+PAGE = ROOT / "docs" / "parity.md"
+# Whoever an operation is done for is its first parameter.
+CALLERS = ("Context", "Visitor", "Identity")
+
+HEAD = """\
+# What each front reaches
+
+Both fronts call the same operations, so what one can do the other can. This table is made from the code by
+`python -m scripts.parity`; a test compares it, and refuses a gap that has no reason.
+
+| Operation | REST | GraphQL |
+|---|---|---|
+"""
+
+# Fields that read a row by its id through the request's loader, in place of the operation that reads one.
+READ_BY_LOADER: Mapping[str, str] = {
+    "campaigns.get_campaign": "campaign",
+    "contacts.get_contact": "contact",
+    "events.get_event": "event",
+    "lists.get_list": "contactList",
+    "messages.get_message": "message",
+    "replies.get_inbound": "inboundMessage",
+    "segments.get_segment": "segment",
+    "webhooks.get_webhook": "webhook",
+}
+# Fields that read a list through a loader that reads those of many parents at once.
+LISTED_BY_LOADER: Mapping[str, str] = {
+    "lists.list_members": "ContactList.members",
+    "webhooks.list_attempts": "Webhook.attempts",
+}
+
+PEOPLE = "for people: an API key has no user behind it"
+KEYS = "a leaked key must not make or end keys"
+DASHBOARD = "a number for the dashboard; REST serves resources and their events"
+MANY = "reads many at once for a list; a route reads one"
+OF_ONE = "the field reads the timelines of many at once"
+
+# Operation → why REST, or GraphQL, does not reach it.
+NO_REST: Mapping[str, str] = {
+    "audit.get_audit_entry": PEOPLE,
+    "audit.list_audit": PEOPLE,
+    "explanations.message_timelines": MANY,
+    "inbox.count_thread_messages": DASHBOARD,
+    "inbox.count_threads": DASHBOARD,
+    "keys.get_key": KEYS,
+    "keys.issue_key": KEYS,
+    "keys.list_keys": KEYS,
+    "keys.revoke_key": KEYS,
+    "keys.roll_key": KEYS,
+    "statistics.campaign_failures": DASHBOARD,
+    "statistics.conversation_overview": DASHBOARD,
+    "statistics.read_activity": DASHBOARD,
+}
+NO_GRAPHQL: Mapping[str, str] = {
+    "explanations.get_timeline": OF_ONE,
+}
+# Modules all of whose operations are for people.
+FOR_PEOPLE = ("sessions", "users")
+# Operation → what it is a part of: nothing that a caller asks for by itself.
+PARTS: Mapping[str, str] = {
+    "audiences.check_audience": "creating, changing and launching a campaign",
+    "audiences.count_eligible": "launching and previewing a campaign",
+    "audit.record_audit": "every change that the log holds",
+    "autoreplies.send_auto": "keyword replies and double opt-in",
+    "canceling.cancel_campaign_contact": "opting out",
+    "canceling.cancel_campaign_messages": "canceling a campaign",
+    "canceling.cancel_one": "canceling a message",
+    "canceling.cancel_waiting": "opting out",
+    "consent.confirm": "a reply that confirms",
+    "consent.opt_in": "creating and updating a contact, and keyword replies",
+    "consent.opt_out": "opting out, and keyword replies",
+    "contacts.ensure_contact": "sending to a new number, and replies from one",
+    "idempotency.answer_once": "every call with an idempotency key",
+    "queueing.insert_single": "sending a message",
+    "scope.find": "everything that reads or changes one thing",
+    "sessions.confirm_password": "changing a password",
+    "sessions.rotate_session": "logging in and changing a password",
+}
+
+
+def operations() -> list[str]:
+    """Every public coroutine of msvs/api that is done for a caller, as `module.name`."""
+    found = []
+    for path in sorted(API.glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if not isinstance(node, ast.AsyncFunctionDef) or node.name.startswith("_") or not node.args.args:
+                continue
+            annotation = node.args.args[0].annotation
+            if isinstance(annotation, ast.Name) and annotation.id in CALLERS:
+                found.append(f"{path.stem}.{node.name}")
+    return found
+
+
+@cache
+def _functions(module: str) -> dict[str, ast.AST]:
+    """The functions and methods of a module of a front, by qualified name."""
+    found: dict[str, ast.AST] = {}
+    for node in ast.parse((ROOT / (module.replace(".", "/") + ".py")).read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found[node.name] = node
+        elif isinstance(node, ast.ClassDef):
+            for each in node.body:
+                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+                    found[f"{node.name}.{each.name}"] = each
+    return found
+
+
+@cache
+def _imports(module: str) -> dict[str, str]:
+    """Local name → what of msvs it stands for, at whatever depth it is imported."""
+    found: dict[str, str] = {}
+    for node in ast.walk(ast.parse((ROOT / (module.replace(".", "/") + ".py")).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("msvs."):
+            for alias in node.names:
+                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return found
+
+
+def _named(module: str, function: ast.AST) -> Iterator[str]:
+    """The dotted names of msvs that a function refers to."""
+    imports = _imports(module)
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name):
+            if node.id in imports:
+                yield imports[node.id]
+            elif node.id in _functions(module):
+                yield f"{module}.{node.id}"
+        elif isinstance(node, ast.Attribute):
+            owner = node.value
+            if isinstance(owner, ast.Name) and owner.id in imports:
+                yield f"{imports[owner.id]}.{node.attr}"
+            if getattr(owner, "attr", getattr(owner, "id", "")) == "loaders":
+                yield f"msvs.graphql.loaders.Loaders.{node.attr}"
+
+
+@cache
+def reached(module: str, name: str) -> frozenset[str]:
+    """The operations that a function of a front calls, itself or through others of its front."""
+    package = module.rpartition(".")[0]
+    found: set[str] = set()
+    seen = {(module, name)}
+    waiting = [(module, name)]
+    while waiting:
+        place, function = waiting.pop()
+        node = _functions(place).get(function)
+        if node is None:
+            continue
+        for dotted in _named(place, node):
+            if dotted.startswith("msvs.api."):
+                found.add(dotted.removeprefix("msvs.api."))
+            elif dotted.startswith(f"{package}."):
+                file, _, rest = dotted.removeprefix(f"{package}.").partition(".")
+                step = (f"{package}.{file}", rest)
+                if rest and step not in seen and (ROOT / f"{step[0].replace('.', '/')}.py").is_file():
+                    seen.add(step)
+                    waiting.append(step)
+    return frozenset(found)
+
+
+def rest() -> dict[str, set[str]]:
+    """Operation → the routes that reach it."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for endpoint in import_module("msvs.rest_compat.endpoints").ENDPOINTS:
+        handler = inspect.unwrap(endpoint.handler)
+        for operation in reached(handler.__module__, handler.__qualname__):
+            found[operation].add(f"{endpoint.method} {endpoint.path}")
+    return found
+
+
+def graphql() -> dict[str, set[str]]:
+    """Operation → the fields that reach it; a field of a root is named alone."""
+    schema = import_module("msvs.graphql.schema").schema
+    roots = {schema.query, schema.mutation, schema.subscription}
+    found: dict[str, set[str]] = defaultdict(set)
+    for definition in schema.schema_converter.type_map.values():
+        kind = definition.definition
+        for field in getattr(kind, "fields", ()):
+            resolver = getattr(field, "base_resolver", None)
+            if resolver is None:
+                continue
+            function = inspect.unwrap(resolver.wrapped_func)
+            if not function.__module__.startswith("msvs.graphql."):
+                continue
+            name = schema.config.name_converter.from_field(field)
+            label = name if kind.origin in roots else f"{schema.config.name_converter.from_type(kind)}.{name}"
+            for operation in reached(function.__module__, function.__qualname__):
+                found[operation].add(label)
+    for load in import_module("msvs.graphql.nodes")._kinds.values():
+        for operation in reached(load.__module__, load.__qualname__):
+            found[operation].add("node")
+    for operation, label in {**READ_BY_LOADER, **LISTED_BY_LOADER}.items():
+        found[operation].add(label)
+    return found
+
+
+def gaps() -> tuple[dict[str, str], list[str]]:
+    """The reasons that are needed, by `operation front`, and the gaps that have none."""
+    routes, fields = rest(), graphql()
+    needed: dict[str, str] = {}
+    unexplained = []
+    for operation in operations():
+        if operation in PARTS:
+            continue
+        for front, found, reasons in (("REST", routes, NO_REST), ("GraphQL", fields, NO_GRAPHQL)):
+            if found.get(operation):
+                continue
+            reason = reasons.get(operation)
+            if reason is None and front == "REST" and operation.partition(".")[0] in FOR_PEOPLE:
+                reason = PEOPLE
+            if reason is None:
+                unexplained.append(f"{operation} {front}")
+            else:
+                needed[f"{operation} {front}"] = reason
+    return needed, unexplained
+
+
+def page() -> str:
+    """The whole page."""
+    routes, fields = rest(), graphql()
+    needed, _ = gaps()
+    rows = []
+    for operation in operations():
+        if operation in PARTS:
+            continue
+        cells = [
+            "<br>".join(f"`{label}`" for label in sorted(found[operation]))
+            if found.get(operation)
+            else f"– {needed.get(f'{operation} {front}', '?')}"
+            for front, found in (("REST", routes), ("GraphQL", fields))
+        ]
+        rows.append(f"| `{operation}` | {cells[0]} | {cells[1]} |\n")
+    parts = "".join(f"| `{name}` | {reason} |\n" for name, reason in PARTS.items() if name in operations())
+    return (
+        HEAD
+        + "".join(rows)
+        + "\nThese are parts of others, and nothing that a caller asks for by itself.\n\n"
+        + "| Operation | Part of |\n|---|---|\n"
+        + parts
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -217,8 +217,9 @@ def fuzz(service: Service, *, full: bool, seed: int | None) -> None:
             str(examples),
             "--max-time",
             str(seconds),
+            # With two, hypothesis changes the interpreter's recursion limit under the other one's feet.
             "--workers",
-            "2",
+            "1",
             "--continue-on-failure",
             "--no-color",
             *(["--seed", str(seed)] if seed is not None else []),

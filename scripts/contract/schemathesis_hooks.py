@@ -38,8 +38,11 @@ FORM = frozenset(
     )
 )
 # Rules that the document states in words and its schemas do not: bounds that move with the time of the request, at
-# least one part of an audience, evidence for an opt-in, and what a filter's field may be compared with.
-UNSAID = re.compile(r"since|scheduled_at|expires_at|audience|opt_in\.source|filter\.?.*").fullmatch
+# least one part of an audience, evidence for an opt-in, what a filter's field may be compared with, and the codes of
+# regions.
+UNSAID = re.compile(
+    r"since|scheduled_at|expires_at|audience|opt_in\.source|filter\.?.*|blocked_regions\[\d+\]"
+).fullmatch
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 made: dict[str, deque[str]] = {}

@@ -109,7 +109,7 @@ async def test_processes_together_let_through_what_one_bucket_holds(
             await asyncio.sleep(SECONDS)
             # A machine with other work may need longer to ask for more than there is.
             async with asyncio.timeout(60):
-                while load.statuses[429] <= load.statuses[200]:
+                while load.statuses[429] <= load.statuses[200]:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         passed, refused = load.statuses[200], load.statuses[429]
         print(f"{passed} passed and {refused} refused in {load.seconds:.2f} s by {PROCESSES} processes")

@@ -15,6 +15,9 @@ from msvs.rest_compat.errors import RequestTimeout, error_body
 
 HEADER_SECONDS = 10.0
 MAX_HEADER_BYTES = 64 * 1024
+MAX_HEADERS = 100
+# The largest body, should each of its bytes come in a chunk of its own; what is more is trailers.
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 KEEP_ALIVE_SECONDS = 65
 GRACE_SECONDS = 8
 BACKLOG = 2048
@@ -35,10 +38,16 @@ class HttpInvalid(InvalidRequest):
     default_code = "http_invalid"
 
 
+class _Refused(Exception):
+    """The request was answered while it was being parsed; what is left of it is not looked at."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a limit on the size of headers and on the time they take, and our error envelope."""
+    """uvicorn's protocol, with limits on headers: their number, size and time; and with our error envelope."""
 
     _head_bytes: int = 0
+    _read_bytes: int = 0
+    _message_bytes: int = 0
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -56,6 +65,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._start_head()
 
+    def on_url(self, url: bytes) -> None:
+        """Take in a part of the request line."""
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header, or a trailer of a body in chunks."""
+        super().on_header(name, value)
+        self._count(len(name) + len(value) + 4)
+        if len(self.headers) > MAX_HEADERS:
+            self._refuse(HeadersTooLarge(f"There are more than {MAX_HEADERS} headers."))
+            raise _Refused
+
     def on_headers_complete(self) -> None:
         """Stop the clock; the body has a limit of its own."""
         self._end_head()
@@ -64,18 +86,28 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take in bytes, unless the headers have grown too large."""
         super().data_received(data)
+        self._message_bytes += len(data)
+        if self._message_bytes > MAX_MESSAGE_BYTES:
+            self._refuse(_too_large())
         if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEADER_BYTES:
-                self._refuse(HeadersTooLarge(f"The headers are larger than {MAX_HEADER_BYTES} bytes."))
+                self._refuse(_too_large())
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP in the error envelope."""
         self._refuse(HttpInvalid(msg))
 
+    def _count(self, size: int) -> None:
+        """Add to the size of what has been read of the head; what arrives at once is never only partly read."""
+        self._read_bytes += size
+        if self._read_bytes > MAX_HEADER_BYTES:
+            self._refuse(_too_large())
+            raise _Refused
+
     def _start_head(self) -> None:
         self._end_head()
-        self._head_bytes = 0
+        self._head_bytes = self._read_bytes = self._message_bytes = 0
         self._head_timer = self.loop.call_later(HEADER_SECONDS, self._head_late)
 
     def _end_head(self) -> None:
@@ -102,6 +134,10 @@ class BoundedProtocol(HttpToolsProtocol):
             )
             self.transport.write(STATUS_LINE[error.status] + head % (len(body), request_id.encode()) + body)
         self.transport.close()
+
+
+def _too_large() -> HeadersTooLarge:
+    return HeadersTooLarge(f"The headers are larger than {MAX_HEADER_BYTES} bytes.")
 
 
 def server_config(app: ASGIApp | str, *, host: str, port: int, **options: Any) -> uvicorn.Config:

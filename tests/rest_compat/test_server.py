@@ -10,6 +10,10 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from msvs.api import auth
+from msvs.api.context import Context
+from msvs.api.keys import create_key
+from msvs.rest_compat import body as body_module
 from msvs.rest_compat import server
 from msvs.rest_compat.server import server_config
 
@@ -68,6 +72,73 @@ async def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
 async def test_headers_without_end_are_431(port: int) -> None:
     status, error = read(await exchange(port, GET, b"X-Filler: " + b"x" * (server.MAX_HEADER_BYTES + 1)))
     assert (status, error["code"]) == (431, "headers_too_large")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        GET + b"X-Filler: " + b"x" * server.MAX_HEADER_BYTES + b"\r\n\r\n",
+        GET + b"X-Filler: 1\r\n" * server.MAX_HEADERS + b"\r\n",
+        b"GET /" + b"x" * server.MAX_HEADER_BYTES + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["size", "number", "path"],
+)
+async def test_headers_over_a_bound_are_431_when_they_arrive_at_once_too(port: int, asked: bytes) -> None:
+    status, error = read(await exchange(port, asked))
+    assert (status, error["code"]) == (431, "headers_too_large")
+    assert (await exchange(port, GET + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+async def test_as_many_headers_as_there_may_be_are_answered(port: int) -> None:
+    asked = GET + b"X-Filler: 1\r\n" * (server.MAX_HEADERS - 2) + b"Connection: close\r\n\r\n"
+    assert (await exchange(port, asked)).startswith(b"HTTP/1.1 200")
+
+
+CHUNKED = b"POST /v1/messages HTTP/1.1\r\nHost: api.cohortlabs.co\r\nTransfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    "trailers",
+    [b"X-Trailer: " + b"x" * server.MAX_MESSAGE_BYTES, b"X-Trailer: 1\r\n" * (server.MAX_HEADERS + 1)],
+    ids=["size", "number"],
+)
+async def test_trailers_without_end_end_the_connection(port: int, key: str, trailers: bytes) -> None:
+    head = CHUNKED + b"Authorization: Bearer %s\r\nContent-Type: application/json\r\n\r\n" % key.encode()
+    assert await exchange(port, head + b"2\r\n{}\r\n0\r\n", trailers) == b""
+    assert (await exchange(port, GET + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+@pytest.fixture
+async def key(ctx: Context) -> AsyncIterator[str]:
+    _, text = await create_key(ctx.workspace_id, livemode=False)
+    yield text
+    await auth.settle()
+
+
+@pytest.mark.parametrize(
+    ("framing", "body", "status", "code"),
+    [
+        (b"Content-Length: 20", b"{", 408, "request_timeout"),
+        (b"Transfer-Encoding: chunked", b"1\r\n{\r\n", 408, "request_timeout"),
+        (b"Content-Length: 1048577", b"", 413, "request_too_large"),
+        (
+            b"Transfer-Encoding: chunked",
+            b"%x\r\n%s" % (body_module.MAX_BYTES + 1, b" " * (body_module.MAX_BYTES + 1)),
+            413,
+            "request_too_large",
+        ),
+    ],
+    ids=["slow", "slow in chunks", "declared too large", "too large in chunks"],
+)
+async def test_a_slow_or_large_body_is_refused_and_the_connection_closed(
+    port: int, key: str, monkeypatch: pytest.MonkeyPatch, framing: bytes, body: bytes, status: int, code: str
+) -> None:
+    monkeypatch.setattr(body_module, "BODY_SECONDS", 0.2)
+    head = b"POST /v1/messages HTTP/1.1\r\nHost: api.cohortlabs.co\r\nContent-Type: application/json\r\n"
+    asked = head + framing + b"\r\nAuthorization: Bearer %s\r\n\r\n" % key.encode()
+    found, error = read(await exchange(port, asked, body))
+    assert (found, error["code"]) == (status, code)
+    assert (await exchange(port, GET + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
 
 
 async def test_a_kept_connection_gets_new_time_for_each_request(port: int) -> None:

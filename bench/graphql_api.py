@@ -45,9 +45,9 @@ SELECT overlay(id_floor(made.at)::text placing right(gen_random_uuid()::text, 22
 FROM (
     SELECT n, now() - make_interval(secs => 2592000.0 * n / $4) AS at FROM generate_series($5::int, $6::int) AS n
 ) AS made JOIN (
-    SELECT id, phone, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS total FROM contacts
+    SELECT id, phone, row_number() OVER (ORDER BY id) - 1 AS place FROM contacts
     WHERE workspace_id = $1 AND livemode = $2
-) AS people ON people.place = made.n % people.total
+) AS people ON people.place = made.n % $7::bigint
 """
 INBOUND = """
 INSERT INTO inbound_messages (id, workspace_id, livemode, from_phone, to_sender, body, contact_id, dedupe_key,
@@ -71,7 +71,7 @@ async def fill(place: Bench, number: int, people: int) -> Context:
     await db.execute("UPDATE campaigns SET status = 'completed' WHERE workspace_id = $1", ctx.workspace_id)
     for first in range(0, number, CHUNK):
         last = min(number, first + CHUNK) - 1
-        await db.execute(MESSAGES, ctx.workspace_id, False, ids, float(number), first, last)
+        await db.execute(MESSAGES, ctx.workspace_id, False, ids, float(number), first, last, people)
     await db.execute(INBOUND, ctx.workspace_id, False, REPLIES)
     await db.execute("ANALYZE messages, campaigns, inbound_messages, contacts")
     return ctx

@@ -50,13 +50,13 @@ SELECT last.id, last.contact_id, last.read_at,
     ) AS is_waiting
 FROM inbound_messages AS last
 WHERE workspace_id = $1 AND livemode = $2 AND contact_id IS NOT NULL AND {IS_REPLY}
-    AND ($3::uuid IS NULL OR contact_id = $3)
     AND EXISTS (SELECT FROM contacts WHERE contacts.id = last.contact_id AND workspace_id = $1)
     AND NOT EXISTS (
         SELECT FROM inbound_messages AS later WHERE later.contact_id = last.contact_id AND later.id > last.id
             AND workspace_id = $1 AND livemode = $2 AND {IS_REPLY}
     )
 """
+OF_CONTACT = " AND contact_id = $3"
 UNREAD = " AND read_at IS NULL"
 WAITING = f"""
     AND NOT EXISTS (
@@ -137,7 +137,7 @@ async def list_threads(
 async def count_threads(ctx: Context, *, unread: bool | None = None, waiting: bool | None = None) -> int:
     """How many threads there are; of `unread` and `waiting`, only True narrows."""
     sql = f"SELECT count(*) FROM ({THREADS}{UNREAD if unread else ''}{WAITING if waiting else ''}) AS threads"
-    return int(await fetch_value(sql, ctx.workspace_id, ctx.livemode, None))
+    return int(await fetch_value(sql, ctx.workspace_id, ctx.livemode))
 
 
 async def count_thread_messages(ctx: Context, contact_id: UUID) -> int:
@@ -240,9 +240,12 @@ async def _threads(
     backward = page.ending_before is not None
     cursor = page.ending_before if backward else page.starting_after
     sql = THREADS + (UNREAD if unread else "") + (WAITING if waiting else "")
-    values = [ctx.workspace_id, ctx.livemode, contact_id]
-    if cursor is not None:
-        sql += f" AND last.id {'>' if backward else '<'} $4"
+    values: list[Any] = [ctx.workspace_id, ctx.livemode]
+    if contact_id is not None:
+        sql += OF_CONTACT
+        values.append(contact_id)
+    elif cursor is not None:
+        sql += f" AND last.id {'>' if backward else '<'} $3"
         values.append(cursor)
     rows = await fetch(f"{sql} ORDER BY last.id {'ASC' if backward else 'DESC'} LIMIT {page.limit + 1}", *values)
     kept = rows[: page.limit][:: -1 if backward else 1]

@@ -150,9 +150,14 @@ class Outcome:
 
 async def find_lanes(now: datetime) -> list[Lane]:
     """Lanes with due messages: single messages first, then campaigns in no fixed order."""
-    singles = [Lane(row.workspace_id, row.livemode) for row in await fetch(SINGLE_LANES, now)]
+    singles = await find_single_lanes(now)
     campaigns = [Lane(row.workspace_id, row.livemode, row.id) for row in await fetch(CAMPAIGN_LANES, now)]
     return singles + campaigns
+
+
+async def find_single_lanes(now: datetime) -> list[Lane]:
+    """Lanes of single messages that are due."""
+    return [Lane(row.workspace_id, row.livemode) for row in await fetch(SINGLE_LANES, now)]
 
 
 async def look() -> tuple[datetime, bool]:

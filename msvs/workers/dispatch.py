@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 PROMOTE = 1000
 LANES_AT_ONCE = 8
+# How often single messages are looked for while batches of campaigns are on their way: they go before campaigns.
+GLANCE_SECONDS = 0.025
 # A hand-over ends well before its lease, so that nobody takes over what is still on the wire.
 HAND_OVER_SHARE = 0.75
 
@@ -40,17 +42,20 @@ async def dispatch_messages(carriers: Carriers, *, seconds: float = 10.0, batch:
         lanes = await dispatching.find_lanes(now)
         if not lanes:
             return total
-        gate = asyncio.Semaphore(LANES_AT_ONCE)
-
-        async def run(lane: Lane, gate: asyncio.Semaphore = gate) -> int:
-            async with gate:
-                return await dispatch_lane(carriers, lane, batch=batch)
-
+        handed = await _dispatch_lanes(carriers, [lane for lane in lanes if lane.campaign_id is None], batch)
         # Two batches of a campaign at once: while PostgreSQL writes the one, the other is on its way.
-        batches = [lane for lane in lanes for _ in range(1 if lane.campaign_id is None else 2)]
-        handed = await asyncio.gather(*(run(lane) for lane in batches))
+        bulk = [lane for lane in lanes if lane.campaign_id is not None for _ in range(2)]
+        if bulk:
+            running = asyncio.create_task(_dispatch_lanes(carriers, bulk, batch))
+            try:
+                while not (await asyncio.wait({running}, timeout=GLANCE_SECONDS))[0]:
+                    singles = await dispatching.find_single_lanes(await database.now())
+                    handed += await _dispatch_lanes(carriers, singles, batch)
+            finally:
+                # Whatever goes wrong here, what is on the wire is seen to its end.
+                handed += await running
         total += sum(handed)
-        if max(handed) >= batch:
+        if max(handed, default=0) >= batch:
             # There is more than one worker's worth: let another join.
             ring_now([Doorbell.MESSAGES])
         if not any(handed):
@@ -58,6 +63,17 @@ async def dispatch_messages(carriers: Carriers, *, seconds: float = 10.0, batch:
         if time.monotonic() >= until:
             ring_now([Doorbell.MESSAGES])
             return total
+
+
+async def _dispatch_lanes(carriers: Carriers, lanes: Sequence[Lane], batch: int) -> list[int]:
+    """Hand over one batch of each lane, a few at once; how many messages of each."""
+    gate = asyncio.Semaphore(LANES_AT_ONCE)
+
+    async def run(lane: Lane) -> int:
+        async with gate:
+            return await dispatch_lane(carriers, lane, batch=batch)
+
+    return await asyncio.gather(*(run(lane) for lane in lanes))
 
 
 async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -> int:

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import dispatching, routing
+from msvs.api import campaigns, dispatching, routing
+from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.dispatching import Lane
 from msvs.api.messages import SendMessage, cancel_message, send_message
@@ -17,6 +18,7 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Accepted, Capability, Outcome, Submission
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import CreditBalance, Message, MessageStatus, Workspace
+from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_lane, dispatch_messages, resolve_expired
 from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
@@ -342,3 +344,36 @@ async def test_one_workspace_does_not_hide_another(ctx: Context, other_ctx: Cont
     await run()
     for message_id in [*mine, theirs]:
         assert (await Message.get(id=message_id)).status == MessageStatus.SENT
+
+
+class Slow(VirtualCarrier):
+    """Holds every hand-over of a campaign's size until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = asyncio.Event()
+
+    async def submit_many(self, submissions: list[Submission]) -> list[Outcome]:  # type: ignore[override]
+        if len(submissions) > 1:
+            await self.let_go.wait()
+        return await super().submit_many(submissions)
+
+
+async def test_a_single_message_overtakes_a_campaign_on_its_way(ctx: Context, other_ctx: Context) -> None:
+    contacts = [await factories.make_contact(other_ctx) for _ in range(6)]
+    async with unit_of_work():
+        await campaigns.create_campaign(
+            other_ctx, CreateCampaign("Busy", "Hi", contact_ids=[contact.id for contact in contacts])
+        )
+    await expand_campaigns()
+    carrier = Slow()
+    running = asyncio.create_task(dispatch_messages({"virtual": carrier}, batch=3))
+    while not await Message.filter(status=MessageStatus.SENDING).exists():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    message_id = await send(ctx)
+    while (await Message.get(id=message_id)).status != MessageStatus.SENT:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert await Message.filter(status=MessageStatus.SENDING).count() == 6
+    carrier.let_go.set()
+    await running
+    assert await Message.filter(status=MessageStatus.SENT).count() == 7

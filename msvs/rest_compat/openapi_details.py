@@ -229,9 +229,7 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "name": _named(workspaces.MAX_NAME_LENGTH),
         "default_sender": SENDER,
         "blocked_regions": {"description": "ISO 3166-1 regions nothing is sent to."},
-        "quiet_hours": {
-            "description": "Whether campaigns keep quiet hours unless they say otherwise."
-        },
+        "quiet_hours": {"description": "Whether campaigns keep quiet hours unless they say otherwise."},
         "timezone": TIMEZONE,
         "low_balance_threshold": {"minimum": 0, "description": "The balance below which `credits.low` is sent."},
         "opt_in_text": {**_named(workspaces.MAX_TEXT_LENGTH), "description": "The SMS that asks for a YES."},

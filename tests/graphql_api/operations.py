@@ -243,6 +243,14 @@ OPERATIONS = (
 
 # Documents that other modules run: they need a browser, or answer more than once.
 RUN_ELSEWHERE = (
-    "AcceptInvitation", "CampaignProgress", "ChangePassword", "EventTail", "InvitationPreview", "LogIn", "LogOut",
-    "NewReplies", "SignUp", "Viewer",
+    "AcceptInvitation",
+    "CampaignProgress",
+    "ChangePassword",
+    "EventTail",
+    "InvitationPreview",
+    "LogIn",
+    "LogOut",
+    "NewReplies",
+    "SignUp",
+    "Viewer",
 )

@@ -19,6 +19,7 @@ ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 AN_ID = re.compile(f"(?:msg|cmp|con|lst|seg|evt|whk|att|inb|led)_{ULID}").fullmatch
 IDS = re.compile(f"(?:msg|cmp|con|lst|seg|evt|whk|att|inb|led)_{ULID}").findall
 POOL = 30
+MAX_INTEGER = 2**53
 PHONES = [f"+1212{number}" for number in range(2_000_000, 2_000_040)]
 
 # Refusals of a request's form: what the document allows is never answered so.
@@ -56,7 +57,8 @@ def _choose(text: str, choices: Any) -> Any:
 def _existing(value: Any) -> Any:
     """`value` with ids in it exchanged for ones that exist, three times out of four, and no control characters.
 
-    Ids that this run has seen stay. Names are no blanks and hold no control characters, as the document says in words.
+    Ids that this run has seen stay. Names are no blanks and hold no control characters, and integers are within 2^53,
+    as the document says in words.
     """
     if isinstance(value, dict):
         return {CONTROL.sub("", name): _existing(each) for name, each in value.items()}
@@ -68,6 +70,8 @@ def _existing(value: Any) -> Any:
     if isinstance(value, str) and value:
         text = CONTROL.sub(" ", value)
         return text if text.strip() else "x" * len(text)
+    if isinstance(value, int | float) and abs(value) > MAX_INTEGER and value == int(value):
+        return MAX_INTEGER
     return value
 
 
@@ -77,7 +81,8 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     case.path_parameters = _existing(dict(case.path_parameters or {}))
-    query = _existing(dict(case.query or {}))
+    # A link may put a list where the document has one value.
+    query = {name: _existing(each) for name, each in (case.query or {}).items() if not isinstance(each, list)}
     if {"starting_after", "ending_before"} <= query.keys():
         # Each may be given, both may not: the form of one parameter cannot say so.
         del query["ending_before"]

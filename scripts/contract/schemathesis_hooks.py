@@ -70,7 +70,7 @@ def _existing(value: Any) -> Any:
     if isinstance(value, str) and value:
         text = CONTROL.sub(" ", value)
         return text if text.strip() else "x" * len(text)
-    if isinstance(value, int | float) and abs(value) > MAX_INTEGER and value == int(value):
+    if (isinstance(value, int) or (isinstance(value, float) and value.is_integer())) and abs(value) > MAX_INTEGER:
         return MAX_INTEGER
     return value
 

@@ -39,10 +39,10 @@ FORM = frozenset(
     )
 )
 # Rules that the document states in words and its schemas do not: bounds that move with the time of the request, at
-# least one part of an audience, evidence for an opt-in, what a filter's field may be compared with, and the codes of
-# regions.
+# least one part of an audience, evidence for an opt-in, what a filter's field may be compared with, the codes of
+# regions and the names of time zones.
 UNSAID = re.compile(
-    r"since|scheduled_at|expires_at|audience|opt_in\.source|filter\.?.*|blocked_regions\[\d+\]"
+    r"since|scheduled_at|expires_at|timezone|audience|opt_in\.source|filter\.?.*|blocked_regions\[\d+\]"
 ).fullmatch
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -80,8 +80,14 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     """Name resources and numbers that exist, and never use an idempotency key twice."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
-    case.path_parameters = _existing(dict(case.path_parameters or {}))
-    # A link may put a list where the document has one value.
+    # A link that schemathesis found may put a list of ids where the document has one.
+    parameters = {
+        name: _choose(str(each), [one for one in each if AN_ID(str(one))] or ["none"])
+        if isinstance(each, list)
+        else each
+        for name, each in (case.path_parameters or {}).items()
+    }
+    case.path_parameters = _existing(parameters)
     query = {name: _existing(each) for name, each in (case.query or {}).items() if not isinstance(each, list)}
     if {"starting_after", "ending_before"} <= query.keys():
         # Each may be given, both may not: the form of one parameter cannot say so.

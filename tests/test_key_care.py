@@ -9,6 +9,8 @@ import io
 import json
 import re
 import socket
+import subprocess
+import sys
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +20,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from msvs import cli
 from msvs.api.keys import make_key
 from msvs.api.signatures import new_secret
 from msvs.settings import Settings
@@ -235,11 +236,27 @@ def test_a_whole_run_leaks_nothing(service: Service) -> None:
     assert found(secrets, kept) == []
 
 
+PREPARE = """
+import sys
+from pathlib import Path
+from msvs import cli
+from msvs.settings import Settings
+environment, url, data_dir = sys.argv[1:]
+print("\\n".join(cli.prepare(Settings(environment=environment, database_url=url, data_dir=Path(data_dir)))))
+"""
+
+
+def _prepared(settings: Settings) -> str:
+    """What `msvs run` prints at its start, from a process of its own: this one is connected already."""
+    argv = [sys.executable, "-c", PREPARE, settings.environment, str(settings.database_url), str(settings.data_dir)]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
 async def test_production_prints_no_key(engines: Engines, tmp_path: Path) -> None:
     url = await create_database(engines.database_url, "msvs_test_banner")
     for environment, prints in (("development", True), ("production", False)):
         settings = Settings(environment=environment, database_url=url, data_dir=tmp_path)
-        printed = "\n".join(await asyncio.to_thread(cli.prepare, settings))
+        printed = await asyncio.to_thread(_prepared, settings)
         demo = json.loads((tmp_path / "demo.json").read_text())
         assert [demo[name] in printed for name in ("test_key", "live_key", "operator_password")] == [prints] * 3
         assert str(tmp_path / "demo.json") in printed

@@ -35,12 +35,14 @@ MAX_LATE = timedelta(minutes=60)
 # Stands for a value that is not known yet when the cost of a campaign is estimated.
 SAMPLE_VALUE = "Mariana"
 
+# The rows are picked in a CTE of their own: a subquery may be run again for each row, and takes more every time.
 TAKE_RECIPIENTS = """
-WITH taken AS (
-    DELETE FROM campaign_recipients WHERE campaign_id = $1 AND phone IN (
-        SELECT phone FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
-    )
-    RETURNING phone, contact_id
+WITH picked AS MATERIALIZED (
+    SELECT phone FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
+), taken AS (
+    DELETE FROM campaign_recipients USING picked
+    WHERE campaign_recipients.campaign_id = $1 AND campaign_recipients.phone = picked.phone
+    RETURNING campaign_recipients.phone, campaign_recipients.contact_id
 )
 SELECT taken.phone, taken.contact_id, contacts.id, contacts.region, contacts.number_kind, contacts.first_name,
     contacts.last_name, contacts.email, CASE WHEN $3 THEN contacts.attributes END AS attributes,

@@ -17,10 +17,11 @@ from msvs.workers.retrying import in_unit_of_work
 BATCH = 1000
 
 TAKE = """
-DELETE FROM virtual_signals WHERE id IN (
+WITH picked AS MATERIALIZED (
     SELECT id FROM virtual_signals WHERE due_at <= $1 AND (kind = 'inbound') = $2
     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-) RETURNING *
+)
+DELETE FROM virtual_signals USING picked WHERE virtual_signals.id = picked.id RETURNING virtual_signals.*
 """
 
 
@@ -56,7 +57,8 @@ async def _take_reports() -> int:
 async def _take_reply() -> int:
     """Take one reply off the carrier and apply it, in one transaction: a reply that breaks holds up no other."""
     now = await database.now()
-    for row in await fetch(TAKE, now, True, 1):
+    taken = await fetch(TAKE, now, True, 1)
+    for row in taken:
         await receive_inbound(
             Context(row.workspace_id, row.livemode),
             from_phone=row.phone,
@@ -65,5 +67,4 @@ async def _take_reply() -> int:
             dedupe_key=f"virtual:{row.id}",
             now=now,
         )
-        return 1
-    return 0
+    return len(taken)

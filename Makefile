@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CONTRACT := .venv-contract
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := --quiet --universal --generate-hashes --python-version 3.11 \
-	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+	--no-annotate --no-header
 ARGS ?=
 SEEDS ?= 3
 KILLS ?= 102

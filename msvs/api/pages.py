@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from tortoise.models import Model
@@ -35,10 +35,6 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     has_more: bool
-
-    def map(self, change: Callable[[T], Any]) -> Page[Any]:
-        """The same page of other things."""
-        return Page([change(item) for item in self.items], self.has_more)
 
 
 def page_request(

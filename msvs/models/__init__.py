@@ -1,15 +1,18 @@
 """The tables, one file a resource."""
 
 from msvs.models.campaigns import Campaign, CampaignStatus
-from msvs.models.contacts import ConsentEvent, Contact, OptInStatus, Suppression
+from msvs.models.carriers import CarrierSession, CarrierSignal, CarrierState, MessagePart
+from msvs.models.contacts import ConsentChain, ConsentEvent, Contact, ErasedSuppression, OptInStatus, Suppression
 from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
 from msvs.models.events import Event
 from msvs.models.idempotency import IdempotencyRecord
 from msvs.models.inbound import InboundMessage
 from msvs.models.keys import ApiKey
+from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageStatus
 from msvs.models.segments import Segment
+from msvs.models.senders import Route, Sender, SenderKind
 from msvs.models.users import AuditEntry, Invitation, LoginThrottle, Membership, Role, Session, User
 from msvs.models.virtual import VirtualSignal, VirtualSubmission
 from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -20,15 +23,21 @@ __all__ = [
     "AuditEntry",
     "Campaign",
     "CampaignStatus",
+    "CarrierSession",
+    "CarrierSignal",
+    "CarrierState",
+    "ConsentChain",
     "ConsentEvent",
     "Contact",
     "ContactList",
     "CreditBalance",
     "DeliveryState",
+    "ErasedSuppression",
     "Event",
     "IdempotencyRecord",
     "InboundMessage",
     "Invitation",
+    "Keyword",
     "LedgerEntry",
     "LedgerKind",
     "ListMember",
@@ -37,10 +46,14 @@ __all__ = [
     "Message",
     "MessageAttempt",
     "MessageKind",
+    "MessagePart",
     "MessageStatus",
     "OptInStatus",
     "Role",
+    "Route",
     "Segment",
+    "Sender",
+    "SenderKind",
     "Session",
     "Suppression",
     "User",

@@ -51,22 +51,69 @@ class Contact(Model):
 
 
 class ConsentEvent(Model):
-    """One change of a phone's consent, with its evidence. Append-only; it outlives the contact."""
+    """One change of a phone's consent, with its evidence. Append-only; it outlives the contact.
+
+    The rows of a workspace and mode form a chain: `sequence` counts them from 1, and `hash` covers `previous_hash` and
+    the row. The chain holds `phone_hash` (keyed) and `details_hash` in place of the phone, ip, user agent and text, so
+    that erasing those leaves it whole. `text` and `version` are what the person agreed to.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
-    phone = fields.CharField(max_length=16)
+    phone = fields.CharField(max_length=16, null=True)
+    phone_hash = fields.CharField(max_length=64, null=True)
     contact_id = fields.UUIDField(null=True)
     status = fields.CharEnumField(OptInStatus, max_length=10)
     source = fields.CharField(max_length=100, null=True)
     ip = fields.CharField(max_length=45, null=True)
+    user_agent = fields.CharField(max_length=300, null=True)
+    text = fields.TextField(null=True)
+    version = fields.CharField(max_length=60, null=True)
+    details_hash = fields.CharField(max_length=64, null=True)
     actor = fields.CharField(max_length=40)
+    sequence = fields.BigIntField(null=True)
+    previous_hash = fields.CharField(max_length=64, null=True)
+    hash = fields.CharField(max_length=64, null=True)
+    erased_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "consent_events"
-        indexes = (("workspace_id", "livemode", "phone", "id"),)
+        indexes = (
+            ("workspace_id", "livemode", "phone", "id"),
+            ("workspace_id", "livemode", "phone_hash"),
+            ("workspace_id", "livemode", "sequence"),
+        )
+
+
+class ConsentChain(Model):
+    """The head of a workspace and mode's chain of consent: its last row's `sequence` and `hash`."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    sequence = fields.BigIntField(default=0)
+    hash = fields.CharField(max_length=64)
+
+    class Meta:
+        table = "consent_chains"
+        unique_together = (("workspace_id", "livemode"),)
+
+
+class ErasedSuppression(Model):
+    """The keyed hash of a suppressed phone that was erased, so that it stays suppressed when it comes back."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    workspace_id = fields.UUIDField()
+    livemode = fields.BooleanField()
+    phone_hash = fields.CharField(max_length=64)
+    source = fields.CharField(max_length=100)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "erased_suppressions"
+        unique_together = (("workspace_id", "livemode", "phone_hash"),)
 
 
 class Suppression(Model):

@@ -11,7 +11,8 @@ from msvs.models.identity import new_id
 class InboundMessage(Model):
     """A reply. `dedupe_key` is the carrier's own id of it, so that a repeated delivery changes nothing.
 
-    `read_at` is when somebody marked it read.
+    `intent` is `certain` or `likely` where the text asks to opt out in more than a keyword; `is_flagged` asks somebody
+    to look at it. `read_at` is when somebody marked it read.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -21,9 +22,11 @@ class InboundMessage(Model):
     to_sender = fields.CharField(max_length=16)
     body = fields.TextField()
     keyword = fields.CharField(max_length=10, null=True)
+    intent = fields.CharField(max_length=10, null=True)
+    is_flagged = fields.BooleanField(default=False)
     contact_id = fields.UUIDField(null=True)
     message_id = fields.UUIDField(null=True)
-    dedupe_key = fields.CharField(max_length=100)
+    dedupe_key = fields.CharField(max_length=240)
     received_at = fields.DatetimeField()
     read_at = fields.DatetimeField(null=True)
 

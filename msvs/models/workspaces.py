@@ -9,7 +9,11 @@ from msvs.models.identity import new_id
 
 
 class Workspace(Model):
-    """A tenant. Its settings hold for both modes."""
+    """A tenant. Its settings hold for both modes.
+
+    `enabled_regions` are the ISO 3166-1 codes it enabled of those that are off until then. `daily_credit_cap` is in
+    credits a UTC day, `prefix_hourly_cap` in single messages an hour to one range of numbers; null is no cap.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     name = fields.CharField(max_length=100)
@@ -17,6 +21,9 @@ class Workspace(Model):
     double_opt_in = fields.BooleanField(default=False)
     campaigns_admit_unknown = fields.BooleanField(default=False)
     blocked_regions: fields.Field[list[str]] = fields.JSONField(default=list)
+    enabled_regions: fields.Field[list[str]] = fields.JSONField(default=list)
+    daily_credit_cap = fields.BigIntField(null=True)
+    prefix_hourly_cap = fields.IntField(null=True)
     timezone = fields.CharField(max_length=64, default="UTC")
     quiet_hours = fields.BooleanField(default=False)
     opt_in_text = fields.TextField(default="Reply YES to confirm your subscription. Reply STOP to opt out.")

@@ -1,0 +1,94 @@
+"""Carriers: the state of each, who holds its sessions, what it brought, and the parts of what it took."""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+from msvs.models.identity import new_id
+
+
+class CarrierState(Model):
+    """The circuit breaker of a carrier.
+
+    `state` is `closed` (in use), `open` (paused until `retry_at`) or `half_open` (one batch tries it).
+    """
+
+    name = fields.CharField(max_length=30, primary_key=True)
+    state = fields.CharField(max_length=10, default="closed")
+    failures = fields.IntField(default=0)
+    trips = fields.IntField(default=0)
+    reason = fields.CharField(max_length=100, null=True)
+    opened_at = fields.DatetimeField(null=True)
+    retry_at = fields.DatetimeField(null=True)
+    updated_at = fields.DatetimeField()
+
+    class Meta:
+        table = "carrier_states"
+
+
+class CarrierSession(Model):
+    """Which process holds the sessions of a carrier, and where workers reach it.
+
+    `token` opens the connection to it; `bound` of `wanted` sessions stand. A row older than a few seconds is of a
+    process that is gone.
+    """
+
+    name = fields.CharField(max_length=30, primary_key=True)
+    address = fields.CharField(max_length=100)
+    token = fields.CharField(max_length=64)
+    bound = fields.SmallIntField(default=0)
+    wanted = fields.SmallIntField(default=0)
+    detail = fields.CharField(max_length=100, null=True)
+    updated_at = fields.DatetimeField()
+
+    class Meta:
+        table = "carrier_sessions"
+
+
+class CarrierSignal(Model):
+    """A delivery report or an inbound message that a carrier brought and nobody has applied yet.
+
+    It is committed before the carrier is told that it arrived, and unique by the carrier's own id of it. A report names
+    its message by `message_id` or by `carrier_ref`; one that comes before its message's reference is known is tried
+    again at `due_at`. Parts of a long inbound message wait for each other.
+    """
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    carrier = fields.CharField(max_length=30)
+    kind = fields.CharField(max_length=10)
+    dedupe_key = fields.CharField(max_length=200)
+    message_id = fields.UUIDField(null=True)
+    carrier_ref = fields.CharField(max_length=100, null=True)
+    is_delivered = fields.BooleanField(null=True)
+    error_code = fields.CharField(max_length=40, null=True)
+    from_phone = fields.CharField(max_length=16, null=True)
+    to_sender = fields.CharField(max_length=16, null=True)
+    text = fields.TextField(default="")
+    part_ref = fields.CharField(max_length=40, null=True)
+    part_number = fields.SmallIntField(null=True)
+    part_count = fields.SmallIntField(null=True)
+    tries = fields.SmallIntField(default=0)
+    received_at = fields.DatetimeField()
+    due_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "carrier_signals"
+        unique_together = (("carrier", "dedupe_key"),)
+
+
+class MessagePart(Model):
+    """One part of a message that a carrier took in several; `state` is what its own report said, or null."""
+
+    id = fields.UUIDField(primary_key=True, default=new_id)
+    message_id = fields.UUIDField(db_index=True)
+    carrier = fields.CharField(max_length=30)
+    ref = fields.CharField(max_length=100)
+    number = fields.SmallIntField()
+    state = fields.CharField(max_length=10, null=True)
+    error_code = fields.CharField(max_length=40, null=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "message_parts"
+        indexes = (("carrier", "ref"),)

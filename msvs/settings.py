@@ -27,6 +27,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     public_url: str | None = None
+    carriers: Path | None = None
     live_carrier: str | None = None
     virtual_capability: str = "dedupe"
     virtual_faults: str = ""
@@ -72,7 +73,8 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     REDIS_URL                 a Redis >= 7 or Valkey to use in place of the embedded one
     HOST, PORT                where the API listens (default 127.0.0.1:8000)
     MSVS_PUBLIC_URL           the address integrators use, when a proxy stands in front
-    MSVS_LIVE_CARRIER         the carrier of live messages; `virtual` on a staging machine
+    MSVS_CARRIERS             a TOML file of the carriers that live messages may take
+    MSVS_LIVE_CARRIER         the carrier of live messages without a route; `virtual` on a staging machine
     MSVS_VIRTUAL_CAPABILITY   what the virtual carrier plays: dedupe (default), lookup or none
     MSVS_VIRTUAL_FAULTS       shares of refuse, drop, late, slow and throttle, and a seed: drop=0.01,late=0.01,seed=7
     MSVS_SECRET_KEY           encrypts webhook secrets at rest; made and kept in DATA_DIR when absent
@@ -105,6 +107,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         host=env.get("HOST") or "127.0.0.1",
         port=_number(env, "PORT", 8000, low=0, high=65535),
         public_url=env.get("MSVS_PUBLIC_URL") or None,
+        carriers=Path(env["MSVS_CARRIERS"]) if env.get("MSVS_CARRIERS") else None,
         live_carrier=env.get("MSVS_LIVE_CARRIER") or None,
         virtual_capability=env.get("MSVS_VIRTUAL_CAPABILITY") or "dedupe",
         virtual_faults=env.get("MSVS_VIRTUAL_FAULTS", "").strip(),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
@@ -40,18 +41,27 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The carrier has the message; `ref` is its own id for it."""
+    """The carrier has the message; `ref` is its own id for it.
+
+    `part_refs` are the ids of its parts, in order, where each gets a delivery report of its own; else empty.
+    """
 
     ref: str | None = None
+    part_refs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The carrier definitely does not have the message; `code` is of our failure catalogue."""
+    """The carrier definitely does not have the message; `code` is of our failure catalogue.
+
+    `retryable`: the same carrier may take it after `retry_after` seconds. `is_fault`: the trouble is the carrier's (it
+    is away, or refuses our credentials) and not the message's; it counts for the carrier's circuit breaker.
+    """
 
     code: str
     retryable: bool = False
     retry_after: float = 1.0
+    is_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,90 @@ class Unknown:
 Outcome = Accepted | Refused | Unknown
 
 
-class Carrier(ABC):
-    """Takes messages to handsets. A carrier implements `submit`, or `submit_many` where it can take many at once."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A delivery report, of the message with our `message_id` or with the carrier's `carrier_ref`.
 
-    name: ClassVar[str]
+    `dedupe_key` is the same whenever the carrier brings the same report again (at most 200 characters). `error_code` is
+    of our failure catalogue, where it was not delivered.
+    """
+
+    dedupe_key: str
+    is_delivered: bool
+    error_code: str | None = None
+    message_id: UUID | None = None
+    carrier_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message from a handset: E.164 (or as the carrier writes it) to one of our senders.
+
+    Part `part_number` (from 1) of the `part_count` that share `part_ref`, where the carrier brings long ones in parts.
+    """
+
+    dedupe_key: str
+    from_phone: str
+    to_sender: str
+    text: str
+    part_ref: str | None = None
+    part_number: int | None = None
+    part_count: int | None = None
+
+
+Signal = Report | Inbound
+# Keeps signals for good; once it returns, the carrier may be told that they arrived.
+TakeSignals = Callable[[Sequence[Signal]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A request of a carrier to us. `kind` is `reports` or `inbound`; `url` is the public one, with its query.
+
+    Header names are in lower case; `now` is aware UTC.
+    """
+
+    kind: str
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAnswer:
+    """What a callback brought, and how the carrier wants it acknowledged."""
+
+    signals: Sequence[Signal]
+    status: int = 200
+    content_type: str = "text/plain"
+    body: bytes = b""
+
+
+class CallbackRefused(Exception):
+    """A callback that is not the carrier's, too old, or not readable; `status` is the answer to it."""
+
+    def __init__(self, reason: str, *, status: int = 403) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class Carrier(ABC):
+    """Takes messages to handsets. A carrier implements `submit`, or `submit_many` where it can take many at once.
+
+    `kind` is the kind of carrier, `name` what the operator calls this one. `rate` is what it takes, in messages a
+    second, all workers together; None is no limit. A carrier that `holds_sessions` is opened in one process of the
+    service alone, which workers hand their messages.
+    """
+
+    kind: ClassVar[str]
+    name: str
     capability: Capability
+    rate: float | None = None
     concurrency: ClassVar[int] = 50
+    holds_sessions: ClassVar[bool] = False
 
     @abstractmethod
     async def submit(self, submission: Submission) -> Outcome:
@@ -89,6 +177,18 @@ class Carrier(ABC):
         """Which of these messages the carrier has (capability `lookup`)."""
         raise NotImplementedError(f"{self.name} cannot be asked")
 
+    async def open(self, take: TakeSignals) -> None:
+        """Begin the sessions, where there are any; what they bring goes to `take`."""
+        return
+
+    async def check(self) -> str | None:
+        """What is wrong with the carrier as far as can be told without sending, or None."""
+        return None
+
+    def read_callback(self, callback: Callback) -> CallbackAnswer:
+        """What a request to /carriers/{name}/{kind} brings. Raises CallbackRefused unless its signature is right."""
+        raise CallbackRefused(f"{self.kind} brings nothing by HTTP", status=404)
+
     async def close(self) -> None:
-        """Let go of connections."""
+        """End sessions and let go of connections."""
         return

@@ -1,13 +1,29 @@
-"""The carriers by name: adding one is its file and a line here."""
+"""The carriers by kind: adding one is its file and a line here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from msvs.carriers.config import CarrierConfig, read_carriers
 from msvs.carriers.faults import Faults, FaultyCarrier
 from msvs.carriers.protocol import Capability, Carrier
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.settings import Settings, SettingsError
+
+KINDS: Mapping[str, Callable[[CarrierConfig], Carrier]] = {}
+
+
+def make_carriers(settings: Settings) -> dict[str, Carrier]:
+    """Every carrier by its name: the virtual one, and those of the operator's file. Raises SettingsError."""
+    carriers: dict[str, Carrier] = {VirtualCarrier.kind: _virtual(settings)}
+    if settings.carriers is not None:
+        for config in read_carriers(settings.carriers, public_url=settings.base_url):
+            if config.kind not in KINDS:
+                raise SettingsError(f"carrier {config.name}: kind must be one of {', '.join(KINDS)}")
+            carriers[config.name] = KINDS[config.kind](config)
+    if settings.live_carrier is not None and settings.live_carrier not in carriers:
+        raise SettingsError(f"MSVS_LIVE_CARRIER must be one of {', '.join(carriers)}")
+    return carriers
 
 
 def _virtual(settings: Settings) -> Carrier:
@@ -17,8 +33,3 @@ def _virtual(settings: Settings) -> Carrier:
     except ValueError as error:
         raise SettingsError(f"MSVS_VIRTUAL_CAPABILITY or MSVS_VIRTUAL_FAULTS: {error}") from None
     return FaultyCarrier(capability, faults=faults) if settings.virtual_faults else VirtualCarrier(capability)
-
-
-CARRIERS: Mapping[str, Callable[[Settings], Carrier]] = {
-    VirtualCarrier.name: _virtual,
-}

@@ -42,9 +42,10 @@ Scripts = Callable[[str], Script]
 class VirtualCarrier(Carrier):
     """The sandbox's carrier. `capability` is the kind of carrier it plays; `scripts` tells what each number does."""
 
-    name: ClassVar[str] = "virtual"
+    kind: ClassVar[str] = "virtual"
 
     def __init__(self, capability: Capability = Capability.DEDUPE, *, scripts: Scripts = script_for) -> None:
+        self.name = self.kind
         self.capability = capability
         self.scripts = scripts
 

@@ -13,7 +13,7 @@ from redis import Redis
 from msvs import database
 from msvs.api import jobs, routing, throughput, webhooks
 from msvs.carriers.protocol import Carrier
-from msvs.carriers.registry import CARRIERS
+from msvs.carriers.registry import make_carriers
 from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.settings import Settings, SettingsError
 
@@ -38,8 +38,7 @@ class Runtime:
         settings = self.settings
         if settings.database_url is None or settings.redis_url is None:
             raise SettingsError("DATABASE_URL and REDIS_URL must be set for a worker; `msvs run` sets them itself")
-        if settings.live_carrier is not None and settings.live_carrier not in CARRIERS:
-            raise SettingsError(f"MSVS_LIVE_CARRIER must be one of {', '.join(CARRIERS)}")
+        self.carriers = make_carriers(settings)
         self._ringer = jobs.Ringer(settings.redis_url)
         self._redis = Redis.from_url(settings.redis_url, socket_timeout=2)
         jobs.use_ringer(self._ringer)
@@ -54,7 +53,6 @@ class Runtime:
         await self._stack.enter_async_context(
             database.connected(settings.database_url, pool_size=settings.database_pool_size)
         )
-        self.carriers = {name: make(settings) for name, make in CARRIERS.items()}
         self.outbound = OutboundClient(AddressPolicy.from_settings(settings))
 
     def answer(self, doorbell: jobs.Doorbell) -> None:

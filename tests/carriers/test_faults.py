@@ -10,7 +10,7 @@ from msvs import database as db
 from msvs.api.context import Context
 from msvs.carriers.faults import LATE_SECONDS, SLOW_SECONDS, Faults, FaultyCarrier
 from msvs.carriers.protocol import Accepted, Capability, Refused, Submission, Unknown
-from msvs.carriers.registry import CARRIERS
+from msvs.carriers.registry import make_carriers
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models.identity import new_id
 from msvs.settings import Settings, SettingsError
@@ -30,21 +30,21 @@ def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is none of|must be|make more than 1"):
         Faults.parse(text)
     with pytest.raises(SettingsError):
-        CARRIERS["virtual"](Settings(virtual_faults=text))
+        make_carriers(Settings(virtual_faults=text))
 
 
 @pytest.mark.parametrize("capability", list(Capability))
 def test_the_settings_choose_the_carrier(capability: Capability) -> None:
-    plain = CARRIERS["virtual"](Settings(virtual_capability=capability.value))
+    plain = make_carriers(Settings(virtual_capability=capability.value))["virtual"]
     assert type(plain) is VirtualCarrier
-    faulty = CARRIERS["virtual"](Settings(virtual_capability=capability.value, virtual_faults="drop=0.1"))
+    faulty = make_carriers(Settings(virtual_capability=capability.value, virtual_faults="drop=0.1"))["virtual"]
     assert isinstance(faulty, FaultyCarrier)
     assert (plain.capability, faulty.capability) == (capability, capability)
 
 
 def test_an_unknown_capability_is_refused() -> None:
     with pytest.raises(SettingsError):
-        CARRIERS["virtual"](Settings(virtual_capability="telepathy"))
+        make_carriers(Settings(virtual_capability="telepathy"))["virtual"]
 
 
 def test_the_seed_settles_who_meets_which_fault() -> None:

@@ -1,0 +1,51 @@
+"""What carriers bring is kept at once, and applied by the reports queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msvs.carriers.protocol import Inbound, Report, Signal
+from msvs.database import execute
+from msvs.models.identity import new_id
+
+# The same report or message brought again changes nothing.
+KEEP = """
+INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, message_id, carrier_ref, is_delivered, error_code,
+    from_phone, to_sender, text, part_ref, part_number, part_count, tries, received_at, due_at)
+SELECT signal.id, $1, signal.kind, signal.dedupe_key, signal.message_id, signal.carrier_ref, signal.is_delivered,
+    signal.error_code, signal.from_phone, signal.to_sender, signal.text, signal.part_ref, signal.part_number,
+    signal.part_count, 0, clock_timestamp(), clock_timestamp()
+FROM unnest($2::uuid[], $3::varchar[], $4::varchar[], $5::uuid[], $6::varchar[], $7::bool[], $8::varchar[],
+    $9::varchar[], $10::varchar[], $11::text[], $12::varchar[], $13::smallint[], $14::smallint[])
+    AS signal (id, kind, dedupe_key, message_id, carrier_ref, is_delivered, error_code, from_phone, to_sender, text,
+        part_ref, part_number, part_count)
+ON CONFLICT (carrier, dedupe_key) DO NOTHING
+"""
+
+REPORT = "report"
+INBOUND = "inbound"
+
+
+async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
+    """Write what a carrier brought, once by its key; how many were new. Ring the reports doorbell after the COMMIT."""
+    if not signals:
+        return 0
+    reports = [signal if isinstance(signal, Report) else None for signal in signals]
+    inbound = [signal if isinstance(signal, Inbound) else None for signal in signals]
+    return await execute(
+        KEEP,
+        carrier,
+        [new_id() for _ in signals],
+        [REPORT if isinstance(signal, Report) else INBOUND for signal in signals],
+        [signal.dedupe_key[:200] for signal in signals],
+        [report and report.message_id for report in reports],
+        [report and report.carrier_ref for report in reports],
+        [report and report.is_delivered for report in reports],
+        [report and report.error_code for report in reports],
+        [message and message.from_phone[:16] for message in inbound],
+        [message and message.to_sender[:16] for message in inbound],
+        [message.text.replace("\0", "") if message else "" for message in inbound],
+        [message and message.part_ref for message in inbound],
+        [message and message.part_number for message in inbound],
+        [message and message.part_count for message in inbound],
+    )

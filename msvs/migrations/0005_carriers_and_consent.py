@@ -318,7 +318,7 @@ class Migration(migrations.Migration):
         ops.AddField(
             model_name="InboundMessage",
             name="is_flagged",
-            field=fields.BooleanField(default=False),
+            field=fields.BooleanField(default=False, db_default=False),
         ),
         ops.AddField(
             model_name="Workspace",
@@ -329,7 +329,7 @@ class Migration(migrations.Migration):
             model_name="Workspace",
             name="enabled_regions",
             field=fields.JSONField(
-                default=list, encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads
+                default=list, db_default=[], encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads
             ),
         ),
         ops.AddField(

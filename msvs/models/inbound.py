@@ -23,7 +23,7 @@ class InboundMessage(Model):
     body = fields.TextField()
     keyword = fields.CharField(max_length=10, null=True)
     intent = fields.CharField(max_length=10, null=True)
-    is_flagged = fields.BooleanField(default=False)
+    is_flagged = fields.BooleanField(default=False, db_default=False)
     contact_id = fields.UUIDField(null=True)
     message_id = fields.UUIDField(null=True)
     dedupe_key = fields.CharField(max_length=240)

@@ -21,7 +21,7 @@ class Workspace(Model):
     double_opt_in = fields.BooleanField(default=False)
     campaigns_admit_unknown = fields.BooleanField(default=False)
     blocked_regions: fields.Field[list[str]] = fields.JSONField(default=list)
-    enabled_regions: fields.Field[list[str]] = fields.JSONField(default=list)
+    enabled_regions: fields.Field[list[str]] = fields.JSONField(default=list, db_default=[])
     daily_credit_cap = fields.BigIntField(null=True)
     prefix_hourly_cap = fields.IntField(null=True)
     timezone = fields.CharField(max_length=64, default="UTC")

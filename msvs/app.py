@@ -24,6 +24,7 @@ from msvs.api.limits import Limiter
 from msvs.api.routing import use_live_carrier
 from msvs.docs.front import docs_routes
 from msvs.graphql.routes import graphql_routes
+from msvs.handset.routes import handset_routes, operations
 from msvs.ops.routes import ops_routes
 from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
 from msvs.rest_compat.errors import error_body
@@ -72,7 +73,8 @@ def create_app(settings: Settings) -> Starlette:
     routes: list[BaseRoute] = [
         *rest_routes(limiter),
         *openapi_routes(settings.base_url),
-        *graphql_routes(settings, limiter),
+        *graphql_routes(settings, limiter, operations()),
+        *handset_routes(settings),
         *docs_routes(),
         Route("/", show_index),
         Route("/healthz", show_health),
@@ -104,6 +106,7 @@ async def show_index(_request: Request) -> Response:
         "api": "/v1",
         "docs": "/docs/",
         "openapi": "/openapi.yaml",
+        "handset": "/handset",
         "health": "/healthz",
         "readiness": "/readyz",
         "operations": "/ops",

@@ -27,7 +27,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "rq_dashboard": ("msvs/ops",),
     "flask": ("msvs/ops",),
     "a2wsgi": ("msvs/ops",),
-    "starlette": ("msvs/app.py", "msvs/docs", "msvs/graphql", "msvs/ops", "msvs/rest_compat"),
+    "starlette": ("msvs/app.py", "msvs/docs", "msvs/graphql", "msvs/handset", "msvs/ops", "msvs/rest_compat"),
     "uvicorn": ("msvs/app.py", "msvs/rest_compat/server.py"),
     "aiohttp": ("msvs/outbound.py", "msvs/carriers"),
     "argparse": ("msvs/cli.py",),

@@ -13,7 +13,7 @@ from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.resources import FAILURES
 from msvs.api.scope import scoped
-from msvs.api.sms import Encoding
+from msvs.api.sms import Encoding, split
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
@@ -99,6 +99,10 @@ class Message(Node):
             replied_at=row.replied_at,
             created_at=row.created_at,
         )
+
+    @field("The text of each segment, in order.")
+    def parts(self) -> list[str]:
+        return split(self.body)
 
     @field("The recipient; null once the contact is deleted.")
     async def contact(self, info: Info) -> Contact | None:

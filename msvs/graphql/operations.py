@@ -72,11 +72,13 @@ class Operation:
 class Operations:
     """Finds operations by the rules of one installation."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, own: Mapping[str, str] | None = None) -> None:
+        """`own` are the documents of the service's own pages by their ids, which are run whatever else is."""
         self._documents = Documents(schema._schema, introspection=not settings.is_production)
         self._kept: Mapping[str, str] = {}
         if settings.persisted_operations is not None:
             self._kept = self._read_kept(settings.persisted_operations)
+        self._kept = {**self._kept, **(own or {})}
         self._only_kept = settings.is_production and settings.persisted_operations is not None
 
     def find(self, request: Request) -> Operation:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from msvs.api.limits import Limiter
@@ -14,10 +16,13 @@ from msvs.graphql.streams import SocketFront, StreamFront
 from msvs.settings import Settings
 
 
-def graphql_routes(settings: Settings, limiter: Limiter) -> list[BaseRoute]:
-    """The routes of GraphQL, with their full paths; in development, GraphiQL and introspection with them."""
+def graphql_routes(settings: Settings, limiter: Limiter, own: Mapping[str, str] | None = None) -> list[BaseRoute]:
+    """The routes of GraphQL, with their full paths; in development, GraphiQL and introspection with them.
+
+    `own` are documents of the service's own pages by id, which are run in production too.
+    """
     development = not settings.is_production
-    callers, operations = Callers(settings), Operations(settings)
+    callers, operations = Callers(settings), Operations(settings, own)
     feed, guard = Feed(), Guard()
     routes: list[BaseRoute] = [
         Route(PATH, Front(callers, limiter, operations, pages=development), name="graphql"),

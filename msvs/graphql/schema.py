@@ -19,6 +19,7 @@ from msvs.graphql.contacts import ContactMutation, ContactQuery
 from msvs.graphql.credits import CreditQuery
 from msvs.graphql.errors import Error
 from msvs.graphql.events import EventMutation, EventQuery
+from msvs.graphql.handset import HandsetQuery
 from msvs.graphql.inbound import InboundMutation, InboundQuery
 from msvs.graphql.keys import KeyMutation, KeyQuery
 from msvs.graphql.lists import ListMutation, ListQuery
@@ -46,6 +47,7 @@ class Query(
     SegmentQuery,
     CreditQuery,
     InboundQuery,
+    HandsetQuery,
     WebhookQuery,
     EventQuery,
     KeyQuery,

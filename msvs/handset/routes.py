@@ -1,0 +1,99 @@
+"""The handset's page, its files, and the token with which it asks the GraphQL API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.resources import files
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from msvs.api.sessions import authenticate_session
+from msvs.graphql.callers import Callers
+from msvs.settings import Settings
+
+PATH = "/handset"
+PAGE = "index.html"
+TYPES: Mapping[str, str] = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+# What people sent is shown here: no script but the page's own runs, and no text becomes markup.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def handset_routes(settings: Settings) -> list[BaseRoute]:
+    """The routes of /handset, with their full paths."""
+    callers = Callers(settings)
+
+    async def show_session(request: Request) -> Response:
+        """The CSRF token of the browser's session, which no page of another site can read. Raises as logging in does.
+
+        The session's cookie is out of the page's reach, and the token must outlive a reload.
+        """
+        headers = dict(request.scope["headers"])
+        callers.check_origin(headers)
+        identity = await authenticate_session(callers.token_of(headers))
+        answer = msgspec.json.encode({"csrf_token": identity.csrf_token})
+        more = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Origin, Sec-Fetch-Site"}
+        return Response(answer, 200, more, media_type="application/json")
+
+    return [
+        Route(PATH, _file(PAGE)),
+        Route(f"{PATH}/", _enter),
+        Route(f"{PATH}/session", show_session),
+        *(Route(f"{PATH}/{name}", _file(name)) for name in _names() if name != PAGE),
+    ]
+
+
+def operations() -> dict[str, str]:
+    """The GraphQL documents of the page by the ids it sends."""
+    folder = files("msvs.handset") / "operations"
+    return {
+        f"handset/{entry.name.removesuffix('.graphql')}": entry.read_text("utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".graphql")
+    }
+
+
+async def _enter(_request: Request) -> Response:
+    return RedirectResponse(PATH, 308)
+
+
+def _names() -> list[str]:
+    return sorted(entry.name for entry in (files("msvs.handset") / "static").iterdir())
+
+
+def _file(name: str) -> _File:
+    content = (files("msvs.handset") / "static" / name).read_bytes()
+    return _File(content, TYPES[name[name.rindex(".") :]])
+
+
+class _File:
+    """A file of the page, held in memory; a browser asks each time whether it has changed."""
+
+    def __init__(self, content: bytes, media_type: str) -> None:
+        self._content = content
+        self._media_type = media_type
+        self._etag = f'"{sha256(content).hexdigest()[:20]}"'
+
+    async def __call__(self, request: Request) -> Response:
+        headers = {**HEADERS, "Cache-Control": "no-cache", "ETag": self._etag}
+        if self._etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(self._content, 200, headers, media_type=self._media_type)

@@ -372,18 +372,22 @@ class OutboundClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         total_seconds: float = TOTAL_SECONDS,
+        connect_seconds: float | None = None,
         repeatable: bool = False,
     ) -> HttpAnswer:
         """One attempt, ended after `total_seconds` whatever the other side does. Raises OutboundError.
 
-        Unless `repeatable`, a POST that may have arrived is never sent again.
+        A connection that does not stand after `connect_seconds` was never sent on. Unless `repeatable`, a POST that may
+        have arrived is never sent again.
         """
         started = time.perf_counter()
         sockets = _Sockets()
         token = _sockets.set(sockets)
         try:
             async with asyncio.timeout(total_seconds):
-                response = await self._send(method, url, body, headers, sockets, repeatable=repeatable)
+                response = await self._send(
+                    method, url, body, headers, sockets, connect_seconds=connect_seconds, repeatable=repeatable
+                )
                 try:
                     content = await _read(response)
                     truncated = not response.content.at_eof()
@@ -413,12 +417,16 @@ class OutboundClient:
         headers: Mapping[str, str] | None,
         sockets: _Sockets,
         *,
+        connect_seconds: float | None,
         repeatable: bool,
     ) -> aiohttp.ClientResponse:
         session = self._open_session()
+        timeout = aiohttp.ClientTimeout(total=None, connect=connect_seconds, sock_connect=None)
         while True:
             try:
-                return await session.request(method, url, data=body, headers=headers, allow_redirects=False)
+                return await session.request(
+                    method, url, data=body, headers=headers, allow_redirects=False, timeout=timeout
+                )
             except aiohttp.ClientConnectorError:
                 raise
             except (
@@ -495,6 +503,8 @@ def _explain(error: Exception, sockets: _Sockets, total_seconds: float) -> tuple
             return FailureKind.ADDRESS_REFUSED, f"{error.host} is {sockets.refused.reason}: refused."
         detail = os.strerror(error.errno) if error.errno else "no connection"
         return FailureKind.CONNECT, f"Could not connect to {error.host} port {error.port}: {detail}."
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return FailureKind.CONNECT, "No connection could be made in time."
     if isinstance(error, TimeoutError):
         return FailureKind.TIMEOUT, f"No complete answer came within {total_seconds:g} seconds."
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -678,6 +678,20 @@ async def test_a_slow_name_ends_at_the_deadline() -> None:
         assert error.kind is FailureKind.TIMEOUT
 
 
+async def test_a_connection_that_does_not_stand_in_time_was_never_sent_on() -> None:
+    class Slow(FixedResolver):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+        ) -> list[ResolveResult]:
+            await asyncio.sleep(5)
+            return await super().resolve(host, port, family)
+
+    async with OutboundClient(DEVELOPMENT, resolver=Slow([HOST])) as client:
+        with pytest.raises(OutboundError, match=r"No connection could be made in time\.") as caught:
+            await client.request("POST", "http://slow.test/", body=b"", connect_seconds=0.05, total_seconds=5)
+    assert (caught.value.kind, caught.value.never_sent) == (FailureKind.CONNECT, True)
+
+
 async def test_an_answer_without_end_is_cut_off(client: OutboundClient) -> None:
     async def flood(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         await server.read_request(reader)

@@ -1,0 +1,249 @@
+"""What carriers reached by HTTP share: one request that is never repeated, and how its answer is judged."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
+
+import msgspec
+
+from msvs.carriers.config import CarrierConfig
+from msvs.carriers.protocol import (
+    Callback,
+    CallbackRefused,
+    Capability,
+    Carrier,
+    Outcome,
+    Refused,
+    Submission,
+    Unknown,
+)
+from msvs.outbound import AddressPolicy, HttpAnswer, OutboundClient, OutboundError
+from msvs.settings import SettingsError
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 5.0
+MAX_FIELDS = 200
+RETRY_SECONDS = 1.0
+MAX_RETRY_SECONDS = 3600.0
+# Telnyx and Vonage both ask that older signatures be refused.
+TOLERANCE_SECONDS = 300
+
+REJECTED = "carrier_rejected"
+UNREACHABLE = "unreachable"
+
+# These may come from a server that never saw the request, or from one that had begun on it.
+_AMBIGUOUS = frozenset((408, 499))
+# Nobody's message is at fault: the credentials, the account or the address are.
+_FAULTS = frozenset((401, 402, 403, 404, 405, 407))
+
+_hex_id = re.compile(r"[0-9a-f]{32}").fullmatch
+_seconds = re.compile(r"[0-9]{1,10}", re.ASCII).fullmatch
+_digits = re.compile(r"[0-9]{8,15}", re.ASCII).fullmatch
+
+
+class HttpOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The options that every carrier by HTTP takes.
+
+    `rate` is in messages a second; `timeout` is how long, in seconds, an answer is waited for; `base_url` is https, or
+    http on this machine.
+    """
+
+    base_url: str
+    rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=30)] = 10.0
+
+    def __repr__(self) -> str:
+        """The name alone: options hold secrets."""
+        return f"{type(self).__name__}(…)"
+
+
+class HttpCarrier(Carrier):
+    """A carrier that takes each message in one POST, and never the same one twice.
+
+    None of them can tell whether it has a message by our id, so a lost answer waits for the delivery report.
+    """
+
+    capability = Capability.NONE
+
+    def __init__(self, config: CarrierConfig, options: HttpOptions) -> None:
+        self.name = config.name
+        self.rate = options.rate
+        self._base_url, is_local = _checked(config.name, options.base_url)
+        self._timeout = options.timeout
+        self._reports_url = config.callback_url("reports")
+        self._client = OutboundClient(AddressPolicy(allow_loopback=is_local))
+
+    async def close(self) -> None:
+        """Let go of connections; a later message opens anew."""
+        await self._client.close()
+
+    async def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer | Refused | Unknown:
+        """One POST. A connection that could not be opened is a refusal; whatever happens after that is unknown."""
+        try:
+            return await self._client.request(
+                "POST",
+                self._base_url + path,
+                body=body,
+                headers=headers,
+                total_seconds=self._timeout,
+                connect_seconds=min(CONNECT_SECONDS, self._timeout / 2),
+            )
+        except OutboundError as error:
+            if error.never_sent:
+                return Refused(REJECTED, retryable=True, is_fault=True)
+            return Unknown(error.kind.value)
+
+    async def _look(self, path: str, headers: Mapping[str, str]) -> str | None:
+        """What is wrong with a GET, without a word of what was sent or answered; None where it succeeds."""
+        try:
+            answer = await self._client.request(
+                "GET", self._base_url + path, headers=headers, total_seconds=self._timeout, repeatable=True
+            )
+        except OutboundError as error:
+            return error.message
+        if answer.status in (401, 403):
+            return f"The carrier refuses the credentials ({answer.status})."
+        return None if answer.status < 300 else f"The carrier answers {answer.status}."
+
+    def _callback_for(self, submission: Submission) -> str:
+        """Where the reports of a message are to go: its id in the query."""
+        return f"{self._reports_url}?message={submission.message_id.hex}"
+
+
+def _checked(name: str, base_url: str) -> tuple[str, bool]:
+    """The URL without a trailing slash, and whether it is on this machine. Raises SettingsError."""
+    try:
+        url = urlsplit(base_url)
+        host, _port = url.hostname or "", url.port
+    except ValueError:
+        raise SettingsError(f"carrier {name}: base_url is not a URL") from None
+    try:
+        is_local = ip_address(host).is_loopback
+    except ValueError:
+        is_local = host == "localhost"
+    if not host or url.query or url.fragment or "@" in url.netloc:
+        raise SettingsError(f"carrier {name}: base_url must be a host and at most a path")
+    if url.scheme != "https" and not (url.scheme == "http" and is_local):
+        raise SettingsError(f"carrier {name}: base_url must be https, or http on this machine")
+    return base_url.rstrip("/"), is_local
+
+
+# Answers
+
+
+def judge_status(answer: HttpAnswer) -> Outcome:
+    """The outcome of an answer without a success and without a code of the carrier's that we know.
+
+    4xx and redirects are refusals: of the moment with 429, of us with 401 to 407, else of the message. What a server
+    answers when it fails says nothing of how far it came.
+    """
+    status = answer.status
+    if status == 429:
+        return throttled(answer)
+    if status in _FAULTS or 300 <= status < 400:
+        return fault(answer)
+    if 400 <= status < 500 and status not in _AMBIGUOUS:
+        return Refused(REJECTED)
+    return Unknown(f"http_{status}")
+
+
+def throttled(answer: HttpAnswer) -> Refused:
+    """The carrier takes the message later."""
+    return Refused(REJECTED, retryable=True, retry_after=retry_after(answer.headers))
+
+
+def fault(answer: HttpAnswer) -> Refused:
+    """The carrier takes no messages of ours at present, whosever they are."""
+    return Refused(REJECTED, retryable=True, retry_after=retry_after(answer.headers), is_fault=True)
+
+
+def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float:
+    """The seconds of a Retry-After header (RFC 9110, section 10.2.3), at most an hour; a second without one."""
+    text = headers.get("Retry-After", "").strip()
+    if _seconds(text):
+        wanted = float(text)
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return RETRY_SECONDS
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        wanted = (moment - (now or datetime.now(UTC))).total_seconds()
+    return min(max(wanted, 0.0), MAX_RETRY_SECONDS)
+
+
+def decode(body: bytes, type: type[T]) -> T | None:
+    """JSON as a struct, or None for what is not of its shape."""
+    try:
+        return msgspec.json.decode(body, type=type)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+# Callbacks
+
+
+def read_fields(text: str | bytes) -> list[tuple[str, str]]:
+    """The fields of a query or a form, in order, blank ones too. Raises CallbackRefused for what is neither."""
+    try:
+        return parse_qsl(
+            text if isinstance(text, str) else text.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:
+        raise CallbackRefused("not a form", status=400) from None
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The object in a JSON body. Raises CallbackRefused."""
+    value = decode(body, dict[str, Any])
+    if value is None:
+        raise CallbackRefused("not a JSON object", status=400)
+    return value
+
+
+def is_json(callback: Callback) -> bool:
+    """Whether the body is said to be JSON."""
+    kind = callback.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json"
+
+
+def message_id_in(url: str) -> UUID | None:
+    """Our message id in the query of a callback URL that we gave."""
+    return read_message_id(dict(read_fields(urlsplit(url).query)).get("message", ""))
+
+
+def read_message_id(text: str) -> UUID | None:
+    """A message id in the form in which carriers get it: 32 hex digits."""
+    return UUID(text) if _hex_id(text) else None
+
+
+def check_time(text: str, callback: Callback, tolerance: float) -> None:
+    """Raise CallbackRefused unless `text`, in whole seconds since 1970, is within the tolerance of now."""
+    if not _seconds(text):
+        raise CallbackRefused("no timestamp")
+    if abs(callback.now.timestamp() - int(text)) > tolerance:
+        raise CallbackRefused("stale timestamp")
+
+
+def matches(signature: str, expected: Iterable[str]) -> bool:
+    """Whether a signature is one of those expected, in a time that tells nothing of them."""
+    given = signature.encode()
+    return any(hmac.compare_digest(given, each.encode()) for each in expected)
+
+
+def international(number: str) -> str:
+    """A number as E.164 where the carrier leaves out the plus; short codes and names as they are."""
+    return f"+{number}" if _digits(number) else number

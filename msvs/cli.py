@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from msvs.api.context import Context
-    from msvs.models import ApiKey
+    from msvs.carriers.protocol import Carrier
+    from msvs.database import Row
+    from msvs.models import ApiKey, CarrierState
 
 # The other modules are imported by the commands that need them: `msvs --help` must not wait for all of them.
 
@@ -103,10 +105,17 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("queue", choices=QUEUES, metavar="QUEUE", help=f"one of: {', '.join(QUEUES)}")
     worker.add_argument("--burst", action="store_true", help="stop when the queue is empty")
     add("cron", run_cron, "Ring for what is due and keep house; run one of it.")
+    add("sessions", hold_sessions, "Hold the sessions of the carriers that have any; a second one stands by.")
     add("migrate", migrate, "Bring the database's schema up to date.")
     schema = add("schema", print_schema, "Print the GraphQL schema, or openapi.yaml.")
     schema.add_argument("--openapi", action="store_true", help="print openapi.yaml")
     add("settings", print_settings, "List the environment variables that set the service up.")
+
+    carriers = add("carriers", list_carriers, "List the carriers, their sessions and their circuit breakers.")
+    carriers.add_argument("--json", action="store_true", help="print JSON")
+    carrier_commands = carriers.add_subparsers(title="commands", metavar="COMMAND")
+    check = _sub(carrier_commands, "check", check_carrier, "Say what is wrong with a carrier; nothing is sent.")
+    check.add_argument("name", metavar="NAME", help="the carrier's name in the file of carriers")
 
     workspaces = group("workspace", "Workspaces.")
     create = _sub(workspaces, "create", create_workspace, "Make a workspace with a test key and a live key.")
@@ -284,6 +293,16 @@ def run_cron(settings: Settings, _arguments: argparse.Namespace) -> int:
     return cron.run(settings)
 
 
+def hold_sessions(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Hold carriers' sessions, or stand by for them, until a signal ends it."""
+    from msvs import logs
+    from msvs.workers import sessions
+
+    settings = _with_engines(settings)
+    logs.set_up(settings)
+    return sessions.run(settings)
+
+
 # One-off commands
 
 
@@ -309,6 +328,60 @@ def print_settings(_settings: Settings, _arguments: argparse.Namespace) -> None:
     """List the environment variables."""
     lines = (from_environment.__doc__ or "").splitlines()[2:]
     print("\n".join(line.removeprefix("    ") for line in lines).strip())
+
+
+def list_carriers(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List the carriers that are configured."""
+    from msvs.carriers.registry import make_carriers
+
+    carriers = make_carriers(settings)
+
+    async def list_() -> list[dict[str, Any]]:
+        from msvs.carriers.remote import find_owner
+        from msvs.models import CarrierState
+
+        breakers = {row.name: row for row in await CarrierState.all()}
+        owners = {name: await find_owner(name) for name, each in carriers.items() if each.holds_sessions}
+        return [_shape_carrier(each, owners, breakers.get(name)) for name, each in carriers.items()]
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def _shape_carrier(carrier: Carrier, owners: Mapping[str, Row | None], breaker: CarrierState | None) -> dict[str, Any]:
+    sessions = None
+    if carrier.name in owners:
+        owner = owners[carrier.name]
+        sessions = "none held" if owner is None else f"{owner.bound} of {owner.wanted} bound"
+    return {
+        "name": carrier.name,
+        "kind": carrier.kind,
+        "capability": carrier.capability.value,
+        "rate": carrier.rate,
+        "sessions": sessions,
+        "breaker": breaker.state if breaker else "closed",
+        "reason": breaker and breaker.reason,
+    }
+
+
+def check_carrier(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Say that nothing is wrong with a carrier. Raises CommandFailed with what is."""
+    from msvs.carriers.registry import make_carriers
+
+    carriers = make_carriers(settings, owns_sessions=False)
+    if arguments.name not in carriers:
+        raise CommandFailed(f"no such carrier: {arguments.name}; there are {', '.join(carriers)}")
+    carrier = carriers[arguments.name]
+
+    async def check() -> str | None:
+        try:
+            return await carrier.check()
+        finally:
+            await carrier.close()
+
+    wrong = _in_database(settings, check())
+    if wrong is not None:
+        raise CommandFailed(f"{carrier.name}: {wrong}")
+    _show(arguments, {"name": carrier.name, "check": "nothing is wrong"})
 
 
 def create_workspace(settings: Settings, arguments: argparse.Namespace) -> None:

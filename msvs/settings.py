@@ -39,6 +39,7 @@ class Settings:
     database_pool_size: int = 10
     carrier_rates: Mapping[str, float] = field(default_factory=dict)
     sender_rates: Mapping[str, float] = field(default_factory=dict)
+    sessions_host: str = "127.0.0.1"
     message_months: int = 25
     event_months: int = 4
     attempt_months: int = 4
@@ -85,6 +86,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     MSVS_DATABASE_POOL_SIZE   connections a process may hold (default 10)
     MSVS_CARRIER_RATES        messages a second a carrier takes, all workers together: `virtual=100,…`; none: no limit
     MSVS_SENDER_RATES         messages a second a sender may send: `+14155550100=1,*=10`; none: no limit
+    MSVS_SESSIONS_HOST        where the process that holds carriers' sessions listens for workers (default 127.0.0.1)
     MSVS_MESSAGE_MONTHS       whole months that messages are kept (default 25)
     MSVS_EVENT_MONTHS         whole months that events are kept (default 4)
     MSVS_ATTEMPT_MONTHS       whole months that attempts are kept (default 4)
@@ -119,6 +121,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         database_pool_size=_number(env, "MSVS_DATABASE_POOL_SIZE", 10, low=1, high=1000),
         carrier_rates=_rates(env, "MSVS_CARRIER_RATES"),
         sender_rates=_rates(env, "MSVS_SENDER_RATES"),
+        sessions_host=env.get("MSVS_SESSIONS_HOST") or "127.0.0.1",
         message_months=_number(env, "MSVS_MESSAGE_MONTHS", 25, low=1, high=1200),
         event_months=_number(env, "MSVS_EVENT_MONTHS", 4, low=1, high=1200),
         attempt_months=_number(env, "MSVS_ATTEMPT_MONTHS", 4, low=1, high=1200),

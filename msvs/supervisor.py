@@ -50,7 +50,18 @@ def processes(settings: Settings) -> list[ChildSpec]:
     # One queue a worker: RQ then takes jobs atomically.
     workers = [(f"worker {queue}", "worker", queue) for queue, count in queues.items() for _ in range(count)]
     commands = [("api", "api"), *workers, ("cron", "cron")]
+    if _holds_sessions(settings):
+        commands.append(("sessions", "sessions"))
     return [ChildSpec(name, (sys.executable, "-m", "msvs", *argv)) for name, *argv in commands]
+
+
+def _holds_sessions(settings: Settings) -> bool:
+    """Whether any of the operator's carriers has sessions to hold. Raises SettingsError."""
+    if settings.carriers is None:
+        return False
+    from msvs.carriers.registry import make_carriers
+
+    return any(carrier.holds_sessions for carrier in make_carriers(settings).values())
 
 
 def run(

@@ -7,14 +7,21 @@ from collections.abc import Callable, Mapping
 from msvs.carriers.config import CarrierConfig, read_carriers
 from msvs.carriers.faults import Faults, FaultyCarrier
 from msvs.carriers.protocol import Capability, Carrier
+from msvs.carriers.remote import RemoteCarrier
+from msvs.carriers.telnyx import TelnyxCarrier
+from msvs.carriers.twilio import TwilioCarrier
 from msvs.carriers.virtual import VirtualCarrier
+from msvs.carriers.vonage import VonageCarrier
 from msvs.settings import Settings, SettingsError
 
 KINDS: Mapping[str, Callable[[CarrierConfig], Carrier]] = {}
 
 
-def make_carriers(settings: Settings) -> dict[str, Carrier]:
-    """Every carrier by its name: the virtual one, and those of the operator's file. Raises SettingsError."""
+def make_carriers(settings: Settings, *, owns_sessions: bool = True) -> dict[str, Carrier]:
+    """Every carrier by its name: the virtual one, and those of the operator's file. Raises SettingsError.
+
+    Unless the process `owns_sessions`, carriers that hold any are reached through the process that does.
+    """
     carriers: dict[str, Carrier] = {VirtualCarrier.kind: _virtual(settings)}
     if settings.carriers is not None:
         for config in read_carriers(settings.carriers, public_url=settings.base_url):
@@ -23,7 +30,9 @@ def make_carriers(settings: Settings) -> dict[str, Carrier]:
             carriers[config.name] = KINDS[config.kind](config)
     if settings.live_carrier is not None and settings.live_carrier not in carriers:
         raise SettingsError(f"MSVS_LIVE_CARRIER must be one of {', '.join(carriers)}")
-    return carriers
+    if owns_sessions:
+        return carriers
+    return {name: RemoteCarrier(each) if each.holds_sessions else each for name, each in carriers.items()}
 
 
 def _virtual(settings: Settings) -> Carrier:

@@ -11,7 +11,7 @@ import uvloop
 from redis import Redis
 
 from msvs import database
-from msvs.api import jobs, routing, throughput, webhooks
+from msvs.api import consent_chain, jobs, routing, throughput, webhooks
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
 from msvs.outbound import AddressPolicy, OutboundClient
@@ -38,13 +38,16 @@ class Runtime:
         settings = self.settings
         if settings.database_url is None or settings.redis_url is None:
             raise SettingsError("DATABASE_URL and REDIS_URL must be set for a worker; `msvs run` sets them itself")
-        self.carriers = make_carriers(settings)
+        self.carriers = make_carriers(settings, owns_sessions=False)
         self._ringer = jobs.Ringer(settings.redis_url)
         self._redis = Redis.from_url(settings.redis_url, socket_timeout=2)
         jobs.use_ringer(self._ringer)
         routing.use_live_carrier(settings.live_carrier)
+        routing.use_carriers(self.carriers)
         webhooks.configure(settings)
-        throughput.use_rates(settings.carrier_rates, settings.sender_rates)
+        consent_chain.configure(settings)
+        own_rates = {name: carrier.rate for name, carrier in self.carriers.items() if carrier.rate is not None}
+        throughput.use_rates({**own_rates, **settings.carrier_rates}, settings.sender_rates)
         self._runner.run(self._open())
 
     async def _open(self) -> None:

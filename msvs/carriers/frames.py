@@ -1,0 +1,137 @@
+"""Frames between the workers and the process that holds a carrier's sessions: a length in four bytes, then msgpack.
+
+A worker says hello with the process's token, then, batch by batch: an offer, which the process has whole before it
+answers; the word to go; the outcomes as they come. Before the word to go nothing of a batch is submitted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from msvs.carriers.protocol import Accepted, Outcome, Refused, Submission, Unknown
+
+T = TypeVar("T")
+
+MAX_FRAME = 4 * 1024 * 1024
+# Whoever has not shown the token yet is not listened to for longer than this.
+MAX_HELLO = 1024
+LENGTH_BYTES = 4
+
+
+class FrameError(Exception):
+    """What came is no frame of ours, or a longer one than any of ours."""
+
+
+class Hello(msgspec.Struct, tag="hello", array_like=True, frozen=True):
+    """A worker's first frame: which carrier it means, and the token of the process that holds its sessions."""
+
+    carrier: str
+    token: str
+
+
+class Welcome(msgspec.Struct, tag="welcome", array_like=True, frozen=True):
+    """The token is right."""
+
+
+class Offer(msgspec.Struct, tag="offer", array_like=True, frozen=True):
+    """A batch, of which nothing is to be submitted yet."""
+
+    submissions: list[Submission]
+
+
+class Taken(msgspec.Struct, tag="taken", array_like=True, frozen=True):
+    """The whole offer has arrived; the process waits for the word to go."""
+
+
+class Declined(msgspec.Struct, tag="declined", array_like=True, frozen=True):
+    """The process takes no batch now, and has submitted nothing of the one offered."""
+
+
+class Go(msgspec.Struct, tag="go", array_like=True, frozen=True):
+    """Submit the batch that was taken."""
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """The outcome of the batch's submission `number`, from 0."""
+
+    number: int
+    accepted: Accepted | None = None
+    refused: Refused | None = None
+    unknown: Unknown | None = None
+
+    @classmethod
+    def of(cls, number: int, outcome: Outcome) -> Answer:
+        """The answer that brings this outcome."""
+        if isinstance(outcome, Accepted):
+            return cls(number, accepted=outcome)
+        if isinstance(outcome, Refused):
+            return cls(number, refused=outcome)
+        return cls(number, unknown=outcome)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome; None if the answer is empty."""
+        return self.accepted or self.refused or self.unknown
+
+
+class Answers(msgspec.Struct, tag="answers", array_like=True, frozen=True):
+    """Outcomes of the batch under way, as many as have come since the last frame."""
+
+    answers: list[Answer]
+
+
+class Ask(msgspec.Struct, tag="ask", array_like=True, frozen=True):
+    """Which of these messages the carrier has."""
+
+    message_ids: list[UUID]
+
+
+class Found(msgspec.Struct, tag="found", array_like=True, frozen=True):
+    """What the carrier said of each message asked for."""
+
+    found: dict[UUID, bool]
+
+
+FROM_WORKER = msgspec.msgpack.Decoder(Hello | Offer | Go | Ask)
+FROM_OWNER = msgspec.msgpack.Decoder(Welcome | Taken | Declined | Answers | Found)
+
+
+class Line:
+    """One end of a connection that carries frames."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, frame: msgspec.Struct) -> None:
+        """Write a frame. Raises OSError when the connection is gone, FrameError when the frame is too long."""
+        data = msgspec.msgpack.encode(frame)
+        if len(data) > MAX_FRAME:
+            raise FrameError("too long")
+        if self._writer.is_closing():
+            raise ConnectionResetError("the connection is closed")
+        self._writer.write(len(data).to_bytes(LENGTH_BYTES) + data)
+        await self._writer.drain()
+
+    async def receive(self, decoder: msgspec.msgpack.Decoder[T], *, limit: int = MAX_FRAME) -> T:
+        """Read a whole frame. Raises FrameError, and OSError or EOFError when the connection is gone."""
+        size = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES))
+        if size > limit:
+            raise FrameError("too long")
+        data = await self._reader.readexactly(size)
+        try:
+            return decoder.decode(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            raise FrameError("not one of ours") from None
+
+    def close(self) -> None:
+        """Drop the connection, with whatever is still on its way out of this end."""
+        self._writer.transport.abort()
+
+    def end(self) -> None:
+        """Close the connection after what was written has gone out."""
+        self._writer.close()

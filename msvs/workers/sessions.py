@@ -1,0 +1,425 @@
+"""Carriers that hold sessions: one process owns those of a carrier, and workers hand it their messages."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, TypeAlias
+
+import asyncpg
+import structlog
+import uvloop
+
+from msvs import database
+from msvs.api import dispatching, jobs
+from msvs.api.jobs import Doorbell
+from msvs.api.unit_of_work import ring_after_commit
+from msvs.carriers.frames import (
+    FROM_WORKER,
+    MAX_FRAME,
+    MAX_HELLO,
+    Answer,
+    Answers,
+    Ask,
+    Declined,
+    Found,
+    FrameError,
+    Go,
+    Hello,
+    Line,
+    Offer,
+    Taken,
+    Welcome,
+)
+from msvs.carriers.protocol import Carrier, Outcome, Refused, Signal, Submission, TakeSignals, Unknown
+from msvs.carriers.registry import make_carriers
+from msvs.carriers.signals import keep_signals
+from msvs.settings import Settings, SettingsError
+from msvs.workers.retrying import in_unit_of_work
+
+log = structlog.get_logger(__name__)
+
+# How often a process that stands by asks for the lock. One that waited inside PostgreSQL for it would hold back VACUUM.
+STAND_BY_SECONDS = 1.0
+BEAT_SECONDS = 2.0
+QUERY_SECONDS = 5.0
+CHECK_SECONDS = 1.0
+HELLO_SECONDS = 5.0
+# A batch ends this early in its messages' lease, also when it came late: nobody takes over what is still on the wire.
+SUBMIT_SHARE = 0.6
+# Less than the supervisor waits, together.
+DRAIN_SECONDS = 6.0
+CLOSE_SECONDS = 2.0
+LAST_WORDS_SECONDS = 0.5
+
+# PostgreSQL has to notice when the machine at the other end is gone, or the lock would outlive it for hours.
+LOCK_SETTINGS = {
+    "application_name": "msvs sessions",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
+# Written on the connection that has the lock, so by nobody else.
+BEAT = """
+INSERT INTO carrier_sessions (name, address, token, bound, wanted, detail, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET address = excluded.address, token = excluded.token, bound = excluded.bound,
+    wanted = excluded.wanted, detail = excluded.detail, updated_at = excluded.updated_at
+"""
+
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+
+
+class ConnectionLost(Exception):
+    """The connection that has the lock is gone: the sessions may be another's by now."""
+
+
+def run(settings: Settings) -> int:
+    """Hold the sessions of all carriers that have any, or stand by for them, until SIGINT or SIGTERM; 0."""
+    if settings.database_url is None or settings.redis_url is None:
+        raise SettingsError("DATABASE_URL and REDIS_URL must be set for sessions; `msvs run` sets them itself")
+    if settings.sessions_host in ("0.0.0.0", "::"):  # noqa: S104
+        raise SettingsError("MSVS_SESSIONS_HOST must be an address at which workers reach this machine")
+    names = [name for name, carrier in make_carriers(settings).items() if carrier.holds_sessions]
+    if not names:
+        raise SettingsError("MSVS_CARRIERS names no carrier that holds sessions")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings, names))
+    return 0
+
+
+async def _run(settings: Settings, names: Sequence[str]) -> None:
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    ringer = jobs.Ringer(settings.redis_url)
+    jobs.use_ringer(ringer)
+    try:
+        async with (
+            database.connected(settings.database_url, pool_size=settings.database_pool_size),
+            asyncio.TaskGroup() as group,
+        ):
+            for name in names:
+                holder = SessionHolder(
+                    partial(_make, settings, name),
+                    database_url=settings.database_url,
+                    host=settings.sessions_host,
+                )
+                group.create_task(holder.run(stop))
+    finally:
+        jobs.use_ringer(None)
+        ringer.close()
+
+
+def _make(settings: Settings, name: str) -> Carrier:
+    return make_carriers(settings)[name]
+
+
+class SessionHolder:
+    """Holds the sessions of one carrier while it has the carrier's lock, and stands by while another process has it.
+
+    `make` gives the carrier anew for each time that its sessions are opened.
+    """
+
+    def __init__(self, make: Callable[[], Carrier], *, database_url: str, host: str = "127.0.0.1") -> None:
+        self.name = make().name
+        self._make = make
+        self._database_url = database_url
+        self._host = host
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Stand by, hold, and after a loss stand by again, until `stop` is set; then end the sessions in order."""
+        while not stop.is_set():
+            try:
+                async with self._locked(stop) as connection:
+                    if connection is not None:
+                        await self._hold(connection, stop)
+            except Exception as error:
+                # PostgreSQL may be away for a moment; whatever else it was must not take other carriers with it.
+                log.error("sessions not held", carrier=self.name, error=_kind(error))
+                await _set_within(stop, STAND_BY_SECONDS)
+
+    @asynccontextmanager
+    async def _locked(self, stop: asyncio.Event) -> AsyncIterator[Connection | None]:
+        """A connection that has the carrier's lock for as long as it lasts; None once `stop` is set."""
+        connection: Connection = await asyncpg.connect(
+            self._database_url, timeout=QUERY_SECONDS, command_timeout=QUERY_SECONDS, server_settings=LOCK_SETTINGS
+        )
+        try:
+            key = lock_key(self.name)
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+                if await _set_within(stop, STAND_BY_SECONDS):
+                    yield None
+                    return
+            yield connection
+        finally:
+            try:
+                await connection.close(timeout=CLOSE_SECONDS)
+            except Exception:
+                connection.terminate()
+
+    async def _hold(self, connection: Connection, stop: asyncio.Event) -> None:
+        """Hold the sessions until `stop` is set. Raises whatever ended them before."""
+        carrier = self._make()
+        server = HandOverServer(carrier)
+        tending = stopping = None
+        log.info("sessions are held here", carrier=self.name)
+        try:
+            await server.start(self._host)
+            tending = asyncio.create_task(self._tend(connection, carrier, server))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({tending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if tending.done():
+                await tending
+        finally:
+            await _canceled(tending, stopping)
+            ends_in_order = stop.is_set() and not connection.is_closed()
+            if ends_in_order:
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    # Workers look for another process from now on, and the row of whoever it is stays.
+                    await connection.execute(
+                        "DELETE FROM carrier_sessions WHERE name = $1 AND token = $2", self.name, server.token
+                    )
+            await server.drain(DRAIN_SECONDS if ends_in_order else 0.0)
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await carrier.close()
+            except Exception as error:
+                log.warning("sessions not closed in order", carrier=self.name, error=_kind(error))
+            await server.close()
+            log.info("sessions are held here no more", carrier=self.name)
+
+    async def _tend(self, connection: Connection, carrier: Carrier, server: HandOverServer) -> None:
+        """Open the sessions and say so every other second, until something breaks."""
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+
+        async def open_sessions() -> None:
+            await carrier.open(taker(self.name))
+            server.begin()
+
+        async def beat() -> None:
+            while True:
+                detail = await _detail(carrier)
+                bound, wanted = _sessions(carrier, detail)
+                await connection.execute(BEAT, self.name, server.address, server.token, bound, wanted, detail)
+                if await _set_within(lost, BEAT_SECONDS):
+                    raise ConnectionLost
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(open_sessions())
+            group.create_task(beat())
+
+
+class HandOverServer:
+    """Takes batches of workers that know the token, and submits them to a carrier."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self.address = ""
+        self._carrier = carrier
+        self._server: asyncio.Server | None = None
+        self._takes = False
+        self._lines: dict[Line, asyncio.Task[None]] = {}
+        self._batches: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str) -> None:
+        """Listen; batches are declined until `begin`."""
+        self._server = await asyncio.start_server(self._serve, host, 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def begin(self) -> None:
+        """Take batches from now on."""
+        self._takes = True
+
+    async def drain(self, seconds: float) -> None:
+        """Begin no more submissions, and give those under way so long to end."""
+        self._takes = False
+        if self._server is not None:
+            self._server.close()
+        if self._batches and seconds > 0:
+            await asyncio.wait(self._batches, timeout=seconds)
+
+    async def close(self) -> None:
+        """Drop the connections, after the outcomes that are there."""
+        if self._batches:
+            await asyncio.wait(self._batches, timeout=LAST_WORDS_SECONDS)
+        await _canceled(*self._batches)
+        await _canceled(*self._lines.values())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = Line(reader, writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._lines[line] = task
+        try:
+            if await self._is_welcome(line):
+                await line.send(Welcome())
+                while True:
+                    await self._answer(line)
+        except FrameError as error:
+            log.warning("connection dropped", carrier=self._carrier.name, error=str(error))
+        except (OSError, EOFError, asyncio.CancelledError):
+            # Gone, or told to go.
+            pass
+        except Exception as error:
+            log.error("connection dropped", carrier=self._carrier.name, error=_kind(error))
+        finally:
+            del self._lines[line]
+            line.end()
+
+    async def _is_welcome(self, line: Line) -> bool:
+        async with asyncio.timeout(HELLO_SECONDS):
+            hello = await line.receive(FROM_WORKER, limit=MAX_HELLO)
+        if not isinstance(hello, Hello):
+            raise FrameError("no hello")
+        knows = hmac.compare_digest(hello.token.encode(), self.token.encode())
+        if not knows or hello.carrier != self._carrier.name:
+            log.warning("connection refused: its token is not that of this process", carrier=self._carrier.name)
+            return False
+        return True
+
+    async def _answer(self, line: Line) -> None:
+        """Read one request and see it to its end."""
+        frame = await line.receive(FROM_WORKER, limit=MAX_FRAME)
+        if isinstance(frame, Offer) and self._takes:
+            await line.send(Taken())
+            if not isinstance(await line.receive(FROM_WORKER, limit=MAX_HELLO), Go):
+                raise FrameError("an offer, and no word to go")
+            # A task of its own: it goes on when the worker that waits for it is gone.
+            batch = asyncio.create_task(self._submit(line, frame.submissions))
+            self._batches.add(batch)
+            batch.add_done_callback(self._batches.discard)
+            await asyncio.wait({batch})
+        elif isinstance(frame, Ask) and self._takes:
+            await line.send(Found(await self._carrier.look_up(frame.message_ids)))
+        elif isinstance(frame, Offer | Ask):
+            await line.send(Declined())
+        else:
+            raise FrameError("out of turn")
+
+    async def _submit(self, line: Line, submissions: Sequence[Submission]) -> None:
+        """Submit a batch and send the outcomes as they come; those that never come are unknown."""
+        gate = asyncio.Semaphore(self._carrier.concurrency)
+        outcomes: asyncio.Queue[Answer] = asyncio.Queue()
+        begun: set[int] = set()
+
+        async def submit(number: int, submission: Submission) -> None:
+            async with gate:
+                if not self._takes:
+                    outcomes.put_nowait(Answer.of(number, _unbegun()))
+                    return
+                begun.add(number)
+                outcomes.put_nowait(Answer.of(number, await self._outcome(submission)))
+
+        missing = set(range(len(submissions)))
+        tasks = [asyncio.create_task(submit(*each)) for each in enumerate(submissions)]
+        try:
+            async with asyncio.timeout(SUBMIT_SHARE * dispatching.LEASE.total_seconds()):
+                while missing:
+                    answers = [await outcomes.get()]
+                    while not outcomes.empty():
+                        answers.append(outcomes.get_nowait())
+                    missing -= {answer.number for answer in answers}
+                    await _tell(line, answers)
+        except TimeoutError:
+            log.warning("batch not done in its time", carrier=self._carrier.name, messages=len(missing))
+        finally:
+            await _canceled(*tasks)
+            late = {answer.number: answer for answer in _emptied(outcomes)}
+            for number in missing - late.keys():
+                outcome = Unknown("not answered in time") if number in begun else _unbegun()
+                late[number] = Answer.of(number, outcome)
+            if late:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_WORDS_SECONDS):
+                        await _tell(line, list(late.values()))
+
+    async def _outcome(self, submission: Submission) -> Outcome:
+        try:
+            return await self._carrier.submit(submission)
+        except Exception as error:
+            log.error("submission broke off", carrier=self._carrier.name, error=_kind(error))
+            return Unknown(type(error).__name__)
+
+
+def taker(carrier: str) -> TakeSignals:
+    """What keeps the signals of a carrier: committed, and the doorbell rung, before it returns."""
+
+    async def take(signals: Sequence[Signal]) -> None:
+        async def keep() -> None:
+            await keep_signals(carrier, signals)
+            ring_after_commit(Doorbell.REPORTS)
+
+        await in_unit_of_work(keep)
+
+    return take
+
+
+def lock_key(carrier: str) -> int:
+    """The number of the advisory lock that goes with the sessions of a carrier."""
+    digest = hashlib.blake2b(b"msvs sessions:" + carrier.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+def _unbegun() -> Refused:
+    return Refused("carrier_rejected", retryable=True)
+
+
+async def _tell(line: Line, answers: list[Answer]) -> None:
+    """Send outcomes to a worker, if it is still there."""
+    with suppress(OSError):
+        await line.send(Answers(answers))
+
+
+def _emptied(queue: asyncio.Queue[Answer]) -> list[Answer]:
+    return [queue.get_nowait() for _ in range(queue.qsize())]
+
+
+async def _detail(carrier: Carrier) -> str | None:
+    """What the carrier says is wrong, as the row has room for it."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            detail = await carrier.check()
+    except Exception as error:
+        detail = f"the check failed: {_kind(error)}"
+    return detail and detail[:100]
+
+
+def _sessions(carrier: Carrier, detail: str | None) -> tuple[int, int]:
+    """How many sessions stand of how many; of a carrier that does not count, one if nothing is wrong."""
+    wanted = getattr(carrier, "wanted", 1)
+    return getattr(carrier, "bound", 0 if detail else wanted), wanted
+
+
+def _kind(error: BaseException) -> str:
+    """The name of an error; of a group, that of its first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return type(error).__name__
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event for so long; whether it is set."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
+
+
+async def _canceled(*tasks: asyncio.Task[Any] | None) -> None:
+    """Cancel tasks and wait for their ends."""
+    there = [task for task in tasks if task is not None]
+    for task in there:
+        task.cancel()
+    await asyncio.gather(*there, return_exceptions=True)

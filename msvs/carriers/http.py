@@ -167,8 +167,11 @@ def fault(answer: HttpAnswer) -> Refused:
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float:
-    """The seconds of a Retry-After header (RFC 9110, section 10.2.3), at most an hour; a second without one."""
-    text = headers.get("Retry-After", "").strip()
+    """The seconds of a Retry-After header (RFC 9110, section 10.2.3), at most an hour; a second without one.
+
+    Telnyx documents x-ratelimit-reset, in seconds, in its place.
+    """
+    text = (headers.get("Retry-After") or headers.get("x-ratelimit-reset") or "").strip()
     if _seconds(text):
         wanted = float(text)
     else:

@@ -14,7 +14,11 @@ from msvs.carriers.virtual import VirtualCarrier
 from msvs.carriers.vonage import VonageCarrier
 from msvs.settings import Settings, SettingsError
 
-KINDS: Mapping[str, Callable[[CarrierConfig], Carrier]] = {}
+KINDS: Mapping[str, Callable[[CarrierConfig], Carrier]] = {
+    TelnyxCarrier.kind: TelnyxCarrier,
+    TwilioCarrier.kind: TwilioCarrier,
+    VonageCarrier.kind: VonageCarrier,
+}
 
 
 def make_carriers(settings: Settings, *, owns_sessions: bool = True) -> dict[str, Carrier]:

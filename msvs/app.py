@@ -17,11 +17,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from msvs import database, logs, settings
-from msvs.api import auth, catalogue, webhooks
+from msvs.api import auth, catalogue, consent_chain, webhooks
 from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
 from msvs.api.routing import use_live_carrier
+from msvs.callbacks.front import callback_routes
+from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
@@ -56,6 +58,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         use_live_carrier(settings.live_carrier)
         webhooks.configure(settings)
+        consent_chain.configure(settings)
         ringer = None if settings.redis_url is None else Ringer(settings.redis_url)
         async with database.connected(database_url, pool_size=settings.database_pool_size):
             use_ringer(ringer)
@@ -75,6 +78,7 @@ def create_app(settings: Settings) -> Starlette:
         *openapi_routes(settings.base_url),
         *graphql_routes(settings, limiter, operations()),
         *handset_routes(settings),
+        *callback_routes(make_carriers(settings, owns_sessions=False), base_url=settings.base_url),
         *docs_routes(),
         Route("/", show_index),
         Route("/healthz", show_health),

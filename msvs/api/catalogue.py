@@ -85,6 +85,19 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "The path exists, but not for this method.",
         "Use one of the methods in the Allow header.",
     ),
+    # What carriers send us.
+    (
+        "callback_invalid",
+        (400,),
+        "A carrier's callback cannot be read: it is not of the form that the carrier documents.",
+        "Give the carrier the addresses of docs/carriers.md, reports and inbound each in its place.",
+    ),
+    (
+        "callback_refused",
+        (403,),
+        "A carrier's callback has a wrong signature, or none, or is too old.",
+        "Compare the carrier's signing secret and MSVS_PUBLIC_URL with what the carrier has, and the clocks.",
+    ),
     # Parameters.
     ("parameter_missing", (400,), "A required parameter is missing.", "Send the parameter named in param."),
     (
@@ -273,8 +286,26 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     (
         "number_type_blocked",
         (422,),
-        "Premium-rate, satellite and shared-cost numbers are not sent to.",
+        "Premium-rate, satellite, shared-cost and other numbers of special kinds are not sent to.",
         "Use the recipient's mobile number.",
+    ),
+    (
+        "region_not_enabled",
+        (422,),
+        "The number's region is off until the workspace enables it: SMS pumping pays there.",
+        "Add the region to enabled_regions of the workspace if you mean to send there.",
+    ),
+    (
+        "daily_cap_reached",
+        (422,),
+        "The message would take the workspace past its daily_credit_cap; resets_at says when the next UTC day begins.",
+        "Raise the cap, or send after resets_at.",
+    ),
+    (
+        "prefix_velocity_exceeded",
+        (422,),
+        "The hour's single messages to the number's range have reached the workspace's prefix_hourly_cap.",
+        "Look who asks for these messages, as this is how SMS pumping looks; else raise the cap or wait for resets_at.",
     ),
     (
         "recipient_opted_out",
@@ -466,11 +497,16 @@ _FAILURE_ACTIONS: Mapping[str, str] = {
     "carrier_filtered": "Reword the message: carriers filter links by shorteners, capitals and some trades.",
     "unreachable": "Try again later; the handset may be off or out of coverage.",
     "carrier_rejected": "Check the sender and the body against the rules of the recipient's country.",
+    "sender_rejected": "Register the sender with the carrier, or use another.",
+    "sender_not_allowed": "Have a sender registered for the recipient's region.",
+    "no_route": "Ask the operator for a route to the region.",
     "insufficient_credits": "Add credits and send the message again.",
     "recipient_opted_out": "Do not send to this number until the recipient opts in again.",
     "recipient_not_opted_in": "Collect the contact's consent, or let the workspace admit unknown contacts.",
     "recipient_deleted": "Create the contact again if it was deleted by mistake.",
     "region_blocked": "Do not send to this number.",
+    "region_not_enabled": "Add the region to enabled_regions of the workspace if you mean to send there.",
+    "daily_cap_reached": "Raise daily_credit_cap of the workspace, or send the message again the next UTC day.",
     "number_type_blocked": "Use the recipient's mobile number.",
     "variable_missing": "Set the attribute on the contact, or write a fallback: {firstName|there}.",
     "body_too_long": "Shorten the body or the contact's values.",

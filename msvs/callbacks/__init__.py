@@ -1,0 +1,1 @@
+"""Where carriers reach us by HTTP: delivery reports and messages from handsets."""

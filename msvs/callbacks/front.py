@@ -1,0 +1,126 @@
+"""The routes /carriers/{name}/{kind}: what a carrier brings is committed before it is told that it arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Message, Receive, Scope, Send
+
+from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.jobs import Doorbell
+from msvs.api.unit_of_work import ring_after_commit, unit_of_work
+from msvs.carriers.protocol import Callback, CallbackAnswer, CallbackRefused, Carrier
+from msvs.carriers.signals import keep_signals
+
+log = structlog.get_logger(__name__)
+
+PATH = "/carriers/{name}/{kind}"
+KINDS = frozenset(("reports", "inbound"))
+MAX_BYTES = 64 * 1024
+BODY_SECONDS = 10.0
+NOT_STORED = {"cache-control": "no-store"}
+
+
+class CallbackTooLarge(InvalidRequest):
+    """413: the body is too large."""
+
+    status = 413
+    default_code = "request_too_large"
+
+
+class CallbackLate(InvalidRequest):
+    """408: the body did not arrive in time."""
+
+    status = 408
+    default_code = "request_timeout"
+
+
+def callback_routes(carriers: Mapping[str, Carrier], *, base_url: str) -> list[BaseRoute]:
+    """The route of every carrier's callbacks, with its full path; `base_url` is where carriers reach us."""
+    return [Route(PATH, CallbackFront(carriers, base_url), methods=["GET", "POST"])]
+
+
+class CallbackFront:
+    """The callbacks of the carriers as an ASGI app."""
+
+    def __init__(self, carriers: Mapping[str, Carrier], base_url: str) -> None:
+        self._carriers = carriers
+        self._base_url = base_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one callback; errors are raised for the edge to render."""
+        request = Request(scope, receive)
+        name, kind = request.path_params["name"], request.path_params["kind"]
+        carrier = self._carriers.get(name)
+        if carrier is None or kind not in KINDS:
+            raise NotFound("No carrier brings anything here.")
+        body = await _read_body(request)
+        if body is None:
+            return
+        try:
+            answer = carrier.read_callback(
+                Callback(kind, request.method, self._url(scope), _headers(request), body, datetime.now(UTC))
+            )
+        except CallbackRefused as refused:
+            log.warning("callback refused", carrier=name, kind=kind, reason=refused.reason)
+            raise _refusal(refused) from None
+        await _keep(name, answer)
+        response = Response(answer.body, answer.status, NOT_STORED, media_type=answer.content_type)
+        await response(scope, receive, send)
+
+    def _url(self, scope: Scope) -> str:
+        """The URL that the carrier called: a proxy in front may have changed scheme, host and path."""
+        path = scope.get("raw_path") or scope["path"].encode()
+        query: bytes = scope["query_string"]
+        return self._base_url + (path + b"?" + query if query else path).decode("latin-1")
+
+
+async def _keep(name: str, answer: CallbackAnswer) -> None:
+    if not answer.signals:
+        return
+    async with unit_of_work():
+        if await keep_signals(name, answer.signals):
+            ring_after_commit(Doorbell.REPORTS)
+
+
+def _refusal(refused: CallbackRefused) -> ApiError:
+    if refused.status == 404:
+        return NotFound("No carrier brings anything here.")
+    if refused.status == 400:
+        return InvalidRequest("The callback cannot be read.", code="callback_invalid")
+    return PermissionDenied("The callback is not the carrier's, or too old.", code="callback_refused")
+
+
+def _headers(request: Request) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+async def _read_body(request: Request) -> bytes | None:
+    """The whole body, at most 64 KB, within 10 s; None where the client hung up. Raises InvalidRequest."""
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and (len(length) > 10 or int(length) > MAX_BYTES):
+        raise _too_large()
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message: Message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                body += message.get("body", b"")
+                if len(body) > MAX_BYTES:
+                    raise _too_large()
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise CallbackLate(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
+
+
+def _too_large() -> CallbackTooLarge:
+    return CallbackTooLarge(f"The body is larger than {MAX_BYTES} bytes.")

@@ -13,7 +13,7 @@ from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.phones import parse_phone
 from msvs.api.queueing import insert_single
 from msvs.api.rendering import Rendered
-from msvs.api.routing import carrier_for
+from msvs.api.routing import has_carrier
 from msvs.api.sms import measure
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import MessageKind, Workspace
@@ -21,25 +21,29 @@ from msvs.models import MessageKind, Workspace
 log = structlog.get_logger(__name__)
 
 
-async def send_auto(ctx: Context, *, phone: str, contact_id: UUID | None, text: str, now: datetime) -> None:
+async def send_auto(
+    ctx: Context, *, phone: str, contact_id: UUID | None, text: str, now: datetime, sender: str | None = None
+) -> None:
     """Queue the service's own answer to a phone; it goes out even to one that has just opted out.
+
+    `sender` is the number that the phone wrote to, where it wrote: the answer comes from there.
 
     Where live has no carrier, the region is blocked or the balance does not cover it, nothing is sent, and consent
     changes all the same.
     """
-    if not text.strip() or carrier_for(ctx.livemode) is None:
+    if not text.strip() or not has_carrier(ctx.livemode):
         return
     workspace = await Workspace.get(id=ctx.workspace_id)
     size = measure(text)
     try:
-        check_destination(parse_phone(phone), workspace.blocked_regions)
+        check_destination(parse_phone(phone), workspace.blocked_regions, workspace.enabled_regions)
         async with unit_of_work():
             await insert_single(
                 ctx,
                 kind=MessageKind.AUTO,
                 contact_id=contact_id,
                 phone=phone,
-                sender=workspace.default_sender,
+                sender=sender or workspace.default_sender,
                 rendered=Rendered(text, size.encoding, size.segments),
                 metadata={},
                 scheduled_at=None,

@@ -6,17 +6,19 @@ COMMIT; what is written afterwards is fenced by the claim's token, so that a wor
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from msvs.api import credits, ids, quiet_hours, throughput
+from msvs.api import breakers, caps, credits, ids, quiet_hours, routing, throughput
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.jobs import Doorbell
 from msvs.api.pausing import pause_for_credits
+from msvs.api.phones import region_of
 from msvs.api.resources import message_resource
+from msvs.api.routing import FAILOVER_CODES, NO_TRIES, Plan
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.models import MessageKind, MessageStatus, OptInStatus
@@ -27,7 +29,12 @@ MAX_ATTEMPTS = 20
 ACCEPTED = "accepted"
 REFUSED = "refused"
 THROTTLED = "throttled"
+FAULT = "fault"
 UNKNOWN = "unknown"
+
+# How long messages are put off whose carriers are all paused, or at their limits.
+PAUSED_WAIT = timedelta(seconds=2)
+LIMITED_WAIT = timedelta(seconds=0.25)
 
 # Lanes are found by hopping from one workspace to the next in the partial index: its cost is the number of lanes.
 SINGLE_LANES = """
@@ -108,6 +115,13 @@ FROM unnest($1::uuid[], $2::timestamptz[]) AS outcome (id, due_at)
 WHERE messages.id = outcome.id AND messages.claim_token = $3 AND messages.status = 'sending'
 """
 
+PARTS = """
+INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
+SELECT part.id, part.message_id, messages.carrier, part.ref, part.number, $5
+FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::smallint[]) AS part (id, message_id, ref, number)
+JOIN messages ON messages.id = part.message_id AND messages.id = ANY($6)
+"""
+
 CONCLUDE = """
 UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ended_at = $4
 FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (message_id, outcome, code)
@@ -128,24 +142,31 @@ class Lane:
 class Claim:
     """Messages taken for one hand-over by the holder of `token`, until their lease runs out by PostgreSQL's clock.
 
-    `is_repeat`: an earlier hand-over of them had no known outcome, so the carrier may have them already.
+    `is_repeat`: an earlier hand-over of them had no known outcome, so the carrier may have them already. `fallbacks`
+    are those that another carrier may take, should this one refuse. `is_watched`: the carrier failed lately.
     """
 
     token: UUID
     carrier: str
     messages: Sequence[Row]
     is_repeat: bool = False
+    fallbacks: frozenset[UUID] = frozenset()
+    is_watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a carrier made of one message: accepted, refused, throttled (try again later) or unknown."""
+    """What a carrier made of one message: accepted, refused, throttled (for now), fault (it was away) or unknown.
+
+    `part_refs` are the carrier's ids of the parts of a message that get reports of their own.
+    """
 
     message_id: UUID
     result: str
     ref: str | None = None
     code: str | None = None
     retry_after: float = 1.0
+    part_refs: Sequence[str] = ()
 
 
 async def find_lanes(now: datetime) -> list[Lane]:
@@ -205,6 +226,91 @@ async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim
     if campaign is not None and campaign.interval_seconds > 0:
         await _take_slots(campaign, len(ready), now)
     return await _take(ready, carrier, now)
+
+
+async def claim_by_plan(lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:
+    """Take up to `limit` due messages of a lane, one claim a carrier, as the workspace's routes have it.
+
+    A carrier that is paused is given nothing, and one on trial a single message; what only they could take waits.
+    """
+    carrier = plan.sole
+    if carrier is None:
+        return await _claim_routed(lane, plan, limit=limit, now=now)
+    if carrier in plan.paused:
+        return []
+    is_trial = carrier in plan.trial
+    if is_trial and not await breakers.take_trial(carrier, now):
+        return []
+    claimed = await claim(lane, carrier=carrier, limit=1 if is_trial else limit, now=now)
+    if claimed is None:
+        if is_trial:
+            await breakers.give_back_trial(carrier, now)
+        return []
+    return [replace(claimed, is_watched=carrier in plan.failing)]
+
+
+async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:
+    campaign = None
+    if lane.campaign_id is not None:
+        campaign = await _running_campaign(lane.campaign_id)
+        if campaign is None:
+            return []
+        limit = _paced(campaign, limit, now)
+    picked = await _pick(lane, limit, now) if limit > 0 else []
+    ready = await _admit(lane, campaign, picked, now)
+    by_carrier = await _route(lane, plan, ready, now)
+    claims = []
+    for carrier, routed in sorted(by_carrier.items()):
+        allowed = await throughput.take_for_carrier(carrier, len(routed), now)
+        await _put_off({row.id: now + LIMITED_WAIT for row, _ in routed[allowed:]})
+        affordable = [row for row, _ in routed[:allowed]]
+        if lane.livemode:
+            affordable = await _afford(lane, affordable, now)
+        await throughput.give_back_to_carrier(carrier, allowed - len(affordable), now)
+        if not affordable:
+            continue
+        if campaign is not None and campaign.interval_seconds > 0:
+            await _take_slots(campaign, len(affordable), now)
+        taken = await _take(affordable, carrier, now)
+        fallbacks = frozenset(row.id for row, has_fallback in routed if has_fallback)
+        claims.append(replace(taken, fallbacks=fallbacks, is_watched=carrier in plan.failing))
+    return claims
+
+
+async def _route(lane: Lane, plan: Plan, rows: Sequence[Row], now: datetime) -> Mapping[str, list[tuple[Row, bool]]]:
+    """The messages by the carrier to try now, each with whether another could follow; the others wait or fail."""
+    tries = await routing.find_tries(rows, now)
+    by_carrier: dict[str, list[tuple[Row, bool]]] = defaultdict(list)
+    put_off: dict[UUID, datetime] = {}
+    lost: list[Row] = []
+    on_trial: set[str] = set()
+    for row in rows:
+        tried = tries.get(row.id, NO_TRIES)
+        candidates = plan.carriers_for(row.region or region_of(row.to_phone), row.sender)
+        left = [name for name in candidates if name not in tried.refused]
+        carrier = plan.choose(candidates, refused=tried.refused | on_trial, away=tried.away)
+        if not left:
+            lost.append(row)
+        elif carrier is None or (carrier in plan.trial and not await breakers.take_trial(carrier, now)):
+            put_off[row.id] = now + PAUSED_WAIT
+        else:
+            by_carrier[carrier].append((row, len(left) > 1))
+            if carrier in plan.trial:
+                on_trial.add(carrier)
+    await _put_off(put_off)
+    if lost:
+        await _fail_unsent(lane, lost, "no_route", now)
+    return by_carrier
+
+
+async def _put_off(until: Mapping[UUID, datetime]) -> None:
+    if until:
+        await execute(
+            "UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)"
+            " WHERE messages.id = later.id",
+            list(until),
+            list(until.values()),
+        )
 
 
 async def _take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
@@ -292,13 +398,7 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
         await refuse(lane, refused, now)
     if expired:
         await _fail_unsent(lane, expired, "expired", now)
-    if put_off:
-        await execute(
-            "UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)"
-            " WHERE messages.id = later.id",
-            list(put_off),
-            list(put_off.values()),
-        )
+    await _put_off(put_off)
     return ready
 
 
@@ -362,13 +462,13 @@ async def _afford(lane: Lane, rows: list[Row], now: datetime) -> list[Row]:
     while unpaid:
         if await credits.try_reserve(lane.workspace_id, {row.id: row.segments for row in unpaid}, now):
             break
-        balance = await credits.available(lane.workspace_id)
-        covered = _covered(unpaid, balance)
+        left = await caps.spendable(lane.workspace_id, now)
+        covered = _covered(unpaid, left.credits)
         short, unpaid = unpaid[covered:], unpaid[:covered]
         if lane.campaign_id is not None:
-            await pause_for_credits(lane.campaign_id, now)
+            await pause_for_credits(lane.campaign_id, left.limit, now)
         else:
-            await _fail_unsent(lane, short, "insufficient_credits", now)
+            await _fail_unsent(lane, short, left.limit, now)
     return paid + unpaid
 
 
@@ -400,29 +500,31 @@ async def _fail_unsent(lane: Lane, rows: Sequence[Row], code: str, now: datetime
 async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: datetime) -> None:
     """Write down what the carrier made of a claim. Messages no longer held by its token are left as they are."""
     by_result: dict[str, list[Outcome]] = {ACCEPTED: [], REFUSED: [], THROTTLED: [], UNKNOWN: []}
+    passed_on: list[Outcome] = []
     attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
     concluded = []
     for outcome in outcomes:
         result = outcome.result
-        if result == THROTTLED and claim.is_repeat:
-            # Too busy to say whether it has the message: it may not count as unsent.
+        has_fallback = outcome.message_id in claim.fallbacks
+        if result in (THROTTLED, FAULT) and claim.is_repeat:
+            # Too busy, or away, to say whether it has the message: it may not count as unsent.
             result = UNKNOWN
         elif result == THROTTLED and attempts.get(outcome.message_id, 0) >= MAX_ATTEMPTS:
             result = REFUSED
-        by_result[result].append(outcome)
+        if has_fallback and (result == FAULT or (result == REFUSED and outcome.code in FAILOVER_CODES)):
+            # Definitely not with this carrier: the next one may have it, and no unknown outcome ever comes here.
+            passed_on.append(outcome)
+        else:
+            by_result[THROTTLED if result == FAULT else result].append(outcome)
         concluded.append(outcome)
     if by_result[ACCEPTED]:
         await _record_sent(claim.token, by_result[ACCEPTED], now)
     if by_result[REFUSED]:
         await _record_refused(claim.token, by_result[REFUSED], now)
-    if by_result[THROTTLED]:
-        throttled = by_result[THROTTLED]
-        await execute(
-            REQUEUED,
-            [outcome.message_id for outcome in throttled],
-            [now + timedelta(seconds=outcome.retry_after) for outcome in throttled],
-            claim.token,
-        )
+    requeued = {outcome.message_id: now + timedelta(seconds=outcome.retry_after) for outcome in by_result[THROTTLED]}
+    requeued |= {outcome.message_id: now for outcome in passed_on}
+    if requeued:
+        await execute(REQUEUED, list(requeued), list(requeued.values()), claim.token)
         ring_after_commit(Doorbell.MESSAGES)
     if by_result[UNKNOWN]:
         # Nothing is known before the lease has run out: whoever resolves it must not overtake the carrier.
@@ -451,6 +553,17 @@ async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime) 
     rows = await fetch(
         SENT, [outcome.message_id for outcome in accepted], [outcome.ref for outcome in accepted], token, now
     )
+    parts = [(outcome, number, ref) for outcome in accepted for number, ref in enumerate(outcome.part_refs, 1)]
+    if parts:
+        await execute(
+            PARTS,
+            [ids.new_id() for _ in parts],
+            [outcome.message_id for outcome, _, _ in parts],
+            [ref for _, _, ref in parts],
+            [number for _, number, _ in parts],
+            now,
+            [row.id for row in rows],
+        )
     await note_sent(rows, now)
 
 

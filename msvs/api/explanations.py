@@ -12,7 +12,7 @@ from uuid import UUID
 from msvs.api import ids, quiet_hours
 from msvs.api.context import Context
 from msvs.api.credits import message_reference
-from msvs.api.dispatching import THROTTLED
+from msvs.api.dispatching import FAULT, REFUSED, THROTTLED
 from msvs.api.events import EventType
 from msvs.api.messages import get_message
 from msvs.api.resources import (
@@ -479,7 +479,9 @@ def _steps(
         steps.append(_Step(MessageStatus.QUEUED, message.created_at, queued))
     for attempt in attempts:
         steps.append(_Step(MessageStatus.SENDING, attempt.started_at))
-        if attempt.outcome == THROTTLED and attempt.ended_at is not None and attempt.ended_at != message.failed_at:
+        # Throttled, or refused by one carrier and passed on to the next.
+        is_over = attempt.ended_at is None or attempt.ended_at == message.failed_at
+        if attempt.ended_at is not None and not is_over and attempt.outcome in (THROTTLED, FAULT, REFUSED):
             steps.append(_Step(MessageStatus.QUEUED, attempt.ended_at))
     for status, type, at in _dated(message):
         if at is not None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msvs.api.errors import InvalidRequest, NotFound
 from msvs.models.identity import new_id
 
-__all__ = ["decode_id", "encode_id", "find_id", "id_time", "missing", "new_id", "read_id"]
+__all__ = ["decode_id", "encode_id", "find_id", "first_id", "id_time", "missing", "new_id", "read_id"]
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 26
@@ -27,6 +27,8 @@ WORKSPACE = "wsp"
 USER = "usr"
 IMPORT = "imp"
 INBOUND = "inb"
+SENDER = "snd"
+ROUTE = "rte"
 
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
@@ -79,6 +81,11 @@ def read_id(prefix: str, text: str, param: str) -> UUID:
 def missing(noun: str, text: str) -> NotFound:
     """The error for a resource that is not there, or not the caller's."""
     return NotFound(f"No such {noun}: '{text[:80]}'.", param="id")
+
+
+def first_id(time: datetime) -> UUID:
+    """What no UUIDv7 of this time or later lies below."""
+    return UUID(int=max(0, int(time.timestamp() * 1000)) << 80)
 
 
 def id_time(value: UUID) -> datetime:

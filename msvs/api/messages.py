@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from msvs.api import ids
+from msvs.api import caps, ids
 from msvs.api.batching import Batcher
 from msvs.api.canceling import cancel_one
 from msvs.api.compliance import check_destination
@@ -29,13 +29,13 @@ from msvs.api.rendering import (
     render,
 )
 from msvs.api.resources import FAILURES
-from msvs.api.routing import require_carrier
+from msvs.api.routing import carrier_for, is_real, require_carrier, require_route
 from msvs.api.sandbox import check_scripted
 from msvs.api.scope import find, scoped
-from msvs.api.senders import check_sender
+from msvs.api.senders import check_sender, choose_sender
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
-from msvs.models import Message, MessageKind, MessageStatus, OptInStatus
+from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatus
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
@@ -49,7 +49,10 @@ STATUS_FILTERS: Mapping[str, tuple[MessageStatus, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class SendMessage:
-    """What to send: `to` as given, a body with `{variables}`, when (None for now), and not after `expires_at`."""
+    """What to send: `to` as given, a body with `{variables}`, when (None for now), and not after `expires_at`.
+
+    The braces of a literal body are text.
+    """
 
     to: str
     body: str
@@ -58,12 +61,13 @@ class SendMessage:
     metadata: Mapping[str, str] = field(default_factory=dict)
     scheduled_at: datetime | None = None
     expires_at: datetime | None = None
+    is_literal: bool = False
 
 
 # What a send needs to know of its workspace and of each phone.
 RECIPIENTS = """
-SELECT workspaces.default_sender, workspaces.blocked_regions, wanted.phone AS wanted_phone, contacts.id, contacts.phone,
-    contacts.first_name, contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status,
+SELECT workspaces.default_sender, workspaces.blocked_regions, workspaces.enabled_regions, workspaces.prefix_hourly_cap,
+    wanted.phone AS wanted_phone, contacts.id, contacts.phone, contacts.first_name, contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status,
     EXISTS (
         SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = wanted.phone
     ) AS is_suppressed
@@ -93,23 +97,28 @@ async def _find_recipient(ctx: Context, phone: str) -> Row:
 async def send_message(ctx: Context, data: SendMessage) -> Draft:
     """Accept one SMS: checked, rendered, paid for and queued, or kept for its time.
 
-    Raises InvalidRequest, ComplianceRefused (blocked region or number type, recipient opted out) and
-    PaymentRequired; nothing is written then.
+    Raises InvalidRequest, ComplianceRefused (region blocked or not enabled, number type, recipient opted out, a cap
+    reached) and PaymentRequired; nothing is written then.
     """
     allow(ctx, Permission.MESSAGES_SEND)
     now = datetime.now(UTC)
     phone = parse_phone(data.to)
-    template = read_template(data.body)
+    template = read_template(data.body, is_literal=data.is_literal)
     variables = given_values(data.variables)
     metadata = check_metadata(data.metadata)
     due_at = check_schedule(data.scheduled_at, now)
     expires_at = check_expiry(data.expires_at, due_at)
     require_carrier(ctx.livemode)
     found = await _find_recipient(ctx, phone.e164)
-    sender = check_sender(data.from_) if data.from_ is not None else found.default_sender
-    check_destination(phone, found.blocked_regions)
+    named = None if data.from_ is None else check_sender(data.from_)
+    sender = named or found.default_sender
+    check_destination(phone, found.blocked_regions, found.enabled_regions)
     if not ctx.livemode:
         check_scripted(phone.e164)
+    elif is_real(ctx.livemode):
+        sender = await choose_sender(ctx, named, sender, region=phone.region, contact_id=found.id, phone=phone.e164)
+        if carrier_for(ctx.livemode) is None:
+            await require_route(ctx.workspace_id, phone.region, sender, now)
     if found.is_suppressed:
         # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
         raise _opted_out()
@@ -121,6 +130,8 @@ async def send_message(ctx: Context, data: SendMessage) -> Draft:
             rendered = render(template, {**contact_values(contact, template.names), **variables})
         except NotRenderable as error:
             raise _unrenderable(error) from None
+        if found.prefix_hourly_cap is not None:
+            await caps.count_message(ctx, phone, found.prefix_hourly_cap, now)
         return await insert_single(
             ctx,
             kind=MessageKind.API,
@@ -135,11 +146,11 @@ async def send_message(ctx: Context, data: SendMessage) -> Draft:
             now=now,
         )
 
-    if found.id is not None:
+    if found.id is not None and found.prefix_hourly_cap is None:
         return await queue(found)
-    # The first message to a number makes its contact: both are written, or neither.
+    # The first message to a number makes its contact, and a capped one is counted: all is written, or nothing.
     async with unit_of_work():
-        return await queue(await ensure_contact(ctx, phone.e164, now=now))
+        return await queue(found if found.id is not None else await ensure_contact(ctx, phone.e164, now=now))
 
 
 async def get_message(ctx: Context, id: UUID) -> Message:
@@ -154,8 +165,15 @@ async def list_messages(
     status: str | None = None,
     campaign_id: UUID | None = None,
     contact_id: UUID | None = None,
+    to: str | None = None,
+    sender: str | None = None,
+    sent_from: datetime | None = None,
+    sent_before: datetime | None = None,
 ) -> Page[Message]:
-    """Messages, newest first. A campaign's skipped recipients show only under `status=skipped`."""
+    """Messages, newest first. A campaign's skipped recipients show only under `status=skipped`.
+
+    `to` is the phone of a contact; `sent_from` and `sent_before` bound the time at which a carrier took the message.
+    """
     query = scoped(ctx, Message)
     if status is not None:
         if status not in STATUS_FILTERS:
@@ -169,6 +187,19 @@ async def list_messages(
         query = query.filter(campaign_id=campaign_id)
     if contact_id is not None:
         query = query.filter(contact_id=contact_id)
+    if to is not None:
+        contact = await scoped(ctx, Contact).filter(phone=to).first()
+        if contact is None:
+            return Page([], has_more=False)
+        # Messages are found by their contact, which may have had another phone.
+        query = query.filter(contact_id=contact.id, to_phone=to)
+    if sender is not None:
+        query = query.filter(sender=sender)
+    if sent_from is not None:
+        query = query.filter(sent_at__gte=sent_from)
+    if sent_before is not None:
+        # What was sent by then was made by then, and ids are in the order of time.
+        query = query.filter(sent_at__lt=sent_before, id__lt=ids.first_id(sent_before))
     return await fetch_page(query, page)
 
 

@@ -55,6 +55,12 @@ def parse_phone(text: str, *, param: str = "to") -> Phone:
     return phone
 
 
+def region_of(e164: str) -> str | None:
+    """The ISO 3166-1 code of a number's region; None where it has none, or is no number."""
+    phone = _find(e164) if _e164(e164) else None
+    return None if phone is None else phone.region
+
+
 @lru_cache(maxsize=8192)
 def time_zones(e164: str) -> tuple[str, ...]:
     """The IANA time zones a number may be in; none where it cannot be told."""

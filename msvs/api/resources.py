@@ -186,6 +186,9 @@ class WorkspaceResource(Resource, kw_only=True):
     double_opt_in: bool
     campaigns_admit_unknown: bool
     blocked_regions: list[str]
+    enabled_regions: list[str]
+    daily_credit_cap: int | None = None
+    prefix_hourly_cap: int | None = None
     quiet_hours: bool
     timezone: str
     low_balance_threshold: int
@@ -287,6 +290,9 @@ FAILURES: Mapping[str, str] = {
     "carrier_filtered": "The carrier filtered the message as unwanted.",
     "unreachable": "The handset could not be reached.",
     "carrier_rejected": "The carrier refused the message.",
+    "sender_rejected": "The carrier refused the sender.",
+    "sender_not_allowed": "None of the workspace's senders may be used for the recipient's region.",
+    "no_route": "No carrier takes messages to the recipient's region from this sender.",
     "insufficient_credits": "The balance did not cover the message when it was due.",
     "recipient_opted_out": "The recipient opted out.",
     "recipient_not_opted_in": "The recipient has not opted in.",
@@ -294,6 +300,8 @@ FAILURES: Mapping[str, str] = {
     "outcome_unknown": "The carrier's answer was lost and no report came; the message was not sent again.",
     "expired": "The message was not handed over before its expires_at.",
     "region_blocked": "The number's region is blocked.",
+    "region_not_enabled": "The number's region is off until the workspace enables it.",
+    "daily_cap_reached": "The workspace's credits of the UTC day were used up when the message was due.",
     "number_type_blocked": "Numbers of this kind are not sent to.",
     "variable_missing": "A variable of the body has no value and no fallback.",
     "body_too_long": "The rendered body is longer than 1600 characters.",
@@ -442,6 +450,9 @@ def workspace_resource(row: Any, *, low_balance_threshold: int) -> WorkspaceReso
         double_opt_in=row.double_opt_in,
         campaigns_admit_unknown=row.campaigns_admit_unknown,
         blocked_regions=row.blocked_regions,
+        enabled_regions=row.enabled_regions,
+        daily_credit_cap=row.daily_credit_cap,
+        prefix_hourly_cap=row.prefix_hourly_cap,
         quiet_hours=row.quiet_hours,
         timezone=row.timezone,
         low_balance_threshold=low_balance_threshold,

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 import structlog
 
 from msvs import database
-from msvs.api import dispatching
+from msvs.api import breakers, dispatching, routing
 from msvs.api.dispatching import Claim, Lane, Outcome
 from msvs.api.jobs import Doorbell, ring_now
-from msvs.api.routing import carrier_for
 from msvs.carriers import protocol
 from msvs.carriers.protocol import Carrier, Submission
+from msvs.carriers.virtual import VirtualCarrier
 from msvs.workers.retrying import in_unit_of_work
 
 log = structlog.get_logger(__name__)
@@ -78,18 +79,16 @@ async def _dispatch_lanes(carriers: Carriers, lanes: Sequence[Lane], batch: int)
 
 async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -> int:
     """Hand over one batch of a lane; how many messages."""
-    name = carrier_for(lane.livemode)
-    carrier = None if name is None else carriers.get(name)
-    if carrier is None:
-        log.error("no carrier for this lane; its messages wait", livemode=lane.livemode, carrier=name)
-        return 0
     claimed = time.monotonic()
     now = await database.now()
-    claim = await in_unit_of_work(lambda: dispatching.claim(lane, carrier=carrier.name, limit=batch, now=now))
-    if claim is None:
+    plan = await routing.plan_for(lane.workspace_id, lane.livemode, now)
+    missing = [name for name in (plan.default, *(way.carrier for way in plan.ways)) if name and name not in carriers]
+    if missing or (plan.default is None and not plan.ways):
+        log.error("no carrier for this lane; its messages wait", livemode=lane.livemode, carrier=missing[:1])
         return 0
-    await hand_over(carrier, claim, claimed=claimed)
-    return len(claim.messages)
+    claims = await in_unit_of_work(lambda: dispatching.claim_by_plan(lane, plan, limit=batch, now=now))
+    await asyncio.gather(*(hand_over(carriers[claim.carrier], claim, claimed=claimed) for claim in claims))
+    return sum(len(claim.messages) for claim in claims)
 
 
 async def hand_over(carrier: Carrier, claim: Claim, *, claimed: float) -> None:
@@ -119,6 +118,24 @@ async def hand_over(carrier: Carrier, claim: Claim, *, claimed: float) -> None:
     outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
     now = await database.now()
     await in_unit_of_work(lambda: dispatching.record_outcomes(claim, outcomes, now))
+    if carrier.kind != VirtualCarrier.kind:
+        await _watch(claim, answers, now)
+
+
+async def _watch(claim: Claim, answers: Sequence[protocol.Outcome], now: datetime) -> None:
+    """Tell the carrier's circuit breaker what the hand-over showed: no answer at all is its fault, too."""
+    reasons = [_fault(answer) for answer in answers]
+    faults = [reason for reason in reasons if reason is not None]
+    if faults or claim.is_watched:
+        served = len(answers) - len(faults)
+        note = partial(breakers.note, claim.carrier, faults=len(faults), served=served, now=now)
+        await in_unit_of_work(partial(note, reason=faults[0] if faults else None))
+
+
+def _fault(answer: protocol.Outcome) -> str | None:
+    if isinstance(answer, protocol.Unknown):
+        return f"no answer: {answer.reason}"
+    return answer.code if isinstance(answer, protocol.Refused) and answer.is_fault else None
 
 
 async def _submit(carrier: Carrier, submissions: Sequence[Submission]) -> Sequence[protocol.Outcome]:
@@ -133,9 +150,11 @@ async def _submit(carrier: Carrier, submissions: Sequence[Submission]) -> Sequen
 
 def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
     if isinstance(answer, protocol.Accepted):
-        return Outcome(submission.message_id, dispatching.ACCEPTED, ref=answer.ref)
+        return Outcome(submission.message_id, dispatching.ACCEPTED, ref=answer.ref, part_refs=answer.part_refs)
     if isinstance(answer, protocol.Refused):
         result = dispatching.THROTTLED if answer.retryable else dispatching.REFUSED
+        if answer.is_fault:
+            result = dispatching.FAULT
         return Outcome(submission.message_id, result, code=answer.code, retry_after=answer.retry_after)
     return Outcome(submission.message_id, dispatching.UNKNOWN)
 

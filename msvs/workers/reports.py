@@ -1,4 +1,4 @@
-"""Reports: what the virtual carrier brings, taken in where real carriers' callbacks go too."""
+"""Reports: what carriers bring: the virtual one from its books, real ones from where their signals are kept."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
+from asyncpg.exceptions import PostgresConnectionError
+
 from msvs import database
+from msvs.api import signals
 from msvs.api.context import Context
 from msvs.api.jobs import Doorbell, ring_now
 from msvs.api.replies import receive_inbound
 from msvs.api.reports import DeliveryReport, take_reports
 from msvs.database import Row, fetch, fetch_value
 from msvs.workers.retrying import in_unit_of_work
+
+log = structlog.get_logger(__name__)
 
 BATCH = 1000
 
@@ -31,6 +37,7 @@ async def collect_reports(*, seconds: float = 10.0) -> int:
     total = 0
     while True:
         taken = await in_unit_of_work(_take_reports) + await in_unit_of_work(_take_reply)
+        taken += await in_unit_of_work(_apply_reports) + await _take_inbound()
         total += taken
         if not taken:
             return total
@@ -40,18 +47,38 @@ async def collect_reports(*, seconds: float = 10.0) -> int:
 
 
 async def has_due(now: datetime) -> bool:
-    """Whether the virtual carrier has something to bring."""
-    return bool(await fetch_value("SELECT EXISTS (SELECT FROM virtual_signals WHERE due_at <= $1)", now))
+    """Whether a carrier has something to bring."""
+    has_virtual = await fetch_value("SELECT EXISTS (SELECT FROM virtual_signals WHERE due_at <= $1)", now)
+    return bool(has_virtual) or await signals.has_due(now)
+
+
+async def _apply_reports() -> int:
+    return await signals.apply_reports(limit=BATCH, now=await database.now())
+
+
+async def _apply_inbound() -> int:
+    return await signals.apply_inbound(now=await database.now())
+
+
+async def _take_inbound() -> int:
+    """Take in one inbound message; one that breaks is put off, and holds up no other."""
+    try:
+        return await in_unit_of_work(_apply_inbound)
+    except PostgresConnectionError:
+        raise
+    except Exception as error:
+        log.error("inbound message put off", error=type(error).__name__)
+        now = await database.now()
+        await in_unit_of_work(lambda: signals.postpone_inbound(now))
+        return 1
 
 
 async def _take_reports() -> int:
     """Take a batch of reports off the carrier and apply them, in one transaction."""
     now = await database.now()
-    signals: Sequence[Row] = sorted(await fetch(TAKE, now, False, BATCH), key=lambda row: (row.due_at, row.id))
-    await take_reports(
-        [DeliveryReport(row.message_id, row.kind == "delivered", row.error_code) for row in signals], now
-    )
-    return len(signals)
+    taken: Sequence[Row] = sorted(await fetch(TAKE, now, False, BATCH), key=lambda row: (row.due_at, row.id))
+    await take_reports([DeliveryReport(row.message_id, row.kind == "delivered", row.error_code) for row in taken], now)
+    return len(taken)
 
 
 async def _take_reply() -> int:

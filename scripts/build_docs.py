@@ -116,9 +116,9 @@ def _settings() -> str:
 
 
 def _stop_words() -> str:
-    from msvs.api.compliance import STOP_WORDS
+    from msvs.api.words import Keyword, words_of
 
-    return " ".join(f"`{word}`" for word in STOP_WORDS)
+    return " ".join(f"`{word}`" for word in words_of(Keyword.STOP))
 
 
 def _segment_fields() -> str:

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from msvs.api import consent, ids
 from msvs.api.autoreplies import send_auto
-from msvs.api.compliance import Keyword, classify_reply
 from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import ReplyResource, message_resource, moment
 from msvs.api.scope import find, scoped
+from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, fetch_row
 from msvs.models import InboundMessage, OptInStatus, Workspace
 

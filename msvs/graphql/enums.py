@@ -8,10 +8,10 @@ from enum import Enum
 import strawberry
 
 from msvs.api.audit import AuditAction
-from msvs.api.compliance import Keyword
 from msvs.api.events import EventType
 from msvs.api.sms import Encoding
 from msvs.api.statistics import Interval
+from msvs.api.words import Keyword
 from msvs.models import CampaignStatus, LedgerKind, MessageKind, MessageStatus, OptInStatus, Role
 
 

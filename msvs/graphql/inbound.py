@@ -9,12 +9,12 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids, inbox, messages, replies, workspaces
-from msvs.api.compliance import Keyword
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound, PermissionDenied
 from msvs.api.phones import parse_phone
 from msvs.api.scope import scoped
 from msvs.api.senders import check_sender
+from msvs.api.words import Keyword
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info

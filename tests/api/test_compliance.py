@@ -2,18 +2,10 @@ from __future__ import annotations
 
 import phonenumbers
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from msvs.api.compliance import (
-    CONFIRM_WORDS,
-    HELP_WORDS,
-    START_WORDS,
-    STOP_WORDS,
     TREATY_CODES,
-    Keyword,
     check_destination,
-    classify_reply,
 )
 from msvs.api.errors import ComplianceRefused
 from msvs.api.phones import Phone, parse_phone
@@ -140,83 +132,3 @@ def test_a_blocked_region_is_named_before_the_type() -> None:
     with pytest.raises(ComplianceRefused) as caught:
         check_destination(parse_phone("+19002345678"), ["US"])
     assert caught.value.code == "region_blocked"
-
-
-TABLES = [
-    (Keyword.STOP, STOP_WORDS),
-    (Keyword.START, START_WORDS),
-    (Keyword.HELP, HELP_WORDS),
-    (Keyword.CONFIRM, CONFIRM_WORDS),
-]
-WORDS = [(word, keyword) for keyword, words in TABLES for word in words]
-
-
-def test_no_word_means_two_things() -> None:
-    words = [word for word, _ in WORDS]
-    assert len(set(words)) == len(words) == 26
-
-
-@pytest.mark.parametrize(("word", "keyword"), WORDS)
-def test_a_word_counts_however_it_is_written(word: str, keyword: Keyword) -> None:
-    for text in (word, word.lower(), word.title(), f"  {word}\r\n", f"{word}.", f"¡«{word}»!!!", f"“{word}” 🛑"):
-        assert classify_reply(text) is keyword
-
-
-@pytest.mark.parametrize(("word", "keyword"), WORDS)
-def test_a_word_among_others_is_free_text(word: str, keyword: Keyword) -> None:
-    for text in (f"{word} PLEASE", f"please {word}", f"{word}1", f"X{word}", f"{word} {word}"):
-        assert classify_reply(text) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "keyword"),
-    [
-        ("arrêt", Keyword.STOP),
-        ("ARRE\u0302T", Keyword.STOP),
-        ("S.T.O.P", Keyword.STOP),
-        ("OPT-OUT", Keyword.STOP),
-        ("opt out", Keyword.STOP),
-        ("Opt \t\n  Out.", Keyword.STOP),
-        ("opt - out", Keyword.STOP),
-        ("ＳＴＯＰ", Keyword.STOP),
-        ("STOP™", Keyword.STOP),
-        ("st\u200bop\ufeff", Keyword.STOP),
-        ("stop\u00a0", Keyword.STOP),
-        ("stop_all", Keyword.STOP),
-        ("\x00stop", Keyword.STOP),
-        ("sí", Keyword.CONFIRM),
-        ("¡SÍ!", Keyword.CONFIRM),
-        ("y", Keyword.CONFIRM),
-        ("Yes 👍🏽", Keyword.CONFIRM),
-        ("help?", Keyword.HELP),
-        ("un-stop", Keyword.START),
-        ("", None),
-        ("   ", None),
-        ("...", None),
-        ("👍", None),
-        ("s t o p", None),
-        ("don't stop", None),
-        ("STOPPED", None),
-        ("no", None),
-        ("yes please", None),
-        ("стоп", None),
-    ],
-)
-def test_replies(text: str, keyword: Keyword | None) -> None:
-    assert classify_reply(text) is keyword
-
-
-@given(st.text(max_size=40))
-@settings(max_examples=300, deadline=None)
-def test_any_text_is_classified_and_a_letter_more_makes_it_free_text(text: str) -> None:
-    assert classify_reply(text) in (None, *Keyword)
-    assert classify_reply(f"stop {text} x") is None
-
-
-@given(
-    st.sampled_from(WORDS),
-    st.text(st.characters(categories=["P", "S", "Zs", "Mn"]), max_size=5),
-)
-@settings(max_examples=300, deadline=None)
-def test_punctuation_after_a_word_changes_nothing(word: tuple[str, Keyword], tail: str) -> None:
-    assert classify_reply(word[0] + tail) is word[1]

@@ -1,0 +1,57 @@
+"""The words that a whole message may be: STOP, START, HELP and YES, in each language that has its own.
+
+The words are data (data/words.toml), each language with its sources.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import unicodedata
+from enum import StrEnum
+from importlib.resources import files
+
+
+class Keyword(StrEnum):
+    """What a whole reply asks for. JOIN is a word that a workspace chose (keywords.py)."""
+
+    STOP = "stop"
+    START = "start"
+    HELP = "help"
+    CONFIRM = "confirm"
+    JOIN = "join"
+
+
+# These mean the same in every workspace.
+MEANINGS = (Keyword.STOP, Keyword.START, Keyword.HELP, Keyword.CONFIRM)
+
+_DATA = tomllib.loads(files("msvs.api").joinpath("data/words.toml").read_text("utf-8"))
+
+
+def words_of(keyword: Keyword) -> tuple[str, ...]:
+    """The words of all languages that mean `keyword`, as they are printed in messages."""
+    return tuple(word for language in _DATA.values() for word in language.get(keyword.value, ()))
+
+
+def classify_reply(text: str) -> Keyword | None:
+    """The keyword a whole reply amounts to, or None for free text.
+
+    Case, accents, punctuation, symbols and repeated whitespace do not count: "S.T.O.P" and "Arrêt!" opt out;
+    "STOP PLEASE" is free text, which opt_out_phrases reads.
+    """
+    return _KEYWORDS.get(fold(text))
+
+
+def fold(text: str) -> str:
+    """The text as words are compared: no case, accents, punctuation or symbols, and single spaces."""
+    text = _letters(text)
+    if not text.isascii():
+        # Symbols go first: some of them, such as the trade mark sign, decompose into letters.
+        text = _letters(unicodedata.normalize("NFKD", text))
+    return " ".join(text.casefold().split())
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text if character.isalnum() or character.isspace())
+
+
+_KEYWORDS = {fold(word): keyword for keyword in MEANINGS for word in words_of(keyword)}

@@ -28,12 +28,14 @@ from msvs.docs.front import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
 from msvs.ops.routes import ops_routes
+from msvs.rest_compat.body import ClientGone, read_body
 from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
-from msvs.rest_compat.errors import error_body
+from msvs.rest_compat.errors import as_api_error, error_body
 from msvs.rest_compat.front import rest_routes
 from msvs.rest_compat.openapi import openapi_routes
 from msvs.rest_compat.server import server_config
 from msvs.settings import Settings, SettingsError
+from msvs.twilio_compat.front import Common, twilio_routes
 
 CHECK_SECONDS = 2.0
 # A worker sets its key for a few seconds at a time: a key that is there is a worker that lives.
@@ -77,6 +79,7 @@ def create_app(settings: Settings) -> Starlette:
         *rest_routes(limiter),
         *openapi_routes(settings.base_url),
         *graphql_routes(settings, limiter, operations()),
+        *twilio_routes(limiter, Common(read_body, as_api_error, silent=ClientGone)),
         *handset_routes(settings),
         *callback_routes(make_carriers(settings, owns_sessions=False), base_url=settings.base_url),
         *docs_routes(),

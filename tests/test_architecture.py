@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[str, ...]] = {
         "msvs/handset",
         "msvs/ops",
         "msvs/rest_compat",
+        "msvs/twilio_compat",
     ),
     "uvicorn": ("msvs/app.py", "msvs/rest_compat/server.py"),
     "aiohttp": ("msvs/outbound.py", "msvs/carriers"),
@@ -54,7 +55,7 @@ TALKS = ("msvs/cli.py", "msvs/supervisor.py")
 STATEMENT = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE)\b")
 
 # Where everything is done for a caller.
-CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/")
+CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/", "msvs/twilio_compat/")
 
 # Function that reads or changes rows by id without a caller's scope → why it may.
 UNSCOPED = {

@@ -55,7 +55,11 @@ _touching: set[asyncio.Task[None]] = set()
 
 async def authenticate(authorization: str | None, request_id: str | None = None) -> Context:
     """The caller behind an Authorization header. Raises AuthenticationFailed."""
-    text = _bearer(authorization)
+    return await authenticate_key(_bearer(authorization), request_id)
+
+
+async def authenticate_key(text: str, request_id: str | None = None) -> Context:
+    """The caller behind a key. Raises AuthenticationFailed."""
     if parse_key(text) is None:
         raise AuthenticationFailed("This is not an API key: check that it was copied whole.", code="api_key_malformed")
     digest = digest_key(text)

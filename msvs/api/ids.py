@@ -8,10 +8,11 @@ from uuid import UUID
 from msvs.api.errors import InvalidRequest, NotFound
 from msvs.models.identity import new_id
 
-__all__ = ["decode_id", "encode_id", "find_id", "first_id", "id_time", "missing", "new_id", "read_id"]
+__all__ = ["decode_id", "encode_id", "find_id", "id_after", "id_time", "missing", "new_id", "read_id"]
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 26
+CLOCK_SKEW_MS = 60_000
 
 MESSAGE = "msg"
 CAMPAIGN = "cmp"
@@ -83,9 +84,9 @@ def missing(noun: str, text: str) -> NotFound:
     return NotFound(f"No such {noun}: '{text[:80]}'.", param="id")
 
 
-def first_id(time: datetime) -> UUID:
-    """What no UUIDv7 of this time or later lies below."""
-    return UUID(int=max(0, int(time.timestamp() * 1000)) << 80)
+def id_after(time: datetime) -> UUID:
+    """What lies above every UUIDv7 made by this time, with a minute for clocks that differ."""
+    return UUID(int=max(0, int(time.timestamp() * 1000) + CLOCK_SKEW_MS) << 80)
 
 
 def id_time(value: UUID) -> datetime:

@@ -67,7 +67,8 @@ class SendMessage:
 # What a send needs to know of its workspace and of each phone.
 RECIPIENTS = """
 SELECT workspaces.default_sender, workspaces.blocked_regions, workspaces.enabled_regions, workspaces.prefix_hourly_cap,
-    wanted.phone AS wanted_phone, contacts.id, contacts.phone, contacts.first_name, contacts.last_name, contacts.email, contacts.attributes, contacts.opt_in_status,
+    wanted.phone AS wanted_phone, contacts.id, contacts.phone, contacts.first_name, contacts.last_name, contacts.email,
+    contacts.attributes, contacts.opt_in_status,
     EXISTS (
         SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = wanted.phone
     ) AS is_suppressed
@@ -199,7 +200,7 @@ async def list_messages(
         query = query.filter(sent_at__gte=sent_from)
     if sent_before is not None:
         # What was sent by then was made by then, and ids are in the order of time.
-        query = query.filter(sent_at__lt=sent_before, id__lt=ids.first_id(sent_before))
+        query = query.filter(sent_at__lt=sent_before, id__lt=ids.id_after(sent_before))
     return await fetch_page(query, page)
 
 

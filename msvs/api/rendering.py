@@ -35,12 +35,14 @@ class NotRenderable(Exception):
         self.name = name
 
 
-def read_template(body: str) -> Template:
-    """The template of a body of 1 to 1600 characters. Raises InvalidRequest on `body`."""
+def read_template(body: str, *, is_literal: bool = False) -> Template:
+    """The template of a body of 1 to 1600 characters; braces of a literal one are text. Raises InvalidRequest."""
     if not body.strip():
         raise InvalidRequest("body must not be blank.", param="body", code="body_empty")
     if len(body) > MAX_BODY:
         raise InvalidRequest(f"body is longer than {MAX_BODY} characters.", param="body", code="body_too_long")
+    if is_literal:
+        return Template(body, ())
     try:
         return compile_template(body)
     except TemplateError as error:

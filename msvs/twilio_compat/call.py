@@ -1,0 +1,32 @@
+"""A request as handlers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msvs.api.context import Context
+from msvs.twilio_compat.sids import ACCOUNT, encode_sid
+
+API_VERSION = "2010-04-01"
+
+Found = tuple[int, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The caller, the parameters of the path, of the query and of the form."""
+
+    ctx: Context
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+
+    @property
+    def account_sid(self) -> str:
+        """The SID of the caller's workspace."""
+        return encode_sid(ACCOUNT, self.ctx.workspace_id)
+
+
+Handler = Callable[[Call], Awaitable[Found]]

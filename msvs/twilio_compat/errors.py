@@ -1,0 +1,130 @@
+"""How errors look to Twilio's libraries: its numbers for our codes, in its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+
+from msvs.api.catalogue import doc_url
+from msvs.api.errors import ApiError, InvalidRequest, NotFound
+
+Headers = list[tuple[bytes, bytes]]
+
+# Our code and Twilio's parameter → Twilio's number, where the parameter matters.
+BY_PARAMETER: Mapping[tuple[str, str], int] = {
+    ("parameter_missing", "To"): 21604,
+    ("parameter_missing", "Body"): 21602,
+    ("parameter_unknown", "StatusCallback"): 21609,
+    ("parameter_unknown", "MediaUrl"): 21620,
+    ("parameter_unknown", "MessagingServiceSid"): 21701,
+    ("parameter_invalid", "SendAt"): 35114,
+    ("parameter_missing", "SendAt"): 35114,
+}
+BY_CODE: Mapping[str, int] = {
+    "phone_number_invalid": 21211,
+    "sender_invalid": 21212,
+    "region_blocked": 21408,
+    "body_empty": 21602,
+    "recipient_opted_out": 21610,
+    "carrier_not_configured": 21612,
+    "number_type_blocked": 21614,
+    "body_too_long": 21617,
+    "scheduled_at_past": 35114,
+    "scheduled_at_too_far": 35114,
+}
+# What has no number of its own: 20000 and the status, as Twilio's own 20404 and 20429 are made.
+BY_STATUS: Mapping[int, int] = {400: 20001, 401: 20003, 402: 20005, 405: 20004, 422: 21612}
+
+# Our parameter → Twilio's.
+PARAMETERS: Mapping[str, str] = {
+    "to": "To",
+    "from": "From",
+    "body": "Body",
+    "scheduled_at": "SendAt",
+    "expires_at": "ValidityPeriod",
+}
+
+
+class NotCancelable(InvalidRequest):
+    """400: the message is past the point at which it could be canceled."""
+
+    number: ClassVar[int] = 30409
+
+
+class FormInvalid(InvalidRequest):
+    """415: the body is not a form."""
+
+    status = 415
+    default_code = "content_type_unsupported"
+
+
+class FormTooLarge(InvalidRequest):
+    """413: the body is larger than any message."""
+
+    status = 413
+    default_code = "request_too_large"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """405: the path exists, but not for this method; carries Allow."""
+
+    status = 405
+    default_code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class RouteUnknown(NotFound):
+    """404: a part of Twilio's API that is not here."""
+
+    default_code = "route_unknown"
+
+
+def number_of(error: ApiError) -> int:
+    """Twilio's number for an error."""
+    if isinstance(error, NotCancelable):
+        return error.number
+    for number in (BY_PARAMETER.get((error.code, error.param or "")), BY_CODE.get(error.code)):
+        if number is not None:
+            return number
+    return BY_STATUS.get(error.status, 20000 + error.status)
+
+
+def status_of(error: ApiError) -> int:
+    """The HTTP status of an error: Twilio knows no 422 here."""
+    return 400 if error.status == 422 else error.status
+
+
+def error_body(error: ApiError, request_id: str) -> bytes:
+    """The JSON of an error; `details` holds what our own API would say."""
+    details = {"code": error.code, "request_id": request_id, **error.details}
+    if error.param is not None:
+        details["param"] = PARAMETERS.get(error.param, error.param)
+    return msgspec.json.encode(
+        {
+            "code": number_of(error),
+            "message": error.message,
+            "more_info": doc_url(error.code),
+            "status": status_of(error),
+            "details": details,
+        }
+    )
+
+
+def error_headers(error: ApiError) -> Headers:
+    """The headers that go with an error."""
+    headers: Headers = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b'Basic realm="MassiveSMS"'))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allow.encode()))
+    if error.status in (408, 413):
+        # The rest of the body is not waited for.
+        headers.append((b"connection", b"close"))
+    return headers

@@ -1,0 +1,113 @@
+"""Reading forms and query strings: bounded, each name once, and none that would be passed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
+
+from msvs.api.errors import InvalidRequest
+from msvs.twilio_compat.errors import FormInvalid, FormTooLarge
+
+MAX_FORM_BYTES = 64 * 1024
+MAX_FIELDS = 50
+MAX_ECHO = 80
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+_whole = re.compile(r"[0-9]{1,9}").fullmatch
+_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+
+
+def parse_form(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """The fields of a body. Raises InvalidRequest of some kind."""
+    if len(body) > MAX_FORM_BYTES:
+        raise FormTooLarge(f"The body is larger than {MAX_FORM_BYTES} bytes.")
+    if not body:
+        return {}
+    kind, *parameters = headers.get(b"content-type", b"").decode("latin-1").lower().split(";")
+    charsets = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
+    encoding = headers.get(b"content-encoding", b"identity").lower()
+    if kind.strip() != FORM_TYPE or charsets - {"charset=utf-8"} or encoding != b"identity":
+        raise FormInvalid(f"Send the body as Content-Type: {FORM_TYPE}, in UTF-8 and not compressed.")
+    return _fields(body, "body")
+
+
+def parse_query(query: bytes) -> dict[str, str]:
+    """The parameters of a query string; those left blank are as those left out. Raises InvalidRequest."""
+    return {name: text for name, text in _fields(query, "query string").items() if text}
+
+
+def check_names(values: Collection[str], known: Collection[str]) -> None:
+    """Refuse what would be passed over. Raises InvalidRequest code `parameter_unknown`."""
+    for name in values:
+        if name not in known:
+            shown = name[:MAX_ECHO]
+            raise InvalidRequest(f"Unknown parameter: {shown}.", code="parameter_unknown", param=shown)
+
+
+def read_whole(values: Mapping[str, str], name: str, *, least: int, most: int) -> int | None:
+    """A whole number, or None where it is not given. Raises InvalidRequest."""
+    text = values.get(name)
+    if text is None:
+        return None
+    if not _whole(text) or not least <= int(text) <= most:
+        raise InvalidRequest(f"{name} must be a whole number from {least} to {most}.", param=name)
+    return int(text)
+
+
+def read_time(values: Mapping[str, str], name: str) -> datetime | None:
+    """A time with its offset, or None where it is not given. Raises InvalidRequest."""
+    text = values.get(name)
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRequest(f"{name} must be an ISO-8601 time with an offset, such as 2026-05-01T20:00:00Z.", param=name)
+
+
+def read_day(values: Mapping[str, str], name: str) -> tuple[datetime, datetime] | None:
+    """The first moment of a date, or a time, and the first moment after it; None where it is not given."""
+    text = values.get(name)
+    if text is None:
+        return None
+    if not _date(text):
+        time = read_time(values, name)
+        assert time is not None
+        return time, _after(time, seconds=1)
+    try:
+        day = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidRequest(f"{name} must be a date such as 2026-05-01.", param=name) from None
+    return day, _after(day, days=1)
+
+
+def _after(time: datetime, **gap: int) -> datetime:
+    try:
+        return time + timedelta(**gap)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _fields(data: bytes, what: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            data.decode(), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"The {what} is not UTF-8.") from None
+    except ValueError:
+        raise InvalidRequest(f"The {what} holds more than {MAX_FIELDS} fields.") from None
+    values: dict[str, str] = {}
+    for name, text in pairs:
+        shown = name[:MAX_ECHO]
+        if name in values and name != "MediaUrl":
+            raise InvalidRequest(f"{shown} is given more than once.", param=shown)
+        if "\0" in name or "\0" in text:
+            raise InvalidRequest(f"{shown} holds a NUL character.", param=shown.replace("\0", ""))
+        values[name] = text
+    return values

@@ -1,0 +1,211 @@
+"""The path of a request through /2010-04-01: caller, rate token, form, idempotency, unit of work, operation."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from msvs.api import ids
+from msvs.api.auth import authenticate_key
+from msvs.api.context import Context
+from msvs.api.errors import ApiError, AuthenticationFailed, NotFound, RateLimited
+from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
+from msvs.api.limits import Limiter
+from msvs.api.unit_of_work import single_statement, unit_of_work
+from msvs.twilio_compat import accounts, messages
+from msvs.twilio_compat.call import API_VERSION, Call, Handler
+from msvs.twilio_compat.errors import (
+    Headers,
+    MethodNotAllowed,
+    RouteUnknown,
+    error_body,
+    error_headers,
+    status_of,
+)
+from msvs.twilio_compat.forms import check_names, parse_form, parse_query
+from msvs.twilio_compat.sids import ACCOUNT, encode_sid
+
+log = structlog.get_logger(__name__)
+
+PREFIX = f"/{API_VERSION}"
+# What the layer around every front puts into the scope, and takes from it.
+REQUEST_ID = "msvs.request_id"
+ANSWER_HEADERS = "msvs.answer_headers"
+IDEMPOTENCY_HEADER = b"i-twilio-idempotency-token"
+
+ReadBody = Callable[[Receive, Mapping[bytes, bytes]], Awaitable[bytes]]
+AsApiError = Callable[[Exception], ApiError]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What this front has in common with the others: reading a body, and what a caller is told of an error.
+
+    An exception among `silent` says that the caller has gone; nobody is left to answer.
+    """
+
+    read_body: ReadBody
+    as_api_error: AsApiError
+    silent: type[Exception]
+
+
+def twilio_routes(limiter: Limiter, common: Common) -> list[BaseRoute]:
+    """The routes of Twilio's API, with their full paths."""
+    account = f"{PREFIX}/Accounts/{{account}}"
+    table: dict[str, dict[str, Handler]] = {
+        f"{PREFIX}/Accounts.json": {"GET": accounts.list_},
+        f"{account}.json": {"GET": accounts.fetch},
+        f"{account}/Messages.json": {"GET": messages.list_, "POST": messages.create},
+        f"{account}/Messages/{{sid}}/Media.json": {"GET": messages.list_media},
+        f"{account}/Messages/{{sid}}.json": {"GET": messages.fetch, "POST": messages.update},
+        f"{PREFIX}/{{rest:path}}": {},
+    }
+    return [Route(path, PathFront(handlers, limiter, common)) for path, handlers in table.items()]
+
+
+class PathFront:
+    """The handlers of one path as an ASGI app; one without any stands for what is not here."""
+
+    def __init__(self, handlers: Mapping[str, Handler], limiter: Limiter, common: Common) -> None:
+        self._handlers = dict(handlers)
+        if "GET" in self._handlers:
+            self._handlers["HEAD"] = self._handlers["GET"]
+        self._allow = ", ".join(sorted(self._handlers))
+        self._limiter = limiter
+        self._common = common
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request_id: str = scope.get(REQUEST_ID) or ids.encode_id(ids.REQUEST, ids.new_id())
+        extra: Headers = []
+        try:
+            answer = await self._answer(scope, receive, request_id)
+            status, body = answer.status, answer.body
+            if answer.replayed:
+                extra.append((b"idempotent-replayed", b"true"))
+                if status >= 400:
+                    # The stored error names the request that it first answered.
+                    scope[REQUEST_ID] = msgspec.json.decode(body)["details"]["request_id"]
+        except self._common.silent:
+            raise
+        except Exception as error:
+            refusal = self._common.as_api_error(error)
+            if refusal.status == 503:
+                log.warning("request refused", method=scope["method"], status=503, error=type(error).__name__)
+            elif refusal.status >= 500:
+                log.error("request failed", method=scope["method"], status=refusal.status, exc_info=error)
+            status, body = status_of(refusal), error_body(refusal, request_id)
+            extra = error_headers(refusal)
+        start = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"no-store"),
+            *extra,
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": start})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
+        if not self._handlers:
+            raise RouteUnknown("This part of Twilio's API is not here: Accounts and Messages are, in JSON.")
+        method: str = scope["method"]
+        handler = self._handlers.get(method)
+        if handler is None:
+            raise MethodNotAllowed(_refusal(method, self._allow), allow=self._allow)
+        headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            headers[name] = value if name not in headers else b"%s, %s" % (headers[name], value)
+        ctx = await identify(headers.get(b"authorization"), request_id)
+        await self._take(ctx, scope)
+        path: Mapping[str, str] = scope["path_params"]
+        if "account" in path and path["account"] != encode_sid(ACCOUNT, ctx.workspace_id):
+            raise NotFound("No such account, or not the one of this key.", param="AccountSid")
+        query = parse_query(scope["query_string"])
+        if method != "POST":
+            return await _run(handler, Call(ctx, path, query, {}))
+        check_names(query, ())
+        call = Call(ctx, path, {}, parse_form(await self._common.read_body(receive, headers), headers))
+        key = headers.get(IDEMPOTENCY_HEADER)
+        if key is None:
+            async with single_statement() if handler is messages.create else unit_of_work():
+                return await _run(handler, call)
+
+        def render(error: ApiError) -> Answer:
+            return Answer(status_of(error), error_body(error, request_id))
+
+        return await answer_once(
+            ctx,
+            check_key(key.decode("latin-1")),
+            fingerprint(method, scope["path"], call.form),
+            lambda: _run(handler, call),
+            render,
+        )
+
+    async def _take(self, ctx: Context, scope: Scope) -> None:
+        """Take a token from the caller's bucket and say so in headers. Raises RateLimited."""
+        allowance = await self._limiter.take(ctx.workspace_id)
+        scope.get(ANSWER_HEADERS, []).extend(
+            (
+                (b"x-ratelimit-limit", b"%d" % allowance.limit),
+                (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
+                (b"x-ratelimit-reset", b"%d" % allowance.reset_epoch),
+            )
+        )
+        if allowance.retry_after is not None:
+            raise RateLimited(
+                f"Too many requests: at most {allowance.limit} a second.", retry_after=allowance.retry_after
+            )
+
+
+async def identify(authorization: bytes | None, request_id: str) -> Context:
+    """The caller behind HTTP basic authentication: an AccountSid, or the key again, and the key as its password.
+
+    Raises AuthenticationFailed.
+    """
+    username, key = _credentials(authorization)
+    ctx = await authenticate_key(key, request_id)
+    names = (encode_sid(ACCOUNT, ctx.workspace_id), key)
+    if not any(hmac.compare_digest(username.encode(), name.encode()) for name in names):
+        raise AuthenticationFailed(
+            "The username is not the AccountSid of this key's workspace.", code="api_key_invalid"
+        )
+    return ctx
+
+
+def _credentials(authorization: bytes | None) -> tuple[str, str]:
+    if not authorization:
+        raise AuthenticationFailed(
+            "Authenticate by HTTP basic: your AccountSid as the username, your API key as the password.",
+            code="api_key_missing",
+        )
+    scheme, _, text = authorization.partition(b" ")
+    try:
+        if scheme.lower() != b"basic":
+            raise ValueError
+        username, colon, key = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+        if not colon:
+            raise ValueError
+    except (binascii.Error, ValueError):
+        raise AuthenticationFailed(
+            "The Authorization header must be that of HTTP basic authentication.", code="api_key_malformed"
+        ) from None
+    return username, key
+
+
+def _refusal(method: str, allow: str) -> str:
+    if method == "DELETE":
+        return "Messages are not deleted: they are the record of what was sent, and of what it cost."
+    return f"{method[:20]} is not allowed here; allowed: {allow}."
+
+
+async def _run(handler: Handler, call: Call) -> Answer:
+    status, found = await handler(call)
+    return Answer(status, msgspec.json.encode(found))

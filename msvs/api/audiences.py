@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import UUID
 import phonenumbers
 
 from msvs.api import ids, quiet_hours
-from msvs.api.compliance import check_destination
+from msvs.api.compliance import check_destination, is_in_blocked_range
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ComplianceRefused, InvalidRequest
@@ -20,12 +21,14 @@ from msvs.api.jobs import Doorbell
 from msvs.api.phones import Phone, parse_phone
 from msvs.api.rendering import CONTACT_FIELDS, NotRenderable, contact_values, render
 from msvs.api.resources import message_resource
+from msvs.api.routing import is_real
 from msvs.api.scope import scoped
 from msvs.api.segments import compile_filter
+from msvs.api.senders import find_last, find_pool
 from msvs.api.sms import measure
 from msvs.api.templates import Template, compile_template
 from msvs.api.unit_of_work import ring_after_commit
-from msvs.database import copy_rows, encode_json, execute, fetch, fetch_row, fetch_value
+from msvs.database import Row, copy_rows, encode_json, execute, fetch, fetch_row, fetch_value
 from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
 
 MAX_IDS = 1000
@@ -73,6 +76,19 @@ COLUMNS = (
     "opted_out",
     "attempt_count",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Where a workspace sends: the regions it blocks, and those it enabled of the ones that are off until then."""
+
+    blocked: frozenset[str]
+    enabled: frozenset[str]
+
+    @classmethod
+    def of(cls, row: Any) -> Regions:
+        """What a row with a workspace's settings says."""
+        return cls(frozenset(row.blocked_regions), frozenset(row.enabled_regions))
 
 
 async def check_audience(
@@ -188,7 +204,8 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     """
     # A shared lock: a pause or a cancellation waits for this chunk, and the next chunk sees it.
     campaign = await fetch_row(
-        "SELECT campaigns.*, workspaces.blocked_regions, workspaces.campaigns_admit_unknown FROM campaigns"
+        "SELECT campaigns.*, workspaces.blocked_regions, workspaces.enabled_regions, workspaces.default_sender,"
+        " workspaces.campaigns_admit_unknown FROM campaigns"
         " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
         " WHERE campaigns.id = $1 AND campaigns.status = 'preparing' FOR SHARE OF campaigns",
         campaign_id,
@@ -200,8 +217,9 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes)
     if not recipients:
         return 0
-    blocked = frozenset(campaign.blocked_regions)
-    drafts = [_draft(campaign, recipient, template, blocked, now) for recipient in recipients]
+    regions = Regions.of(campaign)
+    senders = await _senders(campaign, recipients)
+    drafts = [_draft(campaign, recipient, template, regions, senders, now) for recipient in recipients]
     metadata = encode_json(campaign.metadata)
     await copy_rows(
         "messages",
@@ -249,7 +267,28 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     return len(drafts)
 
 
-def _draft(campaign: Any, recipient: Any, template: Template, blocked: frozenset[str], now: datetime) -> Draft:
+async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str | None]:
+    """The sender for each phone, None where none may be used; nothing where all get the campaign's."""
+    if not is_real(campaign.livemode):
+        return {}
+    pool = await find_pool(campaign.workspace_id, campaign.default_sender)
+    if campaign.sender != pool.default:
+        return {row.phone: None for row in recipients if pool.refusal(campaign.sender, row.region) is not None}
+    last: Mapping[UUID, str] = {}
+    if pool.has_choice:
+        last = await find_last(campaign.workspace_id, True, [row.contact_id for row in recipients])
+    return {row.phone: pool.choose(row.region, last=last.get(row.contact_id), key=row.phone) for row in recipients}
+
+
+def _draft(
+    campaign: Any,
+    recipient: Any,
+    template: Template,
+    regions: Regions,
+    senders: Mapping[str, str | None],
+    now: datetime,
+) -> Draft:
+    sender = senders.get(recipient.phone, campaign.sender)
     draft = Draft(
         ids.new_id(),
         campaign.workspace_id,
@@ -258,13 +297,13 @@ def _draft(campaign: Any, recipient: Any, template: Template, blocked: frozenset
         campaign.id,
         recipient.contact_id,
         recipient.phone,
-        campaign.sender,
+        sender or campaign.sender,
         campaign.metadata,
         now,
         now,
         expires_at=campaign.expires_at,
     )
-    code = _skip_reason(campaign, recipient, blocked)
+    code = _skip_reason(campaign, recipient, regions) or (None if sender is not None else "sender_not_allowed")
     if code is None:
         try:
             rendered = render(template, contact_values(recipient, template.names))
@@ -283,7 +322,7 @@ def _draft(campaign: Any, recipient: Any, template: Template, blocked: frozenset
     return draft
 
 
-def _skip_reason(campaign: Any, recipient: Any, blocked: frozenset[str]) -> str | None:
+def _skip_reason(campaign: Any, recipient: Any, regions: Regions) -> str | None:
     """The code for which a recipient is not sent to, or None."""
     if recipient.id is None:
         return "recipient_deleted"
@@ -292,21 +331,21 @@ def _skip_reason(campaign: Any, recipient: Any, blocked: frozenset[str]) -> str 
         return "recipient_opted_out"
     if status != OptInStatus.OPTED_IN and not (campaign.campaigns_admit_unknown and status == OptInStatus.UNKNOWN):
         return "recipient_not_opted_in"
-    if recipient.region is None:
-        return _destination_refusal(parse_phone(recipient.phone), blocked)
-    return _kept_refusal(recipient.region, recipient.number_kind, blocked)
+    if recipient.region is None or is_in_blocked_range(recipient.phone):
+        return _destination_refusal(parse_phone(recipient.phone), regions)
+    return _kept_refusal(recipient.region, recipient.number_kind, regions)
 
 
 @lru_cache(maxsize=4096)
-def _kept_refusal(region: str, number_kind: str, blocked: frozenset[str]) -> str | None:
+def _kept_refusal(region: str, number_kind: str, regions: Regions) -> str | None:
     """Whether numbers of a region and kind are refused, by what a contact keeps of its phone."""
     calling_code = phonenumbers.country_code_for_region(region)
-    return _destination_refusal(Phone("", region, calling_code, number_kind), blocked)
+    return _destination_refusal(Phone("", region, calling_code, number_kind), regions)
 
 
-def _destination_refusal(phone: Phone, blocked: frozenset[str]) -> str | None:
+def _destination_refusal(phone: Phone, regions: Regions) -> str | None:
     try:
-        check_destination(phone, blocked)
+        check_destination(phone, regions.blocked, regions.enabled)
     except ComplianceRefused as error:
         return error.code
     return None

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import audiences, credits, ids
+from msvs.api import audiences, caps, credits, ids
 from msvs.api import campaign_stats as tallies
 from msvs.api.canceling import cancel_campaign_messages
 from msvs.api.context import Context
@@ -20,14 +20,15 @@ from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.jobs import Doorbell
 from msvs.api.messages import SendMessage, check_expiry, check_schedule, send_message
 from msvs.api.pages import Page, PageRequest, fetch_page
-from msvs.api.pausing import INSUFFICIENT_CREDITS, MANUAL, MISSED
+from msvs.api.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
 from msvs.api.permissions import Permission, allow
 from msvs.api.rendering import check_metadata, read_template
 from msvs.api.resources import CampaignStats, campaign_resource
-from msvs.api.routing import require_carrier
+from msvs.api.routing import is_real, require_carrier
 from msvs.api.scope import find, scoped
-from msvs.api.senders import check_sender
+from msvs.api.senders import check_allowed, check_sender, find_pool
 from msvs.api.unit_of_work import ring_after_commit
+from msvs.database import fetch_value
 from msvs.models import Campaign, CampaignStatus, Workspace
 
 MAX_NAME = 200
@@ -102,7 +103,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         livemode=ctx.livemode,
         name=_check_name(data.name),
         body=data.body,
-        sender=check_sender(data.from_) if data.from_ is not None else workspace.default_sender,
+        sender=await _check_sender(ctx, workspace, data.from_),
         audience=await _check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids, may_lack=data.draft),
         metadata=check_metadata(data.metadata),
         status=CampaignStatus.DRAFT,
@@ -137,8 +138,7 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
         read_template(given["body"])
         campaign.body = given["body"]
     if "from_" in given:
-        sender = given["from_"]
-        campaign.sender = workspace.default_sender if sender is None else check_sender(sender)
+        campaign.sender = await _check_sender(ctx, workspace, given["from_"])
     if given.keys() & {"list_ids", "segment_id", "contact_ids"}:
         campaign.audience = await _check_audience(
             ctx,
@@ -321,17 +321,29 @@ async def pause_missed(campaign: Campaign, now: datetime) -> None:
 
 
 async def resume_paid(*, now: datetime) -> int:
-    """Resume campaigns that paused for want of credits and whose balance covers at least one message; how many."""
-    paused = await Campaign.filter(status=CampaignStatus.PAUSED, pause_reason=INSUFFICIENT_CREDITS).select_for_update(
-        skip_locked=True
-    )
+    """Resume campaigns paused for want of credits or at the daily cap that can pay their next message; how many."""
+    paused = await Campaign.filter(
+        status=CampaignStatus.PAUSED, pause_reason__in=(INSUFFICIENT_CREDITS, DAILY_CAP)
+    ).select_for_update(skip_locked=True)
     resumed = 0
     for campaign in paused:
-        segments = audiences.estimated_segments(read_template(campaign.body))
-        if await credits.available(campaign.workspace_id) >= segments:
+        if campaign.pause_reason == DAILY_CAP:
+            left = (await caps.spendable(campaign.workspace_id, now)).credits
+        else:
+            left = await credits.available(campaign.workspace_id)
+        if left >= await _next_segments(campaign):
             await _resume(campaign, now)
             resumed += 1
     return resumed
+
+
+async def _next_segments(campaign: Campaign) -> int:
+    """The segments of a campaign's next message; about as many before there is one."""
+    queued = await fetch_value(
+        "SELECT segments FROM messages WHERE status = 'queued' AND campaign_id = $1 ORDER BY due_at, id LIMIT 1",
+        campaign.id,
+    )
+    return audiences.estimated_segments(read_template(campaign.body)) if queued is None else int(queued)
 
 
 async def record_campaign_event(type: EventType, campaign: Campaign, now: datetime) -> None:
@@ -396,6 +408,16 @@ def _audience_ids(audience: Mapping[str, Any]) -> tuple[list[UUID], UUID | None,
         None if segment is None else ids.read_id(ids.SEGMENT, segment, "audience.segment_id"),
         [ids.read_id(ids.CONTACT, text, "audience.contact_ids") for text in audience.get("contact_ids", ())],
     )
+
+
+async def _check_sender(ctx: Context, workspace: Workspace, sender: str | None) -> str:
+    """A campaign's sender: the one named, which live must be the workspace's, else its default one."""
+    if sender is None:
+        return workspace.default_sender
+    check_sender(sender)
+    if not is_real(ctx.livemode):
+        return sender
+    return await check_allowed(ctx, await find_pool(ctx.workspace_id, workspace.default_sender), sender, None)
 
 
 def _check_name(text: str) -> str:

@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
-from msvs.api import ids
+from msvs.api import caps, ids
 from msvs.api.context import Context
-from msvs.api.errors import PaymentRequired
+from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.jobs import Doorbell
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import CreditsResource, PurchaseResource, moment
-from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.unit_of_work import ring_after_commit, unit_of_work
 from msvs.database import Row, execute, fetch, fetch_row
 from msvs.models import LedgerEntry, LedgerKind
 
 RECENT_PURCHASES = 10
 RUNWAY_DAYS = 30
 
-RESERVE = """
+TAKE = """
 WITH taken AS (
     UPDATE credit_balances SET balance = balance - $2
-    WHERE workspace_id = $1 AND balance >= $2
+    WHERE workspace_id = $1 AND balance >= $2 AND {is_allowed}
     RETURNING workspace_id, balance, low_balance_threshold, low_notified
 ), entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
@@ -36,17 +36,26 @@ WITH taken AS (
 )
 SELECT * FROM taken
 """
+RESERVE = TAKE.format(is_allowed=caps.UNCAPPED)
+# For a workspace with a daily cap, its balance locked.
+RESERVE_CAPPED = TAKE.format(
+    is_allowed=caps.WITHIN_CAP.format(day="($6::timestamptz AT TIME ZONE 'UTC')::date", credits="$2")
+)
 
+# What is given back counts for the day on which it was taken: a cancellation adds nothing to the cap of another day.
 RELEASE = """
 WITH entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
     SELECT entry.id, $1, 'release', entry.reference, entry.amount, '', $5
     FROM unnest($2::uuid[], $3::varchar[], $4::bigint[]) AS entry (id, reference, amount)
     ON CONFLICT (workspace_id, kind, reference) DO NOTHING
-    RETURNING amount
+    RETURNING reference, amount
 ), used AS (
     INSERT INTO credit_usage (workspace_id, day, credits)
-    SELECT $1, ($5::timestamptz AT TIME ZONE 'UTC')::date, -sum(amount) FROM entries HAVING count(*) > 0
+    SELECT $1, (reserved.created_at AT TIME ZONE 'UTC')::date, -sum(entries.amount)
+    FROM entries JOIN ledger_entries AS reserved ON reserved.workspace_id = $1 AND reserved.kind = 'reserve'
+        AND reserved.reference = entries.reference
+    GROUP BY 2
     ON CONFLICT (workspace_id, day) DO UPDATE SET credits = credit_usage.credits + excluded.credits
 )
 UPDATE credit_balances SET
@@ -83,11 +92,10 @@ def message_reference(message_id: UUID) -> str:
 
 
 async def try_reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: datetime) -> bool:
-    """Reserve credits for messages (id → credits), all or none; whether the balance covered them."""
+    """Reserve credits for messages (id → credits), all or none; whether the balance and the daily cap covered them."""
     if not amounts:
         return True
-    taken = await fetch_row(
-        RESERVE,
+    values = (
         workspace_id,
         sum(amounts.values()),
         [ids.new_id() for _ in amounts],
@@ -95,6 +103,11 @@ async def try_reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: date
         list(amounts.values()),
         now,
     )
+    taken = await fetch_row(RESERVE, *values)
+    if taken is None:
+        async with unit_of_work():
+            await caps.lock(workspace_id)
+            taken = await fetch_row(RESERVE_CAPPED, *values)
     if taken is None:
         return False
     if taken.balance < taken.low_balance_threshold and not taken.low_notified:
@@ -103,9 +116,17 @@ async def try_reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: date
 
 
 async def reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: datetime) -> None:
-    """`try_reserve`, or PaymentRequired with `required` and `available`."""
+    """`try_reserve`, or PaymentRequired or ComplianceRefused with `required` and `available`."""
     if not await try_reserve(workspace_id, amounts, now):
-        raise insufficient(sum(amounts.values()), await available(workspace_id))
+        raise await refusal(workspace_id, sum(amounts.values()), now)
+
+
+async def refusal(workspace_id: UUID, required: int, now: datetime) -> PaymentRequired | ComplianceRefused:
+    """Why `required` credits cannot be taken: the balance (402), or the daily cap (422)."""
+    left = await caps.spendable(workspace_id, now)
+    if left.left_today is None or left.balance < required:
+        return insufficient(required, left.balance)
+    return caps.daily_cap_reached(required, left.left_today, now)
 
 
 def insufficient(required: int, available: int) -> PaymentRequired:

@@ -5,23 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from msvs.api import caps
 from msvs.api.campaign_stats import campaign_stats
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.resources import campaign_resource
 from msvs.database import fetch
 
 INSUFFICIENT_CREDITS = "insufficient_credits"
+DAILY_CAP = "daily_cap"
 MISSED = "missed"
 MANUAL = "manual"
 
 
-async def pause_for_credits(campaign_id: UUID, now: datetime) -> None:
-    """Pause a running campaign that the balance no longer covers; it goes on by itself after a top-up."""
+async def pause_for_credits(campaign_id: UUID, limit: str, now: datetime) -> None:
+    """Pause a running campaign that the balance, or the daily cap, no longer covers.
+
+    It goes on by itself: after a top-up, or on the next UTC day or once the cap is raised. `limit` is caps.Spendable's.
+    """
     rows = await fetch(
         "UPDATE campaigns SET resume_status = status, status = 'paused', pause_reason = $2"
         " WHERE id = $1 AND status IN ('preparing', 'sending') RETURNING *",
         campaign_id,
-        INSUFFICIENT_CREDITS,
+        DAILY_CAP if limit == caps.DAILY_CAP_REACHED else INSUFFICIENT_CREDITS,
     )
     stats = await campaign_stats([row.id for row in rows])
     await record_events(

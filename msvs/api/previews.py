@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import audiences, campaigns, credits, dispatching, ids, messages, throughput
+from msvs.api import audiences, campaigns, caps, credits, dispatching, ids, messages, throughput
 from msvs.api.compliance import check_destination
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
@@ -169,6 +169,13 @@ class MissingVariable(Resource, kw_only=True):
     recipient_count: int
 
 
+class PreviewWarning(Resource, kw_only=True):
+    """What would not refuse a campaign, and yet hold it up."""
+
+    code: str
+    message: str
+
+
 class SampleMessage(Resource, kw_only=True):
     """One recipient's message."""
 
@@ -186,7 +193,7 @@ class CampaignPreview(Resource, kw_only=True):
     skipped. Where `exact` is false, `sample_size` recipients were rendered and the counts are scaled to the audience.
     `suggested_body` and `segments_saved` are as in a message's preview, over all recipients.
     `held_count` recipients wait until it is day where they are. `estimated_seconds` is about how long it takes from its
-    start to its last hand-over. `refusal` is what creating it now would answer.
+    start to its last hand-over. `warnings` say what would hold it up, `refusal` what creating it now would answer.
     """
 
     object: Literal["campaign_preview"] = "campaign_preview"
@@ -210,6 +217,7 @@ class CampaignPreview(Resource, kw_only=True):
     balance_after: int
     exact: bool
     sample_size: int
+    warnings: list[PreviewWarning] = msgspec.field(default_factory=list)
     refusal: Refusal | None = None
 
 
@@ -260,15 +268,19 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     try:
         # In the order in which sending refuses.
         require_carrier(ctx.livemode)
-        check_destination(phone, workspace.blocked_regions)
+        check_destination(phone, workspace.blocked_regions, workspace.enabled_regions)
         if not ctx.livemode:
             check_scripted(phone.e164)
         if suppressed or (contact is not None and contact.opt_in_status == OptInStatus.OPTED_OUT):
             raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
         if unrenderable is not None:
             raise messages._unrenderable(unrenderable)
-        if ctx.livemode and due_at <= now and preview.credits is not None and preview.credits > balance:
-            raise credits.insufficient(preview.credits, balance)
+        if workspace.prefix_hourly_cap is not None:
+            await caps.check_message(ctx, phone, workspace.prefix_hourly_cap, now)
+        if ctx.livemode and due_at <= now and preview.credits is not None:
+            left = await caps.spendable(ctx.workspace_id, now)
+            if preview.credits > left.credits:
+                raise await credits.refusal(ctx.workspace_id, preview.credits, now)
     except ApiError as error:
         preview.refusal = _refusal(error)
     return preview
@@ -300,7 +312,10 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
             outcome.add(person)
         await asyncio.sleep(0)
     preview = outcome.preview(total, exact=exact)
-    preview.balance = await credits.available(ctx.workspace_id)
+    left = await caps.spendable(ctx.workspace_id, start)
+    preview.balance = left.balance
+    if ctx.livemode and left.left_today is not None and preview.credits.total > left.left_today:
+        preview.warnings.append(_cap_warning(preview.credits.total, left.left_today, start))
     # The sandbox never moves the balance.
     preview.balance_after = preview.balance - (preview.credits.total if ctx.livemode else 0)
     try:
@@ -313,6 +328,14 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     except ApiError as error:
         preview.refusal = _refusal(error)
     return preview
+
+
+def _cap_warning(total: int, left: int, start: datetime) -> PreviewWarning:
+    return PreviewWarning(
+        code=caps.DAILY_CAP_REACHED,
+        message=f"The estimated cost of {total} credits exceeds what is left of the cap of {start.date()}: {left}."
+        " The campaign would pause there and go on the next day.",
+    )
 
 
 async def _people(members: str, values: Sequence[Any], total: int, exact_up_to: int) -> Sequence[Row]:
@@ -338,7 +361,7 @@ class _Planned:
         self.body = data.body
         self.metadata: dict[str, str] = {}
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
-        self.blocked_regions = frozenset(workspace.blocked_regions)
+        self.regions = audiences.Regions.of(workspace)
         self.expires_at = data.expires_at
         self.respects_quiet_hours = workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours
         self.start = start
@@ -398,7 +421,7 @@ class _Outcome:
     def add(self, person: Row) -> None:
         """Look at one more recipient."""
         planned = self.planned
-        draft = audiences._draft(planned, person, self.template, planned.blocked_regions, planned.start)
+        draft = audiences._draft(planned, person, self.template, planned.regions, planned.start)
         code = draft.error_code
         if code is None:
             claimed = _Claimed(person.is_suppressed, person.consent, planned.id)

@@ -9,17 +9,17 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import credits, ids
+from msvs.api import caps, credits, ids
 from msvs.api.batching import Batcher
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
-from msvs.api.errors import PaymentRequired
+from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.events import EventType
 from msvs.api.jobs import Doorbell
 from msvs.api.rendering import Rendered
 from msvs.api.resources import message_resource
 from msvs.api.unit_of_work import is_single_statement, ring_after_commit, single_statement, unit_of_work
-from msvs.database import encode_json, execute, fetch_row
+from msvs.database import Row, encode_json, execute, fetch_row
 from msvs.models import MessageKind, MessageStatus
 
 COLUMNS = (
@@ -59,10 +59,11 @@ SELECT paid.is_low, (SELECT count(*) FROM deliveries) AS deliveries FROM paid
 
 SANDBOX = "WITH paid AS (SELECT false AS is_low WHERE $3::bigint >= 0)" + QUEUE
 
-LIVE = (
+PAID = (
     """
 WITH paid AS (
     UPDATE credit_balances SET balance = balance - $3::bigint WHERE workspace_id = $1 AND balance >= $3::bigint
+        AND {is_allowed}
     RETURNING balance < low_balance_threshold AND NOT low_notified AS is_low
 ), entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
@@ -76,6 +77,9 @@ WITH paid AS (
 )"""
     + QUEUE
 )
+LIVE = PAID.format(is_allowed=caps.UNCAPPED)
+# For a workspace with a daily cap, its balance locked.
+CAPPED = PAID.format(is_allowed=caps.WITHIN_CAP.format(day="(now() AT TIME ZONE 'UTC')::date", credits="$3::bigint"))
 
 
 async def insert_single(
@@ -94,7 +98,7 @@ async def insert_single(
 ) -> Draft:
     """Write a message that belongs to no campaign: queued and paid for if due, else scheduled.
 
-    Raises PaymentRequired; nothing is written then.
+    Raises PaymentRequired, and ComplianceRefused `daily_cap_reached`; nothing is written then.
     """
     is_due = due_at <= now
     draft = Draft(
@@ -148,7 +152,7 @@ async def _schedule(draft: Draft) -> None:
 
 
 async def _queue(workspace_id: UUID, livemode: bool, drafts: Sequence[Draft]) -> None:
-    """Write due messages in one statement. Raises PaymentRequired where the balance does not cover all of them."""
+    """Write due messages in one statement, all or none. Raises PaymentRequired and ComplianceRefused."""
     encode = msgspec.json.encode
     segments = [draft.segments for draft in drafts]
     values: list[Any] = [
@@ -176,7 +180,7 @@ async def _queue(workspace_id: UUID, livemode: bool, drafts: Sequence[Draft]) ->
         values.append([credits.message_reference(draft.id) for draft in drafts])
     paid = await fetch_row(LIVE if livemode else SANDBOX, *values)
     if paid is None:
-        raise credits.insufficient(sum(segments), await credits.available(workspace_id))
+        paid = await _queue_capped(workspace_id, sum(segments), values, drafts[0].created_at)
     if paid.is_low:
         async with unit_of_work():
             await credits.tell_low(workspace_id, drafts[0].created_at)
@@ -185,14 +189,24 @@ async def _queue(workspace_id: UUID, livemode: bool, drafts: Sequence[Draft]) ->
         ring_after_commit(Doorbell.WEBHOOKS)
 
 
+async def _queue_capped(workspace_id: UUID, required: int, values: Sequence[Any], now: datetime) -> Row:
+    """Write what the statement without a cap did not, with the balance locked; or tell why not."""
+    async with unit_of_work():
+        await caps.lock(workspace_id)
+        paid = await fetch_row(CAPPED, *values)
+        if paid is None:
+            raise await credits.refusal(workspace_id, required, now)
+        return paid
+
+
 async def _queue_batch(scope: tuple[UUID, bool], drafts: Sequence[Draft]) -> Sequence[Exception | None]:
-    """Write a batch; where the balance does not cover all of it, one after the other, so that each has its answer."""
+    """Write a batch; where balance or cap do not cover all of it, one after the other, so that each has its answer."""
     workspace_id, livemode = scope
     async with single_statement():
         if len(drafts) > 1:
             try:
                 await _queue(workspace_id, livemode, drafts)
-            except PaymentRequired:
+            except (PaymentRequired, ComplianceRefused):
                 return [await _queue_one(workspace_id, livemode, draft) for draft in drafts]
             return [None] * len(drafts)
         return [await _queue_one(workspace_id, livemode, draft) for draft in drafts]
@@ -201,7 +215,7 @@ async def _queue_batch(scope: tuple[UUID, bool], drafts: Sequence[Draft]) -> Seq
 async def _queue_one(workspace_id: UUID, livemode: bool, draft: Draft) -> Exception | None:
     try:
         await _queue(workspace_id, livemode, [draft])
-    except PaymentRequired as refusal:
+    except (PaymentRequired, ComplianceRefused) as refusal:
         return refusal
     return None
 

@@ -20,7 +20,7 @@ HAS_WORK = """
 SELECT EXISTS (
     SELECT FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')
         AND (status = 'preparing' OR (status = 'scheduled' AND scheduled_at <= $1)
-            OR (status = 'paused' AND pause_reason = 'insufficient_credits'))
+            OR (status = 'paused' AND pause_reason IN ('insufficient_credits', 'daily_cap')))
 ) OR EXISTS (SELECT FROM campaigns WHERE status = 'canceled' AND canceled_at > $1::timestamptz - interval '7 days' AND (
     EXISTS (SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id)
     OR EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = campaigns.id)
@@ -29,7 +29,7 @@ SELECT EXISTS (
 
 
 async def has_work(now: datetime) -> bool:
-    """Whether a campaign is due, unfinished in its expansion, waiting for credits, or canceled with messages left."""
+    """Whether a campaign is due, not all expanded, waiting for credits or a new day, or canceled with messages left."""
     return bool(await fetch_value(HAS_WORK, now))
 
 

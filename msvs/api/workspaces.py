@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,20 +12,28 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, changed, record_audit
+from msvs.api.compliance import ALWAYS_BLOCKED
 from msvs.api.context import Context
 from msvs.api.credits import grant_credits
 from msvs.api.errors import InvalidRequest
+from msvs.api.jobs import Doorbell
 from msvs.api.keys import create_key
 from msvs.api.permissions import Permission, allow
 from msvs.api.senders import check_sender
+from msvs.api.unit_of_work import ring_after_commit
 from msvs.models import CreditBalance, LedgerKind, Workspace
 
 MAX_NAME_LENGTH = 100
 MAX_TEXT_LENGTH = 320
+# Setting → its least and greatest value. Of the daily cap, zero stops live sending.
+CAPS: Mapping[str, tuple[int, int]] = {
+    "daily_credit_cap": (0, 1_000_000_000),
+    "prefix_hourly_cap": (1, 1_000_000_000),
+}
 
 
 class UpdateWorkspace(msgspec.Struct, kw_only=True, frozen=True):
-    """The settings to change; those left out stay."""
+    """The settings to change; those left out stay. A cap of None is no cap."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     default_sender: str | msgspec.UnsetType = msgspec.UNSET
@@ -32,6 +41,9 @@ class UpdateWorkspace(msgspec.Struct, kw_only=True, frozen=True):
     quiet_hours: bool | msgspec.UnsetType = msgspec.UNSET
     campaigns_admit_unknown: bool | msgspec.UnsetType = msgspec.UNSET
     blocked_regions: list[str] | msgspec.UnsetType = msgspec.UNSET
+    enabled_regions: list[str] | msgspec.UnsetType = msgspec.UNSET
+    daily_credit_cap: int | msgspec.UnsetType | None = msgspec.UNSET
+    prefix_hourly_cap: int | msgspec.UnsetType | None = msgspec.UNSET
     timezone: str | msgspec.UnsetType = msgspec.UNSET
     opt_in_text: str | msgspec.UnsetType = msgspec.UNSET
     opt_out_text: str | msgspec.UnsetType = msgspec.UNSET
@@ -87,6 +99,9 @@ async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
         await Workspace.filter(id=ctx.workspace_id).update(**checked)
     if not differing:
         return row
+    if "daily_credit_cap" in differing:
+        # Campaigns that the cap had paused go on.
+        ring_after_commit(Doorbell.CAMPAIGNS)
     await record_audit(ctx, AuditAction.WORKSPACE_UPDATED, ids.encode_id(ids.WORKSPACE, ctx.workspace_id), differing)
     return await get_workspace(ctx)
 
@@ -96,13 +111,14 @@ def _checked(name: str, value: Any) -> Any:
         return _checked_name(value)
     if name == "default_sender":
         return check_sender(value, param=name)
-    if name == "blocked_regions":
+    if name in ("blocked_regions", "enabled_regions"):
         for position, region in enumerate(value):
-            if region not in SUPPORTED_REGIONS:
-                raise InvalidRequest(
-                    f"'{region[:10]}' is not an ISO 3166-1 region code.", param=f"blocked_regions[{position}]"
-                )
+            _check_region(region, f"{name}[{position}]", may_be_always_blocked=name == "blocked_regions")
         return sorted(set(value))
+    if name in CAPS and value is not None:
+        lowest, highest = CAPS[name]
+        if not lowest <= value <= highest:
+            raise _out_of_range(name, f"must be from {lowest} to {highest}, or null for none")
     if name == "timezone":
         try:
             ZoneInfo(value)
@@ -111,6 +127,13 @@ def _checked(name: str, value: Any) -> Any:
     if name.endswith("_text") and not 0 < len(value.strip()) <= len(value) <= MAX_TEXT_LENGTH:
         raise _out_of_range(name, f"must have from 1 to {MAX_TEXT_LENGTH} characters")
     return value
+
+
+def _check_region(region: str, param: str, *, may_be_always_blocked: bool) -> None:
+    if region not in SUPPORTED_REGIONS:
+        raise InvalidRequest(f"'{region[:10]}' is not an ISO 3166-1 region code.", param=param)
+    if region in ALWAYS_BLOCKED and not may_be_always_blocked:
+        raise InvalidRequest(f"{region} is always blocked and cannot be enabled.", param=param)
 
 
 def _checked_name(name: str) -> str:

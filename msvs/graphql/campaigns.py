@@ -100,7 +100,7 @@ class Campaign(Node):
     audience: Audience = strawberry.field(description="Who it goes to.")
     status: CampaignStatus = strawberry.field(description="Where it stands.")
     pause_reason: str | None = strawberry.field(
-        description="Why it is paused: `manual`, `insufficient_credits` or `missed`; null unless it is."
+        description="Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is."
     )
     metadata: JSONObject = strawberry.field(description="The string values you gave with it.")
     scheduled_at: datetime | None = strawberry.field(description="The time it was scheduled for; null for at once.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import asyncpg
@@ -71,9 +72,13 @@ class PaymentRequiredError(Error):
     available: int | None = strawberry.field(description="The credits there are; null where that is not known.")
 
 
-@strawberry.type(description="Law or policy forbids it: a blocked region or number type, a recipient who opted out.")
+@strawberry.type(
+    description="Law or policy forbids it: a region, a number's type, a recipient who opted out, or a cap."
+)
 class ComplianceError(Error):
-    pass
+    resets_at: datetime | None = strawberry.field(
+        default=None, description="When a cap that was reached counts anew; null where the refusal is another."
+    )
 
 
 @strawberry.type(description="The state of things does not allow it.")
@@ -127,7 +132,13 @@ def typed_error(error: ApiError) -> Error | None:
             existing = error.details.get("existing_id")
             return ConflictError(code=code, message=message, param=param, existing_id=existing)
         case ComplianceRefused():
-            return ComplianceError(code=code, message=message, param=param)
+            resets_at = error.details.get("resets_at")
+            return ComplianceError(
+                code=code,
+                message=message,
+                param=param,
+                resets_at=None if resets_at is None else datetime.fromisoformat(resets_at),
+            )
         case RateLimited():
             return RateLimitError(code=code, message=message, param=param, retry_after=error.retry_after or 1)
         case IdempotencyKeyRefused() | IdempotencyKeyInUse():

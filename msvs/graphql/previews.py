@@ -90,6 +90,12 @@ class MissingVariable:
     recipient_count: int = strawberry.field(description="How many.")
 
 
+@strawberry.type(description="What would not refuse a campaign, and yet hold it up.")
+class PreviewWarning:
+    code: str = strawberry.field(description="A stable code, such as `daily_cap_reached`.")
+    message: str = strawberry.field(description="What is to be expected, in English.")
+
+
 @strawberry.type(description="One recipient's message.")
 class SampleMessage:
     contact_id: ID = strawberry.field(description="The recipient.")
@@ -123,6 +129,7 @@ class CampaignPreview:
     )
     exact: bool = strawberry.field(description="Whether every recipient was counted, and not a sample scaled up.")
     sample_size: int = strawberry.field(description="How many recipients were rendered.")
+    warnings: list[PreviewWarning] = strawberry.field(description="What would hold it up, such as the daily cap.")
     refusal: Refusal | None = strawberry.field(
         description="Why making it now would be refused; null where it would not."
     )

@@ -13,7 +13,7 @@ from msvs.api import credits, ids, workspaces
 from msvs.graphql.context import Info
 from msvs.graphql.errors import InvalidRequestError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import required
+from msvs.graphql.inputs import given, required
 from msvs.graphql.nodes import Node, register
 from msvs.graphql.scalars import BigInt
 
@@ -27,6 +27,15 @@ class Workspace(Node):
         description="Whether campaigns also go to contacts whose consent is unknown."
     )
     blocked_regions: list[str] = strawberry.field(description="Regions nothing is sent to, ISO 3166-1.")
+    enabled_regions: list[str] = strawberry.field(
+        description="Regions that are sent to although they are off until enabled, ISO 3166-1."
+    )
+    daily_credit_cap: BigInt | None = strawberry.field(
+        description="The credits that live messages may take in a UTC day; null for no cap."
+    )
+    prefix_hourly_cap: int | None = strawberry.field(
+        description="How many single messages an hour one range of numbers may get; null for no cap."
+    )
     quiet_hours: bool = strawberry.field(
         description="Whether campaigns send only while it is day where the recipient is, unless they say otherwise."
     )
@@ -47,6 +56,9 @@ class Workspace(Node):
             double_opt_in=row.double_opt_in,
             campaigns_admit_unknown=row.campaigns_admit_unknown,
             blocked_regions=row.blocked_regions,
+            enabled_regions=row.enabled_regions,
+            daily_credit_cap=None if row.daily_credit_cap is None else BigInt(row.daily_credit_cap),
+            prefix_hourly_cap=row.prefix_hourly_cap,
             quiet_hours=row.quiet_hours,
             timezone=row.timezone,
             opt_in_text=row.opt_in_text,
@@ -69,7 +81,7 @@ async def _load(info: Info, id: UUID) -> Workspace | None:
 register(ids.WORKSPACE, _load)
 
 
-@strawberry.input(description="The settings to change. What is left out stays; nothing can be null.")
+@strawberry.input(description="The settings to change. What is left out stays; nothing but the caps can be null.")
 class UpdateWorkspaceInput:
     name: str | None = strawberry.field(default=strawberry.UNSET, description="Its name.")
     default_sender: str | None = strawberry.field(
@@ -87,6 +99,18 @@ class UpdateWorkspaceInput:
     )
     blocked_regions: list[str] | None = strawberry.field(
         default=strawberry.UNSET, description="Regions nothing is sent to, ISO 3166-1."
+    )
+    enabled_regions: list[str] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Regions that are sent to although they are off until enabled, ISO 3166-1.",
+    )
+    daily_credit_cap: BigInt | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The credits that live messages may take in a UTC day; null for no cap.",
+    )
+    prefix_hourly_cap: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="How many single messages an hour one range of numbers may get; null for no cap.",
     )
     timezone: str | None = strawberry.field(
         default=strawberry.UNSET, description="The time zone, of the IANA database."
@@ -126,7 +150,13 @@ class WorkspaceMutation:
             info,
             lambda ctx: workspaces.update_workspace(
                 ctx,
-                workspaces.UpdateWorkspace(**{name: required(getattr(input, name), name) for name in names}),
+                workspaces.UpdateWorkspace(
+                    **{
+                        name: given(value) if name in workspaces.CAPS else required(value, name)
+                        for name in names
+                        for value in (getattr(input, name),)
+                    }
+                ),
             ),
             Workspace.from_row,
         )

@@ -421,8 +421,19 @@ def _error_schema() -> Schema:
         },
         "message": {"type": "string", "description": "For people; it may change."},
         "param": {"type": "string", "description": "The parameter at fault, as a dotted path."},
-        "required": {"type": "integer", "description": "With insufficient_credits: the credits needed."},
-        "available": {"type": "integer", "description": "With insufficient_credits: the balance."},
+        "required": {
+            "type": "integer",
+            "description": "With insufficient_credits and daily_cap_reached: the credits needed.",
+        },
+        "available": {
+            "type": "integer",
+            "description": "With insufficient_credits: the balance; with daily_cap_reached: what is left of the cap.",
+        },
+        "resets_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "With daily_cap_reached and prefix_velocity_exceeded: when the count starts anew.",
+        },
         "existing_id": {
             "type": "string",
             "description": "With contact_exists: the contact that has the phone.",
@@ -474,6 +485,10 @@ def _error_example(code: str, type: str, message: str) -> Schema:
         error |= {"message": "The phone number '+1abc' could not be parsed as E.164.", "param": "to"}
     elif code == "insufficient_credits":
         error |= {"required": 120, "available": 42}
+    elif code == "daily_cap_reached":
+        error |= {"required": 2, "available": 1, "resets_at": "2026-05-02T00:00:00Z"}
+    elif code == "prefix_velocity_exceeded":
+        error |= {"param": "to", "resets_at": "2026-05-01T21:00:00Z"}
     elif code == "contact_exists":
         error |= {"param": "phone", "existing_id": f"con_{details.ULID}"}
     return {"error": {**error, "doc_url": f"{PRODUCTION_URL}{PAGE}#{code}", "request_id": f"req_{details.ULID}"}}

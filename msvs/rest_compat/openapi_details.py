@@ -177,6 +177,11 @@ URL: Schema = {"format": "uri", "maxLength": 2048, "description": "A public http
 DESCRIPTION: Schema = {"maxLength": webhooks.MAX_DESCRIPTION_LENGTH}
 
 
+def _cap(name: str) -> Schema:
+    lowest, highest = workspaces.CAPS[name]
+    return {"minimum": lowest, "maximum": highest}
+
+
 def _named(limit: int) -> Schema:
     return {"minLength": 1, "maxLength": limit}
 
@@ -229,6 +234,15 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "name": _named(workspaces.MAX_NAME_LENGTH),
         "default_sender": SENDER,
         "blocked_regions": {"description": "ISO 3166-1 regions nothing is sent to."},
+        "enabled_regions": {"description": "ISO 3166-1 regions to send to, of those that are off until enabled."},
+        "daily_credit_cap": {
+            **_cap("daily_credit_cap"),
+            "description": "The credits that live messages may take in a UTC day; null for no cap.",
+        },
+        "prefix_hourly_cap": {
+            **_cap("prefix_hourly_cap"),
+            "description": "How many single messages an hour one range of numbers may get; null for no cap.",
+        },
         "quiet_hours": {"description": "Whether campaigns keep quiet hours unless they say otherwise."},
         "timezone": TIMEZONE,
         "low_balance_threshold": {"minimum": 0, "description": "The balance below which `credits.low` is sent."},
@@ -367,7 +381,7 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "Reply": {"from": PHONE},
     "Campaign": {
         "status": {"enum": [*CampaignStatus]},
-        "pause_reason": {"enum": ["insufficient_credits", "missed", "manual"]},
+        "pause_reason": {"enum": ["insufficient_credits", "daily_cap", "missed", "manual"]},
     },
     "Contact": {"phone": PHONE},
     "OptInState": {"status": {"enum": [*OptInStatus]}},
@@ -608,6 +622,9 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "double_opt_in": False,
         "campaigns_admit_unknown": False,
         "blocked_regions": [],
+        "enabled_regions": [],
+        "daily_credit_cap": None,
+        "prefix_hourly_cap": None,
         "timezone": "America/New_York",
         "low_balance_threshold": 1000,
         "opt_in_text": "Reply YES to confirm your subscription. Reply STOP to opt out.",
@@ -644,12 +661,18 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "balance_after": 8015,
         "exact": True,
         "sample_size": 405,
+        "warnings": [],
         "refusal": None,
     },
     "SkippedCount": {
         "code": "recipient_not_opted_in",
         "message": FAILURES["recipient_not_opted_in"],
         "recipient_count": 7,
+    },
+    "PreviewWarning": {
+        "code": "daily_cap_reached",
+        "message": "The estimated cost of 405 credits exceeds what is left of the cap of 2026-05-01: 200."
+        " The campaign would pause there and go on the next day.",
     },
     "EncodingCounts": {"gsm7": 405, "ucs2": 0},
     "SegmentsCount": {"segments": 1, "message_count": 405},

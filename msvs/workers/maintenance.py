@@ -21,7 +21,10 @@ BATCH = 5000
 RETENTION = {
     "idempotency_records": "created_at < now() - interval '24 hours'",
     "webhook_deliveries": "state <> 'pending' AND created_at < now() - interval '30 days'",
+    "prefix_usage": "hour < now() - interval '2 days'",
 }
+# What names a row where it has no id.
+KEYS = {"prefix_usage": "workspace_id, prefix, hour"}
 
 
 async def maintain(carriers: Carriers, settings: Settings | None = None) -> dict[str, int]:
@@ -80,7 +83,8 @@ async def drop_expired() -> int:
     """Delete a bounded number of rows past their keeping; how many."""
     dropped = 0
     for table, condition in RETENTION.items():
+        key = KEYS.get(table, "id")
         dropped += await execute(
-            f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {condition} LIMIT {BATCH})"
+            f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {BATCH})"
         )
     return dropped

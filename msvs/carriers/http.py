@@ -38,6 +38,7 @@ MAX_RETRY_SECONDS = 3600.0
 TOLERANCE_SECONDS = 300
 
 REJECTED = "carrier_rejected"
+SENDER = "sender_rejected"
 UNREACHABLE = "unreachable"
 
 # These may come from a server that never saw the request, or from one that had begun on it.

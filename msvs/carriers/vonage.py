@@ -13,6 +13,7 @@ import msgspec
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.http import (
     REJECTED,
+    SENDER,
     TOLERANCE_SECONDS,
     UNREACHABLE,
     HttpCarrier,
@@ -52,7 +53,7 @@ FAULTS = frozenset(("4", "8", "9", "11", "14", "23", "32"))
 # An internal error "whilst processing this message" tells nothing of how far it came.
 UNKNOWN = frozenset(("5",))
 # The other statuses of an answer are `carrier_rejected`.
-REFUSALS: Mapping[str, str] = {"33": "invalid_number", "50": "carrier_filtered"}
+REFUSALS: Mapping[str, str] = {"15": SENDER, "33": "invalid_number", "39": SENDER, "50": "carrier_filtered"}
 
 # The err-code of a delivery receipt; what is not here goes by the status.
 ERRORS: Mapping[str, str] = {
@@ -72,6 +73,7 @@ ERRORS: Mapping[str, str] = {
     "14": REJECTED,
     "15": REJECTED,
     "16": REJECTED,
+    "39": SENDER,
     "50": "carrier_filtered",
     "51": "carrier_filtered",
     "52": "carrier_filtered",

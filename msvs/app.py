@@ -21,7 +21,7 @@ from msvs.api import auth, catalogue, consent_chain, webhooks
 from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
-from msvs.api.routing import use_live_carrier
+from msvs.api.routing import use_carriers, use_live_carrier
 from msvs.callbacks.front import callback_routes
 from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
@@ -53,12 +53,14 @@ def create_app(settings: Settings) -> Starlette:
         raise SettingsError("DATABASE_URL is not set")
     database_url = settings.database_url
     catalogue.use_base_url(settings.base_url)
+    carriers = make_carriers(settings, owns_sessions=False)
     limiter = Limiter(settings.redis_url)
     readiness = Readiness(database_url, settings.redis_url)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         use_live_carrier(settings.live_carrier)
+        use_carriers(carriers)
         webhooks.configure(settings)
         consent_chain.configure(settings)
         ringer = None if settings.redis_url is None else Ringer(settings.redis_url)
@@ -81,7 +83,7 @@ def create_app(settings: Settings) -> Starlette:
         *graphql_routes(settings, limiter, operations()),
         *twilio_routes(limiter, Common(read_body, as_api_error, silent=ClientGone)),
         *handset_routes(settings),
-        *callback_routes(make_carriers(settings, owns_sessions=False), base_url=settings.base_url),
+        *callback_routes(carriers, base_url=settings.base_url),
         *docs_routes(),
         Route("/", show_index),
         Route("/healthz", show_health),

@@ -32,6 +32,12 @@ async def cancel_waiting(ctx: Context, *, phone: str, reason: str, now: datetime
     return len(canceled)
 
 
+async def cancel_waiting_many(ctx: Context, *, phones: Sequence[str], reason: str, now: datetime) -> int:
+    """Cancel the queued and scheduled messages to phones, other than the service's own answers; how many."""
+    condition = "to_phone = ANY($5::varchar[]) AND kind <> 'auto'"
+    return len(await _cancel(ctx, condition, [list(phones)], reason=reason, now=now))
+
+
 async def cancel_one(ctx: Context, message_id: UUID, *, now: datetime) -> Row | None:
     """Cancel one message if it is still queued or scheduled; the row as it now stands, or None."""
     canceled = await _cancel(ctx, "id = $5", [message_id], reason=None, now=now)

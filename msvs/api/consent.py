@@ -2,63 +2,209 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Literal
 from uuid import UUID
 
-from msvs.api import autoreplies, canceling, ids
+from tortoise.expressions import Q
+from tortoise.queryset import QuerySet
+
+from msvs.api import autoreplies, canceling, consent_chain, ids
 from msvs.api.context import Context
 from msvs.api.events import EventType, NewEvent, record_events
-from msvs.api.resources import contact_resource
-from msvs.api.scope import scoped
-from msvs.database import Row, fetch_row
-from msvs.models import Contact, OptInStatus, Workspace
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.phones import parse_phone
+from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
+from msvs.api.scope import find, scoped
+from msvs.database import Row, execute, fetch, fetch_row, fetch_value
+from msvs.models import ConsentEvent, Contact, OptInStatus, Workspace
 
+CONSENT_EVENT = "cns"
 CONFIRMATION_WINDOW = timedelta(hours=72)
 CONFIRMATION_SOURCE = "double_opt_in"
 
-OPT_OUT = """
+HISTORY_COLUMNS = (
+    "id, workspace_id, livemode, phone, phone_hash, contact_id, status, source, ip, user_agent, text, version,"
+    " details_hash, actor, created_at"
+)
+
+# Locks are taken in one order by all who write consent: contacts, the lock against erasure, suppressions, the head of
+# the chain (by the trigger on the history), messages, credits. The history comes after the suppression because it
+# counts what that wrote.
+OPT_OUT = f"""
 WITH changed AS (
     UPDATE contacts
     SET opt_in_status = 'opted_out', opt_in_source = $4, opt_in_ip = $5, opt_in_at = $6, updated_at = $6
     WHERE id = $1 AND workspace_id = $2 AND livemode = $3 AND opt_in_status <> 'opted_out'
     RETURNING *
-), history AS (
-    INSERT INTO consent_events (id, workspace_id, livemode, phone, contact_id, status, source, ip, actor, created_at)
-    SELECT $7::uuid, workspace_id, livemode, phone, id, opt_in_status, $4, $5, $8, $6 FROM changed
 ), suppressed AS (
     INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
     SELECT $9::uuid, workspace_id, livemode, phone, $4, $6 FROM changed
-    ON CONFLICT (workspace_id, livemode, phone) DO NOTHING
+    ON CONFLICT (workspace_id, livemode, phone) DO NOTHING RETURNING 1
+), history AS (
+    INSERT INTO consent_events ({HISTORY_COLUMNS})
+    SELECT $7::uuid, workspace_id, livemode, phone, $10, id, opt_in_status, $4, $5, $11, $12, $13, $14, $8, $6
+    FROM changed, (SELECT count(*) FROM suppressed) AS written
 )
 SELECT * FROM changed
 """
 
 # Only `opted_in` lifts the suppression: a number that said STOP stays suppressed while its confirmation is awaited.
-OPT_IN = """
+OPT_IN = f"""
 WITH changed AS (
     UPDATE contacts
     SET opt_in_status = $4, opt_in_source = $5, opt_in_ip = $6, opt_in_at = $7, updated_at = $7
     WHERE id = $1 AND workspace_id = $2 AND livemode = $3
     RETURNING *
-), history AS (
-    INSERT INTO consent_events (id, workspace_id, livemode, phone, contact_id, status, source, ip, actor, created_at)
-    SELECT $8::uuid, workspace_id, livemode, phone, id, opt_in_status, $10, $6, $9, $7 FROM changed
 ), lifted AS (
     DELETE FROM suppressions USING changed
     WHERE suppressions.workspace_id = changed.workspace_id AND suppressions.livemode = changed.livemode
         AND suppressions.phone = changed.phone AND changed.opt_in_status = 'opted_in'
+    RETURNING 1
+), history AS (
+    INSERT INTO consent_events ({HISTORY_COLUMNS})
+    SELECT $8::uuid, workspace_id, livemode, phone, $11, id, opt_in_status, $10, $6, $12, $13, $14, $15, $9, $7
+    FROM changed, (SELECT count(*) FROM lifted) AS written
 )
 SELECT * FROM changed
 """
 
+LOCK_CONTACTS = """
+SELECT id, phone FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[])
+ORDER BY id FOR NO KEY UPDATE
+"""
 
-async def opt_out(ctx: Context, contact: Contact | Row, *, source: str, ip: str | None = None, now: datetime) -> bool:
+# What was erased while it was suppressed and is named again is plain again, under its old id.
+RESTORE = """
+WITH restored AS (
+    DELETE FROM erased_suppressions AS erased USING unnest($3::varchar[], $4::varchar[]) AS named (phone, phone_hash)
+    WHERE erased.workspace_id = $1 AND erased.livemode = $2 AND erased.phone_hash = named.phone_hash
+    RETURNING erased.id, named.phone, erased.source, erased.created_at
+)
+INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
+SELECT id, $1, $2, phone, source, created_at FROM restored ON CONFLICT (workspace_id, livemode, phone) DO NOTHING
+"""
+
+SUPPRESS = """
+INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
+SELECT id, $1, $2, phone, $5::varchar, $6::timestamptz FROM unnest($3::uuid[], $4::varchar[]) AS named (id, phone)
+ORDER BY phone ON CONFLICT (workspace_id, livemode, phone) DO NOTHING RETURNING phone
+"""
+
+OPT_OUT_CONTACTS = """
+UPDATE contacts
+SET opt_in_status = 'opted_out', opt_in_source = $4, opt_in_ip = $5, opt_in_at = $6, updated_at = $6
+WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[]) AND opt_in_status <> 'opted_out'
+RETURNING *
+"""
+
+# Status and source are those of all rows; the id sorts as the phones do.
+RECORD = f"""
+INSERT INTO consent_events ({HISTORY_COLUMNS})
+SELECT id, $1, $2, phone, phone_hash, contact_id, 'opted_out', $8::varchar, $9::varchar, $10::varchar, $11::text,
+    $12::varchar, details_hash, $13::varchar, $14::timestamptz
+FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::uuid[], $7::varchar[])
+    AS entry (id, phone, phone_hash, contact_id, details_hash)
+ORDER BY id
+"""
+
+
+class ConsentEventResource(Resource, kw_only=True):
+    """One change of a phone's consent, with its evidence.
+
+    `phone`, `ip`, `user_agent` and `text` are null once they are erased. `sequence` and `hash` are its place in the
+    chain of the workspace and mode.
+    """
+
+    id: str
+    object: Literal["consent_event"] = "consent_event"
+    livemode: bool
+    phone: str | None
+    contact_id: str | None
+    status: str
+    source: str | None
+    ip: str | None
+    user_agent: str | None
+    text: str | None
+    version: str | None
+    actor: str
+    sequence: int
+    hash: str
+    erased_at: str | None
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """The phones that were suppressed now, and those that were before."""
+
+    added: list[str]
+    already: list[str]
+
+
+def consent_event_resource(row: Any) -> ConsentEventResource:
+    """The shape of an entry of the history."""
+    return ConsentEventResource(
+        id=ids.encode_id(CONSENT_EVENT, row.id),
+        livemode=row.livemode,
+        phone=row.phone,
+        contact_id=optional_id(ids.CONTACT, row.contact_id),
+        status=str(row.status),
+        source=row.source,
+        ip=row.ip,
+        user_agent=row.user_agent,
+        text=row.text,
+        version=row.version,
+        actor=row.actor,
+        sequence=row.sequence,
+        hash=row.hash,
+        erased_at=optional_moment(row.erased_at),
+        created_at=moment(row.created_at),
+    )
+
+
+async def list_consent(ctx: Context, page: PageRequest, *, phone: str) -> Page[ConsentEvent]:
+    """The history of a phone's consent, newest first, whether or not it has a contact or was erased.
+
+    Raises InvalidRequest.
+    """
+    return await fetch_page(_history_of(ctx, parse_phone(phone, param="phone").e164), page)
+
+
+async def list_contact_consent(ctx: Context, id: UUID, page: PageRequest) -> Page[ConsentEvent]:
+    """The history of the consent of a contact's phone, newest first. Raises NotFound."""
+    contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
+    return await fetch_page(_history_of(ctx, contact.phone), page)
+
+
+async def opt_out(
+    ctx: Context,
+    contact: Contact | Row,
+    *,
+    source: str,
+    ip: str | None = None,
+    now: datetime,
+    user_agent: str | None = None,
+    text: str | None = None,
+    version: str | None = None,
+) -> bool:
     """Opt a contact out, suppress its phone and cancel what waits for it; False where it was out already.
 
-    The event `contact.opted_out` is written once, however many callers race; its `opt_in.source` tells why.
+    The event `contact.opted_out` is written once, however many callers race; its `opt_in.source` tells why. `text` is
+    what the person wrote. Of a contact that was deleted meanwhile, the phone is suppressed.
     """
-    if await _lock(ctx, contact.id) is None:
-        return False
+    locked = await _lock(ctx, contact.id)
+    if locked is None:
+        if (contact.workspace_id, contact.livemode) != (ctx.workspace_id, ctx.livemode):
+            return False
+        found = await suppress(
+            ctx, [contact.phone], source=source, ip=ip, now=now, user_agent=user_agent, text=text, version=version
+        )
+        return bool(found.added)
+    event_id = ids.new_id()
     row = await fetch_row(
         OPT_OUT,
         contact.id,
@@ -67,15 +213,87 @@ async def opt_out(ctx: Context, contact: Contact | Row, *, source: str, ip: str 
         source,
         ip,
         now,
-        ids.new_id(),
+        event_id,
         ctx.actor,
         ids.new_id(),
+        consent_chain.phone_hash(ctx, locked.phone),
+        user_agent,
+        text,
+        version,
+        consent_chain.hash_details(event_id, ip, user_agent, text),
     )
     if row is None:
         return False
     await _record(EventType.CONTACT_OPTED_OUT, row, now)
     await canceling.cancel_waiting(ctx, phone=row.phone, reason="recipient_opted_out", now=now)
     return True
+
+
+async def suppress(
+    ctx: Context,
+    phones: Sequence[str],
+    *,
+    source: str,
+    now: datetime,
+    ip: str | None = None,
+    user_agent: str | None = None,
+    text: str | None = None,
+    version: str | None = None,
+) -> Suppressed:
+    """Suppress phones (E.164, each once) with or without a contact; contacts are opted out, what waits is canceled."""
+    phones = sorted(phones)
+    contacts = await fetch(LOCK_CONTACTS, ctx.workspace_id, ctx.livemode, phones)
+    await hold_suppressions(ctx)
+    hashes = {phone: consent_chain.phone_hash(ctx, phone) for phone in phones}
+    await execute(RESTORE, ctx.workspace_id, ctx.livemode, phones, list(hashes.values()))
+    new_ids = [ids.new_id() for _ in phones]
+    written = await fetch(SUPPRESS, ctx.workspace_id, ctx.livemode, new_ids, phones, source, now)
+    added = {row.phone for row in written}
+    of_contacts = {row.phone: row.id for row in contacts}
+    changed = await fetch(OPT_OUT_CONTACTS, ctx.workspace_id, ctx.livemode, list(of_contacts.values()), source, ip, now)
+    entries = [(ids.new_id(), phone) for phone in sorted(added | {row.phone for row in changed})]
+    if entries:
+        await execute(
+            RECORD,
+            ctx.workspace_id,
+            ctx.livemode,
+            [id for id, _ in entries],
+            [phone for _, phone in entries],
+            [hashes[phone] for _, phone in entries],
+            [of_contacts.get(phone) for _, phone in entries],
+            [consent_chain.hash_details(id, ip, user_agent, text) for id, _ in entries],
+            source,
+            ip,
+            user_agent,
+            text,
+            version,
+            ctx.actor,
+            now,
+        )
+        await record_events(
+            (
+                NewEvent(EventType.CONTACT_OPTED_OUT, row.workspace_id, row.livemode, row.id, contact_resource(row))
+                for row in sorted(changed, key=lambda row: row.phone)
+            ),
+            now,
+        )
+        await canceling.cancel_waiting_many(
+            ctx, phones=[phone for _, phone in entries], reason="recipient_opted_out", now=now
+        )
+    return Suppressed(sorted(added), [phone for phone in phones if phone not in added])
+
+
+async def hold_suppressions(ctx: Context) -> None:
+    """Keep erasure from moving suppressions of the caller's workspace and mode until the transaction ends.
+
+    A statement of its own: the next one sees what the last erasure committed.
+    """
+    await fetch_value("SELECT pg_advisory_xact_lock_shared($1)", _lock_number(ctx))
+
+
+async def lock_suppressions(ctx: Context) -> None:
+    """Wait for those who hold the suppressions, and keep others from holding them until the transaction ends."""
+    await fetch_value("SELECT pg_advisory_xact_lock($1)", _lock_number(ctx))
 
 
 async def opt_in(
@@ -87,12 +305,16 @@ async def opt_in(
     now: datetime,
     confirmed: bool,
     announce: bool = True,
+    user_agent: str | None = None,
+    text: str | None = None,
+    version: str | None = None,
 ) -> bool:
     """Opt a contact in on evidence; whether its status changed.
 
     Confirmed, it is opted in, its phone is no longer suppressed, and `contact.opted_in` is written unless it was in
     before or `announce` is False. Unconfirmed (double opt-in), it becomes pending and is sent the workspace's one
     confirmation SMS; while a confirmation is awaited nothing changes. Evidence given again is added to the history.
+    `text` and `version` are what the person agreed to; of a pending contact without, the question it is asked.
     """
     row = await _lock(ctx, contact.id)
     if row is None:
@@ -101,21 +323,33 @@ async def opt_in(
     if not confirmed and before == OptInStatus.PENDING and _awaits(row, now):
         return False
     status = OptInStatus.OPTED_IN if confirmed or before == OptInStatus.OPTED_IN else OptInStatus.PENDING
-    changed = await _write(ctx, row, status, source=source, ip=ip, evidence=source, now=now)
+    question = None
     if status is OptInStatus.PENDING:
-        workspace = await Workspace.get(id=ctx.workspace_id).only("opt_in_text")
-        await autoreplies.send_auto(
-            ctx, phone=changed.phone, contact_id=changed.id, text=workspace.opt_in_text, now=now
-        )
+        question = (await Workspace.get(id=ctx.workspace_id).only("opt_in_text")).opt_in_text
+    changed = await _write(
+        ctx,
+        row,
+        status,
+        source=source,
+        ip=ip,
+        evidence=source,
+        now=now,
+        user_agent=user_agent,
+        text=question if text is None else text,
+        version=version,
+    )
+    if question is not None:
+        await autoreplies.send_auto(ctx, phone=changed.phone, contact_id=changed.id, text=question, now=now)
     elif announce and before != OptInStatus.OPTED_IN:
         await _record(EventType.CONTACT_OPTED_IN, changed, now)
     return before != status
 
 
-async def confirm(ctx: Context, contact: Contact | Row, *, now: datetime) -> bool:
+async def confirm(ctx: Context, contact: Contact | Row, *, now: datetime, text: str | None = None) -> bool:
     """Take a pending contact's answer to the confirmation SMS; False unless it is pending and within 72 h.
 
-    The contact keeps the source and IP of its evidence; `opt_in.at` becomes the time of the answer.
+    The contact keeps the source and IP of its evidence; `opt_in.at` becomes the time of the answer. `text` is the
+    answer as it was written.
     """
     row = await _lock(ctx, contact.id)
     if row is None or row.opt_in_status != OptInStatus.PENDING or not _awaits(row, now):
@@ -128,6 +362,7 @@ async def confirm(ctx: Context, contact: Contact | Row, *, now: datetime) -> boo
         ip=row.opt_in_ip,
         evidence=CONFIRMATION_SOURCE,
         now=now,
+        text=text,
     )
     await _record(EventType.CONTACT_OPTED_IN, changed, now)
     return True
@@ -137,6 +372,17 @@ async def _lock(ctx: Context, contact_id: UUID) -> Contact | None:
     # In a statement of its own, so that the one after it sees what the last holder of the lock committed, and the ids
     # of the history sort as its rows were committed.
     return await scoped(ctx, Contact).filter(id=contact_id).select_for_update().first()
+
+
+def _history_of(ctx: Context, phone: str) -> QuerySet[ConsentEvent]:
+    # Entries from before the chain have no hash of the phone.
+    of_phone = Q(phone_hash=consent_chain.phone_hash(ctx, phone)) | Q(phone=phone, phone_hash__isnull=True)
+    return scoped(ctx, ConsentEvent).filter(of_phone)
+
+
+def _lock_number(ctx: Context) -> int:
+    scope = b"suppressions%s%d" % (ctx.workspace_id.bytes, ctx.livemode)
+    return int.from_bytes(hashlib.sha256(scope).digest()[:8], signed=True)
 
 
 def _awaits(contact: Contact, now: datetime) -> bool:
@@ -152,7 +398,11 @@ async def _write(
     ip: str | None,
     evidence: str,
     now: datetime,
+    user_agent: str | None = None,
+    text: str | None = None,
+    version: str | None = None,
 ) -> Row:
+    event_id = ids.new_id()
     row = await fetch_row(
         OPT_IN,
         contact.id,
@@ -162,9 +412,14 @@ async def _write(
         source,
         ip,
         now,
-        ids.new_id(),
+        event_id,
         ctx.actor,
         evidence,
+        consent_chain.phone_hash(ctx, contact.phone),
+        user_agent,
+        text,
+        version,
+        consent_chain.hash_details(event_id, ip, user_agent, text),
     )
     assert row is not None, "the row is locked"
     return row

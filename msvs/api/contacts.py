@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from tortoise.expressions import Q, Subquery
 from tortoise.functions import Lower
 
-from msvs.api import canceling, consent, ids
+from msvs.api import canceling, consent, consent_chain, ids
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -32,6 +32,9 @@ from msvs.models import Contact, ListMember, OptInStatus, Workspace
 MAX_NAME = 100
 MAX_EMAIL = 254
 MAX_SOURCE = 100
+MAX_USER_AGENT = 300
+MAX_AGREED_TEXT = 5000
+MAX_VERSION = 60
 MAX_ATTRIBUTES = 50
 MAX_ATTRIBUTE_KEY = 40
 MAX_ATTRIBUTE_VALUE = 500
@@ -40,15 +43,22 @@ MAX_SEARCH = 100
 
 _label = r"[^\W_](?:[\w-]*[^\W_])?"
 _email = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff@,;:<>()\[\]\\\"]{{1,64}}@(?:{_label}\.)+{_label}").fullmatch
+_line_breaks = re.compile(r"[\r\n\t]")
 _phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
 class OptInEvidence:
-    """How a person agreed to be texted: where (`source`) and from which IP address."""
+    """How a person agreed to be texted: where (`source`), from which IP address and with which browser, to what.
+
+    `text` is what the person agreed to, and `version` the version of it.
+    """
 
     source: str | None = None
     ip: str | None = None
+    user_agent: str | None = None
+    text: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +91,36 @@ class UpdateContact:
 class _Evidence:
     source: str
     ip: str | None
+    user_agent: str | None
+    text: str | None
+    version: str | None
 
 
 FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND phone = $3"
 
+# A phone that was erased while it was suppressed is suppressed in plain again before anything is sent to it.
+SUPPRESSION = """
+WITH restored AS (
+    DELETE FROM erased_suppressions
+    WHERE workspace_id = $2 AND livemode = $3 AND phone_hash = {phone_hash} RETURNING id, source, created_at
+), plain AS (
+    INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
+    SELECT id, $2, $3, $4, source, created_at FROM restored ON CONFLICT (workspace_id, livemode, phone) DO NOTHING
+), stop AS (
+    SELECT source, created_at FROM suppressions WHERE workspace_id = $2 AND livemode = $3 AND phone = $4
+    UNION ALL SELECT source, created_at FROM restored LIMIT 1
+)
+"""
+
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
-INSERT = """
+INSERT = f"""
+{SUPPRESSION.format(phone_hash="$13")}
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, attributes,
     timezone, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
 SELECT $1::uuid, $2::uuid, $3::bool, $4::varchar, $5::varchar, $6::varchar, $7::varchar, $8::varchar, $9::varchar,
-    $10::jsonb, $12::varchar, CASE WHEN stop.phone IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
+    $10::jsonb, $12::varchar, CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
     stop.created_at, $11::timestamptz, $11::timestamptz
-FROM (VALUES (1)) AS one LEFT JOIN suppressions AS stop
-    ON stop.workspace_id = $2 AND stop.livemode = $3 AND stop.phone = $4
+FROM (VALUES (1)) AS one LEFT JOIN stop ON true
 ON CONFLICT (workspace_id, livemode, phone) DO NOTHING
 RETURNING *
 """
@@ -104,12 +131,12 @@ SET first_name = $4, last_name = $5, email = $6, attributes = $7::jsonb, updated
 WHERE id = $1 AND workspace_id = $2 AND livemode = $3
 """
 
-CHANGE_PHONE = """
+CHANGE_PHONE = f"""
+{SUPPRESSION.format(phone_hash="$8")}
 UPDATE contacts SET phone = $4, region = $5, number_kind = $6, updated_at = $7,
-    opt_in_status = CASE WHEN stop.phone IS NULL THEN 'unknown' ELSE 'opted_out' END,
+    opt_in_status = CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END,
     opt_in_source = stop.source, opt_in_ip = NULL, opt_in_at = stop.created_at
-FROM (VALUES (1)) AS one LEFT JOIN suppressions AS stop
-    ON stop.workspace_id = $2 AND stop.livemode = $3 AND stop.phone = $4
+FROM (VALUES (1)) AS one LEFT JOIN stop ON true
 WHERE contacts.id = $1 AND contacts.workspace_id = $2 AND contacts.livemode = $3
 """
 
@@ -133,7 +160,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     phone = parse_phone(data.phone, param="phone")
-    evidence = None if data.opt_in is None else _read_evidence(data.opt_in)
+    evidence = None if data.opt_in is None else read_evidence(data.opt_in)
     now = datetime.now(UTC)
     values: dict[str, Any] = {
         "first_name": _read_optional(data.first_name, param="first_name"),
@@ -206,7 +233,7 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
     out if that phone is suppressed) and what campaigns hold for the old phone is canceled.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
-    evidence = None if data.opt_in is UNSET else _read_evidence(data.opt_in)
+    evidence = None if data.opt_in is UNSET else read_evidence(data.opt_in)
     phone = None if data.phone is UNSET else parse_phone(data.phone, param="phone")
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
     now = datetime.now(UTC)
@@ -284,6 +311,7 @@ async def _insert(
     attributes: Mapping[str, Any] | None = None,
     timezone: str | None = None,
 ) -> Row | None:
+    await consent.hold_suppressions(ctx)
     return await fetch_row(
         INSERT,
         ids.new_id(),
@@ -298,6 +326,7 @@ async def _insert(
         encode_json(attributes or {}),
         now,
         timezone,
+        consent_chain.phone_hash(ctx, phone.e164),
     )
 
 
@@ -313,10 +342,14 @@ async def _opt_in(
         now=now,
         confirmed=not workspace.double_opt_in,
         announce=announce,
+        user_agent=evidence.user_agent,
+        text=evidence.text,
+        version=evidence.version,
     )
 
 
 async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datetime) -> None:
+    await consent.hold_suppressions(ctx)
     while True:
         try:
             # A savepoint: a refused UPDATE would otherwise end the caller's transaction.
@@ -330,6 +363,7 @@ async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datet
                     phone.region,
                     phone.kind,
                     now,
+                    consent_chain.phone_hash(ctx, phone.e164),
                 )
             break
         except UniqueViolationError:
@@ -366,21 +400,40 @@ def _read_status(text: str) -> OptInStatus:
         raise InvalidRequest(f"opt_in_status must be one of {known}.", param="opt_in_status") from None
 
 
-def _read_evidence(evidence: OptInEvidence) -> _Evidence:
+def read_evidence(evidence: OptInEvidence) -> _Evidence:
     if evidence.source is None:
         raise InvalidRequest(
             "Opting in needs evidence: say where consent was given.", param="opt_in.source", code="parameter_missing"
         )
     source = read_name(evidence.source, param="opt_in.source", maximum=MAX_SOURCE)
-    if evidence.ip is None:
-        return _Evidence(source, None)
+    return _Evidence(
+        source,
+        None if evidence.ip is None else _read_ip(evidence.ip),
+        _read_detail(evidence.user_agent, param="opt_in.user_agent", maximum=MAX_USER_AGENT),
+        _read_agreed(evidence.text),
+        _read_detail(evidence.version, param="opt_in.version", maximum=MAX_VERSION),
+    )
+
+
+def _read_ip(text: str) -> str:
     try:
-        address = ipaddress.ip_address(evidence.ip)
+        address = ipaddress.ip_address(text)
     except ValueError:
         address = None
-    if address is None or "%" in evidence.ip:
+    if address is None or "%" in text:
         raise InvalidRequest("opt_in.ip must be an IPv4 or IPv6 address.", param="opt_in.ip", code="ip_invalid")
-    return _Evidence(source, str(address))
+    return str(address)
+
+
+def _read_detail(text: str | None, *, param: str, maximum: int) -> str | None:
+    return None if text is None else read_name(text, param=param, maximum=maximum)
+
+
+def _read_agreed(text: str | None) -> str | None:
+    """What a person agreed to, which may have several lines."""
+    if text is not None:
+        read_name(_line_breaks.sub(" ", text), param="opt_in.text", maximum=MAX_AGREED_TEXT)
+    return text
 
 
 def _merge(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,238 @@
+"""The chain of consent: keyed hashes of whom it speaks of, and the proof that nothing in it was changed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from msvs.api.context import Context
+from msvs.database import Row, execute, fetch, fetch_row, transaction
+from msvs.settings import Settings
+
+BATCH = 2000
+# What the first row of a chain follows.
+GENESIS = "0" * 64
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+CHAINS = """
+SELECT workspace_id, livemode FROM consent_chains WHERE $1::uuid IS NULL OR workspace_id = $1
+UNION
+SELECT workspace_id, livemode FROM consent_events WHERE $1::uuid IS NULL OR workspace_id = $1
+ORDER BY workspace_id, livemode
+"""
+
+HEAD = "SELECT sequence, hash FROM consent_chains WHERE workspace_id = $1 AND livemode = $2"
+
+ROWS = """
+SELECT * FROM consent_events
+WHERE workspace_id = $1 AND livemode = $2 AND sequence > $3 ORDER BY sequence, id LIMIT $4
+"""
+# Rows that never passed the trigger have no sequence.
+UNCHAINED = "SELECT count(*) AS rows FROM consent_events WHERE workspace_id = $1 AND livemode = $2 AND sequence IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The first place at which a chain is not what was written; `sequence` is None for rows outside the chain."""
+
+    sequence: int | None
+    reason: str
+
+
+@dataclass(slots=True)
+class VerifiedChain:
+    """What verifying one workspace and mode's chain found: how many rows, the head, and the first break or None."""
+
+    workspace_id: UUID
+    livemode: bool
+    rows: int = 0
+    head: str = GENESIS
+    first_break: Break | None = None
+
+
+@dataclass(slots=True)
+class Verification:
+    """What verifying found, chain by chain. `has_noted_head` says whether a head noted earlier is still in one."""
+
+    chains: list[VerifiedChain] = field(default_factory=list)
+    has_noted_head: bool | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no chain is broken and the head noted earlier, if one was given, is there."""
+        return self.has_noted_head is not False and all(chain.first_break is None for chain in self.chains)
+
+
+_key: bytes | None = None
+
+
+def configure(settings: Settings) -> None:
+    """Set the process's key from its settings."""
+    use_consent_secret(settings.encryption_secret())
+
+
+def use_consent_secret(secret: str | None) -> None:
+    """Set the secret that the key of the hashes is derived from: HKDF-SHA256, under a label of its own."""
+    global _key
+    _key = None if secret is None else _derived(secret)
+
+
+def hash_phone(workspace_id: UUID, livemode: bool, phone: str) -> str:
+    """The keyed hash that stands for a phone in one mode of a workspace; elsewhere the same phone has another."""
+    return _keyed("phone", str(workspace_id), _mode(livemode), phone)
+
+
+def phone_hash(ctx: Context, phone: str) -> str:
+    """`hash_phone` in the caller's workspace and mode."""
+    return hash_phone(ctx.workspace_id, ctx.livemode, phone)
+
+
+def hash_details(event_id: UUID, ip: str | None, user_agent: str | None, text: str | None) -> str:
+    """The keyed hash that stands for what an entry's erasure removes besides the phone."""
+    return _keyed("details", str(event_id), ip, user_agent, text)
+
+
+def phone_placeholder(subject_id: UUID, phone: str) -> str:
+    """What stands for an erased phone, at most 16 characters: no number, and another for each phone and subject."""
+    number = int(_keyed("placeholder", str(subject_id), phone), 16)
+    return "erased:" + "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 45, 5))
+
+
+def row_hash(row: Any, previous_hash: str) -> str:
+    """The hash that an entry must have after another; the database's trigger computes the same by itself."""
+    text = canonical_text(
+        previous_hash,
+        str(row.sequence),
+        str(row.id),
+        str(row.workspace_id),
+        _mode(row.livemode),
+        row.phone_hash,
+        None if row.contact_id is None else str(row.contact_id),
+        str(row.status),
+        row.source,
+        row.actor,
+        str((row.created_at - _EPOCH) // _MICROSECOND),
+        row.version,
+        row.details_hash,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical_text(*parts: str | None) -> str:
+    """The parts, each with its length in bytes, so that no two lists have the same text; `-` stands for None."""
+    return ",".join("-" if part is None else f"{len(part.encode())}:{part}" for part in parts)
+
+
+async def verify(*, workspace_id: UUID | None = None, noted_head: str | None = None) -> Verification:
+    """Compute every hash of the chains anew, of one workspace or of all, as of one instant; memory does not grow.
+
+    With `noted_head`, a head that was noted before, also whether a row of these chains still has it.
+    """
+    found = Verification(has_noted_head=None if noted_head is None else noted_head == GENESIS)
+    async with transaction():
+        await execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        for row in await fetch(CHAINS, workspace_id):
+            chain = VerifiedChain(row.workspace_id, row.livemode)
+            found.chains.append(chain)
+            async for hashes in _verify_chain(chain):
+                if noted_head in hashes:
+                    found.has_noted_head = True
+    return found
+
+
+async def _verify_chain(chain: VerifiedChain) -> AsyncIterator[Sequence[str]]:
+    """Fill in a chain's findings; yields the hashes that its rows hold, batch by batch."""
+    expected = 1
+    has_hashed_phones = False
+    after = -(2**63)
+    while rows := await _next_rows(chain, after):
+        for row in rows:
+            chain.rows += 1
+            reason = _row_fault(row, expected, chain.head, has_hashed_phones)
+            if reason is not None and chain.first_break is None:
+                chain.first_break = Break(row.sequence, reason)
+            has_hashed_phones = has_hashed_phones or row.phone_hash is not None
+            chain.head = row.hash
+            expected = row.sequence + 1
+        after = rows[-1].sequence
+        yield [row.hash for row in rows]
+    outside = await fetch_row(UNCHAINED, chain.workspace_id, chain.livemode)
+    assert outside is not None, "a count is one row"
+    chain.rows += outside.rows
+    head = await fetch_row(HEAD, chain.workspace_id, chain.livemode)
+    if chain.first_break is not None:
+        return
+    if outside.rows:
+        chain.first_break = Break(None, f"rows outside the chain: {outside.rows}")
+    elif head is None:
+        chain.first_break = Break(expected - 1, "the head is missing")
+    elif (head.sequence, head.hash) != (expected - 1, chain.head):
+        chain.first_break = Break(expected, f"the head names row {head.sequence}, the last one is {expected - 1}")
+
+
+async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[Row]:
+    """The next batch, never ending between two rows that share a sequence."""
+    limit = BATCH
+    while True:
+        rows = await fetch(ROWS, chain.workspace_id, chain.livemode, after, limit)
+        if len(rows) < limit:
+            return rows
+        last = rows[-1].sequence
+        kept = [row for row in rows if row.sequence != last]
+        if kept:
+            return kept
+        limit *= 2
+
+
+def _row_fault(row: Row, expected: int, previous_hash: str, has_hashed_phones: bool) -> str | None:
+    """What is wrong with a row, or None."""
+    if row.sequence != expected:
+        return f"row {expected} is missing" if row.sequence > expected else f"row {row.sequence} is there twice"
+    if row.previous_hash != previous_hash:
+        return "it does not follow the row before it"
+    if row.hash != row_hash(row, previous_hash):
+        return "its hash is not that of its contents"
+    if row.erased_at is not None:
+        left = [row.phone, row.ip, row.user_agent, row.text]
+        return None if left == [None] * 4 else "it is erased and still holds what was erased"
+    if row.phone is None:
+        return "its phone is missing although it was not erased"
+    if row.phone_hash is None:
+        # From before the chain: nothing keyed could be computed where the rows were.
+        return "it has no hash of its phone" if has_hashed_phones else None
+    if not _equal(row.phone_hash, hash_phone(row.workspace_id, row.livemode, row.phone)):
+        return "its phone is not the one that was hashed"
+    if not _equal(row.details_hash or "", hash_details(row.id, row.ip, row.user_agent, row.text)):
+        return "its ip, user agent or text is not what was hashed"
+    return None
+
+
+def _equal(one: str, other: str) -> bool:
+    return hmac.compare_digest(one, other)
+
+
+def _mode(livemode: bool) -> str:
+    return "live" if livemode else "test"
+
+
+def _derived(secret: str) -> bytes:
+    if not secret:
+        raise ValueError("The secret of the chain of consent must not be empty.")
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"msvs chain of consent 1").derive(secret.encode())
+
+
+def _keyed(*parts: str | None) -> str:
+    if _key is None:
+        raise RuntimeError("the chain of consent has no key in this process")
+    return hmac.new(_key, canonical_text(*parts).encode(), hashlib.sha256).hexdigest()

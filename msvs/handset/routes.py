@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from importlib.resources import files
 
@@ -79,21 +79,15 @@ def _names() -> list[str]:
     return sorted(entry.name for entry in (files("msvs.handset") / "static").iterdir())
 
 
-def _file(name: str) -> _File:
+def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
+    """Answers with a file of the page, held in memory; a browser asks each time whether it has changed."""
     content = (files("msvs.handset") / "static" / name).read_bytes()
-    return _File(content, TYPES[name[name.rindex(".") :]])
+    media_type = TYPES[name[name.rindex(".") :]]
+    headers = {**HEADERS, "Cache-Control": "no-cache", "ETag": f'"{sha256(content).hexdigest()[:20]}"'}
 
-
-class _File:
-    """A file of the page, held in memory; a browser asks each time whether it has changed."""
-
-    def __init__(self, content: bytes, media_type: str) -> None:
-        self._content = content
-        self._media_type = media_type
-        self._etag = f'"{sha256(content).hexdigest()[:20]}"'
-
-    async def __call__(self, request: Request) -> Response:
-        headers = {**HEADERS, "Cache-Control": "no-cache", "ETag": self._etag}
-        if self._etag in request.headers.get("if-none-match", ""):
+    async def show(request: Request) -> Response:
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        return Response(self._content, 200, headers, media_type=self._media_type)
+        return Response(content, 200, headers, media_type=media_type)
+
+    return show

@@ -1,0 +1,369 @@
+"""The carrier that stands in a worker for one whose sessions another process holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from msvs import database as db
+from msvs.carriers.frames import (
+    FROM_OWNER,
+    FROM_WORKER,
+    MAX_FRAME,
+    Answer,
+    Answers,
+    Ask,
+    Declined,
+    FrameError,
+    Go,
+    Hello,
+    Line,
+    Offer,
+    Taken,
+    Welcome,
+)
+from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
+from msvs.carriers.remote import BATCH, OwnerAway, RemoteCarrier
+from msvs.workers.sessions import HandOverServer
+
+NAME = "smsc"
+AWAY = Refused("carrier_rejected", retryable=True, retry_after=2.0, is_fault=True)
+LOST = Unknown("session process lost")
+LONGEST = "€" * 1600
+
+
+class Books(Carrier):
+    """A carrier that remembers what was submitted, and answers `accepted` messages alone until `answers` is set."""
+
+    kind: ClassVar[str] = "books"
+    holds_sessions: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self.name = NAME
+        self.capability = Capability.LOOKUP
+        self.rate = 7.0
+        self.submitted: list[UUID] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def submit(self, submission: Submission) -> Outcome:
+        self.submitted.append(submission.message_id)
+        await self.answers.wait()
+        return Accepted(str(submission.message_id))
+
+    async def look_up(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
+        return {message_id: message_id in self.submitted for message_id in message_ids}
+
+
+def submission(number: int, body: str = "Doors open at 8pm ET.") -> Submission:
+    return Submission(UUID(int=number), UUID(int=1), True, "+12125550000", "+14155550100", body, "gsm7", 1, 1)
+
+
+def batch(count: int, *, first: int = 1) -> list[Submission]:
+    return [submission(number) for number in range(first, first + count)]
+
+
+def accepted(submissions: Sequence[Submission]) -> list[Outcome]:
+    return [Accepted(str(each.message_id)) for each in submissions]
+
+
+async def write_row(address: str, token: str, *, age: float = 0.0) -> None:
+    await db.execute(
+        "INSERT INTO carrier_sessions (name, address, token, bound, wanted, detail, updated_at)"
+        " VALUES ($1, $2, $3, 1, 2, 'one session of two', clock_timestamp() - $4 * interval '1 second')"
+        " ON CONFLICT (name) DO UPDATE SET address = excluded.address, token = excluded.token",
+        NAME,
+        address,
+        token,
+        age,
+    )
+
+
+async def serve(carrier: Carrier) -> HandOverServer:
+    server = HandOverServer(carrier)
+    await server.start("127.0.0.1")
+    server.begin()
+    await write_row(server.address, server.token)
+    return server
+
+
+async def shut(server: HandOverServer) -> None:
+    await server.drain(0)
+    await server.close()
+
+
+@pytest.fixture
+def books(clean: None) -> Books:
+    return Books()
+
+
+@pytest.fixture
+async def server(books: Books) -> AsyncIterator[HandOverServer]:
+    """A process's end, that takes batches."""
+    server = await serve(books)
+    yield server
+    await shut(server)
+
+
+@pytest.fixture
+async def remote(books: Books) -> AsyncIterator[RemoteCarrier]:
+    carrier = RemoteCarrier(books)
+    yield carrier
+    await carrier.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+def test_it_looks_like_the_carrier_that_it_stands_for() -> None:
+    carrier = RemoteCarrier(Books())
+    assert (carrier.name, carrier.kind, carrier.capability, carrier.rate, carrier.holds_sessions) == (
+        NAME,
+        "books",
+        Capability.LOOKUP,
+        7.0,
+        False,
+    )
+
+
+async def test_outcomes_come_back_in_order_over_one_connection(
+    server: HandOverServer, remote: RemoteCarrier, books: Books
+) -> None:
+    for first in (1, 101):
+        submissions = batch(100, first=first)
+        assert await remote.submit_many(submissions) == accepted(submissions)
+    assert await remote.submit(submission(201)) == Accepted(str(UUID(int=201)))
+    assert sorted(books.submitted) == [UUID(int=number) for number in range(1, 202)]
+    assert len(server._lines) == 1
+    assert await remote.check() == "one session of two"
+
+
+async def test_the_longest_messages_fit_and_long_batches_go_in_several(
+    server: HandOverServer, remote: RemoteCarrier, books: Books
+) -> None:
+    submissions = [submission(number, LONGEST) for number in range(1, BATCH + 2)]
+    assert await remote.submit_many(submissions) == accepted(submissions)
+    assert len(books.submitted) == BATCH + 1
+
+
+async def test_batches_at_once_do_not_mix(server: HandOverServer, remote: RemoteCarrier, books: Books) -> None:
+    batches = [batch(20, first=20 * number + 1) for number in range(8)]
+    assert await asyncio.gather(*map(remote.submit_many, batches)) == list(map(accepted, batches))
+    assert len(books.submitted) == 160
+
+
+async def test_the_carrier_can_be_asked(server: HandOverServer, remote: RemoteCarrier) -> None:
+    await remote.submit_many(batch(2))
+    asked = [UUID(int=number) for number in (1, 2, 3)]
+    assert await remote.look_up(asked) == dict(zip(asked, (True, True, False), strict=True))
+    server._takes = False
+    with pytest.raises(OwnerAway):
+        await remote.look_up(asked)
+
+
+async def test_without_an_owner_nothing_is_handed_over(remote: RemoteCarrier, books: Books) -> None:
+    assert await remote.submit_many(batch(2)) == [AWAY, AWAY]
+    assert await remote.check() == "no process holds its sessions"
+    with pytest.raises(OwnerAway):
+        await remote.look_up([UUID(int=1)])
+    await write_row("127.0.0.1:1", "token")
+    assert await remote.submit_many(batch(2)) == [AWAY, AWAY]
+    assert books.submitted == []
+
+
+async def test_a_row_of_long_ago_is_of_nobody(remote: RemoteCarrier, books: Books) -> None:
+    server = HandOverServer(books)
+    await server.start("127.0.0.1")
+    server.begin()
+    await write_row(server.address, server.token, age=11)
+    assert await remote.submit_many(batch(1)) == [AWAY]
+    assert await remote.check() == "no process holds its sessions"
+    assert (books.submitted, server._lines) == ([], {})
+    await shut(server)
+
+
+@pytest.mark.parametrize("token", ["", "x", "é" * 40])
+async def test_a_wrong_token_opens_nothing(
+    server: HandOverServer, remote: RemoteCarrier, books: Books, token: str
+) -> None:
+    await write_row(server.address, token)
+    assert await remote.submit_many(batch(1)) == [AWAY]
+    assert books.submitted == []
+
+
+async def test_a_process_that_does_not_take_batches_declines(
+    server: HandOverServer, remote: RemoteCarrier, books: Books
+) -> None:
+    assert await remote.submit_many(batch(1)) == accepted(batch(1))
+    server._takes = False
+    assert await remote.submit_many(batch(1, first=2)) == [AWAY]
+    server.begin()
+    assert await remote.submit_many(batch(1, first=3)) == accepted(batch(1, first=3))
+    assert books.submitted == [UUID(int=1), UUID(int=3)]
+
+
+async def test_a_new_process_is_found_when_the_old_one_is_gone(
+    server: HandOverServer, remote: RemoteCarrier, books: Books
+) -> None:
+    assert await remote.submit_many(batch(1)) == accepted(batch(1))
+    await shut(server)
+    assert await remote.submit_many(batch(1, first=2)) == [AWAY]
+    following = await serve(books)
+    assert await remote.submit_many(batch(1, first=2)) == accepted(batch(1, first=2))
+    assert books.submitted == [UUID(int=1), UUID(int=2)]
+    await shut(following)
+
+
+# What the other end says to each frame it reads, of a batch of three; where its list ends, it cuts the connection.
+ONE = Answers([Answer(1, accepted=Accepted("ref"))])
+BEYOND = Answers([Answer(3, unknown=LOST)])
+ACCEPTED_ONE: list[Outcome] = [LOST, Accepted("ref"), LOST]
+CUTS: dict[str, tuple[list[list[Any]], list[Outcome]]] = {
+    "at hello": ([], [AWAY] * 3),
+    "at the offer": ([[Welcome()]], [AWAY] * 3),
+    "declined": ([[Welcome()], [Declined()]], [AWAY] * 3),
+    "not a word of ours": ([[Welcome()], [b"\x00\x00\x00\x01\xff"]], [AWAY] * 3),
+    "half a word": ([[Welcome()], [b"\x00\x00\x00"]], [AWAY] * 3),
+    "at the word to go": ([[Welcome()], [Taken()]], [LOST] * 3),
+    "after one outcome": ([[Welcome()], [Taken()], [ONE]], ACCEPTED_ONE),
+    "an outcome twice": ([[Welcome()], [Taken()], [ONE, ONE]], ACCEPTED_ONE),
+    "an outcome of none": ([[Welcome()], [Taken()], [ONE, BEYOND]], ACCEPTED_ONE),
+    "no outcome": ([[Welcome()], [Taken()], [Answers([Answer(0)])]], [LOST] * 3),
+    "declined after go": ([[Welcome()], [Taken()], [Declined()]], [LOST] * 3),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_what_is_known_after_a_cut(remote: RemoteCarrier, cut: str) -> None:
+    said, outcomes = CUTS[cut]
+    heard: list[type] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = Line(reader, writer)
+        for frames in said:
+            heard.append(type(await line.receive(FROM_WORKER)))
+            for frame in frames:
+                if isinstance(frame, bytes):
+                    writer.write(frame)
+                else:
+                    await line.send(frame)
+        writer.close()
+
+    other = await asyncio.start_server(answer, "127.0.0.1", 0)
+    host, port = other.sockets[0].getsockname()
+    await write_row(f"{host}:{port}", "token")
+    assert await remote.submit_many(batch(3)) == outcomes
+    assert heard == [Hello, Offer, Go][: len(said)]
+    assert remote._idle == []
+    other.close()
+
+
+async def test_a_batch_that_runs_out_of_time_leaves_no_answers_behind(
+    server: HandOverServer, remote: RemoteCarrier, books: Books
+) -> None:
+    books.answers.clear()
+    handing = asyncio.create_task(remote.submit_many(batch(3)))
+    await until(lambda: len(books.submitted) == 3)
+    handing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handing
+    books.answers.set()
+    assert await remote.submit_many(batch(2, first=11)) == accepted(batch(2, first=11))
+    assert sorted(books.submitted) == [UUID(int=number) for number in (1, 2, 3, 11, 12)]
+
+
+async def test_a_batch_goes_on_when_its_worker_is_gone(server: HandOverServer, books: Books) -> None:
+    line, writer = await connected(server)
+    await line.send(Offer(batch(60)))
+    assert await line.receive(FROM_OWNER) == Taken()
+    books.answers.clear()
+    await line.send(Go())
+    await until(lambda: len(books.submitted) == books.concurrency)
+    writer.close()
+    books.answers.set()
+    await until(lambda: len(books.submitted) == 60)
+    await until(lambda: not server._batches)
+
+
+async def test_nothing_is_submitted_before_the_word_to_go(server: HandOverServer, books: Books) -> None:
+    line, writer = await connected(server)
+    await line.send(Offer(batch(3)))
+    assert await line.receive(FROM_OWNER) == Taken()
+    writer.close()
+    await until(lambda: not server._lines)
+    assert books.submitted == []
+
+
+async def connected(server: HandOverServer, token: str | None = None) -> tuple[Line, asyncio.StreamWriter]:
+    host, _, port = server.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    line = Line(reader, writer)
+    await line.send(Hello(NAME, server.token if token is None else token))
+    assert await line.receive(FROM_OWNER) == Welcome()
+    return line, writer
+
+
+def framed(data: bytes) -> bytes:
+    return len(data).to_bytes(4) + data
+
+
+WHOLE = framed(msgspec.msgpack.encode(Offer(batch(1))))
+GO = framed(msgspec.msgpack.encode(Go()))
+GARBAGE: dict[str, tuple[bytes, bytes]] = {
+    "too long": ((MAX_FRAME + 1).to_bytes(4), b""),
+    "HTTP": (b"GET / HTTP/1.1\r\n\r\n", b""),
+    "not msgpack": (framed(b"\xc1\xc1\xc1"), b""),
+    "of no kind": (framed(msgspec.msgpack.encode(["fly", 1])), b""),
+    "an offer of nonsense": (framed(msgspec.msgpack.encode(["offer", [{"message_id": "x"}]])), b""),
+    "bytes after the frame": (framed(msgspec.msgpack.encode(Offer(batch(1))) + b"\x00"), b""),
+    "a second hello": (framed(msgspec.msgpack.encode(Hello(NAME, "x"))), b""),
+    "go without an offer": (GO, b""),
+    "an offer and another": (WHOLE, WHOLE),
+    "an offer and a question": (WHOLE, framed(msgspec.msgpack.encode(Ask([])))),
+    "an offer and half a word": (WHOLE, GO[:-1]),
+    "half an offer": (WHOLE[:-1], b""),
+}
+
+
+@pytest.mark.parametrize("kind", GARBAGE)
+async def test_garbage_closes_the_connection_and_submits_nothing(
+    server: HandOverServer, remote: RemoteCarrier, books: Books, kind: str
+) -> None:
+    first, second = GARBAGE[kind]
+    line, writer = await connected(server)
+    writer.write(first)
+    if second:
+        assert await line.receive(FROM_OWNER) == Taken()
+        writer.write(second)
+    writer.write_eof()
+    with pytest.raises((EOFError, ConnectionError)):
+        await line.receive(FROM_OWNER)
+    writer.close()
+    assert books.submitted == []
+    assert await remote.submit_many(batch(1)) == accepted(batch(1))
+
+
+@pytest.mark.parametrize("data", [WHOLE, framed(b"\xc1"), framed(b"x" * 1025), (1025).to_bytes(4)])
+async def test_whoever_says_no_hello_is_not_listened_to(server: HandOverServer, books: Books, data: bytes) -> None:
+    host, _, port = server.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(data)
+    with pytest.raises((EOFError, ConnectionError)):
+        await Line(reader, writer).receive(FROM_OWNER)
+    writer.close()
+    assert books.submitted == []
+
+
+async def test_a_frame_that_is_too_long_is_not_sent(server: HandOverServer) -> None:
+    line, writer = await connected(server)
+    with pytest.raises(FrameError):
+        await line.send(Offer([submission(1, "x" * MAX_FRAME)]))
+    writer.close()

@@ -145,6 +145,18 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "Send + and the country code, such as +14155550123, digits only.",
     ),
     (
+        "sender_not_allowed",
+        (422,),
+        "The sender is not the workspace's, or carriers of the recipient's region do not take it.",
+        "Leave from out, or have a sender registered for the region.",
+    ),
+    (
+        "no_route",
+        (422,),
+        "No carrier takes messages to the recipient's region from this sender.",
+        "Ask the operator for a route to the region.",
+    ),
+    (
         "sender_invalid",
         (400,),
         "from is no sender that carriers carry.",
@@ -336,18 +348,6 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
 )
 
 _IDEMPOTENCY_ROWS: tuple[tuple[str, int, str, str], ...] = (
-    (
-        "sender_not_allowed",
-        (422,),
-        "The sender is not the workspace's, or carriers of the recipient's region do not take it.",
-        "Leave from out, or have a sender registered for the region.",
-    ),
-    (
-        "no_route",
-        (422,),
-        "No carrier takes messages to the recipient's region from this sender.",
-        "Ask the operator for a route to the region.",
-    ),
     (
         "idempotency_key_invalid",
         400,

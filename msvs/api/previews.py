@@ -32,10 +32,10 @@ from msvs.api.rendering import (
     render,
 )
 from msvs.api.resources import FAILURES, Resource
-from msvs.api.routing import carrier_for, require_carrier
+from msvs.api.routing import carrier_for, is_real, require_carrier
 from msvs.api.sandbox import check_scripted
 from msvs.api.scope import scoped
-from msvs.api.senders import check_sender
+from msvs.api.senders import check_sender, choose_sender
 from msvs.api.sms import Encoding, forcing_characters, measure, split
 from msvs.api.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch, fetch_value
@@ -271,6 +271,16 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
         check_destination(phone, workspace.blocked_regions, workspace.enabled_regions)
         if not ctx.livemode:
             check_scripted(phone.e164)
+        elif is_real(ctx.livemode):
+            named = sender if data.from_ is not None else None
+            preview.from_ = await choose_sender(
+                ctx,
+                named,
+                sender,
+                region=phone.region,
+                contact_id=None if contact is None else contact.id,
+                phone=phone.e164,
+            )
         if suppressed or (contact is not None and contact.opt_in_status == OptInStatus.OPTED_OUT):
             raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
         if unrenderable is not None:
@@ -307,6 +317,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
         total = len(people)
     planned = _Planned(ctx, workspace, sender, data, start)
     outcome = _Outcome(planned, template, _suggestion(data.body, template))
+    planned.senders = await audiences._senders(planned, people)
     for first in range(0, len(people), RENDER_CHUNK):
         for person in people[first : first + RENDER_CHUNK]:
             outcome.add(person)
@@ -358,6 +369,8 @@ class _Planned:
         self.workspace_id = ctx.workspace_id
         self.livemode = ctx.livemode
         self.sender = sender
+        self.default_sender = workspace.default_sender
+        self.senders: Mapping[str, str | None] = {}
         self.body = data.body
         self.metadata: dict[str, str] = {}
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
@@ -421,7 +434,7 @@ class _Outcome:
     def add(self, person: Row) -> None:
         """Look at one more recipient."""
         planned = self.planned
-        draft = audiences._draft(planned, person, self.template, planned.regions, planned.start)
+        draft = audiences._draft(planned, person, self.template, planned.regions, planned.senders, planned.start)
         code = draft.error_code
         if code is None:
             claimed = _Claimed(person.is_suppressed, person.consent, planned.id)

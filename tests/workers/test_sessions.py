@@ -1,0 +1,374 @@
+"""The process that holds carriers' sessions: one owner, a standby, and what is known when either dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from msvs import database as db
+from msvs.api import dispatching, jobs
+from msvs.api.jobs import Doorbell, Ringer
+from msvs.carriers import registry
+from msvs.carriers.config import CarrierConfig
+from msvs.carriers.protocol import Accepted, Outcome, Refused, Report, Submission, Unknown
+from msvs.carriers.registry import make_carriers
+from msvs.carriers.remote import RemoteCarrier
+from msvs.models import CarrierSession, CarrierSignal
+from msvs.settings import Settings, SettingsError
+from msvs.supervisor import processes
+from msvs.workers import sessions
+from msvs.workers.sessions import SessionHolder, lock_key, taker
+from tests.engines import Engines
+from tests.workers.sessions_carrier import KIND, FileCarrier, read_book
+
+NAME = "smsc"
+AWAY = Refused("carrier_rejected", retryable=True, retry_after=2.0, is_fault=True)
+LATER = Refused("carrier_rejected", retryable=True)
+LOST = Unknown("session process lost")
+LATE = Unknown("not answered in time")
+
+
+def submission(number: int, body: str = "Doors open at 8pm ET.") -> Submission:
+    return Submission(UUID(int=number), UUID(int=1), True, "+12125550000", "+14155550100", body, "gsm7", 1, 1)
+
+
+def accepted(number: int) -> Outcome:
+    return Accepted(f"ref-{UUID(int=number)}", ("a", "b"))
+
+
+class World:
+    """A carrier with its book, who may hold its sessions, and a worker's end."""
+
+    def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
+        self.book = folder / "book"
+        self.file = folder / "carriers.toml"
+        self.file.write_text(f'[{NAME}]\nkind = "{KIND}"\nbook = "{self.book}"\n')
+        self.settings = Settings(carriers=self.file, database_url=database_url, redis_url=redis_url)
+        self.remote = RemoteCarrier(self.make())
+        self.processes: list[asyncio.subprocess.Process] = []
+
+    def make(self) -> FileCarrier:
+        return FileCarrier(CarrierConfig(NAME, KIND, {"book": str(self.book)}, ""))
+
+    def booked(self, what: str) -> list[dict[str, Any]]:
+        return [entry for entry in read_book(self.book) if entry["what"] == what]
+
+    def happened(self) -> list[str]:
+        return [entry["what"] for entry in read_book(self.book)]
+
+    def mark(self, ending: str) -> Path:
+        path = Path(f"{self.book}{ending}")
+        path.touch()
+        return path
+
+    @asynccontextmanager
+    async def holding(self) -> AsyncIterator[asyncio.Event]:
+        """A holder in this process; the event ends it."""
+        assert self.settings.database_url is not None
+        stop = asyncio.Event()
+        holder = asyncio.create_task(SessionHolder(self.make, database_url=self.settings.database_url).run(stop))
+        try:
+            yield stop
+        finally:
+            stop.set()
+            await holder
+
+    async def start(self) -> asyncio.subprocess.Process:
+        """A process of its own that holds the sessions or stands by."""
+        assert self.settings.database_url is not None
+        assert self.settings.redis_url is not None
+        environment = os.environ | {
+            "DATABASE_URL": self.settings.database_url,
+            "REDIS_URL": self.settings.redis_url,
+            "DATA_DIR": str(self.file.parent),
+            "MSVS_CARRIERS": str(self.file),
+            "MSVS_ENV": "production",
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.workers.sessions_carrier",
+            "sessions",
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        self.processes.append(process)
+        return process
+
+    async def row(self) -> CarrierSession | None:
+        return await CarrierSession.get_or_none(name=NAME)
+
+
+@pytest.fixture
+async def world(
+    clean: None, database: str, engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    monkeypatch.setattr(registry, "KINDS", {KIND: FileCarrier})
+    monkeypatch.setattr(sessions, "STAND_BY_SECONDS", 0.05)
+    monkeypatch.setattr(sessions, "BEAT_SECONDS", 0.05)
+    world = World(tmp_path, database, engines.redis_url)
+    yield world
+    await world.remote.close()
+    for process in world.processes:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+def reports(clean: None, engines: Engines) -> Iterator[Callable[[], int]]:
+    """How many jobs wait on the reports queue, once the ringer has done what it was asked."""
+    ringer = Ringer(engines.redis_url)
+    jobs.use_ringer(ringer)
+    redis = Redis.from_url(engines.redis_url)
+
+    def waiting() -> int:
+        ringer._threads.submit(lambda: None).result()
+        return Queue(Doorbell.REPORTS.value, connection=redis, serializer=JSONSerializer).count
+
+    yield waiting
+    jobs.use_ringer(None)
+    ringer.close()
+    redis.close()
+
+
+async def until(condition: Callable[[], Awaitable[object] | object]) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            holds = condition()
+            if await holds if isinstance(holds, Awaitable) else holds:
+                return
+            await asyncio.sleep(0.005)
+
+
+async def lock_holders() -> list[int]:
+    """Backends that have a lock that outlives its transaction, or none."""
+    key = lock_key(NAME) % 2**64
+    rows = await db.fetch(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database ="
+        " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND classid::bigint = $1 AND objid::bigint = $2",
+        key >> 32,
+        key & 0xFFFFFFFF,
+    )
+    return [row.pid for row in rows]
+
+
+async def test_outcomes_in_order_each_submitted_once(world: World) -> None:
+    bodies = ["", "refuse", "unknown", "break", "report", *[""] * 20]
+    async with world.holding():
+        await until(lambda: world.booked("open"))
+        await until(world.row)
+        outcomes = await world.remote.submit_many([submission(*each) for each in enumerate(bodies, 1)])
+    assert outcomes == [
+        accepted(1),
+        Refused("invalid_number"),
+        Unknown("timeout"),
+        Unknown("ZeroDivisionError"),
+        *[accepted(number) for number in range(5, 26)],
+    ]
+    submitted = [UUID(entry["message"]).int for entry in world.booked("submit")]
+    assert sorted(submitted) == list(range(1, 26))
+    assert (await CarrierSignal.get()).message_id == UUID(int=5)
+    assert world.happened()[-1] == "close"
+
+
+async def test_the_row_says_where_and_how_many(world: World) -> None:
+    async with world.holding():
+        await until(world.row)
+        await until(lambda: world.booked("open"))
+
+        async def is_bound() -> bool:
+            row = await world.row()
+            return row is not None and row.bound == 2
+
+        await until(is_bound)
+        row = await world.row()
+        assert row is not None
+        assert (row.bound, row.wanted, row.detail) == (2, 2, None)
+        assert (row.address.partition(":")[0], len(row.token)) == ("127.0.0.1", 43)
+        assert await world.remote.check() is None
+        first = row.updated_at
+
+        async def is_written_again() -> bool:
+            following = await world.row()
+            return following is not None and following.updated_at > first
+
+        await until(is_written_again)
+    assert await world.row() is None
+    assert await lock_holders() == []
+
+
+async def test_sessions_that_do_not_open_are_opened_again(world: World) -> None:
+    broken = world.mark(".broken")
+    async with world.holding():
+        await until(lambda: len(world.booked("broken")) >= 2)
+        assert await world.remote.submit_many([submission(1)]) == [AWAY]
+        broken.unlink()
+        await until(lambda: world.booked("open"))
+        assert await world.remote.submit_many([submission(2)]) == [accepted(2)]
+    assert [UUID(entry["message"]).int for entry in world.booked("submit")] == [2]
+
+
+async def test_signals_are_committed_before_the_carrier_is_told(world: World, reports: Callable[[], int]) -> None:
+    await taker(NAME)([Report("r1", True, message_id=UUID(int=1)), Report("r2", False, carrier_ref="ref")])
+    assert await CarrierSignal.filter(carrier=NAME).count() == 2
+    assert reports() == 1
+
+
+async def test_signals_that_cannot_be_kept_ring_nobody(world: World, reports: Callable[[], int]) -> None:
+    with pytest.raises(asyncpg.StringDataRightTruncationError):
+        await taker(NAME)([Report("r1", True), Report("r2", True, carrier_ref="x" * 101)])
+    assert await CarrierSignal.all().count() == 0
+    assert reports() == 0
+
+
+async def test_a_lost_lock_closes_the_sessions(world: World) -> None:
+    async with world.holding():
+        await until(world.row)
+        await until(lambda: world.booked("open"))
+        handing = asyncio.create_task(world.remote.submit_many([submission(1, "hold"), submission(2)]))
+        await until(lambda: len(world.booked("submit")) == 2)
+        (pid,) = await lock_holders()
+        await db.execute("SELECT pg_terminate_backend($1)", pid)
+        assert await handing == [LATE, accepted(2)]
+        await until(lambda: world.happened()[-2:] == ["close", "open"])
+        assert await lock_holders() not in ([], [pid])
+        assert await world.remote.submit_many([submission(3)]) == [accepted(3)]
+    assert [UUID(entry["message"]).int for entry in world.booked("submit")] == [1, 2, 3]
+
+
+async def test_a_stop_waits_for_what_is_under_way(world: World) -> None:
+    async with world.holding() as stop:
+        await until(world.row)
+        await until(lambda: world.booked("open"))
+        bodies = ["hold"] * FileCarrier.concurrency + ["", ""]
+        handing = asyncio.create_task(world.remote.submit_many([submission(*each) for each in enumerate(bodies, 1)]))
+        await until(lambda: len(world.booked("submit")) == FileCarrier.concurrency)
+        stop.set()
+
+        async def is_away() -> bool:
+            return await world.row() is None
+
+        await until(is_away)
+        assert await world.remote.submit_many([submission(9)]) == [AWAY]
+        assert (len(await lock_holders()), "close" in world.happened()) == (1, False)
+        world.mark(".go")
+        held = [accepted(number) for number in range(1, FileCarrier.concurrency + 1)]
+        assert await handing == [*held, LATER, LATER]
+    assert world.happened() == ["open", *["submit"] * FileCarrier.concurrency, "close"]
+    assert await lock_holders() == []
+
+
+async def test_a_stop_does_not_wait_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "DRAIN_SECONDS", 0.05)
+    async with world.holding() as stop:
+        await until(world.row)
+        await until(lambda: world.booked("open"))
+        handing = asyncio.create_task(world.remote.submit_many([submission(1, "hold")]))
+        await until(lambda: world.booked("submit"))
+        stop.set()
+        assert await handing == [LATE]
+    assert world.happened() == ["open", "submit", "close"]
+
+
+async def test_a_batch_ends_within_the_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world.holding():
+        await until(world.row)
+        await until(lambda: world.booked("open"))
+        monkeypatch.setattr(dispatching, "LEASE", dispatching.LEASE / 500)
+        bodies = ["", *["hold"] * FileCarrier.concurrency, ""]
+        outcomes = await world.remote.submit_many([submission(*each) for each in enumerate(bodies, 1)])
+    assert outcomes == [accepted(1), *[LATE] * FileCarrier.concurrency, LATER]
+    assert len(world.booked("submit")) == FileCarrier.concurrency + 1
+
+
+async def test_another_process_takes_over_from_one_that_is_killed(world: World) -> None:
+    first, second = await world.start(), await world.start()
+    await until(lambda: world.booked("open"))
+    await until(world.row)
+    (opened,) = world.booked("open")
+    owner, standby = (first, second) if opened["pid"] == first.pid else (second, first)
+    assert await world.remote.submit_many([submission(1)]) == [accepted(1)]
+    before = await world.row()
+    assert before is not None
+
+    handing = asyncio.create_task(world.remote.submit_many([submission(2), submission(3, "hold"), submission(4)]))
+    await until(lambda: len(world.booked("submit")) == 4)
+    owner.send_signal(signal.SIGKILL)
+    outcomes = await handing
+    assert (outcomes[1], {outcomes[0], outcomes[2]} <= {accepted(2), accepted(4), LOST}) == (LOST, True)
+
+    await until(lambda: len(world.booked("open")) == 2)
+    assert world.booked("open")[1]["pid"] == standby.pid
+
+    async def is_handed_over() -> bool:
+        return await world.remote.submit_many([submission(5)]) == [accepted(5)]
+
+    await until(is_handed_over)
+    after = await world.row()
+    assert after is not None
+    assert (after.address != before.address, after.token != before.token) == (True, True)
+    submitted = [(UUID(entry["message"]).int, entry["pid"]) for entry in world.booked("submit")]
+    assert sorted(submitted) == sorted([*[(number, owner.pid) for number in (1, 2, 3, 4)], (5, standby.pid)])
+
+    standby.send_signal(signal.SIGTERM)
+    _, log = await standby.communicate()
+    assert standby.returncode == 0
+    assert (world.happened()[-1], await world.row()) == ("close", None)
+    assert (after.token in log.decode(), "+1212" in log.decode()) == (False, False)
+
+
+async def test_a_second_process_stands_by_and_stops_without_a_word(world: World) -> None:
+    async with world.holding():
+        await until(lambda: world.booked("open"))
+        await until(world.row)
+        async with world.holding():
+
+            async def is_standing_by() -> bool:
+                asked = (
+                    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'msvs sessions' AND query LIKE $1"
+                )
+                return bool(await db.fetch_value(asked, "%pg_try_advisory_lock%"))
+
+            await until(is_standing_by)
+            assert len(await lock_holders()) == 1
+        assert await world.row() is not None
+        assert await world.remote.submit_many([submission(1)]) == [accepted(1)]
+    assert world.happened() == ["open", "submit", "close"]
+
+
+def test_who_has_which_carriers(world: World) -> None:
+    assert type(make_carriers(world.settings)[NAME]) is FileCarrier
+    assert type(make_carriers(world.settings, owns_sessions=False)[NAME]) is RemoteCarrier
+    assert [spec.argv[-1] for spec in processes(world.settings) if spec.name == "sessions"] == ["sessions"]
+    assert "sessions" not in [spec.name for spec in processes(Settings())]
+    assert lock_key("a") != lock_key("b")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"redis_url": None}, "DATABASE_URL and REDIS_URL"),
+        ({"sessions_host": "0.0.0.0"}, "MSVS_SESSIONS_HOST"),
+        ({}, "no carrier that holds sessions"),
+    ],
+)
+def test_a_process_without_sessions_says_why(changes: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        sessions.run(Settings(**{"database_url": "postgresql://", "redis_url": "redis://"} | changes))  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Carriers on loopback, built from what each documents of itself."""

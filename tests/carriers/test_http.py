@@ -1,0 +1,210 @@
+"""What carriers by HTTP have in common: how an answer is judged, and what options they take."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, Never
+
+import pytest
+
+from msvs.carriers.config import CarrierConfig
+from msvs.carriers.http import HttpOptions, international, retry_after
+from msvs.carriers.protocol import Capability, Outcome, Refused, Unknown
+from msvs.carriers.registry import KINDS
+from msvs.carriers.telnyx import TelnyxOptions
+from msvs.carriers.twilio import TwilioOptions
+from msvs.carriers.vonage import VonageOptions
+from msvs.settings import SettingsError
+from tests.carriers.fakes.server import PUBLIC_URL, Answer
+from tests.carriers.under_test import HttpUnderTest, TelnyxUnderTest, TwilioUnderTest, VonageUnderTest, a_submission
+
+HTTP_CARRIERS: tuple[type[HttpUnderTest[Any]], ...] = (TelnyxUnderTest, TwilioUnderTest, VonageUnderTest)
+OPTIONS: dict[str, type[HttpOptions]] = {"telnyx": TelnyxOptions, "twilio": TwilioOptions, "vonage": VonageOptions}
+
+REFUSED = Refused("carrier_rejected")
+FAULT = Refused("carrier_rejected", retryable=True, is_fault=True)
+BUSY = Refused("carrier_rejected", retryable=True)
+
+
+@pytest.fixture(params=HTTP_CARRIERS, ids=lambda carrier: carrier.kind)
+async def under_test(request: pytest.FixtureRequest) -> AsyncIterator[HttpUnderTest[Any]]:
+    """Each carrier at its fake."""
+    carrier: HttpUnderTest[Any] = request.param()
+    await carrier.set_up()
+    try:
+        yield carrier
+    finally:
+        await carrier.tear_down()
+
+
+def a_config(kind: str, **options: Any) -> CarrierConfig:
+    right = {carrier.kind: carrier.options for carrier in HTTP_CARRIERS}[kind]
+    return CarrierConfig("cohort-live", kind, {**right, **options}, PUBLIC_URL)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (302, FAULT),
+        (400, REFUSED),
+        (401, FAULT),
+        (402, FAULT),
+        (403, FAULT),
+        (404, FAULT),
+        (405, FAULT),
+        (408, Unknown("http_408")),
+        (422, REFUSED),
+        (429, BUSY),
+        (499, Unknown("http_499")),
+        (500, Unknown("http_500")),
+        (502, Unknown("http_502")),
+        (503, Unknown("http_503")),
+        (504, Unknown("http_504")),
+    ],
+)
+@pytest.mark.parametrize("body", ["", "<html>", "{}", '{"errors": 5, "code": "x", "messages": {}}', '{"errors": [{}]}'])
+async def test_an_answer_without_a_known_code_is_judged_by_its_status(
+    under_test: HttpUnderTest[Any], status: int, outcome: Outcome, body: str
+) -> None:
+    under_test.fake.answer = Answer(status, body, {"Location": "https://elsewhere.example/"} if status == 302 else {})
+    assert await under_test.carrier.submit(a_submission()) == outcome
+    assert under_test.fake.requests == 1
+
+
+@pytest.mark.parametrize(
+    "body", ["", "<html>welcome</html>", "{}", '{"sid": "", "data": {}, "messages": []}', "\udcff"]
+)
+async def test_a_success_that_cannot_be_read_is_unknown(under_test: HttpUnderTest[Any], body: str) -> None:
+    under_test.fake.answer = Answer(200, body.encode("utf-8", "surrogateescape").decode("latin-1"))
+    assert await under_test.carrier.submit(a_submission()) == Unknown("unreadable")
+
+
+async def test_an_answer_that_does_not_come_is_unknown_and_not_asked_for_again(under_test: HttpUnderTest[Any]) -> None:
+    under_test.fake.stalls = True
+    carrier = under_test.make(**under_test.options, timeout=0.2)
+    assert await carrier.submit(a_submission()) == Unknown("timeout")
+    await carrier.close()
+    assert (under_test.fake.requests, len(under_test.fake.taken)) == (1, 1)
+
+
+async def test_a_connection_that_breaks_is_unknown_and_not_tried_again(under_test: HttpUnderTest[Any]) -> None:
+    under_test.fake.drops = True
+    assert await under_test.carrier.submit(a_submission()) == Unknown("protocol")
+    assert (under_test.fake.requests, len(under_test.fake.taken)) == (1, 1)
+
+
+async def test_a_host_without_an_address_is_away(
+    under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_nothing(*_: object, **__: object) -> Never:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", find_nothing)
+    carrier = under_test.make(**{**under_test.options, "base_url": "https://nowhere.invalid"})
+    assert await carrier.submit(a_submission()) == FAULT
+    await carrier.close()
+
+
+async def test_a_server_without_tls_is_away(under_test: HttpUnderTest[Any]) -> None:
+    carrier = under_test.make(**under_test.options, base_url=under_test.fake.origin.replace("http:", "https:"))
+    assert await carrier.submit(a_submission()) == FAULT
+    await carrier.close()
+    assert under_test.fake.requests == 0
+
+
+async def test_the_time_that_a_busy_carrier_asks_for_is_given(under_test: HttpUnderTest[Any]) -> None:
+    under_test.fake.answer = Answer(429, "", {"Retry-After": "17"})
+    assert await under_test.carrier.submit(a_submission()) == Refused(
+        "carrier_rejected", retryable=True, retry_after=17.0
+    )
+
+
+async def test_a_carrier_is_checked_without_a_message(under_test: HttpUnderTest[Any]) -> None:
+    assert await under_test.carrier.check() is None
+    secret = {"telnyx": "api_key", "twilio": "auth_token", "vonage": "api_secret"}[under_test.kind]
+    carrier = under_test.make(**{**under_test.options, secret: "wrong"})
+    assert await carrier.check() == "The carrier refuses the credentials (401)."
+    await carrier.close()
+    await under_test.fake.go_away()
+    assert str(await under_test.carrier.check()).startswith("Could not connect to 127.0.0.1")
+    assert under_test.fake.taken == []
+
+
+async def test_wrong_credentials_pause_the_carrier(under_test: HttpUnderTest[Any]) -> None:
+    secret = {"telnyx": "api_key", "twilio": "auth_token", "vonage": "api_secret"}[under_test.kind]
+    carrier = under_test.make(**{**under_test.options, secret: "wrong"})
+    assert await carrier.submit(a_submission()) == FAULT
+    await carrier.close()
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_each_is_made_by_its_kind(kind: str) -> None:
+    carrier = KINDS[kind](a_config(kind, rate=20))
+    assert (carrier.kind, carrier.name, carrier.rate) == (kind, "cohort-live", 20.0)
+    assert carrier.capability is Capability.NONE
+    assert KINDS[kind](a_config(kind)).rate is None
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_options_show_no_secret(kind: str) -> None:
+    assert repr(a_config(kind).read(OPTIONS[kind])) == f"{OPTIONS[kind].__name__}(…)"
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"colour": "red"}, "unknown field `colour`"),
+        ({"rate": 0}, "> 0"),
+        ({"rate": "fast"}, "Expected `float | null`, got `str` - at `$.rate`"),
+        ({"timeout": 31}, "<= 30"),
+        ({"base_url": "http://api.cohortlabs.co"}, "base_url must be https, or http on this machine"),
+        ({"base_url": "ftp://127.0.0.1"}, "base_url must be https, or http on this machine"),
+        ({"base_url": "https://"}, "base_url must be a host and at most a path"),
+        ({"base_url": "https://me:secret@api.cohortlabs.co"}, "base_url must be a host and at most a path"),
+        ({"base_url": "https://api.cohortlabs.co/?a=1"}, "base_url must be a host and at most a path"),
+        ({"base_url": "https://api.cohortlabs.co:port"}, "base_url is not a URL"),
+    ],
+)
+def test_options_that_cannot_be_used_are_named(kind: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        KINDS[kind](a_config(kind, **options))
+    assert str(caught.value).startswith("carrier cohort-live: ")
+    assert message in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("base_url", ["http://localhost:8099/", "http://[::1]:8099", "https://api.cohortlabs.co/sms"])
+def test_a_base_url_may_be_on_this_machine_or_https(kind: str, base_url: str) -> None:
+    assert KINDS[kind](a_config(kind, base_url=base_url)).name == "cohort-live"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 1.0),
+        ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": "30"}, 30.0),
+        ({"Retry-After": "86400"}, 3600.0),
+        ({"Retry-After": "soon"}, 1.0),
+        ({"Retry-After": "-5"}, 1.0),
+        ({"Retry-After": "٣"}, 1.0),
+        ({"Retry-After": "Mon, 23 Nov 2026 10:01:30 GMT"}, 90.0),
+        ({"Retry-After": "Mon, 23 Nov 2026 09:00:00 GMT"}, 0.0),
+        ({"x-ratelimit-reset": "4"}, 4.0),
+        ({"Retry-After": "3", "x-ratelimit-reset": "4"}, 3.0),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float) -> None:
+    assert retry_after(headers, now=datetime(2026, 11, 23, 10, 0, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("14155550100", "+14155550100"), ("+14155550100", "+14155550100"), ("28777", "28777"), ("COHORTLABS",) * 2],
+)
+def test_a_number_without_its_plus_gets_it(written: str, read: str) -> None:
+    assert international(written) == read

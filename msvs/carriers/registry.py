@@ -8,6 +8,7 @@ from msvs.carriers.config import CarrierConfig, read_carriers
 from msvs.carriers.faults import Faults, FaultyCarrier
 from msvs.carriers.protocol import Capability, Carrier
 from msvs.carriers.remote import RemoteCarrier
+from msvs.carriers.smpp.carrier import SmppCarrier, make_smpp
 from msvs.carriers.telnyx import TelnyxCarrier
 from msvs.carriers.twilio import TwilioCarrier
 from msvs.carriers.virtual import VirtualCarrier
@@ -15,6 +16,7 @@ from msvs.carriers.vonage import VonageCarrier
 from msvs.settings import Settings, SettingsError
 
 KINDS: Mapping[str, Callable[[CarrierConfig], Carrier]] = {
+    SmppCarrier.kind: make_smpp,
     TelnyxCarrier.kind: TelnyxCarrier,
     TwilioCarrier.kind: TwilioCarrier,
     VonageCarrier.kind: VonageCarrier,

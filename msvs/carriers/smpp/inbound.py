@@ -1,0 +1,164 @@
+"""What a message centre brings: signals from deliver_sm, and which of them it brings for a second time."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from msvs.carriers.protocol import Inbound, Report, Signal
+from msvs.carriers.smpp.options import SmppOptions
+from msvs.carriers.smpp.pdu import Message, Tag
+from msvs.carriers.smpp.receipts import is_receipt, read_receipt
+from msvs.carriers.smpp.text import Concatenation, decode, read_header, read_sar
+
+_UDHI: Final = 0x40
+# Shorter numbers than these are short codes, whatever type of number they come with.
+_E164_DIGITS: Final = 7
+_UNMARKED_E164_DIGITS: Final = 8
+
+# A message centre brings again what it has no answer to, over a new session within minutes, and over the same one
+# after its response timer, which nobody sets to less than some seconds.
+DOUBT_SECONDS: Final = 600.0
+RESPONSE_TIMER_SECONDS: Final = 5.0
+MOST_DOUBTS: Final = 10_000
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """One inbound message as it came; `is_sure` once the message centre has our answer beyond doubt."""
+
+    fingerprint: bytes
+    key: str
+    at: float
+    is_sure: bool = False
+    is_doubted: bool = False
+
+
+class Redeliveries:
+    """Gives each inbound message its key: a new one, or that of an earlier arrival that this one repeats.
+
+    SMPP gives inbound messages no id, and a person may well send the same text twice. So a message is taken for one
+    brought again only where its sender, addressee, text and headers are those of an arrival whose answer may not have
+    reached the message centre: the session broke before it answered anything that we sent after our answer, we
+    answered with an error, or we have not answered for longer than a response timer. Each such arrival covers one
+    repetition, for ten minutes. Held in memory: what is brought again after this process died is a new message.
+    """
+
+    def __init__(self) -> None:
+        self._doubts: deque[tuple[float, Arrival]] = deque(maxlen=MOST_DOUBTS)
+        self._by_fingerprint: dict[bytes, deque[Arrival]] = {}
+
+    def arrive(self, message: Message, now: float) -> Arrival:
+        """The arrival of a message, with its key."""
+        digest = fingerprint(message)
+        while self._doubts and self._doubts[0][0] < now:
+            self._forget(self._doubts.popleft()[1])
+        doubted = self._by_fingerprint.get(digest)
+        if doubted:
+            earlier = doubted.popleft()
+            if not doubted:
+                del self._by_fingerprint[digest]
+            earlier.is_doubted = False
+            earlier.is_sure = True
+            return Arrival(digest, earlier.key, now)
+        return Arrival(digest, f"smpp:{digest.hex()}:{secrets.token_hex(8)}", now)
+
+    def doubt(self, arrival: Arrival, now: float) -> None:
+        """The message centre may bring this one again."""
+        if arrival.is_sure or arrival.is_doubted:
+            return
+        arrival.is_doubted = True
+        if len(self._doubts) == MOST_DOUBTS:
+            self._forget(self._doubts.popleft()[1])
+        self._doubts.append((now + DOUBT_SECONDS, arrival))
+        self._by_fingerprint.setdefault(arrival.fingerprint, deque()).append(arrival)
+
+    def _forget(self, arrival: Arrival) -> None:
+        if not arrival.is_doubted:
+            return
+        arrival.is_doubted = False
+        doubted = self._by_fingerprint.get(arrival.fingerprint)
+        if doubted is not None:
+            doubted.remove(arrival)
+            if not doubted:
+                del self._by_fingerprint[arrival.fingerprint]
+
+
+def fingerprint(message: Message) -> bytes:
+    """What is the same whenever a message centre brings the same message; its sequence number and clock are not."""
+    digest = hashlib.blake2b(digest_size=16)
+    for field in (message.source, message.destination):
+        digest.update(field.encode("latin-1") + b"\0")
+    digest.update(bytes((message.esm_class, message.data_coding)))
+    for value in (
+        message.short_message,
+        message.tlv(Tag.MESSAGE_PAYLOAD),
+        message.tlv(Tag.SAR_MSG_REF_NUM),
+        message.tlv(Tag.SAR_TOTAL_SEGMENTS),
+        message.tlv(Tag.SAR_SEGMENT_SEQNUM),
+    ):
+        digest.update(b"-" if value is None else len(value).to_bytes(4) + value)
+    return digest.digest()
+
+
+def read_report(message: Message, options: SmppOptions, late: Mapping[str, UUID]) -> Report | None:
+    """The delivery report in a deliver_sm; None for a receipt that is not final or not readable.
+
+    `late` are messages whose ids came too late to be an outcome.
+    """
+    receipt = read_receipt(message, options.id_format)
+    if receipt is None or not receipt.is_final:
+        return None
+    return Report(
+        dedupe_key=f"{receipt.ref}:{receipt.state}",
+        is_delivered=receipt.is_delivered,
+        error_code=None if receipt.is_delivered else receipt.failure(options.receipt_errors),
+        message_id=late.get(receipt.ref),
+        carrier_ref=receipt.ref,
+    )
+
+
+def read_inbound(message: Message, key: str, options: SmppOptions) -> Inbound:
+    """The inbound message, or the part of one, in a deliver_sm."""
+    data = message.short_message or message.tlv(Tag.MESSAGE_PAYLOAD) or b""
+    part: Concatenation | None = None
+    if message.esm_class & _UDHI:
+        part, data = read_header(data)
+    if part is None:
+        part = read_sar(
+            message.tlv(Tag.SAR_MSG_REF_NUM),
+            message.tlv(Tag.SAR_TOTAL_SEGMENTS),
+            message.tlv(Tag.SAR_SEGMENT_SEQNUM),
+        )
+    return Inbound(
+        dedupe_key=key,
+        from_phone=_address(message.source, message.source_ton),
+        to_sender=_address(message.destination, message.destination_ton),
+        text=decode(data, message.data_coding, options.default_alphabet).replace("\0", ""),
+        part_ref=f"{part.bits}:{part.reference}" if part else None,
+        part_number=part.number if part else None,
+        part_count=part.count if part else None,
+    )
+
+
+def to_signal(message: Message, key: str, options: SmppOptions, late: Mapping[str, UUID]) -> Signal | None:
+    """What a deliver_sm or data_sm brings, or None where there is nothing to keep."""
+    if is_receipt(message):
+        return read_report(message, options, late)
+    return read_inbound(message, key, options)
+
+
+def _address(address: str, ton: int) -> str:
+    """E.164 with its plus, where the address is an international number or as long as one (SMPP 3.4 § 5.2.5)."""
+    kept = address.replace("\0", "").strip()
+    digits = kept.removeprefix("+").removeprefix("00") if kept.startswith(("+", "00")) else kept
+    is_number = digits.isascii() and digits.isdigit()
+    least = {0: _UNMARKED_E164_DIGITS, 1: _E164_DIGITS}.get(ton)
+    if is_number and (digits != kept or (least is not None and len(digits) >= least)):
+        return f"+{digits}"
+    return kept

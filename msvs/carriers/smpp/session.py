@@ -1,0 +1,454 @@
+"""One SMPP session over one connection: its framing, window, timers and answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Final, Protocol, cast
+from uuid import UUID
+
+import structlog
+
+from msvs.carriers.protocol import Signal
+from msvs.carriers.smpp import pdu
+from msvs.carriers.smpp.inbound import RESPONSE_TIMER_SECONDS, Arrival, Redeliveries, to_signal
+from msvs.carriers.smpp.jobs import Job
+from msvs.carriers.smpp.options import SmppOptions
+from msvs.carriers.smpp.pdu import Bind, Command, Message, PduError
+from msvs.carriers.smpp.receipts import is_receipt
+from msvs.carriers.smpp.statuses import (
+    INVALID_COMMAND,
+    INVALID_COMMAND_LENGTH,
+    OK,
+    PERMANENT_APPLICATION_ERROR,
+    TEMPORARY_APPLICATION_ERROR,
+    status_name,
+)
+
+log = structlog.get_logger(__name__)
+
+# So many signals are kept at once, and so many wait before more are put off to later.
+TAKE_BATCH: Final = 500
+MOST_WAITING: Final = 5_000
+# A session that has answered inbound messages asks this soon for a sign that its answers arrived.
+CONFIRM_SECONDS: Final = 2.0
+MOST_OVERDUE: Final = 1_000
+_INVALID_BIND_STATUS: Final = 0x04
+
+_REQUESTS = {Command.DELIVER_SM: pdu.decode_message, Command.DATA_SM: pdu.decode_data}
+
+
+class Host(Protocol):
+    """What a session reports to."""
+
+    options: SmppOptions
+    redeliveries: Redeliveries
+
+    @property
+    def late(self) -> Mapping[str, UUID]:
+        """The messages whose ids came after their outcome was given."""
+
+    def answered(self, session: Session, job: Job, status: int, message_id: str) -> None:
+        """The message centre answered a part."""
+
+    def answered_late(self, job: Job, status: int, message_id: str) -> None:
+        """The message centre answered a part whose outcome is unknown since."""
+
+    def unanswered(self, jobs: Sequence[Job], reason: str) -> None:
+        """Parts that were written get no answer."""
+
+    def has_room(self) -> None:
+        """A session may take more, or less than before."""
+
+    def take(self, signals: Sequence[Signal]) -> Awaitable[None]:
+        """Keep signals for good."""
+
+
+class BindRefused(Exception):
+    """The message centre answered a bind with an error, named in the words."""
+
+
+class SessionLost(Exception):
+    """The connection ended; the words say how."""
+
+
+class Session(asyncio.Protocol):
+    """A connection to a message centre, bound once `bind` returns; `closed` is done when it is over."""
+
+    def __init__(self, host: Host, mode: Command) -> None:
+        loop = asyncio.get_running_loop()
+        self.host = host
+        self.mode = mode
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self.reason = "the message centre closed the connection"
+        self.is_bound = False
+        self.is_leaving = False
+        self._loop = loop
+        self._options = host.options
+        self._transport: asyncio.Transport | None = None
+        self._is_writable = True
+        self._buffer = b""
+        self._out: list[bytes] = []
+        self._sequence = 0
+        # By sequence number, in the order of their deadlines.
+        self.window: dict[int, tuple[Job, float]] = {}
+        self._overdue: dict[int, Job] = {}
+        self._controls: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
+        self._unbind_sequence: int | None = None
+        self._enquired: tuple[int, float] | None = None
+        self._heard_at = self._confirmed_at = self._asked_at = loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing_by: float | None = None
+        self._tick_seconds = min(1.0, self._options.enquire_seconds / 4, self._options.response_seconds / 4)
+        self._waiting: deque[tuple[int, int, Message, Arrival | None]] = deque()
+        self._taking: list[tuple[int, int, Message, Arrival | None]] = []
+        self._taker: asyncio.Task[None] | None = None
+        self._taker_wakes: asyncio.Future[None] | None = None
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        # What we answered, with the sequence number of our last request before the answer.
+        self._answers: deque[tuple[int, Arrival]] = deque(maxlen=TAKE_BATCH + MOST_WAITING)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is bound and nobody is about to end it."""
+        return self.is_bound and not self.is_leaving
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a part may be written now."""
+        return (
+            self.is_open
+            and self._is_writable
+            and len(self.window) < self._options.window
+            and self._transport is not None
+            and not self._transport.is_closing()
+        )
+
+    async def bind(self) -> None:
+        """Bind (SMPP 3.4 § 4.1). Raises BindRefused, SessionLost or PduError."""
+        options = self._options
+        body = pdu.encode_bind(
+            Bind(system_id=options.system_id, password=options.password, system_type=options.system_type)
+        )
+        status, _ = await self._ask(self.mode, body)
+        if status != OK:
+            raise BindRefused(status_name(status))
+
+    def submit(self, job: Job, now: float) -> None:
+        """Write the job's next part with the next `flush`; only where `has_room`. From then on it may be sent."""
+        sequence = self._next_sequence()
+        self.window[sequence] = (job, now + self._options.response_seconds)
+        self._asked_at = now
+        self._out.append(pdu.encode(Command.SUBMIT_SM, OK, sequence, job.body))
+
+    def flush(self) -> None:
+        """Hand to the transport what is to be written."""
+        if self._out and self._transport is not None:
+            data = b"".join(self._out)
+            self._out.clear()
+            self._transport.write(data)
+
+    async def leave(self, seconds: float) -> None:
+        """Let what is in the window be answered and what was brought be kept, unbind (§ 4.2) and close."""
+        self.is_leaving = True
+        try:
+            async with asyncio.timeout(seconds):
+                while (self.window or self._waiting or self._taking) and not self.closed.done():
+                    self._quiet.clear()
+                    await self._quiet.wait()
+                if not self.closed.done() and self.is_bound:
+                    await self._ask(Command.UNBIND)
+        except (TimeoutError, SessionLost):
+            pass
+        self._close("unbound")
+
+    def abort(self, reason: str) -> None:
+        """End the connection at once."""
+        if self._transport is not None and not self._transport.is_closing():
+            self.reason = reason
+            self._transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._heard_at = self._confirmed_at = self._asked_at = self._loop.time()
+        self._timer = self._loop.call_later(self._tick_seconds, self._tick)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End: what was written and not answered stays unknown, what was brought and not surely answered in doubt."""
+        if error is not None:
+            self.reason = f"the connection broke ({type(error).__name__})"
+        self.is_bound = False
+        if self._timer is not None:
+            self._timer.cancel()
+        now = self._loop.time()
+        for _, _, _, arrival in (*self._taking, *self._waiting):
+            self._doubt(arrival, now)
+        for _, arrival in self._answers:
+            self._doubt(arrival, now)
+        self._waiting.clear()
+        for future in self._controls.values():
+            if not future.done():
+                future.set_exception(SessionLost(self.reason))
+        self._controls.clear()
+        jobs = [job for job, _ in self.window.values()]
+        self.window.clear()
+        self._quiet.set()
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._wake_up()
+        if jobs:
+            self.host.unanswered(jobs, "disconnected")
+        self.host.has_room()
+
+    def pause_writing(self) -> None:
+        """The message centre does not read."""
+        self._is_writable = False
+
+    def resume_writing(self) -> None:
+        """The message centre reads again."""
+        self._is_writable = True
+        self.host.has_room()
+
+    def data_received(self, data: bytes) -> None:
+        """Read the PDUs that are complete; octets that are none end the session."""
+        if self._buffer:
+            data = self._buffer + data
+        at, end = 0, len(data)
+        self._heard_at = self._loop.time()
+        try:
+            while (length := pdu.read_length(data, at)) is not None and at + length <= end:
+                _, command, status, sequence = pdu.read_header(data, at)
+                self._handle(command, status, sequence, data[at + pdu.HEADER_LENGTH : at + length])
+                at += length
+                if self._transport is None or self._transport.is_closing():
+                    return
+        except PduError as error:
+            # Where the next PDU begins nobody knows any more (§ 3.2, 4.3).
+            self._out.append(pdu.encode(Command.GENERIC_NACK, error.status, 0))
+            self.flush()
+            self._close("the message centre sent what is no PDU")
+            return
+        except Exception as error:
+            # Whatever it was, its values may be a number or a text.
+            log.error("smpp_session_failed", error=type(error).__name__)
+            self.abort("a PDU could not be handled")
+            return
+        self._buffer = data[at:]
+        self._wake_up()
+        self.flush()
+        self._settled()
+        self.host.has_room()
+
+    # Requests and responses
+
+    def _handle(self, command: int, status: int, sequence: int, body: bytes) -> None:
+        if command == Command.SUBMIT_SM_RESP or command == Command.GENERIC_NACK:
+            self._submit_answered(command, status, sequence, body)
+        elif command & pdu.RESPONSE:
+            self._control_answered(command, status, sequence, body)
+        elif command in _REQUESTS:
+            self._brought(command, sequence, body)
+        elif command == Command.ENQUIRE_LINK:
+            self._out.append(pdu.encode(Command.ENQUIRE_LINK_RESP, OK, sequence))
+        elif command == Command.UNBIND:
+            self.is_leaving = True
+            self._unbind_sequence = sequence
+            self.reason = "the message centre unbound"
+        elif command not in (Command.ALERT_NOTIFICATION, Command.OUTBIND):
+            self._out.append(pdu.encode(Command.GENERIC_NACK, INVALID_COMMAND, sequence))
+
+    def _submit_answered(self, command: int, status: int, sequence: int, body: bytes) -> None:
+        entry = self.window.pop(sequence, None)
+        if entry is not None:
+            self._confirm(sequence)
+            if command == Command.GENERIC_NACK and status == OK:
+                status = INVALID_COMMAND_LENGTH
+            try:
+                self.host.answered(self, entry[0], status, pdu.decode_text(body) if status == OK else "")
+            except Exception:
+                self.host.unanswered([entry[0]], "error")
+                raise
+        elif (job := self._overdue.pop(sequence, None)) is not None:
+            self._confirm(sequence)
+            self.host.answered_late(job, status, pdu.decode_text(body))
+        elif command == Command.GENERIC_NACK:
+            self._control_answered(command, status or INVALID_COMMAND_LENGTH, sequence, body)
+
+    def _control_answered(self, command: int, status: int, sequence: int, body: bytes) -> None:
+        if self._enquired is not None and self._enquired[0] == sequence:
+            self._enquired = None
+            self._confirm(sequence)
+            return
+        future = self._controls.pop(sequence, None)
+        if future is None or future.done():
+            return
+        # Parts of what follows may stand in the same octets: bound is what it is from here on.
+        if command == self.mode | pdu.RESPONSE and status == OK:
+            self.is_bound = True
+            self._taker = self._loop.create_task(self._take())
+        self._confirm(sequence)
+        future.set_result((status, body))
+
+    def _brought(self, command: int, sequence: int, body: bytes) -> None:
+        now = self._heard_at
+        if not self.is_bound:
+            self._answer(command, sequence, _INVALID_BIND_STATUS)
+            return
+        try:
+            message = _REQUESTS[Command(command)](body)
+        except PduError:
+            log.warning("smpp_message_unreadable")
+            self._answer(command, sequence, PERMANENT_APPLICATION_ERROR)
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            self._answer(command, sequence, TEMPORARY_APPLICATION_ERROR)
+            return
+        arrival = None if is_receipt(message) else self.host.redeliveries.arrive(message, now)
+        self._waiting.append((command, sequence, message, arrival))
+
+    def _answer(self, command: int, sequence: int, status: int) -> None:
+        # § 4.6.2: message_id is unused, and a NUL.
+        self._out.append(pdu.encode(command | pdu.RESPONSE, status, sequence, b"\0"))
+
+    async def _ask(self, command: Command, body: bytes = b"") -> tuple[int, bytes]:
+        """Send a request other than a submit; its answer's status and body. Raises SessionLost."""
+        if self._transport is None or self._transport.is_closing():
+            raise SessionLost(self.reason)
+        sequence = self._next_sequence()
+        future: asyncio.Future[tuple[int, bytes]] = self._loop.create_future()
+        self._controls[sequence] = future
+        self._asked_at = self._loop.time()
+        self._out.append(pdu.encode(command, OK, sequence, body))
+        self.flush()
+        return await future
+
+    def _next_sequence(self) -> int:
+        if self._sequence == pdu.MAX_SEQUENCE:
+            # Numbers begin anew (§ 5.1.4), and say nothing of what came before.
+            self._sequence = 0
+            self._answers.clear()
+        self._sequence += 1
+        return self._sequence
+
+    # What the message centre brings
+
+    async def _take(self) -> None:
+        """Keep what waits, and only then answer it: a message answered OK is kept for good."""
+        while not self.closed.done():
+            if not self._waiting:
+                self._taker_wakes = self._loop.create_future()
+                await self._taker_wakes
+                continue
+            batch = self._taking = [self._waiting.popleft() for _ in range(min(len(self._waiting), TAKE_BATCH))]
+            status = await self._keep(batch)
+            now = self._loop.time()
+            is_over = self.closed.done()
+            for command, sequence, _, arrival in batch:
+                if status != OK:
+                    self._doubt(arrival, now)
+                elif arrival is not None and not is_over:
+                    self._answers.append((self._sequence, arrival))
+                if not is_over:
+                    self._answer(command, sequence, status)
+            self._taking = []
+            if not is_over:
+                self.flush()
+            self._settled()
+
+    def _wake_up(self) -> None:
+        if (self._waiting or self.closed.done()) and self._taker_wakes is not None and not self._taker_wakes.done():
+            self._taker_wakes.set_result(None)
+
+    async def _keep(self, batch: Sequence[tuple[int, int, Message, Arrival | None]]) -> int:
+        try:
+            found = (
+                to_signal(message, arrival.key if arrival else "", self._options, self.host.late)
+                for _, _, message, arrival in batch
+            )
+            signals = [signal for signal in found if signal is not None]
+            if signals:
+                await self.host.take(signals)
+        except Exception as error:
+            log.error("smpp_signals_not_kept", error=type(error).__name__, count=len(batch))
+            return TEMPORARY_APPLICATION_ERROR
+        return OK
+
+    def _confirm(self, sequence: int) -> None:
+        """The message centre has read our request `sequence`, and so every answer that was written before it."""
+        self._confirmed_at = self._heard_at
+        answers = self._answers
+        while answers and answers[0][0] < sequence:
+            answers.popleft()[1].is_sure = True
+
+    def _doubt(self, arrival: Arrival | None, now: float) -> None:
+        if arrival is not None:
+            self.host.redeliveries.doubt(arrival, now)
+
+    # Time and the end
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        self._timer = self._loop.call_later(self._tick_seconds, self._tick)
+        if self._closing_by is not None and now >= self._closing_by and self._transport is not None:
+            # A peer that reads no more would hold the connection open for ever.
+            self._transport.abort()
+        late: list[Job] = []
+        while self.window:
+            sequence, (job, deadline) = next(iter(self.window.items()))
+            if deadline > now:
+                break
+            del self.window[sequence]
+            late.append(job)
+            if len(self._overdue) >= MOST_OVERDUE:
+                del self._overdue[next(iter(self._overdue))]
+            self._overdue[sequence] = job
+        if late:
+            self.host.unanswered(late, "timeout")
+        for _, _, _, arrival in (*self._taking, *self._waiting):
+            if arrival is not None and now - arrival.at > RESPONSE_TIMER_SECONDS:
+                self._doubt(arrival, now)
+        if self.is_bound:
+            self._enquire(now)
+        self._settled()
+        if late:
+            self.host.has_room()
+
+    def _enquire(self, now: float) -> None:
+        """Ask for a sign of life (§ 4.11) where nothing else that we sent was answered, and end what gives none."""
+        if self._enquired is not None:
+            if now - self._enquired[1] < self._options.response_seconds:
+                return
+            if self._heard_at < self._enquired[1]:
+                self.abort("the message centre did not answer enquire_link")
+                return
+            self._enquired = None
+        wants_sign = bool(self._answers) and now - self._asked_at >= CONFIRM_SECONDS
+        if wants_sign or now - self._confirmed_at >= self._options.enquire_seconds:
+            sequence = self._next_sequence()
+            self._enquired = (sequence, now)
+            self._asked_at = now
+            self._out.append(pdu.encode(Command.ENQUIRE_LINK, OK, sequence))
+            self.flush()
+
+    def _settled(self) -> None:
+        """Wake whoever waits for the session to be idle, and answer an unbind once it is."""
+        if self.window or self._waiting or self._taking:
+            return
+        self._quiet.set()
+        if self._unbind_sequence is not None:
+            self._out.append(pdu.encode(Command.UNBIND_RESP, OK, self._unbind_sequence))
+            self._unbind_sequence = None
+            self.flush()
+            self._close(self.reason)
+
+    def _close(self, reason: str) -> None:
+        """End the connection behind what is written already."""
+        if self._transport is not None and not self._transport.is_closing():
+            self.reason = reason
+            self._closing_by = self._loop.time() + self._options.response_seconds
+            self._transport.close()

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from msvs.api.keys import digest_key, parse_key
-from msvs.models import ApiKey, CreditBalance, LedgerEntry, Workspace
+from msvs.models import ApiKey, CarrierSession, CarrierState, CreditBalance, LedgerEntry, Workspace
 
 
 class Done(NamedTuple):
@@ -31,9 +32,9 @@ def environment(data_dir: Path, **changes: str) -> dict[str, str]:
     return kept | {"DATA_DIR": str(data_dir)} | changes
 
 
-async def msvs(*arguments: str, env: dict[str, str]) -> Done:
+async def msvs(*arguments: str, env: dict[str, str], module: str = "msvs") -> Done:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "msvs", *arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        sys.executable, "-m", module, *arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     out, err = await process.communicate()
     return Done(process.returncode or 0, out.decode(), err.decode())
@@ -99,6 +100,7 @@ async def test_migrating_says_what_it_did(env: dict[str, str]) -> None:
         (["keys", "list", "--workspace", "nonsense"], 1, "No such workspace"),
         (["keys", "create", "--workspace", "wsp_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "--mode", "live"], 1, "No such workspace"),
         (["credits", "grant", "--workspace", "x", "0"], 2, "whole number"),
+        (["carriers", "check", "nobody"], 1, "no such carrier: nobody; there are virtual"),
         (["keys", "roll", "--workspace", "x", "key_x", "--expires-in", "169"], 2, "whole number"),
     ],
 )
@@ -108,6 +110,65 @@ async def test_a_mistake_is_told_on_stderr(env: dict[str, str], arguments: list[
     assert says in done.err
     assert "Traceback" not in done.err
     assert await Workspace.all().count() == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "says"),
+    [
+        ("", ["sessions"], "MSVS_CARRIERS names no carrier that holds sessions"),
+        ("[us]\nkind = 'pigeon'\n", ["carriers"], "carrier us: kind must be one of"),
+        ("[us", ["carriers"], "MSVS_CARRIERS"),
+    ],
+)
+async def test_a_mistake_in_the_file_of_carriers_is_told(
+    env: dict[str, str], tmp_path: Path, file: str, arguments: list[str], says: str
+) -> None:
+    path = tmp_path / "carriers.toml"
+    path.write_text(file)
+    done = await msvs(*arguments, env=env | {"MSVS_CARRIERS": str(path), "REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert (done.status, done.out) == (2, "")
+    assert says in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_carriers_their_sessions_and_breakers(env: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "carriers.toml"
+    path.write_text(
+        "".join(f"[{name}]\nkind = 'file'\nbook = '{tmp_path}/{name}'\nrate = 5.0\n" for name in ("one", "two"))
+    )
+    now = datetime.now(UTC)
+    await CarrierSession.create(
+        name="one", address="127.0.0.1:1", token="x", bound=1, wanted=2, detail="a bind is refused", updated_at=now
+    )
+    await CarrierState.create(name="two", state="open", failures=9, reason="throttled", updated_at=now)
+    env = env | {"MSVS_CARRIERS": str(path)}
+    command = "tests.workers.sessions_carrier"
+
+    listed = await msvs("carriers", "--json", env=env, module=command)
+    assert (listed.status, listed.err) == (0, "")
+    with_sessions = {"kind": "file", "capability": "lookup", "rate": 5.0}
+    assert json.loads(listed.out) == [
+        {
+            "name": "virtual",
+            "kind": "virtual",
+            "capability": "dedupe",
+            "rate": None,
+            "sessions": None,
+            "breaker": "closed",
+            "reason": None,
+        },
+        {"name": "one", **with_sessions, "sessions": "1 of 2 bound", "breaker": "closed", "reason": None},
+        {"name": "two", **with_sessions, "sessions": "none held", "breaker": "open", "reason": "throttled"},
+    ]
+    text = (await msvs("carriers", env=env, module=command)).out
+    assert "sessions       1 of 2 bound\n" in text
+
+    found = [await msvs("carriers", "check", name, env=env, module=command) for name in ("virtual", "one", "two")]
+    assert found == [
+        Done(0, "name           virtual\ncheck          nothing is wrong\n", ""),
+        Done(1, "", "msvs: one: a bind is refused\n"),
+        Done(1, "", "msvs: two: no process holds its sessions\n"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from msvs.api.errors import AuthenticationFailed
 from msvs.api.sessions import authenticate_session
 from msvs.graphql.callers import Callers
 from msvs.settings import Settings
@@ -42,14 +43,17 @@ def handset_routes(settings: Settings) -> list[BaseRoute]:
     callers = Callers(settings)
 
     async def show_session(request: Request) -> Response:
-        """The CSRF token of the browser's session, which no page of another site can read. Raises as logging in does.
+        """The CSRF token of the browser's session, or null; no page of another site can read it.
 
         The session's cookie is out of the page's reach, and the token must outlive a reload.
         """
         headers = dict(request.scope["headers"])
         callers.check_origin(headers)
-        identity = await authenticate_session(callers.token_of(headers))
-        answer = msgspec.json.encode({"csrf_token": identity.csrf_token})
+        try:
+            csrf_token = (await authenticate_session(callers.token_of(headers))).csrf_token
+        except AuthenticationFailed:
+            csrf_token = None
+        answer = msgspec.json.encode({"csrf_token": csrf_token})
         more = {**HEADERS, "Cache-Control": "no-store", "Vary": "Cookie, Origin, Sec-Fetch-Site"}
         return Response(answer, 200, more, media_type="application/json")
 

@@ -38,10 +38,9 @@ async function answerOf(path, options) {
 /** Take up the browser's session, if it has one; whether it has. */
 export async function resume() {
   const [response, answer] = await answerOf("/handset/session", {});
-  if (response.status === 401) return false;
   if (!response.ok) throw new Problem(answer.error.code, answer.error.message);
   csrf = answer.csrf_token;
-  return true;
+  return csrf !== null;
 }
 
 async function post(id, variables) {

@@ -38,6 +38,7 @@ class AuditAction(StrEnum):
     KEY_CREATED = "key.created"
     KEY_ROLLED = "key.rolled"
     KEY_REVOKED = "key.revoked"
+    CONTACT_ERASED = "contact.erased"
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_UPDATED = "webhook.updated"
     WEBHOOK_DELETED = "webhook.deleted"

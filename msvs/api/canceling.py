@@ -44,6 +44,11 @@ async def cancel_one(ctx: Context, message_id: UUID, *, now: datetime) -> Row | 
     return canceled[0] if canceled else None
 
 
+async def cancel_messages(ctx: Context, message_ids: Sequence[UUID], *, reason: str, now: datetime) -> int:
+    """Cancel those of these messages that are still queued or scheduled; how many."""
+    return len(await _cancel(ctx, "id = ANY($5::uuid[])", [list(message_ids)], reason=reason, now=now))
+
+
 async def cancel_campaign_messages(ctx: Context, campaign_id: UUID, *, limit: int, now: datetime) -> int:
     """Cancel up to `limit` waiting messages of a campaign; how many."""
     canceled = await _cancel(ctx, "campaign_id = $5", [campaign_id], reason=None, now=now, limit=limit)

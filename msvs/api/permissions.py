@@ -15,6 +15,7 @@ class Permission(StrEnum):
 
     RESOURCES_READ = "resources:read"
     RESOURCES_WRITE = "resources:write"
+    CONTACTS_ERASE = "contacts:erase"
     MESSAGES_SEND = "messages:send"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
@@ -38,6 +39,7 @@ _OWNERS = frozenset((Role.OWNER,))
 ROLES: Mapping[Permission, frozenset[Role]] = {
     Permission.RESOURCES_READ: _EVERYONE,
     Permission.RESOURCES_WRITE: _WRITERS,
+    Permission.CONTACTS_ERASE: _ADMINS,
     Permission.MESSAGES_SEND: _WRITERS,
     Permission.WEBHOOKS_READ: _EVERYONE,
     Permission.WEBHOOKS_WRITE: _ADMINS,

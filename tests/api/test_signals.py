@@ -1,0 +1,272 @@
+"""What real carriers bring: reports find their messages, inbound messages their workspace, parts each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from msvs import database as db
+from msvs.api import replies, routing, senders
+from msvs.api.context import Context
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.protocol import Inbound, Report, Signal
+from msvs.carriers.signals import keep_signals
+from msvs.models import Contact, InboundMessage, Message
+from msvs.models.identity import new_id
+from msvs.workers import reports
+from msvs.workers.reports import collect_reports
+from tests import factories
+
+OURS, PERSON = "+12125550100", "+12125550177"
+
+
+@pytest.fixture(autouse=True)
+def _carriers() -> Iterator[None]:
+    routing.use_carriers(("virtual", "main"))
+    yield
+    routing.use_carriers(("virtual",))
+
+
+async def handed_over(
+    ctx: Context, *, phone: str = PERSON, ref: str | None = "ref-1", status: str = "sent", **values: Any
+) -> UUID:
+    contact = await Contact.get_or_none(workspace_id=ctx.workspace_id, livemode=True, phone=phone)
+    contact = contact or await factories.make_contact(ctx, phone)
+    message_id = new_id()
+    await db.execute(
+        "INSERT INTO messages (id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding,"
+        " segments, credits_used, status, metadata, due_at, created_at, sent_at, opted_out, attempt_count,"
+        " carrier, carrier_ref)"
+        " VALUES ($1, $2, true, 'api', $3, $4, $5, 'Hi', 'gsm7', 1, 1, $6::varchar, '{}', now(), now(),"
+        " CASE WHEN $6::varchar = 'sending' THEN NULL ELSE now() END, false, 1, $7, $8)",
+        message_id,
+        ctx.workspace_id,
+        contact.id,
+        phone,
+        values.get("sender", OURS),
+        status,
+        values.get("carrier", "main"),
+        ref,
+    )
+    return message_id
+
+
+async def bring(*signals: Signal, carrier: str = "main") -> int:
+    async with unit_of_work():
+        kept = await keep_signals(carrier, signals)
+    await collect_reports()
+    return kept
+
+
+async def status(message_id: UUID) -> str:
+    return str((await Message.get(id=message_id)).status.value)
+
+
+async def waiting() -> int:
+    return int(await db.fetch_value("SELECT count(*) FROM carrier_signals"))
+
+
+async def hurry() -> None:
+    await db.execute("UPDATE carrier_signals SET due_at = now() - interval '1 second'")
+
+
+async def test_a_report_finds_its_message_by_the_carriers_reference(live_ctx: Context) -> None:
+    message_id = await handed_over(live_ctx)
+    await bring(Report("ref-1:delivered", True, carrier_ref="ref-1"))
+    assert (await status(message_id), await waiting()) == ("delivered", 0)
+
+
+async def test_a_report_finds_its_message_by_our_id_even_where_the_answer_was_lost(live_ctx: Context) -> None:
+    message_id = await handed_over(live_ctx, ref=None, status="sending")
+    await bring(Report("x:failed", False, "unreachable", message_id=message_id))
+    message = await Message.get(id=message_id)
+    assert (message.status.value, message.error_code, message.sent_at is not None) == ("failed", "unreachable", True)
+
+
+async def test_a_report_is_kept_once_and_applied_once(live_ctx: Context) -> None:
+    message_id = await handed_over(live_ctx)
+    report = Report("ref-1:delivered", True, carrier_ref="ref-1")
+    async with unit_of_work():
+        assert [await keep_signals("main", [report, report]), await keep_signals("main", [report])] == [1, 0]
+    await collect_reports()
+    assert await bring(report) == 1
+    rows = await db.fetch("SELECT type FROM events WHERE resource_id = $1", message_id)
+    assert [row.type for row in rows] == ["message.delivered"]
+
+
+async def test_a_report_that_is_early_waits_for_its_message(live_ctx: Context) -> None:
+    await bring(Report("ref-9:delivered", True, carrier_ref="ref-9"))
+    assert await waiting() == 1
+    message_id = await handed_over(live_ctx, ref="ref-9")
+    await hurry()
+    await collect_reports()
+    assert (await status(message_id), await waiting()) == ("delivered", 0)
+
+
+async def test_a_report_of_nothing_is_given_up_after_72_hours(live_ctx: Context) -> None:
+    await bring(Report("ref-9:delivered", True, carrier_ref="ref-9"))
+    for _ in range(20):
+        await hurry()
+        await collect_reports()
+    assert await waiting() == 1
+    await db.execute("UPDATE carrier_signals SET received_at = now() - interval '72 hours'")
+    await hurry()
+    await collect_reports()
+    assert await waiting() == 0
+
+
+async def test_a_carrier_reports_of_its_own_messages_alone(live_ctx: Context, ctx: Context) -> None:
+    message_id = await handed_over(live_ctx)
+    await bring(Report("1", True, carrier_ref="ref-1"), Report("2", True, message_id=message_id), carrier="another")
+    assert await status(message_id) == "sent"
+    sandbox = await handed_over(live_ctx, ref="v-1", carrier="virtual", phone="+12125550178")
+    await bring(Report("3", True, carrier_ref="v-1"), carrier="virtual")
+    assert await status(sandbox) == "sent"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "code"),
+    [
+        ([True, True, True], "delivered", None),
+        ([True, True, None], "sent", None),
+        ([True, False, None], "failed", "unreachable"),
+        ([None, None, False], "failed", "unreachable"),
+    ],
+)
+async def test_a_message_in_parts_is_what_its_parts_are(
+    live_ctx: Context, said: list[bool | None], expected: str, code: str | None
+) -> None:
+    message_id = await handed_over(live_ctx, ref="p1")
+    for number in (1, 2, 3):
+        await db.execute(
+            "INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)"
+            " VALUES ($1, $2, 'main', $3, $4, now())",
+            new_id(),
+            message_id,
+            f"p{number}",
+            number,
+        )
+    for number, is_delivered in enumerate(said, 1):
+        if is_delivered is not None:
+            await bring(
+                Report(f"p{number}", is_delivered, None if is_delivered else "unreachable", carrier_ref=f"p{number}")
+            )
+    message = await Message.get(id=message_id)
+    assert (message.status.value, message.error_code) == (expected, code)
+
+
+async def inbound() -> list[tuple[str, str, str, UUID]]:
+    rows = await InboundMessage.all().order_by("id")
+    return [(row.from_phone, row.to_sender, row.body, row.workspace_id) for row in rows]
+
+
+async def test_a_reply_goes_to_the_workspace_that_has_the_number(live_ctx: Context, other_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    message_id = await handed_over(live_ctx)
+    await bring(Inbound("in-1", "12125550177", "12125550100", "Tomorrow?"))
+    assert await inbound() == [(PERSON, OURS, "Tomorrow?", live_ctx.workspace_id)]
+    assert (await status(message_id), await waiting()) == ("replied", 0)
+
+
+async def test_a_reply_to_a_shared_sender_goes_to_who_wrote_last(live_ctx: Context, other_ctx: Context) -> None:
+    other_live = Context(other_ctx.workspace_id, True)
+    for ctx in (live_ctx, other_live):
+        await senders.add_sender(ctx.workspace_id, "12345", is_shared=True)
+        await handed_over(ctx, sender="12345", ref=None)
+    await bring(Inbound("in-1", PERSON, "12345", "Who is it?"))
+    assert [row[3] for row in await inbound()] == [other_ctx.workspace_id]
+    await bring(Inbound("in-2", "+12125550999", "12345", "Hello?"))
+    assert (len(await inbound()), await waiting()) == (1, 1)
+
+
+async def test_a_stop_opts_out_and_cancels_what_waits(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await handed_over(live_ctx)
+    queued = await handed_over(live_ctx, ref=None, status="queued")
+    await bring(Inbound("in-1", PERSON, OURS, "STOP"))
+    assert (await status(queued), (await Contact.get(phone=PERSON)).opt_in_status.value) == ("canceled", "opted_out")
+
+
+async def test_the_default_sender_is_the_workspaces_too(live_ctx: Context) -> None:
+    await db.execute("UPDATE workspaces SET default_sender = '54321'")
+    await bring(Inbound("in-1", PERSON, "54321", "Hi"))
+    assert [row[2] for row in await inbound()] == ["Hi"]
+
+
+async def test_parts_are_put_together_in_their_order(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    parts = [Inbound(f"in-{number}", PERSON, OURS, text, "7", number, 3) for number, text in enumerate("abc", 1)]
+    await bring(parts[2])
+    await hurry()
+    await bring(parts[0], parts[2])
+    assert await inbound() == []
+    await hurry()
+    await bring(parts[1])
+    for _ in range(3):
+        await hurry()
+        await collect_reports()
+    assert [row[2] for row in await inbound()] == ["abc"]
+    assert await waiting() == 0
+
+
+async def test_a_part_that_never_comes_holds_up_the_others_for_ten_minutes(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await bring(Inbound("in-1", PERSON, OURS, "STOP it, ", "7", 1, 3), Inbound("in-3", PERSON, OURS, "now", "7", 3, 3))
+    assert await inbound() == []
+    await db.execute("UPDATE carrier_signals SET received_at = now() - interval '10 minutes'")
+    await hurry()
+    await collect_reports()
+    assert [row[2] for row in await inbound()] == ["STOP it,  … now"]
+    assert await waiting() == 0
+
+
+async def test_parts_of_two_people_with_one_reference_stay_apart(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    other = "+12125550178"
+    await bring(
+        Inbound("1", PERSON, OURS, "a", "7", 1, 2),
+        Inbound("2", other, OURS, "x", "7", 1, 2),
+        Inbound("3", other, OURS, "y", "7", 2, 2),
+        Inbound("4", PERSON, OURS, "b", "7", 2, 2),
+    )
+    await hurry()
+    await collect_reports()
+    assert sorted(row[:3:2] for row in await inbound()) == [(PERSON, "ab"), (other, "xy")]
+
+
+async def test_what_is_from_no_phone_is_dropped(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await bring(Inbound("1", "INFO", OURS, "Advertisement"), Inbound("2", "4477", OURS, "Hi"))
+    assert (await inbound(), await waiting()) == ([], 0)
+
+
+async def test_one_that_breaks_holds_up_no_other(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    taken = replies.receive_inbound
+
+    async def breaking(ctx: Context, **values: Any) -> Any:
+        if values["text"] == "bad":
+            raise ZeroDivisionError
+        return await taken(ctx, **values)
+
+    monkeypatch.setattr("msvs.api.signals.receive_inbound", breaking)
+    await bring(Inbound("1", PERSON, OURS, "bad"), Inbound("2", PERSON, OURS, "good"))
+    assert ([row[2] for row in await inbound()], await waiting()) == (["good"], 1)
+    monkeypatch.undo()
+    await hurry()
+    await collect_reports()
+    assert ([row[2] for row in await inbound()], await waiting()) == (["good", "bad"], 0)
+
+
+async def test_cron_rings_for_what_carriers_brought(live_ctx: Context) -> None:
+    now = await db.now()
+    assert not await reports.has_due(now)
+    await keep_signals("main", [Report("1", True, carrier_ref="nothing")])
+    assert await reports.has_due(await db.now())
+    await collect_reports()
+    assert not await reports.has_due(await db.now())
+    assert await reports.has_due(await db.now() + timedelta(seconds=5))

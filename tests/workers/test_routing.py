@@ -1,0 +1,373 @@
+"""Routes, fail-over and circuit breakers on the real PostgreSQL, with carriers that play what a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import ClassVar
+from uuid import UUID
+
+import pytest
+
+from msvs import database as db
+from msvs.api import breakers, dispatching, routes, routing, throughput
+from msvs.api.context import Context
+from msvs.api.errors import ApiError
+from msvs.api.messages import SendMessage, send_message
+from msvs.api.senders import add_sender
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
+from msvs.models import CreditBalance, Message, SenderKind
+from msvs.workers.dispatch import dispatch_messages, resolve_expired
+from tests import factories
+
+Answer = Callable[[Submission], Outcome]
+
+NO = Refused("carrier_rejected")
+AWAY = Refused("carrier_rejected", retryable=True, retry_after=2.0, is_fault=True)
+LOST = Unknown("timeout")
+
+
+class Playing(Carrier):
+    """A carrier that answers what it is told to, and remembers what it was given."""
+
+    kind: ClassVar[str] = "playing"
+    capability = Capability.NONE
+
+    def __init__(self, name: str, answer: Answer | Outcome | None = None) -> None:
+        self.name = name
+        self.answer = answer
+        self.given: list[UUID] = []
+
+    async def submit(self, submission: Submission) -> Outcome:
+        self.given.append(submission.message_id)
+        if callable(self.answer):
+            return self.answer(submission)
+        return self.answer or Accepted(f"{self.name}-{len(self.given)}")
+
+
+@pytest.fixture(autouse=True)
+def _carriers() -> Iterator[None]:
+    routing.use_carriers(("virtual", "first", "second", "third"))
+    yield
+    routing.use_carriers(("virtual",))
+    routing.use_live_carrier(None)
+    throughput.use_rates({}, {})
+
+
+async def send(ctx: Context, to: str | None = None, *, from_: str = "+12125550100") -> UUID:
+    async with unit_of_work():
+        row = await send_message(ctx, SendMessage(to or factories.next_phone(), "Hi", from_))
+    return UUID(str(row.id))
+
+
+async def own(ctx: Context, value: str = "+12125550100", *, registration: str | None = "C0HORT") -> None:
+    await add_sender(ctx.workspace_id, value, registration=registration)
+
+
+async def run(*carriers: Carrier) -> None:
+    await dispatch_messages({carrier.name: carrier for carrier in carriers})
+
+
+async def now_due() -> None:
+    await db.execute("UPDATE messages SET due_at = now() - interval '1 second' WHERE status = 'queued'")
+
+
+async def pause_over() -> None:
+    await db.execute("UPDATE carrier_states SET retry_at = now() - interval '1 second' WHERE state <> 'closed'")
+
+
+async def status(message_id: UUID) -> str:
+    return str((await Message.get(id=message_id)).status.value)
+
+
+async def attempts(message_id: UUID) -> list[tuple[str, str | None]]:
+    rows = await db.fetch(
+        "SELECT carrier, outcome FROM message_attempts WHERE message_id = $1 ORDER BY started_at, id", message_id
+    )
+    return [(row.carrier, row.outcome) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("lines", "region", "sender", "expected"),
+    [
+        ([], "US", "+12125550100", ["default"]),
+        ([("a", {})], "US", "+12125550100", ["a"]),
+        ([("a", {"regions": ["BR"]})], "US", "+12125550100", ["default"]),
+        ([("a", {"regions": ["BR"]}), ("b", {"regions": ["US"]})], "US", "+12125550100", ["b"]),
+        ([("b", {"preference": 2}), ("a", {"preference": 1})], "US", "+12125550100", ["a", "b"]),
+        ([("dear", {"price": Decimal("0.01")}), ("cheap", {"price": Decimal("0.002")})], "US", "X1", ["cheap", "dear"]),
+        ([("unpriced", {}), ("cheap", {"price": Decimal("0.002")})], "US", "X1", ["cheap", "unpriced"]),
+        ([("a", {"sender": "COHORT"})], "GB", "COHORT", ["a"]),
+        ([("a", {"sender": "COHORT"})], "GB", "OTHER", ["default"]),
+        ([("a", {"sender_kind": SenderKind.SHORT_CODE})], "US", "12345", ["a"]),
+        ([("a", {"sender_kind": SenderKind.SHORT_CODE})], "US", "+12125550100", ["default"]),
+        ([("a", {"sender_kind": SenderKind.TOLL_FREE})], "US", "+18005550199", ["a"]),
+        ([("a", {}), ("a", {"regions": ["US"], "preference": 1}), ("b", {"preference": 50})], "US", "X1", ["a", "b"]),
+        ([("a", {"regions": ["US"]})], None, "X1", ["default"]),
+    ],
+)
+def test_routes_are_matched_and_ordered(
+    lines: list[tuple[str, dict[str, object]]], region: str | None, sender: str, expected: list[str]
+) -> None:
+    ways = [
+        routing.Way(
+            carrier,
+            frozenset(values.get("regions", ())),  # type: ignore[call-overload]
+            values.get("sender"),  # type: ignore[arg-type]
+            values.get("sender_kind"),  # type: ignore[arg-type]
+            values.get("preference", 100),  # type: ignore[arg-type]
+            values.get("price"),  # type: ignore[arg-type]
+        )
+        for carrier, values in lines
+    ]
+    plan = routing.Plan(sorted(ways, key=routing._order), "default")
+    assert plan.carriers_for(region, sender) == expected
+
+
+async def test_a_workspaces_own_routes_stand_in_place_of_the_shared_ones(live_ctx: Context, other_ctx: Context) -> None:
+    await routes.add_route("first")
+    await routes.add_route("second", workspace_id=live_ctx.workspace_id, regions=["us"])
+    now = await db.now()
+    own_plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+    other_plan = await routing.plan_for(other_ctx.workspace_id, True, now)
+    assert (own_plan.carriers_for("US", "X1"), own_plan.carriers_for("BR", "X1")) == (["second"], [])
+    assert other_plan.carriers_for("BR", "X1") == ["first"]
+    assert (await routing.plan_for(live_ctx.workspace_id, False, now)).sole == "virtual"
+
+
+async def test_messages_take_the_carrier_of_their_region(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await own(live_ctx, "COHORT")
+    await routes.add_route("first", regions=["US"])
+    await routes.add_route("second", regions=["GB"])
+    first, second = Playing("first"), Playing("second")
+    american, british = await send(live_ctx), await send(live_ctx, "+447400123456", from_="COHORT")
+    await run(first, second)
+    assert (first.given, second.given) == ([american], [british])
+    assert [await status(american), await status(british)] == ["sent", "sent"]
+
+
+async def test_a_message_that_no_route_takes_is_refused_at_once(live_ctx: Context) -> None:
+    await own(live_ctx, "COHORT")
+    await routes.add_route("first", regions=["US"])
+    with pytest.raises(ApiError) as caught:
+        await send(live_ctx, "+447400123456", from_="COHORT")
+    assert (caught.value.code, caught.value.status) == ("no_route", 422)
+
+
+async def test_a_route_taken_away_fails_what_is_queued_and_gives_its_credits_back(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("second", regions=["GB"])
+    route = await routes.add_route("first", regions=["US"])
+    message_id = await send(live_ctx)
+    await routes.remove_route(route.id)
+    first = Playing("first")
+    await run(first, Playing("second"))
+    message = await Message.get(id=message_id)
+    assert (message.status.value, message.error_code, first.given) == ("failed", "no_route", [])
+    assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 10_000
+
+
+async def test_a_definite_refusal_passes_the_message_on(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("first", preference=1)
+    await routes.add_route("second", preference=2)
+    first, second = Playing("first", NO), Playing("second")
+    message_id = await send(live_ctx)
+    await run(first, second)
+    assert (first.given, second.given) == ([message_id], [message_id])
+    assert await attempts(message_id) == [("first", "refused"), ("second", "accepted")]
+    message = await Message.get(id=message_id)
+    assert (message.status.value, message.carrier, message.carrier_ref) == ("sent", "second", "second-1")
+    assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 9_999
+
+
+async def test_refused_by_all_it_fails_once_and_costs_nothing(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("first", preference=1)
+    await routes.add_route("second", preference=2)
+    first, second = Playing("first", NO), Playing("second", NO)
+    message_id = await send(live_ctx)
+    await run(first, second)
+    assert (len(first.given), len(second.given)) == (1, 1)
+    assert await status(message_id) == "failed"
+    assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 10_000
+
+
+@pytest.mark.parametrize("code", ["invalid_number", "carrier_filtered", "unreachable"])
+async def test_what_is_wrong_with_the_recipient_is_not_tried_elsewhere(live_ctx: Context, code: str) -> None:
+    await own(live_ctx)
+    await routes.add_route("first", preference=1)
+    await routes.add_route("second", preference=2)
+    first, second = Playing("first", Refused(code)), Playing("second")
+    message_id = await send(live_ctx)
+    await run(first, second)
+    assert (second.given, await status(message_id)) == ([], "failed")
+
+
+async def test_an_unknown_outcome_is_never_passed_on(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("first", preference=1)
+    await routes.add_route("second", preference=2)
+    first, second = Playing("first", LOST), Playing("second")
+    message_id = await send(live_ctx)
+    carriers = {"first": first, "second": second}
+    for _ in range(3):
+        await dispatch_messages(carriers)
+        await db.execute("UPDATE messages SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL")
+        await resolve_expired(carriers)
+        await now_due()
+    assert (len(first.given), second.given, await status(message_id)) == (1, [], "sending")
+
+
+async def test_a_carrier_that_is_away_is_passed_by_at_once(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("first", preference=1)
+    await routes.add_route("second", preference=2)
+    first, second = Playing("first", AWAY), Playing("second")
+    message_ids = [await send(live_ctx) for _ in range(3)]
+    await run(first, second)
+    assert sorted(second.given) == sorted(message_ids)
+    assert await attempts(message_ids[0]) == [("first", "fault"), ("second", "accepted")]
+
+
+async def test_a_sole_carrier_in_trouble_pauses_and_fails_nobody(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    first = Playing("first", AWAY)
+    message_ids = [await send(live_ctx) for _ in range(8)]
+    for _ in range(30):
+        await run(first)
+        await now_due()
+    # One batch opened the breaker; nothing more was given to it.
+    assert len(first.given) == 8
+    states = await breakers.find_states()
+    assert states["first"].state == breakers.OPEN
+    for number in range(1, 4):
+        await pause_over()
+        await run(first)
+        await now_due()
+        # A single message tries it each time, and the pause grows.
+        assert (len(first.given), (await breakers.find_states())["first"].trips) == (8 + number, 1 + number)
+    first.answer = None
+    await pause_over()
+    await run(first)
+    assert (await breakers.find_states())["first"].state == breakers.CLOSED
+    await now_due()
+    await run(first)
+    assert {await status(message_id) for message_id in message_ids} == {"sent"}
+    assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 10_000 - 8
+
+
+async def test_a_trial_without_a_message_is_given_back(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    await send(live_ctx)
+    await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
+    await pause_over()
+    now = await db.now()
+    plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+    await db.execute("UPDATE messages SET due_at = now() + interval '1 hour'")
+    async with unit_of_work():
+        lane = dispatching.Lane(live_ctx.workspace_id, True)
+        assert await dispatching.claim_by_plan(lane, plan, limit=10, now=now) == []
+    assert (await breakers.find_states())["first"].is_on_trial(await db.now())
+
+
+async def test_no_answers_at_all_pause_a_carrier_too(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    first = Playing("first", LOST)
+    for _ in range(breakers.THRESHOLD):
+        await send(live_ctx)
+    await run(first)
+    waiting = await send(live_ctx)
+    await run(first)
+    assert (len(first.given), await status(waiting)) == (breakers.THRESHOLD, "queued")
+    assert (await breakers.find_states())["first"].reason == "no answer: timeout"
+
+
+async def test_a_paused_carrier_is_passed_by_and_its_own_messages_wait(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await own(live_ctx, "COHORT")
+    await routes.add_route("first", regions=["US"], preference=1)
+    await routes.add_route("second", regions=["US"], preference=2)
+    await routes.add_route("first", regions=["GB"])
+    await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
+    first, second = Playing("first"), Playing("second")
+    american, british = await send(live_ctx), await send(live_ctx, "+447400123456", from_="COHORT")
+    await run(first, second)
+    assert (first.given, second.given) == ([], [american])
+    assert (await status(british), await attempts(british)) == ("queued", [])
+
+
+async def test_refusals_are_service_and_pause_nothing(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    first = Playing("first", Refused("invalid_number"))
+    for _ in range(breakers.THRESHOLD + 3):
+        await send(live_ctx)
+    await run(first)
+    assert await breakers.find_states() == {}
+
+
+async def test_each_carrier_keeps_to_its_own_rate(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await own(live_ctx, "COHORT")
+    await routes.add_route("first", regions=["US"])
+    await routes.add_route("second", regions=["GB"])
+    throughput.use_rates({"first": 2.0}, {})
+    first, second = Playing("first"), Playing("second")
+    for number in range(6):
+        await send(live_ctx)
+        await send(live_ctx, f"+4474001234{number:02d}", from_="COHORT")
+    await run(first, second)
+    # What the first may not have yet does not hold up the second.
+    assert (len(first.given), len(second.given)) == (2, 6)
+
+
+async def test_parts_are_kept_with_the_message(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    first = Playing("first", Accepted("a", ("a", "b", "c")))
+    message_id = await send(live_ctx)
+    await run(first)
+    rows = await db.fetch("SELECT * FROM message_parts WHERE message_id = $1 ORDER BY number", message_id)
+    assert [(row.carrier, row.ref, row.number, row.state) for row in rows] == [
+        ("first", "a", 1, None),
+        ("first", "b", 2, None),
+        ("first", "c", 3, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"), [([5], 5), ([5, 1], 10), ([5, 1, 1], 20), ([5] + [1] * 9, 300)], ids=str
+)
+async def test_pauses_double_up_to_five_minutes(clean: None, failures: Sequence[int], expected: int) -> None:
+    now = await db.now()
+    for faults in failures:
+        if faults == 1:
+            await pause_over()
+            assert await breakers.take_trial("first", await db.now())
+            now = await db.now()
+        await breakers.note("first", faults=faults, served=0, reason="away", now=now)
+    state = (await breakers.find_states())["first"]
+    assert state.retry_at is not None
+    assert state.retry_at - now == timedelta(seconds=expected)
+
+
+async def test_one_trial_is_taken_by_one(clean: None) -> None:
+    await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
+    assert not await breakers.take_trial("first", await db.now())
+    await pause_over()
+    now = await db.now()
+    assert [await breakers.take_trial("first", now), await breakers.take_trial("first", now)] == [True, False]
+
+
+async def test_what_was_under_way_when_it_opened_does_not_lengthen_the_pause(clean: None) -> None:
+    now = await db.now()
+    for _ in range(4):
+        await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=now)
+    assert (await breakers.find_states())["first"].trips == 1

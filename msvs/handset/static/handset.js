@@ -50,7 +50,7 @@ function nameOf(contact) {
   return contact ? [contact.firstName, contact.lastName].filter(Boolean).join(" ") : "";
 }
 
-const clockOf = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clockOf = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const dayOf = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const shortDayOf = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
@@ -101,7 +101,7 @@ function showHandsets() {
     const button = item.firstChild;
     const notes = [pretty(phone), unread ? "new messages" : "", handset.optedOut ? "opted out" : ""].filter(Boolean);
     button.append(make("span", "hush", `, ${notes.join(", ")}`));
-    if (handset.optedOut) button.querySelector(".line").insertBefore(make("em", "tag", "opted out"), button.querySelector("time"));
+    if (handset.optedOut) button.querySelector(".last").prepend(make("em", "tag", "opted out"), " ");
     return item;
   });
   $("handsets").replaceChildren(...items);
@@ -142,7 +142,7 @@ function newBubble() {
   return item;
 }
 
-function fillBubble(item, entry, before) {
+function fillBubble(item, entry, before, heard) {
   const message = entry.message || entry.inbound;
   const at = new Date(entry.message ? message.createdAt : message.receivedAt);
   const beforeAt = before && new Date(before.message ? before.message.createdAt : before.inbound.receivedAt);
@@ -162,7 +162,8 @@ function fillBubble(item, entry, before) {
   } else {
     write(sender, "");
     classes = ["sent"];
-    note = [clockOf.format(at), message.keyword ? `understood as ${message.keyword}` : "", message.to ? `to ${message.to}` : ""];
+    note = [clockOf.format(at), message.keyword ? `understood as ${message.keyword}` : ""];
+    if (heard && message.to !== heard) note.push(`to ${message.to}`);
   }
   item.className = classes.join(" ");
   fillText(bubble.firstChild, message);
@@ -178,6 +179,8 @@ function showConversation() {
   const known = new Map([...list.children].map((item) => [item.dataset.id, item]));
   const kept = new Set();
   let added = 0;
+  // Who wrote last: a reply that goes to somebody else says so.
+  let heard = null;
   entries.forEach((entry, index) => {
     const { id } = entry.message || entry.inbound;
     let item = known.get(id);
@@ -187,7 +190,8 @@ function showConversation() {
       added += 1;
     }
     kept.add(id);
-    fillBubble(item, entry, entries[index - 1]);
+    fillBubble(item, entry, entries[index - 1], heard);
+    heard = entry.message ? entry.message.from : heard;
     if (list.children[index] !== item) list.insertBefore(item, list.children[index] || null);
   });
   known.forEach((item, id) => kept.has(id) || item.remove());

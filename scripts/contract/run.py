@@ -1,4 +1,4 @@
-"""Holds a running service to its contract: Postman's collection, generated clients, rate limits, schemathesis."""
+"""Holds a running service to its contract: Postman's collection, clients, rate limits, schemathesis."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def main() -> int:
         with running_service() as service:
             collection(service)
             clients(service)
+            twilio(service)
             fuzz(service, full=options.full, seed=options.seed)
             read_log(service)
     except ContractBroken as error:
@@ -190,6 +191,12 @@ def clients(service: Service) -> None:
             env=env | {"PYTHONPATH": str(folder / "python")},
             what="python_client",
         )
+
+
+def twilio(service: Service) -> None:
+    """Twilio's own library sends, pages, cancels and understands refusals."""
+    env = {"API_KEY": service.test_key}
+    call(PYTHON / "python", HERE / "twilio_sdk.py", service.base_url, env=env, what="twilio")
 
 
 def fuzz(service: Service, *, full: bool, seed: int | None) -> None:

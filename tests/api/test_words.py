@@ -17,10 +17,24 @@ WORDS = [(word, keyword) for keyword in MEANINGS for word in words_of(keyword)]
 
 # What every sender here must honour, whatever is added.
 REQUIRED = {
-    Keyword.STOP: (
-        "STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT REMOVE CANCELAR SAIR PARAR BAJA ALTO ARRET".split()
-        + ["OPT OUT"]
-    ),
+    Keyword.STOP: [
+        "STOP",
+        "STOPALL",
+        "UNSUBSCRIBE",
+        "CANCEL",
+        "END",
+        "QUIT",
+        "REVOKE",
+        "OPTOUT",
+        "OPT OUT",
+        "REMOVE",
+        "CANCELAR",
+        "SAIR",
+        "PARAR",
+        "BAJA",
+        "ALTO",
+        "ARRET",
+    ],
     Keyword.START: ["START", "UNSTOP"],
     Keyword.HELP: ["HELP", "INFO", "AYUDA", "AJUDA"],
     Keyword.CONFIRM: ["YES", "SIM", "SI", "Y"],

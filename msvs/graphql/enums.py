@@ -165,6 +165,7 @@ describe(
         "KEY_CREATED": "Made an API key.",
         "KEY_ROLLED": "Made an API key in place of another.",
         "KEY_REVOKED": "Ended an API key.",
+        "CONTACT_ERASED": "Erased a contact.",
         "WEBHOOK_CREATED": "Made a webhook.",
         "WEBHOOK_UPDATED": "Changed a webhook.",
         "WEBHOOK_DELETED": "Ended a webhook.",

@@ -82,6 +82,8 @@ async def make_consent(ctx: Context, created_at: datetime, status: OptInStatus) 
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
         phone="+12125550100",
+        phone_hash="0" * 64,
+        details_hash="0" * 64,
         status=status,
         actor="test",
         created_at=created_at,

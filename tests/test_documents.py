@@ -172,7 +172,7 @@ def commands(parser: argparse.ArgumentParser, prefix: str = "msvs") -> Iterator[
     for group in groups:
         for name, child in group.choices.items():
             yield from commands(child, f"{prefix} {name}")
-    if not groups:
+    if not groups or parser.get_default("command"):
         yield prefix
 
 

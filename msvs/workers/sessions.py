@@ -53,10 +53,12 @@ CHECK_SECONDS = 1.0
 HELLO_SECONDS = 5.0
 # A batch ends this early in its messages' lease, also when it came late: nobody takes over what is still on the wire.
 SUBMIT_SHARE = 0.6
-# Less than the supervisor waits, together.
+# At a stop: less than the supervisor waits, together.
 DRAIN_SECONDS = 6.0
-CLOSE_SECONDS = 2.0
+UNBIND_SECONDS = 2.5
 LAST_WORDS_SECONDS = 0.5
+# After a loss: a carrier waits for the answers to what it has sent, and closes in less.
+CLOSE_SECONDS = 40.0
 
 # PostgreSQL has to notice when the machine at the other end is gone, or the lock would outlive it for hours.
 LOCK_SETTINGS = {
@@ -79,6 +81,10 @@ Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 class ConnectionLost(Exception):
     """The connection that has the lock is gone: the sessions may be another's by now."""
+
+
+class SessionsStuck(BaseException):
+    """A carrier does not let go of its sessions; they end with the process alone."""
 
 
 def run(settings: Settings) -> int:
@@ -164,7 +170,7 @@ class SessionHolder:
             yield connection
         finally:
             try:
-                await connection.close(timeout=CLOSE_SECONDS)
+                await connection.close(timeout=QUERY_SECONDS)
             except Exception:
                 connection.terminate()
 
@@ -191,13 +197,21 @@ class SessionHolder:
                         "DELETE FROM carrier_sessions WHERE name = $1 AND token = $2", self.name, server.token
                     )
             await server.drain(DRAIN_SECONDS if ends_in_order else 0.0)
-            try:
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await carrier.close()
-            except Exception as error:
-                log.warning("sessions not closed in order", carrier=self.name, error=_kind(error))
+            is_closed = await self._close(carrier, UNBIND_SECONDS if stop.is_set() else CLOSE_SECONDS)
             await server.close()
+            if not is_closed and not stop.is_set():
+                raise SessionsStuck(self.name)
             log.info("sessions are held here no more", carrier=self.name)
+
+    async def _close(self, carrier: Carrier, seconds: float) -> bool:
+        """Close the sessions; whether that is done."""
+        try:
+            async with asyncio.timeout(seconds):
+                await carrier.close()
+        except Exception as error:
+            log.error("sessions not closed", carrier=self.name, error=_kind(error))
+            return False
+        return True
 
     async def _tend(self, connection: Connection, carrier: Carrier, server: HandOverServer) -> None:
         """Open the sessions and say so every other second, until something breaks."""

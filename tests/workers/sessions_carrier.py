@@ -99,7 +99,9 @@ class FileCarrier(Carrier):
         return None if self.bound == self.wanted else "not bound " * 20
 
     async def close(self) -> None:
-        """Close."""
+        """Close, unless there is a file of the book's name and `.stuck`."""
+        if self._is_there(".stuck"):
+            raise TimeoutError
         self.take = None
         self.bound = 0
         self._write("close")

@@ -31,7 +31,7 @@ from msvs.models import CarrierSession, CarrierSignal
 from msvs.settings import Settings, SettingsError
 from msvs.supervisor import processes
 from msvs.workers import sessions
-from msvs.workers.sessions import SessionHolder, lock_key, taker
+from msvs.workers.sessions import SessionHolder, SessionsStuck, lock_key, taker
 from tests.engines import Engines
 from tests.workers.sessions_carrier import KIND, FileCarrier, read_book
 
@@ -80,12 +80,13 @@ class World:
         """A holder in this process; the event ends it."""
         assert self.settings.database_url is not None
         stop = asyncio.Event()
-        holder = asyncio.create_task(SessionHolder(self.make, database_url=self.settings.database_url).run(stop))
+        holder = SessionHolder(self.make, database_url=self.settings.database_url)
+        task = asyncio.create_task(holder.run(stop))
         try:
             yield stop
         finally:
             stop.set()
-            await holder
+            await task
 
     async def start(self) -> asyncio.subprocess.Process:
         """A process of its own that holds the sessions or stands by."""
@@ -251,6 +252,20 @@ async def test_a_lost_lock_closes_the_sessions(world: World) -> None:
         assert await lock_holders() not in ([], [pid])
         assert await world.remote.submit_many([submission(3)]) == [accepted(3)]
     assert [UUID(entry["message"]).int for entry in world.booked("submit")] == [1, 2, 3]
+
+
+async def test_a_carrier_that_does_not_let_go_ends_the_process(world: World) -> None:
+    world.mark(".stuck")
+    stop = asyncio.Event()
+    assert world.settings.database_url is not None
+    holder = asyncio.create_task(SessionHolder(world.make, database_url=world.settings.database_url).run(stop))
+    await until(world.row)
+    await until(lambda: world.booked("open"))
+    (pid,) = await lock_holders()
+    await db.execute("SELECT pg_terminate_backend($1)", pid)
+    with pytest.raises(SessionsStuck):
+        await holder
+    assert world.happened() == ["open"]
 
 
 async def test_a_stop_waits_for_what_is_under_way(world: World) -> None:

@@ -15,6 +15,7 @@ from msvs.graphql import enums as enums
 from msvs.graphql.accounts import AccountMutation, AccountQuery
 from msvs.graphql.audit import AuditQuery
 from msvs.graphql.campaigns import CampaignMutation, CampaignQuery
+from msvs.graphql.catalogue import CatalogueQuery
 from msvs.graphql.contacts import ContactMutation, ContactQuery
 from msvs.graphql.credits import CreditQuery
 from msvs.graphql.errors import Error
@@ -28,6 +29,7 @@ from msvs.graphql.nodes import NodeQuery
 from msvs.graphql.previews import PreviewQuery
 from msvs.graphql.scalars import SCALARS
 from msvs.graphql.segments import SegmentMutation, SegmentQuery
+from msvs.graphql.senders import SenderQuery
 from msvs.graphql.statistics import StatisticsQuery
 from msvs.graphql.subscriptions import Subscription
 from msvs.graphql.users import UserMutation, UserQuery
@@ -46,6 +48,7 @@ class Query(
     ListQuery,
     SegmentQuery,
     CreditQuery,
+    SenderQuery,
     InboundQuery,
     HandsetQuery,
     WebhookQuery,
@@ -55,6 +58,7 @@ class Query(
     AuditQuery,
     PreviewQuery,
     StatisticsQuery,
+    CatalogueQuery,
 ):
     pass
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msvs.api.catalogue import doc_url
 from tests.graphql_api.studio import VIP, Studio
 
 
@@ -41,6 +42,14 @@ OPERATIONS = (
               lambda s: {"since": ago(days=3), "until": ago(hours=0)}),
     Operation("Conversations", 1, lambda s: {"conversationOverview": {
         "conversationCount": 1, "replyCount": 1, "waitingCount": 1}}),
+    Operation("ErrorCatalogue", 0, lambda s: {
+        "errorCatalogue.errors.0": {
+            "code": "http_invalid", "type": "invalid_request_error", "types": ["invalid_request_error"],
+            "statuses": [400], "when": "The bytes that arrived are not HTTP/1.1.",
+            "action": "Use an HTTP client library.", "docUrl": doc_url("http_invalid"), "isGraphqlOnly": False},
+        "errorCatalogue.failures.0": {
+            "code": "invalid_number", "when": "The carrier says that the number does not exist.",
+            "action": "Remove the number, or ask the contact for another."}}),
     Operation("Messages", 2, lambda s: {
         "messages.nodes.0.id": s.scheduled, "messages.nodes.0.contact.id": s.ana,
         "messages.nodes.1.contact.firstName": "Maria", "messages.nodes.1.campaign": None,

@@ -76,7 +76,7 @@ class CallbackFront:
 
     def _url(self, scope: Scope) -> str:
         """The URL that the carrier called: a proxy in front may have changed scheme, host and path."""
-        path = scope.get("raw_path") or scope["path"].encode()
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
         query: bytes = scope["query_string"]
         return self._base_url + (path + b"?" + query if query else path).decode("latin-1")
 

@@ -33,6 +33,7 @@ from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
 from msvs.rest_compat.errors import as_api_error, error_body
 from msvs.rest_compat.front import rest_routes
 from msvs.rest_compat.openapi import openapi_routes
+from msvs.rest_compat.proxies import TrustedProxies
 from msvs.rest_compat.server import server_config
 from msvs.settings import Settings, SettingsError
 from msvs.twilio_compat.front import Common, twilio_routes
@@ -90,9 +91,11 @@ def create_app(settings: Settings) -> Starlette:
         Route("/readyz", readiness.show),
         *ops_routes(settings),
     ]
+    trusted = settings.trusted_proxies
+    proxies = [Middleware(TrustedProxies, networks=trusted)] if trusted else []
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Edge)],
+        middleware=[*proxies, Middleware(Edge)],
         exception_handlers={HTTPException: _raise_refusal},
         lifespan=lifespan,
     )

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 DEVELOPMENT = "development"
@@ -34,6 +35,7 @@ class Settings:
     secret_key: str | None = field(default=None, repr=False)
     operator_password: str | None = field(default=None, repr=False)
     webhook_allow_cidrs: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     message_workers: int = 2
     webhook_workers: int = 1
     database_pool_size: int = 10
@@ -81,6 +83,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     MSVS_SECRET_KEY           encrypts webhook secrets at rest; made and kept in DATA_DIR when absent
     MSVS_OPERATOR_PASSWORD    opens /ops; made and kept in DATA_DIR when absent
     MSVS_WEBHOOK_ALLOW_CIDRS  comma-separated networks that webhooks may reach although they are private
+    MSVS_TRUSTED_PROXIES      comma-separated networks of the proxies whose X-Forwarded-For is believed (default none)
     MSVS_MESSAGE_WORKERS      processes that dispatch messages (default 2)
     MSVS_WEBHOOK_WORKERS      processes that deliver webhooks (default 1)
     MSVS_DATABASE_POOL_SIZE   connections a process may hold (default 10)
@@ -100,7 +103,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     level = env.get("MSVS_LOG_LEVEL", "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError(f"MSVS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")
-    cidrs = tuple(part.strip() for part in env.get("MSVS_WEBHOOK_ALLOW_CIDRS", "").split(",") if part.strip())
+    cidrs = _list(env, "MSVS_WEBHOOK_ALLOW_CIDRS")
     return Settings(
         environment=environment,
         data_dir=Path(env.get("DATA_DIR") or ".data"),
@@ -116,6 +119,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         secret_key=env.get("MSVS_SECRET_KEY") or None,
         operator_password=env.get("MSVS_OPERATOR_PASSWORD") or None,
         webhook_allow_cidrs=cidrs,
+        trusted_proxies=_networks(env, "MSVS_TRUSTED_PROXIES"),
         message_workers=_number(env, "MSVS_MESSAGE_WORKERS", 2, low=0, high=256),
         webhook_workers=_number(env, "MSVS_WEBHOOK_WORKERS", 1, low=0, high=256),
         database_pool_size=_number(env, "MSVS_DATABASE_POOL_SIZE", 10, low=1, high=1000),
@@ -141,6 +145,20 @@ def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: 
     if not low <= value <= high:
         raise SettingsError(f"{name} must be from {low} to {high}, not {value}")
     return value
+
+
+def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    networks = []
+    for part in _list(env, name):
+        try:
+            networks.append(str(ip_network(part)))
+        except ValueError:
+            raise SettingsError(f"{name} must be networks such as 10.0.0.0/8, not {part!r}") from None
+    return tuple(networks)
 
 
 def _rates(env: Mapping[str, str], name: str) -> Mapping[str, float]:

@@ -115,6 +115,19 @@ def _settings() -> str:
     return section.strip()
 
 
+def _number_ranges() -> str:
+    from msvs.api.compliance import RANGES
+
+    rows = [f"| `{row['prefix']}` | {row['kind']} | {row['name']} |" for row in RANGES]
+    return "\n".join(["| starts with | kind | what it is |", "|---|---|---|", *rows])
+
+
+def _regions_off() -> str:
+    from msvs.api.compliance import REGIONS_OFF
+
+    return ", ".join(f"{row['name']} (`{row['code']}`)" for row in REGIONS_OFF) + "."
+
+
 def _stop_words() -> str:
     from msvs.api.words import Keyword, words_of
 
@@ -142,6 +155,8 @@ MADE: Mapping[str, Callable[[], str]] = {
     "failures": _failures,
     "operations": _operations,
     "sandbox numbers": _sandbox_numbers,
+    "number ranges": _number_ranges,
+    "regions off": _regions_off,
     "segment fields": _segment_fields,
     "settings": _settings,
     "stop words": _stop_words,

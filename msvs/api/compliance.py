@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -18,22 +18,20 @@ def _read(name: str) -> Mapping[str, Any]:
     return tomllib.loads(files("msvs.api").joinpath(f"data/{name}.toml").read_text())
 
 
-def _regions_in(name: str) -> frozenset[str]:
-    return frozenset(region["code"] for region in _read(name)["regions"])
-
-
-ALWAYS_BLOCKED = _regions_in("blocked_regions")
+ALWAYS_BLOCKED = frozenset(row["code"] for row in _read("blocked_regions")["regions"])
 
 # Where SMS pumping pays: off until a workspace enables them.
-OFF_UNTIL_ENABLED = _regions_in("regions_off")
+REGIONS_OFF: Sequence[Mapping[str, str]] = _read("regions_off")["regions"]
+OFF_UNTIL_ENABLED = frozenset(row["code"] for row in REGIONS_OFF)
 
 # Calling codes that separate countries share by treaty. Every other shared code is one country's plan with its
 # dependencies in it (+44: GB, then GG, IM and JE).
 TREATY_CODES = frozenset((1, 7))
 
-_NUMBERS = _read("number_ranges")
-BLOCKED_KINDS: Mapping[str, str] = _NUMBERS["types"]
-BLOCKED_RANGES: Mapping[str, str] = {row["prefix"]: row["kind"] for row in _NUMBERS["ranges"]}
+# Types as phonenumbers tells them, and ranges whose type it does not tell.
+BLOCKED_KINDS: Mapping[str, str] = _read("number_ranges")["types"]
+RANGES: Sequence[Mapping[str, str]] = _read("number_ranges")["ranges"]
+BLOCKED_RANGES: Mapping[str, str] = {row["prefix"]: row["kind"] for row in RANGES}
 _PREFIXES = tuple(BLOCKED_RANGES)
 
 

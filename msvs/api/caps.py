@@ -79,7 +79,7 @@ def daily_cap_reached(required: int, available: int, now: datetime) -> Complianc
     """The 422 of a send that the rest of the day's cap does not cover."""
     return ComplianceRefused(
         f"This needs {required} credits; of the workspace's cap for today {available} are left.",
-        code=DAILY_CAP_REACHED,
+        code="daily_cap_reached",
         required=required,
         available=available,
         resets_at=moment(next_day(now)),

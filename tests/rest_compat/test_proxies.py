@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from msvs.ops.routes import ops_routes
 from msvs.ops.sessions import FAILED_TRIES
 from msvs.rest_compat.proxies import TrustedProxies
 from msvs.settings import Settings, SettingsError, from_environment
+from tests.engines import Engines
 
 PROXY, SECOND_PROXY, CLIENT, STRANGER = "10.0.0.9", "10.0.7.7", "203.0.113.4", "198.51.100.7"
 NETWORKS = ("10.0.0.0/8", "2001:db8:ffff::/48")
@@ -103,12 +105,15 @@ async def test_tries_to_sign_in_are_counted_by_client_however_they_name_themselv
     assert await sign_in(STRANGER) == 401
 
 
-def test_the_application_trusts_whom_the_settings_name() -> None:
-    outermost, *_ = create_app(Settings(trusted_proxies=NETWORKS)).user_middleware
+def test_the_application_trusts_whom_the_settings_name(
+    database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path_factory.mktemp("data"))
+    outermost, *_ = create_app(replace(settings, trusted_proxies=NETWORKS)).user_middleware
     assert getattr(outermost.cls, "__name__", None) == "TrustedProxies"
     assert outermost.kwargs == {"networks": NETWORKS}
-    trusting_none = create_app(Settings()).user_middleware
-    assert "TrustedProxies" not in [getattr(entry.cls, "__name__", None) for entry in trusting_none]
+    trusting_none = create_app(settings).user_middleware
+    assert [getattr(entry.cls, "__name__", None) for entry in trusting_none] == ["Edge"]
 
 
 def test_the_setting_is_a_list_of_networks() -> None:

@@ -171,13 +171,13 @@ async def list_consent(ctx: Context, page: PageRequest, *, phone: str) -> Page[C
 
     Raises InvalidRequest.
     """
-    return await fetch_page(_history_of(ctx, parse_phone(phone, param="phone").e164), page)
+    return await fetch_page(history_of(ctx, parse_phone(phone, param="phone").e164), page)
 
 
 async def list_contact_consent(ctx: Context, id: UUID, page: PageRequest) -> Page[ConsentEvent]:
     """The history of the consent of a contact's phone, newest first. Raises NotFound."""
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
-    return await fetch_page(_history_of(ctx, contact.phone), page)
+    return await fetch_page(history_of(ctx, contact.phone), page)
 
 
 async def opt_out(
@@ -374,7 +374,8 @@ async def _lock(ctx: Context, contact_id: UUID) -> Contact | None:
     return await scoped(ctx, Contact).filter(id=contact_id).select_for_update().first()
 
 
-def _history_of(ctx: Context, phone: str) -> QuerySet[ConsentEvent]:
+def history_of(ctx: Context, phone: str) -> QuerySet[ConsentEvent]:
+    """The entries of a phone (E.164), whether or not they were erased."""
     # Entries from before the chain have no hash of the phone.
     of_phone = Q(phone_hash=consent_chain.phone_hash(ctx, phone)) | Q(phone=phone, phone_hash__isnull=True)
     return scoped(ctx, ConsentEvent).filter(of_phone)

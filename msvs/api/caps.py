@@ -16,7 +16,6 @@ from msvs.api.phones import Phone
 from msvs.api.resources import moment
 from msvs.database import execute, fetch_row, fetch_value
 
-INSUFFICIENT_CREDITS = "insufficient_credits"
 DAILY_CAP_REACHED = "daily_cap_reached"
 
 # A range is a calling code and this many digits more: the area or operator's code in most countries.
@@ -59,7 +58,9 @@ class Spendable:
     @property
     def limit(self) -> str:
         """The code of what allows no more."""
-        return INSUFFICIENT_CREDITS if self.credits == self.balance else DAILY_CAP_REACHED
+        if self.credits < self.balance:
+            return "daily_cap_reached"
+        return "insufficient_credits"
 
 
 async def lock(workspace_id: UUID) -> None:

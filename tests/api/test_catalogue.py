@@ -88,7 +88,8 @@ def first_arguments(name: str) -> Iterator[str]:
 
 def failures() -> set[str]:
     """Each code that the source may write to a message's `error_code`."""
-    found = unrenderable() | set(first_arguments("Refused")) | {"region_blocked", "number_type_blocked"}
+    found = unrenderable() | set(first_arguments("Refused"))
+    found |= {"region_blocked", "number_type_blocked", "region_not_enabled"}
     for path, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg in ("refuse_code", "error_code", "reason"):
@@ -97,7 +98,7 @@ def failures() -> set[str]:
                     found.add(text)
             elif isinstance(node, ast.Call) and name_of(node.func) == "_fail_unsent":
                 found |= {text for each in node.args if (text := text_of(each)) is not None}
-            elif isinstance(node, ast.FunctionDef) and node.name in ("_refusal", "_skip_reason"):
+            elif isinstance(node, ast.FunctionDef) and node.name in ("_refusal", "_skip_reason", "limit"):
                 found |= {
                     text
                     for part in ast.walk(node)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from msvs.api.context import Context
     from msvs.carriers.protocol import Carrier
     from msvs.database import Row
-    from msvs.models import ApiKey, CarrierState
+    from msvs.models import ApiKey, CarrierState, Route
 
 # The other modules are imported by the commands that need them: `msvs --help` must not wait for all of them.
 
@@ -39,6 +40,7 @@ DEMO_CREDITS = 10_000
 DEMO_FILE = "demo.json"
 CONNECT_SECONDS = 1.0
 QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
+SENDER_KINDS = ("long_code", "toll_free", "short_code", "alphanumeric")
 MODES = ("test", "live")
 
 
@@ -117,6 +119,36 @@ def _parser() -> argparse.ArgumentParser:
     check = _sub(carrier_commands, "check", check_carrier, "Say what is wrong with a carrier; nothing is sent.")
     check.add_argument("name", metavar="NAME", help="the carrier's name in the file of carriers")
 
+    routes = group("routes", "Which carrier takes which live messages.")
+    route = _sub(routes, "add", add_route, "Let messages take a carrier.")
+    route.add_argument("carrier", metavar="CARRIER", help="the carrier's name in the file of carriers")
+    _add_workspace(route, required=False, more="; without it, every workspace that has no route of its own")
+    route.add_argument("--region", action="append", default=[], metavar="CODE", help="only to this region; repeatable")
+    route.add_argument("--sender", metavar="SENDER", help="only from this sender")
+    route.add_argument("--sender-kind", choices=SENDER_KINDS, help="only from senders of this kind")
+    route.add_argument("--preference", type=int, default=100, metavar="N", help="the lowest goes first (default 100)")
+    route.add_argument("--price", type=Decimal, metavar="P", help="a segment; between equals the lowest goes first")
+    listed = _sub(routes, "list", list_routes, "List routes in the order in which they are tried.")
+    _add_workspace(listed, required=False, more="; without it, the shared ones")
+    removed = _sub(routes, "remove", remove_route, "Take a route away.")
+    removed.add_argument("route", metavar="ROUTE_ID", help="the route's id, rte_…")
+
+    senders = group("senders", "Senders that workspaces may use live.")
+    sender = _sub(senders, "add", add_sender, "Let a workspace use a sender, or change what is known of it.")
+    _add_workspace(sender)
+    sender.add_argument(
+        "sender", metavar="SENDER", help="a phone in E.164, a short code, or up to 11 letters and digits"
+    )
+    sender.add_argument("--region", action="append", default=[], metavar="CODE", help="only to this region; repeatable")
+    sender.add_argument(
+        "--registration", metavar="TEXT", help="its 10DLC campaign, verification or sender id registration"
+    )
+    sender.add_argument("--shared", action="store_true", help="although another workspace has the number")
+    _add_workspace(_sub(senders, "list", list_senders, "List the senders of a workspace."))
+    removed = _sub(senders, "remove", remove_sender, "Take a sender from a workspace.")
+    _add_workspace(removed)
+    removed.add_argument("sender", metavar="SENDER")
+
     workspaces = group("workspace", "Workspaces.")
     create = _sub(workspaces, "create", create_workspace, "Make a workspace with a test key and a live key.")
     create.add_argument("--name", required=True, metavar="NAME")
@@ -162,8 +194,8 @@ def _sub(group: _Group, name: str, command: Callable[[Settings, argparse.Namespa
     return made
 
 
-def _add_workspace(parser: _Parser) -> None:
-    parser.add_argument("--workspace", required=True, metavar="WSP_ID", help="the workspace's id, wsp_…")
+def _add_workspace(parser: _Parser, *, required: bool = True, more: str = "") -> None:
+    parser.add_argument("--workspace", required=required, metavar="WSP_ID", help=f"the workspace's id, wsp_…{more}")
 
 
 def _credits_from_0(text: str) -> int:
@@ -382,6 +414,121 @@ def check_carrier(settings: Settings, arguments: argparse.Namespace) -> None:
     if wrong is not None:
         raise CommandFailed(f"{carrier.name}: {wrong}")
     _show(arguments, {"name": carrier.name, "check": "nothing is wrong"})
+
+
+def add_route(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Add a route."""
+    from msvs.api import routes, routing
+    from msvs.carriers.registry import make_carriers
+    from msvs.models import SenderKind
+
+    routing.use_carriers(make_carriers(settings, owns_sessions=False))
+    kind = None if arguments.sender_kind is None else SenderKind(arguments.sender_kind)
+
+    async def add() -> dict[str, Any]:
+        row = await routes.add_route(
+            arguments.carrier,
+            workspace_id=None if arguments.workspace is None else await _workspace(arguments),
+            regions=arguments.region,
+            sender=arguments.sender,
+            sender_kind=kind,
+            preference=arguments.preference,
+            price=arguments.price,
+        )
+        return _shape_route(row)
+
+    _show(arguments, _in_database(settings, add()))
+
+
+def list_routes(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List the routes of a workspace, or those that are shared."""
+
+    async def list_() -> list[dict[str, Any]]:
+        from msvs.api import routes
+
+        workspace_id = None if arguments.workspace is None else await _workspace(arguments)
+        return [_shape_route(row) for row in await routes.list_routes(workspace_id)]
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def remove_route(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Remove a route."""
+
+    async def remove() -> dict[str, Any]:
+        from msvs.api import ids, routes
+
+        await routes.remove_route(ids.find_id(ids.ROUTE, arguments.route, "route"))
+        return {"id": arguments.route, "removed": True}
+
+    _show(arguments, _in_database(settings, remove()))
+
+
+def _shape_route(row: Route) -> dict[str, Any]:
+    from msvs.api import ids
+
+    return {
+        "id": ids.encode_id(ids.ROUTE, row.id),
+        "workspace": None if row.workspace_id is None else ids.encode_id(ids.WORKSPACE, row.workspace_id),
+        "carrier": row.carrier,
+        "regions": row.regions or None,
+        "sender": row.sender,
+        "sender_kind": row.sender_kind and row.sender_kind.value,
+        "preference": row.preference,
+        "price": None if row.price is None else str(row.price.normalize()),
+    }
+
+
+def add_sender(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Let a workspace use a sender."""
+
+    async def add() -> dict[str, Any]:
+        from msvs.api import senders
+
+        row = await senders.add_sender(
+            await _workspace(arguments),
+            arguments.sender,
+            regions=arguments.region,
+            registration=arguments.registration,
+            is_shared=arguments.shared,
+        )
+        return _shape_sender(row)
+
+    _show(arguments, _in_database(settings, add()))
+
+
+def list_senders(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List the senders of a workspace."""
+
+    async def list_() -> list[dict[str, Any]]:
+        from msvs.models import Sender
+
+        return [
+            _shape_sender(row) for row in await Sender.filter(workspace_id=await _workspace(arguments)).order_by("id")
+        ]
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def remove_sender(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Take a sender from a workspace."""
+
+    async def remove() -> dict[str, Any]:
+        from msvs.api import senders
+
+        await senders.remove_sender(await _workspace(arguments), arguments.sender)
+        return {"sender": arguments.sender, "removed": True}
+
+    _show(arguments, _in_database(settings, remove()))
+
+
+def _shape_sender(row: Any) -> dict[str, Any]:
+    import msgspec
+
+    from msvs.api.resources import sender_resource
+
+    shape: dict[str, Any] = msgspec.to_builtins(sender_resource(row))
+    return shape
 
 
 def create_workspace(settings: Settings, arguments: argparse.Namespace) -> None:

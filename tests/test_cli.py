@@ -171,6 +171,42 @@ async def test_carriers_their_sessions_and_breakers(env: dict[str, str], tmp_pat
     ]
 
 
+async def test_routes_and_senders(env: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "carriers.toml"
+    path.write_text(f"[main]\nkind = 'file'\nbook = '{tmp_path}/main'\n")
+    env = env | {"MSVS_CARRIERS": str(path)}
+    workspace = await shown("workspace", "create", "--name", "Cohort Labs", env=env)
+    here = ("--workspace", workspace["id"])
+
+    async def told(*arguments: str) -> Any:
+        done = await msvs(*arguments, "--json", env=env, module="tests.workers.sessions_carrier")
+        assert (done.status, done.err) == (0, "")
+        return json.loads(done.out)
+
+    own = await told(
+        "routes", "add", "main", *here, "--region", "us", "--sender-kind", "long_code", "--price", "0.0040"
+    )
+    shared = await told("routes", "add", "virtual", "--preference", "9")
+    assert (own["regions"], own["sender_kind"], own["price"], own["workspace"]) == (
+        ["US"],
+        "long_code",
+        "0.004",
+        workspace["id"],
+    )
+    assert [row["id"] for row in await told("routes", "list", *here)] == [own["id"]]
+    assert [(row["id"], row["preference"]) for row in await told("routes", "list")] == [(shared["id"], 9)]
+    assert (await told("routes", "remove", shared["id"]))["removed"] is True
+    assert await told("routes", "list") == []
+    wrong = await msvs("routes", "add", "nobody", env=env, module="tests.workers.sessions_carrier")
+    assert (wrong.status, wrong.err) == (1, "msvs: carrier must be one of main, virtual.\n")
+
+    sender = await told("senders", "add", *here, "+12125550100", "--region", "US", "--registration", "C0HORT")
+    assert (sender["value"], sender["kind"], sender["registration"]) == ("+12125550100", "long_code", "C0HORT")
+    assert [row["id"] for row in await told("senders", "list", *here)] == [sender["id"]]
+    assert (await told("senders", "remove", *here, "+12125550100"))["removed"] is True
+    assert await told("senders", "list", *here) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "says"),
     [

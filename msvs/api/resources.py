@@ -284,6 +284,18 @@ class ApiKeyResource(Resource, kw_only=True):
     key: str | UnsetType = UNSET
 
 
+class SenderResource(Resource, kw_only=True):
+    """A sender that the workspace may use live. `regions` empty: wherever its kind of sender is taken."""
+
+    id: str
+    object: Literal["sender"] = "sender"
+    value: str
+    kind: Literal["long_code", "toll_free", "short_code", "alphanumeric"]
+    regions: list[str]
+    registration: str | None = None
+    created_at: str
+
+
 # Why a message failed or was not sent: code → the sentence an integrator reads.
 FAILURES: Mapping[str, str] = {
     "invalid_number": "The carrier says that the number does not exist.",
@@ -518,6 +530,18 @@ def inbound_message_resource(row: Any) -> InboundMessageResource:
         message_id=optional_id(ids.MESSAGE, row.message_id),
         received_at=moment(row.received_at),
         read_at=optional_moment(row.read_at),
+    )
+
+
+def sender_resource(row: Any) -> SenderResource:
+    """The shape of a sender row."""
+    return SenderResource(
+        id=ids.encode_id(ids.SENDER, row.id),
+        value=row.value,
+        kind=str(row.kind),  # type: ignore[arg-type]
+        regions=list(row.regions),
+        registration=row.registration,
+        created_at=moment(row.created_at),
     )
 
 

@@ -12,7 +12,7 @@ from msvs.api.events import EventType
 from msvs.api.sms import Encoding
 from msvs.api.statistics import Interval
 from msvs.api.words import Keyword
-from msvs.models import CampaignStatus, LedgerKind, MessageKind, MessageStatus, OptInStatus, Role
+from msvs.models import CampaignStatus, LedgerKind, MessageKind, MessageStatus, OptInStatus, Role, SenderKind
 
 
 def describe(enum: type[Enum], name: str, description: str, values: Mapping[str, str]) -> None:
@@ -170,5 +170,16 @@ describe(
         "WEBHOOK_UPDATED": "Changed a webhook.",
         "WEBHOOK_DELETED": "Ended a webhook.",
         "WEBHOOK_SECRET_ROTATED": "Gave a webhook a new secret.",
+    },
+)
+describe(
+    SenderKind,
+    "SenderKind",
+    "What a sender is to carriers.",
+    {
+        "LONG_CODE": "An ordinary phone number.",
+        "TOLL_FREE": "A toll-free number.",
+        "SHORT_CODE": "A short code of 3 to 8 digits.",
+        "ALPHANUMERIC": "A name of up to 11 characters; it cannot be answered.",
     },
 )

@@ -35,6 +35,7 @@ TAGS: Mapping[str, str] = {
     "Credits": "The balance and what moved it.",
     "Webhooks": "Subscriptions that push events to your URL.",
     "Events": "What happened, as webhooks deliver it; kept to be read and delivered again.",
+    "Senders": "What the workspace may send from, live; the operator adds them.",
     "Inbound": "What recipients sent to you.",
     "Inbox": "Threads of replies, to be answered and marked read.",
     "Workspace": "Your settings, for both modes.",
@@ -337,6 +338,7 @@ PATH_IDS: Mapping[str, str] = {
     "webhooks": ids.WEBHOOK,
     "events": ids.EVENT,
     "inbound": ids.INBOUND,
+    "senders": ids.SENDER,
 }
 RESOURCE_IDS: Mapping[str, str] = {
     "Message": ids.MESSAGE,
@@ -348,6 +350,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "WebhookAttempt": ids.ATTEMPT,
     "Event": ids.EVENT,
     "InboundMessage": ids.INBOUND,
+    "Sender": ids.SENDER,
     "LedgerEntry": LEDGER_ENTRY,
     "Reply": ids.INBOUND,
     "MessageExplanation": ids.MESSAGE,
@@ -611,6 +614,12 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "to": "MASSIVESMS",
         "body": "Is there a payment plan?",
         "keyword": None,
+    },
+    "Sender": {
+        "value": "+12125550100",
+        "kind": "long_code",
+        "regions": ["US"],
+        "registration": "10DLC campaign C0HORT6",
     },
     "InboxThread": {"unread_count": 1, "waiting": True},
     "InboxMessage": {"id": f"inb_{ULID}", "direction": "inbound", "body": "Is there a payment plan?", "message": None},

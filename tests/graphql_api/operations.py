@@ -146,6 +146,11 @@ OPERATIONS = (
     Operation("Inbox", 3, lambda s: {
         "inboundMessages.nodes.0.id": s.inbound, "inboundMessages.nodes.0.contact.id": s.maria,
         "inboundMessages.totalCount": 1}, lambda s: {"contactId": s.maria}),
+    Operation("Senders", 2, lambda s: {
+        "senders.totalCount": 1, "senders.nodes.0.id": s.sender, "senders.nodes.0.value": "+12125550100",
+        "senders.nodes.0.kind": "LONG_CODE", "senders.nodes.0.registration": "C0HORT"}, lambda s: {"first": 10}),
+    Operation("Sender", 1, lambda s: {"sender.value": "+12125550100", "sender.regions": ["US"]},
+              lambda s: {"id": s.sender}),
     Operation("InboundMessage", 1, lambda s: {"inboundMessage.from": "+12125550101", "inboundMessage.keyword": None},
               lambda s: {"id": s.inbound}),
     Operation("SimulateReply", 12, lambda s: {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from msvs.api import campaigns, ids, keys, messages, replies, segments, users, webhooks
+from msvs.api import campaigns, ids, keys, messages, replies, segments, senders, users, webhooks
 from msvs.api.audit import AUDIT_ENTRY, AuditAction
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
@@ -24,6 +24,7 @@ class Studio:
     ana: str
     spare: str
     contact_list: str
+    sender: str
     segment: str
     message: str
     scheduled: str
@@ -49,6 +50,9 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
     ana = await factories.make_contact(ctx, "+12125550102", first_name="Ana")
     spare = await factories.make_contact(ctx, "+12125550103")
     contact_list = await factories.make_list(ctx, [maria, ana])
+    sender = await senders.add_sender(
+        ctx.workspace_id, "+12125550100", regions=["US"], registration="C0HORT", is_shared=True
+    )
     later = datetime.now(UTC) + timedelta(days=2)
     async with unit_of_work():
         segment = await segments.create_segment(ctx, "VIP", VIP)
@@ -95,6 +99,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         ana=ids.encode_id(ids.CONTACT, ana.id),
         spare=ids.encode_id(ids.CONTACT, spare.id),
         contact_list=ids.encode_id(ids.CONTACT_LIST, contact_list.id),
+        sender=ids.encode_id(ids.SENDER, sender.id),
         segment=ids.encode_id(ids.SEGMENT, segment.id),
         message=ids.encode_id(ids.MESSAGE, message.id),
         scheduled=ids.encode_id(ids.MESSAGE, scheduled.id),

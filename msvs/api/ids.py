@@ -63,11 +63,11 @@ def decode_id(prefix: str, text: str) -> UUID | None:
     return UUID(int=number)
 
 
-def find_id(prefix: str, text: str, noun: str) -> UUID:
-    """The UUID of a resource named in a path. Raises NotFound, as for an id that was never given out."""
+def find_id(prefix: str, text: str, noun: str, *, param: str = "id") -> UUID:
+    """The UUID of a resource named in a path, as `param`. Raises NotFound, as for an id that was never given out."""
     value = decode_id(prefix, text)
     if value is None:
-        raise missing(noun, text)
+        raise missing(noun, text, param=param)
     return value
 
 
@@ -79,9 +79,9 @@ def read_id(prefix: str, text: str, param: str) -> UUID:
     return value
 
 
-def missing(noun: str, text: str) -> NotFound:
+def missing(noun: str, text: str, *, param: str = "id") -> NotFound:
     """The error for a resource that is not there, or not the caller's."""
-    return NotFound(f"No such {noun}: '{text[:80]}'.", param="id")
+    return NotFound(f"No such {noun}: '{text[:80]}'.", param=param)
 
 
 def id_after(time: datetime) -> UUID:

@@ -10,7 +10,7 @@ from uuid import UUID
 from tortoise.expressions import Subquery
 
 from msvs.api import ids
-from msvs.api.contacts import get_contact, read_name
+from msvs.api.contacts import read_name
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -111,7 +111,7 @@ async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Ad
 async def remove_contact(ctx: Context, id: UUID, contact_id: UUID) -> None:
     """Take a contact off a list; nothing happens where it is not on it. Raises NotFound, Conflict `list_synced`."""
     allow(ctx, Permission.RESOURCES_WRITE)
-    contact = await get_contact(ctx, contact_id)
+    contact = await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
     row = await _find_static(ctx, id)
     await ListMember.filter(list_id=row.id, contact_id=contact.id).delete()
 

@@ -242,8 +242,8 @@ def _opted_out() -> ComplianceRefused:
 def _unrenderable(error: NotRenderable) -> InvalidRequest:
     if error.code == "variable_missing":
         return InvalidRequest(
-            f"The variable '{error.name}' has no value and no fallback.",
-            param=f"variables.{error.name}",
+            f"The variable '{error.written}' has no value and no fallback.",
+            param=f"variables.{error.written}",
             code=error.code,
         )
     return InvalidRequest(FAILURES[error.code], param="body", code=error.code)

@@ -27,12 +27,16 @@ class Rendered:
 
 
 class NotRenderable(Exception):
-    """The body cannot be made for this recipient; `code` is the failure's."""
+    """The body cannot be made for this recipient; `code` is the failure's.
 
-    def __init__(self, code: str, name: str = "") -> None:
+    Of a variable that is missing, `name` is its canonical name, `written` the one in the body.
+    """
+
+    def __init__(self, code: str, name: str = "", written: str = "") -> None:
         super().__init__(code)
         self.code = code
         self.name = name
+        self.written = written
 
 
 def read_template(body: str, *, is_literal: bool = False) -> Template:
@@ -42,7 +46,7 @@ def read_template(body: str, *, is_literal: bool = False) -> Template:
     if len(body) > MAX_BODY:
         raise InvalidRequest(f"body is longer than {MAX_BODY} characters.", param="body", code="body_too_long")
     if is_literal:
-        return Template(body, ())
+        return Template(body)
     try:
         return compile_template(body)
     except TemplateError as error:
@@ -84,7 +88,7 @@ def render(template: Template, values: Mapping[str, str]) -> Rendered:
     try:
         body = template.render(values)
     except MissingVariable as error:
-        raise NotRenderable("variable_missing", error.name) from None
+        raise NotRenderable("variable_missing", error.name, error.written) from None
     if len(body) > MAX_BODY:
         raise NotRenderable("body_too_long")
     if not body.strip():

@@ -19,10 +19,12 @@ def scoped(ctx: Context, model: type[M]) -> QuerySet[M]:
     return model.filter(workspace_id=ctx.workspace_id, livemode=ctx.livemode)
 
 
-async def find(ctx: Context, model: type[M], id: UUID, *, prefix: str, noun: str, lock: bool = False) -> M:
-    """One of the caller's rows, locked for change if asked. Raises NotFound."""
+async def find(
+    ctx: Context, model: type[M], id: UUID, *, prefix: str, noun: str, param: str = "id", lock: bool = False
+) -> M:
+    """One of the caller's rows, locked for change if asked. Raises NotFound with `param`."""
     query = scoped(ctx, model).filter(id=id)
     row = await (query.select_for_update() if lock else query).first()
     if row is None:
-        raise missing(noun, encode_id(prefix, id))
+        raise missing(noun, encode_id(prefix, id), param=param)
     return row

@@ -24,22 +24,27 @@ class TemplateError(ValueError):
 
 
 class MissingVariable(LookupError):
-    """A variable has no value, or a blank one, and no fallback."""
+    """A variable has no value, or a blank one, and no fallback: its canonical name, and the name as it was written."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"The variable '{name}' has no value and no fallback.")
+    def __init__(self, name: str, written: str) -> None:
+        super().__init__(f"The variable '{written}' has no value and no fallback.")
         self.name = name
+        self.written = written
 
 
 class Template:
     """A compiled body template; `compile_template` makes it."""
 
-    __slots__ = ("_head", "_slots", "is_literal", "names")
+    __slots__ = ("_head", "_slots", "_written", "is_literal", "names")
 
-    def __init__(self, head: str, slots: tuple[tuple[str, str | None, str], ...]) -> None:
-        """`head`, then for each slot its canonical name, its fallback and the text that follows."""
+    def __init__(
+        self, head: str, slots: tuple[tuple[str, str | None, str], ...] = (), written: tuple[str, ...] = ()
+    ) -> None:
+        """`head`, then for each slot its canonical name, its fallback and the text that follows; `written` are the
+        names of the slots as the body spells them."""
         self._head = head
         self._slots = slots
+        self._written = written
         self.names: tuple[str, ...] = tuple(dict.fromkeys(name for name, _, _ in slots))
         self.is_literal: bool = not slots
 
@@ -50,7 +55,8 @@ class Template:
             value = values.get(name)
             if not value or not ((value[0].isalnum() and value[0] not in _FILLERS) or _is_visible(value)):
                 if fallback is None:
-                    raise MissingVariable(name)
+                    # Two parts a slot before this one, and the head.
+                    raise MissingVariable(name, self._written[len(parts) // 2])
                 value = fallback
             parts.append(value)
             parts.append(tail)
@@ -62,6 +68,7 @@ def compile_template(body: str) -> Template:
     """The template of a body, compiled once. Raises TemplateError."""
     texts: list[str] = [""]
     slots: list[tuple[str, str | None]] = []
+    written: list[str] = []
     end = 0
     for token in _tokens.finditer(body):
         texts[-1] += body[end : token.start()]
@@ -73,11 +80,13 @@ def compile_template(body: str) -> Template:
             raise TemplateError(_stray_brace(body, text, token.start()))
         else:
             slots.append((_checked_name(token["name"], token.start()), token["fallback"]))
+            written.append(token["name"])
             texts.append("")
     texts[-1] += body[end:]
     return Template(
         texts[0],
         tuple((name, fallback, tail) for (name, fallback), tail in zip(slots, texts[1:], strict=True)),
+        tuple(written),
     )
 
 

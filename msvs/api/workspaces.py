@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 from phonenumbers import SUPPORTED_REGIONS
@@ -19,6 +18,7 @@ from msvs.api.errors import InvalidRequest
 from msvs.api.jobs import Doorbell
 from msvs.api.keys import create_key
 from msvs.api.permissions import Permission, allow
+from msvs.api.quiet_hours import check_timezone
 from msvs.api.senders import check_sender
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.models import CreditBalance, LedgerKind, Workspace
@@ -120,10 +120,7 @@ def _checked(name: str, value: Any) -> Any:
         if not lowest <= value <= highest:
             raise _out_of_range(name, f"must be from {lowest} to {highest}, or null for none")
     if name == "timezone":
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise InvalidRequest(f"'{value[:64]}' is not an IANA time zone.", param="timezone") from None
+        return check_timezone(value)
     if name.endswith("_text") and not 0 < len(value.strip()) <= len(value) <= MAX_TEXT_LENGTH:
         raise _out_of_range(name, f"must have from 1 to {MAX_TEXT_LENGTH} characters")
     return value

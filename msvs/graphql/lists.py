@@ -149,7 +149,9 @@ class ListMutation:
         self, info: Info, id: ListId, contact_id: Annotated[ID, strawberry.argument(description="The contact's id.")]
     ) -> Any:
         async def remove(ctx: Context) -> ContactListRow:
-            await lists.remove_contact(ctx, _id(id), ids.find_id(ids.CONTACT, contact_id, "contact"))
+            await lists.remove_contact(
+                ctx, _id(id), ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id")
+            )
             return await lists.get_list(ctx, _id(id))
 
         return await mutate(info, remove, ContactList.from_row)

@@ -57,7 +57,7 @@ async def add_contacts(call: Call[ListContacts, NoQuery]) -> ContactsAdded:
 
 async def remove_contact(call: Call[NoBody, NoQuery]) -> Deleted:
     """Remove a contact from a list."""
-    contact_id = ids.find_id(ids.CONTACT, call.params["contact_id"], "contact")
+    contact_id = ids.find_id(ids.CONTACT, call.params["contact_id"], "contact", param="contact_id")
     await lists.remove_contact(call.ctx, _id(call.params["id"]), contact_id)
     return Deleted(id=ids.encode_id(ids.CONTACT, contact_id), object="list_member")
 

@@ -92,12 +92,12 @@ async def test_no_suggestion_where_it_would_not_help(ctx: Context) -> None:
 
 
 async def test_all_missing_variables_are_named(ctx: Context) -> None:
-    preview = await preview_message(ctx, SendMessage("+12125550100", "{first_name} {tier} {city|there} {tier}"))
+    preview = await preview_message(ctx, SendMessage("+12125550100", "{firstName} {tier} {city|there} {tier}"))
     assert preview.missing_variables == ["first_name", "tier"]
     assert (preview.body, preview.encoding, preview.credits, preview.parts) == (None, None, None, [])
     assert preview.refusal is not None
     assert (preview.refusal.status, preview.refusal.code) == (400, "variable_missing")
-    assert preview.refusal.param == "variables.first_name"
+    assert preview.refusal.param == "variables.firstName"
 
 
 @pytest.mark.parametrize(

@@ -118,8 +118,8 @@ def test_a_blank_value_counts_as_none(blank: str) -> None:
     assert compile_template("Hi {firstName|there}").render({"first_name": blank}) == "Hi there"
     with pytest.raises(MissingVariable) as caught:
         compile_template("Hi {firstName}").render({"first_name": blank})
-    assert caught.value.name == "first_name"
-    assert str(caught.value) == "The variable 'first_name' has no value and no fallback."
+    assert (caught.value.name, caught.value.written) == ("first_name", "firstName")
+    assert str(caught.value) == "The variable 'firstName' has no value and no fallback."
 
 
 @pytest.mark.parametrize("value", [" Maria", "-", "😀", "{", "名", "0", "'"])
@@ -130,7 +130,7 @@ def test_a_visible_value_is_sent_as_it_is(value: str) -> None:
 def test_the_first_missing_variable_is_named() -> None:
     with pytest.raises(MissingVariable) as caught:
         compile_template("{a} {lastName} {other}").render({"a": "1"})
-    assert caught.value.name == "last_name"
+    assert (caught.value.name, caught.value.written) == ("last_name", "lastName")
 
 
 def test_values_and_fallbacks_are_never_expanded_again() -> None:

@@ -193,6 +193,16 @@ async def test_a_synced_list_is_not_changed_by_hand(api: httpx.AsyncClient) -> N
     assert (await api.delete(path)).status_code == 200
 
 
+@pytest.mark.parametrize("who", [f"con_{SOME}", "con_1", "maria"])
+async def test_a_contact_that_is_not_there_is_named_apart_from_the_list(api: httpx.AsyncClient, who: str) -> None:
+    made = await post(api, "/v1/lists", name="Cohort 06")
+    person = (await contact(api))["id"]
+    path = f"/v1/lists/{made['id']}/contacts"
+    assert code(await api.delete(f"{path}/{who}")) == (404, "resource_missing", "contact_id")
+    elsewhere = f"/v1/lists/lst_{SOME}/contacts/{person}"
+    assert code(await api.delete(elsewhere)) == (404, "resource_missing", "id")
+
+
 # Segments
 
 

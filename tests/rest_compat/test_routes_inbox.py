@@ -59,7 +59,7 @@ async def test_settings_are_read_and_changed(api: httpx.AsyncClient) -> None:
     assert (await get(api, "/v1/credits"))["low_balance_threshold"] == 5
     assert await refused(await api.post("/v1/workspace", json={"timezone": "Mars"})) == (
         400,
-        "parameter_invalid",
+        "timezone_invalid",
         "timezone",
     )
     assert await get(api, "/v1/workspace") == after

@@ -1,7 +1,7 @@
 """Whether a whole sentence asks to be texted no more, by rules that are data (data/opt_out_phrases.toml).
 
-A person may revoke consent "using any reasonable means" (47 CFR § 64.1200(a)(10)), not by a keyword alone. The rules are
-tried in every language at once; each is one that a person can read, and the reading names the one that held.
+A person may revoke consent "using any reasonable means" (47 CFR § 64.1200(a)(10)), not by a keyword alone. The rules
+are tried in every language at once; a person can read each, and the reading names the one that held.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ from importlib.resources import files
 from typing import Any
 
 MAX_TEXT = 1600
+
+# A sentence of more words is read in pieces of so many, each overlapping half of the one before, so that the time a
+# rule takes has a bound whatever somebody sends. CUT stands where a piece was cut: to no rule is it a beginning or end.
+MAX_WORDS = 40
+CUT = "+"
 
 # Shorter words have too many neighbours that mean something else.
 MIN_CORRECTED = 8
@@ -78,7 +83,8 @@ class _Text:
         """The pieces that a rule of `scope` looks at, each with the sentence it stands in."""
         match scope:
             case Scope.MESSAGE:
-                yield self.message, self.message
+                if self.message.count(" ") < MAX_WORDS:
+                    yield self.message, self.message
             case Scope.SENTENCE:
                 for sentence, _ in self.sentences:
                     yield sentence, sentence
@@ -88,7 +94,7 @@ class _Text:
                         yield clause, sentence
             case Scope.LAST:
                 for sentence, clauses in self.sentences[-1:]:
-                    yield clauses[-1], sentence
+                    yield from ((clause, sentence) for clause in clauses[-1:])
 
 
 def classify(text: str) -> Intent | None:
@@ -137,8 +143,17 @@ def _read(text: str) -> _Text:
     for part in _SENTENCE_END.split(text):
         clauses = tuple(clause for piece in _CLAUSE_END.split(part) if (clause := _fold(piece)))
         if clauses:
-            sentences.append((" ".join(clauses), clauses))
+            short = tuple(window for clause in clauses for window in _windows(clause))
+            sentences += [(window, short if i == 0 else ()) for i, window in enumerate(_windows(" ".join(clauses)))]
     return _Text(" ".join(sentence for sentence, _ in sentences), tuple(sentences))
+
+
+def _windows(text: str) -> Iterator[str]:
+    words = text.split()
+    step = MAX_WORDS // 2
+    for start in range(0, max(1, len(words) - step), step):
+        end = start + MAX_WORDS
+        yield " ".join(([CUT] if start else []) + words[start:end] + ([CUT] if end < len(words) else []))
 
 
 def _fold(text: str) -> str:
@@ -178,14 +193,11 @@ def _is_one_slip(a: str, b: str) -> bool:
 # The data
 
 
-_PLACEHOLDER = re.compile(r"\{(\w+)([*?]?)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)(\*?)\}")
 
 
 def _compile(phrases: Sequence[str], classes: Mapping[str, str]) -> re.Pattern[str]:
-    """Phrases as one pattern over whole words: `{name}` is one of a class of words, with `?` or `*` and a space after.
-
-    `{name? }` is not needed: an optional word takes its space with it.
-    """
+    """Phrases as one pattern over whole words: `{name}` is one of a class, and `{name*}` any number with a space each."""
 
     def expand(match: re.Match[str]) -> str:
         name, count = match.groups()

@@ -60,6 +60,7 @@ CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/", "msvs/twilio_compa
 # Function that reads or changes rows by id without a caller's scope → why it may.
 UNSCOPED = {
     "msvs/api/campaigns.py:resume_paid": "goes on with the campaigns of all workspaces that a top-up now covers",
+    "msvs/api/routes.py:remove_route": "the operator's table; no caller reaches it",
     "msvs/api/running.py:start_campaign": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/running.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/running.py:complete_campaign": "the engine's step on a campaign that sending_campaigns found",
@@ -83,6 +84,7 @@ UNSCOPED_SQL = {
     "msvs/api/pausing.py": "pauses the campaign whose messages dispatch holds",
     "msvs/api/replies.py": "changes the message that it has just locked, found under the caller's scope",
     "msvs/api/reports.py": "applies carriers' reports by message id",
+    "msvs/api/signals.py": "applies what a carrier brought to the messages that it has",
     "msvs/api/running.py": "looks for due campaigns of all workspaces",
 }
 

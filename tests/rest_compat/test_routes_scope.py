@@ -14,12 +14,15 @@ from msvs.rest_compat.openapi_details import REQUEST_EXAMPLES
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import get, make_everything, path_of, post
 
+# The settings, the credits and their ledger, and the senders are the workspace's, for both modes.
+SHARED = ("/v1/workspace", "/v1/credits", "/v1/credits/ledger", "/v1/credits/purchases", "/v1/senders")
 ON_ONE = [
-    endpoint for endpoint in ENDPOINTS if "{id}" in endpoint.path or endpoint.path.startswith("/v1/inbox/threads/")
+    endpoint
+    for endpoint in ENDPOINTS
+    if ("{id}" in endpoint.path or endpoint.path.startswith("/v1/inbox/threads/"))
+    and not endpoint.path.startswith(SHARED)
 ]
 LISTS = [endpoint for endpoint in ENDPOINTS if endpoint.method == "GET" and "{" not in endpoint.path]
-# The settings, the credits and their ledger are the workspace's, for both modes.
-SHARED = ("/v1/workspace", "/v1/credits", "/v1/credits/ledger", "/v1/credits/purchases")
 
 TABLES = (
     "messages",

@@ -300,8 +300,9 @@ class SmppCarrier(Carrier):
                 is_kept = True
             except Exception as error:
                 log.error("smpp_report_not_kept", carrier=self.name, error=type(error).__name__)
-            if job is not None:
-                self._settle(job, job.accepted())
+            finally:
+                if job is not None:
+                    self._settle(job, job.accepted())
             if not is_kept:
                 await asyncio.sleep(KEEP_RETRY_SECONDS)
 

@@ -25,6 +25,7 @@ class Link:
         self._host = host
         self._name = name
         self._tls = tls
+        self._is_closing = False
         self._task = asyncio.create_task(self._run())
 
     @property
@@ -34,6 +35,7 @@ class Link:
 
     async def close(self, seconds: float) -> None:
         """Unbind, having waited up to `seconds` for what is in the window, and stay away."""
+        self._is_closing = True
         session = self.session
         if session is not None:
             if session.is_bound:
@@ -96,6 +98,6 @@ class Link:
 
     def _failed(self, problem: str) -> None:
         # The same trouble again and again is one line.
-        if problem != self.problem:
+        if problem != self.problem and not self._is_closing:
             log.warning("smpp_not_bound", carrier=self._name, mode=self.mode.name.lower(), problem=problem)
         self.problem = problem

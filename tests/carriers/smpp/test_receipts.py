@@ -1,0 +1,292 @@
+"""Receipts as message centres write them, ids in every notation, and messages brought twice."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msvs.api.resources import FAILURES
+from msvs.carriers.protocol import Inbound, Report
+from msvs.carriers.smpp import inbound as inbound_module
+from msvs.carriers.smpp.inbound import DOUBT_SECONDS, Redeliveries, to_signal
+from msvs.carriers.smpp.options import SmppOptions
+from msvs.carriers.smpp.pdu import Message, Tag
+from msvs.carriers.smpp.receipts import IdFormat, read_receipt, response_ref
+
+ID, STATE, NETWORK = Tag.RECEIPTED_MESSAGE_ID, Tag.MESSAGE_STATE, Tag.NETWORK_ERROR_CODE
+
+
+def options(**fields: Any) -> SmppOptions:
+    return SmppOptions(host="smsc.cohortlabs.co", system_id="cohort", password="secret", **fields)
+
+
+def by_text(text: str, **fields: Any) -> Message:
+    return Message(esm_class=4, short_message=text.encode("latin-1"), **fields)
+
+
+def by_tlv(ref: bytes, state: int, *more: tuple[int, bytes], esm_class: int = 4) -> Message:
+    return Message(esm_class=esm_class, tlvs=((ID, ref), (STATE, bytes((state,))), *more))
+
+
+# Receipt, the id it is about, whether it is delivered (None: no report), and our code.
+RECEIPTS: list[tuple[Message, str | None, bool | None, str | None]] = [
+    # The document's own, Appendix B.
+    (
+        by_text(
+            "id:0123456789 sub:001 dlvrd:001 submit date:0209101521 done date:0209101522 stat:DELIVRD err:000 text:Hi"
+        ),
+        "0123456789",
+        True,
+        None,
+    ),
+    (by_text("id:a1b2 sub:001 dlvrd:000 submit date:2611231521 done date:2611231522 stat:UNDELIV err:069 text:"),
+     "a1b2", False, "unreachable"),
+    # Dates with seconds, an id with dashes, words written out.
+    (by_text("id:7f9c-22-x sub:1 dlvrd:0 submit date:261123152110 done date:261123152213 stat:EXPIRED err:27"),
+     "7f9c-22-x", False, "unreachable"),
+    (by_text("ID:77 SUB:001 DLVRD:001 SUBMIT DATE:2611231521 DONE DATE:2611231522 STAT:DELIVERED ERR:000 TEXT:x"),
+     "77", True, None),
+    (by_text("id: 88 stat: Delivrd err: 0"), "88", True, None),
+    (by_text("id:9 stat:REJECTED err:21"), "9", False, "carrier_rejected"),
+    (by_text("id:9 stat:REJECTD err:021"), "9", False, "carrier_rejected"),
+    (by_text("id:9 stat:DELETED"), "9", False, "carrier_rejected"),
+    (by_text("id:9 stat:FAILED err:1"), "9", False, "unreachable"),
+    # On the way, or not known to the message centre either.
+    (by_text("id:9 stat:ACCEPTD"), None, None, None),
+    (by_text("id:9 stat:ENROUTE"), None, None, None),
+    (by_text("id:9 stat:BUFFRED"), None, None, None),
+    (by_text("id:9 stat:UNKNOWN"), None, None, None),
+    # What the message said proves nothing.
+    (by_text("id:9 sub:001 stat:ENROUTE text:id:10 stat:DELIVRD"), None, None, None),
+    (by_text("text:id:10 stat:DELIVRD"), None, None, None),
+    (by_text("stat:DELIVRD"), None, None, None),
+    (by_text("id:5"), None, None, None),
+    (by_text(""), None, None, None),
+    # By parameters alone, with and without the bit of esm_class; with the text in message_payload; in UCS-2.
+    (by_tlv(b"abc\0", 2), "abc", True, None),
+    (by_tlv(b"abc", 2, esm_class=0), "abc", True, None),
+    (by_tlv(b"abc\0", 5, (NETWORK, b"\3\0\1")), "abc", False, "invalid_number"),
+    (by_tlv(b"abc\0", 5, (NETWORK, b"\3\0\x1b")), "abc", False, "unreachable"),
+    (by_tlv(b"abc\0", 5, (NETWORK, b"\4\0\1")), "abc", False, "unreachable"),
+    (by_tlv(b"abc\0", 8), "abc", False, "carrier_rejected"),
+    (by_tlv(b"abc\0", 9), "abc", False, "carrier_rejected"),
+    (by_tlv(b"abc\0", 1), None, None, None),
+    (by_tlv(b"abc\0", 6), None, None, None),
+    (by_tlv(b"abc\0", 7), None, None, None),
+    (by_tlv(b"abc\0", 99), None, None, None),
+    (by_tlv(b"\0", 2), None, None, None),
+    (Message(esm_class=4, tlvs=((Tag.MESSAGE_PAYLOAD, b"id:6 stat:DELIVRD err:000"),)), "6", True, None),
+    (Message(esm_class=4, data_coding=8, short_message="id:6 stat:DELIVRD".encode("utf-16-be")), "6", True, None),
+    # An intermediate notification (§ 5.2.12) says how far a message has come.
+    (by_tlv(b"abc\0", 5, esm_class=0x20), None, None, None),
+    (Message(esm_class=0x20, short_message=b"id:6 stat:UNDELIV"), None, None, None),
+    # The operator's own words for a vendor's err.
+    (by_text("id:4 stat:UNDELIV err:0E1"), "4", False, "carrier_filtered"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "ref", "is_delivered", "code"), RECEIPTS)
+def test_receipts_are_read(message: Message, ref: str | None, is_delivered: bool | None, code: str | None) -> None:
+    signal = to_signal(message, "key", options(receipt_errors={"0E1": "carrier_filtered"}), {})
+    if ref is None:
+        assert signal is None
+        return
+    assert isinstance(signal, Report)
+    assert (signal.carrier_ref, signal.is_delivered, signal.error_code) == (ref, is_delivered, code)
+    assert code is None or code in FAILURES
+    assert signal.dedupe_key.startswith(f"{ref}:")
+
+
+def test_a_person_who_writes_a_receipt_is_no_message_centre() -> None:
+    message = Message(source="14155550100", source_ton=1, destination="12345", short_message=b"id:9 stat:DELIVRD err:0")
+    assert isinstance(to_signal(message, "key", options(), {}), Inbound)
+
+
+def test_a_message_of_which_the_id_came_late_is_named() -> None:
+    message_id = uuid4()
+    signal = to_signal(by_text("id:9 stat:DELIVRD"), "", options(), {"9": message_id})
+    assert signal == Report("9:DELIVRD", is_delivered=True, message_id=message_id, carrier_ref="9")
+
+
+# id_format; the id in submit_sm_resp, in the receipt's text, in its parameter; whether they are one message's.
+IDS: list[tuple[IdFormat, str, str | None, str | None, bool]] = [
+    ("as_is", "0012aB", "0012aB", None, True),
+    ("as_is", "0012ab", "0012AB", None, False),
+    ("as_is", "12", "012", None, False),
+    ("as_is", "12", "18", None, False),
+    ("as_is", " 12 ", "12", None, True),
+    ("hex", "0012ab", "12AB", None, True),
+    ("decimal", "0000012", "12", None, True),
+    ("hex_decimal", "12AB", "4779", None, True),
+    ("hex_decimal", "12ab", "0000004779", None, True),
+    ("hex_decimal", "12ab", "4780", None, False),
+    ("decimal_hex", "4779", "12AB", None, True),
+    ("decimal_hex", "4779", "000012ab", None, True),
+    # The parameter as in the response, the text not; and both as in the text.
+    ("hex_decimal", "12ab", "4779", "12AB", True),
+    ("hex_decimal", "12ab", "4779", "4779", True),
+    ("hex_decimal", "12ab", None, "4779", True),
+    ("decimal_hex", "4779", "12ab", "4779", True),
+    # What is no number stays what it is.
+    ("hex_decimal", "msg-7", "msg-7", None, True),
+    ("hex", "g7", "g7", None, True),
+    ("decimal", "1_000", "1_000", None, True),
+]
+
+
+@pytest.mark.parametrize(("id_format", "responded", "text", "parameter", "is_match"), IDS)
+def test_ids_have_one_form(
+    id_format: IdFormat, responded: str, text: str | None, parameter: str | None, is_match: bool
+) -> None:
+    message = by_text(
+        "stat:DELIVRD" if text is None else f"id:{text} stat:DELIVRD",
+        tlvs=() if parameter is None else ((ID, parameter.encode() + b"\0"),),
+    )
+    found = read_receipt(message, id_format)
+    assert found is not None
+    assert (found.ref == response_ref(responded, id_format)) is is_match
+
+
+@given(st.integers(0, 2**64))
+def test_a_decimal_receipt_matches_a_hexadecimal_response(number: int) -> None:
+    found = read_receipt(by_text(f"id:{number:010} stat:DELIVRD"), "hex_decimal")
+    assert found is not None
+    assert found.ref == response_ref(f"{number:X}", "hex_decimal") == response_ref(f"0{number:x}", "hex_decimal")
+
+
+@pytest.mark.parametrize("message_id", ["", " ", "\0"])
+def test_no_id_is_none(message_id: str) -> None:
+    assert response_ref(message_id, "as_is") is None
+
+
+@given(st.binary(max_size=254), st.integers(0, 255), st.integers(0, 255), st.binary(max_size=70))
+def test_whatever_comes_ends_in_a_signal_that_can_be_kept(
+    octets: bytes, esm_class: int, data_coding: int, parameter: bytes
+) -> None:
+    message = Message(
+        source=octets[:20].decode("latin-1"),
+        esm_class=esm_class,
+        data_coding=data_coding,
+        short_message=octets,
+        tlvs=((ID, parameter), (STATE, parameter[:1]), (NETWORK, parameter[:3])),
+    )
+    for id_format in ("as_is", "hex", "decimal"):
+        signal = to_signal(message, "key", options(id_format=id_format), {})
+        if isinstance(signal, Report):
+            assert signal.carrier_ref is not None
+            assert len(signal.carrier_ref) <= 100
+            assert "\0" not in signal.carrier_ref + signal.dedupe_key
+        elif signal is not None:
+            assert "\0" not in signal.text + signal.from_phone
+            signal.text.encode()
+
+
+@pytest.mark.parametrize(
+    ("address", "ton", "phone"),
+    [
+        ("14155550100", 1, "+14155550100"),
+        ("14155550100", 0, "+14155550100"),
+        ("+14155550100", 0, "+14155550100"),
+        ("0014155550100", 0, "+14155550100"),
+        ("12345", 3, "12345"),
+        ("12345", 1, "12345"),
+        ("1234567", 0, "1234567"),
+        ("4155550100", 2, "4155550100"),
+        ("Cohort", 5, "Cohort"),
+        (" 14155550100\0", 1, "+14155550100"),
+        ("", 0, ""),
+    ],
+)
+def test_addresses_are_e164_where_they_can_be(address: str, ton: int, phone: str) -> None:
+    message = Message(source=address, source_ton=ton, destination=address, destination_ton=ton)
+    signal = to_signal(message, "key", options(), {})
+    assert isinstance(signal, Inbound)
+    assert (signal.from_phone, signal.to_sender) == (phone, phone)
+
+
+# Redeliveries
+
+
+YES = Message(source="14155550100", destination="12345", short_message=b"YES")
+
+
+def test_what_is_not_in_doubt_is_new_each_time() -> None:
+    redeliveries = Redeliveries()
+    assert redeliveries.arrive(YES, 0).key != redeliveries.arrive(YES, 0).key
+
+
+def test_each_doubt_covers_one_repetition() -> None:
+    redeliveries = Redeliveries()
+    first, second = redeliveries.arrive(YES, 0), redeliveries.arrive(YES, 1)
+    redeliveries.doubt(first, 2)
+    redeliveries.doubt(second, 2)
+    redeliveries.doubt(first, 3)
+    again = [redeliveries.arrive(YES, 4).key for _ in range(3)]
+    assert again[:2] == [first.key, second.key]
+    assert again[2] not in (first.key, second.key)
+
+
+def test_a_repetition_can_itself_come_into_doubt() -> None:
+    redeliveries = Redeliveries()
+    first = redeliveries.arrive(YES, 0)
+    redeliveries.doubt(first, 1)
+    second = redeliveries.arrive(YES, 2)
+    # The first was in the hands of a broken session still; only the second is waited for now.
+    redeliveries.doubt(first, 3)
+    redeliveries.doubt(second, 3)
+    assert [redeliveries.arrive(YES, 4).key == first.key for _ in range(2)] == [True, False]
+
+
+def test_a_sure_answer_leaves_no_doubt() -> None:
+    redeliveries = Redeliveries()
+    first = redeliveries.arrive(YES, 0)
+    first.is_sure = True
+    redeliveries.doubt(first, 1)
+    assert redeliveries.arrive(YES, 2).key != first.key
+
+
+def test_doubts_end() -> None:
+    redeliveries = Redeliveries()
+    first = redeliveries.arrive(YES, 0)
+    redeliveries.doubt(first, 1)
+    assert redeliveries.arrive(YES, 1 + DOUBT_SECONDS + 1).key != first.key
+
+
+def test_doubts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound_module, "MOST_DOUBTS", 2)
+    redeliveries = Redeliveries()
+    texts = [Message(source="1", short_message=bytes((number,))) for number in range(3)]
+    keys = []
+    for message in texts:
+        arrival = redeliveries.arrive(message, 0)
+        keys.append(arrival.key)
+        redeliveries.doubt(arrival, 0)
+    assert [redeliveries.arrive(message, 1).key == key for message, key in zip(texts, keys, strict=True)] == [
+        False,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"source": "14155550101"},
+        {"destination": "12346"},
+        {"short_message": b"yes"},
+        {"esm_class": 0x40},
+        {"data_coding": 3},
+        {"tlvs": ((Tag.SAR_SEGMENT_SEQNUM, b"\2"),)},
+        {"tlvs": ((Tag.MESSAGE_PAYLOAD, b""),)},
+    ],
+)
+def test_another_content_is_another_message(fields: dict[str, Any]) -> None:
+    redeliveries = Redeliveries()
+    first = redeliveries.arrive(YES, 0)
+    redeliveries.doubt(first, 1)
+    other = Message(**{"source": "14155550100", "destination": "12345", "short_message": b"YES", **fields})
+    assert redeliveries.arrive(other, 2).key != first.key

@@ -599,24 +599,9 @@ class _Examples:
         return example
 
     def _data(self, type: str) -> Any:
-        subject, _, verb = type.partition(".")
-        data = self.of(details.EVENT_DATA[subject])
-        if subject == "message" and verb in ("sent", "delivered", "replied"):
-            data |= {"status": verb, "sent_at": details.AT}
-            if verb != "sent":
-                data["delivered_at"] = details.AT
-        elif subject == "message":
-            data["status"] = verb
-        if verb == "replied":
-            data |= {"replied_at": details.AT, "reply": self.of("Reply")}
-        elif verb in ("failed", "skipped"):
-            data["error"] = self.of("ErrorDetail")
-        elif subject == "contact":
-            data["opt_in"]["status"] = verb
-        elif subject == "campaign":
-            data["status"] = {"started": "preparing", "dispatched": "sending", "resumed": "sending"}.get(verb, verb)
-        elif verb == "disabled":
-            data |= {"status": "disabled", "disabled_reason": "gone"}
+        data = self.of(details.EVENT_DATA[type.partition(".")[0]])
+        for name, value in details.EVENT_EXAMPLES.get(EventType(type), {}).items():
+            data[name] = {**data[name], **value} if isinstance(data.get(name), dict) else value
         return data
 
     def _value(self, schema: Schema) -> Any:

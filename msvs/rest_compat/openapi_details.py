@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msvs.api import campaigns, contacts, ids, lists, rendering, segments, webhooks, workspaces
+from msvs.api import campaigns, contacts, ids, lists, rendering, segments, suppressions, webhooks, workspaces
 from msvs.api.audiences import MAX_IDS
+from msvs.api.consent import CONSENT_EVENT
 from msvs.api.events import EventType
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
 from msvs.api.resources import FAILURES
@@ -30,6 +31,7 @@ TAGS: Mapping[str, str] = {
     "Messages": "One SMS to one phone.",
     "Campaigns": "One body to many contacts: lists, a segment, or contacts by id.",
     "Contacts": "The people you send SMS to, with their consent and attributes.",
+    "Suppressions": "Phones that nothing is sent to, and how consent came and went.",
     "Lists": "Collections of contacts to send to as a group.",
     "Segments": "Saved filters over contacts.",
     "Credits": "The balance and what moved it.",
@@ -65,6 +67,16 @@ OPERATIONS: Mapping[str, str] = {
     " suppressed.",
     "listContacts": "Every filter given must hold. `q` finds words in names and e-mail addresses, or digits in phones.",
     "optOutContact": "Cancels what waits for the contact. Doing it again answers 409.",
+    "listContactConsent": "Newest first, with the evidence, and each entry's place in the chain of consent.",
+    "exportContact": "At most 1000 rows of each kind, the newest; `complete` says whether that is all.",
+    "eraseContact": "The contact is gone, and messages, events and consent keep nothing that names it. A number that"
+    " said STOP stays suppressed, as a keyed hash. Doing it again changes nothing; while a message is on its way, 409.",
+    "listConsent": "Newest first. The history of a phone survives the deletion and the erasure of its contact.",
+    "createSuppression": "Its contact, if it has one, is opted out, and what waits for it is canceled.",
+    "listSuppressions": "Newest first. By phone, one that was erased is found too.",
+    "importSuppressions": "At most 1000 phones. One that is suppressed stays; what is no phone is reported.",
+    "liftSuppression": "Only the person may come back: `source` is required. Under double opt-in the suppression stands"
+    " until the person confirms.",
     "addListContacts": "At most 1000 ids. A contact that is on the list stays; an unknown id is reported.",
     "removeListContact": "Nothing happens where the contact is not on the list.",
     "createWebhook": "`secret` is shown in this answer alone; it is made where you send none. `*` subscribes to all"
@@ -119,6 +131,11 @@ def id_of(prefix: str) -> Schema:
 
 TIME: Schema = {"format": "date-time", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
 PHONE: Schema = {"pattern": "^\\+[1-9][0-9]{6,14}$", "description": "A phone number in E.164 format."}
+# Of what is kept about somebody who was erased.
+KEPT_PHONE: Schema = {
+    "pattern": "^(?:\\+[1-9][0-9]{6,14}|erased:[0-9A-HJKMNP-TV-Z]{9})$",
+    "description": "A phone number in E.164 format, or what stands for one that was erased.",
+}
 SENDER: Schema = {
     "pattern": "^(?:(?=.{0,10}[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ._&-]{0,9}[A-Za-z0-9._&-])?"
     "|\\+[1-9][0-9]{6,14}|[0-9]{3,8})$",
@@ -261,6 +278,9 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "OptIn": {
         "source": {"minLength": 1, "maxLength": contacts.MAX_SOURCE, "description": "Where consent was given."},
         "ip": {"description": "The IPv4 or IPv6 address it was given from."},
+        "user_agent": {**_named(contacts.MAX_USER_AGENT), "description": "The browser it was given with."},
+        "text": {**_named(contacts.MAX_AGREED_TEXT), "description": "What the person agreed to, word for word."},
+        "version": {**_named(contacts.MAX_VERSION), "description": "Your version of that text."},
     },
     "ContactCreate": {
         "phone": PHONE,
@@ -277,6 +297,14 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "email": EMAIL,
         "timezone": TIMEZONE,
         "attributes": ATTRIBUTES,
+    },
+    "SuppressionCreate": {
+        "phone": PHONE,
+        "source": {**_named(contacts.MAX_SOURCE), "description": "Why, such as `complaint`."},
+    },
+    "SuppressionImport": {
+        "phones": {"maxItems": suppressions.MAX_IMPORTED, "description": "Phones in E.164 format."},
+        "source": {**_named(contacts.MAX_SOURCE), "description": "Why; `import` unless told."},
     },
     "ListCreate": {"name": _named(lists.MAX_NAME)},
     "ListUpdate": {"name": _named(lists.MAX_NAME)},
@@ -323,6 +351,7 @@ QUERY_PARAMETERS: Mapping[str, Mapping[str, Schema]] = {
         "list_id": {**id_of(ids.CONTACT_LIST), "description": "Only contacts on this list."},
         "opt_in_status": {"enum": [*OptInStatus], "description": "Only contacts whose consent stands so."},
     },
+    "PhoneQuery": {"phone": {**PHONE, "description": "Only of this phone, in E.164 format."}},
     "EventQuery": {"type": {"enum": [*EventType], "description": "Only events of this type."}},
     "ThreadQuery": {"status": {"enum": ["unread", "waiting"], "description": "Only threads of this status."}},
     "InboundQuery": {"contact_id": {**id_of(ids.CONTACT), "description": "Only messages of this contact."}},
@@ -335,6 +364,8 @@ PATH_IDS: Mapping[str, str] = {
     "contacts": ids.CONTACT,
     "lists": ids.CONTACT_LIST,
     "segments": ids.SEGMENT,
+    "suppressions": suppressions.SUPPRESSION,
+    "consent": CONSENT_EVENT,
     "webhooks": ids.WEBHOOK,
     "events": ids.EVENT,
     "inbound": ids.INBOUND,
@@ -345,6 +376,10 @@ RESOURCE_IDS: Mapping[str, str] = {
     "Campaign": ids.CAMPAIGN,
     "Contact": ids.CONTACT,
     "ContactList": ids.CONTACT_LIST,
+    "ContactExport": ids.CONTACT,
+    "ConsentEntry": CONSENT_EVENT,
+    "Erasure": ids.CONTACT,
+    "Suppression": suppressions.SUPPRESSION,
     "Segment": ids.SEGMENT,
     "Webhook": ids.WEBHOOK,
     "WebhookAttempt": ids.ATTEMPT,
@@ -372,8 +407,9 @@ REFERENCES: Mapping[str, str] = {
 }
 
 RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
+    "Deleted": {"deleted": {"type": "boolean"}},
     "Message": {
-        "to": PHONE,
+        "to": KEPT_PHONE,
         "status": {"enum": [*MessageStatus]},
         "delivery": {"enum": ["unknown"], "description": "`unknown` where no report came within 72 hours."},
         "encoding": {"enum": [*Encoding]},
@@ -381,13 +417,16 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "credits_used": {"minimum": 0, "description": "1 credit a segment; in the sandbox, what live would charge."},
     },
     "ErrorDetail": {"code": {"enum": sorted(FAILURES), "x-descriptions": dict(sorted(FAILURES.items()))}},
-    "Reply": {"from": PHONE},
+    "Reply": {"from": KEPT_PHONE},
     "Campaign": {
         "status": {"enum": [*CampaignStatus]},
         "pause_reason": {"enum": ["insufficient_credits", "daily_cap", "missed", "manual"]},
     },
     "Contact": {"phone": PHONE},
     "OptInState": {"status": {"enum": [*OptInStatus]}},
+    "ConsentEntry": {"phone": PHONE, "status": {"enum": [*OptInStatus]}, "sequence": {"minimum": 1}},
+    "Suppression": {"phone": PHONE},
+    "ContactExport": {"event_count": {"minimum": 0}},
     "ContactList": {"kind": {"enum": ["static", "synced"]}, "contact_count": {"minimum": 0}},
     "Segment": {"filter": FILTER},
     "Credits": {"balance": {"minimum": 0}},
@@ -402,7 +441,7 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "Reconciliation": {"as_of": TIME},
     "TimelineEntry": {"status": {"enum": [*MessageStatus]}, "event_type": {"enum": [*EventType]}},
     "InboxThread": {"unread_count": {"minimum": 0}},
-    "InboundMessage": {"from": PHONE, "keyword": {"enum": ["stop", "start", "help", "confirm"]}},
+    "InboundMessage": {"from": KEPT_PHONE, "keyword": {"enum": ["stop", "start", "help", "confirm"]}},
 }
 
 # A segment's filter.
@@ -508,6 +547,9 @@ REQUEST_EXAMPLES: Mapping[str, Any] = {
         "attributes": {"tier": "vip", "joined_at": "2026-04-22"},
     },
     "ContactUpdate": {"last_name": "Santos", "attributes": {"tier": "gold", "joined_at": None}},
+    "OptIn": {"source": "checkout", "ip": "203.0.113.4", "text": "Text me about Cohort 06.", "version": "2026-04"},
+    "SuppressionCreate": {"phone": "+12125550123", "source": "complaint"},
+    "SuppressionImport": {"phones": ["+12125550123", "+12125550124"], "source": "previous provider"},
     "ListCreate": {"name": "Cohort 06 — open cart"},
     "ListUpdate": {"name": "Cohort 06 — closed cart"},
     "ListContacts": {"contact_ids": [f"con_{ULID}"]},
@@ -593,6 +635,23 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "attributes": {"tier": "vip", "joined_at": "2026-04-22"},
     },
     "OptInState": {"status": "opted_in", "source": "checkout", "ip": "203.0.113.4"},
+    "ConsentEntry": {
+        "phone": "+14155550123",
+        "status": "opted_in",
+        "source": "checkout",
+        "ip": "203.0.113.4",
+        "user_agent": "Mozilla/5.0",
+        "text": "Text me about Cohort 06.",
+        "version": "2026-04",
+        "actor": f"key_{ULID}",
+        "sequence": 1,
+        "hash": "5f2b" * 16,
+        "erased_at": None,
+    },
+    "Suppression": {"phone": "+12125550123", "source": "complaint"},
+    "SuppressionsImported": {"added": 1, "already_suppressed": 1, "invalid": []},
+    "Erasure": {"erased": True},
+    "ContactExport": {"suppression": None, "event_count": 4, "complete": True},
     "ContactList": {"kind": "static", "contact_count": 412},
     "Segment": {"name": "VIPs of Cohort 06", "filter": VIPS},
     "Credits": {
@@ -710,6 +769,64 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "credits_used": 405,
     },
     "ReconciliationCheck": {"check": "recipients", "expected": 412, "found": 412, "differences": 0},
+}
+
+_SENT = {"status": "sent", "sent_at": AT}
+_DELIVERED = {**_SENT, "status": "delivered", "delivered_at": AT}
+_UNDERWAY = {"recipients": 412, "queued": 300, "sending": 12, "sent": 20, "delivered": 73, "skipped": 7}
+_SENDING = {"status": "sending", "dispatched_at": AT, "stats": {**_UNDERWAY, "credits_used": 105}}
+
+# What the moment of an event makes of the example of its `data`.
+EVENT_EXAMPLES: Mapping[EventType, Schema] = {
+    EventType.MESSAGE_QUEUED: {},
+    EventType.MESSAGE_SENT: _SENT,
+    EventType.MESSAGE_DELIVERED: _DELIVERED,
+    EventType.MESSAGE_FAILED: {
+        "status": "failed",
+        "failed_at": AT,
+        "error": {"code": "invalid_number", "message": FAILURES["invalid_number"]},
+    },
+    EventType.MESSAGE_REPLIED: {
+        **_DELIVERED,
+        "status": "replied",
+        "replied_at": AT,
+        "reply": {
+            "id": f"inb_{ULID}",
+            "body": "Is there a payment plan?",
+            "from": "+14155550123",
+            "received_at": AT,
+        },
+    },
+    EventType.MESSAGE_CANCELED: {"status": "canceled", "canceled_at": AT, "credits_used": 0},
+    EventType.MESSAGE_SKIPPED: {
+        "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
+        "status": "skipped",
+        "segments": 0,
+        "credits_used": 0,
+        "campaign_id": f"cmp_{ULID}",
+        "error": {"code": "recipient_not_opted_in", "message": FAILURES["recipient_not_opted_in"]},
+    },
+    EventType.CONTACT_OPTED_IN: {},
+    EventType.CONTACT_OPTED_OUT: {"opt_in": {"status": "opted_out", "source": "keyword", "ip": None}},
+    EventType.CAMPAIGN_STARTED: {"status": "preparing"},
+    EventType.CAMPAIGN_DISPATCHED: _SENDING,
+    EventType.CAMPAIGN_COMPLETED: {
+        "status": "completed",
+        "dispatched_at": AT,
+        "completed_at": AT,
+        "stats": {"recipients": 412, "delivered": 405, "skipped": 7, "credits_used": 405},
+    },
+    EventType.CAMPAIGN_PAUSED: {**_SENDING, "status": "paused", "pause_reason": "manual"},
+    EventType.CAMPAIGN_RESUMED: _SENDING,
+    EventType.CAMPAIGN_CANCELED: {
+        "status": "canceled",
+        "dispatched_at": AT,
+        "canceled_at": AT,
+        "stats": {"recipients": 412, "delivered": 105, "skipped": 7, "canceled": 300, "credits_used": 105},
+    },
+    EventType.CREDITS_LOW: {"balance": 940, "estimated_runway_days": 2},
+    EventType.WEBHOOK_DISABLED: {"status": "disabled", "disabled_reason": "gone"},
+    EventType.TEST_PING: {},
 }
 
 SECRET_EXAMPLE = "whsec_9f4a2c7e1b8d4f60a35c"  # noqa: S105 - an example

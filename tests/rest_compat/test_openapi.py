@@ -112,6 +112,54 @@ def test_every_event_has_a_webhook_with_an_example(type: EventType) -> None:
     assert body["example"]["type"] == type.value
 
 
+@pytest.mark.parametrize("type", EventType)
+def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
+    data = DOCUMENT["webhooks"][type.value]["post"]["requestBody"]["content"][JSON]["example"]["data"]
+    subject, _, verb = type.value.partition(".")
+    if subject == "message":
+        assert data["status"] == verb
+        assert (data.get("error") is not None) is (verb in ("failed", "skipped"))
+        assert (data.get("reply") is not None) is (verb == "replied")
+        steps = {
+            "sent": ["sent_at"],
+            "delivered": ["sent_at", "delivered_at"],
+            "replied": ["sent_at", "delivered_at", "replied_at"],
+            "failed": ["failed_at"],
+            "canceled": ["canceled_at"],
+        }
+        times = ("sent_at", "delivered_at", "failed_at", "canceled_at", "replied_at")
+        assert [name for name in times if data[name] is not None] == steps.get(verb, [])
+        assert (data["credits_used"] == 0) is (verb in ("canceled", "skipped"))
+    elif subject == "campaign":
+        stats = data["stats"]
+        states = ("queued", "sending", "sent", "delivered", "failed", "skipped", "canceled")
+        assert stats["recipients"] == sum(stats[state] for state in states)
+        assert stats["credits_used"] == sum(stats[state] for state in ("sending", "sent", "delivered", "failed"))
+        assert data["status"] == {"started": "preparing", "dispatched": "sending", "resumed": "sending"}.get(verb, verb)
+        assert (data["pause_reason"] is not None) is (verb == "paused")
+        assert (data["completed_at"] is not None) is (verb == "completed")
+        assert (data["canceled_at"] is not None) is (verb == "canceled")
+        assert (data["dispatched_at"] is not None) is (verb != "started")
+    elif subject == "contact":
+        assert data["opt_in"]["status"] == verb
+    elif subject == "credits":
+        assert data["balance"] < data["low_balance_threshold"]
+    else:
+        assert (data["status"], data["disabled_reason"] is not None) == (
+            ("disabled", True) if verb == "disabled" else ("enabled", False)
+        )
+
+
+def test_what_is_deleted_is_said_by_a_boolean() -> None:
+    assert DOCUMENT["components"]["schemas"]["Deleted"]["properties"]["deleted"] == {"type": "boolean", "enum": [True]}
+
+
+@pytest.mark.parametrize(("operation_id", "status"), [("resumeCampaign", "402"), ("createContact", "422")])
+def test_a_status_that_never_comes_is_not_promised(operation_id: str, status: str) -> None:
+    (operation,) = [each for each in OPERATIONS if each["operationId"] == operation_id]
+    assert status not in operation["responses"]
+
+
 def test_every_error_response_has_an_example_of_each_of_its_codes() -> None:
     seen: set[tuple[str, int]] = set()
     for status, (key, _) in openapi.RESPONSES.items():

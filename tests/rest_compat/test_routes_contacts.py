@@ -172,7 +172,7 @@ async def test_contacts_are_added_once_and_taken_off(api: httpx.AsyncClient) -> 
     assert (await get(api, path))["contact_count"] == 2
     assert (await api.delete(f"/v1/contacts/{people[0]}")).status_code == 200
     assert (await get(api, path))["contact_count"] == 1
-    assert code(await api.delete(f"{path}/contacts/con_{SOME}")) == (404, "resource_missing", "id")
+    assert code(await api.delete(f"{path}/contacts/con_{SOME}")) == (404, "resource_missing", "contact_id")
     too_many = {"contact_ids": [f"con_{SOME}"] * 1001}
     assert code(await api.post(f"{path}/contacts", json=too_many)) == (400, "parameter_out_of_range", "contact_ids")
 

@@ -229,6 +229,18 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "Update the contact in existing_id instead.",
     ),
     ("contact_opted_out", (409,), "The contact has already opted out.", "Treat it as done."),
+    (
+        "erasure_pending",
+        (409,),
+        "A message to or from the contact is on its way, and what becomes of it still needs the phone.",
+        "Try again after Retry-After, without an Idempotency-Key or under another one.",
+    ),
+    (
+        "suppression_exists",
+        (409,),
+        "The phone number is suppressed already; existing_id names its suppression.",
+        "Treat it as done.",
+    ),
     ("email_invalid", (400,), "The e-mail address is not valid.", "Correct it, or leave it out."),
     ("ip_invalid", (400,), "opt_in.ip is not an IPv4 or IPv6 address.", "Send the address that the person used."),
     (

@@ -112,7 +112,7 @@ ORDER BY id
 """
 
 
-class ConsentEventResource(Resource, kw_only=True):
+class ConsentEntryResource(Resource, kw_only=True):
     """One change of a phone's consent, with its evidence.
 
     `phone`, `ip`, `user_agent` and `text` are null once they are erased. `sequence` and `hash` are its place in the
@@ -120,7 +120,7 @@ class ConsentEventResource(Resource, kw_only=True):
     """
 
     id: str
-    object: Literal["consent_event"] = "consent_event"
+    object: Literal["consent_entry"] = "consent_entry"
     livemode: bool
     phone: str | None
     contact_id: str | None
@@ -145,9 +145,9 @@ class Suppressed:
     already: list[str]
 
 
-def consent_event_resource(row: Any) -> ConsentEventResource:
+def consent_entry_resource(row: Any) -> ConsentEntryResource:
     """The shape of an entry of the history."""
-    return ConsentEventResource(
+    return ConsentEntryResource(
         id=ids.encode_id(CONSENT_EVENT, row.id),
         livemode=row.livemode,
         phone=row.phone,
@@ -166,11 +166,13 @@ def consent_event_resource(row: Any) -> ConsentEventResource:
     )
 
 
-async def list_consent(ctx: Context, page: PageRequest, *, phone: str) -> Page[ConsentEvent]:
-    """The history of a phone's consent, newest first, whether or not it has a contact or was erased.
+async def list_consent(ctx: Context, page: PageRequest, *, phone: str | None = None) -> Page[ConsentEvent]:
+    """The history of consent, newest first, or that of one phone, whether or not it has a contact or was erased.
 
     Raises InvalidRequest.
     """
+    if phone is None:
+        return await fetch_page(scoped(ctx, ConsentEvent), page)
     return await fetch_page(history_of(ctx, parse_phone(phone, param="phone").e164), page)
 
 

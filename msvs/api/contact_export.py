@@ -11,7 +11,7 @@ from tortoise.expressions import Subquery
 
 from msvs import database
 from msvs.api import ids
-from msvs.api.consent import ConsentEventResource, consent_event_resource, history_of
+from msvs.api.consent import ConsentEntryResource, consent_entry_resource, history_of
 from msvs.api.context import Context
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import (
@@ -52,7 +52,7 @@ class ContactExportResource(Resource, kw_only=True):
     exported_at: str
     contact: ContactResource
     lists: list[ContactListResource]
-    consent: list[ConsentEventResource]
+    consent: list[ConsentEntryResource]
     suppression: SuppressionResource | None
     messages: list[MessageResource]
     inbound_messages: list[InboundMessageResource]
@@ -112,7 +112,7 @@ def _sections(ctx: Context, contact: Contact) -> dict[str, tuple[Any, Callable[[
     lists = ListMember.filter(contact_id=contact.id).values_list("list_id", flat=True)
     return {
         "lists": (scoped(ctx, ContactList).filter(id__in=Subquery(lists)), contact_list_resource),
-        "consent": (history_of(ctx, contact.phone), consent_event_resource),
+        "consent": (history_of(ctx, contact.phone), consent_entry_resource),
         "messages": (scoped(ctx, Message).filter(contact_id=contact.id), message_resource),
         "inbound_messages": (scoped(ctx, InboundMessage).filter(contact_id=contact.id), inbound_message_resource),
     }

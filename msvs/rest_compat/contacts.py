@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from msvs.api import contacts, ids
+from msvs.api import consent, contacts, ids
+from msvs.api.consent import ConsentEntryResource, consent_entry_resource
+from msvs.api.contact_export import ContactExportResource, export_contact
+from msvs.api.erasure import ErasureResource, erase_contact
 from msvs.api.resources import ContactResource, contact_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
@@ -17,6 +20,7 @@ from msvs.rest_compat.schemas import (
     NoBody,
     NoQuery,
     OptIn,
+    PageQuery,
     list_of,
     optional_ref,
 )
@@ -84,9 +88,26 @@ async def opt_out(call: Call[NoBody, NoQuery]) -> ContactResource:
     return contact_resource(await contacts.opt_out_contact(call.ctx, _id(call.params["id"])))
 
 
+async def consent_history(call: Call[NoBody, PageQuery]) -> ListOf[ConsentEntryResource]:
+    """List the history of a contact's consent."""
+    page = call.query.page(consent.CONSENT_EVENT)
+    found = await consent.list_contact_consent(call.ctx, _id(call.params["id"]), page)
+    return list_of(call.path, found, consent_entry_resource)
+
+
+async def export(call: Call[NoBody, NoQuery]) -> ContactExportResource:
+    """Export a contact's whole record."""
+    return await export_contact(call.ctx, _id(call.params["id"]))
+
+
+async def erase(call: Call[NoBody, NoQuery]) -> ErasureResource:
+    """Erase a contact."""
+    return await erase_contact(call.ctx, _id(call.params["id"]))
+
+
 def _id(text: str) -> UUID:
     return ids.find_id(ids.CONTACT, text, "contact")
 
 
 def _evidence(opt_in: OptIn) -> contacts.OptInEvidence:
-    return contacts.OptInEvidence(source=opt_in.source, ip=opt_in.ip)
+    return contacts.OptInEvidence(opt_in.source, opt_in.ip, opt_in.user_agent, opt_in.text, opt_in.version)

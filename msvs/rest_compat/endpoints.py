@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msvs.api.consent import ConsentEventResource
+from msvs.api.consent import ConsentEntryResource
 from msvs.api.contact_export import ContactExportResource
 from msvs.api.erasure import ErasureResource
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
@@ -37,8 +37,8 @@ from msvs.rest_compat import (
     messages,
     previews,
     segments,
-    suppressions,
     senders,
+    suppressions,
     testing,
     webhooks,
     workspace,
@@ -401,7 +401,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="List the history of a contact's consent",
         handler=contacts.consent_history,
         query=PageQuery,
-        response=ListOf[ConsentEventResource],
+        response=ListOf[ConsentEntryResource],
         errors=(NotFound,),
     ),
     Endpoint(
@@ -435,7 +435,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="List the history of consent, of all phones or of one",
         handler=suppressions.consent_history,
         query=PhoneQuery,
-        response=ListOf[ConsentEventResource],
+        response=ListOf[ConsentEntryResource],
     ),
     Endpoint(
         method="POST",

@@ -142,6 +142,9 @@ class OptIn(Input, kw_only=True):
 
     source: str | None = None
     ip: str | None = None
+    user_agent: str | None = None
+    text: str | None = None
+    version: str | None = None
 
 
 class ContactCreate(Input, kw_only=True):
@@ -194,6 +197,26 @@ class ListContacts(Input, kw_only=True):
     """Contacts to put on a list."""
 
     contact_ids: list[str]
+
+
+class PhoneQuery(PageQuery, kw_only=True):
+    """Of which phone."""
+
+    phone: str | None = None
+
+
+class SuppressionCreate(Input, kw_only=True):
+    """A phone to suppress, and why."""
+
+    phone: str
+    source: str
+
+
+class SuppressionImport(Input, kw_only=True):
+    """Phones to suppress, and why."""
+
+    phones: list[str]
+    source: str | None = None
 
 
 class SegmentCreate(Input, kw_only=True):
@@ -333,6 +356,14 @@ class ContactsAdded(msgspec.Struct, kw_only=True):
     added: int
     already_members: int
     not_found: list[str]
+
+
+class SuppressionsImported(msgspec.Struct, kw_only=True):
+    """What came of importing suppressions; `invalid` holds what is no phone, as it was given."""
+
+    added: int
+    already_suppressed: int
+    invalid: list[str]
 
 
 class CampaignTestSent(msgspec.Struct, kw_only=True):

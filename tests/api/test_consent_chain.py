@@ -222,7 +222,7 @@ async def test_the_history_survives_deletion_and_erasure(ctx: Context) -> None:
         await erase_contact(ctx, contact.id)
     page = await consent.list_consent(ctx, PageRequest(), phone=contact.phone)
     (row,) = page.items
-    shown = consent.consent_event_resource(row)
+    shown = consent.consent_entry_resource(row)
     assert (shown.status, shown.source, shown.version, shown.sequence) == ("opted_in", "checkout", "v3", 1)
     assert (shown.phone, shown.ip, shown.user_agent, shown.text) == (None, None, None, None)
     assert shown.erased_at is not None

@@ -32,6 +32,7 @@ NOUNS = {
     "webhooks": "webhook",
     "events": "event",
     "inbound": "inbound",
+    "suppressions": "suppression",
 }
 
 
@@ -81,7 +82,11 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     webhook = await post(client, "/v1/webhooks", url=WEBHOOK_URL, events=["*"])
     event = await post(client, f"/v1/webhooks/{webhook['id']}/test", 200)
     inbound = await post(client, "/v1/test/inbound", from_=to, body="Thanks")
+    suppression = await post(client, "/v1/suppressions", phone="+12125550199", source="complaint")
+    consent = await get(client, "/v1/consent", phone="+12125550199")
     return {
+        "suppression": suppression["id"],
+        "consent": consent["data"][0]["id"],
         "message": message["id"],
         "contact": contact,
         "list": contact_list,

@@ -49,6 +49,11 @@ async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
         # In another order than they were made in.
         await post(api, f"/v1/lists/{contact_list}/contacts", 200, contact_ids=members[::-1])
         return path.replace("{id}", contact_list)
+    elif path == "/v1/contacts/{id}/consent":
+        contact = (await post(api, "/v1/contacts", phone="+12125550100", opt_in={"source": "form"}))["id"]
+        for _ in range(COUNT - 1):
+            await post(api, f"/v1/contacts/{contact}", 200, opt_in={"source": "form"})
+        return path.replace("{id}", contact)
     else:
         for number in range(COUNT):
             await make_one(api, path, number)
@@ -72,6 +77,8 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
             await post(api, path, name=f"Segment {number}", filter=EVERY)
         case "/v1/webhooks":
             await post(api, path, url=WEBHOOK_URL, events=["*"])
+        case "/v1/suppressions" | "/v1/consent":
+            await post(api, "/v1/suppressions", phone=phone, source="complaint")
         case "/v1/inbound" | "/v1/inbox/threads":
             await post(api, "/v1/test/inbound", from_=phone, body="Thanks")
         case _:

@@ -1,0 +1,68 @@
+"""/v1/suppressions and /v1/consent."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msvs.api import consent, suppressions
+from msvs.api.consent import ConsentEntryResource, consent_entry_resource
+from msvs.api.contacts import OptInEvidence
+from msvs.api.ids import find_id
+from msvs.api.resources import ContactResource, contact_resource
+from msvs.api.suppressions import SuppressionResource, suppression_resource
+from msvs.rest_compat.endpoint import Call
+from msvs.rest_compat.schemas import (
+    ListOf,
+    NoBody,
+    NoQuery,
+    OptIn,
+    PhoneQuery,
+    SuppressionCreate,
+    SuppressionImport,
+    SuppressionsImported,
+    list_of,
+)
+
+
+async def create(call: Call[SuppressionCreate, NoQuery]) -> SuppressionResource:
+    """Suppress a phone."""
+    row = await suppressions.create_suppression(call.ctx, call.body.phone, source=call.body.source)
+    return suppression_resource(row)
+
+
+async def list_(call: Call[NoBody, PhoneQuery]) -> ListOf[SuppressionResource]:
+    """List suppressions."""
+    page = await suppressions.list_suppressions(
+        call.ctx, call.query.page(suppressions.SUPPRESSION), phone=call.query.phone
+    )
+    return list_of(call.path, page, suppression_resource)
+
+
+async def import_(call: Call[SuppressionImport, NoQuery]) -> SuppressionsImported:
+    """Suppress many phones."""
+    done = await suppressions.import_suppressions(call.ctx, call.body.phones, source=call.body.source)
+    return SuppressionsImported(
+        added=done.added, already_suppressed=done.already_suppressed, invalid=list(done.invalid)
+    )
+
+
+async def retrieve(call: Call[NoBody, NoQuery]) -> SuppressionResource:
+    """Retrieve a suppression."""
+    return suppression_resource(await suppressions.get_suppression(call.ctx, _id(call.params["id"])))
+
+
+async def lift(call: Call[OptIn, NoQuery]) -> ContactResource:
+    """Lift a suppression."""
+    body = call.body
+    evidence = OptInEvidence(body.source, body.ip, body.user_agent, body.text, body.version)
+    return contact_resource(await suppressions.lift_suppression(call.ctx, _id(call.params["id"]), evidence))
+
+
+async def consent_history(call: Call[NoBody, PhoneQuery]) -> ListOf[ConsentEntryResource]:
+    """List the history of consent."""
+    page = await consent.list_consent(call.ctx, call.query.page(consent.CONSENT_EVENT), phone=call.query.phone)
+    return list_of(call.path, page, consent_entry_resource)
+
+
+def _id(text: str) -> UUID:
+    return find_id(suppressions.SUPPRESSION, text, "suppression")

@@ -149,10 +149,10 @@ async def fetch(sql: str, *values: Any) -> Sequence[Row]:
         return rows
 
 
-async def fetch_row(sql: str, *values: Any) -> Row | None:
-    """The first row of a statement, or None."""
+async def fetch_row(sql: str, *values: Any, timeout: float | None = None) -> Row | None:
+    """The first row of a statement, or None; `timeout` (seconds) in place of the pool's."""
     async with client().acquire_connection() as connection:
-        row: Row | None = await connection.fetchrow(sql, *values)
+        row: Row | None = await connection.fetchrow(sql, *values, timeout=timeout)
         return row
 
 

@@ -611,7 +611,7 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
     """Take over messages whose lease ran out, under a new token and a new attempt; None if there are none.
 
     Unless the carrier is asked first (`is_asked`), recipients that have opted out since are left to their delivery
-    report: submitting again might send what was not sent before.
+    report: submitting again might send what was not sent before. The claim is empty where that is all of them.
     """
     rows = await fetch(EXPIRED, carrier, limit)
     if not rows:
@@ -625,7 +625,7 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
         await execute(AWAIT, [row.id for row in rows if row.is_suppressed])
         rows = [row for row in rows if not row.is_suppressed]
         if not rows:
-            return None
+            return Claim(ids.new_id(), carrier, [])
     return await _take(rows, carrier, now, is_repeat=True)
 
 

@@ -178,7 +178,8 @@ async def resolve_expired(carriers: Carriers, *, batch: int = BATCH) -> int:
             if claim is None:
                 break
             total += len(claim.messages)
-            await _resolve(carrier, claim, claimed)
+            if claim.messages:
+                await _resolve(carrier, claim, claimed)
     return total
 
 

@@ -275,3 +275,12 @@ async def test_other_workspaces_and_modes_have_no_such_campaign(ctx: Context, li
     for caller in (live_ctx, Context(other.id, livemode=False)):
         with pytest.raises(NotFound):
             await reconcile_campaign(caller, campaign_id)
+
+
+async def test_events_past_their_keeping_are_not_missed(ctx: Context) -> None:
+    campaign_id = await finished(ctx)
+    await db.execute("UPDATE campaigns SET created_at = now() - interval '13 months' WHERE id = $1", campaign_id)
+    await db.execute("DELETE FROM events")
+    found = await reconcile_campaign(ctx, campaign_id)
+    assert found.balanced
+    assert [check.check for check in found.checks if check.check.startswith("events.")] == []

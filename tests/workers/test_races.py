@@ -336,3 +336,20 @@ async def test_a_worker_that_slept_after_its_claim_submits_nothing(
     await expire_leases()
     await resolve_expired({"virtual": carrier})
     assert (await acceptances())[message_id] == (0 if capability is Capability.NONE else 1)
+
+
+async def test_a_batch_of_none_but_opted_out_does_not_end_the_sweep(live_ctx: Context) -> None:
+    phones = [factories.next_phone() for _ in range(4)]
+    message_ids = [await send(live_ctx, phone) for phone in phones]
+    async with unit_of_work():
+        await dispatching.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+    for phone in phones[:2]:
+        await stop(live_ctx, phone)
+    await expire_leases()
+    # The two that said STOP come first, a batch of their own.
+    await db.execute(
+        "UPDATE messages SET lease_until = lease_until - interval '1 minute' WHERE to_phone = ANY($1)", phones[:2]
+    )
+    await resolve_expired({"virtual": VirtualCarrier(Capability.DEDUPE)}, batch=2)
+    found = await acceptances()
+    assert [found[message_id] for message_id in message_ids] == [0, 0, 1, 1]

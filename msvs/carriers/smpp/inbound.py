@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -30,13 +30,21 @@ MOST_DOUBTS: Final = 10_000
 
 @dataclass(slots=True, eq=False)
 class Arrival:
-    """One inbound message as it came; `is_sure` once the message centre has our answer beyond doubt."""
+    """One inbound message as it came over `session`.
+
+    `is_open` until it is known whether the message centre has our answer to it: surely, or in doubt. `rivals` are open
+    arrivals of the same content over other sessions, without whose end nobody can tell whether this is one of them
+    brought again; until then it has no key.
+    """
 
     fingerprint: bytes
-    key: str
     at: float
-    is_sure: bool = False
+    session: object
+    key: str = ""
+    rivals: tuple[Arrival, ...] = ()
+    is_open: bool = True
     is_doubted: bool = False
+    waiters: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Redeliveries:
@@ -50,12 +58,23 @@ class Redeliveries:
     """
 
     def __init__(self) -> None:
+        self._open: dict[bytes, list[Arrival]] = {}
         self._doubts: deque[tuple[float, Arrival]] = deque(maxlen=MOST_DOUBTS)
         self._by_fingerprint: dict[bytes, deque[Arrival]] = {}
 
-    def arrive(self, message: Message, now: float) -> Arrival:
-        """The arrival of a message, with its key."""
+    def arrive(self, message: Message, now: float, session: object) -> Arrival:
+        """The arrival of a message; it has its key unless it has rivals."""
         digest = fingerprint(message)
+        alike = self._open.setdefault(digest, [])
+        arrival = Arrival(digest, now, session, rivals=tuple(each for each in alike if each.session is not session))
+        alike.append(arrival)
+        if not arrival.rivals:
+            self.decide(arrival, now)
+        return arrival
+
+    def decide(self, arrival: Arrival, now: float) -> None:
+        """Give the arrival its key, by what is in doubt now."""
+        digest = arrival.fingerprint
         while self._doubts and self._doubts[0][0] < now:
             self._forget(self._doubts.popleft()[1])
         doubted = self._by_fingerprint.get(digest)
@@ -64,13 +83,32 @@ class Redeliveries:
             if not doubted:
                 del self._by_fingerprint[digest]
             earlier.is_doubted = False
-            earlier.is_sure = True
-            return Arrival(digest, earlier.key, now)
-        return Arrival(digest, f"smpp:{digest.hex()}:{secrets.token_hex(8)}", now)
+            arrival.key = earlier.key
+        else:
+            arrival.key = f"smpp:{digest.hex()}:{secrets.token_hex(8)}"
+
+    def end(self, arrival: Arrival) -> None:
+        """The message centre has our answer, or the arrival came to nothing: it covers no repetition."""
+        if not arrival.is_open:
+            return
+        arrival.is_open = False
+        alike = self._open[arrival.fingerprint]
+        alike.remove(arrival)
+        if not alike:
+            del self._open[arrival.fingerprint]
+        for wake in arrival.waiters:
+            wake()
+        arrival.waiters.clear()
 
     def doubt(self, arrival: Arrival, now: float) -> None:
         """The message centre may bring this one again."""
-        if arrival.is_sure or arrival.is_doubted:
+        if not arrival.is_open:
+            return
+        self._remember(arrival, now)
+        self.end(arrival)
+
+    def _remember(self, arrival: Arrival, now: float) -> None:
+        if not arrival.key:
             return
         arrival.is_doubted = True
         if len(self._doubts) == MOST_DOUBTS:
@@ -92,8 +130,8 @@ class Redeliveries:
 def fingerprint(message: Message) -> bytes:
     """What is the same whenever a message centre brings the same message; its sequence number and clock are not."""
     digest = hashlib.blake2b(digest_size=16)
-    for field in (message.source, message.destination):
-        digest.update(field.encode("latin-1") + b"\0")
+    for address in (message.source, message.destination):
+        digest.update(address.encode("latin-1") + b"\0")
     digest.update(bytes((message.esm_class, message.data_coding)))
     for value in (
         message.short_message,

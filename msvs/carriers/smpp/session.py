@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol, cast
 from uuid import UUID
 
@@ -37,6 +38,10 @@ MOST_OVERDUE: Final = 1_000
 _INVALID_BIND_STATUS: Final = 0x04
 
 _REQUESTS = {Command.DELIVER_SM: pdu.decode_message, Command.DATA_SM: pdu.decode_data}
+
+
+# A request that brings something: command, sequence number, what it says, and its arrival unless it is a receipt.
+Brought = tuple[int, int, Message, Arrival | None]
 
 
 class Host(Protocol):
@@ -96,19 +101,22 @@ class Session(asyncio.Protocol):
         self._overdue: dict[int, Job] = {}
         self._controls: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         self._unbind_sequence: int | None = None
-        self._enquired: tuple[int, float] | None = None
+        # When each enquire_link that is not answered yet was sent, by sequence number.
+        self._enquired: dict[int, float] = {}
         self._heard_at = self._confirmed_at = self._asked_at = loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._closing_by: float | None = None
         self._tick_seconds = min(1.0, self._options.enquire_seconds / 4, self._options.response_seconds / 4)
-        self._waiting: deque[tuple[int, int, Message, Arrival | None]] = deque()
-        self._taking: list[tuple[int, int, Message, Arrival | None]] = []
+        self._waiting: deque[Brought] = deque()
+        self._taking: list[Brought] = []
+        self._deciding: dict[Arrival, asyncio.Task[None]] = {}
+        self._is_probed = False
         self._taker: asyncio.Task[None] | None = None
         self._taker_wakes: asyncio.Future[None] | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
         # What we answered, with the sequence number of our last request before the answer.
-        self._answers: deque[tuple[int, Arrival]] = deque(maxlen=TAKE_BATCH + MOST_WAITING)
+        self._answers: deque[tuple[int, Arrival]] = deque()
 
     @property
     def is_open(self) -> bool:
@@ -155,7 +163,7 @@ class Session(asyncio.Protocol):
         self.is_leaving = True
         try:
             async with asyncio.timeout(seconds):
-                while (self.window or self._waiting or self._taking) and not self.closed.done():
+                while (self.window or self._waiting or self._taking or self._deciding) and not self.closed.done():
                     self._quiet.clear()
                     await self._quiet.wait()
                 if not self.closed.done() and self.is_bound:
@@ -190,6 +198,7 @@ class Session(asyncio.Protocol):
             self._doubt(arrival, now)
         for _, arrival in self._answers:
             self._doubt(arrival, now)
+        self._answers.clear()
         self._waiting.clear()
         for future in self._controls.values():
             if not future.done():
@@ -280,8 +289,7 @@ class Session(asyncio.Protocol):
             self._control_answered(command, status or INVALID_COMMAND_LENGTH, sequence, body)
 
     def _control_answered(self, command: int, status: int, sequence: int, body: bytes) -> None:
-        if self._enquired is not None and self._enquired[0] == sequence:
-            self._enquired = None
+        if self._enquired.pop(sequence, None) is not None:
             self._confirm(sequence)
             return
         future = self._controls.pop(sequence, None)
@@ -305,11 +313,45 @@ class Session(asyncio.Protocol):
             log.warning("smpp_message_unreadable")
             self._answer(command, sequence, PERMANENT_APPLICATION_ERROR)
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) + len(self._deciding) >= MOST_WAITING:
             self._answer(command, sequence, TEMPORARY_APPLICATION_ERROR)
             return
-        arrival = None if is_receipt(message) else self.host.redeliveries.arrive(message, now)
-        self._waiting.append((command, sequence, message, arrival))
+        arrival = None if is_receipt(message) else self.host.redeliveries.arrive(message, now, self)
+        brought = (command, sequence, message, arrival)
+        if arrival is not None and arrival.rivals:
+            task = self._loop.create_task(self._decide(arrival, brought))
+            self._deciding[arrival] = task
+        else:
+            self._waiting.append(brought)
+
+    async def _decide(self, arrival: Arrival, brought: Brought) -> None:
+        """Wait until it is known what became of the same content's earlier arrivals over other sessions.
+
+        A message centre brings again over a session that stands what it lost with one that broke, and may be faster
+        than the news of the break; a sign of life of the other session tells that it did not break.
+        """
+        ends = []
+        for rival in arrival.rivals:
+            if rival.is_open:
+                end = self._loop.create_future()
+                rival.waiters.append(partial(_finish, end))
+                ends.append(end)
+                cast(Session, rival.session).probe()
+        if ends:
+            await asyncio.wait(ends, timeout=self._options.response_seconds)
+        self._deciding.pop(arrival, None)
+        if self.closed.done():
+            self.host.redeliveries.end(arrival)
+            return
+        self.host.redeliveries.decide(arrival, self._loop.time())
+        self._waiting.append(brought)
+        self._wake_up()
+
+    def probe(self) -> None:
+        """Ask for a sign that what was answered up to now has arrived, and once more with each answer from now on."""
+        self._is_probed = True
+        if self.is_bound and not self._enquired:
+            self._ask_for_sign(self._loop.time())
 
     def _answer(self, command: int, sequence: int, status: int) -> None:
         # § 4.6.2: message_id is unused, and a NUL.
@@ -331,7 +373,8 @@ class Session(asyncio.Protocol):
         if self._sequence == pdu.MAX_SEQUENCE:
             # Numbers begin anew (§ 5.1.4), and say nothing of what came before.
             self._sequence = 0
-            self._answers.clear()
+            while self._answers:
+                self.host.redeliveries.end(self._answers.popleft()[1])
         self._sequence += 1
         return self._sequence
 
@@ -358,13 +401,15 @@ class Session(asyncio.Protocol):
             self._taking = []
             if not is_over:
                 self.flush()
+                if self._is_probed:
+                    self._ask_for_sign(now)
             self._settled()
 
     def _wake_up(self) -> None:
         if (self._waiting or self.closed.done()) and self._taker_wakes is not None and not self._taker_wakes.done():
             self._taker_wakes.set_result(None)
 
-    async def _keep(self, batch: Sequence[tuple[int, int, Message, Arrival | None]]) -> int:
+    async def _keep(self, batch: Sequence[Brought]) -> int:
         try:
             found = (
                 to_signal(message, arrival.key if arrival else "", self._options, self.host.late)
@@ -383,7 +428,9 @@ class Session(asyncio.Protocol):
         self._confirmed_at = self._heard_at
         answers = self._answers
         while answers and answers[0][0] < sequence:
-            answers.popleft()[1].is_sure = True
+            self.host.redeliveries.end(answers.popleft()[1])
+        if not answers and not self._waiting and not self._taking:
+            self._is_probed = False
 
     def _doubt(self, arrival: Arrival | None, now: float) -> None:
         if arrival is not None:
@@ -420,24 +467,28 @@ class Session(asyncio.Protocol):
 
     def _enquire(self, now: float) -> None:
         """Ask for a sign of life (§ 4.11) where nothing else that we sent was answered, and end what gives none."""
-        if self._enquired is not None:
-            if now - self._enquired[1] < self._options.response_seconds:
+        if self._enquired:
+            sent_at = next(iter(self._enquired.values()))
+            if now - sent_at < self._options.response_seconds:
                 return
-            if self._heard_at < self._enquired[1]:
+            if self._heard_at < sent_at:
                 self.abort("the message centre did not answer enquire_link")
                 return
-            self._enquired = None
+            self._enquired.clear()
         wants_sign = bool(self._answers) and now - self._asked_at >= CONFIRM_SECONDS
         if wants_sign or now - self._confirmed_at >= self._options.enquire_seconds:
-            sequence = self._next_sequence()
-            self._enquired = (sequence, now)
-            self._asked_at = now
-            self._out.append(pdu.encode(Command.ENQUIRE_LINK, OK, sequence))
-            self.flush()
+            self._ask_for_sign(now)
+
+    def _ask_for_sign(self, now: float) -> None:
+        sequence = self._next_sequence()
+        self._enquired[sequence] = now
+        self._asked_at = now
+        self._out.append(pdu.encode(Command.ENQUIRE_LINK, OK, sequence))
+        self.flush()
 
     def _settled(self) -> None:
         """Wake whoever waits for the session to be idle, and answer an unbind once it is."""
-        if self.window or self._waiting or self._taking:
+        if self.window or self._waiting or self._taking or self._deciding:
             return
         self._quiet.set()
         if self._unbind_sequence is not None:
@@ -452,3 +503,8 @@ class Session(asyncio.Protocol):
             self.reason = reason
             self._closing_by = self._loop.time() + self._options.response_seconds
             self._transport.close()
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

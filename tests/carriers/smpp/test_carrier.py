@@ -687,6 +687,25 @@ async def test_a_text_sent_again_after_its_answer_surely_arrived_is_another_mess
     assert len({signal.dedupe_key for signal in taken.signals}) == 2
 
 
+@pytest.mark.parametrize("is_broken", [True, False])
+async def test_what_comes_again_over_another_session_waits_for_news_of_the_first(is_broken: bool) -> None:
+    async with fake_smsc() as smsc, opened(smsc, binds=2, enquire_seconds=60) as (carrier, taken):
+        first, second = smsc.peers
+        smsc.on_enquire = lambda *_: None
+        assert await first.deliver(inbound()) == 0
+        again = second.deliver(inbound())
+        await until(lambda: Command.ENQUIRE_LINK in first.received)
+        assert not again.done()
+        if is_broken:
+            first.drop()
+        else:
+            first.send(Command.ENQUIRE_LINK_RESP, 0, 2)
+        assert await again == 0
+        assert len(taken.signals) == 2
+        assert len({signal.dedupe_key for signal in taken.signals}) == (1 if is_broken else 2)
+        await until(lambda: carrier.bound == 2)
+
+
 async def test_reports_are_kept_by_id_and_state() -> None:
     async with fake_smsc() as smsc, opened(smsc) as (_, taken):
         for message in (

@@ -211,49 +211,50 @@ def test_addresses_are_e164_where_they_can_be(address: str, ton: int, phone: str
 # Redeliveries
 
 
+SESSION = object()
 YES = Message(source="14155550100", destination="12345", short_message=b"YES")
 
 
 def test_what_is_not_in_doubt_is_new_each_time() -> None:
     redeliveries = Redeliveries()
-    assert redeliveries.arrive(YES, 0).key != redeliveries.arrive(YES, 0).key
+    assert redeliveries.arrive(YES, 0, SESSION).key != redeliveries.arrive(YES, 0, SESSION).key
 
 
 def test_each_doubt_covers_one_repetition() -> None:
     redeliveries = Redeliveries()
-    first, second = redeliveries.arrive(YES, 0), redeliveries.arrive(YES, 1)
+    first, second = redeliveries.arrive(YES, 0, SESSION), redeliveries.arrive(YES, 1, SESSION)
     redeliveries.doubt(first, 2)
     redeliveries.doubt(second, 2)
     redeliveries.doubt(first, 3)
-    again = [redeliveries.arrive(YES, 4).key for _ in range(3)]
+    again = [redeliveries.arrive(YES, 4, SESSION).key for _ in range(3)]
     assert again[:2] == [first.key, second.key]
     assert again[2] not in (first.key, second.key)
 
 
 def test_a_repetition_can_itself_come_into_doubt() -> None:
     redeliveries = Redeliveries()
-    first = redeliveries.arrive(YES, 0)
+    first = redeliveries.arrive(YES, 0, SESSION)
     redeliveries.doubt(first, 1)
-    second = redeliveries.arrive(YES, 2)
+    second = redeliveries.arrive(YES, 2, SESSION)
     # The first was in the hands of a broken session still; only the second is waited for now.
     redeliveries.doubt(first, 3)
     redeliveries.doubt(second, 3)
-    assert [redeliveries.arrive(YES, 4).key == first.key for _ in range(2)] == [True, False]
+    assert [redeliveries.arrive(YES, 4, SESSION).key == first.key for _ in range(2)] == [True, False]
 
 
 def test_a_sure_answer_leaves_no_doubt() -> None:
     redeliveries = Redeliveries()
-    first = redeliveries.arrive(YES, 0)
-    first.is_sure = True
+    first = redeliveries.arrive(YES, 0, SESSION)
+    redeliveries.end(first)
     redeliveries.doubt(first, 1)
-    assert redeliveries.arrive(YES, 2).key != first.key
+    assert redeliveries.arrive(YES, 2, SESSION).key != first.key
 
 
 def test_doubts_end() -> None:
     redeliveries = Redeliveries()
-    first = redeliveries.arrive(YES, 0)
+    first = redeliveries.arrive(YES, 0, SESSION)
     redeliveries.doubt(first, 1)
-    assert redeliveries.arrive(YES, 1 + DOUBT_SECONDS + 1).key != first.key
+    assert redeliveries.arrive(YES, 1 + DOUBT_SECONDS + 1, SESSION).key != first.key
 
 
 def test_doubts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,10 +263,10 @@ def test_doubts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [Message(source="1", short_message=bytes((number,))) for number in range(3)]
     keys = []
     for message in texts:
-        arrival = redeliveries.arrive(message, 0)
+        arrival = redeliveries.arrive(message, 0, SESSION)
         keys.append(arrival.key)
         redeliveries.doubt(arrival, 0)
-    assert [redeliveries.arrive(message, 1).key == key for message, key in zip(texts, keys, strict=True)] == [
+    assert [redeliveries.arrive(message, 1, SESSION).key == key for message, key in zip(texts, keys, strict=True)] == [
         False,
         True,
         True,
@@ -286,7 +287,32 @@ def test_doubts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_another_content_is_another_message(fields: dict[str, Any]) -> None:
     redeliveries = Redeliveries()
-    first = redeliveries.arrive(YES, 0)
+    first = redeliveries.arrive(YES, 0, SESSION)
     redeliveries.doubt(first, 1)
     other = Message(**{"source": "14155550100", "destination": "12345", "short_message": b"YES", **fields})
-    assert redeliveries.arrive(other, 2).key != first.key
+    assert redeliveries.arrive(other, 2, SESSION).key != first.key
+
+
+def test_the_same_content_over_another_session_waits_for_the_first() -> None:
+    redeliveries = Redeliveries()
+    first = redeliveries.arrive(YES, 0, SESSION)
+    second = redeliveries.arrive(YES, 0, object())
+    assert (second.rivals, second.key) == ((first,), "")
+    redeliveries.end(first)
+    redeliveries.decide(second, 1)
+    assert second.key not in ("", first.key)
+    third = redeliveries.arrive(YES, 2, object())
+    assert third.rivals == (second,)
+    redeliveries.doubt(second, 3)
+    redeliveries.decide(third, 3)
+    assert third.key == second.key
+
+
+def test_an_arrival_that_came_to_nothing_leaves_nothing() -> None:
+    redeliveries = Redeliveries()
+    first = redeliveries.arrive(YES, 0, SESSION)
+    undecided = redeliveries.arrive(YES, 0, object())
+    redeliveries.doubt(undecided, 1)
+    redeliveries.end(first)
+    assert redeliveries.arrive(YES, 2, SESSION).key not in ("", first.key)
+    assert redeliveries.arrive(YES, 2, SESSION).rivals == ()

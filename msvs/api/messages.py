@@ -39,6 +39,8 @@ from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatu
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
+# What a phone or a sender has at most, in characters.
+MAX_ADDRESS = 16
 
 # What the list's `status` means: a message replied to was delivered.
 STATUS_FILTERS: Mapping[str, tuple[MessageStatus, ...]] = {
@@ -188,6 +190,8 @@ async def list_messages(
         query = query.filter(campaign_id=campaign_id)
     if contact_id is not None:
         query = query.filter(contact_id=contact_id)
+    if any(text is not None and len(text) > MAX_ADDRESS for text in (to, sender)):
+        return Page([], has_more=False)
     if to is not None:
         contact = await scoped(ctx, Contact).filter(phone=to).first()
         if contact is None:

@@ -224,6 +224,7 @@ async def test_filters(account: Account) -> None:
     assert await found(To="") == both
     assert await found(To="+12125550111") == [one["sid"]]
     assert await found(To="+12125550113") == []
+    assert await found(To="+" + "1" * 16) == await found(From="a" * 17) == []
     assert await found(From="OTHERS") == [two["sid"]]
     assert await found(To="+12125550111", From="OTHERS") == []
     assert await found(DateSent=f"{now:%Y-%m-%d}") == both

@@ -250,6 +250,18 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "Change it in that service, or make a list of your own.",
     ),
     (
+        "keyword_reserved",
+        (400,),
+        "The word means the same to every sender, such as STOP, START, HELP or YES, or asks to opt out.",
+        "Choose another word.",
+    ),
+    (
+        "keyword_exists",
+        (409,),
+        "Another keyword is this word, case, accents and punctuation aside; existing_id names it.",
+        "Update that keyword, or choose another word.",
+    ),
+    (
         "field_unknown",
         (400,),
         "A segment's filter names a field that contacts do not have.",

@@ -28,6 +28,7 @@ WORKSPACE = "wsp"
 USER = "usr"
 IMPORT = "imp"
 INBOUND = "inb"
+KEYWORD = "kwd"
 SENDER = "snd"
 ROUTE = "rte"
 

@@ -17,7 +17,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.database import execute, fetch
-from msvs.models import Contact, ContactList, ListMember
+from msvs.models import Contact, ContactList, Keyword, ListMember
 
 MAX_NAME = 200
 MAX_ADDED = 1000
@@ -75,13 +75,14 @@ async def update_list(ctx: Context, id: UUID, name: str) -> ContactList:
 
 
 async def delete_list(ctx: Context, id: UUID) -> None:
-    """Delete a list, synced or not, but none of its contacts. Raises NotFound.
+    """Delete a list, synced or not, and the keywords that join it, but none of its contacts. Raises NotFound.
 
     A campaign resolves its audience when it starts: one that still waits then finds nobody here, and one that has
     started goes on.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     row = await find(ctx, ContactList, id, prefix=ids.CONTACT_LIST, noun="list", lock=True)
+    await scoped(ctx, Keyword).filter(list_id=row.id).delete()
     await ListMember.filter(list_id=row.id).delete()
     await row.delete()
 

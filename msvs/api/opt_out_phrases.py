@@ -197,7 +197,7 @@ _PLACEHOLDER = re.compile(r"\{(\w+)(\*?)\}")
 
 
 def _compile(phrases: Sequence[str], classes: Mapping[str, str]) -> re.Pattern[str]:
-    """Phrases as one pattern over whole words: `{name}` is one of a class, and `{name*}` any number with a space each."""
+    """Phrases as one pattern of whole words: `{name}` is one of a class, `{name*}` any number, a space after each."""
 
     def expand(match: re.Match[str]) -> str:
         name, count = match.groups()

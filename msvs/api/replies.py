@@ -1,21 +1,25 @@
-"""Replies: keywords change consent, everything else answers the latest message."""
+"""Replies: keywords and opt-outs in other words change consent, everything else answers the latest message."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from msvs.api import consent, ids
+from tortoise.queryset import QuerySet
+
+from msvs.api import consent, ids, keywords
 from msvs.api.autoreplies import send_auto
 from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.opt_out_phrases import Intent, classify
 from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
 from msvs.api.resources import ReplyResource, message_resource, moment
 from msvs.api.scope import find, scoped
 from msvs.api.words import Keyword, classify_reply
-from msvs.database import Row, fetch_row
-from msvs.models import InboundMessage, OptInStatus, Workspace
+from msvs.database import Row, fetch_row, fetch_value
+from msvs.models import Contact, InboundMessage, OptInStatus, Workspace
 
 MAX_BODY = 1600
 
@@ -27,22 +31,45 @@ WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind <> 'auto'
 ORDER BY id DESC LIMIT 1 FOR UPDATE
 """
 
+INSERT = """
+INSERT INTO inbound_messages (id, workspace_id, livemode, from_phone, to_sender, body, keyword, intent, is_flagged,
+    contact_id, dedupe_key, received_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (workspace_id, livemode, dedupe_key) DO NOTHING RETURNING *
+"""
+
+# The same answer goes to a contact once in this time.
+ANSWER_AGAIN_AFTER = timedelta(minutes=10)
+ANSWERED = """
+SELECT EXISTS (
+    SELECT FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind = 'auto'
+        AND body = $4 AND created_at > $5
+)
+"""
+
 
 async def receive_inbound(
     ctx: Context, *, from_phone: str, to_sender: str, text: str, dedupe_key: str, now: datetime | None = None
 ) -> Row:
     """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.
 
-    STOP opts out, START in, YES confirms a double opt-in, HELP is answered; anything else is a reply to the
-    latest message to that phone.
+    STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
+    answered, a workspace's keyword joins its list. Anything else is a reply to the latest message to that phone; one
+    that likely asks for no more opts out besides, and is flagged.
     """
     at = now or datetime.now(UTC)
     contact = await ensure_contact(ctx, from_phone, now=at)
     keyword = classify_reply(text)
+    intent = classify(text) if keyword is None else None
+    if intent is Intent.UNCLEAR:
+        intent = None
+    if intent is Intent.CERTAIN:
+        keyword = Keyword.STOP
+    chosen = await keywords.match_keyword(ctx, text) if keyword is None and intent is None else None
+    if chosen is not None:
+        keyword = Keyword.JOIN
     row = await fetch_row(
-        "INSERT INTO inbound_messages (id, workspace_id, livemode, from_phone, to_sender, body, keyword, contact_id,"
-        " dedupe_key, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-        " ON CONFLICT (workspace_id, livemode, dedupe_key) DO NOTHING RETURNING *",
+        INSERT,
         ids.new_id(),
         ctx.workspace_id,
         ctx.livemode,
@@ -50,6 +77,8 @@ async def receive_inbound(
         to_sender,
         text[:MAX_BODY],
         None if keyword is None else keyword.value,
+        None if intent is None else intent.value,
+        intent is Intent.LIKELY,
         contact.id,
         dedupe_key,
         at,
@@ -64,15 +93,20 @@ async def receive_inbound(
         assert existing is not None
         return existing
     workspace = await Workspace.get(id=ctx.workspace_id)
-    if keyword is Keyword.STOP:
-        return await _stop(ctx, row, contact, workspace, at)
+    if keyword is Keyword.STOP or intent is not None:
+        row = await _stop(ctx, row, contact, workspace, at)
+        return row if keyword is Keyword.STOP else await _reply(ctx, row, contact.id, at)
     if keyword is Keyword.START:
         return await _start(ctx, row, contact, workspace, at)
     if keyword is Keyword.HELP:
-        await send_auto(ctx, phone=from_phone, contact_id=contact.id, text=workspace.help_text, now=at)
+        await _answer(ctx, row, contact, workspace.help_text, at)
         return row
-    if keyword is Keyword.CONFIRM and await consent.confirm(ctx, contact, now=at):
-        await send_auto(ctx, phone=from_phone, contact_id=contact.id, text=workspace.welcome_text, now=at)
+    if chosen is not None:
+        answer = await keywords.join(ctx, chosen, contact, text=row.body, now=at)
+        await _answer(ctx, row, contact, answer or "", at)
+        return row
+    if keyword is Keyword.CONFIRM and await consent.confirm(ctx, contact, now=at, text=row.body):
+        await _answer(ctx, row, contact, workspace.welcome_text, at)
         return row
     return await _reply(ctx, row, contact.id, at)
 
@@ -82,31 +116,68 @@ async def get_inbound(ctx: Context, id: UUID) -> InboundMessage:
     return await find(ctx, InboundMessage, id, prefix=ids.INBOUND, noun="inbound message")
 
 
-async def list_inbound(ctx: Context, page: PageRequest, *, contact_id: UUID | None = None) -> Page[InboundMessage]:
-    """Inbound messages, newest first, optionally of one contact."""
+async def list_inbound(
+    ctx: Context, page: PageRequest, *, contact_id: UUID | None = None, flagged: bool | None = None
+) -> Page[InboundMessage]:
+    """Inbound messages, newest first, optionally of one contact, or only those that are flagged, or are not."""
+    return await fetch_page(inbound_query(ctx, contact_id=contact_id, flagged=flagged), page)
+
+
+def inbound_query(
+    ctx: Context, *, contact_id: UUID | None = None, flagged: bool | None = None
+) -> QuerySet[InboundMessage]:
+    """The inbound messages that list_inbound lists, in no order."""
     query = scoped(ctx, InboundMessage)
     if contact_id is not None:
         query = query.filter(contact_id=contact_id)
-    return await fetch_page(query, page)
+    return query if flagged is None else query.filter(is_flagged=flagged)
+
+
+async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
+    """Take the flag off an inbound message that somebody looked at; its contact stays opted out. Raises NotFound.
+
+    Opting in again takes evidence, as ever: START from the phone, or `opt_in` of the contact.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    row = await find(ctx, InboundMessage, id, prefix=ids.INBOUND, noun="inbound message", lock=True)
+    row.is_flagged = False
+    await row.save(update_fields=["is_flagged"])
+    return row
 
 
 async def _stop(ctx: Context, row: Row, contact: Row, workspace: Workspace, now: datetime) -> Row:
     """Opt out once, with one confirmation; a phone that says STOP again hears nothing more."""
-    if not await consent.opt_out(ctx, contact, source="keyword", now=now):
+    source = "keyword" if row.intent is None else "phrase"
+    if not await consent.opt_out(ctx, contact, source=source, now=now, text=row.body):
         return row
     message = await _latest(ctx, contact.id)
     if message is not None:
         await fetch_row("UPDATE messages SET opted_out = true WHERE id = $1", message.id)
         row = await _attach(row, message.id)
-    await send_auto(ctx, phone=row.from_phone, contact_id=contact.id, text=workspace.opt_out_text, now=now)
+    await _answer(ctx, row, contact, workspace.opt_out_text, now)
     return row
 
 
 async def _start(ctx: Context, row: Row, contact: Row, workspace: Workspace, now: datetime) -> Row:
     if contact.opt_in_status != OptInStatus.OPTED_IN:
-        await consent.opt_in(ctx, contact, source="keyword", ip=None, now=now, confirmed=True)
-        await send_auto(ctx, phone=row.from_phone, contact_id=contact.id, text=workspace.welcome_text, now=now)
+        await consent.opt_in(ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body)
+        await _answer(ctx, row, contact, workspace.welcome_text, now)
     return row
+
+
+async def _answer(ctx: Context, row: Row, contact: Row, text: str, now: datetime) -> None:
+    """Answer from the number that was written to, unless the contact was told the same a moment ago.
+
+    Two services that answer each other's answers stop after one round.
+    """
+    if not text.strip():
+        return
+    # Held, so that of two messages at once one waits and then finds the answer to the other.
+    await scoped(ctx, Contact).filter(id=contact.id).select_for_update().first()
+    if not await fetch_value(ANSWERED, contact.id, ctx.workspace_id, ctx.livemode, text, now - ANSWER_AGAIN_AFTER):
+        await send_auto(
+            ctx, phone=row.from_phone, contact_id=contact.id, text=text, now=now, sender=row.to_sender or None
+        )
 
 
 async def _reply(ctx: Context, row: Row, contact_id: UUID, now: datetime) -> Row:

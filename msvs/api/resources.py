@@ -253,7 +253,11 @@ class EventResource(Resource, kw_only=True):
 
 
 class InboundMessageResource(Resource, kw_only=True):
-    """A message that a recipient sent."""
+    """A message that a recipient sent.
+
+    `intent` says how surely its words, where they are no keyword, ask for no more: `certain` or `likely`. One that is
+    likely is flagged until somebody has looked at it.
+    """
 
     id: str
     object: Literal["inbound_message"] = "inbound_message"
@@ -262,10 +266,24 @@ class InboundMessageResource(Resource, kw_only=True):
     to: str
     body: str
     keyword: str | None = None
+    intent: str | None = None
+    is_flagged: bool = False
     contact_id: str | None = None
     message_id: str | None = None
     received_at: str
     read_at: str | None = None
+
+
+class KeywordResource(Resource, kw_only=True):
+    """A word that opts in whoever texts it, and adds them to a list. `reply` null: the workspace's welcome text."""
+
+    id: str
+    object: Literal["keyword"] = "keyword"
+    livemode: bool
+    word: str
+    list_id: str
+    reply: str | None = None
+    created_at: str
 
 
 class ApiKeyResource(Resource, kw_only=True):
@@ -526,6 +544,8 @@ def inbound_message_resource(row: Any) -> InboundMessageResource:
         to=row.to_sender,
         body=row.body,
         keyword=row.keyword,
+        intent=row.intent,
+        is_flagged=row.is_flagged,
         contact_id=optional_id(ids.CONTACT, row.contact_id),
         message_id=optional_id(ids.MESSAGE, row.message_id),
         received_at=moment(row.received_at),
@@ -541,6 +561,18 @@ def sender_resource(row: Any) -> SenderResource:
         kind=str(row.kind),  # type: ignore[arg-type]
         regions=list(row.regions),
         registration=row.registration,
+        created_at=moment(row.created_at),
+    )
+
+
+def keyword_resource(row: Any) -> KeywordResource:
+    """The shape of a keyword row."""
+    return KeywordResource(
+        id=ids.encode_id(ids.KEYWORD, row.id),
+        livemode=row.livemode,
+        word=row.word,
+        list_id=ids.encode_id(ids.CONTACT_LIST, row.list_id),
+        reply=row.reply,
         created_at=moment(row.created_at),
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -31,6 +33,12 @@ from msvs.settings import SettingsError
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
+# Of a batch, none is begun after so long: with the longest time-out, all have an outcome well within the lease.
+BATCH_SECONDS = 25.0
+# After so many without an answer of the carrier's in a row, the rest of a batch is not begun: each could be lost.
+MAX_LOST = 10
+# A carrier that says how long it is busy is left alone, at most for so long at a time.
+MAX_HOLD_SECONDS = 60.0
 MAX_FIELDS = 200
 RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 3600.0
@@ -60,7 +68,7 @@ class HttpOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     base_url: str
     rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    timeout: Annotated[float, msgspec.Meta(gt=0, le=30)] = 10.0
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=15)] = 10.0
 
     def __repr__(self) -> str:
         """The name alone: options hold secrets."""
@@ -82,15 +90,45 @@ class HttpCarrier(Carrier):
         self._timeout = options.timeout
         self._reports_url = config.callback_url("reports")
         self._client = OutboundClient(AddressPolicy(allow_loopback=is_local))
+        self._busy_until = 0.0
+
+    async def submit_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        """Hand over many messages, at most `concurrency` at once; the outcomes in the same order.
+
+        What was not begun, because the carrier is too slow or gives no answer, is refused for the moment.
+        """
+        gate = asyncio.Semaphore(self.concurrency)
+        until = time.monotonic() + BATCH_SECONDS
+        lost = 0
+
+        async def one(submission: Submission) -> Outcome:
+            nonlocal lost
+            async with gate:
+                if lost >= MAX_LOST:
+                    return Refused(REJECTED, retryable=True, is_fault=True)
+                if time.monotonic() >= until:
+                    return Refused(REJECTED, retryable=True)
+                outcome = await self.submit(submission)
+            is_lost = isinstance(outcome, Unknown) or (isinstance(outcome, Refused) and outcome.is_fault)
+            lost = lost + 1 if is_lost else 0
+            return outcome
+
+        return list(await asyncio.gather(*(one(submission) for submission in submissions)))
 
     async def close(self) -> None:
         """Let go of connections; a later message opens anew."""
         await self._client.close()
 
     async def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer | Refused | Unknown:
-        """One POST. A connection that could not be opened is a refusal; whatever happens after that is unknown."""
+        """One POST. A connection that could not be opened is a refusal; whatever happens after that is unknown.
+
+        While the carrier is busy by its own word, it is not asked.
+        """
+        hold = self._busy_until - time.monotonic()
+        if hold > 0:
+            return Refused(REJECTED, retryable=True, retry_after=hold)
         try:
-            return await self._client.request(
+            answer = await self._client.request(
                 "POST",
                 self._base_url + path,
                 body=body,
@@ -102,6 +140,9 @@ class HttpCarrier(Carrier):
             if error.never_sent:
                 return Refused(REJECTED, retryable=True, is_fault=True)
             return Unknown(error.kind.value)
+        if answer.status == 429:
+            self._busy_until = time.monotonic() + min(retry_after(answer.headers), MAX_HOLD_SECONDS)
+        return answer
 
     async def _look(self, path: str, headers: Mapping[str, str]) -> str | None:
         """What is wrong with a GET, without a word of what was sent or answered; None where it succeeds."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, Never
 
+import msgspec
 import pytest
 
+from msvs.api.dispatching import LEASE
 from msvs.carriers.config import CarrierConfig
-from msvs.carriers.http import HttpOptions, international, retry_after
-from msvs.carriers.protocol import Capability, Outcome, Refused, Unknown
+from msvs.carriers.http import BATCH_SECONDS, MAX_HOLD_SECONDS, MAX_LOST, HttpOptions, international, retry_after
+from msvs.carriers.protocol import Accepted, Capability, Outcome, Refused, Unknown
 from msvs.carriers.registry import KINDS
 from msvs.carriers.telnyx import TelnyxOptions
 from msvs.carriers.twilio import TwilioOptions
 from msvs.carriers.vonage import VonageOptions
 from msvs.settings import SettingsError
+from msvs.workers.dispatch import HAND_OVER_SHARE
 from tests.carriers.fakes.server import PUBLIC_URL, Answer
 from tests.carriers.under_test import HttpUnderTest, TelnyxUnderTest, TwilioUnderTest, VonageUnderTest, a_submission
 
@@ -121,6 +125,77 @@ async def test_the_time_that_a_busy_carrier_asks_for_is_given(under_test: HttpUn
     )
 
 
+async def test_a_busy_carrier_is_left_alone_for_as_long_as_it_says(
+    under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("msvs.carriers.http.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    under_test.fake.answer = Answer(429, "", {"Retry-After": "7"})
+    outcomes = [await under_test.carrier.submit(a_submission())]
+    under_test.fake.answer = None
+    clock[0] += 3
+    outcomes.append(await under_test.carrier.submit(a_submission()))
+    assert outcomes == [Refused("carrier_rejected", retryable=True, retry_after=seconds) for seconds in (7.0, 4.0)]
+    assert under_test.fake.requests == 1
+    clock[0] += 4
+    assert isinstance(await under_test.carrier.submit(a_submission()), Accepted)
+
+
+async def test_a_carrier_that_is_busy_for_an_hour_is_asked_again_after_a_minute(
+    under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("msvs.carriers.http.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    under_test.fake.answer = Answer(429, "", {"Retry-After": "3600"})
+    assert await under_test.carrier.submit(a_submission()) == Refused(
+        "carrier_rejected", retryable=True, retry_after=3600.0
+    )
+    clock[0] += MAX_HOLD_SECONDS
+    under_test.fake.answer = None
+    assert isinstance(await under_test.carrier.submit(a_submission()), Accepted)
+
+
+async def test_a_carrier_that_never_answers_is_not_given_the_whole_batch(under_test: HttpUnderTest[Any]) -> None:
+    under_test.fake.stalls = True
+    carrier = under_test.make(**under_test.options, timeout=0.2)
+    count = carrier.concurrency + 30
+    outcomes = await carrier.submit_many([a_submission() for _ in range(count)])
+    await carrier.close()
+    lost = outcomes.count(Unknown("timeout"))
+    assert outcomes.count(FAULT) == count - lost
+    assert carrier.concurrency <= lost < carrier.concurrency + MAX_LOST
+    assert len(under_test.fake.taken) == lost
+
+
+async def test_wrong_credentials_are_not_tried_for_the_whole_batch(under_test: HttpUnderTest[Any]) -> None:
+    under_test.fake.answer = Answer(401, "")
+    outcomes = await under_test.carrier.submit_many([a_submission() for _ in range(300)])
+    assert outcomes == [FAULT] * 300
+    assert under_test.fake.requests <= under_test.carrier.concurrency + MAX_LOST
+
+
+async def test_messages_that_are_refused_do_not_hold_up_the_others(under_test: HttpUnderTest[Any]) -> None:
+    under_test.refuse()
+    outcomes = await under_test.carrier.submit_many([a_submission() for _ in range(100)])
+    assert outcomes == [Refused(under_test.refusal)] * 100
+    assert under_test.fake.requests == 100
+
+
+async def test_what_a_slow_carrier_has_no_time_for_comes_again(
+    under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msvs.carriers.http.BATCH_SECONDS", 0.0)
+    outcomes = await under_test.carrier.submit_many([a_submission() for _ in range(3)])
+    assert outcomes == [BUSY] * 3
+    assert under_test.fake.requests == 0
+
+
+def test_a_batch_ends_within_its_lease() -> None:
+    longest = next(field for field in msgspec.structs.fields(HttpOptions) if field.name == "timeout")
+    assert longest.default <= 15
+    assert HAND_OVER_SHARE * LEASE.total_seconds() > BATCH_SECONDS + 15
+
+
 async def test_a_carrier_is_checked_without_a_message(under_test: HttpUnderTest[Any]) -> None:
     assert await under_test.carrier.check() is None
     secret = {"telnyx": "api_key", "twilio": "auth_token", "vonage": "api_secret"}[under_test.kind]
@@ -159,7 +234,7 @@ def test_options_show_no_secret(kind: str) -> None:
         ({"colour": "red"}, "unknown field `colour`"),
         ({"rate": 0}, "> 0"),
         ({"rate": "fast"}, "Expected `float | null`, got `str` - at `$.rate`"),
-        ({"timeout": 31}, "<= 30"),
+        ({"timeout": 16}, "<= 15"),
         ({"base_url": "http://api.cohortlabs.co"}, "base_url must be https, or http on this machine"),
         ({"base_url": "ftp://127.0.0.1"}, "base_url must be https, or http on this machine"),
         ({"base_url": "https://"}, "base_url must be a host and at most a path"),

@@ -136,7 +136,9 @@ async def disturb(smsc: Smsc, proxy: Proxy, carrier: SmppCarrier, books: Books, 
     return done
 
 
-async def run(smsc: Smsc, *, messages: int, disconnects: int, seed: int, binds: int = 2) -> tuple[Verdict, State]:
+async def run(
+    smsc: Smsc, *, messages: int, disconnects: int, seed: int, long_messages: str = "udh"
+) -> tuple[Verdict, State]:
     """Submit, disturb, let everything be brought, and compare with the message centre's log."""
     await smsc.start()
     proxy = await Proxy(lambda: smsc.port).start()
@@ -145,7 +147,8 @@ async def run(smsc: Smsc, *, messages: int, disconnects: int, seed: int, binds: 
         "port": proxy.port,
         "system_id": "cohort",
         "password": PASSWORD,
-        "binds": binds,
+        "binds": 2,
+        "long_messages": long_messages,
         "window": 50,
         "response_seconds": 5,
         "reconnect_seconds": 0.02,
@@ -250,6 +253,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--disconnects", type=int, default=50)
     parser.add_argument("--smsc", choices=("node", "python"), default="node")
+    parser.add_argument("--long-messages", choices=("udh", "sar", "payload"), default="udh")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
@@ -259,7 +263,13 @@ def main() -> int:
     else:
         smsc = PythonSmsc(seed=options.seed, throttle=0.01)
     verdict, state = uvloop.run(
-        run(smsc, messages=options.messages, disconnects=options.disconnects, seed=options.seed)
+        run(
+            smsc,
+            messages=options.messages,
+            disconnects=options.disconnects,
+            seed=options.seed,
+            long_messages=options.long_messages,
+        )
     )
     for what, count in verdict.facts.items():
         print(f"{what:<55} {count:>9}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -62,7 +63,7 @@ CLOSE_SECONDS = 40.0
 
 # PostgreSQL has to notice when the machine at the other end is gone, or the lock would outlive it for hours.
 LOCK_SETTINGS = {
-    "application_name": "msvs sessions",
+    "application_name": f"msvs sessions {os.getpid()}",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",

@@ -357,7 +357,7 @@ async def test_a_second_process_stands_by_and_stops_without_a_word(world: World)
 
             async def is_standing_by() -> bool:
                 asked = (
-                    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'msvs sessions' AND query LIKE $1"
+                    "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'msvs sessions %' AND query LIKE $1"
                 )
                 return bool(await db.fetch_value(asked, "%pg_try_advisory_lock%"))
 

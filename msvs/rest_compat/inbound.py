@@ -14,11 +14,18 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> InboundMessageResource:
     return inbound_message_resource(await replies.get_inbound(call.ctx, id))
 
 
+async def unflag(call: Call[NoBody, NoQuery]) -> InboundMessageResource:
+    """Take the flag off a message that a recipient sent."""
+    id = ids.find_id(ids.INBOUND, call.params["id"], "inbound message")
+    return inbound_message_resource(await replies.unflag_inbound(call.ctx, id))
+
+
 async def list_(call: Call[NoBody, InboundQuery]) -> ListOf[InboundMessageResource]:
     """List the messages that recipients sent."""
     page = await replies.list_inbound(
         call.ctx,
         call.query.page(ids.INBOUND),
         contact_id=optional_ref(ids.CONTACT, call.query.contact_id, "contact_id"),
+        flagged=None if call.query.flagged is None else call.query.flagged == "true",
     )
     return list_of(call.path, page, inbound_message_resource)

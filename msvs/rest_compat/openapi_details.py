@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msvs.api import campaigns, contacts, ids, lists, rendering, segments, suppressions, webhooks, workspaces
+from msvs.api import campaigns, contacts, ids, keywords, lists, rendering, segments, suppressions, webhooks, workspaces
 from msvs.api.audiences import MAX_IDS
 from msvs.api.consent import CONSENT_EVENT
 from msvs.api.events import EventType
+from msvs.api.opt_out_phrases import Intent
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
 from msvs.api.resources import FAILURES
 from msvs.api.sms import Encoding
+from msvs.api.words import Keyword
 from msvs.models import CampaignStatus, LedgerKind, MessageStatus, OptInStatus
 from msvs.rest_compat.schemas import LEDGER_ENTRY
 
@@ -33,6 +35,7 @@ TAGS: Mapping[str, str] = {
     "Contacts": "The people you send SMS to, with their consent and attributes.",
     "Suppressions": "Phones that nothing is sent to, and how consent came and went.",
     "Lists": "Collections of contacts to send to as a group.",
+    "Keywords": "Words with which whoever texts one opts in and joins a list.",
     "Segments": "Saved filters over contacts.",
     "Credits": "The balance and what moved it.",
     "Webhooks": "Subscriptions that push events to your URL.",
@@ -192,6 +195,16 @@ EVENT_NAMES: Schema = {
     "items": {"type": "string", "enum": [webhooks.EVERY_EVENT, *EventType]},
 }
 URL: Schema = {"format": "uri", "maxLength": 2048, "description": "A public https URL."}
+WORD: Schema = {
+    "minLength": 1,
+    "maxLength": keywords.MAX_WORD,
+    "description": "The word. Case, accents and punctuation do not count when a message is compared with it.",
+}
+JOIN_REPLY: Schema = {
+    "minLength": 1,
+    "maxLength": keywords.MAX_REPLY,
+    "description": "The SMS that answers whoever joins; null for the workspace's welcome text.",
+}
 DESCRIPTION: Schema = {"maxLength": webhooks.MAX_DESCRIPTION_LENGTH}
 
 
@@ -309,6 +322,8 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "ListCreate": {"name": _named(lists.MAX_NAME)},
     "ListUpdate": {"name": _named(lists.MAX_NAME)},
     "ListContacts": {"contact_ids": {"maxItems": lists.MAX_ADDED}},
+    "KeywordCreate": {"word": WORD, "list_id": id_of(ids.CONTACT_LIST), "reply": JOIN_REPLY},
+    "KeywordUpdate": {"word": WORD, "list_id": id_of(ids.CONTACT_LIST), "reply": JOIN_REPLY},
     "SegmentCreate": {"name": _named(segments.MAX_NAME), "filter": FILTER},
     "SegmentUpdate": {"name": _named(segments.MAX_NAME), "filter": FILTER},
     "SegmentFilter": {"filter": FILTER},
@@ -354,7 +369,11 @@ QUERY_PARAMETERS: Mapping[str, Mapping[str, Schema]] = {
     "PhoneQuery": {"phone": {**PHONE, "description": "Only of this phone, in E.164 format."}},
     "EventQuery": {"type": {"enum": [*EventType], "description": "Only events of this type."}},
     "ThreadQuery": {"status": {"enum": ["unread", "waiting"], "description": "Only threads of this status."}},
-    "InboundQuery": {"contact_id": {**id_of(ids.CONTACT), "description": "Only messages of this contact."}},
+    "InboundQuery": {
+        "contact_id": {**id_of(ids.CONTACT), "description": "Only messages of this contact."},
+        "flagged": {"description": "Only messages that somebody should look at, or only those that nobody need."},
+    },
+    "KeywordQuery": {"list_id": {**id_of(ids.CONTACT_LIST), "description": "Only keywords of this list."}},
 }
 
 # The id prefix of what a path or page names.
@@ -369,6 +388,7 @@ PATH_IDS: Mapping[str, str] = {
     "webhooks": ids.WEBHOOK,
     "events": ids.EVENT,
     "inbound": ids.INBOUND,
+    "keywords": ids.KEYWORD,
     "senders": ids.SENDER,
 }
 RESOURCE_IDS: Mapping[str, str] = {
@@ -385,6 +405,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "WebhookAttempt": ids.ATTEMPT,
     "Event": ids.EVENT,
     "InboundMessage": ids.INBOUND,
+    "Keyword": ids.KEYWORD,
     "Sender": ids.SENDER,
     "LedgerEntry": LEDGER_ENTRY,
     "Reply": ids.INBOUND,
@@ -400,6 +421,7 @@ RESOURCE_IDS: Mapping[str, str] = {
 REFERENCES: Mapping[str, str] = {
     "campaign_id": ids.CAMPAIGN,
     "contact_id": ids.CONTACT,
+    "list_id": ids.CONTACT_LIST,
     "segment_id": ids.SEGMENT,
     "webhook_id": ids.WEBHOOK,
     "event_id": ids.EVENT,
@@ -441,7 +463,11 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "Reconciliation": {"as_of": TIME},
     "TimelineEntry": {"status": {"enum": [*MessageStatus]}, "event_type": {"enum": [*EventType]}},
     "InboxThread": {"unread_count": {"minimum": 0}},
-    "InboundMessage": {"from": KEPT_PHONE, "keyword": {"enum": ["stop", "start", "help", "confirm"]}},
+    "InboundMessage": {
+        "from": KEPT_PHONE,
+        "keyword": {"enum": [*Keyword]},
+        "intent": {"enum": [Intent.CERTAIN, Intent.LIKELY]},
+    },
 }
 
 # A segment's filter.
@@ -552,6 +578,12 @@ REQUEST_EXAMPLES: Mapping[str, Any] = {
     "SuppressionImport": {"phones": ["+12125550123", "+12125550124"], "source": "previous provider"},
     "ListCreate": {"name": "Cohort 06 — open cart"},
     "ListUpdate": {"name": "Cohort 06 — closed cart"},
+    "KeywordCreate": {
+        "word": "COHORT6",
+        "list_id": LIST_ID,
+        "reply": "You are on the list for Cohort 06. Reply STOP to opt out.",
+    },
+    "KeywordUpdate": {"word": "COHORT7"},
     "ListContacts": {"contact_ids": [f"con_{ULID}"]},
     "SegmentCreate": {"name": "VIPs of Cohort 06", "filter": VIPS},
     "SegmentUpdate": {"name": "VIPs"},
@@ -673,7 +705,10 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "to": "MASSIVESMS",
         "body": "Is there a payment plan?",
         "keyword": None,
+        "intent": None,
+        "is_flagged": False,
     },
+    "Keyword": {"word": "COHORT6", "reply": "You are on the list for Cohort 06. Reply STOP to opt out."},
     "Sender": {
         "value": "+12125550100",
         "kind": "long_code",

@@ -219,6 +219,28 @@ class SuppressionImport(Input, kw_only=True):
     source: str | None = None
 
 
+class KeywordCreate(Input, kw_only=True):
+    """A keyword to make."""
+
+    word: str
+    list_id: str
+    reply: str | None = None
+
+
+class KeywordUpdate(Input, kw_only=True):
+    """What to change of a keyword; what is left out stays, null clears."""
+
+    word: str | UnsetType = UNSET
+    list_id: str | UnsetType = UNSET
+    reply: str | UnsetType | None = UNSET
+
+
+class KeywordQuery(PageQuery, kw_only=True):
+    """Which keywords."""
+
+    list_id: str | None = None
+
+
 class SegmentCreate(Input, kw_only=True):
     """A segment to make."""
 
@@ -279,6 +301,7 @@ class InboundQuery(PageQuery, kw_only=True):
     """Which messages that recipients sent."""
 
     contact_id: str | None = None
+    flagged: Literal["true", "false"] | None = None
 
 
 class ThreadQuery(PageQuery, kw_only=True):

@@ -12,10 +12,10 @@ SEEDS ?= 3
 KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check schema docs contract postman bench chaos lock clean
+.PHONY: help run demo test check schema docs contract handset postman bench chaos lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.runtime ## Install if needed, and run the whole service here until Ctrl-C
 	@exec $(BIN)/python -m msvs run $(ARGS)
@@ -45,6 +45,9 @@ docs: $(VENV)/.dev ## Build the documentation site into the package
 contract: $(VENV)/.dev $(CONTRACT)/.ready scripts/contract/node_modules/.ready ## Hold a running service to its contract; FULL=1 is longer
 	@exec $(BIN)/python -m scripts.contract.run $(if $(FULL),--full) $(ARGS)
 
+handset: $(VENV)/.dev scripts/handset/node_modules/.ready ## Drive the handset's page in Chromium; ARGS="--screenshots DIR" keeps pictures
+	@exec $(BIN)/python -m scripts.handset.run $(ARGS)
+
 postman: scripts/contract/node_modules/.ready ## Write the Postman collection anew from openapi.yaml
 	node scripts/contract/postman/build.mjs openapi.yaml postman
 
@@ -63,7 +66,7 @@ lock: $(BIN)/python ## Resolve all dependencies anew into the lock files
 	$(BIN)/uv pip compile $(LOCK) --upgrade scripts/contract/requirements.in --output-file requirements-contract.lock
 
 clean: ## Remove the virtual environments and caches; the data directory stays
-	rm -rf $(VENV) $(CONTRACT) scripts/contract/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CONTRACT) scripts/contract/node_modules scripts/handset/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -92,4 +95,8 @@ $(CONTRACT)/.ready: requirements-contract.lock | $(BIN)/python
 
 scripts/contract/node_modules/.ready: scripts/contract/package-lock.json
 	npm ci --prefix scripts/contract --no-audit --no-fund
+	@touch $@
+
+scripts/handset/node_modules/.ready: scripts/handset/package-lock.json
+	npm ci --prefix scripts/handset --no-audit --no-fund
 	@touch $@

@@ -35,10 +35,12 @@ READ_BY_LOADER: Mapping[str, str] = {
     "messages.get_message": "message",
     "replies.get_inbound": "inboundMessage",
     "segments.get_segment": "segment",
+    "suppressions.get_suppression": "suppression",
     "webhooks.get_webhook": "webhook",
 }
 # Fields that read a list through a loader that reads those of many parents at once.
 LISTED_BY_LOADER: Mapping[str, str] = {
+    "consent.list_contact_consent": "Contact.consentHistory",
     "lists.list_members": "ContactList.members",
     "webhooks.list_attempts": "Webhook.attempts",
 }
@@ -46,14 +48,23 @@ LISTED_BY_LOADER: Mapping[str, str] = {
 PEOPLE = "for people: an API key has no user behind it"
 KEYS = "a leaked key must not make or end keys"
 DASHBOARD = "a number for the dashboard; REST serves resources and their events"
+HANDSET = "for the page at /handset; a program reads messages and inbound messages"
 MANY = "reads many at once for a list; a route reads one"
+COMMAND = "for operators, as a command of `msvs`: it reads or writes a file of any length"
+LONG_GONE = "for operators, as a command of `msvs`: whoever is asked for has no contact, and no id"
 OF_ONE = "the field reads the timelines of many at once"
 
 # Operation → why REST, or GraphQL, does not reach it.
 NO_REST: Mapping[str, str] = {
     "audit.get_audit_entry": PEOPLE,
     "audit.list_audit": PEOPLE,
+    "contact_export.stream_contact": COMMAND,
+    "erasure.erase_phone": LONG_GONE,
     "explanations.message_timelines": MANY,
+    "handset.count_handset_messages": HANDSET,
+    "handset.get_handset": HANDSET,
+    "handset.list_handset_messages": HANDSET,
+    "handset.list_handsets": HANDSET,
     "inbox.count_thread_messages": DASHBOARD,
     "inbox.count_threads": DASHBOARD,
     "keys.get_key": KEYS,
@@ -64,8 +75,16 @@ NO_REST: Mapping[str, str] = {
     "statistics.campaign_failures": DASHBOARD,
     "statistics.conversation_overview": DASHBOARD,
     "statistics.read_activity": DASHBOARD,
+    "suppressions.count_erased": COMMAND,
+    "suppressions.export_rows": COMMAND,
+    "suppressions.import_file": COMMAND,
 }
 NO_GRAPHQL: Mapping[str, str] = {
+    "contact_export.stream_contact": COMMAND,
+    "erasure.erase_phone": LONG_GONE,
+    "suppressions.count_erased": COMMAND,
+    "suppressions.export_rows": COMMAND,
+    "suppressions.import_file": COMMAND,
     "explanations.get_timeline": OF_ONE,
 }
 # Modules all of whose operations are for people.
@@ -78,11 +97,16 @@ PARTS: Mapping[str, str] = {
     "autoreplies.send_auto": "keyword replies and double opt-in",
     "canceling.cancel_campaign_contact": "opting out",
     "canceling.cancel_campaign_messages": "canceling a campaign",
+    "canceling.cancel_messages": "erasing a contact",
     "canceling.cancel_one": "canceling a message",
     "canceling.cancel_waiting": "opting out",
+    "canceling.cancel_waiting_many": "suppressing phones",
     "consent.confirm": "a reply that confirms",
+    "consent.hold_suppressions": "making a contact, and suppressing phones",
+    "consent.lock_suppressions": "erasing a contact",
     "consent.opt_in": "creating and updating a contact, and keyword replies",
     "consent.opt_out": "opting out, and keyword replies",
+    "consent.suppress": "creating and importing suppressions",
     "contacts.ensure_contact": "sending to a new number, and replies from one",
     "idempotency.answer_once": "every call with an idempotency key",
     "queueing.insert_single": "sending a message",

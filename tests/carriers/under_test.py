@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -12,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Capability, Carrier, Inbound, Report, Signal, Submission
 from msvs.carriers.registry import KINDS
+from msvs.carriers.smpp.pdu import Message
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.database import fetch, fetch_value
 from msvs.models.identity import new_id
@@ -20,6 +23,7 @@ from tests.carriers.fakes.server import PUBLIC_URL, FakeCarrier, Sent, Taken
 from tests.carriers.fakes.telnyx import FakeTelnyx
 from tests.carriers.fakes.twilio import FakeTwilio
 from tests.carriers.fakes.vonage import FakeVonage
+from tests.carriers.smpp.fake import FakeSmsc, Peer, carrier_of, fake_smsc, until
 
 SENDER = "+14155550100"
 HANDSET = "+14155550199"
@@ -56,6 +60,7 @@ class CarrierUnderTest(ABC):
     refusal: str
     moods: frozenset[Mood] = frozenset(Mood)
     counts: bool = True
+    echoes: bool = True
     most_at_once: int = 0
 
     @abstractmethod
@@ -140,6 +145,108 @@ class VirtualUnderTest(CarrierUnderTest):
             "SELECT id, phone, sender FROM virtual_signals WHERE message_id = $1 AND kind = 'inbound'", held.message_id
         )
         return [Inbound(str(row.id), HANDSET, row.sender, text) for row in rows]
+
+
+class SmppUnderTest(CarrierUnderTest):
+    """An SMPP carrier and a message centre."""
+
+    kind = "smpp"
+    capability = Capability.NONE
+    refusal = "invalid_number"
+    secrets = ("pa55word",)
+    echoes = False
+    THROTTLED, INVALID_DESTINATION = 0x58, 0x0B
+
+    async def set_up(self) -> None:
+        self._signals: list[Signal] = []
+        self._forgets = False
+        self._pause = 0.0
+        self._at_once = 0
+        self._stack = AsyncExitStack()
+        self.smsc: FakeSmsc = await self._stack.enter_async_context(fake_smsc())
+        self.smsc.on_submit = self._accept
+        self.smpp = carrier_of(self.smsc.port, password=self.secrets[0], window=20)
+        self.carrier = self.smpp
+        await self.smpp.open(self._take)
+        await until(lambda: self.smpp.bound == self.smpp.wanted)
+
+    async def tear_down(self) -> None:
+        await self.carrier.close()
+        await self._stack.aclose()
+
+    async def _take(self, signals: Sequence[Signal]) -> None:
+        self._signals += signals
+        if self._forgets:
+            raise ConnectionError("the answer to the COMMIT is lost")
+
+    def _accept(self, peer: Peer, sequence: int, message: Message) -> None:
+        ref = f"smsc-{len(self.smsc.submits)}"
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+
+        def answer() -> None:
+            self._at_once -= 1
+            peer.accept(sequence, ref)
+
+        asyncio.get_running_loop().call_later(self._pause, answer)
+
+    def slow_down(self) -> None:
+        self._pause = 0.02
+
+    async def prepare(self, mood: Mood) -> Submission:
+        match mood:
+            case Mood.REFUSES:
+                self.smsc.on_submit = self._refuse(self.INVALID_DESTINATION)
+            case Mood.THROTTLES:
+                self.smsc.on_submit = self._refuse(self.THROTTLED)
+            case Mood.LOSES_THE_ANSWER:
+                self.smsc.on_submit = lambda peer, sequence, message: peer.drop()
+            case Mood.IS_AWAY:
+                await self._stack.aclose()
+                await until(lambda: self.smpp.bound == 0)
+        return a_submission(to=f"+1415555{next(_numbers)}")
+
+    def _refuse(self, status: int) -> Any:
+        def refuse(peer: Peer, sequence: int, message: Message) -> None:
+            self.smsc.submits.remove(message)
+            peer.refuse(sequence, status)
+
+        return refuse
+
+    async def taken(self, submission: Submission) -> int:
+        return sum(message.destination == submission.to.removeprefix("+") for message in self.smsc.submits)
+
+    async def report(self, submission: Submission, *, is_delivered: bool) -> Sequence[Signal]:
+        [number] = [
+            number
+            for number, message in enumerate(self.smsc.submits, 1)
+            if message.destination == submission.to.removeprefix("+")
+        ]
+        stat = "DELIVRD" if is_delivered else "UNDELIV"
+        text = (
+            f"id:smsc-{number} sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:{stat} err:000 text:"
+        )
+        return await self._bring(Message(esm_class=4, short_message=text.encode()))
+
+    async def inbound(self, text: str) -> Sequence[Signal]:
+        # A message centre brings one again only where it was not told that it arrived.
+        self._forgets = not self._forgets
+        return await self._bring(
+            Message(
+                source=HANDSET.removeprefix("+"),
+                source_ton=1,
+                destination=SENDER.removeprefix("+"),
+                destination_ton=1,
+                short_message=text.encode("ascii"),
+            )
+        )
+
+    async def _bring(self, message: Message) -> Sequence[Signal]:
+        before = len(self._signals)
+        if not self.smpp.bound:
+            return []
+        await self.smsc.peer.deliver(message)
+        return self._signals[before:]
 
 
 Fake = TypeVar("Fake", bound=FakeCarrier)

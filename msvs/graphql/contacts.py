@@ -12,6 +12,8 @@ from tortoise.expressions import Subquery
 from tortoise.functions import Lower
 
 from msvs.api import contacts, ids
+from msvs.api.consent import CONSENT_EVENT
+from msvs.api.consent_chain import phone_hash
 from msvs.api.context import Context
 from msvs.api.phones import parse_phone
 from msvs.api.scope import scoped
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from msvs.graphql.lists import ContactList
     from msvs.graphql.messages import Message
 
-CONSENT_EVENT = "cns"
+# In place of a phone that is not known any more.
+ERASED = "erased"
 
 
 @strawberry.type(description="Where a contact's consent stands, and the evidence for it.")
@@ -44,10 +47,16 @@ class OptIn:
 @strawberry.type(description="One change of a phone's consent. The history is only ever added to.")
 class ConsentEvent:
     id: ID = strawberry.field(description="The id of the entry.")
-    phone: str = strawberry.field(description="The phone, in E.164.")
+    phone: str = strawberry.field(description="The phone, in E.164; `erased` where it was erased.")
     status: OptInStatus = strawberry.field(description="What the consent became.")
     source: str | None = strawberry.field(description="Where it was given or withdrawn.")
     ip: str | None = strawberry.field(description="From which IP address; null where that is not known.")
+    user_agent: str | None = strawberry.field(description="With which browser; null where that is not known.")
+    text: str | None = strawberry.field(description="What the person agreed to or wrote; null where it is not known.")
+    version: str | None = strawberry.field(description="The version of what the person agreed to.")
+    sequence: int = strawberry.field(description="Its place in the chain of consent, from 1.")
+    hash: str = strawberry.field(description="The SHA-256 of the entry and of the hash before it.")
+    erased_at: datetime | None = strawberry.field(description="When the person was erased; null where they were not.")
     actor: str = strawberry.field(description="Who made the change: an API key's or user's id, or `system`.")
     created_at: datetime = strawberry.field(description="When.")
 
@@ -56,10 +65,16 @@ class ConsentEvent:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(CONSENT_EVENT, row.id)),
-            phone=row.phone,
+            phone=row.phone or ERASED,
             status=OptInStatus(row.status),
             source=row.source,
             ip=row.ip,
+            user_agent=row.user_agent,
+            text=row.text,
+            version=row.version,
+            sequence=row.sequence,
+            hash=row.hash,
+            erased_at=row.erased_at,
             actor=row.actor,
             created_at=row.created_at,
         )
@@ -134,10 +149,11 @@ class Contact(Node):
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[ConsentEvent]:
         request = read_page(CONSENT_EVENT, first, after, last, before)
-        loaders, phone = info.context.loaders, self.phone
-        page = await loaders.children(CONSENT_HISTORY, phone, request)
+        loaders = info.context.loaders
+        key = f"{phone_hash(info.context.ctx, self.phone)} {self.phone}"
+        page = await loaders.children(CONSENT_HISTORY, key, request)
         return connect(
-            CONSENT_EVENT, request, page, ConsentEvent.from_row, lambda: loaders.count_children(CONSENT_HISTORY, phone)
+            CONSENT_EVENT, request, page, ConsentEvent.from_row, lambda: loaders.count_children(CONSENT_HISTORY, key)
         )
 
 
@@ -148,10 +164,13 @@ register_rows(ids.CONTACT, ContactRow, Contact.from_row)
 class OptInInput:
     source: str = strawberry.field(description="Where, such as `checkout`.")
     ip: str | None = strawberry.field(default=None, description="From which IP address.")
+    user_agent: str | None = strawberry.field(default=None, description="With which browser.")
+    text: str | None = strawberry.field(default=None, description="What the person agreed to, word for word.")
+    version: str | None = strawberry.field(default=None, description="Your version of that text.")
 
     def to_evidence(self) -> contacts.OptInEvidence:
         """The evidence that operations take."""
-        return contacts.OptInEvidence(source=self.source, ip=self.ip)
+        return contacts.OptInEvidence(self.source, self.ip, self.user_agent, self.text, self.version)
 
 
 @strawberry.input(description="A contact to make.")

@@ -47,7 +47,10 @@ COST_A_TOKEN = 100
 # A mutation with a small answer costs what a REST call does: one token of the bucket.
 MUTATION_COST = 90
 # Fields of the query that read or render many rows to answer with few.
-HEAVY: Mapping[str, int] = {"campaignPreview": 500, "campaignReconciliation": 500, "activity": 100}
+HEAVY: Mapping[str, int] = {
+    **dict.fromkeys(("campaignPreview", "campaignReconciliation", "contactExport"), 500),
+    "activity": 100,
+}
 # A list whose length no argument bounds.
 PLAIN_LIST = 10
 # What counting costs beside reading an item.

@@ -39,7 +39,13 @@ CONTACT_LISTS = Relation(
 LIST_MEMBERS = Relation(
     "list_members AS member JOIN contacts AS child ON child.id = member.contact_id", "member.list_id = parent.id"
 )
-CONSENT_HISTORY = Relation("consent_events AS child", "child.phone = parent.id", "text")
+# By the hash of the phone and, for entries from before there was one, the phone: in one key, with a blank between.
+CONSENT_HISTORY = Relation(
+    "consent_events AS child",
+    "(child.phone_hash = split_part(parent.id, ' ', 1)"
+    " OR child.phone_hash IS NULL AND child.phone = split_part(parent.id, ' ', 2))",
+    "text",
+)
 WEBHOOK_ATTEMPTS = Relation("webhook_attempts AS child", "child.endpoint_id = parent.id")
 
 ROWS = """

@@ -12,6 +12,8 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.RESOURCES_WRITE),
     **dict.fromkeys(("createList", "updateList", "deleteList"), Permission.RESOURCES_WRITE),
     **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.RESOURCES_WRITE),
+    **dict.fromkeys(("createSuppression", "importSuppressions", "liftSuppression"), Permission.RESOURCES_WRITE),
+    "eraseContact": Permission.CONTACTS_ERASE,
     **dict.fromkeys(("createSegment", "updateSegment", "deleteSegment"), Permission.RESOURCES_WRITE),
     **dict.fromkeys(("updateCampaign", "launchCampaign", "cloneCampaign"), Permission.MESSAGES_SEND),
     **dict.fromkeys(("sendCampaignTest", "deleteCampaign", "answerThread"), Permission.MESSAGES_SEND),

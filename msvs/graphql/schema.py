@@ -32,6 +32,7 @@ from msvs.graphql.segments import SegmentMutation, SegmentQuery
 from msvs.graphql.senders import SenderQuery
 from msvs.graphql.statistics import StatisticsQuery
 from msvs.graphql.subscriptions import Subscription
+from msvs.graphql.suppressions import SuppressionMutation, SuppressionQuery
 from msvs.graphql.users import UserMutation, UserQuery
 from msvs.graphql.webhooks import WebhookMutation, WebhookQuery
 from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
@@ -46,6 +47,7 @@ class Query(
     CampaignQuery,
     ContactQuery,
     ListQuery,
+    SuppressionQuery,
     SegmentQuery,
     CreditQuery,
     SenderQuery,
@@ -71,6 +73,7 @@ class Mutation(
     CampaignMutation,
     ContactMutation,
     ListMutation,
+    SuppressionMutation,
     SegmentMutation,
     InboundMutation,
     WebhookMutation,

@@ -99,7 +99,7 @@ OPERATIONS = (
         "contact.id": s.maria, "contact.phone": "+12125550101", "contact.lists.totalCount": 1,
         "contact.messages.nodes.0.id": s.message, "contact.consentHistory.totalCount": 0},
               lambda s: {"id": s.maria}),
-    Operation("CreateContact", 5, lambda s: {
+    Operation("CreateContact", 6, lambda s: {
         "createContact.phone": "+12125550199",
         "createContact.optIn": {"status": "OPTED_IN", "source": "checkout", "ip": "203.0.113.4"}},
               lambda s: {"input": {"phone": "+12125550199", "firstName": "Eva",

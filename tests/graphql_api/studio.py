@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from msvs.api import campaigns, ids, keys, messages, replies, segments, senders, users, webhooks
+from msvs.api import campaigns, ids, keys, messages, replies, segments, senders, suppressions, users, webhooks
 from msvs.api.audit import AUDIT_ENTRY, AuditAction
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import AuditEntry, Event, Membership, Role, User, WebhookAttempt, Workspace
 from tests import factories
 
+# A phone without a contact.
+SUPPRESSED = "+12125550188"
 VIP = {"field": "attributes.tier", "op": "eq", "value": "vip"}
 
 
@@ -40,6 +42,7 @@ class Studio:
     member: str
     invitation: str
     audit_entry: str
+    suppression: str
 
 
 async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
@@ -56,6 +59,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
     later = datetime.now(UTC) + timedelta(days=2)
     async with unit_of_work():
         segment = await segments.create_segment(ctx, "VIP", VIP)
+        suppression = await suppressions.create_suppression(ctx, SUPPRESSED, source="complaint")
         webhook, _ = await webhooks.create_webhook(
             ctx, webhooks.CreateWebhook(url="https://hooks.cohortlabs.co/sms", events=["message.queued"])
         )
@@ -115,6 +119,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         member=ids.encode_id(ids.USER, member.id),
         invitation=ids.encode_id(users.INVITATION, invitation.id),
         audit_entry=ids.encode_id(AUDIT_ENTRY, invited.id),
+        suppression=ids.encode_id(suppressions.SUPPRESSION, suppression.id),
     )
 
 

@@ -22,13 +22,14 @@ from msvs.graphql.schema import DOCUMENT, schema
 from msvs.models import Role
 from tests import factories
 from tests.graphql_api.conftest import Caller, Callers
+from tests.graphql_api.consent_operations import CONSENT_OPERATIONS
 from tests.graphql_api.inbox_operations import INBOX_OPERATIONS
 from tests.graphql_api.operations import OPERATIONS, RUN_ELSEWHERE, Operation
 from tests.graphql_api.studio import make_studio
 from tests.graphql_api.test_strange_values import document_of, value_of
 
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "graphql"
-EVERY_OPERATION = (*OPERATIONS, *INBOX_OPERATIONS)
+EVERY_OPERATION = (*OPERATIONS, *INBOX_OPERATIONS, *CONSENT_OPERATIONS)
 
 
 @contextmanager

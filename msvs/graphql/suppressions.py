@@ -1,0 +1,211 @@
+"""Suppressions, the history of consent, and what the law lets a person ask for: types, queries and mutations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import strawberry
+from strawberry import ID
+
+from msvs.api import consent, contact_export, erasure, ids, suppressions
+from msvs.api.consent import CONSENT_EVENT
+from msvs.api.errors import NotFound
+from msvs.api.phones import parse_phone
+from msvs.api.scope import scoped
+from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.contacts import ConsentEvent, Contact, OptInInput
+from msvs.graphql.context import Info
+from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.scalars import JSONObject
+from msvs.models import ConsentEvent as ConsentEventRow
+from msvs.models import Suppression as SuppressionRow
+
+
+@strawberry.type(description="A phone that nothing is sent to.")
+class Suppression(Node):
+    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
+    phone: str = strawberry.field(description="The phone, in E.164.")
+    source: str = strawberry.field(description="Why, such as `keyword`.")
+    created_at: datetime = strawberry.field(description="Since when.")
+
+    @classmethod
+    def from_row(cls, row: Any) -> Suppression:
+        """The type of a row."""
+        return cls(
+            id=ID(ids.encode_id(suppressions.SUPPRESSION, row.id)),
+            livemode=row.livemode,
+            phone=row.phone,
+            source=row.source,
+            created_at=row.created_at,
+        )
+
+
+register_rows(suppressions.SUPPRESSION, SuppressionRow, Suppression.from_row)
+
+
+@strawberry.type(description="What came of importing suppressions.")
+class SuppressionsImported:
+    added: int = strawberry.field(description="How many phones were suppressed.")
+    already_suppressed: int = strawberry.field(description="How many were suppressed already.")
+    invalid: list[str] = strawberry.field(description="What is no phone, as it was given.")
+
+
+@strawberry.type(description="Says that a contact was erased.")
+class ContactErased:
+    id: ID = strawberry.field(description="The id that the contact had.")
+    erased_at: datetime = strawberry.field(description="When it was erased.")
+
+
+@strawberry.input(description="A phone to suppress.")
+class CreateSuppressionInput:
+    phone: str = strawberry.field(description="The phone, in E.164.")
+    source: str = strawberry.field(description="Why, such as `complaint`.")
+
+
+CreateSuppressionResult = Annotated[
+    Suppression | InvalidRequestError | ConflictError | PermissionRefusedError,
+    strawberry.union(
+        "CreateSuppressionResult",
+        description="The suppression, or why not. A phone that has one: `suppression_exists`.",
+    ),
+]
+ImportSuppressionsResult = Annotated[
+    SuppressionsImported | InvalidRequestError | PermissionRefusedError,
+    strawberry.union("ImportSuppressionsResult", description="What came of it, or why nothing did."),
+]
+LiftSuppressionResult = Annotated[
+    Contact | InvalidRequestError | NotFoundError | PermissionRefusedError,
+    strawberry.union(
+        "LiftSuppressionResult", description="The contact, opted in again or asked to confirm, or why not."
+    ),
+]
+EraseContactResult = Annotated[
+    ContactErased | NotFoundError | ConflictError | PermissionRefusedError,
+    strawberry.union(
+        "EraseContactResult",
+        description="Says that the contact is erased, or why not. While a message is on its way: `erasure_pending`.",
+    ),
+]
+
+Phone = Annotated[str | None, strawberry.argument(description="Only of this phone, in E.164.")]
+SuppressionId = Annotated[ID, strawberry.argument(description="The suppression's id.")]
+ContactId = Annotated[ID, strawberry.argument(description="The contact's id.")]
+
+
+@strawberry.type
+class SuppressionQuery:
+    @field("A suppression by its id; null where there is none.")
+    async def suppression(self, info: Info, id: SuppressionId) -> Suppression | None:
+        found: Suppression | None = await load_node(info, id, prefix=suppressions.SUPPRESSION)
+        return found
+
+    @field("Suppressions, newest first, or that of one phone.")
+    async def suppressions(
+        self,
+        info: Info,
+        phone: Phone = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Suppression]:
+        ctx = info.context.ctx
+        request = read_page(suppressions.SUPPRESSION, first, after, last, before)
+        page = await suppressions.list_suppressions(ctx, request, phone=phone)
+
+        async def count() -> int:
+            if phone is not None:
+                return len(page.items)
+            return await scoped(ctx, SuppressionRow).count()
+
+        return connect(suppressions.SUPPRESSION, request, page, Suppression.from_row, count)
+
+    @field("How consent came and went, newest first, whether or not the phones have contacts.")
+    async def consent_history(
+        self,
+        info: Info,
+        phone: Phone = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[ConsentEvent]:
+        ctx = info.context.ctx
+        request = read_page(CONSENT_EVENT, first, after, last, before)
+        page = await consent.list_consent(ctx, request, phone=phone)
+
+        async def count() -> int:
+            if phone is None:
+                return await scoped(ctx, ConsentEventRow).count()
+            return await consent.history_of(ctx, parse_phone(phone, param="phone").e164).count()
+
+        return connect(CONSENT_EVENT, request, page, ConsentEvent.from_row, count)
+
+    @field("All that is kept about a contact, at most 1,000 rows of each kind; null where there is no such contact.")
+    async def contact_export(self, info: Info, id: ContactId) -> JSONObject | None:
+        try:
+            made = await contact_export.export_contact(info.context.ctx, _contact_id(id))
+        except NotFound:
+            return None
+        shown: JSONObject = msgspec.to_builtins(made)
+        return shown
+
+
+@strawberry.type
+class SuppressionMutation:
+    @mutation(CreateSuppressionResult, "Suppress a phone; its contact, if it has one, is opted out.")
+    async def create_suppression(
+        self, info: Info, input: Annotated[CreateSuppressionInput, strawberry.argument(description="The phone.")]
+    ) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: suppressions.create_suppression(ctx, input.phone, source=input.source),
+            Suppression.from_row,
+        )
+
+    @mutation(ImportSuppressionsResult, "Suppress at most 1,000 phones; one that is no phone is reported.")
+    async def import_suppressions(
+        self,
+        info: Info,
+        phones: Annotated[list[str], strawberry.argument(description="Phones, in E.164.")],
+        source: Annotated[str | None, strawberry.argument(description="Why; `import` unless told.")] = None,
+    ) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: suppressions.import_suppressions(ctx, phones, source=source),
+            lambda done: SuppressionsImported(
+                added=done.added, already_suppressed=done.already_suppressed, invalid=list(done.invalid)
+            ),
+        )
+
+    @mutation(LiftSuppressionResult, "Lift a suppression, on evidence that the person agreed again.")
+    async def lift_suppression(
+        self,
+        info: Info,
+        id: SuppressionId,
+        opt_in: Annotated[OptInInput, strawberry.argument(description="How the person agreed again.")],
+    ) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: suppressions.lift_suppression(
+                ctx, ids.find_id(suppressions.SUPPRESSION, id, "suppression"), opt_in.to_evidence()
+            ),
+            Contact.from_row,
+        )
+
+    @mutation(EraseContactResult, "Erase a contact: what must be kept names nobody. Doing it again changes nothing.")
+    async def erase_contact(self, info: Info, id: ContactId) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: erasure.erase_contact(ctx, _contact_id(id)),
+            lambda done: ContactErased(id=id, erased_at=datetime.fromisoformat(done.erased_at)),
+        )
+
+
+def _contact_id(text: str) -> UUID:
+    return ids.find_id(ids.CONTACT, text, "contact")

@@ -303,7 +303,7 @@ def _draft(
         now,
         expires_at=campaign.expires_at,
     )
-    code = _skip_reason(campaign, recipient, regions) or (None if sender is not None else "sender_not_allowed")
+    code = _skip_reason(campaign, recipient, regions, sender)
     if code is None:
         try:
             rendered = render(template, contact_values(recipient, template.names))
@@ -322,7 +322,7 @@ def _draft(
     return draft
 
 
-def _skip_reason(campaign: Any, recipient: Any, regions: Regions) -> str | None:
+def _skip_reason(campaign: Any, recipient: Any, regions: Regions, sender: str | None) -> str | None:
     """The code for which a recipient is not sent to, or None."""
     if recipient.id is None:
         return "recipient_deleted"
@@ -332,8 +332,12 @@ def _skip_reason(campaign: Any, recipient: Any, regions: Regions) -> str | None:
     if status != OptInStatus.OPTED_IN and not (campaign.campaigns_admit_unknown and status == OptInStatus.UNKNOWN):
         return "recipient_not_opted_in"
     if recipient.region is None or is_in_blocked_range(recipient.phone):
-        return _destination_refusal(parse_phone(recipient.phone), regions)
-    return _kept_refusal(recipient.region, recipient.number_kind, regions)
+        code = _destination_refusal(parse_phone(recipient.phone), regions)
+    else:
+        code = _kept_refusal(recipient.region, recipient.number_kind, regions)
+    if code is None and sender is None:
+        return "sender_not_allowed"
+    return code
 
 
 @lru_cache(maxsize=4096)

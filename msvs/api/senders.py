@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msvs.api import ids, sender_rules
 from msvs.api.context import Context
-from msvs.api.errors import ComplianceRefused, Conflict, InvalidRequest, NotFound
+from msvs.api.errors import ComplianceRefused, InvalidRequest, NotFound
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.sender_rules import kind_of
 from msvs.database import Row, encode_json, execute, fetch, fetch_row
@@ -175,7 +175,7 @@ def check_regions(regions: Iterable[str], *, param: str = "regions") -> list[str
     found = sorted({region.strip().upper() for region in regions})
     for region in found:
         if not _REGION.fullmatch(region):
-            raise InvalidRequest(f"No such region: '{region[:10]}'.", param=param, code="region_invalid")
+            raise InvalidRequest(f"No such region: '{region[:10]}'.", param=param)
     return found
 
 
@@ -190,13 +190,13 @@ async def add_sender(
     """Let a workspace use a sender: the operator's act, who knows that it is the workspace's to use.
 
     Added again, its regions and registration are replaced. A number that another workspace has is refused unless it
-    `is_shared`. Raises InvalidRequest, NotFound and Conflict.
+    `is_shared`. Raises InvalidRequest and NotFound.
     """
     check_sender(value, param="value")
     if not is_shared and kind_of(value) is not SenderKind.ALPHANUMERIC:
         taken = await fetch_row(OTHERS, value, workspace_id)
         if taken is not None and taken.is_taken:
-            raise Conflict("Another workspace has this sender.")
+            raise InvalidRequest("Another workspace has this sender.", param="value")
     row = await fetch_row(
         "INSERT INTO senders (id, workspace_id, value, kind, regions, registration, created_at)"
         " SELECT $1, id, $3, $4, $5::jsonb, $6, $7 FROM workspaces WHERE id = $2"

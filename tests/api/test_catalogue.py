@@ -99,11 +99,11 @@ def failures() -> set[str]:
             elif isinstance(node, ast.Call) and name_of(node.func) == "_fail_unsent":
                 found |= {text for each in node.args if (text := text_of(each)) is not None}
             elif isinstance(node, ast.FunctionDef) and node.name in ("_refusal", "_skip_reason", "limit"):
-                found |= {
-                    text
-                    for part in ast.walk(node)
-                    if isinstance(part, ast.Return) and (text := text_of(part.value)) is not None
-                }
+                returned = [text_of(part.value) for part in ast.walk(node) if isinstance(part, ast.Return)]
+                found |= {text for text in returned if text is not None and CODE.fullmatch(text)}
+            elif isinstance(node, ast.Dict) and "carriers" in path.parts:
+                # What a carrier's own codes mean.
+                found |= {text for each in node.values if (text := text_of(each)) in FAILURES and text is not None}
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found |= set(re.findall(r"error_code = '(\w+)'", node.value))
             elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or) and "code" in ast.unparse(node.values[0]):

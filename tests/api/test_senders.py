@@ -13,7 +13,7 @@ from msvs import database as db
 from msvs.api import routing, sender_rules, senders
 from msvs.api.campaigns import CreateCampaign, create_campaign
 from msvs.api.context import Context
-from msvs.api.errors import ApiError, Conflict, NotFound
+from msvs.api.errors import ApiError, InvalidRequest, NotFound
 from msvs.api.messages import SendMessage, send_message
 from msvs.api.pages import PageRequest
 from msvs.api.senders import OwnedSender, Pool
@@ -217,7 +217,7 @@ async def test_senders_are_the_workspaces_own(ctx: Context, other_ctx: Context) 
     row = await senders.add_sender(ctx.workspace_id, LONG, regions=["us", "CA"], registration="C0HORT")
     again = await senders.add_sender(ctx.workspace_id, LONG, regions=["US"])
     assert (again.id, again.regions, again.registration, again.kind) == (row.id, ["US"], None, "long_code")
-    with pytest.raises(Conflict):
+    with pytest.raises(InvalidRequest):
         await senders.add_sender(other_ctx.workspace_id, LONG)
     shared = await senders.add_sender(other_ctx.workspace_id, LONG, is_shared=True)
     page = await senders.list_senders(ctx, PageRequest(10))

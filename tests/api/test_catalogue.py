@@ -101,9 +101,9 @@ def failures() -> set[str]:
             elif isinstance(node, ast.FunctionDef) and node.name in ("_refusal", "_skip_reason", "limit"):
                 returned = [text_of(part.value) for part in ast.walk(node) if isinstance(part, ast.Return)]
                 found |= {text for text in returned if text is not None and CODE.fullmatch(text)}
-            elif isinstance(node, ast.Dict) and "carriers" in path.parts:
-                # What a carrier's own codes mean.
-                found |= {text for each in node.values if (text := text_of(each)) in FAILURES and text is not None}
+            elif isinstance(node, ast.Assign) and "carriers" in path.parts and text_of(node.value) in FAILURES:
+                # What carriers' own codes mean, by name.
+                found.add(str(text_of(node.value)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found |= set(re.findall(r"error_code = '(\w+)'", node.value))
             elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or) and "code" in ast.unparse(node.values[0]):

@@ -340,7 +340,9 @@ async def resume_paid(*, now: datetime) -> int:
 async def _next_segments(campaign: Campaign) -> int:
     """The segments of a campaign's next message; about as many before there is one."""
     queued = await fetch_value(
-        "SELECT segments FROM messages WHERE status = 'queued' AND campaign_id = $1 ORDER BY due_at, id LIMIT 1",
+        "SELECT segments FROM messages WHERE workspace_id = $1 AND status = 'queued' AND campaign_id = $2"
+        " ORDER BY due_at, id LIMIT 1",
+        campaign.workspace_id,
         campaign.id,
     )
     return audiences.estimated_segments(read_template(campaign.body)) if queued is None else int(queued)

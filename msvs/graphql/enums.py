@@ -9,6 +9,7 @@ import strawberry
 
 from msvs.api.audit import AuditAction
 from msvs.api.events import EventType
+from msvs.api.opt_out_phrases import Intent
 from msvs.api.sms import Encoding
 from msvs.api.statistics import Interval
 from msvs.api.words import Keyword
@@ -110,6 +111,17 @@ describe(
         "START": "Opt me in again.",
         "HELP": "Who is this?",
         "CONFIRM": "Yes, to a double opt-in.",
+        "JOIN": "Put me on the list whose keyword this is.",
+    },
+)
+describe(
+    Intent,
+    "OptOutIntent",
+    "How surely the words of a message ask for no more.",
+    {
+        "CERTAIN": "They cannot mean anything else.",
+        "LIKELY": "They most probably do; somebody should look.",
+        "UNCLEAR": "They speak of ending something; never the intent of a message that was taken in.",
     },
 )
 describe(

@@ -11,8 +11,8 @@ from strawberry import ID
 from msvs.api import ids, inbox, messages, replies, workspaces
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound, PermissionDenied
+from msvs.api.opt_out_phrases import Intent
 from msvs.api.phones import parse_phone
-from msvs.api.scope import scoped
 from msvs.api.senders import check_sender
 from msvs.api.words import Keyword
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -48,6 +48,10 @@ class InboundMessage(Node):
     to: str = strawberry.field(description="The sender it was sent to.")
     body: str = strawberry.field(description="The text.")
     keyword: Keyword | None = strawberry.field(description="What it was understood as; null for any other text.")
+    intent: Intent | None = strawberry.field(
+        description="How surely its words, where they are no keyword, ask for no more; null for any other text."
+    )
+    is_flagged: bool = strawberry.field(description="Whether somebody should look: it likely asks for no more.")
     received_at: datetime = strawberry.field(description="When it arrived.")
     read_at: datetime | None = strawberry.field(description="When somebody marked it read; null before that.")
 
@@ -62,6 +66,8 @@ class InboundMessage(Node):
             to=row.to_sender,
             body=row.body,
             keyword=None if row.keyword is None else Keyword(row.keyword),
+            intent=None if row.intent is None else Intent(row.intent),
+            is_flagged=row.is_flagged,
             received_at=row.received_at,
             read_at=row.read_at,
         )
@@ -161,6 +167,10 @@ MarkThreadResult = Annotated[
     InboxThread | NotFoundError | InvalidRequestError | PermissionRefusedError,
     strawberry.union("MarkThreadResult", description="The thread as it now is, or why it did not change."),
 ]
+UnflagInboundMessageResult = Annotated[
+    InboundMessage | NotFoundError | PermissionRefusedError,
+    strawberry.union("UnflagInboundMessageResult", description="The message without its flag, or why not."),
+]
 ThreadContactId = Annotated[ID, strawberry.argument(description="The id of the thread's contact.")]
 
 
@@ -184,6 +194,9 @@ class InboundQuery:
         self,
         info: Info,
         contact_id: Annotated[ID | None, strawberry.argument(description="Only those of this contact.")] = None,
+        flagged: Annotated[
+            bool | None, strawberry.argument(description="Only those that are flagged, or only those that are not.")
+        ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -192,9 +205,8 @@ class InboundQuery:
         ctx = info.context.ctx
         request = read_page(ids.INBOUND, first, after, last, before)
         contact = optional_ref(ids.CONTACT, contact_id, "contact_id")
-        page = await replies.list_inbound(ctx, request, contact_id=contact)
-        query = scoped(ctx, InboundRow)
-        count = (query if contact is None else query.filter(contact_id=contact)).count
+        page = await replies.list_inbound(ctx, request, contact_id=contact, flagged=flagged)
+        count = replies.inbound_query(ctx, contact_id=contact, flagged=flagged).count
         return connect(ids.INBOUND, request, page, InboundMessage.from_row, count)
 
     @field("Threads of replies, the one with the newest reply first.")
@@ -305,6 +317,16 @@ class InboundMutation:
             return await inbox.get_thread(ctx, id)
 
         return await mutate(info, mark, InboxThread.from_thread)
+
+    @mutation(UnflagInboundMessageResult, "Take the flag off a message that somebody looked at; nothing else changes.")
+    async def unflag_inbound_message(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
+    ) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: replies.unflag_inbound(ctx, ids.find_id(ids.INBOUND, id, "inbound message")),
+            InboundMessage.from_row,
+        )
 
     @mutation(SimulateReplyResult, "Make a reply arrive, as if its sender had written to you. Sandbox only.")
     async def simulate_reply(

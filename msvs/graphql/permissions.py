@@ -14,10 +14,13 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.RESOURCES_WRITE),
     **dict.fromkeys(("createSuppression", "importSuppressions", "liftSuppression"), Permission.RESOURCES_WRITE),
     "eraseContact": Permission.CONTACTS_ERASE,
+    **dict.fromkeys(("createJoinKeyword", "updateJoinKeyword", "deleteJoinKeyword"), Permission.RESOURCES_WRITE),
     **dict.fromkeys(("createSegment", "updateSegment", "deleteSegment"), Permission.RESOURCES_WRITE),
     **dict.fromkeys(("updateCampaign", "launchCampaign", "cloneCampaign"), Permission.MESSAGES_SEND),
     **dict.fromkeys(("sendCampaignTest", "deleteCampaign", "answerThread"), Permission.MESSAGES_SEND),
-    **dict.fromkeys(("markThreadRead", "markThreadUnread", "simulateReply"), Permission.RESOURCES_WRITE),
+    **dict.fromkeys(
+        ("markThreadRead", "markThreadUnread", "simulateReply", "unflagInboundMessage"), Permission.RESOURCES_WRITE
+    ),
     **dict.fromkeys(("createWebhook", "updateWebhook", "deleteWebhook"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("rotateWebhookSecret", "testWebhook", "recoverWebhook", "resendEvent"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("createApiKey", "rollApiKey", "revokeApiKey"), Permission.KEYS_WRITE),

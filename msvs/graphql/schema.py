@@ -23,6 +23,7 @@ from msvs.graphql.events import EventMutation, EventQuery
 from msvs.graphql.handset import HandsetQuery
 from msvs.graphql.inbound import InboundMutation, InboundQuery
 from msvs.graphql.keys import KeyMutation, KeyQuery
+from msvs.graphql.keywords import KeywordMutation, KeywordQuery
 from msvs.graphql.lists import ListMutation, ListQuery
 from msvs.graphql.messages import MessageMutation, MessageQuery
 from msvs.graphql.nodes import NodeQuery
@@ -47,6 +48,7 @@ class Query(
     CampaignQuery,
     ContactQuery,
     ListQuery,
+    KeywordQuery,
     SuppressionQuery,
     SegmentQuery,
     CreditQuery,
@@ -73,6 +75,7 @@ class Mutation(
     CampaignMutation,
     ContactMutation,
     ListMutation,
+    KeywordMutation,
     SuppressionMutation,
     SegmentMutation,
     InboundMutation,

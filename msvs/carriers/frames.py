@@ -1,7 +1,11 @@
 """Frames between the workers and the process that holds a carrier's sessions: a length in four bytes, then msgpack.
 
 A worker says hello with the process's token, then, batch by batch: an offer, which the process has whole before it
-answers; the word to go; the outcomes as they come. Before the word to go nothing of a batch is submitted.
+answers; the word to go; then, from the process, how far it has begun and the outcomes as they come.
+
+Before the word to go nothing of a batch is submitted, and no message before the process has said that it begins it.
+What a process has written arrives before the end of its connection (FIN), also when it was killed. So where a
+connection ends, what had not begun was never submitted; where it breaks, nobody knows.
 """
 
 from __future__ import annotations
@@ -78,9 +82,10 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
         return self.accepted or self.refused or self.unknown
 
 
-class Answers(msgspec.Struct, tag="answers", array_like=True, frozen=True):
-    """Outcomes of the batch under way, as many as have come since the last frame."""
+class Progress(msgspec.Struct, tag="progress", array_like=True, frozen=True):
+    """The batch's first `begun` submissions begin now or have begun, and these outcomes have come."""
 
+    begun: int
     answers: list[Answer]
 
 
@@ -97,7 +102,7 @@ class Found(msgspec.Struct, tag="found", array_like=True, frozen=True):
 
 
 FROM_WORKER = msgspec.msgpack.Decoder(Hello | Offer | Go | Ask)
-FROM_OWNER = msgspec.msgpack.Decoder(Welcome | Taken | Declined | Answers | Found)
+FROM_OWNER = msgspec.msgpack.Decoder(Welcome | Taken | Declined | Progress | Found)
 
 
 class Line:
@@ -106,9 +111,14 @@ class Line:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        # Nothing waits in this process: what was sent is the kernel's.
+        writer.transport.set_write_buffer_limits(high=0)
 
     async def send(self, frame: msgspec.Struct) -> None:
-        """Write a frame. Raises OSError when the connection is gone, FrameError when the frame is too long."""
+        """Write a frame; once it returns, the frame arrives even if this process is killed.
+
+        Raises OSError when the connection is gone, FrameError when the frame is too long.
+        """
         data = msgspec.msgpack.encode(frame)
         if len(data) > MAX_FRAME:
             raise FrameError("too long")

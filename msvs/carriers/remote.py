@@ -10,7 +10,7 @@ import structlog
 
 from msvs.carriers.frames import (
     FROM_OWNER,
-    Answers,
+    Answer,
     Ask,
     Found,
     FrameError,
@@ -18,6 +18,7 @@ from msvs.carriers.frames import (
     Hello,
     Line,
     Offer,
+    Progress,
     Taken,
     Welcome,
 )
@@ -41,6 +42,10 @@ WHERE name = $1 AND updated_at > clock_timestamp() - interval '10 seconds'
 """
 
 
+AWAY = Refused("carrier_rejected", retryable=True, retry_after=RETRY_SECONDS, is_fault=True)
+LOST = Unknown("session process lost")
+
+
 class OwnerAway(Exception):
     """No process holds the carrier's sessions, or it takes nothing now."""
 
@@ -48,8 +53,8 @@ class OwnerAway(Exception):
 class RemoteCarrier(Carrier):
     """Hands messages to the process that holds the sessions of `carrier`, which stays unopened.
 
-    What was not begun when that process went away is refused for the moment, the rest unknown: no message is ever
-    offered twice by this class.
+    What that process had not begun when it went away is refused for the moment; what it had begun and not answered is
+    unknown, and so is all that has no answer when the connection to it breaks.
     """
 
     kind: str  # type: ignore[misc]  # the kind of the carrier that it stands for
@@ -100,8 +105,7 @@ class RemoteCarrier(Carrier):
         except Exception as error:
             # Whatever it was: without the word to go nothing is submitted.
             log.warning("not handed over", carrier=self.name, messages=len(submissions), error=type(error).__name__)
-            refused = Refused("carrier_rejected", retryable=True, retry_after=RETRY_SECONDS, is_fault=True)
-            return [refused] * len(submissions)
+            return [AWAY] * len(submissions)
         return await self._finish(line, len(submissions))
 
     async def _offer(self, submissions: Sequence[Submission]) -> Line:
@@ -117,20 +121,28 @@ class RemoteCarrier(Carrier):
         """Give the word to go and gather the outcomes."""
         outcomes: list[Outcome | None] = [None] * number
         left = number
+        # How many may have been submitted.
+        begun = 0
         try:
             await line.send(Go())
             while left:
-                left -= _note(await line.receive(FROM_OWNER), outcomes)
+                progress = await line.receive(FROM_OWNER)
+                if not isinstance(progress, Progress):
+                    raise FrameError("not of a batch")
+                begun = max(begun, progress.begun)
+                left -= _note(progress.answers, outcomes)
         except Exception as error:
             line.close()
             log.error("hand-over broke off", carrier=self.name, messages=left, error=type(error).__name__)
+            if not isinstance(error, EOFError):
+                begun = number
         except BaseException:
             # Answers that come after all must not be taken for those of the next batch.
             line.close()
             raise
         else:
             self._idle.append(line)
-        return [Unknown("session process lost") if outcome is None else outcome for outcome in outcomes]
+        return [outcome or (LOST if each < begun else AWAY) for each, outcome in enumerate(outcomes)]
 
     async def _ask(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
         try:
@@ -184,12 +196,10 @@ async def _exchange(line: Line, frame: Hello | Offer | Ask) -> object:
         raise
 
 
-def _note(frame: object, outcomes: list[Outcome | None]) -> int:
+def _note(answers: Sequence[Answer], outcomes: list[Outcome | None]) -> int:
     """Write down the outcomes of a frame; how many. Raises FrameError for what does not fit the batch."""
-    if not isinstance(frame, Answers):
-        raise FrameError("not an answer")
-    for answer in frame.answers:
+    for answer in answers:
         if not 0 <= answer.number < len(outcomes) or outcomes[answer.number] is not None or answer.outcome is None:
             raise FrameError("an answer to no question")
         outcomes[answer.number] = answer.outcome
-    return len(frame.answers)
+    return len(answers)

@@ -26,7 +26,6 @@ from msvs.carriers.frames import (
     MAX_FRAME,
     MAX_HELLO,
     Answer,
-    Answers,
     Ask,
     Declined,
     Found,
@@ -35,6 +34,7 @@ from msvs.carriers.frames import (
     Hello,
     Line,
     Offer,
+    Progress,
     Taken,
     Welcome,
 )
@@ -49,6 +49,7 @@ log = structlog.get_logger(__name__)
 # How often a process that stands by asks for the lock. One that waited inside PostgreSQL for it would hold back VACUUM.
 STAND_BY_SECONDS = 1.0
 BEAT_SECONDS = 2.0
+TELL_SECONDS = 1.0
 QUERY_SECONDS = 5.0
 CHECK_SECONDS = 1.0
 HELLO_SECONDS = 5.0
@@ -76,6 +77,9 @@ VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET address = excluded.address, token = excluded.token, bound = excluded.bound,
     wanted = excluded.wanted, detail = excluded.detail, updated_at = excluded.updated_at
 """
+
+UNBEGUN = Refused("carrier_rejected", retryable=True)
+LATE = Unknown("not answered in time")
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
@@ -245,6 +249,8 @@ class HandOverServer:
         self._carrier = carrier
         self._server: asyncio.Server | None = None
         self._takes = False
+        # Messages that have begun, of all batches: more would only wait, and be in doubt if this process were killed.
+        self._room = asyncio.Semaphore(getattr(carrier, "capacity", carrier.concurrency))
         self._lines: dict[Line, asyncio.Task[None]] = {}
         self._batches: set[asyncio.Task[None]] = set()
 
@@ -326,40 +332,57 @@ class HandOverServer:
 
     async def _submit(self, line: Line, submissions: Sequence[Submission]) -> None:
         """Submit a batch and send the outcomes as they come; those that never come are unknown."""
-        gate = asyncio.Semaphore(self._carrier.concurrency)
         outcomes: asyncio.Queue[Answer] = asyncio.Queue()
-        begun: set[int] = set()
+        tasks: list[asyncio.Task[None]] = []
+        begun = 0
 
-        async def submit(number: int, submission: Submission) -> None:
-            async with gate:
-                if not self._takes:
-                    outcomes.put_nowait(Answer.of(number, _unbegun()))
+        async def submit(number: int) -> None:
+            try:
+                outcomes.put_nowait(Answer.of(number, await self._outcome(submissions[number])))
+            finally:
+                self._room.release()
+
+        async def begin() -> None:
+            nonlocal begun
+            while begun < len(submissions):
+                count = await self._enter(len(submissions) - begun)
+                is_told = self._takes and await _tell(line, Progress(begun + count, []))
+                if not is_told or not self._takes:
+                    for _ in range(count):
+                        self._room.release()
+                    for number in range(begun, len(submissions)):
+                        outcomes.put_nowait(Answer.of(number, UNBEGUN))
                     return
-                begun.add(number)
-                outcomes.put_nowait(Answer.of(number, await self._outcome(submission)))
+                tasks.extend(asyncio.create_task(submit(number)) for number in range(begun, begun + count))
+                begun += count
 
         missing = set(range(len(submissions)))
-        tasks = [asyncio.create_task(submit(*each)) for each in enumerate(submissions)]
+        beginning = asyncio.create_task(begin())
         try:
             async with asyncio.timeout(SUBMIT_SHARE * dispatching.LEASE.total_seconds()):
                 while missing:
-                    answers = [await outcomes.get()]
-                    while not outcomes.empty():
-                        answers.append(outcomes.get_nowait())
+                    answers = [await outcomes.get(), *_emptied(outcomes)]
                     missing -= {answer.number for answer in answers}
-                    await _tell(line, answers)
+                    await _tell(line, Progress(begun, answers))
         except TimeoutError:
             log.warning("batch not done in its time", carrier=self._carrier.name, messages=len(missing))
         finally:
+            await _canceled(beginning)
             await _canceled(*tasks)
             late = {answer.number: answer for answer in _emptied(outcomes)}
             for number in missing - late.keys():
-                outcome = Unknown("not answered in time") if number in begun else _unbegun()
-                late[number] = Answer.of(number, outcome)
+                late[number] = Answer.of(number, LATE if number < begun else UNBEGUN)
             if late:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LAST_WORDS_SECONDS):
-                        await _tell(line, list(late.values()))
+                await _tell(line, Progress(begun, list(late.values())))
+
+    async def _enter(self, most: int) -> int:
+        """Wait for room at the carrier and take what there is, up to `most`."""
+        await self._room.acquire()
+        count = 1
+        while count < most and not self._room.locked():
+            await self._room.acquire()
+            count += 1
+        return count
 
     async def _outcome(self, submission: Submission) -> Outcome:
         try:
@@ -388,14 +411,19 @@ def lock_key(carrier: str) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-def _unbegun() -> Refused:
-    return Refused("carrier_rejected", retryable=True)
+async def _tell(line: Line, progress: Progress) -> bool:
+    """Tell a worker, if it is still there; False if it is and does not listen.
 
-
-async def _tell(line: Line, answers: list[Answer]) -> None:
-    """Send outcomes to a worker, if it is still there."""
-    with suppress(OSError):
-        await line.send(Answers(answers))
+    One that is gone can no longer take its messages for unsent, so what it asked for goes on.
+    """
+    try:
+        async with asyncio.timeout(TELL_SECONDS):
+            await line.send(progress)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _emptied(queue: asyncio.Queue[Answer]) -> list[Answer]:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import socket
+import struct
+import sys
+import termios
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
@@ -16,7 +21,6 @@ from msvs.carriers.frames import (
     FROM_WORKER,
     MAX_FRAME,
     Answer,
-    Answers,
     Ask,
     Declined,
     FrameError,
@@ -24,11 +28,13 @@ from msvs.carriers.frames import (
     Hello,
     Line,
     Offer,
+    Progress,
     Taken,
     Welcome,
 )
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
 from msvs.carriers.remote import BATCH, OwnerAway, RemoteCarrier
+from msvs.workers import sessions
 from msvs.workers.sessions import HandOverServer
 
 NAME = "smsc"
@@ -62,6 +68,13 @@ class Books(Carrier):
 
 def submission(number: int, body: str = "Doors open at 8pm ET.") -> Submission:
     return Submission(UUID(int=number), UUID(int=1), True, "+12125550000", "+14155550100", body, "gsm7", 1, 1)
+
+
+def framed(data: bytes) -> bytes:
+    return len(data).to_bytes(4) + data
+
+
+BEGUN = framed(msgspec.msgpack.encode(Progress(3, [])))
 
 
 def batch(count: int, *, first: int = 1) -> list[Submission]:
@@ -222,23 +235,45 @@ async def test_a_new_process_is_found_when_the_old_one_is_gone(
     await shut(following)
 
 
-# What the other end says to each frame it reads, of a batch of three; where its list ends, it cuts the connection.
-ONE = Answers([Answer(1, accepted=Accepted("ref"))])
-BEYOND = Answers([Answer(3, unknown=LOST)])
-ACCEPTED_ONE: list[Outcome] = [LOST, Accepted("ref"), LOST]
+# What the other end says to each frame it reads, of a batch of three; where its list ends, it ends the connection.
+ONE = Progress(2, [Answer(1, accepted=Accepted("ref"))])
+BEYOND = Progress(2, [Answer(3, unknown=LOST)])
+ENDED: list[Outcome] = [LOST, Accepted("ref"), AWAY]
+BROKEN: list[Outcome] = [LOST, Accepted("ref"), LOST]
 CUTS: dict[str, tuple[list[list[Any]], list[Outcome]]] = {
     "at hello": ([], [AWAY] * 3),
     "at the offer": ([[Welcome()]], [AWAY] * 3),
     "declined": ([[Welcome()], [Declined()]], [AWAY] * 3),
     "not a word of ours": ([[Welcome()], [b"\x00\x00\x00\x01\xff"]], [AWAY] * 3),
     "half a word": ([[Welcome()], [b"\x00\x00\x00"]], [AWAY] * 3),
-    "at the word to go": ([[Welcome()], [Taken()]], [LOST] * 3),
-    "after one outcome": ([[Welcome()], [Taken()], [ONE]], ACCEPTED_ONE),
-    "an outcome twice": ([[Welcome()], [Taken()], [ONE, ONE]], ACCEPTED_ONE),
-    "an outcome of none": ([[Welcome()], [Taken()], [ONE, BEYOND]], ACCEPTED_ONE),
-    "no outcome": ([[Welcome()], [Taken()], [Answers([Answer(0)])]], [LOST] * 3),
+    "before it began": ([[Welcome()], [Taken()], []], [AWAY] * 3),
+    "while it began": ([[Welcome()], [Taken()], [BEGUN[:-1]]], [AWAY] * 3),
+    "when it had begun": ([[Welcome()], [Taken()], [BEGUN]], [LOST] * 3),
+    "after one outcome": ([[Welcome()], [Taken()], [ONE]], ENDED),
+    "in the next outcome": ([[Welcome()], [Taken()], [ONE, b"\x00\x00\x00\x09\x93"]], ENDED),
+    "an outcome of what never began": (
+        [[Welcome()], [Taken()], [Progress(0, ONE.answers)]],
+        [AWAY, Accepted("ref"), AWAY],
+    ),
+    "broken": ([[Welcome()], [Taken()], [ONE, None]], BROKEN),
+    "an outcome twice": ([[Welcome()], [Taken()], [ONE, ONE]], BROKEN),
+    "an outcome of none": ([[Welcome()], [Taken()], [ONE, BEYOND]], BROKEN),
+    "no outcome": ([[Welcome()], [Taken()], [Progress(0, [Answer(0)])]], [LOST] * 3),
+    "garbage after go": ([[Welcome()], [Taken()], [b"\x00\x00\x00\x01\xff"]], [LOST] * 3),
     "declined after go": ([[Welcome()], [Taken()], [Declined()]], [LOST] * 3),
 }
+
+
+async def break_off(writer: asyncio.StreamWriter) -> None:
+    """End a connection by RST, once the other end has read what was sent."""
+    connection = writer.get_extra_info("socket")
+    async with asyncio.timeout(30):
+        while int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -253,6 +288,8 @@ async def test_what_is_known_after_a_cut(remote: RemoteCarrier, cut: str) -> Non
             for frame in frames:
                 if isinstance(frame, bytes):
                     writer.write(frame)
+                elif frame is None:
+                    await break_off(writer)
                 else:
                     await line.send(frame)
         writer.close()
@@ -293,6 +330,43 @@ async def test_a_batch_goes_on_when_its_worker_is_gone(server: HandOverServer, b
     await until(lambda: not server._batches)
 
 
+async def test_no_more_begin_at_once_than_the_carrier_has_room_for(
+    server: HandOverServer, remote: RemoteCarrier, books: Books
+) -> None:
+    books.answers.clear()
+    batches = [batch(40, first=40 * number + 1) for number in range(3)]
+    handing = asyncio.gather(*map(remote.submit_many, batches))
+    await until(lambda: len(books.submitted) == books.concurrency)
+    line, writer = await connected(server)
+    await line.send(Ask([]))
+    await line.receive(FROM_OWNER)
+    writer.close()
+    assert len(books.submitted) == books.concurrency
+    books.answers.set()
+    assert await handing == list(map(accepted, batches))
+    assert len(books.submitted) == 120
+
+
+class Deaf(Line):
+    """A worker that does not read, so that what is said to it does not arrive."""
+
+    def __init__(self) -> None:
+        return
+
+    async def send(self, frame: msgspec.Struct) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_nothing_begins_that_its_worker_was_not_told_of(
+    server: HandOverServer, remote: RemoteCarrier, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "TELL_SECONDS", 0.01)
+    await server._submit(Deaf(), batch(3))
+    assert books.submitted == []
+    submissions = batch(100)
+    assert await remote.submit_many(submissions) == accepted(submissions)
+
+
 async def test_nothing_is_submitted_before_the_word_to_go(server: HandOverServer, books: Books) -> None:
     line, writer = await connected(server)
     await line.send(Offer(batch(3)))
@@ -309,10 +383,6 @@ async def connected(server: HandOverServer, token: str | None = None) -> tuple[L
     await line.send(Hello(NAME, server.token if token is None else token))
     assert await line.receive(FROM_OWNER) == Welcome()
     return line, writer
-
-
-def framed(data: bytes) -> bytes:
-    return len(data).to_bytes(4) + data
 
 
 WHOLE = framed(msgspec.msgpack.encode(Offer(batch(1))))

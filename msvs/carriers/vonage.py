@@ -140,7 +140,7 @@ class VonageCarrier(HttpCarrier):
             "type": "text" if submission.encoding == "gsm7" else "unicode",
             "status-report-req": "1",
             "callback": self._reports_url,
-            "client-ref": submission.message_id.hex,
+            "client-ref": _client_ref(submission),
         }
         answer = await self._post("/sms/json", urlencode(form).encode(), {"Content-Type": FORM})
         return _judge(answer) if isinstance(answer, HttpAnswer) else answer
@@ -176,6 +176,12 @@ def sign(secret: str, method: Method, fields: Mapping[str, str]) -> str:
     if method == "md5hash":
         return hashlib.md5(text + secret.encode(), usedforsecurity=False).hexdigest()
     return hmac.digest(secret.encode(), text, method).hex()
+
+
+def _client_ref(submission: Submission) -> str:
+    """Our id, and of a message in several parts how many there are: each has a receipt of its own."""
+    ref = submission.message_id.hex
+    return ref if submission.segments == 1 else f"{ref}-{submission.segments}"
 
 
 def _judge(answer: HttpAnswer) -> Outcome:
@@ -238,6 +244,7 @@ def _read_receipt(fields: Mapping[str, str]) -> list[Signal]:
             f"{ref}:{status}",
             status == DELIVERED,
             error,
+            # The receipt of one part says nothing of the whole: it goes by the part's own id, as our answer has it.
             message_id=read_message_id(fields.get("client-ref", "")),
             carrier_ref=ref,
         )

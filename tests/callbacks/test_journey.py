@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -34,26 +35,37 @@ from tests.carriers.under_test import (
 )
 
 
-@pytest.fixture(params=(TelnyxUnderTest, TwilioUnderTest, VonageUnderTest), ids=lambda carrier: carrier.kind)
-async def under_test(request: pytest.FixtureRequest, live_ctx: Context) -> AsyncIterator[HttpUnderTest[Any]]:
-    """Each carrier at its fake, as the one of all live messages."""
-    carrier: HttpUnderTest[Any] = request.param()
+@asynccontextmanager
+async def carrying(carrier: HttpUnderTest[Any], ctx: Context) -> AsyncIterator[None]:
+    """The carrier at its fake, as the one of all live messages, and the workspace's sender."""
     await carrier.set_up()
     routing.use_carriers(("virtual", carrier.name))
-    await add_sender(live_ctx.workspace_id, SENDER, registration="C0HORT")
+    await add_sender(ctx.workspace_id, SENDER, registration="C0HORT")
     try:
-        yield carrier
+        yield
     finally:
         routing.use_carriers(("virtual",))
         await carrier.tear_down()
 
 
+def a_client(carrier: HttpUnderTest[Any]) -> httpx.AsyncClient:
+    """What the fake calls us with."""
+    routes = callback_routes({carrier.name: carrier.carrier}, base_url=PUBLIC_URL)
+    app = Starlette(routes=routes, middleware=[Middleware(Edge)])
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+
+
+@pytest.fixture(params=(TelnyxUnderTest, TwilioUnderTest, VonageUnderTest), ids=lambda carrier: carrier.kind)
+async def under_test(request: pytest.FixtureRequest, live_ctx: Context) -> AsyncIterator[HttpUnderTest[Any]]:
+    """Each carrier."""
+    carrier: HttpUnderTest[Any] = request.param()
+    async with carrying(carrier, live_ctx):
+        yield carrier
+
+
 @pytest.fixture
 async def client(under_test: HttpUnderTest[Any]) -> AsyncIterator[httpx.AsyncClient]:
-    """What the fake calls us with."""
-    routes = callback_routes({under_test.name: under_test.carrier}, base_url=PUBLIC_URL)
-    app = Starlette(routes=routes, middleware=[Middleware(Edge)])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+    async with a_client(under_test) as client:
         yield client
 
 
@@ -64,9 +76,11 @@ async def bring(client: httpx.AsyncClient, sent: Sent) -> None:
     await collect_reports()
 
 
-async def send(ctx: Context, under_test: HttpUnderTest[Any], to: str | None = None) -> UUID:
+async def send(
+    ctx: Context, under_test: HttpUnderTest[Any], to: str | None = None, *, body: str = "Your table is ready"
+) -> UUID:
     async with unit_of_work():
-        row = await send_message(ctx, SendMessage(to or factories.next_phone(), "Your table is ready", SENDER))
+        row = await send_message(ctx, SendMessage(to or factories.next_phone(), body, SENDER))
     await dispatch_messages({under_test.name: under_test.carrier})
     return UUID(str(row.id))
 
@@ -132,3 +146,17 @@ async def test_a_reply_finds_its_message(
     assert await state(message_id) == ("replied", None)
     rows = await db.fetch("SELECT from_phone, body FROM inbound_messages")
     assert [(row.from_phone, row.body) for row in rows] == [(HANDSET, "Yes: the corner table, please")]
+
+
+@pytest.mark.parametrize("statuses", [["0", "0", "0"], ["0", "1", "0"]], ids=["whole", "one part refused"])
+async def test_a_message_in_parts_is_delivered_when_all_of_them_are(live_ctx: Context, statuses: list[str]) -> None:
+    carrier = VonageUnderTest()
+    async with carrying(carrier, live_ctx), a_client(carrier) as client:
+        carrier.fake.statuses = statuses
+        message_id = await send(live_ctx, carrier, body="Your table is ready. " * 20)
+        [taken] = carrier.fake.taken
+        states = []
+        for part in reversed(range(statuses.count("0"))):
+            await bring(client, carrier.fake.report(taken, "delivered", part=part))
+            states.append((await state(message_id))[0])
+    assert states == (["sent", "sent", "delivered"] if "1" not in statuses else ["sent", "sent"])

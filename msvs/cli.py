@@ -8,14 +8,15 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from urllib.parse import urlsplit
 
 from msvs.embedded import EmbeddedEngines, EnginesError
@@ -24,6 +25,7 @@ from msvs.settings import Settings, SettingsError, from_environment
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from msvs.api.consent_chain import VerifiedChain
     from msvs.api.context import Context
     from msvs.carriers.protocol import Carrier
     from msvs.database import Row
@@ -171,6 +173,31 @@ def _parser() -> argparse.ArgumentParser:
     revoke = _sub(keys, "revoke", revoke_key, "End a key at once.")
     _add_workspace(revoke)
     revoke.add_argument("key", metavar="KEY_ID", help="the key's id, key_…")
+
+    consent = group("consent", "The chain of consent, and what the law lets a person ask for.")
+    verify = _sub(consent, "verify", verify_consent, "Compute the chain of consent anew; 1 where anything was changed.")
+    _add_workspace(verify, required=False, more="; without it, all of them")
+    verify.add_argument("--since-head", metavar="HASH", help="a head noted before, which must still be in a chain")
+    exported = consent.add_parser("export", help="Print all that is kept about a contact, as JSON.")
+    exported.set_defaults(command=export_contact)
+    _add_workspace(exported)
+    exported.add_argument("contact", metavar="CONTACT_ID", help="the contact's id, con_…")
+    erased = _sub(consent, "erase", erase_contact, "Erase a contact, or whoever had a phone; it cannot be undone.")
+    _add_workspace(erased)
+    erased.add_argument("who", metavar="CONTACT_ID|PHONE", help="the contact's id, con_…, or a phone in E.164")
+    erased.add_argument("--mode", choices=MODES, default="live", help="of which a phone is erased (default live)")
+
+    suppressions = group("suppressions", "Phones that nothing is sent to.")
+    imported = _sub(suppressions, "import", import_suppressions, "Suppress the phones of a CSV file.")
+    _add_workspace(imported)
+    imported.add_argument("file", metavar="FILE", help="a column of phones, or a header with phone and source; - reads")
+    imported.add_argument("--mode", choices=MODES, required=True)
+    imported.add_argument("--source", default="import", metavar="TEXT", help="why, where a row does not say")
+    exported = suppressions.add_parser("export", help="Write all suppressions into a CSV file.")
+    exported.set_defaults(command=export_suppressions)
+    _add_workspace(exported)
+    exported.add_argument("file", metavar="FILE", help="a file that is not there yet; - prints")
+    exported.add_argument("--mode", choices=MODES, required=True)
 
     credits = group("credits", "Credits of a workspace.")
     grant = _sub(credits, "grant", grant_credits, "Add credits.")
@@ -634,6 +661,182 @@ def show_balance(settings: Settings, arguments: argparse.Namespace) -> None:
         return {"workspace": arguments.workspace, "balance": await credits.available(await _workspace(arguments))}
 
     _show(arguments, _in_database(settings, balance()))
+
+
+def verify_consent(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Verify the chains of consent and show their heads; FAILED where one is broken."""
+    from msvs.api import consent_chain
+
+    async def verify() -> consent_chain.Verification:
+        workspace_id = None if arguments.workspace is None else await _workspace(arguments)
+        return await consent_chain.verify(workspace_id=workspace_id, noted_head=arguments.since_head)
+
+    _use_consent_secret(settings)
+    found = _in_database(settings, verify())
+    chains = [_shape_chain(chain) for chain in found.chains]
+    if arguments.json:
+        shown = {"whole": found.is_whole, "noted_head_found": found.has_noted_head, "chains": chains}
+        print(json.dumps(shown, indent=2))
+    else:
+        _show(arguments, chains)
+        print(f"\n{sum(chain.rows for chain in found.chains)} rows in {len(chains)} chains.")
+    if found.is_whole:
+        return OK
+    broken = sum(chain.first_break is not None for chain in found.chains)
+    return _fail("the head that was noted is in no chain" if not broken else f"broken chains: {broken}")
+
+
+def _shape_chain(chain: VerifiedChain) -> dict[str, Any]:
+    from msvs.api import ids
+
+    fault = chain.first_break
+    return {
+        "workspace": ids.encode_id(ids.WORKSPACE, chain.workspace_id),
+        "mode": MODES[chain.livemode],
+        "rows": chain.rows,
+        "head": chain.head,
+        "broken_at": None if fault is None else fault.sequence,
+        "break": None if fault is None else fault.reason,
+    }
+
+
+def export_contact(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Print all that is kept about a contact."""
+
+    async def export() -> None:
+        from msvs.api.contact_export import stream_contact
+
+        ctx, id = await _find_contact(arguments, arguments.contact)
+        async for piece in stream_contact(ctx, id):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
+
+    _use_consent_secret(settings)
+    _in_database(settings, export())
+
+
+def erase_contact(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Erase a contact or a phone."""
+
+    async def erase() -> dict[str, Any]:
+        import msgspec
+
+        from msvs.api import erasure, ids
+        from msvs.api.errors import NotFound
+        from msvs.api.unit_of_work import unit_of_work
+
+        workspace_id = await _workspace(arguments)
+        if arguments.who.startswith("+"):
+            (ctx,) = _contexts(workspace_id, arguments.mode)
+            async with unit_of_work():
+                return dict(msgspec.to_builtins(await erasure.erase_phone(ctx, arguments.who)))
+        id = ids.find_id(ids.CONTACT, arguments.who, "contact")
+        for ctx in _contexts(workspace_id, None):
+            try:
+                async with unit_of_work():
+                    return dict(msgspec.to_builtins(await erasure.erase_contact(ctx, id)))
+            except NotFound:
+                continue
+        raise ids.missing("contact", arguments.who)
+
+    _use_consent_secret(settings)
+    _show(arguments, _in_database(settings, erase()))
+
+
+def import_suppressions(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Suppress the phones of a CSV file and say what came of it."""
+
+    async def import_() -> dict[str, Any]:
+        from msvs.api import suppressions
+
+        (ctx,) = _contexts(await _workspace(arguments), arguments.mode)
+        added = already = invalid = 0
+        with _reading(arguments.file) as lines:
+            async for done in suppressions.import_file(ctx, lines, source=arguments.source):
+                added += done.added
+                already += done.already_suppressed
+                invalid += len(done.invalid)
+        return {"added": added, "already_suppressed": already, "invalid": invalid}
+
+    _use_consent_secret(settings)
+    _show(arguments, _in_database(settings, import_()))
+
+
+def export_suppressions(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Write all suppressions into a CSV file and say how many there are."""
+
+    async def export() -> tuple[int, int]:
+        import csv
+
+        from msvs.api import suppressions
+
+        (ctx,) = _contexts(await _workspace(arguments), arguments.mode)
+        count = 0
+        with _writing(arguments.file) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(suppressions.COLUMNS)
+            async for rows in suppressions.export_rows(ctx):
+                writer.writerows(rows)
+                count += len(rows)
+        return count, await suppressions.count_erased(ctx)
+
+    count, erased = _in_database(settings, export())
+    print(f"{count} suppressions; {erased} more are of erased phones and have no number to give.", file=sys.stderr)
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[TextIO]:
+    if path == "-":
+        yield sys.stdin
+        return
+    try:
+        file = open(path, newline="", encoding="utf-8")  # noqa: SIM115 - its own errors are told apart
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be read: {error.strerror}") from None
+    with file:
+        try:
+            yield file
+        except UnicodeDecodeError:
+            raise CommandFailed(f"{path} is not UTF-8") from None
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[TextIO]:
+    """A new file that nobody else may read."""
+    if path == "-":
+        yield sys.stdout
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be written: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
+        yield file
+
+
+def _use_consent_secret(settings: Settings) -> None:
+    """Set the key of the chain of consent. Raises CommandFailed rather than make a secret that fits nothing."""
+    from msvs.api import consent_chain
+
+    if settings.secret_key is None and not (settings.data_dir / "secret.key").exists():
+        raise CommandFailed(f"no secret in {settings.data_dir}: set DATA_DIR or MSVS_SECRET_KEY as the service has it")
+    consent_chain.configure(settings)
+
+
+async def _find_contact(arguments: argparse.Namespace, text: str) -> tuple[Context, UUID]:
+    """The contact named on the command line, whichever mode it is of."""
+    from msvs.api import contacts, ids
+    from msvs.api.errors import NotFound
+
+    id = ids.find_id(ids.CONTACT, text, "contact")
+    for ctx in _contexts(await _workspace(arguments), None):
+        try:
+            await contacts.get_contact(ctx, id)
+        except NotFound:
+            continue
+        return ctx, id
+    raise ids.missing("contact", text)
 
 
 async def _workspace(arguments: argparse.Namespace) -> UUID:

@@ -132,6 +132,18 @@ OPERATIONS = (
               lambda s: {"id": s.contact_list, "contactIds": [s.spare, s.ana, "con_1"]}),
     Operation("RemoveContactFromList", 4, lambda s: {"removeContactFromList.contactCount": 1},
               lambda s: {"id": s.contact_list, "contactId": s.ana}),
+    Operation("JoinKeywords", 3, lambda s: {
+        "joinKeywords.nodes.0.id": s.keyword, "joinKeywords.nodes.0.contactList.id": s.contact_list,
+        "joinKeywords.totalCount": 1}, lambda s: {"listId": s.contact_list}),
+    Operation("JoinKeyword", 2, lambda s: {"joinKeyword.word": "COHORT6", "joinKeyword.reply": None},
+              lambda s: {"id": s.keyword}),
+    Operation("CreateJoinKeyword", 3, lambda s: {
+        "createJoinKeyword.word": "VIP list", "createJoinKeyword.reply": "Welcome",
+        "createJoinKeyword.contactList.id": s.contact_list},
+              lambda s: {"input": {"word": "VIP list", "listId": s.contact_list, "reply": "Welcome"}}),
+    Operation("UpdateJoinKeyword", 3, lambda s: {"updateJoinKeyword.word": "COHORT7", "updateJoinKeyword.reply": None},
+              lambda s: {"id": s.keyword, "input": {"word": "COHORT7"}}),
+    Operation("DeleteJoinKeyword", 2, lambda s: {"deleteJoinKeyword.id": s.keyword}, lambda s: {"id": s.keyword}),
     Operation("Segments", 2, lambda s: {"segments.nodes.0.id": s.segment, "segments.nodes.0.contactCount": 1}),
     Operation("Segment", 2, lambda s: {"segment.filter": VIP, "segment.contactCount": 1}, lambda s: {"id": s.segment}),
     Operation("SegmentPreview", 2, lambda s: {"segmentPreview": 2}, lambda s: {"filter": {"list": s.contact_list}}),
@@ -151,6 +163,10 @@ OPERATIONS = (
         "senders.nodes.0.kind": "LONG_CODE", "senders.nodes.0.registration": "C0HORT"}, lambda s: {"first": 10}),
     Operation("Sender", 1, lambda s: {"sender.value": "+12125550100", "sender.regions": ["US"]},
               lambda s: {"id": s.sender}),
+    Operation("FlaggedInbound", 2, lambda s: {"inboundMessages.nodes": [], "inboundMessages.totalCount": 0}),
+    Operation("UnflagInboundMessage", 2, lambda s: {
+        "unflagInboundMessage.id": s.inbound, "unflagInboundMessage.isFlagged": False,
+        "unflagInboundMessage.intent": None}, lambda s: {"id": s.inbound}),
     Operation("InboundMessage", 1, lambda s: {"inboundMessage.from": "+12125550101", "inboundMessage.keyword": None},
               lambda s: {"id": s.inbound}),
     Operation("SimulateReply", 12, lambda s: {
@@ -255,7 +271,7 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 
-# Documents that other modules run: they need a browser, or answer more than once.
+# Documents that test_statements.py counts: they need a browser, or answer more than once.
 RUN_ELSEWHERE = (
     "AcceptInvitation",
     "CampaignProgress",

@@ -422,6 +422,30 @@ async def test_a_member_removed_is_cut_off(address: str, workspace: Workspace, c
         assert await client.closing() == (4401, "session_invalid")
 
 
+async def test_a_member_whose_role_changes_is_cut_off(address: str, workspace: Workspace, ctx: Context) -> None:
+    rosa = await make_user("rosa@cohortlabs.co", (workspace, Role.OWNER))
+    luis = await make_user("luis@cohortlabs.co", (workspace, Role.MEMBER))
+    owner, browser = Browser(f"http://{address}"), Browser(f"http://{address}")
+    await owner.log_in(rosa.email)
+    await browser.log_in(luis.email)
+    cookie = f"msvs_session={browser.http.cookies['msvs_session']}"
+    payload, origin = {"csrfToken": browser.csrf}, f"http://{address}"
+    async with socket(address, payload, origin=origin, Cookie=cookie) as client:
+        await client.subscribe(document("EventTail"), PINGS)
+        await primed(client, ctx)
+        given = {"id": ids.encode_id(ids.USER, luis.id), "role": "READ_ONLY"}
+        changed = await owner.run(document("ChangeMemberRole"), given)
+        assert changed["changeMemberRole"]["role"] == "READ_ONLY"
+        assert await client.closing() == (4401, "session_invalid")
+    # The session itself goes on: its next connection is of the new role.
+    async with socket(address, payload, origin=origin, Cookie=cookie) as client:
+        await client.subscribe(document("EventTail"), PINGS)
+        await primed(client, ctx)
+    assert (await browser.run(document("Viewer")))["viewer"]["role"] == "READ_ONLY"
+    for each in (owner, browser):
+        await each.http.aclose()
+
+
 async def test_a_key_revoked_is_cut_off(address: str, ctx: Context) -> None:
     async with socket(address, await key_for(ctx)) as client:
         await client.subscribe(document("EventTail"), PINGS)
@@ -561,6 +585,36 @@ async def test_subscriptions_are_bounded(address: str, ctx: Context, monkeypatch
     async with socket(address, payload) as client:
         await client.subscribe(document("EventTail"), PINGS)
         await primed(client, ctx)
+
+
+async def is_let_in(address: str, payload: dict[str, Any]) -> bool:
+    """Whether another connection is taken."""
+    async with raw_socket(address) as client:
+        try:
+            await client.say(type="connection_init", payload=payload)
+            return await client.hear() == {"type": "connection_ack"}
+        except ConnectionClosed:
+            return False
+
+
+async def test_connections_are_bounded(address: str, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_CONNECTIONS", 2)
+    payload = await key_for(ctx)
+    async with socket(address, payload) as first:
+        async with socket(address, payload) as second:
+            # Even before it says who it is.
+            async with raw_socket(address) as third:
+                assert await third.closing() == (1013, "Too many connections")
+            for client in (first, second):
+                await client.say(type="ping")
+                assert await client.hear() == {"type": "pong"}
+            await second.connection.close()
+        # One that is gone makes room for another, once the server has seen it go.
+        async with asyncio.timeout(PATIENCE):
+            while not await is_let_in(address, payload):
+                pass
+        await first.say(type="ping")
+        assert await first.hear() == {"type": "pong"}
 
 
 async def test_a_client_that_is_too_slow_is_cut_off(

@@ -165,6 +165,8 @@ class SmppCarrier(Carrier):
         if status == OK:
             job.refs.append(response_ref(message_id, self.options.id_format))
             if job.is_complete:
+                if job.is_abandoned:
+                    self.answered_late(job, status, message_id)
                 self._settle(job, job.accepted())
             else:
                 self._go_on(job, session, now)
@@ -179,7 +181,7 @@ class SmppCarrier(Carrier):
             self._give_up(job, refused.code)
 
     def answered_late(self, job: Job, status: int, message_id: str) -> None:
-        """An answer after the outcome was given as unknown: what it tells is brought as a report, or kept for one."""
+        """An answer that no outcome can tell any more: it is brought as a report, or kept for the receipt."""
         if len(job.bodies) > 1:
             return
         if status != OK:

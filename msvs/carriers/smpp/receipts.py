@@ -15,6 +15,7 @@ IdFormat = Literal["as_is", "hex", "decimal", "hex_decimal", "decimal_hex"]
 
 # As long as the column that keeps it; § 5.3.2.12 ends it at 65 octets.
 MAX_ID: Final = 100
+_MAX_NUMBER: Final = 64
 
 DELIVERED: Final = "DELIVRD"
 # § 5.2.28 message_state; Appendix B has the words for it in receipts by text. 0, 8 and 9 are of SMPP 5.0 and in use.
@@ -140,7 +141,7 @@ def _canonical(message_id: str, base: int | None) -> str | None:
     kept = message_id.replace("\0", "").strip()[:MAX_ID]
     if not kept:
         return None
-    if base is None or not kept.isalnum() or not kept.isascii():
+    if base is None or len(kept) > _MAX_NUMBER or not kept.isalnum() or not kept.isascii():
         return kept
     try:
         return str(int(kept, base))

@@ -34,6 +34,8 @@ TAKE_BATCH: Final = 500
 MOST_WAITING: Final = 5_000
 # A session that has answered inbound messages asks this soon for a sign that its answers arrived.
 CONFIRM_SECONDS: Final = 2.0
+# A message centre that unbinds has this long to answer what is in the window; then it has its unbind_resp.
+UNBIND_SECONDS: Final = 5.0
 MOST_OVERDUE: Final = 1_000
 _INVALID_BIND_STATUS: Final = 0x04
 
@@ -101,6 +103,7 @@ class Session(asyncio.Protocol):
         self._overdue: dict[int, Job] = {}
         self._controls: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         self._unbind_sequence: int | None = None
+        self._unbind_by = 0.0
         # When each enquire_link that is not answered yet was sent, by sequence number.
         self._enquired: dict[int, float] = {}
         self._heard_at = self._confirmed_at = self._asked_at = loop.time()
@@ -267,6 +270,7 @@ class Session(asyncio.Protocol):
         elif command == Command.UNBIND:
             self.is_leaving = True
             self._unbind_sequence = sequence
+            self._unbind_by = self._heard_at + min(UNBIND_SECONDS, self._options.response_seconds)
             self.reason = "the message centre unbound"
         elif command not in (Command.ALERT_NOTIFICATION, Command.OUTBIND):
             self._out.append(pdu.encode(Command.GENERIC_NACK, INVALID_COMMAND, sequence))
@@ -487,11 +491,11 @@ class Session(asyncio.Protocol):
         self.flush()
 
     def _settled(self) -> None:
-        """Wake whoever waits for the session to be idle, and answer an unbind once it is."""
-        if self.window or self._waiting or self._taking or self._deciding:
-            return
-        self._quiet.set()
-        if self._unbind_sequence is not None:
+        """Wake whoever waits for an idle session, and answer an unbind that waits for one, or has for too long."""
+        is_quiet = not (self.window or self._waiting or self._taking or self._deciding)
+        if is_quiet:
+            self._quiet.set()
+        if self._unbind_sequence is not None and (is_quiet or self._loop.time() >= self._unbind_by):
             self._out.append(pdu.encode(Command.UNBIND_RESP, OK, self._unbind_sequence))
             self._unbind_sequence = None
             self.flush()

@@ -22,6 +22,7 @@ from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Accepted, Capability, Inbound, Refused, Report, Submission, Unknown
 from msvs.carriers.registry import KINDS
 from msvs.carriers.smpp import pdu
+from msvs.carriers.smpp import session as session_module
 from msvs.carriers.smpp.carrier import SmppCarrier
 from msvs.carriers.smpp.pacing import Pacer
 from msvs.carriers.smpp.pdu import Command, Message, Tag
@@ -541,6 +542,32 @@ async def test_an_unbind_waits_for_what_is_in_the_window() -> None:
         assert await unbound == 0
         await peer.lost
         await until(lambda: carrier.bound == 1)
+
+
+async def test_an_unbind_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "UNBIND_SECONDS", 0.0)
+    async with fake_smsc() as smsc, opened(smsc, enquire_seconds=0.04) as (carrier, _):
+        smsc.on_submit = lambda peer, sequence, message: peer.send(Command.UNBIND, 0, 1)
+        assert await submit(carrier) == Unknown("disconnected")
+        await until(lambda: carrier.bound == 1)
+
+
+async def test_the_receipt_of_a_message_that_nobody_waits_for_finds_it() -> None:
+    async with fake_smsc() as smsc, opened(smsc, window=1) as (carrier, taken):
+        held: list[int] = []
+        smsc.on_submit = lambda peer, sequence, message: held.append(sequence)
+        first = submission()
+        run = asyncio.create_task(carrier.submit_many([first, submission()]))
+        await until(lambda: held)
+        run.cancel()
+        await asyncio.wait([run])
+        smsc.peer.accept(held[0], "1")
+        await smsc.peer.deliver(receipt("1"))
+        assert taken.signals == [Report("1:DELIVRD", is_delivered=True, message_id=first.message_id, carrier_ref="1")]
+        smsc.on_submit = smsc.accept_submit
+        assert isinstance(await submit(carrier), Accepted)
+    # What had not begun is not sent.
+    assert len(smsc.submits) == 2
 
 
 async def test_closing_finishes_what_has_begun_hands_back_the_rest_and_unbinds() -> None:

@@ -135,6 +135,7 @@ IDS: list[tuple[IdFormat, str, str | None, str | None, bool]] = [
     ("hex_decimal", "msg-7", "msg-7", None, True),
     ("hex", "g7", "g7", None, True),
     ("decimal", "1_000", "1_000", None, True),
+    ("hex", "F" * 65, "f" * 65, None, False),
 ]
 
 

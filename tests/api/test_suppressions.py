@@ -1,0 +1,328 @@
+"""Suppressions: listed, added one by one or by the thousand, lifted on evidence, and kept from what waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from msvs import database as db
+from msvs.api import consent, consent_chain, ids, suppressions
+from msvs.api.contact_export import MAX_ROWS, export_contact, stream_contact
+from msvs.api.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
+from msvs.api.context import Context
+from msvs.api.erasure import erase_contact
+from msvs.api.errors import ComplianceRefused, Conflict, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.messages import SendMessage, send_message
+from msvs.api.pages import PageRequest
+from msvs.api.replies import receive_inbound
+from msvs.api.suppressions import Imported
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.virtual import VirtualCarrier
+from msvs.models import (
+    ConsentEvent,
+    Contact,
+    Event,
+    Message,
+    OptInStatus,
+    Role,
+    Suppression,
+    VirtualSubmission,
+    Workspace,
+)
+from msvs.workers.dispatch import dispatch_messages
+from tests import factories
+
+PHONE = "+12125550177"
+EVIDENCE = OptInEvidence("checkout", "203.0.113.4", text="Text me again.")
+
+
+async def within(operation: Callable[[], Awaitable[Any]]) -> Any:
+    async with unit_of_work():
+        return await operation()
+
+
+async def suppress(ctx: Context, phone: str = PHONE, source: str = "complaint") -> Suppression:
+    row: Suppression = await within(lambda: suppressions.create_suppression(ctx, phone, source=source))
+    return row
+
+
+async def import_(ctx: Context, phones: list[str], **options: Any) -> Imported:
+    done: Imported = await within(lambda: suppressions.import_suppressions(ctx, phones, **options))
+    return done
+
+
+async def import_lines(ctx: Context, *lines: str, **options: Any) -> list[Imported]:
+    return [done async for done in suppressions.import_file(ctx, lines, **options)]
+
+
+async def history(phone: str = PHONE) -> list[tuple[str, str | None]]:
+    return [(row.status.value, row.source) for row in await ConsentEvent.filter(phone=phone).order_by("sequence")]
+
+
+async def test_a_phone_without_a_contact_is_suppressed(ctx: Context) -> None:
+    row = await suppress(ctx)
+
+    assert (row.phone, row.source, row.livemode) == (PHONE, "complaint", False)
+    assert await history() == [("opted_out", "complaint")]
+    assert (await ConsentEvent.get()).contact_id is None
+    assert await Contact.all().count() == 0
+    assert await Event.all().count() == 0
+    with pytest.raises(ComplianceRefused):
+        await within(lambda: send_message(ctx, SendMessage(to=PHONE, body="Hi")))
+
+
+async def test_its_contact_is_opted_out_once_and_what_waits_is_canceled(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx, PHONE)
+    message = await within(lambda: send_message(ctx, SendMessage(to=PHONE, body="Hi")))
+
+    row = await suppress(ctx)
+
+    assert (await Contact.get()).opt_in_status == "opted_out"
+    assert (await Message.get(id=message.id)).error_code == "recipient_opted_out"
+    assert await history() == [("opted_out", "complaint")]
+    assert (await ConsentEvent.get()).contact_id == contact.id
+    with pytest.raises(Conflict) as refused:
+        await suppress(ctx)
+    assert (refused.value.code, refused.value.details) == (
+        "suppression_exists",
+        {"existing_id": ids.encode_id(suppressions.SUPPRESSION, row.id)},
+    )
+    assert await Event.filter(type="contact.opted_out").count() == 1
+    assert len(await history()) == 1
+
+
+async def test_an_opt_out_is_a_suppression(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx, PHONE)
+    await within(lambda: opt_out_contact(ctx, contact.id))
+    with pytest.raises(Conflict):
+        await suppress(ctx)
+    assert (await history())[-1] == ("opted_out", "api")
+
+
+@pytest.mark.parametrize(
+    ("phone", "source", "param"), [("12", "complaint", "phone"), (PHONE, " ", "source"), (PHONE, "x" * 101, "source")]
+)
+async def test_what_is_no_suppression_is_refused(ctx: Context, phone: str, source: str, param: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await suppress(ctx, phone, source)
+    assert refused.value.param == param
+    assert await Suppression.all().count() == 0
+
+
+async def test_they_are_listed_and_found(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
+    rows = [await suppress(ctx, factories.next_phone()) for _ in range(3)]
+    for stranger in (live_ctx, other_ctx):
+        await suppress(stranger, rows[0].phone)
+        with pytest.raises(NotFound):
+            await suppressions.get_suppression(stranger, rows[0].id)
+
+    page = await suppressions.list_suppressions(ctx, PageRequest(2))
+    assert ([row.id for row in page.items], page.has_more) == ([rows[2].id, rows[1].id], True)
+    (found,) = (await suppressions.list_suppressions(ctx, PageRequest(), phone=rows[0].phone)).items
+    assert found.id == rows[0].id == (await suppressions.get_suppression(ctx, rows[0].id)).id
+    assert (await suppressions.list_suppressions(ctx, PageRequest(), phone=PHONE)).items == []
+
+
+async def test_an_erased_one_is_found_by_its_phone_alone(ctx: Context, other_ctx: Context) -> None:
+    row = await suppress(ctx)
+    contact = await within(lambda: create_contact(ctx, CreateContact(PHONE)))
+    await within(lambda: erase_contact(ctx, contact.id))
+
+    assert (await suppressions.list_suppressions(ctx, PageRequest())).items == []
+    (found,) = (await suppressions.list_suppressions(ctx, PageRequest(), phone=PHONE)).items
+    assert (found.id, found.phone, found.source) == (row.id, PHONE, "complaint")
+    assert (await suppressions.list_suppressions(other_ctx, PageRequest(), phone=PHONE)).items == []
+    with pytest.raises(NotFound):
+        await suppressions.get_suppression(ctx, row.id)
+    assert await suppressions.count_erased(ctx) == 1
+    # Suppressing it again finds that it is, in plain under the same id.
+    assert await import_(ctx, [PHONE]) == Imported(0, 1, [])
+    assert (await Suppression.get()).id == row.id
+    assert await suppressions.count_erased(ctx) == 0
+
+
+async def test_only_evidence_lifts_one(ctx: Context) -> None:
+    row = await suppress(ctx)
+    with pytest.raises(InvalidRequest) as refused:
+        await within(lambda: suppressions.lift_suppression(ctx, row.id, OptInEvidence()))
+    assert refused.value.param == "opt_in.source"
+    assert await Suppression.all().count() == 1
+
+    contact = await within(lambda: suppressions.lift_suppression(ctx, row.id, EVIDENCE))
+
+    assert (contact.phone, contact.opt_in_status, contact.opt_in_source) == (PHONE, "opted_in", "checkout")
+    assert await Suppression.all().count() == 0
+    assert await history() == [("opted_out", "complaint"), ("opted_in", "checkout")]
+    assert (await ConsentEvent.get(status="opted_in")).text == "Text me again."
+    assert [event.type for event in await Event.all()] == ["contact.opted_in"]
+    with pytest.raises(NotFound):
+        await within(lambda: suppressions.lift_suppression(ctx, row.id, EVIDENCE))
+
+
+async def test_under_double_opt_in_it_stands_until_the_answer(ctx: Context) -> None:
+    await Workspace.filter(id=ctx.workspace_id).update(double_opt_in=True)
+    row = await suppress(ctx)
+    contact = await within(lambda: suppressions.lift_suppression(ctx, row.id, EVIDENCE))
+    assert contact.opt_in_status == "pending"
+    assert await Suppression.all().count() == 1
+    await within(lambda: receive_inbound(ctx, from_phone=PHONE, to_sender="MASSIVESMS", text="YES", dedupe_key="1"))
+    assert await Suppression.all().count() == 0
+
+
+async def test_many_are_imported_at_once(ctx: Context) -> None:
+    inside = [await factories.make_contact(ctx, status=status) for status in OptInStatus]
+    await suppress(ctx, inside[0].phone)
+    await Event.all().delete()
+    outside = factories.next_phone()
+    waiting = await within(lambda: send_message(ctx, SendMessage(to=outside, body="Hi")))
+    phones = [*(contact.phone for contact in inside), outside, outside, "12", "+1 212 555 0100", ""]
+
+    done = await import_(ctx, phones, source="previous provider")
+
+    # The one that was opted out by its factory had no suppression.
+    assert done == Imported(4, 1, ["12", "+1 212 555 0100", ""])
+    assert await Suppression.all().count() == 5
+    assert set(await Contact.all().values_list("opt_in_status", flat=True)) == {"opted_out"}
+    assert (await Message.get(id=waiting.id)).status == "canceled"
+    types = sorted([event.type for event in await Event.all()])
+    assert types == ["contact.opted_out"] * 3 + ["message.canceled", "message.queued"]
+    assert await import_(ctx, phones) == Imported(0, 5, ["12", "+1 212 555 0100", ""])
+    assert len(await Event.all()) == len(types)
+    assert (await consent_chain.verify()).is_whole
+
+
+async def test_an_import_is_bounded(ctx: Context) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await import_(ctx, ["12"] * 1001)
+    assert (refused.value.param, refused.value.code) == ("phones", "parameter_out_of_range")
+    assert await import_(ctx, ["12"] * 1000) == Imported(0, 0, ["12"])
+    assert await import_(ctx, []) == Imported(0, 0, [])
+
+
+@pytest.mark.parametrize("operation", ["create", "import", "lift", "file"])
+async def test_who_may_only_look_changes_nothing(ctx: Context, operation: str) -> None:
+    row = await suppress(ctx)
+    reader = Context(ctx.workspace_id, False, actor="usr", role=Role.READ_ONLY)
+    operations: dict[str, Callable[[], Awaitable[Any]]] = {
+        "create": lambda: suppressions.create_suppression(reader, "+12125550178", source="x"),
+        "import": lambda: suppressions.import_suppressions(reader, ["+12125550178"]),
+        "lift": lambda: suppressions.lift_suppression(reader, row.id, EVIDENCE),
+        "file": lambda: import_lines(reader, "+12125550178"),
+    }
+    with pytest.raises(PermissionDenied):
+        await within(operations[operation])
+    assert await Suppression.all().count() == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "added"),
+    [
+        (["+12125550101", "+12125550102"], {"+12125550101": "import", "+12125550102": "import"}),
+        (["\ufeff+12125550101,Maria"], {"+12125550101": "import"}),
+        (["\ufeffPhone", "+12125550101"], {"+12125550101": "import"}),
+        (["name,phone,source", "Maria,+12125550101,stop", "Ana,+12125550102,"], {
+            "+12125550101": "stop", "+12125550102": "import"}),
+        (["", " ", "+12125550101", ",,"], {"+12125550101": "import"}),
+        (["name,phone", '"Silva, Maria",+12125550101', "short"], {"+12125550101": "import"}),
+        ([], {}),
+    ],
+)  # fmt: skip
+async def test_a_file_is_read_as_it_was_meant(ctx: Context, lines: list[str], added: dict[str, str]) -> None:
+    done = await import_lines(ctx, *(f"{line}\n" for line in lines))
+    assert sum(each.added for each in done) == len(added)
+    assert dict(await Suppression.all().values_list("phone", "source")) == added
+
+
+async def test_a_long_file_comes_in_by_parts_and_goes_out_whole(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suppressions, "CHUNK", 3)
+    phones = [factories.next_phone() for _ in range(8)]
+    done = await import_lines(ctx, *(f"{phone}\n" for phone in phones))
+    assert [each.added for each in done] == [3, 3, 2]
+    rows = [row async for batch in suppressions.export_rows(ctx) for row in batch]
+    assert sorted(row[0] for row in rows) == sorted(phones)
+    assert rows[0][1:] == ("import", f"{datetime.now(UTC):%Y-%m-%dT%H}{rows[0][2][13:]}")
+
+
+async def test_imports_and_stops_at_once_agree(ctx: Context) -> None:
+    contacts = [await factories.make_contact(ctx) for _ in range(20)]
+    phones = [contact.phone for contact in contacts]
+
+    async def stop(contact: Contact) -> None:
+        async with unit_of_work():
+            await consent.opt_out(ctx, contact, source="keyword", now=await db.now())
+
+    await asyncio.gather(import_(ctx, phones), import_(ctx, phones[::-1]), *(stop(contact) for contact in contacts))
+
+    assert await Suppression.all().count() == 20
+    assert await Event.filter(type="contact.opted_out").count() == 20
+    assert await ConsentEvent.all().count() == 20
+    assert (await consent_chain.verify()).is_whole
+
+
+async def test_a_claim_after_the_import_sends_nothing(ctx: Context) -> None:
+    """A message that is queued by whoever did not see the suppression is refused when it is claimed."""
+    await suppress(ctx)
+    contact = await factories.make_contact(ctx, PHONE)
+    await Message.create(
+        workspace_id=ctx.workspace_id,
+        livemode=False,
+        kind="api",
+        contact_id=contact.id,
+        to_phone=PHONE,
+        sender="MASSIVESMS",
+        body="Hi",
+        encoding="gsm7",
+        segments=1,
+        credits_used=1,
+        status="queued",
+        due_at=await db.now(),
+    )
+    await dispatch_messages({"virtual": VirtualCarrier()})
+    assert (await Message.get()).error_code == "recipient_opted_out"
+    assert await VirtualSubmission.all().count() == 0
+
+
+async def test_a_record_holds_all_there_is(ctx: Context) -> None:
+    contact = await within(lambda: create_contact(ctx, CreateContact(PHONE, "Maria", opt_in=EVIDENCE)))
+    contact_list = await factories.make_list(ctx, [contact])
+    await within(lambda: send_message(ctx, SendMessage(to=PHONE, body="Hi")))
+    await within(lambda: receive_inbound(ctx, from_phone=PHONE, to_sender="MASSIVESMS", text="STOP", dedupe_key="1"))
+
+    made = await export_contact(ctx, contact.id)
+
+    assert (made.id, made.contact.first_name, made.contact.opt_in.status) == (
+        ids.encode_id(ids.CONTACT, contact.id),
+        "Maria",
+        "opted_out",
+    )
+    assert [each.id for each in made.lists] == [ids.encode_id(ids.CONTACT_LIST, contact_list.id)]
+    assert [(each.status, each.text) for each in made.consent][-1] == ("opted_in", "Text me again.")
+    assert [each.body for each in made.inbound_messages] == ["STOP"]
+    assert made.messages[-1].body == "Hi"
+    assert made.suppression is not None
+    assert made.suppression.phone == PHONE
+    assert made.complete is True
+    assert made.event_count == await Event.all().count()
+
+
+async def test_a_long_record_says_that_it_is_not_all(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx, PHONE)
+    await db.execute(
+        "INSERT INTO inbound_messages (id, workspace_id, livemode, from_phone, to_sender, body, contact_id, dedupe_key,"
+        " received_at) SELECT gen_random_uuid(), $1, false, $2, 'M', 'Hi', $3, n::text, now()"
+        " FROM generate_series(1, $4) AS n",
+        ctx.workspace_id,
+        PHONE,
+        contact.id,
+        MAX_ROWS + 1,
+    )
+    made = await export_contact(ctx, contact.id)
+    assert (len(made.inbound_messages), made.complete) == (MAX_ROWS, False)
+    text = b"".join([piece async for piece in stream_contact(ctx, contact.id)])
+    assert text.count(b'"inbound_message"') == MAX_ROWS + 1
+    with pytest.raises(NotFound):
+        await export_contact(ctx, ids.new_id())

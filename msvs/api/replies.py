@@ -99,6 +99,8 @@ async def receive_inbound(
     if keyword is Keyword.START:
         return await _start(ctx, row, contact, workspace, at)
     if keyword is Keyword.HELP:
+        # Held, as all that changes consent holds it: of two messages at once the later finds the answer to the other.
+        await scoped(ctx, Contact).filter(id=contact.id).select_for_update().first()
         await _answer(ctx, row, contact, workspace.help_text, at)
         return row
     if chosen is not None:
@@ -172,8 +174,6 @@ async def _answer(ctx: Context, row: Row, contact: Row, text: str, now: datetime
     """
     if not text.strip():
         return
-    # Held, so that of two messages at once one waits and then finds the answer to the other.
-    await scoped(ctx, Contact).filter(id=contact.id).select_for_update().first()
     if not await fetch_value(ANSWERED, contact.id, ctx.workspace_id, ctx.livemode, text, now - ANSWER_AGAIN_AFTER):
         await send_auto(
             ctx, phone=row.from_phone, contact_id=contact.id, text=text, now=now, sender=row.to_sender or None

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from uuid import UUID
 
 import pytest
 
 from msvs import database as db
 from msvs.api import contacts, replies
-from msvs.api.contacts import CreateContact, OptInEvidence
+from msvs.api.contacts import CreateContact, OptInEvidence, UpdateContact
 from msvs.api.context import Context
-from msvs.api.errors import ComplianceRefused
+from msvs.api.errors import ComplianceRefused, NotFound, PermissionDenied
 from msvs.api.messages import SendMessage, send_message
+from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row
-from msvs.models import Contact, InboundMessage, Message, MessageKind, OptInStatus, Suppression, Workspace
+from msvs.models import Contact, InboundMessage, Message, MessageKind, OptInStatus, Role, Suppression, Workspace
 from tests import factories
 
 _keys = count(1)
@@ -74,7 +78,7 @@ async def test_after_stop_nothing_can_be_sent_until_start(ctx: Context, workspac
     assert await types() == ["contact.opted_out", "contact.opted_in"]
 
 
-@pytest.mark.parametrize("text", ["HELP", "info", "¡Ayuda!", "ajuda"])
+@pytest.mark.parametrize("text", ["HELP", "info", "¡Ayuda!", "ajuda", "aide"])
 async def test_help_is_answered_and_changes_nothing(ctx: Context, workspace: Workspace, text: str) -> None:
     contact = await factories.make_contact(ctx)
     await reply(ctx, contact.phone, text)
@@ -98,6 +102,25 @@ async def test_yes_confirms_a_double_opt_in_within_72_hours(
     assert status == (OptInStatus.OPTED_IN if confirmed else OptInStatus.PENDING)
     assert await types() == (["contact.opted_in"] if confirmed else [])
     assert len(await answers(phone)) == (2 if confirmed else 1)
+
+
+async def test_who_did_not_confirm_in_time_is_asked_again(ctx: Context, workspace: Workspace) -> None:
+    await Workspace.filter(id=workspace.id).update(double_opt_in=True)
+    phone = factories.next_phone()
+    evidence = OptInEvidence("checkout", "203.0.113.4")
+    async with unit_of_work():
+        row = await contacts.create_contact(ctx, CreateContact(phone, opt_in=evidence))
+    asked = datetime.now(UTC) - timedelta(hours=73)
+    await Contact.filter(id=row.id).update(opt_in_at=asked)
+    await reply(ctx, phone, "YES")
+    assert (await Contact.get(id=row.id)).opt_in_status == OptInStatus.PENDING
+    assert await types() == []
+    async with unit_of_work():
+        await contacts.update_contact(ctx, row.id, UpdateContact(opt_in=evidence))
+    assert await answers(phone) == [workspace.opt_in_text] * 2
+    await reply(ctx, phone, "YES")
+    assert (await Contact.get(id=row.id)).opt_in_status == OptInStatus.OPTED_IN
+    assert await types() == ["contact.opted_in"]
 
 
 async def test_yes_from_somebody_who_was_not_asked_is_a_reply(ctx: Context) -> None:
@@ -155,3 +178,108 @@ async def test_a_reply_stays_in_its_workspace_and_mode(ctx: Context, live_ctx: C
         (live_ctx.workspace_id, True): "opted_in",
         (other_ctx.workspace_id, False): "opted_in",
     }
+
+
+async def test_a_phrase_that_is_certain_opts_out_as_stop_does(ctx: Context, workspace: Workspace) -> None:
+    contact = await factories.make_contact(ctx)
+    message = await sent_message(ctx, contact.phone)
+    inbound = await reply(ctx, contact.phone, "Please stop texting me!!")
+    assert (inbound.keyword, inbound.intent, inbound.is_flagged) == ("stop", "certain", False)
+    assert inbound.message_id == message.id
+    for text in ("stop texting me", "me tira dessa lista", "dejen de escribirme", "désabonnez-moi", "STOP"):
+        await reply(ctx, contact.phone, text)
+    found = await Contact.get(id=contact.id)
+    assert (found.opt_in_status, found.opt_in_source) == (OptInStatus.OPTED_OUT, "phrase")
+    assert await Suppression.filter(phone=contact.phone).count() == 1
+    assert await answers(contact.phone) == [workspace.opt_out_text]
+    assert await types() == ["contact.opted_out"]
+    assert await InboundMessage.filter(is_flagged=True).count() == 0
+    changed = await Message.get(id=message.id)
+    assert (changed.opted_out, changed.status) == (True, "sent")
+
+
+@pytest.mark.parametrize(("text", "source"), [("STOP", "keyword"), ("take me off your list", "phrase")])
+async def test_the_event_tells_a_keyword_from_a_phrase(ctx: Context, text: str, source: str) -> None:
+    contact = await factories.make_contact(ctx)
+    await reply(ctx, contact.phone, text)
+    event = await db.fetch_row("SELECT data FROM events WHERE type = 'contact.opted_out'")
+    assert event is not None
+    assert json.loads(event.data)["opt_in"]["source"] == source
+
+
+async def test_a_phrase_that_is_likely_opts_out_is_flagged_and_is_a_reply(ctx: Context, workspace: Workspace) -> None:
+    contact = await factories.make_contact(ctx)
+    message = await sent_message(ctx, contact.phone)
+    inbound = await reply(ctx, contact.phone, "wrong number")
+    assert (inbound.keyword, inbound.intent, inbound.is_flagged) == (None, "likely", True)
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT
+    assert await answers(contact.phone) == [workspace.opt_out_text]
+    assert await types() == ["contact.opted_out", "message.replied"]
+    changed = await Message.get(id=message.id)
+    assert (changed.opted_out, changed.status) == (True, "replied")
+
+
+@pytest.mark.parametrize(
+    "text", ["don't stop", "cancel my appointment tomorrow", "cancel my membership", "para quando é?", "alto y claro"]
+)
+async def test_what_only_sounds_like_an_opt_out_is_a_reply(ctx: Context, text: str) -> None:
+    contact = await factories.make_contact(ctx)
+    await sent_message(ctx, contact.phone)
+    inbound = await reply(ctx, contact.phone, text)
+    assert (inbound.keyword, inbound.intent, inbound.is_flagged) == (None, None, False)
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_IN
+    assert await types() == ["message.replied"]
+    assert await answers(contact.phone) == []
+
+
+async def test_flags_are_listed_and_taken_off(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
+    contact = await factories.make_contact(ctx)
+    plain = await reply(ctx, contact.phone, "Hello")
+    flagged = await reply(ctx, contact.phone, "leave me alone")
+
+    async def listed(flag: bool | None) -> list[UUID]:
+        return [row.id for row in (await replies.list_inbound(ctx, PageRequest(), flagged=flag)).items]
+
+    assert await listed(True) == [flagged.id]
+    assert await listed(False) == [plain.id]
+    assert await listed(None) == [flagged.id, plain.id]
+    for scope in (live_ctx, other_ctx):
+        with pytest.raises(NotFound):
+            await replies.unflag_inbound(scope, flagged.id)
+    with pytest.raises(PermissionDenied):
+        await replies.unflag_inbound(replace(ctx, actor="usr_1", role=Role.READ_ONLY), flagged.id)
+    assert await listed(True) == [flagged.id]
+    for _ in range(2):
+        async with unit_of_work():
+            row = await replies.unflag_inbound(ctx, flagged.id)
+        assert (row.is_flagged, row.intent) == (False, "likely")
+    assert await listed(True) == []
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT
+
+
+async def test_two_robots_that_answer_each_other_stop_after_one_round(ctx: Context, workspace: Workspace) -> None:
+    contact = await factories.make_contact(ctx)
+    start = datetime.now(UTC)
+    for second in range(5):
+        await reply(ctx, contact.phone, "HELP", now=start + timedelta(seconds=second))
+    assert await answers(contact.phone) == [workspace.help_text]
+    for second in range(6):
+        text = ("STOP", "START")[second % 2]
+        await reply(ctx, contact.phone, text, now=start + timedelta(seconds=second))
+    assert await answers(contact.phone) == [workspace.help_text, workspace.opt_out_text, workspace.welcome_text]
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_IN
+    await reply(ctx, contact.phone, "HELP", now=start + timedelta(minutes=11))
+    assert (await answers(contact.phone))[3:] == [workspace.help_text]
+
+
+async def test_help_at_once_is_answered_once(ctx: Context, workspace: Workspace) -> None:
+    contact = await factories.make_contact(ctx)
+    await asyncio.gather(*(reply(ctx, contact.phone, "HELP") for _ in range(4)))
+    assert await answers(contact.phone) == [workspace.help_text]
+
+
+async def test_an_answer_comes_from_where_the_phone_wrote(ctx: Context, workspace: Workspace) -> None:
+    contact = await factories.make_contact(ctx)
+    await reply(ctx, contact.phone, "HELP")
+    sent = await Message.get(to_phone=contact.phone, kind=MessageKind.AUTO)
+    assert (sent.sender, workspace.default_sender) == ("COHORTLABS", "MASSIVESMS")

@@ -125,7 +125,7 @@ OPERATIONS = (
               lambda s: {"name": "Cohort 07"}),
     Operation("UpdateList", 2, lambda s: {"updateList.name": "Cohort 06, closed"},
               lambda s: {"id": s.contact_list, "name": "Cohort 06, closed"}),
-    Operation("DeleteList", 3, lambda s: {"deleteList.id": s.contact_list}, lambda s: {"id": s.contact_list}),
+    Operation("DeleteList", 4, lambda s: {"deleteList.id": s.contact_list}, lambda s: {"id": s.contact_list}),
     Operation("AddContactsToList", 5, lambda s: {
         "addContactsToList.added": 1, "addContactsToList.alreadyMembers": 1,
         "addContactsToList.notFound": ["con_1"], "addContactsToList.contactList.contactCount": 3},
@@ -169,7 +169,7 @@ OPERATIONS = (
         "unflagInboundMessage.intent": None}, lambda s: {"id": s.inbound}),
     Operation("InboundMessage", 1, lambda s: {"inboundMessage.from": "+12125550101", "inboundMessage.keyword": None},
               lambda s: {"id": s.inbound}),
-    Operation("SimulateReply", 12, lambda s: {
+    Operation("SimulateReply", 13, lambda s: {
         "simulateReply.keyword": "STOP", "simulateReply.contact.optIn.status": "OPTED_OUT"},
               lambda s: {"input": {"from": "+12125550103", "body": "stop"}}),
     Operation("Webhooks", 3, lambda s: {

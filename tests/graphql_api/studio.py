@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from msvs.api import campaigns, ids, keys, messages, replies, segments, senders, suppressions, users, webhooks
+from msvs.api import campaigns, ids, keys, keywords, messages, replies, segments, senders, suppressions, users, webhooks
 from msvs.api.audit import AUDIT_ENTRY, AuditAction
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
@@ -26,6 +26,7 @@ class Studio:
     ana: str
     spare: str
     contact_list: str
+    keyword: str
     sender: str
     segment: str
     message: str
@@ -59,6 +60,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
     later = datetime.now(UTC) + timedelta(days=2)
     async with unit_of_work():
         segment = await segments.create_segment(ctx, "VIP", VIP)
+        keyword = await keywords.create_keyword(ctx, keywords.CreateKeyword("COHORT6", contact_list.id))
         suppression = await suppressions.create_suppression(ctx, SUPPRESSED, source="complaint")
         webhook, _ = await webhooks.create_webhook(
             ctx, webhooks.CreateWebhook(url="https://hooks.cohortlabs.co/sms", events=["message.queued"])
@@ -103,6 +105,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         ana=ids.encode_id(ids.CONTACT, ana.id),
         spare=ids.encode_id(ids.CONTACT, spare.id),
         contact_list=ids.encode_id(ids.CONTACT_LIST, contact_list.id),
+        keyword=ids.encode_id(ids.KEYWORD, keyword.id),
         sender=ids.encode_id(ids.SENDER, sender.id),
         segment=ids.encode_id(ids.SEGMENT, segment.id),
         message=ids.encode_id(ids.MESSAGE, message.id),

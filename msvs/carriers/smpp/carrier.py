@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 # Ids that came after their outcome was given up, for the receipts that will name them.
 MOST_LATE: Final = 10_000
 KEEP_RETRY_SECONDS: Final = 1.0
+FINISH_SECONDS: Final = 20.0
 LEAVE_SECONDS: Final = 5.0
 
 _NO_SESSION: Final = Refused("carrier_rejected", retryable=True, retry_after=FAULT_RETRY_SECONDS, is_fault=True)
@@ -75,6 +76,7 @@ class SmppCarrier(Carrier):
         self._begun: deque[Job] = deque()
         self._held_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._is_due = False
         self._at_carrier = 0
         self._none_at_carrier = asyncio.Event()
         self._none_at_carrier.set()
@@ -89,6 +91,11 @@ class SmppCarrier(Carrier):
     def bound(self) -> int:
         """How many sessions are bound."""
         return sum(link.is_open for link in self._links)
+
+    @property
+    def capacity(self) -> int:
+        """How many messages the windows of all sessions hold; more would only wait."""
+        return self.options.binds * self.options.window
 
     async def open(self, take: TakeSignals) -> None:
         """Begin the sessions, which connect by themselves; what they bring goes to `take`."""
@@ -129,7 +136,10 @@ class SmppCarrier(Carrier):
                 batch.settle(index, Refused("carrier_rejected"))
                 continue
             self._queue.append(Job(submission, bodies, batch, index, deadline))
-        self.has_room()
+        # What many callers hand over at the same time is written at once.
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._due)
         return await batch.wait()
 
     async def close(self) -> None:
@@ -139,7 +149,7 @@ class SmppCarrier(Carrier):
         self.has_room()
         seconds = self.options.response_seconds
         try:
-            async with asyncio.timeout(seconds + self.options.throttle_seconds):
+            async with asyncio.timeout(min(seconds, FINISH_SECONDS) + self.options.throttle_seconds):
                 await self._none_at_carrier.wait()
         except TimeoutError:
             log.warning("smpp_closed_unfinished", carrier=self.name, count=self._at_carrier)
@@ -268,6 +278,10 @@ class SmppCarrier(Carrier):
             self._timer.cancel()
         # Not before the clock has moved on, whatever it is that is due.
         self._timer = asyncio.get_running_loop().call_at(max(at, now + 0.001), self._wake)
+
+    def _due(self) -> None:
+        self._is_due = False
+        self.has_room()
 
     def _wake(self) -> None:
         self._timer = None

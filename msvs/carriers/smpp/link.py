@@ -39,11 +39,11 @@ class Link:
         session = self.session
         if session is not None:
             if session.is_bound:
-                await session.leave(seconds)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
+                        await session.leave()
                         await asyncio.shield(session.closed)
-            session.abort("closed")
+            session.end()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -93,7 +93,7 @@ class Link:
             self._failed(session.reason)
             return True
         finally:
-            session.abort("closed")
+            session.end()
         return False
 
     def _failed(self, problem: str) -> None:

@@ -47,9 +47,10 @@ class SmppOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     window: Annotated[int, Meta(ge=1, le=10_000)] = 10
     rate: Annotated[float, Meta(gt=0)] | None = None
     enquire_seconds: Seconds = 30.0
-    response_seconds: Seconds = 20.0
-    queue_seconds: Seconds = 10.0
-    throttle_seconds: Seconds = 1.0
+    # With its turn, its parts and its last answer a message stays within the lease that its worker has on it.
+    response_seconds: Annotated[float, Meta(gt=0, le=30)] = 12.0
+    queue_seconds: Annotated[float, Meta(gt=0, le=60)] = 10.0
+    throttle_seconds: Annotated[float, Meta(gt=0, le=10)] = 1.0
     reconnect_seconds: Seconds = 1.0
     reconnect_max_seconds: Seconds = 60.0
     long_messages: Literal["udh", "sar", "payload"] = "udh"

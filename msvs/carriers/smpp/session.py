@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol, cast
 from uuid import UUID
@@ -161,19 +162,21 @@ class Session(asyncio.Protocol):
             self._out.clear()
             self._transport.write(data)
 
-    async def leave(self, seconds: float) -> None:
+    async def leave(self) -> None:
         """Let what is in the window be answered and what was brought be kept, unbind (§ 4.2) and close."""
         self.is_leaving = True
-        try:
-            async with asyncio.timeout(seconds):
-                while (self.window or self._waiting or self._taking or self._deciding) and not self.closed.done():
-                    self._quiet.clear()
-                    await self._quiet.wait()
-                if not self.closed.done() and self.is_bound:
-                    await self._ask(Command.UNBIND)
-        except (TimeoutError, SessionLost):
-            pass
+        while (self.window or self._waiting or self._taking or self._deciding) and not self.closed.done():
+            self._quiet.clear()
+            await self._quiet.wait()
+        if self.is_bound:
+            with suppress(SessionLost):
+                await self._ask(Command.UNBIND)
         self._close("unbound")
+
+    def end(self) -> None:
+        """End the connection at once, also where it is closing and its peer does not read."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def abort(self, reason: str) -> None:
         """End the connection at once."""

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from msvs.api.resources import FAILURES
 from msvs.api.sms import split
 from msvs.carriers.config import CarrierConfig
-from msvs.carriers.protocol import Accepted, Capability, Inbound, Refused, Report, Submission, Unknown
+from msvs.carriers.protocol import Accepted, Capability, Inbound, Outcome, Refused, Report, Submission, Unknown
 from msvs.carriers.registry import KINDS
 from msvs.carriers.smpp import pdu
 from msvs.carriers.smpp import session as session_module
@@ -43,6 +43,10 @@ def inbound(text: bytes = b"YES", **fields: Any) -> Message:
 def receipt(ref: str, stat: str = "DELIVRD", **fields: Any) -> Message:
     text = f"id:{ref} sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:{stat} err:000 text:Hi"
     return Message(esm_class=4, short_message=text.encode(), **fields)
+
+
+async def one_by_one(carrier: SmppCarrier, submissions: list[Submission]) -> list[Outcome]:
+    return await asyncio.gather(*(carrier.submit(each) for each in submissions))
 
 
 def messages(count: int) -> list[Submission]:
@@ -235,6 +239,13 @@ async def test_the_window_is_kept() -> None:
             peer.accept(sequence, "x")
         assert all(isinstance(outcome, Accepted) for outcome in await run)
     assert len(smsc.submits) == 10
+
+
+async def test_many_callers_share_the_window() -> None:
+    async with fake_smsc() as smsc, opened(smsc, window=4, binds=3) as (carrier, _):
+        assert carrier.capacity == 12
+        outcomes = await one_by_one(carrier, messages(30))
+    assert {outcome.ref for outcome in outcomes if isinstance(outcome, Accepted)} == {str(n) for n in range(1, 31)}
 
 
 async def test_outcomes_are_in_the_order_of_the_submissions() -> None:

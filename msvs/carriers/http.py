@@ -38,6 +38,7 @@ BATCH_SECONDS = 25.0
 # After so many without an answer of the carrier's in a row, the rest of a batch is not begun: each could be lost.
 MAX_LOST = 10
 # A carrier that says how long it is busy is left alone, at most for so long at a time.
+MIN_HOLD_SECONDS = 0.1
 MAX_HOLD_SECONDS = 60.0
 MAX_FIELDS = 200
 RETRY_SECONDS = 1.0
@@ -75,6 +76,37 @@ class HttpOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         return f"{type(self).__name__}(…)"
 
 
+class Window:
+    """How many requests are under way at once, of all batches together.
+
+    Half as many after the carrier was too busy, and one more for each round that it was not.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.size = float(most)
+        self._under_way = 0
+        self._changed = asyncio.Condition()
+
+    async def __aenter__(self) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._under_way < int(self.size))
+            self._under_way += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        async with self._changed:
+            self._under_way -= 1
+            self._changed.notify(2)
+
+    def grow(self) -> None:
+        """A request was served."""
+        self.size = min(self.size + 1 / self.size, float(self.most))
+
+    def shrink(self) -> None:
+        """The carrier was too busy."""
+        self.size = max(self.size / 2, 1.0)
+
+
 class HttpCarrier(Carrier):
     """A carrier that takes each message in one POST, and never the same one twice.
 
@@ -90,28 +122,39 @@ class HttpCarrier(Carrier):
         self._timeout = options.timeout
         self._reports_url = config.callback_url("reports")
         self._client = OutboundClient(AddressPolicy(allow_loopback=is_local))
+        self._window = Window(self.concurrency)
         self._busy_until = 0.0
 
     async def submit_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
         """Hand over many messages, at most `concurrency` at once; the outcomes in the same order.
 
-        What was not begun, because the carrier is too slow or gives no answer, is refused for the moment.
+        A message that the carrier was too busy for is offered again while there is time. What was not begun, because
+        the carrier is too slow, too busy or gives no answer, is refused for the moment.
         """
-        gate = asyncio.Semaphore(self.concurrency)
         until = time.monotonic() + BATCH_SECONDS
         lost = 0
 
         async def one(submission: Submission) -> Outcome:
             nonlocal lost
-            async with gate:
-                if lost >= MAX_LOST:
-                    return Refused(REJECTED, retryable=True, is_fault=True)
-                if time.monotonic() >= until:
-                    return Refused(REJECTED, retryable=True)
-                outcome = await self.submit(submission)
-            is_lost = isinstance(outcome, Unknown) or (isinstance(outcome, Refused) and outcome.is_fault)
-            lost = lost + 1 if is_lost else 0
-            return outcome
+            while True:
+                async with self._window:
+                    if lost >= MAX_LOST:
+                        return Refused(REJECTED, retryable=True, is_fault=True)
+                    hold = self._hold()
+                    if time.monotonic() + hold >= until:
+                        wait = min(hold or RETRY_SECONDS, MAX_HOLD_SECONDS)
+                        return Refused(REJECTED, retryable=True, retry_after=wait, is_fault=hold > 0)
+                    if hold:
+                        await asyncio.sleep(hold)
+                    outcome = await self.submit(submission)
+                lost = lost + 1 if _is_lost(outcome) else 0
+                hold = self._hold()
+                if not (hold and is_throttled(outcome)):
+                    self._window.grow()
+                    return outcome
+                self._window.shrink()
+                if time.monotonic() + hold >= until:
+                    return outcome
 
         return list(await asyncio.gather(*(one(submission) for submission in submissions)))
 
@@ -120,13 +163,7 @@ class HttpCarrier(Carrier):
         await self._client.close()
 
     async def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer | Refused | Unknown:
-        """One POST. A connection that could not be opened is a refusal; whatever happens after that is unknown.
-
-        While the carrier is busy by its own word, it is not asked.
-        """
-        hold = self._busy_until - time.monotonic()
-        if hold > 0:
-            return Refused(REJECTED, retryable=True, retry_after=hold)
+        """One POST. A connection that could not be opened is a refusal; whatever happens after that is unknown."""
         try:
             answer = await self._client.request(
                 "POST",
@@ -141,8 +178,16 @@ class HttpCarrier(Carrier):
                 return Refused(REJECTED, retryable=True, is_fault=True)
             return Unknown(error.kind.value)
         if answer.status == 429:
-            self._busy_until = time.monotonic() + min(retry_after(answer.headers), MAX_HOLD_SECONDS)
+            self._leave_alone(retry_after(answer.headers))
         return answer
+
+    def _leave_alone(self, seconds: float) -> None:
+        """The carrier is too busy, by its own word: nothing of a batch is begun meanwhile."""
+        self._busy_until = time.monotonic() + min(max(seconds, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS)
+
+    def _hold(self) -> float:
+        """For how many more seconds the carrier is left alone."""
+        return max(self._busy_until - time.monotonic(), 0.0)
 
     async def _look(self, path: str, headers: Mapping[str, str]) -> str | None:
         """What is wrong with a GET, without a word of what was sent or answered; None where it succeeds."""
@@ -180,6 +225,15 @@ def _checked(name: str, base_url: str) -> tuple[str, bool]:
 
 
 # Answers
+
+
+def is_throttled(outcome: Outcome) -> bool:
+    """Whether the carrier was too busy for the message, and has no other quarrel with it or with us."""
+    return isinstance(outcome, Refused) and outcome.retryable and not outcome.is_fault
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    return isinstance(outcome, Unknown) or (isinstance(outcome, Refused) and outcome.is_fault)
 
 
 def judge_status(answer: HttpAnswer) -> Outcome:

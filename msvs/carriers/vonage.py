@@ -23,6 +23,7 @@ from msvs.carriers.http import (
     fault,
     international,
     is_json,
+    is_throttled,
     judge_status,
     matches,
     read_fields,
@@ -143,7 +144,11 @@ class VonageCarrier(HttpCarrier):
             "client-ref": _client_ref(submission),
         }
         answer = await self._post("/sms/json", urlencode(form).encode(), {"Content-Type": FORM})
-        return _judge(answer) if isinstance(answer, HttpAnswer) else answer
+        outcome = _judge(answer) if isinstance(answer, HttpAnswer) else answer
+        if isinstance(outcome, Refused) and is_throttled(outcome):
+            # Vonage says so in the body of a 200.
+            self._leave_alone(outcome.retry_after)
+        return outcome
 
     async def check(self) -> str | None:
         """What is wrong with the account as far as a question for its balance tells, or None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -125,34 +126,65 @@ async def test_the_time_that_a_busy_carrier_asks_for_is_given(under_test: HttpUn
     )
 
 
-async def test_a_busy_carrier_is_left_alone_for_as_long_as_it_says(
+async def test_a_carrier_with_less_room_than_a_batch_gets_all_of_it_bit_by_bit(
     under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("msvs.carriers.http.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("msvs.carriers.http.MIN_HOLD_SECONDS", 0.01)
+    under_test.throttle()
+    throttled = under_test.fake.answer
+    assert throttled is not None
+    under_test.fake.answer, under_test.fake.capacity, under_test.fake.pause = None, 5, 0.005
+    under_test.fake.busy = Answer(throttled.status, throttled.body)
+    submissions = [a_submission(body=f"Table {number} is ready") for number in range(150)]
+    outcomes = await under_test.carrier.submit_many(submissions)
+    assert [type(outcome) for outcome in outcomes] == [Accepted] * 150
+    assert sorted(taken.body for taken in under_test.fake.taken) == sorted(each.body for each in submissions)
+    assert 150 < under_test.fake.requests < 600
+
+
+async def test_a_batch_waits_for_as_long_as_a_busy_carrier_says(
+    under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
     clock = [1000.0]
-    monkeypatch.setattr("msvs.carriers.http.time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock[0] += seconds
+        under_test.fake.answer = None
+
     under_test.fake.answer = Answer(429, "", {"Retry-After": "7"})
-    outcomes = [await under_test.carrier.submit(a_submission())]
-    under_test.fake.answer = None
-    clock[0] += 3
-    outcomes.append(await under_test.carrier.submit(a_submission()))
-    assert outcomes == [Refused("carrier_rejected", retryable=True, retry_after=seconds) for seconds in (7.0, 4.0)]
-    assert under_test.fake.requests == 1
-    clock[0] += 4
-    assert isinstance(await under_test.carrier.submit(a_submission()), Accepted)
+    monkeypatch.setattr("msvs.carriers.http.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("msvs.carriers.http.asyncio", SimpleNamespace(sleep=sleep, gather=asyncio.gather))
+    [outcome] = await under_test.carrier.submit_many([a_submission()])
+    assert isinstance(outcome, Accepted)
+    assert (slept, under_test.fake.requests) == ([7.0], 2)
 
 
-async def test_a_carrier_that_is_busy_for_an_hour_is_asked_again_after_a_minute(
+async def test_a_carrier_that_is_busy_for_longer_than_a_batch_is_not_asked_again(
     under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
     monkeypatch.setattr("msvs.carriers.http.time", SimpleNamespace(monotonic=lambda: clock[0]))
     under_test.fake.answer = Answer(429, "", {"Retry-After": "3600"})
-    assert await under_test.carrier.submit(a_submission()) == Refused(
-        "carrier_rejected", retryable=True, retry_after=3600.0
-    )
+    [first] = await under_test.carrier.submit_many([a_submission()])
+    assert first == Refused("carrier_rejected", retryable=True, retry_after=3600.0)
+    later = await under_test.carrier.submit_many([a_submission() for _ in range(3)])
+    assert later == [Refused("carrier_rejected", retryable=True, retry_after=60.0, is_fault=True)] * 3
+    assert under_test.fake.requests == 1
     clock[0] += MAX_HOLD_SECONDS
     under_test.fake.answer = None
-    assert isinstance(await under_test.carrier.submit(a_submission()), Accepted)
+    [outcome] = await under_test.carrier.submit_many([a_submission()])
+    assert isinstance(outcome, Accepted)
+
+
+async def test_batches_share_what_the_carrier_takes_at_once(under_test: HttpUnderTest[Any]) -> None:
+    under_test.slow_down()
+    batches = [[a_submission() for _ in range(40)] for _ in range(3)]
+    outcomes = await asyncio.gather(*(under_test.carrier.submit_many(batch) for batch in batches))
+    assert {type(outcome) for batch in outcomes for outcome in batch} == {Accepted}
+    assert under_test.most_at_once <= under_test.carrier.concurrency
 
 
 async def test_a_carrier_that_never_answers_is_not_given_the_whole_batch(under_test: HttpUnderTest[Any]) -> None:

@@ -61,13 +61,16 @@ class Taken:
 class FakeCarrier(ABC):
     """Takes messages as the carrier documents, or does what the test wants in place of it.
 
-    `answer` replaces its answer and it takes nothing; `drops`: it takes the message and hangs up; `stalls`: it takes
-    the message and never answers; `pause` is how many seconds it takes over each.
+    `answer` replaces its answer and it takes nothing; `busy` is its answer to whatever goes beyond `capacity` at once;
+    `drops`: it takes the message and hangs up; `stalls`: it takes the message and never answers; `pause` is how many
+    seconds it takes over each.
     """
 
     def __init__(self) -> None:
         self.origin = ""
         self.answer: Answer | None = None
+        self.busy: Answer | None = None
+        self.capacity = 0
         self.drops = False
         self.stalls = False
         self.pause = 0.0
@@ -117,6 +120,9 @@ class FakeCarrier(ABC):
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
+            if self.busy is not None and self.at_once > self.capacity:
+                await request.read()
+                return self.busy.response()
             if self.pause:
                 await asyncio.sleep(self.pause)
             if self.answer is not None:

@@ -23,36 +23,8 @@ HASHING = [
     """,
 ]
 
-CHAIN = [
-    # The head is locked until the writer commits: whoever writes consent takes every other lock before it.
-    """
-    CREATE FUNCTION chain_consent() RETURNS trigger LANGUAGE plpgsql AS $$
-    DECLARE
-        head consent_chains%ROWTYPE;
-    BEGIN
-        IF NEW.phone IS NULL OR NEW.phone_hash IS NULL OR NEW.details_hash IS NULL OR NEW.erased_at IS NOT NULL THEN
-            RAISE EXCEPTION 'consent_events needs phone, phone_hash and details_hash'
-                USING ERRCODE = 'not_null_violation';
-        END IF;
-        LOOP
-            SELECT * INTO head FROM consent_chains
-                WHERE workspace_id = NEW.workspace_id AND livemode = NEW.livemode FOR UPDATE;
-            EXIT WHEN FOUND;
-            INSERT INTO consent_chains (id, workspace_id, livemode, sequence, hash)
-                VALUES (gen_random_uuid(), NEW.workspace_id, NEW.livemode, 0, repeat('0', 64))
-                ON CONFLICT (workspace_id, livemode) DO NOTHING;
-        END LOOP;
-        NEW.sequence := head.sequence + 1;
-        NEW.previous_hash := head.hash;
-        NEW.hash := consent_hash(NEW);
-        UPDATE consent_chains SET sequence = NEW.sequence, hash = NEW.hash WHERE id = head.id;
-        RETURN NEW;
-    END $$
-    """,
-    "ALTER TABLE consent_chains SET (fillfactor = 50)",
-    "DROP TRIGGER consent_events_append_only ON consent_events",
-    # What stood before the chain: its phones have no keyed hash, because the key is not in the database.
-    """
+# What stood before the chain: its phones have no keyed hash, because the key is not in the database.
+ADOPTION = """
     DO $$
     DECLARE
         entry consent_events%ROWTYPE;
@@ -82,7 +54,37 @@ CHAIN = [
         INSERT INTO consent_chains (id, workspace_id, livemode, sequence, hash)
             SELECT head.id, head.workspace_id, head.livemode, head.sequence, head.hash WHERE head.id IS NOT NULL;
     END $$
+"""
+
+CHAIN = [
+    # The head is locked until the writer commits: after contacts and suppressions, before messages and credits.
+    """
+    CREATE FUNCTION chain_consent() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+        head consent_chains%ROWTYPE;
+    BEGIN
+        IF NEW.phone IS NULL OR NEW.phone_hash IS NULL OR NEW.details_hash IS NULL OR NEW.erased_at IS NOT NULL THEN
+            RAISE EXCEPTION 'consent_events needs phone, phone_hash and details_hash'
+                USING ERRCODE = 'not_null_violation';
+        END IF;
+        LOOP
+            SELECT * INTO head FROM consent_chains
+                WHERE workspace_id = NEW.workspace_id AND livemode = NEW.livemode FOR UPDATE;
+            EXIT WHEN FOUND;
+            INSERT INTO consent_chains (id, workspace_id, livemode, sequence, hash)
+                VALUES (gen_random_uuid(), NEW.workspace_id, NEW.livemode, 0, repeat('0', 64))
+                ON CONFLICT (workspace_id, livemode) DO NOTHING;
+        END LOOP;
+        NEW.sequence := head.sequence + 1;
+        NEW.previous_hash := head.hash;
+        NEW.hash := consent_hash(NEW);
+        UPDATE consent_chains SET sequence = NEW.sequence, hash = NEW.hash WHERE id = head.id;
+        RETURN NEW;
+    END $$
     """,
+    "ALTER TABLE consent_chains SET (fillfactor = 50)",
+    "DROP TRIGGER consent_events_append_only ON consent_events",
+    ADOPTION,
     "CREATE TRIGGER consent_events_chained BEFORE INSERT ON consent_events"
     " FOR EACH ROW EXECUTE FUNCTION chain_consent()",
     "CREATE TRIGGER consent_events_append_only BEFORE DELETE OR TRUNCATE ON consent_events"

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -390,6 +391,50 @@ async def test_long_chains_are_read_in_batches(ctx: Context, monkeypatch: pytest
     chain = await verify_one(ctx)
     assert chain.rows == 9
     assert chain.first_break is not None
+
+
+async def test_what_stood_before_the_chain_is_chained_in_its_order(
+    ctx: Context, live_ctx: Context, other_ctx: Context
+) -> None:
+    """Without hashes of the phones, because the key was not at hand; what comes after has them."""
+    for number, each in enumerate((ctx, other_ctx, live_ctx, other_ctx, ctx, other_ctx)):
+        await tamper(
+            "INSERT INTO consent_events (id, workspace_id, livemode, phone, contact_id, status, source, ip, actor,"
+            " created_at) VALUES ($1, $2, $3, '+12125550100', $1, 'opted_in', $4, '203.0.113.4', 'system', now())",
+            ids.new_id(),
+            each.workspace_id,
+            each.livemode,
+            None if number == 3 else f"form {number}",
+        )
+    assert not (await consent_chain.verify()).is_whole
+    await tamper(import_module("msvs.migrations.0006_consent_chain").ADOPTION)
+
+    found = await consent_chain.verify()
+    assert found.is_whole
+    assert {(chain.workspace_id, chain.livemode): chain.rows for chain in found.chains} == {
+        (ctx.workspace_id, False): 2,
+        (ctx.workspace_id, True): 1,
+        (other_ctx.workspace_id, False): 3,
+    }
+    assert [(row.sequence, row.source, row.phone_hash) for row in await chain_of(other_ctx)] == [
+        (1, "form 1", None),
+        (2, None, None),
+        (3, "form 5", None),
+    ]
+    await suppress(other_ctx, ["+12125550100"])
+    page = await consent.list_consent(other_ctx, PageRequest(), phone="+12125550100")
+    assert [row.sequence for row in page.items] == [4, 3, 2, 1]
+    assert (await verify_one(other_ctx)).first_break is None
+
+
+async def test_a_row_that_lost_its_hash_passes_for_none_from_before(ctx: Context) -> None:
+    await make_chain(ctx, 2)
+    await tamper("UPDATE consent_events SET phone_hash = NULL WHERE sequence = 2")
+    row = (await chain_of(ctx))[1]
+    fixed = consent_chain.row_hash(row, row.previous_hash or "")
+    await tamper("UPDATE consent_events SET hash = $1 WHERE sequence = 2", fixed)
+    await db.execute("UPDATE consent_chains SET hash = $1", fixed)
+    assert (await verify_one(ctx)).first_break == Break(2, "it has no hash of its phone")
 
 
 async def test_another_secret_is_told_apart_from_another_chain(ctx: Context) -> None:

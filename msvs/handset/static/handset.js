@@ -178,7 +178,6 @@ function showConversation() {
   const entries = conversation ? [...conversation.entries].reverse() : [];
   const known = new Map([...list.children].map((item) => [item.dataset.id, item]));
   const kept = new Set();
-  let added = 0;
   // Who wrote last: a reply that goes to somebody else says so.
   let heard = null;
   entries.forEach((entry, index) => {
@@ -187,7 +186,6 @@ function showConversation() {
     if (!item) {
       item = newBubble();
       item.dataset.id = id;
-      added += 1;
     }
     kept.add(id);
     fillBubble(item, entry, entries[index - 1], heard);
@@ -220,7 +218,7 @@ function showConversation() {
   write($("about-status"), last ? statusOf(last) + (last.error ? `: ${last.error.message}` : "") : "–");
   write($("about-segments"), last ? segmentsOf(last) : "–");
   write($("about-id"), last ? last.id : "–");
-  if (low && added) log.scrollTop = log.scrollHeight;
+  if (low) log.scrollTop = log.scrollHeight;
 }
 
 function consentOf({ contact, optedOut }) {

@@ -15,11 +15,13 @@ from msvs.api.contacts import (
     OptInEvidence,
     UpdateContact,
     create_contact,
+    delete_contact,
     opt_out_contact,
     update_contact,
 )
 from msvs.api.context import Context
-from msvs.api.errors import Conflict
+from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.replies import receive_inbound
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentEvent, Contact, Event, Message, OptInStatus, Suppression, Workspace
 from tests.factories import make_contact
@@ -271,6 +273,73 @@ async def test_an_update_under_double_opt_in_asks_first(ctx: Context) -> None:
 
     assert changed.opt_in_status == "pending"
     assert [(row.kind, row.to_phone) for row in await Message.all()] == [("auto", PHONE)]
+    assert await contact_events() == []
+
+
+async def evidence() -> list[tuple[str, str | None, str | None, str | None]]:
+    rows = await ConsentEvent.all().order_by("sequence")
+    return [(row.status.value, row.user_agent, row.text, row.version) for row in rows]
+
+
+async def test_what_was_agreed_to_is_kept_word_for_word(ctx: Context) -> None:
+    agreed = OptInEvidence("form", "203.0.113.4", "Mozilla/5.0", "I agree.\n\tSTOP ends it.", "2026-03")
+    async with unit_of_work():
+        made = await create_contact(ctx, CreateContact(PHONE, opt_in=agreed))
+    async with unit_of_work():
+        await update_contact(ctx, made.id, UpdateContact(opt_in=OptInEvidence("call", version="2026-04")))
+    async with unit_of_work():
+        await receive_inbound(ctx, from_phone=PHONE, to_sender="MASSIVESMS", text="Stop!", dedupe_key="1")
+    async with unit_of_work():
+        await receive_inbound(ctx, from_phone=PHONE, to_sender="MASSIVESMS", text="start", dedupe_key="2")
+
+    assert await evidence() == [
+        ("opted_in", "Mozilla/5.0", "I agree.\n\tSTOP ends it.", "2026-03"),
+        ("opted_in", None, None, "2026-04"),
+        ("opted_out", None, "Stop!", None),
+        ("opted_in", None, "start", None),
+    ]
+
+
+async def test_a_double_opt_in_keeps_the_question_and_the_answer(ctx: Context) -> None:
+    await Workspace.filter(id=ctx.workspace_id).update(double_opt_in=True, opt_in_text="Reply YES to join.")
+    async with unit_of_work():
+        await create_contact(ctx, CreateContact(PHONE, opt_in=OptInEvidence("form")))
+    async with unit_of_work():
+        await receive_inbound(ctx, from_phone=PHONE, to_sender="MASSIVESMS", text="Yes", dedupe_key="1")
+    assert await evidence() == [("pending", None, "Reply YES to join.", None), ("opted_in", None, "Yes", None)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("user_agent", ""),
+        ("user_agent", "x" * 301),
+        ("user_agent", "a\nb"),
+        ("text", " "),
+        ("text", "x" * 5001),
+        ("text", "a\0b"),
+        ("version", ""),
+        ("version", "x" * 61),
+    ],
+)
+async def test_evidence_has_its_limits(ctx: Context, field: str, value: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        async with unit_of_work():
+            await create_contact(ctx, CreateContact(PHONE, opt_in=OptInEvidence("form", **{field: value})))
+    assert refused.value.param == f"opt_in.{field}"
+    assert await Contact.all().count() == 0
+
+
+async def test_a_stop_of_a_contact_that_was_deleted_meanwhile_counts(ctx: Context) -> None:
+    contact = await make_contact(ctx, PHONE)
+    async with unit_of_work():
+        await delete_contact(ctx, contact.id)
+
+    assert await opt_out(ctx, contact) is True
+    assert await opt_out(ctx, contact) is False
+
+    assert await history() == [("opted_out", "keyword")]
+    assert (await Suppression.get()).phone == PHONE
     assert await contact_events() == []
 
 

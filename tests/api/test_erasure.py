@@ -14,7 +14,7 @@ import pytest
 from asyncpg import RaiseError
 
 from msvs import database as db
-from msvs.api import consent_chain, ids
+from msvs.api import consent_chain, ids, routing
 from msvs.api.contacts import (
     CreateContact,
     OptInEvidence,
@@ -32,6 +32,7 @@ from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.explanations import explain_message
 from msvs.api.idempotency import Answer, answer_once
 from msvs.api.messages import SendMessage, send_message
+from msvs.api.reconciliation import reconcile_campaign
 from msvs.api.replies import receive_inbound
 from msvs.api.resources import contact_resource
 from msvs.api.unit_of_work import unit_of_work
@@ -49,7 +50,10 @@ from msvs.models import (
     VirtualSubmission,
     WebhookAttempt,
 )
+from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.dispatch import dispatch_messages
 from tests import factories
+from tests.workers.test_campaigns import CARRIERS, create, people, run_through
 
 PHONE = "+12125550177"
 OLD_PHONE = "+12125550176"
@@ -68,6 +72,12 @@ SECRETS = (
     "Where is my place",
     "order 4711",
 )
+
+
+@pytest.fixture
+def virtual_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live messages take the virtual carrier."""
+    monkeypatch.setattr(routing, "_live_carrier", "virtual")
 
 
 async def within(operation: Callable[[], Awaitable[Any]]) -> Any:
@@ -391,6 +401,17 @@ async def test_elsewhere_the_number_is_not_suppressed(ctx: Context, live_ctx: Co
     assert await ErasedSuppression.all().count() == 1
 
 
+async def test_a_carriers_report_of_an_erased_message_is_applied(ctx: Context) -> None:
+    contact = await within(lambda: create_contact(ctx, CreateContact(PHONE)))
+    await within(lambda: send(ctx, PHONE))
+    await dispatch_messages(CARRIERS)
+    await erase(ctx, contact.id)
+    await run_through()
+    message = await Message.get()
+    assert (message.status, message.body) == ("delivered", "")
+    assert PHONE not in await dump()
+
+
 async def test_erasing_races_with_coming_back(ctx: Context) -> None:
     """However the two fall, a contact that is there at the end is suppressed in plain."""
     for _ in range(15):
@@ -431,6 +452,32 @@ async def test_a_stop_that_races_with_erasure_is_not_lost(ctx: Context) -> None:
         kept = await ErasedSuppression.filter(phone_hash=consent_chain.phone_hash(ctx, phone)).count()
         assert plain + kept == 1
     assert (await consent_chain.verify()).is_whole
+
+
+async def test_a_campaigns_books_balance_whenever_people_are_erased(live_ctx: Context, virtual_live: None) -> None:
+    """While it is prepared, while it is sent, and after it: one message a phone, and no credit lost."""
+    contacts = await people(live_ctx, 8, first_name="Maria")
+    campaign_id = await create(live_ctx, contacts)
+
+    async def erase_next() -> None:
+        contact = contacts.pop(0)
+        await erase(live_ctx, contact.id)
+        found = await reconcile_campaign(live_ctx, campaign_id)
+        assert [check for check in found.checks if not check.ok] == []
+        assert contact.phone not in await dump()
+
+    await expand_campaigns(chunk=3)
+    await erase_next()
+    await expand_campaigns(chunk=3)
+    await erase_next()
+    await dispatch_messages(CARRIERS, seconds=0, batch=2)
+    await erase_next()
+    await run_through()
+    await erase_next()
+    await erase_next()
+    found = await reconcile_campaign(live_ctx, campaign_id)
+    assert found.status == "completed"
+    assert await Contact.all().count() == 3
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,13 @@ import hmac
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -38,7 +41,7 @@ from msvs.carriers.frames import (
     Taken,
     Welcome,
 )
-from msvs.carriers.protocol import Carrier, Outcome, Refused, Signal, Submission, TakeSignals, Unknown
+from msvs.carriers.protocol import Accepted, Carrier, Outcome, Refused, Report, Signal, Submission, TakeSignals, Unknown
 from msvs.carriers.registry import make_carriers
 from msvs.carriers.signals import keep_signals
 from msvs.settings import Settings, SettingsError
@@ -50,6 +53,9 @@ log = structlog.get_logger(__name__)
 STAND_BY_SECONDS = 1.0
 BEAT_SECONDS = 2.0
 TELL_SECONDS = 1.0
+# A worker that lives has written down by then what was accepted for it.
+WRITTEN_SECONDS = 30.0
+MOST_ORPHANS = 50_000
 QUERY_SECONDS = 5.0
 CHECK_SECONDS = 1.0
 HELLO_SECONDS = 5.0
@@ -76,6 +82,13 @@ INSERT INTO carrier_sessions (name, address, token, bound, wanted, detail, updat
 VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET address = excluded.address, token = excluded.token, bound = excluded.bound,
     wanted = excluded.wanted, detail = excluded.detail, updated_at = excluded.updated_at
+"""
+
+ADOPT = """
+UPDATE carrier_signals SET message_id = orphan.message_id, due_at = clock_timestamp()
+FROM unnest($2::varchar[], $3::uuid[]) AS orphan (ref, message_id)
+WHERE carrier_signals.carrier = $1 AND carrier_signals.carrier_ref = orphan.ref
+    AND carrier_signals.kind = 'report' AND carrier_signals.message_id IS NULL
 """
 
 UNBEGUN = Refused("carrier_rejected", retryable=True)
@@ -224,7 +237,7 @@ class SessionHolder:
         connection.add_termination_listener(lambda _: lost.set())
 
         async def open_sessions() -> None:
-            await carrier.open(taker(self.name))
+            await carrier.open(taker(self.name, server.orphans))
             server.begin()
 
         async def beat() -> None:
@@ -253,6 +266,11 @@ class HandOverServer:
         self._room = asyncio.Semaphore(getattr(carrier, "capacity", carrier.concurrency))
         self._lines: dict[Line, asyncio.Task[None]] = {}
         self._batches: set[asyncio.Task[None]] = set()
+        # What was lately accepted for the worker at the other end of a line: when, and by which reference.
+        self._accepted: dict[Line, dict[str, tuple[UUID, float]]] = {}
+        # Messages by their references, whose worker may have died before it wrote those down.
+        self.orphans: dict[str, UUID] = {}
+        self._adopting: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str) -> None:
         """Listen; batches are declined until `begin`."""
@@ -278,6 +296,7 @@ class HandOverServer:
             await asyncio.wait(self._batches, timeout=LAST_WORDS_SECONDS)
         await _canceled(*self._batches)
         await _canceled(*self._lines.values())
+        await asyncio.gather(*self._adopting)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = Line(reader, writer)
@@ -299,6 +318,8 @@ class HandOverServer:
         finally:
             del self._lines[line]
             line.end()
+            if accepted := self._accepted.pop(line, None):
+                self._adopting.add(asyncio.create_task(self._adopt({ref: id for ref, (id, _) in accepted.items()})))
 
     async def _is_welcome(self, line: Line) -> bool:
         async with asyncio.timeout(HELLO_SECONDS):
@@ -333,12 +354,16 @@ class HandOverServer:
     async def _submit(self, line: Line, submissions: Sequence[Submission]) -> None:
         """Submit a batch and send the outcomes as they come; those that never come are unknown."""
         outcomes: asyncio.Queue[Answer] = asyncio.Queue()
+        accepted = self._accepted[line] = _lately(self._accepted.get(line, {}))
         tasks: list[asyncio.Task[None]] = []
         begun = 0
 
         async def submit(number: int) -> None:
             try:
-                outcomes.put_nowait(Answer.of(number, await self._outcome(submissions[number])))
+                outcome = await self._outcome(submissions[number])
+                outcomes.put_nowait(Answer.of(number, outcome))
+                if isinstance(outcome, Accepted) and outcome.ref is not None and not outcome.part_refs:
+                    accepted[outcome.ref] = (submissions[number].message_id, time.monotonic())
             finally:
                 self._room.release()
 
@@ -384,6 +409,28 @@ class HandOverServer:
             count += 1
         return count
 
+    async def _adopt(self, accepted: Mapping[str, UUID]) -> None:
+        """Have reports find messages whose worker is gone: it may have died before it wrote the references down.
+
+        Those that it did write down find their messages this way, too.
+        """
+        for ref in [*self.orphans][: max(0, len(self.orphans) + len(accepted) - MOST_ORPHANS)]:
+            del self.orphans[ref]
+        self.orphans.update(accepted)
+
+        async def adopt() -> None:
+            if await database.execute(ADOPT, self._carrier.name, list(accepted), list(accepted.values())):
+                ring_after_commit(Doorbell.REPORTS)
+
+        try:
+            await in_unit_of_work(adopt)
+        except Exception as error:
+            log.error("reports not adopted", carrier=self._carrier.name, error=_kind(error))
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._adopting.discard(task)
+
     async def _outcome(self, submission: Submission) -> Outcome:
         try:
             return await self._carrier.submit(submission)
@@ -392,17 +439,34 @@ class HandOverServer:
             return Unknown(type(error).__name__)
 
 
-def taker(carrier: str) -> TakeSignals:
-    """What keeps the signals of a carrier: committed, and the doorbell rung, before it returns."""
+def taker(carrier: str, orphans: Mapping[str, UUID]) -> TakeSignals:
+    """What keeps the signals of a carrier: committed, and the doorbell rung, before it returns.
+
+    Reports of `orphans`, messages by the carrier's references, name their messages.
+    """
 
     async def take(signals: Sequence[Signal]) -> None:
+        named = [_named(signal, orphans) for signal in signals]
+
         async def keep() -> None:
-            await keep_signals(carrier, signals)
+            await keep_signals(carrier, named)
             ring_after_commit(Doorbell.REPORTS)
 
         await in_unit_of_work(keep)
 
     return take
+
+
+def _named(signal: Signal, orphans: Mapping[str, UUID]) -> Signal:
+    if not isinstance(signal, Report) or signal.message_id is not None or signal.carrier_ref is None:
+        return signal
+    return replace(signal, message_id=orphans.get(signal.carrier_ref))
+
+
+def _lately(accepted: Mapping[str, tuple[UUID, float]]) -> dict[str, tuple[UUID, float]]:
+    """What a worker may not have written down yet."""
+    since = time.monotonic() - WRITTEN_SECONDS
+    return {ref: (message_id, at) for ref, (message_id, at) in accepted.items() if at > since}
 
 
 def lock_key(carrier: str) -> int:

@@ -32,10 +32,12 @@ from msvs.carriers.frames import (
     Taken,
     Welcome,
 )
-from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
+from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Report, Submission, Unknown
 from msvs.carriers.remote import BATCH, OwnerAway, RemoteCarrier
+from msvs.carriers.signals import keep_signals
+from msvs.models import CarrierSignal
 from msvs.workers import sessions
-from msvs.workers.sessions import HandOverServer
+from msvs.workers.sessions import HandOverServer, taker
 
 NAME = "smsc"
 AWAY = Refused("carrier_rejected", retryable=True, retry_after=2.0, is_fault=True)
@@ -365,6 +367,33 @@ async def test_nothing_begins_that_its_worker_was_not_told_of(
     assert books.submitted == []
     submissions = batch(100)
     assert await remote.submit_many(submissions) == accepted(submissions)
+
+
+async def test_reports_find_the_messages_of_a_worker_that_died(server: HandOverServer) -> None:
+    refs = [str(each.message_id) for each in batch(3)]
+    await keep_signals(NAME, [Report("early", True, carrier_ref=refs[0]), Report("another's", True, carrier_ref="x")])
+    line, writer = await connected(server)
+    await line.send(Offer(batch(2)))
+    await line.receive(FROM_OWNER)
+    await line.send(Go())
+    await until(lambda: not server._batches and len(server._accepted.get(line_of(server), ())) == 2)
+    writer.close()
+    await until(lambda: server.orphans and not server._adopting)
+    await taker(NAME, server.orphans)([Report("late", True, carrier_ref=ref) for ref in refs[2:]])
+    await taker(NAME, server.orphans)([Report("later", False, carrier_ref=refs[1])])
+    rows = await CarrierSignal.all().order_by("received_at", "id")
+    assert {row.dedupe_key: row.message_id for row in rows} == {
+        "early": UUID(int=1),
+        "another's": None,
+        "late": None,
+        "later": UUID(int=2),
+    }
+
+
+def line_of(server: HandOverServer) -> Line:
+    """The server's end of its one connection."""
+    (line,) = server._lines
+    return line
 
 
 async def test_nothing_is_submitted_before_the_word_to_go(server: HandOverServer, books: Books) -> None:

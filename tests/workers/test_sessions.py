@@ -111,6 +111,15 @@ class World:
         self.processes.append(process)
         return process
 
+    async def is_ready(self, *, after: str = "") -> None:
+        """Wait until somebody takes batches, and says so; somebody new, where the token of one before is given."""
+
+        async def is_bound() -> bool:
+            row = await self.row()
+            return row is not None and row.bound == 2 and row.token != after
+
+        await until(is_bound)
+
     async def row(self) -> CarrierSession | None:
         return await CarrierSession.get_or_none(name=NAME)
 
@@ -173,8 +182,7 @@ async def lock_holders() -> list[int]:
 async def test_outcomes_in_order_each_submitted_once(world: World) -> None:
     bodies = ["", "refuse", "unknown", "break", "report", *[""] * 20]
     async with world.holding():
-        await until(lambda: world.booked("open"))
-        await until(world.row)
+        await world.is_ready()
         outcomes = await world.remote.submit_many([submission(*each) for each in enumerate(bodies, 1)])
     assert outcomes == [
         accepted(1),
@@ -191,14 +199,8 @@ async def test_outcomes_in_order_each_submitted_once(world: World) -> None:
 
 async def test_the_row_says_where_and_how_many(world: World) -> None:
     async with world.holding():
-        await until(world.row)
-        await until(lambda: world.booked("open"))
+        await world.is_ready()
 
-        async def is_bound() -> bool:
-            row = await world.row()
-            return row is not None and row.bound == 2
-
-        await until(is_bound)
         row = await world.row()
         assert row is not None
         assert (row.bound, row.wanted, row.detail) == (2, 2, None)
@@ -221,34 +223,36 @@ async def test_sessions_that_do_not_open_are_opened_again(world: World) -> None:
         await until(lambda: len(world.booked("broken")) >= 2)
         assert await world.remote.submit_many([submission(1)]) == [AWAY]
         broken.unlink()
-        await until(lambda: world.booked("open"))
+        await world.is_ready()
         assert await world.remote.submit_many([submission(2)]) == [accepted(2)]
     assert [UUID(entry["message"]).int for entry in world.booked("submit")] == [2]
 
 
 async def test_signals_are_committed_before_the_carrier_is_told(world: World, reports: Callable[[], int]) -> None:
-    await taker(NAME)([Report("r1", True, message_id=UUID(int=1)), Report("r2", False, carrier_ref="ref")])
+    await taker(NAME, {})([Report("r1", True, message_id=UUID(int=1)), Report("r2", False, carrier_ref="ref")])
     assert await CarrierSignal.filter(carrier=NAME).count() == 2
     assert reports() == 1
 
 
 async def test_signals_that_cannot_be_kept_ring_nobody(world: World, reports: Callable[[], int]) -> None:
     with pytest.raises(asyncpg.StringDataRightTruncationError):
-        await taker(NAME)([Report("r1", True), Report("r2", True, carrier_ref="x" * 101)])
+        await taker(NAME, {})([Report("r1", True), Report("r2", True, carrier_ref="x" * 101)])
     assert await CarrierSignal.all().count() == 0
     assert reports() == 0
 
 
 async def test_a_lost_lock_closes_the_sessions(world: World) -> None:
     async with world.holding():
-        await until(world.row)
-        await until(lambda: world.booked("open"))
+        await world.is_ready()
         handing = asyncio.create_task(world.remote.submit_many([submission(1, "hold"), submission(2)]))
         await until(lambda: len(world.booked("submit")) == 2)
+        before = await world.row()
+        assert before is not None
         (pid,) = await lock_holders()
         await db.execute("SELECT pg_terminate_backend($1)", pid)
         assert await handing == [LATE, accepted(2)]
-        await until(lambda: world.happened()[-2:] == ["close", "open"])
+        await world.is_ready(after=before.token)
+        assert world.happened()[-2:] == ["close", "open"]
         assert await lock_holders() not in ([], [pid])
         assert await world.remote.submit_many([submission(3)]) == [accepted(3)]
     assert [UUID(entry["message"]).int for entry in world.booked("submit")] == [1, 2, 3]
@@ -259,8 +263,7 @@ async def test_a_carrier_that_does_not_let_go_ends_the_process(world: World) -> 
     stop = asyncio.Event()
     assert world.settings.database_url is not None
     holder = asyncio.create_task(SessionHolder(world.make, database_url=world.settings.database_url).run(stop))
-    await until(world.row)
-    await until(lambda: world.booked("open"))
+    await world.is_ready()
     (pid,) = await lock_holders()
     await db.execute("SELECT pg_terminate_backend($1)", pid)
     with pytest.raises(SessionsStuck):
@@ -270,8 +273,7 @@ async def test_a_carrier_that_does_not_let_go_ends_the_process(world: World) -> 
 
 async def test_a_stop_waits_for_what_is_under_way(world: World) -> None:
     async with world.holding() as stop:
-        await until(world.row)
-        await until(lambda: world.booked("open"))
+        await world.is_ready()
         bodies = ["hold"] * FileCarrier.concurrency + ["", ""]
         handing = asyncio.create_task(world.remote.submit_many([submission(*each) for each in enumerate(bodies, 1)]))
         await until(lambda: len(world.booked("submit")) == FileCarrier.concurrency)
@@ -293,8 +295,7 @@ async def test_a_stop_waits_for_what_is_under_way(world: World) -> None:
 async def test_a_stop_does_not_wait_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "DRAIN_SECONDS", 0.05)
     async with world.holding() as stop:
-        await until(world.row)
-        await until(lambda: world.booked("open"))
+        await world.is_ready()
         handing = asyncio.create_task(world.remote.submit_many([submission(1, "hold")]))
         await until(lambda: world.booked("submit"))
         stop.set()
@@ -304,8 +305,7 @@ async def test_a_stop_does_not_wait_for_ever(world: World, monkeypatch: pytest.M
 
 async def test_a_batch_ends_within_the_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async with world.holding():
-        await until(world.row)
-        await until(lambda: world.booked("open"))
+        await world.is_ready()
         monkeypatch.setattr(dispatching, "LEASE", dispatching.LEASE / 500)
         bodies = ["", *["hold"] * FileCarrier.concurrency, ""]
         outcomes = await world.remote.submit_many([submission(*each) for each in enumerate(bodies, 1)])
@@ -315,8 +315,7 @@ async def test_a_batch_ends_within_the_lease(world: World, monkeypatch: pytest.M
 
 async def test_another_process_takes_over_from_one_that_is_killed(world: World) -> None:
     first, second = await world.start(), await world.start()
-    await until(lambda: world.booked("open"))
-    await until(world.row)
+    await world.is_ready()
     (opened,) = world.booked("open")
     owner, standby = (first, second) if opened["pid"] == first.pid else (second, first)
     assert await world.remote.submit_many([submission(1)]) == [accepted(1)]
@@ -355,8 +354,7 @@ async def test_another_process_takes_over_from_one_that_is_killed(world: World) 
 
 async def test_a_second_process_stands_by_and_stops_without_a_word(world: World) -> None:
     async with world.holding():
-        await until(lambda: world.booked("open"))
-        await until(world.row)
+        await world.is_ready()
         async with world.holding():
 
             async def is_standing_by() -> bool:

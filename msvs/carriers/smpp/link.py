@@ -52,8 +52,12 @@ class Link:
         options = self._host.options
         failures = 0
         while True:
-            if await self._stand():
-                failures = 0
+            try:
+                if await self._stand():
+                    failures = 0
+            except Exception as error:
+                # Whatever it was, a session that nobody begins anew would be worse.
+                self._failed(f"cannot connect: {type(error).__name__}")
             longest = min(options.reconnect_max_seconds, options.reconnect_seconds * 2 ** min(failures, 20))
             failures += 1
             await asyncio.sleep(longest * random.uniform(0.5, 1.0))  # noqa: S311 - no secret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from msvs import database as db
 from msvs.api.resources import FAILURES
 from msvs.api.sms import split
 from msvs.carriers.config import CarrierConfig
-from msvs.carriers.protocol import Accepted, Capability, Inbound, Outcome, Refused, Report, Submission, Unknown
+from msvs.carriers.protocol import Accepted, Capability, Inbound, Outcome, Refused, Report, Signal, Submission, Unknown
 from msvs.carriers.registry import KINDS
+from msvs.carriers.signals import keep_signals
 from msvs.carriers.smpp import pdu
 from msvs.carriers.smpp import session as session_module
 from msvs.carriers.smpp.carrier import SmppCarrier
@@ -319,6 +321,15 @@ async def test_a_port_that_nobody_listens_on_is_tried_again() -> None:
     await carrier.open(lambda signals: asyncio.sleep(0))
     await until(partial(has_failed, carrier))
     assert (await carrier.check() or "").startswith("no session is bound: cannot connect: ")
+    await carrier.close()
+
+
+async def test_a_host_that_is_no_name_is_tried_again() -> None:
+    carrier = carrier_of(2775, host="smsc..cohortlabs.co")
+    await carrier.open(lambda signals: asyncio.sleep(0))
+    await until(partial(has_failed, carrier))
+    assert await carrier.check() == "no session is bound: cannot connect: UnicodeError"
+    assert not carrier._links[0]._task.done()
     await carrier.close()
 
 
@@ -641,6 +652,31 @@ async def test_an_inbound_message_is_kept_before_it_is_answered() -> None:
     assert isinstance(signal, Inbound)
     assert (signal.from_phone, signal.to_sender, signal.text) == ("+14155550100", "12345", "Olá")
     assert (signal.part_ref, signal.part_number, signal.part_count) == (None, None, None)
+
+
+async def test_what_is_answered_is_in_the_database(clean: None) -> None:
+    async def keep(signals: Sequence[Signal]) -> None:
+        await keep_signals("cohort", signals)
+
+    async with fake_smsc() as smsc:
+        carrier = carrier_of(smsc.port)
+        await carrier.open(keep)
+        await until(lambda: carrier.bound == 1)
+        long_id = Message(esm_class=4, tlvs=((Tag.RECEIPTED_MESSAGE_ID, b"9" * 300), (Tag.MESSAGE_STATE, b"\2")))
+        odd = inbound(b"\0\0\xd8\x3d\0A", data_coding=8)
+        for message in (receipt("7"), receipt("7"), long_id, inbound(b"\5\0\3\x2a\2\1first", esm_class=0x40), odd):
+            assert await smsc.peer.deliver(message) == 0
+        await carrier.close()
+    rows = await db.fetch(
+        "SELECT kind, dedupe_key, carrier_ref, is_delivered, from_phone, text, part_ref, part_number, part_count"
+        " FROM carrier_signals ORDER BY received_at"
+    )
+    assert [row.kind for row in rows] == ["report", "report", "inbound", "inbound"]
+    assert (rows[0].dedupe_key, rows[0].carrier_ref, rows[0].is_delivered) == ("7:DELIVRD", "7", True)
+    assert rows[1].carrier_ref == "9" * 100
+    assert (rows[2].from_phone, rows[2].text) == ("+14155550100", "first")
+    assert (rows[2].part_ref, rows[2].part_number, rows[2].part_count) == ("8:42", 1, 2)
+    assert rows[3].text == "\ufffdA"
 
 
 async def test_parts_say_where_they_belong() -> None:

@@ -18,6 +18,7 @@ from msvs.api import ids
 from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, errors_of
 from msvs.api.events import EventType
 from msvs.api.signatures import RETRY_WINDOW
+from msvs.api.suppressions import SUPPRESSION
 from msvs.rest_compat import openapi_details as details
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
@@ -436,8 +437,8 @@ def _error_schema() -> Schema:
         },
         "existing_id": {
             "type": "string",
-            "description": "With contact_exists: the contact that has the phone.",
-            **details.id_of(ids.CONTACT),
+            "description": "With contact_exists, suppression_exists and keyword_exists: what is there already.",
+            **details.id_of(f"(?:{ids.CONTACT}|{SUPPRESSION}|{ids.KEYWORD})"),
         },
         "doc_url": {"type": "string", "format": "uri", "description": "The page that explains the code."},
         "request_id": {"type": "string", **details.id_of(ids.REQUEST)},
@@ -491,6 +492,8 @@ def _error_example(code: str, type: str, message: str) -> Schema:
         error |= {"param": "to", "resets_at": "2026-05-01T21:00:00Z"}
     elif code == "contact_exists":
         error |= {"param": "phone", "existing_id": f"con_{details.ULID}"}
+    elif code == "keyword_exists":
+        error |= {"param": "word", "existing_id": f"kwd_{details.ULID}"}
     return {"error": {**error, "doc_url": f"{PRODUCTION_URL}{PAGE}#{code}", "request_id": f"req_{details.ULID}"}}
 
 

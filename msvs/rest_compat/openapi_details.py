@@ -371,7 +371,10 @@ QUERY_PARAMETERS: Mapping[str, Mapping[str, Schema]] = {
     "ThreadQuery": {"status": {"enum": ["unread", "waiting"], "description": "Only threads of this status."}},
     "InboundQuery": {
         "contact_id": {**id_of(ids.CONTACT), "description": "Only messages of this contact."},
-        "flagged": {"description": "Only messages that somebody should look at, or only those that nobody need."},
+        "flagged": {
+            "type": "string",
+            "description": "Only messages that somebody should look at, or only those that nobody need.",
+        },
     },
     "KeywordQuery": {"list_id": {**id_of(ids.CONTACT_LIST), "description": "Only keywords of this list."}},
 }

@@ -68,7 +68,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     contact = message["contact_id"]
     contact_list = (await post(client, "/v1/lists", name="Cohort 06"))["id"]
     await post(client, f"/v1/lists/{contact_list}/contacts", 200, contact_ids=[contact])
-    keyword = await post(client, "/v1/keywords", word="COHORT6", list_id=contact_list)
+    keyword = await post(client, "/v1/keywords", word="COHORT5", list_id=contact_list)
     segment = await post(client, "/v1/segments", name="Everybody", filter=EVERY)
     campaign = await post(
         client,

@@ -73,6 +73,9 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
             await post(api, path, phone=phone)
         case "/v1/lists":
             await post(api, path, name=f"List {number}")
+        case "/v1/keywords":
+            contact_list = await post(api, "/v1/lists", name=f"List {number}")
+            await post(api, path, word=f"JOIN{number}", list_id=contact_list["id"])
         case "/v1/segments":
             await post(api, path, name=f"Segment {number}", filter=EVERY)
         case "/v1/webhooks":

@@ -30,6 +30,7 @@ TABLES = (
     "contacts",
     "contact_lists",
     "list_members",
+    "keywords",
     "segments",
     "webhook_endpoints",
     "webhook_deliveries",

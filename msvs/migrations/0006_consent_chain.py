@@ -63,10 +63,6 @@ CHAIN = [
     DECLARE
         head consent_chains%ROWTYPE;
     BEGIN
-        IF NEW.phone IS NULL OR NEW.phone_hash IS NULL OR NEW.details_hash IS NULL OR NEW.erased_at IS NOT NULL THEN
-            RAISE EXCEPTION 'consent_events needs phone, phone_hash and details_hash'
-                USING ERRCODE = 'not_null_violation';
-        END IF;
         LOOP
             SELECT * INTO head FROM consent_chains
                 WHERE workspace_id = NEW.workspace_id AND livemode = NEW.livemode FOR UPDATE;
@@ -75,6 +71,16 @@ CHAIN = [
                 VALUES (gen_random_uuid(), NEW.workspace_id, NEW.livemode, 0, repeat('0', 64))
                 ON CONFLICT (workspace_id, livemode) DO NOTHING;
         END LOOP;
+        -- A process from before the chain may write without hashes until the first that has them.
+        IF NEW.phone IS NULL OR NEW.erased_at IS NOT NULL OR (
+            (NEW.phone_hash IS NULL OR NEW.details_hash IS NULL) AND EXISTS (
+                SELECT FROM consent_events WHERE workspace_id = NEW.workspace_id AND livemode = NEW.livemode
+                    AND phone_hash IS NOT NULL
+            )
+        ) THEN
+            RAISE EXCEPTION 'consent_events needs phone, phone_hash and details_hash'
+                USING ERRCODE = 'not_null_violation';
+        END IF;
         NEW.sequence := head.sequence + 1;
         NEW.previous_hash := head.hash;
         NEW.hash := consent_hash(NEW);

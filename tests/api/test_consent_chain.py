@@ -156,14 +156,24 @@ async def test_bulk_writers_of_the_same_phones_do_not_deadlock(ctx: Context) -> 
     assert (await verify_one(ctx)).first_break is None
 
 
-async def test_what_brings_no_hashes_is_refused(ctx: Context) -> None:
-    with pytest.raises(NotNullViolationError):
+async def test_what_brings_no_hashes_is_refused_once_others_bring_them(ctx: Context, other_ctx: Context) -> None:
+    """A process from before the chain goes on until it is restarted; nobody else may write like one."""
+
+    async def write_as_before() -> None:
         await db.execute(
             "INSERT INTO consent_events (id, workspace_id, livemode, phone, status, actor, created_at)"
             " VALUES (gen_random_uuid(), $1, false, '+12125550100', 'opted_in', 'nobody', now())",
             ctx.workspace_id,
         )
-    assert await ConsentEvent.all().count() == 0
+
+    await make_chain(other_ctx, 1)
+    await write_as_before()
+    await write_as_before()
+    await make_chain(ctx, 1)
+    with pytest.raises(NotNullViolationError):
+        await write_as_before()
+    assert [row.sequence for row in await chain_of(ctx)] == [1, 2, 3]
+    assert (await verify_one(ctx)).first_break is None
 
 
 async def test_a_row_cannot_choose_its_place(ctx: Context) -> None:

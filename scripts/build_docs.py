@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -128,10 +129,10 @@ def _regions_off() -> str:
     return ", ".join(f"{row['name']} (`{row['code']}`)" for row in REGIONS_OFF) + "."
 
 
-def _stop_words() -> str:
+def _words(meaning: str) -> str:
     from msvs.api.words import Keyword, words_of
 
-    return " ".join(f"`{word}`" for word in words_of(Keyword.STOP))
+    return " ".join(f"`{word}`" for word in words_of(Keyword(meaning)))
 
 
 def _segment_fields() -> str:
@@ -159,7 +160,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "regions off": _regions_off,
     "segment fields": _segment_fields,
     "settings": _settings,
-    "stop words": _stop_words,
+    **{f"{meaning} words": partial(_words, meaning) for meaning in ("stop", "start", "help", "confirm")},
 }
 
 

@@ -24,6 +24,7 @@ from strawberry.utils.str_converters import to_camel_case
 from msvs.api.campaigns import CreateCampaign, UpdateCampaign
 from msvs.api.contacts import CreateContact, UpdateContact
 from msvs.api.inbox import AnswerThread
+from msvs.api.keywords import CreateKeyword, UpdateKeyword
 from msvs.api.messages import SendMessage
 from msvs.api.webhooks import CreateWebhook, UpdateWebhook
 from msvs.api.workspaces import UpdateWorkspace
@@ -105,6 +106,8 @@ DIFFERENT = {
         (AnswerThread, "AnswerThreadInput"),
         (CreateContact, "CreateContactInput"),
         (UpdateContact, "UpdateContactInput"),
+        (CreateKeyword, "CreateJoinKeywordInput"),
+        (UpdateKeyword, "UpdateJoinKeywordInput"),
         (CreateWebhook, "CreateWebhookInput"),
         (UpdateWebhook, "UpdateWebhookInput"),
         (UpdateWorkspace, "UpdateWorkspaceInput"),

@@ -114,6 +114,11 @@ class Line:
         # Nothing waits in this process: what was sent is the kernel's.
         writer.transport.set_write_buffer_limits(high=0)
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the other end is known to be gone."""
+        return self._reader.at_eof() or self._reader.exception() is not None or self._writer.is_closing()
+
     async def send(self, frame: msgspec.Struct) -> None:
         """Write a frame; once it returns, the frame arrives even if this process is killed.
 

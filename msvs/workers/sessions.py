@@ -270,6 +270,7 @@ class HandOverServer:
         self._accepted: dict[Line, dict[str, tuple[UUID, float]]] = {}
         # Messages by their references, whose worker may have died before it wrote those down.
         self.orphans: dict[str, UUID] = {}
+        self._orphaned: set[Line] = set()
         self._adopting: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str) -> None:
@@ -296,7 +297,9 @@ class HandOverServer:
             await asyncio.wait(self._batches, timeout=LAST_WORDS_SECONDS)
         await _canceled(*self._batches)
         await _canceled(*self._lines.values())
-        await asyncio.gather(*self._adopting)
+        if self._adopting:
+            await asyncio.wait(self._adopting, timeout=LAST_WORDS_SECONDS)
+        await _canceled(*self._adopting)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = Line(reader, writer)
@@ -318,8 +321,9 @@ class HandOverServer:
         finally:
             del self._lines[line]
             line.end()
+            self._orphaned.discard(line)
             if accepted := self._accepted.pop(line, None):
-                self._adopting.add(asyncio.create_task(self._adopt({ref: id for ref, (id, _) in accepted.items()})))
+                self._adopting.add(asyncio.create_task(self._adopt(accepted)))
 
     async def _is_welcome(self, line: Line) -> bool:
         async with asyncio.timeout(HELLO_SECONDS):
@@ -364,6 +368,7 @@ class HandOverServer:
                 outcomes.put_nowait(Answer.of(number, outcome))
                 if isinstance(outcome, Accepted) and outcome.ref is not None and not outcome.part_refs:
                     accepted[outcome.ref] = (submissions[number].message_id, time.monotonic())
+                    self._look_after(line, outcome.ref)
             finally:
                 self._room.release()
 
@@ -409,17 +414,29 @@ class HandOverServer:
             count += 1
         return count
 
-    async def _adopt(self, accepted: Mapping[str, UUID]) -> None:
+    def _look_after(self, line: Line, ref: str) -> None:
+        """Adopt what was accepted for a worker that is found gone, and then each message at once."""
+        if line in self._orphaned:
+            self._remember({ref: self._accepted[line][ref]})
+        elif line.is_ended:
+            self._orphaned.add(line)
+            self._adopting.add(asyncio.create_task(self._adopt(dict(self._accepted[line]))))
+
+    def _remember(self, accepted: Mapping[str, tuple[UUID, float]]) -> None:
+        for ref in [*self.orphans][: max(0, len(self.orphans) + len(accepted) - MOST_ORPHANS)]:
+            del self.orphans[ref]
+        self.orphans.update({ref: message_id for ref, (message_id, _) in accepted.items()})
+
+    async def _adopt(self, accepted: Mapping[str, tuple[UUID, float]]) -> None:
         """Have reports find messages whose worker is gone: it may have died before it wrote the references down.
 
         Those that it did write down find their messages this way, too.
         """
-        for ref in [*self.orphans][: max(0, len(self.orphans) + len(accepted) - MOST_ORPHANS)]:
-            del self.orphans[ref]
-        self.orphans.update(accepted)
+        self._remember(accepted)
+        message_ids = [message_id for message_id, _ in accepted.values()]
 
         async def adopt() -> None:
-            if await database.execute(ADOPT, self._carrier.name, list(accepted), list(accepted.values())):
+            if await database.execute(ADOPT, self._carrier.name, list(accepted), message_ids):
                 ring_after_commit(Doorbell.REPORTS)
 
         try:

@@ -349,6 +349,20 @@ async def test_no_more_begin_at_once_than_the_carrier_has_room_for(
     assert len(books.submitted) == 120
 
 
+async def test_a_worker_that_dies_in_a_batch_is_noticed_at_once(server: HandOverServer, books: Books) -> None:
+    line, writer = await connected(server)
+    await line.send(Offer(batch(60)))
+    await line.receive(FROM_OWNER)
+    books.answers.clear()
+    await line.send(Go())
+    await until(lambda: len(books.submitted) == books.concurrency)
+    writer.transport.abort()
+    await until(lambda: line_of(server).is_ended)
+    books.answers.set()
+    await until(lambda: len(server.orphans) == 60 and not server._adopting)
+    assert server.orphans == {str(each.message_id): each.message_id for each in batch(60)}
+
+
 class Deaf(Line):
     """A worker that does not read, so that what is said to it does not arrive."""
 

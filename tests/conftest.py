@@ -14,7 +14,6 @@ from msvs.models import Workspace
 from tests import factories
 from tests.engines import Engines, create_database, running_engines
 
-
 CONSENT_SECRET = "a secret for the tests' chain of consent"
 
 

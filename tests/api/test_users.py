@@ -93,6 +93,7 @@ MATRIX = {
     None: {
         Permission.RESOURCES_READ,
         Permission.RESOURCES_WRITE,
+        Permission.CONTACTS_ERASE,
         Permission.MESSAGES_SEND,
         Permission.WEBHOOKS_READ,
         Permission.WEBHOOKS_WRITE,

@@ -67,8 +67,9 @@ SELECT (SELECT count(*) FROM messages WHERE status IN ('queued', 'scheduled')
 
 
 KEPT = """
-SELECT count(*) FROM carrier_signals JOIN messages ON messages.carrier_ref = carrier_signals.carrier_ref
-WHERE messages.status = 'sent'
+SELECT count(*) FROM carrier_signals
+JOIN messages ON messages.carrier_ref = carrier_signals.carrier_ref OR messages.id = carrier_signals.message_id
+WHERE messages.status IN ('sent', 'sending')
 """
 
 

@@ -146,7 +146,7 @@ class SmppCarrier(Carrier):
         """Hand back what has not begun, finish what has, unbind, and close the connections."""
         self._is_closing = True
         self._refuse_queued(_CLOSING)
-        self.has_room()
+        self.proceed()
         seconds = self.options.response_seconds
         try:
             async with asyncio.timeout(min(seconds, FINISH_SECONDS) + self.options.throttle_seconds):
@@ -214,7 +214,7 @@ class SmppCarrier(Carrier):
             raise RuntimeError("the carrier is not open")
         await self._take(signals)
 
-    def has_room(self) -> None:
+    def proceed(self) -> None:
         """Write what may be written now, hand back what has waited too long, and come back when time allows more."""
         if not self._queue and not self._begun:
             return
@@ -281,11 +281,11 @@ class SmppCarrier(Carrier):
 
     def _due(self) -> None:
         self._is_due = False
-        self.has_room()
+        self.proceed()
 
     def _wake(self) -> None:
         self._timer = None
-        self.has_room()
+        self.proceed()
 
     def _refuse_queued(self, outcome: Refused) -> None:
         while self._queue:

@@ -90,7 +90,7 @@ class Link:
             self.session, self.problem = session, None
             log.info("smpp_bound", carrier=self._name, mode=self.mode.name.lower())
             try:
-                self._host.has_room()
+                self._host.proceed()
                 await asyncio.shield(session.closed)
             finally:
                 self.session = None

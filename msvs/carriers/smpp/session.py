@@ -66,7 +66,7 @@ class Host(Protocol):
     def unanswered(self, jobs: Sequence[Job], reason: str) -> None:
         """Parts that were written get no answer."""
 
-    def has_room(self) -> None:
+    def proceed(self) -> None:
         """A session may take more, or less than before."""
 
     def take(self, signals: Sequence[Signal]) -> Awaitable[None]:
@@ -218,7 +218,7 @@ class Session(asyncio.Protocol):
         self._wake_up()
         if jobs:
             self.host.unanswered(jobs, "disconnected")
-        self.host.has_room()
+        self.host.proceed()
 
     def pause_writing(self) -> None:
         """The message centre does not read."""
@@ -227,7 +227,7 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The message centre reads again."""
         self._is_writable = True
-        self.host.has_room()
+        self.host.proceed()
 
     def data_received(self, data: bytes) -> None:
         """Read the PDUs that are complete; octets that are none end the session."""
@@ -257,7 +257,7 @@ class Session(asyncio.Protocol):
         self._wake_up()
         self.flush()
         self._settled()
-        self.host.has_room()
+        self.host.proceed()
 
     # Requests and responses
 
@@ -470,7 +470,7 @@ class Session(asyncio.Protocol):
             self._enquire(now)
         self._settled()
         if late:
-            self.host.has_room()
+            self.host.proceed()
 
     def _enquire(self, now: float) -> None:
         """Ask for a sign of life (§ 4.11) where nothing else that we sent was answered, and end what gives none."""

@@ -140,11 +140,15 @@ async def fake_smsc(tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeSmsc
 
 
 class Taken:
-    """What the carrier brought; `fails` makes the next so many calls fail, and `gate` holds them up."""
+    """What the carrier brought; `fails` makes the next so many calls fail, `loses_word` after it has kept what came.
+
+    `gate` holds them up.
+    """
 
     def __init__(self) -> None:
         self.signals: list[Signal] = []
         self.fails = 0
+        self.loses_word = False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -152,6 +156,8 @@ class Taken:
         await self.gate.wait()
         if self.fails:
             self.fails -= 1
+            if self.loses_word:
+                self.signals += signals
             raise ConnectionError("the database is away")
         self.signals += signals
 

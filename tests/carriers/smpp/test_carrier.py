@@ -722,6 +722,24 @@ async def test_what_cannot_be_kept_is_brought_again_as_the_same_message() -> Non
         assert len(taken.signals) == 2
 
 
+async def test_what_was_kept_without_our_knowing_is_one_message_when_it_is_brought_again() -> None:
+    async with fake_smsc() as smsc, opened(smsc) as (_, taken):
+        taken.fails, taken.loses_word = 1, True
+        assert [await smsc.peer.deliver(inbound()) for _ in range(2)] == [0x64, 0]
+        assert len(taken.signals) == 2
+    assert len({signal.dedupe_key for signal in taken.signals}) == 1
+
+
+async def test_a_sure_answer_holds_up_nothing_over_another_session() -> None:
+    async with fake_smsc() as smsc, opened(smsc, binds=2, window=1, enquire_seconds=60) as (carrier, taken):
+        first, second = smsc.peers
+        assert await first.deliver(inbound()) == 0
+        await carrier.submit_many(messages(2))
+        assert await second.deliver(inbound()) == 0
+        assert Command.ENQUIRE_LINK not in first.received
+    assert len({signal.dedupe_key for signal in taken.signals}) == 2
+
+
 async def test_the_same_text_twice_on_a_healthy_session_is_two_messages() -> None:
     async with fake_smsc() as smsc, opened(smsc) as (_, taken):
         answers = [await smsc.peer.deliver(inbound()), await smsc.peer.deliver(inbound())]

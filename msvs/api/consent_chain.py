@@ -10,13 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from msvs.api.context import Context
+from msvs.api.crypto import derive_key
 from msvs.database import Row, execute, fetch, fetch_row, transaction
 from msvs.settings import Settings
 
+PURPOSE = b"msvs chain of consent 1"
 BATCH = 2000
 # What the first row of a chain follows.
 GENESIS = "0" * 64
@@ -85,7 +84,7 @@ def configure(settings: Settings) -> None:
 def use_consent_secret(secret: str | None) -> None:
     """Set the secret that the key of the hashes is derived from: HKDF-SHA256, under a label of its own."""
     global _key
-    _key = None if secret is None else _derived(secret)
+    _key = None if secret is None else derive_key(secret, PURPOSE)
 
 
 def hash_phone(workspace_id: UUID, livemode: bool, phone: str) -> str:
@@ -224,12 +223,6 @@ def _equal(one: str, other: str) -> bool:
 
 def _mode(livemode: bool) -> str:
     return "live" if livemode else "test"
-
-
-def _derived(secret: str) -> bytes:
-    if not secret:
-        raise ValueError("The secret of the chain of consent must not be empty.")
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"msvs chain of consent 1").derive(secret.encode())
 
 
 def _keyed(*parts: str | None) -> str:

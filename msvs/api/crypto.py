@@ -37,8 +37,12 @@ class SecretBox:
         return "SecretBox()"
 
 
-def _key(secret: str) -> Fernet:
+def derive_key(secret: str, purpose: bytes) -> bytes:
+    """32 bytes that HKDF-SHA256 derives from the secret for one purpose. Raises ValueError where it is empty."""
     if not secret:
-        raise ValueError("The secret of a SecretBox must not be empty.")
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"msvs secret box 1").derive(secret.encode())
-    return Fernet(urlsafe_b64encode(derived))
+        raise ValueError(f"The secret of the {purpose.decode()} must not be empty.")
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())
+
+
+def _key(secret: str) -> Fernet:
+    return Fernet(urlsafe_b64encode(derive_key(secret, b"msvs secret box 1")))

@@ -2,80 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import phonenumbers
+from uuid_utils import uuid7
 
 from msvs.api import ids, quiet_hours
 from msvs.api.compliance import check_destination, is_in_blocked_range
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ComplianceRefused, InvalidRequest
-from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.events import EventType, record_encoded
 from msvs.api.jobs import Doorbell
 from msvs.api.phones import Phone, parse_phone
 from msvs.api.rendering import CONTACT_FIELDS, NotRenderable, contact_values, render
-from msvs.api.resources import message_resource
 from msvs.api.routing import is_real
 from msvs.api.scope import scoped
 from msvs.api.segments import compile_filter
 from msvs.api.senders import find_last, find_pool
-from msvs.api.sms import measure
+from msvs.api.sms import Encoding, measure
+from msvs.api.stencils import MESSAGE_COLUMNS, Stencil, Text
 from msvs.api.templates import Template, compile_template
 from msvs.api.unit_of_work import ring_after_commit
-from msvs.database import Row, copy_rows, encode_json, execute, fetch, fetch_row, fetch_value
+from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
 from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
 
 MAX_IDS = 1000
 CHUNK = 2000
+# Recipients whose rows are handed to PostgreSQL in one go, while the next are encoded.
+PIECE = 250
 # A campaign later than this was missed: its hour is over.
 MAX_LATE = timedelta(minutes=60)
 # Stands for a value that is not known yet when the cost of a campaign is estimated.
 SAMPLE_VALUE = "Mariana"
 
-# The rows are picked in a CTE of their own: a subquery may be run again for each row, and takes more every time.
+# Rows are picked once, in an array: a subquery in their place may be run again, and takes more every time. Nothing
+# updates them, so that a ctid stays that of a row that is locked.
 TAKE_RECIPIENTS = """
-WITH picked AS MATERIALIZED (
-    SELECT phone FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
-), taken AS (
-    DELETE FROM campaign_recipients USING picked
-    WHERE campaign_recipients.campaign_id = $1 AND campaign_recipients.phone = picked.phone
-    RETURNING campaign_recipients.phone, campaign_recipients.contact_id
+WITH taken AS (
+    DELETE FROM campaign_recipients WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING phone, contact_id
 )
-SELECT taken.phone, taken.contact_id, contacts.id, contacts.region, contacts.number_kind, contacts.first_name,
-    contacts.last_name, contacts.email, CASE WHEN $3 THEN contacts.attributes END AS attributes,
-    contacts.opt_in_status, contacts.timezone
+SELECT taken.phone, taken.contact_id, contacts.id, contacts.region, contacts.number_kind, contacts.opt_in_status,
+    contacts.timezone, contacts.first_name, contacts.last_name, contacts.email,
+    CASE WHEN $3 THEN contacts.attributes END AS attributes
 FROM taken LEFT JOIN contacts ON contacts.id = taken.contact_id AND contacts.phone = taken.phone
-ORDER BY taken.phone
 """
-
-COLUMNS = (
-    "id",
-    "workspace_id",
-    "livemode",
-    "kind",
-    "campaign_id",
-    "contact_id",
-    "to_phone",
-    "sender",
-    "body",
-    "encoding",
-    "segments",
-    "credits_used",
-    "status",
-    "error_code",
-    "metadata",
-    "due_at",
-    "expires_at",
-    "created_at",
-    "opted_out",
-    "attempt_count",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,54 +197,110 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes)
     if not recipients:
         return 0
-    regions = Regions.of(campaign)
     senders = await _senders(campaign, recipients)
-    drafts = [_draft(campaign, recipient, template, regions, senders, now) for recipient in recipients]
-    metadata = encode_json(campaign.metadata)
-    await copy_rows(
-        "messages",
-        COLUMNS,
-        [
-            (
-                draft.id,
-                draft.workspace_id,
-                draft.livemode,
-                draft.kind,
-                draft.campaign_id,
-                draft.contact_id,
-                draft.to_phone,
-                draft.sender,
-                draft.body,
-                draft.encoding,
-                draft.segments,
-                0,
-                draft.status,
-                draft.error_code,
-                metadata,
-                draft.due_at,
-                draft.expires_at,
-                now,
-                False,
-                0,
-            )
-            for draft in drafts
-        ],
-    )
-    await record_events(
-        (
-            NewEvent(
-                EventType.MESSAGE_QUEUED if draft.error_code is None else EventType.MESSAGE_SKIPPED,
-                draft.workspace_id,
-                draft.livemode,
-                draft.id,
-                message_resource(draft),
-            )
-            for draft in drafts
-        ),
-        now,
-    )
+    chunk = _Chunk(campaign, template, Regions.of(campaign), senders, now)
+    await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
+    await record_encoded(Context(campaign.workspace_id, campaign.livemode), chunk.events, chunk.written, now)
     ring_after_commit(Doorbell.MESSAGES)
-    return len(drafts)
+    return len(recipients)
+
+
+class _Outcome(NamedTuple):
+    """What a campaign's body came to for a recipient, or why it is not sent."""
+
+    text: Text
+    encoding: str
+    segments: int
+    code: str | None
+
+
+class _Chunk:
+    """Recipients on their way to encoded rows of messages and events.
+
+    It is what `_draft` makes of each, and `message_resource` of that; what many of them share is made once.
+    """
+
+    def __init__(
+        self, campaign: Any, template: Template, regions: Regions, senders: Mapping[str, str | None], now: datetime
+    ) -> None:
+        self.events: list[bytes] = []
+        self.written: list[tuple[bytes, EventType]] = []
+        self._campaign = campaign
+        self._template = template
+        self._regions = regions
+        self._senders = senders
+        self._now = now
+        self._sender: str | None = campaign.sender
+        self._respects_quiet_hours: bool = campaign.respects_quiet_hours
+        self._unrendered = Text(campaign.body)
+        self._reasons: dict[tuple[object, ...], str | None] = {}
+        self._rendered: dict[object, _Outcome] = {}
+        self._stencils: dict[tuple[Any, ...], Stencil] = {}
+        # Recipients for whom these columns are the same get the same body; None where attributes come in.
+        names = set(template.names)
+        self._variables = itemgetter(*(names or ("opt_in_status",))) if names.issubset(CONTACT_FIELDS) else None
+
+    def encode(self, recipients: Sequence[Row]) -> Iterator[bytes]:
+        """The rows of their messages, PIECE at a time; `events` and `written` grow along."""
+        for first in range(0, len(recipients), PIECE):
+            rows: list[bytes] = []
+            events: list[bytes] = []
+            for recipient in recipients[first : first + PIECE]:
+                sender = self._senders.get(recipient[0], self._sender)
+                outcome = self._outcome(recipient, sender)
+                stencil, text = self._stencil(recipient, sender, outcome), outcome.text
+                id, event_id = uuid7(), uuid7().bytes
+                key, phone, contact_id = id.bytes, recipient[0].encode(), recipient[1]
+                public_id, public_contact_id = ids.encode_bare(id.int), ids.encode_bare(contact_id.int)
+                rows += stencil.row(key, contact_id.bytes, phone, text)
+                events += stencil.event(event_id, key, public_id, public_contact_id, phone, text)
+                self.written.append((event_id, stencil.type))
+            self.events.append(b"".join(events))
+            yield b"".join(rows)
+
+    def _outcome(self, recipient: Row, sender: str | None) -> _Outcome:
+        phone, _, id, region, number_kind, status = recipient[:6]
+        if region is None or is_in_blocked_range(phone):
+            code = _skip_reason(self._campaign, recipient, self._regions, sender)
+        else:
+            key = (id is None, region, number_kind, status, sender is None)
+            code = self._reasons.get(key, "")
+            if code == "":
+                code = self._reasons[key] = _skip_reason(self._campaign, recipient, self._regions, sender)
+        if code is not None:
+            return _Outcome(self._unrendered, Encoding.GSM7.value, 0, code)
+        if self._variables is None:
+            return self._render(recipient)
+        values = self._variables(recipient)
+        outcome = self._rendered.get(values)
+        if outcome is None:
+            outcome = self._rendered[values] = self._render(recipient)
+        return outcome
+
+    def _render(self, recipient: Row) -> _Outcome:
+        try:
+            rendered = render(self._template, contact_values(recipient, self._template.names))
+        except NotRenderable as error:
+            return _Outcome(self._unrendered, Encoding.GSM7.value, 0, error.code)
+        return _Outcome(Text(rendered.body), rendered.encoding.value, rendered.segments, None)
+
+    def _stencil(self, recipient: Row, sender: str | None, outcome: _Outcome) -> Stencil:
+        _, encoding, segments, code = outcome
+        due_at = self._now
+        if code is None and self._respects_quiet_hours:
+            due_at = _due_at(recipient, due_at)
+        key = (sender, encoding, segments, code, due_at)
+        stencil = self._stencils.get(key)
+        if stencil is None:
+            draft = _new_draft(self._campaign, recipient, sender, self._now)
+            draft.encoding = encoding
+            draft.segments = segments
+            draft.due_at = due_at
+            if code is not None:
+                _skip(draft, code)
+            type = EventType.MESSAGE_QUEUED if code is None else EventType.MESSAGE_SKIPPED
+            stencil = self._stencils[key] = Stencil(draft, type, self._now)
+        return stencil
 
 
 async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str | None]:
@@ -288,8 +324,28 @@ def _draft(
     senders: Mapping[str, str | None],
     now: datetime,
 ) -> Draft:
+    """The message of one recipient."""
     sender = senders.get(recipient.phone, campaign.sender)
-    draft = Draft(
+    draft = _new_draft(campaign, recipient, sender, now)
+    code = _skip_reason(campaign, recipient, regions, sender)
+    if code is None:
+        try:
+            rendered = render(template, contact_values(recipient, template.names))
+            draft.body = rendered.body
+            draft.encoding = rendered.encoding.value
+            draft.segments = rendered.segments
+            if campaign.respects_quiet_hours:
+                draft.due_at = _due_at(recipient, now)
+        except NotRenderable as error:
+            code = error.code
+    if code is not None:
+        _skip(draft, code)
+        draft.body = campaign.body
+    return draft
+
+
+def _new_draft(campaign: Any, recipient: Any, sender: str | None, now: datetime) -> Draft:
+    return Draft(
         ids.new_id(),
         campaign.workspace_id,
         campaign.livemode,
@@ -303,23 +359,16 @@ def _draft(
         now,
         expires_at=campaign.expires_at,
     )
-    code = _skip_reason(campaign, recipient, regions, sender)
-    if code is None:
-        try:
-            rendered = render(template, contact_values(recipient, template.names))
-            draft.body = rendered.body
-            draft.encoding = rendered.encoding.value
-            draft.segments = rendered.segments
-            if campaign.respects_quiet_hours:
-                zones = quiet_hours.zones_of(recipient.phone, recipient.timezone)
-                draft.due_at = quiet_hours.next_opening(zones, recipient.region, now)
-        except NotRenderable as error:
-            code = error.code
-    if code is not None:
-        draft.status = MessageStatus.SKIPPED.value
-        draft.error_code = code
-        draft.body = campaign.body
-    return draft
+
+
+def _skip(draft: Draft, code: str) -> None:
+    draft.status = MessageStatus.SKIPPED.value
+    draft.error_code = code
+
+
+def _due_at(recipient: Any, now: datetime) -> datetime:
+    zones = quiet_hours.zones_of(recipient.phone, recipient.timezone)
+    return quiet_hours.next_opening(zones, recipient.region, now)
 
 
 def _skip_reason(campaign: Any, recipient: Any, regions: Regions, sender: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import Resource
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import ring_after_commit
-from msvs.database import copy_rows, fetch, fetch_value
+from msvs.database import copy_encoded, copy_rows, fetch, fetch_value
 from msvs.models import Event
 
 
@@ -82,6 +82,8 @@ SELECT count(*) FROM queued
 # From so many on, COPY is cheaper than arrays, for all its further round trip.
 MANY = 100
 
+EVENT_COLUMNS = ("id", "workspace_id", "livemode", "type", "resource_id", "data", "created_at")
+
 ENDPOINTS = "SELECT id, workspace_id, livemode, events FROM webhook_endpoints WHERE enabled AND workspace_id = ANY($1)"
 
 
@@ -110,23 +112,45 @@ async def record_events(events: Iterable[NewEvent], now: datetime) -> None:
 
 async def _copy_events(rows: Sequence[NewEvent], now: datetime) -> None:
     encode = msgspec.json.encode
-    endpoints = await fetch(ENDPOINTS, list({row.workspace_id for row in rows}))
     event_ids = [ids.new_id() for _ in rows]
     await copy_rows(
         "events",
-        ("id", "workspace_id", "livemode", "type", "resource_id", "data", "created_at"),
+        EVENT_COLUMNS,
         [
             (id, row.workspace_id, row.livemode, row.type.value, row.resource_id, encode(row.data).decode(), now)
             for id, row in zip(event_ids, rows, strict=True)
         ],
     )
+    written = [(row.workspace_id, row.livemode, id, row.type) for id, row in zip(event_ids, rows, strict=True)]
+    await _copy_deliveries({row.workspace_id for row in rows}, written, now)
+
+
+async def record_encoded(
+    ctx: Context, pieces: Iterable[bytes], written: Iterable[tuple[bytes, EventType]], now: datetime
+) -> None:
+    """Write many events of one workspace and mode, and their deliveries, as `record_events` does.
+
+    `pieces` are the encoded rows of EVENT_COLUMNS, as `copy_encoded` takes them; `written` the ids and types in them.
+    """
+    await copy_encoded("events", EVENT_COLUMNS, pieces)
+    rows = ((ctx.workspace_id, ctx.livemode, UUID(bytes=id), type) for id, type in written)
+    await _copy_deliveries({ctx.workspace_id}, rows, now)
+
+
+async def _copy_deliveries(
+    workspace_ids: Collection[UUID], written: Iterable[tuple[UUID, bool, UUID, EventType]], now: datetime
+) -> None:
+    """Deliveries of events, each given as workspace, mode, id and type."""
+    endpoints = await fetch(ENDPOINTS, list(workspace_ids))
+    if not endpoints:
+        return
     deliveries = [
         (ids.new_id(), endpoint.id, id, "pending", 0, now, now)
+        for workspace_id, livemode, id, type in written
         for endpoint in endpoints
-        for id, row in zip(event_ids, rows, strict=True)
-        if endpoint.workspace_id == row.workspace_id
-        and endpoint.livemode == row.livemode
-        and (row.type.value in endpoint.events or ANY_TYPE in endpoint.events)
+        if endpoint.workspace_id == workspace_id
+        and endpoint.livemode == livemode
+        and (type.value in endpoint.events or ANY_TYPE in endpoint.events)
     ]
     if deliveries:
         await copy_rows(

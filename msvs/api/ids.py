@@ -38,10 +38,15 @@ _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 
 def encode_id(prefix: str, value: UUID) -> str:
     """`prefix` and the 26 Crockford characters of `value`, such as `msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP`."""
+    return f"{prefix}_{encode_bare(value.int)}"
+
+
+def encode_bare(n: int) -> str:
+    """The 26 Crockford characters of an id, given as the number it is, without a prefix."""
     # Written out: every message, contact and event of a million-recipient campaign passes here.
-    n, p = value.int, _PAIRS
+    p = _PAIRS
     return (
-        f"{prefix}_{p[n >> 120]}{p[n >> 110 & 1023]}{p[n >> 100 & 1023]}{p[n >> 90 & 1023]}{p[n >> 80 & 1023]}"
+        f"{p[n >> 120]}{p[n >> 110 & 1023]}{p[n >> 100 & 1023]}{p[n >> 90 & 1023]}{p[n >> 80 & 1023]}"
         f"{p[n >> 70 & 1023]}{p[n >> 60 & 1023]}{p[n >> 50 & 1023]}{p[n >> 40 & 1023]}{p[n >> 30 & 1023]}"
         f"{p[n >> 20 & 1023]}{p[n >> 10 & 1023]}{p[n & 1023]}"
     )

@@ -69,7 +69,15 @@ class _Exclusion(_Pattern):
 class _Rule(_Pattern):
     scope: Scope
     intent: Intent
+    questions: bool
     exclusions: tuple[_Exclusion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    text: str
+    clauses: tuple[str, ...]
+    is_question: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +85,21 @@ class _Text:
     """A text as rules see it: folded words with single spaces, whole and in pieces."""
 
     message: str
-    sentences: tuple[tuple[str, tuple[str, ...]], ...]
+    sentences: tuple[_Sentence, ...]
 
-    def pieces(self, scope: Scope) -> Iterator[tuple[str, str]]:
+    def pieces(self, scope: Scope) -> Iterator[tuple[str, _Sentence]]:
         """The pieces that a rule of `scope` looks at, each with the sentence it stands in."""
         match scope:
             case Scope.MESSAGE:
                 if self.message.count(" ") < MAX_WORDS:
-                    yield self.message, self.message
+                    is_question = any(sentence.is_question for sentence in self.sentences)
+                    yield self.message, _Sentence(self.message, (), is_question)
             case Scope.SENTENCE:
-                for sentence, _ in self.sentences:
-                    yield sentence, sentence
+                yield from ((sentence.text, sentence) for sentence in self.sentences)
             case Scope.CLAUSE:
-                for sentence, clauses in self.sentences:
-                    for clause in clauses:
-                        yield clause, sentence
+                yield from ((clause, sentence) for sentence in self.sentences for clause in sentence.clauses)
             case Scope.LAST:
-                for sentence, clauses in self.sentences[-1:]:
-                    yield from ((clause, sentence) for clause in clauses[-1:])
+                yield from ((clause, sentence) for sentence in self.sentences[-1:] for clause in sentence.clauses[-1:])
 
 
 def classify(text: str) -> Intent | None:
@@ -108,9 +113,9 @@ def explain(text: str) -> Reading:
     kept: Reading | None = None
     for rule in _RULES:
         for piece, sentence in folded.pieces(rule.scope):
-            if not rule.found.search(piece):
+            if (sentence.is_question and not rule.questions) or not rule.found.search(piece):
                 continue
-            exclusion = _excluded(rule, folded.message, sentence)
+            exclusion = _excluded(rule, folded.message, sentence.text)
             if exclusion is None:
                 return Reading(rule.intent, rule.id)
             kept = kept or Reading(None, rule.id, exclusion.id)
@@ -127,25 +132,27 @@ def _excluded(rule: _Rule, message: str, sentence: str) -> _Exclusion | None:
 # Folding
 
 
-_SENTENCE_END = re.compile(r"[.!?…¡¿;\n\r]+")
+_SENTENCE = re.compile(r"([^.!?…¡¿;\n\r]+)([.!?…¡¿;\n\r]*)")
 _CLAUSE_END = re.compile(r"[,:()—–]+")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘`´ʼ", "'"))
 _CONTRACTION = re.compile(r"\b(\w*n) t\b")
 _STRETCHED = re.compile(r"([^\W\d])\1{2,}")
-_LAUGHING = frozenset("😂🤣😹😆😅😄😁😜😝😛😍🥰😘❤💕🥳👏")
+_FACES = {**dict.fromkeys("😂🤣😹😆😅😄😁😜😝😛😍🥰😘❤💕🥳👏", " haha "), "🛑": " stop "}
 _LAUGHTER = re.compile(r"(?:a?h[aeiu]){2,}h?|(?:j[aeiu]){2,}j?|k{3,}|(?:rs){2,}|lo+l+|lmf?ao+|rofl|mdr+|ptdr|xd+|haha")
 
 
 def _read(text: str) -> _Text:
-    text = "".join(" haha " if character in _LAUGHING else character for character in text)
+    text = "".join(_FACES.get(character, character) for character in text)
     text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
     sentences = []
-    for part in _SENTENCE_END.split(text):
+    for part, end in _SENTENCE.findall(text):
         clauses = tuple(clause for piece in _CLAUSE_END.split(part) if (clause := _fold(piece)))
         if clauses:
             short = tuple(window for clause in clauses for window in _windows(clause))
-            sentences += [(window, short if i == 0 else ()) for i, window in enumerate(_windows(" ".join(clauses)))]
-    return _Text(" ".join(sentence for sentence, _ in sentences), tuple(sentences))
+            for window in _windows(" ".join(clauses)):
+                sentences.append(_Sentence(window, short, "?" in end))
+                short = ()
+    return _Text(" ".join(sentence.text for sentence in sentences), tuple(sentences))
 
 
 def _windows(text: str) -> Iterator[str]:
@@ -227,6 +234,7 @@ def _rules(data: Mapping[str, Any]) -> Iterator[_Rule]:
                 _compile(row["phrases"], classes),
                 Scope(row.get("scope", Scope.SENTENCE)),
                 intent,
+                row.get("questions", True),
                 tuple(
                     each
                     for each in exclusions

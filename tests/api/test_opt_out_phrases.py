@@ -73,7 +73,7 @@ def test_recall_and_precision_over_the_corpus(capsys: pytest.CaptureFixture[str]
                 *((label, recall_and_precision(pairs, (label,))) for label in LABELS),
             )]  # fmt: skip
             lines.append(f"{half:<12}{language:<4} recall/precision: {'  '.join(figures)}")
-            assert min(out) >= (0.98 if half == "development" else 0.9), lines[-1]
+            assert min(out) >= (0.97 if half == "development" else 0.9), lines[-1]
     with capsys.disabled():
         print("\n" + "\n".join(lines))
     pairs = [row[2:] for row in measured]

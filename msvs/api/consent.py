@@ -307,6 +307,7 @@ async def opt_in(
     now: datetime,
     confirmed: bool,
     announce: bool = True,
+    sender: str | None = None,
     user_agent: str | None = None,
     text: str | None = None,
     version: str | None = None,
@@ -316,7 +317,8 @@ async def opt_in(
     Confirmed, it is opted in, its phone is no longer suppressed, and `contact.opted_in` is written unless it was in
     before or `announce` is False. Unconfirmed (double opt-in), it becomes pending and is sent the workspace's one
     confirmation SMS; while a confirmation is awaited nothing changes. Evidence given again is added to the history.
-    `text` and `version` are what the person agreed to; of a pending contact without, the question it is asked.
+    `text` and `version` are what the person agreed to; of a pending contact without, the question it is asked. The
+    question comes from `sender`, the workspace's own where left out.
     """
     row = await _lock(ctx, contact.id)
     if row is None:
@@ -341,7 +343,9 @@ async def opt_in(
         version=version,
     )
     if question is not None:
-        await autoreplies.send_auto(ctx, phone=changed.phone, contact_id=changed.id, text=question, now=now)
+        await autoreplies.send_auto(
+            ctx, phone=changed.phone, contact_id=changed.id, text=question, now=now, sender=sender
+        )
     elif announce and before != OptInStatus.OPTED_IN:
         await _record(EventType.CONTACT_OPTED_IN, changed, now)
     return before != status

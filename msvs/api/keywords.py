@@ -28,6 +28,8 @@ MAX_WORD = 30
 # What a word folds to may be longer than the word: "ﬃ" is three letters.
 MAX_FOLDED = 60
 MAX_REPLY = MAX_TEXT_LENGTH
+# A message that is a word with so much around it is none.
+MAX_TEXT = 240
 
 # A list that came to be kept by another service takes nobody in: what was a keyword of it is a reply.
 MATCH = """
@@ -112,17 +114,19 @@ async def delete_keyword(ctx: Context, id: UUID) -> None:
 
 async def match_keyword(ctx: Context, text: str) -> Row | None:
     """The keyword that a whole message is, case, accents and punctuation aside; None for any other text."""
-    folded = fold(text[: 4 * MAX_FOLDED])
+    folded = fold(text) if len(text) <= MAX_TEXT else ""
     if not folded or len(folded) > MAX_FOLDED:
         return None
     return await fetch_row(MATCH, ctx.workspace_id, ctx.livemode, folded)
 
 
-async def join(ctx: Context, keyword: Row, contact: Contact | Row, *, text: str, now: datetime) -> str | None:
+async def join(
+    ctx: Context, keyword: Row, contact: Contact | Row, *, text: str, now: datetime, sender: str | None = None
+) -> str | None:
     """Opt a contact in by its own message and put it on the keyword's list; what to answer, None for nothing.
 
-    For a member that is opted in nothing changes. Where the workspace asks for double opt-in, the contact is asked, and
-    that is its answer.
+    For a member that is opted in nothing changes. Where the workspace asks for double opt-in, `sender` asks the contact,
+    and that is its answer.
     """
     # Contacts are locked before lists, as where a contact is put on a list by hand.
     current = await scoped(ctx, Contact).filter(id=contact.id).select_for_update().first()
@@ -136,7 +140,7 @@ async def join(ctx: Context, keyword: Row, contact: Contact | Row, *, text: str,
     workspace = await Workspace.get(id=ctx.workspace_id)
     confirmed = is_in or not workspace.double_opt_in
     source = f"keyword:{keyword.word}"
-    await consent.opt_in(ctx, current, source=source, ip=None, now=now, confirmed=confirmed, text=text)
+    await consent.opt_in(ctx, current, source=source, ip=None, now=now, confirmed=confirmed, text=text, sender=sender)
     return (keyword.reply or workspace.welcome_text) if confirmed else None
 
 

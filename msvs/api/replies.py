@@ -104,7 +104,7 @@ async def receive_inbound(
         await _answer(ctx, row, contact, workspace.help_text, at)
         return row
     if chosen is not None:
-        answer = await keywords.join(ctx, chosen, contact, text=row.body, now=at)
+        answer = await keywords.join(ctx, chosen, contact, text=row.body, now=at, sender=row.to_sender or None)
         await _answer(ctx, row, contact, answer or "", at)
         return row
     if keyword is Keyword.CONFIRM and await consent.confirm(ctx, contact, now=at, text=row.body):

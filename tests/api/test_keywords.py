@@ -258,6 +258,7 @@ async def test_double_opt_in_asks_first_and_the_list_holds_the_place(ctx: Contex
     assert (contact.opt_in_status, contact.opt_in_source) == (OptInStatus.PENDING, "keyword:JOIN")
     assert await ListMember.filter(list_id=row.id).count() == 1
     assert await answers(phone) == [workspace.opt_in_text]
+    assert (await Message.get(to_phone=phone)).sender == "COHORTLABS"
     assert await events() == []
     await text(ctx, phone, "yes")
     assert (await Contact.get(phone=phone)).opt_in_status == OptInStatus.OPTED_IN

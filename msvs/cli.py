@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -707,8 +707,10 @@ def export_contact(settings: Settings, arguments: argparse.Namespace) -> None:
         from msvs.api.contact_export import stream_contact
 
         ctx, id = await _find_contact(arguments, arguments.contact)
-        async for piece in stream_contact(ctx, id):
-            sys.stdout.buffer.write(piece)
+        # Closed here and now, whatever becomes of the reader: its transaction belongs to this task.
+        async with aclosing(stream_contact(ctx, id)) as pieces:
+            async for piece in pieces:
+                sys.stdout.buffer.write(piece)
         sys.stdout.buffer.write(b"\n")
         sys.stdout.buffer.flush()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -82,7 +82,7 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
     )
 
 
-async def stream_contact(ctx: Context, id: UUID) -> AsyncIterator[bytes]:
+async def stream_contact(ctx: Context, id: UUID) -> AsyncGenerator[bytes, None]:
     """The JSON text of a contact's record, all of it, piece by piece, as of one instant. Raises NotFound."""
     allow(ctx, Permission.RESOURCES_READ)
     async with database.transaction():

@@ -298,6 +298,24 @@ async def test_a_stop_that_was_not_taken_in_yet_is_waited_for(ctx: Context) -> N
     assert PHONE not in await dump()
 
 
+async def test_what_a_carrier_brought_is_taken_in_before(live_ctx: Context) -> None:
+    contact = await within(lambda: create_contact(live_ctx, CreateContact(PHONE)))
+    await db.execute(
+        "INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, from_phone, to_sender, text, tries, received_at,"
+        " due_at) VALUES ($1, 'smsc', 'inbound', '1', $2, '+12125550100', 'STOP', 0, now(), now())",
+        ids.new_id(),
+        PHONE,
+    )
+    with pytest.raises(Conflict):
+        await erase(live_ctx, contact.id)
+    sandbox = replace(live_ctx, livemode=False)
+    there = await within(lambda: create_contact(sandbox, CreateContact(PHONE)))
+    await erase(sandbox, there.id)
+    await db.execute("DELETE FROM carrier_signals")
+    await erase(live_ctx, contact.id)
+    assert PHONE not in await dump()
+
+
 async def test_a_number_that_another_has_by_now_stays_theirs(ctx: Context) -> None:
     person = await make_person(ctx)
     neighbor = await within(lambda: create_contact(ctx, CreateContact(OLD_PHONE, opt_in=OptInEvidence("form"))))

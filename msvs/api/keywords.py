@@ -125,8 +125,8 @@ async def join(
 ) -> str | None:
     """Opt a contact in by its own message and put it on the keyword's list; what to answer, None for nothing.
 
-    For a member that is opted in nothing changes. Where the workspace asks for double opt-in, `sender` asks the contact,
-    and that is its answer.
+    For a member that is opted in nothing changes. Where the workspace asks for double opt-in, the question is the
+    answer, and comes from `sender`.
     """
     # Contacts are locked before lists, as where a contact is put on a list by hand.
     current = await scoped(ctx, Contact).filter(id=contact.id).select_for_update().first()

@@ -12,7 +12,7 @@ SEEDS ?= 3
 KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check schema docs contract handset postman bench chaos lock clean
+.PHONY: help run demo test check schema docs contract handset postman bench chaos smpp lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,10 @@ chaos: $(VENV)/.dev ## Kill the service at random and check what is left; SEEDS=
 	@MSVS_STATE=full $(BIN)/python -m pytest tests/state tests/workers/test_races.py
 	@exec $(BIN)/python -m chaos.run --seeds $(SEEDS) --kills $(KILLS) --control $(ARGS)
 
+smpp: $(VENV)/.dev tests/carriers/smpp/smsc/node_modules/.ready ## Send through two foreign message centres that cut connections
+	$(BIN)/python -m chaos.smpp --smsc node $(ARGS)
+	$(BIN)/python -m chaos.smpp --smsc python $(ARGS)
+
 lock: $(BIN)/python ## Resolve all dependencies anew into the lock files
 	$(PIP) install uv
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --output-file requirements.lock
@@ -95,6 +99,10 @@ $(CONTRACT)/.ready: requirements-contract.lock | $(BIN)/python
 
 scripts/contract/node_modules/.ready: scripts/contract/package-lock.json
 	npm ci --prefix scripts/contract --no-audit --no-fund
+	@touch $@
+
+tests/carriers/smpp/smsc/node_modules/.ready: tests/carriers/smpp/smsc/package-lock.json
+	npm ci --prefix tests/carriers/smpp/smsc --no-audit --no-fund
 	@touch $@
 
 scripts/handset/node_modules/.ready: scripts/handset/package-lock.json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from functools import partial
 from uuid import UUID
 
@@ -14,18 +15,28 @@ from msvs.api.jobs import Doorbell, ring_now
 from msvs.workers.retrying import in_unit_of_work
 
 CLEAR = 1000
+# Chunks on their way at once, and chunks until new campaigns are looked for, at least one of each.
+LANES = 3
+ROUND = 8
 
 
 async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUNK) -> int:
     """Bring campaigns forward, a chunk each in turn, until none is due or the time is up; messages made."""
     until = time.monotonic() + seconds
     made = 0
+    started: set[UUID] = set()
     await in_unit_of_work(partial(campaigns.resume_paid, now=await database.now()))
     await _clear_canceled(until)
     while True:
         due = await running.due_campaigns(await database.now())
-        # Two chunks of each at once: while PostgreSQL writes the one, this process renders the other.
-        steps = await asyncio.gather(*(_step(campaign_id, chunk) for campaign_id in due for _ in range(2)))
+        # A start waits for chunks on their way: once a campaign is enough.
+        waiting = [campaign_id for campaign_id in due if campaign_id not in started]
+        answers = await asyncio.gather(*map(_start, waiting))
+        started |= {campaign_id for campaign_id, has_started in zip(waiting, answers, strict=True) if has_started}
+        due = [campaign_id for campaign_id in due if campaign_id in started]
+        turns = deque(due * max(1, ROUND // max(1, len(due))))
+        # While PostgreSQL writes one chunk, this process encodes another.
+        steps = await asyncio.gather(*(_expand(turns, chunk) for _ in range(LANES)))
         made += sum(steps)
         if not any(steps):
             return made
@@ -34,15 +45,23 @@ async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUN
             return made
 
 
-async def _step(campaign_id: UUID, chunk: int) -> int:
-    """Start a campaign if it has not, expand one chunk, and mark it dispatched after its last; messages made."""
+async def _start(campaign_id: UUID) -> bool:
     now = await database.now()
-    started = await in_unit_of_work(partial(running.start_campaign, campaign_id, now))
-    if not started:
-        return 0
-    made = await in_unit_of_work(partial(audiences.expand_chunk, campaign_id, limit=chunk, now=now))
-    if made < chunk:
-        await in_unit_of_work(partial(running.finish_expansion, campaign_id, await database.now()))
+    return await in_unit_of_work(partial(running.start_campaign, campaign_id, now))
+
+
+async def _expand(turns: deque[UUID], chunk: int) -> int:
+    """Expand a chunk of whichever campaign has its turn, and mark one dispatched after its last; messages made."""
+    made = 0
+    while turns:
+        campaign_id = turns.popleft()
+        now = await database.now()
+        count = await in_unit_of_work(partial(audiences.expand_chunk, campaign_id, limit=chunk, now=now))
+        made += count
+        if count < chunk:
+            await in_unit_of_work(partial(running.finish_expansion, campaign_id, await database.now()))
+            while campaign_id in turns:
+                turns.remove(campaign_id)
     return made
 
 

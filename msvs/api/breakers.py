@@ -6,7 +6,7 @@ never answered) open its breaker. After a pause, longer each time, a single mess
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,6 +50,12 @@ async def find_states() -> Mapping[str, BreakerState]:
     """The breakers of the carriers that ever had a fault, by name."""
     rows = await fetch("SELECT name, state, failures, trips, retry_at, reason FROM carrier_states")
     return {row.name: BreakerState(row.state, row.failures, row.trips, row.retry_at, row.reason) for row in rows}
+
+
+async def hold_trials(names: Collection[str]) -> None:
+    """Have the trials of these carriers to oneself until the transaction ends."""
+    if names:
+        await execute("SELECT FROM carrier_states WHERE name = ANY($1) ORDER BY name FOR UPDATE", list(names))
 
 
 async def take_trial(name: str, now: datetime) -> bool:

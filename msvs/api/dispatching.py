@@ -31,10 +31,15 @@ REFUSED = "refused"
 THROTTLED = "throttled"
 FAULT = "fault"
 UNKNOWN = "unknown"
+# Claimed, and never submitted.
+UNUSED = "unused"
 
-# How long messages are put off whose carriers are all paused, or at their limits.
+# How long messages are put off, at least and at most, whose carriers are all paused, or at their limits.
 PAUSED_WAIT = timedelta(seconds=2)
 LIMITED_WAIT = timedelta(seconds=0.25)
+LONGEST_WAIT = timedelta(seconds=60)
+# How many batches a claim looks at where all before could only be put off: others may stand behind them.
+ROUNDS = 5
 
 # Lanes are found by hopping from one workspace to the next in the partial index: its cost is the number of lanes.
 SINGLE_LANES = """
@@ -52,7 +57,7 @@ WITH RECURSIVE lanes AS (
 SELECT workspace_id, livemode FROM lanes WHERE EXISTS (
     SELECT FROM messages WHERE status = 'queued' AND campaign_id IS NULL AND workspace_id = lanes.workspace_id
         AND livemode = lanes.livemode AND due_at <= $1
-)
+) ORDER BY random()
 """
 
 CAMPAIGN_LANES = """
@@ -170,7 +175,10 @@ class Outcome:
 
 
 async def find_lanes(now: datetime) -> list[Lane]:
-    """Lanes with due messages: single messages first, then campaigns in no fixed order."""
+    """Lanes with due messages: single messages first, then campaigns; both in no fixed order.
+
+    What a carrier takes in a second goes to whoever asks first: no workspace is always the first.
+    """
     singles = await find_single_lanes(now)
     campaigns = [Lane(row.workspace_id, row.livemode, row.id) for row in await fetch(CAMPAIGN_LANES, now)]
     return singles + campaigns
@@ -250,31 +258,57 @@ async def claim_by_plan(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
 
 
 async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:
+    # Claims lock in one order: trials, the campaign, carriers' limits, messages, senders' limits, credits.
+    await breakers.hold_trials(plan.trial)
     campaign = None
     if lane.campaign_id is not None:
         campaign = await _running_campaign(lane.campaign_id)
         if campaign is None:
             return []
         limit = _paced(campaign, limit, now)
-    picked = await _pick(lane, limit, now) if limit > 0 else []
-    ready = await _admit(lane, campaign, picked, now)
-    by_carrier = await _route(lane, plan, ready, now)
-    claims = []
-    for carrier, routed in sorted(by_carrier.items()):
-        allowed = await throughput.take_for_carrier(carrier, len(routed), now)
-        await _put_off({row.id: now + LIMITED_WAIT for row, _ in routed[allowed:]})
-        affordable = [row for row, _ in routed[:allowed]]
-        if lane.livemode:
-            affordable = await _afford(lane, affordable, now)
-        await throughput.give_back_to_carrier(carrier, allowed - len(affordable), now)
-        if not affordable:
-            continue
-        if campaign is not None and campaign.interval_seconds > 0:
-            await _take_slots(campaign, len(affordable), now)
-        taken = await _take(affordable, carrier, now)
-        fallbacks = frozenset(row.id for row, has_fallback in routed if has_fallback)
-        claims.append(replace(taken, fallbacks=fallbacks, is_watched=carrier in plan.failing))
+    if limit <= 0:
+        return []
+    await throughput.hold_carriers(plan.carriers)
+    over: Counter[str] = Counter()
+    claims: list[Claim] = []
+    for _ in range(ROUNDS):
+        picked = await _pick(lane, limit, now)
+        ready = await _admit(lane, campaign, picked, now)
+        for carrier, routed in sorted((await _route(lane, plan, ready, now)).items()):
+            rows = await _afford_routed(lane, carrier, [row for row, _ in routed], over, now)
+            if not rows:
+                if carrier in plan.trial:
+                    await breakers.give_back_trial(carrier, now)
+                continue
+            if campaign is not None and campaign.interval_seconds > 0:
+                await _take_slots(campaign, len(rows), now)
+            taken = await _take(rows, carrier, now)
+            fallbacks = frozenset(row.id for row, has_fallback in routed if has_fallback)
+            claims.append(replace(taken, fallbacks=fallbacks, is_watched=carrier in plan.failing))
+        if claims or len(picked) < limit:
+            break
     return claims
+
+
+async def _afford_routed(
+    lane: Lane, carrier: str, rows: Sequence[Row], over: Counter[str], now: datetime
+) -> Sequence[Row]:
+    """The messages that their carrier's limit and the balance admit now.
+
+    The others wait, spread over the time in which the carrier takes them; `over` counts those of earlier batches.
+    """
+    allowed = await throughput.take_for_carrier(carrier, len(rows), now)
+    rate = throughput.carrier_rate(carrier) or 1.0
+    put_off = {}
+    for row in rows[allowed:]:
+        over[carrier] += 1
+        put_off[row.id] = now + min(max(timedelta(seconds=over[carrier] / rate), LIMITED_WAIT), LONGEST_WAIT)
+    await _put_off(put_off)
+    affordable = list(rows[:allowed])
+    if lane.livemode:
+        affordable = await _afford(lane, affordable, now)
+    await throughput.give_back_to_carrier(carrier, allowed - len(affordable), now)
+    return affordable
 
 
 async def _route(lane: Lane, plan: Plan, rows: Sequence[Row], now: datetime) -> Mapping[str, list[tuple[Row, bool]]]:
@@ -283,20 +317,26 @@ async def _route(lane: Lane, plan: Plan, rows: Sequence[Row], now: datetime) -> 
     by_carrier: dict[str, list[tuple[Row, bool]]] = defaultdict(list)
     put_off: dict[UUID, datetime] = {}
     lost: list[Row] = []
+    # Trials that are taken, by this claim or another.
     on_trial: set[str] = set()
     for row in rows:
         tried = tries.get(row.id, NO_TRIES)
-        candidates = plan.carriers_for(row.region or region_of(row.to_phone), row.sender)
+        region = row.region or region_of(row.to_phone)
+        candidates = plan.carriers_for(region, row.sender)
         left = [name for name in candidates if name not in tried.refused]
-        carrier = plan.choose(candidates, refused=tried.refused | on_trial, away=tried.away)
-        if not left:
-            lost.append(row)
-        elif carrier is None or (carrier in plan.trial and not await breakers.take_trial(carrier, now)):
-            put_off[row.id] = now + PAUSED_WAIT
-        else:
+        while True:
+            carrier = plan.choose(candidates, refused=tried.refused | on_trial, away=tried.away)
+            if carrier not in plan.trial:
+                break
+            on_trial.add(carrier)
+            if await breakers.take_trial(carrier, now):
+                break
+        if carrier is not None:
             by_carrier[carrier].append((row, len(left) > 1))
-            if carrier in plan.trial:
-                on_trial.add(carrier)
+        elif left or plan.is_missing(region, row.sender):
+            put_off[row.id] = now + min(max(plan.pause_of(left, now), PAUSED_WAIT), LONGEST_WAIT)
+        else:
+            lost.append(row)
     await _put_off(put_off)
     if lost:
         await _fail_unsent(lane, lost, "no_route", now)
@@ -501,16 +541,18 @@ async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     """Write down what the carrier made of a claim. Messages no longer held by its token are left as they are."""
     by_result: dict[str, list[Outcome]] = {ACCEPTED: [], REFUSED: [], THROTTLED: [], UNKNOWN: []}
     passed_on: list[Outcome] = []
-    attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
+    given = list(outcomes)
+    exhausted = await _find_exhausted(claim, given)
     concluded = []
-    for outcome in outcomes:
+    for outcome in given:
         result = outcome.result
         has_fallback = outcome.message_id in claim.fallbacks
         if result in (THROTTLED, FAULT) and claim.is_repeat:
             # Too busy, or away, to say whether it has the message: it may not count as unsent.
             result = UNKNOWN
-        elif result == THROTTLED and attempts.get(outcome.message_id, 0) >= MAX_ATTEMPTS:
+        elif outcome.message_id in exhausted:
             result = REFUSED
+            outcome = replace(outcome, result=REFUSED)
         if has_fallback and (result == FAULT or (result == REFUSED and outcome.code in FAILOVER_CODES)):
             # Definitely not with this carrier: the next one may have it, and no unknown outcome ever comes here.
             passed_on.append(outcome)
@@ -529,11 +571,13 @@ async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     if by_result[UNKNOWN]:
         # Nothing is known before the lease has run out: whoever resolves it must not overtake the carrier.
         await execute(
-            "UPDATE messages SET lease_until = clock_timestamp() + $3::interval"
+            "UPDATE messages SET"
+            " lease_until = clock_timestamp() + least($3::interval * 2 ^ greatest(least(attempt_count, 20) - 3, 0), $4)"
             " WHERE id = ANY($1) AND claim_token = $2 AND status = 'sending'",
             [outcome.message_id for outcome in by_result[UNKNOWN]],
             claim.token,
             UNKNOWN_WAIT,
+            LONGEST_UNKNOWN_WAIT,
         )
     await execute(
         CONCLUDE,
@@ -545,8 +589,41 @@ async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     )
 
 
-# A carrier that accepted late has done so by then.
+# A carrier that accepted late has done so by then. One that never answers is asked ever more seldom.
 UNKNOWN_WAIT = timedelta(seconds=5)
+LONGEST_UNKNOWN_WAIT = timedelta(minutes=5)
+
+EXHAUSTED = """
+SELECT message_id FROM message_attempts
+WHERE message_id = ANY($1) AND carrier = $2 AND outcome = 'throttled' GROUP BY message_id HAVING count(*) >= $3
+"""
+
+
+async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome]) -> set[UUID]:
+    """The messages that the carrier was too busy for once too often. Attempts at which it was away do not count."""
+    attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
+    candidates = [
+        outcome.message_id
+        for outcome in outcomes
+        if outcome.result == THROTTLED and attempts.get(outcome.message_id, 0) >= MAX_ATTEMPTS
+    ]
+    if not candidates:
+        return set()
+    rows = await fetch(EXHAUSTED, candidates, claim.carrier, MAX_ATTEMPTS - 1)
+    return {row.message_id for row in rows}
+
+
+async def give_back(claim: Claim, now: datetime) -> None:
+    """Queue the messages of a claim again of which nothing was submitted.
+
+    Those no longer held by its token are left as they are; so are all where an earlier hand-over's outcome is unknown.
+    """
+    if claim.is_repeat:
+        return
+    unused = [row.id for row in claim.messages]
+    await execute(REQUEUED, unused, [row.due_at for row in claim.messages], claim.token)
+    await execute(CONCLUDE, unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
+    ring_after_commit(Doorbell.MESSAGES)
 
 
 async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime) -> None:
@@ -605,6 +682,10 @@ ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 
 AWAIT = "UPDATE messages SET lease_until = NULL, claim_token = NULL WHERE id = ANY($1)"
+NEVER_KNOWN = """
+UPDATE message_attempts SET outcome = 'unknown', ended_at = clock_timestamp()
+WHERE message_id = ANY($1) AND outcome IS NULL
+"""
 
 
 async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: bool = False) -> Claim | None:
@@ -616,11 +697,7 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
     rows = await fetch(EXPIRED, carrier, limit)
     if not rows:
         return None
-    await execute(
-        "UPDATE message_attempts SET outcome = 'unknown', ended_at = $2 WHERE message_id = ANY($1) AND outcome IS NULL",
-        [row.id for row in rows],
-        now,
-    )
+    await execute(NEVER_KNOWN, [row.id for row in rows])
     if not is_asked:
         await execute(AWAIT, [row.id for row in rows if row.is_suppressed])
         rows = [row for row in rows if not row.is_suppressed]
@@ -631,9 +708,28 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
 
 async def await_reports(*, carrier: str, limit: int) -> int:
     """End the leases of messages whose outcome only a delivery report can tell; they are never sent again."""
-    rows = await fetch(EXPIRED, carrier, limit)
+    return await _await(await fetch(EXPIRED, carrier, limit))
+
+
+async def _await(rows: Sequence[Row]) -> int:
     await execute(AWAIT, [row.id for row in rows])
+    await execute(NEVER_KNOWN, [row.id for row in rows])
     return len(rows)
+
+
+# Workers that are started anew one after the other do not all know a new carrier at once.
+GONE_AFTER = timedelta(minutes=10)
+
+GONE = """
+SELECT id FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() - $2::interval
+    AND carrier <> ALL($1)
+ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
+"""
+
+
+async def await_gone(carriers: Iterable[str], *, limit: int) -> int:
+    """End the leases of messages of any carrier but these: there is nobody left to ask, and they are never resent."""
+    return await _await(await fetch(GONE, list(carriers), GONE_AFTER, limit))
 
 
 async def has_due(now: datetime) -> bool:

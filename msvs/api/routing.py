@@ -93,24 +93,36 @@ class Way:
 class Plan:
     """The ways of a workspace's messages in one mode, best first; `default` is for those that no way takes.
 
-    `paused` carriers are given nothing now; those on `trial` a single message.
+    `missing` are ways to carriers that this process does not have: their messages wait. `paused` carriers are given
+    nothing until the time given; those on `trial` a single message.
     """
 
     ways: Sequence[Way] = ()
     default: str | None = None
-    paused: frozenset[str] = frozenset()
+    missing: Sequence[Way] = ()
+    paused: Mapping[str, datetime] = field(default_factory=dict)
     trial: frozenset[str] = frozenset()
     failing: frozenset[str] = field(default=frozenset())
 
     @property
     def sole(self) -> str | None:
         """The carrier of every message, where there is no choice."""
-        return self.default if not self.ways else None
+        return self.default if not self.ways and not self.missing else None
+
+    @property
+    def carriers(self) -> frozenset[str]:
+        """The carriers that may be chosen."""
+        names = frozenset(way.carrier for way in self.ways)
+        return names if self.default is None else names | {self.default}
+
+    def is_missing(self, region: str | None, sender: str) -> bool:
+        """Whether a message may go a way that this process does not have."""
+        return any(way.takes(region, sender) for way in self.missing)
 
     def carriers_for(self, region: str | None, sender: str) -> list[str]:
         """The carriers that may take a message, best first."""
         found = dict.fromkeys(way.carrier for way in self.ways if way.takes(region, sender))
-        if not found and self.default is not None:
+        if not found and self.default is not None and not self.is_missing(region, sender):
             return [self.default]
         return list(found)
 
@@ -122,12 +134,18 @@ class Plan:
         left = [name for name in candidates if name not in refused and name not in self.paused]
         return next((name for name in left if name not in away), left[0] if left else None)
 
+    def pause_of(self, carriers: Iterable[str], now: datetime) -> timedelta:
+        """How long it is until the first of some carriers is paused no longer."""
+        return min((self.paused[name] - now for name in carriers if name in self.paused), default=timedelta(0))
+
 
 async def require_route(workspace_id: UUID, region: str | None, sender: str, now: datetime) -> None:
     """Refuse a live message that no carrier takes. Raises ComplianceRefused code `no_route`."""
     plan = await plan_for(workspace_id, True, now)
     if not plan.carriers_for(region, sender):
-        raise ComplianceRefused("No carrier takes messages to this region from this sender.", code="no_route", param="to")
+        raise ComplianceRefused(
+            "No carrier takes messages to this region from this sender.", code="no_route", param="to"
+        )
 
 
 ROUTES = """
@@ -148,7 +166,8 @@ async def plan_for(workspace_id: UUID, livemode: bool, now: datetime) -> Plan:
     return Plan(
         [way for way in ways if way.carrier in _carriers],
         default,
-        paused=frozenset(name for name, state in states.items() if state.is_paused(now)),
+        [way for way in ways if way.carrier not in _carriers],
+        paused={name: state.retry_at for name, state in states.items() if state.retry_at and state.is_paused(now)},
         trial=frozenset(name for name, state in states.items() if state.is_on_trial(now)),
         failing=frozenset(name for name, state in states.items() if state.failures),
     )

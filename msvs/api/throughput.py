@@ -6,7 +6,7 @@ tokens back. A bucket holds at most one second's worth, so that nothing is caugh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msvs.database import execute, fetch_value
@@ -32,9 +32,27 @@ def use_rates(carrier_rates: Mapping[str, float], sender_rates: Mapping[str, flo
     _carrier_rates, _sender_rates = carrier_rates, sender_rates
 
 
+HOLD = "SELECT FROM throughput_buckets WHERE name = ANY($1) ORDER BY name FOR UPDATE"
+
+
+def carrier_rate(carrier: str) -> float | None:
+    """What a carrier takes, in messages a second; None is no limit."""
+    return _carrier_rates.get(carrier, _carrier_rates.get(ANY))
+
+
+async def hold_carriers(carriers: Iterable[str]) -> None:
+    """Have these carriers' limits to oneself until the transaction ends.
+
+    Whoever takes from several of them, and other locks in between, takes all at first, or two such lock each other out.
+    """
+    names = [f"carrier:{carrier}" for carrier in carriers if carrier_rate(carrier) is not None]
+    if len(names) > 1:
+        await execute(HOLD, names)
+
+
 async def take_for_carrier(carrier: str, wanted: int, now: datetime) -> int:
     """How many of `wanted` messages the carrier may be given now; they count as given."""
-    return await _take(f"carrier:{carrier}", _carrier_rates.get(carrier, _carrier_rates.get(ANY)), wanted, now)
+    return await _take(f"carrier:{carrier}", carrier_rate(carrier), wanted, now)
 
 
 async def take_for_sender(sender: str, wanted: int, now: datetime) -> int:
@@ -44,8 +62,7 @@ async def take_for_sender(sender: str, wanted: int, now: datetime) -> int:
 
 async def give_back_to_carrier(carrier: str, unused: int, now: datetime) -> None:
     """Return what was taken for a carrier and not used."""
-    rate = _carrier_rates.get(carrier, _carrier_rates.get(ANY))
-    if rate is not None and unused:
+    if carrier_rate(carrier) is not None and unused:
         await execute(
             "UPDATE throughput_buckets SET tokens = tokens + $2 WHERE name = $1", f"carrier:{carrier}", unused
         )

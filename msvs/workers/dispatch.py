@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,9 +20,13 @@ from msvs.carriers.protocol import Carrier, Submission
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.workers.retrying import in_unit_of_work
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+# What a worker that dies between its claim and the network leaves in doubt for good, where a carrier cannot be asked.
+IN_DOUBT = 50
 PROMOTE = 1000
 LANES_AT_ONCE = 8
 # How often single messages are looked for while batches of campaigns are on their way: they go before campaigns.
@@ -74,7 +79,18 @@ async def _dispatch_lanes(carriers: Carriers, lanes: Sequence[Lane], batch: int)
         async with gate:
             return await dispatch_lane(carriers, lane, batch=batch)
 
-    return await asyncio.gather(*(run(lane) for lane in lanes))
+    return await _all(run(lane) for lane in lanes)
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all; the first error only once every one has ended: what is on the wire is seen to its end."""
+    results = await asyncio.gather(*works, return_exceptions=True)
+    found = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        found.append(result)
+    return found
 
 
 async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -> int:
@@ -82,12 +98,17 @@ async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -
     claimed = time.monotonic()
     now = await database.now()
     plan = await routing.plan_for(lane.workspace_id, lane.livemode, now)
-    missing = [name for name in (plan.default, *(way.carrier for way in plan.ways)) if name and name not in carriers]
-    if missing or (plan.default is None and not plan.ways):
-        log.error("no carrier for this lane; its messages wait", livemode=lane.livemode, carrier=missing[:1])
+    missing = sorted({way.carrier for way in plan.missing} | (plan.carriers - carriers.keys()))
+    if missing:
+        log.error("routes to a carrier that is not configured; its messages wait", carrier=missing[0])
+    if not plan.carriers or not plan.carriers <= carriers.keys():
+        log.error("no carrier for this lane; its messages wait", livemode=lane.livemode)
         return 0
+    names = (plan.default, *(way.carrier for way in plan.ways))
+    if any(carriers[name].capability is protocol.Capability.NONE for name in names if name is not None):
+        batch = min(batch, IN_DOUBT)
     claims = await in_unit_of_work(lambda: dispatching.claim_by_plan(lane, plan, limit=batch, now=now))
-    await asyncio.gather(*(hand_over(carriers[claim.carrier], claim, claimed=claimed) for claim in claims))
+    await _all(hand_over(carriers[claim.carrier], claim, claimed=claimed) for claim in claims)
     return sum(len(claim.messages) for claim in claims)
 
 
@@ -95,10 +116,12 @@ async def hand_over(carrier: Carrier, claim: Claim, *, claimed: float) -> None:
     """Submit a claim's messages and write down the outcomes.
 
     `claimed` is the monotonic time before the claim. Where a hand-over could outlast the lease, because this process
-    was stopped or its COMMIT held up, nothing is submitted: the messages are another's by then.
+    was stopped or its COMMIT held up, nothing is submitted: what is not another's by then is queued again.
     """
     if time.monotonic() - claimed > (1 - HAND_OVER_SHARE) * dispatching.LEASE.total_seconds():
-        log.warning("claim left to its lease: it came too late", messages=len(claim.messages))
+        log.warning("claim given back: it came too late", messages=len(claim.messages))
+        now = await database.now()
+        await in_unit_of_work(partial(dispatching.give_back, claim, now))
         return
     submissions = [
         Submission(
@@ -159,17 +182,19 @@ def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
     return Outcome(submission.message_id, dispatching.UNKNOWN)
 
 
-async def resolve_expired(carriers: Carriers, *, batch: int = BATCH) -> int:
+async def resolve_expired(carriers: Carriers, *, batch: int = BATCH, seconds: float = 10.0) -> int:
     """Resolve hand-overs whose outcome nobody wrote down, by what their carrier can do; how many messages.
 
     `dedupe` submits the same id again; `lookup` asks, and submits what the carrier does not have; `none` waits for
-    the delivery report and never submits again.
+    the delivery report and never submits again, as do those of carriers that are no longer configured. What the time
+    does not suffice for is left to the next call.
     """
-    total = 0
+    total = await in_unit_of_work(partial(dispatching.await_gone, list(carriers), limit=batch))
     for carrier in carriers.values():
         if carrier.capability is protocol.Capability.NONE:
             total += await in_unit_of_work(partial(dispatching.await_reports, carrier=carrier.name, limit=batch))
             continue
+        until = time.monotonic() + seconds
         is_asked = carrier.capability is protocol.Capability.LOOKUP
         while True:
             claimed = time.monotonic()
@@ -180,6 +205,8 @@ async def resolve_expired(carriers: Carriers, *, batch: int = BATCH) -> int:
             total += len(claim.messages)
             if claim.messages:
                 await _resolve(carrier, claim, claimed)
+            if time.monotonic() >= until:
+                break
     return total
 
 
@@ -187,7 +214,12 @@ async def _resolve(carrier: Carrier, claim: Claim, claimed: float) -> None:
     if carrier.capability is protocol.Capability.DEDUPE:
         await hand_over(carrier, claim, claimed=claimed)
         return
-    found = await carrier.look_up([row.id for row in claim.messages])
+    try:
+        found = await carrier.look_up([row.id for row in claim.messages])
+    except Exception as error:
+        # They keep their lease, and are asked about once it has run out.
+        log.error("carrier not asked", carrier=carrier.name, messages=len(claim.messages), error=type(error).__name__)
+        return
     known = [Outcome(row.id, dispatching.ACCEPTED) for row in claim.messages if found.get(row.id)]
     absent = [row for row in claim.messages if not found.get(row.id)]
     # Whoever has opted out meanwhile is not sent what the carrier does not have.

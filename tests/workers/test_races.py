@@ -25,7 +25,7 @@ from msvs.carriers.protocol import Capability, Outcome, Submission
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import CreditBalance, Message, MessageStatus
 from msvs.models.identity import new_id
-from msvs.workers.dispatch import dispatch_lane, dispatch_messages, resolve_expired
+from msvs.workers.dispatch import dispatch_lane, dispatch_messages, hand_over, resolve_expired
 from tests import factories
 
 # `make chaos` races a thousand times.
@@ -325,17 +325,42 @@ async def test_a_connection_that_dies_on_its_way_back_is_let_go(
 async def test_a_worker_that_slept_after_its_claim_submits_nothing(
     live_ctx: Context, capability: Capability, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was stopped between its claim and the network for most of its lease: the sweeper hands over, once."""
+    """It was stopped between its claim and the network for most of its lease: the next claim hands over, once."""
     message_id = await send(live_ctx)
     carrier = VirtualCarrier(capability)
     moments = iter([0.0])
     monkeypatch.setattr("msvs.workers.dispatch.time.monotonic", lambda: next(moments, 30.0))
     await dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
     monkeypatch.undo()
+    message = await Message.get(id=message_id)
+    assert (message.status, message.claim_token) == (MessageStatus.QUEUED, None)
     assert (await acceptances())[message_id] == 0
+    await dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
+    assert (await acceptances())[message_id] == 1
+    rows = await db.fetch("SELECT outcome FROM message_attempts WHERE message_id = $1 ORDER BY started_at", message_id)
+    assert [row.outcome for row in rows] == ["unused", "accepted"]
+    assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 9_999
+
+
+@pytest.mark.parametrize("capability", list(Capability))
+async def test_a_worker_that_slept_through_all_of_its_lease_gives_nothing_back(
+    live_ctx: Context, capability: Capability, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweeper has its messages by then, and so they are neither queued nor handed over by it."""
+    message_id = await send(live_ctx)
+    carrier = VirtualCarrier(capability)
+    now = await db.now()
+    lane = Lane(live_ctx.workspace_id, True)
+    async with unit_of_work():
+        claim = await dispatching.claim(lane, carrier="virtual", limit=10, now=now)
+    assert claim is not None
     await expire_leases()
     await resolve_expired({"virtual": carrier})
-    assert (await acceptances())[message_id] == (0 if capability is Capability.NONE else 1)
+    await hand_over(carrier, claim, claimed=float("-inf"))
+    message = await Message.get(id=message_id)
+    is_sent = capability is not Capability.NONE
+    assert message.status == (MessageStatus.SENT if is_sent else MessageStatus.SENDING)
+    assert (await acceptances())[message_id] == is_sent
 
 
 async def test_a_batch_of_none_but_opted_out_does_not_end_the_sweep(live_ctx: Context) -> None:

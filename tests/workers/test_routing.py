@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
 
 from msvs import database as db
-from msvs.api import breakers, dispatching, routes, routing, throughput
+from msvs.api import breakers, caps, dispatching, reports, routes, routing, throughput
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.messages import SendMessage, send_message
@@ -19,6 +20,7 @@ from msvs.api.senders import add_sender
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
 from msvs.models import CreditBalance, Message, SenderKind
+from msvs.workers import maintenance
 from msvs.workers.dispatch import dispatch_messages, resolve_expired
 from tests import factories
 
@@ -326,6 +328,265 @@ async def test_each_carrier_keeps_to_its_own_rate(live_ctx: Context) -> None:
     await run(first, second)
     # What the first may not have yet does not hold up the second.
     assert (len(first.given), len(second.given)) == (2, 6)
+
+
+async def test_what_waits_for_one_carrier_does_not_hide_what_another_takes(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await own(live_ctx, "COHORT")
+    await routes.add_route("first", regions=["US"])
+    await routes.add_route("second", regions=["GB"])
+    throughput.use_rates({"first": 1.0}, {})
+    assert await throughput.take_for_carrier("first", 1, await db.now()) == 1
+    for _ in range(6):
+        await send(live_ctx)
+    british = await send(live_ctx, "+447400123456", from_="COHORT")
+    second = Playing("second")
+    await dispatch_messages({"first": Playing("first"), "second": second}, batch=2)
+    assert second.given == [british]
+    rows = await db.fetch("SELECT due_at FROM messages WHERE status = 'queued' ORDER BY due_at")
+    # Those put off do not all come back at once, only to be put off again: a second each, at one a second.
+    assert [round((row.due_at - rows[0].due_at).total_seconds()) for row in rows[:6]] == [0, 1, 2, 3, 4, 5]
+
+
+async def test_a_workspace_with_much_to_send_is_not_always_the_first(live_ctx: Context, other_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    for ctx, sender in ((live_ctx, "+12125550100"), (Context(other_ctx.workspace_id, True), "+12125550101")):
+        await own(ctx, sender)
+        await send(ctx, from_=sender)
+    now = await db.now()
+    first = {(await dispatching.find_single_lanes(now))[0].workspace_id for _ in range(60)}
+    assert first == {live_ctx.workspace_id, other_ctx.workspace_id}
+
+
+async def test_a_busy_carrier_gives_way_to_the_next_in_the_end(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("first", preference=1)
+    await routes.add_route("second", preference=2)
+    first, second = Playing("first", Refused("carrier_rejected", retryable=True)), Playing("second")
+    message_id = await send(live_ctx)
+    for _ in range(dispatching.MAX_ATTEMPTS + 3):
+        await run(first, second)
+        await now_due()
+    assert (len(first.given), second.given) == (dispatching.MAX_ATTEMPTS, [message_id])
+    assert await attempts(message_id) == [
+        *[("first", "throttled")] * (dispatching.MAX_ATTEMPTS - 1),
+        ("first", "refused"),
+        ("second", "accepted"),
+    ]
+    assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 9_999
+
+
+async def test_the_times_a_carrier_was_away_do_not_count_as_its_being_busy(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    first = Playing("first", AWAY)
+    message_id = await send(live_ctx)
+    for _ in range(dispatching.MAX_ATTEMPTS + 1):
+        await run(first)
+        await pause_over()
+        await now_due()
+    first.answer = Refused("carrier_rejected", retryable=True)
+    await run(first)
+    assert (len(first.given), await status(message_id)) == (dispatching.MAX_ATTEMPTS + 2, "queued")
+
+
+async def test_a_trial_that_another_took_is_passed_by(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("first", preference=1)
+    await routes.add_route("second", preference=2)
+    await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
+    await pause_over()
+    message_ids = [await send(live_ctx) for _ in range(3)]
+    now = await db.now()
+    plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+    assert plan.trial == {"first"}
+    assert await breakers.take_trial("first", now)
+    async with unit_of_work():
+        claims = await dispatching.claim_by_plan(
+            dispatching.Lane(live_ctx.workspace_id, True), plan, limit=10, now=await db.now()
+        )
+    assert [(claim.carrier, len(claim.messages)) for claim in claims] == [("second", len(message_ids))]
+
+
+async def test_a_trial_for_which_a_message_cannot_be_paid_is_given_back(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("first")
+    message_id = await send(live_ctx)
+    await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
+    await pause_over()
+    await db.execute("UPDATE messages SET credits_used = 0")
+    await db.execute("UPDATE credit_balances SET balance = 0")
+    await run(Playing("first"))
+    assert await status(message_id) == "failed"
+    assert (await breakers.find_states())["first"].is_on_trial(await db.now())
+
+
+async def test_messages_wait_while_all_their_carriers_are_paused(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("first")
+    for _ in range(4):
+        now = await db.now()
+        await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=now)
+        if (await breakers.find_states())["first"].trips < 3:
+            await pause_over()
+            assert await breakers.take_trial("first", await db.now())
+    state = (await breakers.find_states())["first"]
+    await send(live_ctx)
+    await run(Playing("first"))
+    # As long as the pause, so that nothing is done for them meanwhile.
+    row = await db.fetch_row("SELECT due_at FROM messages WHERE status = 'queued'")
+    assert row is not None
+    assert state.retry_at is not None
+    assert abs(row.due_at - state.retry_at) < timedelta(milliseconds=1)
+
+
+async def test_a_route_to_a_carrier_that_this_process_lacks_fails_nobody(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await routes.add_route("second", regions=["US"])
+    await routes.add_route("first", regions=["GB"])
+    message_id = await send(live_ctx)
+    first, second = Playing("first"), Playing("second")
+    routing.use_carriers(("virtual", "first"))
+    routing.use_live_carrier("first")
+    await run(first)
+    assert (await status(message_id), first.given) == ("queued", [])
+    with pytest.raises(ApiError) as caught:
+        await routing.require_route(live_ctx.workspace_id, "US", "+12125550100", await db.now())
+    assert caught.value.code == "no_route"
+    routing.use_carriers(("virtual", "first", "second"))
+    await now_due()
+    await run(first, second)
+    assert (first.given, second.given) == ([], [message_id])
+
+
+async def test_what_a_carrier_has_that_is_no_longer_configured_waits_for_its_report(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    message_id = await send(live_ctx)
+    first, second = Playing("first", LOST), Playing("second")
+    await run(first)
+    await db.execute("UPDATE messages SET lease_until = now() - interval '9 minutes'")
+    assert await resolve_expired({"second": second}) == 0
+    await db.execute("UPDATE messages SET lease_until = now() - interval '11 minutes'")
+    assert await resolve_expired({"second": second}) == 1
+    message = await Message.get(id=message_id)
+    assert (message.status.value, message.lease_until, message.carrier) == ("sending", None, "first")
+    assert not await maintenance.has_work(await db.now())
+    await db.execute("UPDATE message_attempts SET started_at = now() - interval '73 hours'")
+    async with unit_of_work():
+        assert await reports.give_up_unresolved(limit=10, now=await db.now()) == 1
+    assert (await Message.get(id=message_id)).error_code == "outcome_unknown"
+    assert second.given == []
+
+
+class Asked(Playing):
+    """A carrier that could be asked, were it there."""
+
+    capability = Capability.LOOKUP
+
+    async def look_up(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
+        raise ConnectionError
+
+
+async def test_a_carrier_that_cannot_be_asked_now_holds_up_no_other(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    first, second = Asked("first", LOST), Playing("second", LOST)
+    asked = await send(live_ctx)
+    await run(first)
+    routing.use_live_carrier("second")
+    other = await send(live_ctx)
+    await run(second)
+    await db.execute("UPDATE messages SET lease_until = now() - interval '1 second'")
+    assert await resolve_expired({"first": first, "second": second}) == 2
+    leases = {row.id: row.lease_until for row in await db.fetch("SELECT id, lease_until FROM messages")}
+    assert (leases[asked] is not None, leases[other]) == (True, None)
+    assert (len(first.given), len(second.given)) == (1, 1)
+
+
+async def test_a_carrier_that_never_answers_is_asked_ever_more_seldom(live_ctx: Context) -> None:
+    class Deduping(Playing):
+        capability = Capability.DEDUPE
+
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    await send(live_ctx)
+    first = Deduping("first", LOST)
+    await run(first)
+    waits = []
+    for _ in range(11):
+        row = await db.fetch_row("SELECT lease_until - clock_timestamp() AS wait FROM messages")
+        assert row is not None
+        waits.append(round(row.wait.total_seconds()))
+        await db.execute("UPDATE messages SET lease_until = now() - interval '1 second'")
+        assert await resolve_expired({"first": first}) == 1
+    assert waits == [5, 5, 5, 10, 20, 40, 80, 160, 300, 300, 300]
+
+
+async def test_claims_of_several_carriers_take_their_limits_first(live_ctx: Context) -> None:
+    """Whoever has the second carrier's limit, and wants the balance next, must not meet one the other way."""
+    await own(live_ctx)
+    await own(live_ctx, "COHORT")
+    await routes.add_route("first", regions=["US"])
+    await routes.add_route("second", regions=["GB"])
+    # Scheduled, so that they are paid when they are claimed.
+    later = await db.now() + timedelta(hours=1)
+    async with unit_of_work():
+        await send_message(live_ctx, SendMessage(factories.next_phone(), "Hi", "+12125550100", scheduled_at=later))
+        await send_message(live_ctx, SendMessage("+447400123456", "Hi", "COHORT", scheduled_at=later))
+    await db.execute("UPDATE messages SET status = 'queued', due_at = now()")
+    throughput.use_rates({"*": 10.0}, {})
+    now = await db.now()
+    for carrier in ("first", "second"):
+        await throughput.take_for_carrier(carrier, 1, now)
+    lane = dispatching.Lane(live_ctx.workspace_id, True)
+    plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+
+    async def claim() -> list[str]:
+        async with unit_of_work():
+            claims = await dispatching.claim_by_plan(lane, plan, limit=10, now=now)
+        return [each.carrier for each in claims]
+
+    holding = asyncio.Event()
+
+    async def other() -> None:
+        async with unit_of_work():
+            await throughput.take_for_carrier("second", 1, now)
+            holding.set()
+            while not await db.fetch_value("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await caps.lock(live_ctx.workspace_id)
+
+    async def waiting() -> list[str]:
+        await holding.wait()
+        return await claim()
+
+    carriers, _ = await asyncio.gather(waiting(), other())
+    assert carriers == ["first", "second"]
+
+
+async def test_an_error_ends_nothing_that_is_on_the_wire(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    await own(live_ctx)
+    await own(live_ctx, "COHORT")
+    await routes.add_route("first", regions=["US"])
+    await routes.add_route("second", regions=["GB"])
+    american, british = await send(live_ctx), await send(live_ctx, "+447400123456", from_="COHORT")
+    record = dispatching.record_outcomes
+
+    async def breaking(claim: dispatching.Claim, *values: Any) -> None:
+        if claim.carrier == "first":
+            raise ZeroDivisionError
+        await record(claim, *values)
+
+    class Slow(Playing):
+        async def submit(self, submission: Submission) -> Outcome:
+            await asyncio.sleep(0.05)
+            return await super().submit(submission)
+
+    monkeypatch.setattr("msvs.api.dispatching.record_outcomes", breaking)
+    with pytest.raises(ZeroDivisionError):
+        await run(Playing("first"), Slow("second"))
+    assert [await status(american), await status(british)] == ["sending", "sent"]
 
 
 async def test_parts_are_kept_with_the_message(live_ctx: Context) -> None:

@@ -681,7 +681,8 @@ FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() AND c
 ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 
-AWAIT = "UPDATE messages SET lease_until = NULL, claim_token = NULL WHERE id = ANY($1)"
+# The token stays: nobody takes these over, so that what their worker learned after all still counts.
+AWAIT = "UPDATE messages SET lease_until = NULL WHERE id = ANY($1)"
 NEVER_KNOWN = """
 UPDATE message_attempts SET outcome = 'unknown', ended_at = clock_timestamp()
 WHERE message_id = ANY($1) AND outcome IS NULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from msvs.carriers.protocol import Inbound, Report, Signal
@@ -25,6 +26,34 @@ ON CONFLICT (carrier, dedupe_key) DO NOTHING
 REPORT = "report"
 INBOUND = "inbound"
 
+MAX_KEY = 200
+MAX_REF = 100
+MAX_PART_REF = 40
+MAX_ADDRESS = 16
+MAX_CODE = 40
+# What stands for an address that is too long to be anybody's: its beginning could be somebody else's.
+NOBODY = "?"
+
+
+def fit(text: str, most: int) -> str:
+    """A carrier's own name for something, as it can be kept: what is longer than `most` gets a digest for its end.
+
+    The same name is always kept as the same, and two different ones as different.
+    """
+    clean = keepable(text)
+    if len(clean) <= most:
+        return clean
+    return clean[: most - 33] + "~" + hashlib.blake2b(clean.encode(), digest_size=16).hexdigest()
+
+
+def keepable(text: str) -> str:
+    """A text without what PostgreSQL cannot hold: NUL is left out, and half a surrogate pair is replaced."""
+    return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _address(text: str) -> str:
+    return keepable(text) if len(text) <= MAX_ADDRESS else NOBODY
+
 
 async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
     """Write what a carrier brought, once by its key; how many were new. Ring the reports doorbell after the COMMIT."""
@@ -37,15 +66,15 @@ async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
         carrier,
         [new_id() for _ in signals],
         [REPORT if isinstance(signal, Report) else INBOUND for signal in signals],
-        [signal.dedupe_key[:200] for signal in signals],
+        [fit(signal.dedupe_key, MAX_KEY) for signal in signals],
         [report and report.message_id for report in reports],
-        [report and report.carrier_ref for report in reports],
+        [report and report.carrier_ref and fit(report.carrier_ref, MAX_REF) for report in reports],
         [report and report.is_delivered for report in reports],
-        [report and report.error_code for report in reports],
-        [message and message.from_phone[:16] for message in inbound],
-        [message and message.to_sender[:16] for message in inbound],
-        [message.text.replace("\0", "") if message else "" for message in inbound],
-        [message and message.part_ref for message in inbound],
+        [report and report.error_code and report.error_code[:MAX_CODE] for report in reports],
+        [message and _address(message.from_phone) for message in inbound],
+        [message and _address(message.to_sender) for message in inbound],
+        [keepable(message.text) if message else "" for message in inbound],
+        [message and message.part_ref and fit(message.part_ref, MAX_PART_REF) for message in inbound],
         [message and message.part_number for message in inbound],
         [message and message.part_count for message in inbound],
     )

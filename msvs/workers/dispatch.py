@@ -9,7 +9,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
+import asyncpg
 import structlog
+from tortoise.exceptions import DBConnectionError
 
 from msvs import database
 from msvs.api import breakers, dispatching, routing
@@ -17,6 +19,7 @@ from msvs.api.dispatching import Claim, Lane, Outcome
 from msvs.api.jobs import Doorbell, ring_now
 from msvs.carriers import protocol
 from msvs.carriers.protocol import Carrier, Submission
+from msvs.carriers.signals import MAX_REF, fit
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.workers.retrying import in_unit_of_work
 
@@ -33,6 +36,17 @@ LANES_AT_ONCE = 8
 GLANCE_SECONDS = 0.025
 # A hand-over ends well before its lease, so that nobody takes over what is still on the wire.
 HAND_OVER_SHARE = 0.75
+
+# How long, and how often, outcomes are tried to be written down while PostgreSQL is away.
+RECORD_SECONDS = 120.0
+RECORD_AGAIN_SECONDS = 0.5
+POSTGRESQL_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    DBConnectionError,
+)
 
 Carriers = Mapping[str, Carrier]
 
@@ -139,10 +153,29 @@ async def hand_over(carrier: Carrier, claim: Claim, *, claimed: float) -> None:
     ]
     answers = await _submit(carrier, submissions)
     outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
-    now = await database.now()
-    await in_unit_of_work(lambda: dispatching.record_outcomes(claim, outcomes, now))
+    now = await _record(claim, outcomes)
     if carrier.kind != VirtualCarrier.kind:
         await _watch(claim, answers, now)
+
+
+async def _record(claim: Claim, outcomes: Sequence[Outcome]) -> datetime:
+    """Write outcomes down, again and again while PostgreSQL is away: nobody else knows them. When it was, by its clock.
+
+    Written twice they change nothing more, as the first writing lets go of the claim.
+    """
+    until = time.monotonic() + RECORD_SECONDS
+    while True:
+        try:
+            now = await database.now()
+            await in_unit_of_work(partial(dispatching.record_outcomes, claim, outcomes, now))
+        except POSTGRESQL_AWAY as error:
+            # An InterfaceError that is a ValueError is of what was to be written.
+            if time.monotonic() >= until or isinstance(error, ValueError):
+                raise
+            log.warning("outcomes not written yet", messages=len(outcomes), error=type(error).__name__)
+            await asyncio.sleep(RECORD_AGAIN_SECONDS)
+        else:
+            return now
 
 
 async def _watch(claim: Claim, answers: Sequence[protocol.Outcome], now: datetime) -> None:
@@ -173,7 +206,9 @@ async def _submit(carrier: Carrier, submissions: Sequence[Submission]) -> Sequen
 
 def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
     if isinstance(answer, protocol.Accepted):
-        return Outcome(submission.message_id, dispatching.ACCEPTED, ref=answer.ref, part_refs=answer.part_refs)
+        ref = None if answer.ref is None else fit(answer.ref, MAX_REF)
+        part_refs = [fit(part, MAX_REF) for part in answer.part_refs]
+        return Outcome(submission.message_id, dispatching.ACCEPTED, ref=ref, part_refs=part_refs)
     if isinstance(answer, protocol.Refused):
         result = dispatching.THROTTLED if answer.retryable else dispatching.REFUSED
         if answer.is_fault:

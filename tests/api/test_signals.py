@@ -14,7 +14,7 @@ from msvs.api import replies, routing, senders
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Inbound, Report, Signal
-from msvs.carriers.signals import keep_signals
+from msvs.carriers.signals import MAX_REF, fit, keep_signals
 from msvs.models import Contact, InboundMessage, Message
 from msvs.models.identity import new_id
 from msvs.workers import reports
@@ -260,6 +260,40 @@ async def test_one_that_breaks_holds_up_no_other(live_ctx: Context, monkeypatch:
     await hurry()
     await collect_reports()
     assert ([row[2] for row in await inbound()], await waiting()) == (["good", "bad"], 0)
+
+
+async def test_whatever_a_carrier_brings_can_be_kept(live_ctx: Context) -> None:
+    """One that could not would be brought again and again, and hold up what comes with it."""
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await bring(
+        Report("\0" + "k" * 300, False, "c" * 60, carrier_ref="r\0" * 300),
+        Report("k" * 300 + "x", True, carrier_ref="r\ud800"),
+        Inbound("in\0-1", PERSON, OURS, "ab\0c\ud83d", "\0" + "p" * 90, 1, 1),
+        Inbound("in-2", PERSON + "\0", OURS, "\U0001f600"),
+    )
+    assert [row[2] for row in await inbound()] == ["abc\ufffd", "\U0001f600"]
+    assert await waiting() == 2
+
+
+async def test_an_address_that_is_too_long_is_nobodys(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, "+447400123456", registration="C0HORT")
+    await senders.add_sender(live_ctx.workspace_id, "+491512345678901")
+    # Cut off, the one would be from a person in Germany, the other to a sender of the workspace.
+    await bring(Inbound("1", "+4915123456789012345", "+447400123456", "STOP"))
+    await bring(Inbound("2", PERSON, "+49151234567890123", "STOP"))
+    assert (await inbound(), await Contact.exists()) == ([], False)
+
+
+async def test_names_that_are_too_long_stay_apart() -> None:
+    names = [fit("r" * 300 + end, MAX_REF) for end in ("a", "b", "a")]
+    assert ([len(name) for name in names], names[0] == names[2], names[0] == names[1]) == ([100] * 3, True, False)
+    assert fit("r" * MAX_REF, MAX_REF) == "r" * MAX_REF
+
+
+async def test_a_report_finds_its_message_by_a_reference_of_any_length(live_ctx: Context) -> None:
+    message_id = await handed_over(live_ctx, ref=fit("r" * 300, MAX_REF))
+    await bring(Report("1", True, carrier_ref="r" * 300))
+    assert await status(message_id) == "delivered"
 
 
 async def test_cron_rings_for_what_carriers_brought(live_ctx: Context) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from asyncpg.exceptions import (
+    AdminShutdownError,
+    CannotConnectNowError,
+    ConnectionDoesNotExistError,
+    InterfaceError,
+)
 
 from msvs import database as db
 from msvs.api import campaigns, dispatching, routing
@@ -251,6 +258,44 @@ async def test_a_worker_that_was_given_up_changes_nothing(live_ctx: Context) -> 
     assert (after.status, after.carrier_ref, after.sent_at) == ("sent", before.carrier_ref, before.sent_at)
     assert after.carrier_ref != "late"
     assert await events(message_id) == ["message.queued", "message.sent"]
+
+
+async def test_what_a_worker_learns_late_counts_where_nobody_took_over(live_ctx: Context) -> None:
+    message_id = await send(live_ctx)
+    carrier = Stalling()
+    carrier.capability = Capability.NONE
+    stalled = asyncio.create_task(dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True)))
+    await carrier.holding.wait()
+    await hurry()
+    assert await resolve_expired({"virtual": carrier}) == 1
+    carrier.let_go.set()
+    await stalled
+    message = await Message.get(id=message_id)
+    assert (message.status, message.carrier_ref, message.claim_token) == ("sent", "late", None)
+    assert await ledger(message_id) == {"reserve": -1, "capture": 0}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(), ConnectionDoesNotExistError(), InterfaceError("closed"), AdminShutdownError(), CannotConnectNowError()],
+)
+async def test_outcomes_outlast_a_restart_of_postgresql(
+    live_ctx: Context, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    message_id = await send(live_ctx)
+    record, left = dispatching.record_outcomes, [error, error]
+
+    async def breaking(*values: Any) -> None:
+        if left:
+            raise left.pop()
+        await record(*values)
+
+    monkeypatch.setattr("msvs.api.dispatching.record_outcomes", breaking)
+    monkeypatch.setattr("msvs.workers.dispatch.RECORD_AGAIN_SECONDS", 0.0)
+    carrier = VirtualCarrier(Capability.NONE)
+    await dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
+    assert ((await Message.get(id=message_id)).status, left) == ("sent", [])
+    assert await accepted(message_id) == 1
 
 
 async def test_two_workers_never_claim_the_same_message(ctx: Context) -> None:

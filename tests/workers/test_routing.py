@@ -19,6 +19,7 @@ from msvs.api.messages import SendMessage, send_message
 from msvs.api.senders import add_sender
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
+from msvs.carriers.signals import MAX_REF, fit
 from msvs.models import CreditBalance, Message, SenderKind
 from msvs.workers import maintenance
 from msvs.workers.dispatch import dispatch_messages, resolve_expired
@@ -587,6 +588,17 @@ async def test_an_error_ends_nothing_that_is_on_the_wire(live_ctx: Context, monk
     with pytest.raises(ZeroDivisionError):
         await run(Playing("first"), Slow("second"))
     assert [await status(american), await status(british)] == ["sending", "sent"]
+
+
+async def test_a_reference_that_is_too_long_loses_nobody_their_outcome(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    long = "r" * 200
+    first = Playing("first", lambda given: Accepted(long + "\0", (long, "b")) if given.attempt == 1 else NO)
+    message_ids = [await send(live_ctx) for _ in range(2)]
+    await run(first)
+    assert [await status(message_id) for message_id in message_ids] == ["sent", "sent"]
+    assert {(await Message.get(id=message_id)).carrier_ref for message_id in message_ids} == {fit(long, MAX_REF)}
 
 
 async def test_parts_are_kept_with_the_message(live_ctx: Context) -> None:

@@ -220,7 +220,7 @@ OPERATIONS = (
               lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
     Operation(
         "CampaignReconciliation",
-        2,
+        3,
         lambda s: {
             "campaignReconciliation.recipients": 0,
             "campaignReconciliation.balanced": True,

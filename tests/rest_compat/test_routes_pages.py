@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from msvs import database as db
-from msvs.api import ids
+from msvs.api import ids, senders
 from msvs.api.context import Context
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.schemas import PageQuery
@@ -26,6 +26,9 @@ async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
             ctx.workspace_id,
             COUNT - 1,
         )
+    elif path == "/v1/senders":
+        for number in range(COUNT):
+            await senders.add_sender(ctx.workspace_id, f"1234{number}", is_shared=True)
     elif path.startswith("/v1/webhooks/"):
         webhook = await post(api, "/v1/webhooks", url=WEBHOOK_URL, events=["*"])
         event = await post(api, f"/v1/webhooks/{webhook['id']}/test", 200)

@@ -311,11 +311,15 @@ async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str
     if not is_real(campaign.livemode):
         return {}
     pool = await find_pool(campaign.workspace_id, campaign.default_sender)
+    regions = {row["region"] for row in recipients}
     if campaign.sender != pool.default:
-        return {row.phone: None for row in recipients if pool.refusal(campaign.sender, row.region) is not None}
-    last: Mapping[UUID, str] = {}
-    if pool.has_choice:
-        last = await find_last(campaign.workspace_id, True, [row.contact_id for row in recipients])
+        refused = {region for region in regions if pool.refusal(campaign.sender, region) is not None}
+        return {row["phone"]: None for row in recipients if row["region"] in refused}
+    if not pool.has_choice:
+        chosen = {region: pool.choose(region) for region in regions}
+        differing = {region for region in regions if chosen[region] != campaign.sender}
+        return {row["phone"]: chosen[row["region"]] for row in recipients if row["region"] in differing}
+    last = await find_last(campaign.workspace_id, True, [row["contact_id"] for row in recipients])
     return {row.phone: pool.choose(row.region, last=last.get(row.contact_id), key=row.phone) for row in recipients}
 
 

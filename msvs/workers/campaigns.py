@@ -17,7 +17,7 @@ from msvs.workers.retrying import in_unit_of_work
 CLEAR = 1000
 # Chunks on their way at once, and chunks until new campaigns are looked for, at least one of each.
 LANES = 3
-ROUND = 8
+ROUND = 16
 
 
 async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUNK) -> int:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import audiences, campaigns, caps, credits, dispatching, ids, messages, throughput
+from msvs.api import audiences, campaigns, caps, consent_chain, credits, dispatching, ids, messages, throughput
 from msvs.api.compliance import check_destination
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
@@ -39,7 +39,7 @@ from msvs.api.senders import check_sender, choose_sender
 from msvs.api.sms import Encoding, forcing_characters, measure, split
 from msvs.api.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch, fetch_value
-from msvs.models import Contact, MessageKind, OptInStatus, Suppression, Workspace
+from msvs.models import Contact, ErasedSuppression, MessageKind, OptInStatus, Suppression, Workspace
 
 K = TypeVar("K", bound=Hashable)
 
@@ -253,6 +253,9 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     contact = await scoped(ctx, Contact).filter(phone=phone.e164).first()
     suppressed = await scoped(ctx, Suppression).filter(phone=phone.e164).exists()
+    if contact is None and not suppressed:
+        phone_hash = consent_chain.phone_hash(ctx, phone.e164)
+        suppressed = await scoped(ctx, ErasedSuppression).filter(phone_hash=phone_hash).exists()
     balance = await credits.available(ctx.workspace_id)
     preview = MessagePreview(livemode=ctx.livemode, to=phone.e164, from_=sender, balance=balance)
     values = {

@@ -32,6 +32,7 @@ from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.explanations import explain_message
 from msvs.api.idempotency import Answer, answer_once
 from msvs.api.messages import SendMessage, send_message
+from msvs.api.previews import preview_message
 from msvs.api.reconciliation import reconcile_campaign
 from msvs.api.replies import receive_inbound
 from msvs.api.resources import contact_resource
@@ -521,3 +522,14 @@ async def test_the_carriers_books_admit_nothing_but_erasure(ctx: Context, statem
     await db.execute("UPDATE virtual_submissions SET to_phone = 'erased:000000000'")
     with pytest.raises(RaiseError):
         await db.execute("UPDATE virtual_submissions SET to_phone = 'erased:000000001'")
+
+
+async def test_a_preview_knows_of_a_suppression_whose_phone_was_erased(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx, "+12125550177")
+    async with unit_of_work():
+        await opt_out_contact(ctx, contact.id)
+    async with unit_of_work():
+        await erase_contact(ctx, contact.id)
+    preview = await preview_message(ctx, SendMessage("+12125550177", "Hi"))
+    assert preview.refusal is not None
+    assert (preview.refusal.status, preview.refusal.code) == (422, "recipient_opted_out")

@@ -81,12 +81,18 @@ class Loaders:
 
     def stats(self, campaign: Campaign | Row) -> Awaitable[CampaignStats]:
         """The stats of a campaign that was read under this caller."""
+        return self._stats().load(_Keyed(campaign))
 
+    def keep_stats(self, campaign: Campaign | Row, stats: CampaignStats) -> None:
+        """Have `stats` told of a campaign, which were read together with it."""
+        self._stats().prime(_Keyed(campaign), stats)
+
+    def _stats(self) -> DataLoader[Any, Any]:
         async def read(keys: list[_Keyed]) -> Sequence[CampaignStats]:
             stats = await campaigns.campaign_stats(self._ctx, [key.row for key in keys])
             return [stats[key.row.id] for key in keys]
 
-        return self._loader("stats", read).load(_Keyed(campaign))
+        return self._loader("stats", read)
 
     def failures(self, campaign_id: UUID) -> Awaitable[list[FailureCount]]:
         """Why recipients of a campaign were not reached."""

@@ -46,6 +46,7 @@ class Subscription:
         async with aclosing(request.live.campaign(watched)) as found:
             async for progress in found:
                 request.forget()
+                request.loaders.keep_stats(progress.row, progress.stats)
                 yield Campaign.from_row(progress.row)
 
     @subscription("Messages that recipients send, as they arrive.")

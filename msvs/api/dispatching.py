@@ -42,6 +42,7 @@ LONGEST_WAIT = timedelta(seconds=60)
 ROUNDS = 5
 
 # Lanes are found by hopping from one workspace to the next in the partial index: its cost is the number of lanes.
+# LIMIT keeps PostgreSQL from reading all that is queued to join it with the lanes, as it does for EXISTS.
 SINGLE_LANES = """
 WITH RECURSIVE lanes AS (
     (SELECT workspace_id, livemode FROM messages WHERE status = 'queued' AND campaign_id IS NULL
@@ -54,16 +55,16 @@ WITH RECURSIVE lanes AS (
         ORDER BY workspace_id, livemode LIMIT 1
     ) AS following
 )
-SELECT workspace_id, livemode FROM lanes WHERE EXISTS (
+SELECT lanes.workspace_id, lanes.livemode FROM lanes CROSS JOIN LATERAL (
     SELECT FROM messages WHERE status = 'queued' AND campaign_id IS NULL AND workspace_id = lanes.workspace_id
-        AND livemode = lanes.livemode AND due_at <= $1
-) ORDER BY random()
+        AND livemode = lanes.livemode AND due_at <= $1 LIMIT 1
+) AS due ORDER BY random()
 """
 
 CAMPAIGN_LANES = """
-SELECT workspace_id, livemode, id FROM campaigns WHERE status IN ('preparing', 'sending') AND EXISTS (
-    SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1
-) ORDER BY random()
+SELECT campaigns.workspace_id, campaigns.livemode, campaigns.id FROM campaigns CROSS JOIN LATERAL (
+    SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1 LIMIT 1
+) AS due WHERE campaigns.status IN ('preparing', 'sending') ORDER BY random()
 """
 
 # The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own

@@ -17,6 +17,9 @@ from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 
 log = structlog.get_logger(__name__)
 
+REPORT = "report"
+INBOUND = "inbound"
+
 # What nobody could place by then is given up: a report may come before its message's reference is written down.
 GIVE_UP = timedelta(hours=72)
 FIRST_RETRY = timedelta(seconds=1)
@@ -63,7 +66,8 @@ HAVING bool_and(state IS NOT DISTINCT FROM 'delivered') OR bool_or(state = 'fail
 DONE = "DELETE FROM carrier_signals WHERE id = ANY($1)"
 
 LATER = """
-UPDATE carrier_signals SET tries = tries + 1, due_at = $2::timestamptz + least(interval '1 second' * 2 ^ least(tries, 12), $3)
+UPDATE carrier_signals SET tries = tries + 1,
+    due_at = $2::timestamptz + least(interval '1 second' * 2 ^ least(tries, 12), $3)
 WHERE id = ANY($1)
 """
 
@@ -75,7 +79,7 @@ async def has_due(now: datetime) -> bool:
 
 async def apply_reports(*, limit: int, now: datetime) -> int:
     """Apply a batch of delivery reports in the current transaction; how many were looked at."""
-    signals = await fetch(PICK, now, "report", limit)
+    signals = await fetch(PICK, now, REPORT, limit)
     if not signals:
         return 0
     matches = await fetch(
@@ -134,7 +138,7 @@ SELECT * FROM carrier_signals WHERE carrier = $1 AND kind = 'inbound' AND part_r
 
 async def apply_inbound(*, now: datetime) -> int:
     """Take in one inbound message, all its parts together, in the current transaction; how many signals it was."""
-    row = await fetch_row(PICK, now, "inbound", 1)
+    row = await fetch_row(PICK, now, INBOUND, 1)
     if row is None:
         return 0
     parts = await _parts(row)
@@ -164,9 +168,9 @@ async def apply_inbound(*, now: datetime) -> int:
     return len(parts)
 
 
-async def postpone_inbound(now: datetime) -> None:
-    """Put the first due inbound message off: it could not be taken in, and must not hold up the others."""
-    row = await fetch_row(PICK, now, "inbound", 1)
+async def postpone(kind: str, now: datetime) -> None:
+    """Put the first due signal of a kind off: it could not be applied, and must not hold up the others."""
+    row = await fetch_row(PICK, now, kind, 1)
     if row is not None:
         await execute(LATER, [row.id], now, LONGEST_RETRY)
 
@@ -186,26 +190,29 @@ def _joined(parts: Sequence[Row]) -> str:
     return "".join(texts.get(number, " … ") for number in range(1, count + 1))
 
 
+# By workspace, as a phone is only found within one.
 LATEST = """
-SELECT messages.workspace_id FROM contacts JOIN messages
-    ON messages.contact_id = contacts.id AND messages.livemode AND messages.sender = $3 AND messages.sent_at IS NOT NULL
-WHERE contacts.workspace_id = ANY($1) AND contacts.livemode AND contacts.phone = $2
+SELECT messages.workspace_id FROM {workspaces} AS wanted (id)
+JOIN contacts ON contacts.workspace_id = wanted.id AND contacts.livemode AND contacts.phone = $1
+JOIN messages ON messages.contact_id = contacts.id AND messages.livemode AND messages.sender = $2
+    AND (messages.sent_at IS NOT NULL OR messages.status = 'sending')
 ORDER BY messages.id DESC LIMIT 1
 """
+LATEST_OF = LATEST.format(workspaces="unnest($3::uuid[])")
+LATEST_OF_ALL = LATEST.format(workspaces="(SELECT id FROM workspaces)")
 
 
 async def _addressee(to_sender: str, from_phone: str) -> Context | None:
-    """The workspace that an inbound message is for: the sender's owner, or of several the one that wrote last."""
-    sender = _sender(to_sender)
+    """The workspace that an inbound message is for: the sender's owner, or of several the one that wrote last.
+
+    A sender that is nobody's any more was somebody's: whoever says STOP to it says so to who wrote from it last.
+    """
+    phone, sender = _e164(from_phone), _sender(to_sender)
     owners = [row.workspace_id for row in await find_owners(sender)]
-    if not owners:
-        return None
-    if len(owners) > 1:
-        row = await fetch_row(LATEST, owners, _e164(from_phone), sender)
-        if row is None:
-            return None
-        return Context(row.workspace_id, True)
-    return Context(owners[0], True)
+    if len(owners) == 1:
+        return Context(owners[0], True)
+    row = await (fetch_row(LATEST_OF, phone, sender, owners) if owners else fetch_row(LATEST_OF_ALL, phone, sender))
+    return None if row is None else Context(row.workspace_id, True)
 
 
 def _e164(phone: str) -> str:

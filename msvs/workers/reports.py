@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 import structlog
 from asyncpg.exceptions import PostgresConnectionError
@@ -37,7 +38,7 @@ async def collect_reports(*, seconds: float = 10.0) -> int:
     total = 0
     while True:
         taken = await in_unit_of_work(_take_reports) + await in_unit_of_work(_take_reply)
-        taken += await in_unit_of_work(_apply_reports) + await _take_inbound()
+        taken += await _apply_reports() + await _take_inbound()
         total += taken
         if not taken:
             return total
@@ -53,7 +54,19 @@ async def has_due(now: datetime) -> bool:
 
 
 async def _apply_reports() -> int:
-    return await signals.apply_reports(limit=BATCH, now=await database.now())
+    """Apply a batch of reports; where it breaks, ever fewer, until the one that breaks alone is put off."""
+    limit = BATCH
+    while True:
+        try:
+            return await in_unit_of_work(partial(signals.apply_reports, limit=limit, now=await database.now()))
+        except PostgresConnectionError:
+            raise
+        except Exception as error:
+            log.error("reports not applied", at_most=limit, error=type(error).__name__)
+            if limit == 1:
+                await in_unit_of_work(partial(signals.postpone, signals.REPORT, await database.now()))
+                return 1
+            limit //= 2
 
 
 async def _apply_inbound() -> int:
@@ -68,8 +81,7 @@ async def _take_inbound() -> int:
         raise
     except Exception as error:
         log.error("inbound message put off", error=type(error).__name__)
-        now = await database.now()
-        await in_unit_of_work(lambda: signals.postpone_inbound(now))
+        await in_unit_of_work(partial(signals.postpone, signals.INBOUND, await database.now()))
         return 1
 
 

@@ -12,6 +12,7 @@ import pytest
 from msvs import database as db
 from msvs.api import replies, routing, senders
 from msvs.api.context import Context
+from msvs.api.reports import take_reports
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Inbound, Report, Signal
 from msvs.carriers.signals import MAX_REF, fit, keep_signals
@@ -294,6 +295,40 @@ async def test_a_report_finds_its_message_by_a_reference_of_any_length(live_ctx:
     message_id = await handed_over(live_ctx, ref=fit("r" * 300, MAX_REF))
     await bring(Report("1", True, carrier_ref="r" * 300))
     assert await status(message_id) == "delivered"
+
+
+async def test_a_stop_to_a_sender_that_was_given_up_reaches_who_wrote_from_it(
+    live_ctx: Context, other_ctx: Context
+) -> None:
+    other_live = Context(other_ctx.workspace_id, True)
+    await handed_over(other_live, sender="54321", ref="a")
+    await handed_over(live_ctx, sender="54321", ref=None, status="sending")
+    await handed_over(other_live, sender="12345", ref="b")
+    await bring(Inbound("in-1", PERSON, "54321", "STOP"), Inbound("in-2", "+12125550999", "54321", "STOP"))
+    assert [row[3] for row in await inbound()] == [live_ctx.workspace_id]
+    found = {row.workspace_id: row.opt_in_status.value for row in await Contact.filter(phone=PERSON)}
+    assert (found[live_ctx.workspace_id], found[other_ctx.workspace_id]) == ("opted_out", "opted_in")
+    assert await waiting() == 1
+
+
+async def test_a_report_that_breaks_holds_up_no_other(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    phones = [factories.next_phone() for _ in range(9)]
+    message_ids = [await handed_over(live_ctx, phone=phone, ref=phone) for phone in phones]
+    take = take_reports
+
+    async def breaking(found: Any, now: Any) -> int:
+        if message_ids[5] in [report.message_id for report in found]:
+            raise ZeroDivisionError
+        return await take(found, now)
+
+    monkeypatch.setattr("msvs.api.signals.take_reports", breaking)
+    await bring(*(Report(phone, True, carrier_ref=phone) for phone in phones))
+    assert [await status(each) for each in message_ids] == ["delivered"] * 5 + ["sent"] + ["delivered"] * 3
+    assert await waiting() == 1
+    monkeypatch.undo()
+    await hurry()
+    await collect_reports()
+    assert (await status(message_ids[5]), await waiting()) == ("delivered", 0)
 
 
 async def test_cron_rings_for_what_carriers_brought(live_ctx: Context) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -363,6 +364,18 @@ async def test_a_worker_that_slept_through_all_of_its_lease_gives_back_what_nobo
     assert (await acceptances())[message_id] == is_sent
     await dispatch_lane({"virtual": carrier}, lane)
     assert (await acceptances())[message_id] == 1
+
+
+async def test_lanes_are_found_at_the_cost_of_lanes(ctx: Context) -> None:
+    await queue_many(ctx, 5_000)
+    await db.execute("ANALYZE messages")
+    try:
+        plan = await db.fetch_value(f"EXPLAIN (ANALYZE, FORMAT JSON) {dispatching.SINGLE_LANES}", await db.now())
+        read = re.findall(r'"Shared (?:Hit|Read) Blocks": (\d+)', plan)
+    finally:
+        await db.execute("DELETE FROM messages")
+        await db.execute("ANALYZE messages")
+    assert sum(int(number) for number in read[:2]) < 100
 
 
 async def test_a_batch_of_none_but_opted_out_does_not_end_the_sweep(live_ctx: Context) -> None:

@@ -118,26 +118,30 @@ def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
 
 
 async def _members_sql(ctx: Context, audience: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """A query for the ids of the audience's contacts, and its values; $1 and $2 are workspace and mode."""
-    values: list[Any] = [
-        ctx.workspace_id,
-        ctx.livemode,
-        _decoded(ids.CONTACT_LIST, audience.get("list_ids", [])),
-        _decoded(ids.CONTACT, audience.get("contact_ids", [])),
-    ]
-    sql = "SELECT contact_id FROM list_members WHERE list_id = ANY($3::uuid[]) UNION SELECT unnest($4::uuid[])"
+    """A query for the ids of the audience's contacts, each once, and its values; $1 and $2 are workspace and mode."""
+    values: list[Any] = [ctx.workspace_id, ctx.livemode]
+    # Only what the audience names: most are one list, and a union, even with nothing, compares all its rows.
+    parts: list[str] = []
+    list_ids = _decoded(ids.CONTACT_LIST, audience.get("list_ids", []))
+    contact_ids = list(set(_decoded(ids.CONTACT, audience.get("contact_ids", []))))
     segment_id = audience.get("segment_id")
+    if list_ids:
+        values.append(list_ids)
+        distinct = "DISTINCT " if len(list_ids) > 1 else ""
+        parts.append(f"SELECT {distinct}contact_id FROM list_members WHERE list_id = ANY(${len(values)}::uuid[])")
     if segment_id is not None:
         value = ids.decode_id(ids.SEGMENT, segment_id)
         segment = await scoped(ctx, Segment).filter(id=value).first()
         if segment is not None:
             compiled = compile_filter(segment.conditions, first_parameter=len(values) + 1)
-            sql += (
-                " UNION SELECT c.id FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2"
-                f" AND ({compiled.sql})"
+            parts.append(
+                f"SELECT c.id FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND ({compiled.sql})"
             )
             values += compiled.values
-    return sql, values
+    if contact_ids or not parts:
+        values.append(contact_ids)
+        parts.append(f"SELECT unnest(${len(values)}::uuid[])")
+    return " UNION ".join(parts), values
 
 
 def _decoded(prefix: str, texts: Sequence[str]) -> list[UUID]:

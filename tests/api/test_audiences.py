@@ -11,14 +11,26 @@ from typing import Any
 import msgspec
 import pytest
 
+from msvs import database as db
 from msvs.api import audiences, campaigns, ids, routing, running
 from msvs.api.audiences import Regions
 from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
+from msvs.api.ids import new_id
 from msvs.api.resources import message_resource
 from msvs.api.templates import compile_template
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import Campaign, Contact, Event, Message, OptInStatus, WebhookDelivery, WebhookEndpoint, Workspace
+from msvs.models import (
+    Campaign,
+    Contact,
+    Event,
+    Message,
+    OptInStatus,
+    Segment,
+    WebhookDelivery,
+    WebhookEndpoint,
+    Workspace,
+)
 from tests import factories
 
 NAMES = (
@@ -123,6 +135,43 @@ async def test_an_expansion_writes_what_one_message_at_a_time_would(
         assert (event.workspace_id, event.livemode, event.created_at) == (ctx.workspace_id, True, NOW)
         assert ids.id_time(event.id) - datetime.now(UTC) < timedelta(minutes=1)
     assert {row.error_code for row in messages.values()} >= {None, "recipient_deleted", "region_blocked"}
+
+
+async def test_an_audience_has_everybody_once(ctx: Context) -> None:
+    people = [await factories.make_contact(ctx, first_name="Maria" if number % 2 else None) for number in range(6)]
+    first = await factories.make_list(ctx, people[:3], name="First")
+    second = await factories.make_list(ctx, people[1:4], name="Second")
+    segment = await Segment.create(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        name="Maria",
+        conditions={"field": "first_name", "op": "eq", "value": "Maria"},
+    )
+    given: dict[str, dict[str, Any]] = {
+        "list": {"list_ids": [ids.encode_id(ids.CONTACT_LIST, first.id)]},
+        "lists": {"list_ids": [ids.encode_id(ids.CONTACT_LIST, each.id) for each in (first, second, first)]},
+        "contacts": {"contact_ids": [ids.encode_id(ids.CONTACT, people[number].id) for number in (5, 4, 5)]},
+        "segment": {"segment_id": ids.encode_id(ids.SEGMENT, segment.id)},
+        "no longer": {"segment_id": ids.encode_id(ids.SEGMENT, new_id())},
+    }
+    given["all"] = {**given["lists"], **given["contacts"], **given["segment"]}
+    found: dict[str, list[int]] = {}
+    for name, audience in given.items():
+        members, values = await audiences._members_sql(ctx, audience)
+        rows = await db.fetch(
+            f"SELECT members.id FROM ({members}) AS members (id), (SELECT $1::uuid, $2::bool) AS caller", *values
+        )
+        numbers = {person.id: number for number, person in enumerate(people)}
+        found[name] = sorted(numbers[row.id] for row in rows)
+        assert await audiences.count_eligible(ctx, audience, admit_unknown=False) == len(rows)
+    assert found == {
+        "list": [0, 1, 2],
+        "lists": [0, 1, 2, 3],
+        "contacts": [4, 5],
+        "segment": [1, 3, 5],
+        "no longer": [],
+        "all": [0, 1, 2, 3, 4, 5],
+    }
 
 
 async def test_an_expansion_queues_a_delivery_for_each_endpoint_that_subscribed(

@@ -40,6 +40,8 @@ MAX_LOST = 10
 # A carrier that says how long it is busy is left alone, at most for so long at a time.
 MIN_HOLD_SECONDS = 0.1
 MAX_HOLD_SECONDS = 60.0
+# One that is to be left alone for so long is as good as away.
+LONG_HOLD_SECONDS = 5.0
 MAX_FIELDS = 200
 RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 3600.0
@@ -142,8 +144,8 @@ class HttpCarrier(Carrier):
                         return Refused(REJECTED, retryable=True, is_fault=True)
                     hold = self._hold()
                     if time.monotonic() + hold >= until:
-                        wait = min(hold or RETRY_SECONDS, MAX_HOLD_SECONDS)
-                        return Refused(REJECTED, retryable=True, retry_after=wait, is_fault=hold > 0)
+                        is_away = hold >= LONG_HOLD_SECONDS
+                        return Refused(REJECTED, retryable=True, retry_after=hold or RETRY_SECONDS, is_fault=is_away)
                     if hold:
                         await asyncio.sleep(hold)
                     outcome = await self.submit(submission)
@@ -183,7 +185,8 @@ class HttpCarrier(Carrier):
 
     def _leave_alone(self, seconds: float) -> None:
         """The carrier is too busy, by its own word: nothing of a batch is begun meanwhile."""
-        self._busy_until = time.monotonic() + min(max(seconds, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS)
+        until = time.monotonic() + min(max(seconds, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS)
+        self._busy_until = max(self._busy_until, until)
 
     def _hold(self) -> float:
         """For how many more seconds the carrier is left alone."""

@@ -179,6 +179,29 @@ async def test_a_carrier_that_is_busy_for_longer_than_a_batch_is_not_asked_again
     assert isinstance(outcome, Accepted)
 
 
+async def test_a_carrier_that_is_busy_for_a_moment_is_not_away(
+    under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msvs.carriers.http.time", SimpleNamespace(monotonic=lambda: 1000.0))
+    under_test.fake.answer = Answer(429, "", {"Retry-After": "4"})
+    monkeypatch.setattr("msvs.carriers.http.BATCH_SECONDS", 4.0)
+    [first] = await under_test.carrier.submit_many([a_submission()])
+    [later] = await under_test.carrier.submit_many([a_submission()])
+    assert first == later == Refused("carrier_rejected", retryable=True, retry_after=4.0)
+    assert under_test.fake.requests == 1
+
+
+async def test_the_longest_time_that_a_busy_carrier_names_holds(
+    under_test: HttpUnderTest[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msvs.carriers.http.time", SimpleNamespace(monotonic=lambda: 1000.0))
+    for seconds in ("30", "2"):
+        under_test.fake.answer = Answer(429, "", {"Retry-After": seconds})
+        await under_test.carrier.submit(a_submission())
+    [outcome] = await under_test.carrier.submit_many([a_submission()])
+    assert outcome == Refused("carrier_rejected", retryable=True, retry_after=30.0, is_fault=True)
+
+
 async def test_batches_share_what_the_carrier_takes_at_once(under_test: HttpUnderTest[Any]) -> None:
     under_test.slow_down()
     batches = [[a_submission() for _ in range(40)] for _ in range(3)]

@@ -49,9 +49,11 @@ def read_carriers(path: Path, *, public_url: str, environ: Mapping[str, str] | N
     Raises SettingsError.
     """
     try:
-        tables = tomllib.loads(path.read_text())
+        tables = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"MSVS_CARRIERS: {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"MSVS_CARRIERS: {path}: not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"MSVS_CARRIERS: {path}: {error}") from None
     env = os.environ if environ is None else environ

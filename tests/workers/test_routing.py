@@ -152,6 +152,15 @@ async def test_messages_take_the_carrier_of_their_region(live_ctx: Context) -> N
     assert [await status(american), await status(british)] == ["sent", "sent"]
 
 
+async def test_routes_keep_to_the_rules_of_senders_whatever_takes_the_rest(live_ctx: Context) -> None:
+    routing.use_live_carrier("virtual")
+    await own(live_ctx)
+    await routes.add_route("first", regions=["US"])
+    with pytest.raises(ApiError) as caught:
+        await send(live_ctx, from_="BANK")
+    assert (caught.value.code, caught.value.param) == ("sender_not_allowed", "from")
+
+
 async def test_a_message_that_no_route_takes_is_refused_at_once(live_ctx: Context) -> None:
     await own(live_ctx, "COHORT")
     await routes.add_route("first", regions=["US"])

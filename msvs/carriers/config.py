@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ class CarrierConfig:
 
     name: str
     kind: str
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(repr=False)
     public_url: str
 
     def read(self, type: type[T]) -> T:

@@ -37,6 +37,7 @@ UNUSED = "unused"
 # How long messages are put off, at least and at most, whose carriers are all paused, or at their limits.
 PAUSED_WAIT = timedelta(seconds=2)
 LIMITED_WAIT = timedelta(seconds=0.25)
+SENDER_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=60)
 # How many batches a claim looks at where all before could only be put off: others may stand behind them.
 ROUNDS = 5
@@ -225,8 +226,12 @@ async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim
             return None
         limit = _paced(campaign, limit, now)
     allowed = await throughput.take_for_carrier(carrier, limit, now)
-    picked = await _pick(lane, allowed, now) if allowed > 0 else []
-    ready = await _admit(lane, campaign, picked, now)
+    ready: list[Row] = []
+    for _ in range(ROUNDS if allowed > 0 else 0):
+        picked = await _pick(lane, allowed, now)
+        ready = await _admit(lane, campaign, picked, now)
+        if ready or len(picked) < allowed:
+            break
     if lane.livemode:
         ready = await _afford(lane, ready, now)
     await throughput.give_back_to_carrier(carrier, allowed - len(ready), now)
@@ -448,8 +453,9 @@ def _opening(row: Row, now: datetime) -> datetime:
 
 
 async def _within_senders(rows: Sequence[Row], put_off: dict[UUID, datetime], now: datetime) -> list[Row]:
-    """The messages that their senders' limits admit now; the others are put off for a second."""
+    """The messages that their senders' limits admit now; the others wait for as long as those before them take."""
     wanted = Counter(row.sender for row in rows)
+    over: Counter[str] = Counter()
     allowed = {sender: await throughput.take_for_sender(sender, wanted[sender], now) for sender in sorted(wanted)}
     admitted = []
     for row in rows:
@@ -457,7 +463,9 @@ async def _within_senders(rows: Sequence[Row], put_off: dict[UUID, datetime], no
             allowed[row.sender] -= 1
             admitted.append(row)
         else:
-            put_off[row.id] = now + timedelta(seconds=1)
+            over[row.sender] += 1
+            wait = timedelta(seconds=over[row.sender] / (throughput.sender_rate(row.sender) or 1.0))
+            put_off[row.id] = now + min(max(wait, SENDER_WAIT), LONGEST_WAIT)
     return admitted
 
 

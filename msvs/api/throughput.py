@@ -40,6 +40,11 @@ def carrier_rate(carrier: str) -> float | None:
     return _carrier_rates.get(carrier, _carrier_rates.get(ANY))
 
 
+def sender_rate(sender: str) -> float | None:
+    """What a sender sends, in messages a second; None is no limit."""
+    return _sender_rates.get(sender, _sender_rates.get(ANY))
+
+
 async def hold_carriers(carriers: Iterable[str]) -> None:
     """Have these carriers' limits to oneself until the transaction ends.
 
@@ -57,7 +62,7 @@ async def take_for_carrier(carrier: str, wanted: int, now: datetime) -> int:
 
 async def take_for_sender(sender: str, wanted: int, now: datetime) -> int:
     """How many of `wanted` messages the sender may send now; they count as sent."""
-    return await _take(f"sender:{sender}", _sender_rates.get(sender, _sender_rates.get(ANY)), wanted, now)
+    return await _take(f"sender:{sender}", sender_rate(sender), wanted, now)
 
 
 async def give_back_to_carrier(carrier: str, unused: int, now: datetime) -> None:

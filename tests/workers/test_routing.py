@@ -358,6 +358,22 @@ async def test_what_waits_for_one_carrier_does_not_hide_what_another_takes(live_
     assert [round((row.due_at - rows[0].due_at).total_seconds()) for row in rows[:6]] == [0, 1, 2, 3, 4, 5]
 
 
+async def test_what_waits_for_one_sender_does_not_hide_what_another_sends(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    await own(live_ctx, "+12125550101")
+    throughput.use_rates({}, {"+12125550100": 0.5})
+    assert await throughput.take_for_sender("+12125550100", 1, await db.now()) == 1
+    for _ in range(4):
+        await send(live_ctx)
+    other = await send(live_ctx, from_="+12125550101")
+    first = Playing("first")
+    await dispatch_messages({"first": first}, batch=2)
+    assert first.given == [other]
+    rows = await db.fetch("SELECT due_at FROM messages WHERE status = 'queued' ORDER BY due_at")
+    assert [round((row.due_at - rows[0].due_at).total_seconds()) for row in rows] == [0, 0, 2, 2]
+
+
 async def test_a_workspace_with_much_to_send_is_not_always_the_first(live_ctx: Context, other_ctx: Context) -> None:
     routing.use_live_carrier("first")
     for ctx, sender in ((live_ctx, "+12125550100"), (Context(other_ctx.workspace_id, True), "+12125550101")):

@@ -22,6 +22,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import complete_campaigns
 from msvs.workers.reports import collect_reports
+from msvs.workers.worker import collect_less
 
 INSTANT = Script((Signal("delivered", 0),))
 BODY = "Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out."
@@ -110,7 +111,8 @@ async def _rows(table: str, condition: str, *values: object) -> tuple[list[str],
 
 
 async def measure(place: Bench, number: int, *, floors: bool = True) -> dict[str, float]:
-    """One campaign and its floors."""
+    """One campaign and its floors, in a process that collects garbage as a worker does."""
+    collect_less()
     async with place.connected():
         times = await run(place, number)
         if floors:

@@ -22,6 +22,8 @@ from msvs.workers.retrying import in_unit_of_work
 log = structlog.get_logger(__name__)
 
 BATCH = 1000
+# Messages from people, each a transaction of its own, between two batches of reports: STOP must not wait for those.
+INBOUND_AT_ONCE = 100
 
 TAKE = """
 WITH picked AS MATERIALIZED (
@@ -38,7 +40,12 @@ async def collect_reports(*, seconds: float = 10.0) -> int:
     total = 0
     while True:
         taken = await in_unit_of_work(_take_reports) + await in_unit_of_work(_take_reply)
-        taken += await _apply_reports() + await _take_inbound()
+        taken += await _apply_reports()
+        for _ in range(INBOUND_AT_ONCE):
+            inbound = await _take_inbound()
+            taken += inbound
+            if not inbound:
+                break
         total += taken
         if not taken:
             return total

@@ -331,6 +331,22 @@ async def test_a_report_that_breaks_holds_up_no_other(live_ctx: Context, monkeyp
     assert (await status(message_ids[5]), await waiting()) == ("delivered", 0)
 
 
+async def test_a_stop_does_not_wait_for_reports(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    async with unit_of_work():
+        await keep_signals("main", [Inbound(f"in-{n}", factories.next_phone(), OURS, "STOP") for n in range(20)])
+    batches = 0
+
+    async def none_due(**_: Any) -> int:
+        nonlocal batches
+        batches += 1
+        return 0
+
+    monkeypatch.setattr("msvs.api.signals.apply_reports", none_due)
+    await collect_reports()
+    assert (len(await inbound()), await waiting(), batches) == (20, 0, 2)
+
+
 async def test_cron_rings_for_what_carriers_brought(live_ctx: Context) -> None:
     now = await db.now()
     assert not await reports.has_due(now)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from msvs.api.errors import InvalidRequest
 from msvs.api.sms import Encoding, measure
@@ -17,8 +16,7 @@ MAX_METADATA_VALUE = 500
 CONTACT_FIELDS = ("phone", "first_name", "last_name", "email")
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """A body as it goes out."""
 
     body: str
@@ -57,7 +55,7 @@ def contact_values(contact: Any, names: tuple[str, ...]) -> dict[str, str]:
     """What a contact (any row with its fields) has for the names of a template; its own fields go first."""
     values: dict[str, str] = {}
     wanted = set(names)
-    if contact.attributes and not wanted.issubset(CONTACT_FIELDS):
+    if not wanted.issubset(CONTACT_FIELDS) and contact.attributes:
         for key, value in contact.attributes.items():
             name = canonical(key)
             text = value_text(value) if name in wanted else None

@@ -51,7 +51,8 @@ class Text:
     __slots__ = ("json", "row")
 
     def __init__(self, body: str) -> None:
-        self.row = encode_field(body)
+        data = body.encode()
+        self.row = _length(len(data)) + data
         self.json = msgspec.json.encode(body)
 
 

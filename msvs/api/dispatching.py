@@ -24,7 +24,10 @@ from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.models import MessageKind, MessageStatus, OptInStatus
 
 LEASE = timedelta(seconds=60)
+# A carrier that is too busy for a message this often, and for so long, has refused it.
 MAX_ATTEMPTS = 20
+MAX_THROTTLED = timedelta(hours=6)
+LONGEST_THROTTLE = timedelta(seconds=60)
 
 ACCEPTED = "accepted"
 REFUSED = "refused"
@@ -551,7 +554,7 @@ async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     by_result: dict[str, list[Outcome]] = {ACCEPTED: [], REFUSED: [], THROTTLED: [], UNKNOWN: []}
     passed_on: list[Outcome] = []
     given = list(outcomes)
-    exhausted = await _find_exhausted(claim, given)
+    exhausted = await _find_exhausted(claim, given, now)
     concluded = []
     for outcome in given:
         result = outcome.result
@@ -572,7 +575,11 @@ async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: dateti
         await _record_sent(claim.token, by_result[ACCEPTED], now)
     if by_result[REFUSED]:
         await _record_refused(claim.token, by_result[REFUSED], now)
-    requeued = {outcome.message_id: now + timedelta(seconds=outcome.retry_after) for outcome in by_result[THROTTLED]}
+    attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
+    requeued = {
+        outcome.message_id: now + _pause(outcome, attempts.get(outcome.message_id, 1))
+        for outcome in by_result[THROTTLED]
+    }
     requeued |= {outcome.message_id: now for outcome in passed_on}
     if requeued:
         await execute(REQUEUED, list(requeued), list(requeued.values()), claim.token)
@@ -598,18 +605,28 @@ async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     )
 
 
+def _pause(outcome: Outcome, attempt: int) -> timedelta:
+    """How long to leave a message alone that the carrier could not take: as it says, and from the fifth time longer."""
+    growing = timedelta(seconds=2.0 ** min(attempt - 5, 10)) if attempt >= 5 else timedelta(0)
+    return max(timedelta(seconds=outcome.retry_after), min(growing, LONGEST_THROTTLE))
+
+
 # A carrier that accepted late has done so by then. One that never answers is asked ever more seldom.
 UNKNOWN_WAIT = timedelta(seconds=5)
 LONGEST_UNKNOWN_WAIT = timedelta(minutes=5)
 
 EXHAUSTED = """
 SELECT message_id FROM message_attempts
-WHERE message_id = ANY($1) AND carrier = $2 AND outcome = 'throttled' GROUP BY message_id HAVING count(*) >= $3
+WHERE message_id = ANY($1) AND carrier = $2 AND outcome = 'throttled'
+GROUP BY message_id HAVING count(*) >= $3 AND (min(started_at) < $4 OR message_id = ANY($5))
 """
 
 
-async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome]) -> set[UUID]:
-    """The messages that the carrier was too busy for once too often. Attempts at which it was away do not count."""
+async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome], now: datetime) -> set[UUID]:
+    """The messages that the carrier was too busy for too often, and where there is no other carrier too long.
+
+    Attempts at which it was away do not count.
+    """
     attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
     candidates = [
         outcome.message_id
@@ -618,7 +635,9 @@ async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome]) -> set[UUID
     ]
     if not candidates:
         return set()
-    rows = await fetch(EXHAUSTED, candidates, claim.carrier, MAX_ATTEMPTS - 1)
+    rows = await fetch(
+        EXHAUSTED, candidates, claim.carrier, MAX_ATTEMPTS - 1, now - MAX_THROTTLED, list(claim.fallbacks)
+    )
     return {row.message_id for row in rows}
 
 

@@ -402,6 +402,25 @@ async def test_a_busy_carrier_gives_way_to_the_next_in_the_end(live_ctx: Context
     assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 9_999
 
 
+async def test_a_busy_sole_carrier_is_given_hours_and_ever_longer_pauses(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    first = Playing("first", Refused("carrier_rejected", retryable=True))
+    message_id = await send(live_ctx)
+    pauses = []
+    for _ in range(dispatching.MAX_ATTEMPTS + 2):
+        before = await db.now()
+        await run(first)
+        pauses.append(((await Message.get(id=message_id)).due_at - before).total_seconds())
+        await now_due()
+    assert (await status(message_id), len(first.given)) == ("queued", dispatching.MAX_ATTEMPTS + 2)
+    assert [round(pause) for pause in (*pauses[3:6], pauses[-1])] == [1, 1, 2, 60]
+    await db.execute("UPDATE message_attempts SET started_at = started_at - interval '6 hours'")
+    await run(first)
+    assert await status(message_id) == "failed"
+    assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 10_000
+
+
 async def test_the_times_a_carrier_was_away_do_not_count_as_its_being_busy(live_ctx: Context) -> None:
     routing.use_live_carrier("first")
     await own(live_ctx)

@@ -111,9 +111,17 @@ def _operations() -> str:
     )
 
 
+def _carriers() -> str:
+    text = (ROOT / "docs" / "carriers.md").read_text().split("\n", 1)[1]
+    # Files of the source tree are no pages of the site.
+    return re.sub(r"\[([^]]+)\]\(\.\./(?:msvs|tests)/[^)]+\)", r"\1", text)
+
+
 def _settings() -> str:
     section = (ROOT / "README.md").read_text().split("\n## Settings\n", 1)[1].split("\n## ", 1)[0]
-    return section.strip()
+    return section.strip().replace("[docs/carriers.md](docs/carriers.md)", "[Carriers](carriers.md)").replace(
+        "[docs/operations.md](docs/operations.md)", "[Carriers with sessions](#carriers-with-sessions)"
+    )
 
 
 def _number_ranges() -> str:
@@ -154,6 +162,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "event table": _event_table,
     "events": _events,
     "failures": _failures,
+    "carriers": _carriers,
     "operations": _operations,
     "sandbox numbers": _sandbox_numbers,
     "number ranges": _number_ranges,

@@ -42,6 +42,7 @@ READ_BY_LOADER: Mapping[str, str] = {
 }
 # Fields that read a list through a loader that reads those of many parents at once.
 LISTED_BY_LOADER: Mapping[str, str] = {
+    "campaigns.campaign_stats": "Campaign.stats",
     "consent.list_contact_consent": "Contact.consentHistory",
     "lists.list_members": "ContactList.members",
     "webhooks.list_attempts": "Webhook.attempts",

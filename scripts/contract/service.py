@@ -71,13 +71,15 @@ def running_service(*, credits: int = 1_000_000_000, **settings: str) -> Iterato
             _wait(process, base_url, log_path)
             _wait(process, unlimited_url, log_path)
             demo = json.loads((data_dir / "demo.json").read_text())
-            subprocess.run(
-                [sys.executable, "-m", "msvs", "credits", "grant", "--workspace", demo["workspace_id"], str(credits)],
-                cwd=ROOT,
-                env=environment,
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            here = ("--workspace", demo["workspace_id"])
+            for command in (("credits", "grant", *here, str(credits)), ("senders", "add", *here, "+12125550100")):
+                subprocess.run(
+                    [sys.executable, "-m", "msvs", *command],
+                    cwd=ROOT,
+                    env=environment,
+                    check=True,
+                    stdout=subprocess.DEVNULL,
+                )
             yield Service(
                 base_url, unlimited_url, demo["test_key"], demo["live_key"], demo["workspace_id"], data_dir, log_path
             )

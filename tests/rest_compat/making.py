@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from msvs import database as db
-from msvs.api import ids
+from msvs.api import ids, senders
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import ContactList
@@ -32,6 +32,7 @@ NOUNS = {
     "webhooks": "webhook",
     "events": "event",
     "inbound": "inbound",
+    "senders": "sender",
     "keywords": "keyword",
     "suppressions": "suppression",
 }
@@ -86,7 +87,11 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     inbound = await post(client, "/v1/test/inbound", from_=to, body="Thanks")
     suppression = await post(client, "/v1/suppressions", phone="+12125550199", source="complaint")
     consent = await get(client, "/v1/consent", phone="+12125550199")
+    workspace_id = ids.decode_id(ids.WORKSPACE, (await get(client, "/v1/workspace"))["id"])
+    assert workspace_id is not None
+    sender = await senders.add_sender(workspace_id, "+12125550100", is_shared=True)
     return {
+        "sender": ids.encode_id(ids.SENDER, sender.id),
         "suppression": suppression["id"],
         "consent": consent["data"][0]["id"],
         "message": message["id"],

@@ -1,8 +1,8 @@
 // What a generated request cannot know: what it needs made first, what it names, and what it leaves for the next one.
 
 export const FOLDERS = [
-  "Contacts", "Lists", "Segments", "Campaigns", "Messages", "Sandbox", "Inbound", "Inbox", "Credits", "Webhooks", "Events",
-  "Workspace",
+  "Contacts", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Messages", "Sandbox", "Inbound",
+  "Inbox", "Credits", "Webhooks", "Events", "Workspace",
 ];
 
 // By operationId: `path` names the variables behind the path's parameters, `body` replaces the example's values,
@@ -14,6 +14,26 @@ export const FLOW = {
   updateContact: { path: { id: "contact_id" } },
   deleteContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
   optOutContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
+
+  listContactConsent: { path: { id: "contact_id" }, query: { limit: "5" } },
+  exportContact: { path: { id: "contact_id" } },
+  eraseContact: { path: { id: "spare_contact_id" }, before: ["spareContact"] },
+
+  listConsent: { query: { limit: "5", phone: "{{phone_in_query}}" } },
+  createSuppression: { body: { phone: "{{spare_phone}}" }, save: "suppression_id" },
+  listSuppressions: { query: { limit: "5" } },
+  importSuppressions: { body: { phones: ["{{spare_phone}}"] } },
+  retrieveSuppression: { path: { id: "suppression_id" } },
+  liftSuppression: { path: { id: "suppression_id" } },
+
+  createKeyword: { body: { list_id: "{{list_id}}" }, save: "keyword_id" },
+  listKeywords: { query: { limit: "5" } },
+  retrieveKeyword: { path: { id: "keyword_id" } },
+  updateKeyword: { path: { id: "keyword_id" } },
+  deleteKeyword: { path: { id: "keyword_id" } },
+
+  listSenders: { query: { limit: "5" }, saveFirst: "sender_id" },
+  retrieveSender: { path: { id: "sender_id" } },
 
   createList: { save: "list_id" },
   listLists: { query: { limit: "5" } },
@@ -59,6 +79,7 @@ export const FLOW = {
   createTestInbound: { body: { from: "{{phone}}" }, save: "inbound_id" },
   listInbound: { query: { limit: "5" } },
   retrieveInbound: { path: { id: "inbound_id" } },
+  unflagInbound: { path: { id: "inbound_id" } },
 
   listInboxThreads: { query: { limit: "5", status: "waiting" } },
   retrieveInboxThread: { path: { contact_id: "contact_id" } },

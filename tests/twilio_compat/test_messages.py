@@ -144,6 +144,17 @@ def test_every_status_has_one_of_twilios_and_every_number_is_of_a_failure() -> N
     assert set(NUMBERS) <= set(FAILURES)
 
 
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [("region_blocked", 21408), ("region_not_enabled", 21408), ("no_route", 21612), ("outcome_unknown", 30008)],
+)
+async def test_what_no_carrier_took_has_twilios_numbers(account: Account, code: str, number: int) -> None:
+    sent = await account.send("+12125550111")
+    await Message.filter(id=UUID(hex=sent["sid"][2:])).update(status=MessageStatus.FAILED, error_code=code)
+    done = await account.get(f"Messages/{sent['sid']}.json")
+    assert (done["status"], done["error_code"], done["error_message"]) == ("failed", number, FAILURES[code])
+
+
 def test_an_automatic_answer_is_a_reply() -> None:
     row = Message(
         id=ids.new_id(),

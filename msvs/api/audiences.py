@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -37,6 +37,8 @@ MAX_IDS = 1000
 CHUNK = 5000
 # Recipients whose rows are handed to PostgreSQL in one go, while the next are encoded.
 PIECE = 250
+# Bodies of a chunk that are kept for those who get the same: common names come soon, and keeping the rest costs more.
+KEPT_BODIES = 500
 # A campaign later than this was missed: its hour is over.
 MAX_LATE = timedelta(minutes=60)
 # Stands for a value that is not known yet when the cost of a campaign is estimated.
@@ -231,7 +233,8 @@ class _Chunk:
         self, campaign: Any, template: Template, regions: Regions, senders: Mapping[str, str | None], now: datetime
     ) -> None:
         self.events: list[bytes] = []
-        self.written: list[tuple[bytes, EventType]] = []
+        self._event_ids: list[bytes] = []
+        self._types: list[EventType] = []
         self._campaign = campaign
         self._template = template
         self._regions = regions
@@ -247,6 +250,11 @@ class _Chunk:
         names = set(template.names)
         self._variables = itemgetter(*(names or ("opt_in_status",))) if names.issubset(CONTACT_FIELDS) else None
 
+    @property
+    def written(self) -> Iterable[tuple[bytes, EventType]]:
+        """The ids and types of `events`."""
+        return zip(self._event_ids, self._types, strict=True)
+
     def encode(self, recipients: Sequence[Row]) -> Iterator[bytes]:
         """The rows of their messages, PIECE at a time; `events` and `written` grow along."""
         for first in range(0, len(recipients), PIECE):
@@ -261,7 +269,8 @@ class _Chunk:
                 public_id, public_contact_id = ids.encode_bare(id.int), ids.encode_bare(contact_id.int)
                 rows += stencil.row(key, contact_id.bytes, phone, text)
                 events += stencil.event(event_id, key, public_id, public_contact_id, phone, text)
-                self.written.append((event_id, stencil.type))
+                self._event_ids.append(event_id)
+                self._types.append(stencil.type)
             self.events.append(b"".join(events))
             yield b"".join(rows)
 
@@ -281,7 +290,9 @@ class _Chunk:
         values = self._variables(recipient)
         outcome = self._rendered.get(values)
         if outcome is None:
-            outcome = self._rendered[values] = self._render(recipient)
+            outcome = self._render(recipient)
+            if len(self._rendered) < KEPT_BODIES:
+                self._rendered[values] = outcome
         return outcome
 
     def _render(self, recipient: Row) -> _Outcome:

@@ -92,8 +92,11 @@ async def _people(ctx: Context) -> list[Contact]:
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("quiet_hours", [False, True])
 async def test_an_expansion_writes_what_one_message_at_a_time_would(
-    live_ctx: Context, body: str, quiet_hours: bool
+    live_ctx: Context, monkeypatch: pytest.MonkeyPatch, body: str, quiet_hours: bool
 ) -> None:
+    # So that one chunk has several pieces, and more bodies than are kept.
+    monkeypatch.setattr(audiences, "PIECE", 7)
+    monkeypatch.setattr(audiences, "KEPT_BODIES", 3)
     ctx = live_ctx
     people = await _people(ctx)
     await Workspace.filter(id=ctx.workspace_id).update(blocked_regions=["GB"], campaigns_admit_unknown=quiet_hours)

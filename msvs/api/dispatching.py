@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from msvs.api import breakers, caps, credits, ids, quiet_hours, routing, throughput
+from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, throughput
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.jobs import Doorbell
 from msvs.api.pausing import pause_for_credits
@@ -80,12 +80,22 @@ WITH picked AS MATERIALIZED (
     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 )
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
-    contacts.region, contacts.timezone
+    contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone
 FROM picked
 LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
     AND suppressions.phone = picked.to_phone
 LEFT JOIN contacts ON contacts.id = picked.contact_id
 ORDER BY picked.due_at, picked.id
+"""
+
+# Both, as what was erased may have become plain since the messages were picked.
+SUPPRESSED_BY_HASH = """
+SELECT named.phone FROM unnest($3::varchar[], $4::varchar[]) AS named (phone, phone_hash)
+WHERE EXISTS (
+    SELECT FROM erased_suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone_hash = named.phone_hash
+) OR EXISTS (
+    SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = named.phone
+)
 """
 
 TAKE = """
@@ -432,11 +442,14 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
     expired: list[Row] = []
     put_off: dict[UUID, datetime] = {}
     admit_unknown = campaign is None or campaign.campaigns_admit_unknown
+    erased = await _find_erased(lane, picked)
     for row in picked:
         if row.expires_at is not None and row.expires_at <= now:
             expired.append(row)
         elif (code := _refusal(row, admit_unknown)) is not None:
             refused.append((row, code))
+        elif row.id in erased:
+            refused.append((row, "recipient_opted_out"))
         elif campaign is not None and campaign.respects_quiet_hours and (opening := _opening(row, now)) > now:
             put_off[row.id] = opening
         else:
@@ -449,6 +462,21 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
         await _fail_unsent(lane, expired, "expired", now)
     await _put_off(put_off)
     return ready
+
+
+async def _find_erased(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
+    """The picked messages whose phone said STOP and was erased: a send may have read its contact before both.
+
+    Such a phone has no contact, and its suppression is a keyed hash.
+    """
+    adrift = [row for row in picked if row.is_adrift and row.kind != MessageKind.AUTO]
+    if not adrift:
+        return frozenset()
+    phones = sorted({row.to_phone for row in adrift})
+    hashes = [consent_chain.hash_phone(lane.workspace_id, lane.livemode, phone) for phone in phones]
+    rows = await fetch(SUPPRESSED_BY_HASH, lane.workspace_id, lane.livemode, phones, hashes)
+    suppressed = {row.phone for row in rows}
+    return frozenset(row.id for row in adrift if row.to_phone in suppressed)
 
 
 def _opening(row: Row, now: datetime) -> datetime:

@@ -85,7 +85,7 @@ SELECT EXISTS (
     SELECT FROM virtual_signals
     WHERE workspace_id = $1 AND livemode = $2 AND kind = 'inbound' AND phone = ANY($4::varchar[])
 ) OR $2 AND EXISTS (
-    SELECT FROM carrier_signals WHERE kind = 'inbound' AND from_phone = ANY($4::varchar[])
+    SELECT FROM carrier_signals WHERE kind = 'inbound' AND ltrim(from_phone, '+') = ANY($5::varchar[])
 )
 """
 
@@ -231,6 +231,8 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
             return None if contact is None else await _erase(ctx, contact.phone, contact_id)
     await consent.lock_suppressions(ctx)
     if contact_id is not None:
+        # Before messages and credits, as where a contact is deleted or joins a list.
+        await fetch_value(LOCK_LISTS, contact_id, *scope)
         # Whoever expands a campaign right now is waited for, and its message found below.
         await execute("DELETE FROM campaign_recipients WHERE contact_id = $1", contact_id)
         for row in await fetch(FIND_MESSAGES_OF_CONTACT, *scope, contact_id):
@@ -241,7 +243,9 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     subject = await _subject(ctx, contact_id, phone, messages)
     at = await now()
     await canceling.cancel_messages(ctx, list(messages), reason="recipient_deleted", now=at)
-    if await fetch_value(IS_PENDING, *scope, list(messages), list(subject.own)):
+    # Many carriers leave the plus out.
+    bare = [each.removeprefix("+") for each in subject.own]
+    if await fetch_value(IS_PENDING, *scope, list(messages), list(subject.own), bare):
         raise Conflict(
             "A message to or from this contact is on its way; try again shortly, under another Idempotency-Key.",
             code="erasure_pending",
@@ -251,7 +255,6 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     await _redact(ctx, subject, list(messages), found)
     await _erase_consent(ctx, subject, at)
     if contact_id is not None:
-        await fetch_value(LOCK_LISTS, contact_id, *scope)
         await ListMember.filter(contact_id=contact_id).delete()
         await execute(DELETE, contact_id, *scope)
     await record_audit(

@@ -31,6 +31,7 @@ from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PermissionDen
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.explanations import explain_message
 from msvs.api.idempotency import Answer, answer_once
+from msvs.api.lists import add_contacts
 from msvs.api.messages import SendMessage, send_message
 from msvs.api.previews import preview_message
 from msvs.api.queueing import insert_single
@@ -303,13 +304,14 @@ async def test_a_stop_that_was_not_taken_in_yet_is_waited_for(ctx: Context) -> N
     assert PHONE not in await dump()
 
 
-async def test_what_a_carrier_brought_is_taken_in_before(live_ctx: Context) -> None:
+@pytest.mark.parametrize("written", [PHONE, PHONE.removeprefix("+")])
+async def test_what_a_carrier_brought_is_taken_in_before(live_ctx: Context, written: str) -> None:
     contact = await within(lambda: create_contact(live_ctx, CreateContact(PHONE)))
     await db.execute(
         "INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, from_phone, to_sender, text, tries, received_at,"
         " due_at) VALUES ($1, 'smsc', 'inbound', '1', $2, '+12125550100', 'STOP', 0, now(), now())",
         ids.new_id(),
-        PHONE,
+        written,
     )
     with pytest.raises(Conflict):
         await erase(live_ctx, contact.id)
@@ -559,6 +561,30 @@ async def test_a_campaigns_books_balance_whenever_people_are_erased(live_ctx: Co
     found = await reconcile_campaign(live_ctx, campaign_id)
     assert found.status == "completed"
     assert await Contact.all().count() == 3
+
+
+async def test_erasure_takes_lists_before_credits(live_ctx: Context, virtual_live: None) -> None:
+    """As deletion does, which holds the lists of a contact when it gives credits back."""
+    contact = await within(lambda: create_contact(live_ctx, CreateContact(PHONE)))
+    await within(lambda: send(live_ctx, PHONE))
+    contact_list = await factories.make_list(live_ctx)
+    await within(lambda: add_contacts(live_ctx, contact_list.id, [ids.encode_id(ids.CONTACT, contact.id)]))
+    listed = asyncio.Event()
+
+    async def hold_the_list_then_the_credits() -> None:
+        async with unit_of_work():
+            await db.execute("SELECT FROM contact_lists WHERE id = $1 FOR NO KEY UPDATE", contact_list.id)
+            listed.set()
+            while not await db.fetch_value("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await db.execute("UPDATE credit_balances SET low_notified = false")
+
+    async def erase_meanwhile() -> None:
+        await listed.wait()
+        await erase(live_ctx, contact.id)
+
+    await asyncio.gather(hold_the_list_then_the_credits(), erase_meanwhile())
+    assert await Contact.all().count() == 0
 
 
 @pytest.mark.parametrize(

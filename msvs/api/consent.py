@@ -382,9 +382,13 @@ async def _lock(ctx: Context, contact_id: UUID) -> Contact | None:
 
 def history_of(ctx: Context, phone: str) -> QuerySet[ConsentEvent]:
     """The entries of a phone (E.164), whether or not they were erased."""
+    return scoped(ctx, ConsentEvent).filter(is_of_phone(ctx, phone))
+
+
+def is_of_phone(ctx: Context, phone: str) -> Q:
+    """What holds for the entries of a phone (E.164) in the caller's workspace and mode."""
     # Entries from before the chain have no hash of the phone.
-    of_phone = Q(phone_hash=consent_chain.phone_hash(ctx, phone)) | Q(phone=phone, phone_hash__isnull=True)
-    return scoped(ctx, ConsentEvent).filter(of_phone)
+    return Q(phone_hash=consent_chain.phone_hash(ctx, phone)) | Q(phone=phone, phone_hash__isnull=True)
 
 
 def _lock_number(ctx: Context) -> int:

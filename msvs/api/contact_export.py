@@ -7,11 +7,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from tortoise.expressions import Subquery
+from tortoise.expressions import Q, Subquery
+from tortoise.queryset import QuerySet
 
 from msvs import database
-from msvs.api import ids
-from msvs.api.consent import ConsentEntryResource, consent_entry_resource, history_of
+from msvs.api import consent_chain, ids
+from msvs.api.consent import ConsentEntryResource, consent_entry_resource, is_of_phone
 from msvs.api.context import Context
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import (
@@ -29,7 +30,7 @@ from msvs.api.resources import (
 from msvs.api.scope import find, scoped
 from msvs.api.statistics import ID_MARGIN, id_at
 from msvs.api.suppressions import SuppressionResource, suppression_resource
-from msvs.models import Contact, ContactList, InboundMessage, ListMember, Message, Suppression
+from msvs.models import ConsentEvent, Contact, ContactList, InboundMessage, ListMember, Message, Suppression
 
 # In one answer, of each kind, newest first.
 MAX_ROWS = 1000
@@ -41,6 +42,18 @@ SELECT count(*) FROM events
 WHERE workspace_id = $1 AND livemode = $2 AND id >= $4 AND (resource_id = $3 OR resource_id IN (
     SELECT id FROM messages WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $3
 ))
+"""
+
+# The history under a phone that a contact no longer has, and whose contacts live on that had its phone before.
+OLD_PHONES = """
+SELECT DISTINCT phone FROM consent_events
+WHERE workspace_id = $1 AND livemode = $2 AND id >= $4 AND contact_id = $3 AND phone <> $5
+"""
+OTHERS = """
+SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id <> $3 AND id IN (
+    SELECT contact_id FROM consent_events
+    WHERE workspace_id = $1 AND livemode = $2 AND (phone_hash = $4 OR phone = $5 AND phone_hash IS NULL)
+)
 """
 
 
@@ -66,7 +79,7 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
     found: dict[str, Any] = {}
     complete = True
-    for name, (query, shape) in _sections(ctx, contact).items():
+    for name, (query, shape) in (await _sections(ctx, contact)).items():
         rows = await query.order_by("-id").limit(MAX_ROWS + 1)
         found[name] = [shape(row) for row in rows[:MAX_ROWS]]
         complete = complete and len(rows) <= MAX_ROWS
@@ -99,7 +112,7 @@ async def stream_contact(ctx: Context, id: UUID) -> AsyncGenerator[bytes, None]:
             "complete": True,
         }
         yield msgspec.json.encode(head)[:-1]
-        for name, (query, shape) in _sections(ctx, contact).items():
+        for name, (query, shape) in (await _sections(ctx, contact)).items():
             yield b',"%s":[' % name.encode()
             async for piece in _pieces(query, shape):
                 yield piece
@@ -107,15 +120,27 @@ async def stream_contact(ctx: Context, id: UUID) -> AsyncGenerator[bytes, None]:
         yield b"}"
 
 
-def _sections(ctx: Context, contact: Contact) -> dict[str, tuple[Any, Callable[[Any], Resource]]]:
+async def _sections(ctx: Context, contact: Contact) -> dict[str, tuple[Any, Callable[[Any], Resource]]]:
     """The kinds of rows there are of a contact: how they are found, and their shape."""
     lists = ListMember.filter(contact_id=contact.id).values_list("list_id", flat=True)
     return {
         "lists": (scoped(ctx, ContactList).filter(id__in=Subquery(lists)), contact_list_resource),
-        "consent": (history_of(ctx, contact.phone), consent_entry_resource),
+        "consent": (await _consent(ctx, contact), consent_entry_resource),
         "messages": (scoped(ctx, Message).filter(contact_id=contact.id), message_resource),
         "inbound_messages": (scoped(ctx, InboundMessage).filter(contact_id=contact.id), inbound_message_resource),
     }
+
+
+async def _consent(ctx: Context, contact: Contact) -> QuerySet[ConsentEvent]:
+    """The contact's own entries under any phone, and those of its phone that are not another contact's."""
+    scope = (ctx.workspace_id, ctx.livemode, contact.id)
+    hash = consent_chain.phone_hash(ctx, contact.phone)
+    others = [row.id for row in await database.fetch(OTHERS, *scope, hash, contact.phone)]
+    own = is_of_phone(ctx, contact.phone) & (Q(contact_id__isnull=True) | Q(contact_id__not_in=others))
+    since = id_at(contact.created_at - ID_MARGIN)
+    for row in await database.fetch(OLD_PHONES, *scope, since, contact.phone):
+        own |= is_of_phone(ctx, row.phone) & Q(contact_id=contact.id)
+    return scoped(ctx, ConsentEvent).filter(own)
 
 
 async def _pieces(query: Any, shape: Callable[[Any], Resource]) -> AsyncIterator[bytes]:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from msvs import database as db
 from msvs.api import consent, consent_chain, ids, suppressions
 from msvs.api.contact_export import MAX_ROWS, export_contact, stream_contact
-from msvs.api.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
+from msvs.api.contacts import (
+    CreateContact,
+    OptInEvidence,
+    UpdateContact,
+    create_contact,
+    delete_contact,
+    opt_out_contact,
+    update_contact,
+)
 from msvs.api.context import Context
 from msvs.api.erasure import erase_contact
 from msvs.api.errors import ComplianceRefused, Conflict, InvalidRequest, NotFound, PermissionDenied
@@ -307,6 +317,29 @@ async def test_a_record_holds_all_there_is(ctx: Context) -> None:
     assert made.suppression.phone == PHONE
     assert made.complete is True
     assert made.event_count == await Event.all().count()
+
+
+async def test_a_record_holds_a_contacts_own_consent_under_each_phone_and_no_others(ctx: Context) -> None:
+    """The number was somebody else's before, who has another by now."""
+
+    def evidence(name: str) -> OptInEvidence:
+        return OptInEvidence(name, "203.0.113.4", f"{name}'s browser")
+
+    first = await within(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=evidence("first"))))
+    await within(lambda: update_contact(ctx, first.id, UpdateContact(phone="+12125550188", opt_in=evidence("later"))))
+    gone = await within(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=evidence("gone"))))
+    await within(lambda: delete_contact(ctx, gone.id))
+    await suppress(ctx, PHONE, "complaint")
+    second = await within(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=evidence("second"))))
+
+    async def sources(id: UUID) -> list[str | None]:
+        made = await export_contact(ctx, id)
+        streamed = json.loads(b"".join([piece async for piece in stream_contact(ctx, id)]))
+        assert [entry["id"] for entry in streamed["consent"]] == [entry.id for entry in made.consent]
+        return [entry.source for entry in made.consent]
+
+    assert await sources(first.id) == ["later", "first"]
+    assert await sources(second.id) == ["second", "complaint", "gone"]
 
 
 async def test_a_long_record_says_that_it_is_not_all(ctx: Context) -> None:

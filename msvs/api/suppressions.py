@@ -184,7 +184,7 @@ async def _import(ctx: Context, phones: Iterable[str], source: str) -> Imported:
 
 def _read_rows(lines: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
     """The phone and the source of each row that is not blank."""
-    rows = (row for row in csv.reader(lines) if any(cell.strip() for cell in row))
+    rows = (row for row in _cells(lines) if any(cell.strip() for cell in row))
     first = next(rows, None)
     if first is None:
         return
@@ -199,3 +199,11 @@ def _read_rows(lines: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
         phone = row[phone_at].strip() if phone_at < len(row) else ""
         own = row[source_at].strip() if 0 <= source_at < len(row) else ""
         yield phone, read_name(own, param="source", maximum=MAX_SOURCE) if own else source
+
+
+def _cells(lines: Iterable[str]) -> Iterator[list[str]]:
+    reader = csv.reader(lines)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise InvalidRequest(f"Line {reader.line_num} of the file cannot be read: {error}.", param="file") from None

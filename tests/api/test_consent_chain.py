@@ -393,6 +393,41 @@ async def test_a_chain_written_anew_lacks_the_head_noted_before(ctx: Context) ->
     assert (found.is_whole, found.has_noted_head) == (False, False)
 
 
+async def test_a_chain_cut_short_with_its_head_lacks_the_head_noted_before(ctx: Context) -> None:
+    rows = await make_chain(ctx, 3)
+    await tamper("DELETE FROM consent_events WHERE id = $1", rows[2].id)
+    await db.execute("UPDATE consent_chains SET sequence = 2, hash = $1", rows[1].hash)
+    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(noted_head=rows[1].hash)).is_whole
+    found = await consent_chain.verify(noted_head=rows[2].hash)
+    assert (found.is_whole, found.has_noted_head) == (False, False)
+
+
+async def test_a_chain_that_is_gone_altogether_lacks_the_head_noted_before(ctx: Context) -> None:
+    rows = await make_chain(ctx, 2)
+    await tamper("DELETE FROM consent_events")
+    await db.execute("DELETE FROM consent_chains")
+    assert (await consent_chain.verify()).is_whole
+    assert not (await consent_chain.verify(noted_head=rows[1].hash)).is_whole
+
+
+async def test_what_is_rolled_back_leaves_no_gap(ctx: Context) -> None:
+    await make_chain(ctx, 1)
+    phones = [next_phone() for _ in range(3)]
+    with pytest.raises(ZeroDivisionError):
+        async with unit_of_work():
+            await consent.suppress(ctx, phones[:2], source="import", now=NOW)
+            raise ZeroDivisionError
+    async with unit_of_work():
+        with pytest.raises(ZeroDivisionError):
+            async with unit_of_work():
+                await consent.suppress(ctx, phones[:1], source="import", now=NOW)
+                raise ZeroDivisionError
+        await consent.suppress(ctx, phones[2:], source="import", now=NOW)
+    assert [row.sequence for row in await chain_of(ctx)] == [1, 2]
+    assert (await verify_one(ctx)).first_break is None
+
+
 async def test_long_chains_are_read_in_batches(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consent_chain, "BATCH", 3)
     rows = await make_chain(ctx, 8)

@@ -247,6 +247,13 @@ async def test_a_file_is_read_as_it_was_meant(ctx: Context, lines: list[str], ad
     assert dict(await Suppression.all().values_list("phone", "source")) == added
 
 
+async def test_a_file_that_is_no_table_is_refused_by_its_line(ctx: Context) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await import_lines(ctx, "+12125550101\n", '"' + "x" * 200_000)
+    assert (refused.value.param, refused.value.message[:18]) == ("file", "Line 2 of the file")
+    assert await Suppression.all().count() == 0
+
+
 async def test_a_long_file_comes_in_by_parts_and_goes_out_whole(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suppressions, "CHUNK", 3)
     phones = [factories.next_phone() for _ in range(8)]

@@ -134,6 +134,7 @@ def id_of(prefix: str) -> Schema:
 
 TIME: Schema = {"format": "date-time", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
 PHONE: Schema = {"pattern": "^\\+[1-9][0-9]{6,14}$", "description": "A phone number in E.164 format."}
+REGION: Schema = {"type": "string", "pattern": "^[A-Z]{2}$"}
 # Of what is kept about somebody who was erased.
 KEPT_PHONE: Schema = {
     "pattern": "^(?:\\+[1-9][0-9]{6,14}|erased:[0-9A-HJKMNP-TV-Z]{9})$",
@@ -264,8 +265,11 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "WorkspaceUpdate": {
         "name": _named(workspaces.MAX_NAME_LENGTH),
         "default_sender": SENDER,
-        "blocked_regions": {"description": "ISO 3166-1 regions nothing is sent to."},
-        "enabled_regions": {"description": "ISO 3166-1 regions to send to, of those that are off until enabled."},
+        "blocked_regions": {"items": REGION, "description": "ISO 3166-1 regions nothing is sent to."},
+        "enabled_regions": {
+            "items": REGION,
+            "description": "ISO 3166-1 regions to send to, of those that are off until enabled.",
+        },
         "daily_credit_cap": {
             **_cap("daily_credit_cap"),
             "description": "The credits that live messages may take in a UTC day; null for no cap.",
@@ -447,7 +451,7 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "status": {"enum": [*CampaignStatus]},
         "pause_reason": {"enum": ["insufficient_credits", "daily_cap", "missed", "manual"]},
     },
-    "Contact": {"phone": PHONE},
+    "Contact": {"phone": KEPT_PHONE},
     "OptInState": {"status": {"enum": [*OptInStatus]}},
     "ConsentEntry": {"phone": PHONE, "status": {"enum": [*OptInStatus]}, "sequence": {"minimum": 1}},
     "Suppression": {"phone": PHONE},

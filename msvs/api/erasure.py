@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -42,10 +42,21 @@ BLANKED: Mapping[str, Any] = {
     "metadata": {},
 }
 
+# A number may have been somebody else's before, who has another by now: what is theirs stays theirs.
+NOT_OF_ANOTHER = """
+NOT EXISTS (
+    SELECT FROM contacts WHERE workspace_id = $1 AND livemode = $2
+        AND contacts.id = {table}.contact_id AND contacts.id IS DISTINCT FROM {contact_id}::uuid
+)
+"""
+
 # The large tables are read before anything is locked, and what was written since is read again under the locks.
-FIND_MESSAGES = """
+FIND_MESSAGES = f"""
 SELECT id, to_phone FROM messages
-WHERE workspace_id = $1 AND livemode = $2 AND id >= $3 AND (contact_id = $4 OR to_phone = $5)
+WHERE workspace_id = $1 AND livemode = $2 AND id >= $3 AND (
+    contact_id = $4
+    OR to_phone = ANY($5::varchar[]) AND {NOT_OF_ANOTHER.format(table="messages", contact_id="$4")}
+)
 """
 FIND_MESSAGES_OF_CONTACT = """
 SELECT id, to_phone FROM messages WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $3
@@ -95,7 +106,7 @@ FROM unnest($4::varchar[], $5::varchar[]) AS named (phone, placeholder)
 WHERE messages.workspace_id = $1 AND messages.livemode = $2 AND messages.id = ANY($3::uuid[])
     AND messages.to_phone = named.phone
 """
-ERASE_INBOUND = """
+ERASE_INBOUND = f"""
 WITH named AS (SELECT * FROM unnest($4::varchar[], $5::varchar[]) AS named (phone, placeholder))
 UPDATE inbound_messages SET body = '',
     from_phone = coalesce((SELECT placeholder FROM named WHERE phone = from_phone), from_phone),
@@ -103,7 +114,10 @@ UPDATE inbound_messages SET body = '',
         SELECT left(replace(dedupe_key, phone, placeholder), 240) FROM named WHERE strpos(dedupe_key, phone) > 0 LIMIT 1
     ), dedupe_key)
 WHERE workspace_id = $1 AND livemode = $2
-    AND (contact_id = $3 OR from_phone = ANY($6::varchar[]) OR message_id = ANY($7::uuid[]))
+    AND (
+        contact_id = $3 OR message_id = ANY($7::uuid[])
+        OR from_phone = ANY($6::varchar[]) AND {NOT_OF_ANOTHER.format(table="inbound_messages", contact_id="$3")}
+    )
 """
 ERASE_SUBMISSIONS = """
 UPDATE virtual_submissions SET to_phone = named.placeholder
@@ -140,10 +154,14 @@ WHERE idempotency_records.workspace_id = $1 AND idempotency_records.livemode = $
     AND idempotency_records.id = redacted.id
 """
 
-ERASE_CONSENT = """
+ERASE_CONSENT = f"""
 UPDATE consent_events SET phone = NULL, ip = NULL, user_agent = NULL, text = NULL, erased_at = $6
 WHERE workspace_id = $1 AND livemode = $2 AND erased_at IS NULL
-    AND (contact_id = $3 OR phone = ANY($4::varchar[]) OR phone_hash = ANY($5::varchar[]))
+    AND (
+        contact_id = $3
+        OR (phone = ANY($4::varchar[]) OR phone_hash = ANY($5::varchar[]))
+        AND {NOT_OF_ANOTHER.format(table="consent_events", contact_id="$3")}
+    )
 """
 ERASE_SUPPRESSIONS = """
 WITH gone AS (
@@ -221,8 +239,10 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     """Erase, in the current transaction; when, or None where the contact is gone by now."""
     scope = (ctx.workspace_id, ctx.livemode)
     began = await now()
-    messages = {row.id: row.to_phone for row in await fetch(FIND_MESSAGES, *scope, UUID(int=0), contact_id, phone)}
+    messages = {row.id: row.to_phone for row in await fetch(FIND_MESSAGES_OF_CONTACT, *scope, contact_id)}
     early = await _subject(ctx, contact_id, phone, messages)
+    for row in await fetch(FIND_MESSAGES, *scope, UUID(int=0), contact_id, list(early.own)):
+        messages[row.id] = row.to_phone
     found = await _find(ctx, early, messages, UUID(int=0))
 
     if contact_id is not None:
@@ -237,10 +257,11 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
         await execute("DELETE FROM campaign_recipients WHERE contact_id = $1", contact_id)
         for row in await fetch(FIND_MESSAGES_OF_CONTACT, *scope, contact_id):
             messages[row.id] = row.to_phone
-    since = id_at(began - ID_MARGIN)
-    for row in await fetch(FIND_MESSAGES, *scope, since, contact_id, phone):
-        messages[row.id] = row.to_phone
     subject = await _subject(ctx, contact_id, phone, messages)
+    since = id_at(began - ID_MARGIN)
+    for row in await fetch(FIND_MESSAGES, *scope, since, contact_id, list(subject.own)):
+        messages[row.id] = row.to_phone
+    subject = replace(subject, names=_names(contact_id, messages))
     at = await now()
     await canceling.cancel_messages(ctx, list(messages), reason="recipient_deleted", now=at)
     # Many carriers leave the plus out.
@@ -271,14 +292,18 @@ async def _subject(ctx: Context, contact_id: UUID | None, phone: str, messages: 
     phones = {phone, *messages.values(), *(row.phone for row in old)}
     phones = {each for each in phones if each.startswith("+")}
     rows = await fetch(FIND_PHONES_OF_OTHERS, ctx.workspace_id, ctx.livemode, list(phones), contact_id)
-    names = [ids.encode_id(ids.MESSAGE, id) for id in messages]
     salt = contact_id or ids.new_id()
     return _Subject(
         contact_id,
         {each: consent_chain.phone_placeholder(salt, each) for each in sorted(phones)},
         sorted(phones - {row.phone for row in rows}),
-        frozenset([*names, *([] if contact_id is None else [ids.encode_id(ids.CONTACT, contact_id)])]),
+        _names(contact_id, messages),
     )
+
+
+def _names(contact_id: UUID | None, messages: Iterable[UUID]) -> frozenset[str]:
+    names = [ids.encode_id(ids.MESSAGE, id) for id in messages]
+    return frozenset(names if contact_id is None else [*names, ids.encode_id(ids.CONTACT, contact_id)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -340,6 +340,49 @@ async def test_a_number_that_another_has_by_now_stays_theirs(ctx: Context) -> No
     assert "Maria" not in text
 
 
+async def test_what_is_anothers_who_had_the_number_before_stays_theirs(ctx: Context) -> None:
+    evidence = OptInEvidence("form", "198.51.100.7", "Their browser", "Yes, text me.")
+    another = await within(lambda: create_contact(ctx, CreateContact(PHONE, "Ana", opt_in=evidence)))
+    await within(
+        lambda: receive_inbound(ctx, from_phone=PHONE, to_sender="MASSIVESMS", text="It is Ana", dedupe_key="ana")
+    )
+    theirs = await within(lambda: send(ctx, PHONE))
+    await within(lambda: update_contact(ctx, another.id, UpdateContact(phone=NEIGHBOR)))
+    person = await within(lambda: create_contact(ctx, CreateContact(PHONE, "Maria", opt_in=OptInEvidence("form"))))
+    await within(lambda: send(ctx, PHONE))
+    await within(lambda: receive_inbound(ctx, from_phone=PHONE, to_sender="M", text="It is Maria", dedupe_key="maria"))
+
+    await erase(ctx, person.id)
+
+    assert (await Message.get(id=theirs.id)).body == "Your place is saved"
+    assert (await InboundMessage.get(contact_id=another.id)).body == "It is Ana"
+    kept = await ConsentEvent.get(contact_id=another.id)
+    assert (kept.ip, kept.user_agent, kept.text, kept.erased_at) == (
+        "198.51.100.7",
+        "Their browser",
+        "Yes, text me.",
+        None,
+    )
+    assert await Message.filter(contact_id=person.id, to_phone__startswith="+").count() == 0
+    assert "Maria" not in await dump()
+    assert (await consent_chain.verify()).is_whole
+
+
+async def test_what_was_sent_to_an_old_phone_under_a_contact_deleted_before_is_erased(ctx: Context) -> None:
+    """A number that nobody has by now, and that the person had: whose it was before cannot be told any more."""
+    before = await within(lambda: create_contact(ctx, CreateContact(OLD_PHONE)))
+    early = await within(lambda: send(ctx, OLD_PHONE))
+    await within(lambda: delete_contact(ctx, before.id))
+    person = await make_person(ctx)
+
+    await erase(ctx, person.id)
+
+    row = await Message.get(id=early.id)
+    assert (row.status, row.body, row.to_phone[:7], row.metadata) == ("canceled", "", "erased:", {})
+    text = await dump()
+    assert [secret for secret in SECRETS if secret in text] == []
+
+
 async def test_a_phone_whose_contact_is_long_deleted_is_erased(ctx: Context) -> None:
     person = await make_person(ctx)
     await within(lambda: opt_out_contact(ctx, person.id))

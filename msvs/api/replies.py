@@ -58,7 +58,7 @@ async def receive_inbound(
     that likely asks for no more opts out besides, and is flagged.
     """
     at = now or datetime.now(UTC)
-    contact = await ensure_contact(ctx, from_phone, now=at)
+    contact = await _hold_contact(ctx, from_phone, at)
     keyword = classify_reply(text)
     intent = classify(text) if keyword is None else None
     if intent is Intent.UNCLEAR:
@@ -99,8 +99,6 @@ async def receive_inbound(
     if keyword is Keyword.START:
         return await _start(ctx, row, contact, workspace, at)
     if keyword is Keyword.HELP:
-        # Held, as all that changes consent holds it: of two messages at once the later finds the answer to the other.
-        await scoped(ctx, Contact).filter(id=contact.id).select_for_update().first()
         await _answer(ctx, row, contact, workspace.help_text, at)
         return row
     if chosen is not None:
@@ -147,7 +145,19 @@ async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
     return row
 
 
-async def _stop(ctx: Context, row: Row, contact: Row, workspace: Workspace, now: datetime) -> Row:
+async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:
+    """The contact of a phone, held: of two messages at once the later sees the answer to the other.
+
+    An erasure at the same time waits for the message and finds it, or came first, and the contact is made anew.
+    """
+    while True:
+        found = await ensure_contact(ctx, phone, now=now)
+        held = await scoped(ctx, Contact).filter(id=found.id).select_for_update().first()
+        if held is not None and held.phone == phone:
+            return held
+
+
+async def _stop(ctx: Context, row: Row, contact: Contact, workspace: Workspace, now: datetime) -> Row:
     """Opt out once, with one confirmation; a phone that says STOP again hears nothing more."""
     source = "keyword" if row.intent is None else "phrase"
     if not await consent.opt_out(ctx, contact, source=source, now=now, text=row.body):
@@ -160,14 +170,14 @@ async def _stop(ctx: Context, row: Row, contact: Row, workspace: Workspace, now:
     return row
 
 
-async def _start(ctx: Context, row: Row, contact: Row, workspace: Workspace, now: datetime) -> Row:
+async def _start(ctx: Context, row: Row, contact: Contact, workspace: Workspace, now: datetime) -> Row:
     if contact.opt_in_status != OptInStatus.OPTED_IN:
         await consent.opt_in(ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body)
         await _answer(ctx, row, contact, workspace.welcome_text, now)
     return row
 
 
-async def _answer(ctx: Context, row: Row, contact: Row, text: str, now: datetime) -> None:
+async def _answer(ctx: Context, row: Row, contact: Contact, text: str, now: datetime) -> None:
     """Answer from the number that was written to, unless the contact was told the same a moment ago.
 
     Two services that answer each other's answers stop after one round.

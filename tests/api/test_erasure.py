@@ -580,6 +580,33 @@ async def test_a_stop_that_races_with_erasure_is_not_lost(ctx: Context) -> None:
     assert (await consent_chain.verify()).is_whole
 
 
+@pytest.mark.parametrize("text", ["Hello?", "START", "HELP"])
+async def test_a_message_that_comes_in_during_an_erasure_is_of_a_new_contact(ctx: Context, text: str) -> None:
+    contact = await within(lambda: create_contact(ctx, CreateContact(PHONE)))
+    await within(lambda: opt_out_contact(ctx, contact.id))
+    erased = asyncio.Event()
+
+    async def erase_slowly() -> None:
+        async with unit_of_work():
+            await erase_contact(ctx, contact.id)
+            erased.set()
+            await asyncio.wait([answer], timeout=0.2)
+
+    async def take_in() -> None:
+        await erased.wait()
+        await within(lambda: receive_inbound(ctx, from_phone=PHONE, to_sender="M", text=text, dedupe_key="1"))
+
+    answer = asyncio.create_task(take_in())
+    await asyncio.gather(erase_slowly(), answer)
+
+    made = await Contact.get()
+    assert (made.id != contact.id, made.phone) == (True, PHONE)
+    assert (await InboundMessage.get()).contact_id == made.id
+    assert made.opt_in_status == ("opted_in" if text == "START" else "opted_out")
+    assert await Suppression.filter(phone=PHONE).count() == (0 if text == "START" else 1)
+    assert await ErasedSuppression.all().count() == 0
+
+
 async def test_a_campaigns_books_balance_whenever_people_are_erased(live_ctx: Context, virtual_live: None) -> None:
     """While it is prepared, while it is sent, and after it: one message a phone, and no credit lost."""
     contacts = await people(live_ctx, 8, first_name="Maria")

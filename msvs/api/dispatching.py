@@ -387,6 +387,7 @@ FOR {lock} OF campaigns
 """
 # What a paced campaign may catch up at once.
 PACE_BURST = timedelta(seconds=2)
+MOST_AT_ONCE = 100_000
 
 
 async def _running_campaign(campaign_id: UUID) -> Row | None:
@@ -404,6 +405,8 @@ def _paced(campaign: Row, limit: int, now: datetime) -> int:
     interval = campaign.interval_seconds
     if interval <= 0:
         return limit
+    # Of what is too short to be told, there may be any number.
+    interval = max(interval, PACE_BURST.total_seconds() / MOST_AT_ONCE)
     burst = max(1, int(PACE_BURST.total_seconds() / interval))
     if campaign.paced_from is None:
         return min(limit, burst)
@@ -413,7 +416,7 @@ def _paced(campaign: Row, limit: int, now: datetime) -> int:
 
 async def _take_slots(campaign: Row, number: int, now: datetime) -> None:
     """Count hand-overs of a paced campaign; one that fell behind starts its count anew rather than catch up."""
-    interval = campaign.interval_seconds
+    interval = max(campaign.interval_seconds, PACE_BURST.total_seconds() / MOST_AT_ONCE)
     behind = (
         campaign.paced_from is None
         or 1 + (now - campaign.paced_from).total_seconds() / interval - campaign.slots_taken

@@ -27,6 +27,9 @@ SELECT EXISTS (
 ))
 """
 
+# Seconds between two messages of a campaign that count as a pace.
+SHORTEST_INTERVAL = 0.0001
+
 
 async def has_work(now: datetime) -> bool:
     """Whether a campaign is due, not all expanded, waiting for credits or a new day, or canceled with messages left."""
@@ -59,7 +62,9 @@ async def start_campaign(campaign_id: UUID, now: datetime) -> bool:
             return False
     recipients = await audiences.fix_audience(campaign, now)
     if campaign.spread_hours is not None:
-        campaign.interval_seconds = campaign.spread_hours * 3600 / max(1, recipients)
+        interval = campaign.spread_hours * 3600 / max(1, recipients)
+        # Faster than any carrier: that is no pace.
+        campaign.interval_seconds = interval if interval >= SHORTEST_INTERVAL else 0.0
     campaign.status = CampaignStatus.PREPARING
     campaign.started_at = now
     await campaign.save(update_fields=["status", "started_at", "interval_seconds"])

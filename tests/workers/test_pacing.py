@@ -179,3 +179,18 @@ async def test_a_claim_that_is_rolled_back_gives_its_tokens_back(ctx: Context) -
     with pytest.raises(ZeroDivisionError):
         await die()
     assert await claim(Lane(ctx.workspace_id, False), now) == 2
+
+
+@pytest.mark.parametrize("hours", [5e-324, 1e-300, 1e-9])
+async def test_a_pace_too_fast_to_tell_is_none(ctx: Context, hours: float) -> None:
+    campaign_id = await create(ctx, 5, spread_hours=hours)
+    assert (await Campaign.get(id=campaign_id)).interval_seconds == 0.0
+    assert await claim(Lane(ctx.workspace_id, False, campaign_id), datetime.now(UTC)) == 5
+
+
+async def test_a_campaign_that_was_begun_with_such_a_pace_goes_on(ctx: Context) -> None:
+    campaign_id = await create(ctx, 5)
+    await db.execute("UPDATE campaigns SET interval_seconds = 5e-324 WHERE id = $1", campaign_id)
+    lane = Lane(ctx.workspace_id, False, campaign_id)
+    now = datetime.now(UTC)
+    assert [await claim(lane, now, limit=2), await claim(lane, now + timedelta(seconds=1), limit=3)] == [2, 3]

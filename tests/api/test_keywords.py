@@ -235,6 +235,15 @@ async def test_one_that_is_opted_in_joins_another_list_and_is_answered(ctx: Cont
     assert await events() == []
 
 
+async def test_one_that_is_opted_in_is_not_asked_again(ctx: Context, workspace: Workspace) -> None:
+    await Workspace.filter(id=workspace.id).update(double_opt_in=True)
+    contact = await factories.make_contact(ctx)
+    await make(ctx, "JOIN", await factories.make_list(ctx), "You are in.")
+    await text(ctx, contact.phone, "JOIN")
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_IN
+    assert await answers(contact.phone) == ["You are in."]
+
+
 async def test_a_phone_that_said_stop_opts_in_again_by_its_own_act(ctx: Context, workspace: Workspace) -> None:
     contact = await factories.make_contact(ctx)
     await make(ctx, "JOIN", await factories.make_list(ctx, [contact]))

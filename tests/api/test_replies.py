@@ -20,7 +20,17 @@ from msvs.api.messages import SendMessage, send_message
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row
-from msvs.models import Contact, InboundMessage, Message, MessageKind, OptInStatus, Role, Suppression, Workspace
+from msvs.models import (
+    ConsentEvent,
+    Contact,
+    InboundMessage,
+    Message,
+    MessageKind,
+    OptInStatus,
+    Role,
+    Suppression,
+    Workspace,
+)
 from tests import factories
 
 _keys = count(1)
@@ -76,6 +86,14 @@ async def test_after_stop_nothing_can_be_sent_until_start(ctx: Context, workspac
     await sent_message(ctx, contact.phone)
     await reply(ctx, contact.phone, "UNSTOP")
     assert await types() == ["contact.opted_out", "contact.opted_in"]
+
+
+async def test_start_from_who_is_in_changes_nothing_and_is_not_answered(ctx: Context, workspace: Workspace) -> None:
+    contact = await factories.make_contact(ctx)
+    assert (await reply(ctx, contact.phone, "START")).keyword == "start"
+    assert await answers(contact.phone) == []
+    assert await types() == []
+    assert await ConsentEvent.all().count() == 0
 
 
 @pytest.mark.parametrize("text", ["HELP", "info", "¡Ayuda!", "ajuda", "aide"])

@@ -55,7 +55,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "ContactExport",
-        8,
+        10,
         lambda s: {
             "contactExport.id": s.maria,
             "contactExport.contact.phone": "+12125550101",
@@ -68,7 +68,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "EraseContact",
-        38,
+        39,
         lambda s: {"eraseContact.__typename": "ContactErased", "eraseContact.id": s.maria},
         lambda s: {"id": s.maria},
     ),

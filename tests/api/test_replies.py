@@ -166,6 +166,23 @@ async def test_a_reply_answers_the_latest_message_and_carries_its_text(ctx: Cont
     assert bodies == ["Is there a payment plan?", "Hello?"]
 
 
+async def test_a_reply_answers_what_was_sent_and_no_answer_of_ours(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx)
+    message = await sent_message(ctx, contact.phone)
+    async with unit_of_work():
+        waiting = await send_message(ctx, SendMessage(contact.phone, "See you tomorrow."))
+    await reply(ctx, contact.phone, "HELP")
+    await Message.filter(kind=MessageKind.AUTO).update(status="sent", sent_at=datetime.now(UTC))
+    assert (await reply(ctx, contact.phone, "Is there parking?")).message_id == message.id
+    assert (await Message.get(id=message.id)).status == "replied"
+    assert (await Message.get(id=waiting.id)).status == "queued"
+
+
+async def test_a_very_long_reply_is_cut(ctx: Context) -> None:
+    row = await reply(ctx, factories.next_phone(), "x" * (replies.MAX_BODY + 1))
+    assert row.body == "x" * replies.MAX_BODY
+
+
 async def test_the_same_reply_brought_twice_changes_nothing(ctx: Context) -> None:
     contact = await factories.make_contact(ctx)
     await sent_message(ctx, contact.phone)

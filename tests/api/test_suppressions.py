@@ -146,6 +146,9 @@ async def test_an_erased_one_is_found_by_its_phone_alone(ctx: Context, other_ctx
     (found,) = (await suppressions.list_suppressions(ctx, PageRequest(), phone=PHONE)).items
     assert (found.id, found.phone, found.source) == (row.id, PHONE, "complaint")
     assert (await suppressions.list_suppressions(other_ctx, PageRequest(), phone=PHONE)).items == []
+    # Whoever turns the page finds no more.
+    for turned in (PageRequest(starting_after=row.id), PageRequest(ending_before=row.id)):
+        assert (await suppressions.list_suppressions(ctx, turned, phone=PHONE)).items == []
     with pytest.raises(NotFound):
         await suppressions.get_suppression(ctx, row.id)
     assert await suppressions.count_erased(ctx) == 1

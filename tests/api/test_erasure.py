@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -560,6 +560,28 @@ async def test_erasing_races_with_coming_back(ctx: Context) -> None:
         assert plain + kept == 1
         if made is not None:
             assert (made.opt_in_status, plain) == ("opted_out", 1)
+
+
+async def test_an_erasure_waits_for_who_makes_a_contact_of_the_phone(ctx: Context) -> None:
+    await within(lambda: consent.suppress(ctx, [PHONE], source="import", now=datetime.now(UTC)))
+    made = asyncio.Event()
+
+    async def make_slowly() -> None:
+        async with unit_of_work():
+            await create_contact(ctx, CreateContact(PHONE))
+            made.set()
+            await asyncio.wait([erasure], timeout=0.2)
+
+    async def erase_meanwhile() -> None:
+        await made.wait()
+        await within(lambda: erase_phone(ctx, PHONE))
+
+    erasure = asyncio.create_task(erase_meanwhile())
+    await asyncio.gather(make_slowly(), erasure)
+
+    assert (await Contact.get()).opt_in_status == "opted_out"
+    assert (await Suppression.get()).phone == PHONE
+    assert await ErasedSuppression.all().count() == 0
 
 
 async def test_a_stop_that_races_with_erasure_is_not_lost(ctx: Context) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import contacts, replies
+from msvs.api import contacts, replies, routing
 from msvs.api.contacts import CreateContact, OptInEvidence, UpdateContact
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, NotFound, PermissionDenied
@@ -318,3 +318,15 @@ async def test_an_answer_comes_from_where_the_phone_wrote(ctx: Context, workspac
     await reply(ctx, contact.phone, "HELP")
     sent = await Message.get(to_phone=contact.phone, kind=MessageKind.AUTO)
     assert (sent.sender, workspace.default_sender) == ("COHORTLABS", "MASSIVESMS")
+
+
+async def test_a_stop_counts_where_nothing_pays_for_its_answer(
+    live_ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    contact = await factories.make_contact(live_ctx)
+    await db.execute("UPDATE credit_balances SET balance = 0")
+    await reply(live_ctx, contact.phone, "STOP")
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT
+    assert await Suppression.filter(phone=contact.phone).count() == 1
+    assert await answers(contact.phone) == []

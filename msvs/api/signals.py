@@ -8,11 +8,14 @@ from uuid import UUID
 
 import structlog
 
+from msvs.api.consent import suppress
 from msvs.api.context import Context
+from msvs.api.opt_out_phrases import classify
 from msvs.api.phones import region_of
 from msvs.api.replies import receive_inbound
 from msvs.api.reports import DeliveryReport, take_reports
 from msvs.api.senders import find_owners
+from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 
 log = structlog.get_logger(__name__)
@@ -153,7 +156,8 @@ async def apply_inbound(*, now: datetime) -> int:
         return len(parts)
     ctx = await _addressee(row.to_sender, row.from_phone)
     if ctx is None:
-        await _finish(parts, (), now)
+        is_placed = await _stop_all(row, _joined(parts), now)
+        await _finish(parts, [part.id for part in parts] if is_placed else (), now)
         return len(parts)
     first = parts[0]
     await receive_inbound(
@@ -166,6 +170,16 @@ async def apply_inbound(*, now: datetime) -> int:
     )
     await _finish(parts, [part.id for part in parts], now)
     return len(parts)
+
+
+async def _stop_all(row: Row, text: str, now: datetime) -> bool:
+    """Take a STOP that nobody can place, to a sender of several workspaces, for a STOP to all of them."""
+    if classify_reply(text) is not Keyword.STOP and classify(text) is None:
+        return False
+    owners = [owner.workspace_id for owner in await find_owners(_sender(row.to_sender))]
+    for workspace_id in owners:
+        await suppress(Context(workspace_id, True), [_e164(row.from_phone)], source="keyword", text=text, now=now)
+    return bool(owners)
 
 
 async def postpone(kind: str, now: datetime) -> None:

@@ -184,6 +184,19 @@ async def test_a_reply_to_a_shared_sender_goes_to_who_wrote_last(live_ctx: Conte
     assert (len(await inbound()), await waiting()) == (1, 1)
 
 
+@pytest.mark.parametrize(("text", "is_stop"), [("STOP", True), ("please stop texting me", True), ("Hello?", False)])
+async def test_a_stop_that_nobody_can_place_is_one_to_all_that_share_the_sender(
+    live_ctx: Context, other_ctx: Context, text: str, is_stop: bool
+) -> None:
+    for ctx in (live_ctx, other_ctx):
+        await senders.add_sender(ctx.workspace_id, "12345", is_shared=True)
+    await bring(Inbound("in-1", PERSON[1:], "12345", text))
+    rows = await db.fetch("SELECT workspace_id, phone, livemode FROM suppressions")
+    owners = {live_ctx.workspace_id, other_ctx.workspace_id} if is_stop else set()
+    assert {(row.workspace_id, row.phone, row.livemode) for row in rows} == {(owner, PERSON, True) for owner in owners}
+    assert await waiting() == (0 if is_stop else 1)
+
+
 async def test_a_stop_opts_out_and_cancels_what_waits(live_ctx: Context) -> None:
     await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
     await handed_over(live_ctx)

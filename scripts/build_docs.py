@@ -119,8 +119,10 @@ def _carriers() -> str:
 
 def _settings() -> str:
     section = (ROOT / "README.md").read_text().split("\n## Settings\n", 1)[1].split("\n## ", 1)[0]
-    return section.strip().replace("[docs/carriers.md](docs/carriers.md)", "[Carriers](carriers.md)").replace(
-        "[docs/operations.md](docs/operations.md)", "[Carriers with sessions](#carriers-with-sessions)"
+    return (
+        section.strip()
+        .replace("[docs/carriers.md](docs/carriers.md)", "[Carriers](carriers.md)")
+        .replace("[docs/operations.md](docs/operations.md)", "[Carriers with sessions](#carriers-with-sessions)")
     )
 
 

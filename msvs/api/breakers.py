@@ -119,15 +119,3 @@ async def _open(name: str, *, trips: int, reason: str | None, now: datetime) -> 
         now + pause,
     )
     log.warning("carrier paused", carrier=name, seconds=int(pause.total_seconds()), reason=reason)
-
-
-async def close(name: str, now: datetime) -> bool:
-    """Close a carrier's breaker by hand; whether it was not closed."""
-    return bool(
-        await execute(
-            "UPDATE carrier_states SET state = 'closed', failures = 0, trips = 0, retry_at = NULL, reason = NULL,"
-            " updated_at = $2 WHERE name = $1 AND (failures > 0 OR state <> 'closed')",
-            name,
-            now,
-        )
-    )

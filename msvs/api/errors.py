@@ -99,3 +99,50 @@ class Unavailable(ApiError):
     status = 503
     type = "api_error"
     default_code = "service_unavailable"
+
+
+# What every front over HTTP meets before it reaches an operation.
+
+
+class RouteUnknown(NotFound):
+    """404: no such path."""
+
+    default_code = "route_unknown"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """405: the path exists, but not for this method; carries Allow."""
+
+    status = 405
+    default_code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class RequestTimeout(InvalidRequest):
+    """408: the body did not arrive in time."""
+
+    status = 408
+    default_code = "request_timeout"
+
+
+class RequestTooLarge(InvalidRequest):
+    """413: the body is too large."""
+
+    status = 413
+    default_code = "request_too_large"
+
+
+class ContentTypeUnsupported(InvalidRequest):
+    """415: the body is not of the type that is taken, in UTF-8."""
+
+    status = 415
+    default_code = "content_type_unsupported"
+
+
+class JsonInvalid(InvalidRequest):
+    """400: the body is not a strict JSON object."""
+
+    default_code = "json_invalid"

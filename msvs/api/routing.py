@@ -105,7 +105,7 @@ class Plan:
     missing: Sequence[Way] = ()
     paused: Mapping[str, datetime] = field(default_factory=dict)
     trial: frozenset[str] = frozenset()
-    failing: frozenset[str] = field(default=frozenset())
+    failing: frozenset[str] = frozenset()
 
     @property
     def sole(self) -> str | None:

@@ -17,15 +17,12 @@ from msvs.api.reports import DeliveryReport, take_reports
 from msvs.api.senders import find_owners
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
+from msvs.models import SignalKind
 
 log = structlog.get_logger(__name__)
 
-REPORT = "report"
-INBOUND = "inbound"
-
 # What nobody could place by then is given up: a report may come before its message's reference is written down.
 GIVE_UP = timedelta(hours=72)
-FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(hours=1)
 # The parts of a long message that have come by then are taken for all there will be.
 PARTS_WAIT = timedelta(minutes=10)
@@ -82,7 +79,7 @@ async def has_due(now: datetime) -> bool:
 
 async def apply_reports(*, limit: int, now: datetime) -> int:
     """Apply a batch of delivery reports in the current transaction; how many were looked at."""
-    signals = await fetch(PICK, now, REPORT, limit)
+    signals = await fetch(PICK, now, SignalKind.REPORT, limit)
     if not signals:
         return 0
     matches = await fetch(
@@ -141,7 +138,7 @@ SELECT * FROM carrier_signals WHERE carrier = $1 AND kind = 'inbound' AND part_r
 
 async def apply_inbound(*, now: datetime) -> int:
     """Take in one inbound message, all its parts together, in the current transaction; how many signals it was."""
-    row = await fetch_row(PICK, now, INBOUND, 1)
+    row = await fetch_row(PICK, now, SignalKind.INBOUND, 1)
     if row is None:
         return 0
     parts = await _parts(row)

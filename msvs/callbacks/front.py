@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied, RequestTimeout, RequestTooLarge
 from msvs.api.jobs import Doorbell
 from msvs.api.unit_of_work import ring_after_commit, unit_of_work
 from msvs.carriers.protocol import Callback, CallbackAnswer, CallbackRefused, Carrier
@@ -25,20 +25,6 @@ KINDS = frozenset(("reports", "inbound"))
 MAX_BYTES = 64 * 1024
 BODY_SECONDS = 10.0
 NOT_STORED = {"cache-control": "no-store"}
-
-
-class CallbackTooLarge(InvalidRequest):
-    """413: the body is too large."""
-
-    status = 413
-    default_code = "request_too_large"
-
-
-class CallbackLate(InvalidRequest):
-    """408: the body did not arrive in time."""
-
-    status = 408
-    default_code = "request_timeout"
 
 
 def callback_routes(carriers: Mapping[str, Carrier], *, base_url: str) -> list[BaseRoute]:
@@ -119,8 +105,8 @@ async def _read_body(request: Request) -> bytes | None:
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
-        raise CallbackLate(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
+        raise RequestTimeout(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
 
 
-def _too_large() -> CallbackTooLarge:
-    return CallbackTooLarge(f"The body is larger than {MAX_BYTES} bytes.")
+def _too_large() -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {MAX_BYTES} bytes.")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msvs.carriers.protocol import Inbound, Report, Signal
 from msvs.database import execute
+from msvs.models import SignalKind
 from msvs.models.identity import new_id
 
 # The same report or message brought again changes nothing.
@@ -23,8 +24,6 @@ FROM unnest($2::uuid[], $3::varchar[], $4::varchar[], $5::uuid[], $6::varchar[],
 ON CONFLICT (carrier, dedupe_key) DO NOTHING
 """
 
-REPORT = "report"
-INBOUND = "inbound"
 
 MAX_KEY = 200
 MAX_REF = 100
@@ -65,7 +64,7 @@ async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
         KEEP,
         carrier,
         [new_id() for _ in signals],
-        [REPORT if isinstance(signal, Report) else INBOUND for signal in signals],
+        [SignalKind.REPORT if isinstance(signal, Report) else SignalKind.INBOUND for signal in signals],
         [fit(signal.dedupe_key, MAX_KEY) for signal in signals],
         [report and report.message_id for report in reports],
         [report and report.carrier_ref and fit(report.carrier_ref, MAX_REF) for report in reports],

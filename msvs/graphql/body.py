@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from starlette.types import Receive
 
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ContentTypeUnsupported, InvalidRequest, JsonInvalid, RequestTimeout, RequestTooLarge
 
 MAX_BYTES = 256 * 1024
 MAX_DOCUMENT_BYTES = 64 * 1024
@@ -25,33 +25,6 @@ FIELDS = frozenset(("query", "id", "variables", "operationName", "extensions"))
 
 class ClientGone(Exception):
     """The client hung up before its request was complete."""
-
-
-class RequestTooLarge(InvalidRequest):
-    """413: the body is too large."""
-
-    status = 413
-    default_code = "request_too_large"
-
-
-class RequestTimeout(InvalidRequest):
-    """408: the body did not arrive in time."""
-
-    status = 408
-    default_code = "request_timeout"
-
-
-class ContentTypeUnsupported(InvalidRequest):
-    """415: the body is not JSON in UTF-8."""
-
-    status = 415
-    default_code = "content_type_unsupported"
-
-
-class JsonInvalid(InvalidRequest):
-    """400: the body is not a strict JSON object."""
-
-    default_code = "json_invalid"
 
 
 @dataclass(frozen=True, slots=True)

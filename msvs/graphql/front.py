@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from msvs.api import ids
-from msvs.api.errors import ApiError, InvalidRequest, RateLimited
+from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed, RateLimited
 from msvs.api.limits import Allowance, Limiter
 from msvs.graphql.body import ClientGone, parse_request, read_body
 from msvs.graphql.callers import Caller, Callers
@@ -54,13 +54,6 @@ PAGE_POLICY = (
 )
 
 Headers = list[tuple[bytes, bytes]]
-
-
-class MethodNotAllowed(InvalidRequest):
-    """405: operations are posted."""
-
-    status = 405
-    default_code = "method_not_allowed"
 
 
 class Front:
@@ -105,7 +98,7 @@ class Front:
     ) -> tuple[Caller, Allowance]:
         """The caller and what is left of their tokens, one taken, so that what is refused is not free."""
         if scope["method"] != "POST":
-            raise MethodNotAllowed("Operations are posted: POST is the only method here.")
+            raise MethodNotAllowed("Operations are posted: POST is the only method here.", allow="POST")
         caller = await self._callers.identify(headers, scope, request_id)
         return caller, await self.take(caller, 1, more)
 

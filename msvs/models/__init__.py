@@ -1,7 +1,7 @@
 """The tables, one file a resource."""
 
 from msvs.models.campaigns import Campaign, CampaignStatus
-from msvs.models.carriers import CarrierSession, CarrierSignal, CarrierState, MessagePart
+from msvs.models.carriers import CarrierSession, CarrierSignal, CarrierState, MessagePart, SignalKind
 from msvs.models.contacts import ConsentChain, ConsentEvent, Contact, ErasedSuppression, OptInStatus, Suppression
 from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
 from msvs.models.events import Event
@@ -55,6 +55,7 @@ __all__ = [
     "Sender",
     "SenderKind",
     "Session",
+    "SignalKind",
     "Suppression",
     "User",
     "VirtualSignal",

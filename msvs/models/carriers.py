@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from tortoise import fields
 from tortoise.models import Model
 
@@ -44,6 +46,13 @@ class CarrierSession(Model):
 
     class Meta:
         table = "carrier_sessions"
+
+
+class SignalKind(StrEnum):
+    """What a carrier brought."""
+
+    REPORT = "report"
+    INBOUND = "inbound"
 
 
 class CarrierSignal(Model):

@@ -13,8 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive
 
-from msvs.api.errors import InvalidRequest
-from msvs.rest_compat.errors import ContentTypeUnsupported, JsonInvalid, RequestTimeout, RequestTooLarge
+from msvs.api.errors import ContentTypeUnsupported, InvalidRequest, JsonInvalid, RequestTimeout, RequestTooLarge
 
 S = TypeVar("S", bound=msgspec.Struct)
 

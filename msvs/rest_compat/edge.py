@@ -10,16 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from msvs.api import ids
-from msvs.api.errors import ApiError
+from msvs.api.errors import ApiError, MethodNotAllowed, RouteUnknown
 from msvs.rest_compat.body import ClientGone
-from msvs.rest_compat.errors import (
-    Headers,
-    MethodNotAllowed,
-    RouteUnknown,
-    as_api_error,
-    error_body,
-    error_headers,
-)
+from msvs.rest_compat.errors import Headers, as_api_error, error_body, error_headers
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""The errors that only HTTP has, and how any error looks on the wire."""
+"""How any error looks on the wire."""
 
 from __future__ import annotations
 
@@ -7,55 +7,11 @@ import msgspec
 from tortoise.exceptions import DBConnectionError
 
 from msvs.api.catalogue import doc_url
-from msvs.api.errors import ApiError, InvalidRequest, NotFound, Unavailable
+from msvs.api.errors import ApiError, MethodNotAllowed, Unavailable
 
 Headers = list[tuple[bytes, bytes]]
 
 RETRY_AFTER_SECONDS = 1
-
-
-class RouteUnknown(NotFound):
-    """404: no such path."""
-
-    default_code = "route_unknown"
-
-
-class MethodNotAllowed(InvalidRequest):
-    """405: the path exists, but not for this method; carries Allow."""
-
-    status = 405
-    default_code = "method_not_allowed"
-
-    def __init__(self, message: str, *, allow: str) -> None:
-        super().__init__(message)
-        self.allow = allow
-
-
-class RequestTimeout(InvalidRequest):
-    """408: the body did not arrive in time."""
-
-    status = 408
-    default_code = "request_timeout"
-
-
-class RequestTooLarge(InvalidRequest):
-    """413: the body is too large."""
-
-    status = 413
-    default_code = "request_too_large"
-
-
-class ContentTypeUnsupported(InvalidRequest):
-    """415: the body is not JSON in UTF-8."""
-
-    status = 415
-    default_code = "content_type_unsupported"
-
-
-class JsonInvalid(InvalidRequest):
-    """400: the body is not the strict JSON object that every endpoint takes."""
-
-    default_code = "json_invalid"
 
 
 def error_body(error: ApiError, request_id: str) -> bytes:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from msvs.api.auth import authenticate
 from msvs.api.context import Context
-from msvs.api.errors import ApiError, RateLimited
+from msvs.api.errors import ApiError, MethodNotAllowed, RateLimited
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Allowance, Limiter
 from msvs.api.unit_of_work import single_statement, unit_of_work
@@ -19,7 +19,7 @@ from msvs.rest_compat.body import convert, parse_body, parse_query, read_body
 from msvs.rest_compat.edge import ANSWER_HEADERS, REQUEST_ID, send_json
 from msvs.rest_compat.endpoint import Call, Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
-from msvs.rest_compat.errors import Headers, MethodNotAllowed, error_body
+from msvs.rest_compat.errors import Headers, error_body
 
 encode = msgspec.json.encode
 

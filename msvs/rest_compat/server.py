@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from msvs.api import ids
-from msvs.api.errors import ApiError, InvalidRequest
-from msvs.rest_compat.errors import RequestTimeout, error_body
+from msvs.api.errors import ApiError, InvalidRequest, RequestTimeout
+from msvs.rest_compat.errors import error_body
 
 HEADER_SECONDS = 10.0
 MAX_HEADER_BYTES = 64 * 1024

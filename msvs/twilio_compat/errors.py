@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from msvs.api.catalogue import doc_url
-from msvs.api.errors import ApiError, InvalidRequest, NotFound
+from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -54,37 +54,6 @@ class NotCancelable(InvalidRequest):
     """400: the message is past the point at which it could be canceled."""
 
     number: ClassVar[int] = 30409
-
-
-class FormInvalid(InvalidRequest):
-    """415: the body is not a form."""
-
-    status = 415
-    default_code = "content_type_unsupported"
-
-
-class FormTooLarge(InvalidRequest):
-    """413: the body is larger than any message."""
-
-    status = 413
-    default_code = "request_too_large"
-
-
-class MethodNotAllowed(InvalidRequest):
-    """405: the path exists, but not for this method; carries Allow."""
-
-    status = 405
-    default_code = "method_not_allowed"
-
-    def __init__(self, message: str, *, allow: str) -> None:
-        super().__init__(message)
-        self.allow = allow
-
-
-class RouteUnknown(NotFound):
-    """404: a part of Twilio's API that is not here."""
-
-    default_code = "route_unknown"
 
 
 def number_of(error: ApiError) -> int:

@@ -7,8 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
-from msvs.api.errors import InvalidRequest
-from msvs.twilio_compat.errors import FormInvalid, FormTooLarge
+from msvs.api.errors import ContentTypeUnsupported, InvalidRequest, RequestTooLarge
 
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 50
@@ -22,14 +21,14 @@ _date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 def parse_form(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, str]:
     """The fields of a body. Raises InvalidRequest of some kind."""
     if len(body) > MAX_FORM_BYTES:
-        raise FormTooLarge(f"The body is larger than {MAX_FORM_BYTES} bytes.")
+        raise RequestTooLarge(f"The body is larger than {MAX_FORM_BYTES} bytes.")
     if not body:
         return {}
     kind, *parameters = headers.get(b"content-type", b"").decode("latin-1").lower().split(";")
     charsets = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
     encoding = headers.get(b"content-encoding", b"identity").lower()
     if kind.strip() != FORM_TYPE or charsets - {"charset=utf-8"} or encoding != b"identity":
-        raise FormInvalid(f"Send the body as Content-Type: {FORM_TYPE}, in UTF-8 and not compressed.")
+        raise ContentTypeUnsupported(f"Send the body as Content-Type: {FORM_TYPE}, in UTF-8 and not compressed.")
     return _fields(body, "body")
 
 

@@ -16,20 +16,13 @@ from starlette.types import Receive, Scope, Send
 from msvs.api import ids
 from msvs.api.auth import authenticate_key
 from msvs.api.context import Context
-from msvs.api.errors import ApiError, AuthenticationFailed, NotFound, RateLimited
+from msvs.api.errors import ApiError, AuthenticationFailed, MethodNotAllowed, NotFound, RateLimited, RouteUnknown
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Limiter
 from msvs.api.unit_of_work import single_statement, unit_of_work
 from msvs.twilio_compat import accounts, messages
 from msvs.twilio_compat.call import API_VERSION, Call, Handler
-from msvs.twilio_compat.errors import (
-    Headers,
-    MethodNotAllowed,
-    RouteUnknown,
-    error_body,
-    error_headers,
-    status_of,
-)
+from msvs.twilio_compat.errors import Headers, error_body, error_headers, status_of
 from msvs.twilio_compat.forms import check_names, parse_form, parse_query
 from msvs.twilio_compat.sids import ACCOUNT, encode_sid
 

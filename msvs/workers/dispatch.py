@@ -121,8 +121,7 @@ async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -
     if not plan.carriers or not plan.carriers <= carriers.keys():
         log.error("no carrier for this lane; its messages wait", livemode=lane.livemode)
         return 0
-    names = (plan.default, *(way.carrier for way in plan.ways))
-    if any(carriers[name].capability is protocol.Capability.NONE for name in names if name is not None):
+    if any(carriers[name].capability is protocol.Capability.NONE for name in plan.carriers):
         batch = min(batch, IN_DOUBT)
     claims = await in_unit_of_work(lambda: dispatching.claim_by_plan(lane, plan, limit=batch, now=now))
     await _all(hand_over(carriers[claim.carrier], claim, claimed=claimed) for claim in claims)

@@ -17,6 +17,7 @@ from msvs.api.jobs import Doorbell, ring_now
 from msvs.api.replies import receive_inbound
 from msvs.api.reports import DeliveryReport, take_reports
 from msvs.database import Row, fetch, fetch_value
+from msvs.models import SignalKind
 from msvs.workers.retrying import in_unit_of_work
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,7 @@ async def _apply_reports() -> int:
         except Exception as error:
             log.error("reports not applied", at_most=limit, error=type(error).__name__)
             if limit == 1:
-                await in_unit_of_work(partial(signals.postpone, signals.REPORT, await database.now()))
+                await in_unit_of_work(partial(signals.postpone, SignalKind.REPORT, await database.now()))
                 return 1
             limit //= 2
 
@@ -88,7 +89,7 @@ async def _take_inbound() -> int:
         raise
     except Exception as error:
         log.error("inbound message put off", error=type(error).__name__)
-        await in_unit_of_work(partial(signals.postpone, signals.INBOUND, await database.now()))
+        await in_unit_of_work(partial(signals.postpone, SignalKind.INBOUND, await database.now()))
         return 1
 
 

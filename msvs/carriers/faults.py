@@ -22,8 +22,8 @@ class Faults:
     """How often each fault happens, as shares of all messages.
 
     `refuse`: refused for good. `drop`: accepted, and the connection drops before the answer. `late`: accepted only
-    seconds after the answer timed out. `slow`: the report comes much later. `throttle`: refused for the moment; this
-    one is decided anew at each attempt, also at one that follows a lost answer.
+    seconds after the answer timed out, unless the number is one that is refused. `slow`: the report comes much later.
+    `throttle`: refused for the moment; this one is decided anew at each attempt, also at one after a lost answer.
     """
 
     refuse: float = 0.0
@@ -101,9 +101,11 @@ class FaultyCarrier(VirtualCarrier):
                 answers[submission.message_id] = Refused("carrier_rejected", retryable=True, retry_after=RETRY_SECONDS)
             elif fault == "refuse":
                 answers[submission.message_id] = Refused("carrier_rejected")
-            elif fault == "late" and submission.attempt == 1:
+            elif (
+                fault == "late" and submission.attempt == 1 and (script := self._script(submission)).refuse_code is None
+            ):
                 answers[submission.message_id] = Unknown("timeout")
-                late.append((submission, self._script(submission)))
+                late.append((submission, script))
             else:
                 taken.append(submission)
         if late:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -92,6 +92,16 @@ async def test_what_each_fault_leaves(ctx: Context) -> None:
         [answer] = await FaultyCarrier(faults=faults).submit_many([submission])
         assert answer == expected if not isinstance(expected, type) else type(answer) is expected, (faults, attempt)
         assert await _books(submission) == books
+
+
+@pytest.mark.parametrize("faults", [Faults(late=1), Faults(drop=1), Faults(slow=1)])
+async def test_no_fault_takes_what_the_number_refuses(ctx: Context, faults: Faults) -> None:
+    carrier = FaultyCarrier(faults=faults)
+    first = replace(_submission(ctx), to="+14155550101")
+    refused = Refused("invalid_number")
+    assert (await carrier.submit(first)) == (Unknown("disconnected") if faults.drop else refused)
+    assert (await carrier.submit(replace(first, attempt=2))) == refused
+    assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == 0
 
 
 async def test_a_late_acceptance_cannot_be_looked_up_before_it_happens(ctx: Context) -> None:

@@ -21,6 +21,8 @@ import asyncpg
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SHOWN = 5
+# How the numbers begin that behave by a script.
+SCRIPTED = "+1415555"
 
 # How a message may move; None is its making.
 MOVES = {
@@ -126,6 +128,24 @@ class Facts:
     def was_sent(self, message_id: UUID) -> bool:
         """Whether the message ever became `sent`."""
         return any(row["became"] == "sent" for row in self.history[message_id])
+
+    def course(self, message_id: UUID) -> str:
+        """What became of a message, and what each attempt and the carrier say, for whoever has to find out why."""
+        message = self.messages[message_id]
+        moves = [f"{row['became']} {row['at']:%T.%f}" for row in self.history[message_id]]
+        tries = [f"{row['outcome']} {row['started_at']:%T.%f}" for row in self.attempts[message_id]]
+        taken = [
+            f"{row['accepted_at']:%T.%f} (written {row['committed']:%T.%f})" for row in self.acceptances[message_id]
+        ]
+        return (
+            f"{'live' if message['livemode'] else 'sandbox'} {message['kind']}, script {self._script(message)},"
+            f" error {message['error_code']}; moves {moves}; attempts {tries}; accepted {taken}"
+        )
+
+    @staticmethod
+    def _script(message: Any) -> str:
+        phone = str(message["to_phone"])
+        return phone[-4:] if phone.startswith(SCRIPTED) else "none"
 
 
 async def read_facts(directory: Path, url: str) -> Facts:
@@ -269,7 +289,11 @@ def _check_acceptances(facts: Facts, report: Report) -> None:
         if message is None:
             continue
         known = facts.was_sent(message_id) or facts.is_unknown(message)
-        report.expect("acceptances", known, f"{name} was accepted, but is {message['status']} and never was sent")
+        if not known:
+            course = facts.course(message_id)
+            report.expect(
+                "acceptances", False, f"{name} was accepted, but is {message['status']} and never was sent: {course}"
+            )
         report.expect(
             "acceptances", taken[0]["segments"] == message["segments"], f"{name} has other segments at the carrier"
         )

@@ -81,7 +81,9 @@ class World:
         facts.acceptances[self.id] = [
             {"message_id": self.id, "livemode": True, "segments": 1, "accepted_at": at(1.5), "committed": at(1.5)}
         ]
-        facts.attempts[self.id] = [{"message_id": self.id, "claim_token": TOKEN, "outcome": "accepted"}]
+        facts.attempts[self.id] = [
+            {"message_id": self.id, "claim_token": TOKEN, "outcome": "accepted", "started_at": at(1)}
+        ]
         facts.events[self.id] = [
             event(f"message.{name}", number) for number, name in enumerate(("queued", "sent", "delivered"))
         ]
@@ -142,6 +144,15 @@ def test_a_flawless_run_is_clean() -> None:
     assert report.checks == list(CHECKS)
     assert (report.counts["lost"], report.counts["duplicated"], report.counts["unknown"]) == (0, 0, 0)
     assert (report.counts["messages"], report.counts["accepted by API"], report.counts["handed off"]) == (1, 1, 1)
+
+
+def test_what_was_accepted_and_never_sent_is_told_from_its_making_to_its_end() -> None:
+    world = World()
+    _canceled_but_accepted(world)
+    violation = check(world.facts).broken["acceptances"][0]
+    assert "live campaign, script none, error None" in violation
+    for part in ("moves ['queued ", "'canceled ", "attempts ['accepted ", "accepted ['"):
+        assert part in violation
 
 
 def _second_acceptance(world: World) -> None:

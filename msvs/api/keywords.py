@@ -14,7 +14,7 @@ from msvs.api import consent, ids, lists
 from msvs.api.contacts import read_name
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
-from msvs.api.opt_out_phrases import Intent, classify
+from msvs.api.opt_out_phrases import wants_out
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
@@ -174,7 +174,7 @@ def _read_word(text: str) -> tuple[str, str]:
     folded = fold(word)
     if not folded or len(folded) > MAX_FOLDED:
         raise InvalidRequest("word must have a letter or a digit.", param="word")
-    if classify_reply(word) is not None or classify(word) in (Intent.CERTAIN, Intent.LIKELY):
+    if classify_reply(word) is not None or wants_out(word) is not None:
         raise InvalidRequest(
             f"{word} means something to every sender, such as STOP or HELP; choose another word.",
             code="keyword_reserved",

@@ -107,6 +107,12 @@ def classify(text: str) -> Intent | None:
     return explain(text).intent
 
 
+def wants_out(text: str) -> Intent | None:
+    """`certain` or `likely` where a text asks to opt out; None for any other, also an unclear one."""
+    intent = classify(text)
+    return None if intent is Intent.UNCLEAR else intent
+
+
 def explain(text: str) -> Reading:
     """What `text` is read as, and by which rule."""
     folded = _read(text[:MAX_TEXT])

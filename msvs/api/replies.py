@@ -12,7 +12,7 @@ from msvs.api.autoreplies import send_auto
 from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.events import EventType, NewEvent, record_events
-from msvs.api.opt_out_phrases import Intent, classify
+from msvs.api.opt_out_phrases import Intent, wants_out
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import ReplyResource, message_resource, moment
@@ -60,9 +60,7 @@ async def receive_inbound(
     at = now or datetime.now(UTC)
     contact = await _hold_contact(ctx, from_phone, at)
     keyword = classify_reply(text)
-    intent = classify(text) if keyword is None else None
-    if intent is Intent.UNCLEAR:
-        intent = None
+    intent = wants_out(text) if keyword is None else None
     if intent is Intent.CERTAIN:
         keyword = Keyword.STOP
     chosen = await keywords.match_keyword(ctx, text) if keyword is None and intent is None else None

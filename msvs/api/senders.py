@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+from phonenumbers import SUPPORTED_REGIONS
+
 from msvs.api import ids, sender_rules
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, InvalidRequest, NotFound
@@ -19,7 +21,6 @@ from msvs.models import Sender, SenderKind
 
 # Alphanumeric (3GPP TS 23.040 § 9.1.2.5: at most 11 characters, here with a letter among them), E.164, or short code.
 _SENDER = re.compile(r"(?=.{0,10}[A-Za-z])[A-Za-z0-9][A-Za-z0-9 ._&-]{0,10}|\+[1-9][0-9]{6,14}|[0-9]{3,8}")
-_REGION = re.compile(r"[A-Z]{2}")
 
 
 def check_sender(sender: str, *, param: str = "from") -> str:
@@ -174,7 +175,7 @@ def check_regions(regions: Iterable[str], *, param: str = "regions") -> list[str
     """ISO 3166-1 alpha-2 codes in capitals, sorted. Raises InvalidRequest."""
     found = sorted({region.strip().upper() for region in regions})
     for region in found:
-        if not _REGION.fullmatch(region):
+        if region not in SUPPORTED_REGIONS:
             raise InvalidRequest(f"No such region: '{region[:10]}'.", param=param)
     return found
 

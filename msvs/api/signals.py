@@ -10,7 +10,7 @@ import structlog
 
 from msvs.api.consent import suppress
 from msvs.api.context import Context
-from msvs.api.opt_out_phrases import Intent, classify
+from msvs.api.opt_out_phrases import wants_out
 from msvs.api.phones import region_of
 from msvs.api.replies import receive_inbound
 from msvs.api.reports import DeliveryReport, take_reports
@@ -171,7 +171,7 @@ async def apply_inbound(*, now: datetime) -> int:
 
 async def _stop_all(row: Row, text: str, now: datetime) -> bool:
     """Take a STOP that nobody can place, to a sender of several workspaces, for a STOP to all of them."""
-    if classify_reply(text) is not Keyword.STOP and classify(text) not in (Intent.CERTAIN, Intent.LIKELY):
+    if classify_reply(text) is not Keyword.STOP and wants_out(text) is None:
         return False
     owners = [owner.workspace_id for owner in await find_owners(_sender(row.to_sender))]
     for workspace_id in owners:

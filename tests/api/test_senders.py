@@ -231,7 +231,9 @@ async def test_senders_are_the_workspaces_own(ctx: Context, other_ctx: Context) 
     assert [item.workspace_id for item in await senders.find_owners(LONG)] == [other_ctx.workspace_id]
 
 
-@pytest.mark.parametrize(("value", "regions"), [("", []), ("+1x", []), ("TOO LONG A NAME", []), (LONG, ["USA"])])
+@pytest.mark.parametrize(
+    ("value", "regions"), [("", []), ("+1x", []), ("TOO LONG A NAME", []), (LONG, ["USA"]), (LONG, ["ZZ"])]
+)
 async def test_what_is_no_sender_is_refused(ctx: Context, value: str, regions: list[str]) -> None:
     with pytest.raises(ApiError) as caught:
         await senders.add_sender(ctx.workspace_id, value, regions=regions)

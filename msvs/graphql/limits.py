@@ -260,8 +260,9 @@ class _Scale:
         for argument in node.arguments or ():
             if argument.name.value in ("first", "last"):
                 number = self.value(argument.value)
-                if isinstance(number, int):
-                    return min(max(number, 1), MAX_LIMIT)
+                # A variable of 100.0 is an Int of 100 to the executor.
+                if isinstance(number, int | float):
+                    return min(max(int(number), 1), MAX_LIMIT)
         return DEFAULT_LIMIT
 
     def list_size(self, node: FieldNode) -> int:

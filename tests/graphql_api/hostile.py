@@ -117,6 +117,16 @@ HOSTILE = (
         "cost_too_high",
     ),
     Hostile(
+        "pages sized by whole floats",
+        of(
+            "query ($n: Int) { contactLists(first: $n) { nodes { members(first: $n) { nodes {"
+            " lists(first: $n) { nodes { id } } } } } } }",
+            variables={"n": 100.0},
+        ),
+        400,
+        "cost_too_high",
+    ),
+    Hostile(
         "counts in lists",
         of(
             "{ contacts(first: 100) { nodes { messages(first: 1) { totalCount } lists(first: 1) { totalCount } } }"

@@ -466,7 +466,7 @@ _DASHBOARD_ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     ("password_wrong", (400,), "The current password is wrong.", "Type it again, or reset it."),
     ("login_invalid", (401,), "The e-mail address or the password is wrong.", "Check both, or reset the password."),
     ("session_invalid", (401,), "There is no session, or it has ended.", "Log in again."),
-    ("csrf_invalid", (403,), "The CSRF token is missing or wrong.", "Load the page again."),
+    ("csrf_invalid", (403,), "The CSRF token is missing or wrong.", "Ask `viewer` for it, without the header."),
     (
         "origin_refused",
         (403,),

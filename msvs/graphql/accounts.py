@@ -139,10 +139,10 @@ AcceptInvitationResult = Annotated[
 
 @strawberry.type
 class AccountQuery:
-    @field("Who is asking.")
+    @field("Who is asking. A page that has lost the session's CSRF token finds it here, without the header.")
     def viewer(self, info: Info) -> Viewer:
         caller = info.context.caller
-        identity = caller.identity
+        identity = caller.identity or caller.returning
         if identity is None:
             ctx = info.context.ctx
             return Viewer(actor=ctx.actor, livemode=ctx.livemode, role=ctx.role, session=None)
@@ -207,7 +207,7 @@ class AccountMutation:
         ] = False,
     ) -> Any:
         async def log_out(request: RequestContext) -> LoggedOut:
-            identity = request.caller.identity
+            identity = request.caller.identity or request.caller.returning
             request.new_session = ""
             return LoggedOut(
                 session_count=0 if identity is None else await sessions.log_out(identity, everywhere=everywhere)
@@ -260,7 +260,7 @@ async def _for_people(info: Info, operation: Callable[[RequestContext], Awaitabl
 async def _begin(request: RequestContext, opened: OpenedSession) -> Session:
     """Have the browser keep a session that was opened, in place of the one it came with."""
     identity = await sessions.authenticate_session(opened.token)
-    before = request.caller.identity
+    before = request.caller.identity or request.caller.returning
     if before is not None and before.session_id != identity.session_id:
         await sessions.log_out(before)
     request.new_session = opened.token

@@ -31,7 +31,8 @@ Headers = Mapping[bytes, bytes]
 class Caller:
     """One caller. `ctx` is None for a stranger and for a user who named no workspace; `refusal` says why.
 
-    `authorization` is the header of an API key, `identity` a user with a session.
+    `authorization` is the header of an API key, `identity` a user with a session; `returning` is a user whose page has
+    the session's cookie and no CSRF token, as after it was loaded anew.
     """
 
     visitor: Visitor
@@ -40,10 +41,11 @@ class Caller:
     livemode: bool = False
     refusal: ApiError | None = None
     authorization: str | None = None
+    returning: Identity | None = None
 
     @property
     def is_stranger(self) -> bool:
-        """Whether neither a key nor a session says who it is."""
+        """Whether neither a key nor a session and its CSRF token say who it is."""
         return self.ctx is None and self.identity is None
 
     @property
@@ -51,8 +53,9 @@ class Caller:
         """Whose tokens this caller's requests take."""
         if self.ctx is not None:
             return self.ctx.workspace_id, Bucket.REQUESTS
-        if self.identity is not None:
-            return self.identity.user_id, Bucket.REQUESTS
+        identity = self.identity or self.returning
+        if identity is not None:
+            return identity.user_id, Bucket.REQUESTS
         return uuid5(NETWORKS, network_of(self.visitor.ip or "")), Bucket.STRANGERS
 
 
@@ -68,7 +71,8 @@ class Callers:
         """The caller of a request by its headers. Raises AuthenticationFailed, PermissionDenied, NotFound.
 
         A key is all that a program needs. What a browser sends of itself must come from our own pages: its Origin is
-        ours, and the CSRF token of the session is in the header X-CSRF-Token.
+        ours, and the CSRF token of the session is in the header X-CSRF-Token. With the Origin alone it may come by that
+        token, and log in or out.
         """
         visitor = visitor_of(scope, request_id)
         authorization = headers.get(b"authorization")
@@ -83,7 +87,12 @@ class Callers:
         except AuthenticationFailed as refusal:
             # A cookie that has run out must not keep its owner from logging in.
             return Caller(visitor, refusal=refusal)
-        check_csrf(identity, _text(headers.get(b"x-csrf-token")))
+        try:
+            check_csrf(identity, _text(headers.get(b"x-csrf-token")))
+        except PermissionDenied as refusal:
+            if b"x-csrf-token" in headers or b"origin" not in headers:
+                raise
+            return Caller(visitor, refusal=refusal, returning=identity)
         livemode = _text(headers.get(b"x-livemode"))
         if livemode not in (None, "true", "false"):
             raise InvalidRequest("X-Livemode must be true or false.", param="X-Livemode")

@@ -24,7 +24,7 @@ from msvs.graphql.documents import DocumentInvalid
 from msvs.graphql.errors import MAX_MESSAGE, as_api_error, error_entry, execution_entry
 from msvs.graphql.limits import MAX_COST, DocumentRefused, tokens_for
 from msvs.graphql.operations import Operation, Operations
-from msvs.graphql.permissions import OPEN_FIELDS
+from msvs.graphql.permissions import OPEN_FIELDS, RETURNING_FIELDS
 from msvs.graphql.schema import DOCUMENT, schema
 
 log = structlog.get_logger(__name__)
@@ -143,7 +143,7 @@ class Front:
         except InvalidRequest:
             raise caller.refusal from None
         fields = operation.root_fields()
-        if not OPEN_FIELDS.issuperset(fields):
+        if not (OPEN_FIELDS if caller.returning is None else RETURNING_FIELDS).issuperset(fields):
             raise caller.refusal
         if len(fields) > 1:
             raise DocumentRefused("Who is not logged in asks for one field at a time.")

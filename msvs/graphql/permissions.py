@@ -34,3 +34,5 @@ MUTATIONS: Mapping[str, Permission] = {
 FOR_PEOPLE = frozenset(("signUp", "logIn", "logOut", "changePassword", "acceptInvitation"))
 # What needs no login.
 OPEN_FIELDS = frozenset(("signUp", "logIn", "logOut", "invitationPreview", "__typename"))
+# What a page of our own may run with a session's cookie alone: it has to come by the session's CSRF token again.
+RETURNING_FIELDS = OPEN_FIELDS | {"viewer"}

@@ -195,6 +195,39 @@ async def test_logging_out(browsers: Browsers, rosa: User) -> None:
     assert (await first.log_in(rosa.email))["__typename"] == "Session"
 
 
+async def test_a_page_that_is_loaded_anew_gets_its_token_back(browsers: Browsers, rosa: User) -> None:
+    browser = browsers()
+    token = (await browser.log_in(rosa.email))["csrfToken"]
+    browser.csrf = None
+    # Nothing else is told, and nothing at all to what does not come from a page of ours.
+    for query, headers in (
+        (CREATE_LIST, {}),
+        ("{ viewer { session { csrfToken } } workspace { id } }", {}),
+        (document("Viewer"), {"origin": None}),
+        (document("Viewer"), {"origin": None, "sec_fetch_site": "same-origin"}),
+        (document("Viewer"), {"x_csrf_token": ""}),
+    ):
+        assert code_of(await browser.post(query, **headers)) == (403, "csrf_invalid")
+    assert code_of(await browser.post(document("Viewer"), origin="https://evil.example")) == (403, "origin_refused")
+    inside = (await browser.post("{ viewer { workspace { id } } }")).json()
+    assert (inside["data"], inside["errors"][0]["extensions"]["code"]) == (None, "csrf_invalid")
+    viewer = (await browser.run(document("Viewer")))["viewer"]
+    assert (viewer["role"], viewer["session"]["csrfToken"]) == (None, token)
+    browser.csrf = viewer["session"]["csrfToken"]
+    assert (await browser.run(CREATE_LIST))["createList"]["__typename"] == "ContactList"
+
+
+@pytest.mark.parametrize("name", ["LogIn", "LogOut"])
+async def test_a_page_without_its_token_logs_in_or_out(name: str, browsers: Browsers, rosa: User) -> None:
+    browser = browsers()
+    await browser.log_in(rosa.email)
+    browser.csrf = None
+    (answer,) = (await browser.run(document(name), {"email": rosa.email, "password": PASSWORD})).values()
+    assert answer["__typename"] == {"LogIn": "Session", "LogOut": "LoggedOut"}[name]
+    # The session before has ended either way.
+    assert await fetch_value("SELECT count(*) FROM sessions") == (name == "LogIn")
+
+
 async def test_changing_the_password(browsers: Browsers, rosa: User) -> None:
     browser, other = browsers(), browsers()
     for each in (browser, other):

@@ -151,13 +151,13 @@ async def get_thread(ctx: Context, contact_id: UUID) -> Thread:
     """The thread of one contact. Raises NotFound where the contact never replied."""
     found = await _threads(ctx, PageRequest(1), contact_id)
     if not found.items:
-        raise ids.missing("thread", ids.encode_id(ids.CONTACT, contact_id))
+        raise ids.missing("thread", ids.encode_id(ids.CONTACT, contact_id), param="contact_id")
     return found.items[0]
 
 
 async def list_thread_messages(ctx: Context, contact_id: UUID, page: PageRequest) -> Page[InboundMessage | Message]:
     """What a contact sent and what was sent to it, newest first, in one order of time. Raises NotFound."""
-    await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact")
+    await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
     received = await fetch_page(scoped(ctx, InboundMessage).filter(contact_id=contact_id), page)
     sent = await fetch_page(scoped(ctx, Message).filter(contact_id=contact_id, status__not=MessageStatus.SKIPPED), page)
     # Ids of both kinds are made in the order of time.
@@ -170,7 +170,7 @@ async def list_thread_messages(ctx: Context, contact_id: UUID, page: PageRequest
 
 async def answer_thread(ctx: Context, contact_id: UUID, data: AnswerThread) -> Draft:
     """Send a message to a contact, and mark its thread read. Raises NotFound, and as send_message does."""
-    contact = await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact")
+    contact = await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
     sender = data.from_
     if sender is None:
         last = await scoped(ctx, InboundMessage).filter(contact_id=contact_id).order_by("-id").first()

@@ -239,7 +239,7 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
     event = await get_event(ctx, event_id)
     which, value = "(events ? $5 OR events ? '*')", event.type
     if webhook_id is not None:
-        row = await _find_enabled(ctx, webhook_id)
+        row = await _find_enabled(ctx, webhook_id, param="webhook_id")
         which, value = "id = $5::text::uuid", str(row.id)
     count = await execute(
         RESEND.format(which=which), datetime.now(UTC), event.id, ctx.workspace_id, ctx.livemode, value
@@ -278,13 +278,13 @@ async def _log(ctx: Context, action: AuditAction, row: WebhookEndpoint, changes:
     await record_audit(ctx, action, ids.encode_id(ids.WEBHOOK, row.id), changes)
 
 
-async def _find(ctx: Context, id: UUID, *, lock: bool = False) -> WebhookEndpoint:
-    return await find(ctx, WebhookEndpoint, id, prefix=ids.WEBHOOK, noun="webhook", lock=lock)
+async def _find(ctx: Context, id: UUID, *, param: str = "id", lock: bool = False) -> WebhookEndpoint:
+    return await find(ctx, WebhookEndpoint, id, prefix=ids.WEBHOOK, noun="webhook", param=param, lock=lock)
 
 
-async def _find_enabled(ctx: Context, id: UUID) -> WebhookEndpoint:
+async def _find_enabled(ctx: Context, id: UUID, *, param: str = "id") -> WebhookEndpoint:
     # Locked, so that a deletion or a disabling at the same moment is seen or waits.
-    row = await _find(ctx, id, lock=True)
+    row = await _find(ctx, id, param=param, lock=True)
     if not row.enabled:
         raise Conflict("The webhook is disabled; enable it first.", code="webhook_disabled")
     return row

@@ -253,7 +253,7 @@ class InboundQuery:
         cursor = after or before or ""
         prefix = ids.MESSAGE if cursor.startswith(f"{ids.MESSAGE}_") else ids.INBOUND
         request = read_page(prefix, first, after, last, before)
-        id = ids.find_id(ids.CONTACT, contact_id, "contact")
+        id = ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id")
         page = await inbox.list_thread_messages(ctx, id, request)
         return connect(
             lambda row: ids.INBOUND if isinstance(row, InboundRow) else ids.MESSAGE,
@@ -288,7 +288,9 @@ class InboundMutation:
             info,
             idempotency_key,
             [contact_id, data],
-            lambda ctx: inbox.answer_thread(ctx, ids.find_id(ids.CONTACT, contact_id, "contact"), data),
+            lambda ctx: inbox.answer_thread(
+                ctx, ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id"), data
+            ),
             messages.get_message,
             Message.from_row,
         )
@@ -303,7 +305,7 @@ class InboundMutation:
         ] = None,
     ) -> Any:
         async def mark(ctx: Context) -> inbox.Thread:
-            id = ids.find_id(ids.CONTACT, contact_id, "contact")
+            id = ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id")
             await inbox.mark_read(ctx, id, until=optional_ref(ids.INBOUND, until, "until"))
             return await inbox.get_thread(ctx, id)
 
@@ -312,7 +314,7 @@ class InboundMutation:
     @mutation(MarkThreadResult, "Mark the last reply of a contact as unread.")
     async def mark_thread_unread(self, info: Info, contact_id: ThreadContactId) -> Any:
         async def mark(ctx: Context) -> inbox.Thread:
-            id = ids.find_id(ids.CONTACT, contact_id, "contact")
+            id = ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id")
             await inbox.mark_unread(ctx, id)
             return await inbox.get_thread(ctx, id)
 

@@ -75,4 +75,4 @@ async def unread(call: Call[NoBody, NoQuery]) -> InboxThreadResource:
 
 
 def _contact_id(params: Mapping[str, str]) -> UUID:
-    return ids.find_id(ids.CONTACT, params["contact_id"], "contact")
+    return ids.find_id(ids.CONTACT, params["contact_id"], "contact", param="contact_id")

@@ -352,4 +352,4 @@ async def test_resending_to_a_webhook_that_is_not_there_is_404(api: httpx.AsyncC
     webhook = await subscribe(api)
     event = await post(api, f"/v1/webhooks/{webhook}/test", 200)
     response = await api.post(f"/v1/events/{event['id']}/resend", json={"webhook_id": f"whk_{SOME}"})
-    assert code(response) == (404, "resource_missing", "id")
+    assert code(response) == (404, "resource_missing", "webhook_id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from msvs import database as db
 from tests.rest_compat.making import get, in_future, make_everything, post, refused, work
@@ -49,6 +50,18 @@ async def test_a_status_of_threads_that_there_is_not(api: httpx.AsyncClient) -> 
         "parameter_invalid",
         "status",
     )
+
+
+@pytest.mark.parametrize("contact_id", ["con_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "con_1"])
+@pytest.mark.parametrize(
+    ("method", "action", "body"),
+    [("GET", "", None), ("GET", "/messages", None), ("POST", "/answer", {"body": "Hi"}), ("POST", "/read", {})],
+)
+async def test_a_thread_that_there_is_not_is_named_by_its_contact(
+    api: httpx.AsyncClient, method: str, action: str, body: dict[str, str] | None, contact_id: str
+) -> None:
+    response = await api.request(method, f"/v1/inbox/threads/{contact_id}{action}", json=body)
+    assert await refused(response) == (404, "resource_missing", "contact_id")
 
 
 async def test_settings_are_read_and_changed(api: httpx.AsyncClient) -> None:

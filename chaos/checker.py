@@ -118,10 +118,13 @@ class Facts:
         """Whether only a delivery report could still tell what became of a message."""
         if message["status"] != "sending" or message["lease_until"] is not None:
             return False
-        return self.capability == "none" or (self.capability == "dedupe" and self._opted_out(message))
+        return self.capability == "none" or (self.capability == "dedupe" and self._is_barred(message))
 
-    def _opted_out(self, message: Any) -> bool:
-        """Whether the recipient has opted out: a lost hand-over to them is not repeated."""
+    def _is_barred(self, message: Any) -> bool:
+        """Whether the recipient opted out, or the campaign was canceled: a lost hand-over is not repeated."""
+        campaign = self.campaigns.get(message["campaign_id"])
+        if campaign is not None and campaign["status"] == "canceled":
+            return True
         consent = self.consent.get((message["workspace_id"], message["livemode"], message["to_phone"]), [])
         return any(row["status"] == "opted_out" for row in consent)
 

@@ -299,13 +299,13 @@ async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
                 if carrier in plan.trial:
                     await breakers.give_back_trial(carrier, now)
                 continue
-            if campaign is not None and campaign.interval_seconds > 0:
-                await _take_slots(campaign, len(rows), now)
             taken = await _take(rows, carrier, now)
             fallbacks = frozenset(row.id for row, has_fallback in routed if has_fallback)
             claims.append(replace(taken, fallbacks=fallbacks, is_watched=carrier in plan.failing))
         if claims or len(picked) < limit:
             break
+    if claims and campaign is not None and campaign.interval_seconds > 0:
+        await _take_slots(campaign, sum(len(each.messages) for each in claims), now)
     return claims
 
 
@@ -729,16 +729,47 @@ async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime
             workspace_id, {message_id: held[message_id] for message_id in message_ids if message_id in held}, now
         )
     await record_events(_events(EventType.MESSAGE_FAILED, rows), now)
+    await note_opt_outs(rows, now)
+
+
+# Taken in by a transaction of its own: consent is locked before messages are.
+OPT_OUTS = """
+INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, message_id, text, tries, received_at, due_at)
+SELECT signal.id, signal.carrier, 'opt_out', 'opt_out:' || signal.message_id::varchar, signal.message_id, '', 0, $4, $4
+FROM unnest($1::uuid[], $2::varchar[], $3::uuid[]) AS signal (id, carrier, message_id)
+ON CONFLICT (carrier, dedupe_key) DO NOTHING
+"""
+
+
+async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
+    """Note that carriers refused these messages because their recipients opted out there, wherever that is why."""
+    refused = [row for row in rows if row.error_code == "recipient_opted_out"]
+    if refused:
+        new_ids = [ids.new_id() for _ in refused]
+        await execute(OPT_OUTS, new_ids, [row.carrier for row in refused], [row.id for row in refused], now)
+        ring_after_commit(Doorbell.REPORTS)
 
 
 EXPIRED = """
 SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
     SELECT FROM suppressions WHERE suppressions.workspace_id = messages.workspace_id
         AND suppressions.livemode = messages.livemode AND suppressions.phone = messages.to_phone
-) AS is_suppressed
-FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() AND carrier = $1
+) AS is_suppressed, coalesce(messages.expires_at <= clock_timestamp(), false) OR EXISTS (
+    SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'canceled'
+) AS is_stale, messages.attempt_count >= {many} AND EXISTS (
+    SELECT FROM message_attempts WHERE message_id = messages.id AND outcome = 'unknown'
+        AND started_at < clock_timestamp() - interval '72 hours'
+) AS is_hopeless
+FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() AND carrier = $1 AND {condition}
 ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
+EXPIRED_ANY = EXPIRED.format(many=MAX_ATTEMPTS, condition="true")
+# What a paused campaign has in doubt waits with it, as to submit it again might be to send it.
+EXPIRED_RUNNING = EXPIRED.format(
+    many=MAX_ATTEMPTS,
+    condition="NOT EXISTS (SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id"
+    " AND campaigns.status = 'paused')",
+)
 
 # The token stays: nobody takes these over, so that what their worker learned after all still counts.
 AWAIT = "UPDATE messages SET lease_until = NULL WHERE id = ANY($1)"
@@ -751,24 +782,24 @@ WHERE message_id = ANY($1) AND outcome IS NULL
 async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: bool = False) -> Claim | None:
     """Take over messages whose lease ran out, under a new token and a new attempt; None if there are none.
 
-    Unless the carrier is asked first (`is_asked`), recipients that have opted out since are left to their delivery
-    report: submitting again might send what was not sent before. The claim is empty where that is all of them.
+    Unless the carrier is asked first (`is_asked`), what may not be sent any more is left to its delivery report:
+    submitting again might send what was not sent before. That is whoever opted out since, what is past its expiry, and
+    what is of a canceled campaign. So is left what the carrier had no answer to for 72 h. The claim is empty where
+    that is all of them.
     """
-    rows = await fetch(EXPIRED, carrier, limit)
+    rows = await fetch(EXPIRED_RUNNING, carrier, limit)
     if not rows:
         return None
     await execute(NEVER_KNOWN, [row.id for row in rows])
-    if not is_asked:
-        await execute(AWAIT, [row.id for row in rows if row.is_suppressed])
-        rows = [row for row in rows if not row.is_suppressed]
-        if not rows:
-            return Claim(ids.new_id(), carrier, [])
-    return await _take(rows, carrier, now, is_repeat=True)
+    left = {row.id for row in rows if row.is_hopeless or (not is_asked and (row.is_suppressed or row.is_stale))}
+    await execute(AWAIT, list(left))
+    rows = [row for row in rows if row.id not in left]
+    return await _take(rows, carrier, now, is_repeat=True) if rows else Claim(ids.new_id(), carrier, [])
 
 
 async def await_reports(*, carrier: str, limit: int) -> int:
     """End the leases of messages whose outcome only a delivery report can tell; they are never sent again."""
-    return await _await(await fetch(EXPIRED, carrier, limit))
+    return await _await(await fetch(EXPIRED_ANY, carrier, limit))
 
 
 async def _await(rows: Sequence[Row]) -> int:

@@ -265,5 +265,9 @@ async def _resolve(carrier: Carrier, claim: Claim, claimed: float) -> None:
         now = await database.now()
         await in_unit_of_work(lambda: dispatching.record_outcomes(claim, known + barred, now))
     unsent = [row for row in absent if not row.is_suppressed]
-    if unsent:
+    # Past their expiry, or of a canceled campaign: what becomes of them is for the queue to say.
+    if stale := [row for row in unsent if row.is_stale]:
+        now = await database.now()
+        await in_unit_of_work(lambda: dispatching.give_back(Claim(claim.token, claim.carrier, stale), now))
+    if unsent := [row for row in unsent if not row.is_stale]:
         await hand_over(carrier, Claim(claim.token, claim.carrier, unsent), claimed=claimed)

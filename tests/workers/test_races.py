@@ -14,7 +14,8 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import credits, dispatching, routing
+from msvs.api import campaigns, credits, dispatching, routing
+from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.dispatching import Lane
 from msvs.api.errors import PaymentRequired
@@ -22,10 +23,11 @@ from msvs.api.messages import SendMessage, cancel_message, send_message
 from msvs.api.replies import receive_inbound
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.faults import Faults, FaultyCarrier
-from msvs.carriers.protocol import Capability, Outcome, Submission
+from msvs.carriers.protocol import Capability, Outcome, Submission, Unknown
 from msvs.carriers.virtual import VirtualCarrier
-from msvs.models import CreditBalance, Message, MessageStatus
+from msvs.models import Campaign, CreditBalance, Message, MessageStatus
 from msvs.models.identity import new_id
+from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_lane, dispatch_messages, hand_over, resolve_expired
 from tests import factories
 
@@ -393,3 +395,136 @@ async def test_a_batch_of_none_but_opted_out_does_not_end_the_sweep(live_ctx: Co
     await resolve_expired({"virtual": VirtualCarrier(Capability.DEDUPE)}, batch=2)
     found = await acceptances()
     assert [found[message_id] for message_id in message_ids] == [0, 0, 1, 1]
+
+
+async def launch(ctx: Context, number: int, **values: Any) -> UUID:
+    """A campaign to so many contacts, all of its messages queued."""
+    contacts = [await factories.make_contact(ctx) for _ in range(number)]
+    async with unit_of_work():
+        campaign = await campaigns.create_campaign(
+            ctx, CreateCampaign("Doors open", "Hi", contact_ids=[row.id for row in contacts], **values)
+        )
+    await expand_campaigns()
+    return campaign.id
+
+
+@pytest.mark.parametrize("claims", [2, 5])
+async def test_claims_of_a_campaign_run_out_of_credits_together(live_ctx: Context, claims: int) -> None:
+    """None waits for another while it holds the balance, which every send of the workspace needs."""
+    campaign_id = await launch(live_ctx, 40)
+    await db.execute("UPDATE credit_balances SET balance = 5")
+    lane = Lane(live_ctx.workspace_id, True, campaign_id)
+    all_run = asyncio.Barrier(claims)
+
+    async def claim() -> int:
+        async with unit_of_work():
+            assert await dispatching._running_campaign(campaign_id) is not None
+            await all_run.wait()
+            claimed = await dispatching.claim(lane, carrier="virtual", limit=8, now=await db.now())
+        return 0 if claimed is None else len(claimed.messages)
+
+    assert sum(await asyncio.gather(*(claim() for _ in range(claims)))) == 5
+    campaign = await Campaign.get(id=campaign_id)
+    assert (campaign.status, campaign.pause_reason, campaign.resume_status) == (
+        "paused",
+        "insufficient_credits",
+        "sending",
+    )
+    assert await db.fetch_value("SELECT count(*) FROM events WHERE type = 'campaign.paused'") == 1
+    assert await Message.filter(campaign_id=campaign_id, status=MessageStatus.QUEUED).count() == 35
+
+
+async def dies_after_its_claim(lane: Lane) -> None:
+    """A worker that claims all of a lane and is never heard of again."""
+    async with unit_of_work():
+        assert await dispatching.claim(lane, carrier="virtual", limit=10, now=await db.now()) is not None
+    await expire_leases()
+
+
+@pytest.mark.parametrize("capability", list(Capability))
+async def test_what_was_not_handed_over_before_its_expiry_is_not_handed_over_after(
+    live_ctx: Context, capability: Capability
+) -> None:
+    """The worker died before the carrier had the message, and its hour is over before the sweeper comes."""
+    async with unit_of_work():
+        hour = datetime.now(UTC) + timedelta(hours=1)
+        row = await send_message(live_ctx, SendMessage(factories.next_phone(), "Your code", expires_at=hour))
+    carriers = {"virtual": VirtualCarrier(capability)}
+    await dies_after_its_claim(Lane(live_ctx.workspace_id, True))
+    await db.execute("UPDATE messages SET expires_at = now()")
+    await resolve_expired(carriers)
+    await dispatch_messages(carriers)
+    message = await Message.get(id=row.id)
+    assert await acceptances() == Counter()
+    if capability is Capability.LOOKUP:
+        # The carrier says that it has nothing.
+        assert (message.status, message.error_code, message.credits_used) == (MessageStatus.FAILED, "expired", 0)
+        assert list((await ledgers()).values()) == [{"reserve": -1, "release": 1}]
+    else:
+        assert (message.status, message.lease_until) == (MessageStatus.SENDING, None)
+
+
+@pytest.mark.parametrize("capability", list(Capability))
+async def test_what_was_not_handed_over_before_a_cancellation_is_not_handed_over_after(
+    live_ctx: Context, capability: Capability
+) -> None:
+    campaign_id = await launch(live_ctx, 3)
+    carriers = {"virtual": VirtualCarrier(capability)}
+    await dies_after_its_claim(Lane(live_ctx.workspace_id, True, campaign_id))
+    async with unit_of_work():
+        await campaigns.cancel_campaign(live_ctx, campaign_id)
+    await resolve_expired(carriers)
+    await dispatch_messages(carriers)
+    await expand_campaigns()
+    assert await acceptances() == Counter()
+    is_told = capability is Capability.LOOKUP
+    status = MessageStatus.CANCELED if is_told else MessageStatus.SENDING
+    assert await Message.filter(campaign_id=campaign_id, status=status, lease_until=None).count() == 3
+    assert list((await ledgers()).values()) == [{"reserve": -1, "release": 1} if is_told else {"reserve": -1}] * 3
+
+
+@pytest.mark.parametrize("capability", [Capability.DEDUPE, Capability.LOOKUP])
+async def test_what_was_not_handed_over_before_a_pause_waits_for_its_end(ctx: Context, capability: Capability) -> None:
+    campaign_id = await launch(ctx, 3)
+    carriers = {"virtual": VirtualCarrier(capability)}
+    await dies_after_its_claim(Lane(ctx.workspace_id, False, campaign_id))
+    async with unit_of_work():
+        await campaigns.pause_campaign(ctx, campaign_id)
+    assert await resolve_expired(carriers) == 0
+    await dispatch_messages(carriers)
+    assert await acceptances() == Counter()
+    async with unit_of_work():
+        await campaigns.resume_campaign(ctx, campaign_id)
+    assert await resolve_expired(carriers) == 3
+    assert (await acceptances()).total() == 3
+    assert await Message.filter(campaign_id=campaign_id, status=MessageStatus.SENT).count() == 3
+
+
+@pytest.mark.parametrize("capability", [Capability.DEDUPE, Capability.LOOKUP])
+async def test_a_carrier_that_has_no_answer_for_three_days_is_asked_no_more(
+    live_ctx: Context, capability: Capability
+) -> None:
+    """Each question is an attempt, and a message has no room for any number of them."""
+
+    class Dumb(VirtualCarrier):
+        async def submit_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
+            return [Unknown("timeout") for _ in submissions]
+
+        async def look_up(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
+            raise ConnectionError
+
+    message_id = await send(live_ctx)
+    carriers = {"virtual": Dumb(capability)}
+    await dispatch_messages(carriers)
+    for _ in range(dispatching.MAX_ATTEMPTS - 1):
+        await expire_leases()
+        assert await resolve_expired(carriers) == 1
+    await expire_leases()
+    await db.execute(
+        "UPDATE message_attempts SET started_at = started_at - interval '73 hours'"
+        " WHERE id = (SELECT id FROM message_attempts ORDER BY started_at LIMIT 1)"
+    )
+    assert await resolve_expired(carriers) == 0
+    message = await Message.get(id=message_id)
+    assert (message.status, message.lease_until) == (MessageStatus.SENDING, None)
+    assert message.attempt_count == dispatching.MAX_ATTEMPTS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -12,7 +13,8 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import breakers, caps, dispatching, reports, routes, routing, throughput
+from msvs.api import breakers, campaigns, caps, dispatching, reports, routes, routing, throughput
+from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.messages import SendMessage, send_message
@@ -20,9 +22,11 @@ from msvs.api.senders import add_sender
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
 from msvs.carriers.signals import MAX_REF, fit
-from msvs.models import CreditBalance, Message, SenderKind
+from msvs.models import Campaign, CreditBalance, Message, SenderKind
 from msvs.workers import maintenance
+from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages, resolve_expired
+from msvs.workers.reports import collect_reports
 from tests import factories
 
 Answer = Callable[[Submission], Outcome]
@@ -217,6 +221,21 @@ async def test_what_is_wrong_with_the_recipient_is_not_tried_elsewhere(live_ctx:
     message_id = await send(live_ctx)
     await run(first, second)
     assert (second.given, await status(message_id)) == ([], "failed")
+
+
+async def test_a_refusal_because_the_recipient_opted_out_there_opts_out_here(live_ctx: Context) -> None:
+    routing.use_live_carrier("first")
+    await own(live_ctx)
+    message_id = await send(live_ctx, "+12125550177")
+    await run(Playing("first", Refused("recipient_opted_out")))
+    await collect_reports()
+    message = await Message.get(id=message_id)
+    assert (message.status.value, message.error_code) == ("failed", "recipient_opted_out")
+    with pytest.raises(ApiError) as caught:
+        await send(live_ctx, "+12125550177")
+    assert caught.value.code == "recipient_opted_out"
+    rows = await db.fetch("SELECT type FROM events WHERE type = 'contact.opted_out'")
+    assert (len(rows), (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance) == (1, 10_000)
 
 
 async def test_an_unknown_outcome_is_never_passed_on(live_ctx: Context) -> None:
@@ -688,3 +707,34 @@ async def test_what_was_under_way_when_it_opened_does_not_lengthen_the_pause(cle
     for _ in range(4):
         await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=now)
     assert (await breakers.find_states())["first"].trips == 1
+
+
+async def test_a_paced_campaign_counts_what_all_of_its_carriers_took(live_ctx: Context) -> None:
+    await own(live_ctx)
+    await own(live_ctx, "COHORT")
+    await routes.add_route("first", regions=["US"])
+    await routes.add_route("second", regions=["GB"])
+    phones = [phone for n in range(30) for phone in (factories.next_phone(), f"+44740012{n:04d}")]
+    regions = {"+1": "US", "+4": "GB"}
+    contacts = [await factories.make_contact(live_ctx, phone, region=regions[phone[:2]]) for phone in phones]
+    async with unit_of_work():
+        campaign = await campaigns.create_campaign(
+            live_ctx,
+            CreateCampaign("Paced", "Hi", contact_ids=[row.id for row in contacts], rate_per_minute=600),
+        )
+    await expand_campaigns()
+    await db.execute("UPDATE messages SET status = 'queued', error_code = NULL, segments = 1, due_at = created_at")
+    lane = dispatching.Lane(live_ctx.workspace_id, True, campaign.id)
+    start = await db.now()
+    taken: Counter[str] = Counter()
+    for tenth in range(0, 31, 5):
+        now = start + timedelta(seconds=tenth / 10)
+        plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+        async with unit_of_work():
+            claims = await dispatching.claim_by_plan(lane, plan, limit=100, now=now)
+        for each in claims:
+            taken[each.carrier] += len(each.messages)
+        assert (await Campaign.get(id=campaign.id)).slots_taken == taken.total()
+    assert set(taken) == {"first", "second"}
+    # Two seconds' worth at once to begin with, then ten a second.
+    assert taken.total() <= 20 + 10 * 3 + 1

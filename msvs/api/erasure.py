@@ -97,6 +97,7 @@ SELECT EXISTS (
     WHERE workspace_id = $1 AND livemode = $2 AND kind = 'inbound' AND phone = ANY($4::varchar[])
 ) OR $2 AND EXISTS (
     SELECT FROM carrier_signals WHERE kind = 'inbound' AND ltrim(from_phone, '+') = ANY($5::varchar[])
+        OR kind = 'opt_out' AND message_id = ANY($3::uuid[])
 )
 """
 

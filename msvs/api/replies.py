@@ -49,19 +49,27 @@ SELECT EXISTS (
 
 
 async def receive_inbound(
-    ctx: Context, *, from_phone: str, to_sender: str, text: str, dedupe_key: str, now: datetime | None = None
+    ctx: Context,
+    *,
+    from_phone: str,
+    to_sender: str,
+    text: str,
+    dedupe_key: str,
+    now: datetime | None = None,
+    is_opt_out: bool = False,
 ) -> Row:
     """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.
 
     STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
     answered, a workspace's keyword joins its list. Anything else is a reply to the latest message to that phone; one
-    that likely asks for no more opts out besides, and is flagged.
+    that likely asks for no more opts out besides, and is flagged. What the carrier took for an opt-out (`is_opt_out`)
+    is a STOP whatever its words, and the carrier has confirmed it.
     """
     at = now or datetime.now(UTC)
     contact = await _hold_contact(ctx, from_phone, at)
     keyword = classify_reply(text)
     intent = wants_out(text) if keyword is None else None
-    if intent is Intent.CERTAIN:
+    if intent is Intent.CERTAIN or is_opt_out:
         keyword = Keyword.STOP
     chosen = await keywords.match_keyword(ctx, text) if keyword is None and intent is None else None
     if chosen is not None:
@@ -92,7 +100,7 @@ async def receive_inbound(
         return existing
     workspace = await Workspace.get(id=ctx.workspace_id)
     if keyword is Keyword.STOP or intent is not None:
-        row = await _stop(ctx, row, contact, workspace, at)
+        row = await _stop(ctx, row, contact, None if is_opt_out else workspace, at)
         return row if keyword is Keyword.STOP else await _reply(ctx, row, contact.id, at)
     if keyword is Keyword.START:
         return await _start(ctx, row, contact, workspace, at)
@@ -155,8 +163,8 @@ async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:
             return held
 
 
-async def _stop(ctx: Context, row: Row, contact: Contact, workspace: Workspace, now: datetime) -> Row:
-    """Opt out once, with one confirmation; a phone that says STOP again hears nothing more."""
+async def _stop(ctx: Context, row: Row, contact: Contact, workspace: Workspace | None, now: datetime) -> Row:
+    """Opt out once, with one confirmation, unless there was one; a phone that says STOP again hears nothing more."""
     source = "keyword" if row.intent is None else "phrase"
     if not await consent.opt_out(ctx, contact, source=source, now=now, text=row.body):
         return row
@@ -164,7 +172,8 @@ async def _stop(ctx: Context, row: Row, contact: Contact, workspace: Workspace, 
     if message is not None:
         await fetch_row("UPDATE messages SET opted_out = true WHERE id = $1", message.id)
         row = await _attach(row, message.id)
-    await _answer(ctx, row, contact, workspace.opt_out_text, now)
+    if workspace is not None:
+        await _answer(ctx, row, contact, workspace.opt_out_text, now)
     return row
 
 

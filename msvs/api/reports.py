@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from msvs.api.dispatching import capture_live, note_sent
+from msvs.api.dispatching import capture_live, note_opt_outs, note_sent
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.resources import message_resource
 from msvs.database import Row, fetch
@@ -81,6 +81,7 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
             now,
         )
         changed += await _record(EventType.MESSAGE_FAILED, rows, now)
+        await note_opt_outs(rows, now)
     return changed
 
 

@@ -13,11 +13,12 @@ from msvs.api.context import Context
 from msvs.api.opt_out_phrases import wants_out
 from msvs.api.phones import region_of
 from msvs.api.replies import receive_inbound
-from msvs.api.reports import DeliveryReport, take_reports
+from msvs.api.reports import DeliveryReport, prove_sent, take_reports
 from msvs.api.senders import find_owners
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.models import SignalKind
+from msvs.models.identity import new_id
 
 log = structlog.get_logger(__name__)
 
@@ -26,28 +27,79 @@ GIVE_UP = timedelta(hours=72)
 LONGEST_RETRY = timedelta(hours=1)
 # The parts of a long message that have come by then are taken for all there will be.
 PARTS_WAIT = timedelta(minutes=10)
+# For longer than carriers bring again what they were not told had arrived.
+PARTS_KNOWN = timedelta(hours=25)
+
+# As an inbound message's code: the carrier itself took it for an opt-out.
+OPTED_OUT = "recipient_opted_out"
 
 PICK = """
 SELECT * FROM carrier_signals WHERE due_at <= $1 AND kind = $2 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
 """
 
-# The message of each report, by our id or the carrier's; only the carrier that has it may report of it.
+PICK_OPT_OUTS = """
+SELECT carrier_signals.id, received_at, workspace_id, livemode, to_phone
+FROM carrier_signals LEFT JOIN messages ON messages.id = message_id
+WHERE carrier_signals.due_at <= $1 AND carrier_signals.kind = 'opt_out'
+ORDER BY carrier_signals.due_at, carrier_signals.id LIMIT $2 FOR UPDATE OF carrier_signals SKIP LOCKED
+"""
+
+# Whoever opted in after the carrier refused a message stays in.
+OPTED_IN_SINCE = """
+SELECT contacts.phone FROM contacts JOIN unnest($3::varchar[], $4::timestamptz[]) AS said (phone, at) USING (phone)
+WHERE workspace_id = $1 AND livemode = $2 AND opt_in_status = 'opted_in' AND opt_in_at > said.at
+ORDER BY contacts.id FOR NO KEY UPDATE OF contacts
+"""
+
+# The message of each report, by our id or the carrier's; only the carrier that has it may report of it. A report of a
+# part goes by the carrier's reference, among those of its message where it names one.
 MATCH = """
 SELECT signal.id AS signal_id, part.id AS part_id, messages.id AS message_id
-FROM unnest($1::uuid[], $2::varchar[], $3::uuid[], $4::varchar[]) AS signal (id, carrier, message_id, carrier_ref)
+FROM unnest($1::uuid[], $2::varchar[], $3::uuid[], $4::varchar[], $5::bool[])
+    AS signal (id, carrier, message_id, carrier_ref, is_of_part)
 LEFT JOIN LATERAL (
     SELECT id, message_id FROM message_parts
-    WHERE signal.message_id IS NULL AND message_parts.carrier = signal.carrier AND ref = signal.carrier_ref
+    WHERE message_parts.carrier = signal.carrier AND ref = signal.carrier_ref
+        AND (signal.message_id IS NULL OR signal.is_of_part AND message_parts.message_id = signal.message_id)
     ORDER BY id DESC LIMIT 1
 ) AS part ON true
 LEFT JOIN LATERAL (
-    SELECT id FROM messages WHERE signal.message_id IS NULL AND part.id IS NULL AND carrier_ref = signal.carrier_ref
+    SELECT id FROM messages WHERE part.id IS NULL AND carrier_ref = signal.carrier_ref
         AND messages.carrier = signal.carrier AND messages.carrier <> 'virtual'
+        AND (signal.message_id IS NULL OR signal.is_of_part AND messages.id = signal.message_id)
     ORDER BY id DESC LIMIT 1
 ) AS named ON true
-JOIN messages ON messages.id = coalesce(signal.message_id, part.message_id, named.id)
-    AND messages.carrier = signal.carrier AND messages.livemode
+JOIN messages ON messages.id = coalesce(
+        part.message_id, named.id, CASE WHEN NOT signal.is_of_part THEN signal.message_id END
+    ) AND messages.carrier = signal.carrier AND messages.livemode
 """
+
+# What nobody will write down any more: the hand-over had no answer, and whoever made it has no lease.
+LOST = """
+SELECT id FROM messages WHERE id = ANY($1) AND carrier = $2 AND livemode AND status = 'sending' AND lease_until IS NULL
+    AND NOT EXISTS (SELECT FROM message_parts WHERE message_id = messages.id)
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+# Parts of a lost hand-over have names that no report has, until one gives them theirs.
+UNNAMED = "message_parts.ref = message_parts.message_id::varchar || ':' || message_parts.number"
+PREPARE = """
+INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
+SELECT part.id, part.message_id, $4, part.message_id::varchar || ':' || part.number, part.number, $5
+FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS part (id, message_id, number)
+"""
+NAME = f"""
+WITH free AS (
+    SELECT id, message_id, row_number() OVER (PARTITION BY message_id ORDER BY number) AS place
+    FROM message_parts WHERE message_id = ANY($1::uuid[]) AND carrier = $3 AND {UNNAMED}
+), named AS (
+    SELECT message_id, ref, row_number() OVER (PARTITION BY message_id ORDER BY ref) AS place
+    FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::varchar[]) AS said (message_id, ref)) AS said
+)
+UPDATE message_parts SET ref = named.ref FROM free JOIN named USING (message_id, place) WHERE message_parts.id = free.id
+"""
+
+LOCK = "SELECT id FROM messages WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
 
 PART = """
 UPDATE message_parts SET state = said.state, error_code = said.error_code
@@ -64,6 +116,12 @@ HAVING bool_and(state IS NOT DISTINCT FROM 'delivered') OR bool_or(state = 'fail
 """
 
 DONE = "DELETE FROM carrier_signals WHERE id = ANY($1)"
+
+# A part brought again would be taken for one of another message, whose others never come.
+SPENT = """
+UPDATE carrier_signals SET from_phone = NULL, to_sender = NULL, text = '', due_at = received_at + $2::interval
+WHERE id = ANY($1)
+"""
 
 LATER = """
 UPDATE carrier_signals SET tries = tries + 1,
@@ -82,14 +140,11 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     signals = await fetch(PICK, now, SignalKind.REPORT, limit)
     if not signals:
         return 0
-    matches = await fetch(
-        MATCH,
-        [row.id for row in signals],
-        [row.carrier for row in signals],
-        [row.message_id for row in signals],
-        [row.carrier_ref for row in signals],
-    )
-    found = {row.signal_id: row for row in matches}
+    found = await _match(signals)
+    unnamed = [row for row in signals if row.id not in found and _is_of_part(row) and row.message_id is not None]
+    if unnamed:
+        await _name_parts(unnamed, now)
+        found |= await _match(unnamed)
     reports = [
         DeliveryReport(found[row.id].message_id, row.is_delivered, row.error_code)
         for row in signals
@@ -102,13 +157,52 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     return len(signals)
 
 
+async def _match(signals: Sequence[Row]) -> dict[UUID, Row]:
+    """Which message, or part of one, each report is of."""
+    rows = await fetch(
+        MATCH,
+        [row.id for row in signals],
+        [row.carrier for row in signals],
+        [row.message_id for row in signals],
+        [row.carrier_ref for row in signals],
+        [_is_of_part(row) for row in signals],
+    )
+    return {row.signal_id: row for row in rows}
+
+
+def _is_of_part(row: Row) -> bool:
+    return bool((row.part_count or 1) > 1)
+
+
+async def _name_parts(signals: Sequence[Row], now: datetime) -> None:
+    """Let reports name the parts of messages whose hand-over was lost, and with it the carrier's references."""
+    for carrier in sorted({row.carrier for row in signals}):
+        ours = [row for row in signals if row.carrier == carrier]
+        counts = {row.message_id: row.part_count for row in ours}
+        lost = [row.id for row in await fetch(LOST, sorted(counts), carrier)]
+        if lost:
+            parts = [(message_id, number) for message_id in lost for number in range(1, counts[message_id] + 1)]
+            await execute(
+                PREPARE,
+                [new_id() for _ in parts],
+                [message_id for message_id, _ in parts],
+                [number for _, number in parts],
+                carrier,
+                now,
+            )
+            await prove_sent(lost, now)
+        # Two workers with reports of one message must not name the same part.
+        await fetch(LOCK, sorted(counts))
+        await execute(NAME, [row.message_id for row in ours], [row.carrier_ref for row in ours], carrier)
+
+
 async def _apply_parts(parts: Sequence[tuple[Row, Row]]) -> list[DeliveryReport]:
     """Note what was reported of parts; the reports of the messages that it settles."""
     if not parts:
         return []
     message_ids = sorted({match.message_id for match, _ in parts})
     # Two reports of one message's parts, taken by two workers, must see each other.
-    await fetch("SELECT id FROM messages WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", message_ids)
+    await fetch(LOCK, message_ids)
     await execute(
         PART,
         [match.part_id for match, _ in parts],
@@ -141,20 +235,25 @@ async def apply_inbound(*, now: datetime) -> int:
     row = await fetch_row(PICK, now, SignalKind.INBOUND, 1)
     if row is None:
         return 0
-    parts = await _parts(row)
-    is_whole = len({part.part_number for part in parts}) >= (row.part_count or 1)
+    if row.from_phone is None:
+        await execute(DONE, [row.id])
+        return 1
+    parts, repeats = _one_of_each(await _parts(row))
+    is_whole = len(parts) >= (row.part_count or 1)
     if not is_whole and now - min(part.received_at for part in parts) < PARTS_WAIT:
         await execute(LATER, [row.id], now, timedelta(seconds=5))
         return 1
     if region_of(_e164(row.from_phone)) is None:
         # A service number or a name: nobody who could be answered or could opt out.
         log.info("inbound message from no phone dropped", carrier=row.carrier)
-        await _finish(parts, [part.id for part in parts], now)
+        await _spend([*parts, *repeats])
         return len(parts)
     ctx = await _addressee(row.to_sender, row.from_phone)
     if ctx is None:
-        is_placed = await _stop_all(row, _joined(parts), now)
-        await _finish(parts, [part.id for part in parts] if is_placed else (), now)
+        if await _stop_all(row, parts, now):
+            await _spend([*parts, *repeats])
+        else:
+            await _finish([*parts, *repeats], (), now)
         return len(parts)
     first = parts[0]
     await receive_inbound(
@@ -164,19 +263,53 @@ async def apply_inbound(*, now: datetime) -> int:
         text=_joined(parts),
         dedupe_key=f"{row.carrier}:{first.dedupe_key}",
         now=now,
+        is_opt_out=_is_opt_out(parts),
     )
-    await _finish(parts, [part.id for part in parts], now)
+    await _spend([*parts, *repeats])
     return len(parts)
 
 
-async def _stop_all(row: Row, text: str, now: datetime) -> bool:
+async def _spend(parts: Sequence[Row]) -> None:
+    """Forget what was taken in; of the parts of a long message only that they were is known for a while."""
+    if (parts[0].part_count or 1) <= 1:
+        await execute(DONE, [parts[0].id])
+    else:
+        await execute(SPENT, [part.id for part in parts], PARTS_KNOWN)
+
+
+def _is_opt_out(parts: Sequence[Row]) -> bool:
+    return any(part.error_code == OPTED_OUT for part in parts)
+
+
+async def _stop_all(row: Row, parts: Sequence[Row], now: datetime) -> bool:
     """Take a STOP that nobody can place, to a sender of several workspaces, for a STOP to all of them."""
-    if classify_reply(text) is not Keyword.STOP and wants_out(text) is None:
+    text = _joined(parts)
+    if not _is_opt_out(parts) and classify_reply(text) is not Keyword.STOP and wants_out(text) is None:
         return False
     owners = [owner.workspace_id for owner in await find_owners(_sender(row.to_sender))]
     for workspace_id in owners:
         await suppress(Context(workspace_id, True), [_e164(row.from_phone)], source="keyword", text=text, now=now)
     return bool(owners)
+
+
+async def apply_opt_outs(*, limit: int, now: datetime) -> int:
+    """Opt out those to whom a carrier refused a message because they had; how many signals were looked at.
+
+    Those of one workspace and mode, in the current transaction; the others are still due.
+    """
+    rows = await fetch(PICK_OPT_OUTS, now, limit)
+    scope = next(((row.workspace_id, row.livemode) for row in rows if row.workspace_id is not None), None)
+    ours = [row for row in rows if row.workspace_id is None or (row.workspace_id, row.livemode) == scope]
+    # Of a message that was erased since, the phone is no phone any more.
+    said = {row.to_phone: row.received_at for row in ours if (row.to_phone or "").startswith("+")}
+    if said and scope is not None:
+        ctx = Context(*scope)
+        since = await fetch(OPTED_IN_SINCE, ctx.workspace_id, ctx.livemode, list(said), list(said.values()))
+        phones = sorted(said.keys() - {row.phone for row in since})
+        if phones:
+            await suppress(ctx, phones, source="carrier", now=now)
+    await execute(DONE, [row.id for row in ours])
+    return len(ours)
 
 
 async def postpone(kind: str, now: datetime) -> None:
@@ -195,8 +328,19 @@ async def _parts(row: Row) -> Sequence[Row]:
     return await fetch(PARTS, row.carrier, row.part_ref, row.from_phone, row.to_sender, row.part_count, since)
 
 
+def _one_of_each(parts: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The earliest of each part, and those that repeat one; what has another text is of the next message."""
+    first: dict[int, Row] = {}
+    repeats = []
+    for part in parts:
+        one = first.setdefault(part.part_number or 1, part)
+        if one is not part and one.text == part.text:
+            repeats.append(part)
+    return list(first.values()), repeats
+
+
 def _joined(parts: Sequence[Row]) -> str:
-    texts: Mapping[int, str] = {part.part_number or 1: part.text for part in reversed(parts)}
+    texts: Mapping[int, str] = {part.part_number or 1: part.text for part in parts}
     count = max(parts[0].part_count or 1, 1)
     return "".join(texts.get(number, " … ") for number in range(1, count + 1))
 

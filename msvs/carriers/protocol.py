@@ -78,6 +78,7 @@ Outcome = Accepted | Refused | Unknown
 class Report:
     """A delivery report, of the message with our `message_id` or with the carrier's `carrier_ref`.
 
+    One of a part alone has both, and says by `part_count` of how many parts its message is.
     `dedupe_key` is the same whenever the carrier brings the same report again (at most 200 characters). `error_code` is
     of our failure catalogue, where it was not delivered.
     """
@@ -87,6 +88,7 @@ class Report:
     error_code: str | None = None
     message_id: UUID | None = None
     carrier_ref: str | None = None
+    part_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Inbound:
     """A message from a handset: E.164 (or as the carrier writes it) to one of our senders.
 
     Part `part_number` (from 1) of the `part_count` that share `part_ref`, where the carrier brings long ones in parts.
+    `is_opt_out`: the carrier itself has taken it for one, and confirmed it, whatever the words.
     """
 
     dedupe_key: str
@@ -103,6 +106,7 @@ class Inbound:
     part_ref: str | None = None
     part_number: int | None = None
     part_count: int | None = None
+    is_opt_out: bool = False
 
 
 Signal = Report | Inbound

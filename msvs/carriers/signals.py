@@ -25,6 +25,9 @@ ON CONFLICT (carrier, dedupe_key) DO NOTHING
 """
 
 
+# What an inbound message is, for its code, that the carrier itself took for an opt-out.
+OPTED_OUT = "recipient_opted_out"
+
 MAX_KEY = 200
 MAX_REF = 100
 MAX_PART_REF = 40
@@ -50,6 +53,12 @@ def keepable(text: str) -> str:
     return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def _code(signal: Signal) -> str | None:
+    if isinstance(signal, Inbound):
+        return OPTED_OUT if signal.is_opt_out else None
+    return signal.error_code and signal.error_code[:MAX_CODE]
+
+
 def _address(text: str) -> str:
     return keepable(text) if len(text) <= MAX_ADDRESS else NOBODY
 
@@ -69,11 +78,11 @@ async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
         [report and report.message_id for report in reports],
         [report and report.carrier_ref and fit(report.carrier_ref, MAX_REF) for report in reports],
         [report and report.is_delivered for report in reports],
-        [report and report.error_code and report.error_code[:MAX_CODE] for report in reports],
+        [_code(signal) for signal in signals],
         [message and _address(message.from_phone) for message in inbound],
         [message and _address(message.to_sender) for message in inbound],
         [keepable(message.text) if message else "" for message in inbound],
         [message and message.part_ref and fit(message.part_ref, MAX_PART_REF) for message in inbound],
         [message and message.part_number for message in inbound],
-        [message and message.part_count for message in inbound],
+        [signal.part_count for signal in signals],
     )

@@ -133,6 +133,7 @@ class _Message(msgspec.Struct):
     to: list[_Party] = msgspec.field(default_factory=list)
     text: str | None = None
     webhook_url: str | None = None
+    autoresponse_type: str | None = None
     errors: list[_Error] | None = None
 
 
@@ -223,7 +224,8 @@ def _read(data: _Data) -> list[Signal]:
         to = message.to[0].phone_number
         if not message.from_.phone_number or not to:
             raise CallbackRefused("no numbers", status=400)
-        return [Inbound(f"in:{message.id}", message.from_.phone_number, to, message.text or "")]
+        is_opt_out = message.autoresponse_type == "STOP"
+        return [Inbound(f"in:{message.id}", message.from_.phone_number, to, message.text or "", is_opt_out=is_opt_out)]
     status = message.to[0].status
     if status != "delivered" and status not in FAILED:
         return []

@@ -241,7 +241,8 @@ def _read_message(fields: Mapping[str, str]) -> Inbound:
     sender, to = fields.get("From"), fields.get("To")
     if not sender or not to:
         raise CallbackRefused("no numbers", status=400)
-    return Inbound(f"in:{_message_sid(fields)}", sender, to, fields.get("Body", ""))
+    is_opt_out = fields.get("OptOutType") == "STOP"
+    return Inbound(f"in:{_message_sid(fields)}", sender, to, fields.get("Body", ""), is_opt_out=is_opt_out)
 
 
 def _message_sid(fields: Mapping[str, str]) -> str:

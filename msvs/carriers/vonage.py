@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 
 import msgspec
 
@@ -85,6 +87,8 @@ ERRORS: Mapping[str, str] = {
 DELIVERED = "delivered"
 # Receipts that are `accepted`, `buffered` or `unknown` bring nothing: the end is not known.
 FAILED: Mapping[str, str] = {"expired": UNREACHABLE, "failed": UNREACHABLE, "rejected": REJECTED}
+
+_count = re.compile(r"[2-9]|[1-9][0-9]", re.ASCII).fullmatch
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -189,6 +193,15 @@ def _client_ref(submission: Submission) -> str:
     return ref if submission.segments == 1 else f"{ref}-{submission.segments}"
 
 
+def _read_client_ref(text: str) -> tuple[UUID | None, int | None]:
+    """Our id, and where the receipt is of one part, of how many; nothing of a reference that is not ours."""
+    id, dash, count = text.partition("-")
+    message_id = read_message_id(id)
+    if message_id is None or not dash:
+        return message_id, None
+    return (message_id, int(count)) if _count(count) else (None, None)
+
+
 def _judge(answer: HttpAnswer) -> Outcome:
     if not 200 <= answer.status < 300:
         return judge_status(answer)
@@ -244,14 +257,15 @@ def _read_receipt(fields: Mapping[str, str]) -> list[Signal]:
     if status != DELIVERED and status not in FAILED:
         return []
     error = None if status == DELIVERED else ERRORS.get(fields.get("err-code", ""), FAILED[status])
+    message_id, part_count = _read_client_ref(fields.get("client-ref", ""))
     return [
         Report(
             f"{ref}:{status}",
             status == DELIVERED,
             error,
-            # The receipt of one part says nothing of the whole: it goes by the part's own id, as our answer has it.
-            message_id=read_message_id(fields.get("client-ref", "")),
+            message_id=message_id,
             carrier_ref=ref,
+            part_count=part_count,
         )
     ]
 

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 # Messages from people, each a transaction of its own, between two batches of reports: STOP must not wait for those.
 INBOUND_AT_ONCE = 100
+OPT_OUTS_AT_ONCE = 200
 
 TAKE = """
 WITH picked AS MATERIALIZED (
@@ -41,7 +42,7 @@ async def collect_reports(*, seconds: float = 10.0) -> int:
     total = 0
     while True:
         taken = await in_unit_of_work(_take_reports) + await in_unit_of_work(_take_reply)
-        taken += await _apply_reports()
+        taken += await _apply_reports() + await _apply_opt_outs()
         for _ in range(INBOUND_AT_ONCE):
             inbound = await _take_inbound()
             taken += inbound
@@ -75,6 +76,14 @@ async def _apply_reports() -> int:
                 await in_unit_of_work(partial(signals.postpone, SignalKind.REPORT, await database.now()))
                 return 1
             limit //= 2
+
+
+async def _apply_opt_outs() -> int:
+    return await in_unit_of_work(_take_opt_outs)
+
+
+async def _take_opt_outs() -> int:
+    return await signals.apply_opt_outs(limit=OPT_OUTS_AT_ONCE, now=await database.now())
 
 
 async def _apply_inbound() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import replies, routing, senders
+from msvs.api import replies, routing, senders, signals
 from msvs.api.context import Context
 from msvs.api.reports import take_reports
 from msvs.api.unit_of_work import unit_of_work
@@ -68,11 +69,14 @@ async def status(message_id: UUID) -> str:
 
 
 async def waiting() -> int:
-    return int(await db.fetch_value("SELECT count(*) FROM carrier_signals"))
+    """How many signals there are, without what is kept of parts to know them again."""
+    return int(await db.fetch_value("SELECT count(*) FROM carrier_signals WHERE kind <> 'inbound' OR text <> ''"))
 
 
 async def hurry() -> None:
-    await db.execute("UPDATE carrier_signals SET due_at = now() - interval '1 second'")
+    await db.execute(
+        "UPDATE carrier_signals SET due_at = now() - interval '1 second' WHERE kind <> 'inbound' OR from_phone <> ''"
+    )
 
 
 async def test_a_report_finds_its_message_by_the_carriers_reference(live_ctx: Context) -> None:
@@ -160,6 +164,82 @@ async def test_a_message_in_parts_is_what_its_parts_are(
     assert (message.status.value, message.error_code) == (expected, code)
 
 
+def of_part(message_id: UUID, number: int, *, is_delivered: bool = True, count: int = 3) -> Report:
+    code = None if is_delivered else "unreachable"
+    return Report(f"v{number}:{is_delivered}", is_delivered, code, message_id, f"v{number}", count)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "code"),
+    [
+        ([True, True, True], "delivered", None),
+        ([True, True, None], "sent", None),
+        ([None, False, True], "failed", "unreachable"),
+    ],
+)
+async def test_parts_whose_ids_were_lost_are_told_apart_by_their_reports(
+    live_ctx: Context, said: list[bool | None], expected: str, code: str | None
+) -> None:
+    message_id = await handed_over(live_ctx, ref=None, status="sending")
+    for number, is_delivered in enumerate(said, 1):
+        if is_delivered is not None:
+            report = of_part(message_id, number, is_delivered=is_delivered)
+            await bring(report)
+            await bring(report)
+    message = await Message.get(id=message_id)
+    assert (message.status.value, message.error_code, message.sent_at is not None) == (expected, code, True)
+    assert await waiting() == 0
+    rows = await db.fetch("SELECT type FROM events WHERE resource_id = $1 ORDER BY id", message_id)
+    assert [row.type for row in rows] == ["message.sent", f"message.{expected}"][: 1 if expected == "sent" else 2]
+
+
+async def test_all_reports_of_lost_parts_may_come_at_once(live_ctx: Context) -> None:
+    message_ids = [await handed_over(live_ctx, ref=None, status="sending") for _ in range(2)]
+    await bring(
+        *(
+            replace(
+                report, carrier_ref=f"{each.hex}-{report.carrier_ref}", dedupe_key=f"{each.hex}-{report.dedupe_key}"
+            )
+            for number in (2, 3, 1)
+            for each in message_ids
+            for report in (of_part(each, number),)
+        )
+    )
+    assert ([await status(each) for each in message_ids], await waiting()) == (["delivered"] * 2, 0)
+
+
+async def test_reports_of_parts_wait_while_the_answer_may_still_come(live_ctx: Context) -> None:
+    message_id = await handed_over(live_ctx, ref=None, status="sending")
+    await db.execute("UPDATE messages SET lease_until = now() + interval '1 minute'")
+    await bring(of_part(message_id, 1), of_part(message_id, 2))
+    assert (await status(message_id), await waiting()) == ("sending", 2)
+    for number in (1, 2, 3):
+        await db.execute(
+            "INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)"
+            " VALUES ($1, $2, 'main', $3, $4, now())",
+            new_id(),
+            message_id,
+            f"v{number}",
+            number,
+        )
+    await db.execute("UPDATE messages SET status = 'sent', sent_at = now(), lease_until = NULL, carrier_ref = 'v1'")
+    await hurry()
+    await bring(of_part(message_id, 3))
+    assert (await status(message_id), await waiting()) == ("delivered", 0)
+
+
+async def test_a_report_of_a_part_is_of_a_message_of_its_carrier(live_ctx: Context) -> None:
+    message_id = await handed_over(live_ctx, ref=None, status="sending")
+    await bring(*(of_part(message_id, number) for number in (1, 2, 3)), carrier="another")
+    assert (await status(message_id), await waiting()) == ("sending", 3)
+
+
+async def test_a_message_taken_as_one_is_reported_by_its_reference(live_ctx: Context) -> None:
+    message_id = await handed_over(live_ctx, ref="v1")
+    await bring(of_part(message_id, 1, count=2))
+    assert (await status(message_id), await waiting()) == ("delivered", 0)
+
+
 async def inbound() -> list[tuple[str, str, str, UUID]]:
     rows = await InboundMessage.all().order_by("id")
     return [(row.from_phone, row.to_sender, row.body, row.workspace_id) for row in rows]
@@ -224,6 +304,98 @@ async def test_parts_are_put_together_in_their_order(live_ctx: Context) -> None:
         await hurry()
         await collect_reports()
     assert [row[2] for row in await inbound()] == ["abc"]
+    assert await waiting() == 0
+
+
+async def test_a_part_that_is_brought_again_is_no_message_of_its_own(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    parts = [Inbound(f"in-{number}", PERSON, OURS, text, "7", number, 2) for number, text in enumerate("ab", 1)]
+    await bring(*parts)
+    assert await bring(*reversed(parts)) == 0
+    rows = await db.fetch("SELECT from_phone, to_sender, text, due_at - received_at AS kept FROM carrier_signals")
+    assert [tuple(row.values()) for row in rows] == [(None, None, "", timedelta(hours=25))] * 2
+    assert not await reports.has_due(await db.now())
+    await db.execute("UPDATE carrier_signals SET due_at = now()")
+    await collect_reports()
+    assert ([row[2] for row in await inbound()], await db.fetch("SELECT FROM carrier_signals")) == (["ab"], [])
+
+
+async def test_two_messages_that_share_a_reference_are_two(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    texts = [("1a", "a", 1), ("1b", "b", 2), ("1a'", "a", 1), ("2a", "x", 1), ("2b", "y", 2)]
+    await bring(*(Inbound(key, PERSON, OURS, text, "7", number, 2) for key, text, number in texts))
+    await hurry()
+    await collect_reports()
+    assert ([row[2] for row in await inbound()], await waiting()) == (["ab", "xy"], 0)
+
+
+@pytest.mark.parametrize("text", ["no more of this", "Hello?", "START"])
+async def test_what_the_carrier_took_for_an_opt_out_is_one_that_it_has_confirmed(live_ctx: Context, text: str) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await handed_over(live_ctx)
+    queued = await handed_over(live_ctx, ref=None, status="queued")
+    await bring(Inbound("in-1", PERSON, OURS, text, is_opt_out=True))
+    row = await InboundMessage.get()
+    assert (row.keyword, row.body, (await Contact.get()).opt_in_status.value) == ("stop", text, "opted_out")
+    assert (await status(queued), await Message.filter(kind="auto").count()) == ("canceled", 0)
+
+
+async def test_what_the_carrier_took_for_an_opt_out_is_one_to_all_that_share_the_sender(
+    live_ctx: Context, other_ctx: Context
+) -> None:
+    for ctx in (live_ctx, other_ctx):
+        await senders.add_sender(ctx.workspace_id, "12345", is_shared=True)
+    await bring(Inbound("in-1", PERSON, "12345", "Hello?", is_opt_out=True))
+    rows = await db.fetch("SELECT workspace_id FROM suppressions")
+    assert {row.workspace_id for row in rows} == {live_ctx.workspace_id, other_ctx.workspace_id}
+
+
+async def test_a_report_that_the_recipient_opted_out_there_opts_out_here(live_ctx: Context) -> None:
+    await handed_over(live_ctx)
+    queued = await handed_over(live_ctx, ref=None, status="queued")
+    report = Report("ref-1:failed", False, "recipient_opted_out", carrier_ref="ref-1")
+    await bring(report)
+    contact = await Contact.get(phone=PERSON)
+    assert (contact.opt_in_status.value, contact.opt_in_source, await status(queued)) == (
+        "opted_out",
+        "carrier",
+        "canceled",
+    )
+    rows = await db.fetch("SELECT phone, source FROM suppressions")
+    assert [tuple(row.values()) for row in rows] == [(PERSON, "carrier")]
+    assert await waiting() == 0
+    # One that comes again says nothing of who opted in since.
+    await db.execute("UPDATE contacts SET opt_in_status = 'opted_in', opt_in_at = now()")
+    await db.execute("DELETE FROM suppressions")
+    await bring(report)
+    assert ((await Contact.get(phone=PERSON)).opt_in_status.value, await waiting()) == ("opted_in", 0)
+
+
+async def test_whoever_opts_in_after_the_carriers_refusal_stays_in(live_ctx: Context) -> None:
+    message_id = await handed_over(live_ctx)
+    report = Report("ref-1:failed", False, "recipient_opted_out", carrier_ref="ref-1")
+    async with unit_of_work():
+        await keep_signals("main", [report])
+        await signals.apply_reports(limit=10, now=await db.now())
+    await db.execute("UPDATE contacts SET opt_in_status = 'opted_in', opt_in_at = now()")
+    await collect_reports()
+    assert (await status(message_id), (await Contact.get()).opt_in_status.value) == ("failed", "opted_in")
+    assert await waiting() == 0
+
+
+async def test_opt_outs_of_two_workspaces_are_told_apart(live_ctx: Context, other_ctx: Context) -> None:
+    other_live = Context(other_ctx.workspace_id, True)
+    for ctx, ref in ((live_ctx, "a"), (other_live, "b")):
+        await handed_over(ctx, ref=ref)
+        await handed_over(ctx, ref=f"{ref}2", phone="+12125550178")
+    refs = ("a", "b", "b2")
+    await bring(*(Report(ref, False, "recipient_opted_out", carrier_ref=ref) for ref in refs))
+    rows = await db.fetch("SELECT workspace_id, phone FROM suppressions")
+    assert {(row.workspace_id, row.phone) for row in rows} == {
+        (live_ctx.workspace_id, PERSON),
+        (other_ctx.workspace_id, PERSON),
+        (other_ctx.workspace_id, "+12125550178"),
+    }
     assert await waiting() == 0
 
 

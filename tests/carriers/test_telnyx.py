@@ -307,6 +307,20 @@ def test_a_message_of_a_handset_is_read(carrier: TelnyxCarrier, text: str | None
     assert answer.signals == [Inbound("in:m-9", HANDSET, SENDER, text or "")]
 
 
+@pytest.mark.parametrize(("kind", "is_opt_out"), [("STOP", True), ("START", False), ("HELP", False), (None, False)])
+def test_what_telnyx_took_for_an_opt_out_is_one(carrier: TelnyxCarrier, kind: str | None, is_opt_out: bool) -> None:
+    payload = {
+        "id": "m-9",
+        "from": {"phone_number": HANDSET},
+        "to": [{"phone_number": SENDER}],
+        "text": "No more",
+        "autoresponse_type": kind,
+    }
+    sent = FakeTelnyx.send(INBOUND, FakeTelnyx.event("message.received", payload))
+    [message] = carrier.read_callback(sent.callback()).signals
+    assert message == Inbound("in:m-9", HANDSET, SENDER, "No more", is_opt_out=is_opt_out)
+
+
 def test_either_event_is_read_at_either_address(carrier: TelnyxCarrier) -> None:
     report = FAKE.report(TAKEN, "delivered")
     assert carrier.read_callback(FakeTelnyx.send(INBOUND, report.body).callback()).signals

@@ -342,6 +342,14 @@ def test_a_message_of_a_handset_is_read(carrier: TwilioCarrier) -> None:
     assert (answer.content_type, answer.body) == ("text/xml", twilio.EMPTY_TWIML)
 
 
+@pytest.mark.parametrize(("kind", "is_opt_out"), [("STOP", True), ("START", False), ("HELP", False), ("", False)])
+def test_what_twilio_took_for_an_opt_out_is_one(carrier: TwilioCarrier, kind: str, is_opt_out: bool) -> None:
+    fields = {"From": HANDSET, "To": SENDER, "Body": "No more", "MessageSid": "SM9", "OptOutType": kind}
+    url = f"{PUBLIC_URL}/carriers/cohort-live/inbound"
+    [message] = carrier.read_callback(FakeTwilio.send(url, fields).callback()).signals
+    assert message == Inbound("in:SM9", HANDSET, SENDER, "No more", is_opt_out=is_opt_out)
+
+
 def test_a_picture_without_words_is_an_empty_message(carrier: TwilioCarrier) -> None:
     answer = carrier.read_callback(FAKE.inbound("cohort-live", HANDSET, SENDER, "", sid="SM9").callback())
     assert answer.signals == [Inbound("in:SM9", HANDSET, SENDER, "")]

@@ -94,7 +94,7 @@ async def test_a_long_message_has_a_reference_for_each_part(under_test: VonageUn
             under_test.fake.report(taken, "delivered", part=number).callback()
         ).signals
         assert isinstance(report, Report)
-        assert (report.carrier_ref, report.message_id) == (ref, None)
+        assert (report.carrier_ref, report.message_id, report.part_count) == (ref, submission.message_id, 3)
 
 
 @pytest.mark.parametrize("statuses", [["0", "1"], ["5", "0"], ["0", "0", "9"]])
@@ -316,7 +316,10 @@ def test_a_failure_has_a_code_of_ours(carrier: VonageCarrier, status: str, code:
     assert ours in FAILURES
 
 
-@pytest.mark.parametrize("client_ref", ["", "order-17", str(MESSAGE_ID), f"{MESSAGE_ID.hex}-3", f"{MESSAGE_ID.hex}x"])
+@pytest.mark.parametrize(
+    "client_ref",
+    ["", "order-17", str(MESSAGE_ID), *(f"{MESSAGE_ID.hex}{end}" for end in ("x", "-", "-1", "-100", "-3x"))],
+)
 def test_a_receipt_without_our_id_goes_by_vonages(carrier: VonageCarrier, client_ref: str) -> None:
     [report] = carrier.read_callback(FAKE.send(REPORTS, {**RECEIPT, "client-ref": client_ref}).callback()).signals
     assert report == Report(f"{REF}:delivered", True, None, message_id=None, carrier_ref=REF)

@@ -12,17 +12,18 @@ from uuid import UUID
 
 from bench.engines import Bench, add_people, bench
 from msvs import database as db
+from msvs import garbage
 from msvs.api import campaigns
 from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.scripts import Script, Signal
 from msvs.carriers.virtual import VirtualCarrier
+from msvs.garbage import collect_less
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import complete_campaigns
 from msvs.workers.reports import collect_reports
-from msvs.workers.worker import collect_less
 
 INSTANT = Script((Signal("delivered", 0),))
 BODY = "Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out."
@@ -112,7 +113,7 @@ async def _rows(table: str, condition: str, *values: object) -> tuple[list[str],
 
 async def measure(place: Bench, number: int, *, floors: bool = True) -> dict[str, float]:
     """One campaign and its floors, in a process that collects garbage as a worker does."""
-    collect_less()
+    collect_less(garbage.WORKERS)
     async with place.connected():
         times = await run(place, number)
         if floors:

@@ -17,6 +17,7 @@ import httpx
 
 from bench.engines import Bench, add_people, bench
 from msvs import database as db
+from msvs import garbage
 from msvs.api import auth, campaigns, contacts, credits, limits, lists, messages, replies, webhooks, workspaces
 from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
@@ -25,6 +26,7 @@ from msvs.api.resources import campaign_resource, contact_resource, inbound_mess
 from msvs.api.scope import scoped
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
+from msvs.garbage import collect_less
 from msvs.models import Campaign, Contact
 from msvs.settings import Settings
 
@@ -135,6 +137,7 @@ async def client(place: Bench) -> Any:
     settings = Settings(database_url=place.database_url, redis_url=place.redis_url, data_dir=place.directory)
     webhooks.configure(settings)
     app = create_app(settings)
+    collect_less(garbage.API)
     headers = {"Authorization": f"Bearer {place.test_key}"}
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as made:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from msvs import database, logs, settings
+from msvs import database, garbage, logs, settings
 from msvs.api import auth, catalogue, consent_chain, webhooks
 from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
@@ -25,6 +25,7 @@ from msvs.api.routing import use_carriers, use_live_carrier
 from msvs.callbacks.front import callback_routes
 from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
+from msvs.garbage import collect_less
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
 from msvs.ops.routes import ops_routes
@@ -109,7 +110,9 @@ def create_app(settings: Settings) -> Starlette:
 def serve(settings: Settings) -> None:
     """Serve the application until a signal ends it."""
     logs.set_up(settings)
-    uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port)).run()
+    server = uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port))
+    collect_less(garbage.API)
+    server.run()
 
 
 async def show_index(_request: Request) -> Response:

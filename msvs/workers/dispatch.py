@@ -9,9 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-import asyncpg
 import structlog
-from tortoise.exceptions import DBConnectionError
 
 from msvs import database
 from msvs.api import breakers, dispatching, routing
@@ -21,7 +19,7 @@ from msvs.carriers import protocol
 from msvs.carriers.protocol import Carrier, Submission
 from msvs.carriers.signals import MAX_REF, fit
 from msvs.carriers.virtual import VirtualCarrier
-from msvs.workers.retrying import in_unit_of_work
+from msvs.workers.retrying import Failures, in_unit_of_work, is_away
 
 T = TypeVar("T")
 
@@ -40,63 +38,71 @@ HAND_OVER_SHARE = 0.75
 # How long, and how often, outcomes are tried to be written down while PostgreSQL is away.
 RECORD_SECONDS = 120.0
 RECORD_AGAIN_SECONDS = 0.5
-POSTGRESQL_AWAY = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
-    DBConnectionError,
-)
 
 Carriers = Mapping[str, Carrier]
 
 
 async def dispatch_messages(carriers: Carriers, *, seconds: float = 10.0, batch: int = BATCH) -> int:
-    """Hand due messages to their carriers until none is due or the time is up; how many were handed over."""
+    """Hand due messages to their carriers until none is due or the time is up; how many were handed over.
+
+    A lane that breaks holds up no other; its error is raised once nothing else is due.
+    """
     until = time.monotonic() + seconds
     total = 0
+    run = _Run(carriers, batch)
     while True:
         now, has_scheduled = await dispatching.look()
         if has_scheduled:
             await in_unit_of_work(partial(dispatching.promote_scheduled, limit=PROMOTE, now=now))
-        lanes = await dispatching.find_lanes(now)
-        if not lanes:
-            return total
-        handed = await _dispatch_lanes(carriers, [lane for lane in lanes if lane.campaign_id is None], batch)
+        lanes = run.whole(await dispatching.find_lanes(now))
+        handed = await run.dispatch([lane for lane in lanes if lane.campaign_id is None])
         # Two batches of a campaign at once: while PostgreSQL writes the one, the other is on its way.
         bulk = [lane for lane in lanes if lane.campaign_id is not None for _ in range(2)]
         if bulk:
-            running = asyncio.create_task(_dispatch_lanes(carriers, bulk, batch))
+            running = asyncio.create_task(run.dispatch(bulk))
             try:
                 while not (await asyncio.wait({running}, timeout=GLANCE_SECONDS))[0]:
                     singles = await dispatching.find_single_lanes(await database.now())
-                    handed += await _dispatch_lanes(carriers, singles, batch)
+                    handed += await run.dispatch(run.whole(singles))
             finally:
                 # Whatever goes wrong here, what is on the wire is seen to its end.
                 handed += await running
         total += sum(handed)
-        if max(handed, default=0) >= batch:
-            # There is more than one worker's worth: let another join.
+        if any(handed) and time.monotonic() < until:
+            continue
+        if any(handed):
             ring_now([Doorbell.MESSAGES])
-        if not any(handed):
-            return total
-        if time.monotonic() >= until:
-            ring_now([Doorbell.MESSAGES])
-            return total
+        run.failures.end()
+        return total
 
 
-async def _dispatch_lanes(carriers: Carriers, lanes: Sequence[Lane], batch: int) -> list[int]:
-    """Hand over one batch of each lane, a few at once; how many messages of each."""
-    gate = asyncio.Semaphore(LANES_AT_ONCE)
+class _Run:
+    """What a job knows of the lanes: which of them broke, and are left to the next job."""
 
-    async def run(lane: Lane) -> int:
-        async with gate:
-            return await dispatch_lane(carriers, lane, batch=batch)
+    def __init__(self, carriers: Carriers, batch: int) -> None:
+        self._carriers = carriers
+        self._batch = batch
+        self._broken: set[Lane] = set()
+        self.failures = Failures()
 
-    return await _all(run(lane) for lane in lanes)
+    def whole(self, lanes: Iterable[Lane]) -> list[Lane]:
+        """The lanes that did not break."""
+        return [lane for lane in lanes if lane not in self._broken]
+
+    async def dispatch(self, lanes: Sequence[Lane]) -> list[int]:
+        """Hand over one batch of each lane, a few at once; how many messages of each."""
+        gate = asyncio.Semaphore(LANES_AT_ONCE)
+
+        async def run(lane: Lane) -> int:
+            async with gate:
+                try:
+                    return await dispatch_lane(self._carriers, lane, batch=self._batch)
+                except Exception as error:
+                    self._broken.add(lane)
+                    self.failures.note("lane", error)
+                    return 0
+
+        return await _all(run(lane) for lane in lanes)
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -124,8 +130,12 @@ async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -
     if any(carriers[name].capability is protocol.Capability.NONE for name in plan.carriers):
         batch = min(batch, IN_DOUBT)
     claims = await in_unit_of_work(lambda: dispatching.claim_by_plan(lane, plan, limit=batch, now=now))
+    handed = sum(len(claim.messages) for claim in claims)
+    if handed >= batch:
+        # There is more than one worker's worth: let another join.
+        ring_now([Doorbell.MESSAGES])
     await _all(hand_over(carriers[claim.carrier], claim, claimed=claimed) for claim in claims)
-    return sum(len(claim.messages) for claim in claims)
+    return handed
 
 
 async def hand_over(carrier: Carrier, claim: Claim, *, claimed: float) -> None:
@@ -170,9 +180,8 @@ async def _record(claim: Claim, outcomes: Sequence[Outcome]) -> datetime:
         try:
             now = await database.now()
             await in_unit_of_work(partial(dispatching.record_outcomes, claim, outcomes, now))
-        except POSTGRESQL_AWAY as error:
-            # An InterfaceError that is a ValueError is of what was to be written.
-            if time.monotonic() >= until or isinstance(error, ValueError):
+        except Exception as error:
+            if not is_away(error) or time.monotonic() >= until:
                 raise
             log.warning("outcomes not written yet", messages=len(outcomes), error=type(error).__name__)
             await asyncio.sleep(RECORD_AGAIN_SECONDS)
@@ -226,25 +235,31 @@ async def resolve_expired(carriers: Carriers, *, batch: int = BATCH, seconds: fl
     the delivery report and never submits again, as do those of carriers that are no longer configured. What the time
     does not suffice for is left to the next call.
     """
+    failures = Failures()
     total = await in_unit_of_work(partial(dispatching.await_gone, list(carriers), limit=batch))
     for carrier in carriers.values():
-        if carrier.capability is protocol.Capability.NONE:
-            total += await in_unit_of_work(partial(dispatching.await_reports, carrier=carrier.name, limit=batch))
-            continue
-        until = time.monotonic() + seconds
-        is_asked = carrier.capability is protocol.Capability.LOOKUP
-        while True:
-            claimed = time.monotonic()
-            find = partial(dispatching.find_expired, carrier=carrier.name, limit=batch, now=await database.now())
-            claim = await in_unit_of_work(partial(find, is_asked=is_asked))
-            if claim is None:
-                break
-            total += len(claim.messages)
-            if claim.messages:
-                await _resolve(carrier, claim, claimed)
-            if time.monotonic() >= until:
-                break
+        total += await failures.outlive(carrier.name, _resolve_all(carrier, batch, seconds), 0)
+    failures.end()
     return total
+
+
+async def _resolve_all(carrier: Carrier, batch: int, seconds: float) -> int:
+    if carrier.capability is protocol.Capability.NONE:
+        return await in_unit_of_work(partial(dispatching.await_reports, carrier=carrier.name, limit=batch))
+    total = 0
+    until = time.monotonic() + seconds
+    is_asked = carrier.capability is protocol.Capability.LOOKUP
+    while True:
+        claimed = time.monotonic()
+        find = partial(dispatching.find_expired, carrier=carrier.name, limit=batch, now=await database.now())
+        claim = await in_unit_of_work(partial(find, is_asked=is_asked))
+        if claim is None:
+            return total
+        total += len(claim.messages)
+        if claim.messages:
+            await _resolve(carrier, claim, claimed)
+        if time.monotonic() >= until:
+            return total
 
 
 async def _resolve(carrier: Carrier, claim: Claim, claimed: float) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from uuid import UUID
 
+import asyncpg
+import structlog
+
 from msvs import database
-from msvs.api import deliveries, reports, running, sessions
+from msvs.api import deliveries, ids, reports, running, sessions
 from msvs.api.campaign_stats import fold_tallies
 from msvs.database import execute, fetch_value
 from msvs.settings import Settings
 from msvs.workers.dispatch import Carriers, resolve_expired
-from msvs.workers.retrying import in_unit_of_work
+from msvs.workers.retrying import Failures, in_unit_of_work
+
+log = structlog.get_logger(__name__)
 
 BATCH = 5000
 
@@ -26,28 +33,63 @@ RETENTION = {
 # What names a row where it has no id.
 KEYS = {"prefix_usage": "workspace_id, prefix, hour"}
 
+PARTITIONED = ("messages", "message_attempts", "events", "webhook_attempts")
+# How many months have their partitions, with the present one.
+MONTHS_AHEAD = 3
+EPOCH = datetime.fromtimestamp(0, UTC)
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+
+# Whether a month without a partition has rows, in the partition for whatever has no month's.
+MISPLACED = """
+SELECT to_regclass($1) IS NULL AND EXISTS (
+    SELECT FROM {table}_default WHERE id >= id_floor($2::timestamptz) AND id < id_floor($3::timestamptz)
+)
+"""
+TAKE_OUT = """
+WITH gone AS (
+    DELETE FROM {table}_default WHERE id >= id_floor($1::timestamptz) AND id < id_floor($2::timestamptz) RETURNING *
+)
+INSERT INTO {child}_moved SELECT * FROM gone
+"""
+# The oldest message of the months to be dropped that may yet be sent.
+UNSENT = """
+SELECT id FROM messages WHERE id < id_floor($1::timestamptz) AND status IN ('scheduled', 'queued', 'sending')
+ORDER BY id LIMIT 1
+"""
+
 
 async def maintain(carriers: Carriers, settings: Settings | None = None) -> dict[str, int]:
-    """Do every chore once; what each did."""
+    """Do every chore once; what each did. One that breaks holds up no other; its error is raised at the end."""
     now = await database.now()
+    failures = Failures()
+    done = {}
+    for name, chore in _chores(carriers, settings or Settings(), now).items():
+        done[name] = await failures.outlive(name, chore(), 0)
+    failures.end()
+    return done
+
+
+def _chores(carriers: Carriers, settings: Settings, now: datetime) -> Mapping[str, Callable[[], Awaitable[int]]]:
     return {
-        "partitioned": await roll_partitions(settings or Settings()),
-        "resolved": await resolve_expired(carriers),
-        "completed": await complete_campaigns(),
-        "unreported": await in_unit_of_work(partial(reports.give_up_reports, limit=BATCH, now=now)),
-        "unresolved": await in_unit_of_work(partial(reports.give_up_unresolved, limit=BATCH, now=now)),
-        "stale_deliveries": await in_unit_of_work(partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
-        "sessions": await in_unit_of_work(partial(sessions.forget_ended, now)),
-        "folded": await in_unit_of_work(fold_tallies),
-        "dropped": await drop_expired(),
+        "partitioned": partial(roll_partitions, settings),
+        "resolved": partial(resolve_expired, carriers),
+        "completed": complete_campaigns,
+        "unreported": partial(in_unit_of_work, partial(reports.give_up_reports, limit=BATCH, now=now)),
+        "unresolved": partial(in_unit_of_work, partial(reports.give_up_unresolved, limit=BATCH, now=now)),
+        "stale_deliveries": partial(in_unit_of_work, partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
+        "sessions": partial(in_unit_of_work, partial(sessions.forget_ended, now)),
+        "folded": partial(in_unit_of_work, fold_tallies),
+        "dropped": drop_expired,
     }
 
 
 async def complete_campaigns() -> int:
     """Complete the campaigns whose recipients are all settled; how many."""
     completed = 0
+    failures = Failures()
     for campaign_id in await running.sending_campaigns():
-        completed += await _complete(campaign_id)
+        completed += await failures.outlive("completion", _complete(campaign_id), False)
+    failures.end()
     return completed
 
 
@@ -67,16 +109,75 @@ async def has_work(now: datetime) -> bool:
 
 
 async def roll_partitions(settings: Settings) -> int:
-    """Make the partitions of the months ahead and drop those past their keeping; how many of both."""
+    """Make the partitions of the months ahead and drop those past their keeping; how many of both.
+
+    Messages that are yet to be sent keep their month. What cannot have the tables to itself soon is left for later:
+    everybody else would have to wait behind it.
+    """
+    try:
+        made = await _make_partitions()
+        return made + sum([await in_unit_of_work(partial(_drop_partitions, settings, table)) for table in PARTITIONED])
+    except asyncpg.LockNotAvailableError:
+        log.warning("partitions left for later: their tables are in use")
+        return 0
+
+
+async def _make_partitions() -> int:
+    try:
+        return await in_unit_of_work(_ensure_partitions)
+    except asyncpg.CheckViolationError:
+        # Rows came before their month's partition, as nothing ran for months that would have made it.
+        return await in_unit_of_work(_make_room)
+
+
+async def _ensure_partitions() -> int:
+    await execute(LOCK_TIMEOUT)
+    return int(await fetch_value("SELECT ensure_partitions()"))
+
+
+async def _make_room() -> int:
+    """Make the partitions of the months ahead, and move the rows of those months there."""
+    await execute(LOCK_TIMEOUT)
+    first = (await database.now()).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    following = [_month_after(first, months) for months in range(MONTHS_AHEAD + 1)]
+    moved = []
+    for table in PARTITIONED:
+        for low, high in pairwise(following):
+            child = f"{table}_{low:%Y_%m}"
+            if await fetch_value(MISPLACED.format(table=table), child, low, high):
+                await execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+                await execute(f"CREATE TEMPORARY TABLE {child}_moved (LIKE {table}) ON COMMIT DROP")
+                await execute(TAKE_OUT.format(table=table, child=child), low, high)
+                moved.append(child)
     made = int(await fetch_value("SELECT ensure_partitions()"))
+    for child in moved:
+        # Not through the parent, whose triggers have counted these rows.
+        await execute(f"INSERT INTO {child} SELECT * FROM {child}_moved")
+    return made
+
+
+async def _drop_partitions(settings: Settings, table: str) -> int:
+    await execute(LOCK_TIMEOUT)
     kept = {
         "messages": settings.message_months,
         "events": settings.event_months,
         "message_attempts": settings.attempt_months,
         "webhook_attempts": settings.attempt_months,
-    }
-    dropped = [int(await fetch_value("SELECT drop_partitions($1, $2)", table, kept[table])) for table in kept]
-    return made + sum(dropped)
+    }[table]
+    now = await database.now()
+    oldest = _month_after(now.replace(day=1), -kept)
+    if table == "messages" and oldest > EPOCH:
+        unsent = await fetch_value(UNSENT, oldest)
+        if unsent is not None:
+            since = ids.id_time(unsent)
+            kept = max(kept, (now.year - since.year) * 12 + now.month - since.month)
+    return int(await fetch_value("SELECT drop_partitions($1, $2)", table, kept))
+
+
+def _month_after(moment: datetime, months: int) -> datetime:
+    """The same time so many months later, of a day that every month has."""
+    years, month = divmod(moment.month - 1 + months, 12)
+    return moment.replace(year=moment.year + years, month=month + 1)
 
 
 async def drop_expired() -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from asyncpg.exceptions import PostgresConnectionError
 
 from msvs import database
 from msvs.api import signals
@@ -16,9 +15,9 @@ from msvs.api.context import Context
 from msvs.api.jobs import Doorbell, ring_now
 from msvs.api.replies import receive_inbound
 from msvs.api.reports import DeliveryReport, take_reports
-from msvs.database import Row, fetch, fetch_value
+from msvs.database import Row, execute, fetch, fetch_value
 from msvs.models import SignalKind
-from msvs.workers.retrying import in_unit_of_work
+from msvs.workers.retrying import in_unit_of_work, is_away
 
 log = structlog.get_logger(__name__)
 
@@ -35,16 +34,27 @@ WITH picked AS MATERIALIZED (
 DELETE FROM virtual_signals USING picked WHERE virtual_signals.id = picked.id RETURNING virtual_signals.*
 """
 
+# How long one that could not be applied is left alone.
+PUT_OFF = timedelta(minutes=1)
+POSTPONE = """
+UPDATE virtual_signals SET due_at = $1::timestamptz + $3 WHERE id = (
+    SELECT id FROM virtual_signals WHERE due_at <= $1 AND (kind = 'inbound') = $2
+    ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+"""
+
 
 async def collect_reports(*, seconds: float = 10.0) -> int:
     """Take in due delivery reports and replies until none is due or the time is up; how many."""
     until = time.monotonic() + seconds
     total = 0
     while True:
-        taken = await in_unit_of_work(_take_reports) + await in_unit_of_work(_take_reply)
-        taken += await _apply_reports() + await _apply_opt_outs()
+        taken = await _in_batches(_take_reports, partial(_postpone, False))
+        taken += await _one(_take_reply, partial(_postpone, True))
+        taken += await _in_batches(_apply_reports, partial(_put_off, SignalKind.REPORT))
+        taken += await _in_batches(_take_opt_outs, partial(_put_off, SignalKind.OPT_OUT), OPT_OUTS_AT_ONCE)
         for _ in range(INBOUND_AT_ONCE):
-            inbound = await _take_inbound()
+            inbound = await _one(_apply_inbound, partial(_put_off, SignalKind.INBOUND))
             taken += inbound
             if not inbound:
                 break
@@ -62,56 +72,65 @@ async def has_due(now: datetime) -> bool:
     return bool(has_virtual) or await signals.has_due(now)
 
 
-async def _apply_reports() -> int:
+async def _in_batches(
+    apply: Callable[[int], Awaitable[int]], put_off: Callable[[], Awaitable[None]], limit: int = BATCH
+) -> int:
     """Apply a batch of reports; where it breaks, ever fewer, until the one that breaks alone is put off."""
-    limit = BATCH
     while True:
         try:
-            return await in_unit_of_work(partial(signals.apply_reports, limit=limit, now=await database.now()))
-        except PostgresConnectionError:
-            raise
+            return await in_unit_of_work(partial(apply, limit))
         except Exception as error:
+            if is_away(error):
+                raise
             log.error("reports not applied", at_most=limit, error=type(error).__name__)
             if limit == 1:
-                await in_unit_of_work(partial(signals.postpone, SignalKind.REPORT, await database.now()))
+                await in_unit_of_work(put_off)
                 return 1
             limit //= 2
 
 
-async def _apply_opt_outs() -> int:
-    return await in_unit_of_work(_take_opt_outs)
+async def _one(take: Callable[[], Awaitable[int]], put_off: Callable[[], Awaitable[None]]) -> int:
+    """Take in one inbound message; one that breaks is put off, and holds up no other."""
+    try:
+        return await in_unit_of_work(take)
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.error("inbound message put off", error=type(error).__name__)
+        await in_unit_of_work(put_off)
+        return 1
 
 
-async def _take_opt_outs() -> int:
-    return await signals.apply_opt_outs(limit=OPT_OUTS_AT_ONCE, now=await database.now())
+async def _apply_reports(limit: int) -> int:
+    return await signals.apply_reports(limit=limit, now=await database.now())
+
+
+async def _take_opt_outs(limit: int) -> int:
+    return await signals.apply_opt_outs(limit=limit, now=await database.now())
 
 
 async def _apply_inbound() -> int:
     return await signals.apply_inbound(now=await database.now())
 
 
-async def _take_inbound() -> int:
-    """Take in one inbound message; one that breaks is put off, and holds up no other."""
-    try:
-        return await in_unit_of_work(_apply_inbound)
-    except PostgresConnectionError:
-        raise
-    except Exception as error:
-        log.error("inbound message put off", error=type(error).__name__)
-        await in_unit_of_work(partial(signals.postpone, SignalKind.INBOUND, await database.now()))
-        return 1
+async def _put_off(kind: SignalKind) -> None:
+    await signals.postpone(kind, await database.now())
 
 
-async def _take_reports() -> int:
+async def _postpone(is_inbound: bool) -> None:
+    await execute(POSTPONE, await database.now(), is_inbound, PUT_OFF)
+
+
+async def _take_reports(limit: int) -> int:
     """Take a batch of reports off the carrier and apply them, in one transaction."""
     now = await database.now()
-    taken: Sequence[Row] = sorted(await fetch(TAKE, now, False, BATCH), key=lambda row: (row.due_at, row.id))
+    taken: Sequence[Row] = sorted(await fetch(TAKE, now, False, limit), key=lambda row: (row.due_at, row.id))
     await take_reports([DeliveryReport(row.message_id, row.kind == "delivered", row.error_code) for row in taken], now)
     return len(taken)
 
 
 async def _take_reply() -> int:
-    """Take one reply off the carrier and apply it, in one transaction: a reply that breaks holds up no other."""
+    """Take one reply off the carrier and apply it, in one transaction."""
     now = await database.now()
     taken = await fetch(TAKE, now, True, 1)
     for row in taken:

@@ -1,4 +1,4 @@
-"""Running a transaction again when PostgreSQL had to break a tie."""
+"""Running a transaction again when PostgreSQL had to break a tie, and the rest of a job when a part of it breaks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,33 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
+import structlog
+from tortoise.exceptions import DBConnectionError
 
 from msvs.api.unit_of_work import unit_of_work
 
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 TRIES = 5
+
+_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    DBConnectionError,
+)
+
+
+def is_away(error: Exception) -> bool:
+    """Whether an error says that PostgreSQL cannot be reached, and nothing of what was asked of it."""
+    # An InterfaceError that is a ValueError is of what was to be written.
+    return isinstance(error, _AWAY) and not isinstance(error, ValueError)
 
 
 async def in_unit_of_work(work: Callable[[], Awaitable[T]]) -> T:
@@ -27,3 +48,28 @@ async def in_unit_of_work(work: Callable[[], Awaitable[T]]) -> T:
                 raise
             await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
     raise AssertionError("unreachable")
+
+
+class Failures:
+    """What broke in a job of many parts: it ends the job, but only once the other parts are done."""
+
+    def __init__(self) -> None:
+        self._first: Exception | None = None
+
+    def note(self, part: str, error: Exception) -> None:
+        """Remember, and log, that a part of the job broke."""
+        log.error("part of a job broken", part=part, error=type(error).__name__)
+        self._first = self._first or error
+
+    async def outlive(self, part: str, work: Awaitable[T], default: T) -> T:
+        """What `work` comes to, or `default` where it breaks."""
+        try:
+            return await work
+        except Exception as error:
+            self.note(part, error)
+            return default
+
+    def end(self) -> None:
+        """Raise the first error there was."""
+        if self._first is not None:
+            raise self._first

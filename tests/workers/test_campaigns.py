@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from asyncpg.exceptions import RaiseError
 
 from msvs import database as db
 from msvs.api import campaigns, credits, routing, running
@@ -25,9 +26,14 @@ from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import complete_campaigns, maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.workers.refusing import refused
 from tests.workers.test_dispatch import hurry
 
 CARRIERS = {"virtual": VirtualCarrier()}
+
+IN_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -263,6 +269,28 @@ async def test_a_crash_in_an_expansion_loses_and_doubles_nobody(ctx: Context) ->
     assert await Message.filter(campaign_id=campaign_id).count() == 0
     await run_through()
     assert (await stats(ctx, campaign_id)).delivered == 10
+
+
+@pytest.mark.parametrize(
+    ("table", "on"), [("campaign_recipients", "INSERT"), ("campaign_tallies", "INSERT"), ("campaigns", "UPDATE")]
+)
+async def test_a_campaign_that_breaks_holds_up_no_other(ctx: Context, other_ctx: Context, table: str, on: str) -> None:
+    broken = await create(ctx, await people(ctx, 3))
+    whole = await create(other_ctx, await people(other_ctx, 3))
+    own = "id" if table == "campaigns" else "campaign_id"
+    async with refused(table, f"NEW.{own} = '{broken}'", on=on):
+        with pytest.raises(RaiseError):
+            await expand_campaigns(chunk=2)
+        # Nothing was left behind in the middle of a transaction.
+        assert (
+            await db.fetch_value("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'") == 0
+        )
+    assert (await Campaign.get(id=whole)).status == "sending"
+    assert await Message.filter(campaign_id=whole).count() == 3
+    await run_through()
+    for campaign_id, owner in ((broken, ctx), (whole, other_ctx)):
+        assert (await stats(owner, campaign_id)).delivered == 3
+        await check_conservation(owner, campaign_id)
 
 
 async def test_replies_and_stops_are_counted(ctx: Context) -> None:

@@ -13,6 +13,7 @@ from asyncpg.exceptions import (
     CannotConnectNowError,
     ConnectionDoesNotExistError,
     InterfaceError,
+    RaiseError,
 )
 
 from msvs import database as db
@@ -20,16 +21,19 @@ from msvs.api import campaigns, dispatching, routing
 from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.dispatching import Lane
+from msvs.api.jobs import Doorbell
 from msvs.api.messages import SendMessage, cancel_message, send_message
 from msvs.api.unit_of_work import unit_of_work
-from msvs.carriers.protocol import Accepted, Capability, Outcome, Submission
+from msvs.carriers.protocol import Accepted, Capability, Outcome, Report, Submission
+from msvs.carriers.signals import keep_signals
 from msvs.carriers.virtual import VirtualCarrier
-from msvs.models import CreditBalance, Message, MessageStatus, Workspace
+from msvs.models import CreditBalance, InboundMessage, Message, MessageStatus, Workspace
 from msvs.workers.campaigns import expand_campaigns
-from msvs.workers.dispatch import dispatch_lane, dispatch_messages, resolve_expired
+from msvs.workers.dispatch import IN_DOUBT, dispatch_lane, dispatch_messages, resolve_expired
 from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.workers.refusing import refused
 
 INVALID, FILTERED, UNREACHABLE, SLOW = "+14155550101", "+14155550102", "+14155550103", "+14155550104"
 NO_REPORT, DUPLICATES, THROTTLED, TIMES_OUT = "+14155550108", "+14155550109", "+14155550111", "+14155550112"
@@ -422,3 +426,91 @@ async def test_a_single_message_overtakes_a_campaign_on_its_way(ctx: Context, ot
     carrier.let_go.set()
     await running
     assert await Message.filter(status=MessageStatus.SENT).count() == 7
+
+
+async def test_a_lane_that_breaks_holds_up_no_other(ctx: Context, other_ctx: Context) -> None:
+    contacts = [await factories.make_contact(other_ctx) for _ in range(5)]
+    async with unit_of_work():
+        await campaigns.create_campaign(
+            other_ctx, CreateCampaign("Busy", "Hi", contact_ids=[contact.id for contact in contacts])
+        )
+    await expand_campaigns()
+    broken, single = await send(ctx), await send(other_ctx)
+    carriers = {"virtual": VirtualCarrier()}
+    async with refused("messages", f"NEW.workspace_id = '{ctx.workspace_id}'"):
+        with pytest.raises(RaiseError):
+            await dispatch_messages(carriers, batch=2)
+    assert (await Message.get(id=broken)).status == MessageStatus.QUEUED
+    assert (await Message.get(id=single)).status == MessageStatus.SENT
+    assert await Message.filter(kind="campaign", status=MessageStatus.SENT).count() == 5
+    assert await dispatch_messages(carriers) == 1
+
+
+async def test_a_carrier_that_breaks_holds_up_no_other(live_ctx: Context) -> None:
+    other = VirtualCarrier()
+    other.name = "other"
+    broken, whole = await send(live_ctx), await send(live_ctx)
+    lane = Lane(live_ctx.workspace_id, True)
+    for name in ("virtual", "other"):
+        async with unit_of_work():
+            assert await dispatching.claim(lane, carrier=name, limit=1, now=datetime.now(UTC)) is not None
+    await hurry()
+    carriers = {"virtual": VirtualCarrier(), "other": other}
+    async with refused("messages", "NEW.carrier = 'virtual'"):
+        with pytest.raises(RaiseError):
+            await resolve_expired(carriers)
+    assert (await Message.get(id=broken)).status == MessageStatus.SENDING
+    assert (await Message.get(id=whole)).status == MessageStatus.SENT
+    assert await resolve_expired(carriers) == 1
+
+
+async def test_a_reply_that_breaks_holds_up_no_other_and_no_report(live_ctx: Context) -> None:
+    broken, whole = factories.next_phone(), factories.next_phone()
+    await send(live_ctx, whole)
+    await run()
+    for second, phone in enumerate((broken, whole)):
+        await db.execute(
+            "INSERT INTO virtual_signals (id, message_id, workspace_id, livemode, kind, phone, sender, text, due_at)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), $1, true, 'inbound', $2, 'COHORTLABS', 'STOP',"
+            " now() - make_interval(secs => $3::int))",
+            live_ctx.workspace_id,
+            phone,
+            60 - second,
+        )
+    await keep_signals("real", [Report("r-1", is_delivered=True, message_id=(message := await send(live_ctx)))])
+    await db.execute(
+        "UPDATE messages SET status = 'sent', carrier = 'real', sent_at = now(), due_at = now() WHERE id = $1", message
+    )
+    async with refused("inbound_messages", f"NEW.from_phone = '{broken}'", on="INSERT"):
+        await collect_reports()
+    assert (await Message.get(id=message)).status == MessageStatus.DELIVERED
+    assert [row.from_phone for row in await InboundMessage.all()] == [whole]
+    left = await db.fetch("SELECT phone, due_at - now() AS wait FROM virtual_signals WHERE kind = 'inbound'")
+    assert [row.phone for row in left] == [broken]
+    assert timedelta(seconds=50) < left[0].wait <= timedelta(minutes=1)
+    await hurry()
+    await collect_reports()
+    assert sorted(row.from_phone for row in await InboundMessage.all()) == sorted((broken, whole))
+
+
+async def test_a_report_that_breaks_holds_up_no_other(ctx: Context) -> None:
+    messages = [await send(ctx) for _ in range(5)]
+    await run()
+    await hurry()
+    async with refused("messages", f"NEW.id = '{messages[2]}'"):
+        await collect_reports()
+    found = {row.id: row.status for row in await Message.all()}
+    assert [found[id] for id in messages] == ["delivered", "delivered", "sent", "delivered", "delivered"]
+
+
+@pytest.mark.parametrize(("number", "rings"), [(IN_DOUBT - 1, 0), (IN_DOUBT, 1)])
+async def test_a_full_batch_calls_another_worker_whatever_its_size(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, number: int, rings: int
+) -> None:
+    """A carrier that cannot be asked is given fewer at once; nobody would ever join in for it."""
+    rung: list[Doorbell] = []
+    monkeypatch.setattr("msvs.workers.dispatch.ring_now", rung.extend)
+    for _ in range(number):
+        await send(ctx)
+    assert await dispatch_messages({"virtual": VirtualCarrier(Capability.NONE)}) == number
+    assert rung == [Doorbell.MESSAGES] * rings

@@ -1,0 +1,156 @@
+"""Maintenance: partitions of months that came unawares, what retention must leave alone, chores that break alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from msvs import database as db
+from msvs.api.context import Context
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.virtual import VirtualCarrier
+from msvs.models import Message, MessageStatus
+from msvs.models.identity import new_id
+from msvs.settings import Settings
+from msvs.workers import maintenance
+from msvs.workers.dispatch import dispatch_messages
+from msvs.workers.maintenance import maintain, roll_partitions
+from tests import factories
+from tests.workers.refusing import refused
+from tests.workers.test_campaigns import check_conservation, create, people
+from tests.workers.test_dispatch import send
+
+CARRIERS = {"virtual": VirtualCarrier()}
+
+
+async def month(months: int) -> datetime:
+    """The first of a month, so many from now."""
+    moment: datetime = await db.fetch_value(
+        "SELECT date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => $1)", months
+    )
+    return moment.replace(tzinfo=(await db.now()).tzinfo)
+
+
+async def id_in(moment: datetime) -> UUID:
+    """A new id of another time."""
+    floor: UUID = await db.fetch_value("SELECT id_floor($1::timestamptz)", moment + timedelta(days=3))
+    return UUID(int=floor.int | (new_id().int & ((1 << 80) - 1)))
+
+
+async def write_message(ctx: Context, at: datetime, **values: Any) -> UUID:
+    id = await id_in(at)
+    await Message.create(
+        id=id,
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        kind="campaign" if "campaign_id" in values else "api",
+        to_phone=factories.next_phone(),
+        sender="COHORTLABS",
+        body="Hi",
+        encoding="gsm7",
+        segments=1,
+        due_at=await db.now() + timedelta(days=1),
+        **{"status": MessageStatus.QUEUED, **values},
+    )
+    return id
+
+
+async def home(table: str, id: UUID) -> str:
+    """The partition that a row is in."""
+    return str(await db.fetch_value(f"SELECT tableoid::regclass::text FROM {table} WHERE id = $1", id))
+
+
+async def test_a_month_whose_rows_came_first_gets_its_partition_and_them(ctx: Context) -> None:
+    """Nothing ran for months; the API was quicker than maintenance when it was started again."""
+    last = await month(2)
+    tables = ("messages", "events")
+    for table in tables:
+        await db.execute(f"DROP TABLE {table}_{last:%Y_%m}")
+    campaign_id = await create(ctx, await people(ctx, 1))
+    message_id = await write_message(ctx, last, campaign_id=campaign_id)
+    await db.execute(
+        "INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)"
+        " VALUES ($1, $2, false, 'message.queued', $1, '{}', now())",
+        event_id := await id_in(last),
+        ctx.workspace_id,
+    )
+    older = await write_message(ctx, await month(-2))
+    assert {await home("messages", message_id), await home("messages", older)} == {"messages_default"}
+    assert await roll_partitions(Settings()) == 2
+    assert await home("messages", message_id) == f"messages_{last:%Y_%m}"
+    assert await home("events", event_id) == f"events_{last:%Y_%m}"
+    assert await home("messages", older) == "messages_default"
+    rows = await db.fetch("SELECT status, messages FROM campaign_tallies WHERE campaign_id = $1", campaign_id)
+    assert [(row.status, row.messages) for row in rows] == [("queued", 1)]
+    # It has the indexes and the storage of any other.
+    shapes = await db.fetch(
+        "SELECT reloptions, (SELECT count(*) FROM pg_index WHERE indrelid = pg_class.oid) AS indexes FROM pg_class"
+        " WHERE relname = ANY($1)",
+        [f"messages_{await month(ahead):%Y_%m}" for ahead in range(3)],
+    )
+    assert len({(tuple(row.reloptions), row.indexes) for row in shapes}) == 1
+    assert await roll_partitions(Settings()) == 0
+
+
+async def test_a_message_that_is_yet_to_be_sent_outlives_its_months_keeping(ctx: Context) -> None:
+    old = await month(-11)
+    await db.execute("SELECT ensure_partition('messages', 'fillfactor = 80', $1)", old)
+    message_id = await write_message(ctx, old, status=MessageStatus.SCHEDULED)
+    settings = Settings(message_months=1)
+    assert await roll_partitions(settings) == 0
+    assert (await Message.get(id=message_id)).status == MessageStatus.SCHEDULED
+    await db.execute("UPDATE messages SET status = 'canceled' WHERE id = $1", message_id)
+    assert await roll_partitions(settings) == 1
+    assert not await Message.exists(id=message_id)
+
+
+@asynccontextmanager
+async def in_use(table: str) -> AsyncIterator[None]:
+    """A long statement, somewhere else, that reads a table."""
+    held, done = asyncio.Event(), asyncio.Event()
+
+    async def read() -> None:
+        async with unit_of_work():
+            await db.fetch(f"SELECT FROM {table} LIMIT 1")
+            held.set()
+            await done.wait()
+
+    reading = asyncio.create_task(read())
+    await held.wait()
+    try:
+        yield
+    finally:
+        done.set()
+        await reading
+
+
+async def test_a_partition_does_not_wait_for_a_long_statement(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a table to itself has everybody else wait behind it."""
+    monkeypatch.setattr(maintenance, "LOCK_TIMEOUT", "SET LOCAL lock_timeout = '20ms'")
+    last = await month(2)
+    await db.execute(f"DROP TABLE events_{last:%Y_%m}")
+    async with in_use("events"):
+        assert await roll_partitions(Settings()) == 0
+    assert await roll_partitions(Settings()) == 1
+
+
+async def test_a_chore_that_breaks_holds_up_no_other(ctx: Context) -> None:
+    campaign_id = await create(ctx, [])
+    await db.execute("UPDATE campaigns SET status = 'sending'")
+    await send(ctx)
+    await dispatch_messages(CARRIERS)
+    await db.execute("UPDATE messages SET sent_at = now() - interval '73 hours'")
+    async with refused("campaigns", "NEW.status = 'completed'"):
+        with pytest.raises(asyncpg.RaiseError):
+            await maintain(CARRIERS)
+    assert await Message.filter(delivery="unknown").count() == 1
+    done: Mapping[str, int] = await maintain(CARRIERS)
+    assert done["completed"] == 1
+    await check_conservation(ctx, campaign_id)

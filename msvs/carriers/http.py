@@ -59,7 +59,8 @@ _FAULTS = frozenset((401, 402, 403, 404, 405, 407))
 
 _hex_id = re.compile(r"[0-9a-f]{32}").fullmatch
 _seconds = re.compile(r"[0-9]{1,10}", re.ASCII).fullmatch
-_digits = re.compile(r"[0-9]{8,15}", re.ASCII).fullmatch
+# A sender of fewer digits is a short code; a handset's phone gets its plus where it is looked for.
+_digits = re.compile(r"[0-9]{9,15}", re.ASCII).fullmatch
 
 
 class HttpOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

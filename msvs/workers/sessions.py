@@ -9,9 +9,9 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -85,8 +85,9 @@ ON CONFLICT (name) DO UPDATE SET address = excluded.address, token = excluded.to
 """
 
 ADOPT = """
-UPDATE carrier_signals SET message_id = orphan.message_id, due_at = clock_timestamp()
-FROM unnest($2::varchar[], $3::uuid[]) AS orphan (ref, message_id)
+UPDATE carrier_signals
+SET message_id = orphan.message_id, part_count = orphan.part_count, due_at = clock_timestamp()
+FROM unnest($2::varchar[], $3::uuid[], $4::smallint[]) AS orphan (ref, message_id, part_count)
 WHERE carrier_signals.carrier = $1 AND carrier_signals.carrier_ref = orphan.ref
     AND carrier_signals.kind = 'report' AND carrier_signals.message_id IS NULL
 """
@@ -99,6 +100,14 @@ Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 class ConnectionLost(Exception):
     """The connection that has the lock is gone: the sessions may be another's by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A message, or where `part_count` says so one of its parts, that reports name by a reference."""
+
+    message_id: UUID
+    part_count: int | None = None
 
 
 class SessionsStuck(BaseException):
@@ -267,9 +276,9 @@ class HandOverServer:
         self._lines: dict[Line, asyncio.Task[None]] = {}
         self._batches: set[asyncio.Task[None]] = set()
         # What was lately accepted for the worker at the other end of a line: when, and by which reference.
-        self._accepted: dict[Line, dict[str, tuple[UUID, float]]] = {}
-        # Messages by their references, whose worker may have died before it wrote those down.
-        self.orphans: dict[str, UUID] = {}
+        self._accepted: dict[Line, dict[str, tuple[Orphan, float]]] = {}
+        # By their references, whose worker may have died before it wrote those down.
+        self.orphans: dict[str, Orphan] = {}
         self._orphaned: set[Line] = set()
         self._adopting: set[asyncio.Task[None]] = set()
 
@@ -366,9 +375,10 @@ class HandOverServer:
             try:
                 outcome = await self._outcome(submissions[number])
                 outcomes.put_nowait(Answer.of(number, outcome))
-                if isinstance(outcome, Accepted) and outcome.ref is not None and not outcome.part_refs:
-                    accepted[outcome.ref] = (submissions[number].message_id, time.monotonic())
-                    self._look_after(line, outcome.ref)
+                if isinstance(outcome, Accepted):
+                    refs = _references(submissions[number], outcome)
+                    accepted.update({ref: (orphan, time.monotonic()) for ref, orphan in refs.items()})
+                    self._look_after(line, refs)
             finally:
                 self._room.release()
 
@@ -414,29 +424,30 @@ class HandOverServer:
             count += 1
         return count
 
-    def _look_after(self, line: Line, ref: str) -> None:
+    def _look_after(self, line: Line, refs: Iterable[str]) -> None:
         """Adopt what was accepted for a worker that is found gone, and then each message at once."""
         if line in self._orphaned:
-            self._remember({ref: self._accepted[line][ref]})
+            self._remember({ref: self._accepted[line][ref] for ref in refs})
         elif line.is_ended:
             self._orphaned.add(line)
             self._adopting.add(asyncio.create_task(self._adopt(dict(self._accepted[line]))))
 
-    def _remember(self, accepted: Mapping[str, tuple[UUID, float]]) -> None:
+    def _remember(self, accepted: Mapping[str, tuple[Orphan, float]]) -> None:
         for ref in [*self.orphans][: max(0, len(self.orphans) + len(accepted) - MOST_ORPHANS)]:
             del self.orphans[ref]
-        self.orphans.update({ref: message_id for ref, (message_id, _) in accepted.items()})
+        self.orphans.update({ref: orphan for ref, (orphan, _) in accepted.items()})
 
-    async def _adopt(self, accepted: Mapping[str, tuple[UUID, float]]) -> None:
+    async def _adopt(self, accepted: Mapping[str, tuple[Orphan, float]]) -> None:
         """Have reports find messages whose worker is gone: it may have died before it wrote the references down.
 
         Those that it did write down find their messages this way, too.
         """
         self._remember(accepted)
-        message_ids = [message_id for message_id, _ in accepted.values()]
+        message_ids = [orphan.message_id for orphan, _ in accepted.values()]
+        counts = [orphan.part_count for orphan, _ in accepted.values()]
 
         async def adopt() -> None:
-            if await database.execute(ADOPT, self._carrier.name, list(accepted), message_ids):
+            if await database.execute(ADOPT, self._carrier.name, list(accepted), message_ids, counts):
                 ring_after_commit(Doorbell.REPORTS)
 
         try:
@@ -456,10 +467,10 @@ class HandOverServer:
             return Unknown(type(error).__name__)
 
 
-def taker(carrier: str, orphans: Mapping[str, UUID]) -> TakeSignals:
+def taker(carrier: str, orphans: Mapping[str, Orphan]) -> TakeSignals:
     """What keeps the signals of a carrier: committed, and the doorbell rung, before it returns.
 
-    Reports of `orphans`, messages by the carrier's references, name their messages.
+    Reports of `orphans`, by the carrier's references, name their messages.
     """
 
     async def take(signals: Sequence[Signal]) -> None:
@@ -474,16 +485,28 @@ def taker(carrier: str, orphans: Mapping[str, UUID]) -> TakeSignals:
     return take
 
 
-def _named(signal: Signal, orphans: Mapping[str, UUID]) -> Signal:
+def _named(signal: Signal, orphans: Mapping[str, Orphan]) -> Signal:
     if not isinstance(signal, Report) or signal.message_id is not None or signal.carrier_ref is None:
         return signal
-    return replace(signal, message_id=orphans.get(signal.carrier_ref))
+    orphan = orphans.get(signal.carrier_ref)
+    return signal if orphan is None else replace(signal, message_id=orphan.message_id, part_count=orphan.part_count)
 
 
-def _lately(accepted: Mapping[str, tuple[UUID, float]]) -> dict[str, tuple[UUID, float]]:
+def _references(submission: Submission, outcome: Accepted) -> dict[str, Orphan]:
+    """By which references the carrier will report of an accepted message.
+
+    Where only one part of several has one, the report of it says nothing of the whole.
+    """
+    if outcome.part_refs:
+        part = Orphan(submission.message_id, max(len(outcome.part_refs), 2))
+        return dict.fromkeys(outcome.part_refs, part)
+    return {} if outcome.ref is None else {outcome.ref: Orphan(submission.message_id)}
+
+
+def _lately(accepted: Mapping[str, tuple[Orphan, float]]) -> dict[str, tuple[Orphan, float]]:
     """What a worker may not have written down yet."""
     since = time.monotonic() - WRITTEN_SECONDS
-    return {ref: (message_id, at) for ref, (message_id, at) in accepted.items() if at > since}
+    return {ref: (orphan, at) for ref, (orphan, at) in accepted.items() if at > since}
 
 
 def lock_key(carrier: str) -> int:

@@ -58,6 +58,7 @@ from msvs.models import (
 )
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
+from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.workers.test_campaigns import CARRIERS, create, people, run_through
 
@@ -320,6 +321,32 @@ async def test_what_a_carrier_brought_is_taken_in_before(live_ctx: Context, writ
     await erase(sandbox, there.id)
     await db.execute("DELETE FROM carrier_signals")
     await erase(live_ctx, contact.id)
+    assert PHONE not in await dump()
+
+
+async def test_an_opt_out_that_a_carrier_told_of_is_taken_in_before(live_ctx: Context) -> None:
+    contact = await within(lambda: create_contact(live_ctx, CreateContact(PHONE)))
+    message_id = ids.new_id()
+    await db.execute(
+        "INSERT INTO messages (id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding,"
+        " segments, credits_used, status, metadata, due_at, created_at, opted_out, attempt_count, carrier)"
+        " VALUES ($1, $2, true, 'api', $3, $4, '+12125550100', 'Hi', 'gsm7', 1, 0, 'failed', '{}', now(), now(),"
+        " false, 1, 'smsc')",
+        message_id,
+        live_ctx.workspace_id,
+        contact.id,
+        PHONE,
+    )
+    await db.execute(
+        "INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, message_id, text, tries, received_at, due_at)"
+        " VALUES ($1, 'smsc', 'opt_out', '1', $1, '', 0, now(), now())",
+        message_id,
+    )
+    with pytest.raises(Conflict):
+        await erase(live_ctx, contact.id)
+    await collect_reports()
+    await erase(live_ctx, contact.id)
+    assert await db.fetch_value("SELECT count(*) FROM erased_suppressions") == 1
     assert PHONE not in await dump()
 
 

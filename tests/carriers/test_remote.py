@@ -9,6 +9,7 @@ import struct
 import sys
 import termios
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -37,7 +38,7 @@ from msvs.carriers.remote import BATCH, OwnerAway, RemoteCarrier
 from msvs.carriers.signals import keep_signals
 from msvs.models import CarrierSignal
 from msvs.workers import sessions
-from msvs.workers.sessions import HandOverServer, taker
+from msvs.workers.sessions import HandOverServer, Orphan, taker
 
 NAME = "smsc"
 AWAY = Refused("carrier_rejected", retryable=True, retry_after=2.0, is_fault=True)
@@ -62,7 +63,8 @@ class Books(Carrier):
     async def submit(self, submission: Submission) -> Outcome:
         self.submitted.append(submission.message_id)
         await self.answers.wait()
-        return Accepted(str(submission.message_id))
+        ref = str(submission.message_id)
+        return Accepted(ref, tuple(f"{ref}/{part}" for part in range(submission.segments) if submission.segments > 1))
 
     async def look_up(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
         return {message_id: message_id in self.submitted for message_id in message_ids}
@@ -360,7 +362,7 @@ async def test_a_worker_that_dies_in_a_batch_is_noticed_at_once(server: HandOver
     await until(lambda: line_of(server).is_ended)
     books.answers.set()
     await until(lambda: len(server.orphans) == 60 and not server._adopting)
-    assert server.orphans == {str(each.message_id): each.message_id for each in batch(60)}
+    assert server.orphans == {str(each.message_id): Orphan(each.message_id) for each in batch(60)}
 
 
 class Deaf(Line):
@@ -401,6 +403,26 @@ async def test_reports_find_the_messages_of_a_worker_that_died(server: HandOverS
         "another's": None,
         "late": None,
         "later": UUID(int=2),
+    }
+
+
+@pytest.mark.parametrize("segments", [2, 3])
+async def test_reports_find_the_parts_of_a_worker_that_died(server: HandOverServer, segments: int) -> None:
+    [long] = [replace(each, segments=segments) for each in batch(1)]
+    refs = [f"{long.message_id}/{part}" for part in range(segments)]
+    await keep_signals(NAME, [Report("early", True, carrier_ref=refs[0])])
+    line, writer = await connected(server)
+    await line.send(Offer([long]))
+    await line.receive(FROM_OWNER)
+    await line.send(Go())
+    await until(lambda: not server._batches and len(server._accepted.get(line_of(server), ())) == segments)
+    writer.close()
+    await until(lambda: server.orphans and not server._adopting)
+    await taker(NAME, server.orphans)([Report("late", True, carrier_ref=refs[1])])
+    rows = await CarrierSignal.all()
+    assert {row.dedupe_key: (row.message_id, row.part_count) for row in rows} == {
+        "early": (UUID(int=1), segments),
+        "late": (UUID(int=1), segments),
     }
 
 

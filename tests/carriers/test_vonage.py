@@ -332,9 +332,10 @@ def test_a_message_of_a_handset_is_read(carrier: VonageCarrier, form: str) -> No
     assert carrier.read_callback(sent.callback()).signals == [Inbound("in:0A1", HANDSET, SENDER, text)]
 
 
-def test_a_short_code_stays_as_it_is(carrier: VonageCarrier) -> None:
-    sent = FAKE.inbound("cohort-live", HANDSET, "28777", "Hi", messageId="0A1")
-    assert carrier.read_callback(sent.callback()).signals == [Inbound("in:0A1", HANDSET, "28777", "Hi")]
+@pytest.mark.parametrize("sender", ["28777", "28777123"])
+def test_a_short_code_stays_as_it_is(carrier: VonageCarrier, sender: str) -> None:
+    sent = FAKE.inbound("cohort-live", HANDSET, sender, "Hi", messageId="0A1")
+    assert carrier.read_callback(sent.callback()).signals == [Inbound("in:0A1", HANDSET, sender, "Hi")]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -17,9 +17,9 @@ from msvs.carriers.smpp.receipts import is_receipt, read_receipt
 from msvs.carriers.smpp.text import Concatenation, decode, read_header, read_sar
 
 _UDHI: Final = 0x40
-# Shorter numbers than these are short codes, whatever type of number they come with.
+# Shorter numbers than these are short codes: those that are said to be international, and those of no type.
 _E164_DIGITS: Final = 7
-_UNMARKED_E164_DIGITS: Final = 8
+_UNMARKED_E164_DIGITS: Final = 9
 
 # A message centre brings again what it has no answer to, over a new session within minutes, and over the same one
 # after its response timer, which nobody sets to less than some seconds.

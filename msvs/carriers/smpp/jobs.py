@@ -13,7 +13,7 @@ from msvs.carriers.smpp.text import Concatenation, make_header, split, whole
 
 _UDHI = 0x40
 _MOST_PARTS = 255
-_MOST_SHORT_CODE_DIGITS = 6
+_MOST_SHORT_CODE_DIGITS = 8
 
 
 class Batch:

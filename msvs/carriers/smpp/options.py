@@ -22,7 +22,7 @@ Seconds = Annotated[float, Meta(gt=0, le=3600)]
 # Numbering plan: type of number and its indicator (SMPP 3.4 § 5.2.5, 5.2.6).
 Plan = tuple[Octet, Octet]
 
-_status = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}")
+_status = re.compile(r"0[xX][0-9a-fA-F]{1,8}|0|[1-9][0-9]{0,9}")
 
 
 class SmppOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

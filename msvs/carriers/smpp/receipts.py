@@ -87,22 +87,23 @@ class Receipt:
 
     def failure(self, codes: Mapping[str, str]) -> str:
         """Our code for why it was not delivered; `codes` are the operator's for this message centre's `err`."""
-        if self.error is not None and self.error in codes:
-            return codes[self.error]
+        for error, code in codes.items():
+            if error.upper() == self.error:
+                return code
         if self.network_error == (_GSM_NETWORK, _UNKNOWN_SUBSCRIBER):
             return "invalid_number"
         return _FAILURES[self.state]
 
 
 def is_receipt(message: Message) -> bool:
-    """Whether a deliver_sm is a receipt, by esm_class (§ 5.2.12) or by the parameters that only receipts have.
+    """Whether a deliver_sm is a receipt, by esm_class (§ 5.2.12) or by the parameter that only receipts have.
 
     Never by its text alone: anybody can write such a text from a handset.
     """
     kind = message.esm_class & _TYPE
     if kind in (_RECEIPT, _INTERMEDIATE):
         return True
-    return message.tlv(Tag.RECEIPTED_MESSAGE_ID) is not None and message.tlv(Tag.MESSAGE_STATE) is not None
+    return message.tlv(Tag.RECEIPTED_MESSAGE_ID) is not None
 
 
 def read_receipt(message: Message, id_format: IdFormat) -> Receipt | None:

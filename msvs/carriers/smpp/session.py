@@ -147,6 +147,8 @@ class Session(asyncio.Protocol):
         status, _ = await self._ask(self.mode, body)
         if status != OK:
             raise BindRefused(status_name(status))
+        if not self.is_bound:
+            raise BindRefused("the answer was to another request")
 
     def submit(self, job: Job, now: float) -> None:
         """Write the job's next part with the next `flush`; only where `has_room`. From then on it may be sent."""

@@ -16,7 +16,18 @@ TEMPORARY_APPLICATION_ERROR: Final = 0x64
 PERMANENT_APPLICATION_ERROR: Final = 0x65
 
 # The codes that an operator may give to a vendor's own numbers.
-CODES: Final = frozenset(("invalid_number", "carrier_filtered", "unreachable", "carrier_rejected"))
+CODES: Final = frozenset(
+    (
+        "invalid_number",
+        "carrier_filtered",
+        "unreachable",
+        "carrier_rejected",
+        "sender_rejected",
+        "recipient_opted_out",
+        "region_blocked",
+        "number_type_blocked",
+    )
+)
 
 RETRY_SECONDS: Final = 1.0
 FAULT_RETRY_SECONDS: Final = 5.0
@@ -41,7 +52,7 @@ STATUSES: Final[Mapping[int, Status]] = {
     0x06: Status("ESME_RINVPRTFLG"),
     0x07: Status("ESME_RINVREGDLVFLG"),
     0x08: Status("ESME_RSYSERR", retryable=True, is_fault=True),
-    0x0A: Status("ESME_RINVSRCADR"),
+    0x0A: Status("ESME_RINVSRCADR", "sender_rejected"),
     0x0B: Status("ESME_RINVDSTADR", "invalid_number"),
     0x0C: Status("ESME_RINVMSGID"),
     0x0D: Status("ESME_RBINDFAIL", retryable=True, is_fault=True),
@@ -58,8 +69,8 @@ STATUSES: Final[Mapping[int, Status]] = {
     0x43: Status("ESME_RINVESMCLASS"),
     0x44: Status("ESME_RCNTSUBDL"),
     0x45: Status("ESME_RSUBMITFAIL"),
-    0x48: Status("ESME_RINVSRCTON"),
-    0x49: Status("ESME_RINVSRCNPI"),
+    0x48: Status("ESME_RINVSRCTON", "sender_rejected"),
+    0x49: Status("ESME_RINVSRCNPI", "sender_rejected"),
     0x50: Status("ESME_RINVDSTTON", "invalid_number"),
     0x51: Status("ESME_RINVDSTNPI", "invalid_number"),
     0x53: Status("ESME_RINVSYSTYP", is_fault=True),

@@ -116,6 +116,7 @@ async def test_a_message_is_accepted() -> None:
     [
         ("+14155550199", 1, 1, "14155550199"),
         ("12345", 3, 0, "12345"),
+        ("12345678", 3, 0, "12345678"),
         ("14155550199", 1, 1, "14155550199"),
         ("Cohort", 5, 0, "Cohort"),
         ("", 0, 0, ""),
@@ -190,7 +191,9 @@ REFUSALS: list[tuple[int, Refused]] = [
     (QUEUE_FULL, Refused("carrier_rejected", retryable=True)),
     (SYSTEM_ERROR, NO_SESSION),
     (INVALID_DESTINATION, Refused("invalid_number")),
-    (0x0A, Refused("carrier_rejected")),
+    (0x0A, Refused("sender_rejected")),
+    (0x48, Refused("sender_rejected")),
+    (0x49, Refused("sender_rejected")),
     (0x45, Refused("carrier_rejected")),
     (0xFE, Refused("unreachable")),
     (0x0400, Refused("carrier_rejected")),
@@ -400,6 +403,20 @@ async def test_a_connection_that_breaks_before_it_is_bound_is_begun_anew(when: s
         async with opened(smsc) as (carrier, _):
             assert times == 3
             assert await submit(carrier) == Accepted("1")
+
+
+async def test_an_answer_to_another_request_is_no_bind() -> None:
+    async with fake_smsc() as smsc:
+        smsc.on_bind = lambda peer, command, sequence: peer.send(Command.UNBIND_RESP, 0, sequence)
+        carrier = carrier_of(smsc.port, reconnect_seconds=0.01)
+        await carrier.open(lambda signals: asyncio.sleep(0))
+        await until(lambda: len(smsc.binds) > 1)
+        assert await carrier.check() == (
+            "no session is bound: the message centre refused to bind: the answer was to another request"
+        )
+        smsc.on_bind = smsc.accept_bind
+        await until(lambda: carrier.bound == 1)
+        await carrier.close()
 
 
 async def test_a_message_centre_that_does_not_answer_a_bind_is_given_up() -> None:
@@ -829,6 +846,7 @@ def test_it_is_a_carrier_of_the_registry() -> None:
         ({"system_id": "far-too-long-for-smpp"}, "system_id"),
         ({"statuses": {"0x0400": "unlucky"}}, "must be one of"),
         ({"statuses": {"spam": "carrier_filtered"}}, "a number is wanted"),
+        ({"statuses": {"0400": "carrier_filtered"}}, "a number is wanted"),
         ({"receipt_errors": {"001": "no"}}, "must be one of"),
         ({"service_type": "LONGER"}, "service_type"),
         ({"tls": True, "tls_ca": "/nowhere/ca.pem"}, "tls_ca"),

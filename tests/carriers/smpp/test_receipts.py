@@ -86,12 +86,17 @@ RECEIPTS: list[tuple[Message, str | None, bool | None, str | None]] = [
     (Message(esm_class=0x20, short_message=b"id:6 stat:UNDELIV"), None, None, None),
     # The operator's own words for a vendor's err.
     (by_text("id:4 stat:UNDELIV err:0E1"), "4", False, "carrier_filtered"),
+    (by_text("id:4 stat:UNDELIV err:0e2"), "4", False, "recipient_opted_out"),
+    # The parameter without the bit of esm_class, and the state in the text; and without any state.
+    (Message(short_message=b"id:6 stat:DELIVRD err:000", tlvs=((ID, b"6\0"),)), "6", True, None),
+    (Message(short_message=b"on its way", tlvs=((ID, b"6\0"),)), None, None, None),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("message", "ref", "is_delivered", "code"), RECEIPTS)
 def test_receipts_are_read(message: Message, ref: str | None, is_delivered: bool | None, code: str | None) -> None:
-    signal = to_signal(message, "key", options(receipt_errors={"0E1": "carrier_filtered"}), {})
+    codes = {"0E1": "carrier_filtered", "0e2": "recipient_opted_out"}
+    signal = to_signal(message, "key", options(receipt_errors=codes), {})
     if ref is None:
         assert signal is None
         return
@@ -196,6 +201,8 @@ def test_whatever_comes_ends_in_a_signal_that_can_be_kept(
         ("12345", 3, "12345"),
         ("12345", 1, "12345"),
         ("1234567", 0, "1234567"),
+        ("12345678", 0, "12345678"),
+        ("123456789", 0, "+123456789"),
         ("4155550100", 2, "4155550100"),
         ("Cohort", 5, "Cohort"),
         (" 14155550100\0", 1, "+14155550100"),

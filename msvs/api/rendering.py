@@ -10,6 +10,8 @@ from msvs.api.sms import Encoding, measure
 from msvs.api.templates import MissingVariable, Template, TemplateError, canonical, compile_template, value_text
 
 MAX_BODY = 1600
+# No placeholder's name is longer, whichever way it is spelled.
+MAX_VARIABLE_NAME = 256
 MAX_METADATA_KEYS = 20
 MAX_METADATA_KEY = 40
 MAX_METADATA_VALUE = 500
@@ -70,12 +72,16 @@ def contact_values(contact: Any, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def given_values(variables: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of a request, by canonical name. Raises InvalidRequest with `param` for a value that is no text."""
+    """The variables of a request, by canonical name. Raises InvalidRequest with `param` for a value that is no text.
+
+    A text longer than any body is cut to what is still too long for one: a body may hold it hundreds of times.
+    """
     values: dict[str, str] = {}
     for key, value in variables.items():
         text = value_text(value)
         if text is not None:
-            values[canonical(key)] = text
+            if len(key) <= MAX_VARIABLE_NAME:
+                values[canonical(key)] = text[: MAX_BODY + 1]
         elif value is not None:
             raise InvalidRequest("A variable must be text, a number or a boolean.", param=f"variables.{key[:64]}")
     return values

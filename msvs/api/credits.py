@@ -115,12 +115,6 @@ async def try_reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: date
     return True
 
 
-async def reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: datetime) -> None:
-    """`try_reserve`, or PaymentRequired or ComplianceRefused with `required` and `available`."""
-    if not await try_reserve(workspace_id, amounts, now):
-        raise await refusal(workspace_id, sum(amounts.values()), now)
-
-
 async def refusal(workspace_id: UUID, required: int, now: datetime) -> PaymentRequired | ComplianceRefused:
     """Why `required` credits cannot be taken: the balance (402), or the daily cap (422)."""
     left = await caps.spendable(workspace_id, now)

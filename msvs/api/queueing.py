@@ -59,6 +59,7 @@ SELECT paid.is_low, (SELECT count(*) FROM deliveries) AS deliveries FROM paid
 
 SANDBOX = "WITH paid AS (SELECT false AS is_low WHERE $3::bigint >= 0)" + QUEUE
 
+# By the clock of the cap alone: what is given back counts for the day of its entry.
 PAID = (
     """
 WITH paid AS (
@@ -67,9 +68,8 @@ WITH paid AS (
     RETURNING balance < low_balance_threshold AND NOT low_notified AS is_low
 ), entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
-    SELECT entry.id, $1, 'reserve', entry.reference, -entry.amount, '', entry.created_at
-    FROM paid, unnest($19::uuid[], $20::varchar[], $11::smallint[], $16::timestamptz[])
-        AS entry (id, reference, amount, created_at)
+    SELECT entry.id, $1, 'reserve', entry.reference, -entry.amount, '', now()
+    FROM paid, unnest($19::uuid[], $20::varchar[], $11::smallint[]) AS entry (id, reference, amount)
 ), used AS (
     INSERT INTO credit_usage (workspace_id, day, credits)
     SELECT $1, (now() AT TIME ZONE 'UTC')::date, $3::bigint FROM paid

@@ -485,3 +485,27 @@ async def test_a_preview_foretells_the_caps(live_ctx: Context, ctx: Context) -> 
     assert preview.refusal.code == "prefix_velocity_exceeded"
     sandboxed = await previews.preview_message(ctx, SendMessage(contacts[1].phone, "x" * 500))
     assert sandboxed.refusal is None
+
+
+async def test_a_send_at_midnight_is_given_back_to_the_day_that_paid_for_it(
+    live_ctx: Context, edge: Callable[[], AbstractAsyncContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came before midnight, or by a clock that is behind, and was written after."""
+
+    class Before(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) - timedelta(days=1)
+
+    await set_cap(live_ctx, daily_credit_cap=1)
+    contact = await factories.make_contact(live_ctx)
+    with monkeypatch.context() as patch:
+        patch.setattr("msvs.api.messages.datetime", Before)
+        async with edge():
+            draft = await send_message(live_ctx, SendMessage(contact.phone, "Hi"))
+    assert await used(live_ctx) == 1
+    async with unit_of_work():
+        await cancel_message(live_ctx, draft.id)
+    assert [row.credits for row in await db.fetch("SELECT credits FROM credit_usage")] == [0]
+    async with edge():
+        await send_message(live_ctx, SendMessage(contact.phone, "Hi"))

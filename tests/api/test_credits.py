@@ -36,7 +36,7 @@ async def ledger_sum(ctx: Context) -> int:
 async def test_replaying_a_release_a_capture_or_a_grant_changes_nothing(live_ctx: Context) -> None:
     now, message_id = datetime.now(UTC), ids.new_id()
     async with unit_of_work():
-        await credits.reserve(live_ctx.workspace_id, {message_id: 3}, now)
+        assert await credits.try_reserve(live_ctx.workspace_id, {message_id: 3}, now)
         for _ in range(2):
             await credits.release(live_ctx.workspace_id, {message_id: 3}, now)
             await credits.capture(live_ctx.workspace_id, [message_id], now)
@@ -52,9 +52,9 @@ async def test_a_reservation_is_all_or_nothing(live_ctx: Context) -> None:
         assert not await credits.try_reserve(live_ctx.workspace_id, amounts, datetime.now(UTC))
     assert await balance(live_ctx) == 5
     assert await LedgerEntry.filter(kind=LedgerKind.RESERVE).count() == 0
-    with pytest.raises(PaymentRequired) as refusal:
-        await credits.reserve(live_ctx.workspace_id, amounts, datetime.now(UTC))
-    assert refusal.value.details == {"required": 6, "available": 5}
+    refusal = await credits.refusal(live_ctx.workspace_id, 6, datetime.now(UTC))
+    assert isinstance(refusal, PaymentRequired)
+    assert refusal.details == {"required": 6, "available": 5}
 
 
 async def test_the_balance_is_the_sum_of_the_ledger_at_every_commit(live_ctx: Context) -> None:
@@ -97,7 +97,7 @@ async def test_the_balance_is_the_sum_of_the_ledger_at_every_commit(live_ctx: Co
 async def test_low_is_told_once_for_each_time_it_falls(live_ctx: Context) -> None:
     async def spend(amount: int) -> None:
         async with unit_of_work():
-            await credits.reserve(live_ctx.workspace_id, {ids.new_id(): amount}, datetime.now(UTC))
+            assert await credits.try_reserve(live_ctx.workspace_id, {ids.new_id(): amount}, datetime.now(UTC))
 
     async def told() -> int:
         return int(await db.fetch_value("SELECT count(*) FROM events WHERE type = 'credits.low' AND livemode"))
@@ -118,7 +118,7 @@ async def test_the_runway_is_the_balance_at_the_mean_daily_use(live_ctx: Context
     now = datetime.now(UTC)
     for days in range(10):
         async with unit_of_work():
-            await credits.reserve(live_ctx.workspace_id, {ids.new_id(): 100}, now - timedelta(days=days))
+            assert await credits.try_reserve(live_ctx.workspace_id, {ids.new_id(): 100}, now - timedelta(days=days))
     found = await credits.get_credits(live_ctx)
     assert (found.balance, found.total_lifetime, found.estimated_runway_days) == (9_000, 10_000, 90)
     assert [purchase.credits for purchase in found.recent_purchases] == [10_000]

@@ -216,7 +216,8 @@ def convert(value: Mapping[str, Any], type: type[S]) -> S:
 
 
 _located = re.compile(r"(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`)?", re.DOTALL).fullmatch
-_unknown = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL).fullmatch
+# The field's name is the caller's, and may itself look like a place.
+_unknown = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL).fullmatch
 _missing = re.compile(r"Object missing required field `(.*)`").fullmatch
 _mistyped = re.compile(r"Expected `(.+?)`, got `(.+?)`").fullmatch
 _bounded = re.compile(r"Expected `(\w+)`(?: of length)? (>=|<=|>|<) (\S+)").fullmatch
@@ -224,13 +225,13 @@ _compared = {">=": "at least", "<=": "at most", ">": "more than", "<": "less tha
 
 
 def _explain(text: str, value: Mapping[str, Any], type: type[msgspec.Struct]) -> InvalidRequest:
+    if name := _unknown(text):
+        param = _joined((name["path"] or "").removeprefix(".")[:MAX_ECHO], name[1][:MAX_ECHO])
+        return InvalidRequest(f"Unknown parameter: {param}.", code="parameter_unknown", param=param)
     found = _located(text)
     assert found is not None
     what = found["what"]
     path = (found["path"] or "").removeprefix(".")
-    if name := _unknown(what):
-        param = _joined(path, name[1][:MAX_ECHO])
-        return InvalidRequest(f"Unknown parameter: {param}.", code="parameter_unknown", param=param)
     if name := _missing(what):
         param = _joined(path, name[1])
         return InvalidRequest(f"Missing required parameter: {param}.", code="parameter_missing", param=param)

@@ -105,6 +105,8 @@ ROWS = [
     Row(message(schedule_at="2026-05-01T20:00:00Z"), 400, "parameter_unknown", "schedule_at"),
     Row(message(from_="COHORT"), 400, "parameter_unknown", "from_"),
     Row(message(TO="a"), 400, "parameter_unknown", "TO"),
+    Row(message(**{" - at `$" * 100: 1}), 400, "parameter_unknown", " - at `$" * 10),
+    Row(message(**{"a` - at `$." + "b" * 1000: 1}), 400, "parameter_unknown", "b" * 80 + ".a"),
     Row(campaign(audience={"list_id": "x"}), 400, "parameter_unknown", "audience.list_id", path="/v1/campaigns"),
     Row(campaign(audience=None), 400, "parameter_invalid", "audience", path="/v1/campaigns"),
     Row({"name": "a", "body": "b"}, 400, "parameter_missing", "audience", path="/v1/campaigns"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 from redis import Redis
-from rq import Queue
+from rq import Callback, Queue
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
+from rq.webhook import Webhook
 
 from msvs import database as db
 from msvs.api import jobs
@@ -20,7 +23,7 @@ from msvs.api.jobs import JOBS, Doorbell, Ringer, bell_key
 from msvs.api.messages import SendMessage, send_message
 from msvs.api.unit_of_work import ring_after_commit, single_statement, unit_of_work
 from msvs.settings import SettingsError
-from msvs.workers import cron
+from msvs.workers import cron, worker
 from msvs.workers.worker import DoorbellJob, DoorbellWorker, JobNotAllowed, require_safe_redis
 from tests import factories
 from tests.engines import Engines
@@ -122,6 +125,40 @@ def test_a_worker_runs_no_function_but_ours(redis: Redis, function: str, argumen
     result = job.latest_result()
     assert result is not None
     assert JobNotAllowed.__name__ in str(result.exc_string)
+
+
+def take_over(*_: object) -> None:
+    """What somebody has a job call when it ends."""
+    taken_over.append(True)
+
+
+taken_over: list[bool] = []
+
+
+@pytest.mark.parametrize(("function", "ended"), [("os.getpid", "finished"), ("os.getppid", "failed")])
+def test_a_worker_calls_nobody_when_a_job_ends(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, function: str, ended: Literal["finished", "failed"]
+) -> None:
+    monkeypatch.setattr(worker, "ALLOWED_FUNCTIONS", frozenset(("os.getpid",)))
+    queue = Queue("messages", connection=redis, serializer=JSONSerializer)
+    callback = Callback(f"{__name__}.take_over")
+    with socket.create_server(("127.0.0.1", 0)) as inside:
+        url = f"http://127.0.0.1:{inside.getsockname()[1]}/latest/meta-data"
+        job = queue.enqueue_call(
+            function,
+            on_success=callback,
+            on_failure=callback,
+            on_stopped=callback,
+            webhooks=[Webhook(url, ended, timeout=1)],
+        )
+        QuietWorker(["messages"], connection=redis, serializer=JSONSerializer).work(
+            burst=True, logging_level="CRITICAL"
+        )
+        assert job.get_status() == ended
+        assert taken_over == []
+        inside.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            inside.accept()
 
 
 def test_a_redis_that_may_drop_jobs_is_refused(redis: Redis) -> None:

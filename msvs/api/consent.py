@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -111,6 +111,29 @@ FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::uuid[], $7::varchar[])
 ORDER BY id
 """
 
+# Whoever said STOP is not opted in with many others: that takes the person, one at a time.
+OPT_IN_CONTACTS = """
+UPDATE contacts
+SET opt_in_status = 'opted_in', opt_in_source = entry.source, opt_in_ip = entry.ip, opt_in_at = $6, updated_at = $6
+FROM unnest($3::uuid[], $4::varchar[], $5::varchar[]) AS entry (id, source, ip)
+WHERE contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.id = entry.id
+    AND contacts.opt_in_status = 'unknown' AND NOT EXISTS (
+        SELECT FROM suppressions WHERE suppressions.workspace_id = $1 AND suppressions.livemode = $2
+            AND suppressions.phone = contacts.phone
+    )
+RETURNING contacts.*
+"""
+
+RECORD_EVIDENCE = f"""
+INSERT INTO consent_events ({HISTORY_COLUMNS})
+SELECT id, $1, $2, phone, phone_hash, contact_id, 'opted_in', source, ip, user_agent, text, version, details_hash,
+    $12::varchar, $13::timestamptz
+FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::varchar[],
+    $10::text[], $11::varchar[], $14::varchar[])
+    AS entry (id, phone, phone_hash, contact_id, source, ip, user_agent, text, version, details_hash)
+ORDER BY id
+"""
+
 
 class ConsentEntryResource(Resource, kw_only=True):
     """One change of a phone's consent, with its evidence.
@@ -135,6 +158,17 @@ class ConsentEntryResource(Resource, kw_only=True):
     hash: str
     erased_at: str | None
     created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How a person agreed: where, and as far as it is known from which IP address, with which browser, to what."""
+
+    source: str
+    ip: str | None
+    user_agent: str | None
+    text: str | None
+    version: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +383,53 @@ async def opt_in(
     elif announce and before != OptInStatus.OPTED_IN:
         await _record(EventType.CONTACT_OPTED_IN, changed, now)
     return before != status
+
+
+async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: datetime) -> list[Row]:
+    """Opt contacts in, each on its own evidence, whose consent is unknown and who never said STOP; those that changed.
+
+    The caller holds the contacts, and writes whatever events there are to write.
+    """
+    changed = await fetch(
+        OPT_IN_CONTACTS,
+        ctx.workspace_id,
+        ctx.livemode,
+        list(evidence),
+        [each.source for each in evidence.values()],
+        [each.ip for each in evidence.values()],
+        now,
+    )
+    rows = sorted(changed, key=lambda row: row.phone)
+    if rows:
+        given = [evidence[row.id] for row in rows]
+        event_ids = [ids.new_id() for _ in rows]
+        await execute(
+            RECORD_EVIDENCE,
+            ctx.workspace_id,
+            ctx.livemode,
+            event_ids,
+            [row.phone for row in rows],
+            [consent_chain.phone_hash(ctx, row.phone) for row in rows],
+            [row.id for row in rows],
+            [each.source for each in given],
+            [each.ip for each in given],
+            [each.user_agent for each in given],
+            [each.text for each in given],
+            [each.version for each in given],
+            ctx.actor,
+            now,
+            [
+                consent_chain.hash_details(id, each.ip, each.user_agent, each.text)
+                for id, each in zip(event_ids, given, strict=True)
+            ],
+        )
+    return rows
+
+
+async def restore_suppressions(ctx: Context, phones: Sequence[str]) -> None:
+    """Suppress in plain again which of these phones were erased while they were suppressed."""
+    hashes = [consent_chain.phone_hash(ctx, phone) for phone in phones]
+    await execute(RESTORE, ctx.workspace_id, ctx.livemode, list(phones), hashes)
 
 
 async def confirm(ctx: Context, contact: Contact | Row, *, now: datetime, text: str | None = None) -> bool:

@@ -18,6 +18,7 @@ from tortoise.expressions import Q, Subquery
 from tortoise.functions import Lower
 
 from msvs.api import canceling, consent, consent_chain, ids
+from msvs.api.consent import Evidence
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -87,15 +88,6 @@ class UpdateContact:
     timezone: str | UnsetType | None = UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    source: str
-    ip: str | None
-    user_agent: str | None
-    text: str | None
-    version: str | None
-
-
 FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND phone = $3"
 
 # A phone that was erased while it was suppressed is suppressed in plain again before anything is sent to it.
@@ -163,10 +155,10 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
     evidence = None if data.opt_in is None else read_evidence(data.opt_in)
     now = datetime.now(UTC)
     values: dict[str, Any] = {
-        "first_name": _read_optional(data.first_name, param="first_name"),
-        "last_name": _read_optional(data.last_name, param="last_name"),
-        "email": None if data.email is None else _read_email(data.email),
-        "attributes": _merge({}, data.attributes),
+        "first_name": read_optional(data.first_name, param="first_name"),
+        "last_name": read_optional(data.last_name, param="last_name"),
+        "email": None if data.email is None else read_email(data.email),
+        "attributes": merge_attributes({}, data.attributes),
         "timezone": None if data.timezone is None else check_timezone(data.timezone),
     }
     while (row := await _insert(ctx, phone, now, **values)) is None:
@@ -218,7 +210,7 @@ async def list_contacts(
         query = query.filter(phone=parse_phone(phone, param="phone").e164)
     if email is not None:
         # Written as the index is.
-        query = query.annotate(email_folded=Lower("email")).filter(email_folded=_read_email(email).lower())
+        query = query.annotate(email_folded=Lower("email")).filter(email_folded=read_email(email).lower())
     if list_id is not None:
         query = query.filter(id__in=Subquery(ListMember.filter(list_id=list_id).values("contact_id")))
     if opt_in_status is not None:
@@ -239,15 +231,17 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
     now = datetime.now(UTC)
     first_name, last_name, email = contact.first_name, contact.last_name, contact.email
     if data.first_name is not UNSET:
-        first_name = _read_optional(data.first_name, param="first_name")
+        first_name = read_optional(data.first_name, param="first_name")
     if data.last_name is not UNSET:
-        last_name = _read_optional(data.last_name, param="last_name")
+        last_name = read_optional(data.last_name, param="last_name")
     if data.email is not UNSET:
-        email = None if data.email is None else _read_email(data.email)
+        email = None if data.email is None else read_email(data.email)
     timezone = contact.timezone
     if data.timezone is not UNSET:
         timezone = None if data.timezone is None else check_timezone(data.timezone)
-    attributes = contact.attributes if data.attributes is UNSET else _merge(contact.attributes, data.attributes)
+    attributes = (
+        contact.attributes if data.attributes is UNSET else merge_attributes(contact.attributes, data.attributes)
+    )
     await execute(
         UPDATE,
         id,
@@ -331,7 +325,7 @@ async def _insert(
 
 
 async def _opt_in(
-    ctx: Context, contact: Contact | Row, evidence: _Evidence, now: datetime, *, announce: bool = True
+    ctx: Context, contact: Contact | Row, evidence: Evidence, now: datetime, *, announce: bool = True
 ) -> None:
     workspace = await Workspace.get(id=ctx.workspace_id).only("double_opt_in")
     await consent.opt_in(
@@ -382,11 +376,13 @@ def _taken(existing: Row) -> Conflict:
     )
 
 
-def _read_optional(text: str | None, *, param: str) -> str | None:
+def read_optional(text: str | None, *, param: str) -> str | None:
+    """`read_name`, or None."""
     return None if text is None else read_name(text, param=param)
 
 
-def _read_email(text: str) -> str:
+def read_email(text: str) -> str:
+    """An e-mail address as it was written. Raises InvalidRequest."""
     if len(text) > MAX_EMAIL or not _email(text):
         raise InvalidRequest("The e-mail address is not valid.", param="email", code="email_invalid")
     return text
@@ -400,13 +396,14 @@ def _read_status(text: str) -> OptInStatus:
         raise InvalidRequest(f"opt_in_status must be one of {known}.", param="opt_in_status") from None
 
 
-def read_evidence(evidence: OptInEvidence) -> _Evidence:
+def read_evidence(evidence: OptInEvidence) -> Evidence:
+    """Evidence that has a source. Raises InvalidRequest."""
     if evidence.source is None:
         raise InvalidRequest(
             "Opting in needs evidence: say where consent was given.", param="opt_in.source", code="parameter_missing"
         )
     source = read_name(evidence.source, param="opt_in.source", maximum=MAX_SOURCE)
-    return _Evidence(
+    return Evidence(
         source,
         None if evidence.ip is None else _read_ip(evidence.ip),
         _read_detail(evidence.user_agent, param="opt_in.user_agent", maximum=MAX_USER_AGENT),
@@ -436,7 +433,8 @@ def _read_agreed(text: str | None) -> str | None:
     return text
 
 
-def _merge(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge_attributes(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes with changes, of which null removes one. Raises InvalidRequest."""
     merged = dict(current)
     for key, value in changes.items():
         if not 1 <= len(key) <= MAX_ATTRIBUTE_KEY or any(unicodedata.category(c) in ("Cc", "Cs") for c in key):

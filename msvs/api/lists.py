@@ -97,7 +97,7 @@ async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Ad
         raise InvalidRequest(
             f"contact_ids holds at most {MAX_ADDED} ids.", param="contact_ids", code="parameter_out_of_range"
         )
-    _refuse_synced(await get_list(ctx, id))
+    refuse_synced(await get_list(ctx, id))
     named = {text: ids.decode_id(ids.CONTACT, text) for text in contact_ids}
     wanted = [value for value in named.values() if value is not None]
     found = {row.id for row in await fetch(LOCK_CONTACTS, ctx.workspace_id, ctx.livemode, wanted)}
@@ -126,10 +126,11 @@ async def list_members(ctx: Context, id: UUID, page: PageRequest) -> Page[Contac
 
 async def _find_static(ctx: Context, id: UUID) -> ContactList:
     row = await find(ctx, ContactList, id, prefix=ids.CONTACT_LIST, noun="list", lock=True)
-    _refuse_synced(row)
+    refuse_synced(row)
     return row
 
 
-def _refuse_synced(row: ContactList) -> None:
+def refuse_synced(row: ContactList) -> None:
+    """Raise Conflict `list_synced` for a list that is not changed by hand."""
     if row.kind != STATIC:
         raise Conflict("The list is kept in step with another service; change it there.", code="list_synced")

@@ -32,6 +32,9 @@ KINDS = {
 # phonenumbers also reads vanity letters, full-width digits, extensions and zero-width characters.
 _e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 
+# Digits and what people put between them; nothing else that phonenumbers reads.
+_written = re.compile(r"\+?[0-9(][0-9 ()./-]{3,30}").fullmatch
+
 
 @dataclass(frozen=True, slots=True)
 class Phone:
@@ -49,6 +52,29 @@ def parse_phone(text: str, *, param: str = "to") -> Phone:
     if phone is None:
         raise InvalidRequest(
             f"The phone number '{_echo(text)}' could not be parsed as E.164.",
+            code="phone_number_invalid",
+            param=param,
+        )
+    return phone
+
+
+def read_phone(text: str, region: str, *, param: str = "to") -> Phone:
+    """The number written in `text` in E.164, spaced as people write it or as it is dialed in `region`.
+
+    Raises InvalidRequest `phone_number_invalid`.
+    """
+    written = text.strip(" ")
+    phone = None
+    if _written(written):
+        try:
+            number = phonenumbers.parse(written, region)
+        except phonenumbers.NumberParseException:
+            number = None
+        if number is not None:
+            phone = _find(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+    if phone is None:
+        raise InvalidRequest(
+            f"The phone number '{_echo(text)}' could not be parsed as E.164 or as a number of {region}.",
             code="phone_number_invalid",
             param=param,
         )

@@ -18,7 +18,7 @@ from tortoise.backends.base.client import TransactionalDBClient
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
-from msvs.api.contacts import _read_email
+from msvs.api.contacts import read_email
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import AuthenticationFailed, InvalidRequest, PermissionDenied, RateLimited
 from msvs.api.passwords import check_password, hash_password, needs_rehash, verify_password
@@ -47,6 +47,13 @@ LEFT JOIN memberships ON memberships.user_id = users.id
 LEFT JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE sessions.digest = $1 AND sessions.expires_at > $2 AND sessions.last_seen_at > $3
 ORDER BY memberships.id
+"""
+
+# The user's row is held: a change of the password either sees the session, and ends it, or is seen by it.
+OPEN = """
+INSERT INTO sessions (id, user_id, digest, csrf_token, created_at, last_seen_at, expires_at)
+SELECT $1, id, $3, $4, $5, $5, $6 FROM users
+WHERE id = $2 AND ($7::timestamptz IS NULL OR password_changed_at = $7) FOR SHARE
 """
 
 MEMBERSHIPS = """
@@ -129,13 +136,13 @@ async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSessio
     own, network = await _count_attempt(visitor, address or "")
     user = None if address is None else await User.filter(email=address).first()
     if not await verify_password(None if user is None else user.password_hash, password) or user is None:
-        raise AuthenticationFailed("The e-mail address or the password is wrong.", code="login_invalid")
+        raise _login_invalid()
     await execute(FORGET_ATTEMPTS, own, network)
     if needs_rehash(user.password_hash):
         await User.filter(id=user.id, password_hash=user.password_hash).update(
             password_hash=await hash_password(password)
         )
-    return await open_session(user.id)
+    return await open_session(user.id, password_changed_at=user.password_changed_at)
 
 
 async def limit_sign_ups(visitor: Visitor) -> None:
@@ -150,19 +157,19 @@ async def limit_sign_ups(visitor: Visitor) -> None:
         )
 
 
-async def open_session(user_id: UUID) -> OpenedSession:
-    """Open a session for a user who has proved who they are."""
+async def open_session(user_id: UUID, *, password_changed_at: datetime | None = None) -> OpenedSession:
+    """Open a session for a user who has proved who they are, by the password that was set at `password_changed_at`.
+
+    Raises AuthenticationFailed code `login_invalid` where that is not the user's password any more.
+    """
     now = datetime.now(UTC)
     token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    row = await Session.create(
-        user_id=user_id,
-        digest=digest_token(token),
-        csrf_token=csrf_token,
-        created_at=now,
-        last_seen_at=now,
-        expires_at=now + LIFETIME,
-    )
-    return OpenedSession(token, csrf_token, row.expires_at, user_id)
+    session = OpenedSession(token, csrf_token, now + LIFETIME, user_id)
+    if not await execute(
+        OPEN, ids.new_id(), user_id, digest_token(token), csrf_token, now, session.expires_at, password_changed_at
+    ):
+        raise _login_invalid()
+    return session
 
 
 async def authenticate_session(token: str | None) -> Identity:
@@ -285,9 +292,13 @@ def fold_email(email: str) -> str | None:
     """An e-mail address as users have it, in lower case and ASCII, or None where it is none."""
     email = email.strip()
     try:
-        return _read_email(email).lower() if email.isascii() else None
+        return read_email(email).lower() if email.isascii() else None
     except InvalidRequest:
         return None
+
+
+def _login_invalid() -> AuthenticationFailed:
+    return AuthenticationFailed("The e-mail address or the password is wrong.", code="login_invalid")
 
 
 def _no_session() -> AuthenticationFailed:

@@ -11,15 +11,23 @@ from strawberry import ID
 from tortoise.expressions import Subquery
 from tortoise.functions import Lower
 
-from msvs.api import contacts, ids
+from msvs.api import contact_import, contacts, ids
 from msvs.api.consent import CONSENT_EVENT
 from msvs.api.consent_chain import phone_hash
+from msvs.api.contact_import import ImportContacts
 from msvs.api.context import Context
 from msvs.api.phones import parse_phone
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
-from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
+from msvs.graphql.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionRefusedError,
+    input_path,
+    mutate,
+)
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, given, optional_ref, required
 from msvs.graphql.loaders import CONSENT_HISTORY, CONTACT_LISTS, CONTACT_MESSAGES
@@ -185,6 +193,86 @@ class CreateContactInput:
         default=None, description="At most 50 values of your own, each a string, a number, true or false."
     )
 
+    def to_contact(self) -> contacts.CreateContact:
+        """The contact that operations take."""
+        return contacts.CreateContact(
+            phone=self.phone,
+            first_name=self.first_name,
+            last_name=self.last_name,
+            email=self.email,
+            timezone=self.timezone,
+            opt_in=None if self.opt_in is None else self.opt_in.to_evidence(),
+            attributes=self.attributes or {},
+        )
+
+
+@strawberry.input(description="Contacts to import, and what holds for all of them.")
+class ImportContactsInput:
+    contacts: list[CreateContactInput] = strawberry.field(
+        description="At most 500. Where a phone is known, what is given changes its contact."
+    )
+    list_id: ID | None = strawberry.field(default=None, description="The list that all of them go on.")
+    opt_in: OptInInput | None = strawberry.field(
+        default=None, description="How those who do not say it themselves agreed to be texted."
+    )
+    default_region: str | None = strawberry.field(
+        default=None,
+        description="An ISO 3166-1 region: phones may then also be written as they are dialed there.",
+    )
+
+    def to_import(self) -> ImportContacts:
+        """What operations take. Raises InvalidRequest."""
+        return ImportContacts(
+            contacts=[each.to_contact() for each in self.contacts],
+            list_id=optional_ref(ids.CONTACT_LIST, self.list_id, "list_id"),
+            opt_in=None if self.opt_in is None else self.opt_in.to_evidence(),
+            default_region=self.default_region,
+        )
+
+
+@strawberry.type(description="A row of an import that cannot be taken.")
+class RowRefused:
+    index: int = strawberry.field(description="Which row, counted from 0.")
+    code: str = strawberry.field(description="The code of the catalogue.")
+    message: str = strawberry.field(description="What is wrong, for people.")
+    param: str = strawberry.field(description="The field of the row.")
+
+
+@strawberry.type(
+    description="What came of importing contacts. Each row is one of `created`, `updated`, `unchanged` and"
+    " `duplicates`, or is in `invalid`."
+)
+class ContactsImported:
+    created: int = strawberry.field(description="How many contacts were made.")
+    updated: int = strawberry.field(description="How many were changed.")
+    unchanged: int = strawberry.field(description="How many were as the rows have them already.")
+    duplicates: int = strawberry.field(description="How many rows named a phone that a row before them named.")
+    added_to_list: int = strawberry.field(description="How many were put on the list.")
+    opted_in: int = strawberry.field(description="How many were opted in.")
+    pending: int = strawberry.field(description="How many are asked to confirm.")
+    opted_out: int = strawberry.field(description="How many had opted out, and stay so.")
+    invalid: list[RowRefused] = strawberry.field(description="The rows that were not taken.")
+
+    @classmethod
+    def from_done(cls, done: contact_import.ContactsImported) -> ContactsImported:
+        """The type of what came of an import."""
+        return cls(
+            created=done.created,
+            updated=done.updated,
+            unchanged=done.unchanged,
+            duplicates=done.duplicates,
+            added_to_list=done.added_to_list,
+            opted_in=done.opted_in,
+            pending=done.pending,
+            opted_out=done.opted_out,
+            invalid=[
+                RowRefused(
+                    index=row.index, code=row.code, message=row.message, param=input_path(row.param) or row.param
+                )
+                for row in done.invalid
+            ],
+        )
+
 
 @strawberry.input(description="What to change of a contact. What is left out stays; null clears.")
 class UpdateContactInput:
@@ -236,6 +324,10 @@ CreateContactResult = Annotated[
         "CreateContactResult", description="The contact made, or why not. A phone that has one: `contact_exists`."
     ),
 ]
+ImportContactsResult = Annotated[
+    ContactsImported | InvalidRequestError | ConflictError | PermissionRefusedError,
+    strawberry.union("ImportContactsResult", description="What came of it, or why nothing did."),
+]
 UpdateContactResult = Annotated[
     Contact | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union("UpdateContactResult", description="The contact as it now is, or why nothing changed."),
@@ -284,16 +376,18 @@ class ContactMutation:
     async def create_contact(
         self, info: Info, input: Annotated[CreateContactInput, strawberry.argument(description="The contact.")]
     ) -> Any:
-        data = contacts.CreateContact(
-            phone=input.phone,
-            first_name=input.first_name,
-            last_name=input.last_name,
-            email=input.email,
-            timezone=input.timezone,
-            opt_in=None if input.opt_in is None else input.opt_in.to_evidence(),
-            attributes=input.attributes or {},
-        )
+        data = input.to_contact()
         return await mutate(info, lambda ctx: contacts.create_contact(ctx, data), Contact.from_row)
+
+    @mutation(ImportContactsResult, "Import contacts: at most 500, each made or, where its phone is known, changed.")
+    async def import_contacts(
+        self, info: Info, input: Annotated[ImportContactsInput, strawberry.argument(description="The contacts.")]
+    ) -> Any:
+        return await mutate(
+            info,
+            lambda ctx: contact_import.import_contacts(ctx, input.to_import()),
+            ContactsImported.from_done,
+        )
 
     @mutation(UpdateContactResult, "Change a contact.")
     async def update_contact(

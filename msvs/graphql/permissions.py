@@ -10,6 +10,7 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("sendMessage", "cancelMessage"), Permission.MESSAGES_SEND),
     **dict.fromkeys(("createCampaign", "pauseCampaign", "resumeCampaign", "cancelCampaign"), Permission.MESSAGES_SEND),
     **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.RESOURCES_WRITE),
+    "importContacts": Permission.RESOURCES_WRITE,
     **dict.fromkeys(("createList", "updateList", "deleteList"), Permission.RESOURCES_WRITE),
     **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.RESOURCES_WRITE),
     **dict.fromkeys(("createSuppression", "importSuppressions", "liftSuppression"), Permission.RESOURCES_WRITE),

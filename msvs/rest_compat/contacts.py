@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import msgspec
+
 from msvs.api import consent, contacts, ids
 from msvs.api.consent import ConsentEntryResource, consent_entry_resource
 from msvs.api.contact_export import ContactExportResource, export_contact
+from msvs.api.contact_import import ImportContacts, import_contacts
 from msvs.api.erasure import ErasureResource, erase_contact
 from msvs.api.resources import ContactResource, contact_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
     UNSET,
     ContactCreate,
+    ContactImport,
     ContactQuery,
+    ContactsImported,
     ContactUpdate,
     Deleted,
     ListOf,
@@ -28,17 +33,20 @@ from msvs.rest_compat.schemas import (
 
 async def create(call: Call[ContactCreate, NoQuery]) -> ContactResource:
     """Create a contact."""
+    return contact_resource(await contacts.create_contact(call.ctx, _contact(call.body)))
+
+
+async def import_(call: Call[ContactImport, NoQuery]) -> ContactsImported:
+    """Import contacts."""
     body = call.body
-    data = contacts.CreateContact(
-        phone=body.phone,
-        first_name=body.first_name,
-        last_name=body.last_name,
-        email=body.email,
+    data = ImportContacts(
+        contacts=[_contact(each) for each in body.contacts],
+        list_id=optional_ref(ids.CONTACT_LIST, body.list_id, "list_id"),
         opt_in=None if body.opt_in is None else _evidence(body.opt_in),
-        attributes=body.attributes or {},
-        timezone=body.timezone,
+        default_region=body.default_region,
     )
-    return contact_resource(await contacts.create_contact(call.ctx, data))
+    done = await import_contacts(call.ctx, data)
+    return msgspec.convert(done, ContactsImported, from_attributes=True)
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> ContactResource:
@@ -107,6 +115,18 @@ async def erase(call: Call[NoBody, NoQuery]) -> ErasureResource:
 
 def _id(text: str) -> UUID:
     return ids.find_id(ids.CONTACT, text, "contact")
+
+
+def _contact(body: ContactCreate) -> contacts.CreateContact:
+    return contacts.CreateContact(
+        phone=body.phone,
+        first_name=body.first_name,
+        last_name=body.last_name,
+        email=body.email,
+        opt_in=None if body.opt_in is None else _evidence(body.opt_in),
+        attributes=body.attributes or {},
+        timezone=body.timezone,
+    )
 
 
 def _evidence(opt_in: OptIn) -> contacts.OptInEvidence:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msvs.api import campaigns, contacts, ids, keywords, lists, rendering, segments, suppressions, webhooks, workspaces
+from msvs.api import (
+    campaigns,
+    contact_import,
+    contacts,
+    ids,
+    keywords,
+    lists,
+    rendering,
+    segments,
+    suppressions,
+    webhooks,
+    workspaces,
+)
 from msvs.api.audiences import MAX_IDS
 from msvs.api.consent import CONSENT_EVENT
 from msvs.api.events import EventType
@@ -65,6 +77,9 @@ OPERATIONS: Mapping[str, str] = {
     "cancelCampaign": "Stops what no carrier has yet. A campaign that has ended answers 409.",
     "pauseCampaign": "Nothing more is handed to a carrier until the campaign is resumed.",
     "createContact": "`opt_in` is the evidence of consent; without it the contact is `unknown`.",
+    "importContacts": "At most 500 contacts. A phone that is known has its contact changed, as an update would; what is"
+    " left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in whoever is"
+    " `unknown`; a number that said STOP stays opted out.",
     "updateContact": "What is left out stays; null clears. `attributes` are merged key by key and null removes one.",
     "deleteContact": "The contact leaves its lists. The history of its consent stays, so a number that said STOP stays"
     " suppressed.",
@@ -306,6 +321,19 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "email": EMAIL,
         "timezone": TIMEZONE,
         "attributes": {**ATTRIBUTES, "maxProperties": contacts.MAX_ATTRIBUTES},
+    },
+    # What breaks the rules of a contact is reported, and refuses nothing.
+    "ImportedContact": {
+        "phone": {"description": "A phone number in E.164 format, or as it is dialed in `default_region`."},
+        "attributes": {"description": ATTRIBUTES["description"]},
+    },
+    "ContactImport": {
+        "contacts": {"maxItems": contact_import.MAX_IMPORTED},
+        "list_id": {**id_of(ids.CONTACT_LIST), "description": "The list that all of them go on."},
+        "default_region": {
+            "pattern": REGION["pattern"],
+            "description": "An ISO 3166-1 region: phones may then also be written as they are dialed there.",
+        },
     },
     "ContactUpdate": {
         "phone": PHONE,
@@ -579,6 +607,15 @@ REQUEST_EXAMPLES: Mapping[str, Any] = {
         "opt_in": {"source": "checkout", "ip": "203.0.113.4"},
         "attributes": {"tier": "vip", "joined_at": "2026-04-22"},
     },
+    "ContactImport": {
+        "contacts": [
+            {"phone": "+12125550123", "first_name": "Maria", "attributes": {"tier": "vip"}},
+            {"phone": "(212) 555-0124", "first_name": "Ana"},
+        ],
+        "list_id": LIST_ID,
+        "opt_in": {"source": "webinar sign-up"},
+        "default_region": "US",
+    },
     "ContactUpdate": {"last_name": "Santos", "attributes": {"tier": "gold", "joined_at": None}},
     "OptIn": {"source": "checkout", "ip": "203.0.113.4", "text": "Text me about Cohort 06.", "version": "2026-04"},
     "SuppressionCreate": {"phone": "+12125550123", "source": "complaint"},
@@ -689,6 +726,17 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "Suppression": {"phone": "+12125550123", "source": "complaint"},
     "SuppressionsImported": {"added": 1, "already_suppressed": 1, "invalid": []},
+    "ContactsImported": {
+        "created": 2,
+        "updated": 0,
+        "unchanged": 0,
+        "duplicates": 0,
+        "added_to_list": 2,
+        "opted_in": 2,
+        "pending": 0,
+        "opted_out": 0,
+        "invalid": [],
+    },
     "Erasure": {"erased": True},
     "ContactExport": {"suppression": None, "event_count": 4, "complete": True},
     "ContactList": {"kind": "static", "contact_count": 412},

@@ -171,6 +171,19 @@ class ContactUpdate(Input, kw_only=True):
     timezone: str | UnsetType | None = UNSET
 
 
+class ImportedContact(ContactCreate, kw_only=True):
+    """A contact to import."""
+
+
+class ContactImport(Input, kw_only=True):
+    """Contacts to import, and what holds for all of them."""
+
+    contacts: list[ImportedContact]
+    list_id: str | None = None
+    opt_in: OptIn | None = None
+    default_region: str | None = None
+
+
 class ContactQuery(PageQuery, kw_only=True):
     """Which contacts."""
 
@@ -379,6 +392,33 @@ class ContactsAdded(msgspec.Struct, kw_only=True):
     added: int
     already_members: int
     not_found: list[str]
+
+
+class RowRefused(msgspec.Struct, kw_only=True):
+    """A row of an import that cannot be taken, counted from 0, and why; `param` names its field."""
+
+    index: int
+    code: str
+    message: str
+    param: str
+
+
+class ContactsImported(msgspec.Struct, kw_only=True):
+    """What came of importing contacts.
+
+    Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is in `invalid`. Of the contacts,
+    `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted out and stay so.
+    """
+
+    created: int
+    updated: int
+    unchanged: int
+    duplicates: int
+    added_to_list: int
+    opted_in: int
+    pending: int
+    opted_out: int
+    invalid: list[RowRefused]
 
 
 class SuppressionsImported(msgspec.Struct, kw_only=True):

@@ -104,6 +104,18 @@ OPERATIONS = (
         "createContact.optIn": {"status": "OPTED_IN", "source": "checkout", "ip": "203.0.113.4"}},
               lambda s: {"input": {"phone": "+12125550199", "firstName": "Eva",
                                    "optIn": {"source": "checkout", "ip": "203.0.113.4"}}}),
+    Operation("ImportContacts", 11, lambda s: {
+        "importContacts": {
+            "__typename": "ContactsImported", "created": 1, "updated": 1, "unchanged": 0, "duplicates": 1,
+            "addedToList": 1, "optedIn": 1, "pending": 0, "optedOut": 0,
+            "invalid": [{"index": 3, "code": "email_invalid", "message": "The e-mail address is not valid.",
+                         "param": "contacts[3].email"}]}},
+              lambda s: {"input": {
+                  "contacts": [{"phone": "(212) 555-0198", "firstName": "Eva"},
+                               {"phone": "+12125550198", "lastName": "Reis"},
+                               {"phone": "+12125550101", "timezone": "Europe/Lisbon"},
+                               {"phone": "+12125550197", "email": "eva"}],
+                  "listId": s.contact_list, "optIn": {"source": "webinar"}, "defaultRegion": "US"}}),
     Operation("UpdateContact", 3, lambda s: {
         "updateContact.lastName": "Silva", "updateContact.email": None,
         "updateContact.attributes": {"city": "Porto"}},

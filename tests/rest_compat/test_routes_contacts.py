@@ -265,3 +265,65 @@ async def test_engagement_counts_messages_over_http(api: httpx.AsyncClient) -> N
     for engagement, count in (("sent", 2), ("delivered", 2), ("replied", 1)):
         filter = {"engagement": engagement, "within_days": 1}
         assert (await post(api, "/v1/segments/preview", 200, filter=filter))["contact_count"] == count, engagement
+
+
+async def test_contacts_are_imported_onto_a_list(api: httpx.AsyncClient) -> None:
+    listed = await post(api, "/v1/lists", name="Cohort 06")
+    body = {
+        "contacts": [
+            {"phone": "(212) 555-0161", "first_name": "Maria", "attributes": {"tier": "vip"}},
+            {"phone": "+12125550161", "last_name": "Silva"},
+            {"phone": "+12125550162", "email": None, "opt_in": {"source": "checkout", "ip": "203.0.113.4"}},
+            {"phone": "12"},
+        ],
+        "list_id": listed["id"],
+        "opt_in": {"source": "webinar"},
+        "default_region": "US",
+    }
+    first = await api.post("/v1/contacts/import", json=body, headers={"Idempotency-Key": "import-1"})
+    again = await api.post("/v1/contacts/import", json=body, headers={"Idempotency-Key": "import-1"})
+
+    assert first.status_code == again.status_code == 200
+    assert first.content == again.content
+    assert again.headers["idempotent-replayed"] == "true"
+    assert first.json() == {
+        "created": 2,
+        "updated": 0,
+        "unchanged": 0,
+        "duplicates": 1,
+        "added_to_list": 2,
+        "opted_in": 2,
+        "pending": 0,
+        "opted_out": 0,
+        "invalid": [
+            {
+                "index": 3,
+                "code": "phone_number_invalid",
+                "message": "The phone number '12' could not be parsed as E.164 or as a number of US.",
+                "param": "contacts[3].phone",
+            }
+        ],
+    }
+    members = (await get(api, "/v1/contacts", list_id=listed["id"]))["data"]
+    assert {member["phone"]: (member["last_name"], member["opt_in"]["source"]) for member in members} == {
+        "+12125550161": ("Silva", "webinar"),
+        "+12125550162": (None, "checkout"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "why", "param"),
+    [
+        ({}, "parameter_missing", "contacts"),
+        ({"contacts": [{"phone": "+12125550161"}] * 501}, "parameter_out_of_range", "contacts"),
+        ({"contacts": [{"phone": "+12125550161"}, {"phone": 1}]}, "parameter_invalid", "contacts[1].phone"),
+        ({"contacts": [{"phone": "+12125550161", "name": "x"}]}, "parameter_unknown", "contacts[0].name"),
+        ({"contacts": [{"phone": "+12125550161", "opt_in": {}}]}, "parameter_missing", "contacts[0].opt_in.source"),
+        ({"contacts": [], "list_id": "lst_1"}, "id_invalid", "list_id"),
+        ({"contacts": [], "list_id": "lst_01HYZ8K5VQAE2N0PWQ6DC9V8MP"}, "resource_missing", "list_id"),
+        ({"contacts": [], "opt_in": {"ip": "203.0.113.4"}}, "parameter_missing", "opt_in.source"),
+        ({"contacts": [], "default_region": "us"}, "parameter_invalid", "default_region"),
+    ],
+)
+async def test_what_is_no_import_is_400(api: httpx.AsyncClient, body: dict[str, object], why: str, param: str) -> None:
+    assert code(await api.post("/v1/contacts/import", json=body)) == (400, why, param)

@@ -20,13 +20,15 @@ from msvs.api.phones import parse_phone
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import scoped
 from msvs.api.statistics import id_at
-from msvs.database import execute, fetch, fetch_row, fetch_value, now
+from msvs.database import encode_json, execute, fetch, fetch_row, fetch_value, now
 from msvs.models import Contact, ListMember
 
 BATCH = 1000
 # A row's id may be so much older than its commit.
 ID_MARGIN = timedelta(minutes=5)
 PENDING_SECONDS = 5
+# What it may take to read a large table to its end; nothing is locked meanwhile.
+READ_SECONDS = 600.0
 
 # What is said of a person in the shapes that are stored; a phone may stand in any text.
 BLANKED: Mapping[str, Any] = {
@@ -40,6 +42,8 @@ BLANKED: Mapping[str, Any] = {
     "text": None,
     "attributes": {},
     "metadata": {},
+    "parts": [],
+    "suggested_body": None,
 }
 
 # A number may have been somebody else's before, who has another by now: what is theirs stays theirs.
@@ -154,6 +158,14 @@ UPDATE idempotency_records SET body = redacted.body FROM unnest($3::uuid[], $4::
 WHERE idempotency_records.workspace_id = $1 AND idempotency_records.livemode = $2
     AND idempotency_records.id = redacted.id
 """
+# A filter that names the person holds for nobody from now on.
+READ_SEGMENTS = """
+SELECT id, conditions FROM segments
+WHERE workspace_id = $1 AND livemode = $2
+    AND EXISTS (SELECT FROM unnest($3::text[]) AS named WHERE strpos(lower(conditions::text), lower(named)) > 0)
+ORDER BY id FOR NO KEY UPDATE
+"""
+WRITE_SEGMENT = "UPDATE segments SET conditions = $4::jsonb WHERE workspace_id = $1 AND livemode = $2 AND id = $3"
 
 ERASE_CONSENT = f"""
 UPDATE consent_events SET phone = NULL, ip = NULL, user_agent = NULL, text = NULL, erased_at = $6
@@ -242,14 +254,16 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     began = await now()
     messages = {row.id: row.to_phone for row in await fetch(FIND_MESSAGES_OF_CONTACT, *scope, contact_id)}
     early = await _subject(ctx, contact_id, phone, messages)
-    for row in await fetch(FIND_MESSAGES, *scope, UUID(int=0), contact_id, list(early.own)):
+    for row in await fetch(FIND_MESSAGES, *scope, UUID(int=0), contact_id, list(early.own), timeout=READ_SECONDS):
         messages[row.id] = row.to_phone
     found = await _find(ctx, early, messages, UUID(int=0))
 
+    email = None
     if contact_id is not None:
         contact = await scoped(ctx, Contact).filter(id=contact_id).select_for_update().first()
         if contact is None or contact.phone != phone:
             return None if contact is None else await _erase(ctx, contact.phone, contact_id)
+        email = contact.email
     await consent.lock_suppressions(ctx)
     if contact_id is not None:
         # Before messages and credits, as where a contact is deleted or joins a list.
@@ -275,6 +289,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
         )
     found = found | await _find(ctx, subject, messages, since)
     await _redact(ctx, subject, list(messages), found)
+    await _redact_segments(ctx, subject, email)
     await _erase_consent(ctx, subject, at)
     if contact_id is not None:
         await ListMember.filter(contact_id=contact_id).delete()
@@ -322,10 +337,10 @@ class _Found:
 async def _find(ctx: Context, subject: _Subject, messages: Mapping[UUID, str], since: UUID) -> _Found:
     scope = (ctx.workspace_id, ctx.livemode, since)
     resources = [*messages, *([] if subject.contact_id is None else [subject.contact_id])]
-    events = [row.id for row in await fetch(FIND_EVENTS, *scope, resources, list(subject.own))]
-    attempts = [row.id for row in await fetch(FIND_ATTEMPTS, *scope, events, list(subject.own))]
-    submissions = [row.id for row in await fetch(FIND_SUBMISSIONS, *scope, list(messages), list(subject.own))]
-    return _Found(frozenset(events), frozenset(attempts), frozenset(submissions))
+    events = [row.id for row in await fetch(FIND_EVENTS, *scope, resources, list(subject.own), timeout=READ_SECONDS)]
+    attempts = [row.id for row in await fetch(FIND_ATTEMPTS, *scope, events, list(subject.own), timeout=READ_SECONDS)]
+    taken = await fetch(FIND_SUBMISSIONS, *scope, list(messages), list(subject.own), timeout=READ_SECONDS)
+    return _Found(frozenset(events), frozenset(attempts), frozenset(row.id for row in taken))
 
 
 async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: _Found) -> None:
@@ -349,6 +364,30 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     answers = await fetch(READ_ANSWERS, *scope, named)
     texts = [_redacted_text(subject, row.body) for row in answers]
     await execute(WRITE_ANSWERS, *scope, [row.id for row in answers], texts)
+
+
+async def _redact_segments(ctx: Context, subject: _Subject, email: str | None) -> None:
+    """Take the phones and the address of the subject out of the filters that name them."""
+    named = {}
+    for phone in subject.own:
+        named[phone] = named[phone.removeprefix("+")] = subject.placeholders[phone]
+    if email is not None:
+        named[email.lower()] = next(iter(subject.placeholders.values()))
+    for row in await fetch(READ_SEGMENTS, ctx.workspace_id, ctx.livemode, list(named)):
+        conditions = _renamed(row.conditions, named)
+        await execute(WRITE_SEGMENT, ctx.workspace_id, ctx.livemode, row.id, encode_json(conditions))
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A JSON value with other texts in the place of `names`, which are in lower case."""
+    match value:
+        case str():
+            return names.get(value.lower(), value)
+        case list():
+            return [_renamed(each, names) for each in value]
+        case dict():
+            return {name: _renamed(each, names) for name, each in value.items()}
+    return value
 
 
 async def _erase_consent(ctx: Context, subject: _Subject, at: datetime) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from asyncpg import RaiseError
 
@@ -39,6 +40,7 @@ from msvs.api.reconciliation import reconcile_campaign
 from msvs.api.rendering import Rendered
 from msvs.api.replies import receive_inbound
 from msvs.api.resources import contact_resource
+from msvs.api.segments import create_segment, preview_segment
 from msvs.api.sms import Encoding
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import (
@@ -52,6 +54,7 @@ from msvs.models import (
     Message,
     MessageKind,
     Role,
+    Segment,
     Suppression,
     VirtualSubmission,
     WebhookAttempt,
@@ -201,6 +204,52 @@ async def test_nothing_that_names_the_person_is_left_in_any_table(ctx: Context) 
     assert (done.id, done.object, done.erased) == (ids.encode_id(ids.CONTACT, person.id), "contact", True)
     after = await dump()
     assert [secret for secret in SECRETS if secret in after] == []
+
+
+async def test_a_kept_preview_is_erased_with_its_parts(ctx: Context) -> None:
+    person = await make_person(ctx)
+
+    async def previewed() -> Answer:
+        body = "Hey {firstName}, “{tier}”"
+        return Answer(200, msgspec.json.encode(await preview_message(ctx, SendMessage(to=PHONE, body=body))))
+
+    await answer_once(ctx, "key 2", "e" * 64, previewed, lambda error: Answer(error.status, b"{}"))
+    await erase(ctx, person.id)
+
+    after = await dump()
+    assert [secret for secret in SECRETS if secret in after] == []
+    kept = json.loads((await IdempotencyRecord.get(key="key 2")).body)
+    assert (kept["body"], kept["parts"], kept["suggested_body"], kept["segments"]) == ("", [], None, 1)
+
+
+async def test_a_segment_that_names_the_person_names_nobody(ctx: Context) -> None:
+    person = await make_person(ctx)
+    await within(lambda: create_contact(ctx, CreateContact(NEIGHBOR, "Ana")))
+
+    def compare(field: str, op: str, value: Any) -> dict[str, Any]:
+        return {"field": field, "op": op, "value": value}
+
+    conditions = {
+        "any": [
+            compare("phone", "in", [PHONE, NEIGHBOR]),
+            compare("phone", "contains", OLD_PHONE[1:]),
+            {"not": compare("email", "eq", "Maria@Example.com")},
+            compare("first_name", "starts_with", "An"),
+        ]
+    }
+    segment = await within(lambda: create_segment(ctx, "Friends", conditions))
+    other = await within(lambda: create_segment(ctx, "All of them", compare("phone", "starts_with", "+1212555")))
+
+    await erase(ctx, person.id)
+
+    after = await dump()
+    assert [secret for secret in SECRETS if secret.lower() in after.lower()] == []
+    (phones, old, address, name) = (await Segment.get(id=segment.id)).conditions["any"]
+    assert phones["value"][1] == NEIGHBOR
+    assert all(text.startswith("erased:") for text in (phones["value"][0], old["value"], address["not"]["value"]))
+    assert name == conditions["any"][3]
+    assert (await Segment.get(id=other.id)).conditions == compare("phone", "starts_with", "+1212555")
+    assert (await preview_segment(ctx, segment.conditions)) == 1
 
 
 async def test_what_must_be_kept_is_kept(ctx: Context) -> None:

@@ -22,6 +22,9 @@ APP = "msvs"
 MODELS = "msvs.models"
 MIGRATIONS = "msvs.migrations"
 MIGRATION_LOCK = 0x6D737673
+# What any statement may take, in seconds; those that read or write whole tables say how long they may.
+STATEMENT_SECONDS = 60.0
+MIGRATION_SECONDS = 3600.0
 
 # Tortoise logs every statement with its values at DEBUG; message bodies and numbers must never reach a log.
 logging.getLogger("tortoise").setLevel(logging.WARNING)
@@ -60,7 +63,9 @@ async def _leave_connection(connection: asyncpg.Connection[Any]) -> None:
     """
 
 
-def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]:
+def tortoise_config(
+    database_url: str, *, pool_size: int = 10, statement_seconds: float | None = None
+) -> dict[str, Any]:
     """Tortoise's configuration for a `postgresql://` URL."""
     url = urlsplit(database_url)
     query = {name: values[-1] for name, values in parse_qs(url.query).items()}
@@ -76,7 +81,7 @@ def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]
         "record_class": Row,
         "init": _prepare_connection,
         "reset": _leave_connection,
-        "command_timeout": 60,
+        "command_timeout": statement_seconds or STATEMENT_SECONDS,
     }
     if "sslmode" in query:
         credentials["ssl"] = query["sslmode"]
@@ -89,10 +94,13 @@ def tortoise_config(database_url: str, *, pool_size: int = 10) -> dict[str, Any]
 
 
 @asynccontextmanager
-async def connected(database_url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
+async def connected(
+    database_url: str, *, pool_size: int = 10, statement_seconds: float | None = None
+) -> AsyncIterator[None]:
     """Hold a pool open; models and the functions below use it from any task of the process."""
+    config = tortoise_config(database_url, pool_size=pool_size, statement_seconds=statement_seconds)
     async with TortoiseContext() as context:
-        await context.init(config=tortoise_config(database_url, pool_size=pool_size), _enable_global_fallback=True)
+        await context.init(config=config, _enable_global_fallback=True)
         yield
 
 
@@ -143,10 +151,10 @@ async def now() -> datetime:
     return moment
 
 
-async def fetch(sql: str, *values: Any) -> Sequence[Row]:
-    """All rows of a statement, on the current connection."""
+async def fetch(sql: str, *values: Any, timeout: float | None = None) -> Sequence[Row]:
+    """All rows of a statement, on the current connection; `timeout` (seconds) in place of the pool's."""
     async with client().acquire_connection() as connection:
-        rows: Sequence[Row] = await connection.fetch(sql, *values)
+        rows: Sequence[Row] = await connection.fetch(sql, *values, timeout=timeout)
         return rows
 
 
@@ -163,10 +171,10 @@ async def fetch_value(sql: str, *values: Any) -> Any:
         return await connection.fetchval(sql, *values)
 
 
-async def execute(sql: str, *values: Any) -> int:
-    """Run a statement; the number of rows it changed."""
+async def execute(sql: str, *values: Any, timeout: float | None = None) -> int:
+    """Run a statement; the number of rows it changed. `timeout` (seconds) is in place of the pool's."""
     async with client().acquire_connection() as connection:
-        status: str = await connection.execute(sql, *values)
+        status: str = await connection.execute(sql, *values, timeout=timeout)
         tail = status.rsplit(" ", 1)[-1]
         return int(tail) if tail.isdigit() else 0
 
@@ -232,7 +240,10 @@ def _executor(url: str) -> MigrationExecutor:
 
 async def migrate(database_url: str) -> list[str]:
     """Bring the schema up to date; the names of the migrations applied. Safe to call from many processes at once."""
-    async with connected(database_url, pool_size=3), client().acquire_connection() as guard:
+    async with (
+        connected(database_url, pool_size=3, statement_seconds=MIGRATION_SECONDS),
+        client().acquire_connection() as guard,
+    ):
         await guard.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         try:
             executor = _executor(database_url)

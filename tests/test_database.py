@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import pytest
 
 from msvs import database as db
-from msvs.api import ids
+from msvs.api import campaigns, erasure, ids, running
+from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
+from msvs.api.unit_of_work import unit_of_work
 from msvs.models import CreditBalance, LedgerEntry, ListMember, Workspace
 from tests import factories
+from tests.engines import Engines, create_database
 
 
 async def test_migrating_again_changes_nothing(database: str) -> None:
@@ -69,3 +75,64 @@ async def test_a_list_counts_its_members(ctx: Context) -> None:
     await ListMember.filter(list_id=row.id, contact_id=contacts[0].id).delete()
     await row.refresh_from_db()
     assert row.contact_count == 2
+
+
+async def test_a_statement_may_have_a_time_of_its_own(database: str) -> None:
+    for run in (db.fetch, db.fetch_row, db.execute):
+        with pytest.raises(TimeoutError):
+            await run("SELECT pg_sleep(5)", timeout=0.01)
+    assert await db.fetch_value("SELECT 1") == 1
+
+
+MIGRATE = """
+import asyncio, sys
+from msvs import database
+database.STATEMENT_SECONDS = 0.05
+asyncio.run(database.migrate(sys.argv[1]))
+"""
+
+
+async def test_migrations_may_take_longer_than_other_statements(engines: Engines, database: str) -> None:
+    """A process that waits for another's migration of a large table, for longer than statements may take."""
+    url = await create_database(engines.database_url, "msvs_slow")
+    other = await asyncpg.connect(url)
+    await other.execute("SELECT pg_advisory_lock($1)", db.MIGRATION_LOCK)
+    migrating = await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, url)
+    try:
+        while not await other.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            assert migrating.returncode is None
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+    finally:
+        await other.close()
+    assert await migrating.wait() == 0
+
+
+async def test_what_goes_through_whole_tables_may_take_longer(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed: dict[str, float | None] = {}
+
+    def note(method: str) -> None:
+        run = getattr(asyncpg.Connection, method)
+
+        async def noted(self: Any, query: str, *values: Any, timeout: float | None = None, **options: Any) -> Any:
+            allowed[query] = max(allowed.get(query) or 0, timeout or 0)
+            return await run(self, query, *values, timeout=timeout, **options)
+
+        monkeypatch.setattr(asyncpg.Connection, method, noted)
+
+    note("fetch")
+    note("execute")
+    contact = await factories.make_contact(ctx)
+    async with unit_of_work():
+        campaign = await campaigns.create_campaign(ctx, CreateCampaign("Large", "Hi", contact_ids=[contact.id]))
+        await running.start_campaign(campaign.id, await db.now())
+    async with unit_of_work():
+        await erasure.erase_contact(ctx, contact.id)
+    long = {query for query, seconds in allowed.items() if (seconds or 0) >= 600}
+    assert {query for query in long if "INSERT INTO campaign_recipients" in query}
+    reads = {
+        value
+        for name, value in vars(erasure).items()
+        if name in ("FIND_MESSAGES", "FIND_EVENTS", "FIND_ATTEMPTS", "FIND_SUBMISSIONS")
+    }
+    assert reads <= long

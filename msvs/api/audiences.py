@@ -39,6 +39,8 @@ CHUNK = 5000
 PIECE = 250
 # Bodies of a chunk that are kept for those who get the same: common names come soon, and keeping the rest costs more.
 KEPT_BODIES = 500
+# An audience of millions takes longer than other statements may.
+FIX_SECONDS = 600.0
 # A campaign later than this was missed: its hour is over.
 MAX_LATE = timedelta(minutes=60)
 # Stands for a value that is not known yet when the cost of a campaign is estimated.
@@ -183,6 +185,7 @@ async def fix_audience(campaign: Campaign, now: datetime) -> int:
         f" WHERE workspace_id = $1 AND livemode = $2 AND id IN ({members}) ORDER BY phone",
         *values,
         campaign.id,
+        timeout=FIX_SECONDS,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context as Variables
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msvs import database as db
-from msvs.api import ids, passwords
+from msvs.api import ids, passwords, sessions
 from msvs.api.context import Visitor
 from msvs.api.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied, RateLimited
 from msvs.api.passwords import check_password, hash_password, verify_password
@@ -272,6 +273,38 @@ async def test_a_new_password_ends_every_other_session(user_id: UUID) -> None:
     assert [(row.actor, row.resource_id, row.changes, row.ip) for row in entries] == [
         (identity.actor, identity.actor, {}, "203.0.113.4")
     ]
+
+
+async def test_a_login_with_the_password_of_before_ends_with_it_however_slow_it_is(
+    user_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await open_session(user_id)
+    confirmation = await confirm_password(HERE, await identity_of(session), PASSWORD)
+
+    async def verify_slowly(*values: Any) -> bool:
+        matches = await verify_password(*values)
+        async with unit_of_work():
+            await change_password(HERE, confirmation, "another good password")
+        return matches
+
+    monkeypatch.setattr(sessions, "verify_password", verify_slowly)
+    with pytest.raises(AuthenticationFailed) as refused:
+        await log_in(THERE, email=EMAIL, password=PASSWORD)
+    assert refused.value.code == "login_invalid"
+    assert await Session.filter(user_id=user_id).count() == 1
+
+
+async def test_a_login_waits_for_a_change_of_the_password(user_id: UUID) -> None:
+    session = await open_session(user_id)
+    confirmation = await confirm_password(HERE, await identity_of(session), PASSWORD)
+    async with unit_of_work():
+        await change_password(HERE, confirmation, "another good password")
+        login = asyncio.create_task(log_in(THERE, email=EMAIL, password=PASSWORD), context=Variables())
+        while not login.done() and not await db.fetch_value("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            await asyncio.sleep(0.01)
+    with pytest.raises(AuthenticationFailed):
+        await login
+    assert await Session.filter(user_id=user_id).count() == 1
 
 
 async def test_the_present_password_is_asked_for_under_the_throttle(user_id: UUID) -> None:

@@ -16,7 +16,7 @@ from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ComplianceRefused, InvalidRequest
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.pages import Page, PageRequest, fetch_page, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.phones import parse_phone
 from msvs.api.queueing import insert_single
@@ -41,6 +41,8 @@ MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
 # What a phone or a sender has at most, in characters.
 MAX_ADDRESS = 16
+# Of the messages that a list without an index is found among, so many take some 50 ms.
+MOST_LOOKED_AT = 50_000
 
 # What the list's `status` means: a message replied to was delivered.
 STATUS_FILTERS: Mapping[str, tuple[MessageStatus, ...]] = {
@@ -176,8 +178,9 @@ async def list_messages(
     """Messages, newest first. A campaign's skipped recipients show only under `status=skipped`.
 
     `to` is the phone of a contact; `sent_from` and `sent_before` bound the time at which a carrier took the message.
+    What no index finds is looked for among a bounded number of messages at a time: see `Page.reached`.
     """
-    query = scoped(ctx, Message)
+    query = among = scoped(ctx, Message)
     if status is not None:
         if status not in STATUS_FILTERS:
             raise InvalidRequest(
@@ -204,7 +207,10 @@ async def list_messages(
         query = query.filter(sent_at__gte=sent_from)
     if sent_before is not None:
         # What was sent by then was made by then, and ids are in the order of time.
-        query = query.filter(sent_at__lt=sent_before, id__lt=ids.id_after(sent_before))
+        made_by_then = ids.id_after(sent_before)
+        query, among = query.filter(sent_at__lt=sent_before, id__lt=made_by_then), among.filter(id__lt=made_by_then)
+    if to is None and contact_id is None and (sender, sent_from, sent_before) != (None, None, None):
+        return await fetch_sparse_page(query, page, among=among, most=MOST_LOOKED_AT)
     return await fetch_page(query, page)
 
 

@@ -31,10 +31,14 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Rows, newest first, and whether there are more in the direction asked for."""
+    """Rows, newest first, and whether there are more in the direction asked for.
+
+    `reached` is the id up to which, itself included, was looked, where that was not to the end: more may lie beyond.
+    """
 
     items: Sequence[T]
     has_more: bool
+    reached: UUID | None = None
 
 
 def page_request(
@@ -64,6 +68,20 @@ def read_cursor(prefix: str, text: str, param: str) -> UUID:
         return read_id(prefix, text, param)
     except InvalidRequest as error:
         raise InvalidRequest(error.message, param=param, code="cursor_invalid") from None
+
+
+async def fetch_sparse_page(query: QuerySet[M], page: PageRequest, *, among: QuerySet[M], most: int) -> Page[M]:
+    """A page of `query`, which may be of few rows `among` very many: no more than `most` of those are looked at."""
+    if page.ending_before is not None:
+        among = among.filter(id__gt=page.ending_before).order_by("id")
+    else:
+        among = (among if page.starting_after is None else among.filter(id__lt=page.starting_after)).order_by("-id")
+    ends: list[UUID] = await among.offset(most - 1).limit(1).values_list("id", flat=True)  # type: ignore[assignment]
+    if not ends:
+        return await fetch_page(query, page)
+    bounds = {"id__lte": ends[0]} if page.ending_before is not None else {"id__gte": ends[0]}
+    found = await fetch_page(query.filter(**bounds), page)
+    return found if found.has_more else Page(found.items, has_more=True, reached=ends[0])
 
 
 async def fetch_page(query: QuerySet[M], page: PageRequest) -> Page[M]:

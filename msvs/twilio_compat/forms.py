@@ -69,15 +69,20 @@ def read_time(values: Mapping[str, str], name: str) -> datetime | None:
     raise InvalidRequest(f"{name} must be an ISO-8601 time with an offset, such as 2026-05-01T20:00:00Z.", param=name)
 
 
-def read_day(values: Mapping[str, str], name: str) -> tuple[datetime, datetime] | None:
-    """The first moment of a date, or a time, and the first moment after it; None where it is not given."""
+def read_day(values: Mapping[str, str], name: str, *, is_whole: bool = False) -> tuple[datetime, datetime] | None:
+    """The first moment of a date, or a time, and the first moment after it; None where it is not given.
+
+    Where the day is to be whole, a time stands for its day: libraries write a date as the time at which it begins.
+    """
     text = values.get(name)
     if text is None:
         return None
     if not _date(text):
         time = read_time(values, name)
         assert time is not None
-        return time, _after(time, seconds=1)
+        if not is_whole:
+            return time, _after(time, seconds=1)
+        text = f"{time:%Y-%m-%d}"
     try:
         day = datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:

@@ -23,6 +23,7 @@ MAX_VALIDITY = 36_000
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 MAX_PAGE = 1_000_000
+MAX_ID = 2**128 - 1
 # What a page token begins with: the page after a message, or the page before it.
 AFTER, BEFORE = "PA", "PB"
 
@@ -118,16 +119,18 @@ async def list_(call: Call) -> Found:
     size = min(read_whole(query, "PageSize", least=1, most=MAX_PAGE_SIZE) or DEFAULT_PAGE_SIZE, MAX_LIMIT)
     number = read_whole(query, "Page", least=0, most=MAX_PAGE) or 0
     after, before = _read_token(query.get("PageToken"))
-    on, until, since = (read_day(query, name) for name in ("DateSent", "DateSent<", "DateSent>"))
+    until, since = read_day(query, "DateSent<"), read_day(query, "DateSent>")
+    on = read_day(query, "DateSent", is_whole=True)
+    request = PageRequest(size, after, before)
     page = await messages.list_messages(
         call.ctx,
-        PageRequest(size, after, before),
+        request,
         to=query.get("To"),
         sender=query.get("From"),
         sent_from=max((span[0] for span in (on, since) if span is not None), default=None),
         sent_before=min((span[1] for span in (on, until) if span is not None), default=None),
     )
-    return 200, _envelope(call, page, size=size, number=number, backwards=before is not None)
+    return 200, _envelope(call, page, request, number=number)
 
 
 async def list_media(call: Call) -> Found:
@@ -182,28 +185,44 @@ def _read_token(token: str | None) -> tuple[UUID | None, UUID | None]:
     return (id, None) if kind == AFTER else (None, id)
 
 
-def _envelope(call: Call, page: Page[Message], *, size: int, number: int, backwards: bool) -> dict[str, Any]:
+def _envelope(call: Call, page: Page[Message], request: PageRequest, *, number: int) -> dict[str, Any]:
     path = f"/{API_VERSION}/Accounts/{call.account_sid}/Messages.json"
     filters = [(name, call.query[name]) for name in FILTERS if name in call.query]
+    size, token = request.limit, call.query.get("PageToken")
 
     def uri(page_number: int, token: str | None) -> str:
         place = [("PageSize", str(size)), ("Page", str(page_number))]
         return f"{path}?{urlencode([*filters, *place, *([('PageToken', token)] if token else [])])}"
 
-    def token_of(kind: str, row: Message) -> str:
-        return f"{kind}{encode_sid(MESSAGE, row.id)}"
-
     rows = page.items
-    has_next = page.has_more or backwards
-    has_previous = page.has_more if backwards else call.query.get("PageToken") is not None
+    before, after = _neighbors(page, request)
     return {
         "messages": [message_resource(row, call.account_sid) for row in rows],
         "end": number * size + max(len(rows) - 1, 0),
         "first_page_uri": uri(0, None),
-        "next_page_uri": uri(number + 1, token_of(AFTER, rows[-1])) if rows and has_next else None,
+        "next_page_uri": None if after is None else uri(number + 1, f"{AFTER}{encode_sid(MESSAGE, after)}"),
         "page": number,
         "page_size": size,
-        "previous_page_uri": uri(max(number - 1, 0), token_of(BEFORE, rows[0])) if rows and has_previous else None,
+        "previous_page_uri": (
+            None if before is None else uri(max(number - 1, 0), f"{BEFORE}{encode_sid(MESSAGE, before)}")
+        ),
         "start": number * size,
-        "uri": uri(number, call.query.get("PageToken")),
+        "uri": uri(number, token),
     }
+
+
+def _neighbors(page: Page[Message], request: PageRequest) -> tuple[UUID | None, UUID | None]:
+    """What the page before begins below, and what the page after begins behind; None where there is none.
+
+    A page that was not looked for to its end may be without rows, and has its neighbors all the same.
+    """
+    ids = [row.id for row in page.items]
+    if request.ending_before is not None:
+        # That message itself is on the page after.
+        after = ids[-1] if ids else UUID(int=min(request.ending_before.int + 1, MAX_ID))
+        before = (page.reached or ids[0]) if page.has_more else None
+        return before, after
+    following = (page.reached or ids[-1]) if page.has_more else None
+    if request.starting_after is None:
+        return None, following
+    return ids[0] if ids else UUID(int=max(request.starting_after.int - 1, 0)), following

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from msvs import database as db
-from msvs.api import ids, routing
+from msvs.api import ids, messages, routing
 from msvs.api.context import Context
 from msvs.api.resources import FAILURES
 from msvs.models import CreditBalance, IdempotencyRecord, Message, MessageKind, MessageStatus
@@ -251,6 +251,48 @@ async def test_filters(account: Account) -> None:
     assert await found(To="+12125550111", since=f"{now - day:%Y-%m-%d}") == [one["sid"]]
     page = await account.get("Messages.json", To="+12125550111", PageSize="1")
     assert "To=%2B12125550111&PageSize=1&Page=1&PageToken=PASM" in page["next_page_uri"]
+
+
+@pytest.mark.parametrize("zone", ["Z", "+14:00"])
+async def test_a_time_stands_for_its_day(account: Account, zone: str) -> None:
+    """Twilio's libraries write a date as the time at which it begins."""
+    one = await account.send()
+    await work()
+    [row] = (await account.get("Messages.json"))["messages"]
+    day = parsedate_to_datetime(row["date_sent"])
+    if zone != "Z":
+        day += timedelta(hours=14)
+    found = await account.get("Messages.json", DateSent=f"{day:%Y-%m-%dT%H:00:00}{zone}")
+    assert [row["sid"] for row in found["messages"]] == [one["sid"]]
+
+
+@pytest.mark.parametrize("query", ["From=OTHERS", "From=OTHERS&DateSent%3E=2020-01-01"])
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 12, 13, 14])
+async def test_what_is_rare_is_found_a_bounded_number_of_messages_a_page(
+    account: Account, monkeypatch: pytest.MonkeyPatch, most: int, query: str
+) -> None:
+    monkeypatch.setattr(messages, "MOST_LOOKED_AT", most)
+    senders = ["OTHERS" if number in (0, 5, 6, 12) else "COHORT" for number in range(13)]
+    sent = [await account.send(From=sender) for sender in senders]
+    await work()
+    rare = [row["sid"] for row in reversed(sent) if row["from"] == "OTHERS"]
+
+    async def walk(path: str, direction: str) -> list[Any]:
+        pages = []
+        while path is not None:
+            response = await account.http.get(path, auth=account.auth)
+            pages.append(response.json())
+            path = pages[-1][direction]
+        return pages
+
+    def found(pages: list[Any]) -> list[str]:
+        return [row["sid"] for page in pages for row in page["messages"]]
+
+    there = await walk(f"{account.path}/Messages.json?{query}&PageSize=2", "next_page_uri")
+    back = await walk(there[-1]["uri"], "previous_page_uri")
+    again = await walk(back[-1]["uri"], "next_page_uri")
+    assert (found(there), found(back[::-1]), found(again)) == (rare, rare, rare)
+    assert len(there) == max(2, -(-13 // most) + (13 % most == 0))
 
 
 async def test_a_page_holds_at_most_a_hundred(account: Account) -> None:

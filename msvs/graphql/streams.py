@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -33,6 +35,9 @@ PROTOCOL = "graphql-transport-ws"
 MAX_MESSAGE_BYTES = 128 * 1024
 MAX_ID_LENGTH = 100
 MAX_CONNECTIONS = 2000
+# Of them, those of one network that have not said who they are, and those of one workspace: nobody takes all.
+MAX_OF_STRANGER = 100
+MAX_OF_WORKSPACE = 200
 MAX_ON_CONNECTION = 20
 # What one item of a subscription may cost; starting one costs the same tokens as a query of that size.
 MAX_ITEM_COST = 300
@@ -41,6 +46,9 @@ INIT_SECONDS = 10.0
 IDLE_SECONDS = 60.0
 SEND_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
+
+# What RFC 6455, section 5.5, leaves for a reason, in bytes.
+MAX_REASON = 123
 
 # The closing codes of graphql-transport-ws, and one of ours.
 BAD_REQUEST = 4400
@@ -210,6 +218,20 @@ class SocketFront:
         self.feed = feed
         self.guard = guard
         self._open = 0
+        self._held: Counter[str | UUID] = Counter()
+
+    @contextmanager
+    def hold(self, holder: str | UUID, most: int) -> Iterator[None]:
+        """Count a connection as one of `holder`'s, which may be `most` at once. Raises Closed."""
+        if self._held[holder] >= most:
+            raise Closed(TRY_LATER, "Too many connections")
+        self._held[holder] += 1
+        try:
+            yield
+        finally:
+            self._held[holder] -= 1
+            if not self._held[holder]:
+                del self._held[holder]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection. A page of another site is refused before there is any."""
@@ -263,14 +285,21 @@ class Connection:
                 raise Closed(PROTOCOL_UNKNOWN, "Subprotocol not acceptable")
             if full:
                 raise Closed(TRY_LATER, "Too many connections")
-            caller = await self._greet()
-            with self._front.guard.watch(caller) as ending:
+            with self._front.hold(sessions.network_of(self._visitor.ip or ""), MAX_OF_STRANGER):
+                caller = await self._greet()
+            assert caller.ctx is not None
+            with (
+                self._front.hold(caller.ctx.workspace_id, MAX_OF_WORKSPACE),
+                self._front.guard.watch(caller) as ending,
+            ):
                 await self._converse(caller, ending)
         except ClientGone:
             pass
         except Closed as closed:
+            # What the client called a subscription may stand in it.
+            reason = closed.reason.encode()[:MAX_REASON].decode(errors="ignore")
             with suppress(TimeoutError, ClientGone):
-                await self._put({"type": "websocket.close", "code": closed.code, "reason": closed.reason[:100]})
+                await self._put({"type": "websocket.close", "code": closed.code, "reason": reason})
         finally:
             tasks = list(self._running.values())
             for task in tasks:
@@ -296,7 +325,6 @@ class Connection:
         except Exception as error:
             log.warning("connection refused", error=type(error).__name__)
             raise Closed(TRY_LATER, "Try again later") from None
-        await self._say({"type": "connection_ack"})
         return caller
 
     async def _identify(self, payload: Any) -> Caller:
@@ -321,6 +349,7 @@ class Connection:
         return caller
 
     async def _converse(self, caller: Caller, ending: Ending) -> None:
+        await self._say({"type": "connection_ack"})
         following: asyncio.Task[dict[str, Any]] = asyncio.create_task(self._next())
         try:
             while True:

@@ -474,6 +474,7 @@ async def test_a_key_revoked_is_cut_off(address: str, ctx: Context) -> None:
         (["INIT", {"type": "subscribe", "id": "x" * 101, "payload": {"query": "{ a }"}}], 4400),
         (["INIT", {"type": "subscribe", "id": "1"}], 4400),
         (["INIT", "TAIL", "TAIL"], 4409),
+        (["INIT", "LONG", "LONG"], 4409),
         (["INIT", "x" * 200_000], 1009),
     ],
 )
@@ -483,6 +484,7 @@ async def test_what_breaks_the_protocol_ends_the_connection(
     named = {
         "INIT": {"type": "connection_init", "payload": await key_for(ctx)},
         "TAIL": {"type": "subscribe", "id": "1", "payload": {"query": document("EventTail")}},
+        "LONG": {"type": "subscribe", "id": "\U0001f600" * 100, "payload": {"query": document("EventTail")}},
     }
     async with raw_socket(address) as client:
         for message in messages:
@@ -615,6 +617,30 @@ async def test_connections_are_bounded(address: str, ctx: Context, monkeypatch: 
                 pass
         await first.say(type="ping")
         assert await first.hear() == {"type": "pong"}
+
+
+async def test_who_says_nothing_does_not_take_the_place_of_others(
+    address: str, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MAX_OF_STRANGER", 1)
+    payload = await key_for(ctx)
+    async with raw_socket(address) as silent:
+        async with raw_socket(address) as another:
+            assert await another.closing() == (1013, "Too many connections")
+        await silent.say(type="connection_init", payload=payload)
+        assert await silent.hear() == {"type": "connection_ack"}
+        # One that has said who it is counts as its workspace's.
+        assert await is_let_in(address, payload)
+
+
+async def test_a_workspace_does_not_take_the_place_of_others(
+    address: str, ctx: Context, other_ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MAX_OF_WORKSPACE", 1)
+    async with socket(address, await key_for(ctx)), raw_socket(address) as second:
+        await second.say(type="connection_init", payload=await key_for(ctx))
+        assert await second.closing() == (1013, "Too many connections")
+        assert await is_let_in(address, await key_for(other_ctx))
 
 
 async def test_a_client_that_is_too_slow_is_cut_off(

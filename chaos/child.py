@@ -57,7 +57,7 @@ def shorten_leases(seconds: float) -> None:
 
     _set(dispatching, "LEASE", timedelta(seconds=seconds))
     _set(deliveries, "LEASE", timedelta(seconds=max(seconds, 5.0)))
-    _set(webhooks, "ATTEMPT_TIME", timedelta(seconds=max(seconds, 5.0) / 2))
+    _set(webhooks, "HELD_SECONDS", max(seconds, 5.0) / 2)
 
 
 def skew_clock(modules: list[Any], skew: timedelta) -> None:

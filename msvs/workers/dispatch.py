@@ -35,6 +35,8 @@ GLANCE_SECONDS = 0.025
 # A hand-over ends well before its lease, so that nobody takes over what is still on the wire.
 HAND_OVER_SHARE = 0.75
 
+# A carrier that says nothing for so long cannot be asked now.
+LOOK_UP_SECONDS = 30.0
 # How long, and how often, outcomes are tried to be written down while PostgreSQL is away.
 RECORD_SECONDS = 120.0
 RECORD_AGAIN_SECONDS = 0.5
@@ -267,7 +269,8 @@ async def _resolve(carrier: Carrier, claim: Claim, claimed: float) -> None:
         await hand_over(carrier, claim, claimed=claimed)
         return
     try:
-        found = await carrier.look_up([row.id for row in claim.messages])
+        async with asyncio.timeout(LOOK_UP_SECONDS):
+            found = await carrier.look_up([row.id for row in claim.messages])
     except Exception as error:
         # They keep their lease, and are asked about once it has run out.
         log.error("carrier not asked", carrier=carrier.name, messages=len(claim.messages), error=type(error).__name__)

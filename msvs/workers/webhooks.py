@@ -8,17 +8,20 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
 
+from msvs import database
 from msvs.api import ids, signatures
 from msvs.api.crypto import SecretUnreadable
 from msvs.api.deliveries import (
     GONE,
+    LEASE,
     Attempt,
     Post,
     claim_deliveries,
@@ -30,6 +33,7 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import open_secret
 from msvs.database import Row
 from msvs.outbound import TOTAL_SECONDS, OutboundClient, OutboundError
+from msvs.workers.retrying import in_unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -55,8 +59,9 @@ SLOW_SECONDS = 1.0
 AHEAD_SECONDS = 0.5
 MOST_AHEAD = 200
 
-# A claimed delivery is posted only while its lease outlasts an attempt of two posts, and its record.
-ATTEMPT_TIME = timedelta(seconds=2 * TOTAL_SECONDS + 2)
+# A claimed delivery is posted only while its lease, by PostgreSQL's clock, outlasts an attempt of two posts, and its
+# record: so long after its claim.
+HELD_SECONDS = LEASE.total_seconds() - (2 * TOTAL_SECONDS + 2)
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +69,7 @@ class _Endpoint:
     """What this run knows of one endpoint: what it claimed, what is in flight, how quickly it answers."""
 
     at_once: int
-    queue: deque[Row] = field(default_factory=deque)
+    queue: deque[tuple[Row, float]] = field(default_factory=deque)
     in_flight: int = 0
     seconds: float | None = None
     has_more: bool = False
@@ -168,8 +173,10 @@ class _Run:
             id: 0 if quick_only and known.is_slow else max(known.target - known.claimed, 0)
             for id, known in self._endpoints.items()
         }
+        held_until = time.monotonic() + HELD_SECONDS
+        now = await database.now()
         async with unit_of_work():
-            rows = await claim_deliveries(limit=limit, per_endpoint=FIRST_AT_ONCE, room=room, now=datetime.now(UTC))
+            rows = await claim_deliveries(limit=limit, per_endpoint=FIRST_AT_ONCE, room=room, now=now)
         self._claimed += len(rows)
         self._more_elsewhere = len(rows) >= limit
         for row in rows:
@@ -177,7 +184,7 @@ class _Run:
             if endpoint is None:
                 at_once = FIRST_AT_ONCE if row.failing_since is None else SLOW_AT_ONCE
                 endpoint = self._endpoints[row.endpoint_id] = _Endpoint(at_once)
-            endpoint.queue.append(row)
+            endpoint.queue.append((row, held_until))
         taken = Counter(row.endpoint_id for row in rows)
         for id, endpoint in self._endpoints.items():
             # One that was given all it had room for may have more.
@@ -194,10 +201,10 @@ class _Run:
                 self._blocked.append(endpoint)
                 return
             endpoint.in_flight += 1
-            self._posts.add(self._tasks.create_task(self._attempt(endpoint, endpoint.queue.popleft())))
+            self._posts.add(self._tasks.create_task(self._attempt(endpoint, *endpoint.queue.popleft())))
 
-    async def _attempt(self, endpoint: _Endpoint, claimed: Row) -> None:
-        if claimed.lease_until - datetime.now(UTC) < ATTEMPT_TIME:
+    async def _attempt(self, endpoint: _Endpoint, claimed: Row, held_until: float) -> None:
+        if time.monotonic() > held_until:
             async with unit_of_work():
                 await release_deliveries([claimed])
         else:
@@ -273,7 +280,7 @@ class _Run:
     async def _finish(self) -> None:
         """Give back what was claimed and not begun, and wait for what was."""
         self._closed = True
-        waiting = [row for endpoint in self._endpoints.values() for row in endpoint.queue]
+        waiting = [row for endpoint in self._endpoints.values() for row, _ in endpoint.queue]
         if waiting:
             async with unit_of_work():
                 await release_deliveries(waiting)
@@ -292,5 +299,4 @@ class _Run:
             self._some_done.clear()
             self._record_now.clear()
             if batch:
-                async with unit_of_work():
-                    await record_attempts(batch, datetime.now(UTC))
+                await in_unit_of_work(partial(record_attempts, batch, await database.now()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -154,3 +155,26 @@ async def test_a_chore_that_breaks_holds_up_no_other(ctx: Context) -> None:
     done: Mapping[str, int] = await maintain(CARRIERS)
     assert done["completed"] == 1
     await check_conservation(ctx, campaign_id)
+
+
+async def test_retention_reads_no_delivery_that_it_keeps(clean: None) -> None:
+    """There are millions of them, and it looks twice a second while campaigns run."""
+    await db.execute(
+        "INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)"
+        " SELECT gen_random_uuid(), gen_random_uuid(), id_floor(at), 'succeeded', 1, at, at"
+        " FROM (SELECT now() - n * interval '10 minutes' AS at FROM generate_series(1, 5000) AS n) AS moments"
+    )
+    await db.execute("ANALYZE webhook_deliveries")
+    table = "webhook_deliveries"
+    statement = maintenance.DROP.format(table=table, key="id", condition=maintenance.RETENTION[table])
+    async with unit_of_work():
+        plan = await db.fetch_value(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
+    read = [int(number) for number in re.findall(r'"Rows Removed by Filter": ([0-9]+)', plan)]
+    assert sum(read) == 0
+    kept = await db.fetch_row(
+        "SELECT count(*) AS n, min(created_at) > now() - interval '30 days' AS young FROM webhook_deliveries"
+    )
+    assert kept is not None
+    assert (kept.n, kept.young) == (30 * 24 * 6 - 1, True)
+    await db.execute("DELETE FROM webhook_deliveries")
+    await db.execute("ANALYZE webhook_deliveries")

@@ -552,10 +552,23 @@ class Asked(Playing):
         raise ConnectionError
 
 
-async def test_a_carrier_that_cannot_be_asked_now_holds_up_no_other(live_ctx: Context) -> None:
+class Silent(Asked):
+    """A carrier that never answers a question."""
+
+    async def look_up(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
+        await asyncio.Event().wait()
+        return {}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("asked_carrier", [Asked, Silent])
+async def test_a_carrier_that_cannot_be_asked_now_holds_up_no_other(
+    live_ctx: Context, asked_carrier: type[Playing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msvs.workers.dispatch.LOOK_UP_SECONDS", 0.01)
     routing.use_live_carrier("first")
     await own(live_ctx)
-    first, second = Asked("first", LOST), Playing("second", LOST)
+    first, second = asked_carrier("first", LOST), Playing("second", LOST)
     asked = await send(live_ctx)
     await run(first)
     routing.use_live_carrier("second")

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from msvs.api.crypto import SecretBox
 from msvs.api.deliveries import claim_deliveries
 from msvs.api.events import EventType
 from msvs.api.unit_of_work import unit_of_work
-from msvs.database import execute
+from msvs.database import execute, now
 from msvs.models import DeliveryState, WebhookAttempt, WebhookEndpoint
 from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.workers.webhooks import deliver_webhooks
@@ -418,3 +418,28 @@ async def test_the_answer_in_the_log_is_made_fit_for_text(
     await deliver_webhooks(client)
     (attempt,) = await attempts_of(endpoint)
     assert attempt.response_head == "a�b�" + "c" * 1020
+
+
+@pytest.mark.parametrize("skew", [timedelta(seconds=-60), timedelta(seconds=60)])
+async def test_a_wrong_clock_neither_ends_a_lease_nor_holds_up_an_event(
+    ctx: Context, receiver: Receiver, client: OutboundClient, monkeypatch: pytest.MonkeyPatch, skew: timedelta
+) -> None:
+    """Workers on many machines share PostgreSQL's clock."""
+
+    class Skewed(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + skew
+
+    await make_endpoint(ctx, receiver.url())
+    (first,) = await write_events(ctx)
+    async with unit_of_work():
+        assert len(await claim_deliveries(limit=10, per_endpoint=10, now=await now())) == 1
+    (second,) = await write_events(ctx)
+    await execute("UPDATE webhook_deliveries SET next_attempt_at = now() WHERE lease_until IS NULL")
+    monkeypatch.setattr("msvs.workers.webhooks.datetime", Skewed)
+    assert await deliver_webhooks(client) == 1
+    assert [post.event_id for post in receiver.posts] == [second]
+    await execute("UPDATE webhook_deliveries SET lease_until = now() - interval '1 second' WHERE state = 'pending'")
+    assert await deliver_webhooks(client) == 1
+    assert [post.event_id for post in receiver.posts] == [second, first]

@@ -55,6 +55,8 @@ WHERE workspace_id = $3 AND livemode = $4 AND enabled AND {{which}}
 ON CONFLICT (endpoint_id, event_id) DO UPDATE SET {REOPEN}
 """
 
+ONE_ENDPOINT = "id = $5::text::uuid"
+
 RECOVER = f"""
 UPDATE webhook_deliveries SET {REOPEN}
 FROM events
@@ -233,14 +235,18 @@ async def list_attempts(ctx: Context, id: UUID, page: PageRequest) -> Page[Webho
 async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None = None) -> int:
     """Deliver an event again, to one endpoint or to all enabled ones that subscribe to it; to how many.
 
-    Raises NotFound, and Conflict code `webhook_disabled` for a single endpoint that is.
+    A test event goes to the endpoint that it tests. Raises NotFound, and Conflict code `webhook_disabled` for a single
+    endpoint that is.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
     event = await get_event(ctx, event_id)
     which, value = "(events ? $5 OR events ? '*')", event.type
     if webhook_id is not None:
         row = await _find_enabled(ctx, webhook_id, param="webhook_id")
-        which, value = "id = $5::text::uuid", str(row.id)
+        which, value = ONE_ENDPOINT, str(row.id)
+    elif event.type == EventType.TEST_PING:
+        # Whoever else takes all events.
+        which, value = ONE_ENDPOINT, str(event.resource_id)
     count = await execute(
         RESEND.format(which=which), datetime.now(UTC), event.id, ctx.workspace_id, ctx.livemode, value
     )

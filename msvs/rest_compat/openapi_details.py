@@ -101,7 +101,8 @@ OPERATIONS: Mapping[str, str] = {
     " events.",
     "testWebhook": "Sends one `test.ping` event to this webhook alone, whatever it subscribes to.",
     "recoverWebhook": "Delivers what was given up since a time, at most 30 days back.",
-    "resendEvent": "To one webhook, or to all enabled ones that subscribe to the event.",
+    "resendEvent": "To one webhook, or to all enabled ones that subscribe to the event. A test event goes to the"
+    " webhook that it tests.",
     "listInboxThreads": "The one with the newest reply first. A thread's id is that of its last reply.",
     "listInboxMessages": "Newest first, what the contact sent and what was sent to it in one order of time.",
     "answerInboxThread": "Sends one SMS, from the sender that the contact wrote to, and marks the thread as read.",

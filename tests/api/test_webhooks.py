@@ -319,6 +319,24 @@ async def test_attempts_are_listed_newest_first(ctx: Context, live_ctx: Context)
     assert ([row.id for row in page.items], page.has_more) == ([rows[0].id], False)
 
 
+async def test_a_test_event_is_sent_again_to_the_endpoint_it_tests_alone(ctx: Context) -> None:
+    tested, everything = await make_endpoint(ctx, events=["message.failed"]), await make_endpoint(ctx)
+    async with unit_of_work():
+        event = await webhooks.send_test(ctx, tested.id)
+    await execute("UPDATE webhook_deliveries SET state = 'delivered', attempt_count = 1, ended_at = now()")
+
+    async with unit_of_work():
+        assert await webhooks.resend_event(ctx, event.id) == 1
+
+    (row,) = await deliveries_of(tested.id)
+    assert (row.state, row.attempt_count) == ("pending", 0)
+    assert await deliveries_of(everything.id) == []
+    async with unit_of_work():
+        assert await webhooks.resend_event(ctx, event.id, webhook_id=everything.id) == 1
+        await webhooks.delete_webhook(ctx, tested.id)
+        assert await webhooks.resend_event(ctx, event.id) == 0
+
+
 async def test_an_event_is_sent_again_to_whom_it_is_asked_for(ctx: Context, live_ctx: Context) -> None:
     subscribed, everything = await make_endpoint(ctx, events=["message.delivered"]), await make_endpoint(ctx)
     not_subscribed = await make_endpoint(ctx, events=["message.failed"])

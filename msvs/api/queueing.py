@@ -33,7 +33,7 @@ INSERT INTO messages ({COLUMNS}) VALUES
 """
 
 # Messages of one workspace and mode. `paid` has a row where all of them are paid for (or cost nothing) and none where
-# they are not; then nothing at all is written.
+# they are not; then nothing at all is written. All are due, by whatever clock: workers go by PostgreSQL's.
 QUEUE = f"""
 , drafts AS (
     SELECT * FROM paid, unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[],
@@ -43,7 +43,7 @@ QUEUE = f"""
 ), messages_written AS (
     INSERT INTO messages ({COLUMNS})
     SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, segments, 'queued',
-        metadata::jsonb, due_at, scheduled_at, expires_at, created_at, false, 0 FROM drafts
+        metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at, false, 0 FROM drafts
 ), events_written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
     SELECT event_id, $1, $2, '{EventType.MESSAGE_QUEUED.value}', id, event_data, created_at FROM drafts

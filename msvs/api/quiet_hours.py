@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo, available_timezones
 
 from msvs.api.errors import InvalidRequest
@@ -69,8 +69,11 @@ def rule_for(region: str | None) -> Rule:
 
 
 def zones_of(phone: str, timezone: str | None) -> tuple[str, ...]:
-    """The zones a recipient may be in: the contact's own, else every zone of its number, else UTC."""
-    if timezone is not None:
+    """The zones a recipient may be in: the contact's own, else every zone of its number, else UTC.
+
+    A contact's zone that this machine does not know was checked by one that knows more of them.
+    """
+    if is_known(timezone):
         return (timezone,)
     known = tuple(zone for zone in time_zones(phone) if zone in _known_zones())
     return known or ("UTC",)
@@ -85,6 +88,11 @@ def check_timezone(timezone: str, *, param: str = "timezone") -> str:
             code="timezone_invalid",
         )
     return timezone
+
+
+def is_known(timezone: str | None) -> TypeGuard[str]:
+    """Whether there is a zone, and this machine knows it."""
+    return timezone is not None and timezone in _known_zones()
 
 
 @lru_cache(maxsize=1)
@@ -145,7 +153,7 @@ def explain(phone: str, region: str | None, timezone: str | None, moment: dateti
     rule = rule_for(region)
     return {
         "zones": list(zones),
-        "zone_source": "contact" if timezone is not None else "number",
+        "zone_source": "contact" if is_known(timezone) else "number",
         "rule_source": rule.source,
         "open": is_open(zones, region, moment),
         "next_opening": next_opening(zones, region, moment),

@@ -79,3 +79,10 @@ def test_an_opening_is_open_and_nothing_before_it_is(
     if earlier >= moment:
         assert not quiet_hours.is_open(zones, region, earlier)
     assert quiet_hours.next_opening(zones, region, opening) == opening
+
+
+def test_a_zone_that_only_another_machine_knows_leaves_those_of_the_number() -> None:
+    assert quiet_hours.zones_of("+12125550123", "Europe/Nowhere") == ("America/New_York",)
+    noon = at("2026-05-01T12:00:00-04:00")
+    told = quiet_hours.explain("+12125550123", "US", "Europe/Nowhere", noon)
+    assert (told["zones"], told["zone_source"], told["open"]) == (["America/New_York"], "number", True)

@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from uuid import UUID
 
@@ -528,3 +528,20 @@ async def test_a_carrier_that_has_no_answer_for_three_days_is_asked_no_more(
     message = await Message.get(id=message_id)
     assert (message.status, message.lease_until) == (MessageStatus.SENDING, None)
     assert message.attempt_count == dispatching.MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize("skew", [timedelta(seconds=-90), timedelta(seconds=90)])
+async def test_a_wrong_clock_holds_up_no_send(
+    live_ctx: Context, monkeypatch: pytest.MonkeyPatch, skew: timedelta
+) -> None:
+    """The API's machine is ahead of PostgreSQL's, by whose clock messages are due."""
+
+    class Skewed(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + skew
+
+    monkeypatch.setattr("msvs.api.messages.datetime", Skewed)
+    message_id = await send(live_ctx)
+    assert await dispatch_messages({"virtual": VirtualCarrier()}) == 1
+    assert (await acceptances())[message_id] == 1

@@ -60,7 +60,7 @@ class OperatorsOnly:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        if not self._sessions.is_signed_in(request):
+        if not await self._sessions.is_signed_in(request):
             if asks_for_page(request):
                 here = scope["path"] + (f"?{request.url.query}" if request.url.query else "")
                 answer: ASGIApp = RedirectResponse(f"{LOGIN}?next={quote(here, safe='/')}", status_code=303)

@@ -34,7 +34,7 @@ class Login:
     async def show(self, request: Request) -> Response:
         """GET /ops/login: the form or, for who is signed in, the page they wanted."""
         wanted = local_path(request.query_params.get("next"))
-        if self._sessions.is_signed_in(request):
+        if await self._sessions.is_signed_in(request):
             return RedirectResponse(wanted, status_code=303)
         return login_page(wanted)
 
@@ -64,6 +64,7 @@ class Login:
         """POST /ops/logout: close the session."""
         if not is_same_origin(request, self._settings):
             return refused_as_cross_site
+        await self._sessions.end(request)
         closed = RedirectResponse(LOGIN, status_code=303)
         self._sessions.close(closed)
         return closed

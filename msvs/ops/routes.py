@@ -30,7 +30,7 @@ def ops_routes(settings: Settings, *, now: Callable[[], float] = time.time) -> l
     login = Login(settings, sessions, FailedTries(now))
 
     async def enter(request: Request) -> Response:
-        return RedirectResponse(HOME if sessions.is_signed_in(request) else LOGIN, status_code=303)
+        return RedirectResponse(HOME if await sessions.is_signed_in(request) else LOGIN, status_code=303)
 
     front = Starlette(
         routes=[

@@ -1,25 +1,32 @@
-"""Operator sessions: who may see /ops, proved by a signed cookie that expires."""
+"""Operator sessions: who may see /ops, proved by a signed cookie that expires or is signed out of."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from ipaddress import IPv6Address, ip_address
 
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from msvs.settings import Settings
 
 SESSION_SECONDS = 12 * 60 * 60
+ANSWER_SECONDS = 2.0
 COOKIE_PATH = "/ops"
 FAILED_TRIES = 10
 FAILED_TRIES_SECONDS = 60.0
 REMEMBERED_ADDRESSES = 10_000
+
+log = logging.getLogger(__name__)
 
 
 class Sessions:
@@ -54,10 +61,29 @@ class Sessions:
             return False
         return self._now() < int(claim.partition(".")[0])
 
-    def is_signed_in(self, connection: HTTPConnection) -> bool:
-        """Whether the request carries a valid session."""
+    async def is_signed_in(self, connection: HTTPConnection) -> bool:
+        """Whether the request carries a valid session that nobody has signed out of."""
         token = connection.cookies.get(self.cookie)
-        return token is not None and self.is_valid(token)
+        if token is None or not self.is_valid(token):
+            return False
+        try:
+            async with self._redis() as redis:
+                return redis is None or not await redis.exists(_ended_key(token))
+        except (RedisError, OSError):
+            # All that there is behind the session are the queues, and these are away too.
+            return True
+
+    async def end(self, connection: HTTPConnection) -> None:
+        """End the session that the request carries, on every process and for whoever else may have its token."""
+        token = connection.cookies.get(self.cookie)
+        if token is None or not self.is_valid(token):
+            return
+        try:
+            async with self._redis() as redis:
+                if redis is not None:
+                    await redis.set(_ended_key(token), "1", ex=SESSION_SECONDS)
+        except (RedisError, OSError) as error:
+            log.warning("operator session taken from its browser alone: %s", type(error).__name__)
 
     def open(self, response: Response) -> None:
         """Give the browser that receives the response a new session."""
@@ -80,6 +106,16 @@ class Sessions:
             httponly=True,
             samesite="strict",
         )
+
+    @asynccontextmanager
+    async def _redis(self) -> AsyncIterator[Redis | None]:
+        if self._settings.redis_url is None:
+            yield None
+            return
+        async with Redis.from_url(
+            self._settings.redis_url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=None
+        ) as redis:
+            yield redis
 
     def _signature(self, claim: str) -> str:
         key = hmac.digest(self._settings.operator_secret().encode(), b"msvs operator session v1", "sha256")
@@ -131,6 +167,10 @@ def _network(address: str) -> str:
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
     return parsed.packed[:8].hex()
+
+
+def _ended_key(token: str) -> str:
+    return f"msvs:ops:ended:{_sha256(token).hex()}"
 
 
 def _sha256(text: str) -> bytes:

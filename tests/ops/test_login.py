@@ -164,6 +164,28 @@ async def test_signing_out_takes_the_cookie_away(browser: Browser) -> None:
     assert (await client.get("/ops")).headers["Location"] == "/ops/login"
 
 
+async def test_a_session_signed_out_of_is_worth_nothing_to_whoever_kept_its_cookie(
+    browser: Browser, settings: Settings
+) -> None:
+    client, other = await browser(), await browser()
+    kept = dict(client.cookies)
+    await client.post("/ops/logout", headers=SAME_ORIGIN)
+    # An app of its own, as another process has.
+    thief = await browser(signed_in=False)
+    thief.cookies.update(kept)
+    assert (await thief.get("/ops")).headers["Location"] == "/ops/login"
+    assert (await thief.get("/ops/rq/0/data/queues.json", headers={"Accept": "application/json"})).status_code == 401
+    assert (await thief.post("/ops/logout", headers=SAME_ORIGIN)).status_code == 303
+    assert (await other.get("/ops")).headers["Location"] == "/ops/rq/"
+
+
+async def test_without_redis_a_sign_out_takes_the_cookie(browser: Browser) -> None:
+    client = await browser(redis_url="redis://127.0.0.1:1/0")
+    assert (await client.get("/ops")).headers["Location"] == "/ops/rq/"
+    assert (await client.post("/ops/logout", headers=SAME_ORIGIN)).status_code == 303
+    assert (await client.get("/ops")).headers["Location"] == "/ops/login"
+
+
 @pytest.mark.parametrize(
     ("wanted", "target"),
     [

@@ -289,7 +289,7 @@ def decode(body: bytes, type: type[T]) -> T | None:
     """JSON as a struct, or None for what is not of its shape."""
     try:
         return msgspec.json.decode(body, type=type)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

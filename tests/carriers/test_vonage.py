@@ -404,6 +404,8 @@ def test_what_is_signed_but_not_whole_is_refused(carrier: VonageCarrier, url: st
         ("application/json", b"[]"),
         ("application/json", b'{"a": {}}'),
         ("application/json", b'{"a": null}'),
+        ("application/json", b'{"a":' * 10_000),
+        ("application/json", b'{"a": ' + b"9" * 5_000 + b"}"),
         ("application/x-www-form-urlencoded", b"a=%ff"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import filecmp
 import http.server
+import json
 import os
 import re
 import shutil
@@ -13,9 +14,12 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from scripts.contract.service import LOOPBACK, ROOT, Service, running_service
 
@@ -28,6 +32,11 @@ POSTMAN = ROOT / "postman"
 SHORT, FULL = (4, 75), (60, 400)
 # What the full run must have tried at least.
 FULL_CASES = 5_000
+# The same of GraphQL, which the full run alone fuzzes.
+GRAPHQL = (20, 200)
+GRAPHQL_CASES = 4_000
+# Of contacts that are there before GraphQL is fuzzed.
+PHONES = [f"+1212555010{digit}" for digit in range(5)]
 CLI = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
 
 
@@ -50,6 +59,8 @@ def main() -> int:
             clients(service)
             twilio(service)
             fuzz(service, full=options.full, seed=options.seed)
+            if options.full:
+                fuzz_graphql(service, seed=options.seed)
             read_log(service)
     except ContractBroken as error:
         print(f"\nThe contract is broken: {error}.", file=sys.stderr)
@@ -234,9 +245,113 @@ def fuzz(service: Service, *, full: bool, seed: int | None) -> None:
             env={"SCHEMATHESIS_HOOKS": "scripts.contract.schemathesis_hooks", "PYTHONPATH": str(ROOT)},
             what=f"schemathesis, at most {seconds} s",
         )
+    check_cases(output, FULL_CASES if full else 1)
+
+
+def fuzz_graphql(service: Service, *, seed: int | None) -> None:
+    """Schemathesis on every query and mutation, as an owner who is logged in and has one of everything."""
+    examples, seconds = GRAPHQL
+    with tempfile.TemporaryDirectory(prefix="msvs-fuzz-") as folder:
+        headers, test_key = sign_up(service.unlimited_url)
+        config = Path(folder) / "schemathesis.toml"
+        config.touch(0o600)
+        config.write_text(
+            f"headers = {{ {', '.join(f'{name} = {json.dumps(value)}' for name, value in headers.items())} }}\n"
+            "[generation]\nallow-x00 = false\n"
+        )
+        output = call(
+            PYTHON / "python",
+            "-c",
+            CLI,
+            "--config-file",
+            config,
+            "run",
+            ROOT / "schema.graphql",
+            "--url",
+            f"{service.unlimited_url}/graphql",
+            "--phases",
+            "fuzzing",
+            "--checks",
+            "graphql_answer",
+            # It would end the session.
+            "--exclude-name",
+            "Mutation.logOut",
+            "--max-examples",
+            str(examples),
+            "--max-time",
+            str(seconds),
+            "--workers",
+            "1",
+            "--continue-on-failure",
+            "--no-color",
+            *(["--seed", str(seed)] if seed is not None else []),
+            cwd=Path(folder),
+            env={
+                "SCHEMATHESIS_HOOKS": "scripts.contract.graphql_hooks",
+                "PYTHONPATH": str(ROOT),
+                "MSVS_CONTRACT_IDS": " ".join(one_of_everything(service.unlimited_url, test_key)),
+            },
+            what=f"schemathesis on GraphQL, at most {seconds} s",
+        )
+    check_cases(output, GRAPHQL_CASES)
+
+
+def check_cases(output: str, least: int) -> None:
+    """Schemathesis tried no fewer cases. Raises ContractBroken."""
     cases = re.search(r"^\s*(\d+) generated", output, re.MULTILINE)
-    if cases is None or (full and int(cases[1]) < FULL_CASES):
-        raise ContractBroken(f"schemathesis tried fewer than {FULL_CASES} cases")
+    if cases is None or int(cases[1]) < least:
+        raise ContractBroken(f"schemathesis tried fewer than {least} cases")
+
+
+def sign_up(base_url: str) -> tuple[dict[str, str], str]:
+    """What a browser sends whose user has just signed up, and the sandbox key of the new workspace."""
+    document = """mutation ($input: SignUpInput!) {
+        signUp(input: $input) { ... on SignedUp { session { csrfToken } testKey } }
+    }"""
+    user = {"email": "fuzz@cohortlabs.co", "password": "correct horse battery", "name": "F", "workspaceName": "Fuzz"}
+    answer, cookie = post(
+        f"{base_url}/graphql", {"query": document, "variables": {"input": user}}, {"Origin": base_url}
+    )
+    made = answer["data"]["signUp"]
+    csrf_token = made["session"]["csrfToken"]
+    return {"Cookie": str(cookie).partition(";")[0], "X-CSRF-Token": csrf_token, "Origin": base_url}, made["testKey"]
+
+
+def one_of_everything(base_url: str, key: str) -> list[str]:
+    """Make some of each kind in a workspace; their ids."""
+
+    def made(path: str, body: dict[str, Any]) -> str:
+        return str(post(f"{base_url}/v1/{path}", body, {"Authorization": f"Bearer {key}"})[0].get("id", ""))
+
+    people = [
+        made("contacts", {"phone": phone, "first_name": "Maria", "opt_in": {"source": "checkout"}}) for phone in PHONES
+    ]
+    (contact_list,) = found = [made("lists", {"name": "Cohort 06"})]
+    made(f"lists/{contact_list}/contacts", {"contact_ids": people})
+    vip = {"field": "attributes.tier", "op": "eq", "value": "vip"}
+    found += [made("segments", {"name": "VIP", "filter": vip})]
+    found += [made("keywords", {"word": "COHORT6", "list_id": contact_list})]
+    found += [made("suppressions", {"phone": "+12125550188", "source": "complaint"})]
+    later = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    campaign = {"name": "Cart close", "body": "Hey {firstName}", "audience": {"list_ids": [contact_list]}}
+    for phone in PHONES:
+        found += [
+            made("messages", {"to": phone, "body": "Doors open at 8pm ET."}),
+            made("messages", {"to": phone, "body": "Doors open at 8pm ET.", "scheduled_at": later}),
+            made("campaigns", {**campaign, "scheduled_at": later}),
+            made("campaigns", {**campaign, "draft": True}),
+            made("webhooks", {"url": "http://127.0.0.1:9/", "events": ["*"]}),
+            made("test/inbound", {"from": phone, "body": "When?"}),
+        ]
+    return [*people, *found]
+
+
+def post(url: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[Any, str | None]:
+    """The JSON answered to a POST of JSON, and the cookie it sets."""
+    content = json.dumps(body).encode()
+    request = urllib.request.Request(url, content, {"Content-Type": "application/json", **headers})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer), answer.headers["Set-Cookie"]
 
 
 def read_log(service: Service) -> None:

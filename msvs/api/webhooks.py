@@ -35,6 +35,8 @@ MAX_EVENTS = 50
 MAX_DESCRIPTION_LENGTH = 200
 SECRET_OVERLAP = timedelta(hours=24)
 LONGEST_RECOVERY = timedelta(days=30)
+# Of events that came while an endpoint was disabled, as many as one statement makes deliveries of in a few seconds.
+MAX_MISSED = 100_000
 
 _secret_shape = re.compile(r"[\x20-\x7e]{8,256}", re.ASCII)
 
@@ -62,6 +64,19 @@ UPDATE webhook_deliveries SET {REOPEN}
 FROM events
 WHERE webhook_deliveries.endpoint_id = $2 AND webhook_deliveries.state IN ('exhausted', 'dropped')
     AND events.id = webhook_deliveries.event_id AND events.created_at >= $3
+"""
+
+# Events that no delivery was made of, because the endpoint was disabled when they came.
+MISSED = """
+INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
+SELECT gen_random_uuid(), endpoint.id, events.id, 'pending', 0, $1, $1
+FROM webhook_endpoints AS endpoint
+    JOIN events ON events.workspace_id = endpoint.workspace_id AND events.livemode = endpoint.livemode
+WHERE endpoint.id = $2 AND events.id >= id_floor($3::timestamptz) AND events.created_at >= $3
+    AND events.type <> $4 AND (endpoint.events ? events.type OR endpoint.events ? '*')
+    AND NOT EXISTS (SELECT FROM webhook_deliveries WHERE endpoint_id = endpoint.id AND event_id = events.id)
+ORDER BY events.id LIMIT $5
+ON CONFLICT (endpoint_id, event_id) DO NOTHING
 """
 
 
@@ -256,9 +271,10 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
 
 
 async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
-    """Deliver again to an endpoint every event since a time, at most 30 days back, that was given up; how many.
+    """Deliver to an endpoint what it has not received since a time, at most 30 days back; how many events.
 
-    Raises NotFound, InvalidRequest, and Conflict code `webhook_disabled`.
+    Those are the ones that were given up, and of those that came while it was disabled and that it now subscribes to
+    the oldest 100,000. Raises NotFound, InvalidRequest, and Conflict code `webhook_disabled`.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
     now = datetime.now(UTC)
@@ -270,6 +286,7 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
         )
     row = await _find_enabled(ctx, id)
     count = await execute(RECOVER, now, row.id, since)
+    count += await execute(MISSED, now, row.id, max(since, row.created_at), EventType.TEST_PING.value, MAX_MISSED)
     if count:
         ring_after_commit(Doorbell.WEBHOOKS)
     return count

@@ -233,7 +233,10 @@ class WebhookMutation:
     async def test_webhook(self, info: Info, id: WebhookId) -> Any:
         return await mutate(info, lambda ctx: webhooks.send_test(ctx, _id(id)), Event.from_row)
 
-    @mutation(RecoverWebhookResult, "Deliver again what was given up since a time, at most 30 days back.")
+    @mutation(
+        RecoverWebhookResult,
+        "Deliver what was given up since a time, at most 30 days back, or came while the webhook was disabled.",
+    )
     async def recover_webhook(
         self, info: Info, id: WebhookId, since: Annotated[datetime, strawberry.argument(description="Since when.")]
     ) -> Any:

@@ -100,7 +100,8 @@ OPERATIONS: Mapping[str, str] = {
     "createWebhook": "`secret` is shown in this answer alone; it is made where you send none. `*` subscribes to all"
     " events.",
     "testWebhook": "Sends one `test.ping` event to this webhook alone, whatever it subscribes to.",
-    "recoverWebhook": "Delivers what was given up since a time, at most 30 days back.",
+    "recoverWebhook": "Delivers what was given up since a time, at most 30 days back, and what came while the webhook"
+    " was disabled: of that the oldest 100,000 events, so call again until `delivery_count` is 0.",
     "resendEvent": "To one webhook, or to all enabled ones that subscribe to the event. A test event goes to the"
     " webhook that it tests.",
     "listInboxThreads": "The one with the newest reply first. A thread's id is that of its last reply.",

@@ -386,6 +386,39 @@ async def test_recovery_opens_what_was_given_up_since(ctx: Context) -> None:
     ]  # fmt: skip
 
 
+async def test_recovery_delivers_what_came_while_the_endpoint_was_disabled(
+    ctx: Context, live_ctx: Context, other_ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    endpoint = await make_endpoint(ctx, events=["message.delivered"], created_at=now - timedelta(days=2))
+    other = await make_endpoint(ctx)
+    await write_events(ctx, now=now - timedelta(hours=4))
+    await update(ctx, endpoint, enabled=False)
+    await write_events(ctx, now=now - timedelta(days=3))
+    await write_events(ctx, now=now - timedelta(hours=3))
+    missed = await write_events(ctx, 3, now=now - timedelta(hours=2))
+    for stranger in (live_ctx, other_ctx):
+        await write_events(stranger, now=now - timedelta(hours=2))
+    async with unit_of_work():
+        await webhooks.send_test(ctx, other.id)
+    await update(ctx, endpoint, enabled=True)
+    assert len(await deliveries_of(endpoint.id)) == 1
+
+    monkeypatch.setattr(webhooks, "MAX_MISSED", 2)
+    async with unit_of_work():
+        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(hours=2, minutes=30)) == 2
+        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(hours=2, minutes=30)) == 1
+        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(hours=2, minutes=30)) == 0
+    made = await deliveries_of(endpoint.id)
+    assert {ids.encode_id(ids.EVENT, row.event_id) for row in made[1:]} == set(missed)
+    assert {(row.state, row.attempt_count) for row in made} == {("pending", 0)}
+    async with unit_of_work():
+        # The endpoint was not there three days ago.
+        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(days=4)) == 1
+        await update(ctx, endpoint, events=["message.failed"])
+        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(days=4)) == 0
+
+
 @pytest.mark.parametrize("back", [timedelta(days=30, seconds=1), timedelta(seconds=-60)])
 async def test_recovery_reaches_thirty_days_back(ctx: Context, back: timedelta) -> None:
     endpoint = await make_endpoint(ctx)

@@ -203,7 +203,7 @@ OPERATIONS = (
         "rotateWebhookSecret.__typename": "WebhookWithSecret", "rotateWebhookSecret.webhook.id": s.webhook},
               lambda s: {"id": s.webhook}),
     Operation("TestWebhook", 3, lambda s: {"testWebhook.type": "TEST_PING"}, lambda s: {"id": s.webhook}),
-    Operation("RecoverWebhook", 2, lambda s: {"recoverWebhook.deliveryCount": 0},
+    Operation("RecoverWebhook", 3, lambda s: {"recoverWebhook.deliveryCount": 0},
               lambda s: {"id": s.webhook, "since": ago(hours=1)}),
     Operation("Events", 3, lambda s: {
         "events.nodes.0.id": s.event, "events.nodes.0.resource": {"__typename": "Message", "id": s.message},

@@ -101,11 +101,12 @@ async def _complete(campaign_id: UUID) -> bool:
 
 
 async def has_work(now: datetime) -> bool:
-    """Whether a campaign may be complete or a lease has run out."""
+    """Whether a campaign may be complete, or a lease has run out that no paused campaign holds up."""
     return bool(
         await fetch_value(
             "SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending')"
-            " OR EXISTS (SELECT FROM messages WHERE status = 'sending' AND lease_until < $1)",
+            " OR EXISTS (SELECT FROM messages WHERE status = 'sending' AND lease_until < $1 AND NOT EXISTS ("
+            "SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'paused'))",
             now,
         )
     )

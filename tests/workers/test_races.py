@@ -29,6 +29,7 @@ from msvs.models import Campaign, CreditBalance, Message, MessageStatus
 from msvs.models.identity import new_id
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_lane, dispatch_messages, hand_over, resolve_expired
+from msvs.workers.maintenance import has_work
 from tests import factories
 
 # `make chaos` races a thousand times.
@@ -491,10 +492,12 @@ async def test_what_was_not_handed_over_before_a_pause_waits_for_its_end(ctx: Co
     async with unit_of_work():
         await campaigns.pause_campaign(ctx, campaign_id)
     assert await resolve_expired(carriers) == 0
+    assert not await has_work(await db.now())
     await dispatch_messages(carriers)
     assert await acceptances() == Counter()
     async with unit_of_work():
         await campaigns.resume_campaign(ctx, campaign_id)
+    assert await has_work(await db.now())
     assert await resolve_expired(carriers) == 3
     assert (await acceptances()).total() == 3
     assert await Message.filter(campaign_id=campaign_id, status=MessageStatus.SENT).count() == 3

@@ -21,7 +21,7 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.callbacks.front import callback_routes
 from msvs.models import Message
 from msvs.rest_compat.edge import Edge
-from msvs.workers.dispatch import dispatch_messages
+from msvs.workers.dispatch import dispatch_messages, resolve_expired
 from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.carriers.fakes.server import PUBLIC_URL, Sent
@@ -160,3 +160,19 @@ async def test_a_message_in_parts_is_delivered_when_all_of_them_are(live_ctx: Co
             await bring(client, carrier.fake.report(taken, "delivered", part=part))
             states.append((await state(message_id))[0])
     assert states == (["sent", "sent", "delivered"] if "1" not in statuses else ["sent", "sent"])
+
+
+async def test_reports_of_its_parts_resolve_a_message_whose_answer_was_lost(live_ctx: Context) -> None:
+    carrier = VonageUnderTest()
+    async with carrying(carrier, live_ctx), a_client(carrier) as client:
+        carrier.fake.statuses = ["0", "0", "0"]
+        carrier.fake.drops = True
+        message_id = await send(live_ctx, carrier, body="Your table is ready. " * 20)
+        await db.execute("UPDATE messages SET lease_until = now() - interval '1 second'")
+        assert await resolve_expired({carrier.name: carrier.carrier}) == 1
+        [taken] = carrier.fake.taken
+        states = []
+        for part in (2, 0, 0, 1):
+            await bring(client, carrier.fake.report(taken, "delivered", part=part))
+            states.append((await state(message_id))[0])
+    assert (states, carrier.fake.requests) == (["sent", "sent", "sent", "delivered"], 1)

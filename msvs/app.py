@@ -96,7 +96,7 @@ def create_app(settings: Settings) -> Starlette:
     proxies = [Middleware(TrustedProxies, networks=trusted)] if trusted else []
     app = Starlette(
         routes=routes,
-        middleware=[*proxies, Middleware(Edge)],
+        middleware=[*proxies, Middleware(Edge, https_only=settings.is_production)],
         exception_handlers={HTTPException: _raise_refusal},
         lifespan=lifespan,
     )

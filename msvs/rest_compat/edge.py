@@ -20,13 +20,18 @@ REQUEST_ID = "msvs.request_id"
 ANSWER_HEADERS = "msvs.answer_headers"
 JSON_TYPE = (b"content-type", b"application/json")
 NOT_STORED = (b"cache-control", b"no-store")
+# Nothing is what its Content-Type does not say, whatever a caller had us put into it.
+AS_TYPED = (b"x-content-type-options", b"nosniff")
+# A year, for this host alone: browsers then take the TLS proxy's word for granted.
+HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Edge:
     """Wraps the whole application. Layers below read `scope[REQUEST_ID]`, add to `scope[ANSWER_HEADERS]` and raise."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, https_only: bool = False) -> None:
         self._app = app
+        self._more: Headers = [AS_TYPED, HTTPS_ONLY] if https_only else [AS_TYPED]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; answer in its place when it fails."""
@@ -43,7 +48,8 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = list(message.get("headers", ()))
+                headers = [header for header in message.get("headers", ()) if header != AS_TYPED]
+                headers += self._more
                 headers.append((b"x-request-id", scope[REQUEST_ID].encode()))
                 headers += answer_headers
                 message = {**message, "headers": headers}

@@ -19,8 +19,10 @@ from msvs.api import auth
 from msvs.api.context import Context
 from msvs.api.keys import create_key, list_keys, make_key, revoke_key
 from msvs.api.limits import Allowance
+from msvs.app import create_app
 from msvs.models import Contact, Message, Role
 from msvs.rest_compat import body, contacts, credits
+from msvs.settings import Settings
 from tests.rest_compat.conftest import Client
 
 MESSAGE = {"to": "+12125550123", "body": "Doors open"}
@@ -36,6 +38,22 @@ def check_envelope(response: httpx.Response) -> dict[str, Any]:
     assert error["request_id"] == response.headers["X-Request-Id"]
     assert None not in error.values()
     return error
+
+
+EVERYWHERE = ["/", "/v1/credits", "/nothing", "/graphql", "/openapi.yaml", "/handset", "/docs/", "/ops/login"]
+
+
+@pytest.mark.parametrize(("environment", "https_only"), [("development", []), ("production", ["max-age=31536000"])])
+async def test_a_browser_guesses_no_type_and_in_production_comes_by_https_alone(
+    environment: str, https_only: list[str]
+) -> None:
+    settings = Settings(environment=environment, database_url="postgresql://127.0.0.1:1/none", secret_key="k" * 32)
+    transport = httpx.ASGITransport(create_app(settings))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        for path in EVERYWHERE:
+            answer = await client.get(path)
+            assert answer.headers.get_list("X-Content-Type-Options") == ["nosniff"], path
+            assert answer.headers.get_list("Strict-Transport-Security") == https_only, path
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ IMPORTED = "import"
 # Rows of a file that are one transaction: the head of the chain is theirs alone until they commit.
 CHUNK = 500
 COLUMNS = ("phone", "source", "created_at")
+# A spreadsheet takes a cell that begins so for a formula, and runs it; with an apostrophe before it is text.
+FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 class SuppressionResource(Resource, kw_only=True):
@@ -161,7 +163,7 @@ async def export_rows(ctx: Context) -> AsyncIterator[Sequence[tuple[str, str, st
     """All suppressions, oldest first, as rows of `COLUMNS`, batch by batch; those erased have no phone to give."""
     after = UUID(int=0)
     while rows := await scoped(ctx, Suppression).filter(id__gt=after).order_by("id").limit(5000):
-        yield [(row.phone, row.source, moment(row.created_at)) for row in rows]
+        yield [(row.phone, _as_text(row.source), moment(row.created_at)) for row in rows]
         after = rows[-1].id
 
 
@@ -197,8 +199,17 @@ def _read_rows(lines: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
         yield first[0].strip().removeprefix("\ufeff"), source
     for row in rows:
         phone = row[phone_at].strip() if phone_at < len(row) else ""
-        own = row[source_at].strip() if 0 <= source_at < len(row) else ""
+        own = _of_text(row[source_at].strip()) if 0 <= source_at < len(row) else ""
         yield phone, read_name(own, param="source", maximum=MAX_SOURCE) if own else source
+
+
+def _as_text(cell: str) -> str:
+    return f"'{cell}" if cell.lstrip("'").startswith(FORMULAS) else cell
+
+
+def _of_text(cell: str) -> str:
+    """What `_as_text` was given."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULAS) else cell
 
 
 def _cells(lines: Iterable[str]) -> Iterator[list[str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ from msvs.api.contacts import (
     UpdateContact,
     create_contact,
     delete_contact,
+    ensure_contact,
     opt_out_contact,
     update_contact,
 )
@@ -61,7 +64,7 @@ async def suppress(ctx: Context, phone: str = PHONE, source: str = "complaint") 
 
 
 async def import_(ctx: Context, phones: list[str], **options: Any) -> Imported:
-    done: Imported = await within(lambda: suppressions.import_suppressions(ctx, phones, **options))
+    done: Imported = await within(lambda: suppressions.suppressions.import_suppressions(ctx, phones, **options))
     return done
 
 
@@ -214,6 +217,31 @@ async def test_an_import_is_bounded(ctx: Context) -> None:
     assert (refused.value.param, refused.value.code) == ("phones", "parameter_out_of_range")
     assert await import_(ctx, ["12"] * 1000) == Imported(0, 0, ["12"])
     assert await import_(ctx, []) == Imported(0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("source", "cell"),
+    [
+        ("complaint", "complaint"),
+        ("'quoted'", "'quoted'"),
+        ('=HYPERLINK("https://evil.example")', '\'=HYPERLINK("https://evil.example")'),
+        ("+1+1", "'+1+1"),
+        ("-2", "'-2"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("＝1", "'＝1"),
+        ("'=1", "''=1"),
+    ],
+)
+async def test_a_source_is_no_formula_to_a_spreadsheet_and_comes_in_again_as_it_was(
+    ctx: Context, live_ctx: Context, source: str, cell: str
+) -> None:
+    await within(lambda: suppressions.create_suppression(ctx, PHONE, source=source))
+    ((row,),) = [rows async for rows in suppressions.export_rows(ctx)]
+    assert row[:2] == (PHONE, cell)
+    file = io.StringIO()
+    csv.writer(file).writerows([suppressions.COLUMNS, row])
+    assert await import_lines(live_ctx, *file.getvalue().splitlines()) == [Imported(1, 0, [])]
+    assert (await Suppression.get(livemode=True)).source == source
 
 
 @pytest.mark.parametrize("operation", ["create", "import", "lift", "file"])
@@ -369,3 +397,35 @@ async def test_a_long_record_says_that_it_is_not_all(ctx: Context) -> None:
     assert text.count(b'"inbound_message"') == MAX_ROWS + 1
     with pytest.raises(NotFound):
         await export_contact(ctx, ids.new_id())
+
+
+async def test_a_stop_counts_for_both_numbers_by_which_a_phone_is_reached(ctx: Context) -> None:
+    mobile, bare = "+5491123456789", "+541123456789"
+    contact, other = await factories.make_contact(ctx, mobile), await factories.make_contact(ctx, bare)
+    async with unit_of_work():
+        await opt_out_contact(ctx, contact.id)
+    for phone in (mobile, bare):
+        with pytest.raises(ComplianceRefused) as caught:
+            await send_message(ctx, SendMessage(phone, "Hi"))
+        assert caught.value.code == "recipient_opted_out"
+    assert [row.phone for row in await ConsentEvent.all().order_by("id")] == [mobile, bare]
+    assert await Event.filter(type="contact.opted_out").count() == 2
+    # Whoever comes back comes back by the number it names.
+    async with unit_of_work():
+        await update_contact(ctx, contact.id, UpdateContact(opt_in=EVIDENCE))
+    assert await Suppression.all().values_list("phone", flat=True) == [bare]
+    async with unit_of_work():
+        await erase_contact(ctx, other.id)
+    assert await Suppression.all().count() == 0
+    async with unit_of_work():
+        assert (await ensure_contact(ctx, bare, now=datetime.now(UTC))).opt_in_status == "opted_out"
+
+
+async def test_an_import_counts_the_phones_that_were_given(ctx: Context) -> None:
+    async with unit_of_work():
+        done = await suppressions.import_suppressions(ctx, ["+5491123456789", "+12125550177"])
+    assert (done.added, done.already_suppressed, done.invalid) == (2, 0, [])
+    assert await Suppression.all().count() == 3
+    async with unit_of_work():
+        done = await suppressions.import_suppressions(ctx, ["+541123456789"])
+    assert (done.added, done.already_suppressed) == (0, 1)

@@ -16,7 +16,7 @@ from msvs.api import autoreplies, canceling, consent_chain, ids
 from msvs.api.context import Context
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.pages import Page, PageRequest, fetch_page
-from msvs.api.phones import parse_phone
+from msvs.api.phones import other_spelling, parse_phone, with_spellings
 from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
@@ -261,6 +261,9 @@ async def opt_out(
     if row is None:
         return False
     await _record(EventType.CONTACT_OPTED_OUT, row, now)
+    other = other_spelling(row.phone)
+    if other is not None:
+        await suppress(ctx, [other], source=source, ip=ip, now=now, user_agent=user_agent, text=text, version=version)
     await canceling.cancel_waiting(ctx, phone=row.phone, reason="recipient_opted_out", now=now)
     return True
 
@@ -276,8 +279,11 @@ async def suppress(
     text: str | None = None,
     version: str | None = None,
 ) -> Suppressed:
-    """Suppress phones (E.164, each once) with or without a contact; contacts are opted out, what waits is canceled."""
-    phones = sorted(phones)
+    """Suppress phones (E.164, each once) with or without a contact; contacts are opted out, what waits is canceled.
+
+    So are their other spellings, of which the answer says nothing.
+    """
+    named, phones = phones, with_spellings(phones)
     contacts = await fetch(LOCK_CONTACTS, ctx.workspace_id, ctx.livemode, phones)
     await hold_suppressions(ctx)
     hashes = {phone: consent_chain.phone_hash(ctx, phone) for phone in phones}
@@ -316,7 +322,7 @@ async def suppress(
         await canceling.cancel_waiting_many(
             ctx, phones=[phone for _, phone in entries], reason="recipient_opted_out", now=now
         )
-    return Suppressed(sorted(added), [phone for phone in phones if phone not in added])
+    return Suppressed(sorted(added.intersection(named)), sorted(set(named) - added))
 
 
 async def hold_suppressions(ctx: Context) -> None:

@@ -16,7 +16,7 @@ from msvs.api.contacts import DELETE, LOCK_LISTS
 from msvs.api.context import Context
 from msvs.api.errors import Conflict
 from msvs.api.permissions import Permission, allow
-from msvs.api.phones import parse_phone
+from msvs.api.phones import parse_phone, with_spellings
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import scoped
 from msvs.api.statistics import id_at
@@ -306,7 +306,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
 async def _subject(ctx: Context, contact_id: UUID | None, phone: str, messages: Mapping[UUID, str]) -> _Subject:
     old = await fetch(FIND_OLD_PHONES, ctx.workspace_id, ctx.livemode, contact_id)
     phones = {phone, *messages.values(), *(row.phone for row in old)}
-    phones = {each for each in phones if each.startswith("+")}
+    phones = set(with_spellings(each for each in phones if each.startswith("+")))
     rows = await fetch(FIND_PHONES_OF_OTHERS, ctx.workspace_id, ctx.livemode, list(phones), contact_id)
     salt = contact_id or ids.new_id()
     return _Subject(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
@@ -34,6 +37,10 @@ _e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 
 # Digits and what people put between them; nothing else that phonenumbers reads.
 _written = re.compile(r"\+?[0-9(][0-9 ()./-]{3,30}").fullmatch
+
+_SPELLINGS = tomllib.loads(files("msvs.api").joinpath("data/number_spellings.toml").read_text("utf-8"))
+_FORMER = tuple((re.compile(row["pattern"], re.ASCII), row["now"]) for row in _SPELLINGS["former"])
+_SAME = tuple((re.compile(row["pattern"], re.ASCII), row["other"]) for row in _SPELLINGS["same"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,38 @@ def region_of(e164: str) -> str | None:
     """The ISO 3166-1 code of a number's region; None where it has none, or is no number."""
     phone = _find(e164) if _e164(e164) else None
     return None if phone is None else phone.region
+
+
+def carrier_phone(text: str) -> str | None:
+    """The number in E.164 that a carrier means by `text`, or None where it is none.
+
+    Many leave the plus out, some put a trunk zero in, and some write what a country's numbers were before.
+    """
+    written = text if text.startswith("+") else f"+{text}"
+    if not _e164(written):
+        return None
+    spellings = [written, *(pattern.sub(now, written) for pattern, now in _FORMER if pattern.fullmatch(written))]
+    found = next((phone for phone in map(_find, spellings) if phone is not None), None)
+    if found is None:
+        try:
+            number = phonenumbers.parse(written)
+        except phonenumbers.NumberParseException:
+            return None
+        found = _find(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+    return None if found is None else found.e164
+
+
+@lru_cache(maxsize=8192)
+def other_spelling(e164: str) -> str | None:
+    """The other valid number by which messages reach the same phone, or None."""
+    others = (pattern.sub(other, e164) for pattern, other in _SAME if pattern.fullmatch(e164))
+    return next((other for other in others if _find(other) is not None), None)
+
+
+def with_spellings(phones: Iterable[str]) -> list[str]:
+    """The phones and their other spellings, each once, sorted."""
+    found = set(phones)
+    return sorted(found.union(filter(None, map(other_spelling, found))))
 
 
 @lru_cache(maxsize=8192)

@@ -11,7 +11,7 @@ import structlog
 from msvs.api.consent import suppress
 from msvs.api.context import Context
 from msvs.api.opt_out_phrases import wants_out
-from msvs.api.phones import region_of
+from msvs.api.phones import carrier_phone, other_spelling, region_of, with_spellings
 from msvs.api.replies import receive_inbound
 from msvs.api.reports import DeliveryReport, prove_sent, take_reports
 from msvs.api.senders import find_owners
@@ -243,14 +243,15 @@ async def apply_inbound(*, now: datetime) -> int:
     if not is_whole and now - min(part.received_at for part in parts) < PARTS_WAIT:
         await execute(LATER, [row.id], now, timedelta(seconds=5))
         return 1
-    if region_of(_e164(row.from_phone)) is None:
+    phone = carrier_phone(row.from_phone)
+    if phone is None:
         # A service number or a name: nobody who could be answered or could opt out.
         log.info("inbound message from no phone dropped", carrier=row.carrier)
         await _spend([*parts, *repeats])
         return len(parts)
-    ctx = await _addressee(row.to_sender, row.from_phone)
+    ctx = await _addressee(row.to_sender, phone)
     if ctx is None:
-        if await _stop_all(row, parts, now):
+        if await _stop_all(row, phone, parts, now):
             await _spend([*parts, *repeats])
         else:
             await _finish([*parts, *repeats], (), now)
@@ -258,7 +259,7 @@ async def apply_inbound(*, now: datetime) -> int:
     first = parts[0]
     await receive_inbound(
         ctx,
-        from_phone=_e164(row.from_phone),
+        from_phone=await _known_spelling(ctx, phone),
         to_sender=_sender(row.to_sender),
         text=_joined(parts),
         dedupe_key=f"{row.carrier}:{first.dedupe_key}",
@@ -281,14 +282,14 @@ def _is_opt_out(parts: Sequence[Row]) -> bool:
     return any(part.error_code == OPTED_OUT for part in parts)
 
 
-async def _stop_all(row: Row, parts: Sequence[Row], now: datetime) -> bool:
+async def _stop_all(row: Row, phone: str, parts: Sequence[Row], now: datetime) -> bool:
     """Take a STOP that nobody can place, to a sender of several workspaces, for a STOP to all of them."""
     text = _joined(parts)
     if not _is_opt_out(parts) and classify_reply(text) is not Keyword.STOP and wants_out(text) is None:
         return False
     owners = [owner.workspace_id for owner in await find_owners(_sender(row.to_sender))]
     for workspace_id in owners:
-        await suppress(Context(workspace_id, True), [_e164(row.from_phone)], source="keyword", text=text, now=now)
+        await suppress(Context(workspace_id, True), [phone], source="keyword", text=text, now=now)
     return bool(owners)
 
 
@@ -348,7 +349,7 @@ def _joined(parts: Sequence[Row]) -> str:
 # By workspace, as a phone is only found within one.
 LATEST = """
 SELECT messages.workspace_id FROM {workspaces} AS wanted (id)
-JOIN contacts ON contacts.workspace_id = wanted.id AND contacts.livemode AND contacts.phone = $1
+JOIN contacts ON contacts.workspace_id = wanted.id AND contacts.livemode AND contacts.phone = ANY($1::varchar[])
 JOIN messages ON messages.contact_id = contacts.id AND messages.livemode AND messages.sender = $2
     AND (messages.sent_at IS NOT NULL OR messages.status = 'sending')
 ORDER BY messages.id DESC LIMIT 1
@@ -357,22 +358,32 @@ LATEST_OF = LATEST.format(workspaces="unnest($3::uuid[])")
 LATEST_OF_ALL = LATEST.format(workspaces="(SELECT id FROM workspaces)")
 
 
-async def _addressee(to_sender: str, from_phone: str) -> Context | None:
+KNOWN_SPELLING = """
+SELECT phone FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[])
+ORDER BY phone = $4 DESC LIMIT 1
+"""
+
+
+async def _addressee(to_sender: str, phone: str) -> Context | None:
     """The workspace that an inbound message is for: the sender's owner, or of several the one that wrote last.
 
     A sender that is nobody's any more was somebody's: whoever says STOP to it says so to who wrote from it last.
     """
-    phone, sender = _e164(from_phone), _sender(to_sender)
+    phones, sender = with_spellings([phone]), _sender(to_sender)
     owners = [row.workspace_id for row in await find_owners(sender)]
     if len(owners) == 1:
         return Context(owners[0], True)
-    row = await (fetch_row(LATEST_OF, phone, sender, owners) if owners else fetch_row(LATEST_OF_ALL, phone, sender))
+    row = await (fetch_row(LATEST_OF, phones, sender, owners) if owners else fetch_row(LATEST_OF_ALL, phones, sender))
     return None if row is None else Context(row.workspace_id, True)
 
 
-def _e164(phone: str) -> str:
-    """A phone as carriers write it, in E.164: many leave the plus out."""
-    return phone if phone.startswith("+") else f"+{phone}"
+async def _known_spelling(ctx: Context, phone: str) -> str:
+    """The number by which the workspace knows a phone: another spelling where only that has a contact."""
+    other = other_spelling(phone)
+    if other is None:
+        return phone
+    known = await fetch_value(KNOWN_SPELLING, ctx.workspace_id, ctx.livemode, [phone, other], phone)
+    return phone if known is None else str(known)
 
 
 def _sender(sender: str) -> str:

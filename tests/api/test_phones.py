@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msvs.api.errors import InvalidRequest
-from msvs.api.phones import KINDS, Phone, parse_phone, time_zones
+from msvs.api.phones import KINDS, Phone, carrier_phone, other_spelling, parse_phone, time_zones, with_spellings
 
 
 @pytest.mark.parametrize(
@@ -187,3 +187,30 @@ def test_time_zones(e164: str, zones: tuple[str, ...]) -> None:
 def test_a_number_may_have_several_time_zones() -> None:
     assert "America/New_York" in time_zones("+18005551234")
     assert len(time_zones("+18005551234")) > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12125550177", "+12125550177"),
+        ("+12125550177", "+12125550177"),
+        ("5215512345678", "+525512345678"),
+        ("+551187654321", "+5511987654321"),
+        ("5511987654321", "+5511987654321"),
+        ("4407911123456", "+447911123456"),
+        ("541123456789", "+541123456789"),
+        ("12345", None),
+        ("INFO", None),
+        ("+999123456789", None),
+        ("+52155123456789", None),
+    ],
+)
+def test_carriers_write_numbers_in_their_own_ways(text: str, expected: str | None) -> None:
+    assert carrier_phone(text) == expected
+
+
+def test_a_phone_may_have_two_numbers() -> None:
+    assert other_spelling("+5491123456789") == "+541123456789"
+    assert other_spelling("+541123456789") == "+5491123456789"
+    assert other_spelling("+12125550177") is None
+    assert with_spellings(["+5491123456789", "+12125550177"]) == ["+12125550177", "+541123456789", "+5491123456789"]

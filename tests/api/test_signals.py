@@ -285,6 +285,35 @@ async def test_a_stop_opts_out_and_cancels_what_waits(live_ctx: Context) -> None
     assert (await status(queued), (await Contact.get(phone=PERSON)).opt_in_status.value) == ("canceled", "opted_out")
 
 
+@pytest.mark.parametrize(
+    ("phone", "written"),
+    [
+        ("+525512345678", "5215512345678"),
+        ("+5511987654321", "551187654321"),
+        ("+447911123456", "+4407911123456"),
+        ("+5491123456789", "541123456789"),
+        ("+541123456789", "+5491123456789"),
+    ],
+)
+async def test_a_stop_counts_however_the_carrier_writes_the_number(live_ctx: Context, phone: str, written: str) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await handed_over(live_ctx, phone=phone)
+    queued = await handed_over(live_ctx, phone=phone, ref=None, status="queued")
+    await bring(Inbound("in-1", written, OURS, "STOP"))
+    assert (await status(queued), (await Contact.get()).opt_in_status.value) == ("canceled", "opted_out")
+    assert [row[0] for row in await inbound()] == [phone]
+
+
+async def test_a_reply_finds_who_wrote_last_however_the_carrier_writes_the_number(
+    live_ctx: Context, other_ctx: Context
+) -> None:
+    for ctx in (live_ctx, other_ctx):
+        await senders.add_sender(ctx.workspace_id, "12345", is_shared=True)
+    await handed_over(live_ctx, phone="+5491123456789", sender="12345")
+    await bring(Inbound("in-1", "541123456789", "12345", "Tomorrow?"))
+    assert await inbound() == [("+5491123456789", "12345", "Tomorrow?", live_ctx.workspace_id)]
+
+
 async def test_the_default_sender_is_the_workspaces_too(live_ctx: Context) -> None:
     await db.execute("UPDATE workspaces SET default_sender = '54321'")
     await bring(Inbound("in-1", PERSON, "54321", "Hi"))

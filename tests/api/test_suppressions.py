@@ -64,7 +64,7 @@ async def suppress(ctx: Context, phone: str = PHONE, source: str = "complaint") 
 
 
 async def import_(ctx: Context, phones: list[str], **options: Any) -> Imported:
-    done: Imported = await within(lambda: suppressions.suppressions.import_suppressions(ctx, phones, **options))
+    done: Imported = await within(lambda: suppressions.import_suppressions(ctx, phones, **options))
     return done
 
 

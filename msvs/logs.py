@@ -19,7 +19,8 @@ _key = re.compile(r"\b(msvs_(?:live|test)_)[0-9A-Za-z]{4,}")
 _webhook_secret = re.compile(r"\bwhsec_[0-9A-Za-z_+/=-]+")
 _authorization = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:b[\"'])?)(?:(bearer|basic)\s+)?[^\s\"',}]+")
 _bearer = re.compile(r"(?i)\b(bearer\s+)[0-9A-Za-z._~+/=-]{8,}")
-_password = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+@")
+# Up to the last @ of the authority; a scheme without end would be looked for from each of its letters.
+_password = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s/]+@")
 _phone = re.compile(r"(?:\+|%2[Bb])([1-9][0-9]{6,14})(?![0-9])")
 
 SECRET_FIELDS = frozenset(("authorization", "password", "secret", "token", "api_key"))

@@ -32,6 +32,7 @@ KEY = make_key(True)
         ("+4312345", "+43•••45"),
         ("postgresql://msvs:hunter2@127.0.0.1:5432/msvs", "postgresql://msvs:•••@127.0.0.1:5432/msvs"),
         ("redis://:hunter2@127.0.0.1", "redis://:•••@127.0.0.1"),
+        ("redis://:hunt@er2@127.0.0.1/0 and a@b", "redis://:•••@127.0.0.1/0 and a@b"),
         ("2026-05-01T20:00:00+0000", "2026-05-01T20:00:00+0000"),
         ("1+2 = 3", "1+2 = 3"),
         ("msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP"),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from msvs.api import caps
 from msvs.api.compliance import check_destination
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, PaymentRequired
@@ -22,13 +23,21 @@ log = structlog.get_logger(__name__)
 
 
 async def send_auto(
-    ctx: Context, *, phone: str, contact_id: UUID | None, text: str, now: datetime, sender: str | None = None
+    ctx: Context,
+    *,
+    phone: str,
+    contact_id: UUID | None,
+    text: str,
+    now: datetime,
+    sender: str | None = None,
+    is_counted: bool = False,
 ) -> None:
     """Queue the service's own answer to a phone; it goes out even to one that has just opted out.
 
-    `sender` is the number that the phone wrote to, where it wrote: the answer comes from there.
+    `sender` is the number that the phone wrote to, where it wrote: the answer comes from there. What answers nothing
+    `is_counted` among the hour's messages to the phone's range: a form may be made to ask any number.
 
-    Where live has no carrier, the region is blocked or the balance does not cover it, nothing is sent, and consent
+    Where live has no carrier, the region is blocked, or balance or caps do not cover it, nothing is sent, and consent
     changes all the same.
     """
     if not text.strip() or not has_carrier(ctx.livemode):
@@ -36,8 +45,11 @@ async def send_auto(
     workspace = await Workspace.get(id=ctx.workspace_id)
     size = measure(text)
     try:
-        check_destination(parse_phone(phone), workspace.blocked_regions, workspace.enabled_regions)
+        number = parse_phone(phone)
+        check_destination(number, workspace.blocked_regions, workspace.enabled_regions)
         async with unit_of_work():
+            if is_counted and workspace.prefix_hourly_cap is not None:
+                await caps.count_message(ctx, number, workspace.prefix_hourly_cap, now)
             await insert_single(
                 ctx,
                 kind=MessageKind.AUTO,

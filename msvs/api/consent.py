@@ -72,6 +72,13 @@ WITH changed AS (
 SELECT * FROM changed
 """
 
+ASKED = """
+SELECT EXISTS (
+    SELECT FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind = 'auto'
+        AND created_at = $4 AND NOT (sent_at IS NULL AND status IN ('failed', 'canceled'))
+)
+"""
+
 LOCK_CONTACTS = """
 SELECT id, phone FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[])
 ORDER BY id FOR NO KEY UPDATE
@@ -356,7 +363,7 @@ async def opt_in(
 
     Confirmed, it is opted in, its phone is no longer suppressed, and `contact.opted_in` is written unless it was in
     before or `announce` is False. Unconfirmed (double opt-in), it becomes pending and is sent the workspace's one
-    confirmation SMS; while a confirmation is awaited nothing changes. Evidence given again is added to the history.
+    confirmation SMS; while its answer is awaited nothing changes. Evidence given again is added to the history.
     `text` and `version` are what the person agreed to; of a pending contact without, the question it is asked. The
     question comes from `sender`, the workspace's own where left out.
     """
@@ -364,7 +371,7 @@ async def opt_in(
     if row is None:
         return False
     before = row.opt_in_status
-    if not confirmed and before == OptInStatus.PENDING and _awaits(row, now):
+    if not confirmed and before == OptInStatus.PENDING and _awaits(row, now) and await _was_asked(ctx, row):
         return False
     status = OptInStatus.OPTED_IN if confirmed or before == OptInStatus.OPTED_IN else OptInStatus.PENDING
     question = None
@@ -384,7 +391,13 @@ async def opt_in(
     )
     if question is not None:
         await autoreplies.send_auto(
-            ctx, phone=changed.phone, contact_id=changed.id, text=question, now=now, sender=sender
+            ctx,
+            phone=changed.phone,
+            contact_id=changed.id,
+            text=question,
+            now=now,
+            sender=sender,
+            is_counted=sender is None,
         )
     elif announce and before != OptInStatus.OPTED_IN:
         await _record(EventType.CONTACT_OPTED_IN, changed, now)
@@ -485,6 +498,14 @@ def _lock_number(ctx: Context) -> int:
 
 def _awaits(contact: Contact, now: datetime) -> bool:
     return contact.opt_in_at is not None and now - contact.opt_in_at <= CONFIRMATION_WINDOW
+
+
+async def _was_asked(ctx: Context, contact: Contact) -> bool:
+    """Whether the question to a pending contact was sent, or may yet be: caps, credits or a carrier may have barred it.
+
+    It is of the moment at which the contact became pending.
+    """
+    return bool(await fetch_value(ASKED, contact.id, ctx.workspace_id, ctx.livemode, contact.opt_in_at))
 
 
 async def _write(

@@ -14,11 +14,13 @@ import pytest
 from msvs import database as db
 from msvs.api import campaigns, caps, credits, previews, routing, running
 from msvs.api.campaigns import CreateCampaign
+from msvs.api.contacts import CreateContact, OptInEvidence, UpdateContact, create_contact, update_contact
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, InvalidRequest, PaymentRequired
 from msvs.api.messages import SendMessage, cancel_message, send_message
 from msvs.api.phones import parse_phone
 from msvs.api.previews import PreviewCampaign
+from msvs.api.replies import receive_inbound
 from msvs.api.resources import moment
 from msvs.api.unit_of_work import single_statement, unit_of_work
 from msvs.api.workspaces import UpdateWorkspace, update_workspace
@@ -509,3 +511,36 @@ async def test_a_send_at_midnight_is_given_back_to_the_day_that_paid_for_it(
     assert [row.credits for row in await db.fetch("SELECT credits FROM credit_usage")] == [0]
     async with edge():
         await send_message(live_ctx, SendMessage(contact.phone, "Hi"))
+
+
+async def test_a_pumped_form_asks_no_more_than_the_hours_numbers_of_a_range(ctx: Context) -> None:
+    await set_cap(ctx, prefix_hourly_cap=2, double_opt_in=True)
+    evidence = OptInEvidence("form")
+    for number in range(4):
+        async with unit_of_work():
+            row = await create_contact(ctx, CreateContact(f"+1212555100{number}", opt_in=evidence))
+        assert row.opt_in_status == "pending"
+    asked = [row.to_phone for row in await Message.all().order_by("id")]
+    assert asked == ["+12125551000", "+12125551001"]
+    with pytest.raises(ComplianceRefused) as caught:
+        async with unit_of_work():
+            await send_message(ctx, SendMessage("+12125551009", "Hi"))
+    assert caught.value.code == "prefix_velocity_exceeded"
+    # Another range is another count, and who was not asked is asked once there is room.
+    async with unit_of_work():
+        await create_contact(ctx, CreateContact("+13105551000", opt_in=evidence))
+    await set_cap(ctx, prefix_hourly_cap=None)
+    for number in range(4):
+        contact = await Contact.get(phone=f"+1212555100{number}")
+        async with unit_of_work():
+            await update_contact(ctx, contact.id, UpdateContact(opt_in=evidence))
+    asked = [row.to_phone for row in await Message.all().order_by("id")]
+    assert asked == ["+12125551000", "+12125551001", "+13105551000", "+12125551002", "+12125551003"]
+
+
+async def test_answers_to_messages_are_not_counted(ctx: Context) -> None:
+    await set_cap(ctx, prefix_hourly_cap=1, double_opt_in=True)
+    async with unit_of_work():
+        await receive_inbound(ctx, from_phone="+12125551000", to_sender="", text="HELP", dedupe_key="1")
+        await receive_inbound(ctx, from_phone="+12125551000", to_sender="", text="STOP", dedupe_key="2")
+    assert await Message.all().count() == 2

@@ -188,6 +188,20 @@ async def test_a_stop_and_a_start_at_once_agree_with_the_suppression(ctx: Contex
         assert last.status == row.opt_in_status
 
 
+@pytest.mark.parametrize(("status", "sent_at"), [("canceled", None), ("failed", None), ("failed", NOW)])
+async def test_a_question_that_never_left_is_asked_again(ctx: Context, status: str, sent_at: Any) -> None:
+    contact = await make_contact(ctx, PHONE, status=OptInStatus.UNKNOWN)
+    await opt_in(ctx, contact, confirmed=False, source="form")
+    await Message.all().update(status=status, sent_at=sent_at)
+
+    await opt_in(ctx, contact, confirmed=False, source="form", now=NOW + timedelta(hours=1))
+
+    asked = 1 if sent_at else 2
+    assert await Message.all().count() == asked
+    assert await history() == [("pending", "form")] * asked
+    assert (await Contact.get()).opt_in_at == (NOW if sent_at else NOW + timedelta(hours=1))
+
+
 async def test_a_question_is_asked_once_while_its_answer_is_awaited(ctx: Context) -> None:
     await Workspace.filter(id=ctx.workspace_id).update(opt_in_text="Reply YES to join.")
     contact = await make_contact(ctx, PHONE, status=OptInStatus.UNKNOWN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -18,7 +20,7 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.resources import ReplyResource, message_resource, moment
 from msvs.api.scope import find, scoped
 from msvs.api.words import Keyword, classify_reply
-from msvs.database import Row, fetch_row, fetch_value
+from msvs.database import Row, fetch, fetch_row, fetch_value
 from msvs.models import Contact, InboundMessage, OptInStatus, Workspace
 
 MAX_BODY = 1600
@@ -38,6 +40,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (workspace_id, livemode, dedupe_key) DO NOTHING RETURNING *
 """
 
+# What is between quotation marks and is one of these is not the writer's own: whoever "likes" a message of ours on some
+# handsets sends "Liked “…”", with all of it.
+QUOTABLE = """
+SELECT body FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND sent_at IS NOT NULL
+ORDER BY id DESC LIMIT 20
+"""
+MIN_QUOTED = 10
+
 # The same answer goes to a contact once in this time.
 ANSWER_AGAIN_AFTER = timedelta(minutes=10)
 ANSWERED = """
@@ -46,6 +56,9 @@ SELECT EXISTS (
         AND body = $4 AND created_at > $5
 )
 """
+
+# From the first mark that opens to the last that closes: what is quoted may quote in turn.
+_quotation = re.compile(r"[\"“«„](.+)[\"”»“]", re.DOTALL)
 
 
 async def receive_inbound(
@@ -63,15 +76,16 @@ async def receive_inbound(
     STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
     answered, a workspace's keyword joins its list. Anything else is a reply to the latest message to that phone; one
     that likely asks for no more opts out besides, and is flagged. What the carrier took for an opt-out (`is_opt_out`)
-    is a STOP whatever its words, and the carrier has confirmed it.
+    is a STOP whatever its words, and the carrier has confirmed it. What is quoted of our own messages asks for nothing.
     """
     at = now or datetime.now(UTC)
     contact = await _hold_contact(ctx, from_phone, at)
-    keyword = classify_reply(text)
-    intent = wants_out(text) if keyword is None else None
+    own = await _own_words(ctx, contact.id, text)
+    keyword = classify_reply(own)
+    intent = wants_out(own) if keyword is None else None
     if intent is Intent.CERTAIN or is_opt_out:
         keyword = Keyword.STOP
-    chosen = await keywords.match_keyword(ctx, text) if keyword is None and intent is None else None
+    chosen = await keywords.match_keyword(ctx, own) if keyword is None and intent is None else None
     if chosen is not None:
         keyword = Keyword.JOIN
     row = await fetch_row(
@@ -149,6 +163,27 @@ async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
     row.is_flagged = False
     await row.save(update_fields=["is_flagged"])
     return row
+
+
+async def _own_words(ctx: Context, contact_id: UUID, text: str) -> str:
+    """A message without what it quotes of ours, which speaks of STOP itself."""
+    quoted = _quotation.search(text)
+    if quoted is None:
+        return text
+    sent = {_spaced(row.body) for row in await fetch(QUOTABLE, contact_id, ctx.workspace_id, ctx.livemode)}
+    return text[: quoted.start()] + text[quoted.end() :] if _is_of(_spaced(quoted[1]), sent) else text
+
+
+def _is_of(quoted: str, sent: Collection[str]) -> bool:
+    """Whether what is quoted is one of `sent`, or the beginning of one where it is cut off."""
+    if quoted in sent:
+        return len(quoted) >= MIN_QUOTED
+    beginning = quoted.removesuffix("…").removesuffix("...").rstrip()
+    return len(quoted) > len(beginning) >= MIN_QUOTED and any(body.startswith(beginning) for body in sent)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
 
 
 async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:

@@ -124,6 +124,21 @@ def test_writing_does_not_count(text: str) -> None:
     assert classify(text) is Intent.CERTAIN
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["STOP 2 END", "Stop2end", "stop to opt out", "S T O P", "ST0P", "un subscribe", "Reply STOP", "stop sending pls"],
+)
+def test_what_our_messages_say_is_taken_back(text: str) -> None:
+    assert classify(text) is Intent.CERTAIN
+
+
+@pytest.mark.parametrize(
+    "text", ["stop to buy milk", "stop by to end it", "how about a stop 2 miles on", "one-stop shop"]
+)
+def test_what_only_sounds_so_is_a_reply(text: str) -> None:
+    assert classify(text) is None
+
+
 def test_an_opt_out_is_found_at_the_end_of_a_long_message() -> None:
     rant = "i was at the store when my phone went off again and it was one more of yours " * 8
     assert classify(f"{rant} so stop texting me") is Intent.CERTAIN

@@ -330,3 +330,60 @@ async def test_a_stop_counts_where_nothing_pays_for_its_answer(
     assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT
     assert await Suppression.filter(phone=contact.phone).count() == 1
     assert await answers(contact.phone) == []
+
+
+FOOTER = "Doors open tonight! To stop receiving messages reply STOP"
+
+
+async def quotable(ctx: Context, phone: str, body: str = FOOTER) -> None:
+    async with unit_of_work():
+        draft = await send_message(ctx, SendMessage(phone, body))
+    await Message.filter(id=draft.id).update(status="sent", sent_at=datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Liked “{FOOTER}”",
+        f'Loved "{FOOTER}"',
+        f"👍 to “\u200a{FOOTER}\u200a”",
+        f"A adoré «\u00a0{FOOTER}\u00a0»",
+        f"Le encantó “{FOOTER[:50]}…”",
+        "Laughed at “Doors open  tonight!\nTo stop receiving messages reply STOP”",
+    ],
+)
+async def test_whoever_likes_a_message_says_nothing_of_what_it_says(ctx: Context, text: str) -> None:
+    contact = await factories.make_contact(ctx)
+    await quotable(ctx, contact.phone)
+    await quotable(ctx, contact.phone, "Last call.")
+
+    inbound = await reply(ctx, contact.phone, text)
+
+    assert (inbound.keyword, inbound.intent, inbound.is_flagged, inbound.body) == (None, None, False, text)
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_IN
+    assert await types() == ["message.replied"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"STOP “{FOOTER}”",
+        f"“{FOOTER}” please stop texting me",
+        "I said “please stop texting me”",
+        "“STOP”",
+        "“To stop”: stop texting me …",
+        f"{FOOTER}",
+    ],
+)
+async def test_ones_own_words_count_beside_what_they_quote(ctx: Context, text: str) -> None:
+    contact = await factories.make_contact(ctx)
+    await quotable(ctx, contact.phone)
+    await reply(ctx, contact.phone, text)
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT
+
+
+async def test_what_was_said_to_somebody_else_is_not_quoted(ctx: Context) -> None:
+    contact, other = await factories.make_contact(ctx), await factories.make_contact(ctx)
+    await quotable(ctx, other.phone)
+    await reply(ctx, contact.phone, f"Liked “{FOOTER}”")
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT

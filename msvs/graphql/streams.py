@@ -44,7 +44,8 @@ MAX_ITEM_COST = 300
 
 INIT_SECONDS = 10.0
 IDLE_SECONDS = 60.0
-SEND_SECONDS = 10.0
+# The server ends a connection that reads nothing before this; where it cannot, the connection is closed.
+SEND_SECONDS = 25.0
 KEEP_ALIVE_SECONDS = 15.0
 
 # What RFC 6455, section 5.5, leaves for a reason, in bytes.

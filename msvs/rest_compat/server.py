@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import uvicorn
@@ -19,6 +20,8 @@ MAX_HEADERS = 100
 # The largest body, should each of its bytes come in a chunk of its own; what is more is trailers.
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 KEEP_ALIVE_SECONDS = 65
+# How long a client may leave unread, or unacknowledged, what it was sent.
+UNREAD_SECONDS = 20.0
 GRACE_SECONDS = 8
 BACKLOG = 2048
 # The largest message of a WebSocket.
@@ -51,8 +54,9 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give the first request HEADER_SECONDS to arrive."""
+        """Give the first request HEADER_SECONDS to arrive, and whatever is ever sent UNREAD_SECONDS to be read."""
         super().connection_made(transport)
+        end_unread(transport)
         self._start_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -134,6 +138,17 @@ class BoundedProtocol(HttpToolsProtocol):
             )
             self.transport.write(STATUS_LINE[error.status] + head % (len(body), request_id.encode()) + body)
         self.transport.close()
+
+
+def end_unread(transport: asyncio.Transport) -> None:
+    """Have the kernel end a connection whose client reads nothing for UNREAD_SECONDS.
+
+    Closing it would wait for ever for what is written to be sent. WebSockets and streams inherit it.
+    """
+    connection = transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux alone has it
+    if option is not None and connection is not None and connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.IPPROTO_TCP, option, int(UNREAD_SECONDS * 1000))
 
 
 def _too_large() -> HeadersTooLarge:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from msvs.api import auth
 from msvs.api.context import Context
@@ -20,18 +23,29 @@ from msvs.rest_compat.server import server_config
 GET = b"GET /healthz HTTP/1.1\r\nHost: api.cohortlabs.co\r\n"
 
 
-@pytest.fixture
-async def port(app: Starlette, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    """The port that the application is served on, with little patience for headers."""
-    monkeypatch.setattr(server, "HEADER_SECONDS", 0.2)
+@asynccontextmanager
+async def serving(app: ASGIApp) -> AsyncIterator[uvicorn.Server]:
+    """A server of the application on a port of its own."""
     config = server_config(app, host="127.0.0.1", port=0, lifespan="off")
     running = uvicorn.Server(config)
     running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     config.load()
     running.lifespan = config.lifespan_class(config)
     await running.startup()
-    yield running.servers[0].sockets[0].getsockname()[1]
+    yield running
     await running.shutdown()
+
+
+def port_of(running: uvicorn.Server) -> int:
+    return int(running.servers[0].sockets[0].getsockname()[1])
+
+
+@pytest.fixture
+async def port(app: Starlette, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """The port that the application is served on, with little patience for headers."""
+    monkeypatch.setattr(server, "HEADER_SECONDS", 0.2)
+    async with serving(app) as running:
+        yield port_of(running)
 
 
 async def exchange(port: int, *parts: bytes) -> bytes:
@@ -155,3 +169,50 @@ async def test_a_kept_connection_gets_new_time_for_each_request(port: int) -> No
     answer = await asyncio.wait_for(reader.read(), 10)
     assert read(answer)[0] == 408
     writer.close()
+
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: api.cohortlabs.co\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+async def much(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with more than any kernel keeps for who does not read, and close."""
+    is_socket = scope["type"] == "websocket"
+    if is_socket:
+        await receive()
+        await send({"type": "websocket.accept"})
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(400):
+        if is_socket:
+            await send({"type": "websocket.send", "bytes": b"x" * 65_536})
+        else:
+            await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that nobody tells of."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends such connections by itself")
+@pytest.mark.parametrize("asked", [GET + b"\r\n", UPGRADE], ids=["http", "websocket"])
+@pytest.mark.parametrize("is_closed", [False, True], ids=["while it is served", "while it is being closed"])
+async def test_a_client_that_does_not_read_is_not_kept(
+    asked: bytes, is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 0.5)
+    async with serving(much) as running, asyncio.timeout(60):
+        connections = running.server_state.connections
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", port_of(running)))
+            client.sendall(asked)
+            await until(lambda: any(each.transport.get_write_buffer_size() for each in connections))
+            if is_closed:
+                for connection in list(connections):
+                    connection.transport.close()
+            await until(lambda: not connections)

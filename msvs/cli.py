@@ -882,8 +882,12 @@ def _show(arguments: argparse.Namespace, value: dict[str, Any] | list[dict[str, 
         print(json.dumps(value, indent=2, ensure_ascii=False))
         return
     rows = value if isinstance(value, list) else [value]
-    blocks = ["\n".join(f"{name:14} {each}" for name, each in row.items() if each is not None) for row in rows]
+    blocks = ["\n".join(f"{name:14} {_text(each)}" for name, each in row.items() if each is not None) for row in rows]
     print("\n\n".join(blocks))
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 # Finding the engines

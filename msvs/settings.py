@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 DEVELOPMENT = "development"
 PRODUCTION = "production"
@@ -103,22 +104,21 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     level = env.get("MSVS_LOG_LEVEL", "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError(f"MSVS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")
-    cidrs = _list(env, "MSVS_WEBHOOK_ALLOW_CIDRS")
     return Settings(
         environment=environment,
         data_dir=Path(env.get("DATA_DIR") or ".data"),
-        database_url=env.get("DATABASE_URL") or None,
-        redis_url=env.get("REDIS_URL") or None,
+        database_url=_url(env, "DATABASE_URL", "postgresql", "postgres"),
+        redis_url=_url(env, "REDIS_URL", "redis", "rediss", "unix"),
         host=env.get("HOST") or "127.0.0.1",
         port=_number(env, "PORT", 8000, low=0, high=65535),
-        public_url=env.get("MSVS_PUBLIC_URL") or None,
+        public_url=_url(env, "MSVS_PUBLIC_URL", "https", "http"),
         carriers=Path(env["MSVS_CARRIERS"]) if env.get("MSVS_CARRIERS") else None,
         live_carrier=env.get("MSVS_LIVE_CARRIER") or None,
         virtual_capability=env.get("MSVS_VIRTUAL_CAPABILITY") or "dedupe",
         virtual_faults=env.get("MSVS_VIRTUAL_FAULTS", "").strip(),
         secret_key=env.get("MSVS_SECRET_KEY") or None,
         operator_password=env.get("MSVS_OPERATOR_PASSWORD") or None,
-        webhook_allow_cidrs=cidrs,
+        webhook_allow_cidrs=_networks(env, "MSVS_WEBHOOK_ALLOW_CIDRS"),
         trusted_proxies=_networks(env, "MSVS_TRUSTED_PROXIES"),
         message_workers=_number(env, "MSVS_MESSAGE_WORKERS", 2, low=0, high=256),
         webhook_workers=_number(env, "MSVS_WEBHOOK_WORKERS", 1, low=0, high=256),
@@ -145,6 +145,22 @@ def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: 
     if not low <= value <= high:
         raise SettingsError(f"{name} must be from {low} to {high}, not {value}")
     return value
+
+
+def _url(env: Mapping[str, str], name: str, *schemes: str) -> str | None:
+    text = env.get(name)
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        is_whole = text.startswith(tuple(f"{each}://" for each in schemes)) and parts.port != 0
+        is_whole = is_whole and bool(parts.hostname or parts.path.strip("/"))
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        # The text itself may hold a password.
+        raise SettingsError(f"{name} must be a URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
+    return text
 
 
 def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:

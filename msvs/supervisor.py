@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import http.client
 import os
 import select
@@ -27,6 +28,7 @@ HEAD_START_SECONDS = 3.0
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 10.0
 STEADY_SECONDS = 30.0
+NOT_UNDERSTOOD = 2
 PR_SET_PDEATHSIG = 1
 
 
@@ -81,6 +83,10 @@ class _Stop(BaseException):
     """A signal arrived while the supervisor waited for something else."""
 
 
+class _Hopeless(Exception):
+    """A process refused its settings at its first start, as it would at every other."""
+
+
 class _Child:
     """A process that is started again whenever it ends, later each time it ends soon."""
 
@@ -91,12 +97,15 @@ class _Child:
         self.started_at = 0.0
         self.due_at = 0.0
         self.early_ends = 0
+        self.starts = 0
 
     def tend(self, now: float) -> None:
         if self.process is not None:
             status = self.process.poll()
             if status is None:
                 return
+            if status == NOT_UNDERSTOOD and self.starts == 1:
+                raise _Hopeless(f"{self.spec.name} cannot start with these settings; stopping")
             if now - self.started_at >= STEADY_SECONDS:
                 self.early_ends = 0
             delay = restart_delay(self.early_ends)
@@ -106,6 +115,7 @@ class _Child:
             self.process = None
         if now >= self.due_at:
             self.started_at = now
+            self.starts += 1
             # A session of its own: the terminal's Ctrl-C must not reach it beside our SIGTERM.
             self.process = subprocess.Popen(  # noqa: S603
                 self.spec.argv,
@@ -167,6 +177,9 @@ class _Supervisor:
         except (EnginesError, OSError) as error:
             _say(str(error))
             status = 1
+        except _Hopeless as error:
+            _say(str(error))
+            status = NOT_UNDERSTOOD
         finally:
             self.interruptible = False
             self._stop()
@@ -282,13 +295,17 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 def _claim_port(host: str, port: int) -> int:
     """The port to listen on, a free one for 0. Raises OSError when another process has it."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise OSError(f"cannot listen on {host} ({error.strerror}): set HOST to an address of this machine") from None
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
         except OSError as error:
-            raise OSError(f"cannot listen on {host}:{port} ({error.strerror}): set PORT to another") from None
+            better = "PORT to another" if error.errno != errno.EADDRNOTAVAIL else "HOST to an address of this machine"
+            raise OSError(f"cannot listen on {host}:{port} ({error.strerror}): set {better}") from None
         return int(probe.getsockname()[1])
 
 

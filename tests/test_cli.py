@@ -131,6 +131,19 @@ async def test_a_mistake_in_the_file_of_carriers_is_told(
     assert "Traceback" not in done.err
 
 
+async def test_a_worker_without_redis_says_so_in_a_line(env: dict[str, str]) -> None:
+    done = await msvs("worker", "messages", env=env | {"REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert (done.status, done.out) == (1, "")
+    assert "Redis cannot be used" in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_lists_are_shown_as_text(env: dict[str, str]) -> None:
+    await msvs("routes", "add", "virtual", "--region", "us", "--region", "br", env=env)
+    listed = await msvs("routes", "list", env=env)
+    assert "regions        BR, US\n" in listed.out
+
+
 async def test_carriers_their_sessions_and_breakers(env: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "carriers.toml"
     path.write_text(

@@ -200,6 +200,31 @@ def test_a_taken_port_is_said_at_once(supervise: Supervise) -> None:
     )
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
+def test_a_host_that_is_not_here_is_told(supervise: Supervise, host: str) -> None:
+    run = supervise(workers={}, host=host, **EXTERNAL)
+    assert run.process.wait(PATIENCE_SECONDS) == 1
+    assert run.process.stderr is not None
+    told = run.process.stderr.read()
+    assert told.startswith(f"msvs: cannot listen on {host}")
+    assert told.endswith(": set HOST to an address of this machine\n")
+
+
+def test_who_refuses_its_settings_at_first_ends_the_service(supervise: Supervise) -> None:
+    run = supervise(workers={"worker": "raise SystemExit(2)"}, **EXTERNAL)
+    assert run.process.wait(PATIENCE_SECONDS) == 2
+    assert run.process.stderr is not None
+    assert run.process.stderr.read() == "msvs: worker cannot start with these settings; stopping\n"
+    assert not any(is_alive(pid) for pid in run.started("api"))
+
+
+def test_who_refuses_them_later_is_started_again(supervise: Supervise) -> None:
+    worker = f"{WORKER.replace('time.sleep(600)', '')}\nraise SystemExit(os.path.getsize(sys.argv[1]) > 100 and 2)"
+    run = supervise(workers={"worker": worker}, **EXTERNAL)
+    eventually(lambda: len(run.started("worker")) >= 4)
+    assert run.stop() == 0
+
+
 def test_an_engine_that_dies_comes_back_at_the_same_address_and_all_end_together(supervise: Supervise) -> None:
     run = supervise(workers={"worker": WORKER}, database_url="postgresql://example")
     banner = run.banner()

@@ -66,12 +66,20 @@ async def _run(database_url: str, redis_url: str) -> None:
 
 async def _tick_until(stop: asyncio.Event, ringer: Ringer) -> None:
     number = 0
+    failing: str | None = None
     while not stop.is_set():
         try:
             await tick(ringer, number)
         except Exception as error:
             # PostgreSQL may be away for a moment; the next tick asks again.
-            log.error("tick failed", error=type(error).__name__)
+            name = type(error).__name__
+            if name != failing:
+                log.error("tick failed", error=name)
+            failing = name
+        else:
+            if failing is not None:
+                log.info("ticking again")
+            failing = None
         number += 1
         try:
             await asyncio.wait_for(stop.wait(), TICK_SECONDS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.job import Job, JobStatus
@@ -96,8 +97,8 @@ class Heartbeat:
         self._thread.join(timeout=5)
         try:
             self._redis.delete(self._key)
-        except RedisError:
-            log.warning("heartbeat not taken back")
+        except RedisError as error:
+            log.warning("heartbeat not taken back", error=type(error).__name__)
         self._redis.close()
 
     def _beat(self) -> None:
@@ -121,7 +122,10 @@ def require_safe_redis(redis: Redis) -> None:
 
 
 def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
-    """Answer the doorbells of one queue until told to stop, or with `burst` until none waits; 0 when it ended well."""
+    """Answer the doorbells of one queue until told to stop, or with `burst` until none waits; 0 when it ended well.
+
+    1 when Redis is not there at the start, or refuses us.
+    """
     if queue not in set(Doorbell):
         raise SettingsError(f"no such queue: {queue!r}; there are {', '.join(Doorbell)}")
     runtime = Runtime(settings)
@@ -138,6 +142,10 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
             [queue], name=f"{queue}-{os.getpid()}", connection=redis, serializer=JSONSerializer, worker_ttl=60
         )
         worker.work(burst=burst, logging_level="WARNING")
+    except RedisConnectionError as error:
+        # Whoever keeps this process alive starts it again; where it broke says nothing.
+        log.error("Redis cannot be used", error=str(error))
+        return 1
     finally:
         heartbeat.stop()
         use_runtime(None)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
+import structlog
 from redis import Redis
 from rq import Callback, Queue
 from rq.job import Job
@@ -170,6 +171,31 @@ def test_a_redis_that_may_drop_jobs_is_refused(redis: Redis) -> None:
             require_safe_redis(redis)
     finally:
         redis.config_set("maxmemory-policy", before)
+
+
+async def test_cron_tells_of_a_database_that_is_away_once(
+    redis: Redis, ringer: Ringer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, ticks = asyncio.Event(), 0
+    whole = cron.tick
+
+    async def tick(ringer: Ringer, number: int) -> list[Doorbell]:
+        nonlocal ticks
+        ticks += 1
+        if ticks in (2, 3, 4):
+            raise ConnectionRefusedError
+        if ticks == 6:
+            stop.set()
+        return await whole(ringer, number)
+
+    monkeypatch.setattr(cron, "tick", tick)
+    monkeypatch.setattr(cron, "TICK_SECONDS", 0.001)
+    with structlog.testing.capture_logs() as told:
+        await cron._tick_until(stop, ringer)
+    assert told == [
+        {"event": "tick failed", "error": "ConnectionRefusedError", "log_level": "error"},
+        {"event": "ticking again", "log_level": "info"},
+    ]
 
 
 async def test_cron_rings_for_what_is_due_and_for_nothing_else(redis: Redis, ringer: Ringer, ctx: Context) -> None:

@@ -55,7 +55,7 @@ bench: $(VENV)/.dev ## Measure throughput on this machine
 	@exec $(BIN)/python -m bench.run $(ARGS)
 
 chaos: $(VENV)/.dev ## Kill the service at random and check what is left; SEEDS=1 KILLS=10 is short
-	@MSVS_STATE=full $(BIN)/python -m pytest tests/state tests/workers/test_races.py
+	@MSVS_STATE=full $(BIN)/python -m pytest tests/state tests/workers/test_races.py tests/workers/test_failover.py
 	@exec $(BIN)/python -m chaos.run --seeds $(SEEDS) --kills $(KILLS) --control $(ARGS)
 
 smpp: $(VENV)/.dev tests/carriers/smpp/smsc/node_modules/.ready ## Send through two foreign message centres that cut connections

@@ -1,0 +1,154 @@
+"""Connections to PostgreSQL that die at any statement, or with its answer: nothing is lost and nothing doubled."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import asyncpg
+import pytest
+
+from msvs import database as db
+from msvs.api import campaigns, routing
+from msvs.api.campaigns import CreateCampaign
+from msvs.api.context import Context
+from msvs.api.messages import SendMessage, send_message
+from msvs.api.reconciliation import reconcile_campaign
+from msvs.api.unit_of_work import single_statement, unit_of_work
+from msvs.carriers.protocol import Capability
+from msvs.carriers.scripts import PREFIX
+from msvs.carriers.virtual import VirtualCarrier
+from msvs.models import Message, OptInStatus
+from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.dispatch import Carriers, dispatch_messages, resolve_expired
+from msvs.workers.maintenance import maintain
+from msvs.workers.reports import collect_reports
+from tests import factories
+from tests.workers.test_dispatch import hurry
+
+# `make chaos` kills at every statement.
+STEP = 1 if os.environ.get("MSVS_STATE") == "full" else 97
+SCRIPTED = ("0101", "0103", "0105", "0107", "0111", "0112")
+
+
+class Death:
+    """Ends the connection of one statement of all that are run while it is about."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, is_answer_lost: bool) -> None:
+        self.at = 0
+        self.count = 0
+        self.is_about = False
+        self._is_answer_lost = is_answer_lost
+        execute, run = asyncpg.Connection.execute, asyncpg.Connection._execute
+
+        async def without_values(connection: Any, query: str, *values: Any, timeout: float | None = None) -> Any:
+            statement = partial(execute, connection, query, *values, timeout=timeout)
+            # With values it goes the way of all others.
+            return await (statement() if values else self._meet(connection, statement))
+
+        async def with_values(connection: Any, *values: Any, **options: Any) -> Any:
+            return await self._meet(connection, partial(run, connection, *values, **options))
+
+        monkeypatch.setattr(asyncpg.Connection, "execute", without_values)
+        monkeypatch.setattr(asyncpg.Connection, "_execute", with_values)
+
+    @property
+    def came(self) -> bool:
+        return self.count >= self.at
+
+    async def _meet(self, connection: Any, statement: Callable[[], Awaitable[Any]]) -> Any:
+        self.count += self.is_about
+        if not self.is_about or self.count != self.at:
+            return await statement()
+        if self._is_answer_lost:
+            await statement()
+        connection.terminate()
+        raise asyncpg.ConnectionDoesNotExistError
+
+
+@pytest.fixture(autouse=True)
+def _live(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("msvs.workers.dispatch.RECORD_AGAIN_SECONDS", 0.0)
+    routing.use_live_carrier("virtual")
+    yield
+    routing.use_live_carrier(None)
+
+
+async def work(carriers: Carriers, death: Death) -> None:
+    """What the workers do, each job once; one that meets its death is gone."""
+    jobs = (
+        expand_campaigns,
+        partial(dispatch_messages, carriers),
+        partial(resolve_expired, carriers),
+        collect_reports,
+        partial(maintain, carriers),
+    )
+    for job in jobs:
+        try:
+            await job()
+        except Exception:
+            if not (death.is_about and death.came):
+                raise
+        death.is_about, was_about = False, death.is_about
+        await hurry()
+        death.is_about = was_about
+
+
+async def begin(ctx: Context) -> Any:
+    """A campaign to people of every kind, and two single messages; the campaign's id."""
+    contacts = [await factories.make_contact(ctx) for _ in range(3)]
+    contacts += [await factories.make_contact(ctx, PREFIX + digits) for digits in SCRIPTED]
+    contacts.append(await factories.make_contact(ctx, status=OptInStatus.OPTED_OUT))
+    async with unit_of_work():
+        campaign = await campaigns.create_campaign(
+            ctx, CreateCampaign("Doors open", "Hi", contact_ids=[contact.id for contact in contacts])
+        )
+    for contact in contacts[:2]:
+        async with single_statement():
+            await send_message(ctx, SendMessage(contact.phone, "Hi"))
+    return campaign.id
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("is_answer_lost", [False, True])
+@pytest.mark.parametrize("capability", list(Capability))
+async def test_a_connection_dies_at_any_statement(
+    clean: None, monkeypatch: pytest.MonkeyPatch, capability: Capability, is_answer_lost: bool
+) -> None:
+    death = Death(monkeypatch, is_answer_lost=is_answer_lost)
+    carriers = {"virtual": VirtualCarrier(capability)}
+    if STEP > 1:
+        # Of each kind others.
+        death.at = death.count = 30 * list(Capability).index(capability) + 15 * is_answer_lost - STEP // 2
+    while death.came:
+        death.at, death.count = death.at + STEP, 0
+        workspace = await factories.make_workspace()
+        ctx = Context(workspace.id, livemode=True, actor="test")
+        campaign_id = await begin(ctx)
+        death.is_about = True
+        await work(carriers, death)
+        await work(carriers, death)
+        death.is_about = False
+        for _ in range(4):
+            await work(carriers, death)
+        found = await reconcile_campaign(ctx, campaign_id)
+        assert [check for check in found.checks if not check.ok] == [], death.at
+        taken = Counter(row.message_id for row in await db.fetch("SELECT message_id FROM virtual_submissions"))
+        assert max(taken.values()) == 1
+        is_open = Message.filter(workspace_id=workspace.id, status__in=("scheduled", "queued", "sending"))
+        if capability is Capability.NONE:
+            # Claimed and never submitted: only a report could tell, and none will come.
+            assert all(row.status == "sending" and row.id not in taken for row in await is_open), death.at
+        else:
+            assert (await is_open.count(), found.status) == (0, "completed"), death.at
+        row = await db.fetch_row(
+            "SELECT balance, (SELECT sum(amount) FROM ledger_entries WHERE workspace_id = $1)::bigint AS entries"
+            " FROM credit_balances WHERE workspace_id = $1",
+            workspace.id,
+        )
+        assert row is not None
+        assert row.balance == row.entries
+    assert death.at > 300

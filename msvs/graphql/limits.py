@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from graphql import (
     DocumentNode,
+    EnumValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -30,6 +32,8 @@ from graphql import (
 
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
+from msvs.api.statistics import MAX_BUCKETS
+from msvs.graphql.scalars import read_time
 
 MAX_TOKENS = 2000
 MAX_DEPTH = 12
@@ -49,15 +53,22 @@ MUTATION_COST = 90
 # Fields of the query that read or render many rows to answer with few.
 HEAVY: Mapping[str, int] = {
     **dict.fromkeys(("campaignPreview", "campaignReconciliation", "contactExport"), 500),
-    "activity": 100,
+    "activity": 300,
+    **dict.fromkeys(("conversationOverview", "errorCatalogue"), 100),
 }
 # A list whose length no argument bounds.
 PLAIN_LIST = 10
-# What counting costs beside reading an item.
-COUNT_COST = 10
+# Lists of a few numbers, which cost no more than what they belong to.
+SHORT_LISTS = frozenset((("ActivityPoint", "messages"),))
+# What counting costs beside reading an item, by the type that the counted belong to: all rows of a workspace cost as
+# much as a REST call, those of a contact are few.
+COUNT_COSTS: Mapping[str, int] = {"Query": 100, "Credits": 100, "Contact": 10}
+COUNT_COST = 50
 COUNTS = frozenset(("totalCount", "contactCount", "segmentPreview"))
 # Counted when a contact joins or leaves, not when they are read.
 KEPT_COUNTS = frozenset((("ContactList", "contactCount"),))
+# The points of `activity` by its interval.
+POINTS = {"HOUR": timedelta(hours=1), "DAY": timedelta(days=1), "WEEK": timedelta(weeks=1)}
 WRAPPERS = ("Edge", "Connection", "PageInfo")
 
 
@@ -209,7 +220,9 @@ class _Scale:
         self.fragments = fragments
         self.defaults = {each.variable.name.value: each.default_value for each in operation.variable_definitions or ()}
         self.variables = variables
-        self.weighed: dict[tuple[str, int], int] = {}
+        self.weighed: dict[tuple[str, int, str], int] = {}
+        # The type that the connection being weighed belongs to.
+        self.owner = ""
 
     def weigh(self, parent: GraphQLCompositeType, node: SelectionSetNode | None, size: int) -> int:
         """The cost of one object of `parent`; `size` is the page's where that object is a page."""
@@ -229,7 +242,7 @@ class _Scale:
         return total
 
     def fragment(self, name: str, size: int) -> int:
-        key = (name, size)
+        key = (name, size, self.owner)
         if key not in self.weighed:
             fragment = self.fragments[name]
             inner = self.schema.get_type(fragment.type_condition.name.value)
@@ -246,15 +259,18 @@ class _Scale:
         if parent is self.schema.query_type:
             own = HEAVY.get(name, 0)
         if not is_composite_type(kind):
-            counts = name in COUNTS and (parent.name, name) not in KEPT_COUNTS
-            return own + (COUNT_COST if counts else 0)
+            if name not in COUNTS or (parent.name, name) in KEPT_COUNTS:
+                return own
+            return own + COUNT_COSTS.get(self.owner if name == "totalCount" else parent.name, COUNT_COST)
         page = self.page_size(node) if "first" in definition.args else 1
+        owner, self.owner = self.owner, parent.name
         each = (0 if kind.name.endswith(WRAPPERS) else 1) + self.weigh(kind, node.selection_set, page)
+        self.owner = owner
         if not is_list_type(get_nullable_type(definition.type)):
             return own + each
         if parent.name.endswith("Connection"):
             return own + size * each
-        return own + self.list_size(node) * each
+        return own + (1 if (parent.name, name) in SHORT_LISTS else self.list_size(node)) * each
 
     def page_size(self, node: FieldNode) -> int:
         for argument in node.arguments or ():
@@ -266,20 +282,34 @@ class _Scale:
         return DEFAULT_LIMIT
 
     def list_size(self, node: FieldNode) -> int:
+        if node.name.value == "activity":
+            return self.points(node)
         for argument in node.arguments or ():
             if argument.name.value == "ids":
                 value = self.value(argument.value)
                 return len(value) if isinstance(value, list) else 1
         return PLAIN_LIST
 
+    def points(self, node: FieldNode) -> int:
+        """How many hours, days or weeks are asked for; as many as there may be where that cannot be told."""
+        given = {argument.name.value: self.value(argument.value) for argument in node.arguments or ()}
+        try:
+            span = read_time(given.get("until")) - read_time(given.get("since"))
+        except ValueError:
+            return MAX_BUCKETS
+        # The first and the last may be there in part.
+        return min(max(span // POINTS.get(str(given.get("interval")), POINTS["HOUR"]), 0) + 2, MAX_BUCKETS)
+
     def value(self, node: Any) -> Any:
-        """A number, or something as long as the list that stands there."""
+        """A number, a text, the name of an enum's value, or something as long as the list that stands there."""
         if isinstance(node, VariableNode):
             name = node.name.value
             return self.variables[name] if name in self.variables else self.value(self.defaults.get(name))
         if isinstance(node, IntValueNode):
             # Longer ones are out of every range.
             return int(node.value[:12])
+        if isinstance(node, StringValueNode | EnumValueNode):
+            return node.value
         return list(node.values) if isinstance(node, ListValueNode) else None
 
 

@@ -127,6 +127,20 @@ HOSTILE = (
         "cost_too_high",
     ),
     Hostile(
+        "a year of hours, many times over",
+        of(
+            "query ($t: DateTime!) { "
+            + " ".join(
+                f'a{n}: activity(interval: HOUR, since: "2026-01-01T00:00:00Z", until: $t) {{ credits }}'
+                for n in range(12)
+            )
+            + " }",
+            variables={"t": "2027-01-01T00:00:00Z"},
+        ),
+        400,
+        "cost_too_high",
+    ),
+    Hostile(
         "counts in lists",
         of(
             "{ contacts(first: 100) { nodes { messages(first: 1) { totalCount } lists(first: 1) { totalCount } } }"

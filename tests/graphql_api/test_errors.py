@@ -208,14 +208,26 @@ async def test_cost_is_reported(caller: Caller) -> None:
     [
         ("{ viewer { livemode } }", 1),
         ("{ contacts { nodes { id } } }", 20),
-        ("{ contacts { totalCount } }", 10),
+        ("{ contacts { totalCount } }", 100),
+        ("{ ...A } fragment A on Query { contacts { ...B } } fragment B on ContactConnection { totalCount }", 100),
+        ("{ credits { ledger(first: 1) { totalCount } } }", 101),
+        ('{ segmentPreview(filter: {field: "email", op: "exists", value: true}) }', 100),
+        ("{ conversationOverview { replyCount } }", 101),
+        ("{ contacts(first: 2) { totalCount nodes { lists(first: 1) { totalCount } } } }", 122),
+        ("{ contactLists(first: 2) { nodes { members(first: 1) { totalCount } } } }", 102),
+        ('{ activity(interval: HOUR, since: "2026-05-01T00:00:00Z", until: "2026-05-02T00:00:00Z") { credits } }', 326),
+        (
+            '{ activity(interval: DAY, since: "2026-05-01T00:00:00+02:00", until: "2026-05-31T00:00:00Z")'
+            " { messages { count } } }",
+            364,
+        ),
         ("{ contacts(first: 7) { edges { cursor node { id } } pageInfo { endCursor } } }", 7),
         (
             "{ ...A } fragment A on Query { contacts(first: 5) { ...B } }"
             " fragment B on ContactConnection { nodes { id } }",
             5,
         ),
-        ("{ segments(first: 2) { nodes { contactCount } } }", 22),
+        ("{ segments(first: 2) { nodes { contactCount } } }", 102),
         ("{ contactLists(first: 2) { nodes { contactCount } } }", 2),
         ('{ nodes(ids: ["con_1", "con_2"]) { id } }', 2),
         ('mutation { createList(name: "A") { __typename } }', 91),

@@ -146,7 +146,8 @@ class Limiter:
     async def _ask(self, takes: list[_Take]) -> list[Allowance]:
         assert self._script is not None
         if time.monotonic() >= self._quiet_until:
-            owed = [self._owed.pop(take.key, 0) for take in takes]
+            # What has flowed back into the process's own bucket meanwhile is owed no more.
+            owed = [min(self._owed.pop(take.key, 0), self._local.missing(take.key, take.rate)) for take in takes]
             try:
                 async with asyncio.timeout(REDIS_SECONDS):
                     rows = await self._script(
@@ -198,6 +199,14 @@ class LocalBuckets:
         if len(self._buckets) >= MAX_LOCAL_BUCKETS:
             self._buckets.clear()
         self._buckets[key] = (tokens, self._clock())
+
+    def missing(self, key: str, rate: Rate) -> int:
+        """How many tokens, rounded up, the bucket lacks; all of them where it is not known."""
+        if key not in self._buckets:
+            return rate.capacity
+        tokens, at = self._buckets[key]
+        flowed_in = max(0.0, self._clock() - at) * rate.per_second
+        return max(0, math.ceil(rate.capacity - tokens - flowed_in))
 
     def take(self, key: str, rate: Rate, cost: int) -> Allowance:
         """Take `cost` tokens if they are there."""

@@ -143,6 +143,7 @@ async def test_a_redis_that_does_not_answer_costs_its_budget_and_no_more(monkeyp
 
 async def test_a_redis_that_comes_back_is_used_again(limiter: Limiter, redis: Redis) -> None:
     workspace = uuid4()
+    limiter._local = LocalBuckets(lambda: 0.0)
     limiter._quiet_until = time.monotonic() + 60
     await limiter.take(workspace, cost=5)
     assert await redis.exists(f"msvs:rate:requests:{workspace}") == 0
@@ -162,6 +163,7 @@ async def test_a_late_redis_gives_no_fresh_bucket(limiter: Limiter, redis: Redis
 
 async def test_what_a_process_gave_by_itself_is_settled(limiter: Limiter, redis: Redis) -> None:
     workspace = uuid4()
+    limiter._local = LocalBuckets(lambda: 0.0)
     key = f"msvs:rate:requests:{workspace}"
     limiter._quiet_until = time.monotonic() + 60
     answers = [await limiter.take(workspace, cost=50) for _ in range(3)]
@@ -171,6 +173,17 @@ async def test_what_a_process_gave_by_itself_is_settled(limiter: Limiter, redis:
     assert (await limiter.take(workspace)).remaining == 200 - 150 - 1
     # Once is enough.
     assert (await limiter.take(workspace)).remaining >= 48
+
+
+async def test_a_debt_that_time_has_paid_is_not_settled(limiter: Limiter, redis: Redis) -> None:
+    workspace = uuid4()
+    seconds = 0.0
+    limiter._local = LocalBuckets(lambda: seconds)
+    limiter._quiet_until = time.monotonic() + 60
+    assert (await limiter.take(workspace, cost=200)).retry_after is None
+    seconds = 1.5
+    limiter._quiet_until = 0.0
+    assert (await limiter.take(workspace)).remaining == 200 - 50 - 1
 
 
 async def test_a_debt_is_never_more_than_the_bucket_holds(limiter: Limiter, redis: Redis) -> None:

@@ -265,12 +265,13 @@ async def opt_out(
         version,
         consent_chain.hash_details(event_id, ip, user_agent, text),
     )
-    if row is None:
-        return False
-    await _record(EventType.CONTACT_OPTED_OUT, row, now)
-    other = other_spelling(row.phone)
+    if row is not None:
+        await _record(EventType.CONTACT_OPTED_OUT, row, now)
+    other = other_spelling(locked.phone)
     if other is not None:
         await suppress(ctx, [other], source=source, ip=ip, now=now, user_agent=user_agent, text=text, version=version)
+    if row is None:
+        return False
     await canceling.cancel_waiting(ctx, phone=row.phone, reason="recipient_opted_out", now=now)
     return True
 

@@ -421,6 +421,20 @@ async def test_a_stop_counts_for_both_numbers_by_which_a_phone_is_reached(ctx: C
         assert (await ensure_contact(ctx, bare, now=datetime.now(UTC))).opt_in_status == "opted_out"
 
 
+async def test_a_stop_said_again_counts_for_the_number_that_came_back(ctx: Context) -> None:
+    mobile, bare = "+5491123456789", "+541123456789"
+    contact = await factories.make_contact(ctx, mobile)
+    async with unit_of_work():
+        await opt_out_contact(ctx, contact.id)
+    row = await Suppression.get(phone=bare)
+    async with unit_of_work():
+        await suppressions.lift_suppression(ctx, row.id, EVIDENCE)
+    async with unit_of_work():
+        await receive_inbound(ctx, from_phone=mobile, to_sender="12345", text="STOP", dedupe_key="again")
+    assert {row.opt_in_status for row in await Contact.all()} == {OptInStatus.OPTED_OUT}
+    assert await Suppression.all().count() == 2
+
+
 async def test_an_import_counts_the_phones_that_were_given(ctx: Context) -> None:
     async with unit_of_work():
         done = await suppressions.import_suppressions(ctx, ["+5491123456789", "+12125550177"])

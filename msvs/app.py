@@ -108,7 +108,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def serve(settings: Settings) -> None:
-    """Serve the application until a signal ends it."""
+    """Serve the application until a signal ends it. Raises SettingsError."""
     logs.set_up(settings)
     server = uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port))
     collect_less(garbage.API)

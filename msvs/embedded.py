@@ -93,8 +93,13 @@ class EmbeddedEngines:
 
     def start(self) -> EmbeddedEngines:
         """Start every engine, clearing up first after an earlier run that was killed. Raises EnginesError."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = _hold(self.data_dir / "lock")
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            self._lock = _hold(self.data_dir / "lock")
+        except OSError as error:
+            raise EnginesError(
+                f"{self.data_dir} cannot be used ({error.strerror}): set DATA_DIR to a directory that can be written"
+            ) from None
         try:
             for engine in self._engines.values():
                 engine.begin()

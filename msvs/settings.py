@@ -192,7 +192,16 @@ def _rates(env: Mapping[str, str], name: str) -> Mapping[str, float]:
 
 
 def _kept_secret(path: Path) -> str:
-    """Read the secret kept at `path`; make it, readable by its owner alone, the first time."""
+    """Read the secret kept at `path`; make it, readable by its owner alone, the first time. Raises SettingsError."""
+    try:
+        return _read_or_make(path)
+    except OSError as error:
+        raise SettingsError(
+            f"DATA_DIR must be a directory in which {path.name} can be kept; {path.parent} is not ({error.strerror})"
+        ) from None
+
+
+def _read_or_make(path: Path) -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError:

@@ -138,6 +138,14 @@ async def test_a_worker_without_redis_says_so_in_a_line(env: dict[str, str]) -> 
     assert "Traceback" not in done.err
 
 
+async def test_an_api_that_can_keep_no_secret_says_so_in_a_line(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = await msvs("api", env=env | {"DATA_DIR": str(tmp_path / "file"), "REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("msvs: DATA_DIR must be ")
+    assert done.err.count("\n") == 1
+
+
 async def test_lists_are_shown_as_text(env: dict[str, str]) -> None:
     await msvs("routes", "add", "virtual", "--region", "us", "--region", "br", env=env)
     listed = await msvs("routes", "list", env=env)

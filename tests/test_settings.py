@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from msvs.settings import Settings, SettingsError, from_environment
@@ -58,3 +60,9 @@ def test_what_cannot_be_used_is_told_by_its_variable(variable: str, value: str) 
 def test_addresses_of_all_kinds_are_taken(variable: str, value: str) -> None:
     settings = from_environment({variable: value})
     assert value in (settings.database_url, settings.redis_url)
+
+
+def test_a_secret_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"^DATA_DIR must be .* secret\.key .*/file is not \(Not a directory\)$"):
+        Settings(data_dir=tmp_path / "file").encryption_secret()

@@ -210,6 +210,16 @@ def test_a_host_that_is_not_here_is_told(supervise: Supervise, host: str) -> Non
     assert told.endswith(": set HOST to an address of this machine\n")
 
 
+def test_a_data_directory_that_cannot_be_used_is_told(supervise: Supervise, tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    run = supervise(workers={})
+    assert run.process.wait(PATIENCE_SECONDS) == 1
+    assert run.process.stderr is not None
+    assert run.process.stderr.read() == (
+        f"msvs: {tmp_path}/data cannot be used (File exists): set DATA_DIR to a directory that can be written\n"
+    )
+
+
 def test_who_refuses_its_settings_at_first_ends_the_service(supervise: Supervise) -> None:
     run = supervise(workers={"worker": "raise SystemExit(2)"}, **EXTERNAL)
     assert run.process.wait(PATIENCE_SECONDS) == 2

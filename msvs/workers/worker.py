@@ -8,7 +8,6 @@ from typing import Any
 
 import structlog
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.job import Job, JobStatus
@@ -124,7 +123,7 @@ def require_safe_redis(redis: Redis) -> None:
 def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
     """Answer the doorbells of one queue until told to stop, or with `burst` until none waits; 0 when it ended well.
 
-    1 when Redis is not there at the start, or refuses us.
+    1 when Redis is not there at the start, or refuses what is asked of it.
     """
     if queue not in set(Doorbell):
         raise SettingsError(f"no such queue: {queue!r}; there are {', '.join(Doorbell)}")
@@ -142,7 +141,7 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
             [queue], name=f"{queue}-{os.getpid()}", connection=redis, serializer=JSONSerializer, worker_ttl=60
         )
         worker.work(burst=burst, logging_level="WARNING")
-    except RedisConnectionError as error:
+    except RedisError as error:
         # Whoever keeps this process alive starts it again; where it broke says nothing.
         log.error("Redis cannot be used", error=str(error))
         return 1

@@ -110,6 +110,8 @@ def create_app(settings: Settings) -> Starlette:
 def serve(settings: Settings) -> None:
     """Serve the application until a signal ends it. Raises SettingsError."""
     logs.set_up(settings)
+    # What cannot be kept is told here in a line; uvicorn would tell it in a traceback.
+    settings.encryption_secret()
     server = uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port))
     collect_less(garbage.API)
     server.run()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import socket
 import threading
 from typing import Any
 
@@ -80,9 +82,9 @@ class DoorbellWorker(SimpleWorker):
 class Heartbeat:
     """Says every three seconds, from a thread, that this process is alive; the saying lapses after ten."""
 
-    def __init__(self, redis_url: str, queue: str) -> None:
+    def __init__(self, redis_url: str, name: str) -> None:
         self._redis = Redis.from_url(redis_url, socket_timeout=2)
-        self._key = f"msvs:worker:{queue}:{os.getpid()}"
+        self._key = f"msvs:worker:{name}"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -133,13 +135,13 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
     use_runtime(runtime)
     collect_less(garbage.WORKERS)
     redis = Redis.from_url(settings.redis_url)
-    heartbeat = Heartbeat(settings.redis_url, queue)
+    # In a container every process has the same id, the one before and those beside it too: RQ would refuse the name.
+    name = f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    heartbeat = Heartbeat(settings.redis_url, name)
     try:
         require_safe_redis(redis)
         heartbeat.start()
-        worker = DoorbellWorker(
-            [queue], name=f"{queue}-{os.getpid()}", connection=redis, serializer=JSONSerializer, worker_ttl=60
-        )
+        worker = DoorbellWorker([queue], name=name, connection=redis, serializer=JSONSerializer, worker_ttl=60)
         worker.work(burst=burst, logging_level="WARNING")
     except RedisError as error:
         # Whoever keeps this process alive starts it again; where it broke says nothing.

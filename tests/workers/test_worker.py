@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -27,7 +31,7 @@ from msvs.settings import SettingsError
 from msvs.workers import cron, worker
 from msvs.workers.worker import DoorbellJob, DoorbellWorker, JobNotAllowed, require_safe_redis
 from tests import factories
-from tests.engines import Engines
+from tests.engines import Engines, eventually
 
 
 class QuietWorker(DoorbellWorker):
@@ -171,6 +175,27 @@ def test_a_redis_that_may_drop_jobs_is_refused(redis: Redis) -> None:
             require_safe_redis(redis)
     finally:
         redis.config_set("maxmemory-policy", before)
+
+
+# Every process of a container may have the same process id.
+IN_CONTAINER = "import os, sys; os.getpid = lambda: 1; from msvs.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def test_workers_with_the_same_process_id_run_side_by_side_and_after_each_other(
+    redis: Redis, database: str, engines: Engines, tmp_path: Path
+) -> None:
+    env = os.environ | {"DATABASE_URL": database, "REDIS_URL": engines.redis_url, "DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", IN_CONTAINER, "worker", "messages"]
+    first = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: len(redis.smembers("rq:workers:messages")) == 1)
+        assert subprocess.run([*command, "--burst"], env=env, check=False).returncode == 0
+        assert first.poll() is None
+        assert len(list(redis.scan_iter("msvs:worker:messages-*"))) == 1
+    finally:
+        first.kill()
+        first.wait()
+    assert subprocess.run([*command, "--burst"], env=env, check=False).returncode == 0
 
 
 async def test_cron_tells_of_a_database_that_is_away_once(

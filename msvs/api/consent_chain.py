@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msvs.api.context import Context
 from msvs.api.crypto import derive_key
+from msvs.api.ids import CONTACT, encode_id
 from msvs.database import Row, execute, fetch, fetch_row, transaction
 from msvs.settings import Settings
 
@@ -28,6 +29,12 @@ CHAINS = """
 SELECT workspace_id, livemode FROM consent_chains WHERE $1::uuid IS NULL OR workspace_id = $1
 UNION
 SELECT workspace_id, livemode FROM consent_events WHERE $1::uuid IS NULL OR workspace_id = $1
+UNION
+SELECT workspaces.id, mode.livemode FROM workspaces CROSS JOIN (VALUES (false), (true)) AS mode (livemode)
+WHERE ($1::uuid IS NULL OR workspaces.id = $1) AND EXISTS (
+    SELECT FROM contacts WHERE workspace_id = workspaces.id AND contacts.livemode = mode.livemode
+        AND opt_in_status = 'opted_in'
+)
 ORDER BY workspace_id, livemode
 """
 
@@ -40,10 +47,50 @@ WHERE workspace_id = $1 AND livemode = $2 AND sequence > $3 ORDER BY sequence, i
 # Rows that never passed the trigger have no sequence.
 UNCHAINED = "SELECT count(*) AS rows FROM consent_events WHERE workspace_id = $1 AND livemode = $2 AND sequence IS NULL"
 
+# Of what opted out, the rows that nothing later undid and whose phones nothing suppresses. A suppression that was
+# erased and came back is known by its phone alone, of which an erased row has but the hash.
+UNSUPPRESSED = """
+SELECT entry.sequence, entry.phone, entry.phone_hash FROM consent_events AS entry
+WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[]) AND coalesce(phone_hash, phone) IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM consent_events AS later WHERE workspace_id = $1 AND livemode = $2
+            AND (later.phone_hash = entry.phone_hash OR later.phone = entry.phone)
+            AND later.sequence > entry.sequence AND later.status IN ('opted_in', 'opted_out')
+    )
+    AND NOT EXISTS (
+        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND suppressions.phone = entry.phone
+    )
+    AND NOT EXISTS (
+        SELECT FROM erased_suppressions WHERE workspace_id = $1 AND livemode = $2
+            AND erased_suppressions.phone_hash = entry.phone_hash
+    )
+"""
+SUPPRESSED = """
+SELECT id, phone FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND id > $3 ORDER BY id LIMIT $4
+"""
+
+# Only a row that was not erased says so: without the key, nobody writes one that passes.
+OPTED_IN = """
+SELECT id, phone FROM contacts
+WHERE workspace_id = $1 AND livemode = $2 AND opt_in_status = 'opted_in' AND id > $3 ORDER BY id LIMIT $4
+"""
+UNPROVEN = """
+SELECT named.id FROM unnest($3::uuid[], $4::varchar[], $5::varchar[]) AS named (id, phone, phone_hash)
+LEFT JOIN LATERAL (
+    SELECT status, phone FROM consent_events WHERE workspace_id = $1 AND livemode = $2
+        AND (phone_hash = named.phone_hash OR phone = named.phone) AND status IN ('opted_in', 'opted_out')
+    ORDER BY sequence DESC LIMIT 1
+) AS last ON true
+WHERE last.status IS DISTINCT FROM 'opted_in' OR last.phone IS DISTINCT FROM named.phone ORDER BY named.id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """The first place at which a chain is not what was written; `sequence` is None for rows outside the chain."""
+    """The first place at which a chain is not what was written; `sequence` is None for rows outside the chain.
+
+    Of a chain that is whole: what of suppressions and contacts is not what it says.
+    """
 
     sequence: int | None
     reason: str
@@ -144,14 +191,20 @@ async def verify(*, workspace_id: UUID | None = None, noted_head: str | None = N
         for row in await fetch(CHAINS, workspace_id):
             chain = VerifiedChain(row.workspace_id, row.livemode)
             found.chains.append(chain)
-            async for hashes in _verify_chain(chain):
+            unsuppressed: dict[str, int] = {}
+            async for hashes in _verify_chain(chain, unsuppressed):
                 if noted_head in hashes:
                     found.has_noted_head = True
+            if chain.first_break is None:
+                chain.first_break = await _find_contradiction(chain, unsuppressed)
     return found
 
 
-async def _verify_chain(chain: VerifiedChain) -> AsyncIterator[Sequence[str]]:
-    """Fill in a chain's findings; yields the hashes that its rows hold, batch by batch."""
+async def _verify_chain(chain: VerifiedChain, unsuppressed: dict[str, int]) -> AsyncIterator[Sequence[str]]:
+    """Fill in a chain's findings; yields the hashes that its rows hold, batch by batch.
+
+    `unsuppressed` is told the phones, by their hashes, that should be suppressed and are not, as far as rows tell.
+    """
     expected = 1
     has_hashed_phones = False
     after = -(2**63)
@@ -165,6 +218,10 @@ async def _verify_chain(chain: VerifiedChain) -> AsyncIterator[Sequence[str]]:
             chain.head = row.hash
             expected = row.sequence + 1
         after = rows[-1].sequence
+        out = [row.id for row in rows if row.status == "opted_out"]
+        for row in await fetch(UNSUPPRESSED, chain.workspace_id, chain.livemode, out) if out else ():
+            hash = row.phone_hash or hash_phone(chain.workspace_id, chain.livemode, row.phone)
+            unsuppressed[hash] = row.sequence
         yield [row.hash for row in rows]
     outside = await fetch_row(UNCHAINED, chain.workspace_id, chain.livemode)
     assert outside is not None, "a count is one row"
@@ -174,10 +231,40 @@ async def _verify_chain(chain: VerifiedChain) -> AsyncIterator[Sequence[str]]:
         return
     if outside.rows:
         chain.first_break = Break(None, f"rows outside the chain: {outside.rows}")
-    elif head is None:
+    elif head is None and chain.rows:
         chain.first_break = Break(expected - 1, "the head is missing")
-    elif (head.sequence, head.hash) != (expected - 1, chain.head):
+    elif head is not None and (head.sequence, head.hash) != (expected - 1, chain.head):
         chain.first_break = Break(expected, f"the head names row {head.sequence}, the last one is {expected - 1}")
+
+
+async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]) -> Break | None:
+    """What of suppressions and contacts is not what the chain says, or None."""
+    scope = (chain.workspace_id, chain.livemode)
+    if unsuppressed:
+        async for rows in _batches(SUPPRESSED, chain):
+            for row in rows:
+                unsuppressed.pop(hash_phone(*scope, row.phone), None)
+    if unsuppressed:
+        first = min(unsuppressed.values())
+        return Break(
+            first, f"phones that opted out and are not suppressed: {len(unsuppressed)}, the first in row {first}"
+        )
+    unproven: list[UUID] = []
+    async for rows in _batches(OPTED_IN, chain):
+        phones = [row.phone for row in rows]
+        hashes = [hash_phone(*scope, phone) for phone in phones]
+        unproven += [row.id for row in await fetch(UNPROVEN, *scope, [row.id for row in rows], phones, hashes)]
+    if unproven:
+        first_contact = encode_id(CONTACT, unproven[0])
+        return Break(None, f"contacts that are opted in without a row: {len(unproven)}, the first {first_contact}")
+    return None
+
+
+async def _batches(statement: str, chain: VerifiedChain) -> AsyncIterator[Sequence[Row]]:
+    after = UUID(int=0)
+    while rows := await fetch(statement, chain.workspace_id, chain.livemode, after, BATCH):
+        yield rows
+        after = rows[-1].id
 
 
 async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[Row]:

@@ -15,12 +15,12 @@ from asyncpg import NotNullViolationError, RaiseError
 from msvs import database as db
 from msvs.api import consent, consent_chain, ids
 from msvs.api.consent_chain import GENESIS, Break, VerifiedChain
-from msvs.api.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
+from msvs.api.contacts import CreateContact, OptInEvidence, create_contact, ensure_contact, opt_out_contact
 from msvs.api.context import Context
 from msvs.api.erasure import erase_contact
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import ConsentChain, ConsentEvent
+from msvs.models import ConsentChain, ConsentEvent, OptInStatus
 from tests.conftest import CONSENT_SECRET
 from tests.factories import make_contact, next_phone
 
@@ -224,6 +224,7 @@ async def test_an_erased_row_is_final_and_the_chain_is_whole(ctx: Context) -> No
     await db.execute(f"UPDATE consent_events SET {ERASE} WHERE sequence = 1")
     with pytest.raises(RaiseError, match="append-only"):
         await db.execute(f"UPDATE consent_events SET {ERASE} WHERE sequence = 1")
+    await db.execute("DELETE FROM contacts")
     assert (await verify_one(ctx)).first_break is None
 
 
@@ -393,10 +394,66 @@ async def test_a_chain_written_anew_lacks_the_head_noted_before(ctx: Context) ->
     assert (found.is_whole, found.has_noted_head) == (False, False)
 
 
+def unproven(*rows: Any) -> Break:
+    """Contacts that are opted in, and no row says so."""
+    contact = ids.encode_id(ids.CONTACT, rows[0].contact_id)
+    return Break(None, f"contacts that are opted in without a row: {len(rows)}, the first {contact}")
+
+
+async def test_an_opt_in_that_nobody_gave_is_found(ctx: Context) -> None:
+    contact = await make_contact(ctx, status=OptInStatus.UNKNOWN)
+    assert (await consent_chain.verify()).chains == []
+    await db.execute("UPDATE contacts SET opt_in_status = 'opted_in'")
+    (row,) = await db.fetch("SELECT id AS contact_id FROM contacts")
+    found = VerifiedChain(ctx.workspace_id, False, first_break=unproven(row))
+    assert await verify_one(ctx) == found
+
+    # Nor does a row with the hashes of another, made to look as if it had been erased.
+    async with unit_of_work():
+        await consent.opt_out(ctx, contact, source="keyword", now=NOW)
+    assert (await verify_one(ctx)).first_break is None
+    await db.execute(
+        "INSERT INTO consent_events (id, workspace_id, livemode, phone, phone_hash, contact_id, status, source,"
+        " details_hash, actor, created_at) SELECT gen_random_uuid(), workspace_id, livemode, phone, phone_hash,"
+        " contact_id, 'opted_in', 'form', details_hash, actor, created_at FROM consent_events"
+    )
+    await db.execute(f"UPDATE consent_events SET {ERASE} WHERE sequence = 2")
+    await db.execute("UPDATE contacts SET opt_in_status = 'opted_in'")
+    assert (await verify_one(ctx)).first_break == unproven(row)
+
+
+@pytest.mark.parametrize(
+    ("comes_back", "statement", "missing"),
+    [
+        (False, "SELECT", ()),
+        (False, "DELETE FROM suppressions", (3,)),
+        (False, "DELETE FROM erased_suppressions", (2,)),
+        (True, "SELECT", ()),
+        (True, "DELETE FROM suppressions", (2, 3)),
+    ],
+)
+async def test_an_opt_out_that_suppresses_nothing_is_found(
+    ctx: Context, comes_back: bool, statement: str, missing: tuple[int, ...]
+) -> None:
+    contact = await opt_in(ctx)
+    await suppress(ctx, [contact.phone, next_phone()])
+    async with unit_of_work():
+        await erase_contact(ctx, contact.id)
+    if comes_back:
+        # Suppressed by its phone again, which its row does not have any more.
+        async with unit_of_work():
+            await ensure_contact(ctx, contact.phone, now=NOW)
+    await db.execute(statement)
+    reason = f"phones that opted out and are not suppressed: {len(missing)}, the first in row {min(missing, default=0)}"
+    assert (await verify_one(ctx)).first_break == (Break(min(missing), reason) if missing else None)
+
+
 async def test_a_chain_cut_short_with_its_head_lacks_the_head_noted_before(ctx: Context) -> None:
     rows = await make_chain(ctx, 3)
     await tamper("DELETE FROM consent_events WHERE id = $1", rows[2].id)
     await db.execute("UPDATE consent_chains SET sequence = 2, hash = $1", rows[1].hash)
+    assert (await verify_one(ctx)).first_break == unproven(rows[2])
+    await db.execute("DELETE FROM contacts")
     assert (await consent_chain.verify()).is_whole
     assert (await consent_chain.verify(noted_head=rows[1].hash)).is_whole
     found = await consent_chain.verify(noted_head=rows[2].hash)
@@ -407,6 +464,8 @@ async def test_a_chain_that_is_gone_altogether_lacks_the_head_noted_before(ctx: 
     rows = await make_chain(ctx, 2)
     await tamper("DELETE FROM consent_events")
     await db.execute("DELETE FROM consent_chains")
+    assert (await verify_one(ctx)).first_break == unproven(*rows)
+    await db.execute("DELETE FROM contacts")
     assert (await consent_chain.verify()).is_whole
     assert not (await consent_chain.verify(noted_head=rows[1].hash)).is_whole
 

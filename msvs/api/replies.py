@@ -21,7 +21,7 @@ from msvs.api.resources import ReplyResource, message_resource, moment
 from msvs.api.scope import find, scoped
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, fetch, fetch_row, fetch_value
-from msvs.models import Contact, InboundMessage, OptInStatus, Workspace
+from msvs.models import Contact, InboundMessage, OptInStatus, Suppression, Workspace
 
 MAX_BODY = 1600
 
@@ -213,7 +213,11 @@ async def _stop(ctx: Context, row: Row, contact: Contact, workspace: Workspace |
 
 
 async def _start(ctx: Context, row: Row, contact: Contact, workspace: Workspace, now: datetime) -> Row:
-    if contact.opt_in_status != OptInStatus.OPTED_IN:
+    # One that is in may be suppressed all the same, where both came at once.
+    if (
+        contact.opt_in_status != OptInStatus.OPTED_IN
+        or await scoped(ctx, Suppression).filter(phone=contact.phone).exists()
+    ):
         await consent.opt_in(ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body)
         await _answer(ctx, row, contact, workspace.welcome_text, now)
     return row

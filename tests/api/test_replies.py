@@ -387,3 +387,15 @@ async def test_what_was_said_to_somebody_else_is_not_quoted(ctx: Context) -> Non
     await quotable(ctx, other.phone)
     await reply(ctx, contact.phone, f"Liked “{FOOTER}”")
     assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT
+
+
+async def test_start_lifts_what_suppressed_at_the_moment_of_an_opt_in(ctx: Context, workspace: Workspace) -> None:
+    """What an import of suppressions leaves that did not see the contact that was being made."""
+    contact = await factories.make_contact(ctx)
+    await Suppression.create(workspace_id=ctx.workspace_id, livemode=False, phone=contact.phone, source="import")
+    with pytest.raises(ComplianceRefused):
+        await sent_message(ctx, contact.phone)
+    await reply(ctx, contact.phone, "START")
+    await sent_message(ctx, contact.phone)
+    assert await answers(contact.phone) == [workspace.welcome_text]
+    assert await types() == []

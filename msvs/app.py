@@ -28,7 +28,9 @@ from msvs.docs.front import docs_routes
 from msvs.garbage import collect_less
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
+from msvs.ops.metrics import Metrics
 from msvs.ops.routes import ops_routes
+from msvs.ops.vitals import WORKER_KEY, read_signs
 from msvs.rest_compat.body import ClientGone, read_body
 from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
 from msvs.rest_compat.errors import as_api_error, error_body
@@ -40,8 +42,6 @@ from msvs.settings import Settings, SettingsError
 from msvs.twilio_compat.front import Common, twilio_routes
 
 CHECK_SECONDS = 2.0
-# A worker sets its key for a few seconds at a time: a key that is there is a worker that lives.
-WORKER_KEYS = "msvs:worker:*"
 
 
 def application() -> Starlette:
@@ -58,6 +58,7 @@ def create_app(settings: Settings) -> Starlette:
     carriers = make_carriers(settings, owns_sessions=False)
     limiter = Limiter(settings.redis_url)
     readiness = Readiness(database_url, settings.redis_url)
+    metrics = Metrics(settings, lambda: read_signs(carriers.values(), readiness.redis))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -90,6 +91,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/", show_index),
         Route("/healthz", show_health),
         Route("/readyz", readiness.show),
+        Route("/metrics", metrics.show),
         *ops_routes(settings),
     ]
     trusted = settings.trusted_proxies
@@ -126,6 +128,7 @@ async def show_index(_request: Request) -> Response:
         "handset": "/handset",
         "health": "/healthz",
         "readiness": "/readyz",
+        "metrics": "/metrics",
         "operations": "/ops",
     }
     return _json({"name": "MassiveSMS", "links": links})
@@ -141,7 +144,7 @@ class Readiness:
 
     def __init__(self, database_url: str, redis_url: str | None) -> None:
         self._database_url = database_url
-        self._redis = (
+        self.redis = (
             None if redis_url is None else Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
         )
         self._migrated = False
@@ -164,8 +167,8 @@ class Readiness:
 
     async def close(self) -> None:
         """Let go of Redis."""
-        if self._redis is not None:
-            await self._redis.aclose()
+        if self.redis is not None:
+            await self.redis.aclose()
 
     async def _check_database(self) -> str:
         return "ok" if await database.fetch_value("SELECT 1") == 1 else "wrong answer"
@@ -178,15 +181,15 @@ class Readiness:
         return "ok" if self._migrated else "pending: run msvs migrate"
 
     async def _check_redis(self) -> str:
-        if self._redis is None:
+        if self.redis is None:
             return "not configured"
-        await self._redis.ping()
+        await self.redis.ping()
         return "ok"
 
     async def _check_workers(self) -> str:
-        if self._redis is None:
+        if self.redis is None:
             return "not configured"
-        async for _ in self._redis.scan_iter(WORKER_KEYS, count=1000):
+        async for _ in self.redis.scan_iter(f"{WORKER_KEY}*", count=1000):
             return "ok"
         return "none alive"
 

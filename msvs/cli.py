@@ -265,6 +265,7 @@ def prepare(settings: Settings) -> list[str]:
         demo = _in_database(settings, _make_demo())
     demo |= {"base_url": settings.base_url, "operator_password": settings.operator_secret()}
     _write_private(path, json.dumps(demo, indent=2) + "\n")
+    settings.metrics_secret()  # there from the start, for who sets up a scraper
     base = settings.base_url
     # In production what is printed ends in a log.
     secret = (lambda _: "kept in the file below") if settings.is_production else str
@@ -275,6 +276,8 @@ def prepare(settings: Settings) -> list[str]:
         "",
         f"  REST API        {base}/v1   ({base}/openapi.yaml)",
         f"  GraphQL         {base}/graphql",
+        f"  Documentation   {base}/docs/",
+        f"  Handset         {base}/handset   (the sandbox's phones)",
         f"  Operators       {base}/ops   (password: {secret(demo['operator_password'])})",
         f"  Readiness       {base}/readyz",
         "",

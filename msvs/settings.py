@@ -35,6 +35,7 @@ class Settings:
     virtual_faults: str = ""
     secret_key: str | None = field(default=None, repr=False)
     operator_password: str | None = field(default=None, repr=False)
+    metrics_token: str | None = field(default=None, repr=False)
     webhook_allow_cidrs: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     message_workers: int = 2
@@ -67,6 +68,10 @@ class Settings:
         """The operator's password: MSVS_OPERATOR_PASSWORD, else a file made once in DATA_DIR."""
         return self.operator_password or _kept_secret(self.data_dir / "operator.key")
 
+    def metrics_secret(self) -> str:
+        """The token that opens /metrics: MSVS_METRICS_TOKEN, else a file made once in DATA_DIR."""
+        return self.metrics_token or _kept_secret(self.data_dir / "metrics.key")
+
 
 def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises SettingsError with the variable's name.
@@ -83,6 +88,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     MSVS_VIRTUAL_FAULTS       shares of refuse, drop, late, slow and throttle, and a seed: drop=0.01,late=0.01,seed=7
     MSVS_SECRET_KEY           encrypts webhook secrets at rest; made and kept in DATA_DIR when absent
     MSVS_OPERATOR_PASSWORD    opens /ops; made and kept in DATA_DIR when absent
+    MSVS_METRICS_TOKEN        opens /metrics; made and kept in DATA_DIR when absent
     MSVS_WEBHOOK_ALLOW_CIDRS  comma-separated networks that webhooks may reach although they are private
     MSVS_TRUSTED_PROXIES      comma-separated networks of the proxies whose X-Forwarded-For is believed (default none)
     MSVS_MESSAGE_WORKERS      processes that dispatch messages (default 2)
@@ -118,6 +124,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         virtual_faults=env.get("MSVS_VIRTUAL_FAULTS", "").strip(),
         secret_key=env.get("MSVS_SECRET_KEY") or None,
         operator_password=env.get("MSVS_OPERATOR_PASSWORD") or None,
+        metrics_token=env.get("MSVS_METRICS_TOKEN") or None,
         webhook_allow_cidrs=_networks(env, "MSVS_WEBHOOK_ALLOW_CIDRS"),
         trusted_proxies=_networks(env, "MSVS_TRUSTED_PROXIES"),
         message_workers=_number(env, "MSVS_MESSAGE_WORKERS", 2, low=0, high=256),

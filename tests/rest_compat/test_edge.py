@@ -117,7 +117,7 @@ async def test_ready_means_that_all_of_it_is_there(anonymous: httpx.AsyncClient,
     assert answer["checks"] == {"database": "ok", "migrations": "ok", "redis": "ok", "workers": "none alive"}
     assert (answer["error"]["code"], answer["error"]["message"]) == ("not_ready", "Not ready: workers.")
     assert answer["error"]["request_id"] == response.headers["X-Request-Id"]
-    await app.state.readiness._redis.set("msvs:worker:messages:1", "1", ex=10)
+    await app.state.readiness.redis.set("msvs:worker:messages:1", "1", ex=10)
     response = await anonymous.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (200, "ready")
 

@@ -1,0 +1,73 @@
+"""What a Prometheus reads: the vital signs of the service, for who has the token."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Awaitable, Callable, Iterable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from msvs.api.errors import AuthenticationFailed
+from msvs.ops.vitals import Sign
+from msvs.settings import Settings
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Several scrapers, and who reloads the page, cost PostgreSQL no more than one.
+KEPT_SECONDS = 5.0
+
+
+class Metrics:
+    """GET /metrics. `read` gives the signs, `now` a time in seconds that never goes back."""
+
+    def __init__(
+        self, settings: Settings, read: Callable[[], Awaitable[list[Sign]]], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._read = read
+        self._now = now
+        self._kept = b""
+        self._kept_until = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def show(self, request: Request) -> Response:
+        """The signs as text. Raises AuthenticationFailed without the token."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not self._is_token(token.strip()):
+            raise AuthenticationFailed("Send Authorization: Bearer and the token of the metrics.")
+        async with self._reading:
+            if self._now() >= self._kept_until:
+                self._kept = render(await self._read())
+                self._kept_until = self._now() + KEPT_SECONDS
+        return Response(self._kept, headers={"cache-control": "no-store", "content-type": MEDIA_TYPE})
+
+    def _is_token(self, token: str) -> bool:
+        secret = self._settings.metrics_secret()
+        return hmac.compare_digest(_sha256(token), _sha256(secret))
+
+
+def render(signs: Iterable[Sign]) -> bytes:
+    """The signs in Prometheus' text format, each a gauge whose name begins with `msvs_`."""
+    lines = []
+    for sign in signs:
+        name = f"msvs_{sign.name}"
+        lines += [f"# HELP {name} {sign.help}", f"# TYPE {name} gauge"]
+        for sample in sign.samples:
+            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
+            lines.append(f"{name}{{{labels}}} {_number(sample.value)}" if labels else f"{name} {_number(sample.value)}")
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.3f}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _sha256(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,235 @@
+"""The vital signs of the whole service: what waits and for how long, what failed lately, what is paused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from msvs import database
+from msvs.api.ids import CLOCK_SKEW_MS, id_after
+from msvs.api.jobs import Doorbell
+from msvs.carriers.protocol import Carrier
+from msvs.carriers.remote import find_owner
+
+log = structlog.get_logger(__name__)
+
+LATELY = timedelta(minutes=1)
+# Scrapers give up after ten seconds.
+ENGINE_SECONDS = 4.0
+BREAKER_STATES = ("closed", "open", "half_open")
+# What the key of a living worker begins with; its queue, a hyphen and the rest of its name follow.
+WORKER_KEY = "msvs:worker:"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number, and the labels that tell it from others of its sign."""
+
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A vital sign: what it is called, what it says, and its numbers."""
+
+    name: str
+    help: str
+    samples: tuple[Sample, ...]
+
+
+# Sign → what it says, and the statement that tells it: `value`, and each other column a label. Each reads what waits
+# by a partial index, never what is done.
+WAITING: Mapping[str, tuple[str, str]] = {
+    "messages_waiting": (
+        "Messages that are not handed over yet. Campaigns that are paused are apart.",
+        """
+        SELECT CASE WHEN livemode THEN 'live' ELSE 'test' END AS mode, 'single' AS kind, 'queued' AS status,
+            count(*) AS value
+        FROM messages WHERE status = 'queued' AND campaign_id IS NULL GROUP BY livemode
+        UNION ALL
+        SELECT CASE WHEN livemode THEN 'live' ELSE 'test' END, 'campaign',
+            CASE WHEN campaigns.status = 'paused' THEN 'paused' ELSE 'queued' END, sum(waiting.messages)
+        FROM (
+            SELECT campaign_id, count(*) AS messages FROM messages
+            WHERE status = 'queued' AND campaign_id IS NOT NULL GROUP BY campaign_id
+        ) AS waiting JOIN campaigns ON campaigns.id = waiting.campaign_id GROUP BY 1, 3
+        UNION ALL
+        SELECT CASE WHEN livemode THEN 'live' ELSE 'test' END,
+            CASE WHEN campaign_id IS NULL THEN 'single' ELSE 'campaign' END, status, count(*)
+        FROM messages WHERE status = 'scheduled' GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT CASE WHEN livemode THEN 'live' ELSE 'test' END,
+            CASE WHEN campaign_id IS NULL THEN 'single' ELSE 'campaign' END, status, count(*)
+        FROM messages WHERE status = 'sending' GROUP BY 1, 2, 3
+        """,
+    ),
+    "messages_overdue_seconds": (
+        "How long the message has been due that has been due the longest and is not paused.",
+        """
+        SELECT kind, greatest(coalesce(extract(epoch FROM now() - due_at), 0), 0)::float8 AS value FROM (
+            SELECT 'single' AS kind, min(due_at) AS due_at FROM messages
+            WHERE status = 'queued' AND campaign_id IS NULL
+            UNION ALL
+            SELECT 'scheduled', min(due_at) FROM messages WHERE status = 'scheduled'
+            UNION ALL
+            SELECT 'campaign', min(first.due_at) FROM campaigns CROSS JOIN LATERAL (
+                SELECT due_at FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id
+                ORDER BY due_at LIMIT 1
+            ) AS first WHERE campaigns.status IN ('preparing', 'sending')
+        ) AS oldest
+        """,
+    ),
+    "leases_expired": (
+        "Messages whose hand-over nobody has concluded in time; the sweep resolves them.",
+        "SELECT count(*) AS value FROM messages WHERE status = 'sending' AND lease_until < now()",
+    ),
+    "messages_unreported": (
+        "Messages that a carrier took and has not reported on.",
+        "SELECT count(*) AS value FROM messages WHERE status = 'sent' AND delivery IS NULL",
+    ),
+    "campaigns": (
+        "Campaigns that are under way or paused, and why.",
+        """
+        SELECT CASE WHEN livemode THEN 'live' ELSE 'test' END AS mode, status, coalesce(pause_reason, '') AS reason,
+            count(*) AS value
+        FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused') GROUP BY 1, 2, 3
+        """,
+    ),
+    "campaign_recipients_waiting": (
+        "Recipients of started campaigns that have no message yet.",
+        "SELECT count(*) AS value FROM campaign_recipients",
+    ),
+    "signals_waiting": (
+        "Delivery reports, replies and opt-outs that a carrier brought and nobody has applied.",
+        "SELECT kind, count(*) AS value FROM carrier_signals WHERE due_at <= now() GROUP BY kind",
+    ),
+    "signals_overdue_seconds": (
+        "How long such a one has been due that has been due the longest.",
+        """
+        SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 AS value
+        FROM carrier_signals WHERE due_at <= now()
+        """,
+    ),
+    "webhook_deliveries_waiting": (
+        "Events on their way to webhook endpoints that are enabled.",
+        """
+        SELECT CASE WHEN next_attempt_at <= now() THEN 'due' ELSE 'later' END AS state, count(*) AS value
+        FROM webhook_deliveries JOIN webhook_endpoints ON webhook_endpoints.id = endpoint_id AND enabled
+        WHERE state = 'pending' GROUP BY 1
+        """,
+    ),
+    "webhook_deliveries_overdue_seconds": (
+        "How long such a one has been due that has been due the longest.",
+        """
+        SELECT greatest(coalesce(extract(epoch FROM now() - min(first.next_attempt_at)), 0), 0)::float8 AS value
+        FROM webhook_endpoints CROSS JOIN LATERAL (
+            SELECT next_attempt_at FROM webhook_deliveries
+            WHERE state = 'pending' AND endpoint_id = webhook_endpoints.id ORDER BY next_attempt_at LIMIT 1
+        ) AS first WHERE enabled
+        """,
+    ),
+    "webhook_endpoints": (
+        "Webhook endpoints: well, failing at present, and disabled, with the reason.",
+        """
+        SELECT CASE WHEN NOT enabled THEN 'disabled' WHEN failing_since IS NOT NULL THEN 'failing' ELSE 'well' END
+            AS state, coalesce(disabled_reason, '') AS reason, count(*) AS value
+        FROM webhook_endpoints GROUP BY 1, 2
+        """,
+    ),
+    "workspaces_low_on_credits": (
+        "Workspaces whose balance is below their threshold.",
+        "SELECT count(*) AS value FROM credit_balances WHERE balance < low_balance_threshold",
+    ),
+}
+
+# The same, of what was made since the id $1.
+LATE: Mapping[str, tuple[str, str]] = {
+    "carrier_attempts_last_minute": (
+        "Hand-overs to a carrier that began in the last minute, by what came of them.",
+        """
+        SELECT carrier, coalesce(outcome, 'open') AS outcome, count(*) AS value
+        FROM message_attempts WHERE id >= $1 GROUP BY 1, 2
+        """,
+    ),
+    "webhook_attempts_last_minute": (
+        "Posts to webhook endpoints in the last minute, by whether they were taken.",
+        """
+        SELECT CASE WHEN status_code BETWEEN 200 AND 299 THEN 'succeeded' ELSE 'failed' END AS outcome,
+            count(*) AS value
+        FROM webhook_attempts WHERE id >= $1 GROUP BY 1
+        """,
+    ),
+}
+
+
+async def read_signs(carriers: Iterable[Carrier], redis: Redis | None) -> list[Sign]:
+    """Every sign that can be read now; `up` says whether PostgreSQL and Redis could be asked."""
+    signs: dict[str, list[Sign]] = {"postgresql": [], "redis": []}
+    up = dict.fromkeys(signs, 1.0)
+    for engine, source in (("postgresql", _read_database(carriers)), ("redis", _read_redis(redis))):
+        try:
+            async with asyncio.timeout(ENGINE_SECONDS):
+                signs[engine] = [sign async for sign in source]
+        except Exception as error:
+            log.warning("vital signs not read", engine=engine, error=type(error).__name__)
+            up[engine] = 0.0
+    answered = Sign(
+        "up", "Whether the engine could be asked.", tuple(Sample(up[each], {"engine": each}) for each in up)
+    )
+    return [answered, *signs["postgresql"], *signs["redis"]]
+
+
+async def _read_database(carriers: Iterable[Carrier]) -> AsyncIterator[Sign]:
+    for name, (help, statement) in WAITING.items():
+        yield _sign(name, help, await database.fetch(statement))
+    since = id_after(await database.now() - LATELY - timedelta(milliseconds=CLOCK_SKEW_MS))
+    for name, (help, statement) in LATE.items():
+        yield _sign(name, help, await database.fetch(statement, since))
+    listed = list(carriers)
+    states = {row.name: row.state for row in await database.fetch("SELECT name, state FROM carrier_states")}
+    yield Sign(
+        "carrier_breaker",
+        "The state of a carrier's circuit breaker: 1 for the one it is in.",
+        tuple(
+            Sample(float(states.get(carrier.name, "closed") == state), {"carrier": carrier.name, "state": state})
+            for carrier in listed
+            for state in BREAKER_STATES
+        ),
+    )
+    sessions = []
+    for carrier in (each for each in listed if each.holds_sessions):
+        owner = await find_owner(carrier.name)
+        for state in ("bound", "wanted"):
+            count = 0 if owner is None else owner[state]
+            sessions.append(Sample(count, {"carrier": carrier.name, "state": state}))
+    yield Sign("carrier_sessions", "Sessions of a carrier that stand, and that are wanted.", tuple(sessions))
+
+
+def _sign(name: str, help: str, rows: Iterable[database.Row]) -> Sign:
+    samples = (Sample(row["value"], {key: each for key, each in row.items() if key != "value"}) for row in rows)
+    return Sign(name, help, tuple(samples))
+
+
+async def _read_redis(redis: Redis | None) -> AsyncIterator[Sign]:
+    if redis is None:
+        raise RedisError("not configured")
+    workers = dict.fromkeys(Doorbell, 0)
+    async for key in redis.scan_iter(f"{WORKER_KEY}*", count=1000):
+        queue = key.decode().removeprefix(WORKER_KEY).partition("-")[0]
+        if queue in workers:
+            workers[Doorbell(queue)] += 1
+    jobs = {queue: await redis.llen(f"rq:queue:{queue}") for queue in Doorbell}
+    failed = {queue: await redis.zcard(f"rq:failed:{queue}") for queue in Doorbell}
+    for name, help, counts in (
+        ("workers", "Workers that said in the last ten seconds that they live.", workers),
+        ("jobs_waiting", "Doorbells that no worker has answered; see messages_waiting for what waits.", jobs),
+        ("jobs_failed", "Jobs that broke in the last seven days and were not requeued.", failed),
+    ):
+        yield Sign(name, help, tuple(Sample(count, {"queue": queue.value}) for queue, count in counts.items()))

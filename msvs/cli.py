@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -110,7 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--burst", action="store_true", help="stop when the queue is empty")
     add("cron", run_cron, "Ring for what is due and keep house; run one of it.")
     add("sessions", hold_sessions, "Hold the sessions of the carriers that have any; a second one stands by.")
+    add("engines", run_engines, "Run the embedded engines alone, to restore a backup into them.")
     add("migrate", migrate, "Bring the database's schema up to date.")
+    held = add("hold", hold, "After a restore: pause live campaigns, and cancel live single messages that are due.")
+    held.add_argument("--json", action="store_true", help="print JSON")
     schema = add("schema", print_schema, "Print the GraphQL schema, or openapi.yaml.")
     schema.add_argument("--openapi", action="store_true", help="print openapi.yaml")
     add("settings", print_settings, "List the environment variables that set the service up.")
@@ -365,6 +369,18 @@ def hold_sessions(settings: Settings, _arguments: argparse.Namespace) -> int:
     return sessions.run(settings)
 
 
+def run_engines(settings: Settings, _arguments: argparse.Namespace) -> None:
+    """Run PostgreSQL and Valkey on DATA_DIR, and nothing that uses them, until a signal ends them."""
+    engines = EmbeddedEngines(settings.data_dir).start()
+    try:
+        ends = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+        print(f"PostgreSQL and Valkey run on {settings.data_dir}. Stop with Ctrl-C.", flush=True)
+        signal.sigwait(ends)
+    finally:
+        engines.stop()
+
+
 # One-off commands
 
 
@@ -376,6 +392,17 @@ def migrate(settings: Settings, _arguments: argparse.Namespace) -> None:
     assert url is not None
     applied = _reaching_database(database.migrate(url))
     print("\n".join(f"Applied {name}." for name in applied) or "The schema is up to date.")
+
+
+def hold(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Hold back what would go out and say how much it was."""
+
+    async def hold_() -> dict[str, Any]:
+        from msvs.api import holding
+
+        return asdict(await holding.hold_everything())
+
+    _show(arguments, _in_database(settings, hold_()))
 
 
 def print_schema(_settings: Settings, arguments: argparse.Namespace) -> None:
@@ -885,7 +912,10 @@ def _show(arguments: argparse.Namespace, value: dict[str, Any] | list[dict[str, 
         print(json.dumps(value, indent=2, ensure_ascii=False))
         return
     rows = value if isinstance(value, list) else [value]
-    blocks = ["\n".join(f"{name:14} {_text(each)}" for name, each in row.items() if each is not None) for row in rows]
+    width = max([14, *(len(name) for row in rows for name in row)])
+    blocks = [
+        "\n".join(f"{name:{width}} {_text(each)}" for name, each in row.items() if each is not None) for row in rows
+    ]
     print("\n\n".join(blocks))
 
 

@@ -81,7 +81,6 @@ UNSCOPED_SQL = {
     "msvs/api/campaign_stats.py": "sums tallies of campaigns that the caller has checked",
     "msvs/api/deliveries.py": "claims due deliveries of all workspaces, and works by the ids it claimed",
     "msvs/api/dispatching.py": "claims due messages lane by lane, and works by the ids it claimed",
-    "msvs/api/holding.py": "the command line holds what is live in all workspaces, each under its own scope",
     "msvs/api/pausing.py": "pauses the campaign whose messages dispatch holds",
     "msvs/api/replies.py": "changes the message that it has just locked, found under the caller's scope",
     "msvs/api/reports.py": "applies carriers' reports by message id",

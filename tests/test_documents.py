@@ -367,6 +367,25 @@ def test_the_tour_works(service: Service) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_a_launch_goes_as_the_guide_says(service: Service) -> None:
+    """Every shell block of the guide, as it is printed."""
+    guide = (ROOT / "docs/site/launch.md").read_text()
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(re.findall(r"```sh\n(.*?)```", guide, re.DOTALL))],
+        env=os.environ
+        | {"BASE": service.address, "KEY": json.loads((service.data_dir / "demo.json").read_text())["test_key"]},
+        capture_output=True,
+        text=True,
+        timeout=TOUR_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    stats = [ast.literal_eval(line) for line in done.stdout.splitlines() if line.startswith("{'recipients'")]
+    assert [(each["recipients"], each["delivered"]) for each in stats] == [(3, 3), (2, 2)]
+    assert "True" in done.stdout.splitlines()
+
+
+@pytest.mark.timeout(300)
 def test_a_lost_redis_loses_no_message(service: Service) -> None:
     """P1: Valkey is emptied and killed between acceptance and sending; what was accepted is delivered all the same."""
     valkey = service.data_dir / "valkey"

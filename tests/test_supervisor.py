@@ -19,8 +19,10 @@ from msvs.supervisor import processes, restart_delay
 from tests.engines import PATIENCE_SECONDS, eventually, is_alive
 
 SUPERVISE = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
+# Where the tests are started to outlive their terminal, SIGHUP is ignored, and children inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from msvs.settings import Settings
 from msvs import supervisor
 from msvs.supervisor import ChildSpec, run

@@ -57,12 +57,13 @@ class SignalKind(StrEnum):
 
 
 class CarrierSignal(Model):
-    """A delivery report, an inbound message or an opt-out that a carrier brought and nobody has applied yet.
+    """A delivery report or an inbound message that a carrier brought and nobody has applied yet.
 
-    It is committed before the carrier is told that it arrived, and unique by the carrier's own id of it. A report names
-    its message by `message_id` or by `carrier_ref`; one that comes before its message's reference is known is tried
-    again at `due_at`; with a `part_count` it is of one part of its message. Parts of a long inbound message wait for
-    each other, and stay without their texts for a day, lest one that is brought again pass for a message.
+    An opt-out that the carrier tells of by itself is one, too. It is committed before the carrier is told that it
+    arrived, and unique by the carrier's own id of it. A report names its message by `message_id` or by `carrier_ref`;
+    one that comes before its message's reference is known is tried again at `due_at`; with a `part_count` it is of one
+    part of its message. Parts of a long inbound message wait for each other, and stay without their texts for a day,
+    lest one that is brought again pass for a message.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)

@@ -68,7 +68,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "EraseContact",
-        39,
+        40,
         lambda s: {"eraseContact.__typename": "ContactErased", "eraseContact.id": s.maria},
         lambda s: {"id": s.maria},
     ),

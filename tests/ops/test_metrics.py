@@ -75,6 +75,12 @@ async def test_who_has_the_token_reads_them(client: httpx.AsyncClient) -> None:
     assert named >= {f"msvs_{name}" for name in (*WAITING, *LATE, "workers", "jobs_failed", "carrier_breaker")}
 
 
+async def test_the_documents_name_every_sign(redis: Redis) -> None:
+    documents = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
+    listed = re.findall(r"`(msvs_[a-z_]+)`", documents.partition("## Metrics")[2].partition("Worth an alert")[0])
+    assert set(listed) == {f"msvs_{sign.name}" for sign in await read_signs([], redis)}
+
+
 def test_a_token_is_made_and_kept(tmp_path: Path) -> None:
     made = Settings(data_dir=tmp_path).metrics_secret()
     assert (len(made), (tmp_path / "metrics.key").read_text()) == (43, f"{made}\n")

@@ -25,6 +25,7 @@ from msvs.ops.vitals import LATE, WAITING, Sample, Sign, read_signs
 from msvs.settings import Settings
 from tests.engines import Engines
 
+OPERATIONS = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
 TOKEN = "prometheus-of-cohort-labs"
 LINE = re.compile(r'^msvs_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9]+(\.[0-9]{3})?$')
 
@@ -76,8 +77,7 @@ async def test_who_has_the_token_reads_them(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_documents_name_every_sign(redis: Redis) -> None:
-    documents = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
-    listed = re.findall(r"`(msvs_[a-z_]+)`", documents.partition("## Metrics")[2].partition("Worth an alert")[0])
+    listed = re.findall(r"`(msvs_[a-z_]+)`", OPERATIONS.partition("## Metrics")[2].partition("Worth an alert")[0])
     assert set(listed) == {f"msvs_{sign.name}" for sign in await read_signs([], redis)}
 
 

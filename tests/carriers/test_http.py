@@ -212,7 +212,7 @@ async def test_batches_share_what_the_carrier_takes_at_once(under_test: HttpUnde
 
 async def test_a_carrier_that_never_answers_is_not_given_the_whole_batch(under_test: HttpUnderTest[Any]) -> None:
     under_test.fake.stalls = True
-    carrier = under_test.make(**under_test.options, timeout=0.2)
+    carrier = under_test.make(**under_test.options, timeout=2.0)
     count = carrier.concurrency + 30
     outcomes = await carrier.submit_many([a_submission() for _ in range(count)])
     await carrier.close()

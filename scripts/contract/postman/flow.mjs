@@ -9,8 +9,10 @@ export const FOLDERS = [
 // `query` are parameters that are sent, `save` keeps the answer's id, `before` makes something to use up.
 export const FLOW = {
   createContact: { body: { phone: "{{phone}}" }, save: "contact_id" },
-  // No list has been made by then.
-  importContacts: { body: { contacts: [{ phone: "{{spare_phone}}", first_name: "Maria" }], list_id: undefined } },
+  importContacts: {
+    body: { contacts: [{ phone: "{{spare_phone}}", first_name: "Maria" }], list_id: "{{spare_list_id}}" },
+    before: ["spareList"],
+  },
   listContacts: { query: { limit: "5", phone: "{{phone_in_query}}" } },
   retrieveContact: { path: { id: "contact_id" } },
   updateContact: { path: { id: "contact_id" } },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.phones import other_spelling, parse_phone, with_spellings
 from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
-from msvs.api.scope import find, scoped
+from msvs.api.scope import find, lock_number, scoped
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.models import ConsentEvent, Contact, OptInStatus, Workspace
 
@@ -71,6 +70,9 @@ WITH changed AS (
 )
 SELECT * FROM changed
 """
+
+# What the advisory lock of suppressions is named by.
+SUPPRESSIONS = b"suppressions"
 
 ASKED = """
 SELECT EXISTS (
@@ -338,12 +340,12 @@ async def hold_suppressions(ctx: Context) -> None:
 
     A statement of its own: the next one sees what the last erasure committed.
     """
-    await fetch_value("SELECT pg_advisory_xact_lock_shared($1)", _lock_number(ctx))
+    await fetch_value("SELECT pg_advisory_xact_lock_shared($1)", lock_number(ctx, before=SUPPRESSIONS))
 
 
 async def lock_suppressions(ctx: Context) -> None:
     """Wait for those who hold the suppressions, and keep others from holding them until the transaction ends."""
-    await fetch_value("SELECT pg_advisory_xact_lock($1)", _lock_number(ctx))
+    await fetch_value("SELECT pg_advisory_xact_lock($1)", lock_number(ctx, before=SUPPRESSIONS))
 
 
 async def opt_in(
@@ -490,11 +492,6 @@ def is_of_phone(ctx: Context, phone: str) -> Q:
     """What holds for the entries of a phone (E.164) in the caller's workspace and mode."""
     # Entries from before the chain have no hash of the phone.
     return Q(phone_hash=consent_chain.phone_hash(ctx, phone)) | Q(phone=phone, phone_hash__isnull=True)
-
-
-def _lock_number(ctx: Context) -> int:
-    scope = b"suppressions%s%d" % (ctx.workspace_id.bytes, ctx.livemode)
-    return int.from_bytes(hashlib.sha256(scope).digest()[:8], signed=True)
 
 
 def _awaits(contact: Contact, now: datetime) -> bool:

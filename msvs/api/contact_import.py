@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,7 +28,7 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.phones import Phone, parse_phone, read_phone
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.resources import contact_resource
-from msvs.api.scope import scoped
+from msvs.api.scope import lock_number, scoped
 from msvs.database import Row, encode_json, execute, fetch, fetch_value
 from msvs.models import Contact, ContactList, OptInStatus, Suppression, Workspace
 
@@ -141,7 +140,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     people = _read_rows(data.contacts, region, shared, done)
     now = datetime.now(UTC)
     # One import after the other: each holds many contacts, and two could wait for each other's.
-    await fetch_value("SELECT pg_advisory_xact_lock($1)", _lock_number(ctx))
+    await fetch_value("SELECT pg_advisory_xact_lock($1)", lock_number(ctx, before=b"imports"))
     known = await _lock(ctx, people)
     await consent.hold_suppressions(ctx)
     await consent.restore_suppressions(ctx, sorted(people))
@@ -221,11 +220,6 @@ def _join(person: _Person, later: _Person) -> None:
 
 def _refused(index: int, error: InvalidRequest) -> RowRefused:
     return RowRefused(index, error.code, error.message, f"contacts[{index}].{error.param}")
-
-
-def _lock_number(ctx: Context) -> int:
-    scope = b"imports%s%d" % (ctx.workspace_id.bytes, ctx.livemode)
-    return int.from_bytes(hashlib.sha256(scope).digest()[:8], signed=True)
 
 
 async def _lock(ctx: Context, phones: Collection[str]) -> dict[str, Row]:

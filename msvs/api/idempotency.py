@@ -13,6 +13,7 @@ import msgspec
 
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
+from msvs.api.scope import lock_number
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import open_secret, seal_secret
 from msvs.database import execute, fetch_row, fetch_value
@@ -92,7 +93,7 @@ async def answer_once(
     operation's errors that are not kept.
     """
     async with unit_of_work():
-        if not await fetch_value("SELECT pg_try_advisory_xact_lock($1)", _lock_number(ctx, key)):
+        if not await fetch_value("SELECT pg_try_advisory_xact_lock($1)", lock_number(ctx, after=key.encode())):
             raise IdempotencyKeyInUse("The first request with this Idempotency-Key is still running.", retry_after=1)
         # A statement of its own, after the lock: it sees what the lock's last holder committed.
         now = datetime.now(UTC)
@@ -131,8 +132,3 @@ def _sealed(body: str) -> str:
 
 def _opened(body: str) -> str:
     return open_secret(body.removeprefix(SEALED)) if body.startswith(SEALED) else body
-
-
-def _lock_number(ctx: Context, key: str) -> int:
-    scope = b"%s%d%s" % (ctx.workspace_id.bytes, ctx.livemode, key.encode())
-    return int.from_bytes(hashlib.sha256(scope).digest()[:8], signed=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeVar
 from uuid import UUID
 
@@ -17,6 +18,12 @@ M = TypeVar("M", bound=Model)
 def scoped(ctx: Context, model: type[M]) -> QuerySet[M]:
     """The rows of `model` that belong to the caller's workspace and mode."""
     return model.filter(workspace_id=ctx.workspace_id, livemode=ctx.livemode)
+
+
+def lock_number(ctx: Context, *, before: bytes = b"", after: bytes = b"") -> int:
+    """The number of an advisory lock of the caller's workspace and mode; what else names it stands before or after."""
+    scope = b"%s%s%d%s" % (before, ctx.workspace_id.bytes, ctx.livemode, after)
+    return int.from_bytes(hashlib.sha256(scope).digest()[:8], signed=True)
 
 
 async def find(

@@ -25,7 +25,6 @@ from msvs.api.routing import use_carriers, use_live_carrier
 from msvs.callbacks.front import callback_routes
 from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
-from msvs.garbage import collect_less
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
 from msvs.ops.metrics import Metrics
@@ -115,7 +114,7 @@ def serve(settings: Settings) -> None:
     # What cannot be kept is told here in a line; uvicorn would tell it in a traceback.
     settings.encryption_secret()
     server = uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port))
-    collect_less(garbage.API)
+    garbage.collect_less(garbage.API)
     server.run()
 
 

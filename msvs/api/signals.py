@@ -17,7 +17,7 @@ from msvs.api.reports import DeliveryReport, prove_sent, take_reports
 from msvs.api.senders import find_owners
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
-from msvs.models import SignalKind
+from msvs.models import SIGNAL_OPTED_OUT, SignalKind
 from msvs.models.identity import new_id
 
 log = structlog.get_logger(__name__)
@@ -29,9 +29,6 @@ LONGEST_RETRY = timedelta(hours=1)
 PARTS_WAIT = timedelta(minutes=10)
 # For longer than carriers bring again what they were not told had arrived.
 PARTS_KNOWN = timedelta(hours=25)
-
-# As an inbound message's code: the carrier itself took it for an opt-out.
-OPTED_OUT = "recipient_opted_out"
 
 PICK = """
 SELECT * FROM carrier_signals WHERE due_at <= $1 AND kind = $2 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
@@ -279,7 +276,7 @@ async def _spend(parts: Sequence[Row]) -> None:
 
 
 def _is_opt_out(parts: Sequence[Row]) -> bool:
-    return any(part.error_code == OPTED_OUT for part in parts)
+    return any(part.error_code == SIGNAL_OPTED_OUT for part in parts)
 
 
 async def _stop_all(row: Row, phone: str, parts: Sequence[Row], now: datetime) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msvs.carriers.protocol import Inbound, Report, Signal
 from msvs.database import execute
-from msvs.models import SignalKind
+from msvs.models import SIGNAL_OPTED_OUT, SignalKind
 from msvs.models.identity import new_id
 
 # The same report or message brought again changes nothing.
@@ -24,9 +24,6 @@ FROM unnest($2::uuid[], $3::varchar[], $4::varchar[], $5::uuid[], $6::varchar[],
 ON CONFLICT (carrier, dedupe_key) DO NOTHING
 """
 
-
-# What an inbound message is, for its code, that the carrier itself took for an opt-out.
-OPTED_OUT = "recipient_opted_out"
 
 MAX_KEY = 200
 MAX_REF = 100
@@ -55,7 +52,7 @@ def keepable(text: str) -> str:
 
 def _code(signal: Signal) -> str | None:
     if isinstance(signal, Inbound):
-        return OPTED_OUT if signal.is_opt_out else None
+        return SIGNAL_OPTED_OUT if signal.is_opt_out else None
     return signal.error_code and signal.error_code[:MAX_CODE]
 
 

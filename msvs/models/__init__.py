@@ -1,7 +1,14 @@
 """The tables, one file a resource."""
 
 from msvs.models.campaigns import Campaign, CampaignStatus
-from msvs.models.carriers import CarrierSession, CarrierSignal, CarrierState, MessagePart, SignalKind
+from msvs.models.carriers import (
+    SIGNAL_OPTED_OUT,
+    CarrierSession,
+    CarrierSignal,
+    CarrierState,
+    MessagePart,
+    SignalKind,
+)
 from msvs.models.contacts import ConsentChain, ConsentEvent, Contact, ErasedSuppression, OptInStatus, Suppression
 from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
 from msvs.models.events import Event
@@ -19,6 +26,7 @@ from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery,
 from msvs.models.workspaces import Workspace
 
 __all__ = [
+    "SIGNAL_OPTED_OUT",
     "ApiKey",
     "AuditEntry",
     "Campaign",

@@ -48,6 +48,10 @@ class CarrierSession(Model):
         table = "carrier_sessions"
 
 
+# As an inbound signal's code: the carrier itself took the message for an opt-out.
+SIGNAL_OPTED_OUT = "recipient_opted_out"
+
+
 class SignalKind(StrEnum):
     """What a carrier brought."""
 

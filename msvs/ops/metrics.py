@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -12,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from msvs.api.errors import AuthenticationFailed
+from msvs.ops.sessions import is_secret
 from msvs.ops.vitals import Sign
 from msvs.settings import Settings
 
@@ -36,17 +35,13 @@ class Metrics:
     async def show(self, request: Request) -> Response:
         """The signs as text. Raises AuthenticationFailed without the token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not self._is_token(token.strip()):
+        if scheme.lower() != "bearer" or not is_secret(token.strip(), self._settings.metrics_secret()):
             raise AuthenticationFailed("Send Authorization: Bearer and the token of the metrics.")
         async with self._reading:
             if self._now() >= self._kept_until:
                 self._kept = render(await self._read())
                 self._kept_until = self._now() + KEPT_SECONDS
         return Response(self._kept, headers={"cache-control": "no-store", "content-type": MEDIA_TYPE})
-
-    def _is_token(self, token: str) -> bool:
-        secret = self._settings.metrics_secret()
-        return hmac.compare_digest(_sha256(token), _sha256(secret))
 
 
 def render(signs: Iterable[Sign]) -> bytes:
@@ -67,7 +62,3 @@ def _number(value: float) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _sha256(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -43,9 +43,7 @@ class Sessions:
 
     def password_matches(self, password: str) -> bool:
         """Whether this is the operator's password, compared in constant time."""
-        secret = self._settings.operator_secret()
-        same = hmac.compare_digest(_sha256(password), _sha256(secret))
-        return same and bool(secret)
+        return is_secret(password, self._settings.operator_secret())
 
     def issue(self) -> str:
         """A new session's token."""
@@ -171,6 +169,12 @@ def _network(address: str) -> str:
 
 def _ended_key(token: str) -> str:
     return f"msvs:ops:ended:{_sha256(token).hex()}"
+
+
+def is_secret(given: str, secret: str) -> bool:
+    """Whether `given` is the secret, compared in constant time; nothing is where the secret is empty."""
+    same = hmac.compare_digest(_sha256(given), _sha256(secret))
+    return same and bool(secret)
 
 
 def _sha256(text: str) -> bytes:

@@ -18,7 +18,6 @@ from rq.timeouts import BaseDeathPenalty
 
 from msvs import garbage
 from msvs.api.jobs import JOBS, Doorbell
-from msvs.garbage import collect_less
 from msvs.settings import Settings, SettingsError
 from msvs.workers.runtime import Runtime, use_runtime
 
@@ -133,7 +132,7 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
     runtime.open()
     assert settings.redis_url is not None
     use_runtime(runtime)
-    collect_less(garbage.WORKERS)
+    garbage.collect_less(garbage.WORKERS)
     redis = Redis.from_url(settings.redis_url)
     # In a container every process has the same id, the one before and those beside it too: RQ would refuse the name.
     name = f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

@@ -212,45 +212,27 @@ def twilio(service: Service) -> None:
 
 def fuzz(service: Service, *, full: bool, seed: int | None) -> None:
     """Schemathesis on every operation: examples, coverage, fuzzing and stateful."""
-    examples, seconds = FULL if full else SHORT
     with tempfile.TemporaryDirectory(prefix="msvs-fuzz-") as folder:
         # The key stands in a file, not on the command line; schemathesis masks it in what it prints.
         config = Path(folder) / "schemathesis.toml"
         config.touch(0o600)
         text = (HERE / "schemathesis.toml").read_text()
         config.write_text(f'headers = {{ Authorization = "Bearer {service.test_key}" }}\n{text}')
-        output = call(
-            PYTHON / "python",
-            "-c",
-            CLI,
-            "--config-file",
+        output = schemathesis(
             config,
-            "run",
             OPENAPI,
-            "--url",
             service.unlimited_url,
-            "--phases",
-            "examples,coverage,fuzzing,stateful",
-            "--max-examples",
-            str(examples),
-            "--max-time",
-            str(seconds),
-            # With two, hypothesis changes the interpreter's recursion limit under the other one's feet.
-            "--workers",
-            "1",
-            "--continue-on-failure",
-            "--no-color",
-            *(["--seed", str(seed)] if seed is not None else []),
-            cwd=Path(folder),
-            env={"SCHEMATHESIS_HOOKS": "scripts.contract.schemathesis_hooks", "PYTHONPATH": str(ROOT)},
-            what=f"schemathesis, at most {seconds} s",
+            *("--phases", "examples,coverage,fuzzing,stateful"),
+            bounds=FULL if full else SHORT,
+            seed=seed,
+            env={"SCHEMATHESIS_HOOKS": "scripts.contract.schemathesis_hooks"},
+            what="schemathesis",
         )
     check_cases(output, FULL_CASES if full else 1)
 
 
 def fuzz_graphql(service: Service, *, seed: int | None) -> None:
     """Schemathesis on every query and mutation, as an owner who is logged in and has one of everything."""
-    examples, seconds = GRAPHQL
     with tempfile.TemporaryDirectory(prefix="msvs-fuzz-") as folder:
         headers, test_key = sign_up(service.unlimited_url)
         config = Path(folder) / "schemathesis.toml"
@@ -259,41 +241,49 @@ def fuzz_graphql(service: Service, *, seed: int | None) -> None:
             f"headers = {{ {', '.join(f'{name} = {json.dumps(value)}' for name, value in headers.items())} }}\n"
             "[generation]\nallow-x00 = false\n"
         )
-        output = call(
-            PYTHON / "python",
-            "-c",
-            CLI,
-            "--config-file",
+        output = schemathesis(
             config,
-            "run",
             ROOT / "schema.graphql",
-            "--url",
             f"{service.unlimited_url}/graphql",
-            "--phases",
-            "fuzzing",
-            "--checks",
-            "graphql_answer",
+            *("--phases", "fuzzing", "--checks", "graphql_answer"),
             # It would end the session.
-            "--exclude-name",
-            "Mutation.logOut",
-            "--max-examples",
-            str(examples),
-            "--max-time",
-            str(seconds),
-            "--workers",
-            "1",
-            "--continue-on-failure",
-            "--no-color",
-            *(["--seed", str(seed)] if seed is not None else []),
-            cwd=Path(folder),
+            *("--exclude-name", "Mutation.logOut"),
+            bounds=GRAPHQL,
+            seed=seed,
             env={
                 "SCHEMATHESIS_HOOKS": "scripts.contract.graphql_hooks",
-                "PYTHONPATH": str(ROOT),
                 "MSVS_CONTRACT_IDS": " ".join(one_of_everything(service.unlimited_url, test_key)),
             },
-            what=f"schemathesis on GraphQL, at most {seconds} s",
+            what="schemathesis on GraphQL",
         )
     check_cases(output, GRAPHQL_CASES)
+
+
+def schemathesis(
+    config: Path,
+    document: Path,
+    url: str,
+    *options: str,
+    bounds: tuple[int, int],
+    seed: int | None,
+    env: dict[str, str],
+    what: str,
+) -> str:
+    """Run it on a document in the config's folder, within `bounds`: examples an operation, and seconds."""
+    examples, seconds = bounds
+    return call(
+        PYTHON / "python",
+        *("-c", CLI, "--config-file", config, "run", document, "--url", url),
+        *options,
+        *("--max-examples", str(examples), "--max-time", str(seconds)),
+        # With two, hypothesis changes the interpreter's recursion limit under the other one's feet.
+        *("--workers", "1"),
+        *("--continue-on-failure", "--no-color"),
+        *(["--seed", str(seed)] if seed is not None else []),
+        cwd=config.parent,
+        env={**env, "PYTHONPATH": str(ROOT)},
+        what=f"{what}, at most {seconds} s",
+    )
 
 
 def check_cases(output: str, least: int) -> None:

@@ -19,6 +19,7 @@ from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ComplianceRefused, InvalidRequest
 from msvs.api.events import EventType, record_encoded
+from msvs.api.halting import share_run
 from msvs.api.jobs import Doorbell
 from msvs.api.phones import Phone, parse_phone
 from msvs.api.rendering import CONTACT_FIELDS, NotRenderable, contact_values, render
@@ -194,12 +195,14 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
 
     Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody.
     """
-    # A shared lock: a pause or a cancellation waits for this chunk, and the next chunk sees it.
+    # A pause or a cancellation waits for this chunk, and the next chunk sees it.
+    if not await share_run(campaign_id):
+        return 0
     campaign = await fetch_row(
         "SELECT campaigns.*, workspaces.blocked_regions, workspaces.enabled_regions, workspaces.default_sender,"
         " workspaces.campaigns_admit_unknown FROM campaigns"
         " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
-        " WHERE campaigns.id = $1 AND campaigns.status = 'preparing' FOR SHARE OF campaigns",
+        " WHERE campaigns.id = $1 AND campaigns.status = 'preparing'",
         campaign_id,
     )
     if campaign is None:

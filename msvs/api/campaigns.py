@@ -17,6 +17,7 @@ from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ApiError, Conflict, InvalidRequest
 from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.halting import halt_run
 from msvs.api.jobs import Doorbell
 from msvs.api.messages import SendMessage, check_expiry, check_schedule, send_message
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -274,9 +275,7 @@ async def campaign_stats(ctx: Context, campaigns: Sequence[Campaign]) -> dict[UU
 async def cancel_campaign(ctx: Context, id: UUID) -> Campaign:
     """Stop a campaign for good: what no carrier has yet is never sent. Raises NotFound, Conflict."""
     allow(ctx, Permission.MESSAGES_SEND)
-    now = datetime.now(UTC)
-    campaign = await _lock(ctx, id)
-    _refuse_ended(campaign)
+    campaign, now = await _halt(ctx, id)
     campaign.status = CampaignStatus.CANCELED
     campaign.canceled_at = now
     campaign.pause_reason = None
@@ -293,9 +292,7 @@ async def pause_campaign(ctx: Context, id: UUID) -> Campaign:
     Pausing a paused campaign makes the pause the caller's own, so that no top-up ends it.
     """
     allow(ctx, Permission.MESSAGES_SEND)
-    now = datetime.now(UTC)
-    campaign = await _lock(ctx, id)
-    _refuse_ended(campaign)
+    campaign, now = await _halt(ctx, id)
     if campaign.status == CampaignStatus.PAUSED:
         campaign.pause_reason = MANUAL
         await campaign.save(update_fields=["pause_reason"])
@@ -448,6 +445,15 @@ def _check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None
             param="spread_hours",
             code="parameter_out_of_range",
         )
+
+
+async def _halt(ctx: Context, id: UUID) -> tuple[Campaign, datetime]:
+    """A campaign that has not ended, locked and standing still, and since when. Raises NotFound, Conflict."""
+    _refuse_ended(await get_campaign(ctx, id))
+    now = await halt_run(id)
+    campaign = await _lock(ctx, id)
+    _refuse_ended(campaign)
+    return campaign, now
 
 
 async def _lock(ctx: Context, id: UUID) -> Campaign:

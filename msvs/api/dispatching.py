@@ -14,6 +14,7 @@ from uuid import UUID
 
 from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, throughput
 from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.halting import begin_part, share_run
 from msvs.api.jobs import Doorbell
 from msvs.api.pausing import pause_for_credits
 from msvs.api.phones import region_of
@@ -21,6 +22,7 @@ from msvs.api.resources import message_resource
 from msvs.api.routing import FAILOVER_CODES, NO_TRIES, Plan
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
+from msvs.database import now as clock
 from msvs.models import MessageKind, MessageStatus, OptInStatus
 
 LEASE = timedelta(seconds=60)
@@ -382,22 +384,24 @@ RUNNING = """
 SELECT campaigns.id, campaigns.interval_seconds, campaigns.slots_taken, campaigns.paced_from,
     campaigns.respects_quiet_hours, workspaces.campaigns_admit_unknown
 FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id
-WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending') AND (campaigns.interval_seconds > 0) = $2
-FOR {lock} OF campaigns
+WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending')
 """
+# A paced campaign's claims count its slots one after the other.
+HOLD_SLOTS = "SELECT id FROM campaigns WHERE id = $1 AND interval_seconds > 0 FOR NO KEY UPDATE"
 # What a paced campaign may catch up at once.
 PACE_BURST = timedelta(seconds=2)
 MOST_AT_ONCE = 100_000
 
 
 async def _running_campaign(campaign_id: UUID) -> Row | None:
-    """The campaign if it runs, locked: a pause or a cancellation waits for this claim, and the next claim sees it.
-
-    The lock is shared, but for a paced campaign, whose claims count its slots one after the other.
-    """
-    return await fetch_row(RUNNING.format(lock="SHARE"), campaign_id, False) or await fetch_row(
-        RUNNING.format(lock="NO KEY UPDATE"), campaign_id, True
-    )
+    """The campaign if it runs, held: a pause or a cancellation waits for this claim, and the next claim sees it."""
+    if not await share_run(campaign_id):
+        return None
+    campaign = await fetch_row(RUNNING, campaign_id)
+    if campaign is not None and campaign.interval_seconds > 0:
+        await fetch_row(HOLD_SLOTS, campaign_id)
+        return await fetch_row(RUNNING, campaign_id)
+    return campaign
 
 
 def _paced(campaign: Row, limit: int, now: datetime) -> int:
@@ -580,8 +584,19 @@ async def _fail_unsent(lane: Lane, rows: Sequence[Row], code: str, now: datetime
     await record_events(_events(EventType.MESSAGE_FAILED, failed), now)
 
 
-async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: datetime) -> None:
-    """Write down what the carrier made of a claim. Messages no longer held by its token are left as they are."""
+async def begin_hand_over(claim: Claim) -> datetime | None:
+    """The time by PostgreSQL's clock at which a claim's hand-over begins; None if its campaign was halted meanwhile."""
+    campaign_id = None if claim.is_repeat else claim.messages[0].campaign_id
+    return await clock() if campaign_id is None else await begin_part(campaign_id)
+
+
+async def record_outcomes(
+    claim: Claim, outcomes: Iterable[Outcome], now: datetime, handed_at: datetime | None = None
+) -> None:
+    """Write down what the carrier made of a claim. Messages no longer held by its token are left as they are.
+
+    `handed_at` is when the hand-over began, so that nothing counts as sent after the end of its campaign; else `now`.
+    """
     by_result: dict[str, list[Outcome]] = {ACCEPTED: [], REFUSED: [], THROTTLED: [], UNKNOWN: []}
     passed_on: list[Outcome] = []
     given = list(outcomes)
@@ -603,7 +618,7 @@ async def record_outcomes(claim: Claim, outcomes: Iterable[Outcome], now: dateti
             by_result[THROTTLED if result == FAULT else result].append(outcome)
         concluded.append(outcome)
     if by_result[ACCEPTED]:
-        await _record_sent(claim.token, by_result[ACCEPTED], now)
+        await _record_sent(claim.token, by_result[ACCEPTED], now, handed_at or now)
     if by_result[REFUSED]:
         await _record_refused(claim.token, by_result[REFUSED], now)
     attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
@@ -685,9 +700,9 @@ async def give_back(claim: Claim, now: datetime) -> None:
     ring_after_commit(Doorbell.MESSAGES)
 
 
-async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime) -> None:
+async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, sent_at: datetime) -> None:
     rows = await fetch(
-        SENT, [outcome.message_id for outcome in accepted], [outcome.ref for outcome in accepted], token, now
+        SENT, [outcome.message_id for outcome in accepted], [outcome.ref for outcome in accepted], token, sent_at
     )
     parts = [(outcome, number, ref) for outcome in accepted for number, ref in enumerate(outcome.part_refs, 1)]
     if parts:

@@ -13,6 +13,7 @@ from msvs.api import audiences, campaigns, running
 from msvs.api.context import Context
 from msvs.api.jobs import Doorbell, ring_now
 from msvs.workers.retrying import Failures, in_unit_of_work
+from msvs.workers.stopping import StopFlag
 
 CLEAR = 1000
 # Chunks on their way at once, and chunks until new campaigns are looked for, at least one of each.
@@ -20,19 +21,20 @@ LANES = 3
 ROUND = 16
 
 
-async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUNK) -> int:
+async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUNK, stop: StopFlag | None = None) -> int:
     """Bring campaigns forward, a chunk each in turn, until none is due or the time is up; messages made.
 
-    One that breaks holds up no other; its error is raised once the others are done.
+    One that breaks holds up no other; its error is raised once the others are done. After `stop` nothing is begun.
     """
+    stop = stop or StopFlag()
     until = time.monotonic() + seconds
     made = 0
     started: set[UUID] = set()
     broken: set[UUID] = set()
     failures = Failures()
     await failures.outlive("resume", _resume(), 0)
-    await failures.outlive("clear", _clear_canceled(until, failures), None)
-    while True:
+    await failures.outlive("clear", _clear_canceled(until, failures, stop), None)
+    while not stop.is_set:
         due = await running.due_campaigns(await database.now())
         # A start waits for chunks on their way: once a campaign is enough.
         waiting = [campaign_id for campaign_id in due if campaign_id not in started | broken]
@@ -44,14 +46,15 @@ async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUN
         due = [campaign_id for campaign_id in due if campaign_id in started - broken]
         turns = deque(due * max(1, ROUND // max(1, len(due))))
         # While PostgreSQL writes one chunk, this process encodes another.
-        steps = await asyncio.gather(*(_expand(turns, chunk, broken, failures) for _ in range(LANES)))
+        steps = await asyncio.gather(*(_expand(turns, chunk, broken, failures, stop) for _ in range(LANES)))
         made += sum(steps)
         if any(steps) and time.monotonic() < until:
             continue
         if any(steps):
             ring_now([Doorbell.CAMPAIGNS])
-        failures.end()
-        return made
+        break
+    failures.end()
+    return made
 
 
 async def _resume() -> int:
@@ -63,10 +66,10 @@ async def _start(campaign_id: UUID) -> bool | None:
     return await in_unit_of_work(partial(running.start_campaign, campaign_id, now))
 
 
-async def _expand(turns: deque[UUID], chunk: int, broken: set[UUID], failures: Failures) -> int:
+async def _expand(turns: deque[UUID], chunk: int, broken: set[UUID], failures: Failures, stop: StopFlag) -> int:
     """Expand a chunk of whichever campaign has its turn, and mark one dispatched after its last; messages made."""
     made = 0
-    while turns:
+    while turns and not stop.is_set:
         campaign_id = turns.popleft()
         count = await failures.outlive("expansion", _expand_chunk(campaign_id, chunk), -1)
         if count < 0:
@@ -86,10 +89,10 @@ async def _expand_chunk(campaign_id: UUID, chunk: int) -> int:
     return count
 
 
-async def _clear_canceled(until: float, failures: Failures) -> None:
+async def _clear_canceled(until: float, failures: Failures, stop: StopFlag) -> None:
     for campaign_id, ctx in await running.canceled_campaigns(await database.now()):
         while await failures.outlive("clear", _clear(campaign_id, ctx), 0) == CLEAR:
-            if time.monotonic() >= until:
+            if time.monotonic() >= until or stop.is_set:
                 ring_now([Doorbell.CAMPAIGNS])
                 return
 

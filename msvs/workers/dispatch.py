@@ -20,6 +20,7 @@ from msvs.carriers.protocol import Carrier, Submission
 from msvs.carriers.signals import MAX_REF, fit
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.workers.retrying import Failures, in_unit_of_work, is_away
+from msvs.workers.stopping import StopFlag
 
 T = TypeVar("T")
 
@@ -30,6 +31,10 @@ BATCH = 500
 IN_DOUBT = 50
 PROMOTE = 1000
 LANES_AT_ONCE = 8
+# How long a hand-over of a campaign may take: what was claimed before a pause may leave after it. A carrier is first
+# given FIRST_BATCH, and then what it takes in that time.
+PAUSE_SECONDS = 0.5
+FIRST_BATCH = 100
 # How often single messages are looked for while batches of campaigns are on their way: they go before campaigns.
 GLANCE_SECONDS = 0.025
 # A hand-over ends well before its lease, so that nobody takes over what is still on the wire.
@@ -44,15 +49,18 @@ RECORD_AGAIN_SECONDS = 0.5
 Carriers = Mapping[str, Carrier]
 
 
-async def dispatch_messages(carriers: Carriers, *, seconds: float = 10.0, batch: int = BATCH) -> int:
+async def dispatch_messages(
+    carriers: Carriers, *, seconds: float = 10.0, batch: int = BATCH, stop: StopFlag | None = None
+) -> int:
     """Hand due messages to their carriers until none is due or the time is up; how many were handed over.
 
-    A lane that breaks holds up no other; its error is raised once nothing else is due.
+    A lane that breaks holds up no other; its error is raised once nothing else is due. After `stop` nothing more is
+    claimed, and what was claimed and not yet submitted is queued again.
     """
     until = time.monotonic() + seconds
     total = 0
-    run = _Run(carriers, batch)
-    while True:
+    run = _Run(carriers, batch, stop or StopFlag())
+    while not run.stop.is_set:
         now, has_scheduled = await dispatching.look()
         if has_scheduled:
             await in_unit_of_work(partial(dispatching.promote_scheduled, limit=PROMOTE, now=now))
@@ -74,17 +82,20 @@ async def dispatch_messages(carriers: Carriers, *, seconds: float = 10.0, batch:
             continue
         if any(handed):
             ring_now([Doorbell.MESSAGES])
-        run.failures.end()
-        return total
+        break
+    run.failures.end()
+    return total
 
 
 class _Run:
     """What a job knows of the lanes: which of them broke, and are left to the next job."""
 
-    def __init__(self, carriers: Carriers, batch: int) -> None:
+    def __init__(self, carriers: Carriers, batch: int, stop: StopFlag) -> None:
+        self.stop = stop
         self._carriers = carriers
         self._batch = batch
         self._broken: set[Lane] = set()
+        self._paces = Paces()
         self.failures = Failures()
 
     def whole(self, lanes: Iterable[Lane]) -> list[Lane]:
@@ -97,8 +108,12 @@ class _Run:
 
         async def run(lane: Lane) -> int:
             async with gate:
+                if self.stop.is_set:
+                    return 0
                 try:
-                    return await dispatch_lane(self._carriers, lane, batch=self._batch)
+                    return await dispatch_lane(
+                        self._carriers, lane, batch=self._batch, stop=self.stop, paces=self._paces
+                    )
                 except Exception as error:
                     self._broken.add(lane)
                     self.failures.note("lane", error)
@@ -118,7 +133,29 @@ async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return found
 
 
-async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -> int:
+class Paces:
+    """How many messages of a campaign each carrier takes within PAUSE_SECONDS, as its last hand-over showed."""
+
+    def __init__(self) -> None:
+        self._takes: dict[str, int] = {}
+
+    def batch(self, carriers: Iterable[str]) -> int:
+        """How many messages to claim for whichever of these carriers takes them."""
+        return min(self._takes.get(name, FIRST_BATCH) for name in carriers)
+
+    def learn(self, carrier: str, messages: int, seconds: float) -> None:
+        """Note how long a hand-over took."""
+        self._takes[carrier] = max(1, int(messages * PAUSE_SECONDS / max(seconds, 0.001)))
+
+
+async def dispatch_lane(
+    carriers: Carriers,
+    lane: Lane,
+    *,
+    batch: int = BATCH,
+    stop: StopFlag | None = None,
+    paces: Paces | None = None,
+) -> int:
     """Hand over one batch of a lane; how many messages."""
     claimed = time.monotonic()
     now = await database.now()
@@ -131,23 +168,32 @@ async def dispatch_lane(carriers: Carriers, lane: Lane, *, batch: int = BATCH) -
         return 0
     if any(carriers[name].capability is protocol.Capability.NONE for name in plan.carriers):
         batch = min(batch, IN_DOUBT)
+    if paces is not None and lane.campaign_id is not None:
+        batch = min(batch, paces.batch(plan.carriers))
     claims = await in_unit_of_work(lambda: dispatching.claim_by_plan(lane, plan, limit=batch, now=now))
     handed = sum(len(claim.messages) for claim in claims)
     if handed >= batch:
         # There is more than one worker's worth: let another join.
         ring_now([Doorbell.MESSAGES])
-    await _all(hand_over(carriers[claim.carrier], claim, claimed=claimed) for claim in claims)
+    await _all(hand_over(carriers[claim.carrier], claim, claimed=claimed, stop=stop, paces=paces) for claim in claims)
     return handed
 
 
-async def hand_over(carrier: Carrier, claim: Claim, *, claimed: float) -> None:
+async def hand_over(
+    carrier: Carrier, claim: Claim, *, claimed: float, stop: StopFlag | None = None, paces: Paces | None = None
+) -> None:
     """Submit a claim's messages and write down the outcomes.
 
     `claimed` is the monotonic time before the claim. Where a hand-over could outlast the lease, because this process
-    was stopped or its COMMIT held up, nothing is submitted: what is not another's by then is queued again.
+    was stopped or its COMMIT held up, where the campaign was halted since the claim, or this process is told to end,
+    nothing is submitted: what is not another's by then is queued again.
     """
-    if time.monotonic() - claimed > (1 - HAND_OVER_SHARE) * dispatching.LEASE.total_seconds():
-        log.warning("claim given back: it came too late", messages=len(claim.messages))
+    stop = stop or StopFlag()
+    handed_at = await dispatching.begin_hand_over(claim)
+    is_late = time.monotonic() - claimed > (1 - HAND_OVER_SHARE) * dispatching.LEASE.total_seconds()
+    if handed_at is None or is_late or stop.is_set:
+        if is_late:
+            log.warning("claim given back: it came too late", messages=len(claim.messages))
         now = await database.now()
         await in_unit_of_work(partial(dispatching.give_back, claim, now))
         return
@@ -165,14 +211,17 @@ async def hand_over(carrier: Carrier, claim: Claim, *, claimed: float) -> None:
         )
         for row in claim.messages
     ]
-    answers = await _submit(carrier, submissions)
+    began = time.monotonic()
+    answers = await _submit(carrier, submissions, stop)
+    if paces is not None:
+        paces.learn(carrier.name, len(submissions), time.monotonic() - began)
     outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
-    now = await _record(claim, outcomes)
+    now = await _record(claim, outcomes, handed_at)
     if carrier.kind != VirtualCarrier.kind:
         await _watch(claim, answers, now)
 
 
-async def _record(claim: Claim, outcomes: Sequence[Outcome]) -> datetime:
+async def _record(claim: Claim, outcomes: Sequence[Outcome], handed_at: datetime) -> datetime:
     """Write outcomes down, again and again while PostgreSQL is away: nobody else knows them. When it was, by its clock.
 
     Written twice they change nothing more, as the first writing lets go of the claim.
@@ -181,7 +230,7 @@ async def _record(claim: Claim, outcomes: Sequence[Outcome]) -> datetime:
     while True:
         try:
             now = await database.now()
-            await in_unit_of_work(partial(dispatching.record_outcomes, claim, outcomes, now))
+            await in_unit_of_work(partial(dispatching.record_outcomes, claim, outcomes, now, handed_at))
         except Exception as error:
             if not is_away(error) or time.monotonic() >= until:
                 raise
@@ -207,9 +256,9 @@ def _fault(answer: protocol.Outcome) -> str | None:
     return answer.code if isinstance(answer, protocol.Refused) and answer.is_fault else None
 
 
-async def _submit(carrier: Carrier, submissions: Sequence[Submission]) -> Sequence[protocol.Outcome]:
+async def _submit(carrier: Carrier, submissions: Sequence[Submission], stop: StopFlag) -> Sequence[protocol.Outcome]:
     try:
-        async with asyncio.timeout(HAND_OVER_SHARE * dispatching.LEASE.total_seconds()):
+        async with stop.limit(HAND_OVER_SHARE * dispatching.LEASE.total_seconds()):
             return await carrier.submit_many(submissions)
     except Exception as error:
         # Whatever went wrong, some of it may have arrived.
@@ -230,7 +279,9 @@ def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
     return Outcome(submission.message_id, dispatching.UNKNOWN)
 
 
-async def resolve_expired(carriers: Carriers, *, batch: int = BATCH, seconds: float = 10.0) -> int:
+async def resolve_expired(
+    carriers: Carriers, *, batch: int = BATCH, seconds: float = 10.0, stop: StopFlag | None = None
+) -> int:
     """Resolve hand-overs whose outcome nobody wrote down, by what their carrier can do; how many messages.
 
     `dedupe` submits the same id again; `lookup` asks, and submits what the carrier does not have; `none` waits for
@@ -240,28 +291,30 @@ async def resolve_expired(carriers: Carriers, *, batch: int = BATCH, seconds: fl
     failures = Failures()
     total = await in_unit_of_work(partial(dispatching.await_gone, list(carriers), limit=batch))
     for carrier in carriers.values():
-        total += await failures.outlive(carrier.name, _resolve_all(carrier, batch, seconds), 0)
+        resolving = _resolve_all(carrier, batch, seconds, stop or StopFlag())
+        total += await failures.outlive(carrier.name, resolving, 0)
     failures.end()
     return total
 
 
-async def _resolve_all(carrier: Carrier, batch: int, seconds: float) -> int:
+async def _resolve_all(carrier: Carrier, batch: int, seconds: float, stop: StopFlag) -> int:
     if carrier.capability is protocol.Capability.NONE:
         return await in_unit_of_work(partial(dispatching.await_reports, carrier=carrier.name, limit=batch))
     total = 0
     until = time.monotonic() + seconds
     is_asked = carrier.capability is protocol.Capability.LOOKUP
-    while True:
+    while not stop.is_set:
         claimed = time.monotonic()
         find = partial(dispatching.find_expired, carrier=carrier.name, limit=batch, now=await database.now())
         claim = await in_unit_of_work(partial(find, is_asked=is_asked))
         if claim is None:
-            return total
+            break
         total += len(claim.messages)
         if claim.messages:
             await _resolve(carrier, claim, claimed)
         if time.monotonic() >= until:
-            return total
+            break
+    return total
 
 
 async def _resolve(carrier: Carrier, claim: Claim, claimed: float) -> None:

@@ -51,30 +51,32 @@ def _answer(doorbell: Doorbell) -> Runtime:
 def dispatch_messages() -> int:
     """Hand due messages to the carriers; how many."""
     runtime = _answer(Doorbell.MESSAGES)
-    return runtime.run(dispatch.dispatch_messages(runtime.carriers))
+    return runtime.run(dispatch.dispatch_messages(runtime.carriers, stop=runtime.stop))
 
 
 @_discreet
 def expand_campaigns() -> int:
     """Turn due campaigns into messages; how many messages."""
-    return _answer(Doorbell.CAMPAIGNS).run(campaigns.expand_campaigns())
+    runtime = _answer(Doorbell.CAMPAIGNS)
+    return runtime.run_bounded(campaigns.expand_campaigns(stop=runtime.stop))
 
 
 @_discreet
 def collect_reports() -> int:
     """Take in delivery reports and replies; how many."""
-    return _answer(Doorbell.REPORTS).run(reports.collect_reports())
+    runtime = _answer(Doorbell.REPORTS)
+    return runtime.run_bounded(reports.collect_reports(stop=runtime.stop))
 
 
 @_discreet
 def deliver_webhooks() -> int:
     """Deliver due webhooks; how many attempts."""
     runtime = _answer(Doorbell.WEBHOOKS)
-    return runtime.run(webhooks.deliver_webhooks(runtime.outbound))
+    return runtime.run(webhooks.deliver_webhooks(runtime.outbound, stop=runtime.stop))
 
 
 @_discreet
 def maintain() -> dict[str, int]:
     """Do the chores; what each did."""
     runtime = _answer(Doorbell.MAINTENANCE)
-    return runtime.run(maintenance.maintain(runtime.carriers, runtime.settings))
+    return runtime.run_bounded(maintenance.maintain(runtime.carriers, runtime.settings, stop=runtime.stop))

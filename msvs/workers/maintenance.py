@@ -18,6 +18,7 @@ from msvs.database import execute, fetch_value
 from msvs.settings import Settings
 from msvs.workers.dispatch import Carriers, resolve_expired
 from msvs.workers.retrying import Failures, in_unit_of_work
+from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
 
@@ -61,21 +62,28 @@ ORDER BY id LIMIT 1
 """
 
 
-async def maintain(carriers: Carriers, settings: Settings | None = None) -> dict[str, int]:
+async def maintain(
+    carriers: Carriers, settings: Settings | None = None, *, stop: StopFlag | None = None
+) -> dict[str, int]:
     """Do every chore once; what each did. One that breaks holds up no other; its error is raised at the end."""
     now = await database.now()
     failures = Failures()
     done = {}
-    for name, chore in _chores(carriers, settings or Settings(), now).items():
+    stop = stop or StopFlag()
+    for name, chore in _chores(carriers, settings or Settings(), now, stop).items():
+        if stop.is_set:
+            break
         done[name] = await failures.outlive(name, chore(), 0)
     failures.end()
     return done
 
 
-def _chores(carriers: Carriers, settings: Settings, now: datetime) -> Mapping[str, Callable[[], Awaitable[int]]]:
+def _chores(
+    carriers: Carriers, settings: Settings, now: datetime, stop: StopFlag
+) -> Mapping[str, Callable[[], Awaitable[int]]]:
     return {
         "partitioned": partial(roll_partitions, settings),
-        "resolved": partial(resolve_expired, carriers),
+        "resolved": partial(resolve_expired, carriers, stop=stop),
         "completed": complete_campaigns,
         "unreported": partial(in_unit_of_work, partial(reports.give_up_reports, limit=BATCH, now=now)),
         "unresolved": partial(in_unit_of_work, partial(reports.give_up_unresolved, limit=BATCH, now=now)),

@@ -18,6 +18,7 @@ from msvs.api.reports import DeliveryReport, take_reports
 from msvs.database import Row, execute, fetch, fetch_value
 from msvs.models import SignalKind
 from msvs.workers.retrying import in_unit_of_work, is_away
+from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
 
@@ -44,11 +45,12 @@ UPDATE virtual_signals SET due_at = $1::timestamptz + $3 WHERE id = (
 """
 
 
-async def collect_reports(*, seconds: float = 10.0) -> int:
+async def collect_reports(*, seconds: float = 10.0, stop: StopFlag | None = None) -> int:
     """Take in due delivery reports and replies until none is due or the time is up; how many."""
     until = time.monotonic() + seconds
     total = 0
-    while True:
+    stop = stop or StopFlag()
+    while not stop.is_set:
         taken = await _in_batches(_take_reports, partial(_postpone, False))
         taken += await _one(_take_reply, partial(_postpone, True))
         taken += await _in_batches(_apply_reports, partial(_put_off, SignalKind.REPORT))
@@ -56,14 +58,15 @@ async def collect_reports(*, seconds: float = 10.0) -> int:
         for _ in range(INBOUND_AT_ONCE):
             inbound = await _one(_apply_inbound, partial(_put_off, SignalKind.INBOUND))
             taken += inbound
-            if not inbound:
+            if not inbound or stop.is_set:
                 break
         total += taken
         if not taken:
-            return total
+            break
         if time.monotonic() >= until:
             ring_now([Doorbell.REPORTS])
-            return total
+            break
+    return total
 
 
 async def has_due(now: datetime) -> bool:

@@ -16,6 +16,7 @@ from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
 from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.settings import Settings, SettingsError
+from msvs.workers.stopping import StopFlag
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.stop = StopFlag()
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._stack = AsyncExitStack()
         self._ringer: jobs.Ringer | None = None
@@ -64,8 +66,16 @@ class Runtime:
         self._redis.delete(jobs.bell_key(doorbell))
 
     def run(self, job: Coroutine[Any, Any, T]) -> T:
-        """Run one job to its end on the process's loop."""
+        """Run one job to its end on the process's loop. The job looks at `stop` by itself, and ends soon after."""
         return self._runner.run(job)
+
+    def run_bounded(self, job: Coroutine[Any, Any, T]) -> T:
+        """Run a job that can be broken off anywhere: it is, soon after `stop` was set. Raises TimeoutError then."""
+        return self._runner.run(self._bounded(job))
+
+    async def _bounded(self, job: Coroutine[Any, Any, T]) -> T:
+        async with self.stop.limit():
+            return await job
 
     def close(self) -> None:
         """Let go of everything."""

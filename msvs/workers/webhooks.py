@@ -34,6 +34,7 @@ from msvs.api.webhooks import open_secret
 from msvs.database import Row
 from msvs.outbound import TOTAL_SECONDS, OutboundClient, OutboundError
 from msvs.workers.retrying import in_unit_of_work
+from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
 
@@ -101,17 +102,19 @@ class _Endpoint:
         self.at_once = SLOW_AT_ONCE if hung else min(self.at_once + 1, MOST_AT_ONCE)
 
 
-async def deliver_webhooks(client: OutboundClient, *, seconds: float = 20) -> int:
+async def deliver_webhooks(client: OutboundClient, *, seconds: float = 20, stop: StopFlag | None = None) -> int:
     """Deliver what is due until nothing is, or for about `seconds`; how many attempts were made.
 
-    What is in flight at the end is finished, and recorded, first.
+    What is in flight at the end is finished, and recorded, first. After `stop` nothing more is claimed, and what does
+    not end in time is broken off: it is due again once its lease has run out.
     """
-    return await _Run(client).run(seconds)
+    return await _Run(client, stop or StopFlag()).run(seconds)
 
 
 class _Run:
-    def __init__(self, client: OutboundClient) -> None:
+    def __init__(self, client: OutboundClient, stop: StopFlag) -> None:
         self._client = client
+        self._stop = stop
         self._endpoints: dict[UUID, _Endpoint] = {}
         self._blocked: deque[_Endpoint] = deque()
         self._posts: set[asyncio.Task[Any]] = set()
@@ -146,6 +149,8 @@ class _Run:
         while True:
             self._wake.clear()
             now = time.monotonic()
+            if self._stop.is_set:
+                return
             if now >= deadline:
                 hanging = set(self._posts) if hanging is None else hanging & self._posts
                 if not hanging:
@@ -217,7 +222,7 @@ class _Run:
                 self._record_now.set()
         endpoint.in_flight -= 1
         self._claimed -= 1
-        self._posts.remove(asyncio.current_task())  # type: ignore[arg-type]
+        self._posts.discard(asyncio.current_task())
         if not self._closed:
             self._start(endpoint)
             while self._blocked and len(self._posts) < IN_FLIGHT:
@@ -284,8 +289,13 @@ class _Run:
         if waiting:
             async with unit_of_work():
                 await release_deliveries(waiting)
-        while self._posts:
-            await asyncio.wait(set(self._posts))
+        with suppress(TimeoutError):
+            async with self._stop.limit():
+                while self._posts:
+                    await asyncio.wait(set(self._posts))
+        for post in self._posts:
+            post.cancel()
+        self._posts.clear()
         self._some_done.set()
         self._record_now.set()
 

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import threading
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from msvs import garbage
 from msvs.api.jobs import JOBS, Doorbell
 from msvs.settings import Settings, SettingsError
 from msvs.workers.runtime import Runtime, use_runtime
+from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +78,14 @@ class DoorbellWorker(SimpleWorker):
     max_connection_wait_time = 1.0
     exponential_backoff_factor = 1.0
     log_result_lifespan = False
+    # Set at SIGTERM: jobs claim nothing more.
+    stop_flag: StopFlag | None = None
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """End after the job that runs, which is told to claim nothing more."""
+        if self.stop_flag is not None:
+            self.stop_flag.set()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
 class Heartbeat:
@@ -141,6 +151,7 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
         require_safe_redis(redis)
         heartbeat.start()
         worker = DoorbellWorker([queue], name=name, connection=redis, serializer=JSONSerializer, worker_ttl=60)
+        worker.stop_flag = runtime.stop
         worker.work(burst=burst, logging_level="WARNING")
     except RedisError as error:
         # Whoever keeps this process alive starts it again; where it broke says nothing.

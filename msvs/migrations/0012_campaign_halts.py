@@ -1,0 +1,37 @@
+"""Let a pause or a cancellation of a campaign take hold before any further claim."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+# Advisory locks queue in order: whoever shares after someone asked for the lock alone waits, which a row lock does not
+# do. Each statement of a volatile function reads what is committed by then, so that the status is that under the lock.
+SHARE = """
+CREATE FUNCTION share_campaign(campaign uuid)
+RETURNS TABLE (moment timestamptz, runs boolean, halted boolean) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('campaign:' || campaign, 0));
+    RETURN QUERY SELECT clock_timestamp(), status IN ('preparing', 'sending'),
+        status = 'canceled' OR (status = 'paused' AND pause_reason = 'manual')
+    FROM campaigns WHERE id = campaign;
+END $$
+"""
+
+HALT = """
+CREATE FUNCTION halt_campaign(campaign uuid) RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('campaign:' || campaign, 0));
+    RETURN clock_timestamp();
+END $$
+"""
+
+
+class Migration(migrations.Migration):
+    """Adds the functions."""
+
+    dependencies = [("msvs", "0007_signal_indexes")]
+    initial = False
+
+    operations = [
+        ops.RunSQL(SHARE, "DROP FUNCTION share_campaign(uuid)"),
+        ops.RunSQL(HALT, "DROP FUNCTION halt_campaign(uuid)"),
+    ]

@@ -1,0 +1,44 @@
+"""Stopping: what a process that was told to end still does, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+# What is on its way when the signal comes has this long to end; a process ends within ten seconds of its signal.
+STOP_SECONDS = 8.0
+
+
+class StopFlag:
+    """Whether this process was told to end. Every job looks at it before it claims anything."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._limits: set[asyncio.Timeout] = set()
+
+    def set(self) -> None:
+        """Tell the process to end. Safe to call from a signal handler, and more than once."""
+        self.is_set = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._shorten)
+
+    @asynccontextmanager
+    async def limit(self, seconds: float | None = None) -> AsyncIterator[None]:
+        """Give a block `seconds`, and at most STOP_SECONDS from the flag on. Raises TimeoutError."""
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.timeout(seconds) as limit:
+            self._limits.add(limit)
+            if self.is_set:
+                self._shorten()
+            try:
+                yield
+            finally:
+                self._limits.discard(limit)
+
+    def _shorten(self) -> None:
+        until = asyncio.get_running_loop().time() + STOP_SECONDS
+        for limit in self._limits:
+            when = limit.when()
+            limit.reschedule(until if when is None else min(when, until))

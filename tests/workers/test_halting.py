@@ -1,0 +1,247 @@
+"""Pauses and cancellations take hold at once, and a process that is told to end claims nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from msvs import database as db
+from msvs.api import campaigns, dispatching, halting, routing
+from msvs.api.campaigns import CreateCampaign
+from msvs.api.context import Context
+from msvs.api.dispatching import Lane
+from msvs.api.jobs import Doorbell, Ringer
+from msvs.api.messages import SendMessage, send_message
+from msvs.api.routing import plan_for
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.protocol import Accepted, Capability, Outcome, Submission
+from msvs.carriers.virtual import VirtualCarrier
+from msvs.models import Campaign, Message, MessageStatus
+from msvs.workers import dispatch, stopping
+from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.dispatch import Paces, dispatch_messages, hand_over
+from msvs.workers.maintenance import maintain
+from msvs.workers.reports import collect_reports
+from msvs.workers.stopping import StopFlag
+from tests import factories
+from tests.engines import Engines
+
+WAITING = """
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@pytest.fixture(autouse=True)
+def _virtual_live() -> Iterator[None]:
+    routing.use_live_carrier("virtual")
+    yield
+    routing.use_live_carrier(None)
+
+
+async def launch(ctx: Context, number: int) -> UUID:
+    contacts = [await factories.make_contact(ctx) for _ in range(number)]
+    members = await factories.make_list(ctx, contacts)
+    async with unit_of_work():
+        campaign = await campaigns.create_campaign(ctx, CreateCampaign("Cohort 06", "Hi", list_ids=[members.id]))
+    await expand_campaigns()
+    return campaign.id
+
+
+async def until_waiting(number: int) -> None:
+    while await db.fetch_value(WAITING) < number:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def statuses(campaign_id: UUID) -> dict[str, int]:
+    rows = await db.fetch("SELECT status, count(*) FROM messages WHERE campaign_id = $1 GROUP BY 1", campaign_id)
+    return {row.status: row.count for row in rows}
+
+
+@pytest.mark.parametrize("halt", [campaigns.pause_campaign, campaigns.cancel_campaign])
+async def test_whoever_shares_a_run_after_a_halt_was_asked_for_waits_for_it(ctx: Context, halt: object) -> None:
+    """A row lock would be shared by ever new claims, and the halt would never be served."""
+    campaign_id = await launch(ctx, 1)
+    order: list[str] = []
+    leave = asyncio.Event()
+
+    async def claim(name: str) -> bool:
+        async with unit_of_work():
+            runs = await halting.share_run(campaign_id)
+            order.append(name)
+            if name == "first":
+                await leave.wait()
+        return runs
+
+    async def stand() -> None:
+        async with unit_of_work():
+            await halt(ctx, campaign_id)  # type: ignore[operator]
+            order.append("halt")
+
+    first = asyncio.create_task(claim("first"))
+    while not order:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    standing = asyncio.create_task(stand())
+    await until_waiting(1)
+    later = [asyncio.create_task(claim("later")) for _ in range(3)]
+    await until_waiting(4)
+    assert order == ["first"]
+    leave.set()
+    await standing
+    assert await first
+    assert [await task for task in later] == [False] * 3
+    assert order == ["first", "halt", "later", "later", "later"]
+
+
+@pytest.mark.parametrize("capability", list(Capability))
+@pytest.mark.parametrize("halt", [campaigns.pause_campaign, campaigns.cancel_campaign])
+async def test_what_was_claimed_before_a_halt_and_not_yet_submitted_does_not_leave(
+    live_ctx: Context, halt: object, capability: Capability
+) -> None:
+    campaign_id = await launch(live_ctx, 3)
+    lane = Lane(live_ctx.workspace_id, True, campaign_id)
+    now = await db.now()
+    plan = await plan_for(live_ctx.workspace_id, True, now)
+    async with unit_of_work():
+        [claim] = await dispatching.claim_by_plan(lane, plan, limit=10, now=now)
+    async with unit_of_work():
+        await halt(live_ctx, campaign_id)  # type: ignore[operator]
+    await hand_over(VirtualCarrier(capability), claim, claimed=asyncio.get_running_loop().time())
+    assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == 0
+    await expand_campaigns()
+    canceled = halt is campaigns.cancel_campaign
+    assert await statuses(campaign_id) == {"canceled" if canceled else "queued": 3}
+    if canceled:
+        held = await db.fetch_value("SELECT balance FROM credit_balances WHERE workspace_id = $1", lane.workspace_id)
+        assert held == 10_000
+
+
+@pytest.mark.parametrize("capability", [Capability.DEDUPE, Capability.NONE])
+async def test_nothing_counts_as_sent_after_a_cancellation(live_ctx: Context, capability: Capability) -> None:
+    campaign_id = await launch(live_ctx, 1500)
+    carriers = {"virtual": VirtualCarrier(capability)}
+    workers = [asyncio.create_task(dispatch_messages(carriers, batch=50)) for _ in range(6)]
+    while await Message.filter(campaign_id=campaign_id, status=MessageStatus.SENT).count() < 100:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    async with unit_of_work():
+        await campaigns.cancel_campaign(live_ctx, campaign_id)
+    await asyncio.gather(*workers)
+    await expand_campaigns()
+    canceled_at = (await Campaign.get(id=campaign_id)).canceled_at
+    assert canceled_at is not None
+    assert await Message.filter(campaign_id=campaign_id, sent_at__gt=canceled_at).count() == 0
+    found = await statuses(campaign_id)
+    assert found.keys() == {"sent", "canceled"}
+    assert sum(found.values()) == 1500
+    assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == found["sent"]
+
+
+def test_a_slow_carrier_is_given_what_it_takes_in_half_a_second() -> None:
+    paces = Paces()
+    assert paces.batch(["quick", "slow"]) == dispatch.FIRST_BATCH
+    paces.learn("quick", 100, 0.01)
+    paces.learn("slow", 100, 5.0)
+    assert paces.batch(["quick"]) == 5000
+    assert paces.batch(["quick", "slow"]) == 10
+    paces.learn("slow", 1, 60.0)
+    assert paces.batch(["slow"]) == 1
+
+
+class Stopping(VirtualCarrier):
+    """Tells its process to end at the first message that it takes."""
+
+    def __init__(self, flag: StopFlag) -> None:
+        super().__init__(Capability.NONE)
+        self.flag = flag
+
+    async def submit_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        self.flag.set()
+        return await super().submit_many(submissions)
+
+
+async def test_after_a_stop_nothing_is_claimed_and_nothing_is_in_doubt(live_ctx: Context) -> None:
+    campaign_id = await launch(live_ctx, 400)
+    flag = StopFlag()
+    sent = await dispatch_messages({"virtual": Stopping(flag)}, batch=20, stop=flag)
+    assert 0 < sent <= 40
+    found = await statuses(campaign_id)
+    assert found.keys() == {"sent", "queued"}
+    assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == found["sent"]
+    assert await dispatch_messages({"virtual": Stopping(flag)}, stop=flag) == 0
+    assert await expand_campaigns(stop=flag) == 0
+    assert await collect_reports(stop=flag) == 0
+    assert await maintain({}, stop=flag) == {}
+    assert await statuses(campaign_id) == found
+
+
+async def test_a_carrier_that_hangs_holds_up_no_stop(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "STOP_SECONDS", 0.05)
+    flag = StopFlag()
+
+    class Hanging(VirtualCarrier):
+        async def submit_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
+            asyncio.get_running_loop().call_soon(flag.set)
+            await asyncio.sleep(3600)
+            return [Accepted() for _ in submissions]
+
+    async with unit_of_work():
+        row = await send_message(ctx, SendMessage(factories.next_phone(), "Hi"))
+    assert await dispatch_messages({"virtual": Hanging(Capability.DEDUPE)}, stop=flag) == 1
+    attempt = await db.fetch_row("SELECT outcome FROM message_attempts WHERE message_id = $1", row.id)
+    assert attempt is not None
+    assert attempt.outcome == "unknown"
+
+
+async def test_a_job_that_can_be_broken_off_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "STOP_SECONDS", 0.05)
+    flag = StopFlag()
+    asyncio.get_running_loop().call_later(0.01, flag.set)
+    with pytest.raises(TimeoutError):
+        async with flag.limit():
+            await asyncio.sleep(3600)
+    with pytest.raises(TimeoutError):
+        async with flag.limit(3600):
+            await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_worker_that_is_told_to_end_in_mid_campaign_ends_and_leaves_nothing_in_doubt(
+    live_ctx: Context, database: str, engines: Engines, tmp_path: Path, number: signal.Signals
+) -> None:
+    campaign_id = await launch(live_ctx, 6000)
+    env = os.environ | {
+        "DATABASE_URL": database,
+        "REDIS_URL": engines.redis_url,
+        "DATA_DIR": str(tmp_path),
+        "MSVS_LIVE_CARRIER": "virtual",
+        "MSVS_VIRTUAL_CAPABILITY": "none",
+    }
+    command = [sys.executable, "-m", "msvs", "worker", "messages"]
+    worker = subprocess.Popen(command, env=env, stderr=subprocess.PIPE)  # noqa: ASYNC220
+    ringer = Ringer(engines.redis_url)
+    try:
+        ringer.press(Doorbell.MESSAGES)
+        while not (await statuses(campaign_id)).get("sent"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        worker.send_signal(number)
+        _, told = await asyncio.to_thread(worker.communicate, timeout=60)
+    finally:
+        ringer.close()
+        with suppress(ProcessLookupError):
+            worker.kill()
+        worker.wait()
+    assert worker.returncode == 0
+    found = await statuses(campaign_id)
+    assert found.keys() == {"sent", "queued"}
+    assert found["queued"] > 0
+    assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == found["sent"]
+    assert b"Traceback" not in told

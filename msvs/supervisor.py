@@ -21,7 +21,8 @@ from msvs.embedded import EmbeddedEngines, EnginesError
 from msvs.settings import Settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-GRACE_SECONDS = 10.0
+# More than a process takes that ends within ten seconds of its signal.
+GRACE_SECONDS = 12.0
 TICK_SECONDS = 0.2
 HEALTH_SECONDS = 0.05
 HEAD_START_SECONDS = 3.0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -64,12 +66,25 @@ async def _run(database_url: str, redis_url: str) -> None:
         ringer.close()
 
 
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> None:
+    """Run `work` to its end, or break it off once `stop` is set."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not working.done():
+            working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
 async def _tick_until(stop: asyncio.Event, ringer: Ringer) -> None:
     number = 0
     failing: str | None = None
     while not stop.is_set():
         try:
-            await tick(ringer, number)
+            await _unless(stop, tick(ringer, number))
         except Exception as error:
             # PostgreSQL may be away for a moment; the next tick asks again.
             name = type(error).__name__

@@ -19,6 +19,7 @@ from msvs.carriers import protocol
 from msvs.carriers.protocol import Carrier, Submission
 from msvs.carriers.signals import MAX_REF, fit
 from msvs.carriers.virtual import VirtualCarrier
+from msvs.workers import stopping
 from msvs.workers.retrying import Failures, in_unit_of_work, is_away
 from msvs.workers.stopping import StopFlag
 
@@ -61,10 +62,7 @@ async def dispatch_messages(
     total = 0
     run = _Run(carriers, batch, stop or StopFlag())
     while not run.stop.is_set:
-        now, has_scheduled = await dispatching.look()
-        if has_scheduled:
-            await in_unit_of_work(partial(dispatching.promote_scheduled, limit=PROMOTE, now=now))
-        lanes = run.whole(await dispatching.find_lanes(now))
+        lanes = await run.find_lanes()
         handed = await run.dispatch([lane for lane in lanes if lane.campaign_id is None])
         # Two batches of a campaign at once: while PostgreSQL writes the one, the other is on its way.
         bulk = [lane for lane in lanes if lane.campaign_id is not None for _ in range(2)]
@@ -72,8 +70,7 @@ async def dispatch_messages(
             running = asyncio.create_task(run.dispatch(bulk))
             try:
                 while not (await asyncio.wait({running}, timeout=GLANCE_SECONDS))[0]:
-                    singles = await dispatching.find_single_lanes(await database.now())
-                    handed += await run.dispatch(run.whole(singles))
+                    handed += await run.dispatch(await run.find_single_lanes())
             finally:
                 # Whatever goes wrong here, what is on the wire is seen to its end.
                 handed += await running
@@ -98,8 +95,20 @@ class _Run:
         self._paces = Paces()
         self.failures = Failures()
 
-    def whole(self, lanes: Iterable[Lane]) -> list[Lane]:
-        """The lanes that did not break."""
+    async def find_lanes(self) -> list[Lane]:
+        """The lanes with due messages that did not break; scheduled messages whose time has come are queued first."""
+        async with self.stop.limit():
+            now, has_scheduled = await dispatching.look()
+            if has_scheduled:
+                await in_unit_of_work(partial(dispatching.promote_scheduled, limit=PROMOTE, now=now))
+            return self._whole(await dispatching.find_lanes(now))
+
+    async def find_single_lanes(self) -> list[Lane]:
+        """The lanes of due single messages that did not break."""
+        async with self.stop.limit():
+            return self._whole(await dispatching.find_single_lanes(await database.now()))
+
+    def _whole(self, lanes: Iterable[Lane]) -> list[Lane]:
         return [lane for lane in lanes if lane not in self._broken]
 
     async def dispatch(self, lanes: Sequence[Lane]) -> list[int]:
@@ -158,6 +167,15 @@ async def dispatch_lane(
 ) -> int:
     """Hand over one batch of a lane; how many messages."""
     claimed = time.monotonic()
+    stop = stop or StopFlag()
+    async with stop.limit():
+        claims = await _claim(carriers, lane, batch, paces)
+    handing = [hand_over(carriers[claim.carrier], claim, claimed=claimed, stop=stop, paces=paces) for claim in claims]
+    await _all(handing)
+    return sum(len(claim.messages) for claim in claims)
+
+
+async def _claim(carriers: Carriers, lane: Lane, batch: int, paces: Paces | None) -> list[Claim]:
     now = await database.now()
     plan = await routing.plan_for(lane.workspace_id, lane.livemode, now)
     missing = sorted({way.carrier for way in plan.missing} | (plan.carriers - carriers.keys()))
@@ -165,18 +183,16 @@ async def dispatch_lane(
         log.error("routes to a carrier that is not configured; its messages wait", carrier=missing[0])
     if not plan.carriers or not plan.carriers <= carriers.keys():
         log.error("no carrier for this lane; its messages wait", livemode=lane.livemode)
-        return 0
+        return []
     if any(carriers[name].capability is protocol.Capability.NONE for name in plan.carriers):
         batch = min(batch, IN_DOUBT)
     if paces is not None and lane.campaign_id is not None:
         batch = min(batch, paces.batch(plan.carriers))
     claims = await in_unit_of_work(lambda: dispatching.claim_by_plan(lane, plan, limit=batch, now=now))
-    handed = sum(len(claim.messages) for claim in claims)
-    if handed >= batch:
+    if sum(len(claim.messages) for claim in claims) >= batch:
         # There is more than one worker's worth: let another join.
         ring_now([Doorbell.MESSAGES])
-    await _all(hand_over(carriers[claim.carrier], claim, claimed=claimed, stop=stop, paces=paces) for claim in claims)
-    return handed
+    return claims
 
 
 async def hand_over(
@@ -189,7 +205,8 @@ async def hand_over(
     nothing is submitted: what is not another's by then is queued again.
     """
     stop = stop or StopFlag()
-    handed_at = await dispatching.begin_hand_over(claim)
+    async with stop.limit():
+        handed_at = await dispatching.begin_hand_over(claim)
     is_late = time.monotonic() - claimed > (1 - HAND_OVER_SHARE) * dispatching.LEASE.total_seconds()
     if handed_at is None or is_late or stop.is_set:
         if is_late:
@@ -216,9 +233,10 @@ async def hand_over(
     if paces is not None:
         paces.learn(carrier.name, len(submissions), time.monotonic() - began)
     outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
-    now = await _record(claim, outcomes, handed_at)
-    if carrier.kind != VirtualCarrier.kind:
-        await _watch(claim, answers, now)
+    async with stop.limit(more=stopping.RECORD_SECONDS):
+        now = await _record(claim, outcomes, handed_at)
+        if carrier.kind != VirtualCarrier.kind:
+            await _watch(claim, answers, now)
 
 
 async def _record(claim: Claim, outcomes: Sequence[Outcome], handed_at: datetime) -> datetime:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-# What is on its way when the signal comes has this long to end; a process ends within ten seconds of its signal.
-STOP_SECONDS = 8.0
+# What is on its way when the signal comes has this long to end, and what it came to RECORD_SECONDS more to be written
+# down: a process ends within ten seconds of its signal.
+STOP_SECONDS = 7.5
+RECORD_SECONDS = 1.0
 
 
 class StopFlag:
@@ -16,7 +18,8 @@ class StopFlag:
     def __init__(self) -> None:
         self.is_set = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._limits: set[asyncio.Timeout] = set()
+        self._until: float | None = None
+        self._limits: dict[asyncio.Timeout, float] = {}
 
     def set(self) -> None:
         """Tell the process to end. Safe to call from a signal handler, and more than once."""
@@ -25,20 +28,22 @@ class StopFlag:
             self._loop.call_soon_threadsafe(self._shorten)
 
     @asynccontextmanager
-    async def limit(self, seconds: float | None = None) -> AsyncIterator[None]:
-        """Give a block `seconds`, and at most STOP_SECONDS from the flag on. Raises TimeoutError."""
+    async def limit(self, seconds: float | None = None, *, more: float = 0.0) -> AsyncIterator[None]:
+        """Give a block `seconds`, and at most STOP_SECONDS and `more` from the flag on. Raises TimeoutError."""
         self._loop = asyncio.get_running_loop()
         async with asyncio.timeout(seconds) as limit:
-            self._limits.add(limit)
+            self._limits[limit] = more
             if self.is_set:
                 self._shorten()
             try:
                 yield
             finally:
-                self._limits.discard(limit)
+                del self._limits[limit]
 
     def _shorten(self) -> None:
-        until = asyncio.get_running_loop().time() + STOP_SECONDS
-        for limit in self._limits:
+        if self._until is None:
+            self._until = asyncio.get_running_loop().time() + STOP_SECONDS
+        for limit, more in self._limits.items():
             when = limit.when()
+            until = self._until + more
             limit.reschedule(until if when is None else min(when, until))

@@ -34,7 +34,7 @@ from msvs.api.webhooks import open_secret
 from msvs.database import Row
 from msvs.outbound import TOTAL_SECONDS, OutboundClient, OutboundError
 from msvs.workers.retrying import in_unit_of_work
-from msvs.workers.stopping import StopFlag
+from msvs.workers.stopping import RECORD_SECONDS, StopFlag
 
 log = structlog.get_logger(__name__)
 
@@ -133,7 +133,7 @@ class _Run:
         self._record_now = asyncio.Event()
 
     async def run(self, seconds: float) -> int:
-        async with asyncio.TaskGroup() as self._tasks:
+        async with self._stop.limit(more=RECORD_SECONDS), asyncio.TaskGroup() as self._tasks:
             self._tasks.create_task(self._record())
             await self._claim_until(time.monotonic() + seconds)
             await self._finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -217,7 +218,7 @@ async def test_a_job_that_can_be_broken_off_is(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_worker_that_is_told_to_end_in_mid_campaign_ends_and_leaves_nothing_in_doubt(
     live_ctx: Context, database: str, engines: Engines, tmp_path: Path, number: signal.Signals
 ) -> None:
-    campaign_id = await launch(live_ctx, 6000)
+    campaign_id = await launch(live_ctx, 2500)
     env = os.environ | {
         "DATABASE_URL": database,
         "REDIS_URL": engines.redis_url,
@@ -245,3 +246,36 @@ async def test_a_worker_that_is_told_to_end_in_mid_campaign_ends_and_leaves_noth
     assert found["queued"] > 0
     assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == found["sent"]
     assert b"Traceback" not in told
+
+
+PROCESSES = {
+    "cron": None,
+    "worker messages": Doorbell.MESSAGES,
+    "worker webhooks": Doorbell.WEBHOOKS,
+    "worker maintenance": Doorbell.MAINTENANCE,
+}
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_every_process_ends_when_it_is_told_to_while_its_database_says_nothing(
+    clean: None, engines: Engines, tmp_path: Path, process: str
+) -> None:
+    """What a process waits for in PostgreSQL, such as a table that is locked, holds up no stop."""
+    env = os.environ | {"REDIS_URL": engines.redis_url, "DATA_DIR": str(tmp_path)}
+    ringer, bell = Ringer(engines.redis_url), PROCESSES[process]
+    if bell is not None:
+        ringer.press(bell)
+    ringer.close()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        # Takes connections and never says a word.
+        env["DATABASE_URL"] = f"postgresql://msvs@127.0.0.1:{silent.getsockname()[1]}/msvs"
+        started = subprocess.Popen([sys.executable, "-m", "msvs", *process.split()], env=env)
+        try:
+            connection, _ = silent.accept()
+            with connection:
+                started.terminate()
+                assert started.wait(timeout=40) == 0
+        finally:
+            started.kill()
+            started.wait()

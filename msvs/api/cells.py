@@ -46,7 +46,7 @@ ROUNDED = "a spreadsheet rounded the number (as 1.2E+10), and its last digits ar
 NOT_SHOWN = "a spreadsheet left an error in place of the number"
 SEVERAL = "several numbers are in one cell"
 EXTENSION = "the number has an extension"
-NO_COUNTRY = "the number has no country code, and no region is given"
+NO_COUNTRY = "the number has no country code, and neither its row nor the command names its country"
 NOT_OF_REGION = "the number is not valid in {region} and has no country code"
 NOT_VALID = "it is not a valid phone number"
 
@@ -93,6 +93,8 @@ def read_phone_cell(text: str, region: str | None = None, *, is_international: b
     """
     if len(text) > MAX_CELL:
         raise CellUnreadable(NOT_VALID)
+    if text.startswith("+") and _plain(text) and (phone := _try_e164(text[1:])) is not None:
+        return phone
     cleaned = clean_phone_text(text)
     if not cleaned:
         raise CellUnreadable(NO_PHONE)
@@ -234,7 +236,7 @@ def _load_mobiles() -> tuple[dict[int, list[_Mobiles]], dict[str, dict[int, list
         if known is None or mobile is None or not mobile.national_number_pattern:
             continue
         entry = _Mobiles(str(known.country_code), known.national_prefix, re.compile(mobile.national_number_pattern))
-        for length in mobile.possible_length or known.general_desc.possible_length:
+        for length in mobile.possible_length or (known.general_desc or mobile).possible_length:
             bare.setdefault(length, []).append(entry)
             if entry.trunk is not None:
                 dialed.setdefault(entry.trunk, {}).setdefault(length, []).append(entry)

@@ -14,7 +14,7 @@ from uuid import UUID
 import phonenumbers
 
 from msvs.api import consent, consent_chain, ids
-from msvs.api.cells import CellUnreadable, clean_text, looks_like_phone, read_phone_cell
+from msvs.api.cells import CellUnreadable, clean_text, may_hold_phone, read_phone_cell
 from msvs.api.columns import fold_name
 from msvs.api.contacts import (
     MAX_SOURCE,
@@ -253,9 +253,9 @@ def phone_columns(table: Table, names: Sequence[str]) -> list[int]:
         for name in names:
             columns = table.find_columns(name)
             if len(columns) != 1:
-                wrong = "no column" if not columns else "several columns"
+                wrong = "Several columns are" if columns else "There is no column"
                 raise InvalidRequest(
-                    f"There is {wrong} called '{name[:40]}'; the file has {table.describe_columns() or 'one column'}."
+                    f"{wrong} called '{name[:40]}'; the file has {table.describe_columns() or 'one column'}."
                     " A column can also be given by its number, from 1.",
                     param="columns",
                 )
@@ -288,7 +288,7 @@ def read_people(table: Table, phones_at: Sequence[int], *, source: str, region: 
                 person.lost.append(LineNote(line, "it has several columns, and the file has no header"))
             if source_at >= 0 and source_at not in phones_at:
                 _read_source(person, row, source_at)
-            person.lost += _find_swallowed(table, row, phones_at)
+            person.lost += _find_swallowed(table, row, person, phones_at)
             if row.is_cut:
                 person.lost.append(LineNote(line, "the line is too long, and was not read to its end"))
             yield person
@@ -328,14 +328,19 @@ def _read_source(person: Person, row: Row, at: int) -> None:
         person.notes.append(LineNote(row.line, cut or "control characters of its source were left out"))
 
 
-def _find_swallowed(table: Table, row: Row, phones_at: Sequence[int]) -> Iterator[LineNote]:
+def _find_swallowed(table: Table, row: Row, person: Person, phones_at: Sequence[int]) -> Iterator[LineNote]:
     """Lines that look like rows of their own, inside the quotes of another."""
-    own = {clean_text(row.cell(at)) for at in phones_at}
+    own = {_digits(row.cell(at)) for at in phones_at}
     for number, line in enumerate(row.lines, row.line):
-        cells = table.split(line)
-        phones = {clean_text(cells[at]) for at in phones_at if at < len(cells)} - own
-        if any(map(looks_like_phone, phones)):
+        ways = (table.split(line), line.split(table.delimiter))
+        cells = [cells[at] for cells in ways for at in phones_at if at < len(cells)]
+        is_row = any(may_hold_phone(cell) and _digits(cell) not in own for cell in cells)
+        if is_row or (not person.phones and number > row.line and may_hold_phone(line)):
             yield LineNote(number, f"it stands inside a quoted cell of the row that begins in line {row.line}")
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
 
 
 def _as_text(cell: str) -> str:

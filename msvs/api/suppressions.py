@@ -14,7 +14,7 @@ from uuid import UUID
 import phonenumbers
 
 from msvs.api import consent, consent_chain, ids
-from msvs.api.cells import CellUnreadable, clean_text, may_hold_phone, read_phone_cell
+from msvs.api.cells import CellUnreadable, clean_text, looks_like_phone, may_hold_phone, read_phone_cell
 from msvs.api.columns import fold_name
 from msvs.api.contacts import (
     MAX_SOURCE,
@@ -329,13 +329,14 @@ def _read_source(person: Person, row: Row, at: int) -> None:
 
 
 def _find_swallowed(table: Table, row: Row, person: Person, phones_at: Sequence[int]) -> Iterator[LineNote]:
-    """Lines that look like rows of their own, inside the quotes of another."""
-    own = {_digits(row.cell(at)) for at in phones_at}
+    """Lines that look like rows of their own, inside the quotes of another: with a phone that is no cell of it."""
+    own = set(map(_digits, row.cells))
     for number, line in enumerate(row.lines, row.line):
         ways = (table.split(line), line.split(table.delimiter))
-        cells = [cells[at] for cells in ways for at in phones_at if at < len(cells)]
-        is_row = any(may_hold_phone(cell) and _digits(cell) not in own for cell in cells)
-        if is_row or (not person.phones and number > row.line and may_hold_phone(line)):
+        cells = {cell for cells in ways for cell in cells if looks_like_phone(cell)}
+        cells |= {cells[at] for cells in ways for at in phones_at if at < len(cells) and may_hold_phone(cells[at])}
+        is_lost = not person.phones and number > row.line and may_hold_phone(line)
+        if is_lost or any(_digits(cell) not in own for cell in cells):
             yield LineNote(number, f"it stands inside a quoted cell of the row that begins in line {row.line}")
 
 

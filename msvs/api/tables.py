@@ -59,6 +59,7 @@ _FALLBACK = "msvs-cp1252"
 _utf8_sequences = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}",
 )
+_signs_in_words = re.compile(r"(?<=[^\W\d_])[^\x00-\x7f\w‘’‐‑–·\u0300-\u036f](?=[^\W\d_])")
 _separator = re.compile(r'"?sep=(.)"?', re.IGNORECASE | re.DOTALL).fullmatch
 
 # A cell may be as long as its line; the library's own bound would cost its row.
@@ -292,15 +293,17 @@ def _rank_legacy(sample: bytes) -> list[str]:
             names.insert(0, "cp1252")
         names += alike
     ranked = [name for name in dict.fromkeys([*names, "cp1252", *_LEGACY]) if name in _LEGACY]
-    return [name for name in ranked if _decodes(sample, name)] or ["cp1252"]
+    strange = {name: count for name in ranked if (count := _count_strange(sample, name)) is not None}
+    return sorted(strange, key=lambda name: strange[name]) or ["cp1252"]
 
 
-def _decodes(sample: bytes, name: str) -> bool:
+def _count_strange(sample: bytes, name: str) -> int | None:
+    """How many signs stand inside words where letters should; None where these are no bytes of an encoding."""
     try:
-        codecs.getincrementaldecoder(name)("strict").decode(sample)
+        text = codecs.getincrementaldecoder(name)("strict").decode(sample)
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
+    return len(_signs_in_words.findall(text))
 
 
 def _decode(data: BinaryIO, encoding: tuple[str, str]) -> io.TextIOWrapper:

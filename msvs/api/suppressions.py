@@ -330,7 +330,13 @@ def _read_source(person: Person, row: Row, at: int) -> None:
 
 def _find_swallowed(table: Table, row: Row, person: Person, phones_at: Sequence[int]) -> Iterator[LineNote]:
     """Lines that look like rows of their own, inside the quotes of another: with a phone that is no cell of it."""
-    own = set(map(_digits, row.cells))
+    columns = {*phones_at, *table.fields.get("phone", ())}
+    # Numbers of other columns are no phones, unless they are written as such.
+    own = {
+        _digits(cell)
+        for at, cell in enumerate(row.cells[: len(table.header or (1,))])
+        if (looks_like_phone(cell) if at in columns else not _line_end_or_plus(cell))
+    }
     for number, line in enumerate(row.lines, row.line):
         ways = (table.split(line), line.split(table.delimiter))
         cells = {cell for cells in ways for cell in cells if looks_like_phone(cell)}
@@ -338,6 +344,9 @@ def _find_swallowed(table: Table, row: Row, person: Person, phones_at: Sequence[
         is_lost = not person.phones and number > row.line and may_hold_phone(line)
         if is_lost or any(_digits(cell) not in own for cell in cells):
             yield LineNote(number, f"it stands inside a quoted cell of the row that begins in line {row.line}")
+
+
+_line_end_or_plus = re.compile(r"[\r\n]|^\W*\+").search
 
 
 def _digits(text: str) -> str:

@@ -330,7 +330,7 @@ SAVED: dict[str, Callable[[list[list[str]]], bytes]] = {
     "in Europe": lambda rows: saved(rows, ";", "\r\n", "cp1252"),
     "as Unicode text": lambda rows: saved(rows, "\t", "\r\n", "utf-16"),
     "with a mark": lambda rows: saved(rows, ",", "\r\n", "utf-8-sig"),
-    "on an old Mac": lambda rows: saved(rows, ";", "\r", "mac_roman"),
+    "on an old Mac": lambda rows: saved(rows, ";", "\r", "cp1252"),
     "phones as numbers": lambda rows: saved([[phone[1:], *more] for phone, *more in rows], ";", "\r\n", "cp1252"),
     "as fractions": lambda rows: saved([[f"{phone[1:]}.0", *more] for phone, *more in rows], ",", "\n", "utf-8"),
     "in thousands": lambda rows: saved([[f"{int(phone):,}", *more] for phone, *more in rows], ";", "\r\n", "cp1252"),

@@ -45,6 +45,8 @@ COLUMNS = ("phone", "source", "created_at")
 # A spreadsheet takes a cell that begins so for a formula, and runs it; with an apostrophe before it is text.
 FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
+_line_end_or_plus = re.compile(r"[\r\n]|^\W*\+").search
+
 
 class SuppressionResource(Resource, kw_only=True):
     """A phone that nothing is sent to, why and since when."""
@@ -344,9 +346,6 @@ def _find_swallowed(table: Table, row: Row, person: Person, phones_at: Sequence[
         is_lost = not person.phones and number > row.line and may_hold_phone(line)
         if is_lost or any(_digits(cell) not in own for cell in cells):
             yield LineNote(number, f"it stands inside a quoted cell of the row that begins in line {row.line}")
-
-
-_line_end_or_plus = re.compile(r"[\r\n]|^\W*\+").search
 
 
 def _digits(text: str) -> str:

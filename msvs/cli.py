@@ -17,7 +17,7 @@ from decimal import Decimal
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 from urllib.parse import urlsplit
 
 from msvs.embedded import EmbeddedEngines, EnginesError
@@ -192,11 +192,29 @@ def _parser() -> argparse.ArgumentParser:
     erased.add_argument("--mode", choices=MODES, default="live", help="of which a phone is erased (default live)")
 
     suppressions = group("suppressions", "Phones that nothing is sent to.")
-    imported = _sub(suppressions, "import", import_suppressions, "Suppress the phones of a CSV file.")
+    imported = _sub(
+        suppressions, "import", import_suppressions, "Suppress the phones of a CSV file; 1 where a row cannot be read."
+    )
     _add_workspace(imported)
-    imported.add_argument("file", metavar="FILE", help="a column of phones, or a header with phone and source; - reads")
+    imported.add_argument(
+        "file", metavar="FILE", help="a table with a header, or one column of phones; may be gzipped; - reads"
+    )
     imported.add_argument("--mode", choices=MODES, required=True)
     imported.add_argument("--source", default="import", metavar="TEXT", help="why, where a row does not say")
+    imported.add_argument(
+        "--region",
+        type=str.upper,
+        metavar="CODE",
+        help="country of numbers without a country code, such as US, where the row names none",
+    )
+    imported.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="column of phones, by its name or its number from 1; may be repeated (default: the one that is known)",
+    )
+    imported.add_argument("--encoding", metavar="NAME", help="encoding of the file (default: found by its contents)")
     exported = suppressions.add_parser("export", help="Write all suppressions into a CSV file.")
     exported.set_defaults(command=export_suppressions)
     _add_workspace(exported)
@@ -776,23 +794,38 @@ def erase_contact(settings: Settings, arguments: argparse.Namespace) -> None:
     _show(arguments, _in_database(settings, erase()))
 
 
-def import_suppressions(settings: Settings, arguments: argparse.Namespace) -> None:
-    """Suppress the phones of a CSV file and say what came of it."""
+def import_suppressions(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Suppress the phones of a table and say what came of it; FAILED where a row could not be read."""
 
     async def import_() -> dict[str, Any]:
         from msvs.api import suppressions
 
         (ctx,) = _contexts(await _workspace(arguments), arguments.mode)
-        added = already = invalid = 0
-        with _reading(arguments.file) as lines:
-            async for done in suppressions.import_file(ctx, lines, source=arguments.source):
+        added = already = lost = 0
+        with _reading(arguments.file) as file:
+            async for done in suppressions.import_file(
+                ctx,
+                file,
+                source=arguments.source,
+                region=arguments.region,
+                columns=arguments.column,
+                encoding=arguments.encoding,
+            ):
+                for note in done.lost:
+                    print(f"line {note.line}: not read: {note.reason}", file=sys.stderr)
+                for note in done.notes:
+                    print(f"line {note.line}: note: {note.reason}", file=sys.stderr)
                 added += done.added
                 already += done.already_suppressed
-                invalid += len(done.invalid)
-        return {"added": added, "already_suppressed": already, "invalid": invalid}
+                lost += len({note.line for note in done.lost})
+        return {"added": added, "already_suppressed": already, "invalid": lost}
 
     _use_consent_secret(settings)
-    _show(arguments, _in_database(settings, import_()))
+    done = _in_database(settings, import_())
+    _show(arguments, done)
+    if done["invalid"]:
+        return _fail(f"lines that could not be read: {done['invalid']}; all others are suppressed")
+    return OK
 
 
 def export_suppressions(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -818,19 +851,16 @@ def export_suppressions(settings: Settings, arguments: argparse.Namespace) -> No
 
 
 @contextmanager
-def _reading(path: str) -> Iterator[TextIO]:
+def _reading(path: str) -> Iterator[BinaryIO]:
     if path == "-":
-        yield sys.stdin
+        yield sys.stdin.buffer
         return
     try:
-        file = open(path, newline="", encoding="utf-8")  # noqa: SIM115 - its own errors are told apart
+        file = open(path, "rb")  # noqa: SIM115 - its own errors are told apart
     except OSError as error:
         raise CommandFailed(f"{path} cannot be read: {error.strerror}") from None
     with file:
-        try:
-            yield file
-        except UnicodeDecodeError:
-            raise CommandFailed(f"{path} is not UTF-8") from None
+        yield file
 
 
 @contextmanager

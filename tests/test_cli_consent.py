@@ -136,11 +136,15 @@ async def test_suppressions_go_out_and_come_in_again(
     file.write_text(f"name,phone,source\nMaria,{PHONE},complaint\nAna,+12125550124,\nNobody,12,\n,,\n")
     test = (*here, "--mode", "test")
 
-    done = await shown("suppressions", "import", *test, str(file), "--source", "previous provider", env=env)
-    again = await shown("suppressions", "import", *test, str(file), env=env)
+    told = "line 4: not read: it is not a valid phone number\n"
+    failed = "msvs: lines that could not be read: 1; all others are suppressed\n"
 
-    assert done == {"added": 2, "already_suppressed": 0, "invalid": 1}
-    assert again == {"added": 0, "already_suppressed": 2, "invalid": 1}
+    done = await msvs("suppressions", "import", *test, str(file), "--source", "previous provider", "--json", env=env)
+    again = await msvs("suppressions", "import", *test, str(file), "--json", env=env)
+
+    assert (done.status, done.err) == (again.status, again.err) == (1, told + failed)
+    assert json.loads(done.out) == {"added": 2, "already_suppressed": 0, "invalid": 1}
+    assert json.loads(again.out) == {"added": 0, "already_suppressed": 2, "invalid": 1}
     assert (await Contact.get()).opt_in_status == "opted_out"
     out = tmp_path / "out.csv"
     exported = await msvs("suppressions", "export", *test, str(out), env=env)
@@ -177,6 +181,48 @@ async def test_a_file_that_is_not_there_is_told(env: dict[str, str], here: tuple
     done = await msvs("suppressions", "import", *here, "--mode", "test", str(tmp_path / "none.csv"), env=env)
     assert (done.status, done.out) == (1, "")
     assert "none.csv cannot be read: No such file" in done.err
-    (tmp_path / "latin.csv").write_bytes(b"phone\n+1212555\xe9\n")
-    done = await msvs("suppressions", "import", *here, "--mode", "test", str(tmp_path / "latin.csv"), env=env)
-    assert (done.status, "is not UTF-8" in done.err) == (1, True)
+
+
+async def test_a_list_of_another_service_is_read_and_whoever_is_not_is_named(
+    env: dict[str, str], here: tuple[str, str], ctx: Context, tmp_path: Path
+) -> None:
+    file = tmp_path / "liste.csv"
+    file.write_bytes(
+        "Nom;Téléphone;Portable;Source\r\n"
+        f"Zoë;'{PHONE};;{'é' * 120}\r\n"
+        "Ana;;(212) 555-0124;\r\n"
+        "José;1,21256E+10;;formulaire\r\n".encode("cp1252")
+    )
+    command = ("suppressions", "import", *here, "--mode", "test", str(file), "--json")
+
+    refused = await msvs(*command, env=env)
+    assert (refused.status, refused.out) == (1, "")
+    assert "several columns of phones: 'Nom', 'Téléphone', 'Portable', 'Source'" in refused.err
+    assert await Suppression.all().count() == 0
+
+    done = await msvs(*command, "--column", "telephone", "--column", "3", "--region", "us", env=env)
+    assert json.loads(done.out) == {"added": 2, "already_suppressed": 0, "invalid": 1}
+    assert (done.status, done.err.splitlines()) == (
+        1,
+        [
+            "line 4: not read: a spreadsheet rounded the number (as 1.2E+10), and its last digits are lost",
+            "line 2: note: its source was cut to 100 characters",
+            "msvs: lines that could not be read: 1; all others are suppressed",
+        ],
+    )
+    assert dict(await Suppression.all().values_list("phone", "source")) == {
+        PHONE: "é" * 100,
+        "+12125550124": "import",
+    }
+
+
+@pytest.mark.parametrize("option", ["--region=XX", "--encoding=none", "--column=Fax"])
+async def test_an_option_that_fits_nothing_is_told(
+    env: dict[str, str], here: tuple[str, str], tmp_path: Path, option: str
+) -> None:
+    file = tmp_path / "in.csv"
+    file.write_text(f"phone\n{PHONE}\n")
+    done = await msvs("suppressions", "import", *here, "--mode", "test", str(file), option, env=env)
+    assert (done.status, done.out, done.err[:6]) == (1, "", "msvs: ")
+    assert PHONE not in done.err
+    assert await Suppression.all().count() == 0

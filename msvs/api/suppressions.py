@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import csv
+import re
+import unicodedata
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby, islice
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, BinaryIO, Literal
 from uuid import UUID
 
+import phonenumbers
+
 from msvs.api import consent, consent_chain, ids
+from msvs.api.cells import CellUnreadable, clean_text, looks_like_phone, may_hold_phone, read_phone_cell
+from msvs.api.columns import fold_name
 from msvs.api.contacts import (
     MAX_SOURCE,
     OptInEvidence,
@@ -27,6 +32,7 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.phones import parse_phone
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import find, scoped
+from msvs.api.tables import Row, Table, open_table
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Contact, ErasedSuppression, Suppression
 
@@ -38,6 +44,8 @@ CHUNK = 500
 COLUMNS = ("phone", "source", "created_at")
 # A spreadsheet takes a cell that begins so for a formula, and runs it; with an apostrophe before it is text.
 FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
+_line_end_or_plus = re.compile(r"[\r\n]|^\W*\+").search
 
 
 class SuppressionResource(Resource, kw_only=True):
@@ -58,6 +66,34 @@ class Imported:
     added: int
     already_suppressed: int
     invalid: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LineNote:
+    """What there is to say of a line of a file; never what stands in it."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileImported:
+    """What came of some rows of a file: `lost` names those that could not be read, `notes` what was read in part."""
+
+    added: int
+    already_suppressed: int
+    lost: list[LineNote]
+    notes: list[LineNote]
+
+
+@dataclass(slots=True)
+class Person:
+    """What a row of a file says: its phones in E.164 and why they are suppressed."""
+
+    phones: list[str] = field(default_factory=list)
+    source: str = ""
+    lost: list[LineNote] = field(default_factory=list)
+    notes: list[LineNote] = field(default_factory=list)
 
 
 def suppression_resource(row: Any) -> SuppressionResource:
@@ -143,20 +179,29 @@ async def import_suppressions(ctx: Context, phones: Sequence[str], *, source: st
     return await _import(ctx, phones, source)
 
 
-async def import_file(ctx: Context, lines: Iterable[str], *, source: str = IMPORTED) -> AsyncIterator[Imported]:
-    """Suppress the phones of a CSV file, some hundreds a transaction; what came of each of those.
+async def import_file(
+    ctx: Context,
+    file: BinaryIO,
+    *,
+    source: str = IMPORTED,
+    region: str | None = None,
+    columns: Sequence[str] = (),
+    encoding: str | None = None,
+) -> AsyncIterator[FileImported]:
+    """Suppress the phones of a table, some hundreds a transaction; what came of each of those.
 
-    The first column holds the phones, unless a header names the columns `phone` and `source`. A row's own source goes
-    before `source`. What was committed stays where a later row fails. Raises InvalidRequest.
+    `columns` names the columns of phones, or numbers them from 1; without it the header must name one. A number without
+    its country code is one of the row's country, else of `region`. A row's own source goes before `source`. A row that
+    cannot be read is reported and costs no other. Raises InvalidRequest for a file that is no such table.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     source = read_name(source, param="source", maximum=MAX_SOURCE)
-    rows = _read_rows(lines, source)
-    while chunk := list(islice(rows, CHUNK)):
-        for why, each in groupby(sorted(chunk, key=lambda row: row[1]), key=lambda row: row[1]):
-            async with unit_of_work():
-                done = await _import(ctx, [phone for phone, _ in each], why)
-            yield done
+    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+        raise InvalidRequest("region must be an ISO 3166-1 code of two letters, such as US.", param="region")
+    table = open_table(file, encoding=encoding, columns=columns)
+    people = read_people(table, phone_columns(table, columns), source=source, region=region)
+    while chunk := list(islice(people, CHUNK)):
+        yield await _import_people(ctx, chunk)
 
 
 async def export_rows(ctx: Context) -> AsyncIterator[Sequence[tuple[str, str, str]]]:
@@ -184,23 +229,127 @@ async def _import(ctx: Context, phones: Iterable[str], source: str) -> Imported:
     return Imported(len(done.added), len(done.already), invalid)
 
 
-def _read_rows(lines: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
-    """The phone and the source of each row that is not blank."""
-    rows = (row for row in _cells(lines) if any(cell.strip() for cell in row))
-    first = next(rows, None)
-    if first is None:
-        return
-    header = [cell.strip().lower().removeprefix("\ufeff") for cell in first]
-    phone_at, source_at = 0, -1
-    if "phone" in header:
-        phone_at = header.index("phone")
-        source_at = header.index("source") if "source" in header else -1
-    else:
-        yield first[0].strip().removeprefix("\ufeff"), source
-    for row in rows:
-        phone = row[phone_at].strip() if phone_at < len(row) else ""
-        own = _of_text(row[source_at].strip()) if 0 <= source_at < len(row) else ""
-        yield phone, read_name(own, param="source", maximum=MAX_SOURCE) if own else source
+async def _import_people(ctx: Context, people: Sequence[Person]) -> FileImported:
+    sources: dict[str, str] = {}
+    for person in people:
+        for phone in person.phones:
+            sources.setdefault(phone, person.source)
+    added = already = 0
+    for source in dict.fromkeys(sources.values()):
+        async with unit_of_work():
+            done = await _import(ctx, [phone for phone, why in sources.items() if why == source], source)
+        added += done.added
+        already += done.already_suppressed
+    return FileImported(
+        added,
+        already,
+        [note for person in people for note in person.lost],
+        [note for person in people for note in person.notes],
+    )
+
+
+def phone_columns(table: Table, names: Sequence[str]) -> list[int]:
+    """The columns of phones that are named, or the only one that there is. Raises InvalidRequest."""
+    if names:
+        found: list[int] = []
+        for name in names:
+            columns = table.find_columns(name)
+            if len(columns) != 1:
+                wrong = "Several columns are" if columns else "There is no column"
+                raise InvalidRequest(
+                    f"{wrong} called '{name[:40]}'; the file has {table.describe_columns() or 'one column'}."
+                    " A column can also be given by its number, from 1.",
+                    param="columns",
+                )
+            found += columns
+        return list(dict.fromkeys(found))
+    phones = [0] if table.header is None else table.fields.get("phone", [])
+    if len(phones) == 1:
+        return phones
+    known = "no column whose name is known as one of phones" if not phones else "several columns of phones"
+    raise InvalidRequest(
+        f"Line {table.header_line} of the file names {known}: {table.describe_columns()}."
+        " Name the column of phones (--column).",
+        param="columns",
+    )
+
+
+def read_people(table: Table, phones_at: Sequence[int], *, source: str, region: str | None) -> Iterator[Person]:
+    """What each row says. A file that is damaged on the way is read until there."""
+    # In the file that we wrote all numbers had a plus, which a spreadsheet takes for a sign.
+    is_ours = [name for name in map(fold_name, table.header or ()) if name] == [fold_name(name) for name in COLUMNS]
+    (country_at, source_at) = (table.fields.get(name, [-1])[0] for name in ("country", "source"))
+    line = table.header_line
+    try:
+        for row in table.rows():
+            line = row.line
+            person = Person(source=source)
+            home = _read_country(row.cell(country_at), region) if country_at >= 0 else region
+            _read_phones(person, row, phones_at, home, is_ours=is_ours)
+            if table.header is None and any(map(clean_text, row.cells[1:])):
+                person.lost.append(LineNote(line, "it has several columns, and the file has no header"))
+            if source_at >= 0 and source_at not in phones_at:
+                _read_source(person, row, source_at)
+            person.lost += _find_swallowed(table, row, person, phones_at)
+            if row.is_cut:
+                person.lost.append(LineNote(line, "the line is too long, and was not read to its end"))
+            yield person
+    except InvalidRequest as error:
+        yield Person(lost=[LineNote(line + 1, error.message)])
+
+
+def _read_phones(person: Person, row: Row, phones_at: Sequence[int], region: str | None, *, is_ours: bool) -> None:
+    # One phone is enough where there are several columns of them, but what is no phone is told.
+    filled = [text for at in phones_at if clean_text(text := row.cell(at))] or [""]
+    for text in filled:
+        try:
+            person.phones.append(read_phone_cell(text, region, is_international=is_ours).e164)
+        except CellUnreadable as error:
+            person.lost.append(LineNote(row.line, error.reason))
+
+
+def _read_country(text: str, region: str | None) -> str | None:
+    """The region that a row names by its ISO code or calling code; `region` where it names none, None where unknown."""
+    text = clean_text(text).upper()
+    if not text:
+        return region
+    found = "GB" if text == "UK" else text
+    if re.fullmatch(r"\+?[0-9]{1,3}", text):
+        found = phonenumbers.region_code_for_country_code(int(text))
+    return found if found in phonenumbers.SUPPORTED_REGIONS else None
+
+
+def _read_source(person: Person, row: Row, at: int) -> None:
+    """Take the row's own source, cut to what is kept; it never costs the suppression."""
+    text = _of_text(row.cell(at).strip())
+    plain = "".join(" " if unicodedata.category(each) in ("Cc", "Cs") else each for each in text[: 10 * MAX_SOURCE])
+    plain = plain.strip()[:MAX_SOURCE].rstrip()
+    person.source = plain or person.source
+    if text and plain != text:
+        cut = f"its source was cut to {MAX_SOURCE} characters" if len(text) > MAX_SOURCE else ""
+        person.notes.append(LineNote(row.line, cut or "control characters of its source were left out"))
+
+
+def _find_swallowed(table: Table, row: Row, person: Person, phones_at: Sequence[int]) -> Iterator[LineNote]:
+    """Lines that look like rows of their own, inside the quotes of another: with a phone that is no cell of it."""
+    columns = {*phones_at, *table.fields.get("phone", ())}
+    # Numbers of other columns are no phones, unless they are written as such.
+    own = {
+        _digits(cell)
+        for at, cell in enumerate(row.cells[: len(table.header or (1,))])
+        if (looks_like_phone(cell) if at in columns else not _line_end_or_plus(cell))
+    }
+    for number, line in enumerate(row.lines, row.line):
+        ways = (table.split(line), line.split(table.delimiter))
+        cells = {cell for cells in ways for cell in cells if looks_like_phone(cell)}
+        cells |= {cells[at] for cells in ways for at in phones_at if at < len(cells) and may_hold_phone(cells[at])}
+        is_lost = not person.phones and number > row.line and may_hold_phone(line)
+        if is_lost or any(_digits(cell) not in own for cell in cells):
+            yield LineNote(number, f"it stands inside a quoted cell of the row that begins in line {row.line}")
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
 
 
 def _as_text(cell: str) -> str:
@@ -210,11 +359,3 @@ def _as_text(cell: str) -> str:
 def _of_text(cell: str) -> str:
     """What `_as_text` was given."""
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULAS) else cell
-
-
-def _cells(lines: Iterable[str]) -> Iterator[list[str]]:
-    reader = csv.reader(lines)
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise InvalidRequest(f"Line {reader.line_num} of the file cannot be read: {error}.", param="file") from None

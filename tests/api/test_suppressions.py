@@ -32,7 +32,7 @@ from msvs.api.errors import ComplianceRefused, Conflict, InvalidRequest, NotFoun
 from msvs.api.messages import SendMessage, send_message
 from msvs.api.pages import PageRequest
 from msvs.api.replies import receive_inbound
-from msvs.api.suppressions import Imported
+from msvs.api.suppressions import FileImported, Imported
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import (
@@ -68,8 +68,9 @@ async def import_(ctx: Context, phones: list[str], **options: Any) -> Imported:
     return done
 
 
-async def import_lines(ctx: Context, *lines: str, **options: Any) -> list[Imported]:
-    return [done async for done in suppressions.import_file(ctx, lines, **options)]
+async def import_text(ctx: Context, text: str | bytes, **options: Any) -> list[FileImported]:
+    file = io.BytesIO(text.encode() if isinstance(text, str) else text)
+    return [done async for done in suppressions.import_file(ctx, file, **options)]
 
 
 async def history(phone: str = PHONE) -> list[tuple[str, str | None]]:
@@ -240,7 +241,7 @@ async def test_a_source_is_no_formula_to_a_spreadsheet_and_comes_in_again_as_it_
     assert row[:2] == (PHONE, cell)
     file = io.StringIO()
     csv.writer(file).writerows([suppressions.COLUMNS, row])
-    assert await import_lines(live_ctx, *file.getvalue().splitlines()) == [Imported(1, 0, [])]
+    assert await import_text(live_ctx, file.getvalue()) == [FileImported(1, 0, [], [])]
     assert (await Suppression.get(livemode=True)).source == source
 
 
@@ -252,7 +253,7 @@ async def test_who_may_only_look_changes_nothing(ctx: Context, operation: str) -
         "create": lambda: suppressions.create_suppression(reader, "+12125550178", source="x"),
         "import": lambda: suppressions.import_suppressions(reader, ["+12125550178"]),
         "lift": lambda: suppressions.lift_suppression(reader, row.id, EVIDENCE),
-        "file": lambda: import_lines(reader, "+12125550178"),
+        "file": lambda: import_text(reader, "+12125550178"),
     }
     with pytest.raises(PermissionDenied):
         await within(operations[operation])
@@ -263,32 +264,118 @@ async def test_who_may_only_look_changes_nothing(ctx: Context, operation: str) -
     ("lines", "added"),
     [
         (["+12125550101", "+12125550102"], {"+12125550101": "import", "+12125550102": "import"}),
-        (["\ufeff+12125550101,Maria"], {"+12125550101": "import"}),
         (["\ufeffPhone", "+12125550101"], {"+12125550101": "import"}),
         (["name,phone,source", "Maria,+12125550101,stop", "Ana,+12125550102,"], {
             "+12125550101": "stop", "+12125550102": "import"}),
         (["", " ", "+12125550101", ",,"], {"+12125550101": "import"}),
         (["name,phone", '"Silva, Maria",+12125550101', "short"], {"+12125550101": "import"}),
+        (["phone,source", "+12125550101,stop", "+12125550101,complaint"], {"+12125550101": "stop"}),
         ([], {}),
     ],
 )  # fmt: skip
 async def test_a_file_is_read_as_it_was_meant(ctx: Context, lines: list[str], added: dict[str, str]) -> None:
-    done = await import_lines(ctx, *(f"{line}\n" for line in lines))
+    done = await import_text(ctx, "".join(f"{line}\n" for line in lines))
     assert sum(each.added for each in done) == len(added)
     assert dict(await Suppression.all().values_list("phone", "source")) == added
 
 
-async def test_a_file_that_is_no_table_is_refused_by_its_line(ctx: Context) -> None:
+@pytest.mark.parametrize(
+    ("text", "options", "param"),
+    [
+        ("Number\n+12125550101\n", {}, "columns"),
+        ("Phone,Mobile\n+12125550101,+12125550102\n", {}, "columns"),
+        ("phone\n+12125550101\n", {"columns": ["fax"]}, "columns"),
+        ("+12125550101,Maria\n", {}, "file"),
+        ("phone\n+12125550101\n", {"region": "XX"}, "region"),
+        ("phone\n+12125550101\n", {"encoding": "none"}, "encoding"),
+        ("phone\n+12125550101\n", {"source": "x" * 101}, "source"),
+    ],
+)
+async def test_a_file_that_is_no_such_table_is_refused(
+    ctx: Context, text: str, options: dict[str, Any], param: str
+) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        await import_lines(ctx, "+12125550101\n", '"' + "x" * 200_000)
-    assert (refused.value.param, refused.value.message[:18]) == ("file", "Line 2 of the file")
+        await import_text(ctx, text, **options)
+    assert refused.value.param == param
     assert await Suppression.all().count() == 0
+    assert await ConsentEvent.all().count() == 0
+
+
+async def test_a_row_that_cannot_be_read_costs_no_other(ctx: Context) -> None:
+    phones = [factories.next_phone() for _ in range(570)]
+    rows = [f"{phone},stop" for phone in phones]
+    rows[550] = f"{phones[550]},{'x' * 120}"
+    rows.insert(555, "12,stop")
+    rows.append('"' + "x" * 200_000)
+
+    done = await import_text(ctx, "\n".join(["phone,source", *rows]))
+    again = await import_text(ctx, "\n".join(["phone,source", *rows]))
+
+    assert sum(each.added for each in done) == 570
+    assert [(note.line, note.reason) for each in done for note in each.lost] == [
+        (557, "it is not a valid phone number"),
+        (573, "it is not a valid phone number"),
+    ]
+    assert [(note.line, note.reason) for each in done for note in each.notes] == [
+        (552, "its source was cut to 100 characters")
+    ]
+    assert await Suppression.filter(phone__in=phones).count() == 570
+    assert (await Suppression.get(phone=phones[550])).source == "x" * 100
+    assert [(each.added, each.already_suppressed) for each in again] == [(0, 500), (0, 70)]
+    assert (await consent_chain.verify()).is_whole
+
+
+SAVED: dict[str, Callable[[list[list[str]]], bytes]] = {
+    "as it is": lambda rows: saved(rows, ",", "\n", "utf-8"),
+    "in Europe": lambda rows: saved(rows, ";", "\r\n", "cp1252"),
+    "as Unicode text": lambda rows: saved(rows, "\t", "\r\n", "utf-16"),
+    "with a mark": lambda rows: saved(rows, ",", "\r\n", "utf-8-sig"),
+    "on an old Mac": lambda rows: saved(rows, ";", "\r", "cp1252"),
+    "phones as numbers": lambda rows: saved([[phone[1:], *more] for phone, *more in rows], ";", "\r\n", "cp1252"),
+    "as fractions": lambda rows: saved([[f"{phone[1:]}.0", *more] for phone, *more in rows], ",", "\n", "utf-8"),
+    "in thousands": lambda rows: saved([[f"{int(phone):,}", *more] for phone, *more in rows], ";", "\r\n", "cp1252"),
+    "as formulas": lambda rows: saved([[f'="{phone}"', *more] for phone, *more in rows], ",", "\r\n", "utf-8"),
+    "without apostrophes": lambda rows: saved(
+        [[each.removeprefix("'") for each in row] for row in rows], ",", "\n", "utf-8"
+    ),
+    "dates as it likes": lambda rows: saved([[*row[:2], "28/11/2026 10:00"] for row in rows], ";", "\r\n", "cp1252"),
+    "with empty columns": lambda rows: saved([[*row, "", ""] for row in rows], ";", "\r\n", "cp1252", more=2),
+    "lines in quotes": lambda rows: "".join(
+        '"' + line.replace('"', '""') + '"\r\n' for line in saved(rows, ",", "\n", "utf-8").decode().splitlines()
+    ).encode(),
+}
+
+
+def saved(rows: list[list[str]], delimiter: str, end: str, encoding: str, *, more: int = 0) -> bytes:
+    file = io.StringIO()
+    header = [*suppressions.COLUMNS, *([""] * more)]
+    csv.writer(file, delimiter=delimiter, lineterminator=end).writerows([header, *rows])
+    return file.getvalue().encode(encoding)
+
+
+@pytest.mark.parametrize("how", SAVED)
+async def test_our_own_export_saved_by_a_spreadsheet_comes_back(ctx: Context, live_ctx: Context, how: str) -> None:
+    kept = {
+        # The second is a Chinese mobile number too, the third a number of the United States, without their plus.
+        "+12125550177": "formulário",
+        "+13105551234": "=1+1",
+        "+4520123456": 'say "stop"; or, bye',
+        "+5511961234567": "web form",
+    }
+    for phone, source in kept.items():
+        await suppress(ctx, phone, source)
+    rows = [list(row) for batch in [rows async for rows in suppressions.export_rows(ctx)] for row in batch]
+
+    (done,) = await import_text(live_ctx, SAVED[how](rows))
+
+    assert done == FileImported(4, 0, [], [])
+    assert dict(await Suppression.filter(livemode=True).values_list("phone", "source")) == kept
 
 
 async def test_a_long_file_comes_in_by_parts_and_goes_out_whole(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suppressions, "CHUNK", 3)
     phones = [factories.next_phone() for _ in range(8)]
-    done = await import_lines(ctx, *(f"{phone}\n" for phone in phones))
+    done = await import_text(ctx, "".join(f"{phone}\n" for phone in phones))
     assert [each.added for each in done] == [3, 3, 2]
     rows = [row async for batch in suppressions.export_rows(ctx) for row in batch]
     assert sorted(row[0] for row in rows) == sorted(phones)

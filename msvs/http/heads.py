@@ -15,7 +15,7 @@ VERSIONS = ("1.0", "1.1")
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-_absolute = re.compile(rb"(?i:https?)://([^/?#@]+)([^#]*)(?:#.*)?").fullmatch
+_absolute = re.compile(rb"(?i:https?)://([^/?#@]+)((?:[/?][^#]*)?)(?:#.*)?").fullmatch
 _host = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+;=-]*|\[[0-9A-Za-z:.%]+\])(?::[0-9]{0,5})?").fullmatch
 _socket_key = re.compile(rb"[A-Za-z0-9+/]{22}==").fullmatch
 

@@ -91,7 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """Take in a part of the request line."""
         super().on_url(url)
-        self._count(len(url), len(self.url))
+        self._count(len(url), len(self.url) + len(b"GET  HTTP/1.1\r\n"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header, or a trailer of a body in chunks."""

@@ -7,15 +7,10 @@ import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
 
 from msvs.api import auth
 from msvs.api.context import Context
@@ -23,7 +18,7 @@ from msvs.api.keys import create_key
 from msvs.models import Message
 from msvs.twilio_compat.sids import ACCOUNT, encode_sid
 from tests.rest_compat.test_server import port_of, serving
-from tests.rest_compat.wire import LOOPBACK, PATIENCE, exchange, read_answers, request
+from tests.rest_compat.wire import LOOPBACK, PATIENCE, Seen, bodies, exchange, read_answers, request
 
 CLOSE = [("Connection", "close")]
 KEY = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
@@ -49,51 +44,6 @@ OFFERS = {
     "in other letters": [("UPGRADE", "H2C"), ("cONNECTION", "UPGRADE")],
 }
 BODY = b'{"to":"a","body":"b"}'
-
-
-class Seen(list[dict[str, Any]]):
-    """What the application was asked, in order; `release` lets a request for /slow be answered."""
-
-    release: asyncio.Event
-
-
-@pytest.fixture
-async def seen() -> Seen:
-    seen = Seen()
-    seen.release = asyncio.Event()
-    return seen
-
-
-@pytest.fixture
-async def echo(seen: Seen) -> AsyncIterator[int]:
-    """The port of an application that answers with what it was asked, and has a WebSocket at /graphql."""
-
-    async def answer(asked: Request) -> Response:
-        told = {
-            "method": asked.method,
-            "path": asked.url.path,
-            "query": asked.url.query,
-            "host": asked.headers.get("host"),
-            "body": (await asked.body()).decode("latin-1"),
-        }
-        seen.append(told)
-        if asked.url.path == "/slow":
-            await seen.release.wait()
-        return JSONResponse(told)
-
-    async def take(socket: WebSocket) -> None:
-        seen.append({"path": "/graphql", "socket": True})
-        await socket.accept()
-        await socket.close()
-
-    methods = ["GET", "POST", "DELETE", "OPTIONS"]
-    routes = [WebSocketRoute("/graphql", take), Route("/{path:path}", answer, methods=methods)]
-    async with serving(Starlette(routes=routes)) as running:
-        yield port_of(running)
-
-
-def bodies(seen: Seen) -> list[tuple[str, str]]:
-    return [(each["path"], each["body"]) for each in seen]
 
 
 NEXT = request("GET", "/next", CLOSE)

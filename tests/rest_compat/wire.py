@@ -29,6 +29,17 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
+class Seen(list[dict[str, Any]]):
+    """What the application was asked, in order; `release` lets a request for /slow be answered."""
+
+    release: asyncio.Event
+
+
+def bodies(seen: Seen) -> list[tuple[str, str]]:
+    """The path and body of each request that the application saw."""
+    return [(each["path"], each["body"]) for each in seen]
+
+
 async def exchange(port: int, *packets: bytes, pause: float = PAUSE) -> list[Answer]:
     """Every answer to these bytes, until the server closes the connection."""
     reader, writer = await asyncio.open_connection(LOOPBACK, port)

@@ -1,4 +1,4 @@
-"""Where a request begins and ends: what another program may read otherwise is refused, and each request answered once."""
+"""Where a request begins and ends: what others may read otherwise is refused, and each request is answered once."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ REFUSED = {
     "a header without a name": POST + b": a\r\n\r\n",
     "a header without a colon": POST + b"X-A\r\n\r\n",
     "a space in a name": POST + b"X A: a\r\n\r\n",
+    "a length among the trailers": CHUNKED + b"0\r\nContent-Length: 33\r\n\r\n" + INNER,
     "a chunk of no number": CHUNKED + b"z\r\n",
     "a chunk of a negative size": CHUNKED + b"-1\r\n",
     "a chunk of a prefixed size": CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n",
@@ -126,7 +127,7 @@ async def test_a_length_may_have_blanks_and_zeros(echo: int, seen: Seen, length:
 
 
 async def test_chunks_may_have_extensions_and_trailers_and_the_latter_are_no_headers(echo: int, seen: Seen) -> None:
-    body = b"3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nHost: evil.example\r\nContent-Length: 7\r\n\r\n"
+    body = b"3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nHost: evil.example\r\nX-A: b\r\n\r\n"
     answers = await exchange(echo, CHUNKED, body, NEXT)
     assert [(each.status, each.json()["host"]) for each in answers] == [(200, "api.cohortlabs.co")] * 2
     assert bodies(seen) == [("/first", "abcde"), ("/next", "")]
@@ -259,7 +260,8 @@ async def test_lines_up_to_their_bound_are_answered(echo: int, seen: Seen) -> No
 
 async def test_a_websockets_header_over_its_bound_is_431(echo: int, seen: Seen) -> None:
     handshake = (
-        b"GET /graphql HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"GET /graphql HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: " + b"a," * 5000 + b"a\r\n\r\n"
     )
     (answer,) = await exchange(echo, handshake)

@@ -62,7 +62,12 @@ class FailureCode:
 
 _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     # The request as a whole.
-    ("http_invalid", (400,), "The bytes that arrived are not HTTP/1.1.", "Use an HTTP client library."),
+    (
+        "http_invalid",
+        (400,),
+        "The bytes that arrived are not HTTP/1.1, have no Host header or two, or a body whose end is not certain.",
+        "Use an HTTP client library; the message says what is wrong.",
+    ),
     (
         "json_invalid",
         (400,),
@@ -77,7 +82,12 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "The body is not sent as application/json in UTF-8, or it is compressed.",
         "Send Content-Type: application/json, and the body as it is.",
     ),
-    ("headers_too_large", (431,), "The request line and headers are larger than 64 KiB.", "Send fewer headers."),
+    (
+        "headers_too_large",
+        (431,),
+        "The request line and headers are larger than 64 KiB, one of them is larger than 8 KiB, or there are over 100.",
+        "Send fewer headers, or shorter ones.",
+    ),
     ("route_unknown", (404,), "There is no such path.", "Compare the path with the API reference."),
     (
         "method_not_allowed",

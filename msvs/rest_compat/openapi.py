@@ -47,7 +47,7 @@ RESPONSES: Mapping[int, tuple[str, str]] = {
     415: ("UnsupportedMediaType", "The body is not application/json in UTF-8."),
     422: ("Unprocessable", "A compliance check failed, such as a phone in a blocked region."),
     429: ("TooManyRequests", "Rate limit hit; honour Retry-After."),
-    431: ("HeadersTooLarge", "The headers are larger than 64 KiB."),
+    431: ("HeadersTooLarge", "The headers are larger than 64 KiB, or one of them than 8 KiB."),
     500: ("InternalError", "A problem on our end; retry with exponential backoff."),
     503: ("Unavailable", "A part of the service is away; honour Retry-After."),
 }

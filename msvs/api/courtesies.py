@@ -1,0 +1,265 @@
+"""Whether a message is one of the words of words.toml with courtesies, a name or a signature around it.
+
+What may stand around a word is data (data/courtesies.toml). A message that says anything else is none.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+
+from msvs.api.words import MEANINGS, Keyword, words_of
+
+# A message of more words is no single word with something around it.
+MAX_WORDS = 40
+MAX_NAME = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BareWord:
+    """The word that a message amounts to; one that is not sure may also be meant for something else."""
+
+    keyword: Keyword
+    is_sure: bool
+
+
+class _Kind(StrEnum):
+    WORD = "word"
+    OBJECT = "object"
+    WEAK = "weak"
+    POLITE = "polite"
+    CLOSING = "closing"
+    INTRODUCTION = "introduction"
+    AFTER = "after"
+    AFFIRMATION = "affirmation"
+    WISH = "wish"
+    REQUEST = "request"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    folded: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A phrase of the data, or a run of words that are in none."""
+
+    kinds: frozenset[_Kind]
+    tokens: Sequence[_Token]
+    keyword: Keyword | None = None
+
+
+_TOKEN = re.compile(r"[^\W_]+(?:['’‘`´ʼ][^\W_]+)*")
+_SIGNATURE_LINE = re.compile(r"\n[ \t]*(?:--+|__+|[—–]+)[ \t]*\n|\n[ \t]*--+[ \t]*$")
+_LAUGHTER = re.compile(r"[😂🤣😹😆😅😄😁😜😝]|\b(?:ha){2,}h?\b|\b(?:ja){2,}\b|\bk{3,}\b|\blo+l\b|\blmf?ao\b", re.IGNORECASE)
+_SIGNED = re.compile(r"[\n\r]|\s[-—–~]+\s?|[—–]")
+_SEPARATED = re.compile(r"[\n\r,.;:!—–~-]")
+_CAPITALIZED = re.compile(r"[^\W\d_a-z][^\W\d_]*(?:['’][^\W\d_]+)?")
+
+
+def bare_word(text: str) -> BareWord | None:
+    """The word that all of `text` amounts to, with courtesies, a name or a signature around it; None for free text."""
+    tokens = _without_signature(_tokens(text))
+    if not 0 < len(tokens) <= MAX_WORDS:
+        return None
+    parts = list(_parts(tokens))
+    keyword = _keyword_of(parts)
+    if keyword is None:
+        return None
+    kinds = {kind for part in parts for kind in part.kinds}
+    if not all(_may_say(part.kinds, keyword) for part in parts):
+        return None
+    # "Yes, stop" asks to stop; what else says yes beside STOP says something.
+    if keyword is not Keyword.CONFIRM and any(part.keyword is Keyword.CONFIRM for part in parts[1:]):
+        return None
+    is_object = _Kind.OBJECT in kinds
+    if _Kind.REQUEST in kinds and is_object:
+        return None
+    if not _name_their_writer(parts):
+        return None
+    sure = _are_names(parts, text, keyword)
+    if sure is None:
+        return None
+    return BareWord(keyword, sure and not (_Kind.WISH in kinds and is_object) and not _LAUGHTER.search(text))
+
+
+def _may_say(kinds: frozenset[_Kind], keyword: Keyword) -> bool:
+    """Whether a phrase fits the word: a wish or a request goes with STOP, an affirmation with YES."""
+    if not kinds & {_Kind.WISH, _Kind.REQUEST, _Kind.AFFIRMATION}:
+        return True
+    if keyword is Keyword.STOP:
+        return bool(kinds & {_Kind.WISH, _Kind.REQUEST})
+    return keyword is Keyword.CONFIRM and _Kind.AFFIRMATION in kinds
+
+
+def _keyword_of(parts: Sequence[_Part]) -> Keyword | None:
+    """The one thing that the words of a message ask for: STOP before all, and START before YES."""
+    said = {part.keyword for part in parts if part.keyword is not None and _Kind.WEAK not in part.kinds}
+    if not said and len(parts) > 1 and any(_Kind.WEAK in part.kinds for part in parts):
+        said = {Keyword.CONFIRM}
+    if Keyword.START in said and said & {Keyword.STOP, Keyword.HELP}:
+        return None
+    return next((keyword for keyword in MEANINGS if keyword in said), None)
+
+
+def _name_their_writer(parts: Sequence[_Part]) -> bool:
+    """Whether whatever says who writes stands beside a name."""
+    for index, part in enumerate(parts):
+        beside = {_Kind.INTRODUCTION: parts[index + 1 : index + 2], _Kind.AFTER: parts[max(index - 1, 0) : index]}
+        for kind, neighbors in beside.items():
+            if part.kinds == {kind} and not any(_Kind.FOREIGN in neighbor.kinds for neighbor in neighbors):
+                return False
+    return True
+
+
+def _are_names(parts: Sequence[_Part], text: str, keyword: Keyword) -> bool | None:
+    """Whether what is in no list is surely a name (True), may be one (False), or is something else (None)."""
+    sure = True
+    foreign = [index for index, part in enumerate(parts) if _Kind.FOREIGN in part.kinds]
+    if foreign and (len(foreign) > 2 or "?" in text or any(part.kinds & {_Kind.WISH, _Kind.REQUEST} for part in parts)):
+        return None
+    for index in foreign:
+        found = _is_name(parts, index)
+        if found is None or (keyword is not Keyword.STOP and not found):
+            return None
+        sure = sure and found
+    return sure
+
+
+def _is_name(parts: Sequence[_Part], index: int) -> bool | None:
+    name, before = parts[index].tokens, parts[index - 1] if index else None
+    after = parts[index + 1] if index + 1 < len(parts) else None
+    if len(name) > MAX_NAME or any(token.folded in _NO_NAMES or token.folded.isdigit() for token in name):
+        return None
+    has_capitals = all(_CAPITALIZED.fullmatch(token.text) and not token.folded.endswith("ing") for token in name)
+    is_given = all(token.folded in _GIVEN for token in name) or (has_capitals and name[0].folded in _GIVEN)
+    if not (is_given or has_capitals):
+        return None
+    if before is None:
+        # "Ana: stop" is Ana's; "Ana stop" may be said to Ana, and "Truck Stop" is a place.
+        is_apart = after is not None and bool(_SEPARATED.search(after.tokens[0].before))
+        return (is_given and is_apart) or (after is not None and _Kind.AFTER in after.kinds) or (False if is_apart or is_given else None)
+    if _Kind.OBJECT in before.kinds and not _SEPARATED.search(name[0].before):
+        return None
+    is_introduced = bool(before.kinds & {_Kind.INTRODUCTION, _Kind.CLOSING})
+    is_signed = after is None and bool(_SIGNED.search(name[0].before))
+    # A name that nobody listed may be one, "STOP Ekaterina", or not, "Stop Traffic".
+    return is_given or is_introduced or is_signed
+
+
+# Reading
+
+
+def _tokens(text: str) -> list[_Token]:
+    text = unicodedata.normalize("NFKC", text.strip())
+    line = _SIGNATURE_LINE.search(text)
+    if line is not None and _TOKEN.search(text, 0, line.start()):
+        text = text[: line.start()]
+    tokens, end = [], 0
+    for match in _TOKEN.finditer(text):
+        tokens.append(_Token(match[0], fold_word(match[0]), text[end : match.start()]))
+        end = match.end()
+        if len(tokens) > MAX_WORDS:
+            break
+    return tokens
+
+
+def fold_word(word: str) -> str:
+    """A word as phrases are compared: lower case, without accents and apostrophes."""
+    letters = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(letter for letter in letters if letter.isalnum()).replace("ı", "i")
+
+
+def _without_signature(tokens: list[_Token]) -> list[_Token]:
+    """The words before what a phone or a mail program adds by itself."""
+    for start in range(1, len(tokens)):
+        if _match(_SIGNATURES, tokens, start):
+            return tokens[:start]
+    return tokens
+
+
+def _match(phrases: Mapping[str, Sequence[tuple[str, ...]]], tokens: Sequence[_Token], start: int) -> tuple[str, ...]:
+    """The longest phrase that stands at `start`, or nothing."""
+    for phrase in phrases.get(tokens[start].folded, ()):
+        if tuple(token.folded for token in tokens[start : start + len(phrase)]) == phrase:
+            return phrase
+    return ()
+
+
+def _parts(tokens: Sequence[_Token]) -> Iterator[_Part]:
+    start = index = 0
+    while index < len(tokens):
+        phrase = _match(_PHRASES, tokens, index)
+        if phrase:
+            if start < index:
+                yield _Part(frozenset({_Kind.FOREIGN}), tokens[start:index])
+            kinds, keyword = _MEANING[phrase]
+            yield _Part(kinds, tokens[index : index + len(phrase)], keyword)
+            start = index = index + len(phrase)
+        else:
+            index += 1
+    if start < index:
+        yield _Part(frozenset({_Kind.FOREIGN}), tokens[start:index])
+
+
+# The data
+
+
+def _folded(phrase: str) -> tuple[str, ...]:
+    return tuple(fold_word(word) for word in _TOKEN.findall(phrase))
+
+
+def _by_first(phrases: Iterable[tuple[str, ...]]) -> Mapping[str, Sequence[tuple[str, ...]]]:
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for phrase in sorted(phrases, key=len, reverse=True):
+        found.setdefault(phrase[0], []).append(phrase)
+    return found
+
+
+def _listed(section: str) -> set[tuple[str, ...]]:
+    return {_folded(phrase) for phrases in _DATA[section].values() for phrase in phrases}
+
+
+def _meanings() -> Mapping[tuple[str, ...], tuple[frozenset[_Kind], Keyword | None]]:
+    kinds: dict[tuple[str, ...], set[_Kind]] = {}
+    for section, kind in _SECTIONS.items():
+        for phrase in _listed(section):
+            kinds.setdefault(phrase, set()).add(kind)
+    for phrase in map(_folded, _DATA["introductions"]["after"]):
+        kinds[phrase] = {_Kind.AFTER}
+    keywords = {_folded(word): keyword for keyword in MEANINGS for word in words_of(keyword)}
+    for keyword in (Keyword.STOP, Keyword.START, Keyword.CONFIRM):
+        keywords |= {_folded(word): keyword for word in _DATA["words"][keyword.value]}
+    for phrase in keywords:
+        kinds.setdefault(phrase, set()).add(_Kind.WORD)
+    for phrase in map(_folded, _DATA["words"]["confirm_with_courtesy"]):
+        keywords[phrase] = Keyword.CONFIRM
+        kinds[phrase] = {_Kind.WEAK}
+    for phrase in map(_folded, _DATA["objects"]["words"]):
+        kinds[phrase].add(_Kind.OBJECT)
+    return {phrase: (frozenset(found), keywords.get(phrase)) for phrase, found in kinds.items()}
+
+
+_SECTIONS = {
+    "polite": _Kind.POLITE,
+    "closings": _Kind.CLOSING,
+    "introductions": _Kind.INTRODUCTION,
+    "affirmations": _Kind.AFFIRMATION,
+    "wishes": _Kind.WISH,
+    "requests": _Kind.REQUEST,
+}
+_DATA = tomllib.loads(files("msvs.api").joinpath("data/courtesies.toml").read_text("utf-8"))
+_MEANING = _meanings()
+_PHRASES = _by_first(_MEANING)
+_SIGNATURES = _by_first(_listed("signatures"))
+_GIVEN = frozenset(fold_word(name) for name in _DATA["names"]["given"])
+_NO_NAMES = frozenset(fold_word(word) for word in _DATA["no_names"]["words"])

@@ -18,6 +18,7 @@ from msvs.api.words import MEANINGS, Keyword, words_of
 # A message of more words is no single word with something around it.
 MAX_WORDS = 40
 MAX_NAME = 3
+MIN_PHONE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class _Kind(StrEnum):
     OBJECT = "object"
     WEAK = "weak"
     POLITE = "polite"
+    FILLER = "filler"
+    DISINTEREST = "disinterest"
     CLOSING = "closing"
     INTRODUCTION = "introduction"
     AFTER = "after"
@@ -47,6 +50,7 @@ class _Token:
     text: str
     folded: str
     before: str
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ _CAPITALIZED = re.compile(r"[^\W\d_a-z][^\W\d_]*(?:['’][^\W\d_]+)?")
 
 def bare_word(text: str) -> BareWord | None:
     """The word that all of `text` amounts to, with courtesies, a name or a signature around it; None for free text."""
-    tokens = _without_signature(_tokens(text))
+    tokens = _without_signature(_tokens(_own_lines(text)))
     if not 0 < len(tokens) <= MAX_WORDS:
         return None
     parts = list(_parts(tokens))
@@ -79,7 +83,7 @@ def bare_word(text: str) -> BareWord | None:
     if not all(_may_say(part.kinds, keyword) for part in parts):
         return None
     # "Yes, stop" asks to stop; what else says yes beside STOP says something.
-    if keyword is not Keyword.CONFIRM and any(part.keyword is Keyword.CONFIRM for part in parts[1:]):
+    if keyword is not Keyword.CONFIRM and any(_says_yes(part) for part in parts[1:]):
         return None
     is_object = _Kind.OBJECT in kinds
     if _Kind.REQUEST in kinds and is_object:
@@ -92,12 +96,44 @@ def bare_word(text: str) -> BareWord | None:
     return BareWord(keyword, sure and not (_Kind.WISH in kinds and is_object) and not _LAUGHTER.search(text))
 
 
+def without_courtesies(text: str) -> str:
+    """The text without greetings before it, and thanks, a name or a signature after it."""
+    text = _own_lines(text)
+    tokens = _tokens(text)
+    kept = _without_signature(tokens)
+    parts = list(_parts(kept))
+    while len(parts) > 1 and parts[0].kinds <= _AROUND:
+        parts.pop(0)
+    while len(parts) > 1 and (parts[-1].kinds <= _AROUND or _is_signed(parts)):
+        parts.pop()
+    if not parts:
+        return text
+    last = parts[-1].tokens[-1]
+    after = next((token for token in tokens if token.start > last.start), None)
+    end = len(text) if after is None else after.start
+    return text[parts[0].tokens[0].start : end].rstrip(" ,-–—\n\t")
+
+
+def _is_signed(parts: Sequence[_Part]) -> bool:
+    """Whether the last part is the name of the writer."""
+    name = parts[-1].tokens
+    if parts[-1].kinds != {_Kind.FOREIGN} or not _SEPARATED.search(name[0].before):
+        return False
+    return len(name) <= MAX_NAME and _is_name(parts, len(parts) - 1) is True
+
+
+def _says_yes(part: _Part) -> bool:
+    """Whether a part says yes; "y" is also "and"."""
+    return part.keyword is Keyword.CONFIRM and part.tokens[0].folded != "y"
+
+
 def _may_say(kinds: frozenset[_Kind], keyword: Keyword) -> bool:
     """Whether a phrase fits the word: a wish or a request goes with STOP, an affirmation with YES."""
-    if not kinds & {_Kind.WISH, _Kind.REQUEST, _Kind.AFFIRMATION}:
+    wishes = {_Kind.WISH, _Kind.REQUEST, _Kind.DISINTEREST}
+    if not kinds & {*wishes, _Kind.AFFIRMATION}:
         return True
     if keyword is Keyword.STOP:
-        return bool(kinds & {_Kind.WISH, _Kind.REQUEST})
+        return bool(kinds & wishes)
     return keyword is Keyword.CONFIRM and _Kind.AFFIRMATION in kinds
 
 
@@ -138,16 +174,25 @@ def _are_names(parts: Sequence[_Part], text: str, keyword: Keyword) -> bool | No
 def _is_name(parts: Sequence[_Part], index: int) -> bool | None:
     name, before = parts[index].tokens, parts[index - 1] if index else None
     after = parts[index + 1] if index + 1 < len(parts) else None
+    name = _without_phone(name)
+    if not name:
+        return True
     if len(name) > MAX_NAME or any(token.folded in _NO_NAMES or token.folded.isdigit() for token in name):
         return None
     has_capitals = all(_CAPITALIZED.fullmatch(token.text) and not token.folded.endswith("ing") for token in name)
     is_given = all(token.folded in _GIVEN for token in name) or (has_capitals and name[0].folded in _GIVEN)
+    is_object = any(part is not None and _Kind.OBJECT in part.kinds for part in (before, after))
     if not (is_given or has_capitals):
-        return None
+        is_plain = all(token.before.isspace() for token in name)
+        may_be = before is not None and not is_object and len(name) == 2 and name[0].folded in _GIVEN and is_plain
+        may_be = may_be or (before is not None and _Kind.INTRODUCTION in before.kinds)
+        return False if may_be and not any(token.folded.endswith("ing") for token in name) else None
     if before is None:
         # "Ana: stop" is Ana's; "Ana stop" may be said to Ana, and "Truck Stop" is a place.
         is_apart = after is not None and bool(_SEPARATED.search(after.tokens[0].before))
-        return (is_given and is_apart) or (after is not None and _Kind.AFTER in after.kinds) or (False if is_apart or is_given else None)
+        if (is_given and is_apart) or (after is not None and _Kind.AFTER in after.kinds):
+            return True
+        return False if is_apart or (is_given and not is_object) else None
     if _Kind.OBJECT in before.kinds and not _SEPARATED.search(name[0].before):
         return None
     is_introduced = bool(before.kinds & {_Kind.INTRODUCTION, _Kind.CLOSING})
@@ -156,20 +201,29 @@ def _is_name(parts: Sequence[_Part], index: int) -> bool | None:
     return is_given or is_introduced or is_signed
 
 
+def _without_phone(tokens: Sequence[_Token]) -> Sequence[_Token]:
+    """The words of a name without the phone number that follows it."""
+    end = len(tokens)
+    while end and tokens[end - 1].folded.isdigit():
+        end -= 1
+    return tokens[:end] if sum(len(token.folded) for token in tokens[end:]) >= MIN_PHONE else tokens
+
+
 # Reading
 
 
-def _tokens(text: str) -> list[_Token]:
+def _own_lines(text: str) -> str:
+    """The text without what stands below a line of dashes."""
     text = unicodedata.normalize("NFKC", text.strip())
     line = _SIGNATURE_LINE.search(text)
-    if line is not None and _TOKEN.search(text, 0, line.start()):
-        text = text[: line.start()]
+    return text[: line.start()] if line is not None and _TOKEN.search(text, 0, line.start()) else text
+
+
+def _tokens(text: str) -> list[_Token]:
     tokens, end = [], 0
     for match in _TOKEN.finditer(text):
-        tokens.append(_Token(match[0], fold_word(match[0]), text[end : match.start()]))
+        tokens.append(_Token(match[0], fold_word(match[0]), text[end : match.start()], match.start()))
         end = match.end()
-        if len(tokens) > MAX_WORDS:
-            break
     return tokens
 
 
@@ -251,12 +305,15 @@ def _meanings() -> Mapping[tuple[str, ...], tuple[frozenset[_Kind], Keyword | No
 
 _SECTIONS = {
     "polite": _Kind.POLITE,
+    "fillers": _Kind.FILLER,
+    "disinterest": _Kind.DISINTEREST,
     "closings": _Kind.CLOSING,
     "introductions": _Kind.INTRODUCTION,
     "affirmations": _Kind.AFFIRMATION,
     "wishes": _Kind.WISH,
     "requests": _Kind.REQUEST,
 }
+_AROUND = frozenset((_Kind.POLITE, _Kind.CLOSING, _Kind.INTRODUCTION))
 _DATA = tomllib.loads(files("msvs.api").joinpath("data/courtesies.toml").read_text("utf-8"))
 _MEANING = _meanings()
 _PHRASES = _by_first(_MEANING)

@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from msvs.api.courtesies import bare_word
+from msvs.api.courtesies import bare_word, without_courtesies
 from msvs.api.words import Keyword
 
 MAX_TEXT = 1600
@@ -119,6 +119,8 @@ def wants_out(text: str) -> Intent | None:
 def explain(text: str) -> Reading:
     """What `text` is read as, and by which rule: `words.bare` is a word of words.toml with courtesies or a name."""
     reading = _explain(text)
+    if reading.intent is not Intent.CERTAIN:
+        reading = min(reading, _explain(without_courtesies(text[:MAX_TEXT])), key=lambda each: _STRENGTH[each.intent])
     bare = None if reading.intent is Intent.CERTAIN else bare_word(text[:MAX_TEXT])
     if bare is None or bare.keyword is not Keyword.STOP or (reading.intent is Intent.LIKELY and not bare.is_sure):
         return reading
@@ -264,5 +266,5 @@ def _rules(data: Mapping[str, Any]) -> Iterator[_Rule]:
 _DATA = tomllib.loads(files("msvs.api").joinpath("data/opt_out_phrases.toml").read_text("utf-8"))
 _SPELLING: Mapping[str, None] = dict.fromkeys(_DATA["spelling"])
 _COURTESIES = re.compile(rf"(?<=\s)(?:{'|'.join(_DATA['courtesies'])})(?=\s)")
-_STRENGTH = {Intent.CERTAIN: 0, Intent.LIKELY: 1, Intent.UNCLEAR: 2}
+_STRENGTH = {Intent.CERTAIN: 0, Intent.LIKELY: 1, Intent.UNCLEAR: 2, None: 3}
 _RULES = tuple(sorted(_rules(_DATA), key=lambda rule: _STRENGTH[rule.intent]))

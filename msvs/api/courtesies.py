@@ -185,7 +185,7 @@ def _is_name(parts: Sequence[_Part], index: int) -> bool | None:
     if not (is_given or has_capitals):
         is_plain = all(token.before.isspace() for token in name)
         may_be = before is not None and not is_object and len(name) == 2 and name[0].folded in _GIVEN and is_plain
-        may_be = may_be or (before is not None and _Kind.INTRODUCTION in before.kinds)
+        may_be = may_be or (before is not None and before.kinds >= {_Kind.POLITE, _Kind.INTRODUCTION})
         return False if may_be and not any(token.folded.endswith("ing") for token in name) else None
     if before is None:
         # "Ana: stop" is Ana's; "Ana stop" may be said to Ana, and "Truck Stop" is a place.
@@ -198,7 +198,13 @@ def _is_name(parts: Sequence[_Part], index: int) -> bool | None:
     is_introduced = bool(before.kinds & {_Kind.INTRODUCTION, _Kind.CLOSING})
     is_signed = after is None and bool(_SIGNED.search(name[0].before))
     # A name that nobody listed may be one, "STOP Ekaterina", or not, "Stop Traffic".
-    return is_given or is_introduced or is_signed
+    if is_given or is_introduced or is_signed:
+        return True
+    return False if _phrase(before) in _PLAIN or _SEPARATED.search(name[0].before) else None
+
+
+def _phrase(part: _Part) -> tuple[str, ...]:
+    return tuple(token.folded for token in part.tokens)
 
 
 def _without_phone(tokens: Sequence[_Token]) -> Sequence[_Token]:
@@ -319,4 +325,5 @@ _MEANING = _meanings()
 _PHRASES = _by_first(_MEANING)
 _SIGNATURES = _by_first(_listed("signatures"))
 _GIVEN = frozenset(fold_word(name) for name in _DATA["names"]["given"])
+_PLAIN = frozenset(_folded(word) for word in _DATA["plain"]["words"])
 _NO_NAMES = frozenset(fold_word(word) for word in _DATA["no_names"]["words"])

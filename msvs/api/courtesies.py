@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
+from itertools import product
 
 from msvs.api.words import MEANINGS, Keyword, words_of
 
@@ -130,7 +131,7 @@ def _says_yes(part: _Part) -> bool:
 def _may_say(kinds: frozenset[_Kind], keyword: Keyword) -> bool:
     """Whether a phrase fits the word: a wish or a request goes with STOP, an affirmation with YES."""
     wishes = {_Kind.WISH, _Kind.REQUEST, _Kind.DISINTEREST}
-    if not kinds & {*wishes, _Kind.AFFIRMATION}:
+    if kinds & {_Kind.POLITE, _Kind.FILLER} or not kinds & {*wishes, _Kind.AFFIRMATION}:
         return True
     if keyword is Keyword.STOP:
         return bool(kinds & wishes)
@@ -286,7 +287,13 @@ def _by_first(phrases: Iterable[tuple[str, ...]]) -> Mapping[str, Sequence[tuple
 
 
 def _listed(section: str) -> set[tuple[str, ...]]:
-    return {_folded(phrase) for phrases in _DATA[section].values() for phrase in phrases}
+    return {_folded(each) for phrases in _DATA[section].values() for phrase in phrases for each in _choices(phrase)}
+
+
+def _choices(phrase: str) -> Iterator[str]:
+    """Each phrase that one of the data stands for: "a (b|c|)" is "a b", "a c" and "a"."""
+    parts = [part.split("|") for part in re.split(r"[()]", phrase)]
+    return ("".join(chosen) for chosen in product(*parts))
 
 
 def _meanings() -> Mapping[tuple[str, ...], tuple[frozenset[_Kind], Keyword | None]]:
@@ -297,7 +304,7 @@ def _meanings() -> Mapping[tuple[str, ...], tuple[frozenset[_Kind], Keyword | No
     for phrase in map(_folded, _DATA["introductions"]["after"]):
         kinds[phrase] = {_Kind.AFTER}
     keywords = {_folded(word): keyword for keyword in MEANINGS for word in words_of(keyword)}
-    for keyword in (Keyword.STOP, Keyword.START, Keyword.CONFIRM):
+    for keyword in MEANINGS:
         keywords |= {_folded(word): keyword for word in _DATA["words"][keyword.value]}
     for phrase in keywords:
         kinds.setdefault(phrase, set()).add(_Kind.WORD)

@@ -63,9 +63,9 @@ class _Part:
     keyword: Keyword | None = None
 
 
-_TOKEN = re.compile(r"[^\W_]+(?:['’‘`´ʼ][^\W_]+)*")
+_TOKEN = re.compile(r"[^\W_]+(?:[\u0300-\u036f'’‘`´ʼ]+[^\W_]+)*[\u0300-\u036f]*")
 _SIGNATURE_LINE = re.compile(r"\n[ \t]*(?:--+|__+|[—–]+)[ \t]*\n|\n[ \t]*--+[ \t]*$")
-_LAUGHTER = re.compile(r"[😂🤣😹😆😅😄😁😜😝]|\b(?:ha){2,}h?\b|\b(?:ja){2,}\b|\bk{3,}\b|\blo+l\b|\blmf?ao\b", re.IGNORECASE)
+_LAUGHTER = re.compile(r"[😂🤣😹😆😅😄😁😜😝]|\b(?:(?:ha){2,}h?|(?:ja){2,}|k{3,}|lo+l|lmf?ao)\b", re.IGNORECASE)
 _SIGNED = re.compile(r"[\n\r]|\s[-—–~]+\s?|[—–]")
 _SEPARATED = re.compile(r"[\n\r,.;:!—–~-]")
 _CAPITALIZED = re.compile(r"[^\W\d_a-z][^\W\d_]*(?:['’][^\W\d_]+)?")

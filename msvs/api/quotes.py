@@ -59,13 +59,14 @@ class _Run:
         return self.count == len(self.body.words)
 
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")
 _MARKS = "\"“”„‟«»‹›‘’‚‛'`´*<>|\\[\\]()"
-_OPEN = re.compile(rf"[{_MARKS}\s]*$")
 _CLOSE = re.compile(rf"\s*(?:[{_MARKS}]|…|\.\.\.|$)")
+_CUT_OFF = re.compile(r"\s*(?:…|\.\.\.)")
 _ELLIPSIS = re.compile(r"(?:…|\.\.\.)\s*$")
 _MARK_BEFORE = re.compile(r"[\"“„‟«‹‘‚'>]\s*$")
-_AROUND = re.compile(rf"[{_MARKS}\s]*(?:{OUT}[{_MARKS}\s….]*)+")
+# Looked for from the first of the marks alone, so that a text of nothing but marks takes no longer than another.
+_AROUND = re.compile(rf"(?<![{_MARKS}\s…/])[{_MARKS}\s…/]*(?:{OUT}[{_MARKS}\s….,;:/!?&%#+=~$-]*)+")
 _LINE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
 _QUOTATION = re.compile(r"[\"“„«‹‘]|''|(?<!\w)['’]")
 _QUOTATION_END = re.compile(r"[\"”“»›’]|''|'(?!\w)")
@@ -148,7 +149,8 @@ def _is_quoted(run: _Run, words: Sequence[_Word], text: str) -> bool:
     if run.count >= MIN_RUN or run.is_whole:
         return True
     is_closed = run.is_cut or bool(_CLOSE.match(text, end))
-    if run.place == 0 and (run.count >= MIN_BEGINNING or (is_closed and bool(re.match(r"\s*(?:…|\.\.\.)", text[end : end + 8])))):
+    is_cut_off = is_closed and bool(_CUT_OFF.match(text, end))
+    if run.place == 0 and (run.count >= MIN_BEGINNING or is_cut_off):
         return True
     if bool(_ELLIPSIS.search(text, 0, start)) and run.count >= MIN_BETWEEN_MARKS:
         return True
@@ -219,7 +221,8 @@ _TO = re.compile(_any_of(_DATA["reactions"]["to"]))
 _HEADS = re.compile(rf"(?:\w+ ){{0,2}}{_any_of(_DATA['reactions']['before'])}(?: {_TO.pattern}){{0,2}}")
 _TAIL = re.compile(rf"(?:{_TO.pattern} )?{_any_of(_DATA['reactions']['after'])}")
 _HEADER = re.compile(
-    rf"^[ \t]*(?:{'|'.join(_DATA['mail']['on'])})\b[^\n]{{0,200}}\n?[^\n]{{0,200}}\b(?:{'|'.join(_DATA['mail']['wrote'])})\s?:[ \t]*$"
+    rf"^[ \t]*(?:{'|'.join(_DATA['mail']['on'])})\b[^\n]{{0,200}}\n?[^\n]{{0,200}}"
+    rf"\b(?:{'|'.join(_DATA['mail']['wrote'])})\s?:[ \t]*$"
     rf"|^[ \t]*-*[ \t]*(?:{'|'.join(_DATA['mail']['original'])})[ \t]*:?[ \t]*-*[ \t]*$",
     re.MULTILINE | re.IGNORECASE,
 )

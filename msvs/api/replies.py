@@ -44,7 +44,7 @@ ON CONFLICT (workspace_id, livemode, dedupe_key) DO NOTHING RETURNING *
 QUOTABLE = """
 SELECT body FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3
     AND (sent_at IS NOT NULL OR status = 'sending') AND body <> ''
-ORDER BY id DESC LIMIT 50
+ORDER BY id DESC LIMIT 30
 """
 
 # The same answer goes to a contact once in this time.
@@ -70,9 +70,10 @@ async def receive_inbound(
     """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.
 
     STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
-    answered, all of them with courtesies around them too; a workspace's keyword joins its list. Anything else is a reply to the latest message to that phone; one
-    that likely asks for no more opts out besides, and is flagged. What the carrier took for an opt-out (`is_opt_out`)
-    is a STOP whatever its words, and the carrier has confirmed it. What is quoted of our own messages asks for nothing.
+    answered, each also with courtesies around it; a workspace's keyword joins its list. Anything else is a reply to the
+    latest message to that phone; one that likely asks for no more opts out besides, and is flagged. What the carrier
+    took for an opt-out (`is_opt_out`) is a STOP whatever its words, and the carrier has confirmed it. What is quoted of
+    our own messages asks for nothing.
     """
     at = now or datetime.now(UTC)
     contact = await _hold_contact(ctx, from_phone, at)

@@ -27,8 +27,8 @@ LABELS = ("certain", "likely", "reply")
 KINDS = ("withdrawal", "courtesy", "quote", "sounds_alike", "yes", "start", "help")
 ALL_LANGUAGES = (*LANGUAGES, "de", "it", "nl", "tr")
 
-# What was sent to whoever wrote the corpus: {b} is the one of the row's language, {b:40} its beginning, {b:-40} its end.
-# {u} was sent to somebody else.
+# What was sent to whoever wrote the corpus: {b} is that of the row's language, {b:40} its beginning, {b:-40} its end; {u}
+# was sent to somebody else.
 SENT = {
     "en": "Hi Ana, Cohort 06 opens tonight at 8pm ET: https://cohort.example/06 To stop these texts, reply STOP",
     "pt": "Oi Ana, a turma 06 abre hoje às 20h. Para sair, responda SAIR",
@@ -115,7 +115,10 @@ def test_the_corpus_is_large_balanced_and_its_halves_share_nothing() -> None:
 
 
 def test_recall_and_precision_over_the_corpus(capsys: pytest.CaptureFixture[str]) -> None:
-    """The rules were written against the development half; the other was fixed first, and no rule was fitted to it."""
+    """The rules were written against the development half; the other was fixed before they were tried on it.
+
+    What it showed to be missing was mended as a kind, by further rows of the development half.
+    """
     read = measured()
     lines = []
     for half in HALVES:

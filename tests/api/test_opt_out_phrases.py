@@ -27,8 +27,8 @@ LABELS = ("certain", "likely", "reply")
 KINDS = ("withdrawal", "courtesy", "quote", "sounds_alike", "yes", "start", "help")
 ALL_LANGUAGES = (*LANGUAGES, "de", "it", "nl", "tr")
 
-# What was sent to whoever wrote the corpus: {b} is that of the row's language, {b:40} its beginning, {b:-40} its end; {u}
-# was sent to somebody else.
+# What was sent to whoever wrote the corpus: {b} is that of the row's language, {b:40} its beginning, {b:-40} its end;
+# {u} was sent to somebody else.
 SENT = {
     "en": "Hi Ana, Cohort 06 opens tonight at 8pm ET: https://cohort.example/06 To stop these texts, reply STOP",
     "pt": "Oi Ana, a turma 06 abre hoje às 20h. Para sair, responda SAIR",

@@ -82,9 +82,10 @@ async def receive_inbound(
     intent = wants_out(own) if keyword is None else None
     if intent is Intent.CERTAIN or is_opt_out:
         keyword = Keyword.STOP
-    chosen = await keywords.match_keyword(ctx, own) if keyword is None and intent is None else None
+    # A workspace may have had a keyword before it was read as likely asking for no more.
+    chosen = await keywords.match_keyword(ctx, own) if keyword is None else None
     if chosen is not None:
-        keyword = Keyword.JOIN
+        keyword, intent = Keyword.JOIN, None
     elif keyword is None and intent is None:
         keyword = _courteous_keyword(own)
     row = await fetch_row(

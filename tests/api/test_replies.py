@@ -467,6 +467,16 @@ async def test_a_workspace_keeps_a_keyword_that_is_also_said_for_start(ctx: Cont
     assert (await Contact.get(phone=phone)).opt_in_source == "keyword:SUBSCRIBE"
 
 
+async def test_a_keyword_from_before_it_was_read_as_a_likely_opt_out_still_joins(ctx: Context) -> None:
+    async with unit_of_work():
+        chosen = await lists.create_list(ctx, "Exit interviews")
+        word = await keywords.create_keyword(ctx, keywords.CreateKeyword("COHORT6", chosen.id))
+    await word.__class__.filter(id=word.id).update(word="EXIT", folded="exit")
+    inbound = await reply(ctx, factories.next_phone(), "Exit!")
+    assert (inbound.keyword, inbound.intent, inbound.is_flagged) == ("join", None, False)
+    assert (await reply(ctx, factories.next_phone(), "Exit please")).intent == "likely"
+
+
 async def test_start_lifts_what_suppressed_at_the_moment_of_an_opt_in(ctx: Context, workspace: Workspace) -> None:
     """What an import of suppressions leaves that did not see the contact that was being made."""
     contact = await factories.make_contact(ctx)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -13,10 +11,12 @@ from msvs.api import consent, ids, keywords
 from msvs.api.autoreplies import send_auto
 from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
+from msvs.api.courtesies import bare_word
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.opt_out_phrases import Intent, wants_out
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.quotes import MIN_QUOTED, own_words
 from msvs.api.resources import ReplyResource, message_resource, moment
 from msvs.api.scope import find, scoped
 from msvs.api.words import Keyword, classify_reply
@@ -40,13 +40,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (workspace_id, livemode, dedupe_key) DO NOTHING RETURNING *
 """
 
-# What is between quotation marks and is one of these is not the writer's own: whoever "likes" a message of ours on some
-# handsets sends "Liked “…”", with all of it.
+# What a phone may quote: what was sent to it, or is just being.
 QUOTABLE = """
-SELECT body FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND sent_at IS NOT NULL
-ORDER BY id DESC LIMIT 20
+SELECT body FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3
+    AND (sent_at IS NOT NULL OR status = 'sending') AND body <> ''
+ORDER BY id DESC LIMIT 30
 """
-MIN_QUOTED = 10
 
 # The same answer goes to a contact once in this time.
 ANSWER_AGAIN_AFTER = timedelta(minutes=10)
@@ -56,9 +55,6 @@ SELECT EXISTS (
         AND body = $4 AND created_at > $5
 )
 """
-
-# From the first mark that opens to the last that closes: what is quoted may quote in turn.
-_quotation = re.compile(r"[\"“«„](.+)[\"”»“]", re.DOTALL)
 
 
 async def receive_inbound(
@@ -74,9 +70,10 @@ async def receive_inbound(
     """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.
 
     STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
-    answered, a workspace's keyword joins its list. Anything else is a reply to the latest message to that phone; one
-    that likely asks for no more opts out besides, and is flagged. What the carrier took for an opt-out (`is_opt_out`)
-    is a STOP whatever its words, and the carrier has confirmed it. What is quoted of our own messages asks for nothing.
+    answered, each also with courtesies around it; a workspace's keyword joins its list. Anything else is a reply to the
+    latest message to that phone; one that likely asks for no more opts out besides, and is flagged. What the carrier
+    took for an opt-out (`is_opt_out`) is a STOP whatever its words, and the carrier has confirmed it. What is quoted of
+    our own messages asks for nothing.
     """
     at = now or datetime.now(UTC)
     contact = await _hold_contact(ctx, from_phone, at)
@@ -85,9 +82,12 @@ async def receive_inbound(
     intent = wants_out(own) if keyword is None else None
     if intent is Intent.CERTAIN or is_opt_out:
         keyword = Keyword.STOP
-    chosen = await keywords.match_keyword(ctx, own) if keyword is None and intent is None else None
+    # A workspace may have had a keyword before it was read as likely asking for no more.
+    chosen = await keywords.match_keyword(ctx, own) if keyword is None else None
     if chosen is not None:
-        keyword = Keyword.JOIN
+        keyword, intent = Keyword.JOIN, None
+    elif keyword is None and intent is None:
+        keyword = _courteous_keyword(own)
     row = await fetch_row(
         INSERT,
         ids.new_id(),
@@ -167,23 +167,16 @@ async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
 
 async def _own_words(ctx: Context, contact_id: UUID, text: str) -> str:
     """A message without what it quotes of ours, which speaks of STOP itself."""
-    quoted = _quotation.search(text)
-    if quoted is None:
+    if len(text) < MIN_QUOTED:
         return text
-    sent = {_spaced(row.body) for row in await fetch(QUOTABLE, contact_id, ctx.workspace_id, ctx.livemode)}
-    return text[: quoted.start()] + text[quoted.end() :] if _is_of(_spaced(quoted[1]), sent) else text
+    sent = await fetch(QUOTABLE, contact_id, ctx.workspace_id, ctx.livemode)
+    return own_words(text, [row.body for row in sent])
 
 
-def _is_of(quoted: str, sent: Collection[str]) -> bool:
-    """Whether what is quoted is one of `sent`, or the beginning of one where it is cut off."""
-    if quoted in sent:
-        return len(quoted) >= MIN_QUOTED
-    beginning = quoted.removesuffix("…").removesuffix("...").rstrip()
-    return len(quoted) > len(beginning) >= MIN_QUOTED and any(body.startswith(beginning) for body in sent)
-
-
-def _spaced(text: str) -> str:
-    return " ".join(text.split())
+def _courteous_keyword(text: str) -> Keyword | None:
+    """The START, HELP or YES that a message amounts to, courtesies and a name apart; phrases tell of STOP."""
+    found = bare_word(text)
+    return found.keyword if found is not None and found.is_sure and found.keyword is not Keyword.STOP else None
 
 
 async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:

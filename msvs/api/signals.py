@@ -12,6 +12,7 @@ from msvs.api.consent import suppress
 from msvs.api.context import Context
 from msvs.api.opt_out_phrases import wants_out
 from msvs.api.phones import carrier_phone, other_spelling, region_of, with_spellings
+from msvs.api.quotes import own_words
 from msvs.api.replies import receive_inbound
 from msvs.api.reports import DeliveryReport, prove_sent, take_reports
 from msvs.api.senders import find_owners
@@ -282,7 +283,8 @@ def _is_opt_out(parts: Sequence[Row]) -> bool:
 async def _stop_all(row: Row, phone: str, parts: Sequence[Row], now: datetime) -> bool:
     """Take a STOP that nobody can place, to a sender of several workspaces, for a STOP to all of them."""
     text = _joined(parts)
-    if not _is_opt_out(parts) and classify_reply(text) is not Keyword.STOP and wants_out(text) is None:
+    own = own_words(text, ())
+    if not _is_opt_out(parts) and classify_reply(own) is not Keyword.STOP and wants_out(own) is None:
         return False
     owners = [owner.workspace_id for owner in await find_owners(_sender(row.to_sender))]
     for workspace_id in owners:

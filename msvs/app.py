@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import asyncpg
 import msgspec
 import uvicorn
 from redis.asyncio import Redis
@@ -16,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from msvs import database, garbage, logs, settings
+from msvs import connections, database, garbage, logs, settings
 from msvs.api import auth, catalogue, consent_chain, webhooks
 from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
@@ -114,8 +115,20 @@ def serve(settings: Settings) -> None:
     # What cannot be kept is told here in a line; uvicorn would tell it in a traceback.
     settings.encryption_secret()
     server = uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port))
+    connections.use_end(lambda: setattr(server, "should_exit", True))
+    assert settings.database_url is not None
+    asyncio.run(_look_at_database(settings.database_url))
     garbage.collect_less(garbage.API)
     server.run()
+
+
+async def _look_at_database(database_url: str) -> None:
+    """Connect once, so that what must not be used is told at the start. One that is away comes back."""
+    try:
+        connection = await connections.connect(database_url, timeout=CHECK_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return
+    connection.terminate()
 
 
 async def show_index(_request: Request) -> Response:

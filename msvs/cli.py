@@ -57,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = from_environment()
         command: Callable[[Settings, argparse.Namespace], int | None] = arguments.command
-        return command(settings, arguments) or OK
+        status = command(settings, arguments) or OK
+        _require_database()
+        return status
     except SettingsError as error:
         return _fail(str(error), USAGE)
     except (CommandFailed, EnginesError) as error:
@@ -68,6 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone; Python must not complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _require_database() -> None:
+    """Raise SettingsError where a process ended because its database must not be used as it was reached."""
+    connections = sys.modules.get("msvs.connections")
+    if connections is not None and (refusal := connections.refusal()):
+        raise SettingsError(refusal)
 
 
 def _fail(message: str, status: int = FAILED) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -17,6 +16,8 @@ from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
+
+from msvs import connections
 
 APP = "msvs"
 MODELS = "msvs.models"
@@ -63,28 +64,34 @@ async def _leave_connection(connection: asyncpg.Connection[Any]) -> None:
     """
 
 
+def _opener(database_url: str) -> Callable[..., Awaitable[asyncpg.Connection[Any]]]:
+    """What opens a connection of the pool: as the whole URL says, not only its parts that Tortoise knows."""
+
+    async def connect(_dsn: None, **options: Any) -> asyncpg.Connection[Any]:
+        kept = ("loop", "connection_class", "record_class", "command_timeout")
+        return await connections.connect(database_url, **{name: options[name] for name in kept if name in options})
+
+    return connect
+
+
 def tortoise_config(
     database_url: str, *, pool_size: int = 10, statement_seconds: float | None = None
 ) -> dict[str, Any]:
     """Tortoise's configuration for a `postgresql://` URL."""
-    url = urlsplit(database_url)
-    query = {name: values[-1] for name, values in parse_qs(url.query).items()}
     credentials: dict[str, Any] = {
-        "host": query.get("host") or url.hostname or "127.0.0.1",
-        "port": url.port or int(query.get("port", 5432)),
-        "user": unquote(url.username or query.get("user", "postgres")),
-        "password": unquote(url.password or query.get("password", "")) or None,
-        "database": unquote(url.path.lstrip("/")) or "postgres",
+        # Of these the URL speaks for itself.
+        "host": None,
+        "user": None,
+        "password": None,
+        "database": None,
+        "connect": _opener(database_url),
         "minsize": 1,
         "maxsize": pool_size,
-        "application_name": "msvs",
         "record_class": Row,
         "init": _prepare_connection,
         "reset": _leave_connection,
         "command_timeout": statement_seconds or STATEMENT_SECONDS,
     }
-    if "sslmode" in query:
-        credentials["ssl"] = query["sslmode"]
     return {
         "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
         "apps": {APP: {"models": [MODELS], "migrations": MIGRATIONS, "default_connection": "default"}},

@@ -10,6 +10,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from msvs.dsn import read_dsn
+
 DEVELOPMENT = "development"
 PRODUCTION = "production"
 
@@ -113,7 +115,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         environment=environment,
         data_dir=Path(env.get("DATA_DIR") or ".data"),
-        database_url=_url(env, "DATABASE_URL", "postgresql", "postgres"),
+        database_url=_database_url(env, "DATABASE_URL"),
         redis_url=_url(env, "REDIS_URL", "redis", "rediss", "unix"),
         host=env.get("HOST") or "127.0.0.1",
         port=_number(env, "PORT", 8000, low=0, high=65535),
@@ -167,6 +169,20 @@ def _url(env: Mapping[str, str], name: str, *schemes: str) -> str | None:
     if not is_whole:
         # The text itself may hold a password.
         raise SettingsError(f"{name} must be a URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
+    return text
+
+
+def _database_url(env: Mapping[str, str], name: str) -> str | None:
+    """A URL of PostgreSQL's, which may name several hosts, without a parameter that could not be honored."""
+    text = env.get(name)
+    if not text:
+        return None
+    if not text.startswith(("postgresql://", "postgres://")):
+        return _url(env, name, "postgresql", "postgres")
+    try:
+        read_dsn(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} must be a URL that libpq takes: {error}") from None
     return text
 
 

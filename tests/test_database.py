@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from datetime import datetime
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import asyncpg
 import pytest
 
+from msvs import connections
 from msvs import database as db
 from msvs.api import campaigns, erasure, ids, running
 from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
+from msvs.dsn import read_dsn
 from msvs.models import CreditBalance, LedgerEntry, ListMember, Workspace
+from msvs.settings import SettingsError, from_environment
 from tests import factories
 from tests.engines import Engines, create_database
 
@@ -136,3 +140,90 @@ async def test_what_goes_through_whole_tables_may_take_longer(ctx: Context, monk
         if name in ("FIND_MESSAGES", "FIND_EVENTS", "FIND_ATTEMPTS", "FIND_SUBMISSIONS")
     }
     assert reads <= long
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("sslmode=verify", "sslmode"),
+        ("sslmode=verify-full&sslrootcert=/nowhere/root.crt", "sslrootcert"),
+        ("hostaddr=127.0.0.1", "hostaddr"),
+        ("channel_binding=require", "channel_binding"),
+        ("gssencmode=require", "gssencmode"),
+        ("require_auth=scram-sha-256", "require_auth"),
+        ("load_balance_hosts=random", "load_balance_hosts"),
+        ("client_encoding=LATIN1", "client_encoding"),
+        ("replication=database", "replication"),
+        ("connect_timeout=soon", "connect_timeout"),
+        ("keepalives_idle=-1", "keepalives_idle"),
+        ("options=-d5", "options"),
+        ("options=-c%20work_mem", "options"),
+        ("work_mem=64MB", "work_mem"),
+        ("hsot=db", "hsot"),
+        ("sslmode", "parameters"),
+    ],
+)
+def test_a_parameter_that_cannot_be_honored_is_refused_by_its_name(query: str, name: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        from_environment({"DATABASE_URL": f"postgresql://app:hunter2@db/msvs?{query}"})
+    assert name in str(told.value)
+    assert "hunter2" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+async def test_every_parameter_of_the_address_is_honored(database: str) -> None:
+    url = (
+        f"{database}?application_name=studio&connect_timeout=7&keepalives_idle=33&keepalives_count=4&sslmode=disable"
+        "&options=-c%20statement_timeout%3D41s%20--work-mem=5MB&lock_timeout=3s&client_encoding=UTF8&sslcompression=0"
+        "&tcp_user_timeout=4000&target_session_attrs=read-write&gssencmode=disable"
+    )
+    connection: Any = await connections.connect(url)
+    try:
+        shown = [
+            await connection.fetchval(f"SHOW {name}")
+            for name in ("application_name", "statement_timeout", "work_mem", "lock_timeout")
+        ]
+        opened = connection._transport.get_extra_info("socket")
+        options = [
+            opened.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        ]
+    finally:
+        await connection.close()
+    assert shown == ["studio", "41s", "5MB", "3s"]
+    assert options == [33, 4, 4000]
+    assert read_dsn(url).timeout == 7.0
+
+
+async def test_of_several_hosts_the_first_that_answers_is_taken(database: str) -> None:
+    """The one in front takes no connections."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = database.replace("@", f"@127.0.0.1:{taken.getsockname()[1]},")
+        assert from_environment({"DATABASE_URL": url}).database_url == url
+        connection = await connections.connect(url)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+
+
+async def test_a_certificate_that_is_wanted_is_not_done_without(database: str) -> None:
+    """The tests' PostgreSQL has none."""
+    with pytest.raises(ConnectionError):
+        await connections.connect(f"{database}?sslmode=require")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://", "postgresql://?host=127.0.0.1&user=postgres&dbname=postgres"),
+        ("postgresql:///msvs?host=/run/postgresql", "postgresql:///msvs?host=%2Frun%2Fpostgresql&user=postgres"),
+        ("postgres://app:p%40ss@[::1]:6432/msvs", "postgres://app:p%40ss@[::1]:6432/msvs"),
+        ("postgresql://app:p@ss@db/msvs", "postgresql://app:p%40ss@db/msvs"),
+        ("postgresql:///?service=msvs", "postgresql://?service=msvs"),
+        ("postgresql://app@a,b:6433/msvs?password=x%2Bz+y", "postgresql://app@a,b:6433/msvs?password=x%2Bz%2By"),
+    ],
+)
+def test_what_an_address_leaves_out_is_ours(url: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGHOST", "PGUSER", "PGDATABASE", "PGSERVICE"):
+        monkeypatch.delenv(name, raising=False)
+    assert read_dsn(url).text == expected

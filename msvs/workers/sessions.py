@@ -20,7 +20,7 @@ import asyncpg
 import structlog
 import uvloop
 
-from msvs import database
+from msvs import connections, database
 from msvs.api import dispatching, jobs
 from msvs.api.jobs import Doorbell
 from msvs.api.unit_of_work import ring_after_commit
@@ -69,12 +69,11 @@ LAST_WORDS_SECONDS = 0.5
 CLOSE_SECONDS = 40.0
 
 # PostgreSQL has to notice when the machine at the other end is gone, or the lock would outlive it for hours.
-LOCK_SETTINGS = {
-    "application_name": f"msvs sessions {os.getpid()}",
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-}
+# Statements, since a pooler refuses startup parameters that it does not know; a pooler in between speaks for itself.
+LOCK_SETTINGS = """
+SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false)
+"""
 
 # Written on the connection that has the lock, so by nobody else.
 BEAT = """
@@ -185,10 +184,14 @@ class SessionHolder:
     @asynccontextmanager
     async def _locked(self, stop: asyncio.Event) -> AsyncIterator[Connection | None]:
         """A connection that has the carrier's lock for as long as it lasts; None once `stop` is set."""
-        connection: Connection = await asyncpg.connect(
-            self._database_url, timeout=QUERY_SECONDS, command_timeout=QUERY_SECONDS, server_settings=LOCK_SETTINGS
+        connection: Connection = await connections.connect(
+            self._database_url,
+            application_name=f"msvs sessions {os.getpid()}",
+            timeout=QUERY_SECONDS,
+            command_timeout=QUERY_SECONDS,
         )
         try:
+            await connection.execute(LOCK_SETTINGS)
             key = lock_key(self.name)
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
                 if await _set_within(stop, STAND_BY_SECONDS):

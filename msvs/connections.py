@@ -1,0 +1,153 @@
+"""How a connection to PostgreSQL is opened: as DATABASE_URL says, and through no pooler that shares it out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from msvs.dsn import Dsn, read_dsn
+from msvs.settings import SettingsError
+
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+
+# Where a pooler gives each transaction any server, two connections meet on one at the first or second try.
+TRIES = 5
+POOLER_SECONDS = 10.0
+TRANSACTION_POOLING = (
+    "DATABASE_URL leads to a pooler that shares connections by transaction or statement; "
+    "set pool_mode = session for this database, or name PostgreSQL itself"
+)
+SET = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)"
+SOCKET_OPTIONS: Mapping[str, tuple[int, str]] = {
+    "keepalives": (socket.SOL_SOCKET, "SO_KEEPALIVE"),
+    "keepalives_idle": (socket.IPPROTO_TCP, "TCP_KEEPIDLE"),
+    "keepalives_interval": (socket.IPPROTO_TCP, "TCP_KEEPINTVL"),
+    "keepalives_count": (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
+    "tcp_user_timeout": (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"),
+}
+
+
+class PoolerRefused(SettingsError):
+    """The pooler before PostgreSQL gives a session's statements to several servers."""
+
+
+def _end_process() -> None:
+    """End this process as SIGTERM does, where it is one that goes on until then."""
+    if signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN, None):
+        signal.raise_signal(signal.SIGTERM)
+
+
+# URL → whether a pooler that shares connections was found there.
+_looked: dict[str, bool] = {}
+_end: Callable[[], None] = _end_process
+
+
+def use_end(end: Callable[[], None]) -> None:
+    """Set what ends this process once its database turned out to be out of reach for good."""
+    global _end
+    _end = end
+
+
+def refusal() -> str | None:
+    """Why this process must not go on, or None."""
+    return TRANSACTION_POOLING if any(_looked.values()) else None
+
+
+async def connect(database_url: str, *, application_name: str = "msvs", **options: Any) -> Connection:
+    """Open a connection. Raises SettingsError, PoolerRefused, and what asyncpg and the system raise."""
+    dsn = _read(database_url, application_name)
+    connection = await _open(dsn, **options)
+    try:
+        if database_url not in _looked:
+            _looked[database_url] = await _is_shared(dsn, connection)
+            if _looked[database_url]:
+                _end()
+        if _looked[database_url]:
+            raise PoolerRefused(TRANSACTION_POOLING)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def _read(database_url: str, application_name: str) -> Dsn:
+    try:
+        return read_dsn(database_url, application_name=application_name)
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL: {error}") from None
+
+
+async def _open(dsn: Dsn, **options: Any) -> Connection:
+    options = {"timeout": dsn.timeout} | options
+    try:
+        connection: Connection = await asyncpg.connect(
+            dsn.text, server_settings={"application_name": dsn.application_name}, **options
+        )
+    except asyncpg.exceptions.ClientConfigurationError as error:
+        raise SettingsError(f"DATABASE_URL: {error}") from None
+    try:
+        _set_socket(connection, dsn.keepalives)
+        if dsn.settings:
+            # Statements, as a pooler refuses most startup parameters.
+            await connection.execute(SET, list(dsn.settings), list(dsn.settings.values()))
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def _set_socket(connection: Connection, keepalives: Mapping[str, int]) -> None:
+    transport: Any = connection._transport
+    opened = transport.get_extra_info("socket")
+    if opened is None or opened.family == socket.AF_UNIX:
+        return
+    for name, value in keepalives.items():
+        level, option = SOCKET_OPTIONS[name]
+        number = getattr(socket, option, None)  # some are Linux's alone
+        if number is not None and (value or name == "keepalives"):
+            opened.setsockopt(level, number, value)
+
+
+async def _is_shared(dsn: Dsn, first: Connection) -> bool:
+    """Whether a pooler gives the transactions of a connection to several servers.
+
+    PostgreSQL names its own process at the start of a session; a pooler makes a number up.
+    """
+    try:
+        if await _server(first) == first.get_server_pid():
+            return False
+        async with asyncio.timeout(POOLER_SECONDS):
+            second = await _open(dsn)
+            try:
+                return any([await _meet(first, second) for _ in range(TRIES)])
+            finally:
+                second.terminate()
+    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+        # A statement was prepared on one server and asked for on another.
+        return True
+    except asyncpg.PostgresError as error:
+        # Where it pools by statement, it takes no BEGIN.
+        if "statement pooling" in str(error):
+            return True
+        raise
+    except TimeoutError:
+        # The second has no server as long as the first keeps one: the pool is small, and it is by session.
+        return False
+
+
+async def _meet(first: Connection, second: Connection) -> bool:
+    """Whether two connections that are both open were given one server, or one of them two."""
+    before = await _server(first)
+    async with second.transaction():
+        held = await _server(second)
+        return held == before or await _server(first) != before
+
+
+async def _server(connection: Connection) -> int:
+    pid: int = await connection.fetchval("SELECT pg_backend_pid()")
+    return pid

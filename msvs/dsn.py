@@ -1,0 +1,173 @@
+"""What DATABASE_URL may say: the parameters of libpq that are honored, and those that are refused in a line."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+# asyncpg reads these itself, as libpq does.
+PASSED = frozenset(
+    [
+        "host",
+        "port",
+        "user",
+        "password",
+        "dbname",
+        "passfile",
+        "service",
+        "sslmode",
+        "sslcert",
+        "sslkey",
+        "sslrootcert",
+        "sslcrl",
+        "sslpassword",
+        "sslnegotiation",
+        "ssl_min_protocol_version",
+        "ssl_max_protocol_version",
+        "target_session_attrs",
+        "krbsrvname",
+        "gsslib",
+    ]
+)
+FILES = ("passfile", "sslcert", "sslkey", "sslrootcert", "sslcrl")
+# libpq's parameters of which only what happens anyway can be asked for.
+FIXED: Mapping[str, tuple[str, ...]] = {
+    "channel_binding": ("prefer", "disable"),
+    "client_encoding": ("auto", "UTF8", "utf8", "UTF-8", "utf-8"),
+    "gssencmode": ("prefer", "disable"),
+    "load_balance_hosts": ("disable",),
+    "sslcompression": ("0",),
+    "sslsni": ("1",),
+}
+# libpq's, and each the socket's option; what is not given is the system's own.
+KEEPALIVES = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+OURS = ("connect_timeout", "application_name", "fallback_application_name", "options")
+# Settings of PostgreSQL that may be named as parameters too; any other goes into `options`.
+SETTINGS = frozenset(
+    [
+        "statement_timeout",
+        "lock_timeout",
+        "idle_in_transaction_session_timeout",
+        "transaction_timeout",
+        "search_path",
+        "tcp_keepalives_idle",
+        "tcp_keepalives_interval",
+        "tcp_keepalives_count",
+    ]
+)
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+CONNECT_SECONDS = 60.0
+
+_name = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Dsn:
+    """How to connect: what asyncpg is given, and what is set once the connection stands."""
+
+    text: str = field(repr=False)
+    application_name: str
+    timeout: float
+    settings: Mapping[str, str]
+    keepalives: Mapping[str, int]
+
+
+def read_dsn(url: str, *, application_name: str = "msvs") -> Dsn:
+    """Read a `postgresql://` URL. Raises ValueError that names the parameter, and never shows the URL."""
+    head, _, query = url.partition("#")[0].partition("?")
+    given = _parameters(query)
+    for name in given:
+        if name not in PASSED and name not in FIXED and name not in KEEPALIVES + OURS and name not in SETTINGS:
+            raise ValueError(f"the parameter {name[:40]} is not supported")
+    for name, allowed in FIXED.items():
+        if given.get(name, allowed[0]) not in allowed:
+            raise ValueError(f"{name} can be {' or '.join(allowed[:2])} only")
+    if given.get("sslmode", "prefer") not in SSL_MODES:
+        raise ValueError(f"sslmode must be one of {', '.join(SSL_MODES)}")
+    for name in FILES:
+        if name in given and not os.access(given[name], os.R_OK):
+            raise ValueError(f"{name} must be a file that can be read")
+    passed = {name: value for name, value in given.items() if name in PASSED}
+    return Dsn(
+        text=_with_defaults(head, passed),
+        application_name=given.get("application_name") or given.get("fallback_application_name") or application_name,
+        timeout=_seconds(given.get("connect_timeout", "")),
+        settings=_options(given.get("options", ""))
+        | {name: value for name, value in given.items() if name in SETTINGS},
+        keepalives={name: _whole(name, given[name]) for name in KEEPALIVES if name in given},
+    )
+
+
+def _parameters(query: str) -> dict[str, str]:
+    try:
+        # A plus is a plus: libpq knows no other escape than %.
+        pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise ValueError("its parameters must be name=value, joined by &") from None
+    return {name: value for name, value in pairs if value}
+
+
+def _with_defaults(head: str, passed: dict[str, str]) -> str:
+    """The URL with our host, user and database where it names none."""
+    scheme, _, rest = head.partition("://")
+    authority, slash, path = rest.partition("/")
+    who, at, hosts = authority.rpartition("@")
+    if at and "@" in who:
+        # asyncpg takes the first @ for the end of the password.
+        who = who.replace("@", "%40")
+    is_service = "service" in passed or "PGSERVICE" in os.environ
+    for entry in filter(None, hosts.split(",")):
+        parts = urlsplit(f"//{entry}")
+        _whole("port", "5432" if parts.port is None else str(parts.port))
+        if not parts.hostname and not passed.get("host"):
+            raise ValueError("a host is missing before a port")
+    if not is_service:
+        if not hosts and "host" not in passed and "PGHOST" not in os.environ:
+            passed.setdefault("host", "127.0.0.1")
+        if not unquote(who.partition(":")[0]):
+            passed.setdefault("user", os.environ.get("PGUSER", "postgres"))
+        if not path:
+            passed.setdefault("dbname", os.environ.get("PGDATABASE", "postgres"))
+    if "port" in passed and any(not part.isdigit() for part in passed["port"].split(",")):
+        raise ValueError("port must be a number")
+    query = urlencode(passed, quote_via=quote)
+    return f"{scheme}://{who}{at}{hosts}{slash if path else ''}{path}" + (f"?{query}" if query else "")
+
+
+def _seconds(text: str) -> float:
+    seconds = _whole("connect_timeout", text or "0")
+    # As libpq: zero waits for as long as the caller does.
+    return float(seconds) if seconds > 0 else CONNECT_SECONDS
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"{name} must be a whole number")
+    return int(text)
+
+
+def _options(text: str) -> dict[str, str]:
+    """The settings of `-c name=value` and `--name=value`."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ValueError("options has a quote that does not end") from None
+    settings = {}
+    while words:
+        word = words.pop(0)
+        if word == "-c" and words:
+            word = words.pop(0)
+        elif word.startswith(("--", "-c")):
+            word = word[2:]
+        else:
+            raise ValueError("options may hold -c name=value only")
+        name, equals, value = word.partition("=")
+        name = name.replace("-", "_")
+        if not equals or not _name.fullmatch(name):
+            raise ValueError("options may hold -c name=value only")
+        settings[name] = value
+    return settings

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import asyncpg
 import msgspec
 import uvicorn
-from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -29,8 +28,10 @@ from msvs.docs.front import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
 from msvs.ops.metrics import Metrics
+from msvs.ops.readiness import CHECK_SECONDS, Readiness
 from msvs.ops.routes import ops_routes
-from msvs.ops.vitals import WORKER_KEY, read_signs
+from msvs.ops.traffic import Observed, Traffic
+from msvs.ops.vitals import read_signs
 from msvs.rest_compat.body import ClientGone, read_body
 from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
 from msvs.rest_compat.errors import as_api_error, error_body
@@ -40,8 +41,6 @@ from msvs.rest_compat.proxies import TrustedProxies
 from msvs.rest_compat.server import server_config
 from msvs.settings import Settings, SettingsError
 from msvs.twilio_compat.front import Common, twilio_routes
-
-CHECK_SECONDS = 2.0
 
 
 def application() -> Starlette:
@@ -58,7 +57,8 @@ def create_app(settings: Settings) -> Starlette:
     carriers = make_carriers(settings, owns_sessions=False)
     limiter = Limiter(settings.redis_url)
     readiness = Readiness(database_url, settings.redis_url)
-    metrics = Metrics(settings, lambda: read_signs(carriers.values(), readiness.redis))
+    traffic = Traffic()
+    metrics = Metrics(settings, lambda: read_signs(carriers.values(), readiness.redis), traffic.signs)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -90,7 +90,7 @@ def create_app(settings: Settings) -> Starlette:
         *docs_routes(),
         Route("/", show_index),
         Route("/healthz", show_health),
-        Route("/readyz", readiness.show),
+        Route("/readyz", show_readiness(readiness)),
         Route("/metrics", metrics.show),
         *ops_routes(settings),
     ]
@@ -98,7 +98,11 @@ def create_app(settings: Settings) -> Starlette:
     proxies = [Middleware(TrustedProxies, networks=trusted)] if trusted else []
     app = Starlette(
         routes=routes,
-        middleware=[*proxies, Middleware(Edge, https_only=settings.is_production)],
+        middleware=[
+            Middleware(Observed, traffic=traffic, request_id=REQUEST_ID, logs_requests=settings.is_production),
+            *proxies,
+            Middleware(Edge, https_only=settings.is_production),
+        ],
         exception_handlers={HTTPException: _raise_refusal},
         lifespan=lifespan,
     )
@@ -112,6 +116,7 @@ def create_app(settings: Settings) -> Starlette:
 def serve(settings: Settings) -> None:
     """Serve the application until a signal ends it. Raises SettingsError."""
     logs.set_up(settings)
+    logs.tell_start(settings, "api")
     # What cannot be kept is told here in a line; uvicorn would tell it in a traceback.
     settings.encryption_secret()
     server = uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port))
@@ -151,67 +156,20 @@ async def show_health(_request: Request) -> Response:
     return _json({"status": "ok"})
 
 
-class Readiness:
-    """Whether everything that a request needs is there."""
+def show_readiness(readiness: Readiness) -> Callable[[Request], Awaitable[Response]]:
+    """What answers /readyz."""
 
-    def __init__(self, database_url: str, redis_url: str | None) -> None:
-        self._database_url = database_url
-        self.redis = (
-            None if redis_url is None else Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
-        )
-        self._migrated = False
-
-    async def show(self, request: Request) -> Response:
-        """Each check by name, `ok` or what is wrong; 503 unless all are ok."""
-        checks: dict[str, Callable[[], Awaitable[str]]] = {
-            "database": self._check_database,
-            "migrations": self._check_migrations,
-            "redis": self._check_redis,
-            "workers": self._check_workers,
-        }
-        found = dict(zip(checks, await asyncio.gather(*map(_checked, checks.values())), strict=True))
-        failed = [name for name, state in found.items() if state != "ok"]
-        if not failed:
-            return _json({"status": "ready", "checks": found})
-        error = Unavailable(f"Not ready: {', '.join(failed)}.", code="not_ready")
+    async def show(request: Request) -> Response:
+        """Each check by name; 503 unless this process can serve. With `?all=1` the rest too, told as degraded."""
+        found = await readiness.look(everything=request.query_params.get("all") not in (None, "", "0"))
+        checks = {**found.needed, **found.rest}
+        if not found.failed:
+            return _json({"status": "degraded" if found.degraded else "ready", "checks": checks})
+        error = Unavailable(f"Not ready: {', '.join(found.failed)}.", code="not_ready")
         envelope = msgspec.json.decode(error_body(error, request.scope[REQUEST_ID]))
-        return _json({"status": "not_ready", "checks": found, **envelope}, 503)
+        return _json({"status": "not_ready", "checks": checks, **envelope}, 503)
 
-    async def close(self) -> None:
-        """Let go of Redis."""
-        if self.redis is not None:
-            await self.redis.aclose()
-
-    async def _check_database(self) -> str:
-        return "ok" if await database.fetch_value("SELECT 1") == 1 else "wrong answer"
-
-    async def _check_migrations(self) -> str:
-        if not self._migrated:
-            # A database that is away looks like one without any migration.
-            await self._check_database()
-            self._migrated = not await database.pending_migrations(self._database_url)
-        return "ok" if self._migrated else "pending: run msvs migrate"
-
-    async def _check_redis(self) -> str:
-        if self.redis is None:
-            return "not configured"
-        await self.redis.ping()
-        return "ok"
-
-    async def _check_workers(self) -> str:
-        if self.redis is None:
-            return "not configured"
-        async for _ in self.redis.scan_iter(f"{WORKER_KEY}*", count=1000):
-            return "ok"
-        return "none alive"
-
-
-async def _checked(check: Callable[[], Awaitable[str]]) -> str:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await check()
-    except Exception as error:
-        return f"unreachable ({type(error).__name__})"
+    return show
 
 
 def _json(value: object, status: int = 200) -> Response:

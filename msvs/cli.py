@@ -15,13 +15,12 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from decimal import Decimal
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 from urllib.parse import urlsplit
 
 from msvs.embedded import EmbeddedEngines, EnginesError
-from msvs.settings import Settings, SettingsError, from_environment
+from msvs.settings import Settings, SettingsError, from_environment, version
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -87,13 +86,6 @@ def _fail(message: str, status: int = FAILED) -> int:
 # The command line
 
 
-def _version() -> str:
-    try:
-        return version("massivesms-server")
-    except PackageNotFoundError:
-        return "(a checkout that is not installed)"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="msvs",
@@ -101,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Settings are read from the environment; `msvs settings` lists them. Exit status: 0 done, 1 failed, "
         "2 not understood.",
     )
-    parser.add_argument("--version", action="version", version=f"msvs {_version()}")
+    parser.add_argument("--version", action="version", version=f"msvs {version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, command: Callable[[Settings, argparse.Namespace], int | None], help: str) -> _Parser:
@@ -373,6 +365,7 @@ def work(settings: Settings, arguments: argparse.Namespace) -> int:
 
     settings = _with_engines(settings)
     logs.set_up(settings)
+    logs.tell_start(settings, f"worker {arguments.queue}")
     return worker.work(settings, arguments.queue, burst=arguments.burst)
 
 
@@ -383,6 +376,7 @@ def run_cron(settings: Settings, _arguments: argparse.Namespace) -> int:
 
     settings = _with_engines(settings)
     logs.set_up(settings)
+    logs.tell_start(settings, "cron")
     return cron.run(settings)
 
 
@@ -393,6 +387,7 @@ def hold_sessions(settings: Settings, _arguments: argparse.Namespace) -> int:
 
     settings = _with_engines(settings)
     logs.set_up(settings)
+    logs.tell_start(settings, "sessions")
     return sessions.run(settings)
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -150,6 +150,23 @@ async def _end(context: TransactionContext, error: BaseException | None) -> None
         token = getattr(context, "token", None)
         if token is not None and not token._used:
             get_connections().reset(token)
+
+
+class PoolNumbers(NamedTuple):
+    """How many of this process's connections are in use, are idle, and may be at most."""
+
+    used: int
+    idle: int
+    most: int
+
+
+def pool_numbers() -> PoolNumbers:
+    """The numbers of this process's pool; all zero before its first connection."""
+    pool = getattr(client(), "_pool", None)
+    if pool is None:
+        return PoolNumbers(0, 0, 0)
+    idle = pool.get_idle_size()
+    return PoolNumbers(pool.get_size() - idle, idle, pool.get_max_size())
 
 
 async def now() -> datetime:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO
+from urllib.parse import parse_qsl
 
 import structlog
 
-from msvs.settings import Settings
+from msvs.settings import Settings, version
 
 # These say in their own words at INFO what our own lines say already.
 QUIET = ("uvicorn.error", "uvicorn.access", "rq.worker", "asyncio", "tortoise", "aiohttp.access")
@@ -111,6 +113,27 @@ def set_up(settings: Settings, stream: TextIO | None = None) -> None:
         logger.propagate = True
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def tell_start(settings: Settings, process: str) -> None:
+    """Write the line with which a process begins: what it is, and what it uses, without credentials."""
+    structlog.get_logger(__name__).info(
+        "started",
+        process=process,
+        version=version(),
+        environment=settings.environment,
+        database=settings.database_url and place_of(settings.database_url),
+        redis=settings.redis_url and place_of(settings.redis_url),
+        pid=os.getpid(),
+    )
+
+
+def place_of(url: str) -> str:
+    """The hosts, ports and name of an engine: no user, no password, no parameter but a socket's folder."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    socket = next((value for name, value in parse_qsl(url.partition("?")[2]) if name == "host"), "")
+    return f"{scheme}://{authority.rpartition('@')[2] or socket}{slash}{path}"
 
 
 def _plain_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:

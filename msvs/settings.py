@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,14 @@ from msvs.dsn import read_dsn
 
 DEVELOPMENT = "development"
 PRODUCTION = "production"
+
+
+def version() -> str:
+    """The version of the service that is installed."""
+    try:
+        return metadata.version("massivesms-server")
+    except metadata.PackageNotFoundError:
+        return "(a checkout that is not installed)"
 
 
 class SettingsError(ValueError):

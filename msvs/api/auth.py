@@ -9,6 +9,7 @@ from time import monotonic
 from uuid import UUID
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from msvs.api import ids
 from msvs.api.context import Context
@@ -73,7 +74,13 @@ async def authenticate_key(text: str, request_id: str | None = None) -> Context:
     if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
         raise AuthenticationFailed(f"The API key {key.shown} has expired.", code="api_key_expired")
     _note_use(key.id)
+    name_workspace(key.workspace_id)
     return Context(key.workspace_id, key.livemode, key.actor, request_id)
+
+
+def name_workspace(workspace_id: UUID) -> None:
+    """Have every further log line of this request name the workspace."""
+    bind_contextvars(workspace=ids.encode_id(ids.WORKSPACE, workspace_id))
 
 
 async def settle() -> None:

@@ -18,6 +18,7 @@ from tortoise.backends.base.client import TransactionalDBClient
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
+from msvs.api.auth import name_workspace
 from msvs.api.contacts import read_email
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import AuthenticationFailed, InvalidRequest, PermissionDenied, RateLimited
@@ -206,6 +207,7 @@ def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *,
     """The context of a user in one of their workspaces. Raises NotFound, as for one that does not exist."""
     for membership in identity.memberships:
         if membership.workspace_id == workspace_id:
+            name_workspace(workspace_id)
             return Context(
                 workspace_id, livemode, identity.actor, visitor.request_id, role=membership.role, ip=visitor.ip
             )

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from msvs.api.errors import AuthenticationFailed
 from msvs.ops.sessions import is_secret
-from msvs.ops.vitals import Sign
-from msvs.settings import Settings
+from msvs.ops.vitals import Sample, Sign, pool_sign
+from msvs.settings import Settings, version
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Several scrapers, and who reloads the page, cost PostgreSQL no more than one.
@@ -20,12 +20,21 @@ KEPT_SECONDS = 5.0
 
 
 class Metrics:
-    """GET /metrics. `read` gives the signs, `now` a time in seconds that never goes back."""
+    """GET /metrics. `read` gives the signs of the service, `own` those of this process.
+
+    `now` is a time in seconds that never goes back.
+    """
 
     def __init__(
-        self, settings: Settings, read: Callable[[], Awaitable[list[Sign]]], now: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        read: Callable[[], Awaitable[list[Sign]]],
+        own: Callable[[], list[Sign]] = list,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._own = own
+        self._began = time.time()
         self._read = read
         self._now = now
         self._kept = b""
@@ -41,18 +50,32 @@ class Metrics:
             if self._now() >= self._kept_until:
                 self._kept = render(await self._read())
                 self._kept_until = self._now() + KEPT_SECONDS
-        return Response(self._kept, headers={"cache-control": "no-store", "content-type": MEDIA_TYPE})
+        return Response(
+            self._kept + render(self._of_process()), headers={"cache-control": "no-store", "content-type": MEDIA_TYPE}
+        )
+
+    def _of_process(self) -> list[Sign]:
+        labels = {"version": version(), "environment": self._settings.environment}
+        return [
+            Sign("build_info", "The version of this process; always 1.", (Sample(1, labels),)),
+            Sign("start_time_seconds", "When this process began, in Unix time.", (Sample(self._began),)),
+            pool_sign(),
+            *self._own(),
+        ]
 
 
 def render(signs: Iterable[Sign]) -> bytes:
-    """The signs in Prometheus' text format, each a gauge whose name begins with `msvs_`."""
+    """The signs in Prometheus' text format, each with a name that begins with `msvs_`."""
     lines = []
     for sign in signs:
         name = f"msvs_{sign.name}"
-        lines += [f"# HELP {name} {sign.help}", f"# TYPE {name} gauge"]
+        lines += [f"# HELP {name} {sign.help}", f"# TYPE {name} {sign.kind}"]
         for sample in sign.samples:
             labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
-            lines.append(f"{name}{{{labels}}} {_number(sample.value)}" if labels else f"{name} {_number(sample.value)}")
+            series = f"{name}{sample.suffix}"
+            lines.append(
+                f"{series}{{{labels}}} {_number(sample.value)}" if labels else f"{series} {_number(sample.value)}"
+            )
     return "".join(f"{line}\n" for line in lines).encode()
 
 

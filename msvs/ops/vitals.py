@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import asyncpg
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -15,7 +17,7 @@ from msvs import database
 from msvs.api.ids import CLOCK_SKEW_MS, id_after
 from msvs.api.jobs import Doorbell
 from msvs.carriers.protocol import Carrier
-from msvs.carriers.remote import find_owner
+from msvs.carriers.remote import RemoteCarrier, find_owner
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +27,16 @@ ENGINE_SECONDS = 4.0
 BREAKER_STATES = ("closed", "open", "half_open")
 # What the key of a living worker begins with; its queue, a hyphen and the rest of its name follow.
 WORKER_KEY = "msvs:worker:"
+# The same of a cron whose last tick ended well.
+CRON_KEY = "msvs:cron:"
+# Once in so long the database is made to write to its disk.
+DISK_SECONDS = 30.0
+# A sort that does not fit into memory: 16 MB are written to files of the moment, and no table is touched.
+WRITE = """
+SELECT count(*) FROM (
+    SELECT repeat(md5(number::text), 2048) AS line FROM generate_series(1, 256) AS number ORDER BY line OFFSET 0
+) AS sorted
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,7 @@ class Sample:
 
     value: float
     labels: Mapping[str, str] = field(default_factory=dict)
+    suffix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,7 @@ class Sign:
     name: str
     help: str
     samples: tuple[Sample, ...]
+    kind: str = "gauge"
 
 
 # Sign → what it says, and the statement that tells it: `value`, and each other column a label. Each reads what waits
@@ -84,6 +98,17 @@ WAITING: Mapping[str, tuple[str, str]] = {
                 ORDER BY due_at LIMIT 1
             ) AS first WHERE campaigns.status IN ('preparing', 'sending')
         ) AS oldest
+        """,
+    ),
+    "campaign_messages": (
+        "All messages of all campaigns that are kept, by what has become of them.",
+        "SELECT status, sum(messages)::bigint AS value FROM campaign_tallies GROUP BY status",
+    ),
+    "database_connections": (
+        "Connections to the PostgreSQL server of whomever, and how many there may be.",
+        """
+        SELECT 'used' AS state, count(*) AS value FROM pg_stat_activity WHERE backend_type = 'client backend'
+        UNION ALL SELECT 'most', current_setting('max_connections')::bigint
         """,
     ),
     "leases_expired": (
@@ -151,6 +176,13 @@ WAITING: Mapping[str, tuple[str, str]] = {
 
 # The same, of what was made since the id $1.
 LATE: Mapping[str, tuple[str, str]] = {
+    "messages_last_minute": (
+        "Messages that were made in the last minute, by what has become of them.",
+        """
+        SELECT CASE WHEN livemode THEN 'live' ELSE 'test' END AS mode, status, count(*) AS value
+        FROM messages WHERE id >= $1 GROUP BY 1, 2
+        """,
+    ),
     "carrier_attempts_last_minute": (
         "Hand-overs to a carrier that began in the last minute, by what came of them.",
         """
@@ -204,12 +236,49 @@ async def _read_database(carriers: Iterable[Carrier]) -> AsyncIterator[Sign]:
         ),
     )
     sessions = []
-    for carrier in (each for each in listed if each.holds_sessions):
+    # In a process that does not hold them, another carrier stands for the one that has sessions.
+    for carrier in (each for each in listed if each.holds_sessions or isinstance(each, RemoteCarrier)):
         owner = await find_owner(carrier.name)
         for state in ("bound", "wanted"):
             count = 0 if owner is None else owner[state]
             sessions.append(Sample(count, {"carrier": carrier.name, "state": state}))
+    disk = await check_disk()
+    yield Sign("database_writable", "Whether PostgreSQL can write to its disk.", (Sample(float(disk == "ok")),))
     yield Sign("carrier_sessions", "Sessions of a carrier that stand, and that are wanted.", tuple(sessions))
+
+
+_disk = ("ok", float("-inf"))
+_looking_at_disk = asyncio.Lock()
+
+
+async def check_disk() -> str:
+    """`ok`, or why PostgreSQL cannot write; half a minute old at most."""
+    global _disk
+    async with _looking_at_disk:
+        if time.monotonic() >= _disk[1]:
+            _disk = (await _write_to_disk(), time.monotonic() + DISK_SECONDS)
+        return _disk[0]
+
+
+async def _write_to_disk() -> str:
+    try:
+        async with database.transaction():
+            await database.execute("SET LOCAL work_mem = '64kB'")
+            await database.execute(WRITE)
+            is_read_only = await database.fetch_value("SHOW transaction_read_only")
+    except (asyncpg.DiskFullError, asyncpg.PostgresIOError, asyncpg.ConfigurationLimitExceededError) as error:
+        return f"cannot be written ({type(error).__name__})"
+    return "ok" if is_read_only == "off" else "read only"
+
+
+def pool_sign() -> Sign:
+    """The sign of this process's own connections to PostgreSQL."""
+    pool = database.pool_numbers()
+    return Sign(
+        "database_pool",
+        "Connections that this process has in use, has idle, and may have.",
+        tuple(Sample(value, {"state": state}) for state, value in pool._asdict().items()),
+    )
 
 
 def _sign(name: str, help: str, rows: Iterable[database.Row]) -> Sign:
@@ -225,6 +294,8 @@ async def _read_redis(redis: Redis | None) -> AsyncIterator[Sign]:
         queue = key.decode().removeprefix(WORKER_KEY).partition("-")[0]
         if queue in workers:
             workers[Doorbell(queue)] += 1
+    crons = [key async for key in redis.scan_iter(f"{CRON_KEY}*", count=1000)]
+    yield Sign("crons", "Crons whose last tick ended well, ten seconds ago at most.", (Sample(len(crons)),))
     jobs = {queue: await redis.llen(f"rq:queue:{queue}") for queue in Doorbell}
     failed = {queue: await redis.zcard(f"rq:failed:{queue}") for queue in Doorbell}
     for name, help, counts in (

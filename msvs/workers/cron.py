@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import structlog
+from redis import Redis
+from redis.exceptions import RedisError
 
 from msvs import database
 from msvs.api import deliveries, dispatching, running
@@ -20,6 +25,7 @@ from msvs.workers import maintenance, reports
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.5
+ALIVE_SECONDS = 10
 # Chores that no single row asks for, such as retention.
 CHORES_EVERY_TICKS = 20
 
@@ -32,6 +38,24 @@ QUESTIONS: Mapping[Doorbell, Question] = {
     Doorbell.WEBHOOKS: deliveries.has_due,
     Doorbell.MAINTENANCE: maintenance.has_work,
 }
+
+
+class CronAlive:
+    """Says after each tick that ended well that this cron lives; the saying lapses after ten seconds."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._key = f"msvs:cron:{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+    def say(self) -> None:
+        """Say so. Redis may be away: then nobody hears it."""
+        with suppress(RedisError):
+            self._redis.set(self._key, "1", ex=ALIVE_SECONDS)
+
+    def stop(self) -> None:
+        """Take the last saying back."""
+        with suppress(RedisError):
+            self._redis.delete(self._key)
 
 
 async def tick(ringer: Ringer, number: int) -> list[Doorbell]:
@@ -81,6 +105,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> Non
 
 async def _tick_until(stop: asyncio.Event, ringer: Ringer) -> None:
     number = 0
+    alive = CronAlive(ringer.redis)
     failing: str | None = None
     while not stop.is_set():
         try:
@@ -95,8 +120,10 @@ async def _tick_until(stop: asyncio.Event, ringer: Ringer) -> None:
             if failing is not None:
                 log.info("ticking again")
             failing = None
+            await asyncio.to_thread(alive.say)
         number += 1
         try:
             await asyncio.wait_for(stop.wait(), TICK_SECONDS)
         except TimeoutError:
             continue
+    await asyncio.to_thread(alive.stop)

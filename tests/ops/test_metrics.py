@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -9,21 +12,31 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
+import structlog
 from redis.asyncio import Redis
 
 from msvs import database as db
+from msvs import logs
+from msvs.api import ids
 from msvs.api.context import Context
+from msvs.api.keys import create_key
 from msvs.api.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
-from msvs.models import CarrierState, Message, WebhookDelivery, WebhookEndpoint
+from msvs.carriers.config import CarrierConfig
+from msvs.carriers.remote import RemoteCarrier
+from msvs.models import CarrierSession, CarrierState, Message, WebhookDelivery, WebhookEndpoint
 from msvs.models.identity import new_id
+from msvs.ops import vitals
 from msvs.ops.metrics import KEPT_SECONDS, Metrics, render
-from msvs.ops.vitals import LATE, WAITING, Sample, Sign, read_signs
-from msvs.settings import Settings
+from msvs.ops.traffic import Traffic
+from msvs.ops.vitals import LATE, WAITING, Sample, Sign, pool_sign, read_signs
+from msvs.settings import Settings, version
 from tests.engines import Engines
+from tests.workers.sessions_carrier import KIND, FileCarrier
 
 OPERATIONS = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
 TOKEN = "prometheus-of-cohort-labs"
@@ -77,8 +90,9 @@ async def test_who_has_the_token_reads_them(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_documents_name_every_sign(redis: Redis) -> None:
-    listed = re.findall(r"`(msvs_[a-z_]+)`", OPERATIONS.partition("## Metrics")[2].partition("Worth an alert")[0])
-    assert set(listed) == {f"msvs_{sign.name}" for sign in await read_signs([], redis)}
+    listed = re.findall(r"`(msvs_[a-z_]+)`", OPERATIONS.partition("## Metrics")[2].partition("\n## ")[0])
+    of_process = [*Traffic().signs(), pool_sign(), Sign("build_info", "", ()), Sign("start_time_seconds", "", ())]
+    assert set(listed) == {f"msvs_{sign.name}" for sign in (*await read_signs([], redis), *of_process)}
 
 
 def test_a_token_is_made_and_kept(tmp_path: Path) -> None:
@@ -162,6 +176,140 @@ async def test_breakers_workers_and_jobs(redis: Redis) -> None:
         'msvs_carrier_breaker{carrier="us",state="open"}',
         'msvs_carrier_breaker{carrier="br",state="closed"}',
     }
+
+
+async def test_a_carriers_sessions_are_counted_in_every_process(redis: Redis) -> None:
+    """Also where another process holds them, as in the API."""
+    now = datetime.now(UTC)
+    await CarrierSession.create(name="smsc", address="x", token="x", bound=2, wanted=3, detail="", updated_at=now)
+    remote = RemoteCarrier(FileCarrier(CarrierConfig("smsc", KIND, {"book": "x"}, "http://msvs")))
+    text = render(await read_signs([remote], redis)).decode().splitlines()
+    assert 'msvs_carrier_sessions{carrier="smsc",state="bound"} 2' in text
+    assert 'msvs_carrier_sessions{carrier="smsc",state="wanted"} 3' in text
+
+
+async def test_crons_and_what_was_made_lately(redis: Redis, ctx: Context) -> None:
+    await redis.set("msvs:cron:a", "1", ex=10)
+    async with unit_of_work():
+        await send_message(ctx, SendMessage(to="+14155550123", body="Doors open"))
+    found = await numbers(redis)
+    assert found["msvs_crons"] == 1
+    assert found['msvs_messages_last_minute{mode="test",status="queued"}'] == 1
+    assert 1 <= found['msvs_database_connections{state="used"}'] < found['msvs_database_connections{state="most"}']
+
+
+async def test_a_disk_that_is_full_is_a_sign(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The statement fails as PostgreSQL does where no space is left."""
+    monkeypatch.setattr(vitals, "_disk", ("ok", float("-inf")))
+    assert (await numbers(redis))["msvs_database_writable"] == 1
+    monkeypatch.setattr(vitals, "_disk", ("ok", float("-inf")))
+    monkeypatch.setattr(vitals, "WRITE", "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$")
+    assert (await numbers(redis))["msvs_database_writable"] == 0
+    assert await vitals.check_disk() == "cannot be written (DiskFullError)"
+    monkeypatch.setattr(vitals, "_disk", ("ok", float("-inf")))
+
+
+async def test_the_look_at_the_disk_writes_to_it(database: str) -> None:
+    connection: asyncpg.Connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("SET work_mem = '64kB'")
+        plan = await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {vitals.WRITE}")
+        assert [
+            kb for line in plan for kb in re.findall(r"external merge  Disk: ([0-9]+)kB", line[0]) if int(kb) > 15_000
+        ]
+    finally:
+        await connection.close()
+
+
+async def test_requests_are_counted_by_the_template_of_their_route(client: httpx.AsyncClient, ctx: Context) -> None:
+    _, key = await create_key(ctx.workspace_id, livemode=False)
+    bearer = {"Authorization": f"Bearer {key}"}
+    for path in ("/v1/messages/msg_1", "/v1/messages/msg_2", "/v1/credits", "/nowhere/msg_3", "/ops/login"):
+        await client.get(path, headers=bearer)
+    text = (await client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})).text.splitlines()
+    assert 'msvs_http_requests_total{method="GET",route="/v1/messages/{id}",status="404"} 2' in text
+    assert 'msvs_http_requests_total{method="GET",route="/v1/credits",status="200"} 1' in text
+    assert 'msvs_http_requests_total{method="GET",route="unknown",status="404"} 1' in text
+    assert 'msvs_http_requests_total{method="GET",route="/ops/login",status="200"} 1' in text
+    assert 'msvs_http_request_seconds_count{method="GET",route="/v1/messages/{id}"} 2' in text
+    assert 'msvs_http_request_seconds_bucket{method="GET",route="/v1/messages/{id}",le="+Inf"} 2' in text
+    assert f'msvs_build_info{{version="{version()}",environment="development"}} 1' in text
+    assert 'msvs_database_pool{state="used"} 0' in text
+    assert not any("msg_" in line for line in text)
+
+
+def test_times_fall_into_their_buckets() -> None:
+    traffic = Traffic()
+    for seconds in (0.001, 0.005, 0.2, 60.0):
+        traffic.count("GET", "/x", 200, seconds)
+    text = render(traffic.signs()).decode()
+    buckets = re.findall(r'_bucket\{method="GET",route="/x",le="([^"]+)"\} (\d+)', text)
+    assert [number for bound, number in buckets if bound in ("0.005", "0.1", "0.25", "10.0", "+Inf")] == list("22334")
+    assert 'msvs_http_request_seconds_sum{method="GET",route="/x"} 60.206' in text
+
+
+async def test_in_production_each_request_has_its_line(
+    clean: None, database: str, engines: Engines, ctx: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, key = await create_key(ctx.workspace_id, livemode=False)
+    settings = Settings(
+        environment="production",
+        database_url=database,
+        redis_url=engines.redis_url,
+        data_dir=tmp_path,
+        secret_key="k" * 32,
+        metrics_token=TOKEN,
+        operator_password="not-a-secret",
+    )
+    stream = io.StringIO()
+    logs.set_up(settings, stream)
+    app = create_app(settings)
+    try:
+        logs.tell_start(settings, "api")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://msvs") as client:
+            answer = await client.post(
+                "/v1/messages?q=+14155550123",
+                json={"to": "+14155550123", "body": "Doors open"},
+                headers={"Authorization": f"Bearer {key}"},
+            )
+            for path in ("/healthz", "/readyz"):
+                await client.get(path)
+            await client.get("/metrics")
+    finally:
+        await app.state.limiter.close()
+        await app.state.readiness.close()
+        logging.getLogger().handlers.clear()
+        structlog.reset_defaults()
+    start, asked, refused = (
+        json.loads(line) for line in stream.getvalue().splitlines() if '"request"' in line or '"started"' in line
+    )
+    assert (start["event"], start["process"], start["version"]) == ("started", "api", version())
+    assert (start["environment"], start["database"]) == ("production", logs.place_of(database))
+    assert {name: asked[name] for name in ("event", "method", "route", "status", "request_id", "workspace")} == {
+        "event": "request",
+        "method": "POST",
+        "route": "/v1/messages",
+        "status": answer.status_code,
+        "request_id": answer.headers["X-Request-Id"],
+        "workspace": ids.encode_id(ids.WORKSPACE, ctx.workspace_id),
+    }
+    assert asked["ms"] > 0
+    assert (refused["route"], refused["status"], refused["workspace"]) == ("/metrics", 401, None)
+    for secret in (key, "4155550123", "Doors open", engines.redis_url, database):
+        assert secret not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://app:p@ss@db:5432/msvs?password=hunter2", "postgresql://db:5432/msvs"),
+        ("postgresql://app:hunter2@a:1,b:2/msvs", "postgresql://a:1,b:2/msvs"),
+        ("postgresql:///msvs?host=/run/postgresql&password=hunter2", "postgresql:///run/postgresql/msvs"),
+        ("rediss://:hunter2@cache:6380/0", "rediss://cache:6380/0"),
+    ],
+)
+def test_the_place_of_an_engine_has_no_credentials(url: str, shown: str) -> None:
+    assert logs.place_of(url) == shown
 
 
 async def test_an_engine_that_is_away_is_a_sign_too(clean: None) -> None:

@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import pytest
 import structlog
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.types import Message as AsgiMessage
 
@@ -21,6 +22,7 @@ from msvs.api.keys import create_key, list_keys, make_key, revoke_key
 from msvs.api.limits import Allowance
 from msvs.app import create_app
 from msvs.models import Contact, Message, Role
+from msvs.ops.readiness import KEPT_SECONDS, Readiness
 from msvs.rest_compat import body, contacts, credits
 from msvs.settings import Settings
 from tests.rest_compat.conftest import Client
@@ -110,32 +112,80 @@ async def test_pages_of_the_root_have_a_request_id(anonymous: httpx.AsyncClient,
     assert response.headers["X-Request-Id"].startswith("req_")
 
 
-async def test_ready_means_that_all_of_it_is_there(anonymous: httpx.AsyncClient, app: Starlette) -> None:
+@pytest.fixture
+def readiness(app: Starlette, monkeypatch: pytest.MonkeyPatch) -> Readiness:
+    """What /readyz asks; nothing that it found is kept."""
+    found: Readiness = app.state.readiness
+    for kept in (found._needed, found._rest):
+        monkeypatch.setattr(kept, "_seconds", 0.0)
+        monkeypatch.setattr(kept, "_until", 0.0)
+    return found
+
+
+async def test_ready_means_the_database_and_its_schema(anonymous: httpx.AsyncClient, readiness: Readiness) -> None:
+    """No worker lives, and no cron: what is accepted waits for them."""
     response = await anonymous.get("/readyz")
-    answer = response.json()
-    assert response.status_code == 503
-    assert answer["checks"] == {"database": "ok", "migrations": "ok", "redis": "ok", "workers": "none alive"}
-    assert (answer["error"]["code"], answer["error"]["message"]) == ("not_ready", "Not ready: workers.")
-    assert answer["error"]["request_id"] == response.headers["X-Request-Id"]
-    await app.state.readiness.redis.set("msvs:worker:messages:1", "1", ex=10)
-    response = await anonymous.get("/readyz")
+    checks = {"database": "ok", "migrations": "ok"}
+    assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": checks})
+
+
+async def test_what_else_is_away_is_told_as_degraded(anonymous: httpx.AsyncClient, readiness: Readiness) -> None:
+    response = await anonymous.get("/readyz?all=1")
+    checks = {"database": "ok", "migrations": "ok", "redis": "ok", "disk": "ok"}
+    away = {"workers": "none alive", "cron": "none alive"}
+    assert (response.status_code, response.json()) == (200, {"status": "degraded", "checks": checks | away})
+    assert readiness.redis is not None
+    await readiness.redis.set("msvs:worker:messages:1", "1", ex=10)
+    await readiness.redis.set("msvs:cron:1", "1", ex=10)
+    response = await anonymous.get("/readyz?all=1")
     assert (response.status_code, response.json()["status"]) == (200, "ready")
 
 
-async def test_not_ready_says_what_is_away(
-    anonymous: httpx.AsyncClient, app: Starlette, monkeypatch: pytest.MonkeyPatch
+async def test_without_redis_it_is_ready(
+    anonymous: httpx.AsyncClient, readiness: Readiness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.readiness, "_migrated", False)
+    monkeypatch.setattr(readiness, "redis", Redis.from_url("redis://127.0.0.1:1/0", retry=None))
+    assert (await anonymous.get("/readyz")).status_code == 200
+    response = await anonymous.get("/readyz?all=1")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["checks"]["redis"] == "unreachable (ConnectionError)"
+
+
+async def test_not_ready_says_what_is_away(
+    anonymous: httpx.AsyncClient, readiness: Readiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "_migrated", False)
     monkeypatch.setattr(database, "fetch_value", fail_with(ConnectionRefusedError()))
     response = await anonymous.get("/readyz")
     assert response.status_code == 503
     away = "unreachable (ConnectionRefusedError)"
-    assert response.json()["checks"] == {
-        "database": away,
-        "migrations": away,
-        "redis": "ok",
-        "workers": "none alive",
-    }
+    assert response.json()["checks"] == {"database": away, "migrations": away}
+    error = response.json()["error"]
+    assert (error["code"], error["message"]) == ("not_ready", "Not ready: database, migrations.")
+    assert error["request_id"] == response.headers["X-Request-Id"]
+
+
+async def test_probes_ask_the_database_once_a_second(
+    anonymous: httpx.AsyncClient, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def count(*_: object) -> int:
+        nonlocal asked
+        asked += 1
+        return 1
+
+    seconds = 1e9
+    for kept in (app.state.readiness._needed, app.state.readiness._rest):
+        monkeypatch.setattr(kept, "_now", lambda: seconds)
+        monkeypatch.setattr(kept, "_until", seconds)
+    monkeypatch.setattr(database, "fetch_value", count)
+    answers = await asyncio.gather(*(anonymous.get("/readyz") for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert asked == 1
+    seconds += KEPT_SECONDS
+    await anonymous.get("/readyz")
+    assert asked == 2
 
 
 @pytest.mark.parametrize(

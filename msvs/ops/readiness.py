@@ -1,0 +1,129 @@
+"""Whether this process can serve, and what of the service is away beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from msvs import connections, database
+from msvs.ops.vitals import CRON_KEY, WORKER_KEY, check_disk
+
+CHECK_SECONDS = 2.0
+# Probes, however many, cost the database one look in so long.
+KEPT_SECONDS = 1.0
+KEPT_REST_SECONDS = 5.0
+
+Check = Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Each check by its name: `ok`, or what is wrong."""
+
+    needed: Mapping[str, str]
+    rest: Mapping[str, str]
+
+    @property
+    def failed(self) -> list[str]:
+        """What a request needs and cannot have."""
+        return [name for name, state in self.needed.items() if state != "ok"]
+
+    @property
+    def degraded(self) -> list[str]:
+        """What is away while requests are accepted all the same."""
+        return [name for name, state in self.rest.items() if state != "ok"]
+
+
+class Readiness:
+    """Looks at what requests need, the database and its schema, and when asked at the rest. `now` never goes back."""
+
+    def __init__(self, database_url: str, redis_url: str | None, now: Callable[[], float] = time.monotonic) -> None:
+        self._database_url = database_url
+        self.redis = (
+            None if redis_url is None else Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
+        )
+        self._migrated = False
+        self._needed = _Kept(
+            {"database": self._check_database, "migrations": self._check_migrations}, KEPT_SECONDS, now
+        )
+        rest = {"redis": self._check_redis, "workers": self._check_workers, "cron": self._check_cron}
+        self._rest = _Kept({**rest, "disk": check_disk}, KEPT_REST_SECONDS, now)
+
+    async def look(self, *, everything: bool = False) -> Found:
+        """What was found, a second ago at most; `everything` else five seconds ago at most."""
+        return Found(await self._needed.look(), await self._rest.look() if everything else {})
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        if self.redis is not None:
+            await self.redis.aclose()
+
+    async def _check_database(self) -> str:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return "ok" if await database.fetch_value("SELECT 1") == 1 else "wrong answer"
+        except TimeoutError:
+            pool = database.pool_numbers()
+            if pool.most and pool.used >= pool.most:
+                return f"no connection is free ({pool.used} of {pool.most} are in use)"
+            raise
+
+    async def _check_migrations(self) -> str:
+        if not self._migrated:
+            # A database that is away looks like one without any migration.
+            await self._check_database()
+            self._migrated = not await database.pending_migrations(self._database_url)
+        return "ok" if self._migrated else "pending: run msvs migrate"
+
+    async def _check_redis(self) -> str:
+        if self.redis is None:
+            return "not configured"
+        await self.redis.ping()
+        return "ok"
+
+    async def _check_workers(self) -> str:
+        return await self._find_alive(WORKER_KEY)
+
+    async def _check_cron(self) -> str:
+        return await self._find_alive(CRON_KEY)
+
+    async def _find_alive(self, key: str) -> str:
+        if self.redis is None:
+            return "not configured"
+        async for _ in self.redis.scan_iter(f"{key}*", count=1000):
+            return "ok"
+        return "none alive"
+
+
+class _Kept:
+    """Runs checks, one look at a time, and keeps what they found for so many seconds."""
+
+    def __init__(self, checks: Mapping[str, Check], seconds: float, now: Callable[[], float]) -> None:
+        self._checks = checks
+        self._seconds = seconds
+        self._now = now
+        self._found: Mapping[str, str] = {}
+        self._until = float("-inf")
+        self._looking = asyncio.Lock()
+
+    async def look(self) -> Mapping[str, str]:
+        async with self._looking:
+            if self._now() >= self._until:
+                states = await asyncio.gather(*map(_checked, self._checks.values()))
+                self._found = dict(zip(self._checks, states, strict=True))
+                self._until = self._now() + self._seconds
+            return self._found
+
+
+async def _checked(check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS * 1.5):
+            return await check()
+    except connections.PoolerRefused as error:
+        return str(error)
+    except Exception as error:
+        return f"unreachable ({type(error).__name__})"

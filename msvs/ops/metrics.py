@@ -71,11 +71,9 @@ def render(signs: Iterable[Sign]) -> bytes:
         name = f"msvs_{sign.name}"
         lines += [f"# HELP {name} {sign.help}", f"# TYPE {name} {sign.kind}"]
         for sample in sign.samples:
-            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
-            series = f"{name}{sample.suffix}"
-            lines.append(
-                f"{series}{{{labels}}} {_number(sample.value)}" if labels else f"{series} {_number(sample.value)}"
-            )
+            pairs = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
+            series, number = f"{name}{sample.suffix}", _number(sample.value)
+            lines.append(f"{series}{{{pairs}}} {number}" if pairs else f"{series} {number}")
     return "".join(f"{line}\n" for line in lines).encode()
 
 

@@ -11,6 +11,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import get_contextvars, unbind_contextvars
 
+from msvs.http.templates import ROUTE_PATH
 from msvs.ops.vitals import Sample, Sign
 
 log = structlog.get_logger(__name__)
@@ -128,6 +129,8 @@ class Observed:
 
 def template_of(scope: Scope) -> str:
     """The path of the route that was matched, with its parameters' names in place of what callers wrote."""
+    if ROUTE_PATH in scope:
+        return str(scope[ROUTE_PATH])
     path: str | None = getattr(scope.get("route"), "path", None)
     if path is None:
         return UNKNOWN

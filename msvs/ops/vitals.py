@@ -31,11 +31,10 @@ WORKER_KEY = "msvs:worker:"
 CRON_KEY = "msvs:cron:"
 # Once in so long the database is made to write to its disk.
 DISK_SECONDS = 30.0
-# A sort that does not fit into memory: 16 MB are written to files of the moment, and no table is touched.
+# Rows that do not fit into memory: 16 MB are written to files of the moment, and no table is touched.
 WRITE = """
-SELECT count(*) FROM (
-    SELECT repeat(md5(number::text), 2048) AS line FROM generate_series(1, 256) AS number ORDER BY line OFFSET 0
-) AS sorted
+WITH lines AS MATERIALIZED (SELECT repeat('x', 8000) AS line FROM generate_series(1, 2048))
+SELECT count(*), max(length(line)) FROM lines
 """
 
 

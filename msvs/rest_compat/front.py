@@ -15,6 +15,7 @@ from msvs.api.errors import ApiError, MethodNotAllowed, RateLimited
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Allowance, Limiter
 from msvs.api.unit_of_work import single_statement, unit_of_work
+from msvs.http.templates import ROUTE_PATH
 from msvs.rest_compat.body import convert, parse_body, parse_query, read_body
 from msvs.rest_compat.edge import ANSWER_HEADERS, REQUEST_ID, send_json
 from msvs.rest_compat.endpoint import Call, Endpoint
@@ -45,7 +46,7 @@ class ExactPaths(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether the path is one of them."""
         if scope["type"] == "http" and scope["path"] in self._fronts:
-            return Match.FULL, {"path_params": {}}
+            return Match.FULL, {"path_params": {}, ROUTE_PATH: scope["path"]}
         return Match.NONE, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -46,6 +46,15 @@ SENDER_KINDS = ("long_code", "toll_free", "short_code", "alphanumeric")
 MODES = ("test", "live")
 
 
+# Command → signals that managers of processes send to have a file read again or a log opened anew: there is neither.
+# `msvs run` ends by SIGHUP, with its terminal.
+_reloads = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+IGNORED: Mapping[str, Sequence[signal.Signals]] = {
+    "run": (signal.SIGUSR1, signal.SIGUSR2),
+    **dict.fromkeys(("serve_api", "work", "run_cron", "hold_sessions", "run_engines"), _reloads),
+}
+
+
 class CommandFailed(Exception):
     """A command cannot do what it was asked; the message says why and what to do."""
 
@@ -56,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = from_environment()
         command: Callable[[Settings, argparse.Namespace], int | None] = arguments.command
+        for number in IGNORED.get(command.__name__, ()):
+            signal.signal(number, signal.SIG_IGN)
         status = command(settings, arguments) or OK
         _require_database()
         return status

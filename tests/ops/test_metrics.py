@@ -57,6 +57,7 @@ async def client(clean: None, database: str, engines: Engines, tmp_path: Path) -
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://msvs") as client:
         yield client
+    await app.state.limiter.close()
     await app.state.readiness.close()
 
 

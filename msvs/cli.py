@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -112,8 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(command=command)
         return made
 
-    def group(name: str, help: str) -> _Group:
-        made = commands.add_parser(name, help=help, description=help)
+    def group(name: str, help: str, *aliases: str) -> _Group:
+        made = commands.add_parser(name, help=help, description=help, aliases=aliases)
         return made.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     add("run", run, "Run the whole service here: engines, API, workers and cron.")
@@ -167,10 +168,28 @@ def _parser() -> argparse.ArgumentParser:
     _add_workspace(removed)
     removed.add_argument("sender", metavar="SENDER")
 
-    workspaces = group("workspace", "Workspaces.")
+    workspaces = group("workspaces", "Workspaces.", "workspace")
+    _sub(workspaces, "list", list_workspaces, "List the workspaces.")
+    for name, command, help in (
+        ("suspend", suspend_workspace, "Have a workspace send nothing, and refuse its keys and users."),
+        ("resume", resume_workspace, "Let a suspended workspace go on where it stopped."),
+    ):
+        _sub(workspaces, name, command, help).add_argument("workspace", metavar="WSP_ID", help="its id, wsp_…")
     create = _sub(workspaces, "create", create_workspace, "Make a workspace with a test key and a live key.")
     create.add_argument("--name", required=True, metavar="NAME")
     create.add_argument("--credits", type=_credits_from_0, default=0, metavar="N", help="opening balance (default 0)")
+
+    users = group("users", "People who log in.")
+    _sub(users, "list", list_users, "List the users.")
+    create = _sub(users, "create", create_user, "Make a user; the password is made and shown this once.")
+    _add_workspace(create)
+    create.add_argument("email", metavar="EMAIL")
+    create.add_argument("--name", required=True, metavar="NAME")
+    create.add_argument(
+        "--role", choices=("owner", "admin", "member", "read_only"), default="owner", help="(default owner)"
+    )
+    reset = _sub(users, "reset", reset_user, "Give a user a new password, shown this once, and end their sessions.")
+    reset.add_argument("email", metavar="EMAIL")
 
     keys = group("keys", "API keys of a workspace.")
     create = _sub(keys, "create", create_key, "Make a key; it is shown this once.")
@@ -288,43 +307,50 @@ def run(settings: Settings, _arguments: argparse.Namespace) -> int:
 
 
 def prepare(settings: Settings) -> list[str]:
-    """Bring the database up to date, make the demo workspace the first time; the lines that say where all is."""
+    """Bring the database up to date, and in development make the demo workspace; the lines that say where all is."""
     from msvs import database
 
     assert settings.database_url is not None
     _reaching_database(database.migrate(settings.database_url))
+    settings.metrics_secret()  # there from the start, for who sets up a scraper
+    return ["", "MassiveSMS is running.", "", *_addresses(settings), *_first_steps(settings), "", "Stop with Ctrl-C."]
+
+
+def _addresses(settings: Settings) -> list[str]:
+    base = settings.base_url
+    # In production what is printed ends in a log.
+    password = settings.operator_secret()
+    shown = "MSVS_OPERATOR_PASSWORD, or operator.key in DATA_DIR" if settings.is_production else password
+    return [
+        f"  REST API        {base}/v1   ({base}/openapi.yaml)",
+        f"  GraphQL         {base}/graphql",
+        f"  Documentation   {base}/docs/",
+        f"  Handset         {base}/handset   (the sandbox's phones)",
+        f"  Operators       {base}/ops   (password: {shown})",
+        f"  Readiness       {base}/readyz",
+        "",
+    ]
+
+
+def _first_steps(settings: Settings) -> list[str]:
+    """What to do first: in production no workspace is there until an operator makes it, and no key."""
+    if settings.is_production:
+        return ["  Make a workspace with `msvs workspaces create --name NAME`, and its owner with `msvs users create`."]
     path = settings.data_dir / DEMO_FILE
     demo = _read_demo(path)
     if demo is None or not _in_database(settings, _workspace_known(demo["workspace_id"])):
         demo = _in_database(settings, _make_demo())
     demo |= {"base_url": settings.base_url, "operator_password": settings.operator_secret()}
     _write_private(path, json.dumps(demo, indent=2) + "\n")
-    settings.metrics_secret()  # there from the start, for who sets up a scraper
-    base = settings.base_url
-    # In production what is printed ends in a log.
-    secret = (lambda _: "kept in the file below") if settings.is_production else str
-    tried = f"$(jq -r .test_key {path})" if settings.is_production else demo["test_key"]
     return [
-        "",
-        "MassiveSMS is running.",
-        "",
-        f"  REST API        {base}/v1   ({base}/openapi.yaml)",
-        f"  GraphQL         {base}/graphql",
-        f"  Documentation   {base}/docs/",
-        f"  Handset         {base}/handset   (the sandbox's phones)",
-        f"  Operators       {base}/ops   (password: {secret(demo['operator_password'])})",
-        f"  Readiness       {base}/readyz",
-        "",
         f"  Workspace       {demo['name']}  {demo['workspace_id']}",
-        f"  Sandbox key     {secret(demo['test_key'])}",
-        f"  Live key        {secret(demo['live_key'])}",
+        f"  Sandbox key     {demo['test_key']}",
+        f"  Live key        {demo['live_key']}",
         f"  Also kept in    {path}",
         "",
         "  Send a message in the sandbox:",
-        f'    curl {base}/v1/messages -H "Authorization: Bearer {tried}" \\',
+        f'    curl {settings.base_url}/v1/messages -H "Authorization: Bearer {demo["test_key"]}" \\',
         '      -H \'Content-Type: application/json\' -d \'{"to": "+14155550123", "body": "Doors open at 8pm ET."}\'',
-        "",
-        "Stop with Ctrl-C.",
     ]
 
 
@@ -638,6 +664,119 @@ async def _new_workspace(name: str, credits: int) -> dict[str, str]:
         "test_key": test_key,
         "live_key": live_key,
     }
+
+
+def list_workspaces(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List the workspaces."""
+
+    async def list_() -> list[dict[str, Any]]:
+        from msvs.api import ids, workspaces
+        from msvs.api.resources import moment, optional_moment
+
+        return [
+            {
+                "id": ids.encode_id(ids.WORKSPACE, row.id),
+                "name": row.name,
+                "balance": row.balance,
+                "users": row.users,
+                "created_at": moment(row.created_at),
+                "suspended_at": optional_moment(row.suspended_at),
+            }
+            for row in await workspaces.list_workspaces()
+        ]
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def suspend_workspace(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Suspend a workspace."""
+    from msvs.api import workspaces
+
+    _suspend(settings, arguments, workspaces.suspend_workspace, is_suspended=True)
+
+
+def resume_workspace(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Resume a workspace."""
+    from msvs.api import workspaces
+
+    _suspend(settings, arguments, workspaces.resume_workspace, is_suspended=False)
+
+
+def _suspend(
+    settings: Settings,
+    arguments: argparse.Namespace,
+    change: Callable[[UUID], Coroutine[Any, Any, bool]],
+    *,
+    is_suspended: bool,
+) -> None:
+    async def changed() -> dict[str, Any]:
+        from msvs.api.unit_of_work import unit_of_work
+
+        workspace_id = await _workspace(arguments)
+        async with unit_of_work():
+            is_new = await change(workspace_id)
+        return {"id": arguments.workspace, "suspended": is_suspended, "changed": is_new}
+
+    _show(arguments, _in_database(settings, changed()))
+
+
+def list_users(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List the users."""
+
+    async def list_() -> list[dict[str, Any]]:
+        from msvs.api import ids, users
+        from msvs.api.resources import moment
+
+        return [
+            {
+                "id": ids.encode_id(ids.USER, row.id),
+                "email": row.email,
+                "name": row.name,
+                "created_at": moment(row.created_at),
+                "workspaces": [ids.encode_id(ids.WORKSPACE, each) for each in row.workspaces or ()],
+            }
+            for row in await users.list_users()
+        ]
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def create_user(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Make a user with a password."""
+
+    async def create() -> dict[str, Any]:
+        from msvs.api import ids, users
+        from msvs.api.unit_of_work import unit_of_work
+        from msvs.models import Role
+
+        password = secrets.token_urlsafe(18)
+        workspace_id = await _workspace(arguments)
+        async with unit_of_work():
+            id = await users.create_user(
+                email=arguments.email,
+                name=arguments.name,
+                password=password,
+                workspace_id=workspace_id,
+                role=Role(arguments.role),
+            )
+        return {"id": ids.encode_id(ids.USER, id), "email": arguments.email, "password": password}
+
+    _show(arguments, _in_database(settings, create()))
+
+
+def reset_user(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Give a user a new password."""
+
+    async def reset() -> dict[str, Any]:
+        from msvs.api import ids, users
+        from msvs.api.unit_of_work import unit_of_work
+
+        password = secrets.token_urlsafe(18)
+        async with unit_of_work():
+            id = await users.reset_password(arguments.email, password)
+        return {"id": ids.encode_id(ids.USER, id), "email": arguments.email, "password": password}
+
+    _show(arguments, _in_database(settings, reset()))
 
 
 def create_key(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -59,6 +59,7 @@ class Settings:
     event_months: int = 4
     attempt_months: int = 4
     persisted_operations: Path | None = None
+    sign_up: str | None = None
     log_level: str = "INFO"
 
     @property
@@ -70,6 +71,11 @@ class Settings:
     def base_url(self) -> str:
         """Where integrators reach the service, without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def sign_up_policy(self) -> str:
+        """Who may make a user: `open`, by `invitation`, or `off`."""
+        return self.sign_up or ("invitation" if self.is_production else "open")
 
     def encryption_secret(self) -> str:
         """The key that encrypts webhook secrets at rest: MSVS_SECRET_KEY, else a file made once in DATA_DIR."""
@@ -112,6 +118,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     MSVS_EVENT_MONTHS         whole months that events are kept (default 4)
     MSVS_ATTEMPT_MONTHS       whole months that attempts are kept (default 4)
     MSVS_PERSISTED_OPERATIONS a JSON file of ids and GraphQL documents; in production no others are run
+    MSVS_SIGN_UP              who may make a user: open (default), invitation (default in production) or off
     MSVS_LOG_LEVEL            DEBUG, INFO (default), WARNING or ERROR
     """
     env = os.environ if environ is None else environ
@@ -121,6 +128,9 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     level = env.get("MSVS_LOG_LEVEL", "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError(f"MSVS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")
+    sign_up = env.get("MSVS_SIGN_UP") or None
+    if sign_up not in (None, "open", "invitation", "off"):
+        raise SettingsError(f"MSVS_SIGN_UP must be open, invitation or off, not {sign_up!r}")
     return Settings(
         environment=environment,
         data_dir=Path(env.get("DATA_DIR") or ".data"),
@@ -148,6 +158,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         event_months=_number(env, "MSVS_EVENT_MONTHS", 4, low=1, high=1200),
         attempt_months=_number(env, "MSVS_ATTEMPT_MONTHS", 4, low=1, high=1200),
         persisted_operations=Path(kept) if (kept := env.get("MSVS_PERSISTED_OPERATIONS")) else None,
+        sign_up=sign_up,
         log_level=level,
     )
 

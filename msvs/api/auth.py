@@ -13,7 +13,7 @@ from structlog.contextvars import bind_contextvars
 
 from msvs.api import ids
 from msvs.api.context import Context
-from msvs.api.errors import AuthenticationFailed
+from msvs.api.errors import AuthenticationFailed, PermissionDenied
 from msvs.api.keys import digest_key, parse_key
 from msvs.database import execute, fetch_row
 
@@ -25,8 +25,8 @@ LAST_USED_EVERY = timedelta(minutes=1)
 MAX_REMEMBERED = 20_000
 
 FIND = """
-SELECT id, workspace_id, livemode, prefix, last4, expires_at, revoked_at, last_used_at
-FROM api_keys WHERE digest = $1
+SELECT api_keys.id, workspace_id, livemode, prefix, last4, expires_at, revoked_at, last_used_at, suspended_at
+FROM api_keys JOIN workspaces ON workspaces.id = workspace_id WHERE digest = $1
 """
 TOUCH = """
 UPDATE api_keys SET last_used_at = $2
@@ -45,6 +45,7 @@ class _Known:
     shown: str
     expires_at: datetime | None
     revoked_at: datetime | None
+    is_suspended: bool
     until: float
 
 
@@ -60,7 +61,7 @@ async def authenticate(authorization: str | None, request_id: str | None = None)
 
 
 async def authenticate_key(text: str, request_id: str | None = None) -> Context:
-    """The caller behind a key. Raises AuthenticationFailed."""
+    """The caller behind a key. Raises AuthenticationFailed, and PermissionDenied where its workspace is suspended."""
     if parse_key(text) is None:
         raise AuthenticationFailed("This is not an API key: check that it was copied whole.", code="api_key_malformed")
     digest = digest_key(text)
@@ -73,9 +74,16 @@ async def authenticate_key(text: str, request_id: str | None = None) -> Context:
         raise AuthenticationFailed(f"The API key {key.shown} is revoked.", code="api_key_revoked")
     if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
         raise AuthenticationFailed(f"The API key {key.shown} has expired.", code="api_key_expired")
+    if key.is_suspended:
+        raise suspended()
     _note_use(key.id)
     name_workspace(key.workspace_id)
     return Context(key.workspace_id, key.livemode, key.actor, request_id)
+
+
+def suspended() -> PermissionDenied:
+    """What every caller of a suspended workspace is told."""
+    return PermissionDenied("The workspace is suspended. Ask who runs this service.", code="workspace_suspended")
 
 
 def name_workspace(workspace_id: UUID) -> None:
@@ -129,6 +137,7 @@ async def _read(digest: str) -> _Known | None:
         shown=f"{row.prefix}…{row.last4}",
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        is_suspended=row.suspended_at is not None,
         until=until,
     )
     return key

@@ -315,6 +315,18 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     ("api_key_invalid", (401,), "There is no such API key.", "Check that the key belongs to this installation."),
     ("api_key_revoked", (401, 409), "The API key is revoked.", "Use another key, or create one."),
     ("api_key_expired", (401, 409), "The API key expired after it was rolled.", "Use the key that replaced it."),
+    (
+        "workspace_suspended",
+        (403,),
+        "The workspace is suspended: nothing is sent, and its keys and users are refused.",
+        "Ask who runs the service. What waited goes on once it is resumed.",
+    ),
+    (
+        "sign_up_closed",
+        (403,),
+        "Nobody can sign up here, or only who was invited.",
+        "Ask an owner of a workspace for an invitation, or who runs the service for a user.",
+    ),
     ("sandbox_only", (403,), "The operation exists in the sandbox alone.", "Use a msvs_test_ key."),
     # Money, law and limits.
     (

@@ -32,3 +32,4 @@ class Visitor:
 
     ip: str | None = None
     request_id: str | None = None
+    sign_up: str = "open"

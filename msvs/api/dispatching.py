@@ -64,13 +64,14 @@ WITH RECURSIVE lanes AS (
 SELECT lanes.workspace_id, lanes.livemode FROM lanes CROSS JOIN LATERAL (
     SELECT FROM messages WHERE status = 'queued' AND campaign_id IS NULL AND workspace_id = lanes.workspace_id
         AND livemode = lanes.livemode AND due_at <= $1 LIMIT 1
-) AS due ORDER BY random()
+) AS due WHERE lanes.workspace_id NOT IN (SELECT id FROM workspaces WHERE suspended_at IS NOT NULL) ORDER BY random()
 """
 
 CAMPAIGN_LANES = """
 SELECT campaigns.workspace_id, campaigns.livemode, campaigns.id FROM campaigns CROSS JOIN LATERAL (
     SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1 LIMIT 1
-) AS due WHERE campaigns.status IN ('preparing', 'sending') ORDER BY random()
+) AS due WHERE campaigns.status IN ('preparing', 'sending')
+    AND campaigns.workspace_id NOT IN (SELECT id FROM workspaces WHERE suspended_at IS NOT NULL) ORDER BY random()
 """
 
 # The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own
@@ -79,6 +80,7 @@ CLAIM = """
 WITH picked AS MATERIALIZED (
     SELECT * FROM messages
     WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
+        AND EXISTS (SELECT FROM workspaces WHERE id = $1 AND suspended_at IS NULL)
     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 )
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,

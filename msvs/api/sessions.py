@@ -18,7 +18,7 @@ from tortoise.backends.base.client import TransactionalDBClient
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
-from msvs.api.auth import name_workspace
+from msvs.api.auth import name_workspace, suspended
 from msvs.api.contacts import read_email
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import AuthenticationFailed, InvalidRequest, PermissionDenied, RateLimited
@@ -41,7 +41,7 @@ MAX_SIGN_UPS = 20
 FIND = """
 SELECT sessions.id AS session_id, sessions.csrf_token, sessions.last_seen_at, sessions.expires_at,
     users.id AS user_id, users.email, users.name, memberships.workspace_id, memberships.role,
-    workspaces.name AS workspace_name
+    workspaces.name AS workspace_name, workspaces.suspended_at
 FROM sessions
 JOIN users ON users.id = sessions.user_id
 LEFT JOIN memberships ON memberships.user_id = users.id
@@ -58,7 +58,7 @@ WHERE id = $2 AND ($7::timestamptz IS NULL OR password_changed_at = $7) FOR SHAR
 """
 
 MEMBERSHIPS = """
-SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name
+SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name, workspaces.suspended_at
 FROM memberships JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE memberships.user_id = $1 ORDER BY memberships.id
 """
@@ -90,6 +90,7 @@ class WorkspaceMembership:
     workspace_id: UUID
     workspace_name: str
     role: Role
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ async def authenticate_session(token: str | None) -> Identity:
         csrf_token=first.csrf_token,
         expires_at=first.expires_at,
         memberships=[
-            WorkspaceMembership(row.workspace_id, row.workspace_name, Role(row.role))
+            WorkspaceMembership(row.workspace_id, row.workspace_name, Role(row.role), row.suspended_at is not None)
             for row in rows
             if row.workspace_id is not None
         ],
@@ -204,9 +205,14 @@ def check_csrf(identity: Identity, given: str | None) -> None:
 
 
 def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *, livemode: bool) -> Context:
-    """The context of a user in one of their workspaces. Raises NotFound, as for one that does not exist."""
+    """The context of a user in one of their workspaces. Raises NotFound, as for one that does not exist.
+
+    Raises PermissionDenied code `workspace_suspended`.
+    """
     for membership in identity.memberships:
         if membership.workspace_id == workspace_id:
+            if membership.is_suspended:
+                raise suspended()
             name_workspace(workspace_id)
             return Context(
                 workspace_id, livemode, identity.actor, visitor.request_id, role=membership.role, ip=visitor.ip
@@ -233,7 +239,10 @@ async def reread_memberships(identity: Identity) -> Identity:
     rows = await fetch(MEMBERSHIPS, identity.user_id)
     return replace(
         identity,
-        memberships=[WorkspaceMembership(row.workspace_id, row.workspace_name, Role(row.role)) for row in rows],
+        memberships=[
+            WorkspaceMembership(row.workspace_id, row.workspace_name, Role(row.role), row.suspended_at is not None)
+            for row in rows
+        ],
     )
 
 
@@ -266,6 +275,8 @@ async def change_password(visitor: Visitor, confirmation: Confirmation, password
     )
     await Session.filter(user_id=identity.user_id).exclude(id=identity.session_id).delete()
     for membership in identity.memberships:
+        if membership.is_suspended:
+            continue
         ctx = enter_workspace(identity, membership.workspace_id, visitor, livemode=True)
         await record_audit(ctx, AuditAction.PASSWORD_CHANGED, identity.actor)
     return await rotate_session(identity)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -33,6 +33,11 @@ ON CONFLICT (email) DO NOTHING
 INSERT_MEMBERSHIP = """
 INSERT INTO memberships (id, user_id, workspace_id, role, created_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (user_id, workspace_id) DO NOTHING
+"""
+USERS = """
+SELECT users.id, users.email, users.name, users.created_at,
+    array_agg(memberships.workspace_id ORDER BY memberships.id) FILTER (WHERE memberships.id IS NOT NULL) AS workspaces
+FROM users LEFT JOIN memberships ON memberships.user_id = users.id GROUP BY users.id ORDER BY users.id
 """
 MEMBERS = """
 SELECT memberships.user_id, users.email, users.name, memberships.role, memberships.created_at
@@ -103,6 +108,8 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
 
     Raises InvalidRequest, NotFound code `invitation_invalid`, PermissionDenied and Conflict code `email_taken`.
     """
+    if visitor.sign_up == "off" or (visitor.sign_up == "invitation" and data.invitation is None):
+        raise PermissionDenied("Nobody can sign up here without an invitation.", code="sign_up_closed")
     email = _checked_email(data.email)
     name = _checked_name(data.name)
     check_password(data.password, email=email)
@@ -354,3 +361,40 @@ def _checked_name(text: str) -> str:
             f"name must have from 1 to {MAX_NAME_LENGTH} characters.", param="name", code="parameter_out_of_range"
         )
     return name
+
+
+async def list_users() -> Sequence[Row]:
+    """Every user with the workspaces that are theirs, the oldest first; for operators."""
+    return await fetch(USERS)
+
+
+async def create_user(*, email: str, name: str, password: str, workspace_id: UUID, role: Role) -> UUID:
+    """Make a user with a place in a workspace, for operators. Raises InvalidRequest, Conflict code `email_taken`."""
+    email, name = _checked_email(email), _checked_name(name)
+    check_password(password, email=email)
+    now, user_id = datetime.now(UTC), ids.new_id()
+    if not await execute(INSERT_USER, user_id, email, name, await hash_password(password), now):
+        raise Conflict("There is a user with this e-mail address already.", code="email_taken", param="email")
+    await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, role.value, now)
+    ctx = Context(workspace_id, livemode=True, actor="operator")
+    await record_audit(
+        ctx, AuditAction.MEMBER_JOINED, ids.encode_id(ids.USER, user_id), changed({}, {"role": role.value})
+    )
+    return user_id
+
+
+async def reset_password(email: str, password: str) -> UUID:
+    """Set a user's password and end all their sessions, for operators. Raises NotFound, InvalidRequest."""
+    email = _checked_email(email)
+    check_password(password, email=email)
+    user = await User.get_or_none(email=email)
+    if user is None:
+        raise NotFound("There is no user with this e-mail address.")
+    await User.filter(id=user.id).update(
+        password_hash=await hash_password(password), password_changed_at=datetime.now(UTC)
+    )
+    await execute("DELETE FROM sessions WHERE user_id = $1", user.id)
+    for row in await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1", user.id):
+        ctx = Context(row.workspace_id, livemode=True, actor="operator")
+        await record_audit(ctx, AuditAction.PASSWORD_CHANGED, ids.encode_id(ids.USER, user.id))
+    return user.id

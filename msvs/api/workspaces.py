@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +20,17 @@ from msvs.api.jobs import Doorbell
 from msvs.api.keys import create_key
 from msvs.api.permissions import Permission, allow
 from msvs.api.quiet_hours import check_timezone
+from msvs.api.resources import optional_moment
 from msvs.api.senders import check_sender
 from msvs.api.unit_of_work import ring_after_commit
+from msvs.database import Row, fetch
 from msvs.models import CreditBalance, LedgerKind, Workspace
+
+LIST = """
+SELECT workspaces.id, workspaces.name, workspaces.created_at, workspaces.suspended_at, credit_balances.balance,
+    (SELECT count(*) FROM memberships WHERE memberships.workspace_id = workspaces.id) AS users
+FROM workspaces LEFT JOIN credit_balances ON credit_balances.workspace_id = workspaces.id ORDER BY workspaces.id
+"""
 
 MAX_NAME_LENGTH = 100
 MAX_TEXT_LENGTH = 320
@@ -150,3 +159,35 @@ async def find_workspace(text: str) -> UUID:
     if not await Workspace.exists(id=id):
         raise ids.missing("workspace", text)
     return id
+
+
+async def list_workspaces() -> Sequence[Row]:
+    """Every workspace with its balance, its members and whether it is suspended, the oldest first; for operators."""
+    return await fetch(LIST)
+
+
+async def suspend_workspace(id: UUID) -> bool:
+    """Have a workspace send nothing and its keys and users refused, until it is resumed; whether that is new."""
+    return await _set_suspended(id, datetime.now(UTC))
+
+
+async def resume_workspace(id: UUID) -> bool:
+    """Let a suspended workspace go on where it stopped; whether that is new."""
+    return await _set_suspended(id, None)
+
+
+async def _set_suspended(id: UUID, moment: datetime | None) -> bool:
+    row = await Workspace.select_for_update().get(id=id)
+    if (row.suspended_at is None) == (moment is None):
+        return False
+    before, row.suspended_at = row.suspended_at, moment
+    await row.save(update_fields=["suspended_at"])
+    await record_audit(
+        Context(id, livemode=True, actor="operator"),
+        AuditAction.WORKSPACE_UPDATED,
+        ids.encode_id(ids.WORKSPACE, id),
+        {"suspended_at": [optional_moment(before), optional_moment(moment)]},
+    )
+    if moment is None:
+        ring_after_commit(Doorbell.MESSAGES)
+    return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
@@ -64,6 +64,7 @@ class Callers:
 
     def __init__(self, settings: Settings) -> None:
         self._production = settings.is_production
+        self._sign_up = settings.sign_up_policy
         self.cookie = PRODUCTION_COOKIE if self._production else COOKIE
         self._own = _origin(settings.public_url) if settings.public_url else None
 
@@ -74,7 +75,7 @@ class Callers:
         ours, and the CSRF token of the session is in the header X-CSRF-Token. With the Origin alone it may come by that
         token, and log in or out.
         """
-        visitor = visitor_of(scope, request_id)
+        visitor = replace(visitor_of(scope, request_id), sign_up=self._sign_up)
         authorization = headers.get(b"authorization")
         if authorization is not None:
             return await self.by_key(authorization.decode("latin-1"), visitor)

@@ -12,7 +12,8 @@ class Workspace(Model):
     """A tenant. Its settings hold for both modes.
 
     `enabled_regions` are the ISO 3166-1 codes it enabled of those that are off until then. `daily_credit_cap` is in
-    credits a UTC day, `prefix_hourly_cap` in single messages an hour to one range of numbers; null is no cap.
+    credits a UTC day, `prefix_hourly_cap` in single messages an hour to one range of numbers; null is no cap. While
+    `suspended_at` is set, by an operator, nothing is sent and its keys are refused.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -33,6 +34,7 @@ class Workspace(Model):
     welcome_text = fields.TextField(default="You are subscribed. Reply STOP to opt out.")
     help_text = fields.TextField(default="Reply STOP to opt out, START to resubscribe.")
     created_at = fields.DatetimeField(auto_now_add=True)
+    suspended_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "workspaces"

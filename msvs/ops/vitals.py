@@ -84,11 +84,12 @@ WAITING: Mapping[str, tuple[str, str]] = {
         """,
     ),
     "messages_overdue_seconds": (
-        "How long the message has been due that has been due the longest and is not paused.",
+        "How long the message has been due that has been due the longest, and that nothing holds back on purpose.",
         """
         SELECT kind, greatest(coalesce(extract(epoch FROM now() - due_at), 0), 0)::float8 AS value FROM (
             SELECT 'single' AS kind, min(due_at) AS due_at FROM messages
             WHERE status = 'queued' AND campaign_id IS NULL
+                AND workspace_id NOT IN (SELECT id FROM workspaces WHERE suspended_at IS NOT NULL)
             UNION ALL
             SELECT 'scheduled', min(due_at) FROM messages WHERE status = 'scheduled'
             UNION ALL
@@ -96,6 +97,7 @@ WAITING: Mapping[str, tuple[str, str]] = {
                 SELECT due_at FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id
                 ORDER BY due_at LIMIT 1
             ) AS first WHERE campaigns.status IN ('preparing', 'sending')
+                AND workspace_id NOT IN (SELECT id FROM workspaces WHERE suspended_at IS NOT NULL)
         ) AS oldest
         """,
     ),

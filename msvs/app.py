@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -38,7 +39,7 @@ from msvs.rest_compat.errors import as_api_error, error_body
 from msvs.rest_compat.front import rest_routes
 from msvs.rest_compat.openapi import openapi_routes
 from msvs.rest_compat.proxies import TrustedProxies
-from msvs.rest_compat.server import server_config
+from msvs.rest_compat.server import BACKLOG, server_config
 from msvs.settings import Settings, SettingsError
 from msvs.twilio_compat.front import Common, twilio_routes
 
@@ -119,12 +120,29 @@ def serve(settings: Settings) -> None:
     logs.tell_start(settings, "api")
     # What cannot be kept is told here in a line; uvicorn would tell it in a traceback.
     settings.encryption_secret()
-    server = uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port))
+    server = uvicorn.Server(listening_config(create_app(settings), settings))
     connections.use_end(lambda: setattr(server, "should_exit", True))
     assert settings.database_url is not None
     asyncio.run(_look_at_database(settings.database_url))
     garbage.collect_less(garbage.API)
-    server.run()
+    server.run(listening_sockets(settings))
+
+
+def listening_config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    """How to serve the application where the settings say."""
+    return server_config(app, host=settings.host, port=settings.port, uds=settings.socket_path)
+
+
+def listening_sockets(settings: Settings) -> list[socket.socket] | None:
+    """The socket to listen on where uvicorn's own would not do: it takes IPv4 too; else None. Raises SettingsError."""
+    if settings.host != "::":
+        return None
+    try:
+        both = socket.has_dualstack_ipv6()
+        address = ("::", settings.port)
+        return [socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=both, backlog=BACKLOG)]
+    except OSError as error:
+        raise SettingsError(f"HOST and PORT must be free to listen on; they are not ({error.strerror})") from None
 
 
 async def _look_at_database(database_url: str) -> None:

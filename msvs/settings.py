@@ -70,7 +70,15 @@ class Settings:
     @property
     def base_url(self) -> str:
         """Where integrators reach the service, without a trailing slash."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        host = {"::": "::1"}.get(self.host, self.host)
+        if self.socket_path is not None:
+            host = "localhost"
+        return (self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}").rstrip("/")
+
+    @property
+    def socket_path(self) -> str | None:
+        """The path of the socket to listen on in place of a port, or None."""
+        return self.host.removeprefix("unix:") if self.host.startswith("unix:") else None
 
     @property
     def sign_up_policy(self) -> str:
@@ -97,7 +105,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     DATA_DIR                  where the embedded engines and generated secrets live (default .data)
     DATABASE_URL              a PostgreSQL >= 15 to use in place of the embedded one
     REDIS_URL                 a Redis >= 7 or Valkey to use in place of the embedded one
-    HOST, PORT                where the API listens (default 127.0.0.1:8000)
+    HOST, PORT                where the API listens (default 127.0.0.1:8000); :: is IPv6 and IPv4, unix:/path a socket
     MSVS_PUBLIC_URL           the address integrators use, when a proxy stands in front
     MSVS_CARRIERS             a TOML file of the carriers that live messages may take
     MSVS_LIVE_CARRIER         the carrier of live messages without a route; `virtual` on a staging machine

@@ -296,6 +296,8 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 def _claim_port(host: str, port: int) -> int:
     """The port to listen on, a free one for 0. Raises OSError when another process has it."""
+    if host.startswith("unix:"):
+        return port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
@@ -310,10 +312,25 @@ def _claim_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
+class _SocketConnection(http.client.HTTPConnection):
+    """HTTP over a socket of the file system."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=2.0)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(2.0)
+        self.sock.connect(self._path)
+
+
 def _answers(host: str, port: int) -> bool:
     """Whether the API reports itself healthy."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     connection = http.client.HTTPConnection(reachable, port, timeout=2.0)
+    if host.startswith("unix:"):
+        connection = _SocketConnection(host.removeprefix("unix:"))
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == 200

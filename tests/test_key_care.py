@@ -257,6 +257,21 @@ async def test_production_prints_no_key(engines: Engines, tmp_path: Path) -> Non
     for environment, prints in (("development", True), ("production", False)):
         settings = Settings(environment=environment, database_url=url, data_dir=tmp_path)
         printed = await asyncio.to_thread(_prepared, settings)
-        demo = json.loads((tmp_path / "demo.json").read_text())
-        assert [demo[name] in printed for name in ("test_key", "live_key", "operator_password")] == [prints] * 3
-        assert str(tmp_path / "demo.json") in printed
+        operator = (tmp_path / "operator.key").read_text().strip()
+        assert (operator in printed, "msvs_live_" in printed, "msvs_test_" in printed) == (prints, prints, prints)
+
+
+async def test_production_makes_no_workspace_and_no_key(engines: Engines, tmp_path: Path) -> None:
+    url = await create_database(engines.database_url, "msvs_test_bare")
+    settings = Settings(environment="production", database_url=url, data_dir=tmp_path)
+    printed = await asyncio.to_thread(_prepared, settings)
+    assert "msvs workspaces create" in printed
+    assert not (tmp_path / "demo.json").exists()
+    connection = await asyncpg.connect(url)
+    try:
+        made = (
+            "SELECT (SELECT count(*) FROM workspaces) + (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM users)"
+        )
+        assert await connection.fetchval(made) == 0
+    finally:
+        await connection.close()

@@ -93,6 +93,7 @@ async def _running_campaign(ctx: Context) -> UUID:
         name="Doors",
         body="x",
         sender="MASSIVESMS",
+        audience={},
         status="sending",
     )
     async with unit_of_work():
@@ -189,8 +190,11 @@ async def test_graphql_refuses_to_sign_up_where_it_is_off(
         __typename ... on PermissionRefusedError { code } } }"""
     variables = {"input": {"email": EMAIL, "password": PASSWORD, "name": "Ada", "workspaceName": "Studio"}}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://msvs") as client:
-        answer = await client.post("/graphql", json={"query": query, "variables": variables})
+        answer = await client.post(
+            "/graphql", json={"query": query, "variables": variables}, headers={"Origin": "http://msvs"}
+        )
     await app.state.limiter.close()
     await app.state.readiness.close()
+    assert answer.json().get("data"), answer.text
     assert answer.json()["data"]["signUp"] == {"__typename": "PermissionRefusedError", "code": "sign_up_closed"}
     assert await User.all().count() == 0

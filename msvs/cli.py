@@ -113,8 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(command=command)
         return made
 
-    def group(name: str, help: str, *aliases: str) -> _Group:
-        made = commands.add_parser(name, help=help, description=help, aliases=aliases)
+    def group(name: str, help: str) -> _Group:
+        made = commands.add_parser(name, help=help, description=help)
         return made.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     add("run", run, "Run the whole service here: engines, API, workers and cron.")
@@ -168,13 +168,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_workspace(removed)
     removed.add_argument("sender", metavar="SENDER")
 
-    workspaces = group("workspaces", "Workspaces.", "workspace")
+    workspaces = group("workspaces", "All workspaces, for who runs the service.")
     _sub(workspaces, "list", list_workspaces, "List the workspaces.")
     for name, command, help in (
         ("suspend", suspend_workspace, "Have a workspace send nothing, and refuse its keys and users."),
         ("resume", resume_workspace, "Let a suspended workspace go on where it stopped."),
     ):
         _sub(workspaces, name, command, help).add_argument("workspace", metavar="WSP_ID", help="its id, wsp_…")
+    workspaces = group("workspace", "Workspaces.")
     create = _sub(workspaces, "create", create_workspace, "Make a workspace with a test key and a live key.")
     create.add_argument("--name", required=True, metavar="NAME")
     create.add_argument("--credits", type=_credits_from_0, default=0, metavar="N", help="opening balance (default 0)")
@@ -335,7 +336,7 @@ def _addresses(settings: Settings) -> list[str]:
 def _first_steps(settings: Settings) -> list[str]:
     """What to do first: in production no workspace is there until an operator makes it, and no key."""
     if settings.is_production:
-        return ["  Make a workspace with `msvs workspaces create --name NAME`, and its owner with `msvs users create`."]
+        return ["  Make a workspace with `msvs workspace create --name NAME`, and its owner with `msvs users create`."]
     path = settings.data_dir / DEMO_FILE
     demo = _read_demo(path)
     if demo is None or not _in_database(settings, _workspace_known(demo["workspace_id"])):

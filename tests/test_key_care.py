@@ -265,7 +265,7 @@ async def test_production_makes_no_workspace_and_no_key(engines: Engines, tmp_pa
     url = await create_database(engines.database_url, "msvs_test_bare")
     settings = Settings(environment="production", database_url=url, data_dir=tmp_path)
     printed = await asyncio.to_thread(_prepared, settings)
-    assert "msvs workspaces create" in printed
+    assert "msvs workspace create" in printed
     assert not (tmp_path / "demo.json").exists()
     connection = await asyncpg.connect(url)
     try:

@@ -27,6 +27,7 @@ from msvs.models import Message, User, Workspace
 from msvs.settings import Settings, SettingsError, from_environment
 from tests import factories
 from tests.engines import Engines
+from tests.graphql_api.browser import Browser, document
 
 EMAIL = "ada@cohortlabs.co"
 PASSWORD = "correct-horse-battery"
@@ -186,15 +187,11 @@ async def test_graphql_refuses_to_sign_up_where_it_is_off(
     clean: None, database: str, engines: Engines, tmp_path: Path
 ) -> None:
     app = create_app(Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path, sign_up="off"))
-    query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-        __typename ... on PermissionRefusedError { code } } }"""
-    variables = {"input": {"email": EMAIL, "password": PASSWORD, "name": "Ada", "workspaceName": "Studio"}}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://msvs") as client:
-        answer = await client.post(
-            "/graphql", json={"query": query, "variables": variables}, headers={"Origin": "http://msvs"}
-        )
+    given = {"email": EMAIL, "password": PASSWORD, "name": "Ada", "workspaceName": "Studio"}
+    browser = Browser(app)
+    told = (await browser.run(document("SignUp"), {"input": given}))["signUp"]
+    await browser.http.aclose()
     await app.state.limiter.close()
     await app.state.readiness.close()
-    assert answer.json().get("data"), answer.text
-    assert answer.json()["data"]["signUp"] == {"__typename": "PermissionRefusedError", "code": "sign_up_closed"}
+    assert (told["__typename"], told["code"]) == ("PermissionRefusedError", "sign_up_closed")
     assert await User.all().count() == 0

@@ -193,5 +193,5 @@ async def test_graphql_refuses_to_sign_up_where_it_is_off(
     await browser.http.aclose()
     await app.state.limiter.close()
     await app.state.readiness.close()
-    assert (told["__typename"], told["code"]) == ("PermissionRefusedError", "sign_up_closed")
+    assert (told["__typename"], told["code"]) == ("PermissionError", "sign_up_closed")
     assert await User.all().count() == 0

@@ -38,7 +38,9 @@ async def test_from_a_new_database_to_a_workspace_with_its_owner(engines: Engine
         "DATA_DIR": str(tmp_path),
     }
     script = "\n".join(["set -eu", *blocks("The schema, a workspace and its owner"), *blocks("Watch it")])
-    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(  # noqa: ASYNC221
+        ["bash", "-c", script], env=env, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     connection = await asyncpg.connect(url)
     try:

@@ -62,6 +62,10 @@ _AWAY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.ReadOnlySQLTransactionError,
+    # Behind the lock of somebody who is stuck, or stuck itself: rolled back, and the stuck one will be soon.
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
 )
 
 

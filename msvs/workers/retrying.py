@@ -31,10 +31,27 @@ _AWAY = (
 )
 
 
-def is_away(error: Exception) -> bool:
+# What took too long, waited for another's lock too long, or was ended while this process was stopped.
+_STUCK = (
+    TimeoutError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
+)
+
+
+def is_away(error: BaseException | None) -> bool:
     """Whether an error says that PostgreSQL cannot be reached, and nothing of what was asked of it."""
     # An InterfaceError that is a ValueError is of what was to be written.
-    return isinstance(error, _AWAY) and not isinstance(error, ValueError)
+    return isinstance(error, _AWAY) and not isinstance(error, (ValueError, *_STUCK))
+
+
+def is_stuck(error: BaseException | None) -> bool:
+    """Whether an error says that what was asked of PostgreSQL did not end in time: less of it may, or it may later."""
+    while error is not None and not isinstance(error, _STUCK):
+        error = error.__cause__
+    return error is not None
 
 
 async def in_unit_of_work(work: Callable[[], Awaitable[T]]) -> T:

@@ -129,7 +129,7 @@ def tortoise_config(
     if "sslmode" in query:
         credentials["ssl"] = query["sslmode"]
     return {
-        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
+        "connections": {"default": {"engine": "msvs.pool", "credentials": credentials}},
         "apps": {APP: {"models": [MODELS], "migrations": MIGRATIONS, "default_connection": "default"}},
         "use_tz": True,
         "timezone": "UTC",

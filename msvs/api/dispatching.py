@@ -229,6 +229,34 @@ async def promote_scheduled(*, limit: int, now: datetime) -> int:
     return len(rows)
 
 
+PUT_ASIDE = """
+WITH first AS MATERIALIZED (
+    SELECT id FROM messages WHERE status = $2 AND due_at <= $1 AND {lane}
+    ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+UPDATE messages SET due_at = $1::timestamptz + least(greatest($1::timestamptz - created_at, interval '1 minute'), $3)
+FROM first WHERE messages.id = first.id RETURNING messages.id
+"""
+PUT_ASIDE_SINGLE = PUT_ASIDE.format(lane="workspace_id = $4 AND livemode = $5 AND campaign_id IS NULL")
+PUT_ASIDE_BULK = PUT_ASIDE.format(lane="workspace_id = $4 AND livemode = $5 AND campaign_id = $6")
+LONGEST_ASIDE = timedelta(hours=1)
+
+
+async def put_aside(lane: Lane | None, now: datetime) -> UUID | None:
+    """Leave the first due message of a lane, or of all scheduled ones, alone for longer each time; which it was.
+
+    It cannot be written, and what stands behind it must not wait for it.
+    """
+    if lane is None:
+        scheduled = PUT_ASIDE.format(lane="true")
+        found = await fetch_value(scheduled, now, MessageStatus.SCHEDULED.value, LONGEST_ASIDE)
+    else:
+        values = [lane.workspace_id, lane.livemode, *([] if lane.campaign_id is None else [lane.campaign_id])]
+        sql = PUT_ASIDE_SINGLE if lane.campaign_id is None else PUT_ASIDE_BULK
+        found = await fetch_value(sql, now, MessageStatus.QUEUED.value, LONGEST_ASIDE, *values)
+    return found if found is None else UUID(bytes=found.bytes)
+
+
 async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim | None:
     """Take up to `limit` due messages of a lane, their consent checked and their credits reserved.
 

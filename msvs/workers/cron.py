@@ -40,7 +40,7 @@ async def tick(ringer: Ringer, number: int) -> list[Doorbell]:
     rung = []
     for doorbell, is_due in QUESTIONS.items():
         due = await is_due(now) or (doorbell is Doorbell.MAINTENANCE and number % CHORES_EVERY_TICKS == 0)
-        if due and await asyncio.to_thread(ringer.press, doorbell):
+        if due and await asyncio.to_thread(ringer.press, doorbell, backs_off=True):
             rung.append(doorbell)
     return rung
 

@@ -7,8 +7,10 @@ from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
+import structlog
 import uvloop
 from redis import Redis
+from redis.exceptions import RedisError
 
 from msvs import database
 from msvs.api import consent_chain, jobs, routing, throughput, webhooks
@@ -19,6 +21,8 @@ from msvs.settings import Settings, SettingsError
 from msvs.workers.stopping import StopFlag
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Runtime:
@@ -34,6 +38,8 @@ class Runtime:
         self._stack = AsyncExitStack()
         self._ringer: jobs.Ringer | None = None
         self._redis: Redis | None = None
+        # The doorbells whose last job broke here.
+        self._failing: set[jobs.Doorbell] = set()
 
     def open(self) -> None:
         """Open everything; raises SettingsError where the settings name what does not exist."""
@@ -64,6 +70,19 @@ class Runtime:
         """Release a bell, so that whatever is committed from now on rings it again."""
         assert self._redis is not None
         self._redis.delete(jobs.bell_key(doorbell))
+
+    def note(self, doorbell: jobs.Doorbell, *, is_broken: bool) -> None:
+        """Have cron ring less often for jobs that break, and as ever once one does not."""
+        assert self._redis is not None
+        try:
+            if is_broken:
+                self._failing.add(doorbell)
+                jobs.note_failure(self._redis, doorbell)
+            elif doorbell in self._failing:
+                jobs.forget_failures(self._redis, doorbell)
+                self._failing.discard(doorbell)
+        except RedisError as error:
+            log.warning("failure of a job not noted", error=type(error).__name__)
 
     def run(self, job: Coroutine[Any, Any, T]) -> T:
         """Run one job to its end on the process's loop. The job looks at `stop` by itself, and ends soon after."""

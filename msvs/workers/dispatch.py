@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 
 from msvs import database
-from msvs.api import breakers, dispatching, routing
+from msvs.api import breakers, dispatching, ids, routing
 from msvs.api.dispatching import Claim, Lane, Outcome
 from msvs.api.jobs import Doorbell, ring_now
 from msvs.carriers import protocol
@@ -137,9 +138,9 @@ async def _promote(now: datetime) -> int:
 
 
 async def _ever_fewer(most: int, lane: Lane | None, now: datetime, work: Callable[[int], Awaitable[T]]) -> T:
-    """Run `work` on so many messages of a lane; where it breaks on ever fewer, until one that breaks alone is put aside.
+    """Run `work` on so many messages of a lane; where it breaks on ever fewer, until it breaks on one alone.
 
-    What that one raised is raised.
+    That one is put aside, and what it raised is raised.
     """
     limit = most
     while True:
@@ -149,10 +150,21 @@ async def _ever_fewer(most: int, lane: Lane | None, now: datetime, work: Callabl
             if is_away(error) or is_stuck(error):
                 raise
             if limit <= 1:
-                message_id = await in_unit_of_work(partial(dispatching.put_aside, lane, now))
-                log.error("message put aside: it cannot be written", message=message_id and str(message_id))
+                await _put_aside(await in_unit_of_work(partial(dispatching.find_first, lane, now)), now)
                 raise
             limit //= 2
+
+
+async def _put_aside(message_id: UUID | None, now: datetime) -> None:
+    if message_id is None:
+        return
+    log.error("message put aside: it cannot be written", message=ids.encode_id(ids.MESSAGE, message_id))
+    try:
+        await in_unit_of_work(partial(dispatching.put_aside, message_id, now))
+    except Exception as error:
+        if is_away(error) or is_stuck(error):
+            raise
+        dispatching.leave_out(message_id)
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -146,6 +147,9 @@ class Ringer:
             # Another pressed it meanwhile.
             return False
         except RedisError as error:
+            # What EXEC refuses a part of, it does the rest of: a bell without its job would stay pressed.
+            with suppress(RedisError):
+                self.redis.delete(key)
             # The ticker finds what is due in PostgreSQL; a lost ring costs a second.
             self._quiet_until = time.monotonic() + QUIET_AFTER_ERROR_SECONDS
             log.warning("doorbell not rung", doorbell=doorbell.value, error=type(error).__name__)

@@ -134,7 +134,8 @@ AGAIN = "UPDATE carrier_signals SET due_at = $2 WHERE id = ANY($1)"
 POSTPONE = """
 UPDATE carrier_signals SET tries = carrier_signals.tries + 1,
     due_at = $2::timestamptz + coalesce($4::interval, least(interval '1 second' * 2 ^ least(first.tries, 12), $3))
-FROM (SELECT id, kind, from_phone, tries FROM carrier_signals WHERE id = $1) AS first
+        + (carrier_signals.due_at - first.due_at)
+FROM (SELECT id, kind, from_phone, tries, due_at FROM carrier_signals WHERE id = $1) AS first
 WHERE carrier_signals.id = first.id OR ($4::interval IS NOT NULL AND first.kind = 'inbound'
     AND carrier_signals.kind = 'inbound' AND carrier_signals.due_at <= $2
     AND carrier_signals.from_phone = first.from_phone)

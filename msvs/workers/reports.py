@@ -55,7 +55,7 @@ WITH first AS MATERIALIZED (
     SELECT * FROM virtual_signals WHERE due_at <= $1 AND (kind = 'inbound') = $2
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-UPDATE virtual_signals SET due_at = $1::timestamptz + $3 FROM first
+UPDATE virtual_signals SET due_at = $1::timestamptz + $3 + (virtual_signals.due_at - first.due_at) FROM first
 WHERE virtual_signals.id = first.id OR ($2 AND $4::bool AND virtual_signals.kind = 'inbound'
     AND virtual_signals.due_at <= $1 AND virtual_signals.workspace_id = first.workspace_id
     AND virtual_signals.livemode = first.livemode AND virtual_signals.phone = first.phone)

@@ -183,12 +183,8 @@ def _parser() -> argparse.ArgumentParser:
     verify = _sub(consent, "verify", verify_consent, "Compute the chain of consent anew; 1 where anything was changed.")
     _add_workspace(verify, required=False, more="; without it, all of them")
     verify.add_argument("--since-head", metavar="HASH", help="a head noted before, which must still be in a chain")
-    audited = _sub(
-        consent,
-        "audit",
-        audit_consent,
-        "List opt-ins that undid an opt-out on nothing newer than it; 1 where any is left.",
-    )
+    listing = "List opt-ins that undid an opt-out on nothing newer than it; 1 where any is left."
+    audited = _sub(consent, "audit", audit_consent, listing)
     _add_workspace(audited, required=False, more="; without it, all of them")
     audited.add_argument("--repair", action="store_true", help="opt those phones out again")
     exported = consent.add_parser("export", help="Print all that is kept about a contact, as JSON.")
@@ -806,7 +802,7 @@ def _repairing(work: Callable[[], T]) -> T:
         return work()
     except KeyMismatch:
         raise CommandFailed(
-            "the chain of consent was written with another secret: set DATA_DIR or MSVS_SECRET_KEY as the service has it"
+            "the chain of consent has another secret: set DATA_DIR or MSVS_SECRET_KEY as the service has it"
         ) from None
 
 

@@ -180,7 +180,7 @@ class OptInInput:
     at: datetime | None = strawberry.field(default=None, description="When the person agreed; not in the future.")
     renewed: bool = strawberry.field(
         default=False,
-        description="Whether the person agreed anew: with an `at` after a STOP, that undoes the STOP. Nothing else does.",
+        description="Whether the person agreed anew: with an `at` after a STOP, that undoes the STOP. No other does.",
     )
 
     def to_evidence(self) -> contacts.OptInEvidence:

@@ -77,7 +77,8 @@ OPERATIONS: Mapping[str, str] = {
     "cancelCampaign": "Stops what no carrier has yet. A campaign that has ended answers 409.",
     "pauseCampaign": "Nothing more is handed to a carrier until the campaign is resumed.",
     "createContact": "`opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` where"
-    " the phone said STOP. Only renewed evidence, newer than it, undoes a STOP; any other answers 409 `opt_in_revoked`.",
+    " the phone said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409"
+    " `opt_in_revoked`.",
     "importContacts": "At most 500 contacts. A phone that is known has its contact changed, as an update would; what is"
     " left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in whoever is"
     " `unknown`; a number that said STOP stays opted out whatever the evidence, and is counted in `opted_out`.",

@@ -791,7 +791,7 @@ def _shape_undone(undone: Undone) -> dict[str, Any]:
 
 
 def _told_repair(count: int) -> str:
-    return f"Opted {count} phones out again whose opt-outs had been undone without newer evidence."
+    return f"Phones opted out again, whose opt-out had been undone without newer evidence: {count}."
 
 
 def _repairing(work: Callable[[], T]) -> T:

@@ -54,10 +54,14 @@ CROSS JOIN LATERAL (
         AND (consent_events.phone_hash = named.phone_hash OR consent_events.phone = named.phone)
 ) AS said
 CROSS JOIN LATERAL (
-    SELECT max(received_at) AS at FROM inbound_messages JOIN contacts ON contacts.id = inbound_messages.contact_id
-        AND contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.phone = named.phone
-    WHERE inbound_messages.workspace_id = $1 AND inbound_messages.livemode = $2
-        AND (keyword = 'stop' OR intent IS NOT NULL)
+    SELECT max(received_at) AS at FROM inbound_messages
+    WHERE workspace_id = $1 AND livemode = $2 AND from_phone = named.phone AND (keyword = 'stop' OR intent IS NOT NULL)
+        AND contact_id IN (
+            SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND contacts.phone = named.phone
+            UNION ALL
+            SELECT contact_id FROM consent_events WHERE workspace_id = $1 AND livemode = $2
+                AND (consent_events.phone_hash = named.phone_hash OR consent_events.phone = named.phone)
+        )
 ) AS heard
 """
 

@@ -208,7 +208,9 @@ async def test_a_stop_said_again_counts_though_it_changes_nothing(ctx: Context, 
     between = renewed()
     await hear(ctx, text)
     await refused(lambda: update_contact(ctx, made.id, UpdateContact(opt_in=between)))
-    assert (await update(ctx, made, opt_in=renewed())).opt_in_status == "opted_in"
+    await within(lambda: delete_contact(ctx, made.id))
+    await refused(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=between)))
+    assert (await create(ctx, renewed())).opt_in_status == "opted_in"
 
 
 @pytest.mark.parametrize("at", [datetime.now(UTC) + timedelta(days=365), datetime(1989, 12, 31, tzinfo=UTC)])

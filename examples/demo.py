@@ -439,7 +439,7 @@ async def _import_row(api: Api, row: Row, run_id: str, imported: Imported) -> No
             if refusal.existing_id not in imported.contacts:
                 imported.contacts[refusal.existing_id] = phone
                 imported.existing.add(refusal.existing_id)
-        elif refusal.status in (400, 422):
+        elif refusal.status in (400, 422) or refusal.code == "opt_in_revoked":
             bad = BadRow(row.line, mask_text(phone), refusal.status, refusal.code, refusal.message)
             imported.bad.append(bad)
         else:

@@ -28,7 +28,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "ImportSuppressions",
-        7,
+        8,
         lambda s: {
             "importSuppressions": {
                 "__typename": "SuppressionsImported",
@@ -41,7 +41,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "LiftSuppression",
-        11,
+        12,
         lambda s: {"liftSuppression.phone": SUPPRESSED, "liftSuppression.optIn.status": "OPTED_IN"},
         lambda s: {
             "id": s.suppression,

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from msvs.api import credits, ids, messages
 from msvs.api.context import Context
 from msvs.api.limits import RATES, Bucket, Rate
-from msvs.models import CreditBalance, Message, OptInStatus
+from msvs.models import Contact, CreditBalance, Message, OptInStatus
 from tests import factories
 from tests.graphql_api.conftest import Caller, Callers
 
@@ -93,7 +93,8 @@ async def test_a_revoked_opt_in_says_since_when(caller: Caller, ctx: Context) ->
     contact = await factories.make_contact(ctx, "+12125550101", status=OptInStatus.OPTED_OUT, opt_in_at=at)
     id = ids.encode_id(ids.CONTACT, contact.id)
     update = (
-        'mutation ($id: ID!, $optIn: OptInInput!) { updateContact(id: $id, input: {firstName: "Ana", optIn: $optIn}) {'
+        "mutation ($id: ID!, $optIn: OptInInput!) {"
+        ' updateContact(id: $id, input: {firstName: "Ana", optIn: $optIn}) {'
         " __typename ... on Contact { optIn { status } consentHistory { nodes { givenAt } } }"
         " ... on ConflictError { code param optedOutAt message } } }"
     )

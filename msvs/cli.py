@@ -26,6 +26,7 @@ from msvs.settings import Settings, SettingsError, from_environment
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from msvs.api.consent_audit import Undone
     from msvs.api.consent_chain import VerifiedChain
     from msvs.api.context import Context
     from msvs.carriers.protocol import Carrier
@@ -182,6 +183,10 @@ def _parser() -> argparse.ArgumentParser:
     verify = _sub(consent, "verify", verify_consent, "Compute the chain of consent anew; 1 where anything was changed.")
     _add_workspace(verify, required=False, more="; without it, all of them")
     verify.add_argument("--since-head", metavar="HASH", help="a head noted before, which must still be in a chain")
+    listing = "List opt-ins that undid an opt-out on nothing newer than it; 1 where any is left."
+    audited = _sub(consent, "audit", audit_consent, listing)
+    _add_workspace(audited, required=False, more="; without it, all of them")
+    audited.add_argument("--repair", action="store_true", help="opt those phones out again")
     exported = consent.add_parser("export", help="Print all that is kept about a contact, as JSON.")
     exported.set_defaults(command=export_contact)
     _add_workspace(exported)
@@ -281,6 +286,7 @@ def prepare(settings: Settings) -> list[str]:
 
     assert settings.database_url is not None
     _reaching_database(database.migrate(settings.database_url))
+    repaired = _repair_what_is_due(settings)
     path = settings.data_dir / DEMO_FILE
     demo = _read_demo(path)
     if demo is None or not _in_database(settings, _workspace_known(demo["workspace_id"])):
@@ -293,6 +299,7 @@ def prepare(settings: Settings) -> list[str]:
     secret = (lambda _: "kept in the file below") if settings.is_production else str
     tried = f"$(jq -r .test_key {path})" if settings.is_production else demo["test_key"]
     return [
+        *repaired,
         "",
         "MassiveSMS is running.",
         "",
@@ -410,6 +417,18 @@ def migrate(settings: Settings, _arguments: argparse.Namespace) -> None:
     assert url is not None
     applied = _reaching_database(database.migrate(url))
     print("\n".join(f"Applied {name}." for name in applied) or "The schema is up to date.")
+    for line in _repair_what_is_due(replace(settings, database_url=url)):
+        print(line)
+
+
+def _repair_what_is_due(settings: Settings) -> list[str]:
+    """Make the repairs that migrations asked for; the lines that say what became of them."""
+    from msvs.api import consent_audit
+
+    if not _in_database(settings, consent_audit.is_due()):
+        return []
+    _use_consent_secret(settings)
+    return [_told_repair(_repairing(lambda: _in_database(settings, consent_audit.repair_due())))]
 
 
 def hold(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -746,6 +765,63 @@ def _shape_chain(chain: VerifiedChain) -> dict[str, Any]:
         "broken_at": None if fault is None else fault.sequence,
         "break": None if fault is None else fault.reason,
     }
+
+
+def audit_consent(settings: Settings, arguments: argparse.Namespace) -> int:
+    """List the opt-ins that stand without reason, and opt their phones out again if asked; FAILED where any is left."""
+    from msvs.api import consent_audit
+
+    async def audit() -> tuple[list[consent_audit.Undone], int]:
+        workspace_id = None if arguments.workspace is None else await _workspace(arguments)
+        repaired = await consent_audit.repair(workspace_id=workspace_id) if arguments.repair else 0
+        return await consent_audit.audit(workspace_id=workspace_id), repaired
+
+    _use_consent_secret(settings)
+    found, repaired = _repairing(lambda: _in_database(settings, audit()))
+    shown = [_shape_undone(each) for each in found]
+    if arguments.json:
+        print(json.dumps({"opted_out_again": repaired, "opt_ins": shown}, indent=2))
+    else:
+        if shown:
+            _show(arguments, shown)
+        if arguments.repair:
+            print(_told_repair(repaired))
+    if not found:
+        return OK
+    return _fail(f"opt-ins that undid an opt-out without newer evidence: {len(found)}")
+
+
+def _shape_undone(undone: Undone) -> dict[str, Any]:
+    from msvs.api import consent, ids
+    from msvs.api.resources import moment, optional_id
+
+    return {
+        "workspace": ids.encode_id(ids.WORKSPACE, undone.workspace_id),
+        "mode": MODES[undone.livemode],
+        "entry": ids.encode_id(consent.CONSENT_EVENT, undone.id),
+        "sequence": undone.sequence,
+        "contact": optional_id(ids.CONTACT, undone.contact_id),
+        "source": undone.source,
+        "actor": undone.actor,
+        "opted_out_at": moment(undone.opted_out_at),
+        "opted_in_at": moment(undone.opted_in_at),
+    }
+
+
+def _told_repair(count: int) -> str:
+    return f"Phones opted out again, whose opt-out had been undone without newer evidence: {count}."
+
+
+def _repairing(work: Callable[[], T]) -> T:
+    """Do `work`. Raises CommandFailed where the chain of consent was written with another secret."""
+    from msvs.api.consent_audit import KeyMismatch
+
+    try:
+        return work()
+    except KeyMismatch:
+        raise CommandFailed(
+            "the chain of consent has another secret: set DATA_DIR or MSVS_SECRET_KEY as the service has it"
+        ) from None
 
 
 def export_contact(settings: Settings, arguments: argparse.Namespace) -> None:

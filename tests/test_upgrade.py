@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 
+from msvs.api import consent_chain
+from tests.conftest import CONSENT_SECRET
 from tests.engines import Engines, create_database
+from tests.test_cli import Done, environment, msvs
 
 # What the release before knows, and rows as it writes them.
 RELEASED = "0004_inbox_and_drafts"
@@ -79,3 +83,44 @@ async def test_rows_of_the_release_before_are_kept_and_its_writers_go_on(engines
     # The processes of the release before are still running.
     await write(url)
     assert await counts(url) == dict.fromkeys(TABLES, 2)
+
+
+# The opt-out of a phone, and an opt-in by what was known before, as the release before took it.
+UNDONE = """
+INSERT INTO consent_events (id, workspace_id, livemode, phone, phone_hash, status, source, details_hash, actor,
+    created_at)
+VALUES ($1, $2, true, $3, $4, $5, $6, $7, $8, now())
+"""
+VERIFY = "SELECT hash = consent_hash(consent_events) FROM consent_events ORDER BY sequence"
+
+
+async def test_an_opt_out_that_was_undone_is_put_back_by_the_upgrade(engines: Engines, tmp_path: Path) -> None:
+    url = await create_database(engines.database_url, "undone")
+    await migrate(url, "0007_signal_indexes")
+    consent_chain.use_consent_secret(CONSENT_SECRET)
+    workspace_id = uuid4()
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(ROWS[0], workspace_id)
+        phone = "+12125550100"
+        hash = consent_chain.hash_phone(workspace_id, True, phone)
+        for status, source, actor in (("opted_out", "keyword", "system"), ("opted_in", "checkout", "key_1")):
+            id = uuid4()
+            details = consent_chain.hash_details(id, None, None, None)
+            await connection.execute(UNDONE, id, workspace_id, phone, hash, status, source, details, actor)
+        await connection.execute(ROWS[1].replace("opted_out", "opted_in"), workspace_id)
+
+        env = environment(tmp_path, DATABASE_URL=url, MSVS_SECRET_KEY=CONSENT_SECRET)
+        done = await msvs("migrate", env=env)
+
+        assert (done.status, done.err) == (0, "")
+        assert done.out.startswith("Applied 0008_")
+        assert done.out.endswith("whose opt-out had been undone without newer evidence: 1.\n")
+        assert await connection.fetchval("SELECT opt_in_status FROM contacts") == "opted_out"
+        assert await connection.fetchval("SELECT phone FROM suppressions") == phone
+        assert [row[0] for row in await connection.fetch(VERIFY)] == [True] * 3
+        assert await connection.fetchval("SELECT changed_count FROM repairs") == 1
+        assert (await msvs("consent", "verify", env=env)).status == 0
+        assert await msvs("migrate", env=env) == Done(0, "The schema is up to date.\n", "")
+    finally:
+        await connection.close()

@@ -240,6 +240,13 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     ),
     ("contact_opted_out", (409,), "The contact has already opted out.", "Treat it as done."),
     (
+        "opt_in_revoked",
+        (409,),
+        "The phone opted out at opted_out_at, and opt_in is not newer evidence; nothing was changed.",
+        "Leave opt_in out, so that the contact stays opted out. If the person agreed again since, send opt_in with"
+        " renewed true and at, the time when they did; or they text START.",
+    ),
+    (
         "erasure_pending",
         (409,),
         "A message to or from the contact is on its way, and what becomes of it still needs the phone.",

@@ -11,12 +11,13 @@ from uuid import UUID
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from msvs.api import autoreplies, canceling, consent_chain, ids
+from msvs.api import autoreplies, canceling, consent_chain, ids, revocation
 from msvs.api.context import Context
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.phones import other_spelling, parse_phone, with_spellings
 from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
+from msvs.api.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, OptOut, may_undo, revoked
 from msvs.api.scope import find, lock_number, scoped
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.models import ConsentEvent, Contact, OptInStatus, Workspace
@@ -51,12 +52,16 @@ WITH changed AS (
 SELECT * FROM changed
 """
 
-# Only `opted_in` lifts the suppression: a number that said STOP stays suppressed while its confirmation is awaited.
+# Only `opted_in` lifts the suppression: a number that said STOP stays suppressed while its confirmation is awaited. Of
+# evidence, only the suppression that it may undo: where another came meanwhile, nothing is changed.
 OPT_IN = f"""
 WITH changed AS (
     UPDATE contacts
     SET opt_in_status = $4, opt_in_source = $5, opt_in_ip = $6, opt_in_at = $7, updated_at = $7
-    WHERE id = $1 AND workspace_id = $2 AND livemode = $3
+    WHERE id = $1 AND workspace_id = $2 AND livemode = $3 AND ($17::bool OR NOT EXISTS (
+        SELECT FROM suppressions AS newer WHERE newer.workspace_id = $2 AND newer.livemode = $3
+            AND newer.phone = contacts.phone AND newer.id IS DISTINCT FROM $18::uuid
+    ))
     RETURNING *
 ), lifted AS (
     DELETE FROM suppressions USING changed
@@ -64,8 +69,9 @@ WITH changed AS (
         AND suppressions.phone = changed.phone AND changed.opt_in_status = 'opted_in'
     RETURNING 1
 ), history AS (
-    INSERT INTO consent_events ({HISTORY_COLUMNS})
-    SELECT $8::uuid, workspace_id, livemode, phone, $11, id, opt_in_status, $10, $6, $12, $13, $14, $15, $9, $7
+    INSERT INTO consent_events ({HISTORY_COLUMNS}, given_at)
+    SELECT $8::uuid, workspace_id, livemode, phone, $11, id, opt_in_status, $10, $6, $12, $13, $14, $15, $9, $7,
+        $16::timestamptz
     FROM changed, (SELECT count(*) FROM lifted) AS written
 )
 SELECT * FROM changed
@@ -110,6 +116,16 @@ WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[]) AND opt_in_st
 RETURNING *
 """
 
+# Of phones that had no contact yet when they were suppressed. The head of the chain is held by now: whoever made one
+# meanwhile has committed, and whoever still will sees the suppression.
+OPT_OUT_NEW_CONTACTS = """
+UPDATE contacts
+SET opt_in_status = 'opted_out', opt_in_source = $5, opt_in_ip = $6, opt_in_at = $7, updated_at = $7
+WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[]) AND NOT id = ANY($4::uuid[])
+    AND opt_in_status <> 'opted_out'
+RETURNING *
+"""
+
 # Status and source are those of all rows; the id sorts as the phones do.
 RECORD = f"""
 INSERT INTO consent_events ({HISTORY_COLUMNS})
@@ -133,13 +149,18 @@ WHERE contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.id = en
 RETURNING contacts.*
 """
 
+SUPPRESSED = """
+SELECT phone, source FROM suppressions
+WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[]) ORDER BY phone
+"""
+
 RECORD_EVIDENCE = f"""
-INSERT INTO consent_events ({HISTORY_COLUMNS})
+INSERT INTO consent_events ({HISTORY_COLUMNS}, given_at)
 SELECT id, $1, $2, phone, phone_hash, contact_id, 'opted_in', source, ip, user_agent, text, version, details_hash,
-    $12::varchar, $13::timestamptz
+    $12::varchar, $13::timestamptz, given_at
 FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::varchar[],
-    $10::text[], $11::varchar[], $14::varchar[])
-    AS entry (id, phone, phone_hash, contact_id, source, ip, user_agent, text, version, details_hash)
+    $10::text[], $11::varchar[], $14::varchar[], $15::timestamptz[])
+    AS entry (id, phone, phone_hash, contact_id, source, ip, user_agent, text, version, details_hash, given_at)
 ORDER BY id
 """
 
@@ -147,8 +168,8 @@ ORDER BY id
 class ConsentEntryResource(Resource, kw_only=True):
     """One change of a phone's consent, with its evidence.
 
-    `phone`, `ip`, `user_agent` and `text` are null once they are erased. `sequence` and `hash` are its place in the
-    chain of the workspace and mode.
+    `phone`, `ip`, `user_agent` and `text` are null once they are erased. `given_at` is when the person agreed, where
+    that was said. `sequence` and `hash` are its place in the chain of the workspace and mode.
     """
 
     id: str
@@ -162,6 +183,7 @@ class ConsentEntryResource(Resource, kw_only=True):
     user_agent: str | None
     text: str | None
     version: str | None
+    given_at: str | None
     actor: str
     sequence: int
     hash: str
@@ -171,13 +193,23 @@ class ConsentEntryResource(Resource, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How a person agreed: where, and as far as it is known from which IP address, with which browser, to what."""
+    """How a person agreed: where, and as far as it is known from which IP address, with which browser, to what.
+
+    `given_at` is when; with `is_renewed` the person agreed anew, which undoes an opt-out from before.
+    """
 
     source: str
     ip: str | None
     user_agent: str | None
     text: str | None
     version: str | None
+    given_at: datetime | None = None
+    is_renewed: bool = False
+
+    @property
+    def claim(self) -> Claim:
+        """What the evidence may undo an opt-out by."""
+        return Claim(given_at=self.given_at, is_renewed=self.is_renewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +233,7 @@ def consent_entry_resource(row: Any) -> ConsentEntryResource:
         user_agent=row.user_agent,
         text=row.text,
         version=row.version,
+        given_at=optional_moment(row.given_at),
         actor=row.actor,
         sequence=row.sequence,
         hash=row.hash,
@@ -322,6 +355,12 @@ async def suppress(
             ctx.actor,
             now,
         )
+        if len(of_contacts) < len(phones):
+            known = list(of_contacts.values())
+            changed = [
+                *changed,
+                *await fetch(OPT_OUT_NEW_CONTACTS, ctx.workspace_id, ctx.livemode, phones, known, source, ip, now),
+            ]
         await record_events(
             (
                 NewEvent(EventType.CONTACT_OPTED_OUT, row.workspace_id, row.livemode, row.id, contact_resource(row))
@@ -361,9 +400,11 @@ async def opt_in(
     user_agent: str | None = None,
     text: str | None = None,
     version: str | None = None,
+    claim: Claim = EVIDENCE_ALONE,
 ) -> bool:
-    """Opt a contact in on evidence; whether its status changed.
+    """Opt a contact in on evidence; whether its status changed. Raises Conflict `opt_in_revoked`.
 
+    A phone that is opted out needs a `claim` that may undo that: the person's own act, or evidence given since.
     Confirmed, it is opted in, its phone is no longer suppressed, and `contact.opted_in` is written unless it was in
     before or `announce` is False. Unconfirmed (double opt-in), it becomes pending and is sent the workspace's one
     confirmation SMS; while its answer is awaited nothing changes. Evidence given again is added to the history.
@@ -373,6 +414,9 @@ async def opt_in(
     row = await _lock(ctx, contact.id)
     if row is None:
         return False
+    standing = None if claim.is_own_act else await revocation.find_opt_out(ctx, row.phone)
+    if standing is not None and not may_undo(claim, standing.at, now):
+        raise revoked(standing.at)
     before = row.opt_in_status
     if not confirmed and before == OptInStatus.PENDING and _awaits(row, now) and await _was_asked(ctx, row):
         return False
@@ -391,6 +435,8 @@ async def opt_in(
         user_agent=user_agent,
         text=question if text is None else text,
         version=version,
+        claim=claim,
+        standing=standing,
     )
     if question is not None:
         await autoreplies.send_auto(
@@ -410,7 +456,7 @@ async def opt_in(
 async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: datetime) -> list[Row]:
     """Opt contacts in, each on its own evidence, whose consent is unknown and who never said STOP; those that changed.
 
-    The caller holds the contacts, and writes whatever events there are to write.
+    The caller holds the contacts, leaves out those whose phones are opted out, and writes whatever events there are.
     """
     changed = await fetch(
         OPT_IN_CONTACTS,
@@ -444,8 +490,20 @@ async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: d
                 consent_chain.hash_details(id, each.ip, each.user_agent, each.text)
                 for id, each in zip(event_ids, given, strict=True)
             ],
+            [each.given_at for each in given],
         )
-    return rows
+        return await _without_suppressed(ctx, rows, now)
+    return []
+
+
+async def _without_suppressed(ctx: Context, rows: Sequence[Row], now: datetime) -> list[Row]:
+    """Opt out again whom somebody suppressed at the same time, before anybody saw their contacts; the others."""
+    phones = [row.phone for row in rows]
+    found = await fetch(SUPPRESSED, ctx.workspace_id, ctx.livemode, phones)
+    for row in found:
+        await suppress(ctx, [row.phone], source=row.source, now=now)
+    out = {row.phone for row in found}
+    return [row for row in rows if row.phone not in out]
 
 
 async def restore_suppressions(ctx: Context, phones: Sequence[str]) -> None:
@@ -457,11 +515,15 @@ async def restore_suppressions(ctx: Context, phones: Sequence[str]) -> None:
 async def confirm(ctx: Context, contact: Contact | Row, *, now: datetime, text: str | None = None) -> bool:
     """Take a pending contact's answer to the confirmation SMS; False unless it is pending and within 72 h.
 
+    An answer to a question from before the phone opted out, or to one that was never asked since, confirms nothing.
     The contact keeps the source and IP of its evidence; `opt_in.at` becomes the time of the answer. `text` is the
     answer as it was written.
     """
     row = await _lock(ctx, contact.id)
     if row is None or row.opt_in_status != OptInStatus.PENDING or not _awaits(row, now):
+        return False
+    standing = await revocation.find_opt_out(ctx, row.phone)
+    if standing is not None and (standing.at > _became(row) or not await _was_asked(ctx, row)):
         return False
     changed = await _write(
         ctx,
@@ -472,6 +534,8 @@ async def confirm(ctx: Context, contact: Contact | Row, *, now: datetime, text: 
         evidence=CONFIRMATION_SOURCE,
         now=now,
         text=text,
+        claim=OWN_ACT,
+        standing=standing,
     )
     await _record(EventType.CONTACT_OPTED_IN, changed, now)
     return True
@@ -498,6 +562,12 @@ def _awaits(contact: Contact, now: datetime) -> bool:
     return contact.opt_in_at is not None and now - contact.opt_in_at <= CONFIRMATION_WINDOW
 
 
+def _became(contact: Contact) -> datetime:
+    """Since when a pending contact is pending."""
+    assert contact.opt_in_at is not None, "it awaits an answer"
+    return contact.opt_in_at
+
+
 async def _was_asked(ctx: Context, contact: Contact) -> bool:
     """Whether the question to a pending contact was sent, or may yet be: caps, credits or a carrier may have barred it.
 
@@ -515,6 +585,8 @@ async def _write(
     ip: str | None,
     evidence: str,
     now: datetime,
+    claim: Claim,
+    standing: OptOut | None,
     user_agent: str | None = None,
     text: str | None = None,
     version: str | None = None,
@@ -537,8 +609,13 @@ async def _write(
         text,
         version,
         consent_chain.hash_details(event_id, ip, user_agent, text),
+        claim.given_at,
+        claim.is_own_act,
+        None if standing is None else standing.suppression_id,
     )
-    assert row is not None, "the row is locked"
+    if row is None:
+        # The row is locked: the phone was suppressed since it was looked at.
+        raise revoked(now)
     return row
 
 

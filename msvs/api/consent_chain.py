@@ -157,6 +157,8 @@ def phone_placeholder(subject_id: UUID, phone: str) -> str:
 
 def row_hash(row: Any, previous_hash: str) -> str:
     """The hash that an entry must have after another; the database's trigger computes the same by itself."""
+    # An entry without a time of its evidence is hashed as before there was one.
+    given = () if row.given_at is None else (_microseconds(row.given_at),)
     text = canonical_text(
         previous_hash,
         str(row.sequence),
@@ -168,9 +170,10 @@ def row_hash(row: Any, previous_hash: str) -> str:
         str(row.status),
         row.source,
         row.actor,
-        str((row.created_at - _EPOCH) // _MICROSECOND),
+        _microseconds(row.created_at),
         row.version,
         row.details_hash,
+        *given,
     )
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -306,6 +309,10 @@ def _row_fault(row: Row, expected: int, previous_hash: str, has_hashed_phones: b
 
 def _equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one, other)
+
+
+def _microseconds(at: datetime) -> str:
+    return str((at - _EPOCH) // _MICROSECOND)
 
 
 def _mode(livemode: bool) -> str:

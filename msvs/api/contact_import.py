@@ -9,9 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from phonenumbers import SUPPORTED_REGIONS
-from tortoise.expressions import Subquery
 
-from msvs.api import consent, ids, lists
+from msvs.api import consent, ids, lists, revocation
 from msvs.api.consent import Evidence
 from msvs.api.contacts import (
     CreateContact,
@@ -22,7 +21,7 @@ from msvs.api.contacts import (
     read_optional,
 )
 from msvs.api.context import Context
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.permissions import Permission, allow
 from msvs.api.phones import Phone, parse_phone, read_phone
@@ -30,7 +29,7 @@ from msvs.api.quiet_hours import check_timezone
 from msvs.api.resources import contact_resource
 from msvs.api.scope import lock_number, scoped
 from msvs.database import Row, encode_json, execute, fetch, fetch_value
-from msvs.models import Contact, ContactList, OptInStatus, Suppression, Workspace
+from msvs.models import Contact, ContactList, OptInStatus, Workspace
 
 # An import is one transaction, and the head of the chain of consent is its own until it commits.
 MAX_IMPORTED = 500
@@ -144,6 +143,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     known = await _lock(ctx, people)
     await consent.hold_suppressions(ctx)
     await consent.restore_suppressions(ctx, sorted(people))
+    await revocation.carry_over(ctx, sorted(people))
     made: dict[str, Row] = {}
     while missing := sorted(people.keys() - known.keys() - made.keys()):
         made |= await _insert(ctx, [people[phone] for phone in missing], now)
@@ -293,31 +293,25 @@ async def _opt_in(
     done: ContactsImported,
     now: datetime,
 ) -> None:
-    done.opted_out = sum(row.opt_in_status == OptInStatus.OPTED_OUT for row in imported.values())
+    out = await revocation.find_opt_outs(ctx, list(imported)) if imported else {}
+    done.opted_out = len(out)
     evidence = {
         row.id: given
         for phone, row in imported.items()
-        if row.opt_in_status == OptInStatus.UNKNOWN and (given := people[phone].evidence) is not None
+        if row.opt_in_status == OptInStatus.UNKNOWN
+        and phone not in out
+        and (given := people[phone].evidence) is not None
     }
     if not evidence:
         return
     if (await Workspace.get(id=ctx.workspace_id).only("double_opt_in")).double_opt_in:
-        # Each is asked by an SMS of its own, but for those who said STOP meanwhile.
-        stopped = scoped(ctx, Suppression).filter(phone__in=list(imported)).values("phone")
-        asked = scoped(ctx, Contact).filter(id__in=list(evidence)).exclude(phone__in=Subquery(stopped))
-        for contact in await asked.order_by("phone"):
-            given = evidence[contact.id]
-            done.pending += await consent.opt_in(
-                ctx,
-                contact,
-                source=given.source,
-                ip=given.ip,
-                now=now,
-                confirmed=False,
-                user_agent=given.user_agent,
-                text=given.text,
-                version=given.version,
-            )
+        # Each is asked by an SMS of its own.
+        for contact in await scoped(ctx, Contact).filter(id__in=list(evidence)).order_by("phone"):
+            try:
+                done.pending += await _ask(ctx, contact, evidence[contact.id], now)
+            except Conflict:
+                # Suppressed meanwhile, when nobody saw the contact yet.
+                done.opted_out += 1
         return
     changed = await consent.opt_in_many(ctx, evidence, now=now)
     done.opted_in = len(changed)
@@ -329,4 +323,20 @@ async def _opt_in(
             if row.phone not in made
         ),
         now,
+    )
+
+
+async def _ask(ctx: Context, contact: Contact, given: Evidence, now: datetime) -> bool:
+    """Ask a contact to confirm its evidence; whether it is pending now. Raises Conflict `opt_in_revoked`."""
+    return await consent.opt_in(
+        ctx,
+        contact,
+        source=given.source,
+        ip=given.ip,
+        now=now,
+        confirmed=False,
+        user_agent=given.user_agent,
+        text=given.text,
+        version=given.version,
+        claim=given.claim,
     )

@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from tortoise.expressions import Q, Subquery
 from tortoise.functions import Lower
 
-from msvs.api import canceling, consent, consent_chain, ids
+from msvs.api import canceling, consent, consent_chain, ids, revocation
 from msvs.api.consent import Evidence
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
@@ -36,6 +36,7 @@ MAX_SOURCE = 100
 MAX_USER_AGENT = 300
 MAX_AGREED_TEXT = 5000
 MAX_VERSION = 60
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 MAX_ATTRIBUTES = 50
 MAX_ATTRIBUTE_KEY = 40
 MAX_ATTRIBUTE_VALUE = 500
@@ -52,7 +53,8 @@ _phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
 class OptInEvidence:
     """How a person agreed to be texted: where (`source`), from which IP address and with which browser, to what.
 
-    `text` is what the person agreed to, and `version` the version of it.
+    `text` is what the person agreed to, and `version` the version of it. `at` is when, and `renewed` says that it was
+    anew: only that, later than a STOP, undoes the STOP.
     """
 
     source: str | None = None
@@ -60,6 +62,8 @@ class OptInEvidence:
     user_agent: str | None = None
     text: str | None = None
     version: str | None = None
+    at: datetime | None = None
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,12 @@ FROM (VALUES (1)) AS one LEFT JOIN stop ON true
 WHERE contacts.id = $1 AND contacts.workspace_id = $2 AND contacts.livemode = $3
 """
 
+# Those who are opted in and suppressed all the same.
+SUPPRESSED_AT_ONCE = """
+SELECT 1 FROM suppressions JOIN contacts USING (workspace_id, livemode, phone)
+WHERE workspace_id = $1 AND livemode = $2 AND phone = $3 AND opt_in_status = 'opted_in'
+"""
+
 # In the order of their ids: two deletions that lower the counts of the same lists must not wait for each other.
 LOCK_LISTS = """
 SELECT count(*) FROM (
@@ -147,8 +157,9 @@ DELETE = "DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode 
 async def create_contact(ctx: Context, data: CreateContact) -> Row:
     """Make a contact. Raises Conflict `contact_exists` with `existing_id` where the phone has one.
 
-    With `opt_in` it is opted in, or pending where the workspace asks for double opt-in; a number that said STOP opts in
-    again, and only that writes `contact.opted_in`. Without `opt_in` it is unknown, or opted out if it said STOP.
+    With `opt_in` it is opted in, or pending where the workspace asks for double opt-in; for a number that said STOP,
+    that takes renewed evidence, else Conflict `opt_in_revoked`, and only that writes `contact.opted_in`. Without
+    `opt_in` it is unknown, or opted out if it said STOP.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     phone = parse_phone(data.phone, param="phone")
@@ -164,10 +175,13 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
     while (row := await _insert(ctx, phone, now, **values)) is None:
         existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone.e164)
         if existing is not None:
+            if evidence is not None:
+                await _refuse_revoked(ctx, existing, evidence, now)
             raise _taken(existing)
     if evidence is None:
         return row
     await _opt_in(ctx, row, evidence, now, announce=row.opt_in_status == OptInStatus.OPTED_OUT)
+    await _refuse_suppressed(ctx, phone.e164, now)
     created = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone.e164)
     assert created is not None, "the row is this transaction's own"
     return created
@@ -221,8 +235,9 @@ async def list_contacts(
 async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact:
     """Change a contact: attributes are merged per key and null removes one. Raises NotFound, Conflict.
 
-    `opt_in` opts in again and needs its source. Another phone is another consent: the contact becomes unknown (or opted
-    out if that phone is suppressed) and what campaigns hold for the old phone is canceled.
+    `opt_in` needs its source, and opts a number that said STOP in again only if it is renewed: else Conflict
+    `opt_in_revoked`. Another phone is another consent: the contact becomes unknown (or opted out if that phone is
+    suppressed) and what campaigns hold for the old phone is canceled.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     evidence = None if data.opt_in is UNSET else read_evidence(data.opt_in)
@@ -258,6 +273,8 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
         await _change_phone(ctx, contact, phone, now)
     if evidence is not None:
         await _opt_in(ctx, contact, evidence, now)
+        if phone is not None:
+            await _refuse_suppressed(ctx, phone.e164, now)
     return await get_contact(ctx, id)
 
 
@@ -306,6 +323,7 @@ async def _insert(
     timezone: str | None = None,
 ) -> Row | None:
     await consent.hold_suppressions(ctx)
+    await revocation.carry_over(ctx, [phone.e164])
     return await fetch_row(
         INSERT,
         ids.new_id(),
@@ -339,11 +357,31 @@ async def _opt_in(
         user_agent=evidence.user_agent,
         text=evidence.text,
         version=evidence.version,
+        claim=evidence.claim,
     )
+
+
+async def _refuse_revoked(ctx: Context, contact: Row, evidence: Evidence, now: datetime) -> None:
+    """Raise Conflict `opt_in_revoked` where the contact's phone is out and the evidence may not undo that."""
+    standing = await revocation.find_opt_out(ctx, contact.phone)
+    if standing is not None and not revocation.may_undo(evidence.claim, standing.at, now):
+        raise revocation.revoked(standing.at, existing_id=ids.encode_id(ids.CONTACT, contact.id))
+
+
+async def _refuse_suppressed(ctx: Context, phone: str, now: datetime) -> None:
+    """Raise Conflict where a phone that was just opted in was suppressed at the same time.
+
+    Nobody saw the contact before, so it did not keep them apart: whoever wrote the history first did. Under double
+    opt-in an older suppression stands until the answer.
+    """
+    row = await fetch_row(SUPPRESSED_AT_ONCE, ctx.workspace_id, ctx.livemode, phone)
+    if row is not None:
+        raise revocation.revoked(now)
 
 
 async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datetime) -> None:
     await consent.hold_suppressions(ctx)
+    await revocation.carry_over(ctx, [phone.e164])
     while True:
         try:
             # A savepoint: a refused UPDATE would otherwise end the caller's transaction.
@@ -409,6 +447,8 @@ def read_evidence(evidence: OptInEvidence) -> Evidence:
         _read_detail(evidence.user_agent, param="opt_in.user_agent", maximum=MAX_USER_AGENT),
         _read_agreed(evidence.text),
         _read_detail(evidence.version, param="opt_in.version", maximum=MAX_VERSION),
+        None if evidence.at is None else _read_past(evidence.at),
+        evidence.renewed,
     )
 
 
@@ -420,6 +460,17 @@ def _read_ip(text: str) -> str:
     if address is None or "%" in text:
         raise InvalidRequest("opt_in.ip must be an IPv4 or IPv6 address.", param="opt_in.ip", code="ip_invalid")
     return str(address)
+
+
+def _read_past(at: datetime) -> datetime:
+    """A time that has been, and not before EARLIEST: of another, the database may know no such year."""
+    if not EARLIEST <= at <= datetime.now(UTC):
+        raise InvalidRequest(
+            f"opt_in.at must be a time from {EARLIEST.year} on that is not in the future.",
+            param="opt_in.at",
+            code="parameter_out_of_range",
+        )
+    return at.astimezone(UTC)
 
 
 def _read_detail(text: str | None, *, param: str, maximum: int) -> str | None:

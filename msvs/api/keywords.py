@@ -17,6 +17,7 @@ from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.opt_out_phrases import wants_out
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.revocation import OWN_ACT
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.words import classify_reply, fold
@@ -140,7 +141,9 @@ async def join(
     workspace = await Workspace.get(id=ctx.workspace_id)
     confirmed = is_in or not workspace.double_opt_in
     source = f"keyword:{keyword.word}"
-    await consent.opt_in(ctx, current, source=source, ip=None, now=now, confirmed=confirmed, text=text, sender=sender)
+    await consent.opt_in(
+        ctx, current, source=source, ip=None, now=now, confirmed=confirmed, text=text, sender=sender, claim=OWN_ACT
+    )
     return (keyword.reply or workspace.welcome_text) if confirmed else None
 
 

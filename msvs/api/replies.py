@@ -18,6 +18,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.quotes import MIN_QUOTED, own_words
 from msvs.api.resources import ReplyResource, message_resource, moment
+from msvs.api.revocation import OWN_ACT
 from msvs.api.scope import find, scoped
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, fetch, fetch_row, fetch_value
@@ -156,7 +157,7 @@ def inbound_query(
 async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
     """Take the flag off an inbound message that somebody looked at; its contact stays opted out. Raises NotFound.
 
-    Opting in again takes evidence, as ever: START from the phone, or `opt_in` of the contact.
+    Opting in again takes what it always does: START from the phone, or evidence that is newer than the opt-out.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     row = await find(ctx, InboundMessage, id, prefix=ids.INBOUND, noun="inbound message", lock=True)
@@ -211,7 +212,9 @@ async def _start(ctx: Context, row: Row, contact: Contact, workspace: Workspace,
         contact.opt_in_status != OptInStatus.OPTED_IN
         or await scoped(ctx, Suppression).filter(phone=contact.phone).exists()
     ):
-        await consent.opt_in(ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body)
+        await consent.opt_in(
+            ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body, claim=OWN_ACT
+        )
         await _answer(ctx, row, contact, workspace.welcome_text, now)
     return row
 

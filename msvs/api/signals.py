@@ -15,6 +15,7 @@ from msvs.api.phones import carrier_phone, other_spelling, region_of, with_spell
 from msvs.api.quotes import own_words
 from msvs.api.replies import receive_inbound
 from msvs.api.reports import DeliveryReport, prove_sent, take_reports
+from msvs.api.revocation import claim_of, may_undo
 from msvs.api.senders import find_owners
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
@@ -42,11 +43,14 @@ WHERE carrier_signals.due_at <= $1 AND carrier_signals.kind = 'opt_out'
 ORDER BY carrier_signals.due_at, carrier_signals.id LIMIT $2 FOR UPDATE OF carrier_signals SKIP LOCKED
 """
 
-# Whoever opted in after the carrier refused a message stays in.
-OPTED_IN_SINCE = """
-SELECT contacts.phone FROM contacts JOIN unnest($3::varchar[], $4::timestamptz[]) AS said (phone, at) USING (phone)
-WHERE workspace_id = $1 AND livemode = $2 AND opt_in_status = 'opted_in' AND opt_in_at > said.at
-ORDER BY contacts.id FOR NO KEY UPDATE OF contacts
+# Whoever came back after the carrier refused a message stays in.
+HOLD_OPTED_IN = """
+SELECT phone FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND opt_in_status = 'opted_in'
+    AND phone = ANY($3::varchar[]) ORDER BY id FOR NO KEY UPDATE
+"""
+OPT_INS_SINCE = """
+SELECT phone, source, actor, given_at, created_at FROM consent_events
+WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[]) AND status = 'opted_in' AND created_at > $4
 """
 
 # The message of each report, by our id or the carrier's; only the carrier that has it may report of it. A report of a
@@ -304,12 +308,25 @@ async def apply_opt_outs(*, limit: int, now: datetime) -> int:
     said = {row.to_phone: row.received_at for row in ours if (row.to_phone or "").startswith("+")}
     if said and scope is not None:
         ctx = Context(*scope)
-        since = await fetch(OPTED_IN_SINCE, ctx.workspace_id, ctx.livemode, list(said), list(said.values()))
-        phones = sorted(said.keys() - {row.phone for row in since})
+        phones = sorted(said.keys() - await _came_back(ctx, said))
         if phones:
             await suppress(ctx, phones, source="carrier", now=now)
     await execute(DONE, [row.id for row in ours])
     return len(ours)
+
+
+async def _came_back(ctx: Context, said: Mapping[str, datetime]) -> set[str]:
+    """Of phones that opted out at a carrier, and when: those that are in by what may undo that."""
+    held = await fetch(HOLD_OPTED_IN, ctx.workspace_id, ctx.livemode, list(said))
+    if not held:
+        return set()
+    phones, earliest = [row.phone for row in held], min(said.values())
+    rows = await fetch(OPT_INS_SINCE, ctx.workspace_id, ctx.livemode, phones, earliest)
+    return {
+        row.phone
+        for row in rows
+        if row.created_at > said[row.phone] and may_undo(claim_of(row), said[row.phone], row.created_at)
+    }
 
 
 async def postpone(kind: str, now: datetime) -> None:

@@ -157,9 +157,10 @@ async def list_suppressions(ctx: Context, page: PageRequest, *, phone: str | Non
 
 
 async def lift_suppression(ctx: Context, id: UUID, evidence: OptInEvidence) -> Contact:
-    """Opt the person behind a suppression in again, on evidence; the contact, made if there is none.
+    """Opt the person behind a suppression in again, on renewed evidence; the contact, made if there is none.
 
-    Under double opt-in the suppression stands until the person confirms. Raises NotFound, InvalidRequest.
+    Under double opt-in the suppression stands until the person confirms. Raises NotFound, InvalidRequest, and Conflict
+    `opt_in_revoked` for evidence that is not newer than the opt-out.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     read_evidence(evidence)

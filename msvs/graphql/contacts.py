@@ -62,6 +62,7 @@ class ConsentEvent:
     user_agent: str | None = strawberry.field(description="With which browser; null where that is not known.")
     text: str | None = strawberry.field(description="What the person agreed to or wrote; null where it is not known.")
     version: str | None = strawberry.field(description="The version of what the person agreed to.")
+    given_at: datetime | None = strawberry.field(description="When the person agreed; null where that was not said.")
     sequence: int = strawberry.field(description="Its place in the chain of consent, from 1.")
     hash: str = strawberry.field(description="The SHA-256 of the entry and of the hash before it.")
     erased_at: datetime | None = strawberry.field(description="When the person was erased; null where they were not.")
@@ -80,6 +81,7 @@ class ConsentEvent:
             user_agent=row.user_agent,
             text=row.text,
             version=row.version,
+            given_at=row.given_at,
             sequence=row.sequence,
             hash=row.hash,
             erased_at=row.erased_at,
@@ -175,10 +177,23 @@ class OptInInput:
     user_agent: str | None = strawberry.field(default=None, description="With which browser.")
     text: str | None = strawberry.field(default=None, description="What the person agreed to, word for word.")
     version: str | None = strawberry.field(default=None, description="Your version of that text.")
+    at: datetime | None = strawberry.field(default=None, description="When the person agreed; not in the future.")
+    renewed: bool = strawberry.field(
+        default=False,
+        description="Whether the person agreed anew: with an `at` after a STOP, that undoes the STOP. No other does.",
+    )
 
     def to_evidence(self) -> contacts.OptInEvidence:
         """The evidence that operations take."""
-        return contacts.OptInEvidence(self.source, self.ip, self.user_agent, self.text, self.version)
+        return contacts.OptInEvidence(
+            source=self.source,
+            ip=self.ip,
+            user_agent=self.user_agent,
+            text=self.text,
+            version=self.version,
+            at=self.at,
+            renewed=self.renewed,
+        )
 
 
 @strawberry.input(description="A contact to make.")
@@ -321,7 +336,9 @@ class ContactFilter:
 CreateContactResult = Annotated[
     Contact | InvalidRequestError | ConflictError | PermissionRefusedError,
     strawberry.union(
-        "CreateContactResult", description="The contact made, or why not. A phone that has one: `contact_exists`."
+        "CreateContactResult",
+        description="The contact made, or why not. A phone that has one: `contact_exists`. One that said STOP, without"
+        " newer evidence: `opt_in_revoked`.",
     ),
 ]
 ImportContactsResult = Annotated[
@@ -330,7 +347,11 @@ ImportContactsResult = Annotated[
 ]
 UpdateContactResult = Annotated[
     Contact | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("UpdateContactResult", description="The contact as it now is, or why nothing changed."),
+    strawberry.union(
+        "UpdateContactResult",
+        description="The contact as it now is, or why nothing changed. A phone that said STOP, without newer evidence:"
+        " `opt_in_revoked`.",
+    ),
 ]
 OptOutContactResult = Annotated[
     Contact | NotFoundError | ConflictError | PermissionRefusedError,

@@ -506,7 +506,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=suppressions.lift,
         body=OptIn,
         response=ContactResource,
-        errors=(NotFound,),
+        errors=(NotFound, Conflict),
     ),
     Endpoint(
         method="POST",

@@ -437,8 +437,14 @@ def _error_schema() -> Schema:
         },
         "existing_id": {
             "type": "string",
-            "description": "With contact_exists, suppression_exists and keyword_exists: what is there already.",
+            "description": "With contact_exists, suppression_exists and keyword_exists: what is there already; with"
+            " opt_in_revoked: the contact of the phone, where it has one.",
             **details.id_of(f"(?:{ids.CONTACT}|{SUPPRESSION}|{ids.KEYWORD})"),
+        },
+        "opted_out_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "With opt_in_revoked: when the phone opted out.",
         },
         "doc_url": {"type": "string", "format": "uri", "description": "The page that explains the code."},
         "request_id": {"type": "string", **details.id_of(ids.REQUEST)},
@@ -492,6 +498,8 @@ def _error_example(code: str, type: str, message: str) -> Schema:
         error |= {"param": "to", "resets_at": "2026-05-01T21:00:00Z"}
     elif code == "contact_exists":
         error |= {"param": "phone", "existing_id": f"con_{details.ULID}"}
+    elif code == "opt_in_revoked":
+        error |= {"param": "opt_in", "opted_out_at": "2026-05-01T20:00:00Z"}
     elif code == "keyword_exists":
         error |= {"param": "word", "existing_id": f"kwd_{details.ULID}"}
     return {"error": {**error, "doc_url": f"{PRODUCTION_URL}{PAGE}#{code}", "request_id": f"req_{details.ULID}"}}

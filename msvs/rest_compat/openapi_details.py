@@ -76,11 +76,15 @@ OPERATIONS: Mapping[str, str] = {
     "testCampaign": "At most 5 phones. Each gets a single message whose metadata has `test`; credits are charged.",
     "cancelCampaign": "Stops what no carrier has yet. A campaign that has ended answers 409.",
     "pauseCampaign": "Nothing more is handed to a carrier until the campaign is resumed.",
-    "createContact": "`opt_in` is the evidence of consent; without it the contact is `unknown`.",
+    "createContact": "`opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` where"
+    " the phone said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409"
+    " `opt_in_revoked`.",
     "importContacts": "At most 500 contacts. A phone that is known has its contact changed, as an update would; what is"
     " left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in whoever is"
-    " `unknown`; a number that said STOP stays opted out.",
-    "updateContact": "What is left out stays; null clears. `attributes` are merged key by key and null removes one.",
+    " `unknown`; a number that said STOP stays opted out whatever the evidence, and is counted in `opted_out`.",
+    "updateContact": "What is left out stays; null clears. `attributes` are merged key by key and null removes one."
+    " Where the phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and nothing"
+    " changes.",
     "deleteContact": "The contact leaves its lists. The history of its consent stays, so a number that said STOP stays"
     " suppressed.",
     "listContacts": "Every filter given must hold. `q` finds words in names and e-mail addresses, or digits in phones.",
@@ -93,8 +97,8 @@ OPERATIONS: Mapping[str, str] = {
     "createSuppression": "Its contact, if it has one, is opted out, and what waits for it is canceled.",
     "listSuppressions": "Newest first. By phone, one that was erased is found too.",
     "importSuppressions": "At most 1000 phones. One that is suppressed stays; what is no phone is reported.",
-    "liftSuppression": "Only the person may come back: `source` is required. Under double opt-in the suppression stands"
-    " until the person confirms.",
+    "liftSuppression": "Only the person may come back: `source` is required, `renewed`, and an `at` after the opt-out;"
+    " else 409 `opt_in_revoked`. Under double opt-in the suppression stands until the person confirms.",
     "addListContacts": "At most 1000 ids. A contact that is on the list stays; an unknown id is reported.",
     "removeListContact": "Nothing happens where the contact is not on the list.",
     "createWebhook": "`secret` is shown in this answer alone; it is made where you send none. `*` subscribes to all"
@@ -315,6 +319,11 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "user_agent": {**_named(contacts.MAX_USER_AGENT), "description": "The browser it was given with."},
         "text": {**_named(contacts.MAX_AGREED_TEXT), "description": "What the person agreed to, word for word."},
         "version": {**_named(contacts.MAX_VERSION), "description": "Your version of that text."},
+        "at": {"description": "ISO-8601 time with an offset at which the person agreed; not in the future."},
+        "renewed": {
+            "description": "Whether the person agreed anew: with an `at` after a STOP, that undoes the STOP. No other"
+            " `opt_in` does."
+        },
     },
     "ContactCreate": {
         "phone": PHONE,
@@ -619,7 +628,14 @@ REQUEST_EXAMPLES: Mapping[str, Any] = {
         "default_region": "US",
     },
     "ContactUpdate": {"last_name": "Santos", "attributes": {"tier": "gold", "joined_at": None}},
-    "OptIn": {"source": "checkout", "ip": "203.0.113.4", "text": "Text me about Cohort 06.", "version": "2026-04"},
+    "OptIn": {
+        "source": "checkout",
+        "ip": "203.0.113.4",
+        "text": "Text me about Cohort 06.",
+        "version": "2026-04",
+        "at": "2026-05-02T09:30:00Z",
+        "renewed": True,
+    },
     "SuppressionCreate": {"phone": "+12125550123", "source": "complaint"},
     "SuppressionImport": {"phones": ["+12125550123", "+12125550124"], "source": "previous provider"},
     "ListCreate": {"name": "Cohort 06 — open cart"},

@@ -12,6 +12,7 @@ import pytest
 
 from msvs import database as db
 from msvs.api import replies, routing, senders, signals
+from msvs.api.contacts import OptInEvidence, UpdateContact, update_contact
 from msvs.api.context import Context
 from msvs.api.reports import take_reports
 from msvs.api.unit_of_work import unit_of_work
@@ -400,15 +401,27 @@ async def test_a_report_that_the_recipient_opted_out_there_opts_out_here(live_ct
     assert ((await Contact.get(phone=PERSON)).opt_in_status.value, await waiting()) == ("opted_in", 0)
 
 
-async def test_whoever_opts_in_after_the_carriers_refusal_stays_in(live_ctx: Context) -> None:
+@pytest.mark.parametrize(("since", "stays"), [("START", "opted_in"), ("newer", "opted_in"), ("old", "opted_out")])
+async def test_whoever_comes_back_after_the_carriers_refusal_stays_in(
+    live_ctx: Context, since: str, stays: str
+) -> None:
+    """Evidence from before, which a sync repeats in between, brings nobody back."""
     message_id = await handed_over(live_ctx)
     report = Report("ref-1:failed", False, "recipient_opted_out", carrier_ref="ref-1")
     async with unit_of_work():
         await keep_signals("main", [report])
         await signals.apply_reports(limit=10, now=await db.now())
-    await db.execute("UPDATE contacts SET opt_in_status = 'opted_in', opt_in_at = now()")
+    contact = await Contact.get()
+    await Contact.all().update(opt_in_status="unknown")
+    async with unit_of_work():
+        if since == "START":
+            await replies.receive_inbound(live_ctx, from_phone=PERSON, to_sender=OURS, text=since, dedupe_key="in-1")
+        else:
+            evidence = factories.renewed() if since == "newer" else OptInEvidence("checkout")
+            await update_contact(live_ctx, contact.id, UpdateContact(opt_in=evidence))
+    assert (await Contact.get()).opt_in_status == "opted_in"
     await collect_reports()
-    assert (await status(message_id), (await Contact.get()).opt_in_status.value) == ("failed", "opted_in")
+    assert (await status(message_id), (await Contact.get()).opt_in_status.value) == ("failed", stays)
     assert await waiting() == 0
 
 

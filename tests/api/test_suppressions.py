@@ -32,6 +32,7 @@ from msvs.api.errors import ComplianceRefused, Conflict, InvalidRequest, NotFoun
 from msvs.api.messages import SendMessage, send_message
 from msvs.api.pages import PageRequest
 from msvs.api.replies import receive_inbound
+from msvs.api.resources import moment
 from msvs.api.suppressions import FileImported, Imported
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
@@ -169,7 +170,14 @@ async def test_only_evidence_lifts_one(ctx: Context) -> None:
     assert refused.value.param == "opt_in.source"
     assert await Suppression.all().count() == 1
 
-    contact = await within(lambda: suppressions.lift_suppression(ctx, row.id, EVIDENCE))
+    with pytest.raises(Conflict) as old:
+        await within(lambda: suppressions.lift_suppression(ctx, row.id, EVIDENCE))
+    assert (old.value.code, old.value.details) == ("opt_in_revoked", {"opted_out_at": moment(row.created_at)})
+    assert await Suppression.all().count() == 1
+    assert await Contact.all().count() == 0
+
+    newer = factories.renewed("checkout", text="Text me again.")
+    contact = await within(lambda: suppressions.lift_suppression(ctx, row.id, newer))
 
     assert (contact.phone, contact.opt_in_status, contact.opt_in_source) == (PHONE, "opted_in", "checkout")
     assert await Suppression.all().count() == 0
@@ -177,13 +185,13 @@ async def test_only_evidence_lifts_one(ctx: Context) -> None:
     assert (await ConsentEvent.get(status="opted_in")).text == "Text me again."
     assert [event.type for event in await Event.all()] == ["contact.opted_in"]
     with pytest.raises(NotFound):
-        await within(lambda: suppressions.lift_suppression(ctx, row.id, EVIDENCE))
+        await within(lambda: suppressions.lift_suppression(ctx, row.id, factories.renewed()))
 
 
 async def test_under_double_opt_in_it_stands_until_the_answer(ctx: Context) -> None:
     await Workspace.filter(id=ctx.workspace_id).update(double_opt_in=True)
     row = await suppress(ctx)
-    contact = await within(lambda: suppressions.lift_suppression(ctx, row.id, EVIDENCE))
+    contact = await within(lambda: suppressions.lift_suppression(ctx, row.id, factories.renewed()))
     assert contact.opt_in_status == "pending"
     assert await Suppression.all().count() == 1
     await within(lambda: receive_inbound(ctx, from_phone=PHONE, to_sender="MASSIVESMS", text="YES", dedupe_key="1"))
@@ -455,7 +463,7 @@ async def test_a_record_holds_a_contacts_own_consent_under_each_phone_and_no_oth
     gone = await within(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=evidence("gone"))))
     await within(lambda: delete_contact(ctx, gone.id))
     await suppress(ctx, PHONE, "complaint")
-    second = await within(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=evidence("second"))))
+    second = await within(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=factories.renewed("second"))))
 
     async def sources(id: UUID) -> list[str | None]:
         made = await export_contact(ctx, id)
@@ -499,7 +507,7 @@ async def test_a_stop_counts_for_both_numbers_by_which_a_phone_is_reached(ctx: C
     assert await Event.filter(type="contact.opted_out").count() == 2
     # Whoever comes back comes back by the number it names.
     async with unit_of_work():
-        await update_contact(ctx, contact.id, UpdateContact(opt_in=EVIDENCE))
+        await update_contact(ctx, contact.id, UpdateContact(opt_in=factories.renewed()))
     assert await Suppression.all().values_list("phone", flat=True) == [bare]
     async with unit_of_work():
         await erase_contact(ctx, other.id)
@@ -515,7 +523,7 @@ async def test_a_stop_said_again_counts_for_the_number_that_came_back(ctx: Conte
         await opt_out_contact(ctx, contact.id)
     row = await Suppression.get(phone=bare)
     async with unit_of_work():
-        await suppressions.lift_suppression(ctx, row.id, EVIDENCE)
+        await suppressions.lift_suppression(ctx, row.id, factories.renewed())
     async with unit_of_work():
         await receive_inbound(ctx, from_phone=mobile, to_sender="12345", text="STOP", dedupe_key="again")
     assert {row.opt_in_status for row in await Contact.all()} == {OptInStatus.OPTED_OUT}

@@ -42,6 +42,7 @@ PHONES = ("+12125550177", "+12125550178", "+5491123456789", "+541123456789")
 EVIDENCE = OptInEvidence("checkout", "203.0.113.4", text="Text me.")
 OUT = ("STOP", "please stop texting me", "wrong number")
 PHONE = st.sampled_from(PHONES)
+KIND = st.sampled_from(("none", "old", "newer"))
 
 HANDED_OVER = """
 SELECT id, to_phone FROM messages WHERE workspace_id = $1 AND kind <> 'auto' AND status NOT IN ('queued', 'scheduled')
@@ -87,14 +88,11 @@ class ConsentMachine(RuleBasedStateMachine):
         else:
             assert phone not in self.stopped
 
-    @rule(phone=PHONE, is_evident=st.booleans())
-    def make(self, phone: str, is_evident: bool) -> None:
-        data = CreateContact(phone, opt_in=EVIDENCE if is_evident else None)
-        try:
-            self.do(lambda: create_contact(self.ctx, data))
-        except Conflict:
-            return
-        self.agreed(phone, is_evident)
+    @rule(phone=PHONE, kind=KIND)
+    def make(self, phone: str, kind: str) -> None:
+        evidence = self.evidence(kind)
+        code = self.conflict(lambda: create_contact(self.ctx, CreateContact(phone, opt_in=evidence)))
+        self.told(code, phone, kind)
 
     @rule(phones=st.lists(PHONE, min_size=1, max_size=4))
     def import_(self, phones: list[str]) -> None:
@@ -102,24 +100,22 @@ class ConsentMachine(RuleBasedStateMachine):
         data = ImportContacts(rows, list_id=self.list_id, opt_in=EVIDENCE)
         self.do(lambda: contact_import.import_contacts(self.ctx, data))
 
-    @rule(phone=PHONE, other=PHONE, is_evident=st.booleans())
-    def change(self, phone: str, other: str, is_evident: bool) -> None:
+    @rule(phone=PHONE, other=PHONE, kind=KIND)
+    def change(self, phone: str, other: str, kind: str) -> None:
         contact = self.contact(phone)
         if contact is None:
             return
-        data = UpdateContact(phone=other, opt_in=EVIDENCE) if is_evident else UpdateContact(phone=other)
-        try:
-            self.do(lambda: update_contact(self.ctx, contact.id, data))
-        except Conflict:
-            return
-        self.agreed(other, is_evident)
+        evidence = self.evidence(kind)
+        data = UpdateContact(phone=other) if evidence is None else UpdateContact(phone=other, opt_in=evidence)
+        self.told(self.conflict(lambda: update_contact(self.ctx, contact.id, data)), other, kind)
 
-    @rule(phone=PHONE)
-    def lift(self, phone: str) -> None:
+    @rule(phone=PHONE, kind=st.sampled_from(("old", "newer")))
+    def lift(self, phone: str, kind: str) -> None:
         row = self.ask(Suppression.get_or_none(workspace_id=self.ctx.workspace_id, phone=phone))
-        if row is not None:
-            self.do(lambda: suppressions.lift_suppression(self.ctx, row.id, EVIDENCE))
-            self.agreed(phone, True)
+        evidence = self.evidence(kind)
+        if row is None or evidence is None:
+            return
+        self.told(self.conflict(lambda: suppressions.lift_suppression(self.ctx, row.id, evidence)), phone, kind)
 
     @rule(phone=PHONE)
     def delete(self, phone: str) -> None:
@@ -203,9 +199,23 @@ class ConsentMachine(RuleBasedStateMachine):
             assert not is_out or contact.opt_in_status in (OptInStatus.OPTED_OUT, OptInStatus.PENDING)
         assert self.run(consent_chain.verify(workspace_id=self.ctx.workspace_id)).is_whole
 
-    def agreed(self, phone: str, is_evident: bool) -> None:
-        if is_evident and not self.asks:
+    def evidence(self, kind: str) -> OptInEvidence | None:
+        return {"none": None, "old": EVIDENCE, "newer": factories.renewed("checkout")}[kind]
+
+    def told(self, code: str | None, phone: str, kind: str) -> None:
+        """Old evidence is refused for whoever said STOP; newer evidence undoes that."""
+        assert code in (None, "contact_exists") or (code, kind) == ("opt_in_revoked", "old")
+        assert (code == "opt_in_revoked") <= (phone in self.stopped)
+        assert code is not None or kind != "old" or phone not in self.stopped
+        if code is None and kind == "newer" and not self.asks:
             self.stopped.discard(phone)
+
+    def conflict(self, operation: Callable[[], Awaitable[Any]]) -> str | None:
+        try:
+            self.do(operation)
+        except Conflict as error:
+            return error.code
+        return None
 
     def stop(self, phone: str) -> None:
         self.stopped.update(with_spellings([phone]))

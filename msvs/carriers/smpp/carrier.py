@@ -75,7 +75,8 @@ class SmppCarrier(Carrier):
         self._queue: deque[Job] = deque()
         self._begun: deque[Job] = deque()
         self._held_until = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._wakes_at = 0.0
         self._is_due = False
         self._at_carrier = 0
         self._none_at_carrier = asyncio.Event()
@@ -273,11 +274,13 @@ class SmppCarrier(Carrier):
 
     def _wake_at(self, at: float, now: float) -> None:
         if self._timer is not None:
-            if self._timer.when() <= at and not self._timer.cancelled():
+            if self._wakes_at <= at:
                 return
             self._timer.cancel()
-        # Not before the clock has moved on, whatever it is that is due.
-        self._timer = asyncio.get_running_loop().call_at(max(at, now + 0.001), self._wake)
+        # Not before the clock has moved on, whatever it is that is due. The time is kept here: what uvloop gives for
+        # less than half a millisecond is no timer, and knows of none.
+        self._wakes_at = max(at, now + 0.001)
+        self._timer = asyncio.get_running_loop().call_at(self._wakes_at, self._wake)
 
     def _due(self) -> None:
         self._is_due = False

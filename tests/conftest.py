@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from redis import Redis
@@ -10,11 +11,17 @@ from redis import Redis
 from msvs import database as db
 from msvs.api import consent_chain
 from msvs.api.context import Context
+from msvs.loops import new_loop
 from msvs.models import Workspace
 from tests import factories
 from tests.engines import Engines, create_database, running_engines
 
 CONSENT_SECRET = "a secret for the tests' chain of consent"
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the event loop that the service's processes run."""
+    return {"uvloop": new_loop}
 
 
 @pytest.fixture(scope="session")

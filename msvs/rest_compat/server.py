@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from msvs.api import ids
 from msvs.api.errors import ApiError, InvalidRequest, RequestTimeout
+from msvs.loops import UVICORN_LOOP
 from msvs.rest_compat.errors import error_body
 
 HEADER_SECONDS = 10.0
@@ -161,7 +162,7 @@ def server_config(app: ASGIApp | str, *, host: str, port: int, **options: Any) -
         app,
         host=host,
         port=port,
-        loop="uvloop",
+        loop=UVICORN_LOOP,
         http=BoundedProtocol,
         access_log=False,
         log_config=None,

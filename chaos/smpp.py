@@ -248,6 +248,8 @@ async def reply(smsc: Smsc, books: Books, ends_at: float) -> None:
 
 def judge(books: Books, log: Sequence[Entry], done: Counter[str]) -> Verdict:
     """Compare our outcomes with the message centre's log, and what it brought with what was taken."""
+    # A message of several parts that lacks some for certain; its report is the carrier's own.
+    not_whole = {report.message_id for report in books.reports if report.carrier_ref is None}
     by_number: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in log:
         by_number[entry.to].append(entry)
@@ -257,6 +259,7 @@ def judge(books: Books, log: Sequence[Entry], done: Counter[str]) -> Verdict:
             "messages without an outcome": 0,
             "accepted, but not in the log": 0,
             "accepted, but with other ids or another text": 0,
+            "told to lack parts, but whole in the log": 0,
             "refused, but in the log": 0,
             "parts in the log twice": 0,
             "parts in the log of no message": 0,
@@ -272,7 +275,13 @@ def judge(books: Books, log: Sequence[Entry], done: Counter[str]) -> Verdict:
         outcome = books.outcomes.get(submission.message_id)
         wrong["parts in the log twice"] += len(entries) - len({entry.number for entry in entries})
         kinds[type(outcome).__name__.lower()] += 1
-        if isinstance(outcome, Accepted):
+        if submission.message_id in not_whole:
+            kinds["told to lack parts"] += 1
+            is_whole = bool(entries) and len(entries) == entries[0].count
+            wrong["told to lack parts, but whole in the log"] += is_whole
+            known = set(outcome.part_refs) if isinstance(outcome, Accepted) else set()
+            wrong["accepted, but not in the log"] += not known <= {entry.id for entry in entries}
+        elif isinstance(outcome, Accepted):
             refs = outcome.part_refs or (outcome.ref,)
             if not entries:
                 wrong["accepted, but not in the log"] += 1
@@ -290,9 +299,10 @@ def judge(books: Books, log: Sequence[Entry], done: Counter[str]) -> Verdict:
             wrong["messages without an outcome"] += 1
     wrong["parts in the log of no message"] = len(by_number)
     ids = {entry.id for entry in log}
-    keys = defaultdict(set)
+    keys: defaultdict[str, set[str]] = defaultdict(set)
     for report in books.reports:
-        keys[report.carrier_ref].add(report.dedupe_key)
+        if report.carrier_ref is not None:
+            keys[report.carrier_ref].add(report.dedupe_key)
     wrong["receipts lost"] = len(ids - keys.keys())
     wrong["receipts of nothing"] = len(keys.keys() - ids)
     wrong["receipts twice by their key"] = sum(len(each) - 1 for each in keys.values())

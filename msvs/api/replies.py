@@ -70,6 +70,7 @@ async def receive_inbound(
     dedupe_key: str,
     now: datetime | None = None,
     is_opt_out: bool = False,
+    is_garbled: bool = False,
 ) -> Row:
     """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.
 
@@ -77,6 +78,7 @@ async def receive_inbound(
     answered, a workspace's keyword joins its list. Anything else is a reply to the latest message to that phone; one
     that likely asks for no more opts out besides, and is flagged. What the carrier took for an opt-out (`is_opt_out`)
     is a STOP whatever its words, and the carrier has confirmed it. What is quoted of our own messages asks for nothing.
+    What could not surely be read (`is_garbled`) is flagged, whatever it seems to say.
     """
     at = now or datetime.now(UTC)
     contact = await _hold_contact(ctx, from_phone, at)
@@ -98,7 +100,7 @@ async def receive_inbound(
         text[:MAX_BODY],
         None if keyword is None else keyword.value,
         None if intent is None else intent.value,
-        intent is Intent.LIKELY,
+        is_garbled or intent is Intent.LIKELY,
         contact.id,
         dedupe_key,
         at,

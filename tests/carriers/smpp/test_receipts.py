@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msvs.api.resources import FAILURES
 from msvs.carriers.protocol import Inbound, Report
 from msvs.carriers.smpp import inbound as inbound_module
-from msvs.carriers.smpp.inbound import DOUBT_SECONDS, Redeliveries, to_signal
+from msvs.carriers.smpp.inbound import DOUBT_SECONDS, Late, Redeliveries, to_signal
 from msvs.carriers.smpp.options import SmppOptions
 from msvs.carriers.smpp.pdu import Message, Tag
 from msvs.carriers.smpp.receipts import IdFormat, read_receipt, response_ref
@@ -113,7 +113,7 @@ def test_a_person_who_writes_a_receipt_is_no_message_centre() -> None:
 
 def test_a_message_of_which_the_id_came_late_is_named() -> None:
     message_id = uuid4()
-    signal = to_signal(by_text("id:9 stat:DELIVRD"), "", options(), {"9": message_id})
+    signal = to_signal(by_text("id:9 stat:DELIVRD"), "", options(), {"9": Late(message_id)})
     assert signal == Report("9:DELIVRD", is_delivered=True, message_id=message_id, carrier_ref="9")
 
 

@@ -41,11 +41,12 @@ _TYPE: Final = 0x3C
 _RECEIPT: Final = 0x04
 _INTERMEDIATE: Final = 0x20
 
+_FIELD: Final = r"(?:(?:submit|done) date|error code|[A-Z]+) ?[:=]"
 _id = re.compile(r"\b(?:(?:msg|message)[ _-]?)?id\s*[:=]\s*[\"']?([^\s,;\"']+)", re.IGNORECASE)
 # A word, or a few up to the next field; or the number of a message_state.
 _stat = re.compile(
-    r"\bstat(?:us|e)?\s*[:=]\s*[\"']?(\d{1,3}(?!\w)|[A-Z][A-Z_-]*"
-    r"(?: (?!(?:err|error|text|sub|dlvrd|submit|done|date|id|msg)\b)[A-Z_-]+(?! ?[:=])){0,3})",
+    rf"\bstat(?:us|e)?\s*[:=]\s*[\"']?(\d{{1,3}}(?!\w)|(?!{_FIELD})[A-Z][A-Z_-]*"
+    rf"(?: (?!{_FIELD}|(?:err|text|sub|dlvrd|submit|done|id|msg)\b)[A-Z_-]+){{0,3}})",
     re.IGNORECASE,
 )
 _err = re.compile(r"\berr(?:or)?(?: code)?\s*[:=]\s*[\"']?([0-9A-Z]+)", re.IGNORECASE)
@@ -71,8 +72,8 @@ def make_state(name: str, outcome: str) -> State:
     return State(name, outcome == DELIVERED, None if outcome in (DELIVERED, ON_THE_WAY) else outcome)
 
 
-def _read_table() -> tuple[dict[int, State], dict[str, State]]:
-    """The states by their numbers, and by the words for them."""
+def _read_table() -> tuple[dict[int, State], dict[str, State], frozenset[str]]:
+    """The states by their numbers, and by the words for them; and the words that say nothing before another."""
     table = tomllib.loads((resources.files(__package__) / "receipt_states.toml").read_text())
     by_number: dict[int, State] = {}
     by_word: dict[str, State] = {}
@@ -83,10 +84,10 @@ def _read_table() -> tuple[dict[int, State], dict[str, State]]:
         for word in (row["name"], *row["words"]):
             if by_word.setdefault(word, state) is not state:
                 raise ValueError(f"{word} is in receipt_states.toml twice")
-    return by_number, by_word
+    return by_number, by_word, frozenset(table["silent"])
 
 
-_BY_NUMBER, _BY_WORD = _read_table()
+_BY_NUMBER, _BY_WORD, _SILENT = _read_table()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,10 @@ def read_word(word: str, words: Mapping[str, str] = MappingProxyType({})) -> Sta
         meant = {state for whole, state in _BY_WORD.items() if whole.startswith(letters)}
         if len({(state.is_delivered, state.code) for state in meant}) == 1:
             return min(meant, key=lambda state: state.name)
-    return _read_beginning(_tokens(word))
+    tokens = _tokens(word)
+    if len(tokens) > 1 and tokens[0] in _SILENT:
+        return read_word(" ".join(tokens[1:]), words)
+    return _read_beginning(tokens)
 
 
 def response_ref(message_id: str, id_format: IdFormat) -> str | None:

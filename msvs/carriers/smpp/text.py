@@ -259,7 +259,7 @@ def _read_ucs2(data: bytes) -> Reading:
     single = _read_single_octets(data, text)
     if single is not None:
         return Reading(single, False)
-    order = _byte_order(data, _SCRIPTS, most=1 if len(data) < 2 * _SOME_UNITS else len(data) // 6)
+    order = _byte_order(data, _SCRIPTS, most=0 if len(data) < 2 * _SOME_UNITS else len(data) // 6)
     return _judged(_decode_swapped(data) if order == "utf-16-le" else text, is_whole)
 
 

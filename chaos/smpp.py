@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 
 import structlog
 import uvloop
+from structlog.testing import capture_logs
 
 from chaos.proxy import Proxy
 from chaos.smsc import LOOPBACK, PASSWORD, Entry, NodeSmsc, PythonSmsc, Smsc, State
@@ -197,19 +198,20 @@ async def soak(smsc: Smsc, *, seconds: float, rate: float, binds: int, window: i
     failures: Counter[str] = Counter()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: failures.update([type(context.get("exception")).__name__]))
-    await carrier.open(books.take)
-    try:
-        began = loop.time()
-        ends_at = began + seconds
-        replying = asyncio.create_task(reply(smsc, books, ends_at))
-        await submit_until(carrier, books, ends_at, batch=min(BATCH, int(rate) or 1))
-        took = loop.time() - began
-        await replying
-        state = await settled(smsc)
-        log = await smsc.log()
-    finally:
-        await carrier.close()
-        await smsc.stop()
+    with capture_logs() as lines:
+        await carrier.open(books.take)
+        try:
+            began = loop.time()
+            ends_at = began + seconds
+            replying = asyncio.create_task(reply(smsc, books, ends_at))
+            await submit_until(carrier, books, ends_at, batch=min(BATCH, int(rate) or 1))
+            took = loop.time() - began
+            await replying
+            state = await settled(smsc)
+            log = await smsc.log()
+        finally:
+            await carrier.close()
+            await smsc.stop()
     verdict = judge(books, log, Counter())
     verdict.facts["seconds"] = round(took)
     verdict.facts["parts a second"] = round(len(log) / took)
@@ -218,6 +220,7 @@ async def soak(smsc: Smsc, *, seconds: float, rate: float, binds: int, window: i
     verdict.wrong["refused or in doubt"] = sum(not isinstance(each, Accepted) for each in books.outcomes.values())
     verdict.wrong["submitted again after a refusal for the moment"] = books.retries
     verdict.wrong["callbacks that failed"] = failures.total()
+    verdict.wrong["lines of trouble in the log"] = sum(line["log_level"] in ("warning", "error") for line in lines)
     return verdict, state
 
 
@@ -300,9 +303,9 @@ def judge(books: Books, log: Sequence[Entry], done: Counter[str]) -> Verdict:
     wrong["parts in the log of no message"] = len(by_number)
     ids = {entry.id for entry in log}
     keys: defaultdict[str, set[str]] = defaultdict(set)
-    for report in books.reports:
-        if report.carrier_ref is not None:
-            keys[report.carrier_ref].add(report.dedupe_key)
+    receipts = [report for report in books.reports if report.carrier_ref is not None]
+    for receipt in receipts:
+        keys[str(receipt.carrier_ref)].add(receipt.dedupe_key)
     wrong["receipts lost"] = len(ids - keys.keys())
     wrong["receipts of nothing"] = len(keys.keys() - ids)
     wrong["receipts twice by their key"] = sum(len(each) - 1 for each in keys.values())
@@ -317,8 +320,8 @@ def judge(books: Books, log: Sequence[Entry], done: Counter[str]) -> Verdict:
         **{f"outcomes {name}": count for name, count in sorted(kinds.items())},
         "submitted again after a refusal for the moment": books.retries,
         **{f"disconnects by {way}": count for way, count in sorted(done.items())},
-        "receipts taken": len(books.reports),
-        "receipts by their key": len({report.dedupe_key for report in books.reports}),
+        "receipts taken": len(receipts),
+        "receipts by their key": len({receipt.dedupe_key for receipt in receipts}),
         "inbound messages": len(books.inbound_texts),
         "inbound messages taken": len(books.inbound),
         "inbound messages by their key": len({message.dedupe_key for message in books.inbound}),
@@ -364,7 +367,9 @@ def main() -> int:
     parser.add_argument("--binds", type=int, default=2, help="of a soak")
     parser.add_argument("--window", type=int, default=20, help="of a soak")
     options = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    # A soak counts what is logged.
+    level = 50 if options.soak_seconds is None else 30
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
     verdict, state = uvloop.run(chosen(options))
     for what, count in verdict.facts.items():
         print(f"{what:<55} {count:>9}")

@@ -19,9 +19,13 @@ from tests.engines import Engines, create_database, running_engines
 CONSENT_SECRET = "a secret for the tests' chain of consent"
 
 
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tests run on the event loop that the service's processes run."""
-    return {"uvloop": new_loop}
+@pytest.fixture(scope="session")
+def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Tests run on the event loop that the service's processes run.
+
+    pytest-asyncio's own hook for it begins all fixtures anew for each test that is no coroutine and uses one that is.
+    """
+    return new_loop
 
 
 @pytest.fixture(scope="session")

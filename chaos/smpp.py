@@ -185,7 +185,7 @@ async def run(
 async def settled(smsc: Smsc) -> State:
     """Wait until the message centre has brought everything; how far it has come."""
     async with asyncio.timeout(SETTLE_SECONDS):
-        while (state := await smsc.state()).waiting:
+        while (state := await smsc.state()).waiting:  # noqa: ASYNC110 - in another process
             await asyncio.sleep(0.05)
     return state
 

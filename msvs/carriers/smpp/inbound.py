@@ -183,12 +183,12 @@ def read_report(
 
 def read_inbound(message: Message, key: str, options: SmppOptions) -> Inbound:
     """The inbound message, or the part of one, in a deliver_sm."""
-    data = message.text
+    data = whole = _octets(message)
     is_garbled = message.is_cut
     part: Concatenation | None = None
     if message.esm_class & _UDHI or has_header(data):
-        is_garbled |= bool(data) and data[0] >= len(data)
         part, data = read_header(data)
+        is_garbled |= bool(data) and data == whole
     if part is None:
         part = read_sar(
             message.tlv(Tag.SAR_MSG_REF_NUM),
@@ -206,6 +206,15 @@ def read_inbound(message: Message, key: str, options: SmppOptions) -> Inbound:
         part_count=part.count if part else None,
         is_garbled=is_garbled or not reading.is_sure,
     )
+
+
+def _octets(message: Message) -> bytes:
+    """The octets of a text with its header, which some message centres put before a message_payload."""
+    header, payload = message.short_message, message.tlv(Tag.MESSAGE_PAYLOAD)
+    is_header_alone = message.esm_class & _UDHI and header and header[0] == len(header) - 1
+    if is_header_alone and payload and not payload.startswith(header):
+        return header + payload
+    return message.text
 
 
 def to_signal(

@@ -210,7 +210,10 @@ def has_header(data: bytes) -> bool:
 
 
 def read_header(data: bytes) -> tuple[Concatenation | None, bytes]:
-    """What a user data header says of concatenation, and the text behind it; a header beyond the data is text."""
+    """What a user data header says of concatenation, and the text behind it.
+
+    A header beyond the data is text, and so is one of letters whose elements do not fit in it.
+    """
     if not data or data[0] >= len(data):
         return None, data
     end, at, part = data[0] + 1, 1, None
@@ -218,6 +221,8 @@ def read_header(data: bytes) -> tuple[Concatenation | None, bytes]:
         element, length = data[at], data[at + 1]
         value = data[at + 2 : at + 2 + length]
         if at + 2 + length > end:
+            if _is_plain(data[:end]):
+                return None, data
             break
         if element == 0x00 and length == 3:
             part = _concatenation(value[0], value[1], value[2], 8)

@@ -466,6 +466,12 @@ def test_a_stop_by_mark_is_a_stop() -> None:
     [
         ({"short_message": b"STOP", "is_cut": True}, "STOP"),
         ({"short_message": b"\x0aSTOP", "esm_class": 0x40}, "\nSTOP"),
+        ({"short_message": b"STOP", "esm_class": 0x40}, "STOP"),
+        (
+            {"short_message": b" STOP texting me, I want no more of this", "esm_class": 0x40},
+            " STOP texting me, I want no more of this",
+        ),
+        ({"short_message": b"\0S\0T\0O\0P", "esm_class": 0x40, "data_coding": 8}, "STOP"),
         ({"short_message": b"\0S\0T\0O\0P\0", "data_coding": 8}, "STOP\ufffd"),
         ({"short_message": b"\xe4\x80", "data_coding": 7}, "ה\x80"),
     ],
@@ -489,6 +495,14 @@ def test_the_text_is_where_there_is_one(message: Message) -> None:
     signal = to_signal(message, "key", options(), {})
     assert isinstance(signal, Inbound)
     assert (signal.text, signal.is_garbled) == ("STOP", False)
+
+
+@pytest.mark.parametrize("payload", [b"STOP", b"\5\0\3\x07\2\1STOP"])
+def test_a_header_may_stand_before_the_payload(payload: bytes) -> None:
+    message = Message(short_message=b"\5\0\3\x07\2\1", esm_class=0x40, tlvs=((Tag.MESSAGE_PAYLOAD, payload),))
+    signal = to_signal(message, "key", options(), {})
+    assert isinstance(signal, Inbound)
+    assert (signal.text, signal.part_ref, signal.part_number, signal.is_garbled) == ("STOP", "8:7", 1, False)
 
 
 def test_a_part_is_one_without_being_announced() -> None:

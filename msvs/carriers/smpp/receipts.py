@@ -156,9 +156,8 @@ def read_receipt(
 def read_word(word: str, words: Mapping[str, str] = MappingProxyType({})) -> State | None:
     """The state that a word of a receipt means: written out, cut short or gone on behind; None where nobody knows."""
     letters = _letters(word)
-    for own, outcome in words.items():
-        if _letters(own) == letters:
-            return make_state(letters[:_LONGEST_WORD], outcome)
+    if (own := _read_own(letters, words)) is not None:
+        return own
     if letters.isdigit():
         return _BY_NUMBER.get(int(letters))
     if (known := _BY_WORD.get(letters)) is not None:
@@ -208,15 +207,18 @@ def _read_id(parameter: bytes | None, text: str, id_format: IdFormat) -> str | N
 
 
 def _read_state(parameter: bytes | None, text: str, words: Mapping[str, str]) -> tuple[State | None, str | None]:
-    """The state by parameter or text, and the word for it where nobody knows that; what is final counts before all."""
+    """The state by parameter or text, and the word for it where nobody knows that.
+
+    What the operator says of the word counts first, then what is final.
+    """
     by_number = _BY_NUMBER.get(int.from_bytes(parameter)) if parameter and len(parameter) <= 4 else None
     written = _stat.search(text)
     word = written[1].strip() if written else None
     by_word = read_word(word, words) if word else None
-    unread = (
-        _letters(word)[:_LONGEST_WORD] if word and by_word is None and not (by_number and by_number.is_final) else None
-    )
-    if by_number is None or (by_word is not None and by_word.is_final and _says_more(by_word, by_number)):
+    is_own = word is not None and _read_own(_letters(word), words) is not None
+    is_known = by_word is not None or (by_number is not None and by_number.is_final)
+    unread = _letters(word)[:_LONGEST_WORD] if word and not is_known else None
+    if by_number is None or is_own or (by_word is not None and by_word.is_final and _says_more(by_word, by_number)):
         state = by_word
     else:
         state = by_number
@@ -233,6 +235,14 @@ def _read_text(message: Message) -> str:
     data = message.text
     text = data.decode("latin-1")
     return text if _stat.search(text) or _id.search(text) else read(data, message.data_coding, "latin1").text
+
+
+def _read_own(letters: str, words: Mapping[str, str]) -> State | None:
+    """The state that the operator gives to a word."""
+    for own, outcome in words.items():
+        if _letters(own) == letters:
+            return make_state(letters[:_LONGEST_WORD], outcome)
+    return None
 
 
 def _read_beginning(tokens: Sequence[str]) -> State | None:

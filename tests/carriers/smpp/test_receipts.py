@@ -390,6 +390,17 @@ def test_the_operators_words_count_first() -> None:
     }  # fmt: skip
 
 
+def test_the_operators_words_count_before_the_number() -> None:
+    found = to_signal(
+        by_text("id:9 stat:XYZZY", tlvs=((STATE, b"\2"),)),
+        "",
+        options(receipt_states={"XYZZY": "carrier_filtered"}),
+        {},
+    )
+    assert isinstance(found, Report)
+    assert (found.is_delivered, found.error_code) == (False, "carrier_filtered")
+
+
 # Fields as vendors write them → id, state, err.
 FIELDS: list[tuple[str, tuple[str, str, str | None]]] = [
     ("id:1,sub:001,stat:EXPRD,err:27", ("1", "EXPIRED", "27")),

@@ -311,7 +311,7 @@ async def test_a_time_that_has_passed_wakes_once_and_may_be_set_again() -> None:
 
 
 def test_a_paced_carrier_keeps_its_sessions_on_asyncios_own_loop() -> None:
-    """Operators' scripts and older releases run it there."""
+    """What it uses of a loop, every loop has."""
     asyncio.run(test_a_paced_carrier_keeps_its_sessions())
     asyncio.run(test_a_time_that_has_passed_wakes_once_and_may_be_set_again())
 

@@ -52,6 +52,7 @@ system_id = "chaos"
 password = "secret"
 binds = 2
 window = 50
+rate = 1000
 reconnect_seconds = 0.2
 """
 

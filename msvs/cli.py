@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import signal
@@ -1077,9 +1076,11 @@ def _reaching_database(work: Coroutine[Any, Any, T]) -> T:
     from tortoise.exceptions import BaseORMException
 
     from msvs.api.errors import ApiError
+    from msvs.loops import new_runner
 
     try:
-        return asyncio.run(work)
+        with new_runner() as runner:
+            return runner.run(work)
     except ApiError as error:
         raise CommandFailed(error.message) from None
     except asyncpg.UndefinedTableError:

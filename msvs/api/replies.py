@@ -67,6 +67,7 @@ async def receive_inbound(
     dedupe_key: str,
     now: datetime | None = None,
     is_opt_out: bool = False,
+    is_garbled: bool = False,
 ) -> Row:
     """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.
 
@@ -75,6 +76,7 @@ async def receive_inbound(
     latest message to that phone; one that likely asks for no more opts out besides, and is flagged. What the carrier
     took for an opt-out (`is_opt_out`) is a STOP whatever its words, and the carrier has confirmed it. What is quoted of
     our own messages asks for nothing.
+    What could not surely be read (`is_garbled`) is flagged, whatever it seems to say.
     """
     at = now or datetime.now(UTC)
     contact = await _hold_contact(ctx, from_phone, at)
@@ -99,7 +101,7 @@ async def receive_inbound(
         text[:MAX_BODY],
         None if keyword is None else keyword.value,
         None if intent is None else intent.value,
-        intent is Intent.LIKELY,
+        is_garbled or intent is Intent.LIKELY,
         contact.id,
         dedupe_key,
         at,

@@ -19,7 +19,7 @@ from msvs.api.revocation import claim_of, may_undo
 from msvs.api.senders import find_owners
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
-from msvs.models import SIGNAL_OPTED_OUT, SignalKind
+from msvs.models import SIGNAL_GARBLED, SIGNAL_OPTED_OUT, SignalKind
 from msvs.models.identity import new_id
 
 log = structlog.get_logger(__name__)
@@ -267,6 +267,7 @@ async def apply_inbound(*, now: datetime) -> int:
         dedupe_key=f"{row.carrier}:{first.dedupe_key}",
         now=now,
         is_opt_out=_is_opt_out(parts),
+        is_garbled=any(part.error_code == SIGNAL_GARBLED for part in parts),
     )
     await _spend([*parts, *repeats])
     return len(parts)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msvs.carriers.protocol import Inbound, Report, Signal
 from msvs.database import execute
-from msvs.models import SIGNAL_OPTED_OUT, SignalKind
+from msvs.models import SIGNAL_GARBLED, SIGNAL_OPTED_OUT, SignalKind
 from msvs.models.identity import new_id
 
 # The same report or message brought again changes nothing.
@@ -52,7 +52,7 @@ def keepable(text: str) -> str:
 
 def _code(signal: Signal) -> str | None:
     if isinstance(signal, Inbound):
-        return SIGNAL_OPTED_OUT if signal.is_opt_out else None
+        return SIGNAL_OPTED_OUT if signal.is_opt_out else SIGNAL_GARBLED if signal.is_garbled else None
     return signal.error_code and signal.error_code[:MAX_CODE]
 
 

@@ -51,7 +51,9 @@ class InboundMessage(Node):
     intent: Intent | None = strawberry.field(
         description="How surely its words, where they are no keyword, ask for no more; null for any other text."
     )
-    is_flagged: bool = strawberry.field(description="Whether somebody should look: it likely asks for no more.")
+    is_flagged: bool = strawberry.field(
+        description="Whether somebody should look: it likely asks for no more, or could not surely be read."
+    )
     received_at: datetime = strawberry.field(description="When it arrived.")
     read_at: datetime | None = strawberry.field(description="When somebody marked it read; null before that.")
 

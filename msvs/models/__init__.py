@@ -2,6 +2,7 @@
 
 from msvs.models.campaigns import Campaign, CampaignStatus
 from msvs.models.carriers import (
+    SIGNAL_GARBLED,
     SIGNAL_OPTED_OUT,
     CarrierSession,
     CarrierSignal,
@@ -27,6 +28,7 @@ from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery,
 from msvs.models.workspaces import Workspace
 
 __all__ = [
+    "SIGNAL_GARBLED",
     "SIGNAL_OPTED_OUT",
     "ApiKey",
     "AuditEntry",

@@ -50,6 +50,8 @@ class CarrierSession(Model):
 
 # As an inbound signal's code: the carrier itself took the message for an opt-out.
 SIGNAL_OPTED_OUT = "recipient_opted_out"
+# As an inbound signal's code: the text could not surely be read.
+SIGNAL_GARBLED = "garbled"
 
 
 class SignalKind(StrEnum):

@@ -14,6 +14,7 @@ import structlog
 from msvs import database
 from msvs.api import deliveries, dispatching, running
 from msvs.api.jobs import Doorbell, Ringer
+from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
 from msvs.workers import maintenance, reports
 
@@ -49,7 +50,8 @@ def run(settings: Settings) -> int:
     """Tick until SIGINT or SIGTERM; 0."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsError("DATABASE_URL and REDIS_URL must be set for cron; `msvs run` sets them itself")
-    asyncio.run(_run(settings.database_url, settings.redis_url))
+    with new_runner() as runner:
+        runner.run(_run(settings.database_url, settings.redis_url))
     return 0
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-import uvloop
 from redis import Redis
 
 from msvs import database
 from msvs.api import consent_chain, jobs, routing, throughput, webhooks
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
+from msvs.loops import new_runner
 from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.settings import Settings, SettingsError
 from msvs.workers.stopping import StopFlag
@@ -30,7 +29,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.stop = StopFlag()
-        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self._runner = new_runner()
         self._stack = AsyncExitStack()
         self._ringer: jobs.Ringer | None = None
         self._redis: Redis | None = None

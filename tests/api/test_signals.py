@@ -370,6 +370,28 @@ async def test_what_the_carrier_took_for_an_opt_out_is_one_that_it_has_confirmed
     assert (await status(queued), await Message.filter(kind="auto").count()) == ("canceled", 0)
 
 
+@pytest.mark.parametrize(("text", "keyword"), [("STOP\ufffd", "stop"), ("\ufffd\ufffd", None)])
+async def test_what_could_not_surely_be_read_is_flagged_and_counts(
+    live_ctx: Context, text: str, keyword: str | None
+) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await handed_over(live_ctx)
+    await bring(Inbound("in-1", PERSON, OURS, text, is_garbled=True))
+    row = await InboundMessage.get()
+    assert (row.body, row.keyword, row.is_flagged) == (text, keyword, True)
+    assert (await Contact.get()).opt_in_status.value == ("opted_out" if keyword else "opted_in")
+
+
+async def test_a_part_that_could_not_surely_be_read_flags_the_whole(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await handed_over(live_ctx)
+    await bring(
+        Inbound("in-1", PERSON, OURS, "ST", "7", 1, 2), Inbound("in-2", PERSON, OURS, "OP", "7", 2, 2, is_garbled=True)
+    )
+    row = await InboundMessage.get()
+    assert (row.body, row.keyword, row.is_flagged) == ("STOP", "stop", True)
+
+
 async def test_what_the_carrier_took_for_an_opt_out_is_one_to_all_that_share_the_sender(
     live_ctx: Context, other_ctx: Context
 ) -> None:

@@ -300,7 +300,9 @@ def test_only_the_command_line_prints() -> None:
 
 # What loops differ in: asyncio's own names of these are not uvloop's, and a timer may be none.
 LOOP_PARTS = frozenset({"handle", "loop", "reader", "task", "timer", "transport", "writer"})
-LOOP_MAKERS = re.compile(r"\w*EventLoop\w*|Runner|run|(?:get|set|new)_(?:child_watcher|event_loop|event_loop_policy)")
+LOOP_MAKERS = re.compile(
+    r"(?!AbstractEventLoop$)\w*EventLoop\w*|Runner|run|(?:get|set|new)_(?:child_watcher|event_loop|event_loop_policy)"
+)
 OWN_CODE = sorted(
     path
     for folder in ("msvs", "chaos", "bench", "examples", "scripts", "tests")

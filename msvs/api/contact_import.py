@@ -29,8 +29,9 @@ from msvs.api.phones import Phone, parse_phone, read_phone
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.resources import contact_resource
 from msvs.api.scope import lock_number, scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.database import Row, encode_json, execute, fetch, fetch_value
-from msvs.models import Contact, ContactList, OptInStatus, Suppression, Workspace
+from msvs.models import Contact, ContactList, OptInStatus, Suppression
 
 # An import is one transaction, and the head of the chain of consent is its own until it commits.
 MAX_IMPORTED = 500
@@ -301,7 +302,7 @@ async def _opt_in(
     }
     if not evidence:
         return
-    if (await Workspace.get(id=ctx.workspace_id).only("double_opt_in")).double_opt_in:
+    if (await find_settings(ctx)).double_opt_in:
         # Each is asked by an SMS of its own, but for those who said STOP meanwhile.
         stopped = scoped(ctx, Suppression).filter(phone__in=list(imported)).values("phone")
         asked = scoped(ctx, Contact).filter(id__in=list(evidence)).exclude(phone__in=Subquery(stopped))

@@ -449,7 +449,7 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
     put_off: dict[UUID, datetime] = {}
     admit_unknown = campaign is None or campaign.campaigns_admit_unknown
     erased = await _find_erased(lane, picked)
-    # Whose a sender is may have changed since a message was accepted. The sandbox's leave nobody's hands.
+    # Whose a sender is may have changed since a message was accepted. The sandbox's messages reach nobody.
     strangers = await find_foreign(lane.workspace_id, {row.sender for row in picked}) if lane.livemode else frozenset()
     for row in picked:
         if row.expires_at is not None and row.expires_at <= now:

@@ -102,11 +102,6 @@ def shown_scopes(scopes: Iterable[str] | None) -> list[str]:
     return sorted(Scope if scopes is None else scopes)
 
 
-def is_key(ctx: Context) -> bool:
-    """Whether the caller is an API key, not a user or the service itself."""
-    return ctx.role is None and ctx.actor != SYSTEM
-
-
 def may(role: Role | None, permission: Permission) -> bool:
     """Whether a role has a permission; no role is an API key, which may do what an admin may on resources."""
     if role is None:
@@ -119,11 +114,9 @@ def allow(ctx: Context, permission: Permission) -> None:
 
     Raises PermissionDenied with `permission`, and `scope_missing` with `scope` for a key whose scopes do not hold it.
     """
-    if not is_key(ctx):
-        if ctx.role is not None:
-            require(ctx.role, permission)
+    if ctx.role is None and ctx.actor == SYSTEM:
         return
-    require(None, permission)
+    require(ctx.role, permission)
     scope = SCOPES.get(permission)
     if scope is not None and ctx.scopes is not None and scope not in ctx.scopes:
         raise PermissionDenied(

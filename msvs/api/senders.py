@@ -163,11 +163,11 @@ async def standing_of(workspace_id: UUID | None, sender: str) -> Standing:
     return Standing.FREE
 
 
-def refusal_of(standing: Standing, sender: str, livemode: bool) -> str | None:
-    """Why a sender of such a standing may not be used in a mode, as a sentence, or None."""
+def refusal_of(standing: Standing, sender: str, *, must_own: bool = True) -> str | None:
+    """Why a sender of such a standing may not be used, as a sentence, or None."""
     if standing is Standing.TAKEN:
         return "The sender is another's, or looks like one that is."
-    if standing is not Standing.FREE or not livemode:
+    if standing is not Standing.FREE or not must_own:
         return None
     if kind_of(sender) is SenderKind.ALPHANUMERIC:
         return f"{NOT_OWNED} A name becomes it when it is made the live default_sender."
@@ -175,30 +175,36 @@ def refusal_of(standing: Standing, sender: str, livemode: bool) -> str | None:
 
 
 async def is_usable(ctx: Context, sender: str) -> bool:
-    """Whether the caller may use a sender at all: live it is the workspace's or the platform's.
+    """Whether the caller may use a sender at all: the workspace's or the platform's.
 
-    The sandbox also takes one that is nobody's, as nothing leaves it.
+    Where the virtual carrier alone takes messages, as in the sandbox, one that is nobody's will do: nothing leaves.
     """
-    return refusal_of(await standing_of(ctx.workspace_id, sender), sender, ctx.livemode) is None
+    standing = await standing_of(ctx.workspace_id, sender)
+    return refusal_of(standing, sender, must_own=is_real(ctx.livemode)) is None
 
 
 async def check_usable(ctx: Context, sender: str, *, param: str = "from") -> str:
     """A sender that the caller may use at all. Raises ComplianceRefused code `sender_not_allowed`."""
-    reason = refusal_of(await standing_of(ctx.workspace_id, sender), sender, ctx.livemode)
+    standing = await standing_of(ctx.workspace_id, sender)
+    reason = refusal_of(standing, sender, must_own=is_real(ctx.livemode))
     if reason is not None:
         raise not_allowed(reason, param=param)
     return sender
 
 
-USABLE = "SELECT value FROM senders WHERE value = ANY($2) AND (workspace_id = $1 OR workspace_id IS NULL)"
+HELD = """
+SELECT value, bool_or(workspace_id = $1 OR workspace_id IS NULL) AS is_usable FROM senders
+WHERE value = ANY($2) GROUP BY value
+"""
 
 
 async def find_foreign(workspace_id: UUID, senders: Iterable[str]) -> frozenset[str]:
-    """Those of some senders that are neither the workspace's nor the platform's at this moment."""
+    """Those of some senders that a workspace may not use live at this moment."""
     wanted = frozenset(senders).difference(platform_names())
     if not wanted:
         return frozenset()
-    return wanted.difference(row.value for row in await fetch(USABLE, workspace_id, list(wanted)))
+    held = {row.value: row.is_usable for row in await fetch(HELD, workspace_id, list(wanted))}
+    return frozenset(sender for sender in wanted if not held.get(sender, not is_real(True)))
 
 
 async def choose_sender(
@@ -215,7 +221,7 @@ async def choose_sender(
         if pool.has(named):
             reason = pool.refusal(named, region)
         else:
-            reason = refusal_of(await standing_of(ctx.workspace_id, named), named, ctx.livemode)
+            reason = refusal_of(await standing_of(ctx.workspace_id, named), named)
         if reason is not None:
             raise not_allowed(reason)
         return named
@@ -293,7 +299,7 @@ async def claim_default(ctx: Context, sender: str, *, param: str) -> None:
             raise not_allowed(f"The workspace took {MOST_CLAIMED} names already; the operator adds more.", param=param)
         row = await _insert(ctx.workspace_id, sender, is_claimed=True)
         await _tell(ctx, AuditAction.SENDER_CLAIMED, row.id, [None, sender])
-    elif (reason := refusal_of(standing, sender, ctx.livemode)) is not None:
+    elif (reason := refusal_of(standing, sender)) is not None:
         raise not_allowed(reason, param=param)
 
 

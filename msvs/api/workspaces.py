@@ -17,7 +17,7 @@ from msvs.api.credits import grant_credits, low_balance_threshold
 from msvs.api.errors import InvalidRequest, PermissionDenied
 from msvs.api.jobs import Doorbell
 from msvs.api.keys import create_key
-from msvs.api.permissions import Permission, allow, is_key
+from msvs.api.permissions import Permission, allow
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.senders import check_sender, claim_default
 from msvs.api.settings_of_mode import find_settings
@@ -127,7 +127,7 @@ async def _write_live(ctx: Context, checked: Mapping[str, Any]) -> None:
 
 def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence[Any]]) -> None:
     """Refuse a key that would lift what binds it; whoever leaks one must not be able to spend without bounds."""
-    if not is_key(ctx):
+    if not ctx.actor.startswith(f"{ids.API_KEY}_"):
         return
     for name in differing.keys() & LIMITS.keys():
         if not LIMITS[name](getattr(row, name), differing[name][1]):

@@ -56,7 +56,7 @@ TAGS: Mapping[str, str] = {
     "Senders": "What the workspace owns and may send from, live.",
     "Inbound": "What recipients sent to you.",
     "Inbox": "Threads of replies, to be answered and marked read.",
-    "Workspace": "Your settings in this mode. The sandbox's are live's until it changes them; live never obeys its own.",
+    "Workspace": "Your settings in this mode. The sandbox's are live's until it changes them for itself.",
     "Sandbox": "What only a sandbox key can do.",
     "API keys": "The keys of this mode, without their text, and what each may change.",
 }

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from msvs.api import ids
 from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, errors_of
+from msvs.api.errors import PermissionDenied
 from msvs.api.events import EventType
 from msvs.api.signatures import RETRY_WINDOW
 from msvs.api.suppressions import SUPPRESSION
@@ -211,6 +212,9 @@ class _Document:
         if endpoint.idempotent:
             operation["parameters"].append({"$ref": "#/components/parameters/IdempotencyKey"})
             statuses |= {*WITH_BODY}
+            if not endpoint.operation_id.startswith("preview"):
+                # The key may lack the scope.
+                statuses.add(PermissionDenied.status)
         if endpoint.body is not NoBody:
             operation["requestBody"] = self._request_body(endpoint)
         if endpoint.deprecated is not None:

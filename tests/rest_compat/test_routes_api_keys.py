@@ -20,7 +20,7 @@ from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.openapi_details import REQUEST_EXAMPLES
 from tests.rest_compat.conftest import BASE_URL, Client
 from tests.rest_compat.contract import ContractTransport
-from tests.rest_compat.making import get, make_everything, path_of, post, refused
+from tests.rest_compat.making import EVERY, get, make_everything, path_of, post, refused
 
 # These change nothing, though they are asked by POST.
 LOOKS = ("previewMessage", "previewCampaign", "previewSegment")
@@ -77,6 +77,11 @@ def body_of(endpoint: Endpoint, known: dict[str, str], since: str) -> dict[str, 
         "createContact": {"phone": "+12125550133", "opt_in": {"source": "form"}},
         "createMessage": {"to": "+12125550111", "body": "Hi"},
         "createCampaign": {"name": "A", "body": "Hi", "audience": {"list_ids": [known["list"]]}, "draft": True},
+        "previewCampaign": {"body": "Hi", "audience": {"list_ids": [known["list"]]}},
+        "importContacts": {"contacts": [{"phone": "+12125550134"}], "list_id": known["list"]},
+        "createSegment": {"name": "All", "filter": EVERY},
+        "updateSegment": {"filter": EVERY},
+        "previewSegment": {"filter": EVERY},
         "createKeyword": {"word": "JOIN7", "list_id": known["list"]},
         "updateKeyword": {"list_id": known["list"]},
         "resendEvent": {"webhook_id": known["webhook"]},
@@ -198,7 +203,7 @@ async def make_live(live: httpx.AsyncClient) -> dict[str, str]:
         "campaign": (await post(live, "/v1/campaigns", name="A", body="Hi", audience=audience, draft=True))["id"],
         "draft": (await post(live, "/v1/campaigns", name="B", body="Hi", audience=audience, draft=True))["id"],
         "keyword": (await post(live, "/v1/keywords", word="COHORT5", list_id=contact_list))["id"],
-        "segment": (await post(live, "/v1/segments", name="All", filter={"field": "phone", "op": "exists"}))["id"],
+        "segment": (await post(live, "/v1/segments", name="All", filter=EVERY))["id"],
         "webhook": (await post(live, "/v1/webhooks", url="https://api.cohortlabs.co/sms", events=["*"]))["id"],
         "suppression": (await post(live, "/v1/suppressions", phone="+12125550199", source="complaint"))["id"],
         "event": (await get(live, "/v1/events"))["data"][0]["id"],

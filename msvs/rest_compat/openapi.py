@@ -17,6 +17,7 @@ from starlette.routing import Route
 from msvs.api import ids
 from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, errors_of
 from msvs.api.errors import PermissionDenied
+from msvs.api.permissions import Scope
 from msvs.api.events import EventType
 from msvs.api.signatures import RETRY_WINDOW
 from msvs.api.suppressions import SUPPRESSION
@@ -444,6 +445,7 @@ def _error_schema() -> Schema:
             "description": "With contact_exists, suppression_exists and keyword_exists: what is there already.",
             **details.id_of(f"(?:{ids.CONTACT}|{SUPPRESSION}|{ids.KEYWORD})"),
         },
+        "scope": {"type": "string", "enum": sorted(Scope), "description": "With scope_missing: what the key lacks."},
         "doc_url": {"type": "string", "format": "uri", "description": "The page that explains the code."},
         "request_id": {"type": "string", **details.id_of(ids.REQUEST)},
     }

@@ -17,8 +17,8 @@ from starlette.routing import Route
 from msvs.api import ids
 from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, errors_of
 from msvs.api.errors import PermissionDenied
-from msvs.api.permissions import Scope
 from msvs.api.events import EventType
+from msvs.api.permissions import Scope
 from msvs.api.signatures import RETRY_WINDOW
 from msvs.api.suppressions import SUPPRESSION
 from msvs.rest_compat import openapi_details as details
@@ -498,6 +498,8 @@ def _error_example(code: str, type: str, message: str) -> Schema:
         error |= {"param": "to", "resets_at": "2026-05-01T21:00:00Z"}
     elif code == "contact_exists":
         error |= {"param": "phone", "existing_id": f"con_{details.ULID}"}
+    elif code == "scope_missing":
+        error |= {"scope": Scope.SETTINGS_WRITE.value}
     elif code == "keyword_exists":
         error |= {"param": "word", "existing_id": f"kwd_{details.ULID}"}
     return {"error": {**error, "doc_url": f"{PRODUCTION_URL}{PAGE}#{code}", "request_id": f"req_{details.ULID}"}}

@@ -44,6 +44,7 @@ DEMO_FILE = "demo.json"
 CONNECT_SECONDS = 1.0
 QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
 SENDER_KINDS = ("long_code", "toll_free", "short_code", "alphanumeric")
+KEY_SCOPES = ("contacts:erase", "contacts:write", "messages:send", "settings:write", "webhooks:write")
 MODES = ("test", "live")
 
 
@@ -141,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
 
     senders = group("senders", "Senders that workspaces may use live.")
     sender = _sub(senders, "add", add_sender, "Let a workspace use a sender, or change what is known of it.")
-    _add_workspace(sender)
+    _add_owner(sender)
     sender.add_argument(
         "sender", metavar="SENDER", help="a phone in E.164, a short code, or up to 11 letters and digits"
     )
@@ -149,11 +150,14 @@ def _parser() -> argparse.ArgumentParser:
     sender.add_argument(
         "--registration", metavar="TEXT", help="its 10DLC campaign, verification or sender id registration"
     )
-    sender.add_argument("--shared", action="store_true", help="although another workspace has the number")
-    _add_workspace(_sub(senders, "list", list_senders, "List the senders of a workspace."))
-    removed = _sub(senders, "remove", remove_sender, "Take a sender from a workspace.")
-    _add_workspace(removed)
+    sender.add_argument("--shared", action="store_true", help="although another has it, or one that looks like it")
+    _add_owner(_sub(senders, "list", list_senders, "List the senders of a workspace, or the platform's."))
+    removed = _sub(senders, "remove", remove_sender, "Take a sender away; what waits to be sent from it is not sent.")
+    _add_owner(removed)
     removed.add_argument("sender", metavar="SENDER")
+    moved = _sub(senders, "transfer", transfer_sender, "Make a sender one workspace's; whoever had it loses it.")
+    _add_workspace(moved, more=", which is to have it")
+    moved.add_argument("sender", metavar="SENDER")
 
     workspaces = group("workspace", "Workspaces.")
     create = _sub(workspaces, "create", create_workspace, "Make a workspace with a test key and a live key.")
@@ -165,6 +169,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_workspace(create)
     create.add_argument("--mode", choices=MODES, required=True)
     create.add_argument("--name", default="", metavar="NAME", help="what the key is for")
+    create.add_argument(
+        "--scope",
+        action="append",
+        choices=KEY_SCOPES,
+        metavar="SCOPE",
+        help=f"what it may change; repeatable, without it all of: {', '.join(KEY_SCOPES)}",
+    )
     listed = _sub(keys, "list", list_keys, "List keys, without their secrets.")
     _add_workspace(listed)
     listed.add_argument("--mode", choices=MODES, help="only keys of this mode")
@@ -249,6 +260,12 @@ def _sub(group: _Group, name: str, command: Callable[[Settings, argparse.Namespa
 
 def _add_workspace(parser: _Parser, *, required: bool = True, more: str = "") -> None:
     parser.add_argument("--workspace", required=required, metavar="WSP_ID", help=f"the workspace's id, wsp_…{more}")
+
+
+def _add_owner(parser: _Parser) -> None:
+    owner = parser.add_mutually_exclusive_group(required=True)
+    owner.add_argument("--workspace", metavar="WSP_ID", help="the workspace's id, wsp_…")
+    owner.add_argument("--platform", action="store_true", help="the platform's own, for every workspace to use")
 
 
 def _credits_from_0(text: str) -> int:
@@ -579,7 +596,7 @@ def add_sender(settings: Settings, arguments: argparse.Namespace) -> None:
         from msvs.api import senders
 
         row = await senders.add_sender(
-            await _workspace(arguments),
+            await _owner(arguments),
             arguments.sender,
             regions=arguments.region,
             registration=arguments.registration,
@@ -596,9 +613,7 @@ def list_senders(settings: Settings, arguments: argparse.Namespace) -> None:
     async def list_() -> list[dict[str, Any]]:
         from msvs.models import Sender
 
-        return [
-            _shape_sender(row) for row in await Sender.filter(workspace_id=await _workspace(arguments)).order_by("id")
-        ]
+        return [_shape_sender(row) for row in await Sender.filter(workspace_id=await _owner(arguments)).order_by("id")]
 
     _show(arguments, _in_database(settings, list_()))
 
@@ -609,10 +624,21 @@ def remove_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     async def remove() -> dict[str, Any]:
         from msvs.api import senders
 
-        await senders.remove_sender(await _workspace(arguments), arguments.sender)
+        await senders.remove_sender(await _owner(arguments), arguments.sender)
         return {"sender": arguments.sender, "removed": True}
 
     _show(arguments, _in_database(settings, remove()))
+
+
+def transfer_sender(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Make a sender one workspace's alone."""
+
+    async def transfer() -> dict[str, Any]:
+        from msvs.api import senders
+
+        return _shape_sender(await senders.transfer_sender(await _workspace(arguments), arguments.sender))
+
+    _show(arguments, _in_database(settings, transfer()))
 
 
 def _shape_sender(row: Any) -> dict[str, Any]:
@@ -652,7 +678,9 @@ def create_key(settings: Settings, arguments: argparse.Namespace) -> None:
 
         workspace_id = await _workspace(arguments)
         async with unit_of_work():
-            row, text = await keys.create_key(workspace_id, livemode=arguments.mode == "live", name=arguments.name)
+            row, text = await keys.create_key(
+                workspace_id, livemode=arguments.mode == "live", name=arguments.name, scopes=arguments.scope
+            )
         return _shape_key(row, text)
 
     _show(arguments, _in_database(settings, create()))
@@ -980,6 +1008,10 @@ async def _workspace(arguments: argparse.Namespace) -> UUID:
     from msvs.api.workspaces import find_workspace
 
     return await find_workspace(arguments.workspace)
+
+
+async def _owner(arguments: argparse.Namespace) -> UUID | None:
+    return None if arguments.platform else await _workspace(arguments)
 
 
 def _contexts(workspace_id: UUID, mode: str | None) -> list[Context]:

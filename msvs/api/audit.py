@@ -28,6 +28,10 @@ class AuditAction(StrEnum):
 
     WORKSPACE_CREATED = "workspace.created"
     WORKSPACE_UPDATED = "workspace.updated"
+    SANDBOX_UPDATED = "workspace.sandbox_updated"
+    SENDER_ADDED = "sender.added"
+    SENDER_CLAIMED = "sender.claimed"
+    SENDER_REMOVED = "sender.removed"
     MEMBER_INVITED = "member.invited"
     INVITATION_REVOKED = "member.invitation_revoked"
     MEMBER_JOINED = "member.joined"

@@ -157,8 +157,8 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     (
         "sender_not_allowed",
         (422,),
-        "The sender is not the workspace's, or carriers of the recipient's region do not take it.",
-        "Leave from out, or have a sender registered for the region.",
+        "The sender is not the workspace's, looks like another's, or is not taken by carriers of the region.",
+        "Leave from out, make a name that nobody has your live default_sender, or have a sender added.",
     ),
     (
         "no_route",
@@ -322,6 +322,18 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     ("api_key_invalid", (401,), "There is no such API key.", "Check that the key belongs to this installation."),
     ("api_key_revoked", (401, 409), "The API key is revoked.", "Use another key, or create one."),
     ("api_key_expired", (401, 409), "The API key expired after it was rolled.", "Use the key that replaced it."),
+    (
+        "scope_missing",
+        (403,),
+        "The API key was made without the scope that this takes: scope says which.",
+        "Use a key that has the scope, or create one.",
+    ),
+    (
+        "limit_not_lifted",
+        (403,),
+        "A live API key may tighten the caps and regions that bind it, not lift them.",
+        "Have an owner or administrator of the workspace change the setting.",
+    ),
     ("sandbox_only", (403,), "The operation exists in the sandbox alone.", "Use a msvs_test_ key."),
     # Money, law and limits.
     (

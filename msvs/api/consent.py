@@ -19,8 +19,9 @@ from msvs.api.phones import other_spelling, parse_phone, with_spellings
 from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
 from msvs.api.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, OptOut, may_undo, revoked
 from msvs.api.scope import find, lock_number, scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
-from msvs.models import ConsentEvent, Contact, OptInStatus, Workspace
+from msvs.models import ConsentEvent, Contact, OptInStatus
 
 CONSENT_EVENT = "cns"
 CONFIRMATION_WINDOW = timedelta(hours=72)
@@ -423,7 +424,7 @@ async def opt_in(
     status = OptInStatus.OPTED_IN if confirmed or before == OptInStatus.OPTED_IN else OptInStatus.PENDING
     question = None
     if status is OptInStatus.PENDING:
-        question = (await Workspace.get(id=ctx.workspace_id).only("opt_in_text")).opt_in_text
+        question = (await find_settings(ctx)).opt_in_text
     changed = await _write(
         ctx,
         row,

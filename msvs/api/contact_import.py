@@ -28,8 +28,9 @@ from msvs.api.phones import Phone, parse_phone, read_phone
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.resources import contact_resource
 from msvs.api.scope import lock_number, scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.database import Row, encode_json, execute, fetch, fetch_value
-from msvs.models import Contact, ContactList, OptInStatus, Workspace
+from msvs.models import Contact, ContactList, OptInStatus
 
 # An import is one transaction, and the head of the chain of consent is its own until it commits.
 MAX_IMPORTED = 500
@@ -304,7 +305,7 @@ async def _opt_in(
     }
     if not evidence:
         return
-    if (await Workspace.get(id=ctx.workspace_id).only("double_opt_in")).double_opt_in:
+    if (await find_settings(ctx)).double_opt_in:
         # Each is asked by an SMS of its own.
         for contact in await scoped(ctx, Contact).filter(id__in=list(evidence)).order_by("phone"):
             try:

@@ -26,9 +26,10 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.phones import Phone, parse_phone
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.scope import find, scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, encode_json, execute, fetch_row, fetch_value
-from msvs.models import Contact, ListMember, OptInStatus, Workspace
+from msvs.models import Contact, ListMember, OptInStatus
 
 MAX_NAME = 100
 MAX_EMAIL = 254
@@ -345,7 +346,7 @@ async def _insert(
 async def _opt_in(
     ctx: Context, contact: Contact | Row, evidence: Evidence, now: datetime, *, announce: bool = True
 ) -> None:
-    workspace = await Workspace.get(id=ctx.workspace_id).only("double_opt_in")
+    workspace = await find_settings(ctx)
     await consent.opt_in(
         ctx,
         contact,

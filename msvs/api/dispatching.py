@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, throughput
+from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, settings_of_mode, throughput
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.halting import begin_part, share_run
 from msvs.api.jobs import Doorbell
@@ -20,6 +20,7 @@ from msvs.api.pausing import pause_for_credits
 from msvs.api.phones import region_of
 from msvs.api.resources import message_resource
 from msvs.api.routing import FAILOVER_CODES, NO_TRIES, Plan
+from msvs.api.senders import find_foreign
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.database import now as clock
@@ -382,10 +383,10 @@ async def _take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: 
 
 RUNNING = """
 SELECT campaigns.id, campaigns.interval_seconds, campaigns.slots_taken, campaigns.paced_from,
-    campaigns.respects_quiet_hours, workspaces.campaigns_admit_unknown
-FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id
+    campaigns.respects_quiet_hours, settings.campaigns_admit_unknown
+FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id {settings}
 WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending')
-"""
+""".format(settings=settings_of_mode.JOIN.format(livemode="campaigns.livemode"))
 # A paced campaign's claims count its slots one after the other.
 HOLD_SLOTS = "SELECT id FROM campaigns WHERE id = $1 AND interval_seconds > 0 FOR NO KEY UPDATE"
 # What a paced campaign may catch up at once.
@@ -447,9 +448,12 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
     ready: list[Row] = []
     refused: list[tuple[Row, str]] = []
     expired: list[Row] = []
+    foreign: list[Row] = []
     put_off: dict[UUID, datetime] = {}
     admit_unknown = campaign is None or campaign.campaigns_admit_unknown
     erased = await _find_erased(lane, picked)
+    # Whose a sender is may have changed since a message was accepted. The sandbox's messages reach nobody.
+    strangers = await find_foreign(lane.workspace_id, {row.sender for row in picked}) if lane.livemode else frozenset()
     for row in picked:
         if row.expires_at is not None and row.expires_at <= now:
             expired.append(row)
@@ -457,6 +461,10 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
             refused.append((row, code))
         elif row.id in erased:
             refused.append((row, "recipient_opted_out"))
+        elif row.sender in strangers and campaign is not None:
+            refused.append((row, "sender_not_allowed"))
+        elif row.sender in strangers:
+            foreign.append(row)
         elif campaign is not None and campaign.respects_quiet_hours and (opening := _opening(row, now)) > now:
             put_off[row.id] = opening
         else:
@@ -467,6 +475,8 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
         await refuse(lane, refused, now)
     if expired:
         await _fail_unsent(lane, expired, "expired", now)
+    if foreign:
+        await _fail_unsent(lane, foreign, "sender_not_allowed", now)
     await _put_off(put_off)
     return ready
 
@@ -523,7 +533,7 @@ def _refusal(row: Row, admit_unknown: bool) -> str | None:
 
 
 async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) -> None:
-    """Skip (in a campaign) or cancel (singly) messages that consent forbids, and give their credits back."""
+    """Skip (in a campaign) or cancel (singly) messages that may not be sent any more, and give their credits back."""
     is_campaign = lane.campaign_id is not None
     rows = await fetch(
         "UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,"

@@ -28,6 +28,7 @@ from msvs.api.resources import (
     optional_moment,
 )
 from msvs.api.scope import scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.sms import forcing_characters, measure, split
 from msvs.api.statistics import ID_MARGIN, id_at
 from msvs.database import Row, fetch
@@ -42,7 +43,6 @@ from msvs.models import (
     MessageKind,
     MessageStatus,
     Suppression,
-    Workspace,
 )
 
 MAX_REPLIES = 100
@@ -356,7 +356,7 @@ def _encoding(message: Message) -> EncodingExplanation | None:
 async def _sender(ctx: Context, message: Message) -> SenderExplanation:
     if message.kind is MessageKind.CAMPAIGN:
         return SenderExplanation(sender=message.sender, source="campaign")
-    workspace = await Workspace.get(id=ctx.workspace_id).only("default_sender")
+    workspace = await find_settings(ctx)
     is_default = message.kind is MessageKind.AUTO or message.sender == workspace.default_sender
     return SenderExplanation(sender=message.sender, source="workspace_default" if is_default else "given")
 

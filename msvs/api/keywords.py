@@ -19,11 +19,12 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.revocation import OWN_ACT
 from msvs.api.scope import find, scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.words import classify_reply, fold
 from msvs.api.workspaces import MAX_TEXT_LENGTH
 from msvs.database import Row, execute, fetch_row
-from msvs.models import Contact, ContactList, Keyword, OptInStatus, Workspace
+from msvs.models import Contact, ContactList, Keyword, OptInStatus
 
 MAX_WORD = 30
 # What a word folds to may be longer than the word: "ﬃ" is three letters.
@@ -138,7 +139,7 @@ async def join(
     is_in = current.opt_in_status == OptInStatus.OPTED_IN
     if is_in and not added:
         return None
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     confirmed = is_in or not workspace.double_opt_in
     source = f"keyword:{keyword.word}"
     await consent.opt_in(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from msvs.api import caps, ids
+from msvs.api import caps, ids, settings_of_mode
 from msvs.api.batching import Batcher
 from msvs.api.canceling import cancel_one
 from msvs.api.compliance import check_destination
@@ -69,14 +69,15 @@ class SendMessage:
 
 
 # What a send needs to know of its workspace and of each phone.
-RECIPIENTS = """
-SELECT workspaces.default_sender, workspaces.blocked_regions, workspaces.enabled_regions, workspaces.prefix_hourly_cap,
+RECIPIENTS = f"""
+SELECT settings.default_sender, settings.blocked_regions, settings.enabled_regions, settings.prefix_hourly_cap,
     wanted.phone AS wanted_phone, contacts.id, contacts.phone, contacts.first_name, contacts.last_name, contacts.email,
     contacts.attributes, contacts.opt_in_status,
     EXISTS (
         SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = wanted.phone
     ) AS is_suppressed
-FROM workspaces CROSS JOIN unnest($3::varchar[]) AS wanted (phone) LEFT JOIN contacts
+FROM workspaces {settings_of_mode.JOIN.format(livemode="$2")}
+CROSS JOIN unnest($3::varchar[]) AS wanted (phone) LEFT JOIN contacts
     ON contacts.workspace_id = workspaces.id AND contacts.livemode = $2 AND contacts.phone = wanted.phone
 WHERE workspaces.id = $1
 """
@@ -116,14 +117,14 @@ async def send_message(ctx: Context, data: SendMessage) -> Draft:
     require_carrier(ctx.livemode)
     found = await _find_recipient(ctx, phone.e164)
     named = None if data.from_ is None else check_sender(data.from_)
-    sender = named or found.default_sender
     check_destination(phone, found.blocked_regions, found.enabled_regions)
     if not ctx.livemode:
         check_scripted(phone.e164)
-    elif is_real(ctx.livemode):
-        sender = await choose_sender(ctx, named, sender, region=phone.region, contact_id=found.id, phone=phone.e164)
-        if carrier_for(ctx.livemode) is None:
-            await require_route(ctx.workspace_id, phone.region, sender, now)
+    sender = await choose_sender(
+        ctx, named, found.default_sender, region=phone.region, contact_id=found.id, phone=phone.e164
+    )
+    if is_real(ctx.livemode) and carrier_for(ctx.livemode) is None:
+        await require_route(ctx.workspace_id, phone.region, sender, now)
     if found.is_suppressed:
         # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
         raise _opted_out()

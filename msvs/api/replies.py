@@ -12,14 +12,18 @@ from msvs.api.autoreplies import send_auto
 from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.courtesies import bare_word
+from msvs.api.errors import PermissionDenied
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.opt_out_phrases import Intent, wants_out
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.phones import parse_phone
 from msvs.api.quotes import MIN_QUOTED, own_words
 from msvs.api.resources import ReplyResource, message_resource, moment
 from msvs.api.revocation import OWN_ACT
 from msvs.api.scope import find, scoped
+from msvs.api.senders import check_sender, check_usable
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, fetch, fetch_row, fetch_value
 from msvs.models import Contact, InboundMessage, OptInStatus, Suppression, Workspace
@@ -115,7 +119,7 @@ async def receive_inbound(
         )
         assert existing is not None
         return existing
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     if keyword is Keyword.STOP or intent is not None:
         row = await _stop(ctx, row, contact, None if is_opt_out else workspace, at)
         return row if keyword is Keyword.STOP else await _reply(ctx, row, contact.id, at)
@@ -132,6 +136,25 @@ async def receive_inbound(
         await _answer(ctx, row, contact, workspace.welcome_text, at)
         return row
     return await _reply(ctx, row, contact.id, at)
+
+
+async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str) -> Row:
+    """Make a message arrive in the sandbox, at a sender that it may use: its default where none is named.
+
+    Raises PermissionDenied code `sandbox_only` live, InvalidRequest, and ComplianceRefused `sender_not_allowed`.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    if ctx.livemode:
+        raise PermissionDenied("Replies are made up in the sandbox only: use a msvs_test_ key.", code="sandbox_only")
+    phone = parse_phone(from_, param="from")
+    sender = (await find_settings(ctx)).default_sender if to is None else check_sender(to, param="to")
+    return await receive_inbound(
+        ctx,
+        from_phone=phone.e164,
+        to_sender=await check_usable(ctx, sender, param="to"),
+        text=text,
+        dedupe_key=f"test:{ids.encode_id(ids.REQUEST, ids.new_id())}",
+    )
 
 
 async def get_inbound(ctx: Context, id: UUID) -> InboundMessage:

@@ -16,7 +16,7 @@ from msvs.api.quotes import own_words
 from msvs.api.replies import receive_inbound
 from msvs.api.reports import DeliveryReport, prove_sent, take_reports
 from msvs.api.revocation import claim_of, may_undo
-from msvs.api.senders import find_owners
+from msvs.api.senders import find_owners, find_users
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.models import SIGNAL_GARBLED, SIGNAL_OPTED_OUT, SignalKind
@@ -291,7 +291,7 @@ async def _stop_all(row: Row, phone: str, parts: Sequence[Row], now: datetime) -
     own = own_words(text, ())
     if not _is_opt_out(parts) and classify_reply(own) is not Keyword.STOP and wants_out(own) is None:
         return False
-    owners = [owner.workspace_id for owner in await find_owners(_sender(row.to_sender))]
+    owners = [owner.workspace_id for owner in await find_users(_sender(row.to_sender))]
     for workspace_id in owners:
         await suppress(Context(workspace_id, True), [phone], source="keyword", text=text, now=now)
     return bool(owners)

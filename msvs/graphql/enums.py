@@ -166,7 +166,11 @@ describe(
     "What somebody did.",
     {
         "WORKSPACE_CREATED": "Made the workspace.",
-        "WORKSPACE_UPDATED": "Changed its settings.",
+        "WORKSPACE_UPDATED": "Changed its settings, or its sender was no longer its own.",
+        "SANDBOX_UPDATED": "Changed the sandbox's own settings.",
+        "SENDER_ADDED": "Gave it a sender.",
+        "SENDER_CLAIMED": "Took a name as its sender.",
+        "SENDER_REMOVED": "Took a sender from it.",
         "MEMBER_INVITED": "Offered somebody a place.",
         "INVITATION_REVOKED": "Ended an invitation.",
         "MEMBER_JOINED": "Took a place.",

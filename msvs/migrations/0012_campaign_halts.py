@@ -28,7 +28,7 @@ END $$
 class Migration(migrations.Migration):
     """Adds the functions."""
 
-    dependencies = [("msvs", "0008_newer_evidence")]
+    dependencies = [("msvs", "0010_senders_and_scopes")]
     initial = False
 
     operations = [

@@ -23,6 +23,7 @@ from msvs.api.consent import CONSENT_EVENT
 from msvs.api.events import EventType
 from msvs.api.opt_out_phrases import Intent
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
+from msvs.api.permissions import Scope
 from msvs.api.resources import FAILURES
 from msvs.api.sms import Encoding
 from msvs.api.words import Keyword
@@ -52,11 +53,12 @@ TAGS: Mapping[str, str] = {
     "Credits": "The balance and what moved it.",
     "Webhooks": "Subscriptions that push events to your URL.",
     "Events": "What happened, as webhooks deliver it; kept to be read and delivered again.",
-    "Senders": "What the workspace may send from, live; the operator adds them.",
+    "Senders": "What the workspace owns and may send from, live.",
     "Inbound": "What recipients sent to you.",
     "Inbox": "Threads of replies, to be answered and marked read.",
-    "Workspace": "Your settings, for both modes.",
+    "Workspace": "Your settings in this mode. The sandbox's are live's until it changes them for itself.",
     "Sandbox": "What only a sandbox key can do.",
+    "API keys": "The keys of this mode, without their text, and what each may change.",
 }
 
 OPERATIONS: Mapping[str, str] = {
@@ -285,7 +287,11 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "ThreadRead": {"until": id_of(ids.INBOUND)},
     "WorkspaceUpdate": {
         "name": _named(workspaces.MAX_NAME_LENGTH),
-        "default_sender": SENDER,
+        "default_sender": {
+            **SENDER,
+            "description": "The sender of messages that name none: one of the workspace's senders, or the platform's. A"
+            " name that nobody has becomes the workspace's when it is made the live default.",
+        },
         "blocked_regions": {"items": REGION, "description": "ISO 3166-1 regions nothing is sent to."},
         "enabled_regions": {
             "items": REGION,
@@ -436,6 +442,7 @@ PATH_IDS: Mapping[str, str] = {
     "inbound": ids.INBOUND,
     "keywords": ids.KEYWORD,
     "senders": ids.SENDER,
+    "api_keys": ids.API_KEY,
 }
 RESOURCE_IDS: Mapping[str, str] = {
     "Message": ids.MESSAGE,
@@ -453,6 +460,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "InboundMessage": ids.INBOUND,
     "Keyword": ids.KEYWORD,
     "Sender": ids.SENDER,
+    "ApiKey": ids.API_KEY,
     "LedgerEntry": LEDGER_ENTRY,
     "Reply": ids.INBOUND,
     "MessageExplanation": ids.MESSAGE,
@@ -506,6 +514,13 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "disabled_reason": {"enum": ["gone", "failing"]},
     },
     "WebhookAttempt": {"number": {"minimum": 1}, "elapsed_ms": {"minimum": 0}},
+    "ApiKey": {
+        "scopes": {
+            "items": {"type": "string", "enum": sorted(Scope)},
+            "description": "What the key may change; it may read all of its mode.",
+        },
+        "key": {"description": "The key itself: only in the answer that makes it."},
+    },
     "Reconciliation": {"as_of": TIME},
     "TimelineEntry": {"status": {"enum": [*MessageStatus]}, "event_type": {"enum": [*EventType]}},
     "InboxThread": {"unread_count": {"minimum": 0}},
@@ -787,6 +802,15 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "kind": "long_code",
         "regions": ["US"],
         "registration": "10DLC campaign C0HORT6",
+    },
+    "ApiKey": {
+        "name": "Checkout",
+        "prefix": "msvs_test_4f2a",
+        "last4": "9kQz",
+        "scopes": ["contacts:write", "messages:send"],
+        "expires_at": None,
+        "revoked_at": None,
+        "last_used_at": None,
     },
     "InboxThread": {"unread_count": 1, "waiting": True},
     "InboxMessage": {"id": f"inb_{ULID}", "direction": "inbound", "body": "Is there a payment plan?", "message": None},

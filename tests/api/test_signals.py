@@ -315,10 +315,12 @@ async def test_a_reply_finds_who_wrote_last_however_the_carrier_writes_the_numbe
     assert await inbound() == [("+5491123456789", "12345", "Tomorrow?", live_ctx.workspace_id)]
 
 
-async def test_the_default_sender_is_the_workspaces_too(live_ctx: Context) -> None:
+async def test_an_inbound_message_never_follows_a_default(live_ctx: Context) -> None:
     await db.execute("UPDATE workspaces SET default_sender = '54321'")
     await bring(Inbound("in-1", PERSON, "54321", "Hi"))
-    assert [row[2] for row in await inbound()] == ["Hi"]
+    await bring(Inbound("in-2", PERSON, "54321", "STOP"))
+    assert await inbound() == []
+    assert await db.fetch("SELECT * FROM suppressions") == []
 
 
 async def test_parts_are_put_together_in_their_order(live_ctx: Context) -> None:

@@ -18,6 +18,7 @@ from msvs.models.keys import ApiKey
 from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageStatus
+from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
 from msvs.models.users import AuditEntry, Invitation, LoginThrottle, Membership, Role, Session, User
@@ -59,6 +60,7 @@ __all__ = [
     "OptInStatus",
     "Role",
     "Route",
+    "SecretKey",
     "Segment",
     "Sender",
     "SenderKind",

@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
@@ -19,7 +20,7 @@ from rq.timeouts import BaseDeathPenalty
 from msvs import garbage
 from msvs.api.jobs import JOBS, Doorbell
 from msvs.settings import Settings, SettingsError
-from msvs.workers.runtime import Runtime, use_runtime
+from msvs.workers.runtime import Runtime, current_runtime, use_runtime
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,17 @@ class DoorbellWorker(SimpleWorker):
     max_connection_wait_time = 1.0
     exponential_backoff_factor = 1.0
     log_result_lifespan = False
+    # Why this process must not go on, once it must not.
+    refused: SettingsError | None = None
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job, unless the database is another's by now: then the worker ends, and another finds what is due."""
+        try:
+            current_runtime().recheck_key()
+        except SettingsError as error:
+            self.refused = error
+            raise StopRequested from None
+        super().execute_job(job, queue)
 
 
 class Heartbeat:
@@ -142,6 +154,8 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
         heartbeat.start()
         worker = DoorbellWorker([queue], name=name, connection=redis, serializer=JSONSerializer, worker_ttl=60)
         worker.work(burst=burst, logging_level="WARNING")
+        if worker.refused is not None:
+            raise worker.refused
     except RedisError as error:
         # Whoever keeps this process alive starts it again; where it broke says nothing.
         log.error("Redis cannot be used", error=str(error))

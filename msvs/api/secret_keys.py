@@ -283,12 +283,23 @@ def _opened(rows: Sequence[Row], settings: Settings) -> tuple[Row, str, str]:
         if row.is_retired or row.sealed is None:
             retired = retired or row
             continue
-        try:
-            data_secret = SecretBox(secret, purpose=_BOX_PURPOSE).open(row.sealed)
-        except SecretUnreadable:
-            raise SecretKeyRefused("the data key in the table secret_keys was altered: restore the table") from None
-        return row, secret, data_secret
+        return row, secret, _unsealed(row, secret)
     raise SecretKeyRefused(_refusal(settings, known, retired))
+
+
+def _unsealed(row: Row, secret: str) -> str:
+    """The data secret in a row. Raises SecretKeyRefused where it is not the one that was written."""
+    try:
+        data_secret = SecretBox(secret, purpose=_BOX_PURPOSE).open(row.sealed)
+    except SecretUnreadable:
+        data_secret = ""
+    if not data_secret or _data_fingerprint_of(data_secret) != row.data_fingerprint:
+        raise SecretKeyRefused("the data key in the table secret_keys was altered: restore the table")
+    return data_secret
+
+
+def _data_fingerprint_of(data_secret: str) -> str:
+    return derive_key(data_secret, _DATA_FINGERPRINT).hex()
 
 
 def _refusal(settings: Settings, known: Sequence[str], retired: Row | None) -> str:
@@ -316,7 +327,7 @@ async def _settle(settings: Settings, *, adopt: bool) -> None:
         ADD,
         new_id(),
         fingerprint_of(secret),
-        derive_key(data_secret, _DATA_FINGERPRINT).hex(),
+        _data_fingerprint_of(data_secret),
         SecretBox(secret, purpose=_BOX_PURPOSE).seal(data_secret),
         await now(),
     )

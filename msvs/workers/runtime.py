@@ -61,6 +61,7 @@ class Runtime:
             database.connected(settings.database_url, pool_size=settings.database_pool_size)
         )
         await secret_keys.wait_unlocked(settings)
+        self._recheck_at = time.monotonic() + secret_keys.WATCH_SECONDS
         self.outbound = OutboundClient(AddressPolicy.from_settings(settings))
 
     def recheck_key(self) -> None:

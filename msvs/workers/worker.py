@@ -10,8 +10,9 @@ from typing import Any
 
 import structlog
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
-from rq import Queue, SimpleWorker
+from rq import SimpleWorker
 from rq.exceptions import StopRequested
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -19,6 +20,7 @@ from rq.timeouts import BaseDeathPenalty
 
 from msvs import garbage
 from msvs.api.jobs import JOBS, Doorbell
+from msvs.api.secret_keys import WATCH_SECONDS
 from msvs.settings import Settings, SettingsError
 from msvs.workers.runtime import Runtime, current_runtime, use_runtime
 
@@ -80,14 +82,23 @@ class DoorbellWorker(SimpleWorker):
     # Why this process must not go on, once it must not.
     refused: SettingsError | None = None
 
-    def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run a job, unless the database is another's by now: then the worker ends, and another finds what is due."""
-        try:
-            current_runtime().recheck_key()
-        except SettingsError as error:
-            self.refused = error
-            raise StopRequested from None
-        super().execute_job(job, queue)
+    @property
+    def dequeue_timeout(self) -> int:
+        """How many seconds an idle worker waits for a job before its next heartbeat."""
+        return int(WATCH_SECONDS)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that the worker lives; between jobs, end it where its secret key is not the database's by now.
+
+        A job that it has taken then is not lost: another worker finds what is due.
+        """
+        if timeout is None and pipeline is None:
+            try:
+                current_runtime().recheck_key()
+            except SettingsError as error:
+                self.refused = error
+                raise StopRequested from None
+        super().heartbeat(timeout, pipeline)
 
 
 class Heartbeat:

@@ -293,8 +293,12 @@ async def test_what_a_retired_key_could_open_is_removed() -> None:
 
 async def test_a_data_key_that_was_altered_is_refused() -> None:
     await started(RIGHT)
+    row = await SecretKey.get()
+    altered = "the data key in the table secret_keys was altered: restore the table"
     await SecretKey.all().update(sealed="gAAAAA")
-    assert await refused(having(RIGHT)) == "the data key in the table secret_keys was altered: restore the table"
+    assert await refused(having(RIGHT)) == altered
+    await SecretKey.all().update(sealed=row.sealed, data_fingerprint="0" * 64)
+    assert await refused(having(RIGHT)) == altered
 
 
 async def test_a_database_exchanged_beneath_a_process_is_noticed(database: str) -> None:

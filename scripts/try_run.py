@@ -6,6 +6,7 @@ Where this is root, a second time as an ordinary user, in a copy of the folder t
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pwd
@@ -28,6 +29,7 @@ STOP_SECONDS = 60.0
 
 def main() -> None:
     """Try both. Raises RuntimeError with what the service said where it does not come up."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     try_run(ROOT)
     if os.geteuid() == 0:
         with tempfile.TemporaryDirectory() as outer:
@@ -43,32 +45,46 @@ def main() -> None:
 def try_run(folder: Path, *, user: str | None = None) -> None:
     """`make run` in a folder, with its data inside: it answers, takes a message, and ends well."""
     port = free_port()
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    settings = {"HOME": str(folder), "PORT": str(port), "DATA_DIR": str(folder / ".data-of-try-run")}
+    data_dir = folder / ".data" / "try-run"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/") if user is None else str(folder),
+        "PORT": str(port),
+        "DATA_DIR": str(data_dir),
+    }
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
             ["make", "run"],
             cwd=folder,
-            env=kept | settings,
+            env=environment,
             stdout=said,
             stderr=said,
             user=user,
             extra_groups=[] if user else None,
+            start_new_session=True,
         )
         try:
-            _send(f"http://{LOOPBACK}:{port}", folder / ".data-of-try-run", process)
+            _send(f"http://{LOOPBACK}:{port}", data_dir, process)
             took = time.monotonic() - began
         except RuntimeError as error:
             said.seek(0)
             raise RuntimeError(f"{error}:\n{said.read()[-4000:]}") from None
         finally:
-            process.send_signal(signal.SIGINT)
-            status = process.wait(STOP_SECONDS)
-            shutil.rmtree(folder / ".data-of-try-run", ignore_errors=True)
-    if status:
-        raise RuntimeError(f"make run ended with status {status}")
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(STOP_SECONDS)
+    _wait_stopped(data_dir / "postgresql/data/postmaster.pid")
+    shutil.rmtree(data_dir)
     print(f"make run as {user or 'this user'}: a message sent after {took:.1f} s")
+
+
+def _wait_stopped(pid_file: Path) -> None:
+    """Wait until PostgreSQL has ended in order, as the last of the service does."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while pid_file.exists():
+        if time.monotonic() > deadline:
+            raise RuntimeError("the service does not stop")
+        time.sleep(0.1)
 
 
 def _send(base_url: str, data_dir: Path, process: subprocess.Popen[bytes]) -> None:

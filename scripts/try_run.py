@@ -13,10 +13,12 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from scripts.contract.service import LOOPBACK, free_port
@@ -39,7 +41,18 @@ def main() -> None:
             user = pwd.getpwnam(USER)
             for path in (folder, *folder.rglob("*")):
                 os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
-            try_run(folder, user=USER)
+            if _can_run(folder / ".venv/bin/python"):
+                try_run(folder, user=USER)
+            else:
+                print(f"make run as {USER}: not tried, since {USER} may not run {Path(sys.executable).resolve()}")
+
+
+def _can_run(python: Path) -> bool:
+    """Whether the user may run the interpreter, which a virtual environment only links to."""
+    try:
+        return subprocess.run([python, "-c", ""], user=USER, extra_groups=[], check=False).returncode == 0
+    except PermissionError:
+        return False
 
 
 def try_run(folder: Path, *, user: str | None = None) -> None:
@@ -71,7 +84,8 @@ def try_run(folder: Path, *, user: str | None = None) -> None:
             said.seek(0)
             raise RuntimeError(f"{error}:\n{said.read()[-4000:]}") from None
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
             process.wait(STOP_SECONDS)
     _wait_stopped(data_dir / "postgresql/data/postmaster.pid")
     shutil.rmtree(data_dir)

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -22,7 +23,7 @@ from msvs import garbage
 from msvs.api.jobs import JOBS, Doorbell
 from msvs.api.secret_keys import WATCH_SECONDS
 from msvs.settings import Settings, SettingsError
-from msvs.workers.runtime import Runtime, current_runtime, use_runtime
+from msvs.workers.runtime import Runtime, use_runtime
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,8 @@ class DoorbellWorker(SimpleWorker):
     max_connection_wait_time = 1.0
     exponential_backoff_factor = 1.0
     log_result_lifespan = False
-    # Why this process must not go on, once it must not.
+    # Raises SettingsError where this process must not go on; `refused` is why, once it must not.
+    recheck_key: Callable[[], None] | None = None
     refused: SettingsError | None = None
 
     @property
@@ -92,9 +94,9 @@ class DoorbellWorker(SimpleWorker):
 
         A job that it has taken then is not lost: another worker finds what is due.
         """
-        if timeout is None and pipeline is None:
+        if timeout is None and pipeline is None and self.recheck_key is not None:
             try:
-                current_runtime().recheck_key()
+                self.recheck_key()
             except SettingsError as error:
                 self.refused = error
                 raise StopRequested from None
@@ -164,6 +166,7 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
         require_safe_redis(redis)
         heartbeat.start()
         worker = DoorbellWorker([queue], name=name, connection=redis, serializer=JSONSerializer, worker_ttl=60)
+        worker.recheck_key = runtime.recheck_key
         worker.work(burst=burst, logging_level="WARNING")
         if worker.refused is not None:
             raise worker.refused

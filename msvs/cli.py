@@ -206,6 +206,18 @@ def _parser() -> argparse.ArgumentParser:
     erased.add_argument("who", metavar="CONTACT_ID|PHONE", help="the contact's id, con_…, or a phone in E.164")
     erased.add_argument("--mode", choices=MODES, default="live", help="of which a phone is erased (default live)")
 
+    secrets = group("secrets", "MSVS_SECRET_KEY: which keys open the database, and rotation.")
+    rotated = _sub(secrets, "rotate", rotate_secrets, "Put MSVS_SECRET_KEY in the place of MSVS_SECRET_KEYS_PREVIOUS.")
+    rotated.add_argument(
+        "--expires-in",
+        type=_hours,
+        default=timedelta(hours=24),
+        metavar="HOURS",
+        help="how long processes may still start with the previous key, 0 to 168 (default 24)",
+    )
+    _sub(secrets, "list", list_secrets, "List the keys that the database knows, by their fingerprints.")
+    _sub(secrets, "adopt", adopt_secret, "Take MSVS_SECRET_KEY for that of a database that knows none, unproven.")
+
     suppressions = group("suppressions", "Phones that nothing is sent to.")
     imported = _sub(
         suppressions, "import", import_suppressions, "Suppress the phones of a CSV file; 1 where a row cannot be read."
@@ -293,15 +305,14 @@ def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Run the whole service until a signal ends it."""
     from msvs import supervisor
 
+    settings.require_secret_key()
     return supervisor.run(settings, prepare=prepare)
 
 
 def prepare(settings: Settings) -> list[str]:
     """Bring the database up to date, make the demo workspace the first time; the lines that say where all is."""
-    from msvs import database
-
     assert settings.database_url is not None
-    _reaching_database(database.migrate(settings.database_url))
+    _migrate(settings, settings.database_url, is_service=True)
     repaired = _repair_what_is_due(settings)
     path = settings.data_dir / DEMO_FILE
     demo = _read_demo(path)
@@ -427,11 +438,9 @@ def run_engines(settings: Settings, _arguments: argparse.Namespace) -> None:
 
 def migrate(settings: Settings, _arguments: argparse.Namespace) -> None:
     """Bring the schema up to date and say what was applied."""
-    from msvs import database
-
     url = _with_engines(settings, redis=False).database_url
     assert url is not None
-    applied = _reaching_database(database.migrate(url))
+    applied = _migrate(settings, url)
     print("\n".join(f"Applied {name}." for name in applied) or "The schema is up to date.")
     for line in _repair_what_is_due(replace(settings, database_url=url)):
         print(line)
@@ -443,8 +452,74 @@ def _repair_what_is_due(settings: Settings) -> list[str]:
 
     if not _in_database(settings, consent_audit.is_due()):
         return []
-    _use_consent_secret(settings)
+    _require_secret(settings)
     return [_told_repair(_repairing(lambda: _in_database(settings, consent_audit.repair_due())))]
+
+
+def _migrate(settings: Settings, url: str, *, is_service: bool = False) -> list[str]:
+    """Bring the schema up to date, and return the names of the migrations applied. Raises SettingsError.
+
+    A wrong secret key changes nothing. Only the service makes the key of a new database where none is set.
+    """
+
+    async def migrated() -> list[str]:
+        from msvs import database
+        from msvs.api import secret_keys
+
+        async with database.connected(url, pool_size=1):
+            if await secret_keys.is_settled():
+                await secret_keys.unlock(settings)
+        applied = await database.migrate(url)
+        async with database.connected(url, pool_size=1):
+            await _unlock(settings, is_service=is_service)
+        return applied
+
+    return _reaching_database(migrated())
+
+
+async def _unlock(settings: Settings, *, is_service: bool = False) -> None:
+    """Hold the secret key against the connected database; where neither has one yet, there is nothing to hold."""
+    from msvs.api import secret_keys
+
+    if is_service or settings.known_secrets() or await secret_keys.is_settled():
+        await secret_keys.unlock(settings)
+
+
+def rotate_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Put MSVS_SECRET_KEY in the place of the key before."""
+
+    async def rotate() -> dict[str, Any]:
+        from msvs.api import secret_keys
+
+        done = await secret_keys.rotate(settings, overlap=arguments.expires_in)
+        until = done.previous_until and done.previous_until.isoformat()
+        return {"key": done.key, "previous": list(done.previous) or None, "previous_until": until}
+
+    _require_secret(settings)
+    _show(arguments, _in_database(settings, rotate()))
+
+
+def list_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List the secret keys that the database knows."""
+
+    async def list_() -> list[dict[str, Any]]:
+        from msvs.api import secret_keys
+
+        return await secret_keys.list_keys()
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def adopt_secret(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Take the key for that of a database that cannot prove it."""
+
+    async def adopt() -> list[dict[str, Any]]:
+        from msvs.api import secret_keys
+
+        return await secret_keys.adopt(settings)
+
+    _require_secret(settings)
+    _show(arguments, _in_database(settings, adopt(), unlocks=False))
 
 
 def hold(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -765,7 +840,7 @@ def verify_consent(settings: Settings, arguments: argparse.Namespace) -> int:
         workspace_id = None if arguments.workspace is None else await _workspace(arguments)
         return await consent_chain.verify(workspace_id=workspace_id, noted_head=arguments.since_head)
 
-    _use_consent_secret(settings)
+    _require_secret(settings)
     found = _in_database(settings, verify())
     chains = [_shape_chain(chain) for chain in found.chains]
     if arguments.json:
@@ -803,7 +878,7 @@ def audit_consent(settings: Settings, arguments: argparse.Namespace) -> int:
         repaired = await consent_audit.repair(workspace_id=workspace_id) if arguments.repair else 0
         return await consent_audit.audit(workspace_id=workspace_id), repaired
 
-    _use_consent_secret(settings)
+    _require_secret(settings)
     found, repaired = _repairing(lambda: _in_database(settings, audit()))
     shown = [_shape_undone(each) for each in found]
     if arguments.json:
@@ -865,7 +940,7 @@ def export_contact(settings: Settings, arguments: argparse.Namespace) -> None:
         sys.stdout.buffer.write(b"\n")
         sys.stdout.buffer.flush()
 
-    _use_consent_secret(settings)
+    _require_secret(settings)
     _in_database(settings, export())
 
 
@@ -893,7 +968,7 @@ def erase_contact(settings: Settings, arguments: argparse.Namespace) -> None:
                 continue
         raise ids.missing("contact", arguments.who)
 
-    _use_consent_secret(settings)
+    _require_secret(settings)
     _show(arguments, _in_database(settings, erase()))
 
 
@@ -923,7 +998,7 @@ def import_suppressions(settings: Settings, arguments: argparse.Namespace) -> in
                 lost += len({note.line for note in done.lost})
         return {"added": added, "already_suppressed": already, "invalid": lost}
 
-    _use_consent_secret(settings)
+    _require_secret(settings)
     done = _in_database(settings, import_())
     _show(arguments, done)
     if done["invalid"]:
@@ -980,13 +1055,10 @@ def _writing(path: str) -> Iterator[TextIO]:
         yield file
 
 
-def _use_consent_secret(settings: Settings) -> None:
-    """Set the key of the chain of consent. Raises CommandFailed rather than make a secret that fits nothing."""
-    from msvs.api import consent_chain
-
-    if settings.secret_key is None and not (settings.data_dir / "secret.key").exists():
+def _require_secret(settings: Settings) -> None:
+    """Raise CommandFailed rather than make a secret that fits nothing."""
+    if not settings.known_secrets():
         raise CommandFailed(f"no secret in {settings.data_dir}: set DATA_DIR or MSVS_SECRET_KEY as the service has it")
-    consent_chain.configure(settings)
 
 
 async def _find_contact(arguments: argparse.Namespace, text: str) -> tuple[Context, UUID]:
@@ -1064,7 +1136,11 @@ def _text(value: Any) -> str:
 
 
 def _with_engines(settings: Settings, *, redis: bool = True) -> Settings:
-    """The settings with the embedded engines of DATA_DIR in place of what is not set. Raises CommandFailed."""
+    """The settings with the embedded engines of DATA_DIR in place of what is not set.
+
+    Raises CommandFailed, and SettingsError where production has no secret key.
+    """
+    settings.require_secret_key()
     engines = EmbeddedEngines(settings.data_dir)
     if settings.database_url is None:
         settings = replace(settings, database_url=_running(lambda: engines.database_url, "DATABASE_URL", settings))
@@ -1085,11 +1161,11 @@ def _running(url_of: Callable[[], str], variable: str, settings: Settings) -> st
     return url
 
 
-def _in_database(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` with a pool open. Raises CommandFailed."""
+def _in_database(settings: Settings, work: Coroutine[Any, Any, T], *, unlocks: bool = True) -> T:
+    """Run `work` with a pool open, the secret key held against the database. Raises CommandFailed and SettingsError."""
     try:
         url = _with_engines(settings, redis=False).database_url
-    except CommandFailed:
+    except (CommandFailed, SettingsError):
         work.close()
         raise
     assert url is not None
@@ -1098,6 +1174,12 @@ def _in_database(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
         from msvs import database
 
         async with database.connected(url, pool_size=1):
+            try:
+                if unlocks:
+                    await _unlock(settings)
+            except BaseException:
+                work.close()
+                raise
             return await work
 
     return _reaching_database(connected())

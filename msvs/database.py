@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,6 +45,17 @@ def encode_json(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
+ConnectionCheck = Callable[["asyncpg.Connection[Any]"], Awaitable[None]]
+
+_check_connection: ConnectionCheck | None = None
+
+
+def use_connection_check(check: ConnectionCheck | None) -> None:
+    """Set what every new connection of the pool must pass: what it raises, whoever wanted the connection meets."""
+    global _check_connection
+    _check_connection = check
+
+
 async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
     # Binary, because COPY takes no other; the first byte is jsonb's version.
     await connection.set_type_codec(
@@ -54,6 +65,8 @@ async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
         decoder=lambda data: msgspec.json.decode(memoryview(data)[1:]),
         format="binary",
     )
+    if _check_connection is not None:
+        await _check_connection(connection)
 
 
 async def _leave_connection(connection: asyncpg.Connection[Any]) -> None:

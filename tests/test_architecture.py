@@ -84,6 +84,7 @@ UNSCOPED_SQL = {
     "msvs/api/pausing.py": "pauses the campaign whose messages dispatch holds",
     "msvs/api/replies.py": "changes the message that it has just locked, found under the caller's scope",
     "msvs/api/reports.py": "applies carriers' reports by message id",
+    "msvs/api/secret_keys.py": "tries a key on secrets and hashes of all workspaces",
     "msvs/api/signals.py": "applies what a carrier brought to the messages that it has",
     "msvs/api/running.py": "looks for due campaigns of all workspaces",
 }

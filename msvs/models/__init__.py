@@ -20,6 +20,7 @@ from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageStatus
 from msvs.models.repairs import Repair
+from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
 from msvs.models.users import AuditEntry, Invitation, LoginThrottle, Membership, Role, Session, User
@@ -63,6 +64,7 @@ __all__ = [
     "Repair",
     "Role",
     "Route",
+    "SecretKey",
     "Segment",
     "Sender",
     "SenderKind",

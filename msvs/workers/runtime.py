@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
+import structlog
 from redis import Redis
 
 from msvs import database
-from msvs.api import consent_chain, jobs, routing, throughput, webhooks
+from msvs.api import jobs, routing, secret_keys, throughput, webhooks
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
 from msvs.loops import new_runner
@@ -18,6 +20,8 @@ from msvs.settings import Settings, SettingsError
 from msvs.workers.stopping import StopFlag
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Runtime:
@@ -33,6 +37,7 @@ class Runtime:
         self._stack = AsyncExitStack()
         self._ringer: jobs.Ringer | None = None
         self._redis: Redis | None = None
+        self._recheck_at = 0.0
 
     def open(self) -> None:
         """Open everything; raises SettingsError where the settings name what does not exist."""
@@ -46,7 +51,6 @@ class Runtime:
         routing.use_live_carrier(settings.live_carrier)
         routing.use_carriers(self.carriers)
         webhooks.configure(settings)
-        consent_chain.configure(settings)
         own_rates = {name: carrier.rate for name, carrier in self.carriers.items() if carrier.rate is not None}
         throughput.use_rates({**own_rates, **settings.carrier_rates}, settings.sender_rates)
         self._runner.run(self._open())
@@ -57,7 +61,22 @@ class Runtime:
         await self._stack.enter_async_context(
             database.connected(settings.database_url, pool_size=settings.database_pool_size)
         )
+        await secret_keys.wait_unlocked(settings)
+        self._recheck_at = time.monotonic() + secret_keys.WATCH_SECONDS
         self.outbound = OutboundClient(AddressPolicy.from_settings(settings))
+
+    def recheck_key(self) -> None:
+        """Raise SettingsError where the database turned out to be another's; asks at most every ten seconds."""
+        if time.monotonic() < self._recheck_at:
+            return
+        self._recheck_at = time.monotonic() + secret_keys.WATCH_SECONDS
+        try:
+            self.run(secret_keys.recheck())
+        except SettingsError:
+            raise
+        except Exception as error:
+            # PostgreSQL may be away for a moment; the job will meet that too.
+            log.warning("the database cannot be asked about the secret key", error=type(error).__name__)
 
     def answer(self, doorbell: jobs.Doorbell) -> None:
         """Release a bell, so that whatever is committed from now on rings it again."""
@@ -91,6 +110,7 @@ class Runtime:
         for carrier in self.carriers.values():
             await carrier.close()
         await self._stack.aclose()
+        secret_keys.release()
 
 
 _current: Runtime | None = None

@@ -20,7 +20,7 @@ import asyncpg
 import structlog
 
 from msvs import database
-from msvs.api import dispatching, jobs
+from msvs.api import dispatching, jobs, secret_keys
 from msvs.api.jobs import Doorbell
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.carriers.frames import (
@@ -140,6 +140,7 @@ async def _run(settings: Settings, names: Sequence[str]) -> None:
     try:
         async with (
             database.connected(settings.database_url, pool_size=settings.database_pool_size),
+            secret_keys.watching(settings, stop.set),
             asyncio.TaskGroup() as group,
         ):
             for name in names:

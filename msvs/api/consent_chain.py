@@ -13,6 +13,7 @@ from uuid import UUID
 from msvs.api.context import Context
 from msvs.api.crypto import derive_key
 from msvs.api.ids import CONTACT, encode_id
+from msvs.api.phones import spellings
 from msvs.database import Row, execute, fetch, fetch_row, transaction
 from msvs.settings import Settings
 
@@ -243,7 +244,8 @@ async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]
     if unsuppressed:
         async for rows in _batches(SUPPRESSED, chain):
             for row in rows:
-                unsuppressed.pop(hash_phone(*scope, row.phone), None)
+                for spelling in spellings(row.phone):
+                    unsuppressed.pop(hash_phone(*scope, spelling), None)
     if unsuppressed:
         first = min(unsuppressed.values())
         return Break(

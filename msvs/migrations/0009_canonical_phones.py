@@ -66,6 +66,22 @@ CANONICAL = [
         " FOR EACH ROW EXECUTE FUNCTION keep_canonical()"
         for table in ("contacts", "suppressions")
     ),
+    # The release before suppresses both spellings of a phone in one statement, and must not fail of the second: a STOP
+    # would be lost for a while.
+    """
+    CREATE FUNCTION suppress_once() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (
+            SELECT FROM suppressions WHERE workspace_id = NEW.workspace_id AND livemode = NEW.livemode
+                AND canonical = NEW.canonical
+        ) THEN
+            RETURN NULL;
+        END IF;
+        RETURN NEW;
+    END $$
+    """,
+    # After the trigger that fills the number in: they fire in the order of their names.
+    "CREATE TRIGGER suppressions_once BEFORE INSERT ON suppressions FOR EACH ROW EXECUTE FUNCTION suppress_once()",
 ]
 
 

@@ -322,7 +322,8 @@ async def test_a_phone_is_found_by_any_spelling(ctx: Context) -> None:
             assert await segments.preview_segment(ctx, {"field": "phone", "op": op, "value": value}) == 1
         assert await segments.preview_segment(ctx, {"field": "phone", "op": "ne", "value": phone}) == 0
         found_by = (await handset.get_handset(ctx, phone)).contact
-        assert found_by is not None and found_by.id == contact.id
+        assert found_by is not None
+        assert found_by.id == contact.id
     assert [each.phone for each in await handset.list_handsets(ctx)] == ["+2290197010203"]
 
 

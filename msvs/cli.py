@@ -125,6 +125,10 @@ def _parser() -> argparse.ArgumentParser:
     carrier_commands = carriers.add_subparsers(title="commands", metavar="COMMAND")
     check = _sub(carrier_commands, "check", check_carrier, "Say what is wrong with a carrier; nothing is sent.")
     check.add_argument("name", metavar="NAME", help="the carrier's name in the file of carriers")
+    unread = _sub(
+        carrier_commands, "unread", list_unread, "List inbound messages whose senders are no numbers that can be read."
+    )
+    unread.add_argument("--limit", type=int, default=100, metavar="N", help="of the newest, so many (default 100)")
 
     routes = group("routes", "Which carrier takes which live messages.")
     route = _sub(routes, "add", add_route, "Let messages take a carrier.")
@@ -560,6 +564,28 @@ def list_carriers(settings: Settings, arguments: argparse.Namespace) -> None:
         breakers = {row.name: row for row in await CarrierState.all()}
         owners = {name: await find_owner(name) for name, each in carriers.items() if each.holds_sessions}
         return [_shape_carrier(each, owners, breakers.get(name)) for name, each in carriers.items()]
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def list_unread(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List inbound messages that nobody was found for, as what they came from is no number."""
+    from msvs.api import signals
+    from msvs.api.resources import moment
+
+    async def list_() -> list[dict[str, Any]]:
+        return [
+            {
+                "id": str(row.id),
+                "carrier": row.carrier,
+                "received_at": moment(row.received_at),
+                "from": row.from_phone,
+                "to": row.to_sender,
+                "asks_out": signals.asks_out([row]),
+                "text": row.text,
+            }
+            for row in await signals.list_unread(limit=max(arguments.limit, 0))
+        ]
 
     _show(arguments, _in_database(settings, list_()))
 

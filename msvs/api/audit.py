@@ -43,6 +43,7 @@ class AuditAction(StrEnum):
     KEY_ROLLED = "key.rolled"
     KEY_REVOKED = "key.revoked"
     CONTACT_ERASED = "contact.erased"
+    CONTACT_JOINED = "contact.joined"
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_UPDATED = "webhook.updated"
     WEBHOOK_DELETED = "webhook.deleted"

@@ -23,6 +23,7 @@ from msvs.api.messages import SendMessage, check_expiry, check_schedule, send_me
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
 from msvs.api.permissions import Permission, allow
+from msvs.api.phones import by_canonical
 from msvs.api.rendering import check_metadata, read_template
 from msvs.api.resources import CampaignStats, campaign_resource
 from msvs.api.routing import require_carrier
@@ -232,7 +233,7 @@ async def send_campaign_test(
     Raises as send_message does, with `to[0]` as the parameter; nothing is sent then.
     """
     campaign = await get_campaign(ctx, id)
-    phones = list(dict.fromkeys(to))
+    phones = list(by_canonical(to).values())
     if not 1 <= len(phones) <= MAX_TEST_RECIPIENTS:
         raise InvalidRequest(f"to names 1 to {MAX_TEST_RECIPIENTS} phones.", param="to", code="parameter_out_of_range")
     sent = []

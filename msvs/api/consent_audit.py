@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msvs.api import consent, consent_chain, ids
 from msvs.api.context import Context
-from msvs.api.phones import other_spelling
+from msvs.api.phones import by_canonical, canonical, spellings, with_spellings
 from msvs.api.revocation import REPAIR, claim_of, may_undo
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, execute, fetch, fetch_row, now, transaction
@@ -27,9 +27,9 @@ WHERE workspace_id = $1 AND livemode = $2 AND sequence > $3 ORDER BY sequence LI
 
 # A phone that is suppressed and whose contact, if it has one, is not opted in is sent nothing, whatever was written.
 HARMLESS = """
-SELECT phone FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[])
+SELECT canonical FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
     AND NOT EXISTS (
-        SELECT FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND contacts.phone = suppressions.phone
+        SELECT FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND contacts.canonical = suppressions.canonical
             AND opt_in_status = 'opted_in'
     )
 """
@@ -38,10 +38,11 @@ SELECT phone_hash FROM erased_suppressions
 WHERE workspace_id = $1 AND livemode = $2 AND phone_hash = ANY($3::varchar[])
 """
 
-# Of phones whose contacts are held: those of which nothing was written since they were looked at.
-UNCHANGED = """
-SELECT named.phone FROM unnest($3::varchar[], $4::varchar[], $5::bigint[]) AS named (phone, phone_hash, sequence)
-WHERE NOT EXISTS (
+# Of phones whose contacts are held, in each spelling: those of which something was written since they were looked at.
+CHANGED = """
+SELECT named.canonical FROM unnest($3::varchar[], $4::varchar[], $5::varchar[], $6::bigint[])
+    AS named (canonical, phone, phone_hash, sequence)
+WHERE EXISTS (
     SELECT FROM consent_events WHERE workspace_id = $1 AND livemode = $2 AND consent_events.sequence > named.sequence
         AND (consent_events.phone_hash = named.phone_hash OR consent_events.phone = named.phone)
 )
@@ -112,7 +113,7 @@ class _People:
         if row.phone_hash is not None:
             yield row.phone_hash
         if row.phone is not None:
-            for phone in filter(None, (row.phone, other_spelling(row.phone))):
+            for phone in spellings(row.phone):
                 yield phone
                 yield consent_chain.hash_phone(self.workspace_id, self.livemode, phone)
 
@@ -225,14 +226,18 @@ async def _harmless(workspace_id: UUID, livemode: bool, undone: Sequence[Undone]
     """The phones, or the hashes of those erased, of which nothing is sent to all the same."""
     scope = (workspace_id, livemode)
     phones = [each.phone for each in undone if each.phone is not None]
-    found: set[str | None] = {row.phone for row in await fetch(HARMLESS, *scope, phones)} if phones else set()
+    found: set[str | None] = set()
+    if phones:
+        rows = await fetch(HARMLESS, *scope, list(by_canonical(phones)))
+        found |= set(with_spellings(row.canonical for row in rows))
     erased = {each.phone_hash for each in undone if each.phone is None and each.phone_hash is not None}
     if not erased:
         return found
     found |= {row.phone_hash for row in await fetch(ERASED, *scope, list(erased))}
     after = UUID(int=0)
     while rows := await fetch(consent_chain.SUPPRESSED, *scope, after, BATCH):
-        found |= erased.intersection(consent_chain.hash_phone(*scope, row.phone) for row in rows)
+        named = with_spellings(row.phone for row in rows)
+        found |= erased.intersection(consent_chain.hash_phone(*scope, phone) for phone in named)
         after = rows[-1].id
     return found
 
@@ -248,9 +253,18 @@ async def _put_back(ctx: Context, undone: Sequence[tuple[Undone, int]]) -> int:
         raise KeyMismatch
     if phones:
         scope = (ctx.workspace_id, ctx.livemode)
-        await fetch(consent.LOCK_CONTACTS, *scope, phones)
-        rows = await fetch(UNCHANGED, *scope, phones, hashes, [last for _, _, last in named])
-        still = sorted(row.phone for row in rows)
+        await fetch(consent.LOCK_CONTACTS, *scope, list(by_canonical(phones)))
+        spelled = [(canonical(phone), spelling, last) for _, phone, last in named for spelling in spellings(phone)]
+        rows = await fetch(
+            CHANGED,
+            *scope,
+            [one for one, _, _ in spelled],
+            [spelling for _, spelling, _ in spelled],
+            [consent_chain.phone_hash(ctx, spelling) for _, spelling, _ in spelled],
+            [last for _, _, last in spelled],
+        )
+        changed = {row.canonical for row in rows}
+        still = sorted(phone for phone in phones if canonical(phone) not in changed)
         await consent.suppress(ctx, still, source=REPAIR, now=at)
         count += len(still)
     for each, _ in undone:

@@ -14,6 +14,7 @@ from msvs.api.context import Context
 from msvs.api.crypto import derive_key
 from msvs.api.errors import Unavailable
 from msvs.api.ids import CONTACT, encode_id
+from msvs.api.phones import spellings
 from msvs.database import Row, execute, fetch, fetch_row, transaction
 
 PURPOSE = b"msvs chain of consent 1"
@@ -249,7 +250,8 @@ async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]
     if unsuppressed:
         async for rows in _batches(SUPPRESSED, chain):
             for row in rows:
-                unsuppressed.pop(hash_phone(*scope, row.phone), None)
+                for spelling in spellings(row.phone):
+                    unsuppressed.pop(hash_phone(*scope, spelling), None)
     if unsuppressed:
         first = min(unsuppressed.values())
         return Break(

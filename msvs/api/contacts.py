@@ -17,13 +17,13 @@ from msgspec import UNSET, UnsetType
 from tortoise.expressions import Q, Subquery
 from tortoise.functions import Lower
 
-from msvs.api import canceling, consent, consent_chain, ids, revocation
+from msvs.api import canceling, consent, ids, revocation
 from msvs.api.consent import Evidence
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.phones import Phone, parse_phone
+from msvs.api.phones import Phone, canonical, parse_phone
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
@@ -93,32 +93,33 @@ class UpdateContact:
     timezone: str | UnsetType | None = UNSET
 
 
-FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND phone = $3"
+FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = $3"
 
-# A phone that was erased while it was suppressed is suppressed in plain again before anything is sent to it.
+# A phone that was erased while it was suppressed is suppressed in plain again before anything is sent to it; it may
+# have been so in several spellings.
 SUPPRESSION = """
 WITH restored AS (
     DELETE FROM erased_suppressions
-    WHERE workspace_id = $2 AND livemode = $3 AND phone_hash = {phone_hash} RETURNING id, source, created_at
+    WHERE workspace_id = $2 AND livemode = $3 AND phone_hash = ANY({hashes}::varchar[]) RETURNING id, source, created_at
 ), plain AS (
     INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
-    SELECT id, $2, $3, $4, source, created_at FROM restored ON CONFLICT (workspace_id, livemode, phone) DO NOTHING
+    SELECT id, $2, $3, $4, source, created_at FROM restored ORDER BY created_at, id ON CONFLICT DO NOTHING
 ), stop AS (
-    SELECT source, created_at FROM suppressions WHERE workspace_id = $2 AND livemode = $3 AND phone = $4
+    SELECT source, created_at FROM suppressions WHERE workspace_id = $2 AND livemode = $3 AND canonical = {canonical}
     UNION ALL SELECT source, created_at FROM restored LIMIT 1
 )
 """
 
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
 INSERT = f"""
-{SUPPRESSION.format(phone_hash="$13")}
+{SUPPRESSION.format(hashes="$13", canonical="$14")}
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, attributes,
     timezone, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
 SELECT $1::uuid, $2::uuid, $3::bool, $4::varchar, $5::varchar, $6::varchar, $7::varchar, $8::varchar, $9::varchar,
     $10::jsonb, $12::varchar, CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
     stop.created_at, $11::timestamptz, $11::timestamptz
 FROM (VALUES (1)) AS one LEFT JOIN stop ON true
-ON CONFLICT (workspace_id, livemode, phone) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING *
 """
 
@@ -129,7 +130,7 @@ WHERE id = $1 AND workspace_id = $2 AND livemode = $3
 """
 
 CHANGE_PHONE = f"""
-{SUPPRESSION.format(phone_hash="$8")}
+{SUPPRESSION.format(hashes="$8", canonical="$9")}
 UPDATE contacts SET phone = $4, region = $5, number_kind = $6, updated_at = $7,
     opt_in_status = CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END,
     opt_in_source = stop.source, opt_in_ip = NULL, opt_in_at = stop.created_at
@@ -139,8 +140,8 @@ WHERE contacts.id = $1 AND contacts.workspace_id = $2 AND contacts.livemode = $3
 
 # Those who are opted in and suppressed all the same.
 SUPPRESSED_AT_ONCE = """
-SELECT 1 FROM suppressions JOIN contacts USING (workspace_id, livemode, phone)
-WHERE workspace_id = $1 AND livemode = $2 AND phone = $3 AND opt_in_status = 'opted_in'
+SELECT 1 FROM suppressions JOIN contacts USING (workspace_id, livemode, canonical)
+WHERE workspace_id = $1 AND livemode = $2 AND canonical = $3 AND opt_in_status = 'opted_in'
 """
 
 # In the order of their ids: two deletions that lower the counts of the same lists must not wait for each other.
@@ -174,7 +175,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
         "timezone": None if data.timezone is None else check_timezone(data.timezone),
     }
     while (row := await _insert(ctx, phone, now, **values)) is None:
-        existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone.e164)
+        existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
         if existing is not None:
             if evidence is not None:
                 await _refuse_revoked(ctx, existing, evidence, now)
@@ -183,7 +184,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
         return row
     await _opt_in(ctx, row, evidence, now, announce=row.opt_in_status == OptInStatus.OPTED_OUT)
     await _refuse_suppressed(ctx, phone.e164, now)
-    created = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone.e164)
+    created = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
     assert created is not None, "the row is this transaction's own"
     return created
 
@@ -191,7 +192,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
 async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> Row:
     """The contact of `phone` (E.164), made if there is none: unknown, or opted out if the phone is suppressed."""
     while True:
-        row = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone)
+        row = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone))
         if row is None:
             row = await _insert(ctx, parse_phone(phone), now)
         # None again: another caller made the contact between the two statements; the next look finds it.
@@ -222,7 +223,7 @@ async def list_contacts(
     if q is not None and q.strip():
         query = query.filter(_search(q))
     if phone is not None:
-        query = query.filter(phone=parse_phone(phone, param="phone").e164)
+        query = query.filter(canonical=canonical(parse_phone(phone, param="phone").e164))
     if email is not None:
         # Written as the index is.
         query = query.annotate(email_folded=Lower("email")).filter(email_folded=read_email(email).lower())
@@ -270,7 +271,8 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
         now,
         timezone,
     )
-    if phone is not None and phone.e164 != contact.phone:
+    # Another spelling is the same phone, which stays as it was given first.
+    if phone is not None and canonical(phone.e164) != contact.canonical:
         await _change_phone(ctx, contact, phone, now)
     if evidence is not None:
         await _opt_in(ctx, contact, evidence, now)
@@ -324,7 +326,6 @@ async def _insert(
     timezone: str | None = None,
 ) -> Row | None:
     await consent.hold_suppressions(ctx)
-    await revocation.carry_over(ctx, [phone.e164])
     return await fetch_row(
         INSERT,
         ids.new_id(),
@@ -339,7 +340,8 @@ async def _insert(
         encode_json(attributes or {}),
         now,
         timezone,
-        consent_chain.phone_hash(ctx, phone.e164),
+        consent.hashes_of(ctx, phone.e164),
+        canonical(phone.e164),
     )
 
 
@@ -375,14 +377,13 @@ async def _refuse_suppressed(ctx: Context, phone: str, now: datetime) -> None:
     Nobody saw the contact before, so it did not keep them apart: whoever wrote the history first did. Under double
     opt-in an older suppression stands until the answer.
     """
-    row = await fetch_row(SUPPRESSED_AT_ONCE, ctx.workspace_id, ctx.livemode, phone)
+    row = await fetch_row(SUPPRESSED_AT_ONCE, ctx.workspace_id, ctx.livemode, canonical(phone))
     if row is not None:
         raise revocation.revoked(now)
 
 
 async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datetime) -> None:
     await consent.hold_suppressions(ctx)
-    await revocation.carry_over(ctx, [phone.e164])
     while True:
         try:
             # A savepoint: a refused UPDATE would otherwise end the caller's transaction.
@@ -396,11 +397,12 @@ async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datet
                     phone.region,
                     phone.kind,
                     now,
-                    consent_chain.phone_hash(ctx, phone.e164),
+                    consent.hashes_of(ctx, phone.e164),
+                    canonical(phone.e164),
                 )
             break
         except UniqueViolationError:
-            existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone.e164)
+            existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
             if existing is not None:
                 raise _taken(existing) from None
     await canceling.cancel_campaign_contact(ctx, contact.id, reason="recipient_deleted", now=now)
@@ -533,5 +535,6 @@ def _search(text: str) -> Q:
     ]
     found = Q(*words)
     if _phone_like(text):
-        found |= Q(phone__contains="".join(character for character in text if character.isdigit()))
+        digits = "".join(character for character in text if character.isdigit())
+        found |= Q(phone__contains=digits) | Q(canonical__contains=digits) | Q(canonical=canonical(f"+{digits}"))
     return found

@@ -17,7 +17,7 @@ from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.halting import begin_part, share_run
 from msvs.api.jobs import Doorbell
 from msvs.api.pausing import pause_for_credits
-from msvs.api.phones import region_of
+from msvs.api.phones import canonical, region_of, spellings
 from msvs.api.resources import message_resource
 from msvs.api.routing import FAILOVER_CODES, NO_TRIES, Plan
 from msvs.api.senders import find_foreign
@@ -75,7 +75,8 @@ SELECT campaigns.workspace_id, campaigns.livemode, campaigns.id FROM campaigns C
 """
 
 # The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own
-# transaction, so either it waits for this claim, or this claim no longer finds the rows queued.
+# transaction, so either it waits for this claim, or this claim no longer finds the rows queued. What is sent to the
+# contact's own number is looked for under the contact's canonical one; the rest, a little, by SUPPRESSED_BY_HASH.
 CLAIM = """
 WITH picked AS MATERIALIZED (
     SELECT * FROM messages
@@ -85,19 +86,19 @@ WITH picked AS MATERIALIZED (
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
     contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone
 FROM picked
-LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
-    AND suppressions.phone = picked.to_phone
 LEFT JOIN contacts ON contacts.id = picked.contact_id
+LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
+    AND suppressions.canonical = contacts.canonical AND contacts.phone = picked.to_phone
 ORDER BY picked.due_at, picked.id
 """
 
-# Both, as what was erased may have become plain since the messages were picked.
+# Both, as what was erased may have become plain since the messages were picked. A phone is named once a spelling.
 SUPPRESSED_BY_HASH = """
-SELECT named.phone FROM unnest($3::varchar[], $4::varchar[]) AS named (phone, phone_hash)
+SELECT named.canonical FROM unnest($3::varchar[], $4::varchar[]) AS named (canonical, phone_hash)
 WHERE EXISTS (
     SELECT FROM erased_suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone_hash = named.phone_hash
 ) OR EXISTS (
-    SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = named.phone
+    SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = named.canonical
 )
 """
 
@@ -451,7 +452,7 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
     foreign: list[Row] = []
     put_off: dict[UUID, datetime] = {}
     admit_unknown = campaign is None or campaign.campaigns_admit_unknown
-    erased = await _find_erased(lane, picked)
+    suppressed = await _find_suppressed(lane, picked)
     # Whose a sender is may have changed since a message was accepted. The sandbox's messages reach nobody.
     strangers = await find_foreign(lane.workspace_id, {row.sender for row in picked}) if lane.livemode else frozenset()
     for row in picked:
@@ -459,7 +460,7 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
             expired.append(row)
         elif (code := _refusal(row, admit_unknown)) is not None:
             refused.append((row, code))
-        elif row.id in erased:
+        elif row.id in suppressed:
             refused.append((row, "recipient_opted_out"))
         elif row.sender in strangers and campaign is not None:
             refused.append((row, "sender_not_allowed"))
@@ -481,19 +482,21 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
     return ready
 
 
-async def _find_erased(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
-    """The picked messages whose phone said STOP and was erased: a send may have read its contact before both.
+async def _find_suppressed(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
+    """The picked messages to a number that is not their contact's whose phone said STOP, also where it was erased.
 
-    Such a phone has no contact, and its suppression is a keyed hash.
+    A send may have read its contact before both: such a phone has no contact, and its suppression is a keyed hash. Or
+    the number is another spelling of its contact's.
     """
     adrift = [row for row in picked if row.is_adrift and row.kind != MessageKind.AUTO]
     if not adrift:
         return frozenset()
-    phones = sorted({row.to_phone for row in adrift})
-    hashes = [consent_chain.hash_phone(lane.workspace_id, lane.livemode, phone) for phone in phones]
-    rows = await fetch(SUPPRESSED_BY_HASH, lane.workspace_id, lane.livemode, phones, hashes)
-    suppressed = {row.phone for row in rows}
-    return frozenset(row.id for row in adrift if row.to_phone in suppressed)
+    scope = (lane.workspace_id, lane.livemode)
+    phones = sorted({canonical(row.to_phone) for row in adrift})
+    named = [(phone, consent_chain.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)]
+    rows = await fetch(SUPPRESSED_BY_HASH, *scope, [phone for phone, _ in named], [hash for _, hash in named])
+    suppressed = {row.canonical for row in rows}
+    return frozenset(row.id for row in adrift if canonical(row.to_phone) in suppressed)
 
 
 def _opening(row: Row, now: datetime) -> datetime:
@@ -778,7 +781,7 @@ async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
 EXPIRED = """
 SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
     SELECT FROM suppressions WHERE suppressions.workspace_id = messages.workspace_id
-        AND suppressions.livemode = messages.livemode AND suppressions.phone = messages.to_phone
+        AND suppressions.livemode = messages.livemode AND suppressions.canonical = canonical_phone(messages.to_phone)
 ) AS is_suppressed, coalesce(messages.expires_at <= clock_timestamp(), false) OR EXISTS (
     SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'canceled'
 ) AS is_stale, messages.attempt_count >= {many} AND EXISTS (

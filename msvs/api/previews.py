@@ -14,13 +14,14 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import audiences, campaigns, caps, consent_chain, credits, dispatching, ids, messages, throughput
+from msvs.api import audiences, campaigns, caps, credits, dispatching, ids, messages, throughput
 from msvs.api.compliance import check_destination
+from msvs.api.consent import hashes_of
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ApiError, ComplianceRefused
 from msvs.api.messages import SendMessage, check_expiry, check_schedule
-from msvs.api.phones import parse_phone
+from msvs.api.phones import canonical, parse_phone
 from msvs.api.rendering import (
     MAX_BODY,
     NotRenderable,
@@ -79,7 +80,7 @@ PEOPLE = """
 WITH members (id) AS MATERIALIZED ({members})
 SELECT c.id, c.id AS contact_id, c.phone, c.region, c.number_kind, c.first_name, c.last_name, c.email, c.attributes,
     c.timezone, c.opt_in_status, c.opt_in_status AS consent, EXISTS (
-        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = c.phone
+        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = c.canonical
     ) AS is_suppressed
 FROM members CROSS JOIN LATERAL (
     SELECT * FROM contacts WHERE id = members.id AND workspace_id = $1 AND livemode = $2 OFFSET 0
@@ -252,11 +253,12 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     check_expiry(data.expires_at, due_at)
     workspace = await find_settings(ctx)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
-    contact = await scoped(ctx, Contact).filter(phone=phone.e164).first()
-    suppressed = await scoped(ctx, Suppression).filter(phone=phone.e164).exists()
+    identity = canonical(phone.e164)
+    contact = await scoped(ctx, Contact).filter(canonical=identity).first()
+    suppressed = await scoped(ctx, Suppression).filter(canonical=identity).exists()
     if contact is None and not suppressed:
-        phone_hash = consent_chain.phone_hash(ctx, phone.e164)
-        suppressed = await scoped(ctx, ErasedSuppression).filter(phone_hash=phone_hash).exists()
+        hashes = hashes_of(ctx, phone.e164)
+        suppressed = await scoped(ctx, ErasedSuppression).filter(phone_hash__in=hashes).exists()
     balance = await credits.available(ctx.workspace_id)
     preview = MessagePreview(livemode=ctx.livemode, to=phone.e164, from_=sender, balance=balance)
     values = {

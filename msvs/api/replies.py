@@ -17,7 +17,7 @@ from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.opt_out_phrases import Intent, wants_out
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.phones import parse_phone
+from msvs.api.phones import canonical, parse_phone
 from msvs.api.quotes import MIN_QUOTED, own_words
 from msvs.api.resources import ReplyResource, message_resource, moment
 from msvs.api.revocation import OWN_ACT
@@ -73,7 +73,7 @@ async def receive_inbound(
     is_opt_out: bool = False,
     is_garbled: bool = False,
 ) -> Row:
-    """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.
+    """Take in a message from a phone, in any spelling, once a `dedupe_key`: the row, new or already there.
 
     STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
     answered, each also with courtesies around it; a workspace's keyword joins its list. Anything else is a reply to the
@@ -100,7 +100,7 @@ async def receive_inbound(
         ids.new_id(),
         ctx.workspace_id,
         ctx.livemode,
-        from_phone,
+        contact.phone,
         to_sender,
         text[:MAX_BODY],
         None if keyword is None else keyword.value,
@@ -213,7 +213,7 @@ async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:
     while True:
         found = await ensure_contact(ctx, phone, now=now)
         held = await scoped(ctx, Contact).filter(id=found.id).select_for_update().first()
-        if held is not None and held.phone == phone:
+        if held is not None and held.canonical == canonical(phone):
             return held
 
 
@@ -235,7 +235,7 @@ async def _start(ctx: Context, row: Row, contact: Contact, workspace: Workspace,
     # One that is in may be suppressed all the same, where both came at once.
     if (
         contact.opt_in_status != OptInStatus.OPTED_IN
-        or await scoped(ctx, Suppression).filter(phone=contact.phone).exists()
+        or await scoped(ctx, Suppression).filter(canonical=contact.canonical).exists()
     ):
         await consent.opt_in(
             ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body, claim=OWN_ACT

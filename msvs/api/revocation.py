@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from msvs.api import consent_chain, ids
+from msvs.api import consent_chain
 from msvs.api.context import Context
 from msvs.api.errors import Conflict
-from msvs.api.phones import other_spelling, with_spellings
+from msvs.api.phones import by_canonical, canonical, spellings
 from msvs.api.resources import moment
-from msvs.database import Row, execute, fetch
+from msvs.database import Row, fetch
 
 # The source of an opt-out that puts one back which was undone without reason; the time that counts is the first one's.
 REPAIR = "consent_audit"
@@ -23,67 +23,63 @@ OWN_SOURCES = frozenset(("keyword", "double_opt_in"))
 JOINED = "keyword:"
 CALLERS = ("key_", "usr_")
 
-# Of each phone: what keeps it from being sent to, the last words of its history, and when it last said STOP.
+# Of each phone, in all its spellings: what keeps it from being sent to, the last words of its history, and when it last
+# said STOP.
 STANDING = """
-SELECT named.phone, kept.suppression_id, kept.is_out, kept.source, kept.at AS kept_at, kept.any_at,
+SELECT named.canonical, kept.suppression_id, kept.is_out, kept.source, kept.at AS kept_at, kept.any_at,
     coalesce(said.last_in, 0) AS last_in, coalesce(said.last_out, 0) AS last_out, said.at AS said_at, said.any_said_at,
     heard.at AS heard_at
-FROM unnest($3::varchar[], $4::varchar[]) AS named (phone, phone_hash)
+FROM (
+    SELECT canonical, array_agg(phone) AS phones, array_agg(phone_hash) AS hashes
+    FROM unnest($3::varchar[], $4::varchar[], $5::varchar[]) AS spelled (canonical, phone, phone_hash)
+    GROUP BY canonical
+) AS named
 CROSS JOIN LATERAL (
     SELECT (array_agg(id) FILTER (WHERE id IS NOT NULL))[1] AS suppression_id, count(*) > 0 AS is_out,
         (array_agg(source ORDER BY one.at DESC))[1] AS source,
-        max(one.at) FILTER (WHERE source IS DISTINCT FROM $5) AS at, max(one.at) AS any_at
+        max(one.at) FILTER (WHERE source IS DISTINCT FROM $6) AS at, max(one.at) AS any_at
     FROM (
         SELECT id, source, created_at AS at FROM suppressions
-        WHERE workspace_id = $1 AND livemode = $2 AND suppressions.phone = named.phone
+        WHERE workspace_id = $1 AND livemode = $2 AND suppressions.canonical = named.canonical
         UNION ALL
         SELECT id, source, created_at FROM erased_suppressions
-        WHERE workspace_id = $1 AND livemode = $2 AND erased_suppressions.phone_hash = named.phone_hash
+        WHERE workspace_id = $1 AND livemode = $2 AND erased_suppressions.phone_hash = ANY (named.hashes)
         UNION ALL
         SELECT NULL, opt_in_source, coalesce(opt_in_at, updated_at) FROM contacts
-        WHERE workspace_id = $1 AND livemode = $2 AND contacts.phone = named.phone AND opt_in_status = 'opted_out'
+        WHERE workspace_id = $1 AND livemode = $2 AND contacts.canonical = named.canonical
+            AND opt_in_status = 'opted_out'
     ) AS one
 ) AS kept
 CROSS JOIN LATERAL (
     SELECT max(sequence) FILTER (WHERE status = 'opted_in') AS last_in,
         max(sequence) FILTER (WHERE status = 'opted_out') AS last_out,
-        max(created_at) FILTER (WHERE status = 'opted_out' AND source IS DISTINCT FROM $5) AS at,
+        max(created_at) FILTER (WHERE status = 'opted_out' AND source IS DISTINCT FROM $6) AS at,
         max(created_at) FILTER (WHERE status = 'opted_out') AS any_said_at
     FROM consent_events
     WHERE workspace_id = $1 AND livemode = $2
-        AND (consent_events.phone_hash = named.phone_hash OR consent_events.phone = named.phone)
+        AND (consent_events.phone_hash = ANY (named.hashes) OR consent_events.phone = ANY (named.phones))
 ) AS said
 CROSS JOIN LATERAL (
     SELECT max(received_at) AS at FROM inbound_messages
-    WHERE workspace_id = $1 AND livemode = $2 AND from_phone = named.phone AND (keyword = 'stop' OR intent IS NOT NULL)
-        AND contact_id IN (
-            SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND contacts.phone = named.phone
+    WHERE workspace_id = $1 AND livemode = $2 AND from_phone = ANY (named.phones)
+        AND (keyword = 'stop' OR intent IS NOT NULL) AND contact_id IN (
+            SELECT id FROM contacts
+            WHERE workspace_id = $1 AND livemode = $2 AND contacts.canonical = named.canonical
             UNION ALL
             SELECT contact_id FROM consent_events WHERE workspace_id = $1 AND livemode = $2
-                AND (consent_events.phone_hash = named.phone_hash OR consent_events.phone = named.phone)
+                AND (consent_events.phone_hash = ANY (named.hashes) OR consent_events.phone = ANY (named.phones))
         )
 ) AS heard
-"""
-
-COPY = """
-INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
-SELECT id, $1, $2, phone, source, created_at
-FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::timestamptz[]) AS named (id, phone, source, created_at)
-ORDER BY phone ON CONFLICT (workspace_id, livemode, phone) DO NOTHING
 """
 
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """An opt-out that stands: since when, why, and the phone's own suppression, None where another spelling's counts.
-
-    `is_own` is False where only the phone's other spelling is out.
-    """
+    """An opt-out that stands: since when, why, and the phone's suppression, None where it has none."""
 
     at: datetime
     source: str
     suppression_id: UUID | None
-    is_own: bool
 
 
 class Claim(NamedTuple):
@@ -114,55 +110,26 @@ def claim_of(row: Any) -> Claim:
 
 
 async def find_opt_outs(ctx: Context, phones: Sequence[str]) -> dict[str, OptOut]:
-    """Which of these phones (E.164) are opted out, also where it was by their other spelling, and since when.
-
-    A phone that came back by itself after that is not out because its other spelling still is.
-    """
-    named = with_spellings(phones)
-    hashes = [consent_chain.phone_hash(ctx, phone) for phone in named]
-    rows = {row.phone: row for row in await fetch(STANDING, ctx.workspace_id, ctx.livemode, named, hashes, REPAIR)}
-    found = {}
-    for phone in phones:
-        own, other = rows[phone], rows.get(other_spelling(phone) or "")
-        standing = [own] if _is_out(own) else []
-        if other is not None and _is_out(other) and (standing or own.last_in <= other.last_out):
-            standing.append(other)
-        if standing:
-            first = standing[0]
-            is_own = first is own
-            found[phone] = OptOut(
-                max(map(_out_at, standing)),
-                first.source or REPAIR,
-                first.suppression_id if is_own else None,
-                is_own,
-            )
-    return found
+    """Return which of these phones (E.164, in any spelling) are opted out, and since when."""
+    spelled = [(one, spelling) for one in by_canonical(phones) for spelling in spellings(one)]
+    rows = await fetch(
+        STANDING,
+        ctx.workspace_id,
+        ctx.livemode,
+        [one for one, _ in spelled],
+        [spelling for _, spelling in spelled],
+        [consent_chain.phone_hash(ctx, spelling) for _, spelling in spelled],
+        REPAIR,
+    )
+    standing = {
+        row.canonical: OptOut(_out_at(row), row.source or REPAIR, row.suppression_id) for row in rows if _is_out(row)
+    }
+    return {phone: standing[canonical(phone)] for phone in phones if canonical(phone) in standing}
 
 
 async def find_opt_out(ctx: Context, phone: str) -> OptOut | None:
     """The opt-out of a phone (E.164) that stands, or None."""
     return (await find_opt_outs(ctx, [phone])).get(phone)
-
-
-async def carry_over(ctx: Context, phones: Sequence[str]) -> None:
-    """Suppress the phones that are out by their other spelling alone, since and for what that one is.
-
-    Before contacts are made of them: what claims look at goes by the number as it is written.
-    """
-    doubled = [phone for phone in phones if other_spelling(phone) is not None]
-    if not doubled:
-        return
-    found = {phone: out for phone, out in (await find_opt_outs(ctx, doubled)).items() if not out.is_own}
-    if found:
-        await execute(
-            COPY,
-            ctx.workspace_id,
-            ctx.livemode,
-            [ids.new_id() for _ in found],
-            list(found),
-            [out.source for out in found.values()],
-            [out.at for out in found.values()],
-        )
 
 
 def revoked(opted_out_at: datetime, *, existing_id: str | None = None) -> Conflict:

@@ -28,10 +28,8 @@ ON CONFLICT (carrier, dedupe_key) DO NOTHING
 MAX_KEY = 200
 MAX_REF = 100
 MAX_PART_REF = 40
-MAX_ADDRESS = 16
+MAX_ADDRESS = 40
 MAX_CODE = 40
-# What stands for an address that is too long to be anybody's: its beginning could be somebody else's.
-NOBODY = "?"
 
 
 def fit(text: str, most: int) -> str:
@@ -56,10 +54,6 @@ def _code(signal: Signal) -> str | None:
     return signal.error_code and signal.error_code[:MAX_CODE]
 
 
-def _address(text: str) -> str:
-    return keepable(text) if len(text) <= MAX_ADDRESS else NOBODY
-
-
 async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
     """Write what a carrier brought, once by its key; how many were new. Ring the reports doorbell after the COMMIT."""
     if not signals:
@@ -76,8 +70,8 @@ async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
         [report and report.carrier_ref and fit(report.carrier_ref, MAX_REF) for report in reports],
         [report and report.is_delivered for report in reports],
         [_code(signal) for signal in signals],
-        [message and _address(message.from_phone) for message in inbound],
-        [message and _address(message.to_sender) for message in inbound],
+        [message and fit(message.from_phone, MAX_ADDRESS) for message in inbound],
+        [message and fit(message.to_sender, MAX_ADDRESS) for message in inbound],
         [keepable(message.text) if message else "" for message in inbound],
         [message and message.part_ref and fit(message.part_ref, MAX_PART_REF) for message in inbound],
         [message and message.part_number for message in inbound],

@@ -12,11 +12,10 @@ from tortoise.expressions import Subquery
 from tortoise.functions import Lower
 
 from msvs.api import contact_import, contacts, ids
-from msvs.api.consent import CONSENT_EVENT
-from msvs.api.consent_chain import phone_hash
+from msvs.api.consent import CONSENT_EVENT, hashes_of
 from msvs.api.contact_import import ImportContacts
 from msvs.api.context import Context
-from msvs.api.phones import parse_phone
+from msvs.api.phones import canonical, parse_phone, spellings
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -160,7 +159,7 @@ class Contact(Node):
     ) -> Connection[ConsentEvent]:
         request = read_page(CONSENT_EVENT, first, after, last, before)
         loaders = info.context.loaders
-        key = f"{phone_hash(info.context.ctx, self.phone)} {self.phone}"
+        key = f"{','.join(hashes_of(info.context.ctx, self.phone))} {','.join(spellings(self.phone))}"
         page = await loaders.children(CONSENT_HISTORY, key, request)
         return connect(
             CONSENT_EVENT, request, page, ConsentEvent.from_row, lambda: loaders.count_children(CONSENT_HISTORY, key)
@@ -457,7 +456,7 @@ async def _count(ctx: Context, which: ContactFilter) -> int:
     if which.q is not None and which.q.strip():
         query = query.filter(contacts._search(which.q))
     if which.phone is not None:
-        query = query.filter(phone=parse_phone(which.phone, param="phone").e164)
+        query = query.filter(canonical=canonical(parse_phone(which.phone, param="phone").e164))
     if which.email is not None:
         query = query.annotate(email_folded=Lower("email")).filter(email_folded=which.email.lower())
     if which.list_id is not None:

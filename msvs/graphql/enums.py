@@ -182,6 +182,7 @@ describe(
         "KEY_ROLLED": "Made an API key in place of another.",
         "KEY_REVOKED": "Ended an API key.",
         "CONTACT_ERASED": "Erased a contact.",
+        "CONTACT_JOINED": "Joined contacts that were one phone's under several spellings.",
         "WEBHOOK_CREATED": "Made a webhook.",
         "WEBHOOK_UPDATED": "Changed a webhook.",
         "WEBHOOK_DELETED": "Ended a webhook.",

@@ -132,7 +132,7 @@ async def _tell(client: Any, workspace_id: UUID, action: str, resource_id: str, 
 class Migration(migrations.Migration):
     """Adds the columns, then settles who owns what."""
 
-    dependencies = [("msvs", "0008_newer_evidence")]
+    dependencies = [("msvs", "0009_canonical_phones_joined")]
     initial = False
 
     operations = [

@@ -55,6 +55,7 @@ async def collect_reports(*, seconds: float = 10.0, stop: StopFlag | None = None
         taken += await _one(_take_reply, partial(_postpone, True))
         taken += await _in_batches(_apply_reports, partial(_put_off, SignalKind.REPORT))
         taken += await _in_batches(_take_opt_outs, partial(_put_off, SignalKind.OPT_OUT), OPT_OUTS_AT_ONCE)
+        taken += await _in_batches(_forget_unread, partial(_put_off, SignalKind.UNREAD))
         for _ in range(INBOUND_AT_ONCE):
             inbound = await _one(_apply_inbound, partial(_put_off, SignalKind.INBOUND))
             taken += inbound
@@ -110,6 +111,10 @@ async def _apply_reports(limit: int) -> int:
 
 async def _take_opt_outs(limit: int) -> int:
     return await signals.apply_opt_outs(limit=limit, now=await database.now())
+
+
+async def _forget_unread(limit: int) -> int:
+    return await signals.forget_unread(limit=limit, now=await database.now())
 
 
 async def _apply_inbound() -> int:

@@ -17,9 +17,10 @@ from msvs.api.context import Context
 from msvs.api.reports import take_reports
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Inbound, Report, Signal
-from msvs.carriers.signals import MAX_REF, fit, keep_signals
+from msvs.carriers.signals import MAX_ADDRESS, MAX_REF, fit, keep_signals
 from msvs.models import Contact, InboundMessage, Message
 from msvs.models.identity import new_id
+from msvs.ops.vitals import read_signs
 from msvs.workers import reports
 from msvs.workers.reports import collect_reports
 from tests import factories
@@ -490,10 +491,105 @@ async def test_parts_of_two_people_with_one_reference_stay_apart(live_ctx: Conte
     assert sorted(row[:3:2] for row in await inbound()) == [(PERSON, "ab"), (other, "xy")]
 
 
-async def test_what_is_from_no_phone_is_dropped(live_ctx: Context) -> None:
+# What no number can be read in: names, service numbers, national numbers of nobody knows where, two numbers at once.
+UNREADABLE = (
+    *("INFO", "4477", "97010203", "0197010203", "+1+2125550177", "12125550177;12125550178"),
+    *("anonymous", "+999123456789", "+52155123456789", "user@example.com", "1" * 39, "1" * 60, " "),
+)
+
+
+async def test_what_is_from_no_number_is_kept_and_counted(live_ctx: Context) -> None:
     await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
-    await bring(Inbound("1", "INFO", OURS, "Advertisement"), Inbound("2", "4477", OURS, "Hi"))
-    assert (await inbound(), await waiting()) == ([], 0)
+    signals_ = [Inbound(f"in-{number}", text, OURS, "STOP") for number, text in enumerate(UNREADABLE)]
+    await bring(*signals_)
+    # What is brought again is known again.
+    assert await bring(*signals_) == 0
+    kept = await signals.list_unread(limit=100)
+    assert [(row.from_phone, row.text, row.kind) for row in kept] == [
+        (fit(text, MAX_ADDRESS), "STOP", "unread") for text in reversed(UNREADABLE)
+    ]
+    assert all(signals.asks_out([row]) for row in kept)
+    assert (await inbound(), await Contact.all().count()) == ([], 0)
+    assert [(sample.labels, sample.value) for sample in await sign("inbound_unread")] == [
+        ({"carrier": "main"}, len(UNREADABLE))
+    ]
+    assert await sign("signals_waiting") == []
+    assert not await signals.has_due(await db.now())
+
+
+async def sign(name: str) -> list[Any]:
+    found = {each.name: each for each in await read_signs([], None)}
+    return list(found[name].samples)
+
+
+async def test_parts_from_no_number_are_kept_as_one(live_ctx: Context) -> None:
+    await bring(Inbound("in-2", "INFO", OURS, "P", "7", 2, 2))
+    assert await signals.list_unread(limit=10) == []
+    parts = [Inbound("in-1", "INFO", OURS, "STO", "7", 1, 2), Inbound("in-2", "INFO", OURS, "P", "7", 2, 2)]
+    await bring(*parts)
+    assert [(row.text, row.dedupe_key) for row in await signals.list_unread(limit=10)] == [("STOP", "in-1")]
+    assert await bring(*parts) == 0
+
+
+async def test_what_nobody_could_read_is_forgotten_in_the_end(live_ctx: Context) -> None:
+    await bring(Inbound("1", "INFO", OURS, "Hi"), Inbound("2", "BANK", OURS, "Hi"))
+    row = await db.fetch_row("SELECT id, due_at - received_at AS kept FROM carrier_signals ORDER BY id LIMIT 1")
+    assert row is not None
+    assert row.kept >= signals.UNREAD_KEPT
+    await db.execute("UPDATE carrier_signals SET due_at = now() WHERE id = $1", row.id)
+    await collect_reports()
+    assert [each.from_phone for each in await signals.list_unread(limit=10)] == ["BANK"]
+
+
+@pytest.mark.parametrize(
+    ("phone", "written"),
+    [
+        ("+2290197010203", "22997010203"),
+        ("+22997010203", "2290197010203"),
+        ("+22507080910", "2250707080910"),
+        ("+2250707080910", "0022507080910"),
+        ("+24106123456", "24166123456"),
+        ("+12125550177", "001 (212) 555-0177"),
+        ("+12125550177", "\u202a+1\u00a0212\u2011555\u20110177\u202c"),
+        ("+5491123456789", "tel:+54 11 2345 6789"),
+        ("+970592234567", "972592234567"),
+    ],
+)
+async def test_a_stop_counts_in_whatever_form_it_comes(live_ctx: Context, phone: str, written: str) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    queued = await handed_over(live_ctx, phone=phone, ref=None, status="queued")
+    await bring(Inbound("in-1", written, "1 (212) 555-0100", "STOP"))
+    assert (await status(queued), (await Contact.get()).opt_in_status.value) == ("canceled", "opted_out")
+    assert [row[:2] for row in await inbound()] == [(phone, OURS)]
+    assert (await waiting(), await signals.list_unread(limit=10)) == (0, [])
+
+
+async def test_a_stop_of_nobody_known_is_one_of_the_present_number(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await bring(Inbound("in-1", "22997010203", OURS, "STOP"))
+    assert await Contact.all().values_list("phone", "opt_in_status") == [("+2290197010203", "opted_out")]
+
+
+async def test_a_carriers_opt_out_is_one_of_every_spelling(live_ctx: Context) -> None:
+    await factories.make_contact(live_ctx, "+5491123456789")
+    message_id = await handed_over_as(live_ctx, "+541123456789")
+    await bring(Report("ref-1:failed", False, "recipient_opted_out", message_id=message_id))
+    assert (await Contact.get()).opt_in_status.value == "opted_out"
+
+
+async def test_who_opted_in_since_under_another_spelling_stays_in(live_ctx: Context) -> None:
+    await factories.make_contact(live_ctx, "+5491123456789", opt_in_at=await db.now() + timedelta(hours=1))
+    message_id = await handed_over_as(live_ctx, "+541123456789")
+    await bring(Report("ref-1:failed", False, "recipient_opted_out", message_id=message_id))
+    assert (await Contact.get()).opt_in_status.value == "opted_in"
+
+
+async def handed_over_as(ctx: Context, spelling: str) -> UUID:
+    """A message to the only contact in another spelling."""
+    contact = await Contact.get()
+    message_id = await handed_over(ctx, phone=contact.phone)
+    await db.execute("UPDATE messages SET to_phone = $2 WHERE id = $1", message_id, spelling)
+    return message_id
 
 
 async def test_one_that_breaks_holds_up_no_other(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import (
     ConsentEvent,
     Contact,
+    ErasedSuppression,
     Event,
     Message,
     OptInStatus,
@@ -496,45 +497,36 @@ async def test_a_long_record_says_that_it_is_not_all(ctx: Context) -> None:
 
 async def test_a_stop_counts_for_both_numbers_by_which_a_phone_is_reached(ctx: Context) -> None:
     mobile, bare = "+5491123456789", "+541123456789"
-    contact, other = await factories.make_contact(ctx, mobile), await factories.make_contact(ctx, bare)
+    contact = await factories.make_contact(ctx, mobile)
     async with unit_of_work():
         await opt_out_contact(ctx, contact.id)
     for phone in (mobile, bare):
         with pytest.raises(ComplianceRefused) as caught:
             await send_message(ctx, SendMessage(phone, "Hi"))
         assert caught.value.code == "recipient_opted_out"
-    assert [row.phone for row in await ConsentEvent.all().order_by("id")] == [mobile, bare]
-    assert await Event.filter(type="contact.opted_out").count() == 2
-    # Whoever comes back comes back by the number it names.
+    assert [row.phone for row in await ConsentEvent.all().order_by("id")] == [mobile]
+    assert await Event.filter(type="contact.opted_out").count() == 1
+    # Whoever comes back comes back by either.
     async with unit_of_work():
         await update_contact(ctx, contact.id, UpdateContact(opt_in=factories.renewed()))
-    assert await Suppression.all().values_list("phone", flat=True) == [bare]
-    async with unit_of_work():
-        await erase_contact(ctx, other.id)
     assert await Suppression.all().count() == 0
     async with unit_of_work():
+        await suppressions.create_suppression(ctx, bare, source="import")
+    async with unit_of_work():
+        await erase_contact(ctx, contact.id)
+    assert await Suppression.all().count() == 0
+    assert await ErasedSuppression.all().count() == 1
+    async with unit_of_work():
         assert (await ensure_contact(ctx, bare, now=datetime.now(UTC))).opt_in_status == "opted_out"
-
-
-async def test_a_stop_said_again_counts_for_the_number_that_came_back(ctx: Context) -> None:
-    mobile, bare = "+5491123456789", "+541123456789"
-    contact = await factories.make_contact(ctx, mobile)
-    async with unit_of_work():
-        await opt_out_contact(ctx, contact.id)
-    row = await Suppression.get(phone=bare)
-    async with unit_of_work():
-        await suppressions.lift_suppression(ctx, row.id, factories.renewed())
-    async with unit_of_work():
-        await receive_inbound(ctx, from_phone=mobile, to_sender="12345", text="STOP", dedupe_key="again")
-    assert {row.opt_in_status for row in await Contact.all()} == {OptInStatus.OPTED_OUT}
-    assert await Suppression.all().count() == 2
+    assert await Suppression.all().values_list("phone", flat=True) == [bare]
+    assert await ErasedSuppression.all().count() == 0
 
 
 async def test_an_import_counts_the_phones_that_were_given(ctx: Context) -> None:
     async with unit_of_work():
         done = await suppressions.import_suppressions(ctx, ["+5491123456789", "+12125550177"])
     assert (done.added, done.already_suppressed, done.invalid) == (2, 0, [])
-    assert await Suppression.all().count() == 3
+    assert await Suppression.all().count() == 2
     async with unit_of_work():
         done = await suppressions.import_suppressions(ctx, ["+541123456789"])
     assert (done.added, done.already_suppressed) == (0, 1)

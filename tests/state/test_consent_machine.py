@@ -26,7 +26,7 @@ from msvs.api.contacts import (
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, Conflict
 from msvs.api.messages import SendMessage, send_message
-from msvs.api.phones import with_spellings
+from msvs.api.phones import canonical
 from msvs.api.replies import receive_inbound
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
@@ -38,7 +38,7 @@ from tests import factories
 from tests.state.conftest import Drive
 
 # The last two are one phone.
-PHONES = ("+12125550177", "+12125550178", "+5491123456789", "+541123456789")
+PHONES = ("+12125550177", "+12125550178", "+5491123456789", "+541123456789", "+22997010203", "+2290197010203")
 EVIDENCE = OptInEvidence("checkout", "203.0.113.4", text="Text me.")
 OUT = ("STOP", "please stop texting me", "wrong number")
 PHONE = st.sampled_from(PHONES)
@@ -84,9 +84,9 @@ class ConsentMachine(RuleBasedStateMachine):
         try:
             self.do(lambda: send_message(self.ctx, SendMessage(phone, "Doors open.", scheduled_at=at)))
         except ComplianceRefused:
-            assert phone in self.stopped
+            assert canonical(phone) in self.stopped
         else:
-            assert phone not in self.stopped
+            assert canonical(phone) not in self.stopped
 
     @rule(phone=PHONE, kind=KIND)
     def make(self, phone: str, kind: str) -> None:
@@ -111,7 +111,7 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule(phone=PHONE, kind=st.sampled_from(("old", "newer")))
     def lift(self, phone: str, kind: str) -> None:
-        row = self.ask(Suppression.get_or_none(workspace_id=self.ctx.workspace_id, phone=phone))
+        row = self.ask(Suppression.get_or_none(workspace_id=self.ctx.workspace_id, canonical=canonical(phone)))
         evidence = self.evidence(kind)
         if row is None or evidence is None:
             return
@@ -135,7 +135,7 @@ class ConsentMachine(RuleBasedStateMachine):
         try:
             self.do(lambda: opt_out_contact(self.ctx, contact.id))
         except Conflict:
-            assert phone in self.stopped
+            assert canonical(phone) in self.stopped
         else:
             self.stop(phone)
 
@@ -154,7 +154,7 @@ class ConsentMachine(RuleBasedStateMachine):
         if text in OUT:
             self.stop(phone)
         elif text == "START" or (text == "YES" and was_pending) or (text == "COHORT6" and not self.asks):
-            self.stopped.discard(phone)
+            self.stopped.discard(canonical(phone))
 
     @rule(is_clone=st.booleans())
     def launch(self, is_clone: bool) -> None:
@@ -179,22 +179,24 @@ class ConsentMachine(RuleBasedStateMachine):
         self.run(dispatch_messages({"virtual": VirtualCarrier()}))
         rows = self.run(db.fetch(HANDED_OVER, self.ctx.workspace_id))
         for row in rows:
-            assert row.id in self.handed_over or row.to_phone not in self.stopped
+            assert row.id in self.handed_over or canonical(row.to_phone) not in self.stopped
         self.handed_over |= {row.id for row in rows}
 
     @invariant()
     def consent_is_what_was_said(self) -> None:
         if not hasattr(self, "ctx"):
             return
-        plain = set(self.ask(Suppression.filter(workspace_id=self.ctx.workspace_id).values_list("phone", flat=True)))
+        plain = set(
+            self.ask(Suppression.filter(workspace_id=self.ctx.workspace_id).values_list("canonical", flat=True))
+        )
         rows = self.ask(
             ErasedSuppression.filter(workspace_id=self.ctx.workspace_id).values_list("phone_hash", flat=True)
         )
-        erased = {phone for phone in PHONES if consent_chain.phone_hash(self.ctx, phone) in rows}
+        erased = {canonical(phone) for phone in PHONES if consent_chain.phone_hash(self.ctx, phone) in rows}
         assert plain | erased == self.stopped
         for contact in self.ask(Contact.filter(workspace_id=self.ctx.workspace_id)):
-            assert contact.phone not in erased
-            is_out = contact.phone in self.stopped
+            assert contact.canonical not in erased
+            is_out = contact.canonical in self.stopped
             assert is_out or contact.opt_in_status != OptInStatus.OPTED_OUT
             assert not is_out or contact.opt_in_status in (OptInStatus.OPTED_OUT, OptInStatus.PENDING)
         assert self.run(consent_chain.verify(workspace_id=self.ctx.workspace_id)).is_whole
@@ -205,10 +207,10 @@ class ConsentMachine(RuleBasedStateMachine):
     def told(self, code: str | None, phone: str, kind: str) -> None:
         """Old evidence is refused for whoever said STOP; newer evidence undoes that."""
         assert code in (None, "contact_exists") or (code, kind) == ("opt_in_revoked", "old")
-        assert (code == "opt_in_revoked") <= (phone in self.stopped)
-        assert code is not None or kind != "old" or phone not in self.stopped
+        assert (code == "opt_in_revoked") <= (canonical(phone) in self.stopped)
+        assert code is not None or kind != "old" or canonical(phone) not in self.stopped
         if code is None and kind == "newer" and not self.asks:
-            self.stopped.discard(phone)
+            self.stopped.discard(canonical(phone))
 
     def conflict(self, operation: Callable[[], Awaitable[Any]]) -> str | None:
         try:
@@ -218,10 +220,12 @@ class ConsentMachine(RuleBasedStateMachine):
         return None
 
     def stop(self, phone: str) -> None:
-        self.stopped.update(with_spellings([phone]))
+        self.stopped.add(canonical(phone))
 
     def contact(self, phone: str) -> Contact | None:
-        found: Contact | None = self.ask(Contact.get_or_none(workspace_id=self.ctx.workspace_id, phone=phone))
+        found: Contact | None = self.ask(
+            Contact.get_or_none(workspace_id=self.ctx.workspace_id, canonical=canonical(phone))
+        )
         return found
 
     def do(self, operation: Callable[[], Awaitable[Any]]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -17,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from msvs import database, garbage, logs, settings
-from msvs.api import auth, catalogue, consent_chain, webhooks
+from msvs.api import auth, catalogue, secret_keys, webhooks
 from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
@@ -27,6 +28,7 @@ from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
+from msvs.loops import new_runner
 from msvs.ops.metrics import Metrics
 from msvs.ops.routes import ops_routes
 from msvs.ops.vitals import WORKER_KEY, read_signs
@@ -60,13 +62,12 @@ def create_app(settings: Settings) -> Starlette:
     metrics = Metrics(settings, lambda: read_signs(carriers.values(), readiness.redis))
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         use_live_carrier(settings.live_carrier)
         use_carriers(carriers)
         webhooks.configure(settings)
-        consent_chain.configure(settings)
         ringer = None if settings.redis_url is None else Ringer(settings.redis_url)
-        async with database.connected(database_url, pool_size=settings.database_pool_size):
+        async with database.connected(database_url, pool_size=settings.database_pool_size), watching(app):
             use_ringer(ringer)
             try:
                 yield
@@ -77,6 +78,19 @@ def create_app(settings: Settings) -> Starlette:
                 await auth.settle()
                 await limiter.close()
                 await readiness.close()
+
+    @asynccontextmanager
+    async def watching(app: Starlette) -> AsyncIterator[None]:
+        """Hold the secret key against the database; a refusal ends the server, and `serve` tells it."""
+        is_up = False
+        try:
+            async with secret_keys.watching(settings, lambda: app.state.end()):
+                is_up = True
+                yield
+        except SettingsError as refused:
+            app.state.refused = refused
+            if not is_up:
+                raise
 
     # The fronts, each with the full paths of its routes.
     routes: list[BaseRoute] = [
@@ -103,6 +117,8 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.state.limiter = limiter
     app.state.readiness = readiness
+    app.state.refused = None
+    app.state.end = lambda: signal.raise_signal(signal.SIGTERM)
     app.router.redirect_slashes = False
     app.router.default = route_unknown
     return app
@@ -111,11 +127,23 @@ def create_app(settings: Settings) -> Starlette:
 def serve(settings: Settings) -> None:
     """Serve the application until a signal ends it. Raises SettingsError."""
     logs.set_up(settings)
-    # What cannot be kept is told here in a line; uvicorn would tell it in a traceback.
-    settings.encryption_secret()
-    server = uvicorn.Server(server_config(create_app(settings), host=settings.host, port=settings.port))
+    app = create_app(settings)
+    # A refused key is told here in a line; uvicorn would tell it in a traceback.
+    with new_runner() as runner:
+        runner.run(_prove_key(settings))
+    server = uvicorn.Server(server_config(app, host=settings.host, port=settings.port))
+    app.state.end = lambda: setattr(server, "should_exit", True)
     garbage.collect_less(garbage.API)
     server.run()
+    if app.state.refused is not None:
+        raise app.state.refused
+
+
+async def _prove_key(settings: Settings) -> None:
+    """Look whether the secret key is the database's, if it can be asked now. Raises SettingsError."""
+    assert settings.database_url is not None
+    async with database.connected(settings.database_url, pool_size=1), secret_keys.watching(settings, lambda: None):
+        return
 
 
 async def show_index(_request: Request) -> Response:

@@ -73,6 +73,17 @@ def encode_json(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
+ConnectionCheck = Callable[["asyncpg.Connection[Any]"], Awaitable[None]]
+
+_check_connection: ConnectionCheck | None = None
+
+
+def use_connection_check(check: ConnectionCheck | None) -> None:
+    """Set what every new connection of the pool must pass: what it raises, whoever wanted the connection meets."""
+    global _check_connection
+    _check_connection = check
+
+
 def _preparation(limits: Mapping[str, str]) -> Callable[[asyncpg.Connection[Any]], Awaitable[None]]:
     async def prepare(connection: asyncpg.Connection[Any]) -> None:
         await connection.execute(LIMIT, list(limits), list(limits.values()))
@@ -90,6 +101,8 @@ async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
         decoder=lambda data: msgspec.json.decode(memoryview(data)[1:]),
         format="binary",
     )
+    if _check_connection is not None:
+        await _check_connection(connection)
 
 
 async def _leave_connection(connection: asyncpg.Connection[Any]) -> None:

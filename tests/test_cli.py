@@ -16,7 +16,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from msvs.api.keys import digest_key, parse_key
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.protocol import Inbound
+from msvs.carriers.signals import keep_signals
 from msvs.models import ApiKey, CarrierSession, CarrierState, CreditBalance, LedgerEntry, Workspace
+from msvs.workers.reports import collect_reports
 
 
 class Done(NamedTuple):
@@ -190,6 +194,21 @@ async def test_carriers_their_sessions_and_breakers(env: dict[str, str], tmp_pat
         Done(1, "", "msvs: one: a bind is refused\n"),
         Done(1, "", "msvs: two: no process holds its sessions\n"),
     ]
+
+
+async def test_inbound_messages_from_no_number(env: dict[str, str]) -> None:
+    assert (await msvs("carriers", "unread", "--json", env=env)).out == "[]\n"
+    async with unit_of_work():
+        await keep_signals(
+            "main", [Inbound("in-1", "INFO", "12345", "STOP please"), Inbound("in-2", "4477", "1", "Hi")]
+        )
+    await collect_reports()
+    listed = json.loads((await msvs("carriers", "unread", "--json", env=env)).out)
+    assert [(row["carrier"], row["from"], row["to"], row["asks_out"], row["text"]) for row in listed] == [
+        ("main", "4477", "1", False, "Hi"),
+        ("main", "INFO", "12345", True, "STOP please"),
+    ]
+    assert len(json.loads((await msvs("carriers", "unread", "--limit", "1", "--json", env=env)).out)) == 1
 
 
 async def test_routes_and_senders(env: dict[str, str], tmp_path: Path) -> None:

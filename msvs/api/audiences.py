@@ -13,7 +13,7 @@ from uuid import UUID
 import phonenumbers
 from uuid_utils import uuid7
 
-from msvs.api import ids, quiet_hours
+from msvs.api import ids, quiet_hours, settings_of_mode
 from msvs.api.compliance import check_destination, is_in_blocked_range
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
@@ -26,7 +26,7 @@ from msvs.api.rendering import CONTACT_FIELDS, NotRenderable, contact_values, re
 from msvs.api.routing import is_real
 from msvs.api.scope import scoped
 from msvs.api.segments import compile_filter
-from msvs.api.senders import find_last, find_pool
+from msvs.api.senders import find_last, find_pool, is_usable
 from msvs.api.sms import Encoding, measure
 from msvs.api.stencils import MESSAGE_COLUMNS, Stencil, Text
 from msvs.api.templates import Template, compile_template
@@ -199,10 +199,11 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     if not await share_run(campaign_id):
         return 0
     campaign = await fetch_row(
-        "SELECT campaigns.*, workspaces.blocked_regions, workspaces.enabled_regions, workspaces.default_sender,"
-        " workspaces.campaigns_admit_unknown FROM campaigns"
+        "SELECT campaigns.*, settings.blocked_regions, settings.enabled_regions, settings.default_sender,"
+        " settings.campaigns_admit_unknown FROM campaigns"
         " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
-        " WHERE campaigns.id = $1 AND campaigns.status = 'preparing'",
+        + settings_of_mode.JOIN.format(livemode="campaigns.livemode")
+        + " WHERE campaigns.id = $1 AND campaigns.status = 'preparing'",
         campaign_id,
     )
     if campaign is None:
@@ -330,7 +331,9 @@ class _Chunk:
 async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str | None]:
     """The sender for each phone, None where none may be used; nothing where all get the campaign's."""
     if not is_real(campaign.livemode):
-        return {}
+        if await is_usable(Context(campaign.workspace_id, campaign.livemode), campaign.sender):
+            return {}
+        return {row["phone"]: None for row in recipients}
     pool = await find_pool(campaign.workspace_id, campaign.default_sender)
     regions = {row["region"] for row in recipients}
     if campaign.sender != pool.default:

@@ -24,7 +24,7 @@ LAST_USED_EVERY = timedelta(minutes=1)
 MAX_REMEMBERED = 20_000
 
 FIND = """
-SELECT id, workspace_id, livemode, prefix, last4, expires_at, revoked_at, last_used_at
+SELECT id, workspace_id, livemode, prefix, last4, expires_at, revoked_at, last_used_at, scopes
 FROM api_keys WHERE digest = $1
 """
 TOUCH = """
@@ -42,6 +42,7 @@ class _Known:
     livemode: bool
     actor: str
     shown: str
+    scopes: frozenset[str] | None
     expires_at: datetime | None
     revoked_at: datetime | None
     until: float
@@ -73,7 +74,7 @@ async def authenticate_key(text: str, request_id: str | None = None) -> Context:
     if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
         raise AuthenticationFailed(f"The API key {key.shown} has expired.", code="api_key_expired")
     _note_use(key.id)
-    return Context(key.workspace_id, key.livemode, key.actor, request_id)
+    return Context(key.workspace_id, key.livemode, key.actor, request_id, scopes=key.scopes)
 
 
 async def settle() -> None:
@@ -120,6 +121,7 @@ async def _read(digest: str) -> _Known | None:
         livemode=row.livemode,
         actor=ids.encode_id(ids.API_KEY, row.id),
         shown=f"{row.prefix}…{row.last4}",
+        scopes=None if row.scopes is None else frozenset(row.scopes),
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         until=until,

@@ -23,11 +23,13 @@ from msvs.api.messages import SendMessage, check_expiry, check_schedule, send_me
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
 from msvs.api.permissions import Permission, allow
+from msvs.api.phones import by_canonical
 from msvs.api.rendering import check_metadata, read_template
 from msvs.api.resources import CampaignStats, campaign_resource
-from msvs.api.routing import is_real, require_carrier
+from msvs.api.routing import require_carrier
 from msvs.api.scope import find, scoped
-from msvs.api.senders import check_allowed, check_sender, find_pool
+from msvs.api.senders import check_sender, check_usable
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.database import fetch_value
 from msvs.models import Campaign, CampaignStatus, Workspace
@@ -95,7 +97,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     """
     allow(ctx, Permission.MESSAGES_SEND)
     now = datetime.now(UTC)
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     read_template(data.body)
     due_at = check_schedule(data.scheduled_at, now)
     _check_pace(data.rate_per_minute, data.spread_hours)
@@ -132,7 +134,7 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     given = {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not msgspec.UNSET}
     if not given:
         return campaign
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     if "name" in given:
         campaign.name = _check_name(given["name"])
     if "body" in given:
@@ -184,7 +186,9 @@ async def launch_campaign(
     lists, segment, people = _audience_ids(campaign.audience)
     # What was in the audience when the draft was written may be gone.
     await audiences.check_audience(ctx, lists, segment, people)
-    await _launch(ctx, campaign, await Workspace.get(id=ctx.workspace_id), due_at, now)
+    # Whose its sender is may have changed, too.
+    await check_usable(ctx, campaign.sender)
+    await _launch(ctx, campaign, await find_settings(ctx), due_at, now)
     await campaign.save(update_fields=["status", "scheduled_at"])
     return campaign
 
@@ -229,7 +233,7 @@ async def send_campaign_test(
     Raises as send_message does, with `to[0]` as the parameter; nothing is sent then.
     """
     campaign = await get_campaign(ctx, id)
-    phones = list(dict.fromkeys(to))
+    phones = list(by_canonical(to).values())
     if not 1 <= len(phones) <= MAX_TEST_RECIPIENTS:
         raise InvalidRequest(f"to names 1 to {MAX_TEST_RECIPIENTS} phones.", param="to", code="parameter_out_of_range")
     sent = []
@@ -410,13 +414,8 @@ def _audience_ids(audience: Mapping[str, Any]) -> tuple[list[UUID], UUID | None,
 
 
 async def _check_sender(ctx: Context, workspace: Workspace, sender: str | None) -> str:
-    """A campaign's sender: the one named, which live must be the workspace's, else its default one."""
-    if sender is None:
-        return workspace.default_sender
-    check_sender(sender)
-    if not is_real(ctx.livemode):
-        return sender
-    return await check_allowed(ctx, await find_pool(ctx.workspace_id, workspace.default_sender), sender, None)
+    """A campaign's sender: the one named, else the default. Raises ComplianceRefused where it may not be used."""
+    return await check_usable(ctx, workspace.default_sender if sender is None else check_sender(sender))
 
 
 def _check_name(text: str) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 from msvs.api import credits
 from msvs.api.context import Context
 from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.phones import with_spellings
 from msvs.api.resources import message_resource
 from msvs.database import Row, fetch
 
@@ -28,14 +29,13 @@ RETURNING messages.*, waiting.credits_used AS credits_held
 
 async def cancel_waiting(ctx: Context, *, phone: str, reason: str, now: datetime) -> int:
     """Cancel the queued and scheduled messages to a phone, other than the service's own answers; how many."""
-    canceled = await _cancel(ctx, "to_phone = $5 AND kind <> 'auto'", [phone], reason=reason, now=now)
-    return len(canceled)
+    return await cancel_waiting_many(ctx, phones=[phone], reason=reason, now=now)
 
 
 async def cancel_waiting_many(ctx: Context, *, phones: Sequence[str], reason: str, now: datetime) -> int:
     """Cancel the queued and scheduled messages to phones, other than the service's own answers; how many."""
     condition = "to_phone = ANY($5::varchar[]) AND kind <> 'auto'"
-    return len(await _cancel(ctx, condition, [list(phones)], reason=reason, now=now))
+    return len(await _cancel(ctx, condition, [with_spellings(phones)], reason=reason, now=now))
 
 
 async def cancel_one(ctx: Context, message_id: UUID, *, now: datetime) -> Row | None:

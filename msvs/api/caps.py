@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused
-from msvs.api.phones import Phone
+from msvs.api.phones import Phone, canonical
 from msvs.api.resources import moment
 from msvs.database import execute, fetch_row, fetch_value
 
@@ -93,8 +93,8 @@ def next_day(now: datetime) -> datetime:
 
 
 def prefix_of(phone: Phone) -> str:
-    """The range of a number, by which messages are counted: `14155` of +14155550123."""
-    return phone.e164[1 : 1 + len(str(phone.country_code)) + RANGE_DIGITS]
+    """The range of a number, by which messages are counted: `14155` of +14155550123; of one phone it is one."""
+    return canonical(phone.e164)[1 : 1 + len(str(phone.country_code)) + RANGE_DIGITS]
 
 
 async def count_message(ctx: Context, phone: Phone, cap: int, now: datetime) -> None:

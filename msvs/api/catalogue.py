@@ -62,7 +62,12 @@ class FailureCode:
 
 _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     # The request as a whole.
-    ("http_invalid", (400,), "The bytes that arrived are not HTTP/1.1.", "Use an HTTP client library."),
+    (
+        "http_invalid",
+        (400,),
+        "The bytes that arrived are not HTTP/1.1, have no Host header or two, or a body whose end is not certain.",
+        "Use an HTTP client library; the message says what is wrong.",
+    ),
     (
         "json_invalid",
         (400,),
@@ -77,7 +82,12 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "The body is not sent as application/json in UTF-8, or it is compressed.",
         "Send Content-Type: application/json, and the body as it is.",
     ),
-    ("headers_too_large", (431,), "The request line and headers are larger than 64 KiB.", "Send fewer headers."),
+    (
+        "headers_too_large",
+        (431,),
+        "The request line and headers are larger than 64 KiB, one of them is larger than 8 KiB, or there are over 100.",
+        "Send fewer headers, or shorter ones.",
+    ),
     ("route_unknown", (404,), "There is no such path.", "Compare the path with the API reference."),
     (
         "method_not_allowed",
@@ -147,8 +157,8 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     (
         "sender_not_allowed",
         (422,),
-        "The sender is not the workspace's, or carriers of the recipient's region do not take it.",
-        "Leave from out, or have a sender registered for the region.",
+        "The sender is not the workspace's, looks like another's, or is not taken by carriers of the region.",
+        "Leave from out, make a name that nobody has your live default_sender, or have a sender added.",
     ),
     (
         "no_route",
@@ -230,6 +240,13 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     ),
     ("contact_opted_out", (409,), "The contact has already opted out.", "Treat it as done."),
     (
+        "opt_in_revoked",
+        (409,),
+        "The phone opted out at opted_out_at, and opt_in is not newer evidence; nothing was changed.",
+        "Leave opt_in out, so that the contact stays opted out. If the person agreed again since, send opt_in with"
+        " renewed true and at, the time when they did; or they text START.",
+    ),
+    (
         "erasure_pending",
         (409,),
         "A message to or from the contact is on its way, and what becomes of it still needs the phone.",
@@ -305,6 +322,18 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     ("api_key_invalid", (401,), "There is no such API key.", "Check that the key belongs to this installation."),
     ("api_key_revoked", (401, 409), "The API key is revoked.", "Use another key, or create one."),
     ("api_key_expired", (401, 409), "The API key expired after it was rolled.", "Use the key that replaced it."),
+    (
+        "scope_missing",
+        (403,),
+        "The API key was made without the scope that this takes: scope says which.",
+        "Use a key that has the scope, or create one.",
+    ),
+    (
+        "limit_not_lifted",
+        (403,),
+        "A live API key may tighten the caps and regions that bind it, not lift them.",
+        "Have an owner or administrator of the workspace change the setting.",
+    ),
     ("sandbox_only", (403,), "The operation exists in the sandbox alone.", "Use a msvs_test_ key."),
     # Money, law and limits.
     (

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, throughput
+from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, settings_of_mode, throughput
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.halting import begin_part, share_run
 from msvs.api.jobs import Doorbell
 from msvs.api.pausing import pause_for_credits
-from msvs.api.phones import region_of
+from msvs.api.phones import canonical, region_of, spellings
 from msvs.api.resources import message_resource
 from msvs.api.routing import FAILOVER_CODES, NO_TRIES, Plan
+from msvs.api.senders import find_foreign
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.database import now as clock
@@ -74,7 +75,8 @@ SELECT campaigns.workspace_id, campaigns.livemode, campaigns.id FROM campaigns C
 """
 
 # The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own
-# transaction, so either it waits for this claim, or this claim no longer finds the rows queued.
+# transaction, so either it waits for this claim, or this claim no longer finds the rows queued. What is sent to the
+# contact's own number is looked for under the contact's canonical one; the rest, a little, by SUPPRESSED_BY_HASH.
 CLAIM = """
 WITH picked AS MATERIALIZED (
     SELECT * FROM messages
@@ -84,19 +86,19 @@ WITH picked AS MATERIALIZED (
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
     contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone
 FROM picked
-LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
-    AND suppressions.phone = picked.to_phone
 LEFT JOIN contacts ON contacts.id = picked.contact_id
+LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
+    AND suppressions.canonical = contacts.canonical AND contacts.phone = picked.to_phone
 ORDER BY picked.due_at, picked.id
 """
 
-# Both, as what was erased may have become plain since the messages were picked.
+# Both, as what was erased may have become plain since the messages were picked. A phone is named once a spelling.
 SUPPRESSED_BY_HASH = """
-SELECT named.phone FROM unnest($3::varchar[], $4::varchar[]) AS named (phone, phone_hash)
+SELECT named.canonical FROM unnest($3::varchar[], $4::varchar[]) AS named (canonical, phone_hash)
 WHERE EXISTS (
     SELECT FROM erased_suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone_hash = named.phone_hash
 ) OR EXISTS (
-    SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = named.phone
+    SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = named.canonical
 )
 """
 
@@ -421,10 +423,10 @@ async def _take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: 
 
 RUNNING = """
 SELECT campaigns.id, campaigns.interval_seconds, campaigns.slots_taken, campaigns.paced_from,
-    campaigns.respects_quiet_hours, workspaces.campaigns_admit_unknown
-FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id
+    campaigns.respects_quiet_hours, settings.campaigns_admit_unknown
+FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id {settings}
 WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending')
-"""
+""".format(settings=settings_of_mode.JOIN.format(livemode="campaigns.livemode"))
 # A paced campaign's claims count its slots one after the other.
 HOLD_SLOTS = "SELECT id FROM campaigns WHERE id = $1 AND interval_seconds > 0 FOR NO KEY UPDATE"
 # What a paced campaign may catch up at once.
@@ -487,16 +489,23 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
     ready: list[Row] = []
     refused: list[tuple[Row, str]] = []
     expired: list[Row] = []
+    foreign: list[Row] = []
     put_off: dict[UUID, datetime] = {}
     admit_unknown = campaign is None or campaign.campaigns_admit_unknown
-    erased = await _find_erased(lane, picked)
+    suppressed = await _find_suppressed(lane, picked)
+    # Whose a sender is may have changed since a message was accepted. The sandbox's messages reach nobody.
+    strangers = await find_foreign(lane.workspace_id, {row.sender for row in picked}) if lane.livemode else frozenset()
     for row in picked:
         if row.expires_at is not None and row.expires_at <= now:
             expired.append(row)
         elif (code := _refusal(row, admit_unknown)) is not None:
             refused.append((row, code))
-        elif row.id in erased:
+        elif row.id in suppressed:
             refused.append((row, "recipient_opted_out"))
+        elif row.sender in strangers and campaign is not None:
+            refused.append((row, "sender_not_allowed"))
+        elif row.sender in strangers:
+            foreign.append(row)
         elif campaign is not None and campaign.respects_quiet_hours and (opening := _opening(row, now)) > now:
             put_off[row.id] = opening
         else:
@@ -507,23 +516,27 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
         await refuse(lane, refused, now)
     if expired:
         await _fail_unsent(lane, expired, "expired", now)
+    if foreign:
+        await _fail_unsent(lane, foreign, "sender_not_allowed", now)
     await _put_off(put_off)
     return ready
 
 
-async def _find_erased(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
-    """The picked messages whose phone said STOP and was erased: a send may have read its contact before both.
+async def _find_suppressed(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
+    """The picked messages to a number that is not their contact's whose phone said STOP, also where it was erased.
 
-    Such a phone has no contact, and its suppression is a keyed hash.
+    A send may have read its contact before both: such a phone has no contact, and its suppression is a keyed hash. Or
+    the number is another spelling of its contact's.
     """
     adrift = [row for row in picked if row.is_adrift and row.kind != MessageKind.AUTO]
     if not adrift:
         return frozenset()
-    phones = sorted({row.to_phone for row in adrift})
-    hashes = [consent_chain.hash_phone(lane.workspace_id, lane.livemode, phone) for phone in phones]
-    rows = await fetch(SUPPRESSED_BY_HASH, lane.workspace_id, lane.livemode, phones, hashes)
-    suppressed = {row.phone for row in rows}
-    return frozenset(row.id for row in adrift if row.to_phone in suppressed)
+    scope = (lane.workspace_id, lane.livemode)
+    phones = sorted({canonical(row.to_phone) for row in adrift})
+    named = [(phone, consent_chain.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)]
+    rows = await fetch(SUPPRESSED_BY_HASH, *scope, [phone for phone, _ in named], [hash for _, hash in named])
+    suppressed = {row.canonical for row in rows}
+    return frozenset(row.id for row in adrift if canonical(row.to_phone) in suppressed)
 
 
 def _opening(row: Row, now: datetime) -> datetime:
@@ -563,7 +576,7 @@ def _refusal(row: Row, admit_unknown: bool) -> str | None:
 
 
 async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) -> None:
-    """Skip (in a campaign) or cancel (singly) messages that consent forbids, and give their credits back."""
+    """Skip (in a campaign) or cancel (singly) messages that may not be sent any more, and give their credits back."""
     is_campaign = lane.campaign_id is not None
     rows = await fetch(
         "UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,"
@@ -808,7 +821,7 @@ async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
 EXPIRED = """
 SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
     SELECT FROM suppressions WHERE suppressions.workspace_id = messages.workspace_id
-        AND suppressions.livemode = messages.livemode AND suppressions.phone = messages.to_phone
+        AND suppressions.livemode = messages.livemode AND suppressions.canonical = canonical_phone(messages.to_phone)
 ) AS is_suppressed, coalesce(messages.expires_at <= clock_timestamp(), false) OR EXISTS (
     SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'canceled'
 ) AS is_stale, messages.attempt_count >= {many} AND EXISTS (

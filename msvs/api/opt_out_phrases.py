@@ -16,6 +16,9 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from msvs.api.courtesies import bare_word, without_courtesies
+from msvs.api.words import Keyword
+
 MAX_TEXT = 1600
 
 # A sentence of more words is read in pieces of so many, each overlapping half of the one before, so that the time a
@@ -114,7 +117,17 @@ def wants_out(text: str) -> Intent | None:
 
 
 def explain(text: str) -> Reading:
-    """What `text` is read as, and by which rule."""
+    """What `text` is read as, and by which rule: `words.bare` is a word of words.toml with courtesies or a name."""
+    reading = _explain(text)
+    if reading.intent is not Intent.CERTAIN:
+        reading = min(reading, _explain(without_courtesies(text[:MAX_TEXT])), key=lambda each: _STRENGTH[each.intent])
+    bare = None if reading.intent is Intent.CERTAIN else bare_word(text[:MAX_TEXT])
+    if bare is None or bare.keyword is not Keyword.STOP or (reading.intent is Intent.LIKELY and not bare.is_sure):
+        return reading
+    return Reading(Intent.CERTAIN if bare.is_sure else Intent.LIKELY, "words.bare")
+
+
+def _explain(text: str) -> Reading:
     folded = _read(text[:MAX_TEXT])
     kept: Reading | None = None
     for rule in _RULES:
@@ -141,6 +154,7 @@ def _excluded(rule: _Rule, message: str, sentence: str) -> _Exclusion | None:
 _SENTENCE = re.compile(r"([^.!?…¡¿;\n\r]+)([.!?…¡¿;\n\r]*)")
 _CLAUSE_END = re.compile(r"[,:()—–]+")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘`´ʼ", "'"))
+_NUMBER_SIGN = re.compile(r"#(?!\w)")
 _CONTRACTION = re.compile(r"\b(\w*n) t\b")
 _STRETCHED = re.compile(r"([^\W\d])\1{2,}")
 _FACES = {**dict.fromkeys("😂🤣😹😆😅😄😁😜😝😛😍🥰😘❤💕🥳👏", " haha "), "🛑": " stop "}
@@ -149,7 +163,7 @@ _LAUGHTER = re.compile(r"(?:a?h[aeiu]){2,}h?|(?:j[aeiu]){2,}j?|k{3,}|(?:rs){2,}|
 
 def _read(text: str) -> _Text:
     text = "".join(_FACES.get(character, character) for character in text)
-    text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
+    text = _NUMBER_SIGN.sub(" number ", unicodedata.normalize("NFKC", text).translate(_APOSTROPHES))
     sentences = []
     for part, end in _SENTENCE.findall(text):
         clauses = tuple(clause for piece in _CLAUSE_END.split(part) if (clause := _fold(piece)))
@@ -175,7 +189,7 @@ def _fold(text: str) -> str:
         character if character.isalnum() else " "
         for character in text
         if not unicodedata.combining(character) and unicodedata.category(character) != "Cf"
-    )
+    ).replace("ı", "i")
     words = _CONTRACTION.sub(r"\1t", " ".join(text.split())).split()
     words = ["haha" if _LAUGHTER.fullmatch(word) else _spell(_STRETCHED.sub(r"\1", word)) for word in words]
     return " ".join(_COURTESIES.sub(" ", f" {' '.join(words)} ").split())
@@ -252,5 +266,5 @@ def _rules(data: Mapping[str, Any]) -> Iterator[_Rule]:
 _DATA = tomllib.loads(files("msvs.api").joinpath("data/opt_out_phrases.toml").read_text("utf-8"))
 _SPELLING: Mapping[str, None] = dict.fromkeys(_DATA["spelling"])
 _COURTESIES = re.compile(rf"(?<=\s)(?:{'|'.join(_DATA['courtesies'])})(?=\s)")
-_STRENGTH = {Intent.CERTAIN: 0, Intent.LIKELY: 1, Intent.UNCLEAR: 2}
+_STRENGTH = {Intent.CERTAIN: 0, Intent.LIKELY: 1, Intent.UNCLEAR: 2, None: 3}
 _RULES = tuple(sorted(_rules(_DATA), key=lambda rule: _STRENGTH[rule.intent]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -13,12 +11,19 @@ from msvs.api import consent, ids, keywords
 from msvs.api.autoreplies import send_auto
 from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
+from msvs.api.courtesies import bare_word
+from msvs.api.errors import PermissionDenied
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.opt_out_phrases import Intent, wants_out
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.phones import canonical, parse_phone
+from msvs.api.quotes import MIN_QUOTED, own_words
 from msvs.api.resources import ReplyResource, message_resource, moment
+from msvs.api.revocation import OWN_ACT
 from msvs.api.scope import find, scoped
+from msvs.api.senders import check_sender, check_usable
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, fetch, fetch_row, fetch_value
 from msvs.models import Contact, InboundMessage, OptInStatus, Suppression, Workspace
@@ -40,13 +45,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (workspace_id, livemode, dedupe_key) DO NOTHING RETURNING *
 """
 
-# What is between quotation marks and is one of these is not the writer's own: whoever "likes" a message of ours on some
-# handsets sends "Liked “…”", with all of it.
+# What a phone may quote: what was sent to it, or is just being.
 QUOTABLE = """
-SELECT body FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND sent_at IS NOT NULL
-ORDER BY id DESC LIMIT 20
+SELECT body FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3
+    AND (sent_at IS NOT NULL OR status = 'sending') AND body <> ''
+ORDER BY id DESC LIMIT 30
 """
-MIN_QUOTED = 10
 
 # The same answer goes to a contact once in this time.
 ANSWER_AGAIN_AFTER = timedelta(minutes=10)
@@ -56,9 +60,6 @@ SELECT EXISTS (
         AND body = $4 AND created_at > $5
 )
 """
-
-# From the first mark that opens to the last that closes: what is quoted may quote in turn.
-_quotation = re.compile(r"[\"“«„](.+)[\"”»“]", re.DOTALL)
 
 
 async def receive_inbound(
@@ -70,13 +71,16 @@ async def receive_inbound(
     dedupe_key: str,
     now: datetime | None = None,
     is_opt_out: bool = False,
+    is_garbled: bool = False,
 ) -> Row:
-    """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.
+    """Take in a message from a phone, in any spelling, once a `dedupe_key`: the row, new or already there.
 
     STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
-    answered, a workspace's keyword joins its list. Anything else is a reply to the latest message to that phone; one
-    that likely asks for no more opts out besides, and is flagged. What the carrier took for an opt-out (`is_opt_out`)
-    is a STOP whatever its words, and the carrier has confirmed it. What is quoted of our own messages asks for nothing.
+    answered, each also with courtesies around it; a workspace's keyword joins its list. Anything else is a reply to the
+    latest message to that phone; one that likely asks for no more opts out besides, and is flagged. What the carrier
+    took for an opt-out (`is_opt_out`) is a STOP whatever its words, and the carrier has confirmed it. What is quoted of
+    our own messages asks for nothing.
+    What could not surely be read (`is_garbled`) is flagged, whatever it seems to say.
     """
     at = now or datetime.now(UTC)
     contact = await _hold_contact(ctx, from_phone, at)
@@ -85,20 +89,23 @@ async def receive_inbound(
     intent = wants_out(own) if keyword is None else None
     if intent is Intent.CERTAIN or is_opt_out:
         keyword = Keyword.STOP
-    chosen = await keywords.match_keyword(ctx, own) if keyword is None and intent is None else None
+    # A workspace may have had a keyword before it was read as likely asking for no more.
+    chosen = await keywords.match_keyword(ctx, own) if keyword is None else None
     if chosen is not None:
-        keyword = Keyword.JOIN
+        keyword, intent = Keyword.JOIN, None
+    elif keyword is None and intent is None:
+        keyword = _courteous_keyword(own)
     row = await fetch_row(
         INSERT,
         ids.new_id(),
         ctx.workspace_id,
         ctx.livemode,
-        from_phone,
+        contact.phone,
         to_sender,
         text[:MAX_BODY],
         None if keyword is None else keyword.value,
         None if intent is None else intent.value,
-        intent is Intent.LIKELY,
+        is_garbled or intent is Intent.LIKELY,
         contact.id,
         dedupe_key,
         at,
@@ -112,7 +119,7 @@ async def receive_inbound(
         )
         assert existing is not None
         return existing
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     if keyword is Keyword.STOP or intent is not None:
         row = await _stop(ctx, row, contact, None if is_opt_out else workspace, at)
         return row if keyword is Keyword.STOP else await _reply(ctx, row, contact.id, at)
@@ -129,6 +136,25 @@ async def receive_inbound(
         await _answer(ctx, row, contact, workspace.welcome_text, at)
         return row
     return await _reply(ctx, row, contact.id, at)
+
+
+async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str) -> Row:
+    """Make a message arrive in the sandbox, at a sender that it may use: its default where none is named.
+
+    Raises PermissionDenied code `sandbox_only` live, InvalidRequest, and ComplianceRefused `sender_not_allowed`.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    if ctx.livemode:
+        raise PermissionDenied("Replies are made up in the sandbox only: use a msvs_test_ key.", code="sandbox_only")
+    phone = parse_phone(from_, param="from")
+    sender = (await find_settings(ctx)).default_sender if to is None else check_sender(to, param="to")
+    return await receive_inbound(
+        ctx,
+        from_phone=phone.e164,
+        to_sender=await check_usable(ctx, sender, param="to"),
+        text=text,
+        dedupe_key=f"test:{ids.encode_id(ids.REQUEST, ids.new_id())}",
+    )
 
 
 async def get_inbound(ctx: Context, id: UUID) -> InboundMessage:
@@ -156,7 +182,7 @@ def inbound_query(
 async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
     """Take the flag off an inbound message that somebody looked at; its contact stays opted out. Raises NotFound.
 
-    Opting in again takes evidence, as ever: START from the phone, or `opt_in` of the contact.
+    Opting in again takes what it always does: START from the phone, or evidence that is newer than the opt-out.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     row = await find(ctx, InboundMessage, id, prefix=ids.INBOUND, noun="inbound message", lock=True)
@@ -167,23 +193,16 @@ async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
 
 async def _own_words(ctx: Context, contact_id: UUID, text: str) -> str:
     """A message without what it quotes of ours, which speaks of STOP itself."""
-    quoted = _quotation.search(text)
-    if quoted is None:
+    if len(text) < MIN_QUOTED:
         return text
-    sent = {_spaced(row.body) for row in await fetch(QUOTABLE, contact_id, ctx.workspace_id, ctx.livemode)}
-    return text[: quoted.start()] + text[quoted.end() :] if _is_of(_spaced(quoted[1]), sent) else text
+    sent = await fetch(QUOTABLE, contact_id, ctx.workspace_id, ctx.livemode)
+    return own_words(text, [row.body for row in sent])
 
 
-def _is_of(quoted: str, sent: Collection[str]) -> bool:
-    """Whether what is quoted is one of `sent`, or the beginning of one where it is cut off."""
-    if quoted in sent:
-        return len(quoted) >= MIN_QUOTED
-    beginning = quoted.removesuffix("…").removesuffix("...").rstrip()
-    return len(quoted) > len(beginning) >= MIN_QUOTED and any(body.startswith(beginning) for body in sent)
-
-
-def _spaced(text: str) -> str:
-    return " ".join(text.split())
+def _courteous_keyword(text: str) -> Keyword | None:
+    """The START, HELP or YES that a message amounts to, courtesies and a name apart; phrases tell of STOP."""
+    found = bare_word(text)
+    return found.keyword if found is not None and found.is_sure and found.keyword is not Keyword.STOP else None
 
 
 async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:
@@ -194,7 +213,7 @@ async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:
     while True:
         found = await ensure_contact(ctx, phone, now=now)
         held = await scoped(ctx, Contact).filter(id=found.id).select_for_update().first()
-        if held is not None and held.phone == phone:
+        if held is not None and held.canonical == canonical(phone):
             return held
 
 
@@ -216,9 +235,11 @@ async def _start(ctx: Context, row: Row, contact: Contact, workspace: Workspace,
     # One that is in may be suppressed all the same, where both came at once.
     if (
         contact.opt_in_status != OptInStatus.OPTED_IN
-        or await scoped(ctx, Suppression).filter(phone=contact.phone).exists()
+        or await scoped(ctx, Suppression).filter(canonical=contact.canonical).exists()
     ):
-        await consent.opt_in(ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body)
+        await consent.opt_in(
+            ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body, claim=OWN_ACT
+        )
         await _answer(ctx, row, contact, workspace.welcome_text, now)
     return row
 

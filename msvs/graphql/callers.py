@@ -14,12 +14,12 @@ from msvs.api.context import Context, Visitor
 from msvs.api.errors import ApiError, AuthenticationFailed, InvalidRequest, PermissionDenied
 from msvs.api.limits import Bucket
 from msvs.api.sessions import LIFETIME, Identity, authenticate_session, check_csrf, enter_workspace, network_of
+from msvs.http.cookies import find_cookie
 from msvs.settings import Settings
 
 COOKIE = "msvs_session"
 # Browsers keep a cookie of this name to one host, https and the path /.
 PRODUCTION_COOKIE = f"__Host-{COOKIE}"
-MAX_COOKIE_BYTES = 8 * 1024
 
 # Networks are counted beside workspaces, under ids made from their addresses.
 NETWORKS = UUID("6f2d1b5e-3c0a-4c1e-9d5b-0b8f1f3a7c42")
@@ -105,14 +105,7 @@ class Callers:
 
     def token_of(self, headers: Headers) -> str | None:
         """The token in the session's cookie, or None."""
-        cookies = headers.get(b"cookie", b"")
-        if len(cookies) > MAX_COOKIE_BYTES:
-            return None
-        for part in cookies.decode("latin-1").split(";"):
-            name, _, value = part.strip().partition("=")
-            if name == self.cookie:
-                return value or None
-        return None
+        return find_cookie([headers.get(b"cookie", b"")], self.cookie)
 
     def check_origin(self, headers: Headers, *, required: bool = False) -> None:
         """Refuse what a page of another site sends. Raises PermissionDenied code `origin_refused`.

@@ -32,7 +32,9 @@ class RqPage:
         async with self._starting:
             if self._dashboard is None:
                 self._dashboard = await asyncio.to_thread(_start, self._redis_url)
-        await self._dashboard(scope, receive, send)
+        # Its session is ours, and no library behind this line is to read what a stranger may write into a cookie.
+        kept = [header for header in scope["headers"] if header[0] != b"cookie"]
+        await self._dashboard({**scope, "headers": kept}, receive, send)
 
 
 def _start(redis_url: str) -> ASGIApp:

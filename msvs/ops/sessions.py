@@ -17,6 +17,8 @@ from redis.exceptions import RedisError
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from msvs.http.cookies import find_cookie
+from msvs.http.heads import values_of
 from msvs.settings import Settings
 
 SESSION_SECONDS = 12 * 60 * 60
@@ -61,7 +63,7 @@ class Sessions:
 
     async def is_signed_in(self, connection: HTTPConnection) -> bool:
         """Whether the request carries a valid session that nobody has signed out of."""
-        token = connection.cookies.get(self.cookie)
+        token = self._token(connection)
         if token is None or not self.is_valid(token):
             return False
         try:
@@ -73,7 +75,7 @@ class Sessions:
 
     async def end(self, connection: HTTPConnection) -> None:
         """End the session that the request carries, on every process and for whoever else may have its token."""
-        token = connection.cookies.get(self.cookie)
+        token = self._token(connection)
         if token is None or not self.is_valid(token):
             return
         try:
@@ -82,6 +84,10 @@ class Sessions:
                     await redis.set(_ended_key(token), "1", ex=SESSION_SECONDS)
         except (RedisError, OSError) as error:
             log.warning("operator session taken from its browser alone: %s", type(error).__name__)
+
+    def _token(self, connection: HTTPConnection) -> str | None:
+        headers: list[tuple[bytes, bytes]] = connection.scope["headers"]
+        return find_cookie(values_of(headers, b"cookie"), self.cookie)
 
     def open(self, response: Response) -> None:
         """Give the browser that receives the response a new session."""

@@ -110,6 +110,10 @@ WAITING: Mapping[str, tuple[str, str]] = {
         "Delivery reports, replies and opt-outs that a carrier brought and nobody has applied.",
         "SELECT kind, count(*) AS value FROM carrier_signals WHERE due_at <= now() GROUP BY kind",
     ),
+    "inbound_unread": (
+        "Inbound messages whose senders are no numbers that could be read; `msvs carriers unread` shows them.",
+        "SELECT carrier, count(*) AS value FROM carrier_signals WHERE kind = 'unread' GROUP BY carrier",
+    ),
     "signals_overdue_seconds": (
         "How long such a one has been due that has been due the longest.",
         """

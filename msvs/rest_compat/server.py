@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, NoReturn
+from urllib.parse import unquote
 
+import httptools
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.routing import Match, WebSocketRoute
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from msvs.api import ids
-from msvs.api.errors import ApiError, InvalidRequest, RequestTimeout
+from msvs.api.errors import ApiError, RequestTimeout
+from msvs.http.heads import (
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_LINE_BYTES,
+    HeadersTooLarge,
+    HttpInvalid,
+    check_head,
+    is_socket_handshake,
+    read_target,
+    without_upgrade,
+)
+from msvs.loops import UVICORN_LOOP
 from msvs.rest_compat.errors import error_body
 
 HEADER_SECONDS = 10.0
-MAX_HEADER_BYTES = 64 * 1024
-MAX_HEADERS = 100
 # The largest body, should each of its bytes come in a chunk of its own; what is more is trailers.
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 KEEP_ALIVE_SECONDS = 65
@@ -28,68 +43,119 @@ BACKLOG = 2048
 MAX_SOCKET_BYTES = 128 * 1024
 
 
-class HeadersTooLarge(InvalidRequest):
-    """431: the request line and headers are too large."""
-
-    status = 431
-    default_code = "headers_too_large"
-
-
-class HttpInvalid(InvalidRequest):
-    """400: the bytes are not HTTP."""
-
-    default_code = "http_invalid"
-
-
 class _Refused(Exception):
     """The request was answered while it was being parsed; what is left of it is not looked at."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with limits on headers: their number, size and time; and with our error envelope."""
+    """uvicorn's protocol, with limits on headers: their number, size and time; and with our error envelope.
+
+    One answer a request, in their order, whatever comes behind them. Offers to change protocol are ignored, but for a
+    WebSocket where the application has one: uvicorn would drop the body of such a request, and read what comes of it
+    later as the next.
+    """
 
     _head_bytes: int = 0
     _read_bytes: int = 0
     _message_bytes: int = 0
+    _lines: int = 0
     _head_timer: asyncio.TimerHandle | None = None
+    # The request whose body is being read.
+    _reading: RequestResponseCycle | None = None
+    # A request that waits for 100 Continue and whose connection is kept only if its body comes.
+    _expecting: RequestResponseCycle | None = None
+    # What is to be said after what was asked before; nothing is read any more.
+    _refusal: ApiError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request HEADER_SECONDS to arrive, and whatever is ever sent UNREAD_SECONDS to be read."""
         super().connection_made(transport)
+        self._unanswered: deque[RequestResponseCycle] = deque()
         end_unread(transport)
         self._start_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clock, and tell every request that is not answered yet, not only the last."""
         self._end_head()
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Give this request's headers HEADER_SECONDS to arrive."""
+        # Not at any byte: line feeds between requests would keep an idle connection for ever.
+        self._unset_keepalive_if_required()
         super().on_message_begin()
         self._start_head()
 
     def on_url(self, url: bytes) -> None:
         """Take in a part of the request line."""
         super().on_url(url)
-        self._count(len(url))
+        self._count(len(url), len(self.url) + len(b"GET  HTTP/1.1\r\n"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header, or a trailer of a body in chunks."""
-        super().on_header(name, value)
-        self._count(len(name) + len(value) + 4)
-        if len(self.headers) > MAX_HEADERS:
-            self._refuse(HeadersTooLarge(f"There are more than {MAX_HEADERS} headers."))
-            raise _Refused
+        if self._reading is None:
+            super().on_header(name, value)
+        # Trailers are counted and left out (RFC 9110, section 6.5.1): whoever checked the headers has not seen them.
+        size = len(name) + len(value) + 4
+        self._count(size, size)
+        self._lines += 1
+        if self._lines > MAX_HEADERS:
+            self._stop(HeadersTooLarge(f"There are more than {MAX_HEADERS} headers."))
 
     def on_headers_complete(self) -> None:
-        """Stop the clock; the body has a limit of its own."""
+        """Stop the clock, check the head and begin to answer, unless a change of protocol is offered."""
         self._end_head()
+        version = self.parser.get_http_version()
+        try:
+            self.url, host = read_target(self.url)
+            check_head(version, self.headers)
+        except HttpInvalid as error:
+            self._stop(error)
+        if host is not None:
+            # In place: the scope holds the same list.
+            self.headers[:] = [(b"host", host), *(header for header in self.headers if header[0] != b"host")]
+        if self.parser.should_upgrade():
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            return
         super().on_headers_complete()
+        cycle = self._reading = self.cycle
+        self._unanswered.append(cycle)
+        if version == "1.0":
+            cycle.waiting_for_100_continue = False
+        elif cycle.waiting_for_100_continue and cycle.keep_alive:
+            # A client that is answered before it sends the body may leave it out.
+            cycle.keep_alive = False
+            self._expecting = cycle
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of a body."""
+        if self._reading is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Tell the request that its body is whole. Where a change of protocol is offered, there is no request yet."""
+        if self._reading is None:
+            return
+        if self._expecting is self._reading:
+            self._expecting.keep_alive = True
+            self._expecting = None
+        super().on_message_complete()
+        self._reading = None
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or with what is left to say."""
+        self._unanswered.popleft()
+        super().on_response_complete()
+        self._tell_refusal()
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes, unless the headers have grown too large."""
-        super().data_received(data)
+        if self._refusal is not None:
+            return
+        self._feed(data)
         self._message_bytes += len(data)
         if self._message_bytes > MAX_MESSAGE_BYTES:
             self._refuse(_too_large())
@@ -98,20 +164,64 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._head_bytes > MAX_HEADER_BYTES:
                 self._refuse(_too_large())
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP in the error envelope."""
-        self._refuse(HttpInvalid(msg))
+    def shutdown(self) -> None:
+        """End after what is being answered."""
+        self._expecting = None
+        super().shutdown()
 
-    def _count(self, size: int) -> None:
+    def _feed(self, data: bytes) -> None:
+        """Read bytes as requests, each from where the one before it ends."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                try:
+                    self.parser.feed_data(rest)
+                    return
+                except httptools.HttpParserUpgrade as offer:
+                    rest = rest[offer.args[0] :]
+                    if not rest and self._takes_socket():
+                        self.handle_websocket_upgrade()
+                        return
+                    self._read_without_upgrade()
+        except httptools.HttpParserError as error:
+            self._refuse(HttpInvalid(_what_is_wrong(error)))
+
+    def _takes_socket(self) -> bool:
+        """Whether this is a WebSocket's handshake, where there is a WebSocket, and nothing is to be answered before."""
+        method, version = self.scope["method"].encode(), self.parser.get_http_version()
+        return (
+            not self._unanswered
+            and is_socket_handshake(method, version, self.headers)
+            and _has_socket(self.config.app, self.url)
+        )
+
+    def _read_without_upgrade(self) -> None:
+        """Read the request once more without its offer, by a new parser, which then has its body before it."""
+        method, version = self.scope["method"].encode(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self._stop(HttpInvalid("This is no proxy: CONNECT is not served."))
+        head = without_upgrade(method, self.url, version, self.headers)
+        self.parser = httptools.HttpRequestParser(self)
+        # As uvicorn has it, so that a request is answered that asks for the connection's end and is followed by bytes.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(head)
+
+    def _count(self, size: int, line: int) -> None:
         """Add to the size of what has been read of the head; what arrives at once is never only partly read."""
         self._read_bytes += size
         if self._read_bytes > MAX_HEADER_BYTES:
-            self._refuse(_too_large())
-            raise _Refused
+            self._stop(_too_large())
+        if line > MAX_LINE_BYTES:
+            self._stop(HeadersTooLarge(f"The request line or a header is larger than {MAX_LINE_BYTES} bytes."))
+
+    def _stop(self, error: ApiError) -> NoReturn:
+        """Refuse from within the parser."""
+        self._refuse(error)
+        raise _Refused
 
     def _start_head(self) -> None:
         self._end_head()
-        self._head_bytes = self._read_bytes = self._message_bytes = 0
+        self._head_bytes = self._read_bytes = self._message_bytes = self._lines = 0
         self._head_timer = self.loop.call_later(HEADER_SECONDS, self._head_late)
 
     def _end_head(self) -> None:
@@ -121,23 +231,59 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _head_late(self) -> None:
         self._head_timer = None
-        if not self._head_bytes:
+        if not self._head_bytes and not self._unanswered:
             self.transport.close()  # nothing was asked
             return
         self._refuse(RequestTimeout(f"The headers did not arrive within {HEADER_SECONDS:g} seconds."))
 
     def _refuse(self, error: ApiError) -> None:
+        """Answer what is being read with an error, after all that was asked before it, and close; read no more."""
         self._end_head()
-        if self.transport.is_closing():
+        if self._refusal is not None or self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
-            request_id = ids.encode_id(ids.REQUEST, ids.new_id())
-            body = error_body(error, request_id)
-            head = (
-                b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(STATUS_LINE[error.status] + head % (len(body), request_id.encode()) + body)
+        self._refusal = error
+        if self._reading is None or self._withdraw(self._reading):
+            self._tell_refusal()
+        else:
+            self.transport.close()
+
+    def _withdraw(self, cycle: RequestResponseCycle) -> bool:
+        """Take back a request whose body cannot be read; False where its answer has begun."""
+        if cycle.response_started:
+            return False
+        self._unanswered.pop()
+        if self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()
+        else:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        return True
+
+    def _tell_refusal(self) -> None:
+        error = self._refusal
+        if error is None or self._unanswered or self.transport.is_closing():
+            return
+        request_id = ids.encode_id(ids.REQUEST, ids.new_id())
+        body = error_body(error, request_id)
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[error.status] + head % (len(body), request_id.encode()) + body)
         self.transport.close()
+
+
+def _what_is_wrong(error: httptools.HttpParserError) -> str:
+    if str(error) == "Pause on PRI/Upgrade":
+        return "HTTP/2 is not spoken here; use HTTP/1.1."
+    return f"The request is not HTTP/1.1: {error}."
+
+
+def _has_socket(app: object, target: bytes) -> bool:
+    """Whether the application has a WebSocket at this path; one that does not show its routes is left to say so."""
+    routes: Iterable[object] | None = getattr(app, "routes", None)
+    if routes is None:
+        return True
+    path = unquote(target.partition(b"?")[0].decode("ascii"))
+    scope: Scope = {"type": "websocket", "path": path, "root_path": "", "headers": []}
+    return any(isinstance(route, WebSocketRoute) and route.matches(scope)[0] is Match.FULL for route in routes)
 
 
 def end_unread(transport: asyncio.Transport) -> None:
@@ -161,7 +307,7 @@ def server_config(app: ASGIApp | str, *, host: str, port: int, **options: Any) -
         app,
         host=host,
         port=port,
-        loop="uvloop",
+        loop=UVICORN_LOOP,
         http=BoundedProtocol,
         access_log=False,
         log_config=None,

@@ -12,8 +12,9 @@ from typing import Any
 import structlog
 
 from msvs import database
-from msvs.api import deliveries, dispatching, running
+from msvs.api import deliveries, dispatching, running, secret_keys
 from msvs.api.jobs import Doorbell, Ringer
+from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
 from msvs.workers import maintenance, reports
 
@@ -84,18 +85,19 @@ def run(settings: Settings) -> int:
     """Tick until SIGINT or SIGTERM; 0."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsError("DATABASE_URL and REDIS_URL must be set for cron; `msvs run` sets them itself")
-    asyncio.run(_run(settings.database_url, settings.redis_url))
+    with new_runner() as runner:
+        runner.run(_run(settings, settings.database_url, settings.redis_url))
     return 0
 
 
-async def _run(database_url: str, redis_url: str) -> None:
+async def _run(settings: Settings, database_url: str, redis_url: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     ringer = Ringer(redis_url)
     try:
-        async with database.connected(database_url, pool_size=2):
+        async with database.connected(database_url, pool_size=2), secret_keys.watching(settings, stop.set):
             await _tick_until(stop, ringer)
     finally:
         ringer.close()

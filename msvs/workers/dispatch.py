@@ -16,6 +16,7 @@ from msvs import database
 from msvs.api import breakers, dispatching, ids, routing
 from msvs.api.dispatching import Claim, Lane, Outcome
 from msvs.api.jobs import Doorbell, ring_now
+from msvs.api.phones import present
 from msvs.carriers import protocol
 from msvs.carriers.protocol import Carrier, Submission
 from msvs.carriers.signals import MAX_REF, fit
@@ -257,7 +258,7 @@ async def hand_over(
             row.id,
             row.workspace_id,
             row.livemode,
-            row.to_phone,
+            present(row.to_phone),
             row.sender,
             row.body,
             row.encoding,

@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 
 from msvs import database
-from msvs.api import deliveries, ids, reports, running, sessions
+from msvs.api import deliveries, ids, reports, running, secret_keys, sessions
 from msvs.api.campaign_stats import fold_tallies
 from msvs.database import execute, fetch_value
 from msvs.settings import Settings
@@ -89,6 +89,7 @@ def _chores(
         "unresolved": partial(in_unit_of_work, partial(reports.give_up_unresolved, limit=BATCH, now=now)),
         "stale_deliveries": partial(in_unit_of_work, partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
         "sessions": partial(in_unit_of_work, partial(sessions.forget_ended, now)),
+        "secret_keys": partial(in_unit_of_work, partial(secret_keys.forget_retired, now)),
         "folded": partial(in_unit_of_work, fold_tallies),
         "dropped": drop_expired,
     }

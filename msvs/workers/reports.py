@@ -75,6 +75,7 @@ async def collect_reports(*, seconds: float = 10.0, stop: StopFlag | None = None
         await run.in_batches(_take_reports, partial(_postpone, False))
         await run.in_batches(_apply_reports, partial(_put_off, SignalKind.REPORT))
         await run.take_inbound()
+        await run.in_batches(_forget_unread, partial(_put_off, SignalKind.UNREAD))
         if run.taken == before:
             break
         if time.monotonic() >= until:
@@ -161,6 +162,10 @@ async def _apply_reports(limit: int) -> int:
 
 async def _take_opt_outs(limit: int) -> int:
     return await signals.apply_opt_outs(limit=limit, now=await database.now())
+
+
+async def _forget_unread(limit: int) -> int:
+    return await signals.forget_unread(limit=limit, now=await database.now())
 
 
 async def _apply_inbound() -> int:

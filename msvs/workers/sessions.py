@@ -18,10 +18,9 @@ from uuid import UUID
 
 import asyncpg
 import structlog
-import uvloop
 
 from msvs import database
-from msvs.api import dispatching, jobs
+from msvs.api import dispatching, jobs, secret_keys
 from msvs.api.jobs import Doorbell
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.carriers.frames import (
@@ -44,6 +43,7 @@ from msvs.carriers.frames import (
 from msvs.carriers.protocol import Accepted, Carrier, Outcome, Refused, Report, Signal, Submission, TakeSignals, Unknown
 from msvs.carriers.registry import make_carriers
 from msvs.carriers.signals import keep_signals
+from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
 from msvs.workers.retrying import in_unit_of_work
 
@@ -129,7 +129,7 @@ def run(settings: Settings) -> int:
     names = [name for name, carrier in make_carriers(settings).items() if carrier.holds_sessions]
     if not names:
         raise SettingsError("MSVS_CARRIERS names no carrier that holds sessions")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with new_runner() as runner:
         runner.run(_run(settings, names))
     return 0
 
@@ -146,6 +146,7 @@ async def _run(settings: Settings, names: Sequence[str]) -> None:
     try:
         async with (
             database.connected(settings.database_url, pool_size=settings.database_pool_size),
+            secret_keys.watching(settings, stop.set),
             asyncio.TaskGroup() as group,
         ):
             for name in names:

@@ -18,7 +18,7 @@ import structlog
 
 from msvs import database
 from msvs.api import ids, signatures
-from msvs.api.crypto import SecretUnreadable
+from msvs.api.crypto import SecretUnreadable, open_secret
 from msvs.api.deliveries import (
     GONE,
     LEASE,
@@ -30,7 +30,6 @@ from msvs.api.deliveries import (
 )
 from msvs.api.resources import event_resource
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import open_secret
 from msvs.database import Row
 from msvs.outbound import TOTAL_SECONDS, OutboundClient, OutboundError
 from msvs.workers.retrying import Failures, in_parts, in_unit_of_work, is_away

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import contacts, replies, routing
+from msvs.api import contacts, keywords, lists, replies, routing
 from msvs.api.contacts import CreateContact, OptInEvidence, UpdateContact
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, NotFound, PermissionDenied
@@ -372,7 +372,8 @@ async def test_whoever_likes_a_message_says_nothing_of_what_it_says(ctx: Context
         "I said “please stop texting me”",
         "“STOP”",
         "“To stop”: stop texting me …",
-        f"{FOOTER}",
+        f"{FOOTER}\n\nSTOP",
+        f"> {FOOTER}\nstop please",
     ],
 )
 async def test_ones_own_words_count_beside_what_they_quote(ctx: Context, text: str) -> None:
@@ -385,8 +386,95 @@ async def test_ones_own_words_count_beside_what_they_quote(ctx: Context, text: s
 async def test_what_was_said_to_somebody_else_is_not_quoted(ctx: Context) -> None:
     contact, other = await factories.make_contact(ctx), await factories.make_contact(ctx)
     await quotable(ctx, other.phone)
-    await reply(ctx, contact.phone, f"Liked “{FOOTER}”")
+    inbound = await reply(ctx, contact.phone, FOOTER)
+    assert (inbound.keyword, inbound.intent, inbound.is_flagged) == (None, "likely", True)
     assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_OUT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FOOTER,
+        f"Liked “{FOOTER}",
+        f"👍 {FOOTER}",
+        f"See you there!\n\n{FOOTER}",
+        f"> {FOOTER}\nsounds good",
+        f"Gefällt „{FOOTER}“",
+        f"Fwd: {FOOTER}",
+        f"Great\nOn Mon, Nov 2, 2026 at 5:01 PM Cohort Labs <hi@cohort.example> wrote:\n> {FOOTER}",
+        "Liked “A message of another sender. Reply STOP to opt out”",
+    ],
+)
+async def test_what_is_ours_is_taken_out_whatever_stands_around_it(ctx: Context, text: str) -> None:
+    contact = await factories.make_contact(ctx)
+    await quotable(ctx, contact.phone)
+    inbound = await reply(ctx, contact.phone, text)
+    assert (inbound.keyword, inbound.intent, inbound.is_flagged, inbound.body) == (None, None, False, text)
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_IN
+    assert await types() == ["message.replied"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Stop, thank you very much", "STOP John", "revoke please", "Cancelar por favor", "stop grazie", "Stop\n-- \nMaria",
+     "Please STOP. Sent from my iPhone", "I withdraw my consent", "Revogo meu consentimento", "do not call or text"],
+)  # fmt: skip
+async def test_stop_with_courtesies_and_withdrawn_consent_do_what_stop_does(ctx: Context, text: str) -> None:
+    contact = await factories.make_contact(ctx)
+    inbound = await reply(ctx, contact.phone, text)
+    assert (inbound.keyword, inbound.intent, inbound.is_flagged) == ("stop", "certain", False)
+    assert await Suppression.filter(phone=contact.phone).count() == 1
+    assert await types() == ["contact.opted_out"]
+
+
+@pytest.mark.parametrize("text", ["Yes please", "Sim, quero", "oui svp", "Ja bitte", "YES\n-- \nMaria"])
+async def test_yes_with_courtesies_confirms(ctx: Context, workspace: Workspace, text: str) -> None:
+    await Workspace.filter(id=workspace.id).update(double_opt_in=True)
+    phone = factories.next_phone()
+    async with unit_of_work():
+        row = await contacts.create_contact(ctx, CreateContact(phone, opt_in=OptInEvidence("checkout", "203.0.113.4")))
+    assert (await reply(ctx, phone, text)).keyword == "confirm"
+    assert (await Contact.get(id=row.id)).opt_in_status == OptInStatus.OPTED_IN
+    assert await types() == ["contact.opted_in"]
+
+
+@pytest.mark.parametrize("text", ["yes but how much is it?", "Yes please call me", "ja", "not yes"])
+async def test_yes_among_other_words_confirms_nothing(ctx: Context, workspace: Workspace, text: str) -> None:
+    await Workspace.filter(id=workspace.id).update(double_opt_in=True)
+    phone = factories.next_phone()
+    async with unit_of_work():
+        row = await contacts.create_contact(ctx, CreateContact(phone, opt_in=OptInEvidence("checkout", "203.0.113.4")))
+    await reply(ctx, phone, text)
+    assert (await Contact.get(id=row.id)).opt_in_status == OptInStatus.PENDING
+    assert await types() == []
+
+
+@pytest.mark.parametrize("text", ["Start please", "SUBSCRIBE", "start again, thanks", "unstop please"])
+async def test_start_with_courtesies_opts_in_again(ctx: Context, text: str) -> None:
+    contact = await factories.make_contact(ctx)
+    await reply(ctx, contact.phone, "STOP")
+    assert (await reply(ctx, contact.phone, text)).keyword == "start"
+    assert (await Contact.get(id=contact.id)).opt_in_status == OptInStatus.OPTED_IN
+    assert await types() == ["contact.opted_out", "contact.opted_in"]
+
+
+async def test_a_workspace_keeps_a_keyword_that_is_also_said_for_start(ctx: Context) -> None:
+    async with unit_of_work():
+        chosen = await lists.create_list(ctx, "Cohort 06")
+        await keywords.create_keyword(ctx, keywords.CreateKeyword("SUBSCRIBE", chosen.id))
+    phone = factories.next_phone()
+    assert (await reply(ctx, phone, "Subscribe")).keyword == "join"
+    assert (await Contact.get(phone=phone)).opt_in_source == "keyword:SUBSCRIBE"
+
+
+async def test_a_keyword_from_before_it_was_read_as_a_likely_opt_out_still_joins(ctx: Context) -> None:
+    async with unit_of_work():
+        chosen = await lists.create_list(ctx, "Exit interviews")
+        word = await keywords.create_keyword(ctx, keywords.CreateKeyword("COHORT6", chosen.id))
+    await word.__class__.filter(id=word.id).update(word="EXIT", folded="exit")
+    inbound = await reply(ctx, factories.next_phone(), "Exit!")
+    assert (inbound.keyword, inbound.intent, inbound.is_flagged) == ("join", None, False)
+    assert (await reply(ctx, factories.next_phone(), "Exit please")).intent == "likely"
 
 
 async def test_start_lifts_what_suppressed_at_the_moment_of_an_opt_in(ctx: Context, workspace: Workspace) -> None:

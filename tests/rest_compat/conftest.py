@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,14 +10,21 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from msvs.api import auth, webhooks
 from msvs.api.context import Context
+from msvs.api.crypto import use_sealing_secret
 from msvs.api.keys import create_key
 from msvs.app import create_app
 from msvs.settings import Settings
 from tests.engines import Engines
 from tests.rest_compat.contract import ContractTransport
+from tests.rest_compat.test_server import port_of, serving
+from tests.rest_compat.wire import Seen
 
 BASE_URL = "http://api.cohortlabs.co"
 
@@ -31,6 +39,7 @@ async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPath
         database_url=database, redis_url=engines.redis_url, data_dir=data_dir, operator_password="not-a-secret"
     )
     webhooks.configure(settings)
+    use_sealing_secret(settings.encryption_secret())
     app = create_app(settings)
     yield app
     await app.state.limiter.close()
@@ -66,3 +75,38 @@ async def client(app: Starlette, clean: None) -> AsyncIterator[Client]:
 async def api(client: Client, ctx: Context) -> httpx.AsyncClient:
     """A client of the workspace's sandbox."""
     return await client(ctx)
+
+
+@pytest.fixture
+async def seen() -> Seen:
+    seen = Seen()
+    seen.release = asyncio.Event()
+    return seen
+
+
+@pytest.fixture
+async def echo(seen: Seen) -> AsyncIterator[int]:
+    """The port of an application that answers with what it was asked, and has a WebSocket at /graphql."""
+
+    async def answer(asked: Request) -> Response:
+        told = {
+            "method": asked.method,
+            "path": asked.url.path,
+            "query": asked.url.query,
+            "host": asked.headers.get("host"),
+            "body": (await asked.body()).decode("latin-1"),
+        }
+        seen.append(told)
+        if asked.url.path == "/slow":
+            await seen.release.wait()
+        return JSONResponse(told)
+
+    async def take(socket: WebSocket) -> None:
+        seen.append({"path": "/graphql", "socket": True})
+        await socket.accept()
+        await socket.close()
+
+    methods = ["GET", "POST", "DELETE", "OPTIONS"]
+    routes = [WebSocketRoute("/graphql", take), Route("/{path:path}", answer, methods=methods)]
+    async with serving(Starlette(routes=routes)) as running:
+        yield port_of(running)

@@ -32,6 +32,7 @@ from msvs.settings import Settings, SettingsError
 from msvs.supervisor import processes
 from msvs.workers import sessions
 from msvs.workers.sessions import SessionHolder, SessionsStuck, lock_key, taker
+from tests.conftest import CONSENT_SECRET
 from tests.engines import Engines
 from tests.workers.sessions_carrier import KIND, FileCarrier, read_book
 
@@ -98,6 +99,7 @@ class World:
             "DATA_DIR": str(self.file.parent),
             "MSVS_CARRIERS": str(self.file),
             "MSVS_ENV": "production",
+            "MSVS_SECRET_KEY": CONSENT_SECRET,
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -209,7 +209,7 @@ class Bystander:
         return (status, self.leaver.opt_in_status) == ("delivered", "opted_out")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("capability", list(Capability))
 async def test_a_process_stops_at_any_statement(
     clean: None, monkeypatch: pytest.MonkeyPatch, capability: Capability

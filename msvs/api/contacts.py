@@ -153,8 +153,10 @@ SELECT count(*) FROM (
 ) AS locked
 """
 
+DELETE = "DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3"
+
 # Whoever is opted out stays suppressed, also where nothing but the contact said so.
-DELETE = """
+DELETE_AND_SUPPRESS = """
 WITH gone AS (
     DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3 RETURNING *
 )
@@ -298,7 +300,7 @@ async def delete_contact(ctx: Context, id: UUID) -> None:
     await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
     await fetch_value(LOCK_LISTS, id, ctx.workspace_id, ctx.livemode)
     await ListMember.filter(contact_id=id).delete()
-    await execute(DELETE, id, ctx.workspace_id, ctx.livemode, ids.new_id())
+    await execute(DELETE_AND_SUPPRESS, id, ctx.workspace_id, ctx.livemode, ids.new_id())
     await canceling.cancel_campaign_contact(ctx, id, reason="recipient_deleted", now=datetime.now(UTC))
 
 

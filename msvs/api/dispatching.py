@@ -105,22 +105,23 @@ SINGLE_LANE, CAMPAIGN_LANE = "campaign_id IS NULL", "campaign_id = ${number}"
 # through the lane's index of senders: its cost is their number.
 SENDERS = """
 WITH RECURSIVE hops AS (
-    (SELECT sender FROM messages WHERE {lane} ORDER BY sender LIMIT 1)
+    SELECT ''::varchar AS sender, NULL::timestamptz AS due_at
     UNION ALL
-    SELECT following.sender FROM hops CROSS JOIN LATERAL (
-        SELECT sender FROM messages WHERE {lane} AND sender > hops.sender ORDER BY sender LIMIT 1
+    SELECT following.sender, following.due_at FROM hops CROSS JOIN LATERAL (
+        SELECT sender, due_at FROM messages WHERE status = 'queued' AND {lane} AND sender > hops.sender
+        ORDER BY sender, due_at LIMIT 1
     ) AS following
 )
-SELECT hops.sender FROM hops CROSS JOIN LATERAL (
-    SELECT due_at FROM messages WHERE {lane} AND sender = hops.sender AND due_at <= $3 ORDER BY due_at LIMIT 1
-) AS due
-LEFT JOIN unnest($4::varchar[], $5::float8[]) AS own (sender, rate) ON own.sender = hops.sender
+SELECT hops.sender FROM hops
+LEFT JOIN unnest($2::varchar[], $3::float8[]) AS own (sender, rate) ON own.sender = hops.sender
 LEFT JOIN throughput_buckets AS bucket ON bucket.name = 'sender:' || hops.sender
-WHERE coalesce(own.rate, $6::float8) IS NULL OR bucket.name IS NULL OR bucket.tokens + coalesce(own.rate, $6::float8)
-    * greatest(extract(epoch FROM $3::timestamptz - bucket.refilled_at), 0)::float8 >= 1
-ORDER BY due.due_at LIMIT $7
+WHERE hops.due_at <= $1 AND (
+    coalesce(own.rate, $4::float8) IS NULL OR bucket.name IS NULL OR bucket.tokens + coalesce(own.rate, $4::float8)
+        * greatest(extract(epoch FROM $1::timestamptz - bucket.refilled_at), 0)::float8 >= 1
+) ORDER BY hops.due_at LIMIT $5
 """
-SENDERS_OF_LANE = "status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane}"
+SINGLE_SENDERS = SENDERS.format(lane="campaign_id IS NULL AND workspace_id = $6 AND livemode = $7")
+CAMPAIGN_SENDERS = SENDERS.format(lane="campaign_id = $6")
 
 # Both, as what was erased may have become plain since the messages were picked.
 SUPPRESSED_BY_HASH = """
@@ -357,7 +358,7 @@ async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
 
 async def _room_of(plan: Plan, limit: int, now: datetime) -> int:
     """How many messages the carriers of a plan may be given now, at most `limit`: a single one on trial."""
-    open = plan.carriers - plan.paused.keys()
+    open = plan.reachable - plan.paused.keys()
     on_trial = len(open & plan.trial)
     return min(limit, on_trial + await throughput.room_of_carriers(sorted(open - plan.trial), limit, now))
 
@@ -494,13 +495,12 @@ async def _take_for_senders(lane: Lane, limit: int, now: datetime) -> Rooms:
     if not throughput.limits_senders() or limit <= 0:
         return None
     own, others = throughput.limited_senders()
-    values: list[Any] = [lane.workspace_id, lane.livemode, now, list(own), list(own.values()), others, limit]
-    condition = SINGLE_LANE
-    if lane.campaign_id is not None:
-        condition = CAMPAIGN_LANE.format(number=8)
-        values.append(lane.campaign_id)
-    statement = SENDERS.format(lane=SENDERS_OF_LANE.format(lane=condition))
-    senders = [row.sender for row in await fetch(statement, *values)]
+    values = (now, list(own), list(own.values()), others, limit)
+    if lane.campaign_id is None:
+        rows = await fetch(SINGLE_SENDERS, *values, lane.workspace_id, lane.livemode)
+    else:
+        rows = await fetch(CAMPAIGN_SENDERS, *values, lane.campaign_id)
+    senders = [row.sender for row in rows]
     taken = await throughput.take_for_senders(senders, limit, now)
     return {sender: taken[sender] for sender in senders}
 
@@ -854,6 +854,7 @@ async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
         ring_after_commit(Doorbell.REPORTS)
 
 
+# By a subquery, as no index is searched for what changes from row to row, which the clock may.
 EXPIRED = """
 SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
     SELECT FROM suppressions WHERE suppressions.workspace_id = messages.workspace_id
@@ -864,7 +865,7 @@ SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
     SELECT FROM message_attempts WHERE message_id = messages.id AND outcome = 'unknown'
         AND started_at < clock_timestamp() - interval '72 hours'
 ) AS is_hopeless
-FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() AND carrier = $1 AND {condition}
+FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) AND carrier = $1 AND {condition}
 ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 EXPIRED_ANY = EXPIRED.format(many=MAX_ATTEMPTS, condition="true")
@@ -916,7 +917,7 @@ async def _await(rows: Sequence[Row]) -> int:
 GONE_AFTER = timedelta(minutes=10)
 
 GONE = """
-SELECT id FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() - $2::interval
+SELECT id FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) - $2::interval
     AND carrier <> ALL($1)
 ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
 """

@@ -90,13 +90,14 @@ PICKED = """
     WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 """
-# Where senders have limits, no more of each than it may send now: what it may not is not even looked at.
+# Where senders have limits, no more of each than it may send now: what it may not is not even looked at. The time is
+# written as the index of senders has it, and no other.
 PICKED_BY_SENDER = """
     SELECT due.* FROM unnest($5::varchar[], $6::int[]) AS room (sender, messages) CROSS JOIN LATERAL (
         SELECT * FROM messages
         WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND sender = room.sender
-            AND due_at <= $3
-        ORDER BY due_at, id LIMIT room.messages FOR UPDATE SKIP LOCKED
+            AND (due_at AT TIME ZONE 'UTC') <= ($3::timestamptz AT TIME ZONE 'UTC')
+        ORDER BY (due_at AT TIME ZONE 'UTC'), id LIMIT room.messages FOR UPDATE SKIP LOCKED
     ) AS due LIMIT $4
 """
 SINGLE_LANE, CAMPAIGN_LANE = "campaign_id IS NULL", "campaign_id = ${number}"
@@ -109,7 +110,7 @@ WITH RECURSIVE hops AS (
     UNION ALL
     SELECT following.sender, following.due_at FROM hops CROSS JOIN LATERAL (
         SELECT sender, due_at FROM messages WHERE status = 'queued' AND {lane} AND sender > hops.sender
-        ORDER BY sender, due_at LIMIT 1
+        ORDER BY sender, (due_at AT TIME ZONE 'UTC') LIMIT 1
     ) AS following
 )
 SELECT hops.sender FROM hops

@@ -101,15 +101,15 @@ async def give_up_reports(*, limit: int, now: datetime) -> int:
 # in doubt has them by the time of their hand-over; only what an older version took has none, and asks its attempts.
 UNRESOLVED = """
 WITH lost AS MATERIALIZED (
-    SELECT id FROM messages WHERE status = 'sending' AND lease_until IS NULL AND handed_at <= $1
-    ORDER BY handed_at LIMIT $2 FOR UPDATE SKIP LOCKED
-), unknown AS MATERIALIZED (
-    SELECT id FROM messages WHERE status = 'sending' AND lease_until IS NULL AND handed_at IS NULL AND NOT EXISTS (
-        SELECT FROM message_attempts WHERE message_id = messages.id AND started_at > $1
-    ) LIMIT $2 FOR UPDATE SKIP LOCKED
+    SELECT id FROM messages
+    WHERE status = 'sending' AND lease_until IS NULL AND coalesce(handed_at, '-infinity'::timestamptz) <= $1
+        AND (handed_at IS NOT NULL OR NOT EXISTS (
+            SELECT FROM message_attempts WHERE message_id = messages.id AND started_at > $1
+        ))
+    ORDER BY coalesce(handed_at, '-infinity'::timestamptz) LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE messages SET status = 'failed', failed_at = $3, error_code = 'outcome_unknown'
-WHERE id = ANY (ARRAY(SELECT id FROM lost UNION ALL SELECT id FROM unknown)) RETURNING messages.*
+WHERE id = ANY (ARRAY(SELECT id FROM lost)) RETURNING messages.*
 """
 
 

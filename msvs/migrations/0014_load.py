@@ -11,12 +11,14 @@ UPDATE messages SET handed_at = (
 """
 
 INDEXES = [
-    # Senders with a limit are claimed from one by one.
-    "CREATE INDEX messages_single_sender ON messages (workspace_id, livemode, sender, due_at, id)"
+    # Senders with a limit are claimed from one by one. The time is written in a way that the lanes' indexes have not, or
+    # the planner may take one of them, and read all that another sender has waiting.
+    "CREATE INDEX messages_single_sender ON messages"
+    " (workspace_id, livemode, sender, (due_at AT TIME ZONE 'UTC'), id)"
     " WHERE status = 'queued' AND campaign_id IS NULL",
-    "CREATE INDEX messages_campaign_sender ON messages (campaign_id, sender, due_at, id)"
+    "CREATE INDEX messages_campaign_sender ON messages (campaign_id, sender, (due_at AT TIME ZONE 'UTC'), id)"
     " WHERE status = 'queued' AND campaign_id IS NOT NULL",
-    "CREATE INDEX messages_in_doubt ON messages (handed_at) WHERE status = 'sending' AND lease_until IS NULL",
+    "CREATE INDEX messages_in_doubt ON messages (coalesce(handed_at, '-infinity'::timestamptz)) WHERE status = 'sending' AND lease_until IS NULL",
 ]
 
 # Nothing but a repair by hand moves an attempt in time; then its message's hand-over moves along.

@@ -329,9 +329,9 @@ ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('resume_paid', 0))"
 async def resume_paid(*, now: datetime) -> int:
     """Resume campaigns paused for want of credits or at the daily cap, the oldest first; how many.
 
-    What older campaigns of the workspace are about to spend is not promised again. After a top-up, or on a new day or
-    with another cap, one goes on that can pay its next message; for what is merely given back, such as for a failed
-    message, only one that can pay all it has left, or RESUME_MESSAGES of it.
+    What older campaigns of the workspace are about to spend is not promised again. One goes on that can pay all it has
+    left, or RESUME_MESSAGES of it; after a top-up, or on a new day or with another cap, the first of them also where it
+    can pay no more than its next message. So what is merely given back, as for a failed message, starts and stops none.
     """
     if not await fetch_value(ALONE):
         return 0
@@ -356,15 +356,16 @@ async def _resume_covered(workspace_id: UUID, paused: Sequence[Campaign], now: d
         is_capped = campaign.pause_reason == DAILY_CAP
         free = (left.credits if is_capped else left.balance) - promised
         mark = left.mark(DAILY_CAP_REACHED if is_capped else INSUFFICIENT_CREDITS)
-        following, total = await _needs(campaign, min(free, MOST_PROMISED)) if free > 0 else (1, 0)
-        wanted = following if campaign.pause_mark != mark else max(following, min(total, RESUME_MESSAGES * following))
+        following, total = await _needs(campaign, min(free + 1, MOST_PROMISED)) if free > 0 else (1, 0)
+        is_first = campaign.pause_mark != mark and not promised
+        wanted = following if is_first else max(following, min(total, RESUME_MESSAGES * following))
         if not is_paused:
             promised += total
         elif free >= wanted:
             await _resume(campaign, now)
             promised += total
             resumed += 1
-        elif campaign.pause_mark != mark:
+        elif is_first:
             campaign.pause_mark = mark
             await campaign.save(update_fields=["pause_mark"])
     return resumed

@@ -197,13 +197,13 @@ SELECT bound.contact_id AS id FROM unnest($1::uuid[]) AS list (id) CROSS JOIN LA
 SEGMENT_BOUND = """
 SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 ORDER BY id OFFSET $5 LIMIT 1
 """
-# Whoever has a phone by now is its recipient, where its contact changed meanwhile.
 FIX = """
 INSERT INTO campaign_recipients (campaign_id, phone, contact_id)
 SELECT ${number}::uuid, phone, id FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 AND id IN ({members}) ORDER BY phone
-ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id
 """
+# After the first chunk: whoever has a phone by now is its recipient, where its contact changed meanwhile.
+FIX_MORE = FIX + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
 
 
 async def fix_chunk(campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
@@ -219,7 +219,8 @@ async def fix_chunk(campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
     last = await _bound(ctx, campaign.audience, after, campaign.audience_until, limit)
     until = last or campaign.audience_until
     members, values = await _members_sql(ctx, campaign.audience, (after, until))
-    statement = FIX.format(number=len(values) + 1, members=members)
+    fix = FIX if campaign.audience_after is None else FIX_MORE
+    statement = fix.format(number=len(values) + 1, members=members)
     campaign.audience_count += await execute(statement, *values, campaign.id, timeout=FIX_SECONDS)
     campaign.audience_after = until
     return last is None

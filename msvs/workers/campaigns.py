@@ -55,7 +55,11 @@ async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUN
         steps = await expanding
         made += sum(steps)
         _note(starts, started, broken)
-        is_starting = any(start.state is _State.FIXING for start in starts.values()) or started - broken - set(due)
+        # Those that are not fixed, and those that were only just.
+        is_starting = any(
+            start.state is _State.FIXING or (start.state is _State.STARTED and campaign_id not in due)
+            for campaign_id, start in starts.items()
+        )
         if (any(steps) or is_starting) and time.monotonic() < until:
             continue
         if any(steps) or is_starting:

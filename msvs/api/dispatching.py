@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, settings_of_mode, throughput
@@ -43,7 +44,6 @@ UNUSED = "unused"
 # How long messages are put off, at least and at most, whose carriers are all paused, or at their limits.
 PAUSED_WAIT = timedelta(seconds=2)
 LIMITED_WAIT = timedelta(seconds=0.25)
-SENDER_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=60)
 # How many batches a claim looks at where all before could only be put off: others may stand behind them.
 ROUNDS = 5
@@ -78,11 +78,7 @@ SELECT campaigns.workspace_id, campaigns.livemode, campaigns.id FROM campaigns C
 # transaction, so either it waits for this claim, or this claim no longer finds the rows queued. What is sent to the
 # contact's own number is looked for under the contact's canonical one; the rest, a little, by SUPPRESSED_BY_HASH.
 CLAIM = """
-WITH picked AS MATERIALIZED (
-    SELECT * FROM messages
-    WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
-    ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
-)
+WITH picked AS MATERIALIZED ({picked})
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
     contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone
 FROM picked
@@ -91,6 +87,44 @@ LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemo
     AND suppressions.canonical = contacts.canonical AND contacts.phone = picked.to_phone
 ORDER BY picked.due_at, picked.id
 """
+PICKED = """
+    SELECT * FROM messages
+    WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
+    ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
+"""
+# Where senders have limits, no more of each than it may send now: what it may not is not even looked at. The time is
+# written as the index of senders has it, and no other.
+PICKED_BY_SENDER = """
+    SELECT due.* FROM unnest($5::varchar[], $6::int[]) AS room (sender, messages) CROSS JOIN LATERAL (
+        SELECT * FROM messages
+        WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND sender = room.sender
+            AND (due_at AT TIME ZONE 'UTC') <= ($3::timestamptz AT TIME ZONE 'UTC')
+        ORDER BY (due_at AT TIME ZONE 'UTC'), id LIMIT room.messages FOR UPDATE SKIP LOCKED
+    ) AS due LIMIT $4
+"""
+SINGLE_LANE, CAMPAIGN_LANE = "campaign_id IS NULL", "campaign_id = ${number}"
+
+# Senders that have something due in a lane and may send it, who has waited longest first. They are found by hopping
+# through the lane's index of senders: its cost is their number.
+SENDERS = """
+WITH RECURSIVE hops AS (
+    SELECT ''::varchar AS sender, NULL::timestamptz AS due_at
+    UNION ALL
+    SELECT following.sender, following.due_at FROM hops CROSS JOIN LATERAL (
+        SELECT sender, due_at FROM messages WHERE status = 'queued' AND {lane} AND sender > hops.sender
+        ORDER BY sender, (due_at AT TIME ZONE 'UTC') LIMIT 1
+    ) AS following
+)
+SELECT hops.sender FROM hops
+LEFT JOIN unnest($2::varchar[], $3::float8[]) AS own (sender, rate) ON own.sender = hops.sender
+LEFT JOIN throughput_buckets AS bucket ON bucket.name = 'sender:' || hops.sender
+WHERE hops.due_at <= $1 AND (
+    coalesce(own.rate, $4::float8) IS NULL OR bucket.name IS NULL OR bucket.tokens + coalesce(own.rate, $4::float8)
+        * greatest(extract(epoch FROM $1::timestamptz - bucket.refilled_at), 0)::float8 >= 1
+) ORDER BY hops.due_at LIMIT $5
+"""
+SINGLE_SENDERS = SENDERS.format(lane="campaign_id IS NULL AND workspace_id = $6 AND livemode = $7")
+CAMPAIGN_SENDERS = SENDERS.format(lane="campaign_id = $6")
 
 # Both, as what was erased may have become plain since the messages were picked. A phone is named once a spelling.
 SUPPRESSED_BY_HASH = """
@@ -109,14 +143,17 @@ WITH attempts AS (
     FROM unnest($1::uuid[], $2::uuid[]) AS attempt (id, message_id)
 )
 UPDATE messages SET status = 'sending', claim_token = $3, lease_until = clock_timestamp() + $6::interval, carrier = $4,
-    attempt_count = attempt_count + 1, credits_used = segments
+    handed_at = $5, attempt_count = attempt_count + 1, credits_used = segments
 WHERE id = ANY($2)
 """
 
+# The ids stand twice so that rows are found by their key alone, whatever the planner believes of the table: else it
+# may read all that is `sending`.
 SENT = """
 UPDATE messages SET status = 'sent', sent_at = $4, carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
-WHERE messages.id = outcome.id AND messages.claim_token = $3 AND messages.status = 'sending'
+WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
+    AND messages.status = 'sending'
 RETURNING messages.*
 """
 
@@ -124,32 +161,34 @@ FAILED = """
 WITH held AS (
     SELECT messages.id, messages.credits_used, outcome.code
     FROM messages JOIN unnest($1::uuid[], $2::varchar[]) AS outcome (id, code) ON outcome.id = messages.id
-    WHERE messages.status = 'sending' AND messages.claim_token = $3
+    WHERE messages.id = ANY ($1) AND messages.status = 'sending' AND messages.claim_token = $3
     FOR UPDATE OF messages
 )
 UPDATE messages SET status = 'failed', failed_at = $4, error_code = held.code, credits_used = 0,
     claim_token = NULL, lease_until = NULL
-FROM held WHERE messages.id = held.id
+FROM held WHERE messages.id = ANY ($1) AND messages.id = held.id
 RETURNING messages.*, held.credits_used AS credits_held
 """
 
 REQUEUED = """
 UPDATE messages SET status = 'queued', due_at = outcome.due_at, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::timestamptz[]) AS outcome (id, due_at)
-WHERE messages.id = outcome.id AND messages.claim_token = $3 AND messages.status = 'sending'
+WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
+    AND messages.status = 'sending'
 """
 
 PARTS = """
 INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
 SELECT part.id, part.message_id, messages.carrier, part.ref, part.number, $5
 FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::smallint[]) AS part (id, message_id, ref, number)
-JOIN messages ON messages.id = part.message_id AND messages.id = ANY($6)
+JOIN messages ON messages.id = part.message_id AND messages.id = ANY ($6)
 """
 
 CONCLUDE = """
 UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ended_at = $4
 FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (message_id, outcome, code)
-WHERE message_attempts.message_id = done.message_id AND message_attempts.claim_token = $5
+WHERE message_attempts.message_id = ANY ($1) AND message_attempts.message_id = done.message_id
+    AND message_attempts.claim_token = $5
 """
 
 
@@ -282,15 +321,17 @@ async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim
             return None
         limit = _paced(campaign, limit, now)
     allowed = await throughput.take_for_carrier(carrier, limit, now)
+    rooms = await _take_for_senders(lane, allowed, now)
     ready: list[Row] = []
     for _ in range(ROUNDS if allowed > 0 else 0):
-        picked = await _pick(lane, allowed, now)
+        picked = await _pick(lane, allowed, now, rooms)
         ready = await _admit(lane, campaign, picked, now)
-        if ready or len(picked) < allowed:
+        if ready or _is_all(picked, allowed, rooms):
             break
     if lane.livemode:
         ready = await _afford(lane, ready, now)
     await throughput.give_back_to_carrier(carrier, allowed - len(ready), now)
+    await _give_back_to_senders(rooms, ready)
     if not ready:
         return None
     if campaign is not None and campaign.interval_seconds > 0:
@@ -320,7 +361,7 @@ async def claim_by_plan(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
 
 
 async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:
-    # Claims lock in one order: trials, the campaign, carriers' limits, messages, senders' limits, credits.
+    # Claims lock in one order: trials, the campaign, carriers' limits, senders' limits, messages, credits.
     await breakers.hold_trials(plan.trial)
     campaign = None
     if lane.campaign_id is not None:
@@ -328,13 +369,17 @@ async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
         if campaign is None:
             return []
         limit = _paced(campaign, limit, now)
-    if limit <= 0:
+    room = await _room_of(plan, limit, now)
+    if room <= 0:
         return []
     await throughput.hold_carriers(plan.carriers)
+    rooms = await _take_for_senders(lane, limit, now)
     over: Counter[str] = Counter()
     claims: list[Claim] = []
-    for _ in range(ROUNDS):
-        picked = await _pick(lane, limit, now)
+    for number in range(ROUNDS):
+        # No more than there is room for; where none of that may go now, others may stand behind it.
+        wanted = room if number == 0 else limit
+        picked = await _pick(lane, wanted, now, rooms)
         ready = await _admit(lane, campaign, picked, now)
         for carrier, routed in sorted((await _route(lane, plan, ready, now)).items()):
             rows = await _afford_routed(lane, carrier, [row for row, _ in routed], over, now)
@@ -345,11 +390,19 @@ async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
             taken = await _take(rows, carrier, now)
             fallbacks = frozenset(row.id for row, has_fallback in routed if has_fallback)
             claims.append(replace(taken, fallbacks=fallbacks, is_watched=carrier in plan.failing))
-        if claims or len(picked) < limit:
+        if claims or _is_all(picked, wanted, rooms):
             break
+    await _give_back_to_senders(rooms, [row for each in claims for row in each.messages])
     if claims and campaign is not None and campaign.interval_seconds > 0:
         await _take_slots(campaign, sum(len(each.messages) for each in claims), now)
     return claims
+
+
+async def _room_of(plan: Plan, limit: int, now: datetime) -> int:
+    """How many messages the carriers of a plan may be given now, at most `limit`: a single one on trial."""
+    open = plan.reachable - plan.paused.keys()
+    on_trial = len(open & plan.trial)
+    return min(limit, on_trial + await throughput.room_of_carriers(sorted(open - plan.trial), limit, now))
 
 
 async def _afford_routed(
@@ -405,14 +458,15 @@ async def _route(lane: Lane, plan: Plan, rows: Sequence[Row], now: datetime) -> 
     return by_carrier
 
 
+PUT_OFF = """
+UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)
+WHERE messages.id = ANY ($1) AND messages.id = later.id
+"""
+
+
 async def _put_off(until: Mapping[UUID, datetime]) -> None:
     if until:
-        await execute(
-            "UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)"
-            " WHERE messages.id = later.id",
-            list(until),
-            list(until.values()),
-        )
+        await execute(PUT_OFF, list(until), list(until.values()))
 
 
 async def _take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
@@ -475,13 +529,74 @@ async def _take_slots(campaign: Row, number: int, now: datetime) -> None:
     )
 
 
-async def _pick(lane: Lane, limit: int, now: datetime) -> Sequence[Row]:
-    values = (lane.workspace_id, lane.livemode, now, limit + len(_left_out))
+Rooms = Mapping[str, int] | None
+
+
+async def _take_for_senders(lane: Lane, limit: int, now: datetime) -> Rooms:
+    """How many messages each sender of a lane may send now; they count as sent. None where no sender is limited."""
+    if not throughput.limits_senders() or limit <= 0:
+        return None
+    own, others = throughput.limited_senders()
+    values = (now, list(own), list(own.values()), others, limit)
     if lane.campaign_id is None:
-        rows = await fetch(CLAIM.format(lane="campaign_id IS NULL"), *values)
+        rows = await fetch(SINGLE_SENDERS, *values, lane.workspace_id, lane.livemode)
     else:
-        rows = await fetch(CLAIM.format(lane="campaign_id = $5"), *values, lane.campaign_id)
-    return [row for row in rows if row.id not in _left_out][:limit] if _left_out else rows
+        rows = await fetch(CAMPAIGN_SENDERS, *values, lane.campaign_id)
+    senders = [row.sender for row in rows]
+    taken = await throughput.take_for_senders(senders, limit, now)
+    return {sender: taken[sender] for sender in senders}
+
+
+async def _give_back_to_senders(rooms: Rooms, used: Iterable[Row]) -> None:
+    if rooms:
+        spent = Counter(row.sender for row in used)
+        await throughput.give_back_to_senders({sender: room - spent[sender] for sender, room in rooms.items()})
+
+
+async def _pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[Row]:
+    """Up to `limit` due messages of a lane, locked; where senders have limits, no more of each than its room."""
+    if rooms is not None and not rooms:
+        return []
+    more = len(_left_out)
+    values: list[Any] = [lane.workspace_id, lane.livemode, now, limit + more]
+    shares = None if rooms is None else _share(rooms, limit)
+    if shares is not None:
+        values += [list(shares), [share + more for share in shares.values()]]
+    condition = SINGLE_LANE
+    if lane.campaign_id is not None:
+        values.append(lane.campaign_id)
+        condition = CAMPAIGN_LANE.format(number=len(values))
+    picked = (PICKED if rooms is None else PICKED_BY_SENDER).format(lane=condition)
+    rows = await fetch(CLAIM.format(picked=picked), *values)
+    return _without_left_out(rows, limit, shares) if more else rows
+
+
+def _without_left_out(rows: Sequence[Row], limit: int, shares: Mapping[str, int] | None) -> Sequence[Row]:
+    """The rows but for those that are left out, up to `limit` and of each sender up to its share."""
+    counted: Counter[str] = Counter()
+    kept = []
+    for row in rows:
+        if row.id not in _left_out and (shares is None or counted[row.sender] < shares[row.sender]):
+            counted[row.sender] += 1
+            kept.append(row)
+    return kept[:limit]
+
+
+def _share(rooms: Mapping[str, int], limit: int) -> dict[str, int]:
+    """What each sender may send, all together at most `limit`: alike at first, the rest to those that come first."""
+    alike = limit // len(rooms)
+    shares = {sender: min(room, alike) for sender, room in rooms.items()}
+    left = limit - sum(shares.values())
+    for sender, room in rooms.items():
+        more = min(room - shares[sender], left)
+        shares[sender] += more
+        left -= more
+    return {sender: share for sender, share in shares.items() if share > 0}
+
+
+def _is_all(picked: Sequence[Row], wanted: int, rooms: Rooms) -> bool:
+    """Whether nothing stands behind what was picked."""
+    return len(picked) < wanted if rooms is None else not picked
 
 
 async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime) -> list[Row]:
@@ -510,8 +625,6 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
             put_off[row.id] = opening
         else:
             ready.append(row)
-    if throughput.limits_senders():
-        ready = await _within_senders(ready, put_off, now)
     if refused:
         await refuse(lane, refused, now)
     if expired:
@@ -543,23 +656,6 @@ def _opening(row: Row, now: datetime) -> datetime:
     return quiet_hours.next_opening(quiet_hours.zones_of(row.to_phone, row.timezone), row.region, now)
 
 
-async def _within_senders(rows: Sequence[Row], put_off: dict[UUID, datetime], now: datetime) -> list[Row]:
-    """The messages that their senders' limits admit now; the others wait for as long as those before them take."""
-    wanted = Counter(row.sender for row in rows)
-    over: Counter[str] = Counter()
-    allowed = {sender: await throughput.take_for_sender(sender, wanted[sender], now) for sender in sorted(wanted)}
-    admitted = []
-    for row in rows:
-        if allowed[row.sender] > 0:
-            allowed[row.sender] -= 1
-            admitted.append(row)
-        else:
-            over[row.sender] += 1
-            wait = timedelta(seconds=over[row.sender] / (throughput.sender_rate(row.sender) or 1.0))
-            put_off[row.id] = now + min(max(wait, SENDER_WAIT), LONGEST_WAIT)
-    return admitted
-
-
 def _refusal(row: Row, admit_unknown: bool) -> str | None:
     """The code for which a picked message must not be sent, or None."""
     if row.kind == MessageKind.AUTO:
@@ -575,14 +671,20 @@ def _refusal(row: Row, admit_unknown: bool) -> str | None:
     return "recipient_not_opted_in"
 
 
+REFUSED_BY_CONSENT = """
+UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,
+    canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END
+FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code)
+WHERE messages.id = ANY ($1) AND messages.id = refusal.id
+RETURNING messages.*
+"""
+
+
 async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) -> None:
     """Skip (in a campaign) or cancel (singly) messages that may not be sent any more, and give their credits back."""
     is_campaign = lane.campaign_id is not None
     rows = await fetch(
-        "UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,"
-        " canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END"
-        " FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code) WHERE messages.id = refusal.id"
-        " RETURNING messages.*",
+        REFUSED_BY_CONSENT,
         [row.id for row, _ in refused],
         [code for _, code in refused],
         MessageStatus.SKIPPED.value if is_campaign else MessageStatus.CANCELED.value,
@@ -606,7 +708,7 @@ async def _afford(lane: Lane, rows: list[Row], now: datetime) -> list[Row]:
         covered = _covered(unpaid, left.credits)
         short, unpaid = unpaid[covered:], unpaid[:covered]
         if lane.campaign_id is not None:
-            await pause_for_credits(lane.campaign_id, left.limit, now)
+            await pause_for_credits(lane.campaign_id, left, now)
         else:
             await _fail_unsent(lane, short, left.limit, now)
     return paid + unpaid
@@ -818,6 +920,7 @@ async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
         ring_after_commit(Doorbell.REPORTS)
 
 
+# By a subquery, as no index is searched for what changes from row to row, which the clock may.
 EXPIRED = """
 SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
     SELECT FROM suppressions WHERE suppressions.workspace_id = messages.workspace_id
@@ -828,7 +931,7 @@ SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
     SELECT FROM message_attempts WHERE message_id = messages.id AND outcome = 'unknown'
         AND started_at < clock_timestamp() - interval '72 hours'
 ) AS is_hopeless
-FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() AND carrier = $1 AND {condition}
+FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) AND carrier = $1 AND {condition}
 ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 EXPIRED_ANY = EXPIRED.format(many=MAX_ATTEMPTS, condition="true")
@@ -880,7 +983,7 @@ async def _await(rows: Sequence[Row]) -> int:
 GONE_AFTER = timedelta(minutes=10)
 
 GONE = """
-SELECT id FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() - $2::interval
+SELECT id FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) - $2::interval
     AND carrier <> ALL($1)
 ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
 """

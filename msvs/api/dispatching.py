@@ -8,14 +8,26 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, settings_of_mode, throughput
+from msvs.api import (
+    breakers,
+    caps,
+    consent_chain,
+    credits,
+    ids,
+    open_months,
+    quiet_hours,
+    routing,
+    settings_of_mode,
+    throughput,
+)
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.halting import begin_part, share_run
 from msvs.api.jobs import Doorbell
+from msvs.api.open_months import EVERYWHERE, IdRange
 from msvs.api.pausing import pause_for_credits
 from msvs.api.phones import canonical, region_of, spellings
 from msvs.api.resources import message_resource
@@ -52,25 +64,27 @@ ROUNDS = 5
 # LIMIT keeps PostgreSQL from reading all that is queued to join it with the lanes, as it does for EXISTS.
 SINGLE_LANES = """
 WITH RECURSIVE lanes AS (
-    (SELECT workspace_id, livemode FROM messages WHERE status = 'queued' AND campaign_id IS NULL
+    (SELECT workspace_id, livemode FROM messages
+        WHERE status = 'queued' AND campaign_id IS NULL AND id BETWEEN $2 AND $3
         ORDER BY workspace_id, livemode LIMIT 1)
     UNION ALL
     SELECT following.workspace_id, following.livemode FROM lanes CROSS JOIN LATERAL (
         SELECT workspace_id, livemode FROM messages
-        WHERE status = 'queued' AND campaign_id IS NULL
+        WHERE status = 'queued' AND campaign_id IS NULL AND id BETWEEN $2 AND $3
             AND (workspace_id, livemode) > (lanes.workspace_id, lanes.livemode)
         ORDER BY workspace_id, livemode LIMIT 1
     ) AS following
 )
 SELECT lanes.workspace_id, lanes.livemode FROM lanes CROSS JOIN LATERAL (
     SELECT FROM messages WHERE status = 'queued' AND campaign_id IS NULL AND workspace_id = lanes.workspace_id
-        AND livemode = lanes.livemode AND due_at <= $1 LIMIT 1
+        AND livemode = lanes.livemode AND due_at <= $1 AND id BETWEEN $2 AND $3 LIMIT 1
 ) AS due ORDER BY random()
 """
 
 CAMPAIGN_LANES = """
 SELECT campaigns.workspace_id, campaigns.livemode, campaigns.id FROM campaigns CROSS JOIN LATERAL (
-    SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1 LIMIT 1
+    SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1
+        AND id BETWEEN $2 AND $3 LIMIT 1
 ) AS due WHERE campaigns.status IN ('preparing', 'sending') ORDER BY random()
 """
 
@@ -81,6 +95,7 @@ CLAIM = """
 WITH picked AS MATERIALIZED (
     SELECT * FROM messages
     WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
+        AND id BETWEEN $5 AND $6
     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 )
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
@@ -150,16 +165,21 @@ CONCLUDE = """
 UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ended_at = $4
 FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (message_id, outcome, code)
 WHERE message_attempts.message_id = done.message_id AND message_attempts.claim_token = $5
+    AND message_attempts.id BETWEEN $6 AND $7
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What is claimed together: a campaign's messages, or the single messages of a workspace and mode."""
+    """What is claimed together: a campaign's messages, or the single messages of a workspace and mode.
+
+    `ids` is the range that they lie in.
+    """
 
     workspace_id: UUID
     livemode: bool
     campaign_id: UUID | None = None
+    ids: IdRange = field(default=EVERYWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,39 +213,41 @@ class Outcome:
     part_refs: Sequence[str] = ()
 
 
-async def find_lanes(now: datetime) -> list[Lane]:
+async def find_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes with due messages: single messages first, then campaigns; both in no fixed order.
 
     What a carrier takes in a second goes to whoever asks first: no workspace is always the first.
     """
-    singles = await find_single_lanes(now)
-    campaigns = [Lane(row.workspace_id, row.livemode, row.id) for row in await fetch(CAMPAIGN_LANES, now)]
-    return singles + campaigns
+    singles = await find_single_lanes(now, open_ids)
+    campaigns = await fetch(CAMPAIGN_LANES, now, open_ids.low, open_ids.high)
+    return singles + [Lane(row.workspace_id, row.livemode, row.id, open_ids) for row in campaigns]
 
 
-async def find_single_lanes(now: datetime) -> list[Lane]:
+async def find_single_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes of single messages that are due."""
-    return [Lane(row.workspace_id, row.livemode) for row in await fetch(SINGLE_LANES, now)]
+    rows = await fetch(SINGLE_LANES, now, open_ids.low, open_ids.high)
+    return [Lane(row.workspace_id, row.livemode, ids=open_ids) for row in rows]
 
 
-async def look() -> tuple[datetime, bool]:
-    """The time by PostgreSQL's clock, and whether scheduled messages are due by it."""
-    row = await fetch_row(
-        "SELECT moment, EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= moment) AS has_scheduled"
-        " FROM clock_timestamp() AS moment"
-    )
-    assert row is not None
-    return row.moment, row.has_scheduled
+async def has_scheduled(now: datetime, open_ids: IdRange = EVERYWHERE) -> bool:
+    """Whether the time of scheduled messages has come."""
+    return bool(await fetch_value(HAS_SCHEDULED, now, open_ids.low, open_ids.high))
 
 
-async def promote_scheduled(*, limit: int, now: datetime) -> int:
+HAS_SCHEDULED = "SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND id BETWEEN $2 AND $3)"
+
+
+async def promote_scheduled(*, limit: int, now: datetime, open_ids: IdRange = EVERYWHERE) -> int:
     """Queue scheduled messages whose time has come; how many."""
     rows = await fetch(
-        "WITH due AS (SELECT id FROM messages WHERE status = 'scheduled' AND due_at <= $1"
+        "WITH due AS (SELECT id FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND id BETWEEN $3 AND $4"
         " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
-        " UPDATE messages SET status = 'queued' FROM due WHERE messages.id = due.id RETURNING messages.*",
+        " UPDATE messages SET status = 'queued' FROM due WHERE messages.id = due.id AND messages.id BETWEEN $3 AND $4"
+        " RETURNING messages.*",
         now,
         limit,
+        open_ids.low,
+        open_ids.high,
     )
     await record_events(_events(EventType.MESSAGE_QUEUED, rows), now)
     return len(rows)
@@ -437,11 +459,10 @@ async def _take_slots(campaign: Row, number: int, now: datetime) -> None:
 
 
 async def _pick(lane: Lane, limit: int, now: datetime) -> Sequence[Row]:
+    values = (lane.workspace_id, lane.livemode, now, limit, lane.ids.low, lane.ids.high)
     if lane.campaign_id is None:
-        return await fetch(CLAIM.format(lane="campaign_id IS NULL"), lane.workspace_id, lane.livemode, now, limit)
-    return await fetch(
-        CLAIM.format(lane="campaign_id = $5"), lane.workspace_id, lane.livemode, now, limit, lane.campaign_id
-    )
+        return await fetch(CLAIM.format(lane="campaign_id IS NULL"), *values)
+    return await fetch(CLAIM.format(lane="campaign_id = $7"), *values, lane.campaign_id)
 
 
 async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime) -> list[Row]:
@@ -541,7 +562,8 @@ async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) 
     rows = await fetch(
         "UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,"
         " canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END"
-        " FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code) WHERE messages.id = refusal.id"
+        " FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code)"
+        " WHERE messages.id = refusal.id AND messages.id = ANY($1)"
         " RETURNING messages.*",
         [row.id for row, _ in refused],
         [code for _, code in refused],
@@ -661,7 +683,14 @@ async def record_outcomes(
         [outcome.code for outcome in concluded],
         now,
         claim.token,
+        *_attempt_ids(claim.token),
     )
+
+
+def _attempt_ids(token: UUID) -> tuple[UUID, UUID]:
+    """The range of ids of the attempts of a claim: this process made them just after its token."""
+    made = ids.id_time(token)
+    return open_months.floor(made), open_months.floor(max(made, datetime.now(UTC)) + open_months.MARGIN)
 
 
 def _pause(outcome: Outcome, attempt: int) -> timedelta:
@@ -709,7 +738,7 @@ async def give_back(claim: Claim, now: datetime) -> None:
         return
     unused = [row.id for row in claim.messages]
     await execute(REQUEUED, unused, [row.due_at for row in claim.messages], claim.token)
-    await execute(CONCLUDE, unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
+    await execute(CONCLUDE, unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token, *_attempt_ids(claim.token))
     ring_after_commit(Doorbell.MESSAGES)
 
 
@@ -853,9 +882,8 @@ async def await_gone(carriers: Iterable[str], *, limit: int) -> int:
 
 async def has_due(now: datetime) -> bool:
     """Whether dispatch has something to do: due messages in a lane that runs, or scheduled ones to queue."""
-    return bool(
-        await fetch_value("SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= $1)", now)
-    ) or bool(await find_lanes(now))
+    _, open_ids = await open_months.look()
+    return await has_scheduled(now, open_ids) or bool(await find_lanes(now, open_ids))
 
 
 def _live_by_workspace(rows: Iterable[Row]) -> Mapping[UUID, list[UUID]]:

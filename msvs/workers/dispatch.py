@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import structlog
 
 from msvs import database
-from msvs.api import breakers, dispatching, routing
+from msvs.api import breakers, dispatching, open_months, routing
 from msvs.api.dispatching import Claim, Lane, Outcome
 from msvs.api.jobs import Doorbell, ring_now
 from msvs.api.phones import present
@@ -99,15 +99,16 @@ class _Run:
     async def find_lanes(self) -> list[Lane]:
         """The lanes with due messages that did not break; scheduled messages whose time has come are queued first."""
         async with self.stop.limit():
-            now, has_scheduled = await dispatching.look()
-            if has_scheduled:
-                await in_unit_of_work(partial(dispatching.promote_scheduled, limit=PROMOTE, now=now))
-            return self._whole(await dispatching.find_lanes(now))
+            now, open_ids = await open_months.look()
+            if await dispatching.has_scheduled(now, open_ids):
+                promote = partial(dispatching.promote_scheduled, limit=PROMOTE, now=now, open_ids=open_ids)
+                await in_unit_of_work(promote)
+            return self._whole(await dispatching.find_lanes(now, open_ids))
 
     async def find_single_lanes(self) -> list[Lane]:
         """The lanes of due single messages that did not break."""
         async with self.stop.limit():
-            return self._whole(await dispatching.find_single_lanes(await database.now()))
+            return self._whole(await dispatching.find_single_lanes(*await open_months.look()))
 
     def _whole(self, lanes: Iterable[Lane]) -> list[Lane]:
         return [lane for lane in lanes if lane not in self._broken]

@@ -79,4 +79,5 @@ def deliver_webhooks() -> int:
 def maintain() -> dict[str, int]:
     """Do the chores; what each did."""
     runtime = _answer(Doorbell.MAINTENANCE)
-    return runtime.run_bounded(maintenance.maintain(runtime.carriers, runtime.settings, stop=runtime.stop))
+    chores = maintenance.maintain(runtime.carriers, runtime.settings, stop=runtime.stop, upkeep=runtime.upkeep)
+    return runtime.run_bounded(chores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,9 +20,10 @@ from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Message, MessageStatus
 from msvs.models.identity import new_id
 from msvs.settings import Settings
-from msvs.workers import maintenance
+from msvs.workers import maintenance, partitions
 from msvs.workers.dispatch import dispatch_messages
-from msvs.workers.maintenance import maintain, roll_partitions
+from msvs.workers.maintenance import maintain
+from msvs.workers.partitions import Upkeep, roll_partitions
 from tests import factories
 from tests.workers.refusing import refused
 from tests.workers.test_campaigns import check_conservation, create, people
@@ -132,14 +133,79 @@ async def in_use(table: str) -> AsyncIterator[None]:
         await reading
 
 
-async def test_a_partition_does_not_wait_for_a_long_statement(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_partition_asks_for_no_table_that_is_used_for_long(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for a table to itself has everybody else wait behind it."""
-    monkeypatch.setattr(maintenance, "LOCK_TIMEOUT", "SET LOCAL lock_timeout = '20ms'")
     last = await month(2)
     await db.execute(f"DROP TABLE events_{last:%Y_%m}")
-    async with in_use("events"):
-        assert await roll_partitions(Settings()) == 0
-    assert await roll_partitions(Settings()) == 1
+    await db.execute("SELECT ensure_partition('message_attempts', 'fillfactor = 90', $1)", await month(-11))
+    statements = note_statements(monkeypatch)
+    upkeep = Upkeep()
+    async with in_use("events"), in_use("message_attempts"):
+        assert await roll_partitions(Settings(), upkeep) == 0
+        # Having looked, it leaves them alone for a while.
+        assert upkeep.not_before > await db.now()
+        statements.clear()
+        assert await roll_partitions(Settings(), upkeep) == 0
+        assert not [sql for sql in statements if "pg_locks" in sql]
+        await roll_partitions(Settings())
+    assert not [sql for sql in statements if "LOCK" in sql or "TABLE" in sql]
+    assert await roll_partitions(Settings(), upkeep) == 0
+    assert await roll_partitions(Settings(), Upkeep()) == 2
+    assert await roll_partitions(Settings()) == 0
+
+
+def note_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What partitions' upkeep asks PostgreSQL from now on."""
+    noted: list[str] = []
+    for name in ("execute", "fetch", "fetch_value"):
+        ask = getattr(partitions, name)
+
+        async def note(sql: str, *values: Any, ask: Any = ask) -> Any:
+            noted.append(sql)
+            return await ask(sql, *values)
+
+        monkeypatch.setattr(partitions, name, note)
+    return noted
+
+
+async def test_a_partition_is_made_while_traffic_uses_the_months_before(ctx: Context) -> None:
+    """A reader or writer of this month, however long, is no reason to wait: only the default partition is locked."""
+    last, this = await month(2), await month(0)
+    await db.execute(f"DROP TABLE messages_{last:%Y_%m}")
+    message_id = await write_message(ctx, await month(-2))
+    assert await home("messages", message_id) == "messages_default"
+    async with in_use(f"messages_{this:%Y_%m}"):
+        assert await roll_partitions(Settings()) == 1
+    # What kept ATTACH from reading the default partition's rows is gone with it.
+    checks = await db.fetch_value(
+        "SELECT count(*) FROM pg_constraint WHERE conrelid = 'messages_default'::regclass AND contype = 'c'"
+    )
+    assert checks == 0
+    assert await home("messages", await write_message(ctx, last)) == f"messages_{last:%Y_%m}"
+
+
+async def test_a_new_partition_is_attached_without_reading_the_default_one(ctx: Context) -> None:
+    """It may hold millions of rows of months that never had a partition."""
+    last = await month(2)
+    await db.execute(f"DROP TABLE messages_{last:%Y_%m}")
+    await write_message(ctx, await month(-2))
+    step = partitions.Step("messages", f"messages_{last:%Y_%m}", (last, await month(3)))
+    names = await partitions._names(step, last, await month(3))
+    attach = (partitions.CREATE, partitions.ATTACH, partitions.INCLUDE)
+    async with unit_of_work():
+        for statement in (partitions.EXCLUDE, partitions.VALIDATE):
+            await db.execute(statement.format(**names))
+    assert await rows_read("messages_default", [statement.format(**names) for statement in attach]) == 0
+    await db.execute(f"DROP TABLE messages_{last:%Y_%m}")
+    assert await rows_read("messages_default", [statement.format(**names) for statement in attach]) == 1
+
+
+async def rows_read(table: str, statements: Sequence[str]) -> int:
+    """How many rows of a table these statements read in a transaction."""
+    async with unit_of_work():
+        for statement in statements:
+            await db.execute(statement)
+        return int(await db.fetch_value("SELECT pg_stat_get_xact_tuples_returned($1::regclass)", table))
 
 
 async def test_a_chore_that_breaks_holds_up_no_other(ctx: Context) -> None:

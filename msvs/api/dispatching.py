@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msvs.api import (
@@ -65,26 +65,26 @@ ROUNDS = 5
 SINGLE_LANES = """
 WITH RECURSIVE lanes AS (
     (SELECT workspace_id, livemode FROM messages
-        WHERE status = 'queued' AND campaign_id IS NULL AND id BETWEEN $2 AND $3
+        WHERE status = 'queued' AND campaign_id IS NULL AND {is_open}
         ORDER BY workspace_id, livemode LIMIT 1)
     UNION ALL
     SELECT following.workspace_id, following.livemode FROM lanes CROSS JOIN LATERAL (
         SELECT workspace_id, livemode FROM messages
-        WHERE status = 'queued' AND campaign_id IS NULL AND id BETWEEN $2 AND $3
+        WHERE status = 'queued' AND campaign_id IS NULL AND {is_open}
             AND (workspace_id, livemode) > (lanes.workspace_id, lanes.livemode)
         ORDER BY workspace_id, livemode LIMIT 1
     ) AS following
 )
 SELECT lanes.workspace_id, lanes.livemode FROM lanes CROSS JOIN LATERAL (
     SELECT FROM messages WHERE status = 'queued' AND campaign_id IS NULL AND workspace_id = lanes.workspace_id
-        AND livemode = lanes.livemode AND due_at <= $1 AND id BETWEEN $2 AND $3 LIMIT 1
+        AND livemode = lanes.livemode AND due_at <= $1 AND {is_open} LIMIT 1
 ) AS due ORDER BY random()
 """
 
 CAMPAIGN_LANES = """
 SELECT campaigns.workspace_id, campaigns.livemode, campaigns.id FROM campaigns CROSS JOIN LATERAL (
     SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1
-        AND id BETWEEN $2 AND $3 LIMIT 1
+        AND {is_open} LIMIT 1
 ) AS due WHERE campaigns.status IN ('preparing', 'sending') ORDER BY random()
 """
 
@@ -95,7 +95,7 @@ CLAIM = """
 WITH picked AS MATERIALIZED (
     SELECT * FROM messages
     WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
-        AND id BETWEEN $5 AND $6
+        AND {is_open}
     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 )
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
@@ -125,7 +125,7 @@ WITH attempts AS (
 )
 UPDATE messages SET status = 'sending', claim_token = $3, lease_until = clock_timestamp() + $6::interval, carrier = $4,
     attempt_count = attempt_count + 1, credits_used = segments
-WHERE id = ANY($2)
+WHERE id = ANY($2) AND {is_recent}
 """
 
 SENT = """
@@ -165,7 +165,7 @@ CONCLUDE = """
 UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ended_at = $4
 FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (message_id, outcome, code)
 WHERE message_attempts.message_id = done.message_id AND message_attempts.claim_token = $5
-    AND message_attempts.id BETWEEN $6 AND $7
+    AND {is_recent}
 """
 
 
@@ -173,13 +173,13 @@ WHERE message_attempts.message_id = done.message_id AND message_attempts.claim_t
 class Lane:
     """What is claimed together: a campaign's messages, or the single messages of a workspace and mode.
 
-    `ids` is the range that they lie in.
+    `open_ids` is the range that they lie in.
     """
 
     workspace_id: UUID
     livemode: bool
     campaign_id: UUID | None = None
-    ids: IdRange = field(default=EVERYWHERE, compare=False)
+    open_ids: IdRange = field(default=EVERYWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,36 +219,37 @@ async def find_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane
     What a carrier takes in a second goes to whoever asks first: no workspace is always the first.
     """
     singles = await find_single_lanes(now, open_ids)
-    campaigns = await fetch(CAMPAIGN_LANES, now, open_ids.low, open_ids.high)
+    campaigns = await fetch(CAMPAIGN_LANES.format(is_open=open_ids.of("messages")), now)
     return singles + [Lane(row.workspace_id, row.livemode, row.id, open_ids) for row in campaigns]
 
 
 async def find_single_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes of single messages that are due."""
-    rows = await fetch(SINGLE_LANES, now, open_ids.low, open_ids.high)
-    return [Lane(row.workspace_id, row.livemode, ids=open_ids) for row in rows]
+    rows = await fetch(SINGLE_LANES.format(is_open=open_ids.of("messages")), now)
+    return [Lane(row.workspace_id, row.livemode, open_ids=open_ids) for row in rows]
+
+
+HAS_SCHEDULED = "SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND {is_open})"
 
 
 async def has_scheduled(now: datetime, open_ids: IdRange = EVERYWHERE) -> bool:
     """Whether the time of scheduled messages has come."""
-    return bool(await fetch_value(HAS_SCHEDULED, now, open_ids.low, open_ids.high))
+    return bool(await fetch_value(HAS_SCHEDULED.format(is_open=open_ids.of("messages")), now))
 
 
-HAS_SCHEDULED = "SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND id BETWEEN $2 AND $3)"
+PROMOTE = """
+WITH due AS (
+    SELECT id FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND {is_open}
+    ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE messages SET status = 'queued' FROM due WHERE messages.id = due.id AND {is_open}
+RETURNING messages.*
+"""
 
 
 async def promote_scheduled(*, limit: int, now: datetime, open_ids: IdRange = EVERYWHERE) -> int:
     """Queue scheduled messages whose time has come; how many."""
-    rows = await fetch(
-        "WITH due AS (SELECT id FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND id BETWEEN $3 AND $4"
-        " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
-        " UPDATE messages SET status = 'queued' FROM due WHERE messages.id = due.id AND messages.id BETWEEN $3 AND $4"
-        " RETURNING messages.*",
-        now,
-        limit,
-        open_ids.low,
-        open_ids.high,
-    )
+    rows = await fetch(PROMOTE.format(is_open=open_ids.of("messages")), now, limit)
     await record_events(_events(EventType.MESSAGE_QUEUED, rows), now)
     return len(rows)
 
@@ -400,7 +401,9 @@ async def _put_off(until: Mapping[UUID, datetime]) -> None:
 
 async def _take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
     token = ids.new_id()
-    await execute(TAKE, [ids.new_id() for _ in rows], [row.id for row in rows], token, carrier, now, LEASE)
+    message_ids = [row.id for row in rows]
+    take = TAKE.format(is_recent=open_months.months_of(message_ids).of("messages"))
+    await execute(take, [ids.new_id() for _ in rows], message_ids, token, carrier, now, LEASE)
     return Claim(token, carrier, rows, is_repeat)
 
 
@@ -459,10 +462,11 @@ async def _take_slots(campaign: Row, number: int, now: datetime) -> None:
 
 
 async def _pick(lane: Lane, limit: int, now: datetime) -> Sequence[Row]:
-    values = (lane.workspace_id, lane.livemode, now, limit, lane.ids.low, lane.ids.high)
+    is_open = lane.open_ids.of("messages")
+    values = (lane.workspace_id, lane.livemode, now, limit)
     if lane.campaign_id is None:
-        return await fetch(CLAIM.format(lane="campaign_id IS NULL"), *values)
-    return await fetch(CLAIM.format(lane="campaign_id = $7"), *values, lane.campaign_id)
+        return await fetch(CLAIM.format(lane="campaign_id IS NULL", is_open=is_open), *values)
+    return await fetch(CLAIM.format(lane="campaign_id = $5", is_open=is_open), *values, lane.campaign_id)
 
 
 async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime) -> list[Row]:
@@ -677,20 +681,18 @@ async def record_outcomes(
             LONGEST_UNKNOWN_WAIT,
         )
     await execute(
-        CONCLUDE,
+        _conclude(claim.token),
         [outcome.message_id for outcome in concluded],
         [outcome.result for outcome in concluded],
         [outcome.code for outcome in concluded],
         now,
         claim.token,
-        *_attempt_ids(claim.token),
     )
 
 
-def _attempt_ids(token: UUID) -> tuple[UUID, UUID]:
-    """The range of ids of the attempts of a claim: this process made them just after its token."""
-    made = ids.id_time(token)
-    return open_months.floor(made), open_months.floor(max(made, datetime.now(UTC)) + open_months.MARGIN)
+def _conclude(token: UUID) -> str:
+    """CONCLUDE for the attempts of a claim: this process made their ids just after its token."""
+    return CONCLUDE.format(is_recent=open_months.months_since(token).of("message_attempts"))
 
 
 def _pause(outcome: Outcome, attempt: int) -> timedelta:
@@ -738,7 +740,7 @@ async def give_back(claim: Claim, now: datetime) -> None:
         return
     unused = [row.id for row in claim.messages]
     await execute(REQUEUED, unused, [row.due_at for row in claim.messages], claim.token)
-    await execute(CONCLUDE, unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token, *_attempt_ids(claim.token))
+    await execute(_conclude(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
     ring_after_commit(Doorbell.MESSAGES)
 
 

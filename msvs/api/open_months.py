@@ -6,7 +6,7 @@ and one that is too narrow, because a clock was wrong by more than a day, is put
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -16,17 +16,28 @@ from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.database import now as clock
 
 
-@dataclass(frozen=True, slots=True)
-class IdRange:
-    """A range of ids, both ends included."""
-
-    low: UUID
-    high: UUID
-
-
-EVERYWHERE = IdRange(UUID(int=0), UUID(int=(1 << 128) - 1))
 # How far clocks may differ, and how old an id may be when its row is committed.
 MARGIN = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """The ids made in whole months, from `since` on and before `until`; None is without an end."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def of(self, table: str) -> str:
+        """The condition on the ids of a partitioned table.
+
+        It is made of literals, which prune partitions from every plan, and changes but once a month, so that a
+        statement stays prepared.
+        """
+        bounds = ((">=", self.since), ("<", self.until))
+        return " AND ".join(f"{table}.id {sign} '{floor(day)}'" for sign, day in bounds if day is not None) or "true"
+
+
+EVERYWHERE = IdRange()
 
 LOOK = """
 SELECT moment, open_months.since, open_months.until
@@ -58,8 +69,22 @@ async def look() -> tuple[datetime, IdRange]:
     assert row is not None
     if row.since is None:
         return row.moment, EVERYWHERE
-    tomorrow = row.moment + MARGIN
-    return row.moment, IdRange(floor(row.since), floor(max(row.until or tomorrow, tomorrow)))
+    tomorrow = _month_start(row.moment + MARGIN, 1)
+    return row.moment, IdRange(row.since, max(row.until or tomorrow, tomorrow))
+
+
+def months_of(ids: Iterable[UUID]) -> IdRange:
+    """Return the range of the months in which these ids were made."""
+    times = [value.int >> 80 for value in ids]
+    first, last = (datetime.fromtimestamp(moment / 1000, UTC) for moment in (min(times), max(times)))
+    return IdRange(_month_start(first), _month_start(last, 1))
+
+
+def months_since(made: UUID) -> IdRange:
+    """Return the range of the months from an id to those that this process makes now."""
+    found = months_of([made])
+    tomorrow = _month_start(datetime.now(UTC) + MARGIN, 1)
+    return IdRange(found.since, max(tomorrow, found.until or tomorrow))
 
 
 def floor(moment: datetime) -> UUID:
@@ -77,7 +102,7 @@ async def find_open_months() -> int:
     today = _month_start(now - MARGIN)
     since = await _find_open([first for first in sorted(months) if first < today], months) or today
     ahead = await _find_open([first for first in sorted(months, reverse=True) if first > now + MARGIN], months)
-    return await execute(REMEMBER, since, ahead and _month_start(ahead + timedelta(days=32)))
+    return await execute(REMEMBER, since, ahead and _month_start(ahead, 1))
 
 
 async def _find_open(firsts: Sequence[datetime], months: dict[datetime, str]) -> datetime | None:
@@ -104,5 +129,7 @@ def _first_day(name: str) -> datetime | None:
         return None
 
 
-def _month_start(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+def _month_start(moment: datetime, after: int = 0) -> datetime:
+    """The start of the month of a moment, or of one so many months later."""
+    years, month = divmod(moment.astimezone(UTC).month - 1 + after, 12)
+    return datetime(moment.astimezone(UTC).year + years, month + 1, 1, tzinfo=UTC)

@@ -102,7 +102,7 @@ async def _complete(campaign_id: UUID) -> bool:
 
 HAS_WORK = """
 SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending') OR EXISTS (
-    SELECT FROM messages WHERE status = 'sending' AND lease_until < $1 AND id BETWEEN $2 AND $3 AND NOT EXISTS (
+    SELECT FROM messages WHERE status = 'sending' AND lease_until < $1 AND {is_open} AND NOT EXISTS (
         SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'paused'
     )
 )
@@ -112,7 +112,7 @@ SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending') OR EXISTS (
 async def has_work(now: datetime) -> bool:
     """Whether a campaign may be complete, or a lease has run out that no paused campaign holds up."""
     _, open_ids = await open_months.look()
-    return bool(await fetch_value(HAS_WORK, now, open_ids.low, open_ids.high))
+    return bool(await fetch_value(HAS_WORK.format(is_open=open_ids.of("messages")), now))
 
 
 async def drop_expired() -> int:

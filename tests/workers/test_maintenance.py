@@ -202,10 +202,12 @@ async def test_a_new_partition_is_attached_without_reading_the_default_one(ctx: 
 
 async def rows_read(table: str, statements: Sequence[str]) -> int:
     """How many rows of a table these statements read in a transaction."""
+    read = "SELECT pg_stat_get_xact_tuples_returned($1::regclass)"
     async with unit_of_work():
+        before = await db.fetch_value(read, table)
         for statement in statements:
             await db.execute(statement)
-        return int(await db.fetch_value("SELECT pg_stat_get_xact_tuples_returned($1::regclass)", table))
+        return int(await db.fetch_value(read, table) - before)
 
 
 async def test_a_chore_that_breaks_holds_up_no_other(ctx: Context) -> None:

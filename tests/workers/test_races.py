@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import campaigns, credits, dispatching, open_months, routing
+from msvs.api import campaigns, credits, dispatching, routing
 from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.dispatching import Lane
@@ -373,9 +373,8 @@ async def test_lanes_are_found_at_the_cost_of_lanes(ctx: Context) -> None:
     await queue_many(ctx, 5_000)
     await db.execute("ANALYZE messages")
     try:
-        everywhere = (open_months.EVERYWHERE.low, open_months.EVERYWHERE.high)
-        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {dispatching.SINGLE_LANES}"
-        plan = await db.fetch_value(explain, await db.now(), *everywhere)
+        explain = "EXPLAIN (ANALYZE, FORMAT JSON) " + dispatching.SINGLE_LANES.format(is_open="true")
+        plan = await db.fetch_value(explain, await db.now())
         rows = [float(number) for number in re.findall(r'"Actual Rows": ([0-9.]+)', plan)]
     finally:
         await db.execute("DELETE FROM messages")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -25,6 +26,8 @@ MIGRATION_LOCK = 0x6D737673
 # What any statement may take, in seconds; those that read or write whole tables say how long they may.
 STATEMENT_SECONDS = 60.0
 MIGRATION_SECONDS = 3600.0
+# How often a process looks whether another's migration has ended.
+MIGRATION_PAUSE_SECONDS = 0.2
 
 # Tortoise logs every statement with its values at DEBUG; message bodies and numbers must never reach a log.
 logging.getLogger("tortoise").setLevel(logging.WARNING)
@@ -257,7 +260,9 @@ async def migrate(database_url: str) -> list[str]:
         connected(database_url, pool_size=3, statement_seconds=MIGRATION_SECONDS),
         client().acquire_connection() as guard,
     ):
-        await guard.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        # Not by a statement that waits: CREATE INDEX CONCURRENTLY waits for every statement that began before it.
+        while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):
+            await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
         try:
             executor = _executor(database_url)
             plan = await executor.plan(None)

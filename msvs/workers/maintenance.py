@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -12,7 +15,7 @@ import structlog
 from msvs import database
 from msvs.api import deliveries, open_months, reports, running, secret_keys, sessions
 from msvs.api.campaign_stats import fold_tallies
-from msvs.database import execute, fetch_value
+from msvs.database import fetch, fetch_value
 from msvs.settings import Settings
 from msvs.workers.dispatch import Carriers, resolve_expired
 from msvs.workers.partitions import Upkeep, roll_partitions
@@ -22,21 +25,41 @@ from msvs.workers.stopping import StopFlag
 log = structlog.get_logger(__name__)
 
 BATCH = 5000
+EPOCH = datetime.fromtimestamp(0, UTC)
 # How often the months of open messages are looked for.
 LOOK_EVERY = timedelta(seconds=10)
 
-# Table → the condition under which a row is past its keeping. What is partitioned goes by whole months instead; the
-# ledger and the history of consent stay.
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """When a row of a table is past its keeping: `age` is the indexed column by which it is found, from `first` on."""
+
+    condition: str
+    age: str
+    first: datetime | UUID = EPOCH
+    key: str = "id"
+
+
+# What is partitioned goes by whole months instead; the ledger and the history of consent stay.
 RETENTION = {
-    "idempotency_records": "created_at < now() - interval '24 hours'",
+    "idempotency_records": Retention("created_at < now() - interval '24 hours'", "created_at"),
     # A delivery is no older than its event, whose id tells its age and has an index.
-    "webhook_deliveries": "event_id < id_floor(now() - interval '30 days') AND state <> 'pending'"
-    " AND created_at < now() - interval '30 days'",
-    "prefix_usage": "hour < now() - interval '2 days'",
+    "webhook_deliveries": Retention(
+        "event_id < id_floor(now() - interval '30 days') AND state <> 'pending'"
+        " AND created_at < now() - interval '30 days'",
+        "event_id",
+        UUID(int=0),
+    ),
+    "prefix_usage": Retention("hour < now() - interval '2 days'", "hour", key="workspace_id, prefix, hour"),
 }
-# What names a row where it has no id.
-KEYS = {"prefix_usage": "workspace_id, prefix, hour"}
-DROP = f"DELETE FROM {{table}} WHERE ({{key}}) IN (SELECT {{key}} FROM {{table}} WHERE {{condition}} LIMIT {BATCH})"
+# From the age where the last batch ended: what was deleted is still in the index, for as long as a snapshot is held.
+DROP = """
+DELETE FROM {table} WHERE ({key}) IN (
+    SELECT {key} FROM {table} WHERE {age} >= $1 AND {condition} ORDER BY {age} LIMIT $2 FOR UPDATE SKIP LOCKED
+) RETURNING {age}
+"""
+DROP_BATCH = 1000
+# How long retention works on a table in each maintenance.
+DROP_SECONDS = 2.0
 
 
 async def maintain(
@@ -72,8 +95,8 @@ def _chores(
         "stale_deliveries": partial(in_unit_of_work, partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
         "sessions": partial(in_unit_of_work, partial(sessions.forget_ended, now)),
         "secret_keys": partial(in_unit_of_work, partial(secret_keys.forget_retired, now)),
-        "folded": partial(in_unit_of_work, fold_tallies),
-        "dropped": drop_expired,
+        "folded": fold_tallies,
+        "dropped": partial(drop_expired, stop=stop),
     }
 
 
@@ -115,10 +138,28 @@ async def has_work(now: datetime) -> bool:
     return bool(await fetch_value(HAS_WORK.format(is_open=open_ids.of("messages")), now))
 
 
-async def drop_expired() -> int:
-    """Delete a bounded number of rows past their keeping; how many."""
-    dropped = 0
-    for table, condition in RETENTION.items():
-        key = KEYS.get(table, "id")
-        dropped += await execute(DROP.format(table=table, key=key, condition=condition))
+async def drop_expired(*, stop: StopFlag | None = None) -> int:
+    """Delete rows past their keeping, for a bounded time; how many."""
+    return sum([await _drop_rows(table, retention, stop or StopFlag()) for table, retention in RETENTION.items()])
+
+
+async def _drop_rows(table: str, retention: Retention, stop: StopFlag) -> int:
+    """Delete in small transactions, each followed by as long a pause, so that half of the time is left to traffic."""
+    drop = drop_statement(table)
+    dropped, since = 0, retention.first
+    until = time.monotonic() + DROP_SECONDS
+    while not stop.is_set:
+        began = time.monotonic()
+        ages = [row[0] for row in await fetch(drop, since, DROP_BATCH)]
+        dropped += len(ages)
+        if len(ages) < DROP_BATCH or time.monotonic() >= until:
+            break
+        since = max(ages)
+        await asyncio.sleep(time.monotonic() - began)
     return dropped
+
+
+def drop_statement(table: str) -> str:
+    """DROP for a table of RETENTION."""
+    found = RETENTION[table]
+    return DROP.format(table=table, key=found.key, age=found.age, condition=found.condition)

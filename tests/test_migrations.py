@@ -19,7 +19,7 @@ from tortoise.migrations.schema_generator.state import State, StateApps
 from msvs import database as db
 from msvs import migrations, models
 from msvs.api.unit_of_work import unit_of_work
-from msvs.migrations._indexes import LARGE, CreateIndexConcurrently, find_blocking
+from msvs.migrations._indexes import CHILDREN, LARGE, CreateIndexConcurrently, find_blocking
 from msvs.models.identity import new_id
 
 # Released before the rule was.
@@ -94,8 +94,8 @@ async def test_an_index_is_built_of_every_partition_and_again_where_it_was_broke
     for _ in range(2):
         await build()
         built = {row.name: (row.is_valid, row.parent) for row in await db.fetch(INDEXES)}
-        children = await db.fetch("SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'events'::regclass")
-        parts = {PROBE.name_of(row.name): (True, "events_probe") for row in children}
+        children = [row.name for row in await db.fetch(CHILDREN.format(table="events"))]
+        parts = {PROBE.name_of(child): (True, "events_probe") for child in children}
         assert built == {"events_probe": (True, None), **parts}
 
 

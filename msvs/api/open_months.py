@@ -15,7 +15,6 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.database import now as clock
 
-
 # How far clocks may differ, and how old an id may be when its row is committed.
 MARGIN = timedelta(days=1)
 

@@ -29,6 +29,7 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 # How often the months of open messages are looked for.
 LOOK_EVERY = timedelta(seconds=10)
 
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """When a row of a table is past its keeping: `age` is the indexed column by which it is found, from `first` on."""

@@ -207,9 +207,11 @@ async def _run(statements: Sequence[str], names: Mapping[str, str], moved: Seque
 
     for _ in range(TRIES - 1):
         try:
-            return await in_unit_of_work(run)
+            await in_unit_of_work(run)
         except asyncpg.LockNotAvailableError:
             await asyncio.sleep(random.uniform(0, 2 * PAUSE_SECONDS))  # noqa: S311
+        else:
+            return
     await in_unit_of_work(run)
 
 

@@ -18,7 +18,7 @@ from msvs.api import campaign_stats
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
-from msvs.models import Message, MessageStatus
+from msvs.models import Message, MessageStatus, Workspace
 from msvs.models.identity import new_id
 from msvs.settings import Settings
 from msvs.workers import maintenance, partitions
@@ -59,8 +59,7 @@ async def write_message(ctx: Context, at: datetime, **values: Any) -> UUID:
         body="Hi",
         encoding="gsm7",
         segments=1,
-        due_at=await db.now() + timedelta(days=1),
-        **{"status": MessageStatus.QUEUED, **values},
+        **{"status": MessageStatus.QUEUED, "due_at": await db.now() + timedelta(days=1), **values},
     )
     return id
 
@@ -139,7 +138,7 @@ def in_use(table: str) -> AbstractAsyncContextManager[None]:
     return holding(f"SELECT FROM {table} LIMIT 1")
 
 
-async def test_a_partition_asks_for_no_table_that_is_used_for_long(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_upkeep_asks_for_no_table_that_is_used_for_long(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for a table to itself has everybody else wait behind it."""
     last = await month(2)
     await db.execute(f"DROP TABLE events_{last:%Y_%m}")
@@ -286,10 +285,10 @@ async def test_folding_reads_no_campaign_that_did_not_change(clean: None) -> Non
     plan = await db.fetch_value(f"EXPLAIN (ANALYZE, FORMAT JSON) {campaign_stats.FIND_UNFOLDED}", 50, 5000)
     assert max(float(number) for number in re.findall(r'"Actual Rows": ([0-9.]+)', plan)) <= 5000
     assert '"Seq Scan"' not in plan
-    sums = "SELECT campaign_id, status, sum(messages) AS messages, sum(credits) AS credits FROM campaign_tallies GROUP BY 1, 2"
-    before = {tuple(row.values()) for row in await db.fetch(sums)}
+    sums = "SELECT campaign_id, status, sum(messages), sum(credits) FROM campaign_tallies GROUP BY 1, 2"
+    before = {tuple(row) for row in await db.fetch(sums)}
     assert [await campaign_stats.fold_tallies() for _ in range(3)] == [1, 1, 0]
-    assert {tuple(row.values()) for row in await db.fetch(sums)} == before
+    assert {tuple(row) for row in await db.fetch(sums)} == before
     count = "SELECT count(*) FROM campaign_tallies WHERE campaign_id = $1"
     assert [await db.fetch_value(count, campaign_id) for campaign_id in changed] == [2, 50]
     await db.execute("DELETE FROM campaign_tallies")

@@ -261,7 +261,7 @@ async def migrate(database_url: str) -> list[str]:
         client().acquire_connection() as guard,
     ):
         # Not by a statement that waits: CREATE INDEX CONCURRENTLY waits for every statement that began before it.
-        while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):
+        while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):  # noqa: ASYNC110
             await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
         try:
             executor = _executor(database_url)

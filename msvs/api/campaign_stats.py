@@ -52,7 +52,7 @@ async def count_open(campaign_id: UUID) -> int:
     return int(count)
 
 
-# Of the newest deltas, as what is older was looked at when it was new: how many campaigns there ever were costs nothing.
+# Of the newest deltas, as what is older was looked at when it was new: settled campaigns cost nothing.
 FIND_UNFOLDED = """
 SELECT recent.campaign_id FROM (
     SELECT DISTINCT campaign_id FROM (SELECT campaign_id FROM campaign_tallies ORDER BY id DESC LIMIT $2) AS newest

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
-from tortoise.exceptions import OperationalError
 from tortoise.migrations.operations import RunSQL
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state import State
@@ -86,11 +85,13 @@ class _Runner:
         for attempt in range(1, TRIES + 1):
             try:
                 # Several statements in one go are one transaction.
-                return await self.one(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {sql}")
-            except (asyncpg.LockNotAvailableError, OperationalError):
+                await self.one(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {sql}")
+            except asyncpg.LockNotAvailableError:
                 if attempt == TRIES:
                     raise
                 await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                return
 
 
 # What grows with traffic. An index on one of these is built by CreateIndexConcurrently.

@@ -155,6 +155,16 @@ SELECT count(*) FROM (
 
 DELETE = "DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3"
 
+# Whoever is opted out stays suppressed, also where nothing but the contact said so.
+DELETE_AND_SUPPRESS = """
+WITH gone AS (
+    DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3 RETURNING *
+)
+INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
+SELECT $4::uuid, workspace_id, livemode, phone, coalesce(opt_in_source, 'import'), coalesce(opt_in_at, updated_at)
+FROM gone WHERE opt_in_status = 'opted_out' ON CONFLICT DO NOTHING
+"""
+
 
 async def create_contact(ctx: Context, data: CreateContact) -> Row:
     """Make a contact. Raises Conflict `contact_exists` with `existing_id` where the phone has one.
@@ -290,7 +300,7 @@ async def delete_contact(ctx: Context, id: UUID) -> None:
     await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
     await fetch_value(LOCK_LISTS, id, ctx.workspace_id, ctx.livemode)
     await ListMember.filter(contact_id=id).delete()
-    await execute(DELETE, id, ctx.workspace_id, ctx.livemode)
+    await execute(DELETE_AND_SUPPRESS, id, ctx.workspace_id, ctx.livemode, ids.new_id())
     await canceling.cancel_campaign_contact(ctx, id, reason="recipient_deleted", now=datetime.now(UTC))
 
 

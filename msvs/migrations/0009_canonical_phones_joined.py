@@ -153,7 +153,6 @@ async def join(*_: object) -> None:
     await execute(FIND)
     await execute(UNITED)
     await execute(STOP)
-    await execute(SUPPRESSIONS)
     for statement in MOVE:
         await execute(statement)
     contacts = 0
@@ -164,6 +163,7 @@ async def join(*_: object) -> None:
         await _rename(row.workspace_id, row.livemode, row.others, row.winner_id)
         contacts += len(row.others)
     await execute("DELETE FROM contacts USING joined_contacts WHERE contacts.id = joined_contacts.id")
+    await execute(SUPPRESSIONS)
     await execute("DROP TABLE joined_contacts")
     if contacts:
         log.warning("contacts of one phone joined", contacts=contacts)

@@ -350,7 +350,7 @@ async def test_the_history_of_a_phone_is_that_of_all_its_spellings(ctx: Context)
         await suppressions.create_suppression(ctx, BARE, source="form")
     contact = await make(ctx, MOBILE)
     async with unit_of_work():
-        await contacts.update_contact(ctx, contact.id, UpdateContact(opt_in=EVIDENCE))
+        await contacts.update_contact(ctx, contact.id, UpdateContact(opt_in=factories.renewed()))
     for phone in (MOBILE, BARE):
         found = (await consent.list_consent(ctx, PAGE, phone=phone)).items
         # Under each spelling that the history speaks of, it ends with the truth.
@@ -395,7 +395,7 @@ async def test_erasure_knows_every_spelling(ctx: Context) -> None:
     # Nothing of a refused send stays, so that it is erased still.
     assert (await Suppression.all().count(), await ErasedSuppression.all().count() > 0) == (0, True)
     async with unit_of_work():
-        again = await contacts.create_contact(ctx, CreateContact(MOBILE, opt_in=EVIDENCE))
+        again = await contacts.create_contact(ctx, CreateContact(MOBILE, opt_in=factories.renewed()))
     assert again.opt_in_status == OptInStatus.OPTED_IN
     assert (await Suppression.all().count(), await ErasedSuppression.all().count()) == (0, 0)
     assert (await consent_chain.verify()).is_whole

@@ -578,10 +578,19 @@ async def test_a_carriers_opt_out_is_one_of_every_spelling(live_ctx: Context) ->
 
 
 async def test_who_opted_in_since_under_another_spelling_stays_in(live_ctx: Context) -> None:
-    await factories.make_contact(live_ctx, "+5491123456789", opt_in_at=await db.now() + timedelta(hours=1))
+    await factories.make_contact(live_ctx, "+5491123456789")
     message_id = await handed_over_as(live_ctx, "+541123456789")
-    await bring(Report("ref-1:failed", False, "recipient_opted_out", message_id=message_id))
+    async with unit_of_work():
+        await keep_signals("main", [Report("ref-1:failed", False, "recipient_opted_out", message_id=message_id)])
+        await signals.apply_reports(limit=10, now=await db.now())
+    await Contact.all().update(opt_in_status="unknown")
+    async with unit_of_work():
+        await replies.receive_inbound(
+            live_ctx, from_phone="+541123456789", to_sender=OURS, text="START", dedupe_key="in-1"
+        )
+    await collect_reports()
     assert (await Contact.get()).opt_in_status.value == "opted_in"
+    assert await waiting() == 0
 
 
 async def handed_over_as(ctx: Context, spelling: str) -> UUID:

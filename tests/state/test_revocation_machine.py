@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,7 +20,7 @@ from msvs.api.contacts import opt_out_contact
 from msvs.api.context import Context
 from msvs.api.errors import Conflict
 from msvs.api.keys import create_key
-from msvs.api.phones import with_spellings
+from msvs.api.phones import by_canonical, canonical
 from msvs.api.replies import receive_inbound
 from msvs.api.resources import moment
 from msvs.api.unit_of_work import unit_of_work
@@ -62,6 +63,22 @@ SELECT
 """
 
 
+class Phones(UserDict[str, tuple[datetime, datetime]]):
+    """What is known of phones, whichever spelling names them."""
+
+    def __setitem__(self, phone: str, value: tuple[datetime, datetime]) -> None:
+        super().__setitem__(canonical(phone), value)
+
+    def __getitem__(self, phone: str) -> tuple[datetime, datetime]:
+        return super().__getitem__(canonical(phone))
+
+    def __delitem__(self, phone: str) -> None:
+        super().__delitem__(canonical(phone))
+
+    def __contains__(self, phone: object) -> bool:
+        return super().__contains__(canonical(str(phone)))
+
+
 class RevocationMachine(RuleBasedStateMachine):
     """A few phones of one workspace: what they say, and what is claimed of them over each front."""
 
@@ -70,7 +87,7 @@ class RevocationMachine(RuleBasedStateMachine):
         self.http = http
         self.run = run
         # The phones that are out: the moments between which they said so last.
-        self.out: dict[str, tuple[datetime, datetime]] = {}
+        self.out = Phones()
 
     @initialize(asks=st.booleans())
     def open(self, asks: bool) -> None:
@@ -127,7 +144,7 @@ class RevocationMachine(RuleBasedStateMachine):
 
     @rule(front=FRONT, phone=PHONE, kind=KIND.filter(lambda kind: kind != "none"))
     def lift(self, front: str, phone: str, kind: str) -> None:
-        row = self.ask(Suppression.get_or_none(workspace_id=self.ctx.workspace_id, phone=phone))
+        row = self.ask(Suppression.get_or_none(workspace_id=self.ctx.workspace_id, canonical=canonical(phone)))
         if row is None:
             return
         evidence = self.evidence(phone, kind)
@@ -141,7 +158,7 @@ class RevocationMachine(RuleBasedStateMachine):
     def import_(self, front: str, phones: list[str], kind: str) -> None:
         if kind == "future":
             return
-        out = [phone for phone in phones if phone in self.out]
+        out = [phone for phone in by_canonical(phones) if phone in self.out]
         rows = [{"phone": phone} for phone in phones]
         body: dict[str, Any] = {"contacts": rows, "opt_in": self.evidence(phones[0], kind)}
         if front == "rest":
@@ -183,7 +200,7 @@ class RevocationMachine(RuleBasedStateMachine):
         with self.stopping(phone) as stopped:
             self.do(lambda: suppressions.import_suppressions(self.ctx, [phone]))
             # What is suppressed stays as it was, since when it was.
-            stopped.did = not self.out.keys() >= set(with_spellings([phone]))
+            stopped.did = phone not in self.out
 
     @rule(phone=PHONE, text=st.sampled_from((*OUT, "START", "YES", "COHORT6", "Where is it?")))
     def hear(self, phone: str, text: str) -> None:
@@ -215,7 +232,8 @@ class RevocationMachine(RuleBasedStateMachine):
         for contact in self.ask(Contact.filter(workspace_id=self.ctx.workspace_id)):
             if contact.phone in self.out:
                 assert contact.opt_in_status in ("opted_out", "pending")
-                assert self.ask(Suppression.filter(workspace_id=self.ctx.workspace_id, phone=contact.phone).exists())
+                suppressed = Suppression.filter(workspace_id=self.ctx.workspace_id, canonical=contact.canonical)
+                assert self.ask(suppressed.exists())
             else:
                 assert contact.opt_in_status != "opted_out"
         assert self.run(consent_chain.verify(workspace_id=self.ctx.workspace_id)).is_whole
@@ -286,7 +304,9 @@ class RevocationMachine(RuleBasedStateMachine):
         return dict(self.run(db.fetch_row(EVERYTHING, self.ctx.workspace_id)))
 
     def contact(self, phone: str) -> Contact | None:
-        found: Contact | None = self.ask(Contact.get_or_none(workspace_id=self.ctx.workspace_id, phone=phone))
+        found: Contact | None = self.ask(
+            Contact.get_or_none(workspace_id=self.ctx.workspace_id, canonical=canonical(phone))
+        )
         return found
 
     def auth(self) -> dict[str, Any]:
@@ -315,9 +335,9 @@ class RevocationMachine(RuleBasedStateMachine):
 
 
 class Stopping:
-    """The moments before and after something by which a phone, in both spellings, may be out."""
+    """The moments before and after something by which a phone may be out."""
 
-    def __init__(self, out: dict[str, tuple[datetime, datetime]], phone: str) -> None:
+    def __init__(self, out: Phones, phone: str) -> None:
         self.out = out
         self.phone = phone
         self.did = True
@@ -328,7 +348,7 @@ class Stopping:
 
     def __exit__(self, *_: object) -> None:
         if self.did:
-            self.out |= dict.fromkeys(with_spellings([self.phone]), (self.since, datetime.now(UTC)))
+            self.out[self.phone] = (self.since, datetime.now(UTC))
 
 
 def camel(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -53,6 +54,8 @@ SELECT set_config(name, value, true) FROM (
 ) AS wanted (name, value) WHERE current_setting(name, true) IS NOT NULL
 """
 WAIT_FOR_LOCKS = "SELECT set_config('lock_timeout', $1, true)"
+# How often a process looks whether another's migration has ended.
+MIGRATION_PAUSE_SECONDS = 0.2
 
 # Tortoise logs every statement with its values at DEBUG; message bodies and numbers must never reach a log.
 logging.getLogger("tortoise").setLevel(logging.WARNING)
@@ -325,7 +328,9 @@ async def migrate(database_url: str) -> list[str]:
         connected(database_url, pool_size=3, statement_seconds=MIGRATION_SECONDS, limits=MIGRATION_LIMITS),
         client().acquire_connection() as guard,
     ):
-        await guard.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        # Not by a statement that waits: CREATE INDEX CONCURRENTLY waits for every statement that began before it.
+        while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):  # noqa: ASYNC110
+            await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
         try:
             executor = _executor(database_url)
             plan = await executor.plan(None)

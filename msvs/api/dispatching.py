@@ -8,15 +8,27 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, settings_of_mode, throughput
+from msvs.api import (
+    breakers,
+    caps,
+    consent_chain,
+    credits,
+    ids,
+    open_months,
+    quiet_hours,
+    routing,
+    settings_of_mode,
+    throughput,
+)
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.halting import begin_part, share_run
 from msvs.api.jobs import Doorbell
+from msvs.api.open_months import EVERYWHERE, IdRange
 from msvs.api.pausing import pause_for_credits
 from msvs.api.phones import canonical, region_of, spellings
 from msvs.api.resources import message_resource
@@ -52,25 +64,27 @@ ROUNDS = 5
 # LIMIT keeps PostgreSQL from reading all that is queued to join it with the lanes, as it does for EXISTS.
 SINGLE_LANES = """
 WITH RECURSIVE lanes AS (
-    (SELECT workspace_id, livemode FROM messages WHERE status = 'queued' AND campaign_id IS NULL
+    (SELECT workspace_id, livemode FROM messages
+        WHERE status = 'queued' AND campaign_id IS NULL AND {is_open}
         ORDER BY workspace_id, livemode LIMIT 1)
     UNION ALL
     SELECT following.workspace_id, following.livemode FROM lanes CROSS JOIN LATERAL (
         SELECT workspace_id, livemode FROM messages
-        WHERE status = 'queued' AND campaign_id IS NULL
+        WHERE status = 'queued' AND campaign_id IS NULL AND {is_open}
             AND (workspace_id, livemode) > (lanes.workspace_id, lanes.livemode)
         ORDER BY workspace_id, livemode LIMIT 1
     ) AS following
 )
 SELECT lanes.workspace_id, lanes.livemode FROM lanes CROSS JOIN LATERAL (
     SELECT FROM messages WHERE status = 'queued' AND campaign_id IS NULL AND workspace_id = lanes.workspace_id
-        AND livemode = lanes.livemode AND due_at <= $1 LIMIT 1
+        AND livemode = lanes.livemode AND due_at <= $1 AND {is_open} LIMIT 1
 ) AS due ORDER BY random()
 """
 
 CAMPAIGN_LANES = """
 SELECT campaigns.workspace_id, campaigns.livemode, campaigns.id FROM campaigns CROSS JOIN LATERAL (
-    SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1 LIMIT 1
+    SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1
+        AND {is_open} LIMIT 1
 ) AS due WHERE campaigns.status IN ('preparing', 'sending') ORDER BY random()
 """
 
@@ -89,7 +103,7 @@ ORDER BY picked.due_at, picked.id
 """
 PICKED = """
     SELECT * FROM messages
-    WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
+    WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3 AND {is_open}
     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 """
 # Where senders have limits, no more of each than it may send now: what it may not is not even looked at. The time is
@@ -98,7 +112,7 @@ PICKED_BY_SENDER = """
     SELECT due.* FROM unnest($5::varchar[], $6::int[]) AS room (sender, messages) CROSS JOIN LATERAL (
         SELECT * FROM messages
         WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND sender = room.sender
-            AND (due_at AT TIME ZONE 'UTC') <= ($3::timestamptz AT TIME ZONE 'UTC')
+            AND {is_open} AND (due_at AT TIME ZONE 'UTC') <= ($3::timestamptz AT TIME ZONE 'UTC')
         ORDER BY (due_at AT TIME ZONE 'UTC'), id LIMIT room.messages FOR UPDATE SKIP LOCKED
     ) AS due LIMIT $4
 """
@@ -111,7 +125,8 @@ WITH RECURSIVE hops AS (
     SELECT ''::varchar AS sender, NULL::timestamptz AS due_at
     UNION ALL
     SELECT following.sender, following.due_at FROM hops CROSS JOIN LATERAL (
-        SELECT sender, due_at FROM messages WHERE status = 'queued' AND {lane} AND sender > hops.sender
+        SELECT sender, due_at FROM messages
+        WHERE status = 'queued' AND {lane} AND sender > hops.sender AND {is_open}
         ORDER BY sender, (due_at AT TIME ZONE 'UTC') LIMIT 1
     ) AS following
 )
@@ -123,8 +138,7 @@ WHERE hops.due_at <= $1 AND (
         * greatest(extract(epoch FROM $1::timestamptz - bucket.refilled_at), 0)::float8 >= 1
 ) ORDER BY hops.due_at LIMIT $5
 """
-SINGLE_SENDERS = SENDERS.format(lane="campaign_id IS NULL AND workspace_id = $6 AND livemode = $7")
-CAMPAIGN_SENDERS = SENDERS.format(lane="campaign_id = $6")
+SINGLE_SENDERS, CAMPAIGN_SENDERS = "campaign_id IS NULL AND workspace_id = $6 AND livemode = $7", "campaign_id = $6"
 
 # Both, as what was erased may have become plain since the messages were picked. A phone is named once a spelling.
 SUPPRESSED_BY_HASH = """
@@ -144,7 +158,7 @@ WITH attempts AS (
 )
 UPDATE messages SET status = 'sending', claim_token = $3, lease_until = clock_timestamp() + $6::interval, carrier = $4,
     handed_at = $5, attempt_count = attempt_count + 1, credits_used = segments
-WHERE id = ANY($2)
+WHERE id = ANY($2) AND {is_recent}
 """
 
 # The ids stand twice so that rows are found by their key alone, whatever the planner believes of the table: else it
@@ -189,16 +203,21 @@ UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ende
 FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (message_id, outcome, code)
 WHERE message_attempts.message_id = ANY ($1) AND message_attempts.message_id = done.message_id
     AND message_attempts.claim_token = $5
+    AND {is_recent}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What is claimed together: a campaign's messages, or the single messages of a workspace and mode."""
+    """What is claimed together: a campaign's messages, or the single messages of a workspace and mode.
+
+    `open_ids` is the range that they lie in.
+    """
 
     workspace_id: UUID
     livemode: bool
     campaign_id: UUID | None = None
+    open_ids: IdRange = field(default=EVERYWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,40 +251,43 @@ class Outcome:
     part_refs: Sequence[str] = ()
 
 
-async def find_lanes(now: datetime) -> list[Lane]:
+async def find_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes with due messages: single messages first, then campaigns; both in no fixed order.
 
     What a carrier takes in a second goes to whoever asks first: no workspace is always the first.
     """
-    singles = await find_single_lanes(now)
-    campaigns = [Lane(row.workspace_id, row.livemode, row.id) for row in await fetch(CAMPAIGN_LANES, now)]
-    return singles + campaigns
+    singles = await find_single_lanes(now, open_ids)
+    campaigns = await fetch(CAMPAIGN_LANES.format(is_open=open_ids.of("messages")), now)
+    return singles + [Lane(row.workspace_id, row.livemode, row.id, open_ids) for row in campaigns]
 
 
-async def find_single_lanes(now: datetime) -> list[Lane]:
+async def find_single_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes of single messages that are due."""
-    return [Lane(row.workspace_id, row.livemode) for row in await fetch(SINGLE_LANES, now)]
+    rows = await fetch(SINGLE_LANES.format(is_open=open_ids.of("messages")), now)
+    return [Lane(row.workspace_id, row.livemode, open_ids=open_ids) for row in rows]
 
 
-async def look() -> tuple[datetime, bool]:
-    """The time by PostgreSQL's clock, and whether scheduled messages are due by it."""
-    row = await fetch_row(
-        "SELECT moment, EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= moment) AS has_scheduled"
-        " FROM clock_timestamp() AS moment"
-    )
-    assert row is not None
-    return row.moment, row.has_scheduled
+HAS_SCHEDULED = "SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND {is_open})"
 
 
-async def promote_scheduled(*, limit: int, now: datetime) -> int:
+async def has_scheduled(now: datetime, open_ids: IdRange = EVERYWHERE) -> bool:
+    """Whether the time of scheduled messages has come."""
+    return bool(await fetch_value(HAS_SCHEDULED.format(is_open=open_ids.of("messages")), now))
+
+
+PROMOTE = """
+WITH due AS (
+    SELECT id FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND {is_open}
+    ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE messages SET status = 'queued' FROM due WHERE messages.id = due.id AND {is_open}
+RETURNING messages.*
+"""
+
+
+async def promote_scheduled(*, limit: int, now: datetime, open_ids: IdRange = EVERYWHERE) -> int:
     """Queue scheduled messages whose time has come; how many."""
-    rows = await fetch(
-        "WITH due AS (SELECT id FROM messages WHERE status = 'scheduled' AND due_at <= $1"
-        " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
-        " UPDATE messages SET status = 'queued' FROM due WHERE messages.id = due.id RETURNING messages.*",
-        now,
-        limit,
-    )
+    rows = await fetch(PROMOTE.format(is_open=open_ids.of("messages")), now, limit)
     await record_events(_events(EventType.MESSAGE_QUEUED, rows), now)
     return len(rows)
 
@@ -471,7 +493,9 @@ async def _put_off(until: Mapping[UUID, datetime]) -> None:
 
 async def _take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
     token = ids.new_id()
-    await execute(TAKE, [ids.new_id() for _ in rows], [row.id for row in rows], token, carrier, now, LEASE)
+    message_ids = [row.id for row in rows]
+    take = TAKE.format(is_recent=open_months.months_of(message_ids).of("messages"))
+    await execute(take, [ids.new_id() for _ in rows], message_ids, token, carrier, now, LEASE)
     return Claim(token, carrier, rows, is_repeat)
 
 
@@ -538,10 +562,12 @@ async def _take_for_senders(lane: Lane, limit: int, now: datetime) -> Rooms:
         return None
     own, others = throughput.limited_senders()
     values = (now, list(own), list(own.values()), others, limit)
+    is_open = lane.open_ids.of("messages")
     if lane.campaign_id is None:
-        rows = await fetch(SINGLE_SENDERS, *values, lane.workspace_id, lane.livemode)
+        statement = SENDERS.format(lane=SINGLE_SENDERS, is_open=is_open)
+        rows = await fetch(statement, *values, lane.workspace_id, lane.livemode)
     else:
-        rows = await fetch(CAMPAIGN_SENDERS, *values, lane.campaign_id)
+        rows = await fetch(SENDERS.format(lane=CAMPAIGN_SENDERS, is_open=is_open), *values, lane.campaign_id)
     senders = [row.sender for row in rows]
     taken = await throughput.take_for_senders(senders, limit, now)
     return {sender: taken[sender] for sender in senders}
@@ -566,7 +592,8 @@ async def _pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence
     if lane.campaign_id is not None:
         values.append(lane.campaign_id)
         condition = CAMPAIGN_LANE.format(number=len(values))
-    picked = (PICKED if rooms is None else PICKED_BY_SENDER).format(lane=condition)
+    statement = PICKED if rooms is None else PICKED_BY_SENDER
+    picked = statement.format(lane=condition, is_open=lane.open_ids.of("messages"))
     rows = await fetch(CLAIM.format(picked=picked), *values)
     return _without_left_out(rows, limit, shares) if more else rows
 
@@ -797,13 +824,18 @@ async def record_outcomes(
             LONGEST_UNKNOWN_WAIT,
         )
     await execute(
-        CONCLUDE,
+        _conclude(claim.token),
         [outcome.message_id for outcome in concluded],
         [outcome.result for outcome in concluded],
         [outcome.code for outcome in concluded],
         now,
         claim.token,
     )
+
+
+def _conclude(token: UUID) -> str:
+    """CONCLUDE for the attempts of a claim: this process made their ids just after its token."""
+    return CONCLUDE.format(is_recent=open_months.months_since(token).of("message_attempts"))
 
 
 def _pause(outcome: Outcome, attempt: int) -> timedelta:
@@ -851,7 +883,7 @@ async def give_back(claim: Claim, now: datetime) -> None:
         return
     unused = [row.id for row in claim.messages]
     await execute(REQUEUED, unused, [row.due_at for row in claim.messages], claim.token)
-    await execute(CONCLUDE, unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
+    await execute(_conclude(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
     ring_after_commit(Doorbell.MESSAGES)
 
 
@@ -996,9 +1028,8 @@ async def await_gone(carriers: Iterable[str], *, limit: int) -> int:
 
 async def has_due(now: datetime) -> bool:
     """Whether dispatch has something to do: due messages in a lane that runs, or scheduled ones to queue."""
-    return bool(
-        await fetch_value("SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= $1)", now)
-    ) or bool(await find_lanes(now))
+    _, open_ids = await open_months.look()
+    return await has_scheduled(now, open_ids) or bool(await find_lanes(now, open_ids))
 
 
 def _live_by_workspace(rows: Iterable[Row]) -> Mapping[UUID, list[UUID]]:

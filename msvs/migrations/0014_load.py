@@ -10,17 +10,6 @@ UPDATE messages SET handed_at = (
 ) WHERE status = 'sending' AND handed_at IS NULL
 """
 
-INDEXES = [
-    # Senders with a limit are claimed from one by one. The time is written in a way that the lanes' indexes have not, or
-    # the planner may take one of them, and read all that another sender has waiting.
-    "CREATE INDEX messages_single_sender ON messages"
-    " (workspace_id, livemode, sender, (due_at AT TIME ZONE 'UTC'), id)"
-    " WHERE status = 'queued' AND campaign_id IS NULL",
-    "CREATE INDEX messages_campaign_sender ON messages (campaign_id, sender, (due_at AT TIME ZONE 'UTC'), id)"
-    " WHERE status = 'queued' AND campaign_id IS NOT NULL",
-    "CREATE INDEX messages_in_doubt ON messages (coalesce(handed_at, '-infinity'::timestamptz)) WHERE status = 'sending' AND lease_until IS NULL",
-]
-
 # Nothing but a repair by hand moves an attempt in time; then its message's hand-over moves along.
 FOLLOW = """
 CREATE FUNCTION follow_attempt() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -38,7 +27,7 @@ FOLLOWS = (
 
 
 class Migration(migrations.Migration):
-    """Adds the columns and the indexes."""
+    """Adds the columns, and what keeps them."""
 
     dependencies = [("msvs", "0012_campaign_halts")]
 
@@ -60,5 +49,5 @@ class Migration(migrations.Migration):
         ),
         # Old code inserts campaigns without the count.
         ops.RunSQL("ALTER TABLE campaigns ALTER COLUMN audience_count SET DEFAULT 0"),
-        ops.RunSQL([BACKFILL, *INDEXES, FOLLOW, FOLLOWS]),
+        ops.RunSQL([BACKFILL, FOLLOW, FOLLOWS]),
     ]

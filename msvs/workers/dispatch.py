@@ -13,9 +13,10 @@ from uuid import UUID
 import structlog
 
 from msvs import database
-from msvs.api import breakers, dispatching, ids, routing
+from msvs.api import breakers, dispatching, ids, open_months, routing
 from msvs.api.dispatching import Claim, Lane, Outcome
 from msvs.api.jobs import Doorbell, ring_now
+from msvs.api.open_months import IdRange
 from msvs.api.phones import present
 from msvs.carriers import protocol
 from msvs.carriers.protocol import Carrier, Submission
@@ -100,15 +101,15 @@ class _Run:
     async def find_lanes(self) -> list[Lane]:
         """The lanes with due messages that did not break; scheduled messages whose time has come are queued first."""
         async with self.stop.limit():
-            now, has_scheduled = await dispatching.look()
-            if has_scheduled:
-                await self.failures.outlive("scheduled", _promote(now), 0)
-            return self._whole(await dispatching.find_lanes(now))
+            now, open_ids = await open_months.look()
+            if await dispatching.has_scheduled(now, open_ids):
+                await self.failures.outlive("scheduled", _promote(now, open_ids), 0)
+            return self._whole(await dispatching.find_lanes(now, open_ids))
 
     async def find_single_lanes(self) -> list[Lane]:
         """The lanes of due single messages that did not break."""
         async with self.stop.limit():
-            return self._whole(await dispatching.find_single_lanes(await database.now()))
+            return self._whole(await dispatching.find_single_lanes(*await open_months.look()))
 
     def _whole(self, lanes: Iterable[Lane]) -> list[Lane]:
         return [lane for lane in lanes if lane not in self._broken]
@@ -133,9 +134,13 @@ class _Run:
         return await _all(run(lane) for lane in lanes)
 
 
-async def _promote(now: datetime) -> int:
+async def _promote(now: datetime, open_ids: IdRange) -> int:
     """Queue scheduled messages whose time has come; how many."""
-    return await _ever_fewer(PROMOTE, None, now, lambda limit: dispatching.promote_scheduled(limit=limit, now=now))
+
+    async def promote(limit: int) -> int:
+        return await dispatching.promote_scheduled(limit=limit, now=now, open_ids=open_ids)
+
+    return await _ever_fewer(PROMOTE, None, now, promote)
 
 
 async def _ever_fewer(most: int, lane: Lane | None, now: datetime, work: Callable[[int], Awaitable[T]]) -> T:

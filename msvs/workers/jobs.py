@@ -76,4 +76,5 @@ def deliver_webhooks(runtime: Runtime) -> int:
 @_answering(Doorbell.MAINTENANCE)
 def maintain(runtime: Runtime) -> dict[str, int]:
     """Do the chores; what each did."""
-    return runtime.run_bounded(maintenance.maintain(runtime.carriers, runtime.settings, stop=runtime.stop))
+    chores = maintenance.maintain(runtime.carriers, runtime.settings, stop=runtime.stop, upkeep=runtime.upkeep)
+    return runtime.run_bounded(chores)

@@ -18,6 +18,7 @@ from msvs.carriers.registry import make_carriers
 from msvs.loops import new_runner
 from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.settings import Settings, SettingsError
+from msvs.workers.partitions import Upkeep
 from msvs.workers.stopping import StopFlag
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.stop = StopFlag()
+        self.upkeep = Upkeep()
         self._runner = new_runner()
         self._stack = AsyncExitStack()
         self._ringer: jobs.Ringer | None = None

@@ -15,6 +15,7 @@ from msvs.api import (
     campaigns,
     deliveries,
     dispatching,
+    open_months,
     reports,
     routes,
     routing,
@@ -131,7 +132,8 @@ async def test_what_is_looked_for_again_and_again_is_found_by_its_index(
     with reading(monkeypatch) as looking:
         assert len(await dispatching.find_lanes(now)) == 2
         assert await dispatching.has_due(now)
-        await dispatching.look()
+        _, open_ids = await open_months.look()
+        await dispatching.has_scheduled(await db.now(), open_ids)
         async with unit_of_work():
             assert await dispatching.promote_scheduled(limit=BATCH, now=now) == 0
             assert await dispatching.find_expired(carrier="virtual", limit=BATCH, now=now) is None

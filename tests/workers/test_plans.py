@@ -20,6 +20,7 @@ from msvs.api import (
     routes,
     routing,
     running,
+    senders,
     throughput,
 )
 from msvs.api.campaigns import CreateCampaign
@@ -254,6 +255,7 @@ async def versions() -> dict[UUID, int]:
 async def test_carriers_that_take_nothing_more_cost_no_writes(live_ctx: Context, reason: str) -> None:
     routing.use_carriers(("virtual", "first"))
     await routes.add_route("first")
+    await senders.add_sender(live_ctx.workspace_id, "SLOWPOKE")
     await make_messages(live_ctx, 500, "queued")
     if reason == "at its limit":
         throughput.use_rates({"first": 5.0}, {})

@@ -44,6 +44,10 @@ _SPELLINGS = tomllib.loads(files("msvs.api").joinpath("data/number_spellings.tom
 
 # What stands between digits in what carriers write, besides white space, dashes of all kinds and invisible marks.
 _PUNCTUATION = frozenset("()./")
+_QUOTES = "<>'\"‘’“”"
+# "TEL:+1…", "sip:+1…@carrier.example;user=phone", "1…/TYPE=PLMN": the number of an address, as gateways pass it on.
+_scheme = re.compile(r"\A(?:tel|sms|smsto|sips?|mobile|msisdn|p)\s*:\s*", re.IGNORECASE)
+_after_number = re.compile(r"(?:@|;\s*[a-z]|/TYPE=|,\s*\Z).*\Z", re.IGNORECASE | re.DOTALL)
 _PUNCTUATION_CATEGORIES = frozenset(("Cf", "Cc", "Pd", "Zs"))
 
 
@@ -145,7 +149,7 @@ def carrier_phone(text: str) -> str | None:
     Many leave the plus out or write 00 for it, some put a trunk zero in, blanks or dashes between the digits, and some
     write what a country's numbers were before.
     """
-    digits = _without_punctuation(text)
+    digits = _without_punctuation(_address(text))
     digits = digits.removeprefix("+").removeprefix("00")
     written = f"+{digits}"
     if not _e164(written):
@@ -229,11 +233,17 @@ def _change_of(phone: str) -> _Change | None:
     return next((change for change in _CHANGES if change.earlier.fullmatch(phone)), None)
 
 
+def _address(text: str) -> str:
+    """What stands for the number in an address: without quotes, its scheme, host and parameters."""
+    text = unicodedata.normalize("NFKC", text.strip().strip(_QUOTES)).replace("%2B", "+")
+    return _after_number.sub("", _scheme.sub("", text, count=1))
+
+
 def _without_punctuation(text: str) -> str:
     """A number without what is written between and around its digits, and with digits of any script as ASCII."""
     return "".join(
         str(unicodedata.decimal(character, character))
-        for character in text.strip().removeprefix("tel:")
+        for character in text.strip()
         if character not in _PUNCTUATION and unicodedata.category(character) not in _PUNCTUATION_CATEGORIES
     )
 

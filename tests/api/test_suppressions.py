@@ -279,6 +279,10 @@ async def test_who_may_only_look_changes_nothing(ctx: Context, operation: str) -
         (["", " ", "+12125550101", ",,"], {"+12125550101": "import"}),
         (["name,phone", '"Silva, Maria",+12125550101', "short"], {"+12125550101": "import"}),
         (["phone,source", "+12125550101,stop", "+12125550101,complaint"], {"+12125550101": "stop"}),
+        (["phone: +12125550101", "phone: +12125550102"], {"+12125550101": "import", "+12125550102": "import"}),
+        *(([f"{name};Nom", "+12125550101;Ana"], {"+12125550101": "import"}) for name in (
+            "Phone (10 digits)", "Numéro de téléphone portable", "N° de tél. mobile", "Número de teléfono celular",
+            "Número de telefone celular", "Numero di telefono cellulare", "06-nummer")),
         ([], {}),
     ],
 )  # fmt: skip
@@ -295,6 +299,12 @@ async def test_a_file_is_read_as_it_was_meant(ctx: Context, lines: list[str], ad
         ("Phone,Mobile\n+12125550101,+12125550102\n", {}, "columns"),
         ("phone\n+12125550101\n", {"columns": ["fax"]}, "columns"),
         ("+12125550101,Maria\n", {}, "file"),
+        # A name of a column with somebody's number beside it is no header: the first person would be lost unsaid.
+        ("mobile 12125550101\nmobile 12125550102\n", {}, "file"),
+        ("phone 12125550101,web\nphone 12125550102,web\n", {}, "file"),
+        ("(phone) 12125550101\n12125550102\n", {}, "file"),
+        ('[{"phone": "+12125550101"}]', {}, "file"),
+        ('{"phone": "+12125550101"}\n{"phone": "+12125550102"}\n', {}, "file"),
         ("phone\n+12125550101\n", {"region": "XX"}, "region"),
         ("phone\n+12125550101\n", {"encoding": "none"}, "encoding"),
         ("phone\n+12125550101\n", {"source": "x" * 101}, "source"),

@@ -29,6 +29,9 @@ from tests.engines import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+DOCS = ROOT / "docs"
+README_LINES = 150
+PICTURE_BYTES = 150_000
 TOUR_SECONDS = 100
 STOP_SECONDS = 60
 
@@ -119,9 +122,31 @@ def test_tests_that_are_named_exist(path: Path) -> None:
 
 
 def test_every_promise_has_its_tests() -> None:
-    rows = table(section(README, "What is promised"))
+    rows = table(section((DOCS / "reliability.md").read_text(), "Promises and their tests"))
     assert [row[0] for row in rows] == [f"P{number}" for number in range(1, 8)]
     assert [row[0] for row in rows if not PROOF.search(row[2])] == []
+
+
+def test_the_readme_is_short_and_says_each_promise() -> None:
+    assert len(README.splitlines()) <= README_LINES
+    promises = re.findall(r"^(\d)\. \*\*", section(README, "What MassiveSMS promises"), re.MULTILINE)
+    assert promises == [str(number) for number in range(1, 8)]
+    assert "(docs/reliability.md)" in README
+
+
+def test_pictures_are_described_and_small() -> None:
+    shown = re.findall(r"!\[([^]]*)\]\((docs/images/[\w.-]+)\)", README)
+    assert {path for _, path in shown} == {name_of(path) for path in (DOCS / "images").iterdir()}
+    assert len(shown) >= 3
+    assert [path for text, path in shown if len(text.split()) < 5] == []
+    assert [path for _, path in shown if (ROOT / path).stat().st_size > PICTURE_BYTES] == []
+
+
+def test_the_index_names_every_page_and_every_decision() -> None:
+    index = (DOCS / "README.md").read_text()
+    linked = {(DOCS / target).resolve() for target in LINK.findall(index)}
+    pages = {*DOCS.glob("*.md"), *(DOCS / "adr").glob("*.md")} - {DOCS / "README.md"}
+    assert sorted(name_of(page) for page in pages - linked) == []
 
 
 def test_every_decision_names_what_keeps_it() -> None:
@@ -133,7 +158,9 @@ def test_every_decision_names_what_keeps_it() -> None:
         assert headings == ["Context", "Decision", "Rule", "Kept by"], page.name
         assert text.startswith(f"# {page.name[:4]}: "), page.name
         assert PROOF.search(section(text, "Kept by")), page.name
-        assert f"docs/adr/{page.name}" in README, page.name
+        decisions = table(section((DOCS / "README.md").read_text(), "Decisions"))
+        title = text.partition("\n")[0].removeprefix(f"# {page.name[:4]}: ")
+        assert [f"[{page.name[:4]}](adr/{page.name})", title] in decisions, page.name
 
 
 class Asked(dict[str, str]):
@@ -151,7 +178,7 @@ class Asked(dict[str, str]):
 def test_the_settings_table_is_the_settings() -> None:
     asked = Asked()
     settings = from_environment(asked)
-    rows = {code_of(row[0]): row[1] for row in table(section(README, "Settings"))}
+    rows = {code_of(row[0]): row[1] for row in table((DOCS / "settings.md").read_text())}
     assert rows.keys() == asked.names
     described = re.findall(
         r"\b(?:MSVS_[A-Z_]+|DATA_DIR|DATABASE_URL|REDIS_URL|HOST|PORT)\b", from_environment.__doc__ or ""
@@ -177,7 +204,7 @@ def commands(parser: argparse.ArgumentParser, prefix: str = "msvs") -> Iterator[
 
 
 def test_the_commands_table_is_the_command_line() -> None:
-    shown = [code_of(row[0]).removesuffix(" QUEUE") for row in table(section(README, "Commands"))]
+    shown = [code_of(row[0]).removesuffix(" QUEUE") for row in table((DOCS / "commands.md").read_text())]
     assert sorted(shown) == sorted(commands(cli._parser()))
 
 
@@ -271,8 +298,8 @@ def test_what_is_no_leak_is_left_alone(text: str) -> None:
 
 
 def tour() -> list[str]:
-    """The shell blocks of the README's tour, in order."""
-    steps = section(README, "Five minutes").split("\n### Then\n", 1)[0]
+    """The shell blocks of the tour, in order."""
+    steps = (DOCS / "tour.md").read_text().split("\n## Next steps\n", 1)[0]
     return re.findall(r"^```sh\n(.*?)^```$", steps, re.DOTALL | re.MULTILINE)
 
 
@@ -333,7 +360,7 @@ def is_ready(address: str) -> bool:
 
 @pytest.mark.timeout(300)
 def test_the_tour_works_twice(service: Service) -> None:
-    """Every shell block of the README's tour, as it is printed, in one shell that stops at the first failure."""
+    """Every shell block of docs/tour.md, as it is printed, in one shell that stops at the first failure."""
     first, again = [take_the_tour(service) for _ in range(2)]
     for lines, balance in ((first, 10_500), (again, 11_000)):
         assert '{"added":1,"already_members":0,"not_found":[]}' in lines
@@ -344,6 +371,24 @@ def test_the_tour_works_twice(service: Service) -> None:
         assert any(line.startswith("webhook: ") for line in lines)
         assert not any("FORGED" in line for line in lines)
         assert [line for line in lines if line == "true"] == ["true", "true"]
+
+
+def test_the_readmes_curl_sends_a_message(service: Service) -> None:
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", section(README, "Send a message"), re.DOTALL | re.MULTILINE)
+    for printed, here in ((".data/", f"{service.data_dir}/"), ("http://127.0.0.1:8000", service.address)):
+        assert printed in block
+        block = block.replace(printed, here)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.replace("curl ", "curl --silent --show-error ", 1)],
+        capture_output=True,
+        text=True,
+        timeout=TOUR_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    message = json.loads(done.stdout)
+    assert (message["status"], message["to"]) == ("queued", "+14155550123")
+    eventually(lambda: service.call(f"/v1/messages/{message['id']}")["status"] == "delivered")
 
 
 def take_the_tour(service: Service) -> list[str]:

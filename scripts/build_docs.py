@@ -124,6 +124,10 @@ def _settings() -> str:
     return text.strip().replace("](operations.md#", "](#")
 
 
+def _glossary() -> str:
+    return (ROOT / "docs" / "glossary.md").read_text().split("\n", 1)[1].strip()
+
+
 def _number_ranges() -> str:
     from msvs.api.compliance import RANGES
 
@@ -162,6 +166,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "event table": _event_table,
     "events": _events,
     "failures": _failures,
+    "glossary": _glossary,
     "carriers": _carriers,
     "operations": _operations,
     "sandbox numbers": _sandbox_numbers,

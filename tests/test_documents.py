@@ -14,8 +14,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -24,7 +26,9 @@ import pytest
 from redis import Redis
 
 from msvs import cli
+from msvs.api.messages import send_message
 from msvs.settings import Settings, from_environment
+from scripts import vendor
 from tests.engines import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +45,10 @@ CODE = re.compile(r"`([^`\n]+)`")
 # What a word in backquotes must look like to be a path of the repository.
 PATH = re.compile(r"(?:msvs|tests|docs|examples|bench|\.ci)/[\w./-]+|[\w-]+\.(?:md|lock|toml|graphql)|Makefile")
 PROOF = re.compile(r"tests/[\w/]+\.py::test_\w+")
+# A function, class or constant of the package by its full name.
+DOTTED = re.compile(r"`(msvs(?:\.\w+)+)`")
+# A step of a list, with the lines that continue it.
+STEP = re.compile(r"^\d+\. .*(?:\n   .*)*", re.MULTILINE)
 
 # Put together from parts, so that this file does not match itself.
 INDEX_HOSTS = (
@@ -121,6 +129,45 @@ def test_tests_that_are_named_exist(path: Path) -> None:
     assert missing == []
 
 
+def find_named(name: str) -> object:
+    """The module, or what a module holds, that a dotted name stands for. Raises AttributeError."""
+    parts = name.split(".")
+    found: object = import_module(parts[0])
+    for number, part in enumerate(parts[1:], 2):
+        with suppress(ModuleNotFoundError):
+            import_module(".".join(parts[:number]))
+        found = getattr(found, part)
+    return found
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_functions_that_are_named_exist(path: Path) -> None:
+    missing = []
+    for name in sorted(set(DOTTED.findall(path.read_text()))):
+        try:
+            find_named(name)
+        except AttributeError:
+            missing.append(name)
+    assert missing == []
+
+
+def test_a_function_that_does_not_exist_is_found() -> None:
+    assert find_named("msvs.api.messages.send_message") is send_message
+    for name in ("msvs.api.messages.no_such_function", "msvs.api.no_such_module.send_message"):
+        with pytest.raises(AttributeError):
+            find_named(name)
+
+
+def test_the_walkthrough_names_a_function_at_each_step() -> None:
+    text = (DOCS / "walkthrough.md").read_text()
+    subjects = re.findall(r"^## Follow one (.+)$", text, re.MULTILINE)
+    assert subjects == ["message", "campaign", "delivery report", "webhook"]
+    steps = [step for subject in subjects for step in STEP.findall(section(text, f"Follow one {subject}"))]
+    assert len(steps) >= 50
+    unnamed = [step for step in steps if not any(callable(find_named(name)) for name in DOTTED.findall(step))]
+    assert unnamed == []
+
+
 def test_every_promise_has_its_tests() -> None:
     rows = table(section((DOCS / "reliability.md").read_text(), "Promises and their tests"))
     assert [row[0] for row in rows] == [f"P{number}" for number in range(1, 8)]
@@ -147,6 +194,75 @@ def test_the_index_names_every_page_and_every_decision() -> None:
     linked = {(DOCS / target).resolve() for target in LINK.findall(index)}
     pages = {*DOCS.glob("*.md"), *(DOCS / "adr").glob("*.md")} - {DOCS / "README.md"}
     assert sorted(name_of(page) for page in pages - linked) == []
+
+
+GENERATED = (
+    "schema.graphql",
+    "openapi.yaml",
+    "postman/",
+    "msvs/docs/site/",
+    "msvs/docs/stamp.json",
+    "docs/parity.md",
+    "examples/contacts.csv",
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-contract.lock",
+)
+
+
+def attributes(name: str, paths: list[str]) -> dict[str, str]:
+    """The value of a git attribute for each path."""
+    done = subprocess.run(
+        ["git", "check-attr", "-z", name, "--", *paths], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    parts = done.stdout.split("\0")
+    return dict(zip(parts[0::3], parts[2::3], strict=False))
+
+
+def test_generated_files_are_marked() -> None:
+    paths = [name_of(path) for path in tracked()]
+    marks = attributes("linguist-generated", paths)
+    generated = {path for path in paths if path.startswith(GENERATED) or path.endswith("package-lock.json")}
+    assert sorted(path for path in generated if marks[path] != "set") == []
+    marked = {path for path, mark in marks.items() if mark == "set"} - generated
+    # What an earlier release published is kept as it was.
+    assert marked == {"tests/contract/openapi-v1-frozen.yaml", "tests/graphql_api/published.graphql"}
+    page = section((DOCS / "vendored.md").read_text(), "Generated files")
+    assert [name for name in GENERATED if name.rstrip("/") not in page] == []
+
+
+def test_vendored_files_are_as_published() -> None:
+    packages = vendor.read_manifest()
+    files = {file["path"]: file["sha256"] for package in packages for file in package["files"]}
+    assert files == {name: vendor.digest((ROOT / name).read_bytes()) for name in files}
+    shown = [row[:3] for row in table(section((DOCS / "vendored.md").read_text(), "Update a browser bundle"))]
+    assert shown == [[f"`{each['package']}`", each["version"], each["license"]] for each in packages]
+    licenses = (ROOT / "msvs/graphql/static/LICENSES.txt").read_text()
+    named = [f"{each['package']} {each['version']}" for each in packages if each["license"] == "MIT"]
+    assert [name for name in named if name not in licenses] == []
+    marks = attributes("linguist-vendored", [name_of(path) for path in tracked()])
+    code = {name for name in files if name.endswith((".js", ".css"))}
+    assert {path for path, mark in marks.items() if mark == "set" and path.endswith((".js", ".css"))} == code
+
+
+def test_an_edit_of_a_vendored_file_takes_its_pattern_alone() -> None:
+    style = b"@font-face{font-family:Roboto}a{color:red}\n/*# sourceMappingURL=a.css.map*/"
+    assert vendor.edited(style, ["no fonts", "no source map"]) == b"a{color:red}\n"
+    assert vendor.edited(b"f()\n//# sourceMappingURL=f.js.map\n", ["no source map"]) == b"f()\n"
+    assert vendor.edited(b"f()\n", list(vendor.EDITS)) == b"f()\n"
+
+
+def test_the_glossary_explains_each_term_in_a_sentence() -> None:
+    text = (DOCS / "glossary.md").read_text()
+    groups = [table(part) for part in text.split("\n## ")[1:]]
+    terms = [row[0] for group in groups for row in group]
+    assert len(terms) >= 70
+    assert len({term.casefold() for term in terms}) == len(terms)
+    assert [names for group in groups if (names := [row[0].casefold() for row in group]) != sorted(names)] == []
+    meanings = [row[1] for group in groups for row in group]
+    assert [each for each in meanings if not re.fullmatch(r"[A-Z`][^.]*(?:\.\w[^.]*)*\.", each)] == []
+    for page in ("README.md", "CONTRIBUTING.md", "docs/README.md"):
+        assert "glossary.md)" in (ROOT / page).read_text(), page
 
 
 def test_every_decision_names_what_keeps_it() -> None:

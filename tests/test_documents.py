@@ -320,8 +320,13 @@ def commands(parser: argparse.ArgumentParser, prefix: str = "msvs") -> Iterator[
 
 
 def test_the_commands_table_is_the_command_line() -> None:
-    shown = [code_of(row[0]).removesuffix(" QUEUE") for row in table((DOCS / "commands.md").read_text())]
+    page = (DOCS / "commands.md").read_text()
+    shown = [code_of(row[0]).removesuffix(" QUEUE") for row in table(section(page, "Service commands"))]
     assert sorted(shown) == sorted(commands(cli._parser()))
+    targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [code_of(row[0]) for row in table(section(page, "Development commands"))] == [
+        f"make {target}" for target in targets
+    ]
 
 
 @pytest.mark.parametrize("path", documents(), ids=name_of)

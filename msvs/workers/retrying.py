@@ -31,7 +31,7 @@ _AWAY = (
 )
 
 
-# Rolled back, and may well succeed now: another transaction went first, or a migration changed a table under a statement
+# Rolled back, and may well succeed now: another transaction went first, or a migration changed a table of a statement
 # that the connection had prepared.
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
 

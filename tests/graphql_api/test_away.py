@@ -11,9 +11,9 @@ from msvs.rest_compat import errors as rest_errors
 
 @pytest.mark.parametrize("error", rest_errors._AWAY, ids=lambda error: error.__name__)
 def test_what_rest_takes_for_an_absent_database_graphql_does_too(error: type[Exception]) -> None:
-    told = graphql_errors.as_api_error(error())
+    told = graphql_errors.as_api_error(error("away"))
     assert (told.status, told.code, told.retry_after) == (503, "service_unavailable", 1)
 
 
 def test_a_statement_of_before_a_migration_may_be_asked_again() -> None:
-    assert rest_errors.as_api_error(asyncpg.InvalidCachedStatementError()).status == 503
+    assert rest_errors.as_api_error(asyncpg.InvalidCachedStatementError("away")).status == 503

@@ -231,6 +231,45 @@ async def promote_scheduled(*, limit: int, now: datetime) -> int:
     return len(rows)
 
 
+FIRST = """
+SELECT id FROM messages WHERE status = $2 AND due_at <= $1 AND {lane} ORDER BY due_at, id LIMIT 1
+FOR UPDATE SKIP LOCKED
+"""
+PUT_ASIDE = """
+UPDATE messages SET due_at = $2::timestamptz + least(greatest($2::timestamptz - created_at, interval '1 minute'), $3)
+WHERE id = $1
+"""
+LONGEST_ASIDE = timedelta(hours=1)
+MOST_LEFT_OUT = 1000
+# Messages that this process cannot even put aside.
+_left_out: set[UUID] = set()
+
+
+async def find_first(lane: Lane | None, now: datetime) -> UUID | None:
+    """The message of a lane, or of all scheduled ones, that is due first."""
+    if lane is None:
+        sql, values = FIRST.format(lane="true"), []
+    elif lane.campaign_id is None:
+        sql = FIRST.format(lane="workspace_id = $3 AND livemode = $4 AND campaign_id IS NULL")
+        values = [lane.workspace_id, lane.livemode]
+    else:
+        sql, values = FIRST.format(lane="campaign_id = $3"), [lane.campaign_id]
+    status = MessageStatus.SCHEDULED if lane is None else MessageStatus.QUEUED
+    found: UUID | None = await fetch_value(sql, now, status.value, *values)
+    return found
+
+
+async def put_aside(message_id: UUID, now: datetime) -> None:
+    """Leave a message alone, for longer each time: what stands behind it must not wait for it."""
+    await execute(PUT_ASIDE, message_id, now, LONGEST_ASIDE)
+
+
+def leave_out(message_id: UUID) -> None:
+    """Have this process claim a message no more, as it cannot even be put aside."""
+    if len(_left_out) < MOST_LEFT_OUT:
+        _left_out.add(message_id)
+
+
 async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim | None:
     """Take up to `limit` due messages of a lane, their consent checked and their credits reserved.
 
@@ -437,11 +476,12 @@ async def _take_slots(campaign: Row, number: int, now: datetime) -> None:
 
 
 async def _pick(lane: Lane, limit: int, now: datetime) -> Sequence[Row]:
+    values = (lane.workspace_id, lane.livemode, now, limit + len(_left_out))
     if lane.campaign_id is None:
-        return await fetch(CLAIM.format(lane="campaign_id IS NULL"), lane.workspace_id, lane.livemode, now, limit)
-    return await fetch(
-        CLAIM.format(lane="campaign_id = $5"), lane.workspace_id, lane.livemode, now, limit, lane.campaign_id
-    )
+        rows = await fetch(CLAIM.format(lane="campaign_id IS NULL"), *values)
+    else:
+        rows = await fetch(CLAIM.format(lane="campaign_id = $5"), *values, lane.campaign_id)
+    return [row for row in rows if row.id not in _left_out][:limit] if _left_out else rows
 
 
 async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -41,6 +41,8 @@ WITH reported AS (
 UPDATE messages SET status = 'failed', failed_at = $3, error_code = reported.code, delivery = NULL
 FROM reported WHERE messages.id = reported.id RETURNING messages.*
 """
+
+FREE = "SELECT id FROM messages WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED"
 
 UNREPORTED = """
 WITH silent AS (
@@ -83,6 +85,19 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
         changed += await _record(EventType.MESSAGE_FAILED, rows, now)
         await note_opt_outs(rows, now)
     return changed
+
+
+async def hold_messages(message_ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Lock messages until the transaction ends, but for those that another holds; which these are.
+
+    Whoever holds them may be stuck: their reports wait, those of all others do not.
+    """
+    wanted = set(message_ids)
+    missing = wanted - {row.id for row in await fetch(FREE, list(wanted))} if wanted else wanted
+    if not missing:
+        return frozenset()
+    # Some may be past their keeping.
+    return frozenset(row.id for row in await fetch("SELECT id FROM messages WHERE id = ANY($1)", list(missing)))
 
 
 async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:

@@ -14,7 +14,7 @@ from msvs.api.opt_out_phrases import wants_out
 from msvs.api.phones import by_canonical, canonical, carrier_phone, with_spellings
 from msvs.api.quotes import own_words
 from msvs.api.replies import receive_inbound
-from msvs.api.reports import DeliveryReport, prove_sent, take_reports
+from msvs.api.reports import DeliveryReport, hold_messages, prove_sent, take_reports
 from msvs.api.revocation import claim_of, may_undo
 from msvs.api.senders import find_owners, find_users
 from msvs.api.words import Keyword, classify_reply
@@ -142,6 +142,21 @@ UPDATE carrier_signals SET tries = tries + 1,
 WHERE id = ANY($1)
 """
 
+# How soon the report of a message that somebody holds is looked at again.
+HELD_WAIT = timedelta(seconds=1)
+AGAIN = "UPDATE carrier_signals SET due_at = $2 WHERE id = ANY($1)"
+
+# What else came from the same phone waits with one that is stuck, so that STOP and START keep their order.
+POSTPONE = """
+UPDATE carrier_signals SET tries = carrier_signals.tries + 1,
+    due_at = $2::timestamptz + coalesce($4::interval, least(interval '1 second' * 2 ^ least(first.tries, 12), $3))
+        + (carrier_signals.due_at - first.due_at)
+FROM (SELECT id, kind, from_phone, tries, due_at FROM carrier_signals WHERE id = $1) AS first
+WHERE carrier_signals.id = first.id OR ($4::interval IS NOT NULL AND first.kind = 'inbound'
+    AND carrier_signals.kind = 'inbound' AND carrier_signals.due_at <= $2
+    AND carrier_signals.from_phone = first.from_phone)
+"""
+
 
 async def has_due(now: datetime) -> bool:
     """Whether a carrier brought something that can be applied."""
@@ -154,6 +169,13 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     if not signals:
         return 0
     found = await _match(signals)
+    # A report names its message itself, or by the carrier's reference.
+    named = {row.id: found[row.id].message_id if row.id in found else row.message_id for row in signals}
+    held = await hold_messages(message_id for message_id in named.values() if message_id is not None)
+    if held:
+        waiting = [row.id for row in signals if named[row.id] in held]
+        await execute(AGAIN, waiting, now + HELD_WAIT)
+        signals = [row for row in signals if named[row.id] not in held]
     unnamed = [row for row in signals if row.id not in found and _is_of_part(row) and row.message_id is not None]
     if unnamed:
         await _name_parts(unnamed, now)
@@ -167,7 +189,7 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     reports += await _apply_parts(parts)
     await take_reports(reports, now)
     await _finish(signals, found.keys(), now)
-    return len(signals)
+    return len(named)
 
 
 async def _match(signals: Sequence[Row]) -> dict[UUID, Row]:
@@ -369,11 +391,14 @@ async def _came_back(ctx: Context, said: Mapping[str, datetime]) -> set[str]:
     return came_back
 
 
-async def postpone(kind: str, now: datetime) -> None:
-    """Put the first due signal of a kind off: it could not be applied, and must not hold up the others."""
+async def postpone(kind: str, now: datetime, wait: timedelta | None = None) -> None:
+    """Put the first due signal of a kind off: it could not be applied, and must not hold up the others.
+
+    For `wait`, or longer each time.
+    """
     row = await fetch_row(PICK, now, kind, 1)
     if row is not None:
-        await execute(LATER, [row.id], now, LONGEST_RETRY)
+        await execute(POSTPONE, row.id, now, LONGEST_RETRY, wait)
 
 
 async def _parts(row: Row) -> Sequence[Row]:

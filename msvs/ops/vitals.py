@@ -234,6 +234,6 @@ async def _read_redis(redis: Redis | None) -> AsyncIterator[Sign]:
     for name, help, counts in (
         ("workers", "Workers that said in the last ten seconds that they live.", workers),
         ("jobs_waiting", "Doorbells that no worker has answered; see messages_waiting for what waits.", jobs),
-        ("jobs_failed", "Jobs that broke in the last seven days and were not requeued.", failed),
+        ("jobs_failed", "Jobs that broke in the last hour and were not requeued.", failed),
     ):
         yield Sign(name, help, tuple(Sample(count, {"queue": queue.value}) for queue, count in counts.items()))

@@ -64,6 +64,10 @@ _AWAY = (
     # A migration changed a table under a statement that the connection had prepared; it prepares it anew.
     asyncpg.InvalidCachedStatementError,
     asyncpg.ReadOnlySQLTransactionError,
+    # Behind the lock of somebody who is stuck, or stuck itself: rolled back, and the stuck one will be soon.
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 
 from msvs import database
 from msvs.api import jobs, routing, secret_keys, throughput, webhooks
@@ -37,6 +38,8 @@ class Runtime:
         self._stack = AsyncExitStack()
         self._ringer: jobs.Ringer | None = None
         self._redis: Redis | None = None
+        # The doorbells whose last job broke here.
+        self._failing: set[jobs.Doorbell] = set()
         self._recheck_at = 0.0
 
     def open(self) -> None:
@@ -82,6 +85,19 @@ class Runtime:
         """Release a bell, so that whatever is committed from now on rings it again."""
         assert self._redis is not None
         self._redis.delete(jobs.bell_key(doorbell))
+
+    def note(self, doorbell: jobs.Doorbell, *, is_broken: bool) -> None:
+        """Have cron ring less often for jobs that break, and as ever once one does not."""
+        assert self._redis is not None
+        try:
+            if is_broken:
+                self._failing.add(doorbell)
+                jobs.note_failure(self._redis, doorbell)
+            elif doorbell in self._failing:
+                jobs.forget_failures(self._redis, doorbell)
+                self._failing.discard(doorbell)
+        except RedisError as error:
+            log.warning("failure of a job not noted", error=type(error).__name__)
 
     def run(self, job: Coroutine[Any, Any, T]) -> T:
         """Run one job to its end on the process's loop. The job looks at `stop` by itself, and ends soon after."""

@@ -74,7 +74,13 @@ LOCK_SETTINGS = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    # Of a process that is stopped, the machine still answers: PostgreSQL ends the lock of one that says nothing.
+    "idle_session_timeout": "10s",
 }
+# While sessions end, nothing is said.
+ENDING = "SET idle_session_timeout = '60s'"
+# A word to go that comes later than this was given by a process that was stopped: another may have the messages by now.
+GO_SECONDS = 5.0
 
 # Written on the connection that has the lock, so by nobody else.
 BEAT = """
@@ -217,6 +223,9 @@ class SessionHolder:
                 await tending
         finally:
             await _canceled(tending, stopping)
+            if not connection.is_closed():
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await connection.execute(ENDING)
             ends_in_order = stop.is_set() and not connection.is_closed()
             if ends_in_order:
                 with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -350,9 +359,13 @@ class HandOverServer:
         """Read one request and see it to its end."""
         frame = await line.receive(FROM_WORKER, limit=MAX_FRAME)
         if isinstance(frame, Offer) and self._takes:
+            offered = time.monotonic()
             await line.send(Taken())
-            if not isinstance(await line.receive(FROM_WORKER, limit=MAX_HELLO), Go):
-                raise FrameError("an offer, and no word to go")
+            async with asyncio.timeout(GO_SECONDS):
+                word = await line.receive(FROM_WORKER, limit=MAX_HELLO)
+            # What came in time may have been read late, where this process was stopped itself.
+            if not isinstance(word, Go) or time.monotonic() - offered > GO_SECONDS:
+                raise FrameError("an offer, and no word to go in time")
             # A task of its own: it goes on when the worker that waits for it is gone.
             batch = asyncio.create_task(self._submit(line, frame.submissions))
             self._batches.add(batch)
@@ -372,9 +385,13 @@ class HandOverServer:
         tasks: list[asyncio.Task[None]] = []
         begun = 0
 
+        until = time.monotonic() + SUBMIT_SHARE * dispatching.LEASE.total_seconds()
+
         async def submit(number: int) -> None:
             try:
-                outcome = await self._outcome(submissions[number])
+                # Stopped meanwhile, this process has no say any more in what is not on the wire yet.
+                is_late = time.monotonic() > until
+                outcome = UNBEGUN if is_late else await self._outcome(submissions[number])
                 outcomes.put_nowait(Answer.of(number, outcome))
                 if isinstance(outcome, Accepted):
                     refs = _references(submissions[number], outcome)

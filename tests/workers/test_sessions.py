@@ -354,6 +354,34 @@ async def test_another_process_takes_over_from_one_that_is_killed(world: World) 
     assert (after.token in log.decode(), "+1212" in log.decode()) == (False, False)
 
 
+async def test_another_process_takes_over_from_one_that_is_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSIONS_IDLE", "5s")
+    first, second = await world.start(), await world.start()
+    await world.is_ready()
+    before = await world.row()
+    assert before is not None
+    (opened,) = world.booked("open")
+    owner, standby = (first, second) if opened["pid"] == first.pid else (second, first)
+    assert await world.remote.submit_many([submission(1)]) == [accepted(1)]
+    owner.send_signal(signal.SIGSTOP)
+    await until(lambda: len(world.booked("open")) == 2)
+    assert world.booked("open")[1]["pid"] == standby.pid
+    await world.is_ready(after=before.token)
+
+    async def is_handed_over() -> bool:
+        return await world.remote.submit_many([submission(2)]) == [accepted(2)]
+
+    await until(is_handed_over)
+    # It notices that the sessions are another's, closes its own and stands by.
+    owner.send_signal(signal.SIGCONT)
+    await until(lambda: [entry["pid"] for entry in world.booked("close")] == [owner.pid])
+    assert await world.remote.submit_many([submission(3)]) == [accepted(3)]
+    submitted = [(UUID(entry["message"]).int, entry["pid"]) for entry in world.booked("submit")]
+    assert submitted == [(1, owner.pid), (2, standby.pid), (3, standby.pid)]
+
+
 async def test_a_second_process_stands_by_and_stops_without_a_word(world: World) -> None:
     async with world.holding():
         await world.is_ready()

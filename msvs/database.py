@@ -26,6 +26,8 @@ MIGRATION_LOCK = 0x6D737673
 # What any statement may take, in seconds; those that read or write whole tables say how long they may.
 STATEMENT_SECONDS = 60.0
 MIGRATION_SECONDS = 3600.0
+# How often a migration is tried that a deadlock with the traffic ends: it is whole, or was never there.
+MIGRATION_TRIES = 10
 # PostgreSQL ends a statement first; what does not answer for so much longer is away.
 ANSWER_SECONDS = 5.0
 
@@ -332,12 +334,21 @@ async def migrate(database_url: str) -> list[str]:
         while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):  # noqa: ASYNC110
             await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
         try:
-            executor = _executor(database_url)
-            plan = await executor.plan(None)
-            await executor.migrate(None)
+            plan = await _executor(database_url).plan(None)
+            await _apply_all(database_url)
             return [step.migration.name for step in plan]
         finally:
             await guard.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
+
+
+async def _apply_all(database_url: str) -> None:
+    for attempt in range(1, MIGRATION_TRIES + 1):
+        try:
+            await _executor(database_url).migrate(None)
+            return
+        except asyncpg.DeadlockDetectedError:
+            if attempt == MIGRATION_TRIES:
+                raise
 
 
 async def pending_migrations(database_url: str) -> list[str]:

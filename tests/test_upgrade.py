@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -206,3 +207,28 @@ async def test_defaults_that_are_anothers_are_reset_and_told(engines: Engines) -
         assert [row["name"] for row in kept] == ["Nobody"]
     finally:
         await connection.close()
+
+
+WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'suppressions'::regclass)"
+
+
+async def test_a_migration_that_a_deadlock_with_traffic_ended_is_tried_again(engines: Engines, tmp_path: Path) -> None:
+    url = await create_database(engines.database_url, "deadlocked")
+    await migrate(url, "0008_newer_evidence")
+    traffic, witness = await asyncpg.connect(url), await asyncpg.connect(url)
+    try:
+        await traffic.execute("BEGIN")
+        await traffic.execute("SELECT FROM suppressions")
+        migrating = asyncio.create_task(msvs("migrate", env=environment(tmp_path, DATABASE_URL=url)))
+        while not await witness.fetchval(WAITS):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        # PostgreSQL ends whoever has waited for a second first, as a rule the migration.
+        with suppress(asyncpg.DeadlockDetectedError):
+            await traffic.execute("SELECT FROM contacts")
+        await traffic.execute("ROLLBACK")
+        done = await migrating
+        assert (done.status, done.err) == (0, "")
+        assert done.out.startswith("Applied 0009_canonical_phones.\n")
+    finally:
+        await traffic.close()
+        await witness.close()

@@ -218,6 +218,7 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,
     asyncpg.ReadOnlySQLTransactionError,
     # Behind the lock of somebody who is stuck, or stuck itself.
     asyncpg.LockNotAvailableError,

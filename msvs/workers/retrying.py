@@ -32,6 +32,10 @@ _AWAY = (
 )
 
 
+# Rolled back, and may well succeed now: another transaction went first, or a migration changed a table of a statement
+# that the connection had prepared.
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
+
 # What took too long, waited for another's lock too long, or was ended while this process was stopped.
 _STUCK = (
     TimeoutError,
@@ -56,12 +60,12 @@ def is_stuck(error: BaseException | None) -> bool:
 
 
 async def in_unit_of_work(work: Callable[[], Awaitable[T]]) -> T:
-    """Run `work` in a unit of work; once more, a few times, after a deadlock or a serialization failure."""
+    """Run `work` in a unit of work; a few times more where it was rolled back and may well succeed now."""
     for attempt in range(1, TRIES + 1):
         try:
             async with unit_of_work():
                 return await work()
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        except _AGAIN:
             if attempt == TRIES:
                 raise
             await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311

@@ -246,6 +246,7 @@ AWAY = [
     asyncpg.CannotConnectNowError("starting"),
     asyncpg.TooManyConnectionsError("full"),
     asyncpg.DeadlockDetectedError("deadlock"),
+    asyncpg.InvalidCachedStatementError("a migration changed the table"),
 ]
 
 

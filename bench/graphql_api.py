@@ -21,6 +21,7 @@ from msvs import garbage
 from msvs.api import auth, campaigns, contacts, credits, limits, lists, messages, replies, webhooks, workspaces
 from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
+from msvs.api.crypto import use_sealing_secret
 from msvs.api.pages import PageRequest
 from msvs.api.resources import campaign_resource, contact_resource, inbound_message_resource, message_resource
 from msvs.api.scope import scoped
@@ -136,6 +137,7 @@ async def client(place: Bench) -> Any:
         limits.RATES[bucket] = type(limits.RATES[bucket])(1_000_000, 10_000_000)  # type: ignore[index]
     settings = Settings(database_url=place.database_url, redis_url=place.redis_url, data_dir=place.directory)
     webhooks.configure(settings)
+    use_sealing_secret(settings.encryption_secret())
     app = create_app(settings)
     collect_less(garbage.API)
     headers = {"Authorization": f"Bearer {place.test_key}"}

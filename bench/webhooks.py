@@ -15,6 +15,7 @@ from bench.engines import Bench
 from msvs import database as db
 from msvs.api import ids, signatures, webhooks
 from msvs.api.context import Context
+from msvs.api.crypto import use_sealing_secret
 from msvs.api.drafts import Draft
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.resources import message_resource
@@ -85,7 +86,8 @@ async def _floor(bodies: Sequence[bytes]) -> float:
 
 async def _measure(place: Bench) -> dict[str, float]:
     ctx = Context(place.workspace_id, False)
-    webhooks.configure(Settings(secret_key="bench"))
+    webhooks.configure(Settings())
+    use_sealing_secret("bench")
     pairs = []
     async with place.connected():
         await _subscribe(ctx)

@@ -113,6 +113,9 @@ class Facts:
         self.deliveries: dict[tuple[UUID, UUID], str] = {}
         self.client: list[dict[str, Any]] = []
         self.received: list[dict[str, Any]] = []
+        # How long each wish of a workspace waited beside which processes were stopped, and how long one may.
+        self.waits: list[dict[str, Any]] = []
+        self.most_wait = 0.0
 
     def is_unknown(self, message: Any) -> bool:
         """Whether only a delivery report could still tell what became of a message."""
@@ -158,6 +161,7 @@ async def read_facts(directory: Path, url: str) -> Facts:
     facts.capability, facts.lease = run["capability"], run["lease"]
     facts.client = _read_log(directory / "client.jsonl")
     facts.received = _read_log(directory / "receiver.jsonl")
+    facts.waits, facts.most_wait = _read_log(directory / "bystander.jsonl"), run.get("most_wait", 0.0)
     connection = await asyncpg.connect(url)
     try:
         await _read_tables(connection, facts)
@@ -260,6 +264,8 @@ def check(facts: Facts) -> Report:
         "events": sum(len(events) for events in facts.events.values()),
         "webhooks received": len(facts.received),
         "opt-outs": sum(row["status"] == "opted_out" for rows in facts.consent.values() for row in rows),
+        "bystander's wishes": len(facts.waits),
+        "longest wait (s)": max((entry["waited"] for entry in facts.waits), default=0.0),
     } | _recovery(facts)
     return report
 
@@ -522,6 +528,12 @@ def _check_stop(facts: Facts, report: Report) -> None:
         )
 
 
+def _check_bystanders(facts: Facts, report: Report) -> None:
+    """Nobody waited for a process of which they want nothing, for longer than PostgreSQL lets it hold a lock."""
+    for entry in facts.waits:
+        report.expect("bystanders", entry["waited"] <= facts.most_wait, f"{entry['what']} waited {entry['waited']} s")
+
+
 def _recovery(facts: Facts) -> dict[str, float]:
     """How long what a dead worker left lay after its lease had run out, in seconds."""
     waited = []
@@ -552,6 +564,7 @@ CHECKS: Mapping[str, Callable[[Facts, Report], None]] = {
     "campaigns": _check_campaigns,
     "webhooks": _check_webhooks,
     "stop": _check_stop,
+    "bystanders": _check_bystanders,
 }
 
 

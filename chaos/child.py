@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msvs.api
 import msvs.workers
 from chaos import mutations
-from msvs import cli
+from msvs import cli, database
 
 # Environment variable of the proxy's port → of the engine's URL.
 PROXIED = {"CHAOS_POSTGRESQL_PORT": "DATABASE_URL", "CHAOS_VALKEY_PORT": "REDIS_URL"}
@@ -36,6 +36,8 @@ def main() -> int:
     modules = _load()
     if "CHAOS_LEASE" in os.environ:
         shorten_leases(float(os.environ["CHAOS_LEASE"]))
+    if "CHAOS_IDLE" in os.environ:
+        _set(database, "LIMITS", {**database.LIMITS, "idle_in_transaction_session_timeout": os.environ["CHAOS_IDLE"]})
     if options.skew:
         skew_clock(modules, timedelta(seconds=options.skew))
     if options.mutation:

@@ -38,7 +38,7 @@ KILLS = {
     "valkey emptied": 2,
     "postgresql": 3,
 }
-FAULTS = ("cut postgresql", "cut valkey", "swallow postgresql", "swallow valkey", "slow postgresql", "stop a worker")
+FAULTS = ("cut postgresql", "cut valkey", "swallow postgresql", "swallow valkey", "slow postgresql", "stop a process")
 
 
 @dataclass
@@ -97,19 +97,28 @@ class Killer:
         elif what == "slow":
             await self.proxies[where].slow(self.random.uniform(2, 5), delay=self.random.uniform(0.02, 0.15))
         else:
-            await self._stop_for_a_while()
+            await self._stop_for_a_while(self.random.choice(PROCESSES), self.random.uniform(1, 3))
 
-    async def _stop_for_a_while(self) -> None:
-        pids = self._pids("worker messages")
+    async def stop_each(self, seconds: float) -> None:
+        """Stop a process of each kind, one after the other, wherever it is, and let it go on so much later."""
+        kinds = [kind for kind in PROCESSES if kind != "api"]
+        self.random.shuffle(kinds)
+        for kind in kinds:
+            self._note(f"stop {kind}")
+            await self._stop_for_a_while(kind, seconds)
+            await asyncio.sleep(self.random.uniform(0.1, 0.5))
+
+    async def _stop_for_a_while(self, kind: str, seconds: float) -> None:
+        pids = self._pids(kind)
         if pids:
             pid = self.random.choice(pids)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
                 try:
-                    await asyncio.sleep(self.random.uniform(1, 3))
+                    await asyncio.sleep(seconds)
                 finally:
                     # Stopped, it cannot have gone and left its number to another; killed, it is gone.
-                    if pid in self._pids("worker messages"):
+                    if pid in self._pids(kind):
                         os.kill(pid, signal.SIGCONT)
 
     def _pids(self, kind: str) -> list[int]:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -148,17 +149,20 @@ class Load:
             if not tenant.livemode:
                 await self.client.post(tenant, "/v1/test/inbound", {"from": phone, "body": text})
                 continue
-            # As the carrier brings it in.
-            await self._execute(
-                "INSERT INTO virtual_signals"
-                " (id, message_id, workspace_id, livemode, kind, phone, sender, text, due_at)"
-                " VALUES ($1, $2, $3, true, 'inbound', $4, 'COHORTLABS', $5, now())",
-                uuid4(),
-                uuid4(),
-                tenant.workspace_id,
-                phone,
-                text,
-            )
+            await self.bring(tenant, phone, text)
+
+    async def bring(self, tenant: Tenant, phone: str, text: str) -> None:
+        """A message from a phone, as the carrier brings it in."""
+        await self.execute(
+            "INSERT INTO virtual_signals"
+            " (id, message_id, workspace_id, livemode, kind, phone, sender, text, due_at)"
+            " VALUES ($1, $2, $3, true, 'inbound', $4, 'COHORTLABS', $5, now())",
+            uuid4(),
+            uuid4(),
+            tenant.workspace_id,
+            phone,
+            text,
+        )
 
     async def _campaign(self, tenant: Tenant, number: int, list_id: str, audience: int) -> None:
         if not await self._pause(1 + 6 * number + self.random.uniform(0, 3)):
@@ -179,7 +183,7 @@ class Load:
 
     async def _someone_waiting(self, tenant: Tenant) -> str | None:
         """The phone of a message that is queued or on its way."""
-        found = await self._execute(
+        found = await self.execute(
             "SELECT to_phone FROM messages WHERE workspace_id = $1 AND livemode = $2 AND kind <> 'auto'"
             " AND status IN ('queued', 'sending', 'scheduled') ORDER BY random() LIMIT 1",
             tenant.workspace_id,
@@ -187,7 +191,7 @@ class Load:
         )
         return None if found is None else str(found)
 
-    async def _execute(self, sql: str, *values: Any) -> Any:
+    async def execute(self, sql: str, *values: Any) -> Any:
         """Run a statement on the engine itself, again while it is down; the first value."""
         while True:
             try:
@@ -199,6 +203,56 @@ class Load:
             except AWAY:
                 if not await self._pause(0.3):
                     return None
+
+
+class Bystander:
+    """A workspace of its own beside the others, which notes how long each of its wishes waited."""
+
+    def __init__(self, client: Client, tenant: Tenant, load: Load, log: Path) -> None:
+        self.client = client
+        self.tenant = tenant
+        self.load = load
+        self.log = log
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Send, read the balance and write STOP, each again as soon as it is done."""
+        phones = iter(self.tenant.phones)
+        wishes = {
+            "send": lambda: self.client.send(self.tenant, self.tenant.phones[-1]),
+            "credits": self._read_credits,
+            "stop": lambda: self._leave(next(phones)),
+        }
+
+        async def wish(what: str, make: Callable[[], Awaitable[object]]) -> None:
+            while not stopping.is_set():
+                began = time.monotonic()
+                await make()
+                waited = round(time.monotonic() - began, 3)
+                with self.log.open("a") as log:
+                    log.write(json.dumps({"at": time.time(), "what": what, "waited": waited}) + "\n")
+                await asyncio.sleep(0.5)
+
+        await asyncio.gather(*(wish(*each) for each in wishes.items()))
+
+    async def _read_credits(self) -> None:
+        headers = {"Authorization": f"Bearer {self.tenant.key}"}
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with self.client.session.get(f"{self.client.base}/v1/credits", headers=headers) as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.1)
+
+    async def _leave(self, phone: str) -> None:
+        """Write STOP from a phone, and wait until it is out."""
+        await self.load.bring(self.tenant, phone, "STOP")
+        is_out = "SELECT opt_in_status = 'opted_out' FROM contacts WHERE workspace_id = $1 AND phone = $2"
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            if await self.load.execute(is_out, self.tenant.workspace_id, phone):
+                return
+            await asyncio.sleep(0.1)
 
 
 async def make_contacts(database_url: str, tenant: Tenant, *, lists: int, size: int, first: int) -> int:

@@ -30,7 +30,7 @@ import uvloop
 
 from chaos.checker import Report, check, public_id, read_facts
 from chaos.killer import KILLS, Killer
-from chaos.load import AWAY, Client, Load, Tenant, make_contacts, tenant_of
+from chaos.load import AWAY, Bystander, Client, Load, Tenant, make_contacts, tenant_of
 from chaos.mutations import MUTATIONS
 from chaos.proxy import Proxy
 from chaos.receiver import Receiver
@@ -43,6 +43,10 @@ SKEWS = ((-90.0, 90.0), (5.0, -5.0), (90.0, -90.0))
 FAULTS = "refuse=0.01,drop=0.03,late=0.03,slow=0.1,throttle=0.03"
 LEASE = 60.0
 SHORT_LEASE = 5.0
+# How long PostgreSQL lets a stopped process hold what it has, and how much longer a machine this busy may take.
+IDLE = 10.0
+SHORT_IDLE = 2.0
+SLACK = 8.0
 CREDITS = 4_000
 START_TRIES = 600
 CONTROL_SECONDS = 15.0
@@ -63,6 +67,7 @@ class Plan:
     campaigns: int = 3
     rate: float = 6.0
     skews: Sequence[float] = ()
+    idle: float = IDLE
     mutation: str = ""
     keep: Path | None = None
 
@@ -83,7 +88,9 @@ async def run(plan: Plan) -> Verdict:
     started = time.monotonic()
     directory = plan.keep or Path(tempfile.mkdtemp(prefix="msvs-chaos-"))
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "run.json").write_text(json.dumps({"capability": plan.capability, "lease": plan.lease}))
+    (directory / "run.json").write_text(
+        json.dumps({"capability": plan.capability, "lease": plan.lease, "most_wait": plan.idle + SLACK})
+    )
     data_dir = directory / "data"
     try:
         _prepare_engines(data_dir)
@@ -117,6 +124,9 @@ async def _attack(
         running = asyncio.create_task(load.run())
         await killer.run(kills=plan.kills, seconds=plan.seconds)
         await asyncio.sleep(1)
+        if not plan.mutation:
+            await _answering(api_port, service)
+            await _stop_each(plan, directory, client, load, killer)
         load.stopping.set()
         await running
         receiver.is_calm = True
@@ -126,6 +136,23 @@ async def _attack(
         await client.close()
     facts = await read_facts(directory, database_url)
     return Verdict(plan, check(facts), killer.counts, settled=settled)
+
+
+async def _stop_each(plan: Plan, directory: Path, client: Client, load: Load, killer: Killer) -> None:
+    """Stop a process of each kind for longer than PostgreSQL waits for it, beside a workspace that wants none of it."""
+    data_dir = directory / "data"
+    made = await asyncio.to_thread(
+        _msvs, data_dir, "workspace", "create", "--json", "--name", "Bystander", "--credits", "100000"
+    )
+    tenant = tenant_of("bystander-live", made, livemode=True)
+    await make_contacts(load.database_url, tenant, lists=0, size=800, first=900_000)
+    over = asyncio.Event()
+    watching = asyncio.create_task(Bystander(client, tenant, load, directory / "bystander.jsonl").run(over))
+    try:
+        await killer.stop_each(1.5 * plan.idle)
+    finally:
+        over.set()
+        await watching
 
 
 def _prepare_engines(data_dir: Path) -> None:
@@ -175,6 +202,7 @@ class _Service:
             "CHAOS_POSTGRESQL_PORT": str(proxies["postgresql"].port),
             "CHAOS_VALKEY_PORT": str(proxies["valkey"].port),
         }
+        environment["CHAOS_IDLE"] = f"{plan.idle * 1000:.0f}ms"
         if plan.lease != LEASE:
             environment["CHAOS_LEASE"] = str(plan.lease)
         self.process = subprocess.Popen(
@@ -205,8 +233,9 @@ class _Service:
 
 
 def _processes(plan: Plan) -> list[list[str]]:
-    """The service's processes: two cron, two maintenance workers, and some of them with a wrong clock."""
+    """The service's processes: two of each but the API, and some of them with a wrong clock."""
     names = ["api", "worker messages", "worker messages", "worker campaigns", "worker reports", "worker webhooks"]
+    names += ["worker campaigns", "worker reports", "worker webhooks"]
     names += ["worker maintenance", "worker maintenance", "cron", "cron"]
     skews = dict(zip(("worker messages", "worker maintenance"), plan.skews, strict=False))
     children = []
@@ -374,6 +403,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
                 lease=SHORT_LEASE if short else LEASE,
                 recipients=400 if short else 1500,
                 campaigns=1 if short else 3,
+                idle=SHORT_IDLE if short else IDLE,
                 skews=tuple(options.skew or SKEWS[number % len(SKEWS)]),
                 keep=None if options.keep is None else options.keep / f"seed-{options.seed + number}",
             )

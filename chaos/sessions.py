@@ -27,12 +27,13 @@ import uvloop
 
 from chaos.message_centre import MessageCentre
 from msvs import database as db
-from msvs.api import consent_chain, routing
+from msvs.api import routing, secret_keys
 from msvs.api.context import Context
 from msvs.api.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.workspaces import create_workspace
 from msvs.embedded import EmbeddedEngines
+from msvs.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 CARRIER = "smsc"
@@ -52,6 +53,7 @@ system_id = "chaos"
 password = "secret"
 binds = 2
 window = 50
+rate = 1000
 reconnect_seconds = 0.2
 """
 
@@ -156,7 +158,7 @@ class Run:
         for command in PROCESSES:
             self._start(command, log)
         await self._until_owned()
-        consent_chain.use_consent_secret("chaos")
+        await secret_keys.unlock(Settings(secret_key="chaos"))
         # The rules of senders are of no concern here; the carrier is the workers' affair.
         routing.use_live_carrier(routing.SANDBOX_CARRIER)
         sending = asyncio.create_task(self._send())

@@ -40,13 +40,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far a message centre has come: parts accepted, and what it brought or has still to bring."""
+    """How far a message centre has come: parts accepted, what it brought or has still to bring, and its sessions.
+
+    `binds` counts every session that was ever bound, `sessions` those that stand.
+    """
 
     accepted: int
     answered: int
     refused: int
     again: int
     waiting: int
+    binds: int
+    sessions: int
 
 
 class Smsc(ABC):
@@ -129,9 +134,7 @@ class NodeSmsc(Smsc):
 
     async def state(self) -> State:
         """How far it has come."""
-        answer = await self._ask("state")
-        del answer["sessions"]
-        return State(**answer)
+        return State(**await self._ask("state"))
 
     async def log(self) -> list[Entry]:
         """What it accepted."""
@@ -167,7 +170,7 @@ class PythonSmsc(Smsc):
         self._tasks: set[asyncio.Task[None]] = set()
         self._more = asyncio.Event()
         self._entries: list[Entry] = []
-        self._in_flight = self._answered = self._refused = self._again = 0
+        self._in_flight = self._answered = self._refused = self._again = self._binds = 0
 
     async def start(self) -> None:
         """Listen."""
@@ -209,7 +212,9 @@ class PythonSmsc(Smsc):
     async def state(self) -> State:
         """How far it has come."""
         waiting = len(self._waiting) + self._in_flight
-        return State(len(self._entries), self._answered, self._refused, self._again, waiting)
+        return State(
+            len(self._entries), self._answered, self._refused, self._again, waiting, self._binds, len(self._sessions)
+        )
 
     async def log(self) -> list[Entry]:
         """What it accepted."""
@@ -220,6 +225,7 @@ class PythonSmsc(Smsc):
             event = await server.next()
             if isinstance(event, smpp34.Esme):
                 self._sessions[event.session_id] = event
+                self._binds += 1
                 if event.can_receive:
                     self._spawn(self._bring_to(event))
             elif isinstance(event, smpp34.SubmitSmEvent):

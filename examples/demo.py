@@ -433,12 +433,13 @@ async def _import_row(api: Api, row: Row, run_id: str, imported: Imported) -> No
     try:
         contact = await api.post("/v1/contacts", contact_body(row), key=f"{run_id}-contact-{row.line}")
     except Refused as refusal:
-        if refusal.code == "contact_exists" and isinstance(refusal.existing_id, str):
+        # Who said STOP in an earlier run stays out, whatever the file says.
+        if refusal.code in ("contact_exists", "opt_in_revoked") and isinstance(refusal.existing_id, str):
             imported.duplicates += 1
             if refusal.existing_id not in imported.contacts:
                 imported.contacts[refusal.existing_id] = phone
                 imported.existing.add(refusal.existing_id)
-        elif refusal.status in (400, 422):
+        elif refusal.status in (400, 422) or refusal.code == "opt_in_revoked":
             bad = BadRow(row.line, mask_text(phone), refusal.status, refusal.code, refusal.message)
             imported.bad.append(bad)
         else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import asyncpg
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from msvs import connections, database, garbage, logs, settings
-from msvs.api import auth, catalogue, consent_chain, webhooks
+from msvs.api import auth, catalogue, secret_keys, webhooks
 from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
@@ -28,8 +28,9 @@ from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
+from msvs.loops import new_runner
 from msvs.ops.metrics import Metrics
-from msvs.ops.readiness import CHECK_SECONDS, Readiness
+from msvs.ops.readiness import Readiness
 from msvs.ops.routes import ops_routes
 from msvs.ops.traffic import Observed, Traffic
 from msvs.ops.vitals import read_signs
@@ -62,13 +63,12 @@ def create_app(settings: Settings) -> Starlette:
     metrics = Metrics(settings, lambda: read_signs(carriers.values(), readiness.redis), traffic.signs)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         use_live_carrier(settings.live_carrier)
         use_carriers(carriers)
         webhooks.configure(settings)
-        consent_chain.configure(settings)
         ringer = None if settings.redis_url is None else Ringer(settings.redis_url)
-        async with database.connected(database_url, pool_size=settings.database_pool_size):
+        async with database.connected(database_url, pool_size=settings.database_pool_size), watching(app):
             use_ringer(ringer)
             try:
                 yield
@@ -79,6 +79,19 @@ def create_app(settings: Settings) -> Starlette:
                 await auth.settle()
                 await limiter.close()
                 await readiness.close()
+
+    @asynccontextmanager
+    async def watching(app: Starlette) -> AsyncIterator[None]:
+        """Hold the secret key against the database; a refusal ends the server, and `serve` tells it."""
+        is_up = False
+        try:
+            async with secret_keys.watching(settings, lambda: app.state.end()):
+                is_up = True
+                yield
+        except SettingsError as refused:
+            app.state.refused = refused
+            if not is_up:
+                raise
 
     # The fronts, each with the full paths of its routes.
     routes: list[BaseRoute] = [
@@ -109,6 +122,8 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.state.limiter = limiter
     app.state.readiness = readiness
+    app.state.refused = None
+    app.state.end = lambda: signal.raise_signal(signal.SIGTERM)
     app.router.redirect_slashes = False
     app.router.default = route_unknown
     return app
@@ -118,14 +133,17 @@ def serve(settings: Settings) -> None:
     """Serve the application until a signal ends it. Raises SettingsError."""
     logs.set_up(settings)
     logs.tell_start(settings, "api")
-    # What cannot be kept is told here in a line; uvicorn would tell it in a traceback.
-    settings.encryption_secret()
-    server = uvicorn.Server(listening_config(create_app(settings), settings))
-    connections.use_end(lambda: setattr(server, "should_exit", True))
-    assert settings.database_url is not None
-    asyncio.run(_look_at_database(settings.database_url))
+    app = create_app(settings)
+    server = uvicorn.Server(listening_config(app, settings))
+    app.state.end = lambda: setattr(server, "should_exit", True)
+    connections.use_end(app.state.end)
+    # A refused key or pooler is told here in a line; uvicorn would tell it in a traceback.
+    with new_runner() as runner:
+        runner.run(_prove_key(settings))
     garbage.collect_less(garbage.API)
     server.run(listening_sockets(settings))
+    if app.state.refused is not None:
+        raise app.state.refused
 
 
 def listening_config(app: Starlette, settings: Settings) -> uvicorn.Config:
@@ -145,13 +163,11 @@ def listening_sockets(settings: Settings) -> list[socket.socket] | None:
         raise SettingsError(f"HOST and PORT must be free to listen on; they are not ({error.strerror})") from None
 
 
-async def _look_at_database(database_url: str) -> None:
-    """Connect once, so that what must not be used is told at the start. One that is away comes back."""
-    try:
-        connection = await connections.connect(database_url, timeout=CHECK_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+async def _prove_key(settings: Settings) -> None:
+    """Look whether the secret key is the database's, if it can be asked now. Raises SettingsError."""
+    assert settings.database_url is not None
+    async with database.connected(settings.database_url, pool_size=1), secret_keys.watching(settings, lambda: None):
         return
-    connection.terminate()
 
 
 async def show_index(_request: Request) -> Response:

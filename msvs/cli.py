@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import secrets
@@ -26,6 +25,7 @@ from msvs.settings import Settings, SettingsError, from_environment, version
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from msvs.api.consent_audit import Undone
     from msvs.api.consent_chain import VerifiedChain
     from msvs.api.context import Context
     from msvs.carriers.protocol import Carrier
@@ -44,6 +44,7 @@ DEMO_FILE = "demo.json"
 CONNECT_SECONDS = 1.0
 QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
 SENDER_KINDS = ("long_code", "toll_free", "short_code", "alphanumeric")
+KEY_SCOPES = ("contacts:erase", "contacts:write", "messages:send", "settings:write", "webhooks:write")
 MODES = ("test", "live")
 
 
@@ -137,6 +138,10 @@ def _parser() -> argparse.ArgumentParser:
     carrier_commands = carriers.add_subparsers(title="commands", metavar="COMMAND")
     check = _sub(carrier_commands, "check", check_carrier, "Say what is wrong with a carrier; nothing is sent.")
     check.add_argument("name", metavar="NAME", help="the carrier's name in the file of carriers")
+    unread = _sub(
+        carrier_commands, "unread", list_unread, "List inbound messages whose senders are no numbers that can be read."
+    )
+    unread.add_argument("--limit", type=int, default=100, metavar="N", help="of the newest, so many (default 100)")
 
     routes = group("routes", "Which carrier takes which live messages.")
     route = _sub(routes, "add", add_route, "Let messages take a carrier.")
@@ -154,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
 
     senders = group("senders", "Senders that workspaces may use live.")
     sender = _sub(senders, "add", add_sender, "Let a workspace use a sender, or change what is known of it.")
-    _add_workspace(sender)
+    _add_owner(sender)
     sender.add_argument(
         "sender", metavar="SENDER", help="a phone in E.164, a short code, or up to 11 letters and digits"
     )
@@ -162,11 +167,14 @@ def _parser() -> argparse.ArgumentParser:
     sender.add_argument(
         "--registration", metavar="TEXT", help="its 10DLC campaign, verification or sender id registration"
     )
-    sender.add_argument("--shared", action="store_true", help="although another workspace has the number")
-    _add_workspace(_sub(senders, "list", list_senders, "List the senders of a workspace."))
-    removed = _sub(senders, "remove", remove_sender, "Take a sender from a workspace.")
-    _add_workspace(removed)
+    sender.add_argument("--shared", action="store_true", help="although another has it, or one that looks like it")
+    _add_owner(_sub(senders, "list", list_senders, "List the senders of a workspace, or the platform's."))
+    removed = _sub(senders, "remove", remove_sender, "Take a sender away; what waits to be sent from it is not sent.")
+    _add_owner(removed)
     removed.add_argument("sender", metavar="SENDER")
+    moved = _sub(senders, "transfer", transfer_sender, "Make a sender one workspace's; whoever had it loses it.")
+    _add_workspace(moved, more=", which is to have it")
+    moved.add_argument("sender", metavar="SENDER")
 
     workspaces = group("workspaces", "All workspaces, for who runs the service.")
     _sub(workspaces, "list", list_workspaces, "List the workspaces.")
@@ -197,6 +205,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_workspace(create)
     create.add_argument("--mode", choices=MODES, required=True)
     create.add_argument("--name", default="", metavar="NAME", help="what the key is for")
+    create.add_argument(
+        "--scope",
+        action="append",
+        choices=KEY_SCOPES,
+        metavar="SCOPE",
+        help=f"what it may change; repeatable, without it all of: {', '.join(KEY_SCOPES)}",
+    )
     listed = _sub(keys, "list", list_keys, "List keys, without their secrets.")
     _add_workspace(listed)
     listed.add_argument("--mode", choices=MODES, help="only keys of this mode")
@@ -214,6 +229,10 @@ def _parser() -> argparse.ArgumentParser:
     verify = _sub(consent, "verify", verify_consent, "Compute the chain of consent anew; 1 where anything was changed.")
     _add_workspace(verify, required=False, more="; without it, all of them")
     verify.add_argument("--since-head", metavar="HASH", help="a head noted before, which must still be in a chain")
+    listing = "List opt-ins that undid an opt-out on nothing newer than it; 1 where any is left."
+    audited = _sub(consent, "audit", audit_consent, listing)
+    _add_workspace(audited, required=False, more="; without it, all of them")
+    audited.add_argument("--repair", action="store_true", help="opt those phones out again")
     exported = consent.add_parser("export", help="Print all that is kept about a contact, as JSON.")
     exported.set_defaults(command=export_contact)
     _add_workspace(exported)
@@ -222,6 +241,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_workspace(erased)
     erased.add_argument("who", metavar="CONTACT_ID|PHONE", help="the contact's id, con_…, or a phone in E.164")
     erased.add_argument("--mode", choices=MODES, default="live", help="of which a phone is erased (default live)")
+
+    secrets = group("secrets", "MSVS_SECRET_KEY: which keys open the database, and rotation.")
+    rotated = _sub(secrets, "rotate", rotate_secrets, "Put MSVS_SECRET_KEY in the place of MSVS_SECRET_KEYS_PREVIOUS.")
+    rotated.add_argument(
+        "--expires-in",
+        type=_hours,
+        default=timedelta(hours=24),
+        metavar="HOURS",
+        help="how long processes may still start with the previous key, 0 to 168 (default 24)",
+    )
+    _sub(secrets, "list", list_secrets, "List the keys that the database knows, by their fingerprints.")
+    _sub(secrets, "adopt", adopt_secret, "Take MSVS_SECRET_KEY for that of a database that knows none, unproven.")
 
     suppressions = group("suppressions", "Phones that nothing is sent to.")
     imported = _sub(
@@ -279,6 +310,12 @@ def _add_workspace(parser: _Parser, *, required: bool = True, more: str = "") ->
     parser.add_argument("--workspace", required=required, metavar="WSP_ID", help=f"the workspace's id, wsp_…{more}")
 
 
+def _add_owner(parser: _Parser) -> None:
+    owner = parser.add_mutually_exclusive_group(required=True)
+    owner.add_argument("--workspace", metavar="WSP_ID", help="the workspace's id, wsp_…")
+    owner.add_argument("--platform", action="store_true", help="the platform's own, for every workspace to use")
+
+
 def _credits_from_0(text: str) -> int:
     return _whole(text, 0, 10**12)
 
@@ -304,17 +341,18 @@ def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Run the whole service until a signal ends it."""
     from msvs import supervisor
 
+    settings.require_secret_key()
     return supervisor.run(settings, prepare=prepare)
 
 
 def prepare(settings: Settings) -> list[str]:
     """Bring the database up to date, and in development make the demo workspace; the lines that say where all is."""
-    from msvs import database
-
     assert settings.database_url is not None
-    _reaching_database(database.migrate(settings.database_url))
+    _migrate(settings, settings.database_url, is_service=True)
+    repaired = _repair_what_is_due(settings)
     settings.metrics_secret()  # there from the start, for who sets up a scraper
-    return ["", "MassiveSMS is running.", "", *_addresses(settings), *_first_steps(settings), "", "Stop with Ctrl-C."]
+    steps = _first_steps(settings)
+    return [*repaired, "", "MassiveSMS is running.", "", *_addresses(settings), *steps, "", "Stop with Ctrl-C."]
 
 
 def _addresses(settings: Settings) -> list[str]:
@@ -446,12 +484,88 @@ def run_engines(settings: Settings, _arguments: argparse.Namespace) -> None:
 
 def migrate(settings: Settings, _arguments: argparse.Namespace) -> None:
     """Bring the schema up to date and say what was applied."""
-    from msvs import database
-
     url = _with_engines(settings, redis=False).database_url
     assert url is not None
-    applied = _reaching_database(database.migrate(url))
+    applied = _migrate(settings, url)
     print("\n".join(f"Applied {name}." for name in applied) or "The schema is up to date.")
+    for line in _repair_what_is_due(replace(settings, database_url=url)):
+        print(line)
+
+
+def _repair_what_is_due(settings: Settings) -> list[str]:
+    """Make the repairs that migrations asked for; the lines that say what became of them."""
+    from msvs.api import consent_audit
+
+    if not _in_database(settings, consent_audit.is_due()):
+        return []
+    _require_secret(settings)
+    return [_told_repair(_repairing(lambda: _in_database(settings, consent_audit.repair_due())))]
+
+
+def _migrate(settings: Settings, url: str, *, is_service: bool = False) -> list[str]:
+    """Bring the schema up to date, and return the names of the migrations applied. Raises SettingsError.
+
+    A wrong secret key changes nothing. Only the service makes the key of a new database where none is set.
+    """
+
+    async def migrated() -> list[str]:
+        from msvs import database
+        from msvs.api import secret_keys
+
+        async with database.connected(url, pool_size=1):
+            if await secret_keys.is_settled():
+                await secret_keys.unlock(settings)
+        applied = await database.migrate(url)
+        async with database.connected(url, pool_size=1):
+            await _unlock(settings, is_service=is_service)
+        return applied
+
+    return _reaching_database(migrated())
+
+
+async def _unlock(settings: Settings, *, is_service: bool = False) -> None:
+    """Hold the secret key against the connected database; where neither has one yet, there is nothing to hold."""
+    from msvs.api import secret_keys
+
+    if is_service or settings.known_secrets() or await secret_keys.is_settled():
+        await secret_keys.unlock(settings)
+
+
+def rotate_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Put MSVS_SECRET_KEY in the place of the key before."""
+
+    async def rotate() -> dict[str, Any]:
+        from msvs.api import secret_keys
+
+        done = await secret_keys.rotate(settings, overlap=arguments.expires_in)
+        until = done.previous_until and done.previous_until.isoformat()
+        return {"key": done.key, "previous": list(done.previous) or None, "previous_until": until}
+
+    _require_secret(settings)
+    _show(arguments, _in_database(settings, rotate()))
+
+
+def list_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List the secret keys that the database knows."""
+
+    async def list_() -> list[dict[str, Any]]:
+        from msvs.api import secret_keys
+
+        return await secret_keys.list_keys()
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def adopt_secret(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Take the key for that of a database that cannot prove it."""
+
+    async def adopt() -> list[dict[str, Any]]:
+        from msvs.api import secret_keys
+
+        return await secret_keys.adopt(settings)
+
+    _require_secret(settings)
+    _show(arguments, _in_database(settings, adopt(), unlocks=False))
 
 
 def hold(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -492,6 +606,28 @@ def list_carriers(settings: Settings, arguments: argparse.Namespace) -> None:
         breakers = {row.name: row for row in await CarrierState.all()}
         owners = {name: await find_owner(name) for name, each in carriers.items() if each.holds_sessions}
         return [_shape_carrier(each, owners, breakers.get(name)) for name, each in carriers.items()]
+
+    _show(arguments, _in_database(settings, list_()))
+
+
+def list_unread(settings: Settings, arguments: argparse.Namespace) -> None:
+    """List inbound messages that nobody was found for, as what they came from is no number."""
+    from msvs.api import signals
+    from msvs.api.resources import moment
+
+    async def list_() -> list[dict[str, Any]]:
+        return [
+            {
+                "id": str(row.id),
+                "carrier": row.carrier,
+                "received_at": moment(row.received_at),
+                "from": row.from_phone,
+                "to": row.to_sender,
+                "asks_out": signals.asks_out([row]),
+                "text": row.text,
+            }
+            for row in await signals.list_unread(limit=max(arguments.limit, 0))
+        ]
 
     _show(arguments, _in_database(settings, list_()))
 
@@ -603,7 +739,7 @@ def add_sender(settings: Settings, arguments: argparse.Namespace) -> None:
         from msvs.api import senders
 
         row = await senders.add_sender(
-            await _workspace(arguments),
+            await _owner(arguments),
             arguments.sender,
             regions=arguments.region,
             registration=arguments.registration,
@@ -620,9 +756,7 @@ def list_senders(settings: Settings, arguments: argparse.Namespace) -> None:
     async def list_() -> list[dict[str, Any]]:
         from msvs.models import Sender
 
-        return [
-            _shape_sender(row) for row in await Sender.filter(workspace_id=await _workspace(arguments)).order_by("id")
-        ]
+        return [_shape_sender(row) for row in await Sender.filter(workspace_id=await _owner(arguments)).order_by("id")]
 
     _show(arguments, _in_database(settings, list_()))
 
@@ -633,10 +767,21 @@ def remove_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     async def remove() -> dict[str, Any]:
         from msvs.api import senders
 
-        await senders.remove_sender(await _workspace(arguments), arguments.sender)
+        await senders.remove_sender(await _owner(arguments), arguments.sender)
         return {"sender": arguments.sender, "removed": True}
 
     _show(arguments, _in_database(settings, remove()))
+
+
+def transfer_sender(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Make a sender one workspace's alone."""
+
+    async def transfer() -> dict[str, Any]:
+        from msvs.api import senders
+
+        return _shape_sender(await senders.transfer_sender(await _workspace(arguments), arguments.sender))
+
+    _show(arguments, _in_database(settings, transfer()))
 
 
 def _shape_sender(row: Any) -> dict[str, Any]:
@@ -789,7 +934,9 @@ def create_key(settings: Settings, arguments: argparse.Namespace) -> None:
 
         workspace_id = await _workspace(arguments)
         async with unit_of_work():
-            row, text = await keys.create_key(workspace_id, livemode=arguments.mode == "live", name=arguments.name)
+            row, text = await keys.create_key(
+                workspace_id, livemode=arguments.mode == "live", name=arguments.name, scopes=arguments.scope
+            )
         return _shape_key(row, text)
 
     _show(arguments, _in_database(settings, create()))
@@ -874,7 +1021,7 @@ def verify_consent(settings: Settings, arguments: argparse.Namespace) -> int:
         workspace_id = None if arguments.workspace is None else await _workspace(arguments)
         return await consent_chain.verify(workspace_id=workspace_id, noted_head=arguments.since_head)
 
-    _use_consent_secret(settings)
+    _require_secret(settings)
     found = _in_database(settings, verify())
     chains = [_shape_chain(chain) for chain in found.chains]
     if arguments.json:
@@ -903,6 +1050,63 @@ def _shape_chain(chain: VerifiedChain) -> dict[str, Any]:
     }
 
 
+def audit_consent(settings: Settings, arguments: argparse.Namespace) -> int:
+    """List the opt-ins that stand without reason, and opt their phones out again if asked; FAILED where any is left."""
+    from msvs.api import consent_audit
+
+    async def audit() -> tuple[list[consent_audit.Undone], int]:
+        workspace_id = None if arguments.workspace is None else await _workspace(arguments)
+        repaired = await consent_audit.repair(workspace_id=workspace_id) if arguments.repair else 0
+        return await consent_audit.audit(workspace_id=workspace_id), repaired
+
+    _require_secret(settings)
+    found, repaired = _repairing(lambda: _in_database(settings, audit()))
+    shown = [_shape_undone(each) for each in found]
+    if arguments.json:
+        print(json.dumps({"opted_out_again": repaired, "opt_ins": shown}, indent=2))
+    else:
+        if shown:
+            _show(arguments, shown)
+        if arguments.repair:
+            print(_told_repair(repaired))
+    if not found:
+        return OK
+    return _fail(f"opt-ins that undid an opt-out without newer evidence: {len(found)}")
+
+
+def _shape_undone(undone: Undone) -> dict[str, Any]:
+    from msvs.api import consent, ids
+    from msvs.api.resources import moment, optional_id
+
+    return {
+        "workspace": ids.encode_id(ids.WORKSPACE, undone.workspace_id),
+        "mode": MODES[undone.livemode],
+        "entry": ids.encode_id(consent.CONSENT_EVENT, undone.id),
+        "sequence": undone.sequence,
+        "contact": optional_id(ids.CONTACT, undone.contact_id),
+        "source": undone.source,
+        "actor": undone.actor,
+        "opted_out_at": moment(undone.opted_out_at),
+        "opted_in_at": moment(undone.opted_in_at),
+    }
+
+
+def _told_repair(count: int) -> str:
+    return f"Phones opted out again, whose opt-out had been undone without newer evidence: {count}."
+
+
+def _repairing(work: Callable[[], T]) -> T:
+    """Do `work`. Raises CommandFailed where the chain of consent was written with another secret."""
+    from msvs.api.consent_audit import KeyMismatch
+
+    try:
+        return work()
+    except KeyMismatch:
+        raise CommandFailed(
+            "the chain of consent has another secret: set DATA_DIR or MSVS_SECRET_KEY as the service has it"
+        ) from None
+
+
 def export_contact(settings: Settings, arguments: argparse.Namespace) -> None:
     """Print all that is kept about a contact."""
 
@@ -917,7 +1121,7 @@ def export_contact(settings: Settings, arguments: argparse.Namespace) -> None:
         sys.stdout.buffer.write(b"\n")
         sys.stdout.buffer.flush()
 
-    _use_consent_secret(settings)
+    _require_secret(settings)
     _in_database(settings, export())
 
 
@@ -945,7 +1149,7 @@ def erase_contact(settings: Settings, arguments: argparse.Namespace) -> None:
                 continue
         raise ids.missing("contact", arguments.who)
 
-    _use_consent_secret(settings)
+    _require_secret(settings)
     _show(arguments, _in_database(settings, erase()))
 
 
@@ -975,7 +1179,7 @@ def import_suppressions(settings: Settings, arguments: argparse.Namespace) -> in
                 lost += len({note.line for note in done.lost})
         return {"added": added, "already_suppressed": already, "invalid": lost}
 
-    _use_consent_secret(settings)
+    _require_secret(settings)
     done = _in_database(settings, import_())
     _show(arguments, done)
     if done["invalid"]:
@@ -1032,13 +1236,10 @@ def _writing(path: str) -> Iterator[TextIO]:
         yield file
 
 
-def _use_consent_secret(settings: Settings) -> None:
-    """Set the key of the chain of consent. Raises CommandFailed rather than make a secret that fits nothing."""
-    from msvs.api import consent_chain
-
-    if settings.secret_key is None and not (settings.data_dir / "secret.key").exists():
+def _require_secret(settings: Settings) -> None:
+    """Raise CommandFailed rather than make a secret that fits nothing."""
+    if not settings.known_secrets():
         raise CommandFailed(f"no secret in {settings.data_dir}: set DATA_DIR or MSVS_SECRET_KEY as the service has it")
-    consent_chain.configure(settings)
 
 
 async def _find_contact(arguments: argparse.Namespace, text: str) -> tuple[Context, UUID]:
@@ -1060,6 +1261,10 @@ async def _workspace(arguments: argparse.Namespace) -> UUID:
     from msvs.api.workspaces import find_workspace
 
     return await find_workspace(arguments.workspace)
+
+
+async def _owner(arguments: argparse.Namespace) -> UUID | None:
+    return None if arguments.platform else await _workspace(arguments)
 
 
 def _contexts(workspace_id: UUID, mode: str | None) -> list[Context]:
@@ -1112,7 +1317,11 @@ def _text(value: Any) -> str:
 
 
 def _with_engines(settings: Settings, *, redis: bool = True) -> Settings:
-    """The settings with the embedded engines of DATA_DIR in place of what is not set. Raises CommandFailed."""
+    """The settings with the embedded engines of DATA_DIR in place of what is not set.
+
+    Raises CommandFailed, and SettingsError where production has no secret key.
+    """
+    settings.require_secret_key()
     engines = EmbeddedEngines(settings.data_dir)
     if settings.database_url is None:
         settings = replace(settings, database_url=_running(lambda: engines.database_url, "DATABASE_URL", settings))
@@ -1133,11 +1342,11 @@ def _running(url_of: Callable[[], str], variable: str, settings: Settings) -> st
     return url
 
 
-def _in_database(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` with a pool open. Raises CommandFailed."""
+def _in_database(settings: Settings, work: Coroutine[Any, Any, T], *, unlocks: bool = True) -> T:
+    """Run `work` with a pool open, the secret key held against the database. Raises CommandFailed and SettingsError."""
     try:
         url = _with_engines(settings, redis=False).database_url
-    except CommandFailed:
+    except (CommandFailed, SettingsError):
         work.close()
         raise
     assert url is not None
@@ -1146,6 +1355,12 @@ def _in_database(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
         from msvs import database
 
         async with database.connected(url, pool_size=1):
+            try:
+                if unlocks:
+                    await _unlock(settings)
+            except BaseException:
+                work.close()
+                raise
             return await work
 
     return _reaching_database(connected())
@@ -1156,9 +1371,11 @@ def _reaching_database(work: Coroutine[Any, Any, T]) -> T:
     from tortoise.exceptions import BaseORMException
 
     from msvs.api.errors import ApiError
+    from msvs.loops import new_runner
 
     try:
-        return asyncio.run(work)
+        with new_runner() as runner:
+            return runner.run(work)
     except ApiError as error:
         raise CommandFailed(error.message) from None
     except asyncpg.UndefinedTableError:

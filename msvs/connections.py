@@ -60,7 +60,7 @@ def refusal() -> str | None:
 
 async def connect(database_url: str, *, application_name: str = "msvs", **options: Any) -> Connection:
     """Open a connection. Raises SettingsError, PoolerRefused, and what asyncpg and the system raise."""
-    dsn = _read(database_url, application_name)
+    dsn = read(database_url, application_name)
     connection = await _open(dsn, **options)
     try:
         if database_url not in _looked:
@@ -75,7 +75,8 @@ async def connect(database_url: str, *, application_name: str = "msvs", **option
     return connection
 
 
-def _read(database_url: str, application_name: str) -> Dsn:
+def read(database_url: str, application_name: str = "msvs") -> Dsn:
+    """Read DATABASE_URL. Raises SettingsError."""
     try:
         return read_dsn(database_url, application_name=application_name)
     except ValueError as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -26,6 +27,38 @@ MIGRATION_LOCK = 0x6D737673
 # What any statement may take, in seconds; those that read or write whole tables say how long they may.
 STATEMENT_SECONDS = 60.0
 MIGRATION_SECONDS = 3600.0
+# How often a migration is tried that a deadlock with the traffic ends: it is whole, or was never there.
+MIGRATION_TRIES = 10
+# PostgreSQL ends a statement first; what does not answer for so much longer is away.
+ANSWER_SECONDS = 5.0
+
+# What PostgreSQL itself puts an end to, whatever became of the process at the other end: a transaction whose process
+# says nothing (it is stopped, swapped out or being debugged), a wait for a lock, a machine that is gone. A parameter of
+# the same name in the URL takes the place of a value.
+LIMITS: Mapping[str, str] = {
+    "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "5s",
+    "transaction_timeout": "60s",
+    "tcp_user_timeout": "10s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+# Migrations wait for one another, and for the tables that they change.
+MIGRATION_LIMITS = {"lock_timeout": "0", "transaction_timeout": "0"}
+# A version that does not know one of them leaves it out. A statement, as startup parameters do not pass a pooler.
+LIMIT = """
+SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)
+WHERE current_setting(name, true) IS NOT NULL
+"""
+ALLOW = """
+SELECT set_config(name, value, true) FROM (
+    VALUES ('statement_timeout', $1::text), ('transaction_timeout', '0')
+) AS wanted (name, value) WHERE current_setting(name, true) IS NOT NULL
+"""
+WAIT_FOR_LOCKS = "SELECT set_config('lock_timeout', $1, true)"
+# How often a process looks whether another's migration has ended.
+MIGRATION_PAUSE_SECONDS = 0.2
 
 # Tortoise logs every statement with its values at DEBUG; message bodies and numbers must never reach a log.
 logging.getLogger("tortoise").setLevel(logging.WARNING)
@@ -46,6 +79,25 @@ def encode_json(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
+ConnectionCheck = Callable[["asyncpg.Connection[Any]"], Awaitable[None]]
+
+_check_connection: ConnectionCheck | None = None
+
+
+def use_connection_check(check: ConnectionCheck | None) -> None:
+    """Set what every new connection of the pool must pass: what it raises, whoever wanted the connection meets."""
+    global _check_connection
+    _check_connection = check
+
+
+def _preparation(limits: Mapping[str, str]) -> Callable[[asyncpg.Connection[Any]], Awaitable[None]]:
+    async def prepare(connection: asyncpg.Connection[Any]) -> None:
+        await connection.execute(LIMIT, list(limits), list(limits.values()))
+        await _prepare_connection(connection)
+
+    return prepare
+
+
 async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
     # Binary, because COPY takes no other; the first byte is jsonb's version.
     await connection.set_type_codec(
@@ -55,6 +107,8 @@ async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
         decoder=lambda data: msgspec.json.decode(memoryview(data)[1:]),
         format="binary",
     )
+    if _check_connection is not None:
+        await _check_connection(connection)
 
 
 async def _leave_connection(connection: asyncpg.Connection[Any]) -> None:
@@ -67,7 +121,7 @@ async def _leave_connection(connection: asyncpg.Connection[Any]) -> None:
 def _opener(database_url: str) -> Callable[..., Awaitable[asyncpg.Connection[Any]]]:
     """What opens a connection of the pool: as the whole URL says, not only its parts that Tortoise knows."""
 
-    async def connect(_dsn: None, **options: Any) -> asyncpg.Connection[Any]:
+    async def connect(*_dsn: None, **options: Any) -> asyncpg.Connection[Any]:
         kept = ("loop", "connection_class", "record_class", "command_timeout")
         return await connections.connect(database_url, **{name: options[name] for name in kept if name in options})
 
@@ -75,9 +129,23 @@ def _opener(database_url: str) -> Callable[..., Awaitable[asyncpg.Connection[Any
 
 
 def tortoise_config(
-    database_url: str, *, pool_size: int = 10, statement_seconds: float | None = None
+    database_url: str,
+    *,
+    pool_size: int = 10,
+    statement_seconds: float | None = None,
+    limits: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Tortoise's configuration for a `postgresql://` URL."""
+    """Tortoise's configuration for a `postgresql://` URL; `limits` are in place of those of the same names.
+
+    Raises SettingsError.
+    """
+    dsn = connections.read(database_url)
+    named = dict(dsn.settings)
+    if "tcp_user_timeout" in dsn.keepalives:
+        named["tcp_user_timeout"] = f"{dsn.keepalives['tcp_user_timeout']}ms"
+    seconds = statement_seconds or STATEMENT_SECONDS
+    all_limits = {"statement_timeout": f"{seconds * 1000:.0f}ms", **LIMITS}
+    all_limits |= {name: named[name] for name in all_limits.keys() & named.keys()} | dict(limits or {})
     credentials: dict[str, Any] = {
         # Of these the URL speaks for itself.
         "host": None,
@@ -88,12 +156,12 @@ def tortoise_config(
         "minsize": 1,
         "maxsize": pool_size,
         "record_class": Row,
-        "init": _prepare_connection,
+        "init": _preparation(all_limits),
         "reset": _leave_connection,
-        "command_timeout": statement_seconds or STATEMENT_SECONDS,
+        "command_timeout": seconds + ANSWER_SECONDS,
     }
     return {
-        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
+        "connections": {"default": {"engine": "msvs.pool", "credentials": credentials}},
         "apps": {APP: {"models": [MODELS], "migrations": MIGRATIONS, "default_connection": "default"}},
         "use_tz": True,
         "timezone": "UTC",
@@ -102,10 +170,14 @@ def tortoise_config(
 
 @asynccontextmanager
 async def connected(
-    database_url: str, *, pool_size: int = 10, statement_seconds: float | None = None
+    database_url: str,
+    *,
+    pool_size: int = 10,
+    statement_seconds: float | None = None,
+    limits: Mapping[str, str] | None = None,
 ) -> AsyncIterator[None]:
     """Hold a pool open; models and the functions below use it from any task of the process."""
-    config = tortoise_config(database_url, pool_size=pool_size, statement_seconds=statement_seconds)
+    config = tortoise_config(database_url, pool_size=pool_size, statement_seconds=statement_seconds, limits=limits)
     async with TortoiseContext() as context:
         await context.init(config=config, _enable_global_fallback=True)
         yield
@@ -175,16 +247,37 @@ async def now() -> datetime:
     return moment
 
 
+@asynccontextmanager
+async def _allowing(connection: asyncpg.Connection[Any], seconds: float | None) -> AsyncIterator[None]:
+    """Have PostgreSQL let a statement take longer than others, where `seconds` say so; all of its transaction then."""
+    if seconds is None or seconds <= STATEMENT_SECONDS:
+        yield
+        return
+    async with nullcontext() if connection.is_in_transaction() else connection.transaction():
+        await connection.execute(ALLOW, f"{seconds * 1000:.0f}ms")
+        yield
+
+
+async def allow_seconds(seconds: float) -> None:
+    """Let each statement of the current transaction take so long, and the transaction as long as they do."""
+    await execute(ALLOW, f"{seconds * 1000:.0f}ms")
+
+
+async def wait_for_locks(seconds: float) -> None:
+    """Have the current transaction wait so long for each lock, and fail by LockNotAvailableError then."""
+    await execute(WAIT_FOR_LOCKS, f"{seconds * 1000:.0f}ms")
+
+
 async def fetch(sql: str, *values: Any, timeout: float | None = None) -> Sequence[Row]:
     """All rows of a statement, on the current connection; `timeout` (seconds) in place of the pool's."""
-    async with client().acquire_connection() as connection:
+    async with client().acquire_connection() as connection, _allowing(connection, timeout):
         rows: Sequence[Row] = await connection.fetch(sql, *values, timeout=timeout)
         return rows
 
 
 async def fetch_row(sql: str, *values: Any, timeout: float | None = None) -> Row | None:
     """The first row of a statement, or None; `timeout` (seconds) in place of the pool's."""
-    async with client().acquire_connection() as connection:
+    async with client().acquire_connection() as connection, _allowing(connection, timeout):
         row: Row | None = await connection.fetchrow(sql, *values, timeout=timeout)
         return row
 
@@ -197,7 +290,7 @@ async def fetch_value(sql: str, *values: Any) -> Any:
 
 async def execute(sql: str, *values: Any, timeout: float | None = None) -> int:
     """Run a statement; the number of rows it changed. `timeout` (seconds) is in place of the pool's."""
-    async with client().acquire_connection() as connection:
+    async with client().acquire_connection() as connection, _allowing(connection, timeout):
         status: str = await connection.execute(sql, *values, timeout=timeout)
         tail = status.rsplit(" ", 1)[-1]
         return int(tail) if tail.isdigit() else 0
@@ -265,17 +358,28 @@ def _executor(url: str) -> MigrationExecutor:
 async def migrate(database_url: str) -> list[str]:
     """Bring the schema up to date; the names of the migrations applied. Safe to call from many processes at once."""
     async with (
-        connected(database_url, pool_size=3, statement_seconds=MIGRATION_SECONDS),
+        connected(database_url, pool_size=3, statement_seconds=MIGRATION_SECONDS, limits=MIGRATION_LIMITS),
         client().acquire_connection() as guard,
     ):
-        await guard.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        # Not by a statement that waits: CREATE INDEX CONCURRENTLY waits for every statement that began before it.
+        while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):  # noqa: ASYNC110
+            await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
         try:
-            executor = _executor(database_url)
-            plan = await executor.plan(None)
-            await executor.migrate(None)
+            plan = await _executor(database_url).plan(None)
+            await _apply_all(database_url)
             return [step.migration.name for step in plan]
         finally:
             await guard.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
+
+
+async def _apply_all(database_url: str) -> None:
+    for attempt in range(1, MIGRATION_TRIES + 1):
+        try:
+            await _executor(database_url).migrate(None)
+            return
+        except asyncpg.DeadlockDetectedError:
+            if attempt == MIGRATION_TRIES:
+                raise
 
 
 async def pending_migrations(database_url: str) -> list[str]:

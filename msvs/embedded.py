@@ -16,7 +16,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,15 @@ POSTGRESQL_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_p
 
 UNPRIVILEGED_USER = "nobody"
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
-CAP_DAC_OVERRIDE = 1
+SECBIT_NO_SETUID_FIXUP = 1 << 2
+CAPABILITIES = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8}
 CAPABILITY_VERSION_3 = 0x20080522
+# What root needs to run the engines as another user, and what more where that user may not enter their directories.
+TO_LEAVE_ROOT = ("CAP_CHOWN", "CAP_SETGID", "CAP_SETUID")
+TO_ENTER = ("CAP_DAC_OVERRIDE", "CAP_SETPCAP")
 
 
 class EnginesError(RuntimeError):
@@ -105,6 +110,13 @@ class EmbeddedEngines:
                 engine.begin()
             for engine in self._engines.values():
                 engine.wait_ready()
+        except subprocess.SubprocessError:
+            # What a child does before exec was refused.
+            self.stop()
+            raise EnginesError(
+                f"the engines cannot run here: root may not run them as {UNPRIVILEGED_USER}; run this as an ordinary "
+                "user, or set DATABASE_URL and REDIS_URL"
+            ) from None
         except BaseException:
             self.stop()
             raise
@@ -540,9 +552,24 @@ def _engine_environment() -> dict[str, str]:
 def _give_away(path: Path) -> None:
     """Make the user that the engines run as the owner of `path` and what is in it, when we are root."""
     if os.geteuid() == 0:
+        _require_capabilities(TO_LEAVE_ROOT, f"root may not run them as {UNPRIVILEGED_USER}")
         user = pwd.getpwnam(UNPRIVILEGED_USER)
         for each in (path, *path.rglob("*")):
             os.chown(each, user.pw_uid, user.pw_gid)
+
+
+def _require_capabilities(needed: Sequence[str], why: str) -> None:
+    """Raise EnginesError where root lacks one of the capabilities, as in a container that drops them."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return
+    (effective,) = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("CapEff:")]
+    missing = [name for name in needed if not int(effective, 16) >> CAPABILITIES[name] & 1]
+    if missing:
+        raise EnginesError(
+            f"the engines cannot run here: {why} without {' and '.join(missing)}; run this as an ordinary user, "
+            "or set DATABASE_URL and REDIS_URL"
+        )
 
 
 def _unprivileged(*needed: Path) -> Callable[[], None] | None:
@@ -554,6 +581,7 @@ def _unprivileged(*needed: Path) -> Callable[[], None] | None:
     if os.geteuid() != 0:
         return None
     user = pwd.getpwnam(UNPRIVILEGED_USER)
+    _require_capabilities(TO_LEAVE_ROOT, f"root may not run them as {UNPRIVILEGED_USER}")
     closed = [
         directory
         for path in needed
@@ -564,20 +592,23 @@ def _unprivileged(*needed: Path) -> Callable[[], None] | None:
     if closed:
         if sys.platform != "linux":
             raise EnginesError(f"as root the engines run as {UNPRIVILEGED_USER}, who may not enter {closed[0]}")
+        _require_capabilities(TO_ENTER, f"{UNPRIVILEGED_USER}, as whom they run, may not enter {closed[0]}")
         libc = ctypes.CDLL(None, use_errno=True)
 
     def leave_root() -> None:
         if libc is not None:
             libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+            # access(2), by which PostgreSQL looks for its own binaries, would count no capability of who is not root.
+            libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
         os.setgroups([])
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
         if libc is not None:
-            bit = 1 << CAP_DAC_OVERRIDE
+            bit = 1 << CAPABILITIES["CAP_DAC_OVERRIDE"]
             header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
             data = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
             failed = libc.capset(header, data)
-            failed = failed or libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0)
+            failed = failed or libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAPABILITIES["CAP_DAC_OVERRIDE"], 0, 0)
             if failed:
                 raise PermissionError(f"the engines, run as {UNPRIVILEGED_USER}, may not enter {closed[0]}")
 

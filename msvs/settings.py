@@ -45,6 +45,7 @@ class Settings:
     virtual_capability: str = "dedupe"
     virtual_faults: str = ""
     secret_key: str | None = field(default=None, repr=False)
+    secret_keys_previous: tuple[str, ...] = field(default=(), repr=False)
     operator_password: str | None = field(default=None, repr=False)
     metrics_token: str | None = field(default=None, repr=False)
     webhook_allow_cidrs: tuple[str, ...] = ()
@@ -85,9 +86,26 @@ class Settings:
         """Who may make a user: `open`, by `invitation`, or `off`."""
         return self.sign_up or ("invitation" if self.is_production else "open")
 
+    @property
+    def secret_file(self) -> Path:
+        """Where the secret key is kept that stands in for MSVS_SECRET_KEY in development."""
+        return self.data_dir / "secret.key"
+
     def encryption_secret(self) -> str:
-        """The key that encrypts webhook secrets at rest: MSVS_SECRET_KEY, else a file made once in DATA_DIR."""
-        return self.secret_key or _kept_secret(self.data_dir / "secret.key")
+        """The secret key: MSVS_SECRET_KEY, else, in development, a file made once in DATA_DIR. Raises SettingsError."""
+        self.require_secret_key()
+        return self.secret_key or _kept_secret(self.secret_file)
+
+    def known_secrets(self) -> tuple[str, ...]:
+        """The secret key, if it is there without being made, and the previous ones. Raises SettingsError."""
+        self.require_secret_key()
+        own = self.secret_key or (_kept_secret(self.secret_file) if self.secret_file.exists() else "")
+        return tuple(filter(None, (own, *self.secret_keys_previous)))
+
+    def require_secret_key(self) -> None:
+        """Raise SettingsError in production without MSVS_SECRET_KEY."""
+        if self.is_production and self.secret_key is None:
+            raise SettingsError("MSVS_SECRET_KEY must be set in production, to the same value for every process")
 
     def operator_secret(self) -> str:
         """The operator's password: MSVS_OPERATOR_PASSWORD, else a file made once in DATA_DIR."""
@@ -111,7 +129,9 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     MSVS_LIVE_CARRIER         the carrier of live messages without a route; `virtual` on a staging machine
     MSVS_VIRTUAL_CAPABILITY   what the virtual carrier plays: dedupe (default), lookup or none
     MSVS_VIRTUAL_FAULTS       shares of refuse, drop, late, slow and throttle, and a seed: drop=0.01,late=0.01,seed=7
-    MSVS_SECRET_KEY           encrypts webhook secrets at rest; made and kept in DATA_DIR when absent
+    MSVS_SECRET_KEY           opens the key that encrypts secrets and hashes erased phones, the same for every process;
+                              required in production, else made and kept in DATA_DIR when absent
+    MSVS_SECRET_KEYS_PREVIOUS comma-separated keys that MSVS_SECRET_KEY was before, while it is rotated
     MSVS_OPERATOR_PASSWORD    opens /ops; made and kept in DATA_DIR when absent
     MSVS_METRICS_TOKEN        opens /metrics; made and kept in DATA_DIR when absent
     MSVS_WEBHOOK_ALLOW_CIDRS  comma-separated networks that webhooks may reach although they are private
@@ -152,6 +172,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         virtual_capability=env.get("MSVS_VIRTUAL_CAPABILITY") or "dedupe",
         virtual_faults=env.get("MSVS_VIRTUAL_FAULTS", "").strip(),
         secret_key=env.get("MSVS_SECRET_KEY") or None,
+        secret_keys_previous=_previous_keys(env),
         operator_password=env.get("MSVS_OPERATOR_PASSWORD") or None,
         metrics_token=env.get("MSVS_METRICS_TOKEN") or None,
         webhook_allow_cidrs=_networks(env, "MSVS_WEBHOOK_ALLOW_CIDRS"),
@@ -218,6 +239,13 @@ def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
 
 
+def _previous_keys(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Each key of the list; the whole text too, which may be a key that has a comma."""
+    listed = _list(env, "MSVS_SECRET_KEYS_PREVIOUS")
+    whole = env.get("MSVS_SECRET_KEYS_PREVIOUS", "").strip()
+    return listed if len(listed) < 2 else (*listed, whole)
+
+
 def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     networks = []
     for part in _list(env, name):
@@ -254,7 +282,9 @@ def _kept_secret(path: Path) -> str:
 
 def _read_or_make(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        if kept := path.read_text().strip():
+            return kept
+        raise SettingsError(f"{path.name} in {path.parent} must not be empty: put the secret back that was kept in it")
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")

@@ -106,8 +106,9 @@ def _sandbox_numbers() -> str:
 
 def _operations() -> str:
     text = (ROOT / "docs" / "operations.md").read_text().split("\n", 1)[1]
-    return text.replace("[The README](../README.md)", "[Settings](#settings)").replace(
-        "lists every setting and command", "lists every setting"
+    return text.replace(
+        "[Settings](settings.md) lists every setting, [commands](commands.md) every command.",
+        "[Settings](#settings) lists every setting.",
     )
 
 
@@ -118,12 +119,13 @@ def _carriers() -> str:
 
 
 def _settings() -> str:
-    section = (ROOT / "README.md").read_text().split("\n## Settings\n", 1)[1].split("\n## ", 1)[0]
-    return (
-        section.strip()
-        .replace("[docs/carriers.md](docs/carriers.md)", "[Carriers](carriers.md)")
-        .replace("[docs/operations.md](docs/operations.md)", "[Carriers with sessions](#carriers-with-sessions)")
-    )
+    text = (ROOT / "docs" / "settings.md").read_text().split("\n", 1)[1]
+    # On the site, the settings stand at the end of the page on operations.
+    return text.strip().replace("](operations.md#", "](#")
+
+
+def _glossary() -> str:
+    return (ROOT / "docs" / "glossary.md").read_text().split("\n", 1)[1].strip()
 
 
 def _number_ranges() -> str:
@@ -164,6 +166,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "event table": _event_table,
     "events": _events,
     "failures": _failures,
+    "glossary": _glossary,
     "carriers": _carriers,
     "operations": _operations,
     "sandbox numbers": _sandbox_numbers,

@@ -70,7 +70,6 @@ NO_REST: Mapping[str, str] = {
     "handset.list_handsets": HANDSET,
     "inbox.count_thread_messages": DASHBOARD,
     "inbox.count_threads": DASHBOARD,
-    "keys.get_key": KEYS,
     "keys.issue_key": KEYS,
     "keys.list_keys": KEYS,
     "keys.revoke_key": KEYS,
@@ -89,11 +88,13 @@ NO_GRAPHQL: Mapping[str, str] = {
     "suppressions.export_rows": COMMAND,
     "suppressions.import_file": COMMAND,
     "explanations.get_timeline": OF_ONE,
+    "keys.find_keys": "`apiKeys` lists them all",
 }
 # Modules all of whose operations are for people.
 FOR_PEOPLE = ("sessions", "users")
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
+    "settings_of_mode.find_settings": "whatever the settings decide",
     "audiences.check_audience": "creating, changing and launching a campaign",
     "audiences.count_eligible": "launching and previewing a campaign",
     "audit.record_audit": "every change that the log holds",
@@ -120,8 +121,15 @@ PARTS: Mapping[str, str] = {
     "keywords.join": "a message that is a keyword",
     "keywords.match_keyword": "a message that is a keyword",
     "queueing.insert_single": "sending a message",
+    "revocation.carry_over": "making and importing a contact, and changing its phone",
+    "revocation.find_opt_out": "opting in, and a reply that confirms",
+    "revocation.find_opt_outs": "importing contacts",
     "scope.find": "everything that reads or changes one thing",
-    "senders.check_allowed": "creating and previewing a campaign",
+    "replies.receive_inbound": "what a carrier brought, and a reply made up in the sandbox",
+    "senders.automatic_sender": "keyword replies and double opt-in",
+    "senders.check_usable": "creating, launching and previewing a campaign, and a reply made up in the sandbox",
+    "senders.claim_default": "changing the settings",
+    "senders.is_usable": "answering a thread, and expanding a campaign",
     "senders.choose_sender": "sending and previewing a message",
     "sessions.confirm_password": "changing a password",
     "sessions.rotate_session": "logging in and changing a password",

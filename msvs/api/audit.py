@@ -28,6 +28,10 @@ class AuditAction(StrEnum):
 
     WORKSPACE_CREATED = "workspace.created"
     WORKSPACE_UPDATED = "workspace.updated"
+    SANDBOX_UPDATED = "workspace.sandbox_updated"
+    SENDER_ADDED = "sender.added"
+    SENDER_CLAIMED = "sender.claimed"
+    SENDER_REMOVED = "sender.removed"
     MEMBER_INVITED = "member.invited"
     INVITATION_REVOKED = "member.invitation_revoked"
     MEMBER_JOINED = "member.joined"
@@ -39,6 +43,7 @@ class AuditAction(StrEnum):
     KEY_ROLLED = "key.rolled"
     KEY_REVOKED = "key.revoked"
     CONTACT_ERASED = "contact.erased"
+    CONTACT_JOINED = "contact.joined"
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_UPDATED = "webhook.updated"
     WEBHOOK_DELETED = "webhook.deleted"

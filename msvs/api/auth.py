@@ -25,8 +25,9 @@ LAST_USED_EVERY = timedelta(minutes=1)
 MAX_REMEMBERED = 20_000
 
 FIND = """
-SELECT api_keys.id, workspace_id, livemode, prefix, last4, expires_at, revoked_at, last_used_at, suspended_at
-FROM api_keys JOIN workspaces ON workspaces.id = workspace_id WHERE digest = $1
+SELECT api_keys.id, api_keys.workspace_id, api_keys.livemode, api_keys.prefix, api_keys.last4, api_keys.expires_at,
+    api_keys.revoked_at, api_keys.last_used_at, api_keys.scopes, workspaces.suspended_at
+FROM api_keys JOIN workspaces ON workspaces.id = api_keys.workspace_id WHERE api_keys.digest = $1
 """
 TOUCH = """
 UPDATE api_keys SET last_used_at = $2
@@ -43,6 +44,7 @@ class _Known:
     livemode: bool
     actor: str
     shown: str
+    scopes: frozenset[str] | None
     expires_at: datetime | None
     revoked_at: datetime | None
     is_suspended: bool
@@ -78,7 +80,7 @@ async def authenticate_key(text: str, request_id: str | None = None) -> Context:
         raise suspended()
     _note_use(key.id)
     name_workspace(key.workspace_id)
-    return Context(key.workspace_id, key.livemode, key.actor, request_id)
+    return Context(key.workspace_id, key.livemode, key.actor, request_id, scopes=key.scopes)
 
 
 def suspended() -> PermissionDenied:
@@ -135,6 +137,7 @@ async def _read(digest: str) -> _Known | None:
         livemode=row.livemode,
         actor=ids.encode_id(ids.API_KEY, row.id),
         shown=f"{row.prefix}…{row.last4}",
+        scopes=None if row.scopes is None else frozenset(row.scopes),
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         is_suspended=row.suspended_at is not None,

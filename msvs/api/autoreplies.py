@@ -15,9 +15,11 @@ from msvs.api.phones import parse_phone
 from msvs.api.queueing import insert_single
 from msvs.api.rendering import Rendered
 from msvs.api.routing import has_carrier
+from msvs.api.senders import automatic_sender
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.sms import measure
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import MessageKind, Workspace
+from msvs.models import MessageKind
 
 log = structlog.get_logger(__name__)
 
@@ -34,15 +36,16 @@ async def send_auto(
 ) -> None:
     """Queue the service's own answer to a phone; it goes out even to one that has just opted out.
 
-    `sender` is the number that the phone wrote to, where it wrote: the answer comes from there. What answers nothing
-    `is_counted` among the hour's messages to the phone's range: a form may be made to ask any number.
+    `sender` is the number that the phone wrote to, where it wrote: the answer comes from there, if it is the
+    workspace's. What answers nothing `is_counted` among the hour's messages to the phone's range: a form may be made
+    to ask any number.
 
     Where live has no carrier, the region is blocked, or balance or caps do not cover it, nothing is sent, and consent
     changes all the same.
     """
     if not text.strip() or not has_carrier(ctx.livemode):
         return
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     size = measure(text)
     try:
         number = parse_phone(phone)
@@ -55,7 +58,7 @@ async def send_auto(
                 kind=MessageKind.AUTO,
                 contact_id=contact_id,
                 phone=phone,
-                sender=sender or workspace.default_sender,
+                sender=await automatic_sender(ctx, sender, workspace.default_sender),
                 rendered=Rendered(text, size.encoding, size.segments),
                 metadata={},
                 scheduled_at=None,

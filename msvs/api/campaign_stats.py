@@ -52,17 +52,34 @@ async def count_open(campaign_id: UUID) -> int:
     return int(count)
 
 
+# Of the newest deltas, as what is older was looked at when it was new: settled campaigns cost nothing.
+FIND_UNFOLDED = """
+SELECT recent.campaign_id FROM (
+    SELECT DISTINCT campaign_id FROM (SELECT campaign_id FROM campaign_tallies ORDER BY id DESC LIMIT $2) AS newest
+) AS recent
+WHERE (SELECT count(*) FROM (
+    SELECT FROM campaign_tallies WHERE campaign_id = recent.campaign_id LIMIT $1 + 1
+) AS deltas) > $1
+"""
+FOLD = """
+WITH taken AS (
+    DELETE FROM campaign_tallies WHERE id IN (
+        SELECT id FROM campaign_tallies WHERE campaign_id = $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) RETURNING status, messages, credits
+)
+INSERT INTO campaign_tallies (campaign_id, status, messages, credits)
+SELECT $1, status, sum(messages), sum(credits) FROM taken GROUP BY status
+HAVING sum(messages) <> 0 OR sum(credits) <> 0
+"""
+FOLD_BATCH = 5000
+
+
 async def fold_tallies(*, more_than: int = 50) -> int:
-    """Merge the deltas of campaigns that have many; how many campaigns. Their sums never change."""
-    campaigns = await fetch(
-        "SELECT campaign_id FROM campaign_tallies GROUP BY campaign_id HAVING count(*) > $1", more_than
-    )
+    """Merge the deltas of campaigns that have many; how many campaigns. Their sums never change.
+
+    Each campaign is one statement, and so a transaction where none is open.
+    """
+    campaigns = await fetch(FIND_UNFOLDED, more_than, FOLD_BATCH)
     for row in campaigns:
-        await execute(
-            "WITH taken AS (DELETE FROM campaign_tallies WHERE campaign_id = $1 RETURNING status, messages, credits)"
-            " INSERT INTO campaign_tallies (campaign_id, status, messages, credits)"
-            " SELECT $1, status, sum(messages), sum(credits) FROM taken GROUP BY status"
-            " HAVING sum(messages) <> 0 OR sum(credits) <> 0",
-            row.campaign_id,
-        )
+        await execute(FOLD, row.campaign_id, FOLD_BATCH)
     return len(campaigns)

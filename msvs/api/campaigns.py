@@ -13,6 +13,7 @@ import msgspec
 from msvs.api import audiences, caps, credits, ids
 from msvs.api import campaign_stats as tallies
 from msvs.api.canceling import cancel_campaign_messages
+from msvs.api.caps import DAILY_CAP_REACHED
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ApiError, Conflict, InvalidRequest
@@ -23,13 +24,15 @@ from msvs.api.messages import SendMessage, check_expiry, check_schedule, send_me
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
 from msvs.api.permissions import Permission, allow
+from msvs.api.phones import by_canonical
 from msvs.api.rendering import check_metadata, read_template
 from msvs.api.resources import CampaignStats, campaign_resource
-from msvs.api.routing import is_real, require_carrier
+from msvs.api.routing import require_carrier
 from msvs.api.scope import find, scoped
-from msvs.api.senders import check_allowed, check_sender, find_pool
+from msvs.api.senders import check_sender, check_usable
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.unit_of_work import ring_after_commit
-from msvs.database import fetch_value
+from msvs.database import fetch_row, fetch_value
 from msvs.models import Campaign, CampaignStatus, Workspace
 
 MAX_NAME = 200
@@ -38,6 +41,10 @@ MAX_SPREAD_HOURS = 24.0 * 7
 # What a cancellation takes back before it answers; a worker takes the rest.
 CANCEL_AT_ONCE = 1000
 MAX_TEST_RECIPIENTS = 5
+# What a campaign that ran out of credits must be able to send before what is merely given back sets it going again.
+RESUME_MESSAGES = 100
+# How far a running campaign's need is counted.
+MOST_PROMISED = 1000
 
 EDITABLE = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED)
 TERMINAL = (CampaignStatus.COMPLETED, CampaignStatus.CANCELED, CampaignStatus.FAILED)
@@ -95,7 +102,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     """
     allow(ctx, Permission.MESSAGES_SEND)
     now = datetime.now(UTC)
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     read_template(data.body)
     due_at = check_schedule(data.scheduled_at, now)
     _check_pace(data.rate_per_minute, data.spread_hours)
@@ -132,7 +139,7 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     given = {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not msgspec.UNSET}
     if not given:
         return campaign
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     if "name" in given:
         campaign.name = _check_name(given["name"])
     if "body" in given:
@@ -184,7 +191,9 @@ async def launch_campaign(
     lists, segment, people = _audience_ids(campaign.audience)
     # What was in the audience when the draft was written may be gone.
     await audiences.check_audience(ctx, lists, segment, people)
-    await _launch(ctx, campaign, await Workspace.get(id=ctx.workspace_id), due_at, now)
+    # Whose its sender is may have changed, too.
+    await check_usable(ctx, campaign.sender)
+    await _launch(ctx, campaign, await find_settings(ctx), due_at, now)
     await campaign.save(update_fields=["status", "scheduled_at"])
     return campaign
 
@@ -229,7 +238,7 @@ async def send_campaign_test(
     Raises as send_message does, with `to[0]` as the parameter; nothing is sent then.
     """
     campaign = await get_campaign(ctx, id)
-    phones = list(dict.fromkeys(to))
+    phones = list(by_canonical(to).values())
     if not 1 <= len(phones) <= MAX_TEST_RECIPIENTS:
         raise InvalidRequest(f"to names 1 to {MAX_TEST_RECIPIENTS} phones.", param="to", code="parameter_out_of_range")
     sent = []
@@ -317,32 +326,79 @@ async def pause_missed(campaign: Campaign, now: datetime) -> None:
     await _pause(campaign, MISSED, now)
 
 
+# One at a time adds up what there is.
+ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('resume_paid', 0))"
+
+
 async def resume_paid(*, now: datetime) -> int:
-    """Resume campaigns paused for want of credits or at the daily cap that can pay their next message; how many."""
-    paused = await Campaign.filter(
-        status=CampaignStatus.PAUSED, pause_reason__in=(INSUFFICIENT_CREDITS, DAILY_CAP)
-    ).select_for_update(skip_locked=True)
-    resumed = 0
+    """Resume campaigns paused for want of credits or at the daily cap, the oldest first; how many.
+
+    What older campaigns of the workspace are about to spend is not promised again. One goes on that can pay all it has
+    left, or RESUME_MESSAGES of it; after a top-up, or on a new day or with another cap, the first of them also where it
+    can pay no more than its next message. So what is merely given back, as for a failed message, starts and stops none.
+    """
+    if not await fetch_value(ALONE):
+        return 0
+    paused = (
+        await Campaign.filter(status=CampaignStatus.PAUSED, pause_reason__in=(INSUFFICIENT_CREDITS, DAILY_CAP))
+        .order_by("id")
+        .select_for_update(skip_locked=True)
+    )
+    waiting: dict[UUID, list[Campaign]] = {}
     for campaign in paused:
-        if campaign.pause_reason == DAILY_CAP:
-            left = (await caps.spendable(campaign.workspace_id, now)).credits
-        else:
-            left = await credits.available(campaign.workspace_id)
-        if left >= await _next_segments(campaign):
+        waiting.setdefault(campaign.workspace_id, []).append(campaign)
+    return sum([await _resume_covered(workspace_id, rows, now) for workspace_id, rows in waiting.items()])
+
+
+async def _resume_covered(workspace_id: UUID, paused: Sequence[Campaign], now: datetime) -> int:
+    """Resume what a workspace's credits cover of its paused campaigns, given the oldest first; how many."""
+    left = await caps.spendable(workspace_id, now)
+    running = await Campaign.filter(workspace_id=workspace_id, livemode=True, status__in=RUNNING)
+    promised = resumed = 0
+    for campaign in sorted([*paused, *running], key=lambda row: row.id):
+        is_paused = campaign.status == CampaignStatus.PAUSED
+        is_capped = campaign.pause_reason == DAILY_CAP
+        free = (left.credits if is_capped else left.balance) - promised
+        mark = left.mark(DAILY_CAP_REACHED if is_capped else INSUFFICIENT_CREDITS)
+        following, total = await _needs(campaign, min(free + 1, MOST_PROMISED)) if free > 0 else (1, 0)
+        is_first = campaign.pause_mark != mark and not promised
+        wanted = following if is_first else max(following, min(total, RESUME_MESSAGES * following))
+        if not is_paused:
+            promised += total
+        elif free >= wanted:
             await _resume(campaign, now)
+            promised += total
             resumed += 1
+        elif is_first:
+            campaign.pause_mark = mark
+            await campaign.save(update_fields=["pause_mark"])
     return resumed
 
 
-async def _next_segments(campaign: Campaign) -> int:
-    """The segments of a campaign's next message; about as many before there is one."""
-    queued = await fetch_value(
-        "SELECT segments FROM messages WHERE workspace_id = $1 AND status = 'queued' AND campaign_id = $2"
-        " ORDER BY due_at, id LIMIT 1",
-        campaign.workspace_id,
-        campaign.id,
-    )
-    return audiences.estimated_segments(read_template(campaign.body)) if queued is None else int(queued)
+# What messages and recipients that wait will cost, as far as that many of each tell.
+NEXT = """
+SELECT count(*) AS messages, coalesce(sum(segments) FILTER (WHERE credits_used = 0), 0)::bigint AS credits,
+    (array_agg(segments))[1] AS following
+FROM (
+    SELECT segments, credits_used FROM messages
+    WHERE workspace_id = $1 AND status = 'queued' AND campaign_id = $2 ORDER BY due_at, id LIMIT $3
+) AS waiting
+"""
+UNEXPANDED = "SELECT count(*) FROM (SELECT FROM campaign_recipients WHERE campaign_id = $1 LIMIT $2) AS waiting"
+
+
+async def _needs(campaign: Campaign, most: int) -> tuple[int, int]:
+    """What a campaign's next message costs, and what all that waits does, as far as `most` messages tell.
+
+    About as much as it will be where nothing is rendered yet.
+    """
+    queued = await fetch_row(NEXT, campaign.workspace_id, campaign.id, most)
+    assert queued is not None
+    following = queued.following or audiences.estimated_segments(read_template(campaign.body))
+    unexpanded = 0
+    if queued.messages < most:
+        unexpanded = await fetch_value(UNEXPANDED, campaign.id, most - queued.messages)
+    return following, queued.credits + unexpanded * following
 
 
 async def record_campaign_event(type: EventType, campaign: Campaign, now: datetime) -> None:
@@ -410,13 +466,8 @@ def _audience_ids(audience: Mapping[str, Any]) -> tuple[list[UUID], UUID | None,
 
 
 async def _check_sender(ctx: Context, workspace: Workspace, sender: str | None) -> str:
-    """A campaign's sender: the one named, which live must be the workspace's, else its default one."""
-    if sender is None:
-        return workspace.default_sender
-    check_sender(sender)
-    if not is_real(ctx.livemode):
-        return sender
-    return await check_allowed(ctx, await find_pool(ctx.workspace_id, workspace.default_sender), sender, None)
+    """A campaign's sender: the one named, else the default. Raises ComplianceRefused where it may not be used."""
+    return await check_usable(ctx, workspace.default_sender if sender is None else check_sender(sender))
 
 
 def _check_name(text: str) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused
-from msvs.api.phones import Phone
+from msvs.api.phones import Phone, canonical
 from msvs.api.resources import moment
 from msvs.database import execute, fetch_row, fetch_value
 
@@ -30,9 +30,10 @@ WITHIN_CAP = """coalesce((SELECT daily_credit_cap FROM workspaces WHERE id = $1)
     - coalesce((SELECT credits FROM credit_usage WHERE workspace_id = $1 AND day = {day}), 0) >= {credits}"""
 
 SPENDABLE = """
-SELECT balance, daily_credit_cap - coalesce((
-    SELECT credits FROM credit_usage WHERE workspace_id = $1 AND day = ($2::timestamptz AT TIME ZONE 'UTC')::date
-), 0) AS left_today
+SELECT balance, total_lifetime, daily_credit_cap, ($2::timestamptz AT TIME ZONE 'UTC')::date AS day,
+    daily_credit_cap - coalesce((
+        SELECT credits FROM credit_usage WHERE workspace_id = $1 AND day = ($2::timestamptz AT TIME ZONE 'UTC')::date
+    ), 0) AS left_today
 FROM credit_balances JOIN workspaces ON workspaces.id = workspace_id WHERE workspace_id = $1
 """
 
@@ -45,10 +46,15 @@ RETURNING messages
 
 @dataclass(frozen=True, slots=True)
 class Spendable:
-    """What may be spent now, in credits: the balance, and what is left of the day's cap (None: there is no cap)."""
+    """What may be spent now, in credits: the balance, and what is left of the day's cap (None: there is no cap).
+
+    `topped_up` and `opened` tell what they stand by: another value means a top-up, or a new day or cap, and none else.
+    """
 
     balance: int
     left_today: int | None
+    topped_up: str = ""
+    opened: str = ""
 
     @property
     def credits(self) -> int:
@@ -62,6 +68,10 @@ class Spendable:
             return "daily_cap_reached"
         return "insufficient_credits"
 
+    def mark(self, limit: str) -> str:
+        """What a limit stands by: refunds leave it as it is."""
+        return self.opened if limit == DAILY_CAP_REACHED else self.topped_up
+
 
 async def lock(workspace_id: UUID) -> None:
     """Have the day's credits to oneself until the end of the transaction."""
@@ -73,7 +83,12 @@ async def spendable(workspace_id: UUID, now: datetime) -> Spendable:
     row = await fetch_row(SPENDABLE, workspace_id, now)
     if row is None:
         return Spendable(0, None)
-    return Spendable(row.balance, None if row.left_today is None else max(0, row.left_today))
+    return Spendable(
+        row.balance,
+        None if row.left_today is None else max(0, row.left_today),
+        str(row.total_lifetime),
+        f"{row.day}:{row.daily_credit_cap}",
+    )
 
 
 def daily_cap_reached(required: int, available: int, now: datetime) -> ComplianceRefused:
@@ -93,8 +108,8 @@ def next_day(now: datetime) -> datetime:
 
 
 def prefix_of(phone: Phone) -> str:
-    """The range of a number, by which messages are counted: `14155` of +14155550123."""
-    return phone.e164[1 : 1 + len(str(phone.country_code)) + RANGE_DIGITS]
+    """The range of a number, by which messages are counted: `14155` of +14155550123; of one phone it is one."""
+    return canonical(phone.e164)[1 : 1 + len(str(phone.country_code)) + RANGE_DIGITS]
 
 
 async def count_message(ctx: Context, phone: Phone, cap: int, now: datetime) -> None:

@@ -157,8 +157,8 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
     (
         "sender_not_allowed",
         (422,),
-        "The sender is not the workspace's, or carriers of the recipient's region do not take it.",
-        "Leave from out, or have a sender registered for the region.",
+        "The sender is not the workspace's, looks like another's, or is not taken by carriers of the region.",
+        "Leave from out, make a name that nobody has your live default_sender, or have a sender added.",
     ),
     (
         "no_route",
@@ -239,6 +239,13 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "Update the contact in existing_id instead.",
     ),
     ("contact_opted_out", (409,), "The contact has already opted out.", "Treat it as done."),
+    (
+        "opt_in_revoked",
+        (409,),
+        "The phone opted out at opted_out_at, and opt_in is not newer evidence; nothing was changed.",
+        "Leave opt_in out, so that the contact stays opted out. If the person agreed again since, send opt_in with"
+        " renewed true and at, the time when they did; or they text START.",
+    ),
     (
         "erasure_pending",
         (409,),
@@ -326,6 +333,18 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         (403,),
         "Nobody can sign up here, or only who was invited.",
         "Ask an owner of a workspace for an invitation, or who runs the service for a user.",
+    ),
+    (
+        "scope_missing",
+        (403,),
+        "The API key was made without the scope that this takes: scope says which.",
+        "Use a key that has the scope, or create one.",
+    ),
+    (
+        "limit_not_lifted",
+        (403,),
+        "A live API key may tighten the caps and regions that bind it, not lift them.",
+        "Have an owner or administrator of the workspace change the setting.",
     ),
     ("sandbox_only", (403,), "The operation exists in the sandbox alone.", "Use a msvs_test_ key."),
     # Money, law and limits.

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from msvs.api.context import Context
 from msvs.api.crypto import derive_key
+from msvs.api.errors import Unavailable
 from msvs.api.ids import CONTACT, encode_id
+from msvs.api.phones import spellings
 from msvs.database import Row, execute, fetch, fetch_row, transaction
-from msvs.settings import Settings
 
 PURPOSE = b"msvs chain of consent 1"
 BATCH = 2000
@@ -123,20 +124,23 @@ class Verification:
 _key: bytes | None = None
 
 
-def configure(settings: Settings) -> None:
-    """Set the process's key from its settings."""
-    use_consent_secret(settings.encryption_secret())
-
-
 def use_consent_secret(secret: str | None) -> None:
-    """Set the secret that the key of the hashes is derived from: HKDF-SHA256, under a label of its own."""
+    """Set the secret that the key of the hashes is derived from."""
     global _key
-    _key = None if secret is None else derive_key(secret, PURPOSE)
+    _key = None if secret is None else derive_consent_key(secret)
 
 
-def hash_phone(workspace_id: UUID, livemode: bool, phone: str) -> str:
-    """The keyed hash that stands for a phone in one mode of a workspace; elsewhere the same phone has another."""
-    return _keyed("phone", str(workspace_id), _mode(livemode), phone)
+def derive_consent_key(secret: str) -> bytes:
+    """The key of the hashes: HKDF-SHA256 of the secret, under a label of its own."""
+    return derive_key(secret, PURPOSE)
+
+
+def hash_phone(workspace_id: UUID, livemode: bool, phone: str, *, key: bytes | None = None) -> str:
+    """The keyed hash that stands for a phone in one mode of a workspace; elsewhere the same phone has another.
+
+    The key is the process's, unless one is given.
+    """
+    return _keyed("phone", str(workspace_id), _mode(livemode), phone, key=key)
 
 
 def phone_hash(ctx: Context, phone: str) -> str:
@@ -157,6 +161,8 @@ def phone_placeholder(subject_id: UUID, phone: str) -> str:
 
 def row_hash(row: Any, previous_hash: str) -> str:
     """The hash that an entry must have after another; the database's trigger computes the same by itself."""
+    # An entry without a time of its evidence is hashed as before there was one.
+    given = () if row.given_at is None else (_microseconds(row.given_at),)
     text = canonical_text(
         previous_hash,
         str(row.sequence),
@@ -168,9 +174,10 @@ def row_hash(row: Any, previous_hash: str) -> str:
         str(row.status),
         row.source,
         row.actor,
-        str((row.created_at - _EPOCH) // _MICROSECOND),
+        _microseconds(row.created_at),
         row.version,
         row.details_hash,
+        *given,
     )
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -243,7 +250,8 @@ async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]
     if unsuppressed:
         async for rows in _batches(SUPPRESSED, chain):
             for row in rows:
-                unsuppressed.pop(hash_phone(*scope, row.phone), None)
+                for spelling in spellings(row.phone):
+                    unsuppressed.pop(hash_phone(*scope, spelling), None)
     if unsuppressed:
         first = min(unsuppressed.values())
         return Break(
@@ -308,11 +316,16 @@ def _equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one, other)
 
 
+def _microseconds(at: datetime) -> str:
+    return str((at - _EPOCH) // _MICROSECOND)
+
+
 def _mode(livemode: bool) -> str:
     return "live" if livemode else "test"
 
 
-def _keyed(*parts: str | None) -> str:
-    if _key is None:
-        raise RuntimeError("the chain of consent has no key in this process")
-    return hmac.new(_key, canonical_text(*parts).encode(), hashlib.sha256).hexdigest()
+def _keyed(*parts: str | None, key: bytes | None = None) -> str:
+    key = key or _key
+    if key is None:
+        raise Unavailable("The service is starting: it cannot read consent yet.")
+    return hmac.new(key, canonical_text(*parts).encode(), hashlib.sha256).hexdigest()

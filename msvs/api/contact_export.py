@@ -11,10 +11,11 @@ from tortoise.expressions import Q, Subquery
 from tortoise.queryset import QuerySet
 
 from msvs import database
-from msvs.api import consent_chain, ids
-from msvs.api.consent import ConsentEntryResource, consent_entry_resource, is_of_phone
+from msvs.api import ids
+from msvs.api.consent import ConsentEntryResource, consent_entry_resource, hashes_of, is_of_phone
 from msvs.api.context import Context
 from msvs.api.permissions import Permission, allow
+from msvs.api.phones import spellings
 from msvs.api.resources import (
     ContactListResource,
     ContactResource,
@@ -47,12 +48,13 @@ WHERE workspace_id = $1 AND livemode = $2 AND id >= $4 AND (resource_id = $3 OR 
 # The history under a phone that a contact no longer has, and whose contacts live on that had its phone before.
 OLD_PHONES = """
 SELECT DISTINCT phone FROM consent_events
-WHERE workspace_id = $1 AND livemode = $2 AND id >= $4 AND contact_id = $3 AND phone <> $5
+WHERE workspace_id = $1 AND livemode = $2 AND id >= $4 AND contact_id = $3 AND phone <> ALL($5::varchar[])
 """
 OTHERS = """
 SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id <> $3 AND id IN (
     SELECT contact_id FROM consent_events
-    WHERE workspace_id = $1 AND livemode = $2 AND (phone_hash = $4 OR phone = $5 AND phone_hash IS NULL)
+    WHERE workspace_id = $1 AND livemode = $2
+        AND (phone_hash = ANY($4::varchar[]) OR phone = ANY($5::varchar[]) AND phone_hash IS NULL)
 )
 """
 
@@ -83,7 +85,7 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
         rows = await query.order_by("-id").limit(MAX_ROWS + 1)
         found[name] = [shape(row) for row in rows[:MAX_ROWS]]
         complete = complete and len(rows) <= MAX_ROWS
-    suppression = await scoped(ctx, Suppression).filter(phone=contact.phone).first()
+    suppression = await scoped(ctx, Suppression).filter(canonical=contact.canonical).first()
     return ContactExportResource(
         id=ids.encode_id(ids.CONTACT, id),
         exported_at=moment(await database.now()),
@@ -101,7 +103,7 @@ async def stream_contact(ctx: Context, id: UUID) -> AsyncGenerator[bytes, None]:
     async with database.transaction():
         await database.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
-        suppression = await scoped(ctx, Suppression).filter(phone=contact.phone).first()
+        suppression = await scoped(ctx, Suppression).filter(canonical=contact.canonical).first()
         head = {
             "id": ids.encode_id(ids.CONTACT, id),
             "object": "contact_export",
@@ -134,11 +136,11 @@ async def _sections(ctx: Context, contact: Contact) -> dict[str, tuple[Any, Call
 async def _consent(ctx: Context, contact: Contact) -> QuerySet[ConsentEvent]:
     """The contact's own entries under any phone, and those of its phone that are not another contact's."""
     scope = (ctx.workspace_id, ctx.livemode, contact.id)
-    hash = consent_chain.phone_hash(ctx, contact.phone)
-    others = [row.id for row in await database.fetch(OTHERS, *scope, hash, contact.phone)]
+    named = (hashes_of(ctx, contact.phone), list(spellings(contact.phone)))
+    others = [row.id for row in await database.fetch(OTHERS, *scope, *named)]
     own = is_of_phone(ctx, contact.phone) & (Q(contact_id__isnull=True) | Q(contact_id__not_in=others))
     since = id_at(contact.created_at - ID_MARGIN)
-    for row in await database.fetch(OLD_PHONES, *scope, since, contact.phone):
+    for row in await database.fetch(OLD_PHONES, *scope, since, named[1]):
         own |= is_of_phone(ctx, row.phone) & Q(contact_id=contact.id)
     return scoped(ctx, ConsentEvent).filter(own)
 

@@ -9,9 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from phonenumbers import SUPPORTED_REGIONS
-from tortoise.expressions import Subquery
 
-from msvs.api import consent, ids, lists
+from msvs.api import consent, ids, lists, revocation
 from msvs.api.consent import Evidence
 from msvs.api.contacts import (
     CreateContact,
@@ -22,15 +21,16 @@ from msvs.api.contacts import (
     read_optional,
 )
 from msvs.api.context import Context
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.permissions import Permission, allow
-from msvs.api.phones import Phone, parse_phone, read_phone
+from msvs.api.phones import Phone, canonical, parse_phone, read_phone
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.resources import contact_resource
 from msvs.api.scope import lock_number, scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.database import Row, encode_json, execute, fetch, fetch_value
-from msvs.models import Contact, ContactList, OptInStatus, Suppression, Workspace
+from msvs.models import Contact, ContactList, OptInStatus
 
 # An import is one transaction, and the head of the chain of consent is its own until it commits.
 MAX_IMPORTED = 500
@@ -38,7 +38,7 @@ MAX_IMPORTED = 500
 FIELDS = ("first_name", "last_name", "email", "timezone")
 
 LOCK = """
-SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[])
+SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
 ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -50,10 +50,10 @@ SELECT entry.id, $1, $2, entry.phone, entry.region, entry.number_kind, entry.fir
     entry.timezone, entry.attributes::jsonb, CASE WHEN stop.id IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
     stop.created_at, $12::timestamptz, $12::timestamptz
 FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::varchar[], $7::varchar[], $8::varchar[], $9::varchar[],
-    $10::varchar[], $11::text[])
-    AS entry (id, phone, region, number_kind, first_name, last_name, email, timezone, attributes)
-LEFT JOIN suppressions AS stop ON stop.workspace_id = $1 AND stop.livemode = $2 AND stop.phone = entry.phone
-ORDER BY entry.phone ON CONFLICT (workspace_id, livemode, phone) DO NOTHING RETURNING *
+    $10::varchar[], $11::text[], $13::varchar[])
+    AS entry (id, phone, region, number_kind, first_name, last_name, email, timezone, attributes, canonical)
+LEFT JOIN suppressions AS stop ON stop.workspace_id = $1 AND stop.livemode = $2 AND stop.canonical = entry.canonical
+ORDER BY entry.canonical ON CONFLICT DO NOTHING RETURNING *
 """
 
 UPDATE = """
@@ -143,7 +143,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     await fetch_value("SELECT pg_advisory_xact_lock($1)", lock_number(ctx, before=b"imports"))
     known = await _lock(ctx, people)
     await consent.hold_suppressions(ctx)
-    await consent.restore_suppressions(ctx, sorted(people))
+    await consent.restore_suppressions(ctx, [person.phone.e164 for person in people.values()])
     made: dict[str, Row] = {}
     while missing := sorted(people.keys() - known.keys() - made.keys()):
         made |= await _insert(ctx, [people[phone] for phone in missing], now)
@@ -166,18 +166,18 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
 def _read_rows(
     rows: Sequence[CreateContact], region: str | None, shared: Evidence | None, done: ContactsImported
 ) -> dict[str, _Person]:
-    """What the valid rows say of each phone; `done` is told of the others."""
+    """What the valid rows say of each phone, by its canonical number; `done` is told of the others."""
     given = [shared if row.opt_in is None else _read_evidence(row.opt_in, index) for index, row in enumerate(rows)]
     people: dict[str, _Person] = {}
     for index, row in enumerate(rows):
         try:
             person = _read_row(row, index, region, given[index])
-            before = people.get(person.phone.e164)
+            before = people.get(canonical(person.phone.e164))
             if before is not None:
                 _join(before, person)
                 done.duplicates += 1
             else:
-                people[person.phone.e164] = person
+                people[canonical(person.phone.e164)] = person
         except InvalidRequest as error:
             done.invalid.append(_refused(index, error))
     return people
@@ -225,7 +225,7 @@ def _refused(index: int, error: InvalidRequest) -> RowRefused:
 async def _lock(ctx: Context, phones: Collection[str]) -> dict[str, Row]:
     if not phones:
         return {}
-    return {row.phone: row for row in await fetch(LOCK, ctx.workspace_id, ctx.livemode, list(phones))}
+    return {row.canonical: row for row in await fetch(LOCK, ctx.workspace_id, ctx.livemode, list(phones))}
 
 
 async def _hold_list(ctx: Context, id: UUID) -> None:
@@ -249,8 +249,9 @@ async def _insert(ctx: Context, people: Sequence[_Person], now: datetime) -> dic
         *([person.values.get(name) for person in people] for name in FIELDS),
         [encode_json(merge_attributes({}, person.attributes)) for person in people],
         now,
+        [canonical(person.phone.e164) for person in people],
     )
-    return {row.phone: row for row in rows}
+    return {row.canonical: row for row in rows}
 
 
 async def _update(
@@ -293,31 +294,25 @@ async def _opt_in(
     done: ContactsImported,
     now: datetime,
 ) -> None:
-    done.opted_out = sum(row.opt_in_status == OptInStatus.OPTED_OUT for row in imported.values())
+    out = await revocation.find_opt_outs(ctx, list(imported)) if imported else {}
+    done.opted_out = len(out)
     evidence = {
         row.id: given
         for phone, row in imported.items()
-        if row.opt_in_status == OptInStatus.UNKNOWN and (given := people[phone].evidence) is not None
+        if row.opt_in_status == OptInStatus.UNKNOWN
+        and phone not in out
+        and (given := people[phone].evidence) is not None
     }
     if not evidence:
         return
-    if (await Workspace.get(id=ctx.workspace_id).only("double_opt_in")).double_opt_in:
-        # Each is asked by an SMS of its own, but for those who said STOP meanwhile.
-        stopped = scoped(ctx, Suppression).filter(phone__in=list(imported)).values("phone")
-        asked = scoped(ctx, Contact).filter(id__in=list(evidence)).exclude(phone__in=Subquery(stopped))
-        for contact in await asked.order_by("phone"):
-            given = evidence[contact.id]
-            done.pending += await consent.opt_in(
-                ctx,
-                contact,
-                source=given.source,
-                ip=given.ip,
-                now=now,
-                confirmed=False,
-                user_agent=given.user_agent,
-                text=given.text,
-                version=given.version,
-            )
+    if (await find_settings(ctx)).double_opt_in:
+        # Each is asked by an SMS of its own.
+        for contact in await scoped(ctx, Contact).filter(id__in=list(evidence)).order_by("phone"):
+            try:
+                done.pending += await _ask(ctx, contact, evidence[contact.id], now)
+            except Conflict:
+                # Suppressed meanwhile, when nobody saw the contact yet.
+                done.opted_out += 1
         return
     changed = await consent.opt_in_many(ctx, evidence, now=now)
     done.opted_in = len(changed)
@@ -326,7 +321,23 @@ async def _opt_in(
         (
             NewEvent(EventType.CONTACT_OPTED_IN, row.workspace_id, row.livemode, row.id, contact_resource(row))
             for row in changed
-            if row.phone not in made
+            if row.canonical not in made
         ),
         now,
+    )
+
+
+async def _ask(ctx: Context, contact: Contact, given: Evidence, now: datetime) -> bool:
+    """Ask a contact to confirm its evidence; whether it is pending now. Raises Conflict `opt_in_revoked`."""
+    return await consent.opt_in(
+        ctx,
+        contact,
+        source=given.source,
+        ip=given.ip,
+        now=now,
+        confirmed=False,
+        user_agent=given.user_agent,
+        text=given.text,
+        version=given.version,
+        claim=given.claim,
     )

@@ -17,18 +17,19 @@ from msgspec import UNSET, UnsetType
 from tortoise.expressions import Q, Subquery
 from tortoise.functions import Lower
 
-from msvs.api import canceling, consent, consent_chain, ids
+from msvs.api import canceling, consent, ids, revocation
 from msvs.api.consent import Evidence
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.phones import Phone, parse_phone
+from msvs.api.phones import Phone, canonical, parse_phone
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.scope import find, scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, encode_json, execute, fetch_row, fetch_value
-from msvs.models import Contact, ListMember, OptInStatus, Workspace
+from msvs.models import Contact, ListMember, OptInStatus
 
 MAX_NAME = 100
 MAX_EMAIL = 254
@@ -36,6 +37,7 @@ MAX_SOURCE = 100
 MAX_USER_AGENT = 300
 MAX_AGREED_TEXT = 5000
 MAX_VERSION = 60
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 MAX_ATTRIBUTES = 50
 MAX_ATTRIBUTE_KEY = 40
 MAX_ATTRIBUTE_VALUE = 500
@@ -52,7 +54,8 @@ _phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
 class OptInEvidence:
     """How a person agreed to be texted: where (`source`), from which IP address and with which browser, to what.
 
-    `text` is what the person agreed to, and `version` the version of it.
+    `text` is what the person agreed to, and `version` the version of it. `at` is when, and `renewed` says that it was
+    anew: only that, later than a STOP, undoes the STOP.
     """
 
     source: str | None = None
@@ -60,6 +63,8 @@ class OptInEvidence:
     user_agent: str | None = None
     text: str | None = None
     version: str | None = None
+    at: datetime | None = None
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +93,33 @@ class UpdateContact:
     timezone: str | UnsetType | None = UNSET
 
 
-FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND phone = $3"
+FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = $3"
 
-# A phone that was erased while it was suppressed is suppressed in plain again before anything is sent to it.
+# A phone that was erased while it was suppressed is suppressed in plain again before anything is sent to it; it may
+# have been so in several spellings.
 SUPPRESSION = """
 WITH restored AS (
     DELETE FROM erased_suppressions
-    WHERE workspace_id = $2 AND livemode = $3 AND phone_hash = {phone_hash} RETURNING id, source, created_at
+    WHERE workspace_id = $2 AND livemode = $3 AND phone_hash = ANY({hashes}::varchar[]) RETURNING id, source, created_at
 ), plain AS (
     INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
-    SELECT id, $2, $3, $4, source, created_at FROM restored ON CONFLICT (workspace_id, livemode, phone) DO NOTHING
+    SELECT id, $2, $3, $4, source, created_at FROM restored ORDER BY created_at, id ON CONFLICT DO NOTHING
 ), stop AS (
-    SELECT source, created_at FROM suppressions WHERE workspace_id = $2 AND livemode = $3 AND phone = $4
+    SELECT source, created_at FROM suppressions WHERE workspace_id = $2 AND livemode = $3 AND canonical = {canonical}
     UNION ALL SELECT source, created_at FROM restored LIMIT 1
 )
 """
 
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
 INSERT = f"""
-{SUPPRESSION.format(phone_hash="$13")}
+{SUPPRESSION.format(hashes="$13", canonical="$14")}
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, attributes,
     timezone, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
 SELECT $1::uuid, $2::uuid, $3::bool, $4::varchar, $5::varchar, $6::varchar, $7::varchar, $8::varchar, $9::varchar,
     $10::jsonb, $12::varchar, CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
     stop.created_at, $11::timestamptz, $11::timestamptz
 FROM (VALUES (1)) AS one LEFT JOIN stop ON true
-ON CONFLICT (workspace_id, livemode, phone) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING *
 """
 
@@ -124,12 +130,18 @@ WHERE id = $1 AND workspace_id = $2 AND livemode = $3
 """
 
 CHANGE_PHONE = f"""
-{SUPPRESSION.format(phone_hash="$8")}
+{SUPPRESSION.format(hashes="$8", canonical="$9")}
 UPDATE contacts SET phone = $4, region = $5, number_kind = $6, updated_at = $7,
     opt_in_status = CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END,
     opt_in_source = stop.source, opt_in_ip = NULL, opt_in_at = stop.created_at
 FROM (VALUES (1)) AS one LEFT JOIN stop ON true
 WHERE contacts.id = $1 AND contacts.workspace_id = $2 AND contacts.livemode = $3
+"""
+
+# Those who are opted in and suppressed all the same.
+SUPPRESSED_AT_ONCE = """
+SELECT 1 FROM suppressions JOIN contacts USING (workspace_id, livemode, canonical)
+WHERE workspace_id = $1 AND livemode = $2 AND canonical = $3 AND opt_in_status = 'opted_in'
 """
 
 # In the order of their ids: two deletions that lower the counts of the same lists must not wait for each other.
@@ -143,12 +155,23 @@ SELECT count(*) FROM (
 
 DELETE = "DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3"
 
+# Whoever is opted out stays suppressed, also where nothing but the contact said so.
+DELETE_AND_SUPPRESS = """
+WITH gone AS (
+    DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3 RETURNING *
+)
+INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
+SELECT $4::uuid, workspace_id, livemode, phone, coalesce(opt_in_source, 'import'), coalesce(opt_in_at, updated_at)
+FROM gone WHERE opt_in_status = 'opted_out' ON CONFLICT DO NOTHING
+"""
+
 
 async def create_contact(ctx: Context, data: CreateContact) -> Row:
     """Make a contact. Raises Conflict `contact_exists` with `existing_id` where the phone has one.
 
-    With `opt_in` it is opted in, or pending where the workspace asks for double opt-in; a number that said STOP opts in
-    again, and only that writes `contact.opted_in`. Without `opt_in` it is unknown, or opted out if it said STOP.
+    With `opt_in` it is opted in, or pending where the workspace asks for double opt-in; for a number that said STOP,
+    that takes renewed evidence, else Conflict `opt_in_revoked`, and only that writes `contact.opted_in`. Without
+    `opt_in` it is unknown, or opted out if it said STOP.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     phone = parse_phone(data.phone, param="phone")
@@ -162,13 +185,16 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
         "timezone": None if data.timezone is None else check_timezone(data.timezone),
     }
     while (row := await _insert(ctx, phone, now, **values)) is None:
-        existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone.e164)
+        existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
         if existing is not None:
+            if evidence is not None:
+                await _refuse_revoked(ctx, existing, evidence, now)
             raise _taken(existing)
     if evidence is None:
         return row
     await _opt_in(ctx, row, evidence, now, announce=row.opt_in_status == OptInStatus.OPTED_OUT)
-    created = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone.e164)
+    await _refuse_suppressed(ctx, phone.e164, now)
+    created = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
     assert created is not None, "the row is this transaction's own"
     return created
 
@@ -176,7 +202,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
 async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> Row:
     """The contact of `phone` (E.164), made if there is none: unknown, or opted out if the phone is suppressed."""
     while True:
-        row = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone)
+        row = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone))
         if row is None:
             row = await _insert(ctx, parse_phone(phone), now)
         # None again: another caller made the contact between the two statements; the next look finds it.
@@ -207,7 +233,7 @@ async def list_contacts(
     if q is not None and q.strip():
         query = query.filter(_search(q))
     if phone is not None:
-        query = query.filter(phone=parse_phone(phone, param="phone").e164)
+        query = query.filter(canonical=canonical(parse_phone(phone, param="phone").e164))
     if email is not None:
         # Written as the index is.
         query = query.annotate(email_folded=Lower("email")).filter(email_folded=read_email(email).lower())
@@ -221,8 +247,9 @@ async def list_contacts(
 async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact:
     """Change a contact: attributes are merged per key and null removes one. Raises NotFound, Conflict.
 
-    `opt_in` opts in again and needs its source. Another phone is another consent: the contact becomes unknown (or opted
-    out if that phone is suppressed) and what campaigns hold for the old phone is canceled.
+    `opt_in` needs its source, and opts a number that said STOP in again only if it is renewed: else Conflict
+    `opt_in_revoked`. Another phone is another consent: the contact becomes unknown (or opted out if that phone is
+    suppressed) and what campaigns hold for the old phone is canceled.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     evidence = None if data.opt_in is UNSET else read_evidence(data.opt_in)
@@ -254,10 +281,13 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
         now,
         timezone,
     )
-    if phone is not None and phone.e164 != contact.phone:
+    # Another spelling is the same phone, which stays as it was given first.
+    if phone is not None and canonical(phone.e164) != contact.canonical:
         await _change_phone(ctx, contact, phone, now)
     if evidence is not None:
         await _opt_in(ctx, contact, evidence, now)
+        if phone is not None:
+            await _refuse_suppressed(ctx, phone.e164, now)
     return await get_contact(ctx, id)
 
 
@@ -270,7 +300,7 @@ async def delete_contact(ctx: Context, id: UUID) -> None:
     await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
     await fetch_value(LOCK_LISTS, id, ctx.workspace_id, ctx.livemode)
     await ListMember.filter(contact_id=id).delete()
-    await execute(DELETE, id, ctx.workspace_id, ctx.livemode)
+    await execute(DELETE_AND_SUPPRESS, id, ctx.workspace_id, ctx.livemode, ids.new_id())
     await canceling.cancel_campaign_contact(ctx, id, reason="recipient_deleted", now=datetime.now(UTC))
 
 
@@ -320,14 +350,15 @@ async def _insert(
         encode_json(attributes or {}),
         now,
         timezone,
-        consent_chain.phone_hash(ctx, phone.e164),
+        consent.hashes_of(ctx, phone.e164),
+        canonical(phone.e164),
     )
 
 
 async def _opt_in(
     ctx: Context, contact: Contact | Row, evidence: Evidence, now: datetime, *, announce: bool = True
 ) -> None:
-    workspace = await Workspace.get(id=ctx.workspace_id).only("double_opt_in")
+    workspace = await find_settings(ctx)
     await consent.opt_in(
         ctx,
         contact,
@@ -339,7 +370,26 @@ async def _opt_in(
         user_agent=evidence.user_agent,
         text=evidence.text,
         version=evidence.version,
+        claim=evidence.claim,
     )
+
+
+async def _refuse_revoked(ctx: Context, contact: Row, evidence: Evidence, now: datetime) -> None:
+    """Raise Conflict `opt_in_revoked` where the contact's phone is out and the evidence may not undo that."""
+    standing = await revocation.find_opt_out(ctx, contact.phone)
+    if standing is not None and not revocation.may_undo(evidence.claim, standing.at, now):
+        raise revocation.revoked(standing.at, existing_id=ids.encode_id(ids.CONTACT, contact.id))
+
+
+async def _refuse_suppressed(ctx: Context, phone: str, now: datetime) -> None:
+    """Raise Conflict where a phone that was just opted in was suppressed at the same time.
+
+    Nobody saw the contact before, so it did not keep them apart: whoever wrote the history first did. Under double
+    opt-in an older suppression stands until the answer.
+    """
+    row = await fetch_row(SUPPRESSED_AT_ONCE, ctx.workspace_id, ctx.livemode, canonical(phone))
+    if row is not None:
+        raise revocation.revoked(now)
 
 
 async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datetime) -> None:
@@ -357,11 +407,12 @@ async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datet
                     phone.region,
                     phone.kind,
                     now,
-                    consent_chain.phone_hash(ctx, phone.e164),
+                    consent.hashes_of(ctx, phone.e164),
+                    canonical(phone.e164),
                 )
             break
         except UniqueViolationError:
-            existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, phone.e164)
+            existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
             if existing is not None:
                 raise _taken(existing) from None
     await canceling.cancel_campaign_contact(ctx, contact.id, reason="recipient_deleted", now=now)
@@ -409,6 +460,8 @@ def read_evidence(evidence: OptInEvidence) -> Evidence:
         _read_detail(evidence.user_agent, param="opt_in.user_agent", maximum=MAX_USER_AGENT),
         _read_agreed(evidence.text),
         _read_detail(evidence.version, param="opt_in.version", maximum=MAX_VERSION),
+        None if evidence.at is None else _read_past(evidence.at),
+        evidence.renewed,
     )
 
 
@@ -420,6 +473,17 @@ def _read_ip(text: str) -> str:
     if address is None or "%" in text:
         raise InvalidRequest("opt_in.ip must be an IPv4 or IPv6 address.", param="opt_in.ip", code="ip_invalid")
     return str(address)
+
+
+def _read_past(at: datetime) -> datetime:
+    """A time that has been, and not before EARLIEST: of another, the database may know no such year."""
+    if not EARLIEST <= at <= datetime.now(UTC):
+        raise InvalidRequest(
+            f"opt_in.at must be a time from {EARLIEST.year} on that is not in the future.",
+            param="opt_in.at",
+            code="parameter_out_of_range",
+        )
+    return at.astimezone(UTC)
 
 
 def _read_detail(text: str | None, *, param: str, maximum: int) -> str | None:
@@ -481,5 +545,6 @@ def _search(text: str) -> Q:
     ]
     found = Q(*words)
     if _phone_like(text):
-        found |= Q(phone__contains="".join(character for character in text if character.isdigit()))
+        digits = "".join(character for character in text if character.isdigit())
+        found |= Q(phone__contains=digits) | Q(canonical__contains=digits) | Q(canonical=canonical(f"+{digits}"))
     return found

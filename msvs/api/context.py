@@ -15,7 +15,8 @@ SYSTEM = "system"
 class Context:
     """The caller of an operation: workspace, mode (`livemode`), actor, request id, and a user's role and address.
 
-    `actor` is an id on the wire (`key_…`, `usr_…`) or `system` for the service's own work. A key has no role.
+    `actor` is an id on the wire (`key_…`, `usr_…`) or `system` for the service's own work. A key has no role, but may
+    have `scopes`; None is all of them.
     """
 
     workspace_id: UUID
@@ -24,6 +25,7 @@ class Context:
     request_id: str | None = None
     role: Role | None = None
     ip: str | None = None
+    scopes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

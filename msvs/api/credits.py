@@ -176,7 +176,7 @@ async def grant_credits(
 
 async def get_credits(ctx: Context) -> CreditsResource:
     """The workspace's balance, what it ever had, how long it lasts, and its latest purchases."""
-    return await _read(ctx.workspace_id, datetime.now(UTC))
+    return await _read(ctx.workspace_id, datetime.now(UTC), livemode=ctx.livemode)
 
 
 async def list_ledger(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
@@ -190,10 +190,19 @@ async def list_purchases(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
     return await fetch_page(added, page)
 
 
+# The sandbox may show one of its own, which nothing goes by: it moves no balance.
+BALANCE = """
+SELECT *, coalesce(
+    (SELECT (sandbox_settings ->> 'low_balance_threshold')::bigint FROM workspaces WHERE id = $1 AND NOT $2),
+    low_balance_threshold
+) AS threshold FROM credit_balances WHERE workspace_id = $1
+"""
+
+
 async def low_balance_threshold(ctx: Context) -> int:
     """The balance below which `credits.low` is told, in credits."""
-    row = await fetch_row("SELECT low_balance_threshold FROM credit_balances WHERE workspace_id = $1", ctx.workspace_id)
-    return 0 if row is None else int(row.low_balance_threshold)
+    row = await fetch_row(BALANCE, ctx.workspace_id, ctx.livemode)
+    return 0 if row is None else int(row.threshold)
 
 
 async def tell_low(workspace_id: UUID, now: datetime) -> None:
@@ -206,8 +215,8 @@ async def tell_low(workspace_id: UUID, now: datetime) -> None:
         await record_events([NewEvent(EventType.CREDITS_LOW, workspace_id, True, None, data)], now)
 
 
-async def _read(workspace_id: UUID, now: datetime) -> CreditsResource:
-    balance = await fetch_row("SELECT * FROM credit_balances WHERE workspace_id = $1", workspace_id)
+async def _read(workspace_id: UUID, now: datetime, *, livemode: bool = True) -> CreditsResource:
+    balance = await fetch_row(BALANCE, workspace_id, livemode)
     purchases = await fetch(
         "SELECT kind, amount, created_at FROM ledger_entries"
         " WHERE workspace_id = $1 AND kind IN ('grant', 'purchase') ORDER BY id DESC LIMIT $2",
@@ -226,7 +235,7 @@ async def _read(workspace_id: UUID, now: datetime) -> CreditsResource:
     return CreditsResource(
         balance=balance.balance,
         total_lifetime=balance.total_lifetime,
-        low_balance_threshold=balance.low_balance_threshold,
+        low_balance_threshold=balance.threshold,
         estimated_runway_days=_runway_days(balance.balance, usage, now),
         recent_purchases=[
             PurchaseResource(kind=row.kind, credits=row.amount, created_at=moment(row.created_at)) for row in purchases

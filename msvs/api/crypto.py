@@ -8,6 +8,8 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from msvs.api.errors import Unavailable
+
 
 class SecretUnreadable(Exception):
     """A sealed text was made with another key, or altered since."""
@@ -16,11 +18,11 @@ class SecretUnreadable(Exception):
 class SecretBox:
     """Seals texts with `secret`; opens those sealed with it or with one of the `previous` secrets.
 
-    Fernet (AES-128-CBC with HMAC-SHA256) under a key that HKDF-SHA256 derives from the secret.
+    Fernet (AES-128-CBC with HMAC-SHA256) under a key that HKDF-SHA256 derives from the secret for one purpose.
     """
 
-    def __init__(self, secret: str, *previous: str) -> None:
-        self._keys = MultiFernet([_key(text) for text in (secret, *previous)])
+    def __init__(self, secret: str, *previous: str, purpose: bytes = b"msvs secret box 1") -> None:
+        self._keys = MultiFernet([_key(text, purpose) for text in (secret, *previous)])
 
     def seal(self, text: str) -> str:
         """`text`, encrypted and authenticated: printable ASCII, different every time."""
@@ -33,8 +35,41 @@ class SecretBox:
         except (InvalidToken, UnicodeError):
             raise SecretUnreadable("A sealed text cannot be read with the secrets given.") from None
 
+    def can_open(self, sealed: str) -> bool:
+        """Whether a sealed text can be read with the secrets given."""
+        try:
+            self.open(sealed)
+        except SecretUnreadable:
+            return False
+        return True
+
     def __repr__(self) -> str:
         return "SecretBox()"
+
+
+_box: SecretBox | None = None
+
+
+def use_sealing_secret(secret: str | None) -> None:
+    """Set the secret under which this process seals what shows a secret; None takes it away."""
+    global _box
+    _box = None if secret is None else SecretBox(secret)
+
+
+def seal_secret(text: str) -> str:
+    """The text sealed, as everything is kept that shows a secret."""
+    return _process_box().seal(text)
+
+
+def open_secret(sealed: str) -> str:
+    """The text inside a sealed one. Raises SecretUnreadable."""
+    return _process_box().open(sealed)
+
+
+def _process_box() -> SecretBox:
+    if _box is None:
+        raise Unavailable("The service is starting: it cannot read secrets yet.")
+    return _box
 
 
 def derive_key(secret: str, purpose: bytes) -> bytes:
@@ -44,5 +79,5 @@ def derive_key(secret: str, purpose: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())
 
 
-def _key(secret: str) -> Fernet:
-    return Fernet(urlsafe_b64encode(derive_key(secret, b"msvs secret box 1")))
+def _key(secret: str, purpose: bytes) -> Fernet:
+    return Fernet(urlsafe_b64encode(derive_key(secret, purpose)))

@@ -8,18 +8,32 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from msvs.api import breakers, caps, consent_chain, credits, ids, quiet_hours, routing, throughput
+from msvs.api import (
+    breakers,
+    caps,
+    consent_chain,
+    credits,
+    ids,
+    open_months,
+    quiet_hours,
+    routing,
+    settings_of_mode,
+    throughput,
+)
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.halting import begin_part, share_run
 from msvs.api.jobs import Doorbell
+from msvs.api.open_months import EVERYWHERE, IdRange
 from msvs.api.pausing import pause_for_credits
-from msvs.api.phones import region_of
+from msvs.api.phones import canonical, region_of, spellings
 from msvs.api.resources import message_resource
 from msvs.api.routing import FAILOVER_CODES, NO_TRIES, Plan
+from msvs.api.senders import find_foreign
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.database import now as clock
@@ -42,7 +56,6 @@ UNUSED = "unused"
 # How long messages are put off, at least and at most, whose carriers are all paused, or at their limits.
 PAUSED_WAIT = timedelta(seconds=2)
 LIMITED_WAIT = timedelta(seconds=0.25)
-SENDER_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=60)
 # How many batches a claim looks at where all before could only be put off: others may stand behind them.
 ROUNDS = 5
@@ -51,54 +64,92 @@ ROUNDS = 5
 # LIMIT keeps PostgreSQL from reading all that is queued to join it with the lanes, as it does for EXISTS.
 SINGLE_LANES = """
 WITH RECURSIVE lanes AS (
-    (SELECT workspace_id, livemode FROM messages WHERE status = 'queued' AND campaign_id IS NULL
+    (SELECT workspace_id, livemode FROM messages
+        WHERE status = 'queued' AND campaign_id IS NULL AND {is_open}
         ORDER BY workspace_id, livemode LIMIT 1)
     UNION ALL
     SELECT following.workspace_id, following.livemode FROM lanes CROSS JOIN LATERAL (
         SELECT workspace_id, livemode FROM messages
-        WHERE status = 'queued' AND campaign_id IS NULL
+        WHERE status = 'queued' AND campaign_id IS NULL AND {is_open}
             AND (workspace_id, livemode) > (lanes.workspace_id, lanes.livemode)
         ORDER BY workspace_id, livemode LIMIT 1
     ) AS following
 )
 SELECT lanes.workspace_id, lanes.livemode FROM lanes CROSS JOIN LATERAL (
     SELECT FROM messages WHERE status = 'queued' AND campaign_id IS NULL AND workspace_id = lanes.workspace_id
-        AND livemode = lanes.livemode AND due_at <= $1 LIMIT 1
+        AND livemode = lanes.livemode AND due_at <= $1 AND {is_open} LIMIT 1
 ) AS due WHERE lanes.workspace_id NOT IN (SELECT id FROM workspaces WHERE suspended_at IS NOT NULL) ORDER BY random()
 """
 
 CAMPAIGN_LANES = """
 SELECT campaigns.workspace_id, campaigns.livemode, campaigns.id FROM campaigns CROSS JOIN LATERAL (
-    SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1 LIMIT 1
+    SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND due_at <= $1
+        AND {is_open} LIMIT 1
 ) AS due WHERE campaigns.status IN ('preparing', 'sending')
     AND campaigns.workspace_id NOT IN (SELECT id FROM workspaces WHERE suspended_at IS NOT NULL) ORDER BY random()
 """
 
 # The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own
-# transaction, so either it waits for this claim, or this claim no longer finds the rows queued.
+# transaction, so either it waits for this claim, or this claim no longer finds the rows queued. What is sent to the
+# contact's own number is looked for under the contact's canonical one; the rest, a little, by SUPPRESSED_BY_HASH.
 CLAIM = """
-WITH picked AS MATERIALIZED (
-    SELECT * FROM messages
-    WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3
-        AND EXISTS (SELECT FROM workspaces WHERE id = $1 AND suspended_at IS NULL)
-    ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
-)
+WITH picked AS MATERIALIZED ({picked})
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
     contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone
 FROM picked
-LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
-    AND suppressions.phone = picked.to_phone
 LEFT JOIN contacts ON contacts.id = picked.contact_id
+LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
+    AND suppressions.canonical = contacts.canonical AND contacts.phone = picked.to_phone
 ORDER BY picked.due_at, picked.id
 """
+PICKED = """
+    SELECT * FROM messages
+    WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3 AND {is_open}
+        AND EXISTS (SELECT FROM workspaces WHERE id = $1 AND suspended_at IS NULL)
+    ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
+"""
+# Where senders have limits, no more of each than it may send now: what it may not is not even looked at. The time is
+# written as the index of senders has it, and no other.
+PICKED_BY_SENDER = """
+    SELECT due.* FROM unnest($5::varchar[], $6::int[]) AS room (sender, messages) CROSS JOIN LATERAL (
+        SELECT * FROM messages
+        WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND sender = room.sender
+            AND {is_open} AND (due_at AT TIME ZONE 'UTC') <= ($3::timestamptz AT TIME ZONE 'UTC')
+            AND EXISTS (SELECT FROM workspaces WHERE id = $1 AND suspended_at IS NULL)
+        ORDER BY (due_at AT TIME ZONE 'UTC'), id LIMIT room.messages FOR UPDATE SKIP LOCKED
+    ) AS due LIMIT $4
+"""
+SINGLE_LANE, CAMPAIGN_LANE = "campaign_id IS NULL", "campaign_id = ${number}"
 
-# Both, as what was erased may have become plain since the messages were picked.
+# Senders that have something due in a lane and may send it, who has waited longest first. They are found by hopping
+# through the lane's index of senders: its cost is their number.
+SENDERS = """
+WITH RECURSIVE hops AS (
+    SELECT ''::varchar AS sender, NULL::timestamptz AS due_at
+    UNION ALL
+    SELECT following.sender, following.due_at FROM hops CROSS JOIN LATERAL (
+        SELECT sender, due_at FROM messages
+        WHERE status = 'queued' AND {lane} AND sender > hops.sender AND {is_open}
+        ORDER BY sender, (due_at AT TIME ZONE 'UTC') LIMIT 1
+    ) AS following
+)
+SELECT hops.sender FROM hops
+LEFT JOIN unnest($2::varchar[], $3::float8[]) AS own (sender, rate) ON own.sender = hops.sender
+LEFT JOIN throughput_buckets AS bucket ON bucket.name = 'sender:' || hops.sender
+WHERE hops.due_at <= $1 AND (
+    coalesce(own.rate, $4::float8) IS NULL OR bucket.name IS NULL OR bucket.tokens + coalesce(own.rate, $4::float8)
+        * greatest(extract(epoch FROM $1::timestamptz - bucket.refilled_at), 0)::float8 >= 1
+) ORDER BY hops.due_at LIMIT $5
+"""
+SINGLE_SENDERS, CAMPAIGN_SENDERS = "campaign_id IS NULL AND workspace_id = $6 AND livemode = $7", "campaign_id = $6"
+
+# Both, as what was erased may have become plain since the messages were picked. A phone is named once a spelling.
 SUPPRESSED_BY_HASH = """
-SELECT named.phone FROM unnest($3::varchar[], $4::varchar[]) AS named (phone, phone_hash)
+SELECT named.canonical FROM unnest($3::varchar[], $4::varchar[]) AS named (canonical, phone_hash)
 WHERE EXISTS (
     SELECT FROM erased_suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone_hash = named.phone_hash
 ) OR EXISTS (
-    SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = named.phone
+    SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = named.canonical
 )
 """
 
@@ -109,14 +160,17 @@ WITH attempts AS (
     FROM unnest($1::uuid[], $2::uuid[]) AS attempt (id, message_id)
 )
 UPDATE messages SET status = 'sending', claim_token = $3, lease_until = clock_timestamp() + $6::interval, carrier = $4,
-    attempt_count = attempt_count + 1, credits_used = segments
-WHERE id = ANY($2)
+    handed_at = $5, attempt_count = attempt_count + 1, credits_used = segments
+WHERE id = ANY($2) AND {is_recent}
 """
 
+# The ids stand twice so that rows are found by their key alone, whatever the planner believes of the table: else it
+# may read all that is `sending`.
 SENT = """
 UPDATE messages SET status = 'sent', sent_at = $4, carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
-WHERE messages.id = outcome.id AND messages.claim_token = $3 AND messages.status = 'sending'
+WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
+    AND messages.status = 'sending'
 RETURNING messages.*
 """
 
@@ -124,42 +178,49 @@ FAILED = """
 WITH held AS (
     SELECT messages.id, messages.credits_used, outcome.code
     FROM messages JOIN unnest($1::uuid[], $2::varchar[]) AS outcome (id, code) ON outcome.id = messages.id
-    WHERE messages.status = 'sending' AND messages.claim_token = $3
+    WHERE messages.id = ANY ($1) AND messages.status = 'sending' AND messages.claim_token = $3
     FOR UPDATE OF messages
 )
 UPDATE messages SET status = 'failed', failed_at = $4, error_code = held.code, credits_used = 0,
     claim_token = NULL, lease_until = NULL
-FROM held WHERE messages.id = held.id
+FROM held WHERE messages.id = ANY ($1) AND messages.id = held.id
 RETURNING messages.*, held.credits_used AS credits_held
 """
 
 REQUEUED = """
 UPDATE messages SET status = 'queued', due_at = outcome.due_at, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::timestamptz[]) AS outcome (id, due_at)
-WHERE messages.id = outcome.id AND messages.claim_token = $3 AND messages.status = 'sending'
+WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
+    AND messages.status = 'sending'
 """
 
 PARTS = """
 INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
 SELECT part.id, part.message_id, messages.carrier, part.ref, part.number, $5
 FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::smallint[]) AS part (id, message_id, ref, number)
-JOIN messages ON messages.id = part.message_id AND messages.id = ANY($6)
+JOIN messages ON messages.id = part.message_id AND messages.id = ANY ($6)
 """
 
 CONCLUDE = """
 UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ended_at = $4
 FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (message_id, outcome, code)
-WHERE message_attempts.message_id = done.message_id AND message_attempts.claim_token = $5
+WHERE message_attempts.message_id = ANY ($1) AND message_attempts.message_id = done.message_id
+    AND message_attempts.claim_token = $5
+    AND {is_recent}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What is claimed together: a campaign's messages, or the single messages of a workspace and mode."""
+    """What is claimed together: a campaign's messages, or the single messages of a workspace and mode.
+
+    `open_ids` is the range that they lie in.
+    """
 
     workspace_id: UUID
     livemode: bool
     campaign_id: UUID | None = None
+    open_ids: IdRange = field(default=EVERYWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,42 +254,84 @@ class Outcome:
     part_refs: Sequence[str] = ()
 
 
-async def find_lanes(now: datetime) -> list[Lane]:
+async def find_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes with due messages: single messages first, then campaigns; both in no fixed order.
 
     What a carrier takes in a second goes to whoever asks first: no workspace is always the first.
     """
-    singles = await find_single_lanes(now)
-    campaigns = [Lane(row.workspace_id, row.livemode, row.id) for row in await fetch(CAMPAIGN_LANES, now)]
-    return singles + campaigns
+    singles = await find_single_lanes(now, open_ids)
+    campaigns = await fetch(CAMPAIGN_LANES.format(is_open=open_ids.of("messages")), now)
+    return singles + [Lane(row.workspace_id, row.livemode, row.id, open_ids) for row in campaigns]
 
 
-async def find_single_lanes(now: datetime) -> list[Lane]:
+async def find_single_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes of single messages that are due."""
-    return [Lane(row.workspace_id, row.livemode) for row in await fetch(SINGLE_LANES, now)]
+    rows = await fetch(SINGLE_LANES.format(is_open=open_ids.of("messages")), now)
+    return [Lane(row.workspace_id, row.livemode, open_ids=open_ids) for row in rows]
 
 
-async def look() -> tuple[datetime, bool]:
-    """The time by PostgreSQL's clock, and whether scheduled messages are due by it."""
-    row = await fetch_row(
-        "SELECT moment, EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= moment) AS has_scheduled"
-        " FROM clock_timestamp() AS moment"
-    )
-    assert row is not None
-    return row.moment, row.has_scheduled
+HAS_SCHEDULED = "SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND {is_open})"
 
 
-async def promote_scheduled(*, limit: int, now: datetime) -> int:
+async def has_scheduled(now: datetime, open_ids: IdRange = EVERYWHERE) -> bool:
+    """Whether the time of scheduled messages has come."""
+    return bool(await fetch_value(HAS_SCHEDULED.format(is_open=open_ids.of("messages")), now))
+
+
+PROMOTE = """
+WITH due AS (
+    SELECT id FROM messages WHERE status = 'scheduled' AND due_at <= $1 AND {is_open}
+    ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE messages SET status = 'queued' FROM due WHERE messages.id = due.id AND {is_open}
+RETURNING messages.*
+"""
+
+
+async def promote_scheduled(*, limit: int, now: datetime, open_ids: IdRange = EVERYWHERE) -> int:
     """Queue scheduled messages whose time has come; how many."""
-    rows = await fetch(
-        "WITH due AS (SELECT id FROM messages WHERE status = 'scheduled' AND due_at <= $1"
-        " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
-        " UPDATE messages SET status = 'queued' FROM due WHERE messages.id = due.id RETURNING messages.*",
-        now,
-        limit,
-    )
+    rows = await fetch(PROMOTE.format(is_open=open_ids.of("messages")), now, limit)
     await record_events(_events(EventType.MESSAGE_QUEUED, rows), now)
     return len(rows)
+
+
+FIRST = """
+SELECT id FROM messages WHERE status = $2 AND due_at <= $1 AND {lane} ORDER BY due_at, id LIMIT 1
+FOR UPDATE SKIP LOCKED
+"""
+PUT_ASIDE = """
+UPDATE messages SET due_at = $2::timestamptz + least(greatest($2::timestamptz - created_at, interval '1 minute'), $3)
+WHERE id = $1
+"""
+LONGEST_ASIDE = timedelta(hours=1)
+MOST_LEFT_OUT = 1000
+# Messages that this process cannot even put aside.
+_left_out: set[UUID] = set()
+
+
+async def find_first(lane: Lane | None, now: datetime) -> UUID | None:
+    """The message of a lane, or of all scheduled ones, that is due first."""
+    if lane is None:
+        sql, values = FIRST.format(lane="true"), []
+    elif lane.campaign_id is None:
+        sql = FIRST.format(lane="workspace_id = $3 AND livemode = $4 AND campaign_id IS NULL")
+        values = [lane.workspace_id, lane.livemode]
+    else:
+        sql, values = FIRST.format(lane="campaign_id = $3"), [lane.campaign_id]
+    status = MessageStatus.SCHEDULED if lane is None else MessageStatus.QUEUED
+    found: UUID | None = await fetch_value(sql, now, status.value, *values)
+    return found
+
+
+async def put_aside(message_id: UUID, now: datetime) -> None:
+    """Leave a message alone, for longer each time: what stands behind it must not wait for it."""
+    await execute(PUT_ASIDE, message_id, now, LONGEST_ASIDE)
+
+
+def leave_out(message_id: UUID) -> None:
+    """Have this process claim a message no more, as it cannot even be put aside."""
+    if len(_left_out) < MOST_LEFT_OUT:
+        _left_out.add(message_id)
 
 
 async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim | None:
@@ -243,15 +346,17 @@ async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim
             return None
         limit = _paced(campaign, limit, now)
     allowed = await throughput.take_for_carrier(carrier, limit, now)
+    rooms = await _take_for_senders(lane, allowed, now)
     ready: list[Row] = []
     for _ in range(ROUNDS if allowed > 0 else 0):
-        picked = await _pick(lane, allowed, now)
+        picked = await _pick(lane, allowed, now, rooms)
         ready = await _admit(lane, campaign, picked, now)
-        if ready or len(picked) < allowed:
+        if ready or _is_all(picked, allowed, rooms):
             break
     if lane.livemode:
         ready = await _afford(lane, ready, now)
     await throughput.give_back_to_carrier(carrier, allowed - len(ready), now)
+    await _give_back_to_senders(rooms, ready)
     if not ready:
         return None
     if campaign is not None and campaign.interval_seconds > 0:
@@ -281,7 +386,7 @@ async def claim_by_plan(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
 
 
 async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:
-    # Claims lock in one order: trials, the campaign, carriers' limits, messages, senders' limits, credits.
+    # Claims lock in one order: trials, the campaign, carriers' limits, senders' limits, messages, credits.
     await breakers.hold_trials(plan.trial)
     campaign = None
     if lane.campaign_id is not None:
@@ -289,13 +394,17 @@ async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
         if campaign is None:
             return []
         limit = _paced(campaign, limit, now)
-    if limit <= 0:
+    room = await _room_of(plan, limit, now)
+    if room <= 0:
         return []
     await throughput.hold_carriers(plan.carriers)
+    rooms = await _take_for_senders(lane, limit, now)
     over: Counter[str] = Counter()
     claims: list[Claim] = []
-    for _ in range(ROUNDS):
-        picked = await _pick(lane, limit, now)
+    for number in range(ROUNDS):
+        # No more than there is room for; where none of that may go now, others may stand behind it.
+        wanted = room if number == 0 else limit
+        picked = await _pick(lane, wanted, now, rooms)
         ready = await _admit(lane, campaign, picked, now)
         for carrier, routed in sorted((await _route(lane, plan, ready, now)).items()):
             rows = await _afford_routed(lane, carrier, [row for row, _ in routed], over, now)
@@ -306,11 +415,19 @@ async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
             taken = await _take(rows, carrier, now)
             fallbacks = frozenset(row.id for row, has_fallback in routed if has_fallback)
             claims.append(replace(taken, fallbacks=fallbacks, is_watched=carrier in plan.failing))
-        if claims or len(picked) < limit:
+        if claims or _is_all(picked, wanted, rooms):
             break
+    await _give_back_to_senders(rooms, [row for each in claims for row in each.messages])
     if claims and campaign is not None and campaign.interval_seconds > 0:
         await _take_slots(campaign, sum(len(each.messages) for each in claims), now)
     return claims
+
+
+async def _room_of(plan: Plan, limit: int, now: datetime) -> int:
+    """How many messages the carriers of a plan may be given now, at most `limit`: a single one on trial."""
+    open = plan.reachable - plan.paused.keys()
+    on_trial = len(open & plan.trial)
+    return min(limit, on_trial + await throughput.room_of_carriers(sorted(open - plan.trial), limit, now))
 
 
 async def _afford_routed(
@@ -366,28 +483,31 @@ async def _route(lane: Lane, plan: Plan, rows: Sequence[Row], now: datetime) -> 
     return by_carrier
 
 
+PUT_OFF = """
+UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)
+WHERE messages.id = ANY ($1) AND messages.id = later.id
+"""
+
+
 async def _put_off(until: Mapping[UUID, datetime]) -> None:
     if until:
-        await execute(
-            "UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)"
-            " WHERE messages.id = later.id",
-            list(until),
-            list(until.values()),
-        )
+        await execute(PUT_OFF, list(until), list(until.values()))
 
 
 async def _take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
     token = ids.new_id()
-    await execute(TAKE, [ids.new_id() for _ in rows], [row.id for row in rows], token, carrier, now, LEASE)
+    message_ids = [row.id for row in rows]
+    take = TAKE.format(is_recent=open_months.months_of(message_ids).of("messages"))
+    await execute(take, [ids.new_id() for _ in rows], message_ids, token, carrier, now, LEASE)
     return Claim(token, carrier, rows, is_repeat)
 
 
 RUNNING = """
 SELECT campaigns.id, campaigns.interval_seconds, campaigns.slots_taken, campaigns.paced_from,
-    campaigns.respects_quiet_hours, workspaces.campaigns_admit_unknown
-FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id
+    campaigns.respects_quiet_hours, settings.campaigns_admit_unknown
+FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id {settings}
 WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending')
-"""
+""".format(settings=settings_of_mode.JOIN.format(livemode="campaigns.livemode"))
 # A paced campaign's claims count its slots one after the other.
 HOLD_SLOTS = "SELECT id FROM campaigns WHERE id = $1 AND interval_seconds > 0 FOR NO KEY UPDATE"
 # What a paced campaign may catch up at once.
@@ -436,12 +556,77 @@ async def _take_slots(campaign: Row, number: int, now: datetime) -> None:
     )
 
 
-async def _pick(lane: Lane, limit: int, now: datetime) -> Sequence[Row]:
+Rooms = Mapping[str, int] | None
+
+
+async def _take_for_senders(lane: Lane, limit: int, now: datetime) -> Rooms:
+    """How many messages each sender of a lane may send now; they count as sent. None where no sender is limited."""
+    if not throughput.limits_senders() or limit <= 0:
+        return None
+    own, others = throughput.limited_senders()
+    values = (now, list(own), list(own.values()), others, limit)
+    is_open = lane.open_ids.of("messages")
     if lane.campaign_id is None:
-        return await fetch(CLAIM.format(lane="campaign_id IS NULL"), lane.workspace_id, lane.livemode, now, limit)
-    return await fetch(
-        CLAIM.format(lane="campaign_id = $5"), lane.workspace_id, lane.livemode, now, limit, lane.campaign_id
-    )
+        statement = SENDERS.format(lane=SINGLE_SENDERS, is_open=is_open)
+        rows = await fetch(statement, *values, lane.workspace_id, lane.livemode)
+    else:
+        rows = await fetch(SENDERS.format(lane=CAMPAIGN_SENDERS, is_open=is_open), *values, lane.campaign_id)
+    senders = [row.sender for row in rows]
+    taken = await throughput.take_for_senders(senders, limit, now)
+    return {sender: taken[sender] for sender in senders}
+
+
+async def _give_back_to_senders(rooms: Rooms, used: Iterable[Row]) -> None:
+    if rooms:
+        spent = Counter(row.sender for row in used)
+        await throughput.give_back_to_senders({sender: room - spent[sender] for sender, room in rooms.items()})
+
+
+async def _pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[Row]:
+    """Up to `limit` due messages of a lane, locked; where senders have limits, no more of each than its room."""
+    if rooms is not None and not rooms:
+        return []
+    more = len(_left_out)
+    values: list[Any] = [lane.workspace_id, lane.livemode, now, limit + more]
+    shares = None if rooms is None else _share(rooms, limit)
+    if shares is not None:
+        values += [list(shares), [share + more for share in shares.values()]]
+    condition = SINGLE_LANE
+    if lane.campaign_id is not None:
+        values.append(lane.campaign_id)
+        condition = CAMPAIGN_LANE.format(number=len(values))
+    statement = PICKED if rooms is None else PICKED_BY_SENDER
+    picked = statement.format(lane=condition, is_open=lane.open_ids.of("messages"))
+    rows = await fetch(CLAIM.format(picked=picked), *values)
+    return _without_left_out(rows, limit, shares) if more else rows
+
+
+def _without_left_out(rows: Sequence[Row], limit: int, shares: Mapping[str, int] | None) -> Sequence[Row]:
+    """The rows but for those that are left out, up to `limit` and of each sender up to its share."""
+    counted: Counter[str] = Counter()
+    kept = []
+    for row in rows:
+        if row.id not in _left_out and (shares is None or counted[row.sender] < shares[row.sender]):
+            counted[row.sender] += 1
+            kept.append(row)
+    return kept[:limit]
+
+
+def _share(rooms: Mapping[str, int], limit: int) -> dict[str, int]:
+    """What each sender may send, all together at most `limit`: alike at first, the rest to those that come first."""
+    alike = limit // len(rooms)
+    shares = {sender: min(room, alike) for sender, room in rooms.items()}
+    left = limit - sum(shares.values())
+    for sender, room in rooms.items():
+        more = min(room - shares[sender], left)
+        shares[sender] += more
+        left -= more
+    return {sender: share for sender, share in shares.items() if share > 0}
+
+
+def _is_all(picked: Sequence[Row], wanted: int, rooms: Rooms) -> bool:
+    """Whether nothing stands behind what was picked."""
+    return len(picked) < wanted if rooms is None else not picked
 
 
 async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime) -> list[Row]:
@@ -449,64 +634,56 @@ async def _admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: d
     ready: list[Row] = []
     refused: list[tuple[Row, str]] = []
     expired: list[Row] = []
+    foreign: list[Row] = []
     put_off: dict[UUID, datetime] = {}
     admit_unknown = campaign is None or campaign.campaigns_admit_unknown
-    erased = await _find_erased(lane, picked)
+    suppressed = await _find_suppressed(lane, picked)
+    # Whose a sender is may have changed since a message was accepted. The sandbox's messages reach nobody.
+    strangers = await find_foreign(lane.workspace_id, {row.sender for row in picked}) if lane.livemode else frozenset()
     for row in picked:
         if row.expires_at is not None and row.expires_at <= now:
             expired.append(row)
         elif (code := _refusal(row, admit_unknown)) is not None:
             refused.append((row, code))
-        elif row.id in erased:
+        elif row.id in suppressed:
             refused.append((row, "recipient_opted_out"))
+        elif row.sender in strangers and campaign is not None:
+            refused.append((row, "sender_not_allowed"))
+        elif row.sender in strangers:
+            foreign.append(row)
         elif campaign is not None and campaign.respects_quiet_hours and (opening := _opening(row, now)) > now:
             put_off[row.id] = opening
         else:
             ready.append(row)
-    if throughput.limits_senders():
-        ready = await _within_senders(ready, put_off, now)
     if refused:
         await refuse(lane, refused, now)
     if expired:
         await _fail_unsent(lane, expired, "expired", now)
+    if foreign:
+        await _fail_unsent(lane, foreign, "sender_not_allowed", now)
     await _put_off(put_off)
     return ready
 
 
-async def _find_erased(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
-    """The picked messages whose phone said STOP and was erased: a send may have read its contact before both.
+async def _find_suppressed(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
+    """The picked messages to a number that is not their contact's whose phone said STOP, also where it was erased.
 
-    Such a phone has no contact, and its suppression is a keyed hash.
+    A send may have read its contact before both: such a phone has no contact, and its suppression is a keyed hash. Or
+    the number is another spelling of its contact's.
     """
     adrift = [row for row in picked if row.is_adrift and row.kind != MessageKind.AUTO]
     if not adrift:
         return frozenset()
-    phones = sorted({row.to_phone for row in adrift})
-    hashes = [consent_chain.hash_phone(lane.workspace_id, lane.livemode, phone) for phone in phones]
-    rows = await fetch(SUPPRESSED_BY_HASH, lane.workspace_id, lane.livemode, phones, hashes)
-    suppressed = {row.phone for row in rows}
-    return frozenset(row.id for row in adrift if row.to_phone in suppressed)
+    scope = (lane.workspace_id, lane.livemode)
+    phones = sorted({canonical(row.to_phone) for row in adrift})
+    named = [(phone, consent_chain.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)]
+    rows = await fetch(SUPPRESSED_BY_HASH, *scope, [phone for phone, _ in named], [hash for _, hash in named])
+    suppressed = {row.canonical for row in rows}
+    return frozenset(row.id for row in adrift if canonical(row.to_phone) in suppressed)
 
 
 def _opening(row: Row, now: datetime) -> datetime:
     return quiet_hours.next_opening(quiet_hours.zones_of(row.to_phone, row.timezone), row.region, now)
-
-
-async def _within_senders(rows: Sequence[Row], put_off: dict[UUID, datetime], now: datetime) -> list[Row]:
-    """The messages that their senders' limits admit now; the others wait for as long as those before them take."""
-    wanted = Counter(row.sender for row in rows)
-    over: Counter[str] = Counter()
-    allowed = {sender: await throughput.take_for_sender(sender, wanted[sender], now) for sender in sorted(wanted)}
-    admitted = []
-    for row in rows:
-        if allowed[row.sender] > 0:
-            allowed[row.sender] -= 1
-            admitted.append(row)
-        else:
-            over[row.sender] += 1
-            wait = timedelta(seconds=over[row.sender] / (throughput.sender_rate(row.sender) or 1.0))
-            put_off[row.id] = now + min(max(wait, SENDER_WAIT), LONGEST_WAIT)
-    return admitted
 
 
 def _refusal(row: Row, admit_unknown: bool) -> str | None:
@@ -524,14 +701,20 @@ def _refusal(row: Row, admit_unknown: bool) -> str | None:
     return "recipient_not_opted_in"
 
 
+REFUSED_BY_CONSENT = """
+UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,
+    canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END
+FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code)
+WHERE messages.id = ANY ($1) AND messages.id = refusal.id
+RETURNING messages.*
+"""
+
+
 async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) -> None:
-    """Skip (in a campaign) or cancel (singly) messages that consent forbids, and give their credits back."""
+    """Skip (in a campaign) or cancel (singly) messages that may not be sent any more, and give their credits back."""
     is_campaign = lane.campaign_id is not None
     rows = await fetch(
-        "UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,"
-        " canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END"
-        " FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code) WHERE messages.id = refusal.id"
-        " RETURNING messages.*",
+        REFUSED_BY_CONSENT,
         [row.id for row, _ in refused],
         [code for _, code in refused],
         MessageStatus.SKIPPED.value if is_campaign else MessageStatus.CANCELED.value,
@@ -555,7 +738,7 @@ async def _afford(lane: Lane, rows: list[Row], now: datetime) -> list[Row]:
         covered = _covered(unpaid, left.credits)
         short, unpaid = unpaid[covered:], unpaid[:covered]
         if lane.campaign_id is not None:
-            await pause_for_credits(lane.campaign_id, left.limit, now)
+            await pause_for_credits(lane.campaign_id, left, now)
         else:
             await _fail_unsent(lane, short, left.limit, now)
     return paid + unpaid
@@ -644,13 +827,18 @@ async def record_outcomes(
             LONGEST_UNKNOWN_WAIT,
         )
     await execute(
-        CONCLUDE,
+        _conclude(claim.token),
         [outcome.message_id for outcome in concluded],
         [outcome.result for outcome in concluded],
         [outcome.code for outcome in concluded],
         now,
         claim.token,
     )
+
+
+def _conclude(token: UUID) -> str:
+    """CONCLUDE for the attempts of a claim: this process made their ids just after its token."""
+    return CONCLUDE.format(is_recent=open_months.months_since(token).of("message_attempts"))
 
 
 def _pause(outcome: Outcome, attempt: int) -> timedelta:
@@ -698,7 +886,7 @@ async def give_back(claim: Claim, now: datetime) -> None:
         return
     unused = [row.id for row in claim.messages]
     await execute(REQUEUED, unused, [row.due_at for row in claim.messages], claim.token)
-    await execute(CONCLUDE, unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
+    await execute(_conclude(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
     ring_after_commit(Doorbell.MESSAGES)
 
 
@@ -767,17 +955,18 @@ async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
         ring_after_commit(Doorbell.REPORTS)
 
 
+# By a subquery, as no index is searched for what changes from row to row, which the clock may.
 EXPIRED = """
 SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
     SELECT FROM suppressions WHERE suppressions.workspace_id = messages.workspace_id
-        AND suppressions.livemode = messages.livemode AND suppressions.phone = messages.to_phone
+        AND suppressions.livemode = messages.livemode AND suppressions.canonical = canonical_phone(messages.to_phone)
 ) AS is_suppressed, coalesce(messages.expires_at <= clock_timestamp(), false) OR EXISTS (
     SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'canceled'
 ) AS is_stale, messages.attempt_count >= {many} AND EXISTS (
     SELECT FROM message_attempts WHERE message_id = messages.id AND outcome = 'unknown'
         AND started_at < clock_timestamp() - interval '72 hours'
 ) AS is_hopeless
-FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() AND carrier = $1 AND {condition}
+FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) AND carrier = $1 AND {condition}
 ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 EXPIRED_ANY = EXPIRED.format(many=MAX_ATTEMPTS, condition="true")
@@ -829,7 +1018,7 @@ async def _await(rows: Sequence[Row]) -> int:
 GONE_AFTER = timedelta(minutes=10)
 
 GONE = """
-SELECT id FROM messages WHERE status = 'sending' AND lease_until < clock_timestamp() - $2::interval
+SELECT id FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) - $2::interval
     AND carrier <> ALL($1)
 ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
 """
@@ -842,9 +1031,8 @@ async def await_gone(carriers: Iterable[str], *, limit: int) -> int:
 
 async def has_due(now: datetime) -> bool:
     """Whether dispatch has something to do: due messages in a lane that runs, or scheduled ones to queue."""
-    return bool(
-        await fetch_value("SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' AND due_at <= $1)", now)
-    ) or bool(await find_lanes(now))
+    _, open_ids = await open_months.look()
+    return await has_scheduled(now, open_ids) or bool(await find_lanes(now, open_ids))
 
 
 def _live_by_workspace(rows: Iterable[Row]) -> Mapping[UUID, list[UUID]]:

@@ -16,7 +16,7 @@ from msvs.api.contacts import DELETE, LOCK_LISTS
 from msvs.api.context import Context
 from msvs.api.errors import Conflict
 from msvs.api.permissions import Permission, allow
-from msvs.api.phones import parse_phone, with_spellings
+from msvs.api.phones import canonical, parse_phone, with_spellings
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import scoped
 from msvs.api.statistics import id_at
@@ -88,8 +88,8 @@ UNION
 SELECT from_phone FROM inbound_messages WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $3
 """
 FIND_PHONES_OF_OTHERS = """
-SELECT phone FROM contacts
-WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[]) AND id IS DISTINCT FROM $4
+SELECT canonical FROM contacts
+WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[]) AND id IS DISTINCT FROM $4
 """
 
 # On the wire, or brought by a carrier and not yet applied: what becomes of it still needs the phone.
@@ -100,7 +100,8 @@ SELECT EXISTS (
     SELECT FROM virtual_signals
     WHERE workspace_id = $1 AND livemode = $2 AND kind = 'inbound' AND phone = ANY($4::varchar[])
 ) OR $2 AND EXISTS (
-    SELECT FROM carrier_signals WHERE kind = 'inbound' AND ltrim(from_phone, '+') = ANY($5::varchar[])
+    SELECT FROM carrier_signals WHERE kind = 'inbound'
+        AND ltrim(regexp_replace(from_phone, '[^0-9]', '', 'g'), '0') = ANY($5::varchar[])
         OR kind = 'opt_out' AND message_id = ANY($3::uuid[])
 )
 """
@@ -176,15 +177,22 @@ WHERE workspace_id = $1 AND livemode = $2 AND erased_at IS NULL
         AND {NOT_OF_ANOTHER.format(table="consent_events", contact_id="$3")}
     )
 """
+# As the hash of the canonical number, and of each other spelling that the history has an entry of: whoever verifies the
+# chain has no more of an erased entry than its hash.
 ERASE_SUPPRESSIONS = """
 WITH gone AS (
-    DELETE FROM suppressions
-    WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[]) RETURNING id, phone, source, created_at
+    DELETE FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
+    RETURNING id, canonical, source, created_at
 )
 INSERT INTO erased_suppressions (id, workspace_id, livemode, phone_hash, source, created_at)
-SELECT gone.id, $1, $2, named.phone_hash, gone.source, gone.created_at
-FROM gone JOIN unnest($3::varchar[], $4::varchar[]) AS named (phone, phone_hash) ON named.phone = gone.phone
-ON CONFLICT (workspace_id, livemode, phone_hash) DO NOTHING
+SELECT CASE WHEN named.is_canonical THEN gone.id ELSE named.id END, $1, $2, named.phone_hash, gone.source,
+    gone.created_at
+FROM gone JOIN unnest($3::varchar[], $4::varchar[], $5::bool[], $6::uuid[])
+    AS named (canonical, phone_hash, is_canonical, id) ON named.canonical = gone.canonical
+WHERE named.is_canonical OR EXISTS (
+    SELECT FROM consent_events WHERE workspace_id = $1 AND livemode = $2 AND phone_hash = named.phone_hash
+)
+ON CONFLICT DO NOTHING
 """
 
 FIND_ERASURE = """
@@ -240,7 +248,7 @@ async def erase_phone(ctx: Context, phone: str) -> ErasureResource:
     """Erase whoever had a phone, also where its contact is long deleted. Raises InvalidRequest, Conflict."""
     allow(ctx, Permission.CONTACTS_ERASE)
     e164 = parse_phone(phone, param="phone").e164
-    contact = await scoped(ctx, Contact).filter(phone=e164).first()
+    contact = await scoped(ctx, Contact).filter(canonical=canonical(e164)).first()
     if contact is not None:
         return await erase_contact(ctx, contact.id)
     erased_at = await _erase(ctx, e164, None)
@@ -279,7 +287,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     subject = replace(subject, names=_names(contact_id, messages))
     at = await now()
     await canceling.cancel_messages(ctx, list(messages), reason="recipient_deleted", now=at)
-    # Many carriers leave the plus out.
+    # Many carriers leave the plus out, or write 00 for it, or put something between the digits.
     bare = [each.removeprefix("+") for each in subject.own]
     if await fetch_value(IS_PENDING, *scope, list(messages), list(subject.own), bare):
         raise Conflict(
@@ -307,12 +315,14 @@ async def _subject(ctx: Context, contact_id: UUID | None, phone: str, messages: 
     old = await fetch(FIND_OLD_PHONES, ctx.workspace_id, ctx.livemode, contact_id)
     phones = {phone, *messages.values(), *(row.phone for row in old)}
     phones = set(with_spellings(each for each in phones if each.startswith("+")))
-    rows = await fetch(FIND_PHONES_OF_OTHERS, ctx.workspace_id, ctx.livemode, list(phones), contact_id)
+    wanted = [canonical(each) for each in phones]
+    rows = await fetch(FIND_PHONES_OF_OTHERS, ctx.workspace_id, ctx.livemode, wanted, contact_id)
+    others = {row.canonical for row in rows}
     salt = contact_id or ids.new_id()
     return _Subject(
         contact_id,
         {each: consent_chain.phone_placeholder(salt, each) for each in sorted(phones)},
-        sorted(phones - {row.phone for row in rows}),
+        sorted(each for each in phones if canonical(each) not in others),
         _names(contact_id, messages),
     )
 
@@ -395,7 +405,14 @@ async def _erase_consent(ctx: Context, subject: _Subject, at: datetime) -> None:
     own = list(subject.own)
     hashes = [consent_chain.phone_hash(ctx, phone) for phone in own]
     await execute(ERASE_CONSENT, *scope, subject.contact_id, own, hashes, at)
-    await execute(ERASE_SUPPRESSIONS, *scope, own, hashes)
+    await execute(
+        ERASE_SUPPRESSIONS,
+        *scope,
+        [canonical(phone) for phone in own],
+        hashes,
+        [phone == canonical(phone) for phone in own],
+        [ids.new_id() for _ in own],
+    )
 
 
 def _redacted_text(subject: _Subject, text: str) -> str:

@@ -15,6 +15,7 @@ from msvs.api.credits import message_reference
 from msvs.api.dispatching import FAULT, REFUSED, THROTTLED
 from msvs.api.events import EventType
 from msvs.api.messages import get_message
+from msvs.api.phones import canonical, spellings
 from msvs.api.resources import (
     FAILURES,
     ErrorDetail,
@@ -28,6 +29,7 @@ from msvs.api.resources import (
     optional_moment,
 )
 from msvs.api.scope import scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.sms import forcing_characters, measure, split
 from msvs.api.statistics import ID_MARGIN, id_at
 from msvs.database import Row, fetch
@@ -42,7 +44,6 @@ from msvs.models import (
     MessageKind,
     MessageStatus,
     Suppression,
-    Workspace,
 )
 
 MAX_REPLIES = 100
@@ -294,7 +295,7 @@ def _decided_at(message: Message, attempts: Sequence[MessageAttempt], skipped_at
 async def _consent(ctx: Context, message: Message, contact: Contact | None, decided_at: datetime) -> ConsentExplanation:
     record = (
         await scoped(ctx, ConsentEvent)
-        .filter(phone=message.to_phone, created_at__lte=decided_at)
+        .filter(phone__in=spellings(message.to_phone), created_at__lte=decided_at)
         .order_by("-id")
         .first()
     )
@@ -315,7 +316,7 @@ async def _consent(ctx: Context, message: Message, contact: Contact | None, deci
 
 
 async def _suppression(ctx: Context, message: Message) -> SuppressionExplanation:
-    row = await scoped(ctx, Suppression).filter(phone=message.to_phone).first()
+    row = await scoped(ctx, Suppression).filter(canonical=canonical(message.to_phone)).first()
     if row is None:
         return SuppressionExplanation(suppressed=False)
     return SuppressionExplanation(suppressed=True, source=row.source, since=moment(row.created_at))
@@ -356,7 +357,7 @@ def _encoding(message: Message) -> EncodingExplanation | None:
 async def _sender(ctx: Context, message: Message) -> SenderExplanation:
     if message.kind is MessageKind.CAMPAIGN:
         return SenderExplanation(sender=message.sender, source="campaign")
-    workspace = await Workspace.get(id=ctx.workspace_id).only("default_sender")
+    workspace = await find_settings(ctx)
     is_default = message.kind is MessageKind.AUTO or message.sender == workspace.default_sender
     return SenderExplanation(sender=message.sender, source="workspace_default" if is_default else "given")
 

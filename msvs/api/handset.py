@@ -10,7 +10,7 @@ from msvs.api.context import Context
 from msvs.api.errors import PermissionDenied
 from msvs.api.pages import Page, PageRequest
 from msvs.api.permissions import Permission, allow
-from msvs.api.phones import parse_phone
+from msvs.api.phones import by_canonical, canonical, parse_phone
 from msvs.api.sandbox import REFUSED_CREDITS, REFUSED_REGION
 from msvs.api.scope import scoped
 from msvs.database import fetch
@@ -75,7 +75,10 @@ async def list_handsets(ctx: Context) -> list[Handset]:
     if sent:
         last |= {row.id: row for row in await scoped(ctx, Message).filter(id__in=sent)}
     known = await _look_up(ctx, [row.phone for row in found])
-    return [Handset(row.phone, *known[row.phone], last.get(row.id)) for row in found]
+    phones = by_canonical(row.phone for row in found)
+    # Of several spellings the latest stands for the phone.
+    latest = [row for row in found if phones[canonical(row.phone)] == row.phone]
+    return [Handset(row.phone, *known[row.phone], last.get(row.id)) for row in latest]
 
 
 async def get_handset(ctx: Context, phone: str) -> Handset:
@@ -103,10 +106,12 @@ async def _look_up(ctx: Context, phones: list[str]) -> dict[str, tuple[Contact |
     """Phone → its contact and whether it has opted out."""
     if not phones:
         return {}
-    contacts = {row.phone: row for row in await scoped(ctx, Contact).filter(phone__in=phones)}
-    stopped = {row.phone for row in await scoped(ctx, Suppression).filter(phone__in=phones)}
-    stopped |= {row.phone for row in contacts.values() if row.opt_in_status == OptInStatus.OPTED_OUT}
-    return {phone: (contacts.get(phone), phone in stopped) for phone in phones}
+    named = {phone: canonical(phone) for phone in phones}
+    wanted = list(named.values())
+    contacts = {row.canonical: row for row in await scoped(ctx, Contact).filter(canonical__in=wanted)}
+    stopped = {row.canonical for row in await scoped(ctx, Suppression).filter(canonical__in=wanted)}
+    stopped |= {row.canonical for row in contacts.values() if row.opt_in_status == OptInStatus.OPTED_OUT}
+    return {phone: (contacts.get(one), one in stopped) for phone, one in named.items()}
 
 
 def _check(ctx: Context) -> None:

@@ -12,15 +12,17 @@ from typing import Any
 import msgspec
 
 from msvs.api.context import Context
+from msvs.api.crypto import open_secret, seal_secret
 from msvs.api.errors import ApiError
 from msvs.api.scope import lock_number
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import open_secret, seal_secret
 from msvs.database import execute, fetch_row, fetch_value
 from msvs.models.identity import new_id
 
 KEPT = timedelta(hours=24)
 # Refusals that say something about the world; those of the request itself, of the caller or of us are not kept.
+# What another key of the workspace may get another answer to.
+OF_THE_CALLER = ("scope_missing", "limit_not_lifted")
 KEPT_REFUSALS = frozenset((402, 403, 404, 409, 422))
 
 # An answer that shows a secret, as a new webhook's does, is kept sealed.
@@ -109,7 +111,7 @@ async def answer_once(
             async with unit_of_work():
                 answer = await operation()
         except ApiError as error:
-            if error.status not in KEPT_REFUSALS:
+            if error.status not in KEPT_REFUSALS or error.code in OF_THE_CALLER:
                 raise
             answer = render(error)
         await execute(

@@ -25,6 +25,7 @@ from msvs.api.resources import (
     moment,
 )
 from msvs.api.scope import find, scoped
+from msvs.api.senders import is_usable
 from msvs.api.statistics import IS_REPLY
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import Contact, InboundMessage, Message, MessageStatus
@@ -174,18 +175,23 @@ async def answer_thread(ctx: Context, contact_id: UUID, data: AnswerThread) -> D
     sender = data.from_
     if sender is None:
         last = await scoped(ctx, InboundMessage).filter(contact_id=contact_id).order_by("-id").first()
-        sender = None if last is None else last.to_sender
+        # A sender that is no longer the workspace's answers nobody: then the default does.
+        sender = last.to_sender if last is not None and await is_usable(ctx, last.to_sender) else None
     sent = await send_message(
         ctx,
         SendMessage(to=contact.phone, body=data.body, from_=sender, variables=data.variables, metadata=data.metadata),
     )
-    await mark_read(ctx, contact_id)
+    await _mark_read(ctx, contact_id)
     return sent
 
 
 async def mark_read(ctx: Context, contact_id: UUID, *, until: UUID | None = None) -> int:
     """Mark what a contact sent as read, up to and with the message `until`; how many were unread."""
     allow(ctx, Permission.RESOURCES_WRITE)
+    return await _mark_read(ctx, contact_id, until)
+
+
+async def _mark_read(ctx: Context, contact_id: UUID, until: UUID | None = None) -> int:
     return await execute(MARK_READ, ctx.workspace_id, ctx.livemode, contact_id, datetime.now(UTC), until)
 
 

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 from rq import Queue
 from rq.serializers import JSONSerializer
 
@@ -52,13 +53,43 @@ PRESSED_SECONDS = 5
 # Under load one ring answers for all commits of so long a time.
 RING_SECONDS = 0.01
 RESULT_SECONDS = 60
-FAILURE_SECONDS = 7 * 24 * 3600
+# Long enough to be looked at: the log has them all.
+FAILURE_SECONDS = 3600
+# Where a doorbell's jobs break, cron rings it ever more seldom; what is committed rings it at once as ever.
+FIRST_BACK_OFF_SECONDS = 0.5
+LONGEST_BACK_OFF_SECONDS = 10.0
+FORGOTTEN_SECONDS = 60
 QUIET_AFTER_ERROR_SECONDS = 1.0
 
 
 def bell_key(doorbell: Doorbell) -> str:
     """The Redis key that is set while a job for this doorbell waits to be taken."""
     return f"msvs:bell:{doorbell.value}"
+
+
+def failing_key(doorbell: Doorbell) -> str:
+    """The Redis key that counts the jobs of this doorbell that broke one after the other."""
+    return f"msvs:failing:{doorbell.value}"
+
+
+def back_off_key(doorbell: Doorbell) -> str:
+    """The Redis key that is set while cron is not to ring this doorbell."""
+    return f"msvs:back_off:{doorbell.value}"
+
+
+def note_failure(redis: Redis, doorbell: Doorbell) -> None:
+    """Have cron wait before it rings this doorbell again, twice as long each time."""
+    with redis.pipeline() as pipe:
+        pipe.incr(failing_key(doorbell))
+        pipe.expire(failing_key(doorbell), FORGOTTEN_SECONDS)
+        count = int(pipe.execute()[0])
+    seconds = min(FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, 16), LONGEST_BACK_OFF_SECONDS)
+    redis.set(back_off_key(doorbell), "1", px=int(seconds * 1000))
+
+
+def forget_failures(redis: Redis, doorbell: Doorbell) -> None:
+    """Have cron ring this doorbell as often as ever."""
+    redis.delete(failing_key(doorbell), back_off_key(doorbell))
 
 
 class Ringer:
@@ -89,20 +120,36 @@ class Ringer:
         if time.monotonic() >= self._quiet_until:
             self.press(doorbell)
 
-    def press(self, doorbell: Doorbell) -> bool:
-        """Enqueue a job now unless one waits already; whether this call enqueued it."""
+    def press(self, doorbell: Doorbell, *, backs_off: bool = False) -> bool:
+        """Enqueue a job now unless one waits already; whether this call enqueued it.
+
+        With `backs_off` not where its jobs broke a moment ago. The bell and its job come together, or not at all.
+        """
+        key = bell_key(doorbell)
+        job = JOBS[doorbell]
         try:
-            if not self.redis.set(bell_key(doorbell), "1", nx=True, ex=PRESSED_SECONDS):
-                return False
-            job = JOBS[doorbell]
-            Queue(doorbell.value, connection=self.redis, serializer=JSONSerializer).enqueue_call(
-                job.function,
-                description=job.description,
-                timeout=-1,
-                result_ttl=RESULT_SECONDS,
-                failure_ttl=FAILURE_SECONDS,
-            )
+            with self.redis.pipeline() as pipe:
+                pipe.watch(key)  # type: ignore[no-untyped-call]
+                if pipe.exists(key, *([back_off_key(doorbell)] if backs_off else [])):
+                    return False
+                pipe.multi()
+                pipe.set(key, "1", ex=PRESSED_SECONDS)
+                Queue(doorbell.value, connection=self.redis, serializer=JSONSerializer).enqueue_call(
+                    job.function,
+                    description=job.description,
+                    timeout=-1,
+                    result_ttl=RESULT_SECONDS,
+                    failure_ttl=FAILURE_SECONDS,
+                    pipeline=pipe,
+                )
+                pipe.execute()
+        except WatchError:
+            # Another pressed it meanwhile.
+            return False
         except RedisError as error:
+            # What EXEC refuses a part of, it does the rest of: a bell without its job would stay pressed.
+            with suppress(RedisError):
+                self.redis.delete(key)
             # The ticker finds what is due in PostgreSQL; a lost ring costs a second.
             self._quiet_until = time.monotonic() + QUIET_AFTER_ERROR_SECONDS
             log.warning("doorbell not rung", doorbell=doorbell.value, error=type(error).__name__)

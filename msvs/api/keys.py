@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 import zlib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
-from msvs.api.permissions import Permission, allow
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow, read_scopes
 from msvs.api.resources import moment, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.models import ApiKey
@@ -50,8 +52,13 @@ def digest_key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def create_key(workspace_id: UUID, *, livemode: bool, name: str = "") -> tuple[ApiKey, str]:
-    """Make a key of one workspace and mode; the row and the secret text, which cannot be had again."""
+async def create_key(
+    workspace_id: UUID, *, livemode: bool, name: str = "", scopes: Iterable[str] | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key of one workspace and mode; the row and the secret text, which cannot be had again.
+
+    `scopes` are what it may change, None for all that a key can. Raises InvalidRequest.
+    """
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidRequest(
             f"name may have at most {MAX_NAME_LENGTH} characters.", param="name", code="parameter_out_of_range"
@@ -64,19 +71,24 @@ async def create_key(workspace_id: UUID, *, livemode: bool, name: str = "") -> t
         digest=digest_key(text),
         prefix=text[: len(LIVE_PREFIX) + SHOWN_RANDOM_LENGTH],
         last4=text[-4:],
+        scopes=None if scopes is None else read_scopes(scopes),
     )
     return row, text
 
 
-async def issue_key(ctx: Context, *, name: str = "") -> tuple[ApiKey, str]:
+async def issue_key(ctx: Context, *, name: str = "", scopes: Iterable[str] | None = None) -> tuple[ApiKey, str]:
     """Make a key of the caller's workspace and mode, and log it; the row and the secret text. Raises InvalidRequest."""
     allow(ctx, Permission.KEYS_WRITE)
-    row, text = await create_key(ctx.workspace_id, livemode=ctx.livemode, name=name)
+    row, text = await create_key(ctx.workspace_id, livemode=ctx.livemode, name=name, scopes=scopes)
     await record_audit(
         ctx,
         AuditAction.KEY_CREATED,
         ids.encode_id(ids.API_KEY, row.id),
-        {"name": [None, name], "livemode": [None, row.livemode]},
+        {
+            "name": [None, name],
+            "livemode": [None, row.livemode],
+            **({} if row.scopes is None else {"scopes": [None, row.scopes]}),
+        },
     )
     return row, text
 
@@ -91,6 +103,12 @@ async def list_keys(ctx: Context) -> list[ApiKey]:
     """The keys of the caller's workspace and mode, newest first, revoked ones too."""
     allow(ctx, Permission.KEYS_READ)
     return await scoped(ctx, ApiKey).order_by("-id")
+
+
+async def find_keys(ctx: Context, page: PageRequest) -> Page[ApiKey]:
+    """A page of the keys of the caller's workspace and mode, newest first, revoked ones too."""
+    allow(ctx, Permission.KEYS_READ)
+    return await fetch_page(scoped(ctx, ApiKey), page)
 
 
 async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_ROLL) -> tuple[ApiKey, str]:
@@ -114,7 +132,7 @@ async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_RO
     end, before = now + expires_in, old.expires_at
     old.expires_at = end if before is None else min(end, before)
     await old.save(update_fields=["expires_at"])
-    row, text = await create_key(ctx.workspace_id, livemode=old.livemode, name=old.name)
+    row, text = await create_key(ctx.workspace_id, livemode=old.livemode, name=old.name, scopes=old.scopes)
     await record_audit(
         ctx,
         AuditAction.KEY_ROLLED,

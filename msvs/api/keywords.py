@@ -17,12 +17,14 @@ from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.opt_out_phrases import wants_out
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.revocation import OWN_ACT
 from msvs.api.scope import find, scoped
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.words import classify_reply, fold
 from msvs.api.workspaces import MAX_TEXT_LENGTH
 from msvs.database import Row, execute, fetch_row
-from msvs.models import Contact, ContactList, Keyword, OptInStatus, Workspace
+from msvs.models import Contact, ContactList, Keyword, OptInStatus
 
 MAX_WORD = 30
 # What a word folds to may be longer than the word: "ﬃ" is three letters.
@@ -137,10 +139,12 @@ async def join(
     is_in = current.opt_in_status == OptInStatus.OPTED_IN
     if is_in and not added:
         return None
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     confirmed = is_in or not workspace.double_opt_in
     source = f"keyword:{keyword.word}"
-    await consent.opt_in(ctx, current, source=source, ip=None, now=now, confirmed=confirmed, text=text, sender=sender)
+    await consent.opt_in(
+        ctx, current, source=source, ip=None, now=now, confirmed=confirmed, text=text, sender=sender, claim=OWN_ACT
+    )
     return (keyword.reply or workspace.welcome_text) if confirmed else None
 
 

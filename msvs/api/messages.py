@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from msvs.api import caps, ids
+from msvs.api import caps, ids, settings_of_mode
 from msvs.api.batching import Batcher
 from msvs.api.canceling import cancel_one
 from msvs.api.compliance import check_destination
@@ -18,7 +18,7 @@ from msvs.api.drafts import Draft
 from msvs.api.errors import ComplianceRefused, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.phones import parse_phone
+from msvs.api.phones import canonical, parse_phone, spellings
 from msvs.api.queueing import insert_single
 from msvs.api.rendering import (
     NotRenderable,
@@ -68,16 +68,17 @@ class SendMessage:
     is_literal: bool = False
 
 
-# What a send needs to know of its workspace and of each phone.
-RECIPIENTS = """
-SELECT workspaces.default_sender, workspaces.blocked_regions, workspaces.enabled_regions, workspaces.prefix_hourly_cap,
-    wanted.phone AS wanted_phone, contacts.id, contacts.phone, contacts.first_name, contacts.last_name, contacts.email,
+# What a send needs to know of its workspace and of each phone, named by its canonical number.
+RECIPIENTS = f"""
+SELECT settings.default_sender, settings.blocked_regions, settings.enabled_regions, settings.prefix_hourly_cap,
+    wanted.canonical AS wanted, contacts.id, contacts.phone, contacts.first_name, contacts.last_name, contacts.email,
     contacts.attributes, contacts.opt_in_status,
     EXISTS (
-        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = wanted.phone
+        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = wanted.canonical
     ) AS is_suppressed
-FROM workspaces CROSS JOIN unnest($3::varchar[]) AS wanted (phone) LEFT JOIN contacts
-    ON contacts.workspace_id = workspaces.id AND contacts.livemode = $2 AND contacts.phone = wanted.phone
+FROM workspaces {settings_of_mode.JOIN.format(livemode="$2")}
+CROSS JOIN unnest($3::varchar[]) AS wanted (canonical) LEFT JOIN contacts
+    ON contacts.workspace_id = workspaces.id AND contacts.livemode = $2 AND contacts.canonical = wanted.canonical
 WHERE workspaces.id = $1
 """
 
@@ -85,7 +86,7 @@ WHERE workspaces.id = $1
 async def _find_recipients(scope: tuple[UUID, bool], phones: Sequence[str]) -> Sequence[Row]:
     workspace_id, livemode = scope
     rows = await fetch(RECIPIENTS, workspace_id, livemode, list(set(phones)))
-    found = {row.wanted_phone: row for row in rows}
+    found = {row.wanted: row for row in rows}
     return [found[phone] for phone in phones]
 
 
@@ -114,16 +115,16 @@ async def send_message(ctx: Context, data: SendMessage) -> Draft:
     due_at = check_schedule(data.scheduled_at, now)
     expires_at = check_expiry(data.expires_at, due_at)
     require_carrier(ctx.livemode)
-    found = await _find_recipient(ctx, phone.e164)
+    found = await _find_recipient(ctx, canonical(phone.e164))
     named = None if data.from_ is None else check_sender(data.from_)
-    sender = named or found.default_sender
     check_destination(phone, found.blocked_regions, found.enabled_regions)
     if not ctx.livemode:
         check_scripted(phone.e164)
-    elif is_real(ctx.livemode):
-        sender = await choose_sender(ctx, named, sender, region=phone.region, contact_id=found.id, phone=phone.e164)
-        if carrier_for(ctx.livemode) is None:
-            await require_route(ctx.workspace_id, phone.region, sender, now)
+    sender = await choose_sender(
+        ctx, named, found.default_sender, region=phone.region, contact_id=found.id, phone=phone.e164
+    )
+    if is_real(ctx.livemode) and carrier_for(ctx.livemode) is None:
+        await require_route(ctx.workspace_id, phone.region, sender, now)
     if found.is_suppressed:
         # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
         raise _opted_out()
@@ -196,11 +197,11 @@ async def list_messages(
     if any(text is not None and len(text) > MAX_ADDRESS for text in (to, sender)):
         return Page([], has_more=False)
     if to is not None:
-        contact = await scoped(ctx, Contact).filter(phone=to).first()
+        contact = await scoped(ctx, Contact).filter(canonical=canonical(to)).first()
         if contact is None:
             return Page([], has_more=False)
         # Messages are found by their contact, which may have had another phone.
-        query = query.filter(contact_id=contact.id, to_phone=to)
+        query = query.filter(contact_id=contact.id, to_phone__in=spellings(to))
     if sender is not None:
         query = query.filter(sender=sender)
     if sent_from is not None:

@@ -17,19 +17,20 @@ MISSED = "missed"
 MANUAL = "manual"
 
 
-async def pause_for_credits(campaign_id: UUID, limit: str, now: datetime) -> None:
+async def pause_for_credits(campaign_id: UUID, left: caps.Spendable, now: datetime) -> None:
     """Pause a running campaign that the balance, or the daily cap, no longer covers.
 
-    It goes on by itself: after a top-up, or on the next UTC day or once the cap is raised. `limit` is caps.Spendable's.
+    It goes on by itself: after a top-up, or on the next UTC day or once the cap is raised. `left` is what fell short.
     Where other claims of the campaign are under way nothing is done: they want the balance that the caller holds, so
     that to wait for them would be for ever, and the last of them finds out as much and pauses it.
     """
     rows = await fetch(
-        "UPDATE campaigns SET resume_status = status, status = 'paused', pause_reason = $2"
+        "UPDATE campaigns SET resume_status = status, status = 'paused', pause_reason = $2, pause_mark = $3"
         " WHERE id = (SELECT id FROM campaigns WHERE id = $1 AND status IN ('preparing', 'sending')"
         " FOR NO KEY UPDATE SKIP LOCKED) RETURNING *",
         campaign_id,
-        DAILY_CAP if limit == caps.DAILY_CAP_REACHED else INSUFFICIENT_CREDITS,
+        DAILY_CAP if left.limit == caps.DAILY_CAP_REACHED else INSUFFICIENT_CREDITS,
+        left.mark(left.limit),
     )
     stats = await campaign_stats([row.id for row in rows])
     await record_events(

@@ -1,12 +1,12 @@
-"""What each role may do, as one table."""
+"""What each role and each scope of a key may do, as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from msvs.api.context import SYSTEM, Context
-from msvs.api.errors import PermissionDenied
+from msvs.api.errors import InvalidRequest, PermissionDenied
 from msvs.models import Role
 
 
@@ -67,6 +67,41 @@ NOT_FOR_KEYS = frozenset(
 )
 
 
+class Scope(StrEnum):
+    """What a key may be allowed to change. A key without scopes of its own may do all of it; any key may read."""
+
+    MESSAGES_SEND = "messages:send"
+    CONTACTS_WRITE = "contacts:write"
+    CONTACTS_ERASE = "contacts:erase"
+    WEBHOOKS_WRITE = "webhooks:write"
+    SETTINGS_WRITE = "settings:write"
+
+
+# The scope without which a key lacks a permission.
+SCOPES: Mapping[Permission, Scope] = {
+    Permission.MESSAGES_SEND: Scope.MESSAGES_SEND,
+    Permission.RESOURCES_WRITE: Scope.CONTACTS_WRITE,
+    Permission.CONTACTS_ERASE: Scope.CONTACTS_ERASE,
+    Permission.WEBHOOKS_WRITE: Scope.WEBHOOKS_WRITE,
+    Permission.WORKSPACE_WRITE: Scope.SETTINGS_WRITE,
+}
+
+
+def read_scopes(names: Iterable[str], *, param: str = "scopes") -> list[str]:
+    """Scopes by their names, each once, sorted. Raises InvalidRequest."""
+    found = set()
+    for name in names:
+        if name not in {scope.value for scope in Scope}:
+            raise InvalidRequest(f"No such scope: '{name[:30]}'. There are {', '.join(sorted(Scope))}.", param=param)
+        found.add(name)
+    return sorted(found)
+
+
+def shown_scopes(scopes: Iterable[str] | None) -> list[str]:
+    """The scopes of a key by name; None stands for all there are."""
+    return sorted(Scope if scopes is None else scopes)
+
+
 def may(role: Role | None, permission: Permission) -> bool:
     """Whether a role has a permission; no role is an API key, which may do what an admin may on resources."""
     if role is None:
@@ -75,10 +110,18 @@ def may(role: Role | None, permission: Permission) -> bool:
 
 
 def allow(ctx: Context, permission: Permission) -> None:
-    """Refuse a caller who lacks a permission; the service itself has all. Raises PermissionDenied with `permission`."""
+    """Refuse a caller who lacks a permission; the service itself has all.
+
+    Raises PermissionDenied with `permission`, and `scope_missing` with `scope` for a key whose scopes do not hold it.
+    """
     if ctx.role is None and ctx.actor == SYSTEM:
         return
     require(ctx.role, permission)
+    scope = SCOPES.get(permission)
+    if scope is not None and ctx.scopes is not None and scope not in ctx.scopes:
+        raise PermissionDenied(
+            f"This API key lacks the scope {scope}: use a key that has it.", code="scope_missing", scope=scope.value
+        )
 
 
 def require(role: Role | None, permission: Permission) -> None:

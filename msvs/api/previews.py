@@ -14,13 +14,14 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import audiences, campaigns, caps, consent_chain, credits, dispatching, ids, messages, throughput
+from msvs.api import audiences, campaigns, caps, credits, dispatching, ids, messages, throughput
 from msvs.api.compliance import check_destination
+from msvs.api.consent import hashes_of
 from msvs.api.context import Context
 from msvs.api.drafts import Draft
 from msvs.api.errors import ApiError, ComplianceRefused
 from msvs.api.messages import SendMessage, check_expiry, check_schedule
-from msvs.api.phones import parse_phone
+from msvs.api.phones import canonical, parse_phone
 from msvs.api.rendering import (
     MAX_BODY,
     NotRenderable,
@@ -32,10 +33,11 @@ from msvs.api.rendering import (
     render,
 )
 from msvs.api.resources import FAILURES, Resource
-from msvs.api.routing import carrier_for, is_real, require_carrier
+from msvs.api.routing import carrier_for, require_carrier
 from msvs.api.sandbox import check_scripted
 from msvs.api.scope import scoped
 from msvs.api.senders import check_sender, choose_sender
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.sms import Encoding, forcing_characters, measure, split
 from msvs.api.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch, fetch_value
@@ -78,7 +80,7 @@ PEOPLE = """
 WITH members (id) AS MATERIALIZED ({members})
 SELECT c.id, c.id AS contact_id, c.phone, c.region, c.number_kind, c.first_name, c.last_name, c.email, c.attributes,
     c.timezone, c.opt_in_status, c.opt_in_status AS consent, EXISTS (
-        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone = c.phone
+        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = c.canonical
     ) AS is_suppressed
 FROM members CROSS JOIN LATERAL (
     SELECT * FROM contacts WHERE id = members.id AND workspace_id = $1 AND livemode = $2 OFFSET 0
@@ -249,13 +251,14 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     check_metadata(data.metadata)
     due_at = check_schedule(data.scheduled_at, now)
     check_expiry(data.expires_at, due_at)
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
-    contact = await scoped(ctx, Contact).filter(phone=phone.e164).first()
-    suppressed = await scoped(ctx, Suppression).filter(phone=phone.e164).exists()
+    identity = canonical(phone.e164)
+    contact = await scoped(ctx, Contact).filter(canonical=identity).first()
+    suppressed = await scoped(ctx, Suppression).filter(canonical=identity).exists()
     if contact is None and not suppressed:
-        phone_hash = consent_chain.phone_hash(ctx, phone.e164)
-        suppressed = await scoped(ctx, ErasedSuppression).filter(phone_hash=phone_hash).exists()
+        hashes = hashes_of(ctx, phone.e164)
+        suppressed = await scoped(ctx, ErasedSuppression).filter(phone_hash__in=hashes).exists()
     balance = await credits.available(ctx.workspace_id)
     preview = MessagePreview(livemode=ctx.livemode, to=phone.e164, from_=sender, balance=balance)
     values = {
@@ -274,16 +277,14 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
         check_destination(phone, workspace.blocked_regions, workspace.enabled_regions)
         if not ctx.livemode:
             check_scripted(phone.e164)
-        elif is_real(ctx.livemode):
-            named = sender if data.from_ is not None else None
-            preview.from_ = await choose_sender(
-                ctx,
-                named,
-                sender,
-                region=phone.region,
-                contact_id=None if contact is None else contact.id,
-                phone=phone.e164,
-            )
+        preview.from_ = await choose_sender(
+            ctx,
+            data.from_,
+            sender,
+            region=phone.region,
+            contact_id=None if contact is None else contact.id,
+            phone=phone.e164,
+        )
         if suppressed or (contact is not None and contact.opt_in_status == OptInStatus.OPTED_OUT):
             raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
         if unrenderable is not None:
@@ -309,7 +310,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     start = check_schedule(data.scheduled_at, datetime.now(UTC))
     check_expiry(data.expires_at, start)
     campaigns._check_pace(data.rate_per_minute, data.spread_hours)
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
     members, values = await audiences._members_sql(ctx, audience)
@@ -333,6 +334,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     # The sandbox never moves the balance.
     preview.balance_after = preview.balance - (preview.credits.total if ctx.livemode else 0)
     try:
+        await campaigns._check_sender(ctx, workspace, data.from_)
         require_carrier(ctx.livemode)
         if ctx.livemode:
             eligible = await audiences.count_eligible(ctx, audience, admit_unknown=workspace.campaigns_admit_unknown)

@@ -12,13 +12,18 @@ from msvs.api.autoreplies import send_auto
 from msvs.api.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.courtesies import bare_word
+from msvs.api.errors import PermissionDenied
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.opt_out_phrases import Intent, wants_out
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.phones import canonical, parse_phone
 from msvs.api.quotes import MIN_QUOTED, own_words
 from msvs.api.resources import ReplyResource, message_resource, moment
+from msvs.api.revocation import OWN_ACT
 from msvs.api.scope import find, scoped
+from msvs.api.senders import check_sender, check_usable
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, fetch, fetch_row, fetch_value
 from msvs.models import Contact, InboundMessage, OptInStatus, Suppression, Workspace
@@ -66,14 +71,16 @@ async def receive_inbound(
     dedupe_key: str,
     now: datetime | None = None,
     is_opt_out: bool = False,
+    is_garbled: bool = False,
 ) -> Row:
-    """Take in a message from a phone, once a `dedupe_key`: the row, new or already there.
+    """Take in a message from a phone, in any spelling, once a `dedupe_key`: the row, new or already there.
 
     STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
     answered, each also with courtesies around it; a workspace's keyword joins its list. Anything else is a reply to the
     latest message to that phone; one that likely asks for no more opts out besides, and is flagged. What the carrier
     took for an opt-out (`is_opt_out`) is a STOP whatever its words, and the carrier has confirmed it. What is quoted of
     our own messages asks for nothing.
+    What could not surely be read (`is_garbled`) is flagged, whatever it seems to say.
     """
     at = now or datetime.now(UTC)
     contact = await _hold_contact(ctx, from_phone, at)
@@ -93,12 +100,12 @@ async def receive_inbound(
         ids.new_id(),
         ctx.workspace_id,
         ctx.livemode,
-        from_phone,
+        contact.phone,
         to_sender,
         text[:MAX_BODY],
         None if keyword is None else keyword.value,
         None if intent is None else intent.value,
-        intent is Intent.LIKELY,
+        is_garbled or intent is Intent.LIKELY,
         contact.id,
         dedupe_key,
         at,
@@ -112,7 +119,7 @@ async def receive_inbound(
         )
         assert existing is not None
         return existing
-    workspace = await Workspace.get(id=ctx.workspace_id)
+    workspace = await find_settings(ctx)
     if keyword is Keyword.STOP or intent is not None:
         row = await _stop(ctx, row, contact, None if is_opt_out else workspace, at)
         return row if keyword is Keyword.STOP else await _reply(ctx, row, contact.id, at)
@@ -129,6 +136,25 @@ async def receive_inbound(
         await _answer(ctx, row, contact, workspace.welcome_text, at)
         return row
     return await _reply(ctx, row, contact.id, at)
+
+
+async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str) -> Row:
+    """Make a message arrive in the sandbox, at a sender that it may use: its default where none is named.
+
+    Raises PermissionDenied code `sandbox_only` live, InvalidRequest, and ComplianceRefused `sender_not_allowed`.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    if ctx.livemode:
+        raise PermissionDenied("Replies are made up in the sandbox only: use a msvs_test_ key.", code="sandbox_only")
+    phone = parse_phone(from_, param="from")
+    sender = (await find_settings(ctx)).default_sender if to is None else check_sender(to, param="to")
+    return await receive_inbound(
+        ctx,
+        from_phone=phone.e164,
+        to_sender=await check_usable(ctx, sender, param="to"),
+        text=text,
+        dedupe_key=f"test:{ids.encode_id(ids.REQUEST, ids.new_id())}",
+    )
 
 
 async def get_inbound(ctx: Context, id: UUID) -> InboundMessage:
@@ -156,7 +182,7 @@ def inbound_query(
 async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
     """Take the flag off an inbound message that somebody looked at; its contact stays opted out. Raises NotFound.
 
-    Opting in again takes evidence, as ever: START from the phone, or `opt_in` of the contact.
+    Opting in again takes what it always does: START from the phone, or evidence that is newer than the opt-out.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     row = await find(ctx, InboundMessage, id, prefix=ids.INBOUND, noun="inbound message", lock=True)
@@ -187,7 +213,7 @@ async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:
     while True:
         found = await ensure_contact(ctx, phone, now=now)
         held = await scoped(ctx, Contact).filter(id=found.id).select_for_update().first()
-        if held is not None and held.phone == phone:
+        if held is not None and held.canonical == canonical(phone):
             return held
 
 
@@ -209,9 +235,11 @@ async def _start(ctx: Context, row: Row, contact: Contact, workspace: Workspace,
     # One that is in may be suppressed all the same, where both came at once.
     if (
         contact.opt_in_status != OptInStatus.OPTED_IN
-        or await scoped(ctx, Suppression).filter(phone=contact.phone).exists()
+        or await scoped(ctx, Suppression).filter(canonical=contact.canonical).exists()
     ):
-        await consent.opt_in(ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body)
+        await consent.opt_in(
+            ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body, claim=OWN_ACT
+        )
         await _answer(ctx, row, contact, workspace.welcome_text, now)
     return row
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,7 +19,7 @@ REPORT_DEADLINE = timedelta(hours=72)
 PROVE_SENT = """
 WITH proven AS (SELECT id FROM messages WHERE id = ANY($1) AND status = 'sending' ORDER BY id FOR UPDATE)
 UPDATE messages SET status = 'sent', sent_at = $2, claim_token = NULL, lease_until = NULL
-FROM proven WHERE messages.id = proven.id RETURNING messages.*
+FROM proven WHERE messages.id = ANY ($1) AND messages.id = proven.id RETURNING messages.*
 """
 
 DELIVERED = """
@@ -29,25 +29,27 @@ WITH reported AS (
 )
 UPDATE messages SET status = CASE WHEN status = 'sent' THEN 'delivered' ELSE status END,
     delivered_at = $2, delivery = NULL
-FROM reported WHERE messages.id = reported.id RETURNING messages.*
+FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id RETURNING messages.*
 """
 
 FAILED = """
 WITH reported AS (
     SELECT messages.id, report.code FROM messages
     JOIN unnest($1::uuid[], $2::varchar[]) AS report (id, code) ON report.id = messages.id
-    WHERE status = 'sent' ORDER BY messages.id FOR UPDATE OF messages
+    WHERE messages.id = ANY ($1) AND status = 'sent' ORDER BY messages.id FOR UPDATE OF messages
 )
 UPDATE messages SET status = 'failed', failed_at = $3, error_code = reported.code, delivery = NULL
-FROM reported WHERE messages.id = reported.id RETURNING messages.*
+FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id RETURNING messages.*
 """
+
+FREE = "SELECT id FROM messages WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED"
 
 UNREPORTED = """
 WITH silent AS (
     SELECT id FROM messages WHERE status = 'sent' AND delivery IS NULL AND sent_at < $1
     ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE messages SET delivery = 'unknown' FROM silent WHERE messages.id = silent.id RETURNING messages.id
+UPDATE messages SET delivery = 'unknown' WHERE id = ANY (ARRAY(SELECT id FROM silent)) RETURNING messages.id
 """
 
 
@@ -85,6 +87,19 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
     return changed
 
 
+async def hold_messages(message_ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Lock messages until the transaction ends, but for those that another holds; which these are.
+
+    Whoever holds them may be stuck: their reports wait, those of all others do not.
+    """
+    wanted = set(message_ids)
+    missing = wanted - {row.id for row in await fetch(FREE, list(wanted))} if wanted else wanted
+    if not missing:
+        return frozenset()
+    # Some may be past their keeping.
+    return frozenset(row.id for row in await fetch("SELECT id FROM messages WHERE id = ANY($1)", list(missing)))
+
+
 async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:
     """Mark messages whose hand-over was never answered as sent: something proves that the carrier has them."""
     rows = await fetch(PROVE_SENT, list(message_ids), now)
@@ -97,15 +112,19 @@ async def give_up_reports(*, limit: int, now: datetime) -> int:
     return len(await fetch(UNREPORTED, now - REPORT_DEADLINE, limit))
 
 
-# Handed over without an answer, never reported, and not to be asked about: nobody will ever know.
+# Handed over without an answer, never reported, and not to be asked about: nobody will ever know. The index of what is
+# in doubt has them by the time of their hand-over; only what an older version took has none, and asks its attempts.
 UNRESOLVED = """
-WITH lost AS (
-    SELECT id FROM messages WHERE status = 'sending' AND lease_until IS NULL AND NOT EXISTS (
-        SELECT FROM message_attempts WHERE message_id = messages.id AND started_at > $1
-    ) LIMIT $2 FOR UPDATE SKIP LOCKED
+WITH lost AS MATERIALIZED (
+    SELECT id FROM messages
+    WHERE status = 'sending' AND lease_until IS NULL AND coalesce(handed_at, '-infinity'::timestamptz) <= $1
+        AND (handed_at IS NOT NULL OR NOT EXISTS (
+            SELECT FROM message_attempts WHERE message_id = messages.id AND started_at > $1
+        ))
+    ORDER BY coalesce(handed_at, '-infinity'::timestamptz) LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE messages SET status = 'failed', failed_at = $3, error_code = 'outcome_unknown'
-FROM lost WHERE messages.id = lost.id RETURNING messages.*
+WHERE id = ANY (ARRAY(SELECT id FROM lost)) RETURNING messages.*
 """
 
 

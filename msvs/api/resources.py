@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from msvs.api import ids
+from msvs.api.permissions import shown_scopes
 
 UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
@@ -177,7 +178,7 @@ class PurchaseResource(Resource, kw_only=True):
 
 
 class WorkspaceResource(Resource, kw_only=True):
-    """The settings of your workspace, for both modes."""
+    """The settings of your workspace in this mode."""
 
     id: str
     object: Literal["workspace"] = "workspace"
@@ -287,7 +288,7 @@ class KeywordResource(Resource, kw_only=True):
 
 
 class ApiKeyResource(Resource, kw_only=True):
-    """An API key. `key` is there only in the answer that creates or rolls it."""
+    """An API key, with the scopes of what it may change. `key` is there only in the answer that creates or rolls it."""
 
     id: str
     object: Literal["api_key"] = "api_key"
@@ -299,6 +300,7 @@ class ApiKeyResource(Resource, kw_only=True):
     expires_at: str | None = None
     revoked_at: str | None = None
     last_used_at: str | None = None
+    scopes: list[str] = []
     key: str | UnsetType = UNSET
 
 
@@ -321,7 +323,7 @@ FAILURES: Mapping[str, str] = {
     "unreachable": "The handset could not be reached.",
     "carrier_rejected": "The carrier refused the message.",
     "sender_rejected": "The carrier refused the sender.",
-    "sender_not_allowed": "None of the workspace's senders may be used for the recipient's region.",
+    "sender_not_allowed": "No sender that is the workspace's may be used for the recipient's region.",
     "no_route": "No carrier takes messages to the recipient's region from this sender.",
     "insufficient_credits": "The balance did not cover the message when it was due.",
     "recipient_opted_out": "The recipient opted out.",
@@ -589,5 +591,6 @@ def api_key_resource(row: Any, *, key: str | UnsetType = UNSET) -> ApiKeyResourc
         expires_at=optional_moment(row.expires_at),
         revoked_at=optional_moment(row.revoked_at),
         last_used_at=optional_moment(row.last_used_at),
+        scopes=shown_scopes(row.scopes),
         key=key,
     )

@@ -118,6 +118,13 @@ class Plan:
         names = frozenset(way.carrier for way in self.ways)
         return names if self.default is None else names | {self.default}
 
+    @property
+    def reachable(self) -> frozenset[str]:
+        """The carriers that some message may be given: the default one only where no way takes every message."""
+        ways = frozenset(way.carrier for way in self.ways)
+        takes_all = any(not way.regions and way.sender is None and way.sender_kind is None for way in self.ways)
+        return ways if takes_all else self.carriers
+
     def is_missing(self, region: str | None, sender: str) -> bool:
         """Whether a message may go a way that this process does not have."""
         return any(way.takes(region, sender) for way in self.missing)

@@ -11,6 +11,7 @@ from msvs.api.campaigns import pause_missed, record_campaign_event
 from msvs.api.canceling import cancel_campaign_messages
 from msvs.api.context import Context
 from msvs.api.events import EventType
+from msvs.api.halting import share_run
 from msvs.api.jobs import Doorbell
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.database import execute, fetch, fetch_value
@@ -24,6 +25,12 @@ SELECT EXISTS (
 ) OR EXISTS (SELECT FROM campaigns WHERE status = 'canceled' AND canceled_at > $1::timestamptz - interval '7 days' AND (
     EXISTS (SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id)
     OR EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = campaigns.id)
+))
+"""
+
+FORGET = """
+DELETE FROM campaign_recipients WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
 
@@ -46,30 +53,50 @@ async def due_campaigns(now: datetime) -> list[UUID]:
     return [row.id for row in rows]
 
 
-async def start_campaign(campaign_id: UUID, now: datetime) -> bool:
-    """Start a due campaign: fix its audience, or pause it where its hour is over; whether it now runs."""
-    campaign = await Campaign.filter(id=campaign_id).select_for_update().first()
+async def start_campaign(campaign_id: UUID, now: datetime, *, limit: int = audiences.FIX_CHUNK) -> bool | None:
+    """Bring a due campaign's start forward by a chunk of its audience, or pause it where its hour is over.
+
+    Whether it now runs; None where there is nothing to do: it is not due, or another is at it.
+    """
+    # Whoever halts it comes before the next chunk.
+    await share_run(campaign_id)
+    campaign = await Campaign.filter(id=campaign_id).select_for_update(skip_locked=True).first()
     if campaign is None or campaign.status not in (CampaignStatus.SCHEDULED, CampaignStatus.PREPARING):
-        return False
+        return None
     if campaign.started_at is not None:
         return True
     if campaign.status == CampaignStatus.SCHEDULED:
         assert campaign.scheduled_at is not None
         if campaign.scheduled_at > now:
-            return False
+            return None
         if now - campaign.scheduled_at > audiences.MAX_LATE:
             await pause_missed(campaign, now)
-            return False
-    recipients = await audiences.fix_audience(campaign, now)
+            return None
+    is_fixed = await audiences.fix_chunk(campaign, limit=limit)
+    campaign.status = CampaignStatus.PREPARING
+    if is_fixed:
+        _begin(campaign, now)
+    await campaign.save(
+        update_fields=[
+            "status",
+            "started_at",
+            "interval_seconds",
+            "audience_until",
+            "audience_after",
+            "audience_count",
+        ]
+    )
+    if is_fixed:
+        await record_campaign_event(EventType.CAMPAIGN_STARTED, campaign, now)
+    return is_fixed
+
+
+def _begin(campaign: Campaign, now: datetime) -> None:
+    campaign.started_at = now
     if campaign.spread_hours is not None:
-        interval = campaign.spread_hours * 3600 / max(1, recipients)
+        interval = campaign.spread_hours * 3600 / max(1, campaign.audience_count)
         # Faster than any carrier: that is no pace.
         campaign.interval_seconds = interval if interval >= SHORTEST_INTERVAL else 0.0
-    campaign.status = CampaignStatus.PREPARING
-    campaign.started_at = now
-    await campaign.save(update_fields=["status", "started_at", "interval_seconds"])
-    await record_campaign_event(EventType.CAMPAIGN_STARTED, campaign, now)
-    return True
 
 
 async def finish_expansion(campaign_id: UUID, now: datetime) -> bool:
@@ -119,6 +146,9 @@ async def canceled_campaigns(now: datetime) -> list[tuple[UUID, Context]]:
 
 
 async def clear_canceled(campaign_id: UUID, ctx: Context, *, limit: int, now: datetime) -> int:
-    """Cancel up to `limit` waiting messages of a canceled campaign and forget who is not yet expanded; how many."""
-    await execute("DELETE FROM campaign_recipients WHERE campaign_id = $1", campaign_id)
-    return await cancel_campaign_messages(ctx, campaign_id, limit=limit, now=now)
+    """Cancel up to `limit` waiting messages of a canceled campaign and forget as many of who is not yet expanded.
+
+    The greater number of both: `limit` where there may be more.
+    """
+    forgotten = await execute(FORGET, campaign_id, limit)
+    return max(forgotten, await cancel_campaign_messages(ctx, campaign_id, limit=limit, now=now))

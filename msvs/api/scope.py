@@ -22,8 +22,16 @@ def scoped(ctx: Context, model: type[M]) -> QuerySet[M]:
 
 def lock_number(ctx: Context, *, before: bytes = b"", after: bytes = b"") -> int:
     """The number of an advisory lock of the caller's workspace and mode; what else names it stands before or after."""
-    scope = b"%s%s%d%s" % (before, ctx.workspace_id.bytes, ctx.livemode, after)
-    return int.from_bytes(hashlib.sha256(scope).digest()[:8], signed=True)
+    return _number(b"%s%s%d%s" % (before, ctx.workspace_id.bytes, ctx.livemode, after))
+
+
+def name_lock(kind: bytes, name: bytes) -> int:
+    """The number of an advisory lock of a name that all workspaces share."""
+    return _number(b"%s:%s" % (kind, name))
+
+
+def _number(name: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
 
 
 async def find(

@@ -31,6 +31,7 @@ from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
+from msvs.api.phones import canonical
 from msvs.api.scope import find, scoped
 from msvs.database import fetch_value
 from msvs.models import ContactList, OptInStatus, Segment
@@ -267,6 +268,9 @@ class _Compiler:
             text = _read_text(item, at)
             return text.lower() if field == "email" else text
 
+        if field == "phone" and op in EQUALITY_OPS:
+            # In whichever spelling; the parts of a number are those of the one that is shown.
+            return self.equality("c.canonical", op, value, param, lambda item, at: canonical(read(item, at)), "text")
         if op in EQUALITY_OPS:
             return self.equality(column, op, value, param, read, "text")
         return self.pattern(column, op, read(value, param))

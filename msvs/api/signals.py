@@ -11,14 +11,15 @@ import structlog
 from msvs.api.consent import suppress
 from msvs.api.context import Context
 from msvs.api.opt_out_phrases import wants_out
-from msvs.api.phones import carrier_phone, other_spelling, region_of, with_spellings
+from msvs.api.phones import by_canonical, canonical, carrier_phone, with_spellings
 from msvs.api.quotes import own_words
 from msvs.api.replies import receive_inbound
-from msvs.api.reports import DeliveryReport, prove_sent, take_reports
-from msvs.api.senders import find_owners
+from msvs.api.reports import DeliveryReport, hold_messages, prove_sent, take_reports
+from msvs.api.revocation import claim_of, may_undo
+from msvs.api.senders import find_owners, find_users
 from msvs.api.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
-from msvs.models import SIGNAL_OPTED_OUT, SignalKind
+from msvs.models import SIGNAL_GARBLED, SIGNAL_OPTED_OUT, SignalKind
 from msvs.models.identity import new_id
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,8 @@ GIVE_UP = timedelta(hours=72)
 LONGEST_RETRY = timedelta(hours=1)
 # The parts of a long message that have come by then are taken for all there will be.
 PARTS_WAIT = timedelta(minutes=10)
+# What nobody could read is there to be looked at for so long.
+UNREAD_KEPT = timedelta(days=90)
 # For longer than carriers bring again what they were not told had arrived.
 PARTS_KNOWN = timedelta(hours=25)
 
@@ -42,11 +45,14 @@ WHERE carrier_signals.due_at <= $1 AND carrier_signals.kind = 'opt_out'
 ORDER BY carrier_signals.due_at, carrier_signals.id LIMIT $2 FOR UPDATE OF carrier_signals SKIP LOCKED
 """
 
-# Whoever opted in after the carrier refused a message stays in.
-OPTED_IN_SINCE = """
-SELECT contacts.phone FROM contacts JOIN unnest($3::varchar[], $4::timestamptz[]) AS said (phone, at) USING (phone)
-WHERE workspace_id = $1 AND livemode = $2 AND opt_in_status = 'opted_in' AND opt_in_at > said.at
-ORDER BY contacts.id FOR NO KEY UPDATE OF contacts
+# Whoever came back after the carrier refused a message stays in.
+HOLD_OPTED_IN = """
+SELECT phone, canonical FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND opt_in_status = 'opted_in'
+    AND canonical = ANY($3::varchar[]) ORDER BY id FOR NO KEY UPDATE
+"""
+OPT_INS_SINCE = """
+SELECT phone, source, actor, given_at, created_at FROM consent_events
+WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[]) AND status = 'opted_in' AND created_at > $4
 """
 
 # The message of each report, by our id or the carrier's; only the carrier that has it may report of it. A report of a
@@ -113,6 +119,9 @@ FROM message_parts WHERE message_id = ANY($1) GROUP BY message_id
 HAVING bool_and(state IS NOT DISTINCT FROM 'delivered') OR bool_or(state = 'failed')
 """
 
+# What has more digits is a phone.
+LONGEST_SHORT_CODE = 8
+
 DONE = "DELETE FROM carrier_signals WHERE id = ANY($1)"
 
 # A part brought again would be taken for one of another message, whose others never come.
@@ -121,10 +130,31 @@ UPDATE carrier_signals SET from_phone = NULL, to_sender = NULL, text = '', due_a
 WHERE id = ANY($1)
 """
 
+UNREAD = """
+UPDATE carrier_signals
+SET kind = 'unread', text = $2, part_ref = NULL, part_number = NULL, part_count = NULL, due_at = $3
+WHERE id = $1
+"""
+
 LATER = """
 UPDATE carrier_signals SET tries = tries + 1,
     due_at = $2::timestamptz + least(interval '1 second' * 2 ^ least(tries, 12), $3)
 WHERE id = ANY($1)
+"""
+
+# How soon the report of a message that somebody holds is looked at again.
+HELD_WAIT = timedelta(seconds=1)
+AGAIN = "UPDATE carrier_signals SET due_at = $2 WHERE id = ANY($1)"
+
+# What else came from the same phone waits with one that is stuck, so that STOP and START keep their order.
+POSTPONE = """
+UPDATE carrier_signals SET tries = carrier_signals.tries + 1,
+    due_at = $2::timestamptz + coalesce($4::interval, least(interval '1 second' * 2 ^ least(first.tries, 12), $3))
+        + (carrier_signals.due_at - first.due_at)
+FROM (SELECT id, kind, from_phone, tries, due_at FROM carrier_signals WHERE id = $1) AS first
+WHERE carrier_signals.id = first.id OR ($4::interval IS NOT NULL AND first.kind = 'inbound'
+    AND carrier_signals.kind = 'inbound' AND carrier_signals.due_at <= $2
+    AND carrier_signals.from_phone = first.from_phone)
 """
 
 
@@ -139,6 +169,13 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     if not signals:
         return 0
     found = await _match(signals)
+    # A report names its message itself, or by the carrier's reference.
+    named = {row.id: found[row.id].message_id if row.id in found else row.message_id for row in signals}
+    held = await hold_messages(message_id for message_id in named.values() if message_id is not None)
+    if held:
+        waiting = [row.id for row in signals if named[row.id] in held]
+        await execute(AGAIN, waiting, now + HELD_WAIT)
+        signals = [row for row in signals if named[row.id] not in held]
     unnamed = [row for row in signals if row.id not in found and _is_of_part(row) and row.message_id is not None]
     if unnamed:
         await _name_parts(unnamed, now)
@@ -152,7 +189,7 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     reports += await _apply_parts(parts)
     await take_reports(reports, now)
     await _finish(signals, found.keys(), now)
-    return len(signals)
+    return len(named)
 
 
 async def _match(signals: Sequence[Row]) -> dict[UUID, Row]:
@@ -243,9 +280,7 @@ async def apply_inbound(*, now: datetime) -> int:
         return 1
     phone = carrier_phone(row.from_phone)
     if phone is None:
-        # A service number or a name: nobody who could be answered or could opt out.
-        log.info("inbound message from no phone dropped", carrier=row.carrier)
-        await _spend([*parts, *repeats])
+        await _keep_unread(row, parts, repeats, now)
         return len(parts)
     ctx = await _addressee(row.to_sender, phone)
     if ctx is None:
@@ -257,15 +292,40 @@ async def apply_inbound(*, now: datetime) -> int:
     first = parts[0]
     await receive_inbound(
         ctx,
-        from_phone=await _known_spelling(ctx, phone),
+        from_phone=phone,
         to_sender=_sender(row.to_sender),
         text=_joined(parts),
         dedupe_key=f"{row.carrier}:{first.dedupe_key}",
         now=now,
         is_opt_out=_is_opt_out(parts),
+        is_garbled=any(part.error_code == SIGNAL_GARBLED for part in parts),
     )
     await _spend([*parts, *repeats])
     return len(parts)
+
+
+async def _keep_unread(row: Row, parts: Sequence[Row], repeats: Sequence[Row], now: datetime) -> None:
+    """Keep a message from what is no number: a name, a short code, or a form that is not known.
+
+    It opts nobody out by itself, and may have been meant to: it is counted, and somebody can read it.
+    """
+    log.warning("inbound message kept: its sender is no number that can be read", carrier=row.carrier)
+    await execute(UNREAD, parts[0].id, _joined(parts), now + UNREAD_KEPT)
+    rest = [part for part in (*parts, *repeats) if part.id != parts[0].id]
+    if rest:
+        await execute(SPENT, [part.id for part in rest], PARTS_KNOWN)
+
+
+async def list_unread(*, limit: int) -> Sequence[Row]:
+    """Inbound messages from what is no number, the newest first."""
+    return await fetch("SELECT * FROM carrier_signals WHERE kind = 'unread' ORDER BY id DESC LIMIT $1", limit)
+
+
+async def forget_unread(*, limit: int, now: datetime) -> int:
+    """Forget inbound messages from what is no number that were kept for UNREAD_KEPT; how many."""
+    due = [row.id for row in await fetch(PICK, now, SignalKind.UNREAD, limit)]
+    await execute(DONE, due)
+    return len(due)
 
 
 async def _spend(parts: Sequence[Row]) -> None:
@@ -280,15 +340,19 @@ def _is_opt_out(parts: Sequence[Row]) -> bool:
     return any(part.error_code == SIGNAL_OPTED_OUT for part in parts)
 
 
+def asks_out(parts: Sequence[Row]) -> bool:
+    """Whether an inbound message, in its parts, asks for no more by its words or the carrier's."""
+    own = own_words(_joined(parts), ())
+    return _is_opt_out(parts) or classify_reply(own) is Keyword.STOP or wants_out(own) is not None
+
+
 async def _stop_all(row: Row, phone: str, parts: Sequence[Row], now: datetime) -> bool:
     """Take a STOP that nobody can place, to a sender of several workspaces, for a STOP to all of them."""
-    text = _joined(parts)
-    own = own_words(text, ())
-    if not _is_opt_out(parts) and classify_reply(own) is not Keyword.STOP and wants_out(own) is None:
+    if not asks_out(parts):
         return False
-    owners = [owner.workspace_id for owner in await find_owners(_sender(row.to_sender))]
+    owners = [owner.workspace_id for owner in await find_users(_sender(row.to_sender))]
     for workspace_id in owners:
-        await suppress(Context(workspace_id, True), [phone], source="keyword", text=text, now=now)
+        await suppress(Context(workspace_id, True), [phone], source="keyword", text=_joined(parts), now=now)
     return bool(owners)
 
 
@@ -301,22 +365,40 @@ async def apply_opt_outs(*, limit: int, now: datetime) -> int:
     scope = next(((row.workspace_id, row.livemode) for row in rows if row.workspace_id is not None), None)
     ours = [row for row in rows if row.workspace_id is None or (row.workspace_id, row.livemode) == scope]
     # Of a message that was erased since, the phone is no phone any more.
-    said = {row.to_phone: row.received_at for row in ours if (row.to_phone or "").startswith("+")}
+    named = by_canonical(row.to_phone for row in ours if (row.to_phone or "").startswith("+"))
+    said = {canonical(row.to_phone): row.received_at for row in ours if (row.to_phone or "").startswith("+")}
     if said and scope is not None:
         ctx = Context(*scope)
-        since = await fetch(OPTED_IN_SINCE, ctx.workspace_id, ctx.livemode, list(said), list(said.values()))
-        phones = sorted(said.keys() - {row.phone for row in since})
+        phones = said.keys() - await _came_back(ctx, said)
         if phones:
-            await suppress(ctx, phones, source="carrier", now=now)
+            await suppress(ctx, sorted(named[phone] for phone in phones), source="carrier", now=now)
     await execute(DONE, [row.id for row in ours])
     return len(ours)
 
 
-async def postpone(kind: str, now: datetime) -> None:
-    """Put the first due signal of a kind off: it could not be applied, and must not hold up the others."""
+async def _came_back(ctx: Context, said: Mapping[str, datetime]) -> set[str]:
+    """Of phones that opted out at a carrier, and when: those that are in by what may undo that."""
+    held = await fetch(HOLD_OPTED_IN, ctx.workspace_id, ctx.livemode, list(said))
+    if not held:
+        return set()
+    phones, earliest = with_spellings(row.canonical for row in held), min(said.values())
+    rows = await fetch(OPT_INS_SINCE, ctx.workspace_id, ctx.livemode, phones, earliest)
+    came_back = set()
+    for row in rows:
+        phone = canonical(row.phone)
+        if row.created_at > said[phone] and may_undo(claim_of(row), said[phone], row.created_at):
+            came_back.add(phone)
+    return came_back
+
+
+async def postpone(kind: str, now: datetime, wait: timedelta | None = None) -> None:
+    """Put the first due signal of a kind off: it could not be applied, and must not hold up the others.
+
+    For `wait`, or longer each time.
+    """
     row = await fetch_row(PICK, now, kind, 1)
     if row is not None:
-        await execute(LATER, [row.id], now, LONGEST_RETRY)
+        await execute(POSTPONE, row.id, now, LONGEST_RETRY, wait)
 
 
 async def _parts(row: Row) -> Sequence[Row]:
@@ -348,7 +430,7 @@ def _joined(parts: Sequence[Row]) -> str:
 # By workspace, as a phone is only found within one.
 LATEST = """
 SELECT messages.workspace_id FROM {workspaces} AS wanted (id)
-JOIN contacts ON contacts.workspace_id = wanted.id AND contacts.livemode AND contacts.phone = ANY($1::varchar[])
+JOIN contacts ON contacts.workspace_id = wanted.id AND contacts.livemode AND contacts.canonical = $1
 JOIN messages ON messages.contact_id = contacts.id AND messages.livemode AND messages.sender = $2
     AND (messages.sent_at IS NOT NULL OR messages.status = 'sending')
 ORDER BY messages.id DESC LIMIT 1
@@ -357,36 +439,22 @@ LATEST_OF = LATEST.format(workspaces="unnest($3::uuid[])")
 LATEST_OF_ALL = LATEST.format(workspaces="(SELECT id FROM workspaces)")
 
 
-KNOWN_SPELLING = """
-SELECT phone FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[])
-ORDER BY phone = $4 DESC LIMIT 1
-"""
-
-
 async def _addressee(to_sender: str, phone: str) -> Context | None:
     """The workspace that an inbound message is for: the sender's owner, or of several the one that wrote last.
 
     A sender that is nobody's any more was somebody's: whoever says STOP to it says so to who wrote from it last.
     """
-    phones, sender = with_spellings([phone]), _sender(to_sender)
+    sender = _sender(to_sender)
     owners = [row.workspace_id for row in await find_owners(sender)]
     if len(owners) == 1:
         return Context(owners[0], True)
-    row = await (fetch_row(LATEST_OF, phones, sender, owners) if owners else fetch_row(LATEST_OF_ALL, phones, sender))
+    one = canonical(phone)
+    row = await (fetch_row(LATEST_OF, one, sender, owners) if owners else fetch_row(LATEST_OF_ALL, one, sender))
     return None if row is None else Context(row.workspace_id, True)
-
-
-async def _known_spelling(ctx: Context, phone: str) -> str:
-    """The number by which the workspace knows a phone: another spelling where only that has a contact."""
-    other = other_spelling(phone)
-    if other is None:
-        return phone
-    known = await fetch_value(KNOWN_SPELLING, ctx.workspace_id, ctx.livemode, [phone, other], phone)
-    return phone if known is None else str(known)
 
 
 def _sender(sender: str) -> str:
     """A sender as carriers write it, as workspaces do: a phone in E.164, a short code in digits."""
-    if sender.isdigit() and len(sender) > 8 and region_of(f"+{sender}") is not None:
-        return f"+{sender}"
+    if sum(character.isdigit() for character in sender) > LONGEST_SHORT_CODE:
+        return carrier_phone(sender) or sender
     return sender

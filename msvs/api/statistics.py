@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.resources import FAILURES
+from msvs.api.settings_of_mode import find_settings
 from msvs.database import fetch, fetch_row
-from msvs.models import MessageStatus, Workspace
+from msvs.models import MessageStatus
 
 MAX_BUCKETS = 800
 DEFAULT_CONVERSATION_DAYS = 30
@@ -124,7 +125,7 @@ async def read_activity(
     In the workspace's time zone unless another is named. Raises InvalidRequest for more than 800 buckets.
     """
     if zone is None:
-        zone = (await Workspace.get(id=ctx.workspace_id).only("timezone")).timezone
+        zone = (await find_settings(ctx)).timezone
     starts = bucket_starts(interval, since, until, _read_zone(zone))
     points = [ActivityPoint(start, end) for start, end in pairwise(starts)]
     first, end = starts[0], starts[-1]

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import phonenumbers
 
-from msvs.api import consent, consent_chain, ids
+from msvs.api import consent, ids
 from msvs.api.cells import CellUnreadable, clean_text, looks_like_phone, may_hold_phone, read_phone_cell
 from msvs.api.columns import fold_name
 from msvs.api.contacts import (
@@ -29,7 +29,7 @@ from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.phones import parse_phone
+from msvs.api.phones import canonical, parse_phone
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import find, scoped
 from msvs.api.tables import Row, Table, open_table
@@ -116,7 +116,7 @@ async def create_suppression(ctx: Context, phone: str, *, source: str) -> Suppre
     e164 = parse_phone(phone, param="phone").e164
     source = read_name(source, param="source", maximum=MAX_SOURCE)
     done = await consent.suppress(ctx, [e164], source=source, now=datetime.now(UTC))
-    row = await scoped(ctx, Suppression).get(phone=e164)
+    row = await scoped(ctx, Suppression).get(canonical=canonical(e164))
     if not done.added:
         raise Conflict(
             "The phone number is suppressed already.",
@@ -138,10 +138,11 @@ async def list_suppressions(ctx: Context, page: PageRequest, *, phone: str | Non
     if phone is None:
         return await fetch_page(query, page)
     e164 = parse_phone(phone, param="phone").e164
-    found = await fetch_page(query.filter(phone=e164), page)
+    found = await fetch_page(query.filter(canonical=canonical(e164)), page)
     if found.items or page.starting_after is not None or page.ending_before is not None:
         return found
-    erased = await scoped(ctx, ErasedSuppression).filter(phone_hash=consent_chain.phone_hash(ctx, e164)).first()
+    hashes = consent.hashes_of(ctx, e164)
+    erased = await scoped(ctx, ErasedSuppression).filter(phone_hash__in=hashes).order_by("created_at").first()
     if erased is None:
         return found
     # Whoever asks knows the phone: it is told, and kept no more than before.
@@ -157,9 +158,10 @@ async def list_suppressions(ctx: Context, page: PageRequest, *, phone: str | Non
 
 
 async def lift_suppression(ctx: Context, id: UUID, evidence: OptInEvidence) -> Contact:
-    """Opt the person behind a suppression in again, on evidence; the contact, made if there is none.
+    """Opt the person behind a suppression in again, on renewed evidence; the contact, made if there is none.
 
-    Under double opt-in the suppression stands until the person confirms. Raises NotFound, InvalidRequest.
+    Under double opt-in the suppression stands until the person confirms. Raises NotFound, InvalidRequest, and Conflict
+    `opt_in_revoked` for evidence that is not newer than the opt-out.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     read_evidence(evidence)
@@ -218,14 +220,14 @@ async def count_erased(ctx: Context) -> int:
 
 
 async def _import(ctx: Context, phones: Iterable[str], source: str) -> Imported:
-    valid: set[str] = set()
+    valid: list[str] = []
     invalid: list[str] = []
     for text in dict.fromkeys(phones):
         try:
-            valid.add(parse_phone(text, param="phones").e164)
+            valid.append(parse_phone(text, param="phones").e164)
         except InvalidRequest:
             invalid.append(text)
-    done = await consent.suppress(ctx, sorted(valid), source=source, now=datetime.now(UTC))
+    done = await consent.suppress(ctx, valid, source=source, now=datetime.now(UTC))
     return Imported(len(done.added), len(done.already), invalid)
 
 

@@ -509,7 +509,8 @@ def _find_header(rows: Sequence[Row], wanted: frozenset[str]) -> int | None:
 
 
 def _is_phone_column(name: str) -> bool:
-    found = find_field(clean_text(name))
+    # "mobile 16465550001" is somebody's, although "mobile 1" names a column.
+    found = None if may_hold_phone(name) else find_field(clean_text(name))
     return found is not None and found[0] == "phone"
 
 

@@ -6,21 +6,35 @@ tokens back. A bucket holds at most one second's worth, so that nothing is caugh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from msvs.database import execute, fetch_value
+from msvs.database import execute, fetch, fetch_value
 
 ANY = "*"
 
-MAKE = "INSERT INTO throughput_buckets (name, tokens, refilled_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING"
-
-# The row stays locked until the claim commits, so that two workers never spend the same token.
-LEVEL = """
-SELECT least($3::float8, tokens + $2::float8 * greatest(extract(epoch FROM $4::timestamptz - refilled_at), 0)::float8)
-FROM throughput_buckets WHERE name = $1 FOR UPDATE
+MAKE = """
+INSERT INTO throughput_buckets (name, tokens, refilled_at) SELECT bucket.name, bucket.tokens, $3
+FROM unnest($1::varchar[], $2::float8[]) AS bucket (name, tokens) ORDER BY 1 ON CONFLICT (name) DO NOTHING
 """
-SET = "UPDATE throughput_buckets SET tokens = $2, refilled_at = greatest(refilled_at, $3) WHERE name = $1"
+
+# The rows stay locked until the claim commits, so that two workers never spend the same token.
+LEVELS = """
+SELECT name, least(bucket.capacity, tokens + bucket.rate
+    * greatest(extract(epoch FROM $4::timestamptz - refilled_at), 0)::float8) AS level
+FROM unnest($1::varchar[], $2::float8[], $3::float8[]) AS bucket (name, rate, capacity)
+JOIN throughput_buckets USING (name) WHERE name = ANY ($1) ORDER BY name FOR UPDATE OF throughput_buckets
+"""
+SET = """
+UPDATE throughput_buckets SET tokens = bucket.tokens, refilled_at = greatest(refilled_at, $3)
+FROM unnest($1::varchar[], $2::float8[]) AS bucket (name, tokens)
+WHERE throughput_buckets.name = ANY ($1) AND throughput_buckets.name = bucket.name
+"""
+GIVE_BACK = """
+UPDATE throughput_buckets SET tokens = throughput_buckets.tokens + bucket.unused
+FROM unnest($1::varchar[], $2::float8[]) AS bucket (name, unused)
+WHERE throughput_buckets.name = ANY ($1) AND throughput_buckets.name = bucket.name
+"""
 
 _carrier_rates: Mapping[str, float] = {}
 _sender_rates: Mapping[str, float] = {}
@@ -51,26 +65,57 @@ async def hold_carriers(carriers: Iterable[str]) -> None:
     Whoever takes from several of them, and other locks in between, takes all at first, or two such lock each other out.
     """
     names = [f"carrier:{carrier}" for carrier in carriers if carrier_rate(carrier) is not None]
-    if len(names) > 1:
+    if names:
         await execute(HOLD, names)
 
 
 async def take_for_carrier(carrier: str, wanted: int, now: datetime) -> int:
     """How many of `wanted` messages the carrier may be given now; they count as given."""
-    return await _take(f"carrier:{carrier}", carrier_rate(carrier), wanted, now)
+    name = f"carrier:{carrier}"
+    return (await _take({name: carrier_rate(carrier)}, wanted, now))[name]
 
 
 async def take_for_sender(sender: str, wanted: int, now: datetime) -> int:
     """How many of `wanted` messages the sender may send now; they count as sent."""
-    return await _take(f"sender:{sender}", sender_rate(sender), wanted, now)
+    return (await take_for_senders([sender], wanted, now))[sender]
+
+
+async def take_for_senders(senders: Collection[str], wanted: int, now: datetime) -> dict[str, int]:
+    """How many messages, up to `wanted`, each of these senders may send now; they count as sent."""
+    taken = await _take({f"sender:{sender}": sender_rate(sender) for sender in senders}, wanted, now)
+    return {sender: taken[f"sender:{sender}"] for sender in senders}
 
 
 async def give_back_to_carrier(carrier: str, unused: int, now: datetime) -> None:
     """Return what was taken for a carrier and not used."""
     if carrier_rate(carrier) is not None and unused:
-        await execute(
-            "UPDATE throughput_buckets SET tokens = tokens + $2 WHERE name = $1", f"carrier:{carrier}", unused
-        )
+        await execute(GIVE_BACK, [f"carrier:{carrier}"], [float(unused)])
+
+
+async def give_back_to_senders(unused: Mapping[str, int]) -> None:
+    """Return what was taken for senders and not used."""
+    left = {f"sender:{name}": float(number) for name, number in unused.items() if number and _is_limited(name)}
+    if left:
+        await execute(GIVE_BACK, list(left), list(left.values()))
+
+
+async def room_of_carriers(carriers: Iterable[str], most: int, now: datetime) -> int:
+    """How many messages these carriers may be given now, all together, at most `most`; none counts as given."""
+    room = 0.0
+    for carrier in carriers:
+        rate = carrier_rate(carrier)
+        if rate is None or room >= most:
+            return most
+        level = await fetch_value(LEVEL, f"carrier:{carrier}", rate, max(rate, 1.0), now)
+        room += max(rate, 1.0) if level is None else int(level)
+    return min(most, int(room))
+
+
+# Without a lock: what is taken is counted by `_take`.
+LEVEL = """
+SELECT least($3::float8, tokens + $2::float8 * greatest(extract(epoch FROM $4::timestamptz - refilled_at), 0)::float8)
+FROM throughput_buckets WHERE name = $1
+"""
 
 
 def limits_senders() -> bool:
@@ -78,12 +123,26 @@ def limits_senders() -> bool:
     return bool(_sender_rates)
 
 
-async def _take(name: str, rate: float | None, wanted: int, now: datetime) -> int:
-    if rate is None or wanted <= 0:
-        return wanted
-    capacity = max(rate, 1.0)
-    await execute(MAKE, name, capacity, now)
-    level = float(await fetch_value(LEVEL, name, rate, capacity, now))
-    granted = min(wanted, int(level))
-    await execute(SET, name, level - granted, now)
+def limited_senders() -> tuple[dict[str, float], float | None]:
+    """The limits of senders that have their own, and that of every other; None is no limit."""
+    own = {name: rate for name, rate in _sender_rates.items() if name != ANY}
+    return own, _sender_rates.get(ANY)
+
+
+def _is_limited(sender: str) -> bool:
+    return sender_rate(sender) is not None
+
+
+async def _take(rates: Mapping[str, float | None], wanted: int, now: datetime) -> dict[str, int]:
+    """Take up to `wanted` tokens of each bucket; how many of each, `wanted` where there is no limit."""
+    granted = dict.fromkeys(rates, wanted)
+    limited = {name: rate for name, rate in rates.items() if rate is not None}
+    if not limited or wanted <= 0:
+        return granted
+    names, capacities = list(limited), [max(rate, 1.0) for rate in limited.values()]
+    await execute(MAKE, names, capacities, now)
+    levels = {row.name: row.level for row in await fetch(LEVELS, names, list(limited.values()), capacities, now)}
+    for name, level in levels.items():
+        granted[name] = max(0, min(wanted, int(level)))
+    await execute(SET, list(levels), [level - granted[name] for name, level in levels.items()], now)
     return granted

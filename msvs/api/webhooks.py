@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 from msvs.api import ids, signatures
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
-from msvs.api.crypto import SecretBox
+from msvs.api.crypto import seal_secret
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.events import EventType, get_event
 from msvs.api.jobs import Doorbell
@@ -100,36 +100,18 @@ class UpdateWebhook:
     enabled: bool | UnsetType = UNSET
 
 
-_box: SecretBox | None = None
 _policy = AddressPolicy()
 
 
 def configure(settings: Settings) -> None:
-    """Set the process's secret box and address policy from its settings. Raises SettingsError."""
+    """Set the process's address policy from its settings. Raises SettingsError."""
     use_url_policy(AddressPolicy.from_settings(settings))
-    use_secret_box(SecretBox(settings.encryption_secret()))
-
-
-def use_secret_box(box: SecretBox | None) -> None:
-    """Set the box that seals the secrets of endpoints."""
-    global _box
-    _box = box
 
 
 def use_url_policy(policy: AddressPolicy) -> None:
     """Set which addresses an endpoint's URL may name; until then, public ones alone."""
     global _policy
     _policy = policy
-
-
-def seal_secret(text: str) -> str:
-    """The text sealed, as everything is kept that shows a secret."""
-    return _secret_box().seal(text)
-
-
-def open_secret(sealed: str) -> str:
-    """The secret inside a sealed one. Raises SecretUnreadable."""
-    return _secret_box().open(sealed)
 
 
 async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndpoint, str]:
@@ -150,7 +132,7 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
         url=url,
         events=events,
         description=description,
-        secret_sealed=_secret_box().seal(secret),
+        secret_sealed=seal_secret(secret),
     )
     await _log(ctx, AuditAction.WEBHOOK_CREATED, row, changed({}, _settings(row)))
     return row, secret
@@ -214,7 +196,7 @@ async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
     secret = signatures.new_secret()
     row.previous_secret_sealed = row.secret_sealed
     row.previous_secret_until = datetime.now(UTC) + SECRET_OVERLAP
-    row.secret_sealed = _secret_box().seal(secret)
+    row.secret_sealed = seal_secret(secret)
     await row.save(update_fields=["secret_sealed", "previous_secret_sealed", "previous_secret_until"])
     await _log(ctx, AuditAction.WEBHOOK_SECRET_ROTATED, row, {})
     return row, secret
@@ -311,12 +293,6 @@ async def _find_enabled(ctx: Context, id: UUID, *, param: str = "id") -> Webhook
     if not row.enabled:
         raise Conflict("The webhook is disabled; enable it first.", code="webhook_disabled")
     return row
-
-
-def _secret_box() -> SecretBox:
-    if _box is None:
-        raise RuntimeError("webhooks.configure has not been called")
-    return _box
 
 
 def _read_url(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,16 +14,17 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.compliance import ALWAYS_BLOCKED
 from msvs.api.context import Context
-from msvs.api.credits import grant_credits
-from msvs.api.errors import InvalidRequest
+from msvs.api.credits import grant_credits, low_balance_threshold
+from msvs.api.errors import InvalidRequest, PermissionDenied
 from msvs.api.jobs import Doorbell
 from msvs.api.keys import create_key
 from msvs.api.permissions import Permission, allow
 from msvs.api.quiet_hours import check_timezone
 from msvs.api.resources import optional_moment
-from msvs.api.senders import check_sender
+from msvs.api.senders import check_sender, claim_default
+from msvs.api.settings_of_mode import find_settings
 from msvs.api.unit_of_work import ring_after_commit
-from msvs.database import Row, fetch
+from msvs.database import Row, execute, fetch, fetch_value
 from msvs.models import CreditBalance, LedgerKind, Workspace
 
 LIST = """
@@ -81,38 +82,81 @@ async def create_workspace(name: str, *, credits: int = 0) -> tuple[Workspace, s
 
 
 async def get_workspace(ctx: Context) -> Workspace:
-    """The caller's workspace. Raises NotFound."""
-    row = await Workspace.get_or_none(id=ctx.workspace_id)
-    if row is None:
-        raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, ctx.workspace_id))
-    return row
+    """The caller's workspace, with the settings of the caller's mode. Raises NotFound."""
+    return await find_settings(ctx)
 
 
 async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
-    """Change settings of the caller's workspace, for both modes. Raises InvalidRequest with `param`."""
+    """Change settings of the caller's mode: live, or the sandbox's own copy, which live does not obey.
+
+    A live default sender that is nobody's becomes the workspace's. Raises InvalidRequest with `param`,
+    ComplianceRefused `sender_not_allowed`, and PermissionDenied `limit_not_lifted` for a key that would widen the caps
+    or regions that bind it.
+    """
     allow(ctx, Permission.WORKSPACE_WRITE)
     changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
-    threshold = changes.pop("low_balance_threshold", None)
     checked = {name: _checked(name, value) for name, value in changes.items()}
+    if "default_sender" in checked:
+        await claim_default(ctx, checked["default_sender"], param="default_sender")
+    # Of two changes at once, the later is measured by what the other left.
+    await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR NO KEY UPDATE", ctx.workspace_id)
     row = await get_workspace(ctx)
-    differing = changed({name: getattr(row, name) for name in checked}, checked)
-    if threshold is not None:
-        if threshold < 0:
-            raise _out_of_range("low_balance_threshold", "must not be negative")
-        balance = await CreditBalance.get(workspace_id=ctx.workspace_id)
-        differing |= changed(
-            {"low_balance_threshold": balance.low_balance_threshold}, {"low_balance_threshold": threshold}
-        )
-        await CreditBalance.filter(workspace_id=ctx.workspace_id).update(low_balance_threshold=threshold)
-    if checked:
-        await Workspace.filter(id=ctx.workspace_id).update(**checked)
+    before = {name: getattr(row, name, None) for name in checked}
+    if "low_balance_threshold" in checked:
+        before["low_balance_threshold"] = await low_balance_threshold(ctx)
+    differing = changed(before, checked)
     if not differing:
         return row
-    if "daily_credit_cap" in differing:
+    if ctx.livemode:
+        _check_limits(ctx, row, differing)
+        await _write_live(ctx, checked)
+    else:
+        await execute(
+            "UPDATE workspaces SET sandbox_settings = sandbox_settings || $2::jsonb WHERE id = $1",
+            ctx.workspace_id,
+            {name: checked[name] for name in differing},
+        )
+    action = AuditAction.WORKSPACE_UPDATED if ctx.livemode else AuditAction.SANDBOX_UPDATED
+    await record_audit(ctx, action, ids.encode_id(ids.WORKSPACE, ctx.workspace_id), differing)
+    return await get_workspace(ctx)
+
+
+async def _write_live(ctx: Context, checked: Mapping[str, Any]) -> None:
+    settings = dict(checked)
+    threshold = settings.pop("low_balance_threshold", None)
+    if threshold is not None:
+        await CreditBalance.filter(workspace_id=ctx.workspace_id).update(low_balance_threshold=threshold)
+    if settings:
+        await Workspace.filter(id=ctx.workspace_id).update(**settings)
+    if "daily_credit_cap" in settings:
         # Campaigns that the cap had paused go on.
         ring_after_commit(Doorbell.CAMPAIGNS)
-    await record_audit(ctx, AuditAction.WORKSPACE_UPDATED, ids.encode_id(ids.WORKSPACE, ctx.workspace_id), differing)
-    return await get_workspace(ctx)
+
+
+def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse a key that would lift what binds it; whoever leaks one must not be able to spend without bounds."""
+    if not ctx.actor.startswith(f"{ids.API_KEY}_"):
+        return
+    for name in differing.keys() & LIMITS.keys():
+        if not LIMITS[name](getattr(row, name), differing[name][1]):
+            raise PermissionDenied(
+                f"A key may tighten {name}, not lift it: ask an owner or an admin of the workspace.",
+                code="limit_not_lifted",
+                param=name,
+            )
+
+
+def _is_lower(now: int | None, wanted: int | None) -> bool:
+    return now is None or (wanted is not None and wanted <= now)
+
+
+# Setting that bounds what is sent → whether a change from one value to another only tightens it.
+LIMITS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "daily_credit_cap": _is_lower,
+    "prefix_hourly_cap": _is_lower,
+    "blocked_regions": lambda now, wanted: set(now) <= set(wanted),
+    "enabled_regions": lambda now, wanted: set(wanted) <= set(now),
+}
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -124,6 +168,8 @@ def _checked(name: str, value: Any) -> Any:
         for position, region in enumerate(value):
             _check_region(region, f"{name}[{position}]", may_be_always_blocked=name == "blocked_regions")
         return sorted(set(value))
+    if name == "low_balance_threshold" and value < 0:
+        raise _out_of_range(name, "must not be negative")
     if name in CAPS and value is not None:
         lowest, highest = CAPS[name]
         if not lowest <= value <= highest:

@@ -96,7 +96,8 @@ class Inbound:
     """A message from a handset: E.164 (or as the carrier writes it) to one of our senders.
 
     Part `part_number` (from 1) of the `part_count` that share `part_ref`, where the carrier brings long ones in parts.
-    `is_opt_out`: the carrier itself has taken it for one, and confirmed it, whatever the words.
+    `is_opt_out`: the carrier itself has taken it for one, and confirmed it, whatever the words. `is_garbled`: its text
+    could not surely be read as it was written.
     """
 
     dedupe_key: str
@@ -107,6 +108,7 @@ class Inbound:
     part_number: int | None = None
     part_count: int | None = None
     is_opt_out: bool = False
+    is_garbled: bool = False
 
 
 Signal = Report | Inbound

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -99,9 +100,14 @@ class RemoteCarrier(Carrier):
             self._idle.pop().close()
 
     async def _hand_over(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        offered = time.monotonic()
         try:
             async with asyncio.timeout(OFFER_SECONDS):
                 line = await self._offer(submissions)
+            # Stopped meanwhile, this process may have lost its lease: the time-out need not be the first to wake.
+            if time.monotonic() - offered > OFFER_SECONDS:
+                line.close()
+                raise OwnerAway
         except Exception as error:
             # Whatever it was: without the word to go nothing is submitted.
             log.warning("not handed over", carrier=self.name, messages=len(submissions), error=type(error).__name__)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msvs.carriers.protocol import Inbound, Report, Signal
 from msvs.database import execute
-from msvs.models import SIGNAL_OPTED_OUT, SignalKind
+from msvs.models import SIGNAL_GARBLED, SIGNAL_OPTED_OUT, SignalKind
 from msvs.models.identity import new_id
 
 # The same report or message brought again changes nothing.
@@ -28,10 +28,8 @@ ON CONFLICT (carrier, dedupe_key) DO NOTHING
 MAX_KEY = 200
 MAX_REF = 100
 MAX_PART_REF = 40
-MAX_ADDRESS = 16
+MAX_ADDRESS = 40
 MAX_CODE = 40
-# What stands for an address that is too long to be anybody's: its beginning could be somebody else's.
-NOBODY = "?"
 
 
 def fit(text: str, most: int) -> str:
@@ -52,12 +50,8 @@ def keepable(text: str) -> str:
 
 def _code(signal: Signal) -> str | None:
     if isinstance(signal, Inbound):
-        return SIGNAL_OPTED_OUT if signal.is_opt_out else None
+        return SIGNAL_OPTED_OUT if signal.is_opt_out else SIGNAL_GARBLED if signal.is_garbled else None
     return signal.error_code and signal.error_code[:MAX_CODE]
-
-
-def _address(text: str) -> str:
-    return keepable(text) if len(text) <= MAX_ADDRESS else NOBODY
 
 
 async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
@@ -76,8 +70,8 @@ async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
         [report and report.carrier_ref and fit(report.carrier_ref, MAX_REF) for report in reports],
         [report and report.is_delivered for report in reports],
         [_code(signal) for signal in signals],
-        [message and _address(message.from_phone) for message in inbound],
-        [message and _address(message.to_sender) for message in inbound],
+        [message and fit(message.from_phone, MAX_ADDRESS) for message in inbound],
+        [message and fit(message.to_sender, MAX_ADDRESS) for message in inbound],
         [keepable(message.text) if message else "" for message in inbound],
         [message and message.part_ref and fit(message.part_ref, MAX_PART_REF) for message in inbound],
         [message and message.part_number for message in inbound],

@@ -12,11 +12,10 @@ from tortoise.expressions import Subquery
 from tortoise.functions import Lower
 
 from msvs.api import contact_import, contacts, ids
-from msvs.api.consent import CONSENT_EVENT
-from msvs.api.consent_chain import phone_hash
+from msvs.api.consent import CONSENT_EVENT, hashes_of
 from msvs.api.contact_import import ImportContacts
 from msvs.api.context import Context
-from msvs.api.phones import parse_phone
+from msvs.api.phones import canonical, parse_phone, spellings
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -62,6 +61,7 @@ class ConsentEvent:
     user_agent: str | None = strawberry.field(description="With which browser; null where that is not known.")
     text: str | None = strawberry.field(description="What the person agreed to or wrote; null where it is not known.")
     version: str | None = strawberry.field(description="The version of what the person agreed to.")
+    given_at: datetime | None = strawberry.field(description="When the person agreed; null where that was not said.")
     sequence: int = strawberry.field(description="Its place in the chain of consent, from 1.")
     hash: str = strawberry.field(description="The SHA-256 of the entry and of the hash before it.")
     erased_at: datetime | None = strawberry.field(description="When the person was erased; null where they were not.")
@@ -80,6 +80,7 @@ class ConsentEvent:
             user_agent=row.user_agent,
             text=row.text,
             version=row.version,
+            given_at=row.given_at,
             sequence=row.sequence,
             hash=row.hash,
             erased_at=row.erased_at,
@@ -158,7 +159,7 @@ class Contact(Node):
     ) -> Connection[ConsentEvent]:
         request = read_page(CONSENT_EVENT, first, after, last, before)
         loaders = info.context.loaders
-        key = f"{phone_hash(info.context.ctx, self.phone)} {self.phone}"
+        key = f"{','.join(hashes_of(info.context.ctx, self.phone))} {','.join(spellings(self.phone))}"
         page = await loaders.children(CONSENT_HISTORY, key, request)
         return connect(
             CONSENT_EVENT, request, page, ConsentEvent.from_row, lambda: loaders.count_children(CONSENT_HISTORY, key)
@@ -175,10 +176,23 @@ class OptInInput:
     user_agent: str | None = strawberry.field(default=None, description="With which browser.")
     text: str | None = strawberry.field(default=None, description="What the person agreed to, word for word.")
     version: str | None = strawberry.field(default=None, description="Your version of that text.")
+    at: datetime | None = strawberry.field(default=None, description="When the person agreed; not in the future.")
+    renewed: bool = strawberry.field(
+        default=False,
+        description="Whether the person agreed anew: with an `at` after a STOP, that undoes the STOP. No other does.",
+    )
 
     def to_evidence(self) -> contacts.OptInEvidence:
         """The evidence that operations take."""
-        return contacts.OptInEvidence(self.source, self.ip, self.user_agent, self.text, self.version)
+        return contacts.OptInEvidence(
+            source=self.source,
+            ip=self.ip,
+            user_agent=self.user_agent,
+            text=self.text,
+            version=self.version,
+            at=self.at,
+            renewed=self.renewed,
+        )
 
 
 @strawberry.input(description="A contact to make.")
@@ -321,7 +335,9 @@ class ContactFilter:
 CreateContactResult = Annotated[
     Contact | InvalidRequestError | ConflictError | PermissionRefusedError,
     strawberry.union(
-        "CreateContactResult", description="The contact made, or why not. A phone that has one: `contact_exists`."
+        "CreateContactResult",
+        description="The contact made, or why not. A phone that has one: `contact_exists`. One that said STOP, without"
+        " newer evidence: `opt_in_revoked`.",
     ),
 ]
 ImportContactsResult = Annotated[
@@ -330,7 +346,11 @@ ImportContactsResult = Annotated[
 ]
 UpdateContactResult = Annotated[
     Contact | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
-    strawberry.union("UpdateContactResult", description="The contact as it now is, or why nothing changed."),
+    strawberry.union(
+        "UpdateContactResult",
+        description="The contact as it now is, or why nothing changed. A phone that said STOP, without newer evidence:"
+        " `opt_in_revoked`.",
+    ),
 ]
 OptOutContactResult = Annotated[
     Contact | NotFoundError | ConflictError | PermissionRefusedError,
@@ -436,7 +456,7 @@ async def _count(ctx: Context, which: ContactFilter) -> int:
     if which.q is not None and which.q.strip():
         query = query.filter(contacts._search(which.q))
     if which.phone is not None:
-        query = query.filter(phone=parse_phone(which.phone, param="phone").e164)
+        query = query.filter(canonical=canonical(parse_phone(which.phone, param="phone").e164))
     if which.email is not None:
         query = query.annotate(email_folded=Lower("email")).filter(email_folded=which.email.lower())
     if which.list_id is not None:

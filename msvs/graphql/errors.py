@@ -86,6 +86,9 @@ class ConflictError(Error):
     existing_id: strawberry.ID | None = strawberry.field(
         description="The id of what is there already; null where the conflict is another."
     )
+    opted_out_at: datetime | None = strawberry.field(
+        default=None, description="When the phone opted out that may not be opted in; null where it is another."
+    )
 
 
 @strawberry.type(name="PermissionError", description="The caller may not do this.")
@@ -129,21 +132,25 @@ def typed_error(error: ApiError) -> Error | None:
         case PermissionDenied():
             return PermissionRefusedError(code=code, message=message, param=param)
         case Conflict():
-            existing = error.details.get("existing_id")
-            return ConflictError(code=code, message=message, param=param, existing_id=existing)
-        case ComplianceRefused():
-            resets_at = error.details.get("resets_at")
-            return ComplianceError(
+            return ConflictError(
                 code=code,
                 message=message,
                 param=param,
-                resets_at=None if resets_at is None else datetime.fromisoformat(resets_at),
+                existing_id=error.details.get("existing_id"),
+                opted_out_at=_time(error.details.get("opted_out_at")),
             )
+        case ComplianceRefused():
+            resets_at = _time(error.details.get("resets_at"))
+            return ComplianceError(code=code, message=message, param=param, resets_at=resets_at)
         case RateLimited():
             return RateLimitError(code=code, message=message, param=param, retry_after=error.retry_after or 1)
         case IdempotencyKeyRefused() | IdempotencyKeyInUse():
             return IdempotencyError(code=code, message=message, param=param, retry_after=error.retry_after)
     return None
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def check_allowed(info: Info) -> None:
@@ -211,7 +218,12 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,
     asyncpg.ReadOnlySQLTransactionError,
+    # Behind the lock of somebody who is stuck, or stuck itself.
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
 )
 
 

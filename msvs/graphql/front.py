@@ -26,6 +26,7 @@ from msvs.graphql.limits import MAX_COST, DocumentRefused, tokens_for
 from msvs.graphql.operations import Operation, Operations
 from msvs.graphql.permissions import OPEN_FIELDS, RETURNING_FIELDS
 from msvs.graphql.schema import DOCUMENT, schema
+from msvs.pool import sharing
 
 log = structlog.get_logger(__name__)
 
@@ -115,13 +116,14 @@ class Front:
         if tokens > 1:
             allowance = await self.take(caller, tokens - 1, more)
         context = RequestContext(caller, self._limiter)
-        result = await schema.execute(
-            operation.text,
-            variable_values=operation.variables,
-            context_value=context,
-            operation_name=operation.name,
-            operation_extensions={DOCUMENT: operation.document.node},
-        )
+        with sharing(caller.bucket[0]):
+            result = await schema.execute(
+                operation.text,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.name,
+                operation_extensions={DOCUMENT: operation.document.node},
+            )
         if context.new_session is not None:
             more.append(self._callers.set_cookie(context.new_session or None))
         charged = {"nodes": cost, "limit": MAX_COST, "tokens": tokens, "remaining": allowance.remaining}

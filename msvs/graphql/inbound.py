@@ -8,12 +8,10 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, inbox, messages, replies, workspaces
+from msvs.api import ids, inbox, messages, replies
 from msvs.api.context import Context
-from msvs.api.errors import ApiError, NotFound, PermissionDenied
+from msvs.api.errors import ApiError, NotFound
 from msvs.api.opt_out_phrases import Intent
-from msvs.api.phones import parse_phone
-from msvs.api.senders import check_sender
 from msvs.api.words import Keyword
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
@@ -51,7 +49,9 @@ class InboundMessage(Node):
     intent: Intent | None = strawberry.field(
         description="How surely its words, where they are no keyword, ask for no more; null for any other text."
     )
-    is_flagged: bool = strawberry.field(description="Whether somebody should look: it likely asks for no more.")
+    is_flagged: bool = strawberry.field(
+        description="Whether somebody should look: it likely asks for no more, or could not surely be read."
+    )
     received_at: datetime = strawberry.field(description="When it arrived.")
     read_at: datetime | None = strawberry.field(description="When somebody marked it read; null before that.")
 
@@ -175,7 +175,7 @@ ThreadContactId = Annotated[ID, strawberry.argument(description="The id of the t
 
 
 SimulateReplyResult = Annotated[
-    InboundMessage | InvalidRequestError | PermissionRefusedError,
+    InboundMessage | InvalidRequestError | ComplianceError | PermissionRefusedError,
     strawberry.union("SimulateReplyResult", description="The reply that arrived, or why none did."),
 ]
 
@@ -334,17 +334,8 @@ class InboundMutation:
     async def simulate_reply(
         self, info: Info, input: Annotated[SimulateReplyInput, strawberry.argument(description="The reply.")]
     ) -> Any:
-        async def receive(ctx: Context) -> Any:
-            if ctx.livemode:
-                raise PermissionDenied("Replies are made up in the sandbox only.", code="sandbox_only")
-            phone = parse_phone(input.from_, param="from")
-            if input.to is None:
-                to = (await workspaces.get_workspace(ctx)).default_sender
-            else:
-                to = check_sender(input.to, param="to")
-            key = f"test:{ids.encode_id(ids.REQUEST, ids.new_id())}"
-            return await replies.receive_inbound(
-                ctx, from_phone=phone.e164, to_sender=to, text=input.body, dedupe_key=key
-            )
-
-        return await mutate(info, receive, InboundMessage.from_row)
+        return await mutate(
+            info,
+            lambda ctx: replies.simulate_reply(ctx, from_=input.from_, to=input.to, text=input.body),
+            InboundMessage.from_row,
+        )

@@ -11,7 +11,7 @@ from strawberry import ID
 
 from msvs.api import ids, keys
 from msvs.api.errors import NotFound
-from msvs.api.permissions import Permission, allow
+from msvs.api.permissions import Permission, allow, shown_scopes
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
@@ -25,6 +25,7 @@ class ApiKey(Node):
     name: str = strawberry.field(description="What it is for; may be empty.")
     prefix: str = strawberry.field(description="How the key begins.")
     last4: str = strawberry.field(description="How the key ends.")
+    scopes: list[str] = strawberry.field(description="What it may change, such as `messages:send`; it may read all.")
     created_at: datetime = strawberry.field(description="When it was made.")
     expires_at: datetime | None = strawberry.field(description="When it ends or ended; null where it does not.")
     revoked_at: datetime | None = strawberry.field(description="When it was revoked; null unless it was.")
@@ -41,6 +42,7 @@ class ApiKey(Node):
             name=row.name,
             prefix=row.prefix,
             last4=row.last4,
+            scopes=shown_scopes(row.scopes),
             created_at=row.created_at,
             expires_at=row.expires_at,
             revoked_at=row.revoked_at,
@@ -101,8 +103,11 @@ class KeyMutation:
         self,
         info: Info,
         name: Annotated[str, strawberry.argument(description="What it is for, at most 100 characters.")] = "",
+        scopes: Annotated[
+            list[str] | None, strawberry.argument(description="What it may change; left out, all that a key can.")
+        ] = None,
     ) -> Any:
-        return await mutate(info, lambda ctx: keys.issue_key(ctx, name=name), _with_text)
+        return await mutate(info, lambda ctx: keys.issue_key(ctx, name=name, scopes=scopes), _with_text)
 
     @mutation(RollApiKeyResult, "Make a key in place of another, which goes on working for a while.")
     async def roll_api_key(

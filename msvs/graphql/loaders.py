@@ -39,11 +39,12 @@ CONTACT_LISTS = Relation(
 LIST_MEMBERS = Relation(
     "list_members AS member JOIN contacts AS child ON child.id = member.contact_id", "member.list_id = parent.id"
 )
-# By the hash of the phone and, for entries from before there was one, the phone: in one key, with a blank between.
+# By the hashes of the phone's spellings and, for entries from before there were any, the spellings: in one key, with
+# commas between those of a kind, and a blank between the kinds.
 CONSENT_HISTORY = Relation(
     "consent_events AS child",
-    "(child.phone_hash = split_part(parent.id, ' ', 1)"
-    " OR child.phone_hash IS NULL AND child.phone = split_part(parent.id, ' ', 2))",
+    "(child.phone_hash = ANY(string_to_array(split_part(parent.id, ' ', 1), ','))"
+    " OR child.phone_hash IS NULL AND child.phone = ANY(string_to_array(split_part(parent.id, ' ', 2), ',')))",
     "text",
 )
 WEBHOOK_ATTEMPTS = Relation("webhook_attempts AS child", "child.endpoint_id = parent.id")

@@ -79,9 +79,11 @@ ImportSuppressionsResult = Annotated[
     strawberry.union("ImportSuppressionsResult", description="What came of it, or why nothing did."),
 ]
 LiftSuppressionResult = Annotated[
-    Contact | InvalidRequestError | NotFoundError | PermissionRefusedError,
+    Contact | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union(
-        "LiftSuppressionResult", description="The contact, opted in again or asked to confirm, or why not."
+        "LiftSuppressionResult",
+        description="The contact, opted in again or asked to confirm, or why not. Without newer evidence:"
+        " `opt_in_revoked`.",
     ),
 ]
 EraseContactResult = Annotated[
@@ -183,7 +185,7 @@ class SuppressionMutation:
             ),
         )
 
-    @mutation(LiftSuppressionResult, "Lift a suppression, on evidence that the person agreed again.")
+    @mutation(LiftSuppressionResult, "Lift a suppression, on renewed evidence: the person agreed again since.")
     async def lift_suppression(
         self,
         info: Info,

@@ -11,14 +11,16 @@ from strawberry import ID
 
 from msvs.api import credits, ids, workspaces
 from msvs.graphql.context import Info
-from msvs.graphql.errors import InvalidRequestError, PermissionRefusedError, mutate
+from msvs.graphql.errors import ComplianceError, InvalidRequestError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import given, required
 from msvs.graphql.nodes import Node, register
 from msvs.graphql.scalars import BigInt
 
 
-@strawberry.type(description="A tenant. Its settings hold for both modes.")
+@strawberry.type(
+    description="A tenant, with the settings of this mode. The sandbox's are live's until it changes them."
+)
 class Workspace(Node):
     name: str = strawberry.field(description="Its name.")
     default_sender: str = strawberry.field(description="The sender of messages that name none.")
@@ -127,7 +129,7 @@ class UpdateWorkspaceInput:
 
 
 UpdateWorkspaceResult = Annotated[
-    Workspace | InvalidRequestError | PermissionRefusedError,
+    Workspace | InvalidRequestError | ComplianceError | PermissionRefusedError,
     strawberry.union("UpdateWorkspaceResult", description="The workspace as it now is, or why it did not change."),
 ]
 
@@ -141,7 +143,7 @@ class WorkspaceQuery:
 
 @strawberry.type
 class WorkspaceMutation:
-    @mutation(UpdateWorkspaceResult, "Change settings of the workspace, for both modes.")
+    @mutation(UpdateWorkspaceResult, "Change settings of this mode: those that live obeys, or the sandbox's own.")
     async def update_workspace(
         self, info: Info, input: Annotated[UpdateWorkspaceInput, strawberry.argument(description="What to change.")]
     ) -> Any:

@@ -28,7 +28,7 @@ END $$
 class Migration(migrations.Migration):
     """Adds the functions."""
 
-    dependencies = [("msvs", "0007_signal_indexes")]
+    dependencies = [("msvs", "0011_secret_keys")]
     initial = False
 
     operations = [

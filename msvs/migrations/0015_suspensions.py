@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Adds the column; null in every row, so that nothing is rewritten."""
 
-    dependencies = [("msvs", "0012_campaign_halts")]
+    dependencies = [("msvs", "0014_load_indexes")]
     initial = False
 
     operations = [

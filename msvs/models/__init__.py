@@ -2,6 +2,7 @@
 
 from msvs.models.campaigns import Campaign, CampaignStatus
 from msvs.models.carriers import (
+    SIGNAL_GARBLED,
     SIGNAL_OPTED_OUT,
     CarrierSession,
     CarrierSignal,
@@ -18,6 +19,8 @@ from msvs.models.keys import ApiKey
 from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageStatus
+from msvs.models.repairs import Repair
+from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
 from msvs.models.users import AuditEntry, Invitation, LoginThrottle, Membership, Role, Session, User
@@ -26,6 +29,7 @@ from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery,
 from msvs.models.workspaces import Workspace
 
 __all__ = [
+    "SIGNAL_GARBLED",
     "SIGNAL_OPTED_OUT",
     "ApiKey",
     "AuditEntry",
@@ -57,8 +61,10 @@ __all__ = [
     "MessagePart",
     "MessageStatus",
     "OptInStatus",
+    "Repair",
     "Role",
     "Route",
+    "SecretKey",
     "Segment",
     "Sender",
     "SenderKind",

@@ -28,7 +28,9 @@ class Campaign(Model):
     """A campaign. `resume_status` is what a paused one goes back to.
 
     `interval_seconds` lies between two hand-overs, from the rate or the spread asked for (0 for as fast as can be);
-    `slots_taken` is how many were handed over since `paced_from`.
+    `slots_taken` is how many were handed over since `paced_from`. While its audience is fixed, chunk by chunk,
+    `audience_until` is the last contact there was when that began, `audience_after` the last one looked at and
+    `audience_count` the recipients so far. `pause_mark` is what its credits stood by when they ran out.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -44,6 +46,10 @@ class Campaign(Model):
         CampaignStatus, max_length=10, null=True
     )
     pause_reason = fields.CharField(max_length=30, null=True)
+    pause_mark = fields.CharField(max_length=60, null=True)
+    audience_until = fields.UUIDField(null=True)
+    audience_after = fields.UUIDField(null=True)
+    audience_count = fields.BigIntField(default=0)
     scheduled_at = fields.DatetimeField(null=True)
     expires_at = fields.DatetimeField(null=True)
     rate_per_minute = fields.IntField(null=True)

@@ -50,6 +50,8 @@ class CarrierSession(Model):
 
 # As an inbound signal's code: the carrier itself took the message for an opt-out.
 SIGNAL_OPTED_OUT = "recipient_opted_out"
+# As an inbound signal's code: the text could not surely be read.
+SIGNAL_GARBLED = "garbled"
 
 
 class SignalKind(StrEnum):
@@ -57,6 +59,7 @@ class SignalKind(StrEnum):
 
     REPORT = "report"
     INBOUND = "inbound"
+    UNREAD = "unread"
     OPT_OUT = "opt_out"
 
 
@@ -68,6 +71,9 @@ class CarrierSignal(Model):
     one that comes before its message's reference is known is tried again at `due_at`; with a `part_count` it is of one
     part of its message. Parts of a long inbound message wait for each other, and stay without their texts for a day,
     lest one that is brought again pass for a message.
+
+    An inbound message whose sender is no number that can be read becomes `unread`, due when it is forgotten: it opts
+    nobody out by itself, so that somebody must look at it.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -78,8 +84,8 @@ class CarrierSignal(Model):
     carrier_ref = fields.CharField(max_length=100, null=True)
     is_delivered = fields.BooleanField(null=True)
     error_code = fields.CharField(max_length=40, null=True)
-    from_phone = fields.CharField(max_length=16, null=True)
-    to_sender = fields.CharField(max_length=16, null=True)
+    from_phone = fields.CharField(max_length=40, null=True)
+    to_sender = fields.CharField(max_length=40, null=True)
     text = fields.TextField(default="")
     part_ref = fields.CharField(max_length=40, null=True)
     part_number = fields.SmallIntField(null=True)

@@ -23,13 +23,16 @@ class OptInStatus(StrEnum):
 class Contact(Model):
     """A person with one phone, in one mode of a workspace.
 
-    `region` and `number_kind` are what phonenumbers says of the phone, kept so that a campaign need not ask again.
+    `phone` is the number as it was given first. `canonical` is the number that identifies the phone, whichever of its
+    spellings is named; the database fills it. `region` and `number_kind` are what phonenumbers says of the phone, kept
+    so that a campaign need not ask again.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
     phone = fields.CharField(max_length=16)
+    canonical = fields.CharField(max_length=16, default="", db_default="")
     region = fields.CharField(max_length=3, null=True)
     number_kind = fields.CharField(max_length=24, default="unknown")
     first_name = fields.CharField(max_length=100, null=True)
@@ -46,7 +49,8 @@ class Contact(Model):
 
     class Meta:
         table = "contacts"
-        unique_together = (("workspace_id", "livemode", "phone"),)
+        # By phone, too, for as long as a release may run whose statements name those columns.
+        unique_together = (("workspace_id", "livemode", "phone"), ("workspace_id", "livemode", "canonical"))
         indexes = (("workspace_id", "livemode", "id"),)
 
 
@@ -55,7 +59,8 @@ class ConsentEvent(Model):
 
     The rows of a workspace and mode form a chain: `sequence` counts them from 1, and `hash` covers `previous_hash` and
     the row. The chain holds `phone_hash` (keyed) and `details_hash` in place of the phone, ip, user agent and text, so
-    that erasing those leaves it whole. `text` and `version` are what the person agreed to.
+    that erasing those leaves it whole. `text` and `version` are what the person agreed to, and `given_at` is when they
+    did, as far as it was said.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -71,6 +76,7 @@ class ConsentEvent(Model):
     text = fields.TextField(null=True)
     version = fields.CharField(max_length=60, null=True)
     details_hash = fields.CharField(max_length=64, null=True)
+    given_at = fields.DatetimeField(null=True)
     actor = fields.CharField(max_length=40)
     sequence = fields.BigIntField(null=True)
     previous_hash = fields.CharField(max_length=64, null=True)
@@ -117,15 +123,19 @@ class ErasedSuppression(Model):
 
 
 class Suppression(Model):
-    """A phone that said STOP: nothing is sent to it, whether or not a contact exists."""
+    """A phone that said STOP: nothing is sent to it, whether or not a contact exists.
+
+    `canonical` is the number that identifies it, whichever of its spellings is named; the database fills it.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
     phone = fields.CharField(max_length=16)
+    canonical = fields.CharField(max_length=16, default="", db_default="")
     source = fields.CharField(max_length=100)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "suppressions"
-        unique_together = (("workspace_id", "livemode", "phone"),)
+        unique_together = (("workspace_id", "livemode", "phone"), ("workspace_id", "livemode", "canonical"))

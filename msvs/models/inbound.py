@@ -12,7 +12,8 @@ class InboundMessage(Model):
     """A reply. `dedupe_key` is the carrier's own id of it, so that a repeated delivery changes nothing.
 
     `intent` is `certain` or `likely` where the text asks to opt out in more than a keyword; `is_flagged` asks somebody
-    to look at it. `read_at` is when somebody marked it read.
+    to look at it: it is `likely`, or what the carrier brought could not surely be read. `read_at` is when somebody
+    marked it read.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)

@@ -9,7 +9,10 @@ from msvs.models.identity import new_id
 
 
 class ApiKey(Model):
-    """A bearer key of one workspace and mode; `digest` is the SHA-256 of the whole key."""
+    """A bearer key of one workspace and mode; `digest` is the SHA-256 of the whole key.
+
+    `scopes` are what it may do, null for all that a key can.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField(db_index=True)
@@ -18,6 +21,7 @@ class ApiKey(Model):
     digest = fields.CharField(max_length=64, unique=True)
     prefix = fields.CharField(max_length=16)
     last4 = fields.CharField(max_length=4)
+    scopes: fields.Field[list[str] | None] = fields.JSONField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     expires_at = fields.DatetimeField(null=True)
     revoked_at = fields.DatetimeField(null=True)

@@ -37,7 +37,7 @@ class Message(Model):
 
     `credits_used` is what is reserved or captured for it, in credits; in the sandbox, what live would charge.
     `claim_token` and `lease_until` belong to the worker that is handing it over; a write that does not carry
-    the token changes nothing.
+    the token changes nothing. `handed_at` is when its latest hand-over was claimed.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -69,6 +69,7 @@ class Message(Model):
     claim_token = fields.UUIDField(null=True)
     lease_until = fields.DatetimeField(null=True)
     attempt_count = fields.SmallIntField(default=0)
+    handed_at = fields.DatetimeField(null=True)
     carrier = fields.CharField(max_length=30, null=True)
     carrier_ref = fields.CharField(max_length=100, null=True)
 

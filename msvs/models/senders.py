@@ -20,15 +20,19 @@ class SenderKind(StrEnum):
 
 
 class Sender(Model):
-    """A sender that a workspace may use live.
+    """A sender that a workspace owns; with `workspace_id` null the platform's own, which every workspace may use.
 
-    `regions` are the ISO 3166-1 codes it sends to, none for all that its kind admits; `registration` is the reference
-    of what the region's carriers want registered (10DLC campaign, toll-free verification, sender id).
+    Senders of one `skeleton` are taken for one another. `is_claimed`: the workspace took the name itself, by making it
+    its default; all others are the operator's grant. `regions` are the ISO 3166-1 codes it sends to, none for all that
+    its kind admits; `registration` is the reference of what the region's carriers want registered (10DLC campaign,
+    toll-free verification, sender id).
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
-    workspace_id = fields.UUIDField()
+    workspace_id = fields.UUIDField(null=True)
     value = fields.CharField(max_length=16)
+    skeleton = fields.CharField(max_length=16, db_default="")
+    is_claimed = fields.BooleanField(default=False, db_default=False)
     kind = fields.CharEnumField(SenderKind, max_length=12)
     regions: fields.Field[list[str]] = fields.JSONField(default=list)
     registration = fields.CharField(max_length=100, null=True)

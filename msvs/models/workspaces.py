@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tortoise import fields
 from tortoise.models import Model
 
@@ -9,8 +11,9 @@ from msvs.models.identity import new_id
 
 
 class Workspace(Model):
-    """A tenant. Its settings hold for both modes.
+    """A tenant, with the settings that live obeys.
 
+    `sandbox_settings` are those that the sandbox changed for itself, by name; all others are the same there.
     `enabled_regions` are the ISO 3166-1 codes it enabled of those that are off until then. `daily_credit_cap` is in
     credits a UTC day, `prefix_hourly_cap` in single messages an hour to one range of numbers; null is no cap. While
     `suspended_at` is set, by an operator, nothing is sent and its keys are refused.
@@ -33,6 +36,7 @@ class Workspace(Model):
     )
     welcome_text = fields.TextField(default="You are subscribed. Reply STOP to opt out.")
     help_text = fields.TextField(default="Reply STOP to opt out, START to resubscribe.")
+    sandbox_settings: fields.Field[dict[str, Any]] = fields.JSONField(default=dict, db_default={})
     created_at = fields.DatetimeField(auto_now_add=True)
     suspended_at = fields.DatetimeField(null=True)
 

@@ -108,7 +108,10 @@ def local_path(wanted: str | None) -> str:
     """Where to go after signing in: `wanted` when it is a page under /ops, else the queues."""
     if not wanted or not wanted.isascii() or not wanted.isprintable() or "\\" in wanted or " " in wanted:
         return HOME
-    parts = urlsplit(wanted)
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return HOME
     segments = unquote(parts.path).split("/")
     if parts.scheme or parts.netloc or not wanted.startswith("/ops/") or {"..", "."} & set(segments):
         return HOME

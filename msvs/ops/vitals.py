@@ -136,6 +136,10 @@ WAITING: Mapping[str, tuple[str, str]] = {
         "Delivery reports, replies and opt-outs that a carrier brought and nobody has applied.",
         "SELECT kind, count(*) AS value FROM carrier_signals WHERE due_at <= now() GROUP BY kind",
     ),
+    "inbound_unread": (
+        "Inbound messages whose senders are no numbers that could be read; `msvs carriers unread` shows them.",
+        "SELECT carrier, count(*) AS value FROM carrier_signals WHERE kind = 'unread' GROUP BY carrier",
+    ),
     "signals_overdue_seconds": (
         "How long such a one has been due that has been due the longest.",
         """
@@ -302,6 +306,6 @@ async def _read_redis(redis: Redis | None) -> AsyncIterator[Sign]:
     for name, help, counts in (
         ("workers", "Workers that said in the last ten seconds that they live.", workers),
         ("jobs_waiting", "Doorbells that no worker has answered; see messages_waiting for what waits.", jobs),
-        ("jobs_failed", "Jobs that broke in the last seven days and were not requeued.", failed),
+        ("jobs_failed", "Jobs that broke in the last hour and were not requeued.", failed),
     ):
         yield Sign(name, help, tuple(Sample(count, {"queue": queue.value}) for queue, count in counts.items()))

@@ -42,7 +42,7 @@ async def import_(call: Call[ContactImport, NoQuery]) -> ContactsImported:
     data = ImportContacts(
         contacts=[_contact(each) for each in body.contacts],
         list_id=optional_ref(ids.CONTACT_LIST, body.list_id, "list_id"),
-        opt_in=None if body.opt_in is None else _evidence(body.opt_in),
+        opt_in=None if body.opt_in is None else evidence(body.opt_in),
         default_region=body.default_region,
     )
     done = await import_contacts(call.ctx, data)
@@ -62,7 +62,7 @@ async def update(call: Call[ContactUpdate, NoQuery]) -> ContactResource:
         first_name=body.first_name,
         last_name=body.last_name,
         email=body.email,
-        opt_in=UNSET if body.opt_in is UNSET else _evidence(body.opt_in),
+        opt_in=UNSET if body.opt_in is UNSET else evidence(body.opt_in),
         attributes=body.attributes,
         timezone=body.timezone,
     )
@@ -123,11 +123,20 @@ def _contact(body: ContactCreate) -> contacts.CreateContact:
         first_name=body.first_name,
         last_name=body.last_name,
         email=body.email,
-        opt_in=None if body.opt_in is None else _evidence(body.opt_in),
+        opt_in=None if body.opt_in is None else evidence(body.opt_in),
         attributes=body.attributes or {},
         timezone=body.timezone,
     )
 
 
-def _evidence(opt_in: OptIn) -> contacts.OptInEvidence:
-    return contacts.OptInEvidence(opt_in.source, opt_in.ip, opt_in.user_agent, opt_in.text, opt_in.version)
+def evidence(opt_in: OptIn) -> contacts.OptInEvidence:
+    """The evidence that operations take."""
+    return contacts.OptInEvidence(
+        source=opt_in.source,
+        ip=opt_in.ip,
+        user_agent=opt_in.user_agent,
+        text=opt_in.text,
+        version=opt_in.version,
+        at=opt_in.at,
+        renewed=opt_in.renewed,
+    )

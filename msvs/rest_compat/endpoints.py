@@ -12,6 +12,7 @@ from msvs.api.limits import Bucket
 from msvs.api.previews import CampaignPreview, MessagePreview
 from msvs.api.reconciliation import ReconciliationResource
 from msvs.api.resources import (
+    ApiKeyResource,
     CampaignResource,
     ContactListResource,
     ContactResource,
@@ -34,6 +35,7 @@ from msvs.rest_compat import (
     events,
     inbound,
     inbox,
+    keys,
     keywords,
     lists,
     messages,
@@ -506,7 +508,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=suppressions.lift,
         body=OptIn,
         response=ContactResource,
-        errors=(NotFound,),
+        errors=(NotFound, Conflict),
     ),
     Endpoint(
         method="POST",
@@ -1011,6 +1013,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=workspace.update,
         body=WorkspaceUpdate,
         response=WorkspaceResource,
+        errors=(PermissionDenied, ComplianceRefused),
     ),
     Endpoint(
         method="POST",
@@ -1022,6 +1025,26 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=InboundTest,
         response=InboundMessageResource,
         status=201,
-        errors=(PermissionDenied,),
+        errors=(PermissionDenied, ComplianceRefused),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/api_keys",
+        operation_id="listApiKeys",
+        tag="API keys",
+        summary="List the API keys of this mode, without their text",
+        handler=keys.list_,
+        query=PageQuery,
+        response=ListOf[ApiKeyResource],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/api_keys/{id}",
+        operation_id="retrieveApiKey",
+        tag="API keys",
+        summary="Retrieve an API key, without its text",
+        handler=keys.retrieve,
+        response=ApiKeyResource,
+        errors=(NotFound,),
     ),
 )

@@ -61,7 +61,13 @@ _AWAY = (
     # Rolled back by the database in favour of another transaction: the same request may well succeed now.
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    # A migration changed a table under a statement that the connection had prepared; it prepares it anew.
+    asyncpg.InvalidCachedStatementError,
     asyncpg.ReadOnlySQLTransactionError,
+    # Behind the lock of somebody who is stuck, or stuck itself: rolled back, and the stuck one will be soon.
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
 )
 
 

@@ -16,6 +16,7 @@ from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Allowance, Limiter
 from msvs.api.unit_of_work import single_statement, unit_of_work
 from msvs.http.templates import ROUTE_PATH
+from msvs.pool import sharing
 from msvs.rest_compat.body import convert, parse_body, parse_query, read_body
 from msvs.rest_compat.edge import ANSWER_HEADERS, REQUEST_ID, send_json
 from msvs.rest_compat.endpoint import Call, Endpoint
@@ -82,7 +83,8 @@ class PathFront:
             raise RateLimited(
                 f"Too many requests: at most {allowance.limit} a second.", retry_after=allowance.retry_after
             )
-        answer = await self._answer(endpoint, ctx, scope, receive, headers)
+        with sharing(ctx.workspace_id):
+            answer = await self._answer(endpoint, ctx, scope, receive, headers)
         extra: Headers = []
         if answer.replayed:
             extra.append(REPLAYED)

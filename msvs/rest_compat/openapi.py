@@ -16,7 +16,9 @@ from starlette.routing import Route
 
 from msvs.api import ids
 from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, errors_of
+from msvs.api.errors import PermissionDenied
 from msvs.api.events import EventType
+from msvs.api.permissions import Scope
 from msvs.api.signatures import RETRY_WINDOW
 from msvs.api.suppressions import SUPPRESSION
 from msvs.rest_compat import openapi_details as details
@@ -211,6 +213,9 @@ class _Document:
         if endpoint.idempotent:
             operation["parameters"].append({"$ref": "#/components/parameters/IdempotencyKey"})
             statuses |= {*WITH_BODY}
+            if not endpoint.operation_id.startswith("preview"):
+                # The key may lack the scope.
+                statuses.add(PermissionDenied.status)
         if endpoint.body is not NoBody:
             operation["requestBody"] = self._request_body(endpoint)
         if endpoint.deprecated is not None:
@@ -437,9 +442,16 @@ def _error_schema() -> Schema:
         },
         "existing_id": {
             "type": "string",
-            "description": "With contact_exists, suppression_exists and keyword_exists: what is there already.",
+            "description": "With contact_exists, suppression_exists and keyword_exists: what is there already; with"
+            " opt_in_revoked: the contact of the phone, where it has one.",
             **details.id_of(f"(?:{ids.CONTACT}|{SUPPRESSION}|{ids.KEYWORD})"),
         },
+        "opted_out_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "With opt_in_revoked: when the phone opted out.",
+        },
+        "scope": {"type": "string", "enum": sorted(Scope), "description": "With scope_missing: what the key lacks."},
         "doc_url": {"type": "string", "format": "uri", "description": "The page that explains the code."},
         "request_id": {"type": "string", **details.id_of(ids.REQUEST)},
     }
@@ -492,6 +504,10 @@ def _error_example(code: str, type: str, message: str) -> Schema:
         error |= {"param": "to", "resets_at": "2026-05-01T21:00:00Z"}
     elif code == "contact_exists":
         error |= {"param": "phone", "existing_id": f"con_{details.ULID}"}
+    elif code == "opt_in_revoked":
+        error |= {"param": "opt_in", "opted_out_at": "2026-05-01T20:00:00Z"}
+    elif code == "scope_missing":
+        error |= {"scope": Scope.SETTINGS_WRITE.value}
     elif code == "keyword_exists":
         error |= {"param": "word", "existing_id": f"kwd_{details.ULID}"}
     return {"error": {**error, "doc_url": f"{PRODUCTION_URL}{PAGE}#{code}", "request_id": f"req_{details.ULID}"}}

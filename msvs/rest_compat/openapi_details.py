@@ -23,6 +23,7 @@ from msvs.api.consent import CONSENT_EVENT
 from msvs.api.events import EventType
 from msvs.api.opt_out_phrases import Intent
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
+from msvs.api.permissions import Scope
 from msvs.api.resources import FAILURES
 from msvs.api.sms import Encoding
 from msvs.api.words import Keyword
@@ -52,11 +53,12 @@ TAGS: Mapping[str, str] = {
     "Credits": "The balance and what moved it.",
     "Webhooks": "Subscriptions that push events to your URL.",
     "Events": "What happened, as webhooks deliver it; kept to be read and delivered again.",
-    "Senders": "What the workspace may send from, live; the operator adds them.",
+    "Senders": "What the workspace owns and may send from, live.",
     "Inbound": "What recipients sent to you.",
     "Inbox": "Threads of replies, to be answered and marked read.",
-    "Workspace": "Your settings, for both modes.",
+    "Workspace": "Your settings in this mode. The sandbox's are live's until it changes them for itself.",
     "Sandbox": "What only a sandbox key can do.",
+    "API keys": "The keys of this mode, without their text, and what each may change.",
 }
 
 OPERATIONS: Mapping[str, str] = {
@@ -76,11 +78,15 @@ OPERATIONS: Mapping[str, str] = {
     "testCampaign": "At most 5 phones. Each gets a single message whose metadata has `test`; credits are charged.",
     "cancelCampaign": "Stops what no carrier has yet. A campaign that has ended answers 409.",
     "pauseCampaign": "Nothing more is handed to a carrier until the campaign is resumed.",
-    "createContact": "`opt_in` is the evidence of consent; without it the contact is `unknown`.",
+    "createContact": "`opt_in` is the evidence of consent; without it the contact is `unknown`, or `opted_out` where"
+    " the phone said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409"
+    " `opt_in_revoked`.",
     "importContacts": "At most 500 contacts. A phone that is known has its contact changed, as an update would; what is"
     " left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in whoever is"
-    " `unknown`; a number that said STOP stays opted out.",
-    "updateContact": "What is left out stays; null clears. `attributes` are merged key by key and null removes one.",
+    " `unknown`; a number that said STOP stays opted out whatever the evidence, and is counted in `opted_out`.",
+    "updateContact": "What is left out stays; null clears. `attributes` are merged key by key and null removes one."
+    " Where the phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and nothing"
+    " changes.",
     "deleteContact": "The contact leaves its lists. The history of its consent stays, so a number that said STOP stays"
     " suppressed.",
     "listContacts": "Every filter given must hold. `q` finds words in names and e-mail addresses, or digits in phones.",
@@ -93,8 +99,8 @@ OPERATIONS: Mapping[str, str] = {
     "createSuppression": "Its contact, if it has one, is opted out, and what waits for it is canceled.",
     "listSuppressions": "Newest first. By phone, one that was erased is found too.",
     "importSuppressions": "At most 1000 phones. One that is suppressed stays; what is no phone is reported.",
-    "liftSuppression": "Only the person may come back: `source` is required. Under double opt-in the suppression stands"
-    " until the person confirms.",
+    "liftSuppression": "Only the person may come back: `source` is required, `renewed`, and an `at` after the opt-out;"
+    " else 409 `opt_in_revoked`. Under double opt-in the suppression stands until the person confirms.",
     "addListContacts": "At most 1000 ids. A contact that is on the list stays; an unknown id is reported.",
     "removeListContact": "Nothing happens where the contact is not on the list.",
     "createWebhook": "`secret` is shown in this answer alone; it is made where you send none. `*` subscribes to all"
@@ -281,7 +287,11 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "ThreadRead": {"until": id_of(ids.INBOUND)},
     "WorkspaceUpdate": {
         "name": _named(workspaces.MAX_NAME_LENGTH),
-        "default_sender": SENDER,
+        "default_sender": {
+            **SENDER,
+            "description": "The sender of messages that name none: one of the workspace's senders, or the platform's. A"
+            " name that nobody has becomes the workspace's when it is made the live default.",
+        },
         "blocked_regions": {"items": REGION, "description": "ISO 3166-1 regions nothing is sent to."},
         "enabled_regions": {
             "items": REGION,
@@ -315,6 +325,11 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "user_agent": {**_named(contacts.MAX_USER_AGENT), "description": "The browser it was given with."},
         "text": {**_named(contacts.MAX_AGREED_TEXT), "description": "What the person agreed to, word for word."},
         "version": {**_named(contacts.MAX_VERSION), "description": "Your version of that text."},
+        "at": {"description": "ISO-8601 time with an offset at which the person agreed; not in the future."},
+        "renewed": {
+            "description": "Whether the person agreed anew: with an `at` after a STOP, that undoes the STOP. No other"
+            " `opt_in` does."
+        },
     },
     "ContactCreate": {
         "phone": PHONE,
@@ -427,6 +442,7 @@ PATH_IDS: Mapping[str, str] = {
     "inbound": ids.INBOUND,
     "keywords": ids.KEYWORD,
     "senders": ids.SENDER,
+    "api_keys": ids.API_KEY,
 }
 RESOURCE_IDS: Mapping[str, str] = {
     "Message": ids.MESSAGE,
@@ -444,6 +460,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "InboundMessage": ids.INBOUND,
     "Keyword": ids.KEYWORD,
     "Sender": ids.SENDER,
+    "ApiKey": ids.API_KEY,
     "LedgerEntry": LEDGER_ENTRY,
     "Reply": ids.INBOUND,
     "MessageExplanation": ids.MESSAGE,
@@ -497,6 +514,13 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "disabled_reason": {"enum": ["gone", "failing"]},
     },
     "WebhookAttempt": {"number": {"minimum": 1}, "elapsed_ms": {"minimum": 0}},
+    "ApiKey": {
+        "scopes": {
+            "items": {"type": "string", "enum": sorted(Scope)},
+            "description": "What the key may change; it may read all of its mode.",
+        },
+        "key": {"description": "The key itself: only in the answer that makes it."},
+    },
     "Reconciliation": {"as_of": TIME},
     "TimelineEntry": {"status": {"enum": [*MessageStatus]}, "event_type": {"enum": [*EventType]}},
     "InboxThread": {"unread_count": {"minimum": 0}},
@@ -619,7 +643,14 @@ REQUEST_EXAMPLES: Mapping[str, Any] = {
         "default_region": "US",
     },
     "ContactUpdate": {"last_name": "Santos", "attributes": {"tier": "gold", "joined_at": None}},
-    "OptIn": {"source": "checkout", "ip": "203.0.113.4", "text": "Text me about Cohort 06.", "version": "2026-04"},
+    "OptIn": {
+        "source": "checkout",
+        "ip": "203.0.113.4",
+        "text": "Text me about Cohort 06.",
+        "version": "2026-04",
+        "at": "2026-05-02T09:30:00Z",
+        "renewed": True,
+    },
     "SuppressionCreate": {"phone": "+12125550123", "source": "complaint"},
     "SuppressionImport": {"phones": ["+12125550123", "+12125550124"], "source": "previous provider"},
     "ListCreate": {"name": "Cohort 06 — open cart"},
@@ -771,6 +802,15 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "kind": "long_code",
         "regions": ["US"],
         "registration": "10DLC campaign C0HORT6",
+    },
+    "ApiKey": {
+        "name": "Checkout",
+        "prefix": "msvs_test_4f2a",
+        "last4": "9kQz",
+        "scopes": ["contacts:write", "messages:send"],
+        "expires_at": None,
+        "revoked_at": None,
+        "last_used_at": None,
     },
     "InboxThread": {"unread_count": 1, "waiting": True},
     "InboxMessage": {"id": f"inb_{ULID}", "direction": "inbound", "body": "Is there a payment plan?", "message": None},

@@ -145,6 +145,8 @@ class OptIn(Input, kw_only=True):
     user_agent: str | None = None
     text: str | None = None
     version: str | None = None
+    at: AwareTime | None = None
+    renewed: bool = False
 
 
 class ContactCreate(Input, kw_only=True):

@@ -28,6 +28,7 @@ from msvs.http.heads import (
     read_target,
     without_upgrade,
 )
+from msvs.loops import UVICORN_LOOP
 from msvs.rest_compat.errors import error_body
 
 HEADER_SECONDS = 10.0
@@ -306,7 +307,7 @@ def server_config(app: ASGIApp | str, *, host: str, port: int, **options: Any) -
         app,
         host=host,
         port=port,
-        loop="uvloop",
+        loop=UVICORN_LOOP,
         http=BoundedProtocol,
         access_log=False,
         log_config=None,

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from msvs.api import consent, suppressions
 from msvs.api.consent import ConsentEntryResource, consent_entry_resource
-from msvs.api.contacts import OptInEvidence
 from msvs.api.ids import find_id
 from msvs.api.resources import ContactResource, contact_resource
 from msvs.api.suppressions import SuppressionResource, suppression_resource
+from msvs.rest_compat.contacts import evidence
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
     ListOf,
@@ -53,9 +53,8 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> SuppressionResource:
 
 async def lift(call: Call[OptIn, NoQuery]) -> ContactResource:
     """Lift a suppression."""
-    body = call.body
-    evidence = OptInEvidence(body.source, body.ip, body.user_agent, body.text, body.version)
-    return contact_resource(await suppressions.lift_suppression(call.ctx, _id(call.params["id"]), evidence))
+    contact = await suppressions.lift_suppression(call.ctx, _id(call.params["id"]), evidence(call.body))
+    return contact_resource(contact)
 
 
 async def consent_history(call: Call[NoBody, PhoneQuery]) -> ListOf[ConsentEntryResource]:

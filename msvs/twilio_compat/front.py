@@ -20,6 +20,7 @@ from msvs.api.errors import ApiError, AuthenticationFailed, MethodNotAllowed, No
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Limiter
 from msvs.api.unit_of_work import single_statement, unit_of_work
+from msvs.pool import sharing
 from msvs.twilio_compat import accounts, messages
 from msvs.twilio_compat.call import API_VERSION, Call, Handler
 from msvs.twilio_compat.errors import Headers, error_body, error_headers, status_of
@@ -123,9 +124,17 @@ class PathFront:
             raise NotFound("No such account, or not the one of this key.", param="AccountSid")
         query = parse_query(scope["query_string"])
         if method != "POST":
-            return await _run(handler, Call(ctx, path, query, {}))
+            with sharing(ctx.workspace_id):
+                return await _run(handler, Call(ctx, path, query, {}))
         check_names(query, ())
         call = Call(ctx, path, {}, parse_form(await self._common.read_body(receive, headers), headers))
+        with sharing(ctx.workspace_id):
+            return await self._write(handler, call, scope, headers, request_id)
+
+    async def _write(
+        self, handler: Handler, call: Call, scope: Scope, headers: Mapping[bytes, bytes], request_id: str
+    ) -> Answer:
+        """Run what changes something, once an idempotency token."""
         key = headers.get(IDEMPOTENCY_HEADER)
         if key is None:
             async with single_statement() if handler is messages.create else unit_of_work():
@@ -135,9 +144,9 @@ class PathFront:
             return Answer(status_of(error), error_body(error, request_id))
 
         return await answer_once(
-            ctx,
+            call.ctx,
             check_key(key.decode("latin-1")),
-            fingerprint(method, scope["path"], call.form),
+            fingerprint(scope["method"], scope["path"], call.form),
             lambda: _run(handler, call),
             render,
         )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Mapping
+from enum import Enum, auto
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from msvs import database
@@ -36,21 +39,30 @@ async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUN
     await failures.outlive("clear", _clear_canceled(until, failures, stop), None)
     while not stop.is_set:
         due = await running.due_campaigns(await database.now())
-        # A start waits for chunks on their way: once a campaign is enough.
-        waiting = [campaign_id for campaign_id in due if campaign_id not in started | broken]
-        answers = await asyncio.gather(*(failures.outlive("start", _start(id), None) for id in waiting))
-        broken |= {
-            campaign_id for campaign_id, has_started in zip(waiting, answers, strict=True) if has_started is None
+        starts = {
+            campaign_id: _Start(campaign_id, failures, stop)
+            for campaign_id in due
+            if campaign_id not in started | broken
         }
-        started |= {campaign_id for campaign_id, has_started in zip(waiting, answers, strict=True) if has_started}
+        # Small audiences are fixed by now; the others go on while what has started is expanded.
+        await asyncio.gather(*(start.step() for start in starts.values()))
+        _note(starts, started, broken)
         due = [campaign_id for campaign_id in due if campaign_id in started - broken]
         turns = deque(due * max(1, ROUND // max(1, len(due))))
         # While PostgreSQL writes one chunk, this process encodes another.
-        steps = await asyncio.gather(*(_expand(turns, chunk, broken, failures, stop) for _ in range(LANES)))
+        expanding = asyncio.gather(*(_expand(turns, chunk, broken, failures, stop) for _ in range(LANES)))
+        await asyncio.gather(*(start.go_on(expanding) for start in starts.values()))
+        steps = await expanding
         made += sum(steps)
-        if any(steps) and time.monotonic() < until:
+        _note(starts, started, broken)
+        # Those that are not fixed, and those that were only just.
+        is_starting = any(
+            start.state is _State.FIXING or (start.state is _State.STARTED and campaign_id not in due)
+            for campaign_id, start in starts.items()
+        )
+        if (any(steps) or is_starting) and time.monotonic() < until:
             continue
-        if any(steps):
+        if any(steps) or is_starting:
             ring_now([Doorbell.CAMPAIGNS])
         break
     failures.end()
@@ -61,9 +73,44 @@ async def _resume() -> int:
     return await in_unit_of_work(partial(campaigns.resume_paid, now=await database.now()))
 
 
-async def _start(campaign_id: UUID) -> bool | None:
-    now = await database.now()
-    return await in_unit_of_work(partial(running.start_campaign, campaign_id, now))
+class _State(Enum):
+    """How far the start of a campaign is. `IDLE` has nothing to do: it is not due, or another process is at it."""
+
+    IDLE = auto()
+    FIXING = auto()
+    STARTED = auto()
+    BROKEN = auto()
+
+
+STATES = {None: _State.IDLE, False: _State.FIXING, True: _State.STARTED}
+
+
+class _Start:
+    """The start of a campaign, whose audience is fixed chunk by chunk."""
+
+    def __init__(self, campaign_id: UUID, failures: Failures, stop: StopFlag) -> None:
+        self.state = _State.IDLE
+        self._campaign_id = campaign_id
+        self._failures = failures
+        self._stop = stop
+
+    async def step(self) -> None:
+        """Fix a chunk."""
+        self.state = await self._failures.outlive("start", self._fix(), _State.BROKEN)
+
+    async def go_on(self, meanwhile: asyncio.Future[Any]) -> None:
+        """Fix chunks for as long as something else takes."""
+        while self.state is _State.FIXING and not meanwhile.done() and not self._stop.is_set:
+            await self.step()
+
+    async def _fix(self) -> _State:
+        now = await database.now()
+        return STATES[await in_unit_of_work(partial(running.start_campaign, self._campaign_id, now))]
+
+
+def _note(starts: Mapping[UUID, _Start], started: set[UUID], broken: set[UUID]) -> None:
+    started |= {campaign_id for campaign_id, start in starts.items() if start.state is _State.STARTED}
+    broken |= {campaign_id for campaign_id, start in starts.items() if start.state is _State.BROKEN}
 
 
 async def _expand(turns: deque[UUID], chunk: int, broken: set[UUID], failures: Failures, stop: StopFlag) -> int:

@@ -17,8 +17,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from msvs import database
-from msvs.api import deliveries, dispatching, running
+from msvs.api import deliveries, dispatching, running, secret_keys
 from msvs.api.jobs import Doorbell, Ringer
+from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
 from msvs.workers import maintenance, reports
 
@@ -28,6 +29,22 @@ TICK_SECONDS = 0.5
 ALIVE_SECONDS = 10
 # Chores that no single row asks for, such as retention.
 CHORES_EVERY_TICKS = 20
+
+# How often transactions are looked at whose process neither reads nor writes, and for how long it may do neither.
+WATCH_EVERY_TICKS = 4
+STUCK_SECONDS = 10.0
+# PostgreSQL's own limits do not reach a COPY from a stopped process, an answer that one does not read, or, behind a
+# pooler, a session that was never told of them.
+STUCK = """
+SELECT pid, query_start FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND application_name = $2 AND pid <> pg_backend_pid()
+    AND xact_start IS NOT NULL AND wait_event_type = 'Client'
+    AND state_change < clock_timestamp() - make_interval(secs => $1)
+"""
+END = """
+SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+JOIN unnest($1::int[], $2::timestamptz[]) AS stuck (pid, query_start) USING (pid, query_start)
+"""
 
 Question = Callable[[datetime], Awaitable[bool]]
 
@@ -64,27 +81,47 @@ async def tick(ringer: Ringer, number: int) -> list[Doorbell]:
     rung = []
     for doorbell, is_due in QUESTIONS.items():
         due = await is_due(now) or (doorbell is Doorbell.MAINTENANCE and number % CHORES_EVERY_TICKS == 0)
-        if due and await asyncio.to_thread(ringer.press, doorbell):
+        if due and await asyncio.to_thread(ringer.press, doorbell, backs_off=True):
             rung.append(doorbell)
     return rung
+
+
+class Watch:
+    """Ends the transactions of processes that are stuck, seen so twice in a row, so that no other waits for them."""
+
+    def __init__(self) -> None:
+        self.seconds = STUCK_SECONDS
+        self._seen: set[tuple[int, datetime]] = set()
+
+    async def look(self) -> int:
+        """End what has been stuck since the look before; how many transactions."""
+        rows = await database.fetch(STUCK, self.seconds, database.APP)
+        found = {(row.pid, row.query_start) for row in rows}
+        stuck, self._seen = found & self._seen, found
+        if not stuck:
+            return 0
+        ended: int = await database.fetch_value(END, [pid for pid, _ in stuck], [since for _, since in stuck])
+        log.warning("transactions of stuck processes ended", transactions=ended)
+        return ended
 
 
 def run(settings: Settings) -> int:
     """Tick until SIGINT or SIGTERM; 0."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsError("DATABASE_URL and REDIS_URL must be set for cron; `msvs run` sets them itself")
-    asyncio.run(_run(settings.database_url, settings.redis_url))
+    with new_runner() as runner:
+        runner.run(_run(settings, settings.database_url, settings.redis_url))
     return 0
 
 
-async def _run(database_url: str, redis_url: str) -> None:
+async def _run(settings: Settings, database_url: str, redis_url: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     ringer = Ringer(redis_url)
     try:
-        async with database.connected(database_url, pool_size=2):
+        async with database.connected(database_url, pool_size=2), secret_keys.watching(settings, stop.set):
             await _tick_until(stop, ringer)
     finally:
         ringer.close()
@@ -107,9 +144,12 @@ async def _tick_until(stop: asyncio.Event, ringer: Ringer) -> None:
     number = 0
     alive = CronAlive(ringer.redis)
     failing: str | None = None
+    watch = Watch()
     while not stop.is_set():
         try:
             await _unless(stop, tick(ringer, number))
+            if number % WATCH_EVERY_TICKS == 0:
+                await _unless(stop, watch.look())
         except Exception as error:
             # PostgreSQL may be away for a moment; the next tick asks again.
             name = type(error).__name__

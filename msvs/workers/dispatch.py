@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 
 from msvs import database
-from msvs.api import breakers, dispatching, routing
+from msvs.api import breakers, dispatching, ids, open_months, routing
 from msvs.api.dispatching import Claim, Lane, Outcome
 from msvs.api.jobs import Doorbell, ring_now
+from msvs.api.open_months import IdRange
+from msvs.api.phones import present
 from msvs.carriers import protocol
 from msvs.carriers.protocol import Carrier, Submission
 from msvs.carriers.signals import MAX_REF, fit
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.workers import stopping
-from msvs.workers.retrying import Failures, in_unit_of_work, is_away
+from msvs.workers.retrying import Failures, in_parts, in_unit_of_work, is_away, is_stuck
 from msvs.workers.stopping import StopFlag
 
 T = TypeVar("T")
@@ -98,15 +101,15 @@ class _Run:
     async def find_lanes(self) -> list[Lane]:
         """The lanes with due messages that did not break; scheduled messages whose time has come are queued first."""
         async with self.stop.limit():
-            now, has_scheduled = await dispatching.look()
-            if has_scheduled:
-                await in_unit_of_work(partial(dispatching.promote_scheduled, limit=PROMOTE, now=now))
-            return self._whole(await dispatching.find_lanes(now))
+            now, open_ids = await open_months.look()
+            if await dispatching.has_scheduled(now, open_ids):
+                await self.failures.outlive("scheduled", _promote(now, open_ids), 0)
+            return self._whole(await dispatching.find_lanes(now, open_ids))
 
     async def find_single_lanes(self) -> list[Lane]:
         """The lanes of due single messages that did not break."""
         async with self.stop.limit():
-            return self._whole(await dispatching.find_single_lanes(await database.now()))
+            return self._whole(await dispatching.find_single_lanes(*await open_months.look()))
 
     def _whole(self, lanes: Iterable[Lane]) -> list[Lane]:
         return [lane for lane in lanes if lane not in self._broken]
@@ -129,6 +132,45 @@ class _Run:
                     return 0
 
         return await _all(run(lane) for lane in lanes)
+
+
+async def _promote(now: datetime, open_ids: IdRange) -> int:
+    """Queue scheduled messages whose time has come; how many."""
+
+    async def promote(limit: int) -> int:
+        return await dispatching.promote_scheduled(limit=limit, now=now, open_ids=open_ids)
+
+    return await _ever_fewer(PROMOTE, None, now, promote)
+
+
+async def _ever_fewer(most: int, lane: Lane | None, now: datetime, work: Callable[[int], Awaitable[T]]) -> T:
+    """Run `work` on so many messages of a lane; where it breaks on ever fewer, until it breaks on one alone.
+
+    That one is put aside, and what it raised is raised.
+    """
+    limit = most
+    while True:
+        try:
+            return await in_unit_of_work(partial(work, limit))
+        except Exception as error:
+            if is_away(error) or is_stuck(error):
+                raise
+            if limit <= 1:
+                await _put_aside(await in_unit_of_work(partial(dispatching.find_first, lane, now)), now)
+                raise
+            limit //= 2
+
+
+async def _put_aside(message_id: UUID | None, now: datetime) -> None:
+    if message_id is None:
+        return
+    log.error("message put aside: it cannot be written", message=ids.encode_id(ids.MESSAGE, message_id))
+    try:
+        await in_unit_of_work(partial(dispatching.put_aside, message_id, now))
+    except Exception as error:
+        if is_away(error) or is_stuck(error):
+            raise
+        dispatching.leave_out(message_id)
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -188,7 +230,9 @@ async def _claim(carriers: Carriers, lane: Lane, batch: int, paces: Paces | None
         batch = min(batch, IN_DOUBT)
     if paces is not None and lane.campaign_id is not None:
         batch = min(batch, paces.batch(plan.carriers))
-    claims = await in_unit_of_work(lambda: dispatching.claim_by_plan(lane, plan, limit=batch, now=now))
+    claims = await _ever_fewer(
+        batch, lane, now, lambda limit: dispatching.claim_by_plan(lane, plan, limit=limit, now=now)
+    )
     if sum(len(claim.messages) for claim in claims) >= batch:
         # There is more than one worker's worth: let another join.
         ring_now([Doorbell.MESSAGES])
@@ -219,7 +263,7 @@ async def hand_over(
             row.id,
             row.workspace_id,
             row.livemode,
-            row.to_phone,
+            present(row.to_phone),
             row.sender,
             row.body,
             row.encoding,
@@ -242,20 +286,28 @@ async def hand_over(
 async def _record(claim: Claim, outcomes: Sequence[Outcome], handed_at: datetime) -> datetime:
     """Write outcomes down, again and again while PostgreSQL is away: nobody else knows them. When it was, by its clock.
 
-    Written twice they change nothing more, as the first writing lets go of the claim.
+    Written twice they change nothing more, as the first writing lets go of the claim. One that cannot be written does
+    not keep the others from it.
     """
     until = time.monotonic() + RECORD_SECONDS
     while True:
         try:
             now = await database.now()
-            await in_unit_of_work(partial(dispatching.record_outcomes, claim, outcomes, now, handed_at))
+            failures = Failures()
+            write = partial(_write, claim, now, handed_at)
+            await in_parts(write, outcomes, failures)
         except Exception as error:
-            if not is_away(error) or time.monotonic() >= until:
+            if not (is_away(error) or is_stuck(error)) or time.monotonic() >= until:
                 raise
             log.warning("outcomes not written yet", messages=len(outcomes), error=type(error).__name__)
             await asyncio.sleep(RECORD_AGAIN_SECONDS)
         else:
+            failures.end()
             return now
+
+
+async def _write(claim: Claim, now: datetime, handed_at: datetime, outcomes: Sequence[Outcome]) -> None:
+    await dispatching.record_outcomes(claim, outcomes, now, handed_at)
 
 
 async def _watch(claim: Claim, answers: Sequence[protocol.Outcome], now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -13,7 +13,6 @@ from msvs.api.jobs import Doorbell
 from msvs.workers import campaigns, dispatch, maintenance, reports, webhooks
 from msvs.workers.runtime import Runtime, current_runtime
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -26,57 +25,56 @@ class JobFailed(Exception):
     """
 
 
-def _discreet(job: Callable[P, T]) -> Callable[P, T]:
-    @wraps(job)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return job(*args, **kwargs)
-        except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-6:]))
-            log.error("job failed", job=job.__name__, error=type(error).__name__, place=place)
-            raise JobFailed(f"{type(error).__name__} in {place}") from None
+def _answering(doorbell: Doorbell) -> Callable[[Callable[[Runtime], T]], Callable[[], T]]:
+    """Make a job of what answers a doorbell, which is released first: what is committed from now on rings it again."""
 
-    return run
+    def decorate(job: Callable[[Runtime], T]) -> Callable[[], T]:
+        @wraps(job)
+        def run() -> T:
+            runtime = current_runtime()
+            try:
+                runtime.answer(doorbell)
+                result = job(runtime)
+            except Exception as error:
+                frames = traceback.extract_tb(error.__traceback__)
+                place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-6:]))
+                log.error("job failed", job=job.__name__, error=type(error).__name__, place=place)
+                runtime.note(doorbell, is_broken=True)
+                raise JobFailed(f"{type(error).__name__} in {place}") from None
+            runtime.note(doorbell, is_broken=False)
+            return result
+
+        return run
+
+    return decorate
 
 
-def _answer(doorbell: Doorbell) -> Runtime:
-    """Release the bell before looking, so that whatever is committed from now on rings it again."""
-    runtime = current_runtime()
-    runtime.answer(doorbell)
-    return runtime
-
-
-@_discreet
-def dispatch_messages() -> int:
+@_answering(Doorbell.MESSAGES)
+def dispatch_messages(runtime: Runtime) -> int:
     """Hand due messages to the carriers; how many."""
-    runtime = _answer(Doorbell.MESSAGES)
     return runtime.run(dispatch.dispatch_messages(runtime.carriers, stop=runtime.stop))
 
 
-@_discreet
-def expand_campaigns() -> int:
+@_answering(Doorbell.CAMPAIGNS)
+def expand_campaigns(runtime: Runtime) -> int:
     """Turn due campaigns into messages; how many messages."""
-    runtime = _answer(Doorbell.CAMPAIGNS)
     return runtime.run_bounded(campaigns.expand_campaigns(stop=runtime.stop))
 
 
-@_discreet
-def collect_reports() -> int:
+@_answering(Doorbell.REPORTS)
+def collect_reports(runtime: Runtime) -> int:
     """Take in delivery reports and replies; how many."""
-    runtime = _answer(Doorbell.REPORTS)
     return runtime.run_bounded(reports.collect_reports(stop=runtime.stop))
 
 
-@_discreet
-def deliver_webhooks() -> int:
+@_answering(Doorbell.WEBHOOKS)
+def deliver_webhooks(runtime: Runtime) -> int:
     """Deliver due webhooks; how many attempts."""
-    runtime = _answer(Doorbell.WEBHOOKS)
     return runtime.run(webhooks.deliver_webhooks(runtime.outbound, stop=runtime.stop))
 
 
-@_discreet
-def maintain() -> dict[str, int]:
+@_answering(Doorbell.MAINTENANCE)
+def maintain(runtime: Runtime) -> dict[str, int]:
     """Do the chores; what each did."""
-    runtime = _answer(Doorbell.MAINTENANCE)
-    return runtime.run_bounded(maintenance.maintain(runtime.carriers, runtime.settings, stop=runtime.stop))
+    chores = maintenance.maintain(runtime.carriers, runtime.settings, stop=runtime.stop, upkeep=runtime.upkeep)
+    return runtime.run_bounded(chores)

@@ -2,75 +2,80 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import pairwise
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from msvs import database
-from msvs.api import deliveries, ids, reports, running, sessions
+from msvs.api import deliveries, open_months, reports, running, secret_keys, sessions
 from msvs.api.campaign_stats import fold_tallies
-from msvs.database import execute, fetch_value
+from msvs.database import fetch, fetch_value
 from msvs.settings import Settings
 from msvs.workers.dispatch import Carriers, resolve_expired
+from msvs.workers.partitions import Upkeep, roll_partitions
 from msvs.workers.retrying import Failures, in_unit_of_work
 from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
 
 BATCH = 5000
-
-# Table → the condition under which a row is past its keeping. What is partitioned goes by whole months instead; the
-# ledger and the history of consent stay.
-RETENTION = {
-    "idempotency_records": "created_at < now() - interval '24 hours'",
-    # A delivery is no older than its event, whose id tells its age and has an index.
-    "webhook_deliveries": "event_id < id_floor(now() - interval '30 days') AND state <> 'pending'"
-    " AND created_at < now() - interval '30 days'",
-    "prefix_usage": "hour < now() - interval '2 days'",
-}
-# What names a row where it has no id.
-KEYS = {"prefix_usage": "workspace_id, prefix, hour"}
-DROP = f"DELETE FROM {{table}} WHERE ({{key}}) IN (SELECT {{key}} FROM {{table}} WHERE {{condition}} LIMIT {BATCH})"
-
-PARTITIONED = ("messages", "message_attempts", "events", "webhook_attempts")
-# How many months have their partitions, with the present one.
-MONTHS_AHEAD = 3
 EPOCH = datetime.fromtimestamp(0, UTC)
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+# How often the months of open messages are looked for.
+LOOK_EVERY = timedelta(seconds=10)
 
-# Whether a month without a partition has rows, in the partition for whatever has no month's.
-MISPLACED = """
-SELECT to_regclass($1) IS NULL AND EXISTS (
-    SELECT FROM {table}_default WHERE id >= id_floor($2::timestamptz) AND id < id_floor($3::timestamptz)
-)
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """When a row of a table is past its keeping: `age` is the indexed column by which it is found, from `first` on."""
+
+    condition: str
+    age: str
+    first: datetime | UUID = EPOCH
+    key: str = "id"
+
+
+# What is partitioned goes by whole months instead; the ledger and the history of consent stay.
+RETENTION = {
+    "idempotency_records": Retention("created_at < now() - interval '24 hours'", "created_at"),
+    # A delivery is no older than its event, whose id tells its age and has an index.
+    "webhook_deliveries": Retention(
+        "event_id < id_floor(now() - interval '30 days') AND state <> 'pending'"
+        " AND created_at < now() - interval '30 days'",
+        "event_id",
+        UUID(int=0),
+    ),
+    "prefix_usage": Retention("hour < now() - interval '2 days'", "hour", key="workspace_id, prefix, hour"),
+}
+# From the age where the last batch ended: what was deleted is still in the index, for as long as a snapshot is held.
+DROP = """
+DELETE FROM {table} WHERE ({key}) IN (
+    SELECT {key} FROM {table} WHERE {age} >= $1 AND {condition} ORDER BY {age} LIMIT $2 FOR UPDATE SKIP LOCKED
+) RETURNING {age}
 """
-TAKE_OUT = """
-WITH gone AS (
-    DELETE FROM {table}_default WHERE id >= id_floor($1::timestamptz) AND id < id_floor($2::timestamptz) RETURNING *
-)
-INSERT INTO {child}_moved SELECT * FROM gone
-"""
-# The oldest message of the months to be dropped that may yet be sent.
-UNSENT = """
-SELECT id FROM messages WHERE id < id_floor($1::timestamptz) AND status IN ('scheduled', 'queued', 'sending')
-ORDER BY id LIMIT 1
-"""
+DROP_BATCH = 1000
+# How long retention works on a table in each maintenance.
+DROP_SECONDS = 2.0
 
 
 async def maintain(
-    carriers: Carriers, settings: Settings | None = None, *, stop: StopFlag | None = None
+    carriers: Carriers,
+    settings: Settings | None = None,
+    *,
+    stop: StopFlag | None = None,
+    upkeep: Upkeep | None = None,
 ) -> dict[str, int]:
     """Do every chore once; what each did. One that breaks holds up no other; its error is raised at the end."""
     now = await database.now()
     failures = Failures()
     done = {}
     stop = stop or StopFlag()
-    for name, chore in _chores(carriers, settings or Settings(), now, stop).items():
+    for name, chore in _chores(carriers, settings or Settings(), now, stop, upkeep).items():
         if stop.is_set:
             break
         done[name] = await failures.outlive(name, chore(), 0)
@@ -79,19 +84,30 @@ async def maintain(
 
 
 def _chores(
-    carriers: Carriers, settings: Settings, now: datetime, stop: StopFlag
+    carriers: Carriers, settings: Settings, now: datetime, stop: StopFlag, upkeep: Upkeep | None
 ) -> Mapping[str, Callable[[], Awaitable[int]]]:
     return {
-        "partitioned": partial(roll_partitions, settings),
+        "partitioned": partial(roll_partitions, settings, upkeep),
+        "opened": partial(_find_open_months, now, upkeep),
         "resolved": partial(resolve_expired, carriers, stop=stop),
         "completed": complete_campaigns,
         "unreported": partial(in_unit_of_work, partial(reports.give_up_reports, limit=BATCH, now=now)),
         "unresolved": partial(in_unit_of_work, partial(reports.give_up_unresolved, limit=BATCH, now=now)),
         "stale_deliveries": partial(in_unit_of_work, partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
         "sessions": partial(in_unit_of_work, partial(sessions.forget_ended, now)),
-        "folded": partial(in_unit_of_work, fold_tallies),
-        "dropped": drop_expired,
+        "secret_keys": partial(in_unit_of_work, partial(secret_keys.forget_retired, now)),
+        "folded": fold_tallies,
+        "dropped": partial(drop_expired, stop=stop),
     }
+
+
+async def _find_open_months(now: datetime, upkeep: Upkeep | None) -> int:
+    """Find the months of open messages anew, at most every few seconds."""
+    if upkeep is not None:
+        if now < upkeep.look_at:
+            return 0
+        upkeep.look_at = now + LOOK_EVERY
+    return await open_months.find_open_months()
 
 
 async def complete_campaigns() -> int:
@@ -108,94 +124,43 @@ async def _complete(campaign_id: UUID) -> bool:
     return await in_unit_of_work(partial(running.complete_campaign, campaign_id, await database.now()))
 
 
+HAS_WORK = """
+SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending') OR EXISTS (
+    SELECT FROM messages WHERE status = 'sending' AND lease_until < $1 AND {is_open} AND NOT EXISTS (
+        SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'paused'
+    )
+)
+"""
+
+
 async def has_work(now: datetime) -> bool:
     """Whether a campaign may be complete, or a lease has run out that no paused campaign holds up."""
-    return bool(
-        await fetch_value(
-            "SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending')"
-            " OR EXISTS (SELECT FROM messages WHERE status = 'sending' AND lease_until < $1 AND NOT EXISTS ("
-            "SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'paused'))",
-            now,
-        )
-    )
+    _, open_ids = await open_months.look()
+    return bool(await fetch_value(HAS_WORK.format(is_open=open_ids.of("messages")), now))
 
 
-async def roll_partitions(settings: Settings) -> int:
-    """Make the partitions of the months ahead and drop those past their keeping; how many of both.
-
-    Messages that are yet to be sent keep their month. What cannot have the tables to itself soon is left for later:
-    everybody else would have to wait behind it.
-    """
-    try:
-        made = await _make_partitions()
-        return made + sum([await in_unit_of_work(partial(_drop_partitions, settings, table)) for table in PARTITIONED])
-    except asyncpg.LockNotAvailableError:
-        log.warning("partitions left for later: their tables are in use")
-        return 0
+async def drop_expired(*, stop: StopFlag | None = None) -> int:
+    """Delete rows past their keeping, for a bounded time; how many."""
+    return sum([await _drop_rows(table, retention, stop or StopFlag()) for table, retention in RETENTION.items()])
 
 
-async def _make_partitions() -> int:
-    try:
-        return await in_unit_of_work(_ensure_partitions)
-    except asyncpg.CheckViolationError:
-        # Rows came before their month's partition, as nothing ran for months that would have made it.
-        return await in_unit_of_work(_make_room)
-
-
-async def _ensure_partitions() -> int:
-    await execute(LOCK_TIMEOUT)
-    return int(await fetch_value("SELECT ensure_partitions()"))
-
-
-async def _make_room() -> int:
-    """Make the partitions of the months ahead, and move the rows of those months there."""
-    await execute(LOCK_TIMEOUT)
-    first = (await database.now()).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    following = [_month_after(first, months) for months in range(MONTHS_AHEAD + 1)]
-    moved = []
-    for table in PARTITIONED:
-        for low, high in pairwise(following):
-            child = f"{table}_{low:%Y_%m}"
-            if await fetch_value(MISPLACED.format(table=table), child, low, high):
-                await execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-                await execute(f"CREATE TEMPORARY TABLE {child}_moved (LIKE {table}) ON COMMIT DROP")
-                await execute(TAKE_OUT.format(table=table, child=child), low, high)
-                moved.append(child)
-    made = int(await fetch_value("SELECT ensure_partitions()"))
-    for child in moved:
-        # Not through the parent, whose triggers have counted these rows.
-        await execute(f"INSERT INTO {child} SELECT * FROM {child}_moved")
-    return made
-
-
-async def _drop_partitions(settings: Settings, table: str) -> int:
-    await execute(LOCK_TIMEOUT)
-    kept = {
-        "messages": settings.message_months,
-        "events": settings.event_months,
-        "message_attempts": settings.attempt_months,
-        "webhook_attempts": settings.attempt_months,
-    }[table]
-    now = await database.now()
-    oldest = _month_after(now.replace(day=1), -kept)
-    if table == "messages" and oldest > EPOCH:
-        unsent = await fetch_value(UNSENT, oldest)
-        if unsent is not None:
-            since = ids.id_time(unsent)
-            kept = max(kept, (now.year - since.year) * 12 + now.month - since.month)
-    return int(await fetch_value("SELECT drop_partitions($1, $2)", table, kept))
-
-
-def _month_after(moment: datetime, months: int) -> datetime:
-    """The same time so many months later, of a day that every month has."""
-    years, month = divmod(moment.month - 1 + months, 12)
-    return moment.replace(year=moment.year + years, month=month + 1)
-
-
-async def drop_expired() -> int:
-    """Delete a bounded number of rows past their keeping; how many."""
-    dropped = 0
-    for table, condition in RETENTION.items():
-        key = KEYS.get(table, "id")
-        dropped += await execute(DROP.format(table=table, key=key, condition=condition))
+async def _drop_rows(table: str, retention: Retention, stop: StopFlag) -> int:
+    """Delete in small transactions, each followed by as long a pause, so that half of the time is left to traffic."""
+    drop = drop_statement(table)
+    dropped, since = 0, retention.first
+    until = time.monotonic() + DROP_SECONDS
+    while not stop.is_set:
+        began = time.monotonic()
+        ages = [row[0] for row in await fetch(drop, since, DROP_BATCH)]
+        dropped += len(ages)
+        if len(ages) < DROP_BATCH or time.monotonic() >= until:
+            break
+        since = max(ages)
+        await asyncio.sleep(time.monotonic() - began)
     return dropped
+
+
+def drop_statement(table: str) -> str:
+    """DROP for a table of RETENTION."""
+    found = RETENTION[table]
+    return DROP.format(table=table, key=found.key, age=found.age, condition=found.condition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import asyncpg
@@ -14,6 +14,7 @@ from tortoise.exceptions import DBConnectionError
 from msvs.api.unit_of_work import unit_of_work
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
 
 log = structlog.get_logger(__name__)
 
@@ -31,23 +32,59 @@ _AWAY = (
 )
 
 
-def is_away(error: Exception) -> bool:
+# Rolled back, and may well succeed now: another transaction went first, or a migration changed a table of a statement
+# that the connection had prepared.
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
+
+# What took too long, waited for another's lock too long, or was ended while this process was stopped.
+_STUCK = (
+    TimeoutError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
+)
+
+
+def is_away(error: BaseException | None) -> bool:
     """Whether an error says that PostgreSQL cannot be reached, and nothing of what was asked of it."""
     # An InterfaceError that is a ValueError is of what was to be written.
-    return isinstance(error, _AWAY) and not isinstance(error, ValueError)
+    return isinstance(error, _AWAY) and not isinstance(error, (ValueError, *_STUCK))
+
+
+def is_stuck(error: BaseException | None) -> bool:
+    """Whether an error says that what was asked of PostgreSQL did not end in time: less of it may, or it may later."""
+    while error is not None and not isinstance(error, _STUCK):
+        error = error.__cause__
+    return error is not None
 
 
 async def in_unit_of_work(work: Callable[[], Awaitable[T]]) -> T:
-    """Run `work` in a unit of work; once more, a few times, after a deadlock or a serialization failure."""
+    """Run `work` in a unit of work; a few times more where it was rolled back and may well succeed now."""
     for attempt in range(1, TRIES + 1):
         try:
             async with unit_of_work():
                 return await work()
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        except _AGAIN:
             if attempt == TRIES:
                 raise
             await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
     raise AssertionError("unreachable")
+
+
+async def in_parts(work: Callable[[Sequence[I]], Awaitable[object]], items: Sequence[I], failures: Failures) -> None:
+    """Run `work` on all items in a unit of work; where that breaks on halves, so that what breaks alone is left out."""
+    try:
+        await in_unit_of_work(lambda: work(items))
+    except Exception as error:
+        if is_away(error) or is_stuck(error):
+            raise
+        if len(items) <= 1:
+            failures.note("write", error)
+            return
+        middle = len(items) // 2
+        await in_parts(work, items[:middle], failures)
+        await in_parts(work, items[middle:], failures)
 
 
 class Failures:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-import uvloop
+import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 
 from msvs import database
-from msvs.api import consent_chain, jobs, routing, throughput, webhooks
+from msvs.api import jobs, routing, secret_keys, throughput, webhooks
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
+from msvs.loops import new_runner
 from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.settings import Settings, SettingsError
+from msvs.workers.partitions import Upkeep
 from msvs.workers.stopping import StopFlag
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Runtime:
@@ -30,10 +35,14 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.stop = StopFlag()
-        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self.upkeep = Upkeep()
+        self._runner = new_runner()
         self._stack = AsyncExitStack()
         self._ringer: jobs.Ringer | None = None
         self._redis: Redis | None = None
+        # The doorbells whose last job broke here.
+        self._failing: set[jobs.Doorbell] = set()
+        self._recheck_at = 0.0
 
     def open(self) -> None:
         """Open everything; raises SettingsError where the settings name what does not exist."""
@@ -47,7 +56,6 @@ class Runtime:
         routing.use_live_carrier(settings.live_carrier)
         routing.use_carriers(self.carriers)
         webhooks.configure(settings)
-        consent_chain.configure(settings)
         own_rates = {name: carrier.rate for name, carrier in self.carriers.items() if carrier.rate is not None}
         throughput.use_rates({**own_rates, **settings.carrier_rates}, settings.sender_rates)
         self._runner.run(self._open())
@@ -58,12 +66,40 @@ class Runtime:
         await self._stack.enter_async_context(
             database.connected(settings.database_url, pool_size=settings.database_pool_size)
         )
+        await secret_keys.wait_unlocked(settings)
+        self._recheck_at = time.monotonic() + secret_keys.WATCH_SECONDS
         self.outbound = OutboundClient(AddressPolicy.from_settings(settings))
+
+    def recheck_key(self) -> None:
+        """Raise SettingsError where the database turned out to be another's; asks at most every ten seconds."""
+        if time.monotonic() < self._recheck_at:
+            return
+        self._recheck_at = time.monotonic() + secret_keys.WATCH_SECONDS
+        try:
+            self.run(secret_keys.recheck())
+        except SettingsError:
+            raise
+        except Exception as error:
+            # PostgreSQL may be away for a moment; the job will meet that too.
+            log.warning("the database cannot be asked about the secret key", error=type(error).__name__)
 
     def answer(self, doorbell: jobs.Doorbell) -> None:
         """Release a bell, so that whatever is committed from now on rings it again."""
         assert self._redis is not None
         self._redis.delete(jobs.bell_key(doorbell))
+
+    def note(self, doorbell: jobs.Doorbell, *, is_broken: bool) -> None:
+        """Have cron ring less often for jobs that break, and as ever once one does not."""
+        assert self._redis is not None
+        try:
+            if is_broken:
+                self._failing.add(doorbell)
+                jobs.note_failure(self._redis, doorbell)
+            elif doorbell in self._failing:
+                jobs.forget_failures(self._redis, doorbell)
+                self._failing.discard(doorbell)
+        except RedisError as error:
+            log.warning("failure of a job not noted", error=type(error).__name__)
 
     def run(self, job: Coroutine[Any, Any, T]) -> T:
         """Run one job to its end on the process's loop. The job looks at `stop` by itself, and ends soon after."""
@@ -92,6 +128,7 @@ class Runtime:
         for carrier in self.carriers.values():
             await carrier.close()
         await self._stack.aclose()
+        secret_keys.release()
 
 
 _current: Runtime | None = None

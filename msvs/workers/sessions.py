@@ -18,10 +18,9 @@ from uuid import UUID
 
 import asyncpg
 import structlog
-import uvloop
 
 from msvs import connections, database
-from msvs.api import dispatching, jobs
+from msvs.api import dispatching, jobs, secret_keys
 from msvs.api.jobs import Doorbell
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.carriers.frames import (
@@ -44,6 +43,7 @@ from msvs.carriers.frames import (
 from msvs.carriers.protocol import Accepted, Carrier, Outcome, Refused, Report, Signal, Submission, TakeSignals, Unknown
 from msvs.carriers.registry import make_carriers
 from msvs.carriers.signals import keep_signals
+from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
 from msvs.workers.retrying import in_unit_of_work
 
@@ -69,11 +69,18 @@ LAST_WORDS_SECONDS = 0.5
 CLOSE_SECONDS = 40.0
 
 # PostgreSQL has to notice when the machine at the other end is gone, or the lock would outlive it for hours.
-# Statements, since a pooler refuses startup parameters that it does not know; a pooler in between speaks for itself.
-LOCK_SETTINGS = """
-SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '5', false),
-    set_config('tcp_keepalives_count', '3', false)
-"""
+# Set by a statement: a pooler refuses startup parameters that it does not know, and speaks for itself.
+LOCK_SETTINGS = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    # Of a process that is stopped, the machine still answers: PostgreSQL ends the lock of one that says nothing.
+    "idle_session_timeout": "10s",
+}
+# While sessions end, nothing is said.
+ENDING = "SET idle_session_timeout = '60s'"
+# A word to go that comes later than this was given by a process that was stopped: another may have the messages by now.
+GO_SECONDS = 5.0
 
 # Written on the connection that has the lock, so by nobody else.
 BEAT = """
@@ -122,7 +129,7 @@ def run(settings: Settings) -> int:
     names = [name for name, carrier in make_carriers(settings).items() if carrier.holds_sessions]
     if not names:
         raise SettingsError("MSVS_CARRIERS names no carrier that holds sessions")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with new_runner() as runner:
         runner.run(_run(settings, names))
     return 0
 
@@ -139,6 +146,7 @@ async def _run(settings: Settings, names: Sequence[str]) -> None:
     try:
         async with (
             database.connected(settings.database_url, pool_size=settings.database_pool_size),
+            secret_keys.watching(settings, stop.set),
             asyncio.TaskGroup() as group,
         ):
             for name in names:
@@ -191,7 +199,7 @@ class SessionHolder:
             command_timeout=QUERY_SECONDS,
         )
         try:
-            await connection.execute(LOCK_SETTINGS)
+            await connection.execute(database.LIMIT, list(LOCK_SETTINGS), list(LOCK_SETTINGS.values()))
             key = lock_key(self.name)
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
                 if await _set_within(stop, STAND_BY_SECONDS):
@@ -219,6 +227,9 @@ class SessionHolder:
                 await tending
         finally:
             await _canceled(tending, stopping)
+            if not connection.is_closed():
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await connection.execute(ENDING)
             ends_in_order = stop.is_set() and not connection.is_closed()
             if ends_in_order:
                 with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -352,9 +363,13 @@ class HandOverServer:
         """Read one request and see it to its end."""
         frame = await line.receive(FROM_WORKER, limit=MAX_FRAME)
         if isinstance(frame, Offer) and self._takes:
+            offered = time.monotonic()
             await line.send(Taken())
-            if not isinstance(await line.receive(FROM_WORKER, limit=MAX_HELLO), Go):
-                raise FrameError("an offer, and no word to go")
+            async with asyncio.timeout(GO_SECONDS):
+                word = await line.receive(FROM_WORKER, limit=MAX_HELLO)
+            # What came in time may have been read late, where this process was stopped itself.
+            if not isinstance(word, Go) or time.monotonic() - offered > GO_SECONDS:
+                raise FrameError("an offer, and no word to go in time")
             # A task of its own: it goes on when the worker that waits for it is gone.
             batch = asyncio.create_task(self._submit(line, frame.submissions))
             self._batches.add(batch)
@@ -374,9 +389,13 @@ class HandOverServer:
         tasks: list[asyncio.Task[None]] = []
         begun = 0
 
+        until = time.monotonic() + SUBMIT_SHARE * dispatching.LEASE.total_seconds()
+
         async def submit(number: int) -> None:
             try:
-                outcome = await self._outcome(submissions[number])
+                # Stopped meanwhile, this process has no say any more in what is not on the wire yet.
+                is_late = time.monotonic() > until
+                outcome = UNBEGUN if is_late else await self._outcome(submissions[number])
                 outcomes.put_nowait(Answer.of(number, outcome))
                 if isinstance(outcome, Accepted):
                     refs = _references(submissions[number], outcome)

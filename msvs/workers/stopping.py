@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,8 @@ class StopFlag:
         self.is_set = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._until: float | None = None
-        self._limits: dict[asyncio.Timeout, float] = {}
+        # When each block's own time is up, and how much more it has after the flag.
+        self._limits: dict[asyncio.Timeout, tuple[float, float]] = {}
 
     def set(self) -> None:
         """Tell the process to end. Safe to call from a signal handler, and more than once."""
@@ -32,7 +34,7 @@ class StopFlag:
         """Give a block `seconds`, and at most STOP_SECONDS and `more` from the flag on. Raises TimeoutError."""
         self._loop = asyncio.get_running_loop()
         async with asyncio.timeout(seconds) as limit:
-            self._limits[limit] = more
+            self._limits[limit] = (math.inf if seconds is None else self._loop.time() + seconds, more)
             if self.is_set:
                 self._shorten()
             try:
@@ -43,7 +45,5 @@ class StopFlag:
     def _shorten(self) -> None:
         if self._until is None:
             self._until = asyncio.get_running_loop().time() + STOP_SECONDS
-        for limit, more in self._limits.items():
-            when = limit.when()
-            until = self._until + more
-            limit.reschedule(until if when is None else min(when, until))
+        for limit, (end, more) in self._limits.items():
+            limit.reschedule(min(end, self._until + more))

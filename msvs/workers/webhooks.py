@@ -18,7 +18,7 @@ import structlog
 
 from msvs import database
 from msvs.api import ids, signatures
-from msvs.api.crypto import SecretUnreadable
+from msvs.api.crypto import SecretUnreadable, open_secret
 from msvs.api.deliveries import (
     GONE,
     LEASE,
@@ -30,10 +30,9 @@ from msvs.api.deliveries import (
 )
 from msvs.api.resources import event_resource
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import open_secret
 from msvs.database import Row
 from msvs.outbound import TOTAL_SECONDS, OutboundClient, OutboundError
-from msvs.workers.retrying import in_unit_of_work
+from msvs.workers.retrying import Failures, in_parts, in_unit_of_work, is_away
 from msvs.workers.stopping import RECORD_SECONDS, StopFlag
 
 log = structlog.get_logger(__name__)
@@ -48,6 +47,8 @@ MOST_CLAIMED = 1000
 BATCH = 200
 BATCH_SECONDS = 0.05
 POLL_SECONDS = 0.1
+# How long a record waits for a lock, before the workspaces are written one by one.
+LOCK_SECONDS = 0.5
 
 # An endpoint starts with few posts at once, earns more by answering and loses them by hanging. Where half of all
 # posts are taken, those that are slow, though they answer, get no more than those that hang.
@@ -309,4 +310,34 @@ class _Run:
             self._some_done.clear()
             self._record_now.clear()
             if batch:
-                await in_unit_of_work(partial(record_attempts, batch, await database.now()))
+                await _record_all(batch)
+
+
+async def _record_all(batch: Sequence[Attempt]) -> None:
+    """Write attempts down; where that breaks, those of each workspace by themselves.
+
+    One whose endpoint somebody holds, or that cannot be written, is made again once its lease has run out.
+    """
+
+    async def record(attempts: Sequence[Attempt]) -> None:
+        await database.wait_for_locks(LOCK_SECONDS)
+        await record_attempts(attempts, await database.now())
+
+    try:
+        await in_unit_of_work(partial(record, batch))
+        return
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.error("attempts not written together", attempts=len(batch), error=type(error).__name__)
+    groups: dict[UUID, list[Attempt]] = {}
+    for attempt in batch:
+        groups.setdefault(attempt.claimed.workspace_id, []).append(attempt)
+    failures = Failures()
+    for attempts in groups.values():
+        try:
+            await in_parts(record, attempts, failures)
+        except Exception as error:
+            if is_away(error):
+                raise
+            log.error("attempts not written", attempts=len(attempts), error=type(error).__name__)

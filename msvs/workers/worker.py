@@ -6,19 +6,23 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import structlog
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
 from msvs import garbage
 from msvs.api.jobs import JOBS, Doorbell
+from msvs.api.secret_keys import WATCH_SECONDS
 from msvs.settings import Settings, SettingsError
 from msvs.workers.runtime import Runtime, use_runtime
 from msvs.workers.stopping import StopFlag
@@ -78,6 +82,9 @@ class DoorbellWorker(SimpleWorker):
     max_connection_wait_time = 1.0
     exponential_backoff_factor = 1.0
     log_result_lifespan = False
+    # Raises SettingsError where this process must not go on; `refused` is why, once it must not.
+    recheck_key: Callable[[], None] | None = None
+    refused: SettingsError | None = None
     # Set at SIGTERM: jobs claim nothing more.
     stop_flag: StopFlag | None = None
 
@@ -86,6 +93,24 @@ class DoorbellWorker(SimpleWorker):
         if self.stop_flag is not None:
             self.stop_flag.set()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """How many seconds an idle worker waits for a job before its next heartbeat."""
+        return int(WATCH_SECONDS)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that the worker lives; between jobs, end it where its secret key is not the database's by now.
+
+        A job that it has taken then is not lost: another worker finds what is due.
+        """
+        if timeout is None and pipeline is None and self.recheck_key is not None:
+            try:
+                self.recheck_key()
+            except SettingsError as error:
+                self.refused = error
+                raise StopRequested from None
+        super().heartbeat(timeout, pipeline)
 
 
 class Heartbeat:
@@ -152,7 +177,10 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
         heartbeat.start()
         worker = DoorbellWorker([queue], name=name, connection=redis, serializer=JSONSerializer, worker_ttl=60)
         worker.stop_flag = runtime.stop
+        worker.recheck_key = runtime.recheck_key
         worker.work(burst=burst, logging_level="WARNING")
+        if worker.refused is not None:
+            raise worker.refused
     except RedisError as error:
         # Whoever keeps this process alive starts it again; where it broke says nothing.
         log.error("Redis cannot be used", error=str(error))

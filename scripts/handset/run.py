@@ -1,4 +1,4 @@
-"""Holds the handset's page to its word: drives it in Chromium against a service of its own."""
+"""Drives the handset's page in Chromium against a service of its own, or takes the README's pictures there."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ def main() -> int:
     """Run the browser; its exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--screenshots", type=Path, help="keep pictures of the page in this folder")
+    parser.add_argument("--pictures", type=Path, help="only take the README's pictures, into this folder: docs/images")
     options = parser.parse_args()
     folder = [] if options.screenshots is None else [str(options.screenshots.resolve())]
     with running_service() as service:
         command = ["node", str(HERE / "drive.mjs"), service.base_url, *folder]
+        if options.pictures is not None:
+            password = (service.data_dir / "operator.key").read_text().strip()
+            command = ["node", str(HERE / "pictures.mjs"), service.base_url, password, str(options.pictures.resolve())]
         return subprocess.run(command, cwd=HERE, check=False).returncode
 
 

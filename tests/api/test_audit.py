@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -17,6 +16,7 @@ from msvs import database as db
 from msvs.api import ids, keys, webhooks
 from msvs.api.audit import AUDIT_ENTRY, AuditAction, changed, get_audit_entry, list_audit, record_audit
 from msvs.api.context import Context
+from msvs.api.crypto import use_sealing_secret
 from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
@@ -27,8 +27,9 @@ from msvs.settings import Settings
 
 
 @pytest.fixture
-def admin(live_ctx: Context, tmp_path: Path) -> Context:
-    webhooks.configure(Settings(data_dir=tmp_path, secret_key="a key of this test alone"))
+def admin(live_ctx: Context) -> Context:
+    webhooks.configure(Settings())
+    use_sealing_secret("a key of this test alone")
     user = ids.encode_id(ids.USER, ids.new_id())
     return replace(live_ctx, actor=user, role=Role.ADMIN, request_id="req_1", ip="203.0.113.4")
 

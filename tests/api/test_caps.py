@@ -23,7 +23,7 @@ from msvs.api.previews import PreviewCampaign
 from msvs.api.replies import receive_inbound
 from msvs.api.resources import moment
 from msvs.api.unit_of_work import single_statement, unit_of_work
-from msvs.api.workspaces import UpdateWorkspace, update_workspace
+from msvs.api.workspaces import UpdateWorkspace, get_workspace, update_workspace
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Campaign, Contact, CreditBalance, LedgerEntry, LedgerKind, Message, Workspace
 from msvs.workers.campaigns import expand_campaigns
@@ -360,8 +360,8 @@ async def test_an_hours_messages_to_a_range_are_capped(
 
 
 async def test_the_sandbox_counts_apart(ctx: Context, live_ctx: Context) -> None:
-    await set_cap(ctx, prefix_hourly_cap=1)
     for caller in (ctx, live_ctx):
+        await set_cap(caller, prefix_hourly_cap=1)
         async with unit_of_work():
             await send_message(caller, SendMessage(factories.next_phone(), "Hi"))
     rows = await db.fetch("SELECT prefix, messages FROM prefix_usage ORDER BY prefix")
@@ -408,7 +408,7 @@ async def test_counts_of_ranges_are_kept_for_two_days(ctx: Context) -> None:
 
 async def test_the_settings_are_checked(ctx: Context) -> None:
     await set_cap(ctx, enabled_regions=["NG", "IL", "NG"], daily_credit_cap=0, prefix_hourly_cap=1)
-    row = await Workspace.get(id=ctx.workspace_id)
+    row = await get_workspace(ctx)
     assert (row.enabled_regions, row.daily_credit_cap, row.prefix_hourly_cap) == (["IL", "NG"], 0, 1)
     for name, value in (
         ("enabled_regions", ["NG", "ZZ"]),
@@ -421,7 +421,7 @@ async def test_the_settings_are_checked(ctx: Context) -> None:
             await set_cap(ctx, **{name: value})
         assert caught.value.param == (f"{name}[1]" if isinstance(value, list) else name)
     await set_cap(ctx, daily_credit_cap=None, prefix_hourly_cap=None)
-    row = await Workspace.get(id=ctx.workspace_id)
+    row = await get_workspace(ctx)
     assert (row.daily_credit_cap, row.prefix_hourly_cap) == (None, None)
 
 

@@ -22,6 +22,7 @@ from msvs.api.contacts import (
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.replies import receive_inbound
+from msvs.api.revocation import EVIDENCE_ALONE, OWN_ACT, Claim
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentEvent, Contact, Event, Message, OptInStatus, Suppression, Workspace
 from tests.factories import make_contact
@@ -37,8 +38,9 @@ async def opt_out(ctx: Context, contact: Any, *, source: str = "keyword", now: d
 
 
 async def opt_in(ctx: Context, contact: Any, *, confirmed: bool, now: datetime = NOW, source: str = "keyword") -> bool:
+    claim = OWN_ACT if source == "keyword" else EVIDENCE_ALONE
     async with unit_of_work():
-        return await consent.opt_in(ctx, contact, source=source, ip=None, now=now, confirmed=confirmed)
+        return await consent.opt_in(ctx, contact, source=source, ip=None, now=now, confirmed=confirmed, claim=claim)
 
 
 async def confirm(ctx: Context, contact: Any, *, now: datetime) -> bool:
@@ -235,9 +237,12 @@ async def test_a_suppression_stands_until_the_answer(ctx: Context) -> None:
     contact = await make_contact(ctx)
     await opt_out(ctx, contact)
 
-    await opt_in(ctx, contact, confirmed=False, source="form")
+    at = NOW + timedelta(seconds=1)
+    async with unit_of_work():
+        claim = Claim(given_at=at, is_renewed=True)
+        await consent.opt_in(ctx, contact, source="form", ip=None, now=at, confirmed=False, claim=claim)
     assert await Suppression.all().count() == 1
-    assert await confirm(ctx, contact, now=NOW) is True
+    assert await confirm(ctx, contact, now=at) is True
 
     assert await Suppression.all().count() == 0
     assert [event.type for event in await contact_events()] == ["contact.opted_out", "contact.opted_in"]

@@ -223,10 +223,10 @@ async def test_nobody_who_said_stop_is_brought_back(ctx: Context) -> None:
 async def test_a_stop_that_came_without_a_contact_is_seen_though_the_contact_is_unknown(ctx: Context) -> None:
     await make_contact(ctx, MARIA, status=OptInStatus.UNKNOWN)
     await Suppression.create(workspace_id=ctx.workspace_id, livemode=ctx.livemode, phone=MARIA, source="keyword")
-    assert await import_(ctx, MARIA, opt_in=EVIDENCE) == ContactsImported(unchanged=1)
+    assert await import_(ctx, MARIA, opt_in=EVIDENCE) == ContactsImported(unchanged=1, opted_out=1)
     assert await status(MARIA) == ("unknown", None)
     await Workspace.filter(id=ctx.workspace_id).update(double_opt_in=True)
-    assert await import_(ctx, MARIA, opt_in=EVIDENCE) == ContactsImported(unchanged=1)
+    assert await import_(ctx, MARIA, opt_in=EVIDENCE) == ContactsImported(unchanged=1, opted_out=1)
     assert await Message.all().count() == 0
 
 

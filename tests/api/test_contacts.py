@@ -37,7 +37,7 @@ from msvs.models import (
     Suppression,
     Workspace,
 )
-from tests.factories import make_contact, make_list
+from tests.factories import make_contact, make_list, renewed
 
 PHONE = "+14155550123"
 OTHER_PHONE = "+5511987654321"
@@ -264,7 +264,7 @@ async def test_a_phone_that_said_stop_opts_in_again_on_evidence(ctx: Context) ->
     await opt_out(ctx, made)
     await delete(ctx, made)
 
-    again = await create(ctx, CreateContact(PHONE, opt_in=OptInEvidence("webinar")))
+    again = await create(ctx, CreateContact(PHONE, opt_in=renewed("webinar")))
 
     assert (again.opt_in_status, again.opt_in_source) == ("opted_in", "webinar")
     assert await Suppression.all().count() == 0
@@ -313,7 +313,7 @@ async def test_an_update_opts_in_again_with_its_source_only(ctx: Context) -> Non
         await update(ctx, made, opt_in=OptInEvidence(ip="203.0.113.9"))
     assert (refused.value.code, refused.value.param) == ("parameter_missing", "opt_in.source")
     assert (await get_contact(ctx, made.id)).opt_in_status == "opted_out"
-    changed = await update(ctx, made, opt_in=OptInEvidence("form", "203.0.113.9"))
+    changed = await update(ctx, made, opt_in=renewed("form", ip="203.0.113.9"))
 
     assert (changed.opt_in_status, changed.opt_in_source, changed.opt_in_ip) == ("opted_in", "form", "203.0.113.9")
     assert await Suppression.all().count() == 0

@@ -531,7 +531,7 @@ async def test_a_number_that_comes_back_is_suppressed_in_plain(
 
 async def test_the_person_may_come_back(ctx: Context) -> None:
     await suppress_and_erase(ctx)
-    await within(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=OptInEvidence("form"))))
+    await within(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=factories.renewed("form"))))
     assert (await Contact.get()).opt_in_status == "opted_in"
     assert await Suppression.all().count() == 0
     assert await ErasedSuppression.all().count() == 0

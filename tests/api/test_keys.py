@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from msvs.api.context import Context
+from msvs.api.credits import low_balance_threshold
 from msvs.api.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.keys import (
     BASE62,
@@ -202,7 +203,7 @@ async def test_settings_change_one_by_one(ctx: Context, other_ctx: Context) -> N
     )
     assert (row.default_sender, row.blocked_regions, row.timezone) == ("COHORT", ["BY", "RU"], "Europe/Lisbon")
     assert (row.name, row.double_opt_in) == ("Cohort Labs", False)
-    assert (await CreditBalance.get(workspace_id=ctx.workspace_id)).low_balance_threshold == 5
+    assert await low_balance_threshold(ctx) == 5
     assert dict(await get_workspace(other_ctx)) == dict(before)
 
 

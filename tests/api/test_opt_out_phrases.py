@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from msvs.api import opt_out_phrases
 from msvs.api.courtesies import bare_word
-from msvs.api.opt_out_phrases import MAX_TEXT, Intent, Reading, classify, explain
+from msvs.api.opt_out_phrases import MAX_TEXT, Intent, Reading, classify, explain, wants_out
 from msvs.api.quotes import own_words
 from msvs.api.words import Keyword, classify_reply
 
@@ -317,3 +317,43 @@ def test_the_longest_messages_of_the_rules_own_words_are_read() -> None:
     for _ in range(50):
         some = chosen.sample(words, 6)
         assert classify(" ".join(chosen.choices(some, k=MAX_TEXT // 4))) in (None, *Intent)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Stop or I'll sue",
+        "Stop, I will call the police",
+        "STOP I will call the FCC",
+        "stop or I will report you to the FTC",
+        "STOP I'm going to file a complaint",
+        "STOP I don't know you",
+        "STOP DO NOT TEXT",
+        "STOP I am not Maria",
+        "STOP. This is not Maria",
+        "SMS stop",
+        "stop txt",
+        "No more spam",
+        "nomore",
+        "get me off this",
+    ],
+)
+def test_stop_with_a_threat_or_a_reason_after_it_asks_out(text: str) -> None:
+    assert wants_out(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Get me off the waitlist and into the course!",
+        "Stop by or I'll call the restaurant",
+        "stop I am not ready yet 😂",
+        "The bus will stop or I will call the police",
+        "Should I stop or report the bug?",
+        "No more spam in my inbox since I took your course!",
+        "Stop, I know you!",
+        "I was at the police stop, will report back",
+    ],
+)
+def test_what_only_sounds_like_a_threat_is_a_reply(text: str) -> None:
+    assert wants_out(text) is None

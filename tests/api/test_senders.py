@@ -33,7 +33,7 @@ def _real() -> Iterator[None]:
 
 
 def pool(*owned: OwnedSender, default: str = "COHORT") -> Pool:
-    return Pool(default, {sender.value: sender for sender in owned})
+    return Pool(default, {sender.value: sender for sender in (OwnedSender(default), *owned)})
 
 
 def registered(value: str, *regions: str) -> OwnedSender:
@@ -150,9 +150,11 @@ async def test_another_workspaces_number_is_refused_even_where_none_is_registere
     live_ctx: Context, other_ctx: Context
 ) -> None:
     await senders.add_sender(other_ctx.workspace_id, "+442071838750", registration="0THER")
-    with pytest.raises(ApiError) as caught:
-        await send(live_ctx, "+447400123456", "+442071838750")
-    assert caught.value.code == "sender_not_allowed"
+    for sender in ("+442071838750", "COHORT"):
+        with pytest.raises(ApiError) as caught:
+            await send(live_ctx, "+447400123456", sender)
+        assert (caught.value.code, caught.value.param) == ("sender_not_allowed", "from")
+    await senders.add_sender(live_ctx.workspace_id, "COHORT")
     assert await send(live_ctx, "+447400123456", "COHORT") == "COHORT"
 
 

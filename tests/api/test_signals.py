@@ -12,13 +12,15 @@ import pytest
 
 from msvs import database as db
 from msvs.api import replies, routing, senders, signals
+from msvs.api.contacts import OptInEvidence, UpdateContact, update_contact
 from msvs.api.context import Context
 from msvs.api.reports import take_reports
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Inbound, Report, Signal
-from msvs.carriers.signals import MAX_REF, fit, keep_signals
+from msvs.carriers.signals import MAX_ADDRESS, MAX_REF, fit, keep_signals
 from msvs.models import Contact, InboundMessage, Message
 from msvs.models.identity import new_id
+from msvs.ops.vitals import read_signs
 from msvs.workers import reports
 from msvs.workers.reports import collect_reports
 from tests import factories
@@ -314,10 +316,12 @@ async def test_a_reply_finds_who_wrote_last_however_the_carrier_writes_the_numbe
     assert await inbound() == [("+5491123456789", "12345", "Tomorrow?", live_ctx.workspace_id)]
 
 
-async def test_the_default_sender_is_the_workspaces_too(live_ctx: Context) -> None:
+async def test_an_inbound_message_never_follows_a_default(live_ctx: Context) -> None:
     await db.execute("UPDATE workspaces SET default_sender = '54321'")
     await bring(Inbound("in-1", PERSON, "54321", "Hi"))
-    assert [row[2] for row in await inbound()] == ["Hi"]
+    await bring(Inbound("in-2", PERSON, "54321", "STOP"))
+    assert await inbound() == []
+    assert await db.fetch("SELECT * FROM suppressions") == []
 
 
 async def test_parts_are_put_together_in_their_order(live_ctx: Context) -> None:
@@ -369,6 +373,28 @@ async def test_what_the_carrier_took_for_an_opt_out_is_one_that_it_has_confirmed
     assert (await status(queued), await Message.filter(kind="auto").count()) == ("canceled", 0)
 
 
+@pytest.mark.parametrize(("text", "keyword"), [("STOP\ufffd", "stop"), ("\ufffd\ufffd", None)])
+async def test_what_could_not_surely_be_read_is_flagged_and_counts(
+    live_ctx: Context, text: str, keyword: str | None
+) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await handed_over(live_ctx)
+    await bring(Inbound("in-1", PERSON, OURS, text, is_garbled=True))
+    row = await InboundMessage.get()
+    assert (row.body, row.keyword, row.is_flagged) == (text, keyword, True)
+    assert (await Contact.get()).opt_in_status.value == ("opted_out" if keyword else "opted_in")
+
+
+async def test_a_part_that_could_not_surely_be_read_flags_the_whole(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await handed_over(live_ctx)
+    await bring(
+        Inbound("in-1", PERSON, OURS, "ST", "7", 1, 2), Inbound("in-2", PERSON, OURS, "OP", "7", 2, 2, is_garbled=True)
+    )
+    row = await InboundMessage.get()
+    assert (row.body, row.keyword, row.is_flagged) == ("STOP", "stop", True)
+
+
 async def test_what_the_carrier_took_for_an_opt_out_is_one_to_all_that_share_the_sender(
     live_ctx: Context, other_ctx: Context
 ) -> None:
@@ -400,15 +426,27 @@ async def test_a_report_that_the_recipient_opted_out_there_opts_out_here(live_ct
     assert ((await Contact.get(phone=PERSON)).opt_in_status.value, await waiting()) == ("opted_in", 0)
 
 
-async def test_whoever_opts_in_after_the_carriers_refusal_stays_in(live_ctx: Context) -> None:
+@pytest.mark.parametrize(("since", "stays"), [("START", "opted_in"), ("newer", "opted_in"), ("old", "opted_out")])
+async def test_whoever_comes_back_after_the_carriers_refusal_stays_in(
+    live_ctx: Context, since: str, stays: str
+) -> None:
+    """Evidence from before, which a sync repeats in between, brings nobody back."""
     message_id = await handed_over(live_ctx)
     report = Report("ref-1:failed", False, "recipient_opted_out", carrier_ref="ref-1")
     async with unit_of_work():
         await keep_signals("main", [report])
         await signals.apply_reports(limit=10, now=await db.now())
-    await db.execute("UPDATE contacts SET opt_in_status = 'opted_in', opt_in_at = now()")
+    contact = await Contact.get()
+    await Contact.all().update(opt_in_status="unknown")
+    async with unit_of_work():
+        if since == "START":
+            await replies.receive_inbound(live_ctx, from_phone=PERSON, to_sender=OURS, text=since, dedupe_key="in-1")
+        else:
+            evidence = factories.renewed() if since == "newer" else OptInEvidence("checkout")
+            await update_contact(live_ctx, contact.id, UpdateContact(opt_in=evidence))
+    assert (await Contact.get()).opt_in_status == "opted_in"
     await collect_reports()
-    assert (await status(message_id), (await Contact.get()).opt_in_status.value) == ("failed", "opted_in")
+    assert (await status(message_id), (await Contact.get()).opt_in_status.value) == ("failed", stays)
     assert await waiting() == 0
 
 
@@ -453,10 +491,114 @@ async def test_parts_of_two_people_with_one_reference_stay_apart(live_ctx: Conte
     assert sorted(row[:3:2] for row in await inbound()) == [(PERSON, "ab"), (other, "xy")]
 
 
-async def test_what_is_from_no_phone_is_dropped(live_ctx: Context) -> None:
+# What no number can be read in: names, service numbers, national numbers of nobody knows where, two numbers at once.
+UNREADABLE = (
+    *("INFO", "4477", "97010203", "0197010203", "+1+2125550177", "12125550177;12125550178"),
+    *("anonymous", "+999123456789", "+52155123456789", "user@example.com", "1" * 39, "1" * 60, " "),
+)
+
+
+async def test_what_is_from_no_number_is_kept_and_counted(live_ctx: Context) -> None:
     await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
-    await bring(Inbound("1", "INFO", OURS, "Advertisement"), Inbound("2", "4477", OURS, "Hi"))
-    assert (await inbound(), await waiting()) == ([], 0)
+    signals_ = [Inbound(f"in-{number}", text, OURS, "STOP") for number, text in enumerate(UNREADABLE)]
+    await bring(*signals_)
+    # What is brought again is known again.
+    assert await bring(*signals_) == 0
+    kept = await signals.list_unread(limit=100)
+    assert [(row.from_phone, row.text, row.kind) for row in kept] == [
+        (fit(text, MAX_ADDRESS), "STOP", "unread") for text in reversed(UNREADABLE)
+    ]
+    assert all(signals.asks_out([row]) for row in kept)
+    assert (await inbound(), await Contact.all().count()) == ([], 0)
+    assert [(sample.labels, sample.value) for sample in await sign("inbound_unread")] == [
+        ({"carrier": "main"}, len(UNREADABLE))
+    ]
+    assert await sign("signals_waiting") == []
+    assert not await signals.has_due(await db.now())
+
+
+async def sign(name: str) -> list[Any]:
+    found = {each.name: each for each in await read_signs([], None)}
+    return list(found[name].samples)
+
+
+async def test_parts_from_no_number_are_kept_as_one(live_ctx: Context) -> None:
+    await bring(Inbound("in-2", "INFO", OURS, "P", "7", 2, 2))
+    assert await signals.list_unread(limit=10) == []
+    parts = [Inbound("in-1", "INFO", OURS, "STO", "7", 1, 2), Inbound("in-2", "INFO", OURS, "P", "7", 2, 2)]
+    await bring(*parts)
+    assert [(row.text, row.dedupe_key) for row in await signals.list_unread(limit=10)] == [("STOP", "in-1")]
+    assert await bring(*parts) == 0
+
+
+async def test_what_nobody_could_read_is_forgotten_in_the_end(live_ctx: Context) -> None:
+    await bring(Inbound("1", "INFO", OURS, "Hi"), Inbound("2", "BANK", OURS, "Hi"))
+    row = await db.fetch_row("SELECT id, due_at - received_at AS kept FROM carrier_signals ORDER BY id LIMIT 1")
+    assert row is not None
+    assert row.kept >= signals.UNREAD_KEPT
+    await db.execute("UPDATE carrier_signals SET due_at = now() WHERE id = $1", row.id)
+    await collect_reports()
+    assert [each.from_phone for each in await signals.list_unread(limit=10)] == ["BANK"]
+
+
+@pytest.mark.parametrize(
+    ("phone", "written"),
+    [
+        ("+2290197010203", "22997010203"),
+        ("+22997010203", "2290197010203"),
+        ("+22507080910", "2250707080910"),
+        ("+2250707080910", "0022507080910"),
+        ("+24106123456", "24166123456"),
+        ("+12125550177", "001 (212) 555-0177"),
+        ("+12125550177", "\u202a+1\u00a0212\u2011555\u20110177\u202c"),
+        ("+5491123456789", "tel:+54 11 2345 6789"),
+        ("+970592234567", "972592234567"),
+    ],
+)
+async def test_a_stop_counts_in_whatever_form_it_comes(live_ctx: Context, phone: str, written: str) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    queued = await handed_over(live_ctx, phone=phone, ref=None, status="queued")
+    await bring(Inbound("in-1", written, "1 (212) 555-0100", "STOP"))
+    assert (await status(queued), (await Contact.get()).opt_in_status.value) == ("canceled", "opted_out")
+    assert [row[:2] for row in await inbound()] == [(phone, OURS)]
+    assert (await waiting(), await signals.list_unread(limit=10)) == (0, [])
+
+
+async def test_a_stop_of_nobody_known_is_one_of_the_present_number(live_ctx: Context) -> None:
+    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await bring(Inbound("in-1", "22997010203", OURS, "STOP"))
+    assert await Contact.all().values_list("phone", "opt_in_status") == [("+2290197010203", "opted_out")]
+
+
+async def test_a_carriers_opt_out_is_one_of_every_spelling(live_ctx: Context) -> None:
+    await factories.make_contact(live_ctx, "+5491123456789")
+    message_id = await handed_over_as(live_ctx, "+541123456789")
+    await bring(Report("ref-1:failed", False, "recipient_opted_out", message_id=message_id))
+    assert (await Contact.get()).opt_in_status.value == "opted_out"
+
+
+async def test_who_opted_in_since_under_another_spelling_stays_in(live_ctx: Context) -> None:
+    await factories.make_contact(live_ctx, "+5491123456789")
+    message_id = await handed_over_as(live_ctx, "+541123456789")
+    async with unit_of_work():
+        await keep_signals("main", [Report("ref-1:failed", False, "recipient_opted_out", message_id=message_id)])
+        await signals.apply_reports(limit=10, now=await db.now())
+    await Contact.all().update(opt_in_status="unknown")
+    async with unit_of_work():
+        await replies.receive_inbound(
+            live_ctx, from_phone="+541123456789", to_sender=OURS, text="START", dedupe_key="in-1"
+        )
+    await collect_reports()
+    assert (await Contact.get()).opt_in_status.value == "opted_in"
+    assert await waiting() == 0
+
+
+async def handed_over_as(ctx: Context, spelling: str) -> UUID:
+    """A message to the only contact in another spelling."""
+    contact = await Contact.get()
+    message_id = await handed_over(ctx, phone=contact.phone)
+    await db.execute("UPDATE messages SET to_phone = $2 WHERE id = $1", message_id, spelling)
+    return message_id
 
 
 async def test_one_that_breaks_holds_up_no_other(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,8 @@ from redis import Redis
 
 from msvs.api import ids, webhooks
 from msvs.api.context import Context
-from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound
+from msvs.api.crypto import open_secret, use_sealing_secret
+from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound, Unavailable
 from msvs.api.events import EventType
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.pages import PageRequest
@@ -52,7 +52,7 @@ async def test_a_webhook_is_made_with_a_secret_that_is_sealed(ctx: Context) -> N
     assert secret.startswith(SECRET_PREFIX)
     stored = await webhooks.get_webhook(ctx, row.id)
     assert secret not in stored.secret_sealed
-    assert webhooks.open_secret(stored.secret_sealed) == secret
+    assert open_secret(stored.secret_sealed) == secret
     assert (stored.url, stored.events, stored.description, stored.enabled) == (
         URL,
         ["message.delivered", "contact.opted_out"],
@@ -69,7 +69,7 @@ async def test_a_webhook_is_made_with_a_secret_that_is_sealed(ctx: Context) -> N
 async def test_a_callers_own_secret_is_kept(ctx: Context, given: str) -> None:
     row, secret = await create(ctx, secret=given, events=["*"], description="CRM")
     stored = await webhooks.get_webhook(ctx, row.id)
-    assert secret == given == webhooks.open_secret(stored.secret_sealed)
+    assert secret == given == open_secret(stored.secret_sealed)
     assert (stored.events, stored.description) == (["*"], "CRM")
 
 
@@ -118,12 +118,12 @@ async def test_what_a_webhook_cannot_be_changed_to(
 @pytest.mark.parametrize(
     ("settings", "url", "admitted"),
     [
-        (Settings(secret_key="k"), "http://127.0.0.1:9999/hook", True),
-        (Settings(secret_key="k"), "http://10.1.2.3/hook", False),
-        (Settings(secret_key="k", environment=PRODUCTION), "http://127.0.0.1:9999/hook", False),
-        (Settings(secret_key="k", environment=PRODUCTION), URL, True),
+        (Settings(), "http://127.0.0.1:9999/hook", True),
+        (Settings(), "http://10.1.2.3/hook", False),
+        (Settings(environment=PRODUCTION), "http://127.0.0.1:9999/hook", False),
+        (Settings(environment=PRODUCTION), URL, True),
         (
-            Settings(secret_key="k", environment=PRODUCTION, webhook_allow_cidrs=("10.1.0.0/16",)),
+            Settings(environment=PRODUCTION, webhook_allow_cidrs=("10.1.0.0/16",)),
             "http://10.1.2.3/hook",
             True,
         ),
@@ -136,20 +136,20 @@ async def test_the_settings_decide_which_addresses_are_admitted(
     if admitted:
         row, secret = await create(ctx, url=url)
         assert row.url == url
-        assert webhooks.open_secret(row.secret_sealed) == secret
+        assert open_secret(row.secret_sealed) == secret
     else:
         with pytest.raises(InvalidRequest):
             await create(ctx, url=url)
 
 
-async def test_a_secret_outlives_the_process(ctx: Context, tmp_path: Path) -> None:
-    webhooks.configure(Settings(data_dir=tmp_path))
-    row, secret = await create(ctx)
-    webhooks.use_secret_box(None)
-    with pytest.raises(RuntimeError):
-        webhooks.open_secret(row.secret_sealed)
-    webhooks.configure(Settings(data_dir=tmp_path))
-    assert webhooks.open_secret(row.secret_sealed) == secret
+async def test_without_a_key_nothing_is_sealed_or_opened(ctx: Context) -> None:
+    row, _ = await create(ctx)
+    use_sealing_secret(None)
+    with pytest.raises(Unavailable):
+        open_secret(row.secret_sealed)
+    with pytest.raises(Unavailable):
+        await create(ctx)
+    assert await WebhookEndpoint.all().count() == 1
 
 
 async def test_twenty_webhooks_are_the_most_of_a_workspace_and_mode(
@@ -280,9 +280,9 @@ async def test_rotation_keeps_the_secret_before_for_a_day(ctx: Context) -> None:
         row, secret = await webhooks.rotate_secret(ctx, endpoint.id)
     assert secret.startswith(SECRET_PREFIX)
     stored = await webhooks.get_webhook(ctx, row.id)
-    assert webhooks.open_secret(stored.secret_sealed) == secret
+    assert open_secret(stored.secret_sealed) == secret
     assert stored.previous_secret_sealed is not None
-    assert webhooks.open_secret(stored.previous_secret_sealed) == SECRET
+    assert open_secret(stored.previous_secret_sealed) == SECRET
     assert stored.previous_secret_until is not None
     assert before <= stored.previous_secret_until - timedelta(hours=24) <= datetime.now(UTC)
 

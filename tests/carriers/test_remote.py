@@ -8,7 +8,9 @@ import socket
 import struct
 import sys
 import termios
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import UUID
@@ -319,6 +321,74 @@ async def test_a_batch_that_runs_out_of_time_leaves_no_answers_behind(
     books.answers.set()
     assert await remote.submit_many(batch(2, first=11)) == accepted(batch(2, first=11))
     assert sorted(books.submitted) == [UUID(int=number) for number in (1, 2, 3, 11, 12)]
+
+
+@pytest.mark.parametrize("is_read_late", [False, True])
+async def test_a_word_to_go_that_comes_late_is_none(
+    server: HandOverServer, books: Books, monkeypatch: pytest.MonkeyPatch, is_read_late: bool
+) -> None:
+    """Either end was stopped meanwhile: the messages may be another's by now."""
+    monkeypatch.setattr(sessions, "GO_SECONDS", 0.05)
+    line, writer = await connected(server)
+    await line.send(Offer(batch(3)))
+    assert await line.receive(FROM_OWNER) == Taken()
+    if is_read_late:
+        await line.send(Go())
+        time.sleep(0.2)  # noqa: ASYNC251
+    else:
+        await asyncio.sleep(0.2)
+        with suppress(OSError):
+            await line.send(Go())
+    with pytest.raises((OSError, EOFError)):
+        await line.receive(FROM_OWNER)
+    await until(lambda: not server._lines)
+    assert (books.submitted, server._batches) == ([], set())
+    writer.close()
+
+
+async def test_a_worker_that_was_stopped_gives_no_word_to_go(
+    remote: RemoteCarrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msvs.carriers.remote.OFFER_SECONDS", 0.1)
+    offer = remote._offer
+
+    async def offer_and_stop(submissions: Sequence[Submission]) -> Line:
+        line = await offer(submissions)
+        time.sleep(0.3)  # noqa: ASYNC251
+        return line
+
+    monkeypatch.setattr(remote, "_offer", offer_and_stop)
+    assert await remote.submit_many(batch(3)) == [AWAY] * 3
+
+
+async def test_an_owner_that_was_stopped_begins_nothing_late(
+    server: HandOverServer, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, writer = await connected(server)
+    enter = server._enter
+
+    async def enter_and_stop(most: int) -> int:
+        count = await enter(most)
+        monkeypatch.setattr("msvs.workers.sessions.time", FakeTime(1000.0))
+        return count
+
+    monkeypatch.setattr(server, "_enter", enter_and_stop)
+    await server._submit(line_of(server), batch(3))
+    assert books.submitted == []
+    progress = [await line.receive(FROM_OWNER), await line.receive(FROM_OWNER)]
+    answers = [answer for each in progress if isinstance(each, Progress) for answer in each.answers]
+    assert [answer.outcome for answer in answers] == [sessions.UNBEGUN] * 3
+    writer.close()
+
+
+class FakeTime:
+    """A clock that so many seconds have passed by."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._seconds
 
 
 async def test_a_batch_goes_on_when_its_worker_is_gone(server: HandOverServer, books: Books) -> None:

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from msvs.api import auth, webhooks
 from msvs.api.context import Context
+from msvs.api.crypto import use_sealing_secret
 from msvs.api.keys import create_key
 from msvs.app import create_app
 from msvs.settings import Settings
@@ -54,6 +55,7 @@ async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPath
     """The whole application on the test database and Valkey."""
     settings = settings_for(database, engines, tmp_path_factory.mktemp("data"))
     webhooks.configure(settings)
+    use_sealing_secret(settings.encryption_secret())
     app = create_app(settings)
     yield app
     await app.state.limiter.close()

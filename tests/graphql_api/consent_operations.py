@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tests.graphql_api.operations import Operation
 from tests.graphql_api.studio import SUPPRESSED
 
@@ -26,7 +28,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "ImportSuppressions",
-        7,
+        8,
         lambda s: {
             "importSuppressions": {
                 "__typename": "SuppressionsImported",
@@ -39,9 +41,17 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "LiftSuppression",
-        11,
+        12,
         lambda s: {"liftSuppression.phone": SUPPRESSED, "liftSuppression.optIn.status": "OPTED_IN"},
-        lambda s: {"id": s.suppression, "optIn": {"source": "checkout", "text": "Text me again."}},
+        lambda s: {
+            "id": s.suppression,
+            "optIn": {
+                "source": "checkout",
+                "text": "Text me again.",
+                "at": datetime.now(UTC).isoformat(),
+                "renewed": True,
+            },
+        },
     ),
     Operation(
         "ConsentHistory",

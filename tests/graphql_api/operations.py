@@ -99,12 +99,12 @@ OPERATIONS = (
         "contact.id": s.maria, "contact.phone": "+12125550101", "contact.lists.totalCount": 1,
         "contact.messages.nodes.0.id": s.message, "contact.consentHistory.totalCount": 0},
               lambda s: {"id": s.maria}),
-    Operation("CreateContact", 6, lambda s: {
+    Operation("CreateContact", 8, lambda s: {
         "createContact.phone": "+12125550199",
         "createContact.optIn": {"status": "OPTED_IN", "source": "checkout", "ip": "203.0.113.4"}},
               lambda s: {"input": {"phone": "+12125550199", "firstName": "Eva",
                                    "optIn": {"source": "checkout", "ip": "203.0.113.4"}}}),
-    Operation("ImportContacts", 11, lambda s: {
+    Operation("ImportContacts", 13, lambda s: {
         "importContacts": {
             "__typename": "ContactsImported", "created": 1, "updated": 1, "unchanged": 0, "duplicates": 1,
             "addedToList": 1, "optedIn": 1, "pending": 0, "optedOut": 0,

@@ -6,18 +6,23 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
+import pytest
 from graphql import get_named_type, is_input_object_type
 from starlette.applications import Starlette
 
-from msvs.api import ids
+from msvs.api import ids, routing
 from msvs.api.context import Context
 from msvs.api.limits import Limiter
-from msvs.database import fetch, fetch_value
+from msvs.api.senders import add_sender
+from msvs.api.settings_of_mode import find_settings
+from msvs.database import execute, fetch, fetch_value
 from msvs.graphql.context import RequestContext
 from msvs.graphql.documents import Document, Documents
 from msvs.graphql.operations import Operation as Asked
 from msvs.graphql.schema import DOCUMENT, schema
 from msvs.models import Role, Workspace
+from tests import factories
+from tests.graphql_api.conftest import Callers
 from tests.graphql_api.operations import Operation
 from tests.graphql_api.studio import make_member, make_studio
 from tests.graphql_api.test_operations import DOCUMENTS, EVERY_OPERATION
@@ -114,3 +119,69 @@ async def test_nothing_is_read_or_changed_from_outside(
             answer = json.dumps(told(await answer_of(outsider, text_of(operation), operation.variables(studio))))
             assert [name for name, id in hidden.items() if id in answer] == [], f"{operation.name}: {answer}"
             assert await rows_of(ctx, shared=outsider is other) == before, operation.name
+
+
+# What both modes share, but for the sandbox's own settings.
+SHARED_ROWS = """
+SELECT json_build_array(
+    (SELECT jsonb_agg(to_jsonb(t) - 'sandbox_settings' ORDER BY id) FROM workspaces AS t),
+    (SELECT jsonb_agg(to_jsonb(t) ORDER BY workspace_id) FROM credit_balances AS t),
+    (SELECT jsonb_agg(to_jsonb(t) ORDER BY id) FROM senders AS t),
+    (SELECT jsonb_agg(to_jsonb(t) ORDER BY id) FROM memberships AS t),
+    (SELECT jsonb_agg(to_jsonb(t) ORDER BY id) FROM invitations AS t)
+)::text
+"""
+
+
+@pytest.mark.parametrize("livemode", [True, False])
+async def test_a_sandbox_key_changes_nothing_that_live_obeys(
+    app: Starlette,
+    ctx: Context,
+    live_ctx: Context,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    livemode: bool,
+) -> None:
+    """By whatever ids: live's, or the sandbox's own."""
+    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    studio = await make_studio(live_ctx if livemode else ctx, workspace)
+    await factories.make_contact(live_ctx, "+12125550111")
+    key = replace(ctx, actor=studio.api_key)
+    before = await rows_of(live_ctx, shared=False), await fetch_value(SHARED_ROWS)
+    for operation in EVERY_OPERATION:
+        await answer_of(key, text_of(operation), operation.variables(studio))
+        assert (await rows_of(live_ctx, shared=False), await fetch_value(SHARED_ROWS)) == before, operation.name
+    assert (await find_settings(ctx)).timezone == "America/New_York"
+    assert (await find_settings(live_ctx)).timezone == "UTC"
+
+
+async def test_a_key_without_the_scope_is_told_which_it_lacks(callers: Callers, ctx: Context) -> None:
+    caller = await callers(ctx)
+    await execute("UPDATE api_keys SET scopes = '[\"messages:send\"]'")
+    answer = await caller.run(
+        'mutation { updateWorkspace(input: {timezone: "America/New_York"})'
+        " { __typename ... on Error { code message } } }"
+    )
+    found = answer["updateWorkspace"]
+    assert (found["__typename"], found["code"]) == ("PermissionError", "scope_missing")
+    assert "settings:write" in found["message"]
+    assert (await find_settings(ctx)).timezone == "UTC"
+    sent = await caller.run('mutation { sendMessage(input: {to: "+12125550111", body: "Hi"}) { __typename } }')
+    assert sent["sendMessage"]["__typename"] == "Message"
+
+
+async def test_anothers_sender_is_no_default(callers: Callers, live_ctx: Context, other_ctx: Context) -> None:
+    await add_sender(other_ctx.workspace_id, "COHORTLABS")
+    caller = await callers(live_ctx)
+    for sender in ("COHORTLABS", "C0HORTLABS", "MASSlVESMS"):
+        answer = await caller.run(
+            "mutation ($input: UpdateWorkspaceInput!) { updateWorkspace(input: $input)"
+            " { __typename ... on Error { code param } } }",
+            {"input": {"defaultSender": sender}},
+        )
+        assert answer["updateWorkspace"] == {
+            "__typename": "ComplianceError",
+            "code": "sender_not_allowed",
+            "param": "defaultSender",
+        }
+    assert (await find_settings(live_ctx)).default_sender == "MASSIVESMS"

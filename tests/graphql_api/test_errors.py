@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from msvs.api import credits, ids, messages
 from msvs.api.context import Context
 from msvs.api.limits import RATES, Bucket, Rate
-from msvs.models import CreditBalance, Message, OptInStatus
+from msvs.models import Contact, CreditBalance, Message, OptInStatus
 from tests import factories
 from tests.graphql_api.conftest import Caller, Callers
 
@@ -86,6 +86,32 @@ async def test_a_conflict_names_what_is_there(caller: Caller, ctx: Context) -> N
         "existingId": ids.encode_id(ids.CONTACT, contact.id),
         "param": "phone",
     }
+
+
+async def test_a_revoked_opt_in_says_since_when(caller: Caller, ctx: Context) -> None:
+    at = datetime(2026, 5, 1, 20, 0, tzinfo=UTC)
+    contact = await factories.make_contact(ctx, "+12125550101", status=OptInStatus.OPTED_OUT, opt_in_at=at)
+    id = ids.encode_id(ids.CONTACT, contact.id)
+    update = (
+        "mutation ($id: ID!, $optIn: OptInInput!) {"
+        ' updateContact(id: $id, input: {firstName: "Ana", optIn: $optIn}) {'
+        " __typename ... on Contact { optIn { status } consentHistory { nodes { givenAt } } }"
+        " ... on ConflictError { code param optedOutAt message } } }"
+    )
+    for evidence in ({"source": "checkout"}, {"source": "checkout", "renewed": True, "at": "2026-05-01T20:00:00Z"}):
+        told = (await caller.run(update, {"id": id, "optIn": evidence}))["updateContact"]
+        assert told.pop("message").startswith("This phone number opted out at 2026-05-01T20:00:00Z")
+        assert told == {
+            "__typename": "ConflictError",
+            "code": "opt_in_revoked",
+            "param": "optIn",
+            "optedOutAt": "2026-05-01T20:00:00Z",
+        }
+    assert (await Contact.get()).first_name is None
+    newer = {"source": "checkout", "renewed": True, "at": "2026-05-01T20:00:01Z"}
+    back = (await caller.run(update, {"id": id, "optIn": newer}))["updateContact"]
+    assert back["optIn"] == {"status": "OPTED_IN"}
+    assert back["consentHistory"]["nodes"] == [{"givenAt": "2026-05-01T20:00:01Z"}]
 
 
 async def test_update_refuses_null_where_it_means_nothing(caller: Caller, ctx: Context) -> None:

@@ -207,10 +207,23 @@ async def test_without_redis_a_sign_out_takes_the_cookie(browser: Browser) -> No
         ("/ops/logout", "/ops/rq/"),
         ("", "/ops/rq/"),
         (None, "/ops/rq/"),
+        # What no URL can be.
+        ("http://[", "/ops/rq/"),
+        ("//[::1", "/ops/rq/"),
+        ("http://[zz]/ops/rq/", "/ops/rq/"),
     ],
 )
 def test_only_pages_under_ops_are_gone_on_to(wanted: str | None, target: str) -> None:
     assert local_path(wanted) == target
+
+
+@pytest.mark.parametrize("wanted", ["http://[", "//[::1", "http://[zz]/"])
+async def test_a_next_page_that_is_no_url_is_the_first_page(browser: Browser, wanted: str) -> None:
+    client = await browser(signed_in=False)
+    assert (await client.get("/ops/login", params={"next": wanted})).status_code == 200
+    assert (await sign_in(client, "wrong", next=wanted)).status_code == 401
+    answer = await sign_in(client, PASSWORD, next=wanted)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/ops/rq/")
 
 
 async def test_an_open_redirect_is_refused_on_every_way(browser: Browser) -> None:

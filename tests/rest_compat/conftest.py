@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 
 from msvs.api import auth, webhooks
 from msvs.api.context import Context
+from msvs.api.crypto import use_sealing_secret
 from msvs.api.keys import create_key
 from msvs.app import create_app
 from msvs.settings import Settings
@@ -38,6 +39,7 @@ async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPath
         database_url=database, redis_url=engines.redis_url, data_dir=data_dir, operator_password="not-a-secret"
     )
     webhooks.configure(settings)
+    use_sealing_secret(settings.encryption_secret())
     app = create_app(settings)
     yield app
     await app.state.limiter.close()

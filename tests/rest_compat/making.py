@@ -35,6 +35,7 @@ NOUNS = {
     "senders": "sender",
     "keywords": "keyword",
     "suppressions": "suppression",
+    "api_keys": "api_key",
 }
 
 
@@ -91,6 +92,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     assert workspace_id is not None
     sender = await senders.add_sender(workspace_id, "+12125550100", is_shared=True)
     return {
+        "api_key": (await get(client, "/v1/api_keys"))["data"][0]["id"],
         "sender": ids.encode_id(ids.SENDER, sender.id),
         "suppression": suppression["id"],
         "consent": consent["data"][0]["id"],

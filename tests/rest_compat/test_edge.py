@@ -296,6 +296,7 @@ AWAY = [
     asyncpg.CannotConnectNowError("starting"),
     asyncpg.TooManyConnectionsError("full"),
     asyncpg.DeadlockDetectedError("deadlock"),
+    asyncpg.InvalidCachedStatementError("a migration changed the table"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 
@@ -82,7 +84,11 @@ async def test_suppressions_from_one_end_to_the_other(api: httpx.AsyncClient) ->
 
     missing = await api.post(f"/v1/suppressions/{made['id']}/lift", json={})
     assert await refused(missing) == (400, "parameter_missing", "opt_in.source")
-    contact = await post(api, f"/v1/suppressions/{made['id']}/lift", 200, **EVIDENCE)
+    old = await api.post(f"/v1/suppressions/{made['id']}/lift", json=EVIDENCE)
+    assert await refused(old) == (409, "opt_in_revoked", "opt_in")
+    assert old.json()["error"]["opted_out_at"] == made["created_at"]
+    newer = {**EVIDENCE, "at": datetime.now(UTC).isoformat(), "renewed": True}
+    contact = await post(api, f"/v1/suppressions/{made['id']}/lift", 200, **newer)
     assert (contact["phone"], contact["opt_in"]["status"]) == (PHONE, "opted_in")
     assert (await get(api, "/v1/suppressions", phone=PHONE))["data"] == []
     await post(api, "/v1/messages", to=PHONE, body="Hi")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -63,6 +64,11 @@ BAD_CONTACTS = [
     ({"opt_in": {}}, "parameter_missing", "opt_in.source"),
     ({"opt_in": {"source": "checkout", "ip": "999.1.1.1"}}, "ip_invalid", "opt_in.ip"),
     ({"opt_in": {"source": ""}}, "parameter_out_of_range", "opt_in.source"),
+    ({"opt_in": {"source": "checkout", "at": "2126-05-01T20:00:00Z"}}, "parameter_out_of_range", "opt_in.at"),
+    ({"opt_in": {"source": "checkout", "at": "0001-01-01T00:00:00+14:00"}}, "parameter_out_of_range", "opt_in.at"),
+    ({"opt_in": {"source": "checkout", "at": "2026-05-01T20:00:00"}}, "parameter_invalid", "opt_in.at"),
+    ({"opt_in": {"source": "checkout", "at": "yesterday"}}, "parameter_invalid", "opt_in.at"),
+    ({"opt_in": {"source": "checkout", "renewed": "yes"}}, "parameter_invalid", "opt_in.renewed"),
     ({"opt_in": {"status": "opted_in"}}, "parameter_unknown", "opt_in.status"),
     ({"attributes": {"k": ["a"]}}, "parameter_invalid", "attributes.k"),
     ({"attributes": {"k": "v" * 501}}, "parameter_invalid", "attributes.k"),
@@ -91,7 +97,17 @@ async def test_opting_out_twice_is_a_conflict_and_in_again_needs_evidence(api: h
     assert (out["opt_in"]["status"], out["opt_in"]["source"]) == ("opted_out", "api")
     assert code(await api.post(f"{path}/opt_out")) == (409, "contact_opted_out", None)
     assert code(await api.post(path, json={"opt_in": {}})) == (400, "parameter_missing", "opt_in.source")
-    back = await post(api, path, 200, opt_in={"source": "webinar"})
+    old = await api.post(path, json={"first_name": "Ana", "opt_in": {"source": "webinar"}})
+    assert code(old) == (409, "opt_in_revoked", "opt_in")
+    error = old.json()["error"]
+    assert (error["type"], error["opted_out_at"]) == ("conflict_error", out["opt_in"]["at"])
+    assert error["opted_out_at"] in error["message"]
+    assert await get(api, path) == out
+    again = await api.post("/v1/contacts", json={"phone": made["phone"], "opt_in": {"source": "webinar"}})
+    assert code(again) == (409, "opt_in_revoked", "opt_in")
+    assert again.json()["error"]["existing_id"] == made["id"]
+    newer = {"source": "webinar", "at": datetime.now(UTC).isoformat(), "renewed": True}
+    back = await post(api, path, 200, opt_in=newer)
     assert (back["opt_in"]["status"], back["opt_in"]["source"]) == ("opted_in", "webinar")
     types = [event["type"] for event in (await get(api, "/v1/events"))["data"]]
     assert (types.count("contact.opted_out"), types.count("contact.opted_in")) == (1, 1)

@@ -8,6 +8,7 @@ import pytest
 from msvs import database as db
 from msvs.api import ids, senders
 from msvs.api.context import Context
+from msvs.api.keys import create_key
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.schemas import PageQuery
 from tests.rest_compat.conftest import Client
@@ -43,6 +44,10 @@ async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
                 number + 1,
             )
         return path.replace("{id}", webhook["id"])
+    elif path == "/v1/api_keys":
+        # One is the client's own.
+        for _ in range(COUNT - 1):
+            await create_key(ctx.workspace_id, livemode=ctx.livemode)
     elif path == "/v1/inbox/threads/{contact_id}/messages":
         replies = [await post(api, "/v1/test/inbound", from_="+12125550100", body="Thanks") for _ in range(COUNT)]
         return path.replace("{contact_id}", replies[0]["contact_id"])

@@ -26,7 +26,7 @@ from msvs.api.contacts import (
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, Conflict
 from msvs.api.messages import SendMessage, send_message
-from msvs.api.phones import with_spellings
+from msvs.api.phones import canonical
 from msvs.api.replies import receive_inbound
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
@@ -38,10 +38,11 @@ from tests import factories
 from tests.state.conftest import Drive
 
 # The last two are one phone.
-PHONES = ("+12125550177", "+12125550178", "+5491123456789", "+541123456789")
+PHONES = ("+12125550177", "+12125550178", "+5491123456789", "+541123456789", "+22997010203", "+2290197010203")
 EVIDENCE = OptInEvidence("checkout", "203.0.113.4", text="Text me.")
 OUT = ("STOP", "please stop texting me", "wrong number")
 PHONE = st.sampled_from(PHONES)
+KIND = st.sampled_from(("none", "old", "newer"))
 
 HANDED_OVER = """
 SELECT id, to_phone FROM messages WHERE workspace_id = $1 AND kind <> 'auto' AND status NOT IN ('queued', 'scheduled')
@@ -83,18 +84,15 @@ class ConsentMachine(RuleBasedStateMachine):
         try:
             self.do(lambda: send_message(self.ctx, SendMessage(phone, "Doors open.", scheduled_at=at)))
         except ComplianceRefused:
-            assert phone in self.stopped
+            assert canonical(phone) in self.stopped
         else:
-            assert phone not in self.stopped
+            assert canonical(phone) not in self.stopped
 
-    @rule(phone=PHONE, is_evident=st.booleans())
-    def make(self, phone: str, is_evident: bool) -> None:
-        data = CreateContact(phone, opt_in=EVIDENCE if is_evident else None)
-        try:
-            self.do(lambda: create_contact(self.ctx, data))
-        except Conflict:
-            return
-        self.agreed(phone, is_evident)
+    @rule(phone=PHONE, kind=KIND)
+    def make(self, phone: str, kind: str) -> None:
+        evidence = self.evidence(kind)
+        code = self.conflict(lambda: create_contact(self.ctx, CreateContact(phone, opt_in=evidence)))
+        self.told(code, phone, kind)
 
     @rule(phones=st.lists(PHONE, min_size=1, max_size=4))
     def import_(self, phones: list[str]) -> None:
@@ -102,24 +100,22 @@ class ConsentMachine(RuleBasedStateMachine):
         data = ImportContacts(rows, list_id=self.list_id, opt_in=EVIDENCE)
         self.do(lambda: contact_import.import_contacts(self.ctx, data))
 
-    @rule(phone=PHONE, other=PHONE, is_evident=st.booleans())
-    def change(self, phone: str, other: str, is_evident: bool) -> None:
+    @rule(phone=PHONE, other=PHONE, kind=KIND)
+    def change(self, phone: str, other: str, kind: str) -> None:
         contact = self.contact(phone)
         if contact is None:
             return
-        data = UpdateContact(phone=other, opt_in=EVIDENCE) if is_evident else UpdateContact(phone=other)
-        try:
-            self.do(lambda: update_contact(self.ctx, contact.id, data))
-        except Conflict:
-            return
-        self.agreed(other, is_evident)
+        evidence = self.evidence(kind)
+        data = UpdateContact(phone=other) if evidence is None else UpdateContact(phone=other, opt_in=evidence)
+        self.told(self.conflict(lambda: update_contact(self.ctx, contact.id, data)), other, kind)
 
-    @rule(phone=PHONE)
-    def lift(self, phone: str) -> None:
-        row = self.ask(Suppression.get_or_none(workspace_id=self.ctx.workspace_id, phone=phone))
-        if row is not None:
-            self.do(lambda: suppressions.lift_suppression(self.ctx, row.id, EVIDENCE))
-            self.agreed(phone, True)
+    @rule(phone=PHONE, kind=st.sampled_from(("old", "newer")))
+    def lift(self, phone: str, kind: str) -> None:
+        row = self.ask(Suppression.get_or_none(workspace_id=self.ctx.workspace_id, canonical=canonical(phone)))
+        evidence = self.evidence(kind)
+        if row is None or evidence is None:
+            return
+        self.told(self.conflict(lambda: suppressions.lift_suppression(self.ctx, row.id, evidence)), phone, kind)
 
     @rule(phone=PHONE)
     def delete(self, phone: str) -> None:
@@ -139,7 +135,7 @@ class ConsentMachine(RuleBasedStateMachine):
         try:
             self.do(lambda: opt_out_contact(self.ctx, contact.id))
         except Conflict:
-            assert phone in self.stopped
+            assert canonical(phone) in self.stopped
         else:
             self.stop(phone)
 
@@ -158,7 +154,7 @@ class ConsentMachine(RuleBasedStateMachine):
         if text in OUT:
             self.stop(phone)
         elif text == "START" or (text == "YES" and was_pending) or (text == "COHORT6" and not self.asks):
-            self.stopped.discard(phone)
+            self.stopped.discard(canonical(phone))
 
     @rule(is_clone=st.booleans())
     def launch(self, is_clone: bool) -> None:
@@ -183,35 +179,53 @@ class ConsentMachine(RuleBasedStateMachine):
         self.run(dispatch_messages({"virtual": VirtualCarrier()}))
         rows = self.run(db.fetch(HANDED_OVER, self.ctx.workspace_id))
         for row in rows:
-            assert row.id in self.handed_over or row.to_phone not in self.stopped
+            assert row.id in self.handed_over or canonical(row.to_phone) not in self.stopped
         self.handed_over |= {row.id for row in rows}
 
     @invariant()
     def consent_is_what_was_said(self) -> None:
         if not hasattr(self, "ctx"):
             return
-        plain = set(self.ask(Suppression.filter(workspace_id=self.ctx.workspace_id).values_list("phone", flat=True)))
+        plain = set(
+            self.ask(Suppression.filter(workspace_id=self.ctx.workspace_id).values_list("canonical", flat=True))
+        )
         rows = self.ask(
             ErasedSuppression.filter(workspace_id=self.ctx.workspace_id).values_list("phone_hash", flat=True)
         )
-        erased = {phone for phone in PHONES if consent_chain.phone_hash(self.ctx, phone) in rows}
+        erased = {canonical(phone) for phone in PHONES if consent_chain.phone_hash(self.ctx, phone) in rows}
         assert plain | erased == self.stopped
         for contact in self.ask(Contact.filter(workspace_id=self.ctx.workspace_id)):
-            assert contact.phone not in erased
-            is_out = contact.phone in self.stopped
+            assert contact.canonical not in erased
+            is_out = contact.canonical in self.stopped
             assert is_out or contact.opt_in_status != OptInStatus.OPTED_OUT
             assert not is_out or contact.opt_in_status in (OptInStatus.OPTED_OUT, OptInStatus.PENDING)
         assert self.run(consent_chain.verify(workspace_id=self.ctx.workspace_id)).is_whole
 
-    def agreed(self, phone: str, is_evident: bool) -> None:
-        if is_evident and not self.asks:
-            self.stopped.discard(phone)
+    def evidence(self, kind: str) -> OptInEvidence | None:
+        return {"none": None, "old": EVIDENCE, "newer": factories.renewed("checkout")}[kind]
+
+    def told(self, code: str | None, phone: str, kind: str) -> None:
+        """Old evidence is refused for whoever said STOP; newer evidence undoes that."""
+        assert code in (None, "contact_exists") or (code, kind) == ("opt_in_revoked", "old")
+        assert (code == "opt_in_revoked") <= (canonical(phone) in self.stopped)
+        assert code is not None or kind != "old" or canonical(phone) not in self.stopped
+        if code is None and kind == "newer" and not self.asks:
+            self.stopped.discard(canonical(phone))
+
+    def conflict(self, operation: Callable[[], Awaitable[Any]]) -> str | None:
+        try:
+            self.do(operation)
+        except Conflict as error:
+            return error.code
+        return None
 
     def stop(self, phone: str) -> None:
-        self.stopped.update(with_spellings([phone]))
+        self.stopped.add(canonical(phone))
 
     def contact(self, phone: str) -> Contact | None:
-        found: Contact | None = self.ask(Contact.get_or_none(workspace_id=self.ctx.workspace_id, phone=phone))
+        found: Contact | None = self.ask(
+            Contact.get_or_none(workspace_id=self.ctx.workspace_id, canonical=canonical(phone))
+        )
         return found
 
     def do(self, operation: Callable[[], Awaitable[Any]]) -> Any:

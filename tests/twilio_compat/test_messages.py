@@ -14,6 +14,8 @@ from msvs import database as db
 from msvs.api import ids, messages, routing
 from msvs.api.context import Context
 from msvs.api.resources import FAILURES
+from msvs.api.senders import add_sender
+from msvs.database import execute
 from msvs.models import CreditBalance, IdempotencyRecord, Message, MessageKind, MessageStatus
 from msvs.twilio_compat.resources import NUMBERS, STATUSES, message_resource
 from tests.rest_compat.making import work
@@ -440,3 +442,23 @@ async def test_a_refusal_that_is_kept_is_given_again(account: Account) -> None:
     assert refusal(second) == refusal(first)
     assert await IdempotencyRecord.all().count() == 1
     assert await db.fetch_value("SELECT count(*) FROM messages") == 0
+
+
+async def test_another_workspaces_sender_is_refused(account: Account, other_ctx: Context) -> None:
+    await add_sender(other_ctx.workspace_id, "COHORTLABS")
+    await add_sender(other_ctx.workspace_id, "+442071838750")
+    for sender in ("COHORTLABS", "C0HORTLABS", "+442071838750", "MASSlVESMS"):
+        response = await account.post("Messages.json", To="+12125550111", Body="Hi", From=sender)
+        error = response.json()
+        assert (response.status_code, error["code"], error["details"]["code"]) == (400, 21606, "sender_not_allowed")
+        assert error["details"]["param"] == "From"
+    assert await Message.all().count() == 0
+
+
+async def test_a_key_without_the_scope_sends_nothing(account: Account) -> None:
+    await execute("UPDATE api_keys SET scopes = '[\"contacts:write\"]'")
+    response = await account.post("Messages.json", To="+12125550111", Body="Hi")
+    error = response.json()
+    assert (response.status_code, error["details"]["code"]) == (403, "scope_missing")
+    assert error["details"]["scope"] == "messages:send"
+    assert await Message.all().count() == 0

@@ -302,6 +302,34 @@ async def test_outcomes_outlast_a_restart_of_postgresql(
     assert await accepted(message_id) == 1
 
 
+class Migrated(VirtualCarrier):
+    """Changes the table of messages during every hand-over, as a migration does beside a worker."""
+
+    capability = Capability.NONE
+    statement = ""
+
+    async def submit_many(self, submissions: list[Submission]) -> list[Outcome]:  # type: ignore[override]
+        answers = await super().submit_many(submissions)
+        if self.statement:
+            await db.execute(self.statement)
+        return list(answers)
+
+
+async def test_an_outcome_outlasts_a_migration_of_its_table(live_ctx: Context) -> None:
+    carrier = Migrated()
+    await send(live_ctx)
+    # The statements are in the connections' caches, with the columns of before.
+    assert await dispatch_messages({"virtual": carrier}) == 1
+    carrier.statement = "ALTER TABLE messages ADD COLUMN migrated integer"
+    try:
+        message_id = await send(live_ctx)
+        assert await dispatch_messages({"virtual": carrier}) == 1
+        assert (await Message.get(id=message_id)).status == MessageStatus.SENT
+        assert await events(message_id) == ["message.queued", "message.sent"]
+    finally:
+        await db.execute("ALTER TABLE messages DROP COLUMN IF EXISTS migrated")
+
+
 async def test_two_workers_never_claim_the_same_message(ctx: Context) -> None:
     for _ in range(40):
         await send(ctx)
@@ -443,6 +471,9 @@ async def test_a_lane_that_breaks_holds_up_no_other(ctx: Context, other_ctx: Con
     assert (await Message.get(id=broken)).status == MessageStatus.QUEUED
     assert (await Message.get(id=single)).status == MessageStatus.SENT
     assert await Message.filter(kind="campaign", status=MessageStatus.SENT).count() == 5
+    # It was put aside, and is tried later.
+    assert await dispatch_messages(carriers) == 0
+    await hurry()
     assert await dispatch_messages(carriers) == 1
 
 

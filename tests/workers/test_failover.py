@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -15,6 +18,7 @@ from msvs import database as db
 from msvs.api import campaigns, routing
 from msvs.api.campaigns import CreateCampaign
 from msvs.api.context import Context
+from msvs.api.dispatching import Lane
 from msvs.api.messages import SendMessage, send_message
 from msvs.api.reconciliation import reconcile_campaign
 from msvs.api.unit_of_work import single_statement, unit_of_work
@@ -23,11 +27,13 @@ from msvs.carriers.scripts import PREFIX
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Message, OptInStatus
 from msvs.workers.campaigns import expand_campaigns
-from msvs.workers.dispatch import Carriers, dispatch_messages, resolve_expired
+from msvs.workers.dispatch import Carriers, dispatch_lane, dispatch_messages, resolve_expired
 from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.workers.test_dispatch import hurry
+from tests.workers.test_sessions import until
+from tests.workers.test_stuck import write
 
 # `make chaos` kills at every statement.
 STEP = 1 if os.environ.get("MSVS_STATE") == "full" else 97
@@ -67,6 +73,39 @@ class Death:
             await statement()
         connection.terminate()
         raise asyncpg.ConnectionDoesNotExistError
+
+
+# PostgreSQL waits for a stopped process by this share of what it is told to.
+HASTE = """
+SELECT set_config(name, (setting::int / 50)::text || unit, true) FROM pg_settings
+WHERE name = 'idle_in_transaction_session_timeout'
+"""
+
+
+class Stop(Death):
+    """Stops the process before one statement, and lets others work meanwhile; then it goes on where it was.
+
+    What it had in a transaction is held until PostgreSQL gives it up.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(monkeypatch, is_answer_lost=False)
+        self._meanwhile = meanwhile
+
+    async def _meet(self, connection: Any, statement: Callable[[], Awaitable[Any]]) -> Any:
+        self.count += self.is_about
+        if not self.is_about or self.count != self.at:
+            return await statement()
+        self.is_about = False
+        is_in_transaction = connection.is_in_transaction()
+        if is_in_transaction:
+            await connection.fetch(HASTE)
+        # Others know nothing of what this task is in.
+        await asyncio.create_task(self._meanwhile(), context=contextvars.Context())
+        if is_in_transaction:
+            await until(connection.is_closed)
+        self.is_about = True
+        return await statement()
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +151,84 @@ async def begin(ctx: Context) -> Any:
     return campaign.id
 
 
+async def fail_over(death: Death, carriers: Carriers, capability: Capability) -> None:
+    """Meet it once in all that workers do, go on, and look whether anything is lost, doubled or left."""
+    workspace = await factories.make_workspace()
+    ctx = Context(workspace.id, livemode=True, actor="test")
+    campaign_id = await begin(ctx)
+    death.is_about = True
+    await work(carriers, death)
+    await work(carriers, death)
+    death.is_about = False
+    for _ in range(4):
+        await work(carriers, death)
+    found = await reconcile_campaign(ctx, campaign_id)
+    assert [check for check in found.checks if not check.ok] == [], death.at
+    taken = Counter(row.message_id for row in await db.fetch("SELECT message_id FROM virtual_submissions"))
+    assert max(taken.values()) == 1
+    is_open = Message.filter(workspace_id=workspace.id, status__in=("scheduled", "queued", "sending"))
+    if capability is Capability.NONE:
+        # Claimed and never submitted: only a report could tell, and none will come.
+        assert all(row.status == "sending" and row.id not in taken for row in await is_open), death.at
+    else:
+        assert (await is_open.count(), found.status) == (0, "completed"), death.at
+    row = await db.fetch_row(
+        "SELECT balance, (SELECT sum(amount) FROM ledger_entries WHERE workspace_id = $1)::bigint AS entries"
+        " FROM credit_balances WHERE workspace_id = $1",
+        workspace.id,
+    )
+    assert row is not None
+    assert row.balance == row.entries
+
+
+class Bystander:
+    """Another workspace: whatever is stopped, it sends, hears of its messages and of a STOP, and reads."""
+
+    async def make(self) -> None:
+        """Begin with a message on its way and a phone that writes STOP."""
+        workspace = await factories.make_workspace(name="Another Studio")
+        self.ctx = Context(workspace.id, livemode=True, actor="test")
+        self.contact = await factories.make_contact(self.ctx)
+        self.leaver = await factories.make_contact(self.ctx)
+
+    async def live(self) -> None:
+        """Send, hand over, be reported to, opt out and read the balance, to the end."""
+        async with single_statement():
+            message = await send_message(self.ctx, SendMessage(self.contact.phone, "Hi"))
+        await write(self.ctx, self.leaver.phone, "STOP")
+        await until(partial(self._is_served, message.id))
+
+    async def _is_served(self, message_id: UUID) -> bool:
+        await dispatch_lane({"virtual": VirtualCarrier()}, Lane(self.ctx.workspace_id, True))
+        await db.execute(
+            "UPDATE virtual_signals SET due_at = clock_timestamp() WHERE workspace_id = $1", self.ctx.workspace_id
+        )
+        await collect_reports()
+        await self.leaver.refresh_from_db()
+        status = (await Message.get(id=message_id)).status
+        return (status, self.leaver.opt_in_status) == ("delivered", "opted_out")
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("capability", list(Capability))
+async def test_a_process_stops_at_any_statement(
+    clean: None, monkeypatch: pytest.MonkeyPatch, capability: Capability
+) -> None:
+    """Nobody else waits for it for long; when it goes on, nothing was lost and nothing is doubled."""
+    bystander = Bystander()
+    stop = Stop(monkeypatch, bystander.live)
+    carriers = {"virtual": VirtualCarrier(capability)}
+    if STEP > 1:
+        stop.at = stop.count = 30 * list(Capability).index(capability) - STEP // 2
+    while stop.came:
+        stop.at, stop.count = stop.at + STEP, 0
+        await bystander.make()
+        await fail_over(stop, carriers, capability)
+        theirs = await Message.filter(workspace_id=bystander.ctx.workspace_id, kind="api")
+        assert [message.status.value for message in theirs] == ["delivered"] * stop.came
+    assert stop.at > 300
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("is_answer_lost", [False, True])
 @pytest.mark.parametrize("capability", list(Capability))
@@ -125,30 +242,5 @@ async def test_a_connection_dies_at_any_statement(
         death.at = death.count = 30 * list(Capability).index(capability) + 15 * is_answer_lost - STEP // 2
     while death.came:
         death.at, death.count = death.at + STEP, 0
-        workspace = await factories.make_workspace()
-        ctx = Context(workspace.id, livemode=True, actor="test")
-        campaign_id = await begin(ctx)
-        death.is_about = True
-        await work(carriers, death)
-        await work(carriers, death)
-        death.is_about = False
-        for _ in range(4):
-            await work(carriers, death)
-        found = await reconcile_campaign(ctx, campaign_id)
-        assert [check for check in found.checks if not check.ok] == [], death.at
-        taken = Counter(row.message_id for row in await db.fetch("SELECT message_id FROM virtual_submissions"))
-        assert max(taken.values()) == 1
-        is_open = Message.filter(workspace_id=workspace.id, status__in=("scheduled", "queued", "sending"))
-        if capability is Capability.NONE:
-            # Claimed and never submitted: only a report could tell, and none will come.
-            assert all(row.status == "sending" and row.id not in taken for row in await is_open), death.at
-        else:
-            assert (await is_open.count(), found.status) == (0, "completed"), death.at
-        row = await db.fetch_row(
-            "SELECT balance, (SELECT sum(amount) FROM ledger_entries WHERE workspace_id = $1)::bigint AS entries"
-            " FROM credit_balances WHERE workspace_id = $1",
-            workspace.id,
-        )
-        assert row is not None
-        assert row.balance == row.entries
+        await fail_over(death, carriers, capability)
     assert death.at > 300

@@ -32,6 +32,7 @@ from msvs.settings import Settings, SettingsError
 from msvs.supervisor import processes
 from msvs.workers import sessions
 from msvs.workers.sessions import SessionHolder, SessionsStuck, lock_key, taker
+from tests.conftest import CONSENT_SECRET
 from tests.engines import Engines
 from tests.workers.sessions_carrier import KIND, FileCarrier, read_book
 
@@ -98,6 +99,7 @@ class World:
             "DATA_DIR": str(self.file.parent),
             "MSVS_CARRIERS": str(self.file),
             "MSVS_ENV": "production",
+            "MSVS_SECRET_KEY": CONSENT_SECRET,
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -350,6 +352,34 @@ async def test_another_process_takes_over_from_one_that_is_killed(world: World) 
     assert standby.returncode == 0
     assert (world.happened()[-1], await world.row()) == ("close", None)
     assert (after.token in log.decode(), "+1212" in log.decode()) == (False, False)
+
+
+async def test_another_process_takes_over_from_one_that_is_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSIONS_IDLE", "5s")
+    first, second = await world.start(), await world.start()
+    await world.is_ready()
+    before = await world.row()
+    assert before is not None
+    (opened,) = world.booked("open")
+    owner, standby = (first, second) if opened["pid"] == first.pid else (second, first)
+    assert await world.remote.submit_many([submission(1)]) == [accepted(1)]
+    owner.send_signal(signal.SIGSTOP)
+    await until(lambda: len(world.booked("open")) == 2)
+    assert world.booked("open")[1]["pid"] == standby.pid
+    await world.is_ready(after=before.token)
+
+    async def is_handed_over() -> bool:
+        return await world.remote.submit_many([submission(2)]) == [accepted(2)]
+
+    await until(is_handed_over)
+    # It notices that the sessions are another's, closes its own and stands by.
+    owner.send_signal(signal.SIGCONT)
+    await until(lambda: [entry["pid"] for entry in world.booked("close")] == [owner.pid])
+    assert await world.remote.submit_many([submission(3)]) == [accepted(3)]
+    submitted = [(UUID(entry["message"]).int, entry["pid"]) for entry in world.booked("submit")]
+    assert submitted == [(1, owner.pid), (2, standby.pid), (3, standby.pid)]
 
 
 async def test_a_second_process_stands_by_and_stops_without_a_word(world: World) -> None:

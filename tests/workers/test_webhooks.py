@@ -32,6 +32,7 @@ from tests.receiver import (
     receiving,
     write_events,
 )
+from tests.workers.test_stuck import held
 
 VERIFIER = Path(__file__).parents[1] / "contract" / "verify_signature.mjs"
 
@@ -443,3 +444,21 @@ async def test_a_wrong_clock_neither_ends_a_lease_nor_holds_up_an_event(
     await execute("UPDATE webhook_deliveries SET lease_until = now() - interval '1 second' WHERE state = 'pending'")
     assert await deliver_webhooks(client) == 1
     assert [post.event_id for post in receiver.posts] == [second, first]
+
+
+async def test_a_held_endpoint_keeps_nothing_of_others_from_being_written(
+    database: str, ctx: Context, other_ctx: Context, receiver: Receiver, client: OutboundClient
+) -> None:
+    stuck, bystander = await make_endpoint(ctx, receiver.url("/stuck")), await make_endpoint(other_ctx, receiver.url())
+    await write_events(ctx, 3)
+    await write_events(other_ctx, 3)
+    async with held(database, "SELECT FROM webhook_endpoints WHERE id = $1 FOR UPDATE", stuck.id):
+        assert await deliver_webhooks(client) == 6
+        assert [row.state for row in await deliveries_of(bystander.id)] == ["succeeded"] * 3
+        assert [row.state for row in await deliveries_of(stuck.id)] == ["pending"] * 3
+    # Made again once their lease has run out, under the same ids.
+    await execute("UPDATE webhook_deliveries SET lease_until = now() - interval '1 second' WHERE state = 'pending'")
+    assert await deliver_webhooks(client) == 3
+    assert [row.state for row in await deliveries_of(stuck.id)] == ["succeeded"] * 3
+    posts = Counter(post.event_id for post in receiver.posts)
+    assert sorted(posts.values()) == [1, 1, 1, 2, 2, 2]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import ClassVar, Final
-from uuid import UUID
 
 import structlog
 
@@ -23,7 +22,7 @@ from msvs.carriers.protocol import (
     TakeSignals,
     Unknown,
 )
-from msvs.carriers.smpp.inbound import Redeliveries
+from msvs.carriers.smpp.inbound import Late, Redeliveries
 from msvs.carriers.smpp.jobs import Batch, Composer, Job, TooLong
 from msvs.carriers.smpp.link import Link
 from msvs.carriers.smpp.options import SmppOptions, read_options
@@ -37,6 +36,9 @@ log = structlog.get_logger(__name__)
 
 # Ids that came after their outcome was given up, for the receipts that will name them.
 MOST_LATE: Final = 10_000
+# Words of receipts that nobody knows, each counted.
+MOST_UNREAD: Final = 1_000
+AGAIN_SECONDS: Final = 1.0
 KEEP_RETRY_SECONDS: Final = 1.0
 FINISH_SECONDS: Final = 20.0
 LEAVE_SECONDS: Final = 5.0
@@ -63,7 +65,8 @@ class SmppCarrier(Carrier):
         self.rate = options.rate
         self.options = options
         self.redeliveries = Redeliveries()
-        self.late: dict[str, UUID] = {}
+        self.late: dict[str, Late] = {}
+        self._unread: Counter[str] = Counter()
         self._codes = options.status_codes()
         self._tls = options.tls_context()
         self._composer = Composer(options, reference=random.randrange(0x10000))  # noqa: S311 - no secret
@@ -75,7 +78,8 @@ class SmppCarrier(Carrier):
         self._queue: deque[Job] = deque()
         self._begun: deque[Job] = deque()
         self._held_until = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._wakes_at = 0.0
         self._is_due = False
         self._at_carrier = 0
         self._none_at_carrier = asyncio.Event()
@@ -176,7 +180,7 @@ class SmppCarrier(Carrier):
             job.refs.append(response_ref(message_id, self.options.id_format))
             if job.is_complete:
                 if job.is_abandoned:
-                    self.answered_late(job, status, message_id)
+                    self._remember(job, job.refs)
                 self._settle(job, job.accepted())
             else:
                 self._go_on(job, session, now)
@@ -192,21 +196,30 @@ class SmppCarrier(Carrier):
 
     def answered_late(self, job: Job, status: int, message_id: str) -> None:
         """An answer that no outcome can tell any more: it is brought as a report, or kept for the receipt."""
-        if len(job.bodies) > 1:
+        if not job.is_at_last:
             return
         if status != OK:
             self._keep(_not_delivered(job, refusal(status, self._codes).code))
-            return
-        ref = response_ref(message_id, self.options.id_format)
-        if ref is not None:
-            if len(self.late) >= MOST_LATE:
-                del self.late[next(iter(self.late))]
-            self.late[ref] = job.submission.message_id
+        else:
+            self._remember(job, [response_ref(message_id, self.options.id_format)])
 
     def unanswered(self, jobs: Sequence[Job], reason: str) -> None:
-        """Parts that may have been sent: nobody knows."""
+        """Parts that may have been sent: nobody knows. A message that lacks others besides has failed for certain."""
         for job in jobs:
-            self._settle(job, Unknown(reason))
+            if job.is_at_last:
+                self._remember(job, job.refs)
+                self._settle(job, Unknown(reason))
+            else:
+                self._give_up(job, "carrier_rejected", Unknown(reason))
+
+    def unread(self, word: str | None) -> None:
+        """Count a receipt that could not be read, and say so the first time and then ever more rarely."""
+        if word not in self._unread and len(self._unread) >= MOST_UNREAD:
+            return
+        self._unread[word or ""] += 1
+        count = self._unread[word or ""]
+        if count == 10 ** (len(str(count)) - 1):
+            log.warning("smpp_receipt_not_read", carrier=self.name, state=word, count=count)
 
     async def take(self, signals: Sequence[Signal]) -> None:
         """Keep what a session brought, for good."""
@@ -216,6 +229,16 @@ class SmppCarrier(Carrier):
 
     def proceed(self) -> None:
         """Write what may be written now, hand back what has waited too long, and come back when time allows more."""
+        try:
+            self._proceed()
+        except Exception as error:
+            # It must take no session with it, and what waits must not wait for ever.
+            log.error("smpp_not_proceeded", carrier=self.name, error=type(error).__name__)
+            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._wake)
+
+    # Inside
+
+    def _proceed(self) -> None:
         if not self._queue and not self._begun:
             return
         now = asyncio.get_running_loop().time()
@@ -228,8 +251,6 @@ class SmppCarrier(Carrier):
         waiting = [queue[0].deadline for queue in (self._queue, self._begun) if queue]
         if waiting:
             self._wake_at(min(waiting if wake_at is None else (*waiting, wake_at)), now)
-
-    # Inside
 
     def _write(self, senders: Sequence[Session], now: float) -> float | None:
         """Write as much as windows and pace allow; when time will allow more, where that is the reason to stop."""
@@ -273,11 +294,13 @@ class SmppCarrier(Carrier):
 
     def _wake_at(self, at: float, now: float) -> None:
         if self._timer is not None:
-            if self._timer.when() <= at and not self._timer.cancelled():
+            if self._wakes_at <= at:
                 return
             self._timer.cancel()
-        # Not before the clock has moved on, whatever it is that is due.
-        self._timer = asyncio.get_running_loop().call_at(max(at, now + 0.001), self._wake)
+        # Not before the clock has moved on, whatever it is that is due. The time is kept here: what uvloop gives for
+        # less than half a millisecond is no timer, and knows of none.
+        self._wakes_at = max(at, now + 0.001)
+        self._timer = asyncio.get_running_loop().call_at(self._wakes_at, self._wake)
 
     def _due(self) -> None:
         self._is_due = False
@@ -298,16 +321,28 @@ class SmppCarrier(Carrier):
         else:
             self._begun.append(job)
 
-    def _give_up(self, job: Job, code: str) -> None:
-        """A message that is out in part will never be whole: its ids are kept for their receipts, and it has failed."""
-        self._keep(_not_delivered(job, code), job)
+    def _give_up(self, job: Job, code: str, outcome: Outcome | None = None) -> None:
+        """A message that is out in part will never be whole: its ids are kept for their receipts, and it has failed.
 
-    def _keep(self, report: Report, job: Job | None = None) -> None:
-        task = asyncio.create_task(self._bring(report, job))
+        `outcome` is that of a message of which no part is known to be accepted.
+        """
+        self._keep(_not_delivered(job, code), job, job.accepted() if job.refs else outcome)
+
+    def _remember(self, job: Job, refs: Sequence[str | None]) -> None:
+        """Have receipts find a message by ids that no outcome tells."""
+        count = len(job.bodies)
+        for ref in refs:
+            if ref is not None:
+                if len(self.late) >= MOST_LATE:
+                    del self.late[next(iter(self.late))]
+                self.late[ref] = Late(job.submission.message_id, count if count > 1 else None)
+
+    def _keep(self, report: Report, job: Job | None = None, outcome: Outcome | None = None) -> None:
+        task = asyncio.create_task(self._bring(report, job, outcome))
         self._keeping.add(task)
         task.add_done_callback(self._keeping.discard)
 
-    async def _bring(self, report: Report, job: Job | None) -> None:
+    async def _bring(self, report: Report, job: Job | None, outcome: Outcome | None) -> None:
         """Keep a report of our own, which nobody else will bring again; its message's outcome follows the first try."""
         is_kept = False
         while not is_kept:
@@ -317,8 +352,8 @@ class SmppCarrier(Carrier):
             except Exception as error:
                 log.error("smpp_report_not_kept", carrier=self.name, error=type(error).__name__)
             finally:
-                if job is not None:
-                    self._settle(job, job.accepted())
+                if job is not None and outcome is not None:
+                    self._settle(job, outcome)
             if not is_kept:
                 await asyncio.sleep(KEEP_RETRY_SECONDS)
 

@@ -14,7 +14,7 @@ from msvs.carriers.protocol import Inbound, Report, Signal
 from msvs.carriers.smpp.options import SmppOptions
 from msvs.carriers.smpp.pdu import Message, Tag
 from msvs.carriers.smpp.receipts import is_receipt, read_receipt
-from msvs.carriers.smpp.text import Concatenation, decode, read_header, read_sar
+from msvs.carriers.smpp.text import Concatenation, has_header, read, read_header, read_sar
 
 _UDHI: Final = 0x40
 # Shorter numbers than these are short codes: those that are said to be international, and those of no type.
@@ -144,50 +144,85 @@ def fingerprint(message: Message) -> bytes:
     return digest.digest()
 
 
-def read_report(message: Message, options: SmppOptions, late: Mapping[str, UUID]) -> Report | None:
-    """The delivery report in a deliver_sm; None for a receipt that is not final or not readable.
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The message, or the part of one of `part_count`, of an id that came too late to be an outcome."""
 
-    `late` are messages whose ids came too late to be an outcome.
-    """
-    receipt = read_receipt(message, options.id_format)
-    if receipt is None or not receipt.is_final:
+    message_id: UUID
+    part_count: int | None = None
+
+
+# Told of a receipt's word for a state that nobody knows, or of None where a receipt has no id or no state.
+TellUnread = Callable[[str | None], None]
+
+
+def _tell_nobody(word: str | None) -> None:
+    return
+
+
+def read_report(
+    message: Message, options: SmppOptions, late: Mapping[str, Late], unread: TellUnread = _tell_nobody
+) -> Report | None:
+    """The delivery report in a deliver_sm; None for a receipt that is not final or not readable."""
+    receipt = read_receipt(message, options.id_format, options.receipt_states)
+    if receipt is None or receipt.unread is not None:
+        unread(None if receipt is None else receipt.unread)
+    if receipt is None or not receipt.state.is_final:
         return None
+    is_delivered = receipt.state.is_delivered
+    named = late.get(receipt.ref)
     return Report(
-        dedupe_key=f"{receipt.ref}:{receipt.state}",
-        is_delivered=receipt.is_delivered,
-        error_code=None if receipt.is_delivered else receipt.failure(options.receipt_errors),
-        message_id=late.get(receipt.ref),
+        dedupe_key=f"{receipt.ref}:{receipt.state.name}",
+        is_delivered=is_delivered,
+        error_code=None if is_delivered else receipt.failure(options.receipt_errors),
+        message_id=None if named is None else named.message_id,
         carrier_ref=receipt.ref,
+        part_count=None if named is None else named.part_count,
     )
 
 
 def read_inbound(message: Message, key: str, options: SmppOptions) -> Inbound:
     """The inbound message, or the part of one, in a deliver_sm."""
-    data = message.short_message or message.tlv(Tag.MESSAGE_PAYLOAD) or b""
+    data = whole = _octets(message)
+    is_garbled = message.is_cut
     part: Concatenation | None = None
-    if message.esm_class & _UDHI:
+    if message.esm_class & _UDHI or has_header(data):
         part, data = read_header(data)
+        is_garbled |= bool(data) and data == whole
     if part is None:
         part = read_sar(
             message.tlv(Tag.SAR_MSG_REF_NUM),
             message.tlv(Tag.SAR_TOTAL_SEGMENTS),
             message.tlv(Tag.SAR_SEGMENT_SEQNUM),
         )
+    reading = read(data, message.data_coding, options.default_alphabet)
     return Inbound(
         dedupe_key=key,
         from_phone=_address(message.source, message.source_ton),
         to_sender=_address(message.destination, message.destination_ton),
-        text=decode(data, message.data_coding, options.default_alphabet).replace("\0", ""),
+        text=reading.text.replace("\0", ""),
         part_ref=f"{part.bits}:{part.reference}" if part else None,
         part_number=part.number if part else None,
         part_count=part.count if part else None,
+        is_garbled=is_garbled or not reading.is_sure,
     )
 
 
-def to_signal(message: Message, key: str, options: SmppOptions, late: Mapping[str, UUID]) -> Signal | None:
+def _octets(message: Message) -> bytes:
+    """The octets of a text with its header, which some message centres put before a message_payload."""
+    header, payload = message.short_message, message.tlv(Tag.MESSAGE_PAYLOAD)
+    is_header_alone = message.esm_class & _UDHI and header and header[0] == len(header) - 1
+    if is_header_alone and payload and not payload.startswith(header):
+        return header + payload
+    return message.text
+
+
+def to_signal(
+    message: Message, key: str, options: SmppOptions, late: Mapping[str, Late], unread: TellUnread = _tell_nobody
+) -> Signal | None:
     """What a deliver_sm or data_sm brings, or None where there is nothing to keep."""
     if is_receipt(message):
-        return read_report(message, options, late)
+        return read_report(message, options, late, unread)
     return read_inbound(message, key, options)
 
 

@@ -80,6 +80,11 @@ class Job:
         """Whether every part is accepted."""
         return len(self.refs) == len(self.bodies)
 
+    @property
+    def is_at_last(self) -> bool:
+        """Whether every part but one is accepted."""
+        return len(self.refs) >= len(self.bodies) - 1
+
     def accepted(self) -> Accepted:
         """The outcome by the parts that are accepted."""
         if len(self.bodies) == 1:

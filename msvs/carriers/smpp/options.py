@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.smpp.pdu import Bind, PduError, encode_bind
-from msvs.carriers.smpp.receipts import IdFormat
+from msvs.carriers.smpp.receipts import DELIVERED, ON_THE_WAY, IdFormat
 from msvs.carriers.smpp.statuses import CODES
 from msvs.carriers.smpp.text import Alphabet
 from msvs.settings import SettingsError
@@ -31,7 +31,8 @@ class SmppOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `binds` sessions, each with a `window` of unanswered submits; `rate` in PDUs a second, all sessions together.
     `queue_seconds` is how long a message waits for its turn before it is handed back unsent, `response_seconds` how
     long an answer may take before the outcome is unknown. `statuses` and `receipt_errors` give our failure codes to a
-    vendor's own `command_status` and `err` values. `validity_seconds` is how long the message centre tries.
+    vendor's own `command_status` and `err` values, `receipt_states` those or `delivered` or `on_the_way` to its own
+    `stat`. `validity_seconds` is how long the message centre tries.
     """
 
     host: str
@@ -67,6 +68,7 @@ class SmppOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     destination_plus: bool = False
     statuses: Mapping[str, str] = {}
     receipt_errors: Mapping[str, str] = {}
+    receipt_states: Mapping[str, str] = {}
 
     def status_codes(self) -> dict[int, str]:
         """`statuses` by number."""
@@ -97,10 +99,11 @@ def read_options(config: CarrierConfig) -> SmppOptions:
 
 
 def _wrong(options: SmppOptions) -> str | None:
-    for name in ("statuses", "receipt_errors"):
+    outcomes = CODES | {DELIVERED, ON_THE_WAY}
+    for name, values in (("statuses", CODES), ("receipt_errors", CODES), ("receipt_states", outcomes)):
         for key, code in getattr(options, name).items():
-            if code not in CODES:
-                return f"{name}: {key}: must be one of {', '.join(sorted(CODES))}"
+            if code not in values:
+                return f"{name}: {key}: must be one of {', '.join(sorted(values))}"
             if name == "statuses" and not _status.fullmatch(key):
                 return f"{name}: {key}: a number is wanted, such as 0x0400"
     if len(options.service_type) > 5:

@@ -106,6 +106,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     default_message_id: int = 0
     short_message: bytes = b""
     tlvs: Tlvs = ()
+    # The text is shorter than its length says.
+    is_cut: bool = False
+
+    @property
+    def text(self) -> bytes:
+        """The octets of the text: short_message, or message_payload (§ 5.3.2.32) where that says more."""
+        payload = self.tlv(Tag.MESSAGE_PAYLOAD) or b""
+        return self.short_message if len(self.short_message.rstrip(b"\0")) >= len(payload) else payload
 
     def tlv(self, tag: int) -> bytes | None:
         """The first optional parameter with this tag, or None."""
@@ -201,7 +209,10 @@ def encode_message(message: Message) -> bytes:
 
 
 def decode_message(body: bytes) -> Message:
-    """The body of a submit_sm or deliver_sm (§ 4.4.1, 4.6.1). Raises PduError."""
+    """The body of a submit_sm or deliver_sm (§ 4.4.1, 4.6.1). Raises PduError.
+
+    One that ends within its text has the text as far as it goes.
+    """
     try:
         service_type, at = _read_c_string(body, 0)
         source_ton, source_npi = body[at], body[at + 1]
@@ -216,8 +227,6 @@ def decode_message(body: bytes) -> Message:
     except IndexError:
         raise PduError("a message that ends early", _INVALID_LENGTH) from None
     at += 5
-    if at + length > len(body):
-        raise PduError("sm_length beyond the message", 0x01)
     return Message(
         service_type=service_type,
         source_ton=source_ton,
@@ -237,6 +246,7 @@ def decode_message(body: bytes) -> Message:
         default_message_id=default_message_id,
         short_message=bytes(body[at : at + length]),
         tlvs=decode_tlvs(body, at + length),
+        is_cut=at + length > len(body),
     )
 
 

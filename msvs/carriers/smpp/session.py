@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol, cast
-from uuid import UUID
 
 import structlog
 
 from msvs.carriers.protocol import Signal
 from msvs.carriers.smpp import pdu
-from msvs.carriers.smpp.inbound import RESPONSE_TIMER_SECONDS, Arrival, Redeliveries, to_signal
+from msvs.carriers.smpp.inbound import RESPONSE_TIMER_SECONDS, Arrival, Late, Redeliveries, to_signal
 from msvs.carriers.smpp.jobs import Job
 from msvs.carriers.smpp.options import SmppOptions
 from msvs.carriers.smpp.pdu import Bind, Command, Message, PduError
@@ -54,8 +53,8 @@ class Host(Protocol):
     redeliveries: Redeliveries
 
     @property
-    def late(self) -> Mapping[str, UUID]:
-        """The messages whose ids came after their outcome was given."""
+    def late(self) -> Mapping[str, Late]:
+        """The messages, and parts of some, whose ids came after their outcome was given."""
 
     def answered(self, session: Session, job: Job, status: int, message_id: str) -> None:
         """The message centre answered a part."""
@@ -65,6 +64,9 @@ class Host(Protocol):
 
     def unanswered(self, jobs: Sequence[Job], reason: str) -> None:
         """Parts that were written get no answer."""
+
+    def unread(self, word: str | None) -> None:
+        """A receipt has a word for its state that nobody knows; None: it has no id or no state."""
 
     def proceed(self) -> None:
         """A session may take more, or less than before."""
@@ -240,7 +242,7 @@ class Session(asyncio.Protocol):
         try:
             while (length := pdu.read_length(data, at)) is not None and at + length <= end:
                 _, command, status, sequence = pdu.read_header(data, at)
-                self._handle(command, status, sequence, data[at + pdu.HEADER_LENGTH : at + length])
+                self._handle_one(command, status, sequence, data[at + pdu.HEADER_LENGTH : at + length])
                 at += length
                 if self._transport is None or self._transport.is_closing():
                     return
@@ -250,11 +252,6 @@ class Session(asyncio.Protocol):
             self.flush()
             self._close("the message centre sent what is no PDU")
             return
-        except Exception as error:
-            # Whatever it was, its values may be a number or a text.
-            log.error("smpp_session_failed", error=type(error).__name__)
-            self.abort("a PDU could not be handled")
-            return
         self._buffer = data[at:]
         self._wake_up()
         self.flush()
@@ -262,6 +259,16 @@ class Session(asyncio.Protocol):
         self.host.proceed()
 
     # Requests and responses
+
+    def _handle_one(self, command: int, status: int, sequence: int, body: bytes) -> None:
+        """Handle a PDU; where that fails, it alone does, and is asked for again where it asks for something."""
+        try:
+            self._handle(command, status, sequence, body)
+        except Exception as error:
+            # Whatever it was, its values may be a number or a text.
+            log.error("smpp_pdu_failed", command=f"0x{command:08x}", error=type(error).__name__)
+            if not command & pdu.RESPONSE:
+                self._answer(command, sequence, TEMPORARY_APPLICATION_ERROR)
 
     def _handle(self, command: int, status: int, sequence: int, body: bytes) -> None:
         if command == Command.SUBMIT_SM_RESP or command == Command.GENERIC_NACK:
@@ -421,7 +428,7 @@ class Session(asyncio.Protocol):
     async def _keep(self, batch: Sequence[Brought]) -> int:
         try:
             found = (
-                to_signal(message, arrival.key if arrival else "", self._options, self.host.late)
+                to_signal(message, arrival.key if arrival else "", self._options, self.host.late, self.host.unread)
                 for _, _, message, arrival in batch
             )
             signals = [signal for signal in found if signal is not None]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Container
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Alphabet = Literal["gsm7", "latin1", "ascii"]
 
@@ -60,8 +62,26 @@ _CHARSETS: Final = {
     0x06: "iso8859_5",
     0x07: "iso8859_8",
     0x08: "utf-16-be",
+    0x0A: "iso2022_jp",
+    0x0D: "iso2022_jp_1",
     0x0E: "euc_kr",
 }
+_COMPRESSED: Final = frozenset((2, 3, 6, 7))
+_RESERVED: Final = frozenset((0x8, 0x9, 0xA, 0xB))
+
+# A byte order mark tells more than any data_coding.
+_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+# The upper octets of alphabets (U+0000 to U+0FFF) and of their typographic marks (U+2000 to U+20FF); and those that
+# octets of one alphabet in two never are.
+_SCRIPTS: Final = frozenset((*range(0x10), 0x20))
+_LATIN_OR_CYRILLIC: Final = frozenset((0x00, 0x04))
+_FEWEST_UNITS: Final = 3
+# From so many units on, a text of one script may have a few signs of others in it.
+_SOME_UNITS: Final = 6
+_LEAST_LETTERS: Final = 0.7
+# From so many octets on, no text in UCS-2 looks like one of single octets by chance.
+_MANY_OCTETS: Final = 12
+_LINE_BREAKS: Final = frozenset("\t\n\f\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +100,13 @@ class Concatenation:
     count: int
     number: int
     bits: int = 8
+
+
+class Reading(NamedTuple):
+    """The text of octets, and whether it is surely the whole of what was written."""
+
+    text: str
+    is_sure: bool
 
 
 def encode_gsm7(text: str) -> bytes | None:
@@ -136,18 +163,38 @@ def whole(body: str, encoding: str, *, alphabet: Alphabet = "gsm7") -> tuple[Tex
 
 
 def decode(data: bytes, data_coding: int, alphabet: Alphabet = "gsm7") -> str:
-    """The text of a deliver_sm; octets that mean nothing in its alphabet become U+FFFD. Never raises.
+    """The text of a deliver_sm; octets that mean nothing in its alphabet become U+FFFD. Never raises."""
+    return read(data, data_coding, alphabet).text
+
+
+def read(data: bytes, data_coding: int, alphabet: Alphabet = "gsm7") -> Reading:
+    """The text of a deliver_sm, and whether it could surely be read. Never raises.
 
     Besides the values of SMPP 3.4 § 5.2.19 the coding groups of 3GPP TS 23.038 § 4 are read, which § 5.2.19 refers to
-    from 0xC0 on and message centres use throughout.
+    from 0xC0 on and message centres use throughout. Octets that show that they are something else than data_coding
+    says are read as what they are: by a byte order mark, as UTF-8, or in the other byte order.
     """
-    charset = _CHARSETS.get(data_coding)
-    if charset is None:
-        charset = _charset_of_group(data_coding, alphabet)
+    charset = _CHARSETS.get(data_coding) or _charset_of_group(data_coding, alphabet)
+    marked = _read_marked(data, charset)
+    if marked is not None:
+        return _judged(marked, charset != "utf-16-be" or len(data) % 2 == 0)
+    if charset == "utf-16-be":
+        return _read_ucs2(data)
+    is_sure = _is_plain(data) or not _is_vague(data_coding)
+    order = _byte_order(data, _LATIN_OR_CYRILLIC, most=0)
+    if order is not None:
+        return _judged(_decode_swapped(data) if order == "utf-16-le" else data.decode(order, "replace"), is_sure)
+    if not data.isascii() and charset in ("gsm7", "latin-1", "ascii"):
+        written = _decoded(data, "utf-8")
+        if written is not None:
+            return _judged(written, is_sure)
     if charset == "gsm7":
-        return decode_gsm7(data)
-    # What claims to be ASCII and is not would be lost; in Latin-1 it is at least a guess.
-    return data.decode("latin-1" if charset == "ascii" else charset, "replace")
+        return _judged(decode_gsm7(data), is_sure)
+    if charset in ("latin-1", "ascii"):
+        # What claims to be ASCII and is not would be lost; in Latin-1 it is at least a guess. The codes that Latin-1
+        # leaves to control characters are letters and marks of Windows'.
+        charset = "cp1252" if any(0x80 <= octet < 0xA0 for octet in data) else "latin-1"
+    return _judged(data.decode(charset, "replace"), is_sure)
 
 
 def make_header(part: Concatenation) -> bytes:
@@ -157,8 +204,16 @@ def make_header(part: Concatenation) -> bytes:
     return bytes((5, 0, 3, part.reference & 0xFF, part.count, part.number))
 
 
+def has_header(data: bytes) -> bool:
+    """Whether a text begins with a header of concatenation, which some message centres do not announce."""
+    return data[:3] in (b"\5\0\3", b"\6\x08\4") and read_header(data)[0] is not None
+
+
 def read_header(data: bytes) -> tuple[Concatenation | None, bytes]:
-    """What a user data header says of concatenation, and the text behind it; a header beyond the data is text."""
+    """What a user data header says of concatenation, and the text behind it.
+
+    A header beyond the data is text, and so is one of letters whose elements do not fit in it.
+    """
     if not data or data[0] >= len(data):
         return None, data
     end, at, part = data[0] + 1, 1, None
@@ -166,6 +221,8 @@ def read_header(data: bytes) -> tuple[Concatenation | None, bytes]:
         element, length = data[at], data[at + 1]
         value = data[at + 2 : at + 2 + length]
         if at + 2 + length > end:
+            if _is_plain(data[:end]):
+                return None, data
             break
         if element == 0x00 and length == 3:
             part = _concatenation(value[0], value[1], value[2], 8)
@@ -185,6 +242,101 @@ def read_sar(reference: bytes | None, total: bytes | None, number: bytes | None)
 def _concatenation(reference: int, count: int, number: int, bits: int) -> Concatenation | None:
     """None for a lone part, and for one outside its count, which is to be ignored (3GPP TS 23.040 § 9.2.3.24.1)."""
     return Concatenation(reference, count, number, bits) if count > 1 and 1 <= number <= count else None
+
+
+def _read_marked(data: bytes, charset: str) -> str | None:
+    """The text behind a byte order mark, or None without one."""
+    for mark, by_mark in _MARKS:
+        if data.startswith(mark):
+            behind = data[len(mark) :]
+            if by_mark == "utf-8":
+                return _decoded(behind, by_mark)
+            if charset != "utf-16-be" and len(data) % 2:
+                return None
+            return _decode_swapped(behind) if by_mark == "utf-16-le" else behind.decode(by_mark, "replace")
+    return None
+
+
+def _read_ucs2(data: bytes) -> Reading:
+    """UCS-2 as message centres bring it: also in the other byte order, cut within a character, or not UCS-2 at all."""
+    is_whole = len(data) % 2 == 0
+    text = data.decode("utf-16-be", "replace")
+    single = _read_single_octets(data, text)
+    if single is not None:
+        return Reading(single, False)
+    order = _byte_order(data, _SCRIPTS, most=0 if len(data) < 2 * _SOME_UNITS else len(data) // 6)
+    return _judged(_decode_swapped(data) if order == "utf-16-le" else text, is_whole)
+
+
+def _decode_swapped(data: bytes) -> str:
+    """UTF-16 with the lower octet first; of half a character at the end, the lower octet."""
+    return (data if len(data) % 2 == 0 else data + b"\0").decode("utf-16-le", "replace")
+
+
+def _byte_order(data: bytes, scripts: Container[int], *, most: int) -> str | None:
+    """The byte order in which all octets are of alphabets, up to `most` units, and the other way round few are."""
+    units = len(data) // 2
+    if units < _FEWEST_UNITS:
+        return None
+    first, second = data[: 2 * units : 2], data[1 : 2 * units : 2]
+    for upper, lower, order in ((first, second, "utf-16-be"), (second, first, "utf-16-le")):
+        strange = sum(octet not in scripts for octet in upper)
+        familiar = sum(octet in scripts for octet in lower)
+        if strange <= most and 3 * familiar <= units and len(set(lower)) >= _FEWEST_UNITS:
+            return order
+    return None
+
+
+def _read_single_octets(data: bytes, as_ucs2: str) -> str | None:
+    """The text of octets that claim to be UCS-2 and are UTF-8, ASCII or Latin-1, or None.
+
+    An odd number of octets is no UCS-2. An even number may be Chinese or Korean by chance, so it has to look like
+    words, or be nobody's characters in UCS-2.
+    """
+    if len(data) < 3 or 0 in data:
+        return None
+    is_odd = len(data) % 2 == 1
+    text = _decoded(data, "utf-8")
+    share = sum(octet == 0x20 or chr(octet).isalpha() for octet in data if octet < 0x80) / len(data)
+    if text is None and is_odd and share >= 0.5:
+        text = data.decode("latin-1")
+    if text is None or not all(character.isprintable() or character in _LINE_BREAKS for character in text):
+        return None
+    if is_odd or (share == 1 and (text.islower() or text.isupper() or text[1:].islower())):
+        return text
+    if data.isascii():
+        return text if len(data) >= _MANY_OCTETS and share >= _LEAST_LETTERS else None
+    pages = {ord(character) >> 8 for character in text if not character.isascii()}
+    is_nobodys = any(character == "\ufffd" or unicodedata.category(character) in ("Co", "Cn") for character in as_ucs2)
+    is_one_script = len(pages) == 1 and (len(data) >= 8 or share >= _LEAST_LETTERS)
+    return text if is_nobodys or is_one_script else None
+
+
+def _decoded(data: bytes, charset: str) -> str | None:
+    try:
+        return data.decode(charset)
+    except UnicodeDecodeError:
+        return None
+
+
+def _judged(text: str, is_sure: bool = True) -> Reading:
+    """The reading of a text, which is not sure where octets were lost or mean no character."""
+    strange = any(
+        character == "\ufffd" or (unicodedata.category(character) == "Cc" and character not in _LINE_BREAKS)
+        for character in text.replace("\0", "")
+    )
+    return Reading(text, is_sure and not strange)
+
+
+def _is_vague(data_coding: int) -> bool:
+    """Whether a data_coding leaves open what its octets mean: reserved, or compressed (3GPP TS 23.038 § 4)."""
+    group = data_coding >> 4
+    return group in _COMPRESSED or group in _RESERVED or (group == 0 and data_coding not in (0, *_CHARSETS))
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether the octets are the same text in nearly every alphabet."""
+    return all(octet in b"\r\n" or 0x20 <= octet < 0x7F for octet in data)
 
 
 def _charset_of_group(data_coding: int, alphabet: Alphabet) -> str:

@@ -127,7 +127,7 @@ const signatures = {
 
 const names = Object.values(FLOW).flatMap(({ save: saved, saveFirst: first }) => [saved, first]).filter(Boolean);
 const spares = Object.values(SPARES).map(({ variable }) => variable);
-const variables = [...new Set(["phone", "phone_in_query", "spare_phone", "tomorrow", "an_hour_ago", ...names, ...spares])];
+const variables = [...new Set(["phone", "phone_in_query", "spare_phone", "tomorrow", "an_hour_ago", "now", ...names, ...spares])];
 
 const collection = {
   info: {

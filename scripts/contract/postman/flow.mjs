@@ -28,7 +28,7 @@ export const FLOW = {
   listSuppressions: { query: { limit: "5" } },
   importSuppressions: { body: { phones: ["{{spare_phone}}"] } },
   retrieveSuppression: { path: { id: "suppression_id" } },
-  liftSuppression: { path: { id: "suppression_id" } },
+  liftSuppression: { path: { id: "suppression_id" }, body: { at: "{{now}}" } },
 
   createKeyword: { body: { list_id: "{{list_id}}" }, save: "keyword_id" },
   listKeywords: { query: { limit: "5" } },

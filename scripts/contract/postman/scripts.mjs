@@ -12,6 +12,7 @@ pm.collectionVariables.set("phone_in_query", encodeURIComponent(pm.collectionVar
 pm.collectionVariables.set("spare_phone", number());
 pm.collectionVariables.set("tomorrow", isoTime(86400));
 pm.collectionVariables.set("an_hour_ago", isoTime(-3600));
+pm.collectionVariables.set("now", new Date().toISOString());
 const isLive = String(pm.variables.get("api_key") || "").startsWith("msvs_live_");
 if (isLive && pm.request.method !== "GET" && pm.variables.get("live_writes") !== "true") {
   console.warn("Skipped: a live key may send real messages. Set live_writes to true in the environment to allow it.");

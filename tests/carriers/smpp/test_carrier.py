@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,14 +24,17 @@ from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Accepted, Capability, Inbound, Outcome, Refused, Report, Signal, Submission, Unknown
 from msvs.carriers.registry import KINDS
 from msvs.carriers.signals import keep_signals
+from msvs.carriers.smpp import carrier as carrier_module
 from msvs.carriers.smpp import pdu
 from msvs.carriers.smpp import session as session_module
 from msvs.carriers.smpp.carrier import SmppCarrier
+from msvs.carriers.smpp.jobs import Job
 from msvs.carriers.smpp.pacing import Pacer
 from msvs.carriers.smpp.pdu import Command, Message, Tag
+from msvs.carriers.smpp.session import Session
 from msvs.carriers.smpp.statuses import CODES, STATUSES
 from msvs.settings import SettingsError
-from tests.carriers.smpp.fake import Peer, carrier_of, fake_smsc, opened, submission, submit, until
+from tests.carriers.smpp.fake import Peer, Taken, carrier_of, fake_smsc, opened, submission, submit, until
 
 THROTTLED, QUEUE_FULL, SYSTEM_ERROR, INVALID_DESTINATION = 0x58, 0x14, 0x08, 0x0B
 NO_SESSION = Refused("carrier_rejected", retryable=True, retry_after=5.0, is_fault=True)
@@ -282,6 +286,36 @@ async def test_a_paced_carrier_sends_everything() -> None:
     assert len(smsc.submits) == 21
 
 
+async def test_a_paced_carrier_keeps_its_sessions() -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with fake_smsc() as smsc, opened(smsc, rate=1500, window=20, binds=2) as (carrier, taken):
+            outcomes = await carrier.submit_many(messages(600))
+            assert await smsc.peers[0].deliver(receipt("1")) == 0
+            assert len(taken.signals) == 1
+    assert [type(outcome) for outcome in outcomes] == [Accepted] * 600
+    assert (len(smsc.binds), len(smsc.submits)) == (2, 600)
+    assert {line["event"] for line in lines} == {"smpp_bound"}
+
+
+async def test_a_time_that_has_passed_wakes_once_and_may_be_set_again() -> None:
+    async with fake_smsc() as smsc, opened(smsc, rate=1) as (carrier, _):
+        await submit(carrier)
+        waiting = asyncio.create_task(submit(carrier))
+        await until(lambda: carrier._queue)
+        # By uvloop's clock it is now or before, for which it gives no timer.
+        past = asyncio.get_running_loop().time() - 1
+        carrier._wake_at(past, past)
+        carrier._wake_at(past - 1, past - 1)
+        assert await waiting == Accepted("2")
+    assert len(smsc.binds) == 1
+
+
+def test_a_paced_carrier_keeps_its_sessions_on_asyncios_own_loop() -> None:
+    """What it uses of a loop, every loop has."""
+    asyncio.run(test_a_paced_carrier_keeps_its_sessions())
+    asyncio.run(test_a_time_that_has_passed_wakes_once_and_may_be_set_again())
+
+
 def test_turns_are_evenly_spread_and_a_pause_saves_none() -> None:
     pacer = Pacer(8)
     assert [pacer.turn(100.0), pacer.turn(100.0), pacer.turn(100.0625)] == [None, 100.125, 100.125]
@@ -510,13 +544,88 @@ async def test_a_message_that_will_never_be_whole_is_accepted_and_has_failed(
         ]
 
 
-async def test_an_unanswered_later_part_leaves_the_message_unknown() -> None:
-    async with fake_smsc() as smsc, opened(smsc) as (carrier, _):
+def not_whole(message: Submission) -> Report:
+    return Report(
+        f"smpp:{message.message_id}:not-whole",
+        is_delivered=False,
+        error_code="carrier_rejected",
+        message_id=message.message_id,
+    )
+
+
+def fall_silent(peer: Peer, sequence: int, message: Message) -> None:
+    """Neither answer nor break off."""
+
+
+@pytest.mark.parametrize(("silence", "reason"), [(fall_silent, "timeout"), (drop, "disconnected")])
+@pytest.mark.parametrize(
+    ("number", "outcome"),
+    [(1, None), (2, Accepted("part-1", ("part-1",)))],
+)
+async def test_a_message_whose_middle_part_is_in_doubt_has_failed_at_once(
+    silence: Callable[..., None], reason: str, number: int, outcome: Outcome | None
+) -> None:
+    answer = refuse_part(0, 0)
+    async with fake_smsc() as smsc, opened(smsc, response_seconds=0.05, enquire_seconds=60) as (carrier, taken):
         smsc.on_submit = lambda peer, sequence, message: (
-            peer.drop() if len(smsc.submits) == 2 else peer.accept(sequence, "1")
+            silence(peer, sequence, message) if message.short_message[5] == number else answer(peer, sequence, message)
         )
-        assert await submit(carrier, LONG) == Unknown("disconnected")
+        message = submission(LONG)
+        assert await carrier.submit(message) == (outcome or Unknown(reason))
+        assert taken.signals == [not_whole(message)]
+    # What may have been sent is not sent again, and what would come behind it never.
+    assert [message.short_message[5] for message in smsc.submits] == list(range(1, number + 1))
+
+
+async def test_a_late_answer_to_a_middle_part_changes_nothing() -> None:
+    answer = refuse_part(0, 0)
+    held: list[tuple[Peer, int]] = []
+    async with fake_smsc() as smsc, opened(smsc, response_seconds=0.05, enquire_seconds=60) as (carrier, taken):
+        smsc.on_submit = lambda peer, sequence, message: (
+            held.append((peer, sequence)) if message.short_message[5] == 2 else answer(peer, sequence, message)
+        )
+        message = submission(LONG)
+        assert await carrier.submit(message) == Accepted("part-1", ("part-1",))
+        peer, sequence = held[0]
+        peer.accept(sequence, "late")
+        assert await peer.deliver(receipt("late")) == 0
+        assert taken.signals == [not_whole(message), Report("late:DELIVRD", True, carrier_ref="late")]
     assert len(smsc.submits) == 2
+
+
+async def test_a_message_whose_last_part_is_in_doubt_is_told_by_the_receipts_of_its_parts() -> None:
+    answer = refuse_part(0, 0)
+    held: list[tuple[Peer, int]] = []
+    async with fake_smsc() as smsc, opened(smsc, response_seconds=0.05, enquire_seconds=60) as (carrier, taken):
+        smsc.on_submit = lambda peer, sequence, message: (
+            held.append((peer, sequence)) if message.short_message[5] == 3 else answer(peer, sequence, message)
+        )
+        message = submission(LONG)
+        assert await carrier.submit(message) == Unknown("timeout")
+        peer, sequence = held[0]
+        peer.accept(sequence, "part-3")
+        for number in (1, 2, 3):
+            assert await peer.deliver(receipt(f"part-{number}")) == 0
+        assert taken.signals == [
+            Report(f"part-{n}:DELIVRD", True, message_id=message.message_id, carrier_ref=f"part-{n}", part_count=3)
+            for n in (1, 2, 3)
+        ]
+    assert len(smsc.submits) == 3
+
+
+async def test_a_late_refusal_of_the_last_part_fails_the_message() -> None:
+    answer = refuse_part(0, 0)
+    held: list[tuple[Peer, int]] = []
+    async with fake_smsc() as smsc, opened(smsc, response_seconds=0.05, enquire_seconds=60) as (carrier, taken):
+        smsc.on_submit = lambda peer, sequence, message: (
+            held.append((peer, sequence)) if message.short_message[5] == 3 else answer(peer, sequence, message)
+        )
+        message = submission(LONG)
+        assert await carrier.submit(message) == Unknown("timeout")
+        peer, sequence = held[0]
+        peer.refuse(sequence, 0x45)
+        await until(lambda: taken.signals)
+        assert taken.signals == [not_whole(message)]
 
 
 async def test_parts_go_on_over_another_session_when_theirs_broke_between_them() -> None:
@@ -563,6 +672,72 @@ async def test_an_unreadable_message_is_refused_and_the_session_goes_on() -> Non
         assert await smsc.peer.ask(Command.DELIVER_SM, b"\0\1") == 0x65
         assert await submit(carrier) == Accepted("1")
     assert taken.signals == []
+
+
+class Faulty(SmppCarrier):
+    """One that fails wherever a session or a timer comes to it."""
+
+    fails = 0
+
+    def _fail(self) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise ZeroDivisionError
+
+    def answered(self, session: Session, job: Job, status: int, message_id: str) -> None:
+        self._fail()
+        super().answered(session, job, status, message_id)
+
+    def _proceed(self) -> None:
+        self._fail()
+        super()._proceed()
+
+
+async def test_no_exception_ends_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carrier_module, "AGAIN_SECONDS", 0.01)
+    async with fake_smsc() as smsc:
+        carrier, taken = Faulty("cohort", carrier_of(smsc.port).options), Taken()
+        await carrier.open(taken)
+        await until(lambda: carrier.bound == 1)
+        held: list[int] = []
+        smsc.on_submit = lambda peer, sequence, message: held.append(sequence)
+        run = asyncio.create_task(submit(carrier))
+        await until(lambda: held)
+        carrier.fails = 1
+        smsc.peer.accept(held[0], "1")
+        assert await run == Unknown("error")
+        smsc.on_submit = smsc.accept_submit
+        carrier.fails = 1
+        assert await submit(carrier) == Accepted("2")
+        assert await smsc.peer.deliver(inbound()) == 0
+        assert (len(smsc.binds), carrier.bound, len(taken.signals)) == (1, 1, 1)
+        await carrier.close()
+
+
+async def test_a_message_that_ends_within_its_text_is_kept_and_flagged() -> None:
+    body = pdu.encode_message(inbound(b"STOP"))
+    longer = body[:-5] + bytes((9,)) + body[-4:]
+    async with fake_smsc() as smsc, opened(smsc) as (carrier, taken):
+        assert await smsc.peer.ask(Command.DELIVER_SM, longer) == 0
+        assert carrier.bound == 1
+    (signal,) = taken.signals
+    assert isinstance(signal, Inbound)
+    assert (signal.text, signal.from_phone, signal.is_garbled) == ("STOP", "+14155550100", True)
+
+
+async def test_receipts_that_nobody_can_read_are_counted_in_the_log() -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with fake_smsc() as smsc, opened(smsc) as (_, taken):
+            for _ in range(12):
+                assert await smsc.peer.deliver(receipt("7", "XYZZY")) == 0
+            assert await smsc.peer.deliver(Message(esm_class=4, short_message=b"call 14155550100")) == 0
+    assert taken.signals == []
+    assert [(line["state"], line["count"]) for line in lines if line["event"] == "smpp_receipt_not_read"] == [
+        ("XYZZY", 1),
+        ("XYZZY", 10),
+        (None, 1),
+    ]
+    assert "14155550100" not in str(lines)
 
 
 async def test_an_unbind_waits_for_what_is_in_the_window() -> None:
@@ -848,6 +1023,8 @@ def test_it_is_a_carrier_of_the_registry() -> None:
         ({"statuses": {"spam": "carrier_filtered"}}, "a number is wanted"),
         ({"statuses": {"0400": "carrier_filtered"}}, "a number is wanted"),
         ({"receipt_errors": {"001": "no"}}, "must be one of"),
+        ({"receipt_states": {"XYZZY": "no"}}, "must be one of"),
+        ({"receipt_errors": {"001": "delivered"}}, "must be one of"),
         ({"service_type": "LONGER"}, "service_type"),
         ({"tls": True, "tls_ca": "/nowhere/ca.pem"}, "tls_ca"),
         ({"long_messages": "fax"}, "fax"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msvs.api.resources import FAILURES
 from msvs.carriers.protocol import Inbound, Report
 from msvs.carriers.smpp import inbound as inbound_module
-from msvs.carriers.smpp.inbound import DOUBT_SECONDS, Redeliveries, to_signal
+from msvs.carriers.smpp.inbound import DOUBT_SECONDS, Late, Redeliveries, to_signal
 from msvs.carriers.smpp.options import SmppOptions
 from msvs.carriers.smpp.pdu import Message, Tag
 from msvs.carriers.smpp.receipts import IdFormat, read_receipt, response_ref
@@ -113,7 +113,7 @@ def test_a_person_who_writes_a_receipt_is_no_message_centre() -> None:
 
 def test_a_message_of_which_the_id_came_late_is_named() -> None:
     message_id = uuid4()
-    signal = to_signal(by_text("id:9 stat:DELIVRD"), "", options(), {"9": message_id})
+    signal = to_signal(by_text("id:9 stat:DELIVRD"), "", options(), {"9": Late(message_id)})
     assert signal == Report("9:DELIVRD", is_delivered=True, message_id=message_id, carrier_ref="9")
 
 
@@ -324,3 +324,212 @@ def test_an_arrival_that_came_to_nothing_leaves_nothing() -> None:
     redeliveries.end(first)
     assert redeliveries.arrive(YES, 2, SESSION).key not in ("", first.key)
     assert redeliveries.arrive(YES, 2, SESSION).rivals == ()
+
+
+# Words for states
+
+UNREACHABLE, REJECTED, FILTERED = "unreachable", "carrier_rejected", "carrier_filtered"
+# Word → delivered (True), on its way (None), or our code.
+STATES: dict[str, bool | str | None] = {
+    "DELIVRD": True, "DELIVERED": True, "Delivrd": True, "DELIV": True, "DELIVERED_TO_HANDSET": True, "READ": True,
+    "MESSAGE DELIVERED": True, "2": True, "002": True,
+    "BLOCKED": FILTERED, "Blocked": FILTERED, "BLOC": FILTERED, "SPAM": FILTERED, "BLACKLISTED": FILTERED,
+    "EXPRD": UNREACHABLE, "EXPIRED": UNREACHABLE, "expired": UNREACHABLE, "EXPI": UNREACHABLE,
+    "EXPIRED_BY_SMSC": UNREACHABLE, "3": UNREACHABLE,
+    "NACK": REJECTED, "REJECTD": REJECTED, "REJECTED": REJECTED, "REJE": REJECTED, "REJECTED-BY-OPERATOR": REJECTED,
+    "DND": "recipient_opted_out", "DND_REJECTED": "recipient_opted_out",
+    "ERROR": UNREACHABLE, "ERR": UNREACHABLE, "UNDELIV": UNREACHABLE, "UNDELIVERED": UNREACHABLE, "UNDE": UNREACHABLE,
+    "FAILED": UNREACHABLE, "FAIL": UNREACHABLE, "NOT DELIVERED": UNREACHABLE, "NOT_DELIVERED": UNREACHABLE,
+    # These begin like the word for success.
+    "DELIVERY_FAILED": UNREACHABLE, "DELIVERY ERROR": UNREACHABLE, "DELIVERY_REJECTED": REJECTED,
+    "ABSENT": UNREACHABLE, "ABSENT_SUBSCRIBER": UNREACHABLE, "UNREACHABLE": UNREACHABLE,
+    "DELETED": REJECTED, "SKIPPED": REJECTED, "CANCELLED": REJECTED,
+    "INVALID_NUMBER": "invalid_number", "UNKNOWN SUBSCRIBER": "invalid_number",
+    "UNKNOWN": None, "ENROUTE": None, "ENROUT": None, "ACCEPTD": None, "ACCEPTED": None, "BUFFRED": None, "SENT": None,
+    "SCHEDULED": None, "PENDING": None, "1": None, "7": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "meaning"), STATES.items())
+def test_words_of_receipts_are_mapped(word: str, meaning: bool | str | None) -> None:
+    unread: list[str | None] = []
+    signal = to_signal(by_text(f"id:9 sub:001 stat:{word} err:000 text:"), "", options(), {}, unread.append)
+    assert unread == []
+    if meaning is None:
+        assert signal is None
+        return
+    assert isinstance(signal, Report)
+    assert (signal.is_delivered, signal.error_code) == ((True, None) if meaning is True else (False, meaning))
+    assert signal.error_code is None or signal.error_code in FAILURES
+
+
+@pytest.mark.parametrize("word", ["XYZZY", "DELIVERY", "DELIVFOO", "99", "UNKNOWNED_THING"])
+def test_a_word_that_nobody_knows_ends_nothing_and_is_told(word: str) -> None:
+    unread: list[str | None] = []
+    assert to_signal(by_text(f"id:9 stat:{word} err:000"), "", options(), {}, unread.append) is None
+    assert unread == [word.replace("_", "")]
+
+
+@pytest.mark.parametrize(
+    "text", ["stat:DELIVRD", "id:5", "id:5 stat: err:001", "id:5 stat: submit date:2611231200", "hello"]
+)
+def test_a_receipt_without_id_or_state_is_told(text: str) -> None:
+    unread: list[str | None] = []
+    assert to_signal(by_text(text), "", options(), {}, unread.append) is None
+    assert unread == [None]
+
+
+def test_the_operators_words_count_first() -> None:
+    words = {"xyzzy": "delivered", "DND": "carrier_filtered", "UNKNOWN": "unreachable", "DELIVRD": "on_the_way"}
+    found = {
+        word: to_signal(by_text(f"id:9 stat:{word}"), "", options(receipt_states=words), {})
+        for word in ("XYZZY", "DND", "UNKNOWN", "DELIVRD", "EXPIRED")
+    }
+    assert {word: each.error_code or each.is_delivered for word, each in found.items() if isinstance(each, Report)} == {
+        "XYZZY": True, "DND": "carrier_filtered", "UNKNOWN": "unreachable", "EXPIRED": "unreachable",
+    }  # fmt: skip
+
+
+def test_the_operators_words_count_before_the_number() -> None:
+    found = to_signal(
+        by_text("id:9 stat:XYZZY", tlvs=((STATE, b"\2"),)),
+        "",
+        options(receipt_states={"XYZZY": "carrier_filtered"}),
+        {},
+    )
+    assert isinstance(found, Report)
+    assert (found.is_delivered, found.error_code) == (False, "carrier_filtered")
+
+
+# Fields as vendors write them → id, state, err.
+FIELDS: list[tuple[str, tuple[str, str, str | None]]] = [
+    ("id:1,sub:001,stat:EXPRD,err:27", ("1", "EXPIRED", "27")),
+    ('id="1";status="Blocked";error=12', ("1", "BLOCKED", "12")),
+    ("message id: 1 stat: DND err: 5", ("1", "DND", "5")),
+    ("id:1 stat:NOT DELIVERED err:001 text:x", ("1", "UNDELIV", "001")),
+    ("id:1 stat:DELIVERED TO HANDSET done date:2611231200", ("1", "DELIVRD", None)),
+    ("id:1 stat:DELIVRD err", ("1", "DELIVRD", None)),
+    ("id:1 stat:REJECTD error code:7", ("1", "REJECTD", "7")),
+    ("stat:FAILED\nid:1", ("1", "UNDELIV", None)),
+    ("id:1 sub: dlvrd: submit date: done date: stat:UNDELIV err:", ("1", "UNDELIV", None)),
+]
+
+
+@pytest.mark.parametrize(("text", "read"), FIELDS)
+def test_fields_are_read_as_vendors_write_them(text: str, read: tuple[str, str, str | None]) -> None:
+    found = read_receipt(by_text(text), "as_is")
+    assert found is not None
+    assert (found.ref, found.state.name, found.error) == read
+
+
+@pytest.mark.parametrize("error", ["7", "07", "007"])
+def test_an_err_has_no_leading_zeros(error: str) -> None:
+    codes = {"07": "carrier_filtered"}
+    signal = to_signal(by_text(f"id:1 stat:UNDELIV err:{error}"), "", options(receipt_errors=codes), {})
+    assert isinstance(signal, Report)
+    assert signal.error_code == "carrier_filtered"
+
+
+# message_state, the word, and what counts: the one that is final, and of two failures the one that says why.
+@pytest.mark.parametrize(
+    ("number", "word", "read"),
+    [
+        (b"\1", "DELIVRD", ("DELIVRD", True, None)),
+        (b"\7", "UNDELIV", ("UNDELIV", False, "unreachable")),
+        (b"\5", "BLOCKED", ("BLOCKED", False, "carrier_filtered")),
+        (b"\5", "ENROUTE", ("UNDELIV", False, "unreachable")),
+        (b"\2", "XYZZY", ("DELIVRD", True, None)),
+        (b"\2", "UNDELIV", ("DELIVRD", True, None)),
+        (b"\5", "DELIVRD", ("UNDELIV", False, "unreachable")),
+        (b"\0\0\0\3", "", ("EXPIRED", False, "unreachable")),
+        (b"", "EXPIRED", ("EXPIRED", False, "unreachable")),
+        (b"\x63", "EXPIRED", ("EXPIRED", False, "unreachable")),
+    ],
+)
+def test_state_by_number_and_by_word(number: bytes, word: str, read: tuple[str, bool, str | None]) -> None:
+    found = read_receipt(by_text(f"id:9 stat:{word}", tlvs=((STATE, number),)), "as_is")
+    assert found is not None
+    assert (found.state.name, found.state.is_delivered, found.state.code) == read
+
+
+@pytest.mark.parametrize(
+    "octets", [b"id:6 stat:EXPRD", "id:6 stat:EXPRD".encode("utf-16-be"), "id:6 stat:EXPRD".encode("utf-16")]
+)
+@pytest.mark.parametrize("data_coding", [0x00, 0x03, 0x08, 0xF1])
+def test_a_receipt_is_read_whatever_its_coding_says(octets: bytes, data_coding: int) -> None:
+    found = read_receipt(Message(esm_class=4, data_coding=data_coding, short_message=octets), "as_is")
+    assert found is not None
+    assert (found.ref, found.state.name) == ("6", "EXPIRED")
+
+
+# Inbound messages that are not as they should be
+
+
+def test_a_stop_by_mark_is_a_stop() -> None:
+    message = Message(source="14155550100", short_message=b"\xff\xfe" + "STOP".encode("utf-16-le"), data_coding=8)
+    signal = to_signal(message, "key", options(), {})
+    assert isinstance(signal, Inbound)
+    assert (signal.text, signal.is_garbled) == ("STOP", False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"short_message": b"STOP", "is_cut": True}, "STOP"),
+        ({"short_message": b"\x0aSTOP", "esm_class": 0x40}, "\nSTOP"),
+        ({"short_message": b"STOP", "esm_class": 0x40}, "STOP"),
+        (
+            {"short_message": b" STOP texting me, I want no more of this", "esm_class": 0x40},
+            " STOP texting me, I want no more of this",
+        ),
+        ({"short_message": b"\0S\0T\0O\0P", "esm_class": 0x40, "data_coding": 8}, "STOP"),
+        ({"short_message": b"\0S\0T\0O\0P\0", "data_coding": 8}, "STOP\ufffd"),
+        ({"short_message": b"\xe4\x80", "data_coding": 7}, "ה\x80"),
+    ],
+)
+def test_what_cannot_surely_be_read_is_kept_and_flagged(fields: dict[str, Any], text: str) -> None:
+    signal = to_signal(Message(source="14155550100", **fields), "key", options(), {})
+    assert isinstance(signal, Inbound)
+    assert (signal.text, signal.is_garbled) == (text, True)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message(short_message=b"\0", tlvs=((Tag.MESSAGE_PAYLOAD, b"STOP"),)),
+        Message(short_message=b"ST", tlvs=((Tag.MESSAGE_PAYLOAD, b"STOP"),)),
+        Message(short_message=b"STOP", tlvs=((Tag.MESSAGE_PAYLOAD, b""),)),
+        Message(short_message=b"\2\x70\0STOP", esm_class=0x40),
+    ],
+)
+def test_the_text_is_where_there_is_one(message: Message) -> None:
+    signal = to_signal(message, "key", options(), {})
+    assert isinstance(signal, Inbound)
+    assert (signal.text, signal.is_garbled) == ("STOP", False)
+
+
+@pytest.mark.parametrize("payload", [b"STOP", b"\5\0\3\x07\2\1STOP"])
+def test_a_header_may_stand_before_the_payload(payload: bytes) -> None:
+    message = Message(short_message=b"\5\0\3\x07\2\1", esm_class=0x40, tlvs=((Tag.MESSAGE_PAYLOAD, payload),))
+    signal = to_signal(message, "key", options(), {})
+    assert isinstance(signal, Inbound)
+    assert (signal.text, signal.part_ref, signal.part_number, signal.is_garbled) == ("STOP", "8:7", 1, False)
+
+
+def test_a_part_is_one_without_being_announced() -> None:
+    signal = to_signal(Message(short_message=b"\5\0\3\x07\2\1STOP"), "key", options(), {})
+    assert isinstance(signal, Inbound)
+    assert (signal.text, signal.part_ref, signal.part_number, signal.part_count) == ("STOP", "8:7", 1, 2)
+
+
+@pytest.mark.parametrize("charset", ["utf-16-be", "utf-16-le"])
+def test_the_parts_of_a_marked_message_are_read_alike(charset: str) -> None:
+    mark = {"utf-16-be": b"\xfe\xff", "utf-16-le": b"\xff\xfe"}[charset]
+    pieces = [mark + "Больше не ".encode(charset), "пишите мне".encode(charset)]
+    texts = []
+    for number, piece in enumerate(pieces, 1):
+        header = bytes((5, 0, 3, 7, 2, number))
+        signal = to_signal(Message(short_message=header + piece, esm_class=0x40, data_coding=8), "key", options(), {})
+        assert isinstance(signal, Inbound)
+        texts.append((signal.text, signal.is_garbled))
+    assert texts == [("Больше не ", False), ("пишите мне", False)]

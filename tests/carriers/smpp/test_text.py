@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,3 +170,107 @@ def test_sar_parameters_say_where_a_part_belongs(
     values: tuple[bytes | None, bytes | None, bytes | None], part: Concatenation | None
 ) -> None:
     assert text.read_sar(*values) == part
+
+
+# What data_coding does not say
+
+LANGUAGES = [
+    "STOP", "stop", "Não, obrigado", "Arrêt", "СТОП", "Больше не пишите", "停止", "退订", "取消订阅", "同意", "最一",
+    "。。。", "！！！", "一一一", "你好，我要退订。", "請停止發送", "やめて", "ストップ", "그만",
+    "스팸 그만 보내세요", "หยุด", "قف", "أوقف الرسائل", "הסר", "रोको",
+    "🛑", "STOP 🛑", "Parar ✋ já", "NO", "Ok", "1", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", LANGUAGES)
+def test_ucs2_is_read_as_it_is_written_and_by_its_mark(written: str) -> None:
+    big, little = written.encode("utf-16-be"), written.encode("utf-16-le")
+    for octets in (big, b"\xfe\xff" + big, b"\xff\xfe" + little):
+        for data_coding in (0x08, 0x18, 0x19, 0x1B, 0xE0):
+            assert text.read(octets, data_coding) == (written, True)
+
+
+@pytest.mark.parametrize("data_coding", [0x00, 0x01, 0x02, 0x03, 0x04, 0x06, 0x07, 0x10, 0x14, 0xF0, 0xF4, 0xF7])
+@pytest.mark.parametrize("written", ["STOP", "Não, obrigado", "СТОП", "停止发送", "그만"])
+def test_a_mark_counts_whatever_the_coding(written: str, data_coding: int) -> None:
+    for octets in (b"\xff\xfe" + written.encode("utf-16-le"), written.encode("utf-8-sig")):
+        assert text.decode(octets, data_coding) == written
+
+
+@pytest.mark.parametrize(
+    "written", ["STOP", "YES", "ARRET", "Não, obrigado", "СТОП", "Больше не пишите", "STOP 🛑 please"]
+)
+def test_swapped_octets_without_a_mark_are_noticed(written: str) -> None:
+    assert text.read(written.encode("utf-16-le"), 0x08) == (written, True)
+
+
+@pytest.mark.parametrize("written", ["Não, obrigado", "СТОП", "停止发送", "그만", "Arrêt"])
+@pytest.mark.parametrize("data_coding", [0x00, 0x01, 0x03, 0x04, 0x11, 0x14, 0xF0, 0xF4])
+def test_utf8_is_noticed(written: str, data_coding: int) -> None:
+    assert text.read(written.encode(), data_coding) == (written, True)
+
+
+@pytest.mark.parametrize(
+    "written", ["STOP", "Stop", "ARRET", "STOP!", "Não, obrigado", "СТОП", "停止发送", "Please stop it"]
+)
+def test_octets_that_are_no_ucs2_are_read_and_not_sure(written: str) -> None:
+    assert text.read(written.encode(), 0x08) == (written, False)
+
+
+@pytest.mark.parametrize(
+    ("data_coding", "octets", "read"),
+    [
+        (0x08, b"\0S\0T\0O\0P\0", "STOP\ufffd"),
+        (0x08, b"S\0T\0O\0P", "STOP"),
+        (0x08, b"\xff\xfeS\0T\0O\0P", "STOP"),
+        (0x08, b"N\xe3o", "Não"),
+        (0x08, b"\xd8\x3d\0A", "\ufffdA"),
+        (0x06, b"\xa1\xff\x80", "Ёџ\x80"),
+        (0x07, b"\xa1", "\ufffd"),
+        (0x04, b"\1\2\x80", "\1\2€"),
+        (0x20, b"\x8aS", "\x8aS"),
+        (0x90, b"\x8aS", "\x8aS"),
+    ],
+)
+def test_what_cannot_be_read_is_kept_and_not_sure(data_coding: int, octets: bytes, read: str) -> None:
+    assert text.read(octets, data_coding) == (read, False)
+
+
+@pytest.mark.parametrize(
+    ("data_coding", "octets", "read"),
+    [
+        (0x00, b"\0S\0T\0O\0P", "STOP"),
+        (0x04, b"S\0T\0O\0P\0", "STOP"),
+        (0x03, b"Don\x92t", "Don’t"),
+        (0x00, b"a b c d ", "a b c d "),
+        (0x00, b"1\n2\n3\n4\n", "1\n2\n3\n4\n"),
+        (0x20, b"STOP", "STOP"),
+        (0x90, b"STOP", "STOP"),
+        (0x06, b"\xc1\xc2\xbe\xbf", "СТОП"),
+        (0x07, b"\xe4\xf1\xf8", "הסר"),
+    ],
+)
+def test_odd_codings_of_plain_texts_are_sure(data_coding: int, octets: bytes, read: str) -> None:
+    assert text.read(octets, data_coding) == (read, True)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0x4E00, 0x9FA5), (0xAC00, 0xD7A3), (0x3041, 0x30FE)])
+def test_scripts_of_many_characters_are_hardly_ever_taken_for_something_else(first: int, last: int) -> None:
+    random = Random(7)
+    written = ["".join(chr(random.randint(first, last)) for _ in range(2 + number % 7)) for number in range(20_000)]
+    assert sum(text.decode(each.encode("utf-16-be"), 0x08) != each for each in written) < 20
+
+
+@pytest.mark.parametrize(
+    ("octets", "is_header"),
+    [
+        ("050003070201" + "41", True),
+        ("06080401070201" + "41", True),
+        ("050003070200" + "41", False),
+        ("050003" + "41", False),
+        ("414243", False),
+        ("", False),
+    ],
+)
+def test_headers_that_nobody_announced_are_known(octets: str, is_header: bool) -> None:
+    assert text.has_header(bytes.fromhex(octets)) is is_header

@@ -12,6 +12,7 @@ const accepted = [];
 const sessions = new Set();
 const waiting = [];
 const brought = { answered: 0, refused: 0, again: 0 };
+let binds = 0;
 let nextId = options.firstId ?? 1;
 
 // xorshift32: the same faults each run.
@@ -44,6 +45,7 @@ const server = smpp.createServer({}, (session) => {
       peer.bound = true;
       peer.sends = bind !== 'bind_transmitter';
       sessions.add(peer);
+      binds++;
       bring();
     });
   }
@@ -135,7 +137,7 @@ const commands = {
   },
   calm: () => { options.drop = options.throttle = 0; },
   state: () => ({
-    accepted: accepted.length, sessions: sessions.size, ...brought,
+    accepted: accepted.length, binds, sessions: sessions.size, ...brought,
     waiting: waiting.length + [...sessions].reduce((sum, peer) => sum + peer.inFlight.size, 0),
   }),
   dump: ({ path }) => { writeFileSync(path, accepted.map((each) => JSON.stringify(each)).join('\n') + '\n'); },

@@ -1,0 +1,191 @@
+"""A send beside each upkeep, as a ratio to a send while there is none: in turn, so that noise hits both alike."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+import asyncpg
+from tortoise.migrations.schema_editor.asyncpg import AsyncpgSchemaEditor
+from tortoise.migrations.schema_generator.state import State, StateApps
+
+from bench.accept import wait_for
+from bench.engines import Bench
+from bench.rows import FILL
+from msvs import database as db
+from msvs.api.campaign_stats import fold_tallies
+from msvs.migrations._indexes import CreateIndexConcurrently
+from msvs.settings import Settings
+from msvs.workers import maintenance, partitions
+
+PORT = 28_715
+ROWS = 200_000
+ROUNDS = 4
+SENDS = 80
+PAUSE = 0.01
+# So many messages a second, each with a key, leave so many rows to be dropped in ten seconds.
+EXPIRED = 20_000
+DELTAS = 5_000
+MONTHS = 25
+
+INDEX = CreateIndexConcurrently("messages_bench", "messages", "(workspace_id, to_phone)")
+OLD_RECORDS = """
+INSERT INTO idempotency_records (id, workspace_id, livemode, key, fingerprint, status_code, body, created_at)
+SELECT gen_random_uuid(), $1, false, gen_random_uuid()::text, '', 200, '{}', now() - interval '2 days'
+FROM generate_series(1, $2::bigint)
+"""
+NEW_DELTAS = """
+INSERT INTO campaign_tallies (campaign_id, status, messages, credits)
+SELECT md5((n % 20)::text)::uuid, 'sent', 1, 1 FROM generate_series(1, $1::bigint) AS n
+"""
+TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+
+Chore = Callable[[Bench], Awaitable[object]]
+
+
+class Roll:
+    """Makes one more month's partitions and drops the oldest month, each time."""
+
+    def __init__(self) -> None:
+        self.kept = MONTHS
+
+    async def __call__(self, _: Bench) -> None:
+        """Roll once."""
+        partitions.MONTHS_AHEAD += 1
+        self.kept = max(4, self.kept - 1)
+        await partitions.roll_partitions(Settings(event_months=self.kept, attempt_months=self.kept))
+        await asyncio.sleep(0.1)
+
+
+async def roll_beside_dump(place: Bench) -> None:
+    """Try to roll while a dump has every table."""
+    async with _dumping(place) as connection:
+        for (name,) in await connection.fetch(TABLES):
+            await connection.execute(f"LOCK TABLE {name} IN ACCESS SHARE MODE")
+        partitions.MONTHS_AHEAD += 1
+        await partitions.roll_partitions(Settings())
+
+
+async def drop(place: Bench) -> None:
+    """Drop rows past their keeping."""
+    await db.execute(OLD_RECORDS, place.workspace_id, EXPIRED)
+    await maintenance.drop_expired()
+
+
+async def fold(_: Bench) -> None:
+    """Fold tallies."""
+    await db.execute(NEW_DELTAS, DELTAS)
+    await fold_tallies()
+
+
+async def index(_: Bench) -> None:
+    """Build an index on messages and drop it."""
+    state = State(models={}, apps=StateApps())
+    await INDEX.database_forward(db.APP, state, state, AsyncpgSchemaEditor(db.client(), atomic=False))
+    await asyncio.sleep(0.2)
+
+
+async def dump(place: Bench) -> None:
+    """Read every message in one snapshot, as a dump does."""
+    async with _dumping(place) as connection:
+        await connection.copy_from_query("SELECT * FROM messages", output=_discard, format="binary")
+
+
+@asynccontextmanager
+async def _dumping(place: Bench) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(place.database_url)
+    try:
+        async with connection.transaction(isolation="repeatable_read"):
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def _discard(_: bytes) -> None:
+    return None
+
+
+CHORES: Mapping[str, Chore] = {
+    "partitions": Roll(),
+    "partitions_beside_dump": roll_beside_dump,
+    "retention": drop,
+    "tallies": fold,
+    "index": index,
+    "dump": dump,
+}
+
+
+async def _send(place: Bench, session: aiohttp.ClientSession, number: int) -> list[float]:
+    """Send single messages one after the other; milliseconds of each."""
+    times = []
+    for n in range(number):
+        body = {"to": f"+1212{4_000_000 + n:07d}", "body": "Cart closes tonight."}
+        start = time.perf_counter()
+        async with session.post(f"http://127.0.0.1:{PORT}/v1/messages", json=body) as answer:
+            assert answer.status == 201, await answer.text()
+        times.append((time.perf_counter() - start) * 1000)
+        await asyncio.sleep(PAUSE)
+    return times
+
+
+async def _beside(place: Bench, session: aiohttp.ClientSession, chore: Chore) -> tuple[list[float], int]:
+    """Send while a chore is done again and again; milliseconds of each send, and how often it was done."""
+    done, over = 0, False
+
+    async def work() -> None:
+        nonlocal done
+        while not over:
+            await chore(place)
+            done += 1
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0.05)
+    times = await _send(place, session, SENDS)
+    over = True
+    await working
+    return times, done
+
+
+async def _measure(place: Bench) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    headers = {"Authorization": f"Bearer {place.test_key}"}
+    async with place.connected(), aiohttp.ClientSession(headers=headers) as session:
+        for table in partitions.PARTITIONED:
+            for month in range(1, MONTHS):
+                await db.execute(
+                    "SELECT ensure_partition($1, 'fillfactor = 80', now() - make_interval(months => $2))", table, month
+                )
+        await db.execute(FILL, 0, ROWS - 1, place.workspace_id, ROWS)
+        await db.execute("VACUUM ANALYZE messages")
+        await _send(place, session, SENDS)
+        for name, chore in CHORES.items():
+            idle, busy, done = [], [], 0
+            for _ in range(ROUNDS):
+                idle += await _send(place, session, SENDS)
+                times, times_done = await _beside(place, session, chore)
+                busy += times
+                done += times_done
+            figures |= {f"{name}_{part}": value for part, value in _compare(idle, busy).items()} | {
+                f"{name}_done": done
+            }
+    figures["worst_ratio"] = max(value for name, value in figures.items() if name.endswith("_p99_ratio"))
+    return figures
+
+
+def _compare(idle: list[float], busy: list[float]) -> dict[str, float]:
+    found = {}
+    for percent in (50, 99):
+        before, beside = (statistics.quantiles(times, n=100)[percent - 1] for times in (idle, busy))
+        found |= {f"idle_p{percent}_ms": before, f"p{percent}_ms": beside, f"p{percent}_ratio": beside / before}
+    return {name: round(value, 2) for name, value in found.items()}
+
+
+def measure(place: Bench) -> dict[str, float]:
+    """The p50 and p99 of a send, idle and beside each upkeep."""
+    with place.process("-m", "bench.service", PORT=str(PORT)):
+        wait_for(PORT, "/healthz")
+        return asyncio.run(_measure(place))

@@ -1,0 +1,140 @@
+"""The pool of connections: no workspace of many can use up what all of them need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
+
+# How long a request waits for a connection, and how many of one workspace wait at most.
+WAIT_SECONDS = 5.0
+MOST_WAITING = 200
+
+# Those of asyncpg.create_pool.
+DEFAULTS: Mapping[str, Any] = {
+    "max_queries": 50_000,
+    "max_inactive_connection_lifetime": 300.0,
+    "record_class": asyncpg.Record,
+}
+
+_sharer: ContextVar[UUID | None] = ContextVar("sharer", default=None)
+
+
+class ConnectionsTaken(TimeoutError):
+    """No connection became free in time: those that a workspace may have are all in use, or those of the process."""
+
+
+@contextmanager
+def sharing(who: UUID) -> Iterator[None]:
+    """Count the connections that the block uses as those of `who`, usually a workspace."""
+    token = _sharer.set(who)
+    try:
+        yield
+    finally:
+        _sharer.reset(token)
+
+
+class _Share:
+    """The connections that one sharer uses, and who waits for one."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+
+
+class Shares:
+    """Gives each sharer at most `most` connections at once, those who wait in their order."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._shares: dict[UUID, _Share] = {}
+
+    async def enter(self, who: UUID) -> None:
+        """Wait for a place. Raises ConnectionsTaken."""
+        share = self._shares.setdefault(who, _Share())
+        if share.used < self._most:
+            share.used += 1
+            return
+        if len(share.waiting) >= MOST_WAITING:
+            raise ConnectionsTaken
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        share.waiting.append(place)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await place
+        except BaseException as error:
+            if place.done() and not place.cancelled():
+                # The place came, and nobody is there to use it.
+                self.leave(who)
+            else:
+                with suppress(ValueError):
+                    share.waiting.remove(place)
+            if isinstance(error, TimeoutError):
+                raise ConnectionsTaken from None
+            raise
+
+    def leave(self, who: UUID) -> None:
+        """Give the place to whoever waits longest."""
+        share = self._shares[who]
+        while share.waiting:
+            place = share.waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        share.used -= 1
+        if not share.used:
+            del self._shares[who]
+
+
+class SharedPool(asyncpg.Pool):  # type: ignore[misc]
+    """A pool of which no sharer has more than half. What has no sharer, such as a worker's job, takes what it needs."""
+
+    __slots__ = ("_sharers", "_shares")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._shares = Shares(max(1, options["max_size"] // 2))
+        self._sharers: dict[int, UUID] = {}
+
+    async def _acquire(self, timeout: float | None) -> Any:
+        who = _sharer.get()
+        if who is None:
+            return await super()._acquire(timeout)
+        await self._shares.enter(who)
+        try:
+            connection = await super()._acquire(WAIT_SECONDS if timeout is None else timeout)
+        except BaseException as error:
+            self._shares.leave(who)
+            if isinstance(error, TimeoutError):
+                raise ConnectionsTaken from None
+            raise
+        self._sharers[id(connection)] = who
+        return connection
+
+    async def release(self, connection: Any, *, timeout: float | None = None) -> None:
+        """Return a connection, and its sharer's place."""
+        who = self._sharers.pop(id(connection), None)
+        try:
+            await super().release(connection, timeout=timeout)
+        finally:
+            if who is not None:
+                self._shares.leave(who)
+
+
+class Client(AsyncpgDBClient):
+    """Tortoise's client, over the shared pool."""
+
+    async def create_pool(self, **options: Any) -> asyncpg.Pool:
+        """Make the pool."""
+        return await SharedPool(**{**DEFAULTS, **options})
+
+
+# By which Tortoise finds the client of an engine.
+client_class = Client

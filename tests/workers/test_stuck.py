@@ -1,0 +1,343 @@
+"""Processes that are stuck: stopped, swapped out or debugged in a transaction, they hold up nobody else for long."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from redis import Redis
+
+from msvs import database as db
+from msvs.api import dispatching, jobs, routing
+from msvs.api.context import Context
+from msvs.api.jobs import Doorbell, Ringer, bell_key
+from msvs.api.messages import SendMessage, send_message
+from msvs.api.unit_of_work import single_statement
+from msvs.carriers.virtual import VirtualCarrier
+from msvs.models import Contact, Message
+from msvs.workers import cron, retrying
+from msvs.workers.dispatch import Carriers, dispatch_messages
+from msvs.workers.reports import collect_reports
+from tests import factories
+from tests.engines import Engines
+from tests.workers.test_dispatch import hurry
+from tests.workers.test_sessions import until
+
+
+@pytest.fixture
+def carriers() -> Iterator[Carriers]:
+    routing.use_live_carrier("virtual")
+    yield {"virtual": VirtualCarrier()}
+    routing.use_live_carrier(None)
+
+
+@pytest.fixture
+async def neighbor(clean: None) -> Context:
+    """The live mode of another workspace."""
+    other = await factories.make_workspace(name="Another Studio")
+    return Context(other.id, livemode=True, actor="test")
+
+
+@asynccontextmanager
+async def held(url: str, sql: str, *values: Any) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Locks that somebody else has for as long as the block goes on."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            assert await connection.fetch(sql, *values) != []
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def send(ctx: Context, phone: str | None = None) -> UUID:
+    contact = phone or (await factories.make_contact(ctx)).phone
+    async with single_statement():
+        return (await send_message(ctx, SendMessage(contact, "Doors open"))).id
+
+
+async def write(ctx: Context, phone: str, text: str) -> None:
+    """A message from a phone, as the carrier will bring it."""
+    await db.execute(
+        "INSERT INTO virtual_signals (id, message_id, workspace_id, livemode, kind, phone, sender, text, due_at)"
+        " VALUES (gen_random_uuid(), gen_random_uuid(), $1, $2, 'inbound', $3, 'COHORTLABS', $4, clock_timestamp())",
+        ctx.workspace_id,
+        ctx.livemode,
+        phone,
+        text,
+    )
+
+
+async def statuses(*message_ids: UUID) -> list[str]:
+    rows = {row.id: row.status.value for row in await Message.filter(id__in=message_ids)}
+    return [rows[message_id] for message_id in message_ids]
+
+
+STOPPED = """
+import asyncio, os, signal, sys
+from uuid import UUID
+from msvs import database
+from msvs.api.credits import try_reserve
+
+async def main(url, workspace_id):
+    async with database.connected(url):
+        try:
+            async with database.transaction():
+                print(await try_reserve(UUID(workspace_id), {UUID(int=1): 7}, await database.now()), flush=True)
+                os.kill(os.getpid(), signal.SIGSTOP)
+        except Exception as error:
+            from msvs.workers.retrying import is_away
+            print(is_away(error), flush=True)
+        print(await database.fetch_value("SELECT 1"), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_stopped_process_holds_its_workspace_up_for_a_moment_only(
+    database: str, live_ctx: Context, carriers: Carriers
+) -> None:
+    url = f"{database}?idle_in_transaction_session_timeout=500ms"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STOPPED, url, str(live_ctx.workspace_id), stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"True\n"
+        # It holds the balance, which the send waits for.
+        message_id = await send(live_ctx)
+        assert await dispatch_messages(carriers) == 1
+        assert await statuses(message_id) == ["sent"]
+        process.send_signal(signal.SIGCONT)
+        # It notices, and goes on.
+        assert await process.stdout.read() == b"True\n1\n"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+    entries = await db.fetch("SELECT kind, amount FROM ledger_entries WHERE workspace_id = $1", live_ctx.workspace_id)
+    assert sorted((row.kind, row.amount) for row in entries) == [("capture", 0), ("grant", 10_000), ("reserve", -1)]
+    balance = await db.fetch_value("SELECT balance FROM credit_balances WHERE workspace_id = $1", live_ctx.workspace_id)
+    assert balance == 9_999
+
+
+async def test_every_connection_has_limits(database: str) -> None:
+    rows = await db.fetch("SELECT name, setting, unit FROM pg_settings WHERE name = ANY($1)", list(db.LIMITS))
+    found = {row.name: f"{row.setting}{row.unit}" for row in rows}
+    version = await db.fetch_value("SELECT current_setting('server_version_num')::int")
+    assert found == {
+        "idle_in_transaction_session_timeout": "10000ms",
+        "lock_timeout": "5000ms",
+        "tcp_user_timeout": "10000ms",
+        "tcp_keepalives_idle": "5s",
+        "tcp_keepalives_interval": "2s",
+        "tcp_keepalives_count": "3None",
+    } | ({"transaction_timeout": "60000ms"} if version >= 170000 else {})
+    shown = "SELECT current_setting('statement_timeout'), current_setting('transaction_timeout', true)"
+    assert [tuple(row) for row in await db.fetch(shown)] == [("1min", "1min" if version >= 170000 else None)]
+    # One that may take longer says so to PostgreSQL, for itself alone.
+    assert [tuple(row) for row in await db.fetch(shown, timeout=600)] == [("10min", "0" if version >= 170000 else None)]
+    async with db.transaction():
+        await db.wait_for_locks(0.25)
+        assert await db.fetch_value("SELECT current_setting('lock_timeout')") == "250ms"
+    assert await db.fetch_value("SELECT current_setting('lock_timeout')") == "5s"
+
+
+async def test_what_took_too_long_is_no_database_that_is_away(database: str, live_ctx: Context) -> None:
+    """A batch over its time would be repeated whole for ever."""
+    lock = "SELECT FROM credit_balances WHERE workspace_id = $1 FOR UPDATE"
+    errors: list[Exception] = []
+    async with held(database, lock, live_ctx.workspace_id):
+        for sql, timeout in ((lock, 0.1), (lock, None)):
+            try:
+                async with db.transaction():
+                    await db.wait_for_locks(0.05 if timeout is None else 10)
+                    await db.fetch(sql, live_ctx.workspace_id, timeout=timeout)
+            except Exception as error:
+                errors.append(error)
+    assert [type(error) for error in errors] == [TimeoutError, asyncpg.LockNotAvailableError]
+    errors += [asyncpg.QueryCanceledError(), asyncpg.IdleInTransactionSessionTimeoutError()]
+    assert [(retrying.is_stuck(error), retrying.is_away(error)) for error in errors] == [(True, False)] * 4
+    assert (retrying.is_stuck(OSError()), retrying.is_away(OSError())) == (False, True)
+
+
+async def test_the_report_of_a_held_message_waits_alone(
+    database: str, live_ctx: Context, neighbor: Context, carriers: Carriers
+) -> None:
+    stuck, same_workspace, bystander = await send(live_ctx), await send(live_ctx), await send(neighbor)
+    assert await dispatch_messages(carriers) == 3
+    await hurry()
+    async with held(database, "SELECT FROM messages WHERE id = $1 FOR UPDATE", stuck):
+        await collect_reports()
+        assert await statuses(stuck, same_workspace, bystander) == ["sent", "delivered", "delivered"]
+    await hurry()
+    await collect_reports()
+    assert await statuses(stuck) == ["delivered"]
+    assert await db.fetch_value("SELECT count(*) FROM virtual_signals") == 0
+
+
+async def test_a_stop_passes_those_who_wait_for_somebody_stuck(
+    database: str, live_ctx: Context, neighbor: Context
+) -> None:
+    held_up = [await factories.make_contact(live_ctx) for _ in range(3)]
+    bystander = await factories.make_contact(neighbor)
+    for contact in held_up:
+        await write(live_ctx, contact.phone, "START")
+        await write(live_ctx, contact.phone, "STOP")
+    await write(neighbor, bystander.phone, "STOP")
+
+    async def consent(contacts: list[Contact]) -> list[str]:
+        return [(await Contact.get(id=contact.id)).opt_in_status.value for contact in contacts]
+
+    ids = [contact.id for contact in held_up]
+    async with held(database, "SELECT FROM contacts WHERE id = ANY($1) FOR UPDATE", ids):
+        await collect_reports()
+        assert await consent([bystander]) == ["opted_out"]
+        assert await db.fetch_value("SELECT count(*) FROM virtual_signals") == 6
+    await db.execute("UPDATE virtual_signals SET due_at = due_at - interval '1 minute'")
+    await collect_reports()
+    # In the order in which they were written.
+    assert await consent(held_up) == ["opted_out"] * 3
+    assert await db.fetch_value("SELECT count(*) FROM virtual_signals") == 0
+
+
+@asynccontextmanager
+async def unwritable(message_id: UUID, when: str) -> AsyncIterator[None]:
+    """A message that cannot be written under a condition on its new row."""
+    await db.execute(
+        "CREATE FUNCTION refuse_write() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN RAISE 'no' USING ERRCODE = 'XX001'; END $$"
+    )
+    await db.execute(
+        "CREATE TRIGGER refuse_write BEFORE UPDATE ON messages FOR EACH ROW"
+        f" WHEN (new.id = '{message_id}' AND {when}) EXECUTE FUNCTION refuse_write()"
+    )
+    try:
+        yield
+    finally:
+        await db.execute("DROP FUNCTION refuse_write CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("when", "becomes"), [("new.status = 'sending'", "queued"), ("true", "queued"), ("new.status = 'sent'", "sending")]
+)
+async def test_what_stands_behind_a_message_that_cannot_be_written_goes_out(
+    live_ctx: Context, carriers: Carriers, monkeypatch: pytest.MonkeyPatch, when: str, becomes: str
+) -> None:
+    monkeypatch.setattr(dispatching, "_left_out", set())
+    poisoned, *others = [await send(live_ctx) for _ in range(6)]
+    async with unwritable(poisoned, when):
+        for _ in range(3):
+            try:
+                await dispatch_messages(carriers)
+            except asyncpg.PostgresError as error:
+                assert error.sqlstate == "XX001"  # noqa: PT017
+        assert await statuses(poisoned, *others) == [becomes] + ["sent"] * 5
+        # It is not tried again and again.
+        assert await dispatch_messages(carriers) == 0
+    dispatching._left_out.clear()
+    if becomes == "queued":
+        await db.execute("UPDATE messages SET due_at = created_at WHERE id = $1", poisoned)
+        assert await dispatch_messages(carriers) == 1
+        assert await statuses(poisoned) == ["sent"]
+    submitted = await db.fetch("SELECT message_id FROM virtual_submissions")
+    assert sorted(row.message_id for row in submitted) == sorted([poisoned, *others])
+
+
+async def test_a_scheduled_message_that_cannot_be_written_keeps_nothing_from_going_out(
+    live_ctx: Context, carriers: Carriers
+) -> None:
+    ids = [await send(live_ctx) for _ in range(3)]
+    await db.execute("UPDATE messages SET status = 'scheduled' WHERE id = ANY($1)", ids[:2])
+    async with unwritable(ids[0], "new.status = 'queued'"):
+        with pytest.raises(asyncpg.PostgresError):
+            await dispatch_messages(carriers)
+        assert await dispatch_messages(carriers) == 0
+        assert await statuses(*ids) == ["scheduled", "sent", "sent"]
+
+
+async def test_cron_ends_what_no_limit_reaches(database: str, live_ctx: Context) -> None:
+    """A process that is stopped in a COPY."""
+    connection = await asyncpg.connect(database, server_settings={"application_name": db.APP})
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def rows() -> AsyncIterator[bytes]:
+        began.set()
+        await ended.wait()
+        yield b""
+
+    async def stuck() -> None:
+        async with connection.transaction():
+            await connection.execute("SELECT FROM credit_balances FOR UPDATE")
+            await connection.copy_to_table("prefix_usage", source=rows())
+
+    copying = asyncio.create_task(stuck())
+    try:
+        await began.wait()
+        watch = cron.Watch()
+        assert (await watch.look(), await watch.look()) == (0, 0)
+        pid = connection.get_server_pid()
+        in_copy = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Client'"
+
+        async def is_in_copy() -> bool:
+            return bool(await db.fetch_value(in_copy, pid))
+
+        await until(is_in_copy)
+        watch.seconds = 0.0
+        ends = []
+        # Seen twice it is ended, and so is nothing else.
+        while not any(ends):
+            ends.append(await watch.look())
+        assert (ends[0], sum(ends)) == (0, 1)
+        await db.execute("UPDATE credit_balances SET balance = balance WHERE workspace_id = $1", live_ctx.workspace_id)
+    finally:
+        ended.set()
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await copying
+        connection.terminate()
+
+
+async def test_a_bell_and_its_job_come_together_or_not_at_all(clean: None, engines: Engines) -> None:
+    ringer = Ringer(engines.redis_url)
+    with Redis.from_url(engines.redis_url) as redis:
+        redis.set("rq:queue:messages", "no list")
+        assert not ringer.press(Doorbell.MESSAGES)
+        assert not redis.exists(bell_key(Doorbell.MESSAGES))
+        redis.delete("rq:queue:messages")
+        assert (ringer.press(Doorbell.MESSAGES), ringer.press(Doorbell.MESSAGES)) == (True, False)
+        assert redis.llen("rq:queue:messages") == 1
+    ringer.close()
+
+
+async def test_cron_rings_more_seldom_where_jobs_break(clean: None, engines: Engines) -> None:
+    ringer = Ringer(engines.redis_url)
+    waits = []
+    with Redis.from_url(engines.redis_url) as redis:
+        for _ in range(7):
+            jobs.note_failure(redis, Doorbell.MESSAGES)
+            waits.append(redis.pttl(jobs.back_off_key(Doorbell.MESSAGES)))
+        assert all(
+            low < wait <= high
+            for low, wait, high in zip(
+                (0, 500, 1000, 2000, 4000, 8000, 8000),
+                waits,
+                (500, 1000, 2000, 4000, 8000, 10_000, 10_000),
+                strict=True,
+            )
+        ), waits
+        assert not ringer.press(Doorbell.MESSAGES, backs_off=True)
+        # What is committed rings at once, and other doorbells are not concerned.
+        assert ringer.press(Doorbell.REPORTS, backs_off=True)
+        assert ringer.press(Doorbell.MESSAGES)
+        redis.delete(bell_key(Doorbell.MESSAGES))
+        jobs.forget_failures(redis, Doorbell.MESSAGES)
+        assert ringer.press(Doorbell.MESSAGES, backs_off=True)
+    ringer.close()

@@ -48,7 +48,8 @@ OPERATIONS = (
             "statuses": [400],
             "when": "The bytes that arrived are not HTTP/1.1, have no Host header or two,"
             " or a body whose end is not certain.",
-            "action": "Use an HTTP client library; the message says what is wrong.", "docUrl": doc_url("http_invalid"), "isGraphqlOnly": False},
+            "action": "Use an HTTP client library; the message says what is wrong.",
+            "docUrl": doc_url("http_invalid"), "isGraphqlOnly": False},
         "errorCatalogue.failures.0": {
             "code": "invalid_number", "when": "The carrier says that the number does not exist.",
             "action": "Remove the number, or ask the contact for another."}}),

@@ -121,7 +121,6 @@ PARTS: Mapping[str, str] = {
     "keywords.join": "a message that is a keyword",
     "keywords.match_keyword": "a message that is a keyword",
     "queueing.insert_single": "sending a message",
-    "revocation.carry_over": "making and importing a contact, and changing its phone",
     "revocation.find_opt_out": "opting in, and a reply that confirms",
     "revocation.find_opt_outs": "importing contacts",
     "scope.find": "everything that reads or changes one thing",

@@ -241,21 +241,25 @@ import sys
 from pathlib import Path
 from msvs import cli
 from msvs.settings import Settings
-environment, url, data_dir = sys.argv[1:]
-print("\\n".join(cli.prepare(Settings(environment=environment, database_url=url, data_dir=Path(data_dir)))))
+environment, url, data_dir, key = sys.argv[1:]
+settings = Settings(environment=environment, database_url=url, data_dir=Path(data_dir), secret_key=key or None)
+print("\\n".join(cli.prepare(settings)))
 """
 
 
 def _prepared(settings: Settings) -> str:
     """What `msvs run` prints at its start, from a process of its own: this one is connected already."""
     argv = [sys.executable, "-c", PREPARE, settings.environment, str(settings.database_url), str(settings.data_dir)]
+    argv.append(settings.secret_key or "")
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
 async def test_production_prints_no_key(engines: Engines, tmp_path: Path) -> None:
     url = await create_database(engines.database_url, "msvs_test_banner")
     for environment, prints in (("development", True), ("production", False)):
-        settings = Settings(environment=environment, database_url=url, data_dir=tmp_path)
+        # In production the key is set; of the same database it is the one that development kept.
+        key = (tmp_path / "secret.key").read_text().strip() if environment == "production" else None
+        settings = Settings(environment=environment, database_url=url, data_dir=tmp_path, secret_key=key)
         printed = await asyncio.to_thread(_prepared, settings)
         operator = (tmp_path / "operator.key").read_text().strip()
         assert (operator in printed, "msvs_live_" in printed, "msvs_test_" in printed) == (prints, prints, prints)

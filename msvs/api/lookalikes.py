@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from msvs.api.phones import with_spellings
+from msvs.api.phones import canonical
 
 # The longest that a skeleton is: no longer than its sender.
 MAX_SKELETON = 16
@@ -46,11 +46,11 @@ def platform_names() -> Sequence[str]:
 def skeleton(sender: str) -> str:
     """The text that all senders have in common that a reader takes for this one.
 
-    Of a number it is its digits, in the first of its spellings; of a name its letters, once case, spaces, punctuation
+    Of a number it is the digits of its canonical form; of a name its letters, once case, spaces, punctuation
     and look-alike characters are folded. A name that differs in nothing but them has the same.
     """
     if _NUMBER.fullmatch(sender):
-        return with_spellings([sender])[0].removeprefix("+")
+        return canonical(sender if sender.startswith("+") else f"+{sender}").removeprefix("+")
     return _SPACING.sub("", _joined(sender).lower()).translate(_names().characters)
 
 

@@ -45,8 +45,11 @@ OPERATIONS = (
     Operation("ErrorCatalogue", 0, lambda s: {
         "errorCatalogue.errors.0": {
             "code": "http_invalid", "type": "invalid_request_error", "types": ["invalid_request_error"],
-            "statuses": [400], "when": "The bytes that arrived are not HTTP/1.1.",
-            "action": "Use an HTTP client library.", "docUrl": doc_url("http_invalid"), "isGraphqlOnly": False},
+            "statuses": [400],
+            "when": "The bytes that arrived are not HTTP/1.1, have no Host header or two,"
+            " or a body whose end is not certain.",
+            "action": "Use an HTTP client library; the message says what is wrong.",
+            "docUrl": doc_url("http_invalid"), "isGraphqlOnly": False},
         "errorCatalogue.failures.0": {
             "code": "invalid_number", "when": "The carrier says that the number does not exist.",
             "action": "Remove the number, or ask the contact for another."}}),
@@ -85,11 +88,11 @@ OPERATIONS = (
         "campaignPreview.recipientCount": 2, "campaignPreview.credits": {"total": 2, "minimum": 1, "maximum": 1},
         "campaignPreview.encodings": {"gsm7": 2, "ucs2": 0}, "campaignPreview.exact": True},
               lambda s: {"input": {"body": "Hey {firstName}", AUDIENCE: {"listIds": [s.contact_list]}}}),
-    Operation("PauseCampaign", 7, lambda s: {"pauseCampaign.id": s.campaign, "pauseCampaign.pauseReason": "manual"},
+    Operation("PauseCampaign", 9, lambda s: {"pauseCampaign.id": s.campaign, "pauseCampaign.pauseReason": "manual"},
               lambda s: {"id": s.campaign}),
     Operation("ResumeCampaign", 7, lambda s: {"resumeCampaign.id": s.paused, "resumeCampaign.status": "SCHEDULED"},
               lambda s: {"id": s.paused}),
-    Operation("CancelCampaign", 8, lambda s: {"cancelCampaign.id": s.campaign, "cancelCampaign.status": "CANCELED"},
+    Operation("CancelCampaign", 10, lambda s: {"cancelCampaign.id": s.campaign, "cancelCampaign.status": "CANCELED"},
               lambda s: {"id": s.campaign}),
     Operation("Contacts", 3, lambda s: {
         "contacts.nodes.0.id": s.maria, "contacts.nodes.0.lists.nodes.0.id": s.contact_list,

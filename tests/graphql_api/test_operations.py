@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from msvs import database as db
 from msvs.api import auth, ids
 from msvs.api.context import Context
 from msvs.api.limits import Limiter
@@ -39,7 +40,8 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     execute = asyncpg.Connection._execute
 
     async def note(self: Any, query: str, *args: Any, **more: Any) -> Any:
-        if query not in (auth.FIND, auth.TOUCH):
+        # Nor those that a new connection of the pool begins with.
+        if query not in (auth.FIND, auth.TOUCH, db.LIMIT):
             run.append(query)
         return await execute(self, query, *args, **more)
 

@@ -271,14 +271,16 @@ async def test_a_websockets_header_over_its_bound_is_431(echo: int, seen: Seen) 
 
 async def test_line_feeds_do_not_keep_an_idle_connection(echo: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock of an idle connection runs until the next request begins."""
+    protocols: list[server.BoundedProtocol] = []
+    # Before there is a connection: a loop may look its protocol's methods up but once.
+    monkeypatch.setattr(
+        server.BoundedProtocol, "data_received", noting(protocols, server.BoundedProtocol.data_received)
+    )
     reader, writer = await asyncio.open_connection(LOOPBACK, echo)
     async with asyncio.timeout(PATIENCE):
         writer.write(request("GET", "/first"))
         await reader.readuntil(b"}")
-        protocols: list[server.BoundedProtocol] = []
-        monkeypatch.setattr(
-            server.BoundedProtocol, "data_received", noting(protocols, server.BoundedProtocol.data_received)
-        )
+        protocols.clear()
         writer.write(b"\r\n\r\n")
         await until(lambda: bool(protocols))
         (protocol,) = protocols

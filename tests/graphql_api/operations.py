@@ -235,7 +235,7 @@ OPERATIONS = (
               lambda s: {"ids": [s.maria, "con_1", s.message, s.ana, s.workspace]}),
     Operation(
         "CampaignReconciliation",
-        3,
+        4,
         lambda s: {
             "campaignReconciliation.recipients": 0,
             "campaignReconciliation.balanced": True,

@@ -58,7 +58,7 @@ class CampaignMachine(RuleBasedStateMachine):
     @rule()
     def start(self) -> None:
         started = self.run(self._do(lambda: running.start_campaign(self.id, datetime.now(UTC))))
-        assert started == (self.status == "preparing")
+        assert bool(started) == (self.status == "preparing")
 
     @rule(limit=st.integers(1, 4))
     def expand(self, limit: int) -> None:

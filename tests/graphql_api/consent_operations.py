@@ -78,7 +78,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "EraseContact",
-        40,
+        47,
         lambda s: {"eraseContact.__typename": "ContactErased", "eraseContact.id": s.maria},
         lambda s: {"id": s.maria},
     ),

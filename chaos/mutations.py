@@ -39,21 +39,22 @@ def _no_fence() -> None:
     dispatching, dispatch = _module("msvs.api.dispatching"), _module("msvs.workers.dispatch")
     submit = dispatch._submit
 
-    async def drowsy(carrier: Any, submissions: Any) -> Any:
-        answers = await submit(carrier, submissions)
+    async def drowsy(carrier: Any, submissions: Any, stop: Any) -> Any:
+        answers = await submit(carrier, submissions, stop)
         if submissions[0].message_id.int % 5 == 0:
             await asyncio.sleep(1.5 * dispatching.LEASE.total_seconds())
         return answers
 
     dispatch._submit = drowsy
     for name in ("SENT", "REQUEUED"):
-        _replace(dispatching, name, "messages.claim_token = $3 AND messages.status = 'sending'", "$3::uuid IS NOT NULL")
+        fence = "messages.claim_token = $3\n    AND messages.status = 'sending'"
+        _replace(dispatching, name, fence, "$3::uuid IS NOT NULL")
 
 
 def _no_skip_locked() -> None:
     from msvs.api import dispatching
 
-    _replace(dispatching, "CLAIM", "FOR UPDATE SKIP LOCKED", "")
+    _replace(dispatching, "PICKED", "FOR UPDATE SKIP LOCKED", "")
 
 
 def _refund_doubled() -> None:

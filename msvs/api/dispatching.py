@@ -305,7 +305,7 @@ WHERE id = $1
 """
 LONGEST_ASIDE = timedelta(hours=1)
 MOST_LEFT_OUT = 1000
-# Messages that this process cannot even put aside.
+# Messages that this process cannot even put aside, until its next job.
 _left_out: set[UUID] = set()
 
 
@@ -326,6 +326,11 @@ async def find_first(lane: Lane | None, now: datetime) -> UUID | None:
 async def put_aside(message_id: UUID, now: datetime) -> None:
     """Leave a message alone, for longer each time: what stands behind it must not wait for it."""
     await execute(PUT_ASIDE, message_id, now, LONGEST_ASIDE)
+
+
+def take_back_in() -> None:
+    """Try again what was left out: what was wrong with it may be mended by now."""
+    _left_out.clear()
 
 
 def leave_out(message_id: UUID) -> None:

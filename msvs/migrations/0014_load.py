@@ -41,13 +41,11 @@ class Migration(migrations.Migration):
         ),
         ops.AddField(model_name="Campaign", name="audience_until", field=fields.UUIDField(null=True)),
         ops.AddField(model_name="Campaign", name="audience_after", field=fields.UUIDField(null=True)),
-        ops.AddField(model_name="Campaign", name="audience_count", field=fields.BigIntField(default=0)),
+        ops.AddField(model_name="Campaign", name="audience_count", field=fields.BigIntField(default=0, db_default=0)),
         ops.AddField(
             model_name="Message",
             name="handed_at",
             field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
         ),
-        # Old code inserts campaigns without the count.
-        ops.RunSQL("ALTER TABLE campaigns ALTER COLUMN audience_count SET DEFAULT 0"),
         ops.RunSQL([BACKFILL, FOLLOW, FOLLOWS]),
     ]

@@ -49,7 +49,7 @@ class Campaign(Model):
     pause_mark = fields.CharField(max_length=60, null=True)
     audience_until = fields.UUIDField(null=True)
     audience_after = fields.UUIDField(null=True)
-    audience_count = fields.BigIntField(default=0)
+    audience_count = fields.BigIntField(default=0, db_default=0)
     scheduled_at = fields.DatetimeField(null=True)
     expires_at = fields.DatetimeField(null=True)
     rate_per_minute = fields.IntField(null=True)

@@ -63,6 +63,7 @@ async def dispatch_messages(
     """
     until = time.monotonic() + seconds
     total = 0
+    dispatching.take_back_in()
     run = _Run(carriers, batch, stop or StopFlag())
     while not run.stop.is_set:
         lanes = await run.find_lanes()

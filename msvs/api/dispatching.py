@@ -6,6 +6,7 @@ COMMIT; what is written afterwards is fenced by the claim's token, so that a wor
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -305,8 +306,9 @@ WHERE id = $1
 """
 LONGEST_ASIDE = timedelta(hours=1)
 MOST_LEFT_OUT = 1000
-# Messages that this process cannot even put aside, until its next job.
-_left_out: set[UUID] = set()
+# Messages that this process cannot even put aside, and since when: for so long it leaves them out.
+LEFT_OUT_SECONDS = 60.0
+_left_out: dict[UUID, float] = {}
 
 
 async def find_first(lane: Lane | None, now: datetime) -> UUID | None:
@@ -329,14 +331,16 @@ async def put_aside(message_id: UUID, now: datetime) -> None:
 
 
 def take_back_in() -> None:
-    """Try again what was left out: what was wrong with it may be mended by now."""
-    _left_out.clear()
+    """Try again what was left out for long enough: what was wrong with it may be mended by now."""
+    since = time.monotonic() - LEFT_OUT_SECONDS
+    for message_id in [one for one, at in _left_out.items() if at <= since]:
+        del _left_out[message_id]
 
 
 def leave_out(message_id: UUID) -> None:
     """Have this process claim a message no more, as it cannot even be put aside."""
     if len(_left_out) < MOST_LEFT_OUT:
-        _left_out.add(message_id)
+        _left_out[message_id] = time.monotonic()
 
 
 async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim | None:

@@ -232,7 +232,7 @@ async def unwritable(message_id: UUID, when: str) -> AsyncIterator[None]:
 async def test_what_stands_behind_a_message_that_cannot_be_written_goes_out(
     live_ctx: Context, carriers: Carriers, monkeypatch: pytest.MonkeyPatch, when: str, becomes: str
 ) -> None:
-    monkeypatch.setattr(dispatching, "_left_out", set())
+    monkeypatch.setattr(dispatching, "_left_out", {})
     poisoned, *others = [await send(live_ctx) for _ in range(6)]
     async with unwritable(poisoned, when):
         for _ in range(3):

@@ -16,7 +16,7 @@ API = """
 import uvicorn
 from msvs import app
 from msvs.settings import from_environment
-uvicorn.Server.run = lambda server: told()
+uvicorn.Server.run = lambda server, *_: told()
 app.serve(from_environment())
 """
 WORKER = """

@@ -267,7 +267,7 @@ async def test_production_prints_no_key(engines: Engines, tmp_path: Path) -> Non
 
 async def test_production_makes_no_workspace_and_no_key(engines: Engines, tmp_path: Path) -> None:
     url = await create_database(engines.database_url, "msvs_test_bare")
-    settings = Settings(environment="production", database_url=url, data_dir=tmp_path)
+    settings = Settings(environment="production", database_url=url, data_dir=tmp_path, secret_key="a key of production")
     printed = await asyncio.to_thread(_prepared, settings)
     assert "msvs workspace create" in printed
     assert not (tmp_path / "demo.json").exists()

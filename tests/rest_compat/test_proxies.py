@@ -109,11 +109,12 @@ def test_the_application_trusts_whom_the_settings_name(
     database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     settings = Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path_factory.mktemp("data"))
-    outermost, *_ = create_app(replace(settings, trusted_proxies=NETWORKS)).user_middleware
-    assert getattr(outermost.cls, "__name__", None) == "TrustedProxies"
-    assert outermost.kwargs == {"networks": NETWORKS}
+    # Outside all that asks for an address; what counts requests alone stands before it.
+    _, proxies, *_ = create_app(replace(settings, trusted_proxies=NETWORKS)).user_middleware
+    assert getattr(proxies.cls, "__name__", None) == "TrustedProxies"
+    assert proxies.kwargs == {"networks": NETWORKS}
     trusting_none = create_app(settings).user_middleware
-    assert [getattr(entry.cls, "__name__", None) for entry in trusting_none] == ["Edge"]
+    assert [getattr(entry.cls, "__name__", None) for entry in trusting_none] == ["Observed", "Edge"]
 
 
 def test_the_setting_is_a_list_of_networks() -> None:

@@ -154,7 +154,7 @@ async def test_a_stop_among_ten_thousand_queued(ctx: Context) -> None:
             status = (await Message.get(id=ids[n])).status
             stopped[phone] = (before, status == MessageStatus.CANCELED)
 
-    workers = [dispatch_messages({"virtual": carrier}, batch=100) for _ in range(2)]
+    workers = [dispatch_messages({"virtual": carrier}, batch=100, seconds=100) for _ in range(2)]
     await asyncio.gather(*workers, stop_some())
     taken = await acceptances()
     rows = {row.id: row for row in await Message.filter(kind="api")}

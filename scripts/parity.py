@@ -94,7 +94,7 @@ NO_GRAPHQL: Mapping[str, str] = {
 FOR_PEOPLE = ("sessions", "users")
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
-    "settings_of_mode.find_settings": "whatever the settings decide",
+    "settings_of_mode.find_settings": "everything the settings decide",
     "audiences.check_audience": "creating, changing and launching a campaign",
     "audiences.count_eligible": "launching and previewing a campaign",
     "audit.record_audit": "every change that the log holds",

@@ -36,7 +36,7 @@ class PoolerRefused(SettingsError):
     """The pooler before PostgreSQL gives a session's statements to several servers."""
 
 
-def _end_process() -> None:
+def end_process() -> None:
     """End this process as SIGTERM does, where it is one that goes on until then."""
     if signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN, None):
         signal.raise_signal(signal.SIGTERM)
@@ -44,7 +44,7 @@ def _end_process() -> None:
 
 # URL → whether a pooler that shares connections was found there.
 _looked: dict[str, bool] = {}
-_end: Callable[[], None] = _end_process
+_end: Callable[[], None] = end_process
 
 
 def use_end(end: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ import ast
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -521,7 +522,7 @@ def take_the_tour(service: Service) -> list[str]:
     for printed, here in (
         (".data/", f"{service.data_dir}/"),
         ("8900", str(free_port())),
-        (".venv/bin/msvs", f"{sys.executable} -m msvs"),
+        (".venv/bin/msvs", f"{shlex.quote(sys.executable)} -m msvs"),
     ):
         assert printed in script
         script = script.replace(printed, here)

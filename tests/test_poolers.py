@@ -29,6 +29,15 @@ from tests.engines import Engines
 from tests.pooler import pgbouncer
 from tests.workers.sessions_carrier import KIND, FileCarrier
 
+
+@pytest.fixture(autouse=True)
+def no_end() -> Iterator[None]:
+    """A refused pooler ends a process of the service, never this one."""
+    connections.use_end(lambda: None)
+    yield
+    connections.use_end(connections.end_process)
+
+
 LINE = "msvs: DATABASE_URL leads to a pooler that shares connections by transaction or statement; "
 PROCESSES = ("api", "worker messages", "worker campaigns", "worker reports", "worker maintenance", "cron")
 RECIPIENTS = 300

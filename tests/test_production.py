@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def blocks(title: str) -> list[str]:
 async def test_from_a_new_database_to_a_workspace_with_its_owner(engines: Engines, tmp_path: Path) -> None:
     url = await create_database(engines.database_url, "msvs_test_production")
     commands = tmp_path / "msvs"
-    commands.write_text(f'#!/bin/sh\nexec {sys.executable} -m msvs "$@"\n')
+    commands.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m msvs "$@"\n')
     commands.chmod(0o755)
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     env = kept | {

@@ -63,9 +63,9 @@ WHERE (SELECT count(*) FROM (
 """
 FOLD = """
 WITH taken AS (
-    DELETE FROM campaign_tallies WHERE id IN (
+    DELETE FROM campaign_tallies WHERE id = ANY (ARRAY(
         SELECT id FROM campaign_tallies WHERE campaign_id = $1 LIMIT $2 FOR UPDATE SKIP LOCKED
-    ) RETURNING status, messages, credits
+    )) RETURNING status, messages, credits
 )
 INSERT INTO campaign_tallies (campaign_id, status, messages, credits)
 SELECT $1, status, sum(messages), sum(credits) FROM taken GROUP BY status

@@ -37,7 +37,6 @@ class Retention:
     condition: str
     age: str
     first: datetime | UUID = EPOCH
-    key: str = "id"
 
 
 # What is partitioned goes by whole months instead; the ledger and the history of consent stay.
@@ -50,13 +49,14 @@ RETENTION = {
         "event_id",
         UUID(int=0),
     ),
-    "prefix_usage": Retention("hour < now() - interval '2 days'", "hour", key="workspace_id, prefix, hour"),
+    "prefix_usage": Retention("hour < now() - interval '2 days'", "hour"),
 }
 # From the age where the last batch ended: what was deleted is still in the index, for as long as a snapshot is held.
+# Rows are picked once, in an array: a subquery in its place may run again for each row, and then takes more every time.
 DROP = """
-DELETE FROM {table} WHERE ({key}) IN (
-    SELECT {key} FROM {table} WHERE {age} >= $1 AND {condition} ORDER BY {age} LIMIT $2 FOR UPDATE SKIP LOCKED
-) RETURNING {age}
+DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM {table} WHERE {age} >= $1 AND {condition} ORDER BY {age} LIMIT $2 FOR UPDATE SKIP LOCKED
+)) RETURNING {age}
 """
 DROP_BATCH = 1000
 # How long retention works on a table in each maintenance.
@@ -163,4 +163,4 @@ async def _drop_rows(table: str, retention: Retention, stop: StopFlag) -> int:
 def drop_statement(table: str) -> str:
     """DROP for a table of RETENTION."""
     found = RETENTION[table]
-    return DROP.format(table=table, key=found.key, age=found.age, condition=found.condition)
+    return DROP.format(table=table, age=found.age, condition=found.condition)

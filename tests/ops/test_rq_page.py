@@ -50,6 +50,9 @@ class QuietWorker(SimpleWorker):
     def unsubscribe(self) -> None:
         """Nothing to stop."""
 
+    def _install_signal_handlers(self) -> None:
+        """Leave the signals to whom they belong: the run of the tests."""
+
 
 def work(name: str, redis: Redis) -> None:
     QuietWorker([queue(name, redis)], connection=redis, serializer=JSONSerializer).work(burst=True)

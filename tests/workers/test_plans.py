@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -275,3 +277,14 @@ async def test_carriers_that_take_nothing_more_cost_no_writes(live_ctx: Context,
     assert taken == {"paused": 0, "at its limit": 5, "on trial": 1}[reason]
     after = await versions()
     assert (set(after.items()) - set(before.items()), len(before) - len(after)) == (set(), taken)
+
+
+PICKED_TWICE = re.compile(r"\bIN \(\s*SELECT\b[^)]*\bLIMIT\b[^)]*\bFOR UPDATE")
+
+
+def test_no_statement_picks_its_rows_in_a_subquery_that_may_run_again() -> None:
+    """A plan by nested loops runs it for each row; what it took is passed over, and it takes others instead."""
+    sources = sorted((Path(__file__).resolve().parents[2] / "msvs").rglob("*.py"))
+    assert len(sources) > 100
+    assert PICKED_TWICE.search("DELETE FROM a WHERE id IN (\n SELECT id FROM a LIMIT $1 FOR UPDATE SKIP LOCKED)")
+    assert [path.name for path in sources if PICKED_TWICE.search(path.read_text())] == []

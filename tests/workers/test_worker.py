@@ -43,6 +43,9 @@ class QuietWorker(DoorbellWorker):
     def unsubscribe(self) -> None:
         """There is nothing to leave."""
 
+    def _install_signal_handlers(self) -> None:
+        """Leave the signals to whom they belong: the run of the tests."""
+
 
 @pytest.fixture
 def redis(clean: None, engines: Engines) -> Iterator[Redis]:

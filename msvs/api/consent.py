@@ -11,7 +11,7 @@ from uuid import UUID
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from msvs.api import autoreplies, canceling, consent_chain, ids, revocation
+from msvs.api import autoreplies, canceling, ids, keyed_hashes, revocation
 from msvs.api.context import Context
 from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -310,11 +310,11 @@ async def opt_out(
         event_id,
         ctx.actor,
         ids.new_id(),
-        consent_chain.phone_hash(ctx, locked.phone),
+        keyed_hashes.phone_hash(ctx, locked.phone),
         user_agent,
         text,
         version,
-        consent_chain.hash_details(event_id, ip, user_agent, text),
+        keyed_hashes.hash_details(event_id, ip, user_agent, text),
     )
     if row is None:
         return False
@@ -356,9 +356,9 @@ async def suppress(
             ctx.livemode,
             [id for id, _ in entries],
             [known[phone] for _, phone in entries],
-            [consent_chain.phone_hash(ctx, known[phone]) for _, phone in entries],
+            [keyed_hashes.phone_hash(ctx, known[phone]) for _, phone in entries],
             [of_contacts.get(phone) for _, phone in entries],
-            [consent_chain.hash_details(id, ip, user_agent, text) for id, _ in entries],
+            [keyed_hashes.hash_details(id, ip, user_agent, text) for id, _ in entries],
             source,
             ip,
             user_agent,
@@ -483,7 +483,7 @@ async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: d
     )
     rows = sorted(changed, key=lambda row: row.phone)
     if rows:
-        entries = [(row.phone, consent_chain.phone_hash(ctx, row.phone), row.id, evidence[row.id]) for row in rows]
+        entries = [(row.phone, keyed_hashes.phone_hash(ctx, row.phone), row.id, evidence[row.id]) for row in rows]
         await _record_evidence(ctx, entries, now)
         return await _without_suppressed(ctx, rows, now)
     return []
@@ -541,7 +541,7 @@ async def _lock(ctx: Context, contact_id: UUID) -> Contact | None:
 
 def hashes_of(ctx: Context, phone: str) -> list[str]:
     """The keyed hashes of a phone (E.164) in each of its spellings."""
-    return [consent_chain.phone_hash(ctx, spelling) for spelling in spellings(phone)]
+    return [keyed_hashes.phone_hash(ctx, spelling) for spelling in spellings(phone)]
 
 
 def history_of(ctx: Context, phone: str) -> QuerySet[ConsentEvent]:
@@ -601,11 +601,11 @@ async def _write(
         event_id,
         ctx.actor,
         evidence,
-        consent_chain.phone_hash(ctx, contact.phone),
+        keyed_hashes.phone_hash(ctx, contact.phone),
         user_agent,
         text,
         version,
-        consent_chain.hash_details(event_id, ip, user_agent, text),
+        keyed_hashes.hash_details(event_id, ip, user_agent, text),
         claim.given_at,
         claim.is_own_act,
         None if standing is None else standing.suppression_id,
@@ -627,7 +627,7 @@ async def _record_elsewhere(
 
     There is an entry under several where a phone had several contacts, before spellings were known for one.
     """
-    hashes = [consent_chain.phone_hash(ctx, phone) for phone in others]
+    hashes = [keyed_hashes.phone_hash(ctx, phone) for phone in others]
     rows = await fetch(OUT_ELSEWHERE, ctx.workspace_id, ctx.livemode, list(others), hashes)
     if rows:
         entries = [(row.phone, row.phone_hash, contact.id, evidence) for row in rows]
@@ -654,7 +654,7 @@ async def _record_evidence(ctx: Context, entries: Sequence[tuple[str, str, UUID,
         ctx.actor,
         now,
         [
-            consent_chain.hash_details(id, each.ip, each.user_agent, each.text)
+            keyed_hashes.hash_details(id, each.ip, each.user_agent, each.text)
             for id, each in zip(event_ids, given, strict=True)
         ],
         [each.given_at for each in given],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from msvs.api import consent, consent_chain, ids
+from msvs.api import consent, consent_chain, ids, keyed_hashes
 from msvs.api.context import Context
 from msvs.api.phones import by_canonical, canonical, spellings, with_spellings
 from msvs.api.revocation import REPAIR, claim_of, may_undo
@@ -115,7 +115,7 @@ class _People:
         if row.phone is not None:
             for phone in spellings(row.phone):
                 yield phone
-                yield consent_chain.hash_phone(self.workspace_id, self.livemode, phone)
+                yield keyed_hashes.hash_phone(self.workspace_id, self.livemode, phone)
 
 
 async def audit(*, workspace_id: UUID | None = None) -> list[Undone]:
@@ -237,7 +237,7 @@ async def _harmless(workspace_id: UUID, livemode: bool, undone: Sequence[Undone]
     after = UUID(int=0)
     while rows := await fetch(consent_chain.SUPPRESSED, *scope, after, BATCH):
         named = with_spellings(row.phone for row in rows)
-        found |= erased.intersection(consent_chain.hash_phone(*scope, phone) for phone in named)
+        found |= erased.intersection(keyed_hashes.hash_phone(*scope, phone) for phone in named)
         after = rows[-1].id
     return found
 
@@ -248,7 +248,7 @@ async def _put_back(ctx: Context, undone: Sequence[tuple[Undone, int]]) -> int:
     count = 0
     named = [(each, each.phone, last) for each, last in undone if each.phone is not None]
     phones = [phone for _, phone, _ in named]
-    hashes = [consent_chain.phone_hash(ctx, phone) for phone in phones]
+    hashes = [keyed_hashes.phone_hash(ctx, phone) for phone in phones]
     if any(each.phone_hash not in (None, hash) for (each, _, _), hash in zip(named, hashes, strict=True)):
         raise KeyMismatch
     if phones:
@@ -260,7 +260,7 @@ async def _put_back(ctx: Context, undone: Sequence[tuple[Undone, int]]) -> int:
             *scope,
             [one for one, _, _ in spelled],
             [spelling for _, spelling, _ in spelled],
-            [consent_chain.phone_hash(ctx, spelling) for _, spelling, _ in spelled],
+            [keyed_hashes.phone_hash(ctx, spelling) for _, spelling, _ in spelled],
             [last for _, _, last in spelled],
         )
         changed = {row.canonical for row in rows}

@@ -10,21 +10,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from msvs.api.context import Context
-from msvs.api.crypto import derive_key
-from msvs.api.errors import Unavailable
+from msvs.api import keyed_hashes
 from msvs.api.ids import CONTACT, encode_id
 from msvs.api.phones import spellings
 from msvs.database import Row, execute, fetch, fetch_row, transaction
 
-PURPOSE = b"msvs chain of consent 1"
 BATCH = 2000
 # What the first row of a chain follows.
 GENESIS = "0" * 64
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 CHAINS = """
 SELECT workspace_id, livemode FROM consent_chains WHERE $1::uuid IS NULL OR workspace_id = $1
@@ -121,54 +117,16 @@ class Verification:
         return self.has_noted_head is not False and all(chain.first_break is None for chain in self.chains)
 
 
-_key: bytes | None = None
-
-
-def use_consent_secret(secret: str | None) -> None:
-    """Set the secret that the key of the hashes is derived from."""
-    global _key
-    _key = None if secret is None else derive_consent_key(secret)
-
-
-def derive_consent_key(secret: str) -> bytes:
-    """The key of the hashes: HKDF-SHA256 of the secret, under a label of its own."""
-    return derive_key(secret, PURPOSE)
-
-
-def hash_phone(workspace_id: UUID, livemode: bool, phone: str, *, key: bytes | None = None) -> str:
-    """The keyed hash that stands for a phone in one mode of a workspace; elsewhere the same phone has another.
-
-    The key is the process's, unless one is given.
-    """
-    return _keyed("phone", str(workspace_id), _mode(livemode), phone, key=key)
-
-
-def phone_hash(ctx: Context, phone: str) -> str:
-    """`hash_phone` in the caller's workspace and mode."""
-    return hash_phone(ctx.workspace_id, ctx.livemode, phone)
-
-
-def hash_details(event_id: UUID, ip: str | None, user_agent: str | None, text: str | None) -> str:
-    """The keyed hash that stands for what an entry's erasure removes besides the phone."""
-    return _keyed("details", str(event_id), ip, user_agent, text)
-
-
-def phone_placeholder(subject_id: UUID, phone: str) -> str:
-    """What stands for an erased phone, at most 16 characters: no number, and another for each phone and subject."""
-    number = int(_keyed("placeholder", str(subject_id), phone), 16)
-    return "erased:" + "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 45, 5))
-
-
 def row_hash(row: Any, previous_hash: str) -> str:
     """The hash that an entry must have after another; the database's trigger computes the same by itself."""
     # An entry without a time of its evidence is hashed as before there was one.
     given = () if row.given_at is None else (_microseconds(row.given_at),)
-    text = canonical_text(
+    text = keyed_hashes.canonical_text(
         previous_hash,
         str(row.sequence),
         str(row.id),
         str(row.workspace_id),
-        _mode(row.livemode),
+        keyed_hashes.mode_name(row.livemode),
         row.phone_hash,
         None if row.contact_id is None else str(row.contact_id),
         str(row.status),
@@ -180,11 +138,6 @@ def row_hash(row: Any, previous_hash: str) -> str:
         *given,
     )
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def canonical_text(*parts: str | None) -> str:
-    """The parts, each with its length in bytes, so that no two lists have the same text; `-` stands for None."""
-    return ",".join("-" if part is None else f"{len(part.encode())}:{part}" for part in parts)
 
 
 async def verify(*, workspace_id: UUID | None = None, noted_head: str | None = None) -> Verification:
@@ -227,7 +180,7 @@ async def _verify_chain(chain: VerifiedChain, unsuppressed: dict[str, int]) -> A
         after = rows[-1].sequence
         out = [row.id for row in rows if row.status == "opted_out"]
         for row in await fetch(UNSUPPRESSED, chain.workspace_id, chain.livemode, out) if out else ():
-            hash = row.phone_hash or hash_phone(chain.workspace_id, chain.livemode, row.phone)
+            hash = row.phone_hash or keyed_hashes.hash_phone(chain.workspace_id, chain.livemode, row.phone)
             unsuppressed[hash] = row.sequence
         yield [row.hash for row in rows]
     outside = await fetch_row(UNCHAINED, chain.workspace_id, chain.livemode)
@@ -251,7 +204,7 @@ async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]
         async for rows in _batches(SUPPRESSED, chain):
             for row in rows:
                 for spelling in spellings(row.phone):
-                    unsuppressed.pop(hash_phone(*scope, spelling), None)
+                    unsuppressed.pop(keyed_hashes.hash_phone(*scope, spelling), None)
     if unsuppressed:
         first = min(unsuppressed.values())
         return Break(
@@ -260,7 +213,7 @@ async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]
     unproven: list[UUID] = []
     async for rows in _batches(OPTED_IN, chain):
         phones = [row.phone for row in rows]
-        hashes = [hash_phone(*scope, phone) for phone in phones]
+        hashes = [keyed_hashes.hash_phone(*scope, phone) for phone in phones]
         unproven += [row.id for row in await fetch(UNPROVEN, *scope, [row.id for row in rows], phones, hashes)]
     if unproven:
         first_contact = encode_id(CONTACT, unproven[0])
@@ -305,9 +258,9 @@ def _row_fault(row: Row, expected: int, previous_hash: str, has_hashed_phones: b
     if row.phone_hash is None:
         # From before the chain: nothing keyed could be computed where the rows were.
         return "it has no hash of its phone" if has_hashed_phones else None
-    if not _equal(row.phone_hash, hash_phone(row.workspace_id, row.livemode, row.phone)):
+    if not _equal(row.phone_hash, keyed_hashes.hash_phone(row.workspace_id, row.livemode, row.phone)):
         return "its phone is not the one that was hashed"
-    if not _equal(row.details_hash or "", hash_details(row.id, row.ip, row.user_agent, row.text)):
+    if not _equal(row.details_hash or "", keyed_hashes.hash_details(row.id, row.ip, row.user_agent, row.text)):
         return "its ip, user agent or text is not what was hashed"
     return None
 
@@ -318,14 +271,3 @@ def _equal(one: str, other: str) -> bool:
 
 def _microseconds(at: datetime) -> str:
     return str((at - _EPOCH) // _MICROSECOND)
-
-
-def _mode(livemode: bool) -> str:
-    return "live" if livemode else "test"
-
-
-def _keyed(*parts: str | None, key: bytes | None = None) -> str:
-    key = key or _key
-    if key is None:
-        raise Unavailable("The service is starting: it cannot read consent yet.")
-    return hmac.new(key, canonical_text(*parts).encode(), hashlib.sha256).hexdigest()

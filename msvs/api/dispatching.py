@@ -17,9 +17,9 @@ from uuid import UUID
 from msvs.api import (
     breakers,
     caps,
-    consent_chain,
     credits,
     ids,
+    keyed_hashes,
     open_months,
     quiet_hours,
     routing,
@@ -685,7 +685,7 @@ async def _find_suppressed(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]
         return frozenset()
     scope = (lane.workspace_id, lane.livemode)
     phones = sorted({canonical(row.to_phone) for row in adrift})
-    named = [(phone, consent_chain.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)]
+    named = [(phone, keyed_hashes.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)]
     rows = await fetch(SUPPRESSED_BY_HASH, *scope, [phone for phone, _ in named], [hash for _, hash in named])
     suppressed = {row.canonical for row in rows}
     return frozenset(row.id for row in adrift if canonical(row.to_phone) in suppressed)

@@ -13,7 +13,7 @@ import pytest
 from asyncpg import NotNullViolationError, RaiseError
 
 from msvs import database as db
-from msvs.api import consent, consent_chain, ids
+from msvs.api import consent, consent_chain, ids, keyed_hashes
 from msvs.api.consent_chain import GENESIS, Break, VerifiedChain
 from msvs.api.contacts import CreateContact, OptInEvidence, create_contact, ensure_contact, opt_out_contact
 from msvs.api.context import Context
@@ -92,32 +92,32 @@ async def test_a_hash_is_what_the_document_says(ctx: Context) -> None:
 
 async def test_the_key_is_nowhere_in_the_database_and_the_phone_is_in_no_hash(ctx: Context, live_ctx: Context) -> None:
     phone = "+14155550123"
-    hashes = [consent_chain.phone_hash(each, phone) for each in (ctx, live_ctx)]
+    hashes = [keyed_hashes.phone_hash(each, phone) for each in (ctx, live_ctx)]
     assert len({*hashes, hashlib.sha256(phone.encode()).hexdigest()}) == 3
-    consent_chain.use_consent_secret("another")
+    keyed_hashes.use_consent_secret("another")
     try:
-        assert consent_chain.phone_hash(ctx, phone) not in hashes
+        assert keyed_hashes.phone_hash(ctx, phone) not in hashes
     finally:
-        consent_chain.use_consent_secret(CONSENT_SECRET)
-    assert [consent_chain.phone_hash(each, phone) for each in (ctx, live_ctx)] == hashes
+        keyed_hashes.use_consent_secret(CONSENT_SECRET)
+    assert [keyed_hashes.phone_hash(each, phone) for each in (ctx, live_ctx)] == hashes
 
 
 def test_without_a_key_nothing_is_hashed() -> None:
-    consent_chain.use_consent_secret(None)
+    keyed_hashes.use_consent_secret(None)
     try:
         with pytest.raises(Unavailable):
-            consent_chain.hash_details(ids.new_id(), None, None, None)
+            keyed_hashes.hash_details(ids.new_id(), None, None, None)
         with pytest.raises(ValueError, match="empty"):
-            consent_chain.use_consent_secret("")
+            keyed_hashes.use_consent_secret("")
     finally:
-        consent_chain.use_consent_secret(CONSENT_SECRET)
+        keyed_hashes.use_consent_secret(CONSENT_SECRET)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [(("a", "b"), ("ab",)), (("a", None), ("a", "-")), (("1:a",), ("a",)), ((None,), ("",))]
 )
 def test_no_two_lists_have_the_same_text(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> None:
-    assert consent_chain.canonical_text(*one) != consent_chain.canonical_text(*other)
+    assert keyed_hashes.canonical_text(*one) != keyed_hashes.canonical_text(*other)
 
 
 @pytest.mark.parametrize("source", ["checkout", "Café ☕ 日本", "a,b:c-", "12:x"])
@@ -183,7 +183,7 @@ async def test_a_row_cannot_choose_its_place(ctx: Context) -> None:
         workspace_id=ctx.workspace_id,
         livemode=False,
         phone="+12125550100",
-        phone_hash=consent_chain.phone_hash(ctx, "+12125550100"),
+        phone_hash=keyed_hashes.phone_hash(ctx, "+12125550100"),
         details_hash="0" * 64,
         status="opted_in",
         actor="nobody",
@@ -547,9 +547,9 @@ async def test_a_row_that_lost_its_hash_passes_for_none_from_before(ctx: Context
 
 async def test_another_secret_is_told_apart_from_another_chain(ctx: Context) -> None:
     await make_chain(ctx, 1)
-    consent_chain.use_consent_secret("another")
+    keyed_hashes.use_consent_secret("another")
     try:
         chain = await verify_one(ctx)
     finally:
-        consent_chain.use_consent_secret(CONSENT_SECRET)
+        keyed_hashes.use_consent_secret(CONSENT_SECRET)
     assert chain.first_break == Break(1, "its phone is not the one that was hashed")

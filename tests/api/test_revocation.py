@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from msvs import database as db
-from msvs.api import consent, consent_chain, ids, keywords, revocation, suppressions
+from msvs.api import consent, consent_chain, ids, keyed_hashes, keywords, revocation, suppressions
 from msvs.api.contact_import import ContactsImported, ImportContacts, import_contacts
 from msvs.api.contacts import (
     CreateContact,
@@ -277,7 +277,7 @@ async def test_a_phone_is_out_by_its_other_spelling(ctx: Context, kept: str) -> 
             await Suppression.create(phone=BARE, **scope)
             await Suppression.all().update(created_at=NOW)
         else:
-            await ErasedSuppression.create(phone_hash=consent_chain.phone_hash(ctx, BARE), **scope)
+            await ErasedSuppression.create(phone_hash=keyed_hashes.phone_hash(ctx, BARE), **scope)
     told = await refused(lambda: create_contact(ctx, CreateContact(MOBILE, opt_in=OLD)))
     assert told.details["opted_out_at"] == "2026-05-01T20:00:00Z"
 

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from msvs import database as db
-from msvs.api import consent_chain, secret_keys, webhooks
+from msvs.api import keyed_hashes, secret_keys, webhooks
 from msvs.api.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
 from msvs.api.context import Context
 from msvs.api.crypto import open_secret, seal_secret, use_sealing_secret
@@ -40,7 +40,7 @@ async def _as_a_new_process(clean: None) -> AsyncIterator[None]:
     secret_keys.release()
     yield
     secret_keys.release()
-    consent_chain.use_consent_secret(CONSENT_SECRET)
+    keyed_hashes.use_consent_secret(CONSENT_SECRET)
 
 
 def having(secret: str, *previous: str) -> Settings:
@@ -51,7 +51,7 @@ async def started(secret: str, *previous: str) -> str:
     """A process that starts with a key; what it makes of a phone."""
     secret_keys.release()
     await secret_keys.unlock(having(secret, *previous))
-    return consent_chain.hash_phone(ANYWHERE, True, PHONE)
+    return keyed_hashes.hash_phone(ANYWHERE, True, PHONE)
 
 
 async def refused(settings: Settings) -> str:
@@ -61,7 +61,7 @@ async def refused(settings: Settings) -> str:
     with pytest.raises(SecretKeyRefused) as told:
         await secret_keys.unlock(settings)
     assert await SecretKey.all().order_by("id").values() == before
-    for attempt in (lambda: consent_chain.hash_phone(ANYWHERE, True, PHONE), lambda: seal_secret("x")):
+    for attempt in (lambda: keyed_hashes.hash_phone(ANYWHERE, True, PHONE), lambda: seal_secret("x")):
         with pytest.raises(Unavailable):
             attempt()
     line = str(told.value)
@@ -74,7 +74,7 @@ async def refused(settings: Settings) -> str:
 async def fill(ctx: Context, secret: str, *, contacts: int = 1, webhook: bool = True) -> None:
     """What a process from before fingerprints leaves behind: phones and secrets under its secret key itself."""
     use_sealing_secret(secret)
-    consent_chain.use_consent_secret(secret)
+    keyed_hashes.use_consent_secret(secret)
     async with unit_of_work():
         for _ in range(contacts):
             await create_contact(ctx, CreateContact(next_phone(), opt_in=OptInEvidence("form", "203.0.113.4")))
@@ -86,7 +86,7 @@ async def fill(ctx: Context, secret: str, *, contacts: int = 1, webhook: bool = 
 async def forget_phone(ctx: Context, secret: str) -> None:
     """PHONE says STOP and is erased, in a process whose key is `secret`."""
     use_sealing_secret(secret)
-    consent_chain.use_consent_secret(secret)
+    keyed_hashes.use_consent_secret(secret)
     async with unit_of_work():
         row = await create_contact(ctx, CreateContact(PHONE, opt_in=OptInEvidence("form", "203.0.113.4")))
     async with unit_of_work():
@@ -97,7 +97,7 @@ async def forget_phone(ctx: Context, secret: str) -> None:
 
 
 async def is_remembered(ctx: Context) -> bool:
-    return await ErasedSuppression.filter(phone_hash=consent_chain.phone_hash(ctx, PHONE)).exists()
+    return await ErasedSuppression.filter(phone_hash=keyed_hashes.phone_hash(ctx, PHONE)).exists()
 
 
 async def test_a_new_database_gets_a_data_key_that_no_key_derives() -> None:
@@ -107,8 +107,8 @@ async def test_a_new_database_gets_a_data_key_that_no_key_derives() -> None:
     assert RIGHT not in f"{row.fingerprint}{row.data_fingerprint}{row.sealed}"
     assert re.fullmatch("[0-9a-f]{64}", row.fingerprint)
     assert await started(RIGHT) == first
-    consent_chain.use_consent_secret(RIGHT)
-    assert consent_chain.hash_phone(ANYWHERE, True, PHONE) != first
+    keyed_hashes.use_consent_secret(RIGHT)
+    assert keyed_hashes.hash_phone(ANYWHERE, True, PHONE) != first
     assert await SecretKey.all().count() == 1
 
 
@@ -165,8 +165,8 @@ async def test_a_database_in_use_takes_only_the_key_that_opens_it(
     )
     hashed = await started(RIGHT)
     # What was hashed and sealed before is still found: the key itself has become the data key.
-    consent_chain.use_consent_secret(RIGHT)
-    assert consent_chain.hash_phone(ANYWHERE, True, PHONE) == hashed
+    keyed_hashes.use_consent_secret(RIGHT)
+    assert keyed_hashes.hash_phone(ANYWHERE, True, PHONE) == hashed
     assert await refused(having(WRONG)) == NOT_THE_KEY
 
 
@@ -203,8 +203,8 @@ async def test_where_only_erased_phones_are_left_the_operator_has_to_say_which_k
 async def test_where_nothing_depends_on_a_key_the_first_is_taken(ctx: Context) -> None:
     hashed = await started(RIGHT)
     # A process from before fingerprints may still be writing: it hashes with the key itself.
-    consent_chain.use_consent_secret(RIGHT)
-    assert consent_chain.hash_phone(ANYWHERE, True, PHONE) == hashed
+    keyed_hashes.use_consent_secret(RIGHT)
+    assert keyed_hashes.hash_phone(ANYWHERE, True, PHONE) == hashed
 
 
 async def test_a_rotation_changes_the_key_and_nothing_that_was_made_with_it(live_ctx: Context) -> None:
@@ -219,7 +219,7 @@ async def test_a_rotation_changes_the_key_and_nothing_that_was_made_with_it(live
     assert timedelta(hours=23) < done.previous_until - await db.now() <= DAY
     # This process goes on, and both keys start others for a day.
     await secret_keys.recheck()
-    assert (open_secret(sealed), consent_chain.hash_phone(ANYWHERE, True, PHONE)) == ("whsec_1", hashed)
+    assert (open_secret(sealed), keyed_hashes.hash_phone(ANYWHERE, True, PHONE)) == ("whsec_1", hashed)
     for secret in (RIGHT, NEXT):
         assert await started(secret) == hashed
         assert open_secret(sealed) == "whsec_1"
@@ -326,7 +326,7 @@ async def test_a_process_whose_key_was_retired_goes_on_and_says_so_once() -> Non
     assert [line["event"] for line in lines] == [
         "the secret key of this process was replaced: give it the new one before it starts again"
     ]
-    assert consent_chain.hash_phone(ANYWHERE, True, PHONE) == hashed
+    assert keyed_hashes.hash_phone(ANYWHERE, True, PHONE) == hashed
 
 
 async def test_watching_ends_the_process_that_finds_another_data_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from uuid import UUID
 from bench.engines import Bench, add_people, bench
 from msvs import database as db
 from msvs import garbage
-from msvs.api import campaigns
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.scripts import Script, Signal

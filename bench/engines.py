@@ -18,9 +18,9 @@ from redis import Redis
 
 from msvs import database as db
 from msvs import embedded
-from msvs.api import routing
+from msvs.api.accounts.workspaces import create_workspace
+from msvs.api.dispatch import routing
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.workspaces import create_workspace
 
 CREDITS = 100_000_000
 

@@ -18,14 +18,21 @@ import httpx
 from bench.engines import Bench, add_people, bench
 from msvs import database as db
 from msvs import garbage
-from msvs.api import auth, campaigns, contacts, credits, limits, lists, messages, replies, webhooks, workspaces
-from msvs.api.campaigns import CreateCampaign
+from msvs.api import limits
+from msvs.api.accounts import auth, workspaces
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
+from msvs.api.contacts import contacts, lists
 from msvs.api.context import Context
+from msvs.api.credits import credits
 from msvs.api.crypto import use_sealing_secret
+from msvs.api.inbound import replies
+from msvs.api.messages import messages
 from msvs.api.pages import PageRequest
 from msvs.api.resources import campaign_resource, contact_resource, inbound_message_resource, message_resource
 from msvs.api.scope import scoped
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks import webhooks
 from msvs.app import create_app
 from msvs.garbage import collect_less
 from msvs.models import Campaign, Contact

@@ -12,11 +12,11 @@ import aiohttp
 from bench.accept import wait_for
 from bench.engines import CREDITS, Bench, add_people
 from msvs import database as db
-from msvs.api import campaigns
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.accounts.workspaces import create_workspace
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.workspaces import create_workspace
 
 PORT = 28_714
 WORKERS = ("messages", "messages", "campaigns", "reports", "webhooks", "maintenance")

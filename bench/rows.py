@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 
 from bench.engines import Bench, bench
 from msvs import database as db
-from msvs.api import events, messages
 from msvs.api.context import Context
+from msvs.api.messages import messages
 from msvs.api.pages import PageRequest
+from msvs.api.webhooks import events
 
 SLICE = 250_000
 ROUNDS = 40

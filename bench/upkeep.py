@@ -17,7 +17,7 @@ from bench.accept import wait_for
 from bench.engines import Bench
 from bench.rows import FILL
 from msvs import database as db
-from msvs.api.campaign_stats import fold_tallies
+from msvs.api.dispatch.campaign_stats import fold_tallies
 from msvs.migrations._indexes import CreateIndexConcurrently
 from msvs.settings import Settings
 from msvs.workers import maintenance, partitions

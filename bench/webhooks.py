@@ -13,13 +13,14 @@ import uvloop
 
 from bench.engines import Bench
 from msvs import database as db
-from msvs.api import ids, signatures, webhooks
+from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.crypto import use_sealing_secret
-from msvs.api.drafts import Draft
-from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.dispatch.drafts import Draft
 from msvs.api.resources import message_resource
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks import signatures, webhooks
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.settings import Settings
 from msvs.workers.webhooks import deliver_webhooks

@@ -54,7 +54,8 @@ def through(url: str, port: int) -> str:
 
 def shorten_leases(seconds: float) -> None:
     """Make leases last `seconds`, and what is bounded by them in proportion, so that a short run sees them end."""
-    from msvs.api import deliveries, dispatching
+    from msvs.api.dispatch import dispatching
+    from msvs.api.webhooks import deliveries
     from msvs.workers import webhooks
 
     _set(dispatching, "LEASE", timedelta(seconds=seconds))

@@ -36,7 +36,7 @@ def _replace(module: Any, name: str, old: str, new: str) -> None:
 
 def _no_fence() -> None:
     """Without the fence, and with workers that now and then sleep through their lease before they write."""
-    dispatching, dispatch = _module("msvs.api.dispatching"), _module("msvs.workers.dispatch")
+    dispatching, dispatch = _module("msvs.api.dispatch.dispatching"), _module("msvs.workers.dispatch")
     submit = dispatch._submit
 
     async def drowsy(carrier: Any, submissions: Any, stop: Any) -> Any:
@@ -52,13 +52,13 @@ def _no_fence() -> None:
 
 
 def _no_skip_locked() -> None:
-    from msvs.api import dispatching
+    from msvs.api.dispatch import dispatching
 
     _replace(dispatching, "PICKED", "FOR UPDATE SKIP LOCKED", "")
 
 
 def _refund_doubled() -> None:
-    from msvs.api import credits
+    from msvs.api.credits import credits
 
     _replace(
         credits,
@@ -69,7 +69,7 @@ def _refund_doubled() -> None:
 
 
 def _event_dropped() -> None:
-    dispatching = _module("msvs.api.dispatching")
+    dispatching = _module("msvs.api.dispatch.dispatching")
     written = dispatching.record_events
 
     async def forgetful(events: Any, now: Any) -> None:
@@ -96,7 +96,7 @@ def _blind_resend() -> None:
 
 
 def _stop_ignored() -> None:
-    dispatching, canceling = _module("msvs.api.dispatching"), _module("msvs.api.canceling")
+    dispatching, canceling = _module("msvs.api.dispatch.dispatching"), _module("msvs.api.dispatch.canceling")
 
     async def nobody(*_arguments: Any, **_options: Any) -> int:
         return 0

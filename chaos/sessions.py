@@ -27,11 +27,12 @@ import uvloop
 
 from chaos.message_centre import MessageCentre
 from msvs import database as db
-from msvs.api import routing, secret_keys
+from msvs.api.accounts import secret_keys
+from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.context import Context
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.dispatch import routing
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.workspaces import create_workspace
 from msvs.embedded import EmbeddedEngines
 from msvs.settings import Settings
 

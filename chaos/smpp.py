@@ -24,7 +24,7 @@ from structlog.testing import capture_logs
 
 from chaos.proxy import Proxy
 from chaos.smsc import LOOPBACK, PASSWORD, Entry, NodeSmsc, PythonSmsc, Smsc, State
-from msvs.api.sms import measure
+from msvs.api.text.sms import measure
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Accepted, Inbound, Outcome, Refused, Report, Signal, Submission, Unknown
 from msvs.carriers.smpp.carrier import SmppCarrier, make_smpp

@@ -18,11 +18,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from msvs import connections, database, garbage, logs, settings
-from msvs.api import auth, catalogue, secret_keys, webhooks
+from msvs.api import catalogue
+from msvs.api.accounts import auth, secret_keys
+from msvs.api.dispatch.routing import use_carriers, use_live_carrier
 from msvs.api.errors import Unavailable
 from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
-from msvs.api.routing import use_carriers, use_live_carrier
+from msvs.api.webhooks import webhooks
 from msvs.callbacks.front import callback_routes
 from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes

@@ -25,8 +25,8 @@ from msvs.settings import Settings, SettingsError, from_environment, version
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from msvs.api.consent_audit import Undone
-    from msvs.api.consent_chain import VerifiedChain
+    from msvs.api.consent.consent_audit import Undone
+    from msvs.api.consent.consent_chain import VerifiedChain
     from msvs.api.context import Context
     from msvs.carriers.protocol import Carrier
     from msvs.database import Row
@@ -403,8 +403,8 @@ def _read_demo(path: Path) -> dict[str, str] | None:
 
 
 async def _workspace_known(text: str) -> bool:
+    from msvs.api.accounts.workspaces import find_workspace
     from msvs.api.errors import NotFound
-    from msvs.api.workspaces import find_workspace
 
     try:
         await find_workspace(text)
@@ -494,7 +494,7 @@ def migrate(settings: Settings, _arguments: argparse.Namespace) -> None:
 
 def _repair_what_is_due(settings: Settings) -> list[str]:
     """Make the repairs that migrations asked for; the lines that say what became of them."""
-    from msvs.api import consent_audit
+    from msvs.api.consent import consent_audit
 
     if not _in_database(settings, consent_audit.is_due()):
         return []
@@ -510,7 +510,7 @@ def _migrate(settings: Settings, url: str, *, is_service: bool = False) -> list[
 
     async def migrated() -> list[str]:
         from msvs import database
-        from msvs.api import secret_keys
+        from msvs.api.accounts import secret_keys
 
         async with database.connected(url, pool_size=1):
             if await secret_keys.is_settled():
@@ -525,7 +525,7 @@ def _migrate(settings: Settings, url: str, *, is_service: bool = False) -> list[
 
 async def _unlock(settings: Settings, *, is_service: bool = False) -> None:
     """Hold the secret key against the connected database; where neither has one yet, there is nothing to hold."""
-    from msvs.api import secret_keys
+    from msvs.api.accounts import secret_keys
 
     if is_service or settings.known_secrets() or await secret_keys.is_settled():
         await secret_keys.unlock(settings)
@@ -535,7 +535,7 @@ def rotate_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
     """Put MSVS_SECRET_KEY in the place of the key before."""
 
     async def rotate() -> dict[str, Any]:
-        from msvs.api import secret_keys
+        from msvs.api.accounts import secret_keys
 
         done = await secret_keys.rotate(settings, overlap=arguments.expires_in)
         until = done.previous_until and done.previous_until.isoformat()
@@ -549,7 +549,7 @@ def list_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
     """List the secret keys that the database knows."""
 
     async def list_() -> list[dict[str, Any]]:
-        from msvs.api import secret_keys
+        from msvs.api.accounts import secret_keys
 
         return await secret_keys.list_keys()
 
@@ -560,7 +560,7 @@ def adopt_secret(settings: Settings, arguments: argparse.Namespace) -> None:
     """Take the key for that of a database that cannot prove it."""
 
     async def adopt() -> list[dict[str, Any]]:
-        from msvs.api import secret_keys
+        from msvs.api.accounts import secret_keys
 
         return await secret_keys.adopt(settings)
 
@@ -572,7 +572,7 @@ def hold(settings: Settings, arguments: argparse.Namespace) -> None:
     """Hold back what would go out and say how much it was."""
 
     async def hold_() -> dict[str, Any]:
-        from msvs.api import holding
+        from msvs.api.campaigns import holding
 
         return asdict(await holding.hold_everything())
 
@@ -612,7 +612,7 @@ def list_carriers(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def list_unread(settings: Settings, arguments: argparse.Namespace) -> None:
     """List inbound messages that nobody was found for, as what they came from is no number."""
-    from msvs.api import signals
+    from msvs.api.inbound import signals
     from msvs.api.resources import moment
 
     async def list_() -> list[dict[str, Any]]:
@@ -671,7 +671,7 @@ def check_carrier(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def add_route(settings: Settings, arguments: argparse.Namespace) -> None:
     """Add a route."""
-    from msvs.api import routes, routing
+    from msvs.api.dispatch import routes, routing
     from msvs.carriers.registry import make_carriers
     from msvs.models import SenderKind
 
@@ -697,7 +697,7 @@ def list_routes(settings: Settings, arguments: argparse.Namespace) -> None:
     """List the routes of a workspace, or those that are shared."""
 
     async def list_() -> list[dict[str, Any]]:
-        from msvs.api import routes
+        from msvs.api.dispatch import routes
 
         workspace_id = None if arguments.workspace is None else await _workspace(arguments)
         return [_shape_route(row) for row in await routes.list_routes(workspace_id)]
@@ -709,7 +709,8 @@ def remove_route(settings: Settings, arguments: argparse.Namespace) -> None:
     """Remove a route."""
 
     async def remove() -> dict[str, Any]:
-        from msvs.api import ids, routes
+        from msvs.api import ids
+        from msvs.api.dispatch import routes
 
         await routes.remove_route(ids.find_id(ids.ROUTE, arguments.route, "route"))
         return {"id": arguments.route, "removed": True}
@@ -736,7 +737,7 @@ def add_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     """Let a workspace use a sender."""
 
     async def add() -> dict[str, Any]:
-        from msvs.api import senders
+        from msvs.api.dispatch import senders
 
         row = await senders.add_sender(
             await _owner(arguments),
@@ -765,7 +766,7 @@ def remove_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     """Take a sender from a workspace."""
 
     async def remove() -> dict[str, Any]:
-        from msvs.api import senders
+        from msvs.api.dispatch import senders
 
         await senders.remove_sender(await _owner(arguments), arguments.sender)
         return {"sender": arguments.sender, "removed": True}
@@ -777,7 +778,7 @@ def transfer_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     """Make a sender one workspace's alone."""
 
     async def transfer() -> dict[str, Any]:
-        from msvs.api import senders
+        from msvs.api.dispatch import senders
 
         return _shape_sender(await senders.transfer_sender(await _workspace(arguments), arguments.sender))
 
@@ -799,7 +800,8 @@ def create_workspace(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 async def _new_workspace(name: str, credits: int) -> dict[str, str]:
-    from msvs.api import ids, workspaces
+    from msvs.api import ids
+    from msvs.api.accounts import workspaces
     from msvs.api.unit_of_work import unit_of_work
 
     async with unit_of_work():
@@ -816,7 +818,8 @@ def list_workspaces(settings: Settings, arguments: argparse.Namespace) -> None:
     """List the workspaces."""
 
     async def list_() -> list[dict[str, Any]]:
-        from msvs.api import ids, workspaces
+        from msvs.api import ids
+        from msvs.api.accounts import workspaces
         from msvs.api.resources import moment, optional_moment
 
         return [
@@ -836,14 +839,14 @@ def list_workspaces(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def suspend_workspace(settings: Settings, arguments: argparse.Namespace) -> None:
     """Suspend a workspace."""
-    from msvs.api import workspaces
+    from msvs.api.accounts import workspaces
 
     _suspend(settings, arguments, workspaces.suspend_workspace, is_suspended=True)
 
 
 def resume_workspace(settings: Settings, arguments: argparse.Namespace) -> None:
     """Resume a workspace."""
-    from msvs.api import workspaces
+    from msvs.api.accounts import workspaces
 
     _suspend(settings, arguments, workspaces.resume_workspace, is_suspended=False)
 
@@ -870,7 +873,8 @@ def list_users(settings: Settings, arguments: argparse.Namespace) -> None:
     """List the users."""
 
     async def list_() -> list[dict[str, Any]]:
-        from msvs.api import ids, users
+        from msvs.api import ids
+        from msvs.api.accounts import users
         from msvs.api.resources import moment
 
         return [
@@ -891,7 +895,8 @@ def create_user(settings: Settings, arguments: argparse.Namespace) -> None:
     """Make a user with a password."""
 
     async def create() -> dict[str, Any]:
-        from msvs.api import ids, users
+        from msvs.api import ids
+        from msvs.api.accounts import users
         from msvs.api.unit_of_work import unit_of_work
         from msvs.models import Role
 
@@ -914,7 +919,8 @@ def reset_user(settings: Settings, arguments: argparse.Namespace) -> None:
     """Give a user a new password."""
 
     async def reset() -> dict[str, Any]:
-        from msvs.api import ids, users
+        from msvs.api import ids
+        from msvs.api.accounts import users
         from msvs.api.unit_of_work import unit_of_work
 
         password = secrets.token_urlsafe(18)
@@ -929,7 +935,7 @@ def create_key(settings: Settings, arguments: argparse.Namespace) -> None:
     """Make a key."""
 
     async def create() -> dict[str, Any]:
-        from msvs.api import keys
+        from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
         workspace_id = await _workspace(arguments)
@@ -946,7 +952,7 @@ def list_keys(settings: Settings, arguments: argparse.Namespace) -> None:
     """List keys."""
 
     async def list_() -> list[dict[str, Any]]:
-        from msvs.api import keys
+        from msvs.api.accounts import keys
 
         contexts = _contexts(await _workspace(arguments), arguments.mode)
         return [_shape_key(row) for ctx in contexts for row in await keys.list_keys(ctx)]
@@ -958,7 +964,7 @@ def roll_key(settings: Settings, arguments: argparse.Namespace) -> None:
     """Make a key in place of another."""
 
     async def roll() -> dict[str, Any]:
-        from msvs.api import keys
+        from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
         ctx, id = await _find_key(arguments)
@@ -973,7 +979,7 @@ def revoke_key(settings: Settings, arguments: argparse.Namespace) -> None:
     """End a key."""
 
     async def revoke() -> dict[str, Any]:
-        from msvs.api import keys
+        from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
         ctx, id = await _find_key(arguments)
@@ -987,7 +993,8 @@ def grant_credits(settings: Settings, arguments: argparse.Namespace) -> None:
     """Add credits and show the balance."""
 
     async def grant() -> dict[str, Any]:
-        from msvs.api import credits, ids
+        from msvs.api import ids
+        from msvs.api.credits import credits
         from msvs.api.unit_of_work import unit_of_work
 
         workspace_id = await _workspace(arguments)
@@ -1006,7 +1013,7 @@ def show_balance(settings: Settings, arguments: argparse.Namespace) -> None:
     """Show the balance."""
 
     async def balance() -> dict[str, Any]:
-        from msvs.api import credits
+        from msvs.api.credits import credits
 
         return {"workspace": arguments.workspace, "balance": await credits.available(await _workspace(arguments))}
 
@@ -1015,7 +1022,7 @@ def show_balance(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def verify_consent(settings: Settings, arguments: argparse.Namespace) -> int:
     """Verify the chains of consent and show their heads; FAILED where one is broken."""
-    from msvs.api import consent_chain
+    from msvs.api.consent import consent_chain
 
     async def verify() -> consent_chain.Verification:
         workspace_id = None if arguments.workspace is None else await _workspace(arguments)
@@ -1052,7 +1059,7 @@ def _shape_chain(chain: VerifiedChain) -> dict[str, Any]:
 
 def audit_consent(settings: Settings, arguments: argparse.Namespace) -> int:
     """List the opt-ins that stand without reason, and opt their phones out again if asked; FAILED where any is left."""
-    from msvs.api import consent_audit
+    from msvs.api.consent import consent_audit
 
     async def audit() -> tuple[list[consent_audit.Undone], int]:
         workspace_id = None if arguments.workspace is None else await _workspace(arguments)
@@ -1075,7 +1082,8 @@ def audit_consent(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _shape_undone(undone: Undone) -> dict[str, Any]:
-    from msvs.api import consent, ids
+    from msvs.api import ids
+    from msvs.api.consent import consent
     from msvs.api.resources import moment, optional_id
 
     return {
@@ -1097,7 +1105,7 @@ def _told_repair(count: int) -> str:
 
 def _repairing(work: Callable[[], T]) -> T:
     """Do `work`. Raises CommandFailed where the chain of consent was written with another secret."""
-    from msvs.api.consent_audit import KeyMismatch
+    from msvs.api.consent.consent_audit import KeyMismatch
 
     try:
         return work()
@@ -1111,7 +1119,7 @@ def export_contact(settings: Settings, arguments: argparse.Namespace) -> None:
     """Print all that is kept about a contact."""
 
     async def export() -> None:
-        from msvs.api.contact_export import stream_contact
+        from msvs.api.privacy.contact_export import stream_contact
 
         ctx, id = await _find_contact(arguments, arguments.contact)
         # Closed here and now, whatever becomes of the reader: its transaction belongs to this task.
@@ -1131,8 +1139,9 @@ def erase_contact(settings: Settings, arguments: argparse.Namespace) -> None:
     async def erase() -> dict[str, Any]:
         import msgspec
 
-        from msvs.api import erasure, ids
+        from msvs.api import ids
         from msvs.api.errors import NotFound
+        from msvs.api.privacy import erasure
         from msvs.api.unit_of_work import unit_of_work
 
         workspace_id = await _workspace(arguments)
@@ -1157,7 +1166,7 @@ def import_suppressions(settings: Settings, arguments: argparse.Namespace) -> in
     """Suppress the phones of a table and say what came of it; FAILED where a row could not be read."""
 
     async def import_() -> dict[str, Any]:
-        from msvs.api import suppressions
+        from msvs.api.contacts import suppressions
 
         (ctx,) = _contexts(await _workspace(arguments), arguments.mode)
         added = already = lost = 0
@@ -1193,7 +1202,7 @@ def export_suppressions(settings: Settings, arguments: argparse.Namespace) -> No
     async def export() -> tuple[int, int]:
         import csv
 
-        from msvs.api import suppressions
+        from msvs.api.contacts import suppressions
 
         (ctx,) = _contexts(await _workspace(arguments), arguments.mode)
         count = 0
@@ -1244,7 +1253,8 @@ def _require_secret(settings: Settings) -> None:
 
 async def _find_contact(arguments: argparse.Namespace, text: str) -> tuple[Context, UUID]:
     """The contact named on the command line, whichever mode it is of."""
-    from msvs.api import contacts, ids
+    from msvs.api import ids
+    from msvs.api.contacts import contacts
     from msvs.api.errors import NotFound
 
     id = ids.find_id(ids.CONTACT, text, "contact")
@@ -1258,7 +1268,7 @@ async def _find_contact(arguments: argparse.Namespace, text: str) -> tuple[Conte
 
 
 async def _workspace(arguments: argparse.Namespace) -> UUID:
-    from msvs.api.workspaces import find_workspace
+    from msvs.api.accounts.workspaces import find_workspace
 
     return await find_workspace(arguments.workspace)
 
@@ -1275,7 +1285,8 @@ def _contexts(workspace_id: UUID, mode: str | None) -> list[Context]:
 
 async def _find_key(arguments: argparse.Namespace) -> tuple[Context, UUID]:
     """The key named on the command line, whichever mode it is of."""
-    from msvs.api import ids, keys
+    from msvs.api import ids
+    from msvs.api.accounts import keys
     from msvs.api.errors import NotFound
 
     id = ids.find_id(ids.API_KEY, arguments.key, "API key")

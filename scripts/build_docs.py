@@ -73,7 +73,7 @@ def _failures() -> str:
 
 
 def _events() -> str:
-    from msvs.api.events import EventType
+    from msvs.api.webhooks.events import EventType
     from msvs.rest_compat.openapi import document
 
     webhooks = document()["webhooks"]
@@ -87,7 +87,7 @@ def _events() -> str:
 
 
 def _event_table() -> str:
-    from msvs.api.events import EventType
+    from msvs.api.webhooks.events import EventType
     from msvs.rest_compat.openapi import document
 
     webhooks = document()["webhooks"]
@@ -129,26 +129,26 @@ def _glossary() -> str:
 
 
 def _number_ranges() -> str:
-    from msvs.api.compliance import RANGES
+    from msvs.api.text.compliance import RANGES
 
     rows = [f"| `{row['prefix']}` | {row['kind']} | {row['name']} |" for row in RANGES]
     return "\n".join(["| starts with | kind | what it is |", "|---|---|---|", *rows])
 
 
 def _regions_off() -> str:
-    from msvs.api.compliance import REGIONS_OFF
+    from msvs.api.text.compliance import REGIONS_OFF
 
     return ", ".join(f"{row['name']} (`{row['code']}`)" for row in REGIONS_OFF) + "."
 
 
 def _words(meaning: str) -> str:
-    from msvs.api.words import Keyword, words_of
+    from msvs.api.text.words import Keyword, words_of
 
     return " ".join(f"`{word}`" for word in words_of(Keyword(meaning)))
 
 
 def _segment_fields() -> str:
-    from msvs.api import segments
+    from msvs.api.contacts import segments
 
     def ops(names: Iterable[str]) -> str:
         return " ".join(f"`{name}`" for name in names)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from msvs.api.contacts import OptInEvidence
+from msvs.api.contacts.contacts import OptInEvidence
 from msvs.api.context import Context
 from msvs.models import Contact, ContactList, CreditBalance, LedgerEntry, LedgerKind, ListMember, OptInStatus, Workspace
 

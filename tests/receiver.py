@@ -13,12 +13,13 @@ from uuid import UUID
 
 from aiohttp import web
 
-from msvs.api import ids, signatures, webhooks
+from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.crypto import SecretBox, use_sealing_secret
-from msvs.api.events import EventType, NewEvent, record_events
 from msvs.api.resources import Resource
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks import signatures, webhooks
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, fetch
 from msvs.models import WebhookEndpoint
 from msvs.outbound import AddressPolicy

@@ -59,34 +59,34 @@ CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/", "msvs/twilio_compa
 
 # Function that reads or changes rows by id without a caller's scope → why it may.
 UNSCOPED = {
-    "msvs/api/campaigns.py:resume_paid": "goes on with the campaigns of all workspaces that a top-up now covers",
-    "msvs/api/routes.py:remove_route": "the operator's table; no caller reaches it",
-    "msvs/api/running.py:start_campaign": "the engine's step on a campaign that due_campaigns found",
-    "msvs/api/running.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
-    "msvs/api/running.py:complete_campaign": "the engine's step on a campaign that sending_campaigns found",
-    "msvs/api/users.py:_join": "finds an invitation by the hash of its token",
-    "msvs/api/workspaces.py:find_workspace": "the command line names a workspace; no caller reaches it",
+    "msvs/api/campaigns/campaigns.py:resume_paid": "goes on with campaigns of all workspaces that a top-up covers",
+    "msvs/api/dispatch/routes.py:remove_route": "the operator's table; no caller reaches it",
+    "msvs/api/campaigns/running.py:start_campaign": "the engine's step on a campaign that due_campaigns found",
+    "msvs/api/campaigns/running.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
+    "msvs/api/campaigns/running.py:complete_campaign": "the engine's step on a campaign that sending_campaigns found",
+    "msvs/api/accounts/users.py:_join": "finds an invitation by the hash of its token",
+    "msvs/api/accounts/workspaces.py:find_workspace": "the command line names a workspace; no caller reaches it",
 }
 
 # People belong to no workspace. Model → the only modules that look for them, by what proves who they are.
 PEOPLE = {
-    "Session": ("msvs/api/sessions.py",),
-    "User": ("msvs/api/sessions.py", "msvs/api/users.py"),
+    "Session": ("msvs/api/accounts/sessions.py",),
+    "User": ("msvs/api/accounts/sessions.py", "msvs/api/accounts/users.py"),
 }
 
 # Module whose SQL may touch the tables of several workspaces → why.
 UNSCOPED_SQL = {
-    "msvs/api/audiences.py": "expands the campaign whose row it holds",
-    "msvs/api/auth.py": "finds the workspace by the key's hash",
-    "msvs/api/campaign_stats.py": "sums tallies of campaigns that the caller has checked",
-    "msvs/api/deliveries.py": "claims due deliveries of all workspaces, and works by the ids it claimed",
-    "msvs/api/dispatching.py": "claims due messages lane by lane, and works by the ids it claimed",
-    "msvs/api/pausing.py": "pauses the campaign whose messages dispatch holds",
-    "msvs/api/replies.py": "changes the message that it has just locked, found under the caller's scope",
-    "msvs/api/reports.py": "applies carriers' reports by message id",
-    "msvs/api/secret_keys.py": "tries a key on secrets and hashes of all workspaces",
-    "msvs/api/signals.py": "applies what a carrier brought to the messages that it has",
-    "msvs/api/running.py": "looks for due campaigns of all workspaces",
+    "msvs/api/campaigns/audiences.py": "expands the campaign whose row it holds",
+    "msvs/api/accounts/auth.py": "finds the workspace by the key's hash",
+    "msvs/api/dispatch/campaign_stats.py": "sums tallies of campaigns that the caller has checked",
+    "msvs/api/webhooks/deliveries.py": "claims due deliveries of all workspaces, and works by the ids it claimed",
+    "msvs/api/dispatch/dispatching.py": "claims due messages lane by lane, and works by the ids it claimed",
+    "msvs/api/dispatch/pausing.py": "pauses the campaign whose messages dispatch holds",
+    "msvs/api/inbound/replies.py": "changes the message that it has just locked, found under the caller's scope",
+    "msvs/api/dispatch/reports.py": "applies carriers' reports by message id",
+    "msvs/api/accounts/secret_keys.py": "tries a key on secrets and hashes of all workspaces",
+    "msvs/api/inbound/signals.py": "applies what a carrier brought to the messages that it has",
+    "msvs/api/campaigns/running.py": "looks for due campaigns of all workspaces",
 }
 
 SCOPED_TABLES = re.compile(
@@ -202,7 +202,7 @@ def test_a_library_is_imported_in_its_place_only(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "source", "found"),
     [
-        ("msvs/api/messages.py", "from rq import Queue", ["rq"]),
+        ("msvs/api/messages/messages.py", "from rq import Queue", ["rq"]),
         ("msvs/api/jobs.py", "from rq import Queue", []),
         ("msvs/api/jobs_of_others.py", "import rq.job", ["rq"]),
         ("msvs/rest_compat/front.py", "def f():\n    from strawberry import Schema", ["strawberry"]),

@@ -16,11 +16,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from msvs.api import routing
-from msvs.api.campaigns import CreateCampaign, create_campaign
+from msvs.api.campaigns.campaigns import CreateCampaign, create_campaign
+from msvs.api.campaigns.holding import Held, hold_everything
 from msvs.api.context import Context
-from msvs.api.holding import Held, hold_everything
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.dispatch import routing
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Message
 from tests import factories

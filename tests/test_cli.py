@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from msvs.api.keys import digest_key, parse_key
+from msvs.api.accounts.keys import digest_key, parse_key
 from msvs.api.permissions import Scope
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Inbound

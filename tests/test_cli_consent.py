@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from msvs import database as db
-from msvs.api import ids, suppressions
-from msvs.api.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
+from msvs.api import ids
+from msvs.api.contacts import suppressions
+from msvs.api.contacts.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
 from msvs.api.context import Context
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentChain, ConsentEvent, Contact, ErasedSuppression, Message, Repair, Suppression
-from tests.api.test_consent_audit import undone
+from tests.api.consent.test_consent_audit import undone
 from tests.conftest import CONSENT_SECRET
 from tests.test_cli import Done, environment, msvs, shown
 

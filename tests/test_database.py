@@ -13,9 +13,11 @@ import pytest
 
 from msvs import connections
 from msvs import database as db
-from msvs.api import campaigns, erasure, ids, running
-from msvs.api.campaigns import CreateCampaign
+from msvs.api import ids
+from msvs.api.campaigns import campaigns, running
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
+from msvs.api.privacy import erasure
 from msvs.api.unit_of_work import unit_of_work
 from msvs.dsn import read_dsn
 from msvs.models import CreditBalance, LedgerEntry, ListMember, Workspace

@@ -23,9 +23,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from msvs.api import signatures
 from msvs.api.catalogue import ERRORS, FAILURE_CODES, doc_url
-from msvs.api.events import EventType
+from msvs.api.webhooks import signatures
+from msvs.api.webhooks.events import EventType
 from msvs.docs.front import docs_routes, site
 from msvs.rest_compat.edge import Edge, as_refusal, route_unknown
 from scripts import build_docs

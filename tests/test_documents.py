@@ -27,7 +27,7 @@ import pytest
 from redis import Redis
 
 from msvs import cli
-from msvs.api.messages import send_message
+from msvs.api.messages.messages import send_message
 from msvs.settings import Settings, from_environment
 from scripts import vendor
 from tests.engines import eventually
@@ -153,8 +153,8 @@ def test_functions_that_are_named_exist(path: Path) -> None:
 
 
 def test_a_function_that_does_not_exist_is_found() -> None:
-    assert find_named("msvs.api.messages.send_message") is send_message
-    for name in ("msvs.api.messages.no_such_function", "msvs.api.no_such_module.send_message"):
+    assert find_named("msvs.api.messages.messages.send_message") is send_message
+    for name in ("msvs.api.messages.messages.no_such_function", "msvs.api.no_such_module.send_message"):
         with pytest.raises(AttributeError):
             find_named(name)
 

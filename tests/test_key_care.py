@@ -20,8 +20,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from msvs.api.keys import make_key
-from msvs.api.signatures import new_secret
+from msvs.api.accounts.keys import make_key
+from msvs.api.webhooks.signatures import new_secret
 from msvs.settings import Settings
 from scripts.contract.service import LOOPBACK, Service, running_service
 from tests.engines import Engines, create_database, eventually

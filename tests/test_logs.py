@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from msvs import logs
-from msvs.api.keys import make_key
+from msvs.api.accounts.keys import make_key
 from msvs.settings import Settings
 
 KEY = make_key(True)

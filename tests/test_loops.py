@@ -44,7 +44,7 @@ sys.exit(cli.main(argv) or 0)
 PROCESSES = {
     "cron": ("msvs.workers.cron", "_run", "cron"),
     "sessions": ("msvs.workers.sessions", "_run", "sessions"),
-    "migrate": ("msvs.api.secret_keys", "is_settled", "migrate"),
+    "migrate": ("msvs.api.accounts.secret_keys", "is_settled", "migrate"),
 }
 
 

@@ -16,11 +16,13 @@ import httpx
 import pytest
 
 from msvs import database as db
-from msvs.api import auth, dispatching, ids, sessions, users, workspaces
+from msvs.api import ids
+from msvs.api.accounts import auth, sessions, users, workspaces
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context, Visitor
+from msvs.api.dispatch import dispatching
 from msvs.api.errors import PermissionDenied
-from msvs.api.keys import create_key
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.models import Message, User, Workspace

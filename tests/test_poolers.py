@@ -16,7 +16,7 @@ import pytest
 
 from msvs import connections
 from msvs import database as db
-from msvs.api.campaigns import CreateCampaign, create_campaign
+from msvs.api.campaigns.campaigns import CreateCampaign, create_campaign
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers import registry

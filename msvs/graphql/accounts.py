@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, sessions, users, workspaces
+from msvs.api import ids
+from msvs.api.accounts import sessions, users, workspaces
+from msvs.api.accounts.sessions import Identity, OpenedSession
 from msvs.api.errors import ApiError, PermissionDenied
-from msvs.api.sessions import Identity, OpenedSession
 from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql.context import Info, RequestContext
 from msvs.graphql.errors import (

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 from msvs.api import ids
-from msvs.api.auth import authenticate
+from msvs.api.accounts.auth import authenticate
+from msvs.api.accounts.sessions import LIFETIME, Identity, authenticate_session, check_csrf, enter_workspace, network_of
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import ApiError, AuthenticationFailed, InvalidRequest, PermissionDenied
 from msvs.api.limits import Bucket
-from msvs.api.sessions import LIFETIME, Identity, authenticate_session, check_csrf, enter_workspace, network_of
 from msvs.http.cookies import find_cookie
 from msvs.settings import Settings
 

@@ -12,11 +12,12 @@ import msgspec
 import strawberry
 from strawberry import ID
 
-from msvs.api import campaigns, ids
+from msvs.api import ids
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.reconciliation import reconcile_campaign
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.limits import Bucket
-from msvs.api.reconciliation import reconcile_campaign
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info

@@ -11,12 +11,13 @@ from strawberry import ID
 from tortoise.expressions import Subquery
 from tortoise.functions import Lower
 
-from msvs.api import contact_import, contacts, ids
-from msvs.api.consent import CONSENT_EVENT, hashes_of
-from msvs.api.contact_import import ImportContacts
+from msvs.api import ids
+from msvs.api.consent.consent import CONSENT_EVENT, hashes_of
+from msvs.api.contacts import contact_import, contacts
+from msvs.api.contacts.contact_import import ImportContacts
 from msvs.api.context import Context
-from msvs.api.phones import canonical, parse_phone, spellings
 from msvs.api.scope import scoped
+from msvs.api.text.phones import canonical, parse_phone, spellings
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import (

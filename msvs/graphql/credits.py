@@ -8,7 +8,8 @@ from typing import Any
 import strawberry
 from strawberry import ID
 
-from msvs.api import credits, ids
+from msvs.api import ids
+from msvs.api.credits import credits
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field

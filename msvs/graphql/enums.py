@@ -8,11 +8,11 @@ from enum import Enum
 import strawberry
 
 from msvs.api.audit import AuditAction
-from msvs.api.events import EventType
-from msvs.api.opt_out_phrases import Intent
-from msvs.api.sms import Encoding
-from msvs.api.statistics import Interval
-from msvs.api.words import Keyword
+from msvs.api.messages.statistics import Interval
+from msvs.api.text.opt_out_phrases import Intent
+from msvs.api.text.sms import Encoding
+from msvs.api.text.words import Keyword
+from msvs.api.webhooks.events import EventType
 from msvs.models import CampaignStatus, LedgerKind, MessageKind, MessageStatus, OptInStatus, Role, SenderKind
 
 

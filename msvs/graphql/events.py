@@ -9,9 +9,10 @@ import msgspec
 import strawberry
 from strawberry import ID
 
-from msvs.api import events, ids, webhooks
-from msvs.api.events import EventType
+from msvs.api import ids
 from msvs.api.scope import scoped
+from msvs.api.webhooks import events, webhooks
+from msvs.api.webhooks.events import EventType
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import strawberry
 from strawberry import ID
 
-from msvs.api import explanations, ids
+from msvs.api import ids
 from msvs.api.errors import NotFound
-from msvs.api.events import EventType
-from msvs.api.sms import Encoding
+from msvs.api.messages import explanations
+from msvs.api.text.sms import Encoding
+from msvs.api.webhooks.events import EventType
 from msvs.graphql.context import Info
 from msvs.graphql.enums import describe
 from msvs.graphql.fields import field

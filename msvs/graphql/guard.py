@@ -9,9 +9,9 @@ from contextvars import Context as Variables
 
 import structlog
 
-from msvs.api.auth import authenticate
+from msvs.api.accounts.auth import authenticate
+from msvs.api.accounts.sessions import living_places
 from msvs.api.errors import ApiError, AuthenticationFailed
-from msvs.api.sessions import living_places
 from msvs.graphql.callers import Caller
 
 log = structlog.get_logger(__name__)

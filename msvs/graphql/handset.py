@@ -6,7 +6,8 @@ from typing import Annotated
 
 import strawberry
 
-from msvs.api import handset, ids
+from msvs.api import ids
+from msvs.api.inbound import handset
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info

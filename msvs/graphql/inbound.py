@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, inbox, messages, replies
+from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
-from msvs.api.opt_out_phrases import Intent
-from msvs.api.words import Keyword
+from msvs.api.inbound import inbox, replies
+from msvs.api.messages import messages
+from msvs.api.text.opt_out_phrases import Intent
+from msvs.api.text.words import Keyword
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info

@@ -9,7 +9,8 @@ from uuid import UUID
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, keys
+from msvs.api import ids
+from msvs.api.accounts import keys
 from msvs.api.errors import NotFound
 from msvs.api.permissions import Permission, allow, shown_scopes
 from msvs.graphql.context import Info

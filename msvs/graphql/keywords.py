@@ -9,8 +9,9 @@ from uuid import UUID
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, keywords
+from msvs.api import ids
 from msvs.api.context import Context
+from msvs.api.inbound import keywords
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info

@@ -31,8 +31,8 @@ from graphql import (
 )
 
 from msvs.api.errors import InvalidRequest
+from msvs.api.messages.statistics import MAX_BUCKETS
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
-from msvs.api.statistics import MAX_BUCKETS
 from msvs.graphql.scalars import read_time
 
 MAX_TOKENS = 2000

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import structlog
 
-from msvs.api.campaign_stats import campaign_stats
+from msvs.api.dispatch.campaign_stats import campaign_stats
 from msvs.api.errors import ApiError, InvalidRequest, RateLimited
 from msvs.api.resources import CampaignStats
 from msvs.database import Row, fetch

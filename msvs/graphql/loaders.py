@@ -10,14 +10,14 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 from tortoise.models import Model
 
-from msvs.api import campaigns
+from msvs.api.campaigns import campaigns
+from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context
-from msvs.api.explanations import TimelineEntry, message_timelines
+from msvs.api.messages.explanations import TimelineEntry, message_timelines
+from msvs.api.messages.statistics import FailureCount, campaign_failures
 from msvs.api.pages import Page, PageRequest
 from msvs.api.resources import CampaignStats
 from msvs.api.scope import scoped
-from msvs.api.segments import compile_filter
-from msvs.api.statistics import FailureCount, campaign_failures
 from msvs.database import Row, fetch
 from msvs.models import Campaign, Message, Segment
 

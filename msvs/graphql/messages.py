@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, messages
+from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
+from msvs.api.messages import messages
 from msvs.api.resources import FAILURES
 from msvs.api.scope import scoped
-from msvs.api.sms import Encoding, split
+from msvs.api.text.sms import Encoding, split
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info

@@ -8,8 +8,10 @@ from typing import Annotated, cast
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, messages, previews
-from msvs.api.sms import Encoding
+from msvs.api import ids
+from msvs.api.campaigns import previews
+from msvs.api.messages import messages
+from msvs.api.text.sms import Encoding
 from msvs.graphql.campaigns import AudienceInput
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field

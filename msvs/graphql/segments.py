@@ -9,7 +9,8 @@ from uuid import UUID
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, segments
+from msvs.api import ids
+from msvs.api.contacts import segments
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info

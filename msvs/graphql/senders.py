@@ -9,7 +9,8 @@ from uuid import UUID
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, senders
+from msvs.api import ids
+from msvs.api.dispatch import senders
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field

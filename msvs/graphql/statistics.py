@@ -7,8 +7,8 @@ from typing import Annotated, cast
 
 import strawberry
 
-from msvs.api import statistics
-from msvs.api.statistics import DEFAULT_CONVERSATION_DAYS, Interval
+from msvs.api.messages import statistics
+from msvs.api.messages.statistics import DEFAULT_CONVERSATION_DAYS, Interval
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.scalars import BigInt

@@ -15,7 +15,8 @@ from graphql import GraphQLError
 from starlette.types import Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from msvs.api import ids, sessions
+from msvs.api import ids
+from msvs.api.accounts import sessions
 from msvs.api.errors import ApiError, AuthenticationFailed, InvalidRequest, RateLimited
 from msvs.api.limits import Limiter
 from msvs.graphql.body import ClientGone, parse_json, read_request

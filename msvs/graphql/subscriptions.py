@@ -10,9 +10,10 @@ from uuid import UUID
 import strawberry
 from strawberry import ID
 
-from msvs.api import campaigns, ids
-from msvs.api.events import EventType
+from msvs.api import ids
+from msvs.api.campaigns import campaigns
 from msvs.api.permissions import Permission, allow
+from msvs.api.webhooks.events import EventType
 from msvs.database import Row
 from msvs.graphql.campaigns import Campaign
 from msvs.graphql.context import Info

@@ -10,11 +10,14 @@ import msgspec
 import strawberry
 from strawberry import ID
 
-from msvs.api import consent, contact_export, erasure, ids, suppressions
-from msvs.api.consent import CONSENT_EVENT
+from msvs.api import ids
+from msvs.api.consent import consent
+from msvs.api.consent.consent import CONSENT_EVENT
+from msvs.api.contacts import suppressions
 from msvs.api.errors import NotFound
-from msvs.api.phones import parse_phone
+from msvs.api.privacy import contact_export, erasure
 from msvs.api.scope import scoped
+from msvs.api.text.phones import parse_phone
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import ConsentEvent, Contact, OptInInput
 from msvs.graphql.context import Info

@@ -9,7 +9,8 @@ from uuid import UUID
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids, users
+from msvs.api import ids
+from msvs.api.accounts import users
 from msvs.api.errors import NotFound
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate

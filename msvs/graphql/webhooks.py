@@ -10,11 +10,12 @@ import strawberry
 from msgspec import UNSET
 from strawberry import ID
 
-from msvs.api import ids, webhooks
+from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
-from msvs.api.events import EventType
 from msvs.api.scope import scoped
+from msvs.api.webhooks import webhooks
+from msvs.api.webhooks.events import EventType
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate

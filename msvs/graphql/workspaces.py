@@ -9,7 +9,9 @@ from uuid import UUID
 import strawberry
 from strawberry import ID
 
-from msvs.api import credits, ids, workspaces
+from msvs.api import ids
+from msvs.api.accounts import workspaces
+from msvs.api.credits import credits
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ComplianceError, InvalidRequestError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from msvs.api.accounts.sessions import authenticate_session
 from msvs.api.errors import AuthenticationFailed
-from msvs.api.sessions import authenticate_session
 from msvs.graphql.callers import Callers
 from msvs.settings import Settings
 

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import campaigns, ids, reconciliation
+from msvs.api import ids
+from msvs.api.campaigns import campaigns, reconciliation
+from msvs.api.campaigns.reconciliation import ReconciliationResource
 from msvs.api.context import Context
-from msvs.api.reconciliation import ReconciliationResource
 from msvs.api.resources import CampaignResource, campaign_resource, message_resource
 from msvs.models import Campaign
 from msvs.rest_compat.endpoint import Call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msvs.api import credits
+from msvs.api.credits import credits
 from msvs.api.resources import CreditsResource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (

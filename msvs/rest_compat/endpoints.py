@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from msvs.api.consent import ConsentEntryResource
-from msvs.api.contact_export import ContactExportResource
-from msvs.api.erasure import ErasureResource
+from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
+from msvs.api.campaigns.reconciliation import ReconciliationResource
+from msvs.api.consent.consent import ConsentEntryResource
+from msvs.api.contacts.suppressions import SuppressionResource
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
-from msvs.api.explanations import MessageExplanation, MessageTimeline
-from msvs.api.inbox import InboxMessageResource, InboxThreadResource
+from msvs.api.inbound.inbox import InboxMessageResource, InboxThreadResource
 from msvs.api.limits import Bucket
-from msvs.api.previews import CampaignPreview, MessagePreview
-from msvs.api.reconciliation import ReconciliationResource
+from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
+from msvs.api.privacy.contact_export import ContactExportResource
+from msvs.api.privacy.erasure import ErasureResource
 from msvs.api.resources import (
     ApiKeyResource,
     CampaignResource,
@@ -27,7 +28,6 @@ from msvs.api.resources import (
     WebhookResource,
     WorkspaceResource,
 )
-from msvs.api.suppressions import SuppressionResource
 from msvs.rest_compat import (
     campaigns,
     contacts,

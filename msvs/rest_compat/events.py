@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from msvs.api import events, ids, webhooks
+from msvs.api import ids
 from msvs.api.resources import EventResource, event_resource
+from msvs.api.webhooks import events, webhooks
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
     EventQuery,

@@ -9,7 +9,7 @@ import msgspec
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from msvs.api.auth import authenticate
+from msvs.api.accounts.auth import authenticate
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, MethodNotAllowed, RateLimited
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint

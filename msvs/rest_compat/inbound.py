@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from msvs.api import ids, replies
+from msvs.api import ids
+from msvs.api.inbound import replies
 from msvs.api.resources import InboundMessageResource, inbound_message_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import InboundQuery, ListOf, NoBody, NoQuery, list_of, optional_ref

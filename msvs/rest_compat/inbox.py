@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from msvs.api import ids, inbox
+from msvs.api import ids
 from msvs.api.errors import InvalidRequest
-from msvs.api.inbox import InboxMessageResource, InboxThreadResource
+from msvs.api.inbound import inbox
+from msvs.api.inbound.inbox import InboxMessageResource, InboxThreadResource
 from msvs.api.resources import MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from msgspec import UNSET
 
-from msvs.api import ids, keywords
+from msvs.api import ids
+from msvs.api.inbound import keywords
 from msvs.api.resources import KeywordResource, keyword_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from msvs.api import ids, lists
+from msvs.api import ids
+from msvs.api.contacts import lists
 from msvs.api.resources import ContactListResource, ContactResource, contact_list_resource, contact_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from msvs.api import explanations, ids, messages
-from msvs.api.explanations import MessageExplanation, MessageTimeline
+from msvs.api import ids
+from msvs.api.messages import explanations, messages
+from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
 from msvs.api.resources import MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import ListOf, MessageCreate, MessageQuery, NoBody, NoQuery, list_of, optional_ref

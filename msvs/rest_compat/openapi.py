@@ -16,11 +16,11 @@ from starlette.routing import Route
 
 from msvs.api import ids
 from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, errors_of
+from msvs.api.contacts.suppressions import SUPPRESSION
 from msvs.api.errors import PermissionDenied
-from msvs.api.events import EventType
 from msvs.api.permissions import Scope
-from msvs.api.signatures import RETRY_WINDOW
-from msvs.api.suppressions import SUPPRESSION
+from msvs.api.webhooks.events import EventType
+from msvs.api.webhooks.signatures import RETRY_WINDOW
 from msvs.rest_compat import openapi_details as details
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS

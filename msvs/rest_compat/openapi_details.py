@@ -5,28 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msvs.api import (
-    campaigns,
-    contact_import,
-    contacts,
-    ids,
-    keywords,
-    lists,
-    rendering,
-    segments,
-    suppressions,
-    webhooks,
-    workspaces,
-)
-from msvs.api.audiences import MAX_IDS
-from msvs.api.consent import CONSENT_EVENT
-from msvs.api.events import EventType
-from msvs.api.opt_out_phrases import Intent
+from msvs.api import ids
+from msvs.api.accounts import workspaces
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.audiences import MAX_IDS
+from msvs.api.consent.consent import CONSENT_EVENT
+from msvs.api.contacts import contact_import, contacts, lists, segments, suppressions
+from msvs.api.inbound import keywords
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
 from msvs.api.permissions import Scope
 from msvs.api.resources import FAILURES
-from msvs.api.sms import Encoding
-from msvs.api.words import Keyword
+from msvs.api.text import rendering
+from msvs.api.text.opt_out_phrases import Intent
+from msvs.api.text.sms import Encoding
+from msvs.api.text.words import Keyword
+from msvs.api.webhooks import webhooks
+from msvs.api.webhooks.events import EventType
 from msvs.models import CampaignStatus, LedgerKind, MessageStatus, OptInStatus
 from msvs.rest_compat.schemas import LEDGER_ENTRY
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from msvs.api import ids, previews
-from msvs.api.messages import SendMessage
-from msvs.api.previews import CampaignPreview, MessagePreview
+from msvs.api import ids
+from msvs.api.campaigns import previews
+from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
+from msvs.api.messages.messages import SendMessage
 from msvs.rest_compat.campaigns import _read_ids
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import Audience, AwareTime, Input, MessageCreate, NoQuery, optional_ref

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from msvs.api import ids, segments
+from msvs.api import ids
+from msvs.api.contacts import segments
 from msvs.api.resources import SegmentResource, segment_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from msvs.api import ids, senders
+from msvs.api import ids
+from msvs.api.dispatch import senders
 from msvs.api.resources import SenderResource, sender_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, PageQuery, list_of

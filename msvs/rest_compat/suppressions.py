@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from msvs.api import consent, suppressions
-from msvs.api.consent import ConsentEntryResource, consent_entry_resource
+from msvs.api.consent import consent
+from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource
+from msvs.api.contacts import suppressions
+from msvs.api.contacts.suppressions import SuppressionResource, suppression_resource
 from msvs.api.ids import find_id
 from msvs.api.resources import ContactResource, contact_resource
-from msvs.api.suppressions import SuppressionResource, suppression_resource
 from msvs.rest_compat.contacts import evidence
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (

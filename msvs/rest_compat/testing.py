@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msvs.api import replies
+from msvs.api.inbound import replies
 from msvs.api.resources import InboundMessageResource, inbound_message_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import InboundTest, NoQuery

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from uuid import UUID
 
-from msvs.api import ids, webhooks
+from msvs.api import ids
 from msvs.api.errors import InvalidRequest
 from msvs.api.resources import (
     EventResource,
@@ -15,6 +15,7 @@ from msvs.api.resources import (
     webhook_attempt_resource,
     webhook_resource,
 )
+from msvs.api.webhooks import webhooks
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
     Deleted,

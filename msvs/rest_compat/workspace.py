@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from msvs.api import credits, workspaces
+from msvs.api.accounts import workspaces
 from msvs.api.context import Context
+from msvs.api.credits import credits
 from msvs.api.resources import WorkspaceResource, workspace_resource
 from msvs.models import Workspace
 from msvs.rest_compat.endpoint import Call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msvs.api import workspaces
+from msvs.api.accounts import workspaces
 from msvs.models import Workspace
 from msvs.twilio_compat.call import API_VERSION, Call, Found
 from msvs.twilio_compat.forms import check_names

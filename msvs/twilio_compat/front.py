@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from msvs.api import ids
-from msvs.api.auth import authenticate_key
+from msvs.api.accounts.auth import authenticate_key
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, AuthenticationFailed, MethodNotAllowed, NotFound, RateLimited, RouteUnknown
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from msvs.api import messages
 from msvs.api.errors import InvalidRequest
+from msvs.api.messages import messages
 from msvs.api.pages import MAX_LIMIT, Page, PageRequest
 from msvs.models import Message, MessageStatus
 from msvs.twilio_compat.call import API_VERSION, Call, Found

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from msvs import database
-from msvs.api import audiences, campaigns, running
+from msvs.api.campaigns import audiences, campaigns, running
 from msvs.api.context import Context
 from msvs.api.jobs import Doorbell, ring_now
 from msvs.workers.retrying import Failures, in_unit_of_work

@@ -17,8 +17,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from msvs import database
-from msvs.api import deliveries, dispatching, running, secret_keys
+from msvs.api.accounts import secret_keys
+from msvs.api.campaigns import running
+from msvs.api.dispatch import dispatching
 from msvs.api.jobs import Doorbell, Ringer
+from msvs.api.webhooks import deliveries
 from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
 from msvs.workers import maintenance, reports

@@ -13,11 +13,12 @@ from uuid import UUID
 import structlog
 
 from msvs import database
-from msvs.api import breakers, dispatching, ids, open_months, routing
-from msvs.api.dispatching import Claim, Lane, Outcome
+from msvs.api import ids
+from msvs.api.dispatch import breakers, dispatching, open_months, routing
+from msvs.api.dispatch.dispatching import Claim, Lane, Outcome
+from msvs.api.dispatch.open_months import IdRange
 from msvs.api.jobs import Doorbell, ring_now
-from msvs.api.open_months import IdRange
-from msvs.api.phones import present
+from msvs.api.text.phones import present
 from msvs.carriers import protocol
 from msvs.carriers.protocol import Carrier, Submission
 from msvs.carriers.signals import MAX_REF, fit

@@ -13,8 +13,11 @@ from uuid import UUID
 import structlog
 
 from msvs import database
-from msvs.api import deliveries, open_months, reports, running, secret_keys, sessions
-from msvs.api.campaign_stats import fold_tallies
+from msvs.api.accounts import secret_keys, sessions
+from msvs.api.campaigns import running
+from msvs.api.dispatch import open_months, reports
+from msvs.api.dispatch.campaign_stats import fold_tallies
+from msvs.api.webhooks import deliveries
 from msvs.database import fetch, fetch_value
 from msvs.settings import Settings
 from msvs.workers.dispatch import Carriers, resolve_expired

@@ -11,11 +11,11 @@ from functools import partial
 import structlog
 
 from msvs import database
-from msvs.api import signals
 from msvs.api.context import Context
+from msvs.api.dispatch.reports import DeliveryReport, hold_messages, take_reports
+from msvs.api.inbound import signals
+from msvs.api.inbound.replies import receive_inbound
 from msvs.api.jobs import Doorbell, ring_now
-from msvs.api.replies import receive_inbound
-from msvs.api.reports import DeliveryReport, hold_messages, take_reports
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import SignalKind
 from msvs.workers.retrying import in_unit_of_work, is_away, is_stuck

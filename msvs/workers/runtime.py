@@ -12,7 +12,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from msvs import database
-from msvs.api import jobs, routing, secret_keys, throughput, webhooks
+from msvs.api import jobs
+from msvs.api.accounts import secret_keys
+from msvs.api.dispatch import routing, throughput
+from msvs.api.webhooks import webhooks
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
 from msvs.loops import new_runner

@@ -20,7 +20,9 @@ import asyncpg
 import structlog
 
 from msvs import connections, database
-from msvs.api import dispatching, jobs, secret_keys
+from msvs.api import jobs
+from msvs.api.accounts import secret_keys
+from msvs.api.dispatch import dispatching
 from msvs.api.jobs import Doorbell
 from msvs.api.unit_of_work import ring_after_commit
 from msvs.carriers.frames import (

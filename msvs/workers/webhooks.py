@@ -17,9 +17,12 @@ import msgspec
 import structlog
 
 from msvs import database
-from msvs.api import ids, signatures
+from msvs.api import ids
 from msvs.api.crypto import SecretUnreadable, open_secret
-from msvs.api.deliveries import (
+from msvs.api.resources import event_resource
+from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks import signatures
+from msvs.api.webhooks.deliveries import (
     GONE,
     LEASE,
     Attempt,
@@ -28,8 +31,6 @@ from msvs.api.deliveries import (
     record_attempts,
     release_deliveries,
 )
-from msvs.api.resources import event_resource
-from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row
 from msvs.outbound import TOTAL_SECONDS, OutboundClient, OutboundError
 from msvs.workers.retrying import Failures, in_parts, in_unit_of_work, is_away

@@ -21,8 +21,8 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
 from msvs import garbage
+from msvs.api.accounts.secret_keys import WATCH_SECONDS
 from msvs.api.jobs import JOBS, Doorbell
-from msvs.api.secret_keys import WATCH_SECONDS
 from msvs.settings import Settings, SettingsError
 from msvs.workers.runtime import Runtime, use_runtime
 from msvs.workers.stopping import StopFlag

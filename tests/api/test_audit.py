@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msvs import database as db
-from msvs.api import ids, keys, webhooks
+from msvs.api import ids
+from msvs.api.accounts import keys
+from msvs.api.accounts.workspaces import UpdateWorkspace, update_workspace
 from msvs.api.audit import AUDIT_ENTRY, AuditAction, changed, get_audit_entry, list_audit, record_audit
 from msvs.api.context import Context
 from msvs.api.crypto import use_sealing_secret
 from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import CreateWebhook, UpdateWebhook
-from msvs.api.workspaces import UpdateWorkspace, update_workspace
+from msvs.api.webhooks import webhooks
+from msvs.api.webhooks.webhooks import CreateWebhook, UpdateWebhook
 from msvs.models import AuditEntry, Role
 from msvs.settings import Settings
 

@@ -10,35 +10,25 @@ from typing import Any
 import pytest
 
 from msvs import database as db
-from msvs.api import (
-    campaigns,
-    caps,
-    consent,
-    consent_chain,
-    contact_export,
-    contacts,
-    dispatching,
-    erasure,
-    explanations,
-    handset,
-    ids,
-    keywords,
-    messages,
-    previews,
-    routing,
-    segments,
-    suppressions,
-)
-from msvs.api.campaigns import CreateCampaign
-from msvs.api.contact_import import ImportContacts, import_contacts
-from msvs.api.contacts import CreateContact, OptInEvidence, UpdateContact
+from msvs.api import ids
+from msvs.api.campaigns import campaigns, previews
+from msvs.api.campaigns.campaigns import CreateCampaign
+from msvs.api.consent import consent, consent_chain
+from msvs.api.contacts import contacts, segments, suppressions
+from msvs.api.contacts.contact_import import ImportContacts, import_contacts
+from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact
 from msvs.api.context import Context
-from msvs.api.dispatching import Lane
+from msvs.api.credits import caps
+from msvs.api.dispatch import dispatching, routing
+from msvs.api.dispatch.dispatching import Lane
 from msvs.api.errors import ComplianceRefused, Conflict, InvalidRequest
-from msvs.api.messages import SendMessage
+from msvs.api.inbound import handset, keywords
+from msvs.api.inbound.replies import receive_inbound
+from msvs.api.messages import explanations, messages
+from msvs.api.messages.messages import SendMessage
 from msvs.api.pages import PageRequest
-from msvs.api.phones import parse_phone
-from msvs.api.replies import receive_inbound
+from msvs.api.privacy import contact_export, erasure
+from msvs.api.text.phones import parse_phone
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import (

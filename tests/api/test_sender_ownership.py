@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 
 from msvs import database as db
-from msvs.api import campaigns as api
-from msvs.api import inbox, previews, replies, routing, senders
+from msvs.api.accounts.workspaces import UpdateWorkspace, get_workspace, update_workspace
 from msvs.api.audit import list_audit
-from msvs.api.campaigns import CreateCampaign, UpdateCampaign
+from msvs.api.campaigns import campaigns as api
+from msvs.api.campaigns import previews
+from msvs.api.campaigns.campaigns import CreateCampaign, UpdateCampaign
 from msvs.api.context import SYSTEM, Context
+from msvs.api.dispatch import routing, senders
 from msvs.api.errors import ApiError, ComplianceRefused, InvalidRequest, NotFound
-from msvs.api.inbox import AnswerThread
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.inbound import inbox, replies
+from msvs.api.inbound.inbox import AnswerThread
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.workspaces import UpdateWorkspace, get_workspace, update_workspace
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Inbound, Outcome, Submission
 from msvs.carriers.signals import keep_signals
 from msvs.models import CreditBalance, InboundMessage, Message, Sender, Workspace

@@ -13,10 +13,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from msvs import database as db
-from msvs.api import routing
 from msvs.api.context import Context
-from msvs.api.messages import SendMessage, send_message
-from msvs.api.senders import add_sender
+from msvs.api.dispatch import routing
+from msvs.api.dispatch.senders import add_sender
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.callbacks.front import callback_routes
 from msvs.models import Message

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from msvs.api import signatures
+from msvs.api.webhooks import signatures
 from tests.rest_compat.contract import DOCUMENT, check
 
 POSTMAN = Path(__file__).parents[2] / "postman"

@@ -9,7 +9,7 @@ import httpx
 from starlette.applications import Starlette
 
 from msvs.api import ids
-from msvs.api.passwords import hash_password
+from msvs.api.accounts.passwords import hash_password
 from msvs.models import Membership, Role, User, Workspace
 
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "graphql"

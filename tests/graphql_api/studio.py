@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from msvs.api import campaigns, ids, keys, keywords, messages, replies, segments, senders, suppressions, users, webhooks
+from msvs.api import ids
+from msvs.api.accounts import keys, users
 from msvs.api.audit import AUDIT_ENTRY, AuditAction
+from msvs.api.campaigns import campaigns
+from msvs.api.contacts import segments, suppressions
 from msvs.api.context import Context
+from msvs.api.dispatch import senders
+from msvs.api.inbound import keywords, replies
+from msvs.api.messages import messages
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks import webhooks
 from msvs.models import AuditEntry, Event, Membership, Role, User, WebhookAttempt, Workspace
 from tests import factories
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 from starlette.applications import Starlette
 
-from msvs.api import ids, sessions, users
+from msvs.api import ids
+from msvs.api.accounts import sessions, users
 from msvs.api.context import Context
 from msvs.api.limits import RATES, Bucket, Rate
 from msvs.app import create_app

@@ -10,10 +10,11 @@ import pytest
 from graphql import get_named_type, is_input_object_type
 from starlette.applications import Starlette
 
-from msvs.api import ids, routing
+from msvs.api import ids
 from msvs.api.context import Context
+from msvs.api.dispatch import routing
+from msvs.api.dispatch.senders import add_sender
 from msvs.api.limits import Limiter
-from msvs.api.senders import add_sender
 from msvs.api.settings_of_mode import find_settings
 from msvs.database import execute, fetch, fetch_value
 from msvs.graphql.context import RequestContext

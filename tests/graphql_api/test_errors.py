@@ -10,9 +10,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from msvs.api import credits, ids, messages
+from msvs.api import ids
 from msvs.api.context import Context
+from msvs.api.credits import credits
 from msvs.api.limits import RATES, Bucket, Rate
+from msvs.api.messages import messages
 from msvs.models import Contact, CreditBalance, Message, OptInStatus
 from tests import factories
 from tests.graphql_api.conftest import Caller, Callers
@@ -66,7 +68,7 @@ async def test_a_refused_message(name: str, caller: Caller) -> None:
 
 
 async def test_a_shortage_says_how_much(callers: Callers, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("msvs.api.messages.require_carrier", lambda livemode: None)
+    monkeypatch.setattr("msvs.api.messages.messages.require_carrier", lambda livemode: None)
     await CreditBalance.filter(workspace_id=live_ctx.workspace_id).update(balance=1)
     caller = await callers(live_ctx)
     answer = (await caller.run(SEND, {"input": {"to": "+14155550123", "body": "x" * 161}}))["sendMessage"]

@@ -10,8 +10,8 @@ import pytest
 from graphql import get_introspection_query
 from starlette.applications import Starlette
 
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
 from msvs.app import create_app
 from msvs.graphql.documents import MAX_KEPT, Documents
 from msvs.graphql.front import ASSETS

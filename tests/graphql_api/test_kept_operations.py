@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
 from msvs.app import create_app
 from msvs.settings import SettingsError
 from tests.engines import Engines

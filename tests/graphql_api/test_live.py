@@ -20,10 +20,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from msvs.api import campaigns, ids, keys, replies
+from msvs.api import ids
+from msvs.api.accounts import keys
+from msvs.api.campaigns import campaigns
 from msvs.api.context import Context
-from msvs.api.events import EventType, NewEvent, record_events
+from msvs.api.inbound import replies
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.app import create_app
 from msvs.database import execute
 from msvs.graphql import guard, live, streams

@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from msvs import database as db
-from msvs.api import auth, ids
+from msvs.api import ids
+from msvs.api.accounts import auth
 from msvs.api.context import Context
 from msvs.api.limits import Limiter
 from msvs.api.permissions import may

@@ -21,13 +21,13 @@ from graphql import (
 )
 from strawberry.utils.str_converters import to_camel_case
 
-from msvs.api.campaigns import CreateCampaign, UpdateCampaign
-from msvs.api.contacts import CreateContact, UpdateContact
-from msvs.api.inbox import AnswerThread
-from msvs.api.keywords import CreateKeyword, UpdateKeyword
-from msvs.api.messages import SendMessage
-from msvs.api.webhooks import CreateWebhook, UpdateWebhook
-from msvs.api.workspaces import UpdateWorkspace
+from msvs.api.accounts.workspaces import UpdateWorkspace
+from msvs.api.campaigns.campaigns import CreateCampaign, UpdateCampaign
+from msvs.api.contacts.contacts import CreateContact, UpdateContact
+from msvs.api.inbound.inbox import AnswerThread
+from msvs.api.inbound.keywords import CreateKeyword, UpdateKeyword
+from msvs.api.messages.messages import SendMessage
+from msvs.api.webhooks.webhooks import CreateWebhook, UpdateWebhook
 from msvs.graphql.schema import schema, sdl
 
 SCHEMA = Path(__file__).parents[2] / "schema.graphql"

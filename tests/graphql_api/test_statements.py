@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from msvs.api import campaigns, ids, replies, users
+from msvs.api import ids
+from msvs.api.accounts import users
+from msvs.api.campaigns import campaigns
 from msvs.api.context import Context
+from msvs.api.inbound import replies
 from msvs.api.limits import Limiter
 from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql.context import RequestContext

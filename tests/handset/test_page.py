@@ -13,9 +13,10 @@ import pytest
 from starlette.applications import Starlette
 
 from msvs import handset
-from msvs.api import messages, replies
 from msvs.api.context import Context
-from msvs.api.sms import measure
+from msvs.api.inbound import replies
+from msvs.api.messages import messages
+from msvs.api.text.sms import measure
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.handset.routes import CONTENT_SECURITY_POLICY, TYPES, operations

@@ -21,9 +21,9 @@ from redis.asyncio import Redis
 from msvs import database as db
 from msvs import logs
 from msvs.api import ids
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.carriers.config import CarrierConfig

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 from msvs import database as db
-from msvs.api import ids, senders
+from msvs.api import ids
+from msvs.api.dispatch import senders
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import ContactList

@@ -11,9 +11,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from msvs.api import auth
+from msvs.api.accounts import auth
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
 from msvs.rest_compat.edge import Edge
 from msvs.rest_compat.endpoint import Deprecation
 from msvs.rest_compat.endpoints import ENDPOINTS

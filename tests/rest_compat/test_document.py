@@ -11,8 +11,8 @@ import httpx
 import pytest
 import yaml
 
-from msvs.api import routing
 from msvs.api.context import Context
+from msvs.api.dispatch import routing
 from tests.contract.matching import filled, mismatches
 from tests.rest_compat.conftest import Client
 

@@ -16,9 +16,9 @@ from starlette.applications import Starlette
 from starlette.types import Message as AsgiMessage
 
 from msvs import database
-from msvs.api import auth
+from msvs.api.accounts import auth
+from msvs.api.accounts.keys import create_key, list_keys, make_key, revoke_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key, list_keys, make_key, revoke_key
 from msvs.api.limits import Allowance
 from msvs.app import create_app
 from msvs.models import Contact, Message, Role

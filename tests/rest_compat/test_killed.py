@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
 from msvs.models import Contact, Event, IdempotencyRecord, Message, WebhookEndpoint
 from tests.engines import Engines
 from tests.rest_compat.killed_api import BEFORE_COMMIT, BEFORE_RESPONSE

@@ -14,7 +14,7 @@ import yaml
 from openapi_spec_validator import validate
 
 from msvs.api.catalogue import ERRORS
-from msvs.api.events import EventType
+from msvs.api.webhooks.events import EventType
 from msvs.cli import main
 from msvs.rest_compat import openapi, openapi_details
 from msvs.rest_compat.endpoint import Endpoint

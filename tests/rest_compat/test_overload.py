@@ -18,8 +18,8 @@ import pytest
 from redis.asyncio import Redis
 
 from chaos.proxy import Proxy
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
 from msvs.api.limits import RATES, Bucket
 from tests.engines import Engines
 from tests.rest_compat.processes import Answer, Process, free_port, head, keep_asking, request, running

@@ -11,8 +11,9 @@ import pytest
 from starlette.applications import Starlette
 
 from msvs import database as db
-from msvs.api import auth, keys, routing, senders
+from msvs.api.accounts import auth, keys
 from msvs.api.context import Context
+from msvs.api.dispatch import routing, senders
 from msvs.api.permissions import NOT_FOR_KEYS, SCOPES, Permission, Scope
 from msvs.models import Role, Workspace
 from msvs.rest_compat.endpoint import Endpoint

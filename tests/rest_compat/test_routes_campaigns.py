@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from msvs import database as db
-from msvs.api import credits, routing
 from msvs.api.context import Context
+from msvs.api.credits import credits
+from msvs.api.dispatch import routing
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, CreditBalance
 from msvs.workers.campaigns import expand_campaigns

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from msvs.api import routing
 from msvs.api.context import Context
+from msvs.api.dispatch import routing
 from msvs.api.resources import moment
 from msvs.models import Message
 from tests.rest_compat.conftest import Client

@@ -9,8 +9,8 @@ import asyncpg
 import httpx
 import pytest
 
-from msvs.api import messages
 from msvs.api.catalogue import ERRORS
+from msvs.api.messages import messages
 from msvs.models import Contact, IdempotencyRecord, Message
 from tests.rest_compat.making import get, make_synced, post
 

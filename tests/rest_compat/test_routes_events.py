@@ -13,9 +13,9 @@ import yaml
 from aiohttp import web
 
 from msvs import database as db
-from msvs.api import routing
 from msvs.api.context import Context
-from msvs.api.events import EventType
+from msvs.api.dispatch import routing
+from msvs.api.webhooks.events import EventType
 from msvs.models import WebhookEndpoint, Workspace
 from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.workers.campaigns import expand_campaigns

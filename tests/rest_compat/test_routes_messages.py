@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from msvs import database as db
-from msvs.api import routing
 from msvs.api.context import Context
+from msvs.api.dispatch import routing
 from msvs.models import Contact, CreditBalance, Event, LedgerEntry, Message, Workspace
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages, resolve_expired

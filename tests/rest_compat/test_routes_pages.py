@@ -6,9 +6,10 @@ import httpx
 import pytest
 
 from msvs import database as db
-from msvs.api import ids, senders
+from msvs.api import ids
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
+from msvs.api.dispatch import senders
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.schemas import PageQuery
 from tests.rest_compat.conftest import Client

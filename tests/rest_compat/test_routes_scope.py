@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from msvs import database as db
-from msvs.api import routing
 from msvs.api.context import Context
+from msvs.api.dispatch import routing
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.openapi_details import REQUEST_EXAMPLES

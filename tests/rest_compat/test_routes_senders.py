@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import httpx
 
-from msvs.api import ids, senders
+from msvs.api import ids
 from msvs.api.context import Context
+from msvs.api.dispatch import senders
 from tests import factories
 from tests.rest_compat.making import get, refused
 

@@ -13,9 +13,9 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from msvs.api import auth
+from msvs.api.accounts import auth
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
 from msvs.rest_compat import body as body_module
 from msvs.rest_compat import server
 from msvs.rest_compat.server import server_config

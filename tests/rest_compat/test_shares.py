@@ -13,8 +13,8 @@ import pytest
 
 from msvs import database as db
 from msvs import pool
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
 from msvs.pool import ConnectionsTaken, Shares, sharing
 from tests import factories
 from tests.engines import Engines

@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 import pytest
 from starlette.applications import Starlette
 
-from msvs.api import auth
+from msvs.api.accounts import auth
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.keys import create_key
 from msvs.models import Message
 from msvs.twilio_compat.sids import ACCOUNT, encode_sid
 from tests.rest_compat.test_server import port_of, serving

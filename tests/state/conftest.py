@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from msvs.api import routing
+from msvs.api.dispatch import routing
 
 T = TypeVar("T")
 

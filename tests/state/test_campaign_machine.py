@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from msvs import database as db
-from msvs.api import audiences, campaigns, credits, dispatching, running
-from msvs.api.campaign_stats import campaign_stats
-from msvs.api.campaigns import CreateCampaign
-from msvs.api.consent import opt_out
+from msvs.api.campaigns import audiences, campaigns, running
+from msvs.api.campaigns.campaigns import CreateCampaign
+from msvs.api.consent.consent import opt_out
 from msvs.api.context import Context
-from msvs.api.dispatching import Claim, Lane, Outcome
+from msvs.api.credits import credits
+from msvs.api.dispatch import dispatching
+from msvs.api.dispatch.campaign_stats import campaign_stats
+from msvs.api.dispatch.dispatching import Claim, Lane, Outcome
+from msvs.api.dispatch.reports import DeliveryReport, take_reports
 from msvs.api.errors import Conflict
-from msvs.api.reports import DeliveryReport, take_reports
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Contact, OptInStatus
 from tests import factories

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from msvs import database as db
-from msvs.api import campaigns, consent_chain, contact_import, erasure, keyed_hashes, keywords, suppressions
-from msvs.api.campaigns import CreateCampaign
-from msvs.api.contact_import import ImportContacts
-from msvs.api.contacts import (
+from msvs.api import keyed_hashes
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
+from msvs.api.consent import consent_chain
+from msvs.api.contacts import contact_import, suppressions
+from msvs.api.contacts.contact_import import ImportContacts
+from msvs.api.contacts.contacts import (
     CreateContact,
     OptInEvidence,
     UpdateContact,
@@ -25,9 +28,11 @@ from msvs.api.contacts import (
 )
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, Conflict
-from msvs.api.messages import SendMessage, send_message
-from msvs.api.phones import canonical
-from msvs.api.replies import receive_inbound
+from msvs.api.inbound import keywords
+from msvs.api.inbound.replies import receive_inbound
+from msvs.api.messages.messages import SendMessage, send_message
+from msvs.api.privacy import erasure
+from msvs.api.text.phones import canonical
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Campaign, Contact, ErasedSuppression, OptInStatus, Suppression, Workspace

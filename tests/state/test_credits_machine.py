@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from msvs import database as db
-from msvs.api import credits
+from msvs.api.credits import credits
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models.identity import new_id
 from tests import factories

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from msvs import database as db
-from msvs.api import credits, dispatching
 from msvs.api.context import Context
-from msvs.api.dispatching import Claim, Lane, Outcome
+from msvs.api.credits import credits
+from msvs.api.dispatch import dispatching
+from msvs.api.dispatch.dispatching import Claim, Lane, Outcome
+from msvs.api.dispatch.reports import DeliveryReport, take_reports
 from msvs.api.errors import ComplianceRefused, PaymentRequired
-from msvs.api.messages import SendMessage, cancel_message, send_message
-from msvs.api.replies import receive_inbound
-from msvs.api.reports import DeliveryReport, take_reports
+from msvs.api.inbound.replies import receive_inbound
+from msvs.api.messages.messages import SendMessage, cancel_message, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Capability, Submission
 from msvs.carriers.virtual import VirtualCarrier

@@ -15,14 +15,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from starlette.applications import Starlette
 
 from msvs import database as db
-from msvs.api import auth, consent_audit, consent_chain, ids, keywords, suppressions
-from msvs.api.contacts import opt_out_contact
+from msvs.api import ids
+from msvs.api.accounts import auth
+from msvs.api.accounts.keys import create_key
+from msvs.api.consent import consent_audit, consent_chain
+from msvs.api.contacts import suppressions
+from msvs.api.contacts.contacts import opt_out_contact
 from msvs.api.context import Context
 from msvs.api.errors import Conflict
-from msvs.api.keys import create_key
-from msvs.api.phones import by_canonical, canonical
-from msvs.api.replies import receive_inbound
+from msvs.api.inbound import keywords
+from msvs.api.inbound.replies import receive_inbound
 from msvs.api.resources import moment
+from msvs.api.text.phones import by_canonical, canonical
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.models import Contact, Suppression, Workspace

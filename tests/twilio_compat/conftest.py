@@ -11,10 +11,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from msvs.api import auth, webhooks
+from msvs.api.accounts import auth
+from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
 from msvs.api.crypto import use_sealing_secret
-from msvs.api.keys import create_key
+from msvs.api.webhooks import webhooks
 from msvs.app import create_app
 from msvs.settings import Settings
 from tests.engines import Engines

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from starlette.applications import Starlette
 
-from msvs.api import limits, messages
+from msvs.api import limits
 from msvs.api.context import Context
 from msvs.api.limits import Allowance
+from msvs.api.messages import messages
 from msvs.models import ApiKey, Message
 from tests.twilio_compat.conftest import Account, Accounts
 from tests.twilio_compat.test_messages import refusal

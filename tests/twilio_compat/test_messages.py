@@ -11,10 +11,12 @@ import httpx
 import pytest
 
 from msvs import database as db
-from msvs.api import ids, messages, routing
+from msvs.api import ids
 from msvs.api.context import Context
+from msvs.api.dispatch import routing
+from msvs.api.dispatch.senders import add_sender
+from msvs.api.messages import messages
 from msvs.api.resources import FAILURES
-from msvs.api.senders import add_sender
 from msvs.database import execute
 from msvs.models import CreditBalance, IdempotencyRecord, Message, MessageKind, MessageStatus
 from msvs.twilio_compat.resources import NUMBERS, STATUSES, message_resource

@@ -11,12 +11,14 @@ import pytest
 from asyncpg.exceptions import RaiseError
 
 from msvs import database as db
-from msvs.api import campaigns, credits, routing, running
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import campaigns, running
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
+from msvs.api.credits import credits
+from msvs.api.dispatch import routing
 from msvs.api.errors import Conflict, InvalidRequest, PaymentRequired
 from msvs.api.ids import new_id
-from msvs.api.replies import receive_inbound
+from msvs.api.inbound.replies import receive_inbound
 from msvs.api.resources import CampaignStats
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier

@@ -17,12 +17,13 @@ from asyncpg.exceptions import (
 )
 
 from msvs import database as db
-from msvs.api import campaigns, dispatching, routing
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatching import Lane
+from msvs.api.dispatch import dispatching, routing
+from msvs.api.dispatch.dispatching import Lane
 from msvs.api.jobs import Doorbell
-from msvs.api.messages import SendMessage, cancel_message, send_message
+from msvs.api.messages.messages import SendMessage, cancel_message, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Accepted, Capability, Outcome, Report, Submission
 from msvs.carriers.signals import keep_signals
@@ -294,7 +295,7 @@ async def test_outcomes_outlast_a_restart_of_postgresql(
             raise left.pop()
         await record(*values)
 
-    monkeypatch.setattr("msvs.api.dispatching.record_outcomes", breaking)
+    monkeypatch.setattr("msvs.api.dispatch.dispatching.record_outcomes", breaking)
     monkeypatch.setattr("msvs.workers.dispatch.RECORD_AGAIN_SECONDS", 0.0)
     carrier = VirtualCarrier(Capability.NONE)
     await dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))

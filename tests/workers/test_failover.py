@@ -15,12 +15,13 @@ import asyncpg
 import pytest
 
 from msvs import database as db
-from msvs.api import campaigns, routing
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
+from msvs.api.campaigns.reconciliation import reconcile_campaign
 from msvs.api.context import Context
-from msvs.api.dispatching import Lane
-from msvs.api.messages import SendMessage, send_message
-from msvs.api.reconciliation import reconcile_campaign
+from msvs.api.dispatch import routing
+from msvs.api.dispatch.dispatching import Lane
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import single_statement, unit_of_work
 from msvs.carriers.protocol import Capability
 from msvs.carriers.scripts import PREFIX

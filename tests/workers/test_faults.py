@@ -13,9 +13,10 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import credits, routing
 from msvs.api.context import Context
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.credits import credits
+from msvs.api.dispatch import routing
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import single_statement
 from msvs.carriers.faults import Faults, FaultyCarrier
 from msvs.carriers.protocol import Capability

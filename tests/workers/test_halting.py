@@ -16,13 +16,14 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import campaigns, dispatching, halting, routing
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatching import Lane
+from msvs.api.dispatch import dispatching, halting, routing
+from msvs.api.dispatch.dispatching import Lane
+from msvs.api.dispatch.routing import plan_for
 from msvs.api.jobs import Doorbell, Ringer
-from msvs.api.messages import SendMessage, send_message
-from msvs.api.routing import plan_for
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Accepted, Capability, Outcome, Submission
 from msvs.carriers.virtual import VirtualCarrier

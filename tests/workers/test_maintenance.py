@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 
 from msvs import database as db
-from msvs.api import campaign_stats
 from msvs.api.context import Context
+from msvs.api.dispatch import campaign_stats
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Message, MessageStatus, Workspace

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from msvs import database as db
-from msvs.api import dispatching, open_months
 from msvs.api.context import Context
-from msvs.api.dispatching import Outcome
-from msvs.api.open_months import EVERYWHERE, IdRange
+from msvs.api.dispatch import dispatching, open_months
+from msvs.api.dispatch.dispatching import Outcome
+from msvs.api.dispatch.open_months import EVERYWHERE, IdRange
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Message, MessageStatus

@@ -9,12 +9,13 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import campaigns, dispatching, routing, throughput
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatching import Lane
+from msvs.api.dispatch import dispatching, routing, throughput
+from msvs.api.dispatch.dispatching import Lane
 from msvs.api.errors import InvalidRequest
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, CreditBalance, Message
 from msvs.workers.campaigns import expand_campaigns

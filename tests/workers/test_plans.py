@@ -11,25 +11,14 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import (
-    audiences,
-    breakers,
-    campaigns,
-    deliveries,
-    dispatching,
-    open_months,
-    reports,
-    routes,
-    routing,
-    running,
-    senders,
-    throughput,
-)
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import audiences, campaigns, running
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatching import ACCEPTED, REFUSED, THROTTLED, UNKNOWN, Lane, Outcome
-from msvs.api.reports import DeliveryReport
+from msvs.api.dispatch import breakers, dispatching, open_months, reports, routes, routing, senders, throughput
+from msvs.api.dispatch.dispatching import ACCEPTED, REFUSED, THROTTLED, UNKNOWN, Lane, Outcome
+from msvs.api.dispatch.reports import DeliveryReport
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks import deliveries
 from msvs.models import Campaign, ContactList
 from tests import factories
 from tests.plans import NEW_ID, make_messages, reading

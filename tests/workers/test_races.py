@@ -14,13 +14,15 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import campaigns, credits, dispatching, routing
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatching import Lane
+from msvs.api.credits import credits
+from msvs.api.dispatch import dispatching, routing
+from msvs.api.dispatch.dispatching import Lane
 from msvs.api.errors import PaymentRequired
-from msvs.api.messages import SendMessage, cancel_message, send_message
-from msvs.api.replies import receive_inbound
+from msvs.api.inbound.replies import receive_inbound
+from msvs.api.messages.messages import SendMessage, cancel_message, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.faults import Faults, FaultyCarrier
 from msvs.carriers.protocol import Capability, Outcome, Submission, Unknown
@@ -545,7 +547,7 @@ async def test_a_wrong_clock_holds_up_no_send(
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + skew
 
-    monkeypatch.setattr("msvs.api.messages.datetime", Skewed)
+    monkeypatch.setattr("msvs.api.messages.messages.datetime", Skewed)
     message_id = await send(live_ctx)
     assert await dispatch_messages({"virtual": VirtualCarrier()}) == 1
     assert (await acceptances())[message_id] == 1

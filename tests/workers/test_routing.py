@@ -13,12 +13,14 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import breakers, campaigns, caps, dispatching, reports, routes, routing, throughput
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
+from msvs.api.credits import caps
+from msvs.api.dispatch import breakers, dispatching, reports, routes, routing, throughput
+from msvs.api.dispatch.senders import add_sender
 from msvs.api.errors import ApiError
-from msvs.api.messages import SendMessage, send_message
-from msvs.api.senders import add_sender
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
 from msvs.carriers.signals import MAX_REF, fit
@@ -665,7 +667,7 @@ async def test_an_error_ends_nothing_that_is_on_the_wire(live_ctx: Context, monk
             await asyncio.sleep(0.05)
             return await super().submit(submission)
 
-    monkeypatch.setattr("msvs.api.dispatching.record_outcomes", breaking)
+    monkeypatch.setattr("msvs.api.dispatch.dispatching.record_outcomes", breaking)
     with pytest.raises(ZeroDivisionError):
         await run(Playing("first"), Slow("second"))
     assert [await status(american), await status(british)] == ["sending", "sent"]

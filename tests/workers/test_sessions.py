@@ -20,7 +20,8 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from msvs import database as db
-from msvs.api import dispatching, jobs
+from msvs.api import jobs
+from msvs.api.dispatch import dispatching
 from msvs.api.jobs import Doorbell, Ringer
 from msvs.carriers import registry
 from msvs.carriers.config import CarrierConfig

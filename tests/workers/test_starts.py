@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api import audiences, campaigns, running
-from msvs.api.campaigns import CreateCampaign
+from msvs.api.campaigns import audiences, campaigns, running
+from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Contact, ListMember

@@ -16,10 +16,11 @@ import pytest
 from redis import Redis
 
 from msvs import database as db
-from msvs.api import dispatching, jobs, routing
+from msvs.api import jobs
 from msvs.api.context import Context
+from msvs.api.dispatch import dispatching, routing
 from msvs.api.jobs import Doorbell, Ringer, bell_key
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import single_statement
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Contact, Message
@@ -85,7 +86,7 @@ STOPPED = """
 import asyncio, os, signal, sys
 from uuid import UUID
 from msvs import database
-from msvs.api.credits import try_reserve
+from msvs.api.credits.credits import try_reserve
 
 async def main(url, workspace_id):
     async with database.connected(url):

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from msvs.api import ids, webhooks
+from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.crypto import SecretBox
-from msvs.api.deliveries import claim_deliveries
-from msvs.api.events import EventType
 from msvs.api.unit_of_work import unit_of_work
+from msvs.api.webhooks import webhooks
+from msvs.api.webhooks.deliveries import claim_deliveries
+from msvs.api.webhooks.events import EventType
 from msvs.database import execute, now
 from msvs.models import DeliveryState, WebhookAttempt, WebhookEndpoint
 from msvs.outbound import AddressPolicy, OutboundClient

@@ -25,7 +25,7 @@ from msvs import database as db
 from msvs.api import jobs
 from msvs.api.context import Context
 from msvs.api.jobs import JOBS, Doorbell, Ringer, bell_key
-from msvs.api.messages import SendMessage, send_message
+from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import ring_after_commit, single_statement, unit_of_work
 from msvs.settings import SettingsError
 from msvs.workers import cron, worker

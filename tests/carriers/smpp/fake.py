@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 from uuid import uuid4
 
-from msvs.api.sms import measure
+from msvs.api.text.sms import measure
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Outcome, Signal, Submission
 from msvs.carriers.smpp import pdu

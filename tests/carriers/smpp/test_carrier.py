@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from msvs import database as db
 from msvs.api.resources import FAILURES
-from msvs.api.sms import split
+from msvs.api.text.sms import split
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Accepted, Capability, Inbound, Outcome, Refused, Report, Signal, Submission, Unknown
 from msvs.carriers.registry import KINDS

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from msvs.api import sms
+from msvs.api.text import sms
 from msvs.carriers.smpp import text
 from msvs.carriers.smpp.text import Alphabet, Concatenation
 

@@ -1,0 +1,1 @@
+"""Workspaces, users, keys and login sessions."""

@@ -1,0 +1,353 @@
+"""Sessions: logging in under a throttle, knowing a browser by its token, changing the password, logging out.
+
+A refused attempt must be remembered, so what counts attempts runs outside a unit of work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, ip_address
+from uuid import UUID
+
+from tortoise.backends.base.client import TransactionalDBClient
+
+from msvs.api import ids
+from msvs.api.accounts.auth import name_workspace, suspended
+from msvs.api.accounts.passwords import check_password, hash_password, needs_rehash, verify_password
+from msvs.api.audit import AuditAction, record_audit
+from msvs.api.contacts.contacts import read_email
+from msvs.api.context import Context, Visitor
+from msvs.api.errors import AuthenticationFailed, InvalidRequest, PermissionDenied, RateLimited
+from msvs.database import client, execute, fetch
+from msvs.models import Role, Session, User
+
+# A session ends after a week, and after half a day without use.
+LIFETIME = timedelta(days=7)
+IDLE = timedelta(hours=12)
+SEEN_EVERY = timedelta(minutes=1)
+
+WINDOW = timedelta(minutes=15)
+# Of one e-mail address from one network, and of one network whatever the address.
+MAX_ATTEMPTS = 10
+MAX_NETWORK_ATTEMPTS = 100
+# Sign-ups tried from one network, whatever came of them.
+MAX_SIGN_UPS = 20
+
+FIND = """
+SELECT sessions.id AS session_id, sessions.csrf_token, sessions.last_seen_at, sessions.expires_at,
+    users.id AS user_id, users.email, users.name, memberships.workspace_id, memberships.role,
+    workspaces.name AS workspace_name, workspaces.suspended_at
+FROM sessions
+JOIN users ON users.id = sessions.user_id
+LEFT JOIN memberships ON memberships.user_id = users.id
+LEFT JOIN workspaces ON workspaces.id = memberships.workspace_id
+WHERE sessions.digest = $1 AND sessions.expires_at > $2 AND sessions.last_seen_at > $3
+ORDER BY memberships.id
+"""
+
+# The user's row is held: a change of the password either sees the session, and ends it, or is seen by it.
+OPEN = """
+INSERT INTO sessions (id, user_id, digest, csrf_token, created_at, last_seen_at, expires_at)
+SELECT $1, id, $3, $4, $5, $5, $6 FROM users
+WHERE id = $2 AND ($7::timestamptz IS NULL OR password_changed_at = $7) FOR SHARE
+"""
+
+MEMBERSHIPS = """
+SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name, workspaces.suspended_at
+FROM memberships JOIN workspaces ON workspaces.id = memberships.workspace_id
+WHERE memberships.user_id = $1 ORDER BY memberships.id
+"""
+PLACES = """
+SELECT sessions.id, memberships.workspace_id, memberships.role
+FROM sessions JOIN memberships ON memberships.user_id = sessions.user_id
+WHERE sessions.id = ANY($1) AND sessions.expires_at > $2 AND sessions.last_seen_at > $3
+"""
+
+# Counting comes before the password is looked at, so that attempts made at once are all counted.
+COUNT_ATTEMPT = """
+INSERT INTO login_throttles (key, attempts, started_at)
+SELECT key, 1, $2 FROM unnest($1::varchar[]) AS key ORDER BY key
+ON CONFLICT (key) DO UPDATE SET
+    attempts = CASE WHEN login_throttles.started_at <= $3 THEN 1 ELSE login_throttles.attempts + 1 END,
+    started_at = CASE WHEN login_throttles.started_at <= $3 THEN $2 ELSE login_throttles.started_at END
+RETURNING key, attempts, started_at
+"""
+FORGET_ATTEMPTS = """
+WITH own AS (DELETE FROM login_throttles WHERE key = $1)
+UPDATE login_throttles SET attempts = greatest(attempts - 1, 0) WHERE key = $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceMembership:
+    """A workspace that a user belongs to."""
+
+    workspace_id: UUID
+    workspace_name: str
+    role: Role
+    is_suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user who is logged in, with the session and the workspaces, the oldest membership first."""
+
+    user_id: UUID
+    email: str
+    name: str
+    session_id: UUID
+    csrf_token: str
+    expires_at: datetime
+    memberships: Sequence[WorkspaceMembership]
+
+    @property
+    def actor(self) -> str:
+        """The user's id on the wire."""
+        return ids.encode_id(ids.USER, self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A session with its token, which goes into the cookie and cannot be had again."""
+
+    token: str
+    csrf_token: str
+    expires_at: datetime
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Proof that a logged-in user has just given the password; `confirm_password` makes it."""
+
+    identity: Identity
+
+
+async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSession:
+    """Open a session for the right password. Not to be run in a unit of work.
+
+    Raises AuthenticationFailed code `login_invalid`, the same for a wrong password and an unknown user, and
+    RateLimited.
+    """
+    address = fold_email(email)
+    own, network = await _count_attempt(visitor, address or "")
+    user = None if address is None else await User.filter(email=address).first()
+    if not await verify_password(None if user is None else user.password_hash, password) or user is None:
+        raise _login_invalid()
+    await execute(FORGET_ATTEMPTS, own, network)
+    if needs_rehash(user.password_hash):
+        await User.filter(id=user.id, password_hash=user.password_hash).update(
+            password_hash=await hash_password(password)
+        )
+    return await open_session(user.id, password_changed_at=user.password_changed_at)
+
+
+async def limit_sign_ups(visitor: Visitor) -> None:
+    """Count an attempt to sign up from the caller's network. Not to be run in a unit of work.
+
+    Raises RateLimited code `sign_up_throttled`.
+    """
+    wait = await _count({digest_token(f"sign-up {network_of(visitor.ip or '')}"): MAX_SIGN_UPS})
+    if wait is not None:
+        raise RateLimited(
+            "Too many attempts to sign up; wait before the next.", code="sign_up_throttled", retry_after=wait
+        )
+
+
+async def open_session(user_id: UUID, *, password_changed_at: datetime | None = None) -> OpenedSession:
+    """Open a session for a user who has proved who they are, by the password that was set at `password_changed_at`.
+
+    Raises AuthenticationFailed code `login_invalid` where that is not the user's password any more.
+    """
+    now = datetime.now(UTC)
+    token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    session = OpenedSession(token, csrf_token, now + LIFETIME, user_id)
+    if not await execute(
+        OPEN, ids.new_id(), user_id, digest_token(token), csrf_token, now, session.expires_at, password_changed_at
+    ):
+        raise _login_invalid()
+    return session
+
+
+async def authenticate_session(token: str | None) -> Identity:
+    """The user behind a session's token. Raises AuthenticationFailed code `session_invalid`."""
+    now = datetime.now(UTC)
+    rows = await fetch(FIND, digest_token(token), now, now - IDLE) if token else []
+    if not rows:
+        raise _no_session()
+    first = rows[0]
+    if first.last_seen_at <= now - SEEN_EVERY:
+        await execute("UPDATE sessions SET last_seen_at = $2 WHERE id = $1", first.session_id, now)
+    return Identity(
+        user_id=first.user_id,
+        email=first.email,
+        name=first.name,
+        session_id=first.session_id,
+        csrf_token=first.csrf_token,
+        expires_at=first.expires_at,
+        memberships=[
+            WorkspaceMembership(row.workspace_id, row.workspace_name, Role(row.role), row.suspended_at is not None)
+            for row in rows
+            if row.workspace_id is not None
+        ],
+    )
+
+
+def check_csrf(identity: Identity, given: str | None) -> None:
+    """Compare the token of a request's header with the session's. Raises PermissionDenied code `csrf_invalid`."""
+    if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), identity.csrf_token.encode()):
+        raise PermissionDenied("The CSRF token is missing or wrong.", code="csrf_invalid")
+
+
+def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *, livemode: bool) -> Context:
+    """The context of a user in one of their workspaces. Raises NotFound, as for one that does not exist.
+
+    Raises PermissionDenied code `workspace_suspended`.
+    """
+    for membership in identity.memberships:
+        if membership.workspace_id == workspace_id:
+            if membership.is_suspended:
+                raise suspended()
+            name_workspace(workspace_id)
+            return Context(
+                workspace_id, livemode, identity.actor, visitor.request_id, role=membership.role, ip=visitor.ip
+            )
+    raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, workspace_id))
+
+
+async def rotate_session(identity: Identity) -> OpenedSession:
+    """Give a session a new token and CSRF token; the old ones are worth nothing from then on."""
+    token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    rotated = await execute(
+        "UPDATE sessions SET digest = $2, csrf_token = $3 WHERE id = $1",
+        identity.session_id,
+        digest_token(token),
+        csrf_token,
+    )
+    if not rotated:
+        raise _no_session()
+    return OpenedSession(token, csrf_token, identity.expires_at, identity.user_id)
+
+
+async def reread_memberships(identity: Identity) -> Identity:
+    """The same user with the workspaces that are theirs now."""
+    rows = await fetch(MEMBERSHIPS, identity.user_id)
+    return replace(
+        identity,
+        memberships=[
+            WorkspaceMembership(row.workspace_id, row.workspace_name, Role(row.role), row.suspended_at is not None)
+            for row in rows
+        ],
+    )
+
+
+async def log_out(identity: Identity, *, everywhere: bool = False) -> int:
+    """End the session, or all of the user's; how many. Ending one that has ended changes nothing."""
+    if everywhere:
+        return await Session.filter(user_id=identity.user_id).delete()
+    return await Session.filter(id=identity.session_id).delete()
+
+
+async def confirm_password(visitor: Visitor, identity: Identity, password: str) -> Confirmation:
+    """Have a logged-in user prove the password once more. Not to be run in a unit of work.
+
+    Raises InvalidRequest code `password_wrong`, and RateLimited.
+    """
+    own, network = await _count_attempt(visitor, identity.email)
+    user = await User.filter(id=identity.user_id).first()
+    if not await verify_password(None if user is None else user.password_hash, password):
+        raise InvalidRequest("The password is wrong.", param="current_password", code="password_wrong")
+    await execute(FORGET_ATTEMPTS, own, network)
+    return Confirmation(identity)
+
+
+async def change_password(visitor: Visitor, confirmation: Confirmation, password: str) -> OpenedSession:
+    """Set a new password: every other session of the user ends, this one gets a new token. Raises InvalidRequest."""
+    identity = confirmation.identity
+    check_password(password, email=identity.email)
+    await User.filter(id=identity.user_id).update(
+        password_hash=await hash_password(password), password_changed_at=datetime.now(UTC)
+    )
+    await Session.filter(user_id=identity.user_id).exclude(id=identity.session_id).delete()
+    for membership in identity.memberships:
+        if membership.is_suspended:
+            continue
+        ctx = enter_workspace(identity, membership.workspace_id, visitor, livemode=True)
+        await record_audit(ctx, AuditAction.PASSWORD_CHANGED, identity.actor)
+    return await rotate_session(identity)
+
+
+async def living_places(session_ids: Sequence[UUID]) -> set[tuple[UUID, UUID, Role]]:
+    """Of these sessions, those that have not ended: each with every workspace of its user and the role there."""
+    now = datetime.now(UTC)
+    rows = await fetch(PLACES, list(session_ids), now, now - IDLE)
+    return {(row.id, row.workspace_id, Role(row.role)) for row in rows}
+
+
+async def forget_ended(now: datetime) -> int:
+    """Delete sessions that have ended and attempts that no longer count; how many rows."""
+    sessions = await Session.filter(expires_at__lte=now).delete()
+    idle = await execute("DELETE FROM sessions WHERE last_seen_at <= $1", now - IDLE)
+    return sessions + idle + await execute("DELETE FROM login_throttles WHERE started_at <= $1", now - WINDOW)
+
+
+def digest_token(token: str) -> str:
+    """The hash under which a session's or invitation's token is kept."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def fold_email(email: str) -> str | None:
+    """An e-mail address as users have it, in lower case and ASCII, or None where it is none."""
+    email = email.strip()
+    try:
+        return read_email(email).lower() if email.isascii() else None
+    except InvalidRequest:
+        return None
+
+
+def _login_invalid() -> AuthenticationFailed:
+    return AuthenticationFailed("The e-mail address or the password is wrong.", code="login_invalid")
+
+
+def _no_session() -> AuthenticationFailed:
+    return AuthenticationFailed("You are not logged in, or your session has ended.", code="session_invalid")
+
+
+async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str]:
+    """Count an attempt for this address and network; their keys. Raises RateLimited."""
+    network = network_of(visitor.ip or "")
+    own = digest_token(f"{email} {network}")
+    wait = await _count({own: MAX_ATTEMPTS, digest_token(network): MAX_NETWORK_ATTEMPTS})
+    if wait is not None:
+        raise RateLimited(
+            "Too many attempts to log in; wait before the next.", code="login_throttled", retry_after=wait
+        )
+    return own, digest_token(network)
+
+
+async def _count(limits: Mapping[str, int]) -> int | None:
+    """Count an attempt under each key; the seconds to wait where one of them has had its fill."""
+    if isinstance(client(), TransactionalDBClient):
+        raise RuntimeError("a rollback would forget the attempt: run this outside a unit of work")
+    now = datetime.now(UTC)
+    rows = await fetch(COUNT_ATTEMPT, list(limits), now, now - WINDOW)
+    waits = [row.started_at + WINDOW - now for row in rows if row.attempts > limits[row.key]]
+    return max(1, -(-max(waits) // timedelta(seconds=1))) if waits else None
+
+
+def network_of(ip: str) -> str:
+    """The address itself or, for IPv6, its /64, which one caller holds whole."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ip
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return address.packed[:8].hex()

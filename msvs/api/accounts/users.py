@@ -1,0 +1,400 @@
+"""Users and members: signing up, inviting, changing roles, leaving."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from tortoise.queryset import QuerySet
+
+from msvs.api import ids
+from msvs.api.accounts.passwords import check_password, hash_password
+from msvs.api.accounts.sessions import Identity, OpenedSession, digest_token, fold_email, open_session
+from msvs.api.accounts.workspaces import create_workspace
+from msvs.api.audit import AuditAction, changed, record_audit
+from msvs.api.context import Context, Visitor
+from msvs.api.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.permissions import Permission, allow, may, require
+from msvs.database import Row, execute, fetch, fetch_row
+from msvs.models import Invitation, Membership, Role, User
+
+INVITATION = "inv"
+INVITATION_LIFETIME = timedelta(days=7)
+MAX_NAME_LENGTH = 100
+
+INSERT_USER = """
+INSERT INTO users (id, email, name, password_hash, created_at, password_changed_at)
+VALUES ($1, $2, $3, $4, $5, $5)
+ON CONFLICT (email) DO NOTHING
+"""
+INSERT_MEMBERSHIP = """
+INSERT INTO memberships (id, user_id, workspace_id, role, created_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (user_id, workspace_id) DO NOTHING
+"""
+USERS = """
+SELECT users.id, users.email, users.name, users.created_at,
+    array_agg(memberships.workspace_id ORDER BY memberships.id) FILTER (WHERE memberships.id IS NOT NULL) AS workspaces
+FROM users LEFT JOIN memberships ON memberships.user_id = users.id GROUP BY users.id ORDER BY users.id
+"""
+MEMBERS = """
+SELECT memberships.user_id, users.email, users.name, memberships.role, memberships.created_at
+FROM memberships JOIN users ON users.id = memberships.user_id
+WHERE memberships.workspace_id = $1 {condition} ORDER BY memberships.id
+"""
+
+
+OFFER = """
+SELECT workspaces.name AS workspace_name, invitations.email, invitations.role, invitations.expires_at
+FROM invitations JOIN workspaces ON workspaces.id = invitations.workspace_id
+WHERE invitations.digest = $1 AND invitations.accepted_at IS NULL AND invitations.revoked_at IS NULL
+    AND invitations.expires_at > $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SignUp:
+    """A user to be, with a workspace of their own (`workspace_name`) or a place in another (`invitation`, a token)."""
+
+    email: str
+    password: str
+    name: str
+    workspace_name: str | None = None
+    invitation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUp:
+    """A new user, logged in. The keys are those of a new workspace and cannot be had again."""
+
+    user_id: UUID
+    workspace_id: UUID
+    session: OpenedSession
+    test_key: str | None = None
+    live_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user's place in the workspace."""
+
+    user_id: UUID
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedPlace:
+    """What an invitation offers, as shown to whoever holds its token."""
+
+    workspace_name: str
+    email: str
+    role: Role
+    expires_at: datetime
+
+
+async def find_invitation(token: str) -> OfferedPlace | None:
+    """What the invitation with this token offers, or None where it cannot be accepted."""
+    row = await fetch_row(OFFER, digest_token(token), datetime.now(UTC))
+    return None if row is None else OfferedPlace(row.workspace_name, row.email, Role(row.role), row.expires_at)
+
+
+async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
+    """Make a user, and a workspace that they own or the membership that they were invited to; log them in.
+
+    Raises InvalidRequest, NotFound code `invitation_invalid`, PermissionDenied and Conflict code `email_taken`.
+    """
+    if visitor.sign_up == "off" or (visitor.sign_up == "invitation" and data.invitation is None):
+        raise PermissionDenied("Nobody can sign up here without an invitation.", code="sign_up_closed")
+    email = _checked_email(data.email)
+    name = _checked_name(data.name)
+    check_password(data.password, email=email)
+    if (data.workspace_name is None) == (data.invitation is None):
+        raise InvalidRequest(
+            "Give either workspace_name or invitation.", param="workspace_name", code="parameter_missing"
+        )
+    password_hash = await hash_password(data.password)
+    now = datetime.now(UTC)
+    user_id = ids.new_id()
+    if not await execute(INSERT_USER, user_id, email, name, password_hash, now):
+        raise Conflict("There is a user with this e-mail address already.", code="email_taken", param="email")
+    test_key = live_key = None
+    if data.invitation is not None:
+        workspace_id = await _join(visitor, user_id, email, data.invitation, now)
+    else:
+        assert data.workspace_name is not None
+        workspace, test_key, live_key = await create_workspace(data.workspace_name)
+        workspace_id = workspace.id
+        await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, Role.OWNER.value, now)
+        ctx = _acting(visitor, user_id, workspace_id, Role.OWNER)
+        await record_audit(
+            ctx,
+            AuditAction.WORKSPACE_CREATED,
+            ids.encode_id(ids.WORKSPACE, workspace_id),
+            changed({}, {"name": workspace.name}),
+        )
+    return SignedUp(user_id, workspace_id, await open_session(user_id), test_key, live_key)
+
+
+async def list_members(ctx: Context) -> list[Member]:
+    """The members of the workspace, the oldest first. Raises PermissionDenied."""
+    allow(ctx, Permission.MEMBERS_READ)
+    return [_member(row) for row in await fetch(MEMBERS.format(condition=""), ctx.workspace_id)]
+
+
+async def get_member(ctx: Context, user_id: UUID) -> Member:
+    """One member. Raises NotFound, PermissionDenied."""
+    allow(ctx, Permission.MEMBERS_READ)
+    row = await fetch_row(MEMBERS.format(condition="AND memberships.user_id = $2"), ctx.workspace_id, user_id)
+    if row is None:
+        raise _no_member(user_id)
+    return _member(row)
+
+
+async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invitation, str]:
+    """Offer an e-mail address a place for 7 days; the row and its token, shown this once. An earlier offer ends.
+
+    Raises PermissionDenied, InvalidRequest, and Conflict code `member_exists`.
+    """
+    address = _checked_email(email)
+    members = await _lock_members(ctx)
+    acting = _acting_role(ctx, members)
+    require(acting, Permission.MEMBERS_WRITE)
+    if role is Role.OWNER:
+        require(acting, Permission.OWNERS_WRITE)
+    if await User.filter(email=address, id__in=list(members)).exists():
+        raise Conflict("The user is a member already.", code="member_exists", param="email")
+    now = datetime.now(UTC)
+    await _open_invitations(ctx.workspace_id).filter(email=address).update(revoked_at=now)
+    token = secrets.token_urlsafe(32)
+    row = await Invitation.create(
+        workspace_id=ctx.workspace_id,
+        email=address,
+        role=role,
+        digest=digest_token(token),
+        invited_by=ctx.actor,
+        created_at=now,
+        expires_at=now + INVITATION_LIFETIME,
+    )
+    await record_audit(
+        ctx,
+        AuditAction.MEMBER_INVITED,
+        ids.encode_id(INVITATION, row.id),
+        changed({}, {"email": address, "role": role.value}),
+    )
+    return row, token
+
+
+async def list_invitations(ctx: Context) -> list[Invitation]:
+    """The invitations that can still be accepted, newest first. Raises PermissionDenied."""
+    allow(ctx, Permission.MEMBERS_WRITE)
+    return await _open_invitations(ctx.workspace_id).filter(expires_at__gt=datetime.now(UTC)).order_by("-id")
+
+
+async def revoke_invitation(ctx: Context, id: UUID) -> Invitation:
+    """End an invitation; one that was accepted or ended stays as it is. Raises NotFound, PermissionDenied."""
+    allow(ctx, Permission.MEMBERS_WRITE)
+    row = await Invitation.filter(workspace_id=ctx.workspace_id, id=id).select_for_update().first()
+    if row is None:
+        raise ids.missing("invitation", ids.encode_id(INVITATION, id))
+    if row.accepted_at is None and row.revoked_at is None:
+        row.revoked_at = datetime.now(UTC)
+        await row.save(update_fields=["revoked_at"])
+        await record_audit(
+            ctx,
+            AuditAction.INVITATION_REVOKED,
+            ids.encode_id(INVITATION, id),
+            changed({"email": row.email, "role": row.role.value}, {}),
+        )
+    return row
+
+
+async def accept_invitation(visitor: Visitor, identity: Identity, token: str) -> UUID:
+    """Take the place offered to the user's own e-mail address; the workspace.
+
+    Raises NotFound code `invitation_invalid`, PermissionDenied, and Conflict code `member_exists`.
+    """
+    return await _join(visitor, identity.user_id, identity.email, token, datetime.now(UTC))
+
+
+async def change_role(ctx: Context, user_id: UUID, role: Role) -> Member:
+    """Give a member another role. Only an owner makes or unmakes owners, and one always stays.
+
+    Raises PermissionDenied, NotFound, and Conflict code `last_owner`.
+    """
+    members = await _lock_members(ctx)
+    acting = _acting_role(ctx, members)
+    require(acting, Permission.MEMBERS_WRITE)
+    target = _find_member(members, user_id)
+    if Role.OWNER in (target.role, role):
+        require(acting, Permission.OWNERS_WRITE)
+    before = target.role
+    if before != role:
+        if before is Role.OWNER:
+            _check_not_last_owner(members)
+        target.role = role
+        await target.save(update_fields=["role"])
+        if not may(role, Permission.MEMBERS_WRITE):
+            await _end_invitations_of(ctx, user_id)
+        elif not may(role, Permission.OWNERS_WRITE):
+            await _end_invitations_of(ctx, user_id, role=Role.OWNER)
+        await record_audit(
+            ctx,
+            AuditAction.MEMBER_ROLE_CHANGED,
+            ids.encode_id(ids.USER, user_id),
+            changed({"role": before.value}, {"role": role.value}),
+        )
+    row = await fetch_row(MEMBERS.format(condition="AND memberships.user_id = $2"), ctx.workspace_id, user_id)
+    return _member(row)
+
+
+async def remove_member(ctx: Context, user_id: UUID) -> None:
+    """Take a member from the workspace; anyone may take themselves. The invitations they sent end.
+
+    Raises PermissionDenied, NotFound, and Conflict code `last_owner`.
+    """
+    members = await _lock_members(ctx)
+    acting = _acting_role(ctx, members)
+    leaves = ctx.actor == ids.encode_id(ids.USER, user_id)
+    if not leaves:
+        require(acting, Permission.MEMBERS_WRITE)
+    target = _find_member(members, user_id)
+    if target.role is Role.OWNER:
+        require(acting, Permission.OWNERS_WRITE)
+        _check_not_last_owner(members)
+    await target.delete()
+    await _end_invitations_of(ctx, user_id)
+    await record_audit(
+        ctx,
+        AuditAction.MEMBER_LEFT if leaves else AuditAction.MEMBER_REMOVED,
+        ids.encode_id(ids.USER, user_id),
+        changed({"role": target.role.value}, {}),
+    )
+
+
+async def _join(visitor: Visitor, user_id: UUID, email: str, token: str, now: datetime) -> UUID:
+    row = await Invitation.filter(digest=digest_token(token)).select_for_update().first()
+    if row is None or row.accepted_at is not None or row.revoked_at is not None or row.expires_at <= now:
+        raise NotFound("The invitation is not valid any more.", code="invitation_invalid", param="invitation")
+    if row.email != email:
+        raise PermissionDenied("The invitation is for another e-mail address.", code="invitation_for_another")
+    if not await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, row.workspace_id, row.role.value, now):
+        raise Conflict("You are a member already.", code="member_exists")
+    row.accepted_at = now
+    await row.save(update_fields=["accepted_at"])
+    await record_audit(
+        _acting(visitor, user_id, row.workspace_id, row.role),
+        AuditAction.MEMBER_JOINED,
+        ids.encode_id(ids.USER, user_id),
+        changed({}, {"role": row.role.value}),
+    )
+    return row.workspace_id
+
+
+def _acting(visitor: Visitor, user_id: UUID, workspace_id: UUID, role: Role) -> Context:
+    return Context(workspace_id, True, ids.encode_id(ids.USER, user_id), visitor.request_id, role=role, ip=visitor.ip)
+
+
+async def _lock_members(ctx: Context) -> dict[UUID, Membership]:
+    """All memberships, locked in one order: of two changes at once, the second sees what the first did."""
+    rows = await Membership.filter(workspace_id=ctx.workspace_id).order_by("id").select_for_update()
+    return {row.user_id: row for row in rows}
+
+
+def _acting_role(ctx: Context, members: Mapping[UUID, Membership]) -> Role | None:
+    """The caller's role as it is now, not as it was when the request came in. Raises PermissionDenied."""
+    user_id = ids.decode_id(ids.USER, ctx.actor)
+    if user_id is None:
+        return ctx.role
+    if user_id not in members:
+        raise PermissionDenied("You are no member of this workspace any more.")
+    return members[user_id].role
+
+
+def _find_member(members: Mapping[UUID, Membership], user_id: UUID) -> Membership:
+    if user_id not in members:
+        raise _no_member(user_id)
+    return members[user_id]
+
+
+def _no_member(user_id: UUID) -> NotFound:
+    return ids.missing("member", ids.encode_id(ids.USER, user_id))
+
+
+def _check_not_last_owner(members: Mapping[UUID, Membership]) -> None:
+    if sum(row.role is Role.OWNER for row in members.values()) < 2:
+        raise Conflict("A workspace keeps at least one owner; make another one first.", code="last_owner")
+
+
+def _open_invitations(workspace_id: UUID) -> QuerySet[Invitation]:
+    return Invitation.filter(workspace_id=workspace_id, accepted_at__isnull=True, revoked_at__isnull=True)
+
+
+async def _end_invitations_of(ctx: Context, user_id: UUID, *, role: Role | None = None) -> None:
+    """Revoke what a member may no longer offer."""
+    query = _open_invitations(ctx.workspace_id).filter(invited_by=ids.encode_id(ids.USER, user_id))
+    if role is not None:
+        query = query.filter(role=role)
+    await query.update(revoked_at=datetime.now(UTC))
+
+
+def _member(row: Row | None) -> Member:
+    assert row is not None
+    return Member(row.user_id, row.email, row.name, Role(row.role), row.created_at)
+
+
+def _checked_email(text: str) -> str:
+    email = fold_email(text)
+    if email is None:
+        raise InvalidRequest("The e-mail address is not valid.", param="email", code="email_invalid")
+    return email
+
+
+def _checked_name(text: str) -> str:
+    name = text.strip()
+    if not 1 <= len(name) <= MAX_NAME_LENGTH or "\0" in name:
+        raise InvalidRequest(
+            f"name must have from 1 to {MAX_NAME_LENGTH} characters.", param="name", code="parameter_out_of_range"
+        )
+    return name
+
+
+async def list_users() -> Sequence[Row]:
+    """Every user with the workspaces that are theirs, the oldest first; for operators."""
+    return await fetch(USERS)
+
+
+async def create_user(*, email: str, name: str, password: str, workspace_id: UUID, role: Role) -> UUID:
+    """Make a user with a place in a workspace, for operators. Raises InvalidRequest, Conflict code `email_taken`."""
+    email, name = _checked_email(email), _checked_name(name)
+    check_password(password, email=email)
+    now, user_id = datetime.now(UTC), ids.new_id()
+    if not await execute(INSERT_USER, user_id, email, name, await hash_password(password), now):
+        raise Conflict("There is a user with this e-mail address already.", code="email_taken", param="email")
+    await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, role.value, now)
+    ctx = Context(workspace_id, livemode=True, actor="operator")
+    await record_audit(
+        ctx, AuditAction.MEMBER_JOINED, ids.encode_id(ids.USER, user_id), changed({}, {"role": role.value})
+    )
+    return user_id
+
+
+async def reset_password(email: str, password: str) -> UUID:
+    """Set a user's password and end all their sessions, for operators. Raises NotFound, InvalidRequest."""
+    email = _checked_email(email)
+    check_password(password, email=email)
+    user = await User.get_or_none(email=email)
+    if user is None:
+        raise NotFound("There is no user with this e-mail address.")
+    await User.filter(id=user.id).update(
+        password_hash=await hash_password(password), password_changed_at=datetime.now(UTC)
+    )
+    await execute("DELETE FROM sessions WHERE user_id = $1", user.id)
+    for row in await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1", user.id):
+        ctx = Context(row.workspace_id, livemode=True, actor="operator")
+        await record_audit(ctx, AuditAction.PASSWORD_CHANGED, ids.encode_id(ids.USER, user.id))
+    return user.id

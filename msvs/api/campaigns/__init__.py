@@ -1,0 +1,1 @@
+"""Campaigns: audiences, previews, lifecycle and reconciliation."""

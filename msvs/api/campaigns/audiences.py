@@ -1,0 +1,483 @@
+"""Audiences: who a campaign goes to, fixed when it starts, and turned into messages chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import phonenumbers
+from uuid_utils import uuid7
+
+from msvs.api import ids, settings_of_mode
+from msvs.api.campaigns.stencils import MESSAGE_COLUMNS, Stencil, Text
+from msvs.api.contacts.segments import compile_filter
+from msvs.api.context import Context
+from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.halting import share_run
+from msvs.api.dispatch.routing import is_real
+from msvs.api.dispatch.senders import find_last, find_pool, is_usable
+from msvs.api.errors import ComplianceRefused, InvalidRequest
+from msvs.api.jobs import Doorbell
+from msvs.api.scope import scoped
+from msvs.api.text import quiet_hours
+from msvs.api.text.compliance import check_destination, is_in_blocked_range
+from msvs.api.text.phones import Phone, parse_phone
+from msvs.api.text.rendering import CONTACT_FIELDS, NotRenderable, contact_values, render
+from msvs.api.text.sms import Encoding, measure
+from msvs.api.text.templates import Template, compile_template
+from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.webhooks.events import EventType, record_encoded
+from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
+from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
+
+MAX_IDS = 1000
+CHUNK = 5000
+# Recipients whose rows are handed to PostgreSQL in one go, while the next are encoded.
+PIECE = 250
+# Bodies of a chunk that are kept for those who get the same: common names come soon, and keeping the rest costs more.
+KEPT_BODIES = 500
+# How many members of each list, or contacts that a segment may pick, are looked at in one go to fix an audience.
+FIX_CHUNK = 10_000
+FEWEST_OF_A_LIST = 100
+# A segment of costly conditions may take longer than other statements may.
+FIX_SECONDS = 600.0
+# A campaign later than this was missed: its hour is over.
+MAX_LATE = timedelta(minutes=60)
+# Stands for a value that is not known yet when the cost of a campaign is estimated.
+SAMPLE_VALUE = "Mariana"
+# Comes before every contact.
+NOBODY = UUID(int=0)
+
+# Rows are picked once, in an array: a subquery in their place may be run again, and takes more every time. Nothing
+# updates them, so that a ctid stays that of a row that is locked.
+TAKE_RECIPIENTS = """
+WITH taken AS (
+    DELETE FROM campaign_recipients WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING phone, contact_id
+)
+SELECT taken.phone, taken.contact_id, contacts.id, contacts.region, contacts.number_kind, contacts.opt_in_status,
+    contacts.timezone, contacts.first_name, contacts.last_name, contacts.email,
+    CASE WHEN $3 THEN contacts.attributes END AS attributes
+FROM taken LEFT JOIN contacts ON contacts.id = taken.contact_id AND contacts.phone = taken.phone
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Where a workspace sends: the regions it blocks, and those it enabled of the ones that are off until then."""
+
+    blocked: frozenset[str]
+    enabled: frozenset[str]
+
+    @classmethod
+    def of(cls, row: Any) -> Regions:
+        """What a row with a workspace's settings says."""
+        return cls(frozenset(row.blocked_regions), frozenset(row.enabled_regions))
+
+
+async def check_audience(
+    ctx: Context, list_ids: Sequence[UUID], segment_id: UUID | None, contact_ids: Sequence[UUID]
+) -> dict[str, Any]:
+    """An audience of the caller's own lists, segment and contacts, as it is stored. Raises InvalidRequest."""
+    if not list_ids and segment_id is None and not contact_ids:
+        raise InvalidRequest(
+            "audience needs at least one of list_ids, segment_id and contact_ids.",
+            param="audience",
+            code="parameter_missing",
+        )
+    await _check_known(ctx, ContactList, list_ids, "audience.list_ids", ids.CONTACT_LIST, "list")
+    await _check_known(ctx, Contact, contact_ids, "audience.contact_ids", ids.CONTACT, "contact")
+    if segment_id is not None and not await scoped(ctx, Segment).filter(id=segment_id).exists():
+        raise _unknown("audience.segment_id", ids.SEGMENT, segment_id, "segment")
+    audience: dict[str, Any] = {}
+    if list_ids:
+        audience["list_ids"] = [ids.encode_id(ids.CONTACT_LIST, value) for value in list_ids]
+    if segment_id is not None:
+        audience["segment_id"] = ids.encode_id(ids.SEGMENT, segment_id)
+    if contact_ids:
+        audience["contact_ids"] = [ids.encode_id(ids.CONTACT, value) for value in contact_ids]
+    return audience
+
+
+async def _check_known(
+    ctx: Context,
+    model: type[ContactList] | type[Contact],
+    wanted: Sequence[UUID],
+    param: str,
+    prefix: str,
+    noun: str,
+) -> None:
+    if len(wanted) > MAX_IDS:
+        raise InvalidRequest(f"{param} may have at most {MAX_IDS} ids.", param=param, code="parameter_out_of_range")
+    if not wanted:
+        return
+    known = set(await scoped(ctx, model).filter(id__in=list(wanted)).values_list("id", flat=True))
+    for number, value in enumerate(wanted):
+        if value not in known:
+            raise _unknown(f"{param}[{number}]", prefix, value, noun)
+
+
+def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
+    return InvalidRequest(f"No such {noun}: '{ids.encode_id(prefix, value)}'.", param=param, code="resource_missing")
+
+
+async def _members_sql(
+    ctx: Context, audience: Mapping[str, Any], between: tuple[UUID, UUID] | None = None
+) -> tuple[str, list[Any]]:
+    """A query for the ids of the audience's contacts, each once, and its values; $1 and $2 are workspace and mode.
+
+    `between` are the contact after which it begins and the one with which it ends, $3 and $4.
+    """
+    values: list[Any] = [ctx.workspace_id, ctx.livemode, *(between or ())]
+    within = "true" if between is None else "{id} > $3 AND {id} <= $4"
+    # Only what the audience names: most are one list, and a union, even with nothing, compares all its rows.
+    parts: list[str] = []
+    list_ids = _decoded(ids.CONTACT_LIST, audience.get("list_ids", []))
+    contact_ids = list(set(_decoded(ids.CONTACT, audience.get("contact_ids", []))))
+    segment_id = audience.get("segment_id")
+    if list_ids:
+        values.append(list_ids)
+        distinct = "DISTINCT " if len(list_ids) > 1 else ""
+        parts.append(
+            f"SELECT {distinct}contact_id FROM list_members WHERE list_id = ANY(${len(values)}::uuid[])"
+            f" AND {within.format(id='contact_id')}"
+        )
+    if segment_id is not None:
+        value = ids.decode_id(ids.SEGMENT, segment_id)
+        segment = await scoped(ctx, Segment).filter(id=value).first()
+        if segment is not None:
+            compiled = compile_filter(segment.conditions, first_parameter=len(values) + 1)
+            parts.append(
+                f"SELECT c.id FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2"
+                f" AND {within.format(id='c.id')} AND ({compiled.sql})"
+            )
+            values += compiled.values
+    if contact_ids or not parts:
+        values.append(contact_ids)
+        parts.append(f"SELECT id FROM unnest(${len(values)}::uuid[]) AS id WHERE {within.format(id='id')}")
+    return " UNION ".join(parts), values
+
+
+def _decoded(prefix: str, texts: Sequence[str]) -> list[UUID]:
+    found = (ids.decode_id(prefix, text) for text in texts)
+    return [value for value in found if value is not None]
+
+
+async def count_eligible(ctx: Context, audience: Mapping[str, Any], *, admit_unknown: bool) -> int:
+    """How many contacts of an audience a campaign would be sent to, were it sent now."""
+    members, values = await _members_sql(ctx, audience)
+    statuses = [OptInStatus.OPTED_IN.value] + ([OptInStatus.UNKNOWN.value] if admit_unknown else [])
+    count = await fetch_value(
+        "SELECT count(*) FROM contacts WHERE workspace_id = $1 AND livemode = $2"
+        f" AND opt_in_status = ANY(${len(values) + 1}) AND id IN ({members})",
+        *values,
+        statuses,
+    )
+    return int(count)
+
+
+def estimated_segments(template: Template) -> int:
+    """The segments of a body whose variables are of ordinary length, before anything is rendered."""
+    return measure(template.render(dict.fromkeys(template.names, SAMPLE_VALUE))).segments
+
+
+NEWEST = "SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 ORDER BY id DESC LIMIT 1"
+LIST_BOUND = """
+SELECT bound.contact_id AS id FROM unnest($1::uuid[]) AS list (id) CROSS JOIN LATERAL (
+    SELECT contact_id FROM list_members WHERE list_id = list.id AND contact_id > $2 AND contact_id <= $3
+    ORDER BY contact_id OFFSET $4 LIMIT 1
+) AS bound ORDER BY 1 LIMIT 1
+"""
+SEGMENT_BOUND = """
+SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 ORDER BY id OFFSET $5 LIMIT 1
+"""
+FIX = """
+INSERT INTO campaign_recipients (campaign_id, phone, contact_id)
+SELECT ${number}::uuid, phone, id FROM contacts
+WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 AND id IN ({members}) ORDER BY phone
+"""
+# After the first chunk: whoever has a phone by now is its recipient, where its contact changed meanwhile.
+FIX_MORE = FIX + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
+
+
+async def fix_chunk(campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
+    """Fix a further chunk of who a campaign goes to, one row a phone; whether that was the last.
+
+    The caller holds the campaign's lock, and saves it. The audience is of the contacts there were at its first chunk;
+    nobody is expanded before its last, so that a phone that moves from one contact to another has one row.
+    """
+    ctx = Context(campaign.workspace_id, campaign.livemode)
+    if campaign.audience_until is None:
+        campaign.audience_until = await fetch_value(NEWEST, ctx.workspace_id, ctx.livemode) or NOBODY
+    after = campaign.audience_after or NOBODY
+    last = await _bound(ctx, campaign.audience, after, campaign.audience_until, limit)
+    until = last or campaign.audience_until
+    members, values = await _members_sql(ctx, campaign.audience, (after, until))
+    fix = FIX if campaign.audience_after is None else FIX_MORE
+    statement = fix.format(number=len(values) + 1, members=members)
+    campaign.audience_count += await execute(statement, *values, campaign.id, timeout=FIX_SECONDS)
+    campaign.audience_after = until
+    return last is None
+
+
+async def _bound(ctx: Context, audience: Mapping[str, Any], after: UUID, until: UUID, limit: int) -> UUID | None:
+    """The contact with which a chunk after another one ends; None where it is the last chunk."""
+    bounds = []
+    if list_ids := _decoded(ids.CONTACT_LIST, audience.get("list_ids", [])):
+        share = max(limit // len(list_ids), min(limit, FEWEST_OF_A_LIST))
+        bounds.append(await fetch_value(LIST_BOUND, list_ids, after, until, share - 1))
+    if audience.get("segment_id") is not None:
+        bounds.append(await fetch_value(SEGMENT_BOUND, ctx.workspace_id, ctx.livemode, after, until, limit - 1))
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
+    """Turn up to `limit` recipients of a preparing campaign into messages, in the current transaction; how many.
+
+    Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody.
+    """
+    # A pause or a cancellation waits for this chunk, and the next chunk sees it.
+    if not await share_run(campaign_id):
+        return 0
+    campaign = await fetch_row(
+        "SELECT campaigns.*, settings.blocked_regions, settings.enabled_regions, settings.default_sender,"
+        " settings.campaigns_admit_unknown FROM campaigns"
+        " JOIN workspaces ON workspaces.id = campaigns.workspace_id"
+        + settings_of_mode.JOIN.format(livemode="campaigns.livemode")
+        + " WHERE campaigns.id = $1 AND campaigns.status = 'preparing' AND campaigns.started_at IS NOT NULL",
+        campaign_id,
+    )
+    if campaign is None:
+        return 0
+    template = compile_template(campaign.body)
+    wants_attributes = not set(template.names).issubset(CONTACT_FIELDS)
+    recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes)
+    if not recipients:
+        return 0
+    senders = await _senders(campaign, recipients)
+    chunk = _Chunk(campaign, template, Regions.of(campaign), senders, now)
+    await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
+    await record_encoded(Context(campaign.workspace_id, campaign.livemode), chunk.events, chunk.written, now)
+    ring_after_commit(Doorbell.MESSAGES)
+    return len(recipients)
+
+
+class _Outcome(NamedTuple):
+    """What a campaign's body came to for a recipient, or why it is not sent."""
+
+    text: Text
+    encoding: str
+    segments: int
+    code: str | None
+
+
+class _Chunk:
+    """Recipients on their way to encoded rows of messages and events.
+
+    It is what `_draft` makes of each, and `message_resource` of that; what many of them share is made once.
+    """
+
+    def __init__(
+        self, campaign: Any, template: Template, regions: Regions, senders: Mapping[str, str | None], now: datetime
+    ) -> None:
+        self.events: list[bytes] = []
+        self._event_ids: list[bytes] = []
+        self._types: list[EventType] = []
+        self._campaign = campaign
+        self._template = template
+        self._regions = regions
+        self._senders = senders
+        self._now = now
+        self._sender: str | None = campaign.sender
+        self._respects_quiet_hours: bool = campaign.respects_quiet_hours
+        self._unrendered = Text(campaign.body)
+        self._reasons: dict[tuple[object, ...], str | None] = {}
+        self._rendered: dict[object, _Outcome] = {}
+        self._stencils: dict[tuple[Any, ...], Stencil] = {}
+        # Recipients for whom these columns are the same get the same body; None where attributes come in.
+        names = set(template.names)
+        self._variables = itemgetter(*(names or ("opt_in_status",))) if names.issubset(CONTACT_FIELDS) else None
+
+    @property
+    def written(self) -> Iterable[tuple[bytes, EventType]]:
+        """The ids and types of `events`."""
+        return zip(self._event_ids, self._types, strict=True)
+
+    def encode(self, recipients: Sequence[Row]) -> Iterator[bytes]:
+        """The rows of their messages, PIECE at a time; `events` and `written` grow along."""
+        for first in range(0, len(recipients), PIECE):
+            rows: list[bytes] = []
+            events: list[bytes] = []
+            for recipient in recipients[first : first + PIECE]:
+                sender = self._senders.get(recipient[0], self._sender)
+                outcome = self._outcome(recipient, sender)
+                stencil, text = self._stencil(recipient, sender, outcome), outcome.text
+                id, event_id = uuid7(), uuid7().bytes
+                key, phone, contact_id = id.bytes, recipient[0].encode(), recipient[1]
+                public_id, public_contact_id = ids.encode_bare(id.int), ids.encode_bare(contact_id.int)
+                rows += stencil.row(key, contact_id.bytes, phone, text)
+                events += stencil.event(event_id, key, public_id, public_contact_id, phone, text)
+                self._event_ids.append(event_id)
+                self._types.append(stencil.type)
+            self.events.append(b"".join(events))
+            yield b"".join(rows)
+
+    def _outcome(self, recipient: Row, sender: str | None) -> _Outcome:
+        phone, _, id, region, number_kind, status = recipient[:6]
+        if region is None or is_in_blocked_range(phone):
+            code = _skip_reason(self._campaign, recipient, self._regions, sender)
+        else:
+            key = (id is None, region, number_kind, status, sender is None)
+            code = self._reasons.get(key, "")
+            if code == "":
+                code = self._reasons[key] = _skip_reason(self._campaign, recipient, self._regions, sender)
+        if code is not None:
+            return _Outcome(self._unrendered, Encoding.GSM7.value, 0, code)
+        if self._variables is None:
+            return self._render(recipient)
+        values = self._variables(recipient)
+        outcome = self._rendered.get(values)
+        if outcome is None:
+            outcome = self._render(recipient)
+            if len(self._rendered) < KEPT_BODIES:
+                self._rendered[values] = outcome
+        return outcome
+
+    def _render(self, recipient: Row) -> _Outcome:
+        try:
+            rendered = render(self._template, contact_values(recipient, self._template.names))
+        except NotRenderable as error:
+            return _Outcome(self._unrendered, Encoding.GSM7.value, 0, error.code)
+        return _Outcome(Text(rendered.body), rendered.encoding.value, rendered.segments, None)
+
+    def _stencil(self, recipient: Row, sender: str | None, outcome: _Outcome) -> Stencil:
+        _, encoding, segments, code = outcome
+        due_at = self._now
+        if code is None and self._respects_quiet_hours:
+            due_at = _due_at(recipient, due_at)
+        key = (sender, encoding, segments, code, due_at)
+        stencil = self._stencils.get(key)
+        if stencil is None:
+            draft = _new_draft(self._campaign, recipient, sender, self._now)
+            draft.encoding = encoding
+            draft.segments = segments
+            draft.due_at = due_at
+            if code is not None:
+                _skip(draft, code)
+            type = EventType.MESSAGE_QUEUED if code is None else EventType.MESSAGE_SKIPPED
+            stencil = self._stencils[key] = Stencil(draft, type, self._now)
+        return stencil
+
+
+async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str | None]:
+    """The sender for each phone, None where none may be used; nothing where all get the campaign's."""
+    if not is_real(campaign.livemode):
+        if await is_usable(Context(campaign.workspace_id, campaign.livemode), campaign.sender):
+            return {}
+        return {row["phone"]: None for row in recipients}
+    pool = await find_pool(campaign.workspace_id, campaign.default_sender)
+    regions = {row["region"] for row in recipients}
+    if campaign.sender != pool.default:
+        refused = {region for region in regions if pool.refusal(campaign.sender, region) is not None}
+        return {row["phone"]: None for row in recipients if row["region"] in refused}
+    if not pool.has_choice:
+        chosen = {region: pool.choose(region) for region in regions}
+        differing = {region for region in regions if chosen[region] != campaign.sender}
+        return {row["phone"]: chosen[row["region"]] for row in recipients if row["region"] in differing}
+    last = await find_last(campaign.workspace_id, True, [row["contact_id"] for row in recipients])
+    return {row.phone: pool.choose(row.region, last=last.get(row.contact_id), key=row.phone) for row in recipients}
+
+
+def _draft(
+    campaign: Any,
+    recipient: Any,
+    template: Template,
+    regions: Regions,
+    senders: Mapping[str, str | None],
+    now: datetime,
+) -> Draft:
+    """The message of one recipient."""
+    sender = senders.get(recipient.phone, campaign.sender)
+    draft = _new_draft(campaign, recipient, sender, now)
+    code = _skip_reason(campaign, recipient, regions, sender)
+    if code is None:
+        try:
+            rendered = render(template, contact_values(recipient, template.names))
+            draft.body = rendered.body
+            draft.encoding = rendered.encoding.value
+            draft.segments = rendered.segments
+            if campaign.respects_quiet_hours:
+                draft.due_at = _due_at(recipient, now)
+        except NotRenderable as error:
+            code = error.code
+    if code is not None:
+        _skip(draft, code)
+        draft.body = campaign.body
+    return draft
+
+
+def _new_draft(campaign: Any, recipient: Any, sender: str | None, now: datetime) -> Draft:
+    return Draft(
+        ids.new_id(),
+        campaign.workspace_id,
+        campaign.livemode,
+        MessageKind.CAMPAIGN.value,
+        campaign.id,
+        recipient.contact_id,
+        recipient.phone,
+        sender or campaign.sender,
+        campaign.metadata,
+        now,
+        now,
+        expires_at=campaign.expires_at,
+    )
+
+
+def _skip(draft: Draft, code: str) -> None:
+    draft.status = MessageStatus.SKIPPED.value
+    draft.error_code = code
+
+
+def _due_at(recipient: Any, now: datetime) -> datetime:
+    zones = quiet_hours.zones_of(recipient.phone, recipient.timezone)
+    return quiet_hours.next_opening(zones, recipient.region, now)
+
+
+def _skip_reason(campaign: Any, recipient: Any, regions: Regions, sender: str | None) -> str | None:
+    """The code for which a recipient is not sent to, or None."""
+    if recipient.id is None:
+        return "recipient_deleted"
+    status = recipient.opt_in_status
+    if status == OptInStatus.OPTED_OUT:
+        return "recipient_opted_out"
+    if status != OptInStatus.OPTED_IN and not (campaign.campaigns_admit_unknown and status == OptInStatus.UNKNOWN):
+        return "recipient_not_opted_in"
+    if recipient.region is None or is_in_blocked_range(recipient.phone):
+        code = _destination_refusal(parse_phone(recipient.phone), regions)
+    else:
+        code = _kept_refusal(recipient.region, recipient.number_kind, regions)
+    if code is None and sender is None:
+        return "sender_not_allowed"
+    return code
+
+
+@lru_cache(maxsize=4096)
+def _kept_refusal(region: str, number_kind: str, regions: Regions) -> str | None:
+    """Whether numbers of a region and kind are refused, by what a contact keeps of its phone."""
+    calling_code = phonenumbers.country_code_for_region(region)
+    return _destination_refusal(Phone("", region, calling_code, number_kind), regions)
+
+
+def _destination_refusal(phone: Phone, regions: Regions) -> str | None:
+    try:
+        check_destination(phone, regions.blocked, regions.enabled)
+    except ComplianceRefused as error:
+        return error.code
+    return None

@@ -1,0 +1,534 @@
+"""Campaigns: draft, test, launch, read, change, clone, pause, resume, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from msvs.api import ids
+from msvs.api.campaigns import audiences
+from msvs.api.context import Context
+from msvs.api.credits import caps, credits
+from msvs.api.credits.caps import DAILY_CAP_REACHED
+from msvs.api.dispatch import campaign_stats as tallies
+from msvs.api.dispatch.canceling import cancel_campaign_messages
+from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.halting import halt_run
+from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
+from msvs.api.dispatch.routing import require_carrier
+from msvs.api.dispatch.senders import check_sender, check_usable
+from msvs.api.errors import ApiError, Conflict, InvalidRequest
+from msvs.api.jobs import Doorbell
+from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule, send_message
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import CampaignStats, campaign_resource
+from msvs.api.scope import find, scoped
+from msvs.api.settings_of_mode import find_settings
+from msvs.api.text.phones import by_canonical
+from msvs.api.text.rendering import check_metadata, read_template
+from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.database import fetch_row, fetch_value
+from msvs.models import Campaign, CampaignStatus, Workspace
+
+MAX_NAME = 200
+MAX_RATE = 1_000_000
+MAX_SPREAD_HOURS = 24.0 * 7
+# What a cancellation takes back before it answers; a worker takes the rest.
+CANCEL_AT_ONCE = 1000
+MAX_TEST_RECIPIENTS = 5
+# What a campaign that ran out of credits must be able to send before what is merely given back sets it going again.
+RESUME_MESSAGES = 100
+# How far a running campaign's need is counted.
+MOST_PROMISED = 1000
+
+EDITABLE = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED)
+TERMINAL = (CampaignStatus.COMPLETED, CampaignStatus.CANCELED, CampaignStatus.FAILED)
+RUNNING = (CampaignStatus.PREPARING, CampaignStatus.SENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCampaign:
+    """A campaign to be: who gets which body, and when (aware; None for now).
+
+    At most `rate_per_minute` messages a minute, or all of them evenly over `spread_hours`; nothing after `expires_at`;
+    with `quiet_hours` only while it is day where the recipient is (None for the workspace's setting). A `draft` waits
+    until it is launched, and may lack its audience until then.
+    """
+
+    name: str
+    body: str
+    list_ids: Sequence[UUID] = ()
+    segment_id: UUID | None = None
+    contact_ids: Sequence[UUID] = ()
+    from_: str | None = None
+    scheduled_at: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    expires_at: datetime | None = None
+    rate_per_minute: int | None = None
+    spread_hours: float | None = None
+    quiet_hours: bool | None = None
+    draft: bool = False
+
+
+class UpdateCampaign(msgspec.Struct, kw_only=True, frozen=True):
+    """What to change of a campaign that has not begun; what is left out stays, None clears.
+
+    Naming any of `list_ids`, `segment_id` and `contact_ids` gives it a new audience of what is named.
+    """
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    body: str | msgspec.UnsetType = msgspec.UNSET
+    list_ids: Sequence[UUID] | msgspec.UnsetType = msgspec.UNSET
+    segment_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    contact_ids: Sequence[UUID] | msgspec.UnsetType = msgspec.UNSET
+    from_: str | msgspec.UnsetType | None = msgspec.UNSET
+    scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
+    expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    rate_per_minute: int | msgspec.UnsetType | None = msgspec.UNSET
+    spread_hours: float | msgspec.UnsetType | None = msgspec.UNSET
+    quiet_hours: bool | msgspec.UnsetType | None = msgspec.UNSET
+
+
+async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
+    """Create a campaign that starts now or at its time, or a draft of one.
+
+    Raises InvalidRequest, and PaymentRequired where it starts now and the live balance is below the estimate.
+    """
+    allow(ctx, Permission.MESSAGES_SEND)
+    now = datetime.now(UTC)
+    workspace = await find_settings(ctx)
+    read_template(data.body)
+    due_at = check_schedule(data.scheduled_at, now)
+    _check_pace(data.rate_per_minute, data.spread_hours)
+    campaign = Campaign(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        name=_check_name(data.name),
+        body=data.body,
+        sender=await _check_sender(ctx, workspace, data.from_),
+        audience=await _check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids, may_lack=data.draft),
+        metadata=check_metadata(data.metadata),
+        status=CampaignStatus.DRAFT,
+        scheduled_at=data.scheduled_at,
+        expires_at=check_expiry(data.expires_at, due_at),
+        rate_per_minute=data.rate_per_minute,
+        spread_hours=data.spread_hours,
+        respects_quiet_hours=workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours,
+        interval_seconds=_interval(data.rate_per_minute),
+    )
+    if not data.draft:
+        await _launch(ctx, campaign, workspace, due_at, now)
+    await campaign.save(force_create=True)
+    return campaign
+
+
+async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campaign:
+    """Change a draft, or a campaign whose time has not come. Raises NotFound, Conflict, InvalidRequest."""
+    allow(ctx, Permission.MESSAGES_SEND)
+    now = datetime.now(UTC)
+    campaign = await _lock(ctx, id)
+    if campaign.status not in EDITABLE:
+        raise Conflict(f"The campaign is {campaign.status}: it cannot be changed any more.", code="campaign_begun")
+    is_draft = campaign.status == CampaignStatus.DRAFT
+    given = {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not msgspec.UNSET}
+    if not given:
+        return campaign
+    workspace = await find_settings(ctx)
+    if "name" in given:
+        campaign.name = _check_name(given["name"])
+    if "body" in given:
+        read_template(given["body"])
+        campaign.body = given["body"]
+    if "from_" in given:
+        campaign.sender = await _check_sender(ctx, workspace, given["from_"])
+    if given.keys() & {"list_ids", "segment_id", "contact_ids"}:
+        campaign.audience = await _check_audience(
+            ctx,
+            given.get("list_ids", ()),
+            given.get("segment_id"),
+            given.get("contact_ids", ()),
+            may_lack=is_draft,
+        )
+    if "metadata" in given:
+        campaign.metadata = check_metadata(given["metadata"])
+    if "quiet_hours" in given:
+        wanted = given["quiet_hours"]
+        campaign.respects_quiet_hours = workspace.quiet_hours if wanted is None else wanted
+    _change_times(campaign, given, now)
+    campaign.rate_per_minute = given.get("rate_per_minute", campaign.rate_per_minute)
+    campaign.spread_hours = given.get("spread_hours", campaign.spread_hours)
+    _check_pace(campaign.rate_per_minute, campaign.spread_hours)
+    campaign.interval_seconds = _interval(campaign.rate_per_minute)
+    await campaign.save()
+    if not is_draft:
+        ring_after_commit(Doorbell.CAMPAIGNS)
+    return campaign
+
+
+async def launch_campaign(
+    ctx: Context, id: UUID, *, scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+) -> Campaign:
+    """Let a draft start at `scheduled_at`: None for now, left out for the draft's own time.
+
+    Raises NotFound, Conflict where it is no draft, InvalidRequest where something is missing or its time is past, and
+    PaymentRequired where it starts now and the live balance is below the estimate.
+    """
+    allow(ctx, Permission.MESSAGES_SEND)
+    now = datetime.now(UTC)
+    campaign = await _lock(ctx, id)
+    if campaign.status != CampaignStatus.DRAFT:
+        raise Conflict(f"The campaign is {campaign.status}, not a draft.", code="campaign_not_draft")
+    if scheduled_at is not msgspec.UNSET:
+        campaign.scheduled_at = scheduled_at
+    due_at = check_schedule(campaign.scheduled_at, now)
+    check_expiry(campaign.expires_at, due_at)
+    lists, segment, people = _audience_ids(campaign.audience)
+    # What was in the audience when the draft was written may be gone.
+    await audiences.check_audience(ctx, lists, segment, people)
+    # Whose its sender is may have changed, too.
+    await check_usable(ctx, campaign.sender)
+    await _launch(ctx, campaign, await find_settings(ctx), due_at, now)
+    await campaign.save(update_fields=["status", "scheduled_at"])
+    return campaign
+
+
+async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> Campaign:
+    """A draft of the same body, sender, audience, metadata and pace as another campaign, without its times.
+
+    Raises NotFound, InvalidRequest.
+    """
+    allow(ctx, Permission.MESSAGES_SEND)
+    source = await get_campaign(ctx, id)
+    return await Campaign.create(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        name=f"Copy of {source.name}"[:MAX_NAME] if name is None else _check_name(name),
+        body=source.body,
+        sender=source.sender,
+        audience=source.audience,
+        metadata=source.metadata,
+        status=CampaignStatus.DRAFT,
+        rate_per_minute=source.rate_per_minute,
+        spread_hours=source.spread_hours,
+        respects_quiet_hours=source.respects_quiet_hours,
+        interval_seconds=_interval(source.rate_per_minute),
+    )
+
+
+async def delete_campaign(ctx: Context, id: UUID) -> None:
+    """Forget a draft. Raises NotFound, and Conflict for a campaign that was launched."""
+    allow(ctx, Permission.MESSAGES_SEND)
+    campaign = await _lock(ctx, id)
+    if campaign.status != CampaignStatus.DRAFT:
+        raise Conflict(f"The campaign is {campaign.status}, not a draft.", code="campaign_not_draft")
+    await campaign.delete()
+
+
+async def send_campaign_test(
+    ctx: Context, id: UUID, *, to: Sequence[str], variables: Mapping[str, Any] | None = None
+) -> list[Draft]:
+    """Send a campaign's body to at most five phones of your own, each as a single message that says it is a test.
+
+    Raises as send_message does, with `to[0]` as the parameter; nothing is sent then.
+    """
+    campaign = await get_campaign(ctx, id)
+    phones = list(by_canonical(to).values())
+    if not 1 <= len(phones) <= MAX_TEST_RECIPIENTS:
+        raise InvalidRequest(f"to names 1 to {MAX_TEST_RECIPIENTS} phones.", param="to", code="parameter_out_of_range")
+    sent = []
+    for phone in phones:
+        data = SendMessage(
+            to=phone,
+            body=campaign.body,
+            from_=campaign.sender,
+            variables=variables or {},
+            metadata={"test": "true", "campaign_id": ids.encode_id(ids.CAMPAIGN, id)},
+        )
+        try:
+            sent.append(await send_message(ctx, data))
+        except ApiError as error:
+            if error.param == "to":
+                error.param = f"to[{to.index(phone)}]"
+            raise
+    return sent
+
+
+async def get_campaign(ctx: Context, id: UUID) -> Campaign:
+    """One campaign. Raises NotFound."""
+    return await find(ctx, Campaign, id, prefix=ids.CAMPAIGN, noun="campaign")
+
+
+async def list_campaigns(ctx: Context, page: PageRequest, *, status: str | None = None) -> Page[Campaign]:
+    """Campaigns, newest first, optionally of one status; drafts only where that is asked for."""
+    query = scoped(ctx, Campaign)
+    if status is None:
+        query = query.filter(status__not=CampaignStatus.DRAFT)
+    else:
+        if status not in {value.value for value in CampaignStatus}:
+            raise InvalidRequest(f"status must be one of {', '.join(CampaignStatus)}.", param="status")
+        query = query.filter(status=CampaignStatus(status))
+    return await fetch_page(query, page)
+
+
+async def campaign_stats(ctx: Context, campaigns: Sequence[Campaign]) -> dict[UUID, CampaignStats]:
+    """The stats of the caller's campaigns, by id."""
+    return await tallies.campaign_stats([row.id for row in campaigns if row.workspace_id == ctx.workspace_id])
+
+
+async def cancel_campaign(ctx: Context, id: UUID) -> Campaign:
+    """Stop a campaign for good: what no carrier has yet is never sent. Raises NotFound, Conflict."""
+    allow(ctx, Permission.MESSAGES_SEND)
+    campaign, now = await _halt(ctx, id)
+    campaign.status = CampaignStatus.CANCELED
+    campaign.canceled_at = now
+    campaign.pause_reason = None
+    await campaign.save(update_fields=["status", "canceled_at", "pause_reason"])
+    await cancel_campaign_messages(ctx, id, limit=CANCEL_AT_ONCE, now=now)
+    await record_campaign_event(EventType.CAMPAIGN_CANCELED, campaign, now)
+    ring_after_commit(Doorbell.CAMPAIGNS)
+    return campaign
+
+
+async def pause_campaign(ctx: Context, id: UUID) -> Campaign:
+    """Hold a campaign: nothing more is handed to a carrier until it is resumed. Raises NotFound, Conflict.
+
+    Pausing a paused campaign makes the pause the caller's own, so that no top-up ends it.
+    """
+    allow(ctx, Permission.MESSAGES_SEND)
+    campaign, now = await _halt(ctx, id)
+    if campaign.status == CampaignStatus.PAUSED:
+        campaign.pause_reason = MANUAL
+        await campaign.save(update_fields=["pause_reason"])
+        return campaign
+    await _pause(campaign, MANUAL, now)
+    return campaign
+
+
+async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
+    """Let a paused campaign go on where it stopped; a missed one starts now. Raises NotFound, Conflict."""
+    allow(ctx, Permission.MESSAGES_SEND)
+    campaign = await _lock(ctx, id)
+    if campaign.status != CampaignStatus.PAUSED:
+        raise Conflict(f"The campaign is {campaign.status}, not paused.", code="campaign_not_paused")
+    require_carrier(ctx.livemode)
+    await _resume(campaign, datetime.now(UTC))
+    return campaign
+
+
+async def pause_missed(campaign: Campaign, now: datetime) -> None:
+    """Pause a campaign whose time passed while the service was down, rather than send it at the wrong hour."""
+    await _pause(campaign, MISSED, now)
+
+
+# One at a time adds up what there is.
+ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('resume_paid', 0))"
+
+
+async def resume_paid(*, now: datetime) -> int:
+    """Resume campaigns paused for want of credits or at the daily cap, the oldest first; how many.
+
+    What older campaigns of the workspace are about to spend is not promised again. One goes on that can pay all it has
+    left, or RESUME_MESSAGES of it; after a top-up, or on a new day or with another cap, the first of them also where it
+    can pay no more than its next message. So what is merely given back, as for a failed message, starts and stops none.
+    """
+    if not await fetch_value(ALONE):
+        return 0
+    paused = (
+        await Campaign.filter(status=CampaignStatus.PAUSED, pause_reason__in=(INSUFFICIENT_CREDITS, DAILY_CAP))
+        .order_by("id")
+        .select_for_update(skip_locked=True)
+    )
+    waiting: dict[UUID, list[Campaign]] = {}
+    for campaign in paused:
+        waiting.setdefault(campaign.workspace_id, []).append(campaign)
+    return sum([await _resume_covered(workspace_id, rows, now) for workspace_id, rows in waiting.items()])
+
+
+async def _resume_covered(workspace_id: UUID, paused: Sequence[Campaign], now: datetime) -> int:
+    """Resume what a workspace's credits cover of its paused campaigns, given the oldest first; how many."""
+    left = await caps.spendable(workspace_id, now)
+    running = await Campaign.filter(workspace_id=workspace_id, livemode=True, status__in=RUNNING)
+    promised = resumed = 0
+    for campaign in sorted([*paused, *running], key=lambda row: row.id):
+        is_paused = campaign.status == CampaignStatus.PAUSED
+        is_capped = campaign.pause_reason == DAILY_CAP
+        free = (left.credits if is_capped else left.balance) - promised
+        mark = left.mark(DAILY_CAP_REACHED if is_capped else INSUFFICIENT_CREDITS)
+        following, total = await _needs(campaign, min(free + 1, MOST_PROMISED)) if free > 0 else (1, 0)
+        is_first = campaign.pause_mark != mark and not promised
+        wanted = following if is_first else max(following, min(total, RESUME_MESSAGES * following))
+        if not is_paused:
+            promised += total
+        elif free >= wanted:
+            await _resume(campaign, now)
+            promised += total
+            resumed += 1
+        elif is_first:
+            campaign.pause_mark = mark
+            await campaign.save(update_fields=["pause_mark"])
+    return resumed
+
+
+# What messages and recipients that wait will cost, as far as that many of each tell.
+NEXT = """
+SELECT count(*) AS messages, coalesce(sum(segments) FILTER (WHERE credits_used = 0), 0)::bigint AS credits,
+    (array_agg(segments))[1] AS following
+FROM (
+    SELECT segments, credits_used FROM messages
+    WHERE workspace_id = $1 AND status = 'queued' AND campaign_id = $2 ORDER BY due_at, id LIMIT $3
+) AS waiting
+"""
+UNEXPANDED = "SELECT count(*) FROM (SELECT FROM campaign_recipients WHERE campaign_id = $1 LIMIT $2) AS waiting"
+
+
+async def _needs(campaign: Campaign, most: int) -> tuple[int, int]:
+    """What a campaign's next message costs, and what all that waits does, as far as `most` messages tell.
+
+    About as much as it will be where nothing is rendered yet.
+    """
+    queued = await fetch_row(NEXT, campaign.workspace_id, campaign.id, most)
+    assert queued is not None
+    following = queued.following or audiences.estimated_segments(read_template(campaign.body))
+    unexpanded = 0
+    if queued.messages < most:
+        unexpanded = await fetch_value(UNEXPANDED, campaign.id, most - queued.messages)
+    return following, queued.credits + unexpanded * following
+
+
+async def record_campaign_event(type: EventType, campaign: Campaign, now: datetime) -> None:
+    """Record an event of a campaign as it now stands."""
+    stats = await tallies.campaign_stats([campaign.id])
+    data = campaign_resource(campaign, stats[campaign.id])
+    await record_events([NewEvent(type, campaign.workspace_id, campaign.livemode, campaign.id, data)], now)
+
+
+def _refuse_ended(campaign: Campaign) -> None:
+    if campaign.status == CampaignStatus.DRAFT:
+        raise Conflict("The campaign is a draft: launch it, or delete it.", code="campaign_draft")
+    if campaign.status in TERMINAL:
+        raise Conflict(f"The campaign is already {campaign.status}.", code="campaign_terminal")
+
+
+async def _launch(ctx: Context, campaign: Campaign, workspace: Workspace, due_at: datetime, now: datetime) -> None:
+    """Set a campaign going, unless it cannot be paid for; the caller saves it."""
+    require_carrier(ctx.livemode)
+    starts_now = due_at <= now
+    if starts_now and ctx.livemode:
+        eligible = await audiences.count_eligible(
+            ctx, campaign.audience, admit_unknown=workspace.campaigns_admit_unknown
+        )
+        required = eligible * audiences.estimated_segments(read_template(campaign.body))
+        available = await credits.available(ctx.workspace_id)
+        if available < required:
+            raise credits.insufficient(required, available)
+    campaign.status = CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED
+    if starts_now:
+        ring_after_commit(Doorbell.CAMPAIGNS)
+
+
+def _change_times(campaign: Campaign, given: Mapping[str, Any], now: datetime) -> None:
+    is_draft = campaign.status == CampaignStatus.DRAFT
+    if "scheduled_at" in given:
+        campaign.scheduled_at = given["scheduled_at"]
+        if campaign.scheduled_at is None and not is_draft:
+            raise InvalidRequest("A scheduled campaign keeps a time: move it, or cancel it.", param="scheduled_at")
+    if "expires_at" in given:
+        campaign.expires_at = given["expires_at"]
+    if given.keys() & {"scheduled_at", "expires_at"}:
+        # The time of a draft that nobody changes may pass: launching it will say so.
+        moves = "scheduled_at" in given or not is_draft
+        due_at = check_schedule(campaign.scheduled_at, now) if moves else campaign.scheduled_at or now
+        check_expiry(campaign.expires_at, max(due_at, now))
+
+
+async def _check_audience(
+    ctx: Context, list_ids: Sequence[UUID], segment_id: UUID | None, contact_ids: Sequence[UUID], *, may_lack: bool
+) -> dict[str, Any]:
+    if may_lack and not list_ids and segment_id is None and not contact_ids:
+        return {}
+    return await audiences.check_audience(ctx, list_ids, segment_id, contact_ids)
+
+
+def _audience_ids(audience: Mapping[str, Any]) -> tuple[list[UUID], UUID | None, list[UUID]]:
+    """The ids of a stored audience."""
+    segment = audience.get("segment_id")
+    return (
+        [ids.read_id(ids.CONTACT_LIST, text, "audience.list_ids") for text in audience.get("list_ids", ())],
+        None if segment is None else ids.read_id(ids.SEGMENT, segment, "audience.segment_id"),
+        [ids.read_id(ids.CONTACT, text, "audience.contact_ids") for text in audience.get("contact_ids", ())],
+    )
+
+
+async def _check_sender(ctx: Context, workspace: Workspace, sender: str | None) -> str:
+    """A campaign's sender: the one named, else the default. Raises ComplianceRefused where it may not be used."""
+    return await check_usable(ctx, workspace.default_sender if sender is None else check_sender(sender))
+
+
+def _check_name(text: str) -> str:
+    name = text.strip()
+    if not 1 <= len(name) <= MAX_NAME:
+        raise InvalidRequest(f"name has 1 to {MAX_NAME} characters.", param="name", code="parameter_out_of_range")
+    return name
+
+
+def _interval(rate_per_minute: int | None) -> float:
+    return 60 / rate_per_minute if rate_per_minute else 0.0
+
+
+def _check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:
+    if rate_per_minute is not None and spread_hours is not None:
+        raise InvalidRequest(
+            "Give rate_per_minute or spread_hours, not both.", param="spread_hours", code="pace_conflict"
+        )
+    if rate_per_minute is not None and not 1 <= rate_per_minute <= MAX_RATE:
+        raise InvalidRequest(
+            f"rate_per_minute must be from 1 to {MAX_RATE}.", param="rate_per_minute", code="parameter_out_of_range"
+        )
+    if spread_hours is not None and not 0 < spread_hours <= MAX_SPREAD_HOURS:
+        raise InvalidRequest(
+            f"spread_hours must be more than 0 and at most {MAX_SPREAD_HOURS:g}.",
+            param="spread_hours",
+            code="parameter_out_of_range",
+        )
+
+
+async def _halt(ctx: Context, id: UUID) -> tuple[Campaign, datetime]:
+    """A campaign that has not ended, locked and standing still, and since when. Raises NotFound, Conflict."""
+    _refuse_ended(await get_campaign(ctx, id))
+    now = await halt_run(id)
+    campaign = await _lock(ctx, id)
+    _refuse_ended(campaign)
+    return campaign, now
+
+
+async def _lock(ctx: Context, id: UUID) -> Campaign:
+    return await find(ctx, Campaign, id, prefix=ids.CAMPAIGN, noun="campaign", lock=True)
+
+
+async def _pause(campaign: Campaign, reason: str, now: datetime) -> None:
+    campaign.resume_status = campaign.status
+    campaign.status = CampaignStatus.PAUSED
+    campaign.pause_reason = reason
+    await campaign.save(update_fields=["resume_status", "status", "pause_reason"])
+    await record_campaign_event(EventType.CAMPAIGN_PAUSED, campaign, now)
+
+
+async def _resume(campaign: Campaign, now: datetime) -> None:
+    status = campaign.resume_status or CampaignStatus.PREPARING
+    if status == CampaignStatus.SCHEDULED and campaign.scheduled_at is not None and campaign.scheduled_at <= now:
+        status = CampaignStatus.PREPARING
+    campaign.status = status
+    campaign.resume_status = None
+    campaign.pause_reason = None
+    await campaign.save(update_fields=["status", "resume_status", "pause_reason"])
+    await record_campaign_event(EventType.CAMPAIGN_RESUMED, campaign, now)
+    ring_after_commit(Doorbell.CAMPAIGNS)
+    ring_after_commit(Doorbell.MESSAGES)

@@ -1,0 +1,68 @@
+"""What holds back all that would go out, for who has turned time back by a restore."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from msvs import database
+from msvs.api.campaigns.campaigns import pause_campaign
+from msvs.api.context import Context
+from msvs.api.errors import Conflict
+from msvs.api.messages.messages import cancel_message
+from msvs.api.unit_of_work import unit_of_work
+
+BATCH = 500
+NOTHING = UUID(int=0)
+
+CAMPAIGNS = """
+SELECT workspace_id, livemode, id FROM campaigns
+WHERE livemode AND status IN ('scheduled', 'preparing', 'sending') AND id > $1 ORDER BY id LIMIT $2
+"""
+
+MESSAGES = """
+SELECT workspace_id, livemode, id FROM messages
+WHERE livemode AND campaign_id IS NULL AND (status = 'queued' OR (status = 'scheduled' AND due_at <= now()))
+    AND id > $1 ORDER BY id LIMIT $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What was held back."""
+
+    campaigns_paused: int
+    messages_canceled: int
+
+
+async def hold_everything() -> Held:
+    """Pause every live campaign that is under way or scheduled, and cancel every live single message that is due.
+
+    What a worker had claimed is left: its outcome is unknown, and resolved by what its carrier can do.
+    """
+    return Held(await _pause_campaigns(), await _cancel_messages())
+
+
+async def _pause_campaigns() -> int:
+    paused, last = 0, NOTHING
+    while rows := await database.fetch(CAMPAIGNS, last, BATCH):
+        for row in rows:
+            last = row.id
+            try:
+                async with unit_of_work():
+                    await pause_campaign(Context(row.workspace_id, row.livemode), row.id)
+            except Conflict:
+                continue  # it has just ended
+            paused += 1
+    return paused
+
+
+async def _cancel_messages() -> int:
+    canceled, last = 0, NOTHING
+    while rows := await database.fetch(MESSAGES, last, BATCH):
+        for row in rows:
+            last = row.id
+            async with unit_of_work():
+                found = await cancel_message(Context(row.workspace_id, row.livemode), row.id)
+            canceled += found.status == "canceled"
+    return canceled

@@ -1,0 +1,643 @@
+"""Previews: what a message or a campaign would be, cost and leave out, were it sent now; nothing is written."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from msvs.api import ids
+from msvs.api.campaigns import audiences, campaigns
+from msvs.api.consent.consent import hashes_of
+from msvs.api.context import Context
+from msvs.api.credits import caps, credits
+from msvs.api.dispatch import dispatching, throughput
+from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.routing import carrier_for, require_carrier
+from msvs.api.dispatch.senders import check_sender, choose_sender
+from msvs.api.errors import ApiError, ComplianceRefused
+from msvs.api.messages import messages
+from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule
+from msvs.api.messages.sandbox import check_scripted
+from msvs.api.resources import FAILURES, Resource
+from msvs.api.scope import scoped
+from msvs.api.settings_of_mode import find_settings
+from msvs.api.text.compliance import check_destination
+from msvs.api.text.phones import canonical, parse_phone
+from msvs.api.text.rendering import (
+    MAX_BODY,
+    NotRenderable,
+    Rendered,
+    check_metadata,
+    contact_values,
+    given_values,
+    read_template,
+    render,
+)
+from msvs.api.text.sms import Encoding, forcing_characters, measure, split
+from msvs.api.text.templates import Template, TemplateError, compile_template
+from msvs.database import Row, fetch, fetch_value
+from msvs.models import Contact, ErasedSuppression, MessageKind, OptInStatus, Suppression, Workspace
+
+K = TypeVar("K", bound=Hashable)
+
+# Up to this many recipients each body is rendered; of larger audiences, a sample of about as many.
+EXACT_UP_TO = 20_000
+SAMPLES = 10
+MAX_CHARACTERS = 50
+# What carriers take in ordinary traffic; only the estimate of duration rests on it.
+MESSAGES_PER_SECOND = 500
+# Other tasks of the process get their turn after this many bodies.
+RENDER_CHUNK = 250
+PARTS_PER_MILLION = 1_000_000
+
+# Typography that GSM-7 lacks, and what reads the same in it. Letters are no part of it: they would misspell words.
+REPLACEMENTS: Mapping[str, str] = {
+    **dict.fromkeys("‘’‚‛′‹›ʼ`´", "'"),
+    **dict.fromkeys("“”„‟″«»", '"'),
+    **dict.fromkeys("‐‑‒–—―−•·", "-"),
+    **dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t", " "),
+    **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),
+    **dict.fromkeys("\u2028\u2029\u0085", "\n"),
+    "…": "...",
+    "⁄": "/",
+    "×": "x",
+    "→": "->",
+    "←": "<-",
+    "™": "(TM)",
+    "®": "(R)",
+    "©": "(C)",
+}
+_TRANSLATION = str.maketrans(dict(REPLACEMENTS))
+
+# Each member is looked up by its key: before its statistics are taken, a fresh import makes PostgreSQL plan a join
+# whose cost grows with the square of the audience. OFFSET 0 keeps the planner from turning this into one.
+PEOPLE = """
+WITH members (id) AS MATERIALIZED ({members})
+SELECT c.id, c.id AS contact_id, c.phone, c.region, c.number_kind, c.first_name, c.last_name, c.email, c.attributes,
+    c.timezone, c.opt_in_status, c.opt_in_status AS consent, EXISTS (
+        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = c.canonical
+    ) AS is_suppressed
+FROM members CROSS JOIN LATERAL (
+    SELECT * FROM contacts WHERE id = members.id AND workspace_id = $1 AND livemode = $2 OFFSET 0
+) AS c
+{sample}ORDER BY c.phone
+"""
+COUNT = "SELECT count(*) FROM ({members}) AS members, (SELECT $1::uuid, $2::bool) AS caller"
+
+
+class Refusal(Resource, kw_only=True):
+    """What sending would answer instead; `status` is the HTTP status it goes with."""
+
+    status: int
+    type: str
+    code: str
+    message: str
+    param: str | None = None
+
+
+class ForcingCharacter(Resource, kw_only=True):
+    """A character that GSM-7 lacks: how many messages hold it, what could stand for it, and what that alone saves."""
+
+    character: str
+    name: str
+    message_count: int
+    replacement: str | None = None
+    segments_saved: int = 0
+
+
+class MessagePreview(Resource, kw_only=True):
+    """A message as it would be sent; `parts` are its segments in order.
+
+    `body` and what follows from it are null where it cannot be rendered. `suggested_body` is the body as given with
+    plain characters for typographic ones, where that saves segments (`segments_saved`) or makes GSM-7 of it.
+    """
+
+    object: Literal["message_preview"] = "message_preview"
+    livemode: bool
+    to: str
+    from_: str = msgspec.field(name="from")
+    body: str | None = None
+    encoding: str | None = None
+    segments: int | None = None
+    credits: int | None = None
+    parts: list[str] = msgspec.field(default_factory=list)
+    characters: list[ForcingCharacter] = msgspec.field(default_factory=list)
+    suggested_body: str | None = None
+    segments_saved: int = 0
+    missing_variables: list[str] = msgspec.field(default_factory=list)
+    balance: int
+    refusal: Refusal | None = None
+
+
+class SkippedCount(Resource, kw_only=True):
+    """How many recipients would get nothing for one reason; `expired` is for whom quiet hours end too late."""
+
+    code: str
+    message: str
+    recipient_count: int
+
+
+class EncodingCounts(Resource, kw_only=True):
+    """How many messages go out in each encoding."""
+
+    gsm7: int = 0
+    ucs2: int = 0
+
+
+class SegmentsCount(Resource, kw_only=True):
+    """How many messages have this many segments."""
+
+    segments: int
+    message_count: int
+
+
+class CreditsRange(Resource, kw_only=True):
+    """What a campaign costs: in total, its cheapest message and its dearest one, in credits."""
+
+    total: int = 0
+    minimum: int = 0
+    maximum: int = 0
+
+
+class MissingVariable(Resource, kw_only=True):
+    """How many recipients have no value for a variable without a fallback."""
+
+    name: str
+    recipient_count: int
+
+
+class PreviewWarning(Resource, kw_only=True):
+    """What would not refuse a campaign, and yet hold it up."""
+
+    code: str
+    message: str
+
+
+class SampleMessage(Resource, kw_only=True):
+    """One recipient's message."""
+
+    contact_id: str
+    to: str
+    body: str
+    encoding: str
+    segments: int
+
+
+class CampaignPreview(Resource, kw_only=True):
+    """What a campaign would be, were it sent now.
+
+    `audience_count` is the audience with one entry a phone; `recipient_count` of them would be sent to, and the rest
+    skipped. Where `exact` is false, `sample_size` recipients were rendered and the counts are scaled to the audience.
+    `suggested_body` and `segments_saved` are as in a message's preview, over all recipients.
+    `held_count` recipients wait until it is day where they are. `estimated_seconds` is about how long it takes from its
+    start to its last hand-over. `warnings` say what would hold it up, `refusal` what creating it now would answer.
+    """
+
+    object: Literal["campaign_preview"] = "campaign_preview"
+    livemode: bool
+    from_: str = msgspec.field(name="from")
+    audience_count: int
+    recipient_count: int
+    skipped_count: int
+    skipped: list[SkippedCount]
+    held_count: int = 0
+    encodings: EncodingCounts
+    segments: list[SegmentsCount]
+    credits: CreditsRange
+    characters: list[ForcingCharacter]
+    suggested_body: str | None = None
+    segments_saved: int = 0
+    missing_variables: list[MissingVariable]
+    samples: list[SampleMessage]
+    estimated_seconds: int
+    balance: int
+    balance_after: int
+    exact: bool
+    sample_size: int
+    warnings: list[PreviewWarning] = msgspec.field(default_factory=list)
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewCampaign:
+    """A campaign to look at before it is made; its fields mean what they mean on creation."""
+
+    body: str
+    list_ids: Sequence[UUID] = ()
+    segment_id: UUID | None = None
+    contact_ids: Sequence[UUID] = ()
+    from_: str | None = None
+    scheduled_at: datetime | None = None
+    expires_at: datetime | None = None
+    rate_per_minute: int | None = None
+    spread_hours: float | None = None
+    quiet_hours: bool | None = None
+
+
+async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
+    """Preview a single SMS: its body, cost and parts, and what would refuse it. Nothing is sent, no contact is made.
+
+    Raises InvalidRequest where the request itself is malformed, as sending does.
+    """
+    now = datetime.now(UTC)
+    phone = parse_phone(data.to)
+    template = read_template(data.body)
+    variables = given_values(data.variables)
+    check_metadata(data.metadata)
+    due_at = check_schedule(data.scheduled_at, now)
+    check_expiry(data.expires_at, due_at)
+    workspace = await find_settings(ctx)
+    sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
+    identity = canonical(phone.e164)
+    contact = await scoped(ctx, Contact).filter(canonical=identity).first()
+    suppressed = await scoped(ctx, Suppression).filter(canonical=identity).exists()
+    if contact is None and not suppressed:
+        hashes = hashes_of(ctx, phone.e164)
+        suppressed = await scoped(ctx, ErasedSuppression).filter(phone_hash__in=hashes).exists()
+    balance = await credits.available(ctx.workspace_id)
+    preview = MessagePreview(livemode=ctx.livemode, to=phone.e164, from_=sender, balance=balance)
+    values = {
+        **contact_values(contact or Contact(phone=phone.e164, attributes={}), template.names),
+        **variables,
+    }
+    unrenderable: NotRenderable | None = None
+    try:
+        _describe(preview, data.body, template, values)
+    except NotRenderable as error:
+        unrenderable = error
+        preview.missing_variables = _missing_names(template, values)
+    try:
+        # In the order in which sending refuses.
+        require_carrier(ctx.livemode)
+        check_destination(phone, workspace.blocked_regions, workspace.enabled_regions)
+        if not ctx.livemode:
+            check_scripted(phone.e164)
+        preview.from_ = await choose_sender(
+            ctx,
+            data.from_,
+            sender,
+            region=phone.region,
+            contact_id=None if contact is None else contact.id,
+            phone=phone.e164,
+        )
+        if suppressed or (contact is not None and contact.opt_in_status == OptInStatus.OPTED_OUT):
+            raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
+        if unrenderable is not None:
+            raise messages._unrenderable(unrenderable)
+        if workspace.prefix_hourly_cap is not None:
+            await caps.check_message(ctx, phone, workspace.prefix_hourly_cap, now)
+        if ctx.livemode and due_at <= now and preview.credits is not None:
+            left = await caps.spendable(ctx.workspace_id, now)
+            if preview.credits > left.credits:
+                raise await credits.refusal(ctx.workspace_id, preview.credits, now)
+    except ApiError as error:
+        preview.refusal = _refusal(error)
+    return preview
+
+
+async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: int = EXACT_UP_TO) -> CampaignPreview:
+    """Preview a campaign: who would get it, who would be skipped and why, what it would cost, ten of its messages.
+
+    Exact up to `exact_up_to` recipients, of a random sample of about as many above. Raises InvalidRequest as creating
+    it does.
+    """
+    template = read_template(data.body)
+    start = check_schedule(data.scheduled_at, datetime.now(UTC))
+    check_expiry(data.expires_at, start)
+    campaigns._check_pace(data.rate_per_minute, data.spread_hours)
+    workspace = await find_settings(ctx)
+    sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
+    audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
+    members, values = await audiences._members_sql(ctx, audience)
+    total = int(await fetch_value(COUNT.format(members=members), *values))
+    people = await _people(members, values, total, exact_up_to)
+    exact = total <= exact_up_to
+    if exact:
+        total = len(people)
+    planned = _Planned(ctx, workspace, sender, data, start)
+    outcome = _Outcome(planned, template, _suggestion(data.body, template))
+    planned.senders = await audiences._senders(planned, people)
+    for first in range(0, len(people), RENDER_CHUNK):
+        for person in people[first : first + RENDER_CHUNK]:
+            outcome.add(person)
+        await asyncio.sleep(0)
+    preview = outcome.preview(total, exact=exact)
+    left = await caps.spendable(ctx.workspace_id, start)
+    preview.balance = left.balance
+    if ctx.livemode and left.left_today is not None and preview.credits.total > left.left_today:
+        preview.warnings.append(_cap_warning(preview.credits.total, left.left_today, start))
+    # The sandbox never moves the balance.
+    preview.balance_after = preview.balance - (preview.credits.total if ctx.livemode else 0)
+    try:
+        await campaigns._check_sender(ctx, workspace, data.from_)
+        require_carrier(ctx.livemode)
+        if ctx.livemode:
+            eligible = await audiences.count_eligible(ctx, audience, admit_unknown=workspace.campaigns_admit_unknown)
+            required = eligible * audiences.estimated_segments(template)
+            if preview.balance < required:
+                raise credits.insufficient(required, preview.balance)
+    except ApiError as error:
+        preview.refusal = _refusal(error)
+    return preview
+
+
+def _cap_warning(total: int, left: int, start: datetime) -> PreviewWarning:
+    return PreviewWarning(
+        code=caps.DAILY_CAP_REACHED,
+        message=f"The estimated cost of {total} credits exceeds what is left of the cap of {start.date()}: {left}."
+        " The campaign would pause there and go on the next day.",
+    )
+
+
+async def _people(members: str, values: Sequence[Any], total: int, exact_up_to: int) -> Sequence[Row]:
+    """The audience in order of phone, or a sample of it: the same one each time, spread over the whole."""
+    if total <= exact_up_to:
+        return await fetch(PEOPLE.format(members=members, sample=""), *values)
+    share = exact_up_to * PARTS_PER_MILLION // total
+    sample = (
+        f"WHERE (uuid_hash_extended(members.id, 0) & 9223372036854775807) % {PARTS_PER_MILLION}"
+        f" < ${len(values) + 1}::bigint\n"
+    )
+    return await fetch(PEOPLE.format(members=members, sample=sample), *values, share)
+
+
+class _Planned:
+    """The campaign that is not made, with the attributes that expanding one reads."""
+
+    def __init__(self, ctx: Context, workspace: Workspace, sender: str, data: PreviewCampaign, start: datetime) -> None:
+        self.id = ids.new_id()
+        self.workspace_id = ctx.workspace_id
+        self.livemode = ctx.livemode
+        self.sender = sender
+        self.default_sender = workspace.default_sender
+        self.senders: Mapping[str, str | None] = {}
+        self.body = data.body
+        self.metadata: dict[str, str] = {}
+        self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
+        self.regions = audiences.Regions.of(workspace)
+        self.expires_at = data.expires_at
+        self.respects_quiet_hours = workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours
+        self.start = start
+        self.rate_per_minute = data.rate_per_minute
+        self.spread_hours = data.spread_hours
+
+    def seconds(self, recipients: int, held: int, last_opening: datetime | None) -> int:
+        """About how long from the start to the last hand-over: the slowest of all that slows it."""
+        if not recipients:
+            return 0
+        rates = [MESSAGES_PER_SECOND, *_throughput_rates(carrier_for(self.livemode), self.sender)]
+        if self.rate_per_minute is not None:
+            rates.append(self.rate_per_minute / 60)
+        spread = timedelta(hours=self.spread_hours or 0).total_seconds()
+        waiting = 0.0 if last_opening is None else (last_opening - self.start).total_seconds() + held / min(rates)
+        return ceil(max(recipients / min(rates), spread, waiting))
+
+
+def _throughput_rates(carrier: str | None, sender: str) -> list[float]:
+    """The limits, in messages a second, of a carrier and a sender that have one."""
+    limits = (
+        throughput._carrier_rates.get(carrier or "", throughput._carrier_rates.get(throughput.ANY)),
+        throughput._sender_rates.get(sender, throughput._sender_rates.get(throughput.ANY)),
+    )
+    return [limit for limit in limits if limit is not None]
+
+
+@dataclass(slots=True)
+class _Claimed:
+    """A recipient as the claim of its message sees it."""
+
+    is_suppressed: bool
+    consent: str
+    campaign_id: UUID
+    kind: str = MessageKind.CAMPAIGN.value
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What becomes of the recipients looked at so far."""
+
+    planned: _Planned
+    template: Template
+    suggestion: str | None
+    # By reason (None: sent), encoding and segments: every recipient is in one cell.
+    cells: Counter[tuple[str | None, str, int]] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    characters: Counter[str] = field(default_factory=Counter)
+    saved_alone: Counter[str] = field(default_factory=Counter)
+    saved: int = 0
+    suggestion_helps: bool = False
+    held: int = 0
+    last_opening: datetime | None = None
+    sent: list[Draft] = field(default_factory=list)
+    _by_body: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, person: Row) -> None:
+        """Look at one more recipient."""
+        planned = self.planned
+        draft = audiences._draft(planned, person, self.template, planned.regions, planned.senders, planned.start)
+        code = draft.error_code
+        if code is None:
+            claimed = _Claimed(person.is_suppressed, person.consent, planned.id)
+            code = dispatching._refusal(claimed, planned.campaigns_admit_unknown)  # type: ignore[arg-type]
+        if code is None and draft.due_at > planned.start:
+            if planned.expires_at is not None and draft.due_at >= planned.expires_at:
+                code = "expired"
+            else:
+                self.held += 1
+                self.last_opening = max(self.last_opening or draft.due_at, draft.due_at)
+        if code is not None:
+            self.cells[code, "", 0] += 1
+            if code == "variable_missing":
+                self.missing.update(_missing_names(self.template, contact_values(person, self.template.names)))
+            return
+        self.cells[None, draft.encoding, draft.segments] += 1
+        self.sent.append(draft)
+        if draft.encoding == Encoding.UCS2:
+            self._note_characters(draft, person)
+
+    def _note_characters(self, draft: Draft, person: Row) -> None:
+        alone = self._by_body.get(draft.body)
+        if alone is None:
+            alone = self._by_body[draft.body] = _saved_alone(draft.body, draft.segments)
+        for character, saved in alone.items():
+            self.characters[character] += 1
+            self.saved_alone[character] += saved
+        if self.suggestion is not None:
+            values = contact_values(person, self.template.names)
+            suggested = _try_render(compile_template(self.suggestion), values)
+            if suggested is not None:
+                self.saved += draft.segments - suggested.segments
+                self.suggestion_helps |= _is_better(suggested, draft.encoding, draft.segments)
+
+    def preview(self, total: int, *, exact: bool) -> CampaignPreview:
+        """The preview of an audience of `total`, of which those looked at are all or a sample."""
+        looked_at = self.cells.total()
+        ratio = 1.0 if exact or not looked_at else total / looked_at
+        cells = _scaled(self.cells, total)
+        segments: Counter[int] = Counter()
+        encodings: Counter[str] = Counter()
+        skipped: Counter[str] = Counter()
+        for (code, encoding, size), count in cells.items():
+            if code is not None:
+                skipped[code] += count
+            else:
+                segments[size] += count
+                encodings[encoding] += count
+        recipients = segments.total()
+        held = min(round(self.held * ratio), recipients)
+        credits_total = sum(size * count for size, count in segments.items())
+        return CampaignPreview(
+            livemode=self.planned.livemode,
+            from_=self.planned.sender,
+            audience_count=recipients + skipped.total(),
+            recipient_count=recipients,
+            skipped_count=skipped.total(),
+            skipped=[
+                SkippedCount(code=code, message=FAILURES[code], recipient_count=count)
+                for code, count in _most_first(skipped)
+            ],
+            encodings=EncodingCounts(gsm7=encodings[Encoding.GSM7.value], ucs2=encodings[Encoding.UCS2.value]),
+            segments=[SegmentsCount(segments=size, message_count=segments[size]) for size in sorted(segments)],
+            credits=CreditsRange(
+                total=credits_total, minimum=min(segments, default=0), maximum=max(segments, default=0)
+            ),
+            characters=[
+                _character(character, round(count * ratio), round(self.saved_alone[character] * ratio))
+                for character, count in _most_first(self.characters)[:MAX_CHARACTERS]
+            ],
+            suggested_body=self.suggestion if self.suggestion_helps else None,
+            segments_saved=round(self.saved * ratio) if self.suggestion_helps else 0,
+            missing_variables=[
+                MissingVariable(name=name, recipient_count=round(count * ratio))
+                for name, count in _most_first(self.missing)
+            ],
+            samples=[_sample(draft) for draft in _spread(self.sent, SAMPLES)],
+            held_count=held,
+            estimated_seconds=self.planned.seconds(recipients, held, self.last_opening),
+            balance=0,
+            balance_after=0,
+            exact=exact,
+            sample_size=looked_at,
+        )
+
+
+def _describe(preview: MessagePreview, body: str, template: Template, values: Mapping[str, str]) -> None:
+    """Fill in what follows from the rendered body. Raises NotRenderable."""
+    rendered = render(template, values)
+    preview.body = rendered.body
+    preview.encoding = rendered.encoding.value
+    preview.segments = preview.credits = rendered.segments
+    preview.parts = split(rendered.body)
+    if rendered.encoding is not Encoding.UCS2:
+        return
+    alone = _saved_alone(rendered.body, rendered.segments)
+    preview.characters = [_character(character, 1, saved) for character, saved in alone.items()][:MAX_CHARACTERS]
+    suggestion = _suggestion(body, template)
+    suggested = None if suggestion is None else _try_render(compile_template(suggestion), values)
+    if suggested is not None and _is_better(suggested, rendered.encoding, rendered.segments):
+        preview.suggested_body = suggestion
+        preview.segments_saved = rendered.segments - suggested.segments
+
+
+def _missing_names(template: Template, values: Mapping[str, str]) -> list[str]:
+    """All variables that have neither a value nor a fallback, in the order of the body."""
+    known = dict(values)
+    names: list[str] = []
+    while True:
+        try:
+            render(template, known)
+        except NotRenderable as error:
+            if error.code == "variable_missing":
+                names.append(error.name)
+                known[error.name] = audiences.SAMPLE_VALUE
+                continue
+        return names
+
+
+def _suggestion(body: str, template: Template) -> str | None:
+    """The template with plain characters for typographic ones; None where nothing or its names would change."""
+    suggested = body.translate(_TRANSLATION)
+    if suggested == body or len(suggested) > MAX_BODY:
+        return None
+    try:
+        return suggested if compile_template(suggested).names == template.names else None
+    except TemplateError:
+        return None
+
+
+def _is_better(suggested: Rendered, encoding: str, segments: int) -> bool:
+    return suggested.segments < segments or suggested.encoding != encoding
+
+
+def _try_render(template: Template, values: Mapping[str, str]) -> Rendered | None:
+    try:
+        return render(template, values)
+    except NotRenderable:
+        return None
+
+
+def _saved_alone(body: str, segments: int) -> dict[str, int]:
+    """The characters that force UCS-2, each with the segments that replacing it alone would save."""
+    return {
+        character: segments - measure(body.replace(character, REPLACEMENTS[character])).segments
+        if character in REPLACEMENTS
+        else 0
+        for character in forcing_characters(body)
+    }
+
+
+def _character(character: str, message_count: int, saved: int) -> ForcingCharacter:
+    return ForcingCharacter(
+        character=character,
+        name=unicodedata.name(character, f"U+{ord(character):04X}"),
+        message_count=message_count,
+        replacement=REPLACEMENTS.get(character),
+        segments_saved=saved,
+    )
+
+
+def _sample(draft: Draft) -> SampleMessage:
+    assert draft.contact_id is not None, "a recipient is a contact"
+    return SampleMessage(
+        contact_id=ids.encode_id(ids.CONTACT, draft.contact_id),
+        to=draft.to_phone,
+        body=draft.body,
+        encoding=draft.encoding,
+        segments=draft.segments,
+    )
+
+
+def _spread(drafts: Sequence[Draft], wanted: int) -> list[Draft]:
+    """Up to `wanted` of them, evenly over the whole."""
+    if len(drafts) <= wanted:
+        return list(drafts)
+    return [drafts[number * len(drafts) // wanted] for number in range(wanted)]
+
+
+def _most_first(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _scaled(counts: Mapping[K, int], total: int) -> dict[K, int]:
+    """Counts in the same proportions that sum to `total`, by largest remainder."""
+    looked_at = sum(counts.values())
+    if looked_at in (0, total):
+        return dict(counts)
+    scaled = {key: count * total // looked_at for key, count in counts.items()}
+    left = total - sum(scaled.values())
+    for key in sorted(counts, key=lambda key: -(counts[key] * total % looked_at))[:left]:
+        scaled[key] += 1
+    return scaled
+
+
+def _refusal(error: ApiError) -> Refusal:
+    return Refusal(status=error.status, type=error.type, code=error.code, message=error.message, param=error.param)

@@ -1,0 +1,154 @@
+"""A campaign's run: due, started, expanded, dispatched, completed. Each step is one transaction and can be repeated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from msvs.api.campaigns import audiences
+from msvs.api.campaigns.campaigns import pause_missed, record_campaign_event
+from msvs.api.context import Context
+from msvs.api.dispatch.campaign_stats import count_open
+from msvs.api.dispatch.canceling import cancel_campaign_messages
+from msvs.api.dispatch.halting import share_run
+from msvs.api.jobs import Doorbell
+from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.webhooks.events import EventType
+from msvs.database import execute, fetch, fetch_value
+from msvs.models import Campaign, CampaignStatus
+
+HAS_WORK = """
+SELECT EXISTS (
+    SELECT FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')
+        AND (status = 'preparing' OR (status = 'scheduled' AND scheduled_at <= $1)
+            OR (status = 'paused' AND pause_reason IN ('insufficient_credits', 'daily_cap')))
+) OR EXISTS (SELECT FROM campaigns WHERE status = 'canceled' AND canceled_at > $1::timestamptz - interval '7 days' AND (
+    EXISTS (SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id)
+    OR EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = campaigns.id)
+))
+"""
+
+FORGET = """
+DELETE FROM campaign_recipients WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+
+# Seconds between two messages of a campaign that count as a pace.
+SHORTEST_INTERVAL = 0.0001
+
+
+async def has_work(now: datetime) -> bool:
+    """Whether a campaign is due, not all expanded, waiting for credits or a new day, or canceled with messages left."""
+    return bool(await fetch_value(HAS_WORK, now))
+
+
+async def due_campaigns(now: datetime) -> list[UUID]:
+    """Campaigns to start or to expand further, the oldest first."""
+    rows = await fetch(
+        "SELECT id FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')"
+        " AND (status = 'preparing' OR (status = 'scheduled' AND scheduled_at <= $1)) ORDER BY id",
+        now,
+    )
+    return [row.id for row in rows]
+
+
+async def start_campaign(campaign_id: UUID, now: datetime, *, limit: int = audiences.FIX_CHUNK) -> bool | None:
+    """Bring a due campaign's start forward by a chunk of its audience, or pause it where its hour is over.
+
+    Whether it now runs; None where there is nothing to do: it is not due, or another is at it.
+    """
+    # Whoever halts it comes before the next chunk.
+    await share_run(campaign_id)
+    campaign = await Campaign.filter(id=campaign_id).select_for_update(skip_locked=True).first()
+    if campaign is None or campaign.status not in (CampaignStatus.SCHEDULED, CampaignStatus.PREPARING):
+        return None
+    if campaign.started_at is not None:
+        return True
+    if campaign.status == CampaignStatus.SCHEDULED:
+        assert campaign.scheduled_at is not None
+        if campaign.scheduled_at > now:
+            return None
+        if now - campaign.scheduled_at > audiences.MAX_LATE:
+            await pause_missed(campaign, now)
+            return None
+    is_fixed = await audiences.fix_chunk(campaign, limit=limit)
+    campaign.status = CampaignStatus.PREPARING
+    if is_fixed:
+        _begin(campaign, now)
+    await campaign.save(
+        update_fields=[
+            "status",
+            "started_at",
+            "interval_seconds",
+            "audience_until",
+            "audience_after",
+            "audience_count",
+        ]
+    )
+    if is_fixed:
+        await record_campaign_event(EventType.CAMPAIGN_STARTED, campaign, now)
+    return is_fixed
+
+
+def _begin(campaign: Campaign, now: datetime) -> None:
+    campaign.started_at = now
+    if campaign.spread_hours is not None:
+        interval = campaign.spread_hours * 3600 / max(1, campaign.audience_count)
+        # Faster than any carrier: that is no pace.
+        campaign.interval_seconds = interval if interval >= SHORTEST_INTERVAL else 0.0
+
+
+async def finish_expansion(campaign_id: UUID, now: datetime) -> bool:
+    """Mark a campaign dispatched once no recipient is left to expand; whether this call did."""
+    campaign = await Campaign.filter(id=campaign_id, status=CampaignStatus.PREPARING).select_for_update().first()
+    if campaign is None or campaign.started_at is None:
+        return False
+    if await fetch_value("SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1)", campaign_id):
+        return False
+    campaign.status = CampaignStatus.SENDING
+    campaign.dispatched_at = now
+    await campaign.save(update_fields=["status", "dispatched_at"])
+    await record_campaign_event(EventType.CAMPAIGN_DISPATCHED, campaign, now)
+    ring_after_commit(Doorbell.MAINTENANCE)
+    return True
+
+
+async def sending_campaigns() -> list[UUID]:
+    """Campaigns that are dispatched and not complete."""
+    return [row.id for row in await fetch("SELECT id FROM campaigns WHERE status = 'sending' ORDER BY id")]
+
+
+async def complete_campaign(campaign_id: UUID, now: datetime) -> bool:
+    """Complete a campaign none of whose recipients can change any more; whether this call did."""
+    if await count_open(campaign_id):
+        return False
+    campaign = await Campaign.filter(id=campaign_id, status=CampaignStatus.SENDING).select_for_update().first()
+    if campaign is None or await count_open(campaign_id):
+        return False
+    campaign.status = CampaignStatus.COMPLETED
+    campaign.completed_at = now
+    await campaign.save(update_fields=["status", "completed_at"])
+    await record_campaign_event(EventType.CAMPAIGN_COMPLETED, campaign, now)
+    return True
+
+
+async def canceled_campaigns(now: datetime) -> list[tuple[UUID, Context]]:
+    """Canceled campaigns that still have queued messages or recipients to expand."""
+    rows = await fetch(
+        "SELECT id, workspace_id, livemode FROM campaigns WHERE status = 'canceled'"
+        " AND canceled_at > $1::timestamptz - interval '7 days' AND ("
+        " EXISTS (SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id)"
+        " OR EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = campaigns.id))",
+        now,
+    )
+    return [(row.id, Context(row.workspace_id, row.livemode)) for row in rows]
+
+
+async def clear_canceled(campaign_id: UUID, ctx: Context, *, limit: int, now: datetime) -> int:
+    """Cancel up to `limit` waiting messages of a canceled campaign and forget as many of who is not yet expanded.
+
+    The greater number of both: `limit` where there may be more.
+    """
+    forgotten = await execute(FORGET, campaign_id, limit)
+    return max(forgotten, await cancel_campaign_messages(ctx, campaign_id, limit=limit, now=now))

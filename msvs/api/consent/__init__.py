@@ -1,0 +1,1 @@
+"""Consent: opt-in, opt-out, the chain of evidence and automatic replies."""

@@ -1,0 +1,158 @@
+"""Whether an opt-out stands, and what may undo it: the person's own act, or evidence that is newer than it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from msvs.api import keyed_hashes
+from msvs.api.context import Context
+from msvs.api.errors import Conflict
+from msvs.api.resources import moment
+from msvs.api.text.phones import by_canonical, canonical, spellings
+from msvs.database import Row, fetch
+
+# The source of an opt-out that puts one back which was undone without reason; the time that counts is the first one's.
+REPAIR = "consent_audit"
+
+# The sources of what a person said, as replies and keywords write them.
+OWN_SOURCES = frozenset(("keyword", "double_opt_in"))
+JOINED = "keyword:"
+CALLERS = ("key_", "usr_")
+
+# Of each phone, in all its spellings: what keeps it from being sent to, the last words of its history, and when it last
+# said STOP.
+STANDING = """
+SELECT named.canonical, kept.suppression_id, kept.is_out, kept.source, kept.at AS kept_at, kept.any_at,
+    coalesce(said.last_in, 0) AS last_in, coalesce(said.last_out, 0) AS last_out, said.at AS said_at, said.any_said_at,
+    heard.at AS heard_at
+FROM (
+    SELECT canonical, array_agg(phone) AS phones, array_agg(phone_hash) AS hashes
+    FROM unnest($3::varchar[], $4::varchar[], $5::varchar[]) AS spelled (canonical, phone, phone_hash)
+    GROUP BY canonical
+) AS named
+CROSS JOIN LATERAL (
+    SELECT (array_agg(id) FILTER (WHERE id IS NOT NULL))[1] AS suppression_id, count(*) > 0 AS is_out,
+        (array_agg(source ORDER BY one.at DESC))[1] AS source,
+        max(one.at) FILTER (WHERE source IS DISTINCT FROM $6) AS at, max(one.at) AS any_at
+    FROM (
+        SELECT id, source, created_at AS at FROM suppressions
+        WHERE workspace_id = $1 AND livemode = $2 AND suppressions.canonical = named.canonical
+        UNION ALL
+        SELECT id, source, created_at FROM erased_suppressions
+        WHERE workspace_id = $1 AND livemode = $2 AND erased_suppressions.phone_hash = ANY (named.hashes)
+        UNION ALL
+        SELECT NULL, opt_in_source, coalesce(opt_in_at, updated_at) FROM contacts
+        WHERE workspace_id = $1 AND livemode = $2 AND contacts.canonical = named.canonical
+            AND opt_in_status = 'opted_out'
+    ) AS one
+) AS kept
+CROSS JOIN LATERAL (
+    SELECT max(sequence) FILTER (WHERE status = 'opted_in') AS last_in,
+        max(sequence) FILTER (WHERE status = 'opted_out') AS last_out,
+        max(created_at) FILTER (WHERE status = 'opted_out' AND source IS DISTINCT FROM $6) AS at,
+        max(created_at) FILTER (WHERE status = 'opted_out') AS any_said_at
+    FROM consent_events
+    WHERE workspace_id = $1 AND livemode = $2
+        AND (consent_events.phone_hash = ANY (named.hashes) OR consent_events.phone = ANY (named.phones))
+) AS said
+CROSS JOIN LATERAL (
+    SELECT max(received_at) AS at FROM inbound_messages
+    WHERE workspace_id = $1 AND livemode = $2 AND from_phone = ANY (named.phones)
+        AND (keyword = 'stop' OR intent IS NOT NULL) AND contact_id IN (
+            SELECT id FROM contacts
+            WHERE workspace_id = $1 AND livemode = $2 AND contacts.canonical = named.canonical
+            UNION ALL
+            SELECT contact_id FROM consent_events WHERE workspace_id = $1 AND livemode = $2
+                AND (consent_events.phone_hash = ANY (named.hashes) OR consent_events.phone = ANY (named.phones))
+        )
+) AS heard
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """An opt-out that stands: since when, why, and the phone's suppression, None where it has none."""
+
+    at: datetime
+    source: str
+    suppression_id: UUID | None
+
+
+class Claim(NamedTuple):
+    """What an opt-in goes by: the person's own act, or evidence with its time, which says that it is a new one."""
+
+    is_own_act: bool = False
+    given_at: datetime | None = None
+    is_renewed: bool = False
+
+
+OWN_ACT = Claim(is_own_act=True)
+EVIDENCE_ALONE = Claim()
+
+
+def may_undo(claim: Claim, opted_out_at: datetime, now: datetime) -> bool:
+    """Whether an opt-in may undo an opt-out: the one rule that every path goes by."""
+    if claim.is_own_act:
+        return True
+    return claim.is_renewed and claim.given_at is not None and opted_out_at < claim.given_at <= now
+
+
+def claim_of(row: Any) -> Claim:
+    """What an entry of the history that opted somebody in went by: its time is that of evidence given as a new one."""
+    said = row.source in OWN_SOURCES or (row.source or "").startswith(JOINED)
+    if said and not row.actor.startswith(CALLERS):
+        return OWN_ACT
+    return Claim(given_at=row.given_at, is_renewed=row.given_at is not None)
+
+
+async def find_opt_outs(ctx: Context, phones: Sequence[str]) -> dict[str, OptOut]:
+    """Return which of these phones (E.164, in any spelling) are opted out, and since when."""
+    spelled = [(one, spelling) for one in by_canonical(phones) for spelling in spellings(one)]
+    rows = await fetch(
+        STANDING,
+        ctx.workspace_id,
+        ctx.livemode,
+        [one for one, _ in spelled],
+        [spelling for _, spelling in spelled],
+        [keyed_hashes.phone_hash(ctx, spelling) for _, spelling in spelled],
+        REPAIR,
+    )
+    standing = {
+        row.canonical: OptOut(_out_at(row), row.source or REPAIR, row.suppression_id) for row in rows if _is_out(row)
+    }
+    return {phone: standing[canonical(phone)] for phone in phones if canonical(phone) in standing}
+
+
+async def find_opt_out(ctx: Context, phone: str) -> OptOut | None:
+    """The opt-out of a phone (E.164) that stands, or None."""
+    return (await find_opt_outs(ctx, [phone])).get(phone)
+
+
+def revoked(opted_out_at: datetime, *, existing_id: str | None = None) -> Conflict:
+    """The refusal of an opt-in that may not undo an opt-out."""
+    at = moment(opted_out_at)
+    details: dict[str, Any] = {"opted_out_at": at}
+    if existing_id is not None:
+        details["existing_id"] = existing_id
+    return Conflict(
+        f"This phone number opted out at {at}, and only its owner (START, a keyword, YES) or newer evidence opts it in"
+        " again: opt_in with renewed true, and at, the time after the opt-out at which the person agreed again.",
+        code="opt_in_revoked",
+        param="opt_in",
+        **details,
+    )
+
+
+def _is_out(row: Row) -> bool:
+    return bool(row.is_out or row.last_out > row.last_in)
+
+
+def _out_at(row: Row) -> datetime:
+    """When a phone that is out said so last; the time of a repair counts where no other is known."""
+    times: list[datetime] = [at for at in (row.kept_at, row.said_at, row.heard_at) if at is not None]
+    repaired: list[datetime] = [at for at in (row.any_at, row.any_said_at) if at is not None]
+    return max(times or repaired)

@@ -1,0 +1,1 @@
+"""Contacts, lists, segments, suppressions and imports."""

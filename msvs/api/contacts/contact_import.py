@@ -1,0 +1,345 @@
+"""Importing contacts: many at once, each made where its phone is new and changed where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from phonenumbers import SUPPORTED_REGIONS
+
+from msvs.api import ids
+from msvs.api.consent import consent, revocation
+from msvs.api.consent.consent import Evidence
+from msvs.api.contacts import lists
+from msvs.api.contacts.contacts import (
+    CreateContact,
+    OptInEvidence,
+    merge_attributes,
+    read_email,
+    read_evidence,
+    read_optional,
+)
+from msvs.api.context import Context
+from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import contact_resource
+from msvs.api.scope import lock_number, scoped
+from msvs.api.settings_of_mode import find_settings
+from msvs.api.text.phones import Phone, canonical, parse_phone, read_phone
+from msvs.api.text.quiet_hours import check_timezone
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.database import Row, encode_json, execute, fetch, fetch_value
+from msvs.models import Contact, ContactList, OptInStatus
+
+# An import is one transaction, and the head of the chain of consent is its own until it commits.
+MAX_IMPORTED = 500
+
+FIELDS = ("first_name", "last_name", "email", "timezone")
+
+LOCK = """
+SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+# A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
+INSERT = """
+INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, timezone,
+    attributes, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
+SELECT entry.id, $1, $2, entry.phone, entry.region, entry.number_kind, entry.first_name, entry.last_name, entry.email,
+    entry.timezone, entry.attributes::jsonb, CASE WHEN stop.id IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
+    stop.created_at, $12::timestamptz, $12::timestamptz
+FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::varchar[], $7::varchar[], $8::varchar[], $9::varchar[],
+    $10::varchar[], $11::text[], $13::varchar[])
+    AS entry (id, phone, region, number_kind, first_name, last_name, email, timezone, attributes, canonical)
+LEFT JOIN suppressions AS stop ON stop.workspace_id = $1 AND stop.livemode = $2 AND stop.canonical = entry.canonical
+ORDER BY entry.canonical ON CONFLICT DO NOTHING RETURNING *
+"""
+
+UPDATE = """
+UPDATE contacts SET first_name = entry.first_name, last_name = entry.last_name, email = entry.email,
+    timezone = entry.timezone, attributes = entry.attributes::jsonb, updated_at = $9
+FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::varchar[], $7::varchar[], $8::text[])
+    AS entry (id, first_name, last_name, email, timezone, attributes)
+WHERE contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.id = entry.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportContacts:
+    """Contacts to import, the list they go on, and what holds for those that do not say it themselves.
+
+    `opt_in` is the evidence of whoever brings none. With `default_region` phones may also be written as they are dialed
+    there.
+    """
+
+    contacts: Sequence[CreateContact]
+    list_id: UUID | None = None
+    opt_in: OptInEvidence | None = None
+    default_region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowRefused:
+    """A row that was not imported, counted from 0, and why; `param` names the field of it."""
+
+    index: int
+    code: str
+    message: str
+    param: str
+
+
+@dataclass(slots=True)
+class ContactsImported:
+    """What came of an import: each row is counted in one of `created` to `duplicates`, or is in `invalid`.
+
+    `opted_in`, `pending` and `opted_out` count the contacts that were opted in, that are asked to confirm, and that had
+    opted out and stay so.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    added_to_list: int = 0
+    opted_in: int = 0
+    pending: int = 0
+    opted_out: int = 0
+    invalid: list[RowRefused] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Person:
+    """What the rows of one phone say together; what is None was not said."""
+
+    index: int
+    phone: Phone
+    values: dict[str, str]
+    attributes: dict[str, Any]
+    evidence: Evidence | None
+
+
+async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImported:
+    """Make or change at most 500 contacts, and put them on a list; a row that cannot be is reported, not refused.
+
+    A phone that is known has its contact changed as an update would: what the row leaves out stays, and attributes are
+    merged. Rows of one phone count as one, of which the last word holds. Evidence opts in whoever is `unknown`; a
+    number that said STOP stays opted out. Raises InvalidRequest, also for evidence that is none, and Conflict
+    `list_synced`.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    if len(data.contacts) > MAX_IMPORTED:
+        raise InvalidRequest(
+            f"contacts holds at most {MAX_IMPORTED} contacts.", param="contacts", code="parameter_out_of_range"
+        )
+    region = data.default_region
+    if region is not None and region not in SUPPORTED_REGIONS:
+        raise InvalidRequest(f"'{region[:10]}' is not an ISO 3166-1 region code.", param="default_region")
+    shared = None if data.opt_in is None else read_evidence(data.opt_in)
+    done = ContactsImported()
+    people = _read_rows(data.contacts, region, shared, done)
+    now = datetime.now(UTC)
+    # One import after the other: each holds many contacts, and two could wait for each other's.
+    await fetch_value("SELECT pg_advisory_xact_lock($1)", lock_number(ctx, before=b"imports"))
+    known = await _lock(ctx, people)
+    await consent.hold_suppressions(ctx)
+    await consent.restore_suppressions(ctx, [person.phone.e164 for person in people.values()])
+    made: dict[str, Row] = {}
+    while missing := sorted(people.keys() - known.keys() - made.keys()):
+        made |= await _insert(ctx, [people[phone] for phone in missing], now)
+        # Whom somebody else made meanwhile.
+        known |= await _lock(ctx, people.keys() - known.keys() - made.keys())
+    if data.list_id is not None:
+        # Contacts are held before lists, here and wherever both are.
+        await _hold_list(ctx, data.list_id)
+    done.created = len(made)
+    await _update(ctx, people, known, done, now)
+    imported = {phone: made.get(phone) or known[phone] for phone in sorted(people)}
+    if data.list_id is not None and imported:
+        members = [row.id for row in imported.values()]
+        done.added_to_list = await execute(lists.ADD, data.list_id, [ids.new_id() for _ in members], members, now)
+    await _opt_in(ctx, people, imported, made, done, now)
+    done.invalid.sort(key=lambda refused: refused.index)
+    return done
+
+
+def _read_rows(
+    rows: Sequence[CreateContact], region: str | None, shared: Evidence | None, done: ContactsImported
+) -> dict[str, _Person]:
+    """What the valid rows say of each phone, by its canonical number; `done` is told of the others."""
+    given = [shared if row.opt_in is None else _read_evidence(row.opt_in, index) for index, row in enumerate(rows)]
+    people: dict[str, _Person] = {}
+    for index, row in enumerate(rows):
+        try:
+            person = _read_row(row, index, region, given[index])
+            before = people.get(canonical(person.phone.e164))
+            if before is not None:
+                _join(before, person)
+                done.duplicates += 1
+            else:
+                people[canonical(person.phone.e164)] = person
+        except InvalidRequest as error:
+            done.invalid.append(_refused(index, error))
+    return people
+
+
+def _read_evidence(opt_in: OptInEvidence, index: int) -> Evidence:
+    try:
+        return read_evidence(opt_in)
+    except InvalidRequest as error:
+        error.param = f"contacts[{index}].{error.param}"
+        raise
+
+
+def _read_row(row: CreateContact, index: int, region: str | None, evidence: Evidence | None) -> _Person:
+    phone = parse_phone(row.phone, param="phone") if region is None else read_phone(row.phone, region, param="phone")
+    values = {
+        "first_name": read_optional(row.first_name, param="first_name"),
+        "last_name": read_optional(row.last_name, param="last_name"),
+        "email": None if row.email is None else read_email(row.email),
+        "timezone": None if row.timezone is None else check_timezone(row.timezone),
+    }
+    merge_attributes({}, row.attributes)
+    return _Person(
+        index,
+        phone,
+        {name: value for name, value in values.items() if value is not None},
+        dict(row.attributes),
+        evidence,
+    )
+
+
+def _join(person: _Person, later: _Person) -> None:
+    """Let a later row of the same phone add to, and go before, what is said already. Raises InvalidRequest."""
+    attributes = {**person.attributes, **later.attributes}
+    merge_attributes({}, attributes)
+    person.values |= later.values
+    person.attributes = attributes
+    person.evidence = later.evidence or person.evidence
+
+
+def _refused(index: int, error: InvalidRequest) -> RowRefused:
+    return RowRefused(index, error.code, error.message, f"contacts[{index}].{error.param}")
+
+
+async def _lock(ctx: Context, phones: Collection[str]) -> dict[str, Row]:
+    if not phones:
+        return {}
+    return {row.canonical: row for row in await fetch(LOCK, ctx.workspace_id, ctx.livemode, list(phones))}
+
+
+async def _hold_list(ctx: Context, id: UUID) -> None:
+    row = await scoped(ctx, ContactList).filter(id=id).select_for_update().first()
+    if row is None:
+        raise InvalidRequest(
+            f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.", code="resource_missing", param="list_id"
+        )
+    lists.refuse_synced(row)
+
+
+async def _insert(ctx: Context, people: Sequence[_Person], now: datetime) -> dict[str, Row]:
+    rows = await fetch(
+        INSERT,
+        ctx.workspace_id,
+        ctx.livemode,
+        [ids.new_id() for _ in people],
+        [person.phone.e164 for person in people],
+        [person.phone.region for person in people],
+        [person.phone.kind for person in people],
+        *([person.values.get(name) for person in people] for name in FIELDS),
+        [encode_json(merge_attributes({}, person.attributes)) for person in people],
+        now,
+        [canonical(person.phone.e164) for person in people],
+    )
+    return {row.canonical: row for row in rows}
+
+
+async def _update(
+    ctx: Context, people: dict[str, _Person], known: Mapping[str, Row], done: ContactsImported, now: datetime
+) -> None:
+    """Change the contacts of which the rows say something new; one that would have too many attributes is left out."""
+    changes: list[tuple[UUID, dict[str, Any], dict[str, Any]]] = []
+    for phone, row in known.items():
+        person = people[phone]
+        try:
+            attributes = merge_attributes(row.attributes, person.attributes)
+        except InvalidRequest as error:
+            done.invalid.append(_refused(person.index, error))
+            del people[phone]
+            continue
+        before = {name: row[name] for name in FIELDS}
+        after = {**before, **person.values}
+        if (after, attributes) == (before, row.attributes):
+            done.unchanged += 1
+        else:
+            changes.append((row.id, after, attributes))
+    done.updated = len(changes)
+    if changes:
+        await execute(
+            UPDATE,
+            ctx.workspace_id,
+            ctx.livemode,
+            [id for id, _, _ in changes],
+            *([after[name] for _, after, _ in changes] for name in FIELDS),
+            [encode_json(attributes) for _, _, attributes in changes],
+            now,
+        )
+
+
+async def _opt_in(
+    ctx: Context,
+    people: Mapping[str, _Person],
+    imported: Mapping[str, Row],
+    made: Mapping[str, Row],
+    done: ContactsImported,
+    now: datetime,
+) -> None:
+    out = await revocation.find_opt_outs(ctx, list(imported)) if imported else {}
+    done.opted_out = len(out)
+    evidence = {
+        row.id: given
+        for phone, row in imported.items()
+        if row.opt_in_status == OptInStatus.UNKNOWN
+        and phone not in out
+        and (given := people[phone].evidence) is not None
+    }
+    if not evidence:
+        return
+    if (await find_settings(ctx)).double_opt_in:
+        # Each is asked by an SMS of its own.
+        for contact in await scoped(ctx, Contact).filter(id__in=list(evidence)).order_by("phone"):
+            try:
+                done.pending += await _ask(ctx, contact, evidence[contact.id], now)
+            except Conflict:
+                # Suppressed meanwhile, when nobody saw the contact yet.
+                done.opted_out += 1
+        return
+    changed = await consent.opt_in_many(ctx, evidence, now=now)
+    done.opted_in = len(changed)
+    # As where one contact is made or changed: of a new contact, its creation says it all.
+    await record_events(
+        (
+            NewEvent(EventType.CONTACT_OPTED_IN, row.workspace_id, row.livemode, row.id, contact_resource(row))
+            for row in changed
+            if row.canonical not in made
+        ),
+        now,
+    )
+
+
+async def _ask(ctx: Context, contact: Contact, given: Evidence, now: datetime) -> bool:
+    """Ask a contact to confirm its evidence; whether it is pending now. Raises Conflict `opt_in_revoked`."""
+    return await consent.opt_in(
+        ctx,
+        contact,
+        source=given.source,
+        ip=given.ip,
+        now=now,
+        confirmed=False,
+        user_agent=given.user_agent,
+        text=given.text,
+        version=given.version,
+        claim=given.claim,
+    )

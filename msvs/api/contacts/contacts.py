@@ -1,0 +1,552 @@
+"""Contacts: the people that messages are sent to, one a phone in each mode."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import UniqueViolationError
+from msgspec import UNSET, UnsetType
+from tortoise.expressions import Q, Subquery
+from tortoise.functions import Lower
+
+from msvs.api import ids
+from msvs.api.consent import consent, revocation
+from msvs.api.consent.consent import Evidence
+from msvs.api.context import Context
+from msvs.api.dispatch import canceling
+from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.scope import find, scoped
+from msvs.api.settings_of_mode import find_settings
+from msvs.api.text.phones import Phone, canonical, parse_phone
+from msvs.api.text.quiet_hours import check_timezone
+from msvs.api.unit_of_work import unit_of_work
+from msvs.database import Row, encode_json, execute, fetch_row, fetch_value
+from msvs.models import Contact, ListMember, OptInStatus
+
+MAX_NAME = 100
+MAX_EMAIL = 254
+MAX_SOURCE = 100
+MAX_USER_AGENT = 300
+MAX_AGREED_TEXT = 5000
+MAX_VERSION = 60
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+MAX_ATTRIBUTES = 50
+MAX_ATTRIBUTE_KEY = 40
+MAX_ATTRIBUTE_VALUE = 500
+MAX_INTEGER = 2**53
+MAX_SEARCH = 100
+
+_label = r"[^\W_](?:[\w-]*[^\W_])?"
+_email = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff@,;:<>()\[\]\\\"]{{1,64}}@(?:{_label}\.)+{_label}").fullmatch
+_line_breaks = re.compile(r"[\r\n\t]")
+_phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class OptInEvidence:
+    """How a person agreed to be texted: where (`source`), from which IP address and with which browser, to what.
+
+    `text` is what the person agreed to, and `version` the version of it. `at` is when, and `renewed` says that it was
+    anew: only that, later than a STOP, undoes the STOP.
+    """
+
+    source: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    text: str | None = None
+    version: str | None = None
+    at: datetime | None = None
+    renewed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateContact:
+    """A contact to be made."""
+
+    phone: str
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    opt_in: OptInEvidence | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateContact:
+    """What to change of a contact; a field left UNSET stays, None clears it."""
+
+    phone: str | UnsetType = UNSET
+    first_name: str | UnsetType | None = UNSET
+    last_name: str | UnsetType | None = UNSET
+    email: str | UnsetType | None = UNSET
+    opt_in: OptInEvidence | UnsetType = UNSET
+    attributes: Mapping[str, Any] | UnsetType = UNSET
+    timezone: str | UnsetType | None = UNSET
+
+
+FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = $3"
+
+# A phone that was erased while it was suppressed is suppressed in plain again before anything is sent to it; it may
+# have been so in several spellings.
+SUPPRESSION = """
+WITH restored AS (
+    DELETE FROM erased_suppressions
+    WHERE workspace_id = $2 AND livemode = $3 AND phone_hash = ANY({hashes}::varchar[]) RETURNING id, source, created_at
+), plain AS (
+    INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
+    SELECT id, $2, $3, $4, source, created_at FROM restored ORDER BY created_at, id ON CONFLICT DO NOTHING
+), stop AS (
+    SELECT source, created_at FROM suppressions WHERE workspace_id = $2 AND livemode = $3 AND canonical = {canonical}
+    UNION ALL SELECT source, created_at FROM restored LIMIT 1
+)
+"""
+
+# A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
+INSERT = f"""
+{SUPPRESSION.format(hashes="$13", canonical="$14")}
+INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, attributes,
+    timezone, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
+SELECT $1::uuid, $2::uuid, $3::bool, $4::varchar, $5::varchar, $6::varchar, $7::varchar, $8::varchar, $9::varchar,
+    $10::jsonb, $12::varchar, CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
+    stop.created_at, $11::timestamptz, $11::timestamptz
+FROM (VALUES (1)) AS one LEFT JOIN stop ON true
+ON CONFLICT DO NOTHING
+RETURNING *
+"""
+
+UPDATE = """
+UPDATE contacts
+SET first_name = $4, last_name = $5, email = $6, attributes = $7::jsonb, updated_at = $8, timezone = $9
+WHERE id = $1 AND workspace_id = $2 AND livemode = $3
+"""
+
+CHANGE_PHONE = f"""
+{SUPPRESSION.format(hashes="$8", canonical="$9")}
+UPDATE contacts SET phone = $4, region = $5, number_kind = $6, updated_at = $7,
+    opt_in_status = CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END,
+    opt_in_source = stop.source, opt_in_ip = NULL, opt_in_at = stop.created_at
+FROM (VALUES (1)) AS one LEFT JOIN stop ON true
+WHERE contacts.id = $1 AND contacts.workspace_id = $2 AND contacts.livemode = $3
+"""
+
+# Those who are opted in and suppressed all the same.
+SUPPRESSED_AT_ONCE = """
+SELECT 1 FROM suppressions JOIN contacts USING (workspace_id, livemode, canonical)
+WHERE workspace_id = $1 AND livemode = $2 AND canonical = $3 AND opt_in_status = 'opted_in'
+"""
+
+# In the order of their ids: two deletions that lower the counts of the same lists must not wait for each other.
+LOCK_LISTS = """
+SELECT count(*) FROM (
+    SELECT 1 FROM contact_lists WHERE workspace_id = $2 AND livemode = $3
+        AND id IN (SELECT list_id FROM list_members WHERE contact_id = $1)
+    ORDER BY id FOR NO KEY UPDATE
+) AS locked
+"""
+
+DELETE = "DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3"
+
+# Whoever is opted out stays suppressed, also where nothing but the contact said so.
+DELETE_AND_SUPPRESS = """
+WITH gone AS (
+    DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3 RETURNING *
+)
+INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
+SELECT $4::uuid, workspace_id, livemode, phone, coalesce(opt_in_source, 'import'), coalesce(opt_in_at, updated_at)
+FROM gone WHERE opt_in_status = 'opted_out' ON CONFLICT DO NOTHING
+"""
+
+
+async def create_contact(ctx: Context, data: CreateContact) -> Row:
+    """Make a contact. Raises Conflict `contact_exists` with `existing_id` where the phone has one.
+
+    With `opt_in` it is opted in, or pending where the workspace asks for double opt-in; for a number that said STOP,
+    that takes renewed evidence, else Conflict `opt_in_revoked`, and only that writes `contact.opted_in`. Without
+    `opt_in` it is unknown, or opted out if it said STOP.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    phone = parse_phone(data.phone, param="phone")
+    evidence = None if data.opt_in is None else read_evidence(data.opt_in)
+    now = datetime.now(UTC)
+    values: dict[str, Any] = {
+        "first_name": read_optional(data.first_name, param="first_name"),
+        "last_name": read_optional(data.last_name, param="last_name"),
+        "email": None if data.email is None else read_email(data.email),
+        "attributes": merge_attributes({}, data.attributes),
+        "timezone": None if data.timezone is None else check_timezone(data.timezone),
+    }
+    while (row := await _insert(ctx, phone, now, **values)) is None:
+        existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
+        if existing is not None:
+            if evidence is not None:
+                await _refuse_revoked(ctx, existing, evidence, now)
+            raise _taken(existing)
+    if evidence is None:
+        return row
+    await _opt_in(ctx, row, evidence, now, announce=row.opt_in_status == OptInStatus.OPTED_OUT)
+    await _refuse_suppressed(ctx, phone.e164, now)
+    created = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
+    assert created is not None, "the row is this transaction's own"
+    return created
+
+
+async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> Row:
+    """The contact of `phone` (E.164), made if there is none: unknown, or opted out if the phone is suppressed."""
+    while True:
+        row = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone))
+        if row is None:
+            row = await _insert(ctx, parse_phone(phone), now)
+        # None again: another caller made the contact between the two statements; the next look finds it.
+        if row is not None:
+            return row
+
+
+async def get_contact(ctx: Context, id: UUID) -> Contact:
+    """One contact. Raises NotFound."""
+    return await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
+
+
+async def list_contacts(
+    ctx: Context,
+    page: PageRequest,
+    *,
+    q: str | None = None,
+    phone: str | None = None,
+    email: str | None = None,
+    list_id: UUID | None = None,
+    opt_in_status: str | None = None,
+) -> Page[Contact]:
+    """Contacts, newest first, that meet every filter given.
+
+    `q` finds its words in the first name, last name or e-mail address, or its digits in the phone.
+    """
+    query = scoped(ctx, Contact)
+    if q is not None and q.strip():
+        query = query.filter(_search(q))
+    if phone is not None:
+        query = query.filter(canonical=canonical(parse_phone(phone, param="phone").e164))
+    if email is not None:
+        # Written as the index is.
+        query = query.annotate(email_folded=Lower("email")).filter(email_folded=read_email(email).lower())
+    if list_id is not None:
+        query = query.filter(id__in=Subquery(ListMember.filter(list_id=list_id).values("contact_id")))
+    if opt_in_status is not None:
+        query = query.filter(opt_in_status=_read_status(opt_in_status))
+    return await fetch_page(query, page)
+
+
+async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact:
+    """Change a contact: attributes are merged per key and null removes one. Raises NotFound, Conflict.
+
+    `opt_in` needs its source, and opts a number that said STOP in again only if it is renewed: else Conflict
+    `opt_in_revoked`. Another phone is another consent: the contact becomes unknown (or opted out if that phone is
+    suppressed) and what campaigns hold for the old phone is canceled.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    evidence = None if data.opt_in is UNSET else read_evidence(data.opt_in)
+    phone = None if data.phone is UNSET else parse_phone(data.phone, param="phone")
+    contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
+    now = datetime.now(UTC)
+    first_name, last_name, email = contact.first_name, contact.last_name, contact.email
+    if data.first_name is not UNSET:
+        first_name = read_optional(data.first_name, param="first_name")
+    if data.last_name is not UNSET:
+        last_name = read_optional(data.last_name, param="last_name")
+    if data.email is not UNSET:
+        email = None if data.email is None else read_email(data.email)
+    timezone = contact.timezone
+    if data.timezone is not UNSET:
+        timezone = None if data.timezone is None else check_timezone(data.timezone)
+    attributes = (
+        contact.attributes if data.attributes is UNSET else merge_attributes(contact.attributes, data.attributes)
+    )
+    await execute(
+        UPDATE,
+        id,
+        ctx.workspace_id,
+        ctx.livemode,
+        first_name,
+        last_name,
+        email,
+        encode_json(attributes),
+        now,
+        timezone,
+    )
+    # Another spelling is the same phone, which stays as it was given first.
+    if phone is not None and canonical(phone.e164) != contact.canonical:
+        await _change_phone(ctx, contact, phone, now)
+    if evidence is not None:
+        await _opt_in(ctx, contact, evidence, now)
+        if phone is not None:
+            await _refuse_suppressed(ctx, phone.e164, now)
+    return await get_contact(ctx, id)
+
+
+async def delete_contact(ctx: Context, id: UUID) -> None:
+    """Delete a contact, take it off its lists and cancel what campaigns hold for it. Raises NotFound.
+
+    The history of its consent and the suppression of its phone stay; a message sent to the phone itself still goes out.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
+    await fetch_value(LOCK_LISTS, id, ctx.workspace_id, ctx.livemode)
+    await ListMember.filter(contact_id=id).delete()
+    await execute(DELETE_AND_SUPPRESS, id, ctx.workspace_id, ctx.livemode, ids.new_id())
+    await canceling.cancel_campaign_contact(ctx, id, reason="recipient_deleted", now=datetime.now(UTC))
+
+
+async def opt_out_contact(ctx: Context, id: UUID, *, source: str = "api") -> Contact:
+    """Opt a contact out. Raises NotFound, and Conflict `contact_opted_out` where it is out already."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    contact = await get_contact(ctx, id)
+    if not await consent.opt_out(ctx, contact, source=source, now=datetime.now(UTC)):
+        raise Conflict("The contact has already opted out.", code="contact_opted_out")
+    return await get_contact(ctx, id)
+
+
+def read_name(text: str, *, param: str, maximum: int = MAX_NAME) -> str:
+    """A name of 1 to `maximum` characters that is not blank and has no control characters. Raises InvalidRequest."""
+    if not text.strip() or len(text) > maximum:
+        raise InvalidRequest(
+            f"{param} must have from 1 to {maximum} characters.", param=param, code="parameter_out_of_range"
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise InvalidRequest(f"{param} must not contain control characters.", param=param)
+    return text
+
+
+async def _insert(
+    ctx: Context,
+    phone: Phone,
+    now: datetime,
+    *,
+    first_name: str | None = None,
+    last_name: str | None = None,
+    email: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    timezone: str | None = None,
+) -> Row | None:
+    await consent.hold_suppressions(ctx)
+    return await fetch_row(
+        INSERT,
+        ids.new_id(),
+        ctx.workspace_id,
+        ctx.livemode,
+        phone.e164,
+        phone.region,
+        phone.kind,
+        first_name,
+        last_name,
+        email,
+        encode_json(attributes or {}),
+        now,
+        timezone,
+        consent.hashes_of(ctx, phone.e164),
+        canonical(phone.e164),
+    )
+
+
+async def _opt_in(
+    ctx: Context, contact: Contact | Row, evidence: Evidence, now: datetime, *, announce: bool = True
+) -> None:
+    workspace = await find_settings(ctx)
+    await consent.opt_in(
+        ctx,
+        contact,
+        source=evidence.source,
+        ip=evidence.ip,
+        now=now,
+        confirmed=not workspace.double_opt_in,
+        announce=announce,
+        user_agent=evidence.user_agent,
+        text=evidence.text,
+        version=evidence.version,
+        claim=evidence.claim,
+    )
+
+
+async def _refuse_revoked(ctx: Context, contact: Row, evidence: Evidence, now: datetime) -> None:
+    """Raise Conflict `opt_in_revoked` where the contact's phone is out and the evidence may not undo that."""
+    standing = await revocation.find_opt_out(ctx, contact.phone)
+    if standing is not None and not revocation.may_undo(evidence.claim, standing.at, now):
+        raise revocation.revoked(standing.at, existing_id=ids.encode_id(ids.CONTACT, contact.id))
+
+
+async def _refuse_suppressed(ctx: Context, phone: str, now: datetime) -> None:
+    """Raise Conflict where a phone that was just opted in was suppressed at the same time.
+
+    Nobody saw the contact before, so it did not keep them apart: whoever wrote the history first did. Under double
+    opt-in an older suppression stands until the answer.
+    """
+    row = await fetch_row(SUPPRESSED_AT_ONCE, ctx.workspace_id, ctx.livemode, canonical(phone))
+    if row is not None:
+        raise revocation.revoked(now)
+
+
+async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datetime) -> None:
+    await consent.hold_suppressions(ctx)
+    while True:
+        try:
+            # A savepoint: a refused UPDATE would otherwise end the caller's transaction.
+            async with unit_of_work():
+                await execute(
+                    CHANGE_PHONE,
+                    contact.id,
+                    ctx.workspace_id,
+                    ctx.livemode,
+                    phone.e164,
+                    phone.region,
+                    phone.kind,
+                    now,
+                    consent.hashes_of(ctx, phone.e164),
+                    canonical(phone.e164),
+                )
+            break
+        except UniqueViolationError:
+            existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
+            if existing is not None:
+                raise _taken(existing) from None
+    await canceling.cancel_campaign_contact(ctx, contact.id, reason="recipient_deleted", now=now)
+
+
+def _taken(existing: Row) -> Conflict:
+    return Conflict(
+        "A contact with this phone number already exists.",
+        code="contact_exists",
+        param="phone",
+        existing_id=ids.encode_id(ids.CONTACT, existing.id),
+    )
+
+
+def read_optional(text: str | None, *, param: str) -> str | None:
+    """`read_name`, or None."""
+    return None if text is None else read_name(text, param=param)
+
+
+def read_email(text: str) -> str:
+    """An e-mail address as it was written. Raises InvalidRequest."""
+    if len(text) > MAX_EMAIL or not _email(text):
+        raise InvalidRequest("The e-mail address is not valid.", param="email", code="email_invalid")
+    return text
+
+
+def _read_status(text: str) -> OptInStatus:
+    try:
+        return OptInStatus(text)
+    except ValueError:
+        known = ", ".join(OptInStatus)
+        raise InvalidRequest(f"opt_in_status must be one of {known}.", param="opt_in_status") from None
+
+
+def read_evidence(evidence: OptInEvidence) -> Evidence:
+    """Evidence that has a source. Raises InvalidRequest."""
+    if evidence.source is None:
+        raise InvalidRequest(
+            "Opting in needs evidence: say where consent was given.", param="opt_in.source", code="parameter_missing"
+        )
+    source = read_name(evidence.source, param="opt_in.source", maximum=MAX_SOURCE)
+    return Evidence(
+        source,
+        None if evidence.ip is None else _read_ip(evidence.ip),
+        _read_detail(evidence.user_agent, param="opt_in.user_agent", maximum=MAX_USER_AGENT),
+        _read_agreed(evidence.text),
+        _read_detail(evidence.version, param="opt_in.version", maximum=MAX_VERSION),
+        None if evidence.at is None else _read_past(evidence.at),
+        evidence.renewed,
+    )
+
+
+def _read_ip(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        address = None
+    if address is None or "%" in text:
+        raise InvalidRequest("opt_in.ip must be an IPv4 or IPv6 address.", param="opt_in.ip", code="ip_invalid")
+    return str(address)
+
+
+def _read_past(at: datetime) -> datetime:
+    """A time that has been, and not before EARLIEST: of another, the database may know no such year."""
+    if not EARLIEST <= at <= datetime.now(UTC):
+        raise InvalidRequest(
+            f"opt_in.at must be a time from {EARLIEST.year} on that is not in the future.",
+            param="opt_in.at",
+            code="parameter_out_of_range",
+        )
+    return at.astimezone(UTC)
+
+
+def _read_detail(text: str | None, *, param: str, maximum: int) -> str | None:
+    return None if text is None else read_name(text, param=param, maximum=maximum)
+
+
+def _read_agreed(text: str | None) -> str | None:
+    """What a person agreed to, which may have several lines."""
+    if text is not None:
+        read_name(_line_breaks.sub(" ", text), param="opt_in.text", maximum=MAX_AGREED_TEXT)
+    return text
+
+
+def merge_attributes(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes with changes, of which null removes one. Raises InvalidRequest."""
+    merged = dict(current)
+    for key, value in changes.items():
+        if not 1 <= len(key) <= MAX_ATTRIBUTE_KEY or any(unicodedata.category(c) in ("Cc", "Cs") for c in key):
+            raise InvalidRequest(
+                f"A key of attributes must have from 1 to {MAX_ATTRIBUTE_KEY} characters, none of them a control"
+                " character.",
+                param="attributes",
+            )
+        if value is None:
+            merged.pop(key, None)
+        elif _is_attribute(value):
+            merged[key] = value
+        else:
+            raise InvalidRequest(
+                f"A value of attributes must be a string of at most {MAX_ATTRIBUTE_VALUE} characters, a number,"
+                " true or false.",
+                param=f"attributes.{key}",
+            )
+    if len(merged) > MAX_ATTRIBUTES:
+        raise InvalidRequest(
+            f"A contact has at most {MAX_ATTRIBUTES} attributes.", param="attributes", code="parameter_out_of_range"
+        )
+    return merged
+
+
+def _is_attribute(value: Any) -> bool:
+    match value:
+        case bool():
+            return True
+        case str():
+            # PostgreSQL keeps neither NUL nor half a surrogate pair.
+            return len(value) <= MAX_ATTRIBUTE_VALUE and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
+        case int():
+            return abs(value) <= MAX_INTEGER
+        case float():
+            return math.isfinite(value)
+    return False
+
+
+def _search(text: str) -> Q:
+    text = read_name(text, param="q", maximum=MAX_SEARCH)
+    words = [
+        Q(first_name__icontains=word) | Q(last_name__icontains=word) | Q(email__icontains=word) for word in text.split()
+    ]
+    found = Q(*words)
+    if _phone_like(text):
+        digits = "".join(character for character in text if character.isdigit())
+        found |= Q(phone__contains=digits) | Q(canonical__contains=digits) | Q(canonical=canonical(f"+{digits}"))
+    return found

@@ -1,0 +1,136 @@
+"""Lists: collections of contacts to send to as a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from tortoise.expressions import Subquery
+
+from msvs.api import ids
+from msvs.api.contacts.contacts import read_name
+from msvs.api.context import Context
+from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.scope import find, scoped
+from msvs.database import execute, fetch
+from msvs.models import Contact, ContactList, Keyword, ListMember
+
+MAX_NAME = 200
+MAX_ADDED = 1000
+STATIC = "static"
+
+# A contact on its way onto a list cannot be deleted before its place is committed. Contacts are locked before lists,
+# here and where a contact is deleted, so that the two never wait for each other.
+LOCK_CONTACTS = """
+SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[])
+ORDER BY id FOR KEY SHARE
+"""
+
+ADD = """
+INSERT INTO list_members (id, list_id, contact_id, created_at)
+SELECT member.id, $1::uuid, member.contact_id, $4::timestamptz
+FROM unnest($2::uuid[], $3::uuid[]) AS member (id, contact_id)
+ON CONFLICT (list_id, contact_id) DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What came of adding contacts to a list; `not_found` holds the ids as they were given."""
+
+    added: int
+    already_members: int
+    not_found: list[str]
+
+
+async def create_list(ctx: Context, name: str) -> ContactList:
+    """Make an empty list. Raises InvalidRequest unless the name has 1 to 200 characters."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    name = read_name(name, param="name", maximum=MAX_NAME)
+    return await ContactList.create(workspace_id=ctx.workspace_id, livemode=ctx.livemode, name=name)
+
+
+async def get_list(ctx: Context, id: UUID) -> ContactList:
+    """One list. Raises NotFound."""
+    return await find(ctx, ContactList, id, prefix=ids.CONTACT_LIST, noun="list")
+
+
+async def list_lists(ctx: Context, page: PageRequest) -> Page[ContactList]:
+    """Lists, newest first."""
+    return await fetch_page(scoped(ctx, ContactList), page)
+
+
+async def update_list(ctx: Context, id: UUID, name: str) -> ContactList:
+    """Rename a list. Raises NotFound, and Conflict `list_synced` for a synced one."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    name = read_name(name, param="name", maximum=MAX_NAME)
+    row = await _find_static(ctx, id)
+    row.name = name
+    await row.save(update_fields=["name", "updated_at"])
+    return row
+
+
+async def delete_list(ctx: Context, id: UUID) -> None:
+    """Delete a list, synced or not, and the keywords that join it, but none of its contacts. Raises NotFound.
+
+    A campaign resolves its audience when it starts: one that still waits then finds nobody here, and one that has
+    started goes on.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    row = await find(ctx, ContactList, id, prefix=ids.CONTACT_LIST, noun="list", lock=True)
+    await scoped(ctx, Keyword).filter(list_id=row.id).delete()
+    await ListMember.filter(list_id=row.id).delete()
+    await row.delete()
+
+
+async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Added:
+    """Put contacts on a list, at most 1,000 a call; one that is on it stays. Raises NotFound, Conflict `list_synced`.
+
+    An id named twice counts once. An id that is malformed, unknown or another workspace's is reported, not refused.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    if len(contact_ids) > MAX_ADDED:
+        raise InvalidRequest(
+            f"contact_ids holds at most {MAX_ADDED} ids.", param="contact_ids", code="parameter_out_of_range"
+        )
+    refuse_synced(await get_list(ctx, id))
+    named = {text: ids.decode_id(ids.CONTACT, text) for text in contact_ids}
+    wanted = [value for value in named.values() if value is not None]
+    found = {row.id for row in await fetch(LOCK_CONTACTS, ctx.workspace_id, ctx.livemode, wanted)}
+    await _find_static(ctx, id)
+    added = 0
+    if found:
+        new_ids = [ids.new_id() for _ in found]
+        added = await execute(ADD, id, new_ids, list(found), datetime.now(UTC))
+    return Added(added, len(found) - added, [text for text, value in named.items() if value not in found])
+
+
+async def remove_contact(ctx: Context, id: UUID, contact_id: UUID) -> None:
+    """Take a contact off a list; nothing happens where it is not on it. Raises NotFound, Conflict `list_synced`."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    contact = await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
+    row = await _find_static(ctx, id)
+    await ListMember.filter(list_id=row.id, contact_id=contact.id).delete()
+
+
+async def list_members(ctx: Context, id: UUID, page: PageRequest) -> Page[Contact]:
+    """The contacts on a list, newest contact first. Raises NotFound."""
+    row = await get_list(ctx, id)
+    members = ListMember.filter(list_id=row.id).values("contact_id")
+    return await fetch_page(scoped(ctx, Contact).filter(id__in=Subquery(members)), page)
+
+
+async def _find_static(ctx: Context, id: UUID) -> ContactList:
+    row = await find(ctx, ContactList, id, prefix=ids.CONTACT_LIST, noun="list", lock=True)
+    refuse_synced(row)
+    return row
+
+
+def refuse_synced(row: ContactList) -> None:
+    """Raise Conflict `list_synced` for a list that is not changed by hand."""
+    if row.kind != STATIC:
+        raise Conflict("The list is kept in step with another service; change it there.", code="list_synced")

@@ -1,0 +1,410 @@
+"""Segments: saved filters over contacts, written as JSON and compiled to SQL with bound parameters only.
+
+A filter is one condition:
+
+- `{"all": [...]}`, `{"any": [...]}` and `{"not": {...}}` combine conditions.
+- `{"field": "first_name", "op": "eq", "value": "Maria"}` compares a field. Fields are `first_name`, `last_name`,
+  `email`, `phone`, `region`, `opt_in_status`, `created_at`, `opt_in_at` and `attributes.<key>`.
+- `{"list": "lst_…"}` holds for the members of a list.
+- `{"engagement": "delivered", "within_days": 30, "at_least": 1}` counts messages `sent`, `delivered` or `replied` to.
+
+A contact without a value meets `ne`, `not_in` and `{"op": "exists", "value": false}` and no other comparison.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from msgspec.json import encode
+from tortoise.filters import escape_like
+
+from msvs.api import ids
+from msvs.api.contacts.contacts import MAX_ATTRIBUTE_KEY, MAX_INTEGER, read_name
+from msvs.api.context import Context
+from msvs.api.errors import InvalidRequest
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.scope import find, scoped
+from msvs.api.text.phones import canonical
+from msvs.database import fetch_value
+from msvs.models import ContactList, OptInStatus, Segment
+
+MAX_NAME = 200
+MAX_DEPTH = 8
+MAX_LEAVES = 50
+MAX_VALUES = 100
+MAX_TEXT = 500
+MAX_DAYS = 3650
+MAX_MESSAGES = 1000
+
+TEXT_FIELDS = {
+    "first_name": "c.first_name",
+    "last_name": "c.last_name",
+    "email": "lower(c.email)",
+    "phone": "c.phone",
+    "region": "c.region",
+}
+TIME_FIELDS = {"created_at": "c.created_at", "opt_in_at": "c.opt_in_at"}
+ENGAGEMENTS = {"sent": "m.sent_at", "delivered": "m.delivered_at", "replied": "m.replied_at"}
+ATTRIBUTES = "attributes."
+
+EQUALITY_OPS = ("eq", "ne", "in", "not_in")
+TEXT_OPS = (*EQUALITY_OPS, "contains", "starts_with", "exists")
+TIME_OPS = ("before", "after", "exists")
+NUMBER_OPS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+DATE_OPS = {"before": "<", "after": ">"}
+ATTRIBUTE_OPS = (*TEXT_OPS, *NUMBER_OPS, *DATE_OPS)
+OPS = frozenset(ATTRIBUTE_OPS)
+
+_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A filter as SQL over `contacts AS c`, with the values of its parameters.
+
+    `lists` holds the lists that it names, each with the parameter it is named in.
+    """
+
+    sql: str
+    values: list[Any]
+    lists: tuple[tuple[UUID, str], ...] = ()
+
+
+def compile_filter(filter: Mapping[str, Any], first_parameter: int) -> Compiled:
+    """Compile a filter whose first parameter is `$first_parameter`. Raises InvalidRequest with a dotted `param`.
+
+    The SQL is true or false for every contact, never NULL.
+    """
+    compiler = _Compiler(first_parameter)
+    sql = compiler.condition(filter, "filter", 1)
+    return Compiled(sql, compiler.values, tuple(compiler.lists))
+
+
+async def create_segment(ctx: Context, name: str, filter: Mapping[str, Any]) -> Segment:
+    """Save a filter. Raises InvalidRequest where it is not valid or names a list that does not exist."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    name = read_name(name, param="name", maximum=MAX_NAME)
+    await _check_filter(ctx, filter)
+    return await Segment.create(
+        workspace_id=ctx.workspace_id, livemode=ctx.livemode, name=name, conditions=dict(filter)
+    )
+
+
+async def get_segment(ctx: Context, id: UUID) -> Segment:
+    """One segment. Raises NotFound."""
+    return await find(ctx, Segment, id, prefix=ids.SEGMENT, noun="segment")
+
+
+async def list_segments(ctx: Context, page: PageRequest) -> Page[Segment]:
+    """Segments, newest first."""
+    return await fetch_page(scoped(ctx, Segment), page)
+
+
+async def update_segment(
+    ctx: Context, id: UUID, *, name: str | None = None, filter: Mapping[str, Any] | None = None
+) -> Segment:
+    """Rename a segment, replace its filter, or both. Raises NotFound, InvalidRequest."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    row = await find(ctx, Segment, id, prefix=ids.SEGMENT, noun="segment", lock=True)
+    if name is not None:
+        row.name = read_name(name, param="name", maximum=MAX_NAME)
+    if filter is not None:
+        await _check_filter(ctx, filter)
+        row.conditions = dict(filter)
+    await row.save(update_fields=["name", "conditions", "updated_at"])
+    return row
+
+
+async def delete_segment(ctx: Context, id: UUID) -> None:
+    """Delete a segment. Raises NotFound. A campaign that still waits then finds nobody through it."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    row = await find(ctx, Segment, id, prefix=ids.SEGMENT, noun="segment", lock=True)
+    await row.delete()
+
+
+async def preview_segment(ctx: Context, filter: Mapping[str, Any]) -> int:
+    """How many contacts a filter holds for now. Raises InvalidRequest as create_segment does."""
+    compiled = await _check_filter(ctx, filter)
+    sql = f"SELECT count(*) FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND {compiled.sql}"
+    count: int = await fetch_value(sql, ctx.workspace_id, ctx.livemode, *compiled.values)
+    return count
+
+
+async def _check_filter(ctx: Context, filter: Mapping[str, Any]) -> Compiled:
+    compiled = compile_filter(filter, 3)
+    if compiled.lists:
+        named = {id for id, _ in compiled.lists}
+        known = set(await scoped(ctx, ContactList).filter(id__in=named).values_list("id", flat=True))
+        for id, param in compiled.lists:
+            if id not in known:
+                raise InvalidRequest(
+                    f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.", param=param, code="resource_missing"
+                )
+    return compiled
+
+
+class _Compiler:
+    """One compilation: the values bound so far, and the limits left."""
+
+    def __init__(self, first_parameter: int) -> None:
+        self.first_parameter = first_parameter
+        self.values: list[Any] = []
+        self.lists: list[tuple[UUID, str]] = []
+        self.leaves = 0
+
+    def bind(self, value: Any, type: str) -> str:
+        """A parameter for `value`: the only way that anything of a filter reaches the SQL."""
+        self.values.append(value)
+        return f"${self.first_parameter + len(self.values) - 1}::{type}"
+
+    def condition(self, node: Any, param: str, depth: int) -> str:
+        if not isinstance(node, Mapping):
+            raise InvalidRequest(f"{param} must be an object.", param=param)
+        if depth > MAX_DEPTH:
+            raise InvalidRequest(f"A filter is at most {MAX_DEPTH} levels deep.", param=param, code="filter_too_deep")
+        shape = next((name for name in ("all", "any", "not", "list", "engagement", "field") if name in node), None)
+        if shape is None:
+            raise InvalidRequest(
+                f"{param} must have one of all, any, not, field, list and engagement.",
+                param=param,
+                code="parameter_missing",
+            )
+        _refuse_unknown(node, SHAPES[shape], param)
+        if shape in ("all", "any"):
+            return self.combination(node[shape], shape, f"{param}.{shape}", depth)
+        if shape == "not":
+            return f"(NOT {self.condition(node['not'], f'{param}.not', depth + 1)})"
+        self.leaves += 1
+        if self.leaves > MAX_LEAVES:
+            raise InvalidRequest(
+                f"A filter has at most {MAX_LEAVES} comparisons.", param=param, code="filter_too_large"
+            )
+        if shape == "list":
+            return self.membership(node["list"], f"{param}.list")
+        if shape == "engagement":
+            return self.engagement(node, param)
+        return self.comparison(node, param)
+
+    def combination(self, nodes: Any, shape: str, param: str, depth: int) -> str:
+        if not isinstance(nodes, list) or not nodes:
+            raise InvalidRequest(f"{param} must be an array of at least one condition.", param=param)
+        parts = [self.condition(node, f"{param}[{index}]", depth + 1) for index, node in enumerate(nodes)]
+        return f"({(' AND ' if shape == 'all' else ' OR ').join(parts)})"
+
+    def membership(self, text: Any, param: str) -> str:
+        id = ids.read_id(ids.CONTACT_LIST, _read_text(text, param), param)
+        self.lists.append((id, param))
+        return (
+            "EXISTS (SELECT 1 FROM list_members AS lm WHERE lm.contact_id = c.id"
+            f" AND lm.list_id = {self.bind(id, 'uuid')})"
+        )
+
+    def engagement(self, node: Mapping[str, Any], param: str) -> str:
+        column = ENGAGEMENTS[_read_choice(node["engagement"], ENGAGEMENTS, f"{param}.engagement")]
+        if "within_days" not in node:
+            raise InvalidRequest("within_days is missing.", param=f"{param}.within_days", code="parameter_missing")
+        days = _read_integer(node["within_days"], f"{param}.within_days", MAX_DAYS)
+        least = _read_integer(node.get("at_least", 1), f"{param}.at_least", MAX_MESSAGES)
+        # Counting stops at what is asked for, however many messages a contact has had.
+        return (
+            "((SELECT count(*) FROM (SELECT 1 FROM messages AS m WHERE m.contact_id = c.id"
+            " AND m.workspace_id = c.workspace_id AND m.livemode = c.livemode AND m.kind <> 'auto'"
+            f" AND {column} >= now() - make_interval(days => {self.bind(days, 'int')})"
+            f" LIMIT {self.bind(least, 'int')}) AS counted) >= {self.bind(least, 'int')})"
+        )
+
+    def comparison(self, node: Mapping[str, Any], param: str) -> str:
+        field = _read_text(node["field"], f"{param}.field")
+        if "op" not in node:
+            raise InvalidRequest("op is missing.", param=f"{param}.op", code="parameter_missing")
+        compare, ops = self.comparer(field, f"{param}.field")
+        op = _read_choice(node["op"], OPS, f"{param}.op")
+        if op not in ops:
+            raise InvalidRequest(f"{op} does not apply to {field}.", param=f"{param}.op")
+        value_param = f"{param}.value"
+        if op == "exists":
+            value = node.get("value", True)
+            if not isinstance(value, bool):
+                raise InvalidRequest("exists takes true or false.", param=value_param)
+            return compare(op, value, value_param)
+        if "value" not in node:
+            raise InvalidRequest("value is missing.", param=value_param, code="parameter_missing")
+        value = node["value"]
+        if op in ("in", "not_in") and (not isinstance(value, list) or not 1 <= len(value) <= MAX_VALUES):
+            raise InvalidRequest(f"{op} takes an array of 1 to {MAX_VALUES} values.", param=value_param)
+        return compare(op, value, value_param)
+
+    def comparer(self, field: str, param: str) -> tuple[Callable[[str, Any, str], str], tuple[str, ...]]:
+        """What compiles a comparison of `field`, and the operators that apply to it."""
+        if field in TEXT_FIELDS:
+            return lambda op, value, at: self.text(field, op, value, at), TEXT_OPS
+        if field in TIME_FIELDS:
+            return lambda op, value, at: self.time(field, op, value, at), TIME_OPS
+        if field == "opt_in_status":
+            return self.status, EQUALITY_OPS
+        key = field.removeprefix(ATTRIBUTES)
+        if key == field or not 1 <= len(key) <= MAX_ATTRIBUTE_KEY:
+            raise InvalidRequest(
+                f"field must be one of {', '.join((*TEXT_FIELDS, 'opt_in_status', *TIME_FIELDS))} or attributes.<key>.",
+                param=param,
+                code="field_unknown",
+            )
+        return lambda op, value, at: self.attribute(key, op, value, at), ATTRIBUTE_OPS
+
+    def text(self, field: str, op: str, value: Any, param: str) -> str:
+        column = TEXT_FIELDS[field]
+        if op == "exists":
+            return f"({column} IS NOT NULL) = {self.bind(value, 'bool')}"
+
+        def read(item: Any, at: str) -> str:
+            text = _read_text(item, at)
+            return text.lower() if field == "email" else text
+
+        if field == "phone" and op in EQUALITY_OPS:
+            # In whichever spelling; the parts of a number are those of the one that is shown.
+            return self.equality("c.canonical", op, value, param, lambda item, at: canonical(read(item, at)), "text")
+        if op in EQUALITY_OPS:
+            return self.equality(column, op, value, param, read, "text")
+        return self.pattern(column, op, read(value, param))
+
+    def status(self, op: str, value: Any, param: str) -> str:
+        known = {status.value for status in OptInStatus}
+        return self.equality(
+            "c.opt_in_status", op, value, param, lambda item, at: _read_choice(item, known, at), "text"
+        )
+
+    def time(self, field: str, op: str, value: Any, param: str) -> str:
+        column = TIME_FIELDS[field]
+        if op == "exists":
+            return f"({column} IS NOT NULL) = {self.bind(value, 'bool')}"
+        return f"coalesce({column} {DATE_OPS[op]} {self.bind(_read_time(value, param), 'timestamptz')}, false)"
+
+    def attribute(self, key: str, op: str, value: Any, param: str) -> str:
+        name = self.bind(key, "text")
+        if op == "exists":
+            return f"(c.attributes ? {name}) = {self.bind(value, 'bool')}"
+        if op in EQUALITY_OPS:
+            return self.equality(f"(c.attributes -> {name})", op, value, param, _read_json, "jsonb")
+        text = f"(c.attributes ->> {name})"
+        if op in NUMBER_OPS:
+            number = self.bind(_read_number(value, param), "numeric")
+            # CASE, because PostgreSQL may evaluate the sides of AND in either order and the cast fails on text.
+            return (
+                f"(CASE WHEN jsonb_typeof(c.attributes -> {name}) = 'number'"
+                f" THEN {text}::numeric {NUMBER_OPS[op]} {number} ELSE false END)"
+            )
+        if op in DATE_OPS:
+            # ISO dates sort as text; the time of day, where there is one, does not count.
+            day = self.bind(_read_date(value, param), "text")
+            return (
+                f"coalesce({text} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}'"
+                f' AND left({text}, 10) COLLATE "C" {DATE_OPS[op]} {day}, false)'
+            )
+        return self.pattern(text, op, _read_text(value, param))
+
+    def equality(self, left: str, op: str, value: Any, param: str, read: Callable[[Any, str], str], type: str) -> str:
+        if op in ("eq", "ne"):
+            right = self.bind(read(value, param), type)
+            return f"({left} IS {'NOT ' if op == 'eq' else ''}DISTINCT FROM {right})"
+        items = [read(item, f"{param}[{index}]") for index, item in enumerate(value)]
+        matched = f"coalesce({left} = ANY({self.bind(items, f'{type}[]')}), false)"
+        return matched if op == "in" else f"(NOT {matched})"
+
+    def pattern(self, left: str, op: str, text: str) -> str:
+        pattern = escape_like(text) + "%"
+        if op == "contains":
+            pattern = "%" + pattern
+        return f"coalesce({left} ILIKE {self.bind(pattern, 'text')}, false)"
+
+
+SHAPES = {
+    "all": ("all",),
+    "any": ("any",),
+    "not": ("not",),
+    "list": ("list",),
+    "engagement": ("engagement", "within_days", "at_least"),
+    "field": ("field", "op", "value"),
+}
+
+
+def _refuse_unknown(node: Mapping[str, Any], known: tuple[str, ...], param: str) -> None:
+    for key in node:
+        if key not in known:
+            raise InvalidRequest(
+                f"{param} has {known[0]} and may not have this besides.",
+                param=f"{param}.{str(key)[:40]}",
+                code="parameter_unknown",
+            )
+
+
+def _read_text(value: Any, param: str) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_TEXT:
+        raise InvalidRequest(f"{param} must be a string of 1 to {MAX_TEXT} characters.", param=param)
+    # PostgreSQL keeps neither NUL nor half a surrogate pair.
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidRequest(f"{param} must not contain NUL or lone surrogates.", param=param)
+    return value
+
+
+def _read_choice(value: Any, known: Mapping[str, Any] | frozenset[str] | set[str], param: str) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise InvalidRequest(f"{param} must be one of {', '.join(sorted(known))}.", param=param)
+    return value
+
+
+def _read_integer(value: Any, param: str, maximum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
+        raise InvalidRequest(
+            f"{param} must be a whole number from 1 to {maximum}.", param=param, code="parameter_out_of_range"
+        )
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
+
+
+def _read_number(value: Any, param: str) -> Decimal:
+    if not _is_number(value):
+        raise InvalidRequest(f"{param} must be a number.", param=param)
+    return Decimal(repr(value))
+
+
+def _read_json(value: Any, param: str) -> str:
+    """A string, number or boolean as JSON text."""
+    if isinstance(value, bool) or _is_number(value):
+        return encode(value).decode()
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{param} must be a string, a number, true or false.", param=param)
+    return encode(_read_text(value, param)).decode()
+
+
+def _read_time(value: Any, param: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(_read_text(value, param))
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRequest(f"{param} must be an ISO-8601 time with an offset.", param=param, code="time_invalid")
+
+
+def _read_date(value: Any, param: str) -> str:
+    text = _read_text(value, param)
+    try:
+        valid = bool(_date(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InvalidRequest(f"{param} must be a date such as 2026-05-01.", param=param, code="date_invalid")
+    return text

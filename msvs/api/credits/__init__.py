@@ -1,0 +1,1 @@
+"""Credits: the balance, its ledger and its caps."""

@@ -1,0 +1,252 @@
+"""Credits: each statement that moves the balance writes the ledger entries that explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.context import Context
+from msvs.api.credits import caps
+from msvs.api.errors import ComplianceRefused, PaymentRequired
+from msvs.api.jobs import Doorbell
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.resources import CreditsResource, PurchaseResource, moment
+from msvs.api.unit_of_work import ring_after_commit, unit_of_work
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.database import Row, execute, fetch, fetch_row
+from msvs.models import LedgerEntry, LedgerKind
+
+RECENT_PURCHASES = 10
+RUNWAY_DAYS = 30
+
+TAKE = """
+WITH taken AS (
+    UPDATE credit_balances SET balance = balance - $2
+    WHERE workspace_id = $1 AND balance >= $2 AND {is_allowed}
+    RETURNING workspace_id, balance, low_balance_threshold, low_notified
+), entries AS (
+    INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
+    SELECT entry.id, $1, 'reserve', entry.reference, -entry.amount, '', $6
+    FROM taken, unnest($3::uuid[], $4::varchar[], $5::bigint[]) AS entry (id, reference, amount)
+), used AS (
+    INSERT INTO credit_usage (workspace_id, day, credits)
+    SELECT $1, ($6::timestamptz AT TIME ZONE 'UTC')::date, $2 FROM taken
+    ON CONFLICT (workspace_id, day) DO UPDATE SET credits = credit_usage.credits + excluded.credits
+)
+SELECT * FROM taken
+"""
+RESERVE = TAKE.format(is_allowed=caps.UNCAPPED)
+# For a workspace with a daily cap, its balance locked.
+RESERVE_CAPPED = TAKE.format(
+    is_allowed=caps.WITHIN_CAP.format(day="($6::timestamptz AT TIME ZONE 'UTC')::date", credits="$2")
+)
+
+# What is given back counts for the day on which it was taken: a cancellation adds nothing to the cap of another day.
+RELEASE = """
+WITH entries AS (
+    INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
+    SELECT entry.id, $1, 'release', entry.reference, entry.amount, '', $5
+    FROM unnest($2::uuid[], $3::varchar[], $4::bigint[]) AS entry (id, reference, amount)
+    ON CONFLICT (workspace_id, kind, reference) DO NOTHING
+    RETURNING reference, amount
+), used AS (
+    INSERT INTO credit_usage (workspace_id, day, credits)
+    SELECT $1, (reserved.created_at AT TIME ZONE 'UTC')::date, -sum(entries.amount)
+    FROM entries JOIN ledger_entries AS reserved ON reserved.workspace_id = $1 AND reserved.kind = 'reserve'
+        AND reserved.reference = entries.reference
+    GROUP BY 2
+    ON CONFLICT (workspace_id, day) DO UPDATE SET credits = credit_usage.credits + excluded.credits
+)
+UPDATE credit_balances SET
+    balance = balance + (SELECT sum(amount) FROM entries),
+    low_notified = low_notified AND balance + (SELECT sum(amount) FROM entries) < low_balance_threshold
+WHERE workspace_id = $1 AND EXISTS (SELECT FROM entries)
+"""
+
+CAPTURE = """
+INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
+SELECT entry.id, $1, 'capture', entry.reference, 0, '', $4
+FROM unnest($2::uuid[], $3::varchar[]) AS entry (id, reference)
+ON CONFLICT (workspace_id, kind, reference) DO NOTHING
+"""
+
+GRANT = """
+WITH entries AS (
+    INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
+    VALUES ($2, $1, $3, $4, $5, $6, $7)
+    ON CONFLICT (workspace_id, kind, reference) DO NOTHING
+    RETURNING amount
+)
+UPDATE credit_balances SET
+    balance = balance + (SELECT sum(amount) FROM entries),
+    total_lifetime = total_lifetime + (SELECT sum(amount) FROM entries),
+    low_notified = low_notified AND balance + (SELECT sum(amount) FROM entries) < low_balance_threshold
+WHERE workspace_id = $1 AND EXISTS (SELECT FROM entries)
+"""
+
+
+def message_reference(message_id: UUID) -> str:
+    """How the ledger names a message."""
+    return ids.encode_id(ids.MESSAGE, message_id)
+
+
+async def try_reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: datetime) -> bool:
+    """Reserve credits for messages (id → credits), all or none; whether the balance and the daily cap covered them."""
+    if not amounts:
+        return True
+    values = (
+        workspace_id,
+        sum(amounts.values()),
+        [ids.new_id() for _ in amounts],
+        [message_reference(message_id) for message_id in amounts],
+        list(amounts.values()),
+        now,
+    )
+    taken = await fetch_row(RESERVE, *values)
+    if taken is None:
+        async with unit_of_work():
+            await caps.lock(workspace_id)
+            taken = await fetch_row(RESERVE_CAPPED, *values)
+    if taken is None:
+        return False
+    if taken.balance < taken.low_balance_threshold and not taken.low_notified:
+        await tell_low(workspace_id, now)
+    return True
+
+
+async def refusal(workspace_id: UUID, required: int, now: datetime) -> PaymentRequired | ComplianceRefused:
+    """Why `required` credits cannot be taken: the balance (402), or the daily cap (422)."""
+    left = await caps.spendable(workspace_id, now)
+    if left.left_today is None or left.balance < required:
+        return insufficient(required, left.balance)
+    return caps.daily_cap_reached(required, left.left_today, now)
+
+
+def insufficient(required: int, available: int) -> PaymentRequired:
+    """The 402 of a balance that does not cover `required` credits."""
+    return PaymentRequired(
+        f"This needs {required} credits; the balance is {available}.", required=required, available=available
+    )
+
+
+async def release(workspace_id: UUID, amounts: Mapping[UUID, int], now: datetime) -> None:
+    """Give reserved credits back (message id → credits). Releasing a message again changes nothing."""
+    if amounts:
+        await execute(
+            RELEASE,
+            workspace_id,
+            [ids.new_id() for _ in amounts],
+            [message_reference(message_id) for message_id in amounts],
+            list(amounts.values()),
+            now,
+        )
+
+
+async def capture(workspace_id: UUID, message_ids: list[UUID], now: datetime) -> None:
+    """Make the reservations of messages final: the carrier has them. Capturing again changes nothing."""
+    if message_ids:
+        await execute(
+            CAPTURE,
+            workspace_id,
+            [ids.new_id() for _ in message_ids],
+            [message_reference(message_id) for message_id in message_ids],
+            now,
+        )
+
+
+async def available(workspace_id: UUID) -> int:
+    """The live balance, in credits."""
+    row = await fetch_row("SELECT balance FROM credit_balances WHERE workspace_id = $1", workspace_id)
+    return 0 if row is None else int(row.balance)
+
+
+async def grant_credits(
+    workspace_id: UUID, credits: int, *, kind: LedgerKind = LedgerKind.GRANT, reference: str, note: str = ""
+) -> bool:
+    """Add credits. The same kind and reference again changes nothing; whether this call added them."""
+    if credits <= 0:
+        raise ValueError("only a positive number of credits can be granted")
+    added = await execute(GRANT, workspace_id, ids.new_id(), kind.value, reference, credits, note, datetime.now(UTC))
+    if added:
+        # Campaigns that paused for want of credits go on.
+        ring_after_commit(Doorbell.CAMPAIGNS)
+    return added == 1
+
+
+async def get_credits(ctx: Context) -> CreditsResource:
+    """The workspace's balance, what it ever had, how long it lasts, and its latest purchases."""
+    return await _read(ctx.workspace_id, datetime.now(UTC), livemode=ctx.livemode)
+
+
+async def list_ledger(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
+    """The movements of credits, newest first. The ledger is the workspace's: sandbox sends never appear in it."""
+    return await fetch_page(LedgerEntry.filter(workspace_id=ctx.workspace_id), page)
+
+
+async def list_purchases(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
+    """What was ever added to the balance, bought or given, newest first."""
+    added = LedgerEntry.filter(workspace_id=ctx.workspace_id, kind__in=(LedgerKind.GRANT, LedgerKind.PURCHASE))
+    return await fetch_page(added, page)
+
+
+# The sandbox may show one of its own, which nothing goes by: it moves no balance.
+BALANCE = """
+SELECT *, coalesce(
+    (SELECT (sandbox_settings ->> 'low_balance_threshold')::bigint FROM workspaces WHERE id = $1 AND NOT $2),
+    low_balance_threshold
+) AS threshold FROM credit_balances WHERE workspace_id = $1
+"""
+
+
+async def low_balance_threshold(ctx: Context) -> int:
+    """The balance below which `credits.low` is told, in credits."""
+    row = await fetch_row(BALANCE, ctx.workspace_id, ctx.livemode)
+    return 0 if row is None else int(row.threshold)
+
+
+async def tell_low(workspace_id: UUID, now: datetime) -> None:
+    """Record `credits.low` once for each time the balance falls below its threshold."""
+    first = await execute(
+        "UPDATE credit_balances SET low_notified = true WHERE workspace_id = $1 AND NOT low_notified", workspace_id
+    )
+    if first:
+        data = await _read(workspace_id, now)
+        await record_events([NewEvent(EventType.CREDITS_LOW, workspace_id, True, None, data)], now)
+
+
+async def _read(workspace_id: UUID, now: datetime, *, livemode: bool = True) -> CreditsResource:
+    balance = await fetch_row(BALANCE, workspace_id, livemode)
+    purchases = await fetch(
+        "SELECT kind, amount, created_at FROM ledger_entries"
+        " WHERE workspace_id = $1 AND kind IN ('grant', 'purchase') ORDER BY id DESC LIMIT $2",
+        workspace_id,
+        RECENT_PURCHASES,
+    )
+    usage = await fetch_row(
+        "SELECT sum(credits) AS used, min(day) AS first_day FROM credit_usage WHERE workspace_id = $1"
+        " AND day > ($2::timestamptz AT TIME ZONE 'UTC')::date - $3::int",
+        workspace_id,
+        now,
+        RUNWAY_DAYS,
+    )
+    if balance is None:
+        return CreditsResource(balance=0, total_lifetime=0, low_balance_threshold=0)
+    return CreditsResource(
+        balance=balance.balance,
+        total_lifetime=balance.total_lifetime,
+        low_balance_threshold=balance.threshold,
+        estimated_runway_days=_runway_days(balance.balance, usage, now),
+        recent_purchases=[
+            PurchaseResource(kind=row.kind, credits=row.amount, created_at=moment(row.created_at)) for row in purchases
+        ],
+    )
+
+
+def _runway_days(balance: int, usage: Row | None, now: datetime) -> int | None:
+    """Whole days that the balance lasts at the mean daily use since the first use of the last 30 days."""
+    if usage is None or not usage.used or usage.used <= 0:
+        return None
+    days = (now.astimezone(UTC).date() - usage.first_day).days + 1
+    return int(balance * days // int(usage.used))

@@ -1,0 +1,1 @@
+"""Dispatch: claim messages, choose their route and sender, and record outcomes."""

@@ -1,0 +1,97 @@
+"""Cancelling messages that no carrier has yet: the row, its credits and its event in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msvs.api.context import Context
+from msvs.api.credits import credits
+from msvs.api.resources import message_resource
+from msvs.api.text.phones import with_spellings
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.database import Row, fetch
+
+# Rows are locked in the order of their ids, so that two cancellations never wait for each other in a circle.
+CANCEL = """
+WITH waiting AS (
+    SELECT id, credits_used FROM messages
+    WHERE workspace_id = $1 AND livemode = $2 AND status IN ('queued', 'scheduled') AND {condition}
+    ORDER BY id FOR UPDATE
+)
+UPDATE messages SET status = 'canceled', canceled_at = $3, error_code = $4, credits_used = 0
+FROM waiting WHERE messages.id = waiting.id
+RETURNING messages.*, waiting.credits_used AS credits_held
+"""
+
+
+# In the order of its lane, whose index holds what waits and nothing else: of a late campaign nearly all is finished.
+# What another transaction holds is passed over, so that the order makes no circle; a worker comes back for it.
+CANCEL_LANE = """
+WITH waiting AS MATERIALIZED (
+    SELECT id, credits_used FROM messages
+    WHERE workspace_id = $1 AND livemode = $2 AND status = 'queued' AND campaign_id = $5
+    ORDER BY due_at, id LIMIT $6 FOR UPDATE SKIP LOCKED
+)
+UPDATE messages SET status = 'canceled', canceled_at = $3, error_code = $4, credits_used = 0
+FROM waiting WHERE messages.id = ANY (ARRAY(SELECT id FROM waiting)) AND messages.id = waiting.id
+RETURNING messages.*, waiting.credits_used AS credits_held
+"""
+
+
+async def cancel_waiting(ctx: Context, *, phone: str, reason: str, now: datetime) -> int:
+    """Cancel the queued and scheduled messages to a phone, other than the service's own answers; how many."""
+    return await cancel_waiting_many(ctx, phones=[phone], reason=reason, now=now)
+
+
+async def cancel_waiting_many(ctx: Context, *, phones: Sequence[str], reason: str, now: datetime) -> int:
+    """Cancel the queued and scheduled messages to phones, other than the service's own answers; how many."""
+    condition = "to_phone = ANY($5::varchar[]) AND kind <> 'auto'"
+    return len(await _cancel(ctx, condition, [with_spellings(phones)], reason=reason, now=now))
+
+
+async def cancel_one(ctx: Context, message_id: UUID, *, now: datetime) -> Row | None:
+    """Cancel one message if it is still queued or scheduled; the row as it now stands, or None."""
+    canceled = await _cancel(ctx, "id = $5", [message_id], reason=None, now=now)
+    return canceled[0] if canceled else None
+
+
+async def cancel_messages(ctx: Context, message_ids: Sequence[UUID], *, reason: str, now: datetime) -> int:
+    """Cancel those of these messages that are still queued or scheduled; how many."""
+    return len(await _cancel(ctx, "id = ANY($5::uuid[])", [list(message_ids)], reason=reason, now=now))
+
+
+async def cancel_campaign_messages(ctx: Context, campaign_id: UUID, *, limit: int, now: datetime) -> int:
+    """Cancel up to `limit` waiting messages of a campaign; how many."""
+    rows = await fetch(CANCEL_LANE, ctx.workspace_id, ctx.livemode, now, None, campaign_id, limit)
+    return len(await _conclude(ctx, rows, now))
+
+
+async def cancel_campaign_contact(ctx: Context, contact_id: UUID, *, reason: str, now: datetime) -> int:
+    """Cancel the waiting campaign messages to a contact; how many."""
+    condition = "contact_id = $5 AND campaign_id IS NOT NULL"
+    return len(await _cancel(ctx, condition, [contact_id], reason=reason, now=now))
+
+
+async def _cancel(
+    ctx: Context, condition: str, values: list[Any], *, reason: str | None, now: datetime
+) -> Sequence[Row]:
+    statement = CANCEL.format(condition=condition)
+    return await _conclude(ctx, await fetch(statement, ctx.workspace_id, ctx.livemode, now, reason, *values), now)
+
+
+async def _conclude(ctx: Context, rows: Sequence[Row], now: datetime) -> Sequence[Row]:
+    """What follows from messages having been canceled: their credits are given back and their events written."""
+    if ctx.livemode:
+        held = {row.id: row.credits_held for row in rows if row.credits_held}
+        await credits.release(ctx.workspace_id, held, now)
+    await record_events(
+        (
+            NewEvent(EventType.MESSAGE_CANCELED, ctx.workspace_id, ctx.livemode, row.id, message_resource(row))
+            for row in rows
+        ),
+        now,
+    )
+    return rows

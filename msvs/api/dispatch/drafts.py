@@ -1,0 +1,42 @@
+"""A message on its way into the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from msvs.api.text.sms import Encoding
+from msvs.models import MessageStatus
+
+
+@dataclass(slots=True)
+class Draft:
+    """A message that is about to be written; it has the attributes of its row."""
+
+    id: UUID
+    workspace_id: UUID
+    livemode: bool
+    kind: str
+    campaign_id: UUID | None
+    contact_id: UUID | None
+    to_phone: str
+    sender: str
+    metadata: Mapping[str, str]
+    created_at: datetime
+    due_at: datetime
+    scheduled_at: datetime | None = None
+    expires_at: datetime | None = None
+    body: str = ""
+    encoding: str = Encoding.GSM7.value
+    segments: int = 0
+    credits_used: int = 0
+    status: str = MessageStatus.QUEUED.value
+    error_code: str | None = None
+    delivery: str | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    failed_at: datetime | None = None
+    canceled_at: datetime | None = None
+    replied_at: datetime | None = None

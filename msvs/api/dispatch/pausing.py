@@ -1,0 +1,48 @@
+"""Pausing a campaign for a reason of the service's own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from msvs.api.credits import caps
+from msvs.api.dispatch.campaign_stats import campaign_stats
+from msvs.api.resources import campaign_resource
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.database import fetch
+
+INSUFFICIENT_CREDITS = "insufficient_credits"
+DAILY_CAP = "daily_cap"
+MISSED = "missed"
+MANUAL = "manual"
+
+
+async def pause_for_credits(campaign_id: UUID, left: caps.Spendable, now: datetime) -> None:
+    """Pause a running campaign that the balance, or the daily cap, no longer covers.
+
+    It goes on by itself: after a top-up, or on the next UTC day or once the cap is raised. `left` is what fell short.
+    Where other claims of the campaign are under way nothing is done: they want the balance that the caller holds, so
+    that to wait for them would be for ever, and the last of them finds out as much and pauses it.
+    """
+    rows = await fetch(
+        "UPDATE campaigns SET resume_status = status, status = 'paused', pause_reason = $2, pause_mark = $3"
+        " WHERE id = (SELECT id FROM campaigns WHERE id = $1 AND status IN ('preparing', 'sending')"
+        " FOR NO KEY UPDATE SKIP LOCKED) RETURNING *",
+        campaign_id,
+        DAILY_CAP if left.limit == caps.DAILY_CAP_REACHED else INSUFFICIENT_CREDITS,
+        left.mark(left.limit),
+    )
+    stats = await campaign_stats([row.id for row in rows])
+    await record_events(
+        (
+            NewEvent(
+                EventType.CAMPAIGN_PAUSED,
+                row.workspace_id,
+                row.livemode,
+                row.id,
+                campaign_resource(row, stats[row.id]),
+            )
+            for row in rows
+        ),
+        now,
+    )

@@ -1,0 +1,224 @@
+"""Writing single messages: rows, reservations, events and those events' deliveries in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from msvs.api import ids
+from msvs.api.batching import Batcher
+from msvs.api.context import Context
+from msvs.api.credits import caps, credits
+from msvs.api.dispatch.drafts import Draft
+from msvs.api.errors import ComplianceRefused, PaymentRequired
+from msvs.api.jobs import Doorbell
+from msvs.api.resources import message_resource
+from msvs.api.text.rendering import Rendered
+from msvs.api.unit_of_work import is_single_statement, ring_after_commit, single_statement, unit_of_work
+from msvs.api.webhooks.events import EventType
+from msvs.database import Row, encode_json, execute, fetch_row
+from msvs.models import MessageKind, MessageStatus
+
+COLUMNS = (
+    "id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding, segments, credits_used, status,"
+    " metadata, due_at, scheduled_at, expires_at, created_at, opted_out, attempt_count"
+)
+
+SCHEDULE = f"""
+INSERT INTO messages ({COLUMNS}) VALUES
+($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 'scheduled', $11, $12, $13, $14, $15, false, 0)
+"""
+
+# Messages of one workspace and mode. `paid` has a row where all of them are paid for (or cost nothing) and none where
+# they are not; then nothing at all is written. All are due, by whatever clock: workers go by PostgreSQL's.
+QUEUE = f"""
+, drafts AS (
+    SELECT * FROM paid, unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[],
+        $10::varchar[], $11::smallint[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
+        $16::timestamptz[], $17::uuid[], $18::text[]) AS draft (id, kind, contact_id, to_phone, sender, body, encoding,
+        segments, metadata, due_at, scheduled_at, expires_at, created_at, event_id, event_data)
+), messages_written AS (
+    INSERT INTO messages ({COLUMNS})
+    SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, segments, 'queued',
+        metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at, false, 0 FROM drafts
+), events_written AS (
+    INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
+    SELECT event_id, $1, $2, '{EventType.MESSAGE_QUEUED.value}', id, event_data, created_at FROM drafts
+), deliveries AS (
+    INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
+    SELECT gen_random_uuid(), endpoint.id, drafts.event_id, 'pending', 0, drafts.created_at, drafts.created_at
+    FROM drafts JOIN webhook_endpoints AS endpoint ON endpoint.workspace_id = $1 AND endpoint.livemode = $2
+        AND endpoint.enabled AND endpoint.events ?| ARRAY['{EventType.MESSAGE_QUEUED.value}', '*']
+    RETURNING 1
+)
+SELECT paid.is_low, (SELECT count(*) FROM deliveries) AS deliveries FROM paid
+"""
+
+SANDBOX = "WITH paid AS (SELECT false AS is_low WHERE $3::bigint >= 0)" + QUEUE
+
+# By the clock of the cap alone: what is given back counts for the day of its entry.
+PAID = (
+    """
+WITH paid AS (
+    UPDATE credit_balances SET balance = balance - $3::bigint WHERE workspace_id = $1 AND balance >= $3::bigint
+        AND {is_allowed}
+    RETURNING balance < low_balance_threshold AND NOT low_notified AS is_low
+), entries AS (
+    INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
+    SELECT entry.id, $1, 'reserve', entry.reference, -entry.amount, '', now()
+    FROM paid, unnest($19::uuid[], $20::varchar[], $11::smallint[]) AS entry (id, reference, amount)
+), used AS (
+    INSERT INTO credit_usage (workspace_id, day, credits)
+    SELECT $1, (now() AT TIME ZONE 'UTC')::date, $3::bigint FROM paid
+    ON CONFLICT (workspace_id, day) DO UPDATE SET credits = credit_usage.credits + excluded.credits
+)"""
+    + QUEUE
+)
+LIVE = PAID.format(is_allowed=caps.UNCAPPED)
+# For a workspace with a daily cap, its balance locked.
+CAPPED = PAID.format(is_allowed=caps.WITHIN_CAP.format(day="(now() AT TIME ZONE 'UTC')::date", credits="$3::bigint"))
+
+
+async def insert_single(
+    ctx: Context,
+    *,
+    kind: MessageKind,
+    contact_id: UUID | None,
+    phone: str,
+    sender: str,
+    rendered: Rendered,
+    metadata: Mapping[str, str],
+    scheduled_at: datetime | None,
+    due_at: datetime,
+    now: datetime,
+    expires_at: datetime | None = None,
+) -> Draft:
+    """Write a message that belongs to no campaign: queued and paid for if due, else scheduled.
+
+    Raises PaymentRequired, and ComplianceRefused `daily_cap_reached`; nothing is written then.
+    """
+    is_due = due_at <= now
+    draft = Draft(
+        ids.new_id(),
+        ctx.workspace_id,
+        ctx.livemode,
+        kind.value,
+        None,
+        contact_id,
+        phone,
+        sender,
+        metadata,
+        now,
+        due_at,
+        scheduled_at,
+        expires_at,
+        rendered.body,
+        rendered.encoding.value,
+        rendered.segments,
+        rendered.segments if is_due else 0,
+        MessageStatus.QUEUED.value if is_due else MessageStatus.SCHEDULED.value,
+    )
+    if not is_due:
+        await _schedule(draft)
+    elif is_single_statement():
+        await _batches.submit((ctx.workspace_id, ctx.livemode), draft)
+    else:
+        await _queue(ctx.workspace_id, ctx.livemode, [draft])
+    return draft
+
+
+async def _schedule(draft: Draft) -> None:
+    await execute(
+        SCHEDULE,
+        draft.id,
+        draft.workspace_id,
+        draft.livemode,
+        draft.kind,
+        draft.contact_id,
+        draft.to_phone,
+        draft.sender,
+        draft.body,
+        draft.encoding,
+        draft.segments,
+        encode_json(draft.metadata),
+        draft.due_at,
+        draft.scheduled_at,
+        draft.expires_at,
+        draft.created_at,
+    )
+
+
+async def _queue(workspace_id: UUID, livemode: bool, drafts: Sequence[Draft]) -> None:
+    """Write due messages in one statement, all or none. Raises PaymentRequired and ComplianceRefused."""
+    encode = msgspec.json.encode
+    segments = [draft.segments for draft in drafts]
+    values: list[Any] = [
+        workspace_id,
+        livemode,
+        sum(segments),
+        [draft.id for draft in drafts],
+        [draft.kind for draft in drafts],
+        [draft.contact_id for draft in drafts],
+        [draft.to_phone for draft in drafts],
+        [draft.sender for draft in drafts],
+        [draft.body for draft in drafts],
+        [draft.encoding for draft in drafts],
+        segments,
+        [encode_json(draft.metadata) for draft in drafts],
+        [draft.due_at for draft in drafts],
+        [draft.scheduled_at for draft in drafts],
+        [draft.expires_at for draft in drafts],
+        [draft.created_at for draft in drafts],
+        [ids.new_id() for _ in drafts],
+        [encode(message_resource(draft)).decode() for draft in drafts],
+    ]
+    if livemode:
+        values.append([ids.new_id() for _ in drafts])
+        values.append([credits.message_reference(draft.id) for draft in drafts])
+    paid = await fetch_row(LIVE if livemode else SANDBOX, *values)
+    if paid is None:
+        paid = await _queue_capped(workspace_id, sum(segments), values, drafts[0].created_at)
+    if paid.is_low:
+        async with unit_of_work():
+            await credits.tell_low(workspace_id, drafts[0].created_at)
+    ring_after_commit(Doorbell.MESSAGES)
+    if paid.deliveries:
+        ring_after_commit(Doorbell.WEBHOOKS)
+
+
+async def _queue_capped(workspace_id: UUID, required: int, values: Sequence[Any], now: datetime) -> Row:
+    """Write what the statement without a cap did not, with the balance locked; or tell why not."""
+    async with unit_of_work():
+        await caps.lock(workspace_id)
+        paid = await fetch_row(CAPPED, *values)
+        if paid is None:
+            raise await credits.refusal(workspace_id, required, now)
+        return paid
+
+
+async def _queue_batch(scope: tuple[UUID, bool], drafts: Sequence[Draft]) -> Sequence[Exception | None]:
+    """Write a batch; where balance or cap do not cover all of it, one after the other, so that each has its answer."""
+    workspace_id, livemode = scope
+    async with single_statement():
+        if len(drafts) > 1:
+            try:
+                await _queue(workspace_id, livemode, drafts)
+            except (PaymentRequired, ComplianceRefused):
+                return [await _queue_one(workspace_id, livemode, draft) for draft in drafts]
+            return [None] * len(drafts)
+        return [await _queue_one(workspace_id, livemode, draft) for draft in drafts]
+
+
+async def _queue_one(workspace_id: UUID, livemode: bool, draft: Draft) -> Exception | None:
+    try:
+        await _queue(workspace_id, livemode, [draft])
+    except (PaymentRequired, ComplianceRefused) as refusal:
+        return refusal
+    return None
+
+
+_batches: Batcher[tuple[UUID, bool], Draft, None] = Batcher(_queue_batch)

@@ -1,0 +1,145 @@
+"""Delivery reports: they move a message forward once, whatever order and however often they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msvs.api.dispatch.dispatching import capture_live, note_opt_outs, note_sent
+from msvs.api.resources import message_resource
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.database import Row, fetch
+
+# A message whose report has not come by then never gets one (decisions § 3).
+REPORT_DEADLINE = timedelta(hours=72)
+
+# A report proves that the carrier has the message, even where its answer to the hand-over was lost.
+PROVE_SENT = """
+WITH proven AS (SELECT id FROM messages WHERE id = ANY($1) AND status = 'sending' ORDER BY id FOR UPDATE)
+UPDATE messages SET status = 'sent', sent_at = $2, claim_token = NULL, lease_until = NULL
+FROM proven WHERE messages.id = ANY ($1) AND messages.id = proven.id RETURNING messages.*
+"""
+
+DELIVERED = """
+WITH reported AS (
+    SELECT id FROM messages
+    WHERE id = ANY($1) AND (status = 'sent' OR (status = 'replied' AND delivered_at IS NULL)) ORDER BY id FOR UPDATE
+)
+UPDATE messages SET status = CASE WHEN status = 'sent' THEN 'delivered' ELSE status END,
+    delivered_at = $2, delivery = NULL
+FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id RETURNING messages.*
+"""
+
+FAILED = """
+WITH reported AS (
+    SELECT messages.id, report.code FROM messages
+    JOIN unnest($1::uuid[], $2::varchar[]) AS report (id, code) ON report.id = messages.id
+    WHERE messages.id = ANY ($1) AND status = 'sent' ORDER BY messages.id FOR UPDATE OF messages
+)
+UPDATE messages SET status = 'failed', failed_at = $3, error_code = reported.code, delivery = NULL
+FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id RETURNING messages.*
+"""
+
+FREE = "SELECT id FROM messages WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED"
+
+UNREPORTED = """
+WITH silent AS (
+    SELECT id FROM messages WHERE status = 'sent' AND delivery IS NULL AND sent_at < $1
+    ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE messages SET delivery = 'unknown' WHERE id = ANY (ARRAY(SELECT id FROM silent)) RETURNING messages.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What a carrier reports of a message: delivered, or failed with a code of our catalogue."""
+
+    message_id: UUID
+    is_delivered: bool
+    code: str | None = None
+
+
+async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
+    """Apply delivery reports in the current transaction; how many changed their message."""
+    if not reports:
+        return 0
+    await prove_sent([report.message_id for report in reports], now)
+    # The first report of a message counts: what comes after it in the same batch is a duplicate or late.
+    first = {report.message_id: report for report in reversed(reports)}
+    changed = 0
+    delivered = [report.message_id for report in first.values() if report.is_delivered]
+    if delivered:
+        rows = await fetch(DELIVERED, delivered, now)
+        changed += await _record(EventType.MESSAGE_DELIVERED, rows, now)
+    failed = [report for report in first.values() if not report.is_delivered]
+    if failed:
+        rows = await fetch(
+            FAILED,
+            [report.message_id for report in failed],
+            [report.code or "carrier_rejected" for report in failed],
+            now,
+        )
+        changed += await _record(EventType.MESSAGE_FAILED, rows, now)
+        await note_opt_outs(rows, now)
+    return changed
+
+
+async def hold_messages(message_ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Lock messages until the transaction ends, but for those that another holds; which these are.
+
+    Whoever holds them may be stuck: their reports wait, those of all others do not.
+    """
+    wanted = set(message_ids)
+    missing = wanted - {row.id for row in await fetch(FREE, list(wanted))} if wanted else wanted
+    if not missing:
+        return frozenset()
+    # Some may be past their keeping.
+    return frozenset(row.id for row in await fetch("SELECT id FROM messages WHERE id = ANY($1)", list(missing)))
+
+
+async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:
+    """Mark messages whose hand-over was never answered as sent: something proves that the carrier has them."""
+    rows = await fetch(PROVE_SENT, list(message_ids), now)
+    if rows:
+        await note_sent(rows, now)
+
+
+async def give_up_reports(*, limit: int, now: datetime) -> int:
+    """Count messages as terminal whose report is 72 h overdue (`delivery: "unknown"`); how many."""
+    return len(await fetch(UNREPORTED, now - REPORT_DEADLINE, limit))
+
+
+# Handed over without an answer, never reported, and not to be asked about: nobody will ever know. The index of what is
+# in doubt has them by the time of their hand-over; only what an older version took has none, and asks its attempts.
+UNRESOLVED = """
+WITH lost AS MATERIALIZED (
+    SELECT id FROM messages
+    WHERE status = 'sending' AND lease_until IS NULL AND coalesce(handed_at, '-infinity'::timestamptz) <= $1
+        AND (handed_at IS NOT NULL OR NOT EXISTS (
+            SELECT FROM message_attempts WHERE message_id = messages.id AND started_at > $1
+        ))
+    ORDER BY coalesce(handed_at, '-infinity'::timestamptz) LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE messages SET status = 'failed', failed_at = $3, error_code = 'outcome_unknown'
+WHERE id = ANY (ARRAY(SELECT id FROM lost)) RETURNING messages.*
+"""
+
+
+async def give_up_unresolved(*, limit: int, now: datetime) -> int:
+    """Fail messages whose hand-over nobody ever heard of again, 72 h later; how many.
+
+    Their credits stay taken: the carrier may have sent them.
+    """
+    rows = await fetch(UNRESOLVED, now - REPORT_DEADLINE, limit, now)
+    await capture_live(rows, now)
+    return await _record(EventType.MESSAGE_FAILED, rows, now)
+
+
+async def _record(type: EventType, rows: Sequence[Row], now: datetime) -> int:
+    await record_events(
+        (NewEvent(type, row.workspace_id, row.livemode, row.id, message_resource(row)) for row in rows), now
+    )
+    return len(rows)

@@ -1,0 +1,1 @@
+"""Inbound: replies, the inbox, keywords and carrier events."""

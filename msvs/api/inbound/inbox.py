@@ -1,0 +1,275 @@
+"""The inbox: threads of what contacts replied and what was sent to them; answer, mark read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.context import Context
+from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.senders import is_usable
+from msvs.api.messages.messages import SendMessage, send_message
+from msvs.api.messages.statistics import IS_REPLY
+from msvs.api.pages import Page, PageRequest, fetch_page, page_request
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import (
+    ContactResource,
+    InboundMessageResource,
+    MessageResource,
+    Resource,
+    contact_resource,
+    inbound_message_resource,
+    message_resource,
+    moment,
+)
+from msvs.api.scope import find, scoped
+from msvs.database import execute, fetch, fetch_value
+from msvs.models import Contact, InboundMessage, Message, MessageStatus
+
+# What was sent since a reply answers it, unless it never left or the service itself wrote it.
+IS_ANSWER = "kind = 'api' AND status NOT IN ('failed', 'canceled')"
+
+# A thread stands where its last reply does: from the newest reply on, each that no later one of its contact follows.
+# Whoever marks a thread read or unread does so from its end, so a thread is unread where its last reply is.
+THREADS = f"""
+SELECT last.id, last.contact_id, last.read_at,
+    (
+        SELECT id FROM messages WHERE contact_id = last.contact_id AND workspace_id = $1 AND livemode = $2
+            AND status <> 'skipped' ORDER BY id DESC LIMIT 1
+    ) AS message_id,
+    (
+        SELECT count(*) FROM inbound_messages AS unread WHERE unread.contact_id = last.contact_id
+            AND workspace_id = $1 AND livemode = $2 AND read_at IS NULL AND {IS_REPLY}
+    ) AS unread_count,
+    NOT EXISTS (
+        SELECT FROM messages WHERE contact_id = last.contact_id AND id > last.id AND workspace_id = $1
+            AND livemode = $2 AND {IS_ANSWER}
+    ) AS is_waiting
+FROM inbound_messages AS last
+WHERE workspace_id = $1 AND livemode = $2 AND contact_id IS NOT NULL AND {IS_REPLY}
+    AND EXISTS (SELECT FROM contacts WHERE contacts.id = last.contact_id AND workspace_id = $1)
+    AND NOT EXISTS (
+        SELECT FROM inbound_messages AS later WHERE later.contact_id = last.contact_id AND later.id > last.id
+            AND workspace_id = $1 AND livemode = $2 AND {IS_REPLY}
+    )
+"""
+OF_CONTACT = " AND contact_id = $3"
+UNREAD = " AND read_at IS NULL"
+WAITING = f"""
+    AND NOT EXISTS (
+        SELECT FROM messages WHERE contact_id = last.contact_id AND id > last.id AND workspace_id = $1
+            AND livemode = $2 AND {IS_ANSWER}
+    )
+"""
+
+MARK_READ = """
+UPDATE inbound_messages SET read_at = $4
+WHERE contact_id = $3 AND workspace_id = $1 AND livemode = $2 AND read_at IS NULL AND ($5::uuid IS NULL OR id <= $5)
+"""
+MARK_UNREAD = f"""
+UPDATE inbound_messages SET read_at = NULL WHERE workspace_id = $1 AND livemode = $2 AND id = (
+    SELECT id FROM inbound_messages WHERE contact_id = $3 AND workspace_id = $1 AND livemode = $2 AND {IS_REPLY}
+    ORDER BY id DESC LIMIT 1
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What one contact replied and what was sent to it. `id` is the last reply's, by which threads are paged."""
+
+    id: UUID
+    contact: Contact
+    last_reply: InboundMessage
+    last_message: Message | None
+    unread_count: int
+    is_waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerThread:
+    """What to answer; without `from_`, from the sender that the last reply was sent to."""
+
+    body: str
+    from_: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class InboxThreadResource(Resource, kw_only=True):
+    """One contact's thread: what it replied last, what was sent to it last, and whether it waits for an answer.
+
+    Its `id` is that of its last reply.
+    """
+
+    id: str
+    object: Literal["inbox_thread"] = "inbox_thread"
+    livemode: bool
+    contact: ContactResource
+    last_reply: InboundMessageResource
+    last_message: MessageResource | None
+    unread_count: int
+    waiting: bool
+
+
+class InboxMessageResource(Resource, kw_only=True):
+    """One message of a thread: `inbound` as the contact sent it, or `outbound` as it was sent to the contact."""
+
+    id: str
+    object: Literal["inbox_message"] = "inbox_message"
+    direction: Literal["inbound", "outbound"]
+    body: str
+    created_at: str
+    inbound: InboundMessageResource | None = None
+    message: MessageResource | None = None
+
+
+async def list_threads(
+    ctx: Context, page: PageRequest, *, unread: bool | None = None, waiting: bool | None = None
+) -> Page[Thread]:
+    """Threads, the one with the newest reply first; of `unread` and `waiting`, only True narrows."""
+    return await _threads(ctx, page, None, unread=unread is True, waiting=waiting is True)
+
+
+async def count_threads(ctx: Context, *, unread: bool | None = None, waiting: bool | None = None) -> int:
+    """How many threads there are; of `unread` and `waiting`, only True narrows."""
+    sql = f"SELECT count(*) FROM ({THREADS}{UNREAD if unread else ''}{WAITING if waiting else ''}) AS threads"
+    return int(await fetch_value(sql, ctx.workspace_id, ctx.livemode))
+
+
+async def count_thread_messages(ctx: Context, contact_id: UUID) -> int:
+    """How many messages a contact sent and was sent."""
+    received = await scoped(ctx, InboundMessage).filter(contact_id=contact_id).count()
+    sent = await scoped(ctx, Message).filter(contact_id=contact_id, status__not=MessageStatus.SKIPPED).count()
+    return received + sent
+
+
+async def get_thread(ctx: Context, contact_id: UUID) -> Thread:
+    """The thread of one contact. Raises NotFound where the contact never replied."""
+    found = await _threads(ctx, PageRequest(1), contact_id)
+    if not found.items:
+        raise ids.missing("thread", ids.encode_id(ids.CONTACT, contact_id), param="contact_id")
+    return found.items[0]
+
+
+async def list_thread_messages(ctx: Context, contact_id: UUID, page: PageRequest) -> Page[InboundMessage | Message]:
+    """What a contact sent and what was sent to it, newest first, in one order of time. Raises NotFound."""
+    await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
+    received = await fetch_page(scoped(ctx, InboundMessage).filter(contact_id=contact_id), page)
+    sent = await fetch_page(scoped(ctx, Message).filter(contact_id=contact_id, status__not=MessageStatus.SKIPPED), page)
+    # Ids of both kinds are made in the order of time.
+    merged: list[InboundMessage | Message] = sorted(
+        [*received.items, *sent.items], key=lambda row: row.id.int, reverse=True
+    )
+    kept = merged[-page.limit :] if page.ending_before is not None else merged[: page.limit]
+    return Page(kept, received.has_more or sent.has_more or len(merged) > page.limit)
+
+
+async def answer_thread(ctx: Context, contact_id: UUID, data: AnswerThread) -> Draft:
+    """Send a message to a contact, and mark its thread read. Raises NotFound, and as send_message does."""
+    contact = await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
+    sender = data.from_
+    if sender is None:
+        last = await scoped(ctx, InboundMessage).filter(contact_id=contact_id).order_by("-id").first()
+        # A sender that is no longer the workspace's answers nobody: then the default does.
+        sender = last.to_sender if last is not None and await is_usable(ctx, last.to_sender) else None
+    sent = await send_message(
+        ctx,
+        SendMessage(to=contact.phone, body=data.body, from_=sender, variables=data.variables, metadata=data.metadata),
+    )
+    await _mark_read(ctx, contact_id)
+    return sent
+
+
+async def mark_read(ctx: Context, contact_id: UUID, *, until: UUID | None = None) -> int:
+    """Mark what a contact sent as read, up to and with the message `until`; how many were unread."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    return await _mark_read(ctx, contact_id, until)
+
+
+async def _mark_read(ctx: Context, contact_id: UUID, until: UUID | None = None) -> int:
+    return await execute(MARK_READ, ctx.workspace_id, ctx.livemode, contact_id, datetime.now(UTC), until)
+
+
+async def mark_unread(ctx: Context, contact_id: UUID) -> None:
+    """Mark the last reply of a contact as unread."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    await execute(MARK_UNREAD, ctx.workspace_id, ctx.livemode, contact_id)
+
+
+def thread_page(
+    *, limit: int | None = None, starting_after: str | None = None, ending_before: str | None = None
+) -> PageRequest:
+    """The page of a thread's messages asked for; a cursor is an id of either kind. Raises InvalidRequest."""
+    cursors = [cursor for cursor in (starting_after, ending_before) if cursor is not None]
+    prefix = ids.MESSAGE if cursors and cursors[0].startswith(f"{ids.MESSAGE}_") else ids.INBOUND
+    return page_request(prefix, limit=limit, starting_after=starting_after, ending_before=ending_before)
+
+
+def inbox_thread_resource(thread: Thread) -> InboxThreadResource:
+    """The shape of a thread."""
+    return InboxThreadResource(
+        id=ids.encode_id(ids.INBOUND, thread.id),
+        livemode=thread.contact.livemode,
+        contact=contact_resource(thread.contact),
+        last_reply=inbound_message_resource(thread.last_reply),
+        last_message=None if thread.last_message is None else message_resource(thread.last_message),
+        unread_count=thread.unread_count,
+        waiting=thread.is_waiting,
+    )
+
+
+def inbox_message_resource(row: InboundMessage | Message) -> InboxMessageResource:
+    """The shape of a message of a thread."""
+    if isinstance(row, InboundMessage):
+        inbound = inbound_message_resource(row)
+        return InboxMessageResource(
+            id=inbound.id,
+            direction="inbound",
+            body=row.body,
+            created_at=moment(row.received_at),
+            inbound=inbound,
+        )
+    message = message_resource(row)
+    return InboxMessageResource(
+        id=message.id, direction="outbound", body=row.body, created_at=moment(row.created_at), message=message
+    )
+
+
+async def _threads(
+    ctx: Context, page: PageRequest, contact_id: UUID | None, *, unread: bool = False, waiting: bool = False
+) -> Page[Thread]:
+    backward = page.ending_before is not None
+    cursor = page.ending_before if backward else page.starting_after
+    sql = THREADS + (UNREAD if unread else "") + (WAITING if waiting else "")
+    values: list[Any] = [ctx.workspace_id, ctx.livemode]
+    if contact_id is not None:
+        sql += OF_CONTACT
+        values.append(contact_id)
+    elif cursor is not None:
+        sql += f" AND last.id {'>' if backward else '<'} $3"
+        values.append(cursor)
+    rows = await fetch(f"{sql} ORDER BY last.id {'ASC' if backward else 'DESC'} LIMIT {page.limit + 1}", *values)
+    kept = rows[: page.limit][:: -1 if backward else 1]
+    contacts = {row.id: row for row in await scoped(ctx, Contact).filter(id__in=[row.contact_id for row in kept])}
+    replies = {row.id: row for row in await scoped(ctx, InboundMessage).filter(id__in=[row.id for row in kept])}
+    wanted = [row.message_id for row in kept if row.message_id is not None]
+    messages = {row.id: row for row in await scoped(ctx, Message).filter(id__in=wanted)} if wanted else {}
+    threads = [
+        Thread(
+            row.id,
+            contacts[row.contact_id],
+            replies[row.id],
+            messages.get(row.message_id),
+            row.unread_count,
+            row.is_waiting,
+        )
+        for row in kept
+        # Between the statements a contact may be deleted.
+        if row.contact_id in contacts and row.id in replies
+    ]
+    return Page(threads, len(rows) > page.limit)

@@ -1,0 +1,197 @@
+"""Keywords: words that a workspace chose, with which whoever texts one opts in and joins a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+from tortoise.exceptions import IntegrityError
+
+from msvs.api import ids
+from msvs.api.accounts.workspaces import MAX_TEXT_LENGTH
+from msvs.api.consent import consent
+from msvs.api.consent.revocation import OWN_ACT
+from msvs.api.contacts import lists
+from msvs.api.contacts.contacts import read_name
+from msvs.api.context import Context
+from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.scope import find, scoped
+from msvs.api.settings_of_mode import find_settings
+from msvs.api.text.opt_out_phrases import wants_out
+from msvs.api.text.words import classify_reply, fold
+from msvs.api.unit_of_work import unit_of_work
+from msvs.database import Row, execute, fetch_row
+from msvs.models import Contact, ContactList, Keyword, OptInStatus
+
+MAX_WORD = 30
+# What a word folds to may be longer than the word: "ﬃ" is three letters.
+MAX_FOLDED = 60
+MAX_REPLY = MAX_TEXT_LENGTH
+# A message that is a word with so much around it is none.
+MAX_TEXT = 240
+
+# A list that came to be kept by another service takes nobody in: what was a keyword of it is a reply.
+MATCH = """
+SELECT keywords.* FROM keywords JOIN contact_lists AS list ON list.id = keywords.list_id
+    AND list.workspace_id = keywords.workspace_id AND list.livemode = keywords.livemode AND list.kind = 'static'
+WHERE keywords.workspace_id = $1 AND keywords.livemode = $2 AND keywords.folded = $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateKeyword:
+    """A keyword to be made; without `reply`, who joins is answered with the workspace's welcome text."""
+
+    word: str
+    list_id: UUID
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateKeyword:
+    """What to change of a keyword; a field left UNSET stays, None clears `reply`."""
+
+    word: str | UnsetType = UNSET
+    list_id: UUID | UnsetType = UNSET
+    reply: str | UnsetType | None = UNSET
+
+
+async def create_keyword(ctx: Context, data: CreateKeyword) -> Keyword:
+    """Make a keyword of a list. Raises InvalidRequest `keyword_reserved`, Conflict `keyword_exists`, `list_synced`."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    word, folded = _read_word(data.word)
+    reply = None if data.reply is None else _read_reply(data.reply)
+    await _check_list(ctx, data.list_id)
+    row = Keyword(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        word=word,
+        folded=folded,
+        list_id=data.list_id,
+        reply=reply,
+    )
+    await _save(ctx, row)
+    return row
+
+
+async def get_keyword(ctx: Context, id: UUID) -> Keyword:
+    """One keyword. Raises NotFound."""
+    return await find(ctx, Keyword, id, prefix=ids.KEYWORD, noun="keyword")
+
+
+async def list_keywords(ctx: Context, page: PageRequest, *, list_id: UUID | None = None) -> Page[Keyword]:
+    """Keywords, newest first, optionally of one list."""
+    query = scoped(ctx, Keyword)
+    return await fetch_page(query if list_id is None else query.filter(list_id=list_id), page)
+
+
+async def update_keyword(ctx: Context, id: UUID, data: UpdateKeyword) -> Keyword:
+    """Change a keyword; who joined by it stays where they are. Raises NotFound, and what create_keyword raises."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    # Lists are locked before their keywords, here and where a list is deleted.
+    if data.list_id is not UNSET:
+        await _check_list(ctx, data.list_id)
+    row = await find(ctx, Keyword, id, prefix=ids.KEYWORD, noun="keyword", lock=True)
+    changes: dict[str, Any] = {}
+    if data.word is not UNSET:
+        changes["word"], changes["folded"] = _read_word(data.word)
+    if data.list_id is not UNSET:
+        changes["list_id"] = data.list_id
+    if data.reply is not UNSET:
+        changes["reply"] = None if data.reply is None else _read_reply(data.reply)
+    row.update_from_dict(changes)
+    await _save(ctx, row)
+    return row
+
+
+async def delete_keyword(ctx: Context, id: UUID) -> None:
+    """Delete a keyword; who joined by it stays opted in and on the list. Raises NotFound."""
+    allow(ctx, Permission.RESOURCES_WRITE)
+    row = await find(ctx, Keyword, id, prefix=ids.KEYWORD, noun="keyword", lock=True)
+    await row.delete()
+
+
+async def match_keyword(ctx: Context, text: str) -> Row | None:
+    """The keyword that a whole message is, case, accents and punctuation aside; None for any other text."""
+    folded = fold(text) if len(text) <= MAX_TEXT else ""
+    if not folded or len(folded) > MAX_FOLDED:
+        return None
+    return await fetch_row(MATCH, ctx.workspace_id, ctx.livemode, folded)
+
+
+async def join(
+    ctx: Context, keyword: Row, contact: Contact | Row, *, text: str, now: datetime, sender: str | None = None
+) -> str | None:
+    """Opt a contact in by its own message and put it on the keyword's list; what to answer, None for nothing.
+
+    For a member that is opted in nothing changes. Where the workspace asks for double opt-in, the question is the
+    answer, and comes from `sender`.
+    """
+    # Contacts are locked before lists, as where a contact is put on a list by hand.
+    current = await scoped(ctx, Contact).filter(id=contact.id).select_for_update().first()
+    listed = await scoped(ctx, ContactList).filter(id=keyword.list_id).select_for_update().first()
+    if current is None or listed is None:
+        return None
+    added = await execute(lists.ADD, listed.id, [ids.new_id()], [current.id], now)
+    is_in = current.opt_in_status == OptInStatus.OPTED_IN
+    if is_in and not added:
+        return None
+    workspace = await find_settings(ctx)
+    confirmed = is_in or not workspace.double_opt_in
+    source = f"keyword:{keyword.word}"
+    await consent.opt_in(
+        ctx, current, source=source, ip=None, now=now, confirmed=confirmed, text=text, sender=sender, claim=OWN_ACT
+    )
+    return (keyword.reply or workspace.welcome_text) if confirmed else None
+
+
+async def _check_list(ctx: Context, id: UUID) -> None:
+    """Hold a list until the end of the transaction. Raises InvalidRequest, and Conflict `list_synced`."""
+    row = await scoped(ctx, ContactList).filter(id=id).select_for_update().first()
+    if row is None:
+        raise InvalidRequest(
+            f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.", code="resource_missing", param="list_id"
+        )
+    if row.kind != lists.STATIC:
+        raise Conflict("The list is kept in step with another service; nobody can join it here.", code="list_synced")
+
+
+async def _save(ctx: Context, row: Keyword) -> None:
+    try:
+        async with unit_of_work():
+            await row.save()
+    except IntegrityError:
+        existing = await scoped(ctx, Keyword).filter(folded=row.folded).first()
+        raise Conflict(
+            f"There is a keyword {row.word} already.",
+            code="keyword_exists",
+            param="word",
+            existing_id=None if existing is None else ids.encode_id(ids.KEYWORD, existing.id),
+        ) from None
+
+
+def _read_word(text: str) -> tuple[str, str]:
+    word = " ".join(read_name(text, param="word", maximum=MAX_WORD).split())
+    folded = fold(word)
+    if not folded or len(folded) > MAX_FOLDED:
+        raise InvalidRequest("word must have a letter or a digit.", param="word")
+    if classify_reply(word) is not None or wants_out(word) is not None:
+        raise InvalidRequest(
+            f"{word} means something to every sender, such as STOP or HELP; choose another word.",
+            code="keyword_reserved",
+            param="word",
+        )
+    return word, folded
+
+
+def _read_reply(text: str) -> str:
+    if not 0 < len(text.strip()) <= len(text) <= MAX_REPLY:
+        raise InvalidRequest(
+            f"reply must have from 1 to {MAX_REPLY} characters.", param="reply", code="parameter_out_of_range"
+        )
+    return text

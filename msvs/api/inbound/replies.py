@@ -1,0 +1,292 @@
+"""Replies: keywords and opt-outs in other words change consent, everything else answers the latest message."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from tortoise.queryset import QuerySet
+
+from msvs.api import ids
+from msvs.api.consent import consent
+from msvs.api.consent.autoreplies import send_auto
+from msvs.api.consent.revocation import OWN_ACT
+from msvs.api.contacts.contacts import ensure_contact
+from msvs.api.context import Context
+from msvs.api.dispatch.senders import check_sender, check_usable
+from msvs.api.errors import PermissionDenied
+from msvs.api.inbound import keywords
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import ReplyResource, message_resource, moment
+from msvs.api.scope import find, scoped
+from msvs.api.settings_of_mode import find_settings
+from msvs.api.text.courtesies import bare_word
+from msvs.api.text.opt_out_phrases import Intent, wants_out
+from msvs.api.text.phones import canonical, parse_phone
+from msvs.api.text.quotes import MIN_QUOTED, own_words
+from msvs.api.text.words import Keyword, classify_reply
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.database import Row, fetch, fetch_row, fetch_value
+from msvs.models import Contact, InboundMessage, OptInStatus, Suppression, Workspace
+
+MAX_BODY = 1600
+
+# What is on the wire is not answered yet: a reply to an older message proves nothing of a newer one.
+LATEST = """
+SELECT * FROM messages
+WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind <> 'auto'
+    AND status IN ('sent', 'delivered', 'replied')
+ORDER BY id DESC LIMIT 1 FOR UPDATE
+"""
+
+INSERT = """
+INSERT INTO inbound_messages (id, workspace_id, livemode, from_phone, to_sender, body, keyword, intent, is_flagged,
+    contact_id, dedupe_key, received_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (workspace_id, livemode, dedupe_key) DO NOTHING RETURNING *
+"""
+
+# What a phone may quote: what was sent to it, or is just being.
+QUOTABLE = """
+SELECT body FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3
+    AND (sent_at IS NOT NULL OR status = 'sending') AND body <> ''
+ORDER BY id DESC LIMIT 30
+"""
+
+# The same answer goes to a contact once in this time.
+ANSWER_AGAIN_AFTER = timedelta(minutes=10)
+ANSWERED = """
+SELECT EXISTS (
+    SELECT FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind = 'auto'
+        AND body = $4 AND created_at > $5
+)
+"""
+
+
+async def receive_inbound(
+    ctx: Context,
+    *,
+    from_phone: str,
+    to_sender: str,
+    text: str,
+    dedupe_key: str,
+    now: datetime | None = None,
+    is_opt_out: bool = False,
+    is_garbled: bool = False,
+) -> Row:
+    """Take in a message from a phone, in any spelling, once a `dedupe_key`: the row, new or already there.
+
+    STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
+    answered, each also with courtesies around it; a workspace's keyword joins its list. Anything else is a reply to the
+    latest message to that phone; one that likely asks for no more opts out besides, and is flagged. What the carrier
+    took for an opt-out (`is_opt_out`) is a STOP whatever its words, and the carrier has confirmed it. What is quoted of
+    our own messages asks for nothing.
+    What could not surely be read (`is_garbled`) is flagged, whatever it seems to say.
+    """
+    at = now or datetime.now(UTC)
+    contact = await _hold_contact(ctx, from_phone, at)
+    own = await _own_words(ctx, contact.id, text)
+    keyword = classify_reply(own)
+    intent = wants_out(own) if keyword is None else None
+    if intent is Intent.CERTAIN or is_opt_out:
+        keyword = Keyword.STOP
+    # A workspace may have had a keyword before it was read as likely asking for no more.
+    chosen = await keywords.match_keyword(ctx, own) if keyword is None else None
+    if chosen is not None:
+        keyword, intent = Keyword.JOIN, None
+    elif keyword is None and intent is None:
+        keyword = _courteous_keyword(own)
+    row = await fetch_row(
+        INSERT,
+        ids.new_id(),
+        ctx.workspace_id,
+        ctx.livemode,
+        contact.phone,
+        to_sender,
+        text[:MAX_BODY],
+        None if keyword is None else keyword.value,
+        None if intent is None else intent.value,
+        is_garbled or intent is Intent.LIKELY,
+        contact.id,
+        dedupe_key,
+        at,
+    )
+    if row is None:
+        existing = await fetch_row(
+            "SELECT * FROM inbound_messages WHERE workspace_id = $1 AND livemode = $2 AND dedupe_key = $3",
+            ctx.workspace_id,
+            ctx.livemode,
+            dedupe_key,
+        )
+        assert existing is not None
+        return existing
+    workspace = await find_settings(ctx)
+    if keyword is Keyword.STOP or intent is not None:
+        row = await _stop(ctx, row, contact, None if is_opt_out else workspace, at)
+        return row if keyword is Keyword.STOP else await _reply(ctx, row, contact.id, at)
+    if keyword is Keyword.START:
+        return await _start(ctx, row, contact, workspace, at)
+    if keyword is Keyword.HELP:
+        await _answer(ctx, row, contact, workspace.help_text, at)
+        return row
+    if chosen is not None:
+        answer = await keywords.join(ctx, chosen, contact, text=row.body, now=at, sender=row.to_sender or None)
+        await _answer(ctx, row, contact, answer or "", at)
+        return row
+    if keyword is Keyword.CONFIRM and await consent.confirm(ctx, contact, now=at, text=row.body):
+        await _answer(ctx, row, contact, workspace.welcome_text, at)
+        return row
+    return await _reply(ctx, row, contact.id, at)
+
+
+async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str) -> Row:
+    """Make a message arrive in the sandbox, at a sender that it may use: its default where none is named.
+
+    Raises PermissionDenied code `sandbox_only` live, InvalidRequest, and ComplianceRefused `sender_not_allowed`.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    if ctx.livemode:
+        raise PermissionDenied("Replies are made up in the sandbox only: use a msvs_test_ key.", code="sandbox_only")
+    phone = parse_phone(from_, param="from")
+    sender = (await find_settings(ctx)).default_sender if to is None else check_sender(to, param="to")
+    return await receive_inbound(
+        ctx,
+        from_phone=phone.e164,
+        to_sender=await check_usable(ctx, sender, param="to"),
+        text=text,
+        dedupe_key=f"test:{ids.encode_id(ids.REQUEST, ids.new_id())}",
+    )
+
+
+async def get_inbound(ctx: Context, id: UUID) -> InboundMessage:
+    """One inbound message. Raises NotFound."""
+    return await find(ctx, InboundMessage, id, prefix=ids.INBOUND, noun="inbound message")
+
+
+async def list_inbound(
+    ctx: Context, page: PageRequest, *, contact_id: UUID | None = None, flagged: bool | None = None
+) -> Page[InboundMessage]:
+    """Inbound messages, newest first, optionally of one contact, or only those that are flagged, or are not."""
+    return await fetch_page(inbound_query(ctx, contact_id=contact_id, flagged=flagged), page)
+
+
+def inbound_query(
+    ctx: Context, *, contact_id: UUID | None = None, flagged: bool | None = None
+) -> QuerySet[InboundMessage]:
+    """The inbound messages that list_inbound lists, in no order."""
+    query = scoped(ctx, InboundMessage)
+    if contact_id is not None:
+        query = query.filter(contact_id=contact_id)
+    return query if flagged is None else query.filter(is_flagged=flagged)
+
+
+async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
+    """Take the flag off an inbound message that somebody looked at; its contact stays opted out. Raises NotFound.
+
+    Opting in again takes what it always does: START from the phone, or evidence that is newer than the opt-out.
+    """
+    allow(ctx, Permission.RESOURCES_WRITE)
+    row = await find(ctx, InboundMessage, id, prefix=ids.INBOUND, noun="inbound message", lock=True)
+    row.is_flagged = False
+    await row.save(update_fields=["is_flagged"])
+    return row
+
+
+async def _own_words(ctx: Context, contact_id: UUID, text: str) -> str:
+    """A message without what it quotes of ours, which speaks of STOP itself."""
+    if len(text) < MIN_QUOTED:
+        return text
+    sent = await fetch(QUOTABLE, contact_id, ctx.workspace_id, ctx.livemode)
+    return own_words(text, [row.body for row in sent])
+
+
+def _courteous_keyword(text: str) -> Keyword | None:
+    """The START, HELP or YES that a message amounts to, courtesies and a name apart; phrases tell of STOP."""
+    found = bare_word(text)
+    return found.keyword if found is not None and found.is_sure and found.keyword is not Keyword.STOP else None
+
+
+async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:
+    """The contact of a phone, held: of two messages at once the later sees the answer to the other.
+
+    An erasure at the same time waits for the message and finds it, or came first, and the contact is made anew.
+    """
+    while True:
+        found = await ensure_contact(ctx, phone, now=now)
+        held = await scoped(ctx, Contact).filter(id=found.id).select_for_update().first()
+        if held is not None and held.canonical == canonical(phone):
+            return held
+
+
+async def _stop(ctx: Context, row: Row, contact: Contact, workspace: Workspace | None, now: datetime) -> Row:
+    """Opt out once, with one confirmation, unless there was one; a phone that says STOP again hears nothing more."""
+    source = "keyword" if row.intent is None else "phrase"
+    if not await consent.opt_out(ctx, contact, source=source, now=now, text=row.body):
+        return row
+    message = await _latest(ctx, contact.id)
+    if message is not None:
+        await fetch_row("UPDATE messages SET opted_out = true WHERE id = $1", message.id)
+        row = await _attach(row, message.id)
+    if workspace is not None:
+        await _answer(ctx, row, contact, workspace.opt_out_text, now)
+    return row
+
+
+async def _start(ctx: Context, row: Row, contact: Contact, workspace: Workspace, now: datetime) -> Row:
+    # One that is in may be suppressed all the same, where both came at once.
+    if (
+        contact.opt_in_status != OptInStatus.OPTED_IN
+        or await scoped(ctx, Suppression).filter(canonical=contact.canonical).exists()
+    ):
+        await consent.opt_in(
+            ctx, contact, source="keyword", ip=None, now=now, confirmed=True, text=row.body, claim=OWN_ACT
+        )
+        await _answer(ctx, row, contact, workspace.welcome_text, now)
+    return row
+
+
+async def _answer(ctx: Context, row: Row, contact: Contact, text: str, now: datetime) -> None:
+    """Answer from the number that was written to, unless the contact was told the same a moment ago.
+
+    Two services that answer each other's answers stop after one round.
+    """
+    if not text.strip():
+        return
+    if not await fetch_value(ANSWERED, contact.id, ctx.workspace_id, ctx.livemode, text, now - ANSWER_AGAIN_AFTER):
+        await send_auto(
+            ctx, phone=row.from_phone, contact_id=contact.id, text=text, now=now, sender=row.to_sender or None
+        )
+
+
+async def _reply(ctx: Context, row: Row, contact_id: UUID, now: datetime) -> Row:
+    message = await _latest(ctx, contact_id)
+    if message is None:
+        return row
+    replied = await fetch_row(
+        "UPDATE messages SET status = 'replied', replied_at = coalesce(replied_at, $2), delivery = NULL"
+        " WHERE id = $1 AND status IN ('sent', 'delivered', 'replied') RETURNING *",
+        message.id,
+        now,
+    )
+    if replied is None:
+        return row
+    row = await _attach(row, message.id)
+    reply = ReplyResource(
+        id=ids.encode_id(ids.INBOUND, row.id), body=row.body, from_=row.from_phone, received_at=moment(row.received_at)
+    )
+    data = message_resource(replied, reply=reply)
+    await record_events([NewEvent(EventType.MESSAGE_REPLIED, ctx.workspace_id, ctx.livemode, message.id, data)], now)
+    return row
+
+
+async def _latest(ctx: Context, contact_id: UUID) -> Row | None:
+    return await fetch_row(LATEST, contact_id, ctx.workspace_id, ctx.livemode)
+
+
+async def _attach(row: Row, message_id: UUID) -> Row:
+    attached = await fetch_row(
+        "UPDATE inbound_messages SET message_id = $2 WHERE id = $1 RETURNING *", row.id, message_id
+    )
+    assert attached is not None
+    return attached

@@ -1,0 +1,1 @@
+"""Messages: send, read, explain and count them."""

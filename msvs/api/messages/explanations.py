@@ -1,0 +1,577 @@
+"""Explanations and timelines: why a message is as it is, from everything that was recorded of it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.context import Context
+from msvs.api.credits.credits import message_reference
+from msvs.api.dispatch.dispatching import FAULT, REFUSED, THROTTLED
+from msvs.api.messages.messages import get_message
+from msvs.api.messages.statistics import ID_MARGIN, id_at
+from msvs.api.resources import (
+    FAILURES,
+    ErrorDetail,
+    InboundMessageResource,
+    MessageResource,
+    Resource,
+    inbound_message_resource,
+    message_resource,
+    moment,
+    optional_id,
+    optional_moment,
+)
+from msvs.api.scope import scoped
+from msvs.api.settings_of_mode import find_settings
+from msvs.api.text import quiet_hours
+from msvs.api.text.phones import canonical, spellings
+from msvs.api.text.sms import forcing_characters, measure, split
+from msvs.api.webhooks.events import EventType
+from msvs.database import Row, fetch
+from msvs.models import (
+    Campaign,
+    ConsentEvent,
+    Contact,
+    InboundMessage,
+    LedgerEntry,
+    Message,
+    MessageAttempt,
+    MessageKind,
+    MessageStatus,
+    Suppression,
+)
+
+MAX_REPLIES = 100
+# An event is written in the transaction of its change: its id was made then, or moments later.
+BEFORE, AFTER = timedelta(milliseconds=100), timedelta(minutes=5)
+
+# Events have no index by resource; in the order of their ids, each search ends where its event is.
+FIND_EVENTS = """
+SELECT wanted.place, found.id, found.type, found.created_at
+FROM unnest($3::int[], $4::uuid[], $5::uuid[], $6::varchar[], $7::uuid[], $8::timestamptz[])
+    AS wanted (place, first_id, end_id, type, resource_id, written_at)
+CROSS JOIN LATERAL (
+    SELECT id, type, created_at FROM events
+    WHERE workspace_id = $1 AND livemode = $2 AND id >= wanted.first_id AND id < wanted.end_id
+        AND type = wanted.type AND resource_id = wanted.resource_id
+        AND (wanted.written_at IS NULL OR created_at = wanted.written_at)
+    ORDER BY id LIMIT 1
+) AS found
+"""
+
+
+class ConsentRecord(Resource, kw_only=True):
+    """One entry of the history of a phone's consent, with its evidence."""
+
+    status: str
+    source: str | None
+    ip: str | None
+    actor: str
+    at: str
+
+
+class ConsentExplanation(Resource, kw_only=True):
+    """The consent that counted: the latest `record` at `decided_at`, and the contact's status now.
+
+    `decided_at` is the last hand-over, else the refusal, else now. No record means that consent was never recorded.
+    """
+
+    contact_id: str | None
+    current_status: str | None
+    decided_at: str
+    record: ConsentRecord | None
+
+
+class SuppressionExplanation(Resource, kw_only=True):
+    """Whether the phone is suppressed now, by what, and since when."""
+
+    suppressed: bool
+    source: str | None = None
+    since: str | None = None
+
+
+class QuietHoursExplanation(Resource, kw_only=True):
+    """Whether the recipient could be texted at `at`: every zone it may be in had to be open.
+
+    `zone_source` is `contact` or `number`; `rule_source` names where the country's hours come from.
+    """
+
+    at: str
+    zones: list[str]
+    zone_source: str
+    rule_source: str
+    open: bool
+    next_opening: str
+
+
+class CharacterExplanation(Resource, kw_only=True):
+    """A character that GSM-7 lacks, and its Unicode name."""
+
+    character: str
+    name: str
+
+
+class EncodingExplanation(Resource, kw_only=True):
+    """How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2."""
+
+    encoding: str
+    units: int
+    segments: int
+    parts: list[str]
+    forced_by: list[CharacterExplanation]
+
+
+class SenderExplanation(Resource, kw_only=True):
+    """The sender and where it comes from: `given`, `workspace_default` or `campaign`.
+
+    A sender that was given and equals the workspace's default shows as the default.
+    """
+
+    sender: str
+    source: Literal["given", "workspace_default", "campaign"]
+
+
+class MessageAttemptResource(Resource, kw_only=True):
+    """One try to hand the message to a carrier. `outcome` is null while it lasts."""
+
+    id: str
+    number: int
+    carrier: str
+    outcome: str | None
+    error: ErrorDetail | None
+    started_at: str
+    ended_at: str | None
+
+
+class MessageLedgerEntry(Resource, kw_only=True):
+    """One movement of credits for the message."""
+
+    kind: str
+    amount: int
+    at: str
+
+
+class CarrierExplanation(Resource, kw_only=True):
+    """The carrier that was last tried, and its own id of the message."""
+
+    name: str
+    reference: str | None
+
+
+class StateChange(Resource, kw_only=True):
+    """A state and when the message came to it; `event_id` is the event that told of it, where there is one."""
+
+    status: str
+    at: str
+    event_id: str | None = None
+    error: ErrorDetail | None = None
+
+
+class MessageExplanation(Resource, kw_only=True):
+    """A message and why it is as it is.
+
+    `encoding` is null for a recipient that was skipped before its body was rendered; `quiet_hours` is null where none
+    are kept; `ledger` is empty in the sandbox.
+    """
+
+    id: str
+    object: Literal["message_explanation"] = "message_explanation"
+    livemode: bool
+    kind: str
+    message: MessageResource
+    consent: ConsentExplanation
+    suppression: SuppressionExplanation
+    quiet_hours: QuietHoursExplanation | None
+    encoding: EncodingExplanation | None
+    sender: SenderExplanation
+    attempts: list[MessageAttemptResource]
+    ledger: list[MessageLedgerEntry]
+    carrier: CarrierExplanation | None
+    replies: list[InboundMessageResource]
+    states: list[StateChange]
+
+
+class TimelineEntry(Resource, kw_only=True):
+    """One thing that happened to a message: it came to a state, an attempt began or ended, an event told, or a reply.
+
+    What belongs to other kinds of entry is null.
+    """
+
+    kind: Literal["state", "attempt_started", "attempt_ended", "event", "reply"]
+    at: str
+    status: str | None = None
+    attempt: MessageAttemptResource | None = None
+    event_id: str | None = None
+    event_type: str | None = None
+    reply: InboundMessageResource | None = None
+    error: ErrorDetail | None = None
+
+
+class MessageTimeline(Resource, kw_only=True):
+    """Everything that happened to a message, in order."""
+
+    id: str
+    object: Literal["message_timeline"] = "message_timeline"
+    livemode: bool
+    entries: list[TimelineEntry]
+
+
+@dataclass(slots=True)
+class _Step:
+    """A state that a message came to, and the event that told of it."""
+
+    status: MessageStatus
+    at: datetime
+    event: Row | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """An event to look for: of a message, from a moment before `at` until a while after `until`.
+
+    Without `until` it was written with the time `at` itself.
+    """
+
+    message_id: UUID
+    type: EventType
+    at: datetime
+    until: datetime | None
+
+
+# What was found, by what was looked for.
+_Events = Mapping[_Search, Row]
+
+
+async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None) -> MessageExplanation:
+    """Why a message was sent, put off, refused or failed, and each state it went through. Raises NotFound."""
+    at = now or datetime.now(UTC)
+    message = await get_message(ctx, id)
+    attempts = await MessageAttempt.filter(message_id=id).order_by("id")
+    campaign = None
+    if message.campaign_id is not None:
+        campaign = await scoped(ctx, Campaign).filter(id=message.campaign_id).first()
+    contact = None
+    if message.contact_id is not None:
+        contact = await scoped(ctx, Contact).filter(id=message.contact_id).first()
+    events = await _find_events(ctx, _searches(message, attempts, campaign, at))
+    steps = _steps(message, attempts, campaign, events, at)
+    skipped_at = next((step.at for step in steps if step.status is MessageStatus.SKIPPED), None)
+    decided_at = _decided_at(message, attempts, skipped_at) or at
+    return MessageExplanation(
+        id=ids.encode_id(ids.MESSAGE, id),
+        livemode=message.livemode,
+        kind=message.kind.value,
+        message=message_resource(message),
+        consent=await _consent(ctx, message, contact, decided_at),
+        suppression=await _suppression(ctx, message),
+        quiet_hours=_quiet_hours(message, campaign, contact, decided_at),
+        encoding=_encoding(message),
+        sender=await _sender(ctx, message),
+        attempts=[_attempt(number, row) for number, row in enumerate(attempts, 1)],
+        ledger=await _ledger(ctx, message),
+        carrier=None
+        if message.carrier is None
+        else CarrierExplanation(name=message.carrier, reference=message.carrier_ref),
+        replies=await _replies(ctx, message),
+        states=[_state(step) for step in steps],
+    )
+
+
+def _decided_at(message: Message, attempts: Sequence[MessageAttempt], skipped_at: datetime | None) -> datetime | None:
+    """When consent was last asked for: at the last hand-over, else at the refusal; None where that is yet to come."""
+    if message.status in (MessageStatus.CANCELED, MessageStatus.SKIPPED):
+        return message.canceled_at or skipped_at or message.created_at
+    if attempts:
+        return attempts[-1].started_at
+    return message.failed_at
+
+
+async def _consent(ctx: Context, message: Message, contact: Contact | None, decided_at: datetime) -> ConsentExplanation:
+    record = (
+        await scoped(ctx, ConsentEvent)
+        .filter(phone__in=spellings(message.to_phone), created_at__lte=decided_at)
+        .order_by("-id")
+        .first()
+    )
+    return ConsentExplanation(
+        contact_id=optional_id(ids.CONTACT, message.contact_id),
+        current_status=None if contact is None else contact.opt_in_status.value,
+        decided_at=moment(decided_at),
+        record=None
+        if record is None
+        else ConsentRecord(
+            status=record.status.value,
+            source=record.source,
+            ip=record.ip,
+            actor=record.actor,
+            at=moment(record.created_at),
+        ),
+    )
+
+
+async def _suppression(ctx: Context, message: Message) -> SuppressionExplanation:
+    row = await scoped(ctx, Suppression).filter(canonical=canonical(message.to_phone)).first()
+    if row is None:
+        return SuppressionExplanation(suppressed=False)
+    return SuppressionExplanation(suppressed=True, source=row.source, since=moment(row.created_at))
+
+
+def _quiet_hours(
+    message: Message, campaign: Campaign | None, contact: Contact | None, at: datetime
+) -> QuietHoursExplanation | None:
+    if campaign is None or not campaign.respects_quiet_hours:
+        return None
+    region, timezone = (None, None) if contact is None else (contact.region, contact.timezone)
+    found = quiet_hours.explain(message.to_phone, region, timezone, at)
+    return QuietHoursExplanation(
+        at=moment(at),
+        zones=found["zones"],
+        zone_source=found["zone_source"],
+        rule_source=found["rule_source"],
+        open=found["open"],
+        next_opening=moment(found["next_opening"]),
+    )
+
+
+def _encoding(message: Message) -> EncodingExplanation | None:
+    if message.segments == 0:
+        return None
+    return EncodingExplanation(
+        encoding=message.encoding,
+        units=measure(message.body).units,
+        segments=message.segments,
+        parts=split(message.body),
+        forced_by=[
+            CharacterExplanation(character=character, name=unicodedata.name(character, f"U+{ord(character):04X}"))
+            for character in forcing_characters(message.body)
+        ],
+    )
+
+
+async def _sender(ctx: Context, message: Message) -> SenderExplanation:
+    if message.kind is MessageKind.CAMPAIGN:
+        return SenderExplanation(sender=message.sender, source="campaign")
+    workspace = await find_settings(ctx)
+    is_default = message.kind is MessageKind.AUTO or message.sender == workspace.default_sender
+    return SenderExplanation(sender=message.sender, source="workspace_default" if is_default else "given")
+
+
+def _attempt(number: int, row: MessageAttempt) -> MessageAttemptResource:
+    return MessageAttemptResource(
+        id=ids.encode_id(ids.ATTEMPT, row.id),
+        number=number,
+        carrier=row.carrier,
+        outcome=row.outcome,
+        error=_error(row.error_code),
+        started_at=moment(row.started_at),
+        ended_at=optional_moment(row.ended_at),
+    )
+
+
+def _error(code: str | None) -> ErrorDetail | None:
+    return None if code is None else ErrorDetail(code=code, message=FAILURES.get(code, code))
+
+
+async def _ledger(ctx: Context, message: Message) -> list[MessageLedgerEntry]:
+    if not ctx.livemode:
+        return []
+    rows = await LedgerEntry.filter(
+        workspace_id=ctx.workspace_id,
+        kind__in=["reserve", "capture", "release"],
+        reference=message_reference(message.id),
+    ).order_by("id")
+    return [MessageLedgerEntry(kind=row.kind.value, amount=row.amount, at=moment(row.created_at)) for row in rows]
+
+
+async def _replies(ctx: Context, message: Message) -> list[InboundMessageResource]:
+    """What the recipient answered, in order; a message that says it has no answer is not searched for one."""
+    if message.replied_at is None and not message.opted_out:
+        return []
+    rows = (
+        await scoped(ctx, InboundMessage)
+        .filter(message_id=message.id, id__gte=id_at(message.created_at - ID_MARGIN))
+        .order_by("id")
+        .limit(MAX_REPLIES)
+    )
+    return [inbound_message_resource(row) for row in rows]
+
+
+def _searches(
+    message: Message, attempts: Sequence[MessageAttempt], campaign: Campaign | None, now: datetime
+) -> list[_Search]:
+    """The events that tell of a message's states."""
+
+    def search(type: EventType, at: datetime, until: datetime | None = None) -> _Search:
+        return _Search(message.id, type, at, until or at)
+
+    created_at = message.created_at
+    if message.status is MessageStatus.SKIPPED and message.segments == 0:
+        return [search(EventType.MESSAGE_SKIPPED, created_at)]
+    found = []
+    if message.scheduled_at is None or message.scheduled_at <= created_at:
+        found.append(search(EventType.MESSAGE_QUEUED, created_at))
+    elif message.scheduled_at <= now:
+        until = message.canceled_at or (attempts[0].started_at if attempts else now)
+        found.append(search(EventType.MESSAGE_QUEUED, message.scheduled_at, until))
+    found += [search(type, at) for _, type, at in _dated(message) if at is not None]
+    if message.status is MessageStatus.SKIPPED:
+        ended_at = None if campaign is None else campaign.completed_at or campaign.canceled_at
+        found.append(search(EventType.MESSAGE_SKIPPED, message.due_at, ended_at or now))
+    return found
+
+
+async def _find_events(ctx: Context, searches: Sequence[_Search]) -> _Events:
+    rows = await fetch(
+        FIND_EVENTS,
+        ctx.workspace_id,
+        ctx.livemode,
+        list(range(len(searches))),
+        [id_at(search.at - BEFORE) for search in searches],
+        [id_at((search.until or search.at) + AFTER) for search in searches],
+        [search.type.value for search in searches],
+        [search.message_id for search in searches],
+        [search.at if search.until is None else None for search in searches],
+    )
+    return {searches[row.place]: row for row in rows}
+
+
+def _dated(message: Message) -> tuple[tuple[MessageStatus, EventType, datetime | None], ...]:
+    return (
+        (MessageStatus.SENT, EventType.MESSAGE_SENT, message.sent_at),
+        (MessageStatus.DELIVERED, EventType.MESSAGE_DELIVERED, message.delivered_at),
+        (MessageStatus.FAILED, EventType.MESSAGE_FAILED, message.failed_at),
+        (MessageStatus.CANCELED, EventType.MESSAGE_CANCELED, message.canceled_at),
+        (MessageStatus.REPLIED, EventType.MESSAGE_REPLIED, message.replied_at),
+    )
+
+
+def _steps(
+    message: Message,
+    attempts: Sequence[MessageAttempt],
+    campaign: Campaign | None,
+    events: _Events,
+    now: datetime,
+) -> list[_Step]:
+    """Every state in order.
+
+    Times come from the row and its attempts; the queueing of a scheduled message and the skipping of a recipient
+    have no column of their own, so their events tell.
+    """
+    told = {
+        search.type: events.get(search)
+        for search in _searches(message, attempts, campaign, now)
+        if search.message_id == message.id
+    }
+    queued, skipped = told.get(EventType.MESSAGE_QUEUED), told.get(EventType.MESSAGE_SKIPPED)
+    if message.status is MessageStatus.SKIPPED and message.segments == 0:
+        return [_Step(MessageStatus.SKIPPED, message.created_at, skipped, message.error_code)]
+    steps = []
+    if message.scheduled_at is not None and message.scheduled_at > message.created_at:
+        steps.append(_Step(MessageStatus.SCHEDULED, message.created_at))
+        if queued is not None:
+            steps.append(_Step(MessageStatus.QUEUED, queued.created_at, queued))
+    else:
+        steps.append(_Step(MessageStatus.QUEUED, message.created_at, queued))
+    for attempt in attempts:
+        steps.append(_Step(MessageStatus.SENDING, attempt.started_at))
+        # Throttled, or refused by one carrier and passed on to the next.
+        is_over = attempt.ended_at is None or attempt.ended_at == message.failed_at
+        if attempt.ended_at is not None and not is_over and attempt.outcome in (THROTTLED, FAULT, REFUSED):
+            steps.append(_Step(MessageStatus.QUEUED, attempt.ended_at))
+    for status, type, at in _dated(message):
+        if at is not None:
+            is_refusal = status in (MessageStatus.FAILED, MessageStatus.CANCELED)
+            steps.append(_Step(status, at, told.get(type), message.error_code if is_refusal else None))
+    if message.status is MessageStatus.SKIPPED:
+        at = message.due_at if skipped is None else skipped.created_at
+        steps.append(_Step(MessageStatus.SKIPPED, at, skipped, message.error_code))
+    # The sort is stable: what happened in one moment stays in the order of its steps.
+    return sorted(steps, key=lambda step: step.at)
+
+
+def _state(step: _Step) -> StateChange:
+    return StateChange(
+        status=step.status.value,
+        at=moment(step.at),
+        event_id=None if step.event is None else ids.encode_id(ids.EVENT, step.event.id),
+        error=_error(step.code),
+    )
+
+
+async def get_timeline(ctx: Context, id: UUID) -> MessageTimeline:
+    """Every state, attempt, event and reply of a message, in order. Raises NotFound."""
+    message = await get_message(ctx, id)
+    found = await message_timelines(ctx, [message])
+    return MessageTimeline(id=ids.encode_id(ids.MESSAGE, id), livemode=message.livemode, entries=found[id])
+
+
+async def message_timelines(ctx: Context, messages: Sequence[Message]) -> dict[UUID, list[TimelineEntry]]:
+    """The timelines of the caller's messages, by id, in a fixed number of statements."""
+    now = datetime.now(UTC)
+    known = [message.id for message in messages]
+    attempts: dict[UUID, list[MessageAttempt]] = {id: [] for id in known}
+    for attempt in await MessageAttempt.filter(message_id__in=known).order_by("id"):
+        attempts[attempt.message_id].append(attempt)
+    replies: dict[UUID, list[InboundMessage]] = {id: [] for id in known}
+    for reply in await scoped(ctx, InboundMessage).filter(message_id__in=known).order_by("id"):
+        assert reply.message_id is not None
+        replies[reply.message_id].append(reply)
+    wanted = {row.campaign_id for row in messages if row.status == MessageStatus.SKIPPED and row.campaign_id}
+    campaigns: dict[UUID | None, Campaign] = (
+        {row.id: row for row in await scoped(ctx, Campaign).filter(id__in=wanted)} if wanted else {}
+    )
+    searches = []
+    for message in messages:
+        campaign = campaigns.get(message.campaign_id)
+        searches += _searches(message, attempts[message.id], campaign, now)
+        searches += [
+            _Search(message.id, EventType.MESSAGE_REPLIED, reply.received_at, None) for reply in replies[message.id]
+        ]
+    events = await _find_events(ctx, searches)
+    return {
+        message.id: _timeline(
+            _steps(message, attempts[message.id], campaigns.get(message.campaign_id), events, now),
+            attempts[message.id],
+            replies[message.id],
+            [row for search, row in events.items() if search.message_id == message.id],
+        )
+        for message in messages
+    }
+
+
+def _timeline(
+    steps: Sequence[_Step],
+    attempts: Sequence[MessageAttempt],
+    replies: Sequence[InboundMessage],
+    events: Sequence[Row],
+) -> list[TimelineEntry]:
+    # In one moment: an attempt begins, a state is come to, the attempt ends, a reply arrives, an event tells.
+    found: list[tuple[datetime, int, TimelineEntry]] = []
+    for number, row in enumerate(attempts, 1):
+        attempt = _attempt(number, row)
+        found.append((row.started_at, 0, TimelineEntry(kind="attempt_started", at=attempt.started_at, attempt=attempt)))
+        if row.ended_at is not None:
+            entry = TimelineEntry(kind="attempt_ended", at=moment(row.ended_at), attempt=attempt, error=attempt.error)
+            found.append((row.ended_at, 2, entry))
+    for step in steps:
+        entry = TimelineEntry(kind="state", at=moment(step.at), status=step.status.value, error=_error(step.code))
+        found.append((step.at, 1, entry))
+    for reply in replies:
+        entry = TimelineEntry(kind="reply", at=moment(reply.received_at), reply=inbound_message_resource(reply))
+        found.append((reply.received_at, 3, entry))
+    for event in {row.id: row for row in events}.values():
+        entry = TimelineEntry(
+            kind="event",
+            at=moment(event.created_at),
+            event_id=ids.encode_id(ids.EVENT, event.id),
+            event_type=event.type,
+        )
+        found.append((event.created_at, 4, entry))
+    return [entry for _, _, entry in sorted(found, key=lambda each: each[:2])]

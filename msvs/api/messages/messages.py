@@ -1,0 +1,261 @@
+"""Messages: send one now or later, read them, cancel what has not left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from msvs.api import ids, settings_of_mode
+from msvs.api.batching import Batcher
+from msvs.api.contacts.contacts import ensure_contact
+from msvs.api.context import Context
+from msvs.api.credits import caps
+from msvs.api.dispatch.canceling import cancel_one
+from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.queueing import insert_single
+from msvs.api.dispatch.routing import carrier_for, is_real, require_carrier, require_route
+from msvs.api.dispatch.senders import check_sender, choose_sender
+from msvs.api.errors import ComplianceRefused, InvalidRequest
+from msvs.api.messages.sandbox import check_scripted
+from msvs.api.pages import Page, PageRequest, fetch_page, fetch_sparse_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import FAILURES
+from msvs.api.scope import find, scoped
+from msvs.api.text.compliance import check_destination
+from msvs.api.text.phones import canonical, parse_phone, spellings
+from msvs.api.text.rendering import (
+    NotRenderable,
+    check_metadata,
+    contact_values,
+    given_values,
+    read_template,
+    render,
+)
+from msvs.api.unit_of_work import is_single_statement, unit_of_work
+from msvs.database import Row, fetch
+from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatus
+
+MAX_LATE = timedelta(seconds=60)
+MAX_AHEAD = timedelta(days=365)
+# What a phone or a sender has at most, in characters.
+MAX_ADDRESS = 16
+# Of the messages that a list without an index is found among, so many take some 50 ms.
+MOST_LOOKED_AT = 50_000
+
+# What the list's `status` means: a message replied to was delivered.
+STATUS_FILTERS: Mapping[str, tuple[MessageStatus, ...]] = {
+    **{status.value: (status,) for status in MessageStatus},
+    MessageStatus.DELIVERED.value: (MessageStatus.DELIVERED, MessageStatus.REPLIED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """What to send: `to` as given, a body with `{variables}`, when (None for now), and not after `expires_at`.
+
+    The braces of a literal body are text.
+    """
+
+    to: str
+    body: str
+    from_: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    scheduled_at: datetime | None = None
+    expires_at: datetime | None = None
+    is_literal: bool = False
+
+
+# What a send needs to know of its workspace and of each phone, named by its canonical number.
+RECIPIENTS = f"""
+SELECT settings.default_sender, settings.blocked_regions, settings.enabled_regions, settings.prefix_hourly_cap,
+    wanted.canonical AS wanted, contacts.id, contacts.phone, contacts.first_name, contacts.last_name, contacts.email,
+    contacts.attributes, contacts.opt_in_status,
+    EXISTS (
+        SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = wanted.canonical
+    ) AS is_suppressed
+FROM workspaces {settings_of_mode.JOIN.format(livemode="$2")}
+CROSS JOIN unnest($3::varchar[]) AS wanted (canonical) LEFT JOIN contacts
+    ON contacts.workspace_id = workspaces.id AND contacts.livemode = $2 AND contacts.canonical = wanted.canonical
+WHERE workspaces.id = $1
+"""
+
+
+async def _find_recipients(scope: tuple[UUID, bool], phones: Sequence[str]) -> Sequence[Row]:
+    workspace_id, livemode = scope
+    rows = await fetch(RECIPIENTS, workspace_id, livemode, list(set(phones)))
+    found = {row.wanted: row for row in rows}
+    return [found[phone] for phone in phones]
+
+
+_recipients: Batcher[tuple[UUID, bool], str, Row] = Batcher(_find_recipients)
+
+
+async def _find_recipient(ctx: Context, phone: str) -> Row:
+    scope = (ctx.workspace_id, ctx.livemode)
+    if is_single_statement():
+        return await _recipients.submit(scope, phone)
+    return (await _find_recipients(scope, [phone]))[0]
+
+
+async def send_message(ctx: Context, data: SendMessage) -> Draft:
+    """Accept one SMS: checked, rendered, paid for and queued, or kept for its time.
+
+    Raises InvalidRequest, ComplianceRefused (region blocked or not enabled, number type, recipient opted out, a cap
+    reached) and PaymentRequired; nothing is written then.
+    """
+    allow(ctx, Permission.MESSAGES_SEND)
+    now = datetime.now(UTC)
+    phone = parse_phone(data.to)
+    template = read_template(data.body, is_literal=data.is_literal)
+    variables = given_values(data.variables)
+    metadata = check_metadata(data.metadata)
+    due_at = check_schedule(data.scheduled_at, now)
+    expires_at = check_expiry(data.expires_at, due_at)
+    require_carrier(ctx.livemode)
+    found = await _find_recipient(ctx, canonical(phone.e164))
+    named = None if data.from_ is None else check_sender(data.from_)
+    check_destination(phone, found.blocked_regions, found.enabled_regions)
+    if not ctx.livemode:
+        check_scripted(phone.e164)
+    sender = await choose_sender(
+        ctx, named, found.default_sender, region=phone.region, contact_id=found.id, phone=phone.e164
+    )
+    if is_real(ctx.livemode) and carrier_for(ctx.livemode) is None:
+        await require_route(ctx.workspace_id, phone.region, sender, now)
+    if found.is_suppressed:
+        # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
+        raise _opted_out()
+
+    async def queue(contact: Row) -> Draft:
+        if contact.opt_in_status == OptInStatus.OPTED_OUT:
+            raise _opted_out()
+        try:
+            rendered = render(template, {**contact_values(contact, template.names), **variables})
+        except NotRenderable as error:
+            raise _unrenderable(error) from None
+        if found.prefix_hourly_cap is not None:
+            await caps.count_message(ctx, phone, found.prefix_hourly_cap, now)
+        return await insert_single(
+            ctx,
+            kind=MessageKind.API,
+            contact_id=contact.id,
+            phone=phone.e164,
+            sender=sender,
+            rendered=rendered,
+            metadata=metadata,
+            scheduled_at=data.scheduled_at,
+            expires_at=expires_at,
+            due_at=due_at,
+            now=now,
+        )
+
+    if found.id is not None and found.prefix_hourly_cap is None:
+        return await queue(found)
+    # The first message to a number makes its contact, and a capped one is counted: all is written, or nothing.
+    async with unit_of_work():
+        return await queue(found if found.id is not None else await ensure_contact(ctx, phone.e164, now=now))
+
+
+async def get_message(ctx: Context, id: UUID) -> Message:
+    """One message. Raises NotFound."""
+    return await find(ctx, Message, id, prefix=ids.MESSAGE, noun="message")
+
+
+async def list_messages(
+    ctx: Context,
+    page: PageRequest,
+    *,
+    status: str | None = None,
+    campaign_id: UUID | None = None,
+    contact_id: UUID | None = None,
+    to: str | None = None,
+    sender: str | None = None,
+    sent_from: datetime | None = None,
+    sent_before: datetime | None = None,
+) -> Page[Message]:
+    """Messages, newest first. A campaign's skipped recipients show only under `status=skipped`.
+
+    `to` is the phone of a contact; `sent_from` and `sent_before` bound the time at which a carrier took the message.
+    What no index finds is looked for among a bounded number of messages at a time: see `Page.reached`.
+    """
+    query = among = scoped(ctx, Message)
+    if status is not None:
+        if status not in STATUS_FILTERS:
+            raise InvalidRequest(
+                f"status must be one of {', '.join(sorted(STATUS_FILTERS))}.", param="status", code="parameter_invalid"
+            )
+        query = query.filter(status__in=STATUS_FILTERS[status])
+    else:
+        query = query.filter(status__not=MessageStatus.SKIPPED)
+    if campaign_id is not None:
+        query = query.filter(campaign_id=campaign_id)
+    if contact_id is not None:
+        query = query.filter(contact_id=contact_id)
+    if any(text is not None and len(text) > MAX_ADDRESS for text in (to, sender)):
+        return Page([], has_more=False)
+    if to is not None:
+        contact = await scoped(ctx, Contact).filter(canonical=canonical(to)).first()
+        if contact is None:
+            return Page([], has_more=False)
+        # Messages are found by their contact, which may have had another phone.
+        query = query.filter(contact_id=contact.id, to_phone__in=spellings(to))
+    if sender is not None:
+        query = query.filter(sender=sender)
+    if sent_from is not None:
+        query = query.filter(sent_at__gte=sent_from)
+    if sent_before is not None:
+        # What was sent by then was made by then, and ids are in the order of time.
+        made_by_then = ids.id_after(sent_before)
+        query, among = query.filter(sent_at__lt=sent_before, id__lt=made_by_then), among.filter(id__lt=made_by_then)
+    if to is None and contact_id is None and (sender, sent_from, sent_before) != (None, None, None):
+        return await fetch_sparse_page(query, page, among=among, most=MOST_LOOKED_AT)
+    return await fetch_page(query, page)
+
+
+async def cancel_message(ctx: Context, id: UUID) -> Row | Message:
+    """Cancel a message that no worker has claimed; anything later is answered unchanged. Raises NotFound."""
+    allow(ctx, Permission.MESSAGES_SEND)
+    canceled = await cancel_one(ctx, id, now=datetime.now(UTC))
+    return canceled if canceled is not None else await get_message(ctx, id)
+
+
+def check_schedule(scheduled_at: datetime | None, now: datetime) -> datetime:
+    """When to send: `scheduled_at`, or now if it is absent or just past. Raises InvalidRequest."""
+    if scheduled_at is None:
+        return now
+    if scheduled_at < now - MAX_LATE:
+        raise InvalidRequest(
+            "scheduled_at lies more than 60 seconds in the past.", param="scheduled_at", code="scheduled_at_past"
+        )
+    if scheduled_at > now + MAX_AHEAD:
+        raise InvalidRequest(
+            "scheduled_at lies more than 365 days ahead.", param="scheduled_at", code="scheduled_at_too_far"
+        )
+    return max(scheduled_at, now)
+
+
+def check_expiry(expires_at: datetime | None, due_at: datetime) -> datetime | None:
+    """Until when a message may be handed over: later than it is due. Raises InvalidRequest."""
+    if expires_at is not None and expires_at <= due_at:
+        raise InvalidRequest(
+            "expires_at must lie in the future and after scheduled_at.", param="expires_at", code="expires_at_past"
+        )
+    return expires_at
+
+
+def _opted_out() -> ComplianceRefused:
+    return ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
+
+
+def _unrenderable(error: NotRenderable) -> InvalidRequest:
+    if error.code == "variable_missing":
+        return InvalidRequest(
+            f"The variable '{error.written}' has no value and no fallback.",
+            param=f"variables.{error.written}",
+            code=error.code,
+        )
+    return InvalidRequest(FAILURES[error.code], param="body", code=error.code)

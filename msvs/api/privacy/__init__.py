@@ -1,0 +1,1 @@
+"""Privacy: erase a person, export what is kept about one."""

@@ -1,0 +1,163 @@
+"""Everything kept about one contact, in one shape (GDPR art. 15 and 20, LGPD art. 18)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from tortoise.expressions import Q, Subquery
+from tortoise.queryset import QuerySet
+
+from msvs import database
+from msvs.api import ids
+from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource, hashes_of, is_of_phone
+from msvs.api.contacts.suppressions import SuppressionResource, suppression_resource
+from msvs.api.context import Context
+from msvs.api.messages.statistics import ID_MARGIN, id_at
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import (
+    ContactListResource,
+    ContactResource,
+    InboundMessageResource,
+    MessageResource,
+    Resource,
+    contact_list_resource,
+    contact_resource,
+    inbound_message_resource,
+    message_resource,
+    moment,
+)
+from msvs.api.scope import find, scoped
+from msvs.api.text.phones import spellings
+from msvs.models import ConsentEvent, Contact, ContactList, InboundMessage, ListMember, Message, Suppression
+
+# In one answer, of each kind, newest first.
+MAX_ROWS = 1000
+BATCH = 1000
+
+# Every event of a contact is younger than the contact.
+COUNT_EVENTS = """
+SELECT count(*) FROM events
+WHERE workspace_id = $1 AND livemode = $2 AND id >= $4 AND (resource_id = $3 OR resource_id IN (
+    SELECT id FROM messages WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $3
+))
+"""
+
+# The history under a phone that a contact no longer has, and whose contacts live on that had its phone before.
+OLD_PHONES = """
+SELECT DISTINCT phone FROM consent_events
+WHERE workspace_id = $1 AND livemode = $2 AND id >= $4 AND contact_id = $3 AND phone <> ALL($5::varchar[])
+"""
+OTHERS = """
+SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id <> $3 AND id IN (
+    SELECT contact_id FROM consent_events
+    WHERE workspace_id = $1 AND livemode = $2
+        AND (phone_hash = ANY($4::varchar[]) OR phone = ANY($5::varchar[]) AND phone_hash IS NULL)
+)
+"""
+
+
+class ContactExportResource(Resource, kw_only=True):
+    """A contact's whole record, newest first; `complete` is false where it holds only the newest of a kind."""
+
+    id: str
+    object: Literal["contact_export"] = "contact_export"
+    exported_at: str
+    contact: ContactResource
+    lists: list[ContactListResource]
+    consent: list[ConsentEntryResource]
+    suppression: SuppressionResource | None
+    messages: list[MessageResource]
+    inbound_messages: list[InboundMessageResource]
+    event_count: int
+    complete: bool
+
+
+async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
+    """A contact's record, at most 1,000 rows of each kind. Raises NotFound, PermissionDenied."""
+    allow(ctx, Permission.RESOURCES_READ)
+    contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
+    found: dict[str, Any] = {}
+    complete = True
+    for name, (query, shape) in (await _sections(ctx, contact)).items():
+        rows = await query.order_by("-id").limit(MAX_ROWS + 1)
+        found[name] = [shape(row) for row in rows[:MAX_ROWS]]
+        complete = complete and len(rows) <= MAX_ROWS
+    suppression = await scoped(ctx, Suppression).filter(canonical=contact.canonical).first()
+    return ContactExportResource(
+        id=ids.encode_id(ids.CONTACT, id),
+        exported_at=moment(await database.now()),
+        contact=contact_resource(contact),
+        suppression=None if suppression is None else suppression_resource(suppression),
+        event_count=await _count_events(ctx, contact),
+        complete=complete,
+        **found,
+    )
+
+
+async def stream_contact(ctx: Context, id: UUID) -> AsyncGenerator[bytes, None]:
+    """The JSON text of a contact's record, all of it, piece by piece, as of one instant. Raises NotFound."""
+    allow(ctx, Permission.RESOURCES_READ)
+    async with database.transaction():
+        await database.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
+        suppression = await scoped(ctx, Suppression).filter(canonical=contact.canonical).first()
+        head = {
+            "id": ids.encode_id(ids.CONTACT, id),
+            "object": "contact_export",
+            "exported_at": moment(await database.now()),
+            "contact": contact_resource(contact),
+            "suppression": None if suppression is None else suppression_resource(suppression),
+            "event_count": await _count_events(ctx, contact),
+            "complete": True,
+        }
+        yield msgspec.json.encode(head)[:-1]
+        for name, (query, shape) in (await _sections(ctx, contact)).items():
+            yield b',"%s":[' % name.encode()
+            async for piece in _pieces(query, shape):
+                yield piece
+            yield b"]"
+        yield b"}"
+
+
+async def _sections(ctx: Context, contact: Contact) -> dict[str, tuple[Any, Callable[[Any], Resource]]]:
+    """The kinds of rows there are of a contact: how they are found, and their shape."""
+    lists = ListMember.filter(contact_id=contact.id).values_list("list_id", flat=True)
+    return {
+        "lists": (scoped(ctx, ContactList).filter(id__in=Subquery(lists)), contact_list_resource),
+        "consent": (await _consent(ctx, contact), consent_entry_resource),
+        "messages": (scoped(ctx, Message).filter(contact_id=contact.id), message_resource),
+        "inbound_messages": (scoped(ctx, InboundMessage).filter(contact_id=contact.id), inbound_message_resource),
+    }
+
+
+async def _consent(ctx: Context, contact: Contact) -> QuerySet[ConsentEvent]:
+    """The contact's own entries under any phone, and those of its phone that are not another contact's."""
+    scope = (ctx.workspace_id, ctx.livemode, contact.id)
+    named = (hashes_of(ctx, contact.phone), list(spellings(contact.phone)))
+    others = [row.id for row in await database.fetch(OTHERS, *scope, *named)]
+    own = is_of_phone(ctx, contact.phone) & (Q(contact_id__isnull=True) | Q(contact_id__not_in=others))
+    since = id_at(contact.created_at - ID_MARGIN)
+    for row in await database.fetch(OLD_PHONES, *scope, since, named[1]):
+        own |= is_of_phone(ctx, row.phone) & Q(contact_id=contact.id)
+    return scoped(ctx, ConsentEvent).filter(own)
+
+
+async def _pieces(query: Any, shape: Callable[[Any], Resource]) -> AsyncIterator[bytes]:
+    comma = b""
+    before: UUID | None = None
+    while True:
+        rows: Sequence[Any] = (
+            await (query if before is None else query.filter(id__lt=before)).order_by("-id").limit(BATCH)
+        )
+        if not rows:
+            return
+        yield comma + b",".join(msgspec.json.encode(shape(row)) for row in rows)
+        comma, before = b",", rows[-1].id
+
+
+async def _count_events(ctx: Context, contact: Contact) -> int:
+    since = id_at(contact.created_at - ID_MARGIN)
+    return int(await database.fetch_value(COUNT_EVENTS, ctx.workspace_id, ctx.livemode, contact.id, since))

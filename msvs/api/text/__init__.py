@@ -1,0 +1,1 @@
+"""Text and numbers: encodings, templates, words, phones, quiet hours."""

@@ -1,0 +1,125 @@
+"""A template and a recipient become a body with its encoding and segments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from msvs.api.errors import InvalidRequest
+from msvs.api.text.sms import Encoding, measure
+from msvs.api.text.templates import MissingVariable, Template, TemplateError, canonical, compile_template, value_text
+
+MAX_BODY = 1600
+# No placeholder's name is longer, whichever way it is spelled.
+MAX_VARIABLE_NAME = 256
+MAX_METADATA_KEYS = 20
+MAX_METADATA_KEY = 40
+MAX_METADATA_VALUE = 500
+CONTACT_FIELDS = ("phone", "first_name", "last_name", "email")
+
+
+class Rendered(NamedTuple):
+    """A body as it goes out."""
+
+    body: str
+    encoding: Encoding
+    segments: int
+
+
+class NotRenderable(Exception):
+    """The body cannot be made for this recipient; `code` is the failure's.
+
+    Of a variable that is missing, `name` is its canonical name, `written` the one in the body.
+    """
+
+    def __init__(self, code: str, name: str = "", written: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.name = name
+        self.written = written
+
+
+def read_template(body: str, *, is_literal: bool = False) -> Template:
+    """The template of a body of 1 to 1600 characters; braces of a literal one are text. Raises InvalidRequest."""
+    if not body.strip():
+        raise InvalidRequest("body must not be blank.", param="body", code="body_empty")
+    if len(body) > MAX_BODY:
+        raise InvalidRequest(f"body is longer than {MAX_BODY} characters.", param="body", code="body_too_long")
+    if is_literal:
+        return Template(body)
+    try:
+        return compile_template(body)
+    except TemplateError as error:
+        raise InvalidRequest(str(error), param="body", code="template_invalid") from None
+
+
+def contact_values(contact: Any, names: tuple[str, ...]) -> dict[str, str]:
+    """What a contact (any row with its fields) has for the names of a template; its own fields go first."""
+    values: dict[str, str] = {}
+    wanted = set(names)
+    if not wanted.issubset(CONTACT_FIELDS) and contact.attributes:
+        for key, value in contact.attributes.items():
+            name = canonical(key)
+            text = value_text(value) if name in wanted else None
+            if text is not None:
+                values[name] = text
+    for field in CONTACT_FIELDS:
+        if field in wanted:
+            text = getattr(contact, field)
+            if text is not None:
+                values[field] = text
+    return values
+
+
+def given_values(variables: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of a request, by canonical name. Raises InvalidRequest with `param` for a value that is no text.
+
+    A text longer than any body is cut to what is still too long for one: a body may hold it hundreds of times.
+    """
+    values: dict[str, str] = {}
+    for key, value in variables.items():
+        text = value_text(value)
+        if text is not None:
+            if len(key) <= MAX_VARIABLE_NAME:
+                values[canonical(key)] = text[: MAX_BODY + 1]
+        elif value is not None:
+            raise InvalidRequest("A variable must be text, a number or a boolean.", param=f"variables.{key[:64]}")
+    return values
+
+
+def render(template: Template, values: Mapping[str, str]) -> Rendered:
+    """The body for one recipient. Raises NotRenderable."""
+    try:
+        body = template.render(values)
+    except MissingVariable as error:
+        raise NotRenderable("variable_missing", error.name, error.written) from None
+    if len(body) > MAX_BODY:
+        raise NotRenderable("body_too_long")
+    if not body.strip():
+        raise NotRenderable("body_empty")
+    size = measure(body)
+    return Rendered(body, size.encoding, size.segments)
+
+
+def check_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata within its limits: 20 keys of 40 characters, texts of 500. Raises InvalidRequest with `param`."""
+    if len(metadata) > MAX_METADATA_KEYS:
+        raise InvalidRequest(
+            f"metadata may have at most {MAX_METADATA_KEYS} keys.", param="metadata", code="parameter_out_of_range"
+        )
+    for key, value in metadata.items():
+        if not 1 <= len(key) <= MAX_METADATA_KEY:
+            raise InvalidRequest(
+                f"A key of metadata has 1 to {MAX_METADATA_KEY} characters.",
+                param="metadata",
+                code="parameter_out_of_range",
+            )
+        if not isinstance(value, str):
+            raise InvalidRequest("A value of metadata is a string.", param=f"metadata.{key}")
+        if len(value) > MAX_METADATA_VALUE:
+            raise InvalidRequest(
+                f"A value of metadata has at most {MAX_METADATA_VALUE} characters.",
+                param=f"metadata.{key}",
+                code="parameter_out_of_range",
+            )
+    return dict(metadata)

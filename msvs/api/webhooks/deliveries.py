@@ -1,0 +1,295 @@
+"""Deliveries: claim due webhooks under a lease, and write down what their receivers answered; no network here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.resources import webhook_resource
+from msvs.api.webhooks import signatures
+from msvs.api.webhooks.events import EventType, NewEvent, record_events
+from msvs.database import Row, execute, fetch, fetch_value
+from msvs.models import DeliveryState
+
+LEASE = timedelta(seconds=30)
+FAILING_LIMIT = timedelta(days=3)
+GONE = 410
+
+REASON_GONE = "gone"
+REASON_FAILING = "failing"
+
+# Endpoints with something pending are found by hopping through the partial index: its cost is their number.
+ENDPOINTS = """
+WITH RECURSIVE waiting AS (
+    (SELECT endpoint_id FROM webhook_deliveries WHERE state = 'pending' ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT following.endpoint_id FROM waiting CROSS JOIN LATERAL (
+        SELECT endpoint_id FROM webhook_deliveries
+        WHERE state = 'pending' AND endpoint_id > waiting.endpoint_id ORDER BY endpoint_id LIMIT 1
+    ) AS following
+)
+"""
+
+# At random, so that no endpoint stands behind the same ones at every claim.
+CLAIM = f"""
+{ENDPOINTS}, lanes AS MATERIALIZED (
+    SELECT endpoint_id, coalesce(room.deliveries, $3) AS room
+    FROM waiting
+    JOIN webhook_endpoints ON webhook_endpoints.id = waiting.endpoint_id AND webhook_endpoints.enabled
+    LEFT JOIN unnest($1::uuid[], $2::int[]) AS room (endpoint_id, deliveries) USING (endpoint_id)
+    WHERE coalesce(room.deliveries, $3) > 0
+    ORDER BY random()
+), picked AS MATERIALIZED (
+    SELECT due.id FROM lanes CROSS JOIN LATERAL (
+        SELECT id FROM webhook_deliveries
+        WHERE state = 'pending' AND endpoint_id = lanes.endpoint_id AND next_attempt_at <= $5
+            AND (lease_until IS NULL OR lease_until <= $5)
+        ORDER BY next_attempt_at, id LIMIT lanes.room FOR UPDATE SKIP LOCKED
+    ) AS due
+    LIMIT $4
+), taken AS (
+    UPDATE webhook_deliveries SET attempt_count = attempt_count + 1, lease_until = $6,
+        created_at = CASE WHEN attempt_count = 0 THEN $5 ELSE created_at END
+    WHERE id = ANY (ARRAY(SELECT id FROM picked))
+    RETURNING id, endpoint_id, event_id, attempt_count, lease_until, created_at, next_attempt_at
+)
+SELECT taken.id AS delivery_id, taken.endpoint_id, taken.attempt_count, taken.lease_until,
+    taken.created_at AS first_at, webhook_endpoints.url, webhook_endpoints.secret_sealed,
+    webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until,
+    webhook_endpoints.failing_since, webhook_endpoints.workspace_id, webhook_endpoints.livemode,
+    taken.event_id, events.id, events.type, events.data, events.created_at
+FROM taken
+JOIN webhook_endpoints ON webhook_endpoints.id = taken.endpoint_id
+LEFT JOIN events ON events.id = taken.event_id
+ORDER BY taken.next_attempt_at, taken.id
+"""
+
+HAS_DUE = f"""
+{ENDPOINTS}
+SELECT EXISTS (
+    SELECT FROM waiting JOIN webhook_endpoints
+        ON webhook_endpoints.id = waiting.endpoint_id AND webhook_endpoints.enabled
+    WHERE EXISTS (
+        SELECT FROM webhook_deliveries
+        WHERE state = 'pending' AND endpoint_id = waiting.endpoint_id AND next_attempt_at <= $1
+            AND (lease_until IS NULL OR lease_until <= $1)
+    )
+)
+"""
+
+# What became pending just as its endpoint was deleted, or outlived its event while the endpoint was disabled.
+DROP_STALE = f"""
+{ENDPOINTS}, stale AS MATERIALIZED (
+    SELECT left_over.id FROM waiting
+    LEFT JOIN webhook_endpoints ON webhook_endpoints.id = waiting.endpoint_id
+    CROSS JOIN LATERAL (
+        SELECT id FROM webhook_deliveries
+        WHERE state = 'pending' AND endpoint_id = waiting.endpoint_id AND (
+            webhook_endpoints.id IS NULL
+            OR NOT EXISTS (SELECT FROM events WHERE events.id = webhook_deliveries.event_id)
+        )
+        LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) AS left_over
+    WHERE webhook_endpoints.enabled IS NOT TRUE
+    LIMIT $2
+)
+UPDATE webhook_deliveries SET state = 'dropped', ended_at = $1, lease_until = NULL
+WHERE id = ANY (ARRAY(SELECT id FROM stale))
+"""
+
+DROP = "UPDATE webhook_deliveries SET state = 'dropped', ended_at = $2, lease_until = NULL WHERE id = ANY ($1)"
+
+# The count of attempts and the end of the lease are the claim's mark: another claim, or whoever opened the
+# delivery anew or ended it meanwhile, has changed them. The ids stand twice so that rows are found by their key alone,
+# whatever the planner believes of the table.
+SETTLE = """
+UPDATE webhook_deliveries SET state = outcome.state, lease_until = NULL,
+    next_attempt_at = coalesce(outcome.next_attempt_at, webhook_deliveries.next_attempt_at),
+    ended_at = CASE WHEN outcome.state = 'pending' THEN NULL ELSE $6::timestamptz END
+FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::varchar[], $5::timestamptz[])
+    AS outcome (id, attempt_count, lease_until, state, next_attempt_at)
+WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = outcome.id
+    AND webhook_deliveries.attempt_count = outcome.attempt_count
+    AND webhook_deliveries.lease_until = outcome.lease_until
+"""
+
+RELEASE = """
+UPDATE webhook_deliveries SET attempt_count = webhook_deliveries.attempt_count - 1, lease_until = NULL
+FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS claimed (id, attempt_count, lease_until)
+WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = claimed.id
+    AND webhook_deliveries.attempt_count = claimed.attempt_count
+    AND webhook_deliveries.lease_until = claimed.lease_until
+"""
+
+LOG = """
+INSERT INTO webhook_attempts (id, workspace_id, livemode, endpoint_id, event_id, number, status_code, error,
+    response_head, elapsed_ms, created_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::uuid[], $5::uuid[], $6::smallint[], $7::smallint[],
+    $8::varchar[], $9::text[], $10::int[], $11::timestamptz[])
+"""
+
+# Operations lock an endpoint before its deliveries; so does this, weakly enough for many workers at once.
+HOLD_ENDPOINTS = """
+SELECT id, url, enabled, failing_since FROM webhook_endpoints WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE
+"""
+
+FAILING = "UPDATE webhook_endpoints SET failing_since = $2 WHERE id = ANY ($1) AND failing_since IS NULL"
+WELL = "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = ANY ($1) AND failing_since IS NOT NULL"
+DISABLE = "UPDATE webhook_endpoints SET enabled = false, disabled_reason = $2 WHERE id = $1 AND enabled RETURNING *"
+DROP_PENDING = """
+UPDATE webhook_deliveries SET state = 'dropped', ended_at = $2, lease_until = NULL
+WHERE endpoint_id = $1 AND state = 'pending'
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One POST and what came of it: a status, or the error code that stands for no answer."""
+
+    at: datetime
+    status: int | None = None
+    error: str | None = None
+    head: bytes = b""
+    elapsed_ms: int = 0
+    retry_after: float | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the receiver took the event."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt at a claimed delivery: the last of its posts decides (a rotation may take two)."""
+
+    claimed: Row
+    posts: Sequence[Post]
+
+
+async def has_due(now: datetime) -> bool:
+    """Whether any delivery to an enabled endpoint is due and not already being made."""
+    due: bool = await fetch_value(HAS_DUE, now)
+    return due
+
+
+async def claim_deliveries(
+    *, limit: int, per_endpoint: int, now: datetime, room: Mapping[UUID, int] | None = None
+) -> list[Row]:
+    """Take up to `limit` due deliveries until `now` + LEASE, those longest due first within an endpoint.
+
+    At most `per_endpoint` an endpoint, or what `room` says for it; 0 leaves it out. Each row has the event's
+    columns, the endpoint's and, as its mark, `delivery_id`, `attempt_count` and `lease_until`.
+    """
+    room = room or {}
+    rows = await fetch(CLAIM, list(room), list(room.values()), per_endpoint, limit, now, now + LEASE)
+    lost = [row.delivery_id for row in rows if row.id is None]
+    if lost:
+        # The event is past its keeping; nothing is left to send.
+        await execute(DROP, lost, now)
+    return [row for row in rows if row.id is not None]
+
+
+async def drop_stale_deliveries(*, limit: int, now: datetime) -> int:
+    """Drop pending deliveries whose endpoint is deleted, or is disabled and their event past its keeping; how many."""
+    return await execute(DROP_STALE, now, limit)
+
+
+async def release_deliveries(claimed: Iterable[Row]) -> None:
+    """Give back claimed deliveries that no post was made for, as if they had not been claimed."""
+    rows = list(claimed)
+    await execute(
+        RELEASE,
+        [row.delivery_id for row in rows],
+        [row.attempt_count for row in rows],
+        [row.lease_until for row in rows],
+    )
+
+
+async def record_attempts(attempts: Iterable[Attempt], now: datetime) -> None:
+    """Log attempts, settle their deliveries, and disable endpoints that are gone or failing for 3 days.
+
+    A delivery that another claim holds by now, or that was opened anew, is logged and otherwise left alone.
+    """
+    done = list(attempts)
+    if not done:
+        return
+    well = {attempt.claimed.endpoint_id for attempt in done if attempt.posts[-1].succeeded}
+    gone = {(attempt.claimed.endpoint_id, attempt.claimed.url) for attempt in done if attempt.posts[-1].status == GONE}
+    touched = {attempt.claimed.endpoint_id for attempt in done}
+    endpoints = await fetch(HOLD_ENDPOINTS, list(touched))
+    await _log(done)
+    await _settle(done, now)
+    recovered = sorted(row.id for row in endpoints if row.id in well and row.failing_since is not None)
+    if recovered:
+        await execute(WELL, recovered)
+    failing = [row for row in endpoints if row.id not in well]
+    newly = sorted(row.id for row in failing if row.failing_since is None)
+    if newly:
+        await execute(FAILING, newly, now)
+    for row in endpoints:
+        if row.enabled and (row.id, row.url) in gone:
+            await _disable(row.id, REASON_GONE, now)
+            await execute(DROP_PENDING, row.id, now)
+    for row in failing:
+        if row.enabled and row.failing_since is not None and now - row.failing_since >= FAILING_LIMIT:
+            await _disable(row.id, REASON_FAILING, now)
+
+
+async def _log(done: Sequence[Attempt]) -> None:
+    posts = [(attempt.claimed, post) for attempt in done for post in attempt.posts]
+    await execute(
+        LOG,
+        [ids.new_id() for _ in posts],
+        [claimed.workspace_id for claimed, _ in posts],
+        [claimed.livemode for claimed, _ in posts],
+        [claimed.endpoint_id for claimed, _ in posts],
+        [claimed.event_id for claimed, _ in posts],
+        [claimed.attempt_count for claimed, _ in posts],
+        [post.status for _, post in posts],
+        [post.error for _, post in posts],
+        # PostgreSQL's text holds no NUL.
+        [post.head.decode(errors="replace").replace("\0", "\ufffd") for _, post in posts],
+        [post.elapsed_ms for _, post in posts],
+        [post.at for _, post in posts],
+    )
+
+
+async def _settle(done: Sequence[Attempt], now: datetime) -> None:
+    outcomes = [_outcome(attempt, now) for attempt in done]
+    await execute(
+        SETTLE,
+        [attempt.claimed.delivery_id for attempt in done],
+        [attempt.claimed.attempt_count for attempt in done],
+        [attempt.claimed.lease_until for attempt in done],
+        [state.value for state, _ in outcomes],
+        [next_attempt_at for _, next_attempt_at in outcomes],
+        now,
+    )
+
+
+def _outcome(attempt: Attempt, now: datetime) -> tuple[DeliveryState, datetime | None]:
+    last = attempt.posts[-1]
+    if last.succeeded:
+        return DeliveryState.SUCCEEDED, None
+    if last.status == GONE:
+        return DeliveryState.DROPPED, None
+    claimed = attempt.claimed
+    next_attempt_at = signatures.retry_at(
+        claimed.attempt_count, now, retry_after=last.retry_after, first_at=claimed.first_at
+    )
+    return (DeliveryState.EXHAUSTED if next_attempt_at is None else DeliveryState.PENDING), next_attempt_at
+
+
+async def _disable(endpoint_id: UUID, reason: str, now: datetime) -> None:
+    rows = await fetch(DISABLE, endpoint_id, reason)
+    await record_events(
+        [
+            NewEvent(EventType.WEBHOOK_DISABLED, row.workspace_id, row.livemode, row.id, webhook_resource(row))
+            for row in rows
+        ],
+        now,
+    )

@@ -1,0 +1,335 @@
+"""Webhook endpoints: subscriptions, their secrets, test events, and sending again what did not arrive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from msvs.api import ids
+from msvs.api.audit import AuditAction, changed, record_audit
+from msvs.api.context import Context
+from msvs.api.crypto import seal_secret
+from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.jobs import Doorbell
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import webhook_resource
+from msvs.api.scope import find, scoped
+from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.webhooks import signatures
+from msvs.api.webhooks.events import EventType, get_event
+from msvs.database import execute, fetch_value
+from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from msvs.outbound import AddressPolicy, check_url
+from msvs.settings import Settings
+
+EVERY_EVENT = "*"
+MAX_WEBHOOKS = 20
+MAX_EVENTS = 50
+MAX_DESCRIPTION_LENGTH = 200
+SECRET_OVERLAP = timedelta(hours=24)
+LONGEST_RECOVERY = timedelta(days=30)
+# Of events that came while an endpoint was disabled, as many as one statement makes deliveries of in a few seconds.
+MAX_MISSED = 100_000
+
+_secret_shape = re.compile(r"[\x20-\x7e]{8,256}", re.ASCII)
+
+# A delivery that is opened anew goes through the whole schedule of attempts again.
+REOPEN = "state = 'pending', attempt_count = 0, next_attempt_at = $1, lease_until = NULL, ended_at = NULL"
+
+RESUME = f"UPDATE webhook_deliveries SET {REOPEN} WHERE endpoint_id = $2 AND state = 'pending'"
+
+DROP = (
+    "UPDATE webhook_deliveries SET state = 'dropped', ended_at = $1, lease_until = NULL"
+    " WHERE endpoint_id = $2 AND state = 'pending'"
+)
+
+RESEND = f"""
+INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
+SELECT gen_random_uuid(), id, $2, 'pending', 0, $1, $1 FROM webhook_endpoints
+WHERE workspace_id = $3 AND livemode = $4 AND enabled AND {{which}}
+ON CONFLICT (endpoint_id, event_id) DO UPDATE SET {REOPEN}
+"""
+
+ONE_ENDPOINT = "id = $5::text::uuid"
+
+RECOVER = f"""
+UPDATE webhook_deliveries SET {REOPEN}
+FROM events
+WHERE webhook_deliveries.endpoint_id = $2 AND webhook_deliveries.state IN ('exhausted', 'dropped')
+    AND events.id = webhook_deliveries.event_id AND events.created_at >= $3
+"""
+
+# Events that no delivery was made of, because the endpoint was disabled when they came.
+MISSED = """
+INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
+SELECT gen_random_uuid(), endpoint.id, events.id, 'pending', 0, $1, $1
+FROM webhook_endpoints AS endpoint
+    JOIN events ON events.workspace_id = endpoint.workspace_id AND events.livemode = endpoint.livemode
+WHERE endpoint.id = $2 AND events.id >= id_floor($3::timestamptz) AND events.created_at >= $3
+    AND events.type <> $4 AND (endpoint.events ? events.type OR endpoint.events ? '*')
+    AND NOT EXISTS (SELECT FROM webhook_deliveries WHERE endpoint_id = endpoint.id AND event_id = events.id)
+ORDER BY events.id LIMIT $5
+ON CONFLICT (endpoint_id, event_id) DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateWebhook:
+    """A new subscription: where to, to which events (or `*`), and the secret if the caller brings one."""
+
+    url: str
+    events: Sequence[str]
+    secret: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateWebhook:
+    """What to change of a subscription; a field left UNSET stays."""
+
+    url: str | UnsetType = UNSET
+    events: Sequence[str] | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+_policy = AddressPolicy()
+
+
+def configure(settings: Settings) -> None:
+    """Set the process's address policy from its settings. Raises SettingsError."""
+    use_url_policy(AddressPolicy.from_settings(settings))
+
+
+def use_url_policy(policy: AddressPolicy) -> None:
+    """Set which addresses an endpoint's URL may name; until then, public ones alone."""
+    global _policy
+    _policy = policy
+
+
+async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndpoint, str]:
+    """Subscribe an endpoint to events; the row and its secret, which is shown this once.
+
+    Raises InvalidRequest, and Conflict code `webhook_limit` at 20 endpoints of one workspace and mode.
+    """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
+    url, events, description = _read_url(data.url), _read_events(data.events), _read_description(data.description)
+    secret = signatures.new_secret() if data.secret is None else _read_secret(data.secret)
+    # The workspace's row is the lock under which its endpoints are counted.
+    await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR UPDATE", ctx.workspace_id)
+    if await scoped(ctx, WebhookEndpoint).count() >= MAX_WEBHOOKS:
+        raise Conflict(f"A workspace may have at most {MAX_WEBHOOKS} webhooks in each mode.", code="webhook_limit")
+    row = await WebhookEndpoint.create(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        url=url,
+        events=events,
+        description=description,
+        secret_sealed=seal_secret(secret),
+    )
+    await _log(ctx, AuditAction.WEBHOOK_CREATED, row, changed({}, _settings(row)))
+    return row, secret
+
+
+async def get_webhook(ctx: Context, id: UUID) -> WebhookEndpoint:
+    """One endpoint. Raises NotFound."""
+    return await _find(ctx, id)
+
+
+async def list_webhooks(ctx: Context, page: PageRequest) -> Page[WebhookEndpoint]:
+    """Endpoints, newest first."""
+    return await fetch_page(scoped(ctx, WebhookEndpoint), page)
+
+
+async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> WebhookEndpoint:
+    """Change an endpoint; enabling it again makes what is pending for it due at once, from the first attempt on.
+
+    Raises NotFound and InvalidRequest.
+    """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
+    url = None if data.url is UNSET else _read_url(data.url)
+    events = None if data.events is UNSET else _read_events(data.events)
+    description = None if data.description is UNSET else _read_description(data.description)
+    row = await _find(ctx, id, lock=True)
+    before = _settings(row)
+    if url is not None:
+        row.url = url
+    if events is not None:
+        row.events = events
+    if description is not None:
+        row.description = description
+    resumed = data.enabled is True and not row.enabled
+    if data.enabled is not UNSET:
+        row.enabled = data.enabled
+    if resumed:
+        row.failing_since = None
+        row.disabled_reason = None
+    await row.save(update_fields=["url", "events", "description", "enabled", "failing_since", "disabled_reason"])
+    if resumed and await execute(RESUME, datetime.now(UTC), row.id):
+        ring_after_commit(Doorbell.WEBHOOKS)
+    changes = changed(before, _settings(row))
+    if changes:
+        await _log(ctx, AuditAction.WEBHOOK_UPDATED, row, changes)
+    return row
+
+
+async def delete_webhook(ctx: Context, id: UUID) -> None:
+    """End a subscription and drop what is pending for it. Raises NotFound."""
+    allow(ctx, Permission.WEBHOOKS_WRITE)
+    row = await _find(ctx, id, lock=True)
+    await execute(DROP, datetime.now(UTC), row.id)
+    await row.delete()
+    await _log(ctx, AuditAction.WEBHOOK_DELETED, row, changed(_settings(row), {}))
+
+
+async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
+    """Give an endpoint a new secret, shown this once; the one before counts for 24 hours more. Raises NotFound."""
+    allow(ctx, Permission.WEBHOOKS_WRITE)
+    row = await _find(ctx, id, lock=True)
+    secret = signatures.new_secret()
+    row.previous_secret_sealed = row.secret_sealed
+    row.previous_secret_until = datetime.now(UTC) + SECRET_OVERLAP
+    row.secret_sealed = seal_secret(secret)
+    await row.save(update_fields=["secret_sealed", "previous_secret_sealed", "previous_secret_until"])
+    await _log(ctx, AuditAction.WEBHOOK_SECRET_ROTATED, row, {})
+    return row, secret
+
+
+async def send_test(ctx: Context, id: UUID) -> Event:
+    """Send one `test.ping` event to this endpoint alone, whatever it subscribes to.
+
+    Raises NotFound, and Conflict code `webhook_disabled`.
+    """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
+    row = await _find_enabled(ctx, id)
+    now = datetime.now(UTC)
+    event = await Event.create(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        type=EventType.TEST_PING.value,
+        resource_id=row.id,
+        data=msgspec.json.encode(webhook_resource(row)).decode(),
+        created_at=now,
+    )
+    await WebhookDelivery.create(endpoint_id=row.id, event_id=event.id, next_attempt_at=now)
+    ring_after_commit(Doorbell.WEBHOOKS)
+    return event
+
+
+async def list_attempts(ctx: Context, id: UUID, page: PageRequest) -> Page[WebhookAttempt]:
+    """The attempts made at an endpoint, newest first. Raises NotFound."""
+    row = await _find(ctx, id)
+    return await fetch_page(scoped(ctx, WebhookAttempt).filter(endpoint_id=row.id), page)
+
+
+async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None = None) -> int:
+    """Deliver an event again, to one endpoint or to all enabled ones that subscribe to it; to how many.
+
+    A test event goes to the endpoint that it tests. Raises NotFound, and Conflict code `webhook_disabled` for a single
+    endpoint that is.
+    """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
+    event = await get_event(ctx, event_id)
+    which, value = "(events ? $5 OR events ? '*')", event.type
+    if webhook_id is not None:
+        row = await _find_enabled(ctx, webhook_id, param="webhook_id")
+        which, value = ONE_ENDPOINT, str(row.id)
+    elif event.type == EventType.TEST_PING:
+        # Whoever else takes all events.
+        which, value = ONE_ENDPOINT, str(event.resource_id)
+    count = await execute(
+        RESEND.format(which=which), datetime.now(UTC), event.id, ctx.workspace_id, ctx.livemode, value
+    )
+    if count:
+        ring_after_commit(Doorbell.WEBHOOKS)
+    return count
+
+
+async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
+    """Deliver to an endpoint what it has not received since a time, at most 30 days back; how many events.
+
+    Those are the ones that were given up, and of those that came while it was disabled and that it now subscribes to
+    the oldest 100,000. Raises NotFound, InvalidRequest, and Conflict code `webhook_disabled`.
+    """
+    allow(ctx, Permission.WEBHOOKS_WRITE)
+    now = datetime.now(UTC)
+    if not now - LONGEST_RECOVERY <= since <= now:
+        raise InvalidRequest(
+            f"since must be a time in the last {LONGEST_RECOVERY.days} days.",
+            param="since",
+            code="parameter_out_of_range",
+        )
+    row = await _find_enabled(ctx, id)
+    count = await execute(RECOVER, now, row.id, since)
+    count += await execute(MISSED, now, row.id, max(since, row.created_at), EventType.TEST_PING.value, MAX_MISSED)
+    if count:
+        ring_after_commit(Doorbell.WEBHOOKS)
+    return count
+
+
+def _settings(row: WebhookEndpoint) -> dict[str, Any]:
+    """What the audit log tells of an endpoint: all that a caller can set but the secret."""
+    return {"url": row.url, "events": row.events, "description": row.description, "enabled": row.enabled}
+
+
+async def _log(ctx: Context, action: AuditAction, row: WebhookEndpoint, changes: Mapping[str, Any]) -> None:
+    await record_audit(ctx, action, ids.encode_id(ids.WEBHOOK, row.id), changes)
+
+
+async def _find(ctx: Context, id: UUID, *, param: str = "id", lock: bool = False) -> WebhookEndpoint:
+    return await find(ctx, WebhookEndpoint, id, prefix=ids.WEBHOOK, noun="webhook", param=param, lock=lock)
+
+
+async def _find_enabled(ctx: Context, id: UUID, *, param: str = "id") -> WebhookEndpoint:
+    # Locked, so that a deletion or a disabling at the same moment is seen or waits.
+    row = await _find(ctx, id, param=param, lock=True)
+    if not row.enabled:
+        raise Conflict("The webhook is disabled; enable it first.", code="webhook_disabled")
+    return row
+
+
+def _read_url(text: str) -> str:
+    try:
+        return check_url(text, allow_http_loopback=_policy.allow_loopback, policy=_policy)
+    except ValueError as error:
+        raise InvalidRequest(str(error), param="url", code="url_invalid") from None
+
+
+def _read_events(names: Sequence[str]) -> list[str]:
+    if not names:
+        raise InvalidRequest("Name at least one event, or '*' for all.", param="events", code="events_empty")
+    if len(names) > MAX_EVENTS:
+        raise InvalidRequest(
+            f"events may hold at most {MAX_EVENTS} names.", param="events", code="parameter_out_of_range"
+        )
+    known = {EVERY_EVENT, *EventType}
+    for index, name in enumerate(names):
+        if name not in known:
+            raise InvalidRequest(f"There is no event '{name[:80]}'.", param=f"events[{index}]", code="event_unknown")
+    return list(dict.fromkeys(str(name) for name in names))
+
+
+def _read_description(text: str) -> str:
+    if len(text) > MAX_DESCRIPTION_LENGTH:
+        raise InvalidRequest(
+            f"description may have at most {MAX_DESCRIPTION_LENGTH} characters.",
+            param="description",
+            code="parameter_out_of_range",
+        )
+    return text
+
+
+def _read_secret(text: str) -> str:
+    if not _secret_shape.fullmatch(text):
+        raise InvalidRequest(
+            "secret must be 8 to 256 printable ASCII characters.", param="secret", code="webhook_secret_invalid"
+        )
+    return text

@@ -1,0 +1,97 @@
+"""What a message quotes of ours is taken out wherever it stands; what its writer says stays."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from msvs.api.text.quotes import own_words
+
+BODY = "Hi Ana, doors open at 8pm: https://cohort.example/06 To stop these texts, reply STOP"
+OTHER = "Cohort 07 is full. Reply STOP to opt out"
+SENT = (BODY, OTHER)
+
+SAID = ("STOP", "stop please", "take me off your list", "Can I bring a friend?")
+MARKS = (
+    "“{}”",
+    '"{}"',
+    "«\u00a0{}\u00a0»",
+    "„{}“",
+    "'{}'",
+    "‘{}’",
+    "‹{}›",
+    "*{}*",
+    "> {}",
+    "{}",
+    "“{}",
+    "…{}…",
+    "({})",
+)
+
+
+@pytest.mark.parametrize("marks", MARKS)
+@pytest.mark.parametrize("body", [BODY, BODY.upper(), BODY.replace(" ", "\n"), BODY[:50], f"{BODY[:47]}…"])
+def test_a_body_is_taken_out_whatever_the_marks(marks: str, body: str) -> None:
+    assert "stop" not in own_words(marks.format(body), SENT).casefold()
+    assert own_words(f"STOP\n{marks.format(body)}", SENT) == "STOP"
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        (f"{BODY}\n\nSTOP", "STOP"),
+        (f"{BODY} STOP", "STOP"),
+        (f"STOP {BODY}", "STOP"),
+        (f"> {BODY}\n\nstop please", "stop please"),
+        (f"please\n{BODY}\nstop\n{OTHER}", "please\nstop"),
+        (f"Liked “{BODY}” STOP", "STOP"),
+        (f"Liked “{BODY}", ""),
+        (f"Reacted ❤️ to “{BODY}”", ""),
+        (f"👍 to “{BODY}”", ""),
+        (f"Hat „{BODY}“ mit „Gefällt mir“ markiert", ""),
+        (f"“{BODY}” iletisini beğendi", ""),
+        (f"A Ana le gustó “{BODY}”", ""),
+        ("Liked “A message of somebody else. Reply STOP to opt out”", ""),
+        ("Liked “A message of somebody else. Reply STOP to o", ""),
+        (f"Re: {BODY}", ""),
+        (f"Yes!\n\nOn Mon, Nov 2, Cohort Labs\n<hi@cohort.example> wrote:\n> {BODY}", "Yes!"),
+        ("STOP\n\nEl lun, 2 nov 2026, Cohort Labs escribió:\n> Unknown text, reply STOP", "STOP"),
+    ],
+)
+def test_what_the_writer_says_stays(text: str, own: str) -> None:
+    assert own_words(text, SENT) == own
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP",
+        "please stop these texts",
+        "I want to stop these texts",
+        "Reply STOP to opt out",
+        "To stop these texts",
+        "“STOP”",
+        "I said “please stop texting me”",
+        "> STOP",
+        "Hi Ana",
+        "",
+        "👍",
+        "Loved an image",
+        "“stop these texts”",
+    ],
+)
+def test_few_words_that_anybody_writes_are_ones_own(text: str) -> None:
+    assert own_words(text, SENT) == text
+
+
+@given(st.text(max_size=200), st.lists(st.text(max_size=80), max_size=3))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_read(text: str, sent: list[str]) -> None:
+    assert len(own_words(text, sent)) <= max(len(text), 4000)
+
+
+@given(st.sampled_from(MARKS), st.sampled_from(SAID))
+def test_ones_own_words_survive_above_and_below(marks: str, said: str) -> None:
+    assert own_words(f"{said}\n\n{marks.format(BODY)}", SENT) == said
+    assert own_words(f"{marks.format(BODY)}\n\n{said}", SENT) == said

@@ -32,7 +32,7 @@ from msvs.api.pages import PageRequest
 from msvs.api.resources import campaign_resource, contact_resource, inbound_message_resource, message_resource
 from msvs.api.scope import scoped
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
 from msvs.app import create_app
 from msvs.garbage import collect_less
 from msvs.models import Campaign, Contact
@@ -143,7 +143,7 @@ async def client(place: Bench) -> Any:
     for bucket in limits.RATES:
         limits.RATES[bucket] = type(limits.RATES[bucket])(1_000_000, 10_000_000)  # type: ignore[index]
     settings = Settings(database_url=place.database_url, redis_url=place.redis_url, data_dir=place.directory)
-    webhooks.configure(settings)
+    endpoints.configure(settings)
     use_sealing_secret(settings.encryption_secret())
     app = create_app(settings)
     collect_less(garbage.API)

@@ -19,7 +19,7 @@ from msvs.api.crypto import use_sealing_secret
 from msvs.api.dispatch.drafts import Draft
 from msvs.api.resources import message_resource
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import signatures, webhooks
+from msvs.api.webhooks import endpoints, signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.settings import Settings
@@ -35,8 +35,8 @@ IN_FLIGHT = 100
 async def _subscribe(ctx: Context) -> None:
     for number in range(ENDPOINTS):
         async with unit_of_work():
-            await webhooks.create_webhook(
-                ctx, webhooks.CreateWebhook(f"http://127.0.0.1:{PORT}/{number}", ["message.delivered"])
+            await endpoints.create_webhook(
+                ctx, endpoints.CreateWebhook(f"http://127.0.0.1:{PORT}/{number}", ["message.delivered"])
             )
 
 
@@ -87,7 +87,7 @@ async def _floor(bodies: Sequence[bytes]) -> float:
 
 async def _measure(place: Bench) -> dict[str, float]:
     ctx = Context(place.workspace_id, False)
-    webhooks.configure(Settings())
+    endpoints.configure(Settings())
     use_sealing_secret("bench")
     pairs = []
     async with place.connected():

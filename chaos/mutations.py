@@ -96,7 +96,7 @@ def _blind_resend() -> None:
 
 
 def _stop_ignored() -> None:
-    dispatching, canceling = _module("msvs.api.dispatch.dispatching"), _module("msvs.api.dispatch.canceling")
+    dispatching, canceling = _module("msvs.api.dispatch.dispatching"), _module("msvs.api.dispatch.cancellation")
 
     async def nobody(*_arguments: Any, **_options: Any) -> int:
         return 0

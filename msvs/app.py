@@ -22,9 +22,9 @@ from msvs.api import catalogue
 from msvs.api.accounts import auth, secret_keys
 from msvs.api.dispatch.routing import use_carriers, use_live_carrier
 from msvs.api.errors import Unavailable
-from msvs.api.jobs import Ringer, use_ringer
 from msvs.api.limits import Limiter
-from msvs.api.webhooks import webhooks
+from msvs.api.notifier import Notifier, use_notifier
+from msvs.api.webhooks import endpoints
 from msvs.callbacks.front import callback_routes
 from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
@@ -68,16 +68,16 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         use_live_carrier(settings.live_carrier)
         use_carriers(carriers)
-        webhooks.configure(settings)
-        ringer = None if settings.redis_url is None else Ringer(settings.redis_url)
+        endpoints.configure(settings)
+        notifier = None if settings.redis_url is None else Notifier(settings.redis_url)
         async with database.connected(database_url, pool_size=settings.database_pool_size), watching(app):
-            use_ringer(ringer)
+            use_notifier(notifier)
             try:
                 yield
             finally:
-                use_ringer(None)
-                if ringer is not None:
-                    await asyncio.to_thread(ringer.close)
+                use_notifier(None)
+                if notifier is not None:
+                    await asyncio.to_thread(notifier.close)
                 await auth.settle()
                 await limiter.close()
                 await readiness.close()

@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     worker = add("worker", work, "Work on one queue.")
     worker.add_argument("queue", choices=QUEUES, metavar="QUEUE", help=f"one of: {', '.join(QUEUES)}")
     worker.add_argument("--burst", action="store_true", help="stop when the queue is empty")
-    add("cron", run_cron, "Ring for what is due and keep house; run one of it.")
+    add("cron", run_cron, "Notify workers of what is due and keep house; run one of it.")
     add("sessions", hold_sessions, "Hold the sessions of the carriers that have any; a second one stands by.")
     add("engines", run_engines, "Run the embedded engines alone, to restore a backup into them.")
     add("migrate", migrate, "Bring the database's schema up to date.")
@@ -446,7 +446,7 @@ def work(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def run_cron(settings: Settings, _arguments: argparse.Namespace) -> int:
-    """Ring for what is due until a signal ends it."""
+    """Notify workers of what is due until a signal ends it."""
     from msvs import logs
     from msvs.workers import cron
 
@@ -459,12 +459,12 @@ def run_cron(settings: Settings, _arguments: argparse.Namespace) -> int:
 def hold_sessions(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Hold carriers' sessions, or stand by for them, until a signal ends it."""
     from msvs import logs
-    from msvs.workers import sessions
+    from msvs.workers import carrier_binds
 
     settings = _with_engines(settings)
     logs.set_up(settings)
     logs.tell_start(settings, "sessions")
-    return sessions.run(settings)
+    return carrier_binds.run(settings)
 
 
 def run_engines(settings: Settings, _arguments: argparse.Namespace) -> None:
@@ -612,7 +612,7 @@ def list_carriers(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def list_unread(settings: Settings, arguments: argparse.Namespace) -> None:
     """List inbound messages that nobody was found for, as what they came from is no number."""
-    from msvs.api.inbound import signals
+    from msvs.api.inbound import carrier_events
     from msvs.api.resources import moment
 
     async def list_() -> list[dict[str, Any]]:
@@ -623,10 +623,10 @@ def list_unread(settings: Settings, arguments: argparse.Namespace) -> None:
                 "received_at": moment(row.received_at),
                 "from": row.from_phone,
                 "to": row.to_sender,
-                "asks_out": signals.asks_out([row]),
+                "asks_out": carrier_events.asks_out([row]),
                 "text": row.text,
             }
-            for row in await signals.list_unread(limit=max(arguments.limit, 0))
+            for row in await carrier_events.list_unread(limit=max(arguments.limit, 0))
         ]
 
     _show(arguments, _in_database(settings, list_()))

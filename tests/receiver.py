@@ -18,7 +18,7 @@ from msvs.api.context import Context
 from msvs.api.crypto import SecretBox, use_sealing_secret
 from msvs.api.resources import Resource
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import signatures, webhooks
+from msvs.api.webhooks import endpoints, signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, fetch
 from msvs.models import WebhookEndpoint
@@ -111,12 +111,12 @@ async def receiving(answer: Answer = accept) -> AsyncIterator[Receiver]:
 def configured_webhooks() -> Iterator[None]:
     """Webhooks to loopback allowed, secrets sealed with a key of the tests."""
     use_sealing_secret("a key for tests")
-    webhooks.use_url_policy(AddressPolicy(allow_loopback=True))
+    endpoints.use_url_policy(AddressPolicy(allow_loopback=True))
     try:
         yield
     finally:
         use_sealing_secret(None)
-        webhooks.use_url_policy(AddressPolicy())
+        endpoints.use_url_policy(AddressPolicy())
 
 
 async def make_endpoint(

@@ -23,7 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PLACES: dict[str, tuple[str, ...]] = {
     "strawberry": ("msvs/graphql",),
     "graphql": ("msvs/graphql",),
-    "rq": ("msvs/workers", "msvs/ops", "msvs/api/jobs.py"),
+    "rq": ("msvs/workers", "msvs/ops", "msvs/api/notifier.py"),
     "rq_dashboard": ("msvs/ops",),
     "flask": ("msvs/ops",),
     "a2wsgi": ("msvs/ops",),
@@ -61,17 +61,17 @@ CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/", "msvs/twilio_compa
 UNSCOPED = {
     "msvs/api/campaigns/campaigns.py:resume_paid": "goes on with campaigns of all workspaces that a top-up covers",
     "msvs/api/dispatch/routes.py:remove_route": "the operator's table; no caller reaches it",
-    "msvs/api/campaigns/running.py:start_campaign": "the engine's step on a campaign that due_campaigns found",
-    "msvs/api/campaigns/running.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
-    "msvs/api/campaigns/running.py:complete_campaign": "the engine's step on a campaign that sending_campaigns found",
+    "msvs/api/campaigns/lifecycle.py:start_campaign": "the engine's step on a campaign that due_campaigns found",
+    "msvs/api/campaigns/lifecycle.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
+    "msvs/api/campaigns/lifecycle.py:complete_campaign": "the engine's step on a campaign that sending_campaigns found",
     "msvs/api/accounts/users.py:_join": "finds an invitation by the hash of its token",
     "msvs/api/accounts/workspaces.py:find_workspace": "the command line names a workspace; no caller reaches it",
 }
 
 # People belong to no workspace. Model → the only modules that look for them, by what proves who they are.
 PEOPLE = {
-    "Session": ("msvs/api/accounts/sessions.py",),
-    "User": ("msvs/api/accounts/sessions.py", "msvs/api/accounts/users.py"),
+    "Session": ("msvs/api/accounts/login_sessions.py",),
+    "User": ("msvs/api/accounts/login_sessions.py", "msvs/api/accounts/users.py"),
 }
 
 # Module whose SQL may touch the tables of several workspaces → why.
@@ -83,10 +83,10 @@ UNSCOPED_SQL = {
     "msvs/api/dispatch/dispatching.py": "claims due messages lane by lane, and works by the ids it claimed",
     "msvs/api/dispatch/pausing.py": "pauses the campaign whose messages dispatch holds",
     "msvs/api/inbound/replies.py": "changes the message that it has just locked, found under the caller's scope",
-    "msvs/api/dispatch/reports.py": "applies carriers' reports by message id",
+    "msvs/api/dispatch/delivery_reports.py": "applies carriers' reports by message id",
     "msvs/api/accounts/secret_keys.py": "tries a key on secrets and hashes of all workspaces",
-    "msvs/api/inbound/signals.py": "applies what a carrier brought to the messages that it has",
-    "msvs/api/campaigns/running.py": "looks for due campaigns of all workspaces",
+    "msvs/api/inbound/carrier_events.py": "applies what a carrier brought to the messages that it has",
+    "msvs/api/campaigns/lifecycle.py": "looks for due campaigns of all workspaces",
 }
 
 SCOPED_TABLES = re.compile(
@@ -203,7 +203,7 @@ def test_a_library_is_imported_in_its_place_only(path: Path) -> None:
     ("path", "source", "found"),
     [
         ("msvs/api/messages/messages.py", "from rq import Queue", ["rq"]),
-        ("msvs/api/jobs.py", "from rq import Queue", []),
+        ("msvs/api/notifier.py", "from rq import Queue", []),
         ("msvs/api/jobs_of_others.py", "import rq.job", ["rq"]),
         ("msvs/rest_compat/front.py", "def f():\n    from strawberry import Schema", ["strawberry"]),
         ("msvs/graphql/schema.py", "from graphql import GraphQLError", []),

@@ -18,8 +18,8 @@ import pytest
 from msvs.api.accounts.keys import digest_key, parse_key
 from msvs.api.permissions import Scope
 from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.carrier_events import keep_signals
 from msvs.carriers.protocol import Inbound
-from msvs.carriers.signals import keep_signals
 from msvs.cli import KEY_SCOPES
 from msvs.models import ApiKey, CarrierSession, CarrierState, CreditBalance, LedgerEntry, Workspace
 from msvs.workers.reports import collect_reports

@@ -14,7 +14,7 @@ import pytest
 from msvs import connections
 from msvs import database as db
 from msvs.api import ids
-from msvs.api.campaigns import campaigns, running
+from msvs.api.campaigns import campaigns, lifecycle
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.privacy import erasure
@@ -134,7 +134,7 @@ async def test_what_goes_through_whole_tables_may_take_longer(ctx: Context, monk
     contact = await factories.make_contact(ctx)
     async with unit_of_work():
         campaign = await campaigns.create_campaign(ctx, CreateCampaign("Large", "Hi", contact_ids=[contact.id]))
-        await running.start_campaign(campaign.id, await db.now())
+        await lifecycle.start_campaign(campaign.id, await db.now())
     async with unit_of_work():
         await erasure.erase_contact(ctx, contact.id)
     long = {query for query, seconds in allowed.items() if (seconds or 0) >= 600}

@@ -352,7 +352,7 @@ def test_the_picture_is_whole_and_legible_in_both_schemes() -> None:
     )
     assert light.keys() == dark.keys() == set(re.findall(r"var\((--[a-z-]+)\)", svg))
     for colors in (light, dark):
-        for behind in ("--paper", "--box", "--inner", "--truth", "--bell", "--work"):
+        for behind in ("--paper", "--box", "--inner", "--truth", "--notice", "--work"):
             for ink in ("--ink", "--soft"):
                 assert contrast(colors[ink], colors[behind]) >= 4.5, (ink, behind)
     outside = [

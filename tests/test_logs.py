@@ -87,11 +87,11 @@ def test_both_pipelines_mask_everything(output: Callable[[Settings], io.StringIO
 
 def test_production_writes_one_json_object_a_line(output: Callable[[Settings], io.StringIO]) -> None:
     stream = output(Settings(environment="production"))
-    structlog.get_logger("ours").warning("doorbell not rung", count=3)
+    structlog.get_logger("ours").warning("queue not notified", count=3)
     logging.getLogger("uvicorn.error").error("broken %s", "pipe")
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [(line["event"], line["level"], line["logger"]) for line in lines] == [
-        ("doorbell not rung", "warning", "ours"),
+        ("queue not notified", "warning", "ours"),
         ("broken pipe", "error", "uvicorn.error"),
     ]
     assert lines[0]["count"] == 3

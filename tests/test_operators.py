@@ -17,7 +17,7 @@ import pytest
 
 from msvs import database as db
 from msvs.api import ids
-from msvs.api.accounts import auth, sessions, users, workspaces
+from msvs.api.accounts import auth, login_sessions, users, workspaces
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context, Visitor
 from msvs.api.dispatch import dispatching
@@ -111,11 +111,11 @@ async def test_its_keys_and_users_are_told(database: str, engines: Engines, ctx:
         await users.create_user(
             email=EMAIL, name="Ada", password=PASSWORD, workspace_id=ctx.workspace_id, role=users.Role.OWNER
         )
-    opened = await sessions.log_in(Visitor(), email=EMAIL, password=PASSWORD)
+    opened = await login_sessions.log_in(Visitor(), email=EMAIL, password=PASSWORD)
     await suspend(ctx)
-    identity = await sessions.authenticate_session(opened.token)
+    identity = await login_sessions.authenticate_session(opened.token)
     with pytest.raises(PermissionDenied) as told:
-        sessions.enter_workspace(identity, ctx.workspace_id, Visitor(), livemode=True)
+        login_sessions.enter_workspace(identity, ctx.workspace_id, Visitor(), livemode=True)
     assert told.value.code == "workspace_suspended"
     app = create_app(Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://msvs") as client:
@@ -133,15 +133,15 @@ async def test_its_keys_and_users_are_told(database: str, engines: Engines, ctx:
 async def test_the_commands(database: str, workspace: Workspace, tmp_path: Path) -> None:
     id = ids.encode_id(ids.WORKSPACE, workspace.id)
     made = run(database, tmp_path, "users", "create", "--workspace", id, "--name", "Ada", "Ada@CohortLabs.co")
-    assert (await sessions.log_in(Visitor(), email=EMAIL, password=made["password"])).user_id is not None
+    assert (await login_sessions.log_in(Visitor(), email=EMAIL, password=made["password"])).user_id is not None
     (listed,) = run(database, tmp_path, "users", "list")
     assert (listed["email"], listed["workspaces"]) == (EMAIL, [id])
     reset = run(database, tmp_path, "users", "reset", EMAIL)
     assert (reset["id"], reset["password"] != made["password"]) == (listed["id"], True)
     assert await db.fetch_value("SELECT count(*) FROM sessions") == 0
     with pytest.raises(Exception, match="password"):
-        await sessions.log_in(Visitor(), email=EMAIL, password=made["password"])
-    await sessions.log_in(Visitor(), email=EMAIL, password=reset["password"])
+        await login_sessions.log_in(Visitor(), email=EMAIL, password=made["password"])
+    await login_sessions.log_in(Visitor(), email=EMAIL, password=reset["password"])
     (shown,) = run(database, tmp_path, "workspaces", "list")
     assert (shown["id"], shown["balance"], shown["users"], shown["suspended_at"]) == (id, 10_000, 1, None)
     assert run(database, tmp_path, "workspaces", "suspend", id) == {"id": id, "suspended": True, "changed": True}

@@ -22,8 +22,8 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers import registry
 from msvs.carriers.config import CarrierConfig
 from msvs.models import CarrierSession, Message
-from msvs.workers import sessions
-from msvs.workers.sessions import SessionHolder
+from msvs.workers import carrier_binds
+from msvs.workers.carrier_binds import SessionHolder
 from tests import factories
 from tests.engines import Engines
 from tests.pooler import pgbouncer
@@ -101,7 +101,7 @@ async def test_by_session_a_carriers_sessions_are_held(
         holding = asyncio.create_task(SessionHolder(lambda: FileCarrier(config), database_url=url).run(stop))
         try:
             await until(lambda: CarrierSession.exists(name="smsc"))
-            assert not await db.fetch_value("SELECT pg_try_advisory_lock($1)", sessions.lock_key("smsc"))
+            assert not await db.fetch_value("SELECT pg_try_advisory_lock($1)", carrier_binds.lock_key("smsc"))
         finally:
             stop.set()
             await holding

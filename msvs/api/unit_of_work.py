@@ -1,4 +1,4 @@
-"""The unit of work: one transaction that the edge opens, and the doorbells that ring once it has committed."""
+"""The unit of work: one transaction that the edge opens, and the queues that are notified once it has committed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
-from msvs.api.jobs import Doorbell, ring_now
+from msvs.api.notifier import WorkQueue, notify_now
 from msvs.database import transaction
 
-_waiting: ContextVar[set[Doorbell] | None] = ContextVar("doorbells", default=None)
+_waiting: ContextVar[set[WorkQueue] | None] = ContextVar("queues", default=None)
 _alone: ContextVar[bool] = ContextVar("single_statement", default=False)
 
 
 @asynccontextmanager
 async def unit_of_work() -> AsyncIterator[None]:
-    """Run the block in one transaction; ring its doorbells after COMMIT, none after a rollback.
+    """Run the block in one transaction; notify its queues after COMMIT, none after a rollback.
 
-    A unit of work inside another is a savepoint of it: its doorbells wait for the outer COMMIT.
+    A unit of work inside another is a savepoint of it: its queues wait for the outer COMMIT.
     """
     outer = _waiting.get()
-    mine: set[Doorbell] = set()
+    mine: set[WorkQueue] = set()
     token = _waiting.set(mine)
     alone = _alone.set(False)
     try:
@@ -30,7 +30,7 @@ async def unit_of_work() -> AsyncIterator[None]:
         _alone.reset(alone)
         _waiting.reset(token)
     if outer is None:
-        ring_now(mine)
+        notify_now(mine)
     else:
         outer |= mine
 
@@ -39,10 +39,10 @@ async def unit_of_work() -> AsyncIterator[None]:
 async def single_statement() -> AsyncIterator[None]:
     """For an operation that writes in one statement: that statement is its transaction, at half the round trips.
 
-    The operation opens a unit of work itself where it finds that it needs more than one. Doorbells ring at the end,
-    none after an error.
+    The operation opens a unit of work itself where it finds that it needs more than one. Queues are notified at the
+    end, none after an error.
     """
-    mine: set[Doorbell] = set()
+    mine: set[WorkQueue] = set()
     token = _waiting.set(mine)
     alone = _alone.set(True)
     try:
@@ -50,7 +50,7 @@ async def single_statement() -> AsyncIterator[None]:
     finally:
         _alone.reset(alone)
         _waiting.reset(token)
-    ring_now(mine)
+    notify_now(mine)
 
 
 def is_single_statement() -> bool:
@@ -58,9 +58,9 @@ def is_single_statement() -> bool:
     return _alone.get()
 
 
-def ring_after_commit(doorbell: Doorbell) -> None:
-    """Have workers look at `doorbell`'s work once the current unit of work has committed."""
+def notify_after_commit(queue: WorkQueue) -> None:
+    """Have workers look at `queue`'s work once the current unit of work has committed."""
     waiting = _waiting.get()
     if waiting is None:
-        raise RuntimeError("a doorbell may only be rung inside a unit of work")
-    waiting.add(doorbell)
+        raise RuntimeError("a queue may only be notified inside a unit of work")
+    waiting.add(queue)

@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied, RequestTimeout, RequestTooLarge
-from msvs.api.jobs import Doorbell
-from msvs.api.unit_of_work import ring_after_commit, unit_of_work
+from msvs.api.notifier import WorkQueue
+from msvs.api.unit_of_work import notify_after_commit, unit_of_work
+from msvs.carriers.carrier_events import keep_signals
 from msvs.carriers.protocol import Callback, CallbackAnswer, CallbackRefused, Carrier
-from msvs.carriers.signals import keep_signals
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ async def _keep(name: str, answer: CallbackAnswer) -> None:
         return
     async with unit_of_work():
         if await keep_signals(name, answer.signals):
-            ring_after_commit(Doorbell.REPORTS)
+            notify_after_commit(WorkQueue.REPORTS)
 
 
 def _refusal(refused: CallbackRefused) -> ApiError:

@@ -10,8 +10,8 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids
-from msvs.api.accounts import sessions, users, workspaces
-from msvs.api.accounts.sessions import Identity, OpenedSession
+from msvs.api.accounts import login_sessions, users, workspaces
+from msvs.api.accounts.login_sessions import Identity, OpenedSession
 from msvs.api.errors import ApiError, PermissionDenied
 from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql.context import Info, RequestContext
@@ -174,7 +174,7 @@ class AccountMutation:
     ) -> Any:
         async def sign_up(request: RequestContext) -> SignedUp:
             visitor = request.caller.visitor
-            await sessions.limit_sign_ups(visitor)
+            await login_sessions.limit_sign_ups(visitor)
             data = users.SignUp(input.email, input.password, input.name, input.workspace_name, input.invitation)
             async with unit_of_work():
                 made = await users.sign_up(visitor, data)
@@ -195,7 +195,9 @@ class AccountMutation:
         password: Annotated[str, strawberry.argument(description="The user's password.")],
     ) -> Any:
         async def log_in(request: RequestContext) -> Session:
-            return await _begin(request, await sessions.log_in(request.caller.visitor, email=email, password=password))
+            return await _begin(
+                request, await login_sessions.log_in(request.caller.visitor, email=email, password=password)
+            )
 
         return await _for_people(info, log_in)
 
@@ -211,7 +213,7 @@ class AccountMutation:
             identity = request.caller.identity or request.caller.returning
             request.new_session = ""
             return LoggedOut(
-                session_count=0 if identity is None else await sessions.log_out(identity, everywhere=everywhere)
+                session_count=0 if identity is None else await login_sessions.log_out(identity, everywhere=everywhere)
             )
 
         return await _for_people(info, log_out)
@@ -225,9 +227,9 @@ class AccountMutation:
     ) -> Any:
         async def change_password(request: RequestContext) -> Session:
             visitor = request.caller.visitor
-            confirmation = await sessions.confirm_password(visitor, _user(request), current_password)
+            confirmation = await login_sessions.confirm_password(visitor, _user(request), current_password)
             async with unit_of_work():
-                opened = await sessions.change_password(visitor, confirmation, password)
+                opened = await login_sessions.change_password(visitor, confirmation, password)
             return await _begin(request, opened)
 
         return await _for_people(info, change_password)
@@ -240,7 +242,7 @@ class AccountMutation:
             identity = _user(request)
             async with unit_of_work():
                 await users.accept_invitation(request.caller.visitor, identity, token)
-            return Session.from_identity(await sessions.reread_memberships(identity))
+            return Session.from_identity(await login_sessions.reread_memberships(identity))
 
         return await _for_people(info, accept)
 
@@ -260,10 +262,10 @@ async def _for_people(info: Info, operation: Callable[[RequestContext], Awaitabl
 
 async def _begin(request: RequestContext, opened: OpenedSession) -> Session:
     """Have the browser keep a session that was opened, in place of the one it came with."""
-    identity = await sessions.authenticate_session(opened.token)
+    identity = await login_sessions.authenticate_session(opened.token)
     before = request.caller.identity or request.caller.returning
     if before is not None and before.session_id != identity.session_id:
-        await sessions.log_out(before)
+        await login_sessions.log_out(before)
     request.new_session = opened.token
     return Session.from_identity(identity)
 

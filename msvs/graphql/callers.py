@@ -10,7 +10,14 @@ from uuid import UUID, uuid5
 
 from msvs.api import ids
 from msvs.api.accounts.auth import authenticate
-from msvs.api.accounts.sessions import LIFETIME, Identity, authenticate_session, check_csrf, enter_workspace, network_of
+from msvs.api.accounts.login_sessions import (
+    LIFETIME,
+    Identity,
+    authenticate_session,
+    check_csrf,
+    enter_workspace,
+    network_of,
+)
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import ApiError, AuthenticationFailed, InvalidRequest, PermissionDenied
 from msvs.api.limits import Bucket

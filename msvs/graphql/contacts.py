@@ -13,8 +13,8 @@ from tortoise.functions import Lower
 
 from msvs.api import ids
 from msvs.api.consent.consent import CONSENT_EVENT, hashes_of
-from msvs.api.contacts import contact_import, contacts
-from msvs.api.contacts.contact_import import ImportContacts
+from msvs.api.contacts import contacts, imports
+from msvs.api.contacts.imports import ImportContacts
 from msvs.api.context import Context
 from msvs.api.scope import scoped
 from msvs.api.text.phones import canonical, parse_phone, spellings
@@ -269,7 +269,7 @@ class ContactsImported:
     invalid: list[RowRefused] = strawberry.field(description="The rows that were not taken.")
 
     @classmethod
-    def from_done(cls, done: contact_import.ContactsImported) -> ContactsImported:
+    def from_done(cls, done: imports.ContactsImported) -> ContactsImported:
         """The type of what came of an import."""
         return cls(
             created=done.created,
@@ -406,7 +406,7 @@ class ContactMutation:
     ) -> Any:
         return await mutate(
             info,
-            lambda ctx: contact_import.import_contacts(ctx, input.to_import()),
+            lambda ctx: imports.import_contacts(ctx, input.to_import()),
             ContactsImported.from_done,
         )
 

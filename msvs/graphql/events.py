@@ -11,7 +11,7 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.scope import scoped
-from msvs.api.webhooks import events, webhooks
+from msvs.api.webhooks import endpoints, events
 from msvs.api.webhooks.events import EventType
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -100,7 +100,7 @@ class EventMutation:
     ) -> Any:
         return await mutate(
             info,
-            lambda ctx: webhooks.resend_event(
+            lambda ctx: endpoints.resend_event(
                 ctx,
                 ids.find_id(ids.EVENT, id, "event"),
                 webhook_id=optional_ref(ids.WEBHOOK, webhook_id, "webhook_id"),

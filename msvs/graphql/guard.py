@@ -10,7 +10,7 @@ from contextvars import Context as Variables
 import structlog
 
 from msvs.api.accounts.auth import authenticate
-from msvs.api.accounts.sessions import living_places
+from msvs.api.accounts.login_sessions import living_places
 from msvs.api.errors import ApiError, AuthenticationFailed
 from msvs.graphql.callers import Caller
 

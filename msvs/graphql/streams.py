@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from msvs.api import ids
-from msvs.api.accounts import sessions
+from msvs.api.accounts import login_sessions
 from msvs.api.errors import ApiError, AuthenticationFailed, InvalidRequest, RateLimited
 from msvs.api.limits import Limiter
 from msvs.graphql.body import ClientGone, parse_json, read_request
@@ -287,7 +287,7 @@ class Connection:
                 raise Closed(PROTOCOL_UNKNOWN, "Subprotocol not acceptable")
             if full:
                 raise Closed(TRY_LATER, "Too many connections")
-            with self._front.hold(sessions.network_of(self._visitor.ip or ""), MAX_OF_STRANGER):
+            with self._front.hold(login_sessions.network_of(self._visitor.ip or ""), MAX_OF_STRANGER):
                 caller = await self._greet()
             assert caller.ctx is not None
             with (
@@ -339,9 +339,9 @@ class Connection:
         if isinstance(authorization, str):
             return await callers.by_key(authorization, self._visitor)
         callers.check_origin(self._headers, required=True)
-        identity = await sessions.authenticate_session(callers.token_of(self._headers))
+        identity = await login_sessions.authenticate_session(callers.token_of(self._headers))
         csrf, workspace, livemode = (given.get(name) for name in ("csrfToken", "workspace", "livemode"))
-        sessions.check_csrf(identity, csrf if isinstance(csrf, str) else None)
+        login_sessions.check_csrf(identity, csrf if isinstance(csrf, str) else None)
         if not isinstance(livemode, bool | None) or not isinstance(workspace, str | None):
             raise InvalidRequest("workspace must be a string and livemode a boolean.")
         caller = enter(identity, self._visitor, workspace, livemode=bool(livemode))

@@ -14,7 +14,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.scope import scoped
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.events import EventType
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -85,8 +85,8 @@ class Webhook(Node):
             row=row,
             livemode=row.livemode,
             url=row.url,
-            every_event=webhooks.EVERY_EVENT in row.events,
-            events=[EventType(name) for name in row.events if name != webhooks.EVERY_EVENT],
+            every_event=endpoints.EVERY_EVENT in row.events,
+            events=[EventType(name) for name in row.events if name != endpoints.EVERY_EVENT],
             description=row.description,
             enabled=row.enabled,
             disabled_reason=row.disabled_reason,
@@ -180,7 +180,7 @@ class WebhookQuery:
     ) -> Connection[Webhook]:
         ctx = info.context.ctx
         request = read_page(ids.WEBHOOK, first, after, last, before)
-        page = await webhooks.list_webhooks(ctx, request)
+        page = await endpoints.list_webhooks(ctx, request)
         return connect(ids.WEBHOOK, request, page, Webhook.from_row, scoped(ctx, WebhookEndpoint).count)
 
 
@@ -191,13 +191,13 @@ class WebhookMutation:
         self, info: Info, input: Annotated[CreateWebhookInput, strawberry.argument(description="The webhook.")]
     ) -> Any:
         async def create(ctx: Context) -> tuple[WebhookEndpoint, str]:
-            data = webhooks.CreateWebhook(
+            data = endpoints.CreateWebhook(
                 url=input.url,
                 events=_events(input.events or [], input.every_event),
                 secret=input.secret,
                 description=input.description,
             )
-            return await webhooks.create_webhook(ctx, data)
+            return await endpoints.create_webhook(ctx, data)
 
         return await mutate(info, create, _with_secret)
 
@@ -212,27 +212,27 @@ class WebhookMutation:
             events = required(input.events, "events")
             if input.every_event or events is not UNSET:
                 events = _events([] if events is UNSET else events, input.every_event)
-            data = webhooks.UpdateWebhook(
+            data = endpoints.UpdateWebhook(
                 url=required(input.url, "url"),
                 events=events,
                 description=required(input.description, "description"),
                 enabled=required(input.enabled, "enabled"),
             )
-            return await webhooks.update_webhook(ctx, _id(id), data)
+            return await endpoints.update_webhook(ctx, _id(id), data)
 
         return await mutate(info, update, Webhook.from_row)
 
     @mutation(DeleteWebhookResult, "End a subscription and drop what is pending for it.")
     async def delete_webhook(self, info: Info, id: WebhookId) -> Any:
-        return await mutate(info, lambda ctx: webhooks.delete_webhook(ctx, _id(id)), lambda _: Deleted(id=id))
+        return await mutate(info, lambda ctx: endpoints.delete_webhook(ctx, _id(id)), lambda _: Deleted(id=id))
 
     @mutation(RotateWebhookSecretResult, "Give a webhook a new secret; the one before signs beside it for 24 hours.")
     async def rotate_webhook_secret(self, info: Info, id: WebhookId) -> Any:
-        return await mutate(info, lambda ctx: webhooks.rotate_secret(ctx, _id(id)), _with_secret)
+        return await mutate(info, lambda ctx: endpoints.rotate_secret(ctx, _id(id)), _with_secret)
 
     @mutation(TestWebhookResult, "Post a `test.ping` event to this webhook alone.")
     async def test_webhook(self, info: Info, id: WebhookId) -> Any:
-        return await mutate(info, lambda ctx: webhooks.send_test(ctx, _id(id)), Event.from_row)
+        return await mutate(info, lambda ctx: endpoints.send_test(ctx, _id(id)), Event.from_row)
 
     @mutation(
         RecoverWebhookResult,
@@ -243,7 +243,7 @@ class WebhookMutation:
     ) -> Any:
         return await mutate(
             info,
-            lambda ctx: webhooks.recover(ctx, _id(id), since=since),
+            lambda ctx: endpoints.recover(ctx, _id(id), since=since),
             lambda count: Redelivery(delivery_count=count),
         )
 
@@ -251,7 +251,7 @@ class WebhookMutation:
 def _events(events: list[EventType], every_event: bool) -> list[str]:
     if events and every_event:
         raise InvalidRequest("Give events or everyEvent, not both.", param="every_event")
-    return [webhooks.EVERY_EVENT] if every_event else [event.value for event in events]
+    return [endpoints.EVERY_EVENT] if every_event else [event.value for event in events]
 
 
 def _with_secret(made: tuple[WebhookEndpoint, str]) -> WebhookWithSecret:

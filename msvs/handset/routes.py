@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from msvs.api.accounts.sessions import authenticate_session
+from msvs.api.accounts.login_sessions import authenticate_session
 from msvs.api.errors import AuthenticationFailed
 from msvs.graphql.callers import Callers
 from msvs.settings import Settings

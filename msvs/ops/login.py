@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from msvs.ops.guard import LOGIN, is_same_origin, local_path, refused_as_cross_site
+from msvs.ops.operator_sessions import FailedTries, Sessions
 from msvs.ops.pages import fill, page
-from msvs.ops.sessions import FailedTries, Sessions
 from msvs.settings import Settings
 
 FORM_BYTES = 8 * 1024

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from msvs.api.errors import AuthenticationFailed
-from msvs.ops.sessions import is_secret
+from msvs.ops.operator_sessions import is_secret
 from msvs.ops.vitals import Sample, Sign, pool_sign
 from msvs.settings import Settings, version
 

@@ -15,9 +15,9 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from msvs.ops.guard import HOME, LOGIN, OperatorsOnly, SecurityHeaders
 from msvs.ops.login import Login
+from msvs.ops.operator_sessions import FailedTries, Sessions
 from msvs.ops.pages import notice
 from msvs.ops.rq_page import RqPage
-from msvs.ops.sessions import FailedTries, Sessions
 from msvs.settings import Settings
 
 

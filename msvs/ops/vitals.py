@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from msvs import database
 from msvs.api.ids import CLOCK_SKEW_MS, id_after
-from msvs.api.jobs import Doorbell
+from msvs.api.notifier import WorkQueue
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.remote import RemoteCarrier, find_owner
 
@@ -294,18 +294,18 @@ def _sign(name: str, help: str, rows: Iterable[database.Row]) -> Sign:
 async def _read_redis(redis: Redis | None) -> AsyncIterator[Sign]:
     if redis is None:
         raise RedisError("not configured")
-    workers = dict.fromkeys(Doorbell, 0)
+    workers = dict.fromkeys(WorkQueue, 0)
     async for key in redis.scan_iter(f"{WORKER_KEY}*", count=1000):
         queue = key.decode().removeprefix(WORKER_KEY).partition("-")[0]
         if queue in workers:
-            workers[Doorbell(queue)] += 1
+            workers[WorkQueue(queue)] += 1
     crons = [key async for key in redis.scan_iter(f"{CRON_KEY}*", count=1000)]
     yield Sign("crons", "Crons whose last tick ended well, ten seconds ago at most.", (Sample(len(crons)),))
-    jobs = {queue: await redis.llen(f"rq:queue:{queue}") for queue in Doorbell}
-    failed = {queue: await redis.zcard(f"rq:failed:{queue}") for queue in Doorbell}
+    jobs = {queue: await redis.llen(f"rq:queue:{queue}") for queue in WorkQueue}
+    failed = {queue: await redis.zcard(f"rq:failed:{queue}") for queue in WorkQueue}
     for name, help, counts in (
         ("workers", "Workers that said in the last ten seconds that they live.", workers),
-        ("jobs_waiting", "Doorbells that no worker has answered; see messages_waiting for what waits.", jobs),
+        ("jobs_waiting", "Queues that no worker has answered; see messages_waiting for what waits.", jobs),
         ("jobs_failed", "Jobs that broke in the last hour and were not requeued.", failed),
     ):
         yield Sign(name, help, tuple(Sample(count, {"queue": queue.value}) for queue, count in counts.items()))

@@ -10,7 +10,7 @@ from msvs.api import ids
 from msvs.api.consent import consent
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource
 from msvs.api.contacts import contacts
-from msvs.api.contacts.contact_import import ImportContacts, import_contacts
+from msvs.api.contacts.imports import ImportContacts, import_contacts
 from msvs.api.privacy.contact_export import ContactExportResource, export_contact
 from msvs.api.privacy.erasure import ErasureResource, erase_contact
 from msvs.api.resources import ContactResource, contact_resource

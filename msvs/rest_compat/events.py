@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.resources import EventResource, event_resource
-from msvs.api.webhooks import events, webhooks
+from msvs.api.webhooks import endpoints, events
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
     EventQuery,
@@ -35,7 +35,7 @@ async def resend(call: Call[EventResend, NoQuery]) -> Redelivery:
     """Deliver an event again."""
     id = _id(call.params["id"])
     webhook_id = optional_ref(ids.WEBHOOK, call.body.webhook_id, "webhook_id")
-    count = await webhooks.resend_event(call.ctx, id, webhook_id=webhook_id)
+    count = await endpoints.resend_event(call.ctx, id, webhook_id=webhook_id)
     return Redelivery(id=ids.encode_id(ids.EVENT, id), delivery_count=count)
 
 

@@ -10,7 +10,7 @@ from msvs.api.accounts import workspaces
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.audiences import MAX_IDS
 from msvs.api.consent.consent import CONSENT_EVENT
-from msvs.api.contacts import contact_import, contacts, lists, segments, suppressions
+from msvs.api.contacts import contacts, imports, lists, segments, suppressions
 from msvs.api.inbound import keywords
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
 from msvs.api.permissions import Scope
@@ -19,7 +19,7 @@ from msvs.api.text import rendering
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.events import EventType
 from msvs.models import CampaignStatus, LedgerKind, MessageStatus, OptInStatus
 from msvs.rest_compat.schemas import LEDGER_ENTRY
@@ -209,8 +209,8 @@ EMAIL: Schema = {"format": "email", "maxLength": contacts.MAX_EMAIL}
 FILTER: Schema = {"$ref": "#/components/schemas/SegmentCondition"}
 EVENT_NAMES: Schema = {
     "minItems": 1,
-    "maxItems": webhooks.MAX_EVENTS,
-    "items": {"type": "string", "enum": [webhooks.EVERY_EVENT, *EventType]},
+    "maxItems": endpoints.MAX_EVENTS,
+    "items": {"type": "string", "enum": [endpoints.EVERY_EVENT, *EventType]},
 }
 URL: Schema = {"format": "uri", "maxLength": 2048, "description": "A public https URL."}
 WORD: Schema = {
@@ -223,7 +223,7 @@ JOIN_REPLY: Schema = {
     "maxLength": keywords.MAX_REPLY,
     "description": "The SMS that answers whoever joins; null for the workspace's welcome text.",
 }
-DESCRIPTION: Schema = {"maxLength": webhooks.MAX_DESCRIPTION_LENGTH}
+DESCRIPTION: Schema = {"maxLength": endpoints.MAX_DESCRIPTION_LENGTH}
 
 
 def _cap(name: str) -> Schema:
@@ -339,7 +339,7 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "attributes": {"description": ATTRIBUTES["description"]},
     },
     "ContactImport": {
-        "contacts": {"maxItems": contact_import.MAX_IMPORTED},
+        "contacts": {"maxItems": imports.MAX_IMPORTED},
         "list_id": {**id_of(ids.CONTACT_LIST), "description": "The list that all of them go on."},
         "default_region": {
             "pattern": REGION["pattern"],
@@ -503,7 +503,7 @@ RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "Purchase": {"kind": {"enum": [LedgerKind.GRANT, LedgerKind.PURCHASE]}},
     "LedgerEntry": {"kind": {"enum": [*LedgerKind]}},
     "Webhook": {
-        "events": {"items": {"type": "string", "enum": [webhooks.EVERY_EVENT, *EventType]}},
+        "events": {"items": {"type": "string", "enum": [endpoints.EVERY_EVENT, *EventType]}},
         "status": {"enum": ["enabled", "disabled"]},
         "disabled_reason": {"enum": ["gone", "failing"]},
     },

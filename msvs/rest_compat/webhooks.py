@@ -15,7 +15,7 @@ from msvs.api.resources import (
     webhook_attempt_resource,
     webhook_resource,
 )
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
     Deleted,
@@ -34,52 +34,52 @@ from msvs.rest_compat.schemas import (
 async def create(call: Call[WebhookCreate, NoQuery]) -> WebhookResource:
     """Create a webhook subscription."""
     body = call.body
-    data = webhooks.CreateWebhook(
+    data = endpoints.CreateWebhook(
         url=body.url, events=body.events, secret=body.secret, description=body.description or ""
     )
-    row, secret = await webhooks.create_webhook(call.ctx, data)
+    row, secret = await endpoints.create_webhook(call.ctx, data)
     return webhook_resource(row, secret=secret)
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> WebhookResource:
     """Retrieve a webhook subscription."""
-    return webhook_resource(await webhooks.get_webhook(call.ctx, _id(call.params["id"])))
+    return webhook_resource(await endpoints.get_webhook(call.ctx, _id(call.params["id"])))
 
 
 async def update(call: Call[WebhookUpdate, NoQuery]) -> WebhookResource:
     """Update a webhook subscription."""
     body = call.body
-    data = webhooks.UpdateWebhook(url=body.url, events=body.events, description=body.description, enabled=body.enabled)
-    return webhook_resource(await webhooks.update_webhook(call.ctx, _id(call.params["id"]), data))
+    data = endpoints.UpdateWebhook(url=body.url, events=body.events, description=body.description, enabled=body.enabled)
+    return webhook_resource(await endpoints.update_webhook(call.ctx, _id(call.params["id"]), data))
 
 
 async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
     """Delete a webhook subscription."""
     id = _id(call.params["id"])
-    await webhooks.delete_webhook(call.ctx, id)
+    await endpoints.delete_webhook(call.ctx, id)
     return Deleted(id=ids.encode_id(ids.WEBHOOK, id), object="webhook")
 
 
 async def list_(call: Call[NoBody, PageQuery]) -> ListOf[WebhookResource]:
     """List webhook subscriptions."""
-    page = await webhooks.list_webhooks(call.ctx, call.query.page(ids.WEBHOOK))
+    page = await endpoints.list_webhooks(call.ctx, call.query.page(ids.WEBHOOK))
     return list_of(call.path, page, webhook_resource)
 
 
 async def rotate_secret(call: Call[NoBody, NoQuery]) -> WebhookResource:
     """Give a webhook subscription a new secret; the old one signs beside it for 24 hours."""
-    row, secret = await webhooks.rotate_secret(call.ctx, _id(call.params["id"]))
+    row, secret = await endpoints.rotate_secret(call.ctx, _id(call.params["id"]))
     return webhook_resource(row, secret=secret)
 
 
 async def test(call: Call[NoBody, NoQuery]) -> EventResource:
     """Send a test event to a webhook subscription."""
-    return event_resource(await webhooks.send_test(call.ctx, _id(call.params["id"])))
+    return event_resource(await endpoints.send_test(call.ctx, _id(call.params["id"])))
 
 
 async def attempts(call: Call[NoBody, PageQuery]) -> ListOf[WebhookAttemptResource]:
     """List the attempts to deliver to a webhook subscription."""
-    page = await webhooks.list_attempts(call.ctx, _id(call.params["id"]), call.query.page(ids.ATTEMPT))
+    page = await endpoints.list_attempts(call.ctx, _id(call.params["id"]), call.query.page(ids.ATTEMPT))
     return list_of(call.path, page, webhook_attempt_resource)
 
 
@@ -90,7 +90,7 @@ async def recover(call: Call[WebhookRecover, NoQuery]) -> Redelivery:
         since = call.body.since.astimezone(UTC)
     except OverflowError:
         raise InvalidRequest("since is not a time we know.", param="since", code="parameter_out_of_range") from None
-    count = await webhooks.recover(call.ctx, id, since=since)
+    count = await endpoints.recover(call.ctx, id, since=since)
     return Redelivery(id=ids.encode_id(ids.WEBHOOK, id), delivery_count=count)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from msvs import database
-from msvs.api.campaigns import audiences, campaigns, running
+from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.context import Context
-from msvs.api.jobs import Doorbell, ring_now
+from msvs.api.notifier import WorkQueue, notify_now
 from msvs.workers.retrying import Failures, in_unit_of_work
 from msvs.workers.stopping import StopFlag
 
@@ -38,7 +38,7 @@ async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUN
     await failures.outlive("resume", _resume(), 0)
     await failures.outlive("clear", _clear_canceled(until, failures, stop), None)
     while not stop.is_set:
-        due = await running.due_campaigns(await database.now())
+        due = await lifecycle.due_campaigns(await database.now())
         starts = {
             campaign_id: _Start(campaign_id, failures, stop)
             for campaign_id in due
@@ -63,7 +63,7 @@ async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUN
         if (any(steps) or is_starting) and time.monotonic() < until:
             continue
         if any(steps) or is_starting:
-            ring_now([Doorbell.CAMPAIGNS])
+            notify_now([WorkQueue.CAMPAIGNS])
         break
     failures.end()
     return made
@@ -105,7 +105,7 @@ class _Start:
 
     async def _fix(self) -> _State:
         now = await database.now()
-        return STATES[await in_unit_of_work(partial(running.start_campaign, self._campaign_id, now))]
+        return STATES[await in_unit_of_work(partial(lifecycle.start_campaign, self._campaign_id, now))]
 
 
 def _note(starts: Mapping[UUID, _Start], started: set[UUID], broken: set[UUID]) -> None:
@@ -132,19 +132,19 @@ async def _expand_chunk(campaign_id: UUID, chunk: int) -> int:
     now = await database.now()
     count = await in_unit_of_work(partial(audiences.expand_chunk, campaign_id, limit=chunk, now=now))
     if count < chunk:
-        await in_unit_of_work(partial(running.finish_expansion, campaign_id, await database.now()))
+        await in_unit_of_work(partial(lifecycle.finish_expansion, campaign_id, await database.now()))
     return count
 
 
 async def _clear_canceled(until: float, failures: Failures, stop: StopFlag) -> None:
-    for campaign_id, ctx in await running.canceled_campaigns(await database.now()):
+    for campaign_id, ctx in await lifecycle.canceled_campaigns(await database.now()):
         while await failures.outlive("clear", _clear(campaign_id, ctx), 0) == CLEAR:
             if time.monotonic() >= until or stop.is_set:
-                ring_now([Doorbell.CAMPAIGNS])
+                notify_now([WorkQueue.CAMPAIGNS])
                 return
 
 
 async def _clear(campaign_id: UUID, ctx: Context) -> int:
     return await in_unit_of_work(
-        partial(running.clear_canceled, campaign_id, ctx, limit=CLEAR, now=await database.now())
+        partial(lifecycle.clear_canceled, campaign_id, ctx, limit=CLEAR, now=await database.now())
     )

@@ -1,4 +1,4 @@
-"""Cron: look into PostgreSQL twice a second and ring for whatever is due. Any number may run at once."""
+"""Cron: look into PostgreSQL twice a second and notify workers of what is due. Any number may run at once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from redis.exceptions import RedisError
 
 from msvs import database
 from msvs.api.accounts import secret_keys
-from msvs.api.campaigns import running
+from msvs.api.campaigns import lifecycle
 from msvs.api.dispatch import dispatching
-from msvs.api.jobs import Doorbell, Ringer
+from msvs.api.notifier import Notifier, WorkQueue
 from msvs.api.webhooks import deliveries
 from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
@@ -51,12 +51,12 @@ JOIN unnest($1::int[], $2::timestamptz[]) AS stuck (pid, query_start) USING (pid
 
 Question = Callable[[datetime], Awaitable[bool]]
 
-QUESTIONS: Mapping[Doorbell, Question] = {
-    Doorbell.MESSAGES: dispatching.has_due,
-    Doorbell.CAMPAIGNS: running.has_work,
-    Doorbell.REPORTS: reports.has_due,
-    Doorbell.WEBHOOKS: deliveries.has_due,
-    Doorbell.MAINTENANCE: maintenance.has_work,
+QUESTIONS: Mapping[WorkQueue, Question] = {
+    WorkQueue.MESSAGES: dispatching.has_due,
+    WorkQueue.CAMPAIGNS: lifecycle.has_work,
+    WorkQueue.REPORTS: reports.has_due,
+    WorkQueue.WEBHOOKS: deliveries.has_due,
+    WorkQueue.MAINTENANCE: maintenance.has_work,
 }
 
 
@@ -78,15 +78,15 @@ class CronAlive:
             self._redis.delete(self._key)
 
 
-async def tick(ringer: Ringer, number: int) -> list[Doorbell]:
-    """Ring every doorbell whose work is due; which rang."""
+async def tick(notifier: Notifier, number: int) -> list[WorkQueue]:
+    """Notify every queue whose work is due; return the queues."""
     now = await database.now()
-    rung = []
-    for doorbell, is_due in QUESTIONS.items():
-        due = await is_due(now) or (doorbell is Doorbell.MAINTENANCE and number % CHORES_EVERY_TICKS == 0)
-        if due and await asyncio.to_thread(ringer.press, doorbell, backs_off=True):
-            rung.append(doorbell)
-    return rung
+    notified = []
+    for queue, is_due in QUESTIONS.items():
+        due = await is_due(now) or (queue is WorkQueue.MAINTENANCE and number % CHORES_EVERY_TICKS == 0)
+        if due and await asyncio.to_thread(notifier.enqueue, queue, backs_off=True):
+            notified.append(queue)
+    return notified
 
 
 class Watch:
@@ -122,12 +122,12 @@ async def _run(settings: Settings, database_url: str, redis_url: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    ringer = Ringer(redis_url)
+    notifier = Notifier(redis_url)
     try:
         async with database.connected(database_url, pool_size=2), secret_keys.watching(settings, stop.set):
-            await _tick_until(stop, ringer)
+            await _tick_until(stop, notifier)
     finally:
-        ringer.close()
+        notifier.close()
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> None:
@@ -143,14 +143,14 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> Non
         await working
 
 
-async def _tick_until(stop: asyncio.Event, ringer: Ringer) -> None:
+async def _tick_until(stop: asyncio.Event, notifier: Notifier) -> None:
     number = 0
-    alive = CronAlive(ringer.redis)
+    alive = CronAlive(notifier.redis)
     failing: str | None = None
     watch = Watch()
     while not stop.is_set():
         try:
-            await _unless(stop, tick(ringer, number))
+            await _unless(stop, tick(notifier, number))
             if number % WATCH_EVERY_TICKS == 0:
                 await _unless(stop, watch.look())
         except Exception as error:

@@ -17,11 +17,11 @@ from msvs.api import ids
 from msvs.api.dispatch import breakers, dispatching, open_months, routing
 from msvs.api.dispatch.dispatching import Claim, Lane, Outcome
 from msvs.api.dispatch.open_months import IdRange
-from msvs.api.jobs import Doorbell, ring_now
+from msvs.api.notifier import WorkQueue, notify_now
 from msvs.api.text.phones import present
 from msvs.carriers import protocol
+from msvs.carriers.carrier_events import MAX_REF, fit
 from msvs.carriers.protocol import Carrier, Submission
-from msvs.carriers.signals import MAX_REF, fit
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.workers import stopping
 from msvs.workers.retrying import Failures, in_parts, in_unit_of_work, is_away, is_stuck
@@ -83,7 +83,7 @@ async def dispatch_messages(
         if any(handed) and time.monotonic() < until:
             continue
         if any(handed):
-            ring_now([Doorbell.MESSAGES])
+            notify_now([WorkQueue.MESSAGES])
         break
     run.failures.end()
     return total
@@ -237,7 +237,7 @@ async def _claim(carriers: Carriers, lane: Lane, batch: int, paces: Paces | None
     )
     if sum(len(claim.messages) for claim in claims) >= batch:
         # There is more than one worker's worth: let another join.
-        ring_now([Doorbell.MESSAGES])
+        notify_now([WorkQueue.MESSAGES])
     return claims
 
 

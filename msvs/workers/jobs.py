@@ -1,4 +1,4 @@
-"""The jobs that answer the doorbells. Only these functions run in a worker."""
+"""The jobs that answer the queues. Only these functions run in a worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from msvs.api.jobs import Doorbell
+from msvs.api.notifier import WorkQueue
 from msvs.workers import campaigns, dispatch, maintenance, reports, webhooks
 from msvs.workers.runtime import Runtime, current_runtime
 
@@ -25,23 +25,23 @@ class JobFailed(Exception):
     """
 
 
-def _answering(doorbell: Doorbell) -> Callable[[Callable[[Runtime], T]], Callable[[], T]]:
-    """Make a job of what answers a doorbell, which is released first: what is committed from now on rings it again."""
+def _answering(queue: WorkQueue) -> Callable[[Callable[[Runtime], T]], Callable[[], T]]:
+    """Make a job of what answers a queue, which is released first: what is committed from now on notifies it again."""
 
     def decorate(job: Callable[[Runtime], T]) -> Callable[[], T]:
         @wraps(job)
         def run() -> T:
             runtime = current_runtime()
             try:
-                runtime.answer(doorbell)
+                runtime.answer(queue)
                 result = job(runtime)
             except Exception as error:
                 frames = traceback.extract_tb(error.__traceback__)
                 place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-6:]))
                 log.error("job failed", job=job.__name__, error=type(error).__name__, place=place)
-                runtime.note(doorbell, is_broken=True)
+                runtime.note(queue, is_broken=True)
                 raise JobFailed(f"{type(error).__name__} in {place}") from None
-            runtime.note(doorbell, is_broken=False)
+            runtime.note(queue, is_broken=False)
             return result
 
         return run
@@ -49,31 +49,31 @@ def _answering(doorbell: Doorbell) -> Callable[[Callable[[Runtime], T]], Callabl
     return decorate
 
 
-@_answering(Doorbell.MESSAGES)
+@_answering(WorkQueue.MESSAGES)
 def dispatch_messages(runtime: Runtime) -> int:
     """Hand due messages to the carriers; how many."""
     return runtime.run(dispatch.dispatch_messages(runtime.carriers, stop=runtime.stop))
 
 
-@_answering(Doorbell.CAMPAIGNS)
+@_answering(WorkQueue.CAMPAIGNS)
 def expand_campaigns(runtime: Runtime) -> int:
     """Turn due campaigns into messages; how many messages."""
     return runtime.run_bounded(campaigns.expand_campaigns(stop=runtime.stop))
 
 
-@_answering(Doorbell.REPORTS)
+@_answering(WorkQueue.REPORTS)
 def collect_reports(runtime: Runtime) -> int:
     """Take in delivery reports and replies; how many."""
     return runtime.run_bounded(reports.collect_reports(stop=runtime.stop))
 
 
-@_answering(Doorbell.WEBHOOKS)
+@_answering(WorkQueue.WEBHOOKS)
 def deliver_webhooks(runtime: Runtime) -> int:
     """Deliver due webhooks; how many attempts."""
     return runtime.run(webhooks.deliver_webhooks(runtime.outbound, stop=runtime.stop))
 
 
-@_answering(Doorbell.MAINTENANCE)
+@_answering(WorkQueue.MAINTENANCE)
 def maintain(runtime: Runtime) -> dict[str, int]:
     """Do the chores; what each did."""
     chores = maintenance.maintain(runtime.carriers, runtime.settings, stop=runtime.stop, upkeep=runtime.upkeep)

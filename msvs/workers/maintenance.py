@@ -13,9 +13,9 @@ from uuid import UUID
 import structlog
 
 from msvs import database
-from msvs.api.accounts import secret_keys, sessions
-from msvs.api.campaigns import running
-from msvs.api.dispatch import open_months, reports
+from msvs.api.accounts import login_sessions, secret_keys
+from msvs.api.campaigns import lifecycle
+from msvs.api.dispatch import delivery_reports, open_months
 from msvs.api.dispatch.campaign_stats import fold_tallies
 from msvs.api.webhooks import deliveries
 from msvs.database import fetch, fetch_value
@@ -94,10 +94,10 @@ def _chores(
         "opened": partial(_find_open_months, now, upkeep),
         "resolved": partial(resolve_expired, carriers, stop=stop),
         "completed": complete_campaigns,
-        "unreported": partial(in_unit_of_work, partial(reports.give_up_reports, limit=BATCH, now=now)),
-        "unresolved": partial(in_unit_of_work, partial(reports.give_up_unresolved, limit=BATCH, now=now)),
+        "unreported": partial(in_unit_of_work, partial(delivery_reports.give_up_reports, limit=BATCH, now=now)),
+        "unresolved": partial(in_unit_of_work, partial(delivery_reports.give_up_unresolved, limit=BATCH, now=now)),
         "stale_deliveries": partial(in_unit_of_work, partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
-        "sessions": partial(in_unit_of_work, partial(sessions.forget_ended, now)),
+        "sessions": partial(in_unit_of_work, partial(login_sessions.forget_ended, now)),
         "secret_keys": partial(in_unit_of_work, partial(secret_keys.forget_retired, now)),
         "folded": fold_tallies,
         "dropped": partial(drop_expired, stop=stop),
@@ -117,14 +117,14 @@ async def complete_campaigns() -> int:
     """Complete the campaigns whose recipients are all settled; how many."""
     completed = 0
     failures = Failures()
-    for campaign_id in await running.sending_campaigns():
+    for campaign_id in await lifecycle.sending_campaigns():
         completed += await failures.outlive("completion", _complete(campaign_id), False)
     failures.end()
     return completed
 
 
 async def _complete(campaign_id: UUID) -> bool:
-    return await in_unit_of_work(partial(running.complete_campaign, campaign_id, await database.now()))
+    return await in_unit_of_work(partial(lifecycle.complete_campaign, campaign_id, await database.now()))
 
 
 HAS_WORK = """

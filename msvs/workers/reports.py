@@ -12,10 +12,10 @@ import structlog
 
 from msvs import database
 from msvs.api.context import Context
-from msvs.api.dispatch.reports import DeliveryReport, hold_messages, take_reports
-from msvs.api.inbound import signals
+from msvs.api.dispatch.delivery_reports import DeliveryReport, hold_messages, take_reports
+from msvs.api.inbound import carrier_events
 from msvs.api.inbound.replies import receive_inbound
-from msvs.api.jobs import Doorbell, ring_now
+from msvs.api.notifier import WorkQueue, notify_now
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import SignalKind
 from msvs.workers.retrying import in_unit_of_work, is_away, is_stuck
@@ -79,7 +79,7 @@ async def collect_reports(*, seconds: float = 10.0, stop: StopFlag | None = None
         if run.taken == before:
             break
         if time.monotonic() >= until:
-            ring_now([Doorbell.REPORTS])
+            notify_now([WorkQueue.REPORTS])
             break
     return run.taken
 
@@ -153,27 +153,27 @@ async def _bounded(work: Callable[[], Awaitable[int]], patience: float) -> int:
 async def has_due(now: datetime) -> bool:
     """Whether a carrier has something to bring."""
     has_virtual = await fetch_value("SELECT EXISTS (SELECT FROM virtual_signals WHERE due_at <= $1)", now)
-    return bool(has_virtual) or await signals.has_due(now)
+    return bool(has_virtual) or await carrier_events.has_due(now)
 
 
 async def _apply_reports(limit: int) -> int:
-    return await signals.apply_reports(limit=limit, now=await database.now())
+    return await carrier_events.apply_reports(limit=limit, now=await database.now())
 
 
 async def _take_opt_outs(limit: int) -> int:
-    return await signals.apply_opt_outs(limit=limit, now=await database.now())
+    return await carrier_events.apply_opt_outs(limit=limit, now=await database.now())
 
 
 async def _forget_unread(limit: int) -> int:
-    return await signals.forget_unread(limit=limit, now=await database.now())
+    return await carrier_events.forget_unread(limit=limit, now=await database.now())
 
 
 async def _apply_inbound() -> int:
-    return await signals.apply_inbound(now=await database.now())
+    return await carrier_events.apply_inbound(now=await database.now())
 
 
 async def _put_off(kind: SignalKind, wait: timedelta | None) -> None:
-    await signals.postpone(kind, await database.now(), wait)
+    await carrier_events.postpone(kind, await database.now(), wait)
 
 
 async def _postpone(is_inbound: bool, wait: timedelta | None) -> None:

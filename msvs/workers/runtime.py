@@ -12,10 +12,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from msvs import database
-from msvs.api import jobs
+from msvs.api import notifier
 from msvs.api.accounts import secret_keys
 from msvs.api.dispatch import routing, throughput
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
 from msvs.loops import new_runner
@@ -41,10 +41,10 @@ class Runtime:
         self.upkeep = Upkeep()
         self._runner = new_runner()
         self._stack = AsyncExitStack()
-        self._ringer: jobs.Ringer | None = None
+        self._notifier: notifier.Notifier | None = None
         self._redis: Redis | None = None
-        # The doorbells whose last job broke here.
-        self._failing: set[jobs.Doorbell] = set()
+        # The queues whose last job broke here.
+        self._failing: set[notifier.WorkQueue] = set()
         self._recheck_at = 0.0
 
     def open(self) -> None:
@@ -53,12 +53,12 @@ class Runtime:
         if settings.database_url is None or settings.redis_url is None:
             raise SettingsError("DATABASE_URL and REDIS_URL must be set for a worker; `msvs run` sets them itself")
         self.carriers = make_carriers(settings, owns_sessions=False)
-        self._ringer = jobs.Ringer(settings.redis_url)
+        self._notifier = notifier.Notifier(settings.redis_url)
         self._redis = Redis.from_url(settings.redis_url, socket_timeout=2)
-        jobs.use_ringer(self._ringer)
+        notifier.use_notifier(self._notifier)
         routing.use_live_carrier(settings.live_carrier)
         routing.use_carriers(self.carriers)
-        webhooks.configure(settings)
+        endpoints.configure(settings)
         own_rates = {name: carrier.rate for name, carrier in self.carriers.items() if carrier.rate is not None}
         throughput.use_rates({**own_rates, **settings.carrier_rates}, settings.sender_rates)
         self._runner.run(self._open())
@@ -86,21 +86,21 @@ class Runtime:
             # PostgreSQL may be away for a moment; the job will meet that too.
             log.warning("the database cannot be asked about the secret key", error=type(error).__name__)
 
-    def answer(self, doorbell: jobs.Doorbell) -> None:
-        """Release a bell, so that whatever is committed from now on rings it again."""
+    def answer(self, queue: notifier.WorkQueue) -> None:
+        """Release a queue, so that whatever is committed from now on notifies it again."""
         assert self._redis is not None
-        self._redis.delete(jobs.bell_key(doorbell))
+        self._redis.delete(notifier.waiting_key(queue))
 
-    def note(self, doorbell: jobs.Doorbell, *, is_broken: bool) -> None:
-        """Have cron ring less often for jobs that break, and as ever once one does not."""
+    def note(self, queue: notifier.WorkQueue, *, is_broken: bool) -> None:
+        """Have cron notify less often for jobs that break, and as ever once one does not."""
         assert self._redis is not None
         try:
             if is_broken:
-                self._failing.add(doorbell)
-                jobs.note_failure(self._redis, doorbell)
-            elif doorbell in self._failing:
-                jobs.forget_failures(self._redis, doorbell)
-                self._failing.discard(doorbell)
+                self._failing.add(queue)
+                notifier.note_failure(self._redis, queue)
+            elif queue in self._failing:
+                notifier.forget_failures(self._redis, queue)
+                self._failing.discard(queue)
         except RedisError as error:
             log.warning("failure of a job not noted", error=type(error).__name__)
 
@@ -120,9 +120,9 @@ class Runtime:
         """Let go of everything."""
         self._runner.run(self._close())
         self._runner.close()
-        jobs.use_ringer(None)
-        if self._ringer is not None:
-            self._ringer.close()
+        notifier.use_notifier(None)
+        if self._notifier is not None:
+            self._notifier.close()
         if self._redis is not None:
             self._redis.close()
 

@@ -22,7 +22,7 @@ from rq.timeouts import BaseDeathPenalty
 
 from msvs import garbage
 from msvs.api.accounts.secret_keys import WATCH_SECONDS
-from msvs.api.jobs import JOBS, Doorbell
+from msvs.api.notifier import JOBS, WorkQueue
 from msvs.settings import Settings, SettingsError
 from msvs.workers.runtime import Runtime, use_runtime
 from msvs.workers.stopping import StopFlag
@@ -38,13 +38,13 @@ class JobNotAllowed(Exception):
     """A job names a function that is not one of the service's."""
 
 
-class DoorbellJob(Job):
+class NotifierJob(Job):
     """An RQ job that does what the service's own functions do only: whoever can write to Redis cannot run code here."""
 
     def perform(self) -> Any:
         """Run the job. Raises JobNotAllowed."""
         if self.func_name not in ALLOWED_FUNCTIONS or self.args or self.kwargs:
-            raise JobNotAllowed("this worker runs doorbell jobs only")
+            raise JobNotAllowed("this worker runs jobs of the notifier only")
         return super().perform()
 
     @property
@@ -73,11 +73,11 @@ class NoDeathPenalty(BaseDeathPenalty):
         """There is none to cancel."""
 
 
-class DoorbellWorker(SimpleWorker):
+class QueueWorker(SimpleWorker):
     """Runs jobs in its own process, one after the other."""
 
     death_penalty_class = NoDeathPenalty
-    job_class = DoorbellJob
+    job_class = NotifierJob
     # Redis comes back within moments; waiting longer than this only delays messages.
     max_connection_wait_time = 1.0
     exponential_backoff_factor = 1.0
@@ -157,12 +157,12 @@ def require_safe_redis(redis: Redis) -> None:
 
 
 def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
-    """Answer the doorbells of one queue until told to stop, or with `burst` until none waits; 0 when it ended well.
+    """Answer the queues of one queue until told to stop, or with `burst` until none waits; 0 when it ended well.
 
     1 when Redis is not there at the start, or refuses what is asked of it.
     """
-    if queue not in set(Doorbell):
-        raise SettingsError(f"no such queue: {queue!r}; there are {', '.join(Doorbell)}")
+    if queue not in set(WorkQueue):
+        raise SettingsError(f"no such queue: {queue!r}; there are {', '.join(WorkQueue)}")
     runtime = Runtime(settings)
     runtime.open()
     assert settings.redis_url is not None
@@ -175,7 +175,7 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
     try:
         require_safe_redis(redis)
         heartbeat.start()
-        worker = DoorbellWorker([queue], name=name, connection=redis, serializer=JSONSerializer, worker_ttl=60)
+        worker = QueueWorker([queue], name=name, connection=redis, serializer=JSONSerializer, worker_ttl=60)
         worker.stop_flag = runtime.stop
         worker.recheck_key = runtime.recheck_key
         worker.work(burst=burst, logging_level="WARNING")

@@ -22,15 +22,15 @@ from msvs.api.crypto import use_sealing_secret
 from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import webhooks
-from msvs.api.webhooks.webhooks import CreateWebhook, UpdateWebhook
+from msvs.api.webhooks import endpoints
+from msvs.api.webhooks.endpoints import CreateWebhook, UpdateWebhook
 from msvs.models import AuditEntry, Role
 from msvs.settings import Settings
 
 
 @pytest.fixture
 def admin(live_ctx: Context) -> Context:
-    webhooks.configure(Settings())
+    endpoints.configure(Settings())
     use_sealing_secret("a key of this test alone")
     user = ids.encode_id(ids.USER, ids.new_id())
     return replace(live_ctx, actor=user, role=Role.ADMIN, request_id="req_1", ip="203.0.113.4")
@@ -84,19 +84,19 @@ async def test_webhooks(admin: Context) -> None:
     made: list[Any] = []
 
     async def create() -> None:
-        made.append(await webhooks.create_webhook(admin, CreateWebhook("https://cohortlabs.co/hook", ["*"])))
+        made.append(await endpoints.create_webhook(admin, CreateWebhook("https://cohortlabs.co/hook", ["*"])))
 
     entry = await one(admin, create)
     row, secret = made[0]
     assert (entry.action, entry.resource_id) == ("webhook.created", ids.encode_id(ids.WEBHOOK, row.id))
     assert entry.changes["url"] == [None, "https://cohortlabs.co/hook"]
     update = UpdateWebhook(enabled=False)
-    entry = await one(admin, lambda: webhooks.update_webhook(admin, row.id, update))
+    entry = await one(admin, lambda: endpoints.update_webhook(admin, row.id, update))
     assert (entry.action, entry.changes) == ("webhook.updated", {"enabled": [True, False]})
-    assert await logged(lambda: webhooks.update_webhook(admin, row.id, update)) == []
-    entry = await one(admin, lambda: webhooks.rotate_secret(admin, row.id))
+    assert await logged(lambda: endpoints.update_webhook(admin, row.id, update)) == []
+    entry = await one(admin, lambda: endpoints.rotate_secret(admin, row.id))
     assert (entry.action, entry.changes) == ("webhook.secret_rotated", {})
-    entry = await one(admin, lambda: webhooks.delete_webhook(admin, row.id))
+    entry = await one(admin, lambda: endpoints.delete_webhook(admin, row.id))
     assert (entry.action, entry.changes["enabled"]) == ("webhook.deleted", [False, None])
     kept = await db.fetch_value("SELECT string_agg(changes::text, '') FROM audit_entries")
     assert secret not in kept

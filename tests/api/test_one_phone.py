@@ -15,8 +15,8 @@ from msvs.api.campaigns import campaigns, previews
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.consent import consent, consent_chain
 from msvs.api.contacts import contacts, segments, suppressions
-from msvs.api.contacts.contact_import import ImportContacts, import_contacts
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact
+from msvs.api.contacts.imports import ImportContacts, import_contacts
 from msvs.api.context import Context
 from msvs.api.credits import caps
 from msvs.api.dispatch import dispatching, routing

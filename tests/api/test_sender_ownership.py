@@ -25,8 +25,8 @@ from msvs.api.inbound.inbox import AnswerThread
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.carrier_events import keep_signals
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Inbound, Outcome, Submission
-from msvs.carriers.signals import keep_signals
 from msvs.models import CreditBalance, InboundMessage, Message, Sender, Workspace
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages

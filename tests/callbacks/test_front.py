@@ -18,9 +18,9 @@ from starlette.applications import Starlette
 
 from msvs import database as db
 from msvs.api import catalogue
-from msvs.api.jobs import Doorbell, Ringer, bell_key, use_ringer
+from msvs.api.notifier import Notifier, WorkQueue, use_notifier, waiting_key
 from msvs.app import create_app
-from msvs.carriers.signals import keep_signals
+from msvs.carriers.carrier_events import keep_signals
 from msvs.database import Row
 from msvs.settings import Settings, SettingsError
 from tests.carriers.fakes import telnyx, twilio, vonage
@@ -131,16 +131,16 @@ async def kept() -> Sequence[Row]:
 
 def is_rung(engines: Engines) -> bool:
     with Redis.from_url(engines.redis_url) as redis:
-        return bool(redis.exists(bell_key(Doorbell.REPORTS)))
+        return bool(redis.exists(waiting_key(WorkQueue.REPORTS)))
 
 
 @pytest.fixture
-def ringer(clean: None, engines: Engines) -> Any:
-    """The doorbells of the process."""
-    ringer = Ringer(engines.redis_url)
-    use_ringer(ringer)
-    yield ringer
-    use_ringer(None)
+def notifier(clean: None, engines: Engines) -> Any:
+    """The queues of the process."""
+    notifier = Notifier(engines.redis_url)
+    use_notifier(notifier)
+    yield notifier
+    use_notifier(None)
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -206,21 +206,21 @@ async def test_what_brings_nothing_is_acknowledged(client: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize("name", REPORTS)
-async def test_the_reports_doorbell_rings_for_what_is_new(
-    client: httpx.AsyncClient, engines: Engines, ringer: Ringer, name: str
+async def test_the_reports_queue_is_notified_of_what_is_new(
+    client: httpx.AsyncClient, engines: Engines, notifier: Notifier, name: str
 ) -> None:
     await bring(client, REPORTS[name]("delivered"))
-    ringer.close()
+    notifier.close()
     assert is_rung(engines)
 
 
-async def test_what_is_known_rings_nobody(client: httpx.AsyncClient, engines: Engines, ringer: Ringer) -> None:
+async def test_what_is_known_notifies_nobody(client: httpx.AsyncClient, engines: Engines, notifier: Notifier) -> None:
     sent = REPORTS["twilio-main"]("delivered")
-    use_ringer(None)
+    use_notifier(None)
     await bring(client, sent)
-    use_ringer(ringer)
+    use_notifier(notifier)
     await bring(client, sent)
-    ringer.close()
+    notifier.close()
     assert not is_rung(engines)
 
 

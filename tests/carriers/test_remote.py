@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from msvs import database as db
+from msvs.carriers.carrier_events import keep_signals
 from msvs.carriers.frames import (
     FROM_OWNER,
     FROM_WORKER,
@@ -37,10 +38,9 @@ from msvs.carriers.frames import (
 )
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Report, Submission, Unknown
 from msvs.carriers.remote import BATCH, OwnerAway, RemoteCarrier
-from msvs.carriers.signals import keep_signals
 from msvs.models import CarrierSignal
-from msvs.workers import sessions
-from msvs.workers.sessions import HandOverServer, Orphan, taker
+from msvs.workers import carrier_binds
+from msvs.workers.carrier_binds import HandOverServer, Orphan, taker
 
 NAME = "smsc"
 AWAY = Refused("carrier_rejected", retryable=True, retry_after=2.0, is_fault=True)
@@ -328,7 +328,7 @@ async def test_a_word_to_go_that_comes_late_is_none(
     server: HandOverServer, books: Books, monkeypatch: pytest.MonkeyPatch, is_read_late: bool
 ) -> None:
     """Either end was stopped meanwhile: the messages may be another's by now."""
-    monkeypatch.setattr(sessions, "GO_SECONDS", 0.05)
+    monkeypatch.setattr(carrier_binds, "GO_SECONDS", 0.05)
     line, writer = await connected(server)
     await line.send(Offer(batch(3)))
     assert await line.receive(FROM_OWNER) == Taken()
@@ -369,7 +369,7 @@ async def test_an_owner_that_was_stopped_begins_nothing_late(
 
     async def enter_and_stop(most: int) -> int:
         count = await enter(most)
-        monkeypatch.setattr("msvs.workers.sessions.time", FakeTime(1000.0))
+        monkeypatch.setattr("msvs.workers.carrier_binds.time", FakeTime(1000.0))
         return count
 
     monkeypatch.setattr(server, "_enter", enter_and_stop)
@@ -377,7 +377,7 @@ async def test_an_owner_that_was_stopped_begins_nothing_late(
     assert books.submitted == []
     progress = [await line.receive(FROM_OWNER), await line.receive(FROM_OWNER)]
     answers = [answer for each in progress if isinstance(each, Progress) for answer in each.answers]
-    assert [answer.outcome for answer in answers] == [sessions.UNBEGUN] * 3
+    assert [answer.outcome for answer in answers] == [carrier_binds.UNBEGUN] * 3
     writer.close()
 
 
@@ -448,7 +448,7 @@ class Deaf(Line):
 async def test_nothing_begins_that_its_worker_was_not_told_of(
     server: HandOverServer, remote: RemoteCarrier, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "TELL_SECONDS", 0.01)
+    monkeypatch.setattr(carrier_binds, "TELL_SECONDS", 0.01)
     await server._submit(Deaf(), batch(3))
     assert books.submitted == []
     submissions = batch(100)

@@ -14,7 +14,7 @@ from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
 from msvs.api.crypto import use_sealing_secret
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
 from msvs.app import create_app
 from msvs.settings import Settings
 from tests.engines import Engines
@@ -55,7 +55,7 @@ def settings_for(database: str, engines: Engines, data_dir: Any, **more: Any) ->
 async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Starlette]:
     """The whole application on the test database and Valkey."""
     settings = settings_for(database, engines, tmp_path_factory.mktemp("data"))
-    webhooks.configure(settings)
+    endpoints.configure(settings)
     use_sealing_secret(settings.encryption_secret())
     app = create_app(settings)
     yield app

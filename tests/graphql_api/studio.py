@@ -15,7 +15,7 @@ from msvs.api.dispatch import senders
 from msvs.api.inbound import keywords, replies
 from msvs.api.messages import messages
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
 from msvs.models import AuditEntry, Event, Membership, Role, User, WebhookAttempt, Workspace
 from tests import factories
 
@@ -69,8 +69,8 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         segment = await segments.create_segment(ctx, "VIP", VIP)
         keyword = await keywords.create_keyword(ctx, keywords.CreateKeyword("COHORT6", contact_list.id))
         suppression = await suppressions.create_suppression(ctx, SUPPRESSED, source="complaint")
-        webhook, _ = await webhooks.create_webhook(
-            ctx, webhooks.CreateWebhook(url="https://hooks.cohortlabs.co/sms", events=["message.queued"])
+        webhook, _ = await endpoints.create_webhook(
+            ctx, endpoints.CreateWebhook(url="https://hooks.cohortlabs.co/sms", events=["message.queued"])
         )
         message = await messages.send_message(ctx, messages.SendMessage(to=maria.phone, body="Doors open at 8pm ET."))
         scheduled = await messages.send_message(

@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 
 from msvs.api import ids
-from msvs.api.accounts import sessions, users
+from msvs.api.accounts import login_sessions, users
 from msvs.api.context import Context
 from msvs.api.limits import RATES, Bucket, Rate
 from msvs.app import create_app
@@ -103,7 +103,7 @@ async def test_a_sign_up_refused_leaves_nothing(
 
 
 async def test_sign_ups_are_limited_by_network(browsers: Browsers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "MAX_SIGN_UPS", 2)
+    monkeypatch.setattr(login_sessions, "MAX_SIGN_UPS", 2)
     given = {"input": {"email": "x", "password": PASSWORD, "name": "Rosa", "workspaceName": "C"}}
     codes = [(await browsers().run(document("SignUp"), given))["signUp"]["code"] for _ in range(3)]
     assert codes == ["email_invalid", "email_invalid", "sign_up_throttled"]
@@ -148,7 +148,7 @@ async def test_a_wrong_password_and_an_unknown_user_look_the_same(browsers: Brow
 
 
 async def test_logging_in_is_throttled(browsers: Browsers, rosa: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "MAX_ATTEMPTS", 3)
+    monkeypatch.setattr(login_sessions, "MAX_ATTEMPTS", 3)
     for email in (rosa.email, "nobody@cohortlabs.co"):
         answers = [await browsers().log_in(email, "wrong horse battery") for _ in range(4)]
         assert [each["code"] for each in answers] == ["login_invalid"] * 3 + ["login_throttled"]

@@ -27,7 +27,7 @@ from msvs.api.contacts.contacts import CreateContact, UpdateContact
 from msvs.api.inbound.inbox import AnswerThread
 from msvs.api.inbound.keywords import CreateKeyword, UpdateKeyword
 from msvs.api.messages.messages import SendMessage
-from msvs.api.webhooks.webhooks import CreateWebhook, UpdateWebhook
+from msvs.api.webhooks.endpoints import CreateWebhook, UpdateWebhook
 from msvs.graphql.schema import schema, sdl
 
 SCHEMA = Path(__file__).parents[2] / "schema.graphql"

@@ -9,8 +9,8 @@ import pytest
 from starlette.applications import Starlette
 
 from msvs.ops.guard import local_path
+from msvs.ops.operator_sessions import SESSION_SECONDS, FailedTries, Sessions
 from msvs.ops.routes import ops_routes
-from msvs.ops.sessions import SESSION_SECONDS, FailedTries, Sessions
 from msvs.settings import PRODUCTION, Settings, SettingsError
 from tests.ops.conftest import ORIGIN, PASSWORD, Browser, Clock
 
@@ -120,7 +120,7 @@ def test_tries_are_counted_by_what_one_caller_holds(one: str, other: str, togeth
 
 
 def test_the_count_of_tries_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("msvs.ops.sessions.REMEMBERED_ADDRESSES", 3)
+    monkeypatch.setattr("msvs.ops.operator_sessions.REMEMBERED_ADDRESSES", 3)
     tries = FailedTries(Clock())
     for _ in range(10):
         for last in range(4):

@@ -19,7 +19,7 @@ from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
 from msvs.api.crypto import use_sealing_secret
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
 from msvs.app import create_app
 from msvs.settings import Settings
 from tests.engines import Engines
@@ -39,7 +39,7 @@ async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPath
     settings = Settings(
         database_url=database, redis_url=engines.redis_url, data_dir=data_dir, operator_password="not-a-secret"
     )
-    webhooks.configure(settings)
+    endpoints.configure(settings)
     use_sealing_secret(settings.encryption_secret())
     app = create_app(settings)
     yield app

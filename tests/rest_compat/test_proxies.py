@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from msvs.app import create_app
+from msvs.ops.operator_sessions import FAILED_TRIES
 from msvs.ops.routes import ops_routes
-from msvs.ops.sessions import FAILED_TRIES
 from msvs.rest_compat.proxies import TrustedProxies
 from msvs.settings import Settings, SettingsError, from_environment
 from tests.engines import Engines

@@ -19,7 +19,7 @@ from msvs.pool import ConnectionsTaken, Shares, sharing
 from tests import factories
 from tests.engines import Engines
 from tests.rest_compat.processes import Answer, Process, request, running
-from tests.workers.test_sessions import until
+from tests.workers.test_carrier_binds import until
 from tests.workers.test_stuck import held
 
 POOL = 6

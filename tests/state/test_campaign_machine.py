@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from msvs import database as db
-from msvs.api.campaigns import audiences, campaigns, running
+from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.consent.consent import opt_out
 from msvs.api.context import Context
 from msvs.api.credits import credits
 from msvs.api.dispatch import dispatching
 from msvs.api.dispatch.campaign_stats import campaign_stats
+from msvs.api.dispatch.delivery_reports import DeliveryReport, take_reports
 from msvs.api.dispatch.dispatching import Claim, Lane, Outcome
-from msvs.api.dispatch.reports import DeliveryReport, take_reports
 from msvs.api.errors import Conflict
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Contact, OptInStatus
@@ -59,7 +59,7 @@ class CampaignMachine(RuleBasedStateMachine):
 
     @rule()
     def start(self) -> None:
-        started = self.run(self._do(lambda: running.start_campaign(self.id, datetime.now(UTC))))
+        started = self.run(self._do(lambda: lifecycle.start_campaign(self.id, datetime.now(UTC))))
         assert bool(started) == (self.status == "preparing")
 
     @rule(limit=st.integers(1, 4))
@@ -70,7 +70,7 @@ class CampaignMachine(RuleBasedStateMachine):
     @rule()
     def finish_expansion(self) -> None:
         left, started = self.run(self._left())
-        finished = self.run(self._do(lambda: running.finish_expansion(self.id, datetime.now(UTC))))
+        finished = self.run(self._do(lambda: lifecycle.finish_expansion(self.id, datetime.now(UTC))))
         assert finished == (self.status == "preparing" and started and left == 0)
         if finished:
             self.status, self.dispatched = "sending", True
@@ -103,7 +103,7 @@ class CampaignMachine(RuleBasedStateMachine):
     def clear_canceled(self) -> None:
         if self.status == "canceled":
             now = datetime.now(UTC)
-            self.run(self._do(lambda: running.clear_canceled(self.id, self.ctx, limit=100, now=now)))
+            self.run(self._do(lambda: lifecycle.clear_canceled(self.id, self.ctx, limit=100, now=now)))
 
     @rule(limit=st.integers(1, 4))
     def claim(self, limit: int) -> None:
@@ -152,7 +152,7 @@ class CampaignMachine(RuleBasedStateMachine):
     @rule()
     def complete(self) -> None:
         open_rows = [status for status in self.run(self._rows()).values() if status in OPEN]
-        completed = self.run(self._do(lambda: running.complete_campaign(self.id, datetime.now(UTC))))
+        completed = self.run(self._do(lambda: lifecycle.complete_campaign(self.id, datetime.now(UTC))))
         assert completed == (self.status == "sending" and not open_rows)
         if completed:
             self.status = "completed"

@@ -15,8 +15,7 @@ from msvs.api import keyed_hashes
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.consent import consent_chain
-from msvs.api.contacts import contact_import, suppressions
-from msvs.api.contacts.contact_import import ImportContacts
+from msvs.api.contacts import imports, suppressions
 from msvs.api.contacts.contacts import (
     CreateContact,
     OptInEvidence,
@@ -26,6 +25,7 @@ from msvs.api.contacts.contacts import (
     opt_out_contact,
     update_contact,
 )
+from msvs.api.contacts.imports import ImportContacts
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, Conflict
 from msvs.api.inbound import keywords
@@ -103,7 +103,7 @@ class ConsentMachine(RuleBasedStateMachine):
     def import_(self, phones: list[str]) -> None:
         rows = [CreateContact(phone) for phone in phones]
         data = ImportContacts(rows, list_id=self.list_id, opt_in=EVIDENCE)
-        self.do(lambda: contact_import.import_contacts(self.ctx, data))
+        self.do(lambda: imports.import_contacts(self.ctx, data))
 
     @rule(phone=PHONE, other=PHONE, kind=KIND)
     def change(self, phone: str, other: str, kind: str) -> None:

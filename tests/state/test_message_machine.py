@@ -16,8 +16,8 @@ from msvs import database as db
 from msvs.api.context import Context
 from msvs.api.credits import credits
 from msvs.api.dispatch import dispatching
+from msvs.api.dispatch.delivery_reports import DeliveryReport, take_reports
 from msvs.api.dispatch.dispatching import Claim, Lane, Outcome
-from msvs.api.dispatch.reports import DeliveryReport, take_reports
 from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.messages.messages import SendMessage, cancel_message, send_message

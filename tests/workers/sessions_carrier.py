@@ -30,7 +30,7 @@ from msvs.carriers.protocol import (
     TakeSignals,
     Unknown,
 )
-from msvs.workers import sessions
+from msvs.workers import carrier_binds
 
 KIND = "file"
 
@@ -124,5 +124,5 @@ def read_book(path: Path) -> list[dict[str, Any]]:
 if __name__ == "__main__":
     registry.KINDS = {KIND: FileCarrier}
     # How soon PostgreSQL gives up a process that is stopped.
-    sessions.LOCK_SETTINGS["idle_session_timeout"] = os.environ.get("SESSIONS_IDLE", "10s")
+    carrier_binds.LOCK_SETTINGS["idle_session_timeout"] = os.environ.get("SESSIONS_IDLE", "10s")
     sys.exit(cli.main())

@@ -11,7 +11,7 @@ import pytest
 from asyncpg.exceptions import RaiseError
 
 from msvs import database as db
-from msvs.api.campaigns import campaigns, running
+from msvs.api.campaigns import campaigns, lifecycle
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import credits
@@ -249,7 +249,7 @@ async def test_a_scheduled_campaign_starts_at_its_time_and_a_missed_one_pauses(c
 async def test_expansion_by_many_workers_makes_each_message_once(ctx: Context) -> None:
     campaign_id = await create(ctx, await people(ctx, 60))
     async with unit_of_work():
-        await running.start_campaign(campaign_id, datetime.now(UTC))
+        await lifecycle.start_campaign(campaign_id, datetime.now(UTC))
     await asyncio.gather(*(expand_campaigns(chunk=7) for _ in range(5)))
     await expand_campaigns()
     assert await Message.filter(campaign_id=campaign_id).count() == 60
@@ -259,7 +259,7 @@ async def test_expansion_by_many_workers_makes_each_message_once(ctx: Context) -
 async def test_a_crash_in_an_expansion_loses_and_doubles_nobody(ctx: Context) -> None:
     campaign_id = await create(ctx, await people(ctx, 10))
     async with unit_of_work():
-        await running.start_campaign(campaign_id, datetime.now(UTC))
+        await lifecycle.start_campaign(campaign_id, datetime.now(UTC))
 
     async def die_before_commit() -> None:
         async with unit_of_work():

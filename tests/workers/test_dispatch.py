@@ -22,11 +22,11 @@ from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.dispatch import dispatching, routing
 from msvs.api.dispatch.dispatching import Lane
-from msvs.api.jobs import Doorbell
 from msvs.api.messages.messages import SendMessage, cancel_message, send_message
+from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.carrier_events import keep_signals
 from msvs.carriers.protocol import Accepted, Capability, Outcome, Report, Submission
-from msvs.carriers.signals import keep_signals
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import CreditBalance, InboundMessage, Message, MessageStatus, Workspace
 from msvs.workers.campaigns import expand_campaigns
@@ -542,9 +542,9 @@ async def test_a_full_batch_calls_another_worker_whatever_its_size(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, number: int, rings: int
 ) -> None:
     """A carrier that cannot be asked is given fewer at once; nobody would ever join in for it."""
-    rung: list[Doorbell] = []
-    monkeypatch.setattr("msvs.workers.dispatch.ring_now", rung.extend)
+    notified: list[WorkQueue] = []
+    monkeypatch.setattr("msvs.workers.dispatch.notify_now", notified.extend)
     for _ in range(number):
         await send(ctx)
     assert await dispatch_messages({"virtual": VirtualCarrier(Capability.NONE)}) == number
-    assert rung == [Doorbell.MESSAGES] * rings
+    assert notified == [WorkQueue.MESSAGES] * rings

@@ -32,8 +32,8 @@ from msvs.workers.dispatch import Carriers, dispatch_lane, dispatch_messages, re
 from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.workers.test_carrier_binds import until
 from tests.workers.test_dispatch import hurry
-from tests.workers.test_sessions import until
 from tests.workers.test_stuck import write
 
 # `make chaos` kills at every statement.

@@ -22,8 +22,8 @@ from msvs.api.context import Context
 from msvs.api.dispatch import dispatching, halting, routing
 from msvs.api.dispatch.dispatching import Lane
 from msvs.api.dispatch.routing import plan_for
-from msvs.api.jobs import Doorbell, Ringer
 from msvs.api.messages.messages import SendMessage, send_message
+from msvs.api.notifier import Notifier, WorkQueue
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Accepted, Capability, Outcome, Submission
 from msvs.carriers.virtual import VirtualCarrier
@@ -229,15 +229,15 @@ async def test_a_worker_that_is_told_to_end_in_mid_campaign_ends_and_leaves_noth
     }
     command = [sys.executable, "-m", "msvs", "worker", "messages"]
     worker = subprocess.Popen(command, env=env, stderr=subprocess.PIPE)  # noqa: ASYNC220
-    ringer = Ringer(engines.redis_url)
+    notifier = Notifier(engines.redis_url)
     try:
-        ringer.press(Doorbell.MESSAGES)
+        notifier.enqueue(WorkQueue.MESSAGES)
         while not (await statuses(campaign_id)).get("sent"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         worker.send_signal(number)
         _, told = await asyncio.to_thread(worker.communicate, timeout=60)
     finally:
-        ringer.close()
+        notifier.close()
         with suppress(ProcessLookupError):
             worker.kill()
         worker.wait()
@@ -251,9 +251,9 @@ async def test_a_worker_that_is_told_to_end_in_mid_campaign_ends_and_leaves_noth
 
 PROCESSES = {
     "cron": None,
-    "worker messages": Doorbell.MESSAGES,
-    "worker webhooks": Doorbell.WEBHOOKS,
-    "worker maintenance": Doorbell.MAINTENANCE,
+    "worker messages": WorkQueue.MESSAGES,
+    "worker webhooks": WorkQueue.WEBHOOKS,
+    "worker maintenance": WorkQueue.MAINTENANCE,
 }
 
 
@@ -263,10 +263,10 @@ def test_every_process_ends_when_it_is_told_to_while_its_database_says_nothing(
 ) -> None:
     """What a process waits for in PostgreSQL, such as a table that is locked, holds up no stop."""
     env = os.environ | {"REDIS_URL": engines.redis_url, "DATA_DIR": str(tmp_path)}
-    ringer, bell = Ringer(engines.redis_url), PROCESSES[process]
-    if bell is not None:
-        ringer.press(bell)
-    ringer.close()
+    notifier, queue = Notifier(engines.redis_url), PROCESSES[process]
+    if queue is not None:
+        notifier.enqueue(queue)
+    notifier.close()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
         # Takes connections and never says a word.

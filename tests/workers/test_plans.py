@@ -11,12 +11,12 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api.campaigns import audiences, campaigns, running
+from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatch import breakers, dispatching, open_months, reports, routes, routing, senders, throughput
+from msvs.api.dispatch import breakers, delivery_reports, dispatching, open_months, routes, routing, senders, throughput
+from msvs.api.dispatch.delivery_reports import DeliveryReport
 from msvs.api.dispatch.dispatching import ACCEPTED, REFUSED, THROTTLED, UNKNOWN, Lane, Outcome
-from msvs.api.dispatch.reports import DeliveryReport
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import deliveries
 from msvs.models import Campaign, ContactList
@@ -109,7 +109,7 @@ async def test_a_hand_over_reads_its_batch(
                 DeliveryReport(ids[1], False, "unreachable"),
                 DeliveryReport(ids[8], True),
             ]
-            assert await reports.take_reports(told, await db.now()) == 3
+            assert await delivery_reports.take_reports(told, await db.now()) == 3
     reporting.check(MOST)
     with reading(monkeypatch) as returning:
         async with unit_of_work():
@@ -131,8 +131,8 @@ async def test_what_is_looked_for_again_and_again_is_found_by_its_index(
             assert await dispatching.find_expired(carrier="virtual", limit=BATCH, now=now) is None
             assert await dispatching.await_gone(["virtual"], limit=BATCH) == 0
             # Many are in doubt, and none of them for long.
-            assert await reports.give_up_unresolved(limit=BATCH, now=now) == 0
-            assert await reports.give_up_reports(limit=BATCH, now=now) == 0
+            assert await delivery_reports.give_up_unresolved(limit=BATCH, now=now) == 0
+            assert await delivery_reports.give_up_reports(limit=BATCH, now=now) == 0
             assert await deliveries.claim_deliveries(limit=BATCH, per_endpoint=BATCH, now=now) == []
             assert await campaigns.resume_paid(now=now) == 0
     looking.check(MOST)
@@ -144,7 +144,7 @@ async def test_what_is_in_doubt_for_too_long_is_given_up_by_the_batch(
     with reading(monkeypatch) as giving_up:
         async with unit_of_work():
             later = await db.now() + timedelta(hours=73)
-            assert await reports.give_up_unresolved(limit=BATCH, now=later) == BATCH
+            assert await delivery_reports.give_up_unresolved(limit=BATCH, now=later) == BATCH
     giving_up.check(MOST)
 
 
@@ -158,7 +158,7 @@ async def test_what_an_older_version_took_is_given_up_by_its_attempts(live_ctx: 
         ids[0],
     )
     async with unit_of_work():
-        assert await reports.give_up_unresolved(limit=BATCH, now=await db.now()) == 2
+        assert await delivery_reports.give_up_unresolved(limit=BATCH, now=await db.now()) == 2
     rows = await db.fetch("SELECT id FROM messages WHERE status = 'sending'")
     assert [row.id for row in rows] == [ids[0]]
 
@@ -172,7 +172,7 @@ async def test_a_late_cancellation_reads_what_waits(
     assert left == MANY // 10 - campaigns.CANCEL_AT_ONCE
     with reading(monkeypatch) as clearing:
         async with unit_of_work():
-            assert await running.clear_canceled(crowd, live_ctx, limit=BATCH, now=await db.now()) == BATCH
+            assert await lifecycle.clear_canceled(crowd, live_ctx, limit=BATCH, now=await db.now()) == BATCH
     clearing.check(MOST)
 
 
@@ -197,7 +197,7 @@ async def test_a_start_and_an_expansion_read_their_chunk(live_ctx: Context, monk
     with reading(monkeypatch) as starting:
         for _ in range(3):
             async with unit_of_work():
-                assert await running.start_campaign(campaign.id, await db.now(), limit=BATCH) is False
+                assert await lifecycle.start_campaign(campaign.id, await db.now(), limit=BATCH) is False
     starting.check(MOST)
     assert await db.fetch_value("SELECT count(*) FROM campaign_recipients") == 3 * BATCH
     while not await _start(campaign.id):
@@ -211,7 +211,7 @@ async def test_a_start_and_an_expansion_read_their_chunk(live_ctx: Context, monk
 
 async def _start(campaign_id: UUID) -> bool | None:
     async with unit_of_work():
-        return await running.start_campaign(campaign_id, await db.now())
+        return await lifecycle.start_campaign(campaign_id, await db.now())
 
 
 async def test_a_sender_at_its_limit_costs_neither_reads_nor_writes(

@@ -17,13 +17,13 @@ from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import caps
-from msvs.api.dispatch import breakers, dispatching, reports, routes, routing, throughput
+from msvs.api.dispatch import breakers, delivery_reports, dispatching, routes, routing, throughput
 from msvs.api.dispatch.senders import add_sender
 from msvs.api.errors import ApiError
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.carrier_events import MAX_REF, fit
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Submission, Unknown
-from msvs.carriers.signals import MAX_REF, fit
 from msvs.models import Campaign, CreditBalance, Message, SenderKind
 from msvs.workers import maintenance
 from msvs.workers.campaigns import expand_campaigns
@@ -545,7 +545,7 @@ async def test_what_a_carrier_has_that_is_no_longer_configured_waits_for_its_rep
     assert not await maintenance.has_work(await db.now())
     await db.execute("UPDATE message_attempts SET started_at = now() - interval '73 hours'")
     async with unit_of_work():
-        assert await reports.give_up_unresolved(limit=10, now=await db.now()) == 1
+        assert await delivery_reports.give_up_unresolved(limit=10, now=await db.now()) == 1
     assert (await Message.get(id=message_id)).error_code == "outcome_unknown"
     assert second.given == []
 

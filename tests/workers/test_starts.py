@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
-from msvs.api.campaigns import audiences, campaigns, running
+from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
@@ -23,12 +23,12 @@ CHUNK = 3
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(running.start_campaign.__kwdefaults__, "limit", CHUNK)
+    monkeypatch.setitem(lifecycle.start_campaign.__kwdefaults__, "limit", CHUNK)
 
 
 async def step(campaign_id: UUID) -> bool | None:
     async with unit_of_work():
-        return await running.start_campaign(campaign_id, await db.now())
+        return await lifecycle.start_campaign(campaign_id, await db.now())
 
 
 async def recipients(campaign_id: UUID) -> list[str]:
@@ -45,7 +45,7 @@ async def test_an_audience_is_whoever_there_was_at_its_first_chunk(ctx: Context)
     # Nobody is expanded, and nothing told, before all are fixed.
     async with unit_of_work():
         assert await audiences.expand_chunk(campaign_id, now=await db.now()) == 0
-        assert not await running.finish_expansion(campaign_id, await db.now())
+        assert not await lifecycle.finish_expansion(campaign_id, await db.now())
     assert (await campaign_events(campaign_id), (await Campaign.get(id=campaign_id)).started_at) == ([], None)
     late = await factories.make_contact(ctx)
     await ListMember.create(list_id=list_id, contact_id=late.id)
@@ -63,7 +63,7 @@ async def test_a_crash_in_any_chunk_loses_and_doubles_nobody(ctx: Context, dies_
 
     async def die() -> None:
         async with unit_of_work():
-            await running.start_campaign(campaign_id, await db.now())
+            await lifecycle.start_campaign(campaign_id, await db.now())
             raise ZeroDivisionError
 
     for _ in range(dies_after):

@@ -16,11 +16,10 @@ import pytest
 from redis import Redis
 
 from msvs import database as db
-from msvs.api import jobs
 from msvs.api.context import Context
 from msvs.api.dispatch import dispatching, routing
-from msvs.api.jobs import Doorbell, Ringer, bell_key
 from msvs.api.messages.messages import SendMessage, send_message
+from msvs.api.notifier import Notifier, WorkQueue, back_off_key, forget_failures, note_failure, waiting_key
 from msvs.api.unit_of_work import single_statement
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Contact, Message
@@ -29,8 +28,8 @@ from msvs.workers.dispatch import Carriers, dispatch_messages
 from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.engines import Engines
+from tests.workers.test_carrier_binds import until
 from tests.workers.test_dispatch import hurry
-from tests.workers.test_sessions import until
 
 
 @pytest.fixture
@@ -307,24 +306,24 @@ async def test_cron_ends_what_no_limit_reaches(database: str, live_ctx: Context)
 
 
 async def test_a_bell_and_its_job_come_together_or_not_at_all(clean: None, engines: Engines) -> None:
-    ringer = Ringer(engines.redis_url)
+    notifier = Notifier(engines.redis_url)
     with Redis.from_url(engines.redis_url) as redis:
         redis.set("rq:queue:messages", "no list")
-        assert not ringer.press(Doorbell.MESSAGES)
-        assert not redis.exists(bell_key(Doorbell.MESSAGES))
+        assert not notifier.enqueue(WorkQueue.MESSAGES)
+        assert not redis.exists(waiting_key(WorkQueue.MESSAGES))
         redis.delete("rq:queue:messages")
-        assert (ringer.press(Doorbell.MESSAGES), ringer.press(Doorbell.MESSAGES)) == (True, False)
+        assert (notifier.enqueue(WorkQueue.MESSAGES), notifier.enqueue(WorkQueue.MESSAGES)) == (True, False)
         assert redis.llen("rq:queue:messages") == 1
-    ringer.close()
+    notifier.close()
 
 
 async def test_cron_rings_more_seldom_where_jobs_break(clean: None, engines: Engines) -> None:
-    ringer = Ringer(engines.redis_url)
+    notifier = Notifier(engines.redis_url)
     waits = []
     with Redis.from_url(engines.redis_url) as redis:
         for _ in range(7):
-            jobs.note_failure(redis, Doorbell.MESSAGES)
-            waits.append(redis.pttl(jobs.back_off_key(Doorbell.MESSAGES)))
+            note_failure(redis, WorkQueue.MESSAGES)
+            waits.append(redis.pttl(back_off_key(WorkQueue.MESSAGES)))
         assert all(
             low < wait <= high
             for low, wait, high in zip(
@@ -334,11 +333,11 @@ async def test_cron_rings_more_seldom_where_jobs_break(clean: None, engines: Eng
                 strict=True,
             )
         ), waits
-        assert not ringer.press(Doorbell.MESSAGES, backs_off=True)
-        # What is committed rings at once, and other doorbells are not concerned.
-        assert ringer.press(Doorbell.REPORTS, backs_off=True)
-        assert ringer.press(Doorbell.MESSAGES)
-        redis.delete(bell_key(Doorbell.MESSAGES))
-        jobs.forget_failures(redis, Doorbell.MESSAGES)
-        assert ringer.press(Doorbell.MESSAGES, backs_off=True)
-    ringer.close()
+        assert not notifier.enqueue(WorkQueue.MESSAGES, backs_off=True)
+        # What is committed rings at once, and other queues are not concerned.
+        assert notifier.enqueue(WorkQueue.REPORTS, backs_off=True)
+        assert notifier.enqueue(WorkQueue.MESSAGES)
+        redis.delete(waiting_key(WorkQueue.MESSAGES))
+        forget_failures(redis, WorkQueue.MESSAGES)
+        assert notifier.enqueue(WorkQueue.MESSAGES, backs_off=True)
+    notifier.close()

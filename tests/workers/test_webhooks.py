@@ -16,7 +16,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.crypto import SecretBox
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.deliveries import claim_deliveries
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, now
@@ -111,7 +111,7 @@ async def test_the_documents_verifier_takes_what_is_posted(
     endpoint = await make_endpoint(ctx, receiver.url())
     if rotated:
         async with unit_of_work():
-            await webhooks.rotate_secret(ctx, endpoint.id)
+            await endpoints.rotate_secret(ctx, endpoint.id)
     await write_events(ctx)
     await deliver_webhooks(client)
     (post,) = receiver.posts
@@ -188,7 +188,7 @@ async def test_during_a_rotation_either_secret_is_found_first(
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     async with unit_of_work():
-        _, secret = await webhooks.rotate_secret(ctx, endpoint.id)
+        _, secret = await endpoints.rotate_secret(ctx, endpoint.id)
     await write_events(ctx)
 
     async def knows_the_new_one_alone(post: Received) -> web.Response:
@@ -212,7 +212,7 @@ async def test_what_no_other_signature_would_change_is_not_repeated(
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     async with unit_of_work():
-        await webhooks.rotate_secret(ctx, endpoint.id)
+        await endpoints.rotate_secret(ctx, endpoint.id)
     await write_events(ctx)
     answering(receiver, status)
     await deliver_webhooks(client)
@@ -224,7 +224,7 @@ async def test_after_a_rotation_the_old_secret_is_no_more_signed_with(
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     async with unit_of_work():
-        _, secret = await webhooks.rotate_secret(ctx, endpoint.id)
+        _, secret = await endpoints.rotate_secret(ctx, endpoint.id)
     await execute("UPDATE webhook_endpoints SET previous_secret_until = now() WHERE id = $1", endpoint.id)
     await write_events(ctx)
     await deliver_webhooks(client)
@@ -388,7 +388,7 @@ async def test_a_test_event_reaches_its_endpoint_alone(
     endpoint = await make_endpoint(ctx, receiver.url("/mine"), [EventType.MESSAGE_DELIVERED])
     await make_endpoint(ctx, receiver.url("/other"))
     async with unit_of_work():
-        event = await webhooks.send_test(ctx, endpoint.id)
+        event = await endpoints.send_test(ctx, endpoint.id)
     assert await deliver_webhooks(client) == 1
     (post,) = receiver.posts
     assert (post.path, post.event["type"]) == ("/mine", "test.ping")

@@ -1,4 +1,4 @@
-"""Doorbells, the worker that answers them, and cron that rings for what is due."""
+"""Queues, the worker that answers them, and cron that rings for what is due."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ from rq.serializers import JSONSerializer
 from rq.webhook import Webhook
 
 from msvs import database as db
-from msvs.api import jobs
 from msvs.api.context import Context
-from msvs.api.jobs import JOBS, Doorbell, Ringer, bell_key
 from msvs.api.messages.messages import SendMessage, send_message
-from msvs.api.unit_of_work import ring_after_commit, single_statement, unit_of_work
+from msvs.api.notifier import JOBS, Notifier, WorkQueue, use_notifier, waiting_key
+from msvs.api.unit_of_work import notify_after_commit, single_statement, unit_of_work
 from msvs.settings import SettingsError
 from msvs.workers import cron, worker
-from msvs.workers.worker import DoorbellJob, DoorbellWorker, JobNotAllowed, require_safe_redis
+from msvs.workers.worker import JobNotAllowed, NotifierJob, QueueWorker, require_safe_redis
 from tests import factories
 from tests.engines import Engines, eventually
 
 
-class QuietWorker(DoorbellWorker):
+class QuietWorker(QueueWorker):
     """A worker without the thread that listens for commands, which takes a second to stop."""
 
     def subscribe(self) -> None:
@@ -54,81 +53,81 @@ def redis(clean: None, engines: Engines) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def ringer(redis: Redis, engines: Engines) -> Iterator[Ringer]:
-    ringer = Ringer(engines.redis_url)
-    jobs.use_ringer(ringer)
-    yield ringer
-    jobs.use_ringer(None)
-    ringer.close()
+def notifier(redis: Redis, engines: Engines) -> Iterator[Notifier]:
+    notifier = Notifier(engines.redis_url)
+    use_notifier(notifier)
+    yield notifier
+    use_notifier(None)
+    notifier.close()
 
 
-def waiting(redis: Redis, doorbell: Doorbell) -> list[Job]:
-    return Queue(doorbell.value, connection=redis, serializer=JSONSerializer).jobs
+def waiting(redis: Redis, queue: WorkQueue) -> list[Job]:
+    return Queue(queue.value, connection=redis, serializer=JSONSerializer).jobs
 
 
-async def settled(ringer: Ringer) -> None:
-    """Wait for the ringer's thread to have done what it was asked."""
-    await asyncio.wrap_future(ringer._threads.submit(lambda: None))
+async def settled(notifier: Notifier) -> None:
+    """Wait for the notifier's thread to have done what it was asked."""
+    await asyncio.wrap_future(notifier._threads.submit(lambda: None))
 
 
-async def test_one_job_waits_however_often_a_bell_is_pressed(redis: Redis, ringer: Ringer) -> None:
-    assert [ringer.press(Doorbell.MESSAGES) for _ in range(3)] == [True, False, False]
-    (job,) = waiting(redis, Doorbell.MESSAGES)
-    assert (job.func_name, job.description) == (JOBS[Doorbell.MESSAGES].function, "Hand due messages to the carriers")
-    redis.delete(bell_key(Doorbell.MESSAGES))
-    assert ringer.press(Doorbell.MESSAGES)
-    assert len(waiting(redis, Doorbell.MESSAGES)) == 2
+async def test_one_job_waits_however_often_a_queue_is_notified(redis: Redis, notifier: Notifier) -> None:
+    assert [notifier.enqueue(WorkQueue.MESSAGES) for _ in range(3)] == [True, False, False]
+    (job,) = waiting(redis, WorkQueue.MESSAGES)
+    assert (job.func_name, job.description) == (JOBS[WorkQueue.MESSAGES].function, "Hand due messages to the carriers")
+    redis.delete(waiting_key(WorkQueue.MESSAGES))
+    assert notifier.enqueue(WorkQueue.MESSAGES)
+    assert len(waiting(redis, WorkQueue.MESSAGES)) == 2
 
 
-async def test_a_commit_rings_and_a_rollback_does_not(redis: Redis, ringer: Ringer) -> None:
+async def test_a_commit_notifies_and_a_rollback_does_not(redis: Redis, notifier: Notifier) -> None:
     async def fail() -> None:
         async with unit_of_work():
-            ring_after_commit(Doorbell.WEBHOOKS)
+            notify_after_commit(WorkQueue.WEBHOOKS)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fail()
     async with unit_of_work():
         async with unit_of_work():
-            ring_after_commit(Doorbell.MESSAGES)
-        await settled(ringer)
-        assert waiting(redis, Doorbell.MESSAGES) == []
-    await settled(ringer)
-    assert len(waiting(redis, Doorbell.MESSAGES)) == 1
-    assert waiting(redis, Doorbell.WEBHOOKS) == []
+            notify_after_commit(WorkQueue.MESSAGES)
+        await settled(notifier)
+        assert waiting(redis, WorkQueue.MESSAGES) == []
+    await settled(notifier)
+    assert len(waiting(redis, WorkQueue.MESSAGES)) == 1
+    assert waiting(redis, WorkQueue.WEBHOOKS) == []
     with pytest.raises(RuntimeError):
-        ring_after_commit(Doorbell.MESSAGES)
+        notify_after_commit(WorkQueue.MESSAGES)
 
 
-async def test_a_send_rings_for_dispatch(redis: Redis, ringer: Ringer, ctx: Context) -> None:
+async def test_a_send_notifies_dispatch(redis: Redis, notifier: Notifier, ctx: Context) -> None:
     async with single_statement():
         await send_message(ctx, SendMessage(factories.next_phone(), "Hi"))
-    await settled(ringer)
-    assert len(waiting(redis, Doorbell.MESSAGES)) == 1
+    await settled(notifier)
+    assert len(waiting(redis, WorkQueue.MESSAGES)) == 1
 
 
 async def test_a_redis_that_is_away_costs_no_send(ctx: Context) -> None:
-    ringer = Ringer("redis://127.0.0.1:1/0")
-    jobs.use_ringer(ringer)
+    notifier = Notifier("redis://127.0.0.1:1/0")
+    use_notifier(notifier)
     try:
         async with unit_of_work():
             row = await send_message(ctx, SendMessage(factories.next_phone(), "Hi"))
-        await settled(ringer)
+        await settled(notifier)
         assert row.status == "queued"
-        assert not ringer.press(Doorbell.MESSAGES)
+        assert not notifier.enqueue(WorkQueue.MESSAGES)
     finally:
-        jobs.use_ringer(None)
-        ringer.close()
+        use_notifier(None)
+        notifier.close()
 
 
 @pytest.mark.parametrize(
-    ("function", "arguments"), [("os.system", ["true"]), ("os.getpid", []), (JOBS[Doorbell.MESSAGES].function, ["x"])]
+    ("function", "arguments"), [("os.system", ["true"]), ("os.getpid", []), (JOBS[WorkQueue.MESSAGES].function, ["x"])]
 )
 def test_a_worker_runs_no_function_but_ours(redis: Redis, function: str, arguments: list[str]) -> None:
-    queue = Queue("messages", connection=redis, serializer=JSONSerializer, job_class=DoorbellJob)
+    queue = Queue("messages", connection=redis, serializer=JSONSerializer, job_class=NotifierJob)
     job = queue.enqueue_call(function, args=arguments)
     QuietWorker([queue], connection=redis, serializer=JSONSerializer).work(burst=True, logging_level="CRITICAL")
-    failed = FailedJobRegistry(queue=queue, serializer=JSONSerializer, job_class=DoorbellJob)
+    failed = FailedJobRegistry(queue=queue, serializer=JSONSerializer, job_class=NotifierJob)
     assert failed.get_job_ids() == [job.id]
     result = job.latest_result()
     assert result is not None
@@ -202,40 +201,42 @@ def test_workers_with_the_same_process_id_run_side_by_side_and_after_each_other(
 
 
 async def test_cron_tells_of_a_database_that_is_away_once(
-    redis: Redis, ringer: Ringer, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, notifier: Notifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop, ticks = asyncio.Event(), 0
     whole = cron.tick
 
-    async def tick(ringer: Ringer, number: int) -> list[Doorbell]:
+    async def tick(notifier: Notifier, number: int) -> list[WorkQueue]:
         nonlocal ticks
         ticks += 1
         if ticks in (2, 3, 4):
             raise ConnectionRefusedError
         if ticks == 6:
             stop.set()
-        return await whole(ringer, number)
+        return await whole(notifier, number)
 
     monkeypatch.setattr(cron, "tick", tick)
     monkeypatch.setattr(cron, "TICK_SECONDS", 0.001)
     with structlog.testing.capture_logs() as told:
-        await cron._tick_until(stop, ringer)
+        await cron._tick_until(stop, notifier)
     assert told == [
         {"event": "tick failed", "error": "ConnectionRefusedError", "log_level": "error"},
         {"event": "ticking again", "log_level": "info"},
     ]
 
 
-async def test_cron_rings_for_what_is_due_and_for_nothing_else(redis: Redis, ringer: Ringer, ctx: Context) -> None:
-    assert await cron.tick(ringer, 1) == []
+async def test_cron_notifies_of_what_is_due_and_for_nothing_else(
+    redis: Redis, notifier: Notifier, ctx: Context
+) -> None:
+    assert await cron.tick(notifier, 1) == []
     async with unit_of_work():
         draft = await send_message(
             ctx,
             SendMessage(factories.next_phone(), "Hi", scheduled_at=datetime.now(UTC) + timedelta(hours=1)),
         )
-    assert await cron.tick(ringer, 1) == []
+    assert await cron.tick(notifier, 1) == []
     await db.execute("UPDATE messages SET due_at = now() WHERE id = $1", draft.id)
-    assert await cron.tick(ringer, 1) == [Doorbell.MESSAGES]
+    assert await cron.tick(notifier, 1) == [WorkQueue.MESSAGES]
     # The bell is pressed already: a second cron, or the next tick, presses nothing more.
-    assert await cron.tick(ringer, 2) == []
-    assert await cron.tick(ringer, cron.CHORES_EVERY_TICKS) == [Doorbell.MAINTENANCE]
+    assert await cron.tick(notifier, 2) == []
+    assert await cron.tick(notifier, cron.CHORES_EVERY_TICKS) == [WorkQueue.MAINTENANCE]

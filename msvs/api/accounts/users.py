@@ -11,8 +11,8 @@ from uuid import UUID
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
+from msvs.api.accounts.login_sessions import Identity, OpenedSession, digest_token, fold_email, open_session
 from msvs.api.accounts.passwords import check_password, hash_password
-from msvs.api.accounts.sessions import Identity, OpenedSession, digest_token, fold_email, open_session
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context, Visitor

@@ -17,13 +17,13 @@ from msvs.api.context import Context
 from msvs.api.credits.credits import grant_credits, low_balance_threshold
 from msvs.api.dispatch.senders import check_sender, claim_default
 from msvs.api.errors import InvalidRequest, PermissionDenied
-from msvs.api.jobs import Doorbell
+from msvs.api.notifier import WorkQueue
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import optional_moment
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.compliance import ALWAYS_BLOCKED
 from msvs.api.text.quiet_hours import check_timezone
-from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.unit_of_work import notify_after_commit
 from msvs.database import Row, execute, fetch, fetch_value
 from msvs.models import CreditBalance, LedgerKind, Workspace
 
@@ -130,7 +130,7 @@ async def _write_live(ctx: Context, checked: Mapping[str, Any]) -> None:
         await Workspace.filter(id=ctx.workspace_id).update(**settings)
     if "daily_credit_cap" in settings:
         # Campaigns that the cap had paused go on.
-        ring_after_commit(Doorbell.CAMPAIGNS)
+        notify_after_commit(WorkQueue.CAMPAIGNS)
 
 
 def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence[Any]]) -> None:
@@ -235,5 +235,5 @@ async def _set_suspended(id: UUID, moment: datetime | None) -> bool:
         {"suspended_at": [optional_moment(before), optional_moment(moment)]},
     )
     if moment is None:
-        ring_after_commit(Doorbell.MESSAGES)
+        notify_after_commit(WorkQueue.MESSAGES)
     return True

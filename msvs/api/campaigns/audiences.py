@@ -14,7 +14,7 @@ import phonenumbers
 from uuid_utils import uuid7
 
 from msvs.api import ids, settings_of_mode
-from msvs.api.campaigns.stencils import MESSAGE_COLUMNS, Stencil, Text
+from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context
 from msvs.api.dispatch.drafts import Draft
@@ -22,7 +22,7 @@ from msvs.api.dispatch.halting import share_run
 from msvs.api.dispatch.routing import is_real
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
 from msvs.api.errors import ComplianceRefused, InvalidRequest
-from msvs.api.jobs import Doorbell
+from msvs.api.notifier import WorkQueue
 from msvs.api.scope import scoped
 from msvs.api.text import quiet_hours
 from msvs.api.text.compliance import check_destination, is_in_blocked_range
@@ -30,7 +30,7 @@ from msvs.api.text.phones import Phone, parse_phone
 from msvs.api.text.rendering import CONTACT_FIELDS, NotRenderable, contact_values, render
 from msvs.api.text.sms import Encoding, measure
 from msvs.api.text.templates import Template, compile_template
-from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, record_encoded
 from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
 from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
@@ -265,7 +265,7 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     chunk = _Chunk(campaign, template, Regions.of(campaign), senders, now)
     await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
     await record_encoded(Context(campaign.workspace_id, campaign.livemode), chunk.events, chunk.written, now)
-    ring_after_commit(Doorbell.MESSAGES)
+    notify_after_commit(WorkQueue.MESSAGES)
     return len(recipients)
 
 
@@ -300,7 +300,7 @@ class _Chunk:
         self._unrendered = Text(campaign.body)
         self._reasons: dict[tuple[object, ...], str | None] = {}
         self._rendered: dict[object, _Outcome] = {}
-        self._stencils: dict[tuple[Any, ...], Stencil] = {}
+        self._encoders: dict[tuple[Any, ...], RowEncoder] = {}
         # Recipients for whom these columns are the same get the same body; None where attributes come in.
         names = set(template.names)
         self._variables = itemgetter(*(names or ("opt_in_status",))) if names.issubset(CONTACT_FIELDS) else None
@@ -318,14 +318,14 @@ class _Chunk:
             for recipient in recipients[first : first + PIECE]:
                 sender = self._senders.get(recipient[0], self._sender)
                 outcome = self._outcome(recipient, sender)
-                stencil, text = self._stencil(recipient, sender, outcome), outcome.text
+                encoder, text = self._encoder(recipient, sender, outcome), outcome.text
                 id, event_id = uuid7(), uuid7().bytes
                 key, phone, contact_id = id.bytes, recipient[0].encode(), recipient[1]
                 public_id, public_contact_id = ids.encode_bare(id.int), ids.encode_bare(contact_id.int)
-                rows += stencil.row(key, contact_id.bytes, phone, text)
-                events += stencil.event(event_id, key, public_id, public_contact_id, phone, text)
+                rows += encoder.row(key, contact_id.bytes, phone, text)
+                events += encoder.event(event_id, key, public_id, public_contact_id, phone, text)
                 self._event_ids.append(event_id)
-                self._types.append(stencil.type)
+                self._types.append(encoder.type)
             self.events.append(b"".join(events))
             yield b"".join(rows)
 
@@ -357,14 +357,14 @@ class _Chunk:
             return _Outcome(self._unrendered, Encoding.GSM7.value, 0, error.code)
         return _Outcome(Text(rendered.body), rendered.encoding.value, rendered.segments, None)
 
-    def _stencil(self, recipient: Row, sender: str | None, outcome: _Outcome) -> Stencil:
+    def _encoder(self, recipient: Row, sender: str | None, outcome: _Outcome) -> RowEncoder:
         _, encoding, segments, code = outcome
         due_at = self._now
         if code is None and self._respects_quiet_hours:
             due_at = _due_at(recipient, due_at)
         key = (sender, encoding, segments, code, due_at)
-        stencil = self._stencils.get(key)
-        if stencil is None:
+        encoder = self._encoders.get(key)
+        if encoder is None:
             draft = _new_draft(self._campaign, recipient, sender, self._now)
             draft.encoding = encoding
             draft.segments = segments
@@ -372,8 +372,8 @@ class _Chunk:
             if code is not None:
                 _skip(draft, code)
             type = EventType.MESSAGE_QUEUED if code is None else EventType.MESSAGE_SKIPPED
-            stencil = self._stencils[key] = Stencil(draft, type, self._now)
-        return stencil
+            encoder = self._encoders[key] = RowEncoder(draft, type, self._now)
+        return encoder
 
 
 async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str | None]:

@@ -16,15 +16,15 @@ from msvs.api.context import Context
 from msvs.api.credits import caps, credits
 from msvs.api.credits.caps import DAILY_CAP_REACHED
 from msvs.api.dispatch import campaign_stats as tallies
-from msvs.api.dispatch.canceling import cancel_campaign_messages
+from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.drafts import Draft
 from msvs.api.dispatch.halting import halt_run
 from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_sender, check_usable
 from msvs.api.errors import ApiError, Conflict, InvalidRequest
-from msvs.api.jobs import Doorbell
 from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule, send_message
+from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import CampaignStats, campaign_resource
@@ -32,7 +32,7 @@ from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.phones import by_canonical
 from msvs.api.text.rendering import check_metadata, read_template
-from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch_row, fetch_value
 from msvs.models import Campaign, CampaignStatus, Workspace
@@ -169,7 +169,7 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     campaign.interval_seconds = _interval(campaign.rate_per_minute)
     await campaign.save()
     if not is_draft:
-        ring_after_commit(Doorbell.CAMPAIGNS)
+        notify_after_commit(WorkQueue.CAMPAIGNS)
     return campaign
 
 
@@ -293,7 +293,7 @@ async def cancel_campaign(ctx: Context, id: UUID) -> Campaign:
     await campaign.save(update_fields=["status", "canceled_at", "pause_reason"])
     await cancel_campaign_messages(ctx, id, limit=CANCEL_AT_ONCE, now=now)
     await record_campaign_event(EventType.CAMPAIGN_CANCELED, campaign, now)
-    ring_after_commit(Doorbell.CAMPAIGNS)
+    notify_after_commit(WorkQueue.CAMPAIGNS)
     return campaign
 
 
@@ -431,7 +431,7 @@ async def _launch(ctx: Context, campaign: Campaign, workspace: Workspace, due_at
             raise credits.insufficient(required, available)
     campaign.status = CampaignStatus.PREPARING if starts_now else CampaignStatus.SCHEDULED
     if starts_now:
-        ring_after_commit(Doorbell.CAMPAIGNS)
+        notify_after_commit(WorkQueue.CAMPAIGNS)
 
 
 def _change_times(campaign: Campaign, given: Mapping[str, Any], now: datetime) -> None:
@@ -530,5 +530,5 @@ async def _resume(campaign: Campaign, now: datetime) -> None:
     campaign.pause_reason = None
     await campaign.save(update_fields=["status", "resume_status", "pause_reason"])
     await record_campaign_event(EventType.CAMPAIGN_RESUMED, campaign, now)
-    ring_after_commit(Doorbell.CAMPAIGNS)
-    ring_after_commit(Doorbell.MESSAGES)
+    notify_after_commit(WorkQueue.CAMPAIGNS)
+    notify_after_commit(WorkQueue.MESSAGES)

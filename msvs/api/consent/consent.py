@@ -15,7 +15,7 @@ from msvs.api import ids, keyed_hashes
 from msvs.api.consent import autoreplies, revocation
 from msvs.api.consent.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, OptOut, may_undo, revoked
 from msvs.api.context import Context
-from msvs.api.dispatch import canceling
+from msvs.api.dispatch import cancellation
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
 from msvs.api.scope import find, lock_number, scoped
@@ -321,7 +321,7 @@ async def opt_out(
     if row is None:
         return False
     await _record(EventType.CONTACT_OPTED_OUT, row, now)
-    await canceling.cancel_waiting(ctx, phone=row.phone, reason="recipient_opted_out", now=now)
+    await cancellation.cancel_waiting(ctx, phone=row.phone, reason="recipient_opted_out", now=now)
     return True
 
 
@@ -382,7 +382,7 @@ async def suppress(
             ),
             now,
         )
-        await canceling.cancel_waiting_many(
+        await cancellation.cancel_waiting_many(
             ctx, phones=[phone for _, phone in entries], reason="recipient_opted_out", now=now
         )
     return Suppressed(

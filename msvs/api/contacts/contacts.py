@@ -21,7 +21,7 @@ from msvs.api import ids
 from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
 from msvs.api.context import Context
-from msvs.api.dispatch import canceling
+from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
@@ -303,7 +303,7 @@ async def delete_contact(ctx: Context, id: UUID) -> None:
     await fetch_value(LOCK_LISTS, id, ctx.workspace_id, ctx.livemode)
     await ListMember.filter(contact_id=id).delete()
     await execute(DELETE_AND_SUPPRESS, id, ctx.workspace_id, ctx.livemode, ids.new_id())
-    await canceling.cancel_campaign_contact(ctx, id, reason="recipient_deleted", now=datetime.now(UTC))
+    await cancellation.cancel_campaign_contact(ctx, id, reason="recipient_deleted", now=datetime.now(UTC))
 
 
 async def opt_out_contact(ctx: Context, id: UUID, *, source: str = "api") -> Contact:
@@ -417,7 +417,7 @@ async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datet
             existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
             if existing is not None:
                 raise _taken(existing) from None
-    await canceling.cancel_campaign_contact(ctx, contact.id, reason="recipient_deleted", now=now)
+    await cancellation.cancel_campaign_contact(ctx, contact.id, reason="recipient_deleted", now=now)
 
 
 def _taken(existing: Row) -> Conflict:

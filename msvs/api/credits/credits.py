@@ -10,10 +10,10 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.credits import caps
 from msvs.api.errors import ComplianceRefused, PaymentRequired
-from msvs.api.jobs import Doorbell
+from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import CreditsResource, PurchaseResource, moment
-from msvs.api.unit_of_work import ring_after_commit, unit_of_work
+from msvs.api.unit_of_work import notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, execute, fetch, fetch_row
 from msvs.models import LedgerEntry, LedgerKind
@@ -171,7 +171,7 @@ async def grant_credits(
     added = await execute(GRANT, workspace_id, ids.new_id(), kind.value, reference, credits, note, datetime.now(UTC))
     if added:
         # Campaigns that paused for want of credits go on.
-        ring_after_commit(Doorbell.CAMPAIGNS)
+        notify_after_commit(WorkQueue.CAMPAIGNS)
     return added == 1
 
 

@@ -22,11 +22,11 @@ from msvs.api.dispatch.open_months import EVERYWHERE, IdRange
 from msvs.api.dispatch.pausing import pause_for_credits
 from msvs.api.dispatch.routing import FAILOVER_CODES, NO_TRIES, Plan
 from msvs.api.dispatch.senders import find_foreign
-from msvs.api.jobs import Doorbell
+from msvs.api.notifier import WorkQueue
 from msvs.api.resources import message_resource
 from msvs.api.text import quiet_hours
 from msvs.api.text.phones import canonical, region_of, spellings
-from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.database import now as clock
@@ -815,7 +815,7 @@ async def record_outcomes(
     requeued |= {outcome.message_id: now for outcome in passed_on}
     if requeued:
         await execute(REQUEUED, list(requeued), list(requeued.values()), claim.token)
-        ring_after_commit(Doorbell.MESSAGES)
+        notify_after_commit(WorkQueue.MESSAGES)
     if by_result[UNKNOWN]:
         # Nothing is known before the lease has run out: whoever resolves it must not overtake the carrier.
         await execute(
@@ -888,7 +888,7 @@ async def give_back(claim: Claim, now: datetime) -> None:
     unused = [row.id for row in claim.messages]
     await execute(REQUEUED, unused, [row.due_at for row in claim.messages], claim.token)
     await execute(_conclude(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
-    ring_after_commit(Doorbell.MESSAGES)
+    notify_after_commit(WorkQueue.MESSAGES)
 
 
 async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, sent_at: datetime) -> None:
@@ -953,7 +953,7 @@ async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
     if refused:
         new_ids = [ids.new_id() for _ in refused]
         await execute(OPT_OUTS, new_ids, [row.carrier for row in refused], [row.id for row in refused], now)
-        ring_after_commit(Doorbell.REPORTS)
+        notify_after_commit(WorkQueue.REPORTS)
 
 
 # By a subquery, as no index is searched for what changes from row to row, which the clock may.

@@ -15,10 +15,10 @@ from msvs.api.context import Context
 from msvs.api.credits import caps, credits
 from msvs.api.dispatch.drafts import Draft
 from msvs.api.errors import ComplianceRefused, PaymentRequired
-from msvs.api.jobs import Doorbell
+from msvs.api.notifier import WorkQueue
 from msvs.api.resources import message_resource
 from msvs.api.text.rendering import Rendered
-from msvs.api.unit_of_work import is_single_statement, ring_after_commit, single_statement, unit_of_work
+from msvs.api.unit_of_work import is_single_statement, notify_after_commit, single_statement, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.database import Row, encode_json, execute, fetch_row
 from msvs.models import MessageKind, MessageStatus
@@ -185,9 +185,9 @@ async def _queue(workspace_id: UUID, livemode: bool, drafts: Sequence[Draft]) ->
     if paid.is_low:
         async with unit_of_work():
             await credits.tell_low(workspace_id, drafts[0].created_at)
-    ring_after_commit(Doorbell.MESSAGES)
+    notify_after_commit(WorkQueue.MESSAGES)
     if paid.deliveries:
-        ring_after_commit(Doorbell.WEBHOOKS)
+        notify_after_commit(WorkQueue.WEBHOOKS)
 
 
 async def _queue_capped(workspace_id: UUID, required: int, values: Sequence[Any], now: datetime) -> Row:

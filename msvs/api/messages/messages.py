@@ -13,7 +13,7 @@ from msvs.api.batching import Batcher
 from msvs.api.contacts.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.credits import caps
-from msvs.api.dispatch.canceling import cancel_one
+from msvs.api.dispatch.cancellation import cancel_one
 from msvs.api.dispatch.drafts import Draft
 from msvs.api.dispatch.queueing import insert_single
 from msvs.api.dispatch.routing import carrier_for, is_real, require_carrier, require_route

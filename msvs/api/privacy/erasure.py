@@ -15,7 +15,7 @@ from msvs.api.audit import AuditAction, record_audit
 from msvs.api.consent import consent
 from msvs.api.contacts.contacts import DELETE, LOCK_LISTS
 from msvs.api.context import Context
-from msvs.api.dispatch import canceling
+from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict
 from msvs.api.messages.statistics import id_at
 from msvs.api.permissions import Permission, allow
@@ -288,7 +288,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
         messages[row.id] = row.to_phone
     subject = replace(subject, names=_names(contact_id, messages))
     at = await now()
-    await canceling.cancel_messages(ctx, list(messages), reason="recipient_deleted", now=at)
+    await cancellation.cancel_messages(ctx, list(messages), reason="recipient_deleted", now=at)
     # Many carriers leave the plus out, or write 00 for it, or put something between the digits.
     bare = [each.removeprefix("+") for each in subject.own]
     if await fetch_value(IS_PENDING, *scope, list(messages), list(subject.own), bare):

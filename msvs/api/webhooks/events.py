@@ -13,11 +13,11 @@ import msgspec
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
-from msvs.api.jobs import Doorbell
+from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import Resource
 from msvs.api.scope import find, scoped
-from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.unit_of_work import notify_after_commit
 from msvs.database import copy_encoded, copy_rows, fetch, fetch_value
 from msvs.models import Event
 
@@ -107,7 +107,7 @@ async def record_events(events: Iterable[NewEvent], now: datetime) -> None:
         now,
     )
     if deliveries:
-        ring_after_commit(Doorbell.WEBHOOKS)
+        notify_after_commit(WorkQueue.WEBHOOKS)
 
 
 async def _copy_events(rows: Sequence[NewEvent], now: datetime) -> None:
@@ -158,7 +158,7 @@ async def _copy_deliveries(
             ("id", "endpoint_id", "event_id", "state", "attempt_count", "next_attempt_at", "created_at"),
             deliveries,
         )
-        ring_after_commit(Doorbell.WEBHOOKS)
+        notify_after_commit(WorkQueue.WEBHOOKS)
 
 
 async def get_event(ctx: Context, id: UUID) -> Event:

@@ -23,8 +23,8 @@ from msvs.api.crypto import open_secret, seal_secret, use_sealing_secret
 from msvs.api.errors import Unavailable
 from msvs.api.privacy.erasure import erase_phone
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import webhooks
-from msvs.api.webhooks.webhooks import CreateWebhook
+from msvs.api.webhooks import endpoints
+from msvs.api.webhooks.endpoints import CreateWebhook
 from msvs.models import ErasedSuppression, SecretKey
 from msvs.settings import PRODUCTION, Settings, SettingsError
 from tests.conftest import CONSENT_SECRET
@@ -81,7 +81,7 @@ async def fill(ctx: Context, secret: str, *, contacts: int = 1, webhook: bool = 
         for _ in range(contacts):
             await create_contact(ctx, CreateContact(next_phone(), opt_in=OptInEvidence("form", "203.0.113.4")))
         if webhook:
-            await webhooks.create_webhook(ctx, CreateWebhook("https://hooks.cohortlabs.co/in", ["*"]))
+            await endpoints.create_webhook(ctx, CreateWebhook("https://hooks.cohortlabs.co/in", ["*"]))
     secret_keys.release()
 
 

@@ -13,7 +13,7 @@ import pytest
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.accounts.auth import authenticate
-from msvs.api.accounts.sessions import Identity, authenticate_session, digest_token, log_in
+from msvs.api.accounts.login_sessions import Identity, authenticate_session, digest_token, log_in
 from msvs.api.accounts.users import (
     SignedUp,
     SignUp,

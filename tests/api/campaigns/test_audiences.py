@@ -13,7 +13,7 @@ import pytest
 
 from msvs import database as db
 from msvs.api import ids
-from msvs.api.campaigns import audiences, campaigns, running
+from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.campaigns.audiences import Regions
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
@@ -116,7 +116,7 @@ async def test_an_expansion_writes_what_one_message_at_a_time_would(
             ),
         )
     async with unit_of_work():
-        await running.start_campaign(campaign.id, NOW)
+        await lifecycle.start_campaign(campaign.id, NOW)
     gone = people[3]
     await gone.delete()
     workspace = await Workspace.get(id=ctx.workspace_id)
@@ -204,7 +204,7 @@ async def test_an_expansion_queues_a_delivery_for_each_endpoint_that_subscribed(
     async with unit_of_work():
         campaign = await campaigns.create_campaign(live_ctx, CreateCampaign("All", "Hi", list_ids=[listed.id]))
     async with unit_of_work():
-        await running.start_campaign(campaign.id, NOW)
+        await lifecycle.start_campaign(campaign.id, NOW)
     await WebhookDelivery.all().delete()
     async with unit_of_work():
         assert await audiences.expand_chunk(campaign.id, now=NOW) == 5

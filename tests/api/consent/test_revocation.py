@@ -14,7 +14,6 @@ from msvs.api import ids, keyed_hashes
 from msvs.api.consent import consent, consent_chain, revocation
 from msvs.api.consent.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, claim_of, may_undo
 from msvs.api.contacts import suppressions
-from msvs.api.contacts.contact_import import ContactsImported, ImportContacts, import_contacts
 from msvs.api.contacts.contacts import (
     CreateContact,
     OptInEvidence,
@@ -23,6 +22,7 @@ from msvs.api.contacts.contacts import (
     delete_contact,
     update_contact,
 )
+from msvs.api.contacts.imports import ContactsImported, ImportContacts, import_contacts
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, InvalidRequest
 from msvs.api.inbound import keywords

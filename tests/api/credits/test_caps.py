@@ -13,7 +13,7 @@ import pytest
 
 from msvs import database as db
 from msvs.api.accounts.workspaces import UpdateWorkspace, get_workspace, update_workspace
-from msvs.api.campaigns import campaigns, previews, running
+from msvs.api.campaigns import campaigns, lifecycle, previews
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.campaigns.previews import PreviewCampaign
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact, create_contact, update_contact
@@ -242,7 +242,7 @@ async def test_a_campaign_pauses_at_the_cap_and_goes_on_the_next_day(live_ctx: C
     await turn()
     assert await state(campaign_id) == ("paused", "daily_cap", 3)
     assert (await used(live_ctx), await balance(live_ctx)) == (3, 9_997)
-    assert await running.has_work(await db.now())
+    assert await lifecycle.has_work(await db.now())
     await turn()
     assert await state(campaign_id) == ("paused", "daily_cap", 3)
     await db.execute("UPDATE credit_usage SET day = day - 1")

@@ -20,10 +20,10 @@ from cryptography.x509.oid import NameOID
 from msvs import database as db
 from msvs.api.resources import FAILURES
 from msvs.api.text.sms import split
+from msvs.carriers.carrier_events import keep_signals
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Accepted, Capability, Inbound, Outcome, Refused, Report, Signal, Submission, Unknown
 from msvs.carriers.registry import KINDS
-from msvs.carriers.signals import keep_signals
 from msvs.carriers.smpp import carrier as carrier_module
 from msvs.carriers.smpp import pdu
 from msvs.carriers.smpp import session as session_module

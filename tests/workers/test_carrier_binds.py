@@ -20,9 +20,8 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from msvs import database as db
-from msvs.api import jobs
 from msvs.api.dispatch import dispatching
-from msvs.api.jobs import Doorbell, Ringer
+from msvs.api.notifier import Notifier, WorkQueue, use_notifier
 from msvs.carriers import registry
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Accepted, Outcome, Refused, Report, Submission, Unknown
@@ -31,8 +30,8 @@ from msvs.carriers.remote import RemoteCarrier
 from msvs.models import CarrierSession, CarrierSignal
 from msvs.settings import Settings, SettingsError
 from msvs.supervisor import processes
-from msvs.workers import sessions
-from msvs.workers.sessions import SessionHolder, SessionsStuck, lock_key, taker
+from msvs.workers import carrier_binds
+from msvs.workers.carrier_binds import SessionHolder, SessionsStuck, lock_key, taker
 from tests.conftest import CONSENT_SECRET
 from tests.engines import Engines
 from tests.workers.sessions_carrier import KIND, FileCarrier, read_book
@@ -132,8 +131,8 @@ async def world(
     clean: None, database: str, engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
     monkeypatch.setattr(registry, "KINDS", {KIND: FileCarrier})
-    monkeypatch.setattr(sessions, "STAND_BY_SECONDS", 0.05)
-    monkeypatch.setattr(sessions, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(carrier_binds, "STAND_BY_SECONDS", 0.05)
+    monkeypatch.setattr(carrier_binds, "BEAT_SECONDS", 0.05)
     world = World(tmp_path, database, engines.redis_url)
     yield world
     await world.remote.close()
@@ -145,18 +144,18 @@ async def world(
 
 @pytest.fixture
 def reports(clean: None, engines: Engines) -> Iterator[Callable[[], int]]:
-    """How many jobs wait on the reports queue, once the ringer has done what it was asked."""
-    ringer = Ringer(engines.redis_url)
-    jobs.use_ringer(ringer)
+    """How many jobs wait on the reports queue, once the notifier has done what it was asked."""
+    notifier = Notifier(engines.redis_url)
+    use_notifier(notifier)
     redis = Redis.from_url(engines.redis_url)
 
     def waiting() -> int:
-        ringer._threads.submit(lambda: None).result()
-        return Queue(Doorbell.REPORTS.value, connection=redis, serializer=JSONSerializer).count
+        notifier._threads.submit(lambda: None).result()
+        return Queue(WorkQueue.REPORTS.value, connection=redis, serializer=JSONSerializer).count
 
     yield waiting
-    jobs.use_ringer(None)
-    ringer.close()
+    use_notifier(None)
+    notifier.close()
     redis.close()
 
 
@@ -296,7 +295,7 @@ async def test_a_stop_waits_for_what_is_under_way(world: World) -> None:
 
 
 async def test_a_stop_does_not_wait_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(carrier_binds, "DRAIN_SECONDS", 0.05)
     async with world.holding() as stop:
         await world.is_ready()
         handing = asyncio.create_task(world.remote.submit_many([submission(1, "hold")]))
@@ -421,4 +420,4 @@ def test_who_has_which_carriers(world: World) -> None:
 )
 def test_a_process_without_sessions_says_why(changes: dict[str, str], says: str) -> None:
     with pytest.raises(SettingsError, match=says):
-        sessions.run(Settings(**{"database_url": "postgresql://", "redis_url": "redis://"} | changes))  # type: ignore[arg-type]
+        carrier_binds.run(Settings(**{"database_url": "postgresql://", "redis_url": "redis://"} | changes))  # type: ignore[arg-type]

@@ -9,10 +9,10 @@ from msvs.api.campaigns import audiences
 from msvs.api.campaigns.campaigns import pause_missed, record_campaign_event
 from msvs.api.context import Context
 from msvs.api.dispatch.campaign_stats import count_open
-from msvs.api.dispatch.canceling import cancel_campaign_messages
+from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.halting import share_run
-from msvs.api.jobs import Doorbell
-from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.notifier import WorkQueue
+from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import Campaign, CampaignStatus
@@ -110,7 +110,7 @@ async def finish_expansion(campaign_id: UUID, now: datetime) -> bool:
     campaign.dispatched_at = now
     await campaign.save(update_fields=["status", "dispatched_at"])
     await record_campaign_event(EventType.CAMPAIGN_DISPATCHED, campaign, now)
-    ring_after_commit(Doorbell.MAINTENANCE)
+    notify_after_commit(WorkQueue.MAINTENANCE)
     return True
 
 

@@ -20,11 +20,11 @@ import asyncpg
 import structlog
 
 from msvs import connections, database
-from msvs.api import jobs
 from msvs.api.accounts import secret_keys
 from msvs.api.dispatch import dispatching
-from msvs.api.jobs import Doorbell
-from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.notifier import Notifier, WorkQueue, use_notifier
+from msvs.api.unit_of_work import notify_after_commit
+from msvs.carriers.carrier_events import keep_signals
 from msvs.carriers.frames import (
     FROM_WORKER,
     MAX_FRAME,
@@ -44,7 +44,6 @@ from msvs.carriers.frames import (
 )
 from msvs.carriers.protocol import Accepted, Carrier, Outcome, Refused, Report, Signal, Submission, TakeSignals, Unknown
 from msvs.carriers.registry import make_carriers
-from msvs.carriers.signals import keep_signals
 from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
 from msvs.workers.retrying import in_unit_of_work
@@ -143,8 +142,8 @@ async def _run(settings: Settings, names: Sequence[str]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    ringer = jobs.Ringer(settings.redis_url)
-    jobs.use_ringer(ringer)
+    notifier = Notifier(settings.redis_url)
+    use_notifier(notifier)
     try:
         async with (
             database.connected(settings.database_url, pool_size=settings.database_pool_size),
@@ -159,8 +158,8 @@ async def _run(settings: Settings, names: Sequence[str]) -> None:
                 )
                 group.create_task(holder.run(stop))
     finally:
-        jobs.use_ringer(None)
-        ringer.close()
+        use_notifier(None)
+        notifier.close()
 
 
 def _make(settings: Settings, name: str) -> Carrier:
@@ -472,7 +471,7 @@ class HandOverServer:
 
         async def adopt() -> None:
             if await database.execute(ADOPT, self._carrier.name, list(accepted), message_ids, counts):
-                ring_after_commit(Doorbell.REPORTS)
+                notify_after_commit(WorkQueue.REPORTS)
 
         try:
             await in_unit_of_work(adopt)
@@ -492,7 +491,7 @@ class HandOverServer:
 
 
 def taker(carrier: str, orphans: Mapping[str, Orphan]) -> TakeSignals:
-    """What keeps the signals of a carrier: committed, and the doorbell rung, before it returns.
+    """What keeps the signals of a carrier: committed, and the queue notified, before it returns.
 
     Reports of `orphans`, by the carrier's references, name their messages.
     """
@@ -502,7 +501,7 @@ def taker(carrier: str, orphans: Mapping[str, Orphan]) -> TakeSignals:
 
         async def keep() -> None:
             await keep_signals(carrier, named)
-            ring_after_commit(Doorbell.REPORTS)
+            notify_after_commit(WorkQueue.REPORTS)
 
         await in_unit_of_work(keep)
 

@@ -55,7 +55,7 @@ def _code(signal: Signal) -> str | None:
 
 
 async def keep_signals(carrier: str, signals: Sequence[Signal]) -> int:
-    """Write what a carrier brought, once by its key; how many were new. Ring the reports doorbell after the COMMIT."""
+    """Write what a carrier brought, once by its key; how many were new. Notify the reports queue after COMMIT."""
     if not signals:
         return 0
     reports = [signal if isinstance(signal, Report) else None for signal in signals]

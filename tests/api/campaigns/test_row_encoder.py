@@ -1,4 +1,4 @@
-"""Stencils: what they print is what the slow way encodes."""
+"""RowEncoders: what they print is what the slow way encodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msvs.api import ids
-from msvs.api.campaigns.stencils import MESSAGE_COLUMNS, Stencil, Text
+from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.dispatch.drafts import Draft
 from msvs.api.resources import FAILURES, message_resource
 from msvs.api.webhooks.events import EVENT_COLUMNS, EventType
@@ -43,22 +43,22 @@ drafts = st.builds(
 
 
 @given(drafts, st.sampled_from(EventType), st.uuids())
-def test_a_stencil_prints_what_a_draft_and_its_resource_encode_to(
+def test_a_row_encoder_prints_what_a_draft_and_its_resource_encode_to(
     draft: Draft, type: EventType, event_id: UUID
 ) -> None:
     now = draft.created_at
-    stencil = Stencil(draft, type, now)
+    encoder = RowEncoder(draft, type, now)
     contact_id, phone, text = draft.contact_id, draft.to_phone.encode(), Text(draft.body)
     assert contact_id is not None
     data = msgspec.json.encode(message_resource(draft))
     event = (event_id, draft.workspace_id, draft.livemode, type.value, draft.id, data, now)
-    printed = stencil.event(
+    printed = encoder.event(
         event_id.bytes, draft.id.bytes, ids.encode_bare(draft.id.int), ids.encode_bare(contact_id.int), phone, text
     )
     assert b"".join(printed) == _row(EVENT_COLUMNS, event)
     columns: dict[str, Any] = {name: getattr(draft, name, None) for name in MESSAGE_COLUMNS}
     columns |= {"metadata": b"\x01" + msgspec.json.encode(draft.metadata), "opted_out": False, "attempt_count": 0}
-    printed = stencil.row(draft.id.bytes, contact_id.bytes, phone, text)
+    printed = encoder.row(draft.id.bytes, contact_id.bytes, phone, text)
     assert b"".join(printed) == _row(MESSAGE_COLUMNS, tuple(columns.values()))
 
 

@@ -11,8 +11,8 @@ import pytest
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.consent import consent_chain
-from msvs.api.contacts.contact_import import ContactsImported, ImportContacts, RowRefused, import_contacts
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, delete_contact, ensure_contact, opt_out_contact
+from msvs.api.contacts.imports import ContactsImported, ImportContacts, RowRefused, import_contacts
 from msvs.api.contacts.lists import add_contacts
 from msvs.api.contacts.suppressions import create_suppression
 from msvs.api.context import Context

@@ -11,7 +11,7 @@ import structlog
 from msvs.api.consent.consent import suppress
 from msvs.api.consent.revocation import claim_of, may_undo
 from msvs.api.context import Context
-from msvs.api.dispatch.reports import DeliveryReport, hold_messages, prove_sent, take_reports
+from msvs.api.dispatch.delivery_reports import DeliveryReport, hold_messages, prove_sent, take_reports
 from msvs.api.dispatch.senders import find_owners, find_users
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.text.opt_out_phrases import wants_out

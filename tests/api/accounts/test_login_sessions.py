@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from msvs import database as db
 from msvs.api import ids
-from msvs.api.accounts import passwords, sessions
-from msvs.api.accounts.passwords import check_password, hash_password, verify_password
-from msvs.api.accounts.sessions import (
+from msvs.api.accounts import login_sessions, passwords
+from msvs.api.accounts.login_sessions import (
     IDLE,
     LIFETIME,
     MAX_ATTEMPTS,
@@ -40,6 +39,7 @@ from msvs.api.accounts.sessions import (
     open_session,
     rotate_session,
 )
+from msvs.api.accounts.passwords import check_password, hash_password, verify_password
 from msvs.api.accounts.users import SignUp, sign_up
 from msvs.api.context import Visitor
 from msvs.api.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied, RateLimited
@@ -290,7 +290,7 @@ async def test_a_login_with_the_password_of_before_ends_with_it_however_slow_it_
             await change_password(HERE, confirmation, "another good password")
         return matches
 
-    monkeypatch.setattr(sessions, "verify_password", verify_slowly)
+    monkeypatch.setattr(login_sessions, "verify_password", verify_slowly)
     with pytest.raises(AuthenticationFailed) as refused:
         await log_in(THERE, email=EMAIL, password=PASSWORD)
     assert refused.value.code == "login_invalid"

@@ -17,12 +17,12 @@ from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
 from msvs.api.crypto import seal_secret
 from msvs.api.errors import Conflict, InvalidRequest
-from msvs.api.jobs import Doorbell
+from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import webhook_resource
 from msvs.api.scope import find, scoped
-from msvs.api.unit_of_work import ring_after_commit
+from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, get_event
 from msvs.database import execute, fetch_value
@@ -174,7 +174,7 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
         row.disabled_reason = None
     await row.save(update_fields=["url", "events", "description", "enabled", "failing_since", "disabled_reason"])
     if resumed and await execute(RESUME, datetime.now(UTC), row.id):
-        ring_after_commit(Doorbell.WEBHOOKS)
+        notify_after_commit(WorkQueue.WEBHOOKS)
     changes = changed(before, _settings(row))
     if changes:
         await _log(ctx, AuditAction.WEBHOOK_UPDATED, row, changes)
@@ -220,7 +220,7 @@ async def send_test(ctx: Context, id: UUID) -> Event:
         created_at=now,
     )
     await WebhookDelivery.create(endpoint_id=row.id, event_id=event.id, next_attempt_at=now)
-    ring_after_commit(Doorbell.WEBHOOKS)
+    notify_after_commit(WorkQueue.WEBHOOKS)
     return event
 
 
@@ -249,7 +249,7 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
         RESEND.format(which=which), datetime.now(UTC), event.id, ctx.workspace_id, ctx.livemode, value
     )
     if count:
-        ring_after_commit(Doorbell.WEBHOOKS)
+        notify_after_commit(WorkQueue.WEBHOOKS)
     return count
 
 
@@ -271,7 +271,7 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
     count = await execute(RECOVER, now, row.id, since)
     count += await execute(MISSED, now, row.id, max(since, row.created_at), EventType.TEST_PING.value, MAX_MISSED)
     if count:
-        ring_after_commit(Doorbell.WEBHOOKS)
+        notify_after_commit(WorkQueue.WEBHOOKS)
     return count
 
 

@@ -13,14 +13,14 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.crypto import open_secret, use_sealing_secret
 from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound, Unavailable
-from msvs.api.jobs import Ringer, use_ringer
+from msvs.api.notifier import Notifier, use_notifier
 from msvs.api.pages import PageRequest
 from msvs.api.resources import webhook_resource
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import webhooks
+from msvs.api.webhooks import endpoints
+from msvs.api.webhooks.endpoints import CreateWebhook, UpdateWebhook
 from msvs.api.webhooks.events import EventType
 from msvs.api.webhooks.signatures import SECRET_PREFIX
-from msvs.api.webhooks.webhooks import CreateWebhook, UpdateWebhook
 from msvs.database import execute, fetch_value
 from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from msvs.settings import PRODUCTION, Settings
@@ -38,20 +38,20 @@ def _configured() -> Iterator[None]:
 
 async def create(ctx: Context, **values: Any) -> tuple[WebhookEndpoint, str]:
     async with unit_of_work():
-        return await webhooks.create_webhook(
+        return await endpoints.create_webhook(
             ctx, CreateWebhook(**({"url": URL, "events": ["message.delivered"]} | values))
         )
 
 
 async def update(ctx: Context, endpoint: WebhookEndpoint, **values: Any) -> WebhookEndpoint:
     async with unit_of_work():
-        return await webhooks.update_webhook(ctx, endpoint.id, UpdateWebhook(**values))
+        return await endpoints.update_webhook(ctx, endpoint.id, UpdateWebhook(**values))
 
 
 async def test_a_webhook_is_made_with_a_secret_that_is_sealed(ctx: Context) -> None:
     row, secret = await create(ctx, events=["message.delivered", "contact.opted_out", "message.delivered"])
     assert secret.startswith(SECRET_PREFIX)
-    stored = await webhooks.get_webhook(ctx, row.id)
+    stored = await endpoints.get_webhook(ctx, row.id)
     assert secret not in stored.secret_sealed
     assert open_secret(stored.secret_sealed) == secret
     assert (stored.url, stored.events, stored.description, stored.enabled) == (
@@ -69,7 +69,7 @@ async def test_a_webhook_is_made_with_a_secret_that_is_sealed(ctx: Context) -> N
 @pytest.mark.parametrize("given", ["whsec_0123456789", "0123456789abcdef", "~" * 256, "with spaces and ' quotes"])
 async def test_a_callers_own_secret_is_kept(ctx: Context, given: str) -> None:
     row, secret = await create(ctx, secret=given, events=["*"], description="CRM")
-    stored = await webhooks.get_webhook(ctx, row.id)
+    stored = await endpoints.get_webhook(ctx, row.id)
     assert secret == given == open_secret(stored.secret_sealed)
     assert (stored.events, stored.description) == (["*"], "CRM")
 
@@ -112,7 +112,7 @@ async def test_what_a_webhook_cannot_be_changed_to(
     with pytest.raises(InvalidRequest) as refused:
         await update(ctx, endpoint, **values)
     assert (refused.value.code, refused.value.param) == (code, param)
-    stored = await webhooks.get_webhook(ctx, endpoint.id)
+    stored = await endpoints.get_webhook(ctx, endpoint.id)
     assert (stored.url, stored.events, stored.description) == (endpoint.url, ["*"], "")
 
 
@@ -133,7 +133,7 @@ async def test_what_a_webhook_cannot_be_changed_to(
 async def test_the_settings_decide_which_addresses_are_admitted(
     ctx: Context, settings: Settings, url: str, admitted: bool
 ) -> None:
-    webhooks.configure(settings)
+    endpoints.configure(settings)
     if admitted:
         row, secret = await create(ctx, url=url)
         assert row.url == url
@@ -170,9 +170,9 @@ async def test_webhooks_are_listed_newest_first(ctx: Context, live_ctx: Context,
     rows = [await make_endpoint(ctx) for _ in range(3)]
     await make_endpoint(live_ctx)
     await make_endpoint(other_ctx)
-    page = await webhooks.list_webhooks(ctx, PageRequest(limit=2))
+    page = await endpoints.list_webhooks(ctx, PageRequest(limit=2))
     assert ([row.id for row in page.items], page.has_more) == ([rows[2].id, rows[1].id], True)
-    page = await webhooks.list_webhooks(ctx, PageRequest(limit=2, starting_after=rows[1].id))
+    page = await endpoints.list_webhooks(ctx, PageRequest(limit=2, starting_after=rows[1].id))
     assert ([row.id for row in page.items], page.has_more) == ([rows[0].id], False)
 
 
@@ -183,14 +183,14 @@ async def test_nobody_reaches_anothers_webhook(ctx: Context, live_ctx: Context, 
     now = datetime.now(UTC)
     for stranger in (live_ctx, other_ctx):
         for operation in (
-            lambda who: webhooks.get_webhook(who, endpoint.id),
-            lambda who: webhooks.update_webhook(who, endpoint.id, UpdateWebhook(enabled=False)),
-            lambda who: webhooks.delete_webhook(who, endpoint.id),
-            lambda who: webhooks.rotate_secret(who, endpoint.id),
-            lambda who: webhooks.send_test(who, endpoint.id),
-            lambda who: webhooks.list_attempts(who, endpoint.id, PageRequest()),
-            lambda who: webhooks.resend_event(who, delivery.event_id),
-            lambda who: webhooks.recover(who, endpoint.id, since=now - timedelta(hours=1)),
+            lambda who: endpoints.get_webhook(who, endpoint.id),
+            lambda who: endpoints.update_webhook(who, endpoint.id, UpdateWebhook(enabled=False)),
+            lambda who: endpoints.delete_webhook(who, endpoint.id),
+            lambda who: endpoints.rotate_secret(who, endpoint.id),
+            lambda who: endpoints.send_test(who, endpoint.id),
+            lambda who: endpoints.list_attempts(who, endpoint.id, PageRequest()),
+            lambda who: endpoints.resend_event(who, delivery.event_id),
+            lambda who: endpoints.recover(who, endpoint.id, since=now - timedelta(hours=1)),
         ):
             with pytest.raises(NotFound):
                 async with unit_of_work():
@@ -198,7 +198,7 @@ async def test_nobody_reaches_anothers_webhook(ctx: Context, live_ctx: Context, 
         own = await make_endpoint(stranger)
         with pytest.raises(NotFound):
             async with unit_of_work():
-                await webhooks.resend_event(stranger, delivery.event_id, webhook_id=own.id)
+                await endpoints.resend_event(stranger, delivery.event_id, webhook_id=own.id)
         assert await deliveries_of(own.id) == []
     stored = await WebhookEndpoint.get(id=endpoint.id)
     assert (stored.enabled, stored.secret_sealed) == (True, endpoint.secret_sealed)
@@ -210,7 +210,7 @@ async def test_a_webhook_is_changed_field_by_field(ctx: Context) -> None:
     await update(ctx, endpoint, url=URL)
     await update(ctx, endpoint, events=[EventType.MESSAGE_FAILED, "message.failed"], description="New")
     row = await update(ctx, endpoint)
-    stored = await webhooks.get_webhook(ctx, endpoint.id)
+    stored = await endpoints.get_webhook(ctx, endpoint.id)
     for seen in (row, stored):
         assert (seen.url, seen.events, seen.description, seen.enabled) == (URL, ["message.failed"], "New", True)
     assert stored.secret_sealed == endpoint.secret_sealed
@@ -245,16 +245,16 @@ async def test_a_disabled_webhook_takes_no_events(ctx: Context) -> None:
     event = ids.decode_id(ids.EVENT, event_id)
     assert event is not None
     for operation in (
-        lambda: webhooks.send_test(ctx, endpoint.id),
-        lambda: webhooks.resend_event(ctx, event, webhook_id=endpoint.id),
-        lambda: webhooks.recover(ctx, endpoint.id, since=datetime.now(UTC) - timedelta(hours=1)),
+        lambda: endpoints.send_test(ctx, endpoint.id),
+        lambda: endpoints.resend_event(ctx, event, webhook_id=endpoint.id),
+        lambda: endpoints.recover(ctx, endpoint.id, since=datetime.now(UTC) - timedelta(hours=1)),
     ):
         with pytest.raises(Conflict) as refused:
             async with unit_of_work():
                 await operation()
         assert refused.value.code == "webhook_disabled"
     async with unit_of_work():
-        assert await webhooks.resend_event(ctx, event) == 0
+        assert await endpoints.resend_event(ctx, event) == 0
     assert await deliveries_of(endpoint.id) == []
     assert await Event.all().count() == 1
 
@@ -265,22 +265,22 @@ async def test_deleting_drops_what_is_pending_and_keeps_what_was(ctx: Context) -
     done, _ = await deliveries_of(endpoint.id)
     await WebhookDelivery.filter(id=done.id).update(state="succeeded")
     async with unit_of_work():
-        await webhooks.delete_webhook(ctx, endpoint.id)
+        await endpoints.delete_webhook(ctx, endpoint.id)
     assert [row.state for row in await deliveries_of(endpoint.id)] == ["succeeded", "dropped"]
     assert [row.state for row in await deliveries_of(other.id)] == ["pending", "pending"]
-    assert [row.id for row in (await webhooks.list_webhooks(ctx, PageRequest())).items] == [other.id]
+    assert [row.id for row in (await endpoints.list_webhooks(ctx, PageRequest())).items] == [other.id]
     with pytest.raises(NotFound):
         async with unit_of_work():
-            await webhooks.delete_webhook(ctx, endpoint.id)
+            await endpoints.delete_webhook(ctx, endpoint.id)
 
 
 async def test_rotation_keeps_the_secret_before_for_a_day(ctx: Context) -> None:
     endpoint = await make_endpoint(ctx)
     before = datetime.now(UTC)
     async with unit_of_work():
-        row, secret = await webhooks.rotate_secret(ctx, endpoint.id)
+        row, secret = await endpoints.rotate_secret(ctx, endpoint.id)
     assert secret.startswith(SECRET_PREFIX)
-    stored = await webhooks.get_webhook(ctx, row.id)
+    stored = await endpoints.get_webhook(ctx, row.id)
     assert open_secret(stored.secret_sealed) == secret
     assert stored.previous_secret_sealed is not None
     assert open_secret(stored.previous_secret_sealed) == SECRET
@@ -291,7 +291,7 @@ async def test_rotation_keeps_the_secret_before_for_a_day(ctx: Context) -> None:
 async def test_a_test_event_has_one_delivery(ctx: Context) -> None:
     endpoint, _ = await make_endpoint(ctx, events=["message.failed"]), await make_endpoint(ctx)
     async with unit_of_work():
-        event = await webhooks.send_test(ctx, endpoint.id)
+        event = await endpoints.send_test(ctx, endpoint.id)
     assert (event.type, event.resource_id, event.livemode) == ("test.ping", endpoint.id, False)
     data = json.loads(event.data)
     assert data["id"] == ids.encode_id(ids.WEBHOOK, endpoint.id)
@@ -314,28 +314,28 @@ async def test_attempts_are_listed_newest_first(ctx: Context, live_ctx: Context)
         )
         for of in (endpoint, other, endpoint)
     ]
-    page = await webhooks.list_attempts(ctx, endpoint.id, PageRequest(limit=1))
+    page = await endpoints.list_attempts(ctx, endpoint.id, PageRequest(limit=1))
     assert ([row.id for row in page.items], page.has_more) == ([rows[2].id], True)
-    page = await webhooks.list_attempts(ctx, endpoint.id, PageRequest(limit=1, starting_after=rows[2].id))
+    page = await endpoints.list_attempts(ctx, endpoint.id, PageRequest(limit=1, starting_after=rows[2].id))
     assert ([row.id for row in page.items], page.has_more) == ([rows[0].id], False)
 
 
 async def test_a_test_event_is_sent_again_to_the_endpoint_it_tests_alone(ctx: Context) -> None:
     tested, everything = await make_endpoint(ctx, events=["message.failed"]), await make_endpoint(ctx)
     async with unit_of_work():
-        event = await webhooks.send_test(ctx, tested.id)
+        event = await endpoints.send_test(ctx, tested.id)
     await execute("UPDATE webhook_deliveries SET state = 'delivered', attempt_count = 1, ended_at = now()")
 
     async with unit_of_work():
-        assert await webhooks.resend_event(ctx, event.id) == 1
+        assert await endpoints.resend_event(ctx, event.id) == 1
 
     (row,) = await deliveries_of(tested.id)
     assert (row.state, row.attempt_count) == ("pending", 0)
     assert await deliveries_of(everything.id) == []
     async with unit_of_work():
-        assert await webhooks.resend_event(ctx, event.id, webhook_id=everything.id) == 1
-        await webhooks.delete_webhook(ctx, tested.id)
-        assert await webhooks.resend_event(ctx, event.id) == 0
+        assert await endpoints.resend_event(ctx, event.id, webhook_id=everything.id) == 1
+        await endpoints.delete_webhook(ctx, tested.id)
+        assert await endpoints.resend_event(ctx, event.id) == 0
 
 
 async def test_an_event_is_sent_again_to_whom_it_is_asked_for(ctx: Context, live_ctx: Context) -> None:
@@ -350,14 +350,14 @@ async def test_an_event_is_sent_again_to_whom_it_is_asked_for(ctx: Context, live
     )
     again, kept = [row.event_id for row in await deliveries_of(subscribed.id)]
     async with unit_of_work():
-        assert await webhooks.resend_event(ctx, again) == 2
+        assert await endpoints.resend_event(ctx, again) == 2
     for endpoint in (subscribed, everything):
         rows = {row.event_id: row for row in await deliveries_of(endpoint.id)}
         assert (rows[again].state, rows[again].attempt_count, rows[again].ended_at) == ("pending", 0, None)
         assert rows[again].next_attempt_at <= datetime.now(UTC)
         assert rows[kept].state == "exhausted"
     async with unit_of_work():
-        assert await webhooks.resend_event(ctx, again, webhook_id=not_subscribed.id) == 1
+        assert await endpoints.resend_event(ctx, again, webhook_id=not_subscribed.id) == 1
     (row,) = await deliveries_of(not_subscribed.id)
     assert (row.event_id, row.state) == (again, "pending")
     assert await WebhookDelivery.all().count() == 5
@@ -377,8 +377,8 @@ async def test_recovery_opens_what_was_given_up_since(ctx: Context) -> None:
             place,
         )
     async with unit_of_work():
-        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(days=1)) == 2
-        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(days=1)) == 0
+        assert await endpoints.recover(ctx, endpoint.id, since=now - timedelta(days=1)) == 2
+        assert await endpoints.recover(ctx, endpoint.id, since=now - timedelta(days=1)) == 0
     states = [row.state for row in await deliveries_of(endpoint.id)]
     assert states == ["exhausted", "pending", "pending", "succeeded", "pending"]
     assert [row.attempt_count for row in await deliveries_of(endpoint.id)] == [11, 0, 0, 11, 0]
@@ -401,30 +401,30 @@ async def test_recovery_delivers_what_came_while_the_endpoint_was_disabled(
     for stranger in (live_ctx, other_ctx):
         await write_events(stranger, now=now - timedelta(hours=2))
     async with unit_of_work():
-        await webhooks.send_test(ctx, other.id)
+        await endpoints.send_test(ctx, other.id)
     await update(ctx, endpoint, enabled=True)
     assert len(await deliveries_of(endpoint.id)) == 1
 
-    monkeypatch.setattr(webhooks, "MAX_MISSED", 2)
+    monkeypatch.setattr(endpoints, "MAX_MISSED", 2)
     async with unit_of_work():
-        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(hours=2, minutes=30)) == 2
-        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(hours=2, minutes=30)) == 1
-        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(hours=2, minutes=30)) == 0
+        assert await endpoints.recover(ctx, endpoint.id, since=now - timedelta(hours=2, minutes=30)) == 2
+        assert await endpoints.recover(ctx, endpoint.id, since=now - timedelta(hours=2, minutes=30)) == 1
+        assert await endpoints.recover(ctx, endpoint.id, since=now - timedelta(hours=2, minutes=30)) == 0
     made = await deliveries_of(endpoint.id)
     assert {ids.encode_id(ids.EVENT, row.event_id) for row in made[1:]} == set(missed)
     assert {(row.state, row.attempt_count) for row in made} == {("pending", 0)}
     async with unit_of_work():
         # The endpoint was not there three days ago.
-        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(days=4)) == 1
+        assert await endpoints.recover(ctx, endpoint.id, since=now - timedelta(days=4)) == 1
         await update(ctx, endpoint, events=["message.failed"])
-        assert await webhooks.recover(ctx, endpoint.id, since=now - timedelta(days=4)) == 0
+        assert await endpoints.recover(ctx, endpoint.id, since=now - timedelta(days=4)) == 0
 
 
 @pytest.mark.parametrize("back", [timedelta(days=30, seconds=1), timedelta(seconds=-60)])
 async def test_recovery_reaches_thirty_days_back(ctx: Context, back: timedelta) -> None:
     endpoint = await make_endpoint(ctx)
     with pytest.raises(InvalidRequest) as refused:
-        await webhooks.recover(ctx, endpoint.id, since=datetime.now(UTC) - back)
+        await endpoints.recover(ctx, endpoint.id, since=datetime.now(UTC) - back)
     assert (refused.value.param, refused.value.code) == ("since", "parameter_out_of_range")
 
 
@@ -438,37 +438,37 @@ async def test_workers_are_called_when_something_becomes_due(ctx: Context, engin
 
     async def recover_all() -> None:
         await execute("UPDATE webhook_deliveries SET state = 'exhausted'")
-        assert await webhooks.recover(ctx, endpoint.id, since=since) > 0
+        assert await endpoints.recover(ctx, endpoint.id, since=since) > 0
 
     async def enable() -> None:
         await WebhookEndpoint.filter(id=endpoint.id).update(enabled=False)
-        await webhooks.update_webhook(ctx, endpoint.id, UpdateWebhook(enabled=True))
+        await endpoints.update_webhook(ctx, endpoint.id, UpdateWebhook(enabled=True))
 
     try:
         for operation in (
-            lambda: webhooks.send_test(ctx, endpoint.id),
-            lambda: webhooks.resend_event(ctx, event),
+            lambda: endpoints.send_test(ctx, endpoint.id),
+            lambda: endpoints.resend_event(ctx, event),
             recover_all,
             enable,
         ):
             redis.flushdb()
-            ringer = Ringer(engines.redis_url)
-            use_ringer(ringer)
+            notifier = Notifier(engines.redis_url)
+            use_notifier(notifier)
             async with unit_of_work():
                 await operation()
             # Closing waits for the ring.
-            ringer.close()
+            notifier.close()
             assert redis.llen("rq:queue:webhooks") == 1
     finally:
-        use_ringer(None)
+        use_notifier(None)
         redis.close()
 
 
 async def test_what_is_refused_leaves_no_trace(ctx: Context) -> None:
     for operation in (
-        lambda: webhooks.send_test(ctx, ids.new_id()),
-        lambda: webhooks.resend_event(ctx, ids.new_id()),
-        lambda: webhooks.rotate_secret(ctx, ids.new_id()),
+        lambda: endpoints.send_test(ctx, ids.new_id()),
+        lambda: endpoints.resend_event(ctx, ids.new_id()),
+        lambda: endpoints.rotate_secret(ctx, ids.new_id()),
     ):
         with pytest.raises(ApiError):
             async with unit_of_work():

@@ -1,4 +1,4 @@
-"""Stencils: a campaign's message row and its event as COPY takes them, encoded once but for what differs."""
+"""RowEncoders: a campaign's message row and its event as COPY takes them, encoded once but for what differs."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class Text:
         self.json = msgspec.json.encode(body)
 
 
-class Stencil:
+class RowEncoder:
     """What the messages of a campaign that only differ in id, contact, phone and body have in common."""
 
     __slots__ = ("_data", "_data_length", "_event", "_event_head", "_event_tail", "_head", "_tail", "type")
 
     def __init__(self, draft: Draft, type: EventType, now: datetime) -> None:
-        """A stencil of a draft whose id, contact, phone and body are left aside; `type` is that of its event."""
+        """A encoder of a draft whose id, contact, phone and body are left aside; `type` is that of its event."""
         self.type = type
         row: tuple[Any, ...] = (
             draft.workspace_id,

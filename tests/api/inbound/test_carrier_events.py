@@ -14,11 +14,11 @@ from msvs import database as db
 from msvs.api.contacts.contacts import OptInEvidence, UpdateContact, update_contact
 from msvs.api.context import Context
 from msvs.api.dispatch import routing, senders
-from msvs.api.dispatch.reports import take_reports
-from msvs.api.inbound import replies, signals
+from msvs.api.dispatch.delivery_reports import take_reports
+from msvs.api.inbound import carrier_events, replies
 from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.carrier_events import MAX_ADDRESS, MAX_REF, fit, keep_signals
 from msvs.carriers.protocol import Inbound, Report, Signal
-from msvs.carriers.signals import MAX_ADDRESS, MAX_REF, fit, keep_signals
 from msvs.models import Contact, InboundMessage, Message
 from msvs.models.identity import new_id
 from msvs.ops.vitals import read_signs
@@ -436,7 +436,7 @@ async def test_whoever_comes_back_after_the_carriers_refusal_stays_in(
     report = Report("ref-1:failed", False, "recipient_opted_out", carrier_ref="ref-1")
     async with unit_of_work():
         await keep_signals("main", [report])
-        await signals.apply_reports(limit=10, now=await db.now())
+        await carrier_events.apply_reports(limit=10, now=await db.now())
     contact = await Contact.get()
     await Contact.all().update(opt_in_status="unknown")
     async with unit_of_work():
@@ -505,17 +505,17 @@ async def test_what_is_from_no_number_is_kept_and_counted(live_ctx: Context) -> 
     await bring(*signals_)
     # What is brought again is known again.
     assert await bring(*signals_) == 0
-    kept = await signals.list_unread(limit=100)
+    kept = await carrier_events.list_unread(limit=100)
     assert [(row.from_phone, row.text, row.kind) for row in kept] == [
         (fit(text, MAX_ADDRESS), "STOP", "unread") for text in reversed(UNREADABLE)
     ]
-    assert all(signals.asks_out([row]) for row in kept)
+    assert all(carrier_events.asks_out([row]) for row in kept)
     assert (await inbound(), await Contact.all().count()) == ([], 0)
     assert [(sample.labels, sample.value) for sample in await sign("inbound_unread")] == [
         ({"carrier": "main"}, len(UNREADABLE))
     ]
     assert await sign("signals_waiting") == []
-    assert not await signals.has_due(await db.now())
+    assert not await carrier_events.has_due(await db.now())
 
 
 async def sign(name: str) -> list[Any]:
@@ -525,10 +525,10 @@ async def sign(name: str) -> list[Any]:
 
 async def test_parts_from_no_number_are_kept_as_one(live_ctx: Context) -> None:
     await bring(Inbound("in-2", "INFO", OURS, "P", "7", 2, 2))
-    assert await signals.list_unread(limit=10) == []
+    assert await carrier_events.list_unread(limit=10) == []
     parts = [Inbound("in-1", "INFO", OURS, "STO", "7", 1, 2), Inbound("in-2", "INFO", OURS, "P", "7", 2, 2)]
     await bring(*parts)
-    assert [(row.text, row.dedupe_key) for row in await signals.list_unread(limit=10)] == [("STOP", "in-1")]
+    assert [(row.text, row.dedupe_key) for row in await carrier_events.list_unread(limit=10)] == [("STOP", "in-1")]
     assert await bring(*parts) == 0
 
 
@@ -536,10 +536,10 @@ async def test_what_nobody_could_read_is_forgotten_in_the_end(live_ctx: Context)
     await bring(Inbound("1", "INFO", OURS, "Hi"), Inbound("2", "BANK", OURS, "Hi"))
     row = await db.fetch_row("SELECT id, due_at - received_at AS kept FROM carrier_signals ORDER BY id LIMIT 1")
     assert row is not None
-    assert row.kept >= signals.UNREAD_KEPT
+    assert row.kept >= carrier_events.UNREAD_KEPT
     await db.execute("UPDATE carrier_signals SET due_at = now() WHERE id = $1", row.id)
     await collect_reports()
-    assert [each.from_phone for each in await signals.list_unread(limit=10)] == ["BANK"]
+    assert [each.from_phone for each in await carrier_events.list_unread(limit=10)] == ["BANK"]
 
 
 @pytest.mark.parametrize(
@@ -562,7 +562,7 @@ async def test_a_stop_counts_in_whatever_form_it_comes(live_ctx: Context, phone:
     await bring(Inbound("in-1", written, "1 (212) 555-0100", "STOP"))
     assert (await status(queued), (await Contact.get()).opt_in_status.value) == ("canceled", "opted_out")
     assert [row[:2] for row in await inbound()] == [(phone, OURS)]
-    assert (await waiting(), await signals.list_unread(limit=10)) == (0, [])
+    assert (await waiting(), await carrier_events.list_unread(limit=10)) == (0, [])
 
 
 async def test_a_stop_of_nobody_known_is_one_of_the_present_number(live_ctx: Context) -> None:
@@ -583,7 +583,7 @@ async def test_who_opted_in_since_under_another_spelling_stays_in(live_ctx: Cont
     message_id = await handed_over_as(live_ctx, "+541123456789")
     async with unit_of_work():
         await keep_signals("main", [Report("ref-1:failed", False, "recipient_opted_out", message_id=message_id)])
-        await signals.apply_reports(limit=10, now=await db.now())
+        await carrier_events.apply_reports(limit=10, now=await db.now())
     await Contact.all().update(opt_in_status="unknown")
     async with unit_of_work():
         await replies.receive_inbound(
@@ -611,7 +611,7 @@ async def test_one_that_breaks_holds_up_no_other(live_ctx: Context, monkeypatch:
             raise ZeroDivisionError
         return await taken(ctx, **values)
 
-    monkeypatch.setattr("msvs.api.inbound.signals.receive_inbound", breaking)
+    monkeypatch.setattr("msvs.api.inbound.carrier_events.receive_inbound", breaking)
     await bring(Inbound("1", PERSON, OURS, "bad"), Inbound("2", PERSON, OURS, "good"))
     assert ([row[2] for row in await inbound()], await waiting()) == (["good"], 1)
     monkeypatch.undo()
@@ -678,7 +678,7 @@ async def test_a_report_that_breaks_holds_up_no_other(live_ctx: Context, monkeyp
             raise ZeroDivisionError
         return await take(found, now)
 
-    monkeypatch.setattr("msvs.api.inbound.signals.take_reports", breaking)
+    monkeypatch.setattr("msvs.api.inbound.carrier_events.take_reports", breaking)
     await bring(*(Report(phone, True, carrier_ref=phone) for phone in phones))
     assert [await status(each) for each in message_ids] == ["delivered"] * 5 + ["sent"] + ["delivered"] * 3
     assert await waiting() == 1
@@ -699,7 +699,7 @@ async def test_a_stop_does_not_wait_for_reports(live_ctx: Context, monkeypatch: 
         batches += 1
         return 0
 
-    monkeypatch.setattr("msvs.api.inbound.signals.apply_reports", none_due)
+    monkeypatch.setattr("msvs.api.inbound.carrier_events.apply_reports", none_due)
     await collect_reports()
     assert (len(await inbound()), await waiting(), batches) == (20, 0, 2)
 

@@ -1,0 +1,177 @@
+"""The notifier: RQ jobs that say "look at PostgreSQL"; they carry no work themselves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError, WatchError
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+log = structlog.get_logger(__name__)
+
+
+class WorkQueue(StrEnum):
+    """What workers can be called to; each is an RQ queue of its own."""
+
+    MESSAGES = "messages"
+    CAMPAIGNS = "campaigns"
+    REPORTS = "reports"
+    WEBHOOKS = "webhooks"
+    MAINTENANCE = "maintenance"
+
+
+@dataclass(frozen=True)
+class Job:
+    """The RQ job behind a queue."""
+
+    function: str
+    description: str
+
+
+JOBS: dict[WorkQueue, Job] = {
+    WorkQueue.MESSAGES: Job("msvs.workers.jobs.dispatch_messages", "Hand due messages to the carriers"),
+    WorkQueue.CAMPAIGNS: Job("msvs.workers.jobs.expand_campaigns", "Turn due campaigns into messages"),
+    WorkQueue.REPORTS: Job("msvs.workers.jobs.collect_reports", "Take in delivery reports and replies"),
+    WorkQueue.WEBHOOKS: Job("msvs.workers.jobs.deliver_webhooks", "Deliver due webhooks"),
+    WorkQueue.MAINTENANCE: Job(
+        "msvs.workers.jobs.maintain",
+        "Resolve expired leases, complete campaigns, drop what is past its keeping",
+    ),
+}
+
+# A key that a dead worker never deleted must not stay set.
+WAITING_SECONDS = 5
+# Under load one notification stands for all commits of this time.
+NOTIFY_SECONDS = 0.01
+RESULT_SECONDS = 60
+# Long enough to be looked at: the log has them all.
+FAILURE_SECONDS = 3600
+# Where a queue's jobs break, cron notifies it ever more seldom; what is committed notifies it at once as ever.
+FIRST_BACK_OFF_SECONDS = 0.5
+LONGEST_BACK_OFF_SECONDS = 10.0
+FORGOTTEN_SECONDS = 60
+QUIET_AFTER_ERROR_SECONDS = 1.0
+
+
+def waiting_key(queue: WorkQueue) -> str:
+    """The Redis key that is set while a job for this queue waits to be taken."""
+    return f"msvs:waiting:{queue.value}"
+
+
+def failing_key(queue: WorkQueue) -> str:
+    """The Redis key that counts the jobs of this queue that broke one after the other."""
+    return f"msvs:failing:{queue.value}"
+
+
+def back_off_key(queue: WorkQueue) -> str:
+    """The Redis key that is set while cron is not to notify this queue."""
+    return f"msvs:back_off:{queue.value}"
+
+
+def note_failure(redis: Redis, queue: WorkQueue) -> None:
+    """Have cron wait before it notifies this queue again, twice as long each time."""
+    with redis.pipeline() as pipe:
+        pipe.incr(failing_key(queue))
+        pipe.expire(failing_key(queue), FORGOTTEN_SECONDS)
+        count = int(pipe.execute()[0])
+    seconds = min(FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, 16), LONGEST_BACK_OFF_SECONDS)
+    redis.set(back_off_key(queue), "1", px=int(seconds * 1000))
+
+
+def forget_failures(redis: Redis, queue: WorkQueue) -> None:
+    """Have cron notify this queue as often as ever."""
+    redis.delete(failing_key(queue), back_off_key(queue))
+
+
+class Notifier:
+    """Enqueues one waiting job a queue, from a thread of its own, and forgives Redis for being away."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.redis = Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=1)
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="notifier")
+        self._queued: set[WorkQueue] = set()
+        self._lock = threading.Lock()
+        self._quiet_until = 0.0
+        self._next_notify = 0.0
+
+    def notify(self, queues: Iterable[WorkQueue]) -> None:
+        """Enqueue soon; returns at once. A queue already on its way is not notified again."""
+        for queue in queues:
+            with self._lock:
+                if queue in self._queued:
+                    continue
+                self._queued.add(queue)
+            self._threads.submit(self._enqueue_soon, queue)
+
+    def _enqueue_soon(self, queue: WorkQueue) -> None:
+        time.sleep(max(0.0, min(NOTIFY_SECONDS, self._next_notify - time.monotonic())))
+        self._next_notify = time.monotonic() + NOTIFY_SECONDS
+        with self._lock:
+            self._queued.discard(queue)
+        if time.monotonic() >= self._quiet_until:
+            self.enqueue(queue)
+
+    def enqueue(self, queue: WorkQueue, *, backs_off: bool = False) -> bool:
+        """Enqueue a job now unless one waits already; whether this call enqueued it.
+
+        With `backs_off` not where its jobs broke a moment ago. The key and its job come together, or not at all.
+        """
+        key = waiting_key(queue)
+        job = JOBS[queue]
+        try:
+            with self.redis.pipeline() as pipe:
+                pipe.watch(key)  # type: ignore[no-untyped-call]
+                if pipe.exists(key, *([back_off_key(queue)] if backs_off else [])):
+                    return False
+                pipe.multi()
+                pipe.set(key, "1", ex=WAITING_SECONDS)
+                Queue(queue.value, connection=self.redis, serializer=JSONSerializer).enqueue_call(
+                    job.function,
+                    description=job.description,
+                    timeout=-1,
+                    result_ttl=RESULT_SECONDS,
+                    failure_ttl=FAILURE_SECONDS,
+                    pipeline=pipe,
+                )
+                pipe.execute()
+        except WatchError:
+            # Another notifier enqueued it meanwhile.
+            return False
+        except RedisError as error:
+            # What EXEC refuses a part of, it does the rest of: a key without its job would stay set.
+            with suppress(RedisError):
+                self.redis.delete(key)
+            # The ticker finds what is due in PostgreSQL; a lost notification costs a second.
+            self._quiet_until = time.monotonic() + QUIET_AFTER_ERROR_SECONDS
+            log.warning("queue not notified", queue=queue.value, error=type(error).__name__)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Wait for notifications on their way, then close the Redis connection."""
+        self._threads.shutdown(wait=True)
+        self.redis.close()
+
+
+_notifier: Notifier | None = None
+
+
+def use_notifier(notifier: Notifier | None) -> None:
+    """Set the process's notifier; None leaves the work to cron."""
+    global _notifier
+    _notifier = notifier
+
+
+def notify_now(queues: Iterable[WorkQueue]) -> None:
+    """Notify through the process's notifier, if it has one."""
+    if _notifier is not None:
+        _notifier.notify(queues)

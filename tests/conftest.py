@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from msvs import database as db
-from msvs.api import keyed_hashes
+from msvs.api import crypto
 from msvs.api.context import Context
 from msvs.loops import new_loop
 from msvs.models import Workspace
@@ -38,7 +38,7 @@ def engines() -> Iterator[Engines]:
 @pytest.fixture(scope="session")
 async def database(engines: Engines) -> AsyncIterator[str]:
     """A migrated database with this process connected to it; its URL."""
-    keyed_hashes.use_consent_secret(CONSENT_SECRET)
+    crypto.use_consent_secret(CONSENT_SECRET)
     url = await create_database(engines.database_url, "msvs_test")
     await db.migrate(url)
     async with db.connected(url, pool_size=30):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from msvs import database as db
-from msvs.api import keyed_hashes
+from msvs.api import crypto
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.consent import consent_chain
@@ -197,7 +197,7 @@ class ConsentMachine(RuleBasedStateMachine):
         rows = self.ask(
             ErasedSuppression.filter(workspace_id=self.ctx.workspace_id).values_list("phone_hash", flat=True)
         )
-        erased = {canonical(phone) for phone in PHONES if keyed_hashes.phone_hash(self.ctx, phone) in rows}
+        erased = {canonical(phone) for phone in PHONES if crypto.phone_hash(self.ctx, phone) in rows}
         assert plain | erased == self.stopped
         for contact in self.ask(Contact.filter(workspace_id=self.ctx.workspace_id)):
             assert contact.canonical not in erased

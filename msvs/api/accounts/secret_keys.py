@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from msvs.api import keyed_hashes
+from msvs.api import crypto
 from msvs.api.crypto import SecretBox, SecretUnreadable, derive_key, use_sealing_secret
 from msvs.api.ids import new_id
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value, now, transaction, use_connection_check
@@ -242,7 +242,7 @@ def _use(held: _Held | None, data_secret: str | None) -> None:
     global _held, _has_warned
     _held, _has_warned = held, False
     use_sealing_secret(data_secret)
-    keyed_hashes.use_consent_secret(data_secret)
+    crypto.use_consent_secret(data_secret)
     use_connection_check(None if held is None else _check_connection)
 
 
@@ -355,8 +355,8 @@ async def _proven(settings: Settings) -> str:
 
 def _count_opened(secret: str, sealed: Sequence[str], hashed: Sequence[Row]) -> int:
     box = SecretBox(secret)
-    key = keyed_hashes.derive_consent_key(secret)
-    hashes = [keyed_hashes.hash_phone(row.workspace_id, row.livemode, row.phone, key=key) for row in hashed]
+    key = crypto.derive_consent_key(secret)
+    hashes = [crypto.hash_phone(row.workspace_id, row.livemode, row.phone, key=key) for row in hashed]
     matches = [row.phone_hash == hash for row, hash in zip(hashed, hashes, strict=True)]
     return [*map(box.can_open, sealed), *matches].count(True)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from msvs.api import ids, keyed_hashes
+from msvs.api import crypto, ids
 from msvs.api.consent import autoreplies, revocation
 from msvs.api.consent.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, OptOut, may_undo, revoked
 from msvs.api.context import Context
@@ -312,11 +312,11 @@ async def opt_out(
         event_id,
         ctx.actor,
         ids.new_id(),
-        keyed_hashes.phone_hash(ctx, locked.phone),
+        crypto.phone_hash(ctx, locked.phone),
         user_agent,
         text,
         version,
-        keyed_hashes.hash_details(event_id, ip, user_agent, text),
+        crypto.hash_details(event_id, ip, user_agent, text),
     )
     if row is None:
         return False
@@ -358,9 +358,9 @@ async def suppress(
             ctx.livemode,
             [id for id, _ in entries],
             [known[phone] for _, phone in entries],
-            [keyed_hashes.phone_hash(ctx, known[phone]) for _, phone in entries],
+            [crypto.phone_hash(ctx, known[phone]) for _, phone in entries],
             [of_contacts.get(phone) for _, phone in entries],
-            [keyed_hashes.hash_details(id, ip, user_agent, text) for id, _ in entries],
+            [crypto.hash_details(id, ip, user_agent, text) for id, _ in entries],
             source,
             ip,
             user_agent,
@@ -485,7 +485,7 @@ async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: d
     )
     rows = sorted(changed, key=lambda row: row.phone)
     if rows:
-        entries = [(row.phone, keyed_hashes.phone_hash(ctx, row.phone), row.id, evidence[row.id]) for row in rows]
+        entries = [(row.phone, crypto.phone_hash(ctx, row.phone), row.id, evidence[row.id]) for row in rows]
         await _record_evidence(ctx, entries, now)
         return await _without_suppressed(ctx, rows, now)
     return []
@@ -543,7 +543,7 @@ async def _lock(ctx: Context, contact_id: UUID) -> Contact | None:
 
 def hashes_of(ctx: Context, phone: str) -> list[str]:
     """The keyed hashes of a phone (E.164) in each of its spellings."""
-    return [keyed_hashes.phone_hash(ctx, spelling) for spelling in spellings(phone)]
+    return [crypto.phone_hash(ctx, spelling) for spelling in spellings(phone)]
 
 
 def history_of(ctx: Context, phone: str) -> QuerySet[ConsentEvent]:
@@ -603,11 +603,11 @@ async def _write(
         event_id,
         ctx.actor,
         evidence,
-        keyed_hashes.phone_hash(ctx, contact.phone),
+        crypto.phone_hash(ctx, contact.phone),
         user_agent,
         text,
         version,
-        keyed_hashes.hash_details(event_id, ip, user_agent, text),
+        crypto.hash_details(event_id, ip, user_agent, text),
         claim.given_at,
         claim.is_own_act,
         None if standing is None else standing.suppression_id,
@@ -629,7 +629,7 @@ async def _record_elsewhere(
 
     There is an entry under several where a phone had several contacts, before spellings were known for one.
     """
-    hashes = [keyed_hashes.phone_hash(ctx, phone) for phone in others]
+    hashes = [crypto.phone_hash(ctx, phone) for phone in others]
     rows = await fetch(OUT_ELSEWHERE, ctx.workspace_id, ctx.livemode, list(others), hashes)
     if rows:
         entries = [(row.phone, row.phone_hash, contact.id, evidence) for row in rows]
@@ -656,7 +656,7 @@ async def _record_evidence(ctx: Context, entries: Sequence[tuple[str, str, UUID,
         ctx.actor,
         now,
         [
-            keyed_hashes.hash_details(id, each.ip, each.user_agent, each.text)
+            crypto.hash_details(id, each.ip, each.user_agent, each.text)
             for id, each in zip(event_ids, given, strict=True)
         ],
         [each.given_at for each in given],

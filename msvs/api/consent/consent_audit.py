@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from msvs.api import ids, keyed_hashes
+from msvs.api import crypto, ids
 from msvs.api.consent import consent, consent_chain
 from msvs.api.consent.revocation import REPAIR, claim_of, may_undo
 from msvs.api.context import Context
@@ -116,7 +116,7 @@ class _People:
         if row.phone is not None:
             for phone in spellings(row.phone):
                 yield phone
-                yield keyed_hashes.hash_phone(self.workspace_id, self.livemode, phone)
+                yield crypto.hash_phone(self.workspace_id, self.livemode, phone)
 
 
 async def audit(*, workspace_id: UUID | None = None) -> list[Undone]:
@@ -238,7 +238,7 @@ async def _harmless(workspace_id: UUID, livemode: bool, undone: Sequence[Undone]
     after = UUID(int=0)
     while rows := await fetch(consent_chain.SUPPRESSED, *scope, after, BATCH):
         named = with_spellings(row.phone for row in rows)
-        found |= erased.intersection(keyed_hashes.hash_phone(*scope, phone) for phone in named)
+        found |= erased.intersection(crypto.hash_phone(*scope, phone) for phone in named)
         after = rows[-1].id
     return found
 
@@ -249,7 +249,7 @@ async def _put_back(ctx: Context, undone: Sequence[tuple[Undone, int]]) -> int:
     count = 0
     named = [(each, each.phone, last) for each, last in undone if each.phone is not None]
     phones = [phone for _, phone, _ in named]
-    hashes = [keyed_hashes.phone_hash(ctx, phone) for phone in phones]
+    hashes = [crypto.phone_hash(ctx, phone) for phone in phones]
     if any(each.phone_hash not in (None, hash) for (each, _, _), hash in zip(named, hashes, strict=True)):
         raise KeyMismatch
     if phones:
@@ -261,7 +261,7 @@ async def _put_back(ctx: Context, undone: Sequence[tuple[Undone, int]]) -> int:
             *scope,
             [one for one, _, _ in spelled],
             [spelling for _, spelling, _ in spelled],
-            [keyed_hashes.phone_hash(ctx, spelling) for _, spelling, _ in spelled],
+            [crypto.phone_hash(ctx, spelling) for _, spelling, _ in spelled],
             [last for _, _, last in spelled],
         )
         changed = {row.canonical for row in rows}

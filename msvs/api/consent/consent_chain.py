@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from msvs.api import keyed_hashes
+from msvs.api import crypto
 from msvs.api.ids import CONTACT, encode_id
 from msvs.api.text.phones import spellings
 from msvs.database import Row, execute, fetch, fetch_row, transaction
@@ -121,12 +121,12 @@ def row_hash(row: Any, previous_hash: str) -> str:
     """The hash that an entry must have after another; the database's trigger computes the same by itself."""
     # An entry without a time of its evidence is hashed as before there was one.
     given = () if row.given_at is None else (_microseconds(row.given_at),)
-    text = keyed_hashes.canonical_text(
+    text = crypto.canonical_text(
         previous_hash,
         str(row.sequence),
         str(row.id),
         str(row.workspace_id),
-        keyed_hashes.mode_name(row.livemode),
+        crypto.mode_name(row.livemode),
         row.phone_hash,
         None if row.contact_id is None else str(row.contact_id),
         str(row.status),
@@ -180,7 +180,7 @@ async def _verify_chain(chain: VerifiedChain, unsuppressed: dict[str, int]) -> A
         after = rows[-1].sequence
         out = [row.id for row in rows if row.status == "opted_out"]
         for row in await fetch(UNSUPPRESSED, chain.workspace_id, chain.livemode, out) if out else ():
-            hash = row.phone_hash or keyed_hashes.hash_phone(chain.workspace_id, chain.livemode, row.phone)
+            hash = row.phone_hash or crypto.hash_phone(chain.workspace_id, chain.livemode, row.phone)
             unsuppressed[hash] = row.sequence
         yield [row.hash for row in rows]
     outside = await fetch_row(UNCHAINED, chain.workspace_id, chain.livemode)
@@ -204,7 +204,7 @@ async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]
         async for rows in _batches(SUPPRESSED, chain):
             for row in rows:
                 for spelling in spellings(row.phone):
-                    unsuppressed.pop(keyed_hashes.hash_phone(*scope, spelling), None)
+                    unsuppressed.pop(crypto.hash_phone(*scope, spelling), None)
     if unsuppressed:
         first = min(unsuppressed.values())
         return Break(
@@ -213,7 +213,7 @@ async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]
     unproven: list[UUID] = []
     async for rows in _batches(OPTED_IN, chain):
         phones = [row.phone for row in rows]
-        hashes = [keyed_hashes.hash_phone(*scope, phone) for phone in phones]
+        hashes = [crypto.hash_phone(*scope, phone) for phone in phones]
         unproven += [row.id for row in await fetch(UNPROVEN, *scope, [row.id for row in rows], phones, hashes)]
     if unproven:
         first_contact = encode_id(CONTACT, unproven[0])
@@ -258,9 +258,9 @@ def _row_fault(row: Row, expected: int, previous_hash: str, has_hashed_phones: b
     if row.phone_hash is None:
         # From before the chain: nothing keyed could be computed where the rows were.
         return "it has no hash of its phone" if has_hashed_phones else None
-    if not _equal(row.phone_hash, keyed_hashes.hash_phone(row.workspace_id, row.livemode, row.phone)):
+    if not _equal(row.phone_hash, crypto.hash_phone(row.workspace_id, row.livemode, row.phone)):
         return "its phone is not the one that was hashed"
-    if not _equal(row.details_hash or "", keyed_hashes.hash_details(row.id, row.ip, row.user_agent, row.text)):
+    if not _equal(row.details_hash or "", crypto.hash_details(row.id, row.ip, row.user_agent, row.text)):
         return "its ip, user agent or text is not what was hashed"
     return None
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from msvs.api import keyed_hashes
+from msvs.api import crypto
 from msvs.api.context import Context
 from msvs.api.errors import Conflict
 from msvs.api.resources import moment
@@ -118,7 +118,7 @@ async def find_opt_outs(ctx: Context, phones: Sequence[str]) -> dict[str, OptOut
         ctx.livemode,
         [one for one, _ in spelled],
         [spelling for _, spelling in spelled],
-        [keyed_hashes.phone_hash(ctx, spelling) for _, spelling in spelled],
+        [crypto.phone_hash(ctx, spelling) for _, spelling in spelled],
         REPAIR,
     )
     standing = {

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from msvs.api import ids, keyed_hashes, settings_of_mode
+from msvs.api import crypto, ids, settings_of_mode
 from msvs.api.credits import caps, credits
 from msvs.api.dispatch import breakers, open_months, routing, throughput
 from msvs.api.dispatch.halting import begin_part, share_run
@@ -677,7 +677,7 @@ async def _find_suppressed(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]
         return frozenset()
     scope = (lane.workspace_id, lane.livemode)
     phones = sorted({canonical(row.to_phone) for row in adrift})
-    named = [(phone, keyed_hashes.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)]
+    named = [(phone, crypto.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)]
     rows = await fetch(SUPPRESSED_BY_HASH, *scope, [phone for phone, _ in named], [hash for _, hash in named])
     suppressed = {row.canonical for row in rows}
     return frozenset(row.id for row in adrift if canonical(row.to_phone) in suppressed)

@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 
 from msvs.api import ids
-from msvs.api.batching import Batcher
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
+from msvs.api.dispatch.batching import Batcher
 from msvs.api.dispatch.drafts import Draft
 from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.notifier import WorkQueue

@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from msvs.api import ids, settings_of_mode
-from msvs.api.batching import Batcher
 from msvs.api.contacts.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.credits import caps
+from msvs.api.dispatch.batching import Batcher
 from msvs.api.dispatch.cancellation import cancel_one
 from msvs.api.dispatch.drafts import Draft
 from msvs.api.dispatch.queueing import insert_single

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from msvs.api import ids, keyed_hashes
+from msvs.api import crypto, ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.consent import consent
 from msvs.api.contacts.contacts import DELETE, LOCK_LISTS
@@ -323,7 +323,7 @@ async def _subject(ctx: Context, contact_id: UUID | None, phone: str, messages: 
     salt = contact_id or ids.new_id()
     return _Subject(
         contact_id,
-        {each: keyed_hashes.phone_placeholder(salt, each) for each in sorted(phones)},
+        {each: crypto.phone_placeholder(salt, each) for each in sorted(phones)},
         sorted(each for each in phones if canonical(each) not in others),
         _names(contact_id, messages),
     )
@@ -405,7 +405,7 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
 async def _erase_consent(ctx: Context, subject: _Subject, at: datetime) -> None:
     scope = (ctx.workspace_id, ctx.livemode)
     own = list(subject.own)
-    hashes = [keyed_hashes.phone_hash(ctx, phone) for phone in own]
+    hashes = [crypto.phone_hash(ctx, phone) for phone in own]
     await execute(ERASE_CONSENT, *scope, subject.contact_id, own, hashes, at)
     await execute(
         ERASE_SUPPRESSIONS,

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from msvs import database as db
-from msvs.api import keyed_hashes
+from msvs.api import crypto
 from msvs.api.accounts import secret_keys
 from msvs.api.accounts.secret_keys import SecretKeyRefused
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
@@ -42,7 +42,7 @@ async def _as_a_new_process(clean: None) -> AsyncIterator[None]:
     secret_keys.release()
     yield
     secret_keys.release()
-    keyed_hashes.use_consent_secret(CONSENT_SECRET)
+    crypto.use_consent_secret(CONSENT_SECRET)
 
 
 def having(secret: str, *previous: str) -> Settings:
@@ -53,7 +53,7 @@ async def started(secret: str, *previous: str) -> str:
     """A process that starts with a key; what it makes of a phone."""
     secret_keys.release()
     await secret_keys.unlock(having(secret, *previous))
-    return keyed_hashes.hash_phone(ANYWHERE, True, PHONE)
+    return crypto.hash_phone(ANYWHERE, True, PHONE)
 
 
 async def refused(settings: Settings) -> str:
@@ -63,7 +63,7 @@ async def refused(settings: Settings) -> str:
     with pytest.raises(SecretKeyRefused) as told:
         await secret_keys.unlock(settings)
     assert await SecretKey.all().order_by("id").values() == before
-    for attempt in (lambda: keyed_hashes.hash_phone(ANYWHERE, True, PHONE), lambda: seal_secret("x")):
+    for attempt in (lambda: crypto.hash_phone(ANYWHERE, True, PHONE), lambda: seal_secret("x")):
         with pytest.raises(Unavailable):
             attempt()
     line = str(told.value)
@@ -76,7 +76,7 @@ async def refused(settings: Settings) -> str:
 async def fill(ctx: Context, secret: str, *, contacts: int = 1, webhook: bool = True) -> None:
     """What a process from before fingerprints leaves behind: phones and secrets under its secret key itself."""
     use_sealing_secret(secret)
-    keyed_hashes.use_consent_secret(secret)
+    crypto.use_consent_secret(secret)
     async with unit_of_work():
         for _ in range(contacts):
             await create_contact(ctx, CreateContact(next_phone(), opt_in=OptInEvidence("form", "203.0.113.4")))
@@ -88,7 +88,7 @@ async def fill(ctx: Context, secret: str, *, contacts: int = 1, webhook: bool = 
 async def forget_phone(ctx: Context, secret: str) -> None:
     """PHONE says STOP and is erased, in a process whose key is `secret`."""
     use_sealing_secret(secret)
-    keyed_hashes.use_consent_secret(secret)
+    crypto.use_consent_secret(secret)
     async with unit_of_work():
         row = await create_contact(ctx, CreateContact(PHONE, opt_in=OptInEvidence("form", "203.0.113.4")))
     async with unit_of_work():
@@ -99,7 +99,7 @@ async def forget_phone(ctx: Context, secret: str) -> None:
 
 
 async def is_remembered(ctx: Context) -> bool:
-    return await ErasedSuppression.filter(phone_hash=keyed_hashes.phone_hash(ctx, PHONE)).exists()
+    return await ErasedSuppression.filter(phone_hash=crypto.phone_hash(ctx, PHONE)).exists()
 
 
 async def test_a_new_database_gets_a_data_key_that_no_key_derives() -> None:
@@ -109,8 +109,8 @@ async def test_a_new_database_gets_a_data_key_that_no_key_derives() -> None:
     assert RIGHT not in f"{row.fingerprint}{row.data_fingerprint}{row.sealed}"
     assert re.fullmatch("[0-9a-f]{64}", row.fingerprint)
     assert await started(RIGHT) == first
-    keyed_hashes.use_consent_secret(RIGHT)
-    assert keyed_hashes.hash_phone(ANYWHERE, True, PHONE) != first
+    crypto.use_consent_secret(RIGHT)
+    assert crypto.hash_phone(ANYWHERE, True, PHONE) != first
     assert await SecretKey.all().count() == 1
 
 
@@ -167,8 +167,8 @@ async def test_a_database_in_use_takes_only_the_key_that_opens_it(
     )
     hashed = await started(RIGHT)
     # What was hashed and sealed before is still found: the key itself has become the data key.
-    keyed_hashes.use_consent_secret(RIGHT)
-    assert keyed_hashes.hash_phone(ANYWHERE, True, PHONE) == hashed
+    crypto.use_consent_secret(RIGHT)
+    assert crypto.hash_phone(ANYWHERE, True, PHONE) == hashed
     assert await refused(having(WRONG)) == NOT_THE_KEY
 
 
@@ -205,8 +205,8 @@ async def test_where_only_erased_phones_are_left_the_operator_has_to_say_which_k
 async def test_where_nothing_depends_on_a_key_the_first_is_taken(ctx: Context) -> None:
     hashed = await started(RIGHT)
     # A process from before fingerprints may still be writing: it hashes with the key itself.
-    keyed_hashes.use_consent_secret(RIGHT)
-    assert keyed_hashes.hash_phone(ANYWHERE, True, PHONE) == hashed
+    crypto.use_consent_secret(RIGHT)
+    assert crypto.hash_phone(ANYWHERE, True, PHONE) == hashed
 
 
 async def test_a_rotation_changes_the_key_and_nothing_that_was_made_with_it(live_ctx: Context) -> None:
@@ -221,7 +221,7 @@ async def test_a_rotation_changes_the_key_and_nothing_that_was_made_with_it(live
     assert timedelta(hours=23) < done.previous_until - await db.now() <= DAY
     # This process goes on, and both keys start others for a day.
     await secret_keys.recheck()
-    assert (open_secret(sealed), keyed_hashes.hash_phone(ANYWHERE, True, PHONE)) == ("whsec_1", hashed)
+    assert (open_secret(sealed), crypto.hash_phone(ANYWHERE, True, PHONE)) == ("whsec_1", hashed)
     for secret in (RIGHT, NEXT):
         assert await started(secret) == hashed
         assert open_secret(sealed) == "whsec_1"
@@ -328,7 +328,7 @@ async def test_a_process_whose_key_was_retired_goes_on_and_says_so_once() -> Non
     assert [line["event"] for line in lines] == [
         "the secret key of this process was replaced: give it the new one before it starts again"
     ]
-    assert keyed_hashes.hash_phone(ANYWHERE, True, PHONE) == hashed
+    assert crypto.hash_phone(ANYWHERE, True, PHONE) == hashed
 
 
 async def test_watching_ends_the_process_that_finds_another_data_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from msvs import database as db
-from msvs.api import ids, keyed_hashes
+from msvs.api import crypto, ids
 from msvs.api.consent import consent_audit, consent_chain
 from msvs.api.consent.consent_audit import KeyMismatch, audit, repair, repair_due
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact, create_contact, update_contact
@@ -53,8 +53,8 @@ async def write(
             workspace_id=ctx.workspace_id,
             livemode=ctx.livemode,
             phone=phone,
-            phone_hash=keyed_hashes.phone_hash(ctx, phone),
-            details_hash=keyed_hashes.hash_details(id, None, None, None),
+            phone_hash=crypto.phone_hash(ctx, phone),
+            details_hash=crypto.hash_details(id, None, None, None),
             contact_id=None if contact is None else contact.id,
             status=status,
             source=source,
@@ -210,7 +210,7 @@ async def test_who_was_erased_since_is_kept_out_as_a_hash(ctx: Context) -> None:
 
     assert await repair() == 1
 
-    assert (await ErasedSuppression.get()).phone_hash == keyed_hashes.phone_hash(ctx, PHONE)
+    assert (await ErasedSuppression.get()).phone_hash == crypto.phone_hash(ctx, PHONE)
     assert (await audit(), await repair()) == ([], 0)
     async with unit_of_work():
         assert (await create_contact(ctx, CreateContact(PHONE))).opt_in_status == "opted_out"
@@ -230,12 +230,12 @@ async def test_many_are_put_back_by_parts(ctx: Context, monkeypatch: pytest.Monk
 
 async def test_another_secret_writes_nothing(ctx: Context) -> None:
     await undone(ctx)
-    keyed_hashes.use_consent_secret("another")
+    crypto.use_consent_secret("another")
     try:
         with pytest.raises(KeyMismatch):
             await repair()
     finally:
-        keyed_hashes.use_consent_secret(CONSENT_SECRET)
+        crypto.use_consent_secret(CONSENT_SECRET)
     assert (await Suppression.all().count(), await ConsentEvent.all().count()) == (0, 3)
 
 

@@ -13,7 +13,7 @@ import pytest
 from asyncpg import NotNullViolationError, RaiseError
 
 from msvs import database as db
-from msvs.api import ids, keyed_hashes
+from msvs.api import crypto, ids
 from msvs.api.consent import consent, consent_chain
 from msvs.api.consent.consent_chain import GENESIS, Break, VerifiedChain
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, create_contact, ensure_contact, opt_out_contact
@@ -93,32 +93,32 @@ async def test_a_hash_is_what_the_document_says(ctx: Context) -> None:
 
 async def test_the_key_is_nowhere_in_the_database_and_the_phone_is_in_no_hash(ctx: Context, live_ctx: Context) -> None:
     phone = "+14155550123"
-    hashes = [keyed_hashes.phone_hash(each, phone) for each in (ctx, live_ctx)]
+    hashes = [crypto.phone_hash(each, phone) for each in (ctx, live_ctx)]
     assert len({*hashes, hashlib.sha256(phone.encode()).hexdigest()}) == 3
-    keyed_hashes.use_consent_secret("another")
+    crypto.use_consent_secret("another")
     try:
-        assert keyed_hashes.phone_hash(ctx, phone) not in hashes
+        assert crypto.phone_hash(ctx, phone) not in hashes
     finally:
-        keyed_hashes.use_consent_secret(CONSENT_SECRET)
-    assert [keyed_hashes.phone_hash(each, phone) for each in (ctx, live_ctx)] == hashes
+        crypto.use_consent_secret(CONSENT_SECRET)
+    assert [crypto.phone_hash(each, phone) for each in (ctx, live_ctx)] == hashes
 
 
 def test_without_a_key_nothing_is_hashed() -> None:
-    keyed_hashes.use_consent_secret(None)
+    crypto.use_consent_secret(None)
     try:
         with pytest.raises(Unavailable):
-            keyed_hashes.hash_details(ids.new_id(), None, None, None)
+            crypto.hash_details(ids.new_id(), None, None, None)
         with pytest.raises(ValueError, match="empty"):
-            keyed_hashes.use_consent_secret("")
+            crypto.use_consent_secret("")
     finally:
-        keyed_hashes.use_consent_secret(CONSENT_SECRET)
+        crypto.use_consent_secret(CONSENT_SECRET)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [(("a", "b"), ("ab",)), (("a", None), ("a", "-")), (("1:a",), ("a",)), ((None,), ("",))]
 )
 def test_no_two_lists_have_the_same_text(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> None:
-    assert keyed_hashes.canonical_text(*one) != keyed_hashes.canonical_text(*other)
+    assert crypto.canonical_text(*one) != crypto.canonical_text(*other)
 
 
 @pytest.mark.parametrize("source", ["checkout", "Café ☕ 日本", "a,b:c-", "12:x"])
@@ -184,7 +184,7 @@ async def test_a_row_cannot_choose_its_place(ctx: Context) -> None:
         workspace_id=ctx.workspace_id,
         livemode=False,
         phone="+12125550100",
-        phone_hash=keyed_hashes.phone_hash(ctx, "+12125550100"),
+        phone_hash=crypto.phone_hash(ctx, "+12125550100"),
         details_hash="0" * 64,
         status="opted_in",
         actor="nobody",
@@ -548,9 +548,9 @@ async def test_a_row_that_lost_its_hash_passes_for_none_from_before(ctx: Context
 
 async def test_another_secret_is_told_apart_from_another_chain(ctx: Context) -> None:
     await make_chain(ctx, 1)
-    keyed_hashes.use_consent_secret("another")
+    crypto.use_consent_secret("another")
     try:
         chain = await verify_one(ctx)
     finally:
-        keyed_hashes.use_consent_secret(CONSENT_SECRET)
+        crypto.use_consent_secret(CONSENT_SECRET)
     assert chain.first_break == Break(1, "its phone is not the one that was hashed")

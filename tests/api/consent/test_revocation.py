@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from msvs import database as db
-from msvs.api import ids, keyed_hashes
+from msvs.api import crypto, ids
 from msvs.api.consent import consent, consent_chain, revocation
 from msvs.api.consent.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, claim_of, may_undo
 from msvs.api.contacts import suppressions
@@ -280,7 +280,7 @@ async def test_a_phone_is_out_by_its_other_spelling(ctx: Context, kept: str) -> 
             await Suppression.create(phone=BARE, **scope)
             await Suppression.all().update(created_at=NOW)
         else:
-            await ErasedSuppression.create(phone_hash=keyed_hashes.phone_hash(ctx, BARE), **scope)
+            await ErasedSuppression.create(phone_hash=crypto.phone_hash(ctx, BARE), **scope)
     told = await refused(lambda: create_contact(ctx, CreateContact(MOBILE, opt_in=OLD)))
     assert told.details["opted_out_at"] == "2026-05-01T20:00:00Z"
 

@@ -15,7 +15,7 @@ import pytest
 from asyncpg import RaiseError
 
 from msvs import database as db
-from msvs.api import ids, keyed_hashes
+from msvs.api import crypto, ids
 from msvs.api.campaigns.previews import preview_message
 from msvs.api.campaigns.reconciliation import reconcile_campaign
 from msvs.api.consent import consent, consent_chain
@@ -634,7 +634,7 @@ async def test_erasing_races_with_coming_back(ctx: Context) -> None:
         )
         made = await Contact.filter(phone=phone).first()
         plain = await Suppression.filter(phone=phone).count()
-        kept = await ErasedSuppression.filter(phone_hash=keyed_hashes.phone_hash(ctx, phone)).count()
+        kept = await ErasedSuppression.filter(phone_hash=crypto.phone_hash(ctx, phone)).count()
         assert plain + kept == 1
         if made is not None:
             assert (made.opt_in_status, plain) == ("opted_out", 1)
@@ -675,7 +675,7 @@ async def test_a_stop_that_races_with_erasure_is_not_lost(ctx: Context) -> None:
             ),
         )
         plain = await Suppression.filter(phone=phone).count()
-        kept = await ErasedSuppression.filter(phone_hash=keyed_hashes.phone_hash(ctx, phone)).count()
+        kept = await ErasedSuppression.filter(phone_hash=crypto.phone_hash(ctx, phone)).count()
         assert plain + kept == 1
     assert (await consent_chain.verify()).is_whole
 

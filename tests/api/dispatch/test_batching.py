@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from msvs import database as db
-from msvs.api.batching import Batcher
 from msvs.api.context import Context
 from msvs.api.dispatch import routing
+from msvs.api.dispatch.batching import Batcher
 from msvs.api.errors import PaymentRequired
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import single_statement

@@ -12,6 +12,7 @@ from redis import Redis
 from msvs import database as db
 from msvs.api import crypto
 from msvs.api.context import Context
+from msvs.api.webhooks import endpoints
 from msvs.loops import new_loop
 from msvs.models import Workspace
 from tests import factories
@@ -38,6 +39,14 @@ def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     pytest-asyncio's own hook for it begins all fixtures anew for each test that is no coroutine and uses one that is.
     """
     return new_loop
+
+
+@pytest.fixture(autouse=True)
+def process_state() -> Iterator[None]:
+    """Leave secrets and address policy as the test found them, for fixtures that live longer."""
+    box, key, policy = crypto._box, crypto._consent_key, endpoints._policy
+    yield
+    crypto._box, crypto._consent_key, endpoints._policy = box, key, policy
 
 
 @pytest.fixture(scope="session")

@@ -94,17 +94,40 @@ async def queue_many(ctx: Context, number: int) -> list[UUID]:
 
 
 @pytest.mark.timeout(300)
+class SignalingCarrier(VirtualCarrier):
+    """A virtual carrier that says when the first message reaches it."""
+
+    def __init__(self) -> None:
+        super().__init__(Capability.NONE)
+        self.is_reached = asyncio.Event()
+
+    async def submit_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        """Hand over many messages, and say so."""
+        self.is_reached.set()
+        return await super().submit_many(submissions)
+
+
+async def cancel_after(event: asyncio.Event | None, ctx: Context, message_id: UUID) -> str:
+    if event is not None:
+        await event.wait()
+    return await cancel(ctx, message_id)
+
+
 async def test_cancel_races_dispatch(live_ctx: Context) -> None:
-    """Exactly one of them wins, each time; the ledger and the carrier's book say the same."""
+    """Exactly one of them wins, each time; the ledger and the carrier's book say the same.
+
+    In every other round cancels begin once the first message is at the carrier, so that each wins some.
+    """
     await db.execute("UPDATE credit_balances SET balance = balance + 10000")
-    carrier = VirtualCarrier(Capability.NONE)
     lane = Lane(live_ctx.workspace_id, True)
     outcomes: Counter[str] = Counter()
     for start in range(0, ROUNDS, 10):
         ids = [await send(live_ctx) for _ in range(min(10, ROUNDS - start))]
+        carrier = SignalingCarrier()
+        first = carrier.is_reached if start // 10 % 2 else None
         answers = await asyncio.gather(
             dispatch_lane({"virtual": carrier}, lane, batch=4),
-            *(cancel(live_ctx, message_id) for message_id in ids),
+            *(cancel_after(first, live_ctx, message_id) for message_id in ids),
             dispatch_lane({"virtual": carrier}, lane, batch=4),
         )
         while await dispatch_lane({"virtual": carrier}, lane):

@@ -14,6 +14,7 @@ from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.resources import FAILURES
 from msvs.api.settings_of_mode import find_settings
+from msvs.api.text.quiet_hours import check_timezone
 from msvs.database import fetch, fetch_row
 from msvs.models import MessageStatus
 
@@ -124,9 +125,9 @@ async def read_activity(
 
     In the workspace's time zone unless another is named. Raises InvalidRequest for more than 800 buckets.
     """
-    if zone is None:
-        zone = (await find_settings(ctx)).timezone
-    starts = bucket_starts(interval, since, until, _read_zone(zone))
+    # What a workspace holds was checked when it was set, by the rule of that day.
+    name = (await find_settings(ctx)).timezone if zone is None else check_timezone(zone, param="zone")
+    starts = bucket_starts(interval, since, until, ZoneInfo(name))
     points = [ActivityPoint(start, end) for start, end in pairwise(starts)]
     first, end = starts[0], starts[-1]
     rows = await fetch(
@@ -220,10 +221,3 @@ def id_at(at: datetime) -> UUID:
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     # Where the clocks skip midnight, this is the moment they do.
     return datetime.combine(day, time(), zone).astimezone(UTC)
-
-
-def _read_zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise InvalidRequest(f"'{name[:64]}' is not an IANA time zone.", param="zone") from None

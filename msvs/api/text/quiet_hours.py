@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, TypeGuard
@@ -19,6 +20,8 @@ from msvs.api.text.phones import time_zones
 
 # A fortnight holds every combination of weekdays; what does not open within it never opens for all zones at once.
 HORIZON = timedelta(days=14)
+# No rule stays shut for longer: a Sunday among holidays.
+SHUT_DAYS = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +34,66 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A country's hours on weekdays and at weekends; `closed_weekdays` (Monday is 0) stay shut."""
+    """A country's hours on weekdays and at weekends.
+
+    `closed_weekdays` (Monday is 0) stay shut, and so do the public holidays of `holidays_of`, a region or None.
+    """
 
     weekday: Hours
     weekend: Hours
     closed_weekdays: frozenset[int]
+    holidays_of: str | None
     source: str
 
-    def hours(self, day: int) -> Hours | None:
-        """The hours of a weekday (Monday is 0), or None where it stays shut."""
-        if day in self.closed_weekdays:
+    def hours(self, day: date) -> Hours | None:
+        """Return the hours of a day, or None where it stays shut."""
+        weekday = day.weekday()
+        if weekday in self.closed_weekdays:
             return None
-        return self.weekend if day >= 5 else self.weekday
+        if self.holidays_of is not None and day in public_holidays(self.holidays_of, day.year):
+            return None
+        return self.weekend if weekday >= 5 else self.weekday
 
 
 def _hours(data: Mapping[str, str]) -> Hours:
     return Hours(time.fromisoformat(data["open"]), time.fromisoformat(data["close"]))
 
 
-def _rule(data: Mapping[str, Any]) -> Rule:
+def _rule(data: Mapping[str, Any], region: str | None = None) -> Rule:
     return Rule(
         _hours(data),
         _hours(data.get("weekend", data)),
         frozenset(data.get("closed_weekdays", ())),
+        region if data.get("closed_on_holidays") else None,
         data["source"],
     )
 
 
+@lru_cache(maxsize=256)
+def public_holidays(region: str, year: int) -> frozenset[date]:
+    """Return the public holidays of a year that all of a region keeps."""
+    # It takes 75 ms, and few rules ask for it.
+    from holidays import country_holidays
+
+    return frozenset(country_holidays(region, years=year))
+
+
 _DATA = json.loads(files("msvs.api").joinpath("data/quiet_hours.json").read_text())
 DEFAULT = _rule(_DATA["default"])
-RULES: Mapping[str, Rule] = {region: _rule(data) for region, data in _DATA["regions"].items()}
+RULES: Mapping[str, Rule] = {
+    **{region: _rule(data, region) for region, data in _DATA["regions"].items()},
+    # A territory keeps the rule of the country that owns its calling code, and holidays of its own.
+    **{region: _rule(_DATA["regions"][owner], region) for region, owner in _DATA["territories"].items()},
+}
+# Name that is no place, in lower case → the place to propose.
+PROPOSALS: Mapping[str, str] = {
+    name.lower(): zone for zone, names in _DATA["zone_names"].items() for name in names.split()
+}
+# The one name that is no place and means what it says.
+UNIVERSAL = ("UTC", "Etc/UTC")
+# Abbreviations and fixed offsets: a person with one may change clocks on another day, or on none.
+NO_PLACE = frozenset(_DATA["no_places"])
+NO_PLACES = ("Etc/", "SystemV/", "posix/", "right/")
 
 
 def rule_for(region: str | None) -> Rule:
@@ -80,14 +113,39 @@ def zones_of(phone: str, timezone: str | None) -> tuple[str, ...]:
 
 
 def check_timezone(timezone: str, *, param: str = "timezone") -> str:
-    """An IANA zone such as `America/New_York`. Raises InvalidRequest code `timezone_invalid`."""
+    """Return an IANA zone that is a place, such as `America/New_York`, or UTC.
+
+    Raises InvalidRequest code `timezone_invalid`, which proposes a place where it knows one.
+    """
     if timezone not in _known_zones():
+        proposal = propose_timezone(timezone)
         raise InvalidRequest(
-            f"'{timezone[:40]}' is not an IANA time zone such as America/New_York.",
+            f"'{timezone[:40]}' is not the IANA time zone of a place, such as America/New_York."
+            + ("" if proposal is None else f" Did you mean {proposal}?"),
             param=param,
             code="timezone_invalid",
         )
     return timezone
+
+
+def propose_timezone(text: str) -> str | None:
+    """Return the zone that a name most likely means: an abbreviation, a city, another case or a slip of the pen."""
+    words = " ".join(text[:64].lower().replace("_", " ").split())
+    if not words:
+        return None
+    if words in PROPOSALS:
+        return PROPOSALS[words]
+    names = _names_of_zones()
+    close = get_close_matches(words, names, n=1, cutoff=0.85)
+    return names[close[0]] if close else None
+
+
+@lru_cache(maxsize=1)
+def _names_of_zones() -> Mapping[str, str]:
+    """A zone's whole name and its city, in lower case without underscores → the zone."""
+    zones = sorted(zone for zone in _known_zones() if "/" in zone)
+    plain = {zone.lower().replace("_", " "): zone for zone in zones}
+    return {words.rpartition("/")[2]: zone for words, zone in plain.items()} | plain
 
 
 def is_known(timezone: str | None) -> TypeGuard[str]:
@@ -97,7 +155,11 @@ def is_known(timezone: str | None) -> TypeGuard[str]:
 
 @lru_cache(maxsize=1)
 def _known_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(
+        zone
+        for zone in available_timezones()
+        if zone in UNIVERSAL or not (zone in NO_PLACE or zone.startswith(NO_PLACES))
+    )
 
 
 def is_open(zones: Iterable[str], region: str | None, moment: datetime) -> bool:
@@ -133,9 +195,9 @@ def _common_opening(zones: Sequence[str], rule: Rule, moment: datetime) -> datet
 def _opening(zone: str, rule: Rule, moment: datetime) -> datetime:
     """The first time from `moment` on at which one zone is open."""
     local = moment.astimezone(ZoneInfo(zone))
-    for days in range(9):
+    for days in range(SHUT_DAYS + 1):
         day = local.date() + timedelta(days=days)
-        hours = rule.hours(day.weekday())
+        hours = rule.hours(day)
         if hours is None:
             continue
         opens = datetime.combine(day, hours.opens, ZoneInfo(zone)).astimezone(UTC)

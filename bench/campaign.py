@@ -17,7 +17,7 @@ from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
-from msvs.carriers.scripts import Script, Signal
+from msvs.carriers.scripts import Script, ScriptedEvent
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.garbage import collect_less
 from msvs.workers.campaigns import expand_campaigns
@@ -25,7 +25,7 @@ from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import complete_campaigns
 from msvs.workers.reports import collect_reports
 
-INSTANT = Script((Signal("delivered", 0),))
+INSTANT = Script((ScriptedEvent("delivered", 0),))
 BODY = "Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out."
 
 # The tables that a campaign writes; the floor writes the same rows into the same tables.
@@ -99,9 +99,9 @@ async def floor_complete(number: int, campaign_id: UUID) -> float:
     for sql, keys in updates:
         for first in range(0, len(keys), 1000):
             await db.execute(sql, keys[first : first + 1000], now)
-    signals = [row[0] for row in tables["virtual_submissions"][1]]
-    for first in range(0, len(signals), 1000):
-        await db.execute("DELETE FROM virtual_signals WHERE id = ANY($1)", signals[first : first + 1000])
+    scripted_events = [row[0] for row in tables["virtual_submissions"][1]]
+    for first in range(0, len(scripted_events), 1000):
+        await db.execute("DELETE FROM virtual_signals WHERE id = ANY($1)", scripted_events[first : first + 1000])
     return time.perf_counter() - start
 
 

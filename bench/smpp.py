@@ -20,7 +20,7 @@ import uvloop
 
 from bench.floor_smpp import BODY, LOOPBACK
 from msvs.carriers.config import CarrierConfig
-from msvs.carriers.protocol import Accepted, Report, Signal, Submission
+from msvs.carriers.protocol import Accepted, CarrierEvent, Report, Submission
 from msvs.carriers.smpp.carrier import make_smpp
 
 COUNT = 20_000
@@ -47,9 +47,11 @@ class Ours:
         self.expected = 0
         self.all_there = asyncio.Event()
 
-    async def take(self, signals: Sequence[Signal]) -> None:
+    async def take(self, carrier_events: Sequence[CarrierEvent]) -> None:
         """Count receipts."""
-        self.receipts += sum(isinstance(signal, Report) and signal.is_delivered for signal in signals)
+        self.receipts += sum(
+            isinstance(carrier_event, Report) and carrier_event.is_delivered for carrier_event in carrier_events
+        )
         if self.receipts >= self.expected:
             self.all_there.set()
 

@@ -26,7 +26,7 @@ from chaos.proxy import Proxy
 from chaos.smsc import LOOPBACK, PASSWORD, Entry, NodeSmsc, PythonSmsc, Smsc, State
 from msvs.api.text.sms import measure
 from msvs.carriers.config import CarrierConfig
-from msvs.carriers.protocol import Accepted, Inbound, Outcome, Refused, Report, Signal, Submission, Unknown
+from msvs.carriers.protocol import Accepted, CarrierEvent, Inbound, Outcome, Refused, Report, Submission, Unknown
 from msvs.carriers.smpp.carrier import SmppCarrier, make_smpp
 
 BATCH = 100
@@ -50,18 +50,18 @@ class Books:
     takes_failed: int = 0
     fails: float = TAKE_FAILS
 
-    async def take(self, signals: Sequence[Signal]) -> None:
-        """Keep signals as a database would: after a moment, and sometimes not, or not so that it could say so."""
+    async def take(self, carrier_events: Sequence[CarrierEvent]) -> None:
+        """Keep what arrives as a database would: after a moment, and sometimes not, or not so that it could say so."""
         drawn = self.random.random()
         if drawn < self.fails / 2:
             self.takes_failed += 1
             raise ConnectionError("not kept")
         await asyncio.sleep(0.002)
-        for signal in signals:
-            if isinstance(signal, Report):
-                self.reports.append(signal)
+        for carrier_event in carrier_events:
+            if isinstance(carrier_event, Report):
+                self.reports.append(carrier_event)
             else:
-                self.inbound.append(signal)
+                self.inbound.append(carrier_event)
         if drawn < self.fails:
             self.takes_failed += 1
             raise ConnectionError("kept, but nobody knows")

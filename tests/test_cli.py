@@ -18,7 +18,7 @@ import pytest
 from msvs.api.accounts.keys import digest_key, parse_key
 from msvs.api.permissions import Scope
 from msvs.api.unit_of_work import unit_of_work
-from msvs.carriers.carrier_events import keep_signals
+from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.protocol import Inbound
 from msvs.cli import KEY_SCOPES
 from msvs.models import ApiKey, CarrierSession, CarrierState, CreditBalance, LedgerEntry, Workspace
@@ -205,7 +205,7 @@ async def test_carriers_their_sessions_and_breakers(env: dict[str, str], tmp_pat
 async def test_inbound_messages_from_no_number(env: dict[str, str]) -> None:
     assert (await msvs("carriers", "unread", "--json", env=env)).out == "[]\n"
     async with unit_of_work():
-        await keep_signals(
+        await keep_carrier_events(
             "main", [Inbound("in-1", "INFO", "12345", "STOP please"), Inbound("in-2", "4477", "1", "Hi")]
         )
     await collect_reports()

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied, RequestTimeout, RequestTooLarge
 from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import notify_after_commit, unit_of_work
-from msvs.carriers.carrier_events import keep_signals
+from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.protocol import Callback, CallbackAnswer, CallbackRefused, Carrier
 
 log = structlog.get_logger(__name__)
@@ -68,10 +68,10 @@ class CallbackFront:
 
 
 async def _keep(name: str, answer: CallbackAnswer) -> None:
-    if not answer.signals:
+    if not answer.carrier_events:
         return
     async with unit_of_work():
-        if await keep_signals(name, answer.signals):
+        if await keep_carrier_events(name, answer.carrier_events):
             notify_after_commit(WorkQueue.REPORTS)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from uuid import UUID
 
 from msvs.carriers.protocol import Capability, Outcome, Refused, Submission, Unknown
-from msvs.carriers.scripts import Script, Signal, script_for
+from msvs.carriers.scripts import Script, ScriptedEvent, script_for
 from msvs.carriers.virtual import Scripts, VirtualCarrier
 
 # A late acceptance comes this many seconds after the answer that never came.
@@ -119,8 +119,8 @@ class FaultyCarrier(VirtualCarrier):
         script = super()._script(submission)
         if not self.faults.is_slow(submission.message_id):
             return script
-        return replace(script, signals=tuple(_slowed(signal) for signal in script.signals))
+        return replace(script, events=tuple(_slowed(scripted_event) for scripted_event in script.events))
 
 
-def _slowed(signal: Signal) -> Signal:
-    return replace(signal, after=signal.after + SLOW_SECONDS)
+def _slowed(scripted_event: ScriptedEvent) -> ScriptedEvent:
+    return replace(scripted_event, after=scripted_event.after + SLOW_SECONDS)

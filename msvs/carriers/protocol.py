@@ -111,9 +111,9 @@ class Inbound:
     is_garbled: bool = False
 
 
-Signal = Report | Inbound
-# Keeps signals for good; once it returns, the carrier may be told that they arrived.
-TakeSignals = Callable[[Sequence[Signal]], Awaitable[None]]
+CarrierEvent = Report | Inbound
+# Keeps carrier events for good; once it returns, the carrier may be told that they arrived.
+TakeCarrierEvents = Callable[[Sequence[CarrierEvent]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Callback:
 class CallbackAnswer:
     """What a callback brought, and how the carrier wants it acknowledged."""
 
-    signals: Sequence[Signal]
+    carrier_events: Sequence[CarrierEvent]
     status: int = 200
     content_type: str = "text/plain"
     body: bytes = b""
@@ -183,7 +183,7 @@ class Carrier(ABC):
         """Which of these messages the carrier has (capability `lookup`)."""
         raise NotImplementedError(f"{self.name} cannot be asked")
 
-    async def open(self, take: TakeSignals) -> None:
+    async def open(self, take: TakeCarrierEvents) -> None:
         """Begin the sessions, where there are any; what they bring goes to `take`."""
         return
 

@@ -31,11 +31,11 @@ from msvs.carriers.protocol import (
     Callback,
     CallbackAnswer,
     CallbackRefused,
+    CarrierEvent,
     Inbound,
     Outcome,
     Refused,
     Report,
-    Signal,
     Submission,
     Unknown,
 )
@@ -214,7 +214,7 @@ def _judge(answer: HttpAnswer) -> Outcome:
     return judge_status(answer)
 
 
-def _read(data: _Data) -> list[Signal]:
+def _read(data: _Data) -> list[CarrierEvent]:
     if data.event_type not in ("message.finalized", "message.received"):
         return []
     message = decode(bytes(data.payload), _Message)

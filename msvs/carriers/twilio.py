@@ -34,11 +34,11 @@ from msvs.carriers.protocol import (
     Callback,
     CallbackAnswer,
     CallbackRefused,
+    CarrierEvent,
     Inbound,
     Outcome,
     Refused,
     Report,
-    Signal,
     Submission,
     Unknown,
 )
@@ -165,8 +165,8 @@ class TwilioCarrier(HttpCarrier):
     def read_callback(self, callback: Callback) -> CallbackAnswer:
         """What a status callback or a message brings. Raises CallbackRefused."""
         fields = self._checked_fields(callback)
-        signals = _read_report(fields, callback) if callback.kind == "reports" else [_read_message(fields)]
-        return CallbackAnswer(signals, content_type="text/xml", body=EMPTY_TWIML)
+        carrier_events = _read_report(fields, callback) if callback.kind == "reports" else [_read_message(fields)]
+        return CallbackAnswer(carrier_events, content_type="text/xml", body=EMPTY_TWIML)
 
     def _checked_fields(self, callback: Callback) -> Mapping[str, str]:
         """The fields of a request whose signature is right. Twilio signs no time: an old one cannot be told."""
@@ -216,7 +216,7 @@ def _judge(answer: HttpAnswer) -> Outcome:
     return judge_status(answer)
 
 
-def _read_report(fields: Mapping[str, str], callback: Callback) -> list[Signal]:
+def _read_report(fields: Mapping[str, str], callback: Callback) -> list[CarrierEvent]:
     sid, status = _message_sid(fields), fields.get("MessageStatus") or fields.get("SmsStatus")
     if not status:
         raise CallbackRefused("no status", status=400)

@@ -23,15 +23,15 @@ WITH accepted AS (
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::varchar[], $7::smallint[])
     ON CONFLICT (dedupe_key) DO NOTHING
     RETURNING message_id
-), signals AS (
+), booked AS (
     INSERT INTO virtual_signals (id, message_id, workspace_id, livemode, kind, error_code, phone, sender, text, due_at)
-    SELECT signal.id, signal.message_id, signal.workspace_id, signal.livemode, signal.kind, signal.error_code,
-        signal.phone, signal.sender, signal.text,
-        statement_timestamp() + ($8::float8 + signal.after) * interval '1 second'
+    SELECT scripted.id, scripted.message_id, scripted.workspace_id, scripted.livemode, scripted.kind,
+        scripted.error_code, scripted.phone, scripted.sender, scripted.text,
+        statement_timestamp() + ($8::float8 + scripted.after) * interval '1 second'
     FROM unnest($9::uuid[], $10::uuid[], $11::uuid[], $12::bool[], $13::varchar[], $14::varchar[], $15::varchar[],
         $16::varchar[], $17::text[], $18::float8[])
-        AS signal (id, message_id, workspace_id, livemode, kind, error_code, phone, sender, text, after)
-    JOIN accepted ON accepted.message_id = signal.message_id
+        AS scripted (id, message_id, workspace_id, livemode, kind, error_code, phone, sender, text, after)
+    JOIN accepted ON accepted.message_id = scripted.message_id
 )
 SELECT message_id FROM accepted
 """
@@ -90,7 +90,9 @@ class VirtualCarrier(Carrier):
         """Write what was accepted, or will be `after` seconds, into the books; the carrier's clock is PostgreSQL's."""
         submissions = [submission for submission, _ in taken]
         knows_ids = self.capability is Capability.DEDUPE
-        signals = [(submission, signal) for submission, script in taken for signal in script.signals]
+        scripted_events = [
+            (submission, scripted_event) for submission, script in taken for scripted_event in script.events
+        ]
         await fetch(
             ACCEPT,
             [new_id() for _ in submissions],
@@ -101,14 +103,14 @@ class VirtualCarrier(Carrier):
             [submission.to for submission in submissions],
             [submission.segments for submission in submissions],
             after,
-            [new_id() for _ in signals],
-            [submission.message_id for submission, _ in signals],
-            [submission.workspace_id for submission, _ in signals],
-            [submission.livemode for submission, _ in signals],
-            [signal.kind for _, signal in signals],
-            [signal.error_code for _, signal in signals],
-            [submission.to for submission, _ in signals],
-            [submission.sender for submission, _ in signals],
-            [signal.text for _, signal in signals],
-            [signal.after for _, signal in signals],
+            [new_id() for _ in scripted_events],
+            [submission.message_id for submission, _ in scripted_events],
+            [submission.workspace_id for submission, _ in scripted_events],
+            [submission.livemode for submission, _ in scripted_events],
+            [scripted_event.kind for _, scripted_event in scripted_events],
+            [scripted_event.error_code for _, scripted_event in scripted_events],
+            [submission.to for submission, _ in scripted_events],
+            [submission.sender for submission, _ in scripted_events],
+            [scripted_event.text for _, scripted_event in scripted_events],
+            [scripted_event.after for _, scripted_event in scripted_events],
         )

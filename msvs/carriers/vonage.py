@@ -38,11 +38,11 @@ from msvs.carriers.protocol import (
     Callback,
     CallbackAnswer,
     CallbackRefused,
+    CarrierEvent,
     Inbound,
     Outcome,
     Refused,
     Report,
-    Signal,
     Submission,
     Unknown,
 )
@@ -250,7 +250,7 @@ def _fields(callback: Callback) -> dict[str, str]:
     return fields
 
 
-def _read_receipt(fields: Mapping[str, str]) -> list[Signal]:
+def _read_receipt(fields: Mapping[str, str]) -> list[CarrierEvent]:
     ref, status = _message_id(fields), fields.get("status")
     if not status:
         raise CallbackRefused("no status", status=400)
@@ -270,7 +270,7 @@ def _read_receipt(fields: Mapping[str, str]) -> list[Signal]:
     ]
 
 
-def _read_message(fields: Mapping[str, str]) -> list[Signal]:
+def _read_message(fields: Mapping[str, str]) -> list[CarrierEvent]:
     sender, to = fields.get("msisdn"), fields.get("to")
     if not sender or not to:
         raise CallbackRefused("no numbers", status=400)

@@ -2,13 +2,13 @@
 
 from msvs.models.campaigns import Campaign, CampaignStatus
 from msvs.models.carriers import (
-    SIGNAL_GARBLED,
-    SIGNAL_OPTED_OUT,
+    CARRIER_GARBLED,
+    CARRIER_OPTED_OUT,
+    CarrierEventKind,
     CarrierSession,
     CarrierSignal,
     CarrierState,
     MessagePart,
-    SignalKind,
 )
 from msvs.models.contacts import ConsentChain, ConsentEvent, Contact, ErasedSuppression, OptInStatus, Suppression
 from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
@@ -29,12 +29,13 @@ from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery,
 from msvs.models.workspaces import Workspace
 
 __all__ = [
-    "SIGNAL_GARBLED",
-    "SIGNAL_OPTED_OUT",
+    "CARRIER_GARBLED",
+    "CARRIER_OPTED_OUT",
     "ApiKey",
     "AuditEntry",
     "Campaign",
     "CampaignStatus",
+    "CarrierEventKind",
     "CarrierSession",
     "CarrierSignal",
     "CarrierState",
@@ -69,7 +70,6 @@ __all__ = [
     "Sender",
     "SenderKind",
     "Session",
-    "SignalKind",
     "Suppression",
     "User",
     "VirtualSignal",

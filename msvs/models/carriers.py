@@ -48,13 +48,13 @@ class CarrierSession(Model):
         table = "carrier_sessions"
 
 
-# As an inbound signal's code: the carrier itself took the message for an opt-out.
-SIGNAL_OPTED_OUT = "recipient_opted_out"
-# As an inbound signal's code: the text could not surely be read.
-SIGNAL_GARBLED = "garbled"
+# As an inbound carrier event's code: the carrier itself took the message for an opt-out.
+CARRIER_OPTED_OUT = "recipient_opted_out"
+# As an inbound carrier event's code: the text could not surely be read.
+CARRIER_GARBLED = "garbled"
 
 
-class SignalKind(StrEnum):
+class CarrierEventKind(StrEnum):
     """What a carrier brought."""
 
     REPORT = "report"

@@ -132,7 +132,7 @@ WAITING: Mapping[str, tuple[str, str]] = {
         "Recipients of started campaigns that have no message yet.",
         "SELECT count(*) AS value FROM campaign_recipients",
     ),
-    "signals_waiting": (
+    "carrier_events_waiting": (
         "Delivery reports, replies and opt-outs that a carrier brought and nobody has applied.",
         "SELECT kind, count(*) AS value FROM carrier_signals WHERE due_at <= now() GROUP BY kind",
     ),
@@ -140,7 +140,7 @@ WAITING: Mapping[str, tuple[str, str]] = {
         "Inbound messages whose senders are no numbers that could be read; `msvs carriers unread` shows them.",
         "SELECT carrier, count(*) AS value FROM carrier_signals WHERE kind = 'unread' GROUP BY carrier",
     ),
-    "signals_overdue_seconds": (
+    "carrier_events_overdue_seconds": (
         "How long such a one has been due that has been due the longest.",
         """
         SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 AS value

@@ -24,7 +24,7 @@ from msvs.api.accounts import secret_keys
 from msvs.api.dispatch import dispatching
 from msvs.api.notifier import Notifier, WorkQueue, use_notifier
 from msvs.api.unit_of_work import notify_after_commit
-from msvs.carriers.carrier_events import keep_signals
+from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.frames import (
     FROM_WORKER,
     MAX_FRAME,
@@ -42,7 +42,17 @@ from msvs.carriers.frames import (
     Taken,
     Welcome,
 )
-from msvs.carriers.protocol import Accepted, Carrier, Outcome, Refused, Report, Signal, Submission, TakeSignals, Unknown
+from msvs.carriers.protocol import (
+    Accepted,
+    Carrier,
+    CarrierEvent,
+    Outcome,
+    Refused,
+    Report,
+    Submission,
+    TakeCarrierEvents,
+    Unknown,
+)
 from msvs.carriers.registry import make_carriers
 from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
@@ -490,17 +500,17 @@ class HandOverServer:
             return Unknown(type(error).__name__)
 
 
-def taker(carrier: str, orphans: Mapping[str, Orphan]) -> TakeSignals:
-    """What keeps the signals of a carrier: committed, and the queue notified, before it returns.
+def taker(carrier: str, orphans: Mapping[str, Orphan]) -> TakeCarrierEvents:
+    """What keeps the carrier events of a carrier: committed, and the queue notified, before it returns.
 
     Reports of `orphans`, by the carrier's references, name their messages.
     """
 
-    async def take(signals: Sequence[Signal]) -> None:
-        named = [_named(signal, orphans) for signal in signals]
+    async def take(carrier_events: Sequence[CarrierEvent]) -> None:
+        named = [_named(carrier_event, orphans) for carrier_event in carrier_events]
 
         async def keep() -> None:
-            await keep_signals(carrier, named)
+            await keep_carrier_events(carrier, named)
             notify_after_commit(WorkQueue.REPORTS)
 
         await in_unit_of_work(keep)
@@ -508,11 +518,19 @@ def taker(carrier: str, orphans: Mapping[str, Orphan]) -> TakeSignals:
     return take
 
 
-def _named(signal: Signal, orphans: Mapping[str, Orphan]) -> Signal:
-    if not isinstance(signal, Report) or signal.message_id is not None or signal.carrier_ref is None:
-        return signal
-    orphan = orphans.get(signal.carrier_ref)
-    return signal if orphan is None else replace(signal, message_id=orphan.message_id, part_count=orphan.part_count)
+def _named(carrier_event: CarrierEvent, orphans: Mapping[str, Orphan]) -> CarrierEvent:
+    if (
+        not isinstance(carrier_event, Report)
+        or carrier_event.message_id is not None
+        or carrier_event.carrier_ref is None
+    ):
+        return carrier_event
+    orphan = orphans.get(carrier_event.carrier_ref)
+    return (
+        carrier_event
+        if orphan is None
+        else replace(carrier_event, message_id=orphan.message_id, part_count=orphan.part_count)
+    )
 
 
 def _references(submission: Submission, outcome: Accepted) -> dict[str, Orphan]:

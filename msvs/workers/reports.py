@@ -1,4 +1,4 @@
-"""Reports: what carriers bring: the virtual one from its books, real ones from where their signals are kept."""
+"""Reports: what carriers bring: the virtual one from its books, real ones from where their carrier events are kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from msvs.api.inbound import carrier_events
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.notifier import WorkQueue, notify_now
 from msvs.database import execute, fetch, fetch_value
-from msvs.models import SignalKind
+from msvs.models import CarrierEventKind
 from msvs.workers.retrying import in_unit_of_work, is_away, is_stuck
 from msvs.workers.stopping import StopFlag
 
@@ -73,9 +73,9 @@ async def collect_reports(*, seconds: float = 10.0, stop: StopFlag | None = None
         before = run.taken
         # A batch of each at most, and not for long: a reply finds its message as reported, and no STOP waits.
         await run.in_batches(_take_reports, partial(_postpone, False))
-        await run.in_batches(_apply_reports, partial(_put_off, SignalKind.REPORT))
+        await run.in_batches(_apply_reports, partial(_put_off, CarrierEventKind.REPORT))
         await run.take_inbound()
-        await run.in_batches(_forget_unread, partial(_put_off, SignalKind.UNREAD))
+        await run.in_batches(_forget_unread, partial(_put_off, CarrierEventKind.UNREAD))
         if run.taken == before:
             break
         if time.monotonic() >= until:
@@ -98,7 +98,7 @@ class _Run:
         """
         for take, put_off in (
             (_take_reply, partial(_postpone, True)),
-            (_apply_inbound, partial(_put_off, SignalKind.INBOUND)),
+            (_apply_inbound, partial(_put_off, CarrierEventKind.INBOUND)),
         ):
             patience = LOCK_SECONDS
             for _ in range(INBOUND_AT_ONCE):
@@ -107,7 +107,7 @@ class _Run:
                 patience = max(patience / 2, LEAST_LOCK_SECONDS) if is_stuck else patience
                 if not taken or self.stop.is_set:
                     break
-        await self.in_batches(_take_opt_outs, partial(_put_off, SignalKind.OPT_OUT), OPT_OUTS_AT_ONCE)
+        await self.in_batches(_take_opt_outs, partial(_put_off, CarrierEventKind.OPT_OUT), OPT_OUTS_AT_ONCE)
 
     async def in_batches(self, apply: Callable[[int], Awaitable[int]], put_off: PutOff, limit: int = BATCH) -> None:
         """Apply a batch of reports; where it breaks, ever fewer, until the one that breaks alone is put off."""
@@ -172,7 +172,7 @@ async def _apply_inbound() -> int:
     return await carrier_events.apply_inbound(now=await database.now())
 
 
-async def _put_off(kind: SignalKind, wait: timedelta | None) -> None:
+async def _put_off(kind: CarrierEventKind, wait: timedelta | None) -> None:
     await carrier_events.postpone(kind, await database.now(), wait)
 
 

@@ -25,7 +25,7 @@ from msvs.api.inbound.inbox import AnswerThread
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
-from msvs.carriers.carrier_events import keep_signals
+from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Inbound, Outcome, Submission
 from msvs.models import CreditBalance, InboundMessage, Message, Sender, Workspace
 from msvs.workers.campaigns import expand_campaigns
@@ -369,7 +369,7 @@ async def test_the_platforms_senders_are_for_all(live_ctx: Context, other_ctx: C
 
 async def bring(to: str, text: str, reference: str) -> None:
     async with unit_of_work():
-        await keep_signals("main", [Inbound(reference, PERSON, to, text)])
+        await keep_carrier_events("main", [Inbound(reference, PERSON, to, text)])
     await collect_reports()
 
 

@@ -20,7 +20,7 @@ from msvs import database as db
 from msvs.api import catalogue
 from msvs.api.notifier import Notifier, WorkQueue, use_notifier, waiting_key
 from msvs.app import create_app
-from msvs.carriers.carrier_events import keep_signals
+from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.database import Row
 from msvs.settings import Settings, SettingsError
 from tests.carriers.fakes import telnyx, twilio, vonage
@@ -151,34 +151,34 @@ async def test_a_report_is_kept_once_however_often_it_comes(
     answers = [await bring(client, REPORTS[name](status)) for _ in range(3)]
     answers += await asyncio.gather(*(bring(client, REPORTS[name](status)) for _ in range(5)))
     assert [answer.status_code for answer in answers] == [200] * 8
-    [signal] = await kept()
-    assert (signal.carrier, signal.kind) == (name, "report")
-    assert (signal.message_id, signal.carrier_ref) == (MESSAGE_ID, REF)
-    assert (signal.is_delivered, signal.error_code) == (code is None, code)
+    [carrier_event] = await kept()
+    assert (carrier_event.carrier, carrier_event.kind) == (name, "report")
+    assert (carrier_event.message_id, carrier_event.carrier_ref) == (MESSAGE_ID, REF)
+    assert (carrier_event.is_delivered, carrier_event.error_code) == (code is None, code)
 
 
 @pytest.mark.parametrize("name", INBOUND)
 async def test_a_message_is_kept_once_however_often_it_comes(client: httpx.AsyncClient, name: str) -> None:
     for _ in range(3):
         assert (await bring(client, INBOUND[name]())).status_code == 200
-    [signal] = await kept()
-    assert (signal.carrier, signal.kind, signal.dedupe_key) == (name, "inbound", f"in:{REF}")
-    assert (signal.from_phone, signal.to_sender, signal.text) == (HANDSET, SENDER, TEXT)
-    assert (signal.part_ref, signal.part_number, signal.part_count) == (None, None, None)
+    [carrier_event] = await kept()
+    assert (carrier_event.carrier, carrier_event.kind, carrier_event.dedupe_key) == (name, "inbound", f"in:{REF}")
+    assert (carrier_event.from_phone, carrier_event.to_sender, carrier_event.text) == (HANDSET, SENDER, TEXT)
+    assert (carrier_event.part_ref, carrier_event.part_number, carrier_event.part_count) == (None, None, None)
 
 
 async def test_a_part_is_kept_with_its_place(client: httpx.AsyncClient) -> None:
     part = {"concat": "true", "concat-ref": "77", "concat-total": "2", "concat-part": "1"}
     await bring(client, VONAGE.inbound("vonage-main", HANDSET, SENDER, TEXT, **part))
-    [signal] = await kept()
-    assert (signal.part_ref, signal.part_number, signal.part_count) == ("77", 1, 2)
+    [carrier_event] = await kept()
+    assert (carrier_event.part_ref, carrier_event.part_number, carrier_event.part_count) == ("77", 1, 2)
 
 
 @pytest.mark.parametrize("form", ["json", "form", "get"])
 async def test_a_signed_query_or_body_arrives_as_it_was_signed(client: httpx.AsyncClient, form: str) -> None:
     sent = VONAGE.inbound("vonage-main", HANDSET, SENDER, "Sim & não = 👍 +1 %2B", form=form)
     assert (await bring(client, sent)).status_code == 200
-    assert [signal.text for signal in await kept()] == ["Sim & não = 👍 +1 %2B"]
+    assert [carrier_event.text for carrier_event in await kept()] == ["Sim & não = 👍 +1 %2B"]
 
 
 @pytest.mark.parametrize(
@@ -227,11 +227,11 @@ async def test_what_is_known_notifies_nobody(client: httpx.AsyncClient, engines:
 async def test_a_carrier_is_not_told_that_it_arrived_before_it_is_kept(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(carrier: str, signals: Sequence[Any]) -> int:
-        await keep_signals(carrier, signals)
+    async def fail(carrier: str, carrier_events: Sequence[Any]) -> int:
+        await keep_carrier_events(carrier, carrier_events)
         raise ConnectionResetError
 
-    monkeypatch.setattr("msvs.callbacks.front.keep_signals", fail)
+    monkeypatch.setattr("msvs.callbacks.front.keep_carrier_events", fail)
     answer = await bring(client, REPORTS["twilio-main"]("delivered"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")
     assert await kept() == []

@@ -69,8 +69,8 @@ async def _books(submission: Submission) -> list[tuple[bool, float]]:
     """Whether each acceptance lies ahead, and how long after it the report comes."""
     rows = await db.fetch(
         "SELECT taken.accepted_at > clock_timestamp() AS ahead,"
-        " extract(epoch FROM signal.due_at - taken.accepted_at)::float8 AS seconds"
-        " FROM virtual_submissions AS taken JOIN virtual_signals AS signal USING (message_id) WHERE message_id = $1",
+        " extract(epoch FROM scripted.due_at - taken.accepted_at)::float8 AS seconds"
+        " FROM virtual_submissions AS taken JOIN virtual_signals AS scripted USING (message_id) WHERE message_id = $1",
         submission.message_id,
     )
     return [(row.ahead, row.seconds) for row in rows]

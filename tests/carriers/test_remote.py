@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from msvs import database as db
-from msvs.carriers.carrier_events import keep_signals
+from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.frames import (
     FROM_OWNER,
     FROM_WORKER,
@@ -457,7 +457,9 @@ async def test_nothing_begins_that_its_worker_was_not_told_of(
 
 async def test_reports_find_the_messages_of_a_worker_that_died(server: HandOverServer) -> None:
     refs = [str(each.message_id) for each in batch(3)]
-    await keep_signals(NAME, [Report("early", True, carrier_ref=refs[0]), Report("another's", True, carrier_ref="x")])
+    await keep_carrier_events(
+        NAME, [Report("early", True, carrier_ref=refs[0]), Report("another's", True, carrier_ref="x")]
+    )
     line, writer = await connected(server)
     await line.send(Offer(batch(2)))
     await line.receive(FROM_OWNER)
@@ -480,7 +482,7 @@ async def test_reports_find_the_messages_of_a_worker_that_died(server: HandOverS
 async def test_reports_find_the_parts_of_a_worker_that_died(server: HandOverServer, segments: int) -> None:
     [long] = [replace(each, segments=segments) for each in batch(1)]
     refs = [f"{long.message_id}/{part}" for part in range(segments)]
-    await keep_signals(NAME, [Report("early", True, carrier_ref=refs[0])])
+    await keep_carrier_events(NAME, [Report("early", True, carrier_ref=refs[0])])
     line, writer = await connected(server)
     await line.send(Offer([long]))
     await line.receive(FROM_OWNER)

@@ -160,7 +160,7 @@ def at(seconds: float) -> datetime:
 def test_a_fresh_event_is_read(carrier: TelnyxCarrier, skew: int) -> None:
     body = FAKE.report(TAKEN, "delivered").body
     answer = carrier.read_callback(FakeTelnyx.send(REPORTS, body, at=NOW).callback(at(NOW + skew)))
-    assert len(answer.signals) == 1
+    assert len(answer.carrier_events) == 1
 
 
 @pytest.mark.parametrize("skew", [-86_400, -302, 302, 86_400])
@@ -174,7 +174,7 @@ def test_a_stale_event_is_refused_though_its_signature_is_right(carrier: TelnyxC
 def test_the_tolerance_is_the_operators() -> None:
     body = FAKE.report(TAKEN, "delivered").body
     carrier = a_carrier(signature_tolerance=3600)
-    assert carrier.read_callback(FakeTelnyx.send(REPORTS, body, at=NOW).callback(at(NOW + 3000))).signals
+    assert carrier.read_callback(FakeTelnyx.send(REPORTS, body, at=NOW).callback(at(NOW + 3000))).carrier_events
 
 
 def altered(sent: Sent, change: str) -> Callback:
@@ -226,7 +226,7 @@ def altered(sent: Sent, change: str) -> Callback:
 )
 def test_what_telnyx_did_not_sign_is_refused(carrier: TelnyxCarrier, change: str) -> None:
     sent = FakeTelnyx.send(REPORTS, FAKE.report(TAKEN, "delivered").body, at=NOW)
-    assert carrier.read_callback(sent.callback(at(NOW))).signals
+    assert carrier.read_callback(sent.callback(at(NOW))).carrier_events
     with pytest.raises(CallbackRefused, match="wrong signature") as caught:
         carrier.read_callback(altered(sent, change))
     assert caught.value.status == 403
@@ -247,7 +247,7 @@ def test_a_signed_time_must_be_one(carrier: TelnyxCarrier, timestamp: str) -> No
 
 def test_a_final_event_is_read(carrier: TelnyxCarrier) -> None:
     answer = carrier.read_callback(FAKE.report(TAKEN, "delivered").callback())
-    assert answer.signals == [
+    assert answer.carrier_events == [
         Report(f"{TAKEN.ref}:delivered", True, None, message_id=MESSAGE_ID, carrier_ref=TAKEN.ref)
     ]
     assert (answer.status, answer.body) == (200, b"")
@@ -256,7 +256,7 @@ def test_a_final_event_is_read(carrier: TelnyxCarrier) -> None:
 def test_the_id_is_of_the_signed_url_and_not_of_the_one_called(carrier: TelnyxCarrier) -> None:
     sent = FAKE.report(TAKEN, "delivered")
     moved = Sent(sent.method, f"{REPORTS}?message={UUID(int=8).hex}", sent.headers, sent.body)
-    [report] = carrier.read_callback(moved.callback()).signals
+    [report] = carrier.read_callback(moved.callback()).carrier_events
     assert isinstance(report, Report)
     assert report.message_id == MESSAGE_ID
 
@@ -265,7 +265,7 @@ def test_the_id_is_of_the_signed_url_and_not_of_the_one_called(carrier: TelnyxCa
 def test_a_report_without_our_id_goes_by_telnyxs(carrier: TelnyxCarrier, url: str | None) -> None:
     taken = Taken(TAKEN.ref, HANDSET, SENDER, "Hi", {"webhook_url": url})
     body = FAKE.report(taken, "delivered").body
-    [report] = carrier.read_callback(FakeTelnyx.send(REPORTS, body).callback()).signals
+    [report] = carrier.read_callback(FakeTelnyx.send(REPORTS, body).callback()).carrier_events
     assert report == Report(f"{TAKEN.ref}:delivered", True, None, message_id=None, carrier_ref=TAKEN.ref)
 
 
@@ -281,7 +281,7 @@ def test_a_report_without_our_id_goes_by_telnyxs(carrier: TelnyxCarrier, url: st
 )
 def test_an_event_on_the_way_brings_nothing(carrier: TelnyxCarrier, event_type: str, status: str) -> None:
     answer = carrier.read_callback(FAKE.report(TAKEN, status, event_type=event_type).callback())
-    assert (list(answer.signals), answer.status) == ([], 200)
+    assert (list(answer.carrier_events), answer.status) == ([], 200)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_an_event_on_the_way_brings_nothing(carrier: TelnyxCarrier, event_type: 
     ],
 )
 def test_a_failure_has_a_code_of_ours(carrier: TelnyxCarrier, status: str, codes: list[str], ours: str) -> None:
-    [report] = carrier.read_callback(FAKE.report(TAKEN, status, codes=codes).callback()).signals
+    [report] = carrier.read_callback(FAKE.report(TAKEN, status, codes=codes).callback()).carrier_events
     assert report == Report(f"{TAKEN.ref}:{status}", False, ours, message_id=MESSAGE_ID, carrier_ref=TAKEN.ref)
     assert ours in FAILURES
 
@@ -304,7 +304,7 @@ def test_a_failure_has_a_code_of_ours(carrier: TelnyxCarrier, status: str, codes
 @pytest.mark.parametrize("text", ["Sim, obrigado 👍", "", None])
 def test_a_message_of_a_handset_is_read(carrier: TelnyxCarrier, text: str | None) -> None:
     answer = carrier.read_callback(FAKE.inbound("cohort-live", HANDSET, SENDER, text, message_id="m-9").callback())
-    assert answer.signals == [Inbound("in:m-9", HANDSET, SENDER, text or "")]
+    assert answer.carrier_events == [Inbound("in:m-9", HANDSET, SENDER, text or "")]
 
 
 @pytest.mark.parametrize(("kind", "is_opt_out"), [("STOP", True), ("START", False), ("HELP", False), (None, False)])
@@ -317,13 +317,13 @@ def test_what_telnyx_took_for_an_opt_out_is_one(carrier: TelnyxCarrier, kind: st
         "autoresponse_type": kind,
     }
     sent = FakeTelnyx.send(INBOUND, FakeTelnyx.event("message.received", payload))
-    [message] = carrier.read_callback(sent.callback()).signals
+    [message] = carrier.read_callback(sent.callback()).carrier_events
     assert message == Inbound("in:m-9", HANDSET, SENDER, "No more", is_opt_out=is_opt_out)
 
 
 def test_either_event_is_read_at_either_address(carrier: TelnyxCarrier) -> None:
     report = FAKE.report(TAKEN, "delivered")
-    assert carrier.read_callback(FakeTelnyx.send(INBOUND, report.body).callback()).signals
+    assert carrier.read_callback(FakeTelnyx.send(INBOUND, report.body).callback()).carrier_events
 
 
 @pytest.mark.parametrize(

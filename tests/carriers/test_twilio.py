@@ -82,7 +82,7 @@ async def test_an_api_key_signs_in_and_the_token_still_verifies() -> None:
         carrier = a_carrier(base_url=fake.origin, api_key="SK0123", api_secret="key-secret")
         assert isinstance(await carrier.submit(a_submission()), Accepted)
         await carrier.close()
-        assert carrier.read_callback(fake.report(fake.taken[0], "delivered").callback()).signals
+        assert carrier.read_callback(fake.report(fake.taken[0], "delivered").callback()).carrier_events
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_the_examples_of_twilios_documentation_and_libraries(
 
 def test_a_status_callback_is_read(carrier: TwilioCarrier) -> None:
     answer = carrier.read_callback(FAKE.report(TAKEN, "delivered").callback())
-    assert answer.signals == [
+    assert answer.carrier_events == [
         Report(f"{TAKEN.ref}:delivered", True, None, message_id=MESSAGE_ID, carrier_ref=TAKEN.ref)
     ]
     assert (answer.status, answer.content_type) == (200, "text/xml")
@@ -218,7 +218,7 @@ def test_a_port_may_be_signed_or_not(carrier: TwilioCarrier, configured: str, si
     path, fields = "/carriers/cohort-live/reports", {"MessageSid": "SM1", "MessageStatus": "delivered"}
     sent = FakeTwilio.send(signed + path, fields)
     arrived = Sent(sent.method, configured + path, sent.headers, sent.body)
-    assert len(carrier.read_callback(arrived.callback()).signals) == 1
+    assert len(carrier.read_callback(arrived.callback()).carrier_events) == 1
 
 
 def altered(sent: Sent, change: str) -> Callback:
@@ -273,7 +273,7 @@ def altered(sent: Sent, change: str) -> Callback:
 )
 def test_what_twilio_did_not_sign_is_refused(carrier: TwilioCarrier, change: str) -> None:
     sent = FAKE.report(TAKEN, "undelivered", error_code=30003)
-    assert carrier.read_callback(sent.callback()).signals
+    assert carrier.read_callback(sent.callback()).carrier_events
     with pytest.raises(CallbackRefused, match="wrong signature") as caught:
         carrier.read_callback(altered(sent, change))
     assert caught.value.status == 403
@@ -283,7 +283,7 @@ def test_json_is_signed_by_the_hash_of_its_body(carrier: TwilioCarrier) -> None:
     body = b'{"MessageSid": "SM1", "MessageStatus": "delivered", "Price": 1}'
     url = f"{PUBLIC_URL}/carriers/cohort-live/reports?bodySHA256={hashlib.sha256(body).hexdigest()}"
     headers = {"Content-Type": "application/json; charset=utf-8", "X-Twilio-Signature": sign(AUTH_TOKEN, url)}
-    [report] = carrier.read_callback(Sent("POST", url, headers, body).callback()).signals
+    [report] = carrier.read_callback(Sent("POST", url, headers, body).callback()).carrier_events
     assert report.dedupe_key == "SM1:delivered"
     with pytest.raises(CallbackRefused, match="wrong hash of the body"):
         carrier.read_callback(Sent("POST", url, headers, body.replace(b"SM1", b"SM2")).callback())
@@ -297,7 +297,7 @@ def test_a_get_is_signed_by_its_url(carrier: TwilioCarrier) -> None:
     fields = {"MessageSid": "SM1", "MessageStatus": "delivered", "message": MESSAGE_ID.hex}
     url = f"{PUBLIC_URL}/carriers/cohort-live/reports?{urlencode(fields)}"
     sent = Sent("GET", url, {"X-Twilio-Signature": sign(AUTH_TOKEN, url)})
-    [report] = carrier.read_callback(sent.callback()).signals
+    [report] = carrier.read_callback(sent.callback()).carrier_events
     assert report == Report("SM1:delivered", True, None, message_id=MESSAGE_ID, carrier_ref="SM1")
 
 
@@ -307,7 +307,7 @@ def test_a_get_is_signed_by_its_url(carrier: TwilioCarrier) -> None:
 @pytest.mark.parametrize("status", ["accepted", "scheduled", "queued", "sending", "sent", "receiving", "brand-new"])
 def test_a_status_on_the_way_brings_nothing(carrier: TwilioCarrier, status: str) -> None:
     answer = carrier.read_callback(FAKE.report(TAKEN, status).callback())
-    assert (list(answer.signals), answer.status) == ([], 200)
+    assert (list(answer.carrier_events), answer.status) == ([], 200)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_a_status_on_the_way_brings_nothing(carrier: TwilioCarrier, status: str)
     ],
 )
 def test_a_failure_has_a_code_of_ours(carrier: TwilioCarrier, status: str, code: int | None, ours: str) -> None:
-    [report] = carrier.read_callback(FAKE.report(TAKEN, status, error_code=code).callback()).signals
+    [report] = carrier.read_callback(FAKE.report(TAKEN, status, error_code=code).callback()).carrier_events
     assert report == Report(f"{TAKEN.ref}:{status}", False, ours, message_id=MESSAGE_ID, carrier_ref=TAKEN.ref)
     assert ours in FAILURES
 
@@ -331,14 +331,14 @@ def test_a_report_without_our_id_goes_by_twilios(carrier: TwilioCarrier, query: 
     url = f"{PUBLIC_URL}/carriers/cohort-live/reports{query}"
     [report] = carrier.read_callback(
         FakeTwilio.send(url, {"MessageSid": "SM1", "MessageStatus": "delivered"}).callback()
-    ).signals
+    ).carrier_events
     assert report == Report("SM1:delivered", True, None, message_id=None, carrier_ref="SM1")
 
 
 def test_a_message_of_a_handset_is_read(carrier: TwilioCarrier) -> None:
     text = "Sim & obrigado = ótimo 👍\nAté já"
     answer = carrier.read_callback(FAKE.inbound("cohort-live", HANDSET, SENDER, text, sid="SM9").callback())
-    assert answer.signals == [Inbound("in:SM9", HANDSET, SENDER, text)]
+    assert answer.carrier_events == [Inbound("in:SM9", HANDSET, SENDER, text)]
     assert (answer.content_type, answer.body) == ("text/xml", twilio.EMPTY_TWIML)
 
 
@@ -346,13 +346,13 @@ def test_a_message_of_a_handset_is_read(carrier: TwilioCarrier) -> None:
 def test_what_twilio_took_for_an_opt_out_is_one(carrier: TwilioCarrier, kind: str, is_opt_out: bool) -> None:
     fields = {"From": HANDSET, "To": SENDER, "Body": "No more", "MessageSid": "SM9", "OptOutType": kind}
     url = f"{PUBLIC_URL}/carriers/cohort-live/inbound"
-    [message] = carrier.read_callback(FakeTwilio.send(url, fields).callback()).signals
+    [message] = carrier.read_callback(FakeTwilio.send(url, fields).callback()).carrier_events
     assert message == Inbound("in:SM9", HANDSET, SENDER, "No more", is_opt_out=is_opt_out)
 
 
 def test_a_picture_without_words_is_an_empty_message(carrier: TwilioCarrier) -> None:
     answer = carrier.read_callback(FAKE.inbound("cohort-live", HANDSET, SENDER, "", sid="SM9").callback())
-    assert answer.signals == [Inbound("in:SM9", HANDSET, SENDER, "")]
+    assert answer.carrier_events == [Inbound("in:SM9", HANDSET, SENDER, "")]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from msvs.api.resources import FAILURES
 from msvs.carriers import vonage
 from msvs.carriers.config import CarrierConfig
-from msvs.carriers.protocol import Accepted, Callback, CallbackRefused, Inbound, Refused, Report, Signal, Unknown
+from msvs.carriers.protocol import Accepted, Callback, CallbackRefused, CarrierEvent, Inbound, Refused, Report, Unknown
 from msvs.carriers.vonage import Method, VonageCarrier, sign
 from msvs.settings import SettingsError
 from tests.carriers.fakes.server import PUBLIC_URL, Answer, Sent, Taken
@@ -92,7 +92,7 @@ async def test_a_long_message_has_a_reference_for_each_part(under_test: VonageUn
     for number, ref in enumerate(taken.fields["refs"]):
         [report] = under_test.carrier.read_callback(
             under_test.fake.report(taken, "delivered", part=number).callback()
-        ).signals
+        ).carrier_events
         assert isinstance(report, Report)
         assert (report.carrier_ref, report.message_id, report.part_count) == (ref, submission.message_id, 3)
 
@@ -208,14 +208,16 @@ def test_separators_in_a_value_are_replaced() -> None:
 def test_a_receipt_is_read_in_each_form_and_method(method: str, form: str) -> None:
     sent = FakeVonage(method).report(TAKEN, "delivered", form=form)
     answer = a_carrier(signature_method=method).read_callback(sent.callback())
-    assert answer.signals == [Report(f"{REF}:delivered", True, None, message_id=MESSAGE_ID, carrier_ref=REF)]
+    assert answer.carrier_events == [Report(f"{REF}:delivered", True, None, message_id=MESSAGE_ID, carrier_ref=REF)]
     assert (answer.status, answer.body) == (200, b"")
 
 
 def test_a_signature_in_capitals_is_the_same(carrier: VonageCarrier) -> None:
     fields = json.loads(FAKE.report(TAKEN, "delivered").body)
     body = json.dumps({**fields, "sig": fields["sig"].upper()}).encode()
-    assert carrier.read_callback(Sent("POST", REPORTS, {"content-type": "application/json"}, body).callback()).signals
+    assert carrier.read_callback(
+        Sent("POST", REPORTS, {"content-type": "application/json"}, body).callback()
+    ).carrier_events
 
 
 def at(seconds: float) -> datetime:
@@ -227,7 +229,7 @@ RECEIPT = {"messageId": REF, "status": "delivered", "client-ref": MESSAGE_ID.hex
 
 @pytest.mark.parametrize("skew", [-300, 0, 300])
 def test_a_fresh_receipt_is_read(carrier: VonageCarrier, skew: int) -> None:
-    assert carrier.read_callback(FAKE.send(REPORTS, RECEIPT, at=NOW).callback(at(NOW + skew))).signals
+    assert carrier.read_callback(FAKE.send(REPORTS, RECEIPT, at=NOW).callback(at(NOW + skew))).carrier_events
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -240,7 +242,7 @@ def test_a_stale_receipt_is_refused_though_its_signature_is_right(carrier: Vonag
 
 def test_the_tolerance_is_the_operators() -> None:
     carrier = a_carrier(signature_tolerance=86_400)
-    assert carrier.read_callback(FAKE.send(REPORTS, RECEIPT, at=NOW).callback(at(NOW + 80_000))).signals
+    assert carrier.read_callback(FAKE.send(REPORTS, RECEIPT, at=NOW).callback(at(NOW + 80_000))).carrier_events
 
 
 @pytest.mark.parametrize("change", ["missing", "empty", "not ascii", "forged", "status", "one more", "one less", "ref"])
@@ -286,7 +288,7 @@ def test_a_receipt_without_its_time_is_refused(carrier: VonageCarrier, timestamp
 @pytest.mark.parametrize("sent", [Sent("GET", REPORTS), Sent("POST", INBOUND)])
 def test_an_address_may_be_tried(carrier: VonageCarrier, sent: Sent) -> None:
     answer = carrier.read_callback(sent.callback())
-    assert (list(answer.signals), answer.status) == ([], 200)
+    assert (list(answer.carrier_events), answer.status) == ([], 200)
 
 
 # Receipts and messages
@@ -294,7 +296,7 @@ def test_an_address_may_be_tried(carrier: VonageCarrier, sent: Sent) -> None:
 
 @pytest.mark.parametrize("status", ["accepted", "buffered", "unknown", "brand-new"])
 def test_a_receipt_on_the_way_brings_nothing(carrier: VonageCarrier, status: str) -> None:
-    assert list(carrier.read_callback(FAKE.report(TAKEN, status).callback()).signals) == []
+    assert list(carrier.read_callback(FAKE.report(TAKEN, status).callback()).carrier_events) == []
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ def test_a_receipt_on_the_way_brings_nothing(carrier: VonageCarrier, status: str
     ],
 )
 def test_a_failure_has_a_code_of_ours(carrier: VonageCarrier, status: str, code: str, ours: str) -> None:
-    [report] = carrier.read_callback(FAKE.report(TAKEN, status, err_code=code).callback()).signals
+    [report] = carrier.read_callback(FAKE.report(TAKEN, status, err_code=code).callback()).carrier_events
     assert report == Report(f"{REF}:{status}", False, ours, message_id=MESSAGE_ID, carrier_ref=REF)
     assert ours in FAILURES
 
@@ -321,7 +323,9 @@ def test_a_failure_has_a_code_of_ours(carrier: VonageCarrier, status: str, code:
     ["", "order-17", str(MESSAGE_ID), *(f"{MESSAGE_ID.hex}{end}" for end in ("x", "-", "-1", "-100", "-3x"))],
 )
 def test_a_receipt_without_our_id_goes_by_vonages(carrier: VonageCarrier, client_ref: str) -> None:
-    [report] = carrier.read_callback(FAKE.send(REPORTS, {**RECEIPT, "client-ref": client_ref}).callback()).signals
+    [report] = carrier.read_callback(
+        FAKE.send(REPORTS, {**RECEIPT, "client-ref": client_ref}).callback()
+    ).carrier_events
     assert report == Report(f"{REF}:delivered", True, None, message_id=None, carrier_ref=REF)
 
 
@@ -329,22 +333,22 @@ def test_a_receipt_without_our_id_goes_by_vonages(carrier: VonageCarrier, client
 def test_a_message_of_a_handset_is_read(carrier: VonageCarrier, form: str) -> None:
     text = "Sim & obrigado = ótimo 👍"
     sent = FAKE.inbound("cohort-live", HANDSET, SENDER, text, form=form, messageId="0A1", type="unicode")
-    assert carrier.read_callback(sent.callback()).signals == [Inbound("in:0A1", HANDSET, SENDER, text)]
+    assert carrier.read_callback(sent.callback()).carrier_events == [Inbound("in:0A1", HANDSET, SENDER, text)]
 
 
 @pytest.mark.parametrize("sender", ["28777", "28777123"])
 def test_a_short_code_stays_as_it_is(carrier: VonageCarrier, sender: str) -> None:
     sent = FAKE.inbound("cohort-live", HANDSET, sender, "Hi", messageId="0A1")
-    assert carrier.read_callback(sent.callback()).signals == [Inbound("in:0A1", HANDSET, sender, "Hi")]
+    assert carrier.read_callback(sent.callback()).carrier_events == [Inbound("in:0A1", HANDSET, sender, "Hi")]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_long_message_comes_in_parts(carrier: VonageCarrier, form: str) -> None:
-    found: list[Signal] = []
+    found: list[CarrierEvent] = []
     for number, text in ((2, "second half"), (1, "first half, ")):
         part = {"concat": "true", "concat-ref": "77", "concat-total": "2", "concat-part": str(number)}
         sent = FAKE.inbound("cohort-live", HANDSET, SENDER, text, form=form, messageId=f"0A{number}", **part)
-        found += carrier.read_callback(sent.callback()).signals
+        found += carrier.read_callback(sent.callback()).carrier_events
     assert found == [
         Inbound("in:0A2", HANDSET, SENDER, "second half", part_ref="77", part_number=2, part_count=2),
         Inbound("in:0A1", HANDSET, SENDER, "first half, ", part_ref="77", part_number=1, part_count=2),
@@ -357,13 +361,13 @@ def test_a_flag_that_is_json_is_the_same_as_text(carrier: VonageCarrier) -> None
     signature = sign(SIGNATURE_SECRET, "md5hash", {**fields, **numbers})
     body = {**fields, **{name: int(value) for name, value in numbers.items()}, "concat": True, "sig": signature}
     sent = Sent("POST", INBOUND, {"content-type": "application/json"}, json.dumps(body).encode())
-    [message] = carrier.read_callback(sent.callback(at(NOW))).signals
+    [message] = carrier.read_callback(sent.callback(at(NOW))).carrier_events
     assert message == Inbound("in:0A1", HANDSET, SENDER, "Hi", part_ref="77", part_number=1, part_count=2)
 
 
 def test_a_binary_message_brings_nothing(carrier: VonageCarrier) -> None:
     sent = FAKE.inbound("cohort-live", HANDSET, SENDER, "", type="binary", data="0011", udh="06050415811581")
-    assert list(carrier.read_callback(sent.callback()).signals) == []
+    assert list(carrier.read_callback(sent.callback()).carrier_events) == []
 
 
 @pytest.mark.parametrize(

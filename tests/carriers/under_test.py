@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from msvs.carriers.config import CarrierConfig
-from msvs.carriers.protocol import Capability, Carrier, Inbound, Report, Signal, Submission
+from msvs.carriers.protocol import Capability, Carrier, CarrierEvent, Inbound, Report, Submission
 from msvs.carriers.registry import KINDS
 from msvs.carriers.smpp.pdu import Message
 from msvs.carriers.virtual import VirtualCarrier
@@ -84,11 +84,11 @@ class CarrierUnderTest(ABC):
         """How many times the other side has taken the message."""
 
     @abstractmethod
-    async def report(self, submission: Submission, *, is_delivered: bool) -> Sequence[Signal]:
+    async def report(self, submission: Submission, *, is_delivered: bool) -> Sequence[CarrierEvent]:
         """What our side reads when the other brings the report of a message that it took."""
 
     @abstractmethod
-    async def inbound(self, text: str) -> Sequence[Signal]:
+    async def inbound(self, text: str) -> Sequence[CarrierEvent]:
         """What our side reads when the other brings a message from HANDSET to SENDER, the same one each time."""
 
 
@@ -126,7 +126,7 @@ class VirtualUnderTest(CarrierUnderTest):
         )
         return count
 
-    async def report(self, submission: Submission, *, is_delivered: bool) -> Sequence[Signal]:
+    async def report(self, submission: Submission, *, is_delivered: bool) -> Sequence[CarrierEvent]:
         if not is_delivered:
             submission = replace(submission, message_id=new_id(), to="+14155550103")
             await self.carrier.submit(submission)
@@ -135,7 +135,7 @@ class VirtualUnderTest(CarrierUnderTest):
         )
         return [Report(str(row.id), row.kind == "delivered", row.error_code, message_id=row.message_id) for row in rows]
 
-    async def inbound(self, text: str) -> Sequence[Signal]:
+    async def inbound(self, text: str) -> Sequence[CarrierEvent]:
         # The script of this number replies with a text of its own.
         held = getattr(self, "_talker", None)
         if held is None:
@@ -158,7 +158,7 @@ class SmppUnderTest(CarrierUnderTest):
     THROTTLED, INVALID_DESTINATION = 0x58, 0x0B
 
     async def set_up(self) -> None:
-        self._signals: list[Signal] = []
+        self._brought: list[CarrierEvent] = []
         self._forgets = False
         self._pause = 0.0
         self._at_once = 0
@@ -174,8 +174,8 @@ class SmppUnderTest(CarrierUnderTest):
         await self.carrier.close()
         await self._stack.aclose()
 
-    async def _take(self, signals: Sequence[Signal]) -> None:
-        self._signals += signals
+    async def _take(self, carrier_events: Sequence[CarrierEvent]) -> None:
+        self._brought += carrier_events
         if self._forgets:
             raise ConnectionError("the answer to the COMMIT is lost")
 
@@ -216,7 +216,7 @@ class SmppUnderTest(CarrierUnderTest):
     async def taken(self, submission: Submission) -> int:
         return sum(message.destination == submission.to.removeprefix("+") for message in self.smsc.submits)
 
-    async def report(self, submission: Submission, *, is_delivered: bool) -> Sequence[Signal]:
+    async def report(self, submission: Submission, *, is_delivered: bool) -> Sequence[CarrierEvent]:
         [number] = [
             number
             for number, message in enumerate(self.smsc.submits, 1)
@@ -228,7 +228,7 @@ class SmppUnderTest(CarrierUnderTest):
         )
         return await self._bring(Message(esm_class=4, short_message=text.encode()))
 
-    async def inbound(self, text: str) -> Sequence[Signal]:
+    async def inbound(self, text: str) -> Sequence[CarrierEvent]:
         # A message centre brings one again only where it was not told that it arrived.
         self._forgets = not self._forgets
         return await self._bring(
@@ -241,12 +241,12 @@ class SmppUnderTest(CarrierUnderTest):
             )
         )
 
-    async def _bring(self, message: Message) -> Sequence[Signal]:
-        before = len(self._signals)
+    async def _bring(self, message: Message) -> Sequence[CarrierEvent]:
+        before = len(self._brought)
         if not self.smpp.bound:
             return []
         await self.smsc.peer.deliver(message)
-        return self._signals[before:]
+        return self._brought[before:]
 
 
 Fake = TypeVar("Fake", bound=FakeCarrier)
@@ -315,12 +315,12 @@ class HttpUnderTest(CarrierUnderTest, Generic[Fake]):
             for taken in self.fake.taken
         )
 
-    async def report(self, submission: Submission, *, is_delivered: bool) -> Sequence[Signal]:
+    async def report(self, submission: Submission, *, is_delivered: bool) -> Sequence[CarrierEvent]:
         [taken] = [taken for taken in self.fake.taken if taken.to.removeprefix("+") == submission.to.removeprefix("+")]
-        return self.carrier.read_callback(self.send_report(taken, is_delivered=is_delivered).callback()).signals
+        return self.carrier.read_callback(self.send_report(taken, is_delivered=is_delivered).callback()).carrier_events
 
-    async def inbound(self, text: str) -> Sequence[Signal]:
-        return self.carrier.read_callback(self.send_inbound(text).callback()).signals
+    async def inbound(self, text: str) -> Sequence[CarrierEvent]:
+        return self.carrier.read_callback(self.send_inbound(text).callback()).carrier_events
 
     @property
     def most_at_once(self) -> int:  # type: ignore[override]

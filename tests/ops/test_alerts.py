@@ -77,7 +77,7 @@ NAMES = {
     "workers": 'msvs_workers{queue="reports"}',
     "crons": "msvs_crons",
     "overdue": 'msvs_messages_overdue_seconds{kind="single"}',
-    "signals": "msvs_signals_overdue_seconds",
+    "carrier_events": "msvs_carrier_events_overdue_seconds",
     "leases": "msvs_leases_expired",
     "breaker": 'msvs_carrier_breaker{carrier="smsc",state="open"}',
     "bound": 'msvs_carrier_sessions{carrier="smsc",state="bound"}',
@@ -101,7 +101,7 @@ FIRES: dict[str, Change] = {
     "MassiveSMSNoWorker": steady(workers=0),
     "MassiveSMSNoCron": steady(crons=0),
     "MassiveSMSMessagesOverdue": steady(overdue=301),
-    "MassiveSMSSignalsOverdue": steady(signals=301),
+    "MassiveSMSCarrierEventsOverdue": steady(carrier_events=301),
     "MassiveSMSLeasesExpired": steady(leases=1),
     "MassiveSMSCarrierOpen": steady(breaker=1),
     "MassiveSMSCarrierSessionsMissing": steady(bound=1),
@@ -123,7 +123,7 @@ SILENT: dict[str, Change] = {
     "MassiveSMSErrors": requests(failed=0.5, asked=0.1),
     "MassiveSMSSlow": times(slow=0.02, asked=50),
     "MassiveSMSJobsFail": steady(jobs=400),
-    "MassiveSMSSignalsOverdue": steady(signals=120),
+    "MassiveSMSCarrierEventsOverdue": steady(carrier_events=120),
     "MassiveSMSWebhooksOverdue": steady(webhooks=300),
 }
 

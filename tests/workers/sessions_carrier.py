@@ -27,7 +27,7 @@ from msvs.carriers.protocol import (
     Refused,
     Report,
     Submission,
-    TakeSignals,
+    TakeCarrierEvents,
     Unknown,
 )
 from msvs.workers import carrier_binds
@@ -57,9 +57,9 @@ class FileCarrier(Carrier):
         self.book = Path(options.book)
         self.wanted = 2
         self.bound = 0
-        self.take: TakeSignals | None = None
+        self.take: TakeCarrierEvents | None = None
 
-    async def open(self, take: TakeSignals) -> None:
+    async def open(self, take: TakeCarrierEvents) -> None:
         """Open, unless there is a file of the book's name and `.broken`."""
         if self._is_there(".broken"):
             self._write("broken")

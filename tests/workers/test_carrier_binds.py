@@ -230,13 +230,15 @@ async def test_sessions_that_do_not_open_are_opened_again(world: World) -> None:
     assert [UUID(entry["message"]).int for entry in world.booked("submit")] == [2]
 
 
-async def test_signals_are_committed_before_the_carrier_is_told(world: World, reports: Callable[[], int]) -> None:
+async def test_carrier_events_are_committed_before_the_carrier_is_told(
+    world: World, reports: Callable[[], int]
+) -> None:
     await taker(NAME, {})([Report("r1", True, message_id=UUID(int=1)), Report("r2", False, carrier_ref="ref")])
     assert await CarrierSignal.filter(carrier=NAME).count() == 2
     assert reports() == 1
 
 
-async def test_signals_that_cannot_be_kept_ring_nobody(world: World, reports: Callable[[], int]) -> None:
+async def test_carrier_events_that_cannot_be_kept_ring_nobody(world: World, reports: Callable[[], int]) -> None:
     with pytest.raises(asyncpg.StringDataRightTruncationError):
         await taker("x" * 31, {})([Report("r1", True), Report("r2", True)])
     assert await CarrierSignal.all().count() == 0

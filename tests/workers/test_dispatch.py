@@ -25,7 +25,7 @@ from msvs.api.dispatch.dispatching import Lane
 from msvs.api.messages.messages import SendMessage, cancel_message, send_message
 from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import unit_of_work
-from msvs.carriers.carrier_events import keep_signals
+from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.protocol import Accepted, Capability, Outcome, Report, Submission
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import CreditBalance, InboundMessage, Message, MessageStatus, Workspace
@@ -511,7 +511,7 @@ async def test_a_reply_that_breaks_holds_up_no_other_and_no_report(live_ctx: Con
             phone,
             60 - second,
         )
-    await keep_signals("real", [Report("r-1", is_delivered=True, message_id=(message := await send(live_ctx)))])
+    await keep_carrier_events("real", [Report("r-1", is_delivered=True, message_id=(message := await send(live_ctx)))])
     await db.execute(
         "UPDATE messages SET status = 'sent', carrier = 'real', sent_at = now(), due_at = now() WHERE id = $1", message
     )

@@ -121,10 +121,12 @@ def expected(case: Case, capability: Capability) -> tuple[str, str | None, bool]
     if lost and case.fault == "drop" and script.throttles_first:
         # What was lost was that it is to be brought again.
         return "sending", None, False
-    if not script.signals:
+    if not script.events:
         return ("sending" if lost else "sent"), None, True
-    report = script.signals[0]
-    is_answered = any(signal.kind == "inbound" and signal.text != "STOP" for signal in script.signals)
+    report = script.events[0]
+    is_answered = any(
+        scripted_event.kind == "inbound" and scripted_event.text != "STOP" for scripted_event in script.events
+    )
     return "replied" if is_answered else report.kind, report.error_code, True
 
 

@@ -941,8 +941,9 @@ async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime
 # Taken in by a transaction of its own: consent is locked before messages are.
 OPT_OUTS = """
 INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, message_id, text, tries, received_at, due_at)
-SELECT signal.id, signal.carrier, 'opt_out', 'opt_out:' || signal.message_id::varchar, signal.message_id, '', 0, $4, $4
-FROM unnest($1::uuid[], $2::varchar[], $3::uuid[]) AS signal (id, carrier, message_id)
+SELECT incoming.id, incoming.carrier, 'opt_out', 'opt_out:' || incoming.message_id::varchar, incoming.message_id, '', 0,
+    $4, $4
+FROM unnest($1::uuid[], $2::varchar[], $3::uuid[]) AS incoming (id, carrier, message_id)
 ON CONFLICT (carrier, dedupe_key) DO NOTHING
 """
 

@@ -19,7 +19,7 @@ from msvs.api.text.phones import by_canonical, canonical, carrier_phone, with_sp
 from msvs.api.text.quotes import own_words
 from msvs.api.text.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
-from msvs.models import SIGNAL_GARBLED, SIGNAL_OPTED_OUT, SignalKind
+from msvs.models import CARRIER_GARBLED, CARRIER_OPTED_OUT, CarrierEventKind
 from msvs.models.identity import new_id
 
 log = structlog.get_logger(__name__)
@@ -58,24 +58,24 @@ WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[]) AND sta
 # The message of each report, by our id or the carrier's; only the carrier that has it may report of it. A report of a
 # part goes by the carrier's reference, among those of its message where it names one.
 MATCH = """
-SELECT signal.id AS signal_id, part.id AS part_id, messages.id AS message_id
+SELECT incoming.id AS carrier_event_id, part.id AS part_id, messages.id AS message_id
 FROM unnest($1::uuid[], $2::varchar[], $3::uuid[], $4::varchar[], $5::bool[])
-    AS signal (id, carrier, message_id, carrier_ref, is_of_part)
+    AS incoming (id, carrier, message_id, carrier_ref, is_of_part)
 LEFT JOIN LATERAL (
     SELECT id, message_id FROM message_parts
-    WHERE message_parts.carrier = signal.carrier AND ref = signal.carrier_ref
-        AND (signal.message_id IS NULL OR signal.is_of_part AND message_parts.message_id = signal.message_id)
+    WHERE message_parts.carrier = incoming.carrier AND ref = incoming.carrier_ref
+        AND (incoming.message_id IS NULL OR incoming.is_of_part AND message_parts.message_id = incoming.message_id)
     ORDER BY id DESC LIMIT 1
 ) AS part ON true
 LEFT JOIN LATERAL (
-    SELECT id FROM messages WHERE part.id IS NULL AND carrier_ref = signal.carrier_ref
-        AND messages.carrier = signal.carrier AND messages.carrier <> 'virtual'
-        AND (signal.message_id IS NULL OR signal.is_of_part AND messages.id = signal.message_id)
+    SELECT id FROM messages WHERE part.id IS NULL AND carrier_ref = incoming.carrier_ref
+        AND messages.carrier = incoming.carrier AND messages.carrier <> 'virtual'
+        AND (incoming.message_id IS NULL OR incoming.is_of_part AND messages.id = incoming.message_id)
     ORDER BY id DESC LIMIT 1
 ) AS named ON true
 JOIN messages ON messages.id = coalesce(
-        part.message_id, named.id, CASE WHEN NOT signal.is_of_part THEN signal.message_id END
-    ) AND messages.carrier = signal.carrier AND messages.livemode
+        part.message_id, named.id, CASE WHEN NOT incoming.is_of_part THEN incoming.message_id END
+    ) AND messages.carrier = incoming.carrier AND messages.livemode
 """
 
 # What nobody will write down any more: the hand-over had no answer, and whoever made it has no lease.
@@ -165,54 +165,54 @@ async def has_due(now: datetime) -> bool:
 
 async def apply_reports(*, limit: int, now: datetime) -> int:
     """Apply a batch of delivery reports in the current transaction; how many were looked at."""
-    signals = await fetch(PICK, now, SignalKind.REPORT, limit)
-    if not signals:
+    carrier_events = await fetch(PICK, now, CarrierEventKind.REPORT, limit)
+    if not carrier_events:
         return 0
-    found = await _match(signals)
+    found = await _match(carrier_events)
     # A report names its message itself, or by the carrier's reference.
-    named = {row.id: found[row.id].message_id if row.id in found else row.message_id for row in signals}
+    named = {row.id: found[row.id].message_id if row.id in found else row.message_id for row in carrier_events}
     held = await hold_messages(message_id for message_id in named.values() if message_id is not None)
     if held:
-        waiting = [row.id for row in signals if named[row.id] in held]
+        waiting = [row.id for row in carrier_events if named[row.id] in held]
         await execute(AGAIN, waiting, now + HELD_WAIT)
-        signals = [row for row in signals if named[row.id] not in held]
-    unnamed = [row for row in signals if row.id not in found and _is_of_part(row) and row.message_id is not None]
+        carrier_events = [row for row in carrier_events if named[row.id] not in held]
+    unnamed = [row for row in carrier_events if row.id not in found and _is_of_part(row) and row.message_id is not None]
     if unnamed:
         await _name_parts(unnamed, now)
         found |= await _match(unnamed)
     reports = [
         DeliveryReport(found[row.id].message_id, row.is_delivered, row.error_code)
-        for row in signals
+        for row in carrier_events
         if row.id in found and found[row.id].part_id is None
     ]
-    parts = [(found[row.id], row) for row in signals if row.id in found and found[row.id].part_id is not None]
+    parts = [(found[row.id], row) for row in carrier_events if row.id in found and found[row.id].part_id is not None]
     reports += await _apply_parts(parts)
     await take_reports(reports, now)
-    await _finish(signals, found.keys(), now)
+    await _finish(carrier_events, found.keys(), now)
     return len(named)
 
 
-async def _match(signals: Sequence[Row]) -> dict[UUID, Row]:
+async def _match(carrier_events: Sequence[Row]) -> dict[UUID, Row]:
     """Which message, or part of one, each report is of."""
     rows = await fetch(
         MATCH,
-        [row.id for row in signals],
-        [row.carrier for row in signals],
-        [row.message_id for row in signals],
-        [row.carrier_ref for row in signals],
-        [_is_of_part(row) for row in signals],
+        [row.id for row in carrier_events],
+        [row.carrier for row in carrier_events],
+        [row.message_id for row in carrier_events],
+        [row.carrier_ref for row in carrier_events],
+        [_is_of_part(row) for row in carrier_events],
     )
-    return {row.signal_id: row for row in rows}
+    return {row.carrier_event_id: row for row in rows}
 
 
 def _is_of_part(row: Row) -> bool:
     return bool((row.part_count or 1) > 1)
 
 
-async def _name_parts(signals: Sequence[Row], now: datetime) -> None:
+async def _name_parts(carrier_events: Sequence[Row], now: datetime) -> None:
     """Let reports name the parts of messages whose hand-over was lost, and with it the carrier's references."""
-    for carrier in sorted({row.carrier for row in signals}):
-        ours = [row for row in signals if row.carrier == carrier]
+    for carrier in sorted({row.carrier for row in carrier_events}):
+        ours = [row for row in carrier_events if row.carrier == carrier]
         counts = {row.message_id: row.part_count for row in ours}
         lost = [row.id for row in await fetch(LOST, sorted(counts), carrier)]
         if lost:
@@ -247,14 +247,14 @@ async def _apply_parts(parts: Sequence[tuple[Row, Row]]) -> list[DeliveryReport]
     return [DeliveryReport(row.message_id, row.is_delivered, row.error_code) for row in await fetch(WHOLE, message_ids)]
 
 
-async def _finish(signals: Sequence[Row], placed: Iterable[UUID], now: datetime) -> None:
-    """Forget the signals that were placed, or will never be; the others come up again later."""
+async def _finish(carrier_events: Sequence[Row], placed: Iterable[UUID], now: datetime) -> None:
+    """Forget the carrier events that were placed, or will never be; the others come up again later."""
     done = set(placed)
-    lost = [row for row in signals if row.id not in done and now - row.received_at >= GIVE_UP]
+    lost = [row for row in carrier_events if row.id not in done and now - row.received_at >= GIVE_UP]
     for row in lost:
-        log.warning("carrier signal given up: nothing it belongs to", carrier=row.carrier, kind=row.kind)
+        log.warning("carrier event given up: nothing it belongs to", carrier=row.carrier, kind=row.kind)
     await execute(DONE, [*done, *(row.id for row in lost)])
-    later = [row.id for row in signals if row.id not in done and now - row.received_at < GIVE_UP]
+    later = [row.id for row in carrier_events if row.id not in done and now - row.received_at < GIVE_UP]
     if later:
         await execute(LATER, later, now, LONGEST_RETRY)
 
@@ -266,8 +266,8 @@ SELECT * FROM carrier_signals WHERE carrier = $1 AND kind = 'inbound' AND part_r
 
 
 async def apply_inbound(*, now: datetime) -> int:
-    """Take in one inbound message, all its parts together, in the current transaction; how many signals it was."""
-    row = await fetch_row(PICK, now, SignalKind.INBOUND, 1)
+    """Take in one inbound message, all its parts together, in the current transaction; how many rows it was."""
+    row = await fetch_row(PICK, now, CarrierEventKind.INBOUND, 1)
     if row is None:
         return 0
     if row.from_phone is None:
@@ -298,7 +298,7 @@ async def apply_inbound(*, now: datetime) -> int:
         dedupe_key=f"{row.carrier}:{first.dedupe_key}",
         now=now,
         is_opt_out=_is_opt_out(parts),
-        is_garbled=any(part.error_code == SIGNAL_GARBLED for part in parts),
+        is_garbled=any(part.error_code == CARRIER_GARBLED for part in parts),
     )
     await _spend([*parts, *repeats])
     return len(parts)
@@ -323,7 +323,7 @@ async def list_unread(*, limit: int) -> Sequence[Row]:
 
 async def forget_unread(*, limit: int, now: datetime) -> int:
     """Forget inbound messages from what is no number that were kept for UNREAD_KEPT; how many."""
-    due = [row.id for row in await fetch(PICK, now, SignalKind.UNREAD, limit)]
+    due = [row.id for row in await fetch(PICK, now, CarrierEventKind.UNREAD, limit)]
     await execute(DONE, due)
     return len(due)
 
@@ -337,7 +337,7 @@ async def _spend(parts: Sequence[Row]) -> None:
 
 
 def _is_opt_out(parts: Sequence[Row]) -> bool:
-    return any(part.error_code == SIGNAL_OPTED_OUT for part in parts)
+    return any(part.error_code == CARRIER_OPTED_OUT for part in parts)
 
 
 def asks_out(parts: Sequence[Row]) -> bool:
@@ -357,7 +357,7 @@ async def _stop_all(row: Row, phone: str, parts: Sequence[Row], now: datetime) -
 
 
 async def apply_opt_outs(*, limit: int, now: datetime) -> int:
-    """Opt out those to whom a carrier refused a message because they had; how many signals were looked at.
+    """Opt out those to whom a carrier refused a message because they had; how many carrier events were looked at.
 
     Those of one workspace and mode, in the current transaction; the others are still due.
     """
@@ -392,7 +392,7 @@ async def _came_back(ctx: Context, said: Mapping[str, datetime]) -> set[str]:
 
 
 async def postpone(kind: str, now: datetime, wait: timedelta | None = None) -> None:
-    """Put the first due signal of a kind off: it could not be applied, and must not hold up the others.
+    """Put the first due carrier event of a kind off: it could not be applied, and must not hold up the others.
 
     For `wait`, or longer each time.
     """

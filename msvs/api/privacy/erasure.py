@@ -132,12 +132,12 @@ UPDATE virtual_submissions SET to_phone = named.placeholder
 FROM unnest($2::varchar[], $3::varchar[]) AS named (phone, placeholder)
 WHERE virtual_submissions.id = ANY($1::uuid[]) AND virtual_submissions.to_phone = named.phone
 """
-ERASE_VIRTUAL_SIGNALS = """
+ERASE_VIRTUAL_EVENTS = """
 UPDATE virtual_signals SET phone = named.placeholder, text = ''
 FROM unnest($3::varchar[], $4::varchar[]) AS named (phone, placeholder)
 WHERE virtual_signals.workspace_id = $1 AND virtual_signals.livemode = $2 AND virtual_signals.phone = named.phone
 """
-ERASE_CARRIER_SIGNALS = """
+ERASE_CARRIER_EVENTS = """
 UPDATE carrier_signals SET from_phone = NULL, text = '' WHERE message_id = ANY($1::uuid[])
 """
 ERASE_ATTEMPTS = """
@@ -363,8 +363,8 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     stand_ins = [subject.placeholders[phone] for phone in own]
     await execute(ERASE_INBOUND, *scope, subject.contact_id, phones, placeholders, own, messages)
     await execute(ERASE_SUBMISSIONS, list(found.submissions), phones, placeholders)
-    await execute(ERASE_VIRTUAL_SIGNALS, *scope, own, stand_ins)
-    await execute(ERASE_CARRIER_SIGNALS, messages)
+    await execute(ERASE_VIRTUAL_EVENTS, *scope, own, stand_ins)
+    await execute(ERASE_CARRIER_EVENTS, messages)
     events = sorted(found.events)
     for start in range(0, len(events), BATCH):
         rows = await fetch(READ_EVENTS, *scope, events[start : start + BATCH])

@@ -14,12 +14,12 @@ from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import (
     Capability,
     Carrier,
+    CarrierEvent,
     Outcome,
     Refused,
     Report,
-    Signal,
     Submission,
-    TakeSignals,
+    TakeCarrierEvents,
     Unknown,
 )
 from msvs.carriers.smpp.inbound import Late, Redeliveries
@@ -72,7 +72,7 @@ class SmppCarrier(Carrier):
         self._composer = Composer(options, reference=random.randrange(0x10000))  # noqa: S311 - no secret
         self._pacer = None if options.rate is None else Pacer(options.rate)
         self._links: list[Link] = []
-        self._take: TakeSignals | None = None
+        self._take: TakeCarrierEvents | None = None
         self._is_closing = False
         # What waits for its first part to go out, by deadline; and messages that are out in part, which go first.
         self._queue: deque[Job] = deque()
@@ -101,7 +101,7 @@ class SmppCarrier(Carrier):
         """How many messages the windows of all sessions hold; more would only wait."""
         return self.options.binds * self.options.window
 
-    async def open(self, take: TakeSignals) -> None:
+    async def open(self, take: TakeCarrierEvents) -> None:
         """Begin the sessions, which connect by themselves; what they bring goes to `take`."""
         self._take = take
         if self.options.bind == "transceiver":
@@ -221,11 +221,11 @@ class SmppCarrier(Carrier):
         if count == 10 ** (len(str(count)) - 1):
             log.warning("smpp_receipt_not_read", carrier=self.name, state=word, count=count)
 
-    async def take(self, signals: Sequence[Signal]) -> None:
+    async def take(self, carrier_events: Sequence[CarrierEvent]) -> None:
         """Keep what a session brought, for good."""
         if self._take is None:
             raise RuntimeError("the carrier is not open")
-        await self._take(signals)
+        await self._take(carrier_events)
 
     def proceed(self) -> None:
         """Write what may be written now, hand back what has waited too long, and come back when time allows more."""

@@ -1,4 +1,4 @@
-"""What a message centre brings: signals from deliver_sm, and which of them it brings for a second time."""
+"""What a message centre brings: carrier events from deliver_sm, and which of them it brings for a second time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from msvs.carriers.protocol import Inbound, Report, Signal
+from msvs.carriers.protocol import CarrierEvent, Inbound, Report
 from msvs.carriers.smpp.options import SmppOptions
 from msvs.carriers.smpp.pdu import Message, Tag
 from msvs.carriers.smpp.receipts import is_receipt, read_receipt
@@ -217,9 +217,9 @@ def _octets(message: Message) -> bytes:
     return message.text
 
 
-def to_signal(
+def to_carrier_event(
     message: Message, key: str, options: SmppOptions, late: Mapping[str, Late], unread: TellUnread = _tell_nobody
-) -> Signal | None:
+) -> CarrierEvent | None:
     """What a deliver_sm or data_sm brings, or None where there is nothing to keep."""
     if is_receipt(message):
         return read_report(message, options, late, unread)

@@ -11,9 +11,9 @@ from typing import Final, Protocol, cast
 
 import structlog
 
-from msvs.carriers.protocol import Signal
+from msvs.carriers.protocol import CarrierEvent
 from msvs.carriers.smpp import pdu
-from msvs.carriers.smpp.inbound import RESPONSE_TIMER_SECONDS, Arrival, Late, Redeliveries, to_signal
+from msvs.carriers.smpp.inbound import RESPONSE_TIMER_SECONDS, Arrival, Late, Redeliveries, to_carrier_event
 from msvs.carriers.smpp.jobs import Job
 from msvs.carriers.smpp.options import SmppOptions
 from msvs.carriers.smpp.pdu import Bind, Command, Message, PduError
@@ -29,7 +29,7 @@ from msvs.carriers.smpp.statuses import (
 
 log = structlog.get_logger(__name__)
 
-# So many signals are kept at once, and so many wait before more are put off to later.
+# So many carrier events are kept at once, and so many wait before more are put off to later.
 TAKE_BATCH: Final = 500
 MOST_WAITING: Final = 5_000
 # A session that has answered inbound messages asks this soon for a sign that its answers arrived.
@@ -71,8 +71,8 @@ class Host(Protocol):
     def proceed(self) -> None:
         """A session may take more, or less than before."""
 
-    def take(self, signals: Sequence[Signal]) -> Awaitable[None]:
-        """Keep signals for good."""
+    def take(self, carrier_events: Sequence[CarrierEvent]) -> Awaitable[None]:
+        """Keep carrier events for good."""
 
 
 class BindRefused(Exception):
@@ -428,14 +428,16 @@ class Session(asyncio.Protocol):
     async def _keep(self, batch: Sequence[Brought]) -> int:
         try:
             found = (
-                to_signal(message, arrival.key if arrival else "", self._options, self.host.late, self.host.unread)
+                to_carrier_event(
+                    message, arrival.key if arrival else "", self._options, self.host.late, self.host.unread
+                )
                 for _, _, message, arrival in batch
             )
-            signals = [signal for signal in found if signal is not None]
-            if signals:
-                await self.host.take(signals)
+            carrier_events = [carrier_event for carrier_event in found if carrier_event is not None]
+            if carrier_events:
+                await self.host.take(carrier_events)
         except Exception as error:
-            log.error("smpp_signals_not_kept", error=type(error).__name__, count=len(batch))
+            log.error("carrier_events_not_kept", error=type(error).__name__, count=len(batch))
             return TEMPORARY_APPLICATION_ERROR
         return OK
 

@@ -17,8 +17,8 @@ from msvs.api.dispatch import routing, senders
 from msvs.api.dispatch.delivery_reports import take_reports
 from msvs.api.inbound import carrier_events, replies
 from msvs.api.unit_of_work import unit_of_work
-from msvs.carriers.carrier_events import MAX_ADDRESS, MAX_REF, fit, keep_signals
-from msvs.carriers.protocol import Inbound, Report, Signal
+from msvs.carriers.carrier_events import MAX_ADDRESS, MAX_REF, fit, keep_carrier_events
+from msvs.carriers.protocol import CarrierEvent, Inbound, Report
 from msvs.models import Contact, InboundMessage, Message
 from msvs.models.identity import new_id
 from msvs.ops.vitals import read_signs
@@ -60,9 +60,9 @@ async def handed_over(
     return message_id
 
 
-async def bring(*signals: Signal, carrier: str = "main") -> int:
+async def bring(*carrier_events: CarrierEvent, carrier: str = "main") -> int:
     async with unit_of_work():
-        kept = await keep_signals(carrier, signals)
+        kept = await keep_carrier_events(carrier, carrier_events)
     await collect_reports()
     return kept
 
@@ -72,7 +72,7 @@ async def status(message_id: UUID) -> str:
 
 
 async def waiting() -> int:
-    """How many signals there are, without what is kept of parts to know them again."""
+    """How many carrier events there are, without what is kept of parts to know them again."""
     return int(await db.fetch_value("SELECT count(*) FROM carrier_signals WHERE kind <> 'inbound' OR text <> ''"))
 
 
@@ -99,7 +99,10 @@ async def test_a_report_is_kept_once_and_applied_once(live_ctx: Context) -> None
     message_id = await handed_over(live_ctx)
     report = Report("ref-1:delivered", True, carrier_ref="ref-1")
     async with unit_of_work():
-        assert [await keep_signals("main", [report, report]), await keep_signals("main", [report])] == [1, 0]
+        assert [await keep_carrier_events("main", [report, report]), await keep_carrier_events("main", [report])] == [
+            1,
+            0,
+        ]
     await collect_reports()
     assert await bring(report) == 1
     rows = await db.fetch("SELECT type FROM events WHERE resource_id = $1", message_id)
@@ -435,7 +438,7 @@ async def test_whoever_comes_back_after_the_carriers_refusal_stays_in(
     message_id = await handed_over(live_ctx)
     report = Report("ref-1:failed", False, "recipient_opted_out", carrier_ref="ref-1")
     async with unit_of_work():
-        await keep_signals("main", [report])
+        await keep_carrier_events("main", [report])
         await carrier_events.apply_reports(limit=10, now=await db.now())
     contact = await Contact.get()
     await Contact.all().update(opt_in_status="unknown")
@@ -501,10 +504,10 @@ UNREADABLE = (
 
 async def test_what_is_from_no_number_is_kept_and_counted(live_ctx: Context) -> None:
     await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
-    signals_ = [Inbound(f"in-{number}", text, OURS, "STOP") for number, text in enumerate(UNREADABLE)]
-    await bring(*signals_)
+    brought = [Inbound(f"in-{number}", text, OURS, "STOP") for number, text in enumerate(UNREADABLE)]
+    await bring(*brought)
     # What is brought again is known again.
-    assert await bring(*signals_) == 0
+    assert await bring(*brought) == 0
     kept = await carrier_events.list_unread(limit=100)
     assert [(row.from_phone, row.text, row.kind) for row in kept] == [
         (fit(text, MAX_ADDRESS), "STOP", "unread") for text in reversed(UNREADABLE)
@@ -514,7 +517,7 @@ async def test_what_is_from_no_number_is_kept_and_counted(live_ctx: Context) -> 
     assert [(sample.labels, sample.value) for sample in await sign("inbound_unread")] == [
         ({"carrier": "main"}, len(UNREADABLE))
     ]
-    assert await sign("signals_waiting") == []
+    assert await sign("carrier_events_waiting") == []
     assert not await carrier_events.has_due(await db.now())
 
 
@@ -582,7 +585,7 @@ async def test_who_opted_in_since_under_another_spelling_stays_in(live_ctx: Cont
     await factories.make_contact(live_ctx, "+5491123456789")
     message_id = await handed_over_as(live_ctx, "+541123456789")
     async with unit_of_work():
-        await keep_signals("main", [Report("ref-1:failed", False, "recipient_opted_out", message_id=message_id)])
+        await keep_carrier_events("main", [Report("ref-1:failed", False, "recipient_opted_out", message_id=message_id)])
         await carrier_events.apply_reports(limit=10, now=await db.now())
     await Contact.all().update(opt_in_status="unknown")
     async with unit_of_work():
@@ -691,7 +694,7 @@ async def test_a_report_that_breaks_holds_up_no_other(live_ctx: Context, monkeyp
 async def test_a_stop_does_not_wait_for_reports(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
     async with unit_of_work():
-        await keep_signals("main", [Inbound(f"in-{n}", factories.next_phone(), OURS, "STOP") for n in range(20)])
+        await keep_carrier_events("main", [Inbound(f"in-{n}", factories.next_phone(), OURS, "STOP") for n in range(20)])
     batches = 0
 
     async def none_due(**_: Any) -> int:
@@ -707,7 +710,7 @@ async def test_a_stop_does_not_wait_for_reports(live_ctx: Context, monkeypatch: 
 async def test_cron_rings_for_what_carriers_brought(live_ctx: Context) -> None:
     now = await db.now()
     assert not await reports.has_due(now)
-    await keep_signals("main", [Report("1", True, carrier_ref="nothing")])
+    await keep_carrier_events("main", [Report("1", True, carrier_ref="nothing")])
     assert await reports.has_due(await db.now())
     await collect_reports()
     assert not await reports.has_due(await db.now())

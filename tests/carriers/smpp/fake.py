@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from msvs.api.text.sms import measure
 from msvs.carriers.config import CarrierConfig
-from msvs.carriers.protocol import Outcome, Signal, Submission
+from msvs.carriers.protocol import CarrierEvent, Outcome, Submission
 from msvs.carriers.smpp import pdu
 from msvs.carriers.smpp.carrier import SmppCarrier, make_smpp
 from msvs.carriers.smpp.pdu import Command, Message
@@ -146,20 +146,20 @@ class Taken:
     """
 
     def __init__(self) -> None:
-        self.signals: list[Signal] = []
+        self.carrier_events: list[CarrierEvent] = []
         self.fails = 0
         self.loses_word = False
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self, signals: Sequence[Signal]) -> None:
+    async def __call__(self, carrier_events: Sequence[CarrierEvent]) -> None:
         await self.gate.wait()
         if self.fails:
             self.fails -= 1
             if self.loses_word:
-                self.signals += signals
+                self.carrier_events += carrier_events
             raise ConnectionError("the database is away")
-        self.signals += signals
+        self.carrier_events += carrier_events
 
 
 def carrier_of(port: int, **options: Any) -> SmppCarrier:

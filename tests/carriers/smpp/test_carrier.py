@@ -20,9 +20,19 @@ from cryptography.x509.oid import NameOID
 from msvs import database as db
 from msvs.api.resources import FAILURES
 from msvs.api.text.sms import split
-from msvs.carriers.carrier_events import keep_signals
+from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.config import CarrierConfig
-from msvs.carriers.protocol import Accepted, Capability, Inbound, Outcome, Refused, Report, Signal, Submission, Unknown
+from msvs.carriers.protocol import (
+    Accepted,
+    Capability,
+    CarrierEvent,
+    Inbound,
+    Outcome,
+    Refused,
+    Report,
+    Submission,
+    Unknown,
+)
 from msvs.carriers.registry import KINDS
 from msvs.carriers.smpp import carrier as carrier_module
 from msvs.carriers.smpp import pdu
@@ -211,7 +221,7 @@ async def test_an_error_is_a_refusal(status: int, outcome: Refused) -> None:
         smsc.on_submit = lambda peer, sequence, message: peer.refuse(sequence, status)
         assert await submit(carrier) == outcome
         assert len(smsc.submits) == 1
-    assert taken.signals == []
+    assert taken.carrier_events == []
 
 
 def test_every_code_is_of_the_catalogue() -> None:
@@ -291,7 +301,7 @@ async def test_a_paced_carrier_keeps_its_sessions() -> None:
         async with fake_smsc() as smsc, opened(smsc, rate=1500, window=20, binds=2) as (carrier, taken):
             outcomes = await carrier.submit_many(messages(600))
             assert await smsc.peers[0].deliver(receipt("1")) == 0
-            assert len(taken.signals) == 1
+            assert len(taken.carrier_events) == 1
     assert [type(outcome) for outcome in outcomes] == [Accepted] * 600
     assert (len(smsc.binds), len(smsc.submits)) == (2, 600)
     assert {line["event"] for line in lines} == {"smpp_bound"}
@@ -342,7 +352,7 @@ async def test_without_a_session_nothing_is_written() -> None:
         smsc.on_bind = lambda peer, command, sequence: peer.send(command | pdu.RESPONSE, 0x0E, sequence)
         carrier = carrier_of(smsc.port)
         assert await carrier.check() == "no session was opened"
-        await carrier.open(lambda signals: asyncio.sleep(0))
+        await carrier.open(lambda carrier_events: asyncio.sleep(0))
         assert await submit(carrier) == NO_SESSION
         await until(lambda: len(smsc.binds) >= 3)
         assert await carrier.check() == "no session is bound: the message centre refused to bind: ESME_RINVPASWD"
@@ -355,7 +365,7 @@ async def test_a_port_that_nobody_listens_on_is_tried_again() -> None:
     async with fake_smsc() as smsc:
         port = smsc.port
     carrier = carrier_of(port)
-    await carrier.open(lambda signals: asyncio.sleep(0))
+    await carrier.open(lambda carrier_events: asyncio.sleep(0))
     await until(partial(has_failed, carrier))
     assert (await carrier.check() or "").startswith("no session is bound: cannot connect: ")
     await carrier.close()
@@ -363,7 +373,7 @@ async def test_a_port_that_nobody_listens_on_is_tried_again() -> None:
 
 async def test_a_host_that_is_no_name_is_tried_again() -> None:
     carrier = carrier_of(2775, host="smsc..cohortlabs.co")
-    await carrier.open(lambda signals: asyncio.sleep(0))
+    await carrier.open(lambda carrier_events: asyncio.sleep(0))
     await until(partial(has_failed, carrier))
     assert await carrier.check() == "no session is bound: cannot connect: UnicodeError"
     assert not carrier._links[0]._task.done()
@@ -406,7 +416,7 @@ async def test_what_was_written_and_not_answered_is_unknown(break_off: Callable[
         assert isinstance(await submit(carrier), Accepted)
         # Nothing was written again.
         assert len(smsc.submits) == written + 1
-    assert taken.signals == []
+    assert taken.carrier_events == []
 
 
 async def test_what_waits_behind_a_full_window_is_refused_when_the_session_breaks() -> None:
@@ -443,7 +453,7 @@ async def test_an_answer_to_another_request_is_no_bind() -> None:
     async with fake_smsc() as smsc:
         smsc.on_bind = lambda peer, command, sequence: peer.send(Command.UNBIND_RESP, 0, sequence)
         carrier = carrier_of(smsc.port, reconnect_seconds=0.01)
-        await carrier.open(lambda signals: asyncio.sleep(0))
+        await carrier.open(lambda carrier_events: asyncio.sleep(0))
         await until(lambda: len(smsc.binds) > 1)
         assert await carrier.check() == (
             "no session is bound: the message centre refused to bind: the answer was to another request"
@@ -457,7 +467,7 @@ async def test_a_message_centre_that_does_not_answer_a_bind_is_given_up() -> Non
     async with fake_smsc() as smsc:
         smsc.on_bind = lambda *_: None
         carrier = carrier_of(smsc.port, response_seconds=0.02)
-        await carrier.open(lambda signals: asyncio.sleep(0))
+        await carrier.open(lambda carrier_events: asyncio.sleep(0))
         await until(lambda: len(smsc.binds) == 2)
         assert await carrier.check() == "no session is bound: no answer in time"
         await carrier.close()
@@ -472,8 +482,8 @@ async def test_a_slow_answer_leaves_the_outcome_unknown_and_its_receipt_still_fi
         smsc.peer.accept(held[0], "late")
         smsc.peer.refuse(held[1], INVALID_DESTINATION)
         assert await smsc.peer.deliver(receipt("late")) == 0
-        await until(lambda: len(taken.signals) == 2)
-    assert set(taken.signals) == {
+        await until(lambda: len(taken.carrier_events) == 2)
+    assert set(taken.carrier_events) == {
         Report("late:DELIVRD", is_delivered=True, message_id=first.message_id, carrier_ref="late"),
         Report(
             f"smpp:{second.message_id}:not-whole",
@@ -508,7 +518,7 @@ async def test_a_refused_first_part_refuses_the_message() -> None:
     async with fake_smsc() as smsc, opened(smsc) as (carrier, taken):
         smsc.on_submit = refuse_part(1, THROTTLED)
         assert await submit(carrier, LONG) == Refused("carrier_rejected", retryable=True)
-    assert (len(smsc.submits), taken.signals) == (1, [])
+    assert (len(smsc.submits), taken.carrier_events) == (1, [])
 
 
 @pytest.mark.parametrize("status", [THROTTLED, QUEUE_FULL, SYSTEM_ERROR])
@@ -517,7 +527,7 @@ async def test_a_later_part_that_is_put_off_is_tried_again(status: int) -> None:
         smsc.on_submit = refuse_part(2, status, times=3)
         assert await submit(carrier, LONG) == Accepted("part-1", ("part-1", "part-2", "part-3"))
     assert [message.short_message[5] for message in smsc.submits] == [1, 2, 2, 2, 2, 3]
-    assert taken.signals == []
+    assert taken.carrier_events == []
 
 
 @pytest.mark.parametrize(
@@ -534,7 +544,7 @@ async def test_a_message_that_will_never_be_whole_is_accepted_and_has_failed(
         smsc.on_submit = refuse_part(3, status, times=1000)
         message = submission(LONG)
         assert await carrier.submit(message) == Accepted("part-1", ("part-1", "part-2"))
-        assert taken.signals == [
+        assert taken.carrier_events == [
             Report(
                 f"smpp:{message.message_id}:not-whole",
                 is_delivered=False,
@@ -572,7 +582,7 @@ async def test_a_message_whose_middle_part_is_in_doubt_has_failed_at_once(
         )
         message = submission(LONG)
         assert await carrier.submit(message) == (outcome or Unknown(reason))
-        assert taken.signals == [not_whole(message)]
+        assert taken.carrier_events == [not_whole(message)]
     # What may have been sent is not sent again, and what would come behind it never.
     assert [message.short_message[5] for message in smsc.submits] == list(range(1, number + 1))
 
@@ -589,7 +599,7 @@ async def test_a_late_answer_to_a_middle_part_changes_nothing() -> None:
         peer, sequence = held[0]
         peer.accept(sequence, "late")
         assert await peer.deliver(receipt("late")) == 0
-        assert taken.signals == [not_whole(message), Report("late:DELIVRD", True, carrier_ref="late")]
+        assert taken.carrier_events == [not_whole(message), Report("late:DELIVRD", True, carrier_ref="late")]
     assert len(smsc.submits) == 2
 
 
@@ -606,7 +616,7 @@ async def test_a_message_whose_last_part_is_in_doubt_is_told_by_the_receipts_of_
         peer.accept(sequence, "part-3")
         for number in (1, 2, 3):
             assert await peer.deliver(receipt(f"part-{number}")) == 0
-        assert taken.signals == [
+        assert taken.carrier_events == [
             Report(f"part-{n}:DELIVRD", True, message_id=message.message_id, carrier_ref=f"part-{n}", part_count=3)
             for n in (1, 2, 3)
         ]
@@ -624,8 +634,8 @@ async def test_a_late_refusal_of_the_last_part_fails_the_message() -> None:
         assert await carrier.submit(message) == Unknown("timeout")
         peer, sequence = held[0]
         peer.refuse(sequence, 0x45)
-        await until(lambda: taken.signals)
-        assert taken.signals == [not_whole(message)]
+        await until(lambda: taken.carrier_events)
+        assert taken.carrier_events == [not_whole(message)]
 
 
 async def test_parts_go_on_over_another_session_when_theirs_broke_between_them() -> None:
@@ -671,7 +681,7 @@ async def test_an_unreadable_message_is_refused_and_the_session_goes_on() -> Non
     async with fake_smsc() as smsc, opened(smsc) as (carrier, taken):
         assert await smsc.peer.ask(Command.DELIVER_SM, b"\0\1") == 0x65
         assert await submit(carrier) == Accepted("1")
-    assert taken.signals == []
+    assert taken.carrier_events == []
 
 
 class Faulty(SmppCarrier):
@@ -710,7 +720,7 @@ async def test_no_exception_ends_a_session(monkeypatch: pytest.MonkeyPatch) -> N
         carrier.fails = 1
         assert await submit(carrier) == Accepted("2")
         assert await smsc.peer.deliver(inbound()) == 0
-        assert (len(smsc.binds), carrier.bound, len(taken.signals)) == (1, 1, 1)
+        assert (len(smsc.binds), carrier.bound, len(taken.carrier_events)) == (1, 1, 1)
         await carrier.close()
 
 
@@ -720,9 +730,9 @@ async def test_a_message_that_ends_within_its_text_is_kept_and_flagged() -> None
     async with fake_smsc() as smsc, opened(smsc) as (carrier, taken):
         assert await smsc.peer.ask(Command.DELIVER_SM, longer) == 0
         assert carrier.bound == 1
-    (signal,) = taken.signals
-    assert isinstance(signal, Inbound)
-    assert (signal.text, signal.from_phone, signal.is_garbled) == ("STOP", "+14155550100", True)
+    (carrier_event,) = taken.carrier_events
+    assert isinstance(carrier_event, Inbound)
+    assert (carrier_event.text, carrier_event.from_phone, carrier_event.is_garbled) == ("STOP", "+14155550100", True)
 
 
 async def test_receipts_that_nobody_can_read_are_counted_in_the_log() -> None:
@@ -731,7 +741,7 @@ async def test_receipts_that_nobody_can_read_are_counted_in_the_log() -> None:
             for _ in range(12):
                 assert await smsc.peer.deliver(receipt("7", "XYZZY")) == 0
             assert await smsc.peer.deliver(Message(esm_class=4, short_message=b"call 14155550100")) == 0
-    assert taken.signals == []
+    assert taken.carrier_events == []
     assert [(line["state"], line["count"]) for line in lines if line["event"] == "smpp_receipt_not_read"] == [
         ("XYZZY", 1),
         ("XYZZY", 10),
@@ -777,7 +787,9 @@ async def test_the_receipt_of_a_message_that_nobody_waits_for_finds_it() -> None
         await asyncio.wait([run])
         smsc.peer.accept(held[0], "1")
         await smsc.peer.deliver(receipt("1"))
-        assert taken.signals == [Report("1:DELIVRD", is_delivered=True, message_id=first.message_id, carrier_ref="1")]
+        assert taken.carrier_events == [
+            Report("1:DELIVRD", is_delivered=True, message_id=first.message_id, carrier_ref="1")
+        ]
         smsc.on_submit = smsc.accept_submit
         assert isinstance(await submit(carrier), Accepted)
     # What had not begun is not sent.
@@ -822,7 +834,7 @@ async def test_a_pair_of_sessions_sends_over_one_and_receives_over_the_other() -
         await carrier.submit_many(messages(20))
         assert transmitter.received.count(Command.SUBMIT_SM) == 20
         assert await receiver.deliver(receipt("1")) == 0
-        assert len(taken.signals) == 1
+        assert len(taken.carrier_events) == 1
         smsc.on_bind = lambda peer, command, sequence: peer.send(command | pdu.RESPONSE, 0x0D, sequence)
         receiver.drop()
         await until(lambda: len(smsc.binds) == 3)
@@ -840,15 +852,15 @@ async def test_an_inbound_message_is_kept_before_it_is_answered() -> None:
         assert not answer.done()
         taken.gate.set()
         assert await answer == 0
-        (signal,) = taken.signals
-    assert isinstance(signal, Inbound)
-    assert (signal.from_phone, signal.to_sender, signal.text) == ("+14155550100", "12345", "Olá")
-    assert (signal.part_ref, signal.part_number, signal.part_count) == (None, None, None)
+        (carrier_event,) = taken.carrier_events
+    assert isinstance(carrier_event, Inbound)
+    assert (carrier_event.from_phone, carrier_event.to_sender, carrier_event.text) == ("+14155550100", "12345", "Olá")
+    assert (carrier_event.part_ref, carrier_event.part_number, carrier_event.part_count) == (None, None, None)
 
 
 async def test_what_is_answered_is_in_the_database(clean: None) -> None:
-    async def keep(signals: Sequence[Signal]) -> None:
-        await keep_signals("cohort", signals)
+    async def keep(carrier_events: Sequence[CarrierEvent]) -> None:
+        await keep_carrier_events("cohort", carrier_events)
 
     async with fake_smsc() as smsc:
         carrier = carrier_of(smsc.port)
@@ -882,9 +894,9 @@ async def test_parts_say_where_they_belong() -> None:
     async with fake_smsc() as smsc, opened(smsc) as (_, taken):
         assert await asyncio.gather(*(smsc.peer.deliver(message) for message in messages)) == [0] * 4
     parts = [
-        (signal.text, signal.part_ref, signal.part_number, signal.part_count)
-        for signal in taken.signals
-        if isinstance(signal, Inbound)
+        (carrier_event.text, carrier_event.part_ref, carrier_event.part_number, carrier_event.part_count)
+        for carrier_event in taken.carrier_events
+        if isinstance(carrier_event, Inbound)
     ]
     assert parts == [
         ("first", "8:42", 1, 2),
@@ -898,28 +910,30 @@ async def test_data_sm_is_read_too() -> None:
     message = inbound(b"", tlvs=((Tag.MESSAGE_PAYLOAD, b"by data"),))
     async with fake_smsc() as smsc, opened(smsc) as (_, taken):
         assert await smsc.peer.ask(Command.DATA_SM, pdu.encode_data(message)) == 0
-    assert [signal.text for signal in taken.signals if isinstance(signal, Inbound)] == ["by data"]
+    assert [carrier_event.text for carrier_event in taken.carrier_events if isinstance(carrier_event, Inbound)] == [
+        "by data"
+    ]
 
 
 async def test_what_cannot_be_kept_is_brought_again_as_the_same_message() -> None:
     async with fake_smsc() as smsc, opened(smsc) as (_, taken):
         taken.fails = 1
         assert await smsc.peer.deliver(inbound()) == 0x64
-        assert taken.signals == []
+        assert taken.carrier_events == []
         assert await smsc.peer.deliver(inbound()) == 0
-        assert len(taken.signals) == 1
+        assert len(taken.carrier_events) == 1
         taken.fails = 1
         assert await smsc.peer.deliver(receipt("7")) == 0x64
         assert await smsc.peer.deliver(receipt("7")) == 0
-        assert len(taken.signals) == 2
+        assert len(taken.carrier_events) == 2
 
 
 async def test_what_was_kept_without_our_knowing_is_one_message_when_it_is_brought_again() -> None:
     async with fake_smsc() as smsc, opened(smsc) as (_, taken):
         taken.fails, taken.loses_word = 1, True
         assert [await smsc.peer.deliver(inbound()) for _ in range(2)] == [0x64, 0]
-        assert len(taken.signals) == 2
-    assert len({signal.dedupe_key for signal in taken.signals}) == 1
+        assert len(taken.carrier_events) == 2
+    assert len({carrier_event.dedupe_key for carrier_event in taken.carrier_events}) == 1
 
 
 async def test_a_sure_answer_holds_up_nothing_over_another_session() -> None:
@@ -929,14 +943,14 @@ async def test_a_sure_answer_holds_up_nothing_over_another_session() -> None:
         await carrier.submit_many(messages(2))
         assert await second.deliver(inbound()) == 0
         assert Command.ENQUIRE_LINK not in first.received
-    assert len({signal.dedupe_key for signal in taken.signals}) == 2
+    assert len({carrier_event.dedupe_key for carrier_event in taken.carrier_events}) == 2
 
 
 async def test_the_same_text_twice_on_a_healthy_session_is_two_messages() -> None:
     async with fake_smsc() as smsc, opened(smsc) as (_, taken):
         answers = [await smsc.peer.deliver(inbound()), await smsc.peer.deliver(inbound())]
         assert answers == [0, 0]
-    assert len({signal.dedupe_key for signal in taken.signals}) == 2
+    assert len({carrier_event.dedupe_key for carrier_event in taken.carrier_events}) == 2
 
 
 @pytest.mark.parametrize("is_answered", [True, False])
@@ -953,11 +967,11 @@ async def test_a_message_brought_again_after_its_session_broke_is_one_message(is
         await until(lambda: len(smsc.binds) == 2 and carrier.bound == 1)
         taken.gate.set()
         assert await smsc.peer.deliver(inbound()) == 0
-        assert len(taken.signals) == 2
-        assert len({signal.dedupe_key for signal in taken.signals}) == 1
+        assert len(taken.carrier_events) == 2
+        assert len({carrier_event.dedupe_key for carrier_event in taken.carrier_events}) == 1
         # The doubt is spent: the next one is a new message.
         assert await smsc.peer.deliver(inbound()) == 0
-        assert len({signal.dedupe_key for signal in taken.signals}) == 2
+        assert len({carrier_event.dedupe_key for carrier_event in taken.carrier_events}) == 2
 
 
 async def test_a_text_sent_again_after_its_answer_surely_arrived_is_another_message() -> None:
@@ -968,7 +982,7 @@ async def test_a_text_sent_again_after_its_answer_surely_arrived_is_another_mess
         smsc.peer.drop()
         await until(lambda: len(smsc.binds) == 2 and carrier.bound == 1)
         assert await smsc.peer.deliver(inbound()) == 0
-    assert len({signal.dedupe_key for signal in taken.signals}) == 2
+    assert len({carrier_event.dedupe_key for carrier_event in taken.carrier_events}) == 2
 
 
 @pytest.mark.parametrize("is_broken", [True, False])
@@ -985,8 +999,8 @@ async def test_what_comes_again_over_another_session_waits_for_news_of_the_first
         else:
             first.send(Command.ENQUIRE_LINK_RESP, 0, 2)
         assert await again == 0
-        assert len(taken.signals) == 2
-        assert len({signal.dedupe_key for signal in taken.signals}) == (1 if is_broken else 2)
+        assert len(taken.carrier_events) == 2
+        assert len({carrier_event.dedupe_key for carrier_event in taken.carrier_events}) == (1 if is_broken else 2)
         await until(lambda: carrier.bound == 2)
 
 
@@ -1002,7 +1016,7 @@ async def test_reports_are_kept_by_id_and_state() -> None:
             assert await smsc.peer.deliver(message) == 0
     delivered = Report("7:DELIVRD", is_delivered=True, carrier_ref="7")
     failed = Report("8:UNDELIV", is_delivered=False, error_code="unreachable", carrier_ref="8")
-    assert taken.signals == [delivered, delivered, failed]
+    assert taken.carrier_events == [delivered, delivered, failed]
 
 
 # Options
@@ -1048,7 +1062,7 @@ async def test_tls_checks_the_certificate(tmp_path: Path) -> None:
             assert isinstance(await submit(carrier), Accepted)
         for wrong in ({"tls": True}, {**trusted, "tls_name": "smsc.example.com"}):
             carrier = carrier_of(smsc.port, **wrong)
-            await carrier.open(lambda signals: asyncio.sleep(0))
+            await carrier.open(lambda carrier_events: asyncio.sleep(0))
             await until(partial(has_failed, carrier))
             assert "CERTIFICATE_VERIFY_FAILED" in (await carrier.check() or "")
             await carrier.close()

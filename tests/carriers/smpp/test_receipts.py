@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msvs.api.resources import FAILURES
 from msvs.carriers.protocol import Inbound, Report
 from msvs.carriers.smpp import inbound as inbound_module
-from msvs.carriers.smpp.inbound import DOUBT_SECONDS, Late, Redeliveries, to_signal
+from msvs.carriers.smpp.inbound import DOUBT_SECONDS, Late, Redeliveries, to_carrier_event
 from msvs.carriers.smpp.options import SmppOptions
 from msvs.carriers.smpp.pdu import Message, Tag
 from msvs.carriers.smpp.receipts import IdFormat, read_receipt, response_ref
@@ -96,25 +96,29 @@ RECEIPTS: list[tuple[Message, str | None, bool | None, str | None]] = [
 @pytest.mark.parametrize(("message", "ref", "is_delivered", "code"), RECEIPTS)
 def test_receipts_are_read(message: Message, ref: str | None, is_delivered: bool | None, code: str | None) -> None:
     codes = {"0E1": "carrier_filtered", "0e2": "recipient_opted_out"}
-    signal = to_signal(message, "key", options(receipt_errors=codes), {})
+    carrier_event = to_carrier_event(message, "key", options(receipt_errors=codes), {})
     if ref is None:
-        assert signal is None
+        assert carrier_event is None
         return
-    assert isinstance(signal, Report)
-    assert (signal.carrier_ref, signal.is_delivered, signal.error_code) == (ref, is_delivered, code)
+    assert isinstance(carrier_event, Report)
+    assert (carrier_event.carrier_ref, carrier_event.is_delivered, carrier_event.error_code) == (
+        ref,
+        is_delivered,
+        code,
+    )
     assert code is None or code in FAILURES
-    assert signal.dedupe_key.startswith(f"{ref}:")
+    assert carrier_event.dedupe_key.startswith(f"{ref}:")
 
 
 def test_a_person_who_writes_a_receipt_is_no_message_centre() -> None:
     message = Message(source="14155550100", source_ton=1, destination="12345", short_message=b"id:9 stat:DELIVRD err:0")
-    assert isinstance(to_signal(message, "key", options(), {}), Inbound)
+    assert isinstance(to_carrier_event(message, "key", options(), {}), Inbound)
 
 
 def test_a_message_of_which_the_id_came_late_is_named() -> None:
     message_id = uuid4()
-    signal = to_signal(by_text("id:9 stat:DELIVRD"), "", options(), {"9": Late(message_id)})
-    assert signal == Report("9:DELIVRD", is_delivered=True, message_id=message_id, carrier_ref="9")
+    carrier_event = to_carrier_event(by_text("id:9 stat:DELIVRD"), "", options(), {"9": Late(message_id)})
+    assert carrier_event == Report("9:DELIVRD", is_delivered=True, message_id=message_id, carrier_ref="9")
 
 
 # id_format; the id in submit_sm_resp, in the receipt's text, in its parameter; whether they are one message's.
@@ -170,7 +174,7 @@ def test_no_id_is_none(message_id: str) -> None:
 
 
 @given(st.binary(max_size=254), st.integers(0, 255), st.integers(0, 255), st.binary(max_size=70))
-def test_whatever_comes_ends_in_a_signal_that_can_be_kept(
+def test_whatever_comes_ends_in_a_carrier_event_that_can_be_kept(
     octets: bytes, esm_class: int, data_coding: int, parameter: bytes
 ) -> None:
     message = Message(
@@ -181,14 +185,14 @@ def test_whatever_comes_ends_in_a_signal_that_can_be_kept(
         tlvs=((ID, parameter), (STATE, parameter[:1]), (NETWORK, parameter[:3])),
     )
     for id_format in ("as_is", "hex", "decimal"):
-        signal = to_signal(message, "key", options(id_format=id_format), {})
-        if isinstance(signal, Report):
-            assert signal.carrier_ref is not None
-            assert len(signal.carrier_ref) <= 100
-            assert "\0" not in signal.carrier_ref + signal.dedupe_key
-        elif signal is not None:
-            assert "\0" not in signal.text + signal.from_phone
-            signal.text.encode()
+        carrier_event = to_carrier_event(message, "key", options(id_format=id_format), {})
+        if isinstance(carrier_event, Report):
+            assert carrier_event.carrier_ref is not None
+            assert len(carrier_event.carrier_ref) <= 100
+            assert "\0" not in carrier_event.carrier_ref + carrier_event.dedupe_key
+        elif carrier_event is not None:
+            assert "\0" not in carrier_event.text + carrier_event.from_phone
+            carrier_event.text.encode()
 
 
 @pytest.mark.parametrize(
@@ -211,9 +215,9 @@ def test_whatever_comes_ends_in_a_signal_that_can_be_kept(
 )
 def test_addresses_are_e164_where_they_can_be(address: str, ton: int, phone: str) -> None:
     message = Message(source=address, source_ton=ton, destination=address, destination_ton=ton)
-    signal = to_signal(message, "key", options(), {})
-    assert isinstance(signal, Inbound)
-    assert (signal.from_phone, signal.to_sender) == (phone, phone)
+    carrier_event = to_carrier_event(message, "key", options(), {})
+    assert isinstance(carrier_event, Inbound)
+    assert (carrier_event.from_phone, carrier_event.to_sender) == (phone, phone)
 
 
 # Redeliveries
@@ -353,20 +357,24 @@ STATES: dict[str, bool | str | None] = {
 @pytest.mark.parametrize(("word", "meaning"), STATES.items())
 def test_words_of_receipts_are_mapped(word: str, meaning: bool | str | None) -> None:
     unread: list[str | None] = []
-    signal = to_signal(by_text(f"id:9 sub:001 stat:{word} err:000 text:"), "", options(), {}, unread.append)
+    carrier_event = to_carrier_event(
+        by_text(f"id:9 sub:001 stat:{word} err:000 text:"), "", options(), {}, unread.append
+    )
     assert unread == []
     if meaning is None:
-        assert signal is None
+        assert carrier_event is None
         return
-    assert isinstance(signal, Report)
-    assert (signal.is_delivered, signal.error_code) == ((True, None) if meaning is True else (False, meaning))
-    assert signal.error_code is None or signal.error_code in FAILURES
+    assert isinstance(carrier_event, Report)
+    assert (carrier_event.is_delivered, carrier_event.error_code) == (
+        (True, None) if meaning is True else (False, meaning)
+    )
+    assert carrier_event.error_code is None or carrier_event.error_code in FAILURES
 
 
 @pytest.mark.parametrize("word", ["XYZZY", "DELIVERY", "DELIVFOO", "99", "UNKNOWNED_THING"])
 def test_a_word_that_nobody_knows_ends_nothing_and_is_told(word: str) -> None:
     unread: list[str | None] = []
-    assert to_signal(by_text(f"id:9 stat:{word} err:000"), "", options(), {}, unread.append) is None
+    assert to_carrier_event(by_text(f"id:9 stat:{word} err:000"), "", options(), {}, unread.append) is None
     assert unread == [word.replace("_", "")]
 
 
@@ -375,14 +383,14 @@ def test_a_word_that_nobody_knows_ends_nothing_and_is_told(word: str) -> None:
 )
 def test_a_receipt_without_id_or_state_is_told(text: str) -> None:
     unread: list[str | None] = []
-    assert to_signal(by_text(text), "", options(), {}, unread.append) is None
+    assert to_carrier_event(by_text(text), "", options(), {}, unread.append) is None
     assert unread == [None]
 
 
 def test_the_operators_words_count_first() -> None:
     words = {"xyzzy": "delivered", "DND": "carrier_filtered", "UNKNOWN": "unreachable", "DELIVRD": "on_the_way"}
     found = {
-        word: to_signal(by_text(f"id:9 stat:{word}"), "", options(receipt_states=words), {})
+        word: to_carrier_event(by_text(f"id:9 stat:{word}"), "", options(receipt_states=words), {})
         for word in ("XYZZY", "DND", "UNKNOWN", "DELIVRD", "EXPIRED")
     }
     assert {word: each.error_code or each.is_delivered for word, each in found.items() if isinstance(each, Report)} == {
@@ -391,7 +399,7 @@ def test_the_operators_words_count_first() -> None:
 
 
 def test_the_operators_words_count_before_the_number() -> None:
-    found = to_signal(
+    found = to_carrier_event(
         by_text("id:9 stat:XYZZY", tlvs=((STATE, b"\2"),)),
         "",
         options(receipt_states={"XYZZY": "carrier_filtered"}),
@@ -425,9 +433,9 @@ def test_fields_are_read_as_vendors_write_them(text: str, read: tuple[str, str, 
 @pytest.mark.parametrize("error", ["7", "07", "007"])
 def test_an_err_has_no_leading_zeros(error: str) -> None:
     codes = {"07": "carrier_filtered"}
-    signal = to_signal(by_text(f"id:1 stat:UNDELIV err:{error}"), "", options(receipt_errors=codes), {})
-    assert isinstance(signal, Report)
-    assert signal.error_code == "carrier_filtered"
+    carrier_event = to_carrier_event(by_text(f"id:1 stat:UNDELIV err:{error}"), "", options(receipt_errors=codes), {})
+    assert isinstance(carrier_event, Report)
+    assert carrier_event.error_code == "carrier_filtered"
 
 
 # message_state, the word, and what counts: the one that is final, and of two failures the one that says why.
@@ -467,9 +475,9 @@ def test_a_receipt_is_read_whatever_its_coding_says(octets: bytes, data_coding: 
 
 def test_a_stop_by_mark_is_a_stop() -> None:
     message = Message(source="14155550100", short_message=b"\xff\xfe" + "STOP".encode("utf-16-le"), data_coding=8)
-    signal = to_signal(message, "key", options(), {})
-    assert isinstance(signal, Inbound)
-    assert (signal.text, signal.is_garbled) == ("STOP", False)
+    carrier_event = to_carrier_event(message, "key", options(), {})
+    assert isinstance(carrier_event, Inbound)
+    assert (carrier_event.text, carrier_event.is_garbled) == ("STOP", False)
 
 
 @pytest.mark.parametrize(
@@ -488,9 +496,9 @@ def test_a_stop_by_mark_is_a_stop() -> None:
     ],
 )
 def test_what_cannot_surely_be_read_is_kept_and_flagged(fields: dict[str, Any], text: str) -> None:
-    signal = to_signal(Message(source="14155550100", **fields), "key", options(), {})
-    assert isinstance(signal, Inbound)
-    assert (signal.text, signal.is_garbled) == (text, True)
+    carrier_event = to_carrier_event(Message(source="14155550100", **fields), "key", options(), {})
+    assert isinstance(carrier_event, Inbound)
+    assert (carrier_event.text, carrier_event.is_garbled) == (text, True)
 
 
 @pytest.mark.parametrize(
@@ -503,23 +511,33 @@ def test_what_cannot_surely_be_read_is_kept_and_flagged(fields: dict[str, Any], 
     ],
 )
 def test_the_text_is_where_there_is_one(message: Message) -> None:
-    signal = to_signal(message, "key", options(), {})
-    assert isinstance(signal, Inbound)
-    assert (signal.text, signal.is_garbled) == ("STOP", False)
+    carrier_event = to_carrier_event(message, "key", options(), {})
+    assert isinstance(carrier_event, Inbound)
+    assert (carrier_event.text, carrier_event.is_garbled) == ("STOP", False)
 
 
 @pytest.mark.parametrize("payload", [b"STOP", b"\5\0\3\x07\2\1STOP"])
 def test_a_header_may_stand_before_the_payload(payload: bytes) -> None:
     message = Message(short_message=b"\5\0\3\x07\2\1", esm_class=0x40, tlvs=((Tag.MESSAGE_PAYLOAD, payload),))
-    signal = to_signal(message, "key", options(), {})
-    assert isinstance(signal, Inbound)
-    assert (signal.text, signal.part_ref, signal.part_number, signal.is_garbled) == ("STOP", "8:7", 1, False)
+    carrier_event = to_carrier_event(message, "key", options(), {})
+    assert isinstance(carrier_event, Inbound)
+    assert (carrier_event.text, carrier_event.part_ref, carrier_event.part_number, carrier_event.is_garbled) == (
+        "STOP",
+        "8:7",
+        1,
+        False,
+    )
 
 
 def test_a_part_is_one_without_being_announced() -> None:
-    signal = to_signal(Message(short_message=b"\5\0\3\x07\2\1STOP"), "key", options(), {})
-    assert isinstance(signal, Inbound)
-    assert (signal.text, signal.part_ref, signal.part_number, signal.part_count) == ("STOP", "8:7", 1, 2)
+    carrier_event = to_carrier_event(Message(short_message=b"\5\0\3\x07\2\1STOP"), "key", options(), {})
+    assert isinstance(carrier_event, Inbound)
+    assert (carrier_event.text, carrier_event.part_ref, carrier_event.part_number, carrier_event.part_count) == (
+        "STOP",
+        "8:7",
+        1,
+        2,
+    )
 
 
 @pytest.mark.parametrize("charset", ["utf-16-be", "utf-16-le"])
@@ -529,7 +547,9 @@ def test_the_parts_of_a_marked_message_are_read_alike(charset: str) -> None:
     texts = []
     for number, piece in enumerate(pieces, 1):
         header = bytes((5, 0, 3, 7, 2, number))
-        signal = to_signal(Message(short_message=header + piece, esm_class=0x40, data_coding=8), "key", options(), {})
-        assert isinstance(signal, Inbound)
-        texts.append((signal.text, signal.is_garbled))
+        carrier_event = to_carrier_event(
+            Message(short_message=header + piece, esm_class=0x40, data_coding=8), "key", options(), {}
+        )
+        assert isinstance(carrier_event, Inbound)
+        texts.append((carrier_event.text, carrier_event.is_garbled))
     assert texts == [("Больше не ", False), ("пишите мне", False)]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
 
 import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.dispatch import dispatching, open_months
-from msvs.api.dispatch.dispatching import Outcome
+from msvs.api.dispatch import delivery_reports, dispatching, open_months, routing
+from msvs.api.dispatch.delivery_reports import DeliveryReport
+from msvs.api.dispatch.dispatching import ACCEPTED, REFUSED, THROTTLED, UNKNOWN, Lane, Outcome
 from msvs.api.dispatch.open_months import EVERYWHERE, IdRange
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
@@ -18,6 +23,8 @@ from msvs.models import Message, MessageStatus
 from msvs.workers.dispatch import dispatch_messages
 from tests.workers.test_dispatch import send
 from tests.workers.test_maintenance import month, write_message
+
+T = TypeVar("T")
 
 MONTHS = 25
 LOCKS = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'"
@@ -59,6 +66,70 @@ async def test_a_claim_locks_no_month_that_is_settled(two_years: None, ctx: Cont
             await dispatching.record_outcomes(claim, [Outcome(row.id, "accepted") for row in claim.messages], now)
     assert max(found) < MOST_LOCKS
     assert await db.fetch_value("SELECT count(*) FROM message_attempts WHERE outcome = 'accepted'") == 8
+
+
+GENERIC = "SET LOCAL plan_cache_mode = force_generic_plan"
+SETTLED = """
+SELECT pg_class.relname FROM pg_locks JOIN pg_class ON pg_class.oid = pg_locks.relation
+    JOIN pg_inherits ON pg_inherits.inhrelid = pg_class.oid
+WHERE pid = pg_backend_pid() AND inhparent IN ('messages'::regclass, 'message_attempts'::regclass)
+    AND relname = ANY($1)
+"""
+
+
+async def test_outcomes_and_reports_open_no_month_but_their_own(two_years: None, ctx: Context) -> None:
+    """A generic plan is made once for all values: what it leaves out, it leaves out by the statement's own words."""
+    assert await open_months.find_open_months() == 1
+    # A clock that is wrong by a day may make an attempt in the month beside its message's.
+    settled = [
+        f"{table}_{await month(-ago):%Y_%m}" for ago in range(2, MONTHS) for table in ("messages", "message_attempts")
+    ]
+    opened: dict[str, list[str]] = {}
+
+    async def run(name: str, work: Callable[[datetime], Awaitable[T]]) -> T:
+        async with unit_of_work():
+            await db.execute(GENERIC)
+            found = await work(await db.now())
+            opened[name] = [row.relname for row in await db.fetch(SETTLED, settled)]
+        return found
+
+    async def take(now: datetime) -> dispatching.Claim:
+        lane = Lane(ctx.workspace_id, ctx.livemode, open_ids=(await open_months.look())[1])
+        claim = await dispatching.claim(lane, carrier="virtual", limit=20, now=now)
+        assert claim is not None
+        return claim
+
+    sent = [await send(ctx) for _ in range(9)]
+    claim = await run("claim", take)
+    await run("give back", partial(dispatching.give_back, claim))
+    claim = await run("claim again", take)
+    await db.execute("UPDATE message_attempts SET outcome = 'throttled'")
+    results = [ACCEPTED] * 4 + [REFUSED] * 2 + [THROTTLED] + [UNKNOWN] * 2
+    outcomes = [
+        Outcome(id, result, code="recipient_opted_out" if result == REFUSED else None, part_refs=(f"{id}-1", f"{id}-2"))
+        for id, result in zip(sent, results, strict=True)
+    ]
+    await db.execute("UPDATE messages SET attempt_count = 30")
+    tired = replace(claim, messages=await db.fetch("SELECT * FROM messages"))
+    await run("record", lambda now: dispatching.record_outcomes(tired, outcomes, now))
+    reports = [
+        DeliveryReport(sent[0], True),
+        DeliveryReport(sent[1], False, "unreachable"),
+        DeliveryReport(sent[7], True),
+    ]
+    await run("reports", lambda now: delivery_reports.take_reports(reports, now))
+    assert await run("hold", lambda _: delivery_reports.hold_messages(sent)) == frozenset()
+    await db.execute("UPDATE messages SET lease_until = now() - interval '1 hour' WHERE status = 'sending'")
+    await run("tries", partial(routing.find_tries, tired.messages))
+    lane = Lane(ctx.workspace_id, ctx.livemode)
+    waiting = await db.fetch("SELECT * FROM messages WHERE status = 'queued'")
+    await run("put off", lambda now: dispatching._put_off({row.id: now for row in waiting}))
+    await run("fail", lambda now: dispatching._fail_unsent(lane, waiting, "expired", now))
+    await run("refuse", lambda now: dispatching.refuse(lane, [(waiting[0], "recipient_opted_out")], now))
+    await run("await", lambda _: dispatching._await([row for row in tired.messages if row.id == sent[8]]))
+    assert {name: months for name, months in opened.items() if months} == {}
+    rows = await db.fetch("SELECT status, count(*) AS n FROM messages GROUP BY 1")
+    assert {row.status: row.n for row in rows} == {"sent": 2, "delivered": 2, "failed": 3, "canceled": 1, "sending": 1}
 
 
 async def test_a_message_is_sent_however_old_its_month_is(two_years: None, ctx: Context) -> None:
@@ -103,3 +174,16 @@ async def test_a_range_names_whole_months(database: str) -> None:
     low, high = [await db.fetch_value("SELECT id_floor($1::timestamptz)", await month(ahead)) for ahead in (-1, 1)]
     assert found.of("messages") == f"messages.id >= '{low}' AND messages.id < '{high}'"
     assert EVERYWHERE.of("messages") == "true"
+
+
+def test_ids_that_are_no_times_lie_anywhere() -> None:
+    """A carrier's callback names a message as it likes."""
+    assert (
+        open_months.months_of([UUID(int=(1 << 128) - 1), open_months.floor(datetime(2026, 5, 4, tzinfo=UTC))])
+        == EVERYWHERE
+    )
+    assert open_months.months_of([]) == EVERYWHERE
+    assert open_months.within("{in_months} {in_attempts}", [UUID(int=(1 << 128) - 1)]) == "true true"
+    assert open_months.months_of([UUID(int=0)]) == IdRange(
+        datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 2, 1, tzinfo=UTC)
+    )

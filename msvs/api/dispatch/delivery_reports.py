@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from msvs.api.dispatch.dispatching import capture_live, note_opt_outs, note_sent
+from msvs.api.dispatch.open_months import within
 from msvs.api.resources import message_resource
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, fetch
@@ -17,32 +18,36 @@ REPORT_DEADLINE = timedelta(hours=72)
 
 # A report proves that the carrier has the message, even where its answer to the hand-over was lost.
 PROVE_SENT = """
-WITH proven AS (SELECT id FROM messages WHERE id = ANY($1) AND status = 'sending' ORDER BY id FOR UPDATE)
+WITH proven AS (
+    SELECT id FROM messages WHERE id = ANY($1) AND status = 'sending' AND {in_months} ORDER BY id FOR UPDATE
+)
 UPDATE messages SET status = 'sent', sent_at = $2, claim_token = NULL, lease_until = NULL
-FROM proven WHERE messages.id = ANY ($1) AND messages.id = proven.id RETURNING messages.*
+FROM proven WHERE messages.id = ANY ($1) AND messages.id = proven.id AND {in_months} RETURNING messages.*
 """
 
 DELIVERED = """
 WITH reported AS (
     SELECT id FROM messages
-    WHERE id = ANY($1) AND (status = 'sent' OR (status = 'replied' AND delivered_at IS NULL)) ORDER BY id FOR UPDATE
+    WHERE id = ANY($1) AND (status = 'sent' OR (status = 'replied' AND delivered_at IS NULL)) AND {in_months}
+    ORDER BY id FOR UPDATE
 )
 UPDATE messages SET status = CASE WHEN status = 'sent' THEN 'delivered' ELSE status END,
     delivered_at = $2, delivery = NULL
-FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id RETURNING messages.*
+FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id AND {in_months} RETURNING messages.*
 """
 
 FAILED = """
 WITH reported AS (
     SELECT messages.id, report.code FROM messages
     JOIN unnest($1::uuid[], $2::varchar[]) AS report (id, code) ON report.id = messages.id
-    WHERE messages.id = ANY ($1) AND status = 'sent' ORDER BY messages.id FOR UPDATE OF messages
+    WHERE messages.id = ANY ($1) AND status = 'sent' AND {in_months} ORDER BY messages.id FOR UPDATE OF messages
 )
 UPDATE messages SET status = 'failed', failed_at = $3, error_code = reported.code, delivery = NULL
-FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id RETURNING messages.*
+FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id AND {in_months} RETURNING messages.*
 """
 
-FREE = "SELECT id FROM messages WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED"
+FREE = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months} ORDER BY id FOR UPDATE SKIP LOCKED"
+THERE = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months}"
 
 UNREPORTED = """
 WITH silent AS (
@@ -72,13 +77,14 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
     changed = 0
     delivered = [report.message_id for report in first.values() if report.is_delivered]
     if delivered:
-        rows = await fetch(DELIVERED, delivered, now)
+        rows = await fetch(within(DELIVERED, delivered), delivered, now)
         changed += await _record(EventType.MESSAGE_DELIVERED, rows, now)
     failed = [report for report in first.values() if not report.is_delivered]
     if failed:
+        failed_ids = [report.message_id for report in failed]
         rows = await fetch(
-            FAILED,
-            [report.message_id for report in failed],
+            within(FAILED, failed_ids),
+            failed_ids,
             [report.code or "carrier_rejected" for report in failed],
             now,
         )
@@ -93,16 +99,16 @@ async def hold_messages(message_ids: Iterable[UUID]) -> frozenset[UUID]:
     Whoever holds them may be stuck: their reports wait, those of all others do not.
     """
     wanted = set(message_ids)
-    missing = wanted - {row.id for row in await fetch(FREE, list(wanted))} if wanted else wanted
+    missing = wanted - {row.id for row in await fetch(within(FREE, wanted), list(wanted))} if wanted else wanted
     if not missing:
         return frozenset()
     # Some may be past their keeping.
-    return frozenset(row.id for row in await fetch("SELECT id FROM messages WHERE id = ANY($1)", list(missing)))
+    return frozenset(row.id for row in await fetch(within(THERE, missing), list(missing)))
 
 
 async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:
     """Mark messages whose hand-over was never answered as sent: something proves that the carrier has them."""
-    rows = await fetch(PROVE_SENT, list(message_ids), now)
+    rows = await fetch(within(PROVE_SENT, message_ids), list(message_ids), now) if message_ids else ()
     if rows:
         await note_sent(rows, now)
 

@@ -154,7 +154,7 @@ WITH attempts AS (
 )
 UPDATE messages SET status = 'sending', claim_token = $3, lease_until = clock_timestamp() + $6::interval, carrier = $4,
     handed_at = $5, attempt_count = attempt_count + 1, credits_used = segments
-WHERE id = ANY($2) AND {is_recent}
+WHERE id = ANY($2) AND {in_months}
 """
 
 # The ids stand twice so that rows are found by their key alone, whatever the planner believes of the table: else it
@@ -163,7 +163,7 @@ SENT = """
 UPDATE messages SET status = 'sent', sent_at = $4, carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
 WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
-    AND messages.status = 'sending'
+    AND messages.status = 'sending' AND {in_months}
 RETURNING messages.*
 """
 
@@ -171,12 +171,12 @@ FAILED = """
 WITH held AS (
     SELECT messages.id, messages.credits_used, outcome.code
     FROM messages JOIN unnest($1::uuid[], $2::varchar[]) AS outcome (id, code) ON outcome.id = messages.id
-    WHERE messages.id = ANY ($1) AND messages.status = 'sending' AND messages.claim_token = $3
+    WHERE messages.id = ANY ($1) AND messages.status = 'sending' AND messages.claim_token = $3 AND {in_months}
     FOR UPDATE OF messages
 )
 UPDATE messages SET status = 'failed', failed_at = $4, error_code = held.code, credits_used = 0,
     claim_token = NULL, lease_until = NULL
-FROM held WHERE messages.id = ANY ($1) AND messages.id = held.id
+FROM held WHERE messages.id = ANY ($1) AND messages.id = held.id AND {in_months}
 RETURNING messages.*, held.credits_used AS credits_held
 """
 
@@ -184,14 +184,14 @@ REQUEUED = """
 UPDATE messages SET status = 'queued', due_at = outcome.due_at, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::timestamptz[]) AS outcome (id, due_at)
 WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
-    AND messages.status = 'sending'
+    AND messages.status = 'sending' AND {in_months}
 """
 
 PARTS = """
 INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
 SELECT part.id, part.message_id, messages.carrier, part.ref, part.number, $5
 FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::smallint[]) AS part (id, message_id, ref, number)
-JOIN messages ON messages.id = part.message_id AND messages.id = ANY ($6)
+JOIN messages ON messages.id = part.message_id AND messages.id = ANY ($6) AND {in_months}
 """
 
 CONCLUDE = """
@@ -486,19 +486,19 @@ async def _route(lane: Lane, plan: Plan, rows: Sequence[Row], now: datetime) -> 
 
 PUT_OFF = """
 UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)
-WHERE messages.id = ANY ($1) AND messages.id = later.id
+WHERE messages.id = ANY ($1) AND messages.id = later.id AND {in_months}
 """
 
 
 async def _put_off(until: Mapping[UUID, datetime]) -> None:
     if until:
-        await execute(PUT_OFF, list(until), list(until.values()))
+        await execute(open_months.within(PUT_OFF, until), list(until), list(until.values()))
 
 
 async def _take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
     token = ids.new_id()
     message_ids = [row.id for row in rows]
-    take = TAKE.format(is_recent=open_months.months_of(message_ids).of("messages"))
+    take = open_months.within(TAKE, message_ids)
     await execute(take, [ids.new_id() for _ in rows], message_ids, token, carrier, now, LEASE)
     return Claim(token, carrier, rows, is_repeat)
 
@@ -706,7 +706,7 @@ REFUSED_BY_CONSENT = """
 UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,
     canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END
 FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code)
-WHERE messages.id = ANY ($1) AND messages.id = refusal.id
+WHERE messages.id = ANY ($1) AND messages.id = refusal.id AND {in_months}
 RETURNING messages.*
 """
 
@@ -714,9 +714,10 @@ RETURNING messages.*
 async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) -> None:
     """Skip (in a campaign) or cancel (singly) messages that may not be sent any more, and give their credits back."""
     is_campaign = lane.campaign_id is not None
+    message_ids = [row.id for row, _ in refused]
     rows = await fetch(
-        REFUSED_BY_CONSENT,
-        [row.id for row, _ in refused],
+        open_months.within(REFUSED_BY_CONSENT, message_ids),
+        message_ids,
         [code for _, code in refused],
         MessageStatus.SKIPPED.value if is_campaign else MessageStatus.CANCELED.value,
         now,
@@ -755,15 +756,16 @@ def _covered(rows: Sequence[Row], balance: int) -> int:
     return len(rows) - 1
 
 
+FAIL_UNSENT = """
+UPDATE messages SET status = 'failed', failed_at = $2, error_code = $3, credits_used = 0
+WHERE id = ANY($1) AND {in_months} RETURNING *
+"""
+
+
 async def _fail_unsent(lane: Lane, rows: Sequence[Row], code: str, now: datetime) -> None:
     """Fail messages that no carrier has, and give their credits back."""
-    failed = await fetch(
-        "UPDATE messages SET status = 'failed', failed_at = $2, error_code = $3, credits_used = 0"
-        " WHERE id = ANY($1) RETURNING *",
-        [row.id for row in rows],
-        now,
-        code,
-    )
+    message_ids = [row.id for row in rows]
+    failed = await fetch(open_months.within(FAIL_UNSENT, message_ids), message_ids, now, code)
     if lane.livemode:
         held = {row.id: row.credits_used for row in rows if row.credits_used}
         await credits.release(lane.workspace_id, held, now)
@@ -814,19 +816,13 @@ async def record_outcomes(
     }
     requeued |= {outcome.message_id: now for outcome in passed_on}
     if requeued:
-        await execute(REQUEUED, list(requeued), list(requeued.values()), claim.token)
+        again = open_months.within(REQUEUED, requeued)
+        await execute(again, list(requeued), list(requeued.values()), claim.token)
         notify_after_commit(WorkQueue.MESSAGES)
     if by_result[UNKNOWN]:
         # Nothing is known before the lease has run out: whoever resolves it must not overtake the carrier.
-        await execute(
-            "UPDATE messages SET"
-            " lease_until = clock_timestamp() + least($3::interval * 2 ^ greatest(least(attempt_count, 20) - 3, 0), $4)"
-            " WHERE id = ANY($1) AND claim_token = $2 AND status = 'sending'",
-            [outcome.message_id for outcome in by_result[UNKNOWN]],
-            claim.token,
-            UNKNOWN_WAIT,
-            LONGEST_UNKNOWN_WAIT,
-        )
+        unknown = [outcome.message_id for outcome in by_result[UNKNOWN]]
+        await execute(open_months.within(UNSURE, unknown), unknown, claim.token, UNKNOWN_WAIT, LONGEST_UNKNOWN_WAIT)
     await execute(
         _conclude(claim.token),
         [outcome.message_id for outcome in concluded],
@@ -851,10 +847,15 @@ def _pause(outcome: Outcome, attempt: int) -> timedelta:
 # A carrier that accepted late has done so by then. One that never answers is asked ever more seldom.
 UNKNOWN_WAIT = timedelta(seconds=5)
 LONGEST_UNKNOWN_WAIT = timedelta(minutes=5)
+UNSURE = """
+UPDATE messages
+SET lease_until = clock_timestamp() + least($3::interval * 2 ^ greatest(least(attempt_count, 20) - 3, 0), $4)
+WHERE id = ANY($1) AND claim_token = $2 AND status = 'sending' AND {in_months}
+"""
 
 EXHAUSTED = """
 SELECT message_id FROM message_attempts
-WHERE message_id = ANY($1) AND carrier = $2 AND outcome = 'throttled'
+WHERE message_id = ANY($1) AND carrier = $2 AND outcome = 'throttled' AND {in_attempts}
 GROUP BY message_id HAVING count(*) >= $3 AND (min(started_at) < $4 OR message_id = ANY($5))
 """
 
@@ -872,9 +873,9 @@ async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     ]
     if not candidates:
         return set()
-    rows = await fetch(
-        EXHAUSTED, candidates, claim.carrier, MAX_ATTEMPTS - 1, now - MAX_THROTTLED, list(claim.fallbacks)
-    )
+    statement = open_months.within(EXHAUSTED, candidates)
+    values = (MAX_ATTEMPTS - 1, now - MAX_THROTTLED, list(claim.fallbacks))
+    rows = await fetch(statement, candidates, claim.carrier, *values)
     return {row.message_id for row in rows}
 
 
@@ -886,19 +887,20 @@ async def give_back(claim: Claim, now: datetime) -> None:
     if claim.is_repeat:
         return
     unused = [row.id for row in claim.messages]
-    await execute(REQUEUED, unused, [row.due_at for row in claim.messages], claim.token)
+    again = open_months.within(REQUEUED, unused)
+    await execute(again, unused, [row.due_at for row in claim.messages], claim.token)
     await execute(_conclude(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
     notify_after_commit(WorkQueue.MESSAGES)
 
 
 async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, sent_at: datetime) -> None:
-    rows = await fetch(
-        SENT, [outcome.message_id for outcome in accepted], [outcome.ref for outcome in accepted], token, sent_at
-    )
+    message_ids = [outcome.message_id for outcome in accepted]
+    sent = open_months.within(SENT, message_ids)
+    rows = await fetch(sent, message_ids, [outcome.ref for outcome in accepted], token, sent_at)
     parts = [(outcome, number, ref) for outcome in accepted for number, ref in enumerate(outcome.part_refs, 1)]
     if parts:
         await execute(
-            PARTS,
+            open_months.within(PARTS, message_ids),
             [ids.new_id() for _ in parts],
             [outcome.message_id for outcome, _, _ in parts],
             [ref for _, _, ref in parts],
@@ -922,9 +924,10 @@ async def capture_live(rows: Sequence[Row], now: datetime) -> None:
 
 
 async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime) -> None:
+    message_ids = [outcome.message_id for outcome in refused]
     rows = await fetch(
-        FAILED,
-        [outcome.message_id for outcome in refused],
+        open_months.within(FAILED, message_ids),
+        message_ids,
         [outcome.code or "carrier_rejected" for outcome in refused],
         token,
         now,
@@ -980,10 +983,10 @@ EXPIRED_RUNNING = EXPIRED.format(
 )
 
 # The token stays: nobody takes these over, so that what their worker learned after all still counts.
-AWAIT = "UPDATE messages SET lease_until = NULL WHERE id = ANY($1)"
+AWAIT = "UPDATE messages SET lease_until = NULL WHERE id = ANY($1) AND {in_months}"
 NEVER_KNOWN = """
 UPDATE message_attempts SET outcome = 'unknown', ended_at = clock_timestamp()
-WHERE message_id = ANY($1) AND outcome IS NULL
+WHERE message_id = ANY($1) AND outcome IS NULL AND {in_attempts}
 """
 
 
@@ -998,9 +1001,9 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
     rows = await fetch(EXPIRED_RUNNING, carrier, limit)
     if not rows:
         return None
-    await execute(NEVER_KNOWN, [row.id for row in rows])
+    await _write_of(NEVER_KNOWN, [row.id for row in rows])
     left = {row.id for row in rows if row.is_hopeless or (not is_asked and (row.is_suppressed or row.is_stale))}
-    await execute(AWAIT, list(left))
+    await _write_of(AWAIT, list(left))
     rows = [row for row in rows if row.id not in left]
     return await _take(rows, carrier, now, is_repeat=True) if rows else Claim(ids.new_id(), carrier, [])
 
@@ -1011,9 +1014,14 @@ async def await_reports(*, carrier: str, limit: int) -> int:
 
 
 async def _await(rows: Sequence[Row]) -> int:
-    await execute(AWAIT, [row.id for row in rows])
-    await execute(NEVER_KNOWN, [row.id for row in rows])
+    for statement in (AWAIT, NEVER_KNOWN):
+        await _write_of(statement, [row.id for row in rows])
     return len(rows)
+
+
+async def _write_of(statement: str, message_ids: Sequence[UUID]) -> None:
+    if message_ids:
+        await execute(open_months.within(statement, message_ids), message_ids)
 
 
 # Workers that are started anew one after the other do not all know a new carrier at once.

@@ -17,6 +17,8 @@ from msvs.database import now as clock
 
 # How far clocks may differ, and how old an id may be when its row is committed.
 MARGIN = timedelta(days=1)
+# The milliseconds of the year 9000: a later id is not one of ours.
+NO_TIME = 221_845_392_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,23 @@ async def look() -> tuple[datetime, IdRange]:
 
 
 def months_of(ids: Iterable[UUID]) -> IdRange:
-    """Return the range of the months in which these ids were made."""
+    """Return the range of the months in which these ids were made; of none, or of what is no time, everywhere."""
     times = [value.int >> 80 for value in ids]
+    if not times or max(times) >= NO_TIME:
+        return EVERYWHERE
     first, last = (datetime.fromtimestamp(moment / 1000, UTC) for moment in (min(times), max(times)))
     return IdRange(_month_start(first), _month_start(last, 1))
+
+
+def within(statement: str, message_ids: Iterable[UUID]) -> str:
+    """Return a statement on these messages that opens the partitions of their months only.
+
+    `{in_months}` stands for the condition on the ids of messages, `{in_attempts}` for the one on their attempts' ids.
+    """
+    months = months_of(message_ids)
+    since = months.since and _month_start(months.since - MARGIN)
+    attempts = IdRange(since, None if since is None else _month_start(datetime.now(UTC) + MARGIN, 1))
+    return statement.format(in_months=months.of("messages"), in_attempts=attempts.of("message_attempts"))
 
 
 def months_since(made: UUID) -> IdRange:

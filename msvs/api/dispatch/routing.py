@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from msvs.api.dispatch import breakers
+from msvs.api.dispatch import breakers, open_months
 from msvs.api.dispatch.sender_rules import kind_of
 from msvs.api.errors import ComplianceRefused, InvalidRequest
 from msvs.database import Row, fetch
@@ -204,7 +204,7 @@ NO_TRIES = Tries()
 
 TRIES = """
 SELECT message_id, carrier, outcome, ended_at FROM message_attempts
-WHERE message_id = ANY($1) AND outcome IN ('refused', 'fault')
+WHERE message_id = ANY($1) AND outcome IN ('refused', 'fault') AND {in_attempts}
 """
 
 
@@ -215,7 +215,7 @@ async def find_tries(rows: Iterable[Row], now: datetime) -> Mapping[UUID, Tries]
         return {}
     refused: dict[UUID, set[str]] = {}
     away: dict[UUID, set[str]] = {}
-    for row in await fetch(TRIES, tried):
+    for row in await fetch(open_months.within(TRIES, tried), tried):
         if row.outcome == "refused":
             refused.setdefault(row.message_id, set()).add(row.carrier)
         elif row.ended_at is not None and now - row.ended_at < FAULT_MEMORY:

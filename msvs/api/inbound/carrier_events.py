@@ -12,6 +12,7 @@ from msvs.api.consent.consent import suppress
 from msvs.api.consent.revocation import claim_of, may_undo
 from msvs.api.context import Context
 from msvs.api.dispatch.delivery_reports import DeliveryReport, hold_messages, prove_sent, take_reports
+from msvs.api.dispatch.open_months import within
 from msvs.api.dispatch.senders import find_owners, find_users
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.text.opt_out_phrases import wants_out
@@ -81,7 +82,7 @@ JOIN messages ON messages.id = coalesce(
 # What nobody will write down any more: the hand-over had no answer, and whoever made it has no lease.
 LOST = """
 SELECT id FROM messages WHERE id = ANY($1) AND carrier = $2 AND livemode AND status = 'sending' AND lease_until IS NULL
-    AND NOT EXISTS (SELECT FROM message_parts WHERE message_id = messages.id)
+    AND {in_months} AND NOT EXISTS (SELECT FROM message_parts WHERE message_id = messages.id)
 ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -103,7 +104,7 @@ WITH free AS (
 UPDATE message_parts SET ref = named.ref FROM free JOIN named USING (message_id, place) WHERE message_parts.id = free.id
 """
 
-LOCK = "SELECT id FROM messages WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
+LOCK = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months} ORDER BY id FOR NO KEY UPDATE"
 
 PART = """
 UPDATE message_parts SET state = said.state, error_code = said.error_code
@@ -214,7 +215,7 @@ async def _name_parts(carrier_events: Sequence[Row], now: datetime) -> None:
     for carrier in sorted({row.carrier for row in carrier_events}):
         ours = [row for row in carrier_events if row.carrier == carrier]
         counts = {row.message_id: row.part_count for row in ours}
-        lost = [row.id for row in await fetch(LOST, sorted(counts), carrier)]
+        lost = [row.id for row in await fetch(within(LOST, counts), sorted(counts), carrier)]
         if lost:
             parts = [(message_id, number) for message_id in lost for number in range(1, counts[message_id] + 1)]
             await execute(
@@ -227,7 +228,7 @@ async def _name_parts(carrier_events: Sequence[Row], now: datetime) -> None:
             )
             await prove_sent(lost, now)
         # Two workers with reports of one message must not name the same part.
-        await fetch(LOCK, sorted(counts))
+        await fetch(within(LOCK, counts), sorted(counts))
         await execute(NAME, [row.message_id for row in ours], [row.carrier_ref for row in ours], carrier)
 
 
@@ -237,7 +238,7 @@ async def _apply_parts(parts: Sequence[tuple[Row, Row]]) -> list[DeliveryReport]
         return []
     message_ids = sorted({match.message_id for match, _ in parts})
     # Two reports of one message's parts, taken by two workers, must see each other.
-    await fetch(LOCK, message_ids)
+    await fetch(within(LOCK, message_ids), message_ids)
     await execute(
         PART,
         [match.part_id for match, _ in parts],

@@ -16,7 +16,7 @@ from msvs import database as db
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.crypto import use_sealing_secret
-from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.resources import message_resource
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import endpoints, signatures
@@ -43,19 +43,21 @@ async def _subscribe(ctx: Context) -> None:
 async def _write(ctx: Context) -> list[bytes]:
     """Write events; the bodies that go out."""
     now = datetime.now(UTC)
-    drafts = [
-        Draft(
+    new_messages = [
+        NewMessage(
             ids.new_id(), ctx.workspace_id, ctx.livemode, "api", None, None, "+12125550123", "COHORTLABS", {}, now, now
         )
         for _ in range(EVENTS)
     ]
-    for draft in drafts:
-        draft.body, draft.segments = "Cart closes tonight at 8pm ET. Reply STOP to opt out.", 1
+    for message in new_messages:
+        message.body, message.segments = "Cart closes tonight at 8pm ET. Reply STOP to opt out.", 1
     async with unit_of_work():
         await record_events(
             [
-                NewEvent(EventType.MESSAGE_DELIVERED, ctx.workspace_id, ctx.livemode, draft.id, message_resource(draft))
-                for draft in drafts
+                NewEvent(
+                    EventType.MESSAGE_DELIVERED, ctx.workspace_id, ctx.livemode, message.id, message_resource(message)
+                )
+                for message in new_messages
             ],
             now,
         )

@@ -120,7 +120,7 @@ PARTS: Mapping[str, str] = {
     "idempotency.answer_once": "every call with an idempotency key",
     "keywords.join": "a message that is a keyword",
     "keywords.match_keyword": "a message that is a keyword",
-    "queueing.insert_single": "sending a message",
+    "enqueue.insert_single": "sending a message",
     "revocation.find_opt_out": "opting in, and a reply that confirms",
     "revocation.find_opt_outs": "importing contacts",
     "scope.find": "everything that reads or changes one thing",

@@ -46,7 +46,7 @@ UNKNOWN_ERROR = 30008
 
 
 def message_resource(row: Any, account_sid: str) -> dict[str, Any]:
-    """The shape of a message row (a model, a result row or a draft)."""
+    """The shape of a message row (a model, a result row or a new message)."""
     sid = encode_sid(MESSAGE, row.id)
     path = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{sid}"
     times = (row.sent_at, row.delivered_at, row.failed_at, row.canceled_at, row.replied_at)

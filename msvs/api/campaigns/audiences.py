@@ -17,8 +17,8 @@ from msvs.api import ids, settings_of_mode
 from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context
-from msvs.api.dispatch.drafts import Draft
 from msvs.api.dispatch.halting import share_run
+from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import is_real
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
 from msvs.api.errors import ComplianceRefused, InvalidRequest
@@ -281,7 +281,7 @@ class _Outcome(NamedTuple):
 class _Chunk:
     """Recipients on their way to encoded rows of messages and events.
 
-    It is what `_draft` makes of each, and `message_resource` of that; what many of them share is made once.
+    It is what `_make_message` makes of each, and `message_resource` of that; what many of them share is made once.
     """
 
     def __init__(
@@ -365,14 +365,14 @@ class _Chunk:
         key = (sender, encoding, segments, code, due_at)
         encoder = self._encoders.get(key)
         if encoder is None:
-            draft = _new_draft(self._campaign, recipient, sender, self._now)
-            draft.encoding = encoding
-            draft.segments = segments
-            draft.due_at = due_at
+            message = _new_message(self._campaign, recipient, sender, self._now)
+            message.encoding = encoding
+            message.segments = segments
+            message.due_at = due_at
             if code is not None:
-                _skip(draft, code)
+                _skip(message, code)
             type = EventType.MESSAGE_QUEUED if code is None else EventType.MESSAGE_SKIPPED
-            encoder = self._encoders[key] = RowEncoder(draft, type, self._now)
+            encoder = self._encoders[key] = RowEncoder(message, type, self._now)
         return encoder
 
 
@@ -395,36 +395,36 @@ async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str
     return {row.phone: pool.choose(row.region, last=last.get(row.contact_id), key=row.phone) for row in recipients}
 
 
-def _draft(
+def _make_message(
     campaign: Any,
     recipient: Any,
     template: Template,
     regions: Regions,
     senders: Mapping[str, str | None],
     now: datetime,
-) -> Draft:
+) -> NewMessage:
     """The message of one recipient."""
     sender = senders.get(recipient.phone, campaign.sender)
-    draft = _new_draft(campaign, recipient, sender, now)
+    message = _new_message(campaign, recipient, sender, now)
     code = _skip_reason(campaign, recipient, regions, sender)
     if code is None:
         try:
             rendered = render(template, contact_values(recipient, template.names))
-            draft.body = rendered.body
-            draft.encoding = rendered.encoding.value
-            draft.segments = rendered.segments
+            message.body = rendered.body
+            message.encoding = rendered.encoding.value
+            message.segments = rendered.segments
             if campaign.respects_quiet_hours:
-                draft.due_at = _due_at(recipient, now)
+                message.due_at = _due_at(recipient, now)
         except NotRenderable as error:
             code = error.code
     if code is not None:
-        _skip(draft, code)
-        draft.body = campaign.body
-    return draft
+        _skip(message, code)
+        message.body = campaign.body
+    return message
 
 
-def _new_draft(campaign: Any, recipient: Any, sender: str | None, now: datetime) -> Draft:
-    return Draft(
+def _new_message(campaign: Any, recipient: Any, sender: str | None, now: datetime) -> NewMessage:
+    return NewMessage(
         ids.new_id(),
         campaign.workspace_id,
         campaign.livemode,
@@ -440,9 +440,9 @@ def _new_draft(campaign: Any, recipient: Any, sender: str | None, now: datetime)
     )
 
 
-def _skip(draft: Draft, code: str) -> None:
-    draft.status = MessageStatus.SKIPPED.value
-    draft.error_code = code
+def _skip(message: NewMessage, code: str) -> None:
+    message.status = MessageStatus.SKIPPED.value
+    message.error_code = code
 
 
 def _due_at(recipient: Any, now: datetime) -> datetime:

@@ -17,8 +17,8 @@ from msvs.api.credits import caps, credits
 from msvs.api.credits.caps import DAILY_CAP_REACHED
 from msvs.api.dispatch import campaign_stats as tallies
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
-from msvs.api.dispatch.drafts import Draft
 from msvs.api.dispatch.halting import halt_run
+from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_sender, check_usable
@@ -234,7 +234,7 @@ async def delete_campaign(ctx: Context, id: UUID) -> None:
 
 async def send_campaign_test(
     ctx: Context, id: UUID, *, to: Sequence[str], variables: Mapping[str, Any] | None = None
-) -> list[Draft]:
+) -> list[NewMessage]:
     """Send a campaign's body to at most five phones of your own, each as a single message that says it is a test.
 
     Raises as send_message does, with `to[0]` as the parameter; nothing is sent then.

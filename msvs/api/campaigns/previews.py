@@ -20,7 +20,7 @@ from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
 from msvs.api.dispatch import dispatching, throughput
-from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import carrier_for, require_carrier
 from msvs.api.dispatch.senders import check_sender, choose_sender
 from msvs.api.errors import ApiError, ComplianceRefused
@@ -437,37 +437,39 @@ class _Outcome:
     suggestion_helps: bool = False
     held: int = 0
     last_opening: datetime | None = None
-    sent: list[Draft] = field(default_factory=list)
+    sent: list[NewMessage] = field(default_factory=list)
     _by_body: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, person: Row) -> None:
         """Look at one more recipient."""
         planned = self.planned
-        draft = audiences._draft(planned, person, self.template, planned.regions, planned.senders, planned.start)
-        code = draft.error_code
+        message = audiences._make_message(
+            planned, person, self.template, planned.regions, planned.senders, planned.start
+        )
+        code = message.error_code
         if code is None:
             claimed = _Claimed(person.is_suppressed, person.consent, planned.id)
             code = dispatching._refusal(claimed, planned.campaigns_admit_unknown)  # type: ignore[arg-type]
-        if code is None and draft.due_at > planned.start:
-            if planned.expires_at is not None and draft.due_at >= planned.expires_at:
+        if code is None and message.due_at > planned.start:
+            if planned.expires_at is not None and message.due_at >= planned.expires_at:
                 code = "expired"
             else:
                 self.held += 1
-                self.last_opening = max(self.last_opening or draft.due_at, draft.due_at)
+                self.last_opening = max(self.last_opening or message.due_at, message.due_at)
         if code is not None:
             self.cells[code, "", 0] += 1
             if code == "variable_missing":
                 self.missing.update(_missing_names(self.template, contact_values(person, self.template.names)))
             return
-        self.cells[None, draft.encoding, draft.segments] += 1
-        self.sent.append(draft)
-        if draft.encoding == Encoding.UCS2:
-            self._note_characters(draft, person)
+        self.cells[None, message.encoding, message.segments] += 1
+        self.sent.append(message)
+        if message.encoding == Encoding.UCS2:
+            self._note_characters(message, person)
 
-    def _note_characters(self, draft: Draft, person: Row) -> None:
-        alone = self._by_body.get(draft.body)
+    def _note_characters(self, message: NewMessage, person: Row) -> None:
+        alone = self._by_body.get(message.body)
         if alone is None:
-            alone = self._by_body[draft.body] = _saved_alone(draft.body, draft.segments)
+            alone = self._by_body[message.body] = _saved_alone(message.body, message.segments)
         for character, saved in alone.items():
             self.characters[character] += 1
             self.saved_alone[character] += saved
@@ -475,8 +477,8 @@ class _Outcome:
             values = contact_values(person, self.template.names)
             suggested = _try_render(compile_template(self.suggestion), values)
             if suggested is not None:
-                self.saved += draft.segments - suggested.segments
-                self.suggestion_helps |= _is_better(suggested, draft.encoding, draft.segments)
+                self.saved += message.segments - suggested.segments
+                self.suggestion_helps |= _is_better(suggested, message.encoding, message.segments)
 
     def preview(self, total: int, *, exact: bool) -> CampaignPreview:
         """The preview of an audience of `total`, of which those looked at are all or a sample."""
@@ -520,7 +522,7 @@ class _Outcome:
                 MissingVariable(name=name, recipient_count=round(count * ratio))
                 for name, count in _most_first(self.missing)
             ],
-            samples=[_sample(draft) for draft in _spread(self.sent, SAMPLES)],
+            samples=[_sample(message) for message in _spread(self.sent, SAMPLES)],
             held_count=held,
             estimated_seconds=self.planned.seconds(recipients, held, self.last_opening),
             balance=0,
@@ -605,22 +607,22 @@ def _character(character: str, message_count: int, saved: int) -> ForcingCharact
     )
 
 
-def _sample(draft: Draft) -> SampleMessage:
-    assert draft.contact_id is not None, "a recipient is a contact"
+def _sample(message: NewMessage) -> SampleMessage:
+    assert message.contact_id is not None, "a recipient is a contact"
     return SampleMessage(
-        contact_id=ids.encode_id(ids.CONTACT, draft.contact_id),
-        to=draft.to_phone,
-        body=draft.body,
-        encoding=draft.encoding,
-        segments=draft.segments,
+        contact_id=ids.encode_id(ids.CONTACT, message.contact_id),
+        to=message.to_phone,
+        body=message.body,
+        encoding=message.encoding,
+        segments=message.segments,
     )
 
 
-def _spread(drafts: Sequence[Draft], wanted: int) -> list[Draft]:
+def _spread(new_messages: Sequence[NewMessage], wanted: int) -> list[NewMessage]:
     """Up to `wanted` of them, evenly over the whole."""
-    if len(drafts) <= wanted:
-        return list(drafts)
-    return [drafts[number * len(drafts) // wanted] for number in range(wanted)]
+    if len(new_messages) <= wanted:
+        return list(new_messages)
+    return [new_messages[number * len(new_messages) // wanted] for number in range(wanted)]
 
 
 def _most_first(counts: Counter[str]) -> list[tuple[str, int]]:

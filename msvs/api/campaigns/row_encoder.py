@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from msvs.api import ids
-from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.resources import message_resource
 from msvs.api.webhooks.events import EVENT_COLUMNS, EventType
 from msvs.database import encode_field, encode_json, encode_row_head
@@ -61,34 +61,34 @@ class RowEncoder:
 
     __slots__ = ("_data", "_data_length", "_event", "_event_head", "_event_tail", "_head", "_tail", "type")
 
-    def __init__(self, draft: Draft, type: EventType, now: datetime) -> None:
-        """A encoder of a draft whose id, contact, phone and body are left aside; `type` is that of its event."""
+    def __init__(self, message: NewMessage, type: EventType, now: datetime) -> None:
+        """An encoder of a new message whose id, contact, phone and body are left aside; `type` is that of its event."""
         self.type = type
         row: tuple[Any, ...] = (
-            draft.workspace_id,
-            draft.livemode,
-            draft.kind,
-            draft.campaign_id,
-            draft.sender,
-            draft.encoding,
-            draft.segments,
-            draft.credits_used,
-            draft.status,
-            draft.error_code,
-            b"\x01" + encode_json(dict(draft.metadata)).encode(),
-            draft.due_at,
-            draft.expires_at,
-            draft.created_at,
+            message.workspace_id,
+            message.livemode,
+            message.kind,
+            message.campaign_id,
+            message.sender,
+            message.encoding,
+            message.segments,
+            message.credits_used,
+            message.status,
+            message.error_code,
+            b"\x01" + encode_json(dict(message.metadata)).encode(),
+            message.due_at,
+            message.expires_at,
+            message.created_at,
             False,
             0,
         )
         self._head = encode_row_head(MESSAGE_COLUMNS) + _UUID_LENGTH
         self._tail = b"".join(map(encode_field, row))
         self._event_head = encode_row_head(EVENT_COLUMNS) + _UUID_LENGTH
-        event: tuple[Any, ...] = (draft.workspace_id, draft.livemode, type.value)
+        event: tuple[Any, ...] = (message.workspace_id, message.livemode, type.value)
         self._event = b"".join(map(encode_field, event)) + _UUID_LENGTH
         self._event_tail = encode_field(now)
-        self._data = _cut(draft)
+        self._data = _cut(message)
         self._data_length = sum(map(len, self._data)) + 2 * ids.LENGTH
 
     def row(self, id: bytes, contact_id: bytes, phone: bytes, text: Text) -> tuple[bytes, ...]:
@@ -129,10 +129,10 @@ class RowEncoder:
         )
 
 
-def _cut(draft: Draft) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+def _cut(message: NewMessage) -> tuple[bytes, bytes, bytes, bytes, bytes]:
     """The JSON of a message, without its id, phone, body and contact."""
     id, phone, body, contact_id = (uuid4() for _ in range(4))
-    marked = replace(draft, id=id, to_phone=phone.hex, body=body.hex, contact_id=contact_id)
+    marked = replace(message, id=id, to_phone=phone.hex, body=body.hex, contact_id=contact_id)
     data = msgspec.json.encode(message_resource(marked))
     # In the order of the resource's fields; a mark that is missing or stands twice is a ValueError.
     before_id, data = data.split(ids.encode_bare(id.int).encode())

@@ -9,7 +9,7 @@ import structlog
 
 from msvs.api.context import Context
 from msvs.api.credits import caps
-from msvs.api.dispatch.queueing import insert_single
+from msvs.api.dispatch.enqueue import insert_single
 from msvs.api.dispatch.routing import has_carrier
 from msvs.api.dispatch.senders import automatic_sender
 from msvs.api.errors import ComplianceRefused, PaymentRequired

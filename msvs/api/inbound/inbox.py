@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.context import Context
-from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import is_usable
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.messages.statistics import IS_REPLY
@@ -169,7 +169,7 @@ async def list_thread_messages(ctx: Context, contact_id: UUID, page: PageRequest
     return Page(kept, received.has_more or sent.has_more or len(merged) > page.limit)
 
 
-async def answer_thread(ctx: Context, contact_id: UUID, data: AnswerThread) -> Draft:
+async def answer_thread(ctx: Context, contact_id: UUID, data: AnswerThread) -> NewMessage:
     """Send a message to a contact, and mark its thread read. Raises NotFound, and as send_message does."""
     contact = await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
     sender = data.from_

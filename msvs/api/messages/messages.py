@@ -14,8 +14,8 @@ from msvs.api.context import Context
 from msvs.api.credits import caps
 from msvs.api.dispatch.batching import Batcher
 from msvs.api.dispatch.cancellation import cancel_one
-from msvs.api.dispatch.drafts import Draft
-from msvs.api.dispatch.queueing import insert_single
+from msvs.api.dispatch.enqueue import insert_single
+from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import carrier_for, is_real, require_carrier, require_route
 from msvs.api.dispatch.senders import check_sender, choose_sender
 from msvs.api.errors import ComplianceRefused, InvalidRequest
@@ -101,7 +101,7 @@ async def _find_recipient(ctx: Context, phone: str) -> Row:
     return (await _find_recipients(scope, [phone]))[0]
 
 
-async def send_message(ctx: Context, data: SendMessage) -> Draft:
+async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
     """Accept one SMS: checked, rendered, paid for and queued, or kept for its time.
 
     Raises InvalidRequest, ComplianceRefused (region blocked or not enabled, number type, recipient opted out, a cap
@@ -130,7 +130,7 @@ async def send_message(ctx: Context, data: SendMessage) -> Draft:
         # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
         raise _opted_out()
 
-    async def queue(contact: Row) -> Draft:
+    async def queue(contact: Row) -> NewMessage:
         if contact.opt_in_status == OptInStatus.OPTED_OUT:
             raise _opted_out()
         try:

@@ -130,7 +130,7 @@ async def test_an_expansion_writes_what_one_message_at_a_time_would(
     for person in people:
         message = messages[person.id]
         recipient = _Recipient(person, None if person.id == gone.id else person.id)
-        draft = audiences._draft(seen, recipient, compile_template(body), Regions.of(workspace), {}, NOW)
+        draft = audiences._make_message(seen, recipient, compile_template(body), Regions.of(workspace), {}, NOW)
         for name in draft.__slots__:
             assert name == "id" or getattr(message, name) == getattr(draft, name), name
         assert (message.opted_out, message.attempt_count, message.carrier) == (False, 0, None)

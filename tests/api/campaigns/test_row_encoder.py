@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from msvs.api import ids
 from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
-from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.resources import FAILURES, message_resource
 from msvs.api.webhooks.events import EVENT_COLUMNS, EventType
 from msvs.database import encode_field, encode_row_head
@@ -20,8 +20,8 @@ from msvs.database import encode_field, encode_row_head
 # PostgreSQL's text holds no NUL and no lone surrogates.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-drafts = st.builds(
-    Draft,
+new_messages = st.builds(
+    NewMessage,
     id=st.uuids(),
     workspace_id=st.uuids(),
     livemode=st.booleans(),
@@ -42,23 +42,23 @@ drafts = st.builds(
 )
 
 
-@given(drafts, st.sampled_from(EventType), st.uuids())
+@given(new_messages, st.sampled_from(EventType), st.uuids())
 def test_a_row_encoder_prints_what_a_draft_and_its_resource_encode_to(
-    draft: Draft, type: EventType, event_id: UUID
+    message: NewMessage, type: EventType, event_id: UUID
 ) -> None:
-    now = draft.created_at
-    encoder = RowEncoder(draft, type, now)
-    contact_id, phone, text = draft.contact_id, draft.to_phone.encode(), Text(draft.body)
+    now = message.created_at
+    encoder = RowEncoder(message, type, now)
+    contact_id, phone, text = message.contact_id, message.to_phone.encode(), Text(message.body)
     assert contact_id is not None
-    data = msgspec.json.encode(message_resource(draft))
-    event = (event_id, draft.workspace_id, draft.livemode, type.value, draft.id, data, now)
+    data = msgspec.json.encode(message_resource(message))
+    event = (event_id, message.workspace_id, message.livemode, type.value, message.id, data, now)
     printed = encoder.event(
-        event_id.bytes, draft.id.bytes, ids.encode_bare(draft.id.int), ids.encode_bare(contact_id.int), phone, text
+        event_id.bytes, message.id.bytes, ids.encode_bare(message.id.int), ids.encode_bare(contact_id.int), phone, text
     )
     assert b"".join(printed) == _row(EVENT_COLUMNS, event)
-    columns: dict[str, Any] = {name: getattr(draft, name, None) for name in MESSAGE_COLUMNS}
-    columns |= {"metadata": b"\x01" + msgspec.json.encode(draft.metadata), "opted_out": False, "attempt_count": 0}
-    printed = encoder.row(draft.id.bytes, contact_id.bytes, phone, text)
+    columns: dict[str, Any] = {name: getattr(message, name, None) for name in MESSAGE_COLUMNS}
+    columns |= {"metadata": b"\x01" + msgspec.json.encode(message.metadata), "opted_out": False, "attempt_count": 0}
+    printed = encoder.row(message.id.bytes, contact_id.bytes, phone, text)
     assert b"".join(printed) == _row(MESSAGE_COLUMNS, tuple(columns.values()))
 
 

@@ -33,7 +33,7 @@ from msvs.api.contacts.lists import add_contacts
 from msvs.api.contacts.segments import create_segment, preview_segment
 from msvs.api.context import Context
 from msvs.api.dispatch import routing
-from msvs.api.dispatch.queueing import insert_single
+from msvs.api.dispatch.enqueue import insert_single
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PermissionDenied
 from msvs.api.idempotency import Answer, answer_once
 from msvs.api.inbound.replies import receive_inbound

@@ -1,4 +1,4 @@
-"""A message on its way into the table."""
+"""The message that is about to be written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msvs.models import MessageStatus
 
 
 @dataclass(slots=True)
-class Draft:
+class NewMessage:
     """A message that is about to be written; it has the attributes of its row."""
 
     id: UUID

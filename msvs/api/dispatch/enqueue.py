@@ -13,7 +13,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
 from msvs.api.dispatch.batching import Batcher
-from msvs.api.dispatch.drafts import Draft
+from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.notifier import WorkQueue
 from msvs.api.resources import message_resource
@@ -36,22 +36,23 @@ INSERT INTO messages ({COLUMNS}) VALUES
 # Messages of one workspace and mode. `paid` has a row where all of them are paid for (or cost nothing) and none where
 # they are not; then nothing at all is written. All are due, by whatever clock: workers go by PostgreSQL's.
 QUEUE = f"""
-, drafts AS (
+, new_messages AS (
     SELECT * FROM paid, unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[],
         $10::varchar[], $11::smallint[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-        $16::timestamptz[], $17::uuid[], $18::text[]) AS draft (id, kind, contact_id, to_phone, sender, body, encoding,
-        segments, metadata, due_at, scheduled_at, expires_at, created_at, event_id, event_data)
+        $16::timestamptz[], $17::uuid[], $18::text[]) AS message (id, kind, contact_id, to_phone, sender, body,
+        encoding, segments, metadata, due_at, scheduled_at, expires_at, created_at, event_id, event_data)
 ), messages_written AS (
     INSERT INTO messages ({COLUMNS})
     SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, segments, 'queued',
-        metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at, false, 0 FROM drafts
+        metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at, false, 0 FROM new_messages
 ), events_written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
-    SELECT event_id, $1, $2, '{EventType.MESSAGE_QUEUED.value}', id, event_data, created_at FROM drafts
+    SELECT event_id, $1, $2, '{EventType.MESSAGE_QUEUED.value}', id, event_data, created_at FROM new_messages
 ), deliveries AS (
     INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
-    SELECT gen_random_uuid(), endpoint.id, drafts.event_id, 'pending', 0, drafts.created_at, drafts.created_at
-    FROM drafts JOIN webhook_endpoints AS endpoint ON endpoint.workspace_id = $1 AND endpoint.livemode = $2
+    SELECT gen_random_uuid(), endpoint.id, new_messages.event_id, 'pending', 0, new_messages.created_at,
+        new_messages.created_at
+    FROM new_messages JOIN webhook_endpoints AS endpoint ON endpoint.workspace_id = $1 AND endpoint.livemode = $2
         AND endpoint.enabled AND endpoint.events ?| ARRAY['{EventType.MESSAGE_QUEUED.value}', '*']
     RETURNING 1
 )
@@ -96,13 +97,13 @@ async def insert_single(
     due_at: datetime,
     now: datetime,
     expires_at: datetime | None = None,
-) -> Draft:
+) -> NewMessage:
     """Write a message that belongs to no campaign: queued and paid for if due, else scheduled.
 
     Raises PaymentRequired, and ComplianceRefused `daily_cap_reached`; nothing is written then.
     """
     is_due = due_at <= now
-    draft = Draft(
+    message = NewMessage(
         ids.new_id(),
         ctx.workspace_id,
         ctx.livemode,
@@ -123,68 +124,68 @@ async def insert_single(
         MessageStatus.QUEUED.value if is_due else MessageStatus.SCHEDULED.value,
     )
     if not is_due:
-        await _schedule(draft)
+        await _schedule(message)
     elif is_single_statement():
-        await _batches.submit((ctx.workspace_id, ctx.livemode), draft)
+        await _batches.submit((ctx.workspace_id, ctx.livemode), message)
     else:
-        await _queue(ctx.workspace_id, ctx.livemode, [draft])
-    return draft
+        await _queue(ctx.workspace_id, ctx.livemode, [message])
+    return message
 
 
-async def _schedule(draft: Draft) -> None:
+async def _schedule(message: NewMessage) -> None:
     await execute(
         SCHEDULE,
-        draft.id,
-        draft.workspace_id,
-        draft.livemode,
-        draft.kind,
-        draft.contact_id,
-        draft.to_phone,
-        draft.sender,
-        draft.body,
-        draft.encoding,
-        draft.segments,
-        encode_json(draft.metadata),
-        draft.due_at,
-        draft.scheduled_at,
-        draft.expires_at,
-        draft.created_at,
+        message.id,
+        message.workspace_id,
+        message.livemode,
+        message.kind,
+        message.contact_id,
+        message.to_phone,
+        message.sender,
+        message.body,
+        message.encoding,
+        message.segments,
+        encode_json(message.metadata),
+        message.due_at,
+        message.scheduled_at,
+        message.expires_at,
+        message.created_at,
     )
 
 
-async def _queue(workspace_id: UUID, livemode: bool, drafts: Sequence[Draft]) -> None:
+async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewMessage]) -> None:
     """Write due messages in one statement, all or none. Raises PaymentRequired and ComplianceRefused."""
     encode = msgspec.json.encode
-    segments = [draft.segments for draft in drafts]
+    segments = [message.segments for message in new_messages]
     values: list[Any] = [
         workspace_id,
         livemode,
         sum(segments),
-        [draft.id for draft in drafts],
-        [draft.kind for draft in drafts],
-        [draft.contact_id for draft in drafts],
-        [draft.to_phone for draft in drafts],
-        [draft.sender for draft in drafts],
-        [draft.body for draft in drafts],
-        [draft.encoding for draft in drafts],
+        [message.id for message in new_messages],
+        [message.kind for message in new_messages],
+        [message.contact_id for message in new_messages],
+        [message.to_phone for message in new_messages],
+        [message.sender for message in new_messages],
+        [message.body for message in new_messages],
+        [message.encoding for message in new_messages],
         segments,
-        [encode_json(draft.metadata) for draft in drafts],
-        [draft.due_at for draft in drafts],
-        [draft.scheduled_at for draft in drafts],
-        [draft.expires_at for draft in drafts],
-        [draft.created_at for draft in drafts],
-        [ids.new_id() for _ in drafts],
-        [encode(message_resource(draft)).decode() for draft in drafts],
+        [encode_json(message.metadata) for message in new_messages],
+        [message.due_at for message in new_messages],
+        [message.scheduled_at for message in new_messages],
+        [message.expires_at for message in new_messages],
+        [message.created_at for message in new_messages],
+        [ids.new_id() for _ in new_messages],
+        [encode(message_resource(message)).decode() for message in new_messages],
     ]
     if livemode:
-        values.append([ids.new_id() for _ in drafts])
-        values.append([credits.message_reference(draft.id) for draft in drafts])
+        values.append([ids.new_id() for _ in new_messages])
+        values.append([credits.message_reference(message.id) for message in new_messages])
     paid = await fetch_row(LIVE if livemode else SANDBOX, *values)
     if paid is None:
-        paid = await _queue_capped(workspace_id, sum(segments), values, drafts[0].created_at)
+        paid = await _queue_capped(workspace_id, sum(segments), values, new_messages[0].created_at)
     if paid.is_low:
         async with unit_of_work():
-            await credits.tell_low(workspace_id, drafts[0].created_at)
+            await credits.tell_low(workspace_id, new_messages[0].created_at)
     notify_after_commit(WorkQueue.MESSAGES)
     if paid.deliveries:
         notify_after_commit(WorkQueue.WEBHOOKS)
@@ -200,25 +201,25 @@ async def _queue_capped(workspace_id: UUID, required: int, values: Sequence[Any]
         return paid
 
 
-async def _queue_batch(scope: tuple[UUID, bool], drafts: Sequence[Draft]) -> Sequence[Exception | None]:
+async def _queue_batch(scope: tuple[UUID, bool], new_messages: Sequence[NewMessage]) -> Sequence[Exception | None]:
     """Write a batch; where balance or cap do not cover all of it, one after the other, so that each has its answer."""
     workspace_id, livemode = scope
     async with single_statement():
-        if len(drafts) > 1:
+        if len(new_messages) > 1:
             try:
-                await _queue(workspace_id, livemode, drafts)
+                await _queue(workspace_id, livemode, new_messages)
             except (PaymentRequired, ComplianceRefused):
-                return [await _queue_one(workspace_id, livemode, draft) for draft in drafts]
-            return [None] * len(drafts)
-        return [await _queue_one(workspace_id, livemode, draft) for draft in drafts]
+                return [await _queue_one(workspace_id, livemode, message) for message in new_messages]
+            return [None] * len(new_messages)
+        return [await _queue_one(workspace_id, livemode, message) for message in new_messages]
 
 
-async def _queue_one(workspace_id: UUID, livemode: bool, draft: Draft) -> Exception | None:
+async def _queue_one(workspace_id: UUID, livemode: bool, message: NewMessage) -> Exception | None:
     try:
-        await _queue(workspace_id, livemode, [draft])
+        await _queue(workspace_id, livemode, [message])
     except (PaymentRequired, ComplianceRefused) as refusal:
         return refusal
     return None
 
 
-_batches: Batcher[tuple[UUID, bool], Draft, None] = Batcher(_queue_batch)
+_batches: Batcher[tuple[UUID, bool], NewMessage, None] = Batcher(_queue_batch)

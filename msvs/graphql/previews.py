@@ -38,6 +38,17 @@ class ForcingCharacter:
 
 
 @strawberry.type(
+    description="What would not refuse a message or campaign, and yet hold it up, cost more or keep it from people."
+)
+class PreviewWarning:
+    code: str = strawberry.field(description="A stable code, such as `double_braces`.")
+    message: str = strawberry.field(description="What is to be expected, in English.")
+    param: str | None = strawberry.field(
+        description="REST's name of the input it is about; null where it is about none."
+    )
+
+
+@strawberry.type(
     description="A message as it would be sent. What follows from the text is null where it cannot be made."
 )
 class MessagePreview:
@@ -55,6 +66,9 @@ class MessagePreview:
     segments_saved: int = strawberry.field(description="How many segments the suggestion saves.")
     missing_variables: list[str] = strawberry.field(description="Variables with neither value nor fallback.")
     balance: BigInt = strawberry.field(description="The credits there are.")
+    warnings: list[PreviewWarning] = strawberry.field(
+        description="What would be sent and yet not be what was meant, such as double braces."
+    )
     refusal: Refusal | None = strawberry.field(
         description="Why sending it now would be refused; null where it would not."
     )
@@ -92,12 +106,6 @@ class MissingVariable:
     recipient_count: int = strawberry.field(description="How many.")
 
 
-@strawberry.type(description="What would not refuse a campaign, and yet hold it up.")
-class PreviewWarning:
-    code: str = strawberry.field(description="A stable code, such as `daily_cap_reached`.")
-    message: str = strawberry.field(description="What is to be expected, in English.")
-
-
 @strawberry.type(description="One recipient's message.")
 class SampleMessage:
     contact_id: ID = strawberry.field(description="The recipient.")
@@ -131,7 +139,9 @@ class CampaignPreview:
     )
     exact: bool = strawberry.field(description="Whether every recipient was counted, and not a sample scaled up.")
     sample_size: int = strawberry.field(description="How many recipients were rendered.")
-    warnings: list[PreviewWarning] = strawberry.field(description="What would hold it up, such as the daily cap.")
+    warnings: list[PreviewWarning] = strawberry.field(
+        description="What would hold it up, cost more or keep it from people, such as the daily cap."
+    )
     refusal: Refusal | None = strawberry.field(
         description="Why making it now would be refused; null where it would not."
     )

@@ -839,6 +839,7 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "segments_saved": 0,
         "missing_variables": [],
         "balance": 8420,
+        "warnings": [],
         "refusal": None,
     },
     "CampaignPreview": {
@@ -867,6 +868,7 @@ FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "code": "daily_cap_reached",
         "message": "The estimated cost of 405 credits exceeds what is left of the cap of 2026-05-01: 200."
         " The campaign would pause there and go on the next day.",
+        "param": None,
     },
     "EncodingCounts": {"gsm7": 405, "ucs2": 0},
     "SegmentsCount": {"segments": 1, "message_count": 405},

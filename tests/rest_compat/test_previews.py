@@ -38,6 +38,7 @@ async def test_a_message_preview(api: httpx.AsyncClient) -> None:
         "segments_saved": 0,
         "missing_variables": [],
         "balance": 10_000,
+        "warnings": [],
         "refusal": None,
     }
     assert await db.fetch_value("SELECT count(*) FROM contacts") == 0

@@ -19,7 +19,7 @@ from msvs.api.campaigns import audiences, campaigns
 from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
-from msvs.api.dispatch import dispatching, throughput
+from msvs.api.dispatch import dispatching, sender_rules, throughput
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import carrier_for, require_carrier
 from msvs.api.dispatch.senders import check_sender, choose_sender
@@ -30,6 +30,8 @@ from msvs.api.messages.sandbox import check_scripted
 from msvs.api.resources import FAILURES, Resource
 from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings
+from msvs.api.text import body_warnings
+from msvs.api.text.body_warnings import BodyWarning
 from msvs.api.text.compliance import check_destination
 from msvs.api.text.phones import canonical, parse_phone
 from msvs.api.text.rendering import (
@@ -52,6 +54,8 @@ K = TypeVar("K", bound=Hashable)
 # Up to this many recipients each body is rendered; of larger audiences, a sample of about as many.
 EXACT_UP_TO = 20_000
 SAMPLES = 10
+SENDER_NOT_CARRIED = "sender_not_carried"
+WITHOUT_EVIDENCE = "recipients_without_evidence"
 MAX_CHARACTERS = 50
 # What carriers take in ordinary traffic; only the estimate of duration rests on it.
 MESSAGES_PER_SECOND = 500
@@ -114,11 +118,20 @@ class ForcingCharacter(Resource, kw_only=True):
     segments_saved: int = 0
 
 
+class PreviewWarning(Resource, kw_only=True):
+    """What would not refuse a message or campaign, and yet hold it up, cost more or keep it from people."""
+
+    code: str
+    message: str
+    param: str | None = None
+
+
 class MessagePreview(Resource, kw_only=True):
     """A message as it would be sent; `parts` are its segments in order.
 
     `body` and what follows from it are null where it cannot be rendered. `suggested_body` is the body as given with
-    plain characters for typographic ones, where that saves segments (`segments_saved`) or makes GSM-7 of it.
+    plain characters for typographic ones, where that saves segments (`segments_saved`) or makes GSM-7 of it. `warnings`
+    say what would be sent and yet not be what was meant.
     """
 
     object: Literal["message_preview"] = "message_preview"
@@ -135,6 +148,7 @@ class MessagePreview(Resource, kw_only=True):
     segments_saved: int = 0
     missing_variables: list[str] = msgspec.field(default_factory=list)
     balance: int
+    warnings: list[PreviewWarning] = msgspec.field(default_factory=list)
     refusal: Refusal | None = None
 
 
@@ -173,13 +187,6 @@ class MissingVariable(Resource, kw_only=True):
 
     name: str
     recipient_count: int
-
-
-class PreviewWarning(Resource, kw_only=True):
-    """What would not refuse a campaign, and yet hold it up."""
-
-    code: str
-    message: str
 
 
 class SampleMessage(Resource, kw_only=True):
@@ -301,6 +308,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
                 raise await credits.refusal(ctx.workspace_id, preview.credits, now)
     except ApiError as error:
         preview.refusal = _refusal(error)
+    preview.warnings = _message_warnings(preview, data.body, template, phone.region)
     return preview
 
 
@@ -333,6 +341,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     preview = outcome.preview(total, exact=exact)
     left = await caps.spendable(ctx.workspace_id, start)
     preview.balance = left.balance
+    preview.warnings = outcome.warnings(preview)
     if ctx.livemode and left.left_today is not None and preview.credits.total > left.left_today:
         preview.warnings.append(_cap_warning(preview.credits.total, left.left_today, start))
     # The sandbox never moves the balance.
@@ -356,6 +365,23 @@ def _cap_warning(total: int, left: int, start: datetime) -> PreviewWarning:
         message=f"The estimated cost of {total} credits exceeds what is left of the cap of {start.date()}: {left}."
         " The campaign would pause there and go on the next day.",
     )
+
+
+def _message_warnings(
+    preview: MessagePreview, body: str, template: Template, region: str | None
+) -> list[PreviewWarning]:
+    found = body_warnings.warn_of_template(body, template, is_marketing=False)
+    if preview.body is not None and preview.encoding is not None:
+        found += body_warnings.warn_of_encoding(preview.body, preview.encoding)
+        found += body_warnings.warn_of_segments(preview.segments or 0)
+    reason = sender_rules.refusal(preview.from_, region, is_registered=preview.livemode)
+    if reason is not None:
+        found.append(BodyWarning(SENDER_NOT_CARRIED, reason, "from"))
+    return [_warning(each) for each in found]
+
+
+def _warning(found: BodyWarning) -> PreviewWarning:
+    return PreviewWarning(code=found.code, message=found.message, param=found.param)
 
 
 async def _people(members: str, values: Sequence[Any], total: int, exact_up_to: int) -> Sequence[Row]:
@@ -437,12 +463,15 @@ class _Outcome:
     suggestion_helps: bool = False
     held: int = 0
     last_opening: datetime | None = None
+    uncarried: Counter[str] = field(default_factory=Counter)
+    unproven: int = 0
     sent: list[NewMessage] = field(default_factory=list)
     _by_body: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, person: Row) -> None:
         """Look at one more recipient."""
         planned = self.planned
+        self.unproven += person.consent == OptInStatus.UNKNOWN and not person.is_suppressed
         message = audiences._make_message(
             planned, person, self.template, planned.regions, planned.senders, planned.start
         )
@@ -463,6 +492,9 @@ class _Outcome:
             return
         self.cells[None, message.encoding, message.segments] += 1
         self.sent.append(message)
+        reason = sender_rules.refusal(message.sender, person.region, is_registered=planned.livemode)
+        if reason is not None:
+            self.uncarried[reason] += 1
         if message.encoding == Encoding.UCS2:
             self._note_characters(message, person)
 
@@ -479,6 +511,26 @@ class _Outcome:
             if suggested is not None:
                 self.saved += message.segments - suggested.segments
                 self.suggestion_helps |= _is_better(suggested, message.encoding, message.segments)
+
+    def warnings(self, preview: CampaignPreview) -> list[PreviewWarning]:
+        """The warnings about the body, its sender and its audience; `preview` has what was counted."""
+        found = body_warnings.warn_of_template(self.planned.body, self.template, is_marketing=True)
+        if len(self.characters) == 1:
+            found.append(body_warnings.forced_by(next(iter(self.characters))))
+        found += body_warnings.warn_of_segments(preview.credits.maximum)
+        found += [
+            BodyWarning(SENDER_NOT_CARRIED, f"{count} recipients looked at: {reason}", "from")
+            for reason, count in _most_first(self.uncarried)
+        ]
+        if self.unproven:
+            without = round(self.unproven * preview.audience_count / max(preview.sample_size, 1))
+            outcome = "" if self.planned.campaigns_admit_unknown else ", and get nothing"
+            message = (
+                f"{without} of {preview.audience_count} contacts have no evidence of consent{outcome}."
+                " Send opt_in with each contact, or import a list with its evidence."
+            )
+            found.append(BodyWarning(WITHOUT_EVIDENCE, message, None))
+        return [_warning(each) for each in found]
 
     def preview(self, total: int, *, exact: bool) -> CampaignPreview:
         """The preview of an audience of `total`, of which those looked at are all or a sample."""
@@ -566,8 +618,9 @@ def _missing_names(template: Template, values: Mapping[str, str]) -> list[str]:
 
 
 def _suggestion(body: str, template: Template) -> str | None:
-    """The template with plain characters for typographic ones; None where nothing or its names would change."""
-    suggested = body.translate(_TRANSLATION)
+    """The template composed (NFC), with plain characters for typographic ones; None where nothing or its names would
+    change."""
+    suggested = unicodedata.normalize("NFC", body).translate(_TRANSLATION)
     if suggested == body or len(suggested) > MAX_BODY:
         return None
     try:
@@ -588,13 +641,14 @@ def _try_render(template: Template, values: Mapping[str, str]) -> Rendered | Non
 
 
 def _saved_alone(body: str, segments: int) -> dict[str, int]:
-    """The characters that force UCS-2, each with the segments that replacing it alone would save."""
-    return {
-        character: segments - measure(body.replace(character, REPLACEMENTS[character])).segments
-        if character in REPLACEMENTS
-        else 0
-        for character in forcing_characters(body)
-    }
+    """The characters that force UCS-2, each with the segments that replacing it, or composing marks, would save."""
+    return {character: segments - measure(_without(body, character)).segments for character in forcing_characters(body)}
+
+
+def _without(body: str, character: str) -> str:
+    if unicodedata.combining(character):
+        return unicodedata.normalize("NFC", body)
+    return body.replace(character, REPLACEMENTS.get(character, character))
 
 
 def _character(character: str, message_count: int, saved: int) -> ForcingCharacter:

@@ -48,6 +48,12 @@ class Template:
         self.names: tuple[str, ...] = tuple(dict.fromkeys(name for name, _, _ in slots))
         self.is_literal: bool = not slots
 
+    @property
+    def leading(self) -> str | None:
+        """The name, as it was written, of a variable without fallback that the body begins with; None elsewhere."""
+        begins = bool(self._slots) and not self._head.strip() and self._slots[0][1] is None
+        return self._written[0] if begins else None
+
     def render(self, values: Mapping[str, str]) -> str:
         """The body for one recipient; `values` is keyed by canonical name. Raises MissingVariable."""
         parts = [self._head]

@@ -395,3 +395,40 @@ def test_scaled_counts_sum_to_the_total(counts: dict[int, int], total: int) -> N
         assert all(abs(scaled[key] - count * total / looked_at) <= 1 for key, count in counts.items())
     else:
         assert scaled == counts
+
+
+async def test_a_message_is_warned_of_before_it_is_sent(ctx: Context) -> None:
+    preview = await preview_message(ctx, SendMessage(to="+12125550123", body="{{name}} it’s on: bit.ly/x " + "a" * 300))
+    assert [(each.code, each.param) for each in preview.warnings] == [
+        ("double_braces", "body"),
+        ("link_shortener", "body"),
+        ("ucs2_single_character", "body"),
+        ("many_segments", "body"),
+        ("sender_not_carried", "from"),
+    ]
+    clean = await preview_message(ctx, SendMessage(to="+447911123456", body="Doors open"))
+    assert clean.warnings == []
+
+
+@pytest.mark.parametrize("admits", [False, True])
+async def test_a_campaign_is_warned_of_its_audience_too(ctx: Context, admits: bool) -> None:
+    with_evidence = await factories.make_contact(ctx)
+    without = await factories.make_contact(ctx, status=OptInStatus.UNKNOWN)
+    row = await factories.make_list(ctx, [with_evidence, without])
+    await Workspace.filter(id=ctx.workspace_id).update(campaigns_admit_unknown=admits)
+    preview = await preview_campaign(ctx, PreviewCampaign(body="{first_name} hi", list_ids=[row.id]))
+    found = {each.code: each for each in preview.warnings}
+    assert {"opt_out_words_missing", "leading_variable_without_fallback", "recipients_without_evidence"} <= found.keys()
+    message = found["recipients_without_evidence"].message
+    assert message.startswith("1 of 2 contacts have no evidence of consent")
+    assert ("get nothing" in message) == (not admits)
+    assert found["recipients_without_evidence"].param is None
+
+
+async def test_composed_letters_are_proposed(ctx: Context) -> None:
+    """Decomposed letters are what some phones and editors write: a segment instead of three."""
+    body = " ".join(["man\u0303ana"] * 20)
+    preview = await preview_message(ctx, SendMessage(to="+447911123456", body=body))
+    assert (preview.segments, preview.suggested_body, preview.segments_saved) == (3, " ".join(["mañana"] * 20), 2)
+    (tilde,) = preview.characters
+    assert (tilde.character, tilde.segments_saved) == ("\u0303", 2)

@@ -453,7 +453,7 @@ async def test_a_campaign_skips_what_is_off_or_in_a_special_range(ctx: Context) 
     ]
     await set_cap(ctx, enabled_regions=["PK"])
     row = await factories.make_list(ctx, contacts)
-    preview = await previews.preview_campaign(ctx, PreviewCampaign("Hi", list_ids=[row.id]))
+    preview = await previews.preview_campaign(ctx, PreviewCampaign("Hi. Reply STOP to opt out.", list_ids=[row.id]))
     assert {skipped.code: skipped.recipient_count for skipped in preview.skipped} == {
         "region_not_enabled": 1,
         "number_type_blocked": 2,
@@ -473,7 +473,7 @@ async def test_a_preview_foretells_the_caps(live_ctx: Context, ctx: Context) -> 
     await set_cap(live_ctx, daily_credit_cap=3, prefix_hourly_cap=1)
     contacts = [await factories.make_contact(live_ctx) for _ in range(3)]
     row = await factories.make_list(live_ctx, contacts)
-    data = PreviewCampaign("Hi", list_ids=[row.id])
+    data = PreviewCampaign("Hi. Reply STOP to opt out.", list_ids=[row.id])
     assert (await previews.preview_campaign(live_ctx, data)).warnings == []
     preview = await previews.preview_message(live_ctx, SendMessage(contacts[0].phone, "x" * 500))
     assert preview.refusal is not None

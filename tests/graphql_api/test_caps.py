@@ -59,7 +59,10 @@ async def test_a_preview_warns_of_the_daily_cap(callers: Callers, live_ctx: Cont
     await Workspace.filter(id=live_ctx.workspace_id).update(daily_credit_cap=1)
     row = await factories.make_list(live_ctx, [await factories.make_contact(live_ctx) for _ in range(2)])
     caller = await callers(live_ctx)
-    given = {"body": "Doors open. Reply STOP to opt out.", "audience": {"listIds": [ids.encode_id(ids.CONTACT_LIST, row.id)]}}
+    given = {
+        "body": "Doors open. Reply STOP to opt out.",
+        "audience": {"listIds": [ids.encode_id(ids.CONTACT_LIST, row.id)]},
+    }
     (warning,) = (await caller.run(PREVIEW, {"input": given}))["campaignPreview"]["warnings"]
     assert warning["code"] == "daily_cap_reached"
     assert "2 credits" in warning["message"]

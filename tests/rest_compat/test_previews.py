@@ -38,7 +38,18 @@ async def test_a_message_preview(api: httpx.AsyncClient) -> None:
         "segments_saved": 0,
         "missing_variables": [],
         "balance": 10_000,
-        "warnings": [],
+        "warnings": [
+            {
+                "code": "ucs2_single_character",
+                "message": "The character '’' alone makes this UCS-2: 70 characters fit into a segment instead of 160.",
+                "param": "body",
+            },
+            {
+                "code": "sender_not_carried",
+                "message": "Carriers in US take no alphanumeric sender.",
+                "param": "from",
+            },
+        ],
         "refusal": None,
     }
     assert await db.fetch_value("SELECT count(*) FROM contacts") == 0
@@ -79,7 +90,14 @@ async def test_a_campaign_preview_takes_the_body_of_a_creation(api: httpx.AsyncC
         "balance_after": 10_000,
         "exact": True,
         "sample_size": 1,
-        "warnings": [],
+        "warnings": [
+            {
+                "code": "opt_out_words_missing",
+                "message": "The body does not say how to opt out. Laws and carriers ask for words such as"
+                " 'Reply STOP to opt out.' in marketing messages.",
+                "param": "body",
+            }
+        ],
         "refusal": None,
     }
     assert await db.fetch_value("SELECT count(*) FROM campaigns") == 0

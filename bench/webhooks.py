@@ -13,6 +13,7 @@ import uvloop
 
 from bench.engines import Bench
 from msvs import database as db
+from msvs.address_policy import AddressPolicy
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.crypto import use_sealing_secret
@@ -21,7 +22,7 @@ from msvs.api.resources import message_resource
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import endpoints, signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
-from msvs.outbound import AddressPolicy, OutboundClient
+from msvs.http_client import HttpClient
 from msvs.settings import Settings
 from msvs.workers.webhooks import deliver_webhooks
 
@@ -94,7 +95,7 @@ async def _measure(place: Bench) -> dict[str, float]:
     pairs = []
     async with place.connected():
         await _subscribe(ctx)
-        client = OutboundClient(AddressPolicy(allow_loopback=True))
+        client = HttpClient(AddressPolicy(allow_loopback=True))
         for number in range(ROUNDS + 1):
             bodies = await _write(ctx)
             floor = len(bodies) * ENDPOINTS / await _floor(bodies)

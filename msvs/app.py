@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from msvs import connections, database, garbage, logs, settings
+from msvs import database, garbage, logs, settings
 from msvs.api import catalogue
 from msvs.api.accounts import auth, secret_keys
 from msvs.api.dispatch.routing import use_carriers, use_live_carrier
@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> Starlette:
     limiter = Limiter(settings.redis_url)
     readiness = Readiness(database_url, settings.redis_url)
     traffic = Traffic()
-    metrics = Metrics(settings, lambda: read_signs(carriers.values(), readiness.redis), traffic.signs)
+    metrics = Metrics(settings, lambda: read_signs(carriers.values(), readiness.redis, readiness.disk), traffic.signs)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -70,7 +70,10 @@ def create_app(settings: Settings) -> Starlette:
         use_carriers(carriers)
         endpoints.configure(settings)
         notifier = None if settings.redis_url is None else Notifier(settings.redis_url)
-        async with database.connected(database_url, pool_size=settings.database_pool_size), watching(app):
+        async with (
+            database.connected(database_url, pool_size=settings.database_pool_size, end=lambda: app.state.end()),
+            watching(app),
+        ):
             use_notifier(notifier)
             try:
                 yield
@@ -137,7 +140,6 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     server = uvicorn.Server(listening_config(app, settings))
     app.state.end = lambda: setattr(server, "should_exit", True)
-    connections.use_end(app.state.end)
     # A refused key or pooler is told here in a line; uvicorn would tell it in a traceback.
     with new_runner() as runner:
         runner.run(_prove_key(settings))

@@ -42,15 +42,8 @@ def end_process() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-# URL → whether a pooler that shares connections was found there.
+# What was found out of the world outside. URL → whether a pooler that shares connections is there.
 _looked: dict[str, bool] = {}
-_end: Callable[[], None] = end_process
-
-
-def use_end(end: Callable[[], None]) -> None:
-    """Set what ends this process once its database turned out to be out of reach for good."""
-    global _end
-    _end = end
 
 
 def refusal() -> str | None:
@@ -58,15 +51,24 @@ def refusal() -> str | None:
     return TRANSACTION_POOLING if any(_looked.values()) else None
 
 
-async def connect(database_url: str, *, application_name: str = "msvs", **options: Any) -> Connection:
-    """Open a connection. Raises SettingsError, PoolerRefused, and what asyncpg and the system raise."""
+async def connect(
+    database_url: str,
+    *,
+    application_name: str = "msvs",
+    end: Callable[[], None] = end_process,
+    **options: Any,
+) -> Connection:
+    """Open a connection; where it turns out to be refused for good, `end` is called once.
+
+    Raises SettingsError, PoolerRefused, and what asyncpg and the system raise.
+    """
     dsn = read(database_url, application_name)
     connection = await _open(dsn, **options)
     try:
         if database_url not in _looked:
             _looked[database_url] = await _is_shared(dsn, connection)
             if _looked[database_url]:
-                _end()
+                end()
         if _looked[database_url]:
             raise PoolerRefused(TRANSACTION_POOLING)
     except BaseException:

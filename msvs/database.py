@@ -118,12 +118,14 @@ async def _leave_connection(connection: asyncpg.Connection[Any]) -> None:
     """
 
 
-def _opener(database_url: str) -> Callable[..., Awaitable[asyncpg.Connection[Any]]]:
+def _opener(database_url: str, end: Callable[[], None]) -> Callable[..., Awaitable[asyncpg.Connection[Any]]]:
     """What opens a connection of the pool: as the whole URL says, not only its parts that Tortoise knows."""
 
     async def connect(*_dsn: None, **options: Any) -> asyncpg.Connection[Any]:
         kept = ("loop", "connection_class", "record_class", "command_timeout")
-        return await connections.connect(database_url, **{name: options[name] for name in kept if name in options})
+        return await connections.connect(
+            database_url, end=end, **{name: options[name] for name in kept if name in options}
+        )
 
     return connect
 
@@ -134,6 +136,7 @@ def tortoise_config(
     pool_size: int = 10,
     statement_seconds: float | None = None,
     limits: Mapping[str, str] | None = None,
+    end: Callable[[], None] = connections.end_process,
 ) -> dict[str, Any]:
     """Tortoise's configuration for a `postgresql://` URL; `limits` are in place of those of the same names.
 
@@ -152,7 +155,7 @@ def tortoise_config(
         "user": None,
         "password": None,
         "database": None,
-        "connect": _opener(database_url),
+        "connect": _opener(database_url, end),
         "minsize": 1,
         "maxsize": pool_size,
         "record_class": Row,
@@ -175,9 +178,15 @@ async def connected(
     pool_size: int = 10,
     statement_seconds: float | None = None,
     limits: Mapping[str, str] | None = None,
+    end: Callable[[], None] = connections.end_process,
 ) -> AsyncIterator[None]:
-    """Hold a pool open; models and the functions below use it from any task of the process."""
-    config = tortoise_config(database_url, pool_size=pool_size, statement_seconds=statement_seconds, limits=limits)
+    """Hold a pool open; models and the functions below use it from any task of the process.
+
+    `end` is called where the database turns out to be out of reach for good.
+    """
+    config = tortoise_config(
+        database_url, pool_size=pool_size, statement_seconds=statement_seconds, limits=limits, end=end
+    )
     async with TortoiseContext() as context:
         await context.init(config=config, _enable_global_fallback=True)
         yield

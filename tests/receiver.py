@@ -13,6 +13,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from msvs.address_policy import AddressPolicy
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.crypto import SecretBox, use_sealing_secret
@@ -22,7 +23,6 @@ from msvs.api.webhooks import endpoints, signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, fetch
 from msvs.models import WebhookEndpoint
-from msvs.outbound import AddressPolicy
 
 SECRET = "whsec_of_the_receiver_in_tests"
 

@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[str, ...]] = {
         "msvs/twilio_compat",
     ),
     "uvicorn": ("msvs/app.py", "msvs/rest_compat/server.py", "msvs/rest_compat/proxies.py"),
-    "aiohttp": ("msvs/outbound.py", "msvs/carriers"),
+    "aiohttp": ("msvs/http_client.py", "msvs/carriers"),
     "argparse": ("msvs/cli.py",),
     "cryptography": ("msvs/api/crypto.py", "msvs/carriers/telnyx.py"),
     "phonenumbers": ("msvs/api",),

@@ -30,12 +30,8 @@ from tests.pooler import pgbouncer
 from tests.workers.sessions_carrier import KIND, FileCarrier
 
 
-@pytest.fixture(autouse=True)
-def no_end() -> Iterator[None]:
+def go_on() -> None:
     """A refused pooler ends a process of the service, never this one."""
-    connections.use_end(lambda: None)
-    yield
-    connections.use_end(connections.end_process)
 
 
 LINE = "msvs: DATABASE_URL leads to a pooler that shares connections by transaction or statement; "
@@ -126,11 +122,11 @@ async def test_it_is_known_by_what_it_does(database: str, pool_mode: str, is_sha
     with pgbouncer(database, pool_mode=pool_mode) as url:
         if is_shared:
             with pytest.raises(connections.PoolerRefused):
-                await connections.connect(url)
+                await connections.connect(url, end=go_on)
             with pytest.raises(connections.PoolerRefused):
-                await connections.connect(url)
+                await connections.connect(url, end=go_on)
         else:
-            connection = await connections.connect(url)
+            connection = await connections.connect(url, end=go_on)
             assert connection.get_server_pid() != await connection.fetchval("SELECT pg_backend_pid()")
             await connection.close()
 
@@ -138,7 +134,7 @@ async def test_it_is_known_by_what_it_does(database: str, pool_mode: str, is_sha
 async def test_a_pool_that_is_small_is_no_sharing(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "POOLER_SECONDS", 1.0)
     with pgbouncer(database, pool_mode="session", pool_size=1) as url:
-        await (await connections.connect(url)).close()
+        await (await connections.connect(url, end=go_on)).close()
 
 
 async def test_postgresql_itself_is_asked_once(database: str) -> None:

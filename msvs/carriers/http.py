@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 
+from msvs.address_policy import AddressPolicy
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import (
     Callback,
@@ -27,7 +28,7 @@ from msvs.carriers.protocol import (
     Submission,
     Unknown,
 )
-from msvs.outbound import AddressPolicy, HttpAnswer, OutboundClient, OutboundError
+from msvs.http_client import HttpAnswer, HttpClient, HttpError
 from msvs.settings import SettingsError
 
 T = TypeVar("T")
@@ -124,7 +125,7 @@ class HttpCarrier(Carrier):
         self._base_url, is_local = _checked(config.name, options.base_url)
         self._timeout = options.timeout
         self._reports_url = config.callback_url("reports")
-        self._client = OutboundClient(AddressPolicy(allow_loopback=is_local))
+        self._client = HttpClient(AddressPolicy(allow_loopback=is_local))
         self._window = Window(self.concurrency)
         self._busy_until = 0.0
 
@@ -176,7 +177,7 @@ class HttpCarrier(Carrier):
                 total_seconds=self._timeout,
                 connect_seconds=min(CONNECT_SECONDS, self._timeout / 2),
             )
-        except OutboundError as error:
+        except HttpError as error:
             if error.never_sent:
                 return Refused(REJECTED, retryable=True, is_fault=True)
             return Unknown(error.kind.value)
@@ -199,7 +200,7 @@ class HttpCarrier(Carrier):
             answer = await self._client.request(
                 "GET", self._base_url + path, headers=headers, total_seconds=self._timeout, repeatable=True
             )
-        except OutboundError as error:
+        except HttpError as error:
             return error.message
         if answer.status in (401, 403):
             return f"The carrier refuses the credentials ({answer.status})."

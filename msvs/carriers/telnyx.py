@@ -39,7 +39,7 @@ from msvs.carriers.protocol import (
     Submission,
     Unknown,
 )
-from msvs.outbound import HttpAnswer
+from msvs.http_client import HttpAnswer
 from msvs.settings import SettingsError
 
 # Telnyx's messaging error codes. What is not here is `carrier_rejected` as an answer to the POST; in a report, it goes

@@ -42,7 +42,7 @@ from msvs.carriers.protocol import (
     Submission,
     Unknown,
 )
-from msvs.outbound import HttpAnswer
+from msvs.http_client import HttpAnswer
 from msvs.settings import SettingsError
 
 # Twilio's error and warning dictionary. What is not here is `carrier_rejected` as an answer to the POST; in a report,

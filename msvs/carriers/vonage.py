@@ -46,7 +46,7 @@ from msvs.carriers.protocol import (
     Submission,
     Unknown,
 )
-from msvs.outbound import HttpAnswer
+from msvs.http_client import HttpAnswer
 
 ACCEPTED = "0"
 # Too fast; too many connections.

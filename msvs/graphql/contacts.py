@@ -31,7 +31,7 @@ from msvs.graphql.errors import (
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, given, optional_ref, required
 from msvs.graphql.loaders import CONSENT_HISTORY, CONTACT_LISTS, CONTACT_MESSAGES
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_node, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject
 from msvs.models import Contact as ContactRow
 from msvs.models import ListMember, OptInStatus
@@ -132,26 +132,26 @@ class Contact(Node):
     async def messages(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Annotated[Message, strawberry.lazy("msvs.graphql.messages")]]:
-        from msvs.graphql.messages import Message
-
         request = read_page(ids.MESSAGE, first, after, last, before)
         loaders, id = info.context.loaders, self.row.id
         page = await loaders.children(CONTACT_MESSAGES, id, request)
         return connect(
-            ids.MESSAGE, request, page, Message.from_row, lambda: loaders.count_children(CONTACT_MESSAGES, id)
+            ids.MESSAGE, request, page, shape_of(ids.MESSAGE), lambda: loaders.count_children(CONTACT_MESSAGES, id)
         )
 
     @field("The lists this contact is on.")
     async def lists(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Annotated[ContactList, strawberry.lazy("msvs.graphql.lists")]]:
-        from msvs.graphql.lists import ContactList
-
         request = read_page(ids.CONTACT_LIST, first, after, last, before)
         loaders, id = info.context.loaders, self.row.id
         page = await loaders.children(CONTACT_LISTS, id, request)
         return connect(
-            ids.CONTACT_LIST, request, page, ContactList.from_row, lambda: loaders.count_children(CONTACT_LISTS, id)
+            ids.CONTACT_LIST,
+            request,
+            page,
+            shape_of(ids.CONTACT_LIST),
+            lambda: loaders.count_children(CONTACT_LISTS, id),
         )
 
     @field("How the consent of this contact's phone came about, newest first.")

@@ -33,7 +33,7 @@ from msvs.graphql.explanations import ExplanationQuery, MessageFailure, Timeline
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
 from msvs.graphql.inputs import optional_ref, strings
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_node, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject
 from msvs.models import Campaign as CampaignRow
 from msvs.models import Contact as ContactRow
@@ -114,12 +114,11 @@ class Message(Node):
 
     @field("The campaign it belongs to; null for a message sent by itself.")
     async def campaign(self, info: Info) -> Annotated[Campaign, strawberry.lazy("msvs.graphql.campaigns")] | None:
-        from msvs.graphql.campaigns import Campaign
-
         if self.row.campaign_id is None:
             return None
         row = await info.context.loaders.row(CampaignRow, self.row.campaign_id)
-        return None if row is None else Campaign.from_row(row)
+        campaign: Campaign | None = None if row is None else shape_of(ids.CAMPAIGN)(row)
+        return campaign
 
     @field("Every state, attempt, event and answer of it, in order.")
     async def timeline(self, info: Info) -> list[TimelineEntry]:

@@ -19,7 +19,9 @@ from msvs.graphql.fields import field
 
 Load = Callable[[Info, UUID], Awaitable[Any]]
 
+# Filled as the files of the types are imported, and never after.
 _kinds: dict[str, Load] = {}
+_shapes: dict[str, Callable[[Any], Any]] = {}
 
 
 @strawberry.interface(description="Anything with an id of its own. Ids are those of the REST API and name their type.")
@@ -40,6 +42,12 @@ def register_rows(prefix: str, model: type[Model], shape: Callable[[Any], Node])
         return None if row is None else shape(row)
 
     register(prefix, load)
+    _shapes[prefix] = shape
+
+
+def shape_of(prefix: str) -> Callable[[Any], Any]:
+    """Return what makes the type of a row of ids with `prefix`, for files that do not import each other."""
+    return _shapes[prefix]
 
 
 async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from msvs import connections, database
-from msvs.ops.vitals import CRON_KEY, WORKER_KEY, check_disk
+from msvs.ops.vitals import CRON_KEY, WORKER_KEY, DiskCheck
 
 CHECK_SECONDS = 2.0
 # Probes, however many, cost the database one look in so long.
@@ -46,12 +46,13 @@ class Readiness:
         self.redis = (
             None if redis_url is None else Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
         )
+        self.disk = DiskCheck()
         self._migrated = False
         self._needed = _Kept(
             {"database": self._check_database, "migrations": self._check_migrations}, KEPT_SECONDS, now
         )
         rest = {"redis": self._check_redis, "workers": self._check_workers, "cron": self._check_cron}
-        self._rest = _Kept({**rest, "disk": check_disk}, KEPT_REST_SECONDS, now)
+        self._rest = _Kept({**rest, "disk": self.disk.check}, KEPT_REST_SECONDS, now)
 
     async def look(self, *, everything: bool = False) -> Found:
         """What was found, a second ago at most; `everything` else five seconds ago at most."""

@@ -206,11 +206,11 @@ LATE: Mapping[str, tuple[str, str]] = {
 }
 
 
-async def read_signs(carriers: Iterable[Carrier], redis: Redis | None) -> list[Sign]:
+async def read_signs(carriers: Iterable[Carrier], redis: Redis | None, disk: DiskCheck) -> list[Sign]:
     """Every sign that can be read now; `up` says whether PostgreSQL and Redis could be asked."""
     signs: dict[str, list[Sign]] = {"postgresql": [], "redis": []}
     up = dict.fromkeys(signs, 1.0)
-    for engine, source in (("postgresql", _read_database(carriers)), ("redis", _read_redis(redis))):
+    for engine, source in (("postgresql", _read_database(carriers, disk)), ("redis", _read_redis(redis))):
         try:
             async with asyncio.timeout(ENGINE_SECONDS):
                 signs[engine] = [sign async for sign in source]
@@ -223,7 +223,7 @@ async def read_signs(carriers: Iterable[Carrier], redis: Redis | None) -> list[S
     return [answered, *signs["postgresql"], *signs["redis"]]
 
 
-async def _read_database(carriers: Iterable[Carrier]) -> AsyncIterator[Sign]:
+async def _read_database(carriers: Iterable[Carrier], disk: DiskCheck) -> AsyncIterator[Sign]:
     for name, (help, statement) in WAITING.items():
         yield _sign(name, help, await database.fetch(statement))
     since = id_after(await database.now() - LATELY - timedelta(milliseconds=CLOCK_SKEW_MS))
@@ -247,22 +247,26 @@ async def _read_database(carriers: Iterable[Carrier]) -> AsyncIterator[Sign]:
         for state in ("bound", "wanted"):
             count = 0 if owner is None else owner[state]
             sessions.append(Sample(count, {"carrier": carrier.name, "state": state}))
-    disk = await check_disk()
-    yield Sign("database_writable", "Whether PostgreSQL can write to its disk.", (Sample(float(disk == "ok")),))
+    is_writable = await disk.check() == "ok"
+    yield Sign("database_writable", "Whether PostgreSQL can write to its disk.", (Sample(float(is_writable)),))
     yield Sign("carrier_sessions", "Sessions of a carrier that stand, and that are wanted.", tuple(sessions))
 
 
-_disk = ("ok", float("-inf"))
-_looking_at_disk = asyncio.Lock()
+class DiskCheck:
+    """Looks whether PostgreSQL can write to its disk, and keeps what it found for half a minute."""
 
+    def __init__(self) -> None:
+        self._state = "ok"
+        self._until = float("-inf")
+        self._looking = asyncio.Lock()
 
-async def check_disk() -> str:
-    """`ok`, or why PostgreSQL cannot write; half a minute old at most."""
-    global _disk
-    async with _looking_at_disk:
-        if time.monotonic() >= _disk[1]:
-            _disk = (await _write_to_disk(), time.monotonic() + DISK_SECONDS)
-        return _disk[0]
+    async def check(self) -> str:
+        """Return `ok`, or why PostgreSQL cannot write."""
+        async with self._looking:
+            if time.monotonic() >= self._until:
+                self._state = await _write_to_disk()
+                self._until = time.monotonic() + DISK_SECONDS
+            return self._state
 
 
 async def _write_to_disk() -> str:

@@ -70,7 +70,7 @@ def collect_reports(runtime: Runtime) -> int:
 @_answering(WorkQueue.WEBHOOKS)
 def deliver_webhooks(runtime: Runtime) -> int:
     """Deliver due webhooks; how many attempts."""
-    return runtime.run(webhooks.deliver_webhooks(runtime.outbound, stop=runtime.stop))
+    return runtime.run(webhooks.deliver_webhooks(runtime.http, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAINTENANCE)

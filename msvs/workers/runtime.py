@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import structlog
@@ -12,14 +13,15 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from msvs import database
+from msvs.address_policy import AddressPolicy
 from msvs.api import notifier
 from msvs.api.accounts import secret_keys
 from msvs.api.dispatch import routing, throughput
 from msvs.api.webhooks import endpoints
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
+from msvs.http_client import HttpClient
 from msvs.loops import new_runner
-from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.settings import Settings, SettingsError
 from msvs.workers.partitions import Upkeep
 from msvs.workers.stopping import StopFlag
@@ -33,7 +35,7 @@ class Runtime:
     """The open resources of a worker process. Jobs run their coroutines through `run`, one after the other."""
 
     carriers: Mapping[str, Carrier]
-    outbound: OutboundClient
+    http: HttpClient
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -71,7 +73,7 @@ class Runtime:
         )
         await secret_keys.wait_unlocked(settings)
         self._recheck_at = time.monotonic() + secret_keys.WATCH_SECONDS
-        self.outbound = OutboundClient(AddressPolicy.from_settings(settings))
+        self.http = HttpClient(AddressPolicy.from_settings(settings))
 
     def recheck_key(self) -> None:
         """Raise SettingsError where the database turned out to be another's; asks at most every ten seconds."""
@@ -127,24 +129,30 @@ class Runtime:
             self._redis.close()
 
     async def _close(self) -> None:
-        await self.outbound.close()
+        await self.http.close()
         for carrier in self.carriers.values():
             await carrier.close()
         await self._stack.aclose()
         secret_keys.release()
 
 
-_current: Runtime | None = None
+# RQ calls a job by its name, with nothing: what it runs on comes by the context of the worker's thread.
+_running: ContextVar[Runtime | None] = ContextVar("runtime", default=None)
 
 
-def use_runtime(runtime: Runtime | None) -> None:
-    """Set the process's runtime."""
-    global _current
-    _current = runtime
+@contextmanager
+def running(runtime: Runtime) -> Iterator[None]:
+    """Have the jobs of the block run on `runtime`."""
+    token = _running.set(runtime)
+    try:
+        yield
+    finally:
+        _running.reset(token)
 
 
 def current_runtime() -> Runtime:
-    """The process's runtime; jobs run nowhere but in a worker."""
-    if _current is None:
+    """Return the runtime of the worker that runs this job. Raises RuntimeError outside a worker."""
+    runtime = _running.get()
+    if runtime is None:
         raise RuntimeError("this job runs in a worker process only")
-    return _current
+    return runtime

@@ -32,7 +32,7 @@ from msvs.api.webhooks.deliveries import (
     release_deliveries,
 )
 from msvs.database import Row
-from msvs.outbound import TOTAL_SECONDS, OutboundClient, OutboundError
+from msvs.http_client import TOTAL_SECONDS, HttpClient, HttpError
 from msvs.workers.retrying import Failures, in_parts, in_unit_of_work, is_away
 from msvs.workers.stopping import RECORD_SECONDS, StopFlag
 
@@ -104,7 +104,7 @@ class _Endpoint:
         self.at_once = SLOW_AT_ONCE if hung else min(self.at_once + 1, MOST_AT_ONCE)
 
 
-async def deliver_webhooks(client: OutboundClient, *, seconds: float = 20, stop: StopFlag | None = None) -> int:
+async def deliver_webhooks(client: HttpClient, *, seconds: float = 20, stop: StopFlag | None = None) -> int:
     """Deliver what is due until nothing is, or for about `seconds`; how many attempts were made.
 
     What is in flight at the end is finished, and recorded, first. After `stop` nothing more is claimed, and what does
@@ -114,7 +114,7 @@ async def deliver_webhooks(client: OutboundClient, *, seconds: float = 20, stop:
 
 
 class _Run:
-    def __init__(self, client: OutboundClient, stop: StopFlag) -> None:
+    def __init__(self, client: HttpClient, stop: StopFlag) -> None:
         self._client = client
         self._stop = stop
         self._endpoints: dict[UUID, _Endpoint] = {}
@@ -258,7 +258,7 @@ class _Run:
         }
         try:
             answer = await self._client.post(claimed.url, body, headers)
-        except OutboundError as error:
+        except HttpError as error:
             return Post(at=at, error=error.kind.value, elapsed_ms=error.elapsed_ms)
         return Post(
             at=at,

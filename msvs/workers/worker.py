@@ -24,7 +24,7 @@ from msvs import garbage
 from msvs.api.accounts.secret_keys import WATCH_SECONDS
 from msvs.api.notifier import JOBS, WorkQueue
 from msvs.settings import Settings, SettingsError
-from msvs.workers.runtime import Runtime, use_runtime
+from msvs.workers.runtime import Runtime, running
 from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)
@@ -166,7 +166,6 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
     runtime = Runtime(settings)
     runtime.open()
     assert settings.redis_url is not None
-    use_runtime(runtime)
     garbage.collect_less(garbage.WORKERS)
     redis = Redis.from_url(settings.redis_url)
     # In a container every process has the same id, the one before and those beside it too: RQ would refuse the name.
@@ -178,7 +177,8 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
         worker = QueueWorker([queue], name=name, connection=redis, serializer=JSONSerializer, worker_ttl=60)
         worker.stop_flag = runtime.stop
         worker.recheck_key = runtime.recheck_key
-        worker.work(burst=burst, logging_level="WARNING")
+        with running(runtime):
+            worker.work(burst=burst, logging_level="WARNING")
         if worker.refused is not None:
             raise worker.refused
     except RedisError as error:
@@ -187,7 +187,6 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
         return 1
     finally:
         heartbeat.stop()
-        use_runtime(None)
         runtime.close()
         redis.close()
     return 0

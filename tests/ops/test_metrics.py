@@ -33,7 +33,7 @@ from msvs.models.identity import new_id
 from msvs.ops import vitals
 from msvs.ops.metrics import KEPT_SECONDS, Metrics, render
 from msvs.ops.traffic import Traffic
-from msvs.ops.vitals import LATE, WAITING, Sample, Sign, pool_sign, read_signs
+from msvs.ops.vitals import LATE, WAITING, DiskCheck, Sample, Sign, pool_sign, read_signs
 from msvs.settings import Settings, version
 from tests.engines import Engines
 from tests.workers.sessions_carrier import KIND, FileCarrier
@@ -67,7 +67,7 @@ def carrier(name: str) -> Any:
 
 async def numbers(redis: Redis | None, *carriers: str) -> dict[str, float]:
     """Every number by its name and labels, as the text has them."""
-    text = render(await read_signs([carrier(name) for name in carriers], redis)).decode()
+    text = render(await read_signs([carrier(name) for name in carriers], redis, DiskCheck())).decode()
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert [line for line in lines if not LINE.match(line)] == []
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
@@ -93,7 +93,7 @@ async def test_who_has_the_token_reads_them(client: httpx.AsyncClient) -> None:
 async def test_the_documents_name_every_sign(redis: Redis) -> None:
     listed = re.findall(r"`(msvs_[a-z_]+)`", OPERATIONS.partition("## Metrics")[2].partition("\n## ")[0])
     of_process = [*Traffic().signs(), pool_sign(), Sign("build_info", "", ()), Sign("start_time_seconds", "", ())]
-    assert set(listed) == {f"msvs_{sign.name}" for sign in (*await read_signs([], redis), *of_process)}
+    assert set(listed) == {f"msvs_{sign.name}" for sign in (*await read_signs([], redis, DiskCheck()), *of_process)}
 
 
 def test_a_token_is_made_and_kept(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ async def test_a_carriers_sessions_are_counted_in_every_process(redis: Redis) ->
     now = datetime.now(UTC)
     await CarrierSession.create(name="smsc", address="x", token="x", bound=2, wanted=3, detail="", updated_at=now)
     remote = RemoteCarrier(FileCarrier(CarrierConfig("smsc", KIND, {"book": "x"}, "http://msvs")))
-    text = render(await read_signs([remote], redis)).decode().splitlines()
+    text = render(await read_signs([remote], redis, DiskCheck())).decode().splitlines()
     assert 'msvs_carrier_sessions{carrier="smsc",state="bound"} 2' in text
     assert 'msvs_carrier_sessions{carrier="smsc",state="wanted"} 3' in text
 
@@ -201,13 +201,10 @@ async def test_crons_and_what_was_made_lately(redis: Redis, ctx: Context) -> Non
 
 async def test_a_disk_that_is_full_is_a_sign(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """The statement fails as PostgreSQL does where no space is left."""
-    monkeypatch.setattr(vitals, "_disk", ("ok", float("-inf")))
     assert (await numbers(redis))["msvs_database_writable"] == 1
-    monkeypatch.setattr(vitals, "_disk", ("ok", float("-inf")))
     monkeypatch.setattr(vitals, "WRITE", "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$")
     assert (await numbers(redis))["msvs_database_writable"] == 0
-    assert await vitals.check_disk() == "cannot be written (DiskFullError)"
-    monkeypatch.setattr(vitals, "_disk", ("ok", float("-inf")))
+    assert await DiskCheck().check() == "cannot be written (DiskFullError)"
 
 
 async def test_the_look_at_the_disk_writes_to_it(database: str) -> None:

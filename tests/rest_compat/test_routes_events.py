@@ -13,11 +13,12 @@ import yaml
 from aiohttp import web
 
 from msvs import database as db
+from msvs.address_policy import AddressPolicy
 from msvs.api.context import Context
 from msvs.api.dispatch import routing
 from msvs.api.webhooks.events import EventType
+from msvs.http_client import HttpClient
 from msvs.models import WebhookEndpoint, Workspace
-from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.webhooks import deliver_webhooks
 from tests.contract.matching import filled, mismatches
@@ -57,7 +58,7 @@ async def subscribe(client: httpx.AsyncClient, url: str = WEBHOOK_URL, events: t
 
 async def deliver() -> int:
     """Post what is due; how many."""
-    async with OutboundClient(AddressPolicy(allow_loopback=True)) as outbound:
+    async with HttpClient(AddressPolicy(allow_loopback=True)) as outbound:
         return await deliver_webhooks(outbound)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from msvs.address_policy import AddressPolicy
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.crypto import SecretBox
@@ -20,8 +21,8 @@ from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.deliveries import claim_deliveries
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, now
+from msvs.http_client import HttpClient
 from msvs.models import DeliveryState, WebhookAttempt, WebhookEndpoint
-from msvs.outbound import AddressPolicy, OutboundClient
 from msvs.workers.webhooks import deliver_webhooks
 from tests.receiver import (
     SECRET,
@@ -51,8 +52,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[OutboundClient]:
-    async with OutboundClient(AddressPolicy(allow_loopback=True)) as running:
+async def client() -> AsyncIterator[HttpClient]:
+    async with HttpClient(AddressPolicy(allow_loopback=True)) as running:
         yield running
 
 
@@ -77,9 +78,7 @@ async def attempts_of(endpoint: WebhookEndpoint) -> list[WebhookAttempt]:
     return await WebhookAttempt.filter(endpoint_id=endpoint.id).order_by("id")
 
 
-async def test_an_event_arrives_once_signed_and_logged(
-    ctx: Context, receiver: Receiver, client: OutboundClient
-) -> None:
+async def test_an_event_arrives_once_signed_and_logged(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     (event_id,) = await write_events(ctx)
     assert await deliver_webhooks(client) == 1
@@ -106,7 +105,7 @@ async def test_an_event_arrives_once_signed_and_logged(
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 @pytest.mark.parametrize("rotated", [False, True])
 async def test_the_documents_verifier_takes_what_is_posted(
-    ctx: Context, receiver: Receiver, client: OutboundClient, rotated: bool
+    ctx: Context, receiver: Receiver, client: HttpClient, rotated: bool
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     if rotated:
@@ -124,7 +123,7 @@ async def test_the_documents_verifier_takes_what_is_posted(
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 404, 429, 500, 503])
 async def test_what_is_not_2xx_is_tried_again_with_the_same_body_and_a_new_signature(
-    ctx: Context, receiver: Receiver, client: OutboundClient, status: int
+    ctx: Context, receiver: Receiver, client: HttpClient, status: int
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx)
@@ -145,7 +144,7 @@ async def test_what_is_not_2xx_is_tried_again_with_the_same_body_and_a_new_signa
     assert [delivery.state for delivery in await deliveries_of(endpoint.id)] == [DeliveryState.SUCCEEDED]
 
 
-async def test_a_receiver_that_is_not_there_is_tried_again(ctx: Context, client: OutboundClient) -> None:
+async def test_a_receiver_that_is_not_there_is_tried_again(ctx: Context, client: HttpClient) -> None:
     async with receiving() as gone:
         url = gone.url()
     endpoint = await make_endpoint(ctx, url)
@@ -158,7 +157,7 @@ async def test_a_receiver_that_is_not_there_is_tried_again(ctx: Context, client:
     assert (await WebhookEndpoint.get(id=endpoint.id)).failing_since is not None
 
 
-async def test_retry_after_is_honoured(ctx: Context, receiver: Receiver, client: OutboundClient) -> None:
+async def test_retry_after_is_honoured(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx)
     answering(receiver, 503, headers={"Retry-After": "3600"})
@@ -168,7 +167,7 @@ async def test_retry_after_is_honoured(ctx: Context, receiver: Receiver, client:
     assert timedelta(seconds=3600) <= wait < timedelta(seconds=3700)
 
 
-async def test_gone_disables_the_endpoint(ctx: Context, receiver: Receiver, client: OutboundClient) -> None:
+async def test_gone_disables_the_endpoint(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx, 3)
     answering(receiver, 410)
@@ -184,7 +183,7 @@ async def test_gone_disables_the_endpoint(ctx: Context, receiver: Receiver, clie
 
 
 async def test_during_a_rotation_either_secret_is_found_first(
-    ctx: Context, receiver: Receiver, client: OutboundClient
+    ctx: Context, receiver: Receiver, client: HttpClient
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     async with unit_of_work():
@@ -208,7 +207,7 @@ async def test_during_a_rotation_either_secret_is_found_first(
 
 @pytest.mark.parametrize("status", [410, 429, 500])
 async def test_what_no_other_signature_would_change_is_not_repeated(
-    ctx: Context, receiver: Receiver, client: OutboundClient, status: int
+    ctx: Context, receiver: Receiver, client: HttpClient, status: int
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     async with unit_of_work():
@@ -220,7 +219,7 @@ async def test_what_no_other_signature_would_change_is_not_repeated(
 
 
 async def test_after_a_rotation_the_old_secret_is_no_more_signed_with(
-    ctx: Context, receiver: Receiver, client: OutboundClient
+    ctx: Context, receiver: Receiver, client: HttpClient
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     async with unit_of_work():
@@ -233,7 +232,7 @@ async def test_after_a_rotation_the_old_secret_is_no_more_signed_with(
     assert not post.is_signed_with(SECRET)
 
 
-async def test_a_slow_endpoint_does_not_delay_another(ctx: Context, receiver: Receiver, client: OutboundClient) -> None:
+async def test_a_slow_endpoint_does_not_delay_another(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
     all_fast_arrived = asyncio.Event()
 
     async def answer(post: Received) -> web.Response:
@@ -255,7 +254,7 @@ async def test_a_slow_endpoint_does_not_delay_another(ctx: Context, receiver: Re
 
 
 async def test_events_written_while_an_endpoint_hangs_past_the_end_still_arrive_elsewhere(
-    ctx: Context, receiver: Receiver, client: OutboundClient, monkeypatch: pytest.MonkeyPatch
+    ctx: Context, receiver: Receiver, client: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("msvs.workers.webhooks.POLL_SECONDS", 0.005)
     hangs, arrived = asyncio.Event(), asyncio.Event()
@@ -282,7 +281,7 @@ async def test_events_written_while_an_endpoint_hangs_past_the_end_still_arrive_
 
 
 async def test_no_more_than_ten_posts_at_once_reach_an_endpoint(
-    ctx: Context, receiver: Receiver, client: OutboundClient
+    ctx: Context, receiver: Receiver, client: HttpClient
 ) -> None:
     at_once: Counter[str] = Counter()
     most: Counter[str] = Counter()
@@ -302,12 +301,10 @@ async def test_no_more_than_ten_posts_at_once_reach_an_endpoint(
     assert most == {"/one": 10, "/two": 10}
 
 
-async def test_two_workers_at_once_post_each_event_once(
-    ctx: Context, receiver: Receiver, client: OutboundClient
-) -> None:
+async def test_two_workers_at_once_post_each_event_once(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
     endpoints = [await make_endpoint(ctx, receiver.url(f"/{name}")) for name in ("one", "two", "three")]
     event_ids = await write_events(ctx, 200)
-    async with OutboundClient(AddressPolicy(allow_loopback=True)) as other:
+    async with HttpClient(AddressPolicy(allow_loopback=True)) as other:
         made = await asyncio.gather(deliver_webhooks(client), deliver_webhooks(other))
     assert sum(made) == 600
     arrived = Counter((post.path, post.event_id) for post in receiver.posts)
@@ -317,7 +314,7 @@ async def test_two_workers_at_once_post_each_event_once(
 
 
 async def test_at_its_end_a_run_gives_back_what_it_did_not_begin(
-    ctx: Context, receiver: Receiver, client: OutboundClient
+    ctx: Context, receiver: Receiver, client: HttpClient
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx, 1000)
@@ -330,9 +327,7 @@ async def test_at_its_end_a_run_gives_back_what_it_did_not_begin(
     assert len({post.event_id for post in receiver.posts}) == len(receiver.posts) == 1000
 
 
-async def test_what_a_killed_worker_left_is_taken_over(
-    ctx: Context, receiver: Receiver, client: OutboundClient
-) -> None:
+async def test_what_a_killed_worker_left_is_taken_over(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     (event_id,) = await write_events(ctx)
     async with unit_of_work():
@@ -350,9 +345,7 @@ async def test_what_a_killed_worker_left_is_taken_over(
     "url",
     ["http://169.254.169.254/latest/meta-data", "https://10.0.0.1/hook", "http://[::ffff:169.254.169.254]/hook"],
 )
-async def test_addresses_that_are_not_public_are_never_connected_to(
-    ctx: Context, client: OutboundClient, url: str
-) -> None:
+async def test_addresses_that_are_not_public_are_never_connected_to(ctx: Context, client: HttpClient, url: str) -> None:
     endpoint = await make_endpoint(ctx, url)
     await write_events(ctx)
     assert await deliver_webhooks(client) == 1
@@ -363,14 +356,14 @@ async def test_addresses_that_are_not_public_are_never_connected_to(
 async def test_in_production_loopback_is_not_connected_to(ctx: Context, receiver: Receiver) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx)
-    async with OutboundClient(AddressPolicy()) as strict:
+    async with HttpClient(AddressPolicy()) as strict:
         assert await deliver_webhooks(strict) == 1
     assert receiver.posts == []
     assert [attempt.error for attempt in await attempts_of(endpoint)] == ["address_refused"]
 
 
 async def test_only_what_is_subscribed_to_is_delivered(
-    ctx: Context, live_ctx: Context, other_ctx: Context, receiver: Receiver, client: OutboundClient
+    ctx: Context, live_ctx: Context, other_ctx: Context, receiver: Receiver, client: HttpClient
 ) -> None:
     await make_endpoint(ctx, receiver.url("/mine"), [EventType.MESSAGE_DELIVERED])
     await make_endpoint(ctx, receiver.url("/another-type"), [EventType.MESSAGE_FAILED])
@@ -382,9 +375,7 @@ async def test_only_what_is_subscribed_to_is_delivered(
     assert [post.path for post in receiver.posts] == ["/mine"]
 
 
-async def test_a_test_event_reaches_its_endpoint_alone(
-    ctx: Context, receiver: Receiver, client: OutboundClient
-) -> None:
+async def test_a_test_event_reaches_its_endpoint_alone(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
     endpoint = await make_endpoint(ctx, receiver.url("/mine"), [EventType.MESSAGE_DELIVERED])
     await make_endpoint(ctx, receiver.url("/other"))
     async with unit_of_work():
@@ -398,7 +389,7 @@ async def test_a_test_event_reaches_its_endpoint_alone(
 
 
 async def test_a_secret_that_cannot_be_opened_fails_the_attempt(
-    ctx: Context, receiver: Receiver, client: OutboundClient
+    ctx: Context, receiver: Receiver, client: HttpClient
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     await WebhookEndpoint.filter(id=endpoint.id).update(secret_sealed=SecretBox("another key").seal(SECRET))
@@ -408,9 +399,7 @@ async def test_a_secret_that_cannot_be_opened_fails_the_attempt(
     assert [attempt.error for attempt in await attempts_of(endpoint)] == ["secret_unreadable"]
 
 
-async def test_the_answer_in_the_log_is_made_fit_for_text(
-    ctx: Context, receiver: Receiver, client: OutboundClient
-) -> None:
+async def test_the_answer_in_the_log_is_made_fit_for_text(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
     async def answer(post: Received) -> web.Response:
         return web.Response(body=b"a\0b\xff" + b"c" * 5000)
 
@@ -424,7 +413,7 @@ async def test_the_answer_in_the_log_is_made_fit_for_text(
 
 @pytest.mark.parametrize("skew", [timedelta(seconds=-60), timedelta(seconds=60)])
 async def test_a_wrong_clock_neither_ends_a_lease_nor_holds_up_an_event(
-    ctx: Context, receiver: Receiver, client: OutboundClient, monkeypatch: pytest.MonkeyPatch, skew: timedelta
+    ctx: Context, receiver: Receiver, client: HttpClient, monkeypatch: pytest.MonkeyPatch, skew: timedelta
 ) -> None:
     """Workers on many machines share PostgreSQL's clock."""
 
@@ -448,7 +437,7 @@ async def test_a_wrong_clock_neither_ends_a_lease_nor_holds_up_an_event(
 
 
 async def test_a_held_endpoint_keeps_nothing_of_others_from_being_written(
-    database: str, ctx: Context, other_ctx: Context, receiver: Receiver, client: OutboundClient
+    database: str, ctx: Context, other_ctx: Context, receiver: Receiver, client: HttpClient
 ) -> None:
     stuck, bystander = await make_endpoint(ctx, receiver.url("/stuck")), await make_endpoint(other_ctx, receiver.url())
     await write_events(ctx, 3)

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from msvs.address_policy import AddressPolicy, check_url
 from msvs.api import ids
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
@@ -27,7 +28,6 @@ from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, get_event
 from msvs.database import execute, fetch_value
 from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from msvs.outbound import AddressPolicy, check_url
 from msvs.settings import Settings
 
 EVERY_EVENT = "*"

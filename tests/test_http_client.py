@@ -20,15 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from msvs.outbound import (
-    AddressPolicy,
-    AddressRefused,
-    FailureKind,
-    HttpAnswer,
-    OutboundClient,
-    OutboundError,
-    check_url,
-)
+from msvs.address_policy import AddressPolicy, AddressRefused, check_url
+from msvs.http_client import FailureKind, HttpAnswer, HttpClient, HttpError
 from msvs.settings import PRODUCTION, Settings, SettingsError
 
 STRICT = AddressPolicy()
@@ -138,15 +131,13 @@ def answering(
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[OutboundClient]:
-    async with OutboundClient(DEVELOPMENT) as opened:
+async def client() -> AsyncIterator[HttpClient]:
+    async with HttpClient(DEVELOPMENT) as opened:
         yield opened
 
 
-async def failure(
-    client: OutboundClient, url: str, *, body: bytes = b"{}", total_seconds: float = 10.0
-) -> OutboundError:
-    with pytest.raises(OutboundError) as caught:
+async def failure(client: HttpClient, url: str, *, body: bytes = b"{}", total_seconds: float = 10.0) -> HttpError:
+    with pytest.raises(HttpError) as caught:
         await client.post(url, body, {}, total_seconds=total_seconds)
     assert caught.value.elapsed_ms >= 0
     return caught.value
@@ -477,7 +468,7 @@ async def site() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_post_sends_the_body_and_reads_the_answer(client: OutboundClient, site: str) -> None:
+async def test_post_sends_the_body_and_reads_the_answer(client: HttpClient, site: str) -> None:
     answer = await client.post(f"{site}/echo", b'{"a":1}', {"MSVS-Signature": "t=1,v1=2"})
     seen = json.loads(answer.body)
     assert answer.status == 202
@@ -492,7 +483,7 @@ async def test_post_sends_the_body_and_reads_the_answer(client: OutboundClient, 
 
 
 async def test_cookies_are_not_kept(site: str) -> None:
-    async with OutboundClient(DEVELOPMENT, resolver=FixedResolver([HOST])) as client:
+    async with HttpClient(DEVELOPMENT, resolver=FixedResolver([HOST])) as client:
         url = site.replace(HOST, "hooks.example") + "/echo"
         for _ in range(2):
             answer = await client.post(url, b"", {})
@@ -500,17 +491,17 @@ async def test_cookies_are_not_kept(site: str) -> None:
             assert "Cookie" not in json.loads(answer.body)["headers"]
 
 
-async def test_request_takes_any_method(client: OutboundClient, site: str) -> None:
+async def test_request_takes_any_method(client: HttpClient, site: str) -> None:
     answer = await client.request("GET", f"{site}/echo", headers={"Accept": "application/json"})
     assert json.loads(answer.body)["method"] == "GET"
 
 
-async def test_a_redirect_is_an_answer_and_not_followed(client: OutboundClient, site: str) -> None:
+async def test_a_redirect_is_an_answer_and_not_followed(client: HttpClient, site: str) -> None:
     answer = await client.post(f"{site}/moved", b"{}", {})
     assert (answer.status, answer.headers["Location"]) == (302, "/echo")
 
 
-async def test_a_compressed_answer_is_not_unpacked(client: OutboundClient, site: str) -> None:
+async def test_a_compressed_answer_is_not_unpacked(client: HttpClient, site: str) -> None:
     answer = await client.post(f"{site}/zipped", b"{}", {})
     assert answer.body[:2] == b"\x1f\x8b"
     assert len(answer.body) < 2000
@@ -519,13 +510,13 @@ async def test_a_compressed_answer_is_not_unpacked(client: OutboundClient, site:
 @pytest.mark.parametrize(
     ("size", "read", "truncated"), [(0, 0, False), (1025, 1025, False), (65536, 65536, False), (65537, 65536, True)]
 )
-async def test_at_most_64_kb_are_read(client: OutboundClient, site: str, size: int, read: int, truncated: bool) -> None:
+async def test_at_most_64_kb_are_read(client: HttpClient, site: str, size: int, read: int, truncated: bool) -> None:
     answer = await client.post(f"{site}/exact?size={size}", b"{}", {})
     assert (len(answer.body), len(answer.head), answer.truncated) == (read, min(read, 1024), truncated)
 
 
 async def test_no_proxy_is_taken_from_the_environment(
-    client: OutboundClient, site: str, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, site: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -534,7 +525,7 @@ async def test_no_proxy_is_taken_from_the_environment(
     assert (await client.post(f"{site}/echo", b"{}", {})).status == 202
 
 
-async def test_a_connection_is_kept_and_used_again(client: OutboundClient) -> None:
+async def test_a_connection_is_kept_and_used_again(client: HttpClient) -> None:
     async def serve(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         while True:
             await server.read_request(reader)
@@ -554,14 +545,14 @@ async def _drop_the_second_request(
     await server.read_request(reader)
 
 
-async def test_a_webhook_is_sent_again_where_a_kept_connection_proves_dead(client: OutboundClient) -> None:
+async def test_a_webhook_is_sent_again_where_a_kept_connection_proves_dead(client: HttpClient) -> None:
     async with raw_server(_drop_the_second_request) as server:
         for _ in range(3):
             assert (await client.post(server.url, b"{}", {})).status == 200
         assert (server.connections, len(server.requests)) == (3, 5)
 
 
-async def test_what_left_on_a_dead_connection_may_have_arrived(client: OutboundClient) -> None:
+async def test_what_left_on_a_dead_connection_may_have_arrived(client: HttpClient) -> None:
     async def close_the_door(
         server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
     ) -> None:
@@ -577,16 +568,16 @@ async def test_what_left_on_a_dead_connection_may_have_arrived(client: OutboundC
         assert len(server.requests) == 2
 
 
-async def test_a_request_that_must_not_double_is_not_sent_again(client: OutboundClient) -> None:
+async def test_a_request_that_must_not_double_is_not_sent_again(client: HttpClient) -> None:
     async with raw_server(_drop_the_second_request) as server:
         assert (await client.request("POST", server.url, body=b"{}")).status == 200
-        with pytest.raises(OutboundError) as caught:
+        with pytest.raises(HttpError) as caught:
             await client.request("POST", server.url, body=b"{}")
         assert (caught.value.kind, caught.value.never_sent) == (FailureKind.PROTOCOL, False)
         assert (server.connections, len(server.requests)) == (1, 2)
 
 
-async def test_a_fresh_connection_that_is_dropped_is_not_tried_twice(client: OutboundClient) -> None:
+async def test_a_fresh_connection_that_is_dropped_is_not_tried_twice(client: HttpClient) -> None:
     async with raw_server(answering(b"")) as server:
         error = await failure(client, server.url)
         assert error.message == "The connection was closed before an answer came."
@@ -607,13 +598,13 @@ async def test_no_more_attempts_run_at_once_than_the_limit() -> None:
             running.discard(number)
             writer.write(OK)
 
-    async with OutboundClient(DEVELOPMENT, limit=3) as client, raw_server(serve) as server:
+    async with HttpClient(DEVELOPMENT, limit=3) as client, raw_server(serve) as server:
         await asyncio.gather(*(client.post(server.url, b"{}", {}) for _ in range(9)))
         assert (most, server.connections, len(server.requests)) == (3, 3, 9)
 
 
 async def test_a_closed_client_opens_anew(site: str) -> None:
-    client = OutboundClient(DEVELOPMENT)
+    client = HttpClient(DEVELOPMENT)
     for _ in range(2):
         assert (await client.post(f"{site}/echo", b"{}", {})).status == 202
         await client.close()
@@ -654,7 +645,7 @@ async def _deaf(server: RawServer, reader: asyncio.StreamReader, writer: asyncio
 @pytest.mark.parametrize("serve", [_drip, _drip_head, _silence, _deaf])
 @pytest.mark.parametrize("size", [2, 900_000])
 async def test_the_whole_attempt_ends_at_its_deadline(
-    client: OutboundClient,
+    client: HttpClient,
     serve: Callable[[RawServer, asyncio.StreamReader, asyncio.StreamWriter, int], Awaitable[None]],
     size: int,
 ) -> None:
@@ -673,7 +664,7 @@ async def test_a_slow_name_ends_at_the_deadline() -> None:
             await asyncio.sleep(60)
             raise AssertionError
 
-    async with OutboundClient(DEVELOPMENT, resolver=Stuck([])) as client:
+    async with HttpClient(DEVELOPMENT, resolver=Stuck([])) as client:
         error = await failure(client, "http://slow.example/", total_seconds=0.05)
         assert error.kind is FailureKind.TIMEOUT
 
@@ -686,13 +677,13 @@ async def test_a_connection_that_does_not_stand_in_time_was_never_sent_on() -> N
             await asyncio.sleep(5)
             return await super().resolve(host, port, family)
 
-    async with OutboundClient(DEVELOPMENT, resolver=Slow([HOST])) as client:
-        with pytest.raises(OutboundError, match=r"No connection could be made in time\.") as caught:
+    async with HttpClient(DEVELOPMENT, resolver=Slow([HOST])) as client:
+        with pytest.raises(HttpError, match=r"No connection could be made in time\.") as caught:
             await client.request("POST", "http://slow.test/", body=b"", connect_seconds=0.05, total_seconds=5)
     assert (caught.value.kind, caught.value.never_sent) == (FailureKind.CONNECT, True)
 
 
-async def test_an_answer_without_end_is_cut_off(client: OutboundClient) -> None:
+async def test_an_answer_without_end_is_cut_off(client: HttpClient) -> None:
     async def flood(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         await server.read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -720,7 +711,7 @@ async def test_an_answer_without_end_is_cut_off(client: OutboundClient) -> None:
         (b"HTTP/1.1 200 OK\r\nConte", "The connection was closed before an answer came."),
     ],
 )
-async def test_a_broken_answer_is_a_protocol_error(client: OutboundClient, data: bytes, message: str) -> None:
+async def test_a_broken_answer_is_a_protocol_error(client: HttpClient, data: bytes, message: str) -> None:
     async with raw_server(answering(data)) as server:
         error = await failure(client, server.url)
         assert (error.kind, error.message, error.never_sent) == (FailureKind.PROTOCOL, message, False)
@@ -734,18 +725,16 @@ async def test_a_broken_answer_is_a_protocol_error(client: OutboundClient, data:
         ("http://h:99999/", {}),
     ],
 )
-async def test_what_cannot_be_sent_is_a_protocol_error(
-    client: OutboundClient, url: str, headers: dict[str, str]
-) -> None:
-    with pytest.raises(OutboundError) as caught:
+async def test_what_cannot_be_sent_is_a_protocol_error(client: HttpClient, url: str, headers: dict[str, str]) -> None:
+    with pytest.raises(HttpError) as caught:
         await client.post(url, b"{}", headers)
     assert caught.value.kind is FailureKind.PROTOCOL
     assert caught.value.message == "The URL or a header cannot be sent."
 
 
-async def test_a_header_cannot_smuggle_another(client: OutboundClient) -> None:
+async def test_a_header_cannot_smuggle_another(client: HttpClient) -> None:
     async with raw_server(serve_one) as server:
-        with pytest.raises(OutboundError) as caught:
+        with pytest.raises(HttpError) as caught:
             await client.post(server.url, b"{}", {"X": "a\r\nB: c"})
         assert caught.value.message == "The URL or a header cannot be sent."
         assert server.requests == []
@@ -771,7 +760,7 @@ async def serve_one(server: RawServer, reader: asyncio.StreamReader, writer: asy
     ],
 )
 async def test_loopback_is_refused_however_it_is_written(host: str, kind: FailureKind) -> None:
-    async with OutboundClient(STRICT) as client, raw_server(serve_one) as server:
+    async with HttpClient(STRICT) as client, raw_server(serve_one) as server:
         error = await failure(client, f"http://{host}:{server.port}/hook")
         assert (error.kind, server.connections) == (kind, 0)
 
@@ -779,11 +768,11 @@ async def test_loopback_is_refused_however_it_is_written(host: str, kind: Failur
 async def test_a_name_that_turns_to_loopback_is_refused_when_connecting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("msvs.outbound.DNS_CACHE_SECONDS", 0)
+    monkeypatch.setattr("msvs.http_client.DNS_CACHE_SECONDS", 0)
     admitted = "127.0.0.2"
     policy = AddressPolicy([admitted])
     resolver = FixedResolver([admitted], [HOST])
-    async with OutboundClient(policy, resolver=resolver) as client, raw_server(serve_one) as server:
+    async with HttpClient(policy, resolver=resolver) as client, raw_server(serve_one) as server:
         url = f"http://rebinding.example:{server.port}/hook"
         first = await failure(client, url)
         assert first.kind is FailureKind.CONNECT
@@ -797,14 +786,14 @@ async def test_a_name_that_turns_to_loopback_is_refused_when_connecting(
 async def test_a_name_with_a_refused_and_an_admitted_address_goes_to_the_admitted_one() -> None:
     policy = AddressPolicy([f"{HOST}/32"])
     resolver = FixedResolver(["::1", "10.0.0.1", "169.254.169.254", HOST])
-    async with OutboundClient(policy, resolver=resolver) as client, raw_server(serve_one) as server:
+    async with HttpClient(policy, resolver=resolver) as client, raw_server(serve_one) as server:
         answer = await client.post(f"http://mixed.example:{server.port}/", b"{}", {})
         assert (answer.status, server.connections) == (200, 1)
 
 
 async def test_an_admitted_address_that_does_not_answer_is_a_connect_error() -> None:
     resolver = FixedResolver(["10.0.0.1", HOST])
-    async with OutboundClient(DEVELOPMENT, resolver=resolver) as client:
+    async with HttpClient(DEVELOPMENT, resolver=resolver) as client:
         with socket.socket() as taken:
             taken.bind((HOST, 0))
             error = await failure(client, f"http://mixed.example:{taken.getsockname()[1]}/")
@@ -815,21 +804,21 @@ async def test_the_system_resolver_keeps_a_scope_in_sight(monkeypatch: pytest.Mo
     def scoped(*args: object, **options: object) -> object:
         return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 443, 0, 2))]
 
-    monkeypatch.setattr("msvs.outbound.socket.getaddrinfo", scoped)
-    async with OutboundClient(AddressPolicy(["fe80::/10"])) as client:
+    monkeypatch.setattr("msvs.http_client.socket.getaddrinfo", scoped)
+    async with HttpClient(AddressPolicy(["fe80::/10"])) as client:
         error = await failure(client, "https://scoped.example/")
     assert error.message == "scoped.example is an address with a scope: refused."
 
 
 async def test_a_name_with_refused_addresses_only_is_refused() -> None:
     resolver = FixedResolver(["10.0.0.1", "fe80::1%2", "169.254.169.254", "::ffff:127.0.0.1"])
-    async with OutboundClient(STRICT, resolver=resolver) as client:
+    async with HttpClient(STRICT, resolver=resolver) as client:
         assert (await failure(client, "https://inside.example/")).kind is FailureKind.ADDRESS_REFUSED
 
 
-async def test_the_host_header_is_the_name_and_not_the_address(client: OutboundClient) -> None:
+async def test_the_host_header_is_the_name_and_not_the_address(client: HttpClient) -> None:
     async with (
-        OutboundClient(DEVELOPMENT, resolver=FixedResolver([HOST])) as named,
+        HttpClient(DEVELOPMENT, resolver=FixedResolver([HOST])) as named,
         raw_server(serve_one) as server,
     ):
         await named.post(f"http://hooks.example:{server.port}/", b"{}", {})
@@ -845,14 +834,14 @@ async def test_a_name_without_an_address_is_a_dns_error(monkeypatch: pytest.Monk
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return real(name, *rest, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("msvs.outbound.socket.getaddrinfo", offline)
-    async with OutboundClient(STRICT) as client:
+    monkeypatch.setattr("msvs.http_client.socket.getaddrinfo", offline)
+    async with HttpClient(STRICT) as client:
         error = await failure(client, f"https://{host}/")
     assert (error.kind, error.never_sent) == (FailureKind.DNS, True)
     assert error.message == f"The name {host} could not be resolved."
 
 
-async def test_a_closed_port_is_a_connect_error(client: OutboundClient) -> None:
+async def test_a_closed_port_is_a_connect_error(client: HttpClient) -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         port = taken.getsockname()[1]
@@ -906,7 +895,7 @@ async def test_the_certificate_must_be_trusted_and_the_names(
     serving.load_cert_chain(certificate)
     context = ssl.create_default_context(cafile=certificate) if trusted else None
     async with (
-        OutboundClient(DEVELOPMENT, resolver=FixedResolver([HOST]), ssl_context=context) as client,
+        HttpClient(DEVELOPMENT, resolver=FixedResolver([HOST]), ssl_context=context) as client,
         raw_server(serve_one, tls=serving) as server,
     ):
         url = f"https://{name}:{server.port}/"
@@ -920,7 +909,7 @@ async def test_the_certificate_must_be_trusted_and_the_names(
             assert server.requests == []
 
 
-async def test_https_to_a_server_without_tls_is_a_tls_error(client: OutboundClient) -> None:
+async def test_https_to_a_server_without_tls_is_a_tls_error(client: HttpClient) -> None:
     async with raw_server(answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
 
         async def plain(

@@ -1,0 +1,213 @@
+"""Which addresses the service may connect to on behalf of a customer, and which URLs a webhook may have."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from yarl import URL
+
+from msvs.settings import Settings, SettingsError
+
+MAX_URL_LENGTH = 2048
+
+# Sources: IANA special-purpose address registries, RFC 6890 and 9637, and the clouds' metadata addresses.
+_REFUSED_NETWORKS = [
+    (ip_network(network), reason)
+    for network, reason in (
+        ("169.254.169.254/32", "a cloud metadata address"),
+        ("168.63.129.16/32", "a cloud metadata address"),
+        ("100.100.100.200/32", "a cloud metadata address"),
+        ("192.0.0.192/32", "a cloud metadata address"),
+        ("0.0.0.0/32", "the unspecified address"),
+        ("0.0.0.0/8", "a reserved address"),
+        ("10.0.0.0/8", "a private address"),
+        ("100.64.0.0/10", "a shared carrier (CGNAT) address"),
+        ("127.0.0.0/8", "a loopback address"),
+        ("169.254.0.0/16", "a link-local address"),
+        ("172.16.0.0/12", "a private address"),
+        ("192.0.0.0/24", "a reserved address"),
+        ("192.0.2.0/24", "a documentation address"),
+        ("192.88.99.0/24", "a 6to4 relay address"),
+        ("192.168.0.0/16", "a private address"),
+        ("198.18.0.0/15", "a benchmarking address"),
+        ("198.51.100.0/24", "a documentation address"),
+        ("203.0.113.0/24", "a documentation address"),
+        ("224.0.0.0/4", "a multicast address"),
+        ("240.0.0.0/4", "a reserved address"),
+        ("fd00:ec2::254/128", "a cloud metadata address"),
+        ("fd20:ce::254/128", "a cloud metadata address"),
+        ("::/128", "the unspecified address"),
+        ("::1/128", "a loopback address"),
+        ("::ffff:0:0/96", "an IPv4 address inside IPv6"),
+        ("::/96", "an IPv4 address inside IPv6"),
+        ("64:ff9b::/96", "an IPv4 address inside IPv6 (NAT64)"),
+        ("64:ff9b:1::/48", "an IPv4 address inside IPv6 (NAT64)"),
+        ("2001::/32", "an IPv4 address inside IPv6 (Teredo)"),
+        ("2002::/16", "an IPv4 address inside IPv6 (6to4)"),
+        ("2001:2::/48", "a benchmarking address"),
+        ("2001::/23", "a reserved address"),
+        ("2001:db8::/32", "a documentation address"),
+        ("3fff::/20", "a documentation address"),
+        ("fc00::/7", "a private address"),
+        ("fe80::/10", "a link-local address"),
+        ("fec0::/10", "a site-local address"),
+        ("ff00::/8", "a multicast address"),
+    )
+]
+_GLOBAL_IPV6 = ip_network("2000::/3")
+_LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+_MAPPED = ip_network("::ffff:0:0/96")
+# Where an IPv6 address holds an IPv4 one: the bits to shift away to find it.
+_EMBEDDING = [
+    (_MAPPED, 0),
+    (ip_network("::/96"), 0),
+    (ip_network("64:ff9b::/96"), 0),
+    (ip_network("2002::/16"), 80),
+]
+
+_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
+_NUMBER_LABEL = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+", re.ASCII)
+
+
+class AddressRefused(OSError):
+    """The policy forbids connecting to an address; an OSError, so that a host's next address is tried."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"{address} is {reason}")
+        self.address = address
+        self.reason = reason
+
+
+class AddressPolicy:
+    """Which addresses may be connected to: public ones, those an operator lists, and loopback if allowed."""
+
+    def __init__(self, allow_cidrs: Sequence[str] = (), *, allow_loopback: bool = False) -> None:
+        """Raises ValueError for a network that is not one, such as `10.0.0.1/8`."""
+        self._listed = [ip_network(cidr) for cidr in allow_cidrs]
+        self._admitted = self._listed + (_LOOPBACK if allow_loopback else [])
+        self.allow_loopback = allow_loopback
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> AddressPolicy:
+        """The policy for webhooks: MSVS_WEBHOOK_ALLOW_CIDRS, and loopback outside production."""
+        try:
+            return cls(settings.webhook_allow_cidrs, allow_loopback=not settings.is_production)
+        except ValueError as error:
+            raise SettingsError(f"MSVS_WEBHOOK_ALLOW_CIDRS: {error}") from None
+
+    def check(self, address: str) -> None:
+        """Raise AddressRefused unless `address`, in its canonical form, may be connected to.
+
+        An IPv4 address inside an IPv6 one is refused, unless the operator lists the outer network and the inner
+        address may be reached too, or it is IPv4-mapped and the operator lists the inner address.
+        """
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            raise AddressRefused(address, "not an IP address in its usual form") from None
+        if isinstance(parsed, IPv6Address) and parsed.scope_id is not None:
+            raise AddressRefused(address, "an address with a scope")
+        reason = self._reason(parsed)
+        if reason is not None:
+            raise AddressRefused(address, reason)
+
+    def lists(self, address: str) -> bool:
+        """Whether the operator's networks hold `address`."""
+        parsed = ip_address(address)
+        return any(parsed in network for network in self._listed)
+
+    def _reason(self, address: IPv4Address | IPv6Address) -> str | None:
+        admitted = any(address in network for network in self._admitted)
+        inner = _embedded(address)
+        if inner is not None:
+            if admitted:
+                return self._reason(inner)
+            if address in _MAPPED and any(inner in network for network in self._admitted):
+                return None
+        if admitted:
+            return None
+        for network, reason in _REFUSED_NETWORKS:
+            if address in network:
+                return reason
+        if isinstance(address, IPv6Address) and address not in _GLOBAL_IPV6:
+            return "a reserved address"
+        return None
+
+
+def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    if isinstance(address, IPv4Address) or int(address) <= 1:
+        return None
+    for network, shift in _EMBEDDING:
+        if address in network:
+            return IPv4Address(int(address) >> shift & 0xFFFFFFFF)
+    return None
+
+
+def check_url(text: str, *, allow_http_loopback: bool, policy: AddressPolicy | None = None) -> str:
+    """`text` itself, if it may be registered as a webhook's URL. Raises ValueError with a sentence for the caller.
+
+    https only; http where the host is loopback and `allow_http_loopback`, or an address in the operator's
+    networks. An address as the host is judged here and now, a name at every attempt.
+    """
+    policy = policy or AddressPolicy(allow_loopback=allow_http_loopback)
+    if len(text) > MAX_URL_LENGTH:
+        raise ValueError(f"The URL must not be longer than {MAX_URL_LENGTH} characters.")
+    if not text.isprintable() or " " in text or "\\" in text:
+        raise ValueError("The URL must not hold spaces, backslashes or control characters.")
+    authority = _AUTHORITY.match(text)
+    if authority is None:
+        raise ValueError("The URL must be absolute, such as https://example.com/webhooks.")
+    if "@" in authority[1]:
+        raise ValueError("The URL must not hold a user name or password.")
+    if "#" in text:
+        raise ValueError("The URL must not have a fragment (#…).")
+    try:
+        url = URL(text)
+        port = url.port
+    except ValueError:
+        raise ValueError("The URL's host or port is not valid.") from None
+    if port == 0:
+        raise ValueError("The URL's port must be from 1 to 65535.")
+    if url.scheme not in ("https", "http"):
+        raise ValueError("The URL must start with https://.")
+    host = url.raw_host or ""
+    literal = _host_address(host, authority[1])
+    # localhost is what its name says without asking anyone.
+    address = "127.0.0.1" if _is_local_name(host) else literal
+    if address is not None:
+        try:
+            policy.check(address)
+        except AddressRefused as error:
+            raise ValueError(f"The URL's host is {error.reason}, which webhooks may not reach.") from None
+    if literal is not None and literal != host:
+        raise ValueError(f"The URL's host must be written as {literal}.")
+    if url.scheme == "http" and not (
+        address is not None and (policy.lists(address) or (allow_http_loopback and ip_address(address).is_loopback))
+    ):
+        raise ValueError("The URL must start with https://.")
+    return text
+
+
+def _host_address(host: str, authority: str) -> str | None:
+    """The address that a host stands for without DNS, or None for a name. Raises ValueError for neither."""
+    if ":" in host:
+        return host
+    labels = host.removesuffix(".").split(".")
+    # What ends in a number is an IPv4 address or nothing: the C library reads 127.1, 0x7f.1 and 2130706433 so.
+    if _NUMBER_LABEL.fullmatch(labels[-1]):
+        try:
+            return socket.inet_ntoa(socket.inet_aton(".".join(labels)))
+        except OSError:
+            raise ValueError("The URL's host is not a valid address.") from None
+    if "[" in authority or len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("The URL's host is not a valid name.")
+    return None
+
+
+def _is_local_name(host: str) -> bool:
+    name = host.removesuffix(".").lower()
+    return name == "localhost" or name.endswith(".localhost")

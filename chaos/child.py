@@ -54,11 +54,11 @@ def through(url: str, port: int) -> str:
 
 def shorten_leases(seconds: float) -> None:
     """Make leases last `seconds`, and what is bounded by them in proportion, so that a short run sees them end."""
-    from msvs.api.dispatch import dispatching
+    from msvs.api.dispatch import claims
     from msvs.api.webhooks import deliveries
     from msvs.workers import webhooks
 
-    _set(dispatching, "LEASE", timedelta(seconds=seconds))
+    _set(claims, "LEASE", timedelta(seconds=seconds))
     _set(deliveries, "LEASE", timedelta(seconds=max(seconds, 5.0)))
     _set(webhooks, "HELD_SECONDS", max(seconds, 5.0) / 2)
 

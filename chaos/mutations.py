@@ -36,25 +36,25 @@ def _replace(module: Any, name: str, old: str, new: str) -> None:
 
 def _no_fence() -> None:
     """Without the fence, and with workers that now and then sleep through their lease before they write."""
-    dispatching, dispatch = _module("msvs.api.dispatch.dispatching"), _module("msvs.workers.dispatch")
+    claims, dispatch = _module("msvs.api.dispatch.claims"), _module("msvs.workers.dispatch")
     submit = dispatch._submit
 
     async def drowsy(carrier: Any, submissions: Any, stop: Any) -> Any:
         answers = await submit(carrier, submissions, stop)
         if submissions[0].message_id.int % 5 == 0:
-            await asyncio.sleep(1.5 * dispatching.LEASE.total_seconds())
+            await asyncio.sleep(1.5 * claims.LEASE.total_seconds())
         return answers
 
     dispatch._submit = drowsy
     for name in ("SENT", "REQUEUED"):
         fence = "messages.claim_token = $3\n    AND messages.status = 'sending'"
-        _replace(dispatching, name, fence, "$3::uuid IS NOT NULL")
+        _replace(_module("msvs.api.dispatch.outcomes"), name, fence, "$3::uuid IS NOT NULL")
 
 
 def _no_skip_locked() -> None:
-    from msvs.api.dispatch import dispatching
+    from msvs.api.dispatch import picking
 
-    _replace(dispatching, "PICKED", "FOR UPDATE SKIP LOCKED", "")
+    _replace(picking, "PICKED", "FOR UPDATE SKIP LOCKED", "")
 
 
 def _refund_doubled() -> None:
@@ -69,13 +69,13 @@ def _refund_doubled() -> None:
 
 
 def _event_dropped() -> None:
-    dispatching = _module("msvs.api.dispatch.dispatching")
-    written = dispatching.record_events
+    outcomes, admission = _module("msvs.api.dispatch.outcomes"), _module("msvs.api.dispatch.admission")
+    written = outcomes.record_events
 
     async def forgetful(events: Any, now: Any) -> None:
         await written([event for event in events if event.resource_id.int % 100], now)
 
-    dispatching.record_events = forgetful
+    outcomes.record_events = admission.record_events = forgetful
 
 
 def _blind_resend() -> None:
@@ -96,12 +96,12 @@ def _blind_resend() -> None:
 
 
 def _stop_ignored() -> None:
-    dispatching, canceling = _module("msvs.api.dispatch.dispatching"), _module("msvs.api.dispatch.cancellation")
+    admission, canceling = _module("msvs.api.dispatch.admission"), _module("msvs.api.dispatch.cancellation")
 
     async def nobody(*_arguments: Any, **_options: Any) -> int:
         return 0
 
-    dispatching._refusal = lambda _row, _admit_unknown: None
+    admission.refusal_of = lambda _row, _admit_unknown: None
     canceling.cancel_waiting = nobody
 
 

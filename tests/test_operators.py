@@ -20,7 +20,8 @@ from msvs.api import ids
 from msvs.api.accounts import auth, login_sessions, users, workspaces
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context, Visitor
-from msvs.api.dispatch import dispatching
+from msvs.api.dispatch import claims
+from msvs.api.dispatch.lanes import Lane, find_lanes, has_due
 from msvs.api.errors import PermissionDenied
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
@@ -56,19 +57,19 @@ async def test_a_suspended_workspace_sends_nothing_until_it_is_resumed(ctx: Cont
     async with unit_of_work():
         await send_message(ctx, SendMessage(to="+14155550123", body="Doors open"))
         await send_message(other_ctx, SendMessage(to="+14155550123", body="Doors open"))
-    (before,) = [lane for lane in await dispatching.find_lanes(await db.now()) if lane.workspace_id == ctx.workspace_id]
+    (before,) = [lane for lane in await find_lanes(await db.now()) if lane.workspace_id == ctx.workspace_id]
     assert await suspend(ctx)
     assert not await suspend(ctx)
     now = await db.now()
     # A worker that had found the lane before takes nothing of it either.
     async with unit_of_work():
-        assert await dispatching.claim(before, carrier="virtual", limit=10, now=now) is None
-    assert {lane.workspace_id for lane in await dispatching.find_lanes(now)} == {other_ctx.workspace_id}
+        assert await claims.claim(before, carrier="virtual", limit=10, now=now) is None
+    assert {lane.workspace_id for lane in await find_lanes(now)} == {other_ctx.workspace_id}
     assert await Message.get(workspace_id=ctx.workspace_id).values_list("status", flat=True) == "queued"
     assert await resume(ctx)
     assert not await resume(ctx)
     async with unit_of_work():
-        taken = await dispatching.claim(before, carrier="virtual", limit=10, now=await db.now())
+        taken = await claims.claim(before, carrier="virtual", limit=10, now=await db.now())
     assert taken is not None
     assert len(taken.messages) == 1
     actions = await db.fetch(
@@ -79,11 +80,11 @@ async def test_a_suspended_workspace_sends_nothing_until_it_is_resumed(ctx: Cont
 
 async def test_a_suspended_workspaces_campaigns_wait(ctx: Context) -> None:
     campaign = await _running_campaign(ctx)
-    lane = dispatching.Lane(ctx.workspace_id, ctx.livemode, campaign)
-    assert lane in await dispatching.find_lanes(await db.now())
+    lane = Lane(ctx.workspace_id, ctx.livemode, campaign)
+    assert lane in await find_lanes(await db.now())
     await suspend(ctx)
-    assert lane not in await dispatching.find_lanes(await db.now())
-    assert not await dispatching.has_due(await db.now())
+    assert lane not in await find_lanes(await db.now())
+    assert not await has_due(await db.now())
 
 
 async def _running_campaign(ctx: Context) -> UUID:

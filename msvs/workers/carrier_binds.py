@@ -21,7 +21,7 @@ import structlog
 
 from msvs import connections, database
 from msvs.api.accounts import secret_keys
-from msvs.api.dispatch import dispatching
+from msvs.api.dispatch import claims
 from msvs.api.notifier import Notifier, WorkQueue, use_notifier
 from msvs.api.unit_of_work import notify_after_commit
 from msvs.carriers.carrier_events import keep_carrier_events
@@ -400,7 +400,7 @@ class HandOverServer:
         tasks: list[asyncio.Task[None]] = []
         begun = 0
 
-        until = time.monotonic() + SUBMIT_SHARE * dispatching.LEASE.total_seconds()
+        until = time.monotonic() + SUBMIT_SHARE * claims.LEASE.total_seconds()
 
         async def submit(number: int) -> None:
             try:
@@ -432,7 +432,7 @@ class HandOverServer:
         missing = set(range(len(submissions)))
         beginning = asyncio.create_task(begin())
         try:
-            async with asyncio.timeout(SUBMIT_SHARE * dispatching.LEASE.total_seconds()):
+            async with asyncio.timeout(SUBMIT_SHARE * claims.LEASE.total_seconds()):
                 while missing:
                     answers = [await outcomes.get(), *_emptied(outcomes)]
                     missing -= {answer.number for answer in answers}

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from msvs import database
 from msvs.api.accounts import secret_keys
 from msvs.api.campaigns import lifecycle
-from msvs.api.dispatch import dispatching
+from msvs.api.dispatch.lanes import has_due
 from msvs.api.notifier import Notifier, WorkQueue
 from msvs.api.webhooks import deliveries
 from msvs.loops import new_runner
@@ -52,7 +52,7 @@ JOIN unnest($1::int[], $2::timestamptz[]) AS stuck (pid, query_start) USING (pid
 Question = Callable[[datetime], Awaitable[bool]]
 
 QUESTIONS: Mapping[WorkQueue, Question] = {
-    WorkQueue.MESSAGES: dispatching.has_due,
+    WorkQueue.MESSAGES: has_due,
     WorkQueue.CAMPAIGNS: lifecycle.has_work,
     WorkQueue.REPORTS: reports.has_due,
     WorkQueue.WEBHOOKS: deliveries.has_due,

@@ -14,9 +14,11 @@ import structlog
 
 from msvs import database
 from msvs.api import ids
-from msvs.api.dispatch import breakers, dispatching, open_months, routing
-from msvs.api.dispatch.dispatching import Claim, Lane, Outcome
+from msvs.api.dispatch import breakers, claims, expired_leases, open_months, routing, set_aside
+from msvs.api.dispatch.claims import Claim
+from msvs.api.dispatch.lanes import Lane, find_lanes, find_single_lanes, has_scheduled, promote_scheduled
 from msvs.api.dispatch.open_months import IdRange
+from msvs.api.dispatch.outcomes import ACCEPTED, FAULT, REFUSED, THROTTLED, UNKNOWN, Outcome, give_back, record_outcomes
 from msvs.api.notifier import WorkQueue, notify_now
 from msvs.api.text.phones import present
 from msvs.carriers import protocol
@@ -64,7 +66,7 @@ async def dispatch_messages(
     """
     until = time.monotonic() + seconds
     total = 0
-    dispatching.take_back_in()
+    set_aside.take_back_in()
     run = _Run(carriers, batch, stop or StopFlag())
     while not run.stop.is_set:
         lanes = await run.find_lanes()
@@ -104,14 +106,14 @@ class _Run:
         """The lanes with due messages that did not break; scheduled messages whose time has come are queued first."""
         async with self.stop.limit():
             now, open_ids = await open_months.look()
-            if await dispatching.has_scheduled(now, open_ids):
+            if await has_scheduled(now, open_ids):
                 await self.failures.outlive("scheduled", _promote(now, open_ids), 0)
-            return self._whole(await dispatching.find_lanes(now, open_ids))
+            return self._whole(await find_lanes(now, open_ids))
 
     async def find_single_lanes(self) -> list[Lane]:
         """The lanes of due single messages that did not break."""
         async with self.stop.limit():
-            return self._whole(await dispatching.find_single_lanes(*await open_months.look()))
+            return self._whole(await find_single_lanes(*await open_months.look()))
 
     def _whole(self, lanes: Iterable[Lane]) -> list[Lane]:
         return [lane for lane in lanes if lane not in self._broken]
@@ -140,7 +142,7 @@ async def _promote(now: datetime, open_ids: IdRange) -> int:
     """Queue scheduled messages whose time has come; how many."""
 
     async def promote(limit: int) -> int:
-        return await dispatching.promote_scheduled(limit=limit, now=now, open_ids=open_ids)
+        return await promote_scheduled(limit=limit, now=now, open_ids=open_ids)
 
     return await _ever_fewer(PROMOTE, None, now, promote)
 
@@ -158,7 +160,7 @@ async def _ever_fewer(most: int, lane: Lane | None, now: datetime, work: Callabl
             if is_away(error) or is_stuck(error):
                 raise
             if limit <= 1:
-                await _put_aside(await in_unit_of_work(partial(dispatching.find_first, lane, now)), now)
+                await _put_aside(await in_unit_of_work(partial(set_aside.find_first, lane, now)), now)
                 raise
             limit //= 2
 
@@ -168,11 +170,11 @@ async def _put_aside(message_id: UUID | None, now: datetime) -> None:
         return
     log.error("message put aside: it cannot be written", message=ids.encode_id(ids.MESSAGE, message_id))
     try:
-        await in_unit_of_work(partial(dispatching.put_aside, message_id, now))
+        await in_unit_of_work(partial(set_aside.put_aside, message_id, now))
     except Exception as error:
         if is_away(error) or is_stuck(error):
             raise
-        dispatching.leave_out(message_id)
+        set_aside.leave_out(message_id)
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -213,10 +215,10 @@ async def dispatch_lane(
     claimed = time.monotonic()
     stop = stop or StopFlag()
     async with stop.limit():
-        claims = await _claim(carriers, lane, batch, paces)
-    handing = [hand_over(carriers[claim.carrier], claim, claimed=claimed, stop=stop, paces=paces) for claim in claims]
+        taken = await _claim(carriers, lane, batch, paces)
+    handing = [hand_over(carriers[claim.carrier], claim, claimed=claimed, stop=stop, paces=paces) for claim in taken]
     await _all(handing)
-    return sum(len(claim.messages) for claim in claims)
+    return sum(len(claim.messages) for claim in taken)
 
 
 async def _claim(carriers: Carriers, lane: Lane, batch: int, paces: Paces | None) -> list[Claim]:
@@ -232,13 +234,11 @@ async def _claim(carriers: Carriers, lane: Lane, batch: int, paces: Paces | None
         batch = min(batch, IN_DOUBT)
     if paces is not None and lane.campaign_id is not None:
         batch = min(batch, paces.batch(plan.carriers))
-    claims = await _ever_fewer(
-        batch, lane, now, lambda limit: dispatching.claim_by_plan(lane, plan, limit=limit, now=now)
-    )
-    if sum(len(claim.messages) for claim in claims) >= batch:
+    taken = await _ever_fewer(batch, lane, now, lambda limit: claims.claim_by_plan(lane, plan, limit=limit, now=now))
+    if sum(len(claim.messages) for claim in taken) >= batch:
         # There is more than one worker's worth: let another join.
         notify_now([WorkQueue.MESSAGES])
-    return claims
+    return taken
 
 
 async def hand_over(
@@ -252,13 +252,13 @@ async def hand_over(
     """
     stop = stop or StopFlag()
     async with stop.limit():
-        handed_at = await dispatching.begin_hand_over(claim)
-    is_late = time.monotonic() - claimed > (1 - HAND_OVER_SHARE) * dispatching.LEASE.total_seconds()
+        handed_at = await claims.begin_hand_over(claim)
+    is_late = time.monotonic() - claimed > (1 - HAND_OVER_SHARE) * claims.LEASE.total_seconds()
     if handed_at is None or is_late or stop.is_set:
         if is_late:
             log.warning("claim given back: it came too late", messages=len(claim.messages))
         now = await database.now()
-        await in_unit_of_work(partial(dispatching.give_back, claim, now))
+        await in_unit_of_work(partial(give_back, claim, now))
         return
     submissions = [
         Submission(
@@ -309,7 +309,7 @@ async def _record(claim: Claim, outcomes: Sequence[Outcome], handed_at: datetime
 
 
 async def _write(claim: Claim, now: datetime, handed_at: datetime, outcomes: Sequence[Outcome]) -> None:
-    await dispatching.record_outcomes(claim, outcomes, now, handed_at)
+    await record_outcomes(claim, outcomes, now, handed_at)
 
 
 async def _watch(claim: Claim, answers: Sequence[protocol.Outcome], now: datetime) -> None:
@@ -330,7 +330,7 @@ def _fault(answer: protocol.Outcome) -> str | None:
 
 async def _submit(carrier: Carrier, submissions: Sequence[Submission], stop: StopFlag) -> Sequence[protocol.Outcome]:
     try:
-        async with stop.limit(HAND_OVER_SHARE * dispatching.LEASE.total_seconds()):
+        async with stop.limit(HAND_OVER_SHARE * claims.LEASE.total_seconds()):
             return await carrier.submit_many(submissions)
     except Exception as error:
         # Whatever went wrong, some of it may have arrived.
@@ -342,13 +342,13 @@ def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
     if isinstance(answer, protocol.Accepted):
         ref = None if answer.ref is None else fit(answer.ref, MAX_REF)
         part_refs = [fit(part, MAX_REF) for part in answer.part_refs]
-        return Outcome(submission.message_id, dispatching.ACCEPTED, ref=ref, part_refs=part_refs)
+        return Outcome(submission.message_id, ACCEPTED, ref=ref, part_refs=part_refs)
     if isinstance(answer, protocol.Refused):
-        result = dispatching.THROTTLED if answer.retryable else dispatching.REFUSED
+        result = THROTTLED if answer.retryable else REFUSED
         if answer.is_fault:
-            result = dispatching.FAULT
+            result = FAULT
         return Outcome(submission.message_id, result, code=answer.code, retry_after=answer.retry_after)
-    return Outcome(submission.message_id, dispatching.UNKNOWN)
+    return Outcome(submission.message_id, UNKNOWN)
 
 
 async def resolve_expired(
@@ -361,7 +361,7 @@ async def resolve_expired(
     does not suffice for is left to the next call.
     """
     failures = Failures()
-    total = await in_unit_of_work(partial(dispatching.await_gone, list(carriers), limit=batch))
+    total = await in_unit_of_work(partial(expired_leases.await_gone, list(carriers), limit=batch))
     for carrier in carriers.values():
         resolving = _resolve_all(carrier, batch, seconds, stop or StopFlag())
         total += await failures.outlive(carrier.name, resolving, 0)
@@ -371,13 +371,13 @@ async def resolve_expired(
 
 async def _resolve_all(carrier: Carrier, batch: int, seconds: float, stop: StopFlag) -> int:
     if carrier.capability is protocol.Capability.NONE:
-        return await in_unit_of_work(partial(dispatching.await_reports, carrier=carrier.name, limit=batch))
+        return await in_unit_of_work(partial(expired_leases.await_reports, carrier=carrier.name, limit=batch))
     total = 0
     until = time.monotonic() + seconds
     is_asked = carrier.capability is protocol.Capability.LOOKUP
     while not stop.is_set:
         claimed = time.monotonic()
-        find = partial(dispatching.find_expired, carrier=carrier.name, limit=batch, now=await database.now())
+        find = partial(expired_leases.find_expired, carrier=carrier.name, limit=batch, now=await database.now())
         claim = await in_unit_of_work(partial(find, is_asked=is_asked))
         if claim is None:
             break
@@ -400,17 +400,17 @@ async def _resolve(carrier: Carrier, claim: Claim, claimed: float) -> None:
         # They keep their lease, and are asked about once it has run out.
         log.error("carrier not asked", carrier=carrier.name, messages=len(claim.messages), error=type(error).__name__)
         return
-    known = [Outcome(row.id, dispatching.ACCEPTED) for row in claim.messages if found.get(row.id)]
+    known = [Outcome(row.id, ACCEPTED) for row in claim.messages if found.get(row.id)]
     absent = [row for row in claim.messages if not found.get(row.id)]
     # Whoever has opted out meanwhile is not sent what the carrier does not have.
-    barred = [Outcome(row.id, dispatching.REFUSED, code="recipient_opted_out") for row in absent if row.is_suppressed]
+    barred = [Outcome(row.id, REFUSED, code="recipient_opted_out") for row in absent if row.is_suppressed]
     if known or barred:
         now = await database.now()
-        await in_unit_of_work(lambda: dispatching.record_outcomes(claim, known + barred, now))
+        await in_unit_of_work(lambda: record_outcomes(claim, known + barred, now))
     unsent = [row for row in absent if not row.is_suppressed]
     # Past their expiry, or of a canceled campaign: what becomes of them is for the queue to say.
     if stale := [row for row in unsent if row.is_stale]:
         now = await database.now()
-        await in_unit_of_work(lambda: dispatching.give_back(Claim(claim.token, claim.carrier, stale), now))
+        await in_unit_of_work(lambda: give_back(Claim(claim.token, claim.carrier, stale), now))
     if unsent := [row for row in unsent if not row.is_stale]:
         await hand_over(carrier, Claim(claim.token, claim.carrier, unsent), claimed=claimed)

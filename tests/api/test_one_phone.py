@@ -19,8 +19,8 @@ from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateConta
 from msvs.api.contacts.imports import ImportContacts, import_contacts
 from msvs.api.context import Context
 from msvs.api.credits import caps
-from msvs.api.dispatch import dispatching, routing
-from msvs.api.dispatch.dispatching import Lane
+from msvs.api.dispatch import claims, expired_leases, routing
+from msvs.api.dispatch.lanes import Lane
 from msvs.api.errors import ComplianceRefused, Conflict, InvalidRequest
 from msvs.api.inbound import handset, keywords
 from msvs.api.inbound.replies import receive_inbound
@@ -261,14 +261,12 @@ async def test_what_is_in_doubt_is_not_sent_again_after_a_stop_under_another_spe
     await make(live_ctx, MOBILE, opt_in=EVIDENCE)
     sent = await send(live_ctx, BARE)
     async with unit_of_work():
-        claimed = await dispatching.claim(
-            Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=await db.now()
-        )
+        claimed = await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=await db.now())
     assert claimed is not None
     await db.execute("UPDATE messages SET lease_until = now() - interval '1 second'")
     await hear(live_ctx, MOBILE, "STOP")
     async with unit_of_work():
-        again = await dispatching.find_expired(carrier="virtual", limit=10, now=await db.now())
+        again = await expired_leases.find_expired(carrier="virtual", limit=10, now=await db.now())
     assert again is not None
     assert (again.messages, (await Message.get(id=sent.id)).lease_until) == ([], None)
 

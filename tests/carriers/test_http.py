@@ -12,7 +12,7 @@ from typing import Any, Never
 import msgspec
 import pytest
 
-from msvs.api.dispatch.dispatching import LEASE
+from msvs.api.dispatch.claims import LEASE
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.http import BATCH_SECONDS, MAX_HOLD_SECONDS, MAX_LOST, HttpOptions, international, retry_after
 from msvs.carriers.protocol import Accepted, Capability, Outcome, Refused, Unknown

@@ -17,10 +17,12 @@ from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.consent.consent import opt_out
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import dispatching
+from msvs.api.dispatch import claims
 from msvs.api.dispatch.campaign_stats import campaign_stats
+from msvs.api.dispatch.claims import Claim
 from msvs.api.dispatch.delivery_reports import DeliveryReport, take_reports
-from msvs.api.dispatch.dispatching import Claim, Lane, Outcome
+from msvs.api.dispatch.lanes import Lane
+from msvs.api.dispatch.outcomes import ACCEPTED, REFUSED, THROTTLED, Outcome, record_outcomes
 from msvs.api.errors import Conflict
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Contact, OptInStatus
@@ -125,12 +127,12 @@ class CampaignMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def hand_over(self, data: st.DataObject) -> None:
         claim = self.claims.pop(data.draw(st.integers(0, len(self.claims) - 1)))
-        results = [dispatching.ACCEPTED, dispatching.ACCEPTED, dispatching.REFUSED, dispatching.THROTTLED]
+        results = [ACCEPTED, ACCEPTED, REFUSED, THROTTLED]
         outcomes = [
             Outcome(row.id, data.draw(st.sampled_from(results)), ref="r", code="carrier_rejected", retry_after=0)
             for row in claim.messages
         ]
-        self.run(self._do(lambda: dispatching.record_outcomes(claim, outcomes, datetime.now(UTC))))
+        self.run(self._do(lambda: record_outcomes(claim, outcomes, datetime.now(UTC))))
 
     @rule(delivered=st.booleans(), limit=st.integers(1, 4))
     def report(self, delivered: bool, limit: int) -> None:
@@ -192,7 +194,7 @@ class CampaignMachine(RuleBasedStateMachine):
     async def _claim(self, limit: int) -> Claim | None:
         async with unit_of_work():
             lane = Lane(self.ctx.workspace_id, True, self.id)
-            return await dispatching.claim(lane, carrier="virtual", limit=limit, now=datetime.now(UTC))
+            return await claims.claim(lane, carrier="virtual", limit=limit, now=datetime.now(UTC))
 
     async def _opt_out(self, contact: Contact) -> None:
         async with unit_of_work():

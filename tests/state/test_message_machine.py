@@ -15,9 +15,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import dispatching
+from msvs.api.dispatch import claims
+from msvs.api.dispatch.claims import Claim
 from msvs.api.dispatch.delivery_reports import DeliveryReport, take_reports
-from msvs.api.dispatch.dispatching import Claim, Lane, Outcome
+from msvs.api.dispatch.lanes import Lane, promote_scheduled
+from msvs.api.dispatch.outcomes import ACCEPTED, REFUSED, THROTTLED, UNKNOWN, Outcome, record_outcomes
 from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.messages.messages import SendMessage, cancel_message, send_message
@@ -285,15 +287,15 @@ class MessageMachine(RuleBasedStateMachine):
         """What a held message becomes by this answer."""
         if drawn == "accepted":
             self._sent(expected)
-            return Outcome(expected.id, dispatching.ACCEPTED, ref="r")
+            return Outcome(expected.id, ACCEPTED, ref="r")
         if drawn == "refused":
             expected.become("failed")
             self._release(expected)
-            return Outcome(expected.id, dispatching.REFUSED, code="carrier_rejected")
+            return Outcome(expected.id, REFUSED, code="carrier_rejected")
         if drawn == "throttled":
             expected.status, expected.is_due, expected.is_leased = "queued", False, False
-            return Outcome(expected.id, dispatching.THROTTLED, retry_after=3600)
-        return Outcome(expected.id, dispatching.UNKNOWN)
+            return Outcome(expected.id, THROTTLED, retry_after=3600)
+        return Outcome(expected.id, UNKNOWN)
 
     # The service's side
 
@@ -309,12 +311,12 @@ class MessageMachine(RuleBasedStateMachine):
 
     async def _promote(self) -> None:
         async with unit_of_work():
-            await dispatching.promote_scheduled(limit=100, now=datetime.now(UTC))
+            await promote_scheduled(limit=100, now=datetime.now(UTC))
 
     async def _claim(self, livemode: bool) -> Claim | None:
         async with unit_of_work():
             lane = Lane(self.workspace_id, livemode)
-            return await dispatching.claim(lane, carrier="virtual", limit=100, now=datetime.now(UTC))
+            return await claims.claim(lane, carrier="virtual", limit=100, now=datetime.now(UTC))
 
     async def _held(self, claim: Claim) -> set[UUID]:
         rows = await db.fetch("SELECT id FROM messages WHERE claim_token = $1 AND status = 'sending'", claim.token)
@@ -322,7 +324,7 @@ class MessageMachine(RuleBasedStateMachine):
 
     async def _record(self, claim: Claim, outcomes: list[Outcome]) -> None:
         async with unit_of_work():
-            await dispatching.record_outcomes(claim, outcomes, datetime.now(UTC))
+            await record_outcomes(claim, outcomes, datetime.now(UTC))
 
     async def _accept(self, row: Any, expected: Expected) -> None:
         await self.carrier.submit_many(

@@ -20,7 +20,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from msvs import database as db
-from msvs.api.dispatch import dispatching
+from msvs.api.dispatch import claims
 from msvs.api.notifier import Notifier, WorkQueue, use_notifier
 from msvs.carriers import registry
 from msvs.carriers.config import CarrierConfig
@@ -310,7 +310,7 @@ async def test_a_stop_does_not_wait_for_ever(world: World, monkeypatch: pytest.M
 async def test_a_batch_ends_within_the_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async with world.holding():
         await world.is_ready()
-        monkeypatch.setattr(dispatching, "LEASE", dispatching.LEASE / 500)
+        monkeypatch.setattr(claims, "LEASE", claims.LEASE / 500)
         bodies = ["", *["hold"] * FileCarrier.concurrency, ""]
         outcomes = await world.remote.submit_many([submission(*each) for each in enumerate(bodies, 1)])
     assert outcomes == [accepted(1), *[LATE] * FileCarrier.concurrency, LATER]

@@ -20,8 +20,10 @@ from msvs import database as db
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatch import dispatching, routing
-from msvs.api.dispatch.dispatching import Lane
+from msvs.api.credits import credits
+from msvs.api.dispatch import claims, routing, set_aside
+from msvs.api.dispatch.lanes import Lane, find_lanes
+from msvs.api.dispatch.outcomes import record_outcomes
 from msvs.api.messages.messages import SendMessage, cancel_message, send_message
 from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import unit_of_work
@@ -75,7 +77,7 @@ async def events(message_id: UUID) -> list[str]:
 async def ledger(message_id: UUID) -> dict[str, int]:
     rows = await db.fetch(
         "SELECT kind, amount FROM ledger_entries WHERE reference = $1",
-        dispatching.credits.message_reference(message_id),
+        credits.message_reference(message_id),
     )
     return {row.kind: row.amount for row in rows}
 
@@ -181,7 +183,7 @@ async def test_a_dead_workers_hand_over_is_resolved_by_capability(live_ctx: Cont
         carrier = VirtualCarrier(capability)
         lane = Lane(live_ctx.workspace_id, True)
         async with unit_of_work():
-            claim = await dispatching.claim(lane, carrier="virtual", limit=10, now=datetime.now(UTC))
+            claim = await claims.claim(lane, carrier="virtual", limit=10, now=datetime.now(UTC))
         assert claim is not None
         await carrier.submit_many([_submission(live_ctx, message_id)])
         assert await resolve_expired({"virtual": carrier}) == 0
@@ -197,7 +199,7 @@ async def test_a_carrier_that_cannot_be_asked_is_never_sent_to_again(live_ctx: C
     message_id = await send(live_ctx)
     carrier = VirtualCarrier(Capability.NONE)
     async with unit_of_work():
-        await dispatching.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+        await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
     await carrier.submit_many([_submission(live_ctx, message_id)])
     await hurry()
     assert await resolve_expired({"virtual": carrier}) == 1
@@ -213,7 +215,7 @@ async def test_a_carrier_that_cannot_be_asked_is_never_sent_to_again(live_ctx: C
 async def test_a_hand_over_nobody_heard_of_again_ends_after_72_hours(live_ctx: Context) -> None:
     message_id = await send(live_ctx)
     async with unit_of_work():
-        await dispatching.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+        await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
     await hurry()
     carriers = {"virtual": VirtualCarrier(Capability.NONE)}
     await maintain(carriers)
@@ -288,14 +290,14 @@ async def test_outcomes_outlast_a_restart_of_postgresql(
     live_ctx: Context, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     message_id = await send(live_ctx)
-    record, left = dispatching.record_outcomes, [error, error]
+    record, left = record_outcomes, [error, error]
 
     async def breaking(*values: Any) -> None:
         if left:
             raise left.pop()
         await record(*values)
 
-    monkeypatch.setattr("msvs.api.dispatch.dispatching.record_outcomes", breaking)
+    monkeypatch.setattr("msvs.workers.dispatch.record_outcomes", breaking)
     monkeypatch.setattr("msvs.workers.dispatch.RECORD_AGAIN_SECONDS", 0.0)
     carrier = VirtualCarrier(Capability.NONE)
     await dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
@@ -417,7 +419,7 @@ async def test_cancel_races_dispatch_and_exactly_one_wins(live_ctx: Context) -> 
 async def test_one_workspace_does_not_hide_another(ctx: Context, other_ctx: Context) -> None:
     mine = [await send(ctx) for _ in range(3)]
     theirs = await send(other_ctx)
-    lanes = await dispatching.find_lanes(datetime.now(UTC))
+    lanes = await find_lanes(datetime.now(UTC))
     assert {lane.workspace_id for lane in lanes} == {ctx.workspace_id, other_ctx.workspace_id}
     await run()
     for message_id in [*mine, theirs]:
@@ -475,7 +477,7 @@ async def test_a_lane_that_breaks_holds_up_no_other(
     assert (await Message.get(id=single)).status == MessageStatus.SENT
     assert await Message.filter(kind="campaign", status=MessageStatus.SENT).count() == 5
     # It was put aside, or left out where even that was refused, and is tried later.
-    monkeypatch.setattr(dispatching, "LEFT_OUT_SECONDS", 0.0)
+    monkeypatch.setattr(set_aside, "LEFT_OUT_SECONDS", 0.0)
     await hurry()
     assert await dispatch_messages(carriers) == 1
 
@@ -487,7 +489,7 @@ async def test_a_carrier_that_breaks_holds_up_no_other(live_ctx: Context) -> Non
     lane = Lane(live_ctx.workspace_id, True)
     for name in ("virtual", "other"):
         async with unit_of_work():
-            assert await dispatching.claim(lane, carrier=name, limit=1, now=datetime.now(UTC)) is not None
+            assert await claims.claim(lane, carrier=name, limit=1, now=datetime.now(UTC)) is not None
     await hurry()
     carriers = {"virtual": VirtualCarrier(), "other": other}
     async with refused("messages", "NEW.carrier = 'virtual'"):

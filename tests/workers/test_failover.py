@@ -20,7 +20,7 @@ from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.campaigns.reconciliation import reconcile_campaign
 from msvs.api.context import Context
 from msvs.api.dispatch import routing
-from msvs.api.dispatch.dispatching import Lane
+from msvs.api.dispatch.lanes import Lane
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import single_statement, unit_of_work
 from msvs.carriers.protocol import Capability

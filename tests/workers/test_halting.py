@@ -19,8 +19,8 @@ from msvs import database as db
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatch import dispatching, halting, routing
-from msvs.api.dispatch.dispatching import Lane
+from msvs.api.dispatch import claims, halting, routing
+from msvs.api.dispatch.lanes import Lane
 from msvs.api.dispatch.routing import plan_for
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.notifier import Notifier, WorkQueue
@@ -114,7 +114,7 @@ async def test_what_was_claimed_before_a_halt_and_not_yet_submitted_does_not_lea
     now = await db.now()
     plan = await plan_for(live_ctx.workspace_id, True, now)
     async with unit_of_work():
-        [claim] = await dispatching.claim_by_plan(lane, plan, limit=10, now=now)
+        [claim] = await claims.claim_by_plan(lane, plan, limit=10, now=now)
     async with unit_of_work():
         await halt(live_ctx, campaign_id)  # type: ignore[operator]
     await hand_over(VirtualCarrier(capability), claim, claimed=asyncio.get_running_loop().time())

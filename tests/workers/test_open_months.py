@@ -13,10 +13,20 @@ import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.dispatch import delivery_reports, dispatching, open_months, routing
+from msvs.api.dispatch import admission, claims, delivery_reports, expired_leases, open_months, routing
 from msvs.api.dispatch.delivery_reports import DeliveryReport
-from msvs.api.dispatch.dispatching import ACCEPTED, REFUSED, THROTTLED, UNKNOWN, Lane, Outcome
+from msvs.api.dispatch.lanes import Lane, find_lanes
 from msvs.api.dispatch.open_months import EVERYWHERE, IdRange
+from msvs.api.dispatch.outcomes import (
+    ACCEPTED,
+    REFUSED,
+    THROTTLED,
+    UNKNOWN,
+    Outcome,
+    conclusion_of,
+    give_back,
+    record_outcomes,
+)
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Message, MessageStatus
@@ -54,16 +64,16 @@ async def test_a_claim_locks_no_month_that_is_settled(two_years: None, ctx: Cont
         await send(ctx)
         async with unit_of_work():
             now, open_ids = await open_months.look()
-            (lane,) = await dispatching.find_lanes(now, open_ids)
-            claim = await dispatching.claim(lane, carrier="virtual", limit=10, now=now)
+            (lane,) = await find_lanes(now, open_ids)
+            claim = await claims.claim(lane, carrier="virtual", limit=10, now=now)
             found.append(await db.fetch_value(LOCKS))
         assert claim is not None
         async with unit_of_work():
-            statement = dispatching._conclude(claim.token)
+            statement = conclusion_of(claim.token)
             await db.execute(statement, [claim.messages[0].id], ["accepted"], [None], now, claim.token)
             found.append(await db.fetch_value(LOCKS))
         async with unit_of_work():
-            await dispatching.record_outcomes(claim, [Outcome(row.id, "accepted") for row in claim.messages], now)
+            await record_outcomes(claim, [Outcome(row.id, "accepted") for row in claim.messages], now)
     assert max(found) < MOST_LOCKS
     assert await db.fetch_value("SELECT count(*) FROM message_attempts WHERE outcome = 'accepted'") == 8
 
@@ -93,15 +103,15 @@ async def test_outcomes_and_reports_open_no_month_but_their_own(two_years: None,
             opened[name] = [row.relname for row in await db.fetch(SETTLED, settled)]
         return found
 
-    async def take(now: datetime) -> dispatching.Claim:
+    async def take(now: datetime) -> claims.Claim:
         lane = Lane(ctx.workspace_id, ctx.livemode, open_ids=(await open_months.look())[1])
-        claim = await dispatching.claim(lane, carrier="virtual", limit=20, now=now)
+        claim = await claims.claim(lane, carrier="virtual", limit=20, now=now)
         assert claim is not None
         return claim
 
     sent = [await send(ctx) for _ in range(9)]
     claim = await run("claim", take)
-    await run("give back", partial(dispatching.give_back, claim))
+    await run("give back", partial(give_back, claim))
     claim = await run("claim again", take)
     await db.execute("UPDATE message_attempts SET outcome = 'throttled'")
     results = [ACCEPTED] * 4 + [REFUSED] * 2 + [THROTTLED] + [UNKNOWN] * 2
@@ -111,7 +121,7 @@ async def test_outcomes_and_reports_open_no_month_but_their_own(two_years: None,
     ]
     await db.execute("UPDATE messages SET attempt_count = 30")
     tired = replace(claim, messages=await db.fetch("SELECT * FROM messages"))
-    await run("record", lambda now: dispatching.record_outcomes(tired, outcomes, now))
+    await run("record", lambda now: record_outcomes(tired, outcomes, now))
     reports = [
         DeliveryReport(sent[0], True),
         DeliveryReport(sent[1], False, "unreachable"),
@@ -123,10 +133,10 @@ async def test_outcomes_and_reports_open_no_month_but_their_own(two_years: None,
     await run("tries", partial(routing.find_tries, tired.messages))
     lane = Lane(ctx.workspace_id, ctx.livemode)
     waiting = await db.fetch("SELECT * FROM messages WHERE status = 'queued'")
-    await run("put off", lambda now: dispatching._put_off({row.id: now for row in waiting}))
-    await run("fail", lambda now: dispatching._fail_unsent(lane, waiting, "expired", now))
-    await run("refuse", lambda now: dispatching.refuse(lane, [(waiting[0], "recipient_opted_out")], now))
-    await run("await", lambda _: dispatching._await([row for row in tired.messages if row.id == sent[8]]))
+    await run("put off", lambda now: admission.put_off_until({row.id: now for row in waiting}))
+    await run("fail", lambda now: admission.fail_unsent(lane, waiting, "expired", now))
+    await run("refuse", lambda now: admission.refuse(lane, [(waiting[0], "recipient_opted_out")], now))
+    await run("await", lambda _: expired_leases._await([row for row in tired.messages if row.id == sent[8]]))
     assert {name: months for name, months in opened.items() if months} == {}
     rows = await db.fetch("SELECT status, count(*) AS n FROM messages GROUP BY 1")
     assert {row.status: row.n for row in rows} == {"sent": 2, "delivered": 2, "failed": 3, "canceled": 1, "sending": 1}

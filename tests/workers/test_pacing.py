@@ -12,8 +12,8 @@ from msvs import database as db
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatch import dispatching, routing, throughput
-from msvs.api.dispatch.dispatching import Lane
+from msvs.api.dispatch import claims, routing, throughput
+from msvs.api.dispatch.lanes import Lane
 from msvs.api.errors import InvalidRequest
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
@@ -33,7 +33,7 @@ def _limits() -> Iterator[None]:
 
 async def claim(lane: Lane, now: datetime, limit: int = 100) -> int:
     async with unit_of_work():
-        taken = await dispatching.claim(lane, carrier="virtual", limit=limit, now=now)
+        taken = await claims.claim(lane, carrier="virtual", limit=limit, now=now)
     return 0 if taken is None else len(taken.messages)
 
 
@@ -174,7 +174,7 @@ async def test_a_claim_that_is_rolled_back_gives_its_tokens_back(ctx: Context) -
 
     async def die() -> None:
         async with unit_of_work():
-            await dispatching.claim(Lane(ctx.workspace_id, False), carrier="virtual", limit=2, now=now)
+            await claims.claim(Lane(ctx.workspace_id, False), carrier="virtual", limit=2, now=now)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -14,9 +14,20 @@ from msvs import database as db
 from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatch import breakers, delivery_reports, dispatching, open_months, routes, routing, senders, throughput
+from msvs.api.dispatch import (
+    breakers,
+    claims,
+    delivery_reports,
+    expired_leases,
+    open_months,
+    routes,
+    routing,
+    senders,
+    throughput,
+)
 from msvs.api.dispatch.delivery_reports import DeliveryReport
-from msvs.api.dispatch.dispatching import ACCEPTED, REFUSED, THROTTLED, UNKNOWN, Lane, Outcome
+from msvs.api.dispatch.lanes import Lane, find_lanes, has_due, has_scheduled, promote_scheduled
+from msvs.api.dispatch.outcomes import ACCEPTED, REFUSED, THROTTLED, UNKNOWN, Outcome, give_back, record_outcomes
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import deliveries
 from msvs.models import Campaign, ContactList
@@ -73,9 +84,9 @@ async def crowd(live_ctx: Context) -> UUID:
     return campaign_id
 
 
-async def take(lane: Lane) -> dispatching.Claim:
+async def take(lane: Lane) -> claims.Claim:
     async with unit_of_work():
-        claim = await dispatching.claim(lane, carrier="virtual", limit=BATCH, now=await db.now())
+        claim = await claims.claim(lane, carrier="virtual", limit=BATCH, now=await db.now())
     assert claim is not None
     assert len(claim.messages) == BATCH
     return claim
@@ -98,7 +109,7 @@ async def test_a_hand_over_reads_its_batch(
     ]
     with reading(monkeypatch) as recording:
         async with unit_of_work():
-            await dispatching.record_outcomes(claim, outcomes, await db.now())
+            await record_outcomes(claim, outcomes, await db.now())
     recording.check(MOST)
     rows = await db.fetch("SELECT status, count(*) AS n FROM messages WHERE id = ANY($1) GROUP BY 1", ids)
     assert {row.status: row.n for row in rows} == {"sent": 3, "failed": 2, "queued": 3, "sending": 2}
@@ -113,7 +124,7 @@ async def test_a_hand_over_reads_its_batch(
     reporting.check(MOST)
     with reading(monkeypatch) as returning:
         async with unit_of_work():
-            await dispatching.give_back(await take(lane), await db.now())
+            await give_back(await take(lane), await db.now())
     returning.check(MOST)
 
 
@@ -122,14 +133,14 @@ async def test_what_is_looked_for_again_and_again_is_found_by_its_index(
 ) -> None:
     now = await db.now()
     with reading(monkeypatch) as looking:
-        assert len(await dispatching.find_lanes(now)) == 2
-        assert await dispatching.has_due(now)
+        assert len(await find_lanes(now)) == 2
+        assert await has_due(now)
         _, open_ids = await open_months.look()
-        await dispatching.has_scheduled(await db.now(), open_ids)
+        await has_scheduled(await db.now(), open_ids)
         async with unit_of_work():
-            assert await dispatching.promote_scheduled(limit=BATCH, now=now) == 0
-            assert await dispatching.find_expired(carrier="virtual", limit=BATCH, now=now) is None
-            assert await dispatching.await_gone(["virtual"], limit=BATCH) == 0
+            assert await promote_scheduled(limit=BATCH, now=now) == 0
+            assert await expired_leases.find_expired(carrier="virtual", limit=BATCH, now=now) is None
+            assert await expired_leases.await_gone(["virtual"], limit=BATCH) == 0
             # Many are in doubt, and none of them for long.
             assert await delivery_reports.give_up_unresolved(limit=BATCH, now=now) == 0
             assert await delivery_reports.give_up_reports(limit=BATCH, now=now) == 0
@@ -226,7 +237,7 @@ async def test_a_sender_at_its_limit_costs_neither_reads_nor_writes(
     with reading(monkeypatch) as claiming:
         for _ in range(10):
             async with unit_of_work():
-                claim = await dispatching.claim(lane, carrier="virtual", limit=BATCH, now=now)
+                claim = await claims.claim(lane, carrier="virtual", limit=BATCH, now=now)
             taken.append([] if claim is None else sorted(row.sender for row in claim.messages))
     claiming.check(MOST)
     # The slow sender's second, and all of the other's that stood behind thousands of its messages; then nothing.
@@ -261,8 +272,8 @@ async def test_carriers_that_take_nothing_more_cost_no_writes(live_ctx: Context,
     for _ in range(5):
         plan = await routing.plan_for(live_ctx.workspace_id, True, now)
         async with unit_of_work():
-            claims = await dispatching.claim_by_plan(lane, plan, limit=100, now=now)
-        taken += sum(len(claim.messages) for claim in claims)
+            claimed = await claims.claim_by_plan(lane, plan, limit=100, now=now)
+        taken += sum(len(claim.messages) for claim in claimed)
     assert taken == {"paused": 0, "at its limit": 5, "on trial": 1}[reason]
     after = await versions()
     assert (set(after.items()) - set(before.items()), len(before) - len(after)) == (set(), taken)

@@ -18,8 +18,9 @@ from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import dispatching, routing
-from msvs.api.dispatch.dispatching import Lane
+from msvs.api.dispatch import claims, expired_leases, outcomes, pacing, routing
+from msvs.api.dispatch.lanes import SINGLE_LANES, Lane
+from msvs.api.dispatch.outcomes import MAX_ATTEMPTS, REFUSED, record_outcomes
 from msvs.api.errors import PaymentRequired
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.messages.messages import SendMessage, cancel_message, send_message
@@ -201,7 +202,7 @@ async def test_two_sweepers_at_once(live_ctx: Context, capability: Capability) -
         await send(live_ctx)
     carrier = VirtualCarrier(capability)
     async with unit_of_work():
-        claim = await dispatching.claim(
+        claim = await claims.claim(
             Lane(live_ctx.workspace_id, True), carrier="virtual", limit=100, now=datetime.now(UTC)
         )
     assert claim is not None
@@ -234,14 +235,14 @@ async def test_a_stop_does_not_prove_what_is_on_the_wire(live_ctx: Context) -> N
     await dispatch_messages({"virtual": VirtualCarrier()})
     newer = await send(live_ctx, phone)
     async with unit_of_work():
-        claim = await dispatching.claim(
+        claim = await claims.claim(
             Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC)
         )
     assert claim is not None
     await stop(live_ctx, phone)
     async with unit_of_work():
-        refused = dispatching.Outcome(newer, dispatching.REFUSED, code="carrier_rejected")
-        await dispatching.record_outcomes(claim, [refused], datetime.now(UTC))
+        refused = outcomes.Outcome(newer, REFUSED, code="carrier_rejected")
+        await record_outcomes(claim, [refused], datetime.now(UTC))
     message = await Message.get(id=newer)
     assert (message.status, message.credits_used) == (MessageStatus.FAILED, 0)
 
@@ -254,7 +255,7 @@ async def test_what_was_not_handed_over_before_a_stop_is_not_handed_over_after(
     phone = factories.next_phone()
     message_id = await send(live_ctx, phone)
     async with unit_of_work():
-        await dispatching.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+        await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
     await stop(live_ctx, phone)
     await expire_leases()
     await resolve_expired({"virtual": VirtualCarrier(capability)})
@@ -279,11 +280,11 @@ async def test_a_wrong_clock_does_not_end_a_lease(live_ctx: Context, skew: timed
     claimed_at = datetime.now(UTC) + min(skew, timedelta(0))
     await db.execute("UPDATE messages SET due_at = now() - interval '1 hour'")
     async with unit_of_work():
-        claim = await dispatching.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=claimed_at)
+        claim = await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=claimed_at)
     assert claim is not None
     async with unit_of_work():
         swept_at = datetime.now(UTC) + max(skew, timedelta(0))
-        assert await dispatching.find_expired(carrier="virtual", limit=10, now=swept_at) is None
+        assert await expired_leases.find_expired(carrier="virtual", limit=10, now=swept_at) is None
 
 
 class Pausing(VirtualCarrier):
@@ -381,7 +382,7 @@ async def test_a_worker_that_slept_through_all_of_its_lease_gives_back_what_nobo
     now = await db.now()
     lane = Lane(live_ctx.workspace_id, True)
     async with unit_of_work():
-        claim = await dispatching.claim(lane, carrier="virtual", limit=10, now=now)
+        claim = await claims.claim(lane, carrier="virtual", limit=10, now=now)
     assert claim is not None
     await expire_leases()
     await resolve_expired({"virtual": carrier})
@@ -398,7 +399,7 @@ async def test_lanes_are_found_at_the_cost_of_lanes(ctx: Context) -> None:
     await queue_many(ctx, 5_000)
     await db.execute("ANALYZE messages")
     try:
-        explain = "EXPLAIN (ANALYZE, FORMAT JSON) " + dispatching.SINGLE_LANES.format(is_open="true")
+        explain = "EXPLAIN (ANALYZE, FORMAT JSON) " + SINGLE_LANES.format(is_open="true")
         plan = await db.fetch_value(explain, await db.now())
         rows = [float(number) for number in re.findall(r'"Actual Rows": ([0-9.]+)', plan)]
     finally:
@@ -411,7 +412,7 @@ async def test_a_batch_of_none_but_opted_out_does_not_end_the_sweep(live_ctx: Co
     phones = [factories.next_phone() for _ in range(4)]
     message_ids = [await send(live_ctx, phone) for phone in phones]
     async with unit_of_work():
-        await dispatching.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+        await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
     for phone in phones[:2]:
         await stop(live_ctx, phone)
     await expire_leases()
@@ -436,21 +437,21 @@ async def launch(ctx: Context, number: int, **values: Any) -> UUID:
 
 
 @pytest.mark.parametrize("claims", [2, 5])
-async def test_claims_of_a_campaign_run_out_of_credits_together(live_ctx: Context, claims: int) -> None:
+async def test_claims_of_a_campaign_run_out_of_credits_together(live_ctx: Context, claimed: int) -> None:
     """None waits for another while it holds the balance, which every send of the workspace needs."""
     campaign_id = await launch(live_ctx, 40)
     await db.execute("UPDATE credit_balances SET balance = 5")
     lane = Lane(live_ctx.workspace_id, True, campaign_id)
-    all_run = asyncio.Barrier(claims)
+    all_run = asyncio.Barrier(claimed)
 
     async def claim() -> int:
         async with unit_of_work():
-            assert await dispatching._running_campaign(campaign_id) is not None
+            assert await pacing.running_campaign(campaign_id) is not None
             await all_run.wait()
-            claimed = await dispatching.claim(lane, carrier="virtual", limit=8, now=await db.now())
+            claimed = await claims.claim(lane, carrier="virtual", limit=8, now=await db.now())
         return 0 if claimed is None else len(claimed.messages)
 
-    assert sum(await asyncio.gather(*(claim() for _ in range(claims)))) == 5
+    assert sum(await asyncio.gather(*(claim() for _ in range(claimed)))) == 5
     campaign = await Campaign.get(id=campaign_id)
     assert (campaign.status, campaign.pause_reason, campaign.resume_status) == (
         "paused",
@@ -464,7 +465,7 @@ async def test_claims_of_a_campaign_run_out_of_credits_together(live_ctx: Contex
 async def dies_after_its_claim(lane: Lane) -> None:
     """A worker that claims all of a lane and is never heard of again."""
     async with unit_of_work():
-        assert await dispatching.claim(lane, carrier="virtual", limit=10, now=await db.now()) is not None
+        assert await claims.claim(lane, carrier="virtual", limit=10, now=await db.now()) is not None
     await expire_leases()
 
 
@@ -545,7 +546,7 @@ async def test_a_carrier_that_has_no_answer_for_three_days_is_asked_no_more(
     message_id = await send(live_ctx)
     carriers = {"virtual": Dumb(capability)}
     await dispatch_messages(carriers)
-    for _ in range(dispatching.MAX_ATTEMPTS - 1):
+    for _ in range(MAX_ATTEMPTS - 1):
         await expire_leases()
         assert await resolve_expired(carriers) == 1
     await expire_leases()
@@ -556,7 +557,7 @@ async def test_a_carrier_that_has_no_answer_for_three_days_is_asked_no_more(
     assert await resolve_expired(carriers) == 0
     message = await Message.get(id=message_id)
     assert (message.status, message.lease_until) == (MessageStatus.SENDING, None)
-    assert message.attempt_count == dispatching.MAX_ATTEMPTS
+    assert message.attempt_count == MAX_ATTEMPTS
 
 
 @pytest.mark.parametrize("skew", [timedelta(seconds=-90), timedelta(seconds=90)])

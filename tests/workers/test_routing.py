@@ -17,7 +17,9 @@ from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import caps
-from msvs.api.dispatch import breakers, delivery_reports, dispatching, routes, routing, throughput
+from msvs.api.dispatch import breakers, claims, delivery_reports, routes, routing, throughput
+from msvs.api.dispatch.lanes import Lane, find_single_lanes
+from msvs.api.dispatch.outcomes import MAX_ATTEMPTS, record_outcomes
 from msvs.api.dispatch.senders import add_sender
 from msvs.api.errors import ApiError
 from msvs.api.messages.messages import SendMessage, send_message
@@ -310,8 +312,8 @@ async def test_a_trial_without_a_message_is_given_back(live_ctx: Context) -> Non
     plan = await routing.plan_for(live_ctx.workspace_id, True, now)
     await db.execute("UPDATE messages SET due_at = now() + interval '1 hour'")
     async with unit_of_work():
-        lane = dispatching.Lane(live_ctx.workspace_id, True)
-        assert await dispatching.claim_by_plan(lane, plan, limit=10, now=now) == []
+        lane = Lane(live_ctx.workspace_id, True)
+        assert await claims.claim_by_plan(lane, plan, limit=10, now=now) == []
     assert (await breakers.find_states())["first"].is_on_trial(await db.now())
 
 
@@ -408,7 +410,7 @@ async def test_a_workspace_with_much_to_send_is_not_always_the_first(live_ctx: C
         await own(ctx, sender)
         await send(ctx, from_=sender)
     now = await db.now()
-    first = {(await dispatching.find_single_lanes(now))[0].workspace_id for _ in range(60)}
+    first = {(await find_single_lanes(now))[0].workspace_id for _ in range(60)}
     assert first == {live_ctx.workspace_id, other_ctx.workspace_id}
 
 
@@ -418,12 +420,12 @@ async def test_a_busy_carrier_gives_way_to_the_next_in_the_end(live_ctx: Context
     await routes.add_route("second", preference=2)
     first, second = Playing("first", Refused("carrier_rejected", retryable=True)), Playing("second")
     message_id = await send(live_ctx)
-    for _ in range(dispatching.MAX_ATTEMPTS + 3):
+    for _ in range(MAX_ATTEMPTS + 3):
         await run(first, second)
         await now_due()
-    assert (len(first.given), second.given) == (dispatching.MAX_ATTEMPTS, [message_id])
+    assert (len(first.given), second.given) == (MAX_ATTEMPTS, [message_id])
     assert await attempts(message_id) == [
-        *[("first", "throttled")] * (dispatching.MAX_ATTEMPTS - 1),
+        *[("first", "throttled")] * (MAX_ATTEMPTS - 1),
         ("first", "refused"),
         ("second", "accepted"),
     ]
@@ -436,12 +438,12 @@ async def test_a_busy_sole_carrier_is_given_hours_and_ever_longer_pauses(live_ct
     first = Playing("first", Refused("carrier_rejected", retryable=True))
     message_id = await send(live_ctx)
     pauses = []
-    for _ in range(dispatching.MAX_ATTEMPTS + 2):
+    for _ in range(MAX_ATTEMPTS + 2):
         before = await db.now()
         await run(first)
         pauses.append(((await Message.get(id=message_id)).due_at - before).total_seconds())
         await now_due()
-    assert (await status(message_id), len(first.given)) == ("queued", dispatching.MAX_ATTEMPTS + 2)
+    assert (await status(message_id), len(first.given)) == ("queued", MAX_ATTEMPTS + 2)
     assert [round(pause) for pause in (*pauses[3:6], pauses[-1])] == [1, 1, 2, 60]
     await db.execute("UPDATE message_attempts SET started_at = started_at - interval '6 hours'")
     await run(first)
@@ -454,13 +456,13 @@ async def test_the_times_a_carrier_was_away_do_not_count_as_its_being_busy(live_
     await own(live_ctx)
     first = Playing("first", AWAY)
     message_id = await send(live_ctx)
-    for _ in range(dispatching.MAX_ATTEMPTS + 1):
+    for _ in range(MAX_ATTEMPTS + 1):
         await run(first)
         await pause_over()
         await now_due()
     first.answer = Refused("carrier_rejected", retryable=True)
     await run(first)
-    assert (len(first.given), await status(message_id)) == (dispatching.MAX_ATTEMPTS + 2, "queued")
+    assert (len(first.given), await status(message_id)) == (MAX_ATTEMPTS + 2, "queued")
 
 
 async def test_a_trial_that_another_took_is_passed_by(live_ctx: Context) -> None:
@@ -475,10 +477,8 @@ async def test_a_trial_that_another_took_is_passed_by(live_ctx: Context) -> None
     assert plan.trial == {"first"}
     assert await breakers.take_trial("first", now)
     async with unit_of_work():
-        claims = await dispatching.claim_by_plan(
-            dispatching.Lane(live_ctx.workspace_id, True), plan, limit=10, now=await db.now()
-        )
-    assert [(claim.carrier, len(claim.messages)) for claim in claims] == [("second", len(message_ids))]
+        claimed = await claims.claim_by_plan(Lane(live_ctx.workspace_id, True), plan, limit=10, now=await db.now())
+    assert [(claim.carrier, len(claim.messages)) for claim in claimed] == [("second", len(message_ids))]
 
 
 async def test_a_trial_for_which_a_message_cannot_be_paid_is_given_back(live_ctx: Context) -> None:
@@ -623,13 +623,13 @@ async def test_claims_of_several_carriers_take_their_limits_first(live_ctx: Cont
     now = await db.now()
     for carrier in ("first", "second"):
         await throughput.take_for_carrier(carrier, 1, now)
-    lane = dispatching.Lane(live_ctx.workspace_id, True)
+    lane = Lane(live_ctx.workspace_id, True)
     plan = await routing.plan_for(live_ctx.workspace_id, True, now)
 
     async def claim() -> list[str]:
         async with unit_of_work():
-            claims = await dispatching.claim_by_plan(lane, plan, limit=10, now=now)
-        return [each.carrier for each in claims]
+            claimed = await claims.claim_by_plan(lane, plan, limit=10, now=now)
+        return [each.carrier for each in claimed]
 
     holding = asyncio.Event()
 
@@ -655,9 +655,9 @@ async def test_an_error_ends_nothing_that_is_on_the_wire(live_ctx: Context, monk
     await routes.add_route("first", regions=["US"])
     await routes.add_route("second", regions=["GB"])
     american, british = await send(live_ctx), await send(live_ctx, "+447400123456", from_="COHORT")
-    record = dispatching.record_outcomes
+    record = record_outcomes
 
-    async def breaking(claim: dispatching.Claim, *values: Any) -> None:
+    async def breaking(claim: claims.Claim, *values: Any) -> None:
         if claim.carrier == "first":
             raise ZeroDivisionError
         await record(claim, *values)
@@ -667,7 +667,7 @@ async def test_an_error_ends_nothing_that_is_on_the_wire(live_ctx: Context, monk
             await asyncio.sleep(0.05)
             return await super().submit(submission)
 
-    monkeypatch.setattr("msvs.api.dispatch.dispatching.record_outcomes", breaking)
+    monkeypatch.setattr("msvs.workers.dispatch.record_outcomes", breaking)
     with pytest.raises(ZeroDivisionError):
         await run(Playing("first"), Slow("second"))
     assert [await status(american), await status(british)] == ["sending", "sent"]
@@ -744,15 +744,15 @@ async def test_a_paced_campaign_counts_what_all_of_its_carriers_took(live_ctx: C
         )
     await expand_campaigns()
     await db.execute("UPDATE messages SET status = 'queued', error_code = NULL, segments = 1, due_at = created_at")
-    lane = dispatching.Lane(live_ctx.workspace_id, True, campaign.id)
+    lane = Lane(live_ctx.workspace_id, True, campaign.id)
     start = await db.now()
     taken: Counter[str] = Counter()
     for tenth in range(0, 31, 5):
         now = start + timedelta(seconds=tenth / 10)
         plan = await routing.plan_for(live_ctx.workspace_id, True, now)
         async with unit_of_work():
-            claims = await dispatching.claim_by_plan(lane, plan, limit=100, now=now)
-        for each in claims:
+            claimed = await claims.claim_by_plan(lane, plan, limit=100, now=now)
+        for each in claimed:
             taken[each.carrier] += len(each.messages)
         assert (await Campaign.get(id=campaign.id)).slots_taken == taken.total()
     assert set(taken) == {"first", "second"}

@@ -17,7 +17,7 @@ from redis import Redis
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.dispatch import dispatching, routing
+from msvs.api.dispatch import routing, set_aside
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.notifier import Notifier, WorkQueue, back_off_key, forget_failures, note_failure, waiting_key
 from msvs.api.unit_of_work import single_statement
@@ -232,7 +232,7 @@ async def unwritable(message_id: UUID, when: str) -> AsyncIterator[None]:
 async def test_what_stands_behind_a_message_that_cannot_be_written_goes_out(
     live_ctx: Context, carriers: Carriers, monkeypatch: pytest.MonkeyPatch, when: str, becomes: str
 ) -> None:
-    monkeypatch.setattr(dispatching, "_left_out", {})
+    monkeypatch.setattr(set_aside, "left_out", {})
     poisoned, *others = [await send(live_ctx) for _ in range(6)]
     async with unwritable(poisoned, when):
         for _ in range(3):
@@ -243,7 +243,7 @@ async def test_what_stands_behind_a_message_that_cannot_be_written_goes_out(
         assert await statuses(poisoned, *others) == [becomes] + ["sent"] * 5
         # It is not tried again and again.
         assert await dispatch_messages(carriers) == 0
-    dispatching._left_out.clear()
+    set_aside.left_out.clear()
     if becomes == "queued":
         await db.execute("UPDATE messages SET due_at = created_at WHERE id = $1", poisoned)
         assert await dispatch_messages(carriers) == 1

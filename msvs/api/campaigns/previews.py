@@ -19,7 +19,7 @@ from msvs.api.campaigns import audiences, campaigns
 from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
-from msvs.api.dispatch import dispatching, sender_rules, throughput
+from msvs.api.dispatch import admission, sender_rules, throughput
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import carrier_for, require_carrier
 from msvs.api.dispatch.senders import check_sender, choose_sender
@@ -478,7 +478,7 @@ class _Outcome:
         code = message.error_code
         if code is None:
             claimed = _Claimed(person.is_suppressed, person.consent, planned.id)
-            code = dispatching._refusal(claimed, planned.campaigns_admit_unknown)  # type: ignore[arg-type]
+            code = admission.refusal_of(claimed, planned.campaigns_admit_unknown)  # type: ignore[arg-type]
         if code is None and message.due_at > planned.start:
             if planned.expires_at is not None and message.due_at >= planned.expires_at:
                 code = "expired"

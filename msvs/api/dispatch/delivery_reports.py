@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from msvs.api.dispatch.dispatching import capture_live, note_opt_outs, note_sent
 from msvs.api.dispatch.open_months import within
+from msvs.api.dispatch.outcomes import capture_live, note_opt_outs, note_sent
 from msvs.api.resources import message_resource
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, fetch

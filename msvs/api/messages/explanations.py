@@ -12,7 +12,7 @@ from uuid import UUID
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.credits.credits import message_reference
-from msvs.api.dispatch.dispatching import FAULT, REFUSED, THROTTLED
+from msvs.api.dispatch.outcomes import FAULT, REFUSED, THROTTLED
 from msvs.api.messages.messages import get_message
 from msvs.api.messages.statistics import ID_MARGIN, id_at
 from msvs.api.resources import (

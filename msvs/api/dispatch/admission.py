@@ -1,0 +1,156 @@
+"""Admit picked messages: refuse, expire or put off those that may not go out now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msvs.api import crypto
+from msvs.api.credits import credits
+from msvs.api.dispatch import open_months
+from msvs.api.dispatch.lanes import Lane
+from msvs.api.dispatch.message_events import events_of
+from msvs.api.dispatch.senders import find_foreign
+from msvs.api.text import quiet_hours
+from msvs.api.text.phones import canonical, spellings
+from msvs.api.webhooks.events import EventType, record_events
+from msvs.database import Row, execute, fetch
+from msvs.models import MessageKind, MessageStatus, OptInStatus
+
+# Both, as what was erased may have become plain since the messages were picked. A phone is named once a spelling.
+SUPPRESSED_BY_HASH = """
+SELECT named.canonical FROM unnest($3::varchar[], $4::varchar[]) AS named (canonical, phone_hash)
+WHERE EXISTS (
+    SELECT FROM erased_suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone_hash = named.phone_hash
+) OR EXISTS (
+    SELECT FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = named.canonical
+)
+"""
+
+
+PUT_OFF = """
+UPDATE messages SET due_at = later.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS later (id, due_at)
+WHERE messages.id = ANY ($1) AND messages.id = later.id AND {in_months}
+"""
+
+
+async def put_off_until(until: Mapping[UUID, datetime]) -> None:
+    """Make messages due at these times."""
+    if until:
+        await execute(open_months.within(PUT_OFF, until), list(until), list(until.values()))
+
+
+async def admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime) -> list[Row]:
+    """The picked messages that may go out now; the others are refused, expired or put off, with their events."""
+    ready: list[Row] = []
+    refused: list[tuple[Row, str]] = []
+    expired: list[Row] = []
+    foreign: list[Row] = []
+    put_off: dict[UUID, datetime] = {}
+    admit_unknown = campaign is None or campaign.campaigns_admit_unknown
+    suppressed = await _find_suppressed(lane, picked)
+    # Whose a sender is may have changed since a message was accepted. The sandbox's messages reach nobody.
+    strangers = await find_foreign(lane.workspace_id, {row.sender for row in picked}) if lane.livemode else frozenset()
+    for row in picked:
+        if row.expires_at is not None and row.expires_at <= now:
+            expired.append(row)
+        elif (code := refusal_of(row, admit_unknown)) is not None:
+            refused.append((row, code))
+        elif row.id in suppressed:
+            refused.append((row, "recipient_opted_out"))
+        elif row.sender in strangers and campaign is not None:
+            refused.append((row, "sender_not_allowed"))
+        elif row.sender in strangers:
+            foreign.append(row)
+        elif campaign is not None and campaign.respects_quiet_hours and (opening := _opening(row, now)) > now:
+            put_off[row.id] = opening
+        else:
+            ready.append(row)
+    if refused:
+        await refuse(lane, refused, now)
+    if expired:
+        await fail_unsent(lane, expired, "expired", now)
+    if foreign:
+        await fail_unsent(lane, foreign, "sender_not_allowed", now)
+    await put_off_until(put_off)
+    return ready
+
+
+async def _find_suppressed(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
+    """The picked messages to a number that is not their contact's whose phone said STOP, also where it was erased.
+
+    A send may have read its contact before both: such a phone has no contact, and its suppression is a keyed hash. Or
+    the number is another spelling of its contact's.
+    """
+    adrift = [row for row in picked if row.is_adrift and row.kind != MessageKind.AUTO]
+    if not adrift:
+        return frozenset()
+    scope = (lane.workspace_id, lane.livemode)
+    phones = sorted({canonical(row.to_phone) for row in adrift})
+    named = [(phone, crypto.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)]
+    rows = await fetch(SUPPRESSED_BY_HASH, *scope, [phone for phone, _ in named], [hash for _, hash in named])
+    suppressed = {row.canonical for row in rows}
+    return frozenset(row.id for row in adrift if canonical(row.to_phone) in suppressed)
+
+
+def _opening(row: Row, now: datetime) -> datetime:
+    return quiet_hours.next_opening(quiet_hours.zones_of(row.to_phone, row.timezone), row.region, now)
+
+
+def refusal_of(row: Row, admit_unknown: bool) -> str | None:
+    """The code for which a picked message must not be sent, or None."""
+    if row.kind == MessageKind.AUTO:
+        return None
+    if row.is_suppressed or row.consent == OptInStatus.OPTED_OUT:
+        return "recipient_opted_out"
+    if row.campaign_id is None:
+        return None
+    if row.consent is None:
+        return "recipient_deleted"
+    if row.consent == OptInStatus.OPTED_IN or (admit_unknown and row.consent == OptInStatus.UNKNOWN):
+        return None
+    return "recipient_not_opted_in"
+
+
+REFUSED_BY_CONSENT = """
+UPDATE messages SET status = $3::varchar, error_code = refusal.code, credits_used = 0,
+    canceled_at = CASE WHEN $3::varchar = 'canceled' THEN $4::timestamptz END
+FROM unnest($1::uuid[], $2::varchar[]) AS refusal (id, code)
+WHERE messages.id = ANY ($1) AND messages.id = refusal.id AND {in_months}
+RETURNING messages.*
+"""
+
+
+async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) -> None:
+    """Skip (in a campaign) or cancel (singly) messages that may not be sent any more, and give their credits back."""
+    is_campaign = lane.campaign_id is not None
+    message_ids = [row.id for row, _ in refused]
+    rows = await fetch(
+        open_months.within(REFUSED_BY_CONSENT, message_ids),
+        message_ids,
+        [code for _, code in refused],
+        MessageStatus.SKIPPED.value if is_campaign else MessageStatus.CANCELED.value,
+        now,
+    )
+    if lane.livemode:
+        held = {row.id: row.credits_used for row, _ in refused if row.credits_used}
+        await credits.release(lane.workspace_id, held, now)
+    type = EventType.MESSAGE_SKIPPED if is_campaign else EventType.MESSAGE_CANCELED
+    await record_events(events_of(type, rows), now)
+
+
+FAIL_UNSENT = """
+UPDATE messages SET status = 'failed', failed_at = $2, error_code = $3, credits_used = 0
+WHERE id = ANY($1) AND {in_months} RETURNING *
+"""
+
+
+async def fail_unsent(lane: Lane, rows: Sequence[Row], code: str, now: datetime) -> None:
+    """Fail messages that no carrier has, and give their credits back."""
+    message_ids = [row.id for row in rows]
+    failed = await fetch(open_months.within(FAIL_UNSENT, message_ids), message_ids, now, code)
+    if lane.livemode:
+        held = {row.id: row.credits_used for row in rows if row.credits_used}
+        await credits.release(lane.workspace_id, held, now)
+    await record_events(events_of(EventType.MESSAGE_FAILED, failed), now)

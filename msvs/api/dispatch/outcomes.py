@@ -1,0 +1,291 @@
+"""Record what a carrier made of a claim's messages, fenced by the claim's token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.credits import credits
+from msvs.api.dispatch import open_months
+from msvs.api.dispatch.claims import Claim
+from msvs.api.dispatch.message_events import events_of
+from msvs.api.dispatch.routing import FAILOVER_CODES
+from msvs.api.notifier import WorkQueue
+from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.webhooks.events import EventType, record_events
+from msvs.database import Row, execute, fetch
+
+# A carrier that is too busy for a message this often, and for so long, has refused it.
+MAX_ATTEMPTS = 20
+MAX_THROTTLED = timedelta(hours=6)
+LONGEST_THROTTLE = timedelta(seconds=60)
+
+ACCEPTED = "accepted"
+REFUSED = "refused"
+THROTTLED = "throttled"
+FAULT = "fault"
+UNKNOWN = "unknown"
+# Refused, or away, where another carrier may take the message.
+PASSED_ON = "passed_on"
+# Claimed, and never submitted.
+UNUSED = "unused"
+
+# The ids stand twice so that rows are found by their key alone, whatever the planner believes of the table: else it
+# may read all that is `sending`.
+SENT = """
+UPDATE messages SET status = 'sent', sent_at = $4, carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
+FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
+WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
+    AND messages.status = 'sending' AND {in_months}
+RETURNING messages.*
+"""
+
+FAILED = """
+WITH held AS (
+    SELECT messages.id, messages.credits_used, outcome.code
+    FROM messages JOIN unnest($1::uuid[], $2::varchar[]) AS outcome (id, code) ON outcome.id = messages.id
+    WHERE messages.id = ANY ($1) AND messages.status = 'sending' AND messages.claim_token = $3 AND {in_months}
+    FOR UPDATE OF messages
+)
+UPDATE messages SET status = 'failed', failed_at = $4, error_code = held.code, credits_used = 0,
+    claim_token = NULL, lease_until = NULL
+FROM held WHERE messages.id = ANY ($1) AND messages.id = held.id AND {in_months}
+RETURNING messages.*, held.credits_used AS credits_held
+"""
+
+REQUEUED = """
+UPDATE messages SET status = 'queued', due_at = outcome.due_at, claim_token = NULL, lease_until = NULL
+FROM unnest($1::uuid[], $2::timestamptz[]) AS outcome (id, due_at)
+WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
+    AND messages.status = 'sending' AND {in_months}
+"""
+
+PARTS = """
+INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
+SELECT part.id, part.message_id, messages.carrier, part.ref, part.number, $5
+FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::smallint[]) AS part (id, message_id, ref, number)
+JOIN messages ON messages.id = part.message_id AND messages.id = ANY ($6) AND {in_months}
+"""
+
+CONCLUDE = """
+UPDATE message_attempts SET outcome = done.outcome, error_code = done.code, ended_at = $4
+FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS done (message_id, outcome, code)
+WHERE message_attempts.message_id = ANY ($1) AND message_attempts.message_id = done.message_id
+    AND message_attempts.claim_token = $5
+    AND {is_recent}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a carrier made of one message: accepted, refused, throttled (for now), fault (it was away) or unknown.
+
+    `part_refs` are the carrier's ids of the parts of a message that get reports of their own.
+    """
+
+    message_id: UUID
+    result: str
+    ref: str | None = None
+    code: str | None = None
+    retry_after: float = 1.0
+    part_refs: Sequence[str] = ()
+
+
+async def record_outcomes(
+    claim: Claim, outcomes: Iterable[Outcome], now: datetime, handed_at: datetime | None = None
+) -> None:
+    """Write down what the carrier made of a claim. Messages no longer held by its token are left as they are.
+
+    `handed_at` is when the hand-over began, so that nothing counts as sent after the end of its campaign; else `now`.
+    """
+    given = list(outcomes)
+    concluded, by_result = _sort(claim, given, await _find_exhausted(claim, given, now))
+    if by_result[ACCEPTED]:
+        await _record_sent(claim.token, by_result[ACCEPTED], now, handed_at or now)
+    if by_result[REFUSED]:
+        await _record_refused(claim.token, by_result[REFUSED], now)
+    await _requeue(claim, by_result[THROTTLED], by_result[PASSED_ON], now)
+    if by_result[UNKNOWN]:
+        # Nothing is known before the lease has run out: whoever resolves it must not overtake the carrier.
+        unknown = [outcome.message_id for outcome in by_result[UNKNOWN]]
+        await execute(open_months.within(UNSURE, unknown), unknown, claim.token, UNKNOWN_WAIT, LONGEST_UNKNOWN_WAIT)
+    await execute(
+        conclusion_of(claim.token),
+        [outcome.message_id for outcome in concluded],
+        [outcome.result for outcome in concluded],
+        [outcome.code for outcome in concluded],
+        now,
+        claim.token,
+    )
+
+
+def _sort(
+    claim: Claim, outcomes: Iterable[Outcome], exhausted: Set[UUID]
+) -> tuple[Sequence[Outcome], Mapping[str, Sequence[Outcome]]]:
+    """The outcomes as the attempts get them, and by what is done about their messages."""
+    by_result: dict[str, list[Outcome]] = {ACCEPTED: [], REFUSED: [], THROTTLED: [], UNKNOWN: [], PASSED_ON: []}
+    concluded = []
+    for outcome in outcomes:
+        result = outcome.result
+        has_fallback = outcome.message_id in claim.fallbacks
+        if result in (THROTTLED, FAULT) and claim.is_repeat:
+            # Too busy, or away, to say whether it has the message: it may not count as unsent.
+            result = UNKNOWN
+        elif outcome.message_id in exhausted:
+            result = REFUSED
+            outcome = replace(outcome, result=REFUSED)
+        if has_fallback and (result == FAULT or (result == REFUSED and outcome.code in FAILOVER_CODES)):
+            # Definitely not with this carrier: the next one may have it, and no unknown outcome ever comes here.
+            result = PASSED_ON
+        by_result[THROTTLED if result == FAULT else result].append(outcome)
+        concluded.append(outcome)
+    return concluded, by_result
+
+
+async def _requeue(claim: Claim, throttled: Sequence[Outcome], passed_on: Sequence[Outcome], now: datetime) -> None:
+    """Queue messages again: those the carrier was too busy for after a wait, those for another carrier now."""
+    attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
+    due = {outcome.message_id: now + _pause(outcome, attempts.get(outcome.message_id, 1)) for outcome in throttled} | {
+        outcome.message_id: now for outcome in passed_on
+    }
+    if due:
+        await execute(open_months.within(REQUEUED, due), list(due), list(due.values()), claim.token)
+        notify_after_commit(WorkQueue.MESSAGES)
+
+
+def conclusion_of(token: UUID) -> str:
+    """CONCLUDE for the attempts of a claim: this process made their ids just after its token."""
+    return CONCLUDE.format(is_recent=open_months.months_since(token).of("message_attempts"))
+
+
+def _pause(outcome: Outcome, attempt: int) -> timedelta:
+    """How long to leave a message alone that the carrier could not take: as it says, and from the fifth time longer."""
+    growing = timedelta(seconds=2.0 ** min(attempt - 5, 10)) if attempt >= 5 else timedelta(0)
+    return max(timedelta(seconds=outcome.retry_after), min(growing, LONGEST_THROTTLE))
+
+
+# A carrier that accepted late has done so by then. One that never answers is asked ever more seldom.
+UNKNOWN_WAIT = timedelta(seconds=5)
+LONGEST_UNKNOWN_WAIT = timedelta(minutes=5)
+UNSURE = """
+UPDATE messages
+SET lease_until = clock_timestamp() + least($3::interval * 2 ^ greatest(least(attempt_count, 20) - 3, 0), $4)
+WHERE id = ANY($1) AND claim_token = $2 AND status = 'sending' AND {in_months}
+"""
+
+EXHAUSTED = """
+SELECT message_id FROM message_attempts
+WHERE message_id = ANY($1) AND carrier = $2 AND outcome = 'throttled' AND {in_attempts}
+GROUP BY message_id HAVING count(*) >= $3 AND (min(started_at) < $4 OR message_id = ANY($5))
+"""
+
+
+async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome], now: datetime) -> set[UUID]:
+    """The messages that the carrier was too busy for too often, and where there is no other carrier too long.
+
+    Attempts at which it was away do not count.
+    """
+    attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
+    candidates = [
+        outcome.message_id
+        for outcome in outcomes
+        if outcome.result == THROTTLED and attempts.get(outcome.message_id, 0) >= MAX_ATTEMPTS
+    ]
+    if not candidates:
+        return set()
+    statement = open_months.within(EXHAUSTED, candidates)
+    values = (MAX_ATTEMPTS - 1, now - MAX_THROTTLED, list(claim.fallbacks))
+    rows = await fetch(statement, candidates, claim.carrier, *values)
+    return {row.message_id for row in rows}
+
+
+async def give_back(claim: Claim, now: datetime) -> None:
+    """Queue the messages of a claim again of which nothing was submitted.
+
+    Those no longer held by its token are left as they are; so are all where an earlier hand-over's outcome is unknown.
+    """
+    if claim.is_repeat:
+        return
+    unused = [row.id for row in claim.messages]
+    again = open_months.within(REQUEUED, unused)
+    await execute(again, unused, [row.due_at for row in claim.messages], claim.token)
+    await execute(conclusion_of(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
+    notify_after_commit(WorkQueue.MESSAGES)
+
+
+async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, sent_at: datetime) -> None:
+    message_ids = [outcome.message_id for outcome in accepted]
+    sent = open_months.within(SENT, message_ids)
+    rows = await fetch(sent, message_ids, [outcome.ref for outcome in accepted], token, sent_at)
+    parts = [(outcome, number, ref) for outcome in accepted for number, ref in enumerate(outcome.part_refs, 1)]
+    if parts:
+        await execute(
+            open_months.within(PARTS, message_ids),
+            [ids.new_id() for _ in parts],
+            [outcome.message_id for outcome, _, _ in parts],
+            [ref for _, _, ref in parts],
+            [number for _, number, _ in parts],
+            now,
+            [row.id for row in rows],
+        )
+    await note_sent(rows, now)
+
+
+async def note_sent(rows: Sequence[Row], now: datetime) -> None:
+    """What follows from messages having become `sent`: their credits are captured and their events written."""
+    await capture_live(rows, now)
+    await record_events(events_of(EventType.MESSAGE_SENT, rows), now)
+
+
+async def capture_live(rows: Sequence[Row], now: datetime) -> None:
+    """Make the reservations of live messages final."""
+    for workspace_id, message_ids in _live_by_workspace(rows).items():
+        await credits.capture(workspace_id, message_ids, now)
+
+
+async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime) -> None:
+    message_ids = [outcome.message_id for outcome in refused]
+    rows = await fetch(
+        open_months.within(FAILED, message_ids),
+        message_ids,
+        [outcome.code or "carrier_rejected" for outcome in refused],
+        token,
+        now,
+    )
+    held = {row.id: row.credits_held for row in rows if row.credits_held}
+    for workspace_id, message_ids in _live_by_workspace(rows).items():
+        await credits.release(
+            workspace_id, {message_id: held[message_id] for message_id in message_ids if message_id in held}, now
+        )
+    await record_events(events_of(EventType.MESSAGE_FAILED, rows), now)
+    await note_opt_outs(rows, now)
+
+
+# Taken in by a transaction of its own: consent is locked before messages are.
+OPT_OUTS = """
+INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, message_id, text, tries, received_at, due_at)
+SELECT incoming.id, incoming.carrier, 'opt_out', 'opt_out:' || incoming.message_id::varchar, incoming.message_id, '', 0,
+    $4, $4
+FROM unnest($1::uuid[], $2::varchar[], $3::uuid[]) AS incoming (id, carrier, message_id)
+ON CONFLICT (carrier, dedupe_key) DO NOTHING
+"""
+
+
+async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
+    """Note that carriers refused these messages because their recipients opted out there, wherever that is why."""
+    refused = [row for row in rows if row.error_code == "recipient_opted_out"]
+    if refused:
+        new_ids = [ids.new_id() for _ in refused]
+        await execute(OPT_OUTS, new_ids, [row.carrier for row in refused], [row.id for row in refused], now)
+        notify_after_commit(WorkQueue.REPORTS)
+
+
+def _live_by_workspace(rows: Iterable[Row]) -> Mapping[UUID, list[UUID]]:
+    found: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        if row.livemode:
+            found.setdefault(row.workspace_id, []).append(row.id)
+    return found

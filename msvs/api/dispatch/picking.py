@@ -1,0 +1,140 @@
+"""Pick due messages of a lane under row locks, within the limits of senders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msvs.api.dispatch import set_aside, throughput
+from msvs.api.dispatch.lanes import Lane
+from msvs.database import Row, fetch
+
+# The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own
+# transaction, so either it waits for this claim, or this claim no longer finds the rows queued. What is sent to the
+# contact's own number is looked for under the contact's canonical one; the rest, a little, by SUPPRESSED_BY_HASH.
+CLAIM = """
+WITH picked AS MATERIALIZED ({picked})
+SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
+    contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone
+FROM picked
+LEFT JOIN contacts ON contacts.id = picked.contact_id
+LEFT JOIN suppressions ON suppressions.workspace_id = $1 AND suppressions.livemode = $2
+    AND suppressions.canonical = contacts.canonical AND contacts.phone = picked.to_phone
+ORDER BY picked.due_at, picked.id
+"""
+PICKED = """
+    SELECT * FROM messages
+    WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3 AND {is_open}
+        AND EXISTS (SELECT FROM workspaces WHERE id = $1 AND suspended_at IS NULL)
+    ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
+"""
+# Where senders have limits, no more of each than it may send now: what it may not is not even looked at. The time is
+# written as the index of senders has it, and no other.
+PICKED_BY_SENDER = """
+    SELECT due.* FROM unnest($5::varchar[], $6::int[]) AS room (sender, messages) CROSS JOIN LATERAL (
+        SELECT * FROM messages
+        WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND sender = room.sender
+            AND {is_open} AND (due_at AT TIME ZONE 'UTC') <= ($3::timestamptz AT TIME ZONE 'UTC')
+            AND EXISTS (SELECT FROM workspaces WHERE id = $1 AND suspended_at IS NULL)
+        ORDER BY (due_at AT TIME ZONE 'UTC'), id LIMIT room.messages FOR UPDATE SKIP LOCKED
+    ) AS due LIMIT $4
+"""
+SINGLE_LANE, CAMPAIGN_LANE = "campaign_id IS NULL", "campaign_id = ${number}"
+
+# Senders that have something due in a lane and may send it, who has waited longest first. They are found by hopping
+# through the lane's index of senders: its cost is their number.
+SENDERS = """
+WITH RECURSIVE hops AS (
+    SELECT ''::varchar AS sender, NULL::timestamptz AS due_at
+    UNION ALL
+    SELECT following.sender, following.due_at FROM hops CROSS JOIN LATERAL (
+        SELECT sender, due_at FROM messages
+        WHERE status = 'queued' AND {lane} AND sender > hops.sender AND {is_open}
+        ORDER BY sender, (due_at AT TIME ZONE 'UTC') LIMIT 1
+    ) AS following
+)
+SELECT hops.sender FROM hops
+LEFT JOIN unnest($2::varchar[], $3::float8[]) AS own (sender, rate) ON own.sender = hops.sender
+LEFT JOIN throughput_buckets AS bucket ON bucket.name = 'sender:' || hops.sender
+WHERE hops.due_at <= $1 AND (
+    coalesce(own.rate, $4::float8) IS NULL OR bucket.name IS NULL OR bucket.tokens + coalesce(own.rate, $4::float8)
+        * greatest(extract(epoch FROM $1::timestamptz - bucket.refilled_at), 0)::float8 >= 1
+) ORDER BY hops.due_at LIMIT $5
+"""
+SINGLE_SENDERS, CAMPAIGN_SENDERS = "campaign_id IS NULL AND workspace_id = $6 AND livemode = $7", "campaign_id = $6"
+
+
+Rooms = Mapping[str, int] | None
+
+
+async def take_for_senders(lane: Lane, limit: int, now: datetime) -> Rooms:
+    """How many messages each sender of a lane may send now; they count as sent. None where no sender is limited."""
+    if not throughput.limits_senders() or limit <= 0:
+        return None
+    own, others = throughput.limited_senders()
+    values = (now, list(own), list(own.values()), others, limit)
+    is_open = lane.open_ids.of("messages")
+    if lane.campaign_id is None:
+        statement = SENDERS.format(lane=SINGLE_SENDERS, is_open=is_open)
+        rows = await fetch(statement, *values, lane.workspace_id, lane.livemode)
+    else:
+        rows = await fetch(SENDERS.format(lane=CAMPAIGN_SENDERS, is_open=is_open), *values, lane.campaign_id)
+    senders = [row.sender for row in rows]
+    taken = await throughput.take_for_senders(senders, limit, now)
+    return {sender: taken[sender] for sender in senders}
+
+
+async def give_back_to_senders(rooms: Rooms, used: Iterable[Row]) -> None:
+    """Give senders back what was taken for them and not used."""
+    if rooms:
+        spent = Counter(row.sender for row in used)
+        await throughput.give_back_to_senders({sender: room - spent[sender] for sender, room in rooms.items()})
+
+
+async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[Row]:
+    """Up to `limit` due messages of a lane, locked; where senders have limits, no more of each than its room."""
+    if rooms is not None and not rooms:
+        return []
+    more = len(set_aside.left_out)
+    values: list[Any] = [lane.workspace_id, lane.livemode, now, limit + more]
+    shares = None if rooms is None else _share(rooms, limit)
+    if shares is not None:
+        values += [list(shares), [share + more for share in shares.values()]]
+    condition = SINGLE_LANE
+    if lane.campaign_id is not None:
+        values.append(lane.campaign_id)
+        condition = CAMPAIGN_LANE.format(number=len(values))
+    statement = PICKED if rooms is None else PICKED_BY_SENDER
+    picked = statement.format(lane=condition, is_open=lane.open_ids.of("messages"))
+    rows = await fetch(CLAIM.format(picked=picked), *values)
+    return _without_left_out(rows, limit, shares) if more else rows
+
+
+def _without_left_out(rows: Sequence[Row], limit: int, shares: Mapping[str, int] | None) -> Sequence[Row]:
+    """The rows but for those that are left out, up to `limit` and of each sender up to its share."""
+    counted: Counter[str] = Counter()
+    kept = []
+    for row in rows:
+        if row.id not in set_aside.left_out and (shares is None or counted[row.sender] < shares[row.sender]):
+            counted[row.sender] += 1
+            kept.append(row)
+    return kept[:limit]
+
+
+def _share(rooms: Mapping[str, int], limit: int) -> dict[str, int]:
+    """What each sender may send, all together at most `limit`: alike at first, the rest to those that come first."""
+    alike = limit // len(rooms)
+    shares = {sender: min(room, alike) for sender, room in rooms.items()}
+    left = limit - sum(shares.values())
+    for sender, room in rooms.items():
+        more = min(room - shares[sender], left)
+        shares[sender] += more
+        left -= more
+    return {sender: share for sender, share in shares.items() if share > 0}
+
+
+def is_all(picked: Sequence[Row], wanted: int, rooms: Rooms) -> bool:
+    """Whether nothing stands behind what was picked."""
+    return len(picked) < wanted if rooms is None else not picked

@@ -1,0 +1,57 @@
+"""Set messages aside that cannot be claimed, so that those behind them are."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msvs.api.dispatch.lanes import Lane
+from msvs.database import execute, fetch_value
+from msvs.models import MessageStatus
+
+FIRST = """
+SELECT id FROM messages WHERE status = $2 AND due_at <= $1 AND {lane} ORDER BY due_at, id LIMIT 1
+FOR UPDATE SKIP LOCKED
+"""
+PUT_ASIDE = """
+UPDATE messages SET due_at = $2::timestamptz + least(greatest($2::timestamptz - created_at, interval '1 minute'), $3)
+WHERE id = $1
+"""
+LONGEST_ASIDE = timedelta(hours=1)
+MOST_LEFT_OUT = 1000
+# Messages that this process cannot even put aside, and since when: for so long it leaves them out.
+LEFT_OUT_SECONDS = 60.0
+left_out: dict[UUID, float] = {}
+
+
+async def find_first(lane: Lane | None, now: datetime) -> UUID | None:
+    """The message of a lane, or of all scheduled ones, that is due first."""
+    if lane is None:
+        sql, values = FIRST.format(lane="true"), []
+    elif lane.campaign_id is None:
+        sql = FIRST.format(lane="workspace_id = $3 AND livemode = $4 AND campaign_id IS NULL")
+        values = [lane.workspace_id, lane.livemode]
+    else:
+        sql, values = FIRST.format(lane="campaign_id = $3"), [lane.campaign_id]
+    status = MessageStatus.SCHEDULED if lane is None else MessageStatus.QUEUED
+    found: UUID | None = await fetch_value(sql, now, status.value, *values)
+    return found
+
+
+async def put_aside(message_id: UUID, now: datetime) -> None:
+    """Leave a message alone, for longer each time: what stands behind it must not wait for it."""
+    await execute(PUT_ASIDE, message_id, now, LONGEST_ASIDE)
+
+
+def take_back_in() -> None:
+    """Try again what was left out for long enough: what was wrong with it may be mended by now."""
+    since = time.monotonic() - LEFT_OUT_SECONDS
+    for message_id in [one for one, at in left_out.items() if at <= since]:
+        del left_out[message_id]
+
+
+def leave_out(message_id: UUID) -> None:
+    """Have this process claim a message no more, as it cannot even be put aside."""
+    if len(left_out) < MOST_LEFT_OUT:
+        left_out[message_id] = time.monotonic()

@@ -436,7 +436,7 @@ async def launch(ctx: Context, number: int, **values: Any) -> UUID:
     return campaign.id
 
 
-@pytest.mark.parametrize("claims", [2, 5])
+@pytest.mark.parametrize("claimed", [2, 5])
 async def test_claims_of_a_campaign_run_out_of_credits_together(live_ctx: Context, claimed: int) -> None:
     """None waits for another while it holds the balance, which every send of the workspace needs."""
     campaign_id = await launch(live_ctx, 40)

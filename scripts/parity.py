@@ -38,14 +38,14 @@ READ_BY_LOADER: Mapping[str, str] = {
     "segments.get_segment": "segment",
     "senders.get_sender": "sender",
     "suppressions.get_suppression": "suppression",
-    "webhooks.get_webhook": "webhook",
+    "endpoints.get_webhook": "webhook",
 }
 # Fields that read a list through a loader that reads those of many parents at once.
 LISTED_BY_LOADER: Mapping[str, str] = {
     "campaigns.campaign_stats": "Campaign.stats",
     "consent.list_contact_consent": "Contact.consentHistory",
     "lists.list_members": "ContactList.members",
-    "webhooks.list_attempts": "Webhook.attempts",
+    "endpoints.list_attempts": "Webhook.attempts",
 }
 
 PEOPLE = "for people: an API key has no user behind it"
@@ -91,7 +91,7 @@ NO_GRAPHQL: Mapping[str, str] = {
     "keys.find_keys": "`apiKeys` lists them all",
 }
 # Modules all of whose operations are for people.
-FOR_PEOPLE = ("sessions", "users")
+FOR_PEOPLE = ("login_sessions", "users")
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
     "settings_of_mode.find_settings": "everything the settings decide",
@@ -99,12 +99,12 @@ PARTS: Mapping[str, str] = {
     "audiences.count_eligible": "launching and previewing a campaign",
     "audit.record_audit": "every change that the log holds",
     "autoreplies.send_auto": "keyword replies and double opt-in",
-    "canceling.cancel_campaign_contact": "opting out",
-    "canceling.cancel_campaign_messages": "canceling a campaign",
-    "canceling.cancel_messages": "erasing a contact",
-    "canceling.cancel_one": "canceling a message",
-    "canceling.cancel_waiting": "opting out",
-    "canceling.cancel_waiting_many": "suppressing phones",
+    "cancellation.cancel_campaign_contact": "opting out",
+    "cancellation.cancel_campaign_messages": "canceling a campaign",
+    "cancellation.cancel_messages": "erasing a contact",
+    "cancellation.cancel_one": "canceling a message",
+    "cancellation.cancel_waiting": "opting out",
+    "cancellation.cancel_waiting_many": "suppressing phones",
     "caps.check_message": "previewing a message",
     "caps.count_message": "sending a message",
     "consent.confirm": "a reply that confirms",
@@ -130,15 +130,15 @@ PARTS: Mapping[str, str] = {
     "senders.claim_default": "changing the settings",
     "senders.is_usable": "answering a thread, and expanding a campaign",
     "senders.choose_sender": "sending and previewing a message",
-    "sessions.confirm_password": "changing a password",
-    "sessions.rotate_session": "logging in and changing a password",
+    "login_sessions.confirm_password": "changing a password",
+    "login_sessions.rotate_session": "logging in and changing a password",
 }
 
 
 def operations() -> list[str]:
     """Every public coroutine of msvs/api that is done for a caller, as `module.name`."""
     found = []
-    for path in sorted(API.glob("*.py")):
+    for path in sorted(API.rglob("*.py"), key=lambda path: path.stem):
         for node in ast.parse(path.read_text()).body:
             if not isinstance(node, ast.AsyncFunctionDef) or node.name.startswith("_") or not node.args.args:
                 continue
@@ -204,7 +204,7 @@ def reached(module: str, name: str) -> frozenset[str]:
             continue
         for dotted in _named(place, node):
             if dotted.startswith("msvs.api."):
-                found.add(dotted.removeprefix("msvs.api."))
+                found.add(".".join(dotted.split(".")[-2:]))
             elif dotted.startswith(f"{package}."):
                 file, _, rest = dotted.removeprefix(f"{package}.").partition(".")
                 step = (f"{package}.{file}", rest)

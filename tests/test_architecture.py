@@ -79,6 +79,7 @@ UNSCOPED_SQL = {
     "msvs/api/campaigns/audiences.py": "expands the campaign whose row it holds",
     "msvs/api/accounts/auth.py": "finds the workspace by the key's hash",
     "msvs/api/dispatch/campaign_stats.py": "sums tallies of campaigns that the caller has checked",
+    "msvs/api/dispatch/message_totals.py": "counts events of all workspaces for the operator's metrics",
     "msvs/api/webhooks/deliveries.py": "claims due deliveries of all workspaces, and works by the ids it claimed",
     "msvs/api/dispatch/admission.py": "refuses messages by the ids that were picked",
     "msvs/api/dispatch/claims.py": "takes messages by the ids that it picked",

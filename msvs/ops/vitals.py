@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from msvs import database
+from msvs.api.dispatch.message_totals import message_totals
 from msvs.api.ids import CLOCK_SKEW_MS, id_after
 from msvs.api.notifier import WorkQueue
 from msvs.carriers.protocol import Carrier
@@ -226,6 +227,8 @@ async def read_signs(carriers: Iterable[Carrier], redis: Redis | None, disk: Dis
 async def _read_database(carriers: Iterable[Carrier], disk: DiskCheck) -> AsyncIterator[Sign]:
     for name, (help, statement) in WAITING.items():
         yield _sign(name, help, await database.fetch(statement))
+    totals = "What became of messages since counting began, a minute ago at the latest."
+    yield _sign("messages_total", totals, await message_totals(), "counter")
     since = id_after(await database.now() - LATELY - timedelta(milliseconds=CLOCK_SKEW_MS))
     for name, (help, statement) in LATE.items():
         yield _sign(name, help, await database.fetch(statement, since))
@@ -290,9 +293,9 @@ def pool_sign() -> Sign:
     )
 
 
-def _sign(name: str, help: str, rows: Iterable[database.Row]) -> Sign:
+def _sign(name: str, help: str, rows: Iterable[database.Row], kind: str = "gauge") -> Sign:
     samples = (Sample(row["value"], {key: each for key, each in row.items() if key != "value"}) for row in rows)
-    return Sign(name, help, tuple(samples))
+    return Sign(name, help, tuple(samples), kind)
 
 
 async def _read_redis(redis: Redis | None) -> AsyncIterator[Sign]:

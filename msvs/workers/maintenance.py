@@ -17,6 +17,7 @@ from msvs.api.accounts import login_sessions, secret_keys
 from msvs.api.campaigns import lifecycle
 from msvs.api.dispatch import delivery_reports, open_months
 from msvs.api.dispatch.campaign_stats import fold_tallies
+from msvs.api.dispatch.message_totals import count_messages
 from msvs.api.webhooks import deliveries
 from msvs.database import fetch, fetch_value
 from msvs.settings import Settings
@@ -100,6 +101,7 @@ def _chores(
         "sessions": partial(in_unit_of_work, partial(login_sessions.forget_ended, now)),
         "secret_keys": partial(in_unit_of_work, partial(secret_keys.forget_retired, now)),
         "folded": fold_tallies,
+        "counted": partial(in_unit_of_work, count_messages),
         "dropped": partial(drop_expired, stop=stop),
     }
 

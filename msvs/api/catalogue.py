@@ -186,6 +186,12 @@ _ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
         "Write {name} or {name|fallback}; write {{ and }} for braces themselves.",
     ),
     (
+        "variable_blank",
+        (400,),
+        "A variable of the body is blank and has no fallback.",
+        "Send it in variables, set it on the contact, or write a fallback: {firstName|there}.",
+    ),
+    (
         "variable_missing",
         (400,),
         "A variable of the body has no value and no fallback.",

@@ -15,6 +15,7 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.permissions import shown_scopes
+from msvs.models.messages import MetadataValue
 
 UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
@@ -56,7 +57,7 @@ class MessageResource(Resource, kw_only=True):
     credits_used: int
     campaign_id: str | None = None
     contact_id: str | None = None
-    metadata: dict[str, str]
+    metadata: dict[str, MetadataValue]
     error: ErrorDetail | None = None
     scheduled_at: str | None = None
     expires_at: str | None = None
@@ -106,7 +107,7 @@ class CampaignResource(Resource, kw_only=True):
     status: str
     pause_reason: str | None = None
     stats: CampaignStats
-    metadata: dict[str, str]
+    metadata: dict[str, MetadataValue]
     quiet_hours: bool
     rate_per_minute: int | None = None
     spread_hours: float | None = None

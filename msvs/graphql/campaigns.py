@@ -36,7 +36,7 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import Deleted, given, optional_ref, refs, required, strings
+from msvs.graphql.inputs import Deleted, given, optional_ref, refs, required
 from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
 from msvs.graphql.messages import Message
@@ -103,7 +103,7 @@ class Campaign(Node):
     pause_reason: str | None = strawberry.field(
         description="Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is."
     )
-    metadata: JSONObject = strawberry.field(description="The string values you gave with it.")
+    metadata: JSONObject = strawberry.field(description="The values you gave with it, as you gave them.")
     scheduled_at: datetime | None = strawberry.field(description="The time it was scheduled for; null for at once.")
     expires_at: datetime | None = strawberry.field(
         description="Nothing is handed over after this; null for no such time."
@@ -228,7 +228,7 @@ class CreateCampaignInput:
         default=None, description="When to send it, at most 365 days ahead; at once where left out."
     )
     metadata: JSONObject | None = strawberry.field(
-        default=None, description="At most 20 string values to keep with it."
+        default=None, description="At most 20 strings, numbers, booleans or nulls to keep with it."
     )
     expires_at: datetime | None = strawberry.field(default=None, description="Hand nothing over after this.")
     rate_per_minute: int | None = strawberry.field(default=None, description="At most so many messages a minute.")
@@ -256,7 +256,8 @@ class UpdateCampaignInput:
         default=strawberry.UNSET, description="When to send it; null only in a draft."
     )
     metadata: JSONObject | None = strawberry.field(
-        default=strawberry.UNSET, description="At most 20 string values to keep with it, all of them anew; not null."
+        default=strawberry.UNSET,
+        description="At most 20 strings, numbers, booleans or nulls to keep instead of those it has.",
     )
     expires_at: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="Hand nothing over after this."
@@ -397,7 +398,7 @@ class CampaignMutation:
                 contact_ids=refs(ids.CONTACT, input.audience.contact_ids, "audience.contact_ids"),
                 from_=input.from_,
                 scheduled_at=input.scheduled_at,
-                metadata=strings(input.metadata, "metadata"),
+                metadata=input.metadata or {},
                 expires_at=input.expires_at,
                 rate_per_minute=input.rate_per_minute,
                 spread_hours=input.spread_hours,

@@ -31,7 +31,7 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref, strings
+from msvs.graphql.inputs import optional_ref
 from msvs.graphql.messages import Message
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
@@ -151,7 +151,7 @@ class AnswerThreadInput:
         default=None, description="Values for the variables of the body, before those of the contact."
     )
     metadata: JSONObject | None = strawberry.field(
-        default=None, description="At most 20 string values to keep with it; webhooks carry them."
+        default=None, description="At most 20 strings, numbers, booleans or nulls to keep with it; webhooks carry them."
     )
 
 
@@ -282,7 +282,7 @@ class InboundMutation:
                 body=input.body,
                 from_=input.from_,
                 variables=input.variables or {},
-                metadata=strings(input.metadata, "metadata"),
+                metadata=input.metadata or {},
             )
         except ApiError as error:
             return as_member(info, error)

@@ -11,7 +11,6 @@ import strawberry
 
 from msvs.api import ids
 from msvs.api.errors import InvalidRequest
-from msvs.graphql.scalars import JSONObject
 
 T = TypeVar("T")
 
@@ -38,14 +37,6 @@ def optional_ref(prefix: str, text: str | None, param: str) -> UUID | None:
 def refs(prefix: str, texts: Sequence[str] | None, param: str) -> tuple[UUID, ...]:
     """The UUIDs of ids. Raises InvalidRequest with `param` and the place."""
     return tuple(ids.read_id(prefix, text, f"{param}[{place}]") for place, text in enumerate(texts or ()))
-
-
-def strings(value: JSONObject | None, param: str) -> dict[str, str]:
-    """An object whose values are all strings. Raises InvalidRequest."""
-    for name, each in (value or {}).items():
-        if not isinstance(each, str):
-            raise InvalidRequest(f"{param}.{name[:MAX_ECHO]} must be a string.", param=f"{param}.{name[:MAX_ECHO]}")
-    return dict(value or {})
 
 
 @strawberry.type(description="Says that something is gone.")

@@ -32,7 +32,7 @@ from msvs.graphql.errors import (
 from msvs.graphql.explanations import ExplanationQuery, MessageFailure, TimelineEntry
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref, strings
+from msvs.graphql.inputs import optional_ref
 from msvs.graphql.nodes import Node, load_node, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject
 from msvs.models import Campaign as CampaignRow
@@ -59,7 +59,7 @@ class Message(Node):
     encoding: Encoding = strawberry.field(description="How its characters are encoded.")
     segments: int = strawberry.field(description="How many SMS it takes.")
     credits_used: int = strawberry.field(description="Credits reserved or spent; in the sandbox, what live would cost.")
-    metadata: JSONObject = strawberry.field(description="The string values you gave with it.")
+    metadata: JSONObject = strawberry.field(description="The values you gave with it, as you gave them.")
     error: MessageFailure | None = strawberry.field(
         description="Why it was not delivered; null unless something failed."
     )
@@ -141,7 +141,7 @@ class SendMessageInput:
         default=None, description="Values for the variables of the body, before those of the contact."
     )
     metadata: JSONObject | None = strawberry.field(
-        default=None, description="At most 20 string values to keep with it; webhooks carry them."
+        default=None, description="At most 20 strings, numbers, booleans or nulls to keep with it; webhooks carry them."
     )
     scheduled_at: datetime | None = strawberry.field(
         default=None, description="When to send it, at most 365 days ahead; at once where left out."
@@ -215,7 +215,7 @@ class MessageMutation:
                 body=input.body,
                 from_=input.from_,
                 variables=input.variables or {},
-                metadata=strings(input.metadata, "metadata"),
+                metadata=input.metadata or {},
                 scheduled_at=input.scheduled_at,
                 expires_at=input.expires_at,
             )

@@ -9,6 +9,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+from msvs.models.messages import MetadataValue
 
 
 class CampaignStatus(StrEnum):
@@ -40,7 +41,7 @@ class Campaign(Model):
     body = fields.TextField()
     sender = fields.CharField(max_length=16)
     audience: fields.Field[dict[str, Any]] = fields.JSONField()
-    metadata: fields.Field[dict[str, str]] = fields.JSONField(default=dict)
+    metadata: fields.Field[dict[str, MetadataValue]] = fields.JSONField(default=dict)
     status = fields.CharEnumField(CampaignStatus, max_length=10)
     resume_status: fields.Field[CampaignStatus | None] = fields.CharEnumField(  # type: ignore[assignment]
         CampaignStatus, max_length=10, null=True

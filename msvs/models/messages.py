@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeAlias
 
 from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
+
+# What a value of metadata may be; it is returned as it was given.
+MetadataValue: TypeAlias = str | int | float | bool | None
 
 
 class MessageStatus(StrEnum):
@@ -55,7 +59,7 @@ class Message(Model):
     status = fields.CharEnumField(MessageStatus, max_length=10)
     delivery = fields.CharField(max_length=10, null=True)
     error_code = fields.CharField(max_length=40, null=True)
-    metadata: fields.Field[dict[str, str]] = fields.JSONField(default=dict)
+    metadata: fields.Field[dict[str, MetadataValue]] = fields.JSONField(default=dict)
     due_at = fields.DatetimeField()
     scheduled_at = fields.DatetimeField(null=True)
     expires_at = fields.DatetimeField(null=True)

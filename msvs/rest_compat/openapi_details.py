@@ -170,8 +170,16 @@ BODY: Schema = {
 METADATA: Schema = {
     "maxProperties": rendering.MAX_METADATA_KEYS,
     "propertyNames": {"minLength": 1, "maxLength": rendering.MAX_METADATA_KEY},
-    "additionalProperties": {"type": "string", "maxLength": rendering.MAX_METADATA_VALUE},
-    "description": "Free-form keys, at most 20. Stored, and returned in webhooks.",
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "string", "maxLength": rendering.MAX_METADATA_VALUE},
+            {"type": "number"},
+            {"type": "boolean"},
+            {"type": "null"},
+        ]
+    },
+    "description": "Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or"
+    " null. Stored, and returned in webhooks as given.",
 }
 SCHEDULE: Schema = {
     "description": "ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.",

@@ -8,6 +8,7 @@ from msvs.api import ids
 from msvs.api.campaigns import previews
 from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
 from msvs.api.messages.messages import SendMessage
+from msvs.models.messages import MetadataValue
 from msvs.rest_compat.campaigns import _read_ids
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import Audience, AwareTime, Input, MessageCreate, NoQuery, optional_ref
@@ -21,7 +22,7 @@ class CampaignPreviewCreate(Input, kw_only=True):
     from_: str | None = msgspec.field(name="from", default=None)
     name: str | None = None
     scheduled_at: AwareTime | None = None
-    metadata: dict[str, str] | None = None
+    metadata: dict[str, MetadataValue] | None = None
     expires_at: AwareTime | None = None
     rate_per_minute: int | None = None
     spread_hours: float | None = None

@@ -13,6 +13,7 @@ from msvs.api import ids
 from msvs.api.pages import Page, PageRequest, page_request
 from msvs.api.resources import MessageResource, moment
 from msvs.models import LedgerEntry
+from msvs.models.messages import MetadataValue
 
 UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
@@ -60,7 +61,7 @@ class MessageCreate(Input, kw_only=True):
     body: Annotated[str, msgspec.Meta(description="Message body. Supports {variables}.")]
     from_: str | None = msgspec.field(name="from", default=None)
     variables: dict[str, str | int | float | bool | None] | None = None
-    metadata: dict[str, str] | None = None
+    metadata: dict[str, MetadataValue] | None = None
     scheduled_at: AwareTime | None = None
     expires_at: AwareTime | None = None
 
@@ -89,7 +90,7 @@ class CampaignCreate(Input, kw_only=True):
     audience: Audience
     from_: str | None = msgspec.field(name="from", default=None)
     scheduled_at: AwareTime | None = None
-    metadata: dict[str, str] | None = None
+    metadata: dict[str, MetadataValue] | None = None
     expires_at: AwareTime | None = None
     rate_per_minute: int | None = None
     spread_hours: float | None = None
@@ -105,7 +106,7 @@ class CampaignUpdate(Input, kw_only=True):
     audience: Audience | UnsetType = UNSET
     from_: str | UnsetType | None = msgspec.field(name="from", default=UNSET)
     scheduled_at: AwareTime | UnsetType | None = UNSET
-    metadata: dict[str, str] | UnsetType = UNSET
+    metadata: dict[str, MetadataValue] | UnsetType = UNSET
     expires_at: AwareTime | UnsetType | None = UNSET
     rate_per_minute: int | UnsetType | None = UNSET
     spread_hours: float | UnsetType | None = UNSET
@@ -331,7 +332,7 @@ class ThreadAnswer(Input, kw_only=True):
     body: str
     from_: str | None = msgspec.field(name="from", default=None)
     variables: dict[str, str | int | float | bool | None] | None = None
-    metadata: dict[str, str] | None = None
+    metadata: dict[str, MetadataValue] | None = None
 
 
 class ThreadRead(Input, kw_only=True):

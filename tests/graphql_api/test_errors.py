@@ -43,7 +43,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
         "scheduledAt",
     ),
     "metadata": (
-        {"to": "+14155550123", "body": "Hi", "metadata": {"a": 1}},
+        {"to": "+14155550123", "body": "Hi", "metadata": {"a": {"b": 1}}},
         "InvalidRequestError",
         "parameter_invalid",
         "metadata.a",

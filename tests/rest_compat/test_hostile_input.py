@@ -120,7 +120,7 @@ ROWS = [
     Row(message(variables=[]), 400, "parameter_invalid", "variables"),
     Row(message(variables={"a": {"b": 1}}), 400, "parameter_invalid", "variables.a"),
     Row(message(metadata="x"), 400, "parameter_invalid", "metadata"),
-    Row(message(metadata={"a": "1", "b": 2}), 400, "parameter_invalid", "metadata.b"),
+    Row(message(metadata={"a": "1", "b": [2]}), 400, "parameter_invalid", "metadata.b"),
     Row(campaign(audience=[]), 400, "parameter_invalid", "audience", path="/v1/campaigns"),
     Row(
         campaign(audience={"list_ids": ["a", 1]}),

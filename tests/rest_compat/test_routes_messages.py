@@ -141,7 +141,8 @@ async def test_a_sender_may_be_given(api: httpx.AsyncClient, sender: str) -> Non
 
 
 async def test_metadata_is_kept_and_returned_in_events(api: httpx.AsyncClient) -> None:
-    metadata = {"k" * 40: "v" * 500, **{f"key{n}": "" for n in range(19)}}
+    metadata = {"k" * 40: "v" * 500, **{f"key{n}": "" for n in range(12)}}
+    metadata |= {"n": 5, "large": 2**53, "price": 19.9, "whole": 5.0, "yes": True, "no": False, "none": None}
     message = await send(api, metadata=metadata)
     assert (await again(api, message))["metadata"] == metadata
     assert (await get(api, "/v1/events"))["data"][0]["data"]["metadata"] == metadata
@@ -156,7 +157,10 @@ REFUSED = [
     ({"body": "  \n"}, 400, "body_empty", "body"),
     ({"body": "a" * 1601}, 400, "body_too_long", "body"),
     ({"body": "{a}", "variables": {"a": "b" * 1601}}, 400, "body_too_long", "body"),
-    ({"body": "{a}", "variables": {"a": " "}}, 400, "variable_missing", "variables.a"),
+    ({"body": "{a}", "variables": {"a": " "}}, 400, "variable_blank", "variables.a"),
+    ({"body": "{a}", "variables": {"a": ""}}, 400, "variable_blank", "variables.a"),
+    ({"body": "{a}", "variables": {"a": "\u200b"}}, 400, "variable_blank", "variables.a"),
+    ({"body": "{a}", "variables": {"a": None}}, 400, "variable_missing", "variables.a"),
     ({"body": "Hey {firstName}"}, 400, "variable_missing", "variables.firstName"),
     ({"body": "Hey {first_name}"}, 400, "variable_missing", "variables.first_name"),
     ({"body": "{firstName|you} {FirstName}"}, 400, "variable_missing", "variables.FirstName"),
@@ -169,8 +173,8 @@ REFUSED = [
     ({"metadata": {"k" * 41: ""}}, 400, "parameter_out_of_range", "metadata"),
     ({"metadata": {"": ""}}, 400, "parameter_out_of_range", "metadata"),
     ({"metadata": {"k": "v" * 501}}, 400, "parameter_out_of_range", "metadata.k"),
-    ({"metadata": {"k": 1}}, 400, "parameter_invalid", "metadata.k"),
-    ({"metadata": {"k": None}}, 400, "parameter_invalid", "metadata.k"),
+    ({"metadata": {"k": {"a": 1}}}, 400, "parameter_invalid", "metadata.k"),
+    ({"metadata": {"k": ["a"]}}, 400, "parameter_invalid", "metadata.k"),
     ({"scheduled_at": "2026-05-01T20:00:00"}, 400, "parameter_invalid", "scheduled_at"),
     ({"schedule_at": "2026-05-01T20:00:00Z"}, 400, "parameter_unknown", "schedule_at"),
     ({"to": "+5352345678"}, 422, "region_blocked", "to"),

@@ -36,6 +36,7 @@ from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch_row, fetch_value
 from msvs.models import Campaign, CampaignStatus, Workspace
+from msvs.models.messages import MetadataValue
 
 MAX_NAME = 200
 MAX_RATE = 1_000_000
@@ -69,7 +70,7 @@ class CreateCampaign:
     contact_ids: Sequence[UUID] = ()
     from_: str | None = None
     scheduled_at: datetime | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
     expires_at: datetime | None = None
     rate_per_minute: int | None = None
     spread_hours: float | None = None
@@ -90,7 +91,7 @@ class UpdateCampaign(msgspec.Struct, kw_only=True, frozen=True):
     contact_ids: Sequence[UUID] | msgspec.UnsetType = msgspec.UNSET
     from_: str | msgspec.UnsetType | None = msgspec.UNSET
     scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
-    metadata: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
+    metadata: Mapping[str, MetadataValue] | msgspec.UnsetType = msgspec.UNSET
     expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
     rate_per_minute: int | msgspec.UnsetType | None = msgspec.UNSET
     spread_hours: float | msgspec.UnsetType | None = msgspec.UNSET

@@ -48,6 +48,7 @@ from msvs.api.text.sms import Encoding, forcing_characters, measure, split
 from msvs.api.text.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch, fetch_value
 from msvs.models import Contact, ErasedSuppression, MessageKind, OptInStatus, Suppression, Workspace
+from msvs.models.messages import MetadataValue
 
 K = TypeVar("K", bound=Hashable)
 
@@ -407,7 +408,7 @@ class _Planned:
         self.default_sender = workspace.default_sender
         self.senders: Mapping[str, str | None] = {}
         self.body = data.body
-        self.metadata: dict[str, str] = {}
+        self.metadata: dict[str, MetadataValue] = {}
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
         self.regions = audiences.Regions.of(workspace)
         self.expires_at = data.expires_at

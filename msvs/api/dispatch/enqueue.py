@@ -22,6 +22,7 @@ from msvs.api.unit_of_work import is_single_statement, notify_after_commit, sing
 from msvs.api.webhooks.events import EventType
 from msvs.database import Row, encode_json, execute, fetch_row
 from msvs.models import MessageKind, MessageStatus
+from msvs.models.messages import MetadataValue
 
 COLUMNS = (
     "id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding, segments, credits_used, status,"
@@ -92,7 +93,7 @@ async def insert_single(
     phone: str,
     sender: str,
     rendered: Rendered,
-    metadata: Mapping[str, str],
+    metadata: Mapping[str, MetadataValue],
     scheduled_at: datetime | None,
     due_at: datetime,
     now: datetime,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msvs.api.text.sms import Encoding
 from msvs.models import MessageStatus
+from msvs.models.messages import MetadataValue
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class NewMessage:
     contact_id: UUID | None
     to_phone: str
     sender: str
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, MetadataValue]
     created_at: datetime
     due_at: datetime
     scheduled_at: datetime | None = None

@@ -37,6 +37,7 @@ from msvs.api.text.rendering import (
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
 from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatus
+from msvs.models.messages import MetadataValue
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
@@ -63,7 +64,7 @@ class SendMessage:
     body: str
     from_: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
     scheduled_at: datetime | None = None
     expires_at: datetime | None = None
     is_literal: bool = False
@@ -253,9 +254,10 @@ def _opted_out() -> ComplianceRefused:
 
 def _unrenderable(error: NotRenderable) -> InvalidRequest:
     if error.code == "variable_missing":
-        return InvalidRequest(
-            f"The variable '{error.written}' has no value and no fallback.",
-            param=f"variables.{error.written}",
-            code=error.code,
-        )
+        param = f"variables.{error.written}"
+        if error.is_blank:
+            message = f"The variable '{error.written}' is blank, and has no fallback."
+            return InvalidRequest(message, param=param, code="variable_blank")
+        message = f"The variable '{error.written}' has no value and no fallback."
+        return InvalidRequest(message, param=param, code=error.code)
     return InvalidRequest(FAILURES[error.code], param="body", code=error.code)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 from msvs.api.errors import InvalidRequest
 from msvs.api.text.sms import Encoding, measure
 from msvs.api.text.templates import MissingVariable, Template, TemplateError, canonical, compile_template, value_text
+from msvs.models.messages import MetadataValue
 
 MAX_BODY = 1600
 # No placeholder's name is longer, whichever way it is spelled.
@@ -29,11 +31,13 @@ class Rendered(NamedTuple):
 class NotRenderable(Exception):
     """The body cannot be made for this recipient; `code` is the failure's.
 
-    Of a variable that is missing, `name` is its canonical name, `written` the one in the body.
+    Of a variable that is missing, `name` is its canonical name, `written` the one in the body; `is_blank` where it
+    has a value of which nothing prints.
     """
 
-    def __init__(self, code: str, name: str = "", written: str = "") -> None:
+    def __init__(self, code: str, name: str = "", written: str = "", *, is_blank: bool = False) -> None:
         super().__init__(code)
+        self.is_blank = is_blank
         self.code = code
         self.name = name
         self.written = written
@@ -92,7 +96,7 @@ def render(template: Template, values: Mapping[str, str]) -> Rendered:
     try:
         body = template.render(values)
     except MissingVariable as error:
-        raise NotRenderable("variable_missing", error.name, error.written) from None
+        raise NotRenderable("variable_missing", error.name, error.written, is_blank=error.is_blank) from None
     if len(body) > MAX_BODY:
         raise NotRenderable("body_too_long")
     if not body.strip():
@@ -101,8 +105,11 @@ def render(template: Template, values: Mapping[str, str]) -> Rendered:
     return Rendered(body, size.encoding, size.segments)
 
 
-def check_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Metadata within its limits: 20 keys of 40 characters, texts of 500. Raises InvalidRequest with `param`."""
+def check_metadata(metadata: Mapping[str, Any]) -> dict[str, MetadataValue]:
+    """Return metadata within its limits: 20 keys of 40 characters; texts of 500, numbers, booleans and nulls.
+
+    Raises InvalidRequest with `param`.
+    """
     if len(metadata) > MAX_METADATA_KEYS:
         raise InvalidRequest(
             f"metadata may have at most {MAX_METADATA_KEYS} keys.", param="metadata", code="parameter_out_of_range"
@@ -114,9 +121,11 @@ def check_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
                 param="metadata",
                 code="parameter_out_of_range",
             )
-        if not isinstance(value, str):
-            raise InvalidRequest("A value of metadata is a string.", param=f"metadata.{key}")
-        if len(value) > MAX_METADATA_VALUE:
+        if not isinstance(value, str | int | float | None) or (isinstance(value, float) and not isfinite(value)):
+            raise InvalidRequest(
+                "A value of metadata is a string, a number, a boolean or null.", param=f"metadata.{key}"
+            )
+        if isinstance(value, str) and len(value) > MAX_METADATA_VALUE:
             raise InvalidRequest(
                 f"A value of metadata has at most {MAX_METADATA_VALUE} characters.",
                 param=f"metadata.{key}",

@@ -26,10 +26,11 @@ class TemplateError(ValueError):
 class MissingVariable(LookupError):
     """A variable has no value, or a blank one, and no fallback: its canonical name, and the name as it was written."""
 
-    def __init__(self, name: str, written: str) -> None:
-        super().__init__(f"The variable '{written}' has no value and no fallback.")
+    def __init__(self, name: str, written: str, *, is_blank: bool) -> None:
+        super().__init__(f"The variable '{written}' {'is blank' if is_blank else 'has no value'} and has no fallback.")
         self.name = name
         self.written = written
+        self.is_blank = is_blank
 
 
 class Template:
@@ -62,7 +63,7 @@ class Template:
             if not value or not ((value[0].isalnum() and value[0] not in _FILLERS) or _is_visible(value)):
                 if fallback is None:
                     # Two parts a slot before this one, and the head.
-                    raise MissingVariable(name, self._written[len(parts) // 2])
+                    raise MissingVariable(name, self._written[len(parts) // 2], is_blank=value is not None)
                 value = fallback
             parts.append(value)
             parts.append(tail)

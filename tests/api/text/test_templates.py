@@ -119,7 +119,8 @@ def test_a_blank_value_counts_as_none(blank: str) -> None:
     with pytest.raises(MissingVariable) as caught:
         compile_template("Hi {firstName}").render({"first_name": blank})
     assert (caught.value.name, caught.value.written) == ("first_name", "firstName")
-    assert str(caught.value) == "The variable 'firstName' has no value and no fallback."
+    assert caught.value.is_blank
+    assert str(caught.value) == "The variable 'firstName' is blank and has no fallback."
 
 
 @pytest.mark.parametrize("value", [" Maria", "-", "😀", "{", "名", "0", "'"])

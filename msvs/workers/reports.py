@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 import structlog
 
@@ -39,30 +40,65 @@ ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 DONE = "DELETE FROM virtual_signals WHERE id = ANY($1)"
 AGAIN = "UPDATE virtual_signals SET due_at = $2 WHERE id = ANY($1)"
-TAKE_REPLY = """
-DELETE FROM virtual_signals WHERE id = (
-    SELECT id FROM virtual_signals WHERE due_at <= $1 AND kind = 'inbound'
-    ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
-) RETURNING *
+# What a phone wrote is applied in its order: one waits for those before it, also where another worker holds them, or
+# somebody who is stuck holds up their contact.
+PICK_REPLY = """
+SELECT reply.* FROM virtual_signals AS reply
+WHERE due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
+    SELECT FROM virtual_signals AS earlier WHERE earlier.kind = 'inbound'
+        AND earlier.workspace_id = reply.workspace_id AND earlier.livemode = reply.livemode
+        AND earlier.phone = reply.phone AND (earlier.due_at, earlier.id) < (reply.due_at, reply.id)
+)
+ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
+PUT_OFF_REPLY = "UPDATE virtual_signals SET due_at = $2 WHERE id = $1"
 
 # How long one that could not be applied is left alone; one that waits for somebody who is stuck, less.
 PUT_OFF = timedelta(minutes=1)
 STUCK_WAIT = timedelta(seconds=1)
-# What else a phone wrote waits with one that is stuck, so that STOP and START keep their order.
 POSTPONE = """
-WITH first AS MATERIALIZED (
-    SELECT * FROM virtual_signals WHERE due_at <= $1 AND (kind = 'inbound') = $2
+UPDATE virtual_signals SET due_at = $1::timestamptz + $2 WHERE id = ANY (ARRAY(
+    SELECT id FROM virtual_signals WHERE due_at <= $1 AND kind <> 'inbound'
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
-)
-UPDATE virtual_signals SET due_at = $1::timestamptz + $3 + (virtual_signals.due_at - first.due_at) FROM first
-WHERE virtual_signals.id = first.id OR ($2 AND $4::bool AND virtual_signals.kind = 'inbound'
-    AND virtual_signals.due_at <= $1 AND virtual_signals.workspace_id = first.workspace_id
-    AND virtual_signals.livemode = first.livemode AND virtual_signals.phone = first.phone)
+))
 """
 
 # Puts the first one off, for as long as it is stuck or, with None, for as long as befits what is broken.
 PutOff = Callable[[timedelta | None], Awaitable[None]]
+
+
+class Tries:
+    """Inbound messages that a job tried: those whose contact somebody holds are left alone for a moment.
+
+    They stay due, so that what their phones write meanwhile waits behind them, whoever takes it.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[UUID, float] = {}
+        self.current: UUID | None = None
+
+    @property
+    def waiting(self) -> list[UUID]:
+        """Those that are left alone now."""
+        return [id for id, until in self._until.items() if until > time.monotonic()]
+
+    def reset(self) -> None:
+        """Note that none is being applied."""
+        self.current = None
+
+    def begin(self, id: UUID) -> None:
+        """Note which one is being applied."""
+        self.current = id
+
+    def leave(self) -> None:
+        """Leave that one alone for a moment."""
+        if self.current is not None:
+            self._until[self.current] = time.monotonic() + STUCK_WAIT.total_seconds()
+
+
+# Takes one inbound message, and puts one off that is broken.
+Take = Callable[[Tries], Awaitable[int]]
+Break = Callable[[UUID], Awaitable[None]]
 
 
 async def collect_reports(*, seconds: float = 10.0, stop: StopFlag | None = None) -> int:
@@ -72,7 +108,7 @@ async def collect_reports(*, seconds: float = 10.0, stop: StopFlag | None = None
     while not run.stop.is_set:
         before = run.taken
         # A batch of each at most, and not for long: a reply finds its message as reported, and no STOP waits.
-        await run.in_batches(_take_reports, partial(_postpone, False))
+        await run.in_batches(_take_reports, _postpone)
         await run.in_batches(_apply_reports, partial(_put_off, CarrierEventKind.REPORT))
         await run.take_inbound()
         await run.in_batches(_forget_unread, partial(_put_off, CarrierEventKind.UNREAD))
@@ -90,16 +126,15 @@ class _Run:
     def __init__(self, stop: StopFlag) -> None:
         self.stop = stop
         self.taken = 0
+        self._tries = Tries()
 
     async def take_inbound(self) -> None:
         """Take in messages from people, some at once, each in a transaction of its own, and opt-outs that carriers saw.
 
         One that breaks is put off, and holds up no other.
         """
-        for take, put_off in (
-            (_take_reply, partial(_postpone, True)),
-            (_apply_inbound, partial(_put_off, CarrierEventKind.INBOUND)),
-        ):
+        ways: tuple[tuple[Take, Break], ...] = ((_take_reply, _put_off_reply), (_apply_inbound, _put_off_inbound))
+        for take, put_off in ways:
             patience = LOCK_SECONDS
             for _ in range(INBOUND_AT_ONCE):
                 taken, is_stuck = await self._one(take, put_off, patience)
@@ -127,15 +162,21 @@ class _Run:
             if apply is not _take_opt_outs:
                 await self.take_inbound()
 
-    async def _one(self, take: Callable[[], Awaitable[int]], put_off: PutOff, patience: float) -> tuple[int, bool]:
+    async def _one(self, take: Take, put_off: Break, patience: float) -> tuple[int, bool]:
         """How many inbound messages were looked at, and whether that one waits for somebody who is stuck."""
+        self._tries.reset()
         try:
-            return await _bounded(take, patience), False
+            return await _bounded(partial(take, self._tries), patience), False
         except Exception as error:
             if is_away(error):
                 raise
             log.error("inbound message put off", error=type(error).__name__)
-            await in_unit_of_work(partial(put_off, STUCK_WAIT if is_stuck(error) else None))
+            if self._tries.current is None:
+                return 0, True
+            if is_stuck(error):
+                self._tries.leave()
+            else:
+                await in_unit_of_work(partial(put_off, self._tries.current))
             return 1, is_stuck(error)
 
 
@@ -168,16 +209,21 @@ async def _forget_unread(limit: int) -> int:
     return await carrier_events.forget_unread(limit=limit, now=await database.now())
 
 
-async def _apply_inbound() -> int:
-    return await carrier_events.apply_inbound(now=await database.now())
+async def _apply_inbound(tries: Tries) -> int:
+    now = await database.now()
+    return await carrier_events.apply_inbound(now=now, without=tries.waiting, begin=tries.begin)
+
+
+async def _put_off_inbound(id: UUID) -> None:
+    await carrier_events.put_off(id, await database.now())
 
 
 async def _put_off(kind: CarrierEventKind, wait: timedelta | None) -> None:
     await carrier_events.postpone(kind, await database.now(), wait)
 
 
-async def _postpone(is_inbound: bool, wait: timedelta | None) -> None:
-    await execute(POSTPONE, await database.now(), is_inbound, wait or PUT_OFF, wait is not None)
+async def _postpone(wait: timedelta | None) -> None:
+    await execute(POSTPONE, await database.now(), wait or PUT_OFF)
 
 
 async def _take_reports(limit: int) -> int:
@@ -194,11 +240,17 @@ async def _take_reports(limit: int) -> int:
     return len(picked)
 
 
-async def _take_reply() -> int:
+async def _put_off_reply(id: UUID) -> None:
+    await execute(PUT_OFF_REPLY, id, await database.now() + PUT_OFF)
+
+
+async def _take_reply(tries: Tries) -> int:
     """Take one reply off the carrier and apply it, in one transaction."""
     now = await database.now()
-    taken = await fetch(TAKE_REPLY, now)
+    taken = await fetch(PICK_REPLY, now, tries.waiting)
     for row in taken:
+        tries.begin(row.id)
+        await execute(DONE, [row.id])
         await receive_inbound(
             Context(row.workspace_id, row.livemode),
             from_phone=row.phone,

@@ -17,12 +17,13 @@ from redis import Redis
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.dispatch import routing, set_aside
+from msvs.api.dispatch import routing, senders, set_aside
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.notifier import Notifier, WorkQueue, back_off_key, forget_failures, note_failure, waiting_key
 from msvs.api.unit_of_work import single_statement
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Contact, Message
+from msvs.models.identity import new_id
 from msvs.workers import cron, retrying
 from msvs.workers.dispatch import Carriers, dispatch_messages
 from msvs.workers.reports import collect_reports
@@ -207,6 +208,52 @@ async def test_a_stop_passes_those_who_wait_for_somebody_stuck(
     # In the order in which they were written.
     assert await consent(held_up) == ["opted_out"] * 3
     assert await db.fetch_value("SELECT count(*) FROM virtual_signals") == 0
+
+
+async def bring(phone: str, text: str) -> None:
+    """A message from a phone, as a real carrier brought it."""
+    await db.execute(
+        "INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, from_phone, to_sender, text, tries, received_at,"
+        " due_at) VALUES ($1, 'smsc', 'inbound', gen_random_uuid()::text, $2, 'COHORTLABS', $3, 0, clock_timestamp(),"
+        " clock_timestamp())",
+        new_id(),
+        phone,
+        text,
+    )
+
+
+@pytest.mark.parametrize("is_real", [False, True])
+@pytest.mark.parametrize(("first", "then", "becomes"), [("STOP", "START", "opted_in"), ("START", "STOP", "opted_out")])
+async def test_what_a_phone_writes_later_never_passes_what_waits(
+    database: str, live_ctx: Context, neighbor: Context, first: str, then: str, becomes: str, is_real: bool
+) -> None:
+    """One that waits for somebody stuck stays in front of what its phone writes meanwhile, for every worker."""
+    await senders.add_sender(live_ctx.workspace_id, "COHORTLABS")
+    contact, bystander = await factories.make_contact(live_ctx), await factories.make_contact(neighbor)
+
+    async def say(text: str) -> None:
+        await (bring(contact.phone, text) if is_real else write(live_ctx, contact.phone, text))
+
+    async def status(of: Contact) -> str:
+        return (await Contact.get(id=of.id)).opt_in_status.value
+
+    before = await status(contact)
+    await say(first)
+    async with held(database, "SELECT FROM contacts WHERE id = $1 FOR UPDATE", contact.id):
+        await collect_reports(seconds=0.1)
+        await say(then)
+        await write(neighbor, bystander.phone, "STOP")
+        await collect_reports(seconds=0.1)
+        assert (await status(bystander), await status(contact)) == ("opted_out", before)
+        # Two wait for the contact, one for its phone.
+        waiting = [asyncio.create_task(collect_reports(seconds=0.1)) for _ in range(3)]
+        await asyncio.sleep(0.3)
+    await asyncio.gather(*waiting)
+    while await collect_reports():
+        pass
+    assert await status(contact) == becomes
+    rows = await db.fetch("SELECT body FROM inbound_messages WHERE contact_id = $1 ORDER BY id", contact.id)
+    assert [row.body for row in rows] == [first, then]
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -147,15 +147,20 @@ WHERE id = ANY($1)
 HELD_WAIT = timedelta(seconds=1)
 AGAIN = "UPDATE carrier_signals SET due_at = $2 WHERE id = ANY($1)"
 
-# What else came from the same phone waits with one that is stuck, so that STOP and START keep their order.
 POSTPONE = """
-UPDATE carrier_signals SET tries = carrier_signals.tries + 1,
-    due_at = $2::timestamptz + coalesce($4::interval, least(interval '1 second' * 2 ^ least(first.tries, 12), $3))
-        + (carrier_signals.due_at - first.due_at)
-FROM (SELECT id, kind, from_phone, tries, due_at FROM carrier_signals WHERE id = $1) AS first
-WHERE carrier_signals.id = first.id OR ($4::interval IS NOT NULL AND first.kind = 'inbound'
-    AND carrier_signals.kind = 'inbound' AND carrier_signals.due_at <= $2
-    AND carrier_signals.from_phone = first.from_phone)
+UPDATE carrier_signals SET tries = tries + 1,
+    due_at = $2::timestamptz + coalesce($4::interval, least(interval '1 second' * 2 ^ least(tries, 12), $3))
+WHERE id = $1
+"""
+# What a phone wrote is applied in its order: one waits for what is due and came before it, also where another worker
+# holds that, or somebody who is stuck holds up its contact.
+PICK_INBOUND = """
+SELECT written.* FROM carrier_signals AS written
+WHERE due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
+    SELECT FROM carrier_signals AS earlier WHERE earlier.kind = 'inbound' AND earlier.from_phone = written.from_phone
+        AND earlier.due_at <= $1 AND (earlier.received_at, earlier.id) < (written.received_at, written.id)
+)
+ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
 
@@ -266,11 +271,17 @@ SELECT * FROM carrier_signals WHERE carrier = $1 AND kind = 'inbound' AND part_r
 """
 
 
-async def apply_inbound(*, now: datetime) -> int:
-    """Take in one inbound message, all its parts together, in the current transaction; how many rows it was."""
-    row = await fetch_row(PICK, now, CarrierEventKind.INBOUND, 1)
+async def apply_inbound(
+    *, now: datetime, without: Sequence[UUID] = (), begin: Callable[[UUID], None] = lambda _: None
+) -> int:
+    """Take in one inbound message with all its parts in the current transaction; return how many carrier events it was.
+
+    None of `without` is looked at; `begin` is told which one it is.
+    """
+    row = await fetch_row(PICK_INBOUND, now, list(without))
     if row is None:
         return 0
+    begin(row.id)
     if row.from_phone is None:
         await execute(DONE, [row.id])
         return 1
@@ -400,6 +411,11 @@ async def postpone(kind: str, now: datetime, wait: timedelta | None = None) -> N
     row = await fetch_row(PICK, now, kind, 1)
     if row is not None:
         await execute(POSTPONE, row.id, now, LONGEST_RETRY, wait)
+
+
+async def put_off(id: UUID, now: datetime) -> None:
+    """Put an inbound message off that could not be applied, longer each time: it must not hold up the others."""
+    await execute(POSTPONE, id, now, LONGEST_RETRY, None)
 
 
 async def _parts(row: Row) -> Sequence[Row]:

@@ -46,7 +46,7 @@ def _no_fence() -> None:
         return answers
 
     dispatch._submit = drowsy
-    for name in ("SENT", "REQUEUED"):
+    for name in ("RECORD_SENT", "REQUEUED"):
         fence = "messages.claim_token = $3\n    AND messages.status = 'sending'"
         _replace(_module("msvs.api.dispatch.outcomes"), name, fence, "$3::uuid IS NOT NULL")
 
@@ -62,7 +62,7 @@ def _refund_doubled() -> None:
 
     _replace(
         credits,
-        "RELEASE",
+        "RELEASE_CREDITS",
         "balance = balance + (SELECT sum(amount) FROM entries)",
         "balance = balance + 2 * (SELECT sum(amount) FROM entries)",
     )

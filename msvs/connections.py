@@ -22,7 +22,7 @@ TRANSACTION_POOLING = (
     "DATABASE_URL leads to a pooler that shares connections by transaction or statement; "
     "set pool_mode = session for this database, or name PostgreSQL itself"
 )
-SET = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)"
+SET_CONFIG = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)"
 SOCKET_OPTIONS: Mapping[str, tuple[int, str]] = {
     "keepalives": (socket.SOL_SOCKET, "SO_KEEPALIVE"),
     "keepalives_idle": (socket.IPPROTO_TCP, "TCP_KEEPIDLE"),
@@ -97,7 +97,7 @@ async def _open(dsn: Dsn, **options: Any) -> Connection:
         _set_socket(connection, dsn.keepalives)
         if dsn.settings:
             # Statements, as a pooler refuses most startup parameters.
-            await connection.execute(SET, list(dsn.settings), list(dsn.settings.values()))
+            await connection.execute(SET_CONFIG, list(dsn.settings), list(dsn.settings.values()))
     except BaseException:
         connection.terminate()
         raise

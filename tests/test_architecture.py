@@ -413,3 +413,45 @@ def test_no_tests_folder_shadows_a_library() -> None:
     packages = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
     assert [name_of(path) for path in packages if not (path / "__init__.py").is_file()] == []
     assert not (ROOT / "graphql").exists()
+
+
+SQL = re.compile(r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\b")
+
+
+def statements_of(tree: ast.Module) -> Iterator[str]:
+    """The names of a module's SQL statements, and parts of statements."""
+    for node in tree.body:
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                texts = (part.value for part in ast.walk(value) if isinstance(part, ast.Constant))
+                if any(isinstance(text, str) and SQL.search(text) for text in texts):
+                    yield name
+
+
+def test_no_two_statements_share_a_name() -> None:
+    """A name in a log, a plan or a question is one statement's."""
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        if "migrations" not in path.parts:
+            for name in statements_of(tree_of(path)):
+                places.setdefault(name, []).append(name_of(path))
+    assert len(places) > 200
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ('TAKE = "UPDATE messages SET status = 1"', ["TAKE"]),
+        ('TAKE = f"{HEAD} SELECT 1"', ["TAKE"]),
+        ('ROWS: str = "SELECT 1"', ["ROWS"]),
+        ('ALL = {"a": ("what", "SELECT 1")}', ["ALL"]),
+        ('NOTE = "Select one."', []),
+        ('def f():\n    TAKE = "SELECT 1"', []),
+    ],
+)
+def test_a_statement_is_found(source: str, names: list[str]) -> None:
+    assert list(statements_of(ast.parse(source))) == names

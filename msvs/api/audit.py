@@ -17,7 +17,7 @@ from msvs.models import AuditEntry
 
 AUDIT_ENTRY = "aud"
 
-INSERT = """
+INSERT_AUDIT_ENTRY = """
 INSERT INTO audit_entries (id, workspace_id, actor, action, resource_id, changes, ip, request_id, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
 """
@@ -55,7 +55,7 @@ async def record_audit(
 ) -> None:
     """Log a change in the current transaction. `changes` maps a field to its value before and after; no secrets."""
     await execute(
-        INSERT,
+        INSERT_AUDIT_ENTRY,
         ids.new_id(),
         ctx.workspace_id,
         ctx.actor,

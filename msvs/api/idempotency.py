@@ -31,7 +31,7 @@ SEALED = "sealed:"
 
 _printable = re.compile(r"[\x20-\x7e]{1,255}").fullmatch
 
-FIND = """
+FIND_ANSWER = """
 SELECT fingerprint, status_code, body FROM idempotency_records
 WHERE workspace_id = $1 AND livemode = $2 AND key = $3 AND created_at > $4
 """
@@ -99,7 +99,7 @@ async def answer_once(
             raise IdempotencyKeyInUse("The first request with this Idempotency-Key is still running.", retry_after=1)
         # A statement of its own, after the lock: it sees what the lock's last holder committed.
         now = datetime.now(UTC)
-        kept = await fetch_row(FIND, ctx.workspace_id, ctx.livemode, key, now - KEPT)
+        kept = await fetch_row(FIND_ANSWER, ctx.workspace_id, ctx.livemode, key, now - KEPT)
         if kept is not None:
             if kept.fingerprint != fingerprint:
                 raise IdempotencyKeyRefused(

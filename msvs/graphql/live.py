@@ -49,11 +49,11 @@ CROSS JOIN LATERAL (
     ORDER BY child.id LIMIT $4
 ) AS child
 """
-ROWS = "SELECT * FROM {table} WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3) ORDER BY id"
+READ_LIVE_ROWS = "SELECT * FROM {table} WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3) ORDER BY id"
 SINCE = """
 SELECT * FROM {table} WHERE workspace_id = $1 AND livemode = $2 AND id > $3 ORDER BY id LIMIT $4
 """
-CAMPAIGNS = """
+READ_WATCHED_CAMPAIGNS = """
 SELECT campaign.* FROM unnest($1::uuid[], $2::bool[], $3::uuid[]) AS watched (workspace_id, livemode, id)
 JOIN campaigns AS campaign
     ON campaign.id = watched.id AND campaign.workspace_id = watched.workspace_id
@@ -259,7 +259,7 @@ class Feed:
             for start in range(0, len(new), READ_ROWS):
                 part = new[start : start + READ_ROWS]
                 topic = state.topic
-                for row in await fetch(ROWS.format(table=table), topic.workspace_id, topic.livemode, part):
+                for row in await fetch(READ_LIVE_ROWS.format(table=table), topic.workspace_id, topic.livemode, part):
                     for inbox in state.inboxes:
                         inbox.put(row)
                 state.seen.update(part)
@@ -338,7 +338,7 @@ async def _read_ids(table: str, lows: Mapping[Topic, UUID]) -> dict[Topic, list[
 
 async def _read_progress(campaigns: Sequence[Watched]) -> dict[Watched, Progress]:
     rows = await fetch(
-        CAMPAIGNS,
+        READ_WATCHED_CAMPAIGNS,
         [each.workspace_id for each in campaigns],
         [each.livemode for each in campaigns],
         [each.id for each in campaigns],

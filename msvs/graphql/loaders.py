@@ -49,7 +49,7 @@ CONSENT_HISTORY = Relation(
 )
 WEBHOOK_ATTEMPTS = Relation("webhook_attempts AS child", "child.endpoint_id = parent.id")
 
-ROWS = """
+READ_CHILDREN = """
 SELECT parent.id AS parent_id, child.* FROM unnest($1::{key_type}[]) AS parent (id) CROSS JOIN LATERAL (
     SELECT child.* FROM {source}
     WHERE {match} AND child.workspace_id = $2 AND child.livemode = $3 {after}
@@ -137,7 +137,7 @@ class Loaders:
         async def read(keys: list[UUID | str]) -> Sequence[Page[Row]]:
             backward = page.ending_before is not None
             cursor = page.ending_before if backward else page.starting_after
-            sql = ROWS.format(
+            sql = READ_CHILDREN.format(
                 key_type=relation.key_type,
                 source=relation.source,
                 match=relation.match,

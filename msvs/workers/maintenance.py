@@ -57,7 +57,7 @@ RETENTION = {
 }
 # From the age where the last batch ended: what was deleted is still in the index, for as long as a snapshot is held.
 # Rows are picked once, in an array: a subquery in its place may run again for each row, and then takes more every time.
-DROP = """
+DELETE_OLD_ROWS = """
 DELETE FROM {table} WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM {table} WHERE {age} >= $1 AND {condition} ORDER BY {age} LIMIT $2 FOR UPDATE SKIP LOCKED
 )) RETURNING {age}
@@ -129,7 +129,7 @@ async def _complete(campaign_id: UUID) -> bool:
     return await in_unit_of_work(partial(lifecycle.complete_campaign, campaign_id, await database.now()))
 
 
-HAS_WORK = """
+HAS_MAINTENANCE = """
 SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending') OR EXISTS (
     SELECT FROM messages WHERE status = 'sending' AND lease_until < $1 AND {is_open} AND NOT EXISTS (
         SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'paused'
@@ -141,7 +141,7 @@ SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending') OR EXISTS (
 async def has_work(now: datetime) -> bool:
     """Whether a campaign may be complete, or a lease has run out that no paused campaign holds up."""
     _, open_ids = await open_months.look()
-    return bool(await fetch_value(HAS_WORK.format(is_open=open_ids.of("messages")), now))
+    return bool(await fetch_value(HAS_MAINTENANCE.format(is_open=open_ids.of("messages")), now))
 
 
 async def drop_expired(*, stop: StopFlag | None = None) -> int:
@@ -166,6 +166,6 @@ async def _drop_rows(table: str, retention: Retention, stop: StopFlag) -> int:
 
 
 def drop_statement(table: str) -> str:
-    """DROP for a table of RETENTION."""
+    """DELETE_OLD_ROWS for a table of RETENTION."""
     found = RETENTION[table]
-    return DROP.format(table=table, age=found.age, condition=found.condition)
+    return DELETE_OLD_ROWS.format(table=table, age=found.age, condition=found.condition)

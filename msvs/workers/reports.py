@@ -38,8 +38,8 @@ PICK_REPORTS = """
 SELECT * FROM virtual_signals WHERE due_at <= $1 AND kind <> 'inbound'
 ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
-DONE = "DELETE FROM virtual_signals WHERE id = ANY($1)"
-AGAIN = "UPDATE virtual_signals SET due_at = $2 WHERE id = ANY($1)"
+DELETE_VIRTUAL_EVENTS = "DELETE FROM virtual_signals WHERE id = ANY($1)"
+PUT_OFF_VIRTUAL_EVENTS = "UPDATE virtual_signals SET due_at = $2 WHERE id = ANY($1)"
 # What a phone wrote is applied in its order: one waits for those before it, also where another worker holds them, or
 # somebody who is stuck holds up their contact.
 PICK_REPLY = """
@@ -56,7 +56,7 @@ PUT_OFF_REPLY = "UPDATE virtual_signals SET due_at = $2 WHERE id = $1"
 # How long one that could not be applied is left alone; one that waits for somebody who is stuck, less.
 PUT_OFF = timedelta(minutes=1)
 STUCK_WAIT = timedelta(seconds=1)
-POSTPONE = """
+POSTPONE_VIRTUAL_EVENT = """
 UPDATE virtual_signals SET due_at = $1::timestamptz + $2 WHERE id = ANY (ARRAY(
     SELECT id FROM virtual_signals WHERE due_at <= $1 AND kind <> 'inbound'
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -223,7 +223,7 @@ async def _put_off(kind: CarrierEventKind, wait: timedelta | None) -> None:
 
 
 async def _postpone(wait: timedelta | None) -> None:
-    await execute(POSTPONE, await database.now(), wait or PUT_OFF)
+    await execute(POSTPONE_VIRTUAL_EVENT, await database.now(), wait or PUT_OFF)
 
 
 async def _take_reports(limit: int) -> int:
@@ -232,11 +232,11 @@ async def _take_reports(limit: int) -> int:
     picked = await fetch(PICK_REPORTS, now, limit)
     held = await hold_messages(row.message_id for row in picked)
     if held:
-        await execute(AGAIN, [row.id for row in picked if row.message_id in held], now + STUCK_WAIT)
+        await execute(PUT_OFF_VIRTUAL_EVENTS, [row.id for row in picked if row.message_id in held], now + STUCK_WAIT)
     taken = [row for row in picked if row.message_id not in held]
     await take_reports([DeliveryReport(row.message_id, row.kind == "delivered", row.error_code) for row in taken], now)
     if taken:
-        await execute(DONE, [row.id for row in taken])
+        await execute(DELETE_VIRTUAL_EVENTS, [row.id for row in taken])
     return len(picked)
 
 
@@ -250,7 +250,7 @@ async def _take_reply(tries: Tries) -> int:
     taken = await fetch(PICK_REPLY, now, tries.waiting)
     for row in taken:
         tries.begin(row.id)
-        await execute(DONE, [row.id])
+        await execute(DELETE_VIRTUAL_EVENTS, [row.id])
         await receive_inbound(
             Context(row.workspace_id, row.livemode),
             from_phone=row.phone,

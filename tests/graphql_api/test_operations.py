@@ -42,7 +42,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     async def note(self: Any, query: str, *args: Any, **more: Any) -> Any:
         # Nor those that a new connection of the pool begins with.
-        if query not in (auth.FIND, auth.TOUCH, db.LIMIT):
+        if query not in (auth.FIND_API_KEY, auth.TOUCH, db.LIMIT):
             run.append(query)
         return await execute(self, query, *args, **more)
 

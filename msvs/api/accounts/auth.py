@@ -24,7 +24,7 @@ TRUST_SECONDS = 0.75
 LAST_USED_EVERY = timedelta(minutes=1)
 MAX_REMEMBERED = 20_000
 
-FIND = """
+FIND_API_KEY = """
 SELECT api_keys.id, api_keys.workspace_id, api_keys.livemode, api_keys.prefix, api_keys.last4, api_keys.expires_at,
     api_keys.revoked_at, api_keys.last_used_at, api_keys.scopes, workspaces.suspended_at
 FROM api_keys JOIN workspaces ON workspaces.id = api_keys.workspace_id WHERE api_keys.digest = $1
@@ -125,7 +125,7 @@ async def _read_once(digest: str) -> _Known | None:
 
 async def _read(digest: str) -> _Known | None:
     until = monotonic() + TRUST_SECONDS
-    row = await fetch_row(FIND, digest)
+    row = await fetch_row(FIND_API_KEY, digest)
     if row is None:
         _known.pop(digest, None)
         return None

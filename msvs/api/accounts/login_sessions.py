@@ -38,7 +38,7 @@ MAX_NETWORK_ATTEMPTS = 100
 # Sign-ups tried from one network, whatever came of them.
 MAX_SIGN_UPS = 20
 
-FIND = """
+FIND_LOGIN_SESSION = """
 SELECT sessions.id AS session_id, sessions.csrf_token, sessions.last_seen_at, sessions.expires_at,
     users.id AS user_id, users.email, users.name, memberships.workspace_id, memberships.role,
     workspaces.name AS workspace_name, workspaces.suspended_at
@@ -177,7 +177,7 @@ async def open_session(user_id: UUID, *, password_changed_at: datetime | None = 
 async def authenticate_session(token: str | None) -> Identity:
     """The user behind a session's token. Raises AuthenticationFailed code `session_invalid`."""
     now = datetime.now(UTC)
-    rows = await fetch(FIND, digest_token(token), now, now - IDLE) if token else []
+    rows = await fetch(FIND_LOGIN_SESSION, digest_token(token), now, now - IDLE) if token else []
     if not rows:
         raise _no_session()
     first = rows[0]

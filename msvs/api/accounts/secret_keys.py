@@ -43,7 +43,7 @@ SELECT fingerprint, data_fingerprint, sealed, created_at, retires_at,
     coalesce(retires_at <= clock_timestamp(), false) AS is_retired
 FROM secret_keys ORDER BY created_at, id
 """
-ADD = """
+ADD_FINGERPRINT = """
 INSERT INTO secret_keys (id, fingerprint, data_fingerprint, sealed, created_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (fingerprint) DO UPDATE SET sealed = excluded.sealed, retires_at = NULL
 """
@@ -52,7 +52,7 @@ UPDATE secret_keys SET retires_at = least(retires_at, $2),
     sealed = CASE WHEN least(retires_at, $2) <= $3 THEN NULL ELSE sealed END
 WHERE fingerprint <> $1
 """
-FORGET = "UPDATE secret_keys SET sealed = NULL WHERE sealed IS NOT NULL AND retires_at <= $1"
+FORGET_RETIRED_KEYS = "UPDATE secret_keys SET sealed = NULL WHERE sealed IS NOT NULL AND retires_at <= $1"
 CHECK = """
 SELECT data_fingerprint,
     coalesce(bool_or(retires_at <= clock_timestamp()) FILTER (WHERE fingerprint = $1), false) AS is_retired
@@ -158,7 +158,7 @@ async def rotate(settings: Settings, *, overlap: timedelta) -> Rotation:
         row, _, data_secret = _opened(await fetch(KEYS), settings)
         at = await now()
         sealed = SecretBox(settings.secret_key, purpose=_BOX_PURPOSE).seal(data_secret)
-        await execute(ADD, new_id(), new, row.data_fingerprint, sealed, at)
+        await execute(ADD_FINGERPRINT, new_id(), new, row.data_fingerprint, sealed, at)
         await execute(RETIRE, new, at + overlap, at)
         others = [each for each in await fetch(KEYS) if each.fingerprint != new and not each.is_retired]
     until = max((each.retires_at for each in others), default=None)
@@ -182,7 +182,7 @@ async def list_keys() -> list[dict[str, Any]]:
 
 async def forget_retired(at: datetime) -> int:
     """Remove the data key as sealed under keys that are refused by now; how many."""
-    return await execute(FORGET, at)
+    return await execute(FORGET_RETIRED_KEYS, at)
 
 
 @asynccontextmanager
@@ -324,7 +324,7 @@ async def _settle(settings: Settings, *, adopt: bool) -> None:
     else:
         secret = data_secret = settings.encryption_secret() if adopt else await _proven(settings)
     await execute(
-        ADD,
+        ADD_FINGERPRINT,
         new_id(),
         fingerprint_of(secret),
         _data_fingerprint_of(data_secret),

@@ -15,7 +15,7 @@ from msvs.api.unit_of_work import unit_of_work
 BATCH = 500
 NOTHING = UUID(int=0)
 
-CAMPAIGNS = """
+FIND_UNFINISHED_CAMPAIGNS = """
 SELECT workspace_id, livemode, id FROM campaigns
 WHERE livemode AND status IN ('scheduled', 'preparing', 'sending') AND id > $1 ORDER BY id LIMIT $2
 """
@@ -45,7 +45,7 @@ async def hold_everything() -> Held:
 
 async def _pause_campaigns() -> int:
     paused, last = 0, NOTHING
-    while rows := await database.fetch(CAMPAIGNS, last, BATCH):
+    while rows := await database.fetch(FIND_UNFINISHED_CAMPAIGNS, last, BATCH):
         for row in rows:
             last = row.id
             try:

@@ -17,7 +17,7 @@ from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import Campaign, CampaignStatus
 
-HAS_WORK = """
+HAS_CAMPAIGN_WORK = """
 SELECT EXISTS (
     SELECT FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')
         AND (status = 'preparing' OR (status = 'scheduled' AND scheduled_at <= $1)
@@ -28,7 +28,7 @@ SELECT EXISTS (
 ))
 """
 
-FORGET = """
+DELETE_RECIPIENTS = """
 DELETE FROM campaign_recipients WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
@@ -40,7 +40,7 @@ SHORTEST_INTERVAL = 0.0001
 
 async def has_work(now: datetime) -> bool:
     """Whether a campaign is due, not all expanded, waiting for credits or a new day, or canceled with messages left."""
-    return bool(await fetch_value(HAS_WORK, now))
+    return bool(await fetch_value(HAS_CAMPAIGN_WORK, now))
 
 
 async def due_campaigns(now: datetime) -> list[UUID]:
@@ -150,5 +150,5 @@ async def clear_canceled(campaign_id: UUID, ctx: Context, *, limit: int, now: da
 
     The greater number of both: `limit` where there may be more.
     """
-    forgotten = await execute(FORGET, campaign_id, limit)
+    forgotten = await execute(DELETE_RECIPIENTS, campaign_id, limit)
     return max(forgotten, await cancel_campaign_messages(ctx, campaign_id, limit=limit, now=now))

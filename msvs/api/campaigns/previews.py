@@ -96,7 +96,7 @@ FROM members CROSS JOIN LATERAL (
 ) AS c
 {sample}ORDER BY c.phone
 """
-COUNT = "SELECT count(*) FROM ({members}) AS members, (SELECT $1::uuid, $2::bool) AS caller"
+COUNT_MEMBERS = "SELECT count(*) FROM ({members}) AS members, (SELECT $1::uuid, $2::bool) AS caller"
 
 
 class Refusal(Resource, kw_only=True):
@@ -327,7 +327,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
     members, values = await audiences._members_sql(ctx, audience)
-    total = int(await fetch_value(COUNT.format(members=members), *values))
+    total = int(await fetch_value(COUNT_MEMBERS.format(members=members), *values))
     people = await _people(members, values, total, exact_up_to)
     exact = total <= exact_up_to
     if exact:

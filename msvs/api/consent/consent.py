@@ -132,7 +132,7 @@ RETURNING *
 """
 
 # Status and source are those of all rows; the id sorts as the phones do.
-RECORD = f"""
+RECORD_OPT_OUTS = f"""
 INSERT INTO consent_events ({HISTORY_COLUMNS})
 SELECT id, $1, $2, phone, phone_hash, contact_id, 'opted_out', $8::varchar, $9::varchar, $10::varchar, $11::text,
     $12::varchar, details_hash, $13::varchar, $14::timestamptz
@@ -154,7 +154,7 @@ WHERE contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.id = en
 RETURNING contacts.*
 """
 
-SUPPRESSED = """
+READ_SUPPRESSIONS = """
 SELECT phone, canonical, source FROM suppressions
 WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[]) ORDER BY phone
 """
@@ -353,7 +353,7 @@ async def suppress(
     entries = [(ids.new_id(), phone) for phone in sorted(added | {row.canonical for row in changed})]
     if entries:
         await execute(
-            RECORD,
+            RECORD_OPT_OUTS,
             ctx.workspace_id,
             ctx.livemode,
             [id for id, _ in entries],
@@ -493,7 +493,7 @@ async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: d
 
 async def _without_suppressed(ctx: Context, rows: Sequence[Row], now: datetime) -> list[Row]:
     """Opt out again whom somebody suppressed at the same time, before anybody saw their contacts; the others."""
-    found = await fetch(SUPPRESSED, ctx.workspace_id, ctx.livemode, [row.canonical for row in rows])
+    found = await fetch(READ_SUPPRESSIONS, ctx.workspace_id, ctx.livemode, [row.canonical for row in rows])
     for row in found:
         await suppress(ctx, [row.phone], source=row.source, now=now)
     out = {row.canonical for row in found}

@@ -21,7 +21,7 @@ CHUNK = 500
 # What a migration notes as due, by its name.
 DUE = "opt_outs_undone"
 
-ROWS = """
+READ_AUDITED_RECORDS = """
 SELECT id, sequence, phone, phone_hash, contact_id, status, source, actor, given_at, created_at FROM consent_events
 WHERE workspace_id = $1 AND livemode = $2 AND sequence > $3 ORDER BY sequence LIMIT $4
 """
@@ -54,7 +54,7 @@ VALUES ($3, $1, $2, $4, $5, $6) ON CONFLICT (workspace_id, livemode, phone_hash)
 """
 
 FIND_DUE = "SELECT requested_at FROM repairs WHERE name = $1 AND done_at IS NULL"
-DONE = "UPDATE repairs SET done_at = $2, changed_count = $3 WHERE name = $1 AND done_at IS NULL"
+FINISH_REPAIR = "UPDATE repairs SET done_at = $2, changed_count = $3 WHERE name = $1 AND done_at IS NULL"
 
 
 class KeyMismatch(Exception):
@@ -157,7 +157,7 @@ async def is_due() -> bool:
 async def repair_due() -> int:
     """Make the repair that is due, and note that it was made; how many phones. Raises KeyMismatch."""
     count = await repair()
-    await execute(DONE, DUE, await now(), count)
+    await execute(FINISH_REPAIR, DUE, await now(), count)
     return count
 
 
@@ -217,7 +217,7 @@ def _read_opt_in(people: _People, person: _Person, row: Row, out_at: datetime) -
 
 async def _rows(workspace_id: UUID, livemode: bool) -> AsyncIterator[Row]:
     after = 0
-    while rows := await fetch(ROWS, workspace_id, livemode, after, BATCH):
+    while rows := await fetch(READ_AUDITED_RECORDS, workspace_id, livemode, after, BATCH):
         for row in rows:
             yield row
         after = rows[-1].sequence
@@ -236,7 +236,7 @@ async def _harmless(workspace_id: UUID, livemode: bool, undone: Sequence[Undone]
         return found
     found |= {row.phone_hash for row in await fetch(ERASED, *scope, list(erased))}
     after = UUID(int=0)
-    while rows := await fetch(consent_chain.SUPPRESSED, *scope, after, BATCH):
+    while rows := await fetch(consent_chain.READ_SUPPRESSED_PHONES, *scope, after, BATCH):
         named = with_spellings(row.phone for row in rows)
         found |= erased.intersection(crypto.hash_phone(*scope, phone) for phone in named)
         after = rows[-1].id

@@ -37,7 +37,7 @@ ORDER BY workspace_id, livemode
 
 HEAD = "SELECT sequence, hash FROM consent_chains WHERE workspace_id = $1 AND livemode = $2"
 
-ROWS = """
+READ_CHAIN = """
 SELECT * FROM consent_events
 WHERE workspace_id = $1 AND livemode = $2 AND sequence > $3 ORDER BY sequence, id LIMIT $4
 """
@@ -62,7 +62,7 @@ WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[]) AND coalesce(
             AND erased_suppressions.phone_hash = entry.phone_hash
     )
 """
-SUPPRESSED = """
+READ_SUPPRESSED_PHONES = """
 SELECT id, phone FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND id > $3 ORDER BY id LIMIT $4
 """
 
@@ -201,7 +201,7 @@ async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]
     """What of suppressions and contacts is not what the chain says, or None."""
     scope = (chain.workspace_id, chain.livemode)
     if unsuppressed:
-        async for rows in _batches(SUPPRESSED, chain):
+        async for rows in _batches(READ_SUPPRESSED_PHONES, chain):
             for row in rows:
                 for spelling in spellings(row.phone):
                     unsuppressed.pop(crypto.hash_phone(*scope, spelling), None)
@@ -232,7 +232,7 @@ async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[Row]:
     """The next batch, never ending between two rows that share a sequence."""
     limit = BATCH
     while True:
-        rows = await fetch(ROWS, chain.workspace_id, chain.livemode, after, limit)
+        rows = await fetch(READ_CHAIN, chain.workspace_id, chain.livemode, after, limit)
         if len(rows) < limit:
             return rows
         last = rows[-1].sequence

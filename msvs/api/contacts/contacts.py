@@ -113,7 +113,7 @@ WITH restored AS (
 """
 
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
-INSERT = f"""
+INSERT_CONTACT = f"""
 {SUPPRESSION.format(hashes="$13", canonical="$14")}
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, attributes,
     timezone, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
@@ -125,7 +125,7 @@ ON CONFLICT DO NOTHING
 RETURNING *
 """
 
-UPDATE = """
+UPDATE_CONTACT = """
 UPDATE contacts
 SET first_name = $4, last_name = $5, email = $6, attributes = $7::jsonb, updated_at = $8, timezone = $9
 WHERE id = $1 AND workspace_id = $2 AND livemode = $3
@@ -155,7 +155,7 @@ SELECT count(*) FROM (
 ) AS locked
 """
 
-DELETE = "DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3"
+DELETE_CONTACT = "DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3"
 
 # Whoever is opted out stays suppressed, also where nothing but the contact said so.
 DELETE_AND_SUPPRESS = """
@@ -272,7 +272,7 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
         contact.attributes if data.attributes is UNSET else merge_attributes(contact.attributes, data.attributes)
     )
     await execute(
-        UPDATE,
+        UPDATE_CONTACT,
         id,
         ctx.workspace_id,
         ctx.livemode,
@@ -339,7 +339,7 @@ async def _insert(
 ) -> Row | None:
     await consent.hold_suppressions(ctx)
     return await fetch_row(
-        INSERT,
+        INSERT_CONTACT,
         ids.new_id(),
         ctx.workspace_id,
         ctx.livemode,

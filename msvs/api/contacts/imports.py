@@ -39,13 +39,13 @@ MAX_IMPORTED = 500
 
 FIELDS = ("first_name", "last_name", "email", "timezone")
 
-LOCK = """
+LOCK_BY_PHONES = """
 SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
 ORDER BY id FOR NO KEY UPDATE
 """
 
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
-INSERT = """
+INSERT_CONTACTS = """
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, timezone,
     attributes, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
 SELECT entry.id, $1, $2, entry.phone, entry.region, entry.number_kind, entry.first_name, entry.last_name, entry.email,
@@ -58,7 +58,7 @@ LEFT JOIN suppressions AS stop ON stop.workspace_id = $1 AND stop.livemode = $2 
 ORDER BY entry.canonical ON CONFLICT DO NOTHING RETURNING *
 """
 
-UPDATE = """
+UPDATE_CONTACTS = """
 UPDATE contacts SET first_name = entry.first_name, last_name = entry.last_name, email = entry.email,
     timezone = entry.timezone, attributes = entry.attributes::jsonb, updated_at = $9
 FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::varchar[], $7::varchar[], $8::text[])
@@ -159,7 +159,9 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     imported = {phone: made.get(phone) or known[phone] for phone in sorted(people)}
     if data.list_id is not None and imported:
         members = [row.id for row in imported.values()]
-        done.added_to_list = await execute(lists.ADD, data.list_id, [ids.new_id() for _ in members], members, now)
+        done.added_to_list = await execute(
+            lists.ADD_MEMBERS, data.list_id, [ids.new_id() for _ in members], members, now
+        )
     await _opt_in(ctx, people, imported, made, done, now)
     done.invalid.sort(key=lambda refused: refused.index)
     return done
@@ -227,7 +229,7 @@ def _refused(index: int, error: InvalidRequest) -> RowRefused:
 async def _lock(ctx: Context, phones: Collection[str]) -> dict[str, Row]:
     if not phones:
         return {}
-    return {row.canonical: row for row in await fetch(LOCK, ctx.workspace_id, ctx.livemode, list(phones))}
+    return {row.canonical: row for row in await fetch(LOCK_BY_PHONES, ctx.workspace_id, ctx.livemode, list(phones))}
 
 
 async def _hold_list(ctx: Context, id: UUID) -> None:
@@ -241,7 +243,7 @@ async def _hold_list(ctx: Context, id: UUID) -> None:
 
 async def _insert(ctx: Context, people: Sequence[_Person], now: datetime) -> dict[str, Row]:
     rows = await fetch(
-        INSERT,
+        INSERT_CONTACTS,
         ctx.workspace_id,
         ctx.livemode,
         [ids.new_id() for _ in people],
@@ -278,7 +280,7 @@ async def _update(
     done.updated = len(changes)
     if changes:
         await execute(
-            UPDATE,
+            UPDATE_CONTACTS,
             ctx.workspace_id,
             ctx.livemode,
             [id for id, _, _ in changes],

@@ -25,12 +25,12 @@ STATIC = "static"
 
 # A contact on its way onto a list cannot be deleted before its place is committed. Contacts are locked before lists,
 # here and where a contact is deleted, so that the two never wait for each other.
-LOCK_CONTACTS = """
+SHARE_CONTACTS = """
 SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[])
 ORDER BY id FOR KEY SHARE
 """
 
-ADD = """
+ADD_MEMBERS = """
 INSERT INTO list_members (id, list_id, contact_id, created_at)
 SELECT member.id, $1::uuid, member.contact_id, $4::timestamptz
 FROM unnest($2::uuid[], $3::uuid[]) AS member (id, contact_id)
@@ -100,12 +100,12 @@ async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Ad
     refuse_synced(await get_list(ctx, id))
     named = {text: ids.decode_id(ids.CONTACT, text) for text in contact_ids}
     wanted = [value for value in named.values() if value is not None]
-    found = {row.id for row in await fetch(LOCK_CONTACTS, ctx.workspace_id, ctx.livemode, wanted)}
+    found = {row.id for row in await fetch(SHARE_CONTACTS, ctx.workspace_id, ctx.livemode, wanted)}
     await _find_static(ctx, id)
     added = 0
     if found:
         new_ids = [ids.new_id() for _ in found]
-        added = await execute(ADD, id, new_ids, list(found), datetime.now(UTC))
+        added = await execute(ADD_MEMBERS, id, new_ids, list(found), datetime.now(UTC))
     return Added(added, len(found) - added, [text for text, value in named.items() if value not in found])
 
 

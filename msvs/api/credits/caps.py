@@ -37,7 +37,7 @@ SELECT balance, total_lifetime, daily_credit_cap, ($2::timestamptz AT TIME ZONE 
 FROM credit_balances JOIN workspaces ON workspaces.id = workspace_id WHERE workspace_id = $1
 """
 
-COUNT = """
+COUNT_PREFIX_MESSAGE = """
 INSERT INTO prefix_usage AS usage (workspace_id, prefix, hour, messages) VALUES ($1, $2, $3, 1)
 ON CONFLICT (workspace_id, prefix, hour) DO UPDATE SET messages = usage.messages + 1 WHERE usage.messages < $4
 RETURNING messages
@@ -117,7 +117,7 @@ async def count_message(ctx: Context, phone: Phone, cap: int, now: datetime) -> 
 
     The range's row stays locked until the transaction ends, and what it counted goes with it.
     """
-    if await fetch_row(COUNT, ctx.workspace_id, _key(ctx, phone), _hour(now), cap) is None:
+    if await fetch_row(COUNT_PREFIX_MESSAGE, ctx.workspace_id, _key(ctx, phone), _hour(now), cap) is None:
         raise _too_fast(phone, cap, now)
 
 

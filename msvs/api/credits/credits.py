@@ -21,7 +21,7 @@ from msvs.models import LedgerEntry, LedgerKind
 RECENT_PURCHASES = 10
 RUNWAY_DAYS = 30
 
-TAKE = """
+RESERVE_CREDITS = """
 WITH taken AS (
     UPDATE credit_balances SET balance = balance - $2
     WHERE workspace_id = $1 AND balance >= $2 AND {is_allowed}
@@ -37,14 +37,14 @@ WITH taken AS (
 )
 SELECT * FROM taken
 """
-RESERVE = TAKE.format(is_allowed=caps.UNCAPPED)
+RESERVE = RESERVE_CREDITS.format(is_allowed=caps.UNCAPPED)
 # For a workspace with a daily cap, its balance locked.
-RESERVE_CAPPED = TAKE.format(
+RESERVE_CAPPED = RESERVE_CREDITS.format(
     is_allowed=caps.WITHIN_CAP.format(day="($6::timestamptz AT TIME ZONE 'UTC')::date", credits="$2")
 )
 
 # What is given back counts for the day on which it was taken: a cancellation adds nothing to the cap of another day.
-RELEASE = """
+RELEASE_CREDITS = """
 WITH entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
     SELECT entry.id, $1, 'release', entry.reference, entry.amount, '', $5
@@ -135,7 +135,7 @@ async def release(workspace_id: UUID, amounts: Mapping[UUID, int], now: datetime
     """Give reserved credits back (message id → credits). Releasing a message again changes nothing."""
     if amounts:
         await execute(
-            RELEASE,
+            RELEASE_CREDITS,
             workspace_id,
             [ids.new_id() for _ in amounts],
             [message_reference(message_id) for message_id in amounts],

@@ -35,7 +35,7 @@ LONGEST_WAIT = timedelta(seconds=60)
 # How many batches a claim looks at where all before could only be put off: others may stand behind them.
 ROUNDS = 5
 
-TAKE = """
+TAKE_MESSAGES = """
 WITH attempts AS (
     INSERT INTO message_attempts (id, message_id, claim_token, carrier, started_at)
     SELECT attempt.id, attempt.message_id, $3, $4, $5
@@ -216,7 +216,7 @@ async def take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: b
     """Put messages under a lease and begin an attempt at each."""
     token = ids.new_id()
     message_ids = [row.id for row in rows]
-    take = open_months.within(TAKE, message_ids)
+    take = open_months.within(TAKE_MESSAGES, message_ids)
     await execute(take, [ids.new_id() for _ in rows], message_ids, token, carrier, now, LEASE)
     return Claim(token, carrier, rows, is_repeat)
 

@@ -36,7 +36,7 @@ UPDATE messages SET status = CASE WHEN status = 'sent' THEN 'delivered' ELSE sta
 FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id AND {in_months} RETURNING messages.*
 """
 
-FAILED = """
+REPORT_FAILED = """
 WITH reported AS (
     SELECT messages.id, report.code FROM messages
     JOIN unnest($1::uuid[], $2::varchar[]) AS report (id, code) ON report.id = messages.id
@@ -83,7 +83,7 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
     if failed:
         failed_ids = [report.message_id for report in failed]
         rows = await fetch(
-            within(FAILED, failed_ids),
+            within(REPORT_FAILED, failed_ids),
             failed_ids,
             [report.code or "carrier_rejected" for report in failed],
             now,

@@ -35,7 +35,7 @@ UNUSED = "unused"
 
 # The ids stand twice so that rows are found by their key alone, whatever the planner believes of the table: else it
 # may read all that is `sending`.
-SENT = """
+RECORD_SENT = """
 UPDATE messages SET status = 'sent', sent_at = $4, carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
 WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
@@ -43,7 +43,7 @@ WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_tok
 RETURNING messages.*
 """
 
-FAILED = """
+RECORD_FAILED = """
 WITH held AS (
     SELECT messages.id, messages.credits_used, outcome.code
     FROM messages JOIN unnest($1::uuid[], $2::varchar[]) AS outcome (id, code) ON outcome.id = messages.id
@@ -63,7 +63,7 @@ WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_tok
     AND messages.status = 'sending' AND {in_months}
 """
 
-PARTS = """
+ADD_PARTS = """
 INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
 SELECT part.id, part.message_id, messages.carrier, part.ref, part.number, $5
 FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::smallint[]) AS part (id, message_id, ref, number)
@@ -218,12 +218,12 @@ async def give_back(claim: Claim, now: datetime) -> None:
 
 async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, sent_at: datetime) -> None:
     message_ids = [outcome.message_id for outcome in accepted]
-    sent = open_months.within(SENT, message_ids)
+    sent = open_months.within(RECORD_SENT, message_ids)
     rows = await fetch(sent, message_ids, [outcome.ref for outcome in accepted], token, sent_at)
     parts = [(outcome, number, ref) for outcome in accepted for number, ref in enumerate(outcome.part_refs, 1)]
     if parts:
         await execute(
-            open_months.within(PARTS, message_ids),
+            open_months.within(ADD_PARTS, message_ids),
             [ids.new_id() for _ in parts],
             [outcome.message_id for outcome, _, _ in parts],
             [ref for _, _, ref in parts],
@@ -249,7 +249,7 @@ async def capture_live(rows: Sequence[Row], now: datetime) -> None:
 async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime) -> None:
     message_ids = [outcome.message_id for outcome in refused]
     rows = await fetch(
-        open_months.within(FAILED, message_ids),
+        open_months.within(RECORD_FAILED, message_ids),
         message_ids,
         [outcome.code or "carrier_rejected" for outcome in refused],
         token,

@@ -14,7 +14,7 @@ from msvs.database import Row, fetch
 # The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own
 # transaction, so either it waits for this claim, or this claim no longer finds the rows queued. What is sent to the
 # contact's own number is looked for under the contact's canonical one; the rest, a little, by SUPPRESSED_BY_HASH.
-CLAIM = """
+PICK_WITH_CONSENT = """
 WITH picked AS MATERIALIZED ({picked})
 SELECT picked.*, suppressions.id IS NOT NULL AS is_suppressed, contacts.opt_in_status AS consent,
     contacts.phone IS DISTINCT FROM picked.to_phone AS is_adrift, contacts.region, contacts.timezone
@@ -108,7 +108,7 @@ async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[
         condition = CAMPAIGN_LANE.format(number=len(values))
     statement = PICKED if rooms is None else PICKED_BY_SENDER
     picked = statement.format(lane=condition, is_open=lane.open_ids.of("messages"))
-    rows = await fetch(CLAIM.format(picked=picked), *values)
+    rows = await fetch(PICK_WITH_CONSENT.format(picked=picked), *values)
     return _without_left_out(rows, limit, shares) if more else rows
 
 

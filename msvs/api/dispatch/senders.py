@@ -273,15 +273,15 @@ def check_regions(regions: Iterable[str], *, param: str = "regions") -> list[str
 # Of names that a workspace may take for itself; the operator adds more.
 MOST_CLAIMED = 10
 
-INSERT = """
+UPSERT_SENDER = """
 INSERT INTO senders (id, workspace_id, value, skeleton, is_claimed, kind, regions, registration, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT {target} DO UPDATE SET regions = excluded.regions, registration = excluded.registration,
     skeleton = excluded.skeleton, is_claimed = excluded.is_claimed
 RETURNING *
 """
-OF_WORKSPACE = INSERT.format(target="(workspace_id, value)")
-OF_PLATFORM = INSERT.format(target="(value) WHERE workspace_id IS NULL")
+OF_WORKSPACE = UPSERT_SENDER.format(target="(workspace_id, value)")
+OF_PLATFORM = UPSERT_SENDER.format(target="(value) WHERE workspace_id IS NULL")
 
 
 async def claim_default(ctx: Context, sender: str, *, param: str) -> None:
@@ -403,7 +403,7 @@ async def _hold(sender: str) -> None:
 
 
 # The workspaces whose default has ceased to be theirs, live and in the sandbox.
-LOST = """
+LOCK_LOST_DEFAULTS = """
 SELECT id FROM workspaces WHERE default_sender = $1
     AND NOT EXISTS (SELECT FROM senders WHERE value = $1 AND (workspace_id = workspaces.id OR workspace_id IS NULL))
 ORDER BY id FOR UPDATE
@@ -421,7 +421,7 @@ async def _reset_defaults(value: str) -> None:
     default = platform_names()[0]
     if value == default:
         return
-    for row in await fetch(LOST, value):
+    for row in await fetch(LOCK_LOST_DEFAULTS, value):
         await execute("UPDATE workspaces SET default_sender = $2 WHERE id = $1", row.id, default)
         await record_audit(
             Context(row.id, True),

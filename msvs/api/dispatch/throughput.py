@@ -25,7 +25,7 @@ SELECT name, least(bucket.capacity, tokens + bucket.rate
 FROM unnest($1::varchar[], $2::float8[], $3::float8[]) AS bucket (name, rate, capacity)
 JOIN throughput_buckets USING (name) WHERE name = ANY ($1) ORDER BY name FOR UPDATE OF throughput_buckets
 """
-SET = """
+SET_TOKENS = """
 UPDATE throughput_buckets SET tokens = bucket.tokens, refilled_at = greatest(refilled_at, $3)
 FROM unnest($1::varchar[], $2::float8[]) AS bucket (name, tokens)
 WHERE throughput_buckets.name = ANY ($1) AND throughput_buckets.name = bucket.name
@@ -144,5 +144,5 @@ async def _take(rates: Mapping[str, float | None], wanted: int, now: datetime) -
     levels = {row.name: row.level for row in await fetch(LEVELS, names, list(limited.values()), capacities, now)}
     for name, level in levels.items():
         granted[name] = max(0, min(wanted, int(level)))
-    await execute(SET, list(levels), [level - granted[name] for name, level in levels.items()], now)
+    await execute(SET_TOKENS, list(levels), [level - granted[name] for name, level in levels.items()], now)
     return granted

@@ -58,7 +58,7 @@ WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[]) AND sta
 
 # The message of each report, by our id or the carrier's; only the carrier that has it may report of it. A report of a
 # part goes by the carrier's reference, among those of its message where it names one.
-MATCH = """
+MATCH_CARRIER_EVENTS = """
 SELECT incoming.id AS carrier_event_id, part.id AS part_id, messages.id AS message_id
 FROM unnest($1::uuid[], $2::varchar[], $3::uuid[], $4::varchar[], $5::bool[])
     AS incoming (id, carrier, message_id, carrier_ref, is_of_part)
@@ -80,7 +80,7 @@ JOIN messages ON messages.id = coalesce(
 """
 
 # What nobody will write down any more: the hand-over had no answer, and whoever made it has no lease.
-LOST = """
+LOCK_UNANSWERED = """
 SELECT id FROM messages WHERE id = ANY($1) AND carrier = $2 AND livemode AND status = 'sending' AND lease_until IS NULL
     AND {in_months} AND NOT EXISTS (SELECT FROM message_parts WHERE message_id = messages.id)
 ORDER BY id FOR NO KEY UPDATE
@@ -104,7 +104,7 @@ WITH free AS (
 UPDATE message_parts SET ref = named.ref FROM free JOIN named USING (message_id, place) WHERE message_parts.id = free.id
 """
 
-LOCK = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months} ORDER BY id FOR NO KEY UPDATE"
+LOCK_REPORTED = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months} ORDER BY id FOR NO KEY UPDATE"
 
 PART = """
 UPDATE message_parts SET state = said.state, error_code = said.error_code
@@ -123,7 +123,7 @@ HAVING bool_and(state IS NOT DISTINCT FROM 'delivered') OR bool_or(state = 'fail
 # What has more digits is a phone.
 LONGEST_SHORT_CODE = 8
 
-DONE = "DELETE FROM carrier_signals WHERE id = ANY($1)"
+DELETE_CARRIER_EVENTS = "DELETE FROM carrier_signals WHERE id = ANY($1)"
 
 # A part brought again would be taken for one of another message, whose others never come.
 SPENT = """
@@ -145,9 +145,9 @@ WHERE id = ANY($1)
 
 # How soon the report of a message that somebody holds is looked at again.
 HELD_WAIT = timedelta(seconds=1)
-AGAIN = "UPDATE carrier_signals SET due_at = $2 WHERE id = ANY($1)"
+PUT_OFF_CARRIER_EVENTS = "UPDATE carrier_signals SET due_at = $2 WHERE id = ANY($1)"
 
-POSTPONE = """
+POSTPONE_CARRIER_EVENT = """
 UPDATE carrier_signals SET tries = tries + 1,
     due_at = $2::timestamptz + coalesce($4::interval, least(interval '1 second' * 2 ^ least(tries, 12), $3))
 WHERE id = $1
@@ -180,7 +180,7 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     held = await hold_messages(message_id for message_id in named.values() if message_id is not None)
     if held:
         waiting = [row.id for row in carrier_events if named[row.id] in held]
-        await execute(AGAIN, waiting, now + HELD_WAIT)
+        await execute(PUT_OFF_CARRIER_EVENTS, waiting, now + HELD_WAIT)
         carrier_events = [row for row in carrier_events if named[row.id] not in held]
     unnamed = [row for row in carrier_events if row.id not in found and _is_of_part(row) and row.message_id is not None]
     if unnamed:
@@ -201,7 +201,7 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
 async def _match(carrier_events: Sequence[Row]) -> dict[UUID, Row]:
     """Which message, or part of one, each report is of."""
     rows = await fetch(
-        MATCH,
+        MATCH_CARRIER_EVENTS,
         [row.id for row in carrier_events],
         [row.carrier for row in carrier_events],
         [row.message_id for row in carrier_events],
@@ -220,7 +220,7 @@ async def _name_parts(carrier_events: Sequence[Row], now: datetime) -> None:
     for carrier in sorted({row.carrier for row in carrier_events}):
         ours = [row for row in carrier_events if row.carrier == carrier]
         counts = {row.message_id: row.part_count for row in ours}
-        lost = [row.id for row in await fetch(within(LOST, counts), sorted(counts), carrier)]
+        lost = [row.id for row in await fetch(within(LOCK_UNANSWERED, counts), sorted(counts), carrier)]
         if lost:
             parts = [(message_id, number) for message_id in lost for number in range(1, counts[message_id] + 1)]
             await execute(
@@ -233,7 +233,7 @@ async def _name_parts(carrier_events: Sequence[Row], now: datetime) -> None:
             )
             await prove_sent(lost, now)
         # Two workers with reports of one message must not name the same part.
-        await fetch(within(LOCK, counts), sorted(counts))
+        await fetch(within(LOCK_REPORTED, counts), sorted(counts))
         await execute(NAME, [row.message_id for row in ours], [row.carrier_ref for row in ours], carrier)
 
 
@@ -243,7 +243,7 @@ async def _apply_parts(parts: Sequence[tuple[Row, Row]]) -> list[DeliveryReport]
         return []
     message_ids = sorted({match.message_id for match, _ in parts})
     # Two reports of one message's parts, taken by two workers, must see each other.
-    await fetch(within(LOCK, message_ids), message_ids)
+    await fetch(within(LOCK_REPORTED, message_ids), message_ids)
     await execute(
         PART,
         [match.part_id for match, _ in parts],
@@ -259,13 +259,13 @@ async def _finish(carrier_events: Sequence[Row], placed: Iterable[UUID], now: da
     lost = [row for row in carrier_events if row.id not in done and now - row.received_at >= GIVE_UP]
     for row in lost:
         log.warning("carrier event given up: nothing it belongs to", carrier=row.carrier, kind=row.kind)
-    await execute(DONE, [*done, *(row.id for row in lost)])
+    await execute(DELETE_CARRIER_EVENTS, [*done, *(row.id for row in lost)])
     later = [row.id for row in carrier_events if row.id not in done and now - row.received_at < GIVE_UP]
     if later:
         await execute(LATER, later, now, LONGEST_RETRY)
 
 
-PARTS = """
+LOCK_INBOUND_PARTS = """
 SELECT * FROM carrier_signals WHERE carrier = $1 AND kind = 'inbound' AND part_ref = $2 AND from_phone = $3
     AND to_sender = $4 AND part_count = $5 AND received_at > $6 ORDER BY part_number, id FOR UPDATE SKIP LOCKED
 """
@@ -283,7 +283,7 @@ async def apply_inbound(
         return 0
     begin(row.id)
     if row.from_phone is None:
-        await execute(DONE, [row.id])
+        await execute(DELETE_CARRIER_EVENTS, [row.id])
         return 1
     parts, repeats = _one_of_each(await _parts(row))
     is_whole = len(parts) >= (row.part_count or 1)
@@ -336,14 +336,14 @@ async def list_unread(*, limit: int) -> Sequence[Row]:
 async def forget_unread(*, limit: int, now: datetime) -> int:
     """Forget inbound messages from what is no number that were kept for UNREAD_KEPT; how many."""
     due = [row.id for row in await fetch(PICK, now, CarrierEventKind.UNREAD, limit)]
-    await execute(DONE, due)
+    await execute(DELETE_CARRIER_EVENTS, due)
     return len(due)
 
 
 async def _spend(parts: Sequence[Row]) -> None:
     """Forget what was taken in; of the parts of a long message only that they were is known for a while."""
     if (parts[0].part_count or 1) <= 1:
-        await execute(DONE, [parts[0].id])
+        await execute(DELETE_CARRIER_EVENTS, [parts[0].id])
     else:
         await execute(SPENT, [part.id for part in parts], PARTS_KNOWN)
 
@@ -384,7 +384,7 @@ async def apply_opt_outs(*, limit: int, now: datetime) -> int:
         phones = said.keys() - await _came_back(ctx, said)
         if phones:
             await suppress(ctx, sorted(named[phone] for phone in phones), source="carrier", now=now)
-    await execute(DONE, [row.id for row in ours])
+    await execute(DELETE_CARRIER_EVENTS, [row.id for row in ours])
     return len(ours)
 
 
@@ -410,12 +410,12 @@ async def postpone(kind: str, now: datetime, wait: timedelta | None = None) -> N
     """
     row = await fetch_row(PICK, now, kind, 1)
     if row is not None:
-        await execute(POSTPONE, row.id, now, LONGEST_RETRY, wait)
+        await execute(POSTPONE_CARRIER_EVENT, row.id, now, LONGEST_RETRY, wait)
 
 
 async def put_off(id: UUID, now: datetime) -> None:
     """Put an inbound message off that could not be applied, longer each time: it must not hold up the others."""
-    await execute(POSTPONE, id, now, LONGEST_RETRY, None)
+    await execute(POSTPONE_CARRIER_EVENT, id, now, LONGEST_RETRY, None)
 
 
 async def _parts(row: Row) -> Sequence[Row]:
@@ -424,7 +424,7 @@ async def _parts(row: Row) -> Sequence[Row]:
         return [row]
     # References of parts are counted up to 255 and come round again.
     since = row.received_at - PARTS_WAIT
-    return await fetch(PARTS, row.carrier, row.part_ref, row.from_phone, row.to_sender, row.part_count, since)
+    return await fetch(LOCK_INBOUND_PARTS, row.carrier, row.part_ref, row.from_phone, row.to_sender, row.part_count, since)
 
 
 def _one_of_each(parts: Sequence[Row]) -> tuple[list[Row], list[Row]]:
@@ -445,15 +445,15 @@ def _joined(parts: Sequence[Row]) -> str:
 
 
 # By workspace, as a phone is only found within one.
-LATEST = """
+FIND_LATEST_WORKSPACE = """
 SELECT messages.workspace_id FROM {workspaces} AS wanted (id)
 JOIN contacts ON contacts.workspace_id = wanted.id AND contacts.livemode AND contacts.canonical = $1
 JOIN messages ON messages.contact_id = contacts.id AND messages.livemode AND messages.sender = $2
     AND (messages.sent_at IS NOT NULL OR messages.status = 'sending')
 ORDER BY messages.id DESC LIMIT 1
 """
-LATEST_OF = LATEST.format(workspaces="unnest($3::uuid[])")
-LATEST_OF_ALL = LATEST.format(workspaces="(SELECT id FROM workspaces)")
+LATEST_OF = FIND_LATEST_WORKSPACE.format(workspaces="unnest($3::uuid[])")
+FIND_LATEST_WORKSPACE_OF_ALL = FIND_LATEST_WORKSPACE.format(workspaces="(SELECT id FROM workspaces)")
 
 
 async def _addressee(to_sender: str, phone: str) -> Context | None:
@@ -466,7 +466,7 @@ async def _addressee(to_sender: str, phone: str) -> Context | None:
     if len(owners) == 1:
         return Context(owners[0], True)
     one = canonical(phone)
-    row = await (fetch_row(LATEST_OF, one, sender, owners) if owners else fetch_row(LATEST_OF_ALL, one, sender))
+    row = await (fetch_row(LATEST_OF, one, sender, owners) if owners else fetch_row(FIND_LATEST_WORKSPACE_OF_ALL, one, sender))
     return None if row is None else Context(row.workspace_id, True)
 
 

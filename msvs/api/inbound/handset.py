@@ -37,7 +37,7 @@ SCRIPTED: Mapping[str, str] = {
     REFUSED_CREDITS: "Refused at once: no credits.",
 }
 
-LATEST = """
+FIND_LATEST_OF_HANDSETS = """
 WITH recent AS (
     (
         SELECT id, to_phone AS phone, false AS is_inbound FROM messages
@@ -66,7 +66,7 @@ class Handset:
 async def list_handsets(ctx: Context) -> list[Handset]:
     """The phones of the last LOOKED_AT messages and replies, newest first, at most MAX_HANDSETS."""
     _check(ctx)
-    found = await fetch(LATEST, ctx.workspace_id, ctx.livemode, LOOKED_AT, MAX_HANDSETS)
+    found = await fetch(FIND_LATEST_OF_HANDSETS, ctx.workspace_id, ctx.livemode, LOOKED_AT, MAX_HANDSETS)
     replied = [row.id for row in found if row.is_inbound]
     sent = [row.id for row in found if not row.is_inbound]
     last: dict[object, InboundMessage | Message] = {}

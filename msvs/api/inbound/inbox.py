@@ -60,7 +60,7 @@ WHERE workspace_id = $1 AND livemode = $2 AND contact_id IS NOT NULL AND {IS_REP
 """
 OF_CONTACT = " AND contact_id = $3"
 UNREAD = " AND read_at IS NULL"
-WAITING = f"""
+AND_WAITING = f"""
     AND NOT EXISTS (
         SELECT FROM messages WHERE contact_id = last.contact_id AND id > last.id AND workspace_id = $1
             AND livemode = $2 AND {IS_ANSWER}
@@ -138,7 +138,7 @@ async def list_threads(
 
 async def count_threads(ctx: Context, *, unread: bool | None = None, waiting: bool | None = None) -> int:
     """How many threads there are; of `unread` and `waiting`, only True narrows."""
-    sql = f"SELECT count(*) FROM ({THREADS}{UNREAD if unread else ''}{WAITING if waiting else ''}) AS threads"
+    sql = f"SELECT count(*) FROM ({THREADS}{UNREAD if unread else ''}{AND_WAITING if waiting else ''}) AS threads"
     return int(await fetch_value(sql, ctx.workspace_id, ctx.livemode))
 
 
@@ -246,7 +246,7 @@ async def _threads(
 ) -> Page[Thread]:
     backward = page.ending_before is not None
     cursor = page.ending_before if backward else page.starting_after
-    sql = THREADS + (UNREAD if unread else "") + (WAITING if waiting else "")
+    sql = THREADS + (UNREAD if unread else "") + (AND_WAITING if waiting else "")
     values: list[Any] = [ctx.workspace_id, ctx.livemode]
     if contact_id is not None:
         sql += OF_CONTACT

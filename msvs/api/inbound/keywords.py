@@ -36,7 +36,7 @@ MAX_REPLY = MAX_TEXT_LENGTH
 MAX_TEXT = 240
 
 # A list that came to be kept by another service takes nobody in: what was a keyword of it is a reply.
-MATCH = """
+MATCH_KEYWORD = """
 SELECT keywords.* FROM keywords JOIN contact_lists AS list ON list.id = keywords.list_id
     AND list.workspace_id = keywords.workspace_id AND list.livemode = keywords.livemode AND list.kind = 'static'
 WHERE keywords.workspace_id = $1 AND keywords.livemode = $2 AND keywords.folded = $3
@@ -121,7 +121,7 @@ async def match_keyword(ctx: Context, text: str) -> Row | None:
     folded = fold(text) if len(text) <= MAX_TEXT else ""
     if not folded or len(folded) > MAX_FOLDED:
         return None
-    return await fetch_row(MATCH, ctx.workspace_id, ctx.livemode, folded)
+    return await fetch_row(MATCH_KEYWORD, ctx.workspace_id, ctx.livemode, folded)
 
 
 async def join(
@@ -137,7 +137,7 @@ async def join(
     listed = await scoped(ctx, ContactList).filter(id=keyword.list_id).select_for_update().first()
     if current is None or listed is None:
         return None
-    added = await execute(lists.ADD, listed.id, [ids.new_id()], [current.id], now)
+    added = await execute(lists.ADD_MEMBERS, listed.id, [ids.new_id()], [current.id], now)
     is_in = current.opt_in_status == OptInStatus.OPTED_IN
     if is_in and not added:
         return None

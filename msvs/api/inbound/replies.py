@@ -33,14 +33,14 @@ from msvs.models import Contact, InboundMessage, OptInStatus, Suppression, Works
 MAX_BODY = 1600
 
 # What is on the wire is not answered yet: a reply to an older message proves nothing of a newer one.
-LATEST = """
+FIND_ANSWERED_MESSAGE = """
 SELECT * FROM messages
 WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind <> 'auto'
     AND status IN ('sent', 'delivered', 'replied')
 ORDER BY id DESC LIMIT 1 FOR UPDATE
 """
 
-INSERT = """
+INSERT_INBOUND = """
 INSERT INTO inbound_messages (id, workspace_id, livemode, from_phone, to_sender, body, keyword, intent, is_flagged,
     contact_id, dedupe_key, received_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
@@ -98,7 +98,7 @@ async def receive_inbound(
     elif keyword is None and intent is None:
         keyword = _courteous_keyword(own)
     row = await fetch_row(
-        INSERT,
+        INSERT_INBOUND,
         ids.new_id(),
         ctx.workspace_id,
         ctx.livemode,
@@ -281,7 +281,7 @@ async def _reply(ctx: Context, row: Row, contact_id: UUID, now: datetime) -> Row
 
 
 async def _latest(ctx: Context, contact_id: UUID) -> Row | None:
-    return await fetch_row(LATEST, contact_id, ctx.workspace_id, ctx.livemode)
+    return await fetch_row(FIND_ANSWERED_MESSAGE, contact_id, ctx.workspace_id, ctx.livemode)
 
 
 async def _attach(row: Row, message_id: UUID) -> Row:

@@ -52,7 +52,7 @@ MAX_REPLIES = 100
 BEFORE, AFTER = timedelta(milliseconds=100), timedelta(minutes=5)
 
 # Events have no index by resource; in the order of their ids, each search ends where its event is.
-FIND_EVENTS = """
+FIND_EVENTS_OF_MESSAGES = """
 SELECT wanted.place, found.id, found.type, found.created_at
 FROM unnest($3::int[], $4::uuid[], $5::uuid[], $6::varchar[], $7::uuid[], $8::timestamptz[])
     AS wanted (place, first_id, end_id, type, resource_id, written_at)
@@ -429,7 +429,7 @@ def _searches(
 
 async def _find_events(ctx: Context, searches: Sequence[_Search]) -> _Events:
     rows = await fetch(
-        FIND_EVENTS,
+        FIND_EVENTS_OF_MESSAGES,
         ctx.workspace_id,
         ctx.livemode,
         list(range(len(searches))),

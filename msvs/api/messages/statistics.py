@@ -48,7 +48,7 @@ WHERE workspace_id = $1 AND livemode = $2 AND status = 'opted_out' AND created_a
 GROUP BY 1
 """
 
-FAILED = """
+COUNT_FAILURES = """
 SELECT campaign_id, status::text AS status, error_code AS code, count(*) AS count
 FROM messages
 WHERE campaign_id = ANY($3) AND workspace_id = $1 AND livemode = $2 AND error_code IS NOT NULL
@@ -156,7 +156,7 @@ async def campaign_failures(ctx: Context, campaign_ids: Sequence[UUID]) -> dict[
     """Why recipients of campaigns were not reached, by campaign, the most frequent code first."""
     found: dict[UUID, list[FailureCount]] = {campaign_id: [] for campaign_id in campaign_ids}
     if found:
-        for row in await fetch(FAILED, ctx.workspace_id, ctx.livemode, list(found)):
+        for row in await fetch(COUNT_FAILURES, ctx.workspace_id, ctx.livemode, list(found)):
             message = FAILURES.get(row.code, row.code)
             found[row.campaign_id].append(FailureCount(row.code, message, MessageStatus(row.status), row.count))
     return found

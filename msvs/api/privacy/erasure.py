@@ -13,7 +13,7 @@ import msgspec
 from msvs.api import crypto, ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.consent import consent
-from msvs.api.contacts.contacts import DELETE, LOCK_LISTS
+from msvs.api.contacts.contacts import DELETE_CONTACT, LOCK_LISTS
 from msvs.api.context import Context
 from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict
@@ -67,7 +67,7 @@ WHERE workspace_id = $1 AND livemode = $2 AND id >= $3 AND (
 FIND_MESSAGES_OF_CONTACT = """
 SELECT id, to_phone FROM messages WHERE workspace_id = $1 AND livemode = $2 AND contact_id = $3
 """
-FIND_EVENTS = """
+FIND_EVENTS_TO_ERASE = """
 SELECT id FROM events
 WHERE workspace_id = $1 AND livemode = $2 AND id >= $3 AND (resource_id = ANY($4::uuid[])
     OR EXISTS (SELECT FROM unnest($5::text[]) AS phone WHERE strpos(data, phone) > 0))
@@ -303,7 +303,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     await _erase_consent(ctx, subject, at)
     if contact_id is not None:
         await ListMember.filter(contact_id=contact_id).delete()
-        await execute(DELETE, contact_id, *scope)
+        await execute(DELETE_CONTACT, contact_id, *scope)
     await record_audit(
         ctx,
         AuditAction.CONTACT_ERASED,
@@ -349,7 +349,9 @@ class _Found:
 async def _find(ctx: Context, subject: _Subject, messages: Mapping[UUID, str], since: UUID) -> _Found:
     scope = (ctx.workspace_id, ctx.livemode, since)
     resources = [*messages, *([] if subject.contact_id is None else [subject.contact_id])]
-    events = [row.id for row in await fetch(FIND_EVENTS, *scope, resources, list(subject.own), timeout=READ_SECONDS)]
+    events = [
+        row.id for row in await fetch(FIND_EVENTS_TO_ERASE, *scope, resources, list(subject.own), timeout=READ_SECONDS)
+    ]
     attempts = [row.id for row in await fetch(FIND_ATTEMPTS, *scope, events, list(subject.own), timeout=READ_SECONDS)]
     taken = await fetch(FIND_SUBMISSIONS, *scope, list(messages), list(subject.own), timeout=READ_SECONDS)
     return _Found(frozenset(events), frozenset(attempts), frozenset(row.id for row in taken))

@@ -22,7 +22,7 @@ REASON_GONE = "gone"
 REASON_FAILING = "failing"
 
 # Endpoints with something pending are found by hopping through the partial index: its cost is their number.
-ENDPOINTS = """
+WAITING_ENDPOINTS = """
 WITH RECURSIVE waiting AS (
     (SELECT endpoint_id FROM webhook_deliveries WHERE state = 'pending' ORDER BY endpoint_id LIMIT 1)
     UNION ALL
@@ -34,8 +34,8 @@ WITH RECURSIVE waiting AS (
 """
 
 # At random, so that no endpoint stands behind the same ones at every claim.
-CLAIM = f"""
-{ENDPOINTS}, lanes AS MATERIALIZED (
+CLAIM_DELIVERIES = f"""
+{WAITING_ENDPOINTS}, lanes AS MATERIALIZED (
     SELECT endpoint_id, coalesce(room.deliveries, $3) AS room
     FROM waiting
     JOIN webhook_endpoints ON webhook_endpoints.id = waiting.endpoint_id AND webhook_endpoints.enabled
@@ -68,7 +68,7 @@ ORDER BY taken.next_attempt_at, taken.id
 """
 
 HAS_DUE = f"""
-{ENDPOINTS}
+{WAITING_ENDPOINTS}
 SELECT EXISTS (
     SELECT FROM waiting JOIN webhook_endpoints
         ON webhook_endpoints.id = waiting.endpoint_id AND webhook_endpoints.enabled
@@ -82,7 +82,7 @@ SELECT EXISTS (
 
 # What became pending just as its endpoint was deleted, or outlived its event while the endpoint was disabled.
 DROP_STALE = f"""
-{ENDPOINTS}, stale AS MATERIALIZED (
+{WAITING_ENDPOINTS}, stale AS MATERIALIZED (
     SELECT left_over.id FROM waiting
     LEFT JOIN webhook_endpoints ON webhook_endpoints.id = waiting.endpoint_id
     CROSS JOIN LATERAL (
@@ -100,7 +100,9 @@ UPDATE webhook_deliveries SET state = 'dropped', ended_at = $1, lease_until = NU
 WHERE id = ANY (ARRAY(SELECT id FROM stale))
 """
 
-DROP = "UPDATE webhook_deliveries SET state = 'dropped', ended_at = $2, lease_until = NULL WHERE id = ANY ($1)"
+DROP_DELIVERIES = (
+    "UPDATE webhook_deliveries SET state = 'dropped', ended_at = $2, lease_until = NULL WHERE id = ANY ($1)"
+)
 
 # The count of attempts and the end of the lease are the claim's mark: another claim, or whoever opened the
 # delivery anew or ended it meanwhile, has changed them. The ids stand twice so that rows are found by their key alone,
@@ -116,7 +118,7 @@ WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = outcome.id
     AND webhook_deliveries.lease_until = outcome.lease_until
 """
 
-RELEASE = """
+RELEASE_DELIVERIES = """
 UPDATE webhook_deliveries SET attempt_count = webhook_deliveries.attempt_count - 1, lease_until = NULL
 FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS claimed (id, attempt_count, lease_until)
 WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = claimed.id
@@ -185,11 +187,11 @@ async def claim_deliveries(
     columns, the endpoint's and, as its mark, `delivery_id`, `attempt_count` and `lease_until`.
     """
     room = room or {}
-    rows = await fetch(CLAIM, list(room), list(room.values()), per_endpoint, limit, now, now + LEASE)
+    rows = await fetch(CLAIM_DELIVERIES, list(room), list(room.values()), per_endpoint, limit, now, now + LEASE)
     lost = [row.delivery_id for row in rows if row.id is None]
     if lost:
         # The event is past its keeping; nothing is left to send.
-        await execute(DROP, lost, now)
+        await execute(DROP_DELIVERIES, lost, now)
     return [row for row in rows if row.id is not None]
 
 
@@ -202,7 +204,7 @@ async def release_deliveries(claimed: Iterable[Row]) -> None:
     """Give back claimed deliveries that no post was made for, as if they had not been claimed."""
     rows = list(claimed)
     await execute(
-        RELEASE,
+        RELEASE_DELIVERIES,
         [row.delivery_id for row in rows],
         [row.attempt_count for row in rows],
         [row.lease_until for row in rows],

@@ -46,7 +46,7 @@ REOPEN = "state = 'pending', attempt_count = 0, next_attempt_at = $1, lease_unti
 
 RESUME = f"UPDATE webhook_deliveries SET {REOPEN} WHERE endpoint_id = $2 AND state = 'pending'"
 
-DROP = (
+DROP_PENDING_DELIVERIES = (
     "UPDATE webhook_deliveries SET state = 'dropped', ended_at = $1, lease_until = NULL"
     " WHERE endpoint_id = $2 AND state = 'pending'"
 )
@@ -185,7 +185,7 @@ async def delete_webhook(ctx: Context, id: UUID) -> None:
     """End a subscription and drop what is pending for it. Raises NotFound."""
     allow(ctx, Permission.WEBHOOKS_WRITE)
     row = await _find(ctx, id, lock=True)
-    await execute(DROP, datetime.now(UTC), row.id)
+    await execute(DROP_PENDING_DELIVERIES, datetime.now(UTC), row.id)
     await row.delete()
     await _log(ctx, AuditAction.WEBHOOK_DELETED, row, changed(_settings(row), {}))
 

@@ -61,7 +61,7 @@ class NewEvent:
     data: Resource
 
 
-RECORD = """
+WRITE_EVENTS_AND_DELIVERIES = """
 WITH written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
     SELECT * , $7::timestamptz
@@ -84,7 +84,9 @@ MANY = 100
 
 EVENT_COLUMNS = ("id", "workspace_id", "livemode", "type", "resource_id", "data", "created_at")
 
-ENDPOINTS = "SELECT id, workspace_id, livemode, events FROM webhook_endpoints WHERE enabled AND workspace_id = ANY($1)"
+FIND_ENABLED_ENDPOINTS = (
+    "SELECT id, workspace_id, livemode, events FROM webhook_endpoints WHERE enabled AND workspace_id = ANY($1)"
+)
 
 
 async def record_events(events: Iterable[NewEvent], now: datetime) -> None:
@@ -97,7 +99,7 @@ async def record_events(events: Iterable[NewEvent], now: datetime) -> None:
         return
     encode = msgspec.json.encode
     deliveries = await fetch_value(
-        RECORD,
+        WRITE_EVENTS_AND_DELIVERIES,
         [ids.new_id() for _ in rows],
         [row.workspace_id for row in rows],
         [row.livemode for row in rows],
@@ -141,7 +143,7 @@ async def _copy_deliveries(
     workspace_ids: Collection[UUID], written: Iterable[tuple[UUID, bool, UUID, EventType]], now: datetime
 ) -> None:
     """Deliveries of events, each given as workspace, mode, id and type."""
-    endpoints = await fetch(ENDPOINTS, list(workspace_ids))
+    endpoints = await fetch(FIND_ENABLED_ENDPOINTS, list(workspace_ids))
     if not endpoints:
         return
     deliveries = [

@@ -21,7 +21,7 @@ from msvs import database, garbage, logs, settings
 from msvs.api import catalogue
 from msvs.api.accounts import auth, secret_keys
 from msvs.api.dispatch.routing import use_carriers, use_live_carrier
-from msvs.api.errors import Unavailable
+from msvs.api.errors import ErrorCode, Unavailable
 from msvs.api.limits import Limiter
 from msvs.api.notifier import Notifier, use_notifier
 from msvs.api.webhooks import endpoints
@@ -203,7 +203,7 @@ def show_readiness(readiness: Readiness) -> Callable[[Request], Awaitable[Respon
         checks = {**found.needed, **found.rest}
         if not found.failed:
             return _json({"status": "degraded" if found.degraded else "ready", "checks": checks})
-        error = Unavailable(f"Not ready: {', '.join(found.failed)}.", code="not_ready")
+        error = Unavailable(f"Not ready: {', '.join(found.failed)}.", code=ErrorCode.NOT_READY)
         envelope = msgspec.json.decode(error_body(error, request.scope[REQUEST_ID]))
         return _json({"status": "not_ready", "checks": checks, **envelope}, 503)
 

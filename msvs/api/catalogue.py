@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from msvs.api.errors import ErrorCode
 from msvs.api.resources import FAILURES
 
 PRODUCTION_URL = "https://api.massivesms.com"
@@ -33,13 +34,13 @@ IDEMPOTENCY = "idempotency_error"
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorCode:
+class ListedError:
     """One code of `error.code`: the statuses it comes with, when, and what to do.
 
     Codes of the dashboard come over GraphQL alone, and never from the REST API.
     """
 
-    code: str
+    code: ErrorCode
     statuses: tuple[int, ...]
     when: str
     action: str
@@ -60,515 +61,585 @@ class FailureCode:
     action: str
 
 
-_ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
+_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     # The request as a whole.
     (
-        "http_invalid",
+        ErrorCode.HTTP_INVALID,
         (400,),
         "The bytes that arrived are not HTTP/1.1, have no Host header or two, or a body whose end is not certain.",
         "Use an HTTP client library; the message says what is wrong.",
     ),
     (
-        "json_invalid",
+        ErrorCode.JSON_INVALID,
         (400,),
         "The body is not one strict JSON object: valid UTF-8, no key twice, no NaN, at most 32 levels deep.",
         "Let a JSON library write the body; the message says where reading stopped.",
     ),
-    ("request_timeout", (408,), "The headers or the body did not arrive within 10 seconds.", "Send the request again."),
-    ("request_too_large", (413,), "The body is larger than 1 MiB.", "Split the request into smaller ones."),
     (
-        "content_type_unsupported",
+        ErrorCode.REQUEST_TIMEOUT,
+        (408,),
+        "The headers or the body did not arrive within 10 seconds.",
+        "Send the request again.",
+    ),
+    (ErrorCode.REQUEST_TOO_LARGE, (413,), "The body is larger than 1 MiB.", "Split the request into smaller ones."),
+    (
+        ErrorCode.CONTENT_TYPE_UNSUPPORTED,
         (415,),
         "The body is not sent as application/json in UTF-8, or it is compressed.",
         "Send Content-Type: application/json, and the body as it is.",
     ),
     (
-        "headers_too_large",
+        ErrorCode.HEADERS_TOO_LARGE,
         (431,),
         "The request line and headers are larger than 64 KiB, one of them is larger than 8 KiB, or there are over 100.",
         "Send fewer headers, or shorter ones.",
     ),
-    ("route_unknown", (404,), "There is no such path.", "Compare the path with the API reference."),
+    (ErrorCode.ROUTE_UNKNOWN, (404,), "There is no such path.", "Compare the path with the API reference."),
     (
-        "method_not_allowed",
+        ErrorCode.METHOD_NOT_ALLOWED,
         (405,),
         "The path exists, but not for this method.",
         "Use one of the methods in the Allow header.",
     ),
     # What carriers send us.
     (
-        "callback_invalid",
+        ErrorCode.CALLBACK_INVALID,
         (400,),
         "A carrier's callback cannot be read: it is not of the form that the carrier documents.",
         "Give the carrier the addresses of docs/carriers.md, reports and inbound each in its place.",
     ),
     (
-        "callback_refused",
+        ErrorCode.CALLBACK_REFUSED,
         (403,),
         "A carrier's callback has a wrong signature, or none, or is too old.",
         "Compare the carrier's signing secret and MSVS_PUBLIC_URL with what the carrier has, and the clocks.",
     ),
     # Parameters.
-    ("parameter_missing", (400,), "A required parameter is missing.", "Send the parameter named in param."),
+    (ErrorCode.PARAMETER_MISSING, (400,), "A required parameter is missing.", "Send the parameter named in param."),
     (
-        "parameter_unknown",
+        ErrorCode.PARAMETER_UNKNOWN,
         (400,),
         "The body or the query holds a parameter that the operation does not have.",
         "Look for a typo in the parameter named in param, or leave it out.",
     ),
     (
-        "parameter_invalid",
+        ErrorCode.PARAMETER_INVALID,
         (400,),
         "A parameter has the wrong type or is not one of the values allowed.",
         "Correct the parameter named in param; the message says what it must be.",
     ),
     (
-        "parameter_out_of_range",
+        ErrorCode.PARAMETER_OUT_OF_RANGE,
         (400,),
         "A parameter is too long, too short, too large or too small.",
         "Bring the parameter named in param within the limit in the message.",
     ),
-    ("id_invalid", (400,), "A parameter is not an id of its kind.", "Send the id as the API gave it, prefix included."),
     (
-        "cursor_invalid",
+        ErrorCode.ID_INVALID,
+        (400,),
+        "A parameter is not an id of its kind.",
+        "Send the id as the API gave it, prefix included.",
+    ),
+    (
+        ErrorCode.CURSOR_INVALID,
         (400,),
         "starting_after or ending_before is not an id of the resource being listed.",
         "Send the id of the last (or first) resource of the page before.",
     ),
     (
-        "cursor_conflict",
+        ErrorCode.CURSOR_CONFLICT,
         (400,),
         "Both starting_after and ending_before are given.",
         "Send the one for the direction you page in.",
     ),
     (
-        "resource_missing",
+        ErrorCode.RESOURCE_MISSING,
         (400, 404),
         "The resource does not exist in this workspace and mode, or was deleted; 400 where a parameter names it.",
         "Check the id, and that the key is of the mode (sandbox or live) in which the resource was made.",
     ),
     # Messages and campaigns.
     (
-        "phone_number_invalid",
+        ErrorCode.PHONE_NUMBER_INVALID,
         (400,),
         "The phone number is not a valid number in E.164 format.",
         "Send + and the country code, such as +14155550123, digits only.",
     ),
     (
-        "sender_not_allowed",
+        ErrorCode.SENDER_NOT_ALLOWED,
         (422,),
         "The sender is not the workspace's, looks like another's, or is not taken by carriers of the region.",
         "Leave from out, make a name that nobody has your live default_sender, or have a sender added.",
     ),
     (
-        "no_route",
+        ErrorCode.NO_ROUTE,
         (422,),
         "No carrier takes messages to the recipient's region from this sender.",
         "Ask the operator for a route to the region.",
     ),
     (
-        "sender_invalid",
+        ErrorCode.SENDER_INVALID,
         (400,),
         "from is no sender that carriers carry.",
         "Use 1 to 11 letters and digits with at least one letter, a phone in E.164, or a short code.",
     ),
-    ("body_empty", (400,), "The body is blank, or blank once its variables are filled in.", "Send some text."),
+    (ErrorCode.BODY_EMPTY, (400,), "The body is blank, or blank once its variables are filled in.", "Send some text."),
     (
-        "body_too_long",
+        ErrorCode.BODY_TOO_LONG,
         (400,),
         "The body is longer than 1600 characters, before or after its variables are filled in.",
         "Shorten it, or send it as several messages.",
     ),
     (
-        "template_invalid",
+        ErrorCode.TEMPLATE_INVALID,
         (400,),
         "A placeholder in the body is malformed.",
         "Write {name} or {name|fallback}; write {{ and }} for braces themselves.",
     ),
     (
-        "variable_blank",
+        ErrorCode.VARIABLE_BLANK,
         (400,),
         "A variable of the body is blank and has no fallback.",
         "Send it in variables, set it on the contact, or write a fallback: {firstName|there}.",
     ),
     (
-        "variable_missing",
+        ErrorCode.VARIABLE_MISSING,
         (400,),
         "A variable of the body has no value and no fallback.",
         "Send it in variables, set it on the contact, or write a fallback: {firstName|there}.",
     ),
     (
-        "scheduled_at_past",
+        ErrorCode.SCHEDULED_AT_PAST,
         (400,),
         "scheduled_at lies more than 60 seconds in the past.",
         "Send a later time, or leave scheduled_at out to send now.",
     ),
     (
-        "scheduled_at_too_far",
+        ErrorCode.SCHEDULED_AT_TOO_FAR,
         (400,),
         "scheduled_at lies more than 365 days ahead.",
         "Send an earlier time.",
     ),
     (
-        "expires_at_past",
+        ErrorCode.EXPIRES_AT_PAST,
         (400,),
         "expires_at is not later than the time at which the message or campaign is due.",
         "Send a later time, or leave expires_at out.",
     ),
     (
-        "pace_conflict",
+        ErrorCode.PACE_CONFLICT,
         (400,),
         "Both rate_per_minute and spread_hours are given.",
         "Send the one that you mean.",
     ),
     (
-        "carrier_not_configured",
+        ErrorCode.CARRIER_NOT_CONFIGURED,
         (400,),
         "Live messages have no carrier on this installation.",
         "Use a sandbox key, or have the operator set MSVS_LIVE_CARRIER.",
     ),
     (
-        "campaign_terminal",
+        ErrorCode.CAMPAIGN_TERMINAL,
         (409,),
         "The campaign is completed, canceled or failed.",
         "Nothing is left to do; create another campaign to send again.",
     ),
-    ("campaign_not_paused", (409,), "Only a paused campaign can be resumed.", "Read the campaign's status first."),
-    ("campaign_draft", (409,), "A draft cannot be paused or canceled.", "Launch it, or delete it."),
-    ("campaign_not_draft", (409,), "The campaign was launched already.", "Clone it to have a draft of it again."),
-    ("campaign_begun", (409,), "The campaign is neither a draft nor scheduled.", "Clone it, and change the clone."),
+    (
+        ErrorCode.CAMPAIGN_NOT_PAUSED,
+        (409,),
+        "Only a paused campaign can be resumed.",
+        "Read the campaign's status first.",
+    ),
+    (ErrorCode.CAMPAIGN_DRAFT, (409,), "A draft cannot be paused or canceled.", "Launch it, or delete it."),
+    (
+        ErrorCode.CAMPAIGN_NOT_DRAFT,
+        (409,),
+        "The campaign was launched already.",
+        "Clone it to have a draft of it again.",
+    ),
+    (
+        ErrorCode.CAMPAIGN_BEGUN,
+        (409,),
+        "The campaign is neither a draft nor scheduled.",
+        "Clone it, and change the clone.",
+    ),
     # Contacts, lists and segments.
     (
-        "contact_exists",
+        ErrorCode.CONTACT_EXISTS,
         (409,),
         "Another contact has this phone number; existing_id names it.",
         "Update the contact in existing_id instead.",
     ),
-    ("contact_opted_out", (409,), "The contact has already opted out.", "Treat it as done."),
+    (ErrorCode.CONTACT_OPTED_OUT, (409,), "The contact has already opted out.", "Treat it as done."),
     (
-        "opt_in_revoked",
+        ErrorCode.OPT_IN_REVOKED,
         (409,),
         "The phone opted out at opted_out_at, and opt_in is not newer evidence; nothing was changed.",
         "Leave opt_in out, so that the contact stays opted out. If the person agreed again since, send opt_in with"
         " renewed true and at, the time when they did; or they text START.",
     ),
     (
-        "erasure_pending",
+        ErrorCode.ERASURE_PENDING,
         (409,),
         "A message to or from the contact is on its way, and what becomes of it still needs the phone.",
         "Try again after Retry-After, without an Idempotency-Key or under another one.",
     ),
     (
-        "suppression_exists",
+        ErrorCode.SUPPRESSION_EXISTS,
         (409,),
         "The phone number is suppressed already; existing_id names its suppression.",
         "Treat it as done.",
     ),
-    ("email_invalid", (400,), "The e-mail address is not valid.", "Correct it, or leave it out."),
-    ("ip_invalid", (400,), "opt_in.ip is not an IPv4 or IPv6 address.", "Send the address that the person used."),
+    (ErrorCode.EMAIL_INVALID, (400,), "The e-mail address is not valid.", "Correct it, or leave it out."),
     (
-        "list_synced",
+        ErrorCode.IP_INVALID,
+        (400,),
+        "opt_in.ip is not an IPv4 or IPv6 address.",
+        "Send the address that the person used.",
+    ),
+    (
+        ErrorCode.LIST_SYNCED,
         (409,),
         "The list is kept in step with another service.",
         "Change it in that service, or make a list of your own.",
     ),
     (
-        "keyword_reserved",
+        ErrorCode.KEYWORD_RESERVED,
         (400,),
         "The word means the same to every sender, such as STOP, START, HELP or YES, or asks to opt out.",
         "Choose another word.",
     ),
     (
-        "keyword_exists",
+        ErrorCode.KEYWORD_EXISTS,
         (409,),
         "Another keyword is this word, case, accents and punctuation aside; existing_id names it.",
         "Update that keyword, or choose another word.",
     ),
     (
-        "field_unknown",
+        ErrorCode.FIELD_UNKNOWN,
         (400,),
         "A segment's filter names a field that contacts do not have.",
         "Use a field in the message, or attributes.<key>.",
     ),
-    ("filter_too_deep", (400,), "A segment's filter has more than 8 levels.", "Flatten it."),
-    ("filter_too_large", (400,), "A segment's filter has more than 50 comparisons.", "Split it into segments."),
+    (ErrorCode.FILTER_TOO_DEEP, (400,), "A segment's filter has more than 8 levels.", "Flatten it."),
+    (ErrorCode.FILTER_TOO_LARGE, (400,), "A segment's filter has more than 50 comparisons.", "Split it into segments."),
     (
-        "time_invalid",
+        ErrorCode.TIME_INVALID,
         (400,),
         "A filter's value is not an ISO-8601 time with an offset.",
         "Send a time such as 2026-05-01T20:00:00Z.",
     ),
-    ("date_invalid", (400,), "A filter's value is not a date.", "Send a date such as 2026-05-01."),
-    ("timezone_invalid", (400,), "The time zone is not an IANA name.", "Send a name such as America/New_York."),
+    (ErrorCode.DATE_INVALID, (400,), "A filter's value is not a date.", "Send a date such as 2026-05-01."),
+    (ErrorCode.TIMEZONE_INVALID, (400,), "The time zone is not an IANA name.", "Send a name such as America/New_York."),
     # Webhooks.
     (
-        "url_invalid",
+        ErrorCode.URL_INVALID,
         (400,),
         "The webhook's URL is malformed, is not https, or names an address that is not public.",
         "Register a public https URL; the message says what is wrong with this one.",
     ),
-    ("events_empty", (400,), "A webhook subscribes to no event.", "Name at least one event, or * for all."),
-    ("event_unknown", (400,), "There is no event of this name.", "Use a name from the table of event types."),
+    (ErrorCode.EVENTS_EMPTY, (400,), "A webhook subscribes to no event.", "Name at least one event, or * for all."),
+    (ErrorCode.EVENT_UNKNOWN, (400,), "There is no event of this name.", "Use a name from the table of event types."),
     (
-        "webhook_secret_invalid",
+        ErrorCode.WEBHOOK_SECRET_INVALID,
         (400,),
         "The webhook's secret is not 8 to 256 printable ASCII characters.",
         "Send a longer random secret, or leave it out to have one made.",
     ),
-    ("webhook_limit", (409,), "There are 20 webhooks in this workspace and mode.", "Delete one, or share one."),
-    ("webhook_disabled", (409,), "The webhook is disabled.", "Enable it first: send enabled: true to it."),
+    (ErrorCode.WEBHOOK_LIMIT, (409,), "There are 20 webhooks in this workspace and mode.", "Delete one, or share one."),
+    (ErrorCode.WEBHOOK_DISABLED, (409,), "The webhook is disabled.", "Enable it first: send enabled: true to it."),
     # Callers.
-    ("api_key_missing", (401,), "The request has no API key.", "Send Authorization: Bearer and your key."),
+    (ErrorCode.API_KEY_MISSING, (401,), "The request has no API key.", "Send Authorization: Bearer and your key."),
     (
-        "api_key_malformed",
+        ErrorCode.API_KEY_MALFORMED,
         (401,),
         "What was sent is not an API key, or not a whole one: its checksum does not fit.",
         "Copy the key anew; it starts with msvs_live_ or msvs_test_.",
     ),
-    ("api_key_invalid", (401,), "There is no such API key.", "Check that the key belongs to this installation."),
-    ("api_key_revoked", (401, 409), "The API key is revoked.", "Use another key, or create one."),
-    ("api_key_expired", (401, 409), "The API key expired after it was rolled.", "Use the key that replaced it."),
     (
-        "workspace_suspended",
+        ErrorCode.API_KEY_INVALID,
+        (401,),
+        "There is no such API key.",
+        "Check that the key belongs to this installation.",
+    ),
+    (ErrorCode.API_KEY_REVOKED, (401, 409), "The API key is revoked.", "Use another key, or create one."),
+    (
+        ErrorCode.API_KEY_EXPIRED,
+        (401, 409),
+        "The API key expired after it was rolled.",
+        "Use the key that replaced it.",
+    ),
+    (
+        ErrorCode.WORKSPACE_SUSPENDED,
         (403,),
         "The workspace is suspended: nothing is sent, and its keys and users are refused.",
         "Ask who runs the service. What waited goes on once it is resumed.",
     ),
     (
-        "sign_up_closed",
+        ErrorCode.SIGN_UP_CLOSED,
         (403,),
         "Nobody can sign up here, or only who was invited.",
         "Ask an owner of a workspace for an invitation, or who runs the service for a user.",
     ),
     (
-        "scope_missing",
+        ErrorCode.SCOPE_MISSING,
         (403,),
         "The API key was made without the scope that this takes: scope says which.",
         "Use a key that has the scope, or create one.",
     ),
     (
-        "limit_not_lifted",
+        ErrorCode.LIMIT_NOT_LIFTED,
         (403,),
         "A live API key may tighten the caps and regions that bind it, not lift them.",
         "Have an owner or administrator of the workspace change the setting.",
     ),
-    ("sandbox_only", (403,), "The operation exists in the sandbox alone.", "Use a msvs_test_ key."),
+    (ErrorCode.SANDBOX_ONLY, (403,), "The operation exists in the sandbox alone.", "Use a msvs_test_ key."),
     # Money, law and limits.
     (
-        "insufficient_credits",
+        ErrorCode.INSUFFICIENT_CREDITS,
         (402,),
         "The balance does not cover the request: required and available say by how much.",
         "Add credits, then send the request again.",
     ),
     (
-        "region_blocked",
+        ErrorCode.REGION_BLOCKED,
         (422,),
         "The number's region is blocked, by law or by the workspace.",
         "Do not send to this number.",
     ),
     (
-        "number_type_blocked",
+        ErrorCode.NUMBER_TYPE_BLOCKED,
         (422,),
         "Premium-rate, satellite, shared-cost and other numbers of special kinds are not sent to.",
         "Use the recipient's mobile number.",
     ),
     (
-        "region_not_enabled",
+        ErrorCode.REGION_NOT_ENABLED,
         (422,),
         "The number's region is off until the workspace enables it: SMS pumping pays there.",
         "Add the region to enabled_regions of the workspace if you mean to send there.",
     ),
     (
-        "daily_cap_reached",
+        ErrorCode.DAILY_CAP_REACHED,
         (422,),
         "The message would take the workspace past its daily_credit_cap; resets_at says when the next UTC day begins.",
         "Raise the cap, or send after resets_at.",
     ),
     (
-        "prefix_velocity_exceeded",
+        ErrorCode.PREFIX_VELOCITY_EXCEEDED,
         (422,),
         "The hour's single messages to the number's range have reached the workspace's prefix_hourly_cap.",
         "Look who asks for these messages, as this is how SMS pumping looks; else raise the cap or wait for resets_at.",
     ),
     (
-        "recipient_opted_out",
+        ErrorCode.RECIPIENT_OPTED_OUT,
         (422,),
         "The recipient opted out.",
         "Do not send to this number until the recipient opts in again.",
     ),
     (
-        "rate_limit_exceeded",
+        ErrorCode.RATE_LIMIT_EXCEEDED,
         (429,),
         "The workspace's requests come faster than its limit.",
         "Wait for the seconds in Retry-After; spread requests out, or use campaigns for many recipients.",
     ),
     # Ours.
     (
-        "internal_error",
+        ErrorCode.INTERNAL_ERROR,
         (500,),
         "Something went wrong on our side.",
         "Retry with exponential backoff and the same Idempotency-Key; quote request_id if it stays.",
     ),
     (
-        "service_unavailable",
+        ErrorCode.SERVICE_UNAVAILABLE,
         (503,),
         "A part of the service is away.",
         "Retry after the seconds in Retry-After, with the same Idempotency-Key.",
     ),
-    ("not_ready", (503,), "The service has not started, or lacks a part it needs.", "Wait; checks say what is amiss."),
+    (
+        ErrorCode.NOT_READY,
+        (503,),
+        "The service has not started, or lacks a part it needs.",
+        "Wait; checks say what is amiss.",
+    ),
 )
 
-_IDEMPOTENCY_ROWS: tuple[tuple[str, int, str, str], ...] = (
+_IDEMPOTENCY_ROWS: tuple[tuple[ErrorCode, int, str, str], ...] = (
     (
-        "idempotency_key_invalid",
+        ErrorCode.IDEMPOTENCY_KEY_INVALID,
         400,
         "Idempotency-Key is not 1 to 255 printable ASCII characters.",
         "Send a random UUID as the key.",
     ),
     (
-        "idempotency_key_reused",
+        ErrorCode.IDEMPOTENCY_KEY_REUSED,
         400,
         "The key was used for another request in the last 24 hours.",
         "Make a new key for each new request; keep it for retries of that request.",
     ),
     (
-        "idempotency_key_in_use",
+        ErrorCode.IDEMPOTENCY_KEY_IN_USE,
         409,
         "The first request with this key is still running.",
         "Send the same request again after the seconds in Retry-After.",
     ),
 )
 
-_DASHBOARD_ROWS: tuple[tuple[str, tuple[int, ...], str, str], ...] = (
+_DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
     (
-        "variables_invalid",
+        ErrorCode.VARIABLES_INVALID,
         (400,),
         "The variables of a GraphQL request do not fit its document.",
         "Compare them with the types that the document declares.",
     ),
-    ("batch_refused", (400,), "The body holds several GraphQL operations.", "Send one operation a request."),
+    (ErrorCode.BATCH_REFUSED, (400,), "The body holds several GraphQL operations.", "Send one operation a request."),
     (
-        "document_too_large",
+        ErrorCode.DOCUMENT_TOO_LARGE,
         (400, 413),
         "The GraphQL document is too large.",
         "Ask for less, or in several requests.",
     ),
     (
-        "document_invalid",
+        ErrorCode.DOCUMENT_INVALID,
         (400,),
         "The GraphQL document does not parse, or does not fit the schema.",
         "Correct it; the message says where.",
     ),
-    ("document_too_deep", (400,), "The GraphQL document is nested too deep.", "Ask for it in several requests."),
-    ("fragment_cycle", (400,), "A fragment of the GraphQL document contains itself.", "Write the fields out."),
     (
-        "cost_too_high",
+        ErrorCode.DOCUMENT_TOO_DEEP,
+        (400,),
+        "The GraphQL document is nested too deep.",
+        "Ask for it in several requests.",
+    ),
+    (ErrorCode.FRAGMENT_CYCLE, (400,), "A fragment of the GraphQL document contains itself.", "Write the fields out."),
+    (
+        ErrorCode.COST_TOO_HIGH,
         (400,),
         "The query could return more than one request may.",
         "Ask for smaller pages, or in several requests.",
     ),
     (
-        "introspection_off",
+        ErrorCode.INTROSPECTION_OFF,
         (400,),
         "The schema is not told by queries on this installation.",
         "Read schema.graphql instead.",
     ),
     (
-        "subscription_too_slow",
+        ErrorCode.SUBSCRIPTION_TOO_SLOW,
         (503,),
         "More happens than the subscriber takes in.",
         "Subscribe again from the last id you have, or to fewer types of events.",
     ),
     (
-        "cursor_too_old",
+        ErrorCode.CURSOR_TOO_OLD,
         (400,),
         "More happened since `after` than a subscription sends again.",
         "Read what you missed page by page, and subscribe after the newest.",
     ),
     (
-        "too_many_subscriptions",
+        ErrorCode.TOO_MANY_SUBSCRIPTIONS,
         (429,),
         "The workspace or the connection has as many subscriptions as it may.",
         "End one, or share one between the parts of your page.",
     ),
     (
-        "operation_unknown",
+        ErrorCode.OPERATION_UNKNOWN,
         (400,),
         "There is no GraphQL operation under the id.",
         "Send one of the ids that were put on the server, or the document itself where that is allowed.",
     ),
     (
-        "operation_not_kept",
+        ErrorCode.OPERATION_NOT_KEPT,
         (400,),
         "This installation runs only the GraphQL operations that were put on the server.",
         "Send the id of one in place of a document.",
     ),
     (
-        "password_length",
+        ErrorCode.PASSWORD_LENGTH,
         (400,),
         "The password is too short or too long.",
         "Choose one within the limits in the message.",
     ),
-    ("password_weak", (400,), "The password is too easy to guess.", "Choose a longer one of several words."),
-    ("password_wrong", (400,), "The current password is wrong.", "Type it again, or reset it."),
-    ("login_invalid", (401,), "The e-mail address or the password is wrong.", "Check both, or reset the password."),
-    ("session_invalid", (401,), "There is no session, or it has ended.", "Log in again."),
-    ("csrf_invalid", (403,), "The CSRF token is missing or wrong.", "Ask `viewer` for it, without the header."),
+    (ErrorCode.PASSWORD_WEAK, (400,), "The password is too easy to guess.", "Choose a longer one of several words."),
+    (ErrorCode.PASSWORD_WRONG, (400,), "The current password is wrong.", "Type it again, or reset it."),
     (
-        "origin_refused",
+        ErrorCode.LOGIN_INVALID,
+        (401,),
+        "The e-mail address or the password is wrong.",
+        "Check both, or reset the password.",
+    ),
+    (ErrorCode.SESSION_INVALID, (401,), "There is no session, or it has ended.", "Log in again."),
+    (ErrorCode.CSRF_INVALID, (403,), "The CSRF token is missing or wrong.", "Ask `viewer` for it, without the header."),
+    (
+        ErrorCode.ORIGIN_REFUSED,
         (403,),
         "A page of another site sent the request.",
         "Use the dashboard of this installation, or an API key.",
     ),
     (
-        "workspace_required",
+        ErrorCode.WORKSPACE_REQUIRED,
         (403,),
         "The request of a logged-in user names none of the workspaces that the user belongs to.",
         "Send the workspace's id in the header X-Workspace.",
     ),
     (
-        "sign_up_throttled",
+        ErrorCode.SIGN_UP_THROTTLED,
         (429,),
         "There were too many attempts to sign up from this network.",
         "Wait for the seconds in Retry-After.",
     ),
     (
-        "permission_denied",
+        ErrorCode.PERMISSION_DENIED,
         (403,),
         "The user's role in the workspace does not allow this.",
         "Ask an owner or administrator of the workspace.",
     ),
     (
-        "invitation_for_another",
+        ErrorCode.INVITATION_FOR_ANOTHER,
         (403,),
         "The invitation was sent to another e-mail address.",
         "Log in with the address that was invited.",
     ),
     (
-        "invitation_invalid",
+        ErrorCode.INVITATION_INVALID,
         (404,),
         "The invitation was used, was withdrawn or has expired.",
         "Ask to be invited again.",
     ),
-    ("email_taken", (409,), "There is a user with this e-mail address.", "Log in with it, or reset its password."),
-    ("member_exists", (409,), "The user is a member of the workspace already.", "Change the member's role instead."),
-    ("last_owner", (409,), "The workspace would be left without an owner.", "Make another member an owner first."),
     (
-        "login_throttled",
+        ErrorCode.EMAIL_TAKEN,
+        (409,),
+        "There is a user with this e-mail address.",
+        "Log in with it, or reset its password.",
+    ),
+    (
+        ErrorCode.MEMBER_EXISTS,
+        (409,),
+        "The user is a member of the workspace already.",
+        "Change the member's role instead.",
+    ),
+    (
+        ErrorCode.LAST_OWNER,
+        (409,),
+        "The workspace would be left without an owner.",
+        "Make another member an owner first.",
+    ),
+    (
+        ErrorCode.LOGIN_THROTTLED,
         (429,),
         "There were too many failed attempts to log in.",
         "Wait for the seconds in Retry-After.",
     ),
 )
 
-ERRORS: Mapping[str, ErrorCode] = MappingProxyType(
-    {code: ErrorCode(code, statuses, when, action) for code, statuses, when, action in _ROWS}
+ERRORS: Mapping[str, ListedError] = MappingProxyType(
+    {str(code): ListedError(code, statuses, when, action) for code, statuses, when, action in _ROWS}
     | {
-        code: ErrorCode(code, (status,), when, action, is_idempotency=True)
+        str(code): ListedError(code, (status,), when, action, is_idempotency=True)
         for code, status, when, action in _IDEMPOTENCY_ROWS
     }
     | {
-        code: ErrorCode(code, statuses, when, action, is_dashboard=True)
+        str(code): ListedError(code, statuses, when, action, is_dashboard=True)
         for code, statuses, when, action in _DASHBOARD_ROWS
     }
 )
@@ -614,6 +685,6 @@ def doc_url(code: str) -> str:
     return f"{_base_url}{PAGE}#{code}"
 
 
-def errors_of(status: int) -> Iterator[ErrorCode]:
+def errors_of(status: int) -> Iterator[ListedError]:
     """The codes of the REST API that come with a status, in the order of the catalogue."""
     return (row for row in ERRORS.values() if status in row.statuses and not row.is_dashboard)

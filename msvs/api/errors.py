@@ -2,7 +2,128 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, ClassVar
+
+
+class ErrorCode(StrEnum):
+    """Codes of `error.code`; the catalogue says when each comes and what to do."""
+
+    HTTP_INVALID = "http_invalid"
+    JSON_INVALID = "json_invalid"
+    REQUEST_TIMEOUT = "request_timeout"
+    REQUEST_TOO_LARGE = "request_too_large"
+    CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    ROUTE_UNKNOWN = "route_unknown"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    CALLBACK_INVALID = "callback_invalid"
+    CALLBACK_REFUSED = "callback_refused"
+    PARAMETER_MISSING = "parameter_missing"
+    PARAMETER_UNKNOWN = "parameter_unknown"
+    PARAMETER_INVALID = "parameter_invalid"
+    PARAMETER_OUT_OF_RANGE = "parameter_out_of_range"
+    ID_INVALID = "id_invalid"
+    CURSOR_INVALID = "cursor_invalid"
+    CURSOR_CONFLICT = "cursor_conflict"
+    RESOURCE_MISSING = "resource_missing"
+    PHONE_NUMBER_INVALID = "phone_number_invalid"
+    SENDER_NOT_ALLOWED = "sender_not_allowed"
+    NO_ROUTE = "no_route"
+    SENDER_INVALID = "sender_invalid"
+    BODY_EMPTY = "body_empty"
+    BODY_TOO_LONG = "body_too_long"
+    TEMPLATE_INVALID = "template_invalid"
+    VARIABLE_BLANK = "variable_blank"
+    VARIABLE_MISSING = "variable_missing"
+    SCHEDULED_AT_PAST = "scheduled_at_past"
+    SCHEDULED_AT_TOO_FAR = "scheduled_at_too_far"
+    EXPIRES_AT_PAST = "expires_at_past"
+    PACE_CONFLICT = "pace_conflict"
+    CARRIER_NOT_CONFIGURED = "carrier_not_configured"
+    CAMPAIGN_TERMINAL = "campaign_terminal"
+    CAMPAIGN_NOT_PAUSED = "campaign_not_paused"
+    CAMPAIGN_DRAFT = "campaign_draft"
+    CAMPAIGN_NOT_DRAFT = "campaign_not_draft"
+    CAMPAIGN_BEGUN = "campaign_begun"
+    CONTACT_EXISTS = "contact_exists"
+    CONTACT_OPTED_OUT = "contact_opted_out"
+    OPT_IN_REVOKED = "opt_in_revoked"
+    ERASURE_PENDING = "erasure_pending"
+    SUPPRESSION_EXISTS = "suppression_exists"
+    EMAIL_INVALID = "email_invalid"
+    IP_INVALID = "ip_invalid"
+    LIST_SYNCED = "list_synced"
+    KEYWORD_RESERVED = "keyword_reserved"
+    KEYWORD_EXISTS = "keyword_exists"
+    FIELD_UNKNOWN = "field_unknown"
+    FILTER_TOO_DEEP = "filter_too_deep"
+    FILTER_TOO_LARGE = "filter_too_large"
+    TIME_INVALID = "time_invalid"
+    DATE_INVALID = "date_invalid"
+    TIMEZONE_INVALID = "timezone_invalid"
+    URL_INVALID = "url_invalid"
+    EVENTS_EMPTY = "events_empty"
+    EVENT_UNKNOWN = "event_unknown"
+    WEBHOOK_SECRET_INVALID = "webhook_secret_invalid"  # noqa: S105
+    WEBHOOK_LIMIT = "webhook_limit"
+    WEBHOOK_DISABLED = "webhook_disabled"
+    API_KEY_MISSING = "api_key_missing"
+    API_KEY_MALFORMED = "api_key_malformed"
+    API_KEY_INVALID = "api_key_invalid"
+    API_KEY_REVOKED = "api_key_revoked"
+    API_KEY_EXPIRED = "api_key_expired"
+    WORKSPACE_SUSPENDED = "workspace_suspended"
+    SIGN_UP_CLOSED = "sign_up_closed"
+    SCOPE_MISSING = "scope_missing"
+    LIMIT_NOT_LIFTED = "limit_not_lifted"
+    SANDBOX_ONLY = "sandbox_only"
+    INSUFFICIENT_CREDITS = "insufficient_credits"
+    REGION_BLOCKED = "region_blocked"
+    NUMBER_TYPE_BLOCKED = "number_type_blocked"
+    REGION_NOT_ENABLED = "region_not_enabled"
+    DAILY_CAP_REACHED = "daily_cap_reached"
+    PREFIX_VELOCITY_EXCEEDED = "prefix_velocity_exceeded"
+    RECIPIENT_OPTED_OUT = "recipient_opted_out"
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
+    INTERNAL_ERROR = "internal_error"
+    SERVICE_UNAVAILABLE = "service_unavailable"
+    NOT_READY = "not_ready"
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    IDEMPOTENCY_KEY_IN_USE = "idempotency_key_in_use"
+    VARIABLES_INVALID = "variables_invalid"
+    BATCH_REFUSED = "batch_refused"
+    DOCUMENT_TOO_LARGE = "document_too_large"
+    DOCUMENT_INVALID = "document_invalid"
+    DOCUMENT_TOO_DEEP = "document_too_deep"
+    FRAGMENT_CYCLE = "fragment_cycle"
+    COST_TOO_HIGH = "cost_too_high"
+    INTROSPECTION_OFF = "introspection_off"
+    SUBSCRIPTION_TOO_SLOW = "subscription_too_slow"
+    CURSOR_TOO_OLD = "cursor_too_old"
+    TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
+    OPERATION_UNKNOWN = "operation_unknown"
+    OPERATION_NOT_KEPT = "operation_not_kept"
+    PASSWORD_LENGTH = "password_length"  # noqa: S105
+    PASSWORD_WEAK = "password_weak"  # noqa: S105
+    PASSWORD_WRONG = "password_wrong"  # noqa: S105
+    LOGIN_INVALID = "login_invalid"
+    SESSION_INVALID = "session_invalid"
+    CSRF_INVALID = "csrf_invalid"
+    ORIGIN_REFUSED = "origin_refused"
+    WORKSPACE_REQUIRED = "workspace_required"
+    SIGN_UP_THROTTLED = "sign_up_throttled"
+    PERMISSION_DENIED = "permission_denied"
+    INVITATION_FOR_ANOTHER = "invitation_for_another"
+    INVITATION_INVALID = "invitation_invalid"
+    EMAIL_TAKEN = "email_taken"
+    MEMBER_EXISTS = "member_exists"
+    LAST_OWNER = "last_owner"
+    LOGIN_THROTTLED = "login_throttled"
+    # Defaults of classes of which every error names a code of its own.
+    STATE_CONFLICT = "state_conflict"
+    COMPLIANCE_REFUSED = "compliance_refused"
 
 
 class ApiError(Exception):
@@ -10,13 +131,13 @@ class ApiError(Exception):
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "api_error"
-    default_code: ClassVar[str] = "internal_error"
+    default_code: ClassVar[ErrorCode] = ErrorCode.INTERNAL_ERROR
 
     def __init__(
         self,
         message: str,
         *,
-        code: str | None = None,
+        code: ErrorCode | None = None,
         param: str | None = None,
         retry_after: int | None = None,
         **details: Any,
@@ -34,7 +155,7 @@ class InvalidRequest(ApiError):
 
     status = 400
     type = "invalid_request_error"
-    default_code = "parameter_invalid"
+    default_code = ErrorCode.PARAMETER_INVALID
 
 
 class AuthenticationFailed(ApiError):
@@ -42,7 +163,7 @@ class AuthenticationFailed(ApiError):
 
     status = 401
     type = "authentication_error"
-    default_code = "api_key_invalid"
+    default_code = ErrorCode.API_KEY_INVALID
 
 
 class PaymentRequired(ApiError):
@@ -50,7 +171,7 @@ class PaymentRequired(ApiError):
 
     status = 402
     type = "payment_required_error"
-    default_code = "insufficient_credits"
+    default_code = ErrorCode.INSUFFICIENT_CREDITS
 
 
 class PermissionDenied(ApiError):
@@ -58,7 +179,7 @@ class PermissionDenied(ApiError):
 
     status = 403
     type = "permission_error"
-    default_code = "permission_denied"
+    default_code = ErrorCode.PERMISSION_DENIED
 
 
 class NotFound(ApiError):
@@ -66,7 +187,7 @@ class NotFound(ApiError):
 
     status = 404
     type = "invalid_request_error"
-    default_code = "resource_missing"
+    default_code = ErrorCode.RESOURCE_MISSING
 
 
 class Conflict(ApiError):
@@ -74,7 +195,7 @@ class Conflict(ApiError):
 
     status = 409
     type = "conflict_error"
-    default_code = "state_conflict"
+    default_code = ErrorCode.STATE_CONFLICT
 
 
 class ComplianceRefused(ApiError):
@@ -82,7 +203,7 @@ class ComplianceRefused(ApiError):
 
     status = 422
     type = "compliance_error"
-    default_code = "compliance_refused"
+    default_code = ErrorCode.COMPLIANCE_REFUSED
 
 
 class RateLimited(ApiError):
@@ -90,7 +211,7 @@ class RateLimited(ApiError):
 
     status = 429
     type = "rate_limit_error"
-    default_code = "rate_limit_exceeded"
+    default_code = ErrorCode.RATE_LIMIT_EXCEEDED
 
 
 class Unavailable(ApiError):
@@ -98,7 +219,7 @@ class Unavailable(ApiError):
 
     status = 503
     type = "api_error"
-    default_code = "service_unavailable"
+    default_code = ErrorCode.SERVICE_UNAVAILABLE
 
 
 # What every front over HTTP meets before it reaches an operation.
@@ -107,14 +228,14 @@ class Unavailable(ApiError):
 class RouteUnknown(NotFound):
     """404: no such path."""
 
-    default_code = "route_unknown"
+    default_code = ErrorCode.ROUTE_UNKNOWN
 
 
 class MethodNotAllowed(InvalidRequest):
     """405: the path exists, but not for this method; carries Allow."""
 
     status = 405
-    default_code = "method_not_allowed"
+    default_code = ErrorCode.METHOD_NOT_ALLOWED
 
     def __init__(self, message: str, *, allow: str) -> None:
         super().__init__(message)
@@ -125,24 +246,24 @@ class RequestTimeout(InvalidRequest):
     """408: the body did not arrive in time."""
 
     status = 408
-    default_code = "request_timeout"
+    default_code = ErrorCode.REQUEST_TIMEOUT
 
 
 class RequestTooLarge(InvalidRequest):
     """413: the body is too large."""
 
     status = 413
-    default_code = "request_too_large"
+    default_code = ErrorCode.REQUEST_TOO_LARGE
 
 
 class ContentTypeUnsupported(InvalidRequest):
     """415: the body is not of the type that is taken, in UTF-8."""
 
     status = 415
-    default_code = "content_type_unsupported"
+    default_code = ErrorCode.CONTENT_TYPE_UNSUPPORTED
 
 
 class JsonInvalid(InvalidRequest):
     """400: the body is not a strict JSON object."""
 
-    default_code = "json_invalid"
+    default_code = ErrorCode.JSON_INVALID

@@ -13,7 +13,7 @@ import msgspec
 
 from msvs.api.context import Context
 from msvs.api.crypto import open_secret, seal_secret
-from msvs.api.errors import ApiError
+from msvs.api.errors import ApiError, ErrorCode
 from msvs.api.scope import lock_number
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import execute, fetch_row, fetch_value
@@ -22,7 +22,7 @@ from msvs.models.identity import new_id
 KEPT = timedelta(hours=24)
 # Refusals that say something about the world; those of the request itself, of the caller or of us are not kept.
 # What another key of the workspace may get another answer to.
-OF_THE_CALLER = ("scope_missing", "limit_not_lifted")
+OF_THE_CALLER = (ErrorCode.SCOPE_MISSING, ErrorCode.LIMIT_NOT_LIFTED)
 KEPT_REFUSALS = frozenset((402, 403, 404, 409, 422))
 
 # An answer that shows a secret, as a new webhook's does, is kept sealed.
@@ -49,7 +49,7 @@ class IdempotencyKeyRefused(ApiError):
 
     status = 400
     type = "idempotency_error"
-    default_code = "idempotency_key_invalid"
+    default_code = ErrorCode.IDEMPOTENCY_KEY_INVALID
 
 
 class IdempotencyKeyInUse(ApiError):
@@ -57,7 +57,7 @@ class IdempotencyKeyInUse(ApiError):
 
     status = 409
     type = "idempotency_error"
-    default_code = "idempotency_key_in_use"
+    default_code = ErrorCode.IDEMPOTENCY_KEY_IN_USE
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ async def answer_once(
             if kept.fingerprint != fingerprint:
                 raise IdempotencyKeyRefused(
                     "This Idempotency-Key was used for another request: use a new key for each request.",
-                    code="idempotency_key_reused",
+                    code=ErrorCode.IDEMPOTENCY_KEY_REUSED,
                 )
             return Answer(kept.status_code, _opened(kept.body).encode(), replayed=True)
         try:

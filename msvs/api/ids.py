@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from msvs.api.errors import InvalidRequest, NotFound
+from msvs.api.errors import ErrorCode, InvalidRequest, NotFound
 from msvs.models.identity import new_id
 
 __all__ = ["decode_id", "encode_id", "find_id", "id_after", "id_time", "missing", "new_id", "read_id"]
@@ -81,7 +81,9 @@ def read_id(prefix: str, text: str, param: str) -> UUID:
     """The UUID of a resource named in a parameter. Raises InvalidRequest with `param`."""
     value = decode_id(prefix, text)
     if value is None:
-        raise InvalidRequest(f"'{text[:80]}' is not an id of the form {prefix}_….", param=param, code="id_invalid")
+        raise InvalidRequest(
+            f"'{text[:80]}' is not an id of the form {prefix}_….", param=param, code=ErrorCode.ID_INVALID
+        )
     return value
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.ids import read_id
 
 T = TypeVar("T")
@@ -50,10 +50,12 @@ def page_request(
 ) -> PageRequest:
     """Read the three page parameters. Raises InvalidRequest with `param`."""
     if limit is not None and not 1 <= limit <= MAX_LIMIT:
-        raise InvalidRequest(f"limit must be from 1 to {MAX_LIMIT}.", param="limit", code="parameter_out_of_range")
+        raise InvalidRequest(
+            f"limit must be from 1 to {MAX_LIMIT}.", param="limit", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
     if starting_after is not None and ending_before is not None:
         raise InvalidRequest(
-            "Give starting_after or ending_before, not both.", param="ending_before", code="cursor_conflict"
+            "Give starting_after or ending_before, not both.", param="ending_before", code=ErrorCode.CURSOR_CONFLICT
         )
     return PageRequest(
         DEFAULT_LIMIT if limit is None else limit,
@@ -67,7 +69,7 @@ def read_cursor(prefix: str, text: str, param: str) -> UUID:
     try:
         return read_id(prefix, text, param)
     except InvalidRequest as error:
-        raise InvalidRequest(error.message, param=param, code="cursor_invalid") from None
+        raise InvalidRequest(error.message, param=param, code=ErrorCode.CURSOR_INVALID) from None
 
 
 async def fetch_sparse_page(query: QuerySet[M], page: PageRequest, *, among: QuerySet[M], most: int) -> Page[M]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from msvs.api.context import SYSTEM, Context
-from msvs.api.errors import InvalidRequest, PermissionDenied
+from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied
 from msvs.models import Role
 
 
@@ -120,7 +120,9 @@ def allow(ctx: Context, permission: Permission) -> None:
     scope = SCOPES.get(permission)
     if scope is not None and ctx.scopes is not None and scope not in ctx.scopes:
         raise PermissionDenied(
-            f"This API key lacks the scope {scope}: use a key that has it.", code="scope_missing", scope=scope.value
+            f"This API key lacks the scope {scope}: use a key that has it.",
+            code=ErrorCode.SCOPE_MISSING,
+            scope=scope.value,
         )
 
 

@@ -12,7 +12,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied, RequestTimeout, RequestTooLarge
+from msvs.api.errors import (
+    ApiError,
+    ErrorCode,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    RequestTimeout,
+    RequestTooLarge,
+)
 from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import notify_after_commit, unit_of_work
 from msvs.carriers.carrier_events import keep_carrier_events
@@ -79,8 +87,8 @@ def _refusal(refused: CallbackRefused) -> ApiError:
     if refused.status == 404:
         return NotFound("No carrier brings anything here.")
     if refused.status == 400:
-        return InvalidRequest("The callback cannot be read.", code="callback_invalid")
-    return PermissionDenied("The callback is not the carrier's, or too old.", code="callback_refused")
+        return InvalidRequest("The callback cannot be read.", code=ErrorCode.CALLBACK_INVALID)
+    return PermissionDenied("The callback is not the carrier's, or too old.", code=ErrorCode.CALLBACK_REFUSED)
 
 
 def _headers(request: Request) -> dict[str, str]:

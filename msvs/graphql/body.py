@@ -11,7 +11,14 @@ from typing import Any, NoReturn
 
 from starlette.types import Receive
 
-from msvs.api.errors import ContentTypeUnsupported, InvalidRequest, JsonInvalid, RequestTimeout, RequestTooLarge
+from msvs.api.errors import (
+    ContentTypeUnsupported,
+    ErrorCode,
+    InvalidRequest,
+    JsonInvalid,
+    RequestTimeout,
+    RequestTooLarge,
+)
 
 MAX_BYTES = 256 * 1024
 MAX_DOCUMENT_BYTES = 64 * 1024
@@ -75,15 +82,17 @@ def read_request(fields: dict[str, Any]) -> Request:
     for name in fields:
         if name not in FIELDS:
             raise InvalidRequest(
-                f"Unknown parameter: {name[:MAX_ECHO]}.", code="parameter_unknown", param=name[:MAX_ECHO]
+                f"Unknown parameter: {name[:MAX_ECHO]}.", code=ErrorCode.PARAMETER_UNKNOWN, param=name[:MAX_ECHO]
             )
     query, id = _text(fields, "query"), _text(fields, "id")
     if query is None and id is None:
-        raise InvalidRequest("Missing required parameter: query.", code="parameter_missing", param="query")
+        raise InvalidRequest("Missing required parameter: query.", code=ErrorCode.PARAMETER_MISSING, param="query")
     if query is not None and id is not None:
         raise InvalidRequest("Give either query or id.", param="id")
     if query is not None and (len(query) > MAX_DOCUMENT_BYTES or len(query.encode()) > MAX_DOCUMENT_BYTES):
-        raise RequestTooLarge(f"The document is larger than {MAX_DOCUMENT_BYTES} bytes.", code="document_too_large")
+        raise RequestTooLarge(
+            f"The document is larger than {MAX_DOCUMENT_BYTES} bytes.", code=ErrorCode.DOCUMENT_TOO_LARGE
+        )
     variables = _object(fields, "variables")
     _object(fields, "extensions")
     return Request(query, id, variables, _text(fields, "operationName") or None)
@@ -104,7 +113,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     except RecursionError:
         raise _too_deep() from None
     if isinstance(value, list):
-        raise JsonInvalid("One operation a request: batches are not taken.", code="batch_refused")
+        raise JsonInvalid("One operation a request: batches are not taken.", code=ErrorCode.BATCH_REFUSED)
     if not isinstance(value, dict):
         raise JsonInvalid("The body must be a JSON object.")
     _check(value)

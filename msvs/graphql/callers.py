@@ -19,7 +19,7 @@ from msvs.api.accounts.login_sessions import (
     network_of,
 )
 from msvs.api.context import Context, Visitor
-from msvs.api.errors import ApiError, AuthenticationFailed, InvalidRequest, PermissionDenied
+from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.limits import Bucket
 from msvs.http.cookies import find_cookie
 from msvs.settings import Settings
@@ -127,7 +127,7 @@ class Callers:
         elif not self._is_own(_origin(origin.decode("latin-1")), headers.get(b"host", b"").decode("latin-1").lower()):
             foreign = True
         if foreign:
-            raise PermissionDenied("Requests from pages of other sites are refused.", code="origin_refused")
+            raise PermissionDenied("Requests from pages of other sites are refused.", code=ErrorCode.ORIGIN_REFUSED)
 
     def set_cookie(self, token: str | None) -> tuple[bytes, bytes]:
         """The header that gives a browser its session, or takes it away."""
@@ -153,7 +153,7 @@ def visitor_of(scope: Mapping[str, Any], request_id: str) -> Visitor:
 def stranger(visitor: Visitor) -> Caller:
     """A caller who said nothing of who they are."""
     message = "Log in, or give your API key in the header: Authorization: Bearer msvs_…."
-    return Caller(visitor, refusal=AuthenticationFailed(message, code="api_key_missing"))
+    return Caller(visitor, refusal=AuthenticationFailed(message, code=ErrorCode.API_KEY_MISSING))
 
 
 def enter(identity: Identity, visitor: Visitor, workspace: str | None, *, livemode: bool) -> Caller:
@@ -164,7 +164,7 @@ def enter(identity: Identity, visitor: Visitor, workspace: str | None, *, livemo
         id = identity.memberships[0].workspace_id
     else:
         message = "Name one of your workspaces in the header X-Workspace."
-        refusal = PermissionDenied(message, code="workspace_required")
+        refusal = PermissionDenied(message, code=ErrorCode.WORKSPACE_REQUIRED)
         return Caller(visitor, identity=identity, livemode=livemode, refusal=refusal)
     ctx = enter_workspace(identity, id, visitor, livemode=livemode)
     return Caller(visitor, ctx, identity, livemode)

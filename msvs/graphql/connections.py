@@ -9,7 +9,7 @@ from uuid import UUID
 import strawberry
 
 from msvs.api import ids
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest, read_cursor
 from msvs.graphql.fields import field
 
@@ -58,17 +58,19 @@ class Connection(Generic[N]):
 def read_page(prefix: str, first: int | None, after: str | None, last: int | None, before: str | None) -> PageRequest:
     """The page that the four arguments of a connection ask for. Raises InvalidRequest with `param`."""
     if first is not None and last is not None:
-        raise InvalidRequest("Give first or last, not both.", param="last", code="cursor_conflict")
+        raise InvalidRequest("Give first or last, not both.", param="last", code=ErrorCode.CURSOR_CONFLICT)
     for name, number in (("first", first), ("last", last)):
         if number is not None and not 1 <= number <= MAX_LIMIT:
-            raise InvalidRequest(f"{name} must be from 1 to {MAX_LIMIT}.", param=name, code="parameter_out_of_range")
+            raise InvalidRequest(
+                f"{name} must be from 1 to {MAX_LIMIT}.", param=name, code=ErrorCode.PARAMETER_OUT_OF_RANGE
+            )
     if last is None:
         if before is not None:
-            raise InvalidRequest("before goes with last.", param="before", code="cursor_conflict")
+            raise InvalidRequest("before goes with last.", param="before", code=ErrorCode.CURSOR_CONFLICT)
         limit = DEFAULT_LIMIT if first is None else first
         return PageRequest(limit, starting_after=None if after is None else read_cursor(prefix, after, "after"))
     if after is not None:
-        raise InvalidRequest("after goes with first.", param="after", code="cursor_conflict")
+        raise InvalidRequest("after goes with first.", param="after", code=ErrorCode.CURSOR_CONFLICT)
     return PageRequest(last, ending_before=OLDEST if before is None else read_cursor(prefix, before, "before"))
 
 

@@ -18,6 +18,7 @@ from graphql import (
     validate,
 )
 
+from msvs.api.errors import ErrorCode
 from msvs.graphql.limits import MAX_TOKENS, DocumentRefused, check_structure
 
 MAX_KEPT = 500
@@ -82,12 +83,14 @@ class Documents:
             node = parse(text, max_tokens=MAX_TOKENS)
             introspects = check_structure(node)
             if introspects and not self._introspection:
-                raise DocumentRefused("Introspection is off here; the schema is published.", code="introspection_off")
+                raise DocumentRefused(
+                    "Introspection is off here; the schema is published.", code=ErrorCode.INTROSPECTION_OFF
+                )
             errors = validate(self._schema, node, max_errors=MAX_ERRORS)
         except GraphQLSyntaxError as error:
             raise DocumentInvalid([error]) from None
         except RecursionError:
-            raise DocumentRefused("The document is nested too deeply.", code="document_too_deep") from None
+            raise DocumentRefused("The document is nested too deeply.", code=ErrorCode.DOCUMENT_TOO_DEEP) from None
         if errors:
             raise DocumentInvalid(errors)
         operations = {}

@@ -19,6 +19,7 @@ from msvs.api.errors import (
     AuthenticationFailed,
     ComplianceRefused,
     Conflict,
+    ErrorCode,
     InvalidRequest,
     NotFound,
     PaymentRequired,
@@ -245,7 +246,7 @@ def execution_entry(error: GraphQLError, request_id: str | None) -> tuple[dict[s
     if error.locations:
         places["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
     if error.path is None:
-        refusal = InvalidRequest(error.message[:MAX_MESSAGE], code="variables_invalid")
+        refusal = InvalidRequest(error.message[:MAX_MESSAGE], code=ErrorCode.VARIABLES_INVALID)
         return {**error_entry(refusal, request_id), **places}, None
     places["path"] = list(error.path)
     original = error.original_error

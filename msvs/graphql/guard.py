@@ -11,7 +11,7 @@ import structlog
 
 from msvs.api.accounts.auth import authenticate
 from msvs.api.accounts.login_sessions import living_places
-from msvs.api.errors import ApiError, AuthenticationFailed
+from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode
 from msvs.graphql.callers import Caller
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class Guard:
                 place = (caller.identity.session_id, caller.ctx.workspace_id, caller.ctx.role)
                 if place not in places and not ending.done():
                     message = "Your session has ended, or your place in the workspace has changed."
-                    ending.set_result(AuthenticationFailed(message, code="session_invalid"))
+                    ending.set_result(AuthenticationFailed(message, code=ErrorCode.SESSION_INVALID))
             elif caller.authorization is not None:
                 if caller.authorization not in refused:
                     refused[caller.authorization] = await _refusal(caller.authorization)

@@ -10,7 +10,15 @@ import msgspec
 import strawberry
 
 from msvs.api.context import Context
-from msvs.api.errors import ApiError, ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
+from msvs.api.errors import (
+    ApiError,
+    ComplianceRefused,
+    Conflict,
+    ErrorCode,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+)
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.graphql.context import Info
 from msvs.graphql.errors import as_member, check_allowed, mutate
@@ -71,7 +79,7 @@ async def mutate_once(
         )
         kept = msgspec.json.decode(answer.body, type=_Kept)
         if kept.id is None:
-            raise REFUSALS[answer.status](kept.message, code=kept.code, param=kept.param, **kept.details)
+            raise REFUSALS[answer.status](kept.message, code=ErrorCode(kept.code), param=kept.param, **kept.details)
         row = await read(request.ctx, kept.id)
     except ApiError as error:
         return as_member(info, error)

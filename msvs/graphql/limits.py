@@ -30,7 +30,7 @@ from graphql import (
     is_list_type,
 )
 
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.messages.statistics import MAX_BUCKETS
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
 from msvs.graphql.scalars import read_time
@@ -75,7 +75,7 @@ WRAPPERS = ("Edge", "Connection", "PageInfo")
 class DocumentRefused(InvalidRequest):
     """400: the document is malformed, or larger in some way than any should be."""
 
-    default_code = "document_invalid"
+    default_code = ErrorCode.DOCUMENT_INVALID
 
 
 def check_structure(document: DocumentNode) -> bool:
@@ -170,7 +170,9 @@ class _Structure:
             elif isinstance(selection, FragmentSpreadNode):
                 deepest = max(deepest, self.fragment_depth(selection.name.value))
             if level + deepest - 1 > MAX_DEPTH:
-                raise DocumentRefused(f"The document is deeper than {MAX_DEPTH} levels.", code="document_too_deep")
+                raise DocumentRefused(
+                    f"The document is deeper than {MAX_DEPTH} levels.", code=ErrorCode.DOCUMENT_TOO_DEEP
+                )
         return deepest
 
     def fragment_depth(self, name: str) -> int:
@@ -184,13 +186,13 @@ class _Structure:
             self.depths[name] = 1 if introspects else depth
         found = self.depths[name]
         if found is None:
-            raise DocumentRefused(f"The fragment {name[:40]} contains itself.", code="fragment_cycle")
+            raise DocumentRefused(f"The fragment {name[:40]} contains itself.", code=ErrorCode.FRAGMENT_CYCLE)
         return found
 
 
 def _at_most(count: int, limit: int, noun: str) -> None:
     if count > limit:
-        raise DocumentRefused(f"A document may have at most {limit} {noun}.", code="document_too_large")
+        raise DocumentRefused(f"A document may have at most {limit} {noun}.", code=ErrorCode.DOCUMENT_TOO_LARGE)
 
 
 def weigh(

@@ -19,7 +19,7 @@ from uuid import UUID
 import structlog
 
 from msvs.api.dispatch.campaign_stats import campaign_stats
-from msvs.api.errors import ApiError, InvalidRequest, RateLimited
+from msvs.api.errors import ApiError, ErrorCode, InvalidRequest, RateLimited
 from msvs.api.resources import CampaignStats
 from msvs.database import Row, fetch
 
@@ -65,7 +65,7 @@ class SubscriptionTooSlow(ApiError):
     """503: what happens comes faster than the subscriber takes it."""
 
     status = 503
-    default_code = "subscription_too_slow"
+    default_code = ErrorCode.SUBSCRIPTION_TOO_SLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Feed:
         if self._counts[workspace_id] >= MAX_SUBSCRIPTIONS:
             raise RateLimited(
                 f"A workspace has at most {MAX_SUBSCRIPTIONS} subscriptions at once.",
-                code="too_many_subscriptions",
+                code=ErrorCode.TOO_MANY_SUBSCRIPTIONS,
                 retry_after=10,
             )
         self._counts[workspace_id] += 1
@@ -201,7 +201,7 @@ class Feed:
                             raise InvalidRequest(
                                 f"More than {MAX_REPLAY} happened since; read what you missed page by page.",
                                 param="after",
-                                code="cursor_too_old",
+                                code=ErrorCode.CURSOR_TOO_OLD,
                             )
                         for row in found:
                             sent.add(row.id)

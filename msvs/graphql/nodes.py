@@ -12,7 +12,7 @@ from strawberry import ID
 from tortoise.models import Model
 
 from msvs.api import ids
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.pages import MAX_LIMIT
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
@@ -72,6 +72,8 @@ class NodeQuery:
         self, info: Info, ids: Annotated[list[ID], strawberry.argument(description="At most 100 ids.")]
     ) -> list[Node | None]:
         if len(ids) > MAX_LIMIT:
-            raise InvalidRequest(f"ids holds at most {MAX_LIMIT} ids.", param="ids", code="parameter_out_of_range")
+            raise InvalidRequest(
+                f"ids holds at most {MAX_LIMIT} ids.", param="ids", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+            )
         found: list[Node | None] = await asyncio.gather(*(load_node(info, id) for id in ids))
         return found

@@ -11,6 +11,7 @@ from typing import Any
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, OperationDefinitionNode, OperationType
 from graphql.language import SelectionSetNode
 
+from msvs.api.errors import ErrorCode
 from msvs.graphql.body import Request
 from msvs.graphql.documents import Document, Documents
 from msvs.graphql.limits import MAX_COST, DocumentRefused, weigh
@@ -21,7 +22,7 @@ from msvs.settings import Settings, SettingsError
 class CostTooHigh(DocumentRefused):
     """400: the operation may return more than one request should."""
 
-    default_code = "cost_too_high"
+    default_code = ErrorCode.COST_TOO_HIGH
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,14 @@ class Operations:
             text = self._kept.get(request.id)
             if text is None:
                 raise DocumentRefused(
-                    f"There is no operation kept under the id {request.id[:80]}.", param="id", code="operation_unknown"
+                    f"There is no operation kept under the id {request.id[:80]}.",
+                    param="id",
+                    code=ErrorCode.OPERATION_UNKNOWN,
                 )
         elif self._only_kept:
             raise DocumentRefused(
-                "Only operations kept on the server are run here: send the id of one.", code="operation_not_kept"
+                "Only operations kept on the server are run here: send the id of one.",
+                code=ErrorCode.OPERATION_NOT_KEPT,
             )
         assert text is not None
         document = self._documents.read(text)

@@ -17,7 +17,7 @@ from structlog.contextvars import bound_contextvars
 
 from msvs.api import ids
 from msvs.api.accounts import login_sessions
-from msvs.api.errors import ApiError, AuthenticationFailed, InvalidRequest, RateLimited
+from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, RateLimited
 from msvs.api.limits import Limiter
 from msvs.graphql.body import ClientGone, parse_json, read_request
 from msvs.graphql.callers import Caller, Callers, enter, visitor_of
@@ -431,7 +431,7 @@ class Connection:
         if full:
             raise RateLimited(
                 f"A connection has at most {MAX_ON_CONNECTION} subscriptions at once.",
-                code="too_many_subscriptions",
+                code=ErrorCode.TOO_MANY_SUBSCRIPTIONS,
                 retry_after=10,
             )
         operation = self._front.operations.find(read_request(payload))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 
 MAX_HEADER_BYTES = 64 * 1024
 # One header, or the request line; as much as the WebSocket library and most proxies take.
@@ -24,13 +24,13 @@ class HeadersTooLarge(InvalidRequest):
     """431: the request line and headers are too large."""
 
     status = 431
-    default_code = "headers_too_large"
+    default_code = ErrorCode.HEADERS_TOO_LARGE
 
 
 class HttpInvalid(InvalidRequest):
     """400: the bytes are not HTTP."""
 
-    default_code = "http_invalid"
+    default_code = ErrorCode.HTTP_INVALID
 
 
 def read_target(target: bytes) -> tuple[bytes, bytes | None]:

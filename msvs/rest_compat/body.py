@@ -13,7 +13,14 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive
 
-from msvs.api.errors import ContentTypeUnsupported, InvalidRequest, JsonInvalid, RequestTimeout, RequestTooLarge
+from msvs.api.errors import (
+    ContentTypeUnsupported,
+    ErrorCode,
+    InvalidRequest,
+    JsonInvalid,
+    RequestTimeout,
+    RequestTooLarge,
+)
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -227,14 +234,14 @@ _compared = {">=": "at least", "<=": "at most", ">": "more than", "<": "less tha
 def _explain(text: str, value: Mapping[str, Any], type: type[msgspec.Struct]) -> InvalidRequest:
     if name := _unknown(text):
         param = _joined((name["path"] or "").removeprefix(".")[:MAX_ECHO], name[1][:MAX_ECHO])
-        return InvalidRequest(f"Unknown parameter: {param}.", code="parameter_unknown", param=param)
+        return InvalidRequest(f"Unknown parameter: {param}.", code=ErrorCode.PARAMETER_UNKNOWN, param=param)
     found = _located(text)
     assert found is not None
     what = found["what"]
     path = (found["path"] or "").removeprefix(".")
     if name := _missing(what):
         param = _joined(path, name[1])
-        return InvalidRequest(f"Missing required parameter: {param}.", code="parameter_missing", param=param)
+        return InvalidRequest(f"Missing required parameter: {param}.", code=ErrorCode.PARAMETER_MISSING, param=param)
     param = _name_entry(path, value, type)
     if kinds := _mistyped(what):
         expected = " or ".join(NOUNS.get(kind, kind) for kind in kinds[1].split(" | ") if kind != "null")
@@ -243,7 +250,7 @@ def _explain(text: str, value: Mapping[str, Any], type: type[msgspec.Struct]) ->
         count = f"{_compared[bound[2]]} {bound[3]}"
         unit = {"str": " characters", "array": " entries", "object": " entries"}.get(bound[1])
         rule = f"have {count}{unit}" if unit else f"be {count}"
-        return InvalidRequest(f"{param} must {rule}.", code="parameter_out_of_range", param=param)
+        return InvalidRequest(f"{param} must {rule}.", code=ErrorCode.PARAMETER_OUT_OF_RANGE, param=param)
     if "datetime" in what:
         return InvalidRequest(
             f"{param} must be an ISO-8601 time with an offset, such as 2026-05-01T20:00:00-04:00.", param=param

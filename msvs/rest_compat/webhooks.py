@@ -6,7 +6,7 @@ from datetime import UTC
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.resources import (
     EventResource,
     WebhookAttemptResource,
@@ -89,7 +89,9 @@ async def recover(call: Call[WebhookRecover, NoQuery]) -> Redelivery:
     try:
         since = call.body.since.astimezone(UTC)
     except OverflowError:
-        raise InvalidRequest("since is not a time we know.", param="since", code="parameter_out_of_range") from None
+        raise InvalidRequest(
+            "since is not a time we know.", param="since", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        ) from None
     count = await endpoints.recover(call.ctx, id, since=since)
     return Redelivery(id=ids.encode_id(ids.WEBHOOK, id), delivery_count=count)
 

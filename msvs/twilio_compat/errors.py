@@ -8,34 +8,34 @@ from typing import ClassVar
 import msgspec
 
 from msvs.api.catalogue import doc_url
-from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed
+from msvs.api.errors import ApiError, ErrorCode, InvalidRequest, MethodNotAllowed
 
 Headers = list[tuple[bytes, bytes]]
 
 # Our code and Twilio's parameter → Twilio's number, where the parameter matters.
 BY_PARAMETER: Mapping[tuple[str, str], int] = {
-    ("parameter_missing", "To"): 21604,
-    ("parameter_missing", "Body"): 21602,
-    ("parameter_unknown", "StatusCallback"): 21609,
-    ("parameter_unknown", "MediaUrl"): 21620,
-    ("parameter_unknown", "MessagingServiceSid"): 21701,
-    ("parameter_invalid", "SendAt"): 35114,
-    ("parameter_missing", "SendAt"): 35114,
+    (ErrorCode.PARAMETER_MISSING, "To"): 21604,
+    (ErrorCode.PARAMETER_MISSING, "Body"): 21602,
+    (ErrorCode.PARAMETER_UNKNOWN, "StatusCallback"): 21609,
+    (ErrorCode.PARAMETER_UNKNOWN, "MediaUrl"): 21620,
+    (ErrorCode.PARAMETER_UNKNOWN, "MessagingServiceSid"): 21701,
+    (ErrorCode.PARAMETER_INVALID, "SendAt"): 35114,
+    (ErrorCode.PARAMETER_MISSING, "SendAt"): 35114,
 }
 BY_CODE: Mapping[str, int] = {
-    "phone_number_invalid": 21211,
-    "sender_invalid": 21212,
-    "region_blocked": 21408,
-    "region_not_enabled": 21408,
-    "body_empty": 21602,
-    "sender_not_allowed": 21606,
-    "recipient_opted_out": 21610,
-    "carrier_not_configured": 21612,
-    "no_route": 21612,
-    "number_type_blocked": 21614,
-    "body_too_long": 21617,
-    "scheduled_at_past": 35114,
-    "scheduled_at_too_far": 35114,
+    ErrorCode.PHONE_NUMBER_INVALID: 21211,
+    ErrorCode.SENDER_INVALID: 21212,
+    ErrorCode.REGION_BLOCKED: 21408,
+    ErrorCode.REGION_NOT_ENABLED: 21408,
+    ErrorCode.BODY_EMPTY: 21602,
+    ErrorCode.SENDER_NOT_ALLOWED: 21606,
+    ErrorCode.RECIPIENT_OPTED_OUT: 21610,
+    ErrorCode.CARRIER_NOT_CONFIGURED: 21612,
+    ErrorCode.NO_ROUTE: 21612,
+    ErrorCode.NUMBER_TYPE_BLOCKED: 21614,
+    ErrorCode.BODY_TOO_LONG: 21617,
+    ErrorCode.SCHEDULED_AT_PAST: 35114,
+    ErrorCode.SCHEDULED_AT_TOO_FAR: 35114,
 }
 # What has no number of its own: 20000 and the status, as Twilio's own 20404 and 20429 are made.
 BY_STATUS: Mapping[int, int] = {400: 20001, 401: 20003, 402: 20005, 405: 20004, 422: 21612}

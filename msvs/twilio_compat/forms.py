@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
-from msvs.api.errors import ContentTypeUnsupported, InvalidRequest, RequestTooLarge
+from msvs.api.errors import ContentTypeUnsupported, ErrorCode, InvalidRequest, RequestTooLarge
 
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 50
@@ -42,7 +42,7 @@ def check_names(values: Collection[str], known: Collection[str]) -> None:
     for name in values:
         if name not in known:
             shown = name[:MAX_ECHO]
-            raise InvalidRequest(f"Unknown parameter: {shown}.", code="parameter_unknown", param=shown)
+            raise InvalidRequest(f"Unknown parameter: {shown}.", code=ErrorCode.PARAMETER_UNKNOWN, param=shown)
 
 
 def read_whole(values: Mapping[str, str], name: str, *, least: int, most: int) -> int | None:

@@ -16,7 +16,15 @@ from starlette.types import Receive, Scope, Send
 from msvs.api import ids
 from msvs.api.accounts.auth import authenticate_key
 from msvs.api.context import Context
-from msvs.api.errors import ApiError, AuthenticationFailed, MethodNotAllowed, NotFound, RateLimited, RouteUnknown
+from msvs.api.errors import (
+    ApiError,
+    AuthenticationFailed,
+    ErrorCode,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    RouteUnknown,
+)
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Limiter
 from msvs.api.unit_of_work import single_statement, unit_of_work
@@ -177,7 +185,7 @@ async def identify(authorization: bytes | None, request_id: str) -> Context:
     names = (encode_sid(ACCOUNT, ctx.workspace_id), key)
     if not any(hmac.compare_digest(username.encode(), name.encode()) for name in names):
         raise AuthenticationFailed(
-            "The username is not the AccountSid of this key's workspace.", code="api_key_invalid"
+            "The username is not the AccountSid of this key's workspace.", code=ErrorCode.API_KEY_INVALID
         )
     return ctx
 
@@ -186,7 +194,7 @@ def _credentials(authorization: bytes | None) -> tuple[str, str]:
     if not authorization:
         raise AuthenticationFailed(
             "Authenticate by HTTP basic: your AccountSid as the username, your API key as the password.",
-            code="api_key_missing",
+            code=ErrorCode.API_KEY_MISSING,
         )
     scheme, _, text = authorization.partition(b" ")
     try:
@@ -197,7 +205,7 @@ def _credentials(authorization: bytes | None) -> tuple[str, str]:
             raise ValueError
     except (binascii.Error, ValueError):
         raise AuthenticationFailed(
-            "The Authorization header must be that of HTTP basic authentication.", code="api_key_malformed"
+            "The Authorization header must be that of HTTP basic authentication.", code=ErrorCode.API_KEY_MALFORMED
         ) from None
     return username, key
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.messages import messages
 from msvs.api.pages import MAX_LIMIT, Page, PageRequest
 from msvs.models import Message, MessageStatus
@@ -67,7 +67,7 @@ async def create(call: Call) -> Found:
     _check_supported(form)
     for name in ("To", "Body"):
         if name not in form:
-            raise InvalidRequest(f"Missing required parameter: {name}.", code="parameter_missing", param=name)
+            raise InvalidRequest(f"Missing required parameter: {name}.", code=ErrorCode.PARAMETER_MISSING, param=name)
     send_at = _send_at(form)
     validity = read_whole(form, "ValidityPeriod", least=1, most=MAX_VALIDITY)
     expires_at = None
@@ -103,7 +103,7 @@ async def update(call: Call) -> Found:
             param="Body",
         )
     if "Status" not in call.form:
-        raise InvalidRequest("Missing required parameter: Status.", code="parameter_missing", param="Status")
+        raise InvalidRequest("Missing required parameter: Status.", code=ErrorCode.PARAMETER_MISSING, param="Status")
     if call.form["Status"] != "canceled":
         raise InvalidRequest("Status must be canceled.", param="Status")
     row = await messages.cancel_message(call.ctx, id)
@@ -154,7 +154,9 @@ async def list_media(call: Call) -> Found:
 def _check_supported(form: Mapping[str, str]) -> None:
     for name, text in form.items():
         if name in REFUSED:
-            raise InvalidRequest(f"{name} is not supported: {REFUSED[name]}.", code="parameter_unknown", param=name)
+            raise InvalidRequest(
+                f"{name} is not supported: {REFUSED[name]}.", code=ErrorCode.PARAMETER_UNKNOWN, param=name
+            )
         if name in IMPLIED:
             allowed = IMPLIED[name]
             if allowed is not None and text not in allowed:
@@ -171,7 +173,7 @@ def _send_at(form: Mapping[str, str]) -> datetime | None:
         raise InvalidRequest("ScheduleType must be fixed, and SendAt the time.", param="ScheduleType")
     send_at = read_time(form, "SendAt")
     if send_at is None:
-        raise InvalidRequest("Missing required parameter: SendAt.", code="parameter_missing", param="SendAt")
+        raise InvalidRequest("Missing required parameter: SendAt.", code=ErrorCode.PARAMETER_MISSING, param="SendAt")
     return send_at
 
 
@@ -181,7 +183,7 @@ def _read_token(token: str | None) -> tuple[UUID | None, UUID | None]:
         return None, None
     kind, id = token[:2], decode_sid(MESSAGE, token[2:])
     if id is None or kind not in (AFTER, BEFORE):
-        raise InvalidRequest("PageToken is not one that a page gave.", param="PageToken", code="cursor_invalid")
+        raise InvalidRequest("PageToken is not one that a page gave.", param="PageToken", code=ErrorCode.CURSOR_INVALID)
     return (id, None) if kind == AFTER else (None, id)
 
 

@@ -64,7 +64,7 @@ HAS_EARLY = """
 SELECT EXISTS (SELECT FROM {table}_default WHERE id >= id_floor($1::timestamptz) AND id < id_floor($2::timestamptz))
 """
 # Not through the parent, whose triggers have counted these rows.
-MOVE = """
+MOVE_ROWS = """
 WITH gone AS (
     DELETE FROM {table}_default WHERE id >= id_floor($1::timestamptz) AND id < id_floor($2::timestamptz) RETURNING *
 )
@@ -171,7 +171,7 @@ async def _make(step: Step, now: datetime) -> None:
     is_early = low <= now or await fetch_value(HAS_EARLY.format(**names), low, high)
     if is_early:
         # Who writes waits at the parent, and finds its month afterwards.
-        return await _run([CREATE, LOCK_PARENT, LOCK_DEFAULT, MOVE, ATTACH], names, (low, high))
+        return await _run([CREATE, LOCK_PARENT, LOCK_DEFAULT, MOVE_ROWS, ATTACH], names, (low, high))
     is_apart = bool(await fetch_value(HAS_ROWS.format(**names)))
     if is_apart:
         await _run([LOCK_DEFAULT, INCLUDE, EXCLUDE], names)
@@ -203,7 +203,7 @@ async def _run(statements: Sequence[str], names: Mapping[str, str], moved: Seque
     async def run() -> None:
         await execute(LOCK_TIMEOUT)
         for statement in statements:
-            await execute(statement.format(**names), *(moved if statement is MOVE else ()))
+            await execute(statement.format(**names), *(moved if statement is MOVE_ROWS else ()))
 
     for _ in range(TRIES - 1):
         try:

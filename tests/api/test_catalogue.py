@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 import msvs
 from msvs.api import catalogue
 from msvs.api.catalogue import ERRORS, FAILURE_CODES, IDEMPOTENCY, TYPES, doc_url, errors_of
-from msvs.api.errors import ApiError
+from msvs.api.errors import ApiError, ErrorCode
 from msvs.api.resources import FAILURES
 
 SOURCE = Path(msvs.__file__).parent
@@ -33,8 +33,14 @@ def name_of(node: ast.expr) -> str:
     return ""
 
 
-def text_of(node: ast.expr | None) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+def text_of(node: ast.AST | None) -> str | None:
+    """A string as the source has it, or the value of a member of ErrorCode."""
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.Attribute(value=ast.Name(id="ErrorCode"), attr=name):
+            return ErrorCode[name].value
+    return None
 
 
 def subclasses(cls: type[ApiError]) -> Iterator[type[ApiError]]:
@@ -113,6 +119,50 @@ def failures() -> set[str]:
     return found
 
 
+def literals(tree: ast.Module, known: Collection[str]) -> Iterator[str]:
+    """Strings where a member of ErrorCode belongs: an error's code, a class's default, what a code is compared to."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=func, keywords=keywords) if name_of(func) in known:
+                places: list[ast.expr] = [keyword.value for keyword in keywords if keyword.arg == "code"]
+            case ast.Assign(targets=[ast.Name(id="default_code")], value=value):
+                places = [value]
+            case ast.Compare(left=ast.Attribute(value=ast.Name(id="error"), attr="code"), comparators=places):
+                pass
+            case _:
+                continue
+        for place in places:
+            for part in ast.walk(place):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value in {*ErrorCode}:
+                    yield f"{node.lineno}: {part.value}"
+
+
+def test_errors_take_members_and_no_strings() -> None:
+    known = error_classes()
+    found = {str(path.relative_to(SOURCE)): strings for path, tree in trees() if (strings := [*literals(tree, known)])}
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "is_found"),
+    [
+        ('raise Conflict("No.", code="list_synced")', True),
+        ('raise Conflict("No.", code="list_synced" if synced else ErrorCode.STATE_CONFLICT)', True),
+        ('default_code = "route_unknown"', True),
+        ('if error.code == "variable_missing": pass', True),
+        ('raise Conflict("No.", code=ErrorCode.LIST_SYNCED)', False),
+        ('Refused(code="carrier_rejected")', False),
+    ],
+)
+def test_a_string_for_a_code_is_found(source: str, is_found: bool) -> None:
+    assert bool(list(literals(ast.parse(source), {"Conflict"}))) is is_found
+
+
+def test_every_member_is_in_the_catalogue() -> None:
+    """But for the defaults of classes of which every error names a code of its own."""
+    assert set(ErrorCode) - set(ERRORS) == {ErrorCode.STATE_CONFLICT, ErrorCode.COMPLIANCE_REFUSED}
+
+
 def test_every_code_that_is_raised_is_in_the_catalogue_with_its_status_and_type() -> None:
     missing = {
         found: where
@@ -133,7 +183,7 @@ def test_every_failure_code_can_happen_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("row", [*ERRORS.values(), *FAILURE_CODES.values()], ids=lambda row: row.code)
-def test_a_row_says_when_and_what_to_do(row: catalogue.ErrorCode | catalogue.FailureCode) -> None:
+def test_a_row_says_when_and_what_to_do(row: catalogue.ListedError | catalogue.FailureCode) -> None:
     assert CODE.fullmatch(row.code)
     assert len(row.code) <= 40
     assert row.when.endswith(".")

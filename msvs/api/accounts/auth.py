@@ -14,7 +14,7 @@ from structlog.contextvars import bind_contextvars
 from msvs.api import ids
 from msvs.api.accounts.keys import digest_key, parse_key
 from msvs.api.context import Context
-from msvs.api.errors import AuthenticationFailed, PermissionDenied
+from msvs.api.errors import AuthenticationFailed, ErrorCode, PermissionDenied
 from msvs.database import execute, fetch_row
 
 log = structlog.get_logger(__name__)
@@ -65,17 +65,19 @@ async def authenticate(authorization: str | None, request_id: str | None = None)
 async def authenticate_key(text: str, request_id: str | None = None) -> Context:
     """The caller behind a key. Raises AuthenticationFailed, and PermissionDenied where its workspace is suspended."""
     if parse_key(text) is None:
-        raise AuthenticationFailed("This is not an API key: check that it was copied whole.", code="api_key_malformed")
+        raise AuthenticationFailed(
+            "This is not an API key: check that it was copied whole.", code=ErrorCode.API_KEY_MALFORMED
+        )
     digest = digest_key(text)
     key = _known.get(digest)
     if key is None or key.until <= monotonic():
         key = await _read_once(digest)
     if key is None:
-        raise AuthenticationFailed(f"No such API key: {text[:14]}…{text[-4:]}.", code="api_key_invalid")
+        raise AuthenticationFailed(f"No such API key: {text[:14]}…{text[-4:]}.", code=ErrorCode.API_KEY_INVALID)
     if key.revoked_at is not None:
-        raise AuthenticationFailed(f"The API key {key.shown} is revoked.", code="api_key_revoked")
+        raise AuthenticationFailed(f"The API key {key.shown} is revoked.", code=ErrorCode.API_KEY_REVOKED)
     if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
-        raise AuthenticationFailed(f"The API key {key.shown} has expired.", code="api_key_expired")
+        raise AuthenticationFailed(f"The API key {key.shown} has expired.", code=ErrorCode.API_KEY_EXPIRED)
     if key.is_suspended:
         raise suspended()
     _note_use(key.id)
@@ -85,7 +87,9 @@ async def authenticate_key(text: str, request_id: str | None = None) -> Context:
 
 def suspended() -> PermissionDenied:
     """What every caller of a suspended workspace is told."""
-    return PermissionDenied("The workspace is suspended. Ask who runs this service.", code="workspace_suspended")
+    return PermissionDenied(
+        "The workspace is suspended. Ask who runs this service.", code=ErrorCode.WORKSPACE_SUSPENDED
+    )
 
 
 def name_workspace(workspace_id: UUID) -> None:
@@ -102,14 +106,14 @@ async def settle() -> None:
 def _bearer(authorization: str | None) -> str:
     if not authorization:
         raise AuthenticationFailed(
-            "Give your API key in the header: Authorization: Bearer msvs_….", code="api_key_missing"
+            "Give your API key in the header: Authorization: Bearer msvs_….", code=ErrorCode.API_KEY_MISSING
         )
     scheme, _, text = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise AuthenticationFailed("The Authorization header must begin with Bearer.", code="api_key_malformed")
+        raise AuthenticationFailed("The Authorization header must begin with Bearer.", code=ErrorCode.API_KEY_MALFORMED)
     text = text.strip(" ")
     if not text:
-        raise AuthenticationFailed("The Authorization header holds no API key.", code="api_key_missing")
+        raise AuthenticationFailed("The Authorization header holds no API key.", code=ErrorCode.API_KEY_MISSING)
     return text
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow, read_scopes
 from msvs.api.resources import moment, optional_moment
@@ -61,7 +61,7 @@ async def create_key(
     """
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidRequest(
-            f"name may have at most {MAX_NAME_LENGTH} characters.", param="name", code="parameter_out_of_range"
+            f"name may have at most {MAX_NAME_LENGTH} characters.", param="name", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     text = make_key(livemode)
     row = await ApiKey.create(
@@ -121,14 +121,14 @@ async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_RO
         raise InvalidRequest(
             f"expires_in must be from 0 to {LONGEST_ROLL.days} days.",
             param="expires_in",
-            code="parameter_out_of_range",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     now = datetime.now(UTC)
     old = await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key", lock=True)
     if old.revoked_at is not None:
-        raise Conflict("The API key is revoked already.", code="api_key_revoked")
+        raise Conflict("The API key is revoked already.", code=ErrorCode.API_KEY_REVOKED)
     if old.expires_at is not None and old.expires_at <= now:
-        raise Conflict("The API key has expired already.", code="api_key_expired")
+        raise Conflict("The API key has expired already.", code=ErrorCode.API_KEY_EXPIRED)
     end, before = now + expires_in, old.expires_at
     old.expires_at = end if before is None else min(end, before)
     await old.save(update_fields=["expires_at"])

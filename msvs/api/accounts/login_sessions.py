@@ -22,7 +22,7 @@ from msvs.api.accounts.passwords import check_password, hash_password, needs_reh
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.contacts.contacts import read_email
 from msvs.api.context import Context, Visitor
-from msvs.api.errors import AuthenticationFailed, InvalidRequest, PermissionDenied, RateLimited
+from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied, RateLimited
 from msvs.database import client, execute, fetch
 from msvs.models import Role, Session, User
 
@@ -155,7 +155,7 @@ async def limit_sign_ups(visitor: Visitor) -> None:
     wait = await _count({digest_token(f"sign-up {network_of(visitor.ip or '')}"): MAX_SIGN_UPS})
     if wait is not None:
         raise RateLimited(
-            "Too many attempts to sign up; wait before the next.", code="sign_up_throttled", retry_after=wait
+            "Too many attempts to sign up; wait before the next.", code=ErrorCode.SIGN_UP_THROTTLED, retry_after=wait
         )
 
 
@@ -201,7 +201,7 @@ async def authenticate_session(token: str | None) -> Identity:
 def check_csrf(identity: Identity, given: str | None) -> None:
     """Compare the token of a request's header with the session's. Raises PermissionDenied code `csrf_invalid`."""
     if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), identity.csrf_token.encode()):
-        raise PermissionDenied("The CSRF token is missing or wrong.", code="csrf_invalid")
+        raise PermissionDenied("The CSRF token is missing or wrong.", code=ErrorCode.CSRF_INVALID)
 
 
 def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *, livemode: bool) -> Context:
@@ -261,7 +261,7 @@ async def confirm_password(visitor: Visitor, identity: Identity, password: str) 
     own, network = await _count_attempt(visitor, identity.email)
     user = await User.filter(id=identity.user_id).first()
     if not await verify_password(None if user is None else user.password_hash, password):
-        raise InvalidRequest("The password is wrong.", param="current_password", code="password_wrong")
+        raise InvalidRequest("The password is wrong.", param="current_password", code=ErrorCode.PASSWORD_WRONG)
     await execute(FORGET_ATTEMPTS, own, network)
     return Confirmation(identity)
 
@@ -311,11 +311,11 @@ def fold_email(email: str) -> str | None:
 
 
 def _login_invalid() -> AuthenticationFailed:
-    return AuthenticationFailed("The e-mail address or the password is wrong.", code="login_invalid")
+    return AuthenticationFailed("The e-mail address or the password is wrong.", code=ErrorCode.LOGIN_INVALID)
 
 
 def _no_session() -> AuthenticationFailed:
-    return AuthenticationFailed("You are not logged in, or your session has ended.", code="session_invalid")
+    return AuthenticationFailed("You are not logged in, or your session has ended.", code=ErrorCode.SESSION_INVALID)
 
 
 async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str]:
@@ -325,7 +325,7 @@ async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str]:
     wait = await _count({own: MAX_ATTEMPTS, digest_token(network): MAX_NETWORK_ATTEMPTS})
     if wait is not None:
         raise RateLimited(
-            "Too many attempts to log in; wait before the next.", code="login_throttled", retry_after=wait
+            "Too many attempts to log in; wait before the next.", code=ErrorCode.LOGIN_THROTTLED, retry_after=wait
         )
     return own, digest_token(network)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 
 T = TypeVar("T")
 
@@ -28,11 +28,13 @@ def check_password(password: str, *, email: str, param: str = "password") -> str
     """A password fit to be set: 10 to 256 characters, not the e-mail address. Raises InvalidRequest with `param`."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise InvalidRequest(
-            f"{param} must have from {MIN_LENGTH} to {MAX_LENGTH} characters.", param=param, code="password_length"
+            f"{param} must have from {MIN_LENGTH} to {MAX_LENGTH} characters.",
+            param=param,
+            code=ErrorCode.PASSWORD_LENGTH,
         )
     folded = password.casefold()
     if len(set(password)) == 1 or folded in (email, email.partition("@")[0]):
-        raise InvalidRequest(f"{param} is too easy to guess.", param=param, code="password_weak")
+        raise InvalidRequest(f"{param} is too easy to guess.", param=param, code=ErrorCode.PASSWORD_WEAK)
     return password
 
 

@@ -16,7 +16,7 @@ from msvs.api.accounts.passwords import check_password, hash_password
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context, Visitor
-from msvs.api.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.permissions import Permission, allow, may, require
 from msvs.database import Row, execute, fetch, fetch_row
 from msvs.models import Invitation, Membership, Role, User
@@ -109,19 +109,19 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
     Raises InvalidRequest, NotFound code `invitation_invalid`, PermissionDenied and Conflict code `email_taken`.
     """
     if visitor.sign_up == "off" or (visitor.sign_up == "invitation" and data.invitation is None):
-        raise PermissionDenied("Nobody can sign up here without an invitation.", code="sign_up_closed")
+        raise PermissionDenied("Nobody can sign up here without an invitation.", code=ErrorCode.SIGN_UP_CLOSED)
     email = _checked_email(data.email)
     name = _checked_name(data.name)
     check_password(data.password, email=email)
     if (data.workspace_name is None) == (data.invitation is None):
         raise InvalidRequest(
-            "Give either workspace_name or invitation.", param="workspace_name", code="parameter_missing"
+            "Give either workspace_name or invitation.", param="workspace_name", code=ErrorCode.PARAMETER_MISSING
         )
     password_hash = await hash_password(data.password)
     now = datetime.now(UTC)
     user_id = ids.new_id()
     if not await execute(INSERT_USER, user_id, email, name, password_hash, now):
-        raise Conflict("There is a user with this e-mail address already.", code="email_taken", param="email")
+        raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
     test_key = live_key = None
     if data.invitation is not None:
         workspace_id = await _join(visitor, user_id, email, data.invitation, now)
@@ -167,7 +167,7 @@ async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invita
     if role is Role.OWNER:
         require(acting, Permission.OWNERS_WRITE)
     if await User.filter(email=address, id__in=list(members)).exists():
-        raise Conflict("The user is a member already.", code="member_exists", param="email")
+        raise Conflict("The user is a member already.", code=ErrorCode.MEMBER_EXISTS, param="email")
     now = datetime.now(UTC)
     await _open_invitations(ctx.workspace_id).filter(email=address).update(revoked_at=now)
     token = secrets.token_urlsafe(32)
@@ -279,11 +279,11 @@ async def remove_member(ctx: Context, user_id: UUID) -> None:
 async def _join(visitor: Visitor, user_id: UUID, email: str, token: str, now: datetime) -> UUID:
     row = await Invitation.filter(digest=digest_token(token)).select_for_update().first()
     if row is None or row.accepted_at is not None or row.revoked_at is not None or row.expires_at <= now:
-        raise NotFound("The invitation is not valid any more.", code="invitation_invalid", param="invitation")
+        raise NotFound("The invitation is not valid any more.", code=ErrorCode.INVITATION_INVALID, param="invitation")
     if row.email != email:
-        raise PermissionDenied("The invitation is for another e-mail address.", code="invitation_for_another")
+        raise PermissionDenied("The invitation is for another e-mail address.", code=ErrorCode.INVITATION_FOR_ANOTHER)
     if not await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, row.workspace_id, row.role.value, now):
-        raise Conflict("You are a member already.", code="member_exists")
+        raise Conflict("You are a member already.", code=ErrorCode.MEMBER_EXISTS)
     row.accepted_at = now
     await row.save(update_fields=["accepted_at"])
     await record_audit(
@@ -327,7 +327,7 @@ def _no_member(user_id: UUID) -> NotFound:
 
 def _check_not_last_owner(members: Mapping[UUID, Membership]) -> None:
     if sum(row.role is Role.OWNER for row in members.values()) < 2:
-        raise Conflict("A workspace keeps at least one owner; make another one first.", code="last_owner")
+        raise Conflict("A workspace keeps at least one owner; make another one first.", code=ErrorCode.LAST_OWNER)
 
 
 def _open_invitations(workspace_id: UUID) -> QuerySet[Invitation]:
@@ -350,7 +350,7 @@ def _member(row: Row | None) -> Member:
 def _checked_email(text: str) -> str:
     email = fold_email(text)
     if email is None:
-        raise InvalidRequest("The e-mail address is not valid.", param="email", code="email_invalid")
+        raise InvalidRequest("The e-mail address is not valid.", param="email", code=ErrorCode.EMAIL_INVALID)
     return email
 
 
@@ -358,7 +358,9 @@ def _checked_name(text: str) -> str:
     name = text.strip()
     if not 1 <= len(name) <= MAX_NAME_LENGTH or "\0" in name:
         raise InvalidRequest(
-            f"name must have from 1 to {MAX_NAME_LENGTH} characters.", param="name", code="parameter_out_of_range"
+            f"name must have from 1 to {MAX_NAME_LENGTH} characters.",
+            param="name",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     return name
 
@@ -374,7 +376,7 @@ async def create_user(*, email: str, name: str, password: str, workspace_id: UUI
     check_password(password, email=email)
     now, user_id = datetime.now(UTC), ids.new_id()
     if not await execute(INSERT_USER, user_id, email, name, await hash_password(password), now):
-        raise Conflict("There is a user with this e-mail address already.", code="email_taken", param="email")
+        raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
     await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, role.value, now)
     ctx = Context(workspace_id, livemode=True, actor="operator")
     await record_audit(

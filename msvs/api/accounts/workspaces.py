@@ -16,7 +16,7 @@ from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
 from msvs.api.credits.credits import grant_credits, low_balance_threshold
 from msvs.api.dispatch.senders import check_sender, claim_default
-from msvs.api.errors import InvalidRequest, PermissionDenied
+from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.notifier import WorkQueue
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import optional_moment
@@ -65,7 +65,7 @@ class UpdateWorkspace(msgspec.Struct, kw_only=True, frozen=True):
 async def create_workspace(name: str, *, credits: int = 0) -> tuple[Workspace, str, str]:
     """Make a workspace with a balance and one key of each mode; the row, the test key and the live key."""
     if credits < 0:
-        raise InvalidRequest("credits must not be negative.", param="credits", code="parameter_out_of_range")
+        raise InvalidRequest("credits must not be negative.", param="credits", code=ErrorCode.PARAMETER_OUT_OF_RANGE)
     workspace = await Workspace.create(name=_checked_name(name))
     await CreditBalance.create(workspace_id=workspace.id)
     if credits:
@@ -141,7 +141,7 @@ def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence
         if not LIMITS[name](getattr(row, name), differing[name][1]):
             raise PermissionDenied(
                 f"A key may tighten {name}, not lift it: ask an owner or an admin of the workspace.",
-                code="limit_not_lifted",
+                code=ErrorCode.LIMIT_NOT_LIFTED,
                 param=name,
             )
 
@@ -196,7 +196,7 @@ def _checked_name(name: str) -> str:
 
 
 def _out_of_range(param: str, rule: str) -> InvalidRequest:
-    return InvalidRequest(f"{param} {rule}.", param=param, code="parameter_out_of_range")
+    return InvalidRequest(f"{param} {rule}.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE)
 
 
 async def find_workspace(text: str) -> UUID:

@@ -21,7 +21,7 @@ from msvs.api.dispatch.halting import share_run
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import is_real
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
-from msvs.api.errors import ComplianceRefused, InvalidRequest
+from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.notifier import WorkQueue
 from msvs.api.scope import scoped
 from msvs.api.text import quiet_hours
@@ -90,7 +90,7 @@ async def check_audience(
         raise InvalidRequest(
             "audience needs at least one of list_ids, segment_id and contact_ids.",
             param="audience",
-            code="parameter_missing",
+            code=ErrorCode.PARAMETER_MISSING,
         )
     await _check_known(ctx, ContactList, list_ids, "audience.list_ids", ids.CONTACT_LIST, "list")
     await _check_known(ctx, Contact, contact_ids, "audience.contact_ids", ids.CONTACT, "contact")
@@ -115,7 +115,9 @@ async def _check_known(
     noun: str,
 ) -> None:
     if len(wanted) > MAX_IDS:
-        raise InvalidRequest(f"{param} may have at most {MAX_IDS} ids.", param=param, code="parameter_out_of_range")
+        raise InvalidRequest(
+            f"{param} may have at most {MAX_IDS} ids.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
     if not wanted:
         return
     known = set(await scoped(ctx, model).filter(id__in=list(wanted)).values_list("id", flat=True))
@@ -125,7 +127,9 @@ async def _check_known(
 
 
 def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
-    return InvalidRequest(f"No such {noun}: '{ids.encode_id(prefix, value)}'.", param=param, code="resource_missing")
+    return InvalidRequest(
+        f"No such {noun}: '{ids.encode_id(prefix, value)}'.", param=param, code=ErrorCode.RESOURCE_MISSING
+    )
 
 
 async def _members_sql(
@@ -354,7 +358,7 @@ class _Chunk:
         try:
             rendered = render(self._template, contact_values(recipient, self._template.names))
         except NotRenderable as error:
-            return _Outcome(self._unrendered, Encoding.GSM7.value, 0, error.code)
+            return _Outcome(self._unrendered, Encoding.GSM7.value, 0, error.code.value)
         return _Outcome(Text(rendered.body), rendered.encoding.value, rendered.segments, None)
 
     def _encoder(self, recipient: Row, sender: str | None, outcome: _Outcome) -> RowEncoder:
@@ -416,7 +420,7 @@ def _make_message(
             if campaign.respects_quiet_hours:
                 message.due_at = _due_at(recipient, now)
         except NotRenderable as error:
-            code = error.code
+            code = error.code.value
     if code is not None:
         _skip(message, code)
         message.body = campaign.body
@@ -479,5 +483,5 @@ def _destination_refusal(phone: Phone, regions: Regions) -> str | None:
     try:
         check_destination(phone, regions.blocked, regions.enabled)
     except ComplianceRefused as error:
-        return error.code
+        return error.code.value
     return None

@@ -22,7 +22,7 @@ from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_sender, check_usable
-from msvs.api.errors import ApiError, Conflict, InvalidRequest
+from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest
 from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule, send_message
 from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -137,7 +137,9 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     now = datetime.now(UTC)
     campaign = await _lock(ctx, id)
     if campaign.status not in EDITABLE:
-        raise Conflict(f"The campaign is {campaign.status}: it cannot be changed any more.", code="campaign_begun")
+        raise Conflict(
+            f"The campaign is {campaign.status}: it cannot be changed any more.", code=ErrorCode.CAMPAIGN_BEGUN
+        )
     is_draft = campaign.status == CampaignStatus.DRAFT
     given = {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not msgspec.UNSET}
     if not given:
@@ -186,7 +188,7 @@ async def launch_campaign(
     now = datetime.now(UTC)
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.DRAFT:
-        raise Conflict(f"The campaign is {campaign.status}, not a draft.", code="campaign_not_draft")
+        raise Conflict(f"The campaign is {campaign.status}, not a draft.", code=ErrorCode.CAMPAIGN_NOT_DRAFT)
     if scheduled_at is not msgspec.UNSET:
         campaign.scheduled_at = scheduled_at
     due_at = check_schedule(campaign.scheduled_at, now)
@@ -229,7 +231,7 @@ async def delete_campaign(ctx: Context, id: UUID) -> None:
     allow(ctx, Permission.MESSAGES_SEND)
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.DRAFT:
-        raise Conflict(f"The campaign is {campaign.status}, not a draft.", code="campaign_not_draft")
+        raise Conflict(f"The campaign is {campaign.status}, not a draft.", code=ErrorCode.CAMPAIGN_NOT_DRAFT)
     await campaign.delete()
 
 
@@ -243,7 +245,9 @@ async def send_campaign_test(
     campaign = await get_campaign(ctx, id)
     phones = list(by_canonical(to).values())
     if not 1 <= len(phones) <= MAX_TEST_RECIPIENTS:
-        raise InvalidRequest(f"to names 1 to {MAX_TEST_RECIPIENTS} phones.", param="to", code="parameter_out_of_range")
+        raise InvalidRequest(
+            f"to names 1 to {MAX_TEST_RECIPIENTS} phones.", param="to", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
     sent = []
     for phone in phones:
         data = SendMessage(
@@ -318,7 +322,7 @@ async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
     allow(ctx, Permission.MESSAGES_SEND)
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.PAUSED:
-        raise Conflict(f"The campaign is {campaign.status}, not paused.", code="campaign_not_paused")
+        raise Conflict(f"The campaign is {campaign.status}, not paused.", code=ErrorCode.CAMPAIGN_NOT_PAUSED)
     require_carrier(ctx.livemode)
     await _resume(campaign, datetime.now(UTC))
     return campaign
@@ -413,9 +417,9 @@ async def record_campaign_event(type: EventType, campaign: Campaign, now: dateti
 
 def _refuse_ended(campaign: Campaign) -> None:
     if campaign.status == CampaignStatus.DRAFT:
-        raise Conflict("The campaign is a draft: launch it, or delete it.", code="campaign_draft")
+        raise Conflict("The campaign is a draft: launch it, or delete it.", code=ErrorCode.CAMPAIGN_DRAFT)
     if campaign.status in TERMINAL:
-        raise Conflict(f"The campaign is already {campaign.status}.", code="campaign_terminal")
+        raise Conflict(f"The campaign is already {campaign.status}.", code=ErrorCode.CAMPAIGN_TERMINAL)
 
 
 async def _launch(ctx: Context, campaign: Campaign, workspace: Workspace, due_at: datetime, now: datetime) -> None:
@@ -476,7 +480,9 @@ async def _check_sender(ctx: Context, workspace: Workspace, sender: str | None) 
 def _check_name(text: str) -> str:
     name = text.strip()
     if not 1 <= len(name) <= MAX_NAME:
-        raise InvalidRequest(f"name has 1 to {MAX_NAME} characters.", param="name", code="parameter_out_of_range")
+        raise InvalidRequest(
+            f"name has 1 to {MAX_NAME} characters.", param="name", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
     return name
 
 
@@ -487,17 +493,19 @@ def _interval(rate_per_minute: int | None) -> float:
 def _check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:
     if rate_per_minute is not None and spread_hours is not None:
         raise InvalidRequest(
-            "Give rate_per_minute or spread_hours, not both.", param="spread_hours", code="pace_conflict"
+            "Give rate_per_minute or spread_hours, not both.", param="spread_hours", code=ErrorCode.PACE_CONFLICT
         )
     if rate_per_minute is not None and not 1 <= rate_per_minute <= MAX_RATE:
         raise InvalidRequest(
-            f"rate_per_minute must be from 1 to {MAX_RATE}.", param="rate_per_minute", code="parameter_out_of_range"
+            f"rate_per_minute must be from 1 to {MAX_RATE}.",
+            param="rate_per_minute",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     if spread_hours is not None and not 0 < spread_hours <= MAX_SPREAD_HOURS:
         raise InvalidRequest(
             f"spread_hours must be more than 0 and at most {MAX_SPREAD_HOURS:g}.",
             param="spread_hours",
-            code="parameter_out_of_range",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
 
 

@@ -23,7 +23,7 @@ from msvs.api.dispatch import admission, sender_rules, throughput
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import carrier_for, require_carrier
 from msvs.api.dispatch.senders import check_sender, choose_sender
-from msvs.api.errors import ApiError, ComplianceRefused
+from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode
 from msvs.api.messages import messages
 from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule
 from msvs.api.messages.sandbox import check_scripted
@@ -298,7 +298,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
             phone=phone.e164,
         )
         if suppressed or (contact is not None and contact.opt_in_status == OptInStatus.OPTED_OUT):
-            raise ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
+            raise ComplianceRefused(FAILURES["recipient_opted_out"], code=ErrorCode.RECIPIENT_OPTED_OUT, param="to")
         if unrenderable is not None:
             raise messages._unrenderable(unrenderable)
         if workspace.prefix_hourly_cap is not None:
@@ -611,7 +611,7 @@ def _missing_names(template: Template, values: Mapping[str, str]) -> list[str]:
         try:
             render(template, known)
         except NotRenderable as error:
-            if error.code == "variable_missing":
+            if error.code == ErrorCode.VARIABLE_MISSING:
                 names.append(error.name)
                 known[error.name] = audiences.SAMPLE_VALUE
                 continue

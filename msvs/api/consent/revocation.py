@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msvs.api import crypto
 from msvs.api.context import Context
-from msvs.api.errors import Conflict
+from msvs.api.errors import Conflict, ErrorCode
 from msvs.api.resources import moment
 from msvs.api.text.phones import by_canonical, canonical, spellings
 from msvs.database import Row, fetch
@@ -141,7 +141,7 @@ def revoked(opted_out_at: datetime, *, existing_id: str | None = None) -> Confli
     return Conflict(
         f"This phone number opted out at {at}, and only its owner (START, a keyword, YES) or newer evidence opts it in"
         " again: opt_in with renewed true, and at, the time after the opt-out at which the person agreed again.",
-        code="opt_in_revoked",
+        code=ErrorCode.OPT_IN_REVOKED,
         param="opt_in",
         **details,
     )

@@ -22,7 +22,7 @@ from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
 from msvs.api.context import Context
 from msvs.api.dispatch import cancellation
-from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
@@ -311,7 +311,7 @@ async def opt_out_contact(ctx: Context, id: UUID, *, source: str = "api") -> Con
     allow(ctx, Permission.RESOURCES_WRITE)
     contact = await get_contact(ctx, id)
     if not await consent.opt_out(ctx, contact, source=source, now=datetime.now(UTC)):
-        raise Conflict("The contact has already opted out.", code="contact_opted_out")
+        raise Conflict("The contact has already opted out.", code=ErrorCode.CONTACT_OPTED_OUT)
     return await get_contact(ctx, id)
 
 
@@ -319,7 +319,7 @@ def read_name(text: str, *, param: str, maximum: int = MAX_NAME) -> str:
     """A name of 1 to `maximum` characters that is not blank and has no control characters. Raises InvalidRequest."""
     if not text.strip() or len(text) > maximum:
         raise InvalidRequest(
-            f"{param} must have from 1 to {maximum} characters.", param=param, code="parameter_out_of_range"
+            f"{param} must have from 1 to {maximum} characters.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise InvalidRequest(f"{param} must not contain control characters.", param=param)
@@ -423,7 +423,7 @@ async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datet
 def _taken(existing: Row) -> Conflict:
     return Conflict(
         "A contact with this phone number already exists.",
-        code="contact_exists",
+        code=ErrorCode.CONTACT_EXISTS,
         param="phone",
         existing_id=ids.encode_id(ids.CONTACT, existing.id),
     )
@@ -437,7 +437,7 @@ def read_optional(text: str | None, *, param: str) -> str | None:
 def read_email(text: str) -> str:
     """An e-mail address as it was written. Raises InvalidRequest."""
     if len(text) > MAX_EMAIL or not _email(text):
-        raise InvalidRequest("The e-mail address is not valid.", param="email", code="email_invalid")
+        raise InvalidRequest("The e-mail address is not valid.", param="email", code=ErrorCode.EMAIL_INVALID)
     return text
 
 
@@ -453,7 +453,9 @@ def read_evidence(evidence: OptInEvidence) -> Evidence:
     """Evidence that has a source. Raises InvalidRequest."""
     if evidence.source is None:
         raise InvalidRequest(
-            "Opting in needs evidence: say where consent was given.", param="opt_in.source", code="parameter_missing"
+            "Opting in needs evidence: say where consent was given.",
+            param="opt_in.source",
+            code=ErrorCode.PARAMETER_MISSING,
         )
     source = read_name(evidence.source, param="opt_in.source", maximum=MAX_SOURCE)
     return Evidence(
@@ -473,7 +475,7 @@ def _read_ip(text: str) -> str:
     except ValueError:
         address = None
     if address is None or "%" in text:
-        raise InvalidRequest("opt_in.ip must be an IPv4 or IPv6 address.", param="opt_in.ip", code="ip_invalid")
+        raise InvalidRequest("opt_in.ip must be an IPv4 or IPv6 address.", param="opt_in.ip", code=ErrorCode.IP_INVALID)
     return str(address)
 
 
@@ -483,7 +485,7 @@ def _read_past(at: datetime) -> datetime:
         raise InvalidRequest(
             f"opt_in.at must be a time from {EARLIEST.year} on that is not in the future.",
             param="opt_in.at",
-            code="parameter_out_of_range",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     return at.astimezone(UTC)
 
@@ -521,7 +523,9 @@ def merge_attributes(current: Mapping[str, Any], changes: Mapping[str, Any]) -> 
             )
     if len(merged) > MAX_ATTRIBUTES:
         raise InvalidRequest(
-            f"A contact has at most {MAX_ATTRIBUTES} attributes.", param="attributes", code="parameter_out_of_range"
+            f"A contact has at most {MAX_ATTRIBUTES} attributes.",
+            param="attributes",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     return merged
 

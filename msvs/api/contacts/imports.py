@@ -23,7 +23,7 @@ from msvs.api.contacts.contacts import (
     read_optional,
 )
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import contact_resource
 from msvs.api.scope import lock_number, scoped
@@ -132,7 +132,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     allow(ctx, Permission.RESOURCES_WRITE)
     if len(data.contacts) > MAX_IMPORTED:
         raise InvalidRequest(
-            f"contacts holds at most {MAX_IMPORTED} contacts.", param="contacts", code="parameter_out_of_range"
+            f"contacts holds at most {MAX_IMPORTED} contacts.", param="contacts", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     region = data.default_region
     if region is not None and region not in SUPPORTED_REGIONS:
@@ -236,7 +236,7 @@ async def _hold_list(ctx: Context, id: UUID) -> None:
     row = await scoped(ctx, ContactList).filter(id=id).select_for_update().first()
     if row is None:
         raise InvalidRequest(
-            f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.", code="resource_missing", param="list_id"
+            f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.", code=ErrorCode.RESOURCE_MISSING, param="list_id"
         )
     lists.refuse_synced(row)
 

@@ -12,7 +12,7 @@ from tortoise.expressions import Subquery
 from msvs.api import ids
 from msvs.api.contacts.contacts import read_name
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
@@ -95,7 +95,7 @@ async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Ad
     allow(ctx, Permission.RESOURCES_WRITE)
     if len(contact_ids) > MAX_ADDED:
         raise InvalidRequest(
-            f"contact_ids holds at most {MAX_ADDED} ids.", param="contact_ids", code="parameter_out_of_range"
+            f"contact_ids holds at most {MAX_ADDED} ids.", param="contact_ids", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     refuse_synced(await get_list(ctx, id))
     named = {text: ids.decode_id(ids.CONTACT, text) for text in contact_ids}
@@ -133,4 +133,4 @@ async def _find_static(ctx: Context, id: UUID) -> ContactList:
 def refuse_synced(row: ContactList) -> None:
     """Raise Conflict `list_synced` for a list that is not changed by hand."""
     if row.kind != STATIC:
-        raise Conflict("The list is kept in step with another service; change it there.", code="list_synced")
+        raise Conflict("The list is kept in step with another service; change it there.", code=ErrorCode.LIST_SYNCED)

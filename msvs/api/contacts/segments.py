@@ -28,7 +28,7 @@ from tortoise.filters import escape_like
 from msvs.api import ids
 from msvs.api.contacts.contacts import MAX_ATTRIBUTE_KEY, MAX_INTEGER, read_name
 from msvs.api.context import Context
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
@@ -146,7 +146,9 @@ async def _check_filter(ctx: Context, filter: Mapping[str, Any]) -> Compiled:
         for id, param in compiled.lists:
             if id not in known:
                 raise InvalidRequest(
-                    f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.", param=param, code="resource_missing"
+                    f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.",
+                    param=param,
+                    code=ErrorCode.RESOURCE_MISSING,
                 )
     return compiled
 
@@ -169,13 +171,15 @@ class _Compiler:
         if not isinstance(node, Mapping):
             raise InvalidRequest(f"{param} must be an object.", param=param)
         if depth > MAX_DEPTH:
-            raise InvalidRequest(f"A filter is at most {MAX_DEPTH} levels deep.", param=param, code="filter_too_deep")
+            raise InvalidRequest(
+                f"A filter is at most {MAX_DEPTH} levels deep.", param=param, code=ErrorCode.FILTER_TOO_DEEP
+            )
         shape = next((name for name in ("all", "any", "not", "list", "engagement", "field") if name in node), None)
         if shape is None:
             raise InvalidRequest(
                 f"{param} must have one of all, any, not, field, list and engagement.",
                 param=param,
-                code="parameter_missing",
+                code=ErrorCode.PARAMETER_MISSING,
             )
         _refuse_unknown(node, SHAPES[shape], param)
         if shape in ("all", "any"):
@@ -185,7 +189,7 @@ class _Compiler:
         self.leaves += 1
         if self.leaves > MAX_LEAVES:
             raise InvalidRequest(
-                f"A filter has at most {MAX_LEAVES} comparisons.", param=param, code="filter_too_large"
+                f"A filter has at most {MAX_LEAVES} comparisons.", param=param, code=ErrorCode.FILTER_TOO_LARGE
             )
         if shape == "list":
             return self.membership(node["list"], f"{param}.list")
@@ -210,7 +214,9 @@ class _Compiler:
     def engagement(self, node: Mapping[str, Any], param: str) -> str:
         column = ENGAGEMENTS[_read_choice(node["engagement"], ENGAGEMENTS, f"{param}.engagement")]
         if "within_days" not in node:
-            raise InvalidRequest("within_days is missing.", param=f"{param}.within_days", code="parameter_missing")
+            raise InvalidRequest(
+                "within_days is missing.", param=f"{param}.within_days", code=ErrorCode.PARAMETER_MISSING
+            )
         days = _read_integer(node["within_days"], f"{param}.within_days", MAX_DAYS)
         least = _read_integer(node.get("at_least", 1), f"{param}.at_least", MAX_MESSAGES)
         # Counting stops at what is asked for, however many messages a contact has had.
@@ -224,7 +230,7 @@ class _Compiler:
     def comparison(self, node: Mapping[str, Any], param: str) -> str:
         field = _read_text(node["field"], f"{param}.field")
         if "op" not in node:
-            raise InvalidRequest("op is missing.", param=f"{param}.op", code="parameter_missing")
+            raise InvalidRequest("op is missing.", param=f"{param}.op", code=ErrorCode.PARAMETER_MISSING)
         compare, ops = self.comparer(field, f"{param}.field")
         op = _read_choice(node["op"], OPS, f"{param}.op")
         if op not in ops:
@@ -236,7 +242,7 @@ class _Compiler:
                 raise InvalidRequest("exists takes true or false.", param=value_param)
             return compare(op, value, value_param)
         if "value" not in node:
-            raise InvalidRequest("value is missing.", param=value_param, code="parameter_missing")
+            raise InvalidRequest("value is missing.", param=value_param, code=ErrorCode.PARAMETER_MISSING)
         value = node["value"]
         if op in ("in", "not_in") and (not isinstance(value, list) or not 1 <= len(value) <= MAX_VALUES):
             raise InvalidRequest(f"{op} takes an array of 1 to {MAX_VALUES} values.", param=value_param)
@@ -255,7 +261,7 @@ class _Compiler:
             raise InvalidRequest(
                 f"field must be one of {', '.join((*TEXT_FIELDS, 'opt_in_status', *TIME_FIELDS))} or attributes.<key>.",
                 param=param,
-                code="field_unknown",
+                code=ErrorCode.FIELD_UNKNOWN,
             )
         return lambda op, value, at: self.attribute(key, op, value, at), ATTRIBUTE_OPS
 
@@ -341,7 +347,7 @@ def _refuse_unknown(node: Mapping[str, Any], known: tuple[str, ...], param: str)
             raise InvalidRequest(
                 f"{param} has {known[0]} and may not have this besides.",
                 param=f"{param}.{str(key)[:40]}",
-                code="parameter_unknown",
+                code=ErrorCode.PARAMETER_UNKNOWN,
             )
 
 
@@ -363,7 +369,7 @@ def _read_choice(value: Any, known: Mapping[str, Any] | frozenset[str] | set[str
 def _read_integer(value: Any, param: str, maximum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
         raise InvalidRequest(
-            f"{param} must be a whole number from 1 to {maximum}.", param=param, code="parameter_out_of_range"
+            f"{param} must be a whole number from 1 to {maximum}.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     return value
 
@@ -396,7 +402,7 @@ def _read_time(value: Any, param: str) -> datetime:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise InvalidRequest(f"{param} must be an ISO-8601 time with an offset.", param=param, code="time_invalid")
+    raise InvalidRequest(f"{param} must be an ISO-8601 time with an offset.", param=param, code=ErrorCode.TIME_INVALID)
 
 
 def _read_date(value: Any, param: str) -> str:
@@ -406,5 +412,5 @@ def _read_date(value: Any, param: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise InvalidRequest(f"{param} must be a date such as 2026-05-01.", param=param, code="date_invalid")
+        raise InvalidRequest(f"{param} must be a date such as 2026-05-01.", param=param, code=ErrorCode.DATE_INVALID)
     return text

@@ -25,7 +25,7 @@ from msvs.api.contacts.contacts import (
     update_contact,
 )
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import Resource, moment
@@ -121,7 +121,7 @@ async def create_suppression(ctx: Context, phone: str, *, source: str) -> Suppre
     if not done.added:
         raise Conflict(
             "The phone number is suppressed already.",
-            code="suppression_exists",
+            code=ErrorCode.SUPPRESSION_EXISTS,
             param="phone",
             existing_id=ids.encode_id(SUPPRESSION, row.id),
         )
@@ -176,7 +176,7 @@ async def import_suppressions(ctx: Context, phones: Sequence[str], *, source: st
     allow(ctx, Permission.RESOURCES_WRITE)
     if len(phones) > MAX_IMPORTED:
         raise InvalidRequest(
-            f"phones holds at most {MAX_IMPORTED} phones.", param="phones", code="parameter_out_of_range"
+            f"phones holds at most {MAX_IMPORTED} phones.", param="phones", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     source = IMPORTED if source is None else read_name(source, param="source", maximum=MAX_SOURCE)
     return await _import(ctx, phones, source)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
 from msvs.api.context import Context
-from msvs.api.errors import ComplianceRefused
+from msvs.api.errors import ComplianceRefused, ErrorCode
 from msvs.api.resources import moment
 from msvs.api.text.phones import Phone, canonical
 from msvs.database import execute, fetch_row, fetch_value
@@ -95,7 +95,7 @@ def daily_cap_reached(required: int, available: int, now: datetime) -> Complianc
     """The 422 of a send that the rest of the day's cap does not cover."""
     return ComplianceRefused(
         f"This needs {required} credits; of the workspace's cap for today {available} are left.",
-        code="daily_cap_reached",
+        code=ErrorCode.DAILY_CAP_REACHED,
         required=required,
         available=available,
         resets_at=moment(next_day(now)),
@@ -144,7 +144,7 @@ def _hour(now: datetime) -> datetime:
 def _too_fast(phone: Phone, cap: int, now: datetime) -> ComplianceRefused:
     return ComplianceRefused(
         f"The numbers that start with +{prefix_of(phone)} have had the hour's {cap} messages of this workspace.",
-        code="prefix_velocity_exceeded",
+        code=ErrorCode.PREFIX_VELOCITY_EXCEEDED,
         param="to",
         resets_at=moment(_hour(now) + timedelta(hours=1)),
     )

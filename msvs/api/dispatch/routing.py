@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msvs.api.dispatch import breakers, open_months
 from msvs.api.dispatch.sender_rules import kind_of
-from msvs.api.errors import ComplianceRefused, InvalidRequest
+from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.database import Row, fetch
 from msvs.models import SenderKind
 
@@ -60,7 +60,7 @@ def require_carrier(livemode: bool) -> None:
     if not has_carrier(livemode):
         raise InvalidRequest(
             "No carrier is configured for live messages; use a sandbox key, or configure one.",
-            code="carrier_not_configured",
+            code=ErrorCode.CARRIER_NOT_CONFIGURED,
         )
 
 
@@ -154,7 +154,7 @@ async def require_route(workspace_id: UUID, region: str | None, sender: str, now
     plan = await plan_for(workspace_id, True, now)
     if not plan.carriers_for(region, sender):
         raise ComplianceRefused(
-            "No carrier takes messages to this region from this sender.", code="no_route", param="to"
+            "No carrier takes messages to this region from this sender.", code=ErrorCode.NO_ROUTE, param="to"
         )
 
 

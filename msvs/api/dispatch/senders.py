@@ -19,7 +19,7 @@ from msvs.api.dispatch import lookalikes, sender_rules
 from msvs.api.dispatch.lookalikes import platform_names
 from msvs.api.dispatch.routing import is_real
 from msvs.api.dispatch.sender_rules import kind_of
-from msvs.api.errors import ComplianceRefused, InvalidRequest, NotFound
+from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest, NotFound
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.scope import name_lock
 from msvs.api.text.phones import with_spellings
@@ -36,7 +36,7 @@ def check_sender(sender: str, *, param: str = "from") -> str:
     if not _SENDER.fullmatch(sender) or sender.endswith(" "):
         raise InvalidRequest(
             "A sender is 1 to 11 letters and digits with at least one letter, a phone in E.164, or a short code.",
-            code="sender_invalid",
+            code=ErrorCode.SENDER_INVALID,
             param=param,
         )
     return sender
@@ -245,7 +245,7 @@ async def automatic_sender(ctx: Context, answered: str | None, default: str) -> 
 
 def not_allowed(reason: str, *, param: str = "from") -> ComplianceRefused:
     """The refusal of a sender."""
-    return ComplianceRefused(reason, code="sender_not_allowed", param=param)
+    return ComplianceRefused(reason, code=ErrorCode.SENDER_NOT_ALLOWED, param=param)
 
 
 async def list_senders(ctx: Context, page: PageRequest) -> Page[Sender]:
@@ -321,7 +321,7 @@ async def add_sender(
     found = check_regions(regions)
     async with unit_of_work():
         if workspace_id is not None and not await Workspace.exists(id=workspace_id):
-            raise NotFound("No such workspace.", code="resource_missing")
+            raise NotFound("No such workspace.", code=ErrorCode.RESOURCE_MISSING)
         await _hold(value)
         if not is_shared and await standing_of(workspace_id, value) is Standing.TAKEN:
             raise InvalidRequest("Another has this sender, or one that looks like it.", param="value")
@@ -344,7 +344,7 @@ async def remove_sender(workspace_id: UUID | None, value: str) -> None:
             value,
         )
         if gone is None:
-            raise NotFound("The workspace has no such sender.", code="resource_missing")
+            raise NotFound("The workspace has no such sender.", code=ErrorCode.RESOURCE_MISSING)
         if workspace_id is not None:
             await _tell(Context(workspace_id, True), AuditAction.SENDER_REMOVED, gone.id, [value, None])
         await _reset_defaults(value)
@@ -357,11 +357,11 @@ async def transfer_sender(workspace_id: UUID, value: str) -> Row:
     """
     async with unit_of_work():
         if not await Workspace.exists(id=workspace_id):
-            raise NotFound("No such workspace.", code="resource_missing")
+            raise NotFound("No such workspace.", code=ErrorCode.RESOURCE_MISSING)
         await _hold(value)
         rows = await fetch("DELETE FROM senders WHERE value = $1 RETURNING *", value)
         if not rows:
-            raise NotFound("No workspace has this sender.", code="resource_missing")
+            raise NotFound("No workspace has this sender.", code=ErrorCode.RESOURCE_MISSING)
         kept = max(rows, key=lambda row: (row.registration is not None, row.workspace_id == workspace_id))
         for row in rows:
             if row.workspace_id not in (None, workspace_id):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msvs.api.context import Context
-from msvs.api.errors import PermissionDenied
+from msvs.api.errors import ErrorCode, PermissionDenied
 from msvs.api.inbound import inbox
 from msvs.api.messages.sandbox import REFUSED_CREDITS, REFUSED_REGION
 from msvs.api.pages import Page, PageRequest
@@ -118,4 +118,4 @@ def _check(ctx: Context) -> None:
     """Refuse the live mode, whose handsets are people's own. Raises PermissionDenied code `sandbox_only`."""
     allow(ctx, Permission.RESOURCES_READ)
     if ctx.livemode:
-        raise PermissionDenied("Handsets are looked at in the sandbox only.", code="sandbox_only")
+        raise PermissionDenied("Handsets are looked at in the sandbox only.", code=ErrorCode.SANDBOX_ONLY)

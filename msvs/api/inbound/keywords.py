@@ -17,7 +17,7 @@ from msvs.api.consent.revocation import OWN_ACT
 from msvs.api.contacts import lists
 from msvs.api.contacts.contacts import read_name
 from msvs.api.context import Context
-from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
@@ -155,10 +155,12 @@ async def _check_list(ctx: Context, id: UUID) -> None:
     row = await scoped(ctx, ContactList).filter(id=id).select_for_update().first()
     if row is None:
         raise InvalidRequest(
-            f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.", code="resource_missing", param="list_id"
+            f"No such list: '{ids.encode_id(ids.CONTACT_LIST, id)}'.", code=ErrorCode.RESOURCE_MISSING, param="list_id"
         )
     if row.kind != lists.STATIC:
-        raise Conflict("The list is kept in step with another service; nobody can join it here.", code="list_synced")
+        raise Conflict(
+            "The list is kept in step with another service; nobody can join it here.", code=ErrorCode.LIST_SYNCED
+        )
 
 
 async def _save(ctx: Context, row: Keyword) -> None:
@@ -169,7 +171,7 @@ async def _save(ctx: Context, row: Keyword) -> None:
         existing = await scoped(ctx, Keyword).filter(folded=row.folded).first()
         raise Conflict(
             f"There is a keyword {row.word} already.",
-            code="keyword_exists",
+            code=ErrorCode.KEYWORD_EXISTS,
             param="word",
             existing_id=None if existing is None else ids.encode_id(ids.KEYWORD, existing.id),
         ) from None
@@ -183,7 +185,7 @@ def _read_word(text: str) -> tuple[str, str]:
     if classify_reply(word) is not None or wants_out(word) is not None:
         raise InvalidRequest(
             f"{word} means something to every sender, such as STOP or HELP; choose another word.",
-            code="keyword_reserved",
+            code=ErrorCode.KEYWORD_RESERVED,
             param="word",
         )
     return word, folded
@@ -192,6 +194,6 @@ def _read_word(text: str) -> tuple[str, str]:
 def _read_reply(text: str) -> str:
     if not 0 < len(text.strip()) <= len(text) <= MAX_REPLY:
         raise InvalidRequest(
-            f"reply must have from 1 to {MAX_REPLY} characters.", param="reply", code="parameter_out_of_range"
+            f"reply must have from 1 to {MAX_REPLY} characters.", param="reply", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     return text

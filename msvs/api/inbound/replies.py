@@ -14,7 +14,7 @@ from msvs.api.consent.revocation import OWN_ACT
 from msvs.api.contacts.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.dispatch.senders import check_sender, check_usable
-from msvs.api.errors import PermissionDenied
+from msvs.api.errors import ErrorCode, PermissionDenied
 from msvs.api.inbound import keywords
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
@@ -147,7 +147,9 @@ async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str)
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     if ctx.livemode:
-        raise PermissionDenied("Replies are made up in the sandbox only: use a msvs_test_ key.", code="sandbox_only")
+        raise PermissionDenied(
+            "Replies are made up in the sandbox only: use a msvs_test_ key.", code=ErrorCode.SANDBOX_ONLY
+        )
     phone = parse_phone(from_, param="from")
     sender = (await find_settings(ctx)).default_sender if to is None else check_sender(to, param="to")
     return await receive_inbound(

@@ -18,7 +18,7 @@ from msvs.api.dispatch.enqueue import insert_single
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import carrier_for, is_real, require_carrier, require_route
 from msvs.api.dispatch.senders import check_sender, choose_sender
-from msvs.api.errors import ComplianceRefused, InvalidRequest
+from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.messages.sandbox import check_scripted
 from msvs.api.pages import Page, PageRequest, fetch_page, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
@@ -187,7 +187,9 @@ async def list_messages(
     if status is not None:
         if status not in STATUS_FILTERS:
             raise InvalidRequest(
-                f"status must be one of {', '.join(sorted(STATUS_FILTERS))}.", param="status", code="parameter_invalid"
+                f"status must be one of {', '.join(sorted(STATUS_FILTERS))}.",
+                param="status",
+                code=ErrorCode.PARAMETER_INVALID,
             )
         query = query.filter(status__in=STATUS_FILTERS[status])
     else:
@@ -230,11 +232,13 @@ def check_schedule(scheduled_at: datetime | None, now: datetime) -> datetime:
         return now
     if scheduled_at < now - MAX_LATE:
         raise InvalidRequest(
-            "scheduled_at lies more than 60 seconds in the past.", param="scheduled_at", code="scheduled_at_past"
+            "scheduled_at lies more than 60 seconds in the past.",
+            param="scheduled_at",
+            code=ErrorCode.SCHEDULED_AT_PAST,
         )
     if scheduled_at > now + MAX_AHEAD:
         raise InvalidRequest(
-            "scheduled_at lies more than 365 days ahead.", param="scheduled_at", code="scheduled_at_too_far"
+            "scheduled_at lies more than 365 days ahead.", param="scheduled_at", code=ErrorCode.SCHEDULED_AT_TOO_FAR
         )
     return max(scheduled_at, now)
 
@@ -243,21 +247,23 @@ def check_expiry(expires_at: datetime | None, due_at: datetime) -> datetime | No
     """Until when a message may be handed over: later than it is due. Raises InvalidRequest."""
     if expires_at is not None and expires_at <= due_at:
         raise InvalidRequest(
-            "expires_at must lie in the future and after scheduled_at.", param="expires_at", code="expires_at_past"
+            "expires_at must lie in the future and after scheduled_at.",
+            param="expires_at",
+            code=ErrorCode.EXPIRES_AT_PAST,
         )
     return expires_at
 
 
 def _opted_out() -> ComplianceRefused:
-    return ComplianceRefused(FAILURES["recipient_opted_out"], code="recipient_opted_out", param="to")
+    return ComplianceRefused(FAILURES["recipient_opted_out"], code=ErrorCode.RECIPIENT_OPTED_OUT, param="to")
 
 
 def _unrenderable(error: NotRenderable) -> InvalidRequest:
-    if error.code == "variable_missing":
+    if error.code == ErrorCode.VARIABLE_MISSING:
         param = f"variables.{error.written}"
         if error.is_blank:
             message = f"The variable '{error.written}' is blank, and has no fallback."
-            return InvalidRequest(message, param=param, code="variable_blank")
+            return InvalidRequest(message, param=param, code=ErrorCode.VARIABLE_BLANK)
         message = f"The variable '{error.written}' has no value and no fallback."
         return InvalidRequest(message, param=param, code=error.code)
     return InvalidRequest(FAILURES[error.code], param="body", code=error.code)

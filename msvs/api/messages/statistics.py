@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from msvs.api.context import Context
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.resources import FAILURES
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.quiet_hours import check_timezone
@@ -166,7 +166,7 @@ async def conversation_overview(ctx: Context, *, days: int = DEFAULT_CONVERSATIO
     """How the conversations of the last days stand. Raises InvalidRequest for more than 365 days."""
     if not 1 <= days <= MAX_CONVERSATION_DAYS:
         raise InvalidRequest(
-            f"days must be from 1 to {MAX_CONVERSATION_DAYS}.", param="days", code="parameter_out_of_range"
+            f"days must be from 1 to {MAX_CONVERSATION_DAYS}.", param="days", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     since = datetime.now(UTC) - timedelta(days=days)
     row = await fetch_row(CONVERSATIONS, ctx.workspace_id, ctx.livemode, since, id_at(since - ID_MARGIN))
@@ -182,12 +182,12 @@ def bucket_starts(interval: Interval, since: datetime, until: datetime, zone: Zo
     if since.tzinfo is None or until.tzinfo is None:
         raise InvalidRequest("A time must carry an offset.", param="since" if since.tzinfo is None else "until")
     if until <= since:
-        raise InvalidRequest("until must lie after since.", param="until", code="parameter_out_of_range")
+        raise InvalidRequest("until must lie after since.", param="until", code=ErrorCode.PARAMETER_OUT_OF_RANGE)
     if (until - since) / LENGTHS[interval] > MAX_BUCKETS - 2:
         raise InvalidRequest(
             f"A series has at most {MAX_BUCKETS} points; ask for a shorter time or a longer interval.",
             param="interval",
-            code="parameter_out_of_range",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     local = since.astimezone(zone)
     if interval is Interval.HOUR:

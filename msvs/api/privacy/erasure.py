@@ -16,7 +16,7 @@ from msvs.api.consent import consent
 from msvs.api.contacts.contacts import DELETE_CONTACT, LOCK_LISTS
 from msvs.api.context import Context
 from msvs.api.dispatch import cancellation
-from msvs.api.errors import Conflict
+from msvs.api.errors import Conflict, ErrorCode
 from msvs.api.messages.statistics import id_at
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import Resource, moment
@@ -294,7 +294,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     if await fetch_value(IS_PENDING, *scope, list(messages), list(subject.own), bare):
         raise Conflict(
             "A message to or from this contact is on its way; try again shortly, under another Idempotency-Key.",
-            code="erasure_pending",
+            code=ErrorCode.ERASURE_PENDING,
             retry_after=PENDING_SECONDS,
         )
     found = found | await _find(ctx, subject, messages, since)

@@ -10,7 +10,7 @@ from typing import Any
 
 import phonenumbers
 
-from msvs.api.errors import ComplianceRefused
+from msvs.api.errors import ComplianceRefused, ErrorCode
 from msvs.api.text.phones import Phone
 
 
@@ -54,18 +54,20 @@ def check_destination(phone: Phone, blocked_regions: Collection[str], enabled_re
     if region is not None:
         raise ComplianceRefused(
             f"Messages to this region are blocked: {region} (+{phone.country_code}).",
-            code="region_blocked",
+            code=ErrorCode.REGION_BLOCKED,
             param="to",
         )
     kind = _range_kind(phone.e164) or BLOCKED_KINDS.get(phone.kind)
     if kind is not None:
-        raise ComplianceRefused(f"Messages to {kind} numbers are not sent.", code="number_type_blocked", param="to")
+        raise ComplianceRefused(
+            f"Messages to {kind} numbers are not sent.", code=ErrorCode.NUMBER_TYPE_BLOCKED, param="to"
+        )
     off = OFF_UNTIL_ENABLED.difference(enabled_regions) if enabled_regions else OFF_UNTIL_ENABLED
     region = _holding_region(phone, off)
     if region is not None:
         raise ComplianceRefused(
             f"Messages to this region are off until the workspace enables it: {region} (+{phone.country_code}).",
-            code="region_not_enabled",
+            code=ErrorCode.REGION_NOT_ENABLED,
             param="to",
         )
 

@@ -15,7 +15,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 
 MAX_ECHO = 40
 NON_GEOGRAPHIC_REGION = "001"
@@ -108,7 +108,7 @@ def parse_phone(text: str, *, param: str = "to") -> Phone:
     if phone is None:
         raise InvalidRequest(
             f"The phone number '{_echo(text)}' could not be parsed as E.164.",
-            code="phone_number_invalid",
+            code=ErrorCode.PHONE_NUMBER_INVALID,
             param=param,
         )
     return phone
@@ -131,7 +131,7 @@ def read_phone(text: str, region: str, *, param: str = "to") -> Phone:
     if phone is None:
         raise InvalidRequest(
             f"The phone number '{_echo(text)}' could not be parsed as E.164 or as a number of {region}.",
-            code="phone_number_invalid",
+            code=ErrorCode.PHONE_NUMBER_INVALID,
             param=param,
         )
     return phone

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo, available_timezones
 
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.text.phones import time_zones
 
 # A fortnight holds every combination of weekdays; what does not open within it never opens for all zones at once.
@@ -123,7 +123,7 @@ def check_timezone(timezone: str, *, param: str = "timezone") -> str:
             f"'{timezone[:40]}' is not the IANA time zone of a place, such as America/New_York."
             + ("" if proposal is None else f" Did you mean {proposal}?"),
             param=param,
-            code="timezone_invalid",
+            code=ErrorCode.TIMEZONE_INVALID,
         )
     return timezone
 

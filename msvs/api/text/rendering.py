@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.text.sms import Encoding, measure
 from msvs.api.text.templates import MissingVariable, Template, TemplateError, canonical, compile_template, value_text
 from msvs.models.messages import MetadataValue
@@ -35,7 +35,7 @@ class NotRenderable(Exception):
     has a value of which nothing prints.
     """
 
-    def __init__(self, code: str, name: str = "", written: str = "", *, is_blank: bool = False) -> None:
+    def __init__(self, code: ErrorCode, name: str = "", written: str = "", *, is_blank: bool = False) -> None:
         super().__init__(code)
         self.is_blank = is_blank
         self.code = code
@@ -46,15 +46,15 @@ class NotRenderable(Exception):
 def read_template(body: str, *, is_literal: bool = False) -> Template:
     """The template of a body of 1 to 1600 characters; braces of a literal one are text. Raises InvalidRequest."""
     if not body.strip():
-        raise InvalidRequest("body must not be blank.", param="body", code="body_empty")
+        raise InvalidRequest("body must not be blank.", param="body", code=ErrorCode.BODY_EMPTY)
     if len(body) > MAX_BODY:
-        raise InvalidRequest(f"body is longer than {MAX_BODY} characters.", param="body", code="body_too_long")
+        raise InvalidRequest(f"body is longer than {MAX_BODY} characters.", param="body", code=ErrorCode.BODY_TOO_LONG)
     if is_literal:
         return Template(body)
     try:
         return compile_template(body)
     except TemplateError as error:
-        raise InvalidRequest(str(error), param="body", code="template_invalid") from None
+        raise InvalidRequest(str(error), param="body", code=ErrorCode.TEMPLATE_INVALID) from None
 
 
 def contact_values(contact: Any, names: tuple[str, ...]) -> dict[str, str]:
@@ -96,11 +96,11 @@ def render(template: Template, values: Mapping[str, str]) -> Rendered:
     try:
         body = template.render(values)
     except MissingVariable as error:
-        raise NotRenderable("variable_missing", error.name, error.written, is_blank=error.is_blank) from None
+        raise NotRenderable(ErrorCode.VARIABLE_MISSING, error.name, error.written, is_blank=error.is_blank) from None
     if len(body) > MAX_BODY:
-        raise NotRenderable("body_too_long")
+        raise NotRenderable(ErrorCode.BODY_TOO_LONG)
     if not body.strip():
-        raise NotRenderable("body_empty")
+        raise NotRenderable(ErrorCode.BODY_EMPTY)
     size = measure(body)
     return Rendered(body, size.encoding, size.segments)
 
@@ -112,14 +112,16 @@ def check_metadata(metadata: Mapping[str, Any]) -> dict[str, MetadataValue]:
     """
     if len(metadata) > MAX_METADATA_KEYS:
         raise InvalidRequest(
-            f"metadata may have at most {MAX_METADATA_KEYS} keys.", param="metadata", code="parameter_out_of_range"
+            f"metadata may have at most {MAX_METADATA_KEYS} keys.",
+            param="metadata",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     for key, value in metadata.items():
         if not 1 <= len(key) <= MAX_METADATA_KEY:
             raise InvalidRequest(
                 f"A key of metadata has 1 to {MAX_METADATA_KEY} characters.",
                 param="metadata",
-                code="parameter_out_of_range",
+                code=ErrorCode.PARAMETER_OUT_OF_RANGE,
             )
         if not isinstance(value, str | int | float | None) or (isinstance(value, float) and not isfinite(value)):
             raise InvalidRequest(
@@ -129,6 +131,6 @@ def check_metadata(metadata: Mapping[str, Any]) -> dict[str, MetadataValue]:
             raise InvalidRequest(
                 f"A value of metadata has at most {MAX_METADATA_VALUE} characters.",
                 param=f"metadata.{key}",
-                code="parameter_out_of_range",
+                code=ErrorCode.PARAMETER_OUT_OF_RANGE,
             )
     return dict(metadata)

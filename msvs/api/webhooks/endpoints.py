@@ -17,7 +17,7 @@ from msvs.api import ids
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
 from msvs.api.crypto import seal_secret
-from msvs.api.errors import Conflict, InvalidRequest
+from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
@@ -126,7 +126,9 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
     # The workspace's row is the lock under which its endpoints are counted.
     await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR UPDATE", ctx.workspace_id)
     if await scoped(ctx, WebhookEndpoint).count() >= MAX_WEBHOOKS:
-        raise Conflict(f"A workspace may have at most {MAX_WEBHOOKS} webhooks in each mode.", code="webhook_limit")
+        raise Conflict(
+            f"A workspace may have at most {MAX_WEBHOOKS} webhooks in each mode.", code=ErrorCode.WEBHOOK_LIMIT
+        )
     row = await WebhookEndpoint.create(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
@@ -265,7 +267,7 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
         raise InvalidRequest(
             f"since must be a time in the last {LONGEST_RECOVERY.days} days.",
             param="since",
-            code="parameter_out_of_range",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     row = await _find_enabled(ctx, id)
     count = await execute(RECOVER, now, row.id, since)
@@ -292,7 +294,7 @@ async def _find_enabled(ctx: Context, id: UUID, *, param: str = "id") -> Webhook
     # Locked, so that a deletion or a disabling at the same moment is seen or waits.
     row = await _find(ctx, id, param=param, lock=True)
     if not row.enabled:
-        raise Conflict("The webhook is disabled; enable it first.", code="webhook_disabled")
+        raise Conflict("The webhook is disabled; enable it first.", code=ErrorCode.WEBHOOK_DISABLED)
     return row
 
 
@@ -300,20 +302,22 @@ def _read_url(text: str) -> str:
     try:
         return check_url(text, allow_http_loopback=_policy.allow_loopback, policy=_policy)
     except ValueError as error:
-        raise InvalidRequest(str(error), param="url", code="url_invalid") from None
+        raise InvalidRequest(str(error), param="url", code=ErrorCode.URL_INVALID) from None
 
 
 def _read_events(names: Sequence[str]) -> list[str]:
     if not names:
-        raise InvalidRequest("Name at least one event, or '*' for all.", param="events", code="events_empty")
+        raise InvalidRequest("Name at least one event, or '*' for all.", param="events", code=ErrorCode.EVENTS_EMPTY)
     if len(names) > MAX_EVENTS:
         raise InvalidRequest(
-            f"events may hold at most {MAX_EVENTS} names.", param="events", code="parameter_out_of_range"
+            f"events may hold at most {MAX_EVENTS} names.", param="events", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     known = {EVERY_EVENT, *EventType}
     for index, name in enumerate(names):
         if name not in known:
-            raise InvalidRequest(f"There is no event '{name[:80]}'.", param=f"events[{index}]", code="event_unknown")
+            raise InvalidRequest(
+                f"There is no event '{name[:80]}'.", param=f"events[{index}]", code=ErrorCode.EVENT_UNKNOWN
+            )
     return list(dict.fromkeys(str(name) for name in names))
 
 
@@ -322,7 +326,7 @@ def _read_description(text: str) -> str:
         raise InvalidRequest(
             f"description may have at most {MAX_DESCRIPTION_LENGTH} characters.",
             param="description",
-            code="parameter_out_of_range",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     return text
 
@@ -330,6 +334,6 @@ def _read_description(text: str) -> str:
 def _read_secret(text: str) -> str:
     if not _secret_shape.fullmatch(text):
         raise InvalidRequest(
-            "secret must be 8 to 256 printable ASCII characters.", param="secret", code="webhook_secret_invalid"
+            "secret must be 8 to 256 printable ASCII characters.", param="secret", code=ErrorCode.WEBHOOK_SECRET_INVALID
         )
     return text

@@ -424,7 +424,9 @@ async def _parts(row: Row) -> Sequence[Row]:
         return [row]
     # References of parts are counted up to 255 and come round again.
     since = row.received_at - PARTS_WAIT
-    return await fetch(LOCK_INBOUND_PARTS, row.carrier, row.part_ref, row.from_phone, row.to_sender, row.part_count, since)
+    return await fetch(
+        LOCK_INBOUND_PARTS, row.carrier, row.part_ref, row.from_phone, row.to_sender, row.part_count, since
+    )
 
 
 def _one_of_each(parts: Sequence[Row]) -> tuple[list[Row], list[Row]]:
@@ -466,7 +468,9 @@ async def _addressee(to_sender: str, phone: str) -> Context | None:
     if len(owners) == 1:
         return Context(owners[0], True)
     one = canonical(phone)
-    row = await (fetch_row(LATEST_OF, one, sender, owners) if owners else fetch_row(FIND_LATEST_WORKSPACE_OF_ALL, one, sender))
+    row = await (
+        fetch_row(LATEST_OF, one, sender, owners) if owners else fetch_row(FIND_LATEST_WORKSPACE_OF_ALL, one, sender)
+    )
     return None if row is None else Context(row.workspace_id, True)
 
 

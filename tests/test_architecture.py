@@ -455,3 +455,46 @@ def test_no_two_statements_share_a_name() -> None:
 )
 def test_a_statement_is_found(source: str, names: list[str]) -> None:
     assert list(statements_of(ast.parse(source))) == names
+
+
+# A box is a room of msvs/api or a module of its core; so many of the pairs of them may be joined by an import.
+MOST_ARROWS = 159
+
+
+def boxes_imported(tree: ast.Module) -> Iterator[str]:
+    """The rooms and core modules of msvs/api that a module imports."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module="msvs.api", names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str() as module) if module.startswith("msvs.api."):
+                yield module.split(".")[2]
+            case ast.Import(names=names):
+                yield from (alias.name.split(".")[2] for alias in names if alias.name.startswith("msvs.api."))
+
+
+def test_few_arrows_join_the_rooms_and_the_core_of_api() -> None:
+    """A new arrow is paid for by turning another: a reader of one box should have few others to know."""
+    arrows = {
+        (box, imported)
+        for path in (PACKAGE / "api").rglob("*.py")
+        if (box := path.relative_to(PACKAGE / "api").with_suffix("").parts[0]) != "__init__"
+        for imported in boxes_imported(tree_of(path))
+        if imported != box
+    }
+    assert ("messages", "dispatch") in arrows
+    assert len(arrows) <= MOST_ARROWS, sorted(arrows)
+
+
+@pytest.mark.parametrize(
+    ("source", "boxes"),
+    [
+        ("from msvs.api import ids, scope", ["ids", "scope"]),
+        ("from msvs.api.text.sms import Encoding", ["text"]),
+        ("def f():\n    from msvs.api.credits import caps", ["credits"]),
+        ("import msvs.api.errors", ["errors"]),
+        ("from msvs.models import Message", []),
+    ],
+)
+def test_an_arrow_is_found(source: str, boxes: list[str]) -> None:
+    assert list(boxes_imported(ast.parse(source))) == boxes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -35,3 +36,17 @@ class Visitor:
     ip: str | None = None
     request_id: str | None = None
     sign_up: str = "open"
+
+
+def lock_number(ctx: Context, *, before: bytes = b"", after: bytes = b"") -> int:
+    """The number of an advisory lock of the caller's workspace and mode; what else names it stands before or after."""
+    return _number(b"%s%s%d%s" % (before, ctx.workspace_id.bytes, ctx.livemode, after))
+
+
+def name_lock(kind: bytes, name: bytes) -> int:
+    """The number of an advisory lock of a name that all workspaces share."""
+    return _number(b"%s:%s" % (kind, name))
+
+
+def _number(name: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)

@@ -11,10 +11,9 @@ from typing import Any
 
 import msgspec
 
-from msvs.api.context import Context
+from msvs.api.context import Context, lock_number
 from msvs.api.crypto import open_secret, seal_secret
 from msvs.api.errors import ApiError, ErrorCode
-from msvs.api.scope import lock_number
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import execute, fetch_row, fetch_value
 from msvs.models.identity import new_id

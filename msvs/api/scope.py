@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TypeVar
 from uuid import UUID
 
@@ -18,20 +17,6 @@ M = TypeVar("M", bound=Model)
 def scoped(ctx: Context, model: type[M]) -> QuerySet[M]:
     """The rows of `model` that belong to the caller's workspace and mode."""
     return model.filter(workspace_id=ctx.workspace_id, livemode=ctx.livemode)
-
-
-def lock_number(ctx: Context, *, before: bytes = b"", after: bytes = b"") -> int:
-    """The number of an advisory lock of the caller's workspace and mode; what else names it stands before or after."""
-    return _number(b"%s%s%d%s" % (before, ctx.workspace_id.bytes, ctx.livemode, after))
-
-
-def name_lock(kind: bytes, name: bytes) -> int:
-    """The number of an advisory lock of a name that all workspaces share."""
-    return _number(b"%s:%s" % (kind, name))
-
-
-def _number(name: bytes) -> int:
-    return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
 
 
 async def find(

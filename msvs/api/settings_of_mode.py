@@ -6,6 +6,9 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.models import Workspace
 
+# Longest text that a workspace answers with.
+MAX_TEXT_LENGTH = 320
+
 # Joined to `workspaces` in a statement: its columns as the mode has them, as `settings`.
 JOIN = """
 CROSS JOIN LATERAL jsonb_populate_record(

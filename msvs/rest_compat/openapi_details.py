@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msvs.api import ids
+from msvs.api import ids, settings_of_mode
 from msvs.api.accounts import workspaces
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.audiences import MAX_IDS
@@ -15,7 +15,7 @@ from msvs.api.inbound import keywords
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
 from msvs.api.permissions import Scope
 from msvs.api.resources import FAILURES
-from msvs.api.text import rendering
+from msvs.api.text import emails, rendering
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
@@ -213,7 +213,7 @@ ATTRIBUTES: Schema = {
     "description": "Values for {variables} and segments: at most 50 strings, numbers and booleans.",
 }
 PERSON: Schema = {"minLength": 1, "maxLength": contacts.MAX_NAME}
-EMAIL: Schema = {"format": "email", "maxLength": contacts.MAX_EMAIL}
+EMAIL: Schema = {"format": "email", "maxLength": emails.MAX_EMAIL}
 FILTER: Schema = {"$ref": "#/components/schemas/SegmentCondition"}
 EVENT_NAMES: Schema = {
     "minItems": 1,
@@ -310,10 +310,10 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "quiet_hours": {"description": "Whether campaigns keep quiet hours unless they say otherwise."},
         "timezone": TIMEZONE,
         "low_balance_threshold": {"minimum": 0, "description": "The balance below which `credits.low` is sent."},
-        "opt_in_text": {**_named(workspaces.MAX_TEXT_LENGTH), "description": "The SMS that asks for a YES."},
-        "opt_out_text": {**_named(workspaces.MAX_TEXT_LENGTH), "description": "The SMS that answers STOP."},
-        "welcome_text": {**_named(workspaces.MAX_TEXT_LENGTH), "description": "The SMS that confirms an opt-in."},
-        "help_text": {**_named(workspaces.MAX_TEXT_LENGTH), "description": "The SMS that answers HELP."},
+        "opt_in_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that asks for a YES."},
+        "opt_out_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that answers STOP."},
+        "welcome_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that confirms an opt-in."},
+        "help_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that answers HELP."},
     },
     "CampaignPreviewCreate": {"body": BODY, "from": SENDER, "scheduled_at": SCHEDULE, **PACE},
     "Audience": {

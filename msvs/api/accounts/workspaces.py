@@ -20,7 +20,7 @@ from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.notifier import WorkQueue
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import optional_moment
-from msvs.api.settings_of_mode import find_settings
+from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
 from msvs.api.text.compliance import ALWAYS_BLOCKED
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import notify_after_commit
@@ -34,7 +34,6 @@ FROM workspaces LEFT JOIN credit_balances ON credit_balances.workspace_id = work
 """
 
 MAX_NAME_LENGTH = 100
-MAX_TEXT_LENGTH = 320
 # Setting → its least and greatest value. Of the daily cap, zero stops live sending.
 CAPS: Mapping[str, tuple[int, int]] = {
     "daily_credit_cap": (0, 1_000_000_000),

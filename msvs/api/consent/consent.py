@@ -14,11 +14,11 @@ from tortoise.queryset import QuerySet
 from msvs.api import crypto, ids
 from msvs.api.consent import autoreplies, revocation
 from msvs.api.consent.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, OptOut, may_undo, revoked
-from msvs.api.context import Context
+from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
-from msvs.api.scope import find, lock_number, scoped
+from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.phones import by_canonical, parse_phone, spellings
 from msvs.api.webhooks.events import EventType, NewEvent, record_events

@@ -27,6 +27,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
+from msvs.api.text.emails import read_email
 from msvs.api.text.phones import Phone, canonical, parse_phone
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import unit_of_work
@@ -34,7 +35,6 @@ from msvs.database import Row, encode_json, execute, fetch_row, fetch_value
 from msvs.models import Contact, ListMember, OptInStatus
 
 MAX_NAME = 100
-MAX_EMAIL = 254
 MAX_SOURCE = 100
 MAX_USER_AGENT = 300
 MAX_AGREED_TEXT = 5000
@@ -46,8 +46,6 @@ MAX_ATTRIBUTE_VALUE = 500
 MAX_INTEGER = 2**53
 MAX_SEARCH = 100
 
-_label = r"[^\W_](?:[\w-]*[^\W_])?"
-_email = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff@,;:<>()\[\]\\\"]{{1,64}}@(?:{_label}\.)+{_label}").fullmatch
 _line_breaks = re.compile(r"[\r\n\t]")
 _phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
 
@@ -432,13 +430,6 @@ def _taken(existing: Row) -> Conflict:
 def read_optional(text: str | None, *, param: str) -> str | None:
     """`read_name`, or None."""
     return None if text is None else read_name(text, param=param)
-
-
-def read_email(text: str) -> str:
-    """An e-mail address as it was written. Raises InvalidRequest."""
-    if len(text) > MAX_EMAIL or not _email(text):
-        raise InvalidRequest("The e-mail address is not valid.", param="email", code=ErrorCode.EMAIL_INVALID)
-    return text
 
 
 def _read_status(text: str) -> OptInStatus:

@@ -18,16 +18,16 @@ from msvs.api.contacts.contacts import (
     CreateContact,
     OptInEvidence,
     merge_attributes,
-    read_email,
     read_evidence,
     read_optional,
 )
-from msvs.api.context import Context
+from msvs.api.context import Context, lock_number
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import contact_resource
-from msvs.api.scope import lock_number, scoped
+from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings
+from msvs.api.text.emails import read_email
 from msvs.api.text.phones import Phone, canonical, parse_phone, read_phone
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.webhooks.events import EventType, NewEvent, record_events

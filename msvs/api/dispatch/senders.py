@@ -14,14 +14,13 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
-from msvs.api.context import Context
+from msvs.api.context import Context, name_lock
 from msvs.api.dispatch import lookalikes, sender_rules
 from msvs.api.dispatch.lookalikes import platform_names
 from msvs.api.dispatch.routing import is_real
 from msvs.api.dispatch.sender_rules import kind_of
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest, NotFound
 from msvs.api.pages import Page, PageRequest, fetch_page
-from msvs.api.scope import name_lock
 from msvs.api.text.phones import with_spellings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, encode_json, execute, fetch, fetch_row, fetch_value

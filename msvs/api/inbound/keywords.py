@@ -11,7 +11,6 @@ from msgspec import UNSET, UnsetType
 from tortoise.exceptions import IntegrityError
 
 from msvs.api import ids
-from msvs.api.accounts.workspaces import MAX_TEXT_LENGTH
 from msvs.api.consent import consent
 from msvs.api.consent.revocation import OWN_ACT
 from msvs.api.contacts import lists
@@ -21,7 +20,7 @@ from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
-from msvs.api.settings_of_mode import find_settings
+from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
 from msvs.api.text.opt_out_phrases import wants_out
 from msvs.api.text.words import classify_reply, fold
 from msvs.api.unit_of_work import unit_of_work

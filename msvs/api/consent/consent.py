@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+from asyncpg import LockNotAvailableError
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
@@ -21,6 +22,7 @@ from msvs.api.resources import Resource, contact_resource, moment, optional_id, 
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.phones import by_canonical, parse_phone, spellings
+from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.models import ConsentEvent, Contact, OptInStatus
@@ -99,9 +101,13 @@ ORDER BY id FOR NO KEY UPDATE
 # What was erased while it was suppressed and is named again is plain again, under its old id. A phone is named once a
 # spelling, with the hash of it.
 RESTORE = """
-WITH restored AS (
-    DELETE FROM erased_suppressions AS erased USING unnest($3::varchar[], $4::varchar[]) AS named (phone, phone_hash)
-    WHERE erased.workspace_id = $1 AND erased.livemode = $2 AND erased.phone_hash = named.phone_hash
+WITH held AS (
+    SELECT id FROM erased_suppressions WHERE workspace_id = $1 AND livemode = $2 AND phone_hash = ANY($4::varchar[])
+    ORDER BY phone_hash FOR UPDATE
+), restored AS (
+    DELETE FROM erased_suppressions AS erased
+    USING held, unnest($3::varchar[], $4::varchar[]) AS named (phone, phone_hash)
+    WHERE erased.id = held.id AND erased.phone_hash = named.phone_hash
     RETURNING erased.id, named.phone, erased.source, erased.created_at
 )
 INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
@@ -110,8 +116,9 @@ SELECT id, $1, $2, phone, source, created_at FROM restored ORDER BY created_at, 
 
 SUPPRESS = """
 INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)
-SELECT id, $1, $2, phone, $5::varchar, $6::timestamptz FROM unnest($3::uuid[], $4::varchar[]) AS named (id, phone)
-ORDER BY phone ON CONFLICT DO NOTHING RETURNING canonical
+SELECT id, $1, $2, phone, $5::varchar, $6::timestamptz
+FROM unnest($3::uuid[], $4::varchar[]) WITH ORDINALITY AS named (id, phone, place)
+ORDER BY place ON CONFLICT DO NOTHING RETURNING canonical
 """
 
 OPT_OUT_CONTACTS = """
@@ -121,14 +128,12 @@ WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[]) AND opt_in_st
 RETURNING *
 """
 
-# Of phones that had no contact yet when they were suppressed. The head of the chain is held by now: whoever made one
-# meanwhile has committed, and whoever still will sees the suppression.
-OPT_OUT_NEW_CONTACTS = """
-UPDATE contacts
-SET opt_in_status = 'opted_out', opt_in_source = $5, opt_in_ip = $6, opt_in_at = $7, updated_at = $7
+# Of phones that had no contact yet when they were suppressed: their contacts made meanwhile. Nobody is waited for here,
+# as who holds one may wait for the suppression or for the head of the chain, which are held by now.
+LOCK_NEW_CONTACTS = """
+SELECT id FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[]) AND NOT id = ANY($4::uuid[])
-    AND opt_in_status <> 'opted_out'
-RETURNING *
+ORDER BY id FOR NO KEY UPDATE NOWAIT
 """
 
 # Status and source are those of all rows; the id sorts as the phones do.
@@ -228,6 +233,15 @@ class Evidence:
     def claim(self) -> Claim:
         """What the evidence may undo an opt-out by."""
         return Claim(given_at=self.given_at, is_renewed=self.is_renewed)
+
+
+class Words(NamedTuple):
+    """What is known of how a phone opted out: from where, what it wrote, and to which version of a text."""
+
+    ip: str | None
+    user_agent: str | None
+    text: str | None
+    version: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,40 +355,37 @@ async def suppress(
     Spellings of one phone count as one, which is kept as its contact has it, and else as the first of them has it.
     """
     named = by_canonical(phones)
+    while True:
+        try:
+            # A savepoint: rolling back lets go of what was locked in it, the head of the chain too.
+            async with unit_of_work():
+                return await _suppress(ctx, named, source, now, Words(ip, user_agent, text, version))
+        except LockNotAvailableError:
+            # Somebody holds a contact that was made since: the next look waits for it, before anything else is held.
+            continue
+
+
+async def _suppress(ctx: Context, named: Mapping[str, str], source: str, now: datetime, words: Words) -> Suppressed:
     contacts = await fetch(LOCK_CONTACTS, ctx.workspace_id, ctx.livemode, list(named))
     of_contacts = {row.canonical: row.id for row in contacts}
-    known = named | {row.canonical: row.phone for row in contacts}
+    known = dict(sorted({**named, **{row.canonical: row.phone for row in contacts}}.items()))
     await hold_suppressions(ctx)
     await restore_suppressions(ctx, list(known.values()))
     new_ids = [ids.new_id() for _ in known]
     written = await fetch(SUPPRESS, ctx.workspace_id, ctx.livemode, new_ids, list(known.values()), source, now)
     added = {row.canonical for row in written}
-    changed = await fetch(OPT_OUT_CONTACTS, ctx.workspace_id, ctx.livemode, list(of_contacts.values()), source, ip, now)
-    entries = [(ids.new_id(), phone) for phone in sorted(added | {row.canonical for row in changed})]
-    if entries:
-        await execute(
-            RECORD_OPT_OUTS,
-            ctx.workspace_id,
-            ctx.livemode,
-            [id for id, _ in entries],
-            [known[phone] for _, phone in entries],
-            [crypto.phone_hash(ctx, known[phone]) for _, phone in entries],
-            [of_contacts.get(phone) for _, phone in entries],
-            [crypto.hash_details(id, ip, user_agent, text) for id, _ in entries],
-            source,
-            ip,
-            user_agent,
-            text,
-            version,
-            ctx.actor,
-            now,
-        )
+    held = list(of_contacts.values())
+    changed = await fetch(OPT_OUT_CONTACTS, ctx.workspace_id, ctx.livemode, held, source, words.ip, now)
+    out = sorted(added | {row.canonical for row in changed})
+    if out:
+        await _record_opt_outs(ctx, [(known[phone], of_contacts.get(phone)) for phone in out], source, now, words)
         if len(of_contacts) < len(named):
-            held = list(of_contacts.values())
-            changed = [
-                *changed,
-                *await fetch(OPT_OUT_NEW_CONTACTS, ctx.workspace_id, ctx.livemode, list(named), held, source, ip, now),
-            ]
+            # The head of the chain is held by now: who made a contact meanwhile has committed, and who still will sees
+            # the suppression.
+            new = await fetch(LOCK_NEW_CONTACTS, ctx.workspace_id, ctx.livemode, list(named), held)
+            new_held = [row.id for row in new]
+            more = await fetch(OPT_OUT_CONTACTS, ctx.workspace_id, ctx.livemode, new_held, source, words.ip, now)
+            changed = [*changed, *more]
         await record_events(
             (
                 NewEvent(EventType.CONTACT_OPTED_OUT, row.workspace_id, row.livemode, row.id, contact_resource(row))
@@ -382,11 +393,32 @@ async def suppress(
             ),
             now,
         )
-        await cancellation.cancel_waiting_many(
-            ctx, phones=[phone for _, phone in entries], reason="recipient_opted_out", now=now
-        )
+        await cancellation.cancel_waiting_many(ctx, phones=out, reason="recipient_opted_out", now=now)
     return Suppressed(
         sorted(named[phone] for phone in added), sorted(phone for one, phone in named.items() if one not in added)
+    )
+
+
+async def _record_opt_outs(
+    ctx: Context, out: Sequence[tuple[str, UUID | None]], source: str, now: datetime, words: Words
+) -> None:
+    entries = [(ids.new_id(), phone, contact_id) for phone, contact_id in out]
+    await execute(
+        RECORD_OPT_OUTS,
+        ctx.workspace_id,
+        ctx.livemode,
+        [id for id, *_ in entries],
+        [phone for _, phone, _ in entries],
+        [crypto.phone_hash(ctx, phone) for _, phone, _ in entries],
+        [contact_id for *_, contact_id in entries],
+        [crypto.hash_details(id, words.ip, words.user_agent, words.text) for id, *_ in entries],
+        source,
+        words.ip,
+        words.user_agent,
+        words.text,
+        words.version,
+        ctx.actor,
+        now,
     )
 
 

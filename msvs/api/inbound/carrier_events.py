@@ -20,7 +20,7 @@ from msvs.api.text.phones import by_canonical, canonical, carrier_phone, with_sp
 from msvs.api.text.quotes import own_words
 from msvs.api.text.words import Keyword, classify_reply
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
-from msvs.models import CARRIER_GARBLED, CARRIER_OPTED_OUT, CarrierEventKind
+from msvs.models import CARRIER_GARBLED, CARRIER_OPTED_OUT, CarrierEventKind, OptInStatus
 from msvs.models.identity import new_id
 
 log = structlog.get_logger(__name__)
@@ -47,9 +47,9 @@ ORDER BY carrier_signals.due_at, carrier_signals.id LIMIT $2 FOR UPDATE OF carri
 """
 
 # Whoever came back after the carrier refused a message stays in.
-HOLD_OPTED_IN = """
-SELECT phone, canonical FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND opt_in_status = 'opted_in'
-    AND canonical = ANY($3::varchar[]) ORDER BY id FOR NO KEY UPDATE
+HOLD_CONTACTS = """
+SELECT phone, canonical, opt_in_status FROM contacts
+WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[]) ORDER BY id FOR NO KEY UPDATE
 """
 OPT_INS_SINCE = """
 SELECT phone, source, actor, given_at, created_at FROM consent_events
@@ -362,7 +362,7 @@ async def _stop_all(row: Row, phone: str, parts: Sequence[Row], now: datetime) -
     """Take a STOP that nobody can place, to a sender of several workspaces, for a STOP to all of them."""
     if not asks_out(parts):
         return False
-    owners = [owner.workspace_id for owner in await find_users(_sender(row.to_sender))]
+    owners = sorted(owner.workspace_id for owner in await find_users(_sender(row.to_sender)))
     for workspace_id in owners:
         await suppress(Context(workspace_id, True), [phone], source="keyword", text=_joined(parts), now=now)
     return bool(owners)
@@ -390,7 +390,9 @@ async def apply_opt_outs(*, limit: int, now: datetime) -> int:
 
 async def _came_back(ctx: Context, said: Mapping[str, datetime]) -> set[str]:
     """Of phones that opted out at a carrier, and when: those that are in by what may undo that."""
-    held = await fetch(HOLD_OPTED_IN, ctx.workspace_id, ctx.livemode, list(said))
+    # All of them, in the order of those who suppress: one that is not in is suppressed next.
+    held = await fetch(HOLD_CONTACTS, ctx.workspace_id, ctx.livemode, list(said))
+    held = [row for row in held if row.opt_in_status == OptInStatus.OPTED_IN]
     if not held:
         return set()
     phones, earliest = with_spellings(row.canonical for row in held), min(said.values())

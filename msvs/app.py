@@ -30,19 +30,19 @@ from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
+from msvs.http.body import ClientGone, read_body
+from msvs.http.errors import as_api_error, error_body
+from msvs.http.middleware import REQUEST_ID, RequestMiddleware, as_refusal, route_unknown
+from msvs.http.proxies import TrustedProxies
+from msvs.http.server import BACKLOG, server_config
 from msvs.loops import new_runner
 from msvs.ops.metrics import Metrics
 from msvs.ops.readiness import Readiness
 from msvs.ops.routes import ops_routes
 from msvs.ops.traffic import Observed, Traffic
 from msvs.ops.vitals import read_signs
-from msvs.rest_compat.body import ClientGone, read_body
-from msvs.rest_compat.edge import REQUEST_ID, Edge, as_refusal, route_unknown
-from msvs.rest_compat.errors import as_api_error, error_body
 from msvs.rest_compat.front import rest_routes
 from msvs.rest_compat.openapi import openapi_routes
-from msvs.rest_compat.proxies import TrustedProxies
-from msvs.rest_compat.server import BACKLOG, server_config
 from msvs.settings import Settings, SettingsError
 from msvs.twilio_compat.front import Common, twilio_routes
 
@@ -120,7 +120,7 @@ def create_app(settings: Settings) -> Starlette:
         middleware=[
             Middleware(Observed, traffic=traffic, request_id=REQUEST_ID, logs_requests=settings.is_production),
             *proxies,
-            Middleware(Edge, https_only=settings.is_production),
+            Middleware(RequestMiddleware, https_only=settings.is_production),
         ],
         exception_handlers={HTTPException: _raise_refusal},
         lifespan=lifespan,

@@ -27,7 +27,7 @@ from msvs.api.catalogue import ERRORS, FAILURE_CODES, doc_url
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType
 from msvs.docs.front import docs_routes, site
-from msvs.rest_compat.edge import Edge, as_refusal, route_unknown
+from msvs.http.middleware import RequestMiddleware, as_refusal, route_unknown
 from scripts import build_docs
 
 HOST = "http://docs.test"
@@ -85,7 +85,7 @@ async def docs() -> AsyncIterator[httpx.AsyncClient]:
 
     app = Starlette(
         routes=docs_routes(),
-        middleware=[Middleware(Edge)],
+        middleware=[Middleware(RequestMiddleware)],
         exception_handlers={HTTPException: refuse},
     )
     app.router.redirect_slashes = False

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from msvs.http.server import server_config
 from msvs.loops import UVICORN_LOOP, new_loop, new_runner
-from msvs.rest_compat.server import server_config
 from msvs.settings import Settings
 from msvs.supervisor import processes
 from msvs.workers.runtime import Runtime

@@ -15,13 +15,13 @@ from msvs.api.errors import ApiError, MethodNotAllowed, RateLimited
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Allowance, Limiter
 from msvs.api.unit_of_work import single_statement, unit_of_work
+from msvs.http.body import convert, parse_body, parse_query, read_body
+from msvs.http.errors import Headers, error_body
+from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, send_json
 from msvs.http.templates import ROUTE_PATH
 from msvs.pool import sharing
-from msvs.rest_compat.body import convert, parse_body, parse_query, read_body
-from msvs.rest_compat.edge import ANSWER_HEADERS, REQUEST_ID, send_json
 from msvs.rest_compat.endpoint import Call, Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
-from msvs.rest_compat.errors import Headers, error_body
 
 encode = msgspec.json.encode
 

@@ -19,8 +19,8 @@ from msvs.api.dispatch.senders import add_sender
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.callbacks.front import callback_routes
+from msvs.http.middleware import RequestMiddleware
 from msvs.models import Message
-from msvs.rest_compat.edge import Edge
 from msvs.workers.dispatch import dispatch_messages, resolve_expired
 from msvs.workers.reports import collect_reports
 from tests import factories
@@ -51,7 +51,7 @@ async def carrying(carrier: HttpUnderTest[Any], ctx: Context) -> AsyncIterator[N
 def a_client(carrier: HttpUnderTest[Any]) -> httpx.AsyncClient:
     """What the fake calls us with."""
     routes = callback_routes({carrier.name: carrier.carrier}, base_url=PUBLIC_URL)
-    app = Starlette(routes=routes, middleware=[Middleware(Edge)])
+    app = Starlette(routes=routes, middleware=[Middleware(RequestMiddleware)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
 

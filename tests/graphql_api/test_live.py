@@ -30,8 +30,8 @@ from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.app import create_app
 from msvs.database import execute
 from msvs.graphql import guard, live, streams
+from msvs.http.server import server_config
 from msvs.models import Membership, Role, Workspace
-from msvs.rest_compat.server import server_config
 from tests import factories
 from tests.engines import Engines
 from tests.graphql_api.browser import Browser, document, make_user

@@ -23,9 +23,9 @@ from msvs.api.webhooks import endpoints
 from msvs.app import create_app
 from msvs.settings import Settings
 from tests.engines import Engines
+from tests.http.test_server import port_of, serving
+from tests.http.wire import Seen
 from tests.rest_compat.contract import ContractTransport
-from tests.rest_compat.test_server import port_of, serving
-from tests.rest_compat.wire import Seen
 
 BASE_URL = "http://api.cohortlabs.co"
 

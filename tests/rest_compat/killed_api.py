@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from msvs import logs
 from msvs.api import idempotency
 from msvs.app import create_app
-from msvs.rest_compat.server import server_config
+from msvs.http.server import server_config
 from msvs.settings import from_environment
 
 BEFORE_COMMIT = "before-commit"

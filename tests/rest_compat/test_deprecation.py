@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.rest_compat.edge import Edge
+from msvs.http.middleware import RequestMiddleware
 from msvs.rest_compat.endpoint import Deprecation
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.front import rest_routes
@@ -32,7 +32,7 @@ ROWS = [
 
 
 async def test_every_answer_of_a_deprecated_operation_says_so(app: Starlette, clean: None, ctx: Context) -> None:
-    front = Starlette(routes=rest_routes(app.state.limiter, ROWS), middleware=[Middleware(Edge)])
+    front = Starlette(routes=rest_routes(app.state.limiter, ROWS), middleware=[Middleware(RequestMiddleware)])
     _, key = await create_key(ctx.workspace_id, livemode=ctx.livemode)
     known = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://test") as client:

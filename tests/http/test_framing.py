@@ -8,10 +8,10 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from msvs.http import server
 from msvs.http.heads import MAX_LINE_BYTES
-from msvs.rest_compat import server
-from tests.rest_compat.test_server import port_of, serving, until
-from tests.rest_compat.wire import LOOPBACK, PATIENCE, Seen, bodies, exchange, read_answers, request
+from tests.http.test_server import port_of, serving, until
+from tests.http.wire import LOOPBACK, PATIENCE, Seen, bodies, exchange, read_answers, request
 
 HOST = b"Host: api.cohortlabs.co\r\n"
 POST = b"POST /first HTTP/1.1\r\n" + HOST

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from msvs.api import ids
 from msvs.api.errors import ApiError, RequestTimeout
+from msvs.http.errors import error_body
 from msvs.http.heads import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
@@ -29,7 +30,6 @@ from msvs.http.heads import (
     without_upgrade,
 )
 from msvs.loops import UVICORN_LOOP
-from msvs.rest_compat.errors import error_body
 
 HEADER_SECONDS = 10.0
 # The largest body, should each of its bytes come in a chunk of its own; what is more is trailers.

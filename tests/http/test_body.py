@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from msvs.rest_compat.body import parse_json
+from msvs.http.body import parse_json
 
 
 @pytest.mark.parametrize(

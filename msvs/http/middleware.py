@@ -11,8 +11,8 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from msvs.api import ids
 from msvs.api.errors import ApiError, MethodNotAllowed, RouteUnknown
-from msvs.rest_compat.body import ClientGone
-from msvs.rest_compat.errors import Headers, as_api_error, error_body, error_headers
+from msvs.http.body import ClientGone
+from msvs.http.errors import Headers, as_api_error, error_body, error_headers
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ AS_TYPED = (b"x-content-type-options", b"nosniff")
 HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 
 
-class Edge:
+class RequestMiddleware:
     """Wraps the whole application. Layers below read `scope[REQUEST_ID]`, add to `scope[ANSWER_HEADERS]` and raise."""
 
     def __init__(self, app: ASGIApp, *, https_only: bool = False) -> None:

@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from msvs.app import create_app
+from msvs.http.proxies import TrustedProxies
 from msvs.ops.operator_sessions import FAILED_TRIES
 from msvs.ops.routes import ops_routes
-from msvs.rest_compat.proxies import TrustedProxies
 from msvs.settings import Settings, SettingsError, from_environment
 from tests.engines import Engines
 
@@ -114,7 +114,7 @@ def test_the_application_trusts_whom_the_settings_name(
     assert getattr(proxies.cls, "__name__", None) == "TrustedProxies"
     assert proxies.kwargs == {"networks": NETWORKS}
     trusting_none = create_app(settings).user_middleware
-    assert [getattr(entry.cls, "__name__", None) for entry in trusting_none] == ["Observed", "Edge"]
+    assert [getattr(entry.cls, "__name__", None) for entry in trusting_none] == ["Observed", "RequestMiddleware"]
 
 
 def test_the_setting_is_a_list_of_networks() -> None:

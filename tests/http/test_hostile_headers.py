@@ -18,8 +18,8 @@ from starlette.types import Message, Scope
 from msvs.http.heads import MAX_HEADER_BYTES, MAX_LINE_BYTES
 from msvs.ops.operator_sessions import Sessions
 from msvs.settings import Settings
-from tests.rest_compat.test_server import port_of, serving
-from tests.rest_compat.wire import exchange
+from tests.http.test_server import port_of, serving
+from tests.http.wire import exchange
 
 KIB = 1024
 HOST = "api.cohortlabs.co"

@@ -21,9 +21,10 @@ from msvs.api.accounts.keys import create_key, list_keys, make_key, revoke_key
 from msvs.api.context import Context
 from msvs.api.limits import Allowance
 from msvs.app import create_app
+from msvs.http import body
 from msvs.models import Contact, Message, Role
 from msvs.ops.readiness import KEPT_SECONDS, Readiness
-from msvs.rest_compat import body, contacts, credits
+from msvs.rest_compat import contacts, credits
 from msvs.settings import Settings
 from tests.rest_compat.conftest import Client
 

@@ -17,8 +17,8 @@ from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
 from msvs.models import Message
 from msvs.twilio_compat.sids import ACCOUNT, encode_sid
-from tests.rest_compat.test_server import port_of, serving
-from tests.rest_compat.wire import LOOPBACK, PATIENCE, Seen, bodies, exchange, read_answers, request
+from tests.http.test_server import port_of, serving
+from tests.http.wire import LOOPBACK, PATIENCE, Seen, bodies, exchange, read_answers, request
 
 CLOSE = [("Connection", "close")]
 KEY = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")

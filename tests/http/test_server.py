@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.rest_compat import body as body_module
-from msvs.rest_compat import server
-from msvs.rest_compat.server import server_config
+from msvs.http import body as body_module
+from msvs.http import server
+from msvs.http.server import server_config
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: api.cohortlabs.co\r\n"
 

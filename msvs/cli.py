@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 from urllib.parse import urlsplit
 
 from msvs.embedded import EmbeddedEngines, EnginesError
+from msvs.models import rows
 from msvs.settings import Settings, SettingsError, from_environment, version
 
 if TYPE_CHECKING:
@@ -785,7 +786,7 @@ def transfer_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     _show(arguments, _in_database(settings, transfer()))
 
 
-def _shape_sender(row: Any) -> dict[str, Any]:
+def _shape_sender(row: rows.SenderRow) -> dict[str, Any]:
     import msgspec
 
     from msvs.api.resources import sender_resource

@@ -204,6 +204,7 @@ GENERATED = (
     "msvs/docs/site/",
     "msvs/docs/stamp.json",
     "docs/parity.md",
+    "msvs/models/rows.py",
     "examples/contacts.csv",
     "requirements.lock",
     "requirements-dev.lock",

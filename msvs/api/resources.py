@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import msgspec
 
 from msvs.api import ids
 from msvs.api.permissions import shown_scopes
+from msvs.models import rows
+from msvs.models.campaigns import Audience
 from msvs.models.messages import MetadataValue
 
 UNSET = msgspec.UNSET
@@ -363,7 +365,80 @@ def optional_id(prefix: str, value: UUID | None) -> str | None:
 _campaign_id = lru_cache(maxsize=256)(partial(optional_id, ids.CAMPAIGN))
 
 
-def message_resource(row: Any, *, reply: ReplyResource | UnsetType = UNSET) -> MessageResource:
+class MessageView(Protocol):
+    """What is shown of a message: a row of `messages`, or a NewMessage that is not written yet."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def campaign_id(self) -> UUID | None: ...
+
+    @property
+    def contact_id(self) -> UUID | None: ...
+
+    @property
+    def to_phone(self) -> str: ...
+
+    @property
+    def sender(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def delivery(self) -> str | None: ...
+
+    @property
+    def encoding(self) -> str: ...
+
+    @property
+    def segments(self) -> int: ...
+
+    @property
+    def credits_used(self) -> int: ...
+
+    @property
+    def metadata(self) -> dict[str, MetadataValue]: ...
+
+    @property
+    def error_code(self) -> str | None: ...
+
+    @property
+    def scheduled_at(self) -> datetime | None: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def sent_at(self) -> datetime | None: ...
+
+    @property
+    def delivered_at(self) -> datetime | None: ...
+
+    @property
+    def failed_at(self) -> datetime | None: ...
+
+    @property
+    def canceled_at(self) -> datetime | None: ...
+
+    @property
+    def replied_at(self) -> datetime | None: ...
+
+
+def message_resource(row: MessageView, *, reply: ReplyResource | UnsetType = UNSET) -> MessageResource:
     """The shape of a message row (a model or a result row)."""
     code = row.error_code
     return MessageResource(
@@ -393,7 +468,7 @@ def message_resource(row: Any, *, reply: ReplyResource | UnsetType = UNSET) -> M
     )
 
 
-def audience_resource(audience: Mapping[str, Any]) -> AudienceResource:
+def audience_resource(audience: Audience) -> AudienceResource:
     """The shape of a stored audience (the ids as they were given)."""
     return AudienceResource(
         list_ids=audience.get("list_ids", []),
@@ -402,7 +477,7 @@ def audience_resource(audience: Mapping[str, Any]) -> AudienceResource:
     )
 
 
-def campaign_resource(row: Any, stats: CampaignStats) -> CampaignResource:
+def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignResource:
     """The shape of a campaign row and its stats."""
     return CampaignResource(
         id=ids.encode_id(ids.CAMPAIGN, row.id),
@@ -427,7 +502,7 @@ def campaign_resource(row: Any, stats: CampaignStats) -> CampaignResource:
     )
 
 
-def contact_resource(row: Any) -> ContactResource:
+def contact_resource(row: rows.ContactRow) -> ContactResource:
     """The shape of a contact row."""
     return ContactResource(
         id=ids.encode_id(ids.CONTACT, row.id),
@@ -449,7 +524,7 @@ def contact_resource(row: Any) -> ContactResource:
     )
 
 
-def contact_list_resource(row: Any) -> ContactListResource:
+def contact_list_resource(row: rows.ContactListRow) -> ContactListResource:
     """The shape of a contact list row."""
     return ContactListResource(
         id=ids.encode_id(ids.CONTACT_LIST, row.id),
@@ -462,7 +537,7 @@ def contact_list_resource(row: Any) -> ContactListResource:
     )
 
 
-def segment_resource(row: Any) -> SegmentResource:
+def segment_resource(row: rows.SegmentRow) -> SegmentResource:
     """The shape of a segment row."""
     return SegmentResource(
         id=ids.encode_id(ids.SEGMENT, row.id),
@@ -474,7 +549,7 @@ def segment_resource(row: Any) -> SegmentResource:
     )
 
 
-def workspace_resource(row: Any, *, low_balance_threshold: int) -> WorkspaceResource:
+def workspace_resource(row: rows.WorkspaceRow, *, low_balance_threshold: int) -> WorkspaceResource:
     """The shape of a workspace row and its balance's threshold."""
     return WorkspaceResource(
         id=ids.encode_id(ids.WORKSPACE, row.id),
@@ -497,7 +572,7 @@ def workspace_resource(row: Any, *, low_balance_threshold: int) -> WorkspaceReso
     )
 
 
-def webhook_resource(row: Any, *, secret: str | UnsetType = UNSET) -> WebhookResource:
+def webhook_resource(row: rows.WebhookEndpointRow, *, secret: str | UnsetType = UNSET) -> WebhookResource:
     """The shape of a webhook endpoint row."""
     return WebhookResource(
         id=ids.encode_id(ids.WEBHOOK, row.id),
@@ -512,7 +587,7 @@ def webhook_resource(row: Any, *, secret: str | UnsetType = UNSET) -> WebhookRes
     )
 
 
-def webhook_attempt_resource(row: Any) -> WebhookAttemptResource:
+def webhook_attempt_resource(row: rows.WebhookAttemptRow) -> WebhookAttemptResource:
     """The shape of a webhook attempt row."""
     return WebhookAttemptResource(
         id=ids.encode_id(ids.ATTEMPT, row.id),
@@ -527,7 +602,7 @@ def webhook_attempt_resource(row: Any) -> WebhookAttemptResource:
     )
 
 
-def event_resource(row: Any) -> EventResource:
+def event_resource(row: rows.EventRow) -> EventResource:
     """The shape of an event row; also the payload of its webhook."""
     return EventResource(
         id=ids.encode_id(ids.EVENT, row.id),
@@ -538,7 +613,7 @@ def event_resource(row: Any) -> EventResource:
     )
 
 
-def inbound_message_resource(row: Any) -> InboundMessageResource:
+def inbound_message_resource(row: rows.InboundMessageRow) -> InboundMessageResource:
     """The shape of an inbound message row."""
     return InboundMessageResource(
         id=ids.encode_id(ids.INBOUND, row.id),
@@ -556,7 +631,7 @@ def inbound_message_resource(row: Any) -> InboundMessageResource:
     )
 
 
-def sender_resource(row: Any) -> SenderResource:
+def sender_resource(row: rows.SenderRow) -> SenderResource:
     """The shape of a sender row."""
     return SenderResource(
         id=ids.encode_id(ids.SENDER, row.id),
@@ -568,7 +643,7 @@ def sender_resource(row: Any) -> SenderResource:
     )
 
 
-def keyword_resource(row: Any) -> KeywordResource:
+def keyword_resource(row: rows.KeywordRow) -> KeywordResource:
     """The shape of a keyword row."""
     return KeywordResource(
         id=ids.encode_id(ids.KEYWORD, row.id),
@@ -580,7 +655,7 @@ def keyword_resource(row: Any) -> KeywordResource:
     )
 
 
-def api_key_resource(row: Any, *, key: str | UnsetType = UNSET) -> ApiKeyResource:
+def api_key_resource(row: rows.ApiKeyRow, *, key: str | UnsetType = UNSET) -> ApiKeyResource:
     """The shape of an API key row."""
     return ApiKeyResource(
         id=ids.encode_id(ids.API_KEY, row.id),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry import ID
@@ -171,7 +171,7 @@ class AccountMutation:
     @mutation(SignUpResult, "Make a user and log them in. The session's token is set as a cookie. Needs no login.")
     async def sign_up(
         self, info: Info, input: Annotated[SignUpInput, strawberry.argument(description="The user.")]
-    ) -> Any:
+    ) -> object:
         async def sign_up(request: RequestContext) -> SignedUp:
             visitor = request.caller.visitor
             await login_sessions.limit_sign_ups(visitor)
@@ -193,7 +193,7 @@ class AccountMutation:
         info: Info,
         email: Annotated[str, strawberry.argument(description="The user's e-mail address.")],
         password: Annotated[str, strawberry.argument(description="The user's password.")],
-    ) -> Any:
+    ) -> object:
         async def log_in(request: RequestContext) -> Session:
             return await _begin(
                 request, await login_sessions.log_in(request.caller.visitor, email=email, password=password)
@@ -208,7 +208,7 @@ class AccountMutation:
         everywhere: Annotated[
             bool, strawberry.argument(description="Whether to end all sessions of the user.")
         ] = False,
-    ) -> Any:
+    ) -> object:
         async def log_out(request: RequestContext) -> LoggedOut:
             identity = request.caller.identity or request.caller.returning
             request.new_session = ""
@@ -224,7 +224,7 @@ class AccountMutation:
         info: Info,
         current_password: Annotated[str, strawberry.argument(description="The password until now.")],
         password: Annotated[str, strawberry.argument(description="The new password, 10 to 256 characters.")],
-    ) -> Any:
+    ) -> object:
         async def change_password(request: RequestContext) -> Session:
             visitor = request.caller.visitor
             confirmation = await login_sessions.confirm_password(visitor, _user(request), current_password)
@@ -237,7 +237,7 @@ class AccountMutation:
     @mutation(AcceptInvitationResult, "Take a place that was offered to the user's own e-mail address.")
     async def accept_invitation(
         self, info: Info, token: Annotated[str, strawberry.argument(description="The invitation's token.")]
-    ) -> Any:
+    ) -> object:
         async def accept(request: RequestContext) -> Session:
             identity = _user(request)
             async with unit_of_work():
@@ -247,7 +247,7 @@ class AccountMutation:
         return await _for_people(info, accept)
 
 
-async def _for_people(info: Info, operation: Callable[[RequestContext], Awaitable[Any]]) -> Any:
+async def _for_people(info: Info, operation: Callable[[RequestContext], Awaitable[object]]) -> object:
     """Run what a user or a stranger may do, but no API key; its result or its error."""
     request = info.context
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry import ID
@@ -15,8 +15,9 @@ from msvs.api.ids import decode_id, encode_id
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
-from msvs.graphql.scalars import JSONObject
+from msvs.graphql.scalars import JSONObject, json_object
 from msvs.models import AuditEntry as AuditEntryRow
+from msvs.models import rows
 
 
 @strawberry.type(description="One change that a person or key made. The log is never altered.")
@@ -31,14 +32,14 @@ class AuditEntry:
     created_at: datetime = strawberry.field(description="When.")
 
     @classmethod
-    def from_row(cls, row: Any) -> AuditEntry:
+    def from_row(cls, row: rows.AuditEntryRow) -> AuditEntry:
         """The type of a row."""
         return cls(
             id=ID(encode_id(audit.AUDIT_ENTRY, row.id)),
             actor=row.actor,
             action=AuditAction(row.action),
-            resource_id=row.resource_id,
-            changes=row.changes,
+            resource_id=None if row.resource_id is None else ID(row.resource_id),
+            changes=json_object(row.changes),
             ip=row.ip,
             request_id=row.request_id,
             created_at=row.created_at,

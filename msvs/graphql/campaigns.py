@@ -41,10 +41,10 @@ from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
 from msvs.graphql.messages import Message
 from msvs.graphql.nodes import Node, load_node, register_rows
-from msvs.graphql.scalars import BigInt, JSONObject, read_time
+from msvs.graphql.scalars import BigInt, JSONObject, json_object, read_time
 from msvs.graphql.segments import Segment
 from msvs.models import Campaign as CampaignRow
-from msvs.models import CampaignStatus, MessageStatus
+from msvs.models import CampaignStatus, MessageStatus, rows
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class FailureCount:
 
 @strawberry.type(description="One body sent to many contacts.")
 class Campaign(Node):
-    row: strawberry.Private[Any]
+    row: strawberry.Private[rows.CampaignRow]
     livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
     name: str = strawberry.field(description="Its name, for your team only.")
     body: str = strawberry.field(description="The text, with its variables.")
@@ -120,9 +120,10 @@ class Campaign(Node):
     created_at: datetime = strawberry.field(description="When it was made.")
 
     @classmethod
-    def from_row(cls, row: Any) -> Campaign:
+    def from_row(cls, row: rows.CampaignRow) -> Campaign:
         """The type of a row."""
         audience = row.audience
+        segment_id = audience.get("segment_id")
         return cls(
             id=ID(ids.encode_id(ids.CAMPAIGN, row.id)),
             row=row,
@@ -131,13 +132,13 @@ class Campaign(Node):
             body=row.body,
             from_=row.sender,
             audience=Audience(
-                list_ids=audience.get("list_ids", []),
-                segment_id=audience.get("segment_id"),
-                contact_ids=audience.get("contact_ids", []),
+                list_ids=[ID(id) for id in audience.get("list_ids", [])],
+                segment_id=None if segment_id is None else ID(segment_id),
+                contact_ids=[ID(id) for id in audience.get("contact_ids", [])],
             ),
             status=CampaignStatus(row.status),
             pause_reason=row.pause_reason,
-            metadata=row.metadata,
+            metadata=json_object(row.metadata),
             scheduled_at=row.scheduled_at,
             expires_at=row.expires_at,
             rate_per_minute=row.rate_per_minute,
@@ -386,7 +387,7 @@ class CampaignMutation:
         info: Info,
         input: Annotated[CreateCampaignInput, strawberry.argument(description="The campaign.")],
         idempotency_key: IdempotencyKey = None,
-    ) -> Any:
+    ) -> object:
         try:
             check_allowed(info)
             await info.context.take(Bucket.CAMPAIGNS)
@@ -422,7 +423,7 @@ class CampaignMutation:
         info: Info,
         id: CampaignId,
         input: Annotated[UpdateCampaignInput, strawberry.argument(description="What to change.")],
-    ) -> Any:
+    ) -> object:
         return await _change(info, id, lambda ctx, id: campaigns.update_campaign(ctx, id, _read_changes(input)))
 
     @mutation(LaunchCampaignResult, "Launch a draft.")
@@ -433,7 +434,7 @@ class CampaignMutation:
         scheduled_at: Annotated[
             datetime | None, strawberry.argument(description="When: null for now; the draft's own time where left out.")
         ] = strawberry.UNSET,
-    ) -> Any:
+    ) -> object:
         at = given(scheduled_at)
         return await _change(info, id, lambda ctx, id: campaigns.launch_campaign(ctx, id, scheduled_at=at))
 
@@ -443,12 +444,12 @@ class CampaignMutation:
         info: Info,
         id: CampaignId,
         name: Annotated[str | None, strawberry.argument(description="Its name; `Copy of …` where left out.")] = None,
-    ) -> Any:
+    ) -> object:
         return await _change(info, id, lambda ctx, id: campaigns.clone_campaign(ctx, id, name=name))
 
     @mutation(DeleteCampaignResult, "Delete a draft.")
-    async def delete_campaign(self, info: Info, id: CampaignId) -> Any:
-        return await _change(info, id, campaigns.delete_campaign, lambda _: Deleted(id=ID(id)))
+    async def delete_campaign(self, info: Info, id: CampaignId) -> object:
+        return await _act(info, id, campaigns.delete_campaign, lambda _: Deleted(id=ID(id)))
 
     @mutation(CampaignTestResult, "Send a campaign's body to phones of your own, each as a single message.")
     async def send_campaign_test(
@@ -459,8 +460,8 @@ class CampaignMutation:
         variables: Annotated[
             JSONObject | None, strawberry.argument(description="Values for the variables of the body.")
         ] = None,
-    ) -> Any:
-        return await _change(
+    ) -> object:
+        return await _act(
             info,
             id,
             lambda ctx, id: campaigns.send_campaign_test(ctx, id, to=to, variables=variables),
@@ -468,24 +469,28 @@ class CampaignMutation:
         )
 
     @mutation(ChangeCampaignResult, "Hold a campaign: nothing more is handed to a carrier until it is resumed.")
-    async def pause_campaign(self, info: Info, id: CampaignId) -> Any:
+    async def pause_campaign(self, info: Info, id: CampaignId) -> object:
         return await _change(info, id, campaigns.pause_campaign)
 
     @mutation(ChangeCampaignResult, "Let a paused campaign go on where it stopped.")
-    async def resume_campaign(self, info: Info, id: CampaignId) -> Any:
+    async def resume_campaign(self, info: Info, id: CampaignId) -> object:
         return await _change(info, id, campaigns.resume_campaign)
 
     @mutation(ChangeCampaignResult, "Stop a campaign for good: what no carrier has yet is never sent.")
-    async def cancel_campaign(self, info: Info, id: CampaignId) -> Any:
+    async def cancel_campaign(self, info: Info, id: CampaignId) -> object:
         return await _change(info, id, campaigns.cancel_campaign)
 
 
-async def _change(
+async def _change(info: Info, id: str, operation: Callable[[Context, UUID], Awaitable[rows.CampaignRow]]) -> object:
+    return await _act(info, id, operation, Campaign.from_row)
+
+
+async def _act(
     info: Info,
     id: str,
     operation: Callable[[Context, UUID], Awaitable[T]],
-    shape: Callable[[T], Any] = Campaign.from_row,
-) -> Any:
+    shape: Callable[[T], object],
+) -> object:
     try:
         await info.context.take(Bucket.CAMPAIGNS)
     except ApiError as error:

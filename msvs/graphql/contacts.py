@@ -12,7 +12,7 @@ from tortoise.expressions import Subquery
 from tortoise.functions import Lower
 
 from msvs.api import ids
-from msvs.api.consent.consent import CONSENT_EVENT, hashes_of
+from msvs.api.consent.consent import CONSENT_EVENT, ChainedConsentRow, hashes_of
 from msvs.api.contacts import contacts, imports
 from msvs.api.contacts.imports import ImportContacts
 from msvs.api.context import Context
@@ -32,9 +32,9 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, given, optional_ref, required
 from msvs.graphql.loaders import CONSENT_HISTORY, CONTACT_LISTS, CONTACT_MESSAGES
 from msvs.graphql.nodes import Node, load_node, register_rows, shape_of
-from msvs.graphql.scalars import JSONObject
+from msvs.graphql.scalars import JSONObject, json_object
 from msvs.models import Contact as ContactRow
-from msvs.models import ListMember, OptInStatus
+from msvs.models import ListMember, OptInStatus, rows
 
 if TYPE_CHECKING:
     from msvs.graphql.lists import ContactList
@@ -70,7 +70,7 @@ class ConsentEvent:
     created_at: datetime = strawberry.field(description="When.")
 
     @classmethod
-    def from_row(cls, row: Any) -> ConsentEvent:
+    def from_row(cls, row: ChainedConsentRow) -> ConsentEvent:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(CONSENT_EVENT, row.id)),
@@ -92,7 +92,7 @@ class ConsentEvent:
 
 @strawberry.type(description="A person you send SMS to, with one phone.")
 class Contact(Node):
-    row: strawberry.Private[Any]
+    row: strawberry.Private[rows.ContactRow]
     livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
     phone: str = strawberry.field(description="The phone, in E.164.")
     region: str | None = strawberry.field(description="The phone's region, ISO 3166-1; null where it has none.")
@@ -108,7 +108,7 @@ class Contact(Node):
     updated_at: datetime = strawberry.field(description="When it was last changed.")
 
     @classmethod
-    def from_row(cls, row: Any) -> Contact:
+    def from_row(cls, row: rows.ContactRow) -> Contact:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.CONTACT, row.id)),
@@ -123,7 +123,7 @@ class Contact(Node):
             opt_in=OptIn(
                 status=OptInStatus(row.opt_in_status), source=row.opt_in_source, ip=row.opt_in_ip, at=row.opt_in_at
             ),
-            attributes=row.attributes,
+            attributes=json_object(row.attributes),
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
@@ -396,14 +396,14 @@ class ContactMutation:
     @mutation(CreateContactResult, "Make a contact.")
     async def create_contact(
         self, info: Info, input: Annotated[CreateContactInput, strawberry.argument(description="The contact.")]
-    ) -> Any:
+    ) -> object:
         data = input.to_contact()
         return await mutate(info, lambda ctx: contacts.create_contact(ctx, data), Contact.from_row)
 
     @mutation(ImportContactsResult, "Import contacts: at most 500, each made or, where its phone is known, changed.")
     async def import_contacts(
         self, info: Info, input: Annotated[ImportContactsInput, strawberry.argument(description="The contacts.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: imports.import_contacts(ctx, input.to_import()),
@@ -416,7 +416,7 @@ class ContactMutation:
         info: Info,
         id: Annotated[ID, strawberry.argument(description="The contact's id.")],
         input: Annotated[UpdateContactInput, strawberry.argument(description="What to change.")],
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: contacts.update_contact(ctx, _id(id), input.to_update()),
@@ -426,13 +426,13 @@ class ContactMutation:
     @mutation(OptOutContactResult, "Opt a contact out: nothing more is sent to its phone.")
     async def opt_out_contact(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(info, lambda ctx: contacts.opt_out_contact(ctx, _id(id)), Contact.from_row)
 
     @mutation(DeleteContactResult, "Delete a contact. The history of its consent stays.")
     async def delete_contact(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(info, lambda ctx: contacts.delete_contact(ctx, _id(id)), lambda _: Deleted(id=id))
 
 

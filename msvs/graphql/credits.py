@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import strawberry
 from strawberry import ID
@@ -15,7 +14,7 @@ from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.scalars import BigInt, read_time
 from msvs.models import LedgerEntry as LedgerEntryRow
-from msvs.models import LedgerKind
+from msvs.models import LedgerKind, rows
 
 LEDGER_ENTRY = "led"
 
@@ -30,7 +29,7 @@ class LedgerEntry:
     created_at: datetime = strawberry.field(description="When.")
 
     @classmethod
-    def from_row(cls, row: Any) -> LedgerEntry:
+    def from_row(cls, row: rows.LedgerEntryRow) -> LedgerEntry:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(LEDGER_ENTRY, row.id)),

@@ -159,7 +159,7 @@ def check_allowed(info: Info) -> None:
     allow(info.context.ctx, MUTATIONS[info.field_name])
 
 
-async def mutate(info: Info, operation: Callable[[Context], Awaitable[T]], shape: Callable[[T], Any]) -> Any:
+async def mutate(info: Info, operation: Callable[[Context], Awaitable[T]], shape: Callable[[T], object]) -> object:
     """Run a mutation's operation, if the caller may, in a unit of work of its own; its result or its error.
 
     An error that the field's result does not name is raised.

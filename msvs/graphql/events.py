@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import strawberry
@@ -21,6 +21,7 @@ from msvs.graphql.inputs import optional_ref
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
 from msvs.models import Event as EventRow
+from msvs.models import rows
 
 
 @strawberry.type(description="Something that happened, as webhooks deliver it.")
@@ -31,7 +32,7 @@ class Event(Node):
     created_at: datetime = strawberry.field(description="When.")
 
     @classmethod
-    def from_row(cls, row: Any) -> Event:
+    def from_row(cls, row: rows.EventRow) -> Event:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.EVENT, row.id)),
@@ -97,7 +98,7 @@ class EventMutation:
         info: Info,
         id: Annotated[ID, strawberry.argument(description="The event's id.")],
         webhook_id: Annotated[ID | None, strawberry.argument(description="Only to this webhook.")] = None,
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: endpoints.resend_event(

@@ -15,6 +15,6 @@ def field(description: str) -> Callable[[F], F]:
     return cast("Callable[[F], F]", strawberry.field(description=description))
 
 
-def mutation(result: Any, description: str) -> Callable[[F], F]:
+def mutation(result: object, description: str) -> Callable[[F], F]:
     """A mutation, which answers a member of the union `result`."""
     return cast("Callable[[F], F]", strawberry.mutation(description=description, graphql_type=result))

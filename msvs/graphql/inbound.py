@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry import ID
@@ -38,11 +38,12 @@ from msvs.graphql.scalars import JSONObject
 from msvs.models import Contact as ContactRow
 from msvs.models import InboundMessage as InboundRow
 from msvs.models import Message as MessageRow
+from msvs.models import rows
 
 
 @strawberry.type(description="A message that a recipient sent.")
 class InboundMessage(Node):
-    row: strawberry.Private[Any]
+    row: strawberry.Private[rows.InboundMessageRow]
     livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
     from_: str = strawberry.field(name="from", description="The phone it came from, in E.164.")
     to: str = strawberry.field(description="The sender it was sent to.")
@@ -58,7 +59,7 @@ class InboundMessage(Node):
     read_at: datetime | None = strawberry.field(description="When somebody marked it read; null before that.")
 
     @classmethod
-    def from_row(cls, row: Any) -> InboundMessage:
+    def from_row(cls, row: rows.InboundMessageRow) -> InboundMessage:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.INBOUND, row.id)),
@@ -134,7 +135,7 @@ class ThreadMessage:
     created_at: datetime = strawberry.field(description="When it was accepted, or arrived.")
 
     @classmethod
-    def from_row(cls, row: Any) -> ThreadMessage:
+    def from_row(cls, row: InboundRow | rows.MessageRow) -> ThreadMessage:
         """The type of a row of either kind."""
         if isinstance(row, InboundRow):
             return cls(inbound=InboundMessage.from_row(row), message=None, body=row.body, created_at=row.received_at)
@@ -275,7 +276,7 @@ class InboundMutation:
         contact_id: ThreadContactId,
         input: Annotated[AnswerThreadInput, strawberry.argument(description="The answer.")],
         idempotency_key: IdempotencyKey = None,
-    ) -> Any:
+    ) -> object:
         try:
             check_allowed(info)
             data = inbox.AnswerThread(
@@ -305,7 +306,7 @@ class InboundMutation:
         until: Annotated[
             ID | None, strawberry.argument(description="The last reply that was read; all where left out.")
         ] = None,
-    ) -> Any:
+    ) -> object:
         async def mark(ctx: Context) -> inbox.Thread:
             id = ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id")
             await inbox.mark_read(ctx, id, until=optional_ref(ids.INBOUND, until, "until"))
@@ -314,7 +315,7 @@ class InboundMutation:
         return await mutate(info, mark, InboxThread.from_thread)
 
     @mutation(MarkThreadResult, "Mark the last reply of a contact as unread.")
-    async def mark_thread_unread(self, info: Info, contact_id: ThreadContactId) -> Any:
+    async def mark_thread_unread(self, info: Info, contact_id: ThreadContactId) -> object:
         async def mark(ctx: Context) -> inbox.Thread:
             id = ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id")
             await inbox.mark_unread(ctx, id)
@@ -325,7 +326,7 @@ class InboundMutation:
     @mutation(UnflagInboundMessageResult, "Take the flag off a message that somebody looked at; nothing else changes.")
     async def unflag_inbound_message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: replies.unflag_inbound(ctx, ids.find_id(ids.INBOUND, id, "inbound message")),
@@ -335,7 +336,7 @@ class InboundMutation:
     @mutation(SimulateReplyResult, "Make a reply arrive, as if its sender had written to you. Sandbox only.")
     async def simulate_reply(
         self, info: Info, input: Annotated[SimulateReplyInput, strawberry.argument(description="The reply.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: replies.simulate_reply(ctx, from_=input.from_, to=input.to, text=input.body),

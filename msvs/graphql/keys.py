@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -18,6 +18,7 @@ from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundErro
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.nodes import Node, load_node, register
 from msvs.models import ApiKey as ApiKeyRow
+from msvs.models import rows
 
 
 @strawberry.type(description="An API key, without its text.")
@@ -35,7 +36,7 @@ class ApiKey(Node):
     )
 
     @classmethod
-    def from_row(cls, row: Any) -> ApiKey:
+    def from_row(cls, row: rows.ApiKeyRow) -> ApiKey:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.API_KEY, row.id)),
@@ -107,7 +108,7 @@ class KeyMutation:
         scopes: Annotated[
             list[str] | None, strawberry.argument(description="What it may change; left out, all that a key can.")
         ] = None,
-    ) -> Any:
+    ) -> object:
         return await mutate(info, lambda ctx: keys.issue_key(ctx, name=name, scopes=scopes), _with_text)
 
     @mutation(RollApiKeyResult, "Make a key in place of another, which goes on working for a while.")
@@ -118,13 +119,13 @@ class KeyMutation:
         expires_in_hours: Annotated[
             int, strawberry.argument(description="How long the old key goes on working: 0 to 168 hours.")
         ] = 24,
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info, lambda ctx: keys.roll_key(ctx, _id(id), expires_in=_hours(expires_in_hours)), _with_text
         )
 
     @mutation(RevokeApiKeyResult, "End a key; every process refuses it within a second.")
-    async def revoke_api_key(self, info: Info, id: KeyId) -> Any:
+    async def revoke_api_key(self, info: Info, id: KeyId) -> object:
         return await mutate(info, lambda ctx: keys.revoke_key(ctx, _id(id)), ApiKey.from_row)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -22,11 +22,12 @@ from msvs.graphql.lists import ContactList
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.models import ContactList as ContactListRow
 from msvs.models import Keyword as KeywordRow
+from msvs.models import rows
 
 
 @strawberry.type(description="A word that opts in whoever texts it, and adds them to a list.")
 class JoinKeyword(Node):
-    row: strawberry.Private[Any]
+    row: strawberry.Private[rows.KeywordRow]
     livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
     word: str = strawberry.field(description="The word. Case, accents and punctuation do not count.")
     reply: str | None = strawberry.field(
@@ -35,7 +36,7 @@ class JoinKeyword(Node):
     created_at: datetime = strawberry.field(description="When it was made.")
 
     @classmethod
-    def from_row(cls, row: Any) -> JoinKeyword:
+    def from_row(cls, row: rows.KeywordRow) -> JoinKeyword:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.KEYWORD, row.id)),
@@ -122,7 +123,7 @@ class KeywordMutation:
         self,
         info: Info,
         input: Annotated[CreateJoinKeywordInput, strawberry.argument(description="The keyword.")],
-    ) -> Any:
+    ) -> object:
         async def create(ctx: Context) -> KeywordRow:
             list_id = ids.read_id(ids.CONTACT_LIST, input.list_id, "list_id")
             data = keywords.CreateKeyword(word=input.word, list_id=list_id, reply=input.reply)
@@ -136,7 +137,7 @@ class KeywordMutation:
         info: Info,
         id: KeywordId,
         input: Annotated[UpdateJoinKeywordInput, strawberry.argument(description="The changes.")],
-    ) -> Any:
+    ) -> object:
         async def update(ctx: Context) -> KeywordRow:
             list_id = required(input.list_id, "list_id")
             data = keywords.UpdateKeyword(
@@ -149,7 +150,7 @@ class KeywordMutation:
         return await mutate(info, update, JoinKeyword.from_row)
 
     @mutation(DeleteJoinKeywordResult, "Delete a keyword; who joined by it stays opted in and on the list.")
-    async def delete_join_keyword(self, info: Info, id: KeywordId) -> Any:
+    async def delete_join_keyword(self, info: Info, id: KeywordId) -> object:
         return await mutate(info, lambda ctx: keywords.delete_keyword(ctx, _id(id)), lambda _: Deleted(id=id))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -22,11 +22,12 @@ from msvs.graphql.inputs import Deleted
 from msvs.graphql.loaders import LIST_MEMBERS
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.models import ContactList as ContactListRow
+from msvs.models import rows
 
 
 @strawberry.type(description="A collection of contacts to send to as a group.")
 class ContactList(Node):
-    row: strawberry.Private[Any]
+    row: strawberry.Private[rows.ContactListRow]
     livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
     name: str = strawberry.field(description="Its name.")
     kind: str = strawberry.field(
@@ -37,7 +38,7 @@ class ContactList(Node):
     updated_at: datetime = strawberry.field(description="When it was last renamed.")
 
     @classmethod
-    def from_row(cls, row: Any) -> ContactList:
+    def from_row(cls, row: rows.ContactListRow) -> ContactList:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.CONTACT_LIST, row.id)),
@@ -116,15 +117,15 @@ class ListQuery:
 @strawberry.type
 class ListMutation:
     @mutation(CreateListResult, "Make an empty list.")
-    async def create_list(self, info: Info, name: Name) -> Any:
+    async def create_list(self, info: Info, name: Name) -> object:
         return await mutate(info, lambda ctx: lists.create_list(ctx, name), ContactList.from_row)
 
     @mutation(UpdateListResult, "Rename a list.")
-    async def update_list(self, info: Info, id: ListId, name: Name) -> Any:
+    async def update_list(self, info: Info, id: ListId, name: Name) -> object:
         return await mutate(info, lambda ctx: lists.update_list(ctx, _id(id), name), ContactList.from_row)
 
     @mutation(DeleteListResult, "Delete a list, but none of its contacts.")
-    async def delete_list(self, info: Info, id: ListId) -> Any:
+    async def delete_list(self, info: Info, id: ListId) -> object:
         return await mutate(info, lambda ctx: lists.delete_list(ctx, _id(id)), lambda _: Deleted(id=id))
 
     @mutation(AddContactsToListResult, "Put contacts on a list, at most 1,000 a call; one that is on it stays.")
@@ -133,7 +134,7 @@ class ListMutation:
         info: Info,
         id: ListId,
         contact_ids: Annotated[list[ID], strawberry.argument(description="The contacts' ids.")],
-    ) -> Any:
+    ) -> object:
         async def add(ctx: Context) -> ContactsAdded:
             added = await lists.add_contacts(ctx, _id(id), contact_ids)
             return ContactsAdded(
@@ -148,7 +149,7 @@ class ListMutation:
     @mutation(RemoveContactFromListResult, "Take a contact off a list; nothing happens where it is not on it.")
     async def remove_contact_from_list(
         self, info: Info, id: ListId, contact_id: Annotated[ID, strawberry.argument(description="The contact's id.")]
-    ) -> Any:
+    ) -> object:
         async def remove(ctx: Context) -> ContactListRow:
             await lists.remove_contact(
                 ctx, _id(id), ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id")

@@ -16,10 +16,10 @@ from msvs.api.context import Context
 from msvs.api.messages.explanations import TimelineEntry, message_timelines
 from msvs.api.messages.statistics import FailureCount, campaign_failures
 from msvs.api.pages import Page, PageRequest
-from msvs.api.resources import CampaignStats
+from msvs.api.resources import CampaignStats, MessageView
 from msvs.api.scope import scoped
 from msvs.database import Row, fetch
-from msvs.models import Campaign, Message, Segment
+from msvs.models import rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,11 @@ class Loaders:
 
         return self._loader(model, read).load(id)
 
-    def stats(self, campaign: Campaign | Row) -> Awaitable[CampaignStats]:
+    def stats(self, campaign: rows.CampaignRow) -> Awaitable[CampaignStats]:
         """The stats of a campaign that was read under this caller."""
         return self._stats().load(_Keyed(campaign))
 
-    def keep_stats(self, campaign: Campaign | Row, stats: CampaignStats) -> None:
+    def keep_stats(self, campaign: rows.CampaignRow, stats: CampaignStats) -> None:
         """Have `stats` told of a campaign, which were read together with it."""
         self._stats().prime(_Keyed(campaign), stats)
 
@@ -104,7 +104,7 @@ class Loaders:
 
         return self._loader("failures", read).load(campaign_id)
 
-    def timeline(self, message: Message | Row) -> Awaitable[list[TimelineEntry]]:
+    def timeline(self, message: MessageView) -> Awaitable[list[TimelineEntry]]:
         """What happened to a message that was read under this caller."""
 
         async def read(keys: list[_Keyed]) -> Sequence[list[TimelineEntry]]:
@@ -113,11 +113,11 @@ class Loaders:
 
         return self._loader("timeline", read).load(_Keyed(message))
 
-    def segment_count(self, segment: Segment | Row) -> Awaitable[int]:
+    def segment_count(self, segment: rows.SegmentRow) -> Awaitable[int]:
         """How many contacts a segment holds now."""
 
         async def read(keys: list[_Keyed]) -> Sequence[int]:
-            values: list[Any] = [self._ctx.workspace_id, self._ctx.livemode]
+            values: list[object] = [self._ctx.workspace_id, self._ctx.livemode]
             counts = []
             for key in keys:
                 compiled = compile_filter(key.row.conditions, len(values) + 1)

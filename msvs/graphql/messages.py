@@ -12,7 +12,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.messages import messages
-from msvs.api.resources import FAILURES
+from msvs.api.resources import FAILURES, MessageView
 from msvs.api.scope import scoped
 from msvs.api.text.sms import Encoding, split
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -34,7 +34,7 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
 from msvs.graphql.inputs import optional_ref
 from msvs.graphql.nodes import Node, load_node, register_rows, shape_of
-from msvs.graphql.scalars import JSONObject
+from msvs.graphql.scalars import JSONObject, json_object
 from msvs.models import Campaign as CampaignRow
 from msvs.models import Contact as ContactRow
 from msvs.models import Message as MessageRow
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @strawberry.type(description="One SMS to one phone.")
 class Message(Node):
-    row: strawberry.Private[Any]
+    row: strawberry.Private[MessageView]
     livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
     kind: MessageKind = strawberry.field(description="What brought it about.")
     to: str = strawberry.field(description="The recipient's phone, in E.164.")
@@ -73,7 +73,7 @@ class Message(Node):
     created_at: datetime = strawberry.field(description="When it was accepted.")
 
     @classmethod
-    def from_row(cls, row: Any) -> Message:
+    def from_row(cls, row: MessageView) -> Message:
         """The type of a row."""
         code = row.error_code
         return cls(
@@ -89,7 +89,7 @@ class Message(Node):
             encoding=Encoding(row.encoding),
             segments=row.segments,
             credits_used=row.credits_used,
-            metadata=row.metadata,
+            metadata=json_object(row.metadata),
             error=None if code is None else MessageFailure(code=code, message=FAILURES.get(code, code)),
             scheduled_at=row.scheduled_at,
             expires_at=row.expires_at,
@@ -207,7 +207,7 @@ class MessageMutation:
         info: Info,
         input: Annotated[SendMessageInput, strawberry.argument(description="The message.")],
         idempotency_key: IdempotencyKey = None,
-    ) -> Any:
+    ) -> object:
         try:
             check_allowed(info)
             data = messages.SendMessage(
@@ -233,7 +233,7 @@ class MessageMutation:
     @mutation(CancelMessageResult, "Cancel a message that has not left; one that has is answered unchanged.")
     async def cancel_message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: messages.cancel_message(ctx, ids.find_id(ids.MESSAGE, id, "message")),

@@ -37,7 +37,7 @@ def register(prefix: str, load: Load) -> None:
 def register_rows(prefix: str, model: type[Model], shape: Callable[[Any], Node]) -> None:
     """Have ids with `prefix` looked up in a table that has a workspace and a mode."""
 
-    async def load(info: Info, id: UUID) -> Any:
+    async def load(info: Info, id: UUID) -> object:
         row = await info.context.loaders.row(model, id)
         return None if row is None else shape(row)
 

@@ -6,17 +6,18 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NewType
+from typing import NewType, cast
 
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
 from msvs.api.resources import moment
+from msvs.json_types import JSON
 
 MAX_INTEGER = 2**53
 MAX_DEPTH = 32
 
-JSONObject = NewType("JSONObject", dict[str, Any])
+JSONObject = NewType("JSONObject", dict[str, JSON])
 BigInt = NewType("BigInt", int)
 
 _time = re.compile(
@@ -24,7 +25,12 @@ _time = re.compile(
 ).fullmatch
 
 
-def read_time(value: Any) -> datetime:
+def json_object(value: Mapping[str, JSON]) -> JSONObject:
+    """Return a row's JSON object as the scalar's value."""
+    return cast("JSONObject", value)
+
+
+def read_time(value: object) -> datetime:
     """An ISO-8601 time with an offset, in UTC. Raises ValueError."""
     if isinstance(value, str) and _time(value):
         try:
@@ -34,13 +40,13 @@ def read_time(value: Any) -> datetime:
     raise ValueError("Write an ISO-8601 time with an offset, such as 2026-05-01T20:00:00-04:00.")
 
 
-def read_object(value: Any) -> Any:
+def read_object(value: object) -> JSONObject:
     """A JSON object at most 32 levels deep, of text and numbers that the database can keep. Raises ValueError."""
     if not isinstance(value, dict):
         raise ValueError("Write a JSON object.")
-    level: list[Any] = [value]
+    level: list[object] = [value]
     for _ in range(MAX_DEPTH):
-        children: list[Any] = []
+        children: list[object] = []
         for each in level:
             if isinstance(each, dict):
                 children += each
@@ -55,12 +61,12 @@ def read_object(value: Any) -> Any:
             elif isinstance(each, int) and abs(each) > MAX_INTEGER:
                 raise ValueError("An integer is outside ±2^53.")
         if not children:
-            return value
+            return cast("JSONObject", value)
         level = children
     raise ValueError(f"The object is nested deeper than {MAX_DEPTH} levels.")
 
 
-def read_integer(value: Any) -> int:
+def read_integer(value: object) -> int:
     """An integer within ±2^53. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_INTEGER:
         raise ValueError("Write an integer within ±2^53.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -18,13 +18,14 @@ from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRe
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted
 from msvs.graphql.nodes import Node, load_node, register_rows
-from msvs.graphql.scalars import JSONObject
+from msvs.graphql.scalars import JSONObject, json_object
 from msvs.models import Segment as SegmentRow
+from msvs.models import rows
 
 
 @strawberry.type(description="A saved filter over contacts.")
 class Segment(Node):
-    row: strawberry.Private[Any]
+    row: strawberry.Private[rows.SegmentRow]
     livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
     name: str = strawberry.field(description="Its name.")
     filter: JSONObject = strawberry.field(
@@ -34,14 +35,14 @@ class Segment(Node):
     updated_at: datetime = strawberry.field(description="When it was last changed.")
 
     @classmethod
-    def from_row(cls, row: Any) -> Segment:
+    def from_row(cls, row: rows.SegmentRow) -> Segment:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.SEGMENT, row.id)),
             row=row,
             livemode=row.livemode,
             name=row.name,
-            filter=row.conditions,
+            filter=json_object(row.conditions),
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
@@ -99,7 +100,7 @@ class SegmentMutation:
         info: Info,
         name: Annotated[str, strawberry.argument(description="Its name, 1 to 200 characters.")],
         filter: Filter,
-    ) -> Any:
+    ) -> object:
         return await mutate(info, lambda ctx: segments.create_segment(ctx, name, filter), Segment.from_row)
 
     @mutation(UpdateSegmentResult, "Rename a segment, replace its filter, or both.")
@@ -109,13 +110,13 @@ class SegmentMutation:
         id: SegmentId,
         name: Annotated[str | None, strawberry.argument(description="Another name.")] = None,
         filter: Annotated[JSONObject | None, strawberry.argument(description="Another filter.")] = None,
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info, lambda ctx: segments.update_segment(ctx, _id(id), name=name, filter=filter), Segment.from_row
         )
 
     @mutation(DeleteSegmentResult, "Delete a segment.")
-    async def delete_segment(self, info: Info, id: SegmentId) -> Any:
+    async def delete_segment(self, info: Info, id: SegmentId) -> object:
         return await mutate(info, lambda ctx: segments.delete_segment(ctx, _id(id)), lambda _: Deleted(id=id))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -16,7 +16,7 @@ from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.nodes import Node, load_node, register
 from msvs.models import Sender as SenderRow
-from msvs.models import SenderKind
+from msvs.models import SenderKind, rows
 
 
 @strawberry.type(description="A sender that the workspace may use live. The operator adds them.")
@@ -28,7 +28,7 @@ class Sender(Node):
     created_at: datetime = strawberry.field(description="When it was added.")
 
     @classmethod
-    def from_row(cls, row: Any) -> Sender:
+    def from_row(cls, row: rows.SenderRow) -> Sender:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.SENDER, row.id)),

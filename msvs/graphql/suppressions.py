@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,7 @@ from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
 from msvs.models import ConsentEvent as ConsentEventRow
 from msvs.models import Suppression as SuppressionRow
+from msvs.models import rows
 
 
 @strawberry.type(description="A phone that nothing is sent to.")
@@ -37,7 +38,7 @@ class Suppression(Node):
     created_at: datetime = strawberry.field(description="Since when.")
 
     @classmethod
-    def from_row(cls, row: Any) -> Suppression:
+    def from_row(cls, row: rows.SuppressionRow) -> Suppression:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(suppressions.SUPPRESSION, row.id)),
@@ -166,7 +167,7 @@ class SuppressionMutation:
     @mutation(CreateSuppressionResult, "Suppress a phone; its contact, if it has one, is opted out.")
     async def create_suppression(
         self, info: Info, input: Annotated[CreateSuppressionInput, strawberry.argument(description="The phone.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: suppressions.create_suppression(ctx, input.phone, source=input.source),
@@ -179,7 +180,7 @@ class SuppressionMutation:
         info: Info,
         phones: Annotated[list[str], strawberry.argument(description="Phones, in E.164.")],
         source: Annotated[str | None, strawberry.argument(description="Why; `import` unless told.")] = None,
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: suppressions.import_suppressions(ctx, phones, source=source),
@@ -194,7 +195,7 @@ class SuppressionMutation:
         info: Info,
         id: SuppressionId,
         opt_in: Annotated[OptInInput, strawberry.argument(description="How the person agreed again.")],
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: suppressions.lift_suppression(
@@ -204,7 +205,7 @@ class SuppressionMutation:
         )
 
     @mutation(EraseContactResult, "Erase a contact: what must be kept names nobody. Doing it again changes nothing.")
-    async def erase_contact(self, info: Info, id: ContactId) -> Any:
+    async def erase_contact(self, info: Info, id: ContactId) -> object:
         return await mutate(
             info,
             lambda ctx: erasure.erase_contact(ctx, _contact_id(id)),

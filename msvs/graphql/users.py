@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -121,13 +121,13 @@ class UserMutation:
         info: Info,
         email: Annotated[str, strawberry.argument(description="Who may take it.")],
         role: Annotated[Role, strawberry.argument(description="What they will be allowed to do.")],
-    ) -> Any:
+    ) -> object:
         return await mutate(info, lambda ctx: users.invite_member(ctx, email=email, role=role), _with_token)
 
     @mutation(RevokeInvitationResult, "End an invitation.")
     async def revoke_invitation(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The invitation's id.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: users.revoke_invitation(ctx, ids.find_id(users.INVITATION, id, "invitation")),
@@ -137,11 +137,11 @@ class UserMutation:
     @mutation(ChangeMemberRoleResult, "Give a member another role. Only an owner makes or unmakes owners.")
     async def change_member_role(
         self, info: Info, id: MemberId, role: Annotated[Role, strawberry.argument(description="The role.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(info, lambda ctx: users.change_role(ctx, _id(id), role), Member.from_row)
 
     @mutation(RemoveMemberResult, "Take a member from the workspace; anyone may take themselves.")
-    async def remove_member(self, info: Info, id: MemberId) -> Any:
+    async def remove_member(self, info: Info, id: MemberId) -> object:
         return await mutate(info, lambda ctx: users.remove_member(ctx, _id(id)), lambda _: Deleted(id=id))
 
 

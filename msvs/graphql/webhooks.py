@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -26,12 +26,12 @@ from msvs.graphql.loaders import WEBHOOK_ATTEMPTS
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.models import Event as EventRow
 from msvs.models import WebhookAttempt as WebhookAttemptRow
-from msvs.models import WebhookEndpoint
+from msvs.models import WebhookEndpoint, rows
 
 
 @strawberry.type(description="One POST to a webhook and what came of it.")
 class WebhookAttempt(Node):
-    row: strawberry.Private[Any]
+    row: strawberry.Private[rows.WebhookAttemptRow]
     number: int = strawberry.field(description="Which try it was, from 1.")
     status_code: int | None = strawberry.field(description="The HTTP status answered; null where none was.")
     error: str | None = strawberry.field(description="What went wrong; null where the answer was 2xx.")
@@ -40,7 +40,7 @@ class WebhookAttempt(Node):
     created_at: datetime = strawberry.field(description="When.")
 
     @classmethod
-    def from_row(cls, row: Any) -> WebhookAttempt:
+    def from_row(cls, row: rows.WebhookAttemptRow) -> WebhookAttempt:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.ATTEMPT, row.id)),
@@ -64,7 +64,7 @@ register_rows(ids.ATTEMPT, WebhookAttemptRow, WebhookAttempt.from_row)
 
 @strawberry.type(description="A subscription: where events are posted to.")
 class Webhook(Node):
-    row: strawberry.Private[Any]
+    row: strawberry.Private[rows.WebhookEndpointRow]
     livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
     url: str = strawberry.field(description="Where events are posted to.")
     every_event: bool = strawberry.field(description="Whether it subscribes to all events, those to come included.")
@@ -78,7 +78,7 @@ class Webhook(Node):
     created_at: datetime = strawberry.field(description="When it was made.")
 
     @classmethod
-    def from_row(cls, row: Any) -> Webhook:
+    def from_row(cls, row: rows.WebhookEndpointRow) -> Webhook:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.WEBHOOK, row.id)),
@@ -189,7 +189,7 @@ class WebhookMutation:
     @mutation(CreateWebhookResult, "Subscribe a URL to events.")
     async def create_webhook(
         self, info: Info, input: Annotated[CreateWebhookInput, strawberry.argument(description="The webhook.")]
-    ) -> Any:
+    ) -> object:
         async def create(ctx: Context) -> tuple[WebhookEndpoint, str]:
             data = endpoints.CreateWebhook(
                 url=input.url,
@@ -207,7 +207,7 @@ class WebhookMutation:
         info: Info,
         id: WebhookId,
         input: Annotated[UpdateWebhookInput, strawberry.argument(description="What to change.")],
-    ) -> Any:
+    ) -> object:
         async def update(ctx: Context) -> WebhookEndpoint:
             events = required(input.events, "events")
             if input.every_event or events is not UNSET:
@@ -223,15 +223,15 @@ class WebhookMutation:
         return await mutate(info, update, Webhook.from_row)
 
     @mutation(DeleteWebhookResult, "End a subscription and drop what is pending for it.")
-    async def delete_webhook(self, info: Info, id: WebhookId) -> Any:
+    async def delete_webhook(self, info: Info, id: WebhookId) -> object:
         return await mutate(info, lambda ctx: endpoints.delete_webhook(ctx, _id(id)), lambda _: Deleted(id=id))
 
     @mutation(RotateWebhookSecretResult, "Give a webhook a new secret; the one before signs beside it for 24 hours.")
-    async def rotate_webhook_secret(self, info: Info, id: WebhookId) -> Any:
+    async def rotate_webhook_secret(self, info: Info, id: WebhookId) -> object:
         return await mutate(info, lambda ctx: endpoints.rotate_secret(ctx, _id(id)), _with_secret)
 
     @mutation(TestWebhookResult, "Post a `test.ping` event to this webhook alone.")
-    async def test_webhook(self, info: Info, id: WebhookId) -> Any:
+    async def test_webhook(self, info: Info, id: WebhookId) -> object:
         return await mutate(info, lambda ctx: endpoints.send_test(ctx, _id(id)), Event.from_row)
 
     @mutation(
@@ -240,7 +240,7 @@ class WebhookMutation:
     )
     async def recover_webhook(
         self, info: Info, id: WebhookId, since: Annotated[datetime, strawberry.argument(description="Since when.")]
-    ) -> Any:
+    ) -> object:
         return await mutate(
             info,
             lambda ctx: endpoints.recover(ctx, _id(id), since=since),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -18,6 +18,7 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import given, required
 from msvs.graphql.nodes import Node, register
 from msvs.graphql.scalars import BigInt
+from msvs.models import rows
 
 
 @strawberry.type(
@@ -51,7 +52,7 @@ class Workspace(Node):
     created_at: datetime = strawberry.field(description="When it was made.")
 
     @classmethod
-    def from_row(cls, row: Any) -> Workspace:
+    def from_row(cls, row: rows.WorkspaceRow) -> Workspace:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(ids.WORKSPACE, row.id)),
@@ -148,7 +149,7 @@ class WorkspaceMutation:
     @mutation(UpdateWorkspaceResult, "Change settings of this mode: those that live obeys, or the sandbox's own.")
     async def update_workspace(
         self, info: Info, input: Annotated[UpdateWorkspaceInput, strawberry.argument(description="What to change.")]
-    ) -> Any:
+    ) -> object:
         names = [name for name in workspaces.UpdateWorkspace.__struct_fields__ if hasattr(input, name)]
         return await mutate(
             info,

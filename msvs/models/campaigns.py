@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import TypedDict
 
 from tortoise import fields
 from tortoise.models import Model
@@ -25,6 +25,14 @@ class CampaignStatus(StrEnum):
     FAILED = "failed"
 
 
+class Audience(TypedDict, total=False):
+    """Whom a campaign goes to, by public ids as they were given."""
+
+    list_ids: list[str]
+    segment_id: str | None
+    contact_ids: list[str]
+
+
 class Campaign(Model):
     """A campaign. `resume_status` is what a paused one goes back to.
 
@@ -40,7 +48,7 @@ class Campaign(Model):
     name = fields.CharField(max_length=200)
     body = fields.TextField()
     sender = fields.CharField(max_length=16)
-    audience: fields.Field[dict[str, Any]] = fields.JSONField()
+    audience: fields.Field[Audience] = fields.JSONField()
     metadata: fields.Field[dict[str, MetadataValue]] = fields.JSONField(default=dict)
     status = fields.CharEnumField(CampaignStatus, max_length=10)
     resume_status: fields.Field[CampaignStatus | None] = fields.CharEnumField(  # type: ignore[assignment]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
 from tortoise import fields
 from tortoise.models import Model
 
+from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
 
 
@@ -39,7 +39,7 @@ class Contact(Model):
     last_name = fields.CharField(max_length=100, null=True)
     email = fields.CharField(max_length=254, null=True)
     timezone = fields.CharField(max_length=64, null=True)
-    attributes: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)
+    attributes: fields.Field[JSONObject] = fields.JSONField(default=dict)
     opt_in_status = fields.CharEnumField(OptInStatus, max_length=10, default=OptInStatus.UNKNOWN)
     opt_in_source = fields.CharField(max_length=100, null=True)
     opt_in_ip = fields.CharField(max_length=45, null=True)

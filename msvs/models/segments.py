@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tortoise import fields
 from tortoise.models import Model
 
+from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
 
 
@@ -17,7 +16,7 @@ class Segment(Model):
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
     name = fields.CharField(max_length=200)
-    conditions: fields.Field[dict[str, Any]] = fields.JSONField()
+    conditions: fields.Field[JSONObject] = fields.JSONField()
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
 from tortoise import fields
 from tortoise.models import Model
 
+from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
 
 
@@ -105,7 +105,7 @@ class AuditEntry(Model):
     actor = fields.CharField(max_length=40)
     action = fields.CharField(max_length=40)
     resource_id = fields.CharField(max_length=40, null=True)
-    changes: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)
+    changes: fields.Field[JSONObject] = fields.JSONField(default=dict)
     ip = fields.CharField(max_length=45, null=True)
     request_id = fields.CharField(max_length=40, null=True)
     created_at = fields.DatetimeField(auto_now_add=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tortoise import fields
 from tortoise.models import Model
 
+from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
 
 
@@ -36,7 +35,7 @@ class Workspace(Model):
     )
     welcome_text = fields.TextField(default="You are subscribed. Reply STOP to opt out.")
     help_text = fields.TextField(default="Reply STOP to opt out, START to resubscribe.")
-    sandbox_settings: fields.Field[dict[str, Any]] = fields.JSONField(default=dict, db_default={})
+    sandbox_settings: fields.Field[JSONObject] = fields.JSONField(default=dict, db_default={})
     created_at = fields.DatetimeField(auto_now_add=True)
     suspended_at = fields.DatetimeField(null=True)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-from msvs.api.resources import FAILURES
+from msvs.api.resources import FAILURES, MessageView
 from msvs.models import MessageKind, MessageStatus
 from msvs.twilio_compat.call import API_VERSION
 from msvs.twilio_compat.sids import MESSAGE, encode_sid
@@ -45,7 +45,7 @@ NUMBERS: Mapping[str, int] = {
 UNKNOWN_ERROR = 30008
 
 
-def message_resource(row: Any, account_sid: str) -> dict[str, Any]:
+def message_resource(row: MessageView, account_sid: str) -> dict[str, Any]:
     """The shape of a message row (a model, a result row or a new message)."""
     sid = encode_sid(MESSAGE, row.id)
     path = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{sid}"
@@ -80,7 +80,7 @@ def rfc2822(value: datetime) -> str:
     return format_datetime(value.astimezone(UTC))
 
 
-def _status(row: Any) -> str:
+def _status(row: MessageView) -> str:
     if row.status == MessageStatus.FAILED and row.sent_at is not None:
         return "undelivered"
     return STATUSES[row.status]

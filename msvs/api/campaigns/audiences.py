@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import phonenumbers
@@ -34,6 +34,8 @@ from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, record_encoded
 from msvs.database import Row, copy_encoded, execute, fetch, fetch_row, fetch_value
 from msvs.models import Campaign, Contact, ContactList, MessageKind, MessageStatus, OptInStatus, Segment
+from msvs.models.campaigns import Audience
+from msvs.models.messages import MetadataValue
 
 MAX_IDS = 1000
 CHUNK = 5000
@@ -69,6 +71,75 @@ FROM taken LEFT JOIN contacts ON contacts.id = taken.contact_id AND contacts.pho
 """
 
 
+class RegionSettings(Protocol):
+    """The columns of a workspace's settings that say where it sends."""
+
+    @property
+    def blocked_regions(self) -> list[str]: ...
+
+    @property
+    def enabled_regions(self) -> list[str]: ...
+
+
+class ExpandingCampaign(Protocol):
+    """What expanding a campaign reads of its row and of its workspace's settings."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def sender(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def metadata(self) -> dict[str, MetadataValue]: ...
+
+    @property
+    def respects_quiet_hours(self) -> bool: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+    @property
+    def default_sender(self) -> str: ...
+
+    @property
+    def campaigns_admit_unknown(self) -> bool: ...
+
+
+class Recipient(Protocol):
+    """A recipient with the columns of its contact; `id` is None where the contact is gone."""
+
+    @property
+    def phone(self) -> str: ...
+
+    @property
+    def contact_id(self) -> UUID: ...
+
+    @property
+    def id(self) -> UUID | None: ...
+
+    @property
+    def region(self) -> str | None: ...
+
+    @property
+    def number_kind(self) -> str: ...
+
+    @property
+    def opt_in_status(self) -> str: ...
+
+    @property
+    def timezone(self) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Regions:
     """Where a workspace sends: the regions it blocks, and those it enabled of the ones that are off until then."""
@@ -77,14 +148,14 @@ class Regions:
     enabled: frozenset[str]
 
     @classmethod
-    def of(cls, row: Any) -> Regions:
+    def of(cls, row: RegionSettings) -> Regions:
         """What a row with a workspace's settings says."""
         return cls(frozenset(row.blocked_regions), frozenset(row.enabled_regions))
 
 
 async def check_audience(
     ctx: Context, list_ids: Sequence[UUID], segment_id: UUID | None, contact_ids: Sequence[UUID]
-) -> dict[str, Any]:
+) -> Audience:
     """An audience of the caller's own lists, segment and contacts, as it is stored. Raises InvalidRequest."""
     if not list_ids and segment_id is None and not contact_ids:
         raise InvalidRequest(
@@ -96,7 +167,7 @@ async def check_audience(
     await _check_known(ctx, Contact, contact_ids, "audience.contact_ids", ids.CONTACT, "contact")
     if segment_id is not None and not await scoped(ctx, Segment).filter(id=segment_id).exists():
         raise _unknown("audience.segment_id", ids.SEGMENT, segment_id, "segment")
-    audience: dict[str, Any] = {}
+    audience: Audience = {}
     if list_ids:
         audience["list_ids"] = [ids.encode_id(ids.CONTACT_LIST, value) for value in list_ids]
     if segment_id is not None:
@@ -133,13 +204,13 @@ def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
 
 
 async def _members_sql(
-    ctx: Context, audience: Mapping[str, Any], between: tuple[UUID, UUID] | None = None
-) -> tuple[str, list[Any]]:
+    ctx: Context, audience: Audience, between: tuple[UUID, UUID] | None = None
+) -> tuple[str, list[object]]:
     """A query for the ids of the audience's contacts, each once, and its values; $1 and $2 are workspace and mode.
 
     `between` are the contact after which it begins and the one with which it ends, $3 and $4.
     """
-    values: list[Any] = [ctx.workspace_id, ctx.livemode, *(between or ())]
+    values: list[object] = [ctx.workspace_id, ctx.livemode, *(between or ())]
     within = "true" if between is None else "{id} > $3 AND {id} <= $4"
     # Only what the audience names: most are one list, and a union, even with nothing, compares all its rows.
     parts: list[str] = []
@@ -174,7 +245,7 @@ def _decoded(prefix: str, texts: Sequence[str]) -> list[UUID]:
     return [value for value in found if value is not None]
 
 
-async def count_eligible(ctx: Context, audience: Mapping[str, Any], *, admit_unknown: bool) -> int:
+async def count_eligible(ctx: Context, audience: Audience, *, admit_unknown: bool) -> int:
     """How many contacts of an audience a campaign would be sent to, were it sent now."""
     members, values = await _members_sql(ctx, audience)
     statuses = [OptInStatus.OPTED_IN.value] + ([OptInStatus.UNKNOWN.value] if admit_unknown else [])
@@ -231,7 +302,7 @@ async def fix_chunk(campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
     return last is None
 
 
-async def _bound(ctx: Context, audience: Mapping[str, Any], after: UUID, until: UUID, limit: int) -> UUID | None:
+async def _bound(ctx: Context, audience: Audience, after: UUID, until: UUID, limit: int) -> UUID | None:
     """The contact with which a chunk after another one ends; None where it is the last chunk."""
     bounds = []
     if list_ids := _decoded(ids.CONTACT_LIST, audience.get("list_ids", [])):
@@ -289,7 +360,12 @@ class _Chunk:
     """
 
     def __init__(
-        self, campaign: Any, template: Template, regions: Regions, senders: Mapping[str, str | None], now: datetime
+        self,
+        campaign: ExpandingCampaign,
+        template: Template,
+        regions: Regions,
+        senders: Mapping[str, str | None],
+        now: datetime,
     ) -> None:
         self.events: list[bytes] = []
         self._event_ids: list[bytes] = []
@@ -304,7 +380,7 @@ class _Chunk:
         self._unrendered = Text(campaign.body)
         self._reasons: dict[tuple[object, ...], str | None] = {}
         self._rendered: dict[object, _Outcome] = {}
-        self._encoders: dict[tuple[Any, ...], RowEncoder] = {}
+        self._encoders: dict[tuple[object, ...], RowEncoder] = {}
         # Recipients for whom these columns are the same get the same body; None where attributes come in.
         names = set(template.names)
         self._variables = itemgetter(*(names or ("opt_in_status",))) if names.issubset(CONTACT_FIELDS) else None
@@ -380,7 +456,7 @@ class _Chunk:
         return encoder
 
 
-async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str | None]:
+async def _senders(campaign: ExpandingCampaign, recipients: Sequence[Row]) -> Mapping[str, str | None]:
     """The sender for each phone, None where none may be used; nothing where all get the campaign's."""
     if not is_real(campaign.livemode):
         if await is_usable(Context(campaign.workspace_id, campaign.livemode), campaign.sender):
@@ -400,8 +476,8 @@ async def _senders(campaign: Any, recipients: Sequence[Row]) -> Mapping[str, str
 
 
 def _make_message(
-    campaign: Any,
-    recipient: Any,
+    campaign: ExpandingCampaign,
+    recipient: Recipient,
     template: Template,
     regions: Regions,
     senders: Mapping[str, str | None],
@@ -427,7 +503,7 @@ def _make_message(
     return message
 
 
-def _new_message(campaign: Any, recipient: Any, sender: str | None, now: datetime) -> NewMessage:
+def _new_message(campaign: ExpandingCampaign, recipient: Recipient, sender: str | None, now: datetime) -> NewMessage:
     return NewMessage(
         ids.new_id(),
         campaign.workspace_id,
@@ -449,12 +525,12 @@ def _skip(message: NewMessage, code: str) -> None:
     message.error_code = code
 
 
-def _due_at(recipient: Any, now: datetime) -> datetime:
+def _due_at(recipient: Recipient, now: datetime) -> datetime:
     zones = quiet_hours.zones_of(recipient.phone, recipient.timezone)
     return quiet_hours.next_opening(zones, recipient.region, now)
 
 
-def _skip_reason(campaign: Any, recipient: Any, regions: Regions, sender: str | None) -> str | None:
+def _skip_reason(campaign: ExpandingCampaign, recipient: Recipient, regions: Regions, sender: str | None) -> str | None:
     """The code for which a recipient is not sent to, or None."""
     if recipient.id is None:
         return "recipient_deleted"

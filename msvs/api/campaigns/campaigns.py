@@ -35,8 +35,9 @@ from msvs.api.text.rendering import check_metadata, read_template
 from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch_row, fetch_value
+from msvs.json_types import JSON
 from msvs.models import Campaign, CampaignStatus, Workspace
-from msvs.models.messages import MetadataValue
+from msvs.models.campaigns import Audience
 
 MAX_NAME = 200
 MAX_RATE = 1_000_000
@@ -70,7 +71,7 @@ class CreateCampaign:
     contact_ids: Sequence[UUID] = ()
     from_: str | None = None
     scheduled_at: datetime | None = None
-    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    metadata: Mapping[str, JSON] = field(default_factory=dict)
     expires_at: datetime | None = None
     rate_per_minute: int | None = None
     spread_hours: float | None = None
@@ -91,7 +92,7 @@ class UpdateCampaign(msgspec.Struct, kw_only=True, frozen=True):
     contact_ids: Sequence[UUID] | msgspec.UnsetType = msgspec.UNSET
     from_: str | msgspec.UnsetType | None = msgspec.UNSET
     scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
-    metadata: Mapping[str, MetadataValue] | msgspec.UnsetType = msgspec.UNSET
+    metadata: Mapping[str, JSON] | msgspec.UnsetType = msgspec.UNSET
     expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
     rate_per_minute: int | msgspec.UnsetType | None = msgspec.UNSET
     spread_hours: float | msgspec.UnsetType | None = msgspec.UNSET
@@ -456,13 +457,13 @@ def _change_times(campaign: Campaign, given: Mapping[str, Any], now: datetime) -
 
 async def _check_audience(
     ctx: Context, list_ids: Sequence[UUID], segment_id: UUID | None, contact_ids: Sequence[UUID], *, may_lack: bool
-) -> dict[str, Any]:
+) -> Audience:
     if may_lack and not list_ids and segment_id is None and not contact_ids:
         return {}
     return await audiences.check_audience(ctx, list_ids, segment_id, contact_ids)
 
 
-def _audience_ids(audience: Mapping[str, Any]) -> tuple[list[UUID], UUID | None, list[UUID]]:
+def _audience_ids(audience: Audience) -> tuple[list[UUID], UUID | None, list[UUID]]:
     """The ids of a stored audience."""
     segment = audience.get("segment_id")
     return (

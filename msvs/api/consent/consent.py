@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from asyncpg import LockNotAvailableError
@@ -25,7 +25,7 @@ from msvs.api.text.phones import by_canonical, parse_phone, spellings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
-from msvs.models import ConsentEvent, Contact, OptInStatus
+from msvs.models import ConsentEvent, Contact, OptInStatus, rows
 
 CONSENT_EVENT = "cns"
 CONFIRMATION_WINDOW = timedelta(hours=72)
@@ -252,7 +252,17 @@ class Suppressed:
     already: list[str]
 
 
-def consent_entry_resource(row: Any) -> ConsentEntryResource:
+class ChainedConsentRow(rows.ConsentEventRow, Protocol):
+    """A row of `consent_events` as the database's trigger completes it: it has its place in the chain."""
+
+    @property
+    def sequence(self) -> int: ...
+
+    @property
+    def hash(self) -> str: ...
+
+
+def consent_entry_resource(row: ChainedConsentRow) -> ConsentEntryResource:
     """The shape of an entry of the history."""
     return ConsentEntryResource(
         id=ids.encode_id(CONSENT_EVENT, row.id),

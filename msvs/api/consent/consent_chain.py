@@ -7,13 +7,13 @@ import hmac
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from msvs.api import crypto
 from msvs.api.ids import CONTACT, encode_id
 from msvs.api.text.phones import spellings
 from msvs.database import Row, execute, fetch, fetch_row, transaction
+from msvs.models import rows
 
 BATCH = 2000
 # What the first row of a chain follows.
@@ -117,7 +117,7 @@ class Verification:
         return self.has_noted_head is not False and all(chain.first_break is None for chain in self.chains)
 
 
-def row_hash(row: Any, previous_hash: str) -> str:
+def row_hash(row: rows.ConsentEventRow, previous_hash: str) -> str:
     """The hash that an entry must have after another; the database's trigger computes the same by itself."""
     # An entry without a time of its evidence is hashed as before there was one.
     given = () if row.given_at is None else (_microseconds(row.given_at),)

@@ -14,6 +14,7 @@ from msvs.api.errors import Conflict, ErrorCode
 from msvs.api.resources import moment
 from msvs.api.text.phones import by_canonical, canonical, spellings
 from msvs.database import Row, fetch
+from msvs.models import rows
 
 # The source of an opt-out that puts one back which was undone without reason; the time that counts is the first one's.
 REPAIR = "consent_audit"
@@ -101,7 +102,7 @@ def may_undo(claim: Claim, opted_out_at: datetime, now: datetime) -> bool:
     return claim.is_renewed and claim.given_at is not None and opted_out_at < claim.given_at <= now
 
 
-def claim_of(row: Any) -> Claim:
+def claim_of(row: rows.ConsentEventRow) -> Claim:
     """What an entry of the history that opted somebody in went by: its time is that of evidence given as a new one."""
     said = row.source in OWN_SOURCES or (row.source or "").startswith(JOINED)
     if said and not row.actor.startswith(CALLERS):

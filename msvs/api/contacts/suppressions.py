@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 from uuid import UUID
 
 import phonenumbers
@@ -35,7 +35,7 @@ from msvs.api.text.columns import fold_name
 from msvs.api.text.phones import canonical, parse_phone
 from msvs.api.text.tables import Row, Table, open_table
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import Contact, ErasedSuppression, Suppression
+from msvs.models import Contact, ErasedSuppression, Suppression, rows
 
 SUPPRESSION = "sup"
 MAX_IMPORTED = 1000
@@ -97,7 +97,7 @@ class Person:
     notes: list[LineNote] = field(default_factory=list)
 
 
-def suppression_resource(row: Any) -> SuppressionResource:
+def suppression_resource(row: rows.SuppressionRow) -> SuppressionResource:
     """The shape of a suppression."""
     return SuppressionResource(
         id=ids.encode_id(SUPPRESSION, row.id),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -93,7 +93,7 @@ async def insert_single(
     phone: str,
     sender: str,
     rendered: Rendered,
-    metadata: Mapping[str, MetadataValue],
+    metadata: dict[str, MetadataValue],
     scheduled_at: datetime | None,
     due_at: datetime,
     now: datetime,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -24,7 +23,7 @@ class NewMessage:
     contact_id: UUID | None
     to_phone: str
     sender: str
-    metadata: Mapping[str, MetadataValue]
+    metadata: dict[str, MetadataValue]
     created_at: datetime
     due_at: datetime
     scheduled_at: datetime | None = None

@@ -28,8 +28,8 @@ from msvs.api.resources import (
 )
 from msvs.api.scope import find, scoped
 from msvs.database import execute, fetch, fetch_value
+from msvs.json_types import JSON
 from msvs.models import Contact, InboundMessage, Message, MessageStatus
-from msvs.models.messages import MetadataValue
 
 # What was sent since a reply answers it, unless it never left or the service itself wrote it.
 IS_ANSWER = "kind = 'api' AND status NOT IN ('failed', 'canceled')"
@@ -98,7 +98,7 @@ class AnswerThread:
     body: str
     from_: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    metadata: Mapping[str, JSON] = field(default_factory=dict)
 
 
 class InboxThreadResource(Resource, kw_only=True):

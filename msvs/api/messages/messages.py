@@ -36,8 +36,8 @@ from msvs.api.text.rendering import (
 )
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
+from msvs.json_types import JSON
 from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatus
-from msvs.models.messages import MetadataValue
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
@@ -64,7 +64,7 @@ class SendMessage:
     body: str
     from_: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    metadata: Mapping[str, JSON] = field(default_factory=dict)
     scheduled_at: datetime | None = None
     expires_at: datetime | None = None
     is_literal: bool = False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.text.sms import Encoding, measure
 from msvs.api.text.templates import MissingVariable, Template, TemplateError, canonical, compile_template, value_text
+from msvs.json_types import JSON
 from msvs.models.messages import MetadataValue
 
 MAX_BODY = 1600
@@ -105,7 +106,7 @@ def render(template: Template, values: Mapping[str, str]) -> Rendered:
     return Rendered(body, size.encoding, size.segments)
 
 
-def check_metadata(metadata: Mapping[str, Any]) -> dict[str, MetadataValue]:
+def check_metadata(metadata: Mapping[str, JSON]) -> dict[str, MetadataValue]:
     """Return metadata within its limits: 20 keys of 40 characters; texts of 500, numbers, booleans and nulls.
 
     Raises InvalidRequest with `param`.
@@ -133,4 +134,4 @@ def check_metadata(metadata: Mapping[str, Any]) -> dict[str, MetadataValue]:
                 param=f"metadata.{key}",
                 code=ErrorCode.PARAMETER_OUT_OF_RANGE,
             )
-    return dict(metadata)
+    return cast("dict[str, MetadataValue]", dict(metadata))

@@ -1,0 +1,1310 @@
+"""Shapes of rows: a Protocol a table, which a model's instance and a row of `database.fetch` both satisfy.
+
+Generated from the models by scripts.build_rows; do not edit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from msvs.json_types import JSONObject
+from msvs.models.campaigns import Audience
+from msvs.models.messages import MetadataValue
+
+
+class ApiKeyRow(Protocol):
+    """A row of `api_keys`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def prefix(self) -> str: ...
+
+    @property
+    def last4(self) -> str: ...
+
+    @property
+    def scopes(self) -> list[str] | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+    @property
+    def revoked_at(self) -> datetime | None: ...
+
+    @property
+    def last_used_at(self) -> datetime | None: ...
+
+
+class AuditEntryRow(Protocol):
+    """A row of `audit_entries`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def actor(self) -> str: ...
+
+    @property
+    def action(self) -> str: ...
+
+    @property
+    def resource_id(self) -> str | None: ...
+
+    @property
+    def changes(self) -> JSONObject: ...
+
+    @property
+    def ip(self) -> str | None: ...
+
+    @property
+    def request_id(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class CampaignRow(Protocol):
+    """A row of `campaigns`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def sender(self) -> str: ...
+
+    @property
+    def audience(self) -> Audience: ...
+
+    @property
+    def metadata(self) -> dict[str, MetadataValue]: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def resume_status(self) -> str | None: ...
+
+    @property
+    def pause_reason(self) -> str | None: ...
+
+    @property
+    def pause_mark(self) -> str | None: ...
+
+    @property
+    def audience_until(self) -> UUID | None: ...
+
+    @property
+    def audience_after(self) -> UUID | None: ...
+
+    @property
+    def audience_count(self) -> int: ...
+
+    @property
+    def scheduled_at(self) -> datetime | None: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+    @property
+    def rate_per_minute(self) -> int | None: ...
+
+    @property
+    def spread_hours(self) -> float | None: ...
+
+    @property
+    def respects_quiet_hours(self) -> bool: ...
+
+    @property
+    def interval_seconds(self) -> float: ...
+
+    @property
+    def slots_taken(self) -> int: ...
+
+    @property
+    def paced_from(self) -> datetime | None: ...
+
+    @property
+    def started_at(self) -> datetime | None: ...
+
+    @property
+    def dispatched_at(self) -> datetime | None: ...
+
+    @property
+    def completed_at(self) -> datetime | None: ...
+
+    @property
+    def canceled_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class CarrierSessionRow(Protocol):
+    """A row of `carrier_sessions`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def token(self) -> str: ...
+
+    @property
+    def bound(self) -> int: ...
+
+    @property
+    def wanted(self) -> int: ...
+
+    @property
+    def detail(self) -> str | None: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
+class CarrierSignalRow(Protocol):
+    """A row of `carrier_signals`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def carrier(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def dedupe_key(self) -> str: ...
+
+    @property
+    def message_id(self) -> UUID | None: ...
+
+    @property
+    def carrier_ref(self) -> str | None: ...
+
+    @property
+    def is_delivered(self) -> bool | None: ...
+
+    @property
+    def error_code(self) -> str | None: ...
+
+    @property
+    def from_phone(self) -> str | None: ...
+
+    @property
+    def to_sender(self) -> str | None: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def part_ref(self) -> str | None: ...
+
+    @property
+    def part_number(self) -> int | None: ...
+
+    @property
+    def part_count(self) -> int | None: ...
+
+    @property
+    def tries(self) -> int: ...
+
+    @property
+    def received_at(self) -> datetime: ...
+
+    @property
+    def due_at(self) -> datetime: ...
+
+
+class CarrierStateRow(Protocol):
+    """A row of `carrier_states`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def failures(self) -> int: ...
+
+    @property
+    def trips(self) -> int: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def opened_at(self) -> datetime | None: ...
+
+    @property
+    def retry_at(self) -> datetime | None: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
+class ConsentChainRow(Protocol):
+    """A row of `consent_chains`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def sequence(self) -> int: ...
+
+    @property
+    def hash(self) -> str: ...
+
+
+class ConsentEventRow(Protocol):
+    """A row of `consent_events`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def phone(self) -> str | None: ...
+
+    @property
+    def phone_hash(self) -> str | None: ...
+
+    @property
+    def contact_id(self) -> UUID | None: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def source(self) -> str | None: ...
+
+    @property
+    def ip(self) -> str | None: ...
+
+    @property
+    def user_agent(self) -> str | None: ...
+
+    @property
+    def text(self) -> str | None: ...
+
+    @property
+    def version(self) -> str | None: ...
+
+    @property
+    def details_hash(self) -> str | None: ...
+
+    @property
+    def given_at(self) -> datetime | None: ...
+
+    @property
+    def actor(self) -> str: ...
+
+    @property
+    def sequence(self) -> int | None: ...
+
+    @property
+    def previous_hash(self) -> str | None: ...
+
+    @property
+    def hash(self) -> str | None: ...
+
+    @property
+    def erased_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class ContactRow(Protocol):
+    """A row of `contacts`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def phone(self) -> str: ...
+
+    @property
+    def canonical(self) -> str: ...
+
+    @property
+    def region(self) -> str | None: ...
+
+    @property
+    def number_kind(self) -> str: ...
+
+    @property
+    def first_name(self) -> str | None: ...
+
+    @property
+    def last_name(self) -> str | None: ...
+
+    @property
+    def email(self) -> str | None: ...
+
+    @property
+    def timezone(self) -> str | None: ...
+
+    @property
+    def attributes(self) -> JSONObject: ...
+
+    @property
+    def opt_in_status(self) -> str: ...
+
+    @property
+    def opt_in_source(self) -> str | None: ...
+
+    @property
+    def opt_in_ip(self) -> str | None: ...
+
+    @property
+    def opt_in_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
+class ContactListRow(Protocol):
+    """A row of `contact_lists`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def contact_count(self) -> int: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
+class CreditBalanceRow(Protocol):
+    """A row of `credit_balances`."""
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def balance(self) -> int: ...
+
+    @property
+    def total_lifetime(self) -> int: ...
+
+    @property
+    def low_balance_threshold(self) -> int: ...
+
+    @property
+    def low_notified(self) -> bool: ...
+
+
+class ErasedSuppressionRow(Protocol):
+    """A row of `erased_suppressions`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def phone_hash(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class EventRow(Protocol):
+    """A row of `events`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def resource_id(self) -> UUID | None: ...
+
+    @property
+    def data(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class IdempotencyRecordRow(Protocol):
+    """A row of `idempotency_records`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class InboundMessageRow(Protocol):
+    """A row of `inbound_messages`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def from_phone(self) -> str: ...
+
+    @property
+    def to_sender(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def keyword(self) -> str | None: ...
+
+    @property
+    def intent(self) -> str | None: ...
+
+    @property
+    def is_flagged(self) -> bool: ...
+
+    @property
+    def contact_id(self) -> UUID | None: ...
+
+    @property
+    def message_id(self) -> UUID | None: ...
+
+    @property
+    def dedupe_key(self) -> str: ...
+
+    @property
+    def received_at(self) -> datetime: ...
+
+    @property
+    def read_at(self) -> datetime | None: ...
+
+
+class InvitationRow(Protocol):
+    """A row of `invitations`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def email(self) -> str: ...
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def invited_by(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def expires_at(self) -> datetime: ...
+
+    @property
+    def accepted_at(self) -> datetime | None: ...
+
+    @property
+    def revoked_at(self) -> datetime | None: ...
+
+
+class KeywordRow(Protocol):
+    """A row of `keywords`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def word(self) -> str: ...
+
+    @property
+    def folded(self) -> str: ...
+
+    @property
+    def list_id(self) -> UUID: ...
+
+    @property
+    def reply(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class LedgerEntryRow(Protocol):
+    """A row of `ledger_entries`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def reference(self) -> str: ...
+
+    @property
+    def amount(self) -> int: ...
+
+    @property
+    def note(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class ListMemberRow(Protocol):
+    """A row of `list_members`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def list_id(self) -> UUID: ...
+
+    @property
+    def contact_id(self) -> UUID: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class LoginThrottleRow(Protocol):
+    """A row of `login_throttles`."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def attempts(self) -> int: ...
+
+    @property
+    def started_at(self) -> datetime: ...
+
+
+class MembershipRow(Protocol):
+    """A row of `memberships`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def user_id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class MessageRow(Protocol):
+    """A row of `messages`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def campaign_id(self) -> UUID | None: ...
+
+    @property
+    def contact_id(self) -> UUID | None: ...
+
+    @property
+    def to_phone(self) -> str: ...
+
+    @property
+    def sender(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def encoding(self) -> str: ...
+
+    @property
+    def segments(self) -> int: ...
+
+    @property
+    def credits_used(self) -> int: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def delivery(self) -> str | None: ...
+
+    @property
+    def error_code(self) -> str | None: ...
+
+    @property
+    def metadata(self) -> dict[str, MetadataValue]: ...
+
+    @property
+    def due_at(self) -> datetime: ...
+
+    @property
+    def scheduled_at(self) -> datetime | None: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def sent_at(self) -> datetime | None: ...
+
+    @property
+    def delivered_at(self) -> datetime | None: ...
+
+    @property
+    def failed_at(self) -> datetime | None: ...
+
+    @property
+    def canceled_at(self) -> datetime | None: ...
+
+    @property
+    def replied_at(self) -> datetime | None: ...
+
+    @property
+    def opted_out(self) -> bool: ...
+
+    @property
+    def claim_token(self) -> UUID | None: ...
+
+    @property
+    def lease_until(self) -> datetime | None: ...
+
+    @property
+    def attempt_count(self) -> int: ...
+
+    @property
+    def handed_at(self) -> datetime | None: ...
+
+    @property
+    def carrier(self) -> str | None: ...
+
+    @property
+    def carrier_ref(self) -> str | None: ...
+
+
+class MessageAttemptRow(Protocol):
+    """A row of `message_attempts`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def message_id(self) -> UUID: ...
+
+    @property
+    def claim_token(self) -> UUID: ...
+
+    @property
+    def carrier(self) -> str: ...
+
+    @property
+    def outcome(self) -> str | None: ...
+
+    @property
+    def error_code(self) -> str | None: ...
+
+    @property
+    def started_at(self) -> datetime: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+
+class MessagePartRow(Protocol):
+    """A row of `message_parts`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def message_id(self) -> UUID: ...
+
+    @property
+    def carrier(self) -> str: ...
+
+    @property
+    def ref(self) -> str: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def state(self) -> str | None: ...
+
+    @property
+    def error_code(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class RepairRow(Protocol):
+    """A row of `repairs`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def requested_at(self) -> datetime: ...
+
+    @property
+    def done_at(self) -> datetime | None: ...
+
+    @property
+    def changed_count(self) -> int | None: ...
+
+
+class RouteRow(Protocol):
+    """A row of `routes`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID | None: ...
+
+    @property
+    def carrier(self) -> str: ...
+
+    @property
+    def regions(self) -> list[str]: ...
+
+    @property
+    def sender(self) -> str | None: ...
+
+    @property
+    def sender_kind(self) -> str | None: ...
+
+    @property
+    def preference(self) -> int: ...
+
+    @property
+    def price(self) -> Decimal | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class SecretKeyRow(Protocol):
+    """A row of `secret_keys`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def data_fingerprint(self) -> str: ...
+
+    @property
+    def sealed(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def retires_at(self) -> datetime | None: ...
+
+
+class SegmentRow(Protocol):
+    """A row of `segments`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def conditions(self) -> JSONObject: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
+class SenderRow(Protocol):
+    """A row of `senders`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID | None: ...
+
+    @property
+    def value(self) -> str: ...
+
+    @property
+    def skeleton(self) -> str: ...
+
+    @property
+    def is_claimed(self) -> bool: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def regions(self) -> list[str]: ...
+
+    @property
+    def registration(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class SessionRow(Protocol):
+    """A row of `sessions`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def user_id(self) -> UUID: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def csrf_token(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def last_seen_at(self) -> datetime: ...
+
+    @property
+    def expires_at(self) -> datetime: ...
+
+
+class SuppressionRow(Protocol):
+    """A row of `suppressions`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def phone(self) -> str: ...
+
+    @property
+    def canonical(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class UserRow(Protocol):
+    """A row of `users`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def email(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def password_hash(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def password_changed_at(self) -> datetime: ...
+
+
+class VirtualSignalRow(Protocol):
+    """A row of `virtual_signals`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def message_id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def error_code(self) -> str | None: ...
+
+    @property
+    def phone(self) -> str: ...
+
+    @property
+    def sender(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def due_at(self) -> datetime: ...
+
+
+class VirtualSubmissionRow(Protocol):
+    """A row of `virtual_submissions`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def message_id(self) -> UUID: ...
+
+    @property
+    def dedupe_key(self) -> UUID | None: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def to_phone(self) -> str: ...
+
+    @property
+    def segments(self) -> int: ...
+
+    @property
+    def accepted_at(self) -> datetime: ...
+
+
+class WebhookAttemptRow(Protocol):
+    """A row of `webhook_attempts`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def endpoint_id(self) -> UUID: ...
+
+    @property
+    def event_id(self) -> UUID: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def status_code(self) -> int | None: ...
+
+    @property
+    def error(self) -> str | None: ...
+
+    @property
+    def response_head(self) -> str: ...
+
+    @property
+    def elapsed_ms(self) -> int: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class WebhookDeliveryRow(Protocol):
+    """A row of `webhook_deliveries`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def endpoint_id(self) -> UUID: ...
+
+    @property
+    def event_id(self) -> UUID: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def attempt_count(self) -> int: ...
+
+    @property
+    def next_attempt_at(self) -> datetime: ...
+
+    @property
+    def lease_until(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+
+class WebhookEndpointRow(Protocol):
+    """A row of `webhook_endpoints`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def events(self) -> list[str]: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def enabled(self) -> bool: ...
+
+    @property
+    def disabled_reason(self) -> str | None: ...
+
+    @property
+    def secret_sealed(self) -> str: ...
+
+    @property
+    def previous_secret_sealed(self) -> str | None: ...
+
+    @property
+    def previous_secret_until(self) -> datetime | None: ...
+
+    @property
+    def failing_since(self) -> datetime | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class WorkspaceRow(Protocol):
+    """A row of `workspaces`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def default_sender(self) -> str: ...
+
+    @property
+    def double_opt_in(self) -> bool: ...
+
+    @property
+    def campaigns_admit_unknown(self) -> bool: ...
+
+    @property
+    def blocked_regions(self) -> list[str]: ...
+
+    @property
+    def enabled_regions(self) -> list[str]: ...
+
+    @property
+    def daily_credit_cap(self) -> int | None: ...
+
+    @property
+    def prefix_hourly_cap(self) -> int | None: ...
+
+    @property
+    def timezone(self) -> str: ...
+
+    @property
+    def quiet_hours(self) -> bool: ...
+
+    @property
+    def opt_in_text(self) -> str: ...
+
+    @property
+    def opt_out_text(self) -> str: ...
+
+    @property
+    def welcome_text(self) -> str: ...
+
+    @property
+    def help_text(self) -> str: ...
+
+    @property
+    def sandbox_settings(self) -> JSONObject: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def suspended_at(self) -> datetime | None: ...

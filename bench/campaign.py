@@ -24,6 +24,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import complete_campaigns
 from msvs.workers.reports import collect_reports
+from tests.services import SERVICES
 
 INSTANT = Script((ScriptedEvent("delivered", 0),))
 BODY = "Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out."
@@ -39,7 +40,7 @@ def carrier() -> VirtualCarrier:
 
 async def run(place: Bench, number: int, *, livemode: bool = True) -> dict[str, float]:
     """Run one campaign to `number` people in this process; seconds of each step."""
-    ctx = Context(place.workspace_id, livemode)
+    ctx = Context(place.workspace_id, livemode, services=SERVICES)
     list_id = await add_people(place.workspace_id, livemode, number)
     times: dict[str, float] = {}
     clock = time.perf_counter
@@ -48,13 +49,13 @@ async def run(place: Bench, number: int, *, livemode: bool = True) -> dict[str, 
         campaign = await campaigns.create_campaign(ctx, CreateCampaign("Bench", BODY, list_ids=[list_id]))
     times["create"] = clock() - start
     while not (await campaigns.get_campaign(ctx, campaign.id)).dispatched_at:
-        await expand_campaigns(seconds=600)
+        await expand_campaigns(SERVICES, seconds=600)
     times["expand"] = clock() - start
     step = clock()
-    await dispatch_messages({"virtual": carrier()}, seconds=3600)
+    await dispatch_messages(SERVICES, {"virtual": carrier()}, seconds=3600)
     times["dispatch"] = clock() - step
     step = clock()
-    await collect_reports(seconds=3600)
+    await collect_reports(SERVICES, seconds=3600)
     times["reports"] = clock() - step
     await complete_campaigns()
     times["complete"] = clock() - start

@@ -19,8 +19,8 @@ from redis import Redis
 from msvs import database as db
 from msvs import embedded
 from msvs.api.accounts.workspaces import create_workspace
-from msvs.api.dispatch import routing
 from msvs.api.unit_of_work import unit_of_work
+from tests.services import SERVICES
 
 CREDITS = 100_000_000
 
@@ -62,7 +62,7 @@ class Bench:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
         """This process connected to the database, live messages through the virtual carrier."""
-        routing.use_live_carrier("virtual")
+        SERVICES.carriers.live = "virtual"
         async with db.connected(self.database_url):
             yield
 

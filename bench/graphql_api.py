@@ -18,6 +18,7 @@ import httpx
 from bench.engines import Bench, add_people, bench
 from msvs import database as db
 from msvs import garbage
+from msvs.address_policy import AddressPolicy
 from msvs.api import limits
 from msvs.api.accounts import auth, workspaces
 from msvs.api.campaigns import campaigns
@@ -25,18 +26,17 @@ from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.contacts import contacts, lists
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.crypto import use_sealing_secret
 from msvs.api.inbound import replies
 from msvs.api.messages import messages
 from msvs.api.pages import PageRequest
 from msvs.api.resources import campaign_resource, contact_resource, inbound_message_resource, message_resource
 from msvs.api.scope import scoped
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import endpoints
 from msvs.app import create_app
 from msvs.garbage import collect_less
 from msvs.models import Campaign, Contact
 from msvs.settings import Settings
+from tests.services import SERVICES, use_address_policy
 
 DOCUMENTS = Path(__file__).parents[1] / "docs" / "graphql"
 CAMPAIGNS = 20
@@ -71,7 +71,7 @@ CHUNK = 100_000
 
 async def fill(place: Bench, number: int, people: int) -> Context:
     """Write contacts, campaigns, messages and replies of the sandbox."""
-    ctx = Context(place.workspace_id, livemode=False)
+    ctx = Context(place.workspace_id, livemode=False, services=SERVICES)
     list_id = await add_people(ctx.workspace_id, False, people)
     ids: list[UUID] = []
     for count in range(CAMPAIGNS):
@@ -143,9 +143,9 @@ async def client(place: Bench) -> Any:
     for bucket in limits.RATES:
         limits.RATES[bucket] = type(limits.RATES[bucket])(1_000_000, 10_000_000)  # type: ignore[index]
     settings = Settings(database_url=place.database_url, redis_url=place.redis_url, data_dir=place.directory)
-    endpoints.configure(settings)
-    use_sealing_secret(settings.encryption_secret())
-    app = create_app(settings)
+    use_address_policy(AddressPolicy.from_settings(settings))
+    SERVICES.keyring.seal_with(settings.encryption_secret())
+    app = create_app(settings, SERVICES)
     collect_less(garbage.API)
     headers = {"Authorization": f"Bearer {place.test_key}"}
     transport = httpx.ASGITransport(app)

@@ -17,6 +17,7 @@ from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
+from tests.services import SERVICES
 
 PORT = 28_714
 WORKERS = ("messages", "messages", "campaigns", "reports", "webhooks", "maintenance")
@@ -49,7 +50,7 @@ async def _busy(place: Bench, recipients: int) -> tuple[list[float], float]:
     """Probe while another workspace's campaign runs; the latencies, and the campaign's share done at the last probe."""
     async with unit_of_work():
         other, _, _ = await create_workspace("Another Studio", credits=CREDITS)
-    ctx = Context(other.id, True)
+    ctx = Context(other.id, True, services=SERVICES)
     list_id = await add_people(other.id, True, recipients, first=3_000_000_000)
     async with unit_of_work():
         campaign = await campaigns.create_campaign(ctx, CreateCampaign("Busy", "Hi {firstName}", list_ids=[list_id]))

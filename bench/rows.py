@@ -15,6 +15,7 @@ from msvs.api.context import Context
 from msvs.api.messages import messages
 from msvs.api.pages import PageRequest
 from msvs.api.webhooks import events
+from tests.services import SERVICES
 
 SLICE = 250_000
 ROUNDS = 40
@@ -56,7 +57,7 @@ async def _measure(place: Bench, rows: int) -> dict[str, dict[str, float]]:
             await db.execute(FILL, first, min(first + SLICE, rows) - 1, place.workspace_id, rows)
         filled = time.perf_counter() - start
         await db.execute("ANALYZE messages")
-        ctx = Context(place.workspace_id, True)
+        ctx = Context(place.workspace_id, True, services=SERVICES)
         first_page = await messages.list_messages(ctx, PageRequest(100))
         middle = await db.fetch_value(
             "SELECT id FROM messages WHERE workspace_id = $1 AND livemode AND id < id_floor(now() - interval '30 days')"

@@ -16,7 +16,6 @@ from msvs import database as db
 from msvs.address_policy import AddressPolicy
 from msvs.api import ids
 from msvs.api.context import Context
-from msvs.api.crypto import use_sealing_secret
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.resources import message_resource
 from msvs.api.unit_of_work import unit_of_work
@@ -25,6 +24,7 @@ from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.http_client import HttpClient
 from msvs.settings import Settings
 from msvs.workers.webhooks import deliver_webhooks
+from tests.services import SERVICES, use_address_policy
 
 PORT = 28_713
 ENDPOINTS = 10
@@ -89,9 +89,9 @@ async def _floor(bodies: Sequence[bytes]) -> float:
 
 
 async def _measure(place: Bench) -> dict[str, float]:
-    ctx = Context(place.workspace_id, False)
-    endpoints.configure(Settings())
-    use_sealing_secret("bench")
+    ctx = Context(place.workspace_id, False, services=SERVICES)
+    use_address_policy(AddressPolicy.from_settings(Settings()))
+    SERVICES.keyring.seal_with("bench")
     pairs = []
     async with place.connected():
         await _subscribe(ctx)
@@ -102,7 +102,7 @@ async def _measure(place: Bench) -> dict[str, float]:
             start = time.perf_counter()
             delivered = 0
             while delivered < EVENTS * ENDPOINTS:
-                delivered += await deliver_webhooks(client, seconds=60)
+                delivered += await deliver_webhooks(SERVICES, client, seconds=60)
             ours = delivered / (time.perf_counter() - start)
             if number:  # the first warms up
                 pairs.append((ours / floor, ours, floor))

@@ -35,6 +35,7 @@ from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.embedded import EmbeddedEngines
 from msvs.settings import Settings
+from tests.services import SERVICES
 
 ROOT = Path(__file__).parent.parent
 CARRIER = "smsc"
@@ -159,9 +160,9 @@ class Run:
         for command in PROCESSES:
             self._start(command, log)
         await self._until_owned()
-        await secret_keys.unlock(Settings(secret_key="chaos"))
+        await secret_keys.unlock(SERVICES.keyring, Settings(secret_key="chaos"))
         # The rules of senders are of no concern here; the carrier is the workers' affair.
-        routing.use_live_carrier(routing.SANDBOX_CARRIER)
+        SERVICES.carriers.live = routing.SANDBOX_CARRIER
         sending = asyncio.create_task(self._send())
         try:
             for number in range(self.kills):
@@ -199,7 +200,7 @@ class Run:
     async def _send(self) -> None:
         async with unit_of_work():
             workspace, _, _ = await create_workspace("Cohort Labs", credits=2 * self.messages)
-        ctx = Context(workspace.id, livemode=True, actor="chaos")
+        ctx = Context(workspace.id, livemode=True, actor="chaos", services=SERVICES)
         for number in range(self.messages):
             async with unit_of_work():
                 await send_message(ctx, SendMessage(_phone(number), f"Message {number}"))

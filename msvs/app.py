@@ -20,11 +20,11 @@ from starlette.routing import BaseRoute, Route
 from msvs import database, garbage, logs, settings
 from msvs.api import catalogue
 from msvs.api.accounts import auth, secret_keys
-from msvs.api.dispatch.routing import use_carriers, use_live_carrier
+from msvs.api.context import Services
+from msvs.api.crypto import Keyring
 from msvs.api.errors import ErrorCode, Unavailable
 from msvs.api.limits import Limiter
-from msvs.api.notifier import Notifier, use_notifier
-from msvs.api.webhooks import endpoints
+from msvs.api.notifier import Notifier
 from msvs.callbacks.front import callback_routes
 from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
@@ -33,6 +33,7 @@ from msvs.handset.routes import handset_routes, operations
 from msvs.http.body import ClientGone, read_body
 from msvs.http.errors import as_api_error, error_body
 from msvs.http.middleware import REQUEST_ID, RequestMiddleware, as_refusal, route_unknown
+from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
 from msvs.http.server import BACKLOG, server_config
 from msvs.loops import new_runner
@@ -52,13 +53,14 @@ def application() -> Starlette:
     return create_app(settings.from_environment())
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The application. Raises SettingsError without a database to use."""
+def create_app(settings: Settings, services: Services | None = None) -> Starlette:
+    """The application, with services of its own unless they are given. Raises SettingsError without a database."""
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set")
     database_url = settings.database_url
     catalogue.use_base_url(settings.base_url)
     carriers = make_carriers(settings, owns_sessions=False)
+    services = services or Services.from_settings(settings, {name: each.rate for name, each in carriers.items()})
     limiter = Limiter(settings.redis_url)
     readiness = Readiness(database_url, settings.redis_url)
     traffic = Traffic()
@@ -66,19 +68,21 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        use_live_carrier(settings.live_carrier)
-        use_carriers(carriers)
-        endpoints.configure(settings)
         notifier = None if settings.redis_url is None else Notifier(settings.redis_url)
         async with (
-            database.connected(database_url, pool_size=settings.database_pool_size, end=lambda: app.state.end()),
+            database.connected(
+                database_url,
+                pool_size=settings.database_pool_size,
+                end=lambda: app.state.end(),
+                check=secret_keys.connection_check(services.keyring),
+            ),
             watching(app),
         ):
-            use_notifier(notifier)
+            app.state.notifier = notifier
             try:
                 yield
             finally:
-                use_notifier(None)
+                app.state.notifier = None
                 if notifier is not None:
                     await asyncio.to_thread(notifier.close)
                 await auth.settle()
@@ -90,7 +94,7 @@ def create_app(settings: Settings) -> Starlette:
         """Hold the secret key against the database; a refusal ends the server, and `serve` tells it."""
         is_up = False
         try:
-            async with secret_keys.watching(settings, lambda: app.state.end()):
+            async with secret_keys.watching(services.keyring, settings, lambda: app.state.end()):
                 is_up = True
                 yield
         except SettingsError as refused:
@@ -100,11 +104,11 @@ def create_app(settings: Settings) -> Starlette:
 
     # The fronts, each with the full paths of its routes.
     routes: list[BaseRoute] = [
-        *rest_routes(limiter),
+        *rest_routes(services, limiter),
         *openapi_routes(settings.base_url),
-        *graphql_routes(settings, limiter, operations()),
-        *twilio_routes(limiter, Common(read_body, as_api_error, silent=ClientGone)),
-        *handset_routes(settings),
+        *graphql_routes(services, settings, limiter, operations()),
+        *twilio_routes(services, limiter, Common(read_body, as_api_error, silent=ClientGone)),
+        *handset_routes(services, settings),
         *callback_routes(carriers, base_url=settings.base_url),
         *docs_routes(),
         Route("/", show_index),
@@ -120,6 +124,7 @@ def create_app(settings: Settings) -> Starlette:
         middleware=[
             Middleware(Observed, traffic=traffic, request_id=REQUEST_ID, logs_requests=settings.is_production),
             *proxies,
+            Middleware(Notifying),
             Middleware(RequestMiddleware, https_only=settings.is_production),
         ],
         exception_handlers={HTTPException: _raise_refusal},
@@ -128,6 +133,7 @@ def create_app(settings: Settings) -> Starlette:
     app.state.limiter = limiter
     app.state.readiness = readiness
     app.state.refused = None
+    app.state.notifier = None
     app.state.end = lambda: signal.raise_signal(signal.SIGTERM)
     app.router.redirect_slashes = False
     app.router.default = route_unknown
@@ -170,7 +176,10 @@ def listening_sockets(settings: Settings) -> list[socket.socket] | None:
 async def _prove_key(settings: Settings) -> None:
     """Look whether the secret key is the database's, if it can be asked now. Raises SettingsError."""
     assert settings.database_url is not None
-    async with database.connected(settings.database_url, pool_size=1), secret_keys.watching(settings, lambda: None):
+    async with (
+        database.connected(settings.database_url, pool_size=1),
+        secret_keys.watching(Keyring(), settings, lambda: None),
+    ):
         return
 
 

@@ -14,6 +14,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from msvs.api.consent.consent_audit import Undone
     from msvs.api.consent.consent_chain import VerifiedChain
-    from msvs.api.context import Context
+    from msvs.api.context import Context, Services
     from msvs.carriers.protocol import Carrier
     from msvs.database import Row
     from msvs.models import ApiKey, CarrierState, Route
@@ -500,7 +501,7 @@ def _repair_what_is_due(settings: Settings) -> list[str]:
     if not _in_database(settings, consent_audit.is_due()):
         return []
     _require_secret(settings)
-    return [_told_repair(_repairing(lambda: _in_database(settings, consent_audit.repair_due())))]
+    return [_told_repair(_repairing(lambda: _in_database(settings, consent_audit.repair_due(_services()))))]
 
 
 def _migrate(settings: Settings, url: str, *, is_service: bool = False) -> list[str]:
@@ -515,7 +516,7 @@ def _migrate(settings: Settings, url: str, *, is_service: bool = False) -> list[
 
         async with database.connected(url, pool_size=1):
             if await secret_keys.is_settled():
-                await secret_keys.unlock(settings)
+                await secret_keys.unlock(_services().keyring, settings)
         applied = await database.migrate(url)
         async with database.connected(url, pool_size=1):
             await _unlock(settings, is_service=is_service)
@@ -529,7 +530,7 @@ async def _unlock(settings: Settings, *, is_service: bool = False) -> None:
     from msvs.api.accounts import secret_keys
 
     if is_service or settings.known_secrets() or await secret_keys.is_settled():
-        await secret_keys.unlock(settings)
+        await secret_keys.unlock(_services().keyring, settings)
 
 
 def rotate_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -552,7 +553,7 @@ def list_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
     async def list_() -> list[dict[str, Any]]:
         from msvs.api.accounts import secret_keys
 
-        return await secret_keys.list_keys()
+        return await secret_keys.list_keys(_services().keyring)
 
     _show(arguments, _in_database(settings, list_()))
 
@@ -563,7 +564,7 @@ def adopt_secret(settings: Settings, arguments: argparse.Namespace) -> None:
     async def adopt() -> list[dict[str, Any]]:
         from msvs.api.accounts import secret_keys
 
-        return await secret_keys.adopt(settings)
+        return await secret_keys.adopt(_services().keyring, settings)
 
     _require_secret(settings)
     _show(arguments, _in_database(settings, adopt(), unlocks=False))
@@ -575,7 +576,7 @@ def hold(settings: Settings, arguments: argparse.Namespace) -> None:
     async def hold_() -> dict[str, Any]:
         from msvs.api.campaigns import holding
 
-        return asdict(await holding.hold_everything())
+        return asdict(await holding.hold_everything(_services()))
 
     _show(arguments, _in_database(settings, hold_()))
 
@@ -672,15 +673,18 @@ def check_carrier(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def add_route(settings: Settings, arguments: argparse.Namespace) -> None:
     """Add a route."""
-    from msvs.api.dispatch import routes, routing
+    from msvs.api.context import CarrierNames
+    from msvs.api.dispatch import routes
     from msvs.carriers.registry import make_carriers
     from msvs.models import SenderKind
 
-    routing.use_carriers(make_carriers(settings, owns_sessions=False))
+    carriers = make_carriers(settings, owns_sessions=False)
+    services = replace(_services(), carriers=CarrierNames(frozenset(carriers)))
     kind = None if arguments.sender_kind is None else SenderKind(arguments.sender_kind)
 
     async def add() -> dict[str, Any]:
         row = await routes.add_route(
+            services,
             arguments.carrier,
             workspace_id=None if arguments.workspace is None else await _workspace(arguments),
             regions=arguments.region,
@@ -741,6 +745,7 @@ def add_sender(settings: Settings, arguments: argparse.Namespace) -> None:
         from msvs.api.dispatch import senders
 
         row = await senders.add_sender(
+            _services(),
             await _owner(arguments),
             arguments.sender,
             regions=arguments.region,
@@ -769,7 +774,7 @@ def remove_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     async def remove() -> dict[str, Any]:
         from msvs.api.dispatch import senders
 
-        await senders.remove_sender(await _owner(arguments), arguments.sender)
+        await senders.remove_sender(_services(), await _owner(arguments), arguments.sender)
         return {"sender": arguments.sender, "removed": True}
 
     _show(arguments, _in_database(settings, remove()))
@@ -781,7 +786,7 @@ def transfer_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     async def transfer() -> dict[str, Any]:
         from msvs.api.dispatch import senders
 
-        return _shape_sender(await senders.transfer_sender(await _workspace(arguments), arguments.sender))
+        return _shape_sender(await senders.transfer_sender(_services(), await _workspace(arguments), arguments.sender))
 
     _show(arguments, _in_database(settings, transfer()))
 
@@ -855,7 +860,7 @@ def resume_workspace(settings: Settings, arguments: argparse.Namespace) -> None:
 def _suspend(
     settings: Settings,
     arguments: argparse.Namespace,
-    change: Callable[[UUID], Coroutine[Any, Any, bool]],
+    change: Callable[[Services, UUID], Coroutine[Any, Any, bool]],
     *,
     is_suspended: bool,
 ) -> None:
@@ -864,7 +869,7 @@ def _suspend(
 
         workspace_id = await _workspace(arguments)
         async with unit_of_work():
-            is_new = await change(workspace_id)
+            is_new = await change(_services(), workspace_id)
         return {"id": arguments.workspace, "suspended": is_suspended, "changed": is_new}
 
     _show(arguments, _in_database(settings, changed()))
@@ -905,6 +910,7 @@ def create_user(settings: Settings, arguments: argparse.Namespace) -> None:
         workspace_id = await _workspace(arguments)
         async with unit_of_work():
             id = await users.create_user(
+                _services(),
                 email=arguments.email,
                 name=arguments.name,
                 password=password,
@@ -926,7 +932,7 @@ def reset_user(settings: Settings, arguments: argparse.Namespace) -> None:
 
         password = secrets.token_urlsafe(18)
         async with unit_of_work():
-            id = await users.reset_password(arguments.email, password)
+            id = await users.reset_password(_services(), arguments.email, password)
         return {"id": ids.encode_id(ids.USER, id), "email": arguments.email, "password": password}
 
     _show(arguments, _in_database(settings, reset()))
@@ -955,7 +961,7 @@ def list_keys(settings: Settings, arguments: argparse.Namespace) -> None:
     async def list_() -> list[dict[str, Any]]:
         from msvs.api.accounts import keys
 
-        contexts = _contexts(await _workspace(arguments), arguments.mode)
+        contexts = _contexts(_services(), await _workspace(arguments), arguments.mode)
         return [_shape_key(row) for ctx in contexts for row in await keys.list_keys(ctx)]
 
     _show(arguments, _in_database(settings, list_()))
@@ -968,7 +974,7 @@ def roll_key(settings: Settings, arguments: argparse.Namespace) -> None:
         from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
-        ctx, id = await _find_key(arguments)
+        ctx, id = await _find_key(_services(), arguments)
         async with unit_of_work():
             row, text = await keys.roll_key(ctx, id, expires_in=arguments.expires_in)
         return _shape_key(row, text)
@@ -983,7 +989,7 @@ def revoke_key(settings: Settings, arguments: argparse.Namespace) -> None:
         from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
-        ctx, id = await _find_key(arguments)
+        ctx, id = await _find_key(_services(), arguments)
         async with unit_of_work():
             return _shape_key(await keys.revoke_key(ctx, id))
 
@@ -1027,7 +1033,7 @@ def verify_consent(settings: Settings, arguments: argparse.Namespace) -> int:
 
     async def verify() -> consent_chain.Verification:
         workspace_id = None if arguments.workspace is None else await _workspace(arguments)
-        return await consent_chain.verify(workspace_id=workspace_id, noted_head=arguments.since_head)
+        return await consent_chain.verify(_services(), workspace_id=workspace_id, noted_head=arguments.since_head)
 
     _require_secret(settings)
     found = _in_database(settings, verify())
@@ -1064,8 +1070,8 @@ def audit_consent(settings: Settings, arguments: argparse.Namespace) -> int:
 
     async def audit() -> tuple[list[consent_audit.Undone], int]:
         workspace_id = None if arguments.workspace is None else await _workspace(arguments)
-        repaired = await consent_audit.repair(workspace_id=workspace_id) if arguments.repair else 0
-        return await consent_audit.audit(workspace_id=workspace_id), repaired
+        repaired = await consent_audit.repair(_services(), workspace_id=workspace_id) if arguments.repair else 0
+        return await consent_audit.audit(_services(), workspace_id=workspace_id), repaired
 
     _require_secret(settings)
     found, repaired = _repairing(lambda: _in_database(settings, audit()))
@@ -1122,7 +1128,7 @@ def export_contact(settings: Settings, arguments: argparse.Namespace) -> None:
     async def export() -> None:
         from msvs.api.privacy.contact_export import stream_contact
 
-        ctx, id = await _find_contact(arguments, arguments.contact)
+        ctx, id = await _find_contact(_services(), arguments, arguments.contact)
         # Closed here and now, whatever becomes of the reader: its transaction belongs to this task.
         async with aclosing(stream_contact(ctx, id)) as pieces:
             async for piece in pieces:
@@ -1147,11 +1153,11 @@ def erase_contact(settings: Settings, arguments: argparse.Namespace) -> None:
 
         workspace_id = await _workspace(arguments)
         if arguments.who.startswith("+"):
-            (ctx,) = _contexts(workspace_id, arguments.mode)
+            (ctx,) = _contexts(_services(), workspace_id, arguments.mode)
             async with unit_of_work():
                 return dict(msgspec.to_builtins(await erasure.erase_phone(ctx, arguments.who)))
         id = ids.find_id(ids.CONTACT, arguments.who, "contact")
-        for ctx in _contexts(workspace_id, None):
+        for ctx in _contexts(_services(), workspace_id, None):
             try:
                 async with unit_of_work():
                     return dict(msgspec.to_builtins(await erasure.erase_contact(ctx, id)))
@@ -1169,7 +1175,7 @@ def import_suppressions(settings: Settings, arguments: argparse.Namespace) -> in
     async def import_() -> dict[str, Any]:
         from msvs.api.contacts import suppressions
 
-        (ctx,) = _contexts(await _workspace(arguments), arguments.mode)
+        (ctx,) = _contexts(_services(), await _workspace(arguments), arguments.mode)
         added = already = lost = 0
         with _reading(arguments.file) as file:
             async for done in suppressions.import_file(
@@ -1205,7 +1211,7 @@ def export_suppressions(settings: Settings, arguments: argparse.Namespace) -> No
 
         from msvs.api.contacts import suppressions
 
-        (ctx,) = _contexts(await _workspace(arguments), arguments.mode)
+        (ctx,) = _contexts(_services(), await _workspace(arguments), arguments.mode)
         count = 0
         with _writing(arguments.file) as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -1252,14 +1258,14 @@ def _require_secret(settings: Settings) -> None:
         raise CommandFailed(f"no secret in {settings.data_dir}: set DATA_DIR or MSVS_SECRET_KEY as the service has it")
 
 
-async def _find_contact(arguments: argparse.Namespace, text: str) -> tuple[Context, UUID]:
+async def _find_contact(services: Services, arguments: argparse.Namespace, text: str) -> tuple[Context, UUID]:
     """The contact named on the command line, whichever mode it is of."""
     from msvs.api import ids
     from msvs.api.contacts import contacts
     from msvs.api.errors import NotFound
 
     id = ids.find_id(ids.CONTACT, text, "contact")
-    for ctx in _contexts(await _workspace(arguments), None):
+    for ctx in _contexts(services, await _workspace(arguments), None):
         try:
             await contacts.get_contact(ctx, id)
         except NotFound:
@@ -1278,20 +1284,28 @@ async def _owner(arguments: argparse.Namespace) -> UUID | None:
     return None if arguments.platform else await _workspace(arguments)
 
 
-def _contexts(workspace_id: UUID, mode: str | None) -> list[Context]:
+@cache
+def _services() -> Services:
+    """Make the services of a command, once: what unlocks the keyring and what uses it are given the same."""
+    from msvs.api.context import Services
+
+    return Services()
+
+
+def _contexts(services: Services, workspace_id: UUID, mode: str | None) -> list[Context]:
     from msvs.api.context import Context
 
-    return [Context(workspace_id, each == "live") for each in MODES if mode in (None, each)]
+    return [Context(workspace_id, each == "live", services=services) for each in MODES if mode in (None, each)]
 
 
-async def _find_key(arguments: argparse.Namespace) -> tuple[Context, UUID]:
+async def _find_key(services: Services, arguments: argparse.Namespace) -> tuple[Context, UUID]:
     """The key named on the command line, whichever mode it is of."""
     from msvs.api import ids
     from msvs.api.accounts import keys
     from msvs.api.errors import NotFound
 
     id = ids.find_id(ids.API_KEY, arguments.key, "API key")
-    for ctx in _contexts(await _workspace(arguments), None):
+    for ctx in _contexts(services, await _workspace(arguments), None):
         try:
             await keys.get_key(ctx, id)
         except NotFound:

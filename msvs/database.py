@@ -81,19 +81,15 @@ def encode_json(value: Any) -> str:
 
 ConnectionCheck = Callable[["asyncpg.Connection[Any]"], Awaitable[None]]
 
-_check_connection: ConnectionCheck | None = None
 
-
-def use_connection_check(check: ConnectionCheck | None) -> None:
-    """Set what every new connection of the pool must pass: what it raises, whoever wanted the connection meets."""
-    global _check_connection
-    _check_connection = check
-
-
-def _preparation(limits: Mapping[str, str]) -> Callable[[asyncpg.Connection[Any]], Awaitable[None]]:
+def _preparation(
+    limits: Mapping[str, str], check: ConnectionCheck | None
+) -> Callable[[asyncpg.Connection[Any]], Awaitable[None]]:
     async def prepare(connection: asyncpg.Connection[Any]) -> None:
         await connection.execute(LIMIT, list(limits), list(limits.values()))
         await _prepare_connection(connection)
+        if check is not None:
+            await check(connection)
 
     return prepare
 
@@ -107,8 +103,6 @@ async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
         decoder=lambda data: msgspec.json.decode(memoryview(data)[1:]),
         format="binary",
     )
-    if _check_connection is not None:
-        await _check_connection(connection)
 
 
 async def _leave_connection(connection: asyncpg.Connection[Any]) -> None:
@@ -137,6 +131,7 @@ def tortoise_config(
     statement_seconds: float | None = None,
     limits: Mapping[str, str] | None = None,
     end: Callable[[], None] = connections.end_process,
+    check: ConnectionCheck | None = None,
 ) -> dict[str, Any]:
     """Tortoise's configuration for a `postgresql://` URL; `limits` are in place of those of the same names.
 
@@ -159,7 +154,7 @@ def tortoise_config(
         "minsize": 1,
         "maxsize": pool_size,
         "record_class": Row,
-        "init": _preparation(all_limits),
+        "init": _preparation(all_limits, check),
         "reset": _leave_connection,
         "command_timeout": seconds + ANSWER_SECONDS,
     }
@@ -179,13 +174,15 @@ async def connected(
     statement_seconds: float | None = None,
     limits: Mapping[str, str] | None = None,
     end: Callable[[], None] = connections.end_process,
+    check: ConnectionCheck | None = None,
 ) -> AsyncIterator[None]:
     """Hold a pool open; models and the functions below use it from any task of the process.
 
-    `end` is called where the database turns out to be out of reach for good.
+    `end` is called where the database turns out to be out of reach for good. Every new connection must pass `check`:
+    what it raises, the caller that wanted the connection meets.
     """
     config = tortoise_config(
-        database_url, pool_size=pool_size, statement_seconds=statement_seconds, limits=limits, end=end
+        database_url, pool_size=pool_size, statement_seconds=statement_seconds, limits=limits, end=end, check=check
     )
     async with TortoiseContext() as context:
         await context.init(config=config, _enable_global_fallback=True)

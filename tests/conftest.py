@@ -10,16 +10,12 @@ import pytest
 from redis import Redis
 
 from msvs import database as db
-from msvs.api import crypto
 from msvs.api.context import Context
-from msvs.api.webhooks import endpoints
 from msvs.loops import new_loop
 from msvs.models import Workspace
 from tests import factories
 from tests.engines import Engines, create_database, running_engines
-
-CONSENT_SECRET = "a secret for the tests' chain of consent"
-
+from tests.services import SERVICES, restored
 
 # Keys and ids that are made when a test file is read.
 MADE = re.compile(r"(?<=msvs_)(live|test|prod)_\S+|(?<=[a-z]_)[0-9A-Z]{26}", re.IGNORECASE)
@@ -43,10 +39,9 @@ def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 @pytest.fixture(autouse=True)
 def process_state() -> Iterator[None]:
-    """Leave secrets and address policy as the test found them, for fixtures that live longer."""
-    box, key, policy = crypto._box, crypto._consent_key, endpoints._policy
-    yield
-    crypto._box, crypto._consent_key, endpoints._policy = box, key, policy
+    """Leave the services as the test found them, for fixtures that live longer."""
+    with restored(SERVICES):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +54,6 @@ def engines() -> Iterator[Engines]:
 @pytest.fixture(scope="session")
 async def database(engines: Engines) -> AsyncIterator[str]:
     """A migrated database with this process connected to it; its URL."""
-    crypto.use_consent_secret(CONSENT_SECRET)
     url = await create_database(engines.database_url, "msvs_test")
     await db.migrate(url)
     async with db.connected(url, pool_size=30):
@@ -110,17 +104,17 @@ async def workspace(clean: None) -> Workspace:
 @pytest.fixture
 def ctx(workspace: Workspace) -> Context:
     """The workspace's sandbox."""
-    return Context(workspace.id, livemode=False, actor="test")
+    return Context(workspace.id, livemode=False, actor="test", services=SERVICES)
 
 
 @pytest.fixture
 def live_ctx(workspace: Workspace) -> Context:
     """The workspace's live mode."""
-    return Context(workspace.id, livemode=True, actor="test")
+    return Context(workspace.id, livemode=True, actor="test", services=SERVICES)
 
 
 @pytest.fixture
 async def other_ctx(clean: None) -> Context:
     """Another workspace's sandbox."""
     other = await factories.make_workspace(name="Another Studio")
-    return Context(other.id, livemode=False, actor="test")
+    return Context(other.id, livemode=False, actor="test", services=SERVICES)

@@ -16,13 +16,14 @@ from aiohttp import web
 from msvs.address_policy import AddressPolicy
 from msvs.api import ids
 from msvs.api.context import Context
-from msvs.api.crypto import SecretBox, use_sealing_secret
+from msvs.api.crypto import SecretBox
 from msvs.api.resources import Resource
 from msvs.api.unit_of_work import unit_of_work
-from msvs.api.webhooks import endpoints, signatures
+from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, fetch
 from msvs.models import WebhookEndpoint
+from tests.services import SERVICES, use_address_policy
 
 SECRET = "whsec_of_the_receiver_in_tests"
 
@@ -110,13 +111,13 @@ async def receiving(answer: Answer = accept) -> AsyncIterator[Receiver]:
 @contextmanager
 def configured_webhooks() -> Iterator[None]:
     """Webhooks to loopback allowed, secrets sealed with a key of the tests."""
-    use_sealing_secret("a key for tests")
-    endpoints.use_url_policy(AddressPolicy(allow_loopback=True))
+    SERVICES.keyring.seal_with("a key for tests")
+    use_address_policy(AddressPolicy(allow_loopback=True))
     try:
         yield
     finally:
-        use_sealing_secret(None)
-        endpoints.use_url_policy(AddressPolicy())
+        SERVICES.keyring.seal_with(None)
+        use_address_policy(AddressPolicy())
 
 
 async def make_endpoint(

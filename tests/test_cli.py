@@ -23,6 +23,7 @@ from msvs.carriers.protocol import Inbound
 from msvs.cli import KEY_SCOPES
 from msvs.models import ApiKey, CarrierSession, CarrierState, CreditBalance, LedgerEntry, Workspace
 from msvs.workers.reports import collect_reports
+from tests.services import SERVICES
 
 
 class Done(NamedTuple):
@@ -208,7 +209,7 @@ async def test_inbound_messages_from_no_number(env: dict[str, str]) -> None:
         await keep_carrier_events(
             "main", [Inbound("in-1", "INFO", "12345", "STOP please"), Inbound("in-2", "4477", "1", "Hi")]
         )
-    await collect_reports()
+    await collect_reports(SERVICES)
     listed = json.loads((await msvs("carriers", "unread", "--json", env=env)).out)
     assert [(row["carrier"], row["from"], row["to"], row["asks_out"], row["text"]) for row in listed] == [
         ("main", "4477", "1", False, "Hi"),

@@ -18,7 +18,7 @@ from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentChain, ConsentEvent, Contact, ErasedSuppression, Message, Repair, Suppression
 from tests.api.consent.test_consent_audit import undone
-from tests.conftest import CONSENT_SECRET
+from tests.services import CONSENT_SECRET
 from tests.test_cli import Done, environment, msvs, shown
 
 PHONE = "+12125550123"

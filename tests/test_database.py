@@ -24,6 +24,7 @@ from msvs.models import CreditBalance, LedgerEntry, ListMember, Workspace
 from msvs.settings import SettingsError, from_environment
 from tests import factories
 from tests.engines import Engines, create_database
+from tests.services import SERVICES
 
 
 async def test_migrating_again_changes_nothing(database: str) -> None:
@@ -134,7 +135,7 @@ async def test_what_goes_through_whole_tables_may_take_longer(ctx: Context, monk
     contact = await factories.make_contact(ctx)
     async with unit_of_work():
         campaign = await campaigns.create_campaign(ctx, CreateCampaign("Large", "Hi", contact_ids=[contact.id]))
-        await lifecycle.start_campaign(campaign.id, await db.now())
+        await lifecycle.start_campaign(SERVICES, campaign.id, await db.now())
     async with unit_of_work():
         await erasure.erase_contact(ctx, contact.id)
     long = {query for query, seconds in allowed.items() if (seconds or 0) >= 600}

@@ -31,6 +31,7 @@ from msvs.settings import Settings, SettingsError, from_environment
 from tests import factories
 from tests.engines import Engines
 from tests.graphql_api.browser import Browser, document
+from tests.services import SERVICES
 
 EMAIL = "ada@cohortlabs.co"
 PASSWORD = "correct-horse-battery"
@@ -45,12 +46,12 @@ def run(database: str, folder: Path, *argv: str) -> Any:
 
 async def suspend(ctx: Context) -> bool:
     async with unit_of_work():
-        return await workspaces.suspend_workspace(ctx.workspace_id)
+        return await workspaces.suspend_workspace(SERVICES, ctx.workspace_id)
 
 
 async def resume(ctx: Context) -> bool:
     async with unit_of_work():
-        return await workspaces.resume_workspace(ctx.workspace_id)
+        return await workspaces.resume_workspace(SERVICES, ctx.workspace_id)
 
 
 async def test_a_suspended_workspace_sends_nothing_until_it_is_resumed(ctx: Context, other_ctx: Context) -> None:
@@ -63,13 +64,13 @@ async def test_a_suspended_workspace_sends_nothing_until_it_is_resumed(ctx: Cont
     now = await db.now()
     # A worker that had found the lane before takes nothing of it either.
     async with unit_of_work():
-        assert await claims.claim(before, carrier="virtual", limit=10, now=now) is None
+        assert await claims.claim(SERVICES, before, carrier="virtual", limit=10, now=now) is None
     assert {lane.workspace_id for lane in await find_lanes(now)} == {other_ctx.workspace_id}
     assert await Message.get(workspace_id=ctx.workspace_id).values_list("status", flat=True) == "queued"
     assert await resume(ctx)
     assert not await resume(ctx)
     async with unit_of_work():
-        taken = await claims.claim(before, carrier="virtual", limit=10, now=await db.now())
+        taken = await claims.claim(SERVICES, before, carrier="virtual", limit=10, now=await db.now())
     assert taken is not None
     assert len(taken.messages) == 1
     actions = await db.fetch(
@@ -110,15 +111,15 @@ async def test_its_keys_and_users_are_told(database: str, engines: Engines, ctx:
     _, key = await create_key(ctx.workspace_id, livemode=False)
     async with unit_of_work():
         await users.create_user(
-            email=EMAIL, name="Ada", password=PASSWORD, workspace_id=ctx.workspace_id, role=users.Role.OWNER
+            SERVICES, email=EMAIL, name="Ada", password=PASSWORD, workspace_id=ctx.workspace_id, role=users.Role.OWNER
         )
-    opened = await login_sessions.log_in(Visitor(), email=EMAIL, password=PASSWORD)
+    opened = await login_sessions.log_in(Visitor(services=SERVICES), email=EMAIL, password=PASSWORD)
     await suspend(ctx)
     identity = await login_sessions.authenticate_session(opened.token)
     with pytest.raises(PermissionDenied) as told:
-        login_sessions.enter_workspace(identity, ctx.workspace_id, Visitor(), livemode=True)
+        login_sessions.enter_workspace(identity, ctx.workspace_id, Visitor(services=SERVICES), livemode=True)
     assert told.value.code == "workspace_suspended"
-    app = create_app(Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path))
+    app = create_app(Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path), SERVICES)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://msvs") as client:
         bearer = {"Authorization": f"Bearer {key}"}
         refused = await client.post("/v1/messages", json={"to": "+14155550123", "body": "x"}, headers=bearer)
@@ -134,15 +135,17 @@ async def test_its_keys_and_users_are_told(database: str, engines: Engines, ctx:
 async def test_the_commands(database: str, workspace: Workspace, tmp_path: Path) -> None:
     id = ids.encode_id(ids.WORKSPACE, workspace.id)
     made = run(database, tmp_path, "users", "create", "--workspace", id, "--name", "Ada", "Ada@CohortLabs.co")
-    assert (await login_sessions.log_in(Visitor(), email=EMAIL, password=made["password"])).user_id is not None
+    assert (
+        await login_sessions.log_in(Visitor(services=SERVICES), email=EMAIL, password=made["password"])
+    ).user_id is not None
     (listed,) = run(database, tmp_path, "users", "list")
     assert (listed["email"], listed["workspaces"]) == (EMAIL, [id])
     reset = run(database, tmp_path, "users", "reset", EMAIL)
     assert (reset["id"], reset["password"] != made["password"]) == (listed["id"], True)
     assert await db.fetch_value("SELECT count(*) FROM sessions") == 0
     with pytest.raises(Exception, match="password"):
-        await login_sessions.log_in(Visitor(), email=EMAIL, password=made["password"])
-    await login_sessions.log_in(Visitor(), email=EMAIL, password=reset["password"])
+        await login_sessions.log_in(Visitor(services=SERVICES), email=EMAIL, password=made["password"])
+    await login_sessions.log_in(Visitor(services=SERVICES), email=EMAIL, password=reset["password"])
     (shown,) = run(database, tmp_path, "workspaces", "list")
     assert (shown["id"], shown["balance"], shown["users"], shown["suspended_at"]) == (id, 10_000, 1, None)
     assert run(database, tmp_path, "workspaces", "suspend", id) == {"id": id, "suspended": True, "changed": True}
@@ -159,11 +162,11 @@ async def test_who_may_sign_up(clean: None, policy: str, invited: bool, may: boo
     before = await Workspace.all().count()
     if may:
         async with unit_of_work():
-            await users.sign_up(Visitor(sign_up=policy), data)
+            await users.sign_up(Visitor(sign_up=policy, services=SERVICES), data)
         return
     with pytest.raises(PermissionDenied) as told:
         async with unit_of_work():
-            await users.sign_up(Visitor(sign_up=policy), data)
+            await users.sign_up(Visitor(sign_up=policy, services=SERVICES), data)
     assert told.value.code == "sign_up_closed"
     assert (await User.all().count(), await Workspace.all().count()) == (0, before)
 
@@ -189,7 +192,8 @@ def test_a_wrong_setting_of_sign_up_is_told() -> None:
 async def test_graphql_refuses_to_sign_up_where_it_is_off(
     clean: None, database: str, engines: Engines, tmp_path: Path
 ) -> None:
-    app = create_app(Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path, sign_up="off"))
+    settings = Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path, sign_up="off")
+    app = create_app(settings, SERVICES)
     given = {"email": EMAIL, "password": PASSWORD, "name": "Ada", "workspaceName": "Studio"}
     browser = Browser(app)
     told = (await browser.run(document("SignUp"), {"input": given}))["signUp"]

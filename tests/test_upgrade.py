@@ -10,9 +10,8 @@ from uuid import uuid4
 
 import asyncpg
 
-from msvs.api import crypto
-from tests.conftest import CONSENT_SECRET
 from tests.engines import Engines, create_database
+from tests.services import CONSENT_SECRET, SERVICES
 from tests.test_cli import Done, environment, msvs
 
 # What the release before knows, and rows as it writes them.
@@ -98,16 +97,16 @@ VERIFY = "SELECT hash = consent_hash(consent_events) FROM consent_events ORDER B
 async def test_an_opt_out_that_was_undone_is_put_back_by_the_upgrade(engines: Engines, tmp_path: Path) -> None:
     url = await create_database(engines.database_url, "undone")
     await migrate(url, "0007_signal_indexes")
-    crypto.use_consent_secret(CONSENT_SECRET)
+    SERVICES.keyring.hash_with(CONSENT_SECRET)
     workspace_id = uuid4()
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(ROWS[0], workspace_id)
         phone = "+12125550100"
-        hash = crypto.hash_phone(workspace_id, True, phone)
+        hash = SERVICES.keyring.hash_phone(workspace_id, True, phone)
         for status, source, actor in (("opted_out", "keyword", "system"), ("opted_in", "checkout", "key_1")):
             id = uuid4()
-            details = crypto.hash_details(id, None, None, None)
+            details = SERVICES.keyring.hash_details(id, None, None, None)
             await connection.execute(UNDONE, id, workspace_id, phone, hash, status, source, details, actor)
         await connection.execute(ROWS[1].replace("opted_out", "opted_in"), workspace_id)
 

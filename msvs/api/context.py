@@ -1,20 +1,106 @@
-"""Who is asking: the first argument of every operation."""
+"""Who is asking, and what the process gives: the first argument of every operation."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
+from msvs.address_policy import AddressPolicy
+from msvs.api.crypto import Keyring
 from msvs.models import Role
+from msvs.settings import Settings
+
+SANDBOX_CARRIER = "virtual"
+ANY = "*"
+
 
 # The actor of the service's own work, and of its operators.
 SYSTEM = "system"
 
 
+@dataclass(slots=True)
+class CarrierNames:
+    """The carriers there are, by name, and the one of live messages that no route takes."""
+
+    names: frozenset[str] = frozenset((SANDBOX_CARRIER,))
+    live: str | None = None
+
+    def default_for(self, livemode: bool) -> str | None:
+        """Return the carrier of a mode where no route says otherwise: live, the one set, or the only one there is."""
+        if not livemode:
+            return SANDBOX_CARRIER
+        real = self.names - {SANDBOX_CARRIER}
+        return self.live or (next(iter(real)) if len(real) == 1 else None)
+
+    def has_any(self, livemode: bool) -> bool:
+        """Tell whether a mode has any carrier at all."""
+        return not livemode or self.live is not None or self.has_real
+
+    @property
+    def has_real(self) -> bool:
+        """Tell whether there is any carrier beside the virtual one."""
+        return bool(self.names - {SANDBOX_CARRIER})
+
+    def is_real(self, livemode: bool) -> bool:
+        """Tell whether messages of a mode may leave by carriers that have rules for senders.
+
+        Routes lead to them even where the virtual one takes what no route does.
+        """
+        return livemode and self.has_real
+
+
+@dataclass(slots=True)
+class Rates:
+    """How many messages a second carriers and senders take; `*` stands for every name without its own limit."""
+
+    carriers: Mapping[str, float] = field(default_factory=dict)
+    senders: Mapping[str, float] = field(default_factory=dict)
+
+    def of_carrier(self, name: str) -> float | None:
+        """Return what a carrier takes; None is no limit."""
+        return self.carriers.get(name, self.carriers.get(ANY))
+
+    def of_sender(self, name: str) -> float | None:
+        """Return what a sender sends; None is no limit."""
+        return self.senders.get(name, self.senders.get(ANY))
+
+    def limited_senders(self) -> tuple[dict[str, float], float | None]:
+        """Return the limits of senders that have their own, and that of every other; None is no limit."""
+        own = {name: rate for name, rate in self.senders.items() if name != ANY}
+        return own, self.senders.get(ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of a process: carriers' names, rates, the keyring and where webhooks may lead."""
+
+    carriers: CarrierNames = field(default_factory=CarrierNames)
+    rates: Rates = field(default_factory=Rates)
+    keyring: Keyring = field(default_factory=Keyring)
+    address_policy: AddressPolicy = field(default_factory=AddressPolicy)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, carriers: Mapping[str, float | None]) -> Services:
+        """Make the services of a process. `carriers` are all there are, each with the rate of its own, if any.
+
+        Raises SettingsError.
+        """
+        own = {name: rate for name, rate in carriers.items() if rate is not None}
+        return cls(
+            CarrierNames(frozenset(carriers), settings.live_carrier),
+            Rates({**own, **settings.carrier_rates}, settings.sender_rates),
+            Keyring(),
+            AddressPolicy.from_settings(settings),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The caller of an operation: workspace, mode (`livemode`), actor, request id, and a user's role and address.
+
+    `services` are those of the process.
 
     `actor` is an id on the wire (`key_…`, `usr_…`) or `system` for the service's own work. A key has no role, but may
     have `scopes`; None is all of them.
@@ -27,6 +113,7 @@ class Context:
     role: Role | None = None
     ip: str | None = None
     scopes: frozenset[str] | None = None
+    services: Services = field(kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +123,7 @@ class Visitor:
     ip: str | None = None
     request_id: str | None = None
     sign_up: str = "open"
+    services: Services = field(kw_only=True, repr=False, compare=False)
 
 
 def lock_number(ctx: Context, *, before: bytes = b"", after: bytes = b"") -> int:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from msvs.api.context import Context
 from msvs.api.errors import Unavailable
+
+if TYPE_CHECKING:
+    from msvs.api.context import Context
 
 CONSENT_PURPOSE = b"msvs chain of consent 1"
 
@@ -55,31 +59,6 @@ class SecretBox:
         return "SecretBox()"
 
 
-_box: SecretBox | None = None
-
-
-def use_sealing_secret(secret: str | None) -> None:
-    """Set the secret under which this process seals what shows a secret; None takes it away."""
-    global _box
-    _box = None if secret is None else SecretBox(secret)
-
-
-def seal_secret(text: str) -> str:
-    """The text sealed, as everything is kept that shows a secret."""
-    return _process_box().seal(text)
-
-
-def open_secret(sealed: str) -> str:
-    """The text inside a sealed one. Raises SecretUnreadable."""
-    return _process_box().open(sealed)
-
-
-def _process_box() -> SecretBox:
-    if _box is None:
-        raise Unavailable("The service is starting: it cannot read secrets yet.")
-    return _box
-
-
 def derive_key(secret: str, purpose: bytes) -> bytes:
     """32 bytes that HKDF-SHA256 derives from the secret for one purpose. Raises ValueError where it is empty."""
     if not secret:
@@ -91,48 +70,89 @@ def _key(secret: str, purpose: bytes) -> Fernet:
     return Fernet(urlsafe_b64encode(derive_key(secret, purpose)))
 
 
-_consent_key: bytes | None = None
-
-
-def use_consent_secret(secret: str | None) -> None:
-    """Set the secret that the key of the hashes is derived from."""
-    global _consent_key
-    _consent_key = None if secret is None else derive_consent_key(secret)
-
-
 def derive_consent_key(secret: str) -> bytes:
     """The key of the hashes: HKDF-SHA256 of the secret, under a label of its own."""
     return derive_key(secret, CONSENT_PURPOSE)
 
 
-def hash_phone(workspace_id: UUID, livemode: bool, phone: str, *, key: bytes | None = None) -> str:
-    """The keyed hash that stands for a phone in one mode of a workspace; elsewhere the same phone has another.
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """The secret key that opened the database and the data key found there, by their fingerprints."""
 
-    The key is the process's, unless one is given.
-    """
-    return _keyed("phone", str(workspace_id), mode_name(livemode), phone, key=key)
+    fingerprint: str
+    data_fingerprint: str
+
+
+class Keyring:
+    """What seals secrets and makes keyed hashes under the data key, once a process has unlocked it."""
+
+    def __init__(self, data_secret: str | None = None) -> None:
+        self._box: SecretBox | None = None
+        self._consent_key: bytes | None = None
+        self.held: HeldKey | None = None
+        self.has_warned = False
+        self.hold(data_secret)
+
+    def hold(self, data_secret: str | None, held: HeldKey | None = None) -> None:
+        """Use a data key from now on; None takes it away."""
+        self.held, self.has_warned = held, False
+        self.seal_with(data_secret)
+        self.hash_with(data_secret)
+
+    def seal_with(self, secret: str | None) -> None:
+        """Seal under a secret, leaving the hashes as they are."""
+        self._box = None if secret is None else SecretBox(secret)
+
+    def hash_with(self, secret: str | None) -> None:
+        """Hash under a secret, leaving what is sealed as it is."""
+        self._consent_key = None if secret is None else derive_consent_key(secret)
+
+    def seal(self, text: str) -> str:
+        """Seal a text, as everything is kept that shows a secret."""
+        return self._open_box().seal(text)
+
+    def open(self, sealed: str) -> str:
+        """Return the text inside a sealed one. Raises SecretUnreadable."""
+        return self._open_box().open(sealed)
+
+    def hash_phone(self, workspace_id: UUID, livemode: bool, phone: str) -> str:
+        """Hash a phone in one mode of a workspace; elsewhere the same phone has another hash."""
+        return hash_phone_with(self._key(), workspace_id, livemode, phone)
+
+    def hash_details(self, event_id: UUID, ip: str | None, user_agent: str | None, text: str | None) -> str:
+        """Hash what an entry's erasure removes besides the phone."""
+        return _keyed(self._key(), "details", str(event_id), ip, user_agent, text)
+
+    def phone_placeholder(self, subject_id: UUID, phone: str) -> str:
+        """Return what stands for an erased phone: at most 16 characters, another for each phone and subject."""
+        number = int(_keyed(self._key(), "placeholder", str(subject_id), phone), 16)
+        return "erased:" + "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 45, 5))
+
+    def _open_box(self) -> SecretBox:
+        if self._box is None:
+            raise Unavailable("The service is starting: it cannot read secrets yet.")
+        return self._box
+
+    def _key(self) -> bytes:
+        if self._consent_key is None:
+            raise Unavailable("The service is starting: it cannot read consent yet.")
+        return self._consent_key
+
+    def __repr__(self) -> str:
+        return "Keyring()"
 
 
 def phone_hash(ctx: Context, phone: str) -> str:
-    """`hash_phone` in the caller's workspace and mode."""
-    return hash_phone(ctx.workspace_id, ctx.livemode, phone)
+    """Hash a phone in the caller's workspace and mode."""
+    return ctx.services.keyring.hash_phone(ctx.workspace_id, ctx.livemode, phone)
 
 
-def hash_details(event_id: UUID, ip: str | None, user_agent: str | None, text: str | None) -> str:
-    """The keyed hash that stands for what an entry's erasure removes besides the phone."""
-    return _keyed("details", str(event_id), ip, user_agent, text)
+def hash_phone_with(key: bytes, workspace_id: UUID, livemode: bool, phone: str) -> str:
+    """Hash a phone in one mode of a workspace under a key of consent."""
+    return _keyed(key, "phone", str(workspace_id), mode_name(livemode), phone)
 
 
-def phone_placeholder(subject_id: UUID, phone: str) -> str:
-    """What stands for an erased phone, at most 16 characters: no number, and another for each phone and subject."""
-    number = int(_keyed("placeholder", str(subject_id), phone), 16)
-    return "erased:" + "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 45, 5))
-
-
-def _keyed(*parts: str | None, key: bytes | None = None) -> str:
-    key = key or _consent_key
-    if key is None:
-        raise Unavailable("The service is starting: it cannot read consent yet.")
+def _keyed(key: bytes, *parts: str | None) -> str:
     return hmac.new(key, canonical_text(*parts).encode(), hashlib.sha256).hexdigest()
 
 

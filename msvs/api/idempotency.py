@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from msvs.api.context import Context, lock_number
-from msvs.api.crypto import open_secret, seal_secret
+from msvs.api.context import Context, Services, lock_number
 from msvs.api.errors import ApiError, ErrorCode
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import execute, fetch_row, fetch_value
@@ -105,7 +104,7 @@ async def answer_once(
                     "This Idempotency-Key was used for another request: use a new key for each request.",
                     code=ErrorCode.IDEMPOTENCY_KEY_REUSED,
                 )
-            return Answer(kept.status_code, _opened(kept.body).encode(), replayed=True)
+            return Answer(kept.status_code, _opened(ctx.services, kept.body).encode(), replayed=True)
         try:
             async with unit_of_work():
                 answer = await operation()
@@ -121,15 +120,15 @@ async def answer_once(
             key,
             fingerprint,
             answer.status,
-            _sealed(answer.body.decode()) if SHOWS_SECRET in answer.body else answer.body.decode(),
+            _sealed(ctx.services, answer.body.decode()) if SHOWS_SECRET in answer.body else answer.body.decode(),
             now,
         )
         return answer
 
 
-def _sealed(body: str) -> str:
-    return SEALED + seal_secret(body)
+def _sealed(services: Services, body: str) -> str:
+    return SEALED + services.keyring.seal(body)
 
 
-def _opened(body: str) -> str:
-    return open_secret(body.removeprefix(SEALED)) if body.startswith(SEALED) else body
+def _opened(services: Services, body: str) -> str:
+    return services.keyring.open(body.removeprefix(SEALED)) if body.startswith(SEALED) else body

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -162,16 +163,22 @@ class Notifier:
         self.redis.close()
 
 
-_notifier: Notifier | None = None
+# Who is notified belongs to the request or job at hand, as the queues that wait for its COMMIT do.
+_current: ContextVar[Notifier | None] = ContextVar("notifier", default=None)
 
 
-def use_notifier(notifier: Notifier | None) -> None:
-    """Set the process's notifier; None leaves the work to cron."""
-    global _notifier
-    _notifier = notifier
+@contextmanager
+def notifying(notifier: Notifier | None) -> Iterator[None]:
+    """Notify through `notifier` what the block commits; None leaves the work to cron."""
+    token = _current.set(notifier)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def notify_now(queues: Iterable[WorkQueue]) -> None:
-    """Notify through the process's notifier, if it has one."""
-    if _notifier is not None:
-        _notifier.notify(queues)
+    """Notify through the notifier of this request or job, if it has one."""
+    notifier = _current.get()
+    if notifier is not None:
+        notifier.notify(queues)

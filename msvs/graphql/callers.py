@@ -18,7 +18,7 @@ from msvs.api.accounts.login_sessions import (
     enter_workspace,
     network_of,
 )
-from msvs.api.context import Context, Visitor
+from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.limits import Bucket
 from msvs.http.cookies import find_cookie
@@ -69,7 +69,8 @@ class Caller:
 class Callers:
     """Finds out who is asking, by the rules of one installation."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, services: Services) -> None:
+        self.services = services
         self._production = settings.is_production
         self._sign_up = settings.sign_up_policy
         self.cookie = PRODUCTION_COOKIE if self._production else COOKIE
@@ -82,7 +83,7 @@ class Callers:
         ours, and the CSRF token of the session is in the header X-CSRF-Token. With the Origin alone it may come by that
         token, and log in or out.
         """
-        visitor = replace(visitor_of(scope, request_id), sign_up=self._sign_up)
+        visitor = replace(visitor_of(self.services, scope, request_id), sign_up=self._sign_up)
         authorization = headers.get(b"authorization")
         if authorization is not None:
             return await self.by_key(authorization.decode("latin-1"), visitor)
@@ -108,7 +109,7 @@ class Callers:
 
     async def by_key(self, authorization: str, visitor: Visitor) -> Caller:
         """The caller with this Authorization header. Raises AuthenticationFailed."""
-        ctx = await authenticate(authorization, visitor.request_id)
+        ctx = await authenticate(visitor.services, authorization, visitor.request_id)
         return Caller(visitor, ctx, livemode=ctx.livemode, authorization=authorization)
 
     def token_of(self, headers: Headers) -> str | None:
@@ -144,10 +145,10 @@ class Callers:
         return origin[1] == host and (origin[0] == "https" or not self._production)
 
 
-def visitor_of(scope: Mapping[str, Any], request_id: str) -> Visitor:
+def visitor_of(services: Services, scope: Mapping[str, Any], request_id: str) -> Visitor:
     """The address and request id of a connection."""
     client = scope.get("client")
-    return Visitor(ip=client[0] if client else None, request_id=request_id)
+    return Visitor(ip=client[0] if client else None, request_id=request_id, services=services)
 
 
 def stranger(visitor: Visitor) -> Caller:

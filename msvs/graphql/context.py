@@ -29,7 +29,9 @@ class RequestContext:
 
     def __init__(self, caller: Caller | Context, limiter: Limiter, live: Feed | None = None) -> None:
         if isinstance(caller, Context):
-            caller = Caller(Visitor(caller.ip, caller.request_id), caller, livemode=caller.livemode)
+            caller = Caller(
+                Visitor(caller.ip, caller.request_id, services=caller.services), caller, livemode=caller.livemode
+            )
         self.caller = caller
         self.limiter = limiter
         self.new_session: str | None = None

@@ -11,6 +11,7 @@ import structlog
 
 from msvs.api.accounts.auth import authenticate
 from msvs.api.accounts.login_sessions import living_places
+from msvs.api.context import Services
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode
 from msvs.graphql.callers import Caller
 
@@ -55,7 +56,7 @@ class Guard:
                     ending.set_result(AuthenticationFailed(message, code=ErrorCode.SESSION_INVALID))
             elif caller.authorization is not None:
                 if caller.authorization not in refused:
-                    refused[caller.authorization] = await _refusal(caller.authorization)
+                    refused[caller.authorization] = await _refusal(caller.visitor.services, caller.authorization)
                 refusal = refused[caller.authorization]
                 if refusal is not None and not ending.done():
                     ending.set_result(refusal)
@@ -79,9 +80,9 @@ class Guard:
             self._checker = None
 
 
-async def _refusal(authorization: str) -> ApiError | None:
+async def _refusal(services: Services, authorization: str) -> ApiError | None:
     try:
-        await authenticate(authorization)
+        await authenticate(services, authorization)
     except AuthenticationFailed as refusal:
         return refusal
     return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from msvs.api.context import Services
 from msvs.api.limits import Limiter
 from msvs.graphql.callers import Callers
 from msvs.graphql.front import PATH, STATIC, STREAM, Front, send_static
@@ -16,13 +17,15 @@ from msvs.graphql.streams import SocketFront, StreamFront
 from msvs.settings import Settings
 
 
-def graphql_routes(settings: Settings, limiter: Limiter, own: Mapping[str, str] | None = None) -> list[BaseRoute]:
+def graphql_routes(
+    services: Services, settings: Settings, limiter: Limiter, own: Mapping[str, str] | None = None
+) -> list[BaseRoute]:
     """The routes of GraphQL, with their full paths; in development, GraphiQL and introspection with them.
 
     `own` are documents of the service's own pages by id, which are run in production too.
     """
     development = not settings.is_production
-    callers, operations = Callers(settings), Operations(settings, own)
+    callers, operations = Callers(settings, services), Operations(settings, own)
     feed, guard = Feed(), Guard()
     routes: list[BaseRoute] = [
         Route(PATH, Front(callers, limiter, operations, pages=development), name="graphql"),

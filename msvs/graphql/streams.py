@@ -270,7 +270,7 @@ class Connection:
     ) -> None:
         self._front = front
         self._protocols = scope.get("subprotocols", [])
-        self._visitor = visitor_of(scope, request_id)
+        self._visitor = visitor_of(front.callers.services, scope, request_id)
         self._receive = receive
         self._raw_send = send
         self._headers = headers

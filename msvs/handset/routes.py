@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from msvs.api.accounts.login_sessions import authenticate_session
+from msvs.api.context import Services
 from msvs.api.errors import AuthenticationFailed
 from msvs.graphql.callers import Callers
 from msvs.settings import Settings
@@ -38,9 +39,9 @@ HEADERS: Mapping[str, str] = {
 }
 
 
-def handset_routes(settings: Settings) -> list[BaseRoute]:
+def handset_routes(services: Services, settings: Settings) -> list[BaseRoute]:
     """The routes of /handset, with their full paths."""
-    callers = Callers(settings)
+    callers = Callers(settings, services)
 
     async def show_session(request: Request) -> Response:
         """The CSRF token of the browser's session, or null; no page of another site can read it.

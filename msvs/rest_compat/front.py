@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from msvs.api.accounts.auth import authenticate
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.errors import ApiError, MethodNotAllowed, RateLimited
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Allowance, Limiter
@@ -28,12 +28,12 @@ encode = msgspec.json.encode
 REPLAYED = (b"idempotent-replayed", b"true")
 
 
-def rest_routes(limiter: Limiter, endpoints: Sequence[Endpoint] = ENDPOINTS) -> list[BaseRoute]:
+def rest_routes(services: Services, limiter: Limiter, endpoints: Sequence[Endpoint] = ENDPOINTS) -> list[BaseRoute]:
     """A route for each path of the table, with its full path; those without parameters are found in one look-up."""
     paths: dict[str, list[Endpoint]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, []).append(endpoint)
-    fronts = {path: PathFront(rows, limiter) for path, rows in paths.items()}
+    fronts = {path: PathFront(services, rows, limiter) for path, rows in paths.items()}
     exact = {path: front for path, front in fronts.items() if "{" not in path}
     return [ExactPaths(exact), *(Route(path, front, name=path) for path, front in fronts.items() if "{" in path)]
 
@@ -58,7 +58,8 @@ class ExactPaths(BaseRoute):
 class PathFront:
     """The endpoints of one path as an ASGI app."""
 
-    def __init__(self, endpoints: Iterable[Endpoint], limiter: Limiter) -> None:
+    def __init__(self, services: Services, endpoints: Iterable[Endpoint], limiter: Limiter) -> None:
+        self._services = services
         self._endpoints: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
         if "GET" in self._endpoints:
             self._endpoints["HEAD"] = self._endpoints["GET"]
@@ -76,7 +77,7 @@ class PathFront:
                 (name.lower().encode(), value.encode()) for name, value in endpoint.deprecated.headers().items()
             )
         headers = read_headers(scope)
-        ctx = await authenticate(_text(headers.get(b"authorization")), scope[REQUEST_ID])
+        ctx = await authenticate(self._services, _text(headers.get(b"authorization")), scope[REQUEST_ID])
         allowance = await self._limiter.take(ctx.workspace_id, endpoint.bucket)
         scope[ANSWER_HEADERS].extend(allowance_headers(allowance))
         if allowance.retry_after is not None:

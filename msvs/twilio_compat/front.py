@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from msvs.api import ids
 from msvs.api.accounts.auth import authenticate_key
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.errors import (
     ApiError,
     AuthenticationFailed,
@@ -59,7 +59,7 @@ class Common:
     silent: type[Exception]
 
 
-def twilio_routes(limiter: Limiter, common: Common) -> list[BaseRoute]:
+def twilio_routes(services: Services, limiter: Limiter, common: Common) -> list[BaseRoute]:
     """The routes of Twilio's API, with their full paths."""
     account = f"{PREFIX}/Accounts/{{account}}"
     table: dict[str, dict[str, Handler]] = {
@@ -70,13 +70,14 @@ def twilio_routes(limiter: Limiter, common: Common) -> list[BaseRoute]:
         f"{account}/Messages/{{sid}}.json": {"GET": messages.fetch, "POST": messages.update},
         f"{PREFIX}/{{rest:path}}": {},
     }
-    return [Route(path, PathFront(handlers, limiter, common)) for path, handlers in table.items()]
+    return [Route(path, PathFront(services, handlers, limiter, common)) for path, handlers in table.items()]
 
 
 class PathFront:
     """The handlers of one path as an ASGI app; one without any stands for what is not here."""
 
-    def __init__(self, handlers: Mapping[str, Handler], limiter: Limiter, common: Common) -> None:
+    def __init__(self, services: Services, handlers: Mapping[str, Handler], limiter: Limiter, common: Common) -> None:
+        self._services = services
         self._handlers = dict(handlers)
         if "GET" in self._handlers:
             self._handlers["HEAD"] = self._handlers["GET"]
@@ -125,7 +126,7 @@ class PathFront:
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             headers[name] = value if name not in headers else b"%s, %s" % (headers[name], value)
-        ctx = await identify(headers.get(b"authorization"), request_id)
+        ctx = await identify(self._services, headers.get(b"authorization"), request_id)
         await self._take(ctx, scope)
         path: Mapping[str, str] = scope["path_params"]
         if "account" in path and path["account"] != encode_sid(ACCOUNT, ctx.workspace_id):
@@ -175,13 +176,13 @@ class PathFront:
             )
 
 
-async def identify(authorization: bytes | None, request_id: str) -> Context:
+async def identify(services: Services, authorization: bytes | None, request_id: str) -> Context:
     """The caller behind HTTP basic authentication: an AccountSid, or the key again, and the key as its password.
 
     Raises AuthenticationFailed.
     """
     username, key = _credentials(authorization)
-    ctx = await authenticate_key(key, request_id)
+    ctx = await authenticate_key(services, key, request_id)
     names = (encode_sid(ACCOUNT, ctx.workspace_id), key)
     if not any(hmac.compare_digest(username.encode(), name.encode()) for name in names):
         raise AuthenticationFailed(

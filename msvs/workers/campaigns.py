@@ -13,7 +13,7 @@ from uuid import UUID
 
 from msvs import database
 from msvs.api.campaigns import audiences, campaigns, lifecycle
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.notifier import WorkQueue, notify_now
 from msvs.workers.retrying import Failures, in_unit_of_work
 from msvs.workers.stopping import StopFlag
@@ -24,7 +24,9 @@ LANES = 3
 ROUND = 16
 
 
-async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUNK, stop: StopFlag | None = None) -> int:
+async def expand_campaigns(
+    services: Services, *, seconds: float = 10.0, chunk: int = audiences.CHUNK, stop: StopFlag | None = None
+) -> int:
     """Bring campaigns forward, a chunk each in turn, until none is due or the time is up; messages made.
 
     One that breaks holds up no other; its error is raised once the others are done. After `stop` nothing is begun.
@@ -36,11 +38,11 @@ async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUN
     broken: set[UUID] = set()
     failures = Failures()
     await failures.outlive("resume", _resume(), 0)
-    await failures.outlive("clear", _clear_canceled(until, failures, stop), None)
+    await failures.outlive("clear", _clear_canceled(services, until, failures, stop), None)
     while not stop.is_set:
         due = await lifecycle.due_campaigns(await database.now())
         starts = {
-            campaign_id: _Start(campaign_id, failures, stop)
+            campaign_id: _Start(services, campaign_id, failures, stop)
             for campaign_id in due
             if campaign_id not in started | broken
         }
@@ -50,7 +52,7 @@ async def expand_campaigns(*, seconds: float = 10.0, chunk: int = audiences.CHUN
         due = [campaign_id for campaign_id in due if campaign_id in started - broken]
         turns = deque(due * max(1, ROUND // max(1, len(due))))
         # While PostgreSQL writes one chunk, this process encodes another.
-        expanding = asyncio.gather(*(_expand(turns, chunk, broken, failures, stop) for _ in range(LANES)))
+        expanding = asyncio.gather(*(_expand(services, turns, chunk, broken, failures, stop) for _ in range(LANES)))
         await asyncio.gather(*(start.go_on(expanding) for start in starts.values()))
         steps = await expanding
         made += sum(steps)
@@ -88,8 +90,9 @@ STATES = {None: _State.IDLE, False: _State.FIXING, True: _State.STARTED}
 class _Start:
     """The start of a campaign, whose audience is fixed chunk by chunk."""
 
-    def __init__(self, campaign_id: UUID, failures: Failures, stop: StopFlag) -> None:
+    def __init__(self, services: Services, campaign_id: UUID, failures: Failures, stop: StopFlag) -> None:
         self.state = _State.IDLE
+        self._services = services
         self._campaign_id = campaign_id
         self._failures = failures
         self._stop = stop
@@ -105,7 +108,7 @@ class _Start:
 
     async def _fix(self) -> _State:
         now = await database.now()
-        return STATES[await in_unit_of_work(partial(lifecycle.start_campaign, self._campaign_id, now))]
+        return STATES[await in_unit_of_work(partial(lifecycle.start_campaign, self._services, self._campaign_id, now))]
 
 
 def _note(starts: Mapping[UUID, _Start], started: set[UUID], broken: set[UUID]) -> None:
@@ -113,12 +116,14 @@ def _note(starts: Mapping[UUID, _Start], started: set[UUID], broken: set[UUID]) 
     broken |= {campaign_id for campaign_id, start in starts.items() if start.state is _State.BROKEN}
 
 
-async def _expand(turns: deque[UUID], chunk: int, broken: set[UUID], failures: Failures, stop: StopFlag) -> int:
+async def _expand(
+    services: Services, turns: deque[UUID], chunk: int, broken: set[UUID], failures: Failures, stop: StopFlag
+) -> int:
     """Expand a chunk of whichever campaign has its turn, and mark one dispatched after its last; messages made."""
     made = 0
     while turns and not stop.is_set:
         campaign_id = turns.popleft()
-        count = await failures.outlive("expansion", _expand_chunk(campaign_id, chunk), -1)
+        count = await failures.outlive("expansion", _expand_chunk(services, campaign_id, chunk), -1)
         if count < 0:
             broken.add(campaign_id)
         made += max(count, 0)
@@ -128,16 +133,16 @@ async def _expand(turns: deque[UUID], chunk: int, broken: set[UUID], failures: F
     return made
 
 
-async def _expand_chunk(campaign_id: UUID, chunk: int) -> int:
+async def _expand_chunk(services: Services, campaign_id: UUID, chunk: int) -> int:
     now = await database.now()
-    count = await in_unit_of_work(partial(audiences.expand_chunk, campaign_id, limit=chunk, now=now))
+    count = await in_unit_of_work(partial(audiences.expand_chunk, services, campaign_id, limit=chunk, now=now))
     if count < chunk:
         await in_unit_of_work(partial(lifecycle.finish_expansion, campaign_id, await database.now()))
     return count
 
 
-async def _clear_canceled(until: float, failures: Failures, stop: StopFlag) -> None:
-    for campaign_id, ctx in await lifecycle.canceled_campaigns(await database.now()):
+async def _clear_canceled(services: Services, until: float, failures: Failures, stop: StopFlag) -> None:
+    for campaign_id, ctx in await lifecycle.canceled_campaigns(services, await database.now()):
         while await failures.outlive("clear", _clear(campaign_id, ctx), 0) == CLEAR:
             if time.monotonic() >= until or stop.is_set:
                 notify_now([WorkQueue.CAMPAIGNS])

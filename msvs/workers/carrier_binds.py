@@ -21,8 +21,9 @@ import structlog
 
 from msvs import connections, database
 from msvs.api.accounts import secret_keys
+from msvs.api.context import Services
 from msvs.api.dispatch import claims
-from msvs.api.notifier import Notifier, WorkQueue, use_notifier
+from msvs.api.notifier import Notifier, WorkQueue, notifying
 from msvs.api.unit_of_work import notify_after_commit
 from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.frames import (
@@ -152,23 +153,26 @@ async def _run(settings: Settings, names: Sequence[str]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    notifier = Notifier(settings.redis_url)
-    use_notifier(notifier)
+    services, notifier = Services(), Notifier(settings.redis_url)
     try:
-        async with (
-            database.connected(settings.database_url, pool_size=settings.database_pool_size),
-            secret_keys.watching(settings, stop.set),
-            asyncio.TaskGroup() as group,
-        ):
-            for name in names:
-                holder = SessionHolder(
-                    partial(_make, settings, name),
-                    database_url=settings.database_url,
-                    host=settings.sessions_host,
-                )
-                group.create_task(holder.run(stop))
+        with notifying(notifier):
+            async with (
+                database.connected(
+                    settings.database_url,
+                    pool_size=settings.database_pool_size,
+                    check=secret_keys.connection_check(services.keyring),
+                ),
+                secret_keys.watching(services.keyring, settings, stop.set),
+                asyncio.TaskGroup() as group,
+            ):
+                for name in names:
+                    holder = SessionHolder(
+                        partial(_make, settings, name),
+                        database_url=settings.database_url,
+                        host=settings.sessions_host,
+                    )
+                    group.create_task(holder.run(stop))
     finally:
-        use_notifier(None)
         notifier.close()
 
 

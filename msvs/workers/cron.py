@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from msvs import database
 from msvs.api.accounts import secret_keys
 from msvs.api.campaigns import lifecycle
+from msvs.api.context import Services
 from msvs.api.dispatch.lanes import has_due
 from msvs.api.notifier import Notifier, WorkQueue
 from msvs.api.webhooks import deliveries
@@ -122,9 +123,12 @@ async def _run(settings: Settings, database_url: str, redis_url: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    notifier = Notifier(redis_url)
+    services, notifier = Services(), Notifier(redis_url)
     try:
-        async with database.connected(database_url, pool_size=2), secret_keys.watching(settings, stop.set):
+        async with (
+            database.connected(database_url, pool_size=2, check=secret_keys.connection_check(services.keyring)),
+            secret_keys.watching(services.keyring, settings, stop.set),
+        ):
             await _tick_until(stop, notifier)
     finally:
         notifier.close()

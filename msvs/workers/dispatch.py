@@ -14,6 +14,7 @@ import structlog
 
 from msvs import database
 from msvs.api import ids
+from msvs.api.context import Services
 from msvs.api.dispatch import breakers, claims, expired_leases, open_months, routing, set_aside
 from msvs.api.dispatch.claims import Claim
 from msvs.api.dispatch.lanes import Lane, find_lanes, find_single_lanes, has_scheduled, promote_scheduled
@@ -57,7 +58,7 @@ Carriers = Mapping[str, Carrier]
 
 
 async def dispatch_messages(
-    carriers: Carriers, *, seconds: float = 10.0, batch: int = BATCH, stop: StopFlag | None = None
+    services: Services, carriers: Carriers, *, seconds: float = 10.0, batch: int = BATCH, stop: StopFlag | None = None
 ) -> int:
     """Hand due messages to their carriers until none is due or the time is up; how many were handed over.
 
@@ -67,7 +68,7 @@ async def dispatch_messages(
     until = time.monotonic() + seconds
     total = 0
     set_aside.take_back_in()
-    run = _Run(carriers, batch, stop or StopFlag())
+    run = _Run(services, carriers, batch, stop or StopFlag())
     while not run.stop.is_set:
         lanes = await run.find_lanes()
         handed = await run.dispatch([lane for lane in lanes if lane.campaign_id is None])
@@ -94,8 +95,9 @@ async def dispatch_messages(
 class _Run:
     """What a job knows of the lanes: which of them broke, and are left to the next job."""
 
-    def __init__(self, carriers: Carriers, batch: int, stop: StopFlag) -> None:
+    def __init__(self, services: Services, carriers: Carriers, batch: int, stop: StopFlag) -> None:
         self.stop = stop
+        self._services = services
         self._carriers = carriers
         self._batch = batch
         self._broken: set[Lane] = set()
@@ -128,7 +130,7 @@ class _Run:
                     return 0
                 try:
                     return await dispatch_lane(
-                        self._carriers, lane, batch=self._batch, stop=self.stop, paces=self._paces
+                        self._services, self._carriers, lane, batch=self._batch, stop=self.stop, paces=self._paces
                     )
                 except Exception as error:
                     self._broken.add(lane)
@@ -204,6 +206,7 @@ class Paces:
 
 
 async def dispatch_lane(
+    services: Services,
     carriers: Carriers,
     lane: Lane,
     *,
@@ -215,15 +218,15 @@ async def dispatch_lane(
     claimed = time.monotonic()
     stop = stop or StopFlag()
     async with stop.limit():
-        taken = await _claim(carriers, lane, batch, paces)
+        taken = await _claim(services, carriers, lane, batch, paces)
     handing = [hand_over(carriers[claim.carrier], claim, claimed=claimed, stop=stop, paces=paces) for claim in taken]
     await _all(handing)
     return sum(len(claim.messages) for claim in taken)
 
 
-async def _claim(carriers: Carriers, lane: Lane, batch: int, paces: Paces | None) -> list[Claim]:
+async def _claim(services: Services, carriers: Carriers, lane: Lane, batch: int, paces: Paces | None) -> list[Claim]:
     now = await database.now()
-    plan = await routing.plan_for(lane.workspace_id, lane.livemode, now)
+    plan = await routing.plan_for(services, lane.workspace_id, lane.livemode, now)
     missing = sorted({way.carrier for way in plan.missing} | (plan.carriers - carriers.keys()))
     if missing:
         log.error("routes to a carrier that is not configured; its messages wait", carrier=missing[0])
@@ -234,7 +237,9 @@ async def _claim(carriers: Carriers, lane: Lane, batch: int, paces: Paces | None
         batch = min(batch, IN_DOUBT)
     if paces is not None and lane.campaign_id is not None:
         batch = min(batch, paces.batch(plan.carriers))
-    taken = await _ever_fewer(batch, lane, now, lambda limit: claims.claim_by_plan(lane, plan, limit=limit, now=now))
+    taken = await _ever_fewer(
+        batch, lane, now, lambda limit: claims.claim_by_plan(services, lane, plan, limit=limit, now=now)
+    )
     if sum(len(claim.messages) for claim in taken) >= batch:
         # There is more than one worker's worth: let another join.
         notify_now([WorkQueue.MESSAGES])

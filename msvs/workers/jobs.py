@@ -52,25 +52,25 @@ def _answering(queue: WorkQueue) -> Callable[[Callable[[Runtime], T]], Callable[
 @_answering(WorkQueue.MESSAGES)
 def dispatch_messages(runtime: Runtime) -> int:
     """Hand due messages to the carriers; how many."""
-    return runtime.run(dispatch.dispatch_messages(runtime.carriers, stop=runtime.stop))
+    return runtime.run(dispatch.dispatch_messages(runtime.services, runtime.carriers, stop=runtime.stop))
 
 
 @_answering(WorkQueue.CAMPAIGNS)
 def expand_campaigns(runtime: Runtime) -> int:
     """Turn due campaigns into messages; how many messages."""
-    return runtime.run_bounded(campaigns.expand_campaigns(stop=runtime.stop))
+    return runtime.run_bounded(campaigns.expand_campaigns(runtime.services, stop=runtime.stop))
 
 
 @_answering(WorkQueue.REPORTS)
 def collect_reports(runtime: Runtime) -> int:
     """Take in delivery reports and replies; how many."""
-    return runtime.run_bounded(reports.collect_reports(stop=runtime.stop))
+    return runtime.run_bounded(reports.collect_reports(runtime.services, stop=runtime.stop))
 
 
 @_answering(WorkQueue.WEBHOOKS)
 def deliver_webhooks(runtime: Runtime) -> int:
     """Deliver due webhooks; how many attempts."""
-    return runtime.run(webhooks.deliver_webhooks(runtime.http, stop=runtime.stop))
+    return runtime.run(webhooks.deliver_webhooks(runtime.services, runtime.http, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAINTENANCE)

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from msvs import database
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.dispatch.delivery_reports import DeliveryReport, hold_messages, take_reports
 from msvs.api.inbound import carrier_events
 from msvs.api.inbound.replies import receive_inbound
@@ -101,10 +101,10 @@ Take = Callable[[Tries], Awaitable[int]]
 Break = Callable[[UUID], Awaitable[None]]
 
 
-async def collect_reports(*, seconds: float = 10.0, stop: StopFlag | None = None) -> int:
+async def collect_reports(services: Services, *, seconds: float = 10.0, stop: StopFlag | None = None) -> int:
     """Take in due delivery reports and replies until none is due or the time is up; how many."""
     until = time.monotonic() + seconds
-    run = _Run(stop or StopFlag())
+    run = _Run(services, stop or StopFlag())
     while not run.stop.is_set:
         before = run.taken
         # A batch of each at most, and not for long: a reply finds its message as reported, and no STOP waits.
@@ -123,7 +123,8 @@ async def collect_reports(*, seconds: float = 10.0, stop: StopFlag | None = None
 class _Run:
     """One job: what people wrote never waits for more than a try of a batch of reports, whatever becomes of it."""
 
-    def __init__(self, stop: StopFlag) -> None:
+    def __init__(self, services: Services, stop: StopFlag) -> None:
+        self._services = services
         self.stop = stop
         self.taken = 0
         self._tries = Tries()
@@ -133,7 +134,10 @@ class _Run:
 
         One that breaks is put off, and holds up no other.
         """
-        ways: tuple[tuple[Take, Break], ...] = ((_take_reply, _put_off_reply), (_apply_inbound, _put_off_inbound))
+        ways: tuple[tuple[Take, Break], ...] = (
+            (partial(_take_reply, self._services), _put_off_reply),
+            (partial(_apply_inbound, self._services), _put_off_inbound),
+        )
         for take, put_off in ways:
             patience = LOCK_SECONDS
             for _ in range(INBOUND_AT_ONCE):
@@ -142,10 +146,17 @@ class _Run:
                 patience = max(patience / 2, LEAST_LOCK_SECONDS) if is_stuck else patience
                 if not taken or self.stop.is_set:
                     break
-        await self.in_batches(_take_opt_outs, partial(_put_off, CarrierEventKind.OPT_OUT), OPT_OUTS_AT_ONCE)
+        opt_outs = partial(_take_opt_outs, self._services)
+        put_off_opt_out = partial(_put_off, CarrierEventKind.OPT_OUT)
+        await self.in_batches(opt_outs, put_off_opt_out, OPT_OUTS_AT_ONCE, with_inbound=False)
 
-    async def in_batches(self, apply: Callable[[int], Awaitable[int]], put_off: PutOff, limit: int = BATCH) -> None:
-        """Apply a batch of reports; where it breaks, ever fewer, until the one that breaks alone is put off."""
+    async def in_batches(
+        self, apply: Callable[[int], Awaitable[int]], put_off: PutOff, limit: int = BATCH, *, with_inbound: bool = True
+    ) -> None:
+        """Apply a batch of reports; where it breaks, ever fewer, until the one that breaks alone is put off.
+
+        Unless `with_inbound` is false, what people wrote is taken in between two tries.
+        """
         while not self.stop.is_set:
             try:
                 self.taken += await _bounded(partial(apply, limit), LOCK_SECONDS)
@@ -159,7 +170,7 @@ class _Run:
                     self.taken += 1
                     return
             limit //= 2
-            if apply is not _take_opt_outs:
+            if with_inbound:
                 await self.take_inbound()
 
     async def _one(self, take: Take, put_off: Break, patience: float) -> tuple[int, bool]:
@@ -201,17 +212,17 @@ async def _apply_reports(limit: int) -> int:
     return await carrier_events.apply_reports(limit=limit, now=await database.now())
 
 
-async def _take_opt_outs(limit: int) -> int:
-    return await carrier_events.apply_opt_outs(limit=limit, now=await database.now())
+async def _take_opt_outs(services: Services, limit: int) -> int:
+    return await carrier_events.apply_opt_outs(services, limit=limit, now=await database.now())
 
 
 async def _forget_unread(limit: int) -> int:
     return await carrier_events.forget_unread(limit=limit, now=await database.now())
 
 
-async def _apply_inbound(tries: Tries) -> int:
+async def _apply_inbound(services: Services, tries: Tries) -> int:
     now = await database.now()
-    return await carrier_events.apply_inbound(now=now, without=tries.waiting, begin=tries.begin)
+    return await carrier_events.apply_inbound(services, now=now, without=tries.waiting, begin=tries.begin)
 
 
 async def _put_off_inbound(id: UUID) -> None:
@@ -244,7 +255,7 @@ async def _put_off_reply(id: UUID) -> None:
     await execute(PUT_OFF_REPLY, id, await database.now() + PUT_OFF)
 
 
-async def _take_reply(tries: Tries) -> int:
+async def _take_reply(services: Services, tries: Tries) -> int:
     """Take one reply off the carrier and apply it, in one transaction."""
     now = await database.now()
     taken = await fetch(PICK_REPLY, now, tries.waiting)
@@ -252,7 +263,7 @@ async def _take_reply(tries: Tries) -> int:
         tries.begin(row.id)
         await execute(DELETE_VIRTUAL_EVENTS, [row.id])
         await receive_inbound(
-            Context(row.workspace_id, row.livemode),
+            Context(row.workspace_id, row.livemode, services=services),
             from_phone=row.phone,
             to_sender=row.sender,
             text=row.text,

@@ -13,11 +13,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from msvs import database
-from msvs.address_policy import AddressPolicy
 from msvs.api import notifier
 from msvs.api.accounts import secret_keys
-from msvs.api.dispatch import routing, throughput
-from msvs.api.webhooks import endpoints
+from msvs.api.context import Services
 from msvs.carriers.protocol import Carrier
 from msvs.carriers.registry import make_carriers
 from msvs.http_client import HttpClient
@@ -35,6 +33,7 @@ class Runtime:
     """The open resources of a worker process. Jobs run their coroutines through `run`, one after the other."""
 
     carriers: Mapping[str, Carrier]
+    services: Services
     http: HttpClient
 
     def __init__(self, settings: Settings) -> None:
@@ -57,23 +56,24 @@ class Runtime:
         self.carriers = make_carriers(settings, owns_sessions=False)
         self._notifier = notifier.Notifier(settings.redis_url)
         self._redis = Redis.from_url(settings.redis_url, socket_timeout=2)
-        notifier.use_notifier(self._notifier)
-        routing.use_live_carrier(settings.live_carrier)
-        routing.use_carriers(self.carriers)
-        endpoints.configure(settings)
-        own_rates = {name: carrier.rate for name, carrier in self.carriers.items() if carrier.rate is not None}
-        throughput.use_rates({**own_rates, **settings.carrier_rates}, settings.sender_rates)
+        self.services = Services.from_settings(
+            settings, {name: carrier.rate for name, carrier in self.carriers.items()}
+        )
         self._runner.run(self._open())
 
     async def _open(self) -> None:
         settings = self.settings
         assert settings.database_url is not None
         await self._stack.enter_async_context(
-            database.connected(settings.database_url, pool_size=settings.database_pool_size)
+            database.connected(
+                settings.database_url,
+                pool_size=settings.database_pool_size,
+                check=secret_keys.connection_check(self.services.keyring),
+            )
         )
-        await secret_keys.wait_unlocked(settings)
+        await secret_keys.wait_unlocked(self.services.keyring, settings)
         self._recheck_at = time.monotonic() + secret_keys.WATCH_SECONDS
-        self.http = HttpClient(AddressPolicy.from_settings(settings))
+        self.http = HttpClient(self.services.address_policy)
 
     def recheck_key(self) -> None:
         """Raise SettingsError where the database turned out to be another's; asks at most every ten seconds."""
@@ -81,7 +81,7 @@ class Runtime:
             return
         self._recheck_at = time.monotonic() + secret_keys.WATCH_SECONDS
         try:
-            self.run(secret_keys.recheck())
+            self.run(secret_keys.recheck(self.services.keyring))
         except SettingsError:
             raise
         except Exception as error:
@@ -108,11 +108,15 @@ class Runtime:
 
     def run(self, job: Coroutine[Any, Any, T]) -> T:
         """Run one job to its end on the process's loop. The job looks at `stop` by itself, and ends soon after."""
-        return self._runner.run(job)
+        return self._runner.run(self._notifying(job))
 
     def run_bounded(self, job: Coroutine[Any, Any, T]) -> T:
         """Run a job that can be broken off anywhere: it is, soon after `stop` was set. Raises TimeoutError then."""
-        return self._runner.run(self._bounded(job))
+        return self._runner.run(self._notifying(self._bounded(job)))
+
+    async def _notifying(self, job: Coroutine[Any, Any, T]) -> T:
+        with notifier.notifying(self._notifier):
+            return await job
 
     async def _bounded(self, job: Coroutine[Any, Any, T]) -> T:
         async with self.stop.limit():
@@ -122,7 +126,6 @@ class Runtime:
         """Let go of everything."""
         self._runner.run(self._close())
         self._runner.close()
-        notifier.use_notifier(None)
         if self._notifier is not None:
             self._notifier.close()
         if self._redis is not None:
@@ -133,7 +136,7 @@ class Runtime:
         for carrier in self.carriers.values():
             await carrier.close()
         await self._stack.aclose()
-        secret_keys.release()
+        self.services.keyring.hold(None)
 
 
 # RQ calls a job by its name, with nothing: what it runs on comes by the context of the worker's thread.

@@ -18,7 +18,8 @@ import structlog
 
 from msvs import database
 from msvs.api import ids
-from msvs.api.crypto import SecretUnreadable, open_secret
+from msvs.api.context import Services
+from msvs.api.crypto import Keyring, SecretUnreadable
 from msvs.api.resources import event_resource
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import signatures
@@ -104,17 +105,20 @@ class _Endpoint:
         self.at_once = SLOW_AT_ONCE if hung else min(self.at_once + 1, MOST_AT_ONCE)
 
 
-async def deliver_webhooks(client: HttpClient, *, seconds: float = 20, stop: StopFlag | None = None) -> int:
+async def deliver_webhooks(
+    services: Services, client: HttpClient, *, seconds: float = 20, stop: StopFlag | None = None
+) -> int:
     """Deliver what is due until nothing is, or for about `seconds`; how many attempts were made.
 
     What is in flight at the end is finished, and recorded, first. After `stop` nothing more is claimed, and what does
     not end in time is broken off: it is due again once its lease has run out.
     """
-    return await _Run(client, stop or StopFlag()).run(seconds)
+    return await _Run(services.keyring, client, stop or StopFlag()).run(seconds)
 
 
 class _Run:
-    def __init__(self, client: HttpClient, stop: StopFlag) -> None:
+    def __init__(self, keyring: Keyring, client: HttpClient, stop: StopFlag) -> None:
+        self._keyring = keyring
         self._client = client
         self._stop = stop
         self._endpoints: dict[UUID, _Endpoint] = {}
@@ -278,7 +282,7 @@ class _Run:
     def _open(self, sealed: str, endpoint_id: UUID) -> str | None:
         if sealed not in self._secrets:
             try:
-                self._secrets[sealed] = open_secret(sealed)
+                self._secrets[sealed] = self._keyring.open(sealed)
             except SecretUnreadable:
                 log.error("webhook secret unreadable", webhook=ids.encode_id(ids.WEBHOOK, endpoint_id))
                 self._secrets[sealed] = None

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msvs import database as db
+from msvs.address_policy import AddressPolicy
 from msvs.api import ids
 from msvs.api.accounts import keys
 from msvs.api.accounts.workspaces import UpdateWorkspace, update_workspace
 from msvs.api.audit import AUDIT_ENTRY, AuditAction, changed, get_audit_entry, list_audit, record_audit
 from msvs.api.context import Context
-from msvs.api.crypto import use_sealing_secret
 from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
@@ -26,12 +26,13 @@ from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.endpoints import CreateWebhook, UpdateWebhook
 from msvs.models import AuditEntry, Role
 from msvs.settings import Settings
+from tests.services import SERVICES, use_address_policy
 
 
 @pytest.fixture
 def admin(live_ctx: Context) -> Context:
-    endpoints.configure(Settings())
-    use_sealing_secret("a key of this test alone")
+    use_address_policy(AddressPolicy.from_settings(Settings()))
+    SERVICES.keyring.seal_with("a key of this test alone")
     user = ids.encode_id(ids.USER, ids.new_id())
     return replace(live_ctx, actor=user, role=Role.ADMIN, request_id="req_1", ip="203.0.113.4")
 

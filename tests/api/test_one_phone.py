@@ -19,7 +19,7 @@ from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateConta
 from msvs.api.contacts.imports import ImportContacts, import_contacts
 from msvs.api.context import Context
 from msvs.api.credits import caps
-from msvs.api.dispatch import claims, expired_leases, routing
+from msvs.api.dispatch import claims, expired_leases
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.errors import ComplianceRefused, Conflict, InvalidRequest
 from msvs.api.inbound import handset, keywords
@@ -45,6 +45,7 @@ from msvs.models.identity import new_id
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from tests import factories
+from tests.services import SERVICES
 
 MOBILE, BARE = "+5491123450001", "+541123450001"
 # One spelling of a phone, another, and which of them is dialed for the second.
@@ -66,9 +67,9 @@ PAGE = PageRequest(limit=10)
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 @pytest.fixture(params=["sandbox", "live"])
@@ -100,8 +101,8 @@ async def hear(ctx: Context, phone: str, text: str) -> Any:
 async def run_campaign(ctx: Context, **audience: Any) -> list[Message]:
     async with unit_of_work():
         campaign = await campaigns.create_campaign(ctx, CreateCampaign("Cohort 06", "Doors open.", **audience))
-    await expand_campaigns()
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await expand_campaigns(SERVICES)
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     return await Message.filter(campaign_id=campaign.id)
 
 
@@ -126,7 +127,7 @@ async def test_the_second_spelling_is_the_contact_of_the_first(
     sent = await send(world, second)
     row = await Message.get(id=sent.id)
     assert (row.to_phone, row.contact_id) == (second, made.id)
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     assert await VirtualSubmission.all().values_list("to_phone", flat=True) == [dialed]
     assert await Contact.all().values_list("phone", flat=True) == [first]
 
@@ -163,7 +164,7 @@ async def test_a_stop_at_the_same_time_as_a_send_to_the_other_spelling_wins(ctx:
         phone = f"112345{number:04}"
         await make(ctx, f"+549{phone}", opt_in=EVIDENCE)
         await asyncio.gather(hear(ctx, f"+549{phone}", "STOP"), send(ctx, f"+54{phone}"), return_exceptions=True)
-        await dispatch_messages({"virtual": VirtualCarrier()})
+        await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
         assert await refusal(ctx, f"+54{phone}") == "recipient_opted_out"
     assert await Message.filter(status="queued").count() == 0
 
@@ -202,7 +203,7 @@ async def test_a_stop_under_one_spelling_stops_the_other(world: Context, first: 
     assert await Suppression.all().values_list("phone", flat=True) == [first]
     await hear(world, second, "START")
     assert (await Suppression.all().count(), (await Contact.get()).opt_in_status) == (0, OptInStatus.OPTED_IN)
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_a_suppression_without_a_contact_counts_for_both(ctx: Context) -> None:
@@ -245,7 +246,7 @@ async def test_what_was_queued_before_a_stop_that_canceled_nothing_is_refused_wh
             live_ctx.workspace_id,
             phone,
         )
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     rows = await Message.filter(id__in=[*(row.id for row in sent), lonely.id])
     assert [(row.status.value, row.error_code) for row in rows] == [("canceled", "recipient_opted_out")] * 3
     assert await VirtualSubmission.all().count() == 0
@@ -261,7 +262,9 @@ async def test_what_is_in_doubt_is_not_sent_again_after_a_stop_under_another_spe
     await make(live_ctx, MOBILE, opt_in=EVIDENCE)
     sent = await send(live_ctx, BARE)
     async with unit_of_work():
-        claimed = await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=await db.now())
+        claimed = await claims.claim(
+            SERVICES, Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=await db.now()
+        )
     assert claimed is not None
     await db.execute("UPDATE messages SET lease_until = now() - interval '1 second'")
     await hear(live_ctx, MOBILE, "STOP")
@@ -273,7 +276,7 @@ async def test_what_is_in_doubt_is_not_sent_again_after_a_stop_under_another_spe
 
 async def test_a_reply_belongs_to_what_was_sent_to_the_other_spelling(ctx: Context) -> None:
     sent = await send(ctx, BARE)
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     heard = await hear(ctx, MOBILE, "Tomorrow?")
     assert (heard.message_id, heard.from_phone) == (sent.id, BARE)
     assert (await Message.get(id=sent.id)).status == "replied"
@@ -321,7 +324,7 @@ async def test_another_spelling_is_no_other_phone(ctx: Context) -> None:
     listed = await factories.make_list(ctx, [await Contact.get()])
     async with unit_of_work():
         await campaigns.create_campaign(ctx, CreateCampaign("Cohort 06", "Doors open.", list_ids=[listed.id]))
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     async with unit_of_work():
         changed = await contacts.update_contact(ctx, contact.id, UpdateContact(phone=BARE, first_name="Ana"))
     assert (changed.phone, changed.first_name, changed.opt_in_status) == (MOBILE, "Ana", OptInStatus.OPTED_IN)
@@ -349,9 +352,9 @@ async def test_the_history_of_a_phone_is_that_of_all_its_spellings(ctx: Context)
         ]
     exported = await contact_export.export_contact(ctx, contact.id)
     assert len(exported.consent) == 3
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
     sent = await send(ctx, BARE)
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     why = await explanations.explain_message(ctx, sent.id)
     assert (why.consent.record is not None, why.suppression.suppressed) == (True, False)
 
@@ -375,7 +378,7 @@ async def test_erasure_knows_every_spelling(ctx: Context) -> None:
     ):
         kept = await db.fetch(f"SELECT FROM {table} WHERE {column} LIKE '%1123450001%'")
         assert len(kept) == 0, table
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
     for phone in (MOBILE, BARE):
         assert [each.phone for each in (await suppressions.list_suppressions(ctx, PAGE, phone=phone)).items] == [phone]
         assert (await previews.preview_message(ctx, SendMessage(phone, "Hi"))).refusal is not None
@@ -386,7 +389,7 @@ async def test_erasure_knows_every_spelling(ctx: Context) -> None:
         again = await contacts.create_contact(ctx, CreateContact(MOBILE, opt_in=factories.renewed()))
     assert again.opt_in_status == OptInStatus.OPTED_IN
     assert (await Suppression.all().count(), await ErasedSuppression.all().count()) == (0, 0)
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_a_phone_that_was_erased_stays_out_in_a_claim(ctx: Context) -> None:
@@ -396,7 +399,7 @@ async def test_a_phone_that_was_erased_stays_out_in_a_claim(ctx: Context) -> Non
         await erasure.erase_phone(ctx, MOBILE)
     sent = await send(ctx, "+12125550177")
     await db.execute("UPDATE messages SET to_phone = $2, contact_id = NULL WHERE id = $1", sent.id, BARE)
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     row = await Message.get(id=sent.id)
     assert (row.status.value, row.error_code) == ("canceled", "recipient_opted_out")
 

@@ -18,7 +18,7 @@ from msvs.api.campaigns import campaigns as api
 from msvs.api.campaigns import previews
 from msvs.api.campaigns.campaigns import CreateCampaign, UpdateCampaign
 from msvs.api.context import SYSTEM, Context
-from msvs.api.dispatch import routing, senders
+from msvs.api.dispatch import senders
 from msvs.api.errors import ApiError, ComplianceRefused, InvalidRequest, NotFound
 from msvs.api.inbound import inbox, replies
 from msvs.api.inbound.inbox import AnswerThread
@@ -32,6 +32,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 
 # What the other workspace owns, and a phone that both may write to.
 THEIRS, BRAND, PERSON = "+442071838750", "COHORTLABS", "+447400123456"
@@ -60,19 +61,19 @@ class Taking(Carrier):
 def carriers(request: pytest.FixtureRequest) -> Iterator[str]:
     """Live messages leave by a real carrier, or by the virtual one alone."""
     if request.param == "real":
-        routing.use_carriers(("virtual", "main"))
+        SERVICES.carriers.names = frozenset(("virtual", "main"))
     else:
-        routing.use_live_carrier("virtual")
+        SERVICES.carriers.live = "virtual"
     yield str(request.param)
-    routing.use_carriers(("virtual",))
-    routing.use_live_carrier(None)
+    SERVICES.carriers.names = frozenset(("virtual",))
+    SERVICES.carriers.live = None
 
 
 @pytest.fixture
 async def owner(other_ctx: Context) -> Context:
     """Who owns THEIRS and BRAND."""
-    await senders.add_sender(other_ctx.workspace_id, THEIRS, registration="0THER")
-    await senders.add_sender(other_ctx.workspace_id, BRAND)
+    await senders.add_sender(SERVICES, other_ctx.workspace_id, THEIRS, registration="0THER")
+    await senders.add_sender(SERVICES, other_ctx.workspace_id, BRAND)
     return replace(other_ctx, livemode=True)
 
 
@@ -122,7 +123,7 @@ async def changes_of(ctx: Context) -> list[tuple[str, dict[str, Any]]]:
 async def test_another_workspaces_sender_or_its_lookalike_is_no_default(
     workspace: Workspace, livemode: bool, sender: str
 ) -> None:
-    ctx = Context(workspace.id, livemode, actor="key_1")
+    ctx = Context(workspace.id, livemode, actor="key_1", services=SERVICES)
     await refused(lambda: update_workspace(ctx, UpdateWorkspace(default_sender=sender)), "default_sender")
     assert (await get_workspace(ctx)).default_sender == "MASSIVESMS"
 
@@ -139,7 +140,7 @@ async def test_letters_of_other_alphabets_are_no_sender(live_ctx: Context, sende
 @pytest.mark.parametrize("livemode", [False, True])
 @pytest.mark.parametrize("sender", [THEIRS, BRAND, ALIKE[0], "MASSlVESMS"])
 async def test_no_path_sends_as_another(workspace: Workspace, livemode: bool, sender: str) -> None:
-    ctx = Context(workspace.id, livemode, actor="key_1")
+    ctx = Context(workspace.id, livemode, actor="key_1", services=SERVICES)
     contact = await factories.make_contact(ctx, PERSON, region="GB", number_kind="mobile")
     people = {"contact_ids": [contact.id]}
     later = datetime.now(UTC) + timedelta(days=1)
@@ -184,11 +185,11 @@ async def test_automatic_messages_leave_from_the_platforms_sender_where_the_defa
 async def test_an_inbox_answer_leaves_from_the_default_once_the_number_is_anothers(
     live_ctx: Context, other_ctx: Context
 ) -> None:
-    await senders.add_sender(live_ctx.workspace_id, THEIRS)
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, THEIRS)
     async with unit_of_work():
         row = await replies.receive_inbound(live_ctx, from_phone=PERSON, to_sender=THEIRS, text="When?", dedupe_key="1")
         first = await inbox.answer_thread(live_ctx, row.contact_id, AnswerThread("At 8"))
-    await senders.transfer_sender(other_ctx.workspace_id, THEIRS)
+    await senders.transfer_sender(SERVICES, other_ctx.workspace_id, THEIRS)
     async with unit_of_work():
         second = await inbox.answer_thread(live_ctx, row.contact_id, AnswerThread("At 9"))
     assert (first.sender, second.sender) == (THEIRS, "MASSIVESMS")
@@ -209,14 +210,14 @@ async def moved(live_ctx: Context, owner: Context, carriers: str) -> list[str]:
             live_ctx, CreateCampaign("B", "Hi", from_=BRAND, scheduled_at=later, **people)
         )
         queued = await api.create_campaign(live_ctx, CreateCampaign("C", "Hi", from_=BRAND, **people))
-    await expand_campaigns()
-    await senders.transfer_sender(owner.workspace_id, BRAND)
+    await expand_campaigns(SERVICES)
+    await senders.transfer_sender(SERVICES, owner.workspace_id, BRAND)
     await refused(lambda: api.launch_campaign(live_ctx, draft.id))
     await refused(lambda: api.send_campaign_test(live_ctx, draft.id, to=[PERSON]))
     await db.execute("UPDATE campaigns SET scheduled_at = now(), status = 'preparing' WHERE id = $1", waiting.id)
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     carrier = Taking()
-    await dispatch_messages({"main": carrier} if carriers == "real" else {"virtual": carrier})
+    await dispatch_messages(SERVICES, {"main": carrier} if carriers == "real" else {"virtual": carrier})
     found = {row.campaign_id: row for row in await Message.all()}
     assert (found[None].id, found[None].status, found[None].error_code) == (single.id, "failed", "sender_not_allowed")
     for campaign in (waiting, queued):
@@ -229,17 +230,17 @@ async def moved(live_ctx: Context, owner: Context, carriers: str) -> list[str]:
 async def test_what_waits_from_a_sender_that_moved_is_not_sent(
     live_ctx: Context, other_ctx: Context, carriers: str
 ) -> None:
-    await senders.add_sender(live_ctx.workspace_id, BRAND)
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, BRAND)
     assert await moved(live_ctx, replace(other_ctx, livemode=True), carriers) == []
 
 
 async def test_what_is_the_workspaces_is_sent(live_ctx: Context, carriers: str) -> None:
-    await senders.add_sender(live_ctx.workspace_id, BRAND)
-    await senders.add_sender(None, "PLATFORM 2")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, BRAND)
+    await senders.add_sender(SERVICES, None, "PLATFORM 2")
     for sender in (BRAND, "PLATFORM 2", "MASSIVESMS", None):
         await send(live_ctx, sender)
     carrier = Taking()
-    await dispatch_messages({"main": carrier} if carriers == "real" else {"virtual": carrier})
+    await dispatch_messages(SERVICES, {"main": carrier} if carriers == "real" else {"virtual": carrier})
     assert sorted(carrier.senders[:3]) == sorted([BRAND, "PLATFORM 2", "MASSIVESMS"])
     assert len(carrier.senders) == 4
 
@@ -276,7 +277,7 @@ async def test_a_name_that_nobody_has_becomes_the_workspaces(live_ctx: Context, 
 @pytest.mark.parametrize("sender", ["+442071838751", "54321"])
 async def test_numbers_are_the_operators_to_give(live_ctx: Context, sender: str) -> None:
     await refused(lambda: update_workspace(live_ctx, UpdateWorkspace(default_sender=sender)), "default_sender")
-    await senders.add_sender(live_ctx.workspace_id, sender)
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, sender)
     assert (await set_default(live_ctx, sender)).default_sender == sender
 
 
@@ -292,13 +293,13 @@ async def test_a_workspace_takes_ten_names_and_no_more(live_ctx: Context) -> Non
     for number in range(senders.MOST_CLAIMED):
         await set_default(live_ctx, f"NAME {'ABCDEFGHJK'[number]}")
     await refused(lambda: update_workspace(live_ctx, UpdateWorkspace(default_sender="NAME X")), "default_sender")
-    await senders.add_sender(live_ctx.workspace_id, "NAME X")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, "NAME X")
     assert (await set_default(live_ctx, "NAME X")).default_sender == "NAME X"
 
 
 @pytest.mark.parametrize("names", [("COHORT", "COHORT"), ("COHORT", "C0HORT")])
 async def test_two_workspaces_race_for_a_name(clean: None, names: tuple[str, str]) -> None:
-    rivals = [Context((await factories.make_workspace()).id, True, actor="key_1") for _ in range(8)]
+    rivals = [Context((await factories.make_workspace()).id, True, actor="key_1", services=SERVICES) for _ in range(8)]
 
     done = await asyncio.gather(
         *(set_default(ctx, names[place % 2]) for place, ctx in enumerate(rivals)), return_exceptions=True
@@ -314,7 +315,9 @@ async def test_two_workspaces_race_for_a_name(clean: None, names: tuple[str, str
 async def test_a_claim_races_a_grant(live_ctx: Context, other_ctx: Context) -> None:
     other = replace(other_ctx, livemode=True)
     done = await asyncio.gather(
-        set_default(live_ctx, "COHORT"), senders.add_sender(other.workspace_id, "C0HORT"), return_exceptions=True
+        set_default(live_ctx, "COHORT"),
+        senders.add_sender(SERVICES, other.workspace_id, "C0HORT"),
+        return_exceptions=True,
     )
     assert sum(isinstance(each, ApiError) for each in done) == 1
     assert await Sender.all().count() == 1
@@ -325,10 +328,10 @@ async def test_a_claim_races_a_grant(live_ctx: Context, other_ctx: Context) -> N
 
 async def test_the_operator_moves_a_sender(live_ctx: Context, other_ctx: Context) -> None:
     other = replace(other_ctx, livemode=True)
-    await senders.add_sender(live_ctx.workspace_id, THEIRS, regions=["GB"], registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, THEIRS, regions=["GB"], registration="C0HORT")
     await set_default(live_ctx, THEIRS)
     await set_default(replace(live_ctx, livemode=False), THEIRS)
-    row = await senders.transfer_sender(other.workspace_id, THEIRS)
+    row = await senders.transfer_sender(SERVICES, other.workspace_id, THEIRS)
     assert (row.workspace_id, row.regions, row.registration) == (other.workspace_id, ["GB"], "C0HORT")
     assert [each.workspace_id for each in await senders.find_owners(THEIRS)] == [other.workspace_id]
     for ctx in (live_ctx, replace(live_ctx, livemode=False)):
@@ -339,7 +342,7 @@ async def test_the_operator_moves_a_sender(live_ctx: Context, other_ctx: Context
     ]
     assert (await changes_of(other))[0] == ("sender.added", {"value": [None, THEIRS]})
     with pytest.raises(NotFound):
-        await senders.transfer_sender(other.workspace_id, "NOBODYS")
+        await senders.transfer_sender(SERVICES, other.workspace_id, "NOBODYS")
 
 
 @pytest.mark.usefixtures("owner")
@@ -347,21 +350,21 @@ async def test_the_operator_moves_a_sender(live_ctx: Context, other_ctx: Context
 async def test_the_operator_says_that_a_sender_is_shared(live_ctx: Context, value: str) -> None:
     async with nothing_changes():
         with pytest.raises(InvalidRequest):
-            await senders.add_sender(live_ctx.workspace_id, value)
-    await senders.add_sender(live_ctx.workspace_id, value, is_shared=True)
+            await senders.add_sender(SERVICES, live_ctx.workspace_id, value)
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, value, is_shared=True)
     assert (await send(live_ctx, value)).sender == value
 
 
 async def test_the_platforms_senders_are_for_all(live_ctx: Context, other_ctx: Context) -> None:
-    await senders.add_sender(None, THEIRS, registration="0URS")
+    await senders.add_sender(SERVICES, None, THEIRS, registration="0URS")
     for ctx in (live_ctx, replace(other_ctx, livemode=True)):
         assert (await set_default(ctx, THEIRS)).default_sender == THEIRS
         assert (await send(ctx)).sender == THEIRS
     assert (await senders.list_senders(live_ctx, PageRequest(10))).items == []
-    await senders.remove_sender(None, THEIRS)
+    await senders.remove_sender(SERVICES, None, THEIRS)
     assert await Workspace.exclude(default_sender="MASSIVESMS").count() == 0
     with pytest.raises(NotFound):
-        await senders.remove_sender(None, THEIRS)
+        await senders.remove_sender(SERVICES, None, THEIRS)
 
 
 # What comes in
@@ -370,7 +373,7 @@ async def test_the_platforms_senders_are_for_all(live_ctx: Context, other_ctx: C
 async def bring(to: str, text: str, reference: str) -> None:
     async with unit_of_work():
         await keep_carrier_events("main", [Inbound(reference, PERSON, to, text)])
-    await collect_reports()
+    await collect_reports(SERVICES)
 
 
 async def test_replies_go_to_the_owner_whatever_others_declare(live_ctx: Context, owner: Context) -> None:
@@ -383,10 +386,10 @@ async def test_replies_go_to_the_owner_whatever_others_declare(live_ctx: Context
 async def test_replies_to_the_platform_go_to_who_wrote_last(
     live_ctx: Context, other_ctx: Context, carriers: str
 ) -> None:
-    await senders.add_sender(None, THEIRS)
+    await senders.add_sender(SERVICES, None, THEIRS)
     for ctx in (replace(other_ctx, livemode=True), live_ctx):
         await send(ctx, THEIRS)
-    await dispatch_messages({"main": Taking()} if carriers == "real" else {"virtual": Taking()})
+    await dispatch_messages(SERVICES, {"main": Taking()} if carriers == "real" else {"virtual": Taking()})
     await bring(THEIRS, "When?", "in-1")
     assert [row.workspace_id for row in await InboundMessage.all()] == [live_ctx.workspace_id]
 
@@ -394,7 +397,7 @@ async def test_replies_to_the_platform_go_to_who_wrote_last(
 async def test_a_stop_to_the_platform_that_nobody_can_place_is_one_to_all_that_send_from_it(
     live_ctx: Context, owner: Context
 ) -> None:
-    await senders.add_sender(None, "54321")
+    await senders.add_sender(SERVICES, None, "54321")
     await set_default(live_ctx, "54321")
     await bring("54321", "STOP", "in-1")
     rows = await db.fetch("SELECT workspace_id, phone FROM suppressions")

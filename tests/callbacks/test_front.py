@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 
 from msvs import database as db
 from msvs.api import catalogue
-from msvs.api.notifier import Notifier, WorkQueue, use_notifier, waiting_key
+from msvs.api.notifier import Notifier, WorkQueue, waiting_key
 from msvs.app import create_app
 from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.database import Row
@@ -30,6 +30,7 @@ from tests.carriers.fakes.twilio import FakeTwilio
 from tests.carriers.fakes.vonage import FakeVonage
 from tests.carriers.under_test import HANDSET, SENDER
 from tests.engines import Engines
+from tests.services import SERVICES
 
 CARRIERS = f"""
 [twilio-main]
@@ -135,12 +136,11 @@ def is_rung(engines: Engines) -> bool:
 
 
 @pytest.fixture
-def notifier(clean: None, engines: Engines) -> Any:
+def notifier(clean: None, engines: Engines, app: Starlette) -> Any:
     """The queues of the process."""
-    notifier = Notifier(engines.redis_url)
-    use_notifier(notifier)
+    app.state.notifier = notifier = Notifier(engines.redis_url)
     yield notifier
-    use_notifier(None)
+    app.state.notifier = None
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -214,11 +214,13 @@ async def test_the_reports_queue_is_notified_of_what_is_new(
     assert is_rung(engines)
 
 
-async def test_what_is_known_notifies_nobody(client: httpx.AsyncClient, engines: Engines, notifier: Notifier) -> None:
+async def test_what_is_known_notifies_nobody(
+    app: Starlette, client: httpx.AsyncClient, engines: Engines, notifier: Notifier
+) -> None:
     sent = REPORTS["twilio-main"]("delivered")
-    use_notifier(None)
+    app.state.notifier = None
     await bring(client, sent)
-    use_notifier(notifier)
+    app.state.notifier = notifier
     await bring(client, sent)
     notifier.close()
     assert not is_rung(engines)
@@ -358,4 +360,4 @@ def test_an_application_does_not_start_with_a_carrier_that_cannot_be(tmp_path: P
     carriers = tmp_path / "carriers.toml"
     carriers.write_text('[main]\nkind = "twilio"\naccount_sid = "AC1"\nauth_token = "x"\n')
     with pytest.raises(SettingsError, match=r"carrier main: .*account_sid"):
-        create_app(Settings(database_url="postgresql://127.0.0.1/none", carriers=carriers, data_dir=tmp_path))
+        create_app(Settings(database_url="postgresql://127.0.0.1/none", carriers=carriers, data_dir=tmp_path), SERVICES)

@@ -14,7 +14,6 @@ from starlette.middleware import Middleware
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.dispatch.senders import add_sender
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
@@ -33,18 +32,19 @@ from tests.carriers.under_test import (
     TwilioUnderTest,
     VonageUnderTest,
 )
+from tests.services import SERVICES
 
 
 @asynccontextmanager
 async def carrying(carrier: HttpUnderTest[Any], ctx: Context) -> AsyncIterator[None]:
     """The carrier at its fake, as the one of all live messages, and the workspace's sender."""
     await carrier.set_up()
-    routing.use_carriers(("virtual", carrier.name))
-    await add_sender(ctx.workspace_id, SENDER, registration="C0HORT")
+    SERVICES.carriers.names = frozenset(("virtual", carrier.name))
+    await add_sender(SERVICES, ctx.workspace_id, SENDER, registration="C0HORT")
     try:
         yield
     finally:
-        routing.use_carriers(("virtual",))
+        SERVICES.carriers.names = frozenset(("virtual",))
         await carrier.tear_down()
 
 
@@ -73,7 +73,7 @@ async def bring(client: httpx.AsyncClient, sent: Sent) -> None:
     path = sent.url.removeprefix(PUBLIC_URL)
     answer = await client.request(sent.method, path, headers=dict(sent.headers), content=sent.body)
     assert answer.status_code == 200
-    await collect_reports()
+    await collect_reports(SERVICES)
 
 
 async def send(
@@ -81,7 +81,7 @@ async def send(
 ) -> UUID:
     async with unit_of_work():
         row = await send_message(ctx, SendMessage(to or factories.next_phone(), body, SENDER))
-    await dispatch_messages({under_test.name: under_test.carrier})
+    await dispatch_messages(SERVICES, {under_test.name: under_test.carrier})
     return UUID(str(row.id))
 
 
@@ -123,7 +123,7 @@ async def test_a_report_resolves_a_message_whose_answer_was_lost(
     under_test.fake.drops = True
     message_id = await send(live_ctx, under_test)
     assert await state(message_id) == ("sending", None)
-    await dispatch_messages({under_test.name: under_test.carrier})
+    await dispatch_messages(SERVICES, {under_test.name: under_test.carrier})
     [taken] = under_test.fake.taken
     await bring(client, under_test.send_report(taken, is_delivered=True))
     assert await state(message_id) == ("delivered", None)

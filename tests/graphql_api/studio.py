@@ -18,6 +18,7 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import endpoints
 from msvs.models import AuditEntry, Event, Membership, Role, User, WebhookAttempt, Workspace
 from tests import factories
+from tests.services import SERVICES
 
 # A phone without a contact.
 SUPPRESSED = "+12125550188"
@@ -62,7 +63,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
     spare = await factories.make_contact(ctx, "+12125550103")
     contact_list = await factories.make_list(ctx, [maria, ana])
     sender = await senders.add_sender(
-        ctx.workspace_id, "+12125550100", regions=["US"], registration="C0HORT", is_shared=True
+        SERVICES, ctx.workspace_id, "+12125550100", regions=["US"], registration="C0HORT", is_shared=True
     )
     later = datetime.now(UTC) + timedelta(days=2)
     async with unit_of_work():

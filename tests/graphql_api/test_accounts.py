@@ -21,6 +21,7 @@ from tests import factories
 from tests.engines import Engines
 from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
 from tests.graphql_api.conftest import Caller, settings_for
+from tests.services import SERVICES
 
 Browsers = Callable[..., Browser]
 CREATE_LIST = (
@@ -121,7 +122,7 @@ async def test_the_cookie_in_development(browsers: Browsers, rosa: User) -> None
 
 
 async def test_the_cookie_in_production(database: str, engines: Engines, tmp_path: Path, rosa: User) -> None:
-    app = create_app(settings_for(database, engines, tmp_path, environment="production"))
+    app = create_app(settings_for(database, engines, tmp_path, environment="production"), SERVICES)
     browser = Browser(app, scheme="https")
     response = await browser.post(document("LogIn"), {"email": rosa.email, "password": PASSWORD})
     name, _, rest = response.headers["set-cookie"].partition("=")
@@ -251,7 +252,7 @@ async def test_changing_the_password(browsers: Browsers, rosa: User) -> None:
 
 async def test_an_invitation_is_shown_and_taken(browsers: Browsers, rosa: User, ctx: Context) -> None:
     eva = await make_user("eva@cohortlabs.co")
-    owner = Context(ctx.workspace_id, False, ids.encode_id(ids.USER, rosa.id), role=Role.OWNER)
+    owner = Context(ctx.workspace_id, False, ids.encode_id(ids.USER, rosa.id), role=Role.OWNER, services=SERVICES)
     _, token = await users.invite_member(owner, email=eva.email, role=Role.READ_ONLY)
     shown = (await browsers().run(document("InvitationPreview"), {"token": token}))["invitationPreview"]
     assert (shown["workspaceName"], shown["email"], shown["role"]) == ("Cohort Labs", eva.email, "READ_ONLY")

@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 
 from msvs.api import ids
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.dispatch.senders import add_sender
 from msvs.api.limits import Limiter
 from msvs.api.settings_of_mode import find_settings
@@ -27,6 +26,7 @@ from tests.graphql_api.conftest import Callers
 from tests.graphql_api.operations import Operation
 from tests.graphql_api.studio import make_member, make_studio
 from tests.graphql_api.test_operations import DOCUMENTS, EVERY_OPERATION
+from tests.services import SERVICES
 
 # What both modes of a workspace share.
 SHARED = ("workspace", "sender", "owner", "member", "invitation", "audit_entry")
@@ -144,7 +144,7 @@ async def test_a_sandbox_key_changes_nothing_that_live_obeys(
     livemode: bool,
 ) -> None:
     """By whatever ids: live's, or the sandbox's own."""
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     studio = await make_studio(live_ctx if livemode else ctx, workspace)
     await factories.make_contact(live_ctx, "+12125550111")
     key = replace(ctx, actor=studio.api_key)
@@ -172,7 +172,7 @@ async def test_a_key_without_the_scope_is_told_which_it_lacks(callers: Callers, 
 
 
 async def test_anothers_sender_is_no_default(callers: Callers, live_ctx: Context, other_ctx: Context) -> None:
-    await add_sender(other_ctx.workspace_id, "COHORTLABS")
+    await add_sender(SERVICES, other_ctx.workspace_id, "COHORTLABS")
     caller = await callers(live_ctx)
     for sender in ("COHORTLABS", "C0HORTLABS", "MASSlVESMS"):
         answer = await caller.run(

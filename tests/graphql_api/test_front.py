@@ -19,12 +19,13 @@ from msvs.graphql.limits import DocumentRefused
 from msvs.graphql.schema import schema
 from tests.engines import Engines
 from tests.graphql_api.conftest import BASE_URL, Caller, settings_for
+from tests.services import SERVICES
 
 
 @pytest.fixture
 async def production(database: str, engines: Engines, ctx: Context, tmp_path: Path) -> AsyncIterator[Caller]:
     """A client of an application in production."""
-    app: Starlette = create_app(settings_for(database, engines, tmp_path, environment="production"))
+    app: Starlette = create_app(settings_for(database, engines, tmp_path, environment="production"), SERVICES)
     _, key = await create_key(ctx.workspace_id, livemode=False)
     headers = {"Authorization": f"Bearer {key}"}
     transport = httpx.ASGITransport(app)

@@ -18,6 +18,7 @@ from msvs.settings import SettingsError
 from tests.engines import Engines
 from tests.graphql_api.browser import DOCUMENTS
 from tests.graphql_api.conftest import BASE_URL, settings_for
+from tests.services import SERVICES
 
 KEPT = {
     "who": "{ viewer { livemode } }",
@@ -36,7 +37,7 @@ async def clients(database: str, engines: Engines, ctx: Context, tmp_path: Path)
 
         async def make(environment: str, kept: bool) -> httpx.AsyncClient:
             more = {"persisted_operations": path} if kept else {}
-            app = create_app(settings_for(database, engines, tmp_path, environment=environment, **more))
+            app = create_app(settings_for(database, engines, tmp_path, environment=environment, **more), SERVICES)
             stack.push_async_callback(app.state.limiter.close)
             stack.push_async_callback(app.state.readiness.close)
             _, key = await create_key(ctx.workspace_id, livemode=False)
@@ -94,10 +95,10 @@ def test_a_file_that_cannot_be_run_is_refused_at_the_start(
     path.write_text(text)
     settings = settings_for(database, engines, tmp_path, environment="production", persisted_operations=path)
     with pytest.raises(SettingsError, match="MSVS_PERSISTED_OPERATIONS"):
-        create_app(settings)
+        create_app(settings, SERVICES)
 
 
 def test_all_documents_can_be_kept(database: str, engines: Engines, tmp_path: Path) -> None:
     path = tmp_path / "operations.json"
     path.write_text(json.dumps({each.stem: each.read_text() for each in DOCUMENTS.glob("*.graphql")}))
-    assert create_app(settings_for(database, engines, tmp_path, persisted_operations=path))
+    assert create_app(settings_for(database, engines, tmp_path, persisted_operations=path), SERVICES)

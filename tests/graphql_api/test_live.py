@@ -36,6 +36,7 @@ from tests import factories
 from tests.engines import Engines
 from tests.graphql_api.browser import Browser, document, make_user
 from tests.graphql_api.conftest import settings_for
+from tests.services import SERVICES
 
 PATIENCE = 20.0
 PROTOCOL = "graphql-transport-ws"
@@ -255,7 +256,7 @@ async def test_a_client_that_reconnects_misses_nothing(address: str, database: s
 async def test_any_process_tells_of_what_any_other_wrote(
     address: str, database: str, engines: Engines, ctx: Context, tmp_path: Any
 ) -> None:
-    other = create_app(settings_for(database, engines, tmp_path))
+    other = create_app(settings_for(database, engines, tmp_path), SERVICES)
     payload = await key_for(ctx)
     async with serving(other) as second, socket(address, payload) as here, socket(second, payload) as there:
         for client in (here, there):

@@ -29,6 +29,7 @@ from tests.graphql_api.inbox_operations import INBOX_OPERATIONS
 from tests.graphql_api.operations import OPERATIONS, RUN_ELSEWHERE, Operation
 from tests.graphql_api.studio import make_studio
 from tests.graphql_api.test_strange_values import document_of, value_of
+from tests.services import SERVICES
 
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "graphql"
 EVERY_OPERATION = (*OPERATIONS, *INBOX_OPERATIONS, *CONSENT_OPERATIONS)
@@ -110,7 +111,7 @@ def test_every_document_is_run() -> None:
 async def test_operation(operation: Operation, callers: Callers, monkeypatch: pytest.MonkeyPatch) -> None:
     # A workspace of its own, in place of empty tables, which take longer.
     workspace = await factories.make_workspace()
-    ctx = Context(workspace.id, livemode=False, actor="test")
+    ctx = Context(workspace.id, livemode=False, actor="test", services=SERVICES)
     studio = await make_studio(ctx, workspace)
     document = (DOCUMENTS / f"{operation.name}.graphql").read_text()
     variables = operation.variables(studio)

@@ -31,6 +31,7 @@ from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
 from tests.graphql_api.operations import RUN_ELSEWHERE
 from tests.graphql_api.test_live import ping
 from tests.graphql_api.test_operations import statements
+from tests.services import SERVICES
 
 PATIENCE = 20.0
 NEW = {"email": "eva@cohortlabs.co", "password": PASSWORD, "name": "Eva", "workspaceName": "Cohort 07"}
@@ -75,7 +76,7 @@ async def scene(ctx: Context, workspace: Workspace) -> Scene:
     """The workspace's owner, and one whom they invited."""
     rosa = await make_user("rosa@cohortlabs.co", (workspace, Role.OWNER))
     luis = await make_user("luis@cohortlabs.co")
-    owner = Context(ctx.workspace_id, False, ids.encode_id(ids.USER, rosa.id), role=Role.OWNER)
+    owner = Context(ctx.workspace_id, False, ids.encode_id(ids.USER, rosa.id), role=Role.OWNER, services=SERVICES)
     _, token = await users.invite_member(owner, email=luis.email, role=Role.MEMBER)
     return Scene(rosa, luis, token)
 

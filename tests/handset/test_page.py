@@ -25,6 +25,7 @@ from tests.engines import Engines
 from tests.graphql_api.browser import HOST, Browser, make_user
 from tests.graphql_api.conftest import settings_for
 from tests.graphql_api.test_operations import statements
+from tests.services import SERVICES
 
 PACKAGE = Path(handset.__file__).parent
 STATIC = PACKAGE / "static"
@@ -229,7 +230,7 @@ async def test_the_page_works_where_only_kept_operations_run(
     path = tmp_path / "operations.json"
     path.write_text("{}")
     settings = settings_for(database, engines, tmp_path, environment="production", persisted_operations=path)
-    app = create_app(settings)
+    app = create_app(settings, SERVICES)
     browser = Browser(app, scheme="https")
     asking = Asking(browser)
     answer = (await asking.run("LogIn", {"email": rosa.email, "password": "correct horse battery staple"}))["logIn"]

@@ -27,6 +27,7 @@ from msvs.ops.readiness import KEPT_SECONDS, Readiness
 from msvs.rest_compat import contacts, credits
 from msvs.settings import Settings
 from tests.rest_compat.conftest import Client
+from tests.services import SERVICES
 
 MESSAGE = {"to": "+12125550123", "body": "Doors open"}
 
@@ -51,7 +52,7 @@ async def test_a_browser_guesses_no_type_and_in_production_comes_by_https_alone(
     environment: str, https_only: list[str]
 ) -> None:
     settings = Settings(environment=environment, database_url="postgresql://127.0.0.1:1/none", secret_key="k" * 32)
-    transport = httpx.ASGITransport(create_app(settings))
+    transport = httpx.ASGITransport(create_app(settings, SERVICES))
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         for path in EVERYWHERE:
             answer = await client.get(path)

@@ -19,6 +19,7 @@ from msvs.ops.operator_sessions import FAILED_TRIES
 from msvs.ops.routes import ops_routes
 from msvs.settings import Settings, SettingsError, from_environment
 from tests.engines import Engines
+from tests.services import SERVICES
 
 PROXY, SECOND_PROXY, CLIENT, STRANGER = "10.0.0.9", "10.0.7.7", "203.0.113.4", "198.51.100.7"
 NETWORKS = ("10.0.0.0/8", "2001:db8:ffff::/48")
@@ -113,8 +114,9 @@ def test_the_application_trusts_whom_the_settings_name(
     _, proxies, *_ = create_app(replace(settings, trusted_proxies=NETWORKS)).user_middleware
     assert getattr(proxies.cls, "__name__", None) == "TrustedProxies"
     assert proxies.kwargs == {"networks": NETWORKS}
-    trusting_none = create_app(settings).user_middleware
-    assert [getattr(entry.cls, "__name__", None) for entry in trusting_none] == ["Observed", "RequestMiddleware"]
+    trusting_none = create_app(settings, SERVICES).user_middleware
+    names = [getattr(entry.cls, "__name__", None) for entry in trusting_none]
+    assert names == ["Observed", "Notifying", "RequestMiddleware"]
 
 
 def test_the_setting_is_a_list_of_networks() -> None:

@@ -19,6 +19,7 @@ from msvs.ops.vitals import read_signs
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import maintain
 from tests.plans import NEW_ID, make_messages, reading
+from tests.services import SERVICES
 from tests.workers.test_dispatch import send
 
 EVENTS = f"""
@@ -80,7 +81,7 @@ async def test_maintenance_counts_what_was_sent(ctx: Context, monkeypatch: pytes
     for _ in range(3):
         await send(ctx)
     carriers = {"virtual": VirtualCarrier()}
-    await dispatch_messages(carriers)
+    await dispatch_messages(SERVICES, carriers)
     # Ids are made by another clock than the count's.
     await asyncio.sleep(0.05)
     assert (await maintain(carriers))["counted"] == 1

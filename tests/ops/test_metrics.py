@@ -36,6 +36,7 @@ from msvs.ops.traffic import Traffic
 from msvs.ops.vitals import LATE, WAITING, DiskCheck, Sample, Sign, pool_sign, read_signs
 from msvs.settings import Settings, version
 from tests.engines import Engines
+from tests.services import SERVICES
 from tests.workers.sessions_carrier import KIND, FileCarrier
 
 OPERATIONS = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
@@ -261,7 +262,7 @@ async def test_in_production_each_request_has_its_line(
     )
     stream = io.StringIO()
     logs.set_up(settings, stream)
-    app = create_app(settings)
+    app = create_app(settings, SERVICES)
     try:
         logs.tell_start(settings, "api")
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://msvs") as client:

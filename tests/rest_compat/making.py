@@ -18,6 +18,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import complete_campaigns
 from msvs.workers.reports import collect_reports
+from tests.services import SERVICES
 
 CARRIERS = {"virtual": VirtualCarrier()}
 WEBHOOK_URL = "https://api.cohortlabs.co/webhooks/sms"
@@ -91,7 +92,7 @@ async def make_everything(client: httpx.AsyncClient, to: str = "+12125550111") -
     consent = await get(client, "/v1/consent", phone="+12125550199")
     workspace_id = ids.decode_id(ids.WORKSPACE, (await get(client, "/v1/workspace"))["id"])
     assert workspace_id is not None
-    sender = await senders.add_sender(workspace_id, "+12125550100", is_shared=True)
+    sender = await senders.add_sender(SERVICES, workspace_id, "+12125550100", is_shared=True)
     return {
         "api_key": (await get(client, "/v1/api_keys"))["data"][0]["id"],
         "sender": ids.encode_id(ids.SENDER, sender.id),
@@ -129,10 +130,10 @@ async def hurry() -> None:
 async def work(rounds: int = 3) -> None:
     """Let the workers do all there is to do, whenever it is due."""
     for _ in range(rounds):
-        await expand_campaigns()
-        await dispatch_messages(CARRIERS)
+        await expand_campaigns(SERVICES)
+        await dispatch_messages(SERVICES, CARRIERS)
         await hurry()
-        await collect_reports()
+        await collect_reports(SERVICES)
     await complete_campaigns()
 
 

@@ -19,6 +19,7 @@ from msvs.rest_compat.endpoint import Deprecation
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.front import rest_routes
 from msvs.rest_compat.openapi import _Document
+from tests.services import SERVICES
 
 GOING = Deprecation(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), "/docs/changelog#1.4.0")
 HEADERS = {
@@ -32,7 +33,8 @@ ROWS = [
 
 
 async def test_every_answer_of_a_deprecated_operation_says_so(app: Starlette, clean: None, ctx: Context) -> None:
-    front = Starlette(routes=rest_routes(app.state.limiter, ROWS), middleware=[Middleware(RequestMiddleware)])
+    routes = rest_routes(SERVICES, app.state.limiter, ROWS)
+    front = Starlette(routes=routes, middleware=[Middleware(RequestMiddleware)])
     _, key = await create_key(ctx.workspace_id, livemode=ctx.livemode)
     known = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://test") as client:

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from tests.contract.matching import filled, mismatches
 from tests.rest_compat.conftest import Client
+from tests.services import SERVICES
 
 EXAMPLES = yaml.safe_load((Path(__file__).parents[1] / "contract" / "document.yaml").read_text())
 NEW_YORK = timezone(timedelta(hours=-4))
@@ -59,7 +59,7 @@ async def test_an_example_of_the_document(
     example: dict[str, Any],
     livemode: bool,
 ) -> None:
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     caller = await client(live_ctx if livemode else ctx)
     known = await make_known(caller, str(example))
     request, expected = filled(example["request"], known), filled(example["response"], known)

@@ -17,7 +17,6 @@ import pytest
 from msvs import database as db
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.carriers.protocol import Capability
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.workers.dispatch import dispatch_messages, resolve_expired
@@ -26,6 +25,7 @@ from tests import factories
 from tests.engines import Engines
 from tests.rest_compat.processes import Answer, Process, request, running
 from tests.rest_compat.test_edge import check_envelope
+from tests.services import SERVICES
 from tests.workers.test_carrier_binds import until
 from tests.workers.test_dispatch import hurry
 from tests.workers.test_stuck import held, send
@@ -50,7 +50,7 @@ async def test_a_pool_that_is_used_up_answers_as_documented_and_recovers(
     stuck = []
     for number in range(2):
         workspace = await factories.make_workspace(name=f"Studio {number}")
-        contact = await factories.make_contact(Context(workspace.id, True, actor="test"))
+        contact = await factories.make_contact(Context(workspace.id, True, actor="test", services=SERVICES))
         _, key = await create_key(workspace.id, livemode=True)
         stuck.append((key, json.dumps({"to": contact.phone, "body": "Doors open"}).encode()))
     _, other_key = await create_key(ctx.workspace_id, livemode=False)
@@ -140,13 +140,13 @@ async def test_a_full_disk_stops_workers_and_loses_and_doubles_nothing(
 ) -> None:
     monkeypatch.setattr("msvs.workers.dispatch.RECORD_SECONDS", 0.2)
     monkeypatch.setattr("msvs.workers.dispatch.RECORD_AGAIN_SECONDS", 0.05)
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     carriers = {"virtual": VirtualCarrier(Capability.DEDUPE)}
     sent = [await send(live_ctx) for _ in range(5)]
     table = {"the claim": "message_attempts", "the outcome": "events", "the report": "events"}[at]
-    jobs = {"the report": collect_reports}.get(at, partial(dispatch_messages, carriers))
+    jobs = {"the report": partial(collect_reports, SERVICES)}.get(at, partial(dispatch_messages, SERVICES, carriers))
     if at == "the report":
-        assert await dispatch_messages(carriers) == 5
+        assert await dispatch_messages(SERVICES, carriers) == 5
         await hurry()
     async with full_disk(table, when, "INSERT"):
         with pytest.raises(asyncpg.DiskFullError):
@@ -156,9 +156,9 @@ async def test_a_full_disk_stops_workers_and_loses_and_doubles_nothing(
     for _ in range(3):
         await hurry()
         await resolve_expired(carriers)
-        await dispatch_messages(carriers)
+        await dispatch_messages(SERVICES, carriers)
         await hurry()
-        await collect_reports()
+        await collect_reports(SERVICES)
     rows = await db.fetch("SELECT status FROM messages WHERE id = ANY($1)", sent)
     assert [row.status for row in rows] == ["delivered"] * 5
     assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == 5
@@ -174,4 +174,4 @@ async def test_a_full_disk_stops_workers_and_loses_and_doubles_nothing(
         "message.sent": 5,
         "message.delivered": 5,
     }
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from msvs import database as db
 from msvs.api.accounts import auth, keys
 from msvs.api.context import Context
-from msvs.api.dispatch import routing, senders
+from msvs.api.dispatch import senders
 from msvs.api.permissions import NOT_FOR_KEYS, SCOPES, Permission, Scope
 from msvs.models import Role, Workspace
 from msvs.rest_compat.endpoint import Endpoint
@@ -22,6 +22,7 @@ from msvs.rest_compat.openapi_details import REQUEST_EXAMPLES
 from tests.rest_compat.conftest import BASE_URL, Client
 from tests.rest_compat.contract import ContractTransport
 from tests.rest_compat.making import EVERY, get, make_everything, path_of, post, refused
+from tests.services import SERVICES
 
 # These change nothing, though they are asked by POST.
 LOOKS = ("previewMessage", "previewCampaign", "previewSegment")
@@ -70,7 +71,7 @@ async def keyed(app: Starlette, clean: None) -> AsyncIterator[Keyed]:
 
 @pytest.fixture
 def _virtual_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
 
 
 def body_of(endpoint: Endpoint, known: dict[str, str], since: str) -> dict[str, Any] | None:
@@ -140,7 +141,7 @@ async def test_keys_are_shown_with_their_scopes(api: httpx.AsyncClient, keyed: K
 
 
 async def test_a_rolled_key_hands_its_scopes_on(workspace: Workspace) -> None:
-    user = Context(workspace.id, True, actor="usr_1", role=Role.OWNER)
+    user = Context(workspace.id, True, actor="usr_1", role=Role.OWNER, services=SERVICES)
     made, _ = await keys.issue_key(user, name="Checkout", scopes=["messages:send", "messages:send"])
     heir, _ = await keys.roll_key(user, made.id)
     assert made.scopes == heir.scopes == ["messages:send"]
@@ -284,7 +285,7 @@ async def test_a_live_key_never_lifts_what_binds_it(
 async def test_a_default_of_anothers_is_refused_in_the_documented_shape(
     api: httpx.AsyncClient, client: Client, live_ctx: Context, other_ctx: Context
 ) -> None:
-    await senders.add_sender(other_ctx.workspace_id, "+442071838750")
+    await senders.add_sender(SERVICES, other_ctx.workspace_id, "+442071838750")
     before = await state()
     for caller in (api, await client(live_ctx)):
         for sender in ("+442071838750", "MASSlVESMS"):

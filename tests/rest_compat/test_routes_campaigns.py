@@ -10,7 +10,6 @@ import pytest
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import routing
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, CreditBalance
 from msvs.workers.campaigns import expand_campaigns
@@ -18,6 +17,7 @@ from msvs.workers.dispatch import dispatch_messages
 from tests import factories
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import CARRIERS, EVERY, get, in_future, post, work
+from tests.services import SERVICES
 
 SOME = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
 ZERO = dict.fromkeys(
@@ -41,7 +41,7 @@ ZERO = dict.fromkeys(
 @pytest.fixture
 async def live(client: Client, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
     """A client of the live mode, with the virtual carrier behind it."""
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     return await client(live_ctx)
 
 
@@ -167,8 +167,8 @@ async def test_live_without_a_carrier_is_refused(client: Client, live_ctx: Conte
 async def test_a_shortage_pauses_and_a_top_up_resumes(live: httpx.AsyncClient, live_ctx: Context) -> None:
     campaign = await create(live, await people(live))
     await db.execute("UPDATE credit_balances SET balance = 1")
-    await expand_campaigns()
-    await dispatch_messages(CARRIERS)
+    await expand_campaigns(SERVICES)
+    await dispatch_messages(SERVICES, CARRIERS)
     paused = await again(live, campaign)
     assert (paused["status"], paused["pause_reason"]) == ("paused", "insufficient_credits")
     async with unit_of_work():
@@ -200,7 +200,7 @@ async def test_pause_holds_resume_goes_on_and_neither_works_twice(api: httpx.Asy
 async def test_cancel_stops_what_is_not_handed_off(api: httpx.AsyncClient, scheduled: bool) -> None:
     campaign = await create(api, await people(api), scheduled_at=in_future(days=1) if scheduled else None)
     if not scheduled:
-        await expand_campaigns()
+        await expand_campaigns(SERVICES)
     canceled = await act(api, campaign, "cancel")
     assert canceled["status"] == "canceled"
     assert canceled["canceled_at"] is not None

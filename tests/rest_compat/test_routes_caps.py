@@ -10,20 +10,20 @@ import httpx
 import pytest
 
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.resources import moment
 from msvs.models import Message
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import get, post, refused
+from tests.services import SERVICES
 
 NIGERIA = "+2348021234567"
 
 
 @pytest.fixture
 async def live(client: Client, live_ctx: Context) -> AsyncIterator[httpx.AsyncClient]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield await client(live_ctx)
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def test_the_settings_are_read_and_changed(api: httpx.AsyncClient) -> None:

@@ -15,7 +15,6 @@ from aiohttp import web
 from msvs import database as db
 from msvs.address_policy import AddressPolicy
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.webhooks.events import EventType
 from msvs.http_client import HttpClient
 from msvs.models import WebhookEndpoint, Workspace
@@ -26,6 +25,7 @@ from tests.receiver import Received, Receiver, receiving
 from tests.rest_compat import contract
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import WEBHOOK_URL, get, in_future, post, work
+from tests.services import SERVICES
 
 SECRET = "whsec_0123456789abcdef"
 SOME = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
@@ -41,7 +41,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture
 async def live(client: Client, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
     """A client of the live mode, with the virtual carrier behind it."""
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     return await client(live_ctx)
 
 
@@ -59,7 +59,7 @@ async def subscribe(client: httpx.AsyncClient, url: str = WEBHOOK_URL, events: t
 async def deliver() -> int:
     """Post what is due; how many."""
     async with HttpClient(AddressPolicy(allow_loopback=True)) as outbound:
-        return await deliver_webhooks(outbound)
+        return await deliver_webhooks(SERVICES, outbound)
 
 
 # What makes each event
@@ -106,7 +106,7 @@ async def skip_recipient(client: httpx.AsyncClient) -> None:
     row = await post(client, "/v1/contacts", phone="+12125550111")
     audience = {"contact_ids": [row["id"]]}
     await post(client, "/v1/campaigns", name="X", body="Hi", audience=audience)
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
 
 
 async def pause_and_resume(client: httpx.AsyncClient) -> None:

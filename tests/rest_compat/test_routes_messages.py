@@ -9,12 +9,12 @@ import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.models import Contact, CreditBalance, Event, LedgerEntry, Message, Workspace
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages, resolve_expired
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import CARRIERS, get, in_future, post, work
+from tests.services import SERVICES
 
 TO = "+12125550111"
 
@@ -22,7 +22,7 @@ TO = "+12125550111"
 @pytest.fixture
 async def live(client: Client, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
     """A client of the live mode, with the virtual carrier behind it."""
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     return await client(live_ctx)
 
 
@@ -341,7 +341,7 @@ async def test_yes_from_a_scripted_number_confirms(api: httpx.AsyncClient, ctx: 
 
 async def test_a_carrier_that_times_out_after_accepting_gets_one_message(api: httpx.AsyncClient) -> None:
     message = await send(api, to="+14155550112")
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     assert (await again(api, message))["status"] == "sending"
     await db.execute("UPDATE messages SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
     await resolve_expired(CARRIERS)
@@ -360,14 +360,14 @@ async def test_every_status_can_be_filtered_by(api: httpx.AsyncClient) -> None:
         found[status] = (await send(api, to=f"+1415555{number}"))["id"]
     await work(4)
     found["sending"] = (await send(api, to="+14155550112"))["id"]
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     found["scheduled"] = (await send(api, scheduled_at=in_future(days=1)))["id"]
     found["queued"] = (await send(api))["id"]
     canceled = await send(api)
     found["canceled"] = (await post(api, f"/v1/messages/{canceled['id']}/cancel", 200))["id"]
     contact = await post(api, "/v1/contacts", phone="+12125550122")
     await post(api, "/v1/campaigns", name="X", body="Hi", audience={"contact_ids": [contact["id"]]})
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     for status in ("scheduled", "queued", "sending", "sent", "failed", "canceled", "replied", "delivered"):
         rows = (await get(api, "/v1/messages", status=status))["data"]
         expected = [found[status]] if status != "delivered" else sorted((found["replied"], found["delivered"]))[::-1]

@@ -14,6 +14,7 @@ from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.schemas import PageQuery
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import EVERY, WEBHOOK_URL, get, post
+from tests.services import SERVICES
 
 PATHS = sorted(endpoint.path for endpoint in ENDPOINTS if issubclass(endpoint.query, PageQuery))
 COUNT = 5
@@ -30,7 +31,7 @@ async def fill(api: httpx.AsyncClient, path: str, ctx: Context) -> str:
         )
     elif path == "/v1/senders":
         for number in range(COUNT):
-            await senders.add_sender(ctx.workspace_id, f"1234{number}", is_shared=True)
+            await senders.add_sender(SERVICES, ctx.workspace_id, f"1234{number}", is_shared=True)
     elif path.startswith("/v1/webhooks/"):
         webhook = await post(api, "/v1/webhooks", url=WEBHOOK_URL, events=["*"])
         event = await post(api, f"/v1/webhooks/{webhook['id']}/test", 200)

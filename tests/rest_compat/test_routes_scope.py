@@ -7,12 +7,12 @@ import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.openapi_details import REQUEST_EXAMPLES
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import get, make_everything, path_of, post
+from tests.services import SERVICES
 
 # The settings, the credits and their ledger, and the senders are the workspace's, for both modes.
 SHARED = ("/v1/workspace", "/v1/credits", "/v1/credits/ledger", "/v1/credits/purchases", "/v1/senders")
@@ -60,7 +60,7 @@ async def strangers(client: Client, live_ctx: Context, other_ctx: Context) -> li
 
 @pytest.fixture(autouse=True)
 def _virtual_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
 
 
 @pytest.mark.parametrize("endpoint", ON_ONE, ids=name)

@@ -9,13 +9,14 @@ from msvs.api.context import Context
 from msvs.api.dispatch import senders
 from tests import factories
 from tests.rest_compat.making import get, refused
+from tests.services import SERVICES
 
 
 async def test_a_workspace_reads_its_senders(api: httpx.AsyncClient, ctx: Context) -> None:
     other = await factories.make_workspace(name="Another")
-    await senders.add_sender(ctx.workspace_id, "+12125550100", regions=["US"], registration="C0HORT")
-    await senders.add_sender(ctx.workspace_id, "COHORT")
-    await senders.add_sender(other.id, "54321")
+    await senders.add_sender(SERVICES, ctx.workspace_id, "+12125550100", regions=["US"], registration="C0HORT")
+    await senders.add_sender(SERVICES, ctx.workspace_id, "COHORT")
+    await senders.add_sender(SERVICES, other.id, "54321")
     listed = await get(api, "/v1/senders")
     assert (listed["object"], listed["url"], listed["has_more"]) == ("list", "/v1/senders", False)
     assert [(item["value"], item["kind"], item["regions"]) for item in listed["data"]] == [
@@ -29,6 +30,6 @@ async def test_a_workspace_reads_its_senders(api: httpx.AsyncClient, ctx: Contex
 
 async def test_another_workspaces_sender_is_not_there(api: httpx.AsyncClient, ctx: Context) -> None:
     other = await factories.make_workspace(name="Another")
-    row = await senders.add_sender(other.id, "54321")
+    row = await senders.add_sender(SERVICES, other.id, "54321")
     for id in (ids.encode_id(ids.SENDER, row.id), "snd_x", "msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP"):
         assert await refused(await api.get(f"/v1/senders/{id}")) == (404, "resource_missing", "id")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from msvs.api.dispatch import routing
+from tests.services import SERVICES
 
 T = TypeVar("T")
 
@@ -34,9 +34,9 @@ PROFILE = settings(
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from msvs.api.errors import Conflict
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Contact, OptInStatus
 from tests import factories
+from tests.services import SERVICES
 from tests.state.conftest import Drive
 
 TERMINAL = ("completed", "canceled")
@@ -61,12 +62,12 @@ class CampaignMachine(RuleBasedStateMachine):
 
     @rule()
     def start(self) -> None:
-        started = self.run(self._do(lambda: lifecycle.start_campaign(self.id, datetime.now(UTC))))
+        started = self.run(self._do(lambda: lifecycle.start_campaign(SERVICES, self.id, datetime.now(UTC))))
         assert bool(started) == (self.status == "preparing")
 
     @rule(limit=st.integers(1, 4))
     def expand(self, limit: int) -> None:
-        made = self.run(self._do(lambda: audiences.expand_chunk(self.id, limit=limit, now=datetime.now(UTC))))
+        made = self.run(self._do(lambda: audiences.expand_chunk(SERVICES, self.id, limit=limit, now=datetime.now(UTC))))
         assert made == 0 or self.status == "preparing"
 
     @rule()
@@ -168,7 +169,7 @@ class CampaignMachine(RuleBasedStateMachine):
     async def _create(self, consents: list[OptInStatus], extra: int) -> None:
         eligible = consents.count(OptInStatus.OPTED_IN)
         workspace = await factories.make_workspace(credits=eligible + extra)
-        self.ctx = Context(workspace.id, livemode=True, actor="test")
+        self.ctx = Context(workspace.id, livemode=True, actor="test", services=SERVICES)
         self.contacts: list[Contact] = [await factories.make_contact(self.ctx, status=status) for status in consents]
         audience = await factories.make_list(self.ctx, self.contacts)
         async with unit_of_work():
@@ -194,7 +195,7 @@ class CampaignMachine(RuleBasedStateMachine):
     async def _claim(self, limit: int) -> Claim | None:
         async with unit_of_work():
             lane = Lane(self.ctx.workspace_id, True, self.id)
-            return await claims.claim(lane, carrier="virtual", limit=limit, now=datetime.now(UTC))
+            return await claims.claim(SERVICES, lane, carrier="virtual", limit=limit, now=datetime.now(UTC))
 
     async def _opt_out(self, contact: Contact) -> None:
         async with unit_of_work():

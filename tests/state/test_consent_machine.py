@@ -40,6 +40,7 @@ from msvs.models.identity import new_id
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from tests import factories
+from tests.services import SERVICES
 from tests.state.conftest import Drive
 
 # The last two are one phone.
@@ -68,7 +69,7 @@ class ConsentMachine(RuleBasedStateMachine):
     def open(self, asks: bool, livemode: bool) -> None:
         workspace = self.run(factories.make_workspace(double_opt_in=asks, campaigns_admit_unknown=True))
         self.asks = asks
-        self.ctx = Context(workspace.id, livemode, actor="test")
+        self.ctx = Context(workspace.id, livemode, actor="test", services=SERVICES)
         contact_list = self.run(factories.make_list(self.ctx))
         self.list_id: UUID = contact_list.id
         self.do(lambda: keywords.create_keyword(self.ctx, keywords.CreateKeyword("COHORT6", self.list_id)))
@@ -177,11 +178,11 @@ class ConsentMachine(RuleBasedStateMachine):
 
     @rule()
     def expand(self) -> None:
-        self.run(expand_campaigns())
+        self.run(expand_campaigns(SERVICES))
 
     @rule()
     def dispatch(self) -> None:
-        self.run(dispatch_messages({"virtual": VirtualCarrier()}))
+        self.run(dispatch_messages(SERVICES, {"virtual": VirtualCarrier()}))
         rows = self.run(db.fetch(HANDED_OVER, self.ctx.workspace_id))
         for row in rows:
             assert row.id in self.handed_over or canonical(row.to_phone) not in self.stopped
@@ -204,7 +205,7 @@ class ConsentMachine(RuleBasedStateMachine):
             is_out = contact.canonical in self.stopped
             assert is_out or contact.opt_in_status != OptInStatus.OPTED_OUT
             assert not is_out or contact.opt_in_status in (OptInStatus.OPTED_OUT, OptInStatus.PENDING)
-        assert self.run(consent_chain.verify(workspace_id=self.ctx.workspace_id)).is_whole
+        assert self.run(consent_chain.verify(SERVICES, workspace_id=self.ctx.workspace_id)).is_whole
 
     def evidence(self, kind: str) -> OptInEvidence | None:
         return {"none": None, "old": EVIDENCE, "newer": factories.renewed("checkout")}[kind]

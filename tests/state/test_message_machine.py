@@ -30,6 +30,7 @@ from msvs.models import Message
 from msvs.models.identity import new_id
 from msvs.workers.dispatch import resolve_expired
 from tests import factories
+from tests.services import SERVICES
 from tests.state.conftest import Drive
 
 CREDITS = 12
@@ -74,7 +75,7 @@ class MessageMachine(RuleBasedStateMachine):
     def open(self, capability: Capability) -> None:
         workspace = self.run(factories.make_workspace(credits=CREDITS, opt_out_text="", welcome_text=""))
         self.workspace_id: UUID = workspace.id
-        self.contexts = {mode: Context(workspace.id, mode, actor="test") for mode in (False, True)}
+        self.contexts = {mode: Context(workspace.id, mode, actor="test", services=SERVICES) for mode in (False, True)}
         self.phones = [factories.next_phone() for _ in range(3)]
         self.carrier = VirtualCarrier(capability)
         self.number = 0
@@ -316,7 +317,7 @@ class MessageMachine(RuleBasedStateMachine):
     async def _claim(self, livemode: bool) -> Claim | None:
         async with unit_of_work():
             lane = Lane(self.workspace_id, livemode)
-            return await claims.claim(lane, carrier="virtual", limit=100, now=datetime.now(UTC))
+            return await claims.claim(SERVICES, lane, carrier="virtual", limit=100, now=datetime.now(UTC))
 
     async def _held(self, claim: Claim) -> set[UUID]:
         rows = await db.fetch("SELECT id FROM messages WHERE claim_token = $1 AND status = 'sending'", claim.token)

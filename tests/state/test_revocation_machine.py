@@ -34,6 +34,7 @@ from msvs.models.identity import new_id
 from msvs.settings import Settings
 from tests import factories
 from tests.engines import Engines
+from tests.services import SERVICES
 from tests.state.conftest import Drive
 
 # The last two are one phone.
@@ -95,7 +96,9 @@ class RevocationMachine(RuleBasedStateMachine):
 
     @initialize(asks=st.booleans())
     def open(self, asks: bool) -> None:
-        self.ctx = Context(self.run(factories.make_workspace(double_opt_in=asks)).id, False, actor="test")
+        self.ctx = Context(
+            self.run(factories.make_workspace(double_opt_in=asks)).id, False, actor="test", services=SERVICES
+        )
         self.asks = asks
         _, self.key = self.run(create_key(self.ctx.workspace_id, livemode=False))
         contact_list = self.run(factories.make_list(self.ctx))
@@ -240,8 +243,8 @@ class RevocationMachine(RuleBasedStateMachine):
                 assert self.ask(suppressed.exists())
             else:
                 assert contact.opt_in_status != "opted_out"
-        assert self.run(consent_chain.verify(workspace_id=self.ctx.workspace_id)).is_whole
-        assert self.run(consent_audit.audit(workspace_id=self.ctx.workspace_id)) == []
+        assert self.run(consent_chain.verify(SERVICES, workspace_id=self.ctx.workspace_id)).is_whole
+        assert self.run(consent_audit.audit(SERVICES, workspace_id=self.ctx.workspace_id)) == []
 
     def evidence(self, phone: str, kind: str) -> dict[str, Any] | None:
         """An `opt_in` of a kind; what is stale was newer than nothing that the phone said last."""
@@ -371,7 +374,8 @@ async def app(database: str, engines: Engines, tmp_path: Any) -> AsyncIterator[S
     app = create_app(
         Settings(
             database_url=database, redis_url=engines.redis_url, data_dir=tmp_path, operator_password="not-a-secret"
-        )
+        ),
+        SERVICES,
     )
     yield app
     await app.state.limiter.close()

@@ -11,14 +11,14 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from msvs.address_policy import AddressPolicy
 from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
-from msvs.api.crypto import use_sealing_secret
-from msvs.api.webhooks import endpoints
 from msvs.app import create_app
 from msvs.settings import Settings
 from tests.engines import Engines
+from tests.services import SERVICES, use_address_policy
 
 BASE_URL = "http://api.cohortlabs.co"
 
@@ -62,9 +62,9 @@ async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPath
     settings = Settings(
         database_url=database, redis_url=engines.redis_url, data_dir=data_dir, operator_password="not-a-secret"
     )
-    endpoints.configure(settings)
-    use_sealing_secret(settings.encryption_secret())
-    app = create_app(settings)
+    use_address_policy(AddressPolicy.from_settings(settings))
+    SERVICES.keyring.seal_with(settings.encryption_secret())
+    app = create_app(settings, SERVICES)
     yield app
     await app.state.limiter.close()
     await app.state.readiness.close()

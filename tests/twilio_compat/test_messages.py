@@ -13,7 +13,6 @@ import pytest
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.dispatch.senders import add_sender
 from msvs.api.messages import messages
 from msvs.api.resources import FAILURES
@@ -21,6 +20,7 @@ from msvs.database import execute
 from msvs.models import CreditBalance, IdempotencyRecord, Message, MessageKind, MessageStatus
 from msvs.twilio_compat.resources import NUMBERS, STATUSES, message_resource
 from tests.rest_compat.making import work
+from tests.services import SERVICES
 from tests.twilio_compat.conftest import Account, Accounts
 
 KEYS = {
@@ -99,7 +99,7 @@ async def test_a_message_is_sent_and_delivered(account: Account, ctx: Context) -
 
 
 async def test_a_live_key_sends_live(account_of: Accounts, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     live = await account_of(live_ctx)
     sent = await live.send()
     assert (await Message.get(id=UUID(hex=sent["sid"][2:]))).livemode is True
@@ -447,8 +447,8 @@ async def test_a_refusal_that_is_kept_is_given_again(account: Account) -> None:
 
 
 async def test_another_workspaces_sender_is_refused(account: Account, other_ctx: Context) -> None:
-    await add_sender(other_ctx.workspace_id, "COHORTLABS")
-    await add_sender(other_ctx.workspace_id, "+442071838750")
+    await add_sender(SERVICES, other_ctx.workspace_id, "COHORTLABS")
+    await add_sender(SERVICES, other_ctx.workspace_id, "+442071838750")
     for sender in ("COHORTLABS", "C0HORTLABS", "+442071838750", "MASSlVESMS"):
         response = await account.post("Messages.json", To="+12125550111", Body="Hi", From=sender)
         error = response.json()

@@ -15,7 +15,6 @@ from msvs.api.campaigns import campaigns, lifecycle
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import routing
 from msvs.api.errors import Conflict, InvalidRequest, PaymentRequired
 from msvs.api.ids import new_id
 from msvs.api.inbound.replies import receive_inbound
@@ -28,6 +27,7 @@ from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import complete_campaigns, maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.refusing import refused
 from tests.workers.test_dispatch import hurry
 
@@ -40,9 +40,9 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND sta
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def people(ctx: Context, number: int, **values: object) -> list[Contact]:
@@ -61,10 +61,10 @@ async def create(ctx: Context, contacts: list[Contact], body: str = "Hi {firstNa
 
 async def run_through() -> None:
     for _ in range(3):
-        await expand_campaigns()
-        await dispatch_messages(CARRIERS)
+        await expand_campaigns(SERVICES)
+        await dispatch_messages(SERVICES, CARRIERS)
         await hurry()
-        await collect_reports()
+        await collect_reports(SERVICES)
     await complete_campaigns()
 
 
@@ -171,8 +171,8 @@ async def test_a_shortage_pauses_and_a_top_up_resumes(live_ctx: Context) -> None
     contacts = await people(live_ctx, 5)
     campaign_id = await create(live_ctx, contacts)
     await db.execute("UPDATE credit_balances SET balance = 2")
-    await expand_campaigns()
-    await dispatch_messages(CARRIERS)
+    await expand_campaigns(SERVICES)
+    await dispatch_messages(SERVICES, CARRIERS)
     campaign = await Campaign.get(id=campaign_id)
     assert (campaign.status, campaign.pause_reason) == ("paused", "insufficient_credits")
     found = await stats(live_ctx, campaign_id)
@@ -196,7 +196,7 @@ async def test_a_shortage_pauses_and_a_top_up_resumes(live_ctx: Context) -> None
 
 async def test_pause_holds_and_resume_goes_on(ctx: Context) -> None:
     campaign_id = await create(ctx, await people(ctx, 6))
-    await expand_campaigns(chunk=2)
+    await expand_campaigns(SERVICES, chunk=2)
     async with unit_of_work():
         await campaigns.pause_campaign(ctx, campaign_id)
     await run_through()
@@ -212,8 +212,8 @@ async def test_pause_holds_and_resume_goes_on(ctx: Context) -> None:
 
 async def test_cancel_takes_back_what_is_not_handed_off(live_ctx: Context) -> None:
     campaign_id = await create(live_ctx, await people(live_ctx, 6))
-    await expand_campaigns()
-    await dispatch_messages(CARRIERS, seconds=0, batch=2)
+    await expand_campaigns(SERVICES)
+    await dispatch_messages(SERVICES, CARRIERS, seconds=0, batch=2)
     async with unit_of_work():
         canceled = await campaigns.cancel_campaign(live_ctx, campaign_id)
     assert canceled.status == "canceled"
@@ -249,9 +249,9 @@ async def test_a_scheduled_campaign_starts_at_its_time_and_a_missed_one_pauses(c
 async def test_expansion_by_many_workers_makes_each_message_once(ctx: Context) -> None:
     campaign_id = await create(ctx, await people(ctx, 60))
     async with unit_of_work():
-        await lifecycle.start_campaign(campaign_id, datetime.now(UTC))
-    await asyncio.gather(*(expand_campaigns(chunk=7) for _ in range(5)))
-    await expand_campaigns()
+        await lifecycle.start_campaign(SERVICES, campaign_id, datetime.now(UTC))
+    await asyncio.gather(*(expand_campaigns(SERVICES, chunk=7) for _ in range(5)))
+    await expand_campaigns(SERVICES)
     assert await Message.filter(campaign_id=campaign_id).count() == 60
     assert await campaign_events(campaign_id) == ["campaign.started", "campaign.dispatched"]
 
@@ -259,7 +259,7 @@ async def test_expansion_by_many_workers_makes_each_message_once(ctx: Context) -
 async def test_a_crash_in_an_expansion_loses_and_doubles_nobody(ctx: Context) -> None:
     campaign_id = await create(ctx, await people(ctx, 10))
     async with unit_of_work():
-        await lifecycle.start_campaign(campaign_id, datetime.now(UTC))
+        await lifecycle.start_campaign(SERVICES, campaign_id, datetime.now(UTC))
 
     async def die_before_commit() -> None:
         async with unit_of_work():
@@ -282,7 +282,7 @@ async def test_a_campaign_that_breaks_holds_up_no_other(ctx: Context, other_ctx:
     own = "id" if table == "campaigns" else "campaign_id"
     async with refused(table, f"NEW.{own} = '{broken}'", on=on):
         with pytest.raises(RaiseError):
-            await expand_campaigns(chunk=2)
+            await expand_campaigns(SERVICES, chunk=2)
         # Nothing was left behind in the middle of a transaction.
         assert (
             await db.fetch_value("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'") == 0
@@ -313,7 +313,7 @@ async def test_replies_and_stops_are_counted(ctx: Context) -> None:
 async def test_stop_cancels_what_waits_in_a_campaign(live_ctx: Context) -> None:
     contacts = await people(live_ctx, 3)
     campaign_id = await create(live_ctx, contacts)
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     async with unit_of_work():
         await receive_inbound(
             live_ctx, from_phone=contacts[0].phone, to_sender="COHORTLABS", text="Stop.", dedupe_key="in-1"

@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 
 from msvs import database as db
 from msvs.api.dispatch import claims
-from msvs.api.notifier import Notifier, WorkQueue, use_notifier
+from msvs.api.notifier import Notifier, WorkQueue, notifying
 from msvs.carriers import registry
 from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Accepted, Outcome, Refused, Report, Submission, Unknown
@@ -32,8 +32,8 @@ from msvs.settings import Settings, SettingsError
 from msvs.supervisor import processes
 from msvs.workers import carrier_binds
 from msvs.workers.carrier_binds import SessionHolder, SessionsStuck, lock_key, taker
-from tests.conftest import CONSENT_SECRET
 from tests.engines import Engines
+from tests.services import CONSENT_SECRET
 from tests.workers.sessions_carrier import KIND, FileCarrier, read_book
 
 NAME = "smsc"
@@ -146,15 +146,14 @@ async def world(
 def reports(clean: None, engines: Engines) -> Iterator[Callable[[], int]]:
     """How many jobs wait on the reports queue, once the notifier has done what it was asked."""
     notifier = Notifier(engines.redis_url)
-    use_notifier(notifier)
     redis = Redis.from_url(engines.redis_url)
 
     def waiting() -> int:
         notifier._threads.submit(lambda: None).result()
         return Queue(WorkQueue.REPORTS.value, connection=redis, serializer=JSONSerializer).count
 
-    yield waiting
-    use_notifier(None)
+    with notifying(notifier):
+        yield waiting
     notifier.close()
     redis.close()
 

@@ -21,7 +21,7 @@ from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import claims, routing, set_aside
+from msvs.api.dispatch import claims, set_aside
 from msvs.api.dispatch.lanes import Lane, find_lanes
 from msvs.api.dispatch.outcomes import record_outcomes
 from msvs.api.messages.messages import SendMessage, cancel_message, send_message
@@ -36,6 +36,7 @@ from msvs.workers.dispatch import IN_DOUBT, dispatch_lane, dispatch_messages, re
 from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.refusing import refused
 
 INVALID, FILTERED, UNREACHABLE, SLOW = "+14155550101", "+14155550102", "+14155550103", "+14155550104"
@@ -44,9 +45,9 @@ NO_REPORT, DUPLICATES, THROTTLED, TIMES_OUT = "+14155550108", "+14155550109", "+
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> object:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def send(ctx: Context, to: str | None = None, body: str = "Hi", **values: object) -> UUID:
@@ -57,7 +58,7 @@ async def send(ctx: Context, to: str | None = None, body: str = "Hi", **values: 
 
 async def run(capability: Capability = Capability.DEDUPE) -> VirtualCarrier:
     carrier = VirtualCarrier(capability)
-    await dispatch_messages({"virtual": carrier})
+    await dispatch_messages(SERVICES, {"virtual": carrier})
     return carrier
 
 
@@ -97,7 +98,7 @@ async def test_a_live_message_goes_all_the_way_and_is_paid_once(live_ctx: Contex
     message = await Message.get(id=message_id)
     assert (message.status, message.attempt_count, message.claim_token) == (MessageStatus.SENT, 1, None)
     await hurry()
-    assert await collect_reports() == 1
+    assert await collect_reports(SERVICES) == 1
     message = await Message.get(id=message_id)
     assert message.status == MessageStatus.DELIVERED
     assert message.delivered_at is not None
@@ -157,7 +158,7 @@ async def test_the_scripted_numbers(
     for _ in range(3):
         carrier = await run()
         await hurry()
-        await collect_reports()
+        await collect_reports(SERVICES)
         await resolve_expired({"virtual": carrier})
     message = await Message.get(id=message_id)
     assert (message.status, message.error_code) == (status, code)
@@ -171,7 +172,7 @@ async def test_the_scripted_numbers(
 async def test_a_slow_report_waits_its_minute(ctx: Context) -> None:
     message_id = await send(ctx, SLOW)
     await run()
-    assert await collect_reports() == 0
+    assert await collect_reports(SERVICES) == 0
     due = await db.fetch_value("SELECT due_at - now() FROM virtual_signals WHERE message_id = $1", message_id)
     assert timedelta(seconds=50) < due <= timedelta(seconds=60)
 
@@ -183,7 +184,7 @@ async def test_a_dead_workers_hand_over_is_resolved_by_capability(live_ctx: Cont
         carrier = VirtualCarrier(capability)
         lane = Lane(live_ctx.workspace_id, True)
         async with unit_of_work():
-            claim = await claims.claim(lane, carrier="virtual", limit=10, now=datetime.now(UTC))
+            claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=10, now=datetime.now(UTC))
         assert claim is not None
         await carrier.submit_many([_submission(live_ctx, message_id)])
         assert await resolve_expired({"virtual": carrier}) == 0
@@ -199,14 +200,16 @@ async def test_a_carrier_that_cannot_be_asked_is_never_sent_to_again(live_ctx: C
     message_id = await send(live_ctx)
     carrier = VirtualCarrier(Capability.NONE)
     async with unit_of_work():
-        await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+        await claims.claim(
+            SERVICES, Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC)
+        )
     await carrier.submit_many([_submission(live_ctx, message_id)])
     await hurry()
     assert await resolve_expired({"virtual": carrier}) == 1
     await run(Capability.NONE)
     assert (await Message.get(id=message_id)).status == MessageStatus.SENDING
     assert await accepted(message_id) == 1
-    assert await collect_reports() == 1
+    assert await collect_reports(SERVICES) == 1
     assert (await Message.get(id=message_id)).status == MessageStatus.DELIVERED
     assert await events(message_id) == ["message.queued", "message.sent", "message.delivered"]
     assert await ledger(message_id) == {"reserve": -1, "capture": 0}
@@ -215,7 +218,9 @@ async def test_a_carrier_that_cannot_be_asked_is_never_sent_to_again(live_ctx: C
 async def test_a_hand_over_nobody_heard_of_again_ends_after_72_hours(live_ctx: Context) -> None:
     message_id = await send(live_ctx)
     async with unit_of_work():
-        await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+        await claims.claim(
+            SERVICES, Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC)
+        )
     await hurry()
     carriers = {"virtual": VirtualCarrier(Capability.NONE)}
     await maintain(carriers)
@@ -254,7 +259,7 @@ class Stalling(VirtualCarrier):
 async def test_a_worker_that_was_given_up_changes_nothing(live_ctx: Context) -> None:
     message_id = await send(live_ctx)
     carrier = Stalling()
-    stalled = asyncio.create_task(dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True)))
+    stalled = asyncio.create_task(dispatch_lane(SERVICES, {"virtual": carrier}, Lane(live_ctx.workspace_id, True)))
     await carrier.holding.wait()
     await hurry()
     assert await resolve_expired({"virtual": carrier}) == 1
@@ -271,7 +276,7 @@ async def test_what_a_worker_learns_late_counts_where_nobody_took_over(live_ctx:
     message_id = await send(live_ctx)
     carrier = Stalling()
     carrier.capability = Capability.NONE
-    stalled = asyncio.create_task(dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True)))
+    stalled = asyncio.create_task(dispatch_lane(SERVICES, {"virtual": carrier}, Lane(live_ctx.workspace_id, True)))
     await carrier.holding.wait()
     await hurry()
     assert await resolve_expired({"virtual": carrier}) == 1
@@ -300,7 +305,7 @@ async def test_outcomes_outlast_a_restart_of_postgresql(
     monkeypatch.setattr("msvs.workers.dispatch.record_outcomes", breaking)
     monkeypatch.setattr("msvs.workers.dispatch.RECORD_AGAIN_SECONDS", 0.0)
     carrier = VirtualCarrier(Capability.NONE)
-    await dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
+    await dispatch_lane(SERVICES, {"virtual": carrier}, Lane(live_ctx.workspace_id, True))
     assert ((await Message.get(id=message_id)).status, left) == ("sent", [])
     assert await accepted(message_id) == 1
 
@@ -322,11 +327,11 @@ async def test_an_outcome_outlasts_a_migration_of_its_table(live_ctx: Context) -
     carrier = Migrated()
     await send(live_ctx)
     # The statements are in the connections' caches, with the columns of before.
-    assert await dispatch_messages({"virtual": carrier}) == 1
+    assert await dispatch_messages(SERVICES, {"virtual": carrier}) == 1
     carrier.statement = "ALTER TABLE messages ADD COLUMN migrated integer"
     try:
         message_id = await send(live_ctx)
-        assert await dispatch_messages({"virtual": carrier}) == 1
+        assert await dispatch_messages(SERVICES, {"virtual": carrier}) == 1
         assert (await Message.get(id=message_id)).status == MessageStatus.SENT
         assert await events(message_id) == ["message.queued", "message.sent"]
     finally:
@@ -338,8 +343,8 @@ async def test_two_workers_never_claim_the_same_message(ctx: Context) -> None:
         await send(ctx)
     carrier = VirtualCarrier(Capability.NONE)
     lane = Lane(ctx.workspace_id, False)
-    counts = await asyncio.gather(*(dispatch_lane({"virtual": carrier}, lane, batch=7) for _ in range(8)))
-    while await dispatch_lane({"virtual": carrier}, lane, batch=7):
+    counts = await asyncio.gather(*(dispatch_lane(SERVICES, {"virtual": carrier}, lane, batch=7) for _ in range(8)))
+    while await dispatch_lane(SERVICES, {"virtual": carrier}, lane, batch=7):
         pass
     rows = await db.fetch("SELECT count(*) AS n FROM virtual_submissions GROUP BY message_id")
     assert [row.n for row in rows] == [1] * 40
@@ -399,7 +404,7 @@ async def test_cancel_races_dispatch_and_exactly_one_wins(live_ctx: Context) -> 
                 return str((await cancel_message(live_ctx, message_id)).status)
 
         status, _ = await asyncio.gather(
-            cancel(), dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
+            cancel(), dispatch_lane(SERVICES, {"virtual": carrier}, Lane(live_ctx.workspace_id, True))
         )
         final = (await Message.get(id=message_id)).status
         if status == "canceled":
@@ -445,9 +450,9 @@ async def test_a_single_message_overtakes_a_campaign_on_its_way(ctx: Context, ot
         await campaigns.create_campaign(
             other_ctx, CreateCampaign("Busy", "Hi", contact_ids=[contact.id for contact in contacts])
         )
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     carrier = Slow()
-    running = asyncio.create_task(dispatch_messages({"virtual": carrier}, batch=3))
+    running = asyncio.create_task(dispatch_messages(SERVICES, {"virtual": carrier}, batch=3))
     while not await Message.filter(status=MessageStatus.SENDING).exists():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     message_id = await send(ctx)
@@ -467,19 +472,19 @@ async def test_a_lane_that_breaks_holds_up_no_other(
         await campaigns.create_campaign(
             other_ctx, CreateCampaign("Busy", "Hi", contact_ids=[contact.id for contact in contacts])
         )
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     broken, single = await send(ctx), await send(other_ctx)
     carriers = {"virtual": VirtualCarrier()}
     async with refused("messages", f"NEW.workspace_id = '{ctx.workspace_id}'"):
         with pytest.raises(RaiseError):
-            await dispatch_messages(carriers, batch=2)
+            await dispatch_messages(SERVICES, carriers, batch=2)
     assert (await Message.get(id=broken)).status == MessageStatus.QUEUED
     assert (await Message.get(id=single)).status == MessageStatus.SENT
     assert await Message.filter(kind="campaign", status=MessageStatus.SENT).count() == 5
     # It was put aside, or left out where even that was refused, and is tried later.
     monkeypatch.setattr(set_aside, "LEFT_OUT_SECONDS", 0.0)
     await hurry()
-    assert await dispatch_messages(carriers) == 1
+    assert await dispatch_messages(SERVICES, carriers) == 1
 
 
 async def test_a_carrier_that_breaks_holds_up_no_other(live_ctx: Context) -> None:
@@ -489,7 +494,7 @@ async def test_a_carrier_that_breaks_holds_up_no_other(live_ctx: Context) -> Non
     lane = Lane(live_ctx.workspace_id, True)
     for name in ("virtual", "other"):
         async with unit_of_work():
-            assert await claims.claim(lane, carrier=name, limit=1, now=datetime.now(UTC)) is not None
+            assert await claims.claim(SERVICES, lane, carrier=name, limit=1, now=datetime.now(UTC)) is not None
     await hurry()
     carriers = {"virtual": VirtualCarrier(), "other": other}
     async with refused("messages", "NEW.carrier = 'virtual'"):
@@ -518,14 +523,14 @@ async def test_a_reply_that_breaks_holds_up_no_other_and_no_report(live_ctx: Con
         "UPDATE messages SET status = 'sent', carrier = 'real', sent_at = now(), due_at = now() WHERE id = $1", message
     )
     async with refused("inbound_messages", f"NEW.from_phone = '{broken}'", on="INSERT"):
-        await collect_reports()
+        await collect_reports(SERVICES)
     assert (await Message.get(id=message)).status == MessageStatus.DELIVERED
     assert [row.from_phone for row in await InboundMessage.all()] == [whole]
     left = await db.fetch("SELECT phone, due_at - now() AS wait FROM virtual_signals WHERE kind = 'inbound'")
     assert [row.phone for row in left] == [broken]
     assert timedelta(seconds=50) < left[0].wait <= timedelta(minutes=1)
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert sorted(row.from_phone for row in await InboundMessage.all()) == sorted((broken, whole))
 
 
@@ -534,7 +539,7 @@ async def test_a_report_that_breaks_holds_up_no_other(ctx: Context) -> None:
     await run()
     await hurry()
     async with refused("messages", f"NEW.id = '{messages[2]}'"):
-        await collect_reports()
+        await collect_reports(SERVICES)
     found = {row.id: row.status for row in await Message.all()}
     assert [found[id] for id in messages] == ["delivered", "delivered", "sent", "delivered", "delivered"]
 
@@ -548,5 +553,5 @@ async def test_a_full_batch_calls_another_worker_whatever_its_size(
     monkeypatch.setattr("msvs.workers.dispatch.notify_now", notified.extend)
     for _ in range(number):
         await send(ctx)
-    assert await dispatch_messages({"virtual": VirtualCarrier(Capability.NONE)}) == number
+    assert await dispatch_messages(SERVICES, {"virtual": VirtualCarrier(Capability.NONE)}) == number
     assert notified == [WorkQueue.MESSAGES] * rings

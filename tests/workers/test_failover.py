@@ -21,7 +21,6 @@ from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.campaigns.reconciliation import reconcile_campaign
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import single_statement, unit_of_work
@@ -34,6 +33,7 @@ from msvs.workers.dispatch import Carriers, dispatch_lane, dispatch_messages, re
 from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_carrier_binds import until
 from tests.workers.test_dispatch import hurry
 from tests.workers.test_stuck import write
@@ -118,18 +118,18 @@ class Stop(Death):
 @pytest.fixture(autouse=True)
 def _live(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("msvs.workers.dispatch.RECORD_AGAIN_SECONDS", 0.0)
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def work(carriers: Carriers, death: Death) -> None:
     """What the workers do, each job once; one that meets its death is gone."""
     jobs = (
-        expand_campaigns,
-        partial(dispatch_messages, carriers),
+        partial(expand_campaigns, SERVICES),
+        partial(dispatch_messages, SERVICES, carriers),
         partial(resolve_expired, carriers),
-        collect_reports,
+        partial(collect_reports, SERVICES),
         partial(maintain, carriers),
     )
     for job in jobs:
@@ -161,7 +161,7 @@ async def begin(ctx: Context) -> Any:
 async def fail_over(death: Death, carriers: Carriers, capability: Capability) -> None:
     """Meet it once in all that workers do, go on, and look whether anything is lost, doubled or left."""
     workspace = await factories.make_workspace()
-    ctx = Context(workspace.id, livemode=True, actor="test")
+    ctx = Context(workspace.id, livemode=True, actor="test", services=SERVICES)
     campaign_id = await begin(ctx)
     death.is_about = True
     await work(carriers, death)
@@ -214,7 +214,7 @@ class Bystander:
     async def make(self) -> None:
         """Begin with a message on its way and a phone that writes STOP."""
         workspace = await factories.make_workspace(name="Another Studio")
-        self.ctx = Context(workspace.id, livemode=True, actor="test")
+        self.ctx = Context(workspace.id, livemode=True, actor="test", services=SERVICES)
         self.contact = await factories.make_contact(self.ctx)
         self.leaver = await factories.make_contact(self.ctx)
 
@@ -226,11 +226,11 @@ class Bystander:
         await until(partial(self._is_served, message.id))
 
     async def _is_served(self, message_id: UUID) -> bool:
-        await dispatch_lane({"virtual": VirtualCarrier()}, Lane(self.ctx.workspace_id, True))
+        await dispatch_lane(SERVICES, {"virtual": VirtualCarrier()}, Lane(self.ctx.workspace_id, True))
         await db.execute(
             "UPDATE virtual_signals SET due_at = clock_timestamp() WHERE workspace_id = $1", self.ctx.workspace_id
         )
-        await collect_reports()
+        await collect_reports(SERVICES)
         await self.leaver.refresh_from_db()
         status = (await Message.get(id=message_id)).status
         return (status, self.leaver.opt_in_status) == ("delivered", "opted_out")

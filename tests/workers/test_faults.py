@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,6 @@ import pytest
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import routing
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import single_statement
 from msvs.carriers.faults import Faults, FaultyCarrier
@@ -26,6 +26,7 @@ from msvs.workers.dispatch import dispatch_messages, resolve_expired
 from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_dispatch import hurry
 
 FAULTS = (None, "refuse", "drop", "late")
@@ -72,9 +73,9 @@ class Chosen(Faults):
 def _live(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # What is accepted late is so before the lease has run out.
     monkeypatch.setattr("msvs.carriers.faults.LATE_SECONDS", 0.0)
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def send_all(ctx: Context) -> tuple[dict[UUID, Case], dict[str, Script]]:
@@ -139,9 +140,11 @@ async def test_the_books_say_what_becomes_of_every_message(
     carrier = FaultyCarrier(capability, faults=Chosen(cases=cases), scripts=lambda phone: scripts.get(phone, DELIVERED))
     carriers = {carrier.name: carrier}
     for _ in range(7):
-        await dispatch_messages(carriers)
+        await dispatch_messages(SERVICES, carriers)
         await hurry()
-        for chore in (collect_reports, lambda: resolve_expired(carriers))[:: 1 if reports_first else -1]:
+        for chore in (partial(collect_reports, SERVICES), lambda: resolve_expired(carriers))[
+            :: 1 if reports_first else -1
+        ]:
             await chore()
             await hurry()
     books, entries, events = await facts()

@@ -19,7 +19,7 @@ from msvs import database as db
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatch import claims, halting, routing
+from msvs.api.dispatch import claims, halting
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.dispatch.routing import plan_for
 from msvs.api.messages.messages import SendMessage, send_message
@@ -36,6 +36,7 @@ from msvs.workers.reports import collect_reports
 from msvs.workers.stopping import StopFlag
 from tests import factories
 from tests.engines import Engines
+from tests.services import SERVICES
 
 WAITING = """
 SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
@@ -45,9 +46,9 @@ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def launch(ctx: Context, number: int) -> UUID:
@@ -55,7 +56,7 @@ async def launch(ctx: Context, number: int) -> UUID:
     members = await factories.make_list(ctx, contacts)
     async with unit_of_work():
         campaign = await campaigns.create_campaign(ctx, CreateCampaign("Cohort 06", "Hi", list_ids=[members.id]))
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     return campaign.id
 
 
@@ -112,14 +113,14 @@ async def test_what_was_claimed_before_a_halt_and_not_yet_submitted_does_not_lea
     campaign_id = await launch(live_ctx, 3)
     lane = Lane(live_ctx.workspace_id, True, campaign_id)
     now = await db.now()
-    plan = await plan_for(live_ctx.workspace_id, True, now)
+    plan = await plan_for(SERVICES, live_ctx.workspace_id, True, now)
     async with unit_of_work():
-        [claim] = await claims.claim_by_plan(lane, plan, limit=10, now=now)
+        [claim] = await claims.claim_by_plan(SERVICES, lane, plan, limit=10, now=now)
     async with unit_of_work():
         await halt(live_ctx, campaign_id)  # type: ignore[operator]
     await hand_over(VirtualCarrier(capability), claim, claimed=asyncio.get_running_loop().time())
     assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == 0
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     canceled = halt is campaigns.cancel_campaign
     assert await statuses(campaign_id) == {"canceled" if canceled else "queued": 3}
     if canceled:
@@ -131,13 +132,13 @@ async def test_what_was_claimed_before_a_halt_and_not_yet_submitted_does_not_lea
 async def test_nothing_counts_as_sent_after_a_cancellation(live_ctx: Context, capability: Capability) -> None:
     campaign_id = await launch(live_ctx, 1500)
     carriers = {"virtual": VirtualCarrier(capability)}
-    workers = [asyncio.create_task(dispatch_messages(carriers, batch=50)) for _ in range(6)]
+    workers = [asyncio.create_task(dispatch_messages(SERVICES, carriers, batch=50)) for _ in range(6)]
     while await Message.filter(campaign_id=campaign_id, status=MessageStatus.SENT).count() < 100:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     async with unit_of_work():
         await campaigns.cancel_campaign(live_ctx, campaign_id)
     await asyncio.gather(*workers)
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     canceled_at = (await Campaign.get(id=campaign_id)).canceled_at
     assert canceled_at is not None
     assert await Message.filter(campaign_id=campaign_id, sent_at__gt=canceled_at).count() == 0
@@ -173,14 +174,14 @@ class Stopping(VirtualCarrier):
 async def test_after_a_stop_nothing_is_claimed_and_nothing_is_in_doubt(live_ctx: Context) -> None:
     campaign_id = await launch(live_ctx, 400)
     flag = StopFlag()
-    sent = await dispatch_messages({"virtual": Stopping(flag)}, batch=20, stop=flag)
+    sent = await dispatch_messages(SERVICES, {"virtual": Stopping(flag)}, batch=20, stop=flag)
     assert 0 < sent <= 40
     found = await statuses(campaign_id)
     assert found.keys() == {"sent", "queued"}
     assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == found["sent"]
-    assert await dispatch_messages({"virtual": Stopping(flag)}, stop=flag) == 0
-    assert await expand_campaigns(stop=flag) == 0
-    assert await collect_reports(stop=flag) == 0
+    assert await dispatch_messages(SERVICES, {"virtual": Stopping(flag)}, stop=flag) == 0
+    assert await expand_campaigns(SERVICES, stop=flag) == 0
+    assert await collect_reports(SERVICES, stop=flag) == 0
     assert await maintain({}, stop=flag) == {}
     assert await statuses(campaign_id) == found
 
@@ -197,7 +198,7 @@ async def test_a_carrier_that_hangs_holds_up_no_stop(ctx: Context, monkeypatch: 
 
     async with unit_of_work():
         row = await send_message(ctx, SendMessage(factories.next_phone(), "Hi"))
-    assert await dispatch_messages({"virtual": Hanging(Capability.DEDUPE)}, stop=flag) == 1
+    assert await dispatch_messages(SERVICES, {"virtual": Hanging(Capability.DEDUPE)}, stop=flag) == 1
     attempt = await db.fetch_row("SELECT outcome FROM message_attempts WHERE message_id = $1", row.id)
     assert attempt is not None
     assert attempt.outcome == "unknown"

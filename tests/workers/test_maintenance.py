@@ -26,6 +26,7 @@ from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import maintain
 from msvs.workers.partitions import Upkeep, roll_partitions
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.refusing import refused
 from tests.workers.test_campaigns import check_conservation, create, people
 from tests.workers.test_dispatch import send
@@ -219,7 +220,7 @@ async def test_a_chore_that_breaks_holds_up_no_other(ctx: Context) -> None:
     campaign_id = await create(ctx, [])
     await db.execute("UPDATE campaigns SET status = 'sending'")
     await send(ctx)
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     await db.execute("UPDATE messages SET sent_at = now() - interval '73 hours'")
     async with refused("campaigns", "NEW.status = 'completed'"):
         with pytest.raises(asyncpg.RaiseError):

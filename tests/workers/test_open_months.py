@@ -31,6 +31,7 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Message, MessageStatus
 from msvs.workers.dispatch import dispatch_messages
+from tests.services import SERVICES
 from tests.workers.test_dispatch import send
 from tests.workers.test_maintenance import month, write_message
 
@@ -65,7 +66,7 @@ async def test_a_claim_locks_no_month_that_is_settled(two_years: None, ctx: Cont
         async with unit_of_work():
             now, open_ids = await open_months.look()
             (lane,) = await find_lanes(now, open_ids)
-            claim = await claims.claim(lane, carrier="virtual", limit=10, now=now)
+            claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=10, now=now)
             found.append(await db.fetch_value(LOCKS))
         assert claim is not None
         async with unit_of_work():
@@ -105,7 +106,7 @@ async def test_outcomes_and_reports_open_no_month_but_their_own(two_years: None,
 
     async def take(now: datetime) -> claims.Claim:
         lane = Lane(ctx.workspace_id, ctx.livemode, open_ids=(await open_months.look())[1])
-        claim = await claims.claim(lane, carrier="virtual", limit=20, now=now)
+        claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=20, now=now)
         assert claim is not None
         return claim
 
@@ -149,7 +150,7 @@ async def test_a_message_is_sent_however_old_its_month_is(two_years: None, ctx: 
     assert await open_months.find_open_months() == 1
     _, open_ids = await open_months.look()
     assert open_ids.since == await month(-20)
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     assert (await Message.get(id=old)).status == MessageStatus.SENT
     # Settled, it holds no month open.
     assert await open_months.find_open_months() == 1
@@ -157,10 +158,10 @@ async def test_a_message_is_sent_however_old_its_month_is(two_years: None, ctx: 
     assert await open_months.find_open_months() == 0
     # One that came with the id of a month long past is late by one maintenance, and not lost.
     late = await write_message(ctx, await month(-20), due_at=due)
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     assert (await Message.get(id=late)).status == MessageStatus.QUEUED
     assert await open_months.find_open_months() == 1
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     assert (await Message.get(id=late)).status == MessageStatus.SENT
 
 
@@ -172,7 +173,7 @@ async def test_a_message_of_a_month_ahead_or_of_none_widens_the_range(ctx: Conte
     astray = await write_message(ctx, await month(-30), due_at=due)
     assert await open_months.find_open_months() == 1
     assert (await open_months.look())[1] == EVERYWHERE
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     assert {(await Message.get(id=id)).status for id in (ahead, astray)} == {MessageStatus.SENT}
 
 

@@ -12,7 +12,7 @@ from msvs import database as db
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatch import claims, routing, throughput
+from msvs.api.dispatch import claims
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.errors import InvalidRequest
 from msvs.api.messages.messages import SendMessage, send_message
@@ -20,20 +20,21 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, CreditBalance, Message
 from msvs.workers.campaigns import expand_campaigns
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_dispatch import events, ledger, send
 
 
 @pytest.fixture(autouse=True)
 def _limits() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
-    throughput.use_rates({}, {})
+    SERVICES.carriers.live = None
+    SERVICES.rates.carriers, SERVICES.rates.senders = {}, {}
 
 
 async def claim(lane: Lane, now: datetime, limit: int = 100) -> int:
     async with unit_of_work():
-        taken = await claims.claim(lane, carrier="virtual", limit=limit, now=now)
+        taken = await claims.claim(SERVICES, lane, carrier="virtual", limit=limit, now=now)
     return 0 if taken is None else len(taken.messages)
 
 
@@ -45,7 +46,7 @@ async def create(ctx: Context, number: int, timezone: str | None = None, **value
             ctx,
             CreateCampaign("Paced", "Hi", list_ids=[row.id], **values),  # type: ignore[arg-type]
         )
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     return campaign.id
 
 
@@ -140,7 +141,7 @@ async def test_without_quiet_hours_a_campaign_does_not_wait(ctx: Context) -> Non
 
 
 async def test_a_carriers_rate_is_shared_by_all_lanes(ctx: Context, other_ctx: Context) -> None:
-    throughput.use_rates({"virtual": 5}, {})
+    SERVICES.rates.carriers, SERVICES.rates.senders = {"virtual": 5}, {}
     for _ in range(6):
         await send(ctx)
         await send(other_ctx)
@@ -154,7 +155,7 @@ async def test_a_carriers_rate_is_shared_by_all_lanes(ctx: Context, other_ctx: C
 
 
 async def test_a_senders_rate_puts_the_rest_off_and_holds_up_no_other_sender(ctx: Context) -> None:
-    throughput.use_rates({}, {"SLOWPOKE": 2})
+    SERVICES.rates.carriers, SERVICES.rates.senders = {}, {"SLOWPOKE": 2}
     for _ in range(5):
         await send(ctx, from_="SLOWPOKE")
     await send(ctx, from_="SPRINTER")
@@ -167,14 +168,14 @@ async def test_a_senders_rate_puts_the_rest_off_and_holds_up_no_other_sender(ctx
 
 
 async def test_a_claim_that_is_rolled_back_gives_its_tokens_back(ctx: Context) -> None:
-    throughput.use_rates({"virtual": 2}, {})
+    SERVICES.rates.carriers, SERVICES.rates.senders = {"virtual": 2}, {}
     await send(ctx)
     await send(ctx)
     now = datetime.now(UTC)
 
     async def die() -> None:
         async with unit_of_work():
-            await claims.claim(Lane(ctx.workspace_id, False), carrier="virtual", limit=2, now=now)
+            await claims.claim(SERVICES, Lane(ctx.workspace_id, False), carrier="virtual", limit=2, now=now)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

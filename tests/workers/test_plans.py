@@ -23,7 +23,6 @@ from msvs.api.dispatch import (
     routes,
     routing,
     senders,
-    throughput,
 )
 from msvs.api.dispatch.delivery_reports import DeliveryReport
 from msvs.api.dispatch.lanes import Lane, find_lanes, has_due, has_scheduled, promote_scheduled
@@ -33,6 +32,7 @@ from msvs.api.webhooks import deliveries
 from msvs.models import Campaign, ContactList
 from tests import factories
 from tests.plans import NEW_ID, make_messages, reading
+from tests.services import SERVICES
 
 MANY = 20_000
 BATCH = 10
@@ -42,11 +42,11 @@ MOST = 30 * BATCH
 
 @pytest.fixture(autouse=True)
 def _limits() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_carriers(("virtual",))
-    routing.use_live_carrier(None)
-    throughput.use_rates({}, {})
+    SERVICES.carriers.names = frozenset(("virtual",))
+    SERVICES.carriers.live = None
+    SERVICES.rates.carriers, SERVICES.rates.senders = {}, {}
 
 
 async def make_campaign(ctx: Context, status: str = "sending") -> UUID:
@@ -86,7 +86,7 @@ async def crowd(live_ctx: Context) -> UUID:
 
 async def take(lane: Lane) -> claims.Claim:
     async with unit_of_work():
-        claim = await claims.claim(lane, carrier="virtual", limit=BATCH, now=await db.now())
+        claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=BATCH, now=await db.now())
     assert claim is not None
     assert len(claim.messages) == BATCH
     return claim
@@ -208,7 +208,7 @@ async def test_a_start_and_an_expansion_read_their_chunk(live_ctx: Context, monk
     with reading(monkeypatch) as starting:
         for _ in range(3):
             async with unit_of_work():
-                assert await lifecycle.start_campaign(campaign.id, await db.now(), limit=BATCH) is False
+                assert await lifecycle.start_campaign(SERVICES, campaign.id, await db.now(), limit=BATCH) is False
     starting.check(MOST)
     assert await db.fetch_value("SELECT count(*) FROM campaign_recipients") == 3 * BATCH
     while not await _start(campaign.id):
@@ -216,19 +216,19 @@ async def test_a_start_and_an_expansion_read_their_chunk(live_ctx: Context, monk
     assert await db.fetch_value("SELECT count(*) FROM campaign_recipients") == MANY
     with reading(monkeypatch) as expanding:
         async with unit_of_work():
-            assert await audiences.expand_chunk(campaign.id, limit=BATCH, now=await db.now()) == BATCH
+            assert await audiences.expand_chunk(SERVICES, campaign.id, limit=BATCH, now=await db.now()) == BATCH
     expanding.check(MOST)
 
 
 async def _start(campaign_id: UUID) -> bool | None:
     async with unit_of_work():
-        return await lifecycle.start_campaign(campaign_id, await db.now())
+        return await lifecycle.start_campaign(SERVICES, campaign_id, await db.now())
 
 
 async def test_a_sender_at_its_limit_costs_neither_reads_nor_writes(
     live_ctx: Context, crowd: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    throughput.use_rates({}, {"*": 5.0, "SPRINTER": 100.0})
+    SERVICES.rates.carriers, SERVICES.rates.senders = {}, {"*": 5.0, "SPRINTER": 100.0}
     await make_messages(live_ctx, 5, "queued", sender="SPRINTER")
     lane = Lane(live_ctx.workspace_id, True)
     now = await db.now()
@@ -237,7 +237,7 @@ async def test_a_sender_at_its_limit_costs_neither_reads_nor_writes(
     with reading(monkeypatch) as claiming:
         for _ in range(10):
             async with unit_of_work():
-                claim = await claims.claim(lane, carrier="virtual", limit=BATCH, now=now)
+                claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=BATCH, now=now)
             taken.append([] if claim is None else sorted(row.sender for row in claim.messages))
     claiming.check(MOST)
     # The slow sender's second, and all of the other's that stood behind thousands of its messages; then nothing.
@@ -255,12 +255,12 @@ async def versions() -> dict[UUID, int]:
 
 @pytest.mark.parametrize("reason", ["paused", "at its limit", "on trial"])
 async def test_carriers_that_take_nothing_more_cost_no_writes(live_ctx: Context, reason: str) -> None:
-    routing.use_carriers(("virtual", "first"))
-    await routes.add_route("first")
-    await senders.add_sender(live_ctx.workspace_id, "SLOWPOKE")
+    SERVICES.carriers.names = frozenset(("virtual", "first"))
+    await routes.add_route(SERVICES, "first")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, "SLOWPOKE")
     await make_messages(live_ctx, 500, "queued")
     if reason == "at its limit":
-        throughput.use_rates({"first": 5.0}, {})
+        SERVICES.rates.carriers, SERVICES.rates.senders = {"first": 5.0}, {}
     else:
         await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
     if reason == "on trial":
@@ -270,9 +270,9 @@ async def test_carriers_that_take_nothing_more_cost_no_writes(live_ctx: Context,
     lane = Lane(live_ctx.workspace_id, True)
     taken = 0
     for _ in range(5):
-        plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+        plan = await routing.plan_for(SERVICES, live_ctx.workspace_id, True, now)
         async with unit_of_work():
-            claimed = await claims.claim_by_plan(lane, plan, limit=100, now=now)
+            claimed = await claims.claim_by_plan(SERVICES, lane, plan, limit=100, now=now)
         taken += sum(len(claim.messages) for claim in claimed)
     assert taken == {"paused": 0, "at its limit": 5, "on trial": 1}[reason]
     after = await versions()

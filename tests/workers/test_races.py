@@ -18,7 +18,7 @@ from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import claims, expired_leases, outcomes, pacing, routing
+from msvs.api.dispatch import claims, expired_leases, outcomes, pacing
 from msvs.api.dispatch.lanes import SINGLE_LANES, Lane
 from msvs.api.dispatch.outcomes import MAX_ATTEMPTS, REFUSED, record_outcomes
 from msvs.api.errors import PaymentRequired
@@ -34,6 +34,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_lane, dispatch_messages, hand_over, resolve_expired
 from msvs.workers.maintenance import has_work
 from tests import factories
+from tests.services import SERVICES
 
 # `make chaos` races a thousand times.
 ROUNDS = 1000 if os.environ.get("MSVS_STATE") == "full" else 100
@@ -41,9 +42,9 @@ ROUNDS = 1000 if os.environ.get("MSVS_STATE") == "full" else 100
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> object:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def send(ctx: Context, to: str | None = None) -> UUID:
@@ -127,11 +128,11 @@ async def test_cancel_races_dispatch(live_ctx: Context) -> None:
         carrier = SignalingCarrier()
         first = carrier.is_reached if start // 10 % 2 else None
         answers = await asyncio.gather(
-            dispatch_lane({"virtual": carrier}, lane, batch=4),
+            dispatch_lane(SERVICES, {"virtual": carrier}, lane, batch=4),
             *(cancel_after(first, live_ctx, message_id) for message_id in ids),
-            dispatch_lane({"virtual": carrier}, lane, batch=4),
+            dispatch_lane(SERVICES, {"virtual": carrier}, lane, batch=4),
         )
-        while await dispatch_lane({"virtual": carrier}, lane):
+        while await dispatch_lane(SERVICES, {"virtual": carrier}, lane):
             pass
         told = dict(zip(ids, answers[1:-1], strict=True))
         taken, paid = await acceptances(), await ledgers()
@@ -180,7 +181,7 @@ async def test_a_stop_among_ten_thousand_queued(ctx: Context) -> None:
             status = (await Message.get(id=ids[n])).status
             stopped[phone] = (before, status == MessageStatus.CANCELED)
 
-    workers = [dispatch_messages({"virtual": carrier}, batch=100, seconds=100) for _ in range(2)]
+    workers = [dispatch_messages(SERVICES, {"virtual": carrier}, batch=100, seconds=100) for _ in range(2)]
     await asyncio.gather(*workers, stop_some())
     taken = await acceptances()
     rows = {row.id: row for row in await Message.filter(kind="api")}
@@ -203,7 +204,7 @@ async def test_two_sweepers_at_once(live_ctx: Context, capability: Capability) -
     carrier = VirtualCarrier(capability)
     async with unit_of_work():
         claim = await claims.claim(
-            Lane(live_ctx.workspace_id, True), carrier="virtual", limit=100, now=datetime.now(UTC)
+            SERVICES, Lane(live_ctx.workspace_id, True), carrier="virtual", limit=100, now=datetime.now(UTC)
         )
     assert claim is not None
     # The worker dies with half of them handed over.
@@ -232,11 +233,11 @@ async def test_a_stop_does_not_prove_what_is_on_the_wire(live_ctx: Context) -> N
     """The recipient answers an older message; the carrier then refuses the one being handed over."""
     phone = factories.next_phone()
     await send(live_ctx, phone)
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     newer = await send(live_ctx, phone)
     async with unit_of_work():
         claim = await claims.claim(
-            Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC)
+            SERVICES, Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC)
         )
     assert claim is not None
     await stop(live_ctx, phone)
@@ -255,7 +256,9 @@ async def test_what_was_not_handed_over_before_a_stop_is_not_handed_over_after(
     phone = factories.next_phone()
     message_id = await send(live_ctx, phone)
     async with unit_of_work():
-        await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+        await claims.claim(
+            SERVICES, Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC)
+        )
     await stop(live_ctx, phone)
     await expire_leases()
     await resolve_expired({"virtual": VirtualCarrier(capability)})
@@ -266,7 +269,7 @@ async def test_a_carrier_too_busy_to_answer_a_second_time_still_has_the_message(
     """Accepted, the answer lost; asked again it is throttled; canceled now, the message must not count as unsent."""
     message_id = await send(live_ctx)
     lane = Lane(live_ctx.workspace_id, True)
-    await dispatch_lane({"virtual": FaultyCarrier(faults=Faults(drop=1))}, lane)
+    await dispatch_lane(SERVICES, {"virtual": FaultyCarrier(faults=Faults(drop=1))}, lane)
     await expire_leases()
     await resolve_expired({"virtual": FaultyCarrier(faults=Faults(throttle=1))})
     assert await cancel(live_ctx, message_id) != "canceled"
@@ -280,7 +283,9 @@ async def test_a_wrong_clock_does_not_end_a_lease(live_ctx: Context, skew: timed
     claimed_at = datetime.now(UTC) + min(skew, timedelta(0))
     await db.execute("UPDATE messages SET due_at = now() - interval '1 hour'")
     async with unit_of_work():
-        claim = await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=claimed_at)
+        claim = await claims.claim(
+            SERVICES, Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=claimed_at
+        )
     assert claim is not None
     async with unit_of_work():
         swept_at = datetime.now(UTC) + max(skew, timedelta(0))
@@ -298,7 +303,7 @@ class Pausing(VirtualCarrier):
 
 async def test_a_worker_that_slept_through_its_lease_is_deduplicated(live_ctx: Context) -> None:
     message_id = await send(live_ctx)
-    await dispatch_lane({"virtual": Pausing(Capability.DEDUPE)}, Lane(live_ctx.workspace_id, True))
+    await dispatch_lane(SERVICES, {"virtual": Pausing(Capability.DEDUPE)}, Lane(live_ctx.workspace_id, True))
     assert (await acceptances())[message_id] == 1
     assert (await Message.get(id=message_id)).status == MessageStatus.SENT
 
@@ -360,12 +365,12 @@ async def test_a_worker_that_slept_after_its_claim_submits_nothing(
     carrier = VirtualCarrier(capability)
     moments = iter([0.0])
     monkeypatch.setattr("msvs.workers.dispatch.time.monotonic", lambda: next(moments, 30.0))
-    await dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
+    await dispatch_lane(SERVICES, {"virtual": carrier}, Lane(live_ctx.workspace_id, True))
     monkeypatch.undo()
     message = await Message.get(id=message_id)
     assert (message.status, message.claim_token) == (MessageStatus.QUEUED, None)
     assert (await acceptances())[message_id] == 0
-    await dispatch_lane({"virtual": carrier}, Lane(live_ctx.workspace_id, True))
+    await dispatch_lane(SERVICES, {"virtual": carrier}, Lane(live_ctx.workspace_id, True))
     assert (await acceptances())[message_id] == 1
     rows = await db.fetch("SELECT outcome FROM message_attempts WHERE message_id = $1 ORDER BY started_at", message_id)
     assert [row.outcome for row in rows] == ["unused", "accepted"]
@@ -382,7 +387,7 @@ async def test_a_worker_that_slept_through_all_of_its_lease_gives_back_what_nobo
     now = await db.now()
     lane = Lane(live_ctx.workspace_id, True)
     async with unit_of_work():
-        claim = await claims.claim(lane, carrier="virtual", limit=10, now=now)
+        claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=10, now=now)
     assert claim is not None
     await expire_leases()
     await resolve_expired({"virtual": carrier})
@@ -391,7 +396,7 @@ async def test_a_worker_that_slept_through_all_of_its_lease_gives_back_what_nobo
     is_sent = capability is not Capability.NONE
     assert message.status == (MessageStatus.SENT if is_sent else MessageStatus.QUEUED)
     assert (await acceptances())[message_id] == is_sent
-    await dispatch_lane({"virtual": carrier}, lane)
+    await dispatch_lane(SERVICES, {"virtual": carrier}, lane)
     assert (await acceptances())[message_id] == 1
 
 
@@ -412,7 +417,9 @@ async def test_a_batch_of_none_but_opted_out_does_not_end_the_sweep(live_ctx: Co
     phones = [factories.next_phone() for _ in range(4)]
     message_ids = [await send(live_ctx, phone) for phone in phones]
     async with unit_of_work():
-        await claims.claim(Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC))
+        await claims.claim(
+            SERVICES, Lane(live_ctx.workspace_id, True), carrier="virtual", limit=10, now=datetime.now(UTC)
+        )
     for phone in phones[:2]:
         await stop(live_ctx, phone)
     await expire_leases()
@@ -432,7 +439,7 @@ async def launch(ctx: Context, number: int, **values: Any) -> UUID:
         campaign = await campaigns.create_campaign(
             ctx, CreateCampaign("Doors open", "Hi", contact_ids=[row.id for row in contacts], **values)
         )
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     return campaign.id
 
 
@@ -448,7 +455,7 @@ async def test_claims_of_a_campaign_run_out_of_credits_together(live_ctx: Contex
         async with unit_of_work():
             assert await pacing.running_campaign(campaign_id) is not None
             await all_run.wait()
-            claimed = await claims.claim(lane, carrier="virtual", limit=8, now=await db.now())
+            claimed = await claims.claim(SERVICES, lane, carrier="virtual", limit=8, now=await db.now())
         return 0 if claimed is None else len(claimed.messages)
 
     assert sum(await asyncio.gather(*(claim() for _ in range(claimed)))) == 5
@@ -465,7 +472,7 @@ async def test_claims_of_a_campaign_run_out_of_credits_together(live_ctx: Contex
 async def dies_after_its_claim(lane: Lane) -> None:
     """A worker that claims all of a lane and is never heard of again."""
     async with unit_of_work():
-        assert await claims.claim(lane, carrier="virtual", limit=10, now=await db.now()) is not None
+        assert await claims.claim(SERVICES, lane, carrier="virtual", limit=10, now=await db.now()) is not None
     await expire_leases()
 
 
@@ -481,7 +488,7 @@ async def test_what_was_not_handed_over_before_its_expiry_is_not_handed_over_aft
     await dies_after_its_claim(Lane(live_ctx.workspace_id, True))
     await db.execute("UPDATE messages SET expires_at = now()")
     await resolve_expired(carriers)
-    await dispatch_messages(carriers)
+    await dispatch_messages(SERVICES, carriers)
     message = await Message.get(id=row.id)
     assert await acceptances() == Counter()
     if capability is Capability.LOOKUP:
@@ -502,8 +509,8 @@ async def test_what_was_not_handed_over_before_a_cancellation_is_not_handed_over
     async with unit_of_work():
         await campaigns.cancel_campaign(live_ctx, campaign_id)
     await resolve_expired(carriers)
-    await dispatch_messages(carriers)
-    await expand_campaigns()
+    await dispatch_messages(SERVICES, carriers)
+    await expand_campaigns(SERVICES)
     assert await acceptances() == Counter()
     is_told = capability is Capability.LOOKUP
     status = MessageStatus.CANCELED if is_told else MessageStatus.SENDING
@@ -520,7 +527,7 @@ async def test_what_was_not_handed_over_before_a_pause_waits_for_its_end(ctx: Co
         await campaigns.pause_campaign(ctx, campaign_id)
     assert await resolve_expired(carriers) == 0
     assert not await has_work(await db.now())
-    await dispatch_messages(carriers)
+    await dispatch_messages(SERVICES, carriers)
     assert await acceptances() == Counter()
     async with unit_of_work():
         await campaigns.resume_campaign(ctx, campaign_id)
@@ -545,7 +552,7 @@ async def test_a_carrier_that_has_no_answer_for_three_days_is_asked_no_more(
 
     message_id = await send(live_ctx)
     carriers = {"virtual": Dumb(capability)}
-    await dispatch_messages(carriers)
+    await dispatch_messages(SERVICES, carriers)
     for _ in range(MAX_ATTEMPTS - 1):
         await expire_leases()
         assert await resolve_expired(carriers) == 1
@@ -573,5 +580,5 @@ async def test_a_wrong_clock_holds_up_no_send(
 
     monkeypatch.setattr("msvs.api.messages.messages.datetime", Skewed)
     message_id = await send(live_ctx)
-    assert await dispatch_messages({"virtual": VirtualCarrier()}) == 1
+    assert await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()}) == 1
     assert (await acceptances())[message_id] == 1

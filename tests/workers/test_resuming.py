@@ -11,19 +11,19 @@ from msvs import database as db
 from msvs.api.campaigns import campaigns
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import routing
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
+from tests.services import SERVICES
 from tests.workers.test_campaigns import CARRIERS, create, people, stats
 
 
 @pytest.fixture(autouse=True)
 def _carrier() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def short_of_credits(ctx: Context, number: int, size: int) -> list[UUID]:
@@ -38,8 +38,8 @@ async def short_of_credits(ctx: Context, number: int, size: int) -> list[UUID]:
 
 async def turns(number: int) -> None:
     for _ in range(number):
-        await expand_campaigns()
-        await dispatch_messages(CARRIERS)
+        await expand_campaigns(SERVICES)
+        await dispatch_messages(SERVICES, CARRIERS)
 
 
 async def grant(ctx: Context, amount: int, reference: str) -> None:

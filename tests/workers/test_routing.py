@@ -32,6 +32,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages, resolve_expired
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 
 Answer = Callable[[Submission], Outcome]
 
@@ -60,11 +61,11 @@ class Playing(Carrier):
 
 @pytest.fixture(autouse=True)
 def _carriers() -> Iterator[None]:
-    routing.use_carriers(("virtual", "first", "second", "third"))
+    SERVICES.carriers.names = frozenset(("virtual", "first", "second", "third"))
     yield
-    routing.use_carriers(("virtual",))
-    routing.use_live_carrier(None)
-    throughput.use_rates({}, {})
+    SERVICES.carriers.names = frozenset(("virtual",))
+    SERVICES.carriers.live = None
+    SERVICES.rates.carriers, SERVICES.rates.senders = {}, {}
 
 
 async def send(ctx: Context, to: str | None = None, *, from_: str = "+12125550100") -> UUID:
@@ -74,11 +75,11 @@ async def send(ctx: Context, to: str | None = None, *, from_: str = "+1212555010
 
 
 async def own(ctx: Context, value: str = "+12125550100", *, registration: str | None = "C0HORT") -> None:
-    await add_sender(ctx.workspace_id, value, registration=registration)
+    await add_sender(SERVICES, ctx.workspace_id, value, registration=registration)
 
 
 async def run(*carriers: Carrier) -> None:
-    await dispatch_messages({carrier.name: carrier for carrier in carriers})
+    await dispatch_messages(SERVICES, {carrier.name: carrier for carrier in carriers})
 
 
 async def now_due() -> None:
@@ -144,21 +145,21 @@ def test_routes_are_matched_and_ordered(
 
 
 async def test_a_workspaces_own_routes_stand_in_place_of_the_shared_ones(live_ctx: Context, other_ctx: Context) -> None:
-    await routes.add_route("first")
-    await routes.add_route("second", workspace_id=live_ctx.workspace_id, regions=["us"])
+    await routes.add_route(SERVICES, "first")
+    await routes.add_route(SERVICES, "second", workspace_id=live_ctx.workspace_id, regions=["us"])
     now = await db.now()
-    own_plan = await routing.plan_for(live_ctx.workspace_id, True, now)
-    other_plan = await routing.plan_for(other_ctx.workspace_id, True, now)
+    own_plan = await routing.plan_for(SERVICES, live_ctx.workspace_id, True, now)
+    other_plan = await routing.plan_for(SERVICES, other_ctx.workspace_id, True, now)
     assert (own_plan.carriers_for("US", "X1"), own_plan.carriers_for("BR", "X1")) == (["second"], [])
     assert other_plan.carriers_for("BR", "X1") == ["first"]
-    assert (await routing.plan_for(live_ctx.workspace_id, False, now)).sole == "virtual"
+    assert (await routing.plan_for(SERVICES, live_ctx.workspace_id, False, now)).sole == "virtual"
 
 
 async def test_messages_take_the_carrier_of_their_region(live_ctx: Context) -> None:
     await own(live_ctx)
     await own(live_ctx, "COHORT")
-    await routes.add_route("first", regions=["US"])
-    await routes.add_route("second", regions=["GB"])
+    await routes.add_route(SERVICES, "first", regions=["US"])
+    await routes.add_route(SERVICES, "second", regions=["GB"])
     first, second = Playing("first"), Playing("second")
     american, british = await send(live_ctx), await send(live_ctx, "+447400123456", from_="COHORT")
     await run(first, second)
@@ -167,9 +168,9 @@ async def test_messages_take_the_carrier_of_their_region(live_ctx: Context) -> N
 
 
 async def test_routes_keep_to_the_rules_of_senders_whatever_takes_the_rest(live_ctx: Context) -> None:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     await own(live_ctx)
-    await routes.add_route("first", regions=["US"])
+    await routes.add_route(SERVICES, "first", regions=["US"])
     with pytest.raises(ApiError) as caught:
         await send(live_ctx, from_="BANK")
     assert (caught.value.code, caught.value.param) == ("sender_not_allowed", "from")
@@ -177,7 +178,7 @@ async def test_routes_keep_to_the_rules_of_senders_whatever_takes_the_rest(live_
 
 async def test_a_message_that_no_route_takes_is_refused_at_once(live_ctx: Context) -> None:
     await own(live_ctx, "COHORT")
-    await routes.add_route("first", regions=["US"])
+    await routes.add_route(SERVICES, "first", regions=["US"])
     with pytest.raises(ApiError) as caught:
         await send(live_ctx, "+447400123456", from_="COHORT")
     assert (caught.value.code, caught.value.status) == ("no_route", 422)
@@ -185,8 +186,8 @@ async def test_a_message_that_no_route_takes_is_refused_at_once(live_ctx: Contex
 
 async def test_a_route_taken_away_fails_what_is_queued_and_gives_its_credits_back(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("second", regions=["GB"])
-    route = await routes.add_route("first", regions=["US"])
+    await routes.add_route(SERVICES, "second", regions=["GB"])
+    route = await routes.add_route(SERVICES, "first", regions=["US"])
     message_id = await send(live_ctx)
     await routes.remove_route(route.id)
     first = Playing("first")
@@ -198,8 +199,8 @@ async def test_a_route_taken_away_fails_what_is_queued_and_gives_its_credits_bac
 
 async def test_a_definite_refusal_passes_the_message_on(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("first", preference=1)
-    await routes.add_route("second", preference=2)
+    await routes.add_route(SERVICES, "first", preference=1)
+    await routes.add_route(SERVICES, "second", preference=2)
     first, second = Playing("first", NO), Playing("second")
     message_id = await send(live_ctx)
     await run(first, second)
@@ -212,8 +213,8 @@ async def test_a_definite_refusal_passes_the_message_on(live_ctx: Context) -> No
 
 async def test_refused_by_all_it_fails_once_and_costs_nothing(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("first", preference=1)
-    await routes.add_route("second", preference=2)
+    await routes.add_route(SERVICES, "first", preference=1)
+    await routes.add_route(SERVICES, "second", preference=2)
     first, second = Playing("first", NO), Playing("second", NO)
     message_id = await send(live_ctx)
     await run(first, second)
@@ -225,8 +226,8 @@ async def test_refused_by_all_it_fails_once_and_costs_nothing(live_ctx: Context)
 @pytest.mark.parametrize("code", ["invalid_number", "carrier_filtered", "unreachable"])
 async def test_what_is_wrong_with_the_recipient_is_not_tried_elsewhere(live_ctx: Context, code: str) -> None:
     await own(live_ctx)
-    await routes.add_route("first", preference=1)
-    await routes.add_route("second", preference=2)
+    await routes.add_route(SERVICES, "first", preference=1)
+    await routes.add_route(SERVICES, "second", preference=2)
     first, second = Playing("first", Refused(code)), Playing("second")
     message_id = await send(live_ctx)
     await run(first, second)
@@ -234,11 +235,11 @@ async def test_what_is_wrong_with_the_recipient_is_not_tried_elsewhere(live_ctx:
 
 
 async def test_a_refusal_because_the_recipient_opted_out_there_opts_out_here(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     message_id = await send(live_ctx, "+12125550177")
     await run(Playing("first", Refused("recipient_opted_out")))
-    await collect_reports()
+    await collect_reports(SERVICES)
     message = await Message.get(id=message_id)
     assert (message.status.value, message.error_code) == ("failed", "recipient_opted_out")
     with pytest.raises(ApiError) as caught:
@@ -250,13 +251,13 @@ async def test_a_refusal_because_the_recipient_opted_out_there_opts_out_here(liv
 
 async def test_an_unknown_outcome_is_never_passed_on(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("first", preference=1)
-    await routes.add_route("second", preference=2)
+    await routes.add_route(SERVICES, "first", preference=1)
+    await routes.add_route(SERVICES, "second", preference=2)
     first, second = Playing("first", LOST), Playing("second")
     message_id = await send(live_ctx)
     carriers = {"first": first, "second": second}
     for _ in range(3):
-        await dispatch_messages(carriers)
+        await dispatch_messages(SERVICES, carriers)
         await db.execute("UPDATE messages SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL")
         await resolve_expired(carriers)
         await now_due()
@@ -265,8 +266,8 @@ async def test_an_unknown_outcome_is_never_passed_on(live_ctx: Context) -> None:
 
 async def test_a_carrier_that_is_away_is_passed_by_at_once(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("first", preference=1)
-    await routes.add_route("second", preference=2)
+    await routes.add_route(SERVICES, "first", preference=1)
+    await routes.add_route(SERVICES, "second", preference=2)
     first, second = Playing("first", AWAY), Playing("second")
     message_ids = [await send(live_ctx) for _ in range(3)]
     await run(first, second)
@@ -275,7 +276,7 @@ async def test_a_carrier_that_is_away_is_passed_by_at_once(live_ctx: Context) ->
 
 
 async def test_a_sole_carrier_in_trouble_pauses_and_fails_nobody(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     first = Playing("first", AWAY)
     message_ids = [await send(live_ctx) for _ in range(8)]
@@ -303,22 +304,22 @@ async def test_a_sole_carrier_in_trouble_pauses_and_fails_nobody(live_ctx: Conte
 
 
 async def test_a_trial_without_a_message_is_given_back(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     await send(live_ctx)
     await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
     await pause_over()
     now = await db.now()
-    plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+    plan = await routing.plan_for(SERVICES, live_ctx.workspace_id, True, now)
     await db.execute("UPDATE messages SET due_at = now() + interval '1 hour'")
     async with unit_of_work():
         lane = Lane(live_ctx.workspace_id, True)
-        assert await claims.claim_by_plan(lane, plan, limit=10, now=now) == []
+        assert await claims.claim_by_plan(SERVICES, lane, plan, limit=10, now=now) == []
     assert (await breakers.find_states())["first"].is_on_trial(await db.now())
 
 
 async def test_no_answers_at_all_pause_a_carrier_too(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     first = Playing("first", LOST)
     for _ in range(breakers.THRESHOLD):
@@ -333,9 +334,9 @@ async def test_no_answers_at_all_pause_a_carrier_too(live_ctx: Context) -> None:
 async def test_a_paused_carrier_is_passed_by_and_its_own_messages_wait(live_ctx: Context) -> None:
     await own(live_ctx)
     await own(live_ctx, "COHORT")
-    await routes.add_route("first", regions=["US"], preference=1)
-    await routes.add_route("second", regions=["US"], preference=2)
-    await routes.add_route("first", regions=["GB"])
+    await routes.add_route(SERVICES, "first", regions=["US"], preference=1)
+    await routes.add_route(SERVICES, "second", regions=["US"], preference=2)
+    await routes.add_route(SERVICES, "first", regions=["GB"])
     await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
     first, second = Playing("first"), Playing("second")
     american, british = await send(live_ctx), await send(live_ctx, "+447400123456", from_="COHORT")
@@ -345,7 +346,7 @@ async def test_a_paused_carrier_is_passed_by_and_its_own_messages_wait(live_ctx:
 
 
 async def test_refusals_are_service_and_pause_nothing(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     first = Playing("first", Refused("invalid_number"))
     for _ in range(breakers.THRESHOLD + 3):
@@ -357,9 +358,9 @@ async def test_refusals_are_service_and_pause_nothing(live_ctx: Context) -> None
 async def test_each_carrier_keeps_to_its_own_rate(live_ctx: Context) -> None:
     await own(live_ctx)
     await own(live_ctx, "COHORT")
-    await routes.add_route("first", regions=["US"])
-    await routes.add_route("second", regions=["GB"])
-    throughput.use_rates({"first": 2.0}, {})
+    await routes.add_route(SERVICES, "first", regions=["US"])
+    await routes.add_route(SERVICES, "second", regions=["GB"])
+    SERVICES.rates.carriers, SERVICES.rates.senders = {"first": 2.0}, {}
     first, second = Playing("first"), Playing("second")
     for number in range(6):
         await send(live_ctx)
@@ -372,15 +373,15 @@ async def test_each_carrier_keeps_to_its_own_rate(live_ctx: Context) -> None:
 async def test_what_waits_for_one_carrier_does_not_hide_what_another_takes(live_ctx: Context) -> None:
     await own(live_ctx)
     await own(live_ctx, "COHORT")
-    await routes.add_route("first", regions=["US"])
-    await routes.add_route("second", regions=["GB"])
-    throughput.use_rates({"first": 1.0}, {})
-    assert await throughput.take_for_carrier("first", 1, await db.now()) == 1
+    await routes.add_route(SERVICES, "first", regions=["US"])
+    await routes.add_route(SERVICES, "second", regions=["GB"])
+    SERVICES.rates.carriers, SERVICES.rates.senders = {"first": 1.0}, {}
+    assert await throughput.take_for_carrier(SERVICES.rates, "first", 1, await db.now()) == 1
     for _ in range(6):
         await send(live_ctx)
     british = await send(live_ctx, "+447400123456", from_="COHORT")
     second = Playing("second")
-    await dispatch_messages({"first": Playing("first"), "second": second}, batch=2)
+    await dispatch_messages(SERVICES, {"first": Playing("first"), "second": second}, batch=2)
     assert second.given == [british]
     rows = await db.fetch("SELECT due_at FROM messages WHERE status = 'queued' ORDER BY due_at")
     # Those put off do not all come back at once, only to be put off again: a second each, at one a second.
@@ -388,25 +389,28 @@ async def test_what_waits_for_one_carrier_does_not_hide_what_another_takes(live_
 
 
 async def test_what_waits_for_one_sender_does_not_hide_what_another_sends(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     await own(live_ctx, "+12125550101")
-    throughput.use_rates({}, {"+12125550100": 0.5})
-    assert await throughput.take_for_sender("+12125550100", 1, await db.now()) == 1
+    SERVICES.rates.carriers, SERVICES.rates.senders = {}, {"+12125550100": 0.5}
+    assert await throughput.take_for_sender(SERVICES.rates, "+12125550100", 1, await db.now()) == 1
     for _ in range(4):
         await send(live_ctx)
     waiting = await versions()
     other = await send(live_ctx, from_="+12125550101")
     first = Playing("first")
-    await dispatch_messages({"first": first}, batch=2)
+    await dispatch_messages(SERVICES, {"first": first}, batch=2)
     assert first.given == [other]
     # What waits is not written to.
     assert await versions() == waiting
 
 
 async def test_a_workspace_with_much_to_send_is_not_always_the_first(live_ctx: Context, other_ctx: Context) -> None:
-    routing.use_live_carrier("first")
-    for ctx, sender in ((live_ctx, "+12125550100"), (Context(other_ctx.workspace_id, True), "+12125550101")):
+    SERVICES.carriers.live = "first"
+    for ctx, sender in (
+        (live_ctx, "+12125550100"),
+        (Context(other_ctx.workspace_id, True, services=SERVICES), "+12125550101"),
+    ):
         await own(ctx, sender)
         await send(ctx, from_=sender)
     now = await db.now()
@@ -416,8 +420,8 @@ async def test_a_workspace_with_much_to_send_is_not_always_the_first(live_ctx: C
 
 async def test_a_busy_carrier_gives_way_to_the_next_in_the_end(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("first", preference=1)
-    await routes.add_route("second", preference=2)
+    await routes.add_route(SERVICES, "first", preference=1)
+    await routes.add_route(SERVICES, "second", preference=2)
     first, second = Playing("first", Refused("carrier_rejected", retryable=True)), Playing("second")
     message_id = await send(live_ctx)
     for _ in range(MAX_ATTEMPTS + 3):
@@ -433,7 +437,7 @@ async def test_a_busy_carrier_gives_way_to_the_next_in_the_end(live_ctx: Context
 
 
 async def test_a_busy_sole_carrier_is_given_hours_and_ever_longer_pauses(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     first = Playing("first", Refused("carrier_rejected", retryable=True))
     message_id = await send(live_ctx)
@@ -452,7 +456,7 @@ async def test_a_busy_sole_carrier_is_given_hours_and_ever_longer_pauses(live_ct
 
 
 async def test_the_times_a_carrier_was_away_do_not_count_as_its_being_busy(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     first = Playing("first", AWAY)
     message_id = await send(live_ctx)
@@ -467,23 +471,25 @@ async def test_the_times_a_carrier_was_away_do_not_count_as_its_being_busy(live_
 
 async def test_a_trial_that_another_took_is_passed_by(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("first", preference=1)
-    await routes.add_route("second", preference=2)
+    await routes.add_route(SERVICES, "first", preference=1)
+    await routes.add_route(SERVICES, "second", preference=2)
     await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
     await pause_over()
     message_ids = [await send(live_ctx) for _ in range(3)]
     now = await db.now()
-    plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+    plan = await routing.plan_for(SERVICES, live_ctx.workspace_id, True, now)
     assert plan.trial == {"first"}
     assert await breakers.take_trial("first", now)
     async with unit_of_work():
-        claimed = await claims.claim_by_plan(Lane(live_ctx.workspace_id, True), plan, limit=10, now=await db.now())
+        claimed = await claims.claim_by_plan(
+            SERVICES, Lane(live_ctx.workspace_id, True), plan, limit=10, now=await db.now()
+        )
     assert [(claim.carrier, len(claim.messages)) for claim in claimed] == [("second", len(message_ids))]
 
 
 async def test_a_trial_for_which_a_message_cannot_be_paid_is_given_back(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("first")
+    await routes.add_route(SERVICES, "first")
     message_id = await send(live_ctx)
     await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=await db.now())
     await pause_over()
@@ -496,7 +502,7 @@ async def test_a_trial_for_which_a_message_cannot_be_paid_is_given_back(live_ctx
 
 async def test_messages_wait_while_all_their_carriers_are_paused(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("first")
+    await routes.add_route(SERVICES, "first")
     for _ in range(4):
         now = await db.now()
         await breakers.note("first", faults=breakers.THRESHOLD, served=0, reason="away", now=now)
@@ -513,25 +519,25 @@ async def test_messages_wait_while_all_their_carriers_are_paused(live_ctx: Conte
 
 async def test_a_route_to_a_carrier_that_this_process_lacks_fails_nobody(live_ctx: Context) -> None:
     await own(live_ctx)
-    await routes.add_route("second", regions=["US"])
-    await routes.add_route("first", regions=["GB"])
+    await routes.add_route(SERVICES, "second", regions=["US"])
+    await routes.add_route(SERVICES, "first", regions=["GB"])
     message_id = await send(live_ctx)
     first, second = Playing("first"), Playing("second")
-    routing.use_carriers(("virtual", "first"))
-    routing.use_live_carrier("first")
+    SERVICES.carriers.names = frozenset(("virtual", "first"))
+    SERVICES.carriers.live = "first"
     await run(first)
     assert (await status(message_id), first.given) == ("queued", [])
     with pytest.raises(ApiError) as caught:
-        await routing.require_route(live_ctx.workspace_id, "US", "+12125550100", await db.now())
+        await routing.require_route(SERVICES, live_ctx.workspace_id, "US", "+12125550100", await db.now())
     assert caught.value.code == "no_route"
-    routing.use_carriers(("virtual", "first", "second"))
+    SERVICES.carriers.names = frozenset(("virtual", "first", "second"))
     await now_due()
     await run(first, second)
     assert (first.given, second.given) == ([], [message_id])
 
 
 async def test_what_a_carrier_has_that_is_no_longer_configured_waits_for_its_report(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     message_id = await send(live_ctx)
     first, second = Playing("first", LOST), Playing("second")
@@ -573,12 +579,12 @@ async def test_a_carrier_that_cannot_be_asked_now_holds_up_no_other(
     live_ctx: Context, asked_carrier: type[Playing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("msvs.workers.dispatch.LOOK_UP_SECONDS", 0.01)
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     first, second = asked_carrier("first", LOST), Playing("second", LOST)
     asked = await send(live_ctx)
     await run(first)
-    routing.use_live_carrier("second")
+    SERVICES.carriers.live = "second"
     other = await send(live_ctx)
     await run(second)
     await db.execute("UPDATE messages SET lease_until = now() - interval '1 second'")
@@ -592,7 +598,7 @@ async def test_a_carrier_that_never_answers_is_asked_ever_more_seldom(live_ctx: 
     class Deduping(Playing):
         capability = Capability.DEDUPE
 
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     await send(live_ctx)
     first = Deduping("first", LOST)
@@ -611,31 +617,31 @@ async def test_claims_of_several_carriers_take_their_limits_first(live_ctx: Cont
     """Whoever has the second carrier's limit, and wants the balance next, must not meet one the other way."""
     await own(live_ctx)
     await own(live_ctx, "COHORT")
-    await routes.add_route("first", regions=["US"])
-    await routes.add_route("second", regions=["GB"])
+    await routes.add_route(SERVICES, "first", regions=["US"])
+    await routes.add_route(SERVICES, "second", regions=["GB"])
     # Scheduled, so that they are paid when they are claimed.
     later = await db.now() + timedelta(hours=1)
     async with unit_of_work():
         await send_message(live_ctx, SendMessage(factories.next_phone(), "Hi", "+12125550100", scheduled_at=later))
         await send_message(live_ctx, SendMessage("+447400123456", "Hi", "COHORT", scheduled_at=later))
     await db.execute("UPDATE messages SET status = 'queued', due_at = now()")
-    throughput.use_rates({"*": 10.0}, {})
+    SERVICES.rates.carriers, SERVICES.rates.senders = {"*": 10.0}, {}
     now = await db.now()
     for carrier in ("first", "second"):
-        await throughput.take_for_carrier(carrier, 1, now)
+        await throughput.take_for_carrier(SERVICES.rates, carrier, 1, now)
     lane = Lane(live_ctx.workspace_id, True)
-    plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+    plan = await routing.plan_for(SERVICES, live_ctx.workspace_id, True, now)
 
     async def claim() -> list[str]:
         async with unit_of_work():
-            claimed = await claims.claim_by_plan(lane, plan, limit=10, now=now)
+            claimed = await claims.claim_by_plan(SERVICES, lane, plan, limit=10, now=now)
         return [each.carrier for each in claimed]
 
     holding = asyncio.Event()
 
     async def other() -> None:
         async with unit_of_work():
-            await throughput.take_for_carrier("second", 1, now)
+            await throughput.take_for_carrier(SERVICES.rates, "second", 1, now)
             holding.set()
             while not await db.fetch_value("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -652,8 +658,8 @@ async def test_claims_of_several_carriers_take_their_limits_first(live_ctx: Cont
 async def test_an_error_ends_nothing_that_is_on_the_wire(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     await own(live_ctx)
     await own(live_ctx, "COHORT")
-    await routes.add_route("first", regions=["US"])
-    await routes.add_route("second", regions=["GB"])
+    await routes.add_route(SERVICES, "first", regions=["US"])
+    await routes.add_route(SERVICES, "second", regions=["GB"])
     american, british = await send(live_ctx), await send(live_ctx, "+447400123456", from_="COHORT")
     record = record_outcomes
 
@@ -674,7 +680,7 @@ async def test_an_error_ends_nothing_that_is_on_the_wire(live_ctx: Context, monk
 
 
 async def test_a_reference_that_is_too_long_loses_nobody_their_outcome(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     long = "r" * 200
     first = Playing("first", lambda given: Accepted(long + "\0", (long, "b")) if given.attempt == 1 else NO)
@@ -685,7 +691,7 @@ async def test_a_reference_that_is_too_long_loses_nobody_their_outcome(live_ctx:
 
 
 async def test_parts_are_kept_with_the_message(live_ctx: Context) -> None:
-    routing.use_live_carrier("first")
+    SERVICES.carriers.live = "first"
     await own(live_ctx)
     first = Playing("first", Accepted("a", ("a", "b", "c")))
     message_id = await send(live_ctx)
@@ -732,8 +738,8 @@ async def test_what_was_under_way_when_it_opened_does_not_lengthen_the_pause(cle
 async def test_a_paced_campaign_counts_what_all_of_its_carriers_took(live_ctx: Context) -> None:
     await own(live_ctx)
     await own(live_ctx, "COHORT")
-    await routes.add_route("first", regions=["US"])
-    await routes.add_route("second", regions=["GB"])
+    await routes.add_route(SERVICES, "first", regions=["US"])
+    await routes.add_route(SERVICES, "second", regions=["GB"])
     phones = [phone for n in range(30) for phone in (factories.next_phone(), f"+44740012{n:04d}")]
     regions = {"+1": "US", "+4": "GB"}
     contacts = [await factories.make_contact(live_ctx, phone, region=regions[phone[:2]]) for phone in phones]
@@ -742,16 +748,16 @@ async def test_a_paced_campaign_counts_what_all_of_its_carriers_took(live_ctx: C
             live_ctx,
             CreateCampaign("Paced", "Hi", contact_ids=[row.id for row in contacts], rate_per_minute=600),
         )
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     await db.execute("UPDATE messages SET status = 'queued', error_code = NULL, segments = 1, due_at = created_at")
     lane = Lane(live_ctx.workspace_id, True, campaign.id)
     start = await db.now()
     taken: Counter[str] = Counter()
     for tenth in range(0, 31, 5):
         now = start + timedelta(seconds=tenth / 10)
-        plan = await routing.plan_for(live_ctx.workspace_id, True, now)
+        plan = await routing.plan_for(SERVICES, live_ctx.workspace_id, True, now)
         async with unit_of_work():
-            claimed = await claims.claim_by_plan(lane, plan, limit=100, now=now)
+            claimed = await claims.claim_by_plan(SERVICES, lane, plan, limit=100, now=now)
         for each in claimed:
             taken[each.carrier] += len(each.messages)
         assert (await Campaign.get(id=campaign.id)).slots_taken == taken.total()

@@ -10,12 +10,13 @@ import pytest
 from msvs import database as db
 from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.campaigns.campaigns import CreateCampaign
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, Contact, ListMember
 from msvs.workers import campaigns as worker
 from msvs.workers.campaigns import expand_campaigns
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_campaigns import campaign_events, check_conservation, create, people, run_through, stats
 
 CHUNK = 3
@@ -28,7 +29,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def step(campaign_id: UUID) -> bool | None:
     async with unit_of_work():
-        return await lifecycle.start_campaign(campaign_id, await db.now())
+        return await lifecycle.start_campaign(SERVICES, campaign_id, await db.now())
 
 
 async def recipients(campaign_id: UUID) -> list[str]:
@@ -44,12 +45,12 @@ async def test_an_audience_is_whoever_there_was_at_its_first_chunk(ctx: Context)
     assert len(await recipients(campaign_id)) == CHUNK
     # Nobody is expanded, and nothing told, before all are fixed.
     async with unit_of_work():
-        assert await audiences.expand_chunk(campaign_id, now=await db.now()) == 0
+        assert await audiences.expand_chunk(SERVICES, campaign_id, now=await db.now()) == 0
         assert not await lifecycle.finish_expansion(campaign_id, await db.now())
     assert (await campaign_events(campaign_id), (await Campaign.get(id=campaign_id)).started_at) == ([], None)
     late = await factories.make_contact(ctx)
     await ListMember.create(list_id=list_id, contact_id=late.id)
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     await run_through()
     assert (await stats(ctx, campaign_id)).delivered == 8
     assert await db.fetch_value("SELECT count(*) FROM messages WHERE to_phone = $1", late.phone) == 0
@@ -63,7 +64,7 @@ async def test_a_crash_in_any_chunk_loses_and_doubles_nobody(ctx: Context, dies_
 
     async def die() -> None:
         async with unit_of_work():
-            await lifecycle.start_campaign(campaign_id, await db.now())
+            await lifecycle.start_campaign(SERVICES, campaign_id, await db.now())
             raise ZeroDivisionError
 
     for _ in range(dies_after):
@@ -103,7 +104,7 @@ async def test_a_phone_that_moves_between_chunks_has_one_recipient(ctx: Context)
     phone = first.phone
     await Contact.filter(id=first.id).update(phone=factories.next_phone())
     await Contact.filter(id=last.id).update(phone=phone)
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     await run_through()
     rows = await db.fetch("SELECT contact_id, status FROM messages WHERE to_phone = $1", phone)
     assert [(row.contact_id, row.status) for row in rows] == [(last.id, "delivered")]
@@ -129,7 +130,7 @@ async def test_a_halt_takes_hold_between_chunks(ctx: Context, verb: str) -> None
     async with unit_of_work():
         await (campaigns.pause_campaign if verb == "pause" else campaigns.cancel_campaign)(ctx, campaign_id)
     assert await step(campaign_id) is None
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     assert await db.fetch_value("SELECT count(*) FROM messages") == 0
     if verb == "cancel":
         assert (await recipients(campaign_id), await campaign_events(campaign_id)) == ([], ["campaign.canceled"])
@@ -150,14 +151,14 @@ async def test_others_are_expanded_while_a_large_audience_is_fixed(
     expanded_at: list[int] = []
     expand = worker._expand_chunk
 
-    async def noted(campaign_id: UUID, chunk: int) -> int:
-        count = await expand(campaign_id, chunk)
+    async def noted(services: Services, campaign_id: UUID, chunk: int) -> int:
+        count = await expand(services, campaign_id, chunk)
         if campaign_id == small and count:
             expanded_at.append(len(await recipients(large)))
         return count
 
     monkeypatch.setattr(worker, "_expand_chunk", noted)
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     assert len(expanded_at) == 1
     assert 0 < expanded_at[0] < 60
     await run_through()

@@ -17,7 +17,7 @@ from redis import Redis
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.dispatch import routing, senders, set_aside
+from msvs.api.dispatch import senders, set_aside
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.notifier import Notifier, WorkQueue, back_off_key, forget_failures, note_failure, waiting_key
 from msvs.api.unit_of_work import single_statement
@@ -29,22 +29,23 @@ from msvs.workers.dispatch import Carriers, dispatch_messages
 from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.engines import Engines
+from tests.services import SERVICES
 from tests.workers.test_carrier_binds import until
 from tests.workers.test_dispatch import hurry
 
 
 @pytest.fixture
 def carriers() -> Iterator[Carriers]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield {"virtual": VirtualCarrier()}
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 @pytest.fixture
 async def neighbor(clean: None) -> Context:
     """The live mode of another workspace."""
     other = await factories.make_workspace(name="Another Studio")
-    return Context(other.id, livemode=True, actor="test")
+    return Context(other.id, livemode=True, actor="test", services=SERVICES)
 
 
 @asynccontextmanager
@@ -115,7 +116,7 @@ async def test_a_stopped_process_holds_its_workspace_up_for_a_moment_only(
         assert await process.stdout.readline() == b"True\n"
         # It holds the balance, which the send waits for.
         message_id = await send(live_ctx)
-        assert await dispatch_messages(carriers) == 1
+        assert await dispatch_messages(SERVICES, carriers) == 1
         assert await statuses(message_id) == ["sent"]
         process.send_signal(signal.SIGCONT)
         # It notices, and goes on.
@@ -174,13 +175,13 @@ async def test_the_report_of_a_held_message_waits_alone(
     database: str, live_ctx: Context, neighbor: Context, carriers: Carriers
 ) -> None:
     stuck, same_workspace, bystander = await send(live_ctx), await send(live_ctx), await send(neighbor)
-    assert await dispatch_messages(carriers) == 3
+    assert await dispatch_messages(SERVICES, carriers) == 3
     await hurry()
     async with held(database, "SELECT FROM messages WHERE id = $1 FOR UPDATE", stuck):
-        await collect_reports()
+        await collect_reports(SERVICES)
         assert await statuses(stuck, same_workspace, bystander) == ["sent", "delivered", "delivered"]
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert await statuses(stuck) == ["delivered"]
     assert await db.fetch_value("SELECT count(*) FROM virtual_signals") == 0
 
@@ -200,11 +201,11 @@ async def test_a_stop_passes_those_who_wait_for_somebody_stuck(
 
     ids = [contact.id for contact in held_up]
     async with held(database, "SELECT FROM contacts WHERE id = ANY($1) FOR UPDATE", ids):
-        await collect_reports()
+        await collect_reports(SERVICES)
         assert await consent([bystander]) == ["opted_out"]
         assert await db.fetch_value("SELECT count(*) FROM virtual_signals") == 6
     await db.execute("UPDATE virtual_signals SET due_at = due_at - interval '1 minute'")
-    await collect_reports()
+    await collect_reports(SERVICES)
     # In the order in which they were written.
     assert await consent(held_up) == ["opted_out"] * 3
     assert await db.fetch_value("SELECT count(*) FROM virtual_signals") == 0
@@ -228,7 +229,7 @@ async def test_what_a_phone_writes_later_never_passes_what_waits(
     database: str, live_ctx: Context, neighbor: Context, first: str, then: str, becomes: str, is_real: bool
 ) -> None:
     """One that waits for somebody stuck stays in front of what its phone writes meanwhile, for every worker."""
-    await senders.add_sender(live_ctx.workspace_id, "COHORTLABS")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, "COHORTLABS")
     contact, bystander = await factories.make_contact(live_ctx), await factories.make_contact(neighbor)
 
     async def say(text: str) -> None:
@@ -240,16 +241,16 @@ async def test_what_a_phone_writes_later_never_passes_what_waits(
     before = await status(contact)
     await say(first)
     async with held(database, "SELECT FROM contacts WHERE id = $1 FOR UPDATE", contact.id):
-        await collect_reports(seconds=0.1)
+        await collect_reports(SERVICES, seconds=0.1)
         await say(then)
         await write(neighbor, bystander.phone, "STOP")
-        await collect_reports(seconds=0.1)
+        await collect_reports(SERVICES, seconds=0.1)
         assert (await status(bystander), await status(contact)) == ("opted_out", before)
         # Two wait for the contact, one for its phone.
-        waiting = [asyncio.create_task(collect_reports(seconds=0.1)) for _ in range(3)]
+        waiting = [asyncio.create_task(collect_reports(SERVICES, seconds=0.1)) for _ in range(3)]
         await asyncio.sleep(0.3)
     await asyncio.gather(*waiting)
-    while await collect_reports():
+    while await collect_reports(SERVICES):
         pass
     assert await status(contact) == becomes
     rows = await db.fetch("SELECT body FROM inbound_messages WHERE contact_id = $1 ORDER BY id", contact.id)
@@ -284,16 +285,16 @@ async def test_what_stands_behind_a_message_that_cannot_be_written_goes_out(
     async with unwritable(poisoned, when):
         for _ in range(3):
             try:
-                await dispatch_messages(carriers)
+                await dispatch_messages(SERVICES, carriers)
             except asyncpg.PostgresError as error:
                 assert error.sqlstate == "XX001"  # noqa: PT017
         assert await statuses(poisoned, *others) == [becomes] + ["sent"] * 5
         # It is not tried again and again.
-        assert await dispatch_messages(carriers) == 0
+        assert await dispatch_messages(SERVICES, carriers) == 0
     set_aside.left_out.clear()
     if becomes == "queued":
         await db.execute("UPDATE messages SET due_at = created_at WHERE id = $1", poisoned)
-        assert await dispatch_messages(carriers) == 1
+        assert await dispatch_messages(SERVICES, carriers) == 1
         assert await statuses(poisoned) == ["sent"]
     submitted = await db.fetch("SELECT message_id FROM virtual_submissions")
     assert sorted(row.message_id for row in submitted) == sorted([poisoned, *others])
@@ -306,8 +307,8 @@ async def test_a_scheduled_message_that_cannot_be_written_keeps_nothing_from_goi
     await db.execute("UPDATE messages SET status = 'scheduled' WHERE id = ANY($1)", ids[:2])
     async with unwritable(ids[0], "new.status = 'queued'"):
         with pytest.raises(asyncpg.PostgresError):
-            await dispatch_messages(carriers)
-        assert await dispatch_messages(carriers) == 0
+            await dispatch_messages(SERVICES, carriers)
+        assert await dispatch_messages(SERVICES, carriers) == 0
         assert await statuses(*ids) == ["scheduled", "sent", "sent"]
 
 

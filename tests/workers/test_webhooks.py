@@ -34,6 +34,7 @@ from tests.receiver import (
     receiving,
     write_events,
 )
+from tests.services import SERVICES
 from tests.workers.test_stuck import held
 
 VERIFIER = Path(__file__).parents[1] / "contract" / "verify_signature.mjs"
@@ -81,8 +82,8 @@ async def attempts_of(endpoint: WebhookEndpoint) -> list[WebhookAttempt]:
 async def test_an_event_arrives_once_signed_and_logged(ctx: Context, receiver: Receiver, client: HttpClient) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     (event_id,) = await write_events(ctx)
-    assert await deliver_webhooks(client) == 1
-    assert await deliver_webhooks(client) == 0
+    assert await deliver_webhooks(SERVICES, client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 0
     (post,) = receiver.posts
     assert post.event_id == event_id == post.event["id"]
     assert post.event["type"] == "message.delivered"
@@ -112,7 +113,7 @@ async def test_the_documents_verifier_takes_what_is_posted(
         async with unit_of_work():
             await endpoints.rotate_secret(ctx, endpoint.id)
     await write_events(ctx)
-    await deliver_webhooks(client)
+    await deliver_webhooks(SERVICES, client)
     (post,) = receiver.posts
     case = {"body": post.body.decode(), "header": post.signature, "secret": SECRET}
     ran = subprocess.run(  # noqa: ASYNC221
@@ -128,12 +129,12 @@ async def test_what_is_not_2xx_is_tried_again_with_the_same_body_and_a_new_signa
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx)
     answering(receiver, status, 204, headers={"Location": receiver.url("/elsewhere")})
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     (delivery,) = await deliveries_of(endpoint.id)
     assert (delivery.state, delivery.attempt_count, delivery.lease_until) == (DeliveryState.PENDING, 1, None)
     assert timedelta(seconds=3) < delivery.next_attempt_at - datetime.now(UTC) <= timedelta(seconds=5.5)
     await make_due(endpoint)
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     first, second = receiver.posts
     assert {first.path, second.path} == {"/hook"}
     assert first.body == second.body
@@ -149,7 +150,7 @@ async def test_a_receiver_that_is_not_there_is_tried_again(ctx: Context, client:
         url = gone.url()
     endpoint = await make_endpoint(ctx, url)
     await write_events(ctx)
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     (attempt,) = await attempts_of(endpoint)
     assert (attempt.status_code, attempt.error) == (None, "connect")
     (delivery,) = await deliveries_of(endpoint.id)
@@ -161,7 +162,7 @@ async def test_retry_after_is_honoured(ctx: Context, receiver: Receiver, client:
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx)
     answering(receiver, 503, headers={"Retry-After": "3600"})
-    await deliver_webhooks(client)
+    await deliver_webhooks(SERVICES, client)
     (delivery,) = await deliveries_of(endpoint.id)
     wait = delivery.next_attempt_at - delivery.created_at
     assert timedelta(seconds=3600) <= wait < timedelta(seconds=3700)
@@ -171,13 +172,13 @@ async def test_gone_disables_the_endpoint(ctx: Context, receiver: Receiver, clie
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx, 3)
     answering(receiver, 410)
-    await deliver_webhooks(client)
+    await deliver_webhooks(SERVICES, client)
     row = await WebhookEndpoint.get(id=endpoint.id)
     assert (row.enabled, row.disabled_reason) == (False, "gone")
     assert {delivery.state for delivery in await deliveries_of(endpoint.id)} == {DeliveryState.DROPPED}
     posts = len(receiver.posts)
     await write_events(ctx)
-    assert await deliver_webhooks(client) == 0
+    assert await deliver_webhooks(SERVICES, client) == 0
     assert len(receiver.posts) == posts
     assert len(await deliveries_of(endpoint.id)) == 3
 
@@ -194,7 +195,7 @@ async def test_during_a_rotation_either_secret_is_found_first(
         return web.Response(status=200 if post.is_signed_first_with(secret) else 400)
 
     receiver.answer = knows_the_new_one_alone
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     first, second = receiver.posts
     assert first.is_signed_first_with(SECRET)
     assert second.is_signed_first_with(secret)
@@ -214,7 +215,7 @@ async def test_what_no_other_signature_would_change_is_not_repeated(
         await endpoints.rotate_secret(ctx, endpoint.id)
     await write_events(ctx)
     answering(receiver, status)
-    await deliver_webhooks(client)
+    await deliver_webhooks(SERVICES, client)
     assert len(receiver.posts) == 1
 
 
@@ -226,7 +227,7 @@ async def test_after_a_rotation_the_old_secret_is_no_more_signed_with(
         _, secret = await endpoints.rotate_secret(ctx, endpoint.id)
     await execute("UPDATE webhook_endpoints SET previous_secret_until = now() WHERE id = $1", endpoint.id)
     await write_events(ctx)
-    await deliver_webhooks(client)
+    await deliver_webhooks(SERVICES, client)
     (post,) = receiver.posts
     assert post.is_signed_with(secret)
     assert not post.is_signed_with(SECRET)
@@ -247,7 +248,7 @@ async def test_a_slow_endpoint_does_not_delay_another(ctx: Context, receiver: Re
     slow = await make_endpoint(ctx, receiver.url("/slow"))
     fast = await make_endpoint(ctx, receiver.url("/fast"))
     await write_events(ctx, 60)
-    assert await deliver_webhooks(client) == 120
+    assert await deliver_webhooks(SERVICES, client) == 120
     for endpoint in (slow, fast):
         assert [row.status_code for row in await attempts_of(endpoint)] == [200] * 60
         assert {row.state for row in await deliveries_of(endpoint.id)} == {DeliveryState.SUCCEEDED}
@@ -271,7 +272,7 @@ async def test_events_written_while_an_endpoint_hangs_past_the_end_still_arrive_
     await make_endpoint(ctx, receiver.url("/slow"), [EventType.MESSAGE_SENT])
     await make_endpoint(ctx, receiver.url("/fast"), [EventType.MESSAGE_DELIVERED])
     await write_events(ctx, type=EventType.MESSAGE_SENT)
-    running = asyncio.create_task(deliver_webhooks(client, seconds=0.01))
+    running = asyncio.create_task(deliver_webhooks(SERVICES, client, seconds=0.01))
     await hangs.wait()
     # Past the end, and the claimer has been round several times since.
     await asyncio.sleep(0.08)
@@ -297,7 +298,7 @@ async def test_no_more_than_ten_posts_at_once_reach_an_endpoint(
     await make_endpoint(ctx, receiver.url("/one"))
     await make_endpoint(ctx, receiver.url("/two"))
     await write_events(ctx, 150)
-    assert await deliver_webhooks(client) == 300
+    assert await deliver_webhooks(SERVICES, client) == 300
     assert most == {"/one": 10, "/two": 10}
 
 
@@ -305,7 +306,7 @@ async def test_two_workers_at_once_post_each_event_once(ctx: Context, receiver: 
     endpoints = [await make_endpoint(ctx, receiver.url(f"/{name}")) for name in ("one", "two", "three")]
     event_ids = await write_events(ctx, 200)
     async with HttpClient(AddressPolicy(allow_loopback=True)) as other:
-        made = await asyncio.gather(deliver_webhooks(client), deliver_webhooks(other))
+        made = await asyncio.gather(deliver_webhooks(SERVICES, client), deliver_webhooks(SERVICES, other))
     assert sum(made) == 600
     arrived = Counter((post.path, post.event_id) for post in receiver.posts)
     assert arrived == {(path, id): 1 for path in ("/one", "/two", "/three") for id in event_ids}
@@ -318,11 +319,11 @@ async def test_at_its_end_a_run_gives_back_what_it_did_not_begin(
 ) -> None:
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx, 1000)
-    made = await deliver_webhooks(client, seconds=0.05)
+    made = await deliver_webhooks(SERVICES, client, seconds=0.05)
     rows = Counter((row.state, row.attempt_count, row.lease_until) for row in await deliveries_of(endpoint.id))
     assert set(rows) <= {("succeeded", 1, None), ("pending", 0, None)}
     assert rows["succeeded", 1, None] == made == len(receiver.posts) > 0
-    assert await deliver_webhooks(client) == 1000 - made
+    assert await deliver_webhooks(SERVICES, client) == 1000 - made
     assert {post.attempt for post in receiver.posts} == {1}
     assert len({post.event_id for post in receiver.posts}) == len(receiver.posts) == 1000
 
@@ -332,9 +333,9 @@ async def test_what_a_killed_worker_left_is_taken_over(ctx: Context, receiver: R
     (event_id,) = await write_events(ctx)
     async with unit_of_work():
         assert len(await claim_deliveries(limit=10, per_endpoint=10, now=datetime.now(UTC))) == 1
-    assert await deliver_webhooks(client) == 0
+    assert await deliver_webhooks(SERVICES, client) == 0
     await execute("UPDATE webhook_deliveries SET lease_until = now() - interval '1 second'")
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     (post,) = receiver.posts
     assert (post.event_id, post.attempt) == (event_id, 2)
     (delivery,) = await deliveries_of(endpoint.id)
@@ -348,7 +349,7 @@ async def test_what_a_killed_worker_left_is_taken_over(ctx: Context, receiver: R
 async def test_addresses_that_are_not_public_are_never_connected_to(ctx: Context, client: HttpClient, url: str) -> None:
     endpoint = await make_endpoint(ctx, url)
     await write_events(ctx)
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     (attempt,) = await attempts_of(endpoint)
     assert (attempt.status_code, attempt.error, attempt.response_head) == (None, "address_refused", "")
 
@@ -357,7 +358,7 @@ async def test_in_production_loopback_is_not_connected_to(ctx: Context, receiver
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx)
     async with HttpClient(AddressPolicy()) as strict:
-        assert await deliver_webhooks(strict) == 1
+        assert await deliver_webhooks(SERVICES, strict) == 1
     assert receiver.posts == []
     assert [attempt.error for attempt in await attempts_of(endpoint)] == ["address_refused"]
 
@@ -371,7 +372,7 @@ async def test_only_what_is_subscribed_to_is_delivered(
     await make_endpoint(other_ctx, receiver.url("/another-workspace"))
     await make_endpoint(ctx, receiver.url("/disabled"), enabled=False)
     await write_events(ctx)
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     assert [post.path for post in receiver.posts] == ["/mine"]
 
 
@@ -380,7 +381,7 @@ async def test_a_test_event_reaches_its_endpoint_alone(ctx: Context, receiver: R
     await make_endpoint(ctx, receiver.url("/other"))
     async with unit_of_work():
         event = await endpoints.send_test(ctx, endpoint.id)
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     (post,) = receiver.posts
     assert (post.path, post.event["type"]) == ("/mine", "test.ping")
     assert post.event_id == ids.encode_id(ids.EVENT, event.id)
@@ -394,7 +395,7 @@ async def test_a_secret_that_cannot_be_opened_fails_the_attempt(
     endpoint = await make_endpoint(ctx, receiver.url())
     await WebhookEndpoint.filter(id=endpoint.id).update(secret_sealed=SecretBox("another key").seal(SECRET))
     await write_events(ctx)
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     assert receiver.posts == []
     assert [attempt.error for attempt in await attempts_of(endpoint)] == ["secret_unreadable"]
 
@@ -406,7 +407,7 @@ async def test_the_answer_in_the_log_is_made_fit_for_text(ctx: Context, receiver
     receiver.answer = answer
     endpoint = await make_endpoint(ctx, receiver.url())
     await write_events(ctx)
-    await deliver_webhooks(client)
+    await deliver_webhooks(SERVICES, client)
     (attempt,) = await attempts_of(endpoint)
     assert attempt.response_head == "a�b�" + "c" * 1020
 
@@ -429,10 +430,10 @@ async def test_a_wrong_clock_neither_ends_a_lease_nor_holds_up_an_event(
     (second,) = await write_events(ctx)
     await execute("UPDATE webhook_deliveries SET next_attempt_at = now() WHERE lease_until IS NULL")
     monkeypatch.setattr("msvs.workers.webhooks.datetime", Skewed)
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     assert [post.event_id for post in receiver.posts] == [second]
     await execute("UPDATE webhook_deliveries SET lease_until = now() - interval '1 second' WHERE state = 'pending'")
-    assert await deliver_webhooks(client) == 1
+    assert await deliver_webhooks(SERVICES, client) == 1
     assert [post.event_id for post in receiver.posts] == [second, first]
 
 
@@ -443,12 +444,12 @@ async def test_a_held_endpoint_keeps_nothing_of_others_from_being_written(
     await write_events(ctx, 3)
     await write_events(other_ctx, 3)
     async with held(database, "SELECT FROM webhook_endpoints WHERE id = $1 FOR UPDATE", stuck.id):
-        assert await deliver_webhooks(client) == 6
+        assert await deliver_webhooks(SERVICES, client) == 6
         assert [row.state for row in await deliveries_of(bystander.id)] == ["succeeded"] * 3
         assert [row.state for row in await deliveries_of(stuck.id)] == ["pending"] * 3
     # Made again once their lease has run out, under the same ids.
     await execute("UPDATE webhook_deliveries SET lease_until = now() - interval '1 second' WHERE state = 'pending'")
-    assert await deliver_webhooks(client) == 3
+    assert await deliver_webhooks(SERVICES, client) == 3
     assert [row.state for row in await deliveries_of(stuck.id)] == ["succeeded"] * 3
     posts = Counter(post.event_id for post in receiver.posts)
     assert sorted(posts.values()) == [1, 1, 1, 2, 2, 2]

@@ -24,7 +24,7 @@ from rq.webhook import Webhook
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.api.messages.messages import SendMessage, send_message
-from msvs.api.notifier import JOBS, Notifier, WorkQueue, use_notifier, waiting_key
+from msvs.api.notifier import JOBS, Notifier, WorkQueue, notifying, waiting_key
 from msvs.api.unit_of_work import notify_after_commit, single_statement, unit_of_work
 from msvs.settings import SettingsError
 from msvs.workers import cron, worker
@@ -55,9 +55,8 @@ def redis(clean: None, engines: Engines) -> Iterator[Redis]:
 @pytest.fixture
 def notifier(redis: Redis, engines: Engines) -> Iterator[Notifier]:
     notifier = Notifier(engines.redis_url)
-    use_notifier(notifier)
-    yield notifier
-    use_notifier(None)
+    with notifying(notifier):
+        yield notifier
     notifier.close()
 
 
@@ -108,15 +107,14 @@ async def test_a_send_notifies_dispatch(redis: Redis, notifier: Notifier, ctx: C
 
 async def test_a_redis_that_is_away_costs_no_send(ctx: Context) -> None:
     notifier = Notifier("redis://127.0.0.1:1/0")
-    use_notifier(notifier)
     try:
-        async with unit_of_work():
-            row = await send_message(ctx, SendMessage(factories.next_phone(), "Hi"))
+        with notifying(notifier):
+            async with unit_of_work():
+                row = await send_message(ctx, SendMessage(factories.next_phone(), "Hi"))
         await settled(notifier)
         assert row.status == "queued"
         assert not notifier.enqueue(WorkQueue.MESSAGES)
     finally:
-        use_notifier(None)
         notifier.close()
 
 

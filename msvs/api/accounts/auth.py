@@ -13,7 +13,7 @@ from structlog.contextvars import bind_contextvars
 
 from msvs.api import ids
 from msvs.api.accounts.keys import digest_key, parse_key
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.errors import AuthenticationFailed, ErrorCode, PermissionDenied
 from msvs.database import execute, fetch_row
 
@@ -57,12 +57,12 @@ _touched: dict[UUID, float] = {}
 _touching: set[asyncio.Task[None]] = set()
 
 
-async def authenticate(authorization: str | None, request_id: str | None = None) -> Context:
+async def authenticate(services: Services, authorization: str | None, request_id: str | None = None) -> Context:
     """The caller behind an Authorization header. Raises AuthenticationFailed."""
-    return await authenticate_key(_bearer(authorization), request_id)
+    return await authenticate_key(services, _bearer(authorization), request_id)
 
 
-async def authenticate_key(text: str, request_id: str | None = None) -> Context:
+async def authenticate_key(services: Services, text: str, request_id: str | None = None) -> Context:
     """The caller behind a key. Raises AuthenticationFailed, and PermissionDenied where its workspace is suspended."""
     if parse_key(text) is None:
         raise AuthenticationFailed(
@@ -82,7 +82,7 @@ async def authenticate_key(text: str, request_id: str | None = None) -> Context:
         raise suspended()
     _note_use(key.id)
     name_workspace(key.workspace_id)
-    return Context(key.workspace_id, key.livemode, key.actor, request_id, scopes=key.scopes)
+    return Context(key.workspace_id, key.livemode, key.actor, request_id, scopes=key.scopes, services=services)
 
 
 def suspended() -> PermissionDenied:

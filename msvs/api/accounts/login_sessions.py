@@ -215,7 +215,13 @@ def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *,
                 raise suspended()
             name_workspace(workspace_id)
             return Context(
-                workspace_id, livemode, identity.actor, visitor.request_id, role=membership.role, ip=visitor.ip
+                workspace_id,
+                livemode,
+                identity.actor,
+                visitor.request_id,
+                role=membership.role,
+                ip=visitor.ip,
+                services=visitor.services,
             )
     raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, workspace_id))
 

@@ -18,9 +18,9 @@ import asyncpg
 import structlog
 
 from msvs.api import crypto
-from msvs.api.crypto import SecretBox, SecretUnreadable, derive_key, use_sealing_secret
+from msvs.api.crypto import HeldKey, Keyring, SecretBox, SecretUnreadable, derive_key
 from msvs.api.ids import new_id
-from msvs.database import Row, execute, fetch, fetch_row, fetch_value, now, transaction, use_connection_check
+from msvs.database import ConnectionCheck, Row, execute, fetch, fetch_row, fetch_value, now, transaction
 from msvs.settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -81,31 +81,13 @@ class Rotation:
     previous_until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What the process uses, by its fingerprints."""
-
-    fingerprint: str
-    data_fingerprint: str
-
-
-_held: _Held | None = None
-_has_warned = False
-_failing: str | None = None
-
-
 def fingerprint_of(secret: str) -> str:
     """What stands for a secret key in the database: nobody learns the key from it."""
     return derive_key(secret, _FINGERPRINT).hex()
 
 
-def release() -> None:
-    """Forget the data key."""
-    _use(None, None)
-
-
-async def unlock(settings: Settings, *, adopt: bool = False) -> None:
-    """Open the data key of the connected database and use it; the first process ever settles which it is.
+async def unlock(keyring: Keyring, settings: Settings, *, adopt: bool = False) -> None:
+    """Open the data key of the connected database and hold it; the first process ever settles which it is.
 
     With `adopt`, also where nothing in the database proves that the key is its own. Raises SettingsError.
     """
@@ -119,7 +101,7 @@ async def unlock(settings: Settings, *, adopt: bool = False) -> None:
                 await _settle(settings, adopt=adopt)
                 rows = await fetch(KEYS)
     row, secret, data_secret = _opened(rows, settings)
-    _use(_Held(row.fingerprint, row.data_fingerprint), data_secret)
+    keyring.hold(data_secret, HeldKey(row.fingerprint, row.data_fingerprint))
     if secret != (settings.secret_key or secret):
         log.info("the database was opened with a previous secret key: run `msvs secrets rotate`")
 
@@ -132,13 +114,13 @@ async def is_settled() -> bool:
         return False
 
 
-async def recheck() -> None:
+async def recheck(keyring: Keyring) -> None:
     """Raise SecretKeyRefused where the database has another data key than the one in use.
 
     Once the key that this process started with is retired, say so once: the data key is the same, so it goes on.
     """
-    if _held is not None:
-        _compare(await fetch(CHECK, _held.fingerprint))
+    if keyring.held is not None:
+        _compare(keyring, await fetch(CHECK, keyring.held.fingerprint))
 
 
 async def rotate(settings: Settings, *, overlap: timedelta) -> Rotation:
@@ -165,9 +147,9 @@ async def rotate(settings: Settings, *, overlap: timedelta) -> Rotation:
     return Rotation(new[:SHOWN], [each.fingerprint[:SHOWN] for each in others], until)
 
 
-async def list_keys() -> list[dict[str, Any]]:
+async def list_keys(keyring: Keyring) -> list[dict[str, Any]]:
     """Every secret key that the database knows, oldest first, by the beginning of its fingerprint."""
-    used = "" if _held is None else _held.fingerprint
+    used = "" if keyring.held is None else keyring.held.fingerprint
     return [
         {
             "key": row.fingerprint[:SHOWN],
@@ -186,88 +168,95 @@ async def forget_retired(at: datetime) -> int:
 
 
 @asynccontextmanager
-async def watching(settings: Settings, stop: Callable[[], object]) -> AsyncIterator[None]:
+async def watching(keyring: Keyring, settings: Settings, stop: Callable[[], object]) -> AsyncIterator[None]:
     """Unlock, as soon as PostgreSQL can be asked, and look now and then whether the data key is still the same.
 
     Raises SettingsError at once where the key is refused; where that is found later, calls `stop`, and raises it at the
     end.
     """
-    await _look(settings)
-    task = asyncio.create_task(_watch(settings))
+    watch = _Watch(keyring, settings)
+    await watch.look()
+    task = asyncio.create_task(watch.run())
     task.add_done_callback(lambda done: None if done.cancelled() else stop())
     try:
         yield
     finally:
         task.cancel()
         (ended,) = await asyncio.gather(task, return_exceptions=True)
-        release()
+        keyring.hold(None)
         if isinstance(ended, SettingsError):
             raise ended
 
 
-async def wait_unlocked(settings: Settings) -> None:
+async def wait_unlocked(keyring: Keyring, settings: Settings) -> None:
     """Unlock, waiting for PostgreSQL and its migrations where they are not there. Raises SettingsError."""
-    while True:
-        if await _look(settings):
-            return
+    watch = _Watch(keyring, settings)
+    while not await watch.look():  # noqa: ASYNC110
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _watch(settings: Settings) -> None:
-    is_known = _held is not None
-    while True:
-        await asyncio.sleep(WATCH_SECONDS if is_known else RETRY_SECONDS)
-        is_known = await _look(settings)
+class _Watch:
+    """Looks at the database's key, and tells once for each kind of error that it cannot."""
+
+    def __init__(self, keyring: Keyring, settings: Settings) -> None:
+        self._keyring = keyring
+        self._settings = settings
+        self._failing: str | None = None
+
+    async def run(self) -> None:
+        """Look now and then, for ever. Raises SettingsError."""
+        is_known = self._keyring.held is not None
+        while True:
+            await asyncio.sleep(WATCH_SECONDS if is_known else RETRY_SECONDS)
+            is_known = await self.look()
+
+    async def look(self) -> bool:
+        """Unlock or check again; return whether the database could be asked. Raises SettingsError."""
+        keyring = self._keyring
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await (unlock(keyring, self._settings) if keyring.held is None else recheck(keyring))
+        except SettingsError:
+            raise
+        except Exception as error:
+            name = type(error).__name__
+            if name != self._failing:
+                log.warning("the database cannot be asked about the secret key", error=name)
+            self._failing = name
+            return False
+        self._failing = None
+        return True
 
 
-async def _look(settings: Settings) -> bool:
-    """Unlock or check again; whether the database could be asked, told once while it cannot. Raises SettingsError."""
-    global _failing
-    try:
-        async with asyncio.timeout(LOOK_SECONDS):
-            await (unlock(settings) if _held is None else recheck())
-    except SettingsError:
-        raise
-    except Exception as error:
-        name = type(error).__name__
-        if name != _failing:
-            log.warning("the database cannot be asked about the secret key", error=name)
-        _failing = name
-        return False
-    _failing = None
-    return True
+def connection_check(keyring: Keyring) -> ConnectionCheck:
+    """Return a check that lets no connection be used to a database with another data key than the one held.
+
+    The database may have been exchanged beneath the process.
+    """
+
+    async def check(connection: asyncpg.Connection[Any]) -> None:
+        if keyring.held is None:
+            return
+        try:
+            rows = await connection.fetch(CHECK, keyring.held.fingerprint)
+        except asyncpg.UndefinedTableError:
+            return
+        _compare(keyring, rows)
+
+    return check
 
 
-def _use(held: _Held | None, data_secret: str | None) -> None:
-    global _held, _has_warned
-    _held, _has_warned = held, False
-    use_sealing_secret(data_secret)
-    crypto.use_consent_secret(data_secret)
-    use_connection_check(None if held is None else _check_connection)
-
-
-async def _check_connection(connection: asyncpg.Connection[Any]) -> None:
-    """Let no connection to a database with another data key be used: it may have been exchanged beneath the process."""
-    if _held is None:
+def _compare(keyring: Keyring, rows: Sequence[Row]) -> None:
+    held = keyring.held
+    if held is None or not rows:
         return
-    try:
-        rows = await connection.fetch(CHECK, _held.fingerprint)
-    except asyncpg.UndefinedTableError:
-        return
-    _compare(rows)
-
-
-def _compare(rows: Sequence[Row]) -> None:
-    global _has_warned
-    if _held is None or not rows:
-        return
-    if [row["data_fingerprint"] for row in rows] != [_held.data_fingerprint]:
+    if [row["data_fingerprint"] for row in rows] != [held.data_fingerprint]:
         raise SecretKeyRefused(
             "the database has another data key than this process started with: start it again with the "
             "MSVS_SECRET_KEY of this database"
         )
-    if rows[0]["is_retired"] and not _has_warned:
-        _has_warned = True
+    if rows[0]["is_retired"] and not keyring.has_warned:
+        keyring.has_warned = True
         log.warning("the secret key of this process was replaced: give it the new one before it starts again")
 
 
@@ -356,14 +345,14 @@ async def _proven(settings: Settings) -> str:
 def _count_opened(secret: str, sealed: Sequence[str], hashed: Sequence[Row]) -> int:
     box = SecretBox(secret)
     key = crypto.derive_consent_key(secret)
-    hashes = [crypto.hash_phone(row.workspace_id, row.livemode, row.phone, key=key) for row in hashed]
+    hashes = [crypto.hash_phone_with(key, row.workspace_id, row.livemode, row.phone) for row in hashed]
     matches = [row.phone_hash == hash for row, hash in zip(hashed, hashes, strict=True)]
     return [*map(box.can_open, sealed), *matches].count(True)
 
 
-async def adopt(settings: Settings) -> list[dict[str, Any]]:
+async def adopt(keyring: Keyring, settings: Settings) -> list[dict[str, Any]]:
     """Take the key of this process for that of a database that knows none. Raises SettingsError where it knows one."""
     if await fetch_row(KEYS) is not None:
         raise SettingsError("the database knows its key already: `msvs secrets list` shows it")
-    await unlock(settings, adopt=True)
-    return await list_keys()
+    await unlock(keyring, settings, adopt=True)
+    return await list_keys(keyring)

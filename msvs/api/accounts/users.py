@@ -15,7 +15,7 @@ from msvs.api.accounts.login_sessions import Identity, OpenedSession, digest_tok
 from msvs.api.accounts.passwords import check_password, hash_password
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.audit import AuditAction, changed, record_audit
-from msvs.api.context import Context, Visitor
+from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.permissions import Permission, allow, may, require
 from msvs.database import Row, execute, fetch, fetch_row
@@ -296,7 +296,15 @@ async def _join(visitor: Visitor, user_id: UUID, email: str, token: str, now: da
 
 
 def _acting(visitor: Visitor, user_id: UUID, workspace_id: UUID, role: Role) -> Context:
-    return Context(workspace_id, True, ids.encode_id(ids.USER, user_id), visitor.request_id, role=role, ip=visitor.ip)
+    return Context(
+        workspace_id,
+        True,
+        ids.encode_id(ids.USER, user_id),
+        visitor.request_id,
+        role=role,
+        ip=visitor.ip,
+        services=visitor.services,
+    )
 
 
 async def _lock_members(ctx: Context) -> dict[UUID, Membership]:
@@ -370,7 +378,9 @@ async def list_users() -> Sequence[Row]:
     return await fetch(USERS)
 
 
-async def create_user(*, email: str, name: str, password: str, workspace_id: UUID, role: Role) -> UUID:
+async def create_user(
+    services: Services, *, email: str, name: str, password: str, workspace_id: UUID, role: Role
+) -> UUID:
     """Make a user with a place in a workspace, for operators. Raises InvalidRequest, Conflict code `email_taken`."""
     email, name = _checked_email(email), _checked_name(name)
     check_password(password, email=email)
@@ -378,14 +388,14 @@ async def create_user(*, email: str, name: str, password: str, workspace_id: UUI
     if not await execute(INSERT_USER, user_id, email, name, await hash_password(password), now):
         raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
     await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, role.value, now)
-    ctx = Context(workspace_id, livemode=True, actor="operator")
+    ctx = Context(workspace_id, livemode=True, actor="operator", services=services)
     await record_audit(
         ctx, AuditAction.MEMBER_JOINED, ids.encode_id(ids.USER, user_id), changed({}, {"role": role.value})
     )
     return user_id
 
 
-async def reset_password(email: str, password: str) -> UUID:
+async def reset_password(services: Services, email: str, password: str) -> UUID:
     """Set a user's password and end all their sessions, for operators. Raises NotFound, InvalidRequest."""
     email = _checked_email(email)
     check_password(password, email=email)
@@ -397,6 +407,6 @@ async def reset_password(email: str, password: str) -> UUID:
     )
     await execute("DELETE FROM sessions WHERE user_id = $1", user.id)
     for row in await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1", user.id):
-        ctx = Context(row.workspace_id, livemode=True, actor="operator")
+        ctx = Context(row.workspace_id, livemode=True, actor="operator", services=services)
         await record_audit(ctx, AuditAction.PASSWORD_CHANGED, ids.encode_id(ids.USER, user.id))
     return user.id

@@ -13,7 +13,7 @@ from phonenumbers import SUPPORTED_REGIONS
 from msvs.api import ids
 from msvs.api.accounts.keys import create_key
 from msvs.api.audit import AuditAction, changed, record_audit
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.credits.credits import grant_credits, low_balance_threshold
 from msvs.api.dispatch.senders import check_sender, claim_default
 from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied
@@ -211,24 +211,24 @@ async def list_workspaces() -> Sequence[Row]:
     return await fetch(LIST)
 
 
-async def suspend_workspace(id: UUID) -> bool:
+async def suspend_workspace(services: Services, id: UUID) -> bool:
     """Have a workspace send nothing and its keys and users refused, until it is resumed; whether that is new."""
-    return await _set_suspended(id, datetime.now(UTC))
+    return await _set_suspended(services, id, datetime.now(UTC))
 
 
-async def resume_workspace(id: UUID) -> bool:
+async def resume_workspace(services: Services, id: UUID) -> bool:
     """Let a suspended workspace go on where it stopped; whether that is new."""
-    return await _set_suspended(id, None)
+    return await _set_suspended(services, id, None)
 
 
-async def _set_suspended(id: UUID, moment: datetime | None) -> bool:
+async def _set_suspended(services: Services, id: UUID, moment: datetime | None) -> bool:
     row = await Workspace.select_for_update().get(id=id)
     if (row.suspended_at is None) == (moment is None):
         return False
     before, row.suspended_at = row.suspended_at, moment
     await row.save(update_fields=["suspended_at"])
     await record_audit(
-        Context(id, livemode=True, actor="operator"),
+        Context(id, livemode=True, actor="operator", services=services),
         AuditAction.WORKSPACE_UPDATED,
         ids.encode_id(ids.WORKSPACE, id),
         {"suspended_at": [optional_moment(before), optional_moment(moment)]},

@@ -16,10 +16,9 @@ from uuid_utils import uuid7
 from msvs.api import ids, settings_of_mode
 from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.contacts.segments import compile_filter
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.dispatch.halting import share_run
 from msvs.api.dispatch.new_messages import NewMessage
-from msvs.api.dispatch.routing import is_real
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.notifier import WorkQueue
@@ -282,13 +281,13 @@ WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 AND id IN ({m
 FIX_MORE = FIX + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
 
 
-async def fix_chunk(campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
+async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
     """Fix a further chunk of who a campaign goes to, one row a phone; whether that was the last.
 
     The caller holds the campaign's lock, and saves it. The audience is of the contacts there were at its first chunk;
     nobody is expanded before its last, so that a phone that moves from one contact to another has one row.
     """
-    ctx = Context(campaign.workspace_id, campaign.livemode)
+    ctx = Context(campaign.workspace_id, campaign.livemode, services=services)
     if campaign.audience_until is None:
         campaign.audience_until = await fetch_value(NEWEST, ctx.workspace_id, ctx.livemode) or NOBODY
     after = campaign.audience_after or NOBODY
@@ -313,7 +312,7 @@ async def _bound(ctx: Context, audience: Audience, after: UUID, until: UUID, lim
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
-async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
+async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
     """Turn up to `limit` recipients of a preparing campaign into messages, in the current transaction; how many.
 
     Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody.
@@ -336,10 +335,12 @@ async def expand_chunk(campaign_id: UUID, *, limit: int = CHUNK, now: datetime) 
     recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes)
     if not recipients:
         return 0
-    senders = await _senders(campaign, recipients)
+    senders = await _senders(services, campaign, recipients)
     chunk = _Chunk(campaign, template, Regions.of(campaign), senders, now)
     await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
-    await record_encoded(Context(campaign.workspace_id, campaign.livemode), chunk.events, chunk.written, now)
+    await record_encoded(
+        Context(campaign.workspace_id, campaign.livemode, services=services), chunk.events, chunk.written, now
+    )
     notify_after_commit(WorkQueue.MESSAGES)
     return len(recipients)
 
@@ -456,10 +457,12 @@ class _Chunk:
         return encoder
 
 
-async def _senders(campaign: ExpandingCampaign, recipients: Sequence[Row]) -> Mapping[str, str | None]:
+async def _senders(
+    services: Services, campaign: ExpandingCampaign, recipients: Sequence[Row]
+) -> Mapping[str, str | None]:
     """The sender for each phone, None where none may be used; nothing where all get the campaign's."""
-    if not is_real(campaign.livemode):
-        if await is_usable(Context(campaign.workspace_id, campaign.livemode), campaign.sender):
+    if not services.carriers.is_real(campaign.livemode):
+        if await is_usable(Context(campaign.workspace_id, campaign.livemode, services=services), campaign.sender):
             return {}
         return {row["phone"]: None for row in recipients}
     pool = await find_pool(campaign.workspace_id, campaign.default_sender)

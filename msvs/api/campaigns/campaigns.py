@@ -324,7 +324,7 @@ async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.PAUSED:
         raise Conflict(f"The campaign is {campaign.status}, not paused.", code=ErrorCode.CAMPAIGN_NOT_PAUSED)
-    require_carrier(ctx.livemode)
+    require_carrier(ctx.services, ctx.livemode)
     await _resume(campaign, datetime.now(UTC))
     return campaign
 
@@ -425,7 +425,7 @@ def _refuse_ended(campaign: Campaign) -> None:
 
 async def _launch(ctx: Context, campaign: Campaign, workspace: Workspace, due_at: datetime, now: datetime) -> None:
     """Set a campaign going, unless it cannot be paid for; the caller saves it."""
-    require_carrier(ctx.livemode)
+    require_carrier(ctx.services, ctx.livemode)
     starts_now = due_at <= now
     if starts_now and ctx.livemode:
         eligible = await audiences.count_eligible(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msvs import database
 from msvs.api.campaigns.campaigns import pause_campaign
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.errors import Conflict
 from msvs.api.messages.messages import cancel_message
 from msvs.api.unit_of_work import unit_of_work
@@ -35,34 +35,34 @@ class Held:
     messages_canceled: int
 
 
-async def hold_everything() -> Held:
+async def hold_everything(services: Services) -> Held:
     """Pause every live campaign that is under way or scheduled, and cancel every live single message that is due.
 
     What a worker had claimed is left: its outcome is unknown, and resolved by what its carrier can do.
     """
-    return Held(await _pause_campaigns(), await _cancel_messages())
+    return Held(await _pause_campaigns(services), await _cancel_messages(services))
 
 
-async def _pause_campaigns() -> int:
+async def _pause_campaigns(services: Services) -> int:
     paused, last = 0, NOTHING
     while rows := await database.fetch(FIND_UNFINISHED_CAMPAIGNS, last, BATCH):
         for row in rows:
             last = row.id
             try:
                 async with unit_of_work():
-                    await pause_campaign(Context(row.workspace_id, row.livemode), row.id)
+                    await pause_campaign(Context(row.workspace_id, row.livemode, services=services), row.id)
             except Conflict:
                 continue  # it has just ended
             paused += 1
     return paused
 
 
-async def _cancel_messages() -> int:
+async def _cancel_messages(services: Services) -> int:
     canceled, last = 0, NOTHING
     while rows := await database.fetch(MESSAGES, last, BATCH):
         for row in rows:
             last = row.id
             async with unit_of_work():
-                found = await cancel_message(Context(row.workspace_id, row.livemode), row.id)
+                found = await cancel_message(Context(row.workspace_id, row.livemode, services=services), row.id)
             canceled += found.status == "canceled"
     return canceled

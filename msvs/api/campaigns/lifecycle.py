@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.campaigns import pause_missed, record_campaign_event
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.dispatch.campaign_stats import count_open
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
 from msvs.api.dispatch.halting import share_run
@@ -53,7 +53,9 @@ async def due_campaigns(now: datetime) -> list[UUID]:
     return [row.id for row in rows]
 
 
-async def start_campaign(campaign_id: UUID, now: datetime, *, limit: int = audiences.FIX_CHUNK) -> bool | None:
+async def start_campaign(
+    services: Services, campaign_id: UUID, now: datetime, *, limit: int = audiences.FIX_CHUNK
+) -> bool | None:
     """Bring a due campaign's start forward by a chunk of its audience, or pause it where its hour is over.
 
     Whether it now runs; None where there is nothing to do: it is not due, or another is at it.
@@ -72,7 +74,7 @@ async def start_campaign(campaign_id: UUID, now: datetime, *, limit: int = audie
         if now - campaign.scheduled_at > audiences.MAX_LATE:
             await pause_missed(campaign, now)
             return None
-    is_fixed = await audiences.fix_chunk(campaign, limit=limit)
+    is_fixed = await audiences.fix_chunk(services, campaign, limit=limit)
     campaign.status = CampaignStatus.PREPARING
     if is_fixed:
         _begin(campaign, now)
@@ -133,7 +135,7 @@ async def complete_campaign(campaign_id: UUID, now: datetime) -> bool:
     return True
 
 
-async def canceled_campaigns(now: datetime) -> list[tuple[UUID, Context]]:
+async def canceled_campaigns(services: Services, now: datetime) -> list[tuple[UUID, Context]]:
     """Canceled campaigns that still have queued messages or recipients to expand."""
     rows = await fetch(
         "SELECT id, workspace_id, livemode FROM campaigns WHERE status = 'canceled'"
@@ -142,7 +144,7 @@ async def canceled_campaigns(now: datetime) -> list[tuple[UUID, Context]]:
         " OR EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = campaigns.id))",
         now,
     )
-    return [(row.id, Context(row.workspace_id, row.livemode)) for row in rows]
+    return [(row.id, Context(row.workspace_id, row.livemode, services=services)) for row in rows]
 
 
 async def clear_canceled(campaign_id: UUID, ctx: Context, *, limit: int, now: datetime) -> int:

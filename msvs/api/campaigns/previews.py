@@ -17,11 +17,11 @@ import msgspec
 from msvs.api import ids
 from msvs.api.campaigns import audiences, campaigns
 from msvs.api.consent.consent import hashes_of
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.credits import caps, credits
-from msvs.api.dispatch import admission, sender_rules, throughput
+from msvs.api.dispatch import admission, sender_rules
 from msvs.api.dispatch.new_messages import NewMessage
-from msvs.api.dispatch.routing import carrier_for, require_carrier
+from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_sender, choose_sender
 from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode
 from msvs.api.messages import messages
@@ -285,7 +285,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
         preview.missing_variables = _missing_names(template, values)
     try:
         # In the order in which sending refuses.
-        require_carrier(ctx.livemode)
+        require_carrier(ctx.services, ctx.livemode)
         check_destination(phone, workspace.blocked_regions, workspace.enabled_regions)
         if not ctx.livemode:
             check_scripted(phone.e164)
@@ -334,7 +334,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
         total = len(people)
     planned = _Planned(ctx, workspace, sender, data, start)
     outcome = _Outcome(planned, template, _suggestion(data.body, template))
-    planned.senders = await audiences._senders(planned, people)
+    planned.senders = await audiences._senders(ctx.services, planned, people)
     for first in range(0, len(people), RENDER_CHUNK):
         for person in people[first : first + RENDER_CHUNK]:
             outcome.add(person)
@@ -349,7 +349,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     preview.balance_after = preview.balance - (preview.credits.total if ctx.livemode else 0)
     try:
         await campaigns._check_sender(ctx, workspace, data.from_)
-        require_carrier(ctx.livemode)
+        require_carrier(ctx.services, ctx.livemode)
         if ctx.livemode:
             eligible = await audiences.count_eligible(ctx, audience, admit_unknown=workspace.campaigns_admit_unknown)
             required = eligible * audiences.estimated_segments(template)
@@ -401,6 +401,7 @@ class _Planned:
     """The campaign that is not made, with the attributes that expanding one reads."""
 
     def __init__(self, ctx: Context, workspace: Workspace, sender: str, data: PreviewCampaign, start: datetime) -> None:
+        self._services = ctx.services
         self.id = ids.new_id()
         self.workspace_id = ctx.workspace_id
         self.livemode = ctx.livemode
@@ -421,7 +422,10 @@ class _Planned:
         """About how long from the start to the last hand-over: the slowest of all that slows it."""
         if not recipients:
             return 0
-        rates = [MESSAGES_PER_SECOND, *_throughput_rates(carrier_for(self.livemode), self.sender)]
+        rates = [
+            MESSAGES_PER_SECOND,
+            *_throughput_rates(self._services, self.livemode, self.sender),
+        ]
         if self.rate_per_minute is not None:
             rates.append(self.rate_per_minute / 60)
         spread = timedelta(hours=self.spread_hours or 0).total_seconds()
@@ -429,12 +433,10 @@ class _Planned:
         return ceil(max(recipients / min(rates), spread, waiting))
 
 
-def _throughput_rates(carrier: str | None, sender: str) -> list[float]:
-    """The limits, in messages a second, of a carrier and a sender that have one."""
-    limits = (
-        throughput._carrier_rates.get(carrier or "", throughput._carrier_rates.get(throughput.ANY)),
-        throughput._sender_rates.get(sender, throughput._sender_rates.get(throughput.ANY)),
-    )
+def _throughput_rates(services: Services, livemode: bool, sender: str) -> list[float]:
+    """The limits, in messages a second, of the carrier and the sender that have one."""
+    carrier = services.carriers.default_for(livemode)
+    limits = (services.rates.of_carrier(carrier or ""), services.rates.of_sender(sender))
     return [limit for limit in limits if limit is not None]
 
 

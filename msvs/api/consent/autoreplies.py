@@ -10,7 +10,6 @@ import structlog
 from msvs.api.context import Context
 from msvs.api.credits import caps
 from msvs.api.dispatch.enqueue import insert_single
-from msvs.api.dispatch.routing import has_carrier
 from msvs.api.dispatch.senders import automatic_sender
 from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.settings_of_mode import find_settings
@@ -43,7 +42,7 @@ async def send_auto(
     Where live has no carrier, the region is blocked, or balance or caps do not cover it, nothing is sent, and consent
     changes all the same.
     """
-    if not text.strip() or not has_carrier(ctx.livemode):
+    if not text.strip() or not ctx.services.carriers.has_any(ctx.livemode):
         return
     workspace = await find_settings(ctx)
     size = measure(text)

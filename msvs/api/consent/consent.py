@@ -340,7 +340,7 @@ async def opt_out(
         user_agent,
         text,
         version,
-        crypto.hash_details(event_id, ip, user_agent, text),
+        ctx.services.keyring.hash_details(event_id, ip, user_agent, text),
     )
     if row is None:
         return False
@@ -421,7 +421,7 @@ async def _record_opt_outs(
         [phone for _, phone, _ in entries],
         [crypto.phone_hash(ctx, phone) for _, phone, _ in entries],
         [contact_id for *_, contact_id in entries],
-        [crypto.hash_details(id, words.ip, words.user_agent, words.text) for id, *_ in entries],
+        [ctx.services.keyring.hash_details(id, words.ip, words.user_agent, words.text) for id, *_ in entries],
         source,
         words.ip,
         words.user_agent,
@@ -649,7 +649,7 @@ async def _write(
         user_agent,
         text,
         version,
-        crypto.hash_details(event_id, ip, user_agent, text),
+        ctx.services.keyring.hash_details(event_id, ip, user_agent, text),
         claim.given_at,
         claim.is_own_act,
         None if standing is None else standing.suppression_id,
@@ -698,7 +698,7 @@ async def _record_evidence(ctx: Context, entries: Sequence[tuple[str, str, UUID,
         ctx.actor,
         now,
         [
-            crypto.hash_details(id, each.ip, each.user_agent, each.text)
+            ctx.services.keyring.hash_details(id, each.ip, each.user_agent, each.text)
             for id, each in zip(event_ids, given, strict=True)
         ],
         [each.given_at for each in given],

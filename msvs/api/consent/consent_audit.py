@@ -10,7 +10,8 @@ from uuid import UUID
 from msvs.api import crypto, ids
 from msvs.api.consent import consent, consent_chain
 from msvs.api.consent.revocation import REPAIR, claim_of, may_undo
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
+from msvs.api.crypto import Keyring
 from msvs.api.text.phones import by_canonical, canonical, spellings, with_spellings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, execute, fetch, fetch_row, now, transaction
@@ -95,6 +96,7 @@ class _Person:
 class _People:
     """Whoever opted out in one chain, by phone and by hash."""
 
+    keyring: Keyring
     workspace_id: UUID
     livemode: bool
     known: dict[str, _Person] = field(default_factory=dict)
@@ -116,10 +118,10 @@ class _People:
         if row.phone is not None:
             for phone in spellings(row.phone):
                 yield phone
-                yield crypto.hash_phone(self.workspace_id, self.livemode, phone)
+                yield self.keyring.hash_phone(self.workspace_id, self.livemode, phone)
 
 
-async def audit(*, workspace_id: UUID | None = None) -> list[Undone]:
+async def audit(services: Services, *, workspace_id: UUID | None = None) -> list[Undone]:
     """Read the chains of consent, of one workspace or of all, as of one instant: the opt-ins that stand without reason.
 
     Whoever opted out is in again by their own act, or by evidence given since; any other opt-in after that is listed,
@@ -129,20 +131,20 @@ async def audit(*, workspace_id: UUID | None = None) -> list[Undone]:
     async with transaction():
         await execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for chain in await fetch(consent_chain.CHAINS, workspace_id):
-            undone = await _audit_chain(chain.workspace_id, chain.livemode)
+            undone = await _audit_chain(services, chain.workspace_id, chain.livemode)
             found += [each for each, _ in undone]
     return found
 
 
-async def repair(*, workspace_id: UUID | None = None) -> int:
+async def repair(services: Services, *, workspace_id: UUID | None = None) -> int:
     """Opt those out again whose opt-outs were undone without reason; how many phones. Raises KeyMismatch.
 
     Each gets its suppression, an entry in the chain and one `contact.opted_out`; what waits for it is canceled.
     """
     count = 0
     for chain in await fetch(consent_chain.CHAINS, workspace_id):
-        ctx = Context(chain.workspace_id, chain.livemode)
-        undone = await _audit_chain(ctx.workspace_id, ctx.livemode)
+        ctx = Context(chain.workspace_id, chain.livemode, services=services)
+        undone = await _audit_chain(services, ctx.workspace_id, ctx.livemode)
         for start in range(0, len(undone), CHUNK):
             async with unit_of_work():
                 count += await _put_back(ctx, undone[start : start + CHUNK])
@@ -154,20 +156,20 @@ async def is_due() -> bool:
     return await fetch_row(FIND_DUE, DUE) is not None
 
 
-async def repair_due() -> int:
+async def repair_due(services: Services) -> int:
     """Make the repair that is due, and note that it was made; how many phones. Raises KeyMismatch."""
-    count = await repair()
+    count = await repair(services)
     await execute(FINISH_REPAIR, DUE, await now(), count)
     return count
 
 
-async def _audit_chain(workspace_id: UUID, livemode: bool) -> list[tuple[Undone, int]]:
+async def _audit_chain(services: Services, workspace_id: UUID, livemode: bool) -> list[tuple[Undone, int]]:
     """What stands without reason in one chain, each with the last row of its phone."""
-    people = _People(workspace_id, livemode)
+    people = _People(services.keyring, workspace_id, livemode)
     async for row in _rows(workspace_id, livemode):
         _read(people, row)
     found = {id(person): (person.undone, person.last) for person in people.known.values() if person.undone is not None}
-    harmless = await _harmless(workspace_id, livemode, [undone for undone, _ in found.values()])
+    harmless = await _harmless(services, workspace_id, livemode, [undone for undone, _ in found.values()])
     return sorted(
         (pair for pair in found.values() if not {pair[0].phone, pair[0].phone_hash} & harmless),
         key=lambda pair: pair[0].sequence,
@@ -223,7 +225,9 @@ async def _rows(workspace_id: UUID, livemode: bool) -> AsyncIterator[Row]:
         after = rows[-1].sequence
 
 
-async def _harmless(workspace_id: UUID, livemode: bool, undone: Sequence[Undone]) -> set[str | None]:
+async def _harmless(
+    services: Services, workspace_id: UUID, livemode: bool, undone: Sequence[Undone]
+) -> set[str | None]:
     """The phones, or the hashes of those erased, of which nothing is sent to all the same."""
     scope = (workspace_id, livemode)
     phones = [each.phone for each in undone if each.phone is not None]
@@ -238,7 +242,7 @@ async def _harmless(workspace_id: UUID, livemode: bool, undone: Sequence[Undone]
     after = UUID(int=0)
     while rows := await fetch(consent_chain.READ_SUPPRESSED_PHONES, *scope, after, BATCH):
         named = with_spellings(row.phone for row in rows)
-        found |= erased.intersection(crypto.hash_phone(*scope, phone) for phone in named)
+        found |= erased.intersection(services.keyring.hash_phone(*scope, phone) for phone in named)
         after = rows[-1].id
     return found
 

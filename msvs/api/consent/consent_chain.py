@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from msvs.api import crypto
+from msvs.api.context import Services
 from msvs.api.ids import CONTACT, encode_id
 from msvs.api.text.phones import spellings
 from msvs.database import Row, execute, fetch, fetch_row, transaction
@@ -140,7 +141,9 @@ def row_hash(row: rows.ConsentEventRow, previous_hash: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def verify(*, workspace_id: UUID | None = None, noted_head: str | None = None) -> Verification:
+async def verify(
+    services: Services, *, workspace_id: UUID | None = None, noted_head: str | None = None
+) -> Verification:
     """Compute every hash of the chains anew, of one workspace or of all, as of one instant; memory does not grow.
 
     With `noted_head`, a head that was noted before, also whether a row of these chains still has it.
@@ -152,15 +155,17 @@ async def verify(*, workspace_id: UUID | None = None, noted_head: str | None = N
             chain = VerifiedChain(row.workspace_id, row.livemode)
             found.chains.append(chain)
             unsuppressed: dict[str, int] = {}
-            async for hashes in _verify_chain(chain, unsuppressed):
+            async for hashes in _verify_chain(services, chain, unsuppressed):
                 if noted_head in hashes:
                     found.has_noted_head = True
             if chain.first_break is None:
-                chain.first_break = await _find_contradiction(chain, unsuppressed)
+                chain.first_break = await _find_contradiction(services, chain, unsuppressed)
     return found
 
 
-async def _verify_chain(chain: VerifiedChain, unsuppressed: dict[str, int]) -> AsyncIterator[Sequence[str]]:
+async def _verify_chain(
+    services: Services, chain: VerifiedChain, unsuppressed: dict[str, int]
+) -> AsyncIterator[Sequence[str]]:
     """Fill in a chain's findings; yields the hashes that its rows hold, batch by batch.
 
     `unsuppressed` is told the phones, by their hashes, that should be suppressed and are not, as far as rows tell.
@@ -171,7 +176,7 @@ async def _verify_chain(chain: VerifiedChain, unsuppressed: dict[str, int]) -> A
     while rows := await _next_rows(chain, after):
         for row in rows:
             chain.rows += 1
-            reason = _row_fault(row, expected, chain.head, has_hashed_phones)
+            reason = _row_fault(services, row, expected, chain.head, has_hashed_phones)
             if reason is not None and chain.first_break is None:
                 chain.first_break = Break(row.sequence, reason)
             has_hashed_phones = has_hashed_phones or row.phone_hash is not None
@@ -180,7 +185,7 @@ async def _verify_chain(chain: VerifiedChain, unsuppressed: dict[str, int]) -> A
         after = rows[-1].sequence
         out = [row.id for row in rows if row.status == "opted_out"]
         for row in await fetch(UNSUPPRESSED, chain.workspace_id, chain.livemode, out) if out else ():
-            hash = row.phone_hash or crypto.hash_phone(chain.workspace_id, chain.livemode, row.phone)
+            hash = row.phone_hash or services.keyring.hash_phone(chain.workspace_id, chain.livemode, row.phone)
             unsuppressed[hash] = row.sequence
         yield [row.hash for row in rows]
     outside = await fetch_row(UNCHAINED, chain.workspace_id, chain.livemode)
@@ -197,14 +202,14 @@ async def _verify_chain(chain: VerifiedChain, unsuppressed: dict[str, int]) -> A
         chain.first_break = Break(expected, f"the head names row {head.sequence}, the last one is {expected - 1}")
 
 
-async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]) -> Break | None:
+async def _find_contradiction(services: Services, chain: VerifiedChain, unsuppressed: dict[str, int]) -> Break | None:
     """What of suppressions and contacts is not what the chain says, or None."""
     scope = (chain.workspace_id, chain.livemode)
     if unsuppressed:
         async for rows in _batches(READ_SUPPRESSED_PHONES, chain):
             for row in rows:
                 for spelling in spellings(row.phone):
-                    unsuppressed.pop(crypto.hash_phone(*scope, spelling), None)
+                    unsuppressed.pop(services.keyring.hash_phone(*scope, spelling), None)
     if unsuppressed:
         first = min(unsuppressed.values())
         return Break(
@@ -213,7 +218,7 @@ async def _find_contradiction(chain: VerifiedChain, unsuppressed: dict[str, int]
     unproven: list[UUID] = []
     async for rows in _batches(OPTED_IN, chain):
         phones = [row.phone for row in rows]
-        hashes = [crypto.hash_phone(*scope, phone) for phone in phones]
+        hashes = [services.keyring.hash_phone(*scope, phone) for phone in phones]
         unproven += [row.id for row in await fetch(UNPROVEN, *scope, [row.id for row in rows], phones, hashes)]
     if unproven:
         first_contact = encode_id(CONTACT, unproven[0])
@@ -242,7 +247,7 @@ async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[Row]:
         limit *= 2
 
 
-def _row_fault(row: Row, expected: int, previous_hash: str, has_hashed_phones: bool) -> str | None:
+def _row_fault(services: Services, row: Row, expected: int, previous_hash: str, has_hashed_phones: bool) -> str | None:
     """What is wrong with a row, or None."""
     if row.sequence != expected:
         return f"row {expected} is missing" if row.sequence > expected else f"row {row.sequence} is there twice"
@@ -258,9 +263,9 @@ def _row_fault(row: Row, expected: int, previous_hash: str, has_hashed_phones: b
     if row.phone_hash is None:
         # From before the chain: nothing keyed could be computed where the rows were.
         return "it has no hash of its phone" if has_hashed_phones else None
-    if not _equal(row.phone_hash, crypto.hash_phone(row.workspace_id, row.livemode, row.phone)):
+    if not _equal(row.phone_hash, services.keyring.hash_phone(row.workspace_id, row.livemode, row.phone)):
         return "its phone is not the one that was hashed"
-    if not _equal(row.details_hash or "", crypto.hash_details(row.id, row.ip, row.user_agent, row.text)):
+    if not _equal(row.details_hash or "", services.keyring.hash_details(row.id, row.ip, row.user_agent, row.text)):
         return "its ip, user agent or text is not what was hashed"
     return None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from msvs.api import crypto
+from msvs.api.context import Services
 from msvs.api.credits import credits
 from msvs.api.dispatch import open_months
 from msvs.api.dispatch.lanes import Lane
@@ -41,7 +41,9 @@ async def put_off_until(until: Mapping[UUID, datetime]) -> None:
         await execute(open_months.within(PUT_OFF, until), list(until), list(until.values()))
 
 
-async def admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime) -> list[Row]:
+async def admit(
+    services: Services, lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime
+) -> list[Row]:
     """The picked messages that may go out now; the others are refused, expired or put off, with their events."""
     ready: list[Row] = []
     refused: list[tuple[Row, str]] = []
@@ -49,9 +51,13 @@ async def admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: da
     foreign: list[Row] = []
     put_off: dict[UUID, datetime] = {}
     admit_unknown = campaign is None or campaign.campaigns_admit_unknown
-    suppressed = await _find_suppressed(lane, picked)
+    suppressed = await _find_suppressed(services, lane, picked)
     # Whose a sender is may have changed since a message was accepted. The sandbox's messages reach nobody.
-    strangers = await find_foreign(lane.workspace_id, {row.sender for row in picked}) if lane.livemode else frozenset()
+    strangers = (
+        await find_foreign(services, lane.workspace_id, {row.sender for row in picked})
+        if lane.livemode
+        else frozenset()
+    )
     for row in picked:
         if row.expires_at is not None and row.expires_at <= now:
             expired.append(row)
@@ -77,7 +83,7 @@ async def admit(lane: Lane, campaign: Row | None, picked: Sequence[Row], now: da
     return ready
 
 
-async def _find_suppressed(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
+async def _find_suppressed(services: Services, lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
     """The picked messages to a number that is not their contact's whose phone said STOP, also where it was erased.
 
     A send may have read its contact before both: such a phone has no contact, and its suppression is a keyed hash. Or
@@ -88,7 +94,9 @@ async def _find_suppressed(lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]
         return frozenset()
     scope = (lane.workspace_id, lane.livemode)
     phones = sorted({canonical(row.to_phone) for row in adrift})
-    named = [(phone, crypto.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)]
+    named = [
+        (phone, services.keyring.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)
+    ]
     rows = await fetch(SUPPRESSED_BY_HASH, *scope, [phone for phone, _ in named], [hash for _, hash in named])
     suppressed = {row.canonical for row in rows}
     return frozenset(row.id for row in adrift if canonical(row.to_phone) in suppressed)

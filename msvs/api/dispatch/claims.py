@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from msvs.api import ids
+from msvs.api.context import Services
 from msvs.api.credits import caps, credits
 from msvs.api.dispatch import breakers, open_months, routing, throughput
 from msvs.api.dispatch.admission import admit, fail_unsent, put_off_until
@@ -63,7 +64,7 @@ class Claim:
     is_watched: bool = False
 
 
-async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim | None:
+async def claim(services: Services, lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim | None:
     """Take up to `limit` due messages of a lane, their consent checked and their credits reserved.
 
     None when there is nothing to hand over; recipients refused here are skipped or canceled, with their events.
@@ -74,18 +75,18 @@ async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim
         if campaign is None:
             return None
         limit = paced_limit(campaign, limit, now)
-    allowed = await throughput.take_for_carrier(carrier, limit, now)
-    rooms = await take_for_senders(lane, allowed, now)
+    allowed = await throughput.take_for_carrier(services.rates, carrier, limit, now)
+    rooms = await take_for_senders(services, lane, allowed, now)
     ready: list[Row] = []
     for _ in range(ROUNDS if allowed > 0 else 0):
         picked = await pick(lane, allowed, now, rooms)
-        ready = await admit(lane, campaign, picked, now)
+        ready = await admit(services, lane, campaign, picked, now)
         if ready or is_all(picked, allowed, rooms):
             break
     if lane.livemode:
         ready = await _afford(lane, ready, now)
-    await throughput.give_back_to_carrier(carrier, allowed - len(ready), now)
-    await give_back_to_senders(rooms, ready)
+    await throughput.give_back_to_carrier(services.rates, carrier, allowed - len(ready), now)
+    await give_back_to_senders(services, rooms, ready)
     if not ready:
         return None
     if campaign is not None and campaign.interval_seconds > 0:
@@ -93,20 +94,20 @@ async def claim(lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim
     return await take(ready, carrier, now)
 
 
-async def claim_by_plan(lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:
+async def claim_by_plan(services: Services, lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:
     """Take up to `limit` due messages of a lane, one claim a carrier, as the workspace's routes have it.
 
     A carrier that is paused is given nothing, and one on trial a single message; what only they could take waits.
     """
     carrier = plan.sole
     if carrier is None:
-        return await _claim_routed(lane, plan, limit=limit, now=now)
+        return await _claim_routed(services, lane, plan, limit=limit, now=now)
     if carrier in plan.paused:
         return []
     is_trial = carrier in plan.trial
     if is_trial and not await breakers.take_trial(carrier, now):
         return []
-    claimed = await claim(lane, carrier=carrier, limit=1 if is_trial else limit, now=now)
+    claimed = await claim(services, lane, carrier=carrier, limit=1 if is_trial else limit, now=now)
     if claimed is None:
         if is_trial:
             await breakers.give_back_trial(carrier, now)
@@ -114,7 +115,7 @@ async def claim_by_plan(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
     return [replace(claimed, is_watched=carrier in plan.failing)]
 
 
-async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:
+async def _claim_routed(services: Services, lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:
     # Claims lock in one order: trials, the campaign, carriers' limits, senders' limits, messages, credits.
     await breakers.hold_trials(plan.trial)
     campaign = None
@@ -123,20 +124,20 @@ async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
         if campaign is None:
             return []
         limit = paced_limit(campaign, limit, now)
-    room = await _room_of(plan, limit, now)
+    room = await _room_of(services, plan, limit, now)
     if room <= 0:
         return []
-    await throughput.hold_carriers(plan.carriers)
-    rooms = await take_for_senders(lane, limit, now)
+    await throughput.hold_carriers(services.rates, plan.carriers)
+    rooms = await take_for_senders(services, lane, limit, now)
     over: Counter[str] = Counter()
     claims: list[Claim] = []
     for number in range(ROUNDS):
         # No more than there is room for; where none of that may go now, others may stand behind it.
         wanted = room if number == 0 else limit
         picked = await pick(lane, wanted, now, rooms)
-        ready = await admit(lane, campaign, picked, now)
+        ready = await admit(services, lane, campaign, picked, now)
         for carrier, routed in sorted((await _route(lane, plan, ready, now)).items()):
-            rows = await _afford_routed(lane, carrier, [row for row, _ in routed], over, now)
+            rows = await _afford_routed(services, lane, carrier, [row for row, _ in routed], over, now)
             if not rows:
                 if carrier in plan.trial:
                     await breakers.give_back_trial(carrier, now)
@@ -146,28 +147,30 @@ async def _claim_routed(lane: Lane, plan: Plan, *, limit: int, now: datetime) ->
             claims.append(replace(taken, fallbacks=fallbacks, is_watched=carrier in plan.failing))
         if claims or is_all(picked, wanted, rooms):
             break
-    await give_back_to_senders(rooms, [row for each in claims for row in each.messages])
+    await give_back_to_senders(services, rooms, [row for each in claims for row in each.messages])
     if claims and campaign is not None and campaign.interval_seconds > 0:
         await take_slots(campaign, sum(len(each.messages) for each in claims), now)
     return claims
 
 
-async def _room_of(plan: Plan, limit: int, now: datetime) -> int:
+async def _room_of(services: Services, plan: Plan, limit: int, now: datetime) -> int:
     """How many messages the carriers of a plan may be given now, at most `limit`: a single one on trial."""
     open = plan.reachable - plan.paused.keys()
     on_trial = len(open & plan.trial)
-    return min(limit, on_trial + await throughput.room_of_carriers(sorted(open - plan.trial), limit, now))
+    return min(
+        limit, on_trial + await throughput.room_of_carriers(services.rates, sorted(open - plan.trial), limit, now)
+    )
 
 
 async def _afford_routed(
-    lane: Lane, carrier: str, rows: Sequence[Row], over: Counter[str], now: datetime
+    services: Services, lane: Lane, carrier: str, rows: Sequence[Row], over: Counter[str], now: datetime
 ) -> Sequence[Row]:
     """The messages that their carrier's limit and the balance admit now.
 
     The others wait, spread over the time in which the carrier takes them; `over` counts those of earlier batches.
     """
-    allowed = await throughput.take_for_carrier(carrier, len(rows), now)
-    rate = throughput.carrier_rate(carrier) or 1.0
+    allowed = await throughput.take_for_carrier(services.rates, carrier, len(rows), now)
+    rate = services.rates.of_carrier(carrier) or 1.0
     put_off = {}
     for row in rows[allowed:]:
         over[carrier] += 1
@@ -176,7 +179,7 @@ async def _afford_routed(
     affordable = list(rows[:allowed])
     if lane.livemode:
         affordable = await _afford(lane, affordable, now)
-    await throughput.give_back_to_carrier(carrier, allowed - len(affordable), now)
+    await throughput.give_back_to_carrier(services.rates, carrier, allowed - len(affordable), now)
     return affordable
 
 

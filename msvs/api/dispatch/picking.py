@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from msvs.api.context import Services
 from msvs.api.dispatch import set_aside, throughput
 from msvs.api.dispatch.lanes import Lane
 from msvs.database import Row, fetch
@@ -69,11 +70,11 @@ SINGLE_SENDERS, CAMPAIGN_SENDERS = "campaign_id IS NULL AND workspace_id = $6 AN
 Rooms = Mapping[str, int] | None
 
 
-async def take_for_senders(lane: Lane, limit: int, now: datetime) -> Rooms:
+async def take_for_senders(services: Services, lane: Lane, limit: int, now: datetime) -> Rooms:
     """How many messages each sender of a lane may send now; they count as sent. None where no sender is limited."""
-    if not throughput.limits_senders() or limit <= 0:
+    if not services.rates.senders or limit <= 0:
         return None
-    own, others = throughput.limited_senders()
+    own, others = services.rates.limited_senders()
     values = (now, list(own), list(own.values()), others, limit)
     is_open = lane.open_ids.of("messages")
     if lane.campaign_id is None:
@@ -82,15 +83,17 @@ async def take_for_senders(lane: Lane, limit: int, now: datetime) -> Rooms:
     else:
         rows = await fetch(SENDERS.format(lane=CAMPAIGN_SENDERS, is_open=is_open), *values, lane.campaign_id)
     senders = [row.sender for row in rows]
-    taken = await throughput.take_for_senders(senders, limit, now)
+    taken = await throughput.take_for_senders(services.rates, senders, limit, now)
     return {sender: taken[sender] for sender in senders}
 
 
-async def give_back_to_senders(rooms: Rooms, used: Iterable[Row]) -> None:
+async def give_back_to_senders(services: Services, rooms: Rooms, used: Iterable[Row]) -> None:
     """Give senders back what was taken for them and not used."""
     if rooms:
         spent = Counter(row.sender for row in used)
-        await throughput.give_back_to_senders({sender: room - spent[sender] for sender, room in rooms.items()})
+        await throughput.give_back_to_senders(
+            services.rates, {sender: room - spent[sender] for sender, room in rooms.items()}
+        )
 
 
 async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[Row]:

@@ -8,13 +8,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.dispatch import routing
+from msvs.api.context import Services
 from msvs.api.dispatch.senders import check_regions, check_sender
 from msvs.api.errors import InvalidRequest, NotFound
 from msvs.models import Route, SenderKind, Workspace
 
 
 async def add_route(
+    services: Services,
     carrier: str,
     *,
     workspace_id: UUID | None = None,
@@ -29,8 +30,8 @@ async def add_route(
     Without `workspace_id` it is shared by all workspaces that have no route of their own. The lowest `preference` goes
     first, then the lowest `price` a segment. Raises InvalidRequest and NotFound.
     """
-    if carrier not in routing.carriers():
-        raise InvalidRequest(f"carrier must be one of {', '.join(sorted(routing.carriers()))}.", param="carrier")
+    if carrier not in services.carriers.names:
+        raise InvalidRequest(f"carrier must be one of {', '.join(sorted(services.carriers.names))}.", param="carrier")
     if sender is not None:
         check_sender(sender, param="sender")
     if not -32768 <= preference <= 32767:

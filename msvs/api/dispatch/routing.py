@@ -8,68 +8,26 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from msvs.api.context import SANDBOX_CARRIER, Services
 from msvs.api.dispatch import breakers, open_months
 from msvs.api.dispatch.sender_rules import kind_of
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.database import Row, fetch
 from msvs.models import SenderKind
 
-SANDBOX_CARRIER = "virtual"
-
 # Refusals that say nothing of the recipient or the message: another carrier may take it.
 FAILOVER_CODES = frozenset(("carrier_rejected", "sender_rejected"))
 # A carrier that was away for a message is tried last for so long.
 FAULT_MEMORY = timedelta(seconds=60)
 
-_live_carrier: str | None = None
-_carriers: frozenset[str] = frozenset((SANDBOX_CARRIER,))
 
-
-def use_live_carrier(name: str | None) -> None:
-    """Set the carrier of live messages that no route takes, for this process (settings.live_carrier)."""
-    global _live_carrier
-    _live_carrier = name
-
-
-def use_carriers(names: Iterable[str]) -> None:
-    """Set the carriers there are, by name, for this process."""
-    global _carriers
-    _carriers = frozenset(names)
-
-
-def carriers() -> frozenset[str]:
-    """The names of the carriers there are."""
-    return _carriers
-
-
-def carrier_for(livemode: bool) -> str | None:
-    """The carrier of a mode where no route says otherwise: live, the one that is set, or the only one there is."""
-    if not livemode:
-        return SANDBOX_CARRIER
-    real = _carriers - {SANDBOX_CARRIER}
-    return _live_carrier or (next(iter(real)) if len(real) == 1 else None)
-
-
-def has_carrier(livemode: bool) -> bool:
-    """Whether a mode has any carrier at all."""
-    return not livemode or _live_carrier is not None or bool(_carriers - {SANDBOX_CARRIER})
-
-
-def require_carrier(livemode: bool) -> None:
+def require_carrier(services: Services, livemode: bool) -> None:
     """Refuse a mode that has no carrier. Raises InvalidRequest code `carrier_not_configured`."""
-    if not has_carrier(livemode):
+    if not services.carriers.has_any(livemode):
         raise InvalidRequest(
             "No carrier is configured for live messages; use a sandbox key, or configure one.",
             code=ErrorCode.CARRIER_NOT_CONFIGURED,
         )
-
-
-def is_real(livemode: bool) -> bool:
-    """Whether messages of a mode may leave by carriers that have rules for senders, not by the virtual one alone.
-
-    Routes lead to them even where the virtual one takes what no route does.
-    """
-    return livemode and bool(_carriers - {SANDBOX_CARRIER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +107,9 @@ class Plan:
         return min((self.paused[name] - now for name in carriers if name in self.paused), default=timedelta(0))
 
 
-async def require_route(workspace_id: UUID, region: str | None, sender: str, now: datetime) -> None:
+async def require_route(services: Services, workspace_id: UUID, region: str | None, sender: str, now: datetime) -> None:
     """Refuse a live message that no carrier takes. Raises ComplianceRefused code `no_route`."""
-    plan = await plan_for(workspace_id, True, now)
+    plan = await plan_for(services, workspace_id, True, now)
     if not plan.carriers_for(region, sender):
         raise ComplianceRefused(
             "No carrier takes messages to this region from this sender.", code=ErrorCode.NO_ROUTE, param="to"
@@ -164,19 +122,19 @@ WHERE workspace_id = $1 OR workspace_id IS NULL
 """
 
 
-async def plan_for(workspace_id: UUID, livemode: bool, now: datetime) -> Plan:
+async def plan_for(services: Services, workspace_id: UUID, livemode: bool, now: datetime) -> Plan:
     """The ways of a workspace's messages now. A workspace's own routes stand in place of the shared ones."""
     if not livemode:
         return Plan(default=SANDBOX_CARRIER)
     rows = await fetch(ROUTES, workspace_id)
     own = [row for row in rows if row.workspace_id is not None]
     ways = sorted((_way(row) for row in own or rows), key=_order)
-    default = carrier_for(True)
-    states = await breakers.find_states() if _carriers - {SANDBOX_CARRIER} else {}
+    names, default = services.carriers.names, services.carriers.default_for(True)
+    states = await breakers.find_states() if services.carriers.has_real else {}
     return Plan(
-        [way for way in ways if way.carrier in _carriers],
+        [way for way in ways if way.carrier in names],
         default,
-        [way for way in ways if way.carrier not in _carriers],
+        [way for way in ways if way.carrier not in names],
         paused={name: state.retry_at for name, state in states.items() if state.retry_at and state.is_paused(now)},
         trial=frozenset(name for name, state in states.items() if state.is_on_trial(now)),
         failing=frozenset(name for name, state in states.items() if state.failures),

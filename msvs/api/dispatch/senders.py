@@ -14,10 +14,9 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
-from msvs.api.context import Context, name_lock
+from msvs.api.context import Context, Services, name_lock
 from msvs.api.dispatch import lookalikes, sender_rules
 from msvs.api.dispatch.lookalikes import platform_names
-from msvs.api.dispatch.routing import is_real
 from msvs.api.dispatch.sender_rules import kind_of
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest, NotFound
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -180,13 +179,13 @@ async def is_usable(ctx: Context, sender: str) -> bool:
     Where the virtual carrier alone takes messages, as in the sandbox, one that is nobody's will do: nothing leaves.
     """
     standing = await standing_of(ctx.workspace_id, sender)
-    return refusal_of(standing, sender, must_own=is_real(ctx.livemode)) is None
+    return refusal_of(standing, sender, must_own=ctx.services.carriers.is_real(ctx.livemode)) is None
 
 
 async def check_usable(ctx: Context, sender: str, *, param: str = "from") -> str:
     """A sender that the caller may use at all. Raises ComplianceRefused code `sender_not_allowed`."""
     standing = await standing_of(ctx.workspace_id, sender)
-    reason = refusal_of(standing, sender, must_own=is_real(ctx.livemode))
+    reason = refusal_of(standing, sender, must_own=ctx.services.carriers.is_real(ctx.livemode))
     if reason is not None:
         raise not_allowed(reason, param=param)
     return sender
@@ -198,13 +197,13 @@ WHERE value = ANY($2) GROUP BY value
 """
 
 
-async def find_foreign(workspace_id: UUID, senders: Iterable[str]) -> frozenset[str]:
+async def find_foreign(services: Services, workspace_id: UUID, senders: Iterable[str]) -> frozenset[str]:
     """Those of some senders that a workspace may not use live at this moment."""
     wanted = frozenset(senders).difference(platform_names())
     if not wanted:
         return frozenset()
     held = {row.value: row.is_usable for row in await fetch(HELD, workspace_id, list(wanted))}
-    return frozenset(sender for sender in wanted if not held.get(sender, not is_real(True)))
+    return frozenset(sender for sender in wanted if not held.get(sender, not services.carriers.is_real(True)))
 
 
 async def choose_sender(
@@ -214,7 +213,7 @@ async def choose_sender(
 
     Carriers' rules for regions hold where a real carrier may take it. Raises ComplianceRefused `sender_not_allowed`.
     """
-    if not is_real(ctx.livemode):
+    if not ctx.services.carriers.is_real(ctx.livemode):
         return await check_usable(ctx, named or default)
     pool = await find_pool(ctx.workspace_id, default)
     if named is not None:
@@ -304,6 +303,7 @@ async def claim_default(ctx: Context, sender: str, *, param: str) -> None:
 
 
 async def add_sender(
+    services: Services,
     workspace_id: UUID | None,
     value: str,
     *,
@@ -326,11 +326,11 @@ async def add_sender(
             raise InvalidRequest("Another has this sender, or one that looks like it.", param="value")
         row = await _insert(workspace_id, value, regions=found, registration=registration)
         if workspace_id is not None:
-            await _tell(Context(workspace_id, True), AuditAction.SENDER_ADDED, row.id, [None, value])
+            await _tell(Context(workspace_id, True, services=services), AuditAction.SENDER_ADDED, row.id, [None, value])
     return row
 
 
-async def remove_sender(workspace_id: UUID | None, value: str) -> None:
+async def remove_sender(services: Services, workspace_id: UUID | None, value: str) -> None:
     """Take a sender from a workspace, or with None from the platform: what waits to be sent from it is not sent.
 
     Where it is the default, the platform's own becomes it. Raises NotFound.
@@ -345,11 +345,13 @@ async def remove_sender(workspace_id: UUID | None, value: str) -> None:
         if gone is None:
             raise NotFound("The workspace has no such sender.", code=ErrorCode.RESOURCE_MISSING)
         if workspace_id is not None:
-            await _tell(Context(workspace_id, True), AuditAction.SENDER_REMOVED, gone.id, [value, None])
-        await _reset_defaults(value)
+            await _tell(
+                Context(workspace_id, True, services=services), AuditAction.SENDER_REMOVED, gone.id, [value, None]
+            )
+        await _reset_defaults(services, value)
 
 
-async def transfer_sender(workspace_id: UUID, value: str) -> Row:
+async def transfer_sender(services: Services, workspace_id: UUID, value: str) -> Row:
     """Make a sender one workspace's alone, with its regions and registration; whoever else had it loses it.
 
     Raises NotFound.
@@ -364,10 +366,15 @@ async def transfer_sender(workspace_id: UUID, value: str) -> Row:
         kept = max(rows, key=lambda row: (row.registration is not None, row.workspace_id == workspace_id))
         for row in rows:
             if row.workspace_id not in (None, workspace_id):
-                await _tell(Context(row.workspace_id, True), AuditAction.SENDER_REMOVED, row.id, [value, None])
+                await _tell(
+                    Context(row.workspace_id, True, services=services),
+                    AuditAction.SENDER_REMOVED,
+                    row.id,
+                    [value, None],
+                )
         row = await _insert(workspace_id, value, regions=kept.regions, registration=kept.registration)
-        await _tell(Context(workspace_id, True), AuditAction.SENDER_ADDED, row.id, [None, value])
-        await _reset_defaults(value)
+        await _tell(Context(workspace_id, True, services=services), AuditAction.SENDER_ADDED, row.id, [None, value])
+        await _reset_defaults(services, value)
     return row
 
 
@@ -415,7 +422,7 @@ WHERE sandbox_settings ->> 'default_sender' = $1
 """
 
 
-async def _reset_defaults(value: str) -> None:
+async def _reset_defaults(services: Services, value: str) -> None:
     """Give the platform's sender to the workspaces whose default is theirs no longer, and tell them."""
     default = platform_names()[0]
     if value == default:
@@ -423,7 +430,7 @@ async def _reset_defaults(value: str) -> None:
     for row in await fetch(LOCK_LOST_DEFAULTS, value):
         await execute("UPDATE workspaces SET default_sender = $2 WHERE id = $1", row.id, default)
         await record_audit(
-            Context(row.id, True),
+            Context(row.id, True, services=services),
             AuditAction.WORKSPACE_UPDATED,
             ids.encode_id(ids.WORKSPACE, row.id),
             {"default_sender": [value, default]},

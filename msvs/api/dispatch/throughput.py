@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
+from msvs.api.context import Rates
 from msvs.database import execute, fetch, fetch_value
-
-ANY = "*"
 
 MAKE = """
 INSERT INTO throughput_buckets (name, tokens, refilled_at) SELECT bucket.name, bucket.tokens, $3
@@ -36,74 +35,58 @@ FROM unnest($1::varchar[], $2::float8[]) AS bucket (name, unused)
 WHERE throughput_buckets.name = ANY ($1) AND throughput_buckets.name = bucket.name
 """
 
-_carrier_rates: Mapping[str, float] = {}
-_sender_rates: Mapping[str, float] = {}
-
-
-def use_rates(carrier_rates: Mapping[str, float], sender_rates: Mapping[str, float]) -> None:
-    """Set the limits of this process, in messages a second; `*` stands for every name without its own."""
-    global _carrier_rates, _sender_rates
-    _carrier_rates, _sender_rates = carrier_rates, sender_rates
-
-
 HOLD = "SELECT FROM throughput_buckets WHERE name = ANY($1) ORDER BY name FOR UPDATE"
 
 
-def carrier_rate(carrier: str) -> float | None:
-    """What a carrier takes, in messages a second; None is no limit."""
-    return _carrier_rates.get(carrier, _carrier_rates.get(ANY))
-
-
-def sender_rate(sender: str) -> float | None:
-    """What a sender sends, in messages a second; None is no limit."""
-    return _sender_rates.get(sender, _sender_rates.get(ANY))
-
-
-async def hold_carriers(carriers: Iterable[str]) -> None:
+async def hold_carriers(rates: Rates, carriers: Iterable[str]) -> None:
     """Have these carriers' limits to oneself until the transaction ends.
 
     Whoever takes from several of them, and other locks in between, takes all at first, or two such lock each other out.
     """
-    names = [f"carrier:{carrier}" for carrier in carriers if carrier_rate(carrier) is not None]
+    names = [f"carrier:{carrier}" for carrier in carriers if rates.of_carrier(carrier) is not None]
     if names:
         await execute(HOLD, names)
 
 
-async def take_for_carrier(carrier: str, wanted: int, now: datetime) -> int:
+async def take_for_carrier(rates: Rates, carrier: str, wanted: int, now: datetime) -> int:
     """How many of `wanted` messages the carrier may be given now; they count as given."""
     name = f"carrier:{carrier}"
-    return (await _take({name: carrier_rate(carrier)}, wanted, now))[name]
+    return (await _take({name: rates.of_carrier(carrier)}, wanted, now))[name]
 
 
-async def take_for_sender(sender: str, wanted: int, now: datetime) -> int:
+async def take_for_sender(rates: Rates, sender: str, wanted: int, now: datetime) -> int:
     """How many of `wanted` messages the sender may send now; they count as sent."""
-    return (await take_for_senders([sender], wanted, now))[sender]
+    return (await take_for_senders(rates, [sender], wanted, now))[sender]
 
 
-async def take_for_senders(senders: Collection[str], wanted: int, now: datetime) -> dict[str, int]:
+async def take_for_senders(rates: Rates, senders: Collection[str], wanted: int, now: datetime) -> dict[str, int]:
     """How many messages, up to `wanted`, each of these senders may send now; they count as sent."""
-    taken = await _take({f"sender:{sender}": sender_rate(sender) for sender in senders}, wanted, now)
+    taken = await _take({f"sender:{sender}": rates.of_sender(sender) for sender in senders}, wanted, now)
     return {sender: taken[f"sender:{sender}"] for sender in senders}
 
 
-async def give_back_to_carrier(carrier: str, unused: int, now: datetime) -> None:
+async def give_back_to_carrier(rates: Rates, carrier: str, unused: int, now: datetime) -> None:
     """Return what was taken for a carrier and not used."""
-    if carrier_rate(carrier) is not None and unused:
+    if rates.of_carrier(carrier) is not None and unused:
         await execute(GIVE_BACK, [f"carrier:{carrier}"], [float(unused)])
 
 
-async def give_back_to_senders(unused: Mapping[str, int]) -> None:
+async def give_back_to_senders(rates: Rates, unused: Mapping[str, int]) -> None:
     """Return what was taken for senders and not used."""
-    left = {f"sender:{name}": float(number) for name, number in unused.items() if number and _is_limited(name)}
+    left = {
+        f"sender:{name}": float(number)
+        for name, number in unused.items()
+        if number and rates.of_sender(name) is not None
+    }
     if left:
         await execute(GIVE_BACK, list(left), list(left.values()))
 
 
-async def room_of_carriers(carriers: Iterable[str], most: int, now: datetime) -> int:
+async def room_of_carriers(rates: Rates, carriers: Iterable[str], most: int, now: datetime) -> int:
     """How many messages these carriers may be given now, all together, at most `most`; none counts as given."""
     room = 0.0
     for carrier in carriers:
-        rate = carrier_rate(carrier)
+        rate = rates.of_carrier(carrier)
         if rate is None or room >= most:
             return most
         level = await fetch_value(LEVEL, f"carrier:{carrier}", rate, max(rate, 1.0), now)
@@ -116,21 +99,6 @@ LEVEL = """
 SELECT least($3::float8, tokens + $2::float8 * greatest(extract(epoch FROM $4::timestamptz - refilled_at), 0)::float8)
 FROM throughput_buckets WHERE name = $1
 """
-
-
-def limits_senders() -> bool:
-    """Whether any sender is limited."""
-    return bool(_sender_rates)
-
-
-def limited_senders() -> tuple[dict[str, float], float | None]:
-    """The limits of senders that have their own, and that of every other; None is no limit."""
-    own = {name: rate for name, rate in _sender_rates.items() if name != ANY}
-    return own, _sender_rates.get(ANY)
-
-
-def _is_limited(sender: str) -> bool:
-    return sender_rate(sender) is not None
 
 
 async def _take(rates: Mapping[str, float | None], wanted: int, now: datetime) -> dict[str, int]:

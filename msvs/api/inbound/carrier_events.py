@@ -10,7 +10,7 @@ import structlog
 
 from msvs.api.consent.consent import suppress
 from msvs.api.consent.revocation import claim_of, may_undo
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.dispatch.delivery_reports import DeliveryReport, hold_messages, prove_sent, take_reports
 from msvs.api.dispatch.open_months import within
 from msvs.api.dispatch.senders import find_owners, find_users
@@ -272,7 +272,7 @@ SELECT * FROM carrier_signals WHERE carrier = $1 AND kind = 'inbound' AND part_r
 
 
 async def apply_inbound(
-    *, now: datetime, without: Sequence[UUID] = (), begin: Callable[[UUID], None] = lambda _: None
+    services: Services, *, now: datetime, without: Sequence[UUID] = (), begin: Callable[[UUID], None] = lambda _: None
 ) -> int:
     """Take in one inbound message with all its parts in the current transaction; return how many carrier events it was.
 
@@ -294,9 +294,9 @@ async def apply_inbound(
     if phone is None:
         await _keep_unread(row, parts, repeats, now)
         return len(parts)
-    ctx = await _addressee(row.to_sender, phone)
+    ctx = await _addressee(services, row.to_sender, phone)
     if ctx is None:
-        if await _stop_all(row, phone, parts, now):
+        if await _stop_all(services, row, phone, parts, now):
             await _spend([*parts, *repeats])
         else:
             await _finish([*parts, *repeats], (), now)
@@ -358,17 +358,19 @@ def asks_out(parts: Sequence[Row]) -> bool:
     return _is_opt_out(parts) or classify_reply(own) is Keyword.STOP or wants_out(own) is not None
 
 
-async def _stop_all(row: Row, phone: str, parts: Sequence[Row], now: datetime) -> bool:
+async def _stop_all(services: Services, row: Row, phone: str, parts: Sequence[Row], now: datetime) -> bool:
     """Take a STOP that nobody can place, to a sender of several workspaces, for a STOP to all of them."""
     if not asks_out(parts):
         return False
     owners = sorted(owner.workspace_id for owner in await find_users(_sender(row.to_sender)))
     for workspace_id in owners:
-        await suppress(Context(workspace_id, True), [phone], source="keyword", text=_joined(parts), now=now)
+        await suppress(
+            Context(workspace_id, True, services=services), [phone], source="keyword", text=_joined(parts), now=now
+        )
     return bool(owners)
 
 
-async def apply_opt_outs(*, limit: int, now: datetime) -> int:
+async def apply_opt_outs(services: Services, *, limit: int, now: datetime) -> int:
     """Opt out those to whom a carrier refused a message because they had; how many carrier events were looked at.
 
     Those of one workspace and mode, in the current transaction; the others are still due.
@@ -380,7 +382,7 @@ async def apply_opt_outs(*, limit: int, now: datetime) -> int:
     named = by_canonical(row.to_phone for row in ours if (row.to_phone or "").startswith("+"))
     said = {canonical(row.to_phone): row.received_at for row in ours if (row.to_phone or "").startswith("+")}
     if said and scope is not None:
-        ctx = Context(*scope)
+        ctx = Context(*scope, services=services)
         phones = said.keys() - await _came_back(ctx, said)
         if phones:
             await suppress(ctx, sorted(named[phone] for phone in phones), source="carrier", now=now)
@@ -460,7 +462,7 @@ LATEST_OF = FIND_LATEST_WORKSPACE.format(workspaces="unnest($3::uuid[])")
 FIND_LATEST_WORKSPACE_OF_ALL = FIND_LATEST_WORKSPACE.format(workspaces="(SELECT id FROM workspaces)")
 
 
-async def _addressee(to_sender: str, phone: str) -> Context | None:
+async def _addressee(services: Services, to_sender: str, phone: str) -> Context | None:
     """The workspace that an inbound message is for: the sender's owner, or of several the one that wrote last.
 
     A sender that is nobody's any more was somebody's: whoever says STOP to it says so to who wrote from it last.
@@ -468,12 +470,12 @@ async def _addressee(to_sender: str, phone: str) -> Context | None:
     sender = _sender(to_sender)
     owners = [row.workspace_id for row in await find_owners(sender)]
     if len(owners) == 1:
-        return Context(owners[0], True)
+        return Context(owners[0], True, services=services)
     one = canonical(phone)
     row = await (
         fetch_row(LATEST_OF, one, sender, owners) if owners else fetch_row(FIND_LATEST_WORKSPACE_OF_ALL, one, sender)
     )
-    return None if row is None else Context(row.workspace_id, True)
+    return None if row is None else Context(row.workspace_id, True, services=services)
 
 
 def _sender(sender: str) -> str:

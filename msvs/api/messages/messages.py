@@ -16,7 +16,7 @@ from msvs.api.dispatch.batching import Batcher
 from msvs.api.dispatch.cancellation import cancel_one
 from msvs.api.dispatch.enqueue import insert_single
 from msvs.api.dispatch.new_messages import NewMessage
-from msvs.api.dispatch.routing import carrier_for, is_real, require_carrier, require_route
+from msvs.api.dispatch.routing import require_carrier, require_route
 from msvs.api.dispatch.senders import check_sender, choose_sender
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.messages.sandbox import check_scripted
@@ -116,7 +116,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
     metadata = check_metadata(data.metadata)
     due_at = check_schedule(data.scheduled_at, now)
     expires_at = check_expiry(data.expires_at, due_at)
-    require_carrier(ctx.livemode)
+    require_carrier(ctx.services, ctx.livemode)
     found = await _find_recipient(ctx, canonical(phone.e164))
     named = None if data.from_ is None else check_sender(data.from_)
     check_destination(phone, found.blocked_regions, found.enabled_regions)
@@ -125,8 +125,8 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
     sender = await choose_sender(
         ctx, named, found.default_sender, region=phone.region, contact_id=found.id, phone=phone.e164
     )
-    if is_real(ctx.livemode) and carrier_for(ctx.livemode) is None:
-        await require_route(ctx.workspace_id, phone.region, sender, now)
+    if ctx.services.carriers.is_real(ctx.livemode) and ctx.services.carriers.default_for(ctx.livemode) is None:
+        await require_route(ctx.services, ctx.workspace_id, phone.region, sender, now)
     if found.is_suppressed:
         # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
         raise _opted_out()

@@ -323,7 +323,7 @@ async def _subject(ctx: Context, contact_id: UUID | None, phone: str, messages: 
     salt = contact_id or ids.new_id()
     return _Subject(
         contact_id,
-        {each: crypto.phone_placeholder(salt, each) for each in sorted(phones)},
+        {each: ctx.services.keyring.phone_placeholder(salt, each) for each in sorted(phones)},
         sorted(each for each in phones if canonical(each) not in others),
         _names(contact_id, messages),
     )

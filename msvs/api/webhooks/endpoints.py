@@ -12,11 +12,10 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from msvs.address_policy import AddressPolicy, check_url
+from msvs.address_policy import check_url
 from msvs.api import ids
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
-from msvs.api.crypto import seal_secret
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -28,7 +27,6 @@ from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, get_event
 from msvs.database import execute, fetch_value
 from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from msvs.settings import Settings
 
 EVERY_EVENT = "*"
 MAX_WEBHOOKS = 20
@@ -101,27 +99,13 @@ class UpdateWebhook:
     enabled: bool | UnsetType = UNSET
 
 
-_policy = AddressPolicy()
-
-
-def configure(settings: Settings) -> None:
-    """Set the process's address policy from its settings. Raises SettingsError."""
-    use_url_policy(AddressPolicy.from_settings(settings))
-
-
-def use_url_policy(policy: AddressPolicy) -> None:
-    """Set which addresses an endpoint's URL may name; until then, public ones alone."""
-    global _policy
-    _policy = policy
-
-
 async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndpoint, str]:
     """Subscribe an endpoint to events; the row and its secret, which is shown this once.
 
     Raises InvalidRequest, and Conflict code `webhook_limit` at 20 endpoints of one workspace and mode.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
-    url, events, description = _read_url(data.url), _read_events(data.events), _read_description(data.description)
+    url, events, description = _read_url(ctx, data.url), _read_events(data.events), _read_description(data.description)
     secret = signatures.new_secret() if data.secret is None else _read_secret(data.secret)
     # The workspace's row is the lock under which its endpoints are counted.
     await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR UPDATE", ctx.workspace_id)
@@ -135,7 +119,7 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
         url=url,
         events=events,
         description=description,
-        secret_sealed=seal_secret(secret),
+        secret_sealed=ctx.services.keyring.seal(secret),
     )
     await _log(ctx, AuditAction.WEBHOOK_CREATED, row, changed({}, _settings(row)))
     return row, secret
@@ -157,7 +141,7 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
     Raises NotFound and InvalidRequest.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
-    url = None if data.url is UNSET else _read_url(data.url)
+    url = None if data.url is UNSET else _read_url(ctx, data.url)
     events = None if data.events is UNSET else _read_events(data.events)
     description = None if data.description is UNSET else _read_description(data.description)
     row = await _find(ctx, id, lock=True)
@@ -199,7 +183,7 @@ async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
     secret = signatures.new_secret()
     row.previous_secret_sealed = row.secret_sealed
     row.previous_secret_until = datetime.now(UTC) + SECRET_OVERLAP
-    row.secret_sealed = seal_secret(secret)
+    row.secret_sealed = ctx.services.keyring.seal(secret)
     await row.save(update_fields=["secret_sealed", "previous_secret_sealed", "previous_secret_until"])
     await _log(ctx, AuditAction.WEBHOOK_SECRET_ROTATED, row, {})
     return row, secret
@@ -298,9 +282,10 @@ async def _find_enabled(ctx: Context, id: UUID, *, param: str = "id") -> Webhook
     return row
 
 
-def _read_url(text: str) -> str:
+def _read_url(ctx: Context, text: str) -> str:
+    policy = ctx.services.address_policy
     try:
-        return check_url(text, allow_http_loopback=_policy.allow_loopback, policy=_policy)
+        return check_url(text, allow_http_loopback=policy.allow_loopback, policy=policy)
     except ValueError as error:
         raise InvalidRequest(str(error), param="url", code=ErrorCode.URL_INVALID) from None
 

@@ -15,6 +15,7 @@ from msvs.api.accounts.keys import create_key, make_key, revoke_key, roll_key
 from msvs.api.context import Context
 from msvs.api.errors import AuthenticationFailed
 from msvs.models import ApiKey, Role, Workspace
+from tests.services import SERVICES
 
 
 @pytest.fixture
@@ -29,16 +30,16 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 async def refusal(authorization: str | None) -> AuthenticationFailed:
     with pytest.raises(AuthenticationFailed) as caught:
-        await authenticate(authorization)
+        await authenticate(SERVICES, authorization)
     return caught.value
 
 
 async def test_a_key_makes_a_context(workspace: Workspace) -> None:
     for livemode in (False, True):
         row, text = await create_key(workspace.id, livemode=livemode)
-        expected = Context(workspace.id, livemode, ids.encode_id(ids.API_KEY, row.id), "req_1")
-        assert await authenticate(f"Bearer {text}", "req_1") == expected
-        assert await authenticate(f"bearer  {text} ", "req_1") == expected
+        expected = Context(workspace.id, livemode, ids.encode_id(ids.API_KEY, row.id), "req_1", services=SERVICES)
+        assert await authenticate(SERVICES, f"Bearer {text}", "req_1") == expected
+        assert await authenticate(SERVICES, f"bearer  {text} ", "req_1") == expected
     await auth.settle()
 
 
@@ -70,7 +71,7 @@ async def test_an_unknown_key_is_not_echoed(clean: None) -> None:
 
 async def test_a_revoked_key_is_refused_once_trust_has_run_out(ctx: Context, monotonic: list[float]) -> None:
     row, text = await create_key(ctx.workspace_id, livemode=False)
-    await authenticate(f"Bearer {text}")
+    await authenticate(SERVICES, f"Bearer {text}")
     await revoke_key(replace(ctx, role=Role.OWNER), row.id)
     monotonic[0] += auth.TRUST_SECONDS
     error = await refusal(f"Bearer {text}")
@@ -81,10 +82,10 @@ async def test_a_revoked_key_is_refused_once_trust_has_run_out(ctx: Context, mon
 async def test_trust_is_shorter_than_what_is_promised(ctx: Context, monotonic: list[float]) -> None:
     assert auth.TRUST_SECONDS <= 0.75
     _, text = await create_key(ctx.workspace_id, livemode=False)
-    await authenticate(f"Bearer {text}")
+    await authenticate(SERVICES, f"Bearer {text}")
     await ApiKey.all().delete()
     monotonic[0] += auth.TRUST_SECONDS - 0.01
-    assert (await authenticate(f"Bearer {text}")).workspace_id == ctx.workspace_id
+    assert (await authenticate(SERVICES, f"Bearer {text}")).workspace_id == ctx.workspace_id
     monotonic[0] += 0.01
     assert (await refusal(f"Bearer {text}")).code == "api_key_invalid"
     await auth.settle()
@@ -95,7 +96,7 @@ async def test_a_rolled_key_ends_at_its_time_even_while_trusted(ctx: Context, mo
     _, new_text = await roll_key(replace(ctx, role=Role.OWNER), row.id, expires_in=timedelta(milliseconds=40))
     await asyncio.sleep(0.05)
     assert (await refusal(f"Bearer {text}")).code == "api_key_expired"
-    assert (await authenticate(f"Bearer {new_text}")).workspace_id == ctx.workspace_id
+    assert (await authenticate(SERVICES, f"Bearer {new_text}")).workspace_id == ctx.workspace_id
     await auth.settle()
 
 
@@ -111,7 +112,7 @@ async def test_requests_at_the_same_moment_share_one_reading(
 
     monkeypatch.setattr(auth, "fetch_row", counted)
     _, text = await create_key(workspace.id, livemode=False)
-    contexts = await asyncio.gather(*(authenticate(f"Bearer {text}") for _ in range(50)))
+    contexts = await asyncio.gather(*(authenticate(SERVICES, f"Bearer {text}") for _ in range(50)))
     assert {ctx.workspace_id for ctx in contexts} == {workspace.id}
     assert readings == 1
     await auth.settle()
@@ -121,7 +122,7 @@ async def test_use_is_noted_once_a_minute(ctx: Context, monotonic: list[float]) 
     row, text = await create_key(ctx.workspace_id, livemode=False)
 
     async def used_at() -> datetime | None:
-        await authenticate(f"Bearer {text}")
+        await authenticate(SERVICES, f"Bearer {text}")
         await auth.settle()
         return (await ApiKey.get(id=row.id)).last_used_at
 

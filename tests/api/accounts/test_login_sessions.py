@@ -45,11 +45,12 @@ from msvs.api.context import Visitor
 from msvs.api.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied, RateLimited
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import AuditEntry, LoginThrottle, Role, Session, User
+from tests.services import SERVICES
 
 PASSWORD = "correct horse battery"
 EMAIL = "maria@cohortlabs.co"
-HERE = Visitor("203.0.113.4", "req_1")
-THERE = Visitor("198.51.100.7", "req_2")
+HERE = Visitor("203.0.113.4", "req_1", services=SERVICES)
+THERE = Visitor("198.51.100.7", "req_2", services=SERVICES)
 
 WAITING = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
 

@@ -19,7 +19,6 @@ from msvs.api.accounts import secret_keys
 from msvs.api.accounts.secret_keys import SecretKeyRefused
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, create_contact, opt_out_contact
 from msvs.api.context import Context
-from msvs.api.crypto import open_secret, seal_secret, use_sealing_secret
 from msvs.api.errors import Unavailable
 from msvs.api.privacy.erasure import erase_phone
 from msvs.api.unit_of_work import unit_of_work
@@ -27,8 +26,8 @@ from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.endpoints import CreateWebhook
 from msvs.models import ErasedSuppression, SecretKey
 from msvs.settings import PRODUCTION, Settings, SettingsError
-from tests.conftest import CONSENT_SECRET
 from tests.factories import next_phone
+from tests.services import CONSENT_SECRET, SERVICES
 
 RIGHT, WRONG, NEXT = "the right key of the tests", "the wrong key of the tests", "the next key of the tests"
 PHONE = "+12125550123"
@@ -39,10 +38,10 @@ NOT_THE_KEY = "MSVS_SECRET_KEY is not the key of this database: set DATA_DIR or 
 
 @pytest.fixture(autouse=True)
 async def _as_a_new_process(clean: None) -> AsyncIterator[None]:
-    secret_keys.release()
+    SERVICES.keyring.hold(None)
     yield
-    secret_keys.release()
-    crypto.use_consent_secret(CONSENT_SECRET)
+    SERVICES.keyring.hold(None)
+    SERVICES.keyring.hash_with(CONSENT_SECRET)
 
 
 def having(secret: str, *previous: str) -> Settings:
@@ -51,19 +50,19 @@ def having(secret: str, *previous: str) -> Settings:
 
 async def started(secret: str, *previous: str) -> str:
     """A process that starts with a key; what it makes of a phone."""
-    secret_keys.release()
-    await secret_keys.unlock(having(secret, *previous))
-    return crypto.hash_phone(ANYWHERE, True, PHONE)
+    SERVICES.keyring.hold(None)
+    await secret_keys.unlock(SERVICES.keyring, having(secret, *previous))
+    return SERVICES.keyring.hash_phone(ANYWHERE, True, PHONE)
 
 
 async def refused(settings: Settings) -> str:
     """The line with which a process ends; nothing can be hashed or sealed in it, and nothing was written."""
-    secret_keys.release()
+    SERVICES.keyring.hold(None)
     before = await SecretKey.all().order_by("id").values()
     with pytest.raises(SecretKeyRefused) as told:
-        await secret_keys.unlock(settings)
+        await secret_keys.unlock(SERVICES.keyring, settings)
     assert await SecretKey.all().order_by("id").values() == before
-    for attempt in (lambda: crypto.hash_phone(ANYWHERE, True, PHONE), lambda: seal_secret("x")):
+    for attempt in (lambda: SERVICES.keyring.hash_phone(ANYWHERE, True, PHONE), lambda: SERVICES.keyring.seal("x")):
         with pytest.raises(Unavailable):
             attempt()
     line = str(told.value)
@@ -75,27 +74,27 @@ async def refused(settings: Settings) -> str:
 
 async def fill(ctx: Context, secret: str, *, contacts: int = 1, webhook: bool = True) -> None:
     """What a process from before fingerprints leaves behind: phones and secrets under its secret key itself."""
-    use_sealing_secret(secret)
-    crypto.use_consent_secret(secret)
+    SERVICES.keyring.seal_with(secret)
+    SERVICES.keyring.hash_with(secret)
     async with unit_of_work():
         for _ in range(contacts):
             await create_contact(ctx, CreateContact(next_phone(), opt_in=OptInEvidence("form", "203.0.113.4")))
         if webhook:
             await endpoints.create_webhook(ctx, CreateWebhook("https://hooks.cohortlabs.co/in", ["*"]))
-    secret_keys.release()
+    SERVICES.keyring.hold(None)
 
 
 async def forget_phone(ctx: Context, secret: str) -> None:
     """PHONE says STOP and is erased, in a process whose key is `secret`."""
-    use_sealing_secret(secret)
-    crypto.use_consent_secret(secret)
+    SERVICES.keyring.seal_with(secret)
+    SERVICES.keyring.hash_with(secret)
     async with unit_of_work():
         row = await create_contact(ctx, CreateContact(PHONE, opt_in=OptInEvidence("form", "203.0.113.4")))
     async with unit_of_work():
         await opt_out_contact(ctx, row.id)
     async with unit_of_work():
         await erase_phone(ctx, PHONE)
-    secret_keys.release()
+    SERVICES.keyring.hold(None)
 
 
 async def is_remembered(ctx: Context) -> bool:
@@ -109,8 +108,8 @@ async def test_a_new_database_gets_a_data_key_that_no_key_derives() -> None:
     assert RIGHT not in f"{row.fingerprint}{row.data_fingerprint}{row.sealed}"
     assert re.fullmatch("[0-9a-f]{64}", row.fingerprint)
     assert await started(RIGHT) == first
-    crypto.use_consent_secret(RIGHT)
-    assert crypto.hash_phone(ANYWHERE, True, PHONE) != first
+    SERVICES.keyring.hash_with(RIGHT)
+    assert SERVICES.keyring.hash_phone(ANYWHERE, True, PHONE) != first
     assert await SecretKey.all().count() == 1
 
 
@@ -123,7 +122,7 @@ async def test_a_wrong_key_is_refused_with_a_line_and_changes_nothing() -> None:
 
 async def test_a_key_kept_in_a_file_is_held_against_the_database_and_none_is_made(tmp_path: Path) -> None:
     own, other = Settings(data_dir=tmp_path / "own"), Settings(data_dir=tmp_path / "other")
-    await secret_keys.unlock(own)
+    await secret_keys.unlock(SERVICES.keyring, own)
     assert (
         await refused(other) == f"no secret in {other.data_dir}: set DATA_DIR or MSVS_SECRET_KEY as the service has it"
     )
@@ -131,23 +130,24 @@ async def test_a_key_kept_in_a_file_is_held_against_the_database_and_none_is_mad
     other.encryption_secret()
     line = await refused(other)
     assert line.startswith(f"secret.key in {other.data_dir} is not the key of this database")
-    await secret_keys.unlock(own)
+    await secret_keys.unlock(SERVICES.keyring, own)
 
 
 async def test_production_has_no_key_but_the_one_that_is_set(tmp_path: Path) -> None:
     settings = Settings(environment=PRODUCTION, data_dir=tmp_path)
     Settings(data_dir=tmp_path).encryption_secret()
     with pytest.raises(SettingsError, match=r"^MSVS_SECRET_KEY must be set in production"):
-        await secret_keys.unlock(settings)
+        await secret_keys.unlock(SERVICES.keyring, settings)
     assert not await SecretKey.exists()
 
 
 async def test_of_two_first_keys_exactly_one_wins() -> None:
     for _ in range(10):
         await SecretKey.all().delete()
-        secret_keys.release()
+        SERVICES.keyring.hold(None)
         ends = await asyncio.gather(
-            *(secret_keys.unlock(having(secret)) for secret in (RIGHT, WRONG) * 3), return_exceptions=True
+            *(secret_keys.unlock(SERVICES.keyring, having(secret)) for secret in (RIGHT, WRONG) * 3),
+            return_exceptions=True,
         )
         row = await SecretKey.get()
         winner, loser = (0, 1) if row.fingerprint == secret_keys.fingerprint_of(RIGHT) else (1, 0)
@@ -167,8 +167,8 @@ async def test_a_database_in_use_takes_only_the_key_that_opens_it(
     )
     hashed = await started(RIGHT)
     # What was hashed and sealed before is still found: the key itself has become the data key.
-    crypto.use_consent_secret(RIGHT)
-    assert crypto.hash_phone(ANYWHERE, True, PHONE) == hashed
+    SERVICES.keyring.hash_with(RIGHT)
+    assert SERVICES.keyring.hash_phone(ANYWHERE, True, PHONE) == hashed
     assert await refused(having(WRONG)) == NOT_THE_KEY
 
 
@@ -192,26 +192,26 @@ async def test_where_only_erased_phones_are_left_the_operator_has_to_say_which_k
     await forget_phone(live_ctx, RIGHT)
     for secret in (WRONG, RIGHT):
         assert "opens 0 of 0 secrets" in await refused(having(secret))
-    shown = await secret_keys.adopt(having(RIGHT))
+    shown = await secret_keys.adopt(SERVICES.keyring, having(RIGHT))
     assert [(each["key"], each["state"], each["used_here"]) for each in shown] == [
         (secret_keys.fingerprint_of(RIGHT)[:12], "taken", True)
     ]
     assert await is_remembered(live_ctx)
     with pytest.raises(SettingsError, match="knows its key already"):
-        await secret_keys.adopt(having(WRONG))
+        await secret_keys.adopt(SERVICES.keyring, having(WRONG))
     assert await refused(having(WRONG)) == NOT_THE_KEY
 
 
 async def test_where_nothing_depends_on_a_key_the_first_is_taken(ctx: Context) -> None:
     hashed = await started(RIGHT)
     # A process from before fingerprints may still be writing: it hashes with the key itself.
-    crypto.use_consent_secret(RIGHT)
-    assert crypto.hash_phone(ANYWHERE, True, PHONE) == hashed
+    SERVICES.keyring.hash_with(RIGHT)
+    assert SERVICES.keyring.hash_phone(ANYWHERE, True, PHONE) == hashed
 
 
 async def test_a_rotation_changes_the_key_and_nothing_that_was_made_with_it(live_ctx: Context) -> None:
     hashed = await started(RIGHT)
-    sealed = seal_secret("whsec_1")
+    sealed = SERVICES.keyring.seal("whsec_1")
     done = await secret_keys.rotate(having(NEXT, RIGHT), overlap=DAY)
     assert (done.key, done.previous) == (
         secret_keys.fingerprint_of(NEXT)[:12],
@@ -220,11 +220,11 @@ async def test_a_rotation_changes_the_key_and_nothing_that_was_made_with_it(live
     assert done.previous_until is not None
     assert timedelta(hours=23) < done.previous_until - await db.now() <= DAY
     # This process goes on, and both keys start others for a day.
-    await secret_keys.recheck()
-    assert (open_secret(sealed), crypto.hash_phone(ANYWHERE, True, PHONE)) == ("whsec_1", hashed)
+    await secret_keys.recheck(SERVICES.keyring)
+    assert (SERVICES.keyring.open(sealed), SERVICES.keyring.hash_phone(ANYWHERE, True, PHONE)) == ("whsec_1", hashed)
     for secret in (RIGHT, NEXT):
         assert await started(secret) == hashed
-        assert open_secret(sealed) == "whsec_1"
+        assert SERVICES.keyring.open(sealed) == "whsec_1"
     assert await refused(having(WRONG)) == NOT_THE_KEY
     # Again: nothing more; and then at once.
     again = await secret_keys.rotate(having(NEXT, RIGHT), overlap=DAY * 2)
@@ -274,7 +274,7 @@ async def test_of_two_rotations_at_once_the_later_finds_the_key_gone() -> None:
 
 async def test_who_said_stop_and_was_erased_is_known_through_rotations(live_ctx: Context) -> None:
     await forget_phone(live_ctx, RIGHT)
-    await secret_keys.adopt(having(RIGHT))
+    await secret_keys.adopt(SERVICES.keyring, having(RIGHT))
     for new, old in ((NEXT, RIGHT), (WRONG, NEXT), (RIGHT, WRONG)):
         await secret_keys.rotate(having(new, old), overlap=timedelta(0))
         await started(new)
@@ -305,16 +305,16 @@ async def test_a_data_key_that_was_altered_is_refused() -> None:
 
 async def test_a_database_exchanged_beneath_a_process_is_noticed(database: str) -> None:
     await started(RIGHT)
-    await secret_keys.recheck()
+    await secret_keys.recheck(SERVICES.keyring)
     await SecretKey.all().update(data_fingerprint="0" * 64)
     told = "the database has another data key than this process started with"
     with pytest.raises(SecretKeyRefused, match=told):
-        await secret_keys.recheck()
+        await secret_keys.recheck(SERVICES.keyring)
     # No new connection is used either.
     connection = await asyncpg.connect(database)
     try:
         with pytest.raises(SecretKeyRefused, match=told):
-            await db._prepare_connection(connection)
+            await secret_keys.connection_check(SERVICES.keyring)(connection)
     finally:
         await connection.close()
 
@@ -324,11 +324,11 @@ async def test_a_process_whose_key_was_retired_goes_on_and_says_so_once() -> Non
     await secret_keys.rotate(having(NEXT, RIGHT), overlap=timedelta(0))
     with capture_logs() as lines:
         for _ in range(3):
-            await secret_keys.recheck()
+            await secret_keys.recheck(SERVICES.keyring)
     assert [line["event"] for line in lines] == [
         "the secret key of this process was replaced: give it the new one before it starts again"
     ]
-    assert crypto.hash_phone(ANYWHERE, True, PHONE) == hashed
+    assert SERVICES.keyring.hash_phone(ANYWHERE, True, PHONE) == hashed
 
 
 async def test_watching_ends_the_process_that_finds_another_data_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,7 +336,7 @@ async def test_watching_ends_the_process_that_finds_another_data_key(monkeypatch
     stop = asyncio.Event()
 
     async def work(secret: str) -> None:
-        async with secret_keys.watching(having(secret), stop.set):
+        async with secret_keys.watching(SERVICES.keyring, having(secret), stop.set):
             began.append(secret)
             await SecretKey.all().update(data_fingerprint="0" * 64)
             await stop.wait()

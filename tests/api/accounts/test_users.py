@@ -32,9 +32,10 @@ from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound, Permis
 from msvs.api.permissions import NOT_FOR_KEYS, ROLES, Permission, allow, may
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import AuditEntry, Invitation, Membership, Role, User, Workspace
+from tests.services import SERVICES
 
 PASSWORD = "correct horse battery"
-HERE = Visitor("203.0.113.4", "req_1")
+HERE = Visitor("203.0.113.4", "req_1", services=SERVICES)
 
 _numbers = count(1)
 
@@ -48,7 +49,9 @@ async def join(workspace: Workspace, role: Role) -> Context:
     """A new member, as the context of their requests."""
     user = await make_user()
     await Membership.create(user_id=user.id, workspace_id=workspace.id, role=role)
-    return Context(workspace.id, True, ids.encode_id(ids.USER, user.id), "req_1", role=role, ip="203.0.113.4")
+    return Context(
+        workspace.id, True, ids.encode_id(ids.USER, user.id), "req_1", role=role, ip="203.0.113.4", services=SERVICES
+    )
 
 
 def user_of(ctx: Context) -> UUID:
@@ -109,7 +112,7 @@ MATRIX = {
 @pytest.mark.parametrize("role", MATRIX)
 @pytest.mark.parametrize("permission", Permission)
 def test_the_permission_matrix(role: Role | None, permission: Permission) -> None:
-    ctx = Context(ids.new_id(), True, actor="test", role=role)
+    ctx = Context(ids.new_id(), True, actor="test", role=role, services=SERVICES)
     if permission in MATRIX[role]:
         allow(ctx, permission)
     else:
@@ -134,7 +137,7 @@ async def test_signing_up_makes_a_workspace_that_one_owns(clean: None) -> None:
     assert made.test_key is not None
     assert made.live_key is not None
     for key, livemode in ((made.test_key, False), (made.live_key, True)):
-        ctx = await authenticate(f"Bearer {key}")
+        ctx = await authenticate(SERVICES, f"Bearer {key}")
         assert (ctx.workspace_id, ctx.livemode, ctx.role) == (made.workspace_id, livemode, None)
     user = await User.get(id=made.user_id)
     assert user.password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -294,7 +297,7 @@ async def expect(allowed: bool, operation: Callable[[], Awaitable[object]], logg
 
 
 async def test_a_key_manages_no_members(workspace: Workspace) -> None:
-    key = Context(workspace.id, True, ids.encode_id(ids.API_KEY, ids.new_id()))
+    key = Context(workspace.id, True, ids.encode_id(ids.API_KEY, ids.new_id()), services=SERVICES)
     target = await join(workspace, MEMBER)
     operations: list[Callable[[], Awaitable[object]]] = [
         lambda: invite_member(key, email="ana@cohortlabs.co", role=READER),

@@ -17,7 +17,6 @@ from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.campaigns.audiences import Regions
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.ids import new_id
 from msvs.api.resources import message_resource
 from msvs.api.text.templates import compile_template
@@ -34,6 +33,7 @@ from msvs.models import (
     Workspace,
 )
 from tests import factories
+from tests.services import SERVICES
 
 NAMES = (
     "Maria",
@@ -62,9 +62,9 @@ BODIES = (
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def _people(ctx: Context) -> list[Contact]:
@@ -116,13 +116,13 @@ async def test_an_expansion_writes_what_one_message_at_a_time_would(
             ),
         )
     async with unit_of_work():
-        await lifecycle.start_campaign(campaign.id, NOW)
+        await lifecycle.start_campaign(SERVICES, campaign.id, NOW)
     gone = people[3]
     await gone.delete()
     workspace = await Workspace.get(id=ctx.workspace_id)
     campaign = await Campaign.get(id=campaign.id)
     async with unit_of_work():
-        assert await audiences.expand_chunk(campaign.id, now=NOW) == len(people)
+        assert await audiences.expand_chunk(SERVICES, campaign.id, now=NOW) == len(people)
     messages = {row.contact_id: row for row in await Message.filter(campaign_id=campaign.id)}
     events = {row.resource_id: row for row in await Event.filter(type__in=["message.queued", "message.skipped"])}
     assert (len(messages), len(events)) == (len(people), len(people))
@@ -204,10 +204,10 @@ async def test_an_expansion_queues_a_delivery_for_each_endpoint_that_subscribed(
     async with unit_of_work():
         campaign = await campaigns.create_campaign(live_ctx, CreateCampaign("All", "Hi", list_ids=[listed.id]))
     async with unit_of_work():
-        await lifecycle.start_campaign(campaign.id, NOW)
+        await lifecycle.start_campaign(SERVICES, campaign.id, NOW)
     await WebhookDelivery.all().delete()
     async with unit_of_work():
-        assert await audiences.expand_chunk(campaign.id, now=NOW) == 5
+        assert await audiences.expand_chunk(SERVICES, campaign.id, now=NOW) == 5
     types = dict(await Event.all().values_list("id", "type"))
     found = Counter((row.endpoint_id, types[row.event_id]) for row in await WebhookDelivery.all())
     assert found == {

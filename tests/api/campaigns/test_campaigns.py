@@ -28,12 +28,12 @@ from msvs.api.campaigns.campaigns import (
 )
 from msvs.api.contacts.lists import delete_list
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound, PaymentRequired, PermissionDenied
 from msvs.api.pages import PageRequest
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, CampaignStatus, Contact, CreditBalance, Event, Message, OptInStatus, Role
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_campaigns import run_through
 
 LATER = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,9 +41,9 @@ LATER = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 def ahead(**by: float) -> datetime:

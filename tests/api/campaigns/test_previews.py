@@ -25,7 +25,6 @@ from msvs.api.campaigns.previews import (
 )
 from msvs.api.contacts.segments import create_segment
 from msvs.api.context import Context
-from msvs.api.dispatch import routing, throughput
 from msvs.api.errors import ApiError, InvalidRequest
 from msvs.api.messages import messages
 from msvs.api.messages.messages import SendMessage
@@ -34,6 +33,7 @@ from msvs.api.text.sms import Encoding, forcing_characters, measure
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Contact, CreditBalance, Message, OptInStatus, Suppression, Workspace
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_campaigns import run_through
 
 QUIET_TABLES = ("messages", "contacts", "campaigns", "campaign_recipients", "events", "ledger_entries")
@@ -41,9 +41,9 @@ QUIET_TABLES = ("messages", "contacts", "campaigns", "campaign_recipients", "eve
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def counts() -> list[int]:
@@ -150,7 +150,7 @@ async def test_the_refusal_is_the_one_that_sending_gives(
 
 
 async def test_without_a_carrier_sending_live_would_be_refused(live_ctx: Context) -> None:
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
     preview = await preview_message(live_ctx, SendMessage("+12125550100", "Hi"))
     assert preview.refusal is not None
     assert preview.refusal.code == "carrier_not_configured"
@@ -337,11 +337,11 @@ async def test_time_is_reckoned_as_the_campaign_would_take_it(
 async def test_a_limited_sender_takes_longer(ctx: Context) -> None:
     people = [await factories.make_contact(ctx) for _ in range(10)]
     data = PreviewCampaign("Hi", contact_ids=[row.id for row in people], quiet_hours=False)
-    throughput.use_rates({"virtual": 100.0}, {"MASSIVESMS": 0.5})
+    SERVICES.rates.carriers, SERVICES.rates.senders = {"virtual": 100.0}, {"MASSIVESMS": 0.5}
     try:
         assert (await preview_campaign(ctx, data)).estimated_seconds == 20
     finally:
-        throughput.use_rates({}, {})
+        SERVICES.rates.carriers, SERVICES.rates.senders = {}, {}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.reconciliation import _reference_sql, reconcile_campaign
 from msvs.api.context import Context
 from msvs.api.credits.credits import message_reference
-from msvs.api.dispatch import routing
 from msvs.api.errors import NotFound
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.unit_of_work import unit_of_work
@@ -23,6 +22,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_campaigns import CARRIERS, create, people, run_through
 from tests.workers.test_dispatch import hurry
 
@@ -32,9 +32,9 @@ THROTTLED, TIMES_OUT = "+14155550111", "+14155550112"
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def broken(ctx: Context, campaign_id: UUID) -> set[str]:
@@ -102,9 +102,9 @@ async def test_every_outcome_balances(live_ctx: Context, ctx: Context, livemode:
 async def test_it_balances_at_every_step_of_a_run(live_ctx: Context) -> None:
     campaign_id = await create(live_ctx, await people(live_ctx, 6))
     assert await broken(live_ctx, campaign_id) == set()
-    await expand_campaigns(chunk=2)
+    await expand_campaigns(SERVICES, chunk=2)
     assert await broken(live_ctx, campaign_id) == set()
-    await dispatch_messages(CARRIERS, seconds=0, batch=2)
+    await dispatch_messages(SERVICES, CARRIERS, seconds=0, batch=2)
     assert await broken(live_ctx, campaign_id) == set()
     async with unit_of_work():
         await campaigns.cancel_campaign(live_ctx, campaign_id)
@@ -121,9 +121,9 @@ async def test_it_balances_at_every_instant_while_workers_run(live_ctx: Context)
 
     async def work() -> None:
         for _ in range(20):
-            await asyncio.gather(expand_campaigns(chunk=7), dispatch_messages(CARRIERS, batch=5))
+            await asyncio.gather(expand_campaigns(SERVICES, chunk=7), dispatch_messages(SERVICES, CARRIERS, batch=5))
             await hurry()
-            await asyncio.gather(dispatch_messages(CARRIERS, batch=5), collect_reports())
+            await asyncio.gather(dispatch_messages(SERVICES, CARRIERS, batch=5), collect_reports(SERVICES))
         finished.set()
 
     async def watch() -> set[str]:
@@ -274,7 +274,7 @@ async def test_sandbox_messages_never_touch_the_ledger(ctx: Context) -> None:
 async def test_other_workspaces_and_modes_have_no_such_campaign(ctx: Context, live_ctx: Context) -> None:
     campaign_id = await create(ctx, await people(ctx, 1))
     other = await factories.make_workspace(name="Another Studio")
-    for caller in (live_ctx, Context(other.id, livemode=False)):
+    for caller in (live_ctx, Context(other.id, livemode=False, services=SERVICES)):
         with pytest.raises(NotFound):
             await reconcile_campaign(caller, campaign_id)
 

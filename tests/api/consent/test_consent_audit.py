@@ -18,8 +18,8 @@ from msvs.api.errors import ComplianceRefused, Conflict
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentEvent, Contact, ErasedSuppression, Event, Message, Repair, Suppression
-from tests.conftest import CONSENT_SECRET
 from tests.factories import make_contact, renewed
+from tests.services import CONSENT_SECRET, SERVICES
 
 PHONE = "+12125550123"
 MOBILE, BARE = "+5491123456789", "+541123456789"
@@ -54,7 +54,7 @@ async def write(
             livemode=ctx.livemode,
             phone=phone,
             phone_hash=crypto.phone_hash(ctx, phone),
-            details_hash=crypto.hash_details(id, None, None, None),
+            details_hash=SERVICES.keyring.hash_details(id, None, None, None),
             contact_id=None if contact is None else contact.id,
             status=status,
             source=source,
@@ -92,7 +92,7 @@ async def test_an_opt_in_after_an_opt_out_needs_a_reason(
 ) -> None:
     await write(ctx, [IN], "+12125550199")
     await write(ctx, entries)
-    undone = await audit()
+    undone = await audit(SERVICES)
     assert [each.sequence - 1 for each in undone] == ([] if found is None else [found])
     assert [(each.workspace_id, each.livemode, each.phone) for each in undone] == [
         (ctx.workspace_id, False, PHONE) for _ in undone
@@ -104,24 +104,24 @@ async def test_newer_evidence_is_a_reason(ctx: Context, offset: int, found: int)
     await write(ctx, [OUT])
     out = await ConsentEvent.get()
     await write(ctx, [IN], given_at=out.created_at + timedelta(microseconds=offset))
-    assert len(await audit()) == found
+    assert len(await audit(SERVICES)) == found
 
 
 async def test_two_spellings_are_one_phone(ctx: Context) -> None:
     await write(ctx, [OUT], BARE)
     await write(ctx, [IN], MOBILE)
-    (found,) = await audit()
+    (found,) = await audit(SERVICES)
     assert (found.phone, found.sequence) == (MOBILE, 2)
     await write(ctx, [START], BARE)
-    assert await audit() == []
+    assert await audit(SERVICES) == []
 
 
 async def test_chains_are_told_apart(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
     await write(ctx, [OUT])
     await write(live_ctx, [IN])
     await write(other_ctx, [OUT, IN])
-    assert [each.workspace_id for each in await audit()] == [other_ctx.workspace_id]
-    assert await audit(workspace_id=ctx.workspace_id) == []
+    assert [each.workspace_id for each in await audit(SERVICES)] == [other_ctx.workspace_id]
+    assert await audit(SERVICES, workspace_id=ctx.workspace_id) == []
 
 
 async def undone(ctx: Context, phone: str = PHONE) -> Contact:
@@ -152,7 +152,7 @@ async def test_what_was_undone_is_put_back(ctx: Context, live_ctx: Context) -> N
         )
     stop = await ConsentEvent.get(status="opted_out", phone=PHONE)
 
-    assert await repair() == 1
+    assert await repair(SERVICES) == 1
 
     row = await Contact.get(id=contact.id)
     assert (row.opt_in_status, row.opt_in_source) == ("opted_out", "consent_audit")
@@ -169,9 +169,9 @@ async def test_what_was_undone_is_put_back(ctx: Context, live_ctx: Context) -> N
     assert await Event.filter(type="contact.opted_out").count() == 1
     assert (await Message.get()).status == "canceled"
     assert (await Contact.get(id=innocent.id)).opt_in_status == "opted_in"
-    assert (await consent_chain.verify()).is_whole
-    assert await audit() == []
-    assert await repair() == 0
+    assert (await consent_chain.verify(SERVICES)).is_whole
+    assert await audit(SERVICES) == []
+    assert await repair(SERVICES) == 0
     # What counts is when the person said it, not when it was put back.
     with pytest.raises(Conflict) as caught:
         async with unit_of_work():
@@ -181,7 +181,7 @@ async def test_what_was_undone_is_put_back(ctx: Context, live_ctx: Context) -> N
     async with unit_of_work():
         back = await update_contact(live_ctx, contact.id, UpdateContact(opt_in=renewed_at(between)))
     assert back.opt_in_status == "opted_in"
-    assert await audit() == []
+    assert await audit(SERVICES) == []
 
 
 def renewed_at(at: datetime) -> OptInEvidence:
@@ -191,12 +191,12 @@ def renewed_at(at: datetime) -> OptInEvidence:
 async def test_a_deleted_contact_is_put_back_by_its_phone(ctx: Context) -> None:
     contact = await undone(ctx)
     await contact.delete()
-    assert await repair() == 1
+    assert await repair(SERVICES) == 1
     assert (await Suppression.get()).phone == PHONE
     async with unit_of_work():
         made = await create_contact(ctx, CreateContact(PHONE))
     assert made.opt_in_status == "opted_out"
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_who_was_erased_since_is_kept_out_as_a_hash(ctx: Context) -> None:
@@ -205,17 +205,17 @@ async def test_who_was_erased_since_is_kept_out_as_a_hash(ctx: Context) -> None:
     await db.execute(
         "UPDATE consent_events SET phone = NULL, ip = NULL, user_agent = NULL, text = NULL, erased_at = now()"
     )
-    (found,) = await audit()
+    (found,) = await audit(SERVICES)
     assert found.phone is None
 
-    assert await repair() == 1
+    assert await repair(SERVICES) == 1
 
     assert (await ErasedSuppression.get()).phone_hash == crypto.phone_hash(ctx, PHONE)
-    assert (await audit(), await repair()) == ([], 0)
+    assert (await audit(SERVICES), await repair(SERVICES)) == ([], 0)
     async with unit_of_work():
         assert (await create_contact(ctx, CreateContact(PHONE))).opt_in_status == "opted_out"
-    assert await audit() == []
-    assert (await consent_chain.verify()).is_whole
+    assert await audit(SERVICES) == []
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_many_are_put_back_by_parts(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,19 +223,19 @@ async def test_many_are_put_back_by_parts(ctx: Context, monkeypatch: pytest.Monk
     monkeypatch.setattr(consent_audit, "BATCH", 4)
     for number in range(5):
         await undone(ctx, f"+1212555010{number}")
-    assert await repair() == 5
+    assert await repair(SERVICES) == 5
     assert await Suppression.all().count() == 5
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_another_secret_writes_nothing(ctx: Context) -> None:
     await undone(ctx)
-    crypto.use_consent_secret("another")
+    SERVICES.keyring.hash_with("another")
     try:
         with pytest.raises(KeyMismatch):
-            await repair()
+            await repair(SERVICES)
     finally:
-        crypto.use_consent_secret(CONSENT_SECRET)
+        SERVICES.keyring.hash_with(CONSENT_SECRET)
     assert (await Suppression.all().count(), await ConsentEvent.all().count()) == (0, 3)
 
 
@@ -244,7 +244,7 @@ async def test_the_repair_that_is_due_is_made_once_and_counted(ctx: Context) -> 
     await Repair.create(name="opt_outs_undone", requested_at=NOW)
     await undone(ctx)
     assert await consent_audit.is_due()
-    assert await repair_due() == 1
+    assert await repair_due(SERVICES) == 1
     row = await Repair.get()
     assert (row.changed_count, row.done_at is not None) == (1, True)
     assert not await consent_audit.is_due()

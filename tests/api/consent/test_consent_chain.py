@@ -23,8 +23,8 @@ from msvs.api.pages import PageRequest
 from msvs.api.privacy.erasure import erase_contact
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentChain, ConsentEvent, OptInStatus
-from tests.conftest import CONSENT_SECRET
 from tests.factories import make_contact, next_phone
+from tests.services import CONSENT_SECRET, SERVICES
 
 NOW = datetime(2026, 5, 1, 20, 0, 0, 123456, tzinfo=UTC)
 EVIDENCE = OptInEvidence("checkout", "203.0.113.4", "Mozilla/5.0", "I agree.\nSTOP ends it.", "v3")
@@ -61,7 +61,7 @@ async def tamper(statement: str, *values: Any) -> None:
 
 
 async def verify_one(ctx: Context, **options: Any) -> VerifiedChain:
-    found = await consent_chain.verify(workspace_id=ctx.workspace_id, **options)
+    found = await consent_chain.verify(SERVICES, workspace_id=ctx.workspace_id, **options)
     (chain,) = [each for each in found.chains if each.livemode == ctx.livemode]
     assert found.is_whole is (chain.first_break is None)
     return chain
@@ -95,23 +95,23 @@ async def test_the_key_is_nowhere_in_the_database_and_the_phone_is_in_no_hash(ct
     phone = "+14155550123"
     hashes = [crypto.phone_hash(each, phone) for each in (ctx, live_ctx)]
     assert len({*hashes, hashlib.sha256(phone.encode()).hexdigest()}) == 3
-    crypto.use_consent_secret("another")
+    SERVICES.keyring.hash_with("another")
     try:
         assert crypto.phone_hash(ctx, phone) not in hashes
     finally:
-        crypto.use_consent_secret(CONSENT_SECRET)
+        SERVICES.keyring.hash_with(CONSENT_SECRET)
     assert [crypto.phone_hash(each, phone) for each in (ctx, live_ctx)] == hashes
 
 
 def test_without_a_key_nothing_is_hashed() -> None:
-    crypto.use_consent_secret(None)
+    SERVICES.keyring.hash_with(None)
     try:
         with pytest.raises(Unavailable):
-            crypto.hash_details(ids.new_id(), None, None, None)
+            SERVICES.keyring.hash_details(ids.new_id(), None, None, None)
         with pytest.raises(ValueError, match="empty"):
-            crypto.use_consent_secret("")
+            SERVICES.keyring.hash_with("")
     finally:
-        crypto.use_consent_secret(CONSENT_SECRET)
+        SERVICES.keyring.hash_with(CONSENT_SECRET)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ async def test_writers_at_once_make_one_chain(ctx: Context, live_ctx: Context, o
     bulk = [suppress(ctx, [next_phone() for _ in range(20)]) for _ in range(3)]
     await asyncio.gather(*writers, *bulk)
 
-    found = await consent_chain.verify()
+    found = await consent_chain.verify(SERVICES)
     assert found.is_whole
     assert sorted(chain.rows for chain in found.chains) == [10, 10, 70]
     assert [row.sequence for row in await chain_of(ctx)] == list(range(1, 71))
@@ -364,20 +364,20 @@ async def test_only_the_broken_chain_is_broken(ctx: Context, other_ctx: Context)
     rows = await make_chain(ctx, 3)
     await make_chain(other_ctx, 3)
     await tamper("UPDATE consent_events SET source = 'form' WHERE id = $1", rows[0].id)
-    found = await consent_chain.verify()
+    found = await consent_chain.verify(SERVICES)
     assert not found.is_whole
     assert {chain.workspace_id: chain.first_break is None for chain in found.chains} == {
         ctx.workspace_id: False,
         other_ctx.workspace_id: True,
     }
-    assert (await consent_chain.verify(workspace_id=other_ctx.workspace_id)).is_whole
+    assert (await consent_chain.verify(SERVICES, workspace_id=other_ctx.workspace_id)).is_whole
 
 
 async def test_a_chain_written_anew_lacks_the_head_noted_before(ctx: Context) -> None:
     """Whoever may write everything may make another chain that is whole, but not one with the old head in it."""
     rows = await make_chain(ctx, 3)
     noted = rows[1].hash or ""
-    assert (await consent_chain.verify(noted_head=noted)).is_whole
+    assert (await consent_chain.verify(SERVICES, noted_head=noted)).is_whole
     previous = GENESIS
     for row in rows:
         row.source = "form"
@@ -391,8 +391,8 @@ async def test_a_chain_written_anew_lacks_the_head_noted_before(ctx: Context) ->
         )
     await db.execute("UPDATE consent_chains SET hash = $1", previous)
 
-    assert (await consent_chain.verify()).is_whole
-    found = await consent_chain.verify(noted_head=noted)
+    assert (await consent_chain.verify(SERVICES)).is_whole
+    found = await consent_chain.verify(SERVICES, noted_head=noted)
     assert (found.is_whole, found.has_noted_head) == (False, False)
 
 
@@ -404,7 +404,7 @@ def unproven(*rows: Any) -> Break:
 
 async def test_an_opt_in_that_nobody_gave_is_found(ctx: Context) -> None:
     contact = await make_contact(ctx, status=OptInStatus.UNKNOWN)
-    assert (await consent_chain.verify()).chains == []
+    assert (await consent_chain.verify(SERVICES)).chains == []
     await db.execute("UPDATE contacts SET opt_in_status = 'opted_in'")
     (row,) = await db.fetch("SELECT id AS contact_id FROM contacts")
     found = VerifiedChain(ctx.workspace_id, False, first_break=unproven(row))
@@ -456,9 +456,9 @@ async def test_a_chain_cut_short_with_its_head_lacks_the_head_noted_before(ctx: 
     await db.execute("UPDATE consent_chains SET sequence = 2, hash = $1", rows[1].hash)
     assert (await verify_one(ctx)).first_break == unproven(rows[2])
     await db.execute("DELETE FROM contacts")
-    assert (await consent_chain.verify()).is_whole
-    assert (await consent_chain.verify(noted_head=rows[1].hash)).is_whole
-    found = await consent_chain.verify(noted_head=rows[2].hash)
+    assert (await consent_chain.verify(SERVICES)).is_whole
+    assert (await consent_chain.verify(SERVICES, noted_head=rows[1].hash)).is_whole
+    found = await consent_chain.verify(SERVICES, noted_head=rows[2].hash)
     assert (found.is_whole, found.has_noted_head) == (False, False)
 
 
@@ -468,8 +468,8 @@ async def test_a_chain_that_is_gone_altogether_lacks_the_head_noted_before(ctx: 
     await db.execute("DELETE FROM consent_chains")
     assert (await verify_one(ctx)).first_break == unproven(*rows)
     await db.execute("DELETE FROM contacts")
-    assert (await consent_chain.verify()).is_whole
-    assert not (await consent_chain.verify(noted_head=rows[1].hash)).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
+    assert not (await consent_chain.verify(SERVICES, noted_head=rows[1].hash)).is_whole
 
 
 async def test_what_is_rolled_back_leaves_no_gap(ctx: Context) -> None:
@@ -515,10 +515,10 @@ async def test_what_stood_before_the_chain_is_chained_in_its_order(
             each.livemode,
             None if number == 3 else f"form {number}",
         )
-    assert not (await consent_chain.verify()).is_whole
+    assert not (await consent_chain.verify(SERVICES)).is_whole
     await tamper(import_module("msvs.migrations.0006_consent_chain").ADOPTION)
 
-    found = await consent_chain.verify()
+    found = await consent_chain.verify(SERVICES)
     assert found.is_whole
     assert {(chain.workspace_id, chain.livemode): chain.rows for chain in found.chains} == {
         (ctx.workspace_id, False): 2,
@@ -548,9 +548,9 @@ async def test_a_row_that_lost_its_hash_passes_for_none_from_before(ctx: Context
 
 async def test_another_secret_is_told_apart_from_another_chain(ctx: Context) -> None:
     await make_chain(ctx, 1)
-    crypto.use_consent_secret("another")
+    SERVICES.keyring.hash_with("another")
     try:
         chain = await verify_one(ctx)
     finally:
-        crypto.use_consent_secret(CONSENT_SECRET)
+        SERVICES.keyring.hash_with(CONSENT_SECRET)
     assert chain.first_break == Break(1, "its phone is not the one that was hashed")

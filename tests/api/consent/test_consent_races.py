@@ -25,6 +25,7 @@ from msvs.api.inbound.replies import receive_inbound
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Contact, OptInStatus, Suppression
 from tests.factories import next_phone
+from tests.services import SERVICES
 
 ROUNDS = 20
 EVIDENCE = OptInEvidence("checkout")
@@ -54,7 +55,7 @@ async def test_all_who_write_of_a_phone_at_once_take_locks_in_one_order(ctx: Con
         left = await Contact.filter(workspace_id=ctx.workspace_id, phone__in=phones)
         assert {contact.opt_in_status for contact in left} <= {OptInStatus.OPTED_OUT}
     assert await deadlocks() == before
-    assert (await consent_chain.verify(workspace_id=ctx.workspace_id)).is_whole
+    assert (await consent_chain.verify(SERVICES, workspace_id=ctx.workspace_id)).is_whole
 
 
 async def race(ctx: Context, phones: list[str]) -> None:

@@ -32,6 +32,7 @@ from msvs.api.resources import moment
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ConsentEvent, Contact, ErasedSuppression, Event, Message, OptInStatus, Suppression, Workspace
 from tests.factories import make_contact, make_list, renewed
+from tests.services import SERVICES
 
 PHONE = "+12125550123"
 MOBILE, BARE = "+5491123456789", "+541123456789"
@@ -175,7 +176,7 @@ async def test_newer_evidence_opts_in_again_and_is_kept_with_its_time(ctx: Conte
         "contact.opted_out",
         "contact.opted_in",
     ]
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
     # What was newer than one STOP is older than the next.
     await hear(ctx, "STOP")
     await refused(lambda: update_contact(ctx, made.id, UpdateContact(opt_in=evidence)))
@@ -187,7 +188,7 @@ async def test_the_time_of_evidence_is_sealed_by_the_chain(ctx: Context) -> None
         await db.execute("ALTER TABLE consent_events DISABLE TRIGGER USER")
         await db.execute("UPDATE consent_events SET given_at = given_at + interval '1 hour'")
         await db.execute("ALTER TABLE consent_events ENABLE TRIGGER USER")
-    (chain,) = (await consent_chain.verify()).chains
+    (chain,) = (await consent_chain.verify(SERVICES)).chains
     assert chain.first_break is not None
     assert chain.first_break.reason == "its hash is not that of its contents"
 
@@ -426,7 +427,7 @@ async def test_a_stop_finds_the_contact_that_was_made_meanwhile(ctx: Context, ma
     assert (await status(), await Suppression.all().count()) == ("opted_out", 1)
     assert [row.status.value for row in await ConsentEvent.all().order_by("sequence")] == ["opted_in", "opted_out"]
     assert await Event.filter(type="contact.opted_out").count() == 1
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_a_stop_that_commits_first_is_not_undone_by_an_import(ctx: Context) -> None:
@@ -451,7 +452,7 @@ async def test_a_stop_that_commits_first_is_not_undone_by_an_import(ctx: Context
 
     assert (done.created, done.opted_in) == (1, 0)
     assert (await status(), await Suppression.all().count()) == ("opted_out", 1)
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 WAITING = """

@@ -32,6 +32,7 @@ from msvs.models import (
     Workspace,
 )
 from tests.factories import make_contact, make_list
+from tests.services import SERVICES
 
 MARIA, ANA, EVA = "+12125550171", "+12125550172", "+12125550173"
 EVIDENCE = OptInEvidence("webinar", "203.0.113.4", text="Text me about Cohort 06.", version="2026-04")
@@ -82,7 +83,7 @@ async def test_new_phones_get_contacts_on_a_list_with_their_evidence(ctx: Contex
         ctx.actor,
     )
     assert (second.phone, second.source, second.text) == (ANA, "checkout", None)
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
     assert await Event.all().count() == 0
 
 
@@ -273,7 +274,7 @@ async def test_what_is_no_import_is_refused_and_nothing_is_written(ctx: Context,
         await import_(ctx, MARIA, list_id=synced.id)
     assert conflict.value.code == "list_synced"
     with pytest.raises(PermissionDenied):
-        await import_(Context(ctx.workspace_id, ctx.livemode, role=Role.READ_ONLY), MARIA)
+        await import_(Context(ctx.workspace_id, ctx.livemode, role=Role.READ_ONLY, services=SERVICES), MARIA)
     assert await Contact.all().count() == 0
 
 
@@ -296,7 +297,7 @@ async def test_imports_at_once_make_each_contact_once(ctx: Context) -> None:
     assert await Contact.all().count() == len(phones)
     assert (await ContactList.get()).contact_count == len(phones)
     assert await ConsentEvent.all().count() == len(phones)
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_an_import_waits_for_who_makes_one_of_its_contacts_and_joins_its_list(ctx: Context) -> None:

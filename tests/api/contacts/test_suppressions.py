@@ -52,6 +52,7 @@ from msvs.models import (
 )
 from msvs.workers.dispatch import dispatch_messages
 from tests import factories
+from tests.services import SERVICES
 
 PHONE = "+12125550177"
 EVIDENCE = OptInEvidence("checkout", "203.0.113.4", text="Text me again.")
@@ -220,7 +221,7 @@ async def test_many_are_imported_at_once(ctx: Context) -> None:
     assert types == ["contact.opted_out"] * 3 + ["message.canceled", "message.queued"]
     assert await import_(ctx, phones) == Imported(0, 5, ["12", "+1 212 555 0100", ""])
     assert len(await Event.all()) == len(types)
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_an_import_is_bounded(ctx: Context) -> None:
@@ -259,7 +260,7 @@ async def test_a_source_is_no_formula_to_a_spreadsheet_and_comes_in_again_as_it_
 @pytest.mark.parametrize("operation", ["create", "import", "lift", "file"])
 async def test_who_may_only_look_changes_nothing(ctx: Context, operation: str) -> None:
     row = await suppress(ctx)
-    reader = Context(ctx.workspace_id, False, actor="usr", role=Role.READ_ONLY)
+    reader = Context(ctx.workspace_id, False, actor="usr", role=Role.READ_ONLY, services=SERVICES)
     operations: dict[str, Callable[[], Awaitable[Any]]] = {
         "create": lambda: suppressions.create_suppression(reader, "+12125550178", source="x"),
         "import": lambda: suppressions.import_suppressions(reader, ["+12125550178"]),
@@ -343,7 +344,7 @@ async def test_a_row_that_cannot_be_read_costs_no_other(ctx: Context) -> None:
     assert await Suppression.filter(phone__in=phones).count() == 570
     assert (await Suppression.get(phone=phones[550])).source == "x" * 100
     assert [(each.added, each.already_suppressed) for each in again] == [(0, 500), (0, 70)]
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 SAVED: dict[str, Callable[[list[list[str]]], bytes]] = {
@@ -416,7 +417,7 @@ async def test_imports_and_stops_at_once_agree(ctx: Context) -> None:
     assert await Suppression.all().count() == 20
     assert await Event.filter(type="contact.opted_out").count() == 20
     assert await ConsentEvent.all().count() == 20
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_a_claim_after_the_import_sends_nothing(ctx: Context) -> None:
@@ -437,7 +438,7 @@ async def test_a_claim_after_the_import_sends_nothing(ctx: Context) -> None:
         status="queued",
         due_at=await db.now(),
     )
-    await dispatch_messages({"virtual": VirtualCarrier()})
+    await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     assert (await Message.get()).error_code == "recipient_opted_out"
     assert await VirtualSubmission.all().count() == 0
 

@@ -19,7 +19,6 @@ from msvs.api.campaigns.previews import PreviewCampaign
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact, create_contact, update_contact
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
-from msvs.api.dispatch import routing
 from msvs.api.errors import ComplianceRefused, InvalidRequest, PaymentRequired
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.messages.messages import SendMessage, cancel_message, send_message
@@ -33,6 +32,7 @@ from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import complete_campaigns, drop_expired
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_dispatch import hurry
 
 CARRIERS = {"virtual": VirtualCarrier()}
@@ -41,9 +41,9 @@ TWO_SEGMENTS = "x" * 200
 
 @pytest.fixture(autouse=True)
 def _live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 @pytest.fixture(params=[unit_of_work, single_statement])
@@ -226,8 +226,8 @@ async def make_campaign(ctx: Context, number: int, body: str = "Hi") -> UUID:
 
 
 async def turn() -> None:
-    await expand_campaigns()
-    await dispatch_messages(CARRIERS)
+    await expand_campaigns(SERVICES)
+    await dispatch_messages(SERVICES, CARRIERS)
 
 
 async def state(campaign_id: UUID) -> tuple[str, str | None, int]:
@@ -250,7 +250,7 @@ async def test_a_campaign_pauses_at_the_cap_and_goes_on_the_next_day(live_ctx: C
     assert await state(campaign_id) == ("sending", None, 5)
     assert (await used(live_ctx), await balance(live_ctx)) == (2, 9_995)
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     await complete_campaigns()
     rows = await db.fetch("SELECT type FROM events WHERE resource_id = $1 ORDER BY id", campaign_id)
     assert [row.type.removeprefix("campaign.") for row in rows] == [
@@ -289,7 +289,7 @@ async def test_a_shortage_of_credits_is_not_called_the_cap(live_ctx: Context) ->
 async def test_campaigns_and_single_sends_race_for_a_cap(live_ctx: Context) -> None:
     await set_cap(live_ctx, daily_credit_cap=12)
     campaign_id = await make_campaign(live_ctx, 15)
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
 
     async def send() -> bool:
         try:
@@ -299,8 +299,10 @@ async def test_campaigns_and_single_sends_race_for_a_cap(live_ctx: Context) -> N
             return False
         return True
 
-    answers, _ = await asyncio.gather(asyncio.gather(*(send() for _ in range(10))), dispatch_messages(CARRIERS))
-    await dispatch_messages(CARRIERS)
+    answers, _ = await asyncio.gather(
+        asyncio.gather(*(send() for _ in range(10))), dispatch_messages(SERVICES, CARRIERS)
+    )
+    await dispatch_messages(SERVICES, CARRIERS)
     status, reason, sent = await state(campaign_id)
     assert (status, reason) == ("paused", "daily_cap")
     assert sent + sum(answers) == await used(live_ctx) <= 12
@@ -315,7 +317,7 @@ async def test_a_scheduled_message_over_the_cap_fails_when_it_is_due(live_ctx: C
             SendMessage(factories.next_phone(), TWO_SEGMENTS, scheduled_at=datetime.now(UTC) + timedelta(hours=1)),
         )
     await db.execute("UPDATE messages SET due_at = now()")
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     message = await Message.get(id=draft.id)
     assert (message.status, message.error_code, message.credits_used) == ("failed", "daily_cap_reached", 0)
     assert await used(live_ctx) == 0
@@ -339,7 +341,7 @@ def test_a_range_is_the_calling_code_and_four_digits(number: str, prefix: str) -
 async def test_an_hours_messages_to_a_range_are_capped(
     workspace: Workspace, livemode: bool, edge: Callable[[], AbstractAsyncContextManager[None]]
 ) -> None:
-    ctx = Context(workspace.id, livemode=livemode, actor="test")
+    ctx = Context(workspace.id, livemode=livemode, actor="test", services=SERVICES)
     await set_cap(ctx, prefix_hourly_cap=2)
     for _ in range(2):
         async with edge():
@@ -429,7 +431,7 @@ async def test_the_settings_are_checked(ctx: Context) -> None:
 
 @pytest.mark.parametrize("livemode", [False, True])
 async def test_a_region_that_is_off_is_refused_until_it_is_enabled(workspace: Workspace, livemode: bool) -> None:
-    ctx = Context(workspace.id, livemode=livemode, actor="test")
+    ctx = Context(workspace.id, livemode=livemode, actor="test", services=SERVICES)
     async with nothing_written():
         with pytest.raises(ComplianceRefused) as caught:
             async with unit_of_work():
@@ -460,7 +462,7 @@ async def test_a_campaign_skips_what_is_off_or_in_a_special_range(ctx: Context) 
     }
     async with unit_of_work():
         campaign = await campaigns.create_campaign(ctx, CreateCampaign("Off", "Hi", list_ids=[row.id]))
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     rows = await Message.filter(campaign_id=campaign.id, status="skipped")
     assert {message.to_phone: message.error_code for message in rows} == {
         "+2348021234567": "region_not_enabled",

@@ -12,19 +12,19 @@ from msvs import database as db
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.credits import credits
-from msvs.api.dispatch import routing
 from msvs.api.errors import PaymentRequired
 from msvs.api.messages.messages import SendMessage, cancel_message, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import CreditBalance, LedgerEntry, LedgerKind, Message
 from tests import factories
+from tests.services import SERVICES
 
 
 @pytest.fixture(autouse=True)
 def _live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def balance(ctx: Context) -> int:

@@ -9,20 +9,20 @@ import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.dispatch.batching import Batcher
 from msvs.api.errors import PaymentRequired
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import single_statement
 from msvs.models import Contact, CreditBalance, Event, LedgerEntry, Message
 from tests import factories
+from tests.services import SERVICES
 
 
 @pytest.fixture(autouse=True)
 def _live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def test_what_arrives_during_a_run_goes_together_in_the_next() -> None:

@@ -12,7 +12,7 @@ import pytest
 from msvs import database as db
 from msvs.api.campaigns.campaigns import CreateCampaign, create_campaign
 from msvs.api.context import Context
-from msvs.api.dispatch import routing, sender_rules, senders
+from msvs.api.dispatch import sender_rules, senders
 from msvs.api.dispatch.senders import OwnedSender, Pool
 from msvs.api.errors import ApiError, InvalidRequest, NotFound
 from msvs.api.messages.messages import SendMessage, send_message
@@ -21,15 +21,16 @@ from msvs.api.unit_of_work import unit_of_work
 from msvs.models import SenderKind
 from msvs.workers.campaigns import expand_campaigns
 from tests import factories
+from tests.services import SERVICES
 
 LONG, OTHER_LONG, TOLL_FREE, SHORT = "+12125550100", "+12125550101", "+18005550199", "12345"
 
 
 @pytest.fixture
 def _real() -> Iterator[None]:
-    routing.use_carriers(("virtual", "main"))
+    SERVICES.carriers.names = frozenset(("virtual", "main"))
     yield
-    routing.use_carriers(("virtual",))
+    SERVICES.carriers.names = frozenset(("virtual",))
 
 
 def pool(*owned: OwnedSender, default: str = "COHORT") -> Pool:
@@ -136,8 +137,8 @@ async def send(ctx: Context, to: str, from_: str | None = None) -> str:
 
 @pytest.mark.usefixtures("_real")
 async def test_a_send_names_only_the_workspaces_own_senders(live_ctx: Context, other_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, LONG, registration="C0HORT")
-    await senders.add_sender(other_ctx.workspace_id, OTHER_LONG, registration="0THER")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, LONG, registration="C0HORT")
+    await senders.add_sender(SERVICES, other_ctx.workspace_id, OTHER_LONG, registration="0THER")
     assert await send(live_ctx, factories.next_phone(), LONG) == LONG
     for sender in (OTHER_LONG, "+12125550177", "BANK"):
         with pytest.raises(ApiError) as caught:
@@ -149,12 +150,12 @@ async def test_a_send_names_only_the_workspaces_own_senders(live_ctx: Context, o
 async def test_another_workspaces_number_is_refused_even_where_none_is_registered(
     live_ctx: Context, other_ctx: Context
 ) -> None:
-    await senders.add_sender(other_ctx.workspace_id, "+442071838750", registration="0THER")
+    await senders.add_sender(SERVICES, other_ctx.workspace_id, "+442071838750", registration="0THER")
     for sender in ("+442071838750", "COHORT"):
         with pytest.raises(ApiError) as caught:
             await send(live_ctx, "+447400123456", sender)
         assert (caught.value.code, caught.value.param) == ("sender_not_allowed", "from")
-    await senders.add_sender(live_ctx.workspace_id, "COHORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, "COHORT")
     assert await send(live_ctx, "+447400123456", "COHORT") == "COHORT"
 
 
@@ -163,15 +164,15 @@ async def test_a_default_that_a_region_does_not_take_gives_way(live_ctx: Context
     with pytest.raises(ApiError) as caught:
         await send(live_ctx, factories.next_phone())
     assert caught.value.code == "sender_not_allowed"
-    await senders.add_sender(live_ctx.workspace_id, LONG, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, LONG, registration="C0HORT")
     assert await send(live_ctx, factories.next_phone()) == LONG
     assert await send(live_ctx, "+447400123456") == "MASSIVESMS"
 
 
 @pytest.mark.usefixtures("_real")
 async def test_a_recipient_keeps_its_sender(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, LONG, registration="C0HORT")
-    await senders.add_sender(live_ctx.workspace_id, OTHER_LONG, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, LONG, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OTHER_LONG, registration="C0HORT")
     phone = factories.next_phone()
     first = await send(live_ctx, phone)
     other = OTHER_LONG if first == LONG else LONG
@@ -182,17 +183,17 @@ async def test_a_recipient_keeps_its_sender(live_ctx: Context) -> None:
 
 async def test_the_sandbox_and_the_virtual_carrier_have_no_rules_of_senders(ctx: Context, live_ctx: Context) -> None:
     assert await send(ctx, factories.next_phone()) == "MASSIVESMS"
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     try:
         assert await send(live_ctx, factories.next_phone(), "ANYONE") == "ANYONE"
     finally:
-        routing.use_live_carrier(None)
+        SERVICES.carriers.live = None
 
 
 @pytest.mark.usefixtures("_real")
 async def test_a_campaign_gives_each_recipient_its_sender_and_skips_whom_none_reaches(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, LONG, registration="C0HORT")
-    await senders.add_sender(live_ctx.workspace_id, "COHORT", regions=["GB"])
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, LONG, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, "COHORT", regions=["GB"])
     people = [
         await factories.make_contact(live_ctx, factories.next_phone(), region="US", number_kind="mobile"),
         await factories.make_contact(live_ctx, "+447400123456", region="GB", number_kind="mobile"),
@@ -204,7 +205,7 @@ async def test_a_campaign_gives_each_recipient_its_sender_and_skips_whom_none_re
             campaign = await create_campaign(
                 live_ctx, CreateCampaign("Cohort 06", "Hi", list_ids=(audience.id,), from_=from_)
             )
-        await expand_campaigns()
+        await expand_campaigns(SERVICES)
         rows = await db.fetch("SELECT * FROM messages WHERE campaign_id = $1", UUID(str(campaign.id)))
         return {row.to_phone[:3]: (row.sender, row.error_code) for row in rows}
 
@@ -216,20 +217,20 @@ async def test_a_campaign_gives_each_recipient_its_sender_and_skips_whom_none_re
 
 
 async def test_senders_are_the_workspaces_own(ctx: Context, other_ctx: Context) -> None:
-    row = await senders.add_sender(ctx.workspace_id, LONG, regions=["us", "CA"], registration="C0HORT")
-    again = await senders.add_sender(ctx.workspace_id, LONG, regions=["US"])
+    row = await senders.add_sender(SERVICES, ctx.workspace_id, LONG, regions=["us", "CA"], registration="C0HORT")
+    again = await senders.add_sender(SERVICES, ctx.workspace_id, LONG, regions=["US"])
     assert (again.id, again.regions, again.registration, again.kind) == (row.id, ["US"], None, "long_code")
     with pytest.raises(InvalidRequest):
-        await senders.add_sender(other_ctx.workspace_id, LONG)
-    shared = await senders.add_sender(other_ctx.workspace_id, LONG, is_shared=True)
+        await senders.add_sender(SERVICES, other_ctx.workspace_id, LONG)
+    shared = await senders.add_sender(SERVICES, other_ctx.workspace_id, LONG, is_shared=True)
     page = await senders.list_senders(ctx, PageRequest(10))
     assert [item.id for item in page.items] == [row.id]
     assert (await senders.get_sender(ctx, row.id)).value == LONG
     with pytest.raises(NotFound):
         await senders.get_sender(ctx, shared.id)
-    await senders.remove_sender(ctx.workspace_id, LONG)
+    await senders.remove_sender(SERVICES, ctx.workspace_id, LONG)
     with pytest.raises(NotFound):
-        await senders.remove_sender(ctx.workspace_id, LONG)
+        await senders.remove_sender(SERVICES, ctx.workspace_id, LONG)
     assert [item.workspace_id for item in await senders.find_owners(LONG)] == [other_ctx.workspace_id]
 
 
@@ -238,5 +239,5 @@ async def test_senders_are_the_workspaces_own(ctx: Context, other_ctx: Context) 
 )
 async def test_what_is_no_sender_is_refused(ctx: Context, value: str, regions: list[str]) -> None:
     with pytest.raises(ApiError) as caught:
-        await senders.add_sender(ctx.workspace_id, value, regions=regions)
+        await senders.add_sender(SERVICES, ctx.workspace_id, value, regions=regions)
     assert caught.value.status == 400

@@ -13,7 +13,7 @@ import pytest
 from msvs import database as db
 from msvs.api.contacts.contacts import OptInEvidence, UpdateContact, update_contact
 from msvs.api.context import Context
-from msvs.api.dispatch import routing, senders
+from msvs.api.dispatch import senders
 from msvs.api.dispatch.delivery_reports import take_reports
 from msvs.api.inbound import carrier_events, replies
 from msvs.api.unit_of_work import unit_of_work
@@ -25,15 +25,16 @@ from msvs.ops.vitals import DiskCheck, read_signs
 from msvs.workers import reports
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 
 OURS, PERSON = "+12125550100", "+12125550177"
 
 
 @pytest.fixture(autouse=True)
 def _carriers() -> Iterator[None]:
-    routing.use_carriers(("virtual", "main"))
+    SERVICES.carriers.names = frozenset(("virtual", "main"))
     yield
-    routing.use_carriers(("virtual",))
+    SERVICES.carriers.names = frozenset(("virtual",))
 
 
 async def handed_over(
@@ -63,7 +64,7 @@ async def handed_over(
 async def bring(*carrier_events: CarrierEvent, carrier: str = "main") -> int:
     async with unit_of_work():
         kept = await keep_carrier_events(carrier, carrier_events)
-    await collect_reports()
+    await collect_reports(SERVICES)
     return kept
 
 
@@ -103,7 +104,7 @@ async def test_a_report_is_kept_once_and_applied_once(live_ctx: Context) -> None
             1,
             0,
         ]
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert await bring(report) == 1
     rows = await db.fetch("SELECT type FROM events WHERE resource_id = $1", message_id)
     assert [row.type for row in rows] == ["message.delivered"]
@@ -114,7 +115,7 @@ async def test_a_report_that_is_early_waits_for_its_message(live_ctx: Context) -
     assert await waiting() == 1
     message_id = await handed_over(live_ctx, ref="ref-9")
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert (await status(message_id), await waiting()) == ("delivered", 0)
 
 
@@ -122,11 +123,11 @@ async def test_a_report_of_nothing_is_given_up_after_72_hours(live_ctx: Context)
     await bring(Report("ref-9:delivered", True, carrier_ref="ref-9"))
     for _ in range(20):
         await hurry()
-        await collect_reports()
+        await collect_reports(SERVICES)
     assert await waiting() == 1
     await db.execute("UPDATE carrier_signals SET received_at = now() - interval '72 hours'")
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert await waiting() == 0
 
 
@@ -252,7 +253,7 @@ async def inbound() -> list[tuple[str, str, str, UUID]]:
 
 
 async def test_a_reply_goes_to_the_workspace_that_has_the_number(live_ctx: Context, other_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     message_id = await handed_over(live_ctx)
     await bring(Inbound("in-1", "12125550177", "12125550100", "Tomorrow?"))
     assert await inbound() == [(PERSON, OURS, "Tomorrow?", live_ctx.workspace_id)]
@@ -260,9 +261,9 @@ async def test_a_reply_goes_to_the_workspace_that_has_the_number(live_ctx: Conte
 
 
 async def test_a_reply_to_a_shared_sender_goes_to_who_wrote_last(live_ctx: Context, other_ctx: Context) -> None:
-    other_live = Context(other_ctx.workspace_id, True)
+    other_live = Context(other_ctx.workspace_id, True, services=SERVICES)
     for ctx in (live_ctx, other_live):
-        await senders.add_sender(ctx.workspace_id, "12345", is_shared=True)
+        await senders.add_sender(SERVICES, ctx.workspace_id, "12345", is_shared=True)
         await handed_over(ctx, sender="12345", ref=None)
     await bring(Inbound("in-1", PERSON, "12345", "Who is it?"))
     assert [row[3] for row in await inbound()] == [other_ctx.workspace_id]
@@ -275,7 +276,7 @@ async def test_a_stop_that_nobody_can_place_is_one_to_all_that_share_the_sender(
     live_ctx: Context, other_ctx: Context, text: str, is_stop: bool
 ) -> None:
     for ctx in (live_ctx, other_ctx):
-        await senders.add_sender(ctx.workspace_id, "12345", is_shared=True)
+        await senders.add_sender(SERVICES, ctx.workspace_id, "12345", is_shared=True)
     await bring(Inbound("in-1", PERSON[1:], "12345", text))
     rows = await db.fetch("SELECT workspace_id, phone, livemode FROM suppressions")
     owners = {live_ctx.workspace_id, other_ctx.workspace_id} if is_stop else set()
@@ -284,7 +285,7 @@ async def test_a_stop_that_nobody_can_place_is_one_to_all_that_share_the_sender(
 
 
 async def test_a_stop_opts_out_and_cancels_what_waits(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await handed_over(live_ctx)
     queued = await handed_over(live_ctx, ref=None, status="queued")
     await bring(Inbound("in-1", PERSON, OURS, "STOP"))
@@ -302,7 +303,7 @@ async def test_a_stop_opts_out_and_cancels_what_waits(live_ctx: Context) -> None
     ],
 )
 async def test_a_stop_counts_however_the_carrier_writes_the_number(live_ctx: Context, phone: str, written: str) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await handed_over(live_ctx, phone=phone)
     queued = await handed_over(live_ctx, phone=phone, ref=None, status="queued")
     await bring(Inbound("in-1", written, OURS, "STOP"))
@@ -314,7 +315,7 @@ async def test_a_reply_finds_who_wrote_last_however_the_carrier_writes_the_numbe
     live_ctx: Context, other_ctx: Context
 ) -> None:
     for ctx in (live_ctx, other_ctx):
-        await senders.add_sender(ctx.workspace_id, "12345", is_shared=True)
+        await senders.add_sender(SERVICES, ctx.workspace_id, "12345", is_shared=True)
     await handed_over(live_ctx, phone="+5491123456789", sender="12345")
     await bring(Inbound("in-1", "541123456789", "12345", "Tomorrow?"))
     assert await inbound() == [("+5491123456789", "12345", "Tomorrow?", live_ctx.workspace_id)]
@@ -329,7 +330,7 @@ async def test_an_inbound_message_never_follows_a_default(live_ctx: Context) -> 
 
 
 async def test_parts_are_put_together_in_their_order(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     parts = [Inbound(f"in-{number}", PERSON, OURS, text, "7", number, 3) for number, text in enumerate("abc", 1)]
     await bring(parts[2])
     await hurry()
@@ -339,13 +340,13 @@ async def test_parts_are_put_together_in_their_order(live_ctx: Context) -> None:
     await bring(parts[1])
     for _ in range(3):
         await hurry()
-        await collect_reports()
+        await collect_reports(SERVICES)
     assert [row[2] for row in await inbound()] == ["abc"]
     assert await waiting() == 0
 
 
 async def test_a_part_that_is_brought_again_is_no_message_of_its_own(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     parts = [Inbound(f"in-{number}", PERSON, OURS, text, "7", number, 2) for number, text in enumerate("ab", 1)]
     await bring(*parts)
     assert await bring(*reversed(parts)) == 0
@@ -353,22 +354,22 @@ async def test_a_part_that_is_brought_again_is_no_message_of_its_own(live_ctx: C
     assert [tuple(row.values()) for row in rows] == [(None, None, "", timedelta(hours=25))] * 2
     assert not await reports.has_due(await db.now())
     await db.execute("UPDATE carrier_signals SET due_at = now()")
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert ([row[2] for row in await inbound()], await db.fetch("SELECT FROM carrier_signals")) == (["ab"], [])
 
 
 async def test_two_messages_that_share_a_reference_are_two(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     texts = [("1a", "a", 1), ("1b", "b", 2), ("1a'", "a", 1), ("2a", "x", 1), ("2b", "y", 2)]
     await bring(*(Inbound(key, PERSON, OURS, text, "7", number, 2) for key, text, number in texts))
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert ([row[2] for row in await inbound()], await waiting()) == (["ab", "xy"], 0)
 
 
 @pytest.mark.parametrize("text", ["no more of this", "Hello?", "START"])
 async def test_what_the_carrier_took_for_an_opt_out_is_one_that_it_has_confirmed(live_ctx: Context, text: str) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await handed_over(live_ctx)
     queued = await handed_over(live_ctx, ref=None, status="queued")
     await bring(Inbound("in-1", PERSON, OURS, text, is_opt_out=True))
@@ -381,7 +382,7 @@ async def test_what_the_carrier_took_for_an_opt_out_is_one_that_it_has_confirmed
 async def test_what_could_not_surely_be_read_is_flagged_and_counts(
     live_ctx: Context, text: str, keyword: str | None
 ) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await handed_over(live_ctx)
     await bring(Inbound("in-1", PERSON, OURS, text, is_garbled=True))
     row = await InboundMessage.get()
@@ -390,7 +391,7 @@ async def test_what_could_not_surely_be_read_is_flagged_and_counts(
 
 
 async def test_a_part_that_could_not_surely_be_read_flags_the_whole(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await handed_over(live_ctx)
     await bring(
         Inbound("in-1", PERSON, OURS, "ST", "7", 1, 2), Inbound("in-2", PERSON, OURS, "OP", "7", 2, 2, is_garbled=True)
@@ -403,7 +404,7 @@ async def test_what_the_carrier_took_for_an_opt_out_is_one_to_all_that_share_the
     live_ctx: Context, other_ctx: Context
 ) -> None:
     for ctx in (live_ctx, other_ctx):
-        await senders.add_sender(ctx.workspace_id, "12345", is_shared=True)
+        await senders.add_sender(SERVICES, ctx.workspace_id, "12345", is_shared=True)
     await bring(Inbound("in-1", PERSON, "12345", "Hello?", is_opt_out=True))
     rows = await db.fetch("SELECT workspace_id FROM suppressions")
     assert {row.workspace_id for row in rows} == {live_ctx.workspace_id, other_ctx.workspace_id}
@@ -449,13 +450,13 @@ async def test_whoever_comes_back_after_the_carriers_refusal_stays_in(
             evidence = factories.renewed() if since == "newer" else OptInEvidence("checkout")
             await update_contact(live_ctx, contact.id, UpdateContact(opt_in=evidence))
     assert (await Contact.get()).opt_in_status == "opted_in"
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert (await status(message_id), (await Contact.get()).opt_in_status.value) == ("failed", stays)
     assert await waiting() == 0
 
 
 async def test_opt_outs_of_two_workspaces_are_told_apart(live_ctx: Context, other_ctx: Context) -> None:
-    other_live = Context(other_ctx.workspace_id, True)
+    other_live = Context(other_ctx.workspace_id, True, services=SERVICES)
     for ctx, ref in ((live_ctx, "a"), (other_live, "b")):
         await handed_over(ctx, ref=ref)
         await handed_over(ctx, ref=f"{ref}2", phone="+12125550178")
@@ -471,18 +472,18 @@ async def test_opt_outs_of_two_workspaces_are_told_apart(live_ctx: Context, othe
 
 
 async def test_a_part_that_never_comes_holds_up_the_others_for_ten_minutes(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await bring(Inbound("in-1", PERSON, OURS, "STOP it, ", "7", 1, 3), Inbound("in-3", PERSON, OURS, "now", "7", 3, 3))
     assert await inbound() == []
     await db.execute("UPDATE carrier_signals SET received_at = now() - interval '10 minutes'")
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert [row[2] for row in await inbound()] == ["STOP it,  … now"]
     assert await waiting() == 0
 
 
 async def test_parts_of_two_people_with_one_reference_stay_apart(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     other = "+12125550178"
     await bring(
         Inbound("1", PERSON, OURS, "a", "7", 1, 2),
@@ -491,7 +492,7 @@ async def test_parts_of_two_people_with_one_reference_stay_apart(live_ctx: Conte
         Inbound("4", PERSON, OURS, "b", "7", 2, 2),
     )
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert sorted(row[:3:2] for row in await inbound()) == [(PERSON, "ab"), (other, "xy")]
 
 
@@ -503,7 +504,7 @@ UNREADABLE = (
 
 
 async def test_what_is_from_no_number_is_kept_and_counted(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     brought = [Inbound(f"in-{number}", text, OURS, "STOP") for number, text in enumerate(UNREADABLE)]
     await bring(*brought)
     # What is brought again is known again.
@@ -541,7 +542,7 @@ async def test_what_nobody_could_read_is_forgotten_in_the_end(live_ctx: Context)
     assert row is not None
     assert row.kept >= carrier_events.UNREAD_KEPT
     await db.execute("UPDATE carrier_signals SET due_at = now() WHERE id = $1", row.id)
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert [each.from_phone for each in await carrier_events.list_unread(limit=10)] == ["BANK"]
 
 
@@ -560,7 +561,7 @@ async def test_what_nobody_could_read_is_forgotten_in_the_end(live_ctx: Context)
     ],
 )
 async def test_a_stop_counts_in_whatever_form_it_comes(live_ctx: Context, phone: str, written: str) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     queued = await handed_over(live_ctx, phone=phone, ref=None, status="queued")
     await bring(Inbound("in-1", written, "1 (212) 555-0100", "STOP"))
     assert (await status(queued), (await Contact.get()).opt_in_status.value) == ("canceled", "opted_out")
@@ -569,7 +570,7 @@ async def test_a_stop_counts_in_whatever_form_it_comes(live_ctx: Context, phone:
 
 
 async def test_a_stop_of_nobody_known_is_one_of_the_present_number(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await bring(Inbound("in-1", "22997010203", OURS, "STOP"))
     assert await Contact.all().values_list("phone", "opt_in_status") == [("+2290197010203", "opted_out")]
 
@@ -592,7 +593,7 @@ async def test_who_opted_in_since_under_another_spelling_stays_in(live_ctx: Cont
         await replies.receive_inbound(
             live_ctx, from_phone="+541123456789", to_sender=OURS, text="START", dedupe_key="in-1"
         )
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert (await Contact.get()).opt_in_status.value == "opted_in"
     assert await waiting() == 0
 
@@ -606,7 +607,7 @@ async def handed_over_as(ctx: Context, spelling: str) -> UUID:
 
 
 async def test_one_that_breaks_holds_up_no_other(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     taken = replies.receive_inbound
 
     async def breaking(ctx: Context, **values: Any) -> Any:
@@ -619,13 +620,13 @@ async def test_one_that_breaks_holds_up_no_other(live_ctx: Context, monkeypatch:
     assert ([row[2] for row in await inbound()], await waiting()) == (["good"], 1)
     monkeypatch.undo()
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert ([row[2] for row in await inbound()], await waiting()) == (["good", "bad"], 0)
 
 
 async def test_whatever_a_carrier_brings_can_be_kept(live_ctx: Context) -> None:
     """One that could not would be brought again and again, and hold up what comes with it."""
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     await bring(
         Report("\0" + "k" * 300, False, "c" * 60, carrier_ref="r\0" * 300),
         Report("k" * 300 + "x", True, carrier_ref="r\ud800"),
@@ -637,8 +638,8 @@ async def test_whatever_a_carrier_brings_can_be_kept(live_ctx: Context) -> None:
 
 
 async def test_an_address_that_is_too_long_is_nobodys(live_ctx: Context) -> None:
-    await senders.add_sender(live_ctx.workspace_id, "+447400123456", registration="C0HORT")
-    await senders.add_sender(live_ctx.workspace_id, "+491512345678901")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, "+447400123456", registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, "+491512345678901")
     # Cut off, the one would be from a person in Germany, the other to a sender of the workspace.
     await bring(Inbound("1", "+4915123456789012345", "+447400123456", "STOP"))
     await bring(Inbound("2", PERSON, "+49151234567890123", "STOP"))
@@ -660,7 +661,7 @@ async def test_a_report_finds_its_message_by_a_reference_of_any_length(live_ctx:
 async def test_a_stop_to_a_sender_that_was_given_up_reaches_who_wrote_from_it(
     live_ctx: Context, other_ctx: Context
 ) -> None:
-    other_live = Context(other_ctx.workspace_id, True)
+    other_live = Context(other_ctx.workspace_id, True, services=SERVICES)
     await handed_over(other_live, sender="54321", ref="a")
     await handed_over(live_ctx, sender="54321", ref=None, status="sending")
     await handed_over(other_live, sender="12345", ref="b")
@@ -687,12 +688,12 @@ async def test_a_report_that_breaks_holds_up_no_other(live_ctx: Context, monkeyp
     assert await waiting() == 1
     monkeypatch.undo()
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert (await status(message_ids[5]), await waiting()) == ("delivered", 0)
 
 
 async def test_a_stop_does_not_wait_for_reports(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    await senders.add_sender(live_ctx.workspace_id, OURS, registration="C0HORT")
+    await senders.add_sender(SERVICES, live_ctx.workspace_id, OURS, registration="C0HORT")
     async with unit_of_work():
         await keep_carrier_events("main", [Inbound(f"in-{n}", factories.next_phone(), OURS, "STOP") for n in range(20)])
     batches = 0
@@ -703,7 +704,7 @@ async def test_a_stop_does_not_wait_for_reports(live_ctx: Context, monkeypatch: 
         return 0
 
     monkeypatch.setattr("msvs.api.inbound.carrier_events.apply_reports", none_due)
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert (len(await inbound()), await waiting(), batches) == (20, 0, 2)
 
 
@@ -712,6 +713,6 @@ async def test_cron_rings_for_what_carriers_brought(live_ctx: Context) -> None:
     assert not await reports.has_due(now)
     await keep_carrier_events("main", [Report("1", True, carrier_ref="nothing")])
     assert await reports.has_due(await db.now())
-    await collect_reports()
+    await collect_reports(SERVICES)
     assert not await reports.has_due(await db.now())
     assert await reports.has_due(await db.now() + timedelta(seconds=5))

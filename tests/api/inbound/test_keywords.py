@@ -40,6 +40,7 @@ from msvs.models import (
     Workspace,
 )
 from tests import factories
+from tests.services import SERVICES
 
 _keys = count(1)
 
@@ -160,7 +161,7 @@ async def test_the_list_must_be_the_callers_and_kept_by_hand(
 async def test_who_may_only_look_changes_no_keyword(ctx: Context) -> None:
     row = await factories.make_list(ctx)
     keyword = await make(ctx, "JOIN", row)
-    reader = Context(ctx.workspace_id, ctx.livemode, actor="usr_1", role=Role.READ_ONLY)
+    reader = Context(ctx.workspace_id, ctx.livemode, actor="usr_1", role=Role.READ_ONLY, services=SERVICES)
     assert (await get_keyword(reader, keyword.id)).word == "JOIN"
     for operation in (
         create_keyword(reader, CreateKeyword("VIP", row.id)),

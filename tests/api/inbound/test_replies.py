@@ -15,7 +15,6 @@ from msvs import database as db
 from msvs.api.contacts import contacts, lists
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.errors import ComplianceRefused, NotFound, PermissionDenied
 from msvs.api.inbound import keywords, replies
 from msvs.api.messages.messages import SendMessage, send_message
@@ -34,6 +33,7 @@ from msvs.models import (
     Workspace,
 )
 from tests import factories
+from tests.services import SERVICES
 
 _keys = count(1)
 
@@ -325,7 +325,7 @@ async def test_an_answer_comes_from_where_the_phone_wrote(ctx: Context, workspac
 async def test_a_stop_counts_where_nothing_pays_for_its_answer(
     live_ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     contact = await factories.make_contact(live_ctx)
     await db.execute("UPDATE credit_balances SET balance = 0")
     await reply(live_ctx, contact.phone, "STOP")

@@ -14,7 +14,6 @@ from msvs.api import ids
 from msvs.api.consent import consent
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, create_contact
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.errors import NotFound
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.messages.explanations import MessageExplanation, explain_message, get_timeline, message_timelines
@@ -25,6 +24,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_campaigns import CARRIERS, create, run_through
 from tests.workers.test_dispatch import hurry, send
 
@@ -33,9 +33,9 @@ INVALID, UNREACHABLE, THROTTLED = "+14155550101", "+14155550103", "+14155550111"
 
 @pytest.fixture(autouse=True)
 def _virtual_live() -> Iterator[None]:
-    routing.use_live_carrier("virtual")
+    SERVICES.carriers.live = "virtual"
     yield
-    routing.use_live_carrier(None)
+    SERVICES.carriers.live = None
 
 
 async def contact(ctx: Context, source: str = "checkout") -> Contact:
@@ -68,9 +68,9 @@ async def check_events(found: MessageExplanation, message_id: UUID) -> None:
 async def test_a_delivered_message_that_was_replied_to(live_ctx: Context) -> None:
     person = await contact(live_ctx)
     message_id = await send(live_ctx, person.phone, "See you — Maria")
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     async with unit_of_work():
         await receive_inbound(
             live_ctx, from_phone=person.phone, to_sender="MASSIVESMS", text="See you!", dedupe_key="reply"
@@ -111,7 +111,7 @@ async def test_a_delivered_message_that_was_replied_to(live_ctx: Context) -> Non
 
 async def test_a_message_that_the_carrier_refused_names_the_reason(live_ctx: Context) -> None:
     message_id = await send(live_ctx, INVALID, from_="COHORTLABS")
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     found = await explain_message(live_ctx, message_id)
     assert statuses(found) == ["queued", "sending", "failed"]
     await check_events(found, message_id)
@@ -128,9 +128,9 @@ async def test_a_message_that_the_carrier_refused_names_the_reason(live_ctx: Con
 
 async def test_a_report_of_failure_comes_after_the_hand_over(live_ctx: Context) -> None:
     message_id = await send(live_ctx, UNREACHABLE)
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     found = await explain_message(live_ctx, message_id)
     assert statuses(found) == ["queued", "sending", "sent", "failed"]
     await check_events(found, message_id)
@@ -141,9 +141,9 @@ async def test_a_report_of_failure_comes_after_the_hand_over(live_ctx: Context) 
 
 async def test_each_attempt_of_a_throttled_message_shows(ctx: Context) -> None:
     message_id = await send(ctx, THROTTLED)
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     await hurry()
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     found = await explain_message(ctx, message_id)
     assert statuses(found) == ["queued", "sending", "queued", "sending", "sent"]
     assert [(item.number, item.outcome) for item in found.attempts] == [(1, "throttled"), (2, "accepted")]
@@ -170,7 +170,7 @@ async def test_an_opt_out_cancels_and_is_the_consent_that_counted(live_ctx: Cont
 async def test_consent_given_or_taken_back_after_the_hand_over_is_not_what_counted(ctx: Context) -> None:
     person = await contact(ctx)
     message_id = await send(ctx, person.phone)
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     async with unit_of_work():
         await consent.opt_out(ctx, person, source="api", now=datetime.now(UTC))
     found = await explain_message(ctx, message_id)
@@ -196,7 +196,7 @@ async def test_a_recipient_skipped_before_it_was_queued(ctx: Context) -> None:
 async def test_a_recipient_skipped_at_the_claim(ctx: Context) -> None:
     person = await contact(ctx)
     await create(ctx, [person])
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     # The status alone, without the cancellation that goes with an opt-out: the claim itself must refuse.
     await Contact.filter(id=person.id).update(opt_in_status=OptInStatus.UNKNOWN)
     await run_through()
@@ -216,7 +216,7 @@ async def test_a_scheduled_message_waits_and_is_queued_when_due(ctx: Context) ->
     assert await event_types(found) == [None]
     await db.execute("UPDATE messages SET scheduled_at = created_at + interval '1 microsecond'")
     await hurry()
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     found = await explain_message(ctx, message_id)
     assert statuses(found) == ["scheduled", "queued", "sending", "sent"]
     await check_events(found, message_id)
@@ -225,7 +225,7 @@ async def test_a_scheduled_message_waits_and_is_queued_when_due(ctx: Context) ->
 async def test_quiet_hours_show_the_zones_and_the_next_opening(ctx: Context) -> None:
     person = await factories.make_contact(ctx, "+12125550188", region="US", timezone="America/New_York")
     campaign_id = await create(ctx, [person])
-    await expand_campaigns()
+    await expand_campaigns(SERVICES)
     message = await Message.get(contact_id=person.id)
     assert (await explain_message(ctx, message.id)).quiet_hours is None
     await Campaign.filter(id=campaign_id).update(respects_quiet_hours=True)
@@ -245,7 +245,7 @@ async def test_quiet_hours_show_the_zones_and_the_next_opening(ctx: Context) -> 
 async def test_other_workspaces_and_modes_have_no_such_message(ctx: Context, live_ctx: Context) -> None:
     message_id = await send(ctx)
     other = await factories.make_workspace(name="Another Studio")
-    for caller in (live_ctx, Context(other.id, livemode=False)):
+    for caller in (live_ctx, Context(other.id, livemode=False, services=SERVICES)):
         with pytest.raises(NotFound):
             await explain_message(caller, message_id)
 
@@ -253,7 +253,7 @@ async def test_other_workspaces_and_modes_have_no_such_message(ctx: Context, liv
 async def test_nothing_of_another_mode_or_workspace_shows(ctx: Context, live_ctx: Context) -> None:
     other = await factories.make_workspace(name="Another Studio")
     phone = factories.next_phone()
-    for caller in (live_ctx, Context(other.id, livemode=False)):
+    for caller in (live_ctx, Context(other.id, livemode=False, services=SERVICES)):
         async with unit_of_work():
             elsewhere = await create_contact(caller, CreateContact(phone, opt_in=OptInEvidence("elsewhere", None)))
             await consent.opt_out(caller, elsewhere, source="elsewhere", now=datetime.now(UTC))
@@ -266,7 +266,7 @@ async def test_nothing_of_another_mode_or_workspace_shows(ctx: Context, live_ctx
 
 async def test_claim_tokens_are_never_shown(ctx: Context) -> None:
     message_id = await send(ctx)
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     tokens = await db.fetch("SELECT claim_token FROM message_attempts WHERE message_id = $1", message_id)
     assert len(tokens) == 1
     text = msgspec.json.encode(await explain_message(ctx, message_id)).decode()
@@ -278,9 +278,9 @@ async def test_claim_tokens_are_never_shown(ctx: Context) -> None:
 async def test_a_timeline_holds_every_state_attempt_event_and_reply(live_ctx: Context, other_ctx: Context) -> None:
     person = await contact(live_ctx)
     message_id = await send(live_ctx, person.phone, "Doors open")
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     for key in ("first", "second"):
         async with unit_of_work():
             await receive_inbound(
@@ -306,9 +306,9 @@ async def test_a_timeline_holds_every_state_attempt_event_and_reply(live_ctx: Co
 
 async def test_timelines_of_many_messages_are_their_own(ctx: Context) -> None:
     sent = [await send(ctx, factories.next_phone(), "Doors open"), await send(ctx, INVALID, "Doors open")]
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     await hurry()
-    await collect_reports()
+    await collect_reports(SERVICES)
     found = await message_timelines(ctx, await Message.all())
     assert {id: found[id] for id in sent} == {id: (await get_timeline(ctx, id)).entries for id in sent}
     failed = next(entry for entry in found[sent[1]] if entry.status == "failed")

@@ -32,7 +32,6 @@ from msvs.api.contacts.contacts import (
 from msvs.api.contacts.lists import add_contacts
 from msvs.api.contacts.segments import create_segment, preview_segment
 from msvs.api.context import Context
-from msvs.api.dispatch import routing
 from msvs.api.dispatch.enqueue import insert_single
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PermissionDenied
 from msvs.api.idempotency import Answer, answer_once
@@ -65,6 +64,7 @@ from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.reports import collect_reports
 from tests import factories
+from tests.services import SERVICES
 from tests.workers.test_campaigns import CARRIERS, create, people, run_through
 
 PHONE = "+12125550177"
@@ -89,7 +89,7 @@ SECRETS = (
 @pytest.fixture
 def virtual_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """Live messages take the virtual carrier."""
-    monkeypatch.setattr(routing, "_live_carrier", "virtual")
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
 
 
 async def within(operation: Callable[[], Awaitable[Any]]) -> Any:
@@ -284,7 +284,7 @@ async def test_what_must_be_kept_is_kept(ctx: Context) -> None:
     assert (await db.fetch_value("SELECT contact_count FROM contact_lists")) == 0
     entries = await ConsentEvent.all()
     assert [entry.erased_at is not None for entry in entries] == [True, True]
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
     # A report or an explanation of an erased message still works.
     explained = await explain_message(ctx, rows[1].id)
     assert explained.id == ids.encode_id(ids.MESSAGE, rows[1].id)
@@ -395,7 +395,7 @@ async def test_an_opt_out_that_a_carrier_told_of_is_taken_in_before(live_ctx: Co
     )
     with pytest.raises(Conflict):
         await erase(live_ctx, contact.id)
-    await collect_reports()
+    await collect_reports(SERVICES)
     await erase(live_ctx, contact.id)
     assert await db.fetch_value("SELECT count(*) FROM erased_suppressions") == 1
     assert PHONE not in await dump()
@@ -443,7 +443,7 @@ async def test_what_is_anothers_who_had_the_number_before_stays_theirs(ctx: Cont
     )
     assert await Message.filter(contact_id=person.id, to_phone__startswith="+").count() == 0
     assert "Maria" not in await dump()
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 async def test_what_was_sent_to_an_old_phone_under_a_contact_deleted_before_is_erased(ctx: Context) -> None:
@@ -550,7 +550,7 @@ async def test_elsewhere_the_number_is_not_suppressed(ctx: Context, live_ctx: Co
 async def test_a_carriers_report_of_an_erased_message_is_applied(ctx: Context) -> None:
     contact = await within(lambda: create_contact(ctx, CreateContact(PHONE)))
     await within(lambda: send(ctx, PHONE))
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     await erase(ctx, contact.id)
     await run_through()
     message = await Message.get()
@@ -578,7 +578,7 @@ async def queue_late(ctx: Context, contact_id: UUID, phone: str, kind: MessageKi
 
 
 async def outcome_of(message_id: UUID) -> tuple[str, str | None]:
-    await dispatch_messages(CARRIERS)
+    await dispatch_messages(SERVICES, CARRIERS)
     row = await Message.get(id=message_id)
     return row.status, row.error_code
 
@@ -677,7 +677,7 @@ async def test_a_stop_that_races_with_erasure_is_not_lost(ctx: Context) -> None:
         plain = await Suppression.filter(phone=phone).count()
         kept = await ErasedSuppression.filter(phone_hash=crypto.phone_hash(ctx, phone)).count()
         assert plain + kept == 1
-    assert (await consent_chain.verify()).is_whole
+    assert (await consent_chain.verify(SERVICES)).is_whole
 
 
 @pytest.mark.parametrize("text", ["Hello?", "START", "HELP"])
@@ -719,11 +719,11 @@ async def test_a_campaigns_books_balance_whenever_people_are_erased(live_ctx: Co
         assert [check for check in found.checks if not check.ok] == []
         assert contact.phone not in await dump()
 
-    await expand_campaigns(chunk=3)
+    await expand_campaigns(SERVICES, chunk=3)
     await erase_next()
-    await expand_campaigns(chunk=3)
+    await expand_campaigns(SERVICES, chunk=3)
     await erase_next()
-    await dispatch_messages(CARRIERS, seconds=0, batch=2)
+    await dispatch_messages(SERVICES, CARRIERS, seconds=0, batch=2)
     await erase_next()
     await run_through()
     await erase_next()

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from msvs.address_policy import AddressPolicy
 from msvs.api import ids
 from msvs.api.context import Context
-from msvs.api.crypto import open_secret, use_sealing_secret
 from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound, Unavailable
-from msvs.api.notifier import Notifier, use_notifier
+from msvs.api.notifier import Notifier, notifying
 from msvs.api.pages import PageRequest
 from msvs.api.resources import webhook_resource
 from msvs.api.unit_of_work import unit_of_work
@@ -26,6 +26,7 @@ from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from msvs.settings import PRODUCTION, Settings
 from tests.engines import Engines
 from tests.receiver import SECRET, configured_webhooks, deliveries_of, make_endpoint, write_events
+from tests.services import SERVICES, use_address_policy
 
 URL = "https://api.cohortlabs.co/webhooks/sms"
 
@@ -53,7 +54,7 @@ async def test_a_webhook_is_made_with_a_secret_that_is_sealed(ctx: Context) -> N
     assert secret.startswith(SECRET_PREFIX)
     stored = await endpoints.get_webhook(ctx, row.id)
     assert secret not in stored.secret_sealed
-    assert open_secret(stored.secret_sealed) == secret
+    assert SERVICES.keyring.open(stored.secret_sealed) == secret
     assert (stored.url, stored.events, stored.description, stored.enabled) == (
         URL,
         ["message.delivered", "contact.opted_out"],
@@ -70,7 +71,7 @@ async def test_a_webhook_is_made_with_a_secret_that_is_sealed(ctx: Context) -> N
 async def test_a_callers_own_secret_is_kept(ctx: Context, given: str) -> None:
     row, secret = await create(ctx, secret=given, events=["*"], description="CRM")
     stored = await endpoints.get_webhook(ctx, row.id)
-    assert secret == given == open_secret(stored.secret_sealed)
+    assert secret == given == SERVICES.keyring.open(stored.secret_sealed)
     assert (stored.events, stored.description) == (["*"], "CRM")
 
 
@@ -133,11 +134,11 @@ async def test_what_a_webhook_cannot_be_changed_to(
 async def test_the_settings_decide_which_addresses_are_admitted(
     ctx: Context, settings: Settings, url: str, admitted: bool
 ) -> None:
-    endpoints.configure(settings)
+    use_address_policy(AddressPolicy.from_settings(settings))
     if admitted:
         row, secret = await create(ctx, url=url)
         assert row.url == url
-        assert open_secret(row.secret_sealed) == secret
+        assert SERVICES.keyring.open(row.secret_sealed) == secret
     else:
         with pytest.raises(InvalidRequest):
             await create(ctx, url=url)
@@ -145,9 +146,9 @@ async def test_the_settings_decide_which_addresses_are_admitted(
 
 async def test_without_a_key_nothing_is_sealed_or_opened(ctx: Context) -> None:
     row, _ = await create(ctx)
-    use_sealing_secret(None)
+    SERVICES.keyring.seal_with(None)
     with pytest.raises(Unavailable):
-        open_secret(row.secret_sealed)
+        SERVICES.keyring.open(row.secret_sealed)
     with pytest.raises(Unavailable):
         await create(ctx)
     assert await WebhookEndpoint.all().count() == 1
@@ -281,9 +282,9 @@ async def test_rotation_keeps_the_secret_before_for_a_day(ctx: Context) -> None:
         row, secret = await endpoints.rotate_secret(ctx, endpoint.id)
     assert secret.startswith(SECRET_PREFIX)
     stored = await endpoints.get_webhook(ctx, row.id)
-    assert open_secret(stored.secret_sealed) == secret
+    assert SERVICES.keyring.open(stored.secret_sealed) == secret
     assert stored.previous_secret_sealed is not None
-    assert open_secret(stored.previous_secret_sealed) == SECRET
+    assert SERVICES.keyring.open(stored.previous_secret_sealed) == SECRET
     assert stored.previous_secret_until is not None
     assert before <= stored.previous_secret_until - timedelta(hours=24) <= datetime.now(UTC)
 
@@ -453,14 +454,13 @@ async def test_workers_are_called_when_something_becomes_due(ctx: Context, engin
         ):
             redis.flushdb()
             notifier = Notifier(engines.redis_url)
-            use_notifier(notifier)
-            async with unit_of_work():
-                await operation()
+            with notifying(notifier):
+                async with unit_of_work():
+                    await operation()
             # Closing waits for the ring.
             notifier.close()
             assert redis.llen("rq:queue:webhooks") == 1
     finally:
-        use_notifier(None)
         redis.close()
 
 

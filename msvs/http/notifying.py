@@ -1,0 +1,22 @@
+"""The middleware through which a request's commits notify the work queues."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from msvs.api.notifier import notifying
+
+
+class Notifying:
+    """Notifies through the notifier that the application holds while it is up: `app.state.notifier`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; what it commits is notified."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        with notifying(scope["app"].state.notifier):
+            await self._app(scope, receive, send)

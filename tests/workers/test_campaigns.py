@@ -263,7 +263,7 @@ async def test_a_crash_in_an_expansion_loses_and_doubles_nobody(ctx: Context) ->
 
     async def die_before_commit() -> None:
         async with unit_of_work():
-            assert await campaigns.audiences.expand_chunk(campaign_id, limit=4, now=datetime.now(UTC)) == 4
+            assert await campaigns.audiences.expand_chunk(SERVICES, campaign_id, limit=4, now=datetime.now(UTC)) == 4
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -23,8 +23,8 @@ from msvs.workers.dispatch import dispatch_messages, resolve_expired
 from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.engines import Engines
+from tests.http.test_middleware import check_envelope
 from tests.rest_compat.processes import Answer, Process, request, running
-from tests.rest_compat.test_edge import check_envelope
 from tests.services import SERVICES
 from tests.workers.test_carrier_binds import until
 from tests.workers.test_dispatch import hurry

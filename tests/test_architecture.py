@@ -499,3 +499,37 @@ def test_few_arrows_join_the_rooms_and_the_core_of_api() -> None:
 )
 def test_an_arrow_is_found(source: str, boxes: list[str]) -> None:
     assert list(boxes_imported(ast.parse(source))) == boxes
+
+
+COVERED_ROW = re.compile(
+    r"^\| (?P<modules>`[^|]+`) \| `(?P<folder>msvs[^|]*)` \| (?P<tests>`tests/[^|]+`) \|$", re.MULTILINE
+)
+
+
+def own_test(path: Path) -> Path:
+    """Where the tests of a module are: at its path."""
+    folder = path.parent.relative_to(PACKAGE)
+    return ROOT.joinpath("tests", *("graphql_api" if part == "graphql" else part for part in folder.parts)) / (
+        f"test_{path.stem}.py"
+    )
+
+
+def test_every_module_has_its_test_or_a_line_that_says_which_covers_it() -> None:
+    """The table of CONTRIBUTING.md lists those without a test file of their own, and no others."""
+    covered: set[str] = set()
+    for row in COVERED_ROW.finditer((ROOT / "CONTRIBUTING.md").read_text()):
+        covered |= {f"{row['folder']}/{name}.py" for name in re.findall(r"`([^`]+)`", row["modules"])}
+        for test in re.findall(r"`([^`]+)`", row["tests"]):
+            assert (ROOT / test).is_file(), test
+    assert len(covered) > 60
+    without = {
+        name_of(path)
+        for path in MODULES
+        if path.name != "__init__.py"
+        and not {"migrations", "site"} & set(path.parts)
+        and not own_test(path).is_file()
+        and f"{name_of(path.parent)}/*.py" not in covered
+    }
+    named = {name for name in covered if not name.endswith("*.py")}
+    assert without - named == set(), "give each a test file, or a row of the table in CONTRIBUTING.md"
+    assert {name for name in named if (ROOT / name).is_file()} <= without, "has a test file of its own"

@@ -104,7 +104,7 @@ def failures() -> set[str]:
                     found.add(text)
             elif isinstance(node, ast.Call) and name_of(node.func) == "fail_unsent":
                 found |= {text for each in node.args if (text := text_of(each)) is not None}
-            elif isinstance(node, ast.FunctionDef) and node.name in ("refusal_of", "_skip_reason", "limit"):
+            elif isinstance(node, ast.FunctionDef) and node.name in ("skip_reason", "limit"):
                 returned = [text_of(part.value) for part in ast.walk(node) if isinstance(part, ast.Return)]
                 found |= {text for text in returned if text is not None and CODE.fullmatch(text)}
             elif isinstance(node, ast.Assign) and "carriers" in path.parts and text_of(node.value) in FAILURES:

@@ -17,6 +17,7 @@ from msvs.api import ids, settings_of_mode
 from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context, Services
+from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.halting import share_run
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
@@ -202,7 +203,7 @@ def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
     )
 
 
-async def _members_sql(
+async def members_sql(
     ctx: Context, audience: Audience, between: tuple[UUID, UUID] | None = None
 ) -> tuple[str, list[object]]:
     """A query for the ids of the audience's contacts, each once, and its values; $1 and $2 are workspace and mode.
@@ -246,7 +247,7 @@ def _decoded(prefix: str, texts: Sequence[str]) -> list[UUID]:
 
 async def count_eligible(ctx: Context, audience: Audience, *, admit_unknown: bool) -> int:
     """How many contacts of an audience a campaign would be sent to, were it sent now."""
-    members, values = await _members_sql(ctx, audience)
+    members, values = await members_sql(ctx, audience)
     statuses = [OptInStatus.OPTED_IN.value] + ([OptInStatus.UNKNOWN.value] if admit_unknown else [])
     count = await fetch_value(
         "SELECT count(*) FROM contacts WHERE workspace_id = $1 AND livemode = $2"
@@ -293,7 +294,7 @@ async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_
     after = campaign.audience_after or NOBODY
     last = await _bound(ctx, campaign.audience, after, campaign.audience_until, limit)
     until = last or campaign.audience_until
-    members, values = await _members_sql(ctx, campaign.audience, (after, until))
+    members, values = await members_sql(ctx, campaign.audience, (after, until))
     fix = FIX if campaign.audience_after is None else FIX_MORE
     statement = fix.format(number=len(values) + 1, members=members)
     campaign.audience_count += await execute(statement, *values, campaign.id, timeout=FIX_SECONDS)
@@ -335,7 +336,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
     recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes)
     if not recipients:
         return 0
-    senders = await _senders(services, campaign, recipients)
+    senders = await choose_senders(services, campaign, recipients)
     chunk = _Chunk(campaign, template, Regions.of(campaign), senders, now)
     await copy_encoded("messages", MESSAGE_COLUMNS, chunk.encode(recipients))
     await record_encoded(
@@ -357,7 +358,7 @@ class _Outcome(NamedTuple):
 class _Chunk:
     """Recipients on their way to encoded rows of messages and events.
 
-    It is what `_make_message` makes of each, and `message_resource` of that; what many of them share is made once.
+    It is what `make_message` makes of each, and `message_resource` of that; what many of them share is made once.
     """
 
     def __init__(
@@ -457,7 +458,7 @@ class _Chunk:
         return encoder
 
 
-async def _senders(
+async def choose_senders(
     services: Services, campaign: ExpandingCampaign, recipients: Sequence[Row]
 ) -> Mapping[str, str | None]:
     """The sender for each phone, None where none may be used; nothing where all get the campaign's."""
@@ -478,7 +479,7 @@ async def _senders(
     return {row.phone: pool.choose(row.region, last=last.get(row.contact_id), key=row.phone) for row in recipients}
 
 
-def _make_message(
+def make_message(
     campaign: ExpandingCampaign,
     recipient: Recipient,
     template: Template,
@@ -535,20 +536,18 @@ def _due_at(recipient: Recipient, now: datetime) -> datetime:
 
 def _skip_reason(campaign: ExpandingCampaign, recipient: Recipient, regions: Regions, sender: str | None) -> str | None:
     """The code for which a recipient is not sent to, or None."""
-    if recipient.id is None:
-        return "recipient_deleted"
-    status = recipient.opt_in_status
-    if status == OptInStatus.OPTED_OUT:
-        return "recipient_opted_out"
-    if status != OptInStatus.OPTED_IN and not (campaign.campaigns_admit_unknown and status == OptInStatus.UNKNOWN):
-        return "recipient_not_opted_in"
-    if recipient.region is None or is_in_blocked_range(recipient.phone):
-        code = _destination_refusal(parse_phone(recipient.phone), regions)
-    else:
-        code = _kept_refusal(recipient.region, recipient.number_kind, regions)
-    if code is None and sender is None:
-        return "sender_not_allowed"
-    return code
+
+    def destination() -> str | None:
+        if recipient.region is None or is_in_blocked_range(recipient.phone):
+            return _destination_refusal(parse_phone(recipient.phone), regions)
+        return _kept_refusal(recipient.region, recipient.number_kind, regions)
+
+    return skip_reason(
+        None if recipient.id is None else recipient.opt_in_status,
+        admits_unknown=campaign.campaigns_admit_unknown,
+        destination=destination,
+        has_sender=sender is not None,
+    )
 
 
 @lru_cache(maxsize=4096)

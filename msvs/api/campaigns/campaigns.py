@@ -109,13 +109,13 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     workspace = await find_settings(ctx)
     read_template(data.body)
     due_at = check_schedule(data.scheduled_at, now)
-    _check_pace(data.rate_per_minute, data.spread_hours)
+    check_pace(data.rate_per_minute, data.spread_hours)
     campaign = Campaign(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
         name=_check_name(data.name),
         body=data.body,
-        sender=await _check_sender(ctx, workspace, data.from_),
+        sender=await check_campaign_sender(ctx, workspace, data.from_),
         audience=await _check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids, may_lack=data.draft),
         metadata=check_metadata(data.metadata),
         status=CampaignStatus.DRAFT,
@@ -152,7 +152,7 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
         read_template(given["body"])
         campaign.body = given["body"]
     if "from_" in given:
-        campaign.sender = await _check_sender(ctx, workspace, given["from_"])
+        campaign.sender = await check_campaign_sender(ctx, workspace, given["from_"])
     if given.keys() & {"list_ids", "segment_id", "contact_ids"}:
         campaign.audience = await _check_audience(
             ctx,
@@ -169,7 +169,7 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     _change_times(campaign, given, now)
     campaign.rate_per_minute = given.get("rate_per_minute", campaign.rate_per_minute)
     campaign.spread_hours = given.get("spread_hours", campaign.spread_hours)
-    _check_pace(campaign.rate_per_minute, campaign.spread_hours)
+    check_pace(campaign.rate_per_minute, campaign.spread_hours)
     campaign.interval_seconds = _interval(campaign.rate_per_minute)
     await campaign.save()
     if not is_draft:
@@ -473,7 +473,7 @@ def _audience_ids(audience: Audience) -> tuple[list[UUID], UUID | None, list[UUI
     )
 
 
-async def _check_sender(ctx: Context, workspace: Workspace, sender: str | None) -> str:
+async def check_campaign_sender(ctx: Context, workspace: Workspace, sender: str | None) -> str:
     """A campaign's sender: the one named, else the default. Raises ComplianceRefused where it may not be used."""
     return await check_usable(ctx, workspace.default_sender if sender is None else check_sender(sender))
 
@@ -491,7 +491,7 @@ def _interval(rate_per_minute: int | None) -> float:
     return 60 / rate_per_minute if rate_per_minute else 0.0
 
 
-def _check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:
+def check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:
     if rate_per_minute is not None and spread_hours is not None:
         raise InvalidRequest(
             "Give rate_per_minute or spread_hours, not both.", param="spread_hours", code=ErrorCode.PACE_CONFLICT

@@ -19,7 +19,8 @@ from msvs.api.campaigns import audiences, campaigns
 from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context, Services
 from msvs.api.credits import caps, credits
-from msvs.api.dispatch import admission, sender_rules
+from msvs.api.dispatch import sender_rules
+from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_sender, choose_sender
@@ -47,7 +48,7 @@ from msvs.api.text.rendering import (
 from msvs.api.text.sms import Encoding, forcing_characters, measure, split
 from msvs.api.text.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch, fetch_value
-from msvs.models import Contact, ErasedSuppression, MessageKind, OptInStatus, Suppression, Workspace
+from msvs.models import Contact, ErasedSuppression, OptInStatus, Suppression, Workspace
 from msvs.models.messages import MetadataValue
 
 K = TypeVar("K", bound=Hashable)
@@ -277,11 +278,11 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
         **contact_values(contact or Contact(phone=phone.e164, attributes={}), template.names),
         **variables,
     }
-    unrenderable: NotRenderable | None = None
+    missing: NotRenderable | None = None
     try:
         _describe(preview, data.body, template, values)
     except NotRenderable as error:
-        unrenderable = error
+        missing = error
         preview.missing_variables = _missing_names(template, values)
     try:
         # In the order in which sending refuses.
@@ -299,8 +300,8 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
         )
         if suppressed or (contact is not None and contact.opt_in_status == OptInStatus.OPTED_OUT):
             raise ComplianceRefused(FAILURES["recipient_opted_out"], code=ErrorCode.RECIPIENT_OPTED_OUT, param="to")
-        if unrenderable is not None:
-            raise messages._unrenderable(unrenderable)
+        if missing is not None:
+            raise messages.unrenderable(missing)
         if workspace.prefix_hourly_cap is not None:
             await caps.check_message(ctx, phone, workspace.prefix_hourly_cap, now)
         if ctx.livemode and due_at <= now and preview.credits is not None:
@@ -322,11 +323,11 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     template = read_template(data.body)
     start = check_schedule(data.scheduled_at, datetime.now(UTC))
     check_expiry(data.expires_at, start)
-    campaigns._check_pace(data.rate_per_minute, data.spread_hours)
+    campaigns.check_pace(data.rate_per_minute, data.spread_hours)
     workspace = await find_settings(ctx)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
-    members, values = await audiences._members_sql(ctx, audience)
+    members, values = await audiences.members_sql(ctx, audience)
     total = int(await fetch_value(COUNT_MEMBERS.format(members=members), *values))
     people = await _people(members, values, total, exact_up_to)
     exact = total <= exact_up_to
@@ -334,7 +335,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
         total = len(people)
     planned = _Planned(ctx, workspace, sender, data, start)
     outcome = _Outcome(planned, template, _suggestion(data.body, template))
-    planned.senders = await audiences._senders(ctx.services, planned, people)
+    planned.senders = await audiences.choose_senders(ctx.services, planned, people)
     for first in range(0, len(people), RENDER_CHUNK):
         for person in people[first : first + RENDER_CHUNK]:
             outcome.add(person)
@@ -348,7 +349,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     # The sandbox never moves the balance.
     preview.balance_after = preview.balance - (preview.credits.total if ctx.livemode else 0)
     try:
-        await campaigns._check_sender(ctx, workspace, data.from_)
+        await campaigns.check_campaign_sender(ctx, workspace, data.from_)
         require_carrier(ctx.services, ctx.livemode)
         if ctx.livemode:
             eligible = await audiences.count_eligible(ctx, audience, admit_unknown=workspace.campaigns_admit_unknown)
@@ -441,16 +442,6 @@ def _throughput_rates(services: Services, livemode: bool, sender: str) -> list[f
 
 
 @dataclass(slots=True)
-class _Claimed:
-    """A recipient as the claim of its message sees it."""
-
-    is_suppressed: bool
-    consent: str
-    campaign_id: UUID
-    kind: str = MessageKind.CAMPAIGN.value
-
-
-@dataclass(slots=True)
 class _Outcome:
     """What becomes of the recipients looked at so far."""
 
@@ -475,13 +466,15 @@ class _Outcome:
         """Look at one more recipient."""
         planned = self.planned
         self.unproven += person.consent == OptInStatus.UNKNOWN and not person.is_suppressed
-        message = audiences._make_message(
+        message = audiences.make_message(
             planned, person, self.template, planned.regions, planned.senders, planned.start
         )
         code = message.error_code
         if code is None:
-            claimed = _Claimed(person.is_suppressed, person.consent, planned.id)
-            code = admission.refusal_of(claimed, planned.campaigns_admit_unknown)  # type: ignore[arg-type]
+            # What its claim would find.
+            code = skip_reason(
+                person.consent, admits_unknown=planned.campaigns_admit_unknown, is_suppressed=person.is_suppressed
+            )
         if code is None and message.due_at > planned.start:
             if planned.expires_at is not None and message.due_at >= planned.expires_at:
                 code = "expired"

@@ -9,6 +9,7 @@ from uuid import UUID
 from msvs.api.context import Services
 from msvs.api.credits import credits
 from msvs.api.dispatch import open_months
+from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.dispatch.message_events import events_of
 from msvs.api.dispatch.senders import find_foreign
@@ -16,7 +17,7 @@ from msvs.api.text import quiet_hours
 from msvs.api.text.phones import canonical, spellings
 from msvs.api.webhooks.events import EventType, record_events
 from msvs.database import Row, execute, fetch
-from msvs.models import MessageKind, MessageStatus, OptInStatus
+from msvs.models import MessageKind, MessageStatus
 
 # Both, as what was erased may have become plain since the messages were picked. A phone is named once a spelling.
 SUPPRESSED_BY_HASH = """
@@ -107,18 +108,15 @@ def _opening(row: Row, now: datetime) -> datetime:
 
 
 def refusal_of(row: Row, admit_unknown: bool) -> str | None:
-    """The code for which a picked message must not be sent, or None."""
+    """The code for which a picked message must not be sent, or None; automatic answers always may be."""
     if row.kind == MessageKind.AUTO:
         return None
-    if row.is_suppressed or row.consent == OptInStatus.OPTED_OUT:
-        return "recipient_opted_out"
-    if row.campaign_id is None:
-        return None
-    if row.consent is None:
-        return "recipient_deleted"
-    if row.consent == OptInStatus.OPTED_IN or (admit_unknown and row.consent == OptInStatus.UNKNOWN):
-        return None
-    return "recipient_not_opted_in"
+    return skip_reason(
+        row.consent,
+        admits_unknown=admit_unknown,
+        is_suppressed=row.is_suppressed,
+        is_single=row.campaign_id is None,
+    )
 
 
 REFUSED_BY_CONSENT = """

@@ -137,7 +137,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
         try:
             rendered = render(template, {**contact_values(contact, template.names), **variables})
         except NotRenderable as error:
-            raise _unrenderable(error) from None
+            raise unrenderable(error) from None
         if found.prefix_hourly_cap is not None:
             await caps.count_message(ctx, phone, found.prefix_hourly_cap, now)
         return await insert_single(
@@ -258,7 +258,7 @@ def _opted_out() -> ComplianceRefused:
     return ComplianceRefused(FAILURES["recipient_opted_out"], code=ErrorCode.RECIPIENT_OPTED_OUT, param="to")
 
 
-def _unrenderable(error: NotRenderable) -> InvalidRequest:
+def unrenderable(error: NotRenderable) -> InvalidRequest:
     if error.code == ErrorCode.VARIABLE_MISSING:
         param = f"variables.{error.written}"
         if error.is_blank:

@@ -130,7 +130,7 @@ async def test_an_expansion_writes_what_one_message_at_a_time_would(
     for person in people:
         message = messages[person.id]
         recipient = _Recipient(person, None if person.id == gone.id else person.id)
-        draft = audiences._make_message(seen, recipient, compile_template(body), Regions.of(workspace), {}, NOW)
+        draft = audiences.make_message(seen, recipient, compile_template(body), Regions.of(workspace), {}, NOW)
         for name in draft.__slots__:
             assert name == "id" or getattr(message, name) == getattr(draft, name), name
         assert (message.opted_out, message.attempt_count, message.carrier) == (False, 0, None)
@@ -162,7 +162,7 @@ async def test_an_audience_has_everybody_once(ctx: Context) -> None:
     given["all"] = {**given["lists"], **given["contacts"], **given["segment"]}
     found: dict[str, list[int]] = {}
     for name, audience in given.items():
-        members, values = await audiences._members_sql(ctx, audience)
+        members, values = await audiences.members_sql(ctx, audience)
         rows = await db.fetch(
             f"SELECT members.id FROM ({members}) AS members (id), (SELECT $1::uuid, $2::bool) AS caller", *values
         )

@@ -1,0 +1,40 @@
+"""Who is skipped, and why: the one rule that claims, expansions and previews ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msvs.models import OptInStatus
+
+
+def _any_destination() -> str | None:
+    return None
+
+
+def skip_reason(
+    consent: str | None,
+    *,
+    admits_unknown: bool,
+    is_suppressed: bool = False,
+    is_single: bool = False,
+    destination: Callable[[], str | None] = _any_destination,
+    has_sender: bool = True,
+) -> str | None:
+    """Return the code for which a recipient gets no message, or None.
+
+    `consent` is the contact's opt-in status, None where the contact is gone. A single message needs no more than that
+    its recipient has not opted out; a campaign's needs consent (`admits_unknown`: or that it is not known), a
+    destination that is not refused (`destination` gives the code, asked last) and a sender that may be used.
+    """
+    if is_suppressed or consent == OptInStatus.OPTED_OUT:
+        return "recipient_opted_out"
+    if is_single:
+        return None
+    if consent is None:
+        return "recipient_deleted"
+    if consent != OptInStatus.OPTED_IN and not (admits_unknown and consent == OptInStatus.UNKNOWN):
+        return "recipient_not_opted_in"
+    code = destination()
+    if code is None and not has_sender:
+        return "sender_not_allowed"
+    return code

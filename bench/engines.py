@@ -17,9 +17,9 @@ from uuid import UUID
 from redis import Redis
 
 from msvs import database as db
-from msvs import embedded
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.unit_of_work import unit_of_work
+from msvs.local import embedded
 from tests.services import SERVICES
 
 CREDITS = 100_000_000

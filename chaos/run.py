@@ -34,7 +34,7 @@ from chaos.load import AWAY, Bystander, Client, Load, Tenant, make_contacts, ten
 from chaos.mutations import MUTATIONS
 from chaos.proxy import Proxy
 from chaos.receiver import Receiver
-from msvs.embedded import EmbeddedEngines
+from msvs.local.embedded import EmbeddedEngines
 
 ROOT = Path(__file__).parent.parent
 CAPABILITIES = ("dedupe", "lookup", "none")

@@ -10,9 +10,10 @@ import json
 import signal
 import sys
 
-from msvs import cli, supervisor
+from msvs import cli
+from msvs.local import supervisor
+from msvs.local.supervisor import ChildSpec
 from msvs.settings import from_environment
-from msvs.supervisor import ChildSpec
 
 PR_SET_PDEATHSIG = 1
 

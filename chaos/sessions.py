@@ -33,7 +33,7 @@ from msvs.api.context import Context
 from msvs.api.dispatch import routing
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
-from msvs.embedded import EmbeddedEngines
+from msvs.local.embedded import EmbeddedEngines
 from msvs.settings import Settings
 from tests.services import SERVICES
 

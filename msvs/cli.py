@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 from urllib.parse import urlsplit
 
-from msvs.embedded import EmbeddedEngines, EnginesError
+from msvs.local.embedded import EmbeddedEngines, EnginesError
 from msvs.models import rows
 from msvs.settings import Settings, SettingsError, from_environment, version
 
@@ -341,7 +341,7 @@ def _whole(text: str, low: int, high: int) -> int:
 
 def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Run the whole service until a signal ends it."""
-    from msvs import supervisor
+    from msvs.local import supervisor
 
     settings.require_secret_key()
     return supervisor.run(settings, prepare=prepare)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from msvs import embedded
+from msvs.local import embedded
 
 PATIENCE_SECONDS = 30.0
 

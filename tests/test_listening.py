@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from msvs.local.supervisor import _answers
 from msvs.settings import Settings, from_environment
-from msvs.supervisor import _answers
 from tests.engines import Engines, eventually
 from tests.rest_compat.processes import free_port
 

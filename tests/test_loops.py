@@ -11,9 +11,9 @@ import pytest
 import uvloop
 
 from msvs.http.server import server_config
+from msvs.local.supervisor import processes
 from msvs.loops import UVICORN_LOOP, new_loop, new_runner
 from msvs.settings import Settings
-from msvs.supervisor import processes
 from msvs.workers.runtime import Runtime
 from tests.engines import Engines, create_database
 

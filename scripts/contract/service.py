@@ -103,9 +103,10 @@ def _wait(process: subprocess.Popen[bytes], base_url: str, log: Path) -> None:
 
 def run(unlimited_port: int) -> int:
     """`msvs run`, with one more API process that limits nobody."""
-    from msvs import cli, supervisor
+    from msvs import cli
+    from msvs.local import supervisor
+    from msvs.local.supervisor import ChildSpec
     from msvs.settings import from_environment
-    from msvs.supervisor import ChildSpec
 
     settings = from_environment()
     extra = ChildSpec(

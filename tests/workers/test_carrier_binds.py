@@ -27,9 +27,9 @@ from msvs.carriers.config import CarrierConfig
 from msvs.carriers.protocol import Accepted, Outcome, Refused, Report, Submission, Unknown
 from msvs.carriers.registry import make_carriers
 from msvs.carriers.remote import RemoteCarrier
+from msvs.local.supervisor import processes
 from msvs.models import CarrierSession, CarrierSignal
 from msvs.settings import Settings, SettingsError
-from msvs.supervisor import processes
 from msvs.workers import carrier_binds
 from msvs.workers.carrier_binds import SessionHolder, SessionsStuck, lock_key, taker
 from tests.engines import Engines

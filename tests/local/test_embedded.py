@@ -24,15 +24,15 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from msvs import embedded
-from msvs.embedded import POSTGRESQL, VALKEY, EmbeddedEngines, EnginesError
+from msvs.local import embedded
+from msvs.local.embedded import POSTGRESQL, VALKEY, EmbeddedEngines, EnginesError
 from tests.engines import Engines, create_database, eventually, is_alive
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from typing import Any
-from msvs import embedded
+from msvs.local import embedded
 engines = embedded.start(Path(sys.argv[1]))
 print(*engines.processes.values(), engines.database_url, engines.redis_url, flush=True)
 time.sleep(600)
@@ -42,7 +42,7 @@ time.sleep(600)
 START = """
 import sys
 from pathlib import Path
-from msvs import embedded
+from msvs.local import embedded
 engines = embedded.start(Path(sys.argv[1]), fast=True)
 try:
     for pid in engines.processes.values():
@@ -51,7 +51,7 @@ try:
 finally:
     engines.stop()
 """
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PR_CAPBSET_DROP = 24
 CAP_DAC_OVERRIDE, CAP_SETPCAP, CAP_SETUID = 1, 8, 7
 

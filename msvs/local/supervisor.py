@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
-from msvs.embedded import EmbeddedEngines, EnginesError
+from msvs.local.embedded import EmbeddedEngines, EnginesError
 from msvs.settings import Settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

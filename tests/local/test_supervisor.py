@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from msvs.local.supervisor import processes, restart_delay
 from msvs.settings import Settings
-from msvs.supervisor import processes, restart_delay
 from tests.engines import PATIENCE_SECONDS, eventually, is_alive
 
 SUPERVISE = """
@@ -24,8 +24,8 @@ from pathlib import Path
 # Where the tests are started to outlive their terminal, SIGHUP is ignored, and children inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from msvs.settings import Settings
-from msvs import supervisor
-from msvs.supervisor import ChildSpec, run
+from msvs.local import supervisor
+from msvs.local.supervisor import ChildSpec, run
 supervisor.HEAD_START_SECONDS = 0.2
 given = json.loads(sys.argv[1])
 children = [ChildSpec(name, tuple(argv)) for name, argv in given["children"]]

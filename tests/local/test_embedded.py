@@ -361,7 +361,7 @@ def test_where_the_engines_cannot_run_a_line_says_so(private_dir: Path, without:
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert re.fullmatch(
-        rf"msvs\.embedded\.EnginesError: the engines cannot run here: {line}; run this as an ordinary user, "
+        rf"msvs\.local\.embedded\.EnginesError: the engines cannot run here: {line}; run this as an ordinary user, "
         r"or set DATABASE_URL and REDIS_URL",
         last,
     )

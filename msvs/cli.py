@@ -17,7 +17,7 @@ from decimal import Decimal
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeVar
 from urllib.parse import urlsplit
 
 from msvs.local.embedded import EmbeddedEngines, EnginesError
@@ -536,7 +536,7 @@ async def _unlock(settings: Settings, *, is_service: bool = False) -> None:
 def rotate_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
     """Put MSVS_SECRET_KEY in the place of the key before."""
 
-    async def rotate() -> dict[str, Any]:
+    async def rotate() -> dict[str, object]:
         from msvs.api.accounts import secret_keys
 
         done = await secret_keys.rotate(settings, overlap=arguments.expires_in)
@@ -550,7 +550,7 @@ def rotate_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
 def list_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
     """List the secret keys that the database knows."""
 
-    async def list_() -> list[dict[str, Any]]:
+    async def list_() -> list[dict[str, object]]:
         from msvs.api.accounts import secret_keys
 
         return await secret_keys.list_keys(_services().keyring)
@@ -561,7 +561,7 @@ def list_secrets(settings: Settings, arguments: argparse.Namespace) -> None:
 def adopt_secret(settings: Settings, arguments: argparse.Namespace) -> None:
     """Take the key for that of a database that cannot prove it."""
 
-    async def adopt() -> list[dict[str, Any]]:
+    async def adopt() -> list[dict[str, object]]:
         from msvs.api.accounts import secret_keys
 
         return await secret_keys.adopt(_services().keyring, settings)
@@ -573,7 +573,7 @@ def adopt_secret(settings: Settings, arguments: argparse.Namespace) -> None:
 def hold(settings: Settings, arguments: argparse.Namespace) -> None:
     """Hold back what would go out and say how much it was."""
 
-    async def hold_() -> dict[str, Any]:
+    async def hold_() -> dict[str, object]:
         from msvs.api.campaigns import holding
 
         return asdict(await holding.hold_everything(_services()))
@@ -601,7 +601,7 @@ def list_carriers(settings: Settings, arguments: argparse.Namespace) -> None:
 
     carriers = make_carriers(settings)
 
-    async def list_() -> list[dict[str, Any]]:
+    async def list_() -> list[dict[str, object]]:
         from msvs.carriers.remote import find_owner
         from msvs.models import CarrierState
 
@@ -617,7 +617,7 @@ def list_unread(settings: Settings, arguments: argparse.Namespace) -> None:
     from msvs.api.inbound import carrier_events
     from msvs.api.resources import moment
 
-    async def list_() -> list[dict[str, Any]]:
+    async def list_() -> list[dict[str, object]]:
         return [
             {
                 "id": str(row.id),
@@ -634,7 +634,9 @@ def list_unread(settings: Settings, arguments: argparse.Namespace) -> None:
     _show(arguments, _in_database(settings, list_()))
 
 
-def _shape_carrier(carrier: Carrier, owners: Mapping[str, Row | None], breaker: CarrierState | None) -> dict[str, Any]:
+def _shape_carrier(
+    carrier: Carrier, owners: Mapping[str, Row | None], breaker: CarrierState | None
+) -> dict[str, object]:
     sessions = None
     if carrier.name in owners:
         owner = owners[carrier.name]
@@ -682,7 +684,7 @@ def add_route(settings: Settings, arguments: argparse.Namespace) -> None:
     services = replace(_services(), carriers=CarrierNames(frozenset(carriers)))
     kind = None if arguments.sender_kind is None else SenderKind(arguments.sender_kind)
 
-    async def add() -> dict[str, Any]:
+    async def add() -> dict[str, object]:
         row = await routes.add_route(
             services,
             arguments.carrier,
@@ -701,7 +703,7 @@ def add_route(settings: Settings, arguments: argparse.Namespace) -> None:
 def list_routes(settings: Settings, arguments: argparse.Namespace) -> None:
     """List the routes of a workspace, or those that are shared."""
 
-    async def list_() -> list[dict[str, Any]]:
+    async def list_() -> list[dict[str, object]]:
         from msvs.api.dispatch import routes
 
         workspace_id = None if arguments.workspace is None else await _workspace(arguments)
@@ -713,7 +715,7 @@ def list_routes(settings: Settings, arguments: argparse.Namespace) -> None:
 def remove_route(settings: Settings, arguments: argparse.Namespace) -> None:
     """Remove a route."""
 
-    async def remove() -> dict[str, Any]:
+    async def remove() -> dict[str, object]:
         from msvs.api import ids
         from msvs.api.dispatch import routes
 
@@ -723,7 +725,7 @@ def remove_route(settings: Settings, arguments: argparse.Namespace) -> None:
     _show(arguments, _in_database(settings, remove()))
 
 
-def _shape_route(row: Route) -> dict[str, Any]:
+def _shape_route(row: Route) -> dict[str, object]:
     from msvs.api import ids
 
     return {
@@ -741,7 +743,7 @@ def _shape_route(row: Route) -> dict[str, Any]:
 def add_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     """Let a workspace use a sender."""
 
-    async def add() -> dict[str, Any]:
+    async def add() -> dict[str, object]:
         from msvs.api.dispatch import senders
 
         row = await senders.add_sender(
@@ -760,7 +762,7 @@ def add_sender(settings: Settings, arguments: argparse.Namespace) -> None:
 def list_senders(settings: Settings, arguments: argparse.Namespace) -> None:
     """List the senders of a workspace."""
 
-    async def list_() -> list[dict[str, Any]]:
+    async def list_() -> list[dict[str, object]]:
         from msvs.models import Sender
 
         return [_shape_sender(row) for row in await Sender.filter(workspace_id=await _owner(arguments)).order_by("id")]
@@ -771,7 +773,7 @@ def list_senders(settings: Settings, arguments: argparse.Namespace) -> None:
 def remove_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     """Take a sender from a workspace."""
 
-    async def remove() -> dict[str, Any]:
+    async def remove() -> dict[str, object]:
         from msvs.api.dispatch import senders
 
         await senders.remove_sender(_services(), await _owner(arguments), arguments.sender)
@@ -783,7 +785,7 @@ def remove_sender(settings: Settings, arguments: argparse.Namespace) -> None:
 def transfer_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     """Make a sender one workspace's alone."""
 
-    async def transfer() -> dict[str, Any]:
+    async def transfer() -> dict[str, object]:
         from msvs.api.dispatch import senders
 
         return _shape_sender(await senders.transfer_sender(_services(), await _workspace(arguments), arguments.sender))
@@ -791,12 +793,12 @@ def transfer_sender(settings: Settings, arguments: argparse.Namespace) -> None:
     _show(arguments, _in_database(settings, transfer()))
 
 
-def _shape_sender(row: rows.SenderRow) -> dict[str, Any]:
+def _shape_sender(row: rows.SenderRow) -> dict[str, object]:
     import msgspec
 
     from msvs.api.resources import sender_resource
 
-    shape: dict[str, Any] = msgspec.to_builtins(sender_resource(row))
+    shape: dict[str, object] = msgspec.to_builtins(sender_resource(row))
     return shape
 
 
@@ -823,7 +825,7 @@ async def _new_workspace(name: str, credits: int) -> dict[str, str]:
 def list_workspaces(settings: Settings, arguments: argparse.Namespace) -> None:
     """List the workspaces."""
 
-    async def list_() -> list[dict[str, Any]]:
+    async def list_() -> list[dict[str, object]]:
         from msvs.api import ids
         from msvs.api.accounts import workspaces
         from msvs.api.resources import moment, optional_moment
@@ -860,11 +862,11 @@ def resume_workspace(settings: Settings, arguments: argparse.Namespace) -> None:
 def _suspend(
     settings: Settings,
     arguments: argparse.Namespace,
-    change: Callable[[Services, UUID], Coroutine[Any, Any, bool]],
+    change: Callable[[Services, UUID], Coroutine[object, object, bool]],
     *,
     is_suspended: bool,
 ) -> None:
-    async def changed() -> dict[str, Any]:
+    async def changed() -> dict[str, object]:
         from msvs.api.unit_of_work import unit_of_work
 
         workspace_id = await _workspace(arguments)
@@ -878,7 +880,7 @@ def _suspend(
 def list_users(settings: Settings, arguments: argparse.Namespace) -> None:
     """List the users."""
 
-    async def list_() -> list[dict[str, Any]]:
+    async def list_() -> list[dict[str, object]]:
         from msvs.api import ids
         from msvs.api.accounts import users
         from msvs.api.resources import moment
@@ -900,7 +902,7 @@ def list_users(settings: Settings, arguments: argparse.Namespace) -> None:
 def create_user(settings: Settings, arguments: argparse.Namespace) -> None:
     """Make a user with a password."""
 
-    async def create() -> dict[str, Any]:
+    async def create() -> dict[str, object]:
         from msvs.api import ids
         from msvs.api.accounts import users
         from msvs.api.unit_of_work import unit_of_work
@@ -925,7 +927,7 @@ def create_user(settings: Settings, arguments: argparse.Namespace) -> None:
 def reset_user(settings: Settings, arguments: argparse.Namespace) -> None:
     """Give a user a new password."""
 
-    async def reset() -> dict[str, Any]:
+    async def reset() -> dict[str, object]:
         from msvs.api import ids
         from msvs.api.accounts import users
         from msvs.api.unit_of_work import unit_of_work
@@ -941,7 +943,7 @@ def reset_user(settings: Settings, arguments: argparse.Namespace) -> None:
 def create_key(settings: Settings, arguments: argparse.Namespace) -> None:
     """Make a key."""
 
-    async def create() -> dict[str, Any]:
+    async def create() -> dict[str, object]:
         from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
@@ -958,7 +960,7 @@ def create_key(settings: Settings, arguments: argparse.Namespace) -> None:
 def list_keys(settings: Settings, arguments: argparse.Namespace) -> None:
     """List keys."""
 
-    async def list_() -> list[dict[str, Any]]:
+    async def list_() -> list[dict[str, object]]:
         from msvs.api.accounts import keys
 
         contexts = _contexts(_services(), await _workspace(arguments), arguments.mode)
@@ -970,7 +972,7 @@ def list_keys(settings: Settings, arguments: argparse.Namespace) -> None:
 def roll_key(settings: Settings, arguments: argparse.Namespace) -> None:
     """Make a key in place of another."""
 
-    async def roll() -> dict[str, Any]:
+    async def roll() -> dict[str, object]:
         from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
@@ -985,7 +987,7 @@ def roll_key(settings: Settings, arguments: argparse.Namespace) -> None:
 def revoke_key(settings: Settings, arguments: argparse.Namespace) -> None:
     """End a key."""
 
-    async def revoke() -> dict[str, Any]:
+    async def revoke() -> dict[str, object]:
         from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
@@ -999,7 +1001,7 @@ def revoke_key(settings: Settings, arguments: argparse.Namespace) -> None:
 def grant_credits(settings: Settings, arguments: argparse.Namespace) -> None:
     """Add credits and show the balance."""
 
-    async def grant() -> dict[str, Any]:
+    async def grant() -> dict[str, object]:
         from msvs.api import ids
         from msvs.api.credits import credits
         from msvs.api.unit_of_work import unit_of_work
@@ -1019,7 +1021,7 @@ def grant_credits(settings: Settings, arguments: argparse.Namespace) -> None:
 def show_balance(settings: Settings, arguments: argparse.Namespace) -> None:
     """Show the balance."""
 
-    async def balance() -> dict[str, Any]:
+    async def balance() -> dict[str, object]:
         from msvs.api.credits import credits
 
         return {"workspace": arguments.workspace, "balance": await credits.available(await _workspace(arguments))}
@@ -1050,7 +1052,7 @@ def verify_consent(settings: Settings, arguments: argparse.Namespace) -> int:
     return _fail("the head that was noted is in no chain" if not broken else f"broken chains: {broken}")
 
 
-def _shape_chain(chain: VerifiedChain) -> dict[str, Any]:
+def _shape_chain(chain: VerifiedChain) -> dict[str, object]:
     from msvs.api import ids
 
     fault = chain.first_break
@@ -1088,7 +1090,7 @@ def audit_consent(settings: Settings, arguments: argparse.Namespace) -> int:
     return _fail(f"opt-ins that undid an opt-out without newer evidence: {len(found)}")
 
 
-def _shape_undone(undone: Undone) -> dict[str, Any]:
+def _shape_undone(undone: Undone) -> dict[str, object]:
     from msvs.api import ids
     from msvs.api.consent import consent
     from msvs.api.resources import moment, optional_id
@@ -1143,7 +1145,7 @@ def export_contact(settings: Settings, arguments: argparse.Namespace) -> None:
 def erase_contact(settings: Settings, arguments: argparse.Namespace) -> None:
     """Erase a contact or a phone."""
 
-    async def erase() -> dict[str, Any]:
+    async def erase() -> dict[str, object]:
         import msgspec
 
         from msvs.api import ids
@@ -1172,7 +1174,7 @@ def erase_contact(settings: Settings, arguments: argparse.Namespace) -> None:
 def import_suppressions(settings: Settings, arguments: argparse.Namespace) -> int:
     """Suppress the phones of a table and say what came of it; FAILED where a row could not be read."""
 
-    async def import_() -> dict[str, Any]:
+    async def import_() -> dict[str, object]:
         from msvs.api.contacts import suppressions
 
         (ctx,) = _contexts(_services(), await _workspace(arguments), arguments.mode)
@@ -1314,20 +1316,20 @@ async def _find_key(services: Services, arguments: argparse.Namespace) -> tuple[
     raise ids.missing("API key", arguments.key)
 
 
-def _shape_key(row: ApiKey, text: str | None = None) -> dict[str, Any]:
+def _shape_key(row: ApiKey, text: str | None = None) -> dict[str, object]:
     import msgspec
 
     from msvs.api.resources import api_key_resource
 
-    shape: dict[str, Any] = msgspec.to_builtins(api_key_resource(row, key=text or msgspec.UNSET))
+    shape: dict[str, object] = msgspec.to_builtins(api_key_resource(row, key=text or msgspec.UNSET))
     return shape
 
 
-def _show(arguments: argparse.Namespace, value: dict[str, Any] | list[dict[str, Any]]) -> None:
+def _show(arguments: argparse.Namespace, value: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
     if arguments.json:
         print(json.dumps(value, indent=2, ensure_ascii=False))
         return
-    rows = value if isinstance(value, list) else [value]
+    rows = [value] if isinstance(value, Mapping) else value
     width = max([14, *(len(name) for row in rows for name in row)])
     blocks = [
         "\n".join(f"{name:{width}} {_text(each)}" for name, each in row.items() if each is not None) for row in rows
@@ -1335,7 +1337,7 @@ def _show(arguments: argparse.Namespace, value: dict[str, Any] | list[dict[str, 
     print("\n\n".join(blocks))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -1368,7 +1370,7 @@ def _running(url_of: Callable[[], str], variable: str, settings: Settings) -> st
     return url
 
 
-def _in_database(settings: Settings, work: Coroutine[Any, Any, T], *, unlocks: bool = True) -> T:
+def _in_database(settings: Settings, work: Coroutine[object, object, T], *, unlocks: bool = True) -> T:
     """Run `work` with a pool open, the secret key held against the database. Raises CommandFailed and SettingsError."""
     try:
         url = _with_engines(settings, redis=False).database_url
@@ -1392,7 +1394,7 @@ def _in_database(settings: Settings, work: Coroutine[Any, Any, T], *, unlocks: b
     return _reaching_database(connected())
 
 
-def _reaching_database(work: Coroutine[Any, Any, T]) -> T:
+def _reaching_database(work: Coroutine[object, object, T]) -> T:
     import asyncpg
     from tortoise.exceptions import BaseORMException
 

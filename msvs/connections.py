@@ -13,7 +13,7 @@ import asyncpg
 from msvs.dsn import Dsn, read_dsn
 from msvs.settings import SettingsError
 
-Connection: TypeAlias = "asyncpg.Connection[Any]"
+Connection: TypeAlias = asyncpg.Connection
 
 # Where a pooler gives each transaction any server, two connections meet on one at the first or second try.
 TRIES = 5
@@ -56,7 +56,7 @@ async def connect(
     *,
     application_name: str = "msvs",
     end: Callable[[], None] = end_process,
-    **options: Any,
+    **options: object,
 ) -> Connection:
     """Open a connection; where it turns out to be refused for good, `end` is called once.
 
@@ -85,7 +85,7 @@ def read(database_url: str, application_name: str = "msvs") -> Dsn:
         raise SettingsError(f"DATABASE_URL: {error}") from None
 
 
-async def _open(dsn: Dsn, **options: Any) -> Connection:
+async def _open(dsn: Dsn, **options: object) -> Connection:
     options = {"timeout": dsn.timeout} | options
     try:
         connection: Connection = await asyncpg.connect(

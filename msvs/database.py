@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -74,18 +74,18 @@ class Row(asyncpg.Record):  # type: ignore[misc]
             raise AttributeError(name) from None
 
 
-def encode_json(value: Any) -> str:
+def encode_json(value: object) -> str:
     """JSON text of `value` for a jsonb column; text is taken to be JSON already."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-ConnectionCheck = Callable[["asyncpg.Connection[Any]"], Awaitable[None]]
+ConnectionCheck = Callable[[asyncpg.Connection], Awaitable[None]]
 
 
 def _preparation(
     limits: Mapping[str, str], check: ConnectionCheck | None
-) -> Callable[[asyncpg.Connection[Any]], Awaitable[None]]:
-    async def prepare(connection: asyncpg.Connection[Any]) -> None:
+) -> Callable[[asyncpg.Connection], Awaitable[None]]:
+    async def prepare(connection: asyncpg.Connection) -> None:
         await connection.execute(LIMIT, list(limits), list(limits.values()))
         await _prepare_connection(connection)
         if check is not None:
@@ -94,7 +94,7 @@ def _preparation(
     return prepare
 
 
-async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
     # Binary, because COPY takes no other; the first byte is jsonb's version.
     await connection.set_type_codec(
         "jsonb",
@@ -105,17 +105,17 @@ async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
     )
 
 
-async def _leave_connection(connection: asyncpg.Connection[Any]) -> None:
+async def _leave_connection(connection: asyncpg.Connection) -> None:
     """What a connection needs between two uses: no session state is ever left on one, so nothing is asked of it.
 
     asyncpg would send a RESET ALL at each release: a round trip a statement.
     """
 
 
-def _opener(database_url: str, end: Callable[[], None]) -> Callable[..., Awaitable[asyncpg.Connection[Any]]]:
+def _opener(database_url: str, end: Callable[[], None]) -> Callable[..., Awaitable[asyncpg.Connection]]:
     """What opens a connection of the pool: as the whole URL says, not only its parts that Tortoise knows."""
 
-    async def connect(*_dsn: None, **options: Any) -> asyncpg.Connection[Any]:
+    async def connect(*_dsn: None, **options: Any) -> asyncpg.Connection:
         kept = ("loop", "connection_class", "record_class", "command_timeout")
         return await connections.connect(
             database_url, end=end, **{name: options[name] for name in kept if name in options}
@@ -144,7 +144,7 @@ def tortoise_config(
     seconds = statement_seconds or STATEMENT_SECONDS
     all_limits = {"statement_timeout": f"{seconds * 1000:.0f}ms", **LIMITS}
     all_limits |= {name: named[name] for name in all_limits.keys() & named.keys()} | dict(limits or {})
-    credentials: dict[str, Any] = {
+    credentials: dict[str, object] = {
         # Of these the URL speaks for itself.
         "host": None,
         "user": None,
@@ -254,7 +254,7 @@ async def now() -> datetime:
 
 
 @asynccontextmanager
-async def _allowing(connection: asyncpg.Connection[Any], seconds: float | None) -> AsyncIterator[None]:
+async def _allowing(connection: asyncpg.Connection, seconds: float | None) -> AsyncIterator[None]:
     """Have PostgreSQL let a statement take longer than others, where `seconds` say so; all of its transaction then."""
     if seconds is None or seconds <= STATEMENT_SECONDS:
         yield
@@ -274,14 +274,14 @@ async def wait_for_locks(seconds: float) -> None:
     await execute(WAIT_FOR_LOCKS, f"{seconds * 1000:.0f}ms")
 
 
-async def fetch(sql: str, *values: Any, timeout: float | None = None) -> Sequence[Row]:
+async def fetch(sql: str, *values: object, timeout: float | None = None) -> Sequence[Row]:
     """All rows of a statement, on the current connection; `timeout` (seconds) in place of the pool's."""
     async with client().acquire_connection() as connection, _allowing(connection, timeout):
         rows: Sequence[Row] = await connection.fetch(sql, *values, timeout=timeout)
         return rows
 
 
-async def fetch_row(sql: str, *values: Any, timeout: float | None = None) -> Row | None:
+async def fetch_row(sql: str, *values: object, timeout: float | None = None) -> Row | None:
     """The first row of a statement, or None; `timeout` (seconds) in place of the pool's."""
     async with client().acquire_connection() as connection, _allowing(connection, timeout):
         row: Row | None = await connection.fetchrow(sql, *values, timeout=timeout)
@@ -294,7 +294,7 @@ async def fetch_value(sql: str, *values: Any) -> Any:
         return await connection.fetchval(sql, *values)
 
 
-async def execute(sql: str, *values: Any, timeout: float | None = None) -> int:
+async def execute(sql: str, *values: object, timeout: float | None = None) -> int:
     """Run a statement; the number of rows it changed. `timeout` (seconds) is in place of the pool's."""
     async with client().acquire_connection() as connection, _allowing(connection, timeout):
         status: str = await connection.execute(sql, *values, timeout=timeout)
@@ -302,7 +302,7 @@ async def execute(sql: str, *values: Any, timeout: float | None = None) -> int:
         return int(tail) if tail.isdigit() else 0
 
 
-async def copy_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+async def copy_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """COPY rows into a table, on the current connection."""
     async with client().acquire_connection() as connection:
         await connection.copy_records_to_table(table, records=rows, columns=columns)
@@ -332,12 +332,16 @@ async def copy_encoded(table: str, columns: Sequence[str], pieces: Iterable[byte
         await connection.copy_to_table(table, source=stream(), columns=columns, format="binary")
 
 
+# What a column of a row of `copy_encoded` may hold.
+FieldValue: TypeAlias = UUID | bool | int | str | bytes | datetime | None
+
+
 def encode_row_head(columns: Sequence[str]) -> bytes:
     """How each row of `copy_encoded` begins."""
     return len(columns).to_bytes(2)
 
 
-def encode_field(value: UUID | bool | int | str | bytes | datetime | None) -> bytes:
+def encode_field(value: FieldValue) -> bytes:
     """A column of a row of `copy_encoded`; an int is a smallint, and bytes are what the column's type receives."""
     if value is None:
         return _NULL

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import TextIO
 from urllib.parse import parse_qsl
 
 import structlog
@@ -48,7 +48,7 @@ def _mask_phone(found: re.Match[str]) -> str:
     return f"+{digits[: kept[0]]}{MASK}{digits[-kept[1] :]}"
 
 
-def _masked(value: Any) -> Any:
+def _masked(value: object) -> object:
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, bool | int | float | None):
@@ -60,11 +60,11 @@ def _masked(value: Any) -> Any:
     return mask(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
-def _masked_field(name: str, value: Any) -> Any:
+def _masked_field(name: str, value: object) -> object:
     return MASK if name.lower() in SECRET_FIELDS else _masked(value)
 
 
-def mask_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def mask_event(_logger: object, _name: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
     """A structlog processor that masks every field of a log line, its traceback too."""
     for name, value in event.items():
         if not name.startswith("_"):

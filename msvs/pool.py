@@ -18,7 +18,7 @@ WAIT_SECONDS = 5.0
 MOST_WAITING = 200
 
 # Those of asyncpg.create_pool.
-DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: Mapping[str, object] = {
     "max_queries": 50_000,
     "max_inactive_connection_lifetime": 300.0,
     "record_class": asyncpg.Record,
@@ -98,7 +98,7 @@ class SharedPool(asyncpg.Pool):  # type: ignore[misc]
 
     __slots__ = ("_sharers", "_shares")
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: object, **options: Any) -> None:
         super().__init__(*args, **options)
         self._shares = Shares(max(1, options["max_size"] // 2))
         self._sharers: dict[int, UUID] = {}
@@ -118,7 +118,7 @@ class SharedPool(asyncpg.Pool):  # type: ignore[misc]
         self._sharers[id(connection)] = who
         return connection
 
-    async def release(self, connection: Any, *, timeout: float | None = None) -> None:
+    async def release(self, connection: object, *, timeout: float | None = None) -> None:
         """Return a connection, and its sharer's place."""
         who = self._sharers.pop(id(connection), None)
         try:
@@ -131,7 +131,7 @@ class SharedPool(asyncpg.Pool):  # type: ignore[misc]
 class Client(AsyncpgDBClient):
     """Tortoise's client, over the shared pool."""
 
-    async def create_pool(self, **options: Any) -> asyncpg.Pool:
+    async def create_pool(self, **options: object) -> asyncpg.Pool:
         """Make the pool."""
         return await SharedPool(**{**DEFAULTS, **options})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from msvs.api import ids
@@ -51,7 +50,7 @@ class AuditAction(StrEnum):
 
 
 async def record_audit(
-    ctx: Context, action: AuditAction, resource_id: str | None, changes: Mapping[str, Any] | None = None
+    ctx: Context, action: AuditAction, resource_id: str | None, changes: Mapping[str, object] | None = None
 ) -> None:
     """Log a change in the current transaction. `changes` maps a field to its value before and after; no secrets."""
     await execute(
@@ -67,7 +66,7 @@ async def record_audit(
     )
 
 
-def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+def changed(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, list[object]]:
     """The fields whose values differ, each with both."""
     return {
         name: [before.get(name), after.get(name)]

@@ -7,7 +7,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -74,7 +73,7 @@ def check_key(text: str) -> str:
     return text
 
 
-def fingerprint(method: str, path: str, body: Any) -> str:
+def fingerprint(method: str, path: str, body: object) -> str:
     """What makes two requests the same: method, path and body, whatever its spacing and order of keys."""
     canonical = msgspec.json.encode([method, path, body], order="deterministic")
     return hashlib.sha256(canonical).hexdigest()

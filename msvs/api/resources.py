@@ -15,6 +15,7 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.permissions import shown_scopes
+from msvs.json_types import JSONObject
 from msvs.models import rows
 from msvs.models.campaigns import Audience
 from msvs.models.messages import MetadataValue
@@ -142,7 +143,7 @@ class ContactResource(Resource, kw_only=True):
     email: str | None = None
     timezone: str | None = None
     opt_in: OptInResource
-    attributes: dict[str, Any]
+    attributes: JSONObject
     created_at: str
     updated_at: str
 
@@ -167,7 +168,7 @@ class SegmentResource(Resource, kw_only=True):
     object: Literal["segment"] = "segment"
     livemode: bool
     name: str
-    filter: dict[str, Any]
+    filter: JSONObject
     created_at: str
     updated_at: str
 
@@ -412,6 +413,9 @@ class MessageView(Protocol):
 
     @property
     def error_code(self) -> str | None: ...
+
+    @property
+    def due_at(self) -> datetime: ...
 
     @property
     def scheduled_at(self) -> datetime | None: ...

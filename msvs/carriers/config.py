@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -28,7 +28,7 @@ class CarrierConfig:
 
     name: str
     kind: str
-    options: Mapping[str, Any] = field(repr=False)
+    options: Mapping[str, object] = field(repr=False)
     public_url: str
 
     def read(self, type: type[T]) -> T:
@@ -60,7 +60,7 @@ def read_carriers(path: Path, *, public_url: str, environ: Mapping[str, str] | N
     return [_read(name, table, public_url, env) for name, table in tables.items()]
 
 
-def _read(name: str, table: Any, public_url: str, env: Mapping[str, str]) -> CarrierConfig:
+def _read(name: str, table: object, public_url: str, env: Mapping[str, str]) -> CarrierConfig:
     if not _NAME.fullmatch(name) or name == "virtual":
         raise SettingsError(f"carrier {name!r}: a name is up to 30 of a-z, 0-9, _ and -, and not `virtual`")
     if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
@@ -69,7 +69,7 @@ def _read(name: str, table: Any, public_url: str, env: Mapping[str, str]) -> Car
     return CarrierConfig(name, table["kind"], options, public_url)
 
 
-def _value(name: str, key: str, value: Any, env: Mapping[str, str]) -> Any:
+def _value(name: str, key: str, value: object, env: Mapping[str, str]) -> object:
     if not (isinstance(value, dict) and set(value) == {"env"}):
         return value
     found = env.get(str(value["env"]))

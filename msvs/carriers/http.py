@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
@@ -310,9 +310,9 @@ def read_fields(text: str | bytes) -> list[tuple[str, str]]:
         raise CallbackRefused("not a form", status=400) from None
 
 
-def read_object(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes) -> dict[str, object]:
     """The object in a JSON body. Raises CallbackRefused."""
-    value = decode(body, dict[str, Any])
+    value = decode(body, dict[str, object])
     if value is None:
         raise CallbackRefused("not a JSON object", status=400)
     return value

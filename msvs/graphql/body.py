@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from starlette.types import Receive
 
@@ -40,7 +40,7 @@ class Request:
 
     query: str | None
     id: str | None
-    variables: dict[str, Any]
+    variables: dict[str, object]
     operation_name: str | None
 
 
@@ -77,7 +77,7 @@ def parse_request(body: bytes, headers: Mapping[bytes, bytes]) -> Request:
     return read_request(parse_json(body))
 
 
-def read_request(fields: dict[str, Any]) -> Request:
+def read_request(fields: dict[str, object]) -> Request:
     """The request in a JSON object. Raises InvalidRequest of some kind."""
     for name in fields:
         if name not in FIELDS:
@@ -98,7 +98,7 @@ def read_request(fields: dict[str, Any]) -> Request:
     return Request(query, id, variables, _text(fields, "operationName") or None)
 
 
-def parse_json(body: bytes) -> dict[str, Any]:
+def parse_json(body: bytes) -> dict[str, object]:
     """The object in strict JSON: no duplicate keys, no NUL or lone surrogates. Raises JsonInvalid."""
     try:
         text = body.decode()
@@ -120,10 +120,10 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _check(value: dict[str, Any]) -> None:
-    level: list[Any] = [value]
+def _check(value: dict[str, object]) -> None:
+    level: list[object] = [value]
     for _ in range(MAX_DEPTH):
-        children: list[Any] = []
+        children: list[object] = []
         for each in level:
             if isinstance(each, dict):
                 children += each
@@ -138,14 +138,14 @@ def _check(value: dict[str, Any]) -> None:
     raise _too_deep()
 
 
-def _text(fields: dict[str, Any], name: str) -> str | None:
+def _text(fields: dict[str, object], name: str) -> str | None:
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
         raise InvalidRequest(f"{name} must be a string.", param=name)
     return value
 
 
-def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
+def _object(fields: dict[str, object], name: str) -> dict[str, object]:
     value = fields.get(name)
     if value is None:
         return {}
@@ -154,7 +154,7 @@ def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise JsonInvalid("A key appears twice in one object.")

@@ -76,7 +76,7 @@ class Callers:
         self.cookie = PRODUCTION_COOKIE if self._production else COOKIE
         self._own = _origin(settings.public_url) if settings.public_url else None
 
-    async def identify(self, headers: Headers, scope: Mapping[str, Any], request_id: str) -> Caller:
+    async def identify(self, headers: Headers, scope: Mapping[str, object], request_id: str) -> Caller:
         """The caller of a request by its headers. Raises AuthenticationFailed, PermissionDenied, NotFound.
 
         A key is all that a program needs. What a browser sends of itself must come from our own pages: its Origin is

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -14,6 +14,14 @@ from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest, read_cur
 from msvs.graphql.fields import field
 
 N = TypeVar("N")
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+R = TypeVar("R", bound=_Identified)
 
 # Before any id that was ever made: a page that ends there, read backward, is the last one.
 OLDEST = UUID(int=0)
@@ -75,10 +83,10 @@ def read_page(prefix: str, first: int | None, after: str | None, last: int | Non
 
 
 def connect(
-    prefix: str | Callable[[Any], str],
+    prefix: str | Callable[[R], str],
     request: PageRequest,
-    page: Page[Any],
-    shape: Callable[[Any], N],
+    page: Page[R],
+    shape: Callable[[R], N],
     count: Callable[[], Awaitable[int]],
 ) -> Connection[N]:
     """A page of rows, each of one id prefix or its own, as a connection; `count` is awaited only for `totalCount`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
+from uuid import UUID
 
 import strawberry
 from msgspec import UNSET
@@ -12,7 +13,7 @@ from tortoise.expressions import Subquery
 from tortoise.functions import Lower
 
 from msvs.api import ids
-from msvs.api.consent.consent import CONSENT_EVENT, ChainedConsentRow, hashes_of
+from msvs.api.consent.consent import CONSENT_EVENT, hashes_of
 from msvs.api.contacts import contacts, imports
 from msvs.api.contacts.imports import ImportContacts
 from msvs.api.context import Context
@@ -70,7 +71,7 @@ class ConsentEvent:
     created_at: datetime = strawberry.field(description="When.")
 
     @classmethod
-    def from_row(cls, row: ChainedConsentRow) -> ConsentEvent:
+    def from_row(cls, row: rows.ConsentEventRow) -> ConsentEvent:
         """The type of a row."""
         return cls(
             id=ID(ids.encode_id(CONSENT_EVENT, row.id)),
@@ -82,8 +83,9 @@ class ConsentEvent:
             text=row.text,
             version=row.version,
             given_at=row.given_at,
-            sequence=row.sequence,
-            hash=row.hash,
+            # The database's trigger gives each entry its place in the chain.
+            sequence=cast("int", row.sequence),
+            hash=cast("str", row.hash),
             erased_at=row.erased_at,
             actor=row.actor,
             created_at=row.created_at,
@@ -436,7 +438,7 @@ class ContactMutation:
         return await mutate(info, lambda ctx: contacts.delete_contact(ctx, _id(id)), lambda _: Deleted(id=id))
 
 
-def _id(text: str) -> Any:
+def _id(text: str) -> UUID:
     return ids.find_id(ids.CONTACT, text, "contact")
 
 

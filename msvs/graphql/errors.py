@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import asyncpg
 import strawberry
@@ -228,9 +228,9 @@ _AWAY = (
 )
 
 
-def error_entry(error: ApiError, request_id: str | None) -> dict[str, Any]:
+def error_entry(error: ApiError, request_id: str | None) -> dict[str, object]:
     """An entry of `errors` for an error of ours."""
-    extensions: dict[str, Any] = {"code": error.code, "type": error.type, "requestId": request_id}
+    extensions: dict[str, object] = {"code": error.code, "type": error.type, "requestId": request_id}
     if error.param is not None:
         extensions["param"] = input_path(error.param)
     if error.retry_after is not None:
@@ -240,9 +240,9 @@ def error_entry(error: ApiError, request_id: str | None) -> dict[str, Any]:
     return {"message": error.message, "extensions": extensions}
 
 
-def execution_entry(error: GraphQLError, request_id: str | None) -> tuple[dict[str, Any], ApiError | None]:
+def execution_entry(error: GraphQLError, request_id: str | None) -> tuple[dict[str, object], ApiError | None]:
     """An entry of `errors` for what a field raised or the executor refused, and the error to log if it is ours."""
-    places: dict[str, Any] = {}
+    places: dict[str, object] = {}
     if error.locations:
         places["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
     if error.path is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import strawberry
 from strawberry import ID
@@ -13,6 +13,7 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.errors import NotFound
 from msvs.api.messages import explanations
+from msvs.api.resources import ErrorDetail
 from msvs.api.text.sms import Encoding
 from msvs.api.webhooks.events import EventType
 from msvs.graphql.context import Info
@@ -293,7 +294,7 @@ def _attempt(attempt: explanations.MessageAttemptResource) -> MessageAttempt:
     )
 
 
-def _failure(error: Any) -> MessageFailure | None:
+def _failure(error: ErrorDetail | None) -> MessageFailure | None:
     return None if error is None else MessageFailure(code=error.code, message=error.message)
 
 

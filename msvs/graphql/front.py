@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 import structlog
@@ -105,7 +104,7 @@ class Front:
 
     async def run(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], more: Headers, request_id: str
-    ) -> tuple[int, dict[str, Any]] | None:
+    ) -> tuple[int, dict[str, object]] | None:
         """The status and answer of a request, or None where they have been sent. Raises ApiError."""
         caller, allowance = await self.admit(scope, headers, more, request_id)
         operation = await self.read(caller, receive, headers)
@@ -127,7 +126,7 @@ class Front:
         if context.new_session is not None:
             more.append(self._callers.set_cookie(context.new_session or None))
         charged = {"nodes": cost, "limit": MAX_COST, "tokens": tokens, "remaining": allowance.remaining}
-        answer: dict[str, Any] = {"data": result.data, "extensions": {"cost": charged}}
+        answer: dict[str, object] = {"data": result.data, "extensions": {"cost": charged}}
         if result.errors:
             answer = {"errors": report(result.errors, request_id), **answer}
         # Errors without a path are of variables, found before anything ran.
@@ -179,7 +178,7 @@ def _asset(name: str) -> bytes:
     return (importlib.resources.files("msvs.graphql") / "static" / name).read_bytes()
 
 
-def entries_of(refusal: ApiError, request_id: str) -> list[dict[str, Any]]:
+def entries_of(refusal: ApiError, request_id: str) -> list[dict[str, object]]:
     """The entries of `errors` for a request that was not run."""
     if not isinstance(refusal, DocumentInvalid):
         return [error_entry(refusal, request_id)]
@@ -192,7 +191,7 @@ def entries_of(refusal: ApiError, request_id: str) -> list[dict[str, Any]]:
     return entries
 
 
-def report(errors: list[GraphQLError], request_id: str) -> list[dict[str, Any]]:
+def report(errors: list[GraphQLError], request_id: str) -> list[dict[str, object]]:
     """The entries of `errors` for what went wrong in fields; ours are logged, the caller is told only the request."""
     entries = []
     for error in errors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -17,12 +17,12 @@ T = TypeVar("T")
 MAX_ECHO = 80
 
 
-def given(value: T | None) -> Any:
+def given(value: T) -> T | msgspec.UnsetType:
     """A field of an update as operations take it: UNSET where it was left out, None where it is to be cleared."""
     return msgspec.UNSET if value is strawberry.UNSET else value
 
 
-def required(value: T | None, param: str) -> Any:
+def required(value: T | None, param: str) -> T | msgspec.UnsetType:
     """A field of an update that may be left out but not cleared. Raises InvalidRequest."""
     if value is None:
         raise InvalidRequest(f"{param} cannot be null; leave it out to keep it.", param=param)

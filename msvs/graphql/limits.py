@@ -199,7 +199,7 @@ def weigh(
     schema: GraphQLSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
-    variables: Mapping[str, Any],
+    variables: Mapping[str, object],
 ) -> int:
     """How many nodes an operation may return, the counts it takes and its mutations included; at least 1."""
     root = schema.get_root_type(operation.operation)
@@ -215,7 +215,7 @@ class _Scale:
         schema: GraphQLSchema,
         operation: OperationDefinitionNode,
         fragments: Mapping[str, FragmentDefinitionNode],
-        variables: Mapping[str, Any],
+        variables: Mapping[str, object],
     ) -> None:
         self.schema = schema
         self.mutation = schema.mutation_type if operation.operation is OperationType.MUTATION else None
@@ -302,7 +302,7 @@ class _Scale:
         # The first and the last may be there in part.
         return min(max(span // POINTS.get(str(given.get("interval")), POINTS["HOUR"]), 0) + 2, MAX_BUCKETS)
 
-    def value(self, node: Any) -> Any:
+    def value(self, node: object) -> object:
         """A number, a text, the name of an enum's value, or something as long as the list that stands there."""
         if isinstance(node, VariableNode):
             name = node.name.value

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import Context as Variables
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import structlog
@@ -162,7 +162,7 @@ class Feed:
         self._polls = 0
 
     @contextmanager
-    def _counted(self, workspace_id: UUID) -> Any:
+    def _counted(self, workspace_id: UUID) -> Iterator[None]:
         if self._counts[workspace_id] >= MAX_SUBSCRIPTIONS:
             raise RateLimited(
                 f"A workspace has at most {MAX_SUBSCRIPTIONS} subscriptions at once.",

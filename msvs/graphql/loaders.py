@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
@@ -64,17 +64,28 @@ SELECT parent.id AS parent_id, (
 """
 
 
+class _Identified(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+R = TypeVar("R", bound=_Identified)
+M = TypeVar("M", bound=Model)
+K = TypeVar("K")
+V = TypeVar("V")
+
+
 class Loaders:
     """The loaders of one request, each made when it is first asked for."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._made: dict[Any, DataLoader[Any, Any]] = {}
+        self._made: dict[object, DataLoader[Any, Any]] = {}
 
-    def row(self, model: type[Model], id: UUID) -> Awaitable[Any | None]:
+    def row(self, model: type[M], id: UUID) -> Awaitable[M | None]:
         """One of the caller's rows by id, or None."""
 
-        async def read(keys: list[UUID]) -> Sequence[Any | None]:
+        async def read(keys: list[UUID]) -> Sequence[M | None]:
             found = {row.pk: row for row in await scoped(self._ctx, model).filter(id__in=keys)}
             return [found.get(key) for key in keys]
 
@@ -88,8 +99,8 @@ class Loaders:
         """Have `stats` told of a campaign, which were read together with it."""
         self._stats().prime(_Keyed(campaign), stats)
 
-    def _stats(self) -> DataLoader[Any, Any]:
-        async def read(keys: list[_Keyed]) -> Sequence[CampaignStats]:
+    def _stats(self) -> DataLoader[_Keyed[rows.CampaignRow], CampaignStats]:
+        async def read(keys: list[_Keyed[rows.CampaignRow]]) -> Sequence[CampaignStats]:
             stats = await campaigns.campaign_stats(self._ctx, [key.row for key in keys])
             return [stats[key.row.id] for key in keys]
 
@@ -107,7 +118,7 @@ class Loaders:
     def timeline(self, message: MessageView) -> Awaitable[list[TimelineEntry]]:
         """What happened to a message that was read under this caller."""
 
-        async def read(keys: list[_Keyed]) -> Sequence[list[TimelineEntry]]:
+        async def read(keys: list[_Keyed[MessageView]]) -> Sequence[list[TimelineEntry]]:
             found = await message_timelines(self._ctx, [key.row for key in keys])
             return [found[key.row.id] for key in keys]
 
@@ -116,7 +127,7 @@ class Loaders:
     def segment_count(self, segment: rows.SegmentRow) -> Awaitable[int]:
         """How many contacts a segment holds now."""
 
-        async def read(keys: list[_Keyed]) -> Sequence[int]:
+        async def read(keys: list[_Keyed[rows.SegmentRow]]) -> Sequence[int]:
             values: list[object] = [self._ctx.workspace_id, self._ctx.livemode]
             counts = []
             for key in keys:
@@ -164,7 +175,7 @@ class Loaders:
 
         return self._loader((relation, "count"), read).load(parent)
 
-    def _loader(self, name: Any, read: Callable[[list[Any]], Awaitable[Sequence[Any]]]) -> DataLoader[Any, Any]:
+    def _loader(self, name: object, read: Callable[[list[K]], Awaitable[Sequence[V]]]) -> DataLoader[K, V]:
         loader = self._made.get(name)
         if loader is None:
             loader = self._made[name] = DataLoader(read)
@@ -172,10 +183,10 @@ class Loaders:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Keyed:
+class _Keyed(Generic[R]):
     """A row that stands for its id, so that asking twice reads once."""
 
-    row: Any
+    row: R
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Keyed) and bool(self.row.id == other.row.id)

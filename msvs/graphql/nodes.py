@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -17,16 +17,18 @@ from msvs.api.pages import MAX_LIMIT
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 
-Load = Callable[[Info, UUID], Awaitable[Any]]
-
-# Filled as the files of the types are imported, and never after.
-_kinds: dict[str, Load] = {}
-_shapes: dict[str, Callable[[Any], Any]] = {}
-
 
 @strawberry.interface(description="Anything with an id of its own. Ids are those of the REST API and name their type.")
 class Node:
     id: ID = strawberry.field(description="The id, such as `msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP`.")
+
+
+M = TypeVar("M", bound=Model)
+Load = Callable[[Info, UUID], Awaitable[Node | None]]
+
+# Filled as the files of the types are imported, and never after.
+_kinds: dict[str, Load] = {}
+_shapes: dict[str, Callable[[Any], Any]] = {}
 
 
 def register(prefix: str, load: Load) -> None:
@@ -34,10 +36,10 @@ def register(prefix: str, load: Load) -> None:
     _kinds[prefix] = load
 
 
-def register_rows(prefix: str, model: type[Model], shape: Callable[[Any], Node]) -> None:
+def register_rows(prefix: str, model: type[M], shape: Callable[[M], Node]) -> None:
     """Have ids with `prefix` looked up in a table that has a workspace and a mode."""
 
-    async def load(info: Info, id: UUID) -> object:
+    async def load(info: Info, id: UUID) -> Node | None:
         row = await info.context.loaders.row(model, id)
         return None if row is None else shape(row)
 

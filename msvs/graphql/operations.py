@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, OperationDefinitionNode, OperationType
 from graphql.language import SelectionSetNode
@@ -32,7 +31,7 @@ class Operation:
     text: str
     document: Document
     node: OperationDefinitionNode
-    variables: dict[str, Any]
+    variables: dict[str, object]
 
     @property
     def name(self) -> str | None:

@@ -74,7 +74,7 @@ class Closed(Exception):
         self.reason = reason
 
 
-async def results(operation: Operation, context: RequestContext) -> AsyncGenerator[dict[str, Any], None]:
+async def results(operation: Operation, context: RequestContext) -> AsyncGenerator[dict[str, object], None]:
     """What a subscription yields; the last answer may say why there are no more. Raises SubscriptionTooSlow."""
     request_id = context.caller.visitor.request_id
     stream = await schema.subscribe(
@@ -86,13 +86,13 @@ async def results(operation: Operation, context: RequestContext) -> AsyncGenerat
     )
     async with aclosing(stream) as found:
         async for result in found:
-            answer: dict[str, Any] = {"data": result.data}
+            answer: dict[str, object] = {"data": result.data}
             if result.errors:
                 answer["errors"] = [_entry(error, request_id) for error in result.errors]
             yield answer
 
 
-def _entry(error: GraphQLError, request_id: str | None) -> dict[str, Any]:
+def _entry(error: GraphQLError, request_id: str | None) -> dict[str, object]:
     original = error.original_error
     if isinstance(original, SubscriptionTooSlow):
         raise original
@@ -116,7 +116,7 @@ class StreamFront(Front):
 
     async def run(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], more: Headers, request_id: str
-    ) -> tuple[int, dict[str, Any]] | None:
+    ) -> tuple[int, dict[str, object]] | None:
         """Send the events of one subscription until it ends; None, for all has been sent."""
         caller, _ = await self.admit(scope, headers, more, request_id)
         operation = await self.read(caller, receive, headers)
@@ -197,7 +197,7 @@ async def _send_part(send: Send, part: bytes, *, last: bool = False) -> None:
         await send({"type": "http.response.body", "body": part, "more_body": not last})
 
 
-def _next_event(answer: dict[str, Any]) -> bytes:
+def _next_event(answer: dict[str, object]) -> bytes:
     return b"event: next\ndata: " + msgspec.json.encode(answer) + b"\n\n"
 
 
@@ -329,7 +329,7 @@ class Connection:
             raise Closed(TRY_LATER, "Try again later") from None
         return caller
 
-    async def _identify(self, payload: Any) -> Caller:
+    async def _identify(self, payload: object) -> Caller:
         """The caller by `authorization`, or by the cookie with `csrfToken`, and the page's Origin beside."""
         given = payload if isinstance(payload, dict) else {}
         callers = self._front.callers
@@ -352,7 +352,7 @@ class Connection:
 
     async def _converse(self, caller: Caller, ending: Ending) -> None:
         await self._say({"type": "connection_ack"})
-        following: asyncio.Task[dict[str, Any]] = asyncio.create_task(self._next())
+        following: asyncio.Task[dict[str, object]] = asyncio.create_task(self._next())
         try:
             while True:
                 waits = None if self._running else IDLE_SECONDS
@@ -373,7 +373,7 @@ class Connection:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
-    async def _answer(self, caller: Caller, message: dict[str, Any]) -> None:
+    async def _answer(self, caller: Caller, message: dict[str, object]) -> None:
         match message.get("type"):
             case "ping":
                 await self._say({"type": "pong"})
@@ -390,7 +390,7 @@ class Connection:
             case _:
                 raise Closed(BAD_REQUEST, "Unknown type of message")
 
-    def _start(self, caller: Caller, id: str, payload: Any) -> None:
+    def _start(self, caller: Caller, id: str, payload: object) -> None:
         if id in self._running:
             raise Closed(SUBSCRIBER_EXISTS, f"Subscriber for {id} already exists")
         if not isinstance(payload, dict):
@@ -404,7 +404,7 @@ class Connection:
 
         task.add_done_callback(forget)
 
-    async def _subscribe(self, caller: Caller, id: str, payload: dict[str, Any], *, full: bool) -> None:
+    async def _subscribe(self, caller: Caller, id: str, payload: dict[str, object], *, full: bool) -> None:
         try:
             try:
                 operation = await self._admit(caller, payload, full=full)
@@ -424,7 +424,7 @@ class Connection:
             log.error("subscription failed", exc_info=error)
             self._fail(Closed(TRY_LATER, "Try again later"))
 
-    async def _admit(self, caller: Caller, payload: dict[str, Any], *, full: bool) -> Operation:
+    async def _admit(self, caller: Caller, payload: dict[str, object], *, full: bool) -> Operation:
         """The operation to run, its tokens taken. Raises ApiError."""
         bucket = self._front.limiter
         await _take(bucket, caller, 1)
@@ -446,7 +446,7 @@ class Connection:
         if not self._failed.done():
             self._failed.set_result(closed)
 
-    async def _next(self) -> dict[str, Any]:
+    async def _next(self) -> dict[str, object]:
         """The next message. Raises Closed and ClientGone."""
         message: Message = await self._receive()
         if message["type"] == "websocket.disconnect":
@@ -459,7 +459,7 @@ class Connection:
         except InvalidRequest:
             raise Closed(BAD_REQUEST, "A message is one JSON object, as text") from None
 
-    async def _say(self, message: dict[str, Any]) -> None:
+    async def _say(self, message: dict[str, object]) -> None:
         await self._put({"type": "websocket.send", "text": msgspec.json.encode(message).decode()})
 
     async def _put(self, message: Message) -> None:
@@ -482,7 +482,7 @@ async def _take(limiter: Limiter, caller: Caller, tokens: int) -> None:
         )
 
 
-def _id_of(message: dict[str, Any]) -> str:
+def _id_of(message: dict[str, object]) -> str:
     id = message.get("id")
     if not isinstance(id, str) or not 0 < len(id) <= MAX_ID_LENGTH:
         raise Closed(BAD_REQUEST, f"id must be a string of 1 to {MAX_ID_LENGTH} characters")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 from uuid import UUID
 
 import strawberry
@@ -77,7 +77,7 @@ class Subscription:
                 yield Event.from_row(row)
 
 
-async def _rows(info: Info, table: str, after: UUID | None, wanted: Callable[[Row], bool]) -> AsyncGenerator[Any, None]:
+async def _rows(info: Info, table: str, after: UUID | None, wanted: Callable[[Row], bool]) -> AsyncGenerator[Row, None]:
     request = info.context
     allow(request.ctx, Permission.RESOURCES_READ)
     topic = Topic(table, request.ctx.workspace_id, request.ctx.livemode)

@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 import strawberry
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from strawberry import ID
 
 from msvs.api import ids
@@ -210,11 +210,12 @@ class WebhookMutation:
     ) -> object:
         async def update(ctx: Context) -> WebhookEndpoint:
             events = required(input.events, "events")
-            if input.every_event or events is not UNSET:
-                events = _events([] if events is UNSET else events, input.every_event)
+            wanted: list[str] | UnsetType = UNSET
+            if input.every_event or not isinstance(events, UnsetType):
+                wanted = _events([] if isinstance(events, UnsetType) else events, input.every_event)
             data = endpoints.UpdateWebhook(
                 url=required(input.url, "url"),
-                events=events,
+                events=wanted,
                 description=required(input.description, "description"),
                 enabled=required(input.enabled, "enabled"),
             )

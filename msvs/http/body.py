@@ -93,7 +93,7 @@ def _too_large() -> RequestTooLarge:
 # JSON
 
 
-def parse_body(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, Any]:
+def parse_body(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, object]:
     """The object that a body holds; an empty body is an empty object. Raises InvalidRequest of some kind."""
     if not body:
         return {}
@@ -109,7 +109,7 @@ def _check_content_type(headers: Mapping[bytes, bytes]) -> None:
         raise ContentTypeUnsupported("Send the body as Content-Type: application/json, in UTF-8 and not compressed.")
 
 
-def parse_json(body: bytes) -> dict[str, Any]:
+def parse_json(body: bytes) -> dict[str, object]:
     """The object in strict JSON. Raises JsonInvalid, which says what is wrong and where."""
     try:
         text = body.decode()
@@ -135,7 +135,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) != len(pairs):
         seen: set[str] = set()
@@ -187,8 +187,8 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _check_characters(value: Any) -> None:
-    waiting: list[tuple[str, Any]] = [("", value)]
+def _check_characters(value: object) -> None:
+    waiting: list[tuple[str, object]] = [("", value)]
     while waiting:
         path, each = waiting.pop()
         if isinstance(each, str):
@@ -214,7 +214,7 @@ def _check_text(text: str, where: str) -> None:
 # Types
 
 
-def convert(value: Mapping[str, Any], type: type[S]) -> S:
+def convert(value: Mapping[str, object], type: type[S]) -> S:
     """`value` as a struct. Raises InvalidRequest with the code and the dotted `param`."""
     try:
         return msgspec.convert(value, type, strict=True)
@@ -231,7 +231,7 @@ _bounded = re.compile(r"Expected `(\w+)`(?: of length)? (>=|<=|>|<) (\S+)").full
 _compared = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 
 
-def _explain(text: str, value: Mapping[str, Any], type: type[msgspec.Struct]) -> InvalidRequest:
+def _explain(text: str, value: Mapping[str, object], type: type[msgspec.Struct]) -> InvalidRequest:
     if name := _unknown(text):
         param = _joined((name["path"] or "").removeprefix(".")[:MAX_ECHO], name[1][:MAX_ECHO])
         return InvalidRequest(f"Unknown parameter: {param}.", code=ErrorCode.PARAMETER_UNKNOWN, param=param)
@@ -265,7 +265,7 @@ def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _name_entry(path: str, value: Mapping[str, Any], type: type[msgspec.Struct]) -> str:
+def _name_entry(path: str, value: Mapping[str, object], type: type[msgspec.Struct]) -> str:
     """The path with the name of the object's entry that does not fit; msgspec leaves it out."""
     head, found, tail = path.partition("[...]")
     if not found:

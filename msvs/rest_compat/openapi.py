@@ -335,7 +335,7 @@ def _structs(types: Iterable[Any]) -> dict[Any, None]:
     return found
 
 
-def _is_struct(each: Any) -> bool:
+def _is_struct(each: object) -> bool:
     base = get_origin(each) or each
     return isinstance(base, type) and issubclass(base, msgspec.Struct)
 
@@ -395,7 +395,7 @@ def _by_name(component: str, field: str) -> Schema:
     return details.id_of(details.REFERENCES[field]) if field in details.REFERENCES else {}
 
 
-def _narrowed(schema: Schema, more: Mapping[str, Any]) -> Schema:
+def _narrowed(schema: Schema, more: Mapping[str, object]) -> Schema:
     """The schema with more said of the value that it has unless it is null."""
     more = dict(more)
     if "$ref" in more:
@@ -598,14 +598,14 @@ class _Examples:
     def __init__(self, schemas: Mapping[str, Schema]) -> None:
         self._schemas = schemas
 
-    def of(self, component: str) -> Any:
+    def of(self, component: str) -> Schema:
         schema = self._schemas[component]
         if component == "Event":
             return self.of(_event_name(EventType.MESSAGE_DELIVERED))
         known = details.FIELD_EXAMPLES.get(component, {})
         general = details.FIELD_EXAMPLES[""]
         wanted = [name for name in schema["properties"] if name in schema["required"] or name in known]
-        example: dict[str, Any] = {}
+        example: Schema = {}
         for name in wanted:
             if name in known:
                 example[name] = known[name]
@@ -617,13 +617,13 @@ class _Examples:
             example["data"] = self._data(schema["properties"]["type"]["const"])
         return example
 
-    def _data(self, type: str) -> Any:
+    def _data(self, type: str) -> Schema:
         data = self.of(details.EVENT_DATA[type.partition(".")[0]])
         for name, value in details.EVENT_EXAMPLES.get(EventType(type), {}).items():
             data[name] = {**data[name], **value} if isinstance(data.get(name), dict) else value
         return data
 
-    def _value(self, schema: Schema) -> Any:
+    def _value(self, schema: Schema) -> object:
         if "$ref" in schema:
             return self.of(schema["$ref"].removeprefix(COMPONENT))
         if "anyOf" in schema:
@@ -663,7 +663,7 @@ _plain = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./(),;'-]+)*").full
 _RESERVED = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 
 
-def to_yaml(value: Any) -> str:
+def to_yaml(value: object) -> str:
     """JSON-like data as block-style YAML that readers of YAML 1.1 and 1.2 understand alike."""
     return "\n".join(_lines(value)) + "\n"
 
@@ -682,7 +682,7 @@ def _lines(value: Any) -> Iterator[str]:
             yield from lines
 
 
-def _entry(head: str, value: Any, *, nested: str) -> Iterator[str]:
+def _entry(head: str, value: object, *, nested: str) -> Iterator[str]:
     if isinstance(value, dict | list) and value:
         yield head
         for line in _lines(value):
@@ -691,7 +691,7 @@ def _entry(head: str, value: Any, *, nested: str) -> Iterator[str]:
         yield f"{head} {_scalar(value)}"
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: object) -> str:
     if isinstance(value, str) and _plain(value) and value.lower() not in _RESERVED:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -604,7 +604,7 @@ TEXT = "Hey Maria, cart closes tonight at 8pm ET. Reply STOP to opt out."
 AT = "2026-05-01T20:00:00Z"
 VIPS: Schema = {"all": [{"field": "attributes.tier", "op": "eq", "value": "vip"}, {"list": LIST_ID}]}
 
-REQUEST_EXAMPLES: Mapping[str, Any] = {
+REQUEST_EXAMPLES: Mapping[str, object] = {
     "MessageCreate": {
         "to": "+14155550123",
         "body": "Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out.",
@@ -678,7 +678,7 @@ REQUEST_EXAMPLES: Mapping[str, Any] = {
 }
 
 # The values of response fields, by component or, under "", for any.
-FIELD_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+FIELD_EXAMPLES: Mapping[str, Mapping[str, object]] = {
     "": {
         "livemode": True,
         "to": "+14155550123",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from msvs.api import ids
 from msvs.api.pages import Page, PageRequest, page_request
 from msvs.api.resources import MessageResource, moment
+from msvs.json_types import JSONObject
 from msvs.models import LedgerEntry
 from msvs.models.messages import MetadataValue
 
@@ -19,6 +20,7 @@ UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 LEDGER_ENTRY = "led"
 
@@ -158,7 +160,7 @@ class ContactCreate(Input, kw_only=True):
     last_name: str | None = None
     email: str | None = None
     opt_in: OptIn | None = None
-    attributes: dict[str, Any] | None = None
+    attributes: JSONObject | None = None
     timezone: str | None = None
 
 
@@ -170,7 +172,7 @@ class ContactUpdate(Input, kw_only=True):
     last_name: str | UnsetType | None = UNSET
     email: str | UnsetType | None = UNSET
     opt_in: OptIn | UnsetType = UNSET
-    attributes: dict[str, Any] | UnsetType = UNSET
+    attributes: JSONObject | UnsetType = UNSET
     timezone: str | UnsetType | None = UNSET
 
 
@@ -261,20 +263,20 @@ class SegmentCreate(Input, kw_only=True):
     """A segment to make."""
 
     name: str
-    filter: dict[str, Any]
+    filter: JSONObject
 
 
 class SegmentUpdate(Input, kw_only=True):
     """What to change of a segment; what is left out stays."""
 
     name: str | UnsetType = UNSET
-    filter: dict[str, Any] | UnsetType = UNSET
+    filter: JSONObject | UnsetType = UNSET
 
 
 class SegmentFilter(Input, kw_only=True):
     """A filter to try."""
 
-    filter: dict[str, Any]
+    filter: JSONObject
 
 
 class WebhookCreate(Input, kw_only=True):
@@ -479,7 +481,7 @@ def ledger_entry_resource(row: LedgerEntry) -> LedgerEntryResource:
     )
 
 
-def list_of(url: str, page: Page[Any], shape: Callable[[Any], T]) -> ListOf[T]:
+def list_of(url: str, page: Page[R], shape: Callable[[R], T]) -> ListOf[T]:
     """The envelope of one page."""
     return ListOf(url=url, has_more=page.has_more, data=[shape(item) for item in page.items])
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msvs.api.accounts import workspaces
 from msvs.models import Workspace
 from msvs.twilio_compat.call import API_VERSION, Call, Found
@@ -34,7 +32,7 @@ async def list_(call: Call) -> Found:
     }
 
 
-def account_resource(call: Call, row: Workspace) -> dict[str, Any]:
+def account_resource(call: Call, row: Workspace) -> dict[str, object]:
     """The shape of a workspace; the sandbox is a trial account."""
     path = f"/{API_VERSION}/Accounts/{call.account_sid}"
     return {

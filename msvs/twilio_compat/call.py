@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from msvs.api.context import Context
 from msvs.twilio_compat.sids import ACCOUNT, encode_sid
 
 API_VERSION = "2010-04-01"
 
-Found = tuple[int, dict[str, Any]]
+Found = tuple[int, dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True)

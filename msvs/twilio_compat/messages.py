@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -187,7 +186,7 @@ def _read_token(token: str | None) -> tuple[UUID | None, UUID | None]:
     return (id, None) if kind == AFTER else (None, id)
 
 
-def _envelope(call: Call, page: Page[Message], request: PageRequest, *, number: int) -> dict[str, Any]:
+def _envelope(call: Call, page: Page[Message], request: PageRequest, *, number: int) -> dict[str, object]:
     path = f"/{API_VERSION}/Accounts/{call.account_sid}/Messages.json"
     filters = [(name, call.query[name]) for name in FILTERS if name in call.query]
     size, token = request.limit, call.query.get("PageToken")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any
 
 from msvs.api.resources import FAILURES, MessageView
 from msvs.models import MessageKind, MessageStatus
@@ -45,7 +44,7 @@ NUMBERS: Mapping[str, int] = {
 UNKNOWN_ERROR = 30008
 
 
-def message_resource(row: MessageView, account_sid: str) -> dict[str, Any]:
+def message_resource(row: MessageView, account_sid: str) -> dict[str, object]:
     """The shape of a message row (a model, a result row or a new message)."""
     sid = encode_sid(MESSAGE, row.id)
     path = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{sid}"

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -113,7 +113,7 @@ WHERE carrier_signals.carrier = $1 AND carrier_signals.carrier_ref = orphan.ref
 UNBEGUN = Refused("carrier_rejected", retryable=True)
 LATE = Unknown("not answered in time")
 
-Connection: TypeAlias = "asyncpg.Connection[Any]"
+Connection: TypeAlias = asyncpg.Connection
 
 
 class ConnectionLost(Exception):
@@ -609,7 +609,7 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
     return event.is_set()
 
 
-async def _canceled(*tasks: asyncio.Task[Any] | None) -> None:
+async def _canceled(*tasks: asyncio.Task[object] | None) -> None:
     """Cancel tasks and wait for their ends."""
     there = [task for task in tasks if task is not None]
     for task in there:

@@ -10,7 +10,6 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 import structlog
 from redis import Redis
@@ -134,7 +133,7 @@ async def _run(settings: Settings, database_url: str, redis_url: str) -> None:
         notifier.close()
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> None:
+async def _unless(stop: asyncio.Event, work: Coroutine[object, object, object]) -> None:
     """Run `work` to its end, or break it off once `stop` is set."""
     working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:

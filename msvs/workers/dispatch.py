@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -179,7 +179,7 @@ async def _put_aside(message_id: UUID | None, now: datetime) -> None:
         set_aside.leave_out(message_id)
 
 
-async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def _all(works: Iterable[Coroutine[object, object, T]]) -> list[T]:
     """The results of all; the first error only once every one has ended: what is on the wire is seen to its end."""
     results = await asyncio.gather(*works, return_exceptions=True)
     found = []

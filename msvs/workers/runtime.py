@@ -6,7 +6,7 @@ import time
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from redis import Redis
@@ -106,19 +106,19 @@ class Runtime:
         except RedisError as error:
             log.warning("failure of a job not noted", error=type(error).__name__)
 
-    def run(self, job: Coroutine[Any, Any, T]) -> T:
+    def run(self, job: Coroutine[object, object, T]) -> T:
         """Run one job to its end on the process's loop. The job looks at `stop` by itself, and ends soon after."""
         return self._runner.run(self._notifying(job))
 
-    def run_bounded(self, job: Coroutine[Any, Any, T]) -> T:
+    def run_bounded(self, job: Coroutine[object, object, T]) -> T:
         """Run a job that can be broken off anywhere: it is, soon after `stop` was set. Raises TimeoutError then."""
         return self._runner.run(self._notifying(self._bounded(job)))
 
-    async def _notifying(self, job: Coroutine[Any, Any, T]) -> T:
+    async def _notifying(self, job: Coroutine[object, object, T]) -> T:
         with notifier.notifying(self._notifier):
             return await job
 
-    async def _bounded(self, job: Coroutine[Any, Any, T]) -> T:
+    async def _bounded(self, job: Coroutine[object, object, T]) -> T:
         async with self.stop.limit():
             return await job
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -123,7 +122,7 @@ class _Run:
         self._stop = stop
         self._endpoints: dict[UUID, _Endpoint] = {}
         self._blocked: deque[_Endpoint] = deque()
-        self._posts: set[asyncio.Task[Any]] = set()
+        self._posts: set[asyncio.Task[object]] = set()
         self._claimed = 0
         self._attempts = 0
         self._secrets: dict[str, str | None] = {}
@@ -150,7 +149,7 @@ class _Run:
 
         One hanging endpoint would otherwise hold up the events of all others until it is given up.
         """
-        hanging: set[asyncio.Task[Any]] | None = None
+        hanging: set[asyncio.Task[object]] | None = None
         poll_at = 0.0
         while True:
             self._wake.clear()

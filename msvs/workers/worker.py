@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import structlog
 from redis import Redis
@@ -41,7 +40,7 @@ class JobNotAllowed(Exception):
 class NotifierJob(Job):
     """An RQ job that does what the service's own functions do only: whoever can write to Redis cannot run code here."""
 
-    def perform(self) -> Any:
+    def perform(self) -> object:
         """Run the job. Raises JobNotAllowed."""
         if self.func_name not in ALLOWED_FUNCTIONS or self.args or self.kwargs:
             raise JobNotAllowed("this worker runs jobs of the notifier only")

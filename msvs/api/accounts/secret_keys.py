@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import asyncpg
 import structlog
@@ -147,7 +146,7 @@ async def rotate(settings: Settings, *, overlap: timedelta) -> Rotation:
     return Rotation(new[:SHOWN], [each.fingerprint[:SHOWN] for each in others], until)
 
 
-async def list_keys(keyring: Keyring) -> list[dict[str, Any]]:
+async def list_keys(keyring: Keyring) -> list[dict[str, object]]:
     """Every secret key that the database knows, oldest first, by the beginning of its fingerprint."""
     used = "" if keyring.held is None else keyring.held.fingerprint
     return [
@@ -234,7 +233,7 @@ def connection_check(keyring: Keyring) -> ConnectionCheck:
     The database may have been exchanged beneath the process.
     """
 
-    async def check(connection: asyncpg.Connection[Any]) -> None:
+    async def check(connection: asyncpg.Connection) -> None:
         if keyring.held is None:
             return
         try:
@@ -350,7 +349,7 @@ def _count_opened(secret: str, sealed: Sequence[str], hashed: Sequence[Row]) -> 
     return [*map(box.can_open, sealed), *matches].count(True)
 
 
-async def adopt(keyring: Keyring, settings: Settings) -> list[dict[str, Any]]:
+async def adopt(keyring: Keyring, settings: Settings) -> list[dict[str, object]]:
     """Take the key of this process for that of a database that knows none. Raises SettingsError where it knows one."""
     if await fetch_row(KEYS) is not None:
         raise SettingsError("the database knows its key already: `msvs secrets list` shows it")

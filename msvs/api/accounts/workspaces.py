@@ -120,7 +120,7 @@ async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
     return await get_workspace(ctx)
 
 
-async def _write_live(ctx: Context, checked: Mapping[str, Any]) -> None:
+async def _write_live(ctx: Context, checked: Mapping[str, object]) -> None:
     settings = dict(checked)
     threshold = settings.pop("low_balance_threshold", None)
     if threshold is not None:
@@ -132,7 +132,7 @@ async def _write_live(ctx: Context, checked: Mapping[str, Any]) -> None:
         notify_after_commit(WorkQueue.CAMPAIGNS)
 
 
-def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence[Any]]) -> None:
+def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence[object]]) -> None:
     """Refuse a key that would lift what binds it; whoever leaks one must not be able to spend without bounds."""
     if not ctx.actor.startswith(f"{ids.API_KEY}_"):
         return

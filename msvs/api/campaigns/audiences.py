@@ -27,7 +27,7 @@ from msvs.api.scope import scoped
 from msvs.api.text import quiet_hours
 from msvs.api.text.compliance import check_destination, is_in_blocked_range
 from msvs.api.text.phones import Phone, parse_phone
-from msvs.api.text.rendering import CONTACT_FIELDS, NotRenderable, contact_values, render
+from msvs.api.text.rendering import CONTACT_FIELDS, HasAttributes, NotRenderable, contact_values, render
 from msvs.api.text.sms import Encoding, measure
 from msvs.api.text.templates import Template, compile_template
 from msvs.api.unit_of_work import notify_after_commit
@@ -115,7 +115,7 @@ class ExpandingCampaign(Protocol):
     def campaigns_admit_unknown(self) -> bool: ...
 
 
-class Recipient(Protocol):
+class Recipient(HasAttributes, Protocol):
     """A recipient with the columns of its contact; `id` is None where the contact is gone."""
 
     @property

@@ -36,7 +36,7 @@ from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch_row, fetch_value
 from msvs.json_types import JSON
-from msvs.models import Campaign, CampaignStatus, Workspace
+from msvs.models import Campaign, CampaignStatus, Workspace, rows
 from msvs.models.campaigns import Audience
 
 MAX_NAME = 200
@@ -237,7 +237,7 @@ async def delete_campaign(ctx: Context, id: UUID) -> None:
 
 
 async def send_campaign_test(
-    ctx: Context, id: UUID, *, to: Sequence[str], variables: Mapping[str, Any] | None = None
+    ctx: Context, id: UUID, *, to: Sequence[str], variables: Mapping[str, object] | None = None
 ) -> list[NewMessage]:
     """Send a campaign's body to at most five phones of your own, each as a single message that says it is a test.
 
@@ -284,7 +284,7 @@ async def list_campaigns(ctx: Context, page: PageRequest, *, status: str | None 
     return await fetch_page(query, page)
 
 
-async def campaign_stats(ctx: Context, campaigns: Sequence[Campaign]) -> dict[UUID, CampaignStats]:
+async def campaign_stats(ctx: Context, campaigns: Sequence[rows.CampaignRow]) -> dict[UUID, CampaignStats]:
     """The stats of the caller's campaigns, by id."""
     return await tallies.campaign_stats([row.id for row in campaigns if row.workspace_id == ctx.workspace_id])
 

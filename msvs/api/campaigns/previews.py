@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -386,7 +386,7 @@ def _warning(found: BodyWarning) -> PreviewWarning:
     return PreviewWarning(code=found.code, message=found.message, param=found.param)
 
 
-async def _people(members: str, values: Sequence[Any], total: int, exact_up_to: int) -> Sequence[Row]:
+async def _people(members: str, values: Sequence[object], total: int, exact_up_to: int) -> Sequence[Row]:
     """The audience in order of phone, or a sample of it: the same one each time, spread over the whole."""
     if total <= exact_up_to:
         return await fetch(PEOPLE.format(members=members, sample=""), *values)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from msvs.api import ids
@@ -267,7 +268,7 @@ def _states(row: Row) -> dict[str, int]:
     return states
 
 
-def _check(name: str, expected: Any, found: Any, differences: Any = 0) -> ReconciliationCheck:
+def _check(name: str, expected: int | Decimal, found: int | Decimal, differences: int = 0) -> ReconciliationCheck:
     expected, found, differences = int(expected), int(found), int(differences)
     return ReconciliationCheck(
         check=name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from struct import Struct
-from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -14,7 +13,7 @@ from msvs.api import ids
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.resources import message_resource
 from msvs.api.webhooks.events import EVENT_COLUMNS, EventType
-from msvs.database import encode_field, encode_json, encode_row_head
+from msvs.database import FieldValue, encode_field, encode_json, encode_row_head
 
 # What differs from one recipient to the next comes first, so that the rest is one piece.
 MESSAGE_COLUMNS = (
@@ -64,7 +63,7 @@ class RowEncoder:
     def __init__(self, message: NewMessage, type: EventType, now: datetime) -> None:
         """An encoder of a new message whose id, contact, phone and body are left aside; `type` is that of its event."""
         self.type = type
-        row: tuple[Any, ...] = (
+        row: tuple[FieldValue, ...] = (
             message.workspace_id,
             message.livemode,
             message.kind,
@@ -85,7 +84,7 @@ class RowEncoder:
         self._head = encode_row_head(MESSAGE_COLUMNS) + _UUID_LENGTH
         self._tail = b"".join(map(encode_field, row))
         self._event_head = encode_row_head(EVENT_COLUMNS) + _UUID_LENGTH
-        event: tuple[Any, ...] = (message.workspace_id, message.livemode, type.value)
+        event: tuple[FieldValue, ...] = (message.workspace_id, message.livemode, type.value)
         self._event = b"".join(map(encode_field, event)) + _UUID_LENGTH
         self._event_tail = encode_field(now)
         self._data = _cut(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
 from asyncpg import LockNotAvailableError
@@ -252,17 +252,7 @@ class Suppressed:
     already: list[str]
 
 
-class ChainedConsentRow(rows.ConsentEventRow, Protocol):
-    """A row of `consent_events` as the database's trigger completes it: it has its place in the chain."""
-
-    @property
-    def sequence(self) -> int: ...
-
-    @property
-    def hash(self) -> str: ...
-
-
-def consent_entry_resource(row: ChainedConsentRow) -> ConsentEntryResource:
+def consent_entry_resource(row: rows.ConsentEventRow) -> ConsentEntryResource:
     """The shape of an entry of the history."""
     return ConsentEntryResource(
         id=ids.encode_id(CONSENT_EVENT, row.id),
@@ -277,8 +267,9 @@ def consent_entry_resource(row: ChainedConsentRow) -> ConsentEntryResource:
         version=row.version,
         given_at=optional_moment(row.given_at),
         actor=row.actor,
-        sequence=row.sequence,
-        hash=row.hash,
+        # The database's trigger gives each entry its place in the chain.
+        sequence=cast("int", row.sequence),
+        hash=cast("str", row.hash),
         erased_at=optional_moment(row.erased_at),
         created_at=moment(row.created_at),
     )

@@ -76,7 +76,7 @@ class CreateContact:
     last_name: str | None = None
     email: str | None = None
     opt_in: OptInEvidence | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, object] = field(default_factory=dict)
     timezone: str | None = None
 
 
@@ -89,7 +89,7 @@ class UpdateContact:
     last_name: str | UnsetType | None = UNSET
     email: str | UnsetType | None = UNSET
     opt_in: OptInEvidence | UnsetType = UNSET
-    attributes: Mapping[str, Any] | UnsetType = UNSET
+    attributes: Mapping[str, object] | UnsetType = UNSET
     timezone: str | UnsetType | None = UNSET
 
 
@@ -332,7 +332,7 @@ async def _insert(
     first_name: str | None = None,
     last_name: str | None = None,
     email: str | None = None,
-    attributes: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, object] | None = None,
     timezone: str | None = None,
 ) -> Row | None:
     await consent.hold_suppressions(ctx)
@@ -492,7 +492,7 @@ def _read_agreed(text: str | None) -> str | None:
     return text
 
 
-def merge_attributes(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge_attributes(current: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
     """Attributes with changes, of which null removes one. Raises InvalidRequest."""
     merged = dict(current)
     for key, value in changes.items():
@@ -521,7 +521,7 @@ def merge_attributes(current: Mapping[str, Any], changes: Mapping[str, Any]) -> 
     return merged
 
 
-def _is_attribute(value: Any) -> bool:
+def _is_attribute(value: object) -> bool:
     match value:
         case bool():
             return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -117,7 +116,7 @@ class _Person:
     index: int
     phone: Phone
     values: dict[str, str]
-    attributes: dict[str, Any]
+    attributes: dict[str, object]
     evidence: Evidence | None
 
 
@@ -262,7 +261,7 @@ async def _update(
     ctx: Context, people: dict[str, _Person], known: Mapping[str, Row], done: ContactsImported, now: datetime
 ) -> None:
     """Change the contacts of which the rows say something new; one that would have too many attributes is left out."""
-    changes: list[tuple[UUID, dict[str, Any], dict[str, Any]]] = []
+    changes: list[tuple[UUID, dict[str, object], dict[str, object]]] = []
     for phone, row in known.items():
         person = people[phone]
         try:

@@ -34,6 +34,7 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.api.text.phones import canonical
 from msvs.database import fetch_value
+from msvs.json_types import JSON
 from msvs.models import ContactList, OptInStatus, Segment
 
 MAX_NAME = 200
@@ -74,11 +75,11 @@ class Compiled:
     """
 
     sql: str
-    values: list[Any]
+    values: list[object]
     lists: tuple[tuple[UUID, str], ...] = ()
 
 
-def compile_filter(filter: Mapping[str, Any], first_parameter: int) -> Compiled:
+def compile_filter(filter: Mapping[str, JSON], first_parameter: int) -> Compiled:
     """Compile a filter whose first parameter is `$first_parameter`. Raises InvalidRequest with a dotted `param`.
 
     The SQL is true or false for every contact, never NULL.
@@ -88,7 +89,7 @@ def compile_filter(filter: Mapping[str, Any], first_parameter: int) -> Compiled:
     return Compiled(sql, compiler.values, tuple(compiler.lists))
 
 
-async def create_segment(ctx: Context, name: str, filter: Mapping[str, Any]) -> Segment:
+async def create_segment(ctx: Context, name: str, filter: Mapping[str, JSON]) -> Segment:
     """Save a filter. Raises InvalidRequest where it is not valid or names a list that does not exist."""
     allow(ctx, Permission.RESOURCES_WRITE)
     name = read_name(name, param="name", maximum=MAX_NAME)
@@ -109,7 +110,7 @@ async def list_segments(ctx: Context, page: PageRequest) -> Page[Segment]:
 
 
 async def update_segment(
-    ctx: Context, id: UUID, *, name: str | None = None, filter: Mapping[str, Any] | None = None
+    ctx: Context, id: UUID, *, name: str | None = None, filter: Mapping[str, JSON] | None = None
 ) -> Segment:
     """Rename a segment, replace its filter, or both. Raises NotFound, InvalidRequest."""
     allow(ctx, Permission.RESOURCES_WRITE)
@@ -130,7 +131,7 @@ async def delete_segment(ctx: Context, id: UUID) -> None:
     await row.delete()
 
 
-async def preview_segment(ctx: Context, filter: Mapping[str, Any]) -> int:
+async def preview_segment(ctx: Context, filter: Mapping[str, JSON]) -> int:
     """How many contacts a filter holds for now. Raises InvalidRequest as create_segment does."""
     compiled = await _check_filter(ctx, filter)
     sql = f"SELECT count(*) FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND {compiled.sql}"
@@ -138,7 +139,7 @@ async def preview_segment(ctx: Context, filter: Mapping[str, Any]) -> int:
     return count
 
 
-async def _check_filter(ctx: Context, filter: Mapping[str, Any]) -> Compiled:
+async def _check_filter(ctx: Context, filter: Mapping[str, JSON]) -> Compiled:
     compiled = compile_filter(filter, 3)
     if compiled.lists:
         named = {id for id, _ in compiled.lists}
@@ -158,16 +159,16 @@ class _Compiler:
 
     def __init__(self, first_parameter: int) -> None:
         self.first_parameter = first_parameter
-        self.values: list[Any] = []
+        self.values: list[object] = []
         self.lists: list[tuple[UUID, str]] = []
         self.leaves = 0
 
-    def bind(self, value: Any, type: str) -> str:
+    def bind(self, value: object, type: str) -> str:
         """A parameter for `value`: the only way that anything of a filter reaches the SQL."""
         self.values.append(value)
         return f"${self.first_parameter + len(self.values) - 1}::{type}"
 
-    def condition(self, node: Any, param: str, depth: int) -> str:
+    def condition(self, node: object, param: str, depth: int) -> str:
         if not isinstance(node, Mapping):
             raise InvalidRequest(f"{param} must be an object.", param=param)
         if depth > MAX_DEPTH:
@@ -197,13 +198,13 @@ class _Compiler:
             return self.engagement(node, param)
         return self.comparison(node, param)
 
-    def combination(self, nodes: Any, shape: str, param: str, depth: int) -> str:
+    def combination(self, nodes: object, shape: str, param: str, depth: int) -> str:
         if not isinstance(nodes, list) or not nodes:
             raise InvalidRequest(f"{param} must be an array of at least one condition.", param=param)
         parts = [self.condition(node, f"{param}[{index}]", depth + 1) for index, node in enumerate(nodes)]
         return f"({(' AND ' if shape == 'all' else ' OR ').join(parts)})"
 
-    def membership(self, text: Any, param: str) -> str:
+    def membership(self, text: object, param: str) -> str:
         id = ids.read_id(ids.CONTACT_LIST, _read_text(text, param), param)
         self.lists.append((id, param))
         return (
@@ -211,7 +212,7 @@ class _Compiler:
             f" AND lm.list_id = {self.bind(id, 'uuid')})"
         )
 
-    def engagement(self, node: Mapping[str, Any], param: str) -> str:
+    def engagement(self, node: Mapping[str, object], param: str) -> str:
         column = ENGAGEMENTS[_read_choice(node["engagement"], ENGAGEMENTS, f"{param}.engagement")]
         if "within_days" not in node:
             raise InvalidRequest(
@@ -227,7 +228,7 @@ class _Compiler:
             f" LIMIT {self.bind(least, 'int')}) AS counted) >= {self.bind(least, 'int')})"
         )
 
-    def comparison(self, node: Mapping[str, Any], param: str) -> str:
+    def comparison(self, node: Mapping[str, object], param: str) -> str:
         field = _read_text(node["field"], f"{param}.field")
         if "op" not in node:
             raise InvalidRequest("op is missing.", param=f"{param}.op", code=ErrorCode.PARAMETER_MISSING)
@@ -248,7 +249,7 @@ class _Compiler:
             raise InvalidRequest(f"{op} takes an array of 1 to {MAX_VALUES} values.", param=value_param)
         return compare(op, value, value_param)
 
-    def comparer(self, field: str, param: str) -> tuple[Callable[[str, Any, str], str], tuple[str, ...]]:
+    def comparer(self, field: str, param: str) -> tuple[Callable[[str, object, str], str], tuple[str, ...]]:
         """What compiles a comparison of `field`, and the operators that apply to it."""
         if field in TEXT_FIELDS:
             return lambda op, value, at: self.text(field, op, value, at), TEXT_OPS
@@ -265,12 +266,12 @@ class _Compiler:
             )
         return lambda op, value, at: self.attribute(key, op, value, at), ATTRIBUTE_OPS
 
-    def text(self, field: str, op: str, value: Any, param: str) -> str:
+    def text(self, field: str, op: str, value: object, param: str) -> str:
         column = TEXT_FIELDS[field]
         if op == "exists":
             return f"({column} IS NOT NULL) = {self.bind(value, 'bool')}"
 
-        def read(item: Any, at: str) -> str:
+        def read(item: object, at: str) -> str:
             text = _read_text(item, at)
             return text.lower() if field == "email" else text
 
@@ -281,19 +282,19 @@ class _Compiler:
             return self.equality(column, op, value, param, read, "text")
         return self.pattern(column, op, read(value, param))
 
-    def status(self, op: str, value: Any, param: str) -> str:
+    def status(self, op: str, value: object, param: str) -> str:
         known = {status.value for status in OptInStatus}
         return self.equality(
             "c.opt_in_status", op, value, param, lambda item, at: _read_choice(item, known, at), "text"
         )
 
-    def time(self, field: str, op: str, value: Any, param: str) -> str:
+    def time(self, field: str, op: str, value: object, param: str) -> str:
         column = TIME_FIELDS[field]
         if op == "exists":
             return f"({column} IS NOT NULL) = {self.bind(value, 'bool')}"
         return f"coalesce({column} {DATE_OPS[op]} {self.bind(_read_time(value, param), 'timestamptz')}, false)"
 
-    def attribute(self, key: str, op: str, value: Any, param: str) -> str:
+    def attribute(self, key: str, op: str, value: object, param: str) -> str:
         name = self.bind(key, "text")
         if op == "exists":
             return f"(c.attributes ? {name}) = {self.bind(value, 'bool')}"
@@ -341,7 +342,7 @@ SHAPES = {
 }
 
 
-def _refuse_unknown(node: Mapping[str, Any], known: tuple[str, ...], param: str) -> None:
+def _refuse_unknown(node: Mapping[str, object], known: tuple[str, ...], param: str) -> None:
     for key in node:
         if key not in known:
             raise InvalidRequest(
@@ -351,7 +352,7 @@ def _refuse_unknown(node: Mapping[str, Any], known: tuple[str, ...], param: str)
             )
 
 
-def _read_text(value: Any, param: str) -> str:
+def _read_text(value: object, param: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_TEXT:
         raise InvalidRequest(f"{param} must be a string of 1 to {MAX_TEXT} characters.", param=param)
     # PostgreSQL keeps neither NUL nor half a surrogate pair.
@@ -360,13 +361,13 @@ def _read_text(value: Any, param: str) -> str:
     return value
 
 
-def _read_choice(value: Any, known: Mapping[str, Any] | frozenset[str] | set[str], param: str) -> str:
+def _read_choice(value: object, known: Mapping[str, object] | frozenset[str] | set[str], param: str) -> str:
     if not isinstance(value, str) or value not in known:
         raise InvalidRequest(f"{param} must be one of {', '.join(sorted(known))}.", param=param)
     return value
 
 
-def _read_integer(value: Any, param: str, maximum: int) -> int:
+def _read_integer(value: object, param: str, maximum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
         raise InvalidRequest(
             f"{param} must be a whole number from 1 to {maximum}.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
@@ -374,19 +375,19 @@ def _read_integer(value: Any, param: str, maximum: int) -> int:
     return value
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) <= MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
 
 
-def _read_number(value: Any, param: str) -> Decimal:
+def _read_number(value: object, param: str) -> Decimal:
     if not _is_number(value):
         raise InvalidRequest(f"{param} must be a number.", param=param)
     return Decimal(repr(value))
 
 
-def _read_json(value: Any, param: str) -> str:
+def _read_json(value: object, param: str) -> str:
     """A string, number or boolean as JSON text."""
     if isinstance(value, bool) or _is_number(value):
         return encode(value).decode()
@@ -395,7 +396,7 @@ def _read_json(value: Any, param: str) -> str:
     return encode(_read_text(value, param)).decode()
 
 
-def _read_time(value: Any, param: str) -> datetime:
+def _read_time(value: object, param: str) -> datetime:
     try:
         moment = datetime.fromisoformat(_read_text(value, param))
         if moment.tzinfo is not None:
@@ -405,7 +406,7 @@ def _read_time(value: Any, param: str) -> datetime:
     raise InvalidRequest(f"{param} must be an ISO-8601 time with an offset.", param=param, code=ErrorCode.TIME_INVALID)
 
 
-def _read_date(value: Any, param: str) -> str:
+def _read_date(value: object, param: str) -> str:
     text = _read_text(value, param)
     try:
         valid = bool(_date(text)) and bool(date.fromisoformat(text))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from msvs.api.context import Context
@@ -76,7 +75,7 @@ async def cancel_campaign_contact(ctx: Context, contact_id: UUID, *, reason: str
 
 
 async def _cancel(
-    ctx: Context, condition: str, values: list[Any], *, reason: str | None, now: datetime
+    ctx: Context, condition: str, values: list[object], *, reason: str | None, now: datetime
 ) -> Sequence[Row]:
     statement = CANCEL.format(condition=condition)
     return await _conclude(ctx, await fetch(statement, ctx.workspace_id, ctx.livemode, now, reason, *values), now)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -158,7 +157,7 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
     """Write due messages in one statement, all or none. Raises PaymentRequired and ComplianceRefused."""
     encode = msgspec.json.encode
     segments = [message.segments for message in new_messages]
-    values: list[Any] = [
+    values: list[object] = [
         workspace_id,
         livemode,
         sum(segments),
@@ -192,7 +191,7 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
         notify_after_commit(WorkQueue.WEBHOOKS)
 
 
-async def _queue_capped(workspace_id: UUID, required: int, values: Sequence[Any], now: datetime) -> Row:
+async def _queue_capped(workspace_id: UUID, required: int, values: Sequence[object], now: datetime) -> Row:
     """Write what the statement without a cap did not, with the balance locked; or tell why not."""
     async with unit_of_work():
         await caps.lock(workspace_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from msvs.api.context import Services
 from msvs.api.dispatch import set_aside, throughput
@@ -101,7 +100,7 @@ async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[
     if rooms is not None and not rooms:
         return []
     more = len(set_aside.left_out)
-    values: list[Any] = [lane.workspace_id, lane.livemode, now, limit + more]
+    values: list[object] = [lane.workspace_id, lane.livemode, now, limit + more]
     shares = None if rooms is None else _share(rooms, limit)
     if shares is not None:
         values += [list(shares), [share + more for share in shares.values()]]

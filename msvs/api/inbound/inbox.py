@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from msvs.api import ids
@@ -97,7 +97,7 @@ class AnswerThread:
 
     body: str
     from_: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, object] = field(default_factory=dict)
     metadata: Mapping[str, JSON] = field(default_factory=dict)
 
 
@@ -247,7 +247,7 @@ async def _threads(
     backward = page.ending_before is not None
     cursor = page.ending_before if backward else page.starting_after
     sql = THREADS + (UNREAD if unread else "") + (AND_WAITING if waiting else "")
-    values: list[Any] = [ctx.workspace_id, ctx.livemode]
+    values: list[object] = [ctx.workspace_id, ctx.livemode]
     if contact_id is not None:
         sql += OF_CONTACT
         values.append(contact_id)

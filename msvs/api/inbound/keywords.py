@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
@@ -96,7 +95,7 @@ async def update_keyword(ctx: Context, id: UUID, data: UpdateKeyword) -> Keyword
     if data.list_id is not UNSET:
         await _check_list(ctx, data.list_id)
     row = await find(ctx, Keyword, id, prefix=ids.KEYWORD, noun="keyword", lock=True)
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     if data.word is not UNSET:
         changes["word"], changes["folded"] = _read_word(data.word)
     if data.list_id is not UNSET:

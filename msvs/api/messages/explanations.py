@@ -20,6 +20,7 @@ from msvs.api.resources import (
     ErrorDetail,
     InboundMessageResource,
     MessageResource,
+    MessageView,
     Resource,
     inbound_message_resource,
     message_resource,
@@ -404,7 +405,7 @@ async def _replies(ctx: Context, message: Message) -> list[InboundMessageResourc
 
 
 def _searches(
-    message: Message, attempts: Sequence[MessageAttempt], campaign: Campaign | None, now: datetime
+    message: MessageView, attempts: Sequence[MessageAttempt], campaign: Campaign | None, now: datetime
 ) -> list[_Search]:
     """The events that tell of a message's states."""
 
@@ -442,7 +443,7 @@ async def _find_events(ctx: Context, searches: Sequence[_Search]) -> _Events:
     return {searches[row.place]: row for row in rows}
 
 
-def _dated(message: Message) -> tuple[tuple[MessageStatus, EventType, datetime | None], ...]:
+def _dated(message: MessageView) -> tuple[tuple[MessageStatus, EventType, datetime | None], ...]:
     return (
         (MessageStatus.SENT, EventType.MESSAGE_SENT, message.sent_at),
         (MessageStatus.DELIVERED, EventType.MESSAGE_DELIVERED, message.delivered_at),
@@ -453,7 +454,7 @@ def _dated(message: Message) -> tuple[tuple[MessageStatus, EventType, datetime |
 
 
 def _steps(
-    message: Message,
+    message: MessageView,
     attempts: Sequence[MessageAttempt],
     campaign: Campaign | None,
     events: _Events,
@@ -512,7 +513,7 @@ async def get_timeline(ctx: Context, id: UUID) -> MessageTimeline:
     return MessageTimeline(id=ids.encode_id(ids.MESSAGE, id), livemode=message.livemode, entries=found[id])
 
 
-async def message_timelines(ctx: Context, messages: Sequence[Message]) -> dict[UUID, list[TimelineEntry]]:
+async def message_timelines(ctx: Context, messages: Sequence[MessageView]) -> dict[UUID, list[TimelineEntry]]:
     """The timelines of the caller's messages, by id, in a fixed number of statements."""
     now = datetime.now(UTC)
     known = [message.id for message in messages]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from msvs.api import ids, settings_of_mode
@@ -63,7 +62,7 @@ class SendMessage:
     to: str
     body: str
     from_: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, object] = field(default_factory=dict)
     metadata: Mapping[str, JSON] = field(default_factory=dict)
     scheduled_at: datetime | None = None
     expires_at: datetime | None = None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 from tortoise.expressions import Q, Subquery
+from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from msvs import database
@@ -122,6 +123,9 @@ async def stream_contact(ctx: Context, id: UUID) -> AsyncGenerator[bytes, None]:
         yield b"}"
 
 
+M = TypeVar("M", bound=Model)
+
+
 async def _sections(ctx: Context, contact: Contact) -> dict[str, tuple[Any, Callable[[Any], Resource]]]:
     """The kinds of rows there are of a contact: how they are found, and their shape."""
     lists = ListMember.filter(contact_id=contact.id).values_list("list_id", flat=True)
@@ -145,17 +149,17 @@ async def _consent(ctx: Context, contact: Contact) -> QuerySet[ConsentEvent]:
     return scoped(ctx, ConsentEvent).filter(own)
 
 
-async def _pieces(query: Any, shape: Callable[[Any], Resource]) -> AsyncIterator[bytes]:
+async def _pieces(query: QuerySet[M], shape: Callable[[M], Resource]) -> AsyncIterator[bytes]:
     comma = b""
     before: UUID | None = None
     while True:
-        rows: Sequence[Any] = (
+        rows: Sequence[M] = (
             await (query if before is None else query.filter(id__lt=before)).order_by("-id").limit(BATCH)
         )
         if not rows:
             return
         yield comma + b",".join(msgspec.json.encode(shape(row)) for row in rows)
-        comma, before = b",", rows[-1].id
+        comma, before = b",", rows[-1].pk
 
 
 async def _count_events(ctx: Context, contact: Contact) -> int:

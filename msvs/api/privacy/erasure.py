@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -33,7 +33,7 @@ PENDING_SECONDS = 5
 READ_SECONDS = 600.0
 
 # What is said of a person in the shapes that are stored; a phone may stand in any text.
-BLANKED: Mapping[str, Any] = {
+BLANKED: Mapping[str, object] = {
     "body": "",
     "first_name": None,
     "last_name": None,
@@ -392,7 +392,7 @@ async def _redact_segments(ctx: Context, subject: _Subject, email: str | None) -
         await execute(WRITE_SEGMENT, ctx.workspace_id, ctx.livemode, row.id, encode_json(conditions))
 
 
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+def _renamed(value: object, names: Mapping[str, str]) -> object:
     """A JSON value with other texts in the place of `names`, which are in lower case."""
     match value:
         case str():
@@ -428,7 +428,7 @@ def _redacted_text(subject: _Subject, text: str) -> str:
     return msgspec.json.encode(_redacted(subject, value)).decode()
 
 
-def _redacted(subject: _Subject, value: Any) -> Any:
+def _redacted(subject: _Subject, value: object) -> object:
     match value:
         case str():
             return _without_phones(subject, value)
@@ -444,13 +444,13 @@ def _redacted(subject: _Subject, value: Any) -> Any:
     return value
 
 
-def _opt_in_or(subject: _Subject, name: str, value: Any) -> Any:
+def _opt_in_or(subject: _Subject, name: str, value: object) -> object:
     if name == "opt_in" and isinstance(value, dict):
         return {key: BLANKED.get(key, _redacted(subject, each)) for key, each in value.items()}
     return _redacted(subject, value)
 
 
-def _is_about(subject: _Subject, value: Mapping[str, Any]) -> bool:
+def _is_about(subject: _Subject, value: Mapping[str, object]) -> bool:
     texts = [value.get(name) for name in ("id", "contact_id", "message_id", "to", "from", "phone")]
     return any(isinstance(text, str) and (text in subject.names or text in subject.placeholders) for text in texts)
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
 
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
@@ -75,7 +74,7 @@ class _Change:
     to_earlier: str
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], was: str, now: str, *, is_former: bool) -> _Change:
+    def of(cls, row: Mapping[str, object], was: str, now: str, *, is_former: bool) -> _Change:
         """The change of `was` to `now` in the numbers of a row."""
         before, rest = row["head"], row["rest"]
         return cls(

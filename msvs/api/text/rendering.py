@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.text.sms import Encoding, measure
 from msvs.api.text.templates import MissingVariable, Template, TemplateError, canonical, compile_template, value_text
-from msvs.json_types import JSON
+from msvs.json_types import JSON, JSONObject
 from msvs.models.messages import MetadataValue
 
 MAX_BODY = 1600
@@ -58,7 +58,14 @@ def read_template(body: str, *, is_literal: bool = False) -> Template:
         raise InvalidRequest(str(error), param="body", code=ErrorCode.TEMPLATE_INVALID) from None
 
 
-def contact_values(contact: Any, names: tuple[str, ...]) -> dict[str, str]:
+class HasAttributes(Protocol):
+    """A contact's row, or a recipient's: its fields are read by name."""
+
+    @property
+    def attributes(self) -> JSONObject | None: ...
+
+
+def contact_values(contact: HasAttributes, names: tuple[str, ...]) -> dict[str, str]:
     """What a contact (any row with its fields) has for the names of a template; its own fields go first."""
     values: dict[str, str] = {}
     wanted = set(names)
@@ -76,7 +83,7 @@ def contact_values(contact: Any, names: tuple[str, ...]) -> dict[str, str]:
     return values
 
 
-def given_values(variables: Mapping[str, Any]) -> dict[str, str]:
+def given_values(variables: Mapping[str, object]) -> dict[str, str]:
     """The variables of a request, by canonical name. Raises InvalidRequest with `param` for a value that is no text.
 
     A text longer than any body is cut to what is still too long for one: a body may hold it hundreds of times.

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -261,12 +260,12 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
     return count
 
 
-def _settings(row: WebhookEndpoint) -> dict[str, Any]:
+def _settings(row: WebhookEndpoint) -> dict[str, object]:
     """What the audit log tells of an endpoint: all that a caller can set but the secret."""
     return {"url": row.url, "events": row.events, "description": row.description, "enabled": row.enabled}
 
 
-async def _log(ctx: Context, action: AuditAction, row: WebhookEndpoint, changes: Mapping[str, Any]) -> None:
+async def _log(ctx: Context, action: AuditAction, row: WebhookEndpoint, changes: Mapping[str, object]) -> None:
     await record_audit(ctx, action, ids.encode_id(ids.WEBHOOK, row.id), changes)
 
 

@@ -594,7 +594,6 @@ ANY: dict[str, tuple[str, ...]] = {
         "msvs/api/errors.py:ApiError.__init__",
         "msvs/api/privacy/contact_export.py:_sections",
         "msvs/api/privacy/contact_export.py:export_contact",
-        "msvs/cli.py:import_suppressions.import_",
         "msvs/graphql/campaigns.py:_read_changes",
         "msvs/graphql/contacts.py:_filters",
         "msvs/graphql/idempotency.py:_Kept",

@@ -555,8 +555,8 @@ ANY: dict[str, tuple[str, ...]] = {
         "msvs/migrations/_indexes.py:_Runner.__init__",
     ),
     "ctypes has no types for functions of a library": (
-        "msvs/embedded.py:_unprivileged",
-        "msvs/supervisor.py:_end_with_parent",
+        "msvs/local/embedded.py:_unprivileged",
+        "msvs/local/supervisor.py:_end_with_parent",
     ),
     "RQ and its dashboard have no types": (
         "msvs/ops/dashboard.py:JsonJob.__init__",

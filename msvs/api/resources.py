@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 import msgspec
 
 from msvs.api import ids
 from msvs.api.permissions import shown_scopes
+from msvs.fields import AT, LIST_ID, TEXT, ULID, VIPS, KeptPhone, about
 from msvs.json_types import JSONObject
-from msvs.models import rows
+from msvs.models import CampaignStatus, LedgerKind, MessageStatus, OptInStatus, rows
 from msvs.models.campaigns import Audience
 from msvs.models.messages import MetadataValue
 
@@ -31,16 +32,19 @@ class Resource(msgspec.Struct, kw_only=True):
 class ErrorDetail(Resource, kw_only=True):
     """Why a message failed, was canceled by the service or was skipped."""
 
-    code: str
-    message: str
+    code: Annotated[
+        str,
+        about(example="invalid_number", enum=sorted(FAILURES), **{"x-descriptions": dict(sorted(FAILURES.items()))}),
+    ]
+    message: Annotated[str, about(example=FAILURES["invalid_number"])]
 
 
 class ReplyResource(Resource, kw_only=True):
     """What the recipient answered."""
 
     id: str
-    body: str
-    from_: str = msgspec.field(name="from")
+    body: Annotated[str, about(example="Is there a payment plan?")]
+    from_: KeptPhone = msgspec.field(name="from")
     received_at: str
 
 
@@ -49,52 +53,57 @@ class MessageResource(Resource, kw_only=True):
 
     id: str
     object: Literal["message"] = "message"
-    livemode: bool
-    to: str
-    from_: str = msgspec.field(name="from")
-    body: str
-    status: str
-    delivery: str | None = None
-    encoding: str
-    segments: int
-    credits_used: int
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    to: KeptPhone
+    from_: Annotated[str, about("The sender the recipient sees.", example="MASSIVESMS")] = msgspec.field(name="from")
+    body: Annotated[str, about("The text, variables replaced.", example=TEXT)]
+    status: Annotated[str, about("Where it stands.", example="queued", enum=[*MessageStatus])]
+    delivery: Annotated[str, about("`unknown` where no report came within 72 hours.", enum=["unknown"])] | None = None
+    encoding: Annotated[str, about("How its characters are encoded.", example="gsm7")]
+    segments: Annotated[int, about("How many SMS it takes.", example=1, minimum=0)]
+    credits_used: Annotated[
+        int, about("1 credit a segment; in the sandbox, what live would charge.", example=1, minimum=0)
+    ]
     campaign_id: str | None = None
-    contact_id: str | None = None
-    metadata: dict[str, MetadataValue]
-    error: ErrorDetail | None = None
-    scheduled_at: str | None = None
-    expires_at: str | None = None
-    sent_at: str | None = None
-    delivered_at: str | None = None
-    failed_at: str | None = None
-    canceled_at: str | None = None
-    replied_at: str | None = None
-    created_at: str
+    contact_id: Annotated[str, about(example=f"con_{ULID}")] | None = None
+    metadata: Annotated[
+        dict[str, MetadataValue],
+        about("The values you gave with it, as you gave them.", example={"campaign": "cohort_06_close"}),
+    ]
+    error: Annotated[ErrorDetail | None, about(example=None)] = None
+    scheduled_at: Annotated[str, about("The time it was scheduled for; null for at once.")] | None = None
+    expires_at: Annotated[str, about("Not handed over after this; null for no such time.")] | None = None
+    sent_at: Annotated[str, about("When the carrier took it; null before that.")] | None = None
+    delivered_at: Annotated[str, about("When the handset had it; null before that.")] | None = None
+    failed_at: Annotated[str, about("When it failed; null unless it did.")] | None = None
+    canceled_at: Annotated[str, about("When it was canceled; null unless it was.")] | None = None
+    replied_at: Annotated[str, about("When the recipient first answered; null before that.")] | None = None
+    created_at: Annotated[str, about("When it was accepted.")]
     reply: ReplyResource | UnsetType = UNSET
 
 
 class AudienceResource(Resource, kw_only=True, omit_defaults=True):
     """Who a campaign goes to: the union of lists, a segment and single contacts."""
 
-    list_ids: list[str] = []
-    segment_id: str | None = None
-    contact_ids: list[str] = []
+    list_ids: Annotated[list[str], about("The lists.", example=[LIST_ID])] = []
+    segment_id: Annotated[str, about("The segment; null where there is none.")] | None = None
+    contact_ids: Annotated[list[str], about("The single contacts.")] = []
 
 
 class CampaignStats(Resource, kw_only=True):
     """How many recipients are in each state. `replied` is part of `delivered`; `opted_out` counts STOP answers."""
 
-    recipients: int = 0
-    queued: int = 0
-    sending: int = 0
-    sent: int = 0
-    delivered: int = 0
-    failed: int = 0
-    skipped: int = 0
-    canceled: int = 0
-    replied: int = 0
-    opted_out: int = 0
-    credits_used: int = 0
+    recipients: Annotated[int, about("All recipients.", example=0)] = 0
+    queued: Annotated[int, about("Waiting.", example=0)] = 0
+    sending: Annotated[int, about("Being handed to the carrier.", example=0)] = 0
+    sent: Annotated[int, about("Taken by the carrier.", example=0)] = 0
+    delivered: Annotated[int, about("Delivered, those replied to included.", example=0)] = 0
+    failed: Annotated[int, about("Failed.", example=0)] = 0
+    skipped: Annotated[int, about("Not to be sent to.", example=0)] = 0
+    canceled: Annotated[int, about("Canceled.", example=0)] = 0
+    replied: Annotated[int, about("Of those delivered, how many replied.", example=0)] = 0
+    opted_out: Annotated[int, about("How many answered STOP.", example=0)] = 0
+    credits_used: Annotated[int, about("Credits reserved or spent.", example=0)] = 0
 
 
 class CampaignResource(Resource, kw_only=True):
@@ -102,33 +111,52 @@ class CampaignResource(Resource, kw_only=True):
 
     id: str
     object: Literal["campaign"] = "campaign"
-    livemode: bool
-    name: str
-    body: str
-    from_: str = msgspec.field(name="from")
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    name: Annotated[str, about("Its name, for your team only.", example="Cohort 06 — cart close 4h")]
+    body: Annotated[
+        str,
+        about("The text, with its variables.", example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET."),
+    ]
+    from_: Annotated[str, about("The sender the recipients see.", example="MASSIVESMS")] = msgspec.field(name="from")
     audience: AudienceResource
-    status: str
-    pause_reason: str | None = None
+    status: Annotated[str, about("Where it stands.", example="scheduled", enum=[*CampaignStatus])]
+    pause_reason: (
+        Annotated[
+            str,
+            about(
+                "Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is.",
+                enum=["insufficient_credits", "daily_cap", "missed", "manual"],
+            ),
+        ]
+        | None
+    ) = None
     stats: CampaignStats
-    metadata: dict[str, MetadataValue]
-    quiet_hours: bool
-    rate_per_minute: int | None = None
-    spread_hours: float | None = None
-    scheduled_at: str | None = None
-    expires_at: str | None = None
-    dispatched_at: str | None = None
-    completed_at: str | None = None
-    canceled_at: str | None = None
-    created_at: str
+    metadata: Annotated[
+        dict[str, MetadataValue],
+        about("The values you gave with it, as you gave them.", example={"campaign": "cohort_06_close"}),
+    ]
+    quiet_hours: Annotated[bool, about("Whether it sends only while it is day where the recipient is.", example=True)]
+    rate_per_minute: Annotated[int, about("At most so many messages a minute; null for no limit.")] | None = None
+    spread_hours: Annotated[float, about("Spread evenly over so many hours; null where it is not.")] | None = None
+    scheduled_at: Annotated[str, about("The time it was scheduled for; null for at once.", example=AT)] | None = None
+    expires_at: Annotated[str, about("Nothing is handed over after this; null for no such time.")] | None = None
+    dispatched_at: Annotated[str, about("When its last message was queued; null before that.")] | None = None
+    completed_at: Annotated[str, about("When its last message reached a final state; null before that.")] | None = None
+    canceled_at: Annotated[str, about("When it was canceled; null unless it was.")] | None = None
+    created_at: Annotated[str, about("When it was made.")]
 
 
 class OptInResource(Resource, kw_only=True):
     """Where a contact's consent stands, and the evidence for it."""
 
-    status: str
-    source: str | None = None
-    ip: str | None = None
-    at: str | None = None
+    status: Annotated[str, about("Where the consent stands.", example="opted_in", enum=[*OptInStatus])]
+    source: (
+        Annotated[str, about("Where it was given or withdrawn; null while it is unknown.", example="checkout")] | None
+    ) = None
+    ip: Annotated[str, about("From which IP address; null where that is not known.", example="203.0.113.4")] | None = (
+        None
+    )
+    at: Annotated[str, about("Since when; null while it is unknown.", example=AT)] | None = None
 
 
 class ContactResource(Resource, kw_only=True):
@@ -136,16 +164,30 @@ class ContactResource(Resource, kw_only=True):
 
     id: str
     object: Literal["contact"] = "contact"
-    livemode: bool
-    phone: str
-    first_name: str | None = None
-    last_name: str | None = None
-    email: str | None = None
-    timezone: str | None = None
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    phone: KeptPhone
+    first_name: Annotated[str, about("The first name; null where it is not known.", example="Maria")] | None = None
+    last_name: Annotated[str, about("The last name; null where it is not known.", example="Silva")] | None = None
+    email: (
+        Annotated[str, about("The e-mail address; null where it is not known.", example="maria@example.com")] | None
+    ) = None
+    timezone: (
+        Annotated[
+            str,
+            about(
+                "The time zone, of the IANA database; null where the phone's region decides.",
+                example="America/New_York",
+            ),
+        ]
+        | None
+    ) = None
     opt_in: OptInResource
-    attributes: JSONObject
-    created_at: str
-    updated_at: str
+    attributes: Annotated[
+        JSONObject,
+        about("Your own values, by name, for personalization.", example={"tier": "vip", "joined_at": "2026-04-22"}),
+    ]
+    created_at: Annotated[str, about("When it was made.")]
+    updated_at: Annotated[str, about("When it was last changed.")]
 
 
 class ContactListResource(Resource, kw_only=True):
@@ -153,12 +195,19 @@ class ContactListResource(Resource, kw_only=True):
 
     id: str
     object: Literal["contact_list"] = "contact_list"
-    livemode: bool
-    name: str
-    kind: str
-    contact_count: int
-    created_at: str
-    updated_at: str
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    name: Annotated[str, about("Its name.", example="Cohort 06 — open cart")]
+    kind: Annotated[
+        str,
+        about(
+            "`static` where it is kept by hand; else it is kept in step from elsewhere.",
+            example="static",
+            enum=["static", "synced"],
+        ),
+    ]
+    contact_count: Annotated[int, about("How many contacts are on it.", example=412, minimum=0)]
+    created_at: Annotated[str, about("When it was made.")]
+    updated_at: Annotated[str, about("When it was last renamed.")]
 
 
 class SegmentResource(Resource, kw_only=True):
@@ -166,19 +215,29 @@ class SegmentResource(Resource, kw_only=True):
 
     id: str
     object: Literal["segment"] = "segment"
-    livemode: bool
-    name: str
-    filter: JSONObject
-    created_at: str
-    updated_at: str
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    name: Annotated[str, about("Its name.", example="VIPs of Cohort 06")]
+    filter: Annotated[
+        JSONObject,
+        about(
+            'The condition contacts meet, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`.',
+            example=VIPS,
+            **{"$ref": "#/components/schemas/SegmentCondition"},
+        ),
+    ]
+    created_at: Annotated[str, about("When it was made.")]
+    updated_at: Annotated[str, about("When it was last changed.")]
 
 
 class PurchaseResource(Resource, kw_only=True):
     """Credits that were added to the balance."""
 
-    kind: str
-    credits: int
-    created_at: str
+    kind: Annotated[
+        str,
+        about("Whether they were given or bought.", example="purchase", enum=[LedgerKind.GRANT, LedgerKind.PURCHASE]),
+    ]
+    credits: Annotated[int, about("How many.", example=10000)]
+    created_at: Annotated[str, about("When.")]
 
 
 class WorkspaceResource(Resource, kw_only=True):
@@ -186,32 +245,60 @@ class WorkspaceResource(Resource, kw_only=True):
 
     id: str
     object: Literal["workspace"] = "workspace"
-    name: str
-    default_sender: str
-    double_opt_in: bool
-    campaigns_admit_unknown: bool
-    blocked_regions: list[str]
-    enabled_regions: list[str]
-    daily_credit_cap: int | None = None
-    prefix_hourly_cap: int | None = None
-    quiet_hours: bool
-    timezone: str
-    low_balance_threshold: int
-    opt_in_text: str
-    opt_out_text: str
-    welcome_text: str
-    help_text: str
-    created_at: str
+    name: Annotated[str, about("Its name.", example="Cohort Labs")]
+    default_sender: Annotated[str, about("The sender of messages that name none.", example="MASSIVESMS")]
+    double_opt_in: Annotated[bool, about("Whether opting in asks for a YES by SMS.", example=False)]
+    campaigns_admit_unknown: Annotated[
+        bool, about("Whether campaigns also go to contacts whose consent is unknown.", example=False)
+    ]
+    blocked_regions: Annotated[list[str], about("Regions nothing is sent to, ISO 3166-1.", example=[])]
+    enabled_regions: Annotated[
+        list[str], about("Regions that are sent to although they are off until enabled, ISO 3166-1.", example=[])
+    ]
+    daily_credit_cap: (
+        Annotated[int, about("The credits that live messages may take in a UTC day; null for no cap.")] | None
+    ) = None
+    prefix_hourly_cap: (
+        Annotated[int, about("How many single messages an hour one range of numbers may get; null for no cap.")] | None
+    ) = None
+    quiet_hours: Annotated[
+        bool, about("Whether campaigns send only while it is day where the recipient is, unless they say otherwise.")
+    ]
+    timezone: Annotated[str, about("The time zone, of the IANA database.", example="America/New_York")]
+    low_balance_threshold: Annotated[int, about("The balance below which `credits.low` is sent.", example=1000)]
+    opt_in_text: Annotated[
+        str,
+        about("The SMS that asks for a YES.", example="Reply YES to confirm your subscription. Reply STOP to opt out."),
+    ]
+    opt_out_text: Annotated[
+        str,
+        about(
+            "The SMS that answers STOP.",
+            example="You are unsubscribed and will get no more messages. Reply START to resubscribe.",
+        ),
+    ]
+    welcome_text: Annotated[
+        str, about("The SMS that confirms an opt-in.", example="You are subscribed. Reply STOP to opt out.")
+    ]
+    help_text: Annotated[
+        str, about("The SMS that answers HELP.", example="Reply STOP to opt out, START to resubscribe.")
+    ]
+    created_at: Annotated[str, about("When it was made.")]
 
 
 class CreditsResource(Resource, kw_only=True):
     """The workspace's credit balance."""
 
     object: Literal["credits"] = "credits"
-    balance: int
-    total_lifetime: int
-    low_balance_threshold: int
-    estimated_runway_days: int | None = None
+    balance: Annotated[int, about("What is left.", example=8420, minimum=0)]
+    total_lifetime: Annotated[int, about("All that was ever added.", example=27000)]
+    low_balance_threshold: Annotated[int, about("Below this, `credits.low` is sent.", example=1000)]
+    estimated_runway_days: (
+        Annotated[
+            int, about("Whole days the balance lasts at the use of the last 30 days; null without any use.", example=14)
+        ]
+        | None
+    ) = None
     recent_purchases: list[PurchaseResource] = []
 
 
@@ -220,13 +307,21 @@ class WebhookResource(Resource, kw_only=True):
 
     id: str
     object: Literal["webhook"] = "webhook"
-    livemode: bool
-    url: str
-    events: list[str]
-    description: str
-    status: str
-    disabled_reason: str | None = None
-    created_at: str
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    url: Annotated[str, about("Where events are posted to.", example="https://api.cohortlabs.co/webhooks/sms")]
+    events: Annotated[
+        list[str],
+        about(
+            "The events it subscribes to; empty where that is all.",
+            example=["message.delivered", "message.failed", "message.replied", "contact.opted_out"],
+        ),
+    ]
+    description: Annotated[str, about("What it is for; may be empty.", example="")]
+    status: Annotated[str, about(example="enabled", enum=["enabled", "disabled"])]
+    disabled_reason: (
+        Annotated[str, about("Why it was disabled; null unless we did that.", enum=["gone", "failing"])] | None
+    ) = None
+    created_at: Annotated[str, about("When it was made.")]
     secret: str | UnsetType = UNSET
 
 
@@ -237,12 +332,12 @@ class WebhookAttemptResource(Resource, kw_only=True):
     object: Literal["webhook_attempt"] = "webhook_attempt"
     webhook_id: str
     event_id: str
-    number: int
-    status_code: int | None = None
-    error: str | None = None
-    response_head: str
-    elapsed_ms: int
-    created_at: str
+    number: Annotated[int, about("Which try it was, from 1.", example=1, minimum=1)]
+    status_code: Annotated[int, about("The HTTP status answered; null where none was.", example=200)] | None = None
+    error: Annotated[str, about("What went wrong; null where the answer was 2xx.")] | None = None
+    response_head: Annotated[str, about("How the answer began.", example="ok")]
+    elapsed_ms: Annotated[int, about("How long it took, in milliseconds.", example=84, minimum=0)]
+    created_at: Annotated[str, about("When.")]
 
 
 class EventResource(Resource, kw_only=True):
@@ -266,17 +361,25 @@ class InboundMessageResource(Resource, kw_only=True):
 
     id: str
     object: Literal["inbound_message"] = "inbound_message"
-    livemode: bool
-    from_: str = msgspec.field(name="from")
-    to: str
-    body: str
-    keyword: str | None = None
-    intent: str | None = None
-    is_flagged: bool = False
-    contact_id: str | None = None
-    message_id: str | None = None
-    received_at: str
-    read_at: str | None = None
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    from_: KeptPhone = msgspec.field(name="from")
+    to: Annotated[str, about("The sender it was sent to.", example="MASSIVESMS")]
+    body: Annotated[str, about("The text.", example="Is there a payment plan?")]
+    keyword: Annotated[str, about("What it was understood as; null for any other text.")] | None = None
+    intent: (
+        Annotated[
+            str, about("How surely its words, where they are no keyword, ask for no more; null for any other text.")
+        ]
+        | None
+    ) = None
+    is_flagged: Annotated[
+        bool,
+        about("Whether somebody should look: it likely asks for no more, or could not surely be read.", example=False),
+    ] = False
+    contact_id: Annotated[str, about(example=f"con_{ULID}")] | None = None
+    message_id: Annotated[str, about(example=f"msg_{ULID}")] | None = None
+    received_at: Annotated[str, about("When it arrived.")]
+    read_at: Annotated[str, about("When somebody marked it read; null before that.", example=AT)] | None = None
 
 
 class KeywordResource(Resource, kw_only=True):
@@ -285,9 +388,9 @@ class KeywordResource(Resource, kw_only=True):
     id: str
     object: Literal["keyword"] = "keyword"
     livemode: bool
-    word: str
+    word: Annotated[str, about(example="COHORT6")]
     list_id: str
-    reply: str | None = None
+    reply: Annotated[str, about(example="You are on the list for Cohort 06. Reply STOP to opt out.")] | None = None
     created_at: str
 
 
@@ -296,16 +399,19 @@ class ApiKeyResource(Resource, kw_only=True):
 
     id: str
     object: Literal["api_key"] = "api_key"
-    livemode: bool
-    name: str
-    prefix: str
-    last4: str
-    created_at: str
-    expires_at: str | None = None
-    revoked_at: str | None = None
-    last_used_at: str | None = None
-    scopes: list[str] = []
-    key: str | UnsetType = UNSET
+    livemode: Annotated[bool, about("Whether it is a live key; false for a sandbox key.")]
+    name: Annotated[str, about("What it is for; may be empty.", example="Checkout")]
+    prefix: Annotated[str, about("How the key begins.", example="msvs_test_4f2a")]
+    last4: Annotated[str, about("How the key ends.", example="9kQz")]
+    created_at: Annotated[str, about("When it was made.")]
+    expires_at: Annotated[str, about("When it ends or ended; null where it does not.")] | None = None
+    revoked_at: Annotated[str, about("When it was revoked; null unless it was.")] | None = None
+    last_used_at: Annotated[str, about("When it was last used, to the minute; null before that.")] | None = None
+    scopes: Annotated[
+        list[str],
+        about("What the key may change; it may read all of its mode.", example=["contacts:write", "messages:send"]),
+    ] = []
+    key: Annotated[str, about("The key itself: only in the answer that makes it.")] | UnsetType = UNSET
 
 
 class SenderResource(Resource, kw_only=True):
@@ -313,11 +419,17 @@ class SenderResource(Resource, kw_only=True):
 
     id: str
     object: Literal["sender"] = "sender"
-    value: str
-    kind: Literal["long_code", "toll_free", "short_code", "alphanumeric"]
-    regions: list[str]
-    registration: str | None = None
-    created_at: str
+    value: Annotated[str, about("What stands in `from`.", example="+12125550100")]
+    kind: Annotated[
+        Literal["long_code", "toll_free", "short_code", "alphanumeric"],
+        about("What it is to carriers.", example="long_code"),
+    ]
+    regions: Annotated[list[str], about("Where it sends to; empty: wherever its kind is taken.", example=["US"])]
+    registration: (
+        Annotated[str, about("The reference of its registration with carriers.", example="10DLC campaign C0HORT6")]
+        | None
+    ) = None
+    created_at: Annotated[str, about("When it was added.")]
 
 
 # Why a message failed or was not sent: code → the sentence an integrator reads.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -21,6 +22,7 @@ from msvs.api.errors import PermissionDenied
 from msvs.api.permissions import Scope
 from msvs.api.webhooks.events import EventType
 from msvs.api.webhooks.signatures import RETRY_WINDOW
+from msvs.fields import AT, ULID
 from msvs.rest_compat import openapi_details as details
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
@@ -195,7 +197,9 @@ class _Document:
         if isinstance(schema, dict):
             ref = schema.get("$ref")
             if ref is not None:
-                return {"$ref": COMPONENT + self.names[ref.removeprefix(COMPONENT)]}
+                name = ref.removeprefix(COMPONENT)
+                said = {word: schema[word] for word in _SAID if word in schema}
+                return {**said, "$ref": COMPONENT + self.names.get(name, name)}
             return {key: self._renamed(value) for key, value in schema.items()}
         return [self._renamed(item) for item in schema] if isinstance(schema, list) else schema
 
@@ -241,7 +245,7 @@ class _Document:
                 example["url"] = example["url"].replace(f"{{{parameter['name']}}}", parameter["example"])
         if name == "Deleted":
             kind, prefix = _deleted(endpoint)
-            example |= {"id": f"{prefix}_{details.ULID}", "object": kind}
+            example |= {"id": f"{prefix}_{ULID}", "object": kind}
         if endpoint.operation_id in details.SECRET_SHOWN_BY:
             example["secret"] = details.SECRET_EXAMPLE
         headers = ["X-Request-Id", *RATE_HEADERS, *(["Idempotent-Replayed"] if endpoint.idempotent else [])]
@@ -357,6 +361,9 @@ def _public_name(struct: Any) -> str:
 # Schemas
 
 
+_SAID = ("description", "examples")
+
+
 def _request_schema(name: str, schema: Schema) -> Schema:
     known = details.REQUEST_FIELDS.get(name, {})
     unknown = known.keys() - schema["properties"].keys()
@@ -370,12 +377,12 @@ def _request_schema(name: str, schema: Schema) -> Schema:
 
 
 def _response_schema(name: str, schema: Schema, struct: Any) -> Schema:
-    known = details.RESPONSE_FIELDS.get(name, {})
+    known = details.ENUMS.get(name, {})
     unknown = known.keys() - schema["properties"].keys()
     assert not unknown, f"{name} has no {unknown}"
     base = get_origin(struct) or struct
     for field, found in schema["properties"].items():
-        made = _narrowed(found, {**_by_name(name, field), **known.get(field, {})})
+        made = _narrowed(_lifted(found), {**_by_name(name, field), **known.get(field, {})})
         made.pop("default", None)
         schema["properties"][field] = made
     if not base.__struct_config__.omit_defaults:
@@ -390,9 +397,20 @@ def _response_schema(name: str, schema: Schema, struct: Any) -> Schema:
 def _by_name(component: str, field: str) -> Schema:
     if field == "id" and component in details.RESOURCE_IDS:
         return details.id_of(details.RESOURCE_IDS[component])
-    if field.endswith("_at") or field == "at":
+    if field.endswith("_at") or field in ("at", "as_of"):
         return details.TIME
     return details.id_of(details.REFERENCES[field]) if field in details.REFERENCES else {}
+
+
+def _lifted(schema: Schema) -> Schema:
+    """The schema with what is said of its value, null or not, in one place: first what it is, last an example."""
+    said = {word: kind[word] for kind in schema.get("anyOf", ()) for word in _SAID if word in kind}
+    said |= {word: schema[word] for word in _SAID if word in schema}
+    rest = {word: value for word, value in schema.items() if word not in _SAID}
+    if "anyOf" in rest:
+        rest["anyOf"] = [{word: value for word, value in kind.items() if word not in _SAID} for kind in rest["anyOf"]]
+    examples = {"examples": said.pop("examples")} if "examples" in said else {}
+    return {**said, **rest, **examples}
 
 
 def _narrowed(schema: Schema, more: Mapping[str, object]) -> Schema:
@@ -503,14 +521,14 @@ def _error_example(code: str, type: str, message: str) -> Schema:
     elif code == "prefix_velocity_exceeded":
         error |= {"param": "to", "resets_at": "2026-05-01T21:00:00Z"}
     elif code == "contact_exists":
-        error |= {"param": "phone", "existing_id": f"con_{details.ULID}"}
+        error |= {"param": "phone", "existing_id": f"con_{ULID}"}
     elif code == "opt_in_revoked":
         error |= {"param": "opt_in", "opted_out_at": "2026-05-01T20:00:00Z"}
     elif code == "scope_missing":
         error |= {"scope": Scope.SETTINGS_WRITE.value}
     elif code == "keyword_exists":
-        error |= {"param": "word", "existing_id": f"kwd_{details.ULID}"}
-    return {"error": {**error, "doc_url": f"{PRODUCTION_URL}{PAGE}#{code}", "request_id": f"req_{details.ULID}"}}
+        error |= {"param": "word", "existing_id": f"kwd_{ULID}"}
+    return {"error": {**error, "doc_url": f"{PRODUCTION_URL}{PAGE}#{code}", "request_id": f"req_{ULID}"}}
 
 
 def _event_name(type: EventType) -> str:
@@ -573,7 +591,7 @@ def _path_parameters(path: str) -> Iterator[Schema]:
             "required": True,
             "description": "The contact's id." if name == "contact_id" else "The resource's id.",
             "schema": {"type": "string", **details.id_of(prefix)},
-            "example": f"{prefix}_{details.ULID}",
+            "example": f"{prefix}_{ULID}",
         }
 
 
@@ -602,17 +620,9 @@ class _Examples:
         schema = self._schemas[component]
         if component == "Event":
             return self.of(_event_name(EventType.MESSAGE_DELIVERED))
-        known = details.FIELD_EXAMPLES.get(component, {})
-        general = details.FIELD_EXAMPLES[""]
-        wanted = [name for name in schema["properties"] if name in schema["required"] or name in known]
-        example: Schema = {}
-        for name in wanted:
-            if name in known:
-                example[name] = known[name]
-            elif name in general and _is_scalar(schema["properties"][name]):
-                example[name] = general[name]
-            else:
-                example[name] = self._value(schema["properties"][name])
+        properties = schema["properties"]
+        wanted = [name for name, each in properties.items() if name in schema["required"] or "examples" in each]
+        example: Schema = {name: self._value(properties[name]) for name in wanted}
         if component.endswith("Event"):
             example["data"] = self._data(schema["properties"]["type"]["const"])
         return example
@@ -624,19 +634,23 @@ class _Examples:
         return data
 
     def _value(self, schema: Schema) -> object:
+        if "examples" in schema:
+            return deepcopy(schema["examples"][0])
         if "$ref" in schema:
             return self.of(schema["$ref"].removeprefix(COMPONENT))
         if "anyOf" in schema:
-            return self._value(schema["anyOf"][0])
+            # A plain value that may be missing and has no example is missing.
+            kind = schema["anyOf"][0]
+            return self._value(kind) if "$ref" in kind else None
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
             return schema["enum"][0]
         pattern = schema.get("pattern", "")
         if found := re.match(r"\^([a-z]{3})_", pattern):
-            return f"{found[1]}_{details.ULID}"
+            return f"{found[1]}_{ULID}"
         if schema.get("format") == "date-time":
-            return details.AT
+            return AT
         match schema.get("type"):
             case "array":
                 return [self._value(schema["items"])]
@@ -647,12 +661,6 @@ class _Examples:
             case "object":
                 return {}
         return "text"
-
-
-def _is_scalar(schema: Schema) -> bool:
-    """Whether the schema leaves open which value of its type it is."""
-    kinds = schema.get("anyOf", [schema])
-    return not any(kind.keys() & {"$ref", "const", "items"} for kind in kinds)
 
 
 # YAML

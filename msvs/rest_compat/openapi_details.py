@@ -21,7 +21,8 @@ from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
 from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.events import EventType
-from msvs.models import CampaignStatus, LedgerKind, MessageStatus, OptInStatus
+from msvs.fields import AT, LIST_ID, ULID, VIPS
+from msvs.models import CampaignStatus, MessageStatus, OptInStatus
 from msvs.rest_compat.schemas import LEDGER_ENTRY
 
 Schema = dict[str, Any]
@@ -484,53 +485,13 @@ REFERENCES: Mapping[str, str] = {
     "message_id": ids.MESSAGE,
 }
 
-RESPONSE_FIELDS: Mapping[str, Mapping[str, Schema]] = {
-    "Deleted": {"deleted": {"type": "boolean"}},
-    "Message": {
-        "to": KEPT_PHONE,
-        "status": {"enum": [*MessageStatus]},
-        "delivery": {"enum": ["unknown"], "description": "`unknown` where no report came within 72 hours."},
-        "encoding": {"enum": [*Encoding]},
-        "segments": {"minimum": 0},
-        "credits_used": {"minimum": 0, "description": "1 credit a segment; in the sandbox, what live would charge."},
-    },
-    "ErrorDetail": {"code": {"enum": sorted(FAILURES), "x-descriptions": dict(sorted(FAILURES.items()))}},
-    "Reply": {"from": KEPT_PHONE},
-    "Campaign": {
-        "status": {"enum": [*CampaignStatus]},
-        "pause_reason": {"enum": ["insufficient_credits", "daily_cap", "missed", "manual"]},
-    },
-    "Contact": {"phone": KEPT_PHONE},
-    "OptInState": {"status": {"enum": [*OptInStatus]}},
-    "ConsentEntry": {"phone": PHONE, "status": {"enum": [*OptInStatus]}, "sequence": {"minimum": 1}},
-    "Suppression": {"phone": PHONE},
-    "ContactExport": {"event_count": {"minimum": 0}},
-    "ContactList": {"kind": {"enum": ["static", "synced"]}, "contact_count": {"minimum": 0}},
-    "Segment": {"filter": FILTER},
-    "Credits": {"balance": {"minimum": 0}},
-    "Purchase": {"kind": {"enum": [LedgerKind.GRANT, LedgerKind.PURCHASE]}},
-    "LedgerEntry": {"kind": {"enum": [*LedgerKind]}},
-    "Webhook": {
-        "events": {"items": {"type": "string", "enum": [endpoints.EVERY_EVENT, *EventType]}},
-        "status": {"enum": ["enabled", "disabled"]},
-        "disabled_reason": {"enum": ["gone", "failing"]},
-    },
-    "WebhookAttempt": {"number": {"minimum": 1}, "elapsed_ms": {"minimum": 0}},
-    "ApiKey": {
-        "scopes": {
-            "items": {"type": "string", "enum": sorted(Scope)},
-            "description": "What the key may change; it may read all of its mode.",
-        },
-        "key": {"description": "The key itself: only in the answer that makes it."},
-    },
-    "Reconciliation": {"as_of": TIME},
-    "TimelineEntry": {"status": {"enum": [*MessageStatus]}, "event_type": {"enum": [*EventType]}},
-    "InboxThread": {"unread_count": {"minimum": 0}},
-    "InboundMessage": {
-        "from": KEPT_PHONE,
-        "keyword": {"enum": [*Keyword]},
-        "intent": {"enum": [Intent.CERTAIN, Intent.LIKELY]},
-    },
+# Values of response fields that rooms above the shapes know, by component and field.
+ENUMS: Mapping[str, Mapping[str, Schema]] = {
+    "Message": {"encoding": {"enum": [*Encoding]}},
+    "TimelineEntry": {"event_type": {"enum": [*EventType]}},
+    "Webhook": {"events": {"items": {"type": "string", "enum": [endpoints.EVERY_EVENT, *EventType]}}},
+    "ApiKey": {"scopes": {"items": {"type": "string", "enum": sorted(Scope)}}},
+    "InboundMessage": {"keyword": {"enum": [*Keyword]}, "intent": {"enum": [Intent.CERTAIN, Intent.LIKELY]}},
 }
 
 # A segment's filter.
@@ -597,12 +558,6 @@ CONDITION: Schema = {
 }
 
 # Examples
-
-ULID = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
-LIST_ID = f"lst_{ULID}"
-TEXT = "Hey Maria, cart closes tonight at 8pm ET. Reply STOP to opt out."
-AT = "2026-05-01T20:00:00Z"
-VIPS: Schema = {"all": [{"field": "attributes.tier", "op": "eq", "value": "vip"}, {"list": LIST_ID}]}
 
 REQUEST_EXAMPLES: Mapping[str, object] = {
     "MessageCreate": {
@@ -675,236 +630,6 @@ REQUEST_EXAMPLES: Mapping[str, object] = {
     "WebhookRecover": {"since": AT},
     "EventResend": {"webhook_id": f"whk_{ULID}"},
     "InboundTest": {"from": "+14155550123", "body": "Is there a payment plan?"},
-}
-
-# The values of response fields, by component or, under "", for any.
-FIELD_EXAMPLES: Mapping[str, Mapping[str, object]] = {
-    "": {
-        "livemode": True,
-        "to": "+14155550123",
-        "from": "MASSIVESMS",
-        "body": TEXT,
-        "metadata": {"campaign": "cohort_06_close"},
-        "name": "Cohort 06 — open cart",
-        "encoding": "gsm7",
-        "has_more": False,
-        "deleted": True,
-        "url": "https://api.cohortlabs.co/webhooks/sms",
-        "description": "",
-    },
-    "Message": {"status": "queued", "segments": 1, "credits_used": 1, "delivery": None, "error": None}
-    | dict.fromkeys(
-        (
-            "scheduled_at",
-            "expires_at",
-            "sent_at",
-            "delivered_at",
-            "failed_at",
-            "canceled_at",
-            "replied_at",
-            "campaign_id",
-        )
-    ),
-    "Reply": {"from": "+14155550123", "body": "Is there a payment plan?"},
-    "ErrorDetail": {"code": "invalid_number", "message": FAILURES["invalid_number"]},
-    "Campaign": {
-        "name": "Cohort 06 — cart close 4h",
-        "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
-        "status": "scheduled",
-        "pause_reason": None,
-        "expires_at": None,
-        "rate_per_minute": None,
-        "spread_hours": None,
-        "quiet_hours": True,
-        "dispatched_at": None,
-        "completed_at": None,
-        "canceled_at": None,
-    },
-    "CampaignAudience": {"list_ids": [LIST_ID]},
-    "CampaignStats": dict.fromkeys(
-        (
-            "recipients",
-            "queued",
-            "sending",
-            "sent",
-            "delivered",
-            "failed",
-            "skipped",
-            "canceled",
-            "replied",
-            "opted_out",
-            "credits_used",
-        ),
-        0,
-    ),
-    "Contact": {
-        "phone": "+14155550123",
-        "first_name": "Maria",
-        "last_name": "Silva",
-        "email": "maria@example.com",
-        "timezone": "America/New_York",
-        "attributes": {"tier": "vip", "joined_at": "2026-04-22"},
-    },
-    "OptInState": {"status": "opted_in", "source": "checkout", "ip": "203.0.113.4"},
-    "ConsentEntry": {
-        "phone": "+14155550123",
-        "status": "opted_in",
-        "source": "checkout",
-        "ip": "203.0.113.4",
-        "user_agent": "Mozilla/5.0",
-        "text": "Text me about Cohort 06.",
-        "version": "2026-04",
-        "actor": f"key_{ULID}",
-        "sequence": 1,
-        "hash": "5f2b" * 16,
-        "erased_at": None,
-    },
-    "Suppression": {"phone": "+12125550123", "source": "complaint"},
-    "SuppressionsImported": {"added": 1, "already_suppressed": 1, "invalid": []},
-    "ContactsImported": {
-        "created": 2,
-        "updated": 0,
-        "unchanged": 0,
-        "duplicates": 0,
-        "added_to_list": 2,
-        "opted_in": 2,
-        "pending": 0,
-        "opted_out": 0,
-        "invalid": [],
-    },
-    "Erasure": {"erased": True},
-    "ContactExport": {"suppression": None, "event_count": 4, "complete": True},
-    "ContactList": {"kind": "static", "contact_count": 412},
-    "Segment": {"name": "VIPs of Cohort 06", "filter": VIPS},
-    "Credits": {
-        "balance": 8420,
-        "total_lifetime": 27000,
-        "low_balance_threshold": 1000,
-        "estimated_runway_days": 14,
-    },
-    "Purchase": {"kind": "purchase", "credits": 10000},
-    "LedgerEntry": {"kind": "reserve", "amount": -1, "reference": f"msg_{ULID}", "note": ""},
-    "Webhook": {
-        "events": ["message.delivered", "message.failed", "message.replied", "contact.opted_out"],
-        "status": "enabled",
-        "disabled_reason": None,
-    },
-    "WebhookAttempt": {"number": 1, "status_code": 200, "error": None, "response_head": "ok", "elapsed_ms": 84},
-    "InboundMessage": {
-        "from": "+14155550123",
-        "to": "MASSIVESMS",
-        "body": "Is there a payment plan?",
-        "keyword": None,
-        "intent": None,
-        "is_flagged": False,
-    },
-    "Keyword": {"word": "COHORT6", "reply": "You are on the list for Cohort 06. Reply STOP to opt out."},
-    "Sender": {
-        "value": "+12125550100",
-        "kind": "long_code",
-        "regions": ["US"],
-        "registration": "10DLC campaign C0HORT6",
-    },
-    "ApiKey": {
-        "name": "Checkout",
-        "prefix": "msvs_test_4f2a",
-        "last4": "9kQz",
-        "scopes": ["contacts:write", "messages:send"],
-        "expires_at": None,
-        "revoked_at": None,
-        "last_used_at": None,
-    },
-    "InboxThread": {"unread_count": 1, "waiting": True},
-    "InboxMessage": {"id": f"inb_{ULID}", "direction": "inbound", "body": "Is there a payment plan?", "message": None},
-    "TimelineEntry": {"kind": "state", "status": "queued", "attempt": None, "event_id": None, "event_type": None}
-    | dict.fromkeys(("reply", "error")),
-    "Workspace": {
-        "name": "Cohort Labs",
-        "default_sender": "MASSIVESMS",
-        "double_opt_in": False,
-        "campaigns_admit_unknown": False,
-        "blocked_regions": [],
-        "enabled_regions": [],
-        "daily_credit_cap": None,
-        "prefix_hourly_cap": None,
-        "timezone": "America/New_York",
-        "low_balance_threshold": 1000,
-        "opt_in_text": "Reply YES to confirm your subscription. Reply STOP to opt out.",
-        "opt_out_text": "You are unsubscribed and will get no more messages. Reply START to resubscribe.",
-        "welcome_text": "You are subscribed. Reply STOP to opt out.",
-        "help_text": "Reply STOP to opt out, START to resubscribe.",
-    },
-    "Deleted": {},
-    "ContactsAdded": {"added": 1, "already_members": 0, "not_found": []},
-    "SegmentPreview": {"contact_count": 37},
-    "Redelivery": {"delivery_count": 1, "id": f"evt_{ULID}"},
-    "MessagePreview": {
-        "segments": 1,
-        "credits": 1,
-        "parts": [TEXT],
-        "characters": [],
-        "suggested_body": None,
-        "segments_saved": 0,
-        "missing_variables": [],
-        "balance": 8420,
-        "warnings": [],
-        "refusal": None,
-    },
-    "CampaignPreview": {
-        "audience_count": 412,
-        "recipient_count": 405,
-        "skipped_count": 7,
-        "held_count": 0,
-        "characters": [],
-        "suggested_body": None,
-        "segments_saved": 0,
-        "missing_variables": [],
-        "estimated_seconds": 1,
-        "balance": 8420,
-        "balance_after": 8015,
-        "exact": True,
-        "sample_size": 405,
-        "warnings": [],
-        "refusal": None,
-    },
-    "SkippedCount": {
-        "code": "recipient_not_opted_in",
-        "message": FAILURES["recipient_not_opted_in"],
-        "recipient_count": 7,
-    },
-    "PreviewWarning": {
-        "code": "daily_cap_reached",
-        "message": "The estimated cost of 405 credits exceeds what is left of the cap of 2026-05-01: 200."
-        " The campaign would pause there and go on the next day.",
-        "param": None,
-    },
-    "EncodingCounts": {"gsm7": 405, "ucs2": 0},
-    "SegmentsCount": {"segments": 1, "message_count": 405},
-    "CreditsRange": {"total": 405, "minimum": 1, "maximum": 1},
-    "MessageExplanation": {"kind": "api", "replies": []},
-    "ConsentExplanation": {"current_status": "opted_in"},
-    "ConsentRecord": {"status": "opted_in", "source": "checkout", "ip": "203.0.113.4", "actor": f"key_{ULID}"},
-    "SuppressionExplanation": {"suppressed": False, "source": None, "since": None},
-    "QuietHoursExplanation": {
-        "zones": ["America/Los_Angeles"],
-        "zone_source": "number",
-        "rule_source": "47 CFR 64.1200(c)(1)",
-        "next_opening": AT,
-    },
-    "EncodingExplanation": {"units": 64, "parts": [TEXT], "forced_by": []},
-    "SenderExplanation": {"sender": "MASSIVESMS", "source": "workspace_default"},
-    "MessageAttempt": {"carrier": "virtual", "outcome": "accepted", "error": None},
-    "MessageLedgerEntry": {"kind": "reserve", "amount": -1},
-    "CarrierExplanation": {"name": "virtual", "reference": "8f3a1c"},
-    "StateChange": {"status": "queued", "error": None},
-    "Reconciliation": {
-        "status": "completed",
-        "recipients": 412,
-        "not_expanded": 0,
-        "states": {"delivered": 405, "skipped": 7},
-        "credits_used": 405,
-    },
-    "ReconciliationCheck": {"check": "recipients", "expected": 412, "found": 412, "differences": 0},
 }
 
 _SENT = {"status": "sent", "sent_at": AT}

@@ -12,8 +12,9 @@ import msgspec
 from msvs.api import ids
 from msvs.api.pages import Page, PageRequest, page_request
 from msvs.api.resources import MessageResource, moment
+from msvs.fields import ULID, about
 from msvs.json_types import JSONObject
-from msvs.models import LedgerEntry
+from msvs.models import LedgerEntry, LedgerKind
 from msvs.models.messages import MetadataValue
 
 UNSET = msgspec.UNSET
@@ -378,34 +379,34 @@ class ListOf(msgspec.Struct, Generic[T], kw_only=True):
     """One page of resources, newest first."""
 
     object: Literal["list"] = "list"
-    url: str
-    has_more: bool
+    url: Annotated[str, about(example="https://api.cohortlabs.co/webhooks/sms")]
+    has_more: Annotated[bool, about(example=False)]
     data: list[T]
 
 
 class Deleted(msgspec.Struct, kw_only=True):
     """Says that a resource is gone."""
 
-    id: str
+    id: Annotated[str, about("The id that is no more.")]
     object: str
-    deleted: Literal[True] = True
+    deleted: Annotated[Literal[True], about(type="boolean")] = True
 
 
 class ContactsAdded(msgspec.Struct, kw_only=True):
     """What came of adding contacts to a list."""
 
-    added: int
-    already_members: int
-    not_found: list[str]
+    added: Annotated[int, about("How many were put on it.", example=1)]
+    already_members: Annotated[int, about("How many were on it already.", example=0)]
+    not_found: Annotated[list[str], about("The ids, as given, that name no contact.", example=[])]
 
 
 class RowRefused(msgspec.Struct, kw_only=True):
     """A row of an import that cannot be taken, counted from 0, and why; `param` names its field."""
 
-    index: int
-    code: str
-    message: str
-    param: str
+    index: Annotated[int, about("Which row, counted from 0.")]
+    code: Annotated[str, about("The code of the catalogue.")]
+    message: Annotated[str, about("What is wrong, for people.")]
+    param: Annotated[str, about("The field of the row.")]
 
 
 class ContactsImported(msgspec.Struct, kw_only=True):
@@ -415,23 +416,23 @@ class ContactsImported(msgspec.Struct, kw_only=True):
     `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted out and stay so.
     """
 
-    created: int
-    updated: int
-    unchanged: int
-    duplicates: int
-    added_to_list: int
-    opted_in: int
-    pending: int
-    opted_out: int
-    invalid: list[RowRefused]
+    created: Annotated[int, about("How many contacts were made.", example=2)]
+    updated: Annotated[int, about("How many were changed.", example=0)]
+    unchanged: Annotated[int, about("How many were as the rows have them already.", example=0)]
+    duplicates: Annotated[int, about("How many rows named a phone that a row before them named.", example=0)]
+    added_to_list: Annotated[int, about("How many were put on the list.", example=2)]
+    opted_in: Annotated[int, about("How many were opted in.", example=2)]
+    pending: Annotated[int, about("How many are asked to confirm.", example=0)]
+    opted_out: Annotated[int, about("How many had opted out, and stay so.", example=0)]
+    invalid: Annotated[list[RowRefused], about(example=[])]
 
 
 class SuppressionsImported(msgspec.Struct, kw_only=True):
     """What came of importing suppressions; `invalid` holds what is no phone, as it was given."""
 
-    added: int
-    already_suppressed: int
-    invalid: list[str]
+    added: Annotated[int, about("How many phones were suppressed.", example=1)]
+    already_suppressed: Annotated[int, about("How many were suppressed already.", example=1)]
+    invalid: Annotated[list[str], about("What is no phone, as it was given.", example=[])]
 
 
 class CampaignTestSent(msgspec.Struct, kw_only=True):
@@ -446,27 +447,27 @@ class SegmentPreview(msgspec.Struct, kw_only=True):
     """How many contacts a filter finds now."""
 
     object: Literal["segment_preview"] = "segment_preview"
-    contact_count: int
+    contact_count: Annotated[int, about(example=37)]
 
 
 class Redelivery(msgspec.Struct, kw_only=True):
     """How many deliveries were queued again."""
 
-    id: str
+    id: Annotated[str, about(example=f"evt_{ULID}")]
     object: Literal["redelivery"] = "redelivery"
-    delivery_count: int
+    delivery_count: Annotated[int, about("How many deliveries were queued.", example=1)]
 
 
 class LedgerEntryResource(msgspec.Struct, kw_only=True):
     """One movement of credits; `reference` names what caused it."""
 
-    id: str
+    id: Annotated[str, about("The id of the entry.")]
     object: Literal["ledger_entry"] = "ledger_entry"
-    kind: str
-    amount: int
-    reference: str
-    note: str
-    created_at: str
+    kind: Annotated[str, about("What moved the credits.", example="reserve", enum=[*LedgerKind])]
+    amount: Annotated[int, about("How many: added if positive, taken if negative.", example=-1)]
+    reference: Annotated[str, about("What caused it, such as a message's id.", example=f"msg_{ULID}")]
+    note: Annotated[str, about("Why, where somebody said so; else empty.", example="")]
+    created_at: Annotated[str, about("When.")]
 
 
 def ledger_entry_resource(row: LedgerEntry) -> LedgerEntryResource:

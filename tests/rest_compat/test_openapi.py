@@ -16,6 +16,7 @@ from openapi_spec_validator import validate
 from msvs.api.catalogue import ERRORS
 from msvs.api.webhooks.events import EventType
 from msvs.cli import main
+from msvs.fields import AT, ULID
 from msvs.rest_compat import openapi, openapi_details
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
@@ -197,8 +198,8 @@ def substituted(value: Any, known: dict[str, str]) -> Any:
     """An example with the ids of what is there in place of its own."""
     text = json.dumps(value)
     for prefix, noun in (("lst", "list"), ("con", "contact"), ("whk", "webhook")):
-        text = text.replace(f"{prefix}_{openapi_details.ULID}", known[noun])
-    return json.loads(text.replace(openapi_details.AT, in_future(hours=-1)))
+        text = text.replace(f"{prefix}_{ULID}", known[noun])
+    return json.loads(text.replace(AT, in_future(hours=-1)))
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.operation_id)

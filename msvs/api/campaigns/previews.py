@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -48,6 +48,7 @@ from msvs.api.text.rendering import (
 from msvs.api.text.sms import Encoding, forcing_characters, measure, split
 from msvs.api.text.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch, fetch_value
+from msvs.fields import TEXT, about
 from msvs.models import Contact, ErasedSuppression, OptInStatus, Suppression, Workspace
 from msvs.models.messages import MetadataValue
 
@@ -105,27 +106,36 @@ class Refusal(Resource, kw_only=True):
 
     status: int
     type: str
-    code: str
-    message: str
-    param: str | None = None
+    code: Annotated[str, about("A stable code, such as `insufficient_credits`.")]
+    message: Annotated[str, about("What is wrong, in English.")]
+    param: Annotated[str, about("The input it is about; null where it is about none.", example="body")] | None = None
 
 
 class ForcingCharacter(Resource, kw_only=True):
     """A character that GSM-7 lacks: how many messages hold it, what could stand for it, and what that alone saves."""
 
-    character: str
-    name: str
-    message_count: int
-    replacement: str | None = None
-    segments_saved: int = 0
+    character: Annotated[str, about("The character.", example="‘")]
+    name: Annotated[str, about("Its Unicode name.", example="LEFT SINGLE QUOTATION MARK")]
+    message_count: Annotated[int, about("How many messages hold it.")]
+    replacement: Annotated[str, about("What reads the same in GSM-7; null where nothing does.", example="'")] | None = (
+        None
+    )
+    segments_saved: Annotated[int, about("How many segments replacing it alone saves.")] = 0
 
 
 class PreviewWarning(Resource, kw_only=True):
     """What would not refuse a message or campaign, and yet hold it up, cost more or keep it from people."""
 
-    code: str
-    message: str
-    param: str | None = None
+    code: Annotated[str, about("A stable code, such as `double_braces`.", example="daily_cap_reached")]
+    message: Annotated[
+        str,
+        about(
+            "What is to be expected, in English.",
+            example="The estimated cost of 405 credits exceeds what is left of the cap of 2026-05-01: 200."
+            " The campaign would pause there and go on the next day.",
+        ),
+    ]
+    param: Annotated[str, about("The input it is about; null where it is about none.")] | None = None
 
 
 class MessagePreview(Resource, kw_only=True):
@@ -138,67 +148,76 @@ class MessagePreview(Resource, kw_only=True):
 
     object: Literal["message_preview"] = "message_preview"
     livemode: bool
-    to: str
-    from_: str = msgspec.field(name="from")
-    body: str | None = None
-    encoding: str | None = None
-    segments: int | None = None
-    credits: int | None = None
-    parts: list[str] = msgspec.field(default_factory=list)
-    characters: list[ForcingCharacter] = msgspec.field(default_factory=list)
-    suggested_body: str | None = None
-    segments_saved: int = 0
-    missing_variables: list[str] = msgspec.field(default_factory=list)
-    balance: int
-    warnings: list[PreviewWarning] = msgspec.field(default_factory=list)
-    refusal: Refusal | None = None
+    to: Annotated[str, about("The recipient's phone, in E.164.", example="+14155550123")]
+    from_: Annotated[str, about("The sender the recipient would see.", example="MASSIVESMS")] = msgspec.field(
+        name="from"
+    )
+    body: Annotated[str, about("The text, variables replaced.", example=TEXT)] | None = None
+    encoding: Annotated[str, about("How its characters would be encoded.", example="gsm7")] | None = None
+    segments: Annotated[int, about("How many SMS it would take.", example=1)] | None = None
+    credits: Annotated[int, about("What it would cost live.", example=1)] | None = None
+    parts: Annotated[list[str], about("The text of each segment.", example=[TEXT])] = msgspec.field(
+        default_factory=list
+    )
+    characters: Annotated[list[ForcingCharacter], about(example=[])] = msgspec.field(default_factory=list)
+    suggested_body: (
+        Annotated[str, about("The body with plain characters for typographic ones; null where that saves nothing.")]
+        | None
+    ) = None
+    segments_saved: Annotated[int, about("How many segments the suggestion saves.", example=0)] = 0
+    missing_variables: Annotated[list[str], about("Variables with neither value nor fallback.", example=[])] = (
+        msgspec.field(default_factory=list)
+    )
+    balance: Annotated[int, about("The credits there are.", example=8420)]
+    warnings: Annotated[list[PreviewWarning], about(example=[])] = msgspec.field(default_factory=list)
+    refusal: Annotated[Refusal | None, about(example=None)] = None
 
 
 class SkippedCount(Resource, kw_only=True):
     """How many recipients would get nothing for one reason; `expired` is for whom quiet hours end too late."""
 
-    code: str
-    message: str
-    recipient_count: int
+    code: Annotated[str, about("The reason's code.", example="recipient_not_opted_in")]
+    message: Annotated[str, about("The reason, in English.", example=FAILURES["recipient_not_opted_in"])]
+    recipient_count: Annotated[int, about("How many.", example=7)]
 
 
 class EncodingCounts(Resource, kw_only=True):
     """How many messages go out in each encoding."""
 
-    gsm7: int = 0
-    ucs2: int = 0
+    gsm7: Annotated[int, about("In the GSM alphabet.", example=405)] = 0
+    ucs2: Annotated[int, about("In UCS-2.", example=0)] = 0
 
 
 class SegmentsCount(Resource, kw_only=True):
     """How many messages have this many segments."""
 
-    segments: int
-    message_count: int
+    segments: Annotated[int, about("How many segments.", example=1)]
+    message_count: Annotated[int, about("How many messages.", example=405)]
 
 
 class CreditsRange(Resource, kw_only=True):
     """What a campaign costs: in total, its cheapest message and its dearest one, in credits."""
 
-    total: int = 0
-    minimum: int = 0
-    maximum: int = 0
+    total: Annotated[int, about("All of it.", example=405)] = 0
+    minimum: Annotated[int, about("Its cheapest message.", example=1)] = 0
+    maximum: Annotated[int, about("Its dearest message.", example=1)] = 0
 
 
 class MissingVariable(Resource, kw_only=True):
     """How many recipients have no value for a variable without a fallback."""
 
-    name: str
-    recipient_count: int
+    name: Annotated[str, about("The variable.", example="firstName")]
+    recipient_count: Annotated[int, about("How many.")]
 
 
 class SampleMessage(Resource, kw_only=True):
     """One recipient's message."""
 
-    contact_id: str
-    to: str
-    body: str
-    encoding: str
-    segments: int
+    contact_id: Annotated[str, about("The recipient.")]
+    to: Annotated[str, about("The recipient's phone, in E.164.", example="+14155550123")]
+    body: Annotated[str, about("The text, variables replaced.", example=TEXT)]
+    encoding: Annotated[str, about("How its characters would be encoded.", example="gsm7")]
+    segments: Annotated[int, about("How many SMS it would take.")]
 
 
 class CampaignPreview(Resource, kw_only=True):
@@ -213,27 +232,32 @@ class CampaignPreview(Resource, kw_only=True):
 
     object: Literal["campaign_preview"] = "campaign_preview"
     livemode: bool
-    from_: str = msgspec.field(name="from")
-    audience_count: int
-    recipient_count: int
-    skipped_count: int
+    from_: Annotated[str, about("The sender the recipients would see.", example="MASSIVESMS")] = msgspec.field(
+        name="from"
+    )
+    audience_count: Annotated[int, about("The audience, one entry a phone.", example=412)]
+    recipient_count: Annotated[int, about("How many of them would be sent to.", example=405)]
+    skipped_count: Annotated[int, about("How many would be skipped.", example=7)]
     skipped: list[SkippedCount]
-    held_count: int = 0
+    held_count: Annotated[int, about(example=0)] = 0
     encodings: EncodingCounts
     segments: list[SegmentsCount]
     credits: CreditsRange
-    characters: list[ForcingCharacter]
-    suggested_body: str | None = None
-    segments_saved: int = 0
-    missing_variables: list[MissingVariable]
+    characters: Annotated[list[ForcingCharacter], about(example=[])]
+    suggested_body: (
+        Annotated[str, about("The body with plain characters for typographic ones; null where that saves nothing.")]
+        | None
+    ) = None
+    segments_saved: Annotated[int, about("How many segments the suggestion saves, over all recipients.", example=0)] = 0
+    missing_variables: Annotated[list[MissingVariable], about(example=[])]
     samples: list[SampleMessage]
-    estimated_seconds: int
-    balance: int
-    balance_after: int
-    exact: bool
-    sample_size: int
-    warnings: list[PreviewWarning] = msgspec.field(default_factory=list)
-    refusal: Refusal | None = None
+    estimated_seconds: Annotated[int, about("About how long sending it takes.", example=1)]
+    balance: Annotated[int, about("The credits there are.", example=8420)]
+    balance_after: Annotated[int, about("The credits that would be left; negative where it lacks some.", example=8015)]
+    exact: Annotated[bool, about("Whether every recipient was counted, and not a sample scaled up.", example=True)]
+    sample_size: Annotated[int, about("How many recipients were rendered.", example=405)]
+    warnings: Annotated[list[PreviewWarning], about(example=[])] = msgspec.field(default_factory=list)
+    refusal: Annotated[Refusal | None, about(example=None)] = None
 
 
 @dataclass(frozen=True, slots=True)

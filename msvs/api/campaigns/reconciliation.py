@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msvs.api import ids
@@ -14,6 +14,7 @@ from msvs.api.messages.statistics import ID_MARGIN, id_at
 from msvs.api.resources import Resource, moment
 from msvs.api.scope import find
 from msvs.database import Row, fetch_row, fetch_value
+from msvs.fields import about
 from msvs.models import Campaign, CampaignStatus, MessageStatus
 
 STATES = tuple(status.value for status in MessageStatus if status is not MessageStatus.SCHEDULED)
@@ -202,11 +203,11 @@ FROM pg_inherits WHERE inhparent = 'events'::regclass
 class ReconciliationCheck(Resource, kw_only=True):
     """Two ways of counting the same thing. `differences` is on how many single items the two disagree."""
 
-    check: str
-    expected: int
-    found: int
-    differences: int = 0
-    ok: bool
+    check: Annotated[str, about("What is counted.", example="recipients")]
+    expected: Annotated[int, about("What it should be.", example=412)]
+    found: Annotated[int, about("What it is.", example=412)]
+    differences: Annotated[int, about("On how many single items the two disagree.", example=0)] = 0
+    ok: Annotated[bool, about("Whether they agree.")]
 
 
 class ReconciliationResource(Resource, kw_only=True):
@@ -215,14 +216,16 @@ class ReconciliationResource(Resource, kw_only=True):
     id: str
     object: Literal["reconciliation"] = "reconciliation"
     livemode: bool
-    status: str
-    recipients: int
-    not_expanded: int
-    states: dict[str, int]
-    credits_used: int
-    balanced: bool
+    status: Annotated[str, about(example="completed")]
+    recipients: Annotated[int, about("All recipients.", example=412)]
+    not_expanded: Annotated[int, about("Members of the audience that have no message yet.", example=0)]
+    states: Annotated[
+        dict[str, int], about("How many recipients are in each state.", example={"delivered": 405, "skipped": 7})
+    ]
+    credits_used: Annotated[int, about("Credits reserved or spent.", example=405)]
+    balanced: Annotated[bool, about("Whether every check holds.")]
     checks: list[ReconciliationCheck]
-    as_of: str
+    as_of: Annotated[str, about("The instant.")]
 
 
 async def reconcile_campaign(ctx: Context, id: UUID, *, now: datetime | None = None) -> ReconciliationResource:

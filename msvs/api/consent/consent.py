@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, cast
+from typing import Annotated, Literal, NamedTuple, cast
 from uuid import UUID
 
 from asyncpg import LockNotAvailableError
@@ -25,6 +25,7 @@ from msvs.api.text.phones import by_canonical, parse_phone, spellings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
+from msvs.fields import AT, ULID, Phone, about
 from msvs.models import ConsentEvent, Contact, OptInStatus, rows
 
 CONSENT_EVENT = "cns"
@@ -195,23 +196,31 @@ class ConsentEntryResource(Resource, kw_only=True):
     that was said. `sequence` and `hash` are its place in the chain of the workspace and mode.
     """
 
-    id: str
+    id: Annotated[str, about("The id of the entry.")]
     object: Literal["consent_entry"] = "consent_entry"
     livemode: bool
-    phone: str | None
-    contact_id: str | None
-    status: str
-    source: str | None
-    ip: str | None
-    user_agent: str | None
-    text: str | None
-    version: str | None
-    given_at: str | None
-    actor: str
-    sequence: int
-    hash: str
-    erased_at: str | None
-    created_at: str
+    phone: Phone | None
+    contact_id: Annotated[str, about(example=f"con_{ULID}")] | None
+    status: Annotated[str, about("What the consent became.", example="opted_in", enum=[*OptInStatus])]
+    source: Annotated[str, about("Where it was given or withdrawn.", example="checkout")] | None
+    ip: Annotated[str, about("From which IP address; null where that is not known.", example="203.0.113.4")] | None
+    user_agent: Annotated[str, about("With which browser; null where that is not known.", example="Mozilla/5.0")] | None
+    text: (
+        Annotated[
+            str,
+            about(
+                "What the person agreed to or wrote; null where it is not known.", example="Text me about Cohort 06."
+            ),
+        ]
+        | None
+    )
+    version: Annotated[str, about("The version of what the person agreed to.", example="2026-04")] | None
+    given_at: Annotated[str, about("When the person agreed; null where that was not said.", example=AT)] | None
+    actor: Annotated[str, about("Who made the change: an API key's or user's id, or `system`.", example=f"key_{ULID}")]
+    sequence: Annotated[int, about("Its place in the chain of consent, from 1.", example=1, minimum=1)]
+    hash: Annotated[str, about("The SHA-256 of the entry and of the hash before it.", example="5f2b" * 16)]
+    erased_at: Annotated[str, about("When the person was erased; null where they were not.")] | None
+    created_at: Annotated[str, about("When.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
 from uuid import UUID
 
 import phonenumbers
@@ -35,6 +35,7 @@ from msvs.api.text.columns import fold_name
 from msvs.api.text.phones import canonical, parse_phone
 from msvs.api.text.tables import Row, Table, open_table
 from msvs.api.unit_of_work import unit_of_work
+from msvs.fields import Phone, about
 from msvs.models import Contact, ErasedSuppression, Suppression, rows
 
 SUPPRESSION = "sup"
@@ -54,10 +55,10 @@ class SuppressionResource(Resource, kw_only=True):
 
     id: str
     object: Literal["suppression"] = "suppression"
-    livemode: bool
-    phone: str
-    source: str
-    created_at: str
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    phone: Annotated[Phone, about(example="+12125550123")]
+    source: Annotated[str, about("Why, such as `keyword`.", example="complaint")]
+    created_at: Annotated[str, about("Since when.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msvs.api import ids
@@ -28,6 +28,7 @@ from msvs.api.resources import (
 )
 from msvs.api.scope import find, scoped
 from msvs.database import execute, fetch, fetch_value
+from msvs.fields import ULID, about
 from msvs.json_types import JSON
 from msvs.models import Contact, InboundMessage, Message, MessageStatus
 
@@ -113,20 +114,20 @@ class InboxThreadResource(Resource, kw_only=True):
     contact: ContactResource
     last_reply: InboundMessageResource
     last_message: MessageResource | None
-    unread_count: int
-    waiting: bool
+    unread_count: Annotated[int, about("How many of its replies nobody marked read.", example=1, minimum=0)]
+    waiting: Annotated[bool, about("Whether nobody wrote to it since its last reply.", example=True)]
 
 
 class InboxMessageResource(Resource, kw_only=True):
     """One message of a thread: `inbound` as the contact sent it, or `outbound` as it was sent to the contact."""
 
-    id: str
+    id: Annotated[str, about(example=f"inb_{ULID}")]
     object: Literal["inbox_message"] = "inbox_message"
     direction: Literal["inbound", "outbound"]
-    body: str
+    body: Annotated[str, about(example="Is there a payment plan?")]
     created_at: str
     inbound: InboundMessageResource | None = None
-    message: MessageResource | None = None
+    message: Annotated[MessageResource | None, about(example=None)] = None
 
 
 async def list_threads(

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msvs.api import ids
@@ -35,6 +35,7 @@ from msvs.api.text.phones import canonical, spellings
 from msvs.api.text.sms import forcing_characters, measure, split
 from msvs.api.webhooks.events import EventType
 from msvs.database import Row, fetch
+from msvs.fields import AT, TEXT, ULID, about
 from msvs.models import (
     Campaign,
     ConsentEvent,
@@ -70,11 +71,11 @@ CROSS JOIN LATERAL (
 class ConsentRecord(Resource, kw_only=True):
     """One entry of the history of a phone's consent, with its evidence."""
 
-    status: str
-    source: str | None
-    ip: str | None
-    actor: str
-    at: str
+    status: Annotated[str, about("What consent became.", example="opted_in")]
+    source: Annotated[str, about("Where from; null where nobody said.", example="checkout")] | None
+    ip: Annotated[str, about("The address it was given from; null where nobody said.", example="203.0.113.4")] | None
+    actor: Annotated[str, about("Who recorded it.", example=f"key_{ULID}")]
+    at: Annotated[str, about("When.")]
 
 
 class ConsentExplanation(Resource, kw_only=True):
@@ -83,18 +84,20 @@ class ConsentExplanation(Resource, kw_only=True):
     `decided_at` is the last hand-over, else the refusal, else now. No record means that consent was never recorded.
     """
 
-    contact_id: str | None
-    current_status: str | None
-    decided_at: str
+    contact_id: Annotated[str, about(example=f"con_{ULID}")] | None
+    current_status: (
+        Annotated[str, about("Where consent stands now; null once the contact is deleted.", example="opted_in")] | None
+    )
+    decided_at: Annotated[str, about("When it was last asked for.")]
     record: ConsentRecord | None
 
 
 class SuppressionExplanation(Resource, kw_only=True):
     """Whether the phone is suppressed now, by what, and since when."""
 
-    suppressed: bool
-    source: str | None = None
-    since: str | None = None
+    suppressed: Annotated[bool, about("Whether nothing is sent to it.", example=False)]
+    source: Annotated[str, about("By what; null unless it is.")] | None = None
+    since: Annotated[str, about("Since when; null unless it is.")] | None = None
 
 
 class QuietHoursExplanation(Resource, kw_only=True):
@@ -103,29 +106,31 @@ class QuietHoursExplanation(Resource, kw_only=True):
     `zone_source` is `contact` or `number`; `rule_source` names where the country's hours come from.
     """
 
-    at: str
-    zones: list[str]
-    zone_source: str
-    rule_source: str
-    open: bool
-    next_opening: str
+    at: Annotated[str, about("The moment.")]
+    zones: Annotated[
+        list[str], about("The time zones it may be in; all had to be open.", example=["America/Los_Angeles"])
+    ]
+    zone_source: Annotated[str, about("Where the zones come from: `contact` or `number`.", example="number")]
+    rule_source: Annotated[str, about("Where the country's hours come from.", example="47 CFR 64.1200(c)(1)")]
+    open: Annotated[bool, about("Whether it could be texted.")]
+    next_opening: Annotated[str, about("When it can be texted next.", example=AT)]
 
 
 class CharacterExplanation(Resource, kw_only=True):
     """A character that GSM-7 lacks, and its Unicode name."""
 
     character: str
-    name: str
+    name: Annotated[str, about("Its Unicode name.", example="LEFT SINGLE QUOTATION MARK")]
 
 
 class EncodingExplanation(Resource, kw_only=True):
     """How the body goes on the air. `units` are septets (gsm7) or UTF-16 units (ucs2); `forced_by` made it ucs2."""
 
-    encoding: str
-    units: int
-    segments: int
-    parts: list[str]
-    forced_by: list[CharacterExplanation]
+    encoding: Annotated[str, about("How its characters are encoded.", example="gsm7")]
+    units: Annotated[int, about("Septets (GSM-7) or UTF-16 units (UCS-2).", example=64)]
+    segments: Annotated[int, about("How many SMS it takes.")]
+    parts: Annotated[list[str], about("The text of each SMS.", example=[TEXT])]
+    forced_by: Annotated[list[CharacterExplanation], about(example=[])]
 
 
 class SenderExplanation(Resource, kw_only=True):
@@ -134,44 +139,47 @@ class SenderExplanation(Resource, kw_only=True):
     A sender that was given and equals the workspace's default shows as the default.
     """
 
-    sender: str
-    source: Literal["given", "workspace_default", "campaign"]
+    sender: Annotated[str, about("The sender.", example="MASSIVESMS")]
+    source: Annotated[
+        Literal["given", "workspace_default", "campaign"],
+        about("`given`, `workspace_default` or `campaign`.", example="workspace_default"),
+    ]
 
 
 class MessageAttemptResource(Resource, kw_only=True):
     """One try to hand the message to a carrier. `outcome` is null while it lasts."""
 
-    id: str
-    number: int
-    carrier: str
-    outcome: str | None
-    error: ErrorDetail | None
-    started_at: str
-    ended_at: str | None
+    id: Annotated[str, about("The id of the attempt.")]
+    number: Annotated[int, about("Which try it was, from 1.")]
+    carrier: Annotated[str, about("The carrier.", example="virtual")]
+    outcome: Annotated[str, about("What came of it; null while it lasts.", example="accepted")] | None
+    error: Annotated[ErrorDetail | None, about(example=None)]
+    started_at: Annotated[str, about("When it began.")]
+    ended_at: Annotated[str, about("When it ended; null while it lasts.", example=AT)] | None
 
 
 class MessageLedgerEntry(Resource, kw_only=True):
     """One movement of credits for the message."""
 
-    kind: str
-    amount: int
-    at: str
+    kind: Annotated[str, about("What moved them.", example="reserve")]
+    amount: Annotated[int, about("How many: added if positive, taken if negative.", example=-1)]
+    at: Annotated[str, about("When.")]
 
 
 class CarrierExplanation(Resource, kw_only=True):
     """The carrier that was last tried, and its own id of the message."""
 
-    name: str
-    reference: str | None
+    name: Annotated[str, about("Its name.", example="virtual")]
+    reference: Annotated[str, about("Its own id of the message; null where it gave none.", example="8f3a1c")] | None
 
 
 class StateChange(Resource, kw_only=True):
     """A state and when the message came to it; `event_id` is the event that told of it, where there is one."""
 
-    status: str
+    status: Annotated[str, about(example="queued")]
     at: str
-    event_id: str | None = None
-    error: ErrorDetail | None = None
+    event_id: Annotated[str, about(example=f"evt_{ULID}")] | None = None
+    error: Annotated[ErrorDetail | None, about(example=None)] = None
 
 
 class MessageExplanation(Resource, kw_only=True):
@@ -184,7 +192,7 @@ class MessageExplanation(Resource, kw_only=True):
     id: str
     object: Literal["message_explanation"] = "message_explanation"
     livemode: bool
-    kind: str
+    kind: Annotated[str, about("What brought it about.", example="api")]
     message: MessageResource
     consent: ConsentExplanation
     suppression: SuppressionExplanation
@@ -194,7 +202,7 @@ class MessageExplanation(Resource, kw_only=True):
     attempts: list[MessageAttemptResource]
     ledger: list[MessageLedgerEntry]
     carrier: CarrierExplanation | None
-    replies: list[InboundMessageResource]
+    replies: Annotated[list[InboundMessageResource], about(example=[])]
     states: list[StateChange]
 
 
@@ -204,14 +212,18 @@ class TimelineEntry(Resource, kw_only=True):
     What belongs to other kinds of entry is null.
     """
 
-    kind: Literal["state", "attempt_started", "attempt_ended", "event", "reply"]
-    at: str
-    status: str | None = None
-    attempt: MessageAttemptResource | None = None
-    event_id: str | None = None
-    event_type: str | None = None
-    reply: InboundMessageResource | None = None
-    error: ErrorDetail | None = None
+    kind: Annotated[
+        Literal["state", "attempt_started", "attempt_ended", "event", "reply"], about("What it is.", example="state")
+    ]
+    at: Annotated[str, about("When it happened.")]
+    status: (
+        Annotated[str, about("The state; null for other kinds.", example="queued", enum=[*MessageStatus])] | None
+    ) = None
+    attempt: Annotated[MessageAttemptResource | None, about(example=None)] = None
+    event_id: Annotated[str, about("The event's id; null for other kinds.")] | None = None
+    event_type: Annotated[str, about("What the event says; null for other kinds.")] | None = None
+    reply: Annotated[InboundMessageResource | None, about(example=None)] = None
+    error: Annotated[ErrorDetail | None, about(example=None)] = None
 
 
 class MessageTimeline(Resource, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -32,6 +32,7 @@ from msvs.api.resources import (
 )
 from msvs.api.scope import find, scoped
 from msvs.api.text.phones import spellings
+from msvs.fields import about
 from msvs.models import ConsentEvent, Contact, ContactList, InboundMessage, ListMember, Message, Suppression
 
 # In one answer, of each kind, newest first.
@@ -69,11 +70,11 @@ class ContactExportResource(Resource, kw_only=True):
     contact: ContactResource
     lists: list[ContactListResource]
     consent: list[ConsentEntryResource]
-    suppression: SuppressionResource | None
+    suppression: Annotated[SuppressionResource | None, about(example=None)]
     messages: list[MessageResource]
     inbound_messages: list[InboundMessageResource]
-    event_count: int
-    complete: bool
+    event_count: Annotated[int, about(example=4, minimum=0)]
+    complete: Annotated[bool, about(example=True)]
 
 
 async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:

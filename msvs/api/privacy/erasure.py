@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,7 @@ from msvs.api.resources import Resource, moment
 from msvs.api.scope import scoped
 from msvs.api.text.phones import canonical, parse_phone, with_spellings
 from msvs.database import encode_json, execute, fetch, fetch_row, fetch_value, now
+from msvs.fields import ULID, about
 from msvs.models import Contact, ListMember
 
 BATCH = 1000
@@ -207,9 +208,9 @@ ORDER BY id DESC LIMIT 1
 class ErasureResource(Resource, kw_only=True):
     """Says that a contact was erased, and when."""
 
-    id: str | None
+    id: Annotated[str, about(example=f"con_{ULID}")] | None
     object: Literal["contact"] = "contact"
-    erased: bool = True
+    erased: Annotated[bool, about(example=True)] = True
     erased_at: str
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import msgspec
 import uvicorn
@@ -18,7 +19,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from msvs import database, garbage, logs, settings
-from msvs.api import catalogue
 from msvs.api.accounts import auth, secret_keys
 from msvs.api.context import Services
 from msvs.api.crypto import Keyring
@@ -58,9 +58,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set")
     database_url = settings.database_url
-    catalogue.use_base_url(settings.base_url)
     carriers = make_carriers(settings, owns_sessions=False)
-    services = services or Services.from_settings(settings, {name: each.rate for name, each in carriers.items()})
+    own_rates = {name: each.rate for name, each in carriers.items()}
+    services = replace(services or Services.from_settings(settings, own_rates), base_url=settings.base_url)
     limiter = Limiter(settings.redis_url)
     readiness = Readiness(database_url, settings.redis_url)
     traffic = Traffic()
@@ -113,7 +113,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         *docs_routes(),
         Route("/", show_index),
         Route("/healthz", show_health),
-        Route("/readyz", show_readiness(readiness)),
+        Route("/readyz", show_readiness(readiness, settings.base_url)),
         Route("/metrics", metrics.show),
         *ops_routes(settings),
     ]
@@ -125,7 +125,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             Middleware(Observed, traffic=traffic, request_id=REQUEST_ID, logs_requests=settings.is_production),
             *proxies,
             Middleware(Notifying),
-            Middleware(RequestMiddleware, https_only=settings.is_production),
+            Middleware(RequestMiddleware, https_only=settings.is_production, base_url=settings.base_url),
         ],
         exception_handlers={HTTPException: _raise_refusal},
         lifespan=lifespan,
@@ -134,6 +134,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     app.state.readiness = readiness
     app.state.refused = None
     app.state.notifier = None
+    app.state.base_url = settings.base_url
     app.state.end = lambda: signal.raise_signal(signal.SIGTERM)
     app.router.redirect_slashes = False
     app.router.default = route_unknown
@@ -203,7 +204,7 @@ async def show_health(_request: Request) -> Response:
     return _json({"status": "ok"})
 
 
-def show_readiness(readiness: Readiness) -> Callable[[Request], Awaitable[Response]]:
+def show_readiness(readiness: Readiness, base_url: str) -> Callable[[Request], Awaitable[Response]]:
     """What answers /readyz."""
 
     async def show(request: Request) -> Response:
@@ -213,7 +214,7 @@ def show_readiness(readiness: Readiness) -> Callable[[Request], Awaitable[Respon
         if not found.failed:
             return _json({"status": "degraded" if found.degraded else "ready", "checks": checks})
         error = Unavailable(f"Not ready: {', '.join(found.failed)}.", code=ErrorCode.NOT_READY)
-        envelope = msgspec.json.decode(error_body(error, request.scope[REQUEST_ID]))
+        envelope = msgspec.json.decode(error_body(error, request.scope[REQUEST_ID], base_url))
         return _json({"status": "not_ready", "checks": checks, **envelope}, 503)
 
     return show

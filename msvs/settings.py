@@ -15,6 +15,8 @@ from msvs.dsn import read_dsn
 
 DEVELOPMENT = "development"
 PRODUCTION = "production"
+# Where the API is served to the public, and its documentation found.
+PRODUCTION_URL = "https://api.massivesms.com"
 
 
 def version() -> str:

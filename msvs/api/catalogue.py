@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from msvs.api.errors import ErrorCode
 from msvs.api.resources import FAILURES
+from msvs.settings import PRODUCTION_URL
 
-PRODUCTION_URL = "https://api.massivesms.com"
 PAGE = "/docs/errors"
 
 INVALID = "invalid_request_error"
@@ -671,18 +671,10 @@ FAILURE_CODES: Mapping[str, FailureCode] = MappingProxyType(
     {code: FailureCode(code, when, _FAILURE_ACTIONS[code]) for code, when in FAILURES.items()}
 )
 
-_base_url = PRODUCTION_URL
 
-
-def use_base_url(url: str) -> None:
-    """Set where this process's documentation is found (settings.base_url)."""
-    global _base_url
-    _base_url = url
-
-
-def doc_url(code: str) -> str:
-    """The page that explains an error code."""
-    return f"{_base_url}{PAGE}#{code}"
+def doc_url(code: str, base_url: str = PRODUCTION_URL) -> str:
+    """The page that explains an error code; `base_url` is where the documentation is found."""
+    return f"{base_url}{PAGE}#{code}"
 
 
 def errors_of(status: int) -> Iterator[ListedError]:

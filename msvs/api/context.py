@@ -10,7 +10,7 @@ from uuid import UUID
 from msvs.address_policy import AddressPolicy
 from msvs.api.crypto import Keyring
 from msvs.models import Role
-from msvs.settings import Settings
+from msvs.settings import PRODUCTION_URL, Settings
 
 SANDBOX_CARRIER = "virtual"
 ANY = "*"
@@ -74,12 +74,13 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services of a process: carriers' names, rates, the keyring and where webhooks may lead."""
+    """The services of a process: carriers' names, rates, the keyring, where webhooks may lead, the base URL."""
 
     carriers: CarrierNames = field(default_factory=CarrierNames)
     rates: Rates = field(default_factory=Rates)
     keyring: Keyring = field(default_factory=Keyring)
     address_policy: AddressPolicy = field(default_factory=AddressPolicy)
+    base_url: str = PRODUCTION_URL
 
     @classmethod
     def from_settings(cls, settings: Settings, carriers: Mapping[str, float | None]) -> Services:
@@ -93,6 +94,7 @@ class Services:
             Rates({**own, **settings.carrier_rates}, settings.sender_rates),
             Keyring(),
             AddressPolicy.from_settings(settings),
+            settings.base_url,
         )
 
 

@@ -38,6 +38,7 @@ class ErrorCatalogue:
 class CatalogueQuery:
     @field("Every error code and every failure code, for pages that explain them; the same for all workspaces.")
     async def error_catalogue(self, info: Info) -> ErrorCatalogue:
+        base_url = info.context.caller.visitor.services.base_url
         return ErrorCatalogue(
             errors=[
                 ErrorCode(
@@ -47,7 +48,7 @@ class CatalogueQuery:
                     statuses=list(row.statuses),
                     when=row.when,
                     action=row.action,
-                    doc_url=doc_url(row.code),
+                    doc_url=doc_url(row.code, base_url),
                     is_graphql_only=row.is_dashboard,
                 )
                 for row in ERRORS.values()

@@ -14,12 +14,12 @@ Headers = list[tuple[bytes, bytes]]
 RETRY_AFTER_SECONDS = 1
 
 
-def error_body(error: ApiError, request_id: str) -> bytes:
+def error_body(error: ApiError, request_id: str, base_url: str) -> bytes:
     """The JSON envelope of an error."""
     fields = {"type": error.type, "code": error.code, "message": error.message}
     if error.param is not None:
         fields["param"] = error.param
-    last = {"doc_url": doc_url(error.code), "request_id": request_id}
+    last = {"doc_url": doc_url(error.code, base_url), "request_id": request_id}
     return msgspec.json.encode({"error": {**fields, **error.details, **last}})
 
 

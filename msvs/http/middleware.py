@@ -13,6 +13,7 @@ from msvs.api import ids
 from msvs.api.errors import ApiError, MethodNotAllowed, RouteUnknown
 from msvs.http.body import ClientGone
 from msvs.http.errors import Headers, as_api_error, error_body, error_headers
+from msvs.settings import PRODUCTION_URL
 
 log = structlog.get_logger(__name__)
 
@@ -29,8 +30,9 @@ HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 class RequestMiddleware:
     """Wraps the whole application. Layers below read `scope[REQUEST_ID]`, add to `scope[ANSWER_HEADERS]` and raise."""
 
-    def __init__(self, app: ASGIApp, *, https_only: bool = False) -> None:
+    def __init__(self, app: ASGIApp, *, https_only: bool = False, base_url: str = PRODUCTION_URL) -> None:
         self._app = app
+        self._base_url = base_url
         self._more: Headers = [AS_TYPED, HTTPS_ONLY] if https_only else [AS_TYPED]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +74,9 @@ class RequestMiddleware:
             if started:
                 # Half an answer is out; only breaking the connection tells the client so.
                 raise
-            await send_json(send_on, refusal.status, error_body(refusal, request_id), error_headers(refusal))
+            await send_json(
+                send_on, refusal.status, error_body(refusal, request_id, self._base_url), error_headers(refusal)
+            )
         finally:
             reset_contextvars(**tokens)
 

@@ -30,6 +30,7 @@ from msvs.http.heads import (
     without_upgrade,
 )
 from msvs.loops import UVICORN_LOOP
+from msvs.settings import PRODUCTION_URL
 
 HEADER_SECONDS = 10.0
 # The largest body, should each of its bytes come in a chunk of its own; what is more is trailers.
@@ -264,7 +265,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if error is None or self._unanswered or self.transport.is_closing():
             return
         request_id = ids.encode_id(ids.REQUEST, ids.new_id())
-        body = error_body(error, request_id)
+        body = error_body(error, request_id, _base_url_of(self.app))
         head = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[error.status] + head % (len(body), request_id.encode()) + body)
         self.transport.close()
@@ -274,6 +275,12 @@ def _what_is_wrong(error: httptools.HttpParserError) -> str:
     if str(error) == "Pause on PRI/Upgrade":
         return "HTTP/2 is not spoken here; use HTTP/1.1."
     return f"The request is not HTTP/1.1: {error}."
+
+
+def _base_url_of(app: object) -> str:
+    """Where the application says that its documentation is found."""
+    base_url: str = getattr(getattr(app, "state", None), "base_url", PRODUCTION_URL)
+    return base_url
 
 
 def _has_socket(app: object, target: bytes) -> bool:

@@ -112,7 +112,7 @@ class PathFront:
         request_id: str = scope[REQUEST_ID]
 
         def render(error: ApiError) -> Answer:
-            return Answer(error.status, error_body(error, request_id))
+            return Answer(error.status, error_body(error, request_id, self._services.base_url))
 
         return await answer_once(
             ctx, key, fingerprint(endpoint.method, path, values), lambda: _run(endpoint, call), render

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from msvs.api import ids
-from msvs.api.catalogue import ERRORS, PAGE, PRODUCTION_URL, TYPES, errors_of
+from msvs.api.catalogue import ERRORS, PAGE, TYPES, errors_of
 from msvs.api.contacts.suppressions import SUPPRESSION
 from msvs.api.errors import PermissionDenied
 from msvs.api.permissions import Scope
@@ -28,6 +28,7 @@ from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.openapi_details import Schema
 from msvs.rest_compat.schemas import ListOf, NoBody
+from msvs.settings import PRODUCTION_URL
 
 OPENAPI = "3.1.0"
 JSON_TYPE = "application/json"

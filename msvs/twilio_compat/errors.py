@@ -71,7 +71,7 @@ def status_of(error: ApiError) -> int:
     return 400 if error.status == 422 else error.status
 
 
-def error_body(error: ApiError, request_id: str) -> bytes:
+def error_body(error: ApiError, request_id: str, base_url: str) -> bytes:
     """The JSON of an error; `details` holds what our own API would say."""
     details = {"code": error.code, "request_id": request_id, **error.details}
     if error.param is not None:
@@ -80,7 +80,7 @@ def error_body(error: ApiError, request_id: str) -> bytes:
         {
             "code": number_of(error),
             "message": error.message,
-            "more_info": doc_url(error.code),
+            "more_info": doc_url(error.code, base_url),
             "status": status_of(error),
             "details": details,
         }

@@ -105,7 +105,7 @@ class PathFront:
                 log.warning("request refused", method=scope["method"], status=503, error=type(error).__name__)
             elif refusal.status >= 500:
                 log.error("request failed", method=scope["method"], status=refusal.status, exc_info=error)
-            status, body = status_of(refusal), error_body(refusal, request_id)
+            status, body = status_of(refusal), error_body(refusal, request_id, self._services.base_url)
             extra = error_headers(refusal)
         start = [
             (b"content-type", b"application/json"),
@@ -150,7 +150,7 @@ class PathFront:
                 return await _run(handler, call)
 
         def render(error: ApiError) -> Answer:
-            return Answer(status_of(error), error_body(error, request_id))
+            return Answer(status_of(error), error_body(error, request_id, self._services.base_url))
 
         return await answer_once(
             call.ctx,

@@ -17,7 +17,6 @@ from redis import Redis
 from starlette.applications import Starlette
 
 from msvs import database as db
-from msvs.api import catalogue
 from msvs.api.notifier import Notifier, WorkQueue, waiting_key
 from msvs.app import create_app
 from msvs.carriers.carrier_events import keep_carrier_events
@@ -95,8 +94,6 @@ async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPath
     carriers = data_dir / "carriers.toml"
     carriers.write_text(CARRIERS)
     with pytest.MonkeyPatch.context() as patch:
-        # The application sets it for its process; other tests have another one.
-        patch.setattr(catalogue, "_base_url", PUBLIC_URL)
         for name, value in SECRETS.items():
             patch.setenv(name, value)
         app = create_app(

@@ -676,3 +676,96 @@ def test_no_row_is_any() -> None:
 )
 def test_a_use_of_any_is_found(source: str, found: list[str]) -> None:
     assert list(uses_of_any(ast.parse(source))) == found
+
+
+# Libraries without a public seam at the place that a test must watch or break.
+PRIVATE_OF_LIBRARIES = {
+    ("asyncpg.Connection", "_execute"): "every statement with values goes through it",
+    ("http.cookies", "_unquote"): "Starlette calls it, and a test holds that nothing of ours does",
+}
+
+
+def patched_privates(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The private names that a test sets by `monkeypatch`, each with what it belongs to."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="setattr"), args=[target, ast.Constant(value=str() as name), *_]):
+                if name.rpartition(".")[2].startswith("_"):
+                    yield ast.unparse(target), name
+            case ast.Call(func=ast.Attribute(attr="setattr"), args=[ast.Constant(value=str() as name), *_]):
+                if name.rpartition(".")[2].startswith("_"):
+                    yield "", name
+
+
+def test_no_test_patches_a_private_name() -> None:
+    """What a test must set is a parameter, a setting, a field of the services or a public name."""
+    found = {
+        (name_of(path), *private)
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for private in patched_privates(tree_of(path))
+        if private not in PRIVATE_OF_LIBRARIES
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "is_found"),
+    [
+        ('monkeypatch.setattr(limiter, "_script", 1)', True),
+        ('patch.setattr("msvs.app._secret", 1)', True),
+        ('monkeypatch.setattr(limiter, "script", 1)', False),
+    ],
+)
+def test_a_patched_private_name_is_found(source: str, is_found: bool) -> None:
+    assert bool(list(patched_privates(ast.parse(source)))) is is_found
+
+
+# What a module of the package may fill after it is imported → why: caches of what lies outside, and registries that are
+# complete once everything is imported. Services travel in the context.
+MUTABLE = {
+    "msvs/api/accounts/auth.py:_known": "keys as the database has them, trusted for a moment",
+    "msvs/api/accounts/auth.py:_reading": "reads of keys that are on their way",
+    "msvs/api/accounts/auth.py:_touched": "when the use of a key was last written down",
+    "msvs/api/accounts/auth.py:_touching": "notes of use that are on their way",
+    "msvs/connections.py:_looked": "which URLs lead to a pooler that shares connections",
+    "msvs/graphql/nodes.py:_kinds": "filled as the files of the types are imported",
+    "msvs/graphql/nodes.py:_shapes": "filled as the files of the types are imported",
+    "msvs/api/dispatch/set_aside.py:left_out": "messages that this process cannot even put aside, for a minute",
+}
+
+
+def mutables(tree: ast.Module) -> Iterator[str]:
+    """The names of a module whose value may change after it is imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            yield from node.names
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            target: ast.expr = node.targets[0]
+        elif isinstance(node, ast.AnnAssign):
+            target = node.target
+        else:
+            continue
+        is_empty = ast.unparse(node.value) in ("None", "{}", "[]", "set()", "dict()", "list()") if node.value else False
+        if is_empty and isinstance(target, ast.Name):
+            yield target.id
+
+
+def test_no_module_holds_services_or_other_state() -> None:
+    """What a process has is made by its composition root, and handed on."""
+    found = {f"{name_of(path)}:{name}" for path in MODULES for name in mutables(tree_of(path))}
+    assert found - MUTABLE.keys() == set()
+    assert MUTABLE.keys() - found == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("_notifier: Notifier | None = None", ["_notifier"]),
+        ("_seen = set()", ["_seen"]),
+        ("def use(n):\n    global _n\n    _n = n", ["_n"]),
+        ("LIMITS = {'a': 1}\ndef f():\n    x = None", []),
+    ],
+)
+def test_state_of_a_module_is_found(source: str, names: list[str]) -> None:
+    assert list(mutables(ast.parse(source))) == names

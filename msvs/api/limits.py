@@ -102,7 +102,7 @@ class Limiter:
 
     def __init__(self, redis_url: str | None) -> None:
         self._redis = None if redis_url is None else _connect(redis_url)
-        self._script = None if self._redis is None else self._redis.register_script(TAKE)
+        self.script = None if self._redis is None else self._redis.register_script(TAKE)
         self._local = LocalBuckets()
         self._owed: dict[str, int] = {}
         self._waiting: list[_Take] = []
@@ -115,7 +115,7 @@ class Limiter:
         rate = RATES[bucket]
         cost = min(cost, rate.capacity)
         key = f"msvs:rate:{bucket.value}:{workspace_id}"
-        if self._script is None or time.monotonic() < self._quiet_until:
+        if self.script is None or time.monotonic() < self._quiet_until:
             return self._take_here(key, rate, cost)
         loop = asyncio.get_running_loop()
         take = _Take(key, rate, cost, loop.create_future())
@@ -144,13 +144,13 @@ class Limiter:
             self._flusher = None
 
     async def _ask(self, takes: list[_Take]) -> list[Allowance]:
-        assert self._script is not None
+        assert self.script is not None
         if time.monotonic() >= self._quiet_until:
             # What has flowed back into the process's own bucket meanwhile is owed no more.
             owed = [min(self._owed.pop(take.key, 0), self._local.missing(take.key, take.rate)) for take in takes]
             try:
                 async with asyncio.timeout(REDIS_SECONDS):
-                    rows = await self._script(
+                    rows = await self.script(
                         keys=[take.key for take in takes],
                         args=[
                             number
@@ -178,7 +178,7 @@ class Limiter:
 
     def _take_here(self, key: str, rate: Rate, cost: int) -> Allowance:
         allowance = self._local.take(key, rate, cost)
-        if allowance.retry_after is None and self._script is not None:
+        if allowance.retry_after is None and self.script is not None:
             self._owe(key, rate, cost)
         return allowance
 

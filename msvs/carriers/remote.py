@@ -103,7 +103,7 @@ class RemoteCarrier(Carrier):
         offered = time.monotonic()
         try:
             async with asyncio.timeout(OFFER_SECONDS):
-                line = await self._offer(submissions)
+                line = await self.offer(submissions)
             # Stopped meanwhile, this process may have lost its lease: the time-out need not be the first to wake.
             if time.monotonic() - offered > OFFER_SECONDS:
                 line.close()
@@ -114,7 +114,7 @@ class RemoteCarrier(Carrier):
             return [AWAY] * len(submissions)
         return await self._finish(line, len(submissions))
 
-    async def _offer(self, submissions: Sequence[Submission]) -> Line:
+    async def offer(self, submissions: Sequence[Submission]) -> Line:
         """A connection whose other end has the whole batch and waits for the word to go."""
         offer = Offer(list(submissions))
         line, answer = await self._exchange(offer)

@@ -47,16 +47,14 @@ class Readiness:
             None if redis_url is None else Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
         )
         self.disk = DiskCheck()
-        self._migrated = False
-        self._needed = _Kept(
-            {"database": self._check_database, "migrations": self._check_migrations}, KEPT_SECONDS, now
-        )
+        self.is_migrated = False
+        self.needed = Kept({"database": self._check_database, "migrations": self._check_migrations}, KEPT_SECONDS, now)
         rest = {"redis": self._check_redis, "workers": self._check_workers, "cron": self._check_cron}
-        self._rest = _Kept({**rest, "disk": self.disk.check}, KEPT_REST_SECONDS, now)
+        self.rest = Kept({**rest, "disk": self.disk.check}, KEPT_REST_SECONDS, now)
 
     async def look(self, *, everything: bool = False) -> Found:
         """What was found, a second ago at most; `everything` else five seconds ago at most."""
-        return Found(await self._needed.look(), await self._rest.look() if everything else {})
+        return Found(await self.needed.look(), await self.rest.look() if everything else {})
 
     async def close(self) -> None:
         """Let go of Redis."""
@@ -74,11 +72,11 @@ class Readiness:
             raise
 
     async def _check_migrations(self) -> str:
-        if not self._migrated:
+        if not self.is_migrated:
             # A database that is away looks like one without any migration.
             await self._check_database()
-            self._migrated = not await database.pending_migrations(self._database_url)
-        return "ok" if self._migrated else "pending: run msvs migrate"
+            self.is_migrated = not await database.pending_migrations(self._database_url)
+        return "ok" if self.is_migrated else "pending: run msvs migrate"
 
     async def _check_redis(self) -> str:
         if self.redis is None:
@@ -100,23 +98,28 @@ class Readiness:
         return "none alive"
 
 
-class _Kept:
+class Kept:
     """Runs checks, one look at a time, and keeps what they found for so many seconds."""
 
     def __init__(self, checks: Mapping[str, Check], seconds: float, now: Callable[[], float]) -> None:
         self._checks = checks
-        self._seconds = seconds
-        self._now = now
+        self.seconds = seconds
+        self.now = now
         self._found: Mapping[str, str] = {}
         self._until = float("-inf")
         self._looking = asyncio.Lock()
 
+    def forget(self) -> None:
+        """Have the next look run the checks again."""
+        self._until = float("-inf")
+
     async def look(self) -> Mapping[str, str]:
+        """Return the state of each check."""
         async with self._looking:
-            if self._now() >= self._until:
+            if self.now() >= self._until:
                 states = await asyncio.gather(*map(_checked, self._checks.values()))
                 self._found = dict(zip(self._checks, states, strict=True))
-                self._until = self._now() + self._seconds
+                self._until = self.now() + self.seconds
             return self._found
 
 

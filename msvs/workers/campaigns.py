@@ -123,7 +123,7 @@ async def _expand(
     made = 0
     while turns and not stop.is_set:
         campaign_id = turns.popleft()
-        count = await failures.outlive("expansion", _expand_chunk(services, campaign_id, chunk), -1)
+        count = await failures.outlive("expansion", expand_once(services, campaign_id, chunk), -1)
         if count < 0:
             broken.add(campaign_id)
         made += max(count, 0)
@@ -133,7 +133,8 @@ async def _expand(
     return made
 
 
-async def _expand_chunk(services: Services, campaign_id: UUID, chunk: int) -> int:
+async def expand_once(services: Services, campaign_id: UUID, chunk: int) -> int:
+    """Expand one chunk of a campaign, and finish its expansion with the last; return the messages made."""
     now = await database.now()
     count = await in_unit_of_work(partial(audiences.expand_chunk, services, campaign_id, limit=chunk, now=now))
     if count < chunk:

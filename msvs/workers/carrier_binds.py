@@ -422,7 +422,7 @@ class HandOverServer:
         async def begin() -> None:
             nonlocal begun
             while begun < len(submissions):
-                count = await self._enter(len(submissions) - begun)
+                count = await self.take_room(len(submissions) - begun)
                 is_told = self._takes and await _tell(line, Progress(begun + count, []))
                 if not is_told or not self._takes:
                     for _ in range(count):
@@ -452,7 +452,7 @@ class HandOverServer:
             if late:
                 await _tell(line, Progress(begun, list(late.values())))
 
-    async def _enter(self, most: int) -> int:
+    async def take_room(self, most: int) -> int:
         """Wait for room at the carrier and take what there is, up to `most`."""
         await self._room.acquire()
         count = 1

@@ -112,7 +112,7 @@ async def test_a_redis_that_is_away_is_not_asked_for_each_request(monkeypatch: p
         port = server.getsockname()[1]
     limiter = Limiter(f"redis://127.0.0.1:{port}/0")
     asked = 0
-    script = limiter._script
+    script = limiter.script
 
     async def counted(**arguments: object) -> object:
         nonlocal asked
@@ -120,7 +120,7 @@ async def test_a_redis_that_is_away_is_not_asked_for_each_request(monkeypatch: p
         assert script is not None
         return await script(**arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(limiter, "_script", counted)
+    monkeypatch.setattr(limiter, "script", counted)
     monkeypatch.setattr(limits, "QUIET_AFTER_ERROR_SECONDS", 60.0)
     workspace = uuid4()
     answers = [await limiter.take(workspace) for _ in range(20)]

@@ -350,14 +350,14 @@ async def test_a_worker_that_was_stopped_gives_no_word_to_go(
     remote: RemoteCarrier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("msvs.carriers.remote.OFFER_SECONDS", 0.1)
-    offer = remote._offer
+    offer = remote.offer
 
     async def offer_and_stop(submissions: Sequence[Submission]) -> Line:
         line = await offer(submissions)
         time.sleep(0.3)  # noqa: ASYNC251
         return line
 
-    monkeypatch.setattr(remote, "_offer", offer_and_stop)
+    monkeypatch.setattr(remote, "offer", offer_and_stop)
     assert await remote.submit_many(batch(3)) == [AWAY] * 3
 
 
@@ -365,14 +365,14 @@ async def test_an_owner_that_was_stopped_begins_nothing_late(
     server: HandOverServer, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line, writer = await connected(server)
-    enter = server._enter
+    enter = server.take_room
 
     async def enter_and_stop(most: int) -> int:
         count = await enter(most)
         monkeypatch.setattr("msvs.workers.carrier_binds.time", FakeTime(1000.0))
         return count
 
-    monkeypatch.setattr(server, "_enter", enter_and_stop)
+    monkeypatch.setattr(server, "take_room", enter_and_stop)
     await server._submit(line_of(server), batch(3))
     assert books.submitted == []
     progress = [await line.receive(FROM_OWNER), await line.receive(FROM_OWNER)]

@@ -118,9 +118,9 @@ async def test_pages_of_the_root_have_a_request_id(anonymous: httpx.AsyncClient,
 def readiness(app: Starlette, monkeypatch: pytest.MonkeyPatch) -> Readiness:
     """What /readyz asks; nothing that it found is kept."""
     found: Readiness = app.state.readiness
-    for kept in (found._needed, found._rest):
-        monkeypatch.setattr(kept, "_seconds", 0.0)
-        monkeypatch.setattr(kept, "_until", 0.0)
+    for kept in (found.needed, found.rest):
+        monkeypatch.setattr(kept, "seconds", 0.0)
+        kept.forget()
     return found
 
 
@@ -156,7 +156,7 @@ async def test_without_redis_it_is_ready(
 async def test_not_ready_says_what_is_away(
     anonymous: httpx.AsyncClient, readiness: Readiness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "_migrated", False)
+    monkeypatch.setattr(readiness, "is_migrated", False)
     monkeypatch.setattr(database, "fetch_value", fail_with(ConnectionRefusedError()))
     response = await anonymous.get("/readyz")
     assert response.status_code == 503
@@ -178,9 +178,9 @@ async def test_probes_ask_the_database_once_a_second(
         return 1
 
     seconds = 1e9
-    for kept in (app.state.readiness._needed, app.state.readiness._rest):
-        monkeypatch.setattr(kept, "_now", lambda: seconds)
-        monkeypatch.setattr(kept, "_until", seconds)
+    for kept in (app.state.readiness.needed, app.state.readiness.rest):
+        monkeypatch.setattr(kept, "now", lambda: seconds)
+        kept.forget()
     monkeypatch.setattr(database, "fetch_value", count)
     answers = await asyncio.gather(*(anonymous.get("/readyz") for _ in range(50)))
     assert {answer.status_code for answer in answers} == {200}

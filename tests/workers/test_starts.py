@@ -149,7 +149,7 @@ async def test_others_are_expanded_while_a_large_audience_is_fixed(
     large = await create(ctx, await people(ctx, 60))
     small = await create(other_ctx, await people(other_ctx, 2))
     expanded_at: list[int] = []
-    expand = worker._expand_chunk
+    expand = worker.expand_once
 
     async def noted(services: Services, campaign_id: UUID, chunk: int) -> int:
         count = await expand(services, campaign_id, chunk)
@@ -157,7 +157,7 @@ async def test_others_are_expanded_while_a_large_audience_is_fixed(
             expanded_at.append(len(await recipients(large)))
         return count
 
-    monkeypatch.setattr(worker, "_expand_chunk", noted)
+    monkeypatch.setattr(worker, "expand_once", noted)
     await expand_campaigns(SERVICES)
     assert len(expanded_at) == 1
     assert 0 < expanded_at[0] < 60

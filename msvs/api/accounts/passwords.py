@@ -19,7 +19,7 @@ MIN_LENGTH = 10
 MAX_LENGTH = 256
 
 # OWASP's parameters for argon2id: 19 MiB, two passes, one lane.
-_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # Bounds the memory that logins take at one moment, however many there are.
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="passwords")
 
@@ -40,7 +40,7 @@ def check_password(password: str, *, email: str, param: str = "password") -> str
 
 async def hash_password(password: str) -> str:
     """The hash to keep."""
-    return await _in_thread(lambda: _hasher.hash(_bytes(password)))
+    return await _in_thread(lambda: HASHER.hash(_bytes(password)))
 
 
 async def verify_password(password_hash: str | None, password: str) -> bool:
@@ -51,21 +51,21 @@ async def verify_password(password_hash: str | None, password: str) -> bool:
 
 def needs_rehash(password_hash: str) -> bool:
     """Whether the hash was made with other parameters than today's."""
-    return _hasher.check_needs_rehash(password_hash)
+    return HASHER.check_needs_rehash(password_hash)
 
 
 def _matches(password_hash: str | None, password: str) -> bool:
     # Made for everyone, so that the first of all logins does not tell by its time.
     dummy = _dummy_hash()
     try:
-        return _hasher.verify(dummy if password_hash is None else password_hash, _bytes(password[: MAX_LENGTH + 1]))
+        return HASHER.verify(dummy if password_hash is None else password_hash, _bytes(password[: MAX_LENGTH + 1]))
     except (VerificationError, InvalidHashError):
         return False
 
 
 @cache
 def _dummy_hash() -> str:
-    return _hasher.hash(b"nobody has this password")
+    return HASHER.hash(b"nobody has this password")
 
 
 def _bytes(password: str) -> bytes:

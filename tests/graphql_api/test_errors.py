@@ -18,6 +18,7 @@ from msvs.api.messages import messages
 from msvs.models import Contact, CreditBalance, Message, OptInStatus
 from tests import factories
 from tests.graphql_api.conftest import Caller, Callers
+from tests.services import SERVICES
 
 SEND = """
 mutation ($input: SendMessageInput!, $key: String) {
@@ -68,7 +69,7 @@ async def test_a_refused_message(name: str, caller: Caller) -> None:
 
 
 async def test_a_shortage_says_how_much(callers: Callers, live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("msvs.api.messages.messages.require_carrier", lambda livemode: None)
+    monkeypatch.setattr(SERVICES.carriers, "live", "virtual")
     await CreditBalance.filter(workspace_id=live_ctx.workspace_id).update(balance=1)
     caller = await callers(live_ctx)
     answer = (await caller.run(SEND, {"input": {"to": "+14155550123", "body": "x" * 161}}))["sendMessage"]

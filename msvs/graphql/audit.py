@@ -16,6 +16,7 @@ from msvs.graphql.connections import After, Before, Connection, First, Last, con
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.scalars import JSONObject, json_object
+from msvs.graphql.shapes import from_row
 from msvs.models import AuditEntry as AuditEntryRow
 from msvs.models import rows
 
@@ -34,16 +35,7 @@ class AuditEntry:
     @classmethod
     def from_row(cls, row: rows.AuditEntryRow) -> AuditEntry:
         """The type of a row."""
-        return cls(
-            id=ID(encode_id(audit.AUDIT_ENTRY, row.id)),
-            actor=row.actor,
-            action=AuditAction(row.action),
-            resource_id=None if row.resource_id is None else ID(row.resource_id),
-            changes=json_object(row.changes),
-            ip=row.ip,
-            request_id=row.request_id,
-            created_at=row.created_at,
-        )
+        return from_row(cls, row, id=ID(encode_id(audit.AUDIT_ENTRY, row.id)), changes=json_object(row.changes))
 
 
 @strawberry.input(description="Which entries: those that meet every condition given.")

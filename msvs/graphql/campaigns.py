@@ -12,12 +12,13 @@ import msgspec
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids
-from msvs.api.campaigns import campaigns
-from msvs.api.campaigns.reconciliation import reconcile_campaign
+from msvs.api import ids, resources
+from msvs.api.campaigns import campaigns, reconciliation
+from msvs.api.campaigns.reconciliation import ReconciliationResource, reconcile_campaign
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.limits import Bucket
+from msvs.api.resources import AudienceResource, CampaignResource
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -43,17 +44,18 @@ from msvs.graphql.messages import Message
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import BigInt, JSONObject, json_object, read_time
 from msvs.graphql.segments import Segment
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Campaign as CampaignRow
 from msvs.models import CampaignStatus, MessageStatus, rows
 
 T = TypeVar("T")
 
 
-@strawberry.type(description="Who a campaign goes to: the union of lists, a segment and single contacts.")
+@resource_type(AudienceResource, "Who a campaign goes to: the union of lists, a segment and single contacts.")
 class Audience:
-    list_ids: list[ID] = strawberry.field(description="The lists.")
-    segment_id: ID | None = strawberry.field(description="The segment; null where there is none.")
-    contact_ids: list[ID] = strawberry.field(description="The single contacts.")
+    list_ids: list[ID]
+    segment_id: ID | None
+    contact_ids: list[ID]
 
     @field("The lists that still exist.")
     async def lists(self, info: Info) -> list[ContactList]:
@@ -68,19 +70,21 @@ class Audience:
         return found
 
 
-@strawberry.type(description="How many recipients are in each state. Each is in exactly one of queued to canceled.")
+@resource_type(
+    resources.CampaignStats, "How many recipients are in each state. Each is in exactly one of queued to canceled."
+)
 class CampaignStats:
-    recipients: int = strawberry.field(description="All recipients.")
-    queued: int = strawberry.field(description="Waiting.")
-    sending: int = strawberry.field(description="Being handed to the carrier.")
-    sent: int = strawberry.field(description="Taken by the carrier.")
-    delivered: int = strawberry.field(description="Delivered, those replied to included.")
-    failed: int = strawberry.field(description="Failed.")
-    skipped: int = strawberry.field(description="Not to be sent to.")
-    canceled: int = strawberry.field(description="Canceled.")
-    replied: int = strawberry.field(description="Of those delivered, how many replied.")
-    opted_out: int = strawberry.field(description="How many answered STOP.")
-    credits_used: BigInt = strawberry.field(description="Credits reserved or spent.")
+    recipients: int
+    queued: int
+    sending: int
+    sent: int
+    delivered: int
+    failed: int
+    skipped: int
+    canceled: int
+    replied: int
+    opted_out: int
+    credits_used: BigInt
 
 
 @strawberry.type(description="How many recipients were not reached for one reason.")
@@ -91,64 +95,45 @@ class FailureCount:
     count: int = strawberry.field(description="How many.")
 
 
-@strawberry.type(description="One body sent to many contacts.")
+@resource_type(CampaignResource, "One body sent to many contacts.")
 class Campaign(Node):
     row: strawberry.Private[rows.CampaignRow]
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
-    name: str = strawberry.field(description="Its name, for your team only.")
-    body: str = strawberry.field(description="The text, with its variables.")
-    from_: str = strawberry.field(name="from", description="The sender the recipients see.")
+    livemode: bool
+    name: str
+    body: str
+    from_: str
     audience: Audience = strawberry.field(description="Who it goes to.")
-    status: CampaignStatus = strawberry.field(description="Where it stands.")
-    pause_reason: str | None = strawberry.field(
-        description="Why it is paused: `manual`, `insufficient_credits`, `daily_cap` or `missed`; null unless it is."
-    )
-    metadata: JSONObject = strawberry.field(description="The values you gave with it, as you gave them.")
-    scheduled_at: datetime | None = strawberry.field(description="The time it was scheduled for; null for at once.")
-    expires_at: datetime | None = strawberry.field(
-        description="Nothing is handed over after this; null for no such time."
-    )
-    rate_per_minute: int | None = strawberry.field(description="At most so many messages a minute; null for no limit.")
-    spread_hours: float | None = strawberry.field(description="Spread evenly over so many hours; null where it is not.")
-    quiet_hours: bool = strawberry.field(description="Whether it sends only while it is day where the recipient is.")
+    status: CampaignStatus
+    pause_reason: str | None
+    metadata: JSONObject
+    scheduled_at: datetime | None
+    expires_at: datetime | None
+    rate_per_minute: int | None
+    spread_hours: float | None
+    quiet_hours: bool
     started_at: datetime | None = strawberry.field(description="When it began; null before that.")
-    dispatched_at: datetime | None = strawberry.field(description="When its last message was queued; null before that.")
-    completed_at: datetime | None = strawberry.field(
-        description="When its last message reached a final state; null before that."
-    )
-    canceled_at: datetime | None = strawberry.field(description="When it was canceled; null unless it was.")
-    created_at: datetime = strawberry.field(description="When it was made.")
+    dispatched_at: datetime | None
+    completed_at: datetime | None
+    canceled_at: datetime | None
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.CampaignRow) -> Campaign:
         """The type of a row."""
         audience = row.audience
         segment_id = audience.get("segment_id")
-        return cls(
+        return from_row(
+            cls,
+            row,
             id=ID(ids.encode_id(ids.CAMPAIGN, row.id)),
-            row=row,
-            livemode=row.livemode,
-            name=row.name,
-            body=row.body,
             from_=row.sender,
             audience=Audience(
                 list_ids=[ID(id) for id in audience.get("list_ids", [])],
                 segment_id=None if segment_id is None else ID(segment_id),
                 contact_ids=[ID(id) for id in audience.get("contact_ids", [])],
             ),
-            status=CampaignStatus(row.status),
-            pause_reason=row.pause_reason,
             metadata=json_object(row.metadata),
-            scheduled_at=row.scheduled_at,
-            expires_at=row.expires_at,
-            rate_per_minute=row.rate_per_minute,
-            spread_hours=row.spread_hours,
             quiet_hours=row.respects_quiet_hours,
-            started_at=row.started_at,
-            dispatched_at=row.dispatched_at,
-            completed_at=row.completed_at,
-            canceled_at=row.canceled_at,
-            created_at=row.created_at,
         )
 
     @field("How many recipients are in each state.")
@@ -188,24 +173,24 @@ class Campaign(Node):
 register_rows(ids.CAMPAIGN, CampaignRow, Campaign.from_row)
 
 
-@strawberry.type(description="Two ways of counting the same thing.")
+@resource_type(reconciliation.ReconciliationCheck, "Two ways of counting the same thing.")
 class ReconciliationCheck:
-    check: str = strawberry.field(description="What is counted.")
-    expected: BigInt = strawberry.field(description="What it should be.")
-    found: BigInt = strawberry.field(description="What it is.")
-    differences: int = strawberry.field(description="On how many single items the two disagree.")
-    ok: bool = strawberry.field(description="Whether they agree.")
+    check: str
+    expected: BigInt
+    found: BigInt
+    differences: int
+    ok: bool
 
 
-@strawberry.type(description="A campaign's books at one instant, proved from the tables.")
+@resource_type(ReconciliationResource, "A campaign's books at one instant, proved from the tables.")
 class Reconciliation:
-    recipients: int = strawberry.field(description="All recipients.")
-    not_expanded: int = strawberry.field(description="Members of the audience that have no message yet.")
-    states: JSONObject = strawberry.field(description="How many recipients are in each state.")
-    credits_used: BigInt = strawberry.field(description="Credits reserved or spent.")
-    balanced: bool = strawberry.field(description="Whether every check holds.")
+    recipients: int
+    not_expanded: int
+    states: JSONObject
+    credits_used: BigInt
+    balanced: bool
     checks: list[ReconciliationCheck] = strawberry.field(description="The checks.")
-    as_of: datetime = strawberry.field(description="The instant.")
+    as_of: datetime
 
 
 @strawberry.input(description="Who a campaign goes to: the union of what is named, at least one of them.")

@@ -13,10 +13,11 @@ from tortoise.expressions import Subquery
 from tortoise.functions import Lower
 
 from msvs.api import ids
-from msvs.api.consent.consent import CONSENT_EVENT, hashes_of
+from msvs.api.consent.consent import CONSENT_EVENT, ConsentEntryResource, hashes_of
 from msvs.api.contacts import contacts, imports
 from msvs.api.contacts.imports import ImportContacts
 from msvs.api.context import Context
+from msvs.api.resources import ContactResource, OptInResource
 from msvs.api.scope import scoped
 from msvs.api.text.phones import canonical, parse_phone, spellings
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -34,6 +35,7 @@ from msvs.graphql.inputs import Deleted, given, optional_ref, required
 from msvs.graphql.loaders import CONSENT_HISTORY, CONTACT_LISTS, CONTACT_MESSAGES
 from msvs.graphql.nodes import Node, load_node, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Contact as ContactRow
 from msvs.models import ListMember, OptInStatus, rows
 
@@ -45,89 +47,70 @@ if TYPE_CHECKING:
 ERASED = "erased"
 
 
-@strawberry.type(description="Where a contact's consent stands, and the evidence for it.")
+@resource_type(OptInResource, "Where a contact's consent stands, and the evidence for it.")
 class OptIn:
-    status: OptInStatus = strawberry.field(description="Where the consent stands.")
-    source: str | None = strawberry.field(description="Where it was given or withdrawn; null while it is unknown.")
-    ip: str | None = strawberry.field(description="From which IP address; null where that is not known.")
-    at: datetime | None = strawberry.field(description="Since when; null while it is unknown.")
+    status: OptInStatus
+    source: str | None
+    ip: str | None
+    at: datetime | None
 
 
-@strawberry.type(description="One change of a phone's consent. The history is only ever added to.")
+@resource_type(ConsentEntryResource, "One change of a phone's consent. The history is only ever added to.")
 class ConsentEvent:
-    id: ID = strawberry.field(description="The id of the entry.")
+    id: ID
     phone: str = strawberry.field(description="The phone, in E.164; `erased` where it was erased.")
-    status: OptInStatus = strawberry.field(description="What the consent became.")
-    source: str | None = strawberry.field(description="Where it was given or withdrawn.")
-    ip: str | None = strawberry.field(description="From which IP address; null where that is not known.")
-    user_agent: str | None = strawberry.field(description="With which browser; null where that is not known.")
-    text: str | None = strawberry.field(description="What the person agreed to or wrote; null where it is not known.")
-    version: str | None = strawberry.field(description="The version of what the person agreed to.")
-    given_at: datetime | None = strawberry.field(description="When the person agreed; null where that was not said.")
-    sequence: int = strawberry.field(description="Its place in the chain of consent, from 1.")
-    hash: str = strawberry.field(description="The SHA-256 of the entry and of the hash before it.")
-    erased_at: datetime | None = strawberry.field(description="When the person was erased; null where they were not.")
-    actor: str = strawberry.field(description="Who made the change: an API key's or user's id, or `system`.")
-    created_at: datetime = strawberry.field(description="When.")
+    status: OptInStatus
+    source: str | None
+    ip: str | None
+    user_agent: str | None
+    text: str | None
+    version: str | None
+    given_at: datetime | None
+    sequence: int
+    hash: str
+    erased_at: datetime | None
+    actor: str
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.ConsentEventRow) -> ConsentEvent:
         """The type of a row."""
-        return cls(
+        return from_row(
+            cls,
+            row,
             id=ID(ids.encode_id(CONSENT_EVENT, row.id)),
             phone=row.phone or ERASED,
-            status=OptInStatus(row.status),
-            source=row.source,
-            ip=row.ip,
-            user_agent=row.user_agent,
-            text=row.text,
-            version=row.version,
-            given_at=row.given_at,
-            # The database's trigger gives each entry its place in the chain.
             sequence=cast("int", row.sequence),
             hash=cast("str", row.hash),
-            erased_at=row.erased_at,
-            actor=row.actor,
-            created_at=row.created_at,
         )
 
 
-@strawberry.type(description="A person you send SMS to, with one phone.")
+@resource_type(ContactResource, "A person you send SMS to, with one phone.")
 class Contact(Node):
     row: strawberry.Private[rows.ContactRow]
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
-    phone: str = strawberry.field(description="The phone, in E.164.")
+    livemode: bool
+    phone: str
     region: str | None = strawberry.field(description="The phone's region, ISO 3166-1; null where it has none.")
-    first_name: str | None = strawberry.field(description="The first name; null where it is not known.")
-    last_name: str | None = strawberry.field(description="The last name; null where it is not known.")
-    email: str | None = strawberry.field(description="The e-mail address; null where it is not known.")
-    timezone: str | None = strawberry.field(
-        description="The time zone, of the IANA database; null where the phone's region decides."
-    )
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    timezone: str | None
     opt_in: OptIn = strawberry.field(description="Where the consent stands.")
-    attributes: JSONObject = strawberry.field(description="Your own values, by name, for personalization.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    updated_at: datetime = strawberry.field(description="When it was last changed.")
+    attributes: JSONObject
+    created_at: datetime
+    updated_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.ContactRow) -> Contact:
         """The type of a row."""
-        return cls(
+        return from_row(
+            cls,
+            row,
             id=ID(ids.encode_id(ids.CONTACT, row.id)),
-            row=row,
-            livemode=row.livemode,
-            phone=row.phone,
-            region=row.region,
-            first_name=row.first_name,
-            last_name=row.last_name,
-            email=row.email,
-            timezone=row.timezone,
             opt_in=OptIn(
                 status=OptInStatus(row.opt_in_status), source=row.opt_in_source, ip=row.opt_in_ip, at=row.opt_in_at
             ),
             attributes=json_object(row.attributes),
-            created_at=row.created_at,
-            updated_at=row.updated_at,
         )
 
     @field("The messages to this contact, those a campaign skipped left out.")

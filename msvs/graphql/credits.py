@@ -9,10 +9,12 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.credits import credits
+from msvs.api.resources import CreditsResource, PurchaseResource
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.scalars import BigInt, read_time
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import LedgerEntry as LedgerEntryRow
 from msvs.models import LedgerKind, rows
 
@@ -31,31 +33,22 @@ class LedgerEntry:
     @classmethod
     def from_row(cls, row: rows.LedgerEntryRow) -> LedgerEntry:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(LEDGER_ENTRY, row.id)),
-            kind=LedgerKind(row.kind),
-            amount=BigInt(row.amount),
-            reference=row.reference,
-            note=row.note,
-            created_at=row.created_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(LEDGER_ENTRY, row.id)))
 
 
-@strawberry.type(description="Credits that were added to the balance.")
+@resource_type(PurchaseResource, "Credits that were added to the balance.")
 class Purchase:
-    kind: LedgerKind = strawberry.field(description="Whether they were given or bought.")
-    credits: BigInt = strawberry.field(description="How many.")
-    created_at: datetime = strawberry.field(description="When.")
+    kind: LedgerKind
+    credits: BigInt
+    created_at: datetime
 
 
-@strawberry.type(description="The workspace's credits, which both modes share; sandbox sends never move them.")
+@resource_type(CreditsResource, "The workspace's credits, which both modes share; sandbox sends never move them.")
 class Credits:
-    balance: BigInt = strawberry.field(description="What is left.")
-    total_lifetime: BigInt = strawberry.field(description="All that was ever added.")
-    low_balance_threshold: BigInt = strawberry.field(description="Below this, `credits.low` is sent.")
-    estimated_runway_days: int | None = strawberry.field(
-        description="Whole days the balance lasts at the use of the last 30 days; null without any use."
-    )
+    balance: BigInt
+    total_lifetime: BigInt
+    low_balance_threshold: BigInt
+    estimated_runway_days: int | None
     recent_purchases: list[Purchase] = strawberry.field(description="The latest ten additions.")
 
     @field("The movements of credits, newest first.")

@@ -20,6 +20,7 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import optional_ref
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
+from msvs.graphql.shapes import from_row
 from msvs.models import Event as EventRow
 from msvs.models import rows
 
@@ -34,13 +35,7 @@ class Event(Node):
     @classmethod
     def from_row(cls, row: rows.EventRow) -> Event:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(ids.EVENT, row.id)),
-            livemode=row.livemode,
-            type=EventType(row.type),
-            data=msgspec.json.decode(row.data),
-            created_at=row.created_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.EVENT, row.id)), data=msgspec.json.decode(row.data))
 
     @field("The thing it happened to, as it is now; null where it is gone or has no id.")
     async def resource(self, info: Info) -> Node | None:

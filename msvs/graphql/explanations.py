@@ -13,6 +13,7 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.errors import NotFound
 from msvs.api.messages import explanations
+from msvs.api.messages.explanations import MessageAttemptResource
 from msvs.api.resources import ErrorDetail
 from msvs.api.text.sms import Encoding
 from msvs.api.webhooks.events import EventType
@@ -21,6 +22,7 @@ from msvs.graphql.enums import describe
 from msvs.graphql.fields import field
 from msvs.graphql.nodes import load_node
 from msvs.graphql.scalars import read_time
+from msvs.graphql.shapes import resource_type
 from msvs.models import LedgerKind, MessageKind, MessageStatus, OptInStatus
 
 if TYPE_CHECKING:
@@ -61,26 +63,26 @@ class MessageFailure:
     message: str = strawberry.field(description="The reason, in English.")
 
 
-@strawberry.type(description="One try to hand a message to a carrier.")
+@resource_type(MessageAttemptResource, "One try to hand a message to a carrier.")
 class MessageAttempt:
-    id: ID = strawberry.field(description="The id of the attempt.")
-    number: int = strawberry.field(description="Which try it was, from 1.")
-    carrier: str = strawberry.field(description="The carrier.")
-    outcome: str | None = strawberry.field(description="What came of it; null while it lasts.")
+    id: ID
+    number: int
+    carrier: str
+    outcome: str | None
     error: MessageFailure | None = strawberry.field(description="Why it failed; null unless it did.")
-    started_at: datetime = strawberry.field(description="When it began.")
-    ended_at: datetime | None = strawberry.field(description="When it ended; null while it lasts.")
+    started_at: datetime
+    ended_at: datetime | None
 
 
-@strawberry.type(description="One thing that happened to a message.")
+@resource_type(explanations.TimelineEntry, "One thing that happened to a message.")
 class TimelineEntry:
     entry: strawberry.Private[explanations.TimelineEntry]
-    kind: TimelineKind = strawberry.field(description="What it is.")
-    at: datetime = strawberry.field(description="When it happened.")
-    status: MessageStatus | None = strawberry.field(description="The state; null for other kinds.")
+    kind: TimelineKind
+    at: datetime
+    status: MessageStatus | None
     attempt: MessageAttempt | None = strawberry.field(description="The attempt; null for other kinds.")
-    event_id: ID | None = strawberry.field(description="The event's id; null for other kinds.")
-    event_type: EventType | None = strawberry.field(description="What the event says; null for other kinds.")
+    event_id: ID | None
+    event_type: EventType | None
     error: MessageFailure | None = strawberry.field(description="Why it failed; null unless something did.")
 
     @field("The answer; null for other kinds.")
@@ -105,21 +107,19 @@ class TimelineEntry:
         )
 
 
-@strawberry.type(description="One entry of the history of a phone's consent, with its evidence.")
+@resource_type(explanations.ConsentRecord, "One entry of the history of a phone's consent, with its evidence.")
 class ConsentRecord:
-    status: OptInStatus = strawberry.field(description="What consent became.")
-    source: str | None = strawberry.field(description="Where from; null where nobody said.")
-    ip: str | None = strawberry.field(description="The address it was given from; null where nobody said.")
-    actor: str = strawberry.field(description="Who recorded it.")
-    at: datetime = strawberry.field(description="When.")
+    status: OptInStatus
+    source: str | None
+    ip: str | None
+    actor: str
+    at: datetime
 
 
-@strawberry.type(description="The consent that counted for a message.")
+@resource_type(explanations.ConsentExplanation, "The consent that counted for a message.")
 class ConsentExplanation:
-    current_status: OptInStatus | None = strawberry.field(
-        description="Where consent stands now; null once the contact is deleted."
-    )
-    decided_at: datetime = strawberry.field(description="When it was last asked for.")
+    current_status: OptInStatus | None
+    decided_at: datetime
     record: ConsentRecord | None = strawberry.field(description="The latest record then; null where there was none.")
     contact_id: strawberry.Private[str | None]
 
@@ -131,21 +131,21 @@ class ConsentExplanation:
         return found
 
 
-@strawberry.type(description="Whether a phone is suppressed now.")
+@resource_type(explanations.SuppressionExplanation, "Whether a phone is suppressed now.")
 class SuppressionExplanation:
-    suppressed: bool = strawberry.field(description="Whether nothing is sent to it.")
-    source: str | None = strawberry.field(description="By what; null unless it is.")
-    since: datetime | None = strawberry.field(description="Since when; null unless it is.")
+    suppressed: bool
+    source: str | None
+    since: datetime | None
 
 
-@strawberry.type(description="Whether the recipient could be texted at a moment.")
+@resource_type(explanations.QuietHoursExplanation, "Whether the recipient could be texted at a moment.")
 class QuietHoursExplanation:
-    at: datetime = strawberry.field(description="The moment.")
-    zones: list[str] = strawberry.field(description="The time zones it may be in; all had to be open.")
-    zone_source: str = strawberry.field(description="Where the zones come from: `contact` or `number`.")
-    rule_source: str = strawberry.field(description="Where the country's hours come from.")
-    open: bool = strawberry.field(description="Whether it could be texted.")
-    next_opening: datetime = strawberry.field(description="When it can be texted next.")
+    at: datetime
+    zones: list[str]
+    zone_source: str
+    rule_source: str
+    open: bool
+    next_opening: datetime
 
 
 @strawberry.type(description="A character that GSM-7 lacks.")
@@ -154,38 +154,38 @@ class NamedCharacter:
     name: str = strawberry.field(description="Its Unicode name.")
 
 
-@strawberry.type(description="How a body goes on the air.")
+@resource_type(explanations.EncodingExplanation, "How a body goes on the air.")
 class EncodingExplanation:
-    encoding: Encoding = strawberry.field(description="How its characters are encoded.")
-    units: int = strawberry.field(description="Septets (GSM-7) or UTF-16 units (UCS-2).")
-    segments: int = strawberry.field(description="How many SMS it takes.")
-    parts: list[str] = strawberry.field(description="The text of each SMS.")
+    encoding: Encoding
+    units: int
+    segments: int
+    parts: list[str]
     forced_by: list[NamedCharacter] = strawberry.field(description="What made it UCS-2.")
 
 
-@strawberry.type(description="The sender and where it comes from.")
+@resource_type(explanations.SenderExplanation, "The sender and where it comes from.")
 class SenderExplanation:
-    sender: str = strawberry.field(description="The sender.")
-    source: str = strawberry.field(description="`given`, `workspace_default` or `campaign`.")
+    sender: str
+    source: str
 
 
-@strawberry.type(description="One movement of credits for a message.")
+@resource_type(explanations.MessageLedgerEntry, "One movement of credits for a message.")
 class MessageLedgerEntry:
-    kind: LedgerKind = strawberry.field(description="What moved them.")
-    amount: int = strawberry.field(description="How many: added if positive, taken if negative.")
-    at: datetime = strawberry.field(description="When.")
+    kind: LedgerKind
+    amount: int
+    at: datetime
 
 
-@strawberry.type(description="The carrier that was last tried.")
+@resource_type(explanations.CarrierExplanation, "The carrier that was last tried.")
 class CarrierExplanation:
-    name: str = strawberry.field(description="Its name.")
-    reference: str | None = strawberry.field(description="Its own id of the message; null where it gave none.")
+    name: str
+    reference: str | None
 
 
-@strawberry.type(description="A message and why it is as it is.")
+@resource_type(explanations.MessageExplanation, "A message and why it is as it is.")
 class MessageExplanation:
     found: strawberry.Private[explanations.MessageExplanation]
-    kind: MessageKind = strawberry.field(description="What brought it about.")
+    kind: MessageKind
     consent: ConsentExplanation = strawberry.field(description="The consent that counted.")
     suppression: SuppressionExplanation = strawberry.field(description="Whether its phone is suppressed now.")
     quiet_hours: QuietHoursExplanation | None = strawberry.field(

@@ -13,6 +13,7 @@ from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.inbound import inbox, replies
 from msvs.api.messages import messages
+from msvs.api.resources import InboundMessageResource
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.words import Keyword
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -35,45 +36,30 @@ from msvs.graphql.inputs import optional_ref
 from msvs.graphql.messages import Message
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Contact as ContactRow
 from msvs.models import InboundMessage as InboundRow
 from msvs.models import Message as MessageRow
 from msvs.models import rows
 
 
-@strawberry.type(description="A message that a recipient sent.")
+@resource_type(InboundMessageResource, "A message that a recipient sent.")
 class InboundMessage(Node):
     row: strawberry.Private[rows.InboundMessageRow]
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
-    from_: str = strawberry.field(name="from", description="The phone it came from, in E.164.")
-    to: str = strawberry.field(description="The sender it was sent to.")
-    body: str = strawberry.field(description="The text.")
-    keyword: Keyword | None = strawberry.field(description="What it was understood as; null for any other text.")
-    intent: Intent | None = strawberry.field(
-        description="How surely its words, where they are no keyword, ask for no more; null for any other text."
-    )
-    is_flagged: bool = strawberry.field(
-        description="Whether somebody should look: it likely asks for no more, or could not surely be read."
-    )
-    received_at: datetime = strawberry.field(description="When it arrived.")
-    read_at: datetime | None = strawberry.field(description="When somebody marked it read; null before that.")
+    livemode: bool
+    from_: str
+    to: str
+    body: str
+    keyword: Keyword | None
+    intent: Intent | None
+    is_flagged: bool
+    received_at: datetime
+    read_at: datetime | None
 
     @classmethod
     def from_row(cls, row: rows.InboundMessageRow) -> InboundMessage:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(ids.INBOUND, row.id)),
-            row=row,
-            livemode=row.livemode,
-            from_=row.from_phone,
-            to=row.to_sender,
-            body=row.body,
-            keyword=None if row.keyword is None else Keyword(row.keyword),
-            intent=None if row.intent is None else Intent(row.intent),
-            is_flagged=row.is_flagged,
-            received_at=row.received_at,
-            read_at=row.read_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.INBOUND, row.id)), from_=row.from_phone, to=row.to_sender)
 
     @field("Who sent it; null once the contact is deleted.")
     async def contact(self, info: Info) -> Contact | None:

@@ -13,43 +13,32 @@ from msvs.api import ids
 from msvs.api.accounts import keys
 from msvs.api.errors import NotFound
 from msvs.api.permissions import Permission, allow, shown_scopes
+from msvs.api.resources import ApiKeyResource
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.nodes import Node, load_node, register
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import ApiKey as ApiKeyRow
 from msvs.models import rows
 
 
-@strawberry.type(description="An API key, without its text.")
+@resource_type(ApiKeyResource, "An API key, without its text.")
 class ApiKey(Node):
-    livemode: bool = strawberry.field(description="Whether it is a live key; false for a sandbox key.")
-    name: str = strawberry.field(description="What it is for; may be empty.")
-    prefix: str = strawberry.field(description="How the key begins.")
-    last4: str = strawberry.field(description="How the key ends.")
-    scopes: list[str] = strawberry.field(description="What it may change, such as `messages:send`; it may read all.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    expires_at: datetime | None = strawberry.field(description="When it ends or ended; null where it does not.")
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null unless it was.")
-    last_used_at: datetime | None = strawberry.field(
-        description="When it was last used, to the minute; null before that."
-    )
+    livemode: bool
+    name: str
+    prefix: str
+    last4: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
 
     @classmethod
     def from_row(cls, row: rows.ApiKeyRow) -> ApiKey:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(ids.API_KEY, row.id)),
-            livemode=row.livemode,
-            name=row.name,
-            prefix=row.prefix,
-            last4=row.last4,
-            scopes=shown_scopes(row.scopes),
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-            last_used_at=row.last_used_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.API_KEY, row.id)), scopes=shown_scopes(row.scopes))
 
 
 async def _load(info: Info, id: UUID) -> ApiKey | None:

@@ -20,6 +20,7 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, given, optional_ref, required
 from msvs.graphql.lists import ContactList
 from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.shapes import from_row
 from msvs.models import ContactList as ContactListRow
 from msvs.models import Keyword as KeywordRow
 from msvs.models import rows
@@ -38,14 +39,7 @@ class JoinKeyword(Node):
     @classmethod
     def from_row(cls, row: rows.KeywordRow) -> JoinKeyword:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(ids.KEYWORD, row.id)),
-            row=row,
-            livemode=row.livemode,
-            word=row.word,
-            reply=row.reply,
-            created_at=row.created_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.KEYWORD, row.id)))
 
     @field("The list it adds to; null where that was deleted a moment ago.")
     async def contact_list(self, info: Info) -> ContactList | None:

@@ -12,6 +12,7 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.contacts import lists
 from msvs.api.context import Context
+from msvs.api.resources import ContactListResource
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.contacts import Contact
@@ -21,35 +22,25 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted
 from msvs.graphql.loaders import LIST_MEMBERS
 from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import ContactList as ContactListRow
 from msvs.models import rows
 
 
-@strawberry.type(description="A collection of contacts to send to as a group.")
+@resource_type(ContactListResource, "A collection of contacts to send to as a group.")
 class ContactList(Node):
     row: strawberry.Private[rows.ContactListRow]
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
-    name: str = strawberry.field(description="Its name.")
-    kind: str = strawberry.field(
-        description="`static` where it is kept by hand; else it is kept in step from elsewhere."
-    )
-    contact_count: int = strawberry.field(description="How many contacts are on it.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    updated_at: datetime = strawberry.field(description="When it was last renamed.")
+    livemode: bool
+    name: str
+    kind: str
+    contact_count: int
+    created_at: datetime
+    updated_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.ContactListRow) -> ContactList:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(ids.CONTACT_LIST, row.id)),
-            row=row,
-            livemode=row.livemode,
-            name=row.name,
-            kind=row.kind,
-            contact_count=row.contact_count,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.CONTACT_LIST, row.id)))
 
     @field("The contacts on it, newest contact first.")
     async def members(

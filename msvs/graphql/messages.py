@@ -12,7 +12,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.messages import messages
-from msvs.api.resources import FAILURES, MessageView
+from msvs.api.resources import FAILURES, MessageResource, MessageView
 from msvs.api.scope import scoped
 from msvs.api.text.sms import Encoding, split
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -35,6 +35,7 @@ from msvs.graphql.idempotency import IdempotencyKey, mutate_once
 from msvs.graphql.inputs import optional_ref
 from msvs.graphql.nodes import Node, load_node, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Campaign as CampaignRow
 from msvs.models import Contact as ContactRow
 from msvs.models import Message as MessageRow
@@ -44,61 +45,44 @@ if TYPE_CHECKING:
     from msvs.graphql.campaigns import Campaign
 
 
-@strawberry.type(description="One SMS to one phone.")
+@resource_type(MessageResource, "One SMS to one phone.")
 class Message(Node):
     row: strawberry.Private[MessageView]
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
+    livemode: bool
     kind: MessageKind = strawberry.field(description="What brought it about.")
-    to: str = strawberry.field(description="The recipient's phone, in E.164.")
-    from_: str = strawberry.field(name="from", description="The sender the recipient sees.")
-    body: str = strawberry.field(description="The text, variables replaced.")
-    status: MessageStatus = strawberry.field(description="Where it stands.")
-    delivery: str | None = strawberry.field(
-        description="`unknown` where no delivery report came within 72 hours; null otherwise."
-    )
-    encoding: Encoding = strawberry.field(description="How its characters are encoded.")
-    segments: int = strawberry.field(description="How many SMS it takes.")
-    credits_used: int = strawberry.field(description="Credits reserved or spent; in the sandbox, what live would cost.")
-    metadata: JSONObject = strawberry.field(description="The values you gave with it, as you gave them.")
+    to: str
+    from_: str
+    body: str
+    status: MessageStatus
+    delivery: str | None
+    encoding: Encoding
+    segments: int
+    credits_used: int
+    metadata: JSONObject
     error: MessageFailure | None = strawberry.field(
         description="Why it was not delivered; null unless something failed."
     )
-    scheduled_at: datetime | None = strawberry.field(description="The time it was scheduled for; null for at once.")
-    expires_at: datetime | None = strawberry.field(description="Not handed over after this; null for no such time.")
-    sent_at: datetime | None = strawberry.field(description="When the carrier took it; null before that.")
-    delivered_at: datetime | None = strawberry.field(description="When the handset had it; null before that.")
-    failed_at: datetime | None = strawberry.field(description="When it failed; null unless it did.")
-    canceled_at: datetime | None = strawberry.field(description="When it was canceled; null unless it was.")
-    replied_at: datetime | None = strawberry.field(description="When the recipient first answered; null before that.")
-    created_at: datetime = strawberry.field(description="When it was accepted.")
+    scheduled_at: datetime | None
+    expires_at: datetime | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    failed_at: datetime | None
+    canceled_at: datetime | None
+    replied_at: datetime | None
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: MessageView) -> Message:
         """The type of a row."""
         code = row.error_code
-        return cls(
+        return from_row(
+            cls,
+            row,
             id=ID(ids.encode_id(ids.MESSAGE, row.id)),
-            row=row,
-            livemode=row.livemode,
-            kind=MessageKind(row.kind),
             to=row.to_phone,
             from_=row.sender,
-            body=row.body,
-            status=MessageStatus(row.status),
-            delivery=row.delivery,
-            encoding=Encoding(row.encoding),
-            segments=row.segments,
-            credits_used=row.credits_used,
             metadata=json_object(row.metadata),
             error=None if code is None else MessageFailure(code=code, message=FAILURES.get(code, code)),
-            scheduled_at=row.scheduled_at,
-            expires_at=row.expires_at,
-            sent_at=row.sent_at,
-            delivered_at=row.delivered_at,
-            failed_at=row.failed_at,
-            canceled_at=row.canceled_at,
-            replied_at=row.replied_at,
-            created_at=row.created_at,
         )
 
     @field("The text of each segment, in order.")

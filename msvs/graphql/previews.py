@@ -17,55 +17,52 @@ from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.inputs import optional_ref, refs
 from msvs.graphql.scalars import BigInt, JSONObject
+from msvs.graphql.shapes import resource_type
 
 
-@strawberry.type(description="What sending would answer instead.")
+@resource_type(previews.Refusal, "What sending would answer instead.")
 class Refusal:
-    code: str = strawberry.field(description="A stable code, such as `insufficient_credits`.")
-    message: str = strawberry.field(description="What is wrong, in English.")
-    param: str | None = strawberry.field(
-        description="REST's name of the input it is about; null where it is about none."
-    )
+    code: str
+    message: str
+    param: str | None
 
 
-@strawberry.type(description="A character that forces UCS-2, because the GSM alphabet lacks it.")
+@resource_type(previews.ForcingCharacter, "A character that forces UCS-2, because the GSM alphabet lacks it.")
 class ForcingCharacter:
-    character: str = strawberry.field(description="The character.")
-    name: str = strawberry.field(description="Its Unicode name.")
-    message_count: int = strawberry.field(description="How many messages hold it.")
-    replacement: str | None = strawberry.field(description="What reads the same in GSM-7; null where nothing does.")
-    segments_saved: int = strawberry.field(description="How many segments replacing it alone saves.")
+    character: str
+    name: str
+    message_count: int
+    replacement: str | None
+    segments_saved: int
 
 
-@strawberry.type(
-    description="What would not refuse a message or campaign, and yet hold it up, cost more or keep it from people."
+@resource_type(
+    previews.PreviewWarning,
+    "What would not refuse a message or campaign, and yet hold it up, cost more or keep it from people.",
 )
 class PreviewWarning:
-    code: str = strawberry.field(description="A stable code, such as `double_braces`.")
-    message: str = strawberry.field(description="What is to be expected, in English.")
-    param: str | None = strawberry.field(
-        description="REST's name of the input it is about; null where it is about none."
-    )
+    code: str
+    message: str
+    param: str | None
 
 
-@strawberry.type(
-    description="A message as it would be sent. What follows from the text is null where it cannot be made."
+@resource_type(
+    previews.MessagePreview,
+    "A message as it would be sent. What follows from the text is null where it cannot be made.",
 )
 class MessagePreview:
-    to: str = strawberry.field(description="The recipient's phone, in E.164.")
-    from_: str = strawberry.field(name="from", description="The sender the recipient would see.")
-    body: str | None = strawberry.field(description="The text, variables replaced.")
-    encoding: Encoding | None = strawberry.field(description="How its characters would be encoded.")
-    segments: int | None = strawberry.field(description="How many SMS it would take.")
-    credits: int | None = strawberry.field(description="What it would cost live.")
-    parts: list[str] = strawberry.field(description="The text of each segment.")
+    to: str
+    from_: str
+    body: str | None
+    encoding: Encoding | None
+    segments: int | None
+    credits: int | None
+    parts: list[str]
     characters: list[ForcingCharacter] = strawberry.field(description="What forces UCS-2; empty in GSM-7.")
-    suggested_body: str | None = strawberry.field(
-        description="The body with plain characters for typographic ones; null where that saves nothing."
-    )
-    segments_saved: int = strawberry.field(description="How many segments the suggestion saves.")
-    missing_variables: list[str] = strawberry.field(description="Variables with neither value nor fallback.")
-    balance: BigInt = strawberry.field(description="The credits there are.")
+    suggested_body: str | None
+    segments_saved: int
+    missing_variables: list[str]
+    balance: BigInt
     warnings: list[PreviewWarning] = strawberry.field(
         description="What would be sent and yet not be what was meant, such as double braces."
     )
@@ -74,71 +71,67 @@ class MessagePreview:
     )
 
 
-@strawberry.type(description="How many recipients would be skipped for one reason.")
+@resource_type(previews.SkippedCount, "How many recipients would be skipped for one reason.")
 class SkippedCount:
-    code: str = strawberry.field(description="The reason's code.")
-    message: str = strawberry.field(description="The reason, in English.")
-    recipient_count: int = strawberry.field(description="How many.")
+    code: str
+    message: str
+    recipient_count: int
 
 
-@strawberry.type(description="How many messages would go out in each encoding.")
+@resource_type(previews.EncodingCounts, "How many messages would go out in each encoding.")
 class EncodingCounts:
-    gsm7: int = strawberry.field(description="In the GSM alphabet.")
-    ucs2: int = strawberry.field(description="In UCS-2.")
+    gsm7: int
+    ucs2: int
 
 
-@strawberry.type(description="How many messages would have so many segments.")
+@resource_type(previews.SegmentsCount, "How many messages would have so many segments.")
 class SegmentsCount:
-    segments: int = strawberry.field(description="How many segments.")
-    message_count: int = strawberry.field(description="How many messages.")
+    segments: int
+    message_count: int
 
 
-@strawberry.type(description="What a campaign would cost, in credits.")
+@resource_type(previews.CreditsRange, "What a campaign would cost, in credits.")
 class CreditsRange:
-    total: BigInt = strawberry.field(description="All of it.")
-    minimum: int = strawberry.field(description="Its cheapest message.")
-    maximum: int = strawberry.field(description="Its dearest message.")
+    total: BigInt
+    minimum: int
+    maximum: int
 
 
-@strawberry.type(description="How many recipients have no value for a variable without a fallback.")
+@resource_type(previews.MissingVariable, "How many recipients have no value for a variable without a fallback.")
 class MissingVariable:
-    name: str = strawberry.field(description="The variable.")
-    recipient_count: int = strawberry.field(description="How many.")
+    name: str
+    recipient_count: int
 
 
-@strawberry.type(description="One recipient's message.")
+@resource_type(previews.SampleMessage, "One recipient's message.")
 class SampleMessage:
-    contact_id: ID = strawberry.field(description="The recipient.")
-    to: str = strawberry.field(description="The recipient's phone, in E.164.")
-    body: str = strawberry.field(description="The text, variables replaced.")
-    encoding: Encoding = strawberry.field(description="How its characters would be encoded.")
-    segments: int = strawberry.field(description="How many SMS it would take.")
+    contact_id: ID
+    to: str
+    body: str
+    encoding: Encoding
+    segments: int
 
 
-@strawberry.type(description="A campaign as it would be, were it sent now.")
+@resource_type(previews.CampaignPreview, "A campaign as it would be, were it sent now.")
 class CampaignPreview:
-    from_: str = strawberry.field(name="from", description="The sender the recipients would see.")
-    audience_count: int = strawberry.field(description="The audience, one entry a phone.")
-    recipient_count: int = strawberry.field(description="How many of them would be sent to.")
-    skipped_count: int = strawberry.field(description="How many would be skipped.")
+    from_: str
+    audience_count: int
+    recipient_count: int
+    skipped_count: int
     skipped: list[SkippedCount] = strawberry.field(description="The skipped by reason, most frequent first.")
     encodings: EncodingCounts = strawberry.field(description="The messages by encoding.")
     segments: list[SegmentsCount] = strawberry.field(description="The messages by their number of segments.")
     credits: CreditsRange = strawberry.field(description="What it would cost live.")
     characters: list[ForcingCharacter] = strawberry.field(description="What forces UCS-2.")
-    suggested_body: str | None = strawberry.field(
-        description="The body with plain characters for typographic ones; null where that saves nothing."
-    )
-    segments_saved: int = strawberry.field(description="How many segments the suggestion saves, over all recipients.")
+    suggested_body: str | None
+    segments_saved: int
     missing_variables: list[MissingVariable] = strawberry.field(description="Variables that recipients lack.")
     samples: list[SampleMessage] = strawberry.field(description="Ten of its messages.")
-    estimated_seconds: int = strawberry.field(description="About how long sending it takes.")
-    balance: BigInt = strawberry.field(description="The credits there are.")
-    balance_after: BigInt = strawberry.field(
-        description="The credits that would be left; negative where it lacks some."
-    )
-    exact: bool = strawberry.field(description="Whether every recipient was counted, and not a sample scaled up.")
-    sample_size: int = strawberry.field(description="How many recipients were rendered.")
+    estimated_seconds: int
+    balance: BigInt
+    balance_after: BigInt
+    exact: bool
+    sample_size: int
     warnings: list[PreviewWarning] = strawberry.field(
         description="What would hold it up, cost more or keep it from people, such as the daily cap."
     )

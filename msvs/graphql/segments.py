@@ -11,6 +11,7 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.contacts import segments
+from msvs.api.resources import SegmentResource
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -19,33 +20,24 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import JSONObject, json_object
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Segment as SegmentRow
 from msvs.models import rows
 
 
-@strawberry.type(description="A saved filter over contacts.")
+@resource_type(SegmentResource, "A saved filter over contacts.")
 class Segment(Node):
     row: strawberry.Private[rows.SegmentRow]
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
-    name: str = strawberry.field(description="Its name.")
-    filter: JSONObject = strawberry.field(
-        description='The condition contacts meet, such as `{"field": "attributes.tier", "op": "eq", "value": "vip"}`.'
-    )
-    created_at: datetime = strawberry.field(description="When it was made.")
-    updated_at: datetime = strawberry.field(description="When it was last changed.")
+    livemode: bool
+    name: str
+    filter: JSONObject
+    created_at: datetime
+    updated_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.SegmentRow) -> Segment:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(ids.SEGMENT, row.id)),
-            row=row,
-            livemode=row.livemode,
-            name=row.name,
-            filter=json_object(row.conditions),
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.SEGMENT, row.id)), filter=json_object(row.conditions))
 
     @field("How many contacts it holds at this moment. Counted only where you ask for it.")
     async def contact_count(self, info: Info) -> int:

@@ -11,33 +11,28 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.dispatch import senders
+from msvs.api.resources import SenderResource
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.nodes import Node, load_node, register
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Sender as SenderRow
 from msvs.models import SenderKind, rows
 
 
-@strawberry.type(description="A sender that the workspace may use live. The operator adds them.")
+@resource_type(SenderResource, "A sender that the workspace may use live. The operator adds them.")
 class Sender(Node):
-    value: str = strawberry.field(description="What stands in `from`.")
-    kind: SenderKind = strawberry.field(description="What it is to carriers.")
-    regions: list[str] = strawberry.field(description="Where it sends to; empty: wherever its kind is taken.")
-    registration: str | None = strawberry.field(description="The reference of its registration with carriers.")
-    created_at: datetime = strawberry.field(description="When it was added.")
+    value: str
+    kind: SenderKind
+    regions: list[str]
+    registration: str | None
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.SenderRow) -> Sender:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(ids.SENDER, row.id)),
-            value=row.value,
-            kind=SenderKind(row.kind),
-            regions=list(row.regions),
-            registration=row.registration,
-            created_at=row.created_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.SENDER, row.id)))
 
 
 async def _load(info: Info, id: UUID) -> Sender | None:

@@ -14,6 +14,7 @@ from msvs.api import ids
 from msvs.api.consent import consent
 from msvs.api.consent.consent import CONSENT_EVENT
 from msvs.api.contacts import suppressions
+from msvs.api.contacts.suppressions import SuppressionResource
 from msvs.api.errors import NotFound
 from msvs.api.privacy import contact_export, erasure
 from msvs.api.scope import scoped
@@ -25,28 +26,23 @@ from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundErro
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.nodes import Node, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import ConsentEvent as ConsentEventRow
 from msvs.models import Suppression as SuppressionRow
 from msvs.models import rows
 
 
-@strawberry.type(description="A phone that nothing is sent to.")
+@resource_type(SuppressionResource, "A phone that nothing is sent to.")
 class Suppression(Node):
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
-    phone: str = strawberry.field(description="The phone, in E.164.")
-    source: str = strawberry.field(description="Why, such as `keyword`.")
-    created_at: datetime = strawberry.field(description="Since when.")
+    livemode: bool
+    phone: str
+    source: str
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.SuppressionRow) -> Suppression:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(suppressions.SUPPRESSION, row.id)),
-            livemode=row.livemode,
-            phone=row.phone,
-            source=row.source,
-            created_at=row.created_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(suppressions.SUPPRESSION, row.id)))
 
 
 register_rows(suppressions.SUPPRESSION, SuppressionRow, Suppression.from_row)

@@ -17,6 +17,7 @@ from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundErro
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted
 from msvs.graphql.nodes import Node, register
+from msvs.graphql.shapes import from_row
 from msvs.models import Invitation as InvitationRow
 from msvs.models import Role
 
@@ -31,13 +32,7 @@ class Member(Node):
     @classmethod
     def from_row(cls, row: users.Member) -> Member:
         """The type of a member."""
-        return cls(
-            id=ID(ids.encode_id(ids.USER, row.user_id)),
-            email=row.email,
-            name=row.name,
-            role=row.role,
-            created_at=row.created_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.USER, row.user_id)))
 
 
 async def _load(info: Info, id: UUID) -> Member | None:
@@ -64,16 +59,7 @@ class Invitation:
     @classmethod
     def from_row(cls, row: InvitationRow) -> Invitation:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(users.INVITATION, row.id)),
-            email=row.email,
-            role=row.role,
-            invited_by=row.invited_by,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            accepted_at=row.accepted_at,
-            revoked_at=row.revoked_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(users.INVITATION, row.id)))
 
 
 @strawberry.type(description="An invitation with its token, which is shown this once.")

@@ -13,6 +13,7 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
+from msvs.api.resources import WebhookAttemptResource, WebhookResource
 from msvs.api.scope import scoped
 from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.events import EventType
@@ -24,34 +25,26 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, required
 from msvs.graphql.loaders import WEBHOOK_ATTEMPTS
 from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Event as EventRow
 from msvs.models import WebhookAttempt as WebhookAttemptRow
 from msvs.models import WebhookEndpoint, rows
 
 
-@strawberry.type(description="One POST to a webhook and what came of it.")
+@resource_type(WebhookAttemptResource, "One POST to a webhook and what came of it.")
 class WebhookAttempt(Node):
     row: strawberry.Private[rows.WebhookAttemptRow]
-    number: int = strawberry.field(description="Which try it was, from 1.")
-    status_code: int | None = strawberry.field(description="The HTTP status answered; null where none was.")
-    error: str | None = strawberry.field(description="What went wrong; null where the answer was 2xx.")
-    response_head: str = strawberry.field(description="How the answer began.")
-    elapsed_ms: int = strawberry.field(description="How long it took, in milliseconds.")
-    created_at: datetime = strawberry.field(description="When.")
+    number: int
+    status_code: int | None
+    error: str | None
+    response_head: str
+    elapsed_ms: int
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.WebhookAttemptRow) -> WebhookAttempt:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(ids.ATTEMPT, row.id)),
-            row=row,
-            number=row.number,
-            status_code=row.status_code,
-            error=row.error,
-            response_head=row.response_head,
-            elapsed_ms=row.elapsed_ms,
-            created_at=row.created_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.ATTEMPT, row.id)))
 
     @field("The event delivered; null once it is no longer kept.")
     async def event(self, info: Info) -> Event | None:
@@ -62,36 +55,30 @@ class WebhookAttempt(Node):
 register_rows(ids.ATTEMPT, WebhookAttemptRow, WebhookAttempt.from_row)
 
 
-@strawberry.type(description="A subscription: where events are posted to.")
+@resource_type(WebhookResource, "A subscription: where events are posted to.")
 class Webhook(Node):
     row: strawberry.Private[rows.WebhookEndpointRow]
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
-    url: str = strawberry.field(description="Where events are posted to.")
+    livemode: bool
+    url: str
     every_event: bool = strawberry.field(description="Whether it subscribes to all events, those to come included.")
-    events: list[EventType] = strawberry.field(description="The events it subscribes to; empty where that is all.")
-    description: str = strawberry.field(description="What it is for; may be empty.")
+    events: list[EventType]
+    description: str
     enabled: bool = strawberry.field(description="Whether events are delivered to it.")
-    disabled_reason: str | None = strawberry.field(description="Why it was disabled; null unless we did that.")
+    disabled_reason: str | None
     previous_secret_until: datetime | None = strawberry.field(
         description="Until when the secret before the last rotation still signs; null where none does."
     )
-    created_at: datetime = strawberry.field(description="When it was made.")
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.WebhookEndpointRow) -> Webhook:
         """The type of a row."""
-        return cls(
+        return from_row(
+            cls,
+            row,
             id=ID(ids.encode_id(ids.WEBHOOK, row.id)),
-            row=row,
-            livemode=row.livemode,
-            url=row.url,
             every_event=endpoints.EVERY_EVENT in row.events,
             events=[EventType(name) for name in row.events if name != endpoints.EVERY_EVENT],
-            description=row.description,
-            enabled=row.enabled,
-            disabled_reason=row.disabled_reason,
-            previous_secret_until=row.previous_secret_until,
-            created_at=row.created_at,
         )
 
     @field("What was posted to it, newest first.")

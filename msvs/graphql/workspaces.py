@@ -12,66 +12,41 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.accounts import workspaces
 from msvs.api.credits import credits
+from msvs.api.resources import WorkspaceResource
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ComplianceError, InvalidRequestError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import given, required
 from msvs.graphql.nodes import Node, register
 from msvs.graphql.scalars import BigInt
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import rows
 
 
-@strawberry.type(
-    description="A tenant, with the settings of this mode. The sandbox's are live's until it changes them."
+@resource_type(
+    WorkspaceResource, "A tenant, with the settings of this mode. The sandbox's are live's until it changes them."
 )
 class Workspace(Node):
-    name: str = strawberry.field(description="Its name.")
-    default_sender: str = strawberry.field(description="The sender of messages that name none.")
-    double_opt_in: bool = strawberry.field(description="Whether opting in asks for a YES by SMS.")
-    campaigns_admit_unknown: bool = strawberry.field(
-        description="Whether campaigns also go to contacts whose consent is unknown."
-    )
-    blocked_regions: list[str] = strawberry.field(description="Regions nothing is sent to, ISO 3166-1.")
-    enabled_regions: list[str] = strawberry.field(
-        description="Regions that are sent to although they are off until enabled, ISO 3166-1."
-    )
-    daily_credit_cap: BigInt | None = strawberry.field(
-        description="The credits that live messages may take in a UTC day; null for no cap."
-    )
-    prefix_hourly_cap: int | None = strawberry.field(
-        description="How many single messages an hour one range of numbers may get; null for no cap."
-    )
-    quiet_hours: bool = strawberry.field(
-        description="Whether campaigns send only while it is day where the recipient is, unless they say otherwise."
-    )
-    timezone: str = strawberry.field(description="The time zone, of the IANA database.")
-    opt_in_text: str = strawberry.field(description="The SMS that asks for a YES.")
-    opt_out_text: str = strawberry.field(description="The SMS that answers STOP.")
-    welcome_text: str = strawberry.field(description="The SMS that confirms an opt-in.")
-    help_text: str = strawberry.field(description="The SMS that answers HELP.")
-    created_at: datetime = strawberry.field(description="When it was made.")
+    name: str
+    default_sender: str
+    double_opt_in: bool
+    campaigns_admit_unknown: bool
+    blocked_regions: list[str]
+    enabled_regions: list[str]
+    daily_credit_cap: BigInt | None
+    prefix_hourly_cap: int | None
+    quiet_hours: bool
+    timezone: str
+    opt_in_text: str
+    opt_out_text: str
+    welcome_text: str
+    help_text: str
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.WorkspaceRow) -> Workspace:
         """The type of a row."""
-        return cls(
-            id=ID(ids.encode_id(ids.WORKSPACE, row.id)),
-            name=row.name,
-            default_sender=row.default_sender,
-            double_opt_in=row.double_opt_in,
-            campaigns_admit_unknown=row.campaigns_admit_unknown,
-            blocked_regions=row.blocked_regions,
-            enabled_regions=row.enabled_regions,
-            daily_credit_cap=None if row.daily_credit_cap is None else BigInt(row.daily_credit_cap),
-            prefix_hourly_cap=row.prefix_hourly_cap,
-            quiet_hours=row.quiet_hours,
-            timezone=row.timezone,
-            opt_in_text=row.opt_in_text,
-            opt_out_text=row.opt_out_text,
-            welcome_text=row.welcome_text,
-            help_text=row.help_text,
-            created_at=row.created_at,
-        )
+        return from_row(cls, row, id=ID(ids.encode_id(ids.WORKSPACE, row.id)))
 
     @field("The balance below which `credits.low` is sent.")
     async def low_balance_threshold(self, info: Info) -> BigInt:

@@ -12,7 +12,7 @@ SEEDS ?= 3
 KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check schema docs contract handset postman bench chaos smpp lock clean
+.PHONY: help run demo test check generate schema docs contract handset postman bench chaos smpp lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,8 @@ check: $(VENV)/.dev ## Lint, formatting, types, import directions, drift of sche
 	$(BIN)/python -m msvs schema | diff -u schema.graphql -
 	$(BIN)/python -m msvs schema --openapi | diff -u openapi.yaml -
 	$(BIN)/python scripts/migration_drift.py
+
+generate: schema postman docs ## Write all generated files from the code
 
 schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml anew from the code
 	$(BIN)/python -m msvs schema > .schema.new && mv .schema.new schema.graphql

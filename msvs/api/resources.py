@@ -58,7 +58,10 @@ class MessageResource(Resource, kw_only=True):
     from_: Annotated[str, about("The sender the recipient sees.", example="MASSIVESMS")] = msgspec.field(name="from")
     body: Annotated[str, about("The text, variables replaced.", example=TEXT)]
     status: Annotated[str, about("Where it stands.", example="queued", enum=[*MessageStatus])]
-    delivery: Annotated[str, about("`unknown` where no report came within 72 hours; null otherwise.", enum=["unknown"])] | None = None
+    delivery: (
+        Annotated[str, about("`unknown` where no report came within 72 hours; null otherwise.", enum=["unknown"])]
+        | None
+    ) = None
     encoding: Annotated[str, about("How its characters are encoded.", example="gsm7")]
     segments: Annotated[int, about("How many SMS it takes.", example=1, minimum=0)]
     credits_used: Annotated[

@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 
-from msvs import cli
+from msvs.cli.processes import prepare
 from msvs.local import supervisor
 from msvs.local.supervisor import ChildSpec
 from msvs.settings import from_environment
@@ -26,7 +26,7 @@ def main() -> int:
         ChildSpec(command, (sys.executable, "-m", "chaos.child", *options, "--", *command.split()))
         for command, *options in json.loads(sys.argv[1])
     ]
-    return supervisor.run(from_environment(), prepare=cli.prepare, children=children)
+    return supervisor.run(from_environment(), prepare=prepare, children=children)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import pytest
 
+from msvs import cli
 from msvs.api.accounts.keys import digest_key, parse_key
 from msvs.api.permissions import Scope
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.protocol import Inbound
-from msvs.cli import KEY_SCOPES
+from msvs.cli.keys import KEY_SCOPES
 from msvs.models import ApiKey, CarrierSession, CarrierState, CreditBalance, LedgerEntry, Workspace
 from msvs.workers.reports import collect_reports
 from tests.services import SERVICES
@@ -103,8 +105,8 @@ async def test_migrating_says_what_it_did(env: dict[str, str]) -> None:
     ("arguments", "status", "says"),
     [
         ([], 2, "COMMAND"),
-        (["fly"], 2, "invalid choice"),
-        (["worker", "letters"], 2, "invalid choice"),
+        (["fly"], 2, "No such command 'fly'"),
+        (["worker", "letters"], 2, "'letters' is not one of 'messages'"),
         (["workspace", "create"], 2, "--name"),
         (["workspace", "create", "--name", "a", "--credits", "-1"], 2, "whole number"),
         (["workspace", "create", "--name", " "], 1, "name must have from 1 to 100 characters."),
@@ -321,3 +323,43 @@ async def test_run_starts_everything_and_keeps_its_demo(tmp_path: Path) -> None:
         assert process.returncode == 0
     assert kept[0] == kept[1]
     assert (kept[0]["name"], parse_key(kept[0]["live_key"])) == ("Cohort Labs (demo)", True)
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    """It is written apart, so that no command is loaded to be listed."""
+    ctx = click.Context(cli.msvs)
+    for name, place in cli.COMMANDS.items():
+        command = cli.msvs.get_command(ctx, name)
+        assert command is not None
+        assert (command.name, command.help) == (name, place.help)
+
+
+async def test_listing_commands_loads_none(tmp_path: Path) -> None:
+    code = (
+        "import sys; from msvs.cli import main; main(['--help']); print(sorted(m for m in sys.modules if 'msvs.' in m))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env=environment(tmp_path), stdout=subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    loaded = out.decode().splitlines()[-1]
+    assert not any(f"msvs.{each}" in loaded for each in ("api", "models", "graphql", "cli.keys", "cli.consent"))
+
+
+async def test_a_command_of_an_earlier_release_is_known_by_its_old_name(tmp_path: Path) -> None:
+    old, new = await asyncio.gather(
+        *(msvs(name, "--help", env=environment(tmp_path)) for name in ("sessions", "binds"))
+    )
+    assert (old.status, new.status) == (0, 0)
+    assert "Hold the binds" in old.out
+    assert "Hold the binds" in new.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["senders", "list"], ["senders", "list", "--platform", "--workspace", "wsp_1"]],
+)
+async def test_an_owner_is_one_of_two(tmp_path: Path, arguments: list[str]) -> None:
+    done = await msvs(*arguments, env=environment(tmp_path))
+    assert (done.status, done.out) == (2, "")
+    assert done.err.endswith("msvs: Give either --workspace or --platform.\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import json
 import os
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import click
 import pytest
 from redis import Redis
 
@@ -311,20 +311,22 @@ def test_the_settings_table_is_the_settings() -> None:
     assert settings == Settings()
 
 
-def commands(parser: argparse.ArgumentParser, prefix: str = "msvs") -> Iterator[str]:
-    """Every command of a parser, as it is typed."""
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    for group in groups:
-        for name, child in group.choices.items():
+def commands(group: click.Group, prefix: str = "msvs") -> Iterator[str]:
+    """Every command of a group, as it is typed."""
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        child = group.get_command(ctx, name)
+        assert child is not None
+        if isinstance(child, click.Group):
             yield from commands(child, f"{prefix} {name}")
-    if not groups or parser.get_default("command"):
-        yield prefix
+        if not isinstance(child, click.Group) or child.invoke_without_command:
+            yield f"{prefix} {name}"
 
 
 def test_the_commands_table_is_the_command_line() -> None:
     page = (DOCS / "commands.md").read_text()
     shown = [code_of(row[0]).removesuffix(" QUEUE") for row in table(section(page, "Service commands"))]
-    assert sorted(shown) == sorted(commands(cli._parser()))
+    assert sorted(shown) == sorted(commands(cli.msvs))
     targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert [code_of(row[0]) for row in table(section(page, "Development commands"))] == [
         f"make {target}" for target in targets
@@ -334,9 +336,9 @@ def test_the_commands_table_is_the_command_line() -> None:
 @pytest.mark.parametrize("path", documents(), ids=name_of)
 def test_commands_that_are_named_exist(path: Path) -> None:
     text = path.read_text()
-    known = set(commands(cli._parser()))
+    known = set(commands(cli.msvs))
     spelled = re.findall(r"(?:`|bin/|^)msvs ((?:[a-z]+ ?)+)", text, re.MULTILINE)
-    heads = {command.removeprefix("msvs ").split()[0] for command in known}
+    heads = {command.removeprefix("msvs ").split()[0] for command in known} | cli.ALIASES.keys()
     assert {words.split()[0] for words in spelled} <= heads
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= targets

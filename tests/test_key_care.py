@@ -239,11 +239,11 @@ def test_a_whole_run_leaks_nothing(service: Service) -> None:
 PREPARE = """
 import sys
 from pathlib import Path
-from msvs import cli
+from msvs.cli import processes
 from msvs.settings import Settings
 environment, url, data_dir, key = sys.argv[1:]
 settings = Settings(environment=environment, database_url=url, data_dir=Path(data_dir), secret_key=key or None)
-print("\\n".join(cli.prepare(settings)))
+print("\\n".join(processes.prepare(settings)))
 """
 
 

@@ -43,7 +43,7 @@ sys.exit(cli.main(argv) or 0)
 
 PROCESSES = {
     "cron": ("msvs.workers.cron", "_run", "cron"),
-    "sessions": ("msvs.workers.carrier_binds", "_run", "sessions"),
+    "binds": ("msvs.workers.carrier_binds", "_run", "binds"),
     "migrate": ("msvs.api.accounts.secret_keys", "is_settled", "migrate"),
 }
 

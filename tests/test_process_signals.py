@@ -61,6 +61,6 @@ def test_no_process_ends_by_them(clean: None, database: str, engines: Engines, t
 
 def test_the_supervisor_ends_by_sighup_alone(tmp_path: Path) -> None:
     """A terminal that is closed ends what was started in it; the others are ignored."""
-    ask = "from msvs.cli import IGNORED; print(sorted(number.name for number in IGNORED['run']))"
+    ask = "from msvs.cli.processes import STOPS_BY_HANGUP as kept; print(sorted(each.name for each in kept))"
     told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "['SIGUSR1', 'SIGUSR2']"

@@ -54,7 +54,7 @@ def processes(settings: Settings) -> list[ChildSpec]:
     workers = [(f"worker {queue}", "worker", queue) for queue, count in queues.items() for _ in range(count)]
     commands = [("api", "api"), *workers, ("cron", "cron")]
     if _holds_sessions(settings):
-        commands.append(("sessions", "sessions"))
+        commands.append(("binds", "binds"))
     return [ChildSpec(name, (sys.executable, "-m", "msvs", *argv)) for name, *argv in commands]
 
 

@@ -103,7 +103,7 @@ def _wait(process: subprocess.Popen[bytes], base_url: str, log: Path) -> None:
 
 def run(unlimited_port: int) -> int:
     """`msvs run`, with one more API process that limits nobody."""
-    from msvs import cli
+    from msvs.cli.processes import prepare
     from msvs.local import supervisor
     from msvs.local.supervisor import ChildSpec
     from msvs.settings import from_environment
@@ -112,7 +112,7 @@ def run(unlimited_port: int) -> int:
     extra = ChildSpec(
         "api without limits", (sys.executable, "-m", "scripts.contract.service", "serve", str(unlimited_port))
     )
-    return supervisor.run(settings, prepare=cli.prepare, children=[*supervisor.processes(settings), extra])
+    return supervisor.run(settings, prepare=prepare, children=[*supervisor.processes(settings), extra])
 
 
 def serve(port: int) -> None:

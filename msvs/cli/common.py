@@ -1,0 +1,267 @@
+"""What every command needs: its parameters, the database, and how a result is shown."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+from msvs.local.embedded import EmbeddedEngines
+from msvs.settings import Settings, SettingsError, from_environment
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from msvs.api.context import Context, Services
+
+
+T = TypeVar("T")
+
+OK, FAILED, USAGE = 0, 1, 2
+CONNECT_SECONDS = 1.0
+MODES = ("test", "live")
+
+
+class Arguments(SimpleNamespace):
+    """The values of a command's parameters by name."""
+
+
+Work: TypeAlias = Callable[[Settings, Arguments], int | None]
+CommandT = TypeVar("CommandT", bound=Work)
+
+
+class Whole(click.ParamType[int]):
+    """A whole number in digits alone, within bounds."""
+
+    name = "N"
+
+    def __init__(self, low: int, high: int) -> None:
+        self._low, self._high = low, high
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number. Fails for any other text."""
+        text = str(value)
+        if not text.isascii() or not text.isdigit() or not self._low <= int(text) <= self._high:
+            self.fail(f"not a whole number from {self._low} to {self._high}: {text!r}", param, ctx)
+        return int(text)
+
+
+class Price(click.ParamType[Decimal]):
+    """A decimal number."""
+
+    name = "P"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return the number. Fails for any other text."""
+        try:
+            return Decimal(str(value))
+        except InvalidOperation:
+            self.fail(f"not a number: {value!r}", param, ctx)
+
+
+JSON = click.Option(["--json"], is_flag=True, help="print JSON")
+REGIONS = click.Option(["--region"], multiple=True, metavar="CODE", help="only to this region; repeatable")
+OWNER = (
+    click.Option(["--workspace"], metavar="WSP_ID", help="the workspace's id, wsp_…"),
+    click.Option(["--platform"], is_flag=True, help="the platform's own, for every workspace to use"),
+)
+
+
+def workspace_option(*, required: bool = True, more: str = "") -> click.Option:
+    """Make the option --workspace."""
+    return click.Option(["--workspace"], required=required, metavar="WSP_ID", help=f"the workspace's id, wsp_…{more}")
+
+
+def mode_option(*, required: bool = True, default: str | None = None, help: str | None = None) -> click.Option:
+    """Make the option --mode."""
+    return click.Option(["--mode"], type=click.Choice(MODES), required=required, default=default, help=help)
+
+
+def expiry_option(help: str) -> click.Option:
+    """Make the option --expires-in, a timedelta of 0 to 168 hours."""
+    return click.Option(
+        ["--expires-in"],
+        type=Whole(0, 168),
+        default=24,
+        metavar="HOURS",
+        help=help,
+        callback=lambda _ctx, _param, hours: timedelta(hours=hours),
+    )
+
+
+def command(
+    name: str,
+    help: str,
+    *params: click.Parameter,
+    group: click.Group | None = None,
+    ignores: Sequence[signal.Signals] = (),
+) -> Callable[[Work], click.Command]:
+    """Make a click command of what works by the settings and the values of its parameters.
+
+    `ignores` are signals that the command's process does not end by.
+    """
+
+    def decorate(work: Work) -> click.Command:
+        made = click.Command(
+            name, callback=lambda **values: _call(work, ignores, values), params=list(params), help=help
+        )
+        if group is not None:
+            group.add_command(made)
+        return made
+
+    return decorate
+
+
+def _call(work: Work, ignores: Sequence[signal.Signals], values: Mapping[str, object]) -> int:
+    if "platform" in values and values["platform"] == (values["workspace"] is not None):
+        raise click.UsageError("Give either --workspace or --platform.")
+    settings = from_environment()
+    for number in ignores:
+        signal.signal(number, signal.SIG_IGN)
+    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return work(settings, Arguments(**lists)) or OK
+
+
+class CommandFailed(Exception):
+    """A command cannot do what it was asked; the message says why and what to do."""
+
+
+def fail(message: str, status: int = FAILED) -> int:
+    print(f"msvs: {message}", file=sys.stderr)
+    return status
+
+
+def show(arguments: Arguments, value: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
+    if arguments.json:
+        print(json.dumps(value, indent=2, ensure_ascii=False))
+        return
+    rows = [value] if isinstance(value, Mapping) else value
+    width = max([14, *(len(name) for row in rows for name in row)])
+    blocks = [
+        "\n".join(f"{name:{width}} {_text(each)}" for name, each in row.items() if each is not None) for row in rows
+    ]
+    print("\n\n".join(blocks))
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+async def find_workspace_of(arguments: Arguments) -> UUID:
+    from msvs.api.accounts.workspaces import find_workspace
+
+    return await find_workspace(arguments.workspace)
+
+
+async def find_owner(arguments: Arguments) -> UUID | None:
+    return None if arguments.platform else await find_workspace_of(arguments)
+
+
+@cache
+def services_of_command() -> Services:
+    """Make the services of a command, once: what unlocks the keyring and what uses it are given the same."""
+    from msvs.api.context import Services
+
+    return Services()
+
+
+def contexts(services: Services, workspace_id: UUID, mode: str | None) -> list[Context]:
+    from msvs.api.context import Context
+
+    return [Context(workspace_id, each == "live", services=services) for each in MODES if mode in (None, each)]
+
+
+def require_secret(settings: Settings) -> None:
+    """Raise CommandFailed rather than make a secret that fits nothing."""
+    if not settings.known_secrets():
+        raise CommandFailed(f"no secret in {settings.data_dir}: set DATA_DIR or MSVS_SECRET_KEY as the service has it")
+
+
+async def unlock(settings: Settings, *, is_service: bool = False) -> None:
+    """Hold the secret key against the connected database; where neither has one yet, there is nothing to hold."""
+    from msvs.api.accounts import secret_keys
+
+    if is_service or settings.known_secrets() or await secret_keys.is_settled():
+        await secret_keys.unlock(services_of_command().keyring, settings)
+
+
+def with_engines(settings: Settings, *, redis: bool = True) -> Settings:
+    """The settings with the embedded engines of DATA_DIR in place of what is not set.
+
+    Raises CommandFailed, and SettingsError where production has no secret key.
+    """
+    settings.require_secret_key()
+    engines = EmbeddedEngines(settings.data_dir)
+    if settings.database_url is None:
+        settings = replace(settings, database_url=_running(lambda: engines.database_url, "DATABASE_URL", settings))
+    if redis and settings.redis_url is None:
+        settings = replace(settings, redis_url=_running(lambda: engines.redis_url, "REDIS_URL", settings))
+    return settings
+
+
+def _running(url_of: Callable[[], str], variable: str, settings: Settings) -> str:
+    try:
+        url = url_of()
+        parts = urlsplit(url)
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=CONNECT_SECONDS).close()
+    except (OSError, ValueError):
+        raise CommandFailed(
+            f"nothing runs on {settings.data_dir}: start the service with `msvs run`, or set {variable}"
+        ) from None
+    return url
+
+
+def in_database(settings: Settings, work: Coroutine[object, object, T], *, unlocks: bool = True) -> T:
+    """Run `work` with a pool open, the secret key held against the database. Raises CommandFailed and SettingsError."""
+    try:
+        url = with_engines(settings, redis=False).database_url
+    except (CommandFailed, SettingsError):
+        work.close()
+        raise
+    assert url is not None
+
+    async def connected() -> T:
+        from msvs import database
+
+        async with database.connected(url, pool_size=1):
+            try:
+                if unlocks:
+                    await unlock(settings)
+            except BaseException:
+                work.close()
+                raise
+            return await work
+
+    return reaching_database(connected())
+
+
+def reaching_database(work: Coroutine[object, object, T]) -> T:
+    import asyncpg
+    from tortoise.exceptions import BaseORMException
+
+    from msvs.api.errors import ApiError
+    from msvs.loops import new_runner
+
+    try:
+        with new_runner() as runner:
+            return runner.run(work)
+    except ApiError as error:
+        raise CommandFailed(error.message) from None
+    except asyncpg.UndefinedTableError:
+        raise CommandFailed("the database has no tables yet: run `msvs migrate`") from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, BaseORMException) as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, asyncpg.UndefinedTableError):
+            raise CommandFailed("the database has no tables yet: run `msvs migrate`") from None
+        raise CommandFailed(f"the database cannot be used: {type(cause).__name__}: {cause}") from None

@@ -1,0 +1,101 @@
+"""The schema, a restored database, and what the service can be asked about itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from msvs.cli.common import (
+    JSON,
+    Arguments,
+    command,
+    in_database,
+    reaching_database,
+    require_secret,
+    services_of_command,
+    show,
+    unlock,
+    with_engines,
+)
+from msvs.cli.consent import repairing, told_repair
+from msvs.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    pass
+
+
+@command("migrate", "Bring the database's schema up to date.")
+def migrate(settings: Settings, _arguments: Arguments) -> None:
+    """Bring the schema up to date and say what was applied."""
+    url = with_engines(settings, redis=False).database_url
+    assert url is not None
+    applied = migrate_schema(settings, url)
+    print("\n".join(f"Applied {name}." for name in applied) or "The schema is up to date.")
+    for line in repair_what_is_due(replace(settings, database_url=url)):
+        print(line)
+
+
+def repair_what_is_due(settings: Settings) -> list[str]:
+    """Make the repairs that migrations asked for; the lines that say what became of them."""
+    from msvs.api.consent import consent_audit
+
+    if not in_database(settings, consent_audit.is_due()):
+        return []
+    require_secret(settings)
+    return [told_repair(repairing(lambda: in_database(settings, consent_audit.repair_due(services_of_command()))))]
+
+
+def migrate_schema(settings: Settings, url: str, *, is_service: bool = False) -> list[str]:
+    """Bring the schema up to date, and return the names of the migrations applied. Raises SettingsError.
+
+    A wrong secret key changes nothing. Only the service makes the key of a new database where none is set.
+    """
+
+    async def migrated() -> list[str]:
+        from msvs import database
+        from msvs.api.accounts import secret_keys
+
+        async with database.connected(url, pool_size=1):
+            if await secret_keys.is_settled():
+                await secret_keys.unlock(services_of_command().keyring, settings)
+        applied = await database.migrate(url)
+        async with database.connected(url, pool_size=1):
+            await unlock(settings, is_service=is_service)
+        return applied
+
+    return reaching_database(migrated())
+
+
+@command("hold", "After a restore: pause live campaigns, and cancel live single messages that are due.", JSON)
+def hold(settings: Settings, arguments: Arguments) -> None:
+    """Hold back what would go out and say how much it was."""
+
+    async def hold_() -> dict[str, object]:
+        from msvs.api.campaigns import holding
+
+        return asdict(await holding.hold_everything(services_of_command()))
+
+    show(arguments, in_database(settings, hold_()))
+
+
+@command(
+    "schema",
+    "Print the GraphQL schema, or openapi.yaml.",
+    click.Option(["--openapi"], is_flag=True, help="print openapi.yaml"),
+)
+def print_schema(_settings: Settings, arguments: Arguments) -> None:
+    """Print the GraphQL schema or openapi.yaml."""
+    if arguments.openapi:
+        print(import_module("msvs.rest_compat.openapi").yaml(), end="")
+    else:
+        print(import_module("msvs.graphql.schema").schema.as_str())
+
+
+@command("settings", "List the environment variables that set the service up.")
+def print_settings(_settings: Settings, _arguments: Arguments) -> None:
+    """List the environment variables."""
+    lines = (from_environment.__doc__ or "").splitlines()[2:]
+    print("\n".join(line.removeprefix("    ") for line in lines).strip())

@@ -1,0 +1,150 @@
+"""API keys of a workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from msvs.cli.common import (
+    JSON,
+    Arguments,
+    command,
+    contexts,
+    expiry_option,
+    find_workspace_of,
+    in_database,
+    mode_option,
+    services_of_command,
+    show,
+    workspace_option,
+)
+from msvs.settings import Settings
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from msvs.api.context import Context, Services
+    from msvs.models import ApiKey
+
+KEY_SCOPES = ("contacts:erase", "contacts:write", "messages:send", "settings:write", "webhooks:write")
+KEY = click.Argument(["key"], metavar="KEY_ID")
+
+keys = click.Group("keys", help="API keys of a workspace.")
+
+
+@command(
+    "create",
+    "Make a key; it is shown this once.",
+    workspace_option(),
+    mode_option(),
+    click.Option(["--name"], default="", metavar="NAME", help="what the key is for"),
+    click.Option(
+        ["--scope"],
+        multiple=True,
+        type=click.Choice(KEY_SCOPES),
+        metavar="SCOPE",
+        help=f"what it may change; repeatable, without it all of: {', '.join(KEY_SCOPES)}",
+    ),
+    JSON,
+    group=keys,
+)
+def create_key(settings: Settings, arguments: Arguments) -> None:
+    """Make a key."""
+
+    async def create() -> dict[str, object]:
+        from msvs.api.accounts import keys
+        from msvs.api.unit_of_work import unit_of_work
+
+        workspace_id = await find_workspace_of(arguments)
+        async with unit_of_work():
+            row, text = await keys.create_key(
+                workspace_id, livemode=arguments.mode == "live", name=arguments.name, scopes=arguments.scope or None
+            )
+        return _shape_key(row, text)
+
+    show(arguments, in_database(settings, create()))
+
+
+@command(
+    "list",
+    "List keys, without their secrets.",
+    workspace_option(),
+    mode_option(required=False, help="only keys of this mode"),
+    JSON,
+    group=keys,
+)
+def list_keys(settings: Settings, arguments: Arguments) -> None:
+    """List keys."""
+
+    async def list_() -> list[dict[str, object]]:
+        from msvs.api.accounts import keys
+
+        chosen = contexts(services_of_command(), await find_workspace_of(arguments), arguments.mode)
+        return [_shape_key(row) for ctx in chosen for row in await keys.list_keys(ctx)]
+
+    show(arguments, in_database(settings, list_()))
+
+
+@command(
+    "roll",
+    "Make a new key in place of another, which expires after a while.",
+    workspace_option(),
+    KEY,
+    expiry_option("0 to 168 (default 24)"),
+    JSON,
+    group=keys,
+)
+def roll_key(settings: Settings, arguments: Arguments) -> None:
+    """Make a key in place of another."""
+
+    async def roll() -> dict[str, object]:
+        from msvs.api.accounts import keys
+        from msvs.api.unit_of_work import unit_of_work
+
+        ctx, id = await _find_key(services_of_command(), arguments)
+        async with unit_of_work():
+            row, text = await keys.roll_key(ctx, id, expires_in=arguments.expires_in)
+        return _shape_key(row, text)
+
+    show(arguments, in_database(settings, roll()))
+
+
+@command("revoke", "End a key at once.", workspace_option(), KEY, JSON, group=keys)
+def revoke_key(settings: Settings, arguments: Arguments) -> None:
+    """End a key."""
+
+    async def revoke() -> dict[str, object]:
+        from msvs.api.accounts import keys
+        from msvs.api.unit_of_work import unit_of_work
+
+        ctx, id = await _find_key(services_of_command(), arguments)
+        async with unit_of_work():
+            return _shape_key(await keys.revoke_key(ctx, id))
+
+    show(arguments, in_database(settings, revoke()))
+
+
+async def _find_key(services: Services, arguments: Arguments) -> tuple[Context, UUID]:
+    """The key named on the command line, whichever mode it is of."""
+    from msvs.api import ids
+    from msvs.api.accounts import keys
+    from msvs.api.errors import NotFound
+
+    id = ids.find_id(ids.API_KEY, arguments.key, "API key")
+    for ctx in contexts(services, await find_workspace_of(arguments), None):
+        try:
+            await keys.get_key(ctx, id)
+        except NotFound:
+            continue
+        return ctx, id
+    raise ids.missing("API key", arguments.key)
+
+
+def _shape_key(row: ApiKey, text: str | None = None) -> dict[str, object]:
+    import msgspec
+
+    from msvs.api.resources import api_key_resource
+
+    shape: dict[str, object] = msgspec.to_builtins(api_key_resource(row, key=text or msgspec.UNSET))
+    return shape

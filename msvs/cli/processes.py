@@ -1,0 +1,188 @@
+"""The processes of the service."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from msvs.cli.common import (
+    Arguments,
+    command,
+    in_database,
+    with_engines,
+)
+from msvs.cli.database import migrate_schema, repair_what_is_due
+from msvs.cli.workspaces import new_workspace
+from msvs.local.embedded import EmbeddedEngines
+from msvs.settings import Settings
+
+if TYPE_CHECKING:
+    pass
+
+QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
+DEMO_NAME = "Cohort Labs (demo)"
+DEMO_CREDITS = 10_000
+DEMO_FILE = "demo.json"
+# Managers of processes send these to have a file read again or a log opened anew: there is neither. `msvs run` ends by
+# SIGHUP, with its terminal.
+RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+STOPS_BY_HANGUP = (signal.SIGUSR1, signal.SIGUSR2)
+
+
+@command("run", "Run the whole service here: engines, API, workers and cron.", ignores=STOPS_BY_HANGUP)
+def run(settings: Settings, _arguments: Arguments) -> int:
+    """Run the whole service until a signal ends it."""
+    from msvs.local import supervisor
+
+    settings.require_secret_key()
+    return supervisor.run(settings, prepare=prepare)
+
+
+def prepare(settings: Settings) -> list[str]:
+    """Bring the database up to date, and in development make the demo workspace; the lines that say where all is."""
+    assert settings.database_url is not None
+    migrate_schema(settings, settings.database_url, is_service=True)
+    repaired = repair_what_is_due(settings)
+    settings.metrics_secret()  # there from the start, for who sets up a scraper
+    steps = _first_steps(settings)
+    return [*repaired, "", "MassiveSMS is running.", "", *_addresses(settings), *steps, "", "Stop with Ctrl-C."]
+
+
+def _addresses(settings: Settings) -> list[str]:
+    base = settings.base_url
+    # In production what is printed ends in a log.
+    password = settings.operator_secret()
+    shown = "MSVS_OPERATOR_PASSWORD, or operator.key in DATA_DIR" if settings.is_production else password
+    return [
+        f"  REST API        {base}/v1   ({base}/openapi.yaml)",
+        f"  GraphQL         {base}/graphql",
+        f"  Documentation   {base}/docs/",
+        f"  Handset         {base}/handset   (the sandbox's phones)",
+        f"  Operators       {base}/ops   (password: {shown})",
+        f"  Readiness       {base}/readyz",
+        "",
+    ]
+
+
+def _first_steps(settings: Settings) -> list[str]:
+    """What to do first: in production no workspace is there until an operator makes it, and no key."""
+    if settings.is_production:
+        return ["  Make a workspace with `msvs workspace create --name NAME`, and its owner with `msvs users create`."]
+    path = settings.data_dir / DEMO_FILE
+    demo = _read_demo(path)
+    if demo is None or not in_database(settings, _workspace_known(demo["workspace_id"])):
+        demo = in_database(settings, _make_demo())
+    demo |= {"base_url": settings.base_url, "operator_password": settings.operator_secret()}
+    _write_private(path, json.dumps(demo, indent=2) + "\n")
+    return [
+        f"  Workspace       {demo['name']}  {demo['workspace_id']}",
+        f"  Sandbox key     {demo['test_key']}",
+        f"  Live key        {demo['live_key']}",
+        f"  Also kept in    {path}",
+        "",
+        "  Send a message in the sandbox:",
+        f'    curl {settings.base_url}/v1/messages -H "Authorization: Bearer {demo["test_key"]}" \\',
+        '      -H \'Content-Type: application/json\' -d \'{"to": "+14155550123", "body": "Doors open at 8pm ET."}\'',
+    ]
+
+
+def _read_demo(path: Path) -> dict[str, str] | None:
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    wanted = {"workspace_id", "name", "test_key", "live_key"}
+    return found if isinstance(found, dict) and wanted <= found.keys() else None
+
+
+async def _workspace_known(text: str) -> bool:
+    from msvs.api.accounts.workspaces import find_workspace
+    from msvs.api.errors import NotFound
+
+    try:
+        await find_workspace(text)
+    except NotFound:
+        return False
+    return True
+
+
+async def _make_demo() -> dict[str, str]:
+    made = await new_workspace(DEMO_NAME, DEMO_CREDITS)
+    return {"workspace_id": made.pop("id"), **made}
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+@command("api", "Serve the API.", ignores=RELOADS)
+def serve_api(settings: Settings, _arguments: Arguments) -> None:
+    """Serve the API until a signal ends it."""
+    from msvs import app
+
+    app.serve(with_engines(settings))
+
+
+@command(
+    "worker",
+    "Work on one queue.",
+    click.Argument(["queue"], type=click.Choice(QUEUES), metavar="QUEUE"),
+    click.Option(["--burst"], is_flag=True, help="stop when the queue is empty"),
+    ignores=RELOADS,
+)
+def work(settings: Settings, arguments: Arguments) -> int:
+    """Work on one queue until a signal ends it."""
+    from msvs import logs
+    from msvs.workers import worker
+
+    settings = with_engines(settings)
+    logs.set_up(settings)
+    logs.tell_start(settings, f"worker {arguments.queue}")
+    return worker.work(settings, arguments.queue, burst=arguments.burst)
+
+
+@command("cron", "Notify workers of what is due and keep house; run one of it.", ignores=RELOADS)
+def run_cron(settings: Settings, _arguments: Arguments) -> int:
+    """Notify workers of what is due until a signal ends it."""
+    from msvs import logs
+    from msvs.workers import cron
+
+    settings = with_engines(settings)
+    logs.set_up(settings)
+    logs.tell_start(settings, "cron")
+    return cron.run(settings)
+
+
+@command("binds", "Hold the binds of the carriers that have any; a second one stands by.", ignores=RELOADS)
+def hold_sessions(settings: Settings, _arguments: Arguments) -> int:
+    """Hold carriers' sessions, or stand by for them, until a signal ends it."""
+    from msvs import logs
+    from msvs.workers import carrier_binds
+
+    settings = with_engines(settings)
+    logs.set_up(settings)
+    logs.tell_start(settings, "sessions")
+    return carrier_binds.run(settings)
+
+
+@command("engines", "Run the embedded engines alone, to restore a backup into them.", ignores=RELOADS)
+def run_engines(settings: Settings, _arguments: Arguments) -> None:
+    """Run PostgreSQL and Valkey on DATA_DIR, and nothing that uses them, until a signal ends them."""
+    engines = EmbeddedEngines(settings.data_dir).start()
+    try:
+        ends = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+        print(f"PostgreSQL and Valkey run on {settings.data_dir}. Stop with Ctrl-C.", flush=True)
+        signal.sigwait(ends)
+    finally:
+        engines.stop()

@@ -1,0 +1,119 @@
+"""Senders that workspaces may use live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from msvs.cli.common import (
+    JSON,
+    OWNER,
+    REGIONS,
+    Arguments,
+    command,
+    find_owner,
+    find_workspace_of,
+    in_database,
+    services_of_command,
+    show,
+    workspace_option,
+)
+from msvs.models import rows
+from msvs.settings import Settings
+
+if TYPE_CHECKING:
+    from msvs.models import rows
+
+SENDER = click.Argument(["sender"], metavar="SENDER")
+
+senders = click.Group("senders", help="Senders that workspaces may use live.")
+
+
+@command(
+    "add",
+    "Let a workspace use a sender, or change what is known of it.",
+    *OWNER,
+    SENDER,
+    REGIONS,
+    click.Option(["--registration"], metavar="TEXT", help="its 10DLC campaign, verification or sender id registration"),
+    click.Option(["--shared"], is_flag=True, help="although another has it, or one that looks like it"),
+    JSON,
+    group=senders,
+)
+def add_sender(settings: Settings, arguments: Arguments) -> None:
+    """Let a workspace use a sender."""
+
+    async def add() -> dict[str, object]:
+        from msvs.api.dispatch import senders
+
+        row = await senders.add_sender(
+            services_of_command(),
+            await find_owner(arguments),
+            arguments.sender,
+            regions=arguments.region,
+            registration=arguments.registration,
+            is_shared=arguments.shared,
+        )
+        return _shape_sender(row)
+
+    show(arguments, in_database(settings, add()))
+
+
+@command("list", "List the senders of a workspace, or the platform's.", *OWNER, JSON, group=senders)
+def list_senders(settings: Settings, arguments: Arguments) -> None:
+    """List the senders of a workspace."""
+
+    async def list_() -> list[dict[str, object]]:
+        from msvs.models import Sender
+
+        return [
+            _shape_sender(row) for row in await Sender.filter(workspace_id=await find_owner(arguments)).order_by("id")
+        ]
+
+    show(arguments, in_database(settings, list_()))
+
+
+@command(
+    "remove", "Take a sender away; what waits to be sent from it is not sent.", *OWNER, SENDER, JSON, group=senders
+)
+def remove_sender(settings: Settings, arguments: Arguments) -> None:
+    """Take a sender from a workspace."""
+
+    async def remove() -> dict[str, object]:
+        from msvs.api.dispatch import senders
+
+        await senders.remove_sender(services_of_command(), await find_owner(arguments), arguments.sender)
+        return {"sender": arguments.sender, "removed": True}
+
+    show(arguments, in_database(settings, remove()))
+
+
+@command(
+    "transfer",
+    "Make a sender one workspace's; whoever had it loses it.",
+    workspace_option(more=", which is to have it"),
+    SENDER,
+    JSON,
+    group=senders,
+)
+def transfer_sender(settings: Settings, arguments: Arguments) -> None:
+    """Make a sender one workspace's alone."""
+
+    async def transfer() -> dict[str, object]:
+        from msvs.api.dispatch import senders
+
+        return _shape_sender(
+            await senders.transfer_sender(services_of_command(), await find_workspace_of(arguments), arguments.sender)
+        )
+
+    show(arguments, in_database(settings, transfer()))
+
+
+def _shape_sender(row: rows.SenderRow) -> dict[str, object]:
+    import msgspec
+
+    from msvs.api.resources import sender_resource
+
+    shape: dict[str, object] = msgspec.to_builtins(sender_resource(row))
+    return shape

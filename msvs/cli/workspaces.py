@@ -1,0 +1,116 @@
+"""Workspaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
+
+import click
+
+from msvs.cli.common import (
+    JSON,
+    Arguments,
+    Whole,
+    command,
+    find_workspace_of,
+    in_database,
+    services_of_command,
+    show,
+)
+from msvs.settings import Settings
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from msvs.api.context import Services
+
+WORKSPACE = click.Argument(["workspace"], metavar="WSP_ID")
+
+workspaces = click.Group("workspaces", help="All workspaces, for operators.")
+workspace = click.Group("workspace", help="Workspaces.")
+
+
+@command(
+    "create",
+    "Make a workspace with a test key and a live key.",
+    click.Option(["--name"], required=True, metavar="NAME"),
+    click.Option(["--credits"], type=Whole(0, 10**12), default=0, metavar="N", help="opening balance (default 0)"),
+    JSON,
+    group=workspace,
+)
+def create_workspace(settings: Settings, arguments: Arguments) -> None:
+    """Make a workspace with one key of each mode."""
+    show(arguments, in_database(settings, new_workspace(arguments.name, arguments.credits)))
+
+
+async def new_workspace(name: str, credits: int) -> dict[str, str]:
+    from msvs.api import ids
+    from msvs.api.accounts import workspaces
+    from msvs.api.unit_of_work import unit_of_work
+
+    async with unit_of_work():
+        row, test_key, live_key = await workspaces.create_workspace(name, credits=credits)
+    return {
+        "id": ids.encode_id(ids.WORKSPACE, row.id),
+        "name": row.name,
+        "test_key": test_key,
+        "live_key": live_key,
+    }
+
+
+@command("list", "List the workspaces.", JSON, group=workspaces)
+def list_workspaces(settings: Settings, arguments: Arguments) -> None:
+    """List the workspaces."""
+
+    async def list_() -> list[dict[str, object]]:
+        from msvs.api import ids
+        from msvs.api.accounts import workspaces
+        from msvs.api.resources import moment, optional_moment
+
+        return [
+            {
+                "id": ids.encode_id(ids.WORKSPACE, row.id),
+                "name": row.name,
+                "balance": row.balance,
+                "users": row.users,
+                "created_at": moment(row.created_at),
+                "suspended_at": optional_moment(row.suspended_at),
+            }
+            for row in await workspaces.list_workspaces()
+        ]
+
+    show(arguments, in_database(settings, list_()))
+
+
+@command("suspend", "Have a workspace send nothing, and refuse its keys and users.", WORKSPACE, JSON, group=workspaces)
+def suspend_workspace(settings: Settings, arguments: Arguments) -> None:
+    """Suspend a workspace."""
+    from msvs.api.accounts import workspaces
+
+    _suspend(settings, arguments, workspaces.suspend_workspace, is_suspended=True)
+
+
+@command("resume", "Let a suspended workspace go on where it stopped.", WORKSPACE, JSON, group=workspaces)
+def resume_workspace(settings: Settings, arguments: Arguments) -> None:
+    """Resume a workspace."""
+    from msvs.api.accounts import workspaces
+
+    _suspend(settings, arguments, workspaces.resume_workspace, is_suspended=False)
+
+
+def _suspend(
+    settings: Settings,
+    arguments: Arguments,
+    change: Callable[[Services, UUID], Coroutine[object, object, bool]],
+    *,
+    is_suspended: bool,
+) -> None:
+    async def changed() -> dict[str, object]:
+        from msvs.api.unit_of_work import unit_of_work
+
+        workspace_id = await find_workspace_of(arguments)
+        async with unit_of_work():
+            is_new = await change(services_of_command(), workspace_id)
+        return {"id": arguments.workspace, "suspended": is_suspended, "changed": is_new}
+
+    show(arguments, in_database(settings, changed()))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, campaign, latency, smpp, upkeep, webhooks
+from bench import accept, campaign, halting, latency, smpp, upkeep, webhooks
 from bench.engines import Bench, bench
 
 Measure = Callable[[Bench, int], dict[str, float]]
@@ -20,6 +20,7 @@ BENCHES: dict[str, Measure] = {
     "campaign": lambda place, recipients: asyncio.run(campaign.measure(place, recipients)),
     "webhooks": lambda place, _: webhooks.measure(place),
     "latency": lambda place, recipients: latency.measure(place, recipients=recipients),
+    "halting": halting.measure,
     "upkeep": lambda place, _: upkeep.measure(place),
     "smpp": lambda _place, _: smpp.measure(),
 }
@@ -33,6 +34,12 @@ GOALS = (
     ("webhooks: deliveries/s", "webhooks", "ratio", ">=", 0.4),
     ("latency: POST → carrier, idle, p95, ms", "latency", "idle_p95_ms", "<=", 50.0),
     ("latency: while another campaign runs, p95, ms", "latency", "busy_p95_ms", "<=", 1000.0),
+    ("start: answer with all recipients, times one", "halting", "start_ratio", "<=", 20.0),
+    ("pause: answer under load, times idle", "halting", "pause_ratio", "<=", 100.0),
+    ("cancel: answer under load, times idle", "halting", "cancel_ratio", "<=", 100.0),
+    ("pause: request → the carrier's last message, ms", "halting", "pause_worst_hold_ms", "<=", 1000.0),
+    ("cancel: request → the carrier's last message, ms", "halting", "cancel_worst_hold_ms", "<=", 1000.0),
+    ("cancel: messages sent after canceled_at", "halting", "sent_after_canceled", "<=", 0.0),
     ("upkeep: a send beside the worst, p99, times idle", "upkeep", "worst_ratio", "<=", 3.0),
     ("smpp: submits and receipts/s, one bind", "smpp", "both_ratio", ">=", 1.0),
     ("memory: a worker that runs a whole campaign, MB", "campaign", "memory_mb", "<=", 250.0),

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 
@@ -105,7 +105,7 @@ async def _open(dsn: Dsn, **options: object) -> Connection:
 
 
 def _set_socket(connection: Connection, keepalives: Mapping[str, int]) -> None:
-    transport: Any = connection._transport
+    transport: asyncio.Transport = connection._transport
     opened = transport.get_extra_info("socket")
     if opened is None or opened.family == socket.AF_UNIX:
         return

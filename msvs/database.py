@@ -288,7 +288,7 @@ async def fetch_row(sql: str, *values: object, timeout: float | None = None) -> 
         return row
 
 
-async def fetch_value(sql: str, *values: Any) -> Any:
+async def fetch_value(sql: str, *values: object) -> Any:
     """The first column of the first row, or None."""
     async with client().acquire_connection() as connection:
         return await connection.fetchval(sql, *values)

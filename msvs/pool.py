@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -98,12 +97,12 @@ class SharedPool(asyncpg.Pool):  # type: ignore[misc]
 
     __slots__ = ("_sharers", "_shares")
 
-    def __init__(self, *args: object, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._shares = Shares(max(1, options["max_size"] // 2))
+    def __init__(self, *, most: int, **options: object) -> None:
+        super().__init__(**options)
+        self._shares = Shares(most)
         self._sharers: dict[int, UUID] = {}
 
-    async def _acquire(self, timeout: float | None) -> Any:
+    async def _acquire(self, timeout: float | None) -> object:
         who = _sharer.get()
         if who is None:
             return await super()._acquire(timeout)
@@ -133,7 +132,9 @@ class Client(AsyncpgDBClient):
 
     async def create_pool(self, **options: object) -> asyncpg.Pool:
         """Make the pool."""
-        return await SharedPool(**{**DEFAULTS, **options})
+        size = options["max_size"]
+        assert isinstance(size, int), "Tortoise says how many connections there may be"
+        return await SharedPool(most=max(1, size // 2), **{**DEFAULTS, **options})
 
 
 # By which Tortoise finds the client of an engine.

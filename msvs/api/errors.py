@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from msvs.json_types import JSON
 
 
 class ErrorCode(StrEnum):
@@ -140,7 +142,7 @@ class ApiError(Exception):
         code: ErrorCode | None = None,
         param: str | None = None,
         retry_after: int | None = None,
-        **details: Any,
+        **details: JSON,
     ) -> None:
         super().__init__(message)
         self.message = message

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -352,7 +352,7 @@ class EventResource(Resource, kw_only=True):
     livemode: bool
     api_version: Literal["v1"] = "v1"
     created_at: str
-    data: Any
+    data: msgspec.Raw
 
 
 class InboundMessageResource(Resource, kw_only=True):

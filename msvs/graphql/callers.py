@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
+
+from starlette.types import Scope
 
 from msvs.api import ids
 from msvs.api.accounts.auth import authenticate
@@ -76,7 +77,7 @@ class Callers:
         self.cookie = PRODUCTION_COOKIE if self._production else COOKIE
         self._own = _origin(settings.public_url) if settings.public_url else None
 
-    async def identify(self, headers: Headers, scope: Mapping[str, object], request_id: str) -> Caller:
+    async def identify(self, headers: Headers, scope: Scope, request_id: str) -> Caller:
         """The caller of a request by its headers. Raises AuthenticationFailed, PermissionDenied, NotFound.
 
         A key is all that a program needs. What a browser sends of itself must come from our own pages: its Origin is
@@ -145,7 +146,7 @@ class Callers:
         return origin[1] == host and (origin[0] == "https" or not self._production)
 
 
-def visitor_of(services: Services, scope: Mapping[str, Any], request_id: str) -> Visitor:
+def visitor_of(services: Services, scope: Scope, request_id: str) -> Visitor:
     """The address and request id of a connection."""
     client = scope.get("client")
     return Visitor(ip=client[0] if client else None, request_id=request_id, services=services)

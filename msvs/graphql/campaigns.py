@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, TypedDict, TypeVar, cast
 from uuid import UUID
 
 import msgspec
@@ -41,7 +41,7 @@ from msvs.graphql.inputs import Deleted, given, optional_ref, refs, required
 from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
 from msvs.graphql.messages import Message
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.scalars import BigInt, JSONObject, json_object, read_time
 from msvs.graphql.segments import Segment
 from msvs.graphql.shapes import from_row, resource_type
@@ -59,15 +59,12 @@ class Audience:
 
     @field("The lists that still exist.")
     async def lists(self, info: Info) -> list[ContactList]:
-        found = await asyncio.gather(*(load_node(info, id, prefix=ids.CONTACT_LIST) for id in self.list_ids))
+        found = await asyncio.gather(*(load_kind(info, id, ContactList, ids.CONTACT_LIST) for id in self.list_ids))
         return [each for each in found if each is not None]
 
     @field("The segment; null where there is none any more.")
     async def segment(self, info: Info) -> Segment | None:
-        found: Segment | None = (
-            None if self.segment_id is None else await load_node(info, self.segment_id, prefix=ids.SEGMENT)
-        )
-        return found
+        return None if self.segment_id is None else await load_kind(info, self.segment_id, Segment, ids.SEGMENT)
 
 
 @resource_type(
@@ -314,8 +311,7 @@ class CampaignQuery:
     async def campaign(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
     ) -> Campaign | None:
-        found: Campaign | None = await load_node(info, id, prefix=ids.CAMPAIGN)
-        return found
+        return await load_kind(info, id, Campaign, ids.CAMPAIGN)
 
     @field("Campaigns, newest first. Drafts show only under `DRAFT`.")
     async def campaigns(
@@ -483,9 +479,17 @@ async def _act(
     return await mutate(info, lambda ctx: operation(ctx, ids.find_id(ids.CAMPAIGN, id, "campaign")), shape)
 
 
+class _Audience(TypedDict, total=False):
+    """The audience of an `UpdateCampaign`; empty where it stays."""
+
+    list_ids: Sequence[UUID]
+    segment_id: UUID | None
+    contact_ids: Sequence[UUID]
+
+
 def _read_changes(input: UpdateCampaignInput) -> campaigns.UpdateCampaign:
     audience = required(input.audience, "audience")
-    found: dict[str, Any] = {}
+    found: _Audience = {}
     if audience is not msgspec.UNSET:
         found = {
             "list_ids": refs(ids.CONTACT_LIST, audience.list_ids, "audience.list_ids"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, TypedDict, cast
 from uuid import UUID
 
 import strawberry
@@ -33,7 +34,7 @@ from msvs.graphql.errors import (
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, given, optional_ref, required
 from msvs.graphql.loaders import CONSENT_HISTORY, CONTACT_LISTS, CONTACT_MESSAGES
-from msvs.graphql.nodes import Node, load_node, register_rows, shape_of
+from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Contact as ContactRow
@@ -120,9 +121,8 @@ class Contact(Node):
         request = read_page(ids.MESSAGE, first, after, last, before)
         loaders, id = info.context.loaders, self.row.id
         page = await loaders.children(CONTACT_MESSAGES, id, request)
-        return connect(
-            ids.MESSAGE, request, page, shape_of(ids.MESSAGE), lambda: loaders.count_children(CONTACT_MESSAGES, id)
-        )
+        shape = cast("Callable[[rows.MessageRow], Message]", shape_of(ids.MESSAGE))
+        return connect(ids.MESSAGE, request, page, shape, lambda: loaders.count_children(CONTACT_MESSAGES, id))
 
     @field("The lists this contact is on.")
     async def lists(
@@ -131,11 +131,12 @@ class Contact(Node):
         request = read_page(ids.CONTACT_LIST, first, after, last, before)
         loaders, id = info.context.loaders, self.row.id
         page = await loaders.children(CONTACT_LISTS, id, request)
+        shape = cast("Callable[[rows.ContactListRow], ContactList]", shape_of(ids.CONTACT_LIST))
         return connect(
             ids.CONTACT_LIST,
             request,
             page,
-            shape_of(ids.CONTACT_LIST),
+            shape,
             lambda: loaders.count_children(CONTACT_LISTS, id),
         )
 
@@ -356,8 +357,7 @@ class ContactQuery:
     async def contact(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The contact's id.")]
     ) -> Contact | None:
-        found: Contact | None = await load_node(info, id, prefix=ids.CONTACT)
-        return found
+        return await load_kind(info, id, Contact, ids.CONTACT)
 
     @field("Contacts, newest first.")
     async def contacts(
@@ -425,7 +425,17 @@ def _id(text: str) -> UUID:
     return ids.find_id(ids.CONTACT, text, "contact")
 
 
-def _filters(which: ContactFilter) -> dict[str, Any]:
+class _Filters(TypedDict):
+    """What `list_contacts` is asked for."""
+
+    q: str | None
+    phone: str | None
+    email: str | None
+    list_id: UUID | None
+    opt_in_status: str | None
+
+
+def _filters(which: ContactFilter) -> _Filters:
     return {
         "q": which.q,
         "phone": which.phone,

@@ -9,6 +9,7 @@ from typing import TypeVar
 import asyncpg
 import strawberry
 from graphql import GraphQLError
+from strawberry import ID
 from strawberry.types.union import StrawberryUnion
 from strawberry.utils.str_converters import to_camel_case
 from tortoise.exceptions import DBConnectionError
@@ -32,6 +33,7 @@ from msvs.api.permissions import allow
 from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql.context import Info
 from msvs.graphql.permissions import MUTATIONS
+from msvs.json_types import JSON
 
 T = TypeVar("T")
 
@@ -127,8 +129,8 @@ def typed_error(error: ApiError) -> Error | None:
                 code=code,
                 message=message,
                 param=param,
-                required=details.get("required"),
-                available=details.get("available"),
+                required=_number(details.get("required")),
+                available=_number(details.get("available")),
             )
         case PermissionDenied():
             return PermissionRefusedError(code=code, message=message, param=param)
@@ -137,7 +139,7 @@ def typed_error(error: ApiError) -> Error | None:
                 code=code,
                 message=message,
                 param=param,
-                existing_id=error.details.get("existing_id"),
+                existing_id=_id(error.details.get("existing_id")),
                 opted_out_at=_time(error.details.get("opted_out_at")),
             )
         case ComplianceRefused():
@@ -150,8 +152,16 @@ def typed_error(error: ApiError) -> Error | None:
     return None
 
 
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def _id(value: JSON) -> ID | None:
+    return ID(value) if isinstance(value, str) else None
+
+
+def _number(value: JSON) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _time(value: JSON) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else None
 
 
 def check_allowed(info: Info) -> None:

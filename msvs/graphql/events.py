@@ -18,7 +18,7 @@ from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import optional_ref
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_kind, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
 from msvs.graphql.shapes import from_row
 from msvs.models import Event as EventRow
@@ -40,8 +40,7 @@ class Event(Node):
     @field("The thing it happened to, as it is now; null where it is gone or has no id.")
     async def resource(self, info: Info) -> Node | None:
         id = self.data.get("id")
-        found: Node | None = await load_node(info, id) if isinstance(id, str) else None
-        return found
+        return await load_node(info, id) if isinstance(id, str) else None
 
 
 register_rows(ids.EVENT, EventRow, Event.from_row)
@@ -64,8 +63,7 @@ class EventQuery:
     async def event(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The event's id.")]
     ) -> Event | None:
-        found: Event | None = await load_node(info, id, prefix=ids.EVENT)
-        return found
+        return await load_kind(info, id, Event, ids.EVENT)
 
     @field("Events, newest first.")
     async def events(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import strawberry
 from strawberry import ID
@@ -89,8 +89,7 @@ class TimelineEntry:
     async def reply(self, info: Info) -> Annotated[InboundMessage, strawberry.lazy("msvs.graphql.inbound")] | None:
         if self.entry.reply is None:
             return None
-        found: InboundMessage | None = await load_node(info, self.entry.reply.id, prefix=ids.INBOUND)
-        return found
+        return cast("InboundMessage | None", await load_node(info, self.entry.reply.id, prefix=ids.INBOUND))
 
     @classmethod
     def from_entry(cls, entry: explanations.TimelineEntry) -> TimelineEntry:
@@ -127,8 +126,7 @@ class ConsentExplanation:
     async def contact(self, info: Info) -> Annotated[Contact, strawberry.lazy("msvs.graphql.contacts")] | None:
         if self.contact_id is None:
             return None
-        found: Contact | None = await load_node(info, self.contact_id, prefix=ids.CONTACT)
-        return found
+        return cast("Contact | None", await load_node(info, self.contact_id, prefix=ids.CONTACT))
 
 
 @resource_type(explanations.SuppressionExplanation, "Whether a phone is suppressed now.")
@@ -203,13 +201,12 @@ class MessageExplanation:
 
     @field("The message.")
     async def message(self, info: Info) -> Annotated[Message, strawberry.lazy("msvs.graphql.messages")]:
-        found: Message = await load_node(info, self.found.id, prefix=ids.MESSAGE)
-        return found
+        return cast("Message", await load_node(info, self.found.id, prefix=ids.MESSAGE))
 
     @field("What the recipient answered, at most 100 answers.")
     async def replies(self, info: Info) -> list[Annotated[InboundMessage, strawberry.lazy("msvs.graphql.inbound")]]:
         found = await asyncio.gather(*(load_node(info, each.id, prefix=ids.INBOUND) for each in self.found.replies))
-        return [each for each in found if each is not None]
+        return [cast("InboundMessage", each) for each in found if each is not None]
 
 
 @strawberry.type

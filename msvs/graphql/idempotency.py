@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -22,8 +22,16 @@ from msvs.api.errors import (
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.graphql.context import Info
 from msvs.graphql.errors import as_member, check_allowed, mutate
+from msvs.json_types import JSON
 
-T = TypeVar("T")
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+R = TypeVar("R", bound=_Identified)
+S = TypeVar("S")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -47,17 +55,17 @@ class _Kept(msgspec.Struct):
     code: str = ""
     message: str = ""
     param: str | None = None
-    details: dict[str, Any] = {}
+    details: dict[str, JSON] = {}
 
 
 async def mutate_once(
     info: Info,
     key: str | None,
-    data: Any,
-    operation: Callable[[Context], Awaitable[Any]],
-    read: Callable[[Context, UUID], Awaitable[T]],
-    shape: Callable[[Any], Any],
-) -> Any:
+    data: object,
+    operation: Callable[[Context], Awaitable[R]],
+    read: Callable[[Context, UUID], Awaitable[S]],
+    shape: Callable[[R | S], object],
+) -> object:
     """`mutate`, with what came of it kept under `key`; called again, it reads the row as it now is."""
     if key is None:
         return await mutate(info, operation, shape)
@@ -79,7 +87,9 @@ async def mutate_once(
         )
         kept = msgspec.json.decode(answer.body, type=_Kept)
         if kept.id is None:
-            raise REFUSALS[answer.status](kept.message, code=ErrorCode(kept.code), param=kept.param, **kept.details)
+            raise REFUSALS[answer.status](
+                kept.message, code=ErrorCode(kept.code), param=kept.param, retry_after=None, **kept.details
+            )
         row = await read(request.ctx, kept.id)
     except ApiError as error:
         return as_member(info, error)

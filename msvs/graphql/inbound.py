@@ -34,7 +34,7 @@ from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
 from msvs.graphql.inputs import optional_ref
 from msvs.graphql.messages import Message
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.scalars import JSONObject
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Contact as ContactRow
@@ -175,8 +175,7 @@ class InboundQuery:
     async def inbound_message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
     ) -> InboundMessage | None:
-        found: InboundMessage | None = await load_node(info, id, prefix=ids.INBOUND)
-        return found
+        return await load_kind(info, id, InboundMessage, ids.INBOUND)
 
     @field("Messages that recipients sent, newest first.")
     async def inbound_messages(

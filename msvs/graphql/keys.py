@@ -17,7 +17,7 @@ from msvs.api.resources import ApiKeyResource
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.nodes import Node, load_node, register
+from msvs.graphql.nodes import Node, load_kind, register
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import ApiKey as ApiKeyRow
 from msvs.models import rows
@@ -78,8 +78,7 @@ KeyId = Annotated[ID, strawberry.argument(description="The key's id.")]
 class KeyQuery:
     @field("An API key by its id; null where there is none.")
     async def api_key(self, info: Info, id: KeyId) -> ApiKey | None:
-        found: ApiKey | None = await load_node(info, id, prefix=ids.API_KEY)
-        return found
+        return await load_kind(info, id, ApiKey, ids.API_KEY)
 
     @field("The API keys of this mode, newest first, those revoked too.")
     async def api_keys(self, info: Info) -> list[ApiKey]:

@@ -19,7 +19,7 @@ from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundErro
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, given, optional_ref, required
 from msvs.graphql.lists import ContactList
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.shapes import from_row
 from msvs.models import ContactList as ContactListRow
 from msvs.models import Keyword as KeywordRow
@@ -88,8 +88,7 @@ KeywordId = Annotated[ID, strawberry.argument(description="The keyword's id.")]
 class KeywordQuery:
     @field("A keyword by its id; null where there is none.")
     async def join_keyword(self, info: Info, id: KeywordId) -> JoinKeyword | None:
-        found: JoinKeyword | None = await load_node(info, id, prefix=ids.KEYWORD)
-        return found
+        return await load_kind(info, id, JoinKeyword, ids.KEYWORD)
 
     @field("Keywords, newest first.")
     async def join_keywords(

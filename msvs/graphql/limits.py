@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -122,7 +121,7 @@ class _Structure:
 
     def scan(self, definition: Node) -> None:
         """Count what validation would compare."""
-        waiting: list[Any] = [definition]
+        waiting: list[Node] = [definition]
         while waiting:
             node = waiting.pop()
             if isinstance(node, FieldNode):

@@ -21,7 +21,7 @@ from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundErro
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted
 from msvs.graphql.loaders import LIST_MEMBERS
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import ContactList as ContactListRow
 from msvs.models import rows
@@ -92,8 +92,7 @@ Name = Annotated[str, strawberry.argument(description="Its name, 1 to 200 charac
 class ListQuery:
     @field("A list by its id; null where there is none.")
     async def contact_list(self, info: Info, id: ListId) -> ContactList | None:
-        found: ContactList | None = await load_node(info, id, prefix=ids.CONTACT_LIST)
-        return found
+        return await load_kind(info, id, ContactList, ids.CONTACT_LIST)
 
     @field("Lists, newest first.")
     async def contact_lists(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
@@ -80,7 +80,7 @@ class Loaders:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._made: dict[object, DataLoader[Any, Any]] = {}
+        self._made: dict[object, object] = {}
 
     def row(self, model: type[M], id: UUID) -> Awaitable[M | None]:
         """One of the caller's rows by id, or None."""
@@ -176,7 +176,8 @@ class Loaders:
         return self._loader((relation, "count"), read).load(parent)
 
     def _loader(self, name: object, read: Callable[[list[K]], Awaitable[Sequence[V]]]) -> DataLoader[K, V]:
-        loader = self._made.get(name)
+        # A name's loader is always of the same keys and values.
+        loader = cast("DataLoader[K, V] | None", self._made.get(name))
         if loader is None:
             loader = self._made[name] = DataLoader(read)
         return loader

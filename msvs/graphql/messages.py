@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict, cast
+from uuid import UUID
 
 import strawberry
 from strawberry import ID
@@ -33,7 +35,7 @@ from msvs.graphql.explanations import ExplanationQuery, MessageFailure, Timeline
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
 from msvs.graphql.inputs import optional_ref
-from msvs.graphql.nodes import Node, load_node, register_rows, shape_of
+from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Campaign as CampaignRow
@@ -101,8 +103,8 @@ class Message(Node):
         if self.row.campaign_id is None:
             return None
         row = await info.context.loaders.row(CampaignRow, self.row.campaign_id)
-        campaign: Campaign | None = None if row is None else shape_of(ids.CAMPAIGN)(row)
-        return campaign
+        shape = cast("Callable[[CampaignRow], Campaign]", shape_of(ids.CAMPAIGN))
+        return None if row is None else shape(row)
 
     @field("Every state, attempt, event and answer of it, in order.")
     async def timeline(self, info: Info) -> list[TimelineEntry]:
@@ -152,14 +154,20 @@ CancelMessageResult = Annotated[
 ]
 
 
+class _Conditions(TypedDict):
+    """Whose messages are asked for."""
+
+    campaign_id: UUID | None
+    contact_id: UUID | None
+
+
 @strawberry.type
 class MessageQuery(ExplanationQuery):
     @field("A message by its id; null where there is none.")
     async def message(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The message's id.")]
     ) -> Message | None:
-        found: Message | None = await load_node(info, id, prefix=ids.MESSAGE)
-        return found
+        return await load_kind(info, id, Message, ids.MESSAGE)
 
     @field("Messages, newest first. Skipped recipients show only under `SKIPPED`.")
     async def messages(
@@ -174,7 +182,7 @@ class MessageQuery(ExplanationQuery):
         ctx = info.context.ctx
         which = filter or MessageFilter()
         request = read_page(ids.MESSAGE, first, after, last, before)
-        conditions: dict[str, Any] = {
+        conditions: _Conditions = {
             "campaign_id": optional_ref(ids.CAMPAIGN, which.campaign_id, "filter.campaignId"),
             "contact_id": optional_ref(ids.CONTACT, which.contact_id, "filter.contactId"),
         }
@@ -225,8 +233,8 @@ class MessageMutation:
         )
 
 
-async def _count(ctx: Context, status: str | None, conditions: dict[str, Any]) -> int:
-    query = scoped(ctx, MessageRow).filter(**{name: value for name, value in conditions.items() if value is not None})
+async def _count(ctx: Context, status: str | None, conditions: _Conditions) -> int:
+    query = scoped(ctx, MessageRow).filter(**{name: id for name, id in conditions.items() if id is not None})
     if status is None:
         return await query.filter(status__not=MessageStatus.SKIPPED).count()
     return await query.filter(status__in=messages.STATUS_FILTERS[status]).count()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Never, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -24,11 +24,12 @@ class Node:
 
 
 M = TypeVar("M", bound=Model)
+N = TypeVar("N", bound=Node)
 Load = Callable[[Info, UUID], Awaitable[Node | None]]
 
 # Filled as the files of the types are imported, and never after.
 _kinds: dict[str, Load] = {}
-_shapes: dict[str, Callable[[Any], Any]] = {}
+_shapes: dict[str, Callable[[Never], Node]] = {}
 
 
 def register(prefix: str, load: Load) -> None:
@@ -47,12 +48,15 @@ def register_rows(prefix: str, model: type[M], shape: Callable[[M], Node]) -> No
     _shapes[prefix] = shape
 
 
-def shape_of(prefix: str) -> Callable[[Any], Any]:
-    """Return what makes the type of a row of ids with `prefix`, for files that do not import each other."""
+def shape_of(prefix: str) -> Callable[[Never], Node]:
+    """Return what makes the type of a row of ids with `prefix`, for files that do not import each other.
+
+    The caller says by a cast which rows it takes and what it makes.
+    """
     return _shapes[prefix]
 
 
-async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Any:
+async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Node | None:
     """The caller's node with this id (of this prefix, where one is named), or None; many at once are read together."""
     found = text.partition("_")[0]
     load = _kinds.get(found)
@@ -62,12 +66,18 @@ async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Any:
     return await load(info, id)
 
 
+async def load_kind(info: Info, text: str, kind: type[N], prefix: str) -> N | None:
+    """Load the caller's node with this id of this prefix, whose type is `kind`; None where there is none."""
+    found = await load_node(info, text, prefix=prefix)
+    assert found is None or isinstance(found, kind), prefix
+    return found
+
+
 @strawberry.type
 class NodeQuery:
     @field("Anything by its id; null where this workspace and mode have no such thing.")
     async def node(self, info: Info, id: Annotated[ID, strawberry.argument(description="The id.")]) -> Node | None:
-        found: Node | None = await load_node(info, id)
-        return found
+        return await load_node(info, id)
 
     @field("Things by their ids, in their order; null in place of those that there are not.")
     async def nodes(
@@ -77,5 +87,4 @@ class NodeQuery:
             raise InvalidRequest(
                 f"ids holds at most {MAX_LIMIT} ids.", param="ids", code=ErrorCode.PARAMETER_OUT_OF_RANGE
             )
-        found: list[Node | None] = await asyncio.gather(*(load_node(info, id) for id in ids))
-        return found
+        return await asyncio.gather(*(load_node(info, id) for id in ids))

@@ -18,7 +18,7 @@ from msvs.graphql.context import Info
 from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.scalars import JSONObject, json_object
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Segment as SegmentRow
@@ -67,8 +67,7 @@ Filter = Annotated[JSONObject, strawberry.argument(description="The condition co
 class SegmentQuery:
     @field("A segment by its id; null where there is none.")
     async def segment(self, info: Info, id: SegmentId) -> Segment | None:
-        found: Segment | None = await load_node(info, id, prefix=ids.SEGMENT)
-        return found
+        return await load_kind(info, id, Segment, ids.SEGMENT)
 
     @field("Segments, newest first.")
     async def segments(

@@ -15,7 +15,7 @@ from msvs.api.resources import SenderResource
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
-from msvs.graphql.nodes import Node, load_node, register
+from msvs.graphql.nodes import Node, load_kind, register
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Sender as SenderRow
 from msvs.models import SenderKind, rows
@@ -49,8 +49,7 @@ class SenderQuery:
     async def sender(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The sender's id.")]
     ) -> Sender | None:
-        found: Sender | None = await load_node(info, id, prefix=ids.SENDER)
-        return found
+        return await load_kind(info, id, Sender, ids.SENDER)
 
     @field("The senders that the workspace may use live, newest first.")
     async def senders(

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -150,7 +149,7 @@ class StreamFront(Front):
         following = asyncio.create_task(events.get())
         try:
             while True:
-                awaited: set[asyncio.Future[Any]] = {following, ending, gone}
+                awaited: set[asyncio.Task[bytes | None] | asyncio.Task[None] | Ending] = {following, ending, gone}
                 await asyncio.wait(awaited, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():
                     return
@@ -356,7 +355,11 @@ class Connection:
         try:
             while True:
                 waits = None if self._running else IDLE_SECONDS
-                awaited: set[asyncio.Future[Any]] = {following, ending, self._failed}
+                awaited: set[asyncio.Task[dict[str, object]] | Ending | asyncio.Future[Closed]] = {
+                    following,
+                    ending,
+                    self._failed,
+                }
                 await asyncio.wait(awaited, timeout=waits, return_when=asyncio.FIRST_COMPLETED)
                 if self._failed.done():
                     raise self._failed.result()

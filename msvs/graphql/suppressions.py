@@ -24,7 +24,7 @@ from msvs.graphql.contacts import ConsentEvent, Contact, OptInInput
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.scalars import JSONObject
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import ConsentEvent as ConsentEventRow
@@ -103,8 +103,7 @@ ContactId = Annotated[ID, strawberry.argument(description="The contact's id.")]
 class SuppressionQuery:
     @field("A suppression by its id; null where there is none.")
     async def suppression(self, info: Info, id: SuppressionId) -> Suppression | None:
-        found: Suppression | None = await load_node(info, id, prefix=suppressions.SUPPRESSION)
-        return found
+        return await load_kind(info, id, Suppression, suppressions.SUPPRESSION)
 
     @field("Suppressions, newest first, or that of one phone.")
     async def suppressions(

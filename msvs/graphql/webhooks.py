@@ -24,7 +24,7 @@ from msvs.graphql.events import Event, Redelivery
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted, required
 from msvs.graphql.loaders import WEBHOOK_ATTEMPTS
-from msvs.graphql.nodes import Node, load_node, register_rows
+from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Event as EventRow
 from msvs.models import WebhookAttempt as WebhookAttemptRow
@@ -158,8 +158,7 @@ WebhookId = Annotated[ID, strawberry.argument(description="The webhook's id.")]
 class WebhookQuery:
     @field("A webhook by its id; null where there is none.")
     async def webhook(self, info: Info, id: WebhookId) -> Webhook | None:
-        found: Webhook | None = await load_node(info, id, prefix=ids.WEBHOOK)
-        return found
+        return await load_kind(info, id, Webhook, ids.WEBHOOK)
 
     @field("Webhooks, newest first.")
     async def webhooks(

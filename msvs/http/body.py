@@ -7,11 +7,11 @@ import json
 import re
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Literal, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from msvs.api.errors import (
     ContentTypeUnsupported,
@@ -75,7 +75,7 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
     return b"".join(parts)
 
 
-async def _next(receive: Receive, seconds: float) -> Mapping[str, Any]:
+async def _next(receive: Receive, seconds: float) -> Message:
     try:
         async with asyncio.timeout(seconds):
             message = await receive()
@@ -173,7 +173,7 @@ def _too_deep() -> JsonInvalid:
     return JsonInvalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
 
 
-def _depth(value: Any) -> int:
+def _depth(value: dict[str, object] | list[object]) -> int:
     depth = 0
     level = [value]
     while level:
@@ -312,7 +312,7 @@ def parse_query(query: bytes, type: type[S]) -> S:
     except ValueError:
         raise InvalidRequest(f"The query string holds more than {MAX_QUERY_PARAMETERS} parameters.") from None
     numbers = {field.encode_name for field in msgspec.structs.fields(type) if int in typing.get_args(field.type)}
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for name, text in pairs:
         if name in values:
             raise InvalidRequest(f"{name[:MAX_ECHO]} is given more than once.", param=name[:MAX_ECHO])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+if TYPE_CHECKING:
+    from uvicorn import _types
 
 PEER = "msvs.peer"
 
@@ -21,7 +24,9 @@ class TrustedProxies:
 
     def __init__(self, app: ASGIApp, networks: Iterable[str]) -> None:
         self._app = app
-        self._proxied = ProxyHeadersMiddleware(cast("Any", self._call), trusted_hosts=list(networks))
+        self._proxied = ProxyHeadersMiddleware(
+            cast("_types.ASGI3Application", self._call), trusted_hosts=list(networks)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a connection on, with its client's address."""
@@ -29,7 +34,11 @@ class TrustedProxies:
             host, port = scope["client"]
             scope["client"] = (_unmapped(host), port)
         scope[PEER] = scope.get("client")
-        await self._proxied(cast("Any", scope), cast("Any", receive), cast("Any", send))
+        await self._proxied(
+            cast("_types.Scope", scope),
+            cast("_types.ASGIReceiveCallable", receive),
+            cast("_types.ASGISendCallable", send),
+        )
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer = scope.pop(PEER)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import unquote
 
 import httptools
@@ -308,7 +308,7 @@ def _too_large() -> HeadersTooLarge:
     return HeadersTooLarge(f"The headers are larger than {MAX_HEADER_BYTES} bytes.")
 
 
-def server_config(app: ASGIApp | str, *, host: str, port: int, **options: Any) -> uvicorn.Config:
+def server_config(app: ASGIApp | str, *, host: str, port: int, uds: str | None = None) -> uvicorn.Config:
     """How uvicorn is to serve `app`."""
     return uvicorn.Config(
         app,
@@ -326,5 +326,5 @@ def server_config(app: ASGIApp | str, *, host: str, port: int, **options: Any) -
         ws_max_size=MAX_SOCKET_BYTES,
         timeout_graceful_shutdown=GRACE_SECONDS,
         reset_contextvars=True,
-        **options,
+        uds=uds,
     )

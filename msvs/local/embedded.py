@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 POSTGRESQL = "postgresql"
 VALKEY = "valkey"
@@ -588,7 +587,7 @@ def _unprivileged(*needed: Path) -> Callable[[], None] | None:
         for directory in path.parents
         if not directory.stat().st_mode & stat.S_IXOTH and directory.stat().st_uid != user.pw_uid
     ]
-    libc: Any = None
+    libc: ctypes.CDLL | None = None
     if closed:
         if sys.platform != "linux":
             raise EnginesError(f"as root the engines run as {UNPRIVILEGED_USER}, who may not enter {closed[0]}")

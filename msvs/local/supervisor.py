@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any
 
 from msvs.local.embedded import EmbeddedEngines, EnginesError
 from msvs.settings import Settings
@@ -344,7 +343,7 @@ def _end_with_parent() -> Callable[[], None] | None:
     """What a child runs before exec so that it ends when the supervisor is killed; Linux alone can."""
     if not sys.platform.startswith("linux"):
         return None
-    libc: Any = ctypes.CDLL(None)
+    libc = ctypes.CDLL(None)
     parent = os.getpid()
 
     def ask_for_signal() -> None:

@@ -6,7 +6,6 @@ not touched: it is found by every spelling. Of suppressions the oldest stays.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -133,7 +132,7 @@ async def _rename(workspace_id: UUID, livemode: bool, others: Sequence[UUID], wi
         livemode,
         names,
     ):
-        audience: dict[str, Any] = dict(row.audience)
+        audience: dict[str, list[str]] = dict(row.audience)
         audience["contact_ids"] = list(dict.fromkeys(name if id in names else id for id in audience["contact_ids"]))
         await execute("UPDATE campaigns SET audience = $2::jsonb WHERE id = $1", row.id, audience)
     await execute(

@@ -11,12 +11,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from json import dumps, loads
-from typing import Any
+from typing import TypedDict, cast
 from uuid import UUID
 
 import structlog
 from tortoise import fields, migrations
+from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.migrations import operations as ops
+from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 
 from msvs.models.identity import new_id
 
@@ -52,6 +54,25 @@ VALUES ($1, $2, 'system', $3, $4, $5::jsonb, now())
 """
 
 
+class _Default(TypedDict):
+    """A sender of a workspace: a row of DEFAULTS."""
+
+    workspace_id: UUID
+    value: str
+
+
+class _Used(_Default, total=False):
+    """A row of USED too."""
+
+    is_carried: bool
+
+
+class _Owned(_Default):
+    """A row of senders."""
+
+    id: UUID
+
+
 def skeleton(sender: str) -> str:
     """What a sender folds to, as msvs/api/data/sender_names.toml had it at this migration."""
     if NUMBER.fullmatch(sender):
@@ -76,10 +97,10 @@ def public_id(prefix: str, id: UUID) -> str:
     return f"{prefix}_" + "".join(digits[id.int >> shift & 31] for shift in range(125, -1, -5))
 
 
-async def settle(_apps: Any, editor: Any) -> None:
+async def settle(_apps: object, editor: BaseSchemaEditor) -> None:
     """Give what is used to whoever used it first, and reset the defaults that are another's."""
     client = editor.client
-    owned = await client.execute_query_dict("SELECT id, workspace_id, value FROM senders")
+    owned = cast("list[_Owned]", await client.execute_query_dict("SELECT id, workspace_id, value FROM senders"))
     for row in owned:
         await client.execute_query(
             "UPDATE senders SET skeleton = $2 WHERE id = $1", [row["id"], skeleton(row["value"])]
@@ -88,10 +109,11 @@ async def settle(_apps: Any, editor: Any) -> None:
     values = {(row["workspace_id"], row["value"]) for row in owned}
     for row in owned:
         owners.setdefault(skeleton(row["value"]), set()).add(row["workspace_id"])
-    defaults = await client.execute_query_dict(DEFAULTS, [PLATFORM])
+    defaults = cast("list[_Used]", await client.execute_query_dict(DEFAULTS, [PLATFORM]))
     names = [row for row in defaults if kind_of(row["value"]) == "alphanumeric"]
-    for row in [*await client.execute_query_dict(USED, [PLATFORM]), *names]:
-        await _adopt(client, row, owners, values)
+    used = cast("list[_Used]", await client.execute_query_dict(USED, [PLATFORM]))
+    for sender in [*used, *names]:
+        await _adopt(client, sender, owners, values)
     strangers = [row for row in defaults if (row["workspace_id"], row["value"]) not in values]
     await _reset(client, strangers, owners)
     if strangers:
@@ -99,7 +121,7 @@ async def settle(_apps: Any, editor: Any) -> None:
 
 
 async def _adopt(
-    client: Any, row: Mapping[str, Any], owners: dict[str, set[UUID]], values: set[tuple[UUID, str]]
+    client: BaseDBAsyncClient, row: _Used, owners: dict[str, set[UUID]], values: set[tuple[UUID, str]]
 ) -> None:
     """Make a sender its user's, unless it, or one that looks like it, is another's; numbers where a carrier took it."""
     workspace_id, value, folded = row["workspace_id"], row["value"], skeleton(row["value"])
@@ -115,7 +137,7 @@ async def _adopt(
     await _tell(client, workspace_id, "sender.claimed", public_id("snd", id), {"value": [None, value]})
 
 
-async def _reset(client: Any, rows: Iterable[Mapping[str, Any]], owners: Mapping[str, set[UUID]]) -> None:
+async def _reset(client: BaseDBAsyncClient, rows: Iterable[_Default], owners: Mapping[str, set[UUID]]) -> None:
     """Reset live defaults; the sandbox keeps one that is nobody's."""
     for row in rows:
         workspace_id = row["workspace_id"]
@@ -125,7 +147,9 @@ async def _reset(client: Any, rows: Iterable[Mapping[str, Any]], owners: Mapping
         await _tell(client, workspace_id, "workspace.updated", public_id("wsp", workspace_id), changes)
 
 
-async def _tell(client: Any, workspace_id: UUID, action: str, resource_id: str, changes: Mapping[str, Any]) -> None:
+async def _tell(
+    client: BaseDBAsyncClient, workspace_id: UUID, action: str, resource_id: str, changes: Mapping[str, object]
+) -> None:
     await client.execute_query(TELL, [new_id(), workspace_id, action, resource_id, json.dumps(changes)])
 
 

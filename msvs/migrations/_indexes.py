@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
 from tortoise.migrations.operations import RunSQL
@@ -66,7 +65,7 @@ class _Runner:
     """Statements outside any transaction."""
 
     def __init__(self, editor: BaseSchemaEditor) -> None:
-        self._client: Any = editor.client
+        self._client = editor.client
 
     async def one(self, sql: str) -> None:
         async with self._client.acquire_connection() as connection:

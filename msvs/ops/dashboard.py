@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, redirect, request, url_for
@@ -18,6 +17,7 @@ from rq import Queue, Worker
 from rq.exceptions import DeserializationError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, requeue_job
 from rq.serializers import JSONSerializer
+from rq.worker import BaseWorker
 from rq_dashboard import web
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
@@ -40,7 +40,7 @@ CONTENT_SECURITY_POLICY = (
 class JsonJob(Job):
     """A job whose payload is JSON unless told otherwise: unpickling what lies in Redis would run it."""
 
-    def __init__(self, id: str | None = None, connection: Redis | None = None, serializer: Any = None) -> None:
+    def __init__(self, id: str | None = None, connection: Redis | None = None, serializer: object = None) -> None:
         super().__init__(id, connection, serializer or JSONSerializer)
 
 
@@ -48,9 +48,16 @@ class JsonWorker(Worker):
     """A worker seen from outside, whose current job is JSON."""
 
     @classmethod
-    def all(cls, connection: Redis | None = None, *args: Any, **kwargs: Any) -> list[Any]:
+    def all(
+        cls,
+        connection: Redis | None = None,
+        job_class: type[Job] | None = None,
+        queue_class: type[Queue] | None = None,
+        queue: Queue | None = None,
+        serializer: object = JSONSerializer,
+    ) -> list[BaseWorker]:
         """Every registered worker."""
-        return super().all(connection, *args, **{"serializer": JSONSerializer, **kwargs})
+        return super().all(connection, job_class, queue_class, queue, serializer)
 
     def get_current_job(self) -> Job | None:
         """The job that runs now; None when idle or when the job went away meanwhile."""

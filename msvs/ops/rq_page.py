@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 from a2wsgi import WSGIMiddleware
 from starlette.responses import HTMLResponse
@@ -11,6 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from msvs.ops.pages import notice
 from msvs.settings import Settings
+
+if TYPE_CHECKING:
+    from a2wsgi.wsgi_typing import WSGIApp
 
 THREADS = 4
 
@@ -41,5 +44,4 @@ def _start(redis_url: str) -> ASGIApp:
     # Flask, rq and the dashboard are slow to import, and most processes never show this page.
     from msvs.ops.dashboard import make_dashboard
 
-    dashboard: Any = make_dashboard(redis_url)
-    return cast(ASGIApp, WSGIMiddleware(dashboard, workers=THREADS))
+    return cast(ASGIApp, WSGIMiddleware(cast("WSGIApp", make_dashboard(redis_url)), workers=THREADS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -127,7 +126,7 @@ async def reconcile(call: Call[NoBody, NoQuery]) -> ReconciliationResource:
 
 
 async def _change(
-    call: Call[Any, NoQuery], operation: Callable[[Context, UUID], Awaitable[Campaign]]
+    call: Call[msgspec.Struct, NoQuery], operation: Callable[[Context, UUID], Awaitable[Campaign]]
 ) -> CampaignResource:
     id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
     return await _shape(call.ctx, await operation(call.ctx, id))

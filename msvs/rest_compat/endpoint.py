@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, Never, TypeVar
 
 import msgspec
 
@@ -15,8 +15,8 @@ from msvs.api.errors import ApiError
 from msvs.api.limits import Bucket
 from msvs.rest_compat.schemas import NoBody, NoQuery
 
-B = TypeVar("B", bound=msgspec.Struct)
-Q = TypeVar("Q", bound=msgspec.Struct)
+B = TypeVar("B", bound=msgspec.Struct, covariant=True)
+Q = TypeVar("Q", bound=msgspec.Struct, covariant=True)
 
 Method = Literal["GET", "POST", "DELETE"]
 
@@ -58,7 +58,8 @@ class Deprecation:
         }
 
 
-Handler = Callable[[Call[Any, Any]], Awaitable[msgspec.Struct]]
+# What a call may hold is the handler's to say; the endpoint names the same structs as `body` and `query`.
+Handler = Callable[[Call[Never, Never]], Awaitable[msgspec.Struct]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ class Endpoint:
     handler: Handler
     body: type[msgspec.Struct] = NoBody
     query: type[msgspec.Struct] = NoQuery
-    response: Any
+    response: type[msgspec.Struct]
     status: int = 200
     errors: tuple[type[ApiError], ...] = ()
     bucket: Bucket = Bucket.REQUESTS

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from copy import deepcopy
 from functools import lru_cache
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import TypeGuard, Union, get_args, get_origin
 
 import msgspec
 from starlette.requests import Request
@@ -194,15 +194,18 @@ class _Document:
             },
         }
 
-    def _renamed(self, schema: Any) -> Any:
-        if isinstance(schema, dict):
-            ref = schema.get("$ref")
-            if ref is not None:
-                name = ref.removeprefix(COMPONENT)
-                said = {word: schema[word] for word in _SAID if word in schema}
-                return {**said, "$ref": COMPONENT + self.names.get(name, name)}
-            return {key: self._renamed(value) for key, value in schema.items()}
-        return [self._renamed(item) for item in schema] if isinstance(schema, list) else schema
+    def _renamed(self, schema: Schema) -> Schema:
+        ref = schema.get("$ref")
+        if ref is not None:
+            name = ref.removeprefix(COMPONENT)
+            said = {word: schema[word] for word in _SAID if word in schema}
+            return {**said, "$ref": COMPONENT + self.names.get(name, name)}
+        return {key: self._renamed_within(value) for key, value in schema.items()}
+
+    def _renamed_within(self, value: object) -> object:
+        if isinstance(value, dict):
+            return self._renamed(value)
+        return [self._renamed_within(item) for item in value] if isinstance(value, list) else value
 
     # Operations
 
@@ -240,7 +243,7 @@ class _Document:
     def _success(self, endpoint: Endpoint) -> Schema:
         name = self.names[_raw_name(endpoint.response)]
         example = self.examples.of(name)
-        if endpoint.response is not None and get_origin(endpoint.response) is ListOf:
+        if get_origin(endpoint.response) is ListOf:
             example["url"] = endpoint.path
             for parameter in _path_parameters(endpoint.path):
                 example["url"] = example["url"].replace(f"{{{parameter['name']}}}", parameter["example"])
@@ -326,9 +329,9 @@ class _Document:
 # Structs and their names
 
 
-def _structs(types: Iterable[Any]) -> dict[Any, None]:
+def _structs(types: Iterable[object]) -> dict[type[msgspec.Struct], None]:
     """Every struct type that the types reach, in the order found."""
-    found: dict[Any, None] = {}
+    found: dict[type[msgspec.Struct], None] = {}
     waiting = list(types)[::-1]
     while waiting:
         each = waiting.pop()
@@ -340,19 +343,20 @@ def _structs(types: Iterable[Any]) -> dict[Any, None]:
     return found
 
 
-def _is_struct(each: object) -> bool:
+def _is_struct(each: object) -> TypeGuard[type[msgspec.Struct]]:
     base = get_origin(each) or each
     return isinstance(base, type) and issubclass(base, msgspec.Struct)
 
 
-def _raw_name(struct: Any) -> str:
+def _raw_name(struct: type[msgspec.Struct]) -> str:
     """What msgspec calls the struct among its components."""
-    if get_origin(struct) is None:
-        return str(struct.__name__)
-    return f"{get_origin(struct).__name__}_{'_'.join(arg.__name__ for arg in get_args(struct))}_"
+    origin = get_origin(struct)
+    if origin is None:
+        return struct.__name__
+    return f"{origin.__name__}_{'_'.join(arg.__name__ for arg in get_args(struct))}_"
 
 
-def _public_name(struct: Any) -> str:
+def _public_name(struct: type[msgspec.Struct]) -> str:
     if get_origin(struct) is ListOf:
         return f"{_public_name(get_args(struct)[0])}Page"
     name: str = struct.__name__
@@ -377,7 +381,7 @@ def _request_schema(name: str, schema: Schema) -> Schema:
     return schema
 
 
-def _response_schema(name: str, schema: Schema, struct: Any) -> Schema:
+def _response_schema(name: str, schema: Schema, struct: type[msgspec.Struct]) -> Schema:
     known = details.ENUMS.get(name, {})
     unknown = known.keys() - schema["properties"].keys()
     assert not unknown, f"{name} has no {unknown}"
@@ -672,12 +676,12 @@ _plain = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./(),;'-]+)*").full
 _RESERVED = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 
 
-def to_yaml(value: object) -> str:
+def to_yaml(value: dict[str, object] | list[object]) -> str:
     """JSON-like data as block-style YAML that readers of YAML 1.1 and 1.2 understand alike."""
     return "\n".join(_lines(value)) + "\n"
 
 
-def _lines(value: Any) -> Iterator[str]:
+def _lines(value: dict[str, object] | list[object]) -> Iterator[str]:
     if isinstance(value, dict):
         for key, each in value.items():
             yield from _entry(f"{_scalar(key)}:", each, nested="  ")

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Mapping
 from enum import Enum, auto
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from msvs import database
@@ -101,7 +100,7 @@ class _Start:
         """Fix a chunk."""
         self.state = await self._failures.outlive("start", self._fix(), _State.BROKEN)
 
-    async def go_on(self, meanwhile: asyncio.Future[Any]) -> None:
+    async def go_on(self, meanwhile: asyncio.Future[list[int]]) -> None:
         """Fix chunks for as long as something else takes."""
         while self.state is _State.FIXING and not meanwhile.done() and not self._stop.is_set:
             await self.step()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -95,8 +95,8 @@ async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
     allow(ctx, Permission.WORKSPACE_WRITE)
     changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
     checked = {name: _checked(name, value) for name, value in changes.items()}
-    if "default_sender" in checked:
-        await claim_default(ctx, checked["default_sender"], param="default_sender")
+    if isinstance(sender := checked.get("default_sender"), str):
+        await claim_default(ctx, sender, param="default_sender")
     # Of two changes at once, the later is measured by what the other left.
     await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR NO KEY UPDATE", ctx.workspace_id)
     row = await get_workspace(ctx)
@@ -145,39 +145,55 @@ def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence
             )
 
 
-def _is_lower(now: int | None, wanted: int | None) -> bool:
-    return now is None or (wanted is not None and wanted <= now)
+def _is_lower(now: object, wanted: object) -> bool:
+    return now is None or (isinstance(now, int) and isinstance(wanted, int) and wanted <= now)
+
+
+def _is_within(some: object, all: object) -> bool:
+    return isinstance(some, list) and isinstance(all, list) and set(some) <= set(all)
 
 
 # Setting that bounds what is sent → whether a change from one value to another only tightens it.
-LIMITS: Mapping[str, Callable[[Any, Any], bool]] = {
+LIMITS: Mapping[str, Callable[[object, object], bool]] = {
     "daily_credit_cap": _is_lower,
     "prefix_hourly_cap": _is_lower,
-    "blocked_regions": lambda now, wanted: set(now) <= set(wanted),
-    "enabled_regions": lambda now, wanted: set(wanted) <= set(now),
+    "blocked_regions": _is_within,
+    "enabled_regions": lambda now, wanted: _is_within(wanted, now),
 }
 
 
-def _checked(name: str, value: Any) -> Any:
-    if name == "name":
-        return _checked_name(value)
-    if name == "default_sender":
-        return check_sender(value, param=name)
-    if name in ("blocked_regions", "enabled_regions"):
-        for position, region in enumerate(value):
-            _check_region(region, f"{name}[{position}]", may_be_always_blocked=name == "blocked_regions")
-        return sorted(set(value))
-    if name == "low_balance_threshold" and value < 0:
-        raise _out_of_range(name, "must not be negative")
-    if name in CAPS and value is not None:
-        lowest, highest = CAPS[name]
-        if not lowest <= value <= highest:
-            raise _out_of_range(name, f"must be from {lowest} to {highest}, or null for none")
-    if name == "timezone":
-        return check_timezone(value)
-    if name.endswith("_text") and not 0 < len(value.strip()) <= len(value) <= MAX_TEXT_LENGTH:
-        raise _out_of_range(name, f"must have from 1 to {MAX_TEXT_LENGTH} characters")
+# A setting as `UpdateWorkspace` holds it.
+Setting: TypeAlias = str | bool | int | list[str] | None
+
+
+def _checked(name: str, value: Setting) -> Setting:
+    match value:
+        case str():
+            return _checked_text(name, value)
+        case list():
+            for position, region in enumerate(value):
+                _check_region(region, f"{name}[{position}]", may_be_always_blocked=name == "blocked_regions")
+            return sorted(set(value))
+        case int() if name in CAPS:
+            lowest, highest = CAPS[name]
+            if not lowest <= value <= highest:
+                raise _out_of_range(name, f"must be from {lowest} to {highest}, or null for none")
+        case int() if name == "low_balance_threshold" and value < 0:
+            raise _out_of_range(name, "must not be negative")
     return value
+
+
+def _checked_text(name: str, text: str) -> str:
+    match name:
+        case "name":
+            return _checked_name(text)
+        case "default_sender":
+            return check_sender(text, param=name)
+        case "timezone":
+            return check_timezone(text)
+    if not 0 < len(text.strip()) <= len(text) <= MAX_TEXT_LENGTH:
+        raise _out_of_range(name, f"must have from 1 to {MAX_TEXT_LENGTH} characters")
+    return text
 
 
 def _check_region(region: str, param: str, *, may_be_always_blocked: bool) -> None:

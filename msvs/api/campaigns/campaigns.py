@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -38,6 +38,8 @@ from msvs.database import fetch_row, fetch_value
 from msvs.json_types import JSON
 from msvs.models import Campaign, CampaignStatus, Workspace, rows
 from msvs.models.campaigns import Audience
+
+T = TypeVar("T")
 
 MAX_NAME = 200
 MAX_RATE = 1_000_000
@@ -142,33 +144,29 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
             f"The campaign is {campaign.status}: it cannot be changed any more.", code=ErrorCode.CAMPAIGN_BEGUN
         )
     is_draft = campaign.status == CampaignStatus.DRAFT
-    given = {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not msgspec.UNSET}
-    if not given:
+    if data == UpdateCampaign():
         return campaign
     workspace = await find_settings(ctx)
-    if "name" in given:
-        campaign.name = _check_name(given["name"])
-    if "body" in given:
-        read_template(given["body"])
-        campaign.body = given["body"]
-    if "from_" in given:
-        campaign.sender = await check_campaign_sender(ctx, workspace, given["from_"])
-    if given.keys() & {"list_ids", "segment_id", "contact_ids"}:
+    if data.name is not msgspec.UNSET:
+        campaign.name = _check_name(data.name)
+    if data.body is not msgspec.UNSET:
+        read_template(data.body)
+        campaign.body = data.body
+    if data.from_ is not msgspec.UNSET:
+        campaign.sender = await check_campaign_sender(ctx, workspace, data.from_)
+    audience = (data.list_ids, data.segment_id, data.contact_ids)
+    if any(each is not msgspec.UNSET for each in audience):
+        list_ids, segment_id, contact_ids = audience
         campaign.audience = await _check_audience(
-            ctx,
-            given.get("list_ids", ()),
-            given.get("segment_id"),
-            given.get("contact_ids", ()),
-            may_lack=is_draft,
+            ctx, _given(list_ids, ()), _given(segment_id, None), _given(contact_ids, ()), may_lack=is_draft
         )
-    if "metadata" in given:
-        campaign.metadata = check_metadata(given["metadata"])
-    if "quiet_hours" in given:
-        wanted = given["quiet_hours"]
-        campaign.respects_quiet_hours = workspace.quiet_hours if wanted is None else wanted
-    _change_times(campaign, given, now)
-    campaign.rate_per_minute = given.get("rate_per_minute", campaign.rate_per_minute)
-    campaign.spread_hours = given.get("spread_hours", campaign.spread_hours)
+    if data.metadata is not msgspec.UNSET:
+        campaign.metadata = check_metadata(data.metadata)
+    if data.quiet_hours is not msgspec.UNSET:
+        campaign.respects_quiet_hours = workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours
+    _change_times(campaign, data, now)
+    campaign.rate_per_minute = _given(data.rate_per_minute, campaign.rate_per_minute)
+    campaign.spread_hours = _given(data.spread_hours, campaign.spread_hours)
     check_pace(campaign.rate_per_minute, campaign.spread_hours)
     campaign.interval_seconds = _interval(campaign.rate_per_minute)
     await campaign.save()
@@ -440,18 +438,22 @@ async def _launch(ctx: Context, campaign: Campaign, workspace: Workspace, due_at
         notify_after_commit(WorkQueue.CAMPAIGNS)
 
 
-def _change_times(campaign: Campaign, given: Mapping[str, Any], now: datetime) -> None:
+def _given(value: T | msgspec.UnsetType, otherwise: T) -> T:
+    return otherwise if value is msgspec.UNSET else value
+
+
+def _change_times(campaign: Campaign, data: UpdateCampaign, now: datetime) -> None:
     is_draft = campaign.status == CampaignStatus.DRAFT
-    if "scheduled_at" in given:
-        campaign.scheduled_at = given["scheduled_at"]
+    moves = data.scheduled_at is not msgspec.UNSET
+    if data.scheduled_at is not msgspec.UNSET:
+        campaign.scheduled_at = data.scheduled_at
         if campaign.scheduled_at is None and not is_draft:
             raise InvalidRequest("A scheduled campaign keeps a time: move it, or cancel it.", param="scheduled_at")
-    if "expires_at" in given:
-        campaign.expires_at = given["expires_at"]
-    if given.keys() & {"scheduled_at", "expires_at"}:
+    campaign.expires_at = _given(data.expires_at, campaign.expires_at)
+    if moves or data.expires_at is not msgspec.UNSET:
         # The time of a draft that nobody changes may pass: launching it will say so.
-        moves = "scheduled_at" in given or not is_draft
-        due_at = check_schedule(campaign.scheduled_at, now) if moves else campaign.scheduled_at or now
+        is_checked = moves or not is_draft
+        due_at = check_schedule(campaign.scheduled_at, now) if is_checked else campaign.scheduled_at or now
         check_expiry(campaign.expires_at, max(due_at, now))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 from uuid import UUID
 
 from msvs.api import crypto
@@ -133,10 +133,17 @@ async def find_opt_out(ctx: Context, phone: str) -> OptOut | None:
     return (await find_opt_outs(ctx, [phone])).get(phone)
 
 
+class _Details(TypedDict):
+    """What the refusal carries besides its message."""
+
+    opted_out_at: str
+    existing_id: NotRequired[str]
+
+
 def revoked(opted_out_at: datetime, *, existing_id: str | None = None) -> Conflict:
     """The refusal of an opt-in that may not undo an opt-out."""
     at = moment(opted_out_at)
-    details: dict[str, Any] = {"opted_out_at": at}
+    details: _Details = {"opted_out_at": at}
     if existing_id is not None:
         details["existing_id"] = existing_id
     return Conflict(

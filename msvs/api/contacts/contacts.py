@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 from asyncpg import UniqueViolationError
@@ -166,6 +166,16 @@ FROM gone WHERE opt_in_status = 'opted_out' ON CONFLICT DO NOTHING
 """
 
 
+class _Values(TypedDict, total=False):
+    """What a contact may be made with besides its phone, checked."""
+
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    attributes: Mapping[str, object]
+    timezone: str | None
+
+
 async def create_contact(ctx: Context, data: CreateContact) -> Row:
     """Make a contact. Raises Conflict `contact_exists` with `existing_id` where the phone has one.
 
@@ -177,7 +187,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
     phone = parse_phone(data.phone, param="phone")
     evidence = None if data.opt_in is None else read_evidence(data.opt_in)
     now = datetime.now(UTC)
-    values: dict[str, Any] = {
+    values: _Values = {
         "first_name": read_optional(data.first_name, param="first_name"),
         "last_name": read_optional(data.last_name, param="last_name"),
         "email": None if data.email is None else read_email(data.email),

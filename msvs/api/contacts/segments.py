@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from msgspec.json import encode
@@ -317,10 +316,13 @@ class _Compiler:
             )
         return self.pattern(text, op, _read_text(value, param))
 
-    def equality(self, left: str, op: str, value: Any, param: str, read: Callable[[Any, str], str], type: str) -> str:
+    def equality(
+        self, left: str, op: str, value: object, param: str, read: Callable[[object, str], str], type: str
+    ) -> str:
         if op in ("eq", "ne"):
             right = self.bind(read(value, param), type)
             return f"({left} IS {'NOT ' if op == 'eq' else ''}DISTINCT FROM {right})"
+        assert isinstance(value, list | tuple), "check_filter lets through no other"
         items = [read(item, f"{param}[{index}]") for index, item in enumerate(value)]
         matched = f"coalesce({left} = ANY({self.bind(items, f'{type}[]')}), false)"
         return matched if op == "in" else f"(NOT {matched})"

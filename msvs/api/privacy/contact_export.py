@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -81,12 +82,11 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
     """A contact's record, at most 1,000 rows of each kind. Raises NotFound, PermissionDenied."""
     allow(ctx, Permission.RESOURCES_READ)
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
-    found: dict[str, Any] = {}
-    complete = True
-    for name, (query, shape) in (await _sections(ctx, contact)).items():
-        rows = await query.order_by("-id").limit(MAX_ROWS + 1)
-        found[name] = [shape(row) for row in rows[:MAX_ROWS]]
-        complete = complete and len(rows) <= MAX_ROWS
+    sections = await _sections(ctx, contact)
+    lists = await sections.lists.newest()
+    consent = await sections.consent.newest()
+    messages = await sections.messages.newest()
+    inbound = await sections.inbound_messages.newest()
     suppression = await scoped(ctx, Suppression).filter(canonical=contact.canonical).first()
     return ContactExportResource(
         id=ids.encode_id(ids.CONTACT, id),
@@ -94,8 +94,11 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
         contact=contact_resource(contact),
         suppression=None if suppression is None else suppression_resource(suppression),
         event_count=await _count_events(ctx, contact),
-        complete=complete,
-        **found,
+        lists=lists[:MAX_ROWS],
+        consent=consent[:MAX_ROWS],
+        messages=messages[:MAX_ROWS],
+        inbound_messages=inbound[:MAX_ROWS],
+        complete=max(len(lists), len(consent), len(messages), len(inbound)) <= MAX_ROWS,
     )
 
 
@@ -116,26 +119,64 @@ async def stream_contact(ctx: Context, id: UUID) -> AsyncGenerator[bytes, None]:
             "complete": True,
         }
         yield msgspec.json.encode(head)[:-1]
-        for name, (query, shape) in (await _sections(ctx, contact)).items():
+        sections: Mapping[str, _Pieces] = (await _sections(ctx, contact))._asdict()
+        for name, section in sections.items():
             yield b',"%s":[' % name.encode()
-            async for piece in _pieces(query, shape):
+            async for piece in section.pieces():
                 yield piece
             yield b"]"
         yield b"}"
 
 
 M = TypeVar("M", bound=Model)
+R = TypeVar("R", bound=Resource)
 
 
-async def _sections(ctx: Context, contact: Contact) -> dict[str, tuple[Any, Callable[[Any], Resource]]]:
+class _Pieces(Protocol):
+    def pieces(self) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Section(Generic[M, R]):
+    """The rows of a kind, and their shape."""
+
+    query: QuerySet[M]
+    shape: Callable[[M], R]
+
+    async def newest(self) -> list[R]:
+        """Return the newest, one more than an answer holds where there are more."""
+        rows: Sequence[M] = await self.query.order_by("-id").limit(MAX_ROWS + 1)
+        return [self.shape(row) for row in rows]
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the JSON text of all, newest first, a batch at a time."""
+        comma = b""
+        before: UUID | None = None
+        while True:
+            query = self.query if before is None else self.query.filter(id__lt=before)
+            rows: Sequence[M] = await query.order_by("-id").limit(BATCH)
+            if not rows:
+                return
+            yield comma + b",".join(msgspec.json.encode(self.shape(row)) for row in rows)
+            comma, before = b",", rows[-1].pk
+
+
+class _Sections(NamedTuple):
+    lists: _Section[ContactList, ContactListResource]
+    consent: _Section[ConsentEvent, ConsentEntryResource]
+    messages: _Section[Message, MessageResource]
+    inbound_messages: _Section[InboundMessage, InboundMessageResource]
+
+
+async def _sections(ctx: Context, contact: Contact) -> _Sections:
     """The kinds of rows there are of a contact: how they are found, and their shape."""
     lists = ListMember.filter(contact_id=contact.id).values_list("list_id", flat=True)
-    return {
-        "lists": (scoped(ctx, ContactList).filter(id__in=Subquery(lists)), contact_list_resource),
-        "consent": (await _consent(ctx, contact), consent_entry_resource),
-        "messages": (scoped(ctx, Message).filter(contact_id=contact.id), message_resource),
-        "inbound_messages": (scoped(ctx, InboundMessage).filter(contact_id=contact.id), inbound_message_resource),
-    }
+    return _Sections(
+        lists=_Section(scoped(ctx, ContactList).filter(id__in=Subquery(lists)), contact_list_resource),
+        consent=_Section(await _consent(ctx, contact), consent_entry_resource),
+        messages=_Section(scoped(ctx, Message).filter(contact_id=contact.id), message_resource),
+        inbound_messages=_Section(scoped(ctx, InboundMessage).filter(contact_id=contact.id), inbound_message_resource),
+    )
 
 
 async def _consent(ctx: Context, contact: Contact) -> QuerySet[ConsentEvent]:
@@ -148,19 +189,6 @@ async def _consent(ctx: Context, contact: Contact) -> QuerySet[ConsentEvent]:
     for row in await database.fetch(OLD_PHONES, *scope, since, named[1]):
         own |= is_of_phone(ctx, row.phone) & Q(contact_id=contact.id)
     return scoped(ctx, ConsentEvent).filter(own)
-
-
-async def _pieces(query: QuerySet[M], shape: Callable[[M], Resource]) -> AsyncIterator[bytes]:
-    comma = b""
-    before: UUID | None = None
-    while True:
-        rows: Sequence[M] = (
-            await (query if before is None else query.filter(id__lt=before)).order_by("-id").limit(BATCH)
-        )
-        if not rows:
-            return
-        yield comma + b",".join(msgspec.json.encode(shape(row)) for row in rows)
-        comma, before = b",", rows[-1].pk
 
 
 async def _count_events(ctx: Context, contact: Contact) -> int:

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TypedDict, cast
 
 import phonenumbers
 
@@ -14,8 +14,16 @@ from msvs.api.errors import ComplianceRefused, ErrorCode
 from msvs.api.text.phones import Phone
 
 
-def _read(name: str) -> Mapping[str, Any]:
-    return tomllib.loads(files("msvs.api").joinpath(f"data/{name}.toml").read_text())
+class _Table(TypedDict, total=False):
+    """What the files of this module hold, each its own."""
+
+    regions: Sequence[Mapping[str, str]]
+    types: Mapping[str, str]
+    ranges: Sequence[Mapping[str, str]]
+
+
+def _read(name: str) -> _Table:
+    return cast("_Table", tomllib.loads(files("msvs.api").joinpath(f"data/{name}.toml").read_text()))
 
 
 ALWAYS_BLOCKED = frozenset(row["code"] for row in _read("blocked_regions")["regions"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 from msvs.api.text.courtesies import bare_word, without_courtesies
 from msvs.api.text.words import Keyword
@@ -235,7 +235,35 @@ def _compile(phrases: Sequence[str], classes: Mapping[str, str]) -> re.Pattern[s
     return re.compile(rf"(?<!\S)(?:{joined})(?!\S)")
 
 
-def _rules(data: Mapping[str, Any]) -> Iterator[_Rule]:
+class _ExclusionData(TypedDict):
+    id: str
+    phrases: list[str]
+    scope: NotRequired[str]
+    guards: NotRequired[list[str]]
+
+
+class _RuleData(TypedDict):
+    id: str
+    phrases: list[str]
+    intent: str
+    scope: NotRequired[str]
+    questions: NotRequired[bool]
+    despite: NotRequired[list[str]]
+
+
+class _LanguageData(TypedDict):
+    words: dict[str, list[str]]
+    exclusions: list[_ExclusionData]
+    rules: list[_RuleData]
+
+
+class _Data(TypedDict):
+    spelling: list[str]
+    courtesies: list[str]
+    languages: dict[str, _LanguageData]
+
+
+def _rules(data: _Data) -> Iterator[_Rule]:
     for language, entry in data["languages"].items():
         classes = {name: "|".join(words) for name, words in entry["words"].items()}
         exclusions = [
@@ -263,7 +291,7 @@ def _rules(data: Mapping[str, Any]) -> Iterator[_Rule]:
             )
 
 
-_DATA = tomllib.loads(files("msvs.api").joinpath("data/opt_out_phrases.toml").read_text("utf-8"))
+_DATA = cast("_Data", tomllib.loads(files("msvs.api").joinpath("data/opt_out_phrases.toml").read_text("utf-8")))
 _SPELLING: Mapping[str, None] = dict.fromkeys(_DATA["spelling"])
 _COURTESIES = re.compile(rf"(?<=\s)(?:{'|'.join(_DATA['courtesies'])})(?=\s)")
 _STRENGTH = {Intent.CERTAIN: 0, Intent.LIKELY: 1, Intent.UNCLEAR: 2, None: 3}

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, TypeGuard
+from typing import Literal, NotRequired, TypedDict, TypeGuard
 from zoneinfo import ZoneInfo, available_timezones
 
 from msvs.api.errors import ErrorCode, InvalidRequest
@@ -55,11 +55,23 @@ class Rule:
         return self.weekend if weekday >= 5 else self.weekday
 
 
-def _hours(data: Mapping[str, str]) -> Hours:
+class _HoursData(TypedDict):
+    open: str
+    close: str
+
+
+class _RuleData(_HoursData):
+    source: str
+    weekend: NotRequired[_HoursData]
+    closed_weekdays: NotRequired[list[int]]
+    closed_on_holidays: NotRequired[bool]
+
+
+def _hours(data: _HoursData) -> Hours:
     return Hours(time.fromisoformat(data["open"]), time.fromisoformat(data["close"]))
 
 
-def _rule(data: Mapping[str, Any], region: str | None = None) -> Rule:
+def _rule(data: _RuleData, region: str | None = None) -> Rule:
     return Rule(
         _hours(data),
         _hours(data.get("weekend", data)),
@@ -209,7 +221,17 @@ def _opening(zone: str, rule: Rule, moment: datetime) -> datetime:
     raise ValueError("a rule must open on some day of the week")
 
 
-def explain(phone: str, region: str | None, timezone: str | None, moment: datetime) -> dict[str, Any]:
+class Explained(TypedDict):
+    """Why a recipient may or may not be texted at a moment."""
+
+    zones: list[str]
+    zone_source: Literal["contact", "number"]
+    rule_source: str
+    open: bool
+    next_opening: datetime
+
+
+def explain(phone: str, region: str | None, timezone: str | None, moment: datetime) -> Explained:
     """Why a recipient may or may not be texted at `moment`: zones, rule, result and the next opening."""
     zones = zones_of(phone, timezone)
     rule = rule_for(region)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Literal, NoReturn
 from urllib.parse import unquote
 
 import httptools
@@ -308,7 +308,14 @@ def _too_large() -> HeadersTooLarge:
     return HeadersTooLarge(f"The headers are larger than {MAX_HEADER_BYTES} bytes.")
 
 
-def server_config(app: ASGIApp | str, *, host: str, port: int, uds: str | None = None) -> uvicorn.Config:
+def server_config(
+    app: ASGIApp | str,
+    *,
+    host: str,
+    port: int,
+    uds: str | None = None,
+    lifespan: Literal["auto", "on", "off"] = "auto",
+) -> uvicorn.Config:
     """How uvicorn is to serve `app`."""
     return uvicorn.Config(
         app,
@@ -327,4 +334,5 @@ def server_config(app: ASGIApp | str, *, host: str, port: int, uds: str | None =
         timeout_graceful_shutdown=GRACE_SECONDS,
         reset_contextvars=True,
         uds=uds,
+        lifespan=lifespan,
     )

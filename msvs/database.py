@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias
+from functools import cache, lru_cache
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast, overload
 from uuid import UUID
 
 import asyncpg
@@ -274,18 +276,71 @@ async def wait_for_locks(seconds: float) -> None:
     await execute(WAIT_FOR_LOCKS, f"{seconds * 1000:.0f}ms")
 
 
-async def fetch(sql: str, *values: object, timeout: float | None = None) -> Sequence[Row]:
-    """All rows of a statement, on the current connection; `timeout` (seconds) in place of the pool's."""
-    async with client().acquire_connection() as connection, _allowing(connection, timeout):
-        rows: Sequence[Row] = await connection.fetch(sql, *values, timeout=timeout)
-        return rows
+R = TypeVar("R", covariant=True)
+# A Protocol of a row's columns. As a callable, since mypy takes no Protocol for a `type[R]`.
+RowShape: TypeAlias = Callable[[], R]
 
 
-async def fetch_row(sql: str, *values: object, timeout: float | None = None) -> Row | None:
-    """The first row of a statement, or None; `timeout` (seconds) in place of the pool's."""
+@cache
+def _columns_of(shape: Callable[[], object]) -> frozenset[str]:
+    """Return the columns that a row's Protocol and those that it extends name."""
+    own = [base for base in inspect.getmro(cast(type, shape)) if base.__module__ not in ("builtins", "typing")]
+    names = (name for base in own for name in (*inspect.get_annotations(base), *vars(base)))
+    return frozenset(name for name in names if not name.startswith("_"))
+
+
+@lru_cache(maxsize=1024)
+def _check_columns(shape: Callable[[], object], columns: tuple[str, ...]) -> None:
+    missing = _columns_of(shape).difference(columns)
+    if missing:
+        raise TypeError(f"A row has no {', '.join(sorted(missing))}, which {shape!r} names.")
+
+
+def _statement(first: str | RowShape[R], values: tuple[object, ...]) -> tuple[RowShape[R] | None, tuple[object, ...]]:
+    """Return the shape of the rows, if it is named, and the statement with its values."""
+    return (None, (first, *values)) if isinstance(first, str) else (first, values)
+
+
+@overload
+async def fetch(sql: str, /, *values: object, timeout: float | None = None) -> Sequence[Row]: ...
+
+
+@overload
+async def fetch(shape: RowShape[R], sql: str, /, *values: object, timeout: float | None = None) -> Sequence[R]: ...
+
+
+async def fetch(
+    first: str | RowShape[R], /, *values: object, timeout: float | None = None
+) -> Sequence[Row] | Sequence[R]:
+    """Return all rows of a statement, on the current connection; `timeout` (seconds) in place of the pool's.
+
+    Where a Protocol comes first, mypy checks what is read of the rows, and a row that lacks one of its columns raises
+    TypeError.
+    """
+    shape, statement = _statement(first, values)
     async with client().acquire_connection() as connection, _allowing(connection, timeout):
-        row: Row | None = await connection.fetchrow(sql, *values, timeout=timeout)
-        return row
+        rows: Sequence[Row] = await connection.fetch(*statement, timeout=timeout)
+    if shape is not None and rows:
+        _check_columns(shape, tuple(rows[0].keys()))
+    return rows
+
+
+@overload
+async def fetch_row(sql: str, /, *values: object, timeout: float | None = None) -> Row | None: ...
+
+
+@overload
+async def fetch_row(shape: RowShape[R], sql: str, /, *values: object, timeout: float | None = None) -> R | None: ...
+
+
+async def fetch_row(first: str | RowShape[R], /, *values: object, timeout: float | None = None) -> Row | R | None:
+    """Return the first row of a statement, or None; a Protocol may come first, as of `fetch`."""
+    shape, statement = _statement(first, values)
+    async with client().acquire_connection() as connection, _allowing(connection, timeout):
+        row: Row | None = await connection.fetchrow(*statement, timeout=timeout)
+    if shape is not None and row is not None:
+        _check_columns(shape, tuple(row.keys()))
+    return row
 
 
 async def fetch_value(sql: str, *values: object) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import pytest
@@ -82,6 +82,32 @@ async def test_a_list_counts_its_members(ctx: Context) -> None:
     await ListMember.filter(list_id=row.id, contact_id=contacts[0].id).delete()
     await row.refresh_from_db()
     assert row.contact_count == 2
+
+
+class Named(Protocol):
+    name: str
+
+
+class Numbered(Named, Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+async def test_rows_of_a_shape_have_its_columns(database: str) -> None:
+    found = await db.fetch(Numbered, "SELECT $1::text AS name, 7 AS number, true AS more", "Cohort Labs")
+    assert [(row.name, row.number) for row in found] == [("Cohort Labs", 7)]
+    one = await db.fetch_row(Named, "SELECT $1::text AS name", "Cohort Labs")
+    assert one is not None
+    assert one.name == "Cohort Labs"
+    assert await db.fetch(Numbered, "SELECT WHERE false") == []
+    assert await db.fetch_row(Numbered, "SELECT WHERE false") is None
+
+
+async def test_a_row_without_a_column_of_its_shape_is_refused(database: str) -> None:
+    with pytest.raises(TypeError, match="no number, which"):
+        await db.fetch(Numbered, "SELECT 'x' AS name")
+    with pytest.raises(TypeError, match="no name, number, which"):
+        await db.fetch_row(Numbered, "SELECT 1 AS id")
 
 
 async def test_a_statement_may_have_a_time_of_its_own(database: str) -> None:

@@ -394,7 +394,7 @@ async def _resolve_all(carrier: Carrier, batch: int, seconds: float, stop: StopF
     return total
 
 
-async def _resolve(carrier: Carrier, claim: Claim, claimed: float) -> None:
+async def _resolve(carrier: Carrier, claim: expired_leases.ExpiredClaim, claimed: float) -> None:
     if carrier.capability is protocol.Capability.DEDUPE:
         await hand_over(carrier, claim, claimed=claimed)
         return

@@ -26,12 +26,12 @@ from msvs.api.webhooks.deliveries import (
     GONE,
     LEASE,
     Attempt,
+    ClaimedDelivery,
     Post,
     claim_deliveries,
     record_attempts,
     release_deliveries,
 )
-from msvs.database import Row
 from msvs.http_client import TOTAL_SECONDS, HttpClient, HttpError
 from msvs.workers.retrying import Failures, in_parts, in_unit_of_work, is_away
 from msvs.workers.stopping import RECORD_SECONDS, StopFlag
@@ -72,7 +72,7 @@ class _Endpoint:
     """What this run knows of one endpoint: what it claimed, what is in flight, how quickly it answers."""
 
     at_once: int
-    queue: deque[tuple[Row, float]] = field(default_factory=deque)
+    queue: deque[tuple[ClaimedDelivery, float]] = field(default_factory=deque)
     in_flight: int = 0
     seconds: float | None = None
     has_more: bool = False
@@ -213,7 +213,7 @@ class _Run:
             endpoint.in_flight += 1
             self._posts.add(self._tasks.create_task(self._attempt(endpoint, *endpoint.queue.popleft())))
 
-    async def _attempt(self, endpoint: _Endpoint, claimed: Row, held_until: float) -> None:
+    async def _attempt(self, endpoint: _Endpoint, claimed: ClaimedDelivery, held_until: float) -> None:
         if time.monotonic() > held_until:
             async with unit_of_work():
                 await release_deliveries([claimed])
@@ -237,7 +237,7 @@ class _Run:
         if self._hungry or not self._posts:
             self._wake.set()
 
-    async def _deliver(self, claimed: Row) -> list[Post]:
+    async def _deliver(self, claimed: ClaimedDelivery) -> list[Post]:
         secrets = self._secrets_of(claimed)
         if not secrets:
             return [Post(at=datetime.now(UTC), error=SECRET_UNREADABLE)]
@@ -250,7 +250,7 @@ class _Run:
             posts.append(await self._post(claimed, event.id, body, secrets[::-1]))
         return posts
 
-    async def _post(self, claimed: Row, event_id: str, body: bytes, secrets: Sequence[str]) -> Post:
+    async def _post(self, claimed: ClaimedDelivery, event_id: str, body: bytes, secrets: Sequence[str]) -> Post:
         at = datetime.now(UTC)
         headers = {
             "Content-Type": "application/json",
@@ -271,11 +271,12 @@ class _Run:
             retry_after=signatures.parse_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)),
         )
 
-    def _secrets_of(self, claimed: Row) -> list[str]:
+    def _secrets_of(self, claimed: ClaimedDelivery) -> list[str]:
         """The secrets to sign with, that before a rotation first."""
         sealed = [claimed.secret_sealed]
-        if claimed.previous_secret_until is not None and claimed.previous_secret_until > datetime.now(UTC):
-            sealed.insert(0, claimed.previous_secret_sealed)
+        previous, until = claimed.previous_secret_sealed, claimed.previous_secret_until
+        if previous is not None and until is not None and until > datetime.now(UTC):
+            sealed.insert(0, previous)
         return [secret for text in sealed if (secret := self._open(text, claimed.endpoint_id)) is not None]
 
     def _open(self, sealed: str, endpoint_id: UUID) -> str | None:

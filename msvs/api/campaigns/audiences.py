@@ -115,6 +115,9 @@ class ExpandingCampaign(Protocol):
     def campaigns_admit_unknown(self) -> bool: ...
 
 
+class _Expanding(ExpandingCampaign, RegionSettings, Protocol): ...
+
+
 class Recipient(HasAttributes, Protocol):
     """A recipient with the columns of its contact; `id` is None where the contact is gone."""
 
@@ -322,6 +325,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
     if not await share_run(campaign_id):
         return 0
     campaign = await fetch_row(
+        _Expanding,
         "SELECT campaigns.*, settings.blocked_regions, settings.enabled_regions, settings.default_sender,"
         " settings.campaigns_admit_unknown FROM campaigns"
         " JOIN workspaces ON workspaces.id = campaigns.workspace_id"

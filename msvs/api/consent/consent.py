@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, NamedTuple, cast
+from typing import Annotated, Literal, NamedTuple, Protocol, cast
 from uuid import UUID
 
 from asyncpg import LockNotAvailableError
@@ -27,6 +27,7 @@ from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
 from msvs.fields import AT, ULID, Phone, about
 from msvs.models import ConsentEvent, Contact, OptInStatus, rows
+from msvs.models.rows import ContactRow
 
 CONSENT_EVENT = "cns"
 CONFIRMATION_WINDOW = timedelta(hours=72)
@@ -187,6 +188,28 @@ JOIN LATERAL (
 ) AS last ON last.status = 'opted_out'
 ORDER BY named.phone
 """
+
+
+class _Contact(Protocol):
+    id: UUID
+
+
+class _Suppression(Protocol):
+    canonical: str
+
+
+class _LockedContact(_Contact, _Suppression, Protocol):
+    phone: str
+
+
+class _ReadSuppression(_Suppression, Protocol):
+    phone: str
+    source: str
+
+
+class _Elsewhere(Protocol):
+    phone: str
+    phone_hash: str
 
 
 class ConsentEntryResource(Resource, kw_only=True):
@@ -376,25 +399,29 @@ async def suppress(
 
 
 async def _suppress(ctx: Context, named: Mapping[str, str], source: str, now: datetime, words: Words) -> Suppressed:
-    contacts = await fetch(LOCK_CONTACTS, ctx.workspace_id, ctx.livemode, list(named))
+    contacts = await fetch(_LockedContact, LOCK_CONTACTS, ctx.workspace_id, ctx.livemode, list(named))
     of_contacts = {row.canonical: row.id for row in contacts}
     known = dict(sorted({**named, **{row.canonical: row.phone for row in contacts}}.items()))
     await hold_suppressions(ctx)
     await restore_suppressions(ctx, list(known.values()))
     new_ids = [ids.new_id() for _ in known]
-    written = await fetch(SUPPRESS, ctx.workspace_id, ctx.livemode, new_ids, list(known.values()), source, now)
+    written = await fetch(
+        _Suppression, SUPPRESS, ctx.workspace_id, ctx.livemode, new_ids, list(known.values()), source, now
+    )
     added = {row.canonical for row in written}
     held = list(of_contacts.values())
-    changed = await fetch(OPT_OUT_CONTACTS, ctx.workspace_id, ctx.livemode, held, source, words.ip, now)
+    changed = await fetch(ContactRow, OPT_OUT_CONTACTS, ctx.workspace_id, ctx.livemode, held, source, words.ip, now)
     out = sorted(added | {row.canonical for row in changed})
     if out:
         await _record_opt_outs(ctx, [(known[phone], of_contacts.get(phone)) for phone in out], source, now, words)
         if len(of_contacts) < len(named):
             # The head of the chain is held by now: who made a contact meanwhile has committed, and who still will sees
             # the suppression.
-            new = await fetch(LOCK_NEW_CONTACTS, ctx.workspace_id, ctx.livemode, list(named), held)
+            new = await fetch(_Contact, LOCK_NEW_CONTACTS, ctx.workspace_id, ctx.livemode, list(named), held)
             new_held = [row.id for row in new]
-            more = await fetch(OPT_OUT_CONTACTS, ctx.workspace_id, ctx.livemode, new_held, source, words.ip, now)
+            more = await fetch(
+                ContactRow, OPT_OUT_CONTACTS, ctx.workspace_id, ctx.livemode, new_held, source, words.ip, now
+            )
             changed = [*changed, *more]
         await record_events(
             (
@@ -511,12 +538,13 @@ async def opt_in(
     return before != status
 
 
-async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: datetime) -> list[Row]:
+async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: datetime) -> list[ContactRow]:
     """Opt contacts in, each on its own evidence, whose consent is unknown and who never said STOP; those that changed.
 
     The caller holds the contacts, leaves out those whose phones are opted out, and writes whatever events there are.
     """
     changed = await fetch(
+        ContactRow,
         OPT_IN_CONTACTS,
         ctx.workspace_id,
         ctx.livemode,
@@ -533,9 +561,11 @@ async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: d
     return []
 
 
-async def _without_suppressed(ctx: Context, rows: Sequence[Row], now: datetime) -> list[Row]:
+async def _without_suppressed(ctx: Context, rows: Sequence[ContactRow], now: datetime) -> list[ContactRow]:
     """Opt out again whom somebody suppressed at the same time, before anybody saw their contacts; the others."""
-    found = await fetch(READ_SUPPRESSIONS, ctx.workspace_id, ctx.livemode, [row.canonical for row in rows])
+    found = await fetch(
+        _ReadSuppression, READ_SUPPRESSIONS, ctx.workspace_id, ctx.livemode, [row.canonical for row in rows]
+    )
     for row in found:
         await suppress(ctx, [row.phone], source=row.source, now=now)
     out = {row.canonical for row in found}
@@ -672,7 +702,7 @@ async def _record_elsewhere(
     There is an entry under several where a phone had several contacts, before spellings were known for one.
     """
     hashes = [crypto.phone_hash(ctx, phone) for phone in others]
-    rows = await fetch(OUT_ELSEWHERE, ctx.workspace_id, ctx.livemode, list(others), hashes)
+    rows = await fetch(_Elsewhere, OUT_ELSEWHERE, ctx.workspace_id, ctx.livemode, list(others), hashes)
     if rows:
         entries = [(row.phone, row.phone_hash, contact.id, evidence) for row in rows]
         await _record_evidence(ctx, entries, now)

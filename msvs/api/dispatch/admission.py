@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api.context import Services
@@ -12,12 +13,15 @@ from msvs.api.dispatch import open_months
 from msvs.api.dispatch.eligibility import skip_reason
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.dispatch.message_events import events_of
+from msvs.api.dispatch.pacing import RunningCampaign
+from msvs.api.dispatch.picking import PickedMessage
 from msvs.api.dispatch.senders import find_foreign
 from msvs.api.text import quiet_hours
 from msvs.api.text.phones import canonical, spellings
 from msvs.api.webhooks.events import EventType, record_events
-from msvs.database import Row, execute, fetch
+from msvs.database import execute, fetch
 from msvs.models import MessageKind, MessageStatus
+from msvs.models.rows import MessageRow
 
 # Both, as what was erased may have become plain since the messages were picked. A phone is named once a spelling.
 SUPPRESSED_BY_HASH = """
@@ -43,13 +47,13 @@ async def put_off_until(until: Mapping[UUID, datetime]) -> None:
 
 
 async def admit(
-    services: Services, lane: Lane, campaign: Row | None, picked: Sequence[Row], now: datetime
-) -> list[Row]:
+    services: Services, lane: Lane, campaign: RunningCampaign | None, picked: Sequence[PickedMessage], now: datetime
+) -> list[PickedMessage]:
     """The picked messages that may go out now; the others are refused, expired or put off, with their events."""
-    ready: list[Row] = []
-    refused: list[tuple[Row, str]] = []
-    expired: list[Row] = []
-    foreign: list[Row] = []
+    ready: list[PickedMessage] = []
+    refused: list[tuple[PickedMessage, str]] = []
+    expired: list[PickedMessage] = []
+    foreign: list[PickedMessage] = []
     put_off: dict[UUID, datetime] = {}
     admit_unknown = campaign is None or campaign.campaigns_admit_unknown
     suppressed = await _find_suppressed(services, lane, picked)
@@ -84,7 +88,11 @@ async def admit(
     return ready
 
 
-async def _find_suppressed(services: Services, lane: Lane, picked: Sequence[Row]) -> frozenset[UUID]:
+class _Suppressed(Protocol):
+    canonical: str
+
+
+async def _find_suppressed(services: Services, lane: Lane, picked: Sequence[PickedMessage]) -> frozenset[UUID]:
     """The picked messages to a number that is not their contact's whose phone said STOP, also where it was erased.
 
     A send may have read its contact before both: such a phone has no contact, and its suppression is a keyed hash. Or
@@ -98,16 +106,18 @@ async def _find_suppressed(services: Services, lane: Lane, picked: Sequence[Row]
     named = [
         (phone, services.keyring.hash_phone(*scope, spelling)) for phone in phones for spelling in spellings(phone)
     ]
-    rows = await fetch(SUPPRESSED_BY_HASH, *scope, [phone for phone, _ in named], [hash for _, hash in named])
+    rows = await fetch(
+        _Suppressed, SUPPRESSED_BY_HASH, *scope, [phone for phone, _ in named], [hash for _, hash in named]
+    )
     suppressed = {row.canonical for row in rows}
     return frozenset(row.id for row in adrift if canonical(row.to_phone) in suppressed)
 
 
-def _opening(row: Row, now: datetime) -> datetime:
+def _opening(row: PickedMessage, now: datetime) -> datetime:
     return quiet_hours.next_opening(quiet_hours.zones_of(row.to_phone, row.timezone), row.region, now)
 
 
-def refusal_of(row: Row, admit_unknown: bool) -> str | None:
+def refusal_of(row: PickedMessage, admit_unknown: bool) -> str | None:
     """The code for which a picked message must not be sent, or None; automatic answers always may be."""
     if row.kind == MessageKind.AUTO:
         return None
@@ -128,11 +138,12 @@ RETURNING messages.*
 """
 
 
-async def refuse(lane: Lane, refused: Sequence[tuple[Row, str]], now: datetime) -> None:
+async def refuse(lane: Lane, refused: Sequence[tuple[PickedMessage, str]], now: datetime) -> None:
     """Skip (in a campaign) or cancel (singly) messages that may not be sent any more, and give their credits back."""
     is_campaign = lane.campaign_id is not None
     message_ids = [row.id for row, _ in refused]
     rows = await fetch(
+        MessageRow,
         open_months.within(REFUSED_BY_CONSENT, message_ids),
         message_ids,
         [code for _, code in refused],
@@ -152,10 +163,10 @@ WHERE id = ANY($1) AND {in_months} RETURNING *
 """
 
 
-async def fail_unsent(lane: Lane, rows: Sequence[Row], code: str, now: datetime) -> None:
+async def fail_unsent(lane: Lane, rows: Sequence[MessageRow], code: str, now: datetime) -> None:
     """Fail messages that no carrier has, and give their credits back."""
     message_ids = [row.id for row in rows]
-    failed = await fetch(open_months.within(FAIL_UNSENT, message_ids), message_ids, now, code)
+    failed = await fetch(MessageRow, open_months.within(FAIL_UNSENT, message_ids), message_ids, now, code)
     if lane.livemode:
         held = {row.id: row.credits_used for row in rows if row.credits_used}
         await credits.release(lane.workspace_id, held, now)

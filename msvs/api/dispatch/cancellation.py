@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api.context import Context
@@ -11,7 +12,8 @@ from msvs.api.credits import credits
 from msvs.api.resources import message_resource
 from msvs.api.text.phones import with_spellings
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
-from msvs.database import Row, fetch
+from msvs.database import fetch
+from msvs.models.rows import MessageRow
 
 # Rows are locked in the order of their ids, so that two cancellations never wait for each other in a circle.
 CANCEL = """
@@ -40,6 +42,13 @@ RETURNING messages.*, waiting.credits_used AS credits_held
 """
 
 
+class CanceledMessage(MessageRow, Protocol):
+    """A message that was canceled, with the credits that it held."""
+
+    @property
+    def credits_held(self) -> int: ...
+
+
 async def cancel_waiting(ctx: Context, *, phone: str, reason: str, now: datetime) -> int:
     """Cancel the queued and scheduled messages to a phone, other than the service's own answers; how many."""
     return await cancel_waiting_many(ctx, phones=[phone], reason=reason, now=now)
@@ -51,7 +60,7 @@ async def cancel_waiting_many(ctx: Context, *, phones: Sequence[str], reason: st
     return len(await _cancel(ctx, condition, [with_spellings(phones)], reason=reason, now=now))
 
 
-async def cancel_one(ctx: Context, message_id: UUID, *, now: datetime) -> Row | None:
+async def cancel_one(ctx: Context, message_id: UUID, *, now: datetime) -> CanceledMessage | None:
     """Cancel one message if it is still queued or scheduled; the row as it now stands, or None."""
     canceled = await _cancel(ctx, "id = $5", [message_id], reason=None, now=now)
     return canceled[0] if canceled else None
@@ -64,7 +73,7 @@ async def cancel_messages(ctx: Context, message_ids: Sequence[UUID], *, reason: 
 
 async def cancel_campaign_messages(ctx: Context, campaign_id: UUID, *, limit: int, now: datetime) -> int:
     """Cancel up to `limit` waiting messages of a campaign; how many."""
-    rows = await fetch(CANCEL_LANE, ctx.workspace_id, ctx.livemode, now, None, campaign_id, limit)
+    rows = await fetch(CanceledMessage, CANCEL_LANE, ctx.workspace_id, ctx.livemode, now, None, campaign_id, limit)
     return len(await _conclude(ctx, rows, now))
 
 
@@ -76,12 +85,14 @@ async def cancel_campaign_contact(ctx: Context, contact_id: UUID, *, reason: str
 
 async def _cancel(
     ctx: Context, condition: str, values: list[object], *, reason: str | None, now: datetime
-) -> Sequence[Row]:
+) -> Sequence[CanceledMessage]:
     statement = CANCEL.format(condition=condition)
-    return await _conclude(ctx, await fetch(statement, ctx.workspace_id, ctx.livemode, now, reason, *values), now)
+    return await _conclude(
+        ctx, await fetch(CanceledMessage, statement, ctx.workspace_id, ctx.livemode, now, reason, *values), now
+    )
 
 
-async def _conclude(ctx: Context, rows: Sequence[Row], now: datetime) -> Sequence[Row]:
+async def _conclude(ctx: Context, rows: Sequence[CanceledMessage], now: datetime) -> Sequence[CanceledMessage]:
     """What follows from messages having been canceled: their credits are given back and their events written."""
     if ctx.livemode:
         held = {row.id: row.credits_held for row in rows if row.credits_held}

@@ -21,11 +21,12 @@ from msvs.api.dispatch.halting import begin_part
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.dispatch.pacing import paced_limit, running_campaign, take_slots
 from msvs.api.dispatch.pausing import pause_for_credits
-from msvs.api.dispatch.picking import give_back_to_senders, is_all, pick, take_for_senders
+from msvs.api.dispatch.picking import PickedMessage, give_back_to_senders, is_all, pick, take_for_senders
 from msvs.api.dispatch.routing import NO_TRIES, Plan
 from msvs.api.text.phones import region_of
-from msvs.database import Row, execute
+from msvs.database import execute
 from msvs.database import now as clock
+from msvs.models.rows import MessageRow
 
 LEASE = timedelta(seconds=60)
 
@@ -58,7 +59,7 @@ class Claim:
 
     token: UUID
     carrier: str
-    messages: Sequence[Row]
+    messages: Sequence[MessageRow]
     is_repeat: bool = False
     fallbacks: frozenset[UUID] = frozenset()
     is_watched: bool = False
@@ -77,7 +78,7 @@ async def claim(services: Services, lane: Lane, *, carrier: str, limit: int, now
         limit = paced_limit(campaign, limit, now)
     allowed = await throughput.take_for_carrier(services.rates, carrier, limit, now)
     rooms = await take_for_senders(services, lane, allowed, now)
-    ready: list[Row] = []
+    ready: list[PickedMessage] = []
     for _ in range(ROUNDS if allowed > 0 else 0):
         picked = await pick(lane, allowed, now, rooms)
         ready = await admit(services, lane, campaign, picked, now)
@@ -163,8 +164,8 @@ async def _room_of(services: Services, plan: Plan, limit: int, now: datetime) ->
 
 
 async def _afford_routed(
-    services: Services, lane: Lane, carrier: str, rows: Sequence[Row], over: Counter[str], now: datetime
-) -> Sequence[Row]:
+    services: Services, lane: Lane, carrier: str, rows: Sequence[PickedMessage], over: Counter[str], now: datetime
+) -> Sequence[PickedMessage]:
     """The messages that their carrier's limit and the balance admit now.
 
     The others wait, spread over the time in which the carrier takes them; `over` counts those of earlier batches.
@@ -183,12 +184,14 @@ async def _afford_routed(
     return affordable
 
 
-async def _route(lane: Lane, plan: Plan, rows: Sequence[Row], now: datetime) -> Mapping[str, list[tuple[Row, bool]]]:
+async def _route(
+    lane: Lane, plan: Plan, rows: Sequence[PickedMessage], now: datetime
+) -> Mapping[str, list[tuple[PickedMessage, bool]]]:
     """The messages by the carrier to try now, each with whether another could follow; the others wait or fail."""
     tries = await routing.find_tries(rows, now)
-    by_carrier: dict[str, list[tuple[Row, bool]]] = defaultdict(list)
+    by_carrier: dict[str, list[tuple[PickedMessage, bool]]] = defaultdict(list)
     put_off: dict[UUID, datetime] = {}
-    lost: list[Row] = []
+    lost: list[PickedMessage] = []
     # Trials that are taken, by this claim or another.
     on_trial: set[str] = set()
     for row in rows:
@@ -215,7 +218,7 @@ async def _route(lane: Lane, plan: Plan, rows: Sequence[Row], now: datetime) -> 
     return by_carrier
 
 
-async def take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
+async def take(rows: Sequence[MessageRow], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
     """Put messages under a lease and begin an attempt at each."""
     token = ids.new_id()
     message_ids = [row.id for row in rows]
@@ -224,7 +227,7 @@ async def take(rows: Sequence[Row], carrier: str, now: datetime, *, is_repeat: b
     return Claim(token, carrier, rows, is_repeat)
 
 
-async def _afford(lane: Lane, rows: list[Row], now: datetime) -> list[Row]:
+async def _afford(lane: Lane, rows: list[PickedMessage], now: datetime) -> list[PickedMessage]:
     """Reserve the credits that are not yet reserved; the messages that the balance covers, in their order."""
     paid = [row for row in rows if row.credits_used]
     unpaid = [row for row in rows if not row.credits_used]
@@ -241,7 +244,7 @@ async def _afford(lane: Lane, rows: list[Row], now: datetime) -> list[Row]:
     return paid + unpaid
 
 
-def _covered(rows: Sequence[Row], balance: int) -> int:
+def _covered(rows: Sequence[PickedMessage], balance: int) -> int:
     """How many of the first rows `balance` covers; fewer than all."""
     total = 0
     for number, row in enumerate(rows):

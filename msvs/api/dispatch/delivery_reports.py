@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api.dispatch.open_months import within
 from msvs.api.dispatch.outcomes import capture_live, note_opt_outs, note_sent
 from msvs.api.resources import message_resource
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
-from msvs.database import Row, fetch
+from msvs.database import fetch
+from msvs.models.rows import MessageRow
 
 # A message whose report has not come by then never gets one (decisions § 3).
 REPORT_DEADLINE = timedelta(hours=72)
@@ -77,12 +79,13 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
     changed = 0
     delivered = [report.message_id for report in first.values() if report.is_delivered]
     if delivered:
-        rows = await fetch(within(DELIVERED, delivered), delivered, now)
+        rows = await fetch(MessageRow, within(DELIVERED, delivered), delivered, now)
         changed += await _record(EventType.MESSAGE_DELIVERED, rows, now)
     failed = [report for report in first.values() if not report.is_delivered]
     if failed:
         failed_ids = [report.message_id for report in failed]
         rows = await fetch(
+            MessageRow,
             within(REPORT_FAILED, failed_ids),
             failed_ids,
             [report.code or "carrier_rejected" for report in failed],
@@ -93,22 +96,28 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
     return changed
 
 
+class _Message(Protocol):
+    id: UUID
+
+
 async def hold_messages(message_ids: Iterable[UUID]) -> frozenset[UUID]:
     """Lock messages until the transaction ends, but for those that another holds; which these are.
 
     Whoever holds them may be stuck: their reports wait, those of all others do not.
     """
     wanted = set(message_ids)
-    missing = wanted - {row.id for row in await fetch(within(FREE, wanted), list(wanted))} if wanted else wanted
+    missing = (
+        wanted - {row.id for row in await fetch(_Message, within(FREE, wanted), list(wanted))} if wanted else wanted
+    )
     if not missing:
         return frozenset()
     # Some may be past their keeping.
-    return frozenset(row.id for row in await fetch(within(THERE, missing), list(missing)))
+    return frozenset(row.id for row in await fetch(_Message, within(THERE, missing), list(missing)))
 
 
 async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:
     """Mark messages whose hand-over was never answered as sent: something proves that the carrier has them."""
-    rows = await fetch(within(PROVE_SENT, message_ids), list(message_ids), now) if message_ids else ()
+    rows = await fetch(MessageRow, within(PROVE_SENT, message_ids), list(message_ids), now) if message_ids else ()
     if rows:
         await note_sent(rows, now)
 
@@ -139,12 +148,12 @@ async def give_up_unresolved(*, limit: int, now: datetime) -> int:
 
     Their credits stay taken: the carrier may have sent them.
     """
-    rows = await fetch(UNRESOLVED, now - REPORT_DEADLINE, limit, now)
+    rows = await fetch(MessageRow, UNRESOLVED, now - REPORT_DEADLINE, limit, now)
     await capture_live(rows, now)
     return await _record(EventType.MESSAGE_FAILED, rows, now)
 
 
-async def _record(type: EventType, rows: Sequence[Row], now: datetime) -> int:
+async def _record(type: EventType, rows: Sequence[MessageRow], now: datetime) -> int:
     await record_events(
         (NewEvent(type, row.workspace_id, row.livemode, row.id, message_resource(row)) for row in rows), now
     )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.dispatch import open_months
 from msvs.api.dispatch.claims import Claim, take
 from msvs.api.dispatch.outcomes import MAX_ATTEMPTS
-from msvs.database import Row, execute, fetch
+from msvs.database import execute, fetch
+from msvs.models.rows import MessageRow
 
 # By a subquery, as no index is searched for what changes from row to row, which the clock may.
 EXPIRED = """
@@ -42,7 +45,32 @@ WHERE message_id = ANY($1) AND outcome IS NULL AND {in_attempts}
 """
 
 
-async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: bool = False) -> Claim | None:
+class _Message(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+class ExpiredMessage(MessageRow, Protocol):
+    """A message whose lease ran out, with what tells whether it may be submitted again."""
+
+    @property
+    def is_suppressed(self) -> bool: ...
+
+    @property
+    def is_stale(self) -> bool: ...
+
+    @property
+    def is_hopeless(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredClaim(Claim):
+    """Messages that were taken over after their lease ran out."""
+
+    messages: Sequence[ExpiredMessage]
+
+
+async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: bool = False) -> ExpiredClaim | None:
     """Take over messages whose lease ran out, under a new token and a new attempt; None if there are none.
 
     Unless the carrier is asked first (`is_asked`), what may not be sent any more is left to its delivery report:
@@ -50,22 +78,23 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
     what is of a canceled campaign. So is left what the carrier had no answer to for 72 h. The claim is empty where
     that is all of them.
     """
-    rows = await fetch(EXPIRED_RUNNING, carrier, limit)
+    rows = await fetch(ExpiredMessage, EXPIRED_RUNNING, carrier, limit)
     if not rows:
         return None
     await _write_of(NEVER_KNOWN, [row.id for row in rows])
     left = {row.id for row in rows if row.is_hopeless or (not is_asked and (row.is_suppressed or row.is_stale))}
     await _write_of(AWAIT, list(left))
     rows = [row for row in rows if row.id not in left]
-    return await take(rows, carrier, now, is_repeat=True) if rows else Claim(ids.new_id(), carrier, [])
+    token = (await take(rows, carrier, now, is_repeat=True)).token if rows else ids.new_id()
+    return ExpiredClaim(token, carrier, rows, is_repeat=bool(rows))
 
 
 async def await_reports(*, carrier: str, limit: int) -> int:
     """End the leases of messages whose outcome only a delivery report can tell; they are never sent again."""
-    return await _await(await fetch(EXPIRED_ANY, carrier, limit))
+    return await _await(await fetch(_Message, EXPIRED_ANY, carrier, limit))
 
 
-async def _await(rows: Sequence[Row]) -> int:
+async def _await(rows: Sequence[_Message]) -> int:
     for statement in (AWAIT, NEVER_KNOWN):
         await _write_of(statement, [row.id for row in rows])
     return len(rows)
@@ -88,4 +117,4 @@ ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
 
 async def await_gone(carriers: Iterable[str], *, limit: int) -> int:
     """End the leases of messages of any carrier but these: there is nobody left to ask, and they are never resent."""
-    return await _await(await fetch(GONE, list(carriers), GONE_AFTER, limit))
+    return await _await(await fetch(_Message, GONE, list(carriers), GONE_AFTER, limit))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api.dispatch import open_months
@@ -11,6 +12,7 @@ from msvs.api.dispatch.message_events import events_of
 from msvs.api.dispatch.open_months import EVERYWHERE, IdRange
 from msvs.api.webhooks.events import EventType, record_events
 from msvs.database import fetch, fetch_value
+from msvs.models.rows import MessageRow
 
 # Lanes are found by hopping from one workspace to the next in the partial index: its cost is the number of lanes.
 # LIMIT keeps PostgreSQL from reading all that is queued to join it with the lanes, as it does for EXISTS.
@@ -55,19 +57,28 @@ class Lane:
     open_ids: IdRange = field(default=EVERYWHERE, compare=False)
 
 
+class _SingleLane(Protocol):
+    workspace_id: UUID
+    livemode: bool
+
+
+class _CampaignLane(_SingleLane, Protocol):
+    id: UUID
+
+
 async def find_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes with due messages: single messages first, then campaigns; both in no fixed order.
 
     What a carrier takes in a second goes to whoever asks first: no workspace is always the first.
     """
     singles = await find_single_lanes(now, open_ids)
-    campaigns = await fetch(CAMPAIGN_LANES.format(is_open=open_ids.of("messages")), now)
+    campaigns = await fetch(_CampaignLane, CAMPAIGN_LANES.format(is_open=open_ids.of("messages")), now)
     return singles + [Lane(row.workspace_id, row.livemode, row.id, open_ids) for row in campaigns]
 
 
 async def find_single_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes of single messages that are due."""
-    rows = await fetch(SINGLE_LANES.format(is_open=open_ids.of("messages")), now)
+    rows = await fetch(_SingleLane, SINGLE_LANES.format(is_open=open_ids.of("messages")), now)
     return [Lane(row.workspace_id, row.livemode, open_ids=open_ids) for row in rows]
 
 
@@ -91,7 +102,7 @@ RETURNING messages.*
 
 async def promote_scheduled(*, limit: int, now: datetime, open_ids: IdRange = EVERYWHERE) -> int:
     """Queue scheduled messages whose time has come; how many."""
-    rows = await fetch(PROMOTE.format(is_open=open_ids.of("messages")), now, limit)
+    rows = await fetch(MessageRow, PROMOTE.format(is_open=open_ids.of("messages")), now, limit)
     await record_events(events_of(EventType.MESSAGE_QUEUED, rows), now)
     return len(rows)
 

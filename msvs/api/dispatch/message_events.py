@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from msvs.api.resources import message_resource
 from msvs.api.webhooks.events import EventType, NewEvent
-from msvs.database import Row
+from msvs.models.rows import MessageRow
 
 
-def events_of(type: EventType, rows: Iterable[Row]) -> list[NewEvent]:
+def events_of(type: EventType, rows: Iterable[MessageRow]) -> list[NewEvent]:
     """Return one event of a type for each message."""
     return [NewEvent(type, row.workspace_id, row.livemode, row.id, message_resource(row)) for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api import ids
@@ -16,7 +17,8 @@ from msvs.api.dispatch.routing import FAILOVER_CODES
 from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, record_events
-from msvs.database import Row, execute, fetch
+from msvs.database import execute, fetch
+from msvs.models.rows import MessageRow
 
 # A carrier that is too busy for a message this often, and for so long, has refused it.
 MAX_ATTEMPTS = 20
@@ -183,6 +185,10 @@ GROUP BY message_id HAVING count(*) >= $3 AND (min(started_at) < $4 OR message_i
 """
 
 
+class _Exhausted(Protocol):
+    message_id: UUID
+
+
 async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome], now: datetime) -> set[UUID]:
     """The messages that the carrier was too busy for too often, and where there is no other carrier too long.
 
@@ -198,7 +204,7 @@ async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome], now: dateti
         return set()
     statement = open_months.within(EXHAUSTED, candidates)
     values = (MAX_ATTEMPTS - 1, now - MAX_THROTTLED, list(claim.fallbacks))
-    rows = await fetch(statement, candidates, claim.carrier, *values)
+    rows = await fetch(_Exhausted, statement, candidates, claim.carrier, *values)
     return {row.message_id for row in rows}
 
 
@@ -219,7 +225,7 @@ async def give_back(claim: Claim, now: datetime) -> None:
 async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, sent_at: datetime) -> None:
     message_ids = [outcome.message_id for outcome in accepted]
     sent = open_months.within(RECORD_SENT, message_ids)
-    rows = await fetch(sent, message_ids, [outcome.ref for outcome in accepted], token, sent_at)
+    rows = await fetch(MessageRow, sent, message_ids, [outcome.ref for outcome in accepted], token, sent_at)
     parts = [(outcome, number, ref) for outcome in accepted for number, ref in enumerate(outcome.part_refs, 1)]
     if parts:
         await execute(
@@ -234,21 +240,27 @@ async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, 
     await note_sent(rows, now)
 
 
-async def note_sent(rows: Sequence[Row], now: datetime) -> None:
+async def note_sent(rows: Sequence[MessageRow], now: datetime) -> None:
     """What follows from messages having become `sent`: their credits are captured and their events written."""
     await capture_live(rows, now)
     await record_events(events_of(EventType.MESSAGE_SENT, rows), now)
 
 
-async def capture_live(rows: Sequence[Row], now: datetime) -> None:
+async def capture_live(rows: Sequence[MessageRow], now: datetime) -> None:
     """Make the reservations of live messages final."""
     for workspace_id, message_ids in _live_by_workspace(rows).items():
         await credits.capture(workspace_id, message_ids, now)
 
 
+class _Failed(MessageRow, Protocol):
+    @property
+    def credits_held(self) -> int: ...
+
+
 async def _record_refused(token: UUID, refused: Sequence[Outcome], now: datetime) -> None:
     message_ids = [outcome.message_id for outcome in refused]
     rows = await fetch(
+        _Failed,
         open_months.within(RECORD_FAILED, message_ids),
         message_ids,
         [outcome.code or "carrier_rejected" for outcome in refused],
@@ -274,7 +286,7 @@ ON CONFLICT (carrier, dedupe_key) DO NOTHING
 """
 
 
-async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
+async def note_opt_outs(rows: Iterable[MessageRow], now: datetime) -> None:
     """Note that carriers refused these messages because their recipients opted out there, wherever that is why."""
     refused = [row for row in rows if row.error_code == "recipient_opted_out"]
     if refused:
@@ -283,7 +295,7 @@ async def note_opt_outs(rows: Iterable[Row], now: datetime) -> None:
         notify_after_commit(WorkQueue.REPORTS)
 
 
-def _live_by_workspace(rows: Iterable[Row]) -> Mapping[UUID, list[UUID]]:
+def _live_by_workspace(rows: Iterable[MessageRow]) -> Mapping[UUID, list[UUID]]:
     found: dict[UUID, list[UUID]] = {}
     for row in rows:
         if row.livemode:

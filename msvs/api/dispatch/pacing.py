@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api import settings_of_mode
 from msvs.api.dispatch.halting import share_run
-from msvs.database import Row, execute, fetch_row
+from msvs.database import execute, fetch_row
 
 RUNNING = """
 SELECT campaigns.id, campaigns.interval_seconds, campaigns.slots_taken, campaigns.paced_from,
@@ -22,18 +23,29 @@ PACE_BURST = timedelta(seconds=2)
 MOST_AT_ONCE = 100_000
 
 
-async def running_campaign(campaign_id: UUID) -> Row | None:
+class RunningCampaign(Protocol):
+    """What a claim reads of its campaign: the columns of RUNNING."""
+
+    id: UUID
+    interval_seconds: float
+    slots_taken: int
+    paced_from: datetime | None
+    respects_quiet_hours: bool
+    campaigns_admit_unknown: bool
+
+
+async def running_campaign(campaign_id: UUID) -> RunningCampaign | None:
     """The campaign if it runs, held: a pause or a cancellation waits for this claim, and the next claim sees it."""
     if not await share_run(campaign_id):
         return None
-    campaign = await fetch_row(RUNNING, campaign_id)
+    campaign = await fetch_row(RunningCampaign, RUNNING, campaign_id)
     if campaign is not None and campaign.interval_seconds > 0:
         await fetch_row(HOLD_SLOTS, campaign_id)
-        return await fetch_row(RUNNING, campaign_id)
+        return await fetch_row(RunningCampaign, RUNNING, campaign_id)
     return campaign
 
 
-def paced_limit(campaign: Row, limit: int, now: datetime) -> int:
+def paced_limit(campaign: RunningCampaign, limit: int, now: datetime) -> int:
     """How many recipients of a campaign may be handed over now, at most `limit`."""
     interval = campaign.interval_seconds
     if interval <= 0:
@@ -47,7 +59,7 @@ def paced_limit(campaign: Row, limit: int, now: datetime) -> int:
     return int(max(0, min(limit, burst, 1 + int(elapsed / interval) - campaign.slots_taken)))
 
 
-async def take_slots(campaign: Row, number: int, now: datetime) -> None:
+async def take_slots(campaign: RunningCampaign, number: int, now: datetime) -> None:
     """Count hand-overs of a paced campaign; one that fell behind starts its count anew rather than catch up."""
     interval = max(campaign.interval_seconds, PACE_BURST.total_seconds() / MOST_AT_ONCE)
     behind = (

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from msvs.api.context import Services
 from msvs.api.dispatch import set_aside, throughput
 from msvs.api.dispatch.lanes import Lane
-from msvs.database import Row, fetch
+from msvs.database import fetch
+from msvs.models.rows import MessageRow
 
 # The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own
 # transaction, so either it waits for this claim, or this claim no longer finds the rows queued. What is sent to the
@@ -69,6 +71,29 @@ SINGLE_SENDERS, CAMPAIGN_SENDERS = "campaign_id IS NULL AND workspace_id = $6 AN
 Rooms = Mapping[str, int] | None
 
 
+class PickedMessage(MessageRow, Protocol):
+    """A picked message, with what decides whether it may go out; without a contact the contact's columns are None."""
+
+    @property
+    def is_suppressed(self) -> bool: ...
+
+    @property
+    def is_adrift(self) -> bool: ...
+
+    @property
+    def consent(self) -> str | None: ...
+
+    @property
+    def region(self) -> str | None: ...
+
+    @property
+    def timezone(self) -> str | None: ...
+
+
+class _Sender(Protocol):
+    sender: str
+
+
 async def take_for_senders(services: Services, lane: Lane, limit: int, now: datetime) -> Rooms:
     """How many messages each sender of a lane may send now; they count as sent. None where no sender is limited."""
     if not services.rates.senders or limit <= 0:
@@ -78,15 +103,15 @@ async def take_for_senders(services: Services, lane: Lane, limit: int, now: date
     is_open = lane.open_ids.of("messages")
     if lane.campaign_id is None:
         statement = SENDERS.format(lane=SINGLE_SENDERS, is_open=is_open)
-        rows = await fetch(statement, *values, lane.workspace_id, lane.livemode)
+        rows = await fetch(_Sender, statement, *values, lane.workspace_id, lane.livemode)
     else:
-        rows = await fetch(SENDERS.format(lane=CAMPAIGN_SENDERS, is_open=is_open), *values, lane.campaign_id)
+        rows = await fetch(_Sender, SENDERS.format(lane=CAMPAIGN_SENDERS, is_open=is_open), *values, lane.campaign_id)
     senders = [row.sender for row in rows]
     taken = await throughput.take_for_senders(services.rates, senders, limit, now)
     return {sender: taken[sender] for sender in senders}
 
 
-async def give_back_to_senders(services: Services, rooms: Rooms, used: Iterable[Row]) -> None:
+async def give_back_to_senders(services: Services, rooms: Rooms, used: Iterable[MessageRow]) -> None:
     """Give senders back what was taken for them and not used."""
     if rooms:
         spent = Counter(row.sender for row in used)
@@ -95,7 +120,7 @@ async def give_back_to_senders(services: Services, rooms: Rooms, used: Iterable[
         )
 
 
-async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[Row]:
+async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[PickedMessage]:
     """Up to `limit` due messages of a lane, locked; where senders have limits, no more of each than its room."""
     if rooms is not None and not rooms:
         return []
@@ -110,11 +135,13 @@ async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[
         condition = CAMPAIGN_LANE.format(number=len(values))
     statement = PICKED if rooms is None else PICKED_BY_SENDER
     picked = statement.format(lane=condition, is_open=lane.open_ids.of("messages"))
-    rows = await fetch(PICK_WITH_CONSENT.format(picked=picked), *values)
+    rows = await fetch(PickedMessage, PICK_WITH_CONSENT.format(picked=picked), *values)
     return _without_left_out(rows, limit, shares) if more else rows
 
 
-def _without_left_out(rows: Sequence[Row], limit: int, shares: Mapping[str, int] | None) -> Sequence[Row]:
+def _without_left_out(
+    rows: Sequence[PickedMessage], limit: int, shares: Mapping[str, int] | None
+) -> Sequence[PickedMessage]:
     """The rows but for those that are left out, up to `limit` and of each sender up to its share."""
     counted: Counter[str] = Counter()
     kept = []
@@ -137,6 +164,6 @@ def _share(rooms: Mapping[str, int], limit: int) -> dict[str, int]:
     return {sender: share for sender, share in shares.items() if share > 0}
 
 
-def is_all(picked: Sequence[Row], wanted: int, rooms: Rooms) -> bool:
+def is_all(picked: Sequence[PickedMessage], wanted: int, rooms: Rooms) -> bool:
     """Whether nothing stands behind what was picked."""
     return len(picked) < wanted if rooms is None else not picked

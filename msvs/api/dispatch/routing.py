@@ -6,14 +6,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api.context import SANDBOX_CARRIER, Services
 from msvs.api.dispatch import breakers, open_months
 from msvs.api.dispatch.sender_rules import kind_of
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
-from msvs.database import Row, fetch
+from msvs.database import fetch
 from msvs.models import SenderKind
+from msvs.models.rows import MessageRow
 
 # Refusals that say nothing of the recipient or the message: another carrier may take it.
 FAILOVER_CODES = frozenset(("carrier_rejected", "sender_rejected"))
@@ -122,11 +124,21 @@ WHERE workspace_id = $1 OR workspace_id IS NULL
 """
 
 
+class _Route(Protocol):
+    workspace_id: UUID | None
+    carrier: str
+    regions: list[str]
+    sender: str | None
+    sender_kind: str | None
+    preference: int
+    price: Decimal | None
+
+
 async def plan_for(services: Services, workspace_id: UUID, livemode: bool, now: datetime) -> Plan:
     """The ways of a workspace's messages now. A workspace's own routes stand in place of the shared ones."""
     if not livemode:
         return Plan(default=SANDBOX_CARRIER)
-    rows = await fetch(ROUTES, workspace_id)
+    rows = await fetch(_Route, ROUTES, workspace_id)
     own = [row for row in rows if row.workspace_id is not None]
     ways = sorted((_way(row) for row in own or rows), key=_order)
     names, default = services.carriers.names, services.carriers.default_for(True)
@@ -141,7 +153,7 @@ async def plan_for(services: Services, workspace_id: UUID, livemode: bool, now: 
     )
 
 
-def _way(row: Row) -> Way:
+def _way(row: _Route) -> Way:
     kind = None if row.sender_kind is None else SenderKind(row.sender_kind)
     return Way(row.carrier, frozenset(row.regions), row.sender, kind, row.preference, row.price)
 
@@ -166,14 +178,21 @@ WHERE message_id = ANY($1) AND outcome IN ('refused', 'fault') AND {in_attempts}
 """
 
 
-async def find_tries(rows: Iterable[Row], now: datetime) -> Mapping[UUID, Tries]:
+class _Try(Protocol):
+    message_id: UUID
+    carrier: str
+    outcome: str
+    ended_at: datetime | None
+
+
+async def find_tries(rows: Iterable[MessageRow], now: datetime) -> Mapping[UUID, Tries]:
     """The refusals of messages that were tried before."""
     tried = [row.id for row in rows if row.attempt_count]
     if not tried:
         return {}
     refused: dict[UUID, set[str]] = {}
     away: dict[UUID, set[str]] = {}
-    for row in await fetch(open_months.within(TRIES, tried), tried):
+    for row in await fetch(_Try, open_months.within(TRIES, tried), tried):
         if row.outcome == "refused":
             refused.setdefault(row.message_id, set()).add(row.carrier)
         elif row.ended_at is not None and now - row.ended_at < FAULT_MEMORY:

@@ -36,7 +36,7 @@ from msvs.api.text.rendering import (
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
 from msvs.json_types import JSON
-from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatus
+from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatus, rows
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
@@ -218,7 +218,7 @@ async def list_messages(
     return await fetch_page(query, page)
 
 
-async def cancel_message(ctx: Context, id: UUID) -> Row | Message:
+async def cancel_message(ctx: Context, id: UUID) -> rows.MessageRow:
     """Cancel a message that no worker has claimed; anything later is answered unchanged. Raises NotFound."""
     allow(ctx, Permission.MESSAGES_SEND)
     canceled = await cancel_one(ctx, id, now=datetime.now(UTC))

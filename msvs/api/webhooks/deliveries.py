@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.resources import webhook_resource
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
-from msvs.database import Row, execute, fetch, fetch_value
+from msvs.database import execute, fetch, fetch_value
 from msvs.models import DeliveryState
+from msvs.models.rows import EventRow, WebhookEndpointRow
 
 LEASE = timedelta(seconds=30)
 FAILING_LIMIT = timedelta(days=3)
@@ -60,7 +62,7 @@ SELECT taken.id AS delivery_id, taken.endpoint_id, taken.attempt_count, taken.le
     taken.created_at AS first_at, webhook_endpoints.url, webhook_endpoints.secret_sealed,
     webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until,
     webhook_endpoints.failing_since, webhook_endpoints.workspace_id, webhook_endpoints.livemode,
-    taken.event_id, events.id, events.type, events.data, events.created_at
+    taken.event_id, events.id IS NULL AS is_lost, events.id, events.type, events.data, events.created_at
 FROM taken
 JOIN webhook_endpoints ON webhook_endpoints.id = taken.endpoint_id
 LEFT JOIN events ON events.id = taken.event_id
@@ -164,11 +166,62 @@ class Post:
         return self.status is not None and 200 <= self.status < 300
 
 
+class ClaimedDelivery(EventRow, Protocol):
+    """A claimed delivery: the columns of its event, of its endpoint, and the claim's mark."""
+
+    @property
+    def event_id(self) -> UUID: ...
+
+    @property
+    def endpoint_id(self) -> UUID: ...
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def secret_sealed(self) -> str: ...
+
+    @property
+    def previous_secret_sealed(self) -> str | None: ...
+
+    @property
+    def previous_secret_until(self) -> datetime | None: ...
+
+    @property
+    def failing_since(self) -> datetime | None: ...
+
+    @property
+    def delivery_id(self) -> UUID: ...
+
+    @property
+    def attempt_count(self) -> int: ...
+
+    @property
+    def lease_until(self) -> datetime: ...
+
+    @property
+    def first_at(self) -> datetime: ...
+
+
+class _Taken(ClaimedDelivery, Protocol):
+    """A delivery as it was taken; where `is_lost`, its event is past its keeping and its columns are null."""
+
+    @property
+    def is_lost(self) -> bool: ...
+
+
+class _HeldEndpoint(Protocol):
+    id: UUID
+    url: str
+    enabled: bool
+    failing_since: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt at a claimed delivery: the last of its posts decides (a rotation may take two)."""
 
-    claimed: Row
+    claimed: ClaimedDelivery
     posts: Sequence[Post]
 
 
@@ -180,19 +233,19 @@ async def has_due(now: datetime) -> bool:
 
 async def claim_deliveries(
     *, limit: int, per_endpoint: int, now: datetime, room: Mapping[UUID, int] | None = None
-) -> list[Row]:
+) -> list[ClaimedDelivery]:
     """Take up to `limit` due deliveries until `now` + LEASE, those longest due first within an endpoint.
 
     At most `per_endpoint` an endpoint, or what `room` says for it; 0 leaves it out. Each row has the event's
     columns, the endpoint's and, as its mark, `delivery_id`, `attempt_count` and `lease_until`.
     """
     room = room or {}
-    rows = await fetch(CLAIM_DELIVERIES, list(room), list(room.values()), per_endpoint, limit, now, now + LEASE)
-    lost = [row.delivery_id for row in rows if row.id is None]
+    rows = await fetch(_Taken, CLAIM_DELIVERIES, list(room), list(room.values()), per_endpoint, limit, now, now + LEASE)
+    lost = [row.delivery_id for row in rows if row.is_lost]
     if lost:
         # The event is past its keeping; nothing is left to send.
         await execute(DROP_DELIVERIES, lost, now)
-    return [row for row in rows if row.id is not None]
+    return [row for row in rows if not row.is_lost]
 
 
 async def drop_stale_deliveries(*, limit: int, now: datetime) -> int:
@@ -200,7 +253,7 @@ async def drop_stale_deliveries(*, limit: int, now: datetime) -> int:
     return await execute(DROP_STALE, now, limit)
 
 
-async def release_deliveries(claimed: Iterable[Row]) -> None:
+async def release_deliveries(claimed: Iterable[ClaimedDelivery]) -> None:
     """Give back claimed deliveries that no post was made for, as if they had not been claimed."""
     rows = list(claimed)
     await execute(
@@ -222,7 +275,7 @@ async def record_attempts(attempts: Iterable[Attempt], now: datetime) -> None:
     well = {attempt.claimed.endpoint_id for attempt in done if attempt.posts[-1].succeeded}
     gone = {(attempt.claimed.endpoint_id, attempt.claimed.url) for attempt in done if attempt.posts[-1].status == GONE}
     touched = {attempt.claimed.endpoint_id for attempt in done}
-    endpoints = await fetch(HOLD_ENDPOINTS, list(touched))
+    endpoints = await fetch(_HeldEndpoint, HOLD_ENDPOINTS, list(touched))
     await _log(done)
     await _settle(done, now)
     recovered = sorted(row.id for row in endpoints if row.id in well and row.failing_since is not None)
@@ -287,7 +340,7 @@ def _outcome(attempt: Attempt, now: datetime) -> tuple[DeliveryState, datetime |
 
 
 async def _disable(endpoint_id: UUID, reason: str, now: datetime) -> None:
-    rows = await fetch(DISABLE, endpoint_id, reason)
+    rows = await fetch(WebhookEndpointRow, DISABLE, endpoint_id, reason)
     await record_events(
         [
             NewEvent(EventType.WEBHOOK_DISABLED, row.workspace_id, row.livemode, row.id, webhook_resource(row))

@@ -24,7 +24,7 @@ from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.phones import by_canonical, parse_phone, spellings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
-from msvs.database import Row, execute, fetch, fetch_row, fetch_value
+from msvs.database import execute, fetch, fetch_row, fetch_value
 from msvs.fields import AT, ULID, Phone, about
 from msvs.models import ConsentEvent, Contact, OptInStatus, rows
 from msvs.models.rows import ContactRow
@@ -325,7 +325,7 @@ async def list_contact_consent(ctx: Context, id: UUID, page: PageRequest) -> Pag
 
 async def opt_out(
     ctx: Context,
-    contact: Contact | Row,
+    contact: ContactRow,
     *,
     source: str,
     ip: str | None = None,
@@ -349,6 +349,7 @@ async def opt_out(
         return bool(found.added)
     event_id = ids.new_id()
     row = await fetch_row(
+        ContactRow,
         OPT_OUT,
         contact.id,
         ctx.workspace_id,
@@ -474,7 +475,7 @@ async def lock_suppressions(ctx: Context) -> None:
 
 async def opt_in(
     ctx: Context,
-    contact: Contact | Row,
+    contact: ContactRow,
     *,
     source: str,
     ip: str | None,
@@ -578,7 +579,7 @@ async def restore_suppressions(ctx: Context, phones: Sequence[str]) -> None:
     await execute(RESTORE, ctx.workspace_id, ctx.livemode, [phone for phone, _ in named], [hash for _, hash in named])
 
 
-async def confirm(ctx: Context, contact: Contact | Row, *, now: datetime, text: str | None = None) -> bool:
+async def confirm(ctx: Context, contact: ContactRow, *, now: datetime, text: str | None = None) -> bool:
     """Take a pending contact's answer to the confirmation SMS; False unless it is pending and within 72 h.
 
     An answer to a question from before the phone opted out, or to one that was never asked since, confirms nothing.
@@ -661,9 +662,10 @@ async def _write(
     user_agent: str | None = None,
     text: str | None = None,
     version: str | None = None,
-) -> Row:
+) -> ContactRow:
     event_id = ids.new_id()
     row = await fetch_row(
+        ContactRow,
         OPT_IN,
         contact.id,
         ctx.workspace_id,
@@ -695,7 +697,7 @@ async def _write(
 
 
 async def _record_elsewhere(
-    ctx: Context, contact: Row, others: Sequence[str], evidence: Evidence, now: datetime
+    ctx: Context, contact: ContactRow, others: Sequence[str], evidence: Evidence, now: datetime
 ) -> None:
     """Write down under the other spellings, too, that a phone is in again: the history of each ends with the truth.
 
@@ -735,5 +737,5 @@ async def _record_evidence(ctx: Context, entries: Sequence[tuple[str, str, UUID,
     )
 
 
-async def _record(type: EventType, row: Row, now: datetime) -> None:
+async def _record(type: EventType, row: ContactRow, now: datetime) -> None:
     await record_events([NewEvent(type, row.workspace_id, row.livemode, row.id, contact_resource(row))], now)

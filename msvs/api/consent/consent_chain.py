@@ -7,6 +7,7 @@ import hmac
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api import crypto
@@ -180,14 +181,15 @@ async def _verify_chain(
             if reason is not None and chain.first_break is None:
                 chain.first_break = Break(row.sequence, reason)
             has_hashed_phones = has_hashed_phones or row.phone_hash is not None
-            chain.head = row.hash
+            # Of whom somebody took the hash away, the next does not follow.
+            chain.head = row.hash or ""
             expected = row.sequence + 1
         after = rows[-1].sequence
         out = [row.id for row in rows if row.status == "opted_out"]
         for row in await fetch(UNSUPPRESSED, chain.workspace_id, chain.livemode, out) if out else ():
             hash = row.phone_hash or services.keyring.hash_phone(chain.workspace_id, chain.livemode, row.phone)
             unsuppressed[hash] = row.sequence
-        yield [row.hash for row in rows]
+        yield [row.hash for row in rows if row.hash is not None]
     outside = await fetch_row(UNCHAINED, chain.workspace_id, chain.livemode)
     assert outside is not None, "a count is one row"
     chain.rows += outside.rows
@@ -233,21 +235,30 @@ async def _batches(statement: str, chain: VerifiedChain) -> AsyncIterator[Sequen
         after = rows[-1].id
 
 
-async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[Row]:
+class _Chained(rows.ConsentEventRow, Protocol):
+    """An entry that has a place in the chain."""
+
+    @property
+    def sequence(self) -> int: ...
+
+
+async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[_Chained]:
     """The next batch, never ending between two rows that share a sequence."""
     limit = BATCH
     while True:
-        rows = await fetch(READ_CHAIN, chain.workspace_id, chain.livemode, after, limit)
-        if len(rows) < limit:
-            return rows
-        last = rows[-1].sequence
-        kept = [row for row in rows if row.sequence != last]
+        read = await fetch(_Chained, READ_CHAIN, chain.workspace_id, chain.livemode, after, limit)
+        if len(read) < limit:
+            return read
+        last = read[-1].sequence
+        kept = [row for row in read if row.sequence != last]
         if kept:
             return kept
         limit *= 2
 
 
-def _row_fault(services: Services, row: Row, expected: int, previous_hash: str, has_hashed_phones: bool) -> str | None:
+def _row_fault(
+    services: Services, row: _Chained, expected: int, previous_hash: str, has_hashed_phones: bool
+) -> str | None:
     """What is wrong with a row, or None."""
     if row.sequence != expected:
         return f"row {expected} is missing" if row.sequence > expected else f"row {row.sequence} is there twice"

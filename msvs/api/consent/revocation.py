@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple, NotRequired, Protocol, TypedDict
 from uuid import UUID
 
 from msvs.api import crypto
@@ -13,7 +13,7 @@ from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode
 from msvs.api.resources import moment
 from msvs.api.text.phones import by_canonical, canonical, spellings
-from msvs.database import Row, fetch
+from msvs.database import fetch
 from msvs.models import rows
 
 # The source of an opt-out that puts one back which was undone without reason; the time that counts is the first one's.
@@ -110,10 +110,27 @@ def claim_of(row: rows.ConsentEventRow) -> Claim:
     return Claim(given_at=row.given_at, is_renewed=row.given_at is not None)
 
 
+class _Standing(Protocol):
+    """A row of STANDING: times are null where nothing of their kind is known."""
+
+    canonical: str
+    suppression_id: UUID | None
+    is_out: bool
+    source: str | None
+    kept_at: datetime | None
+    any_at: datetime | None
+    last_in: int
+    last_out: int
+    said_at: datetime | None
+    any_said_at: datetime | None
+    heard_at: datetime | None
+
+
 async def find_opt_outs(ctx: Context, phones: Sequence[str]) -> dict[str, OptOut]:
     """Return which of these phones (E.164, in any spelling) are opted out, and since when."""
     spelled = [(one, spelling) for one in by_canonical(phones) for spelling in spellings(one)]
     rows = await fetch(
+        _Standing,
         STANDING,
         ctx.workspace_id,
         ctx.livemode,
@@ -155,12 +172,12 @@ def revoked(opted_out_at: datetime, *, existing_id: str | None = None) -> Confli
     )
 
 
-def _is_out(row: Row) -> bool:
-    return bool(row.is_out or row.last_out > row.last_in)
+def _is_out(row: _Standing) -> bool:
+    return row.is_out or row.last_out > row.last_in
 
 
-def _out_at(row: Row) -> datetime:
+def _out_at(row: _Standing) -> datetime:
     """When a phone that is out said so last; the time of a repair counts where no other is known."""
-    times: list[datetime] = [at for at in (row.kept_at, row.said_at, row.heard_at) if at is not None]
-    repaired: list[datetime] = [at for at in (row.any_at, row.any_said_at) if at is not None]
+    times = [at for at in (row.kept_at, row.said_at, row.heard_at) if at is not None]
+    repaired = [at for at in (row.any_at, row.any_said_at) if at is not None]
     return max(times or repaired)

@@ -31,8 +31,9 @@ from msvs.api.text.emails import read_email
 from msvs.api.text.phones import Phone, canonical, parse_phone
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import unit_of_work
-from msvs.database import Row, encode_json, execute, fetch_row, fetch_value
+from msvs.database import encode_json, execute, fetch_row, fetch_value
 from msvs.models import Contact, ListMember, OptInStatus
+from msvs.models.rows import ContactRow
 
 MAX_NAME = 100
 MAX_SOURCE = 100
@@ -176,7 +177,7 @@ class _Values(TypedDict, total=False):
     timezone: str | None
 
 
-async def create_contact(ctx: Context, data: CreateContact) -> Row:
+async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
     """Make a contact. Raises Conflict `contact_exists` with `existing_id` where the phone has one.
 
     With `opt_in` it is opted in, or pending where the workspace asks for double opt-in; for a number that said STOP,
@@ -195,7 +196,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
         "timezone": None if data.timezone is None else check_timezone(data.timezone),
     }
     while (row := await _insert(ctx, phone, now, **values)) is None:
-        existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
+        existing = await fetch_row(ContactRow, FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
         if existing is not None:
             if evidence is not None:
                 await _refuse_revoked(ctx, existing, evidence, now)
@@ -204,15 +205,15 @@ async def create_contact(ctx: Context, data: CreateContact) -> Row:
         return row
     await _opt_in(ctx, row, evidence, now, announce=row.opt_in_status == OptInStatus.OPTED_OUT)
     await _refuse_suppressed(ctx, phone.e164, now)
-    created = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
+    created = await fetch_row(ContactRow, FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
     assert created is not None, "the row is this transaction's own"
     return created
 
 
-async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> Row:
+async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> ContactRow:
     """The contact of `phone` (E.164), made if there is none: unknown, or opted out if the phone is suppressed."""
     while True:
-        row = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone))
+        row = await fetch_row(ContactRow, FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone))
         if row is None:
             row = await _insert(ctx, parse_phone(phone), now)
         # None again: another caller made the contact between the two statements; the next look finds it.
@@ -344,9 +345,10 @@ async def _insert(
     email: str | None = None,
     attributes: Mapping[str, object] | None = None,
     timezone: str | None = None,
-) -> Row | None:
+) -> ContactRow | None:
     await consent.hold_suppressions(ctx)
     return await fetch_row(
+        ContactRow,
         INSERT_CONTACT,
         ids.new_id(),
         ctx.workspace_id,
@@ -366,7 +368,7 @@ async def _insert(
 
 
 async def _opt_in(
-    ctx: Context, contact: Contact | Row, evidence: Evidence, now: datetime, *, announce: bool = True
+    ctx: Context, contact: ContactRow, evidence: Evidence, now: datetime, *, announce: bool = True
 ) -> None:
     workspace = await find_settings(ctx)
     await consent.opt_in(
@@ -384,7 +386,7 @@ async def _opt_in(
     )
 
 
-async def _refuse_revoked(ctx: Context, contact: Row, evidence: Evidence, now: datetime) -> None:
+async def _refuse_revoked(ctx: Context, contact: ContactRow, evidence: Evidence, now: datetime) -> None:
     """Raise Conflict `opt_in_revoked` where the contact's phone is out and the evidence may not undo that."""
     standing = await revocation.find_opt_out(ctx, contact.phone)
     if standing is not None and not revocation.may_undo(evidence.claim, standing.at, now):
@@ -422,13 +424,13 @@ async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datet
                 )
             break
         except UniqueViolationError:
-            existing = await fetch_row(FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
+            existing = await fetch_row(ContactRow, FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
             if existing is not None:
                 raise _taken(existing) from None
     await cancellation.cancel_campaign_contact(ctx, contact.id, reason="recipient_deleted", now=now)
 
 
-def _taken(existing: Row) -> Conflict:
+def _taken(existing: ContactRow) -> Conflict:
     return Conflict(
         "A contact with this phone number already exists.",
         code=ErrorCode.CONTACT_EXISTS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -19,7 +20,7 @@ from msvs.api.resources import message_resource
 from msvs.api.text.rendering import Rendered
 from msvs.api.unit_of_work import is_single_statement, notify_after_commit, single_statement, unit_of_work
 from msvs.api.webhooks.events import EventType
-from msvs.database import Row, encode_json, execute, fetch_row
+from msvs.database import encode_json, execute, fetch_row
 from msvs.models import MessageKind, MessageStatus
 from msvs.models.messages import MetadataValue
 
@@ -180,7 +181,7 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
     if livemode:
         values.append([ids.new_id() for _ in new_messages])
         values.append([credits.message_reference(message.id) for message in new_messages])
-    paid = await fetch_row(LIVE if livemode else SANDBOX, *values)
+    paid = await fetch_row(_Paid, LIVE if livemode else SANDBOX, *values)
     if paid is None:
         paid = await _queue_capped(workspace_id, sum(segments), values, new_messages[0].created_at)
     if paid.is_low:
@@ -191,11 +192,18 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
         notify_after_commit(WorkQueue.WEBHOOKS)
 
 
-async def _queue_capped(workspace_id: UUID, required: int, values: Sequence[object], now: datetime) -> Row:
+class _Paid(Protocol):
+    """What queueing tells: whether the balance has become low, and how many deliveries of webhooks there are."""
+
+    is_low: bool
+    deliveries: int
+
+
+async def _queue_capped(workspace_id: UUID, required: int, values: Sequence[object], now: datetime) -> _Paid:
     """Write what the statement without a cap did not, with the balance locked; or tell why not."""
     async with unit_of_work():
         await caps.lock(workspace_id)
-        paid = await fetch_row(CAPPED, *values)
+        paid = await fetch_row(_Paid, CAPPED, *values)
         if paid is None:
             raise await credits.refusal(workspace_id, required, now)
         return paid

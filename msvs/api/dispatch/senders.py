@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Protocol
 from uuid import UUID
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -23,6 +24,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.text.phones import with_spellings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, encode_json, execute, fetch, fetch_row, fetch_value
+from msvs.json_types import JSONObject
 from msvs.models import Sender, SenderKind, Workspace
 
 # Alphanumeric (3GPP TS 23.040 § 9.1.2.5: at most 11 characters, here with a letter among them), E.164, or short code.
@@ -108,11 +110,18 @@ SELECT workspace_id, value, regions, registration FROM senders WHERE workspace_i
 """
 
 
+class _PoolSender(Protocol):
+    workspace_id: UUID | None
+    value: str
+    regions: list[str]
+    registration: JSONObject | None
+
+
 async def find_pool(workspace_id: UUID, default: str) -> Pool:
     """The senders of a workspace, and the platform's."""
     owned: dict[str, OwnedSender] = {}
     shared: dict[str, OwnedSender] = {}
-    for row in await fetch(POOL, workspace_id):
+    for row in await fetch(_PoolSender, POOL, workspace_id):
         found = shared if row.workspace_id is None else owned
         found[row.value] = OwnedSender(row.value, frozenset(row.regions), row.registration is not None)
     return Pool(default, owned, shared)
@@ -127,9 +136,14 @@ FROM unnest($3::uuid[]) AS wanted (contact_id) CROSS JOIN LATERAL (
 """
 
 
+class _Last(Protocol):
+    contact_id: UUID
+    sender: str
+
+
 async def find_last(workspace_id: UUID, livemode: bool, contact_ids: Sequence[UUID]) -> Mapping[UUID, str]:
     """The sender of the latest message that went out to each contact."""
-    rows = await fetch(LAST, workspace_id, livemode, list(contact_ids))
+    rows = await fetch(_Last, LAST, workspace_id, livemode, list(contact_ids))
     return {row.contact_id: row.sender for row in rows}
 
 

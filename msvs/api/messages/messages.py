@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from msvs.api import ids, settings_of_mode
@@ -26,6 +27,7 @@ from msvs.api.scope import find, scoped
 from msvs.api.text.compliance import check_destination
 from msvs.api.text.phones import canonical, parse_phone, spellings
 from msvs.api.text.rendering import (
+    HasAttributes,
     NotRenderable,
     check_metadata,
     contact_values,
@@ -101,6 +103,14 @@ async def _find_recipient(ctx: Context, phone: str) -> Row:
     return (await _find_recipients(scope, [phone]))[0]
 
 
+class _Addressee(HasAttributes, Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def opt_in_status(self) -> str: ...
+
+
 async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
     """Accept one SMS: checked, rendered, paid for and queued, or kept for its time.
 
@@ -130,7 +140,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
         # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
         raise _opted_out()
 
-    async def queue(contact: Row) -> NewMessage:
+    async def queue(contact: _Addressee) -> NewMessage:
         if contact.opt_in_status == OptInStatus.OPTED_OUT:
             raise _opted_out()
         try:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -89,6 +90,13 @@ FIND_ENABLED_ENDPOINTS = (
 )
 
 
+class _EnabledEndpoint(Protocol):
+    id: UUID
+    workspace_id: UUID
+    livemode: bool
+    events: list[str]
+
+
 async def record_events(events: Iterable[NewEvent], now: datetime) -> None:
     """Write events, and a delivery for each endpoint that subscribed to them, in the current transaction."""
     rows = list(events)
@@ -143,7 +151,7 @@ async def _copy_deliveries(
     workspace_ids: Collection[UUID], written: Iterable[tuple[UUID, bool, UUID, EventType]], now: datetime
 ) -> None:
     """Deliveries of events, each given as workspace, mode, id and type."""
-    endpoints = await fetch(FIND_ENABLED_ENDPOINTS, list(workspace_ids))
+    endpoints = await fetch(_EnabledEndpoint, FIND_ENABLED_ENDPOINTS, list(workspace_ids))
     if not endpoints:
         return
     deliveries = [

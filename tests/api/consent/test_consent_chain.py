@@ -536,6 +536,14 @@ async def test_what_stood_before_the_chain_is_chained_in_its_order(
     assert (await verify_one(other_ctx)).first_break is None
 
 
+async def test_a_row_without_its_own_hash_breaks_the_chain(ctx: Context) -> None:
+    await make_chain(ctx, 3)
+    await tamper("UPDATE consent_events SET hash = NULL WHERE sequence = 2")
+    found = await verify_one(ctx)
+    assert found.rows == 3
+    assert found.first_break == Break(2, "its hash is not that of its contents")
+
+
 async def test_a_row_that_lost_its_hash_passes_for_none_from_before(ctx: Context) -> None:
     await make_chain(ctx, 2)
     await tamper("UPDATE consent_events SET phone_hash = NULL WHERE sequence = 2")

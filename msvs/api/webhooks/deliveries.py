@@ -62,7 +62,8 @@ SELECT taken.id AS delivery_id, taken.endpoint_id, taken.attempt_count, taken.le
     taken.created_at AS first_at, webhook_endpoints.url, webhook_endpoints.secret_sealed,
     webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until,
     webhook_endpoints.failing_since, webhook_endpoints.workspace_id, webhook_endpoints.livemode,
-    taken.event_id, events.id IS NULL AS is_lost, events.id, events.type, events.data, events.created_at
+    taken.event_id, events.id IS NULL AS is_lost, events.id, events.resource_id, events.type, events.data,
+    events.created_at
 FROM taken
 JOIN webhook_endpoints ON webhook_endpoints.id = taken.endpoint_id
 LEFT JOIN events ON events.id = taken.event_id

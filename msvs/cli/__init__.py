@@ -83,6 +83,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, is_asked: bool) -
 
 msvs = Commands(
     "msvs",
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="MassiveSMS: an SMS platform with a REST API, a GraphQL API and RQ workers.",
     epilog="Settings are read from the environment; `msvs settings` lists them. Exit status: 0 done, 1 failed, "
     "2 not understood.",

@@ -6,6 +6,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +17,7 @@ from msvs.ops.operator_sessions import is_secret
 from msvs.ops.vitals import Sample, Sign, pool_sign
 from msvs.settings import Settings, version
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "msvs_"
 # Several scrapers, and who reloads the page, cost PostgreSQL no more than one.
 KEPT_SECONDS = 5.0
 
@@ -51,7 +54,8 @@ class Metrics:
                 self._kept = render(await self._read())
                 self._kept_until = self._now() + KEPT_SECONDS
         return Response(
-            self._kept + render(self._of_process()), headers={"cache-control": "no-store", "content-type": MEDIA_TYPE}
+            self._kept + render(self._of_process()),
+            headers={"cache-control": "no-store", "content-type": CONTENT_TYPE_PLAIN_0_0_4},
         )
 
     def _of_process(self) -> list[Sign]:
@@ -65,21 +69,24 @@ class Metrics:
 
 
 def render(signs: Iterable[Sign]) -> bytes:
-    """The signs in Prometheus' text format, each with a name that begins with `msvs_`."""
-    lines = []
-    for sign in signs:
-        name = f"msvs_{sign.name}"
-        lines += [f"# HELP {name} {sign.help}", f"# TYPE {name} {sign.kind}"]
-        for sample in sign.samples:
-            pairs = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
-            series, number = f"{name}{sample.suffix}", _number(sample.value)
-            lines.append(f"{series}{{{pairs}}} {number}" if pairs else f"{series} {number}")
-    return "".join(f"{line}\n" for line in lines).encode()
+    """Render the signs in Prometheus' text format, each under a name that begins with `msvs_`."""
+    return generate_latest(_Collected([_family(sign) for sign in signs]))
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:.3f}"
+class _Collected(Collector):
+    """Families that were read already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families."""
+        return self._families
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _family(sign: Sign) -> Metric:
+    name = f"{PREFIX}{sign.name}"
+    family = Metric(name.removesuffix("_total") if sign.kind == "counter" else name, sign.help, sign.kind)
+    for sample in sign.samples:
+        family.add_sample(name + sample.suffix, dict(sample.labels), sample.value)
+    return family

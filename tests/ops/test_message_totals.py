@@ -71,8 +71,8 @@ async def test_every_event_is_counted_once(
     assert await totals() == found | {("live", "sent"): 5}
     text = render(await read_signs([], redis, DiskCheck())).decode().splitlines()
     assert "# TYPE msvs_messages_total counter" in text
-    assert 'msvs_messages_total{mode="live",status="sent"} 5' in text
-    assert 'msvs_messages_total{mode="test",status="skipped"} 0' in text
+    assert 'msvs_messages_total{mode="live",status="sent"} 5.0' in text
+    assert 'msvs_messages_total{mode="test",status="skipped"} 0.0' in text
 
 
 async def test_maintenance_counts_what_was_sent(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

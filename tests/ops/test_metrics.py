@@ -41,7 +41,7 @@ from tests.workers.sessions_carrier import KIND, FileCarrier
 
 OPERATIONS = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
 TOKEN = "prometheus-of-cohort-labs"
-LINE = re.compile(r'^msvs_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9]+(\.[0-9]{3})?$')
+LINE = re.compile(r'^msvs_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9]+\.[0-9]+(e[+-][0-9]+)?$')
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ async def test_who_has_the_token_reads_them(client: httpx.AsyncClient) -> None:
     answer = await client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     lines = answer.text.splitlines()
-    assert 'msvs_up{engine="postgresql"} 1' in lines
-    assert 'msvs_up{engine="redis"} 1' in lines
+    assert 'msvs_up{engine="postgresql"} 1.0' in lines
+    assert 'msvs_up{engine="redis"} 1.0' in lines
     named = {line.split()[2] for line in lines if line.startswith("# TYPE")}
     assert named >= {f"msvs_{name}" for name in (*WAITING, *LATE, "workers", "jobs_failed", "carrier_breaker")}
 
@@ -114,9 +114,9 @@ async def test_messages_that_wait(redis: Redis, ctx: Context, live_ctx: Context)
     await Message.filter(id=ids[0]).update(due_at=ago)
     await Message.filter(id=ids[1]).update(status="sending", lease_until=ago)
     found = await numbers(redis)
-    assert found['msvs_messages_waiting{mode="test",kind="single",status="queued"}'] == 2
-    assert found['msvs_messages_waiting{mode="test",kind="single",status="scheduled"}'] == 1
-    assert found['msvs_messages_waiting{mode="test",kind="single",status="sending"}'] == 1
+    assert found['msvs_messages_waiting{kind="single",mode="test",status="queued"}'] == 2
+    assert found['msvs_messages_waiting{kind="single",mode="test",status="scheduled"}'] == 1
+    assert found['msvs_messages_waiting{kind="single",mode="test",status="sending"}'] == 1
     assert 300 <= found['msvs_messages_overdue_seconds{kind="single"}'] < 400
     assert found['msvs_messages_overdue_seconds{kind="scheduled"}'] == 0
     assert found['msvs_messages_overdue_seconds{kind="campaign"}'] == 0
@@ -142,9 +142,9 @@ async def test_webhooks_that_wait_and_fail(redis: Redis, ctx: Context) -> None:
     assert found['msvs_webhook_deliveries_waiting{state="due"}'] == 2
     assert found['msvs_webhook_deliveries_waiting{state="later"}'] == 2
     assert 600 <= found["msvs_webhook_deliveries_overdue_seconds"] < 700
-    assert found['msvs_webhook_endpoints{state="well",reason=""}'] == 1
-    assert found['msvs_webhook_endpoints{state="failing",reason=""}'] == 1
-    assert found['msvs_webhook_endpoints{state="disabled",reason="failing"}'] == 1
+    assert found['msvs_webhook_endpoints{reason="",state="well"}'] == 1
+    assert found['msvs_webhook_endpoints{reason="",state="failing"}'] == 1
+    assert found['msvs_webhook_endpoints{reason="failing",state="disabled"}'] == 1
 
 
 async def test_attempts_of_the_last_minute_by_outcome(redis: Redis, ctx: Context) -> None:
@@ -186,8 +186,8 @@ async def test_a_carriers_sessions_are_counted_in_every_process(redis: Redis) ->
     await CarrierSession.create(name="smsc", address="x", token="x", bound=2, wanted=3, detail="", updated_at=now)
     remote = RemoteCarrier(FileCarrier(CarrierConfig("smsc", KIND, {"book": "x"}, "http://msvs")))
     text = render(await read_signs([remote], redis, DiskCheck())).decode().splitlines()
-    assert 'msvs_carrier_sessions{carrier="smsc",state="bound"} 2' in text
-    assert 'msvs_carrier_sessions{carrier="smsc",state="wanted"} 3' in text
+    assert 'msvs_carrier_sessions{carrier="smsc",state="bound"} 2.0' in text
+    assert 'msvs_carrier_sessions{carrier="smsc",state="wanted"} 3.0' in text
 
 
 async def test_crons_and_what_was_made_lately(redis: Redis, ctx: Context) -> None:
@@ -226,14 +226,14 @@ async def test_requests_are_counted_by_the_template_of_their_route(client: httpx
     for path in ("/v1/messages/msg_1", "/v1/messages/msg_2", "/v1/credits", "/nowhere/msg_3", "/ops/login"):
         await client.get(path, headers=bearer)
     text = (await client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})).text.splitlines()
-    assert 'msvs_http_requests_total{method="GET",route="/v1/messages/{id}",status="404"} 2' in text
-    assert 'msvs_http_requests_total{method="GET",route="/v1/credits",status="200"} 1' in text
-    assert 'msvs_http_requests_total{method="GET",route="unknown",status="404"} 1' in text
-    assert 'msvs_http_requests_total{method="GET",route="/ops/login",status="200"} 1' in text
-    assert 'msvs_http_request_seconds_count{method="GET",route="/v1/messages/{id}"} 2' in text
-    assert 'msvs_http_request_seconds_bucket{method="GET",route="/v1/messages/{id}",le="+Inf"} 2' in text
-    assert f'msvs_build_info{{version="{version()}",environment="development"}} 1' in text
-    assert 'msvs_database_pool{state="used"} 0' in text
+    assert 'msvs_http_requests_total{method="GET",route="/v1/messages/{id}",status="404"} 2.0' in text
+    assert 'msvs_http_requests_total{method="GET",route="/v1/credits",status="200"} 1.0' in text
+    assert 'msvs_http_requests_total{method="GET",route="unknown",status="404"} 1.0' in text
+    assert 'msvs_http_requests_total{method="GET",route="/ops/login",status="200"} 1.0' in text
+    assert 'msvs_http_request_seconds_count{method="GET",route="/v1/messages/{id}"} 2.0' in text
+    assert 'msvs_http_request_seconds_bucket{le="+Inf",method="GET",route="/v1/messages/{id}"} 2.0' in text
+    assert f'msvs_build_info{{environment="development",version="{version()}"}} 1.0' in text
+    assert 'msvs_database_pool{state="used"} 0.0' in text
     assert not any("msg_" in line for line in text)
 
 
@@ -242,7 +242,7 @@ def test_times_fall_into_their_buckets() -> None:
     for seconds in (0.001, 0.005, 0.2, 60.0):
         traffic.count("GET", "/x", 200, seconds)
     text = render(traffic.signs()).decode()
-    buckets = re.findall(r'_bucket\{method="GET",route="/x",le="([^"]+)"\} (\d+)', text)
+    buckets = re.findall(r'_bucket\{le="([^"]+)",method="GET",route="/x"\} (\d+)\.0', text)
     assert [number for bound, number in buckets if bound in ("0.005", "0.1", "0.25", "10.0", "+Inf")] == list("22334")
     assert 'msvs_http_request_seconds_sum{method="GET",route="/x"} 60.206' in text
 
@@ -330,7 +330,7 @@ async def test_scrapes_that_come_at_once_read_once(tmp_path: Path) -> None:
     metrics = Metrics(Settings(data_dir=tmp_path, metrics_token=TOKEN), read, now=lambda: seconds)
     request: Any = SimpleNamespace(headers={"authorization": f"bearer {TOKEN}"})
     bodies = [(await metrics.show(request)).body for _ in range(3)]
-    assert bodies[0].decode().splitlines()[2] == 'msvs_reads{of="a\\"b\\n\\\\"} 1'
+    assert bodies[0].decode().splitlines()[2] == 'msvs_reads{of="a\\"b\\n\\\\"} 1.0'
     assert (len(set(bodies)), reads) == (1, 1)
     seconds = KEPT_SECONDS
     await metrics.show(request)

@@ -30,8 +30,7 @@ from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
-from msvs.http.body import ClientGone, read_body
-from msvs.http.errors import as_api_error, error_body
+from msvs.http.errors import error_body
 from msvs.http.middleware import REQUEST_ID, RequestMiddleware, as_refusal, route_unknown
 from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
@@ -45,7 +44,7 @@ from msvs.ops.vitals import read_signs
 from msvs.rest_compat.front import rest_routes
 from msvs.rest_compat.openapi import openapi_routes
 from msvs.settings import Settings, SettingsError
-from msvs.twilio_compat.front import Common, twilio_routes
+from msvs.twilio_compat.front import twilio_routes
 
 
 def application() -> Starlette:
@@ -107,7 +106,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         *rest_routes(services, limiter),
         *openapi_routes(settings.base_url),
         *graphql_routes(services, settings, limiter, operations()),
-        *twilio_routes(services, limiter, Common(read_body, as_api_error, silent=ClientGone)),
+        *twilio_routes(services, limiter),
         *handset_routes(services, settings),
         *callback_routes(carriers, base_url=settings.base_url),
         *docs_routes(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -10,7 +9,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from msvs.api.errors import (
     ApiError,
@@ -18,20 +17,19 @@ from msvs.api.errors import (
     InvalidRequest,
     NotFound,
     PermissionDenied,
-    RequestTimeout,
-    RequestTooLarge,
 )
 from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import notify_after_commit, unit_of_work
 from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.protocol import Callback, CallbackAnswer, CallbackRefused, Carrier
+from msvs.http.body import ClientGone, read_body
+from msvs.http.headers import read_headers
 
 log = structlog.get_logger(__name__)
 
 PATH = "/carriers/{name}/{kind}"
 KINDS = frozenset(("reports", "inbound"))
 MAX_BYTES = 64 * 1024
-BODY_SECONDS = 10.0
 NOT_STORED = {"cache-control": "no-store"}
 
 
@@ -48,18 +46,20 @@ class CallbackFront:
         self._base_url = base_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one callback; errors are raised for the edge to render."""
+        """Answer one callback; errors are raised for the middleware to render."""
         request = Request(scope, receive)
         name, kind = request.path_params["name"], request.path_params["kind"]
         carrier = self._carriers.get(name)
         if carrier is None or kind not in KINDS:
             raise NotFound("No carrier brings anything here.")
-        body = await _read_body(request)
-        if body is None:
+        headers = read_headers(scope)
+        try:
+            body = await read_body(receive, headers, MAX_BYTES)
+        except ClientGone:
             return
         try:
             answer = carrier.read_callback(
-                Callback(kind, request.method, self._url(scope), _headers(request), body, datetime.now(UTC))
+                Callback(kind, request.method, self._url(scope), _texts(headers), body, datetime.now(UTC))
             )
         except CallbackRefused as refused:
             log.warning("callback refused", carrier=name, kind=kind, reason=refused.reason)
@@ -91,30 +91,5 @@ def _refusal(refused: CallbackRefused) -> ApiError:
     return PermissionDenied("The callback is not the carrier's, or too old.", code=ErrorCode.CALLBACK_REFUSED)
 
 
-def _headers(request: Request) -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers.items()}
-
-
-async def _read_body(request: Request) -> bytes | None:
-    """The whole body, at most 64 KB, within 10 s; None where the client hung up. Raises InvalidRequest."""
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and (len(length) > 10 or int(length) > MAX_BYTES):
-        raise _too_large()
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message: Message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    return None
-                body += message.get("body", b"")
-                if len(body) > MAX_BYTES:
-                    raise _too_large()
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError:
-        raise RequestTimeout(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
-
-
-def _too_large() -> RequestTooLarge:
-    return RequestTooLarge(f"The body is larger than {MAX_BYTES} bytes.")
+def _texts(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}

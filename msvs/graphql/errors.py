@@ -6,13 +6,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
-import asyncpg
 import strawberry
 from graphql import GraphQLError
 from strawberry import ID
 from strawberry.types.union import StrawberryUnion
 from strawberry.utils.str_converters import to_camel_case
-from tortoise.exceptions import DBConnectionError
 
 from msvs.api.context import Context
 from msvs.api.errors import (
@@ -26,13 +24,13 @@ from msvs.api.errors import (
     PaymentRequired,
     PermissionDenied,
     RateLimited,
-    Unavailable,
 )
 from msvs.api.idempotency import IdempotencyKeyInUse, IdempotencyKeyRefused
 from msvs.api.permissions import allow
 from msvs.api.unit_of_work import unit_of_work
 from msvs.graphql.context import Info
 from msvs.graphql.permissions import MUTATIONS
+from msvs.http.errors import as_api_error
 from msvs.json_types import JSON
 
 T = TypeVar("T")
@@ -202,40 +200,6 @@ def input_path(param: str | None) -> str | None:
     parts = param.split(".")
     kept = next((index for index, part in enumerate(parts) if part in OWN_KEYS), len(parts))
     return ".".join([*map(to_camel_case, parts[: kept + 1]), *parts[kept + 1 :]])
-
-
-def as_api_error(error: BaseException) -> ApiError:
-    """What a caller is told of an error: itself, or that we are away, or only that something went wrong."""
-    if isinstance(error, ApiError):
-        return error
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, _AWAY):
-            return Unavailable(
-                "The service is not available at the moment; try again shortly.", retry_after=RETRY_AFTER_SECONDS
-            )
-        cause = cause.__cause__ or cause.__context__
-    return ApiError("Something went wrong on our side; it has been logged under this request's id.")
-
-
-_AWAY = (
-    OSError,
-    TimeoutError,
-    DBConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.InvalidCachedStatementError,
-    asyncpg.ReadOnlySQLTransactionError,
-    # Behind the lock of somebody who is stuck, or stuck itself.
-    asyncpg.LockNotAvailableError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.TransactionTimeoutError,
-)
 
 
 def error_entry(error: ApiError, request_id: str | None) -> dict[str, object]:

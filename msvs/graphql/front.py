@@ -13,18 +13,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from msvs.api import ids
-from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed, RateLimited
+from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed
 from msvs.api.limits import Allowance, Limiter
-from msvs.graphql.body import ClientGone, parse_request, read_body
+from msvs.graphql.body import MAX_BYTES, parse_request
 from msvs.graphql.callers import Caller, Callers
 from msvs.graphql.context import RequestContext
 from msvs.graphql.documents import DocumentInvalid
-from msvs.graphql.errors import MAX_MESSAGE, as_api_error, error_entry, execution_entry
+from msvs.graphql.errors import MAX_MESSAGE, error_entry, execution_entry
 from msvs.graphql.limits import MAX_COST, DocumentRefused, tokens_for
 from msvs.graphql.operations import Operation, Operations
 from msvs.graphql.permissions import OPEN_FIELDS, RETURNING_FIELDS
 from msvs.graphql.schema import DOCUMENT, schema
+from msvs.http.body import ClientGone, read_body
+from msvs.http.errors import as_api_error, error_headers
+from msvs.http.headers import JSON_TYPE, Headers, read_headers, tell_allowance
+from msvs.http.middleware import ANSWER_HEADERS, request_id_of, send_whole
 from msvs.pool import sharing
 
 log = structlog.get_logger(__name__)
@@ -34,11 +37,6 @@ STATIC = f"{PATH}/static"
 STREAM = f"{PATH}/stream"
 # Enough to log in or sign up.
 MAX_STRANGER_BYTES = 16 * 1024
-# What the layer around every front puts into the scope, and takes from it.
-REQUEST_ID = "msvs.request_id"
-ANSWER_HEADERS = "msvs.answer_headers"
-
-JSON_TYPE = b"application/json"
 GRAPHQL_TYPE = b"application/graphql-response+json"
 ASSETS = {
     "graphiql.min.js": "text/javascript",
@@ -53,8 +51,6 @@ PAGE_POLICY = (
     b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-Headers = list[tuple[bytes, bytes]]
-
 
 class Front:
     """Runs operations that are posted to it; every answer is JSON, whatever was sent."""
@@ -67,15 +63,13 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request_id = scope.get(REQUEST_ID) or ids.encode_id(ids.REQUEST, ids.new_id())
-        headers: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            headers[name] = value if name not in headers else b"%s, %s" % (headers[name], value)
+        request_id = request_id_of(scope)
+        headers = read_headers(scope)
         media_type = GRAPHQL_TYPE if GRAPHQL_TYPE in headers.get(b"accept", b"") else JSON_TYPE
         more: Headers = scope.get(ANSWER_HEADERS, [])
         if self._pages and scope["method"] in ("GET", "HEAD") and not scope["query_string"]:
             policy = (b"content-security-policy", PAGE_POLICY)
-            await _send(send, 200, _asset("graphiql.html"), b"text/html; charset=utf-8", [policy])
+            await send_whole(send, 200, _asset("graphiql.html"), [policy], media_type=b"text/html; charset=utf-8")
             return
         try:
             answered = await self.run(scope, receive, send, headers, more, request_id)
@@ -90,8 +84,9 @@ class Front:
                 log.error("request failed", status=refusal.status, exc_info=error)
             status = refusal.status
             answer = {"errors": entries_of(refusal, request_id)}
-            more += _refusal_headers(refusal)
-        await _send(send, status, msgspec.json.encode(answer), media_type, more if ANSWER_HEADERS not in scope else [])
+            more += error_headers(refusal)
+        extra = more if ANSWER_HEADERS not in scope else []
+        await send_whole(send, status, msgspec.json.encode(answer), extra, media_type=media_type)
 
     async def admit(
         self, scope: Scope, headers: Mapping[bytes, bytes], more: Headers, request_id: str
@@ -136,7 +131,7 @@ class Front:
     async def read(self, caller: Caller, receive: Receive, headers: Mapping[bytes, bytes]) -> Operation:
         """The operation in a request's body. A stranger is told only who is wanted, unless all may run it."""
         if not caller.is_stranger:
-            return self._operations.find(parse_request(await read_body(receive, headers), headers))
+            return self._operations.find(parse_request(await read_body(receive, headers, MAX_BYTES), headers))
         assert caller.refusal is not None
         try:
             body = await read_body(receive, headers, MAX_STRANGER_BYTES)
@@ -153,16 +148,7 @@ class Front:
     async def take(self, caller: Caller, tokens: int, more: Headers) -> Allowance:
         """Take tokens from the caller's bucket and say so in headers. Raises RateLimited."""
         allowance = await self._limiter.take(*caller.bucket, cost=tokens)
-        more[:] = [header for header in more if not header[0].startswith(b"x-ratelimit-")]
-        more += [
-            (b"x-ratelimit-limit", b"%d" % allowance.limit),
-            (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
-            (b"x-ratelimit-reset", b"%d" % allowance.reset_epoch),
-        ]
-        if allowance.retry_after is not None:
-            raise RateLimited(
-                f"Too many requests: at most {allowance.limit} tokens a second.", retry_after=allowance.retry_after
-            )
+        tell_allowance(allowance, more, unit=" tokens")
         return allowance
 
 
@@ -201,28 +187,3 @@ def report(errors: list[GraphQLError], request_id: str) -> list[dict[str, object
             log.error("field failed", field=field, status=ours.status, exc_info=error.original_error or error)
         entries.append(entry)
     return entries
-
-
-def _refusal_headers(refusal: ApiError) -> Headers:
-    headers: Headers = []
-    if refusal.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % refusal.retry_after))
-    if refusal.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if refusal.status == 405:
-        headers.append((b"allow", b"POST"))
-    if refusal.status in (408, 413):
-        # The rest of the body is not waited for.
-        headers.append((b"connection", b"close"))
-    return headers
-
-
-async def _send(send: Send, status: int, body: bytes, media_type: bytes, headers: Headers) -> None:
-    start = [
-        (b"content-type", media_type),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        *headers,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": body})

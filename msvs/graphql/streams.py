@@ -18,16 +18,19 @@ from msvs.api import ids
 from msvs.api.accounts import login_sessions
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, RateLimited
 from msvs.api.limits import Limiter
-from msvs.graphql.body import ClientGone, parse_json, read_request
+from msvs.graphql.body import parse_json, read_request
 from msvs.graphql.callers import Caller, Callers, enter, visitor_of
 from msvs.graphql.context import RequestContext
-from msvs.graphql.errors import as_api_error, error_entry, execution_entry
-from msvs.graphql.front import Front, Headers, entries_of
+from msvs.graphql.errors import error_entry, execution_entry
+from msvs.graphql.front import Front, entries_of
 from msvs.graphql.guard import Ending, Guard
 from msvs.graphql.limits import DocumentRefused, tokens_for
 from msvs.graphql.live import Feed, SubscriptionTooSlow
 from msvs.graphql.operations import Operation, Operations
 from msvs.graphql.schema import DOCUMENT, schema
+from msvs.http.body import ClientGone
+from msvs.http.errors import as_api_error
+from msvs.http.headers import NOT_STORED, Headers, check_allowance
 
 log = structlog.get_logger(__name__)
 
@@ -203,7 +206,7 @@ def _next_event(answer: dict[str, object]) -> bytes:
 def _stream_headers() -> Headers:
     return [
         (b"content-type", b"text/event-stream"),
-        (b"cache-control", b"no-store"),
+        NOT_STORED,
         # Proxies that would wait for the whole answer.
         (b"x-accel-buffering", b"no"),
     ]
@@ -479,10 +482,7 @@ class Connection:
 
 async def _take(limiter: Limiter, caller: Caller, tokens: int) -> None:
     allowance = await limiter.take(*caller.bucket, cost=tokens)
-    if allowance.retry_after is not None:
-        raise RateLimited(
-            f"Too many requests: at most {allowance.limit} tokens a second.", retry_after=allowance.retry_after
-        )
+    check_allowance(allowance, unit=" tokens")
 
 
 def _id_of(message: dict[str, object]) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
@@ -24,6 +24,7 @@ from msvs.api.errors import (
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+JSON = "application/json"
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53
@@ -52,16 +53,16 @@ class ClientGone(Exception):
 # Reading
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-    """The whole body, at most MAX_BYTES, within BODY_SECONDS. Raises RequestTooLarge, RequestTimeout, ClientGone."""
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int = MAX_BYTES) -> bytes:
+    """Return the whole body within BODY_SECONDS. Raises RequestTooLarge, RequestTimeout, ClientGone."""
     length = headers.get(b"content-length", b"0")
-    if length.isdigit() and (len(length) > 10 or int(length) > MAX_BYTES):
-        raise _too_large()
+    if length.isdigit() and (len(length) > 10 or int(length) > limit):
+        raise too_large(limit)
     message = await _next(receive, BODY_SECONDS)
     if not message.get("more_body", False):
         body: bytes = message.get("body", b"")
-        if len(body) > MAX_BYTES:
-            raise _too_large()
+        if len(body) > limit:
+            raise too_large(limit)
         return body
     deadline = asyncio.get_running_loop().time() + BODY_SECONDS
     parts = [message.get("body", b"")]
@@ -70,8 +71,8 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
         message = await _next(receive, deadline - asyncio.get_running_loop().time())
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > MAX_BYTES:
-            raise _too_large()
+        if size > limit:
+            raise too_large(limit)
     return b"".join(parts)
 
 
@@ -86,8 +87,9 @@ async def _next(receive: Receive, seconds: float) -> Message:
     return message
 
 
-def _too_large() -> RequestTooLarge:
-    return RequestTooLarge(f"The body is larger than {MAX_BYTES} bytes.")
+def too_large(limit: int) -> RequestTooLarge:
+    """Return the refusal of a body of more than `limit` bytes."""
+    return RequestTooLarge(f"The body is larger than {limit} bytes.")
 
 
 # JSON
@@ -97,20 +99,26 @@ def parse_body(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, object]
     """The object that a body holds; an empty body is an empty object. Raises InvalidRequest of some kind."""
     if not body:
         return {}
-    _check_content_type(headers)
+    check_content_type(headers, JSON)
     return parse_json(body)
 
 
-def _check_content_type(headers: Mapping[bytes, bytes]) -> None:
+def check_content_type(headers: Mapping[bytes, bytes], wanted: str) -> None:
+    """Refuse a body of another type, character set or coding. Raises ContentTypeUnsupported."""
     kind, *parameters = headers.get(b"content-type", b"").decode("latin-1").lower().split(";")
     charsets = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
     encoding = headers.get(b"content-encoding", b"identity").lower()
-    if kind.strip() != "application/json" or charsets - {"charset=utf-8"} or encoding != b"identity":
-        raise ContentTypeUnsupported("Send the body as Content-Type: application/json, in UTF-8 and not compressed.")
+    if kind.strip() != wanted or charsets - {"charset=utf-8"} or encoding != b"identity":
+        raise ContentTypeUnsupported(f"Send the body as Content-Type: {wanted}, in UTF-8 and not compressed.")
 
 
 def parse_json(body: bytes) -> dict[str, object]:
     """The object in strict JSON. Raises JsonInvalid, which says what is wrong and where."""
+    return as_object(decode_json(body), body)
+
+
+def decode_json(body: bytes, *, keeps_floats: bool = False) -> Any:
+    """Return the value in strict JSON; 20.0 stays a float where the reader `keeps_floats`. Raises JsonInvalid."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -118,13 +126,17 @@ def parse_json(body: bytes) -> dict[str, object]:
     if text.startswith("\ufeff"):
         raise JsonInvalid("The body begins with a byte order mark.")
     try:
-        value = _decoder.decode(text)
+        return (_float_decoder if keeps_floats else _decoder).decode(text)
     except json.JSONDecodeError as error:
         raise JsonInvalid(
             f"The body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}."
         ) from None
     except RecursionError:
         raise _too_deep() from None
+
+
+def as_object(value: Any, body: bytes) -> dict[str, Any]:
+    """Return a decoded value if it is an object, not too deep and of whole characters. Raises JsonInvalid."""
     if not isinstance(value, dict):
         raise JsonInvalid("The body must be a JSON object.")
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
@@ -156,6 +168,11 @@ def _float(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise JsonInvalid(f"The number {text[:20]} is too large.")
+    return value
+
+
+def _number(text: str) -> float:
+    value = _float(text)
     # To JSON Schema, and so to a client checked by the OpenAPI document, 20.0 is an integer.
     return int(value) if value.is_integer() and abs(value) <= MAX_INTEGER else value
 
@@ -164,9 +181,13 @@ def _constant(text: str) -> NoReturn:
     raise JsonInvalid(f"{text} is not JSON.")
 
 
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_float, parse_constant=_constant, strict=True
-)
+def _strict(parse_float: Callable[[str], float]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_pairs, parse_int=_integer, parse_float=parse_float, parse_constant=_constant, strict=True
+    )
+
+
+_decoder, _float_decoder = _strict(_number), _strict(_float)
 
 
 def _too_deep() -> JsonInvalid:

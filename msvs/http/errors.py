@@ -8,8 +8,7 @@ from tortoise.exceptions import DBConnectionError
 
 from msvs.api.catalogue import doc_url
 from msvs.api.errors import ApiError, MethodNotAllowed, Unavailable
-
-Headers = list[tuple[bytes, bytes]]
+from msvs.http.headers import Headers
 
 RETRY_AFTER_SECONDS = 1
 
@@ -23,13 +22,13 @@ def error_body(error: ApiError, request_id: str, base_url: str) -> bytes:
     return msgspec.json.encode({"error": {**fields, **error.details, **last}})
 
 
-def error_headers(error: ApiError) -> Headers:
-    """The headers that go with an error."""
+def error_headers(error: ApiError, *, challenge: bytes = b"Bearer") -> Headers:
+    """Return the headers that go with an error; a 401 asks for the scheme of `challenge`."""
     headers: Headers = []
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after))
     if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+        headers.append((b"www-authenticate", challenge))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
     if error.status in (408, 413):
@@ -38,7 +37,7 @@ def error_headers(error: ApiError) -> Headers:
     return headers
 
 
-def as_api_error(error: Exception) -> ApiError:
+def as_api_error(error: BaseException) -> ApiError:
     """What the caller is told of an error: 503 when the database is away, 500 for what we did not foresee."""
     if isinstance(error, ApiError):
         return error

@@ -12,15 +12,14 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from msvs.api import ids
 from msvs.api.errors import ApiError, MethodNotAllowed, RouteUnknown
 from msvs.http.body import ClientGone
-from msvs.http.errors import Headers, as_api_error, error_body, error_headers
+from msvs.http.errors import as_api_error, error_body, error_headers
+from msvs.http.headers import JSON_TYPE, NOT_STORED, Headers
 from msvs.settings import PRODUCTION_URL
 
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = "msvs.request_id"
 ANSWER_HEADERS = "msvs.answer_headers"
-JSON_TYPE = (b"content-type", b"application/json")
-NOT_STORED = (b"cache-control", b"no-store")
 # Nothing is what its Content-Type does not say, whatever a caller had us put into it.
 AS_TYPED = (b"x-content-type-options", b"nosniff")
 # A year, for this host alone: browsers then take the TLS proxy's word for granted.
@@ -65,26 +64,43 @@ class RequestMiddleware:
         except ClientGone:
             return
         except Exception as error:
-            refusal = as_api_error(error)
-            if refusal.status == 503:
-                log.warning("request refused", method=scope["method"], status=503, error=type(error).__name__)
-            elif refusal.status >= 500:
-                # A caller's own values may stand in the text of an unforeseen error: it goes to the log, masked.
-                log.error("request failed", method=scope["method"], status=refusal.status, exc_info=error)
+            refusal = refuse(scope, error)
             if started:
                 # Half an answer is out; only breaking the connection tells the client so.
                 raise
-            await send_json(
-                send_on, refusal.status, error_body(refusal, request_id, self._base_url), error_headers(refusal)
-            )
+            body = error_body(refusal, request_id, self._base_url)
+            await send_whole(send_on, refusal.status, body, error_headers(refusal))
         finally:
             reset_contextvars(**tokens)
 
 
-async def send_json(send: Send, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    """Send a whole JSON response."""
+def refuse(scope: Scope, error: Exception) -> ApiError:
+    """Return what the caller is told of an error, and log what is not the caller's fault."""
+    refusal = as_api_error(error)
+    if refusal.status == 503:
+        log.warning("request refused", method=scope["method"], status=503, error=type(error).__name__)
+    elif refusal.status >= 500:
+        # A caller's own values may stand in the text of an unforeseen error: it goes to the log, masked.
+        log.error("request failed", method=scope["method"], status=refusal.status, exc_info=error)
+    return refusal
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id that the middleware gave the request; a new one where it did not run."""
+    return scope.get(REQUEST_ID) or ids.encode_id(ids.REQUEST, ids.new_id())
+
+
+async def send_whole(
+    send: Send,
+    status: int,
+    body: bytes,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    *,
+    media_type: bytes = JSON_TYPE,
+) -> None:
+    """Send a whole response that no cache may keep."""
     length = (b"content-length", b"%d" % len(body))
-    start = [JSON_TYPE, length, NOT_STORED, *headers]
+    start = [(b"content-type", media_type), length, NOT_STORED, *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
 

@@ -7,18 +7,19 @@ import math
 from html import escape
 from urllib.parse import parse_qs
 
-import anyio
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from msvs.api.errors import ApiError
+from msvs.http.body import ClientGone, read_body
+from msvs.http.headers import read_headers
 from msvs.ops.guard import LOGIN, is_same_origin, local_path, refused_as_cross_site
 from msvs.ops.operator_sessions import FailedTries, Sessions
 from msvs.ops.pages import fill, page
 from msvs.settings import Settings
 
 FORM_BYTES = 8 * 1024
-FORM_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -88,16 +89,11 @@ async def _form(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException(415)
-    body = bytearray()
     try:
-        with anyio.fail_after(FORM_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > FORM_BYTES:
-                    raise HTTPException(413)
-        fields = parse_qs(bytes(body).decode(), keep_blank_values=True, max_num_fields=10, errors="strict")
-    except TimeoutError:
-        raise HTTPException(408) from None
-    except (ValueError, ClientDisconnect):
+        body = await read_body(request.receive, read_headers(request.scope), FORM_BYTES)
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=10, errors="strict")
+    except ApiError as refused:
+        raise HTTPException(refused.status) from None
+    except (ValueError, ClientGone):
         raise HTTPException(400) from None
     return {name: values[-1] for name, values in fields.items()}

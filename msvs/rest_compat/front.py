@@ -11,21 +11,20 @@ from starlette.types import Receive, Scope, Send
 
 from msvs.api.accounts.auth import authenticate
 from msvs.api.context import Context, Services
-from msvs.api.errors import ApiError, MethodNotAllowed, RateLimited
+from msvs.api.errors import ApiError, MethodNotAllowed
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
-from msvs.api.limits import Allowance, Limiter
+from msvs.api.limits import Limiter
 from msvs.api.unit_of_work import single_statement, unit_of_work
 from msvs.http.body import convert, parse_body, parse_query, read_body
-from msvs.http.errors import Headers, error_body
-from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, send_json
+from msvs.http.errors import error_body
+from msvs.http.headers import REPLAYED, Headers, header_text, read_headers, tell_allowance
+from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, send_whole
 from msvs.http.templates import ROUTE_PATH
 from msvs.pool import sharing
 from msvs.rest_compat.endpoint import Call, Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 
 encode = msgspec.json.encode
-
-REPLAYED = (b"idempotent-replayed", b"true")
 
 
 def rest_routes(services: Services, limiter: Limiter, endpoints: Sequence[Endpoint] = ENDPOINTS) -> list[BaseRoute]:
@@ -67,7 +66,7 @@ class PathFront:
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; errors are raised for the edge to render."""
+        """Answer one request; errors are raised for the middleware to render."""
         method: str = scope["method"]
         endpoint = self._endpoints.get(method)
         if endpoint is None:
@@ -77,13 +76,9 @@ class PathFront:
                 (name.lower().encode(), value.encode()) for name, value in endpoint.deprecated.headers().items()
             )
         headers = read_headers(scope)
-        ctx = await authenticate(self._services, _text(headers.get(b"authorization")), scope[REQUEST_ID])
+        ctx = await authenticate(self._services, header_text(headers.get(b"authorization")), scope[REQUEST_ID])
         allowance = await self._limiter.take(ctx.workspace_id, endpoint.bucket)
-        scope[ANSWER_HEADERS].extend(allowance_headers(allowance))
-        if allowance.retry_after is not None:
-            raise RateLimited(
-                f"Too many requests: at most {allowance.limit} a second.", retry_after=allowance.retry_after
-            )
+        tell_allowance(allowance, scope[ANSWER_HEADERS])
         with sharing(ctx.workspace_id):
             answer = await self._answer(endpoint, ctx, scope, receive, headers)
         extra: Headers = []
@@ -92,7 +87,7 @@ class PathFront:
             if answer.status >= 400:
                 # The stored error names the request that it first answered.
                 scope[REQUEST_ID] = msgspec.json.decode(answer.body)["error"]["request_id"]
-        await send_json(send, answer.status, answer.body, extra)
+        await send_whole(send, answer.status, answer.body, extra)
 
     async def _answer(
         self, endpoint: Endpoint, ctx: Context, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]
@@ -102,7 +97,7 @@ class PathFront:
         if endpoint.method == "GET":
             return await _run(endpoint, Call(ctx, path, scope["path_params"], convert({}, endpoint.body), query))
         values = parse_body(await read_body(receive, headers), headers)
-        key = _text(headers.get(b"idempotency-key"))
+        key = header_text(headers.get(b"idempotency-key"))
         if key is not None:
             check_key(key)
         call = Call(ctx, path, scope["path_params"], convert(values, endpoint.body), query)
@@ -122,24 +117,3 @@ class PathFront:
 async def _run(endpoint: Endpoint, call: Call[msgspec.Struct, msgspec.Struct]) -> Answer:
     # Its body and query were decoded as the endpoint's.
     return Answer(endpoint.status, encode(await endpoint.handler(cast("Call[Never, Never]", call))))
-
-
-def read_headers(scope: Scope) -> dict[bytes, bytes]:
-    """The request's headers by lower-case name; those given more than once joined by commas."""
-    headers: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        headers[name] = value if name not in headers else b"%s, %s" % (headers[name], value)
-    return headers
-
-
-def allowance_headers(allowance: Allowance) -> Headers:
-    """The three X-RateLimit headers."""
-    return [
-        (b"x-ratelimit-limit", b"%d" % allowance.limit),
-        (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
-        (b"x-ratelimit-reset", b"%d" % allowance.reset_epoch),
-    ]
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")

@@ -8,9 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from msvs.api.catalogue import doc_url
-from msvs.api.errors import ApiError, ErrorCode, InvalidRequest, MethodNotAllowed
-
-Headers = list[tuple[bytes, bytes]]
+from msvs.api.errors import ApiError, ErrorCode, InvalidRequest
 
 # Our code and Twilio's parameter → Twilio's number, where the parameter matters.
 BY_PARAMETER: Mapping[tuple[str, str], int] = {
@@ -85,18 +83,3 @@ def error_body(error: ApiError, request_id: str, base_url: str) -> bytes:
             "details": details,
         }
     )
-
-
-def error_headers(error: ApiError) -> Headers:
-    """The headers that go with an error."""
-    headers: Headers = []
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % error.retry_after))
-    if error.status == 401:
-        headers.append((b"www-authenticate", b'Basic realm="MassiveSMS"'))
-    if isinstance(error, MethodNotAllowed):
-        headers.append((b"allow", error.allow.encode()))
-    if error.status in (408, 413):
-        # The rest of the body is not waited for.
-        headers.append((b"connection", b"close"))
-    return headers

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
-from msvs.api.errors import ContentTypeUnsupported, ErrorCode, InvalidRequest, RequestTooLarge
+from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.http.body import MAX_ECHO, check_content_type, too_large
 
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 50
-MAX_ECHO = 80
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 _whole = re.compile(r"[0-9]{1,9}").fullmatch
@@ -21,14 +21,10 @@ _date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 def parse_form(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, str]:
     """The fields of a body. Raises InvalidRequest of some kind."""
     if len(body) > MAX_FORM_BYTES:
-        raise RequestTooLarge(f"The body is larger than {MAX_FORM_BYTES} bytes.")
+        raise too_large(MAX_FORM_BYTES)
     if not body:
         return {}
-    kind, *parameters = headers.get(b"content-type", b"").decode("latin-1").lower().split(";")
-    charsets = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
-    encoding = headers.get(b"content-encoding", b"identity").lower()
-    if kind.strip() != FORM_TYPE or charsets - {"charset=utf-8"} or encoding != b"identity":
-        raise ContentTypeUnsupported(f"Send the body as Content-Type: {FORM_TYPE}, in UTF-8 and not compressed.")
+    check_content_type(headers, FORM_TYPE)
     return _fields(body, "body")
 
 

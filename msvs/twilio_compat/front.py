@@ -5,15 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import msgspec
-import structlog
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from msvs.api import ids
 from msvs.api.accounts.auth import authenticate_key
 from msvs.api.context import Context, Services
 from msvs.api.errors import (
@@ -22,44 +19,28 @@ from msvs.api.errors import (
     ErrorCode,
     MethodNotAllowed,
     NotFound,
-    RateLimited,
     RouteUnknown,
 )
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Limiter
 from msvs.api.unit_of_work import single_statement, unit_of_work
+from msvs.http.body import ClientGone, read_body
+from msvs.http.errors import error_headers
+from msvs.http.headers import REPLAYED, Headers, read_headers, tell_allowance
+from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, refuse, request_id_of, send_whole
 from msvs.pool import sharing
 from msvs.twilio_compat import accounts, messages
 from msvs.twilio_compat.call import API_VERSION, Call, Handler
-from msvs.twilio_compat.errors import Headers, error_body, error_headers, status_of
+from msvs.twilio_compat.errors import error_body, status_of
 from msvs.twilio_compat.forms import check_names, parse_form, parse_query
 from msvs.twilio_compat.sids import ACCOUNT, encode_sid
 
-log = structlog.get_logger(__name__)
-
 PREFIX = f"/{API_VERSION}"
-# What the layer around every front puts into the scope, and takes from it.
-REQUEST_ID = "msvs.request_id"
-ANSWER_HEADERS = "msvs.answer_headers"
+CHALLENGE = b'Basic realm="MassiveSMS"'
 IDEMPOTENCY_HEADER = b"i-twilio-idempotency-token"
 
-ReadBody = Callable[[Receive, Mapping[bytes, bytes]], Awaitable[bytes]]
-AsApiError = Callable[[Exception], ApiError]
 
-
-@dataclass(frozen=True, slots=True)
-class Common:
-    """What this front has in common with the others: reading a body, and what a caller is told of an error.
-
-    An exception among `silent` says that the caller has gone; nobody is left to answer.
-    """
-
-    read_body: ReadBody
-    as_api_error: AsApiError
-    silent: type[Exception]
-
-
-def twilio_routes(services: Services, limiter: Limiter, common: Common) -> list[BaseRoute]:
+def twilio_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
     """The routes of Twilio's API, with their full paths."""
     account = f"{PREFIX}/Accounts/{{account}}"
     table: dict[str, dict[str, Handler]] = {
@@ -70,51 +51,39 @@ def twilio_routes(services: Services, limiter: Limiter, common: Common) -> list[
         f"{account}/Messages/{{sid}}.json": {"GET": messages.fetch, "POST": messages.update},
         f"{PREFIX}/{{rest:path}}": {},
     }
-    return [Route(path, PathFront(services, handlers, limiter, common)) for path, handlers in table.items()]
+    return [Route(path, PathFront(services, handlers, limiter)) for path, handlers in table.items()]
 
 
 class PathFront:
     """The handlers of one path as an ASGI app; one without any stands for what is not here."""
 
-    def __init__(self, services: Services, handlers: Mapping[str, Handler], limiter: Limiter, common: Common) -> None:
+    def __init__(self, services: Services, handlers: Mapping[str, Handler], limiter: Limiter) -> None:
         self._services = services
         self._handlers = dict(handlers)
         if "GET" in self._handlers:
             self._handlers["HEAD"] = self._handlers["GET"]
         self._allow = ", ".join(sorted(self._handlers))
         self._limiter = limiter
-        self._common = common
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request_id: str = scope.get(REQUEST_ID) or ids.encode_id(ids.REQUEST, ids.new_id())
+        request_id: str = request_id_of(scope)
         extra: Headers = []
         try:
             answer = await self._answer(scope, receive, request_id)
             status, body = answer.status, answer.body
             if answer.replayed:
-                extra.append((b"idempotent-replayed", b"true"))
+                extra.append(REPLAYED)
                 if status >= 400:
                     # The stored error names the request that it first answered.
                     scope[REQUEST_ID] = msgspec.json.decode(body)["details"]["request_id"]
-        except self._common.silent:
+        except ClientGone:
             raise
         except Exception as error:
-            refusal = self._common.as_api_error(error)
-            if refusal.status == 503:
-                log.warning("request refused", method=scope["method"], status=503, error=type(error).__name__)
-            elif refusal.status >= 500:
-                log.error("request failed", method=scope["method"], status=refusal.status, exc_info=error)
+            refusal = refuse(scope, error)
             status, body = status_of(refusal), error_body(refusal, request_id, self._services.base_url)
-            extra = error_headers(refusal)
-        start = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"no-store"),
-            *extra,
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": start})
-        await send({"type": "http.response.body", "body": body})
+            extra = error_headers(refusal, challenge=CHALLENGE)
+        await send_whole(send, status, body, extra)
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
         if not self._handlers:
@@ -123,11 +92,9 @@ class PathFront:
         handler = self._handlers.get(method)
         if handler is None:
             raise MethodNotAllowed(_refusal(method, self._allow), allow=self._allow)
-        headers: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            headers[name] = value if name not in headers else b"%s, %s" % (headers[name], value)
+        headers = read_headers(scope)
         ctx = await identify(self._services, headers.get(b"authorization"), request_id)
-        await self._take(ctx, scope)
+        tell_allowance(await self._limiter.take(ctx.workspace_id), scope.get(ANSWER_HEADERS, []))
         path: Mapping[str, str] = scope["path_params"]
         if "account" in path and path["account"] != encode_sid(ACCOUNT, ctx.workspace_id):
             raise NotFound("No such account, or not the one of this key.", param="AccountSid")
@@ -136,7 +103,7 @@ class PathFront:
             with sharing(ctx.workspace_id):
                 return await _run(handler, Call(ctx, path, query, {}))
         check_names(query, ())
-        call = Call(ctx, path, {}, parse_form(await self._common.read_body(receive, headers), headers))
+        call = Call(ctx, path, {}, parse_form(await read_body(receive, headers), headers))
         with sharing(ctx.workspace_id):
             return await self._write(handler, call, scope, headers, request_id)
 
@@ -159,21 +126,6 @@ class PathFront:
             lambda: _run(handler, call),
             render,
         )
-
-    async def _take(self, ctx: Context, scope: Scope) -> None:
-        """Take a token from the caller's bucket and say so in headers. Raises RateLimited."""
-        allowance = await self._limiter.take(ctx.workspace_id)
-        scope.get(ANSWER_HEADERS, []).extend(
-            (
-                (b"x-ratelimit-limit", b"%d" % allowance.limit),
-                (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
-                (b"x-ratelimit-reset", b"%d" % allowance.reset_epoch),
-            )
-        )
-        if allowance.retry_after is not None:
-            raise RateLimited(
-                f"Too many requests: at most {allowance.limit} a second.", retry_after=allowance.retry_after
-            )
 
 
 async def identify(services: Services, authorization: bytes | None, request_id: str) -> Context:

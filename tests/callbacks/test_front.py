@@ -331,7 +331,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         yield b"a"
         await asyncio.sleep(60)
 
-    monkeypatch.setattr("msvs.callbacks.front.BODY_SECONDS", 0.05)
+    monkeypatch.setattr("msvs.http.body.BODY_SECONDS", 0.05)
     answer = await client.post("/carriers/twilio-main/reports", content=stuck())
     refused(answer, 408, "request_timeout")
 

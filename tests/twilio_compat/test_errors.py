@@ -9,7 +9,8 @@ import pytest
 
 from msvs.api.catalogue import ERRORS
 from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed, NotFound
-from msvs.twilio_compat.errors import BY_CODE, BY_PARAMETER, error_headers, number_of, status_of
+from msvs.http.errors import error_headers
+from msvs.twilio_compat.errors import BY_CODE, BY_PARAMETER, number_of, status_of
 from msvs.twilio_compat.messages import REFUSED
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "site" / "twilio.md").read_text()

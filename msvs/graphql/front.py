@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Mapping
+from functools import cache
 
 import msgspec
 import structlog
@@ -28,6 +29,7 @@ from msvs.http.body import ClientGone, read_body
 from msvs.http.errors import as_api_error, error_headers
 from msvs.http.headers import JSON_TYPE, Headers, read_headers, tell_allowance
 from msvs.http.middleware import ANSWER_HEADERS, request_id_of, send_whole
+from msvs.http.static import StaticFile, make_file
 from msvs.pool import sharing
 
 log = structlog.get_logger(__name__)
@@ -38,14 +40,14 @@ STREAM = f"{PATH}/stream"
 # Enough to log in or sign up.
 MAX_STRANGER_BYTES = 16 * 1024
 GRAPHQL_TYPE = b"application/graphql-response+json"
-ASSETS = {
-    "graphiql.min.js": "text/javascript",
-    "graphiql.min.css": "text/css",
-    "react.production.min.js": "text/javascript",
-    "react-dom.production.min.js": "text/javascript",
-    "page.js": "text/javascript",
-    "page.css": "text/css",
-}
+ASSETS = (
+    "graphiql.min.js",
+    "graphiql.min.css",
+    "react.production.min.js",
+    "react-dom.production.min.js",
+    "page.js",
+    "page.css",
+)
 PAGE_POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src data:; "
     b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -157,7 +159,12 @@ async def send_static(request: Request) -> Response:
     name: str = request.path_params["name"]
     if name not in ASSETS:
         raise HTTPException(404)
-    return Response(_asset(name), media_type=ASSETS[name], headers={"cache-control": "public, max-age=3600"})
+    return _static_file(name).answer(request.headers, {})
+
+
+@cache
+def _static_file(name: str) -> StaticFile:
+    return make_file(name, _asset(name), cache_control="public, max-age=3600")
 
 
 def _asset(name: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from hashlib import sha256
 from importlib.resources import files
 
 import msgspec
@@ -15,15 +14,11 @@ from msvs.api.accounts.login_sessions import authenticate_session
 from msvs.api.context import Services
 from msvs.api.errors import AuthenticationFailed
 from msvs.graphql.callers import Callers
+from msvs.http.static import make_file
 from msvs.settings import Settings
 
 PATH = "/handset"
 PAGE = "index.html"
-TYPES: Mapping[str, str] = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-}
 # What people sent is shown here: no script but the page's own runs, and no text becomes markup.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none';"
@@ -86,13 +81,9 @@ def _names() -> list[str]:
 
 def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
     """Answers with a file of the page, held in memory; a browser asks each time whether it has changed."""
-    content = (files("msvs.handset") / "static" / name).read_bytes()
-    media_type = TYPES[name[name.rindex(".") :]]
-    headers = {**HEADERS, "Cache-Control": "no-cache", "ETag": f'"{sha256(content).hexdigest()[:20]}"'}
+    page = make_file(name, (files("msvs.handset") / "static" / name).read_bytes())
 
     async def show(request: Request) -> Response:
-        if headers["ETag"] in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        return Response(content, 200, headers, media_type=media_type)
+        return page.answer(request.headers, HEADERS)
 
     return show

@@ -19,7 +19,8 @@ from msvs.api.messages import messages
 from msvs.api.text.sms import measure
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
-from msvs.handset.routes import CONTENT_SECURITY_POLICY, TYPES, operations
+from msvs.handset.routes import CONTENT_SECURITY_POLICY, operations
+from msvs.http.static import TYPES
 from msvs.models import Role, User, Workspace
 from tests.engines import Engines
 from tests.graphql_api.browser import HOST, Browser, make_user

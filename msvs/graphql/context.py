@@ -9,9 +9,9 @@ import strawberry
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import RateLimited
 from msvs.api.limits import Bucket, Limiter
-from msvs.graphql.callers import Caller
 from msvs.graphql.live import Feed
 from msvs.graphql.loaders import Loaders
+from msvs.http.callers import Caller
 
 if TYPE_CHECKING:
     Info: TypeAlias = strawberry.Info["RequestContext", None]

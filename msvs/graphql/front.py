@@ -17,7 +17,6 @@ from starlette.types import Receive, Scope, Send
 from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed
 from msvs.api.limits import Allowance, Limiter
 from msvs.graphql.body import MAX_BYTES, parse_request
-from msvs.graphql.callers import Caller, Callers
 from msvs.graphql.context import RequestContext
 from msvs.graphql.documents import DocumentInvalid
 from msvs.graphql.errors import MAX_MESSAGE, error_entry, execution_entry
@@ -26,6 +25,7 @@ from msvs.graphql.operations import Operation, Operations
 from msvs.graphql.permissions import OPEN_FIELDS, RETURNING_FIELDS
 from msvs.graphql.schema import DOCUMENT, schema
 from msvs.http.body import ClientGone, read_body
+from msvs.http.callers import Caller, Callers
 from msvs.http.errors import as_api_error, error_headers
 from msvs.http.headers import JSON_TYPE, Headers, read_headers, tell_allowance
 from msvs.http.middleware import ANSWER_HEADERS, request_id_of, send_whole

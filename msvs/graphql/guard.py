@@ -13,7 +13,7 @@ from msvs.api.accounts.auth import authenticate
 from msvs.api.accounts.login_sessions import living_places
 from msvs.api.context import Services
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode
-from msvs.graphql.callers import Caller
+from msvs.http.callers import Caller
 
 log = structlog.get_logger(__name__)
 

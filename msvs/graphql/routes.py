@@ -8,12 +8,12 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from msvs.api.context import Services
 from msvs.api.limits import Limiter
-from msvs.graphql.callers import Callers
 from msvs.graphql.front import PATH, STATIC, STREAM, Front, send_static
 from msvs.graphql.guard import Guard
 from msvs.graphql.live import Feed
 from msvs.graphql.operations import Operations
 from msvs.graphql.streams import SocketFront, StreamFront
+from msvs.http.callers import Callers
 from msvs.settings import Settings
 
 

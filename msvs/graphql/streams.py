@@ -19,7 +19,6 @@ from msvs.api.accounts import login_sessions
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, RateLimited
 from msvs.api.limits import Limiter
 from msvs.graphql.body import parse_json, read_request
-from msvs.graphql.callers import Caller, Callers, enter, visitor_of
 from msvs.graphql.context import RequestContext
 from msvs.graphql.errors import error_entry, execution_entry
 from msvs.graphql.front import Front, entries_of
@@ -29,6 +28,7 @@ from msvs.graphql.live import Feed, SubscriptionTooSlow
 from msvs.graphql.operations import Operation, Operations
 from msvs.graphql.schema import DOCUMENT, schema
 from msvs.http.body import ClientGone
+from msvs.http.callers import Caller, Callers, enter, visitor_of
 from msvs.http.errors import as_api_error
 from msvs.http.headers import NOT_STORED, Headers, check_allowance
 

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from msvs.api.accounts.login_sessions import authenticate_session
 from msvs.api.context import Services
 from msvs.api.errors import AuthenticationFailed
-from msvs.graphql.callers import Callers
+from msvs.http.callers import Callers
 from msvs.http.static import make_file
 from msvs.settings import Settings
 

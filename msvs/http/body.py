@@ -117,7 +117,7 @@ def parse_json(body: bytes) -> dict[str, object]:
     return as_object(decode_json(body), body)
 
 
-def decode_json(body: bytes, *, keeps_floats: bool = False) -> Any:
+def decode_json(body: bytes, *, keeps_floats: bool = False) -> object:
     """Return the value in strict JSON; 20.0 stays a float where the reader `keeps_floats`. Raises JsonInvalid."""
     try:
         text = body.decode()
@@ -135,7 +135,7 @@ def decode_json(body: bytes, *, keeps_floats: bool = False) -> Any:
         raise _too_deep() from None
 
 
-def as_object(value: Any, body: bytes) -> dict[str, Any]:
+def as_object(value: object, body: bytes) -> dict[str, object]:
     """Return a decoded value if it is an object, not too deep and of whole characters. Raises JsonInvalid."""
     if not isinstance(value, dict):
         raise JsonInvalid("The body must be a JSON object.")

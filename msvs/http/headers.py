@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from starlette.types import Scope
 
 from msvs.api.errors import RateLimited
 from msvs.api.limits import Allowance
@@ -16,7 +15,7 @@ REPLAYED = (b"idempotent-replayed", b"true")
 RATE_LIMIT_PREFIX = b"x-ratelimit-"
 
 
-def read_headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
+def read_headers(scope: Scope) -> dict[bytes, bytes]:
     """Return the request's headers by lower-case name; those given more than once joined by commas."""
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:

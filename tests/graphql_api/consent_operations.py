@@ -28,7 +28,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "ImportSuppressions",
-        8,
+        9,
         lambda s: {
             "importSuppressions": {
                 "__typename": "SuppressionsImported",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msvs.api.catalogue import doc_url
+from msvs.settings import Settings
 from tests.graphql_api.studio import VIP, Studio
 
 
@@ -49,7 +50,7 @@ OPERATIONS = (
             "when": "The bytes that arrived are not HTTP/1.1, have no Host header or two,"
             " or a body whose end is not certain.",
             "action": "Use an HTTP client library; the message says what is wrong.",
-            "docUrl": doc_url("http_invalid"), "isGraphqlOnly": False},
+            "docUrl": doc_url("http_invalid", Settings().base_url), "isGraphqlOnly": False},
         "errorCatalogue.failures.0": {
             "code": "invalid_number", "when": "The carrier says that the number does not exist.",
             "action": "Remove the number, or ask the contact for another."}}),

@@ -86,14 +86,14 @@ class AddressPolicy:
     """Which addresses may be connected to: public ones, those an operator lists, and loopback if allowed."""
 
     def __init__(self, allow_cidrs: Sequence[str] = (), *, allow_loopback: bool = False) -> None:
-        """Raises ValueError for a network that is not one, such as `10.0.0.1/8`."""
+        """Read the allowed networks. Raises ValueError for a network that is not one, such as `10.0.0.1/8`."""
         self._listed = [ip_network(cidr) for cidr in allow_cidrs]
         self._admitted = self._listed + (_LOOPBACK if allow_loopback else [])
         self.allow_loopback = allow_loopback
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AddressPolicy:
-        """The policy for webhooks: MSVS_WEBHOOK_ALLOW_CIDRS, and loopback outside production."""
+        """Return the policy for webhooks: MSVS_WEBHOOK_ALLOW_CIDRS, and loopback outside production."""
         try:
             return cls(settings.webhook_allow_cidrs, allow_loopback=not settings.is_production)
         except ValueError as error:
@@ -116,7 +116,7 @@ class AddressPolicy:
             raise AddressRefused(address, reason)
 
     def lists(self, address: str) -> bool:
-        """Whether the operator's networks hold `address`."""
+        """Return whether the operator's networks hold `address`."""
         parsed = ip_address(address)
         return any(parsed in network for network in self._listed)
 
@@ -193,7 +193,7 @@ def check_url(text: str, *, allow_http_loopback: bool, policy: AddressPolicy | N
 
 
 def _host_address(host: str, authority: str) -> str | None:
-    """The address that a host stands for without DNS, or None for a name. Raises ValueError for neither."""
+    """Return the address that a host stands for without DNS, or None for a name. Raises ValueError for neither."""
     if ":" in host:
         return host
     labels = host.removesuffix(".").split(".")

@@ -48,12 +48,15 @@ from msvs.twilio_compat.front import twilio_routes
 
 
 def application() -> Starlette:
-    """The application as the environment sets it up; what uvicorn's factory mode calls."""
+    """Return the application as the environment sets it up; what uvicorn's factory mode calls."""
     return create_app(settings.from_environment())
 
 
 def create_app(settings: Settings, services: Services | None = None) -> Starlette:
-    """The application, with services of its own unless they are given. Raises SettingsError without a database."""
+    """Return the application, with services of its own unless they are given.
+
+    Raises SettingsError without a database.
+    """
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set")
     database_url = settings.database_url
@@ -157,12 +160,15 @@ def serve(settings: Settings) -> None:
 
 
 def listening_config(app: Starlette, settings: Settings) -> uvicorn.Config:
-    """How to serve the application where the settings say."""
+    """Return how to serve the application where the settings say."""
     return server_config(app, host=settings.host, port=settings.port, uds=settings.socket_path)
 
 
 def listening_sockets(settings: Settings) -> list[socket.socket] | None:
-    """The socket to listen on where uvicorn's own would not do: it takes IPv4 too; else None. Raises SettingsError."""
+    """Return the socket to listen on where uvicorn's own would not do: it takes IPv4 too; else None.
+
+    Raises SettingsError.
+    """
     if settings.host != "::":
         return None
     try:
@@ -184,7 +190,7 @@ async def _prove_key(settings: Settings) -> None:
 
 
 async def show_index(_request: Request) -> Response:
-    """What is where."""
+    """List the entry points of the service."""
     links = {
         "api": "/v1",
         "docs": "/docs/",
@@ -199,15 +205,18 @@ async def show_index(_request: Request) -> Response:
 
 
 async def show_health(_request: Request) -> Response:
-    """Whether this process answers."""
+    """Return whether this process answers."""
     return _json({"status": "ok"})
 
 
 def show_readiness(readiness: Readiness, base_url: str) -> Callable[[Request], Awaitable[Response]]:
-    """What answers /readyz."""
+    """Return what answers /readyz."""
 
     async def show(request: Request) -> Response:
-        """Each check by name; 503 unless this process can serve. With `?all=1` the rest too, told as degraded."""
+        """Return each check by name; 503 unless this process can serve.
+
+        With `?all=1` the rest too, told as degraded.
+        """
         found = await readiness.look(everything=request.query_params.get("all") not in (None, "", "0"))
         checks = {**found.needed, **found.rest}
         if not found.failed:

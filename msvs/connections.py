@@ -47,7 +47,7 @@ _looked: dict[str, bool] = {}
 
 
 def refusal() -> str | None:
-    """Why this process must not go on, or None."""
+    """Return why this process must not go on, or None."""
     return TRANSACTION_POOLING if any(_looked.values()) else None
 
 
@@ -117,7 +117,7 @@ def _set_socket(connection: Connection, keepalives: Mapping[str, int]) -> None:
 
 
 async def _is_shared(dsn: Dsn, first: Connection) -> bool:
-    """Whether a pooler gives the transactions of a connection to several servers.
+    """Return whether a pooler gives the transactions of a connection to several servers.
 
     PostgreSQL names its own process at the start of a session; a pooler makes a number up.
     """
@@ -144,7 +144,7 @@ async def _is_shared(dsn: Dsn, first: Connection) -> bool:
 
 
 async def _meet(first: Connection, second: Connection) -> bool:
-    """Whether two connections that are both open were given one server, or one of them two."""
+    """Return whether two connections that are both open were given one server, or one of them two."""
     before = await _server(first)
     async with second.transaction():
         held = await _server(second)

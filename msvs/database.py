@@ -108,14 +108,14 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
 
 
 async def _leave_connection(connection: asyncpg.Connection) -> None:
-    """What a connection needs between two uses: no session state is ever left on one, so nothing is asked of it.
+    """Ask nothing of a connection between two uses: no session state is ever left on one.
 
     asyncpg would send a RESET ALL at each release: a round trip a statement.
     """
 
 
 def _opener(database_url: str, end: Callable[[], None]) -> Callable[..., Awaitable[asyncpg.Connection]]:
-    """What opens a connection of the pool: as the whole URL says, not only its parts that Tortoise knows."""
+    """Return what opens a connection of the pool: as the whole URL says, not only its parts that Tortoise knows."""
 
     async def connect(*_dsn: None, **options: Any) -> asyncpg.Connection:
         kept = ("loop", "connection_class", "record_class", "command_timeout")
@@ -198,7 +198,7 @@ def client() -> BaseDBAsyncClient:
 
 @asynccontextmanager
 async def transaction() -> AsyncIterator[None]:
-    """A transaction on the current connection: Tortoise's, a savepoint inside another.
+    """Provide a transaction on the current connection: Tortoise's, a savepoint inside another.
 
     Tortoise keeps a pooled connection, or the task's hold on it, when BEGIN or the connection's return to the pool
     fails; both are let go here.
@@ -241,7 +241,7 @@ class PoolNumbers(NamedTuple):
 
 
 def pool_numbers() -> PoolNumbers:
-    """The numbers of this process's pool; all zero before its first connection."""
+    """Return the numbers of this process's pool; all zero before its first connection."""
     pool = getattr(client(), "_pool", None)
     if pool is None:
         return PoolNumbers(0, 0, 0)
@@ -250,7 +250,7 @@ def pool_numbers() -> PoolNumbers:
 
 
 async def now() -> datetime:
-    """The time by PostgreSQL's clock, the one that all workers share."""
+    """Return the time by PostgreSQL's clock, the one that all workers share."""
     moment: datetime = await fetch_value("SELECT clock_timestamp()")
     return moment
 
@@ -344,7 +344,7 @@ async def fetch_row(first: str | RowShape[R], /, *values: object, timeout: float
 
 
 async def fetch_value(sql: str, *values: object) -> Any:
-    """The first column of the first row, or None."""
+    """Fetch the first column of the first row, or None."""
     async with client().acquire_connection() as connection:
         return await connection.fetchval(sql, *values)
 
@@ -392,12 +392,15 @@ FieldValue: TypeAlias = UUID | bool | int | str | bytes | datetime | None
 
 
 def encode_row_head(columns: Sequence[str]) -> bytes:
-    """How each row of `copy_encoded` begins."""
+    """Return how each row of `copy_encoded` begins."""
     return len(columns).to_bytes(2)
 
 
 def encode_field(value: FieldValue) -> bytes:
-    """A column of a row of `copy_encoded`; an int is a smallint, and bytes are what the column's type receives."""
+    """Encode a column of a row of `copy_encoded`.
+
+    An int is a smallint, and bytes are what the column's type receives.
+    """
     if value is None:
         return _NULL
     match value:
@@ -448,12 +451,12 @@ async def _apply_all(database_url: str) -> None:
 
 
 async def pending_migrations(database_url: str) -> list[str]:
-    """The names of migrations not yet applied to the connected database."""
+    """Return the names of migrations not yet applied to the connected database."""
     return [step.migration.name for step in await _executor(database_url).plan(None)]
 
 
 async def model_changes() -> list[str]:
-    """What the models say that the migrations do not: the operations of the migration that is missing."""
+    """Return what the models say that the migrations do not: the operations of the migration that is missing."""
     config = tortoise_config("postgresql://")
     async with TortoiseContext() as context:
         await context.init(config=config, init_connections=False)

@@ -112,7 +112,7 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _with_defaults(head: str, passed: dict[str, str]) -> str:
-    """The URL with our host, user and database where it names none."""
+    """Return the URL with our host, user and database where it names none."""
     scheme, _, rest = head.partition("://")
     authority, slash, path = rest.partition("/")
     who, at, hosts = authority.rpartition("@")
@@ -151,7 +151,7 @@ def _whole(name: str, text: str) -> int:
 
 
 def _options(text: str) -> dict[str, str]:
-    """The settings of `-c name=value` and `--name=value`."""
+    """Return the settings of `-c name=value` and `--name=value`."""
     try:
         words = shlex.split(text)
     except ValueError:

@@ -172,7 +172,7 @@ class HttpClient:
         connect_seconds: float | None = None,
         repeatable: bool = False,
     ) -> HttpAnswer:
-        """One attempt, ended after `total_seconds` whatever the other side does. Raises HttpError.
+        """Return one attempt, ended after `total_seconds` whatever the other side does. Raises HttpError.
 
         A connection that does not stand after `connect_seconds` was never sent on. Unless `repeatable`, a POST that may
         have arrived is never sent again.
@@ -286,7 +286,7 @@ def _since(started: float) -> int:
 
 
 def _explain(error: Exception, sockets: _Sockets, total_seconds: float) -> tuple[FailureKind, str]:
-    """The kind and a sentence: made of our own words, since aiohttp's messages may quote URLs and answers."""
+    """Return the kind and a sentence: made of our own words, since aiohttp's messages may quote URLs and answers."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return FailureKind.DNS, f"The name {error.host} could not be resolved."
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

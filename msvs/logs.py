@@ -30,7 +30,7 @@ MASK = "•••"
 
 
 def mask(text: str) -> str:
-    """The text with API keys, webhook secrets, credentials and E.164 numbers made unreadable."""
+    """Return the text with API keys, webhook secrets, credentials and E.164 numbers made unreadable."""
     if "msvs_" in text:
         text = _key.sub(rf"\1{MASK}", text)
     if "whsec_" in text:
@@ -65,7 +65,7 @@ def _masked_field(name: str, value: object) -> object:
 
 
 def mask_event(_logger: object, _name: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-    """A structlog processor that masks every field of a log line, its traceback too."""
+    """Return a structlog processor that masks every field of a log line, its traceback too."""
     for name, value in event.items():
         if not name.startswith("_"):
             event[name] = _masked_field(name, value)
@@ -129,7 +129,7 @@ def tell_start(settings: Settings, process: str) -> None:
 
 
 def place_of(url: str) -> str:
-    """The hosts, ports and name of an engine: no user, no password, no parameter but a socket's folder."""
+    """Return the hosts, ports and name of an engine: no user, no password, no parameter but a socket's folder."""
     scheme, _, rest = url.partition("?")[0].partition("://")
     authority, slash, path = rest.partition("/")
     socket = next((value for name, value in parse_qsl(url.partition("?")[2]) if name == "host"), "")

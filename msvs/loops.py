@@ -11,10 +11,10 @@ UVICORN_LOOP = "uvloop"
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """A new event loop."""
+    """Make a new event loop."""
     return uvloop.new_event_loop()
 
 
 def new_runner() -> asyncio.Runner:
-    """A runner of coroutines on a loop of its own."""
+    """Make a runner of coroutines on a loop of its own."""
     return asyncio.Runner(loop_factory=new_loop)

@@ -20,7 +20,7 @@ PRODUCTION_URL = "https://api.massivesms.com"
 
 
 def version() -> str:
-    """The version of the service that is installed."""
+    """Return the version of the service that is installed."""
     try:
         return metadata.version("massivesms-server")
     except metadata.PackageNotFoundError:
@@ -94,12 +94,15 @@ class Settings:
         return self.data_dir / "secret.key"
 
     def encryption_secret(self) -> str:
-        """The secret key: MSVS_SECRET_KEY, else, in development, a file made once in DATA_DIR. Raises SettingsError."""
+        """Return the secret key: MSVS_SECRET_KEY, else, in development, a file made once in DATA_DIR.
+
+        Raises SettingsError.
+        """
         self.require_secret_key()
         return self.secret_key or _kept_secret(self.secret_file)
 
     def known_secrets(self) -> tuple[str, ...]:
-        """The secret key, if it is there without being made, and the previous ones. Raises SettingsError."""
+        """Return the secret key, if it is there without being made, and the previous ones. Raises SettingsError."""
         self.require_secret_key()
         own = self.secret_key or (_kept_secret(self.secret_file) if self.secret_file.exists() else "")
         return tuple(filter(None, (own, *self.secret_keys_previous)))
@@ -110,11 +113,11 @@ class Settings:
             raise SettingsError("MSVS_SECRET_KEY must be set in production, to the same value for every process")
 
     def operator_secret(self) -> str:
-        """The operator's password: MSVS_OPERATOR_PASSWORD, else a file made once in DATA_DIR."""
+        """Return the operator's password: MSVS_OPERATOR_PASSWORD, else a file made once in DATA_DIR."""
         return self.operator_password or _kept_secret(self.data_dir / "operator.key")
 
     def metrics_secret(self) -> str:
-        """The token that opens /metrics: MSVS_METRICS_TOKEN, else a file made once in DATA_DIR."""
+        """Return the token that opens /metrics: MSVS_METRICS_TOKEN, else a file made once in DATA_DIR."""
         return self.metrics_token or _kept_secret(self.data_dir / "metrics.key")
 
 
@@ -224,7 +227,7 @@ def _url(env: Mapping[str, str], name: str, *schemes: str) -> str | None:
 
 
 def _database_url(env: Mapping[str, str], name: str) -> str | None:
-    """A URL of PostgreSQL's, which may name several hosts, without a parameter that could not be honored."""
+    """Return a URL of PostgreSQL's, which may name several hosts, without a parameter that could not be honored."""
     text = env.get(name)
     if not text:
         return None
@@ -242,7 +245,7 @@ def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def _previous_keys(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Each key of the list; the whole text too, which may be a key that has a comma."""
+    """Return each key of the list; the whole text too, which may be a key that has a comma."""
     listed = _list(env, "MSVS_SECRET_KEYS_PREVIOUS")
     whole = env.get("MSVS_SECRET_KEYS_PREVIOUS", "").strip()
     return listed if len(listed) < 2 else (*listed, whole)

@@ -67,7 +67,7 @@ async def record_audit(
 
 
 def changed(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, list[object]]:
-    """The fields whose values differ, each with both."""
+    """Return the fields whose values differ, each with both."""
     return {
         name: [before.get(name), after.get(name)]
         for name in dict.fromkeys((*before, *after))
@@ -76,7 +76,7 @@ def changed(before: Mapping[str, object], after: Mapping[str, object]) -> dict[s
 
 
 async def get_audit_entry(ctx: Context, id: UUID) -> AuditEntry:
-    """One entry of the workspace's log. Raises NotFound, PermissionDenied."""
+    """Return one entry of the workspace's log. Raises NotFound, PermissionDenied."""
     allow(ctx, Permission.AUDIT_READ)
     row = await AuditEntry.filter(workspace_id=ctx.workspace_id, id=id).first()
     if row is None:
@@ -92,7 +92,7 @@ async def list_audit(
     action: str | None = None,
     resource_id: str | None = None,
 ) -> Page[AuditEntry]:
-    """The workspace's log, newest first, in both modes. Raises PermissionDenied, InvalidRequest."""
+    """List the workspace's log, newest first, in both modes. Raises PermissionDenied, InvalidRequest."""
     allow(ctx, Permission.AUDIT_READ)
     query = AuditEntry.filter(workspace_id=ctx.workspace_id)
     if actor is not None:

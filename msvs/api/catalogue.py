@@ -48,7 +48,7 @@ class ListedError:
     is_dashboard: bool = False
 
     def type(self, status: int) -> str:
-        """The `error.type` that goes with the code at this status."""
+        """Return the `error.type` that goes with the code at this status."""
         return IDEMPOTENCY if self.is_idempotency else TYPES[status]
 
 
@@ -673,10 +673,10 @@ FAILURE_CODES: Mapping[str, FailureCode] = MappingProxyType(
 
 
 def doc_url(code: str, base_url: str = PRODUCTION_URL) -> str:
-    """The page that explains an error code; `base_url` is where the documentation is found."""
+    """Return the page that explains an error code; `base_url` is where the documentation is found."""
     return f"{base_url}{PAGE}#{code}"
 
 
 def errors_of(status: int) -> Iterator[ListedError]:
-    """The codes of the REST API that come with a status, in the order of the catalogue."""
+    """Yield the codes of the REST API that come with a status, in the order of the catalogue."""
     return (row for row in ERRORS.values() if status in row.statuses and not row.is_dashboard)

@@ -129,12 +129,15 @@ class Visitor:
 
 
 def lock_number(ctx: Context, *, before: bytes = b"", after: bytes = b"") -> int:
-    """The number of an advisory lock of the caller's workspace and mode; what else names it stands before or after."""
+    """Return the number of an advisory lock of the caller's workspace and mode.
+
+    What else names it stands before or after.
+    """
     return _number(b"%s%s%d%s" % (before, ctx.workspace_id.bytes, ctx.livemode, after))
 
 
 def name_lock(kind: bytes, name: bytes) -> int:
-    """The number of an advisory lock of a name that all workspaces share."""
+    """Return the number of an advisory lock of a name that all workspaces share."""
     return _number(b"%s:%s" % (kind, name))
 
 

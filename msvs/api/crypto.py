@@ -41,14 +41,14 @@ class SecretBox:
         return self._keys.encrypt(text.encode()).decode()
 
     def open(self, sealed: str) -> str:
-        """The text inside. Raises SecretUnreadable."""
+        """Return the text inside. Raises SecretUnreadable."""
         try:
             return self._keys.decrypt(sealed.encode()).decode()
         except (InvalidToken, UnicodeError):
             raise SecretUnreadable("A sealed text cannot be read with the secrets given.") from None
 
     def can_open(self, sealed: str) -> bool:
-        """Whether a sealed text can be read with the secrets given."""
+        """Return whether a sealed text can be read with the secrets given."""
         try:
             self.open(sealed)
         except SecretUnreadable:
@@ -71,7 +71,7 @@ def _key(secret: str, purpose: bytes) -> Fernet:
 
 
 def derive_consent_key(secret: str) -> bytes:
-    """The key of the hashes: HKDF-SHA256 of the secret, under a label of its own."""
+    """Return the key of the hashes: HKDF-SHA256 of the secret, under a label of its own."""
     return derive_key(secret, CONSENT_PURPOSE)
 
 
@@ -157,7 +157,7 @@ def _keyed(key: bytes, *parts: str | None) -> str:
 
 
 def canonical_text(*parts: str | None) -> str:
-    """The parts, each with its length in bytes, so that no two lists have the same text; `-` stands for None."""
+    """Return the parts, each with its length in bytes, so that no two lists have the same text; `-` stands for None."""
     return ",".join("-" if part is None else f"{len(part.encode())}:{part}" for part in parts)
 
 

@@ -67,14 +67,14 @@ class Answer:
 
 
 def check_key(text: str) -> str:
-    """The key, if it is 1 to 255 printable ASCII characters. Raises IdempotencyKeyRefused."""
+    """Return the key, if it is 1 to 255 printable ASCII characters. Raises IdempotencyKeyRefused."""
     if not _printable(text):
         raise IdempotencyKeyRefused("Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return text
 
 
 def fingerprint(method: str, path: str, body: object) -> str:
-    """What makes two requests the same: method, path and body, whatever its spacing and order of keys."""
+    """Return what makes two requests the same: method, path and body, whatever its spacing and order of keys."""
     canonical = msgspec.json.encode([method, path, body], order="deterministic")
     return hashlib.sha256(canonical).hexdigest()
 

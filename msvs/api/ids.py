@@ -42,7 +42,7 @@ def encode_id(prefix: str, value: UUID) -> str:
 
 
 def encode_bare(n: int) -> str:
-    """The 26 Crockford characters of an id, given as the number it is, without a prefix."""
+    """Encode the 26 Crockford characters of an id, given as the number it is, without a prefix."""
     # Written out: every message, contact and event of a million-recipient campaign passes here.
     p = _PAIRS
     return (
@@ -53,7 +53,7 @@ def encode_bare(n: int) -> str:
 
 
 def decode_id(prefix: str, text: str) -> UUID | None:
-    """The UUID behind a public id, or None where `text` is not an id of this prefix."""
+    """Decode the UUID behind a public id, or None where `text` is not an id of this prefix."""
     head = f"{prefix}_"
     if not text.startswith(head):
         return None
@@ -70,7 +70,10 @@ def decode_id(prefix: str, text: str) -> UUID | None:
 
 
 def find_id(prefix: str, text: str, noun: str, *, param: str = "id") -> UUID:
-    """The UUID of a resource named in a path, as `param`. Raises NotFound, as for an id that was never given out."""
+    """Find the UUID of a resource named in a path, as `param`.
+
+    Raises NotFound, as for an id that was never given out.
+    """
     value = decode_id(prefix, text)
     if value is None:
         raise missing(noun, text, param=param)
@@ -78,7 +81,7 @@ def find_id(prefix: str, text: str, noun: str, *, param: str = "id") -> UUID:
 
 
 def read_id(prefix: str, text: str, param: str) -> UUID:
-    """The UUID of a resource named in a parameter. Raises InvalidRequest with `param`."""
+    """Read the UUID of a resource named in a parameter. Raises InvalidRequest with `param`."""
     value = decode_id(prefix, text)
     if value is None:
         raise InvalidRequest(
@@ -88,15 +91,15 @@ def read_id(prefix: str, text: str, param: str) -> UUID:
 
 
 def missing(noun: str, text: str, *, param: str = "id") -> NotFound:
-    """The error for a resource that is not there, or not the caller's."""
+    """Return the error for a resource that is not there, or not the caller's."""
     return NotFound(f"No such {noun}: '{text[:80]}'.", param=param)
 
 
 def id_after(time: datetime) -> UUID:
-    """What lies above every UUIDv7 made by this time, with a minute for clocks that differ."""
+    """Return what lies above every UUIDv7 made by this time, with a minute for clocks that differ."""
     return UUID(int=max(0, int(time.timestamp() * 1000) + CLOCK_SKEW_MS) << 80)
 
 
 def id_time(value: UUID) -> datetime:
-    """When a UUIDv7 was made, to the millisecond."""
+    """Return when a UUIDv7 was made, to the millisecond."""
     return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)

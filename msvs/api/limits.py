@@ -201,7 +201,7 @@ class LocalBuckets:
         self._buckets[key] = (tokens, self._clock())
 
     def missing(self, key: str, rate: Rate) -> int:
-        """How many tokens, rounded up, the bucket lacks; all of them where it is not known."""
+        """Return how many tokens, rounded up, the bucket lacks; all of them where it is not known."""
         if key not in self._buckets:
             return rate.capacity
         tokens, at = self._buckets[key]

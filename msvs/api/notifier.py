@@ -64,17 +64,17 @@ QUIET_AFTER_ERROR_SECONDS = 1.0
 
 
 def waiting_key(queue: WorkQueue) -> str:
-    """The Redis key that is set while a job for this queue waits to be taken."""
+    """Return the Redis key that is set while a job for this queue waits to be taken."""
     return f"msvs:waiting:{queue.value}"
 
 
 def failing_key(queue: WorkQueue) -> str:
-    """The Redis key that counts the jobs of this queue that broke one after the other."""
+    """Return the Redis key that counts the jobs of this queue that broke one after the other."""
     return f"msvs:failing:{queue.value}"
 
 
 def back_off_key(queue: WorkQueue) -> str:
-    """The Redis key that is set while cron is not to notify this queue."""
+    """Return the Redis key that is set while cron is not to notify this queue."""
     return f"msvs:back_off:{queue.value}"
 
 
@@ -122,7 +122,7 @@ class Notifier:
             self.enqueue(queue)
 
     def enqueue(self, queue: WorkQueue, *, backs_off: bool = False) -> bool:
-        """Enqueue a job now unless one waits already; whether this call enqueued it.
+        """Enqueue a job now unless one waits already. Return whether this call enqueued it.
 
         With `backs_off` not where its jobs broke a moment ago. The key and its job come together, or not at all.
         """

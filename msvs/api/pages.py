@@ -65,7 +65,7 @@ def page_request(
 
 
 def read_cursor(prefix: str, text: str, param: str) -> UUID:
-    """The id behind a cursor. Raises InvalidRequest code `cursor_invalid`."""
+    """Read the id behind a cursor. Raises InvalidRequest code `cursor_invalid`."""
     try:
         return read_id(prefix, text, param)
     except InvalidRequest as error:
@@ -73,7 +73,10 @@ def read_cursor(prefix: str, text: str, param: str) -> UUID:
 
 
 async def fetch_sparse_page(query: QuerySet[M], page: PageRequest, *, among: QuerySet[M], most: int) -> Page[M]:
-    """A page of `query`, which may be of few rows `among` very many: no more than `most` of those are looked at."""
+    """Fetch a page of `query`, which may be of few rows `among` very many.
+
+    No more than `most` of those are looked at.
+    """
     if page.ending_before is not None:
         among = among.filter(id__gt=page.ending_before).order_by("id")
     else:

@@ -98,12 +98,12 @@ def read_scopes(names: Iterable[str], *, param: str = "scopes") -> list[str]:
 
 
 def shown_scopes(scopes: Iterable[str] | None) -> list[str]:
-    """The scopes of a key by name; None stands for all there are."""
+    """Return the scopes of a key by name; None stands for all there are."""
     return sorted(Scope if scopes is None else scopes)
 
 
 def may(role: Role | None, permission: Permission) -> bool:
-    """Whether a role has a permission; no role is an API key, which may do what an admin may on resources."""
+    """Return whether a role has a permission; no role is an API key, which may do what an admin may on resources."""
     if role is None:
         return permission not in NOT_FOR_KEYS
     return role in ROLES[permission]

@@ -461,7 +461,7 @@ FAILURES: Mapping[str, str] = {
 
 
 def moment(value: datetime) -> str:
-    """A time on the wire: ISO-8601, UTC, whole seconds, `Z`."""
+    """Return a time on the wire: ISO-8601, UTC, whole seconds, `Z`."""
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
     return f"{value.isoformat(timespec='seconds')[:19]}Z"
@@ -473,7 +473,7 @@ def optional_moment(value: datetime | None) -> str | None:
 
 
 def optional_id(prefix: str, value: UUID | None) -> str | None:
-    """A public id, or None."""
+    """Return a public id, or None."""
     return None if value is None else ids.encode_id(prefix, value)
 
 
@@ -558,7 +558,7 @@ class MessageView(Protocol):
 
 
 def message_resource(row: MessageView, *, reply: ReplyResource | UnsetType = UNSET) -> MessageResource:
-    """The shape of a message row (a model or a result row)."""
+    """Return the shape of a message row (a model or a result row)."""
     code = row.error_code
     return MessageResource(
         id=ids.encode_id(ids.MESSAGE, row.id),
@@ -588,7 +588,7 @@ def message_resource(row: MessageView, *, reply: ReplyResource | UnsetType = UNS
 
 
 def audience_resource(audience: Audience) -> AudienceResource:
-    """The shape of a stored audience (the ids as they were given)."""
+    """Return the shape of a stored audience (the ids as they were given)."""
     return AudienceResource(
         list_ids=audience.get("list_ids", []),
         segment_id=audience.get("segment_id"),
@@ -597,7 +597,7 @@ def audience_resource(audience: Audience) -> AudienceResource:
 
 
 def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignResource:
-    """The shape of a campaign row and its stats."""
+    """Return the shape of a campaign row and its stats."""
     return CampaignResource(
         id=ids.encode_id(ids.CAMPAIGN, row.id),
         livemode=row.livemode,
@@ -622,7 +622,7 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
 
 
 def contact_resource(row: rows.ContactRow) -> ContactResource:
-    """The shape of a contact row."""
+    """Return the shape of a contact row."""
     return ContactResource(
         id=ids.encode_id(ids.CONTACT, row.id),
         livemode=row.livemode,
@@ -644,7 +644,7 @@ def contact_resource(row: rows.ContactRow) -> ContactResource:
 
 
 def contact_list_resource(row: rows.ContactListRow) -> ContactListResource:
-    """The shape of a contact list row."""
+    """Return the shape of a contact list row."""
     return ContactListResource(
         id=ids.encode_id(ids.CONTACT_LIST, row.id),
         livemode=row.livemode,
@@ -657,7 +657,7 @@ def contact_list_resource(row: rows.ContactListRow) -> ContactListResource:
 
 
 def segment_resource(row: rows.SegmentRow) -> SegmentResource:
-    """The shape of a segment row."""
+    """Return the shape of a segment row."""
     return SegmentResource(
         id=ids.encode_id(ids.SEGMENT, row.id),
         livemode=row.livemode,
@@ -669,7 +669,7 @@ def segment_resource(row: rows.SegmentRow) -> SegmentResource:
 
 
 def workspace_resource(row: rows.WorkspaceRow, *, low_balance_threshold: int) -> WorkspaceResource:
-    """The shape of a workspace row and its balance's threshold."""
+    """Return the shape of a workspace row and its balance's threshold."""
     return WorkspaceResource(
         id=ids.encode_id(ids.WORKSPACE, row.id),
         name=row.name,
@@ -692,7 +692,7 @@ def workspace_resource(row: rows.WorkspaceRow, *, low_balance_threshold: int) ->
 
 
 def webhook_resource(row: rows.WebhookEndpointRow, *, secret: str | UnsetType = UNSET) -> WebhookResource:
-    """The shape of a webhook endpoint row."""
+    """Return the shape of a webhook endpoint row."""
     return WebhookResource(
         id=ids.encode_id(ids.WEBHOOK, row.id),
         livemode=row.livemode,
@@ -707,7 +707,7 @@ def webhook_resource(row: rows.WebhookEndpointRow, *, secret: str | UnsetType = 
 
 
 def webhook_attempt_resource(row: rows.WebhookAttemptRow) -> WebhookAttemptResource:
-    """The shape of a webhook attempt row."""
+    """Return the shape of a webhook attempt row."""
     return WebhookAttemptResource(
         id=ids.encode_id(ids.ATTEMPT, row.id),
         webhook_id=ids.encode_id(ids.WEBHOOK, row.endpoint_id),
@@ -722,7 +722,7 @@ def webhook_attempt_resource(row: rows.WebhookAttemptRow) -> WebhookAttemptResou
 
 
 def event_resource(row: rows.EventRow) -> EventResource:
-    """The shape of an event row; also the payload of its webhook."""
+    """Return the shape of an event row; also the payload of its webhook."""
     return EventResource(
         id=ids.encode_id(ids.EVENT, row.id),
         type=row.type,
@@ -733,7 +733,7 @@ def event_resource(row: rows.EventRow) -> EventResource:
 
 
 def inbound_message_resource(row: rows.InboundMessageRow) -> InboundMessageResource:
-    """The shape of an inbound message row."""
+    """Return the shape of an inbound message row."""
     return InboundMessageResource(
         id=ids.encode_id(ids.INBOUND, row.id),
         livemode=row.livemode,
@@ -751,7 +751,7 @@ def inbound_message_resource(row: rows.InboundMessageRow) -> InboundMessageResou
 
 
 def sender_resource(row: rows.SenderRow) -> SenderResource:
-    """The shape of a sender row."""
+    """Return the shape of a sender row."""
     return SenderResource(
         id=ids.encode_id(ids.SENDER, row.id),
         value=row.value,
@@ -763,7 +763,7 @@ def sender_resource(row: rows.SenderRow) -> SenderResource:
 
 
 def keyword_resource(row: rows.KeywordRow) -> KeywordResource:
-    """The shape of a keyword row."""
+    """Return the shape of a keyword row."""
     return KeywordResource(
         id=ids.encode_id(ids.KEYWORD, row.id),
         livemode=row.livemode,
@@ -775,7 +775,7 @@ def keyword_resource(row: rows.KeywordRow) -> KeywordResource:
 
 
 def api_key_resource(row: rows.ApiKeyRow, *, key: str | UnsetType = UNSET) -> ApiKeyResource:
-    """The shape of an API key row."""
+    """Return the shape of an API key row."""
     return ApiKeyResource(
         id=ids.encode_id(ids.API_KEY, row.id),
         livemode=row.livemode,

@@ -15,14 +15,14 @@ M = TypeVar("M", bound=Model)
 
 
 def scoped(ctx: Context, model: type[M]) -> QuerySet[M]:
-    """The rows of `model` that belong to the caller's workspace and mode."""
+    """Return the rows of `model` that belong to the caller's workspace and mode."""
     return model.filter(workspace_id=ctx.workspace_id, livemode=ctx.livemode)
 
 
 async def find(
     ctx: Context, model: type[M], id: UUID, *, prefix: str, noun: str, param: str = "id", lock: bool = False
 ) -> M:
-    """One of the caller's rows, locked for change if asked. Raises NotFound with `param`."""
+    """Return one of the caller's rows, locked for change if asked. Raises NotFound with `param`."""
     query = scoped(ctx, model).filter(id=id)
     row = await (query.select_for_update() if lock else query).first()
     if row is None:

@@ -18,7 +18,7 @@ CROSS JOIN LATERAL jsonb_populate_record(
 
 
 async def find_settings(ctx: Context) -> Workspace:
-    """The caller's workspace with the settings of the caller's mode; not to be saved. Raises NotFound."""
+    """Find the caller's workspace with the settings of the caller's mode; not to be saved. Raises NotFound."""
     row = await Workspace.get_or_none(id=ctx.workspace_id)
     if row is None:
         raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, ctx.workspace_id))

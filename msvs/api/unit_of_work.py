@@ -54,7 +54,7 @@ async def single_statement() -> AsyncIterator[None]:
 
 
 def is_single_statement() -> bool:
-    """Whether the current operation's write is a transaction of its own, which others' writes may join."""
+    """Return whether the current operation's write is a transaction of its own, which others' writes may join."""
     return _alone.get()
 
 

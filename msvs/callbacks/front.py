@@ -34,7 +34,7 @@ NOT_STORED = {"cache-control": "no-store"}
 
 
 def callback_routes(carriers: Mapping[str, Carrier], *, base_url: str) -> list[BaseRoute]:
-    """The route of every carrier's callbacks, with its full path; `base_url` is where carriers reach us."""
+    """Return the route of every carrier's callbacks, with its full path; `base_url` is where carriers reach us."""
     return [Route(PATH, CallbackFront(carriers, base_url), methods=["GET", "POST"])]
 
 
@@ -69,7 +69,7 @@ class CallbackFront:
         await response(scope, receive, send)
 
     def _url(self, scope: Scope) -> str:
-        """The URL that the carrier called: a proxy in front may have changed scheme, host and path."""
+        """Return the URL that the carrier called: a proxy in front may have changed scheme, host and path."""
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         query: bytes = scope["query_string"]
         return self._base_url + (path + b"?" + query if query else path).decode("latin-1")

@@ -33,7 +33,9 @@ MAX_CODE = 40
 
 
 def fit(text: str, most: int) -> str:
-    """A carrier's own name for something, as it can be kept: what is longer than `most` gets a digest for its end.
+    """Return a carrier's own name for something, as it can be kept.
+
+    What is longer than `most` gets a digest for its end.
 
     The same name is always kept as the same, and two different ones as different.
     """
@@ -44,7 +46,7 @@ def fit(text: str, most: int) -> str:
 
 
 def keepable(text: str) -> str:
-    """A text without what PostgreSQL cannot hold: NUL is left out, and half a surrogate pair is replaced."""
+    """Return a text without what PostgreSQL cannot hold: NUL is left out, and half a surrogate pair is replaced."""
     return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -55,7 +57,10 @@ def _code(incoming: CarrierEvent) -> str | None:
 
 
 async def keep_carrier_events(carrier: str, carrier_events: Sequence[CarrierEvent]) -> int:
-    """Write what a carrier brought, once by its key; how many were new. Notify the reports queue after COMMIT."""
+    """Write what a carrier brought, once by its key.
+
+    Return how many were new. Notify the reports queue after COMMIT.
+    """
     if not carrier_events:
         return 0
     reports = [carrier_event if isinstance(carrier_event, Report) else None for carrier_event in carrier_events]

@@ -32,19 +32,19 @@ class CarrierConfig:
     public_url: str
 
     def read(self, type: type[T]) -> T:
-        """The options as a carrier's own msgspec Struct. Raises SettingsError that names carrier and option."""
+        """Read the options as a carrier's own msgspec Struct. Raises SettingsError that names carrier and option."""
         try:
             return msgspec.convert(dict(self.options), type)
         except msgspec.ValidationError as error:
             raise SettingsError(f"carrier {self.name}: {error}") from None
 
     def callback_url(self, kind: str) -> str:
-        """Where the carrier is to send its `reports` or `inbound`."""
+        """Return where the carrier is to send its `reports` or `inbound`."""
         return f"{self.public_url}/carriers/{self.name}/{kind}"
 
 
 def read_carriers(path: Path, *, public_url: str, environ: Mapping[str, str] | None = None) -> list[CarrierConfig]:
-    """The carriers of a file. A value `{env = "NAME"}` is that variable of the environment.
+    """Read the carriers of a file. A value `{env = "NAME"}` is that variable of the environment.
 
     Raises SettingsError.
     """

@@ -55,7 +55,7 @@ class Faults:
         return cls(**values, seed=seed)
 
     def fault(self, message_id: UUID) -> str | None:
-        """The one fault of a message, the same at every attempt; None for most."""
+        """Return the one fault of a message, the same at every attempt, or None for most."""
         drawn = self._draw(message_id, b"fault")
         for name in _EXCLUSIVE:
             share: float = getattr(self, name)
@@ -65,15 +65,15 @@ class Faults:
         return None
 
     def throttles(self, message_id: UUID, attempt: int) -> bool:
-        """Whether the carrier is too busy for this attempt."""
+        """Return whether the carrier is too busy for this attempt."""
         return self._draw(message_id, b"throttle%d" % attempt) < self.throttle
 
     def is_slow(self, message_id: UUID) -> bool:
-        """Whether the message's report comes late."""
+        """Return whether the message's report comes late."""
         return self._draw(message_id, b"slow") < self.slow
 
     def _draw(self, message_id: UUID, salt: bytes) -> float:
-        """An even number from 0 to 1, settled by seed, message and salt."""
+        """Return an even number from 0 to 1, settled by seed, message and salt."""
         digest = hashlib.blake2b(b"%d:%s:" % (self.seed, salt) + message_id.bytes, digest_size=7).digest()
         return int.from_bytes(digest) / float(1 << 56)
 

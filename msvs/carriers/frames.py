@@ -69,7 +69,7 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of(cls, number: int, outcome: Outcome) -> Answer:
-        """The answer that brings this outcome."""
+        """Return the answer that brings this outcome."""
         if isinstance(outcome, Accepted):
             return cls(number, accepted=outcome)
         if isinstance(outcome, Refused):

@@ -76,7 +76,7 @@ class HttpOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     timeout: Annotated[float, msgspec.Meta(gt=0, le=15)] = 10.0
 
     def __repr__(self) -> str:
-        """The name alone: options hold secrets."""
+        """Show the name alone, as options hold secrets."""
         return f"{type(self).__name__}(…)"
 
 
@@ -103,11 +103,11 @@ class Window:
             self._changed.notify(2)
 
     def grow(self) -> None:
-        """A request was served."""
+        """Note that a request was served."""
         self.size = min(self.size + 1 / self.size, float(self.most))
 
     def shrink(self) -> None:
-        """The carrier was too busy."""
+        """Note that the carrier was too busy."""
         self.size = max(self.size / 2, 1.0)
 
 
@@ -167,7 +167,10 @@ class HttpCarrier(Carrier):
         await self._client.close()
 
     async def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer | Refused | Unknown:
-        """One POST. A connection that could not be opened is a refusal; whatever happens after that is unknown."""
+        """Return one POST.
+
+        A connection that could not be opened is a refusal; whatever happens after that is unknown.
+        """
         try:
             answer = await self._client.request(
                 "POST",
@@ -186,7 +189,7 @@ class HttpCarrier(Carrier):
         return answer
 
     def _leave_alone(self, seconds: float) -> None:
-        """The carrier is too busy, by its own word: nothing of a batch is begun meanwhile."""
+        """Begin nothing of a batch while the carrier says that it is too busy."""
         until = time.monotonic() + min(max(seconds, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS)
         self._busy_until = max(self._busy_until, until)
 
@@ -195,7 +198,7 @@ class HttpCarrier(Carrier):
         return max(self._busy_until - time.monotonic(), 0.0)
 
     async def _look(self, path: str, headers: Mapping[str, str]) -> str | None:
-        """What is wrong with a GET, without a word of what was sent or answered; None where it succeeds."""
+        """Return what is wrong with a GET, without a word of what was sent or answered, or None where it succeeds."""
         try:
             answer = await self._client.request(
                 "GET", self._base_url + path, headers=headers, total_seconds=self._timeout, repeatable=True
@@ -207,12 +210,12 @@ class HttpCarrier(Carrier):
         return None if answer.status < 300 else f"The carrier answers {answer.status}."
 
     def _callback_for(self, submission: Submission) -> str:
-        """Where the reports of a message are to go: its id in the query."""
+        """Return where the reports of a message are to go: its id in the query."""
         return f"{self._reports_url}?message={submission.message_id.hex}"
 
 
 def _checked(name: str, base_url: str) -> tuple[str, bool]:
-    """The URL without a trailing slash, and whether it is on this machine. Raises SettingsError."""
+    """Return the URL without a trailing slash, and whether it is on this machine. Raises SettingsError."""
     try:
         url = urlsplit(base_url)
         host, _port = url.hostname or "", url.port
@@ -233,7 +236,7 @@ def _checked(name: str, base_url: str) -> tuple[str, bool]:
 
 
 def is_throttled(outcome: Outcome) -> bool:
-    """Whether the carrier was too busy for the message, and has no other quarrel with it or with us."""
+    """Return whether the carrier was too busy for the message, and has no other quarrel with it or with us."""
     return isinstance(outcome, Refused) and outcome.retryable and not outcome.is_fault
 
 
@@ -242,7 +245,7 @@ def _is_lost(outcome: Outcome) -> bool:
 
 
 def judge_status(answer: HttpAnswer) -> Outcome:
-    """The outcome of an answer without a success and without a code of the carrier's that we know.
+    """Return the outcome of an answer without a success and without a code of the carrier's that we know.
 
     4xx and redirects are refusals: of the moment with 429, of us with 401 to 407, else of the message. What a server
     answers when it fails says nothing of how far it came.
@@ -258,17 +261,17 @@ def judge_status(answer: HttpAnswer) -> Outcome:
 
 
 def throttled(answer: HttpAnswer) -> Refused:
-    """The carrier takes the message later."""
+    """Refuse for now: the carrier takes the message later."""
     return Refused(REJECTED, retryable=True, retry_after=retry_after(answer.headers))
 
 
 def fault(answer: HttpAnswer) -> Refused:
-    """The carrier takes no messages of ours at present, whosever they are."""
+    """Refuse for now: the carrier takes no messages of ours at present."""
     return Refused(REJECTED, retryable=True, retry_after=retry_after(answer.headers), is_fault=True)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float:
-    """The seconds of a Retry-After header (RFC 9110, section 10.2.3), at most an hour; a second without one.
+    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3), at most an hour; a second without one.
 
     Telnyx documents x-ratelimit-reset, in seconds, in its place.
     """
@@ -298,7 +301,7 @@ def decode(body: bytes, type: type[T]) -> T | None:
 
 
 def read_fields(text: str | bytes) -> list[tuple[str, str]]:
-    """The fields of a query or a form, in order, blank ones too. Raises CallbackRefused for what is neither."""
+    """Read the fields of a query or a form, in order, blank ones too. Raises CallbackRefused for what is neither."""
     try:
         return parse_qsl(
             text if isinstance(text, str) else text.decode("ascii"),
@@ -311,7 +314,7 @@ def read_fields(text: str | bytes) -> list[tuple[str, str]]:
 
 
 def read_object(body: bytes) -> dict[str, object]:
-    """The object in a JSON body. Raises CallbackRefused."""
+    """Read the object in a JSON body. Raises CallbackRefused."""
     value = decode(body, dict[str, object])
     if value is None:
         raise CallbackRefused("not a JSON object", status=400)
@@ -319,7 +322,7 @@ def read_object(body: bytes) -> dict[str, object]:
 
 
 def is_json(callback: Callback) -> bool:
-    """Whether the body is said to be JSON."""
+    """Return whether the body is said to be JSON."""
     kind = callback.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind == "application/json"
 
@@ -330,7 +333,7 @@ def message_id_in(url: str) -> UUID | None:
 
 
 def read_message_id(text: str) -> UUID | None:
-    """A message id in the form in which carriers get it: 32 hex digits."""
+    """Read a message id in the form in which carriers get it: 32 hex digits."""
     return UUID(text) if _hex_id(text) else None
 
 
@@ -343,11 +346,11 @@ def check_time(text: str, callback: Callback, tolerance: float) -> None:
 
 
 def matches(signature: str, expected: Iterable[str]) -> bool:
-    """Whether a signature is one of those expected, in a time that tells nothing of them."""
+    """Return whether a signature is one of those expected, in a time that tells nothing of them."""
     given = signature.encode()
     return any(hmac.compare_digest(given, each.encode()) for each in expected)
 
 
 def international(number: str) -> str:
-    """A number as E.164 where the carrier leaves out the plus; short codes and names as they are."""
+    """Return a number as E.164 where the carrier leaves out the plus; short codes and names as they are."""
     return f"+{number}" if _digits(number) else number

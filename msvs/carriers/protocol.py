@@ -180,7 +180,7 @@ class Carrier(ABC):
         return list(await asyncio.gather(*(one(submission) for submission in submissions)))
 
     async def look_up(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
-        """Which of these messages the carrier has (capability `lookup`)."""
+        """Return which of these messages the carrier has (capability `lookup`)."""
         raise NotImplementedError(f"{self.name} cannot be asked")
 
     async def open(self, take: TakeCarrierEvents) -> None:
@@ -188,11 +188,14 @@ class Carrier(ABC):
         return
 
     async def check(self) -> str | None:
-        """What is wrong with the carrier as far as can be told without sending, or None."""
+        """Return what is wrong with the carrier as far as can be told without sending, or None."""
         return None
 
     def read_callback(self, callback: Callback) -> CallbackAnswer:
-        """What a request to /carriers/{name}/{kind} brings. Raises CallbackRefused unless its signature is right."""
+        """Return what a request to /carriers/{name}/{kind} brings.
+
+        Raises CallbackRefused unless its signature is right.
+        """
         raise CallbackRefused(f"{self.kind} brings nothing by HTTP", status=404)
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ KINDS: Mapping[str, Callable[[CarrierConfig], Carrier]] = {
 
 
 def make_carriers(settings: Settings, *, owns_sessions: bool = True) -> dict[str, Carrier]:
-    """Every carrier by its name: the virtual one, and those of the operator's file. Raises SettingsError.
+    """Return every carrier by its name: the virtual one, and those of the operator's file. Raises SettingsError.
 
     Unless the process `owns_sessions`, carriers that hold any are reached through the process that does.
     """

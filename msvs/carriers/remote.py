@@ -80,14 +80,14 @@ class RemoteCarrier(Carrier):
         return outcomes
 
     async def look_up(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
-        """Which of these messages the carrier has. Raises OwnerAway when it cannot be asked now."""
+        """Return which of these messages the carrier has. Raises OwnerAway when it cannot be asked now."""
         found: dict[UUID, bool] = {}
         for start in range(0, len(message_ids), BATCH):
             found |= await self._ask(message_ids[start : start + BATCH])
         return found
 
     async def check(self) -> str | None:
-        """What is wrong with the sessions, as the process that holds them wrote it down."""
+        """Return what is wrong with the sessions, as the process that holds them wrote it down."""
         row = await find_owner(self.name)
         if row is None:
             return "no process holds its sessions"
@@ -115,7 +115,7 @@ class RemoteCarrier(Carrier):
         return await self._finish(line, len(submissions))
 
     async def offer(self, submissions: Sequence[Submission]) -> Line:
-        """A connection whose other end has the whole batch and waits for the word to go."""
+        """Return a connection whose other end has the whole batch and waits for the word to go."""
         offer = Offer(list(submissions))
         line, answer = await self._exchange(offer)
         if isinstance(answer, Taken):
@@ -189,7 +189,10 @@ class RemoteCarrier(Carrier):
 
 
 async def find_owner(name: str) -> Row | None:
-    """Who holds the sessions of a carrier: its address, token, `bound` of `wanted` sessions and `detail`; or None."""
+    """Return who holds the sessions of a carrier: its address, token, `bound` of `wanted` sessions and `detail`.
+
+    Or None.
+    """
     return await fetch_row(OWNER, name)
 
 
@@ -203,7 +206,7 @@ async def _exchange(line: Line, frame: Hello | Offer | Ask) -> object:
 
 
 def _note(answers: Sequence[Answer], outcomes: list[Outcome | None]) -> int:
-    """Write down the outcomes of a frame; how many. Raises FrameError for what does not fit the batch."""
+    """Write down the outcomes of a frame. Return how many. Raises FrameError for what does not fit the batch."""
     for answer in answers:
         if not 0 <= answer.number < len(outcomes) or outcomes[answer.number] is not None or answer.outcome is None:
             raise FrameError("an answer to no question")

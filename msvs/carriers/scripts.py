@@ -50,5 +50,5 @@ SCRIPTS: dict[str, Script] = {
 
 
 def script_for(phone: str) -> Script:
-    """The script of a number; one that has none is delivered after a second."""
+    """Return the script of a number; one that has none is delivered after a second."""
     return SCRIPTS.get(phone, DELIVERED)

@@ -152,7 +152,7 @@ class TelnyxCarrier(HttpCarrier):
     kind: ClassVar[str] = "telnyx"
 
     def __init__(self, config: CarrierConfig) -> None:
-        """Raises SettingsError."""
+        """Check the options. Raises SettingsError."""
         options = config.read(TelnyxOptions)
         super().__init__(config, options)
         try:
@@ -178,11 +178,14 @@ class TelnyxCarrier(HttpCarrier):
         return _judge(answer) if isinstance(answer, HttpAnswer) else answer
 
     async def check(self) -> str | None:
-        """What is wrong with the account as far as a question for its profiles tells, or None."""
+        """Return what is wrong with the account as far as a question for its profiles tells, or None."""
         return await self._look("/v2/messaging_profiles?page%5Bsize%5D=1", self._headers)
 
     def read_callback(self, callback: Callback) -> CallbackAnswer:
-        """What an event brings, at either address: inbound messages go to the profile's. Raises CallbackRefused."""
+        """Return what an event brings, at either address: inbound messages go to the profile's.
+
+        Raises CallbackRefused.
+        """
         self._check_signature(callback)
         event = decode(callback.body, _Event)
         if event is None:

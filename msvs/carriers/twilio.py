@@ -125,7 +125,7 @@ class TwilioCarrier(HttpCarrier):
     kind: ClassVar[str] = "twilio"
 
     def __init__(self, config: CarrierConfig) -> None:
-        """Raises SettingsError."""
+        """Check the options. Raises SettingsError."""
         options = config.read(TwilioOptions)
         super().__init__(config, options)
         if (options.api_key is None) != (options.api_secret is None):
@@ -157,19 +157,19 @@ class TwilioCarrier(HttpCarrier):
         return _judge(answer) if isinstance(answer, HttpAnswer) else answer
 
     async def check(self) -> str | None:
-        """What is wrong with the account as far as a question for its numbers tells, or None."""
+        """Return what is wrong with the account as far as a question for its numbers tells, or None."""
         return await self._look(
             f"{self._account}/IncomingPhoneNumbers.json?PageSize=1", {"Authorization": self._authorization}
         )
 
     def read_callback(self, callback: Callback) -> CallbackAnswer:
-        """What a status callback or a message brings. Raises CallbackRefused."""
+        """Return what a status callback or a message brings. Raises CallbackRefused."""
         fields = self._checked_fields(callback)
         carrier_events = _read_report(fields, callback) if callback.kind == "reports" else [_read_message(fields)]
         return CallbackAnswer(carrier_events, content_type="text/xml", body=EMPTY_TWIML)
 
     def _checked_fields(self, callback: Callback) -> Mapping[str, str]:
-        """The fields of a request whose signature is right. Twilio signs no time: an old one cannot be told."""
+        """Return the fields of a request whose signature is right. Twilio signs no time: an old one cannot be told."""
         form = read_fields(callback.body) if callback.method == "POST" and not is_json(callback) else []
         expected = (sign(self._auth_token, url, form) for url in _spellings(callback.url))
         if not matches(callback.headers.get(SIGNATURE, ""), expected):
@@ -185,7 +185,7 @@ class TwilioCarrier(HttpCarrier):
 
 
 def sign(auth_token: str, url: str, form: Iterable[tuple[str, str]] = ()) -> str:
-    """The X-Twilio-Signature of a request: HMAC-SHA1 of the URL and, sorted by name, each field and its values.
+    """Sign the X-Twilio-Signature of a request: HMAC-SHA1 of the URL and, sorted by name, each field and its values.
 
     Source: Twilio, Security, Validating requests; a value that comes twice under one name counts once.
     """
@@ -194,7 +194,7 @@ def sign(auth_token: str, url: str, form: Iterable[tuple[str, str]] = ()) -> str
 
 
 def _spellings(url: str) -> Iterator[str]:
-    """The URL as it is, and with the port left out or the usual one put in: Twilio signs either."""
+    """Yield the URL as it is, and with the port left out or the usual one put in: Twilio signs either."""
     yield url
     parts = urlsplit(url)
     bare = _port.sub("", parts.netloc)

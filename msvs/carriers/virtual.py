@@ -74,7 +74,7 @@ class VirtualCarrier(Carrier):
         return answers
 
     async def look_up(self, message_ids: Sequence[UUID]) -> dict[UUID, bool]:
-        """Which of these messages the carrier accepted."""
+        """Return which of these messages the carrier accepted."""
         rows = await fetch(
             "SELECT DISTINCT message_id FROM virtual_submissions"
             " WHERE message_id = ANY($1) AND accepted_at <= clock_timestamp()",

@@ -127,7 +127,7 @@ class VonageCarrier(HttpCarrier):
     kind: ClassVar[str] = "vonage"
 
     def __init__(self, config: CarrierConfig) -> None:
-        """Raises SettingsError."""
+        """Check the options. Raises SettingsError."""
         options = config.read(VonageOptions)
         super().__init__(config, options)
         self._credentials = {"api_key": options.api_key, "api_secret": options.api_secret}
@@ -155,11 +155,11 @@ class VonageCarrier(HttpCarrier):
         return outcome
 
     async def check(self) -> str | None:
-        """What is wrong with the account as far as a question for its balance tells, or None."""
+        """Return what is wrong with the account as far as a question for its balance tells, or None."""
         return await self._look(f"/account/get-balance?{urlencode(self._credentials)}", {"Accept": "application/json"})
 
     def read_callback(self, callback: Callback) -> CallbackAnswer:
-        """What a delivery receipt or a message brings. Raises CallbackRefused."""
+        """Return what a delivery receipt or a message brings. Raises CallbackRefused."""
         fields = _fields(callback)
         if not fields:
             # Vonage tries an address when it is entered, and takes no other answer than a 200.
@@ -172,7 +172,7 @@ class VonageCarrier(HttpCarrier):
 
 
 def sign(secret: str, method: Method, fields: Mapping[str, str]) -> str:
-    """The `sig` of the other fields, in hex.
+    """Sign the `sig` of the other fields, in hex.
 
     Source: Vonage, Signing messages: `&name=value` sorted by name, where `&` and `=` in a value become `_`; the md5
     hash has the secret at its end, the others are HMACs.
@@ -224,7 +224,7 @@ def _judge(answer: HttpAnswer) -> Outcome:
 
 
 def _accepted(taken: Sequence[str], parts: Sequence[_Part]) -> Accepted:
-    """A part that Vonage took is on its way, so nothing may be sent again, even where it refused others.
+    """Return a part that Vonage took is on its way, so nothing may be sent again, even where it refused others.
 
     The part refused stands in `part_refs` by a name that no report has: the whole is never taken to be delivered.
     """
@@ -235,7 +235,7 @@ def _accepted(taken: Sequence[str], parts: Sequence[_Part]) -> Accepted:
 
 
 def _fields(callback: Callback) -> dict[str, str]:
-    """The fields of a request in whichever of the three forms the account's settings choose."""
+    """Return the fields of a request in whichever of the three forms the account's settings choose."""
     if callback.method != "POST":
         return dict(read_fields(urlsplit(callback.url).query))
     if not is_json(callback):

@@ -197,7 +197,7 @@ async def unlock(settings: Settings, *, is_service: bool = False) -> None:
 
 
 def with_engines(settings: Settings, *, redis: bool = True) -> Settings:
-    """The settings with the embedded engines of DATA_DIR in place of what is not set.
+    """Return the settings with the embedded engines of DATA_DIR in place of what is not set.
 
     Raises CommandFailed, and SettingsError where production has no secret key.
     """

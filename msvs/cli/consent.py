@@ -219,7 +219,7 @@ def erase_contact(settings: Settings, arguments: Arguments) -> None:
 
 
 async def find_contact(services: Services, arguments: Arguments, text: str) -> tuple[Context, UUID]:
-    """The contact named on the command line, whichever mode it is of."""
+    """Find the contact named on the command line, whichever mode it is of."""
     from msvs.api import ids
     from msvs.api.contacts import contacts
     from msvs.api.errors import NotFound

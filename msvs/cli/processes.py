@@ -70,7 +70,7 @@ def _addresses(settings: Settings) -> list[str]:
 
 
 def _first_steps(settings: Settings) -> list[str]:
-    """What to do first: in production no workspace is there until an operator makes it, and no key."""
+    """Return what to do first: in production no workspace is there until an operator makes it, and no key."""
     if settings.is_production:
         return ["  Make a workspace with `msvs workspace create --name NAME`, and its owner with `msvs users create`."]
     path = settings.data_dir / DEMO_FILE

@@ -136,7 +136,7 @@ def _reading(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _writing(path: str) -> Iterator[TextIO]:
-    """A new file that nobody else may read."""
+    """Provide a new file that nobody else may read."""
     if path == "-":
         yield sys.stdout
         return

@@ -35,7 +35,7 @@ HASHED = ("assets/javascripts/", "assets/stylesheets/")
 
 
 def docs_routes() -> list[BaseRoute]:
-    """The routes of /docs, with their full paths."""
+    """Return the routes of /docs, with their full paths."""
     site()  # read and packed now: it takes a tenth of a second, which no request of the API should wait
     return [Route(PREFIX, enter), Route(PREFIX + "/{path:path}", show)]
 
@@ -60,7 +60,10 @@ async def show(request: Request) -> Response:
 
 @lru_cache(maxsize=1)
 def site() -> Mapping[str, StaticFile]:
-    """Every page and file by its path under /docs/; pages go without .html, and first pages of folders by the slash."""
+    """Return every page and file by its path under /docs/.
+
+    Pages go without .html, and first pages of folders by the slash.
+    """
     package = files("msvs.docs")
     found: dict[str, StaticFile] = {}
     for folder, prefix in FOLDERS.items():

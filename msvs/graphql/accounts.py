@@ -52,7 +52,7 @@ class Session:
 
     @classmethod
     def from_identity(cls, identity: Identity) -> Session:
-        """The type of a session."""
+        """Return the type of a session."""
         return cls(
             user=User(id=ID(identity.actor), email=identity.email, name=identity.name),
             memberships=[
@@ -271,7 +271,7 @@ async def _begin(request: RequestContext, opened: OpenedSession) -> Session:
 
 
 def _user(request: RequestContext) -> Identity:
-    """The user who is logged in. Raises AuthenticationFailed."""
+    """Return the user who is logged in. Raises AuthenticationFailed."""
     identity = request.caller.identity
     if identity is None:
         assert request.caller.refusal is not None

@@ -34,7 +34,7 @@ class AuditEntry:
 
     @classmethod
     def from_row(cls, row: rows.AuditEntryRow) -> AuditEntry:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(encode_id(audit.AUDIT_ENTRY, row.id)), changes=json_object(row.changes))
 
 

@@ -30,13 +30,13 @@ class Request:
 
 
 def parse_request(body: bytes, headers: Mapping[bytes, bytes]) -> Request:
-    """The request in a body. Raises InvalidRequest of some kind."""
+    """Parse the request in a body. Raises InvalidRequest of some kind."""
     check_content_type(headers, JSON)
     return read_request(parse_json(body))
 
 
 def read_request(fields: dict[str, object]) -> Request:
-    """The request in a JSON object. Raises InvalidRequest of some kind."""
+    """Read the request in a JSON object. Raises InvalidRequest of some kind."""
     for name in fields:
         if name not in FIELDS:
             raise InvalidRequest(
@@ -57,7 +57,7 @@ def read_request(fields: dict[str, object]) -> Request:
 
 
 def parse_json(body: bytes) -> dict[str, object]:
-    """The object in strict JSON: no duplicate keys, no NUL or lone surrogates. Raises JsonInvalid."""
+    """Parse the object in strict JSON: no duplicate keys, no NUL or lone surrogates. Raises JsonInvalid."""
     value = decode_json(body, keeps_floats=True)
     if isinstance(value, list):
         raise JsonInvalid("One operation a request: batches are not taken.", code=ErrorCode.BATCH_REFUSED)

@@ -116,7 +116,7 @@ class Campaign(Node):
 
     @classmethod
     def from_row(cls, row: rows.CampaignRow) -> Campaign:
-        """The type of a row."""
+        """Return the type of a row."""
         audience = row.audience
         segment_id = audience.get("segment_id")
         return from_row(

@@ -64,7 +64,7 @@ class Connection(Generic[N]):
 
 
 def read_page(prefix: str, first: int | None, after: str | None, last: int | None, before: str | None) -> PageRequest:
-    """The page that the four arguments of a connection ask for. Raises InvalidRequest with `param`."""
+    """Read the page that the four arguments of a connection ask for. Raises InvalidRequest with `param`."""
     if first is not None and last is not None:
         raise InvalidRequest("Give first or last, not both.", param="last", code=ErrorCode.CURSOR_CONFLICT)
     for name, number in (("first", first), ("last", last)):
@@ -89,7 +89,10 @@ def connect(
     shape: Callable[[R], N],
     count: Callable[[], Awaitable[int]],
 ) -> Connection[N]:
-    """A page of rows, each of one id prefix or its own, as a connection; `count` is awaited only for `totalCount`."""
+    """Return a page of rows, each of one id prefix or its own, as a connection.
+
+    `count` is awaited only for `totalCount`.
+    """
     nodes = [shape(row) for row in page.items]
     prefixes = [prefix if isinstance(prefix, str) else prefix(row) for row in page.items]
     cursors = [ids.encode_id(each, row.id) for each, row in zip(prefixes, page.items, strict=True)]

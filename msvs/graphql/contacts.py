@@ -75,7 +75,7 @@ class ConsentEvent:
 
     @classmethod
     def from_row(cls, row: rows.ConsentEventRow) -> ConsentEvent:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(
             cls,
             row,
@@ -103,7 +103,7 @@ class Contact(Node):
 
     @classmethod
     def from_row(cls, row: rows.ContactRow) -> Contact:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(
             cls,
             row,
@@ -170,7 +170,7 @@ class OptInInput:
     )
 
     def to_evidence(self) -> contacts.OptInEvidence:
-        """The evidence that operations take."""
+        """Return the evidence that operations take."""
         return contacts.OptInEvidence(
             source=self.source,
             ip=self.ip,
@@ -195,7 +195,7 @@ class CreateContactInput:
     )
 
     def to_contact(self) -> contacts.CreateContact:
-        """The contact that operations take."""
+        """Return the contact that operations take."""
         return contacts.CreateContact(
             phone=self.phone,
             first_name=self.first_name,
@@ -222,7 +222,7 @@ class ImportContactsInput:
     )
 
     def to_import(self) -> ImportContacts:
-        """What operations take. Raises InvalidRequest."""
+        """Return what operations take. Raises InvalidRequest."""
         return ImportContacts(
             contacts=[each.to_contact() for each in self.contacts],
             list_id=optional_ref(ids.CONTACT_LIST, self.list_id, "list_id"),
@@ -256,7 +256,7 @@ class ContactsImported:
 
     @classmethod
     def from_done(cls, done: imports.ContactsImported) -> ContactsImported:
-        """The type of what came of an import."""
+        """Return the type of what came of an import."""
         return cls(
             created=done.created,
             updated=done.updated,
@@ -295,7 +295,7 @@ class UpdateContactInput:
     )
 
     def to_update(self) -> contacts.UpdateContact:
-        """The change that operations take. Raises InvalidRequest."""
+        """Return the change that operations take. Raises InvalidRequest."""
         opt_in = required(self.opt_in, "opt_in")
         return contacts.UpdateContact(
             phone=required(self.phone, "phone"),

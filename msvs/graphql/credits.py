@@ -32,7 +32,7 @@ class LedgerEntry:
 
     @classmethod
     def from_row(cls, row: rows.LedgerEntryRow) -> LedgerEntry:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(LEDGER_ENTRY, row.id)))
 
 

@@ -37,7 +37,7 @@ class Document:
     fragments: Mapping[str, FragmentDefinitionNode]
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
-        """The operation named, or the only one. Raises DocumentRefused."""
+        """Return the operation named, or the only one. Raises DocumentRefused."""
         if name is not None:
             found = self.operations.get(name)
             if found is None:
@@ -65,7 +65,7 @@ class Documents:
         self._kept: OrderedDict[bytes, Document] = OrderedDict()
 
     def read(self, text: str) -> Document:
-        """The document in `text`. Raises DocumentRefused."""
+        """Read the document in `text`. Raises DocumentRefused."""
         key = hashlib.blake2b(text.encode(), digest_size=16).digest()
         found = self._kept.get(key)
         if found is not None:

@@ -112,7 +112,7 @@ class IdempotencyError(Error):
 
 
 def typed_error(error: ApiError) -> Error | None:
-    """The member of a result that stands for `error`, or None where it has none."""
+    """Return the member of a result that stands for `error`, or None where it has none."""
     code, message, param = error.code, error.message, input_path(error.param)
     match error:
         case NotFound():
@@ -194,7 +194,7 @@ def as_member(info: Info, error: ApiError) -> Error:
 
 
 def input_path(param: str | None) -> str | None:
-    """A parameter's path in the names that inputs have here: `audience.list_ids[0]` → `audience.listIds[0]`."""
+    """Return a parameter's path in the names that inputs have here: `audience.list_ids[0]` → `audience.listIds[0]`."""
     if param is None:
         return None
     parts = param.split(".")
@@ -203,7 +203,7 @@ def input_path(param: str | None) -> str | None:
 
 
 def error_entry(error: ApiError, request_id: str | None) -> dict[str, object]:
-    """An entry of `errors` for an error of ours."""
+    """Return an entry of `errors` for an error of ours."""
     extensions: dict[str, object] = {"code": error.code, "type": error.type, "requestId": request_id}
     if error.param is not None:
         extensions["param"] = input_path(error.param)
@@ -215,7 +215,7 @@ def error_entry(error: ApiError, request_id: str | None) -> dict[str, object]:
 
 
 def execution_entry(error: GraphQLError, request_id: str | None) -> tuple[dict[str, object], ApiError | None]:
-    """An entry of `errors` for what a field raised or the executor refused, and the error to log if it is ours."""
+    """Return an entry of `errors` for what a field raised or the executor refused, and the error to log if ours."""
     places: dict[str, object] = {}
     if error.locations:
         places["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]

@@ -34,7 +34,7 @@ class Event(Node):
 
     @classmethod
     def from_row(cls, row: rows.EventRow) -> Event:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.EVENT, row.id)), data=msgspec.json.decode(row.data))
 
     @field("The thing it happened to, as it is now; null where it is gone or has no id.")

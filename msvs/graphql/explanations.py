@@ -93,7 +93,7 @@ class TimelineEntry:
 
     @classmethod
     def from_entry(cls, entry: explanations.TimelineEntry) -> TimelineEntry:
-        """The type of an entry."""
+        """Return the type of an entry."""
         return cls(
             entry=entry,
             kind=TimelineKind(entry.kind),

@@ -11,10 +11,10 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def field(description: str) -> Callable[[F], F]:
-    """A field that a method resolves."""
+    """Return a field that a method resolves."""
     return cast("Callable[[F], F]", strawberry.field(description=description))
 
 
 def mutation(result: object, description: str) -> Callable[[F], F]:
-    """A mutation, which answers a member of the union `result`."""
+    """Return a mutation, which answers a member of the union `result`."""
     return cast("Callable[[F], F]", strawberry.mutation(description=description, graphql_type=result))

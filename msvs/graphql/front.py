@@ -93,7 +93,7 @@ class Front:
     async def admit(
         self, scope: Scope, headers: Mapping[bytes, bytes], more: Headers, request_id: str
     ) -> tuple[Caller, Allowance]:
-        """The caller and what is left of their tokens, one taken, so that what is refused is not free."""
+        """Return the caller and what is left of their tokens, one taken, so that what is refused is not free."""
         if scope["method"] != "POST":
             raise MethodNotAllowed("Operations are posted: POST is the only method here.", allow="POST")
         caller = await self._callers.identify(headers, scope, request_id)
@@ -102,7 +102,7 @@ class Front:
     async def run(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], more: Headers, request_id: str
     ) -> tuple[int, dict[str, object]] | None:
-        """The status and answer of a request, or None where they have been sent. Raises ApiError."""
+        """Return the status and answer of a request, or None where they have been sent. Raises ApiError."""
         caller, allowance = await self.admit(scope, headers, more, request_id)
         operation = await self.read(caller, receive, headers)
         if operation.is_subscription:
@@ -131,7 +131,7 @@ class Front:
         return (200 if ran else 400), answer
 
     async def read(self, caller: Caller, receive: Receive, headers: Mapping[bytes, bytes]) -> Operation:
-        """The operation in a request's body. A stranger is told only who is wanted, unless all may run it."""
+        """Read the operation in a request's body. A stranger is told only who is wanted, unless all may run it."""
         if not caller.is_stranger:
             return self._operations.find(parse_request(await read_body(receive, headers, MAX_BYTES), headers))
         assert caller.refusal is not None
@@ -155,7 +155,7 @@ class Front:
 
 
 async def send_static(request: Request) -> Response:
-    """One of the files of GraphiQL, all of which are served from here."""
+    """Return one of the files of GraphiQL, all of which are served from here."""
     name: str = request.path_params["name"]
     if name not in ASSETS:
         raise HTTPException(404)
@@ -172,7 +172,7 @@ def _asset(name: str) -> bytes:
 
 
 def entries_of(refusal: ApiError, request_id: str) -> list[dict[str, object]]:
-    """The entries of `errors` for a request that was not run."""
+    """Return the entries of `errors` for a request that was not run."""
     if not isinstance(refusal, DocumentInvalid):
         return [error_entry(refusal, request_id)]
     entries = []
@@ -185,7 +185,10 @@ def entries_of(refusal: ApiError, request_id: str) -> list[dict[str, object]]:
 
 
 def report(errors: list[GraphQLError], request_id: str) -> list[dict[str, object]]:
-    """The entries of `errors` for what went wrong in fields; ours are logged, the caller is told only the request."""
+    """Return the entries of `errors` for what went wrong in fields.
+
+    Ours are logged, the caller is told only the request.
+    """
     entries = []
     for error in errors:
         entry, ours = execution_entry(error, request_id)

@@ -31,7 +31,7 @@ class Guard:
 
     @contextmanager
     def watch(self, caller: Caller) -> Iterator[Ending]:
-        """A future that is done, with the reason, once the caller is not what they were."""
+        """Provide a future that is done, with the reason, once the caller is not what they were."""
         ending: Ending = asyncio.get_running_loop().create_future()
         self._watched[ending] = caller
         if self._checker is None:

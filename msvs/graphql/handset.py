@@ -30,7 +30,7 @@ class Handset:
 
     @classmethod
     def from_handset(cls, found: handset.Handset) -> Handset:
-        """The type of a handset."""
+        """Return the type of a handset."""
         return cls(
             phone=found.phone,
             contact=None if found.contact is None else Contact.from_row(found.contact),

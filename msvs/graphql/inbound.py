@@ -58,7 +58,7 @@ class InboundMessage(Node):
 
     @classmethod
     def from_row(cls, row: rows.InboundMessageRow) -> InboundMessage:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.INBOUND, row.id)), from_=row.from_phone, to=row.to_sender)
 
     @field("Who sent it; null once the contact is deleted.")
@@ -98,7 +98,7 @@ class InboxThread:
 
     @classmethod
     def from_thread(cls, thread: inbox.Thread) -> InboxThread:
-        """The type of a thread."""
+        """Return the type of a thread."""
         message = thread.last_message
         return cls(
             contact=Contact.from_row(thread.contact),
@@ -122,7 +122,7 @@ class ThreadMessage:
 
     @classmethod
     def from_row(cls, row: InboundRow | rows.MessageRow) -> ThreadMessage:
-        """The type of a row of either kind."""
+        """Return the type of a row of either kind."""
         if isinstance(row, InboundRow):
             return cls(inbound=InboundMessage.from_row(row), message=None, body=row.body, created_at=row.received_at)
         return cls(inbound=None, message=Message.from_row(row), body=row.body, created_at=row.created_at)

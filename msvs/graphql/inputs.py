@@ -18,24 +18,27 @@ MAX_ECHO = 80
 
 
 def given(value: T) -> T | msgspec.UnsetType:
-    """A field of an update as operations take it: UNSET where it was left out, None where it is to be cleared."""
+    """Return a field of an update as operations take it.
+
+    UNSET where it was left out, None where it is to be cleared.
+    """
     return msgspec.UNSET if value is strawberry.UNSET else value
 
 
 def required(value: T | None, param: str) -> T | msgspec.UnsetType:
-    """A field of an update that may be left out but not cleared. Raises InvalidRequest."""
+    """Return a field of an update that may be left out but not cleared. Raises InvalidRequest."""
     if value is None:
         raise InvalidRequest(f"{param} cannot be null; leave it out to keep it.", param=param)
     return given(value)
 
 
 def optional_ref(prefix: str, text: str | None, param: str) -> UUID | None:
-    """The UUID of an optional id. Raises InvalidRequest with `param`."""
+    """Return the UUID of an optional id. Raises InvalidRequest with `param`."""
     return None if text is None else ids.read_id(prefix, text, param)
 
 
 def refs(prefix: str, texts: Sequence[str] | None, param: str) -> tuple[UUID, ...]:
-    """The UUIDs of ids. Raises InvalidRequest with `param` and the place."""
+    """Return the UUIDs of ids. Raises InvalidRequest with `param` and the place."""
     return tuple(ids.read_id(prefix, text, f"{param}[{place}]") for place, text in enumerate(texts or ()))
 
 

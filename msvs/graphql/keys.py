@@ -37,7 +37,7 @@ class ApiKey(Node):
 
     @classmethod
     def from_row(cls, row: rows.ApiKeyRow) -> ApiKey:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.API_KEY, row.id)), scopes=shown_scopes(row.scopes))
 
 

@@ -38,7 +38,7 @@ class JoinKeyword(Node):
 
     @classmethod
     def from_row(cls, row: rows.KeywordRow) -> JoinKeyword:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.KEYWORD, row.id)))
 
     @field("The list it adds to; null where that was deleted a moment ago.")

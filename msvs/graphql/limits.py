@@ -78,7 +78,7 @@ class DocumentRefused(InvalidRequest):
 
 
 def check_structure(document: DocumentNode) -> bool:
-    """Refuse a document that would be costly to validate; whether it introspects. Raises DocumentRefused."""
+    """Refuse a document that would be costly to validate. Return whether it introspects. Raises DocumentRefused."""
     return _Structure(document).check()
 
 
@@ -155,7 +155,7 @@ class _Structure:
             _at_most(count, MAX_REPEATS, f"times {name[:40]} in one selection")
 
     def depth(self, node: SelectionSetNode | None, level: int) -> int:
-        """How many levels of fields there are below and with `node`."""
+        """Return how many levels of fields there are below and with `node`."""
         if node is None:
             return 0
         deepest = 0
@@ -200,7 +200,7 @@ def weigh(
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Mapping[str, object],
 ) -> int:
-    """How many nodes an operation may return, the counts it takes and its mutations included; at least 1."""
+    """Return how many nodes an operation may return, the counts it takes and its mutations included; at least 1."""
     root = schema.get_root_type(operation.operation)
     assert root is not None
     return max(1, _Scale(schema, operation, fragments, variables).weigh(root, operation.selection_set, 1))
@@ -226,7 +226,7 @@ class _Scale:
         self.owner = ""
 
     def weigh(self, parent: GraphQLCompositeType, node: SelectionSetNode | None, size: int) -> int:
-        """The cost of one object of `parent`; `size` is the page's where that object is a page."""
+        """Return the cost of one object of `parent`; `size` is the page's where that object is a page."""
         if node is None:
             return 0
         total = 0
@@ -292,7 +292,7 @@ class _Scale:
         return PLAIN_LIST
 
     def points(self, node: FieldNode) -> int:
-        """How many hours, days or weeks are asked for; as many as there may be where that cannot be told."""
+        """Return how many hours, days or weeks are asked for; as many as there may be where that cannot be told."""
         given = {argument.name.value: self.value(argument.value) for argument in node.arguments or ()}
         try:
             span = read_time(given.get("until")) - read_time(given.get("since"))
@@ -302,7 +302,7 @@ class _Scale:
         return min(max(span // POINTS.get(str(given.get("interval")), POINTS["HOUR"]), 0) + 2, MAX_BUCKETS)
 
     def value(self, node: object) -> object:
-        """A number, a text, the name of an enum's value, or something as long as the list that stands there."""
+        """Return a number, a text, the name of an enum's value, or something as long as the list that stands there."""
         if isinstance(node, VariableNode):
             name = node.name.value
             return self.variables[name] if name in self.variables else self.value(self.defaults.get(name))
@@ -315,5 +315,5 @@ class _Scale:
 
 
 def tokens_for(cost: int) -> int:
-    """The tokens of the rate bucket that a cost takes."""
+    """Return the tokens of the rate bucket that a cost takes."""
     return -(-cost // COST_A_TOKEN)

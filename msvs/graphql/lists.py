@@ -39,7 +39,7 @@ class ContactList(Node):
 
     @classmethod
     def from_row(cls, row: rows.ContactListRow) -> ContactList:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.CONTACT_LIST, row.id)))
 
     @field("The contacts on it, newest contact first.")

@@ -124,7 +124,7 @@ class Inbox(Generic[T]):
         self._arrived.set()
 
     async def get(self) -> T:
-        """The next item, when there is one. Raises SubscriptionTooSlow."""
+        """Return the next item, when there is one. Raises SubscriptionTooSlow."""
         while not self._waiting:
             if self._overflowed:
                 raise SubscriptionTooSlow(
@@ -180,7 +180,8 @@ class Feed:
     async def rows(
         self, topic: Topic, *, wanted: Callable[[Row], bool], after: UUID | None = None
     ) -> AsyncGenerator[Row, None]:
-        """The topic's rows that are committed from now on or, with `after`, since a little before that id was made.
+        """Yield the topic's rows that are committed from now on or, with `after`, since a little before that id was
+        made.
 
         What may be unknown to who has seen `after` is sent: rows up to DEEP_OVERLAP older may be sent again.
         Raises RateLimited, SubscriptionTooSlow, InvalidRequest.
@@ -218,7 +219,7 @@ class Feed:
                     self._topics.pop(topic, None)
 
     async def campaign(self, watched: Watched) -> AsyncGenerator[Progress, None]:
-        """A campaign now, and then whenever its numbers have changed; ends when it is over."""
+        """Yield a campaign now, and then whenever its numbers have changed; ends when it is over."""
         inbox: Inbox[Progress] = Inbox(lambda _: True, keep=1, latest=True)
         with self._counted(watched.workspace_id):
             watchers = self._campaigns.setdefault(watched, [])
@@ -306,12 +307,12 @@ class Feed:
 
 
 def id_at(moment: datetime) -> UUID:
-    """The lowest id that can have been made at that time."""
+    """Return the lowest id that can have been made at that time."""
     return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def _before(id: UUID, span: timedelta) -> UUID:
-    """The lowest id that can have been made so long before another."""
+    """Return the lowest id that can have been made so long before another."""
     return UUID(int=max(0, (id.int >> 80) - int(span.total_seconds() * 1000)) << 80)
 
 

@@ -83,7 +83,7 @@ class Loaders:
         self._made: dict[object, object] = {}
 
     def row(self, model: type[M], id: UUID) -> Awaitable[M | None]:
-        """One of the caller's rows by id, or None."""
+        """Return one of the caller's rows by id, or None."""
 
         async def read(keys: list[UUID]) -> Sequence[M | None]:
             found = {row.pk: row for row in await scoped(self._ctx, model).filter(id__in=keys)}
@@ -92,7 +92,7 @@ class Loaders:
         return self._loader(model, read).load(id)
 
     def stats(self, campaign: rows.CampaignRow) -> Awaitable[CampaignStats]:
-        """The stats of a campaign that was read under this caller."""
+        """Return the stats of a campaign that was read under this caller."""
         return self._stats().load(_Keyed(campaign))
 
     def keep_stats(self, campaign: rows.CampaignRow, stats: CampaignStats) -> None:
@@ -107,7 +107,7 @@ class Loaders:
         return self._loader("stats", read)
 
     def failures(self, campaign_id: UUID) -> Awaitable[list[FailureCount]]:
-        """Why recipients of a campaign were not reached."""
+        """Return why recipients of a campaign were not reached."""
 
         async def read(keys: list[UUID]) -> Sequence[list[FailureCount]]:
             found = await campaign_failures(self._ctx, keys)
@@ -116,7 +116,7 @@ class Loaders:
         return self._loader("failures", read).load(campaign_id)
 
     def timeline(self, message: MessageView) -> Awaitable[list[TimelineEntry]]:
-        """What happened to a message that was read under this caller."""
+        """Return what happened to a message that was read under this caller."""
 
         async def read(keys: list[_Keyed[MessageView]]) -> Sequence[list[TimelineEntry]]:
             found = await message_timelines(self._ctx, [key.row for key in keys])
@@ -125,7 +125,7 @@ class Loaders:
         return self._loader("timeline", read).load(_Keyed(message))
 
     def segment_count(self, segment: rows.SegmentRow) -> Awaitable[int]:
-        """How many contacts a segment holds now."""
+        """Return how many contacts a segment holds now."""
 
         async def read(keys: list[_Keyed[rows.SegmentRow]]) -> Sequence[int]:
             values: list[object] = [self._ctx.workspace_id, self._ctx.livemode]
@@ -143,7 +143,7 @@ class Loaders:
         return self._loader("segment_count", read).load(_Keyed(segment))
 
     def children(self, relation: Relation, parent: UUID | str, page: PageRequest) -> Awaitable[Page[Row]]:
-        """One page of what belongs to a parent, newest first."""
+        """Return one page of what belongs to a parent, newest first."""
 
         async def read(keys: list[UUID | str]) -> Sequence[Page[Row]]:
             backward = page.ending_before is not None
@@ -165,7 +165,7 @@ class Loaders:
         return self._loader((relation, page), read).load(parent)
 
     def count_children(self, relation: Relation, parent: UUID | str) -> Awaitable[int]:
-        """How many rows belong to a parent."""
+        """Return how many rows belong to a parent."""
 
         async def read(keys: list[UUID | str]) -> Sequence[int]:
             sql = COUNTS.format(key_type=relation.key_type, source=relation.source, match=relation.match)

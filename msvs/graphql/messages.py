@@ -75,7 +75,7 @@ class Message(Node):
 
     @classmethod
     def from_row(cls, row: MessageView) -> Message:
-        """The type of a row."""
+        """Return the type of a row."""
         code = row.error_code
         return from_row(
             cls,

@@ -57,7 +57,10 @@ def shape_of(prefix: str) -> Callable[[Never], Node]:
 
 
 async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Node | None:
-    """The caller's node with this id (of this prefix, where one is named), or None; many at once are read together."""
+    """Load the caller's node with this id (of this prefix, where one is named), or None.
+
+    Many at once are read together.
+    """
     found = text.partition("_")[0]
     load = _kinds.get(found)
     id = ids.decode_id(found, text)
@@ -67,7 +70,7 @@ async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Node
 
 
 async def load_kind(info: Info, text: str, kind: type[N], prefix: str) -> N | None:
-    """Load the caller's node with this id of this prefix, whose type is `kind`; None where there is none."""
+    """Load the caller's node with this id of this prefix, whose type is `kind`, or None where there is none."""
     found = await load_node(info, text, prefix=prefix)
     assert found is None or isinstance(found, kind), prefix
     return found

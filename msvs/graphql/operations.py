@@ -53,7 +53,7 @@ class Operation:
         return cost
 
     def root_fields(self) -> list[str]:
-        """The names of its fields, those of fragments among them."""
+        """Return the names of its fields, those of fragments among them."""
         found: list[str] = []
         waiting: list[SelectionSetNode] = [self.node.selection_set]
         seen: set[str] = set()
@@ -82,7 +82,7 @@ class Operations:
         self._only_kept = settings.is_production and settings.persisted_operations is not None
 
     def find(self, request: Request) -> Operation:
-        """The operation that a request asks for. Raises DocumentRefused."""
+        """Find the operation that a request asks for. Raises DocumentRefused."""
         text = request.query
         if request.id is not None:
             text = self._kept.get(request.id)
@@ -102,7 +102,7 @@ class Operations:
         return Operation(text, document, document.operation(request.operation_name), request.variables)
 
     def _read_kept(self, path: Path) -> Mapping[str, str]:
-        """The documents of a JSON file by their ids. Raises SettingsError."""
+        """Read the documents of a JSON file by their ids. Raises SettingsError."""
         name = "MSVS_PERSISTED_OPERATIONS"
         try:
             kept = json.loads(path.read_text())

@@ -20,7 +20,7 @@ from msvs.settings import Settings
 def graphql_routes(
     services: Services, settings: Settings, limiter: Limiter, own: Mapping[str, str] | None = None
 ) -> list[BaseRoute]:
-    """The routes of GraphQL, with their full paths; in development, GraphiQL and introspection with them.
+    """Return the routes of GraphQL, with their full paths; in development, GraphiQL and introspection with them.
 
     `own` are documents of the service's own pages by id, which are run in production too.
     """

@@ -31,7 +31,7 @@ def json_object(value: Mapping[str, JSON]) -> JSONObject:
 
 
 def read_time(value: object) -> datetime:
-    """An ISO-8601 time with an offset, in UTC. Raises ValueError."""
+    """Read an ISO-8601 time with an offset, in UTC. Raises ValueError."""
     if isinstance(value, str) and _time(value):
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
@@ -41,7 +41,7 @@ def read_time(value: object) -> datetime:
 
 
 def read_object(value: object) -> JSONObject:
-    """A JSON object at most 32 levels deep, of text and numbers that the database can keep. Raises ValueError."""
+    """Read a JSON object at most 32 levels deep, of text and numbers that the database can keep. Raises ValueError."""
     if not isinstance(value, dict):
         raise ValueError("Write a JSON object.")
     level: list[object] = [value]
@@ -67,7 +67,7 @@ def read_object(value: object) -> JSONObject:
 
 
 def read_integer(value: object) -> int:
-    """An integer within ±2^53. Raises ValueError."""
+    """Read an integer within ±2^53. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_INTEGER:
         raise ValueError("Write an integer within ±2^53.")
     return value

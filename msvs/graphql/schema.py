@@ -120,5 +120,5 @@ schema = Schema(
 
 
 def sdl() -> str:
-    """The schema in GraphQL's own language, as it is committed."""
+    """Return the schema in GraphQL's own language, as it is committed."""
     return schema.as_str() + "\n"

@@ -36,7 +36,7 @@ class Segment(Node):
 
     @classmethod
     def from_row(cls, row: rows.SegmentRow) -> Segment:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.SEGMENT, row.id)), filter=json_object(row.conditions))
 
     @field("How many contacts it holds at this moment. Counted only where you ask for it.")

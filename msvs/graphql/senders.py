@@ -31,7 +31,7 @@ class Sender(Node):
 
     @classmethod
     def from_row(cls, row: rows.SenderRow) -> Sender:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.SENDER, row.id)))
 
 

@@ -43,7 +43,7 @@ def from_row(cls: type[T], row: object, **given: object) -> T:
 
 @cache
 def _fields_of(cls: type) -> tuple[tuple[str, type[Enum] | None], ...]:
-    """Each field of the type, with the enum of its values if they are of one."""
+    """Return each field of the type, with the enum of its values if they are of one."""
     hints = get_type_hints(cls)
     names = [field.name for field in fields(cls) if field.init]
     return tuple((name, _enum_of(hints[name])) for name in names)

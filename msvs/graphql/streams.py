@@ -77,7 +77,7 @@ class Closed(Exception):
 
 
 async def results(operation: Operation, context: RequestContext) -> AsyncGenerator[dict[str, object], None]:
-    """What a subscription yields; the last answer may say why there are no more. Raises SubscriptionTooSlow."""
+    """Yield what a subscription yields; the last answer may say why there are no more. Raises SubscriptionTooSlow."""
     request_id = context.caller.visitor.request_id
     stream = await schema.subscribe(
         operation.text,
@@ -312,7 +312,7 @@ class Connection:
             self._failed.cancel()
 
     async def _greet(self) -> Caller:
-        """The caller, by the first message. Raises Closed."""
+        """Return the caller, by the first message. Raises Closed."""
         try:
             async with asyncio.timeout(INIT_SECONDS):
                 message = await self._next()
@@ -332,7 +332,7 @@ class Connection:
         return caller
 
     async def _identify(self, payload: object) -> Caller:
-        """The caller by `authorization`, or by the cookie with `csrfToken`, and the page's Origin beside."""
+        """Return the caller by `authorization`, or by the cookie with `csrfToken`, and the page's Origin beside."""
         given = payload if isinstance(payload, dict) else {}
         callers = self._front.callers
         authorization = given.get("authorization")
@@ -431,7 +431,7 @@ class Connection:
             self._fail(Closed(TRY_LATER, "Try again later"))
 
     async def _admit(self, caller: Caller, payload: dict[str, object], *, full: bool) -> Operation:
-        """The operation to run, its tokens taken. Raises ApiError."""
+        """Return the operation to run, its tokens taken. Raises ApiError."""
         bucket = self._front.limiter
         await _take(bucket, caller, 1)
         if full:
@@ -453,7 +453,7 @@ class Connection:
             self._failed.set_result(closed)
 
     async def _next(self) -> dict[str, object]:
-        """The next message. Raises Closed and ClientGone."""
+        """Return the next message. Raises Closed and ClientGone."""
         message: Message = await self._receive()
         if message["type"] == "websocket.disconnect":
             raise ClientGone

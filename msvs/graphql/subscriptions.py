@@ -27,7 +27,7 @@ After = "The id of the last one you have; what came since is sent first, and som
 
 
 def subscription(description: str) -> Callable[[F], F]:
-    """A subscription that a method feeds."""
+    """Return a subscription that a method feeds."""
     return cast("Callable[[F], F]", strawberry.subscription(description=description))
 
 

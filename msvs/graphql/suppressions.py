@@ -41,7 +41,7 @@ class Suppression(Node):
 
     @classmethod
     def from_row(cls, row: rows.SuppressionRow) -> Suppression:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(suppressions.SUPPRESSION, row.id)))
 
 

@@ -31,7 +31,7 @@ class Member(Node):
 
     @classmethod
     def from_row(cls, row: users.Member) -> Member:
-        """The type of a member."""
+        """Return the type of a member."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.USER, row.user_id)))
 
 
@@ -58,7 +58,7 @@ class Invitation:
 
     @classmethod
     def from_row(cls, row: InvitationRow) -> Invitation:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(users.INVITATION, row.id)))
 
 

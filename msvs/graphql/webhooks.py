@@ -43,7 +43,7 @@ class WebhookAttempt(Node):
 
     @classmethod
     def from_row(cls, row: rows.WebhookAttemptRow) -> WebhookAttempt:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.ATTEMPT, row.id)))
 
     @field("The event delivered; null once it is no longer kept.")
@@ -72,7 +72,7 @@ class Webhook(Node):
 
     @classmethod
     def from_row(cls, row: rows.WebhookEndpointRow) -> Webhook:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(
             cls,
             row,

@@ -45,7 +45,7 @@ class Workspace(Node):
 
     @classmethod
     def from_row(cls, row: rows.WorkspaceRow) -> Workspace:
-        """The type of a row."""
+        """Return the type of a row."""
         return from_row(cls, row, id=ID(ids.encode_id(ids.WORKSPACE, row.id)))
 
     @field("The balance below which `credits.low` is sent.")

@@ -35,11 +35,11 @@ HEADERS: Mapping[str, str] = {
 
 
 def handset_routes(services: Services, settings: Settings) -> list[BaseRoute]:
-    """The routes of /handset, with their full paths."""
+    """Return the routes of /handset, with their full paths."""
     callers = Callers(settings, services)
 
     async def show_session(request: Request) -> Response:
-        """The CSRF token of the browser's session, or null; no page of another site can read it.
+        """Return the CSRF token of the browser's session, or null; no page of another site can read it.
 
         The session's cookie is out of the page's reach, and the token must outlive a reload.
         """
@@ -62,7 +62,7 @@ def handset_routes(services: Services, settings: Settings) -> list[BaseRoute]:
 
 
 def operations() -> dict[str, str]:
-    """The GraphQL documents of the page by the ids it sends."""
+    """Return the GraphQL documents of the page by the ids it sends."""
     folder = files("msvs.handset") / "operations"
     return {
         f"handset/{entry.name.removesuffix('.graphql')}": entry.read_text("utf-8")

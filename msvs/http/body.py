@@ -96,7 +96,7 @@ def too_large(limit: int) -> RequestTooLarge:
 
 
 def parse_body(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, object]:
-    """The object that a body holds; an empty body is an empty object. Raises InvalidRequest of some kind."""
+    """Parse the object that a body holds; an empty body is an empty object. Raises InvalidRequest of some kind."""
     if not body:
         return {}
     check_content_type(headers, JSON)
@@ -113,7 +113,7 @@ def check_content_type(headers: Mapping[bytes, bytes], wanted: str) -> None:
 
 
 def parse_json(body: bytes) -> dict[str, object]:
-    """The object in strict JSON. Raises JsonInvalid, which says what is wrong and where."""
+    """Parse the object in strict JSON. Raises JsonInvalid, which says what is wrong and where."""
     return as_object(decode_json(body), body)
 
 
@@ -287,7 +287,7 @@ def _joined(path: str, name: str) -> str:
 
 
 def _name_entry(path: str, value: Mapping[str, object], type: type[msgspec.Struct]) -> str:
-    """The path with the name of the object's entry that does not fit; msgspec leaves it out."""
+    """Return the path with the name of the object's entry that does not fit; msgspec leaves it out."""
     head, found, tail = path.partition("[...]")
     if not found:
         return path
@@ -321,7 +321,7 @@ _whole = re.compile(r"-?[0-9]{1,9}").fullmatch
 
 
 def parse_query(query: bytes, type: type[S]) -> S:
-    """The parameters of a query string as a struct. Raises InvalidRequest with `param`."""
+    """Parse the parameters of a query string as a struct. Raises InvalidRequest with `param`."""
     if not query:
         return convert({}, type)
     try:

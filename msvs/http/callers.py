@@ -78,7 +78,7 @@ class Callers:
         self._own = _origin(settings.public_url) if settings.public_url else None
 
     async def identify(self, headers: Headers, scope: Scope, request_id: str) -> Caller:
-        """The caller of a request by its headers. Raises AuthenticationFailed, PermissionDenied, NotFound.
+        """Return the caller of a request by its headers. Raises AuthenticationFailed, PermissionDenied, NotFound.
 
         A key is all that a program needs. What a browser sends of itself must come from our own pages: its Origin is
         ours, and the CSRF token of the session is in the header X-CSRF-Token. With the Origin alone it may come by that
@@ -109,12 +109,12 @@ class Callers:
         return enter(identity, visitor, _text(headers.get(b"x-workspace")), livemode=livemode == "true")
 
     async def by_key(self, authorization: str, visitor: Visitor) -> Caller:
-        """The caller with this Authorization header. Raises AuthenticationFailed."""
+        """Return the caller with this Authorization header. Raises AuthenticationFailed."""
         ctx = await authenticate(visitor.services, authorization, visitor.request_id)
         return Caller(visitor, ctx, livemode=ctx.livemode, authorization=authorization)
 
     def token_of(self, headers: Headers) -> str | None:
-        """The token in the session's cookie, or None."""
+        """Return the token in the session's cookie, or None."""
         return find_cookie([headers.get(b"cookie", b"")], self.cookie)
 
     def check_origin(self, headers: Headers, *, required: bool = False) -> None:
@@ -132,7 +132,7 @@ class Callers:
             raise PermissionDenied("Requests from pages of other sites are refused.", code=ErrorCode.ORIGIN_REFUSED)
 
     def set_cookie(self, token: str | None) -> tuple[bytes, bytes]:
-        """The header that gives a browser its session, or takes it away."""
+        """Return the header that gives a browser its session, or takes it away."""
         age = 0 if token is None else int(LIFETIME.total_seconds())
         secure = "; Secure" if self._production else ""
         text = f"{self.cookie}={token or ''}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
@@ -147,19 +147,22 @@ class Callers:
 
 
 def visitor_of(services: Services, scope: Scope, request_id: str) -> Visitor:
-    """The address and request id of a connection."""
+    """Return the address and request id of a connection."""
     client = scope.get("client")
     return Visitor(ip=client[0] if client else None, request_id=request_id, services=services)
 
 
 def stranger(visitor: Visitor) -> Caller:
-    """A caller who said nothing of who they are."""
+    """Return a caller who said nothing of who they are."""
     message = "Log in, or give your API key in the header: Authorization: Bearer msvs_…."
     return Caller(visitor, refusal=AuthenticationFailed(message, code=ErrorCode.API_KEY_MISSING))
 
 
 def enter(identity: Identity, visitor: Visitor, workspace: str | None, *, livemode: bool) -> Caller:
-    """A user in the workspace named, or in the only one that is theirs. Raises NotFound for what is not theirs."""
+    """Return a user in the workspace named, or in the only one that is theirs.
+
+    Raises NotFound for what is not theirs.
+    """
     if workspace is not None:
         id = ids.find_id(ids.WORKSPACE, workspace, "workspace")
     elif len(identity.memberships) == 1:
@@ -173,7 +176,7 @@ def enter(identity: Identity, visitor: Visitor, workspace: str | None, *, livemo
 
 
 def _origin(url: str) -> tuple[str, str] | None:
-    """The scheme and the host with its port, without the scheme's own."""
+    """Return the scheme and the host with its port, without the scheme's own."""
     try:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.username is not None:

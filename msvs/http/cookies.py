@@ -8,7 +8,8 @@ MAX_COOKIE_BYTES = 8 * 1024
 
 
 def find_cookie(headers: Iterable[bytes], name: str) -> str | None:
-    """The value of the first cookie of that name in these Cookie headers, as it was sent; None where there is none.
+    """Find the value of the first cookie of that name in these Cookie headers, as it was sent, or None where there is
+    none.
 
     Headers larger than 8 KiB together hold none of ours and are not looked into.
     """

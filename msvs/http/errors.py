@@ -14,7 +14,7 @@ RETRY_AFTER_SECONDS = 1
 
 
 def error_body(error: ApiError, request_id: str, base_url: str) -> bytes:
-    """The JSON envelope of an error."""
+    """Return the JSON envelope of an error."""
     fields = {"type": error.type, "code": error.code, "message": error.message}
     if error.param is not None:
         fields["param"] = error.param
@@ -38,7 +38,7 @@ def error_headers(error: ApiError, *, challenge: bytes = b"Bearer") -> Headers:
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """What the caller is told of an error: 503 when the database is away, 500 for what we did not foresee."""
+    """Return what the caller is told of an error: 503 when the database is away, 500 for what we did not foresee."""
     if isinstance(error, ApiError):
         return error
     if _is_database_away(error):

@@ -34,7 +34,7 @@ class HttpInvalid(InvalidRequest):
 
 
 def read_target(target: bytes) -> tuple[bytes, bytes | None]:
-    """The path and query of a request's target, and the host that an absolute one names. Raises HttpInvalid."""
+    """Read the path and query of a request's target, and the host that an absolute one names. Raises HttpInvalid."""
     if target[:1] == b"/" or target == b"*":
         return target, None
     found = _absolute(target)
@@ -64,7 +64,7 @@ def check_head(version: str, headers: Headers) -> None:
 
 
 def is_socket_handshake(method: bytes, version: str, headers: Headers) -> bool:
-    """Whether a request asks for a WebSocket, by a whole handshake without a body (RFC 6455, section 4.2.1)."""
+    """Return whether a request asks for a WebSocket, by a whole handshake without a body (RFC 6455, section 4.2.1)."""
     keys = values_of(headers, b"sec-websocket-key")
     return (
         (method, version) == (b"GET", "1.1")
@@ -79,14 +79,17 @@ def is_socket_handshake(method: bytes, version: str, headers: Headers) -> bool:
 
 
 def without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
-    """The head of a request as bytes, without its offer to change protocol: a server may ignore it (RFC 9110, 7.8)."""
+    """Return the head of a request as bytes, without its offer to change protocol.
+
+    A server may ignore it (RFC 9110, 7.8).
+    """
     lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
     lines += [b"%s: %s" % header for header in headers if header[0] != b"upgrade"]
     return b"\r\n".join([*lines, b"", b""])
 
 
 def values_of(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
-    """The values of the headers of that name, in lower case."""
+    """Return the values of the headers of that name, in lower case."""
     return [value for found, value in headers if found == name]
 
 

@@ -106,7 +106,7 @@ async def send_whole(
 
 
 async def route_unknown(scope: Scope, _receive: Receive, send: Send) -> None:
-    """Where the router sends what matches no route."""
+    """Answer a request that matches no route."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1000, "reason": ""})
         return

@@ -49,7 +49,7 @@ class TrustedProxies:
 
 
 def _unmapped(host: str) -> str:
-    """An IPv4 address that a socket of both families shows as IPv6, as itself."""
+    """Return an IPv4 address that a socket of both families shows as IPv6, as itself."""
     address = ip_address(host) if _is_address(host) else None
     return str(address.ipv4_mapped) if isinstance(address, IPv6Address) and address.ipv4_mapped else host
 

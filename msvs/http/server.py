@@ -188,7 +188,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HttpInvalid(_what_is_wrong(error)))
 
     def _takes_socket(self) -> bool:
-        """Whether this is a WebSocket's handshake, where there is a WebSocket, and nothing is to be answered before."""
+        """Return whether this is a WebSocket's handshake, where there is a WebSocket, and nothing is to be answered
+        before.
+        """
         method, version = self.scope["method"].encode(), self.parser.get_http_version()
         return (
             not self._unanswered
@@ -278,13 +280,16 @@ def _what_is_wrong(error: httptools.HttpParserError) -> str:
 
 
 def _base_url_of(app: object) -> str:
-    """Where the application says that its documentation is found."""
+    """Return where the application says that its documentation is found."""
     base_url: str = getattr(getattr(app, "state", None), "base_url", PRODUCTION_URL)
     return base_url
 
 
 def _has_socket(app: object, target: bytes) -> bool:
-    """Whether the application has a WebSocket at this path; one that does not show its routes is left to say so."""
+    """Return whether the application has a WebSocket at this path.
+
+    One that does not show its routes is left to say so.
+    """
     routes: Iterable[object] | None = getattr(app, "routes", None)
     if routes is None:
         return True
@@ -316,7 +321,7 @@ def server_config(
     uds: str | None = None,
     lifespan: Literal["auto", "on", "off"] = "auto",
 ) -> uvicorn.Config:
-    """How uvicorn is to serve `app`."""
+    """Return how uvicorn is to serve `app`."""
     return uvicorn.Config(
         app,
         host=host,

@@ -149,5 +149,5 @@ def choose_coding(accepted: str, packed: Mapping[str, bytes]) -> str | None:
 
 
 def names_tag(condition: str, etag: str) -> bool:
-    """Whether If-None-Match names the tag or any (RFC 9110, section 13.1.2)."""
+    """Return whether If-None-Match names the tag or any (RFC 9110, section 13.1.2)."""
     return condition.strip() == "*" or etag in (part.strip().removeprefix("W/") for part in condition.split(","))

@@ -132,7 +132,7 @@ class EmbeddedEngines:
             self._lock = None
 
     def poll(self) -> list[str]:
-        """The names of the engines that have died."""
+        """Return the names of the engines that have died."""
         return [name for name, engine in self._engines.items() if not engine.is_running()]
 
     def restart(self, name: str) -> None:
@@ -473,7 +473,7 @@ class _Valkey(_Engine):
 
 
 def _in_wheel(package: str, pattern: str) -> Path:
-    """The file of an installed package that `pattern` matches; the package itself is not imported."""
+    """Return the file of an installed package that `pattern` matches; the package itself is not imported."""
     spec = importlib.util.find_spec(package)
     for location in (spec and spec.submodule_search_locations) or ():
         for path in Path(location).glob(pattern):
@@ -530,7 +530,7 @@ def _tail(path: Path) -> str:
 
 
 def _arguments_of(pid: int) -> str:
-    """The command line of a process, an argument a line; empty when there is none."""
+    """Return the command line of a process, an argument a line; empty when there is none."""
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", "\n")
@@ -543,7 +543,7 @@ def _arguments_of(pid: int) -> str:
 
 
 def _engine_environment() -> dict[str, str]:
-    """What an engine needs of the environment: none of the service's secrets, no PG* variable."""
+    """Return what an engine needs of the environment: none of the service's secrets, no PG* variable."""
     kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}
 
@@ -572,7 +572,7 @@ def _require_capabilities(needed: Sequence[str], why: str) -> None:
 
 
 def _unprivileged(*needed: Path) -> Callable[[], None] | None:
-    """What a child runs before exec to leave root, as PostgreSQL demands; None when we are not root.
+    """Return what a child runs before exec to leave root, as PostgreSQL demands, or None when we are not root.
 
     Where a directory above the `needed` paths is closed to others (a checkout under /root), the child
     keeps the one capability to pass it, so that no permission on the machine has to be changed.

@@ -41,7 +41,7 @@ class ChildSpec:
 
 
 def processes(settings: Settings) -> list[ChildSpec]:
-    """Every process that the service consists of, besides the engines."""
+    """Return every process that the service consists of, besides the engines."""
     queues = {
         "messages": settings.message_workers,
         "campaigns": 1,
@@ -58,7 +58,7 @@ def processes(settings: Settings) -> list[ChildSpec]:
 
 
 def _holds_sessions(settings: Settings) -> bool:
-    """Whether any of the operator's carriers has sessions to hold. Raises SettingsError."""
+    """Return whether any of the operator's carriers has sessions to hold. Raises SettingsError."""
     if settings.carriers is None:
         return False
     from msvs.carriers.registry import make_carriers
@@ -294,7 +294,7 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 
 def _claim_port(host: str, port: int) -> int:
-    """The port to listen on, a free one for 0. Raises OSError when another process has it."""
+    """Return the port to listen on, a free one for 0. Raises OSError when another process has it."""
     if host.startswith("unix:"):
         return port
     try:
@@ -325,7 +325,7 @@ class _SocketConnection(http.client.HTTPConnection):
 
 
 def _answers(host: str, port: int) -> bool:
-    """Whether the API reports itself healthy."""
+    """Return whether the API reports itself healthy."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     connection = http.client.HTTPConnection(reachable, port, timeout=2.0)
     if host.startswith("unix:"):
@@ -340,7 +340,7 @@ def _answers(host: str, port: int) -> bool:
 
 
 def _end_with_parent() -> Callable[[], None] | None:
-    """What a child runs before exec so that it ends when the supervisor is killed; Linux alone can."""
+    """Return what a child runs before exec so that it ends when the supervisor is killed; Linux alone can."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None)

@@ -37,7 +37,7 @@ CHANGES = (
 
 
 def _branches() -> str:
-    """A branch of the function for each change."""
+    """Return a branch of the function for each change."""
     return "\n".join(
         f"WHEN phone ~ '^{head}{was}{rest}$' THEN regexp_replace(phone, '^({head}){was}({rest})$', '\\1{now}\\2')"
         for head, digits, rest in CHANGES

@@ -118,7 +118,7 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def _public(id: UUID) -> str:
-    """The public id of a contact."""
+    """Return the public id of a contact."""
     return "con_" + "".join(ALPHABET[id.int >> shift & 31] for shift in range(125, -5, -5))
 
 

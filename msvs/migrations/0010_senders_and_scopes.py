@@ -74,7 +74,7 @@ class _Owned(_Default):
 
 
 def skeleton(sender: str) -> str:
-    """What a sender folds to, as msvs/api/data/sender_names.toml had it at this migration."""
+    """Return what a sender folds to, as msvs/api/data/sender_names.toml had it at this migration."""
     if NUMBER.fullmatch(sender):
         return sender.removeprefix("+")
     for pair, letter in (("rn", "m"), ("vv", "w"), ("VV", "w"), ("cl", "d")):
@@ -83,7 +83,7 @@ def skeleton(sender: str) -> str:
 
 
 def kind_of(sender: str) -> str:
-    """The kind of a sender, by its form."""
+    """Return the kind of a sender, by its form."""
     if not NUMBER.fullmatch(sender):
         return "alphanumeric"
     if not sender.startswith("+"):
@@ -92,7 +92,7 @@ def kind_of(sender: str) -> str:
 
 
 def public_id(prefix: str, id: UUID) -> str:
-    """An id as callers see it."""
+    """Return an id as callers see it."""
     digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
     return f"{prefix}_" + "".join(digits[id.int >> shift & 31] for shift in range(125, -1, -5))
 

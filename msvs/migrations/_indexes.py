@@ -52,7 +52,7 @@ class CreateIndexConcurrently(RunSQL):
                 await run.briefly(f"ALTER INDEX {self.name} ATTACH PARTITION {name}")
 
     def name_of(self, child: str) -> str:
-        """The name of a partition's own index: the partition's, and the rest of the parent's."""
+        """Return the name of a partition's own index: the partition's, and the rest of the parent's."""
         return f"{child}_{self.name.removeprefix(self.table + '_')}"
 
     async def _build(self, run: _Runner, name: str, table: str) -> None:

@@ -8,5 +8,5 @@ import uuid_utils
 
 
 def new_id() -> UUID:
-    """A fresh time-ordered id (UUIDv7)."""
+    """Make a fresh time-ordered id (UUIDv7)."""
     return UUID(int=uuid_utils.uuid7().int)

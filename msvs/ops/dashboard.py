@@ -56,11 +56,11 @@ class JsonWorker(Worker):
         queue: Queue | None = None,
         serializer: object = JSONSerializer,
     ) -> list[BaseWorker]:
-        """Every registered worker."""
+        """Return every registered worker."""
         return super().all(connection, job_class, queue_class, queue, serializer)
 
     def get_current_job(self) -> Job | None:
-        """The job that runs now; None when idle or when the job went away meanwhile."""
+        """Return the job that runs now, or None when idle or when the job went away meanwhile."""
         try:
             return super().get_current_job()
         except NoSuchJobError:

@@ -77,7 +77,7 @@ refused_as_cross_site = PlainTextResponse("Refused: the request came from anothe
 
 
 def asks_for_page(request: Request) -> bool:
-    """Whether a browser asks for a page to show, rather than for data or an asset."""
+    """Return whether a browser asks for a page to show, rather than for data or an asset."""
     if request.method not in ("GET", "HEAD"):
         return False
     destination = request.headers.get("sec-fetch-dest")
@@ -87,7 +87,7 @@ def asks_for_page(request: Request) -> bool:
 
 
 def is_same_origin(connection: HTTPConnection, settings: Settings) -> bool:
-    """Whether a request that changes something comes from a page of this very service.
+    """Return whether a request that changes something comes from a page of this very service.
 
     Every witness the browser gives (Sec-Fetch-Site, Origin, Referer) must agree, and one of Origin and Referer
     must be there.
@@ -105,7 +105,7 @@ def is_same_origin(connection: HTTPConnection, settings: Settings) -> bool:
 
 
 def local_path(wanted: str | None) -> str:
-    """Where to go after signing in: `wanted` when it is a page under /ops, else the queues."""
+    """Return where to go after signing in: `wanted` when it is a page under /ops, else the queues."""
     if not wanted or not wanted.isascii() or not wanted.isprintable() or "\\" in wanted or " " in wanted:
         return HOME
     try:

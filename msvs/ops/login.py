@@ -72,7 +72,7 @@ class Login:
 
 
 def login_page(wanted: str, problem: str = "", status: int = 200) -> Response:
-    """The login form, with what went wrong the last time."""
+    """Return the login form, with what went wrong the last time."""
     body = fill(
         "login.html",
         action=LOGIN,
@@ -85,7 +85,7 @@ def login_page(wanted: str, problem: str = "", status: int = 200) -> Response:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The last value of each field of a URL-encoded form. Raises HTTPException 400, 408, 413 or 415."""
+    """Return the last value of each field of a URL-encoded form. Raises HTTPException 400, 408, 413 or 415."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException(415)

@@ -45,7 +45,7 @@ class Metrics:
         self._reading = asyncio.Lock()
 
     async def show(self, request: Request) -> Response:
-        """The signs as text. Raises AuthenticationFailed without the token."""
+        """Return the signs as text. Raises AuthenticationFailed without the token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not is_secret(token.strip(), self._settings.metrics_secret()):
             raise AuthenticationFailed("Send Authorization: Bearer and the token of the metrics.")

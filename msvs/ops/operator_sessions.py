@@ -45,7 +45,7 @@ class Sessions:
         self.cookie = "__Secure-msvs_ops" if settings.is_production else "msvs_ops"
 
     def password_matches(self, password: str) -> bool:
-        """Whether this is the operator's password, compared in constant time."""
+        """Return whether this is the operator's password, compared in constant time."""
         return is_secret(password, self._settings.operator_secret())
 
     def issue(self) -> str:
@@ -53,7 +53,7 @@ class Sessions:
         return self._signer().sign(secrets.token_urlsafe(16)).decode()
 
     def is_valid(self, token: str) -> bool:
-        """Whether the token was issued under the present password and has not expired."""
+        """Return whether the token was issued under the present password and has not expired."""
         if not self._settings.operator_secret():
             return False
         try:
@@ -66,7 +66,7 @@ class Sessions:
         return _Signer(self._settings.operator_secret(), self._now)
 
     async def is_signed_in(self, connection: HTTPConnection) -> bool:
-        """Whether the request carries a valid session that nobody has signed out of."""
+        """Return whether the request carries a valid session that nobody has signed out of."""
         token = self._token(connection)
         if token is None or not self.is_valid(token):
             return False
@@ -173,7 +173,7 @@ class FailedTries:
 
 
 def _network(address: str) -> str:
-    """The address itself or, for IPv6, its /64, which one caller holds whole."""
+    """Return the address itself or, for IPv6, its /64, which one caller holds whole."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -190,7 +190,7 @@ def _ended_key(token: str) -> str:
 
 
 def is_secret(given: str, secret: str) -> bool:
-    """Whether `given` is the secret, compared in constant time; nothing is where the secret is empty."""
+    """Return whether `given` is the secret, compared in constant time; nothing is where the secret is empty."""
     same = hmac.compare_digest(_sha256(given), _sha256(secret))
     return same and bool(secret)
 

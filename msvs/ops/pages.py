@@ -10,7 +10,7 @@ from string import Template
 
 
 def page(title: str, body: str) -> tuple[str, dict[str, str]]:
-    """A whole page around `body`, and the headers to send with it."""
+    """Return a whole page around `body`, and the headers to send with it."""
     nonce = secrets.token_urlsafe(16)
     policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'self'; base-uri 'none'; "
@@ -20,12 +20,12 @@ def page(title: str, body: str) -> tuple[str, dict[str, str]]:
 
 
 def notice(title: str, text: str) -> tuple[str, dict[str, str]]:
-    """A page that says one thing, such as what was not found, and the headers to send with it."""
+    """Return a page that says one thing, such as what was not found, and the headers to send with it."""
     return page(title, fill("notice.html", title=escape(title), text=escape(text)))
 
 
 def fill(name: str, **values: str) -> str:
-    """The template with its places filled; the values are HTML already."""
+    """Return the template with its places filled; the values are HTML already."""
     return _template(name).substitute(values)
 
 

@@ -53,7 +53,7 @@ class Readiness:
         self.rest = Kept({**rest, "disk": self.disk.check}, KEPT_REST_SECONDS, now)
 
     async def look(self, *, everything: bool = False) -> Found:
-        """What was found, a second ago at most; `everything` else five seconds ago at most."""
+        """Return what was found, a second ago at most; `everything` else five seconds ago at most."""
         return Found(await self.needed.look(), await self.rest.look() if everything else {})
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ from msvs.settings import Settings
 
 
 def ops_routes(settings: Settings, *, now: Callable[[], float] = time.time) -> list[BaseRoute]:
-    """The routes of /ops, /ops/login, /ops/logout and /ops/rq, with their full paths.
+    """Return the routes of /ops, /ops/login, /ops/logout and /ops/rq, with their full paths.
 
     `now` gives the Unix time in seconds.
     """

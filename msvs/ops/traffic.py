@@ -47,7 +47,7 @@ class Traffic:
         times.seconds += seconds
 
     def signs(self) -> list[Sign]:
-        """The signs of this process's traffic."""
+        """Return the signs of this process's traffic."""
         requests = (
             Sample(count, {"method": method, "route": route, "status": str(status)})
             for (method, route, status), count in sorted(self._requests.items())
@@ -128,7 +128,7 @@ class Observed:
 
 
 def template_of(scope: Scope) -> str:
-    """The path of the route that was matched, with its parameters' names in place of what callers wrote."""
+    """Return the path of the route that was matched, with its parameters' names in place of what callers wrote."""
     if ROUTE_PATH in scope:
         return str(scope[ROUTE_PATH])
     path: str | None = getattr(scope.get("route"), "path", None)

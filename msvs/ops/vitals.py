@@ -208,7 +208,7 @@ LATE: Mapping[str, tuple[str, str]] = {
 
 
 async def read_signs(carriers: Iterable[Carrier], redis: Redis | None, disk: DiskCheck) -> list[Sign]:
-    """Every sign that can be read now; `up` says whether PostgreSQL and Redis could be asked."""
+    """Return every sign that can be read now; `up` says whether PostgreSQL and Redis could be asked."""
     signs: dict[str, list[Sign]] = {"postgresql": [], "redis": []}
     up = dict.fromkeys(signs, 1.0)
     for engine, source in (("postgresql", _read_database(carriers, disk)), ("redis", _read_redis(redis))):
@@ -284,7 +284,7 @@ async def _write_to_disk() -> str:
 
 
 def pool_sign() -> Sign:
-    """The sign of this process's own connections to PostgreSQL."""
+    """Return the sign of this process's own connections to PostgreSQL."""
     pool = database.pool_numbers()
     return Sign(
         "database_pool",

@@ -132,7 +132,7 @@ def _contact(body: ContactCreate) -> contacts.CreateContact:
 
 
 def evidence(opt_in: OptIn) -> contacts.OptInEvidence:
-    """The evidence that operations take."""
+    """Return the evidence that operations take."""
     return contacts.OptInEvidence(
         source=opt_in.source,
         ip=opt_in.ip,

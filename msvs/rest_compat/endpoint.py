@@ -50,7 +50,7 @@ class Deprecation:
             raise ValueError("What is deprecated stays for at least twelve months after it was announced.")
 
     def headers(self) -> dict[str, str]:
-        """The response headers that tell of it, by name."""
+        """Return the response headers that tell of it, by name."""
         return {
             "Deprecation": f"@{int(self.announced_at.timestamp())}",
             "Sunset": format_datetime(self.sunset_at.astimezone(UTC), usegmt=True),

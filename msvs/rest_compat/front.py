@@ -28,7 +28,10 @@ encode = msgspec.json.encode
 
 
 def rest_routes(services: Services, limiter: Limiter, endpoints: Sequence[Endpoint] = ENDPOINTS) -> list[BaseRoute]:
-    """A route for each path of the table, with its full path; those without parameters are found in one look-up."""
+    """Return a route for each path of the table, with its full path.
+
+    Those without parameters are found in one look-up.
+    """
     paths: dict[str, list[Endpoint]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, []).append(endpoint)
@@ -44,7 +47,7 @@ class ExactPaths(BaseRoute):
         self._fronts = fronts
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the path is one of them."""
+        """Return whether the path is one of them."""
         if scope["type"] == "http" and scope["path"] in self._fronts:
             return Match.FULL, {"path_params": {}, ROUTE_PATH: scope["path"]}
         return Match.NONE, {}

@@ -10,10 +10,12 @@ from functools import lru_cache
 from types import UnionType
 from typing import TypeGuard, Union, get_args, get_origin
 
+import anyio.to_thread
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from yaml import CSafeDumper, ScalarNode, dump
 
 from msvs.api import ids
 from msvs.api.catalogue import ERRORS, PAGE, TYPES, errors_of
@@ -103,25 +105,25 @@ _examined = re.compile(r"\s+")
 
 
 def document(base_url: str = PRODUCTION_URL) -> Schema:
-    """The whole OpenAPI document, for the service at `base_url`."""
+    """Return the whole OpenAPI document, for the service at `base_url`."""
     made: Schema = json.loads(_encoded().replace(PRODUCTION_URL, base_url))
     return made
 
 
 def yaml(base_url: str = PRODUCTION_URL) -> str:
-    """The document as YAML."""
+    """Return the document as YAML."""
     return to_yaml(document(base_url))
 
 
 def openapi_routes(base_url: str) -> list[Route]:
-    """The routes at which the document is served, as YAML and as JSON."""
+    """Return the routes at which the document is served, as YAML and as JSON."""
     headers = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
 
     def show(make: Callable[[], bytes], media_type: str) -> Callable[[Request], Awaitable[Response]]:
         made = lru_cache(maxsize=1)(make)
 
         async def endpoint(_request: Request) -> Response:
-            return Response(made(), headers=headers, media_type=media_type)
+            return Response(await anyio.to_thread.run_sync(made), headers=headers, media_type=media_type)
 
         return endpoint
 
@@ -330,7 +332,7 @@ class _Document:
 
 
 def _structs(types: Iterable[object]) -> dict[type[msgspec.Struct], None]:
-    """Every struct type that the types reach, in the order found."""
+    """Return every struct type that the types reach, in the order found."""
     found: dict[type[msgspec.Struct], None] = {}
     waiting = list(types)[::-1]
     while waiting:
@@ -349,7 +351,7 @@ def _is_struct(each: object) -> TypeGuard[type[msgspec.Struct]]:
 
 
 def _raw_name(struct: type[msgspec.Struct]) -> str:
-    """What msgspec calls the struct among its components."""
+    """Return what msgspec calls the struct among its components."""
     origin = get_origin(struct)
     if origin is None:
         return struct.__name__
@@ -408,7 +410,10 @@ def _by_name(component: str, field: str) -> Schema:
 
 
 def _lifted(schema: Schema) -> Schema:
-    """The schema with what is said of its value, null or not, in one place: first what it is, last an example."""
+    """Return the schema with what is said of its value, null or not, in one place.
+
+    First what it is, last an example.
+    """
     said = {word: kind[word] for kind in schema.get("anyOf", ()) for word in _SAID if word in kind}
     said |= {word: schema[word] for word in _SAID if word in schema}
     rest = {word: value for word, value in schema.items() if word not in _SAID}
@@ -419,7 +424,7 @@ def _lifted(schema: Schema) -> Schema:
 
 
 def _narrowed(schema: Schema, more: Mapping[str, object]) -> Schema:
-    """The schema with more said of the value that it has unless it is null."""
+    """Return the schema with more said of the value that it has unless it is null."""
     more = dict(more)
     if "$ref" in more:
         return more
@@ -605,7 +610,7 @@ def _path_prefix(path: str) -> str:
 
 
 def _deleted(endpoint: Endpoint) -> tuple[str, str]:
-    """The `object` and the id's prefix of what an operation deletes."""
+    """Return the `object` and the id's prefix of what an operation deletes."""
     if "{contact_id}" in endpoint.path:
         return "list_member", ids.CONTACT
     prefix = _path_prefix(endpoint.path)
@@ -671,40 +676,22 @@ class _Examples:
 # YAML
 
 
-_plain = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./(),;'-]+)*").fullmatch
-# What YAML 1.1 readers take for something else.
-_RESERVED = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
+class _Dumper(CSafeDumper):
+    """Writes texts of several lines as blocks, and repeats what appears twice instead of naming it."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Never write an alias: some generators do not follow them."""
+        return True
+
+
+def _text_node(dumper: CSafeDumper, text: str) -> ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text_node)
 
 
 def to_yaml(value: dict[str, object] | list[object]) -> str:
-    """JSON-like data as block-style YAML that readers of YAML 1.1 and 1.2 understand alike."""
-    return "\n".join(_lines(value)) + "\n"
-
-
-def _lines(value: dict[str, object] | list[object]) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _entry(f"{_scalar(key)}:", each, nested="  ")
-    else:
-        for each in value:
-            lines = _entry("-", each, nested="  ")
-            if isinstance(each, dict) and each:
-                # The first key stands beside the dash.
-                next(lines)
-                yield f"- {next(lines).removeprefix('  ')}"
-            yield from lines
-
-
-def _entry(head: str, value: object, *, nested: str) -> Iterator[str]:
-    if isinstance(value, dict | list) and value:
-        yield head
-        for line in _lines(value):
-            yield nested + line
-    else:
-        yield f"{head} {_scalar(value)}"
-
-
-def _scalar(value: object) -> str:
-    if isinstance(value, str) and _plain(value) and value.lower() not in _RESERVED:
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    """Write JSON-like data as block-style YAML. It takes a second for the whole document: call it in a thread."""
+    written: str = dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+    return written

@@ -146,7 +146,7 @@ EVENT_DATA: Mapping[str, str] = {
 
 
 def id_of(prefix: str) -> Schema:
-    """The schema of an id."""
+    """Return the schema of an id."""
     return {"pattern": f"^{prefix}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$"}
 
 

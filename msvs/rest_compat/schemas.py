@@ -48,7 +48,7 @@ class PageQuery(Input, kw_only=True):
     ending_before: str | None = None
 
     def page(self, prefix: str) -> PageRequest:
-        """The page asked for, of resources with this id prefix. Raises InvalidRequest."""
+        """Return the page asked for, of resources with this id prefix. Raises InvalidRequest."""
         return page_request(
             prefix, limit=self.limit, starting_after=self.starting_after, ending_before=self.ending_before
         )
@@ -471,7 +471,7 @@ class LedgerEntryResource(msgspec.Struct, kw_only=True):
 
 
 def ledger_entry_resource(row: LedgerEntry) -> LedgerEntryResource:
-    """The shape of a ledger row."""
+    """Return the shape of a ledger row."""
     return LedgerEntryResource(
         id=ids.encode_id(LEDGER_ENTRY, row.id),
         kind=row.kind.value,
@@ -483,10 +483,10 @@ def ledger_entry_resource(row: LedgerEntry) -> LedgerEntryResource:
 
 
 def list_of(url: str, page: Page[R], shape: Callable[[R], T]) -> ListOf[T]:
-    """The envelope of one page."""
+    """List the envelope of one page."""
     return ListOf(url=url, has_more=page.has_more, data=[shape(item) for item in page.items])
 
 
 def optional_ref(prefix: str, text: str | None, param: str) -> UUID | None:
-    """The UUID of an optional id. Raises InvalidRequest with `param`."""
+    """Return the UUID of an optional id. Raises InvalidRequest with `param`."""
     return None if text is None else ids.read_id(prefix, text, param)

@@ -33,7 +33,7 @@ async def list_(call: Call) -> Found:
 
 
 def account_resource(call: Call, row: Workspace) -> dict[str, object]:
-    """The shape of a workspace; the sandbox is a trial account."""
+    """Return the shape of a workspace; the sandbox is a trial account."""
     path = f"/{API_VERSION}/Accounts/{call.account_sid}"
     return {
         "sid": call.account_sid,

@@ -65,12 +65,12 @@ def number_of(error: ApiError) -> int:
 
 
 def status_of(error: ApiError) -> int:
-    """The HTTP status of an error: Twilio knows no 422 here."""
+    """Return the HTTP status of an error: Twilio knows no 422 here."""
     return 400 if error.status == 422 else error.status
 
 
 def error_body(error: ApiError, request_id: str, base_url: str) -> bytes:
-    """The JSON of an error; `details` holds what our own API would say."""
+    """Return the JSON of an error; `details` holds what our own API would say."""
     details = {"code": error.code, "request_id": request_id, **error.details}
     if error.param is not None:
         details["param"] = PARAMETERS.get(error.param, error.param)

@@ -19,7 +19,7 @@ _date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
 def parse_form(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, str]:
-    """The fields of a body. Raises InvalidRequest of some kind."""
+    """Parse the fields of a body. Raises InvalidRequest of some kind."""
     if len(body) > MAX_FORM_BYTES:
         raise too_large(MAX_FORM_BYTES)
     if not body:
@@ -29,7 +29,7 @@ def parse_form(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 def parse_query(query: bytes) -> dict[str, str]:
-    """The parameters of a query string; those left blank are as those left out. Raises InvalidRequest."""
+    """Parse the parameters of a query string; those left blank are as those left out. Raises InvalidRequest."""
     return {name: text for name, text in _fields(query, "query string").items() if text}
 
 
@@ -42,7 +42,7 @@ def check_names(values: Collection[str], known: Collection[str]) -> None:
 
 
 def read_whole(values: Mapping[str, str], name: str, *, least: int, most: int) -> int | None:
-    """A whole number, or None where it is not given. Raises InvalidRequest."""
+    """Read a whole number, or None where it is not given. Raises InvalidRequest."""
     text = values.get(name)
     if text is None:
         return None
@@ -52,7 +52,7 @@ def read_whole(values: Mapping[str, str], name: str, *, least: int, most: int) -
 
 
 def read_time(values: Mapping[str, str], name: str) -> datetime | None:
-    """A time with its offset, or None where it is not given. Raises InvalidRequest."""
+    """Read a time with its offset, or None where it is not given. Raises InvalidRequest."""
     text = values.get(name)
     if text is None:
         return None
@@ -66,7 +66,7 @@ def read_time(values: Mapping[str, str], name: str) -> datetime | None:
 
 
 def read_day(values: Mapping[str, str], name: str, *, is_whole: bool = False) -> tuple[datetime, datetime] | None:
-    """The first moment of a date, or a time, and the first moment after it; None where it is not given.
+    """Read the first moment of a date, or a time, and the first moment after it, or None where it is not given.
 
     Where the day is to be whole, a time stands for its day: libraries write a date as the time at which it begins.
     """

@@ -41,7 +41,7 @@ IDEMPOTENCY_HEADER = b"i-twilio-idempotency-token"
 
 
 def twilio_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
-    """The routes of Twilio's API, with their full paths."""
+    """Return the routes of Twilio's API, with their full paths."""
     account = f"{PREFIX}/Accounts/{{account}}"
     table: dict[str, dict[str, Handler]] = {
         f"{PREFIX}/Accounts.json": {"GET": accounts.list_},
@@ -129,7 +129,7 @@ class PathFront:
 
 
 async def identify(services: Services, authorization: bytes | None, request_id: str) -> Context:
-    """The caller behind HTTP basic authentication: an AccountSid, or the key again, and the key as its password.
+    """Return the caller behind HTTP basic authentication: an AccountSid, or the key again, and the key as its password.
 
     Raises AuthenticationFailed.
     """

@@ -164,7 +164,7 @@ def _check_supported(form: Mapping[str, str]) -> None:
 
 
 def _send_at(form: Mapping[str, str]) -> datetime | None:
-    """When to send. Sending at once what was meant for later is the one mistake that cannot be taken back."""
+    """Return when to send. Sending at once what was meant for later is the one mistake that cannot be taken back."""
     kind = form.get("ScheduleType")
     if kind is None and "SendAt" not in form:
         return None
@@ -177,7 +177,7 @@ def _send_at(form: Mapping[str, str]) -> datetime | None:
 
 
 def _read_token(token: str | None) -> tuple[UUID | None, UUID | None]:
-    """The message after which a page begins, or that before which it ends."""
+    """Read the message after which a page begins, or that before which it ends."""
     if token is None:
         return None, None
     kind, id = token[:2], decode_sid(MESSAGE, token[2:])
@@ -213,7 +213,7 @@ def _envelope(call: Call, page: Page[Message], request: PageRequest, *, number: 
 
 
 def _neighbors(page: Page[Message], request: PageRequest) -> tuple[UUID | None, UUID | None]:
-    """What the page before begins below, and what the page after begins behind; None where there is none.
+    """Return what the page before begins below, and what the page after begins behind, or None where there is none.
 
     A page that was not looked for to its end may be without rows, and has its neighbors all the same.
     """

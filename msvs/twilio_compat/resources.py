@@ -45,7 +45,7 @@ UNKNOWN_ERROR = 30008
 
 
 def message_resource(row: MessageView, account_sid: str) -> dict[str, object]:
-    """The shape of a message row (a model, a result row or a new message)."""
+    """Return the shape of a message row (a model, a result row or a new message)."""
     sid = encode_sid(MESSAGE, row.id)
     path = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{sid}"
     times = (row.sent_at, row.delivered_at, row.failed_at, row.canceled_at, row.replied_at)
@@ -75,7 +75,7 @@ def message_resource(row: MessageView, account_sid: str) -> dict[str, object]:
 
 
 def rfc2822(value: datetime) -> str:
-    """A time on Twilio's wire, such as `Fri, 01 May 2026 20:00:00 +0000`."""
+    """Return a time on Twilio's wire, such as `Fri, 01 May 2026 20:00:00 +0000`."""
     return format_datetime(value.astimezone(UTC))
 
 

@@ -19,13 +19,13 @@ def encode_sid(prefix: str, value: UUID) -> str:
 
 
 def decode_sid(prefix: str, text: str) -> UUID | None:
-    """The UUID behind a SID, or None where `text` is no SID of this prefix."""
+    """Decode the UUID behind a SID, or None where `text` is no SID of this prefix."""
     found = _shape(text)
     return UUID(hex=found[2]) if found is not None and found[1] == prefix else None
 
 
 def find_message_id(text: str) -> UUID:
-    """The UUID of the message named in a path. Raises NotFound, as for a SID that was never given out."""
+    """Find the UUID of the message named in a path. Raises NotFound, as for a SID that was never given out."""
     value = decode_sid(MESSAGE, text)
     if value is None:
         raise NotFound("No such message: a message's Sid is SM and 32 hexadecimal digits.", param="Sid")

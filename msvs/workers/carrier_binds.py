@@ -206,7 +206,7 @@ class SessionHolder:
 
     @asynccontextmanager
     async def _locked(self, stop: asyncio.Event) -> AsyncIterator[Connection | None]:
-        """A connection that has the carrier's lock for as long as it lasts; None once `stop` is set."""
+        """Provide a connection that has the carrier's lock for as long as it lasts, or None once `stop` is set."""
         connection: Connection = await connections.connect(
             self._database_url,
             application_name=f"msvs sessions {os.getpid()}",
@@ -260,7 +260,7 @@ class SessionHolder:
             log.info("sessions are held here no more", carrier=self.name)
 
     async def _close(self, carrier: Carrier, seconds: float) -> bool:
-        """Close the sessions; whether that is done."""
+        """Close the sessions. Return whether that is done."""
         try:
             async with asyncio.timeout(seconds):
                 await carrier.close()
@@ -505,7 +505,7 @@ class HandOverServer:
 
 
 def taker(carrier: str, orphans: Mapping[str, Orphan]) -> TakeCarrierEvents:
-    """What keeps the carrier events of a carrier: committed, and the queue notified, before it returns.
+    """Return what keeps the carrier events of a carrier: committed, and the queue notified, before it returns.
 
     Reports of `orphans`, by the carrier's references, name their messages.
     """
@@ -549,13 +549,13 @@ def _references(submission: Submission, outcome: Accepted) -> dict[str, Orphan]:
 
 
 def _lately(accepted: Mapping[str, tuple[Orphan, float]]) -> dict[str, tuple[Orphan, float]]:
-    """What a worker may not have written down yet."""
+    """Return what a worker may not have written down yet."""
     since = time.monotonic() - WRITTEN_SECONDS
     return {ref: (orphan, at) for ref, (orphan, at) in accepted.items() if at > since}
 
 
 def lock_key(carrier: str) -> int:
-    """The number of the advisory lock that goes with the sessions of a carrier."""
+    """Return the number of the advisory lock that goes with the sessions of a carrier."""
     digest = hashlib.blake2b(b"msvs sessions:" + carrier.encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
 
@@ -580,7 +580,7 @@ def _emptied(queue: asyncio.Queue[Answer]) -> list[Answer]:
 
 
 async def _detail(carrier: Carrier) -> str | None:
-    """What the carrier says is wrong, as the row has room for it."""
+    """Return what the carrier says is wrong, as the row has room for it."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             detail = await carrier.check()
@@ -590,20 +590,20 @@ async def _detail(carrier: Carrier) -> str | None:
 
 
 def _sessions(carrier: Carrier, detail: str | None) -> tuple[int, int]:
-    """How many sessions stand of how many; of a carrier that does not count, one if nothing is wrong."""
+    """Return how many sessions stand of how many; of a carrier that does not count, one if nothing is wrong."""
     wanted = getattr(carrier, "wanted", 1)
     return getattr(carrier, "bound", 0 if detail else wanted), wanted
 
 
 def _kind(error: BaseException) -> str:
-    """The name of an error; of a group, that of its first."""
+    """Return the name of an error; of a group, that of its first."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return type(error).__name__
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event for so long; whether it is set."""
+    """Wait for an event for so long. Return whether it is set."""
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
     return event.is_set()

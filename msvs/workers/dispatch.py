@@ -60,7 +60,7 @@ Carriers = Mapping[str, Carrier]
 async def dispatch_messages(
     services: Services, carriers: Carriers, *, seconds: float = 10.0, batch: int = BATCH, stop: StopFlag | None = None
 ) -> int:
-    """Hand due messages to their carriers until none is due or the time is up; how many were handed over.
+    """Hand due messages to their carriers until none is due or the time is up. Return how many were handed over.
 
     A lane that breaks holds up no other; its error is raised once nothing else is due. After `stop` nothing more is
     claimed, and what was claimed and not yet submitted is queued again.
@@ -105,7 +105,10 @@ class _Run:
         self.failures = Failures()
 
     async def find_lanes(self) -> list[Lane]:
-        """The lanes with due messages that did not break; scheduled messages whose time has come are queued first."""
+        """Find the lanes with due messages that did not break.
+
+        Scheduled messages whose time has come are queued first.
+        """
         async with self.stop.limit():
             now, open_ids = await open_months.look()
             if await has_scheduled(now, open_ids):
@@ -113,7 +116,7 @@ class _Run:
             return self._whole(await find_lanes(now, open_ids))
 
     async def find_single_lanes(self) -> list[Lane]:
-        """The lanes of due single messages that did not break."""
+        """Find the lanes of due single messages that did not break."""
         async with self.stop.limit():
             return self._whole(await find_single_lanes(*await open_months.look()))
 
@@ -121,7 +124,7 @@ class _Run:
         return [lane for lane in lanes if lane not in self._broken]
 
     async def dispatch(self, lanes: Sequence[Lane]) -> list[int]:
-        """Hand over one batch of each lane, a few at once; how many messages of each."""
+        """Hand over one batch of each lane, a few at once. Return how many messages of each."""
         gate = asyncio.Semaphore(LANES_AT_ONCE)
 
         async def run(lane: Lane) -> int:
@@ -141,7 +144,7 @@ class _Run:
 
 
 async def _promote(now: datetime, open_ids: IdRange) -> int:
-    """Queue scheduled messages whose time has come; how many."""
+    """Queue scheduled messages whose time has come. Return how many."""
 
     async def promote(limit: int) -> int:
         return await promote_scheduled(limit=limit, now=now, open_ids=open_ids)
@@ -180,7 +183,10 @@ async def _put_aside(message_id: UUID | None, now: datetime) -> None:
 
 
 async def _all(works: Iterable[Coroutine[object, object, T]]) -> list[T]:
-    """The results of all; the first error only once every one has ended: what is on the wire is seen to its end."""
+    """Return the results of all; the first error only once every one has ended.
+
+    What is on the wire is seen to its end.
+    """
     results = await asyncio.gather(*works, return_exceptions=True)
     found = []
     for result in results:
@@ -197,7 +203,7 @@ class Paces:
         self._takes: dict[str, int] = {}
 
     def batch(self, carriers: Iterable[str]) -> int:
-        """How many messages to claim for whichever of these carriers takes them."""
+        """Return how many messages to claim for whichever of these carriers takes them."""
         return min(self._takes.get(name, FIRST_BATCH) for name in carriers)
 
     def learn(self, carrier: str, messages: int, seconds: float) -> None:
@@ -214,7 +220,7 @@ async def dispatch_lane(
     stop: StopFlag | None = None,
     paces: Paces | None = None,
 ) -> int:
-    """Hand over one batch of a lane; how many messages."""
+    """Hand over one batch of a lane. Return how many messages."""
     claimed = time.monotonic()
     stop = stop or StopFlag()
     async with stop.limit():
@@ -359,7 +365,7 @@ def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
 async def resolve_expired(
     carriers: Carriers, *, batch: int = BATCH, seconds: float = 10.0, stop: StopFlag | None = None
 ) -> int:
-    """Resolve hand-overs whose outcome nobody wrote down, by what their carrier can do; how many messages.
+    """Resolve hand-overs whose outcome nobody wrote down, by what their carrier can do. Return how many messages.
 
     `dedupe` submits the same id again; `lookup` asks, and submits what the carrier does not have; `none` waits for
     the delivery report and never submits again, as do those of carriers that are no longer configured. What the time

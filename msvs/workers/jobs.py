@@ -51,30 +51,30 @@ def _answering(queue: WorkQueue) -> Callable[[Callable[[Runtime], T]], Callable[
 
 @_answering(WorkQueue.MESSAGES)
 def dispatch_messages(runtime: Runtime) -> int:
-    """Hand due messages to the carriers; how many."""
+    """Hand due messages to the carriers. Return how many."""
     return runtime.run(dispatch.dispatch_messages(runtime.services, runtime.carriers, stop=runtime.stop))
 
 
 @_answering(WorkQueue.CAMPAIGNS)
 def expand_campaigns(runtime: Runtime) -> int:
-    """Turn due campaigns into messages; how many messages."""
+    """Turn due campaigns into messages. Return how many messages."""
     return runtime.run_bounded(campaigns.expand_campaigns(runtime.services, stop=runtime.stop))
 
 
 @_answering(WorkQueue.REPORTS)
 def collect_reports(runtime: Runtime) -> int:
-    """Take in delivery reports and replies; how many."""
+    """Take in delivery reports and replies. Return how many."""
     return runtime.run_bounded(reports.collect_reports(runtime.services, stop=runtime.stop))
 
 
 @_answering(WorkQueue.WEBHOOKS)
 def deliver_webhooks(runtime: Runtime) -> int:
-    """Deliver due webhooks; how many attempts."""
+    """Deliver due webhooks. Return how many attempts."""
     return runtime.run(webhooks.deliver_webhooks(runtime.services, runtime.http, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAINTENANCE)
 def maintain(runtime: Runtime) -> dict[str, int]:
-    """Do the chores; what each did."""
+    """Do the chores. Return what each did."""
     chores = maintenance.maintain(runtime.carriers, runtime.settings, stop=runtime.stop, upkeep=runtime.upkeep)
     return runtime.run_bounded(chores)

@@ -74,7 +74,7 @@ async def maintain(
     stop: StopFlag | None = None,
     upkeep: Upkeep | None = None,
 ) -> dict[str, int]:
-    """Do every chore once; what each did. One that breaks holds up no other; its error is raised at the end."""
+    """Do every chore once. Return what each did. One that breaks holds up no other; its error is raised at the end."""
     now = await database.now()
     failures = Failures()
     done = {}
@@ -116,7 +116,7 @@ async def _find_open_months(now: datetime, upkeep: Upkeep | None) -> int:
 
 
 async def complete_campaigns() -> int:
-    """Complete the campaigns whose recipients are all settled; how many."""
+    """Complete the campaigns whose recipients are all settled. Return how many."""
     completed = 0
     failures = Failures()
     for campaign_id in await lifecycle.sending_campaigns():
@@ -139,13 +139,13 @@ SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending') OR EXISTS (
 
 
 async def has_work(now: datetime) -> bool:
-    """Whether a campaign may be complete, or a lease has run out that no paused campaign holds up."""
+    """Return whether a campaign may be complete, or a lease has run out that no paused campaign holds up."""
     _, open_ids = await open_months.look()
     return bool(await fetch_value(HAS_MAINTENANCE.format(is_open=open_ids.of("messages")), now))
 
 
 async def drop_expired(*, stop: StopFlag | None = None) -> int:
-    """Delete rows past their keeping, for a bounded time; how many."""
+    """Delete rows past their keeping, for a bounded time. Return how many."""
     return sum([await _drop_rows(table, retention, stop or StopFlag()) for table, retention in RETENTION.items()])
 
 

@@ -107,7 +107,7 @@ class Step:
 
 
 async def roll_partitions(settings: Settings, upkeep: Upkeep | None = None) -> int:
-    """Make the partitions that are missing and drop those past their keeping; how many of both.
+    """Make the partitions that are missing and drop those past their keeping. Return how many of both.
 
     Where nothing is to be done no lock is taken. Messages that are yet to be sent keep their month.
     """
@@ -149,12 +149,12 @@ def _months_kept(table: str, settings: Settings) -> int:
 
 
 def _older(table: str, names: Sequence[str], moment: datetime) -> list[str]:
-    """The partitions of the months before that of `moment`."""
+    """Return the partitions of the months before that of `moment`."""
     return [n for n in names if re.fullmatch(table + "_[0-9]{4}_[0-9]{2}", n) and n < f"{table}_{moment:%Y_%m}"]
 
 
 async def _in_use_for_long(tables: Iterable[str]) -> set[str]:
-    """The tables that one transaction used at both of two looks."""
+    """Return the tables that one transaction used at both of two looks."""
     first = {name: {row.transaction for row in await fetch(HOLDERS, [name])} for name in tables}
     if not any(first.values()):
         return set()
@@ -220,6 +220,6 @@ def _month_start(moment: datetime) -> datetime:
 
 
 def _month_after(moment: datetime, months: int) -> datetime:
-    """The same time so many months later, of a day that every month has."""
+    """Return the same time so many months later, of a day that every month has."""
     years, month = divmod(moment.month - 1 + months, 12)
     return moment.replace(year=moment.year + years, month=month + 1)

@@ -102,7 +102,7 @@ Break = Callable[[UUID], Awaitable[None]]
 
 
 async def collect_reports(services: Services, *, seconds: float = 10.0, stop: StopFlag | None = None) -> int:
-    """Take in due delivery reports and replies until none is due or the time is up; how many."""
+    """Take in due delivery reports and replies until none is due or the time is up. Return how many."""
     until = time.monotonic() + seconds
     run = _Run(services, stop or StopFlag())
     while not run.stop.is_set:
@@ -174,7 +174,7 @@ class _Run:
                 await self.take_inbound()
 
     async def _one(self, take: Take, put_off: Break, patience: float) -> tuple[int, bool]:
-        """How many inbound messages were looked at, and whether that one waits for somebody who is stuck."""
+        """Return how many inbound messages were looked at, and whether that one waits for somebody who is stuck."""
         self._tries.reset()
         try:
             return await _bounded(partial(take, self._tries), patience), False
@@ -203,7 +203,7 @@ async def _bounded(work: Callable[[], Awaitable[int]], patience: float) -> int:
 
 
 async def has_due(now: datetime) -> bool:
-    """Whether a carrier has something to bring."""
+    """Return whether a carrier has something to bring."""
     has_virtual = await fetch_value("SELECT EXISTS (SELECT FROM virtual_signals WHERE due_at <= $1)", now)
     return bool(has_virtual) or await carrier_events.has_due(now)
 

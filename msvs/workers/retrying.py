@@ -47,13 +47,16 @@ _STUCK = (
 
 
 def is_away(error: BaseException | None) -> bool:
-    """Whether an error says that PostgreSQL cannot be reached, and nothing of what was asked of it."""
+    """Return whether an error says that PostgreSQL cannot be reached, and nothing of what was asked of it."""
     # An InterfaceError that is a ValueError is of what was to be written.
     return isinstance(error, _AWAY) and not isinstance(error, (ValueError, *_STUCK))
 
 
 def is_stuck(error: BaseException | None) -> bool:
-    """Whether an error says that what was asked of PostgreSQL did not end in time: less of it may, or it may later."""
+    """Return whether an error says that what was asked of PostgreSQL did not end in time.
+
+    Less of it may, or it may later.
+    """
     while error is not None and not isinstance(error, _STUCK):
         error = error.__cause__
     return error is not None
@@ -99,7 +102,7 @@ class Failures:
         self._first = self._first or error
 
     async def outlive(self, part: str, work: Awaitable[T], default: T) -> T:
-        """What `work` comes to, or `default` where it breaks."""
+        """Return what `work` comes to, or `default` where it breaks."""
         try:
             return await work
         except Exception as error:

@@ -107,7 +107,7 @@ class _Endpoint:
 async def deliver_webhooks(
     services: Services, client: HttpClient, *, seconds: float = 20, stop: StopFlag | None = None
 ) -> int:
-    """Deliver what is due until nothing is, or for about `seconds`; how many attempts were made.
+    """Deliver what is due until nothing is, or for about `seconds`. Return how many attempts were made.
 
     What is in flight at the end is finished, and recorded, first. After `stop` nothing more is claimed, and what does
     not end in time is broken off: it is due again once its lease has run out.
@@ -272,7 +272,7 @@ class _Run:
         )
 
     def _secrets_of(self, claimed: ClaimedDelivery) -> list[str]:
-        """The secrets to sign with, that before a rotation first."""
+        """Return the secrets to sign with, that before a rotation first."""
         sealed = [claimed.secret_sealed]
         previous, until = claimed.previous_secret_sealed, claimed.previous_secret_until
         if previous is not None and until is not None and until > datetime.now(UTC):

@@ -58,12 +58,15 @@ _touching: set[asyncio.Task[None]] = set()
 
 
 async def authenticate(services: Services, authorization: str | None, request_id: str | None = None) -> Context:
-    """The caller behind an Authorization header. Raises AuthenticationFailed."""
+    """Return the caller behind an Authorization header. Raises AuthenticationFailed."""
     return await authenticate_key(services, _bearer(authorization), request_id)
 
 
 async def authenticate_key(services: Services, text: str, request_id: str | None = None) -> Context:
-    """The caller behind a key. Raises AuthenticationFailed, and PermissionDenied where its workspace is suspended."""
+    """Return the caller behind a key.
+
+    Raises AuthenticationFailed, and PermissionDenied where its workspace is suspended.
+    """
     if parse_key(text) is None:
         raise AuthenticationFailed(
             "This is not an API key: check that it was copied whole.", code=ErrorCode.API_KEY_MALFORMED
@@ -86,7 +89,7 @@ async def authenticate_key(services: Services, text: str, request_id: str | None
 
 
 def suspended() -> PermissionDenied:
-    """What every caller of a suspended workspace is told."""
+    """Return what every caller of a suspended workspace is told."""
     return PermissionDenied(
         "The workspace is suspended. Ask who runs this service.", code=ErrorCode.WORKSPACE_SUSPENDED
     )

@@ -34,13 +34,13 @@ _shape = re.compile(rf"msvs_(live|test)_([0-9A-Za-z]{{{RANDOM_LENGTH}}})([0-9A-Z
 
 
 def make_key(livemode: bool) -> str:
-    """A fresh key: its prefix, 30 random base62 characters and 6 of their CRC-32."""
+    """Make a fresh key: its prefix, 30 random base62 characters and 6 of their CRC-32."""
     body = "".join(secrets.choice(BASE62) for _ in range(RANDOM_LENGTH))
     return f"{LIVE_PREFIX if livemode else TEST_PREFIX}{body}{_checksum(body)}"
 
 
 def parse_key(text: str) -> bool | None:
-    """The mode a key is for, or None where the text is no key or its checksum is wrong."""
+    """Parse the mode a key is for, or None where the text is no key or its checksum is wrong."""
     found = _shape.fullmatch(text)
     if found is None or _checksum(found[2]) != found[3]:
         return None
@@ -48,7 +48,7 @@ def parse_key(text: str) -> bool | None:
 
 
 def digest_key(text: str) -> str:
-    """The hash under which a key is kept."""
+    """Return the hash under which a key is kept."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -94,19 +94,19 @@ async def issue_key(ctx: Context, *, name: str = "", scopes: Iterable[str] | Non
 
 
 async def get_key(ctx: Context, id: UUID) -> ApiKey:
-    """One key. Raises NotFound."""
+    """Return one key. Raises NotFound."""
     allow(ctx, Permission.KEYS_READ)
     return await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key")
 
 
 async def list_keys(ctx: Context) -> list[ApiKey]:
-    """The keys of the caller's workspace and mode, newest first, revoked ones too."""
+    """List the keys of the caller's workspace and mode, newest first, revoked ones too."""
     allow(ctx, Permission.KEYS_READ)
     return await scoped(ctx, ApiKey).order_by("-id")
 
 
 async def find_keys(ctx: Context, page: PageRequest) -> Page[ApiKey]:
-    """A page of the keys of the caller's workspace and mode, newest first, revoked ones too."""
+    """Find a page of the keys of the caller's workspace and mode, newest first, revoked ones too."""
     allow(ctx, Permission.KEYS_READ)
     return await fetch_page(scoped(ctx, ApiKey), page)
 

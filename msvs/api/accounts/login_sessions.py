@@ -175,7 +175,7 @@ async def open_session(user_id: UUID, *, password_changed_at: datetime | None = 
 
 
 async def authenticate_session(token: str | None) -> Identity:
-    """The user behind a session's token. Raises AuthenticationFailed code `session_invalid`."""
+    """Return the user behind a session's token. Raises AuthenticationFailed code `session_invalid`."""
     now = datetime.now(UTC)
     rows = await fetch(FIND_LOGIN_SESSION, digest_token(token), now, now - IDLE) if token else []
     if not rows:
@@ -205,7 +205,7 @@ def check_csrf(identity: Identity, given: str | None) -> None:
 
 
 def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *, livemode: bool) -> Context:
-    """The context of a user in one of their workspaces. Raises NotFound, as for one that does not exist.
+    """Return the context of a user in one of their workspaces. Raises NotFound, as for one that does not exist.
 
     Raises PermissionDenied code `workspace_suspended`.
     """
@@ -241,7 +241,7 @@ async def rotate_session(identity: Identity) -> OpenedSession:
 
 
 async def reread_memberships(identity: Identity) -> Identity:
-    """The same user with the workspaces that are theirs now."""
+    """Return the same user with the workspaces that are theirs now."""
     rows = await fetch(MEMBERSHIPS, identity.user_id)
     return replace(
         identity,
@@ -253,7 +253,7 @@ async def reread_memberships(identity: Identity) -> Identity:
 
 
 async def log_out(identity: Identity, *, everywhere: bool = False) -> int:
-    """End the session, or all of the user's; how many. Ending one that has ended changes nothing."""
+    """End the session, or all of the user's. Return how many. Ending one that has ended changes nothing."""
     if everywhere:
         return await Session.filter(user_id=identity.user_id).delete()
     return await Session.filter(id=identity.session_id).delete()
@@ -296,19 +296,19 @@ async def living_places(session_ids: Sequence[UUID]) -> set[tuple[UUID, UUID, Ro
 
 
 async def forget_ended(now: datetime) -> int:
-    """Delete sessions that have ended and attempts that no longer count; how many rows."""
+    """Delete sessions that have ended and attempts that no longer count. Return how many rows."""
     sessions = await Session.filter(expires_at__lte=now).delete()
     idle = await execute("DELETE FROM sessions WHERE last_seen_at <= $1", now - IDLE)
     return sessions + idle + await execute("DELETE FROM login_throttles WHERE started_at <= $1", now - WINDOW)
 
 
 def digest_token(token: str) -> str:
-    """The hash under which a session's or invitation's token is kept."""
+    """Return the hash under which a session's or invitation's token is kept."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def fold_email(email: str) -> str | None:
-    """An e-mail address as users have it, in lower case and ASCII, or None where it is none."""
+    """Fold an e-mail address as users have it, in lower case and ASCII, or None where it is none."""
     email = email.strip()
     try:
         return read_email(email).lower() if email.isascii() else None
@@ -347,7 +347,7 @@ async def _count(limits: Mapping[str, int]) -> int | None:
 
 
 def network_of(ip: str) -> str:
-    """The address itself or, for IPv6, its /64, which one caller holds whole."""
+    """Return the address itself or, for IPv6, its /64, which one caller holds whole."""
     try:
         address = ip_address(ip)
     except ValueError:

@@ -25,7 +25,10 @@ _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="passwords")
 
 
 def check_password(password: str, *, email: str, param: str = "password") -> str:
-    """A password fit to be set: 10 to 256 characters, not the e-mail address. Raises InvalidRequest with `param`."""
+    """Return a password fit to be set: 10 to 256 characters, not the e-mail address.
+
+    Raises InvalidRequest with `param`.
+    """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise InvalidRequest(
             f"{param} must have from {MIN_LENGTH} to {MAX_LENGTH} characters.",
@@ -39,18 +42,21 @@ def check_password(password: str, *, email: str, param: str = "password") -> str
 
 
 async def hash_password(password: str) -> str:
-    """The hash to keep."""
+    """Return the hash to keep."""
     return await _in_thread(lambda: HASHER.hash(_bytes(password)))
 
 
 async def verify_password(password_hash: str | None, password: str) -> bool:
-    """Whether the password has this hash; without one (no such user) the same work is done, and the answer is no."""
+    """Return whether the password has this hash.
+
+    Without one (no such user) the same work is done, and the answer is no.
+    """
     matches = await _in_thread(lambda: _matches(password_hash, password))
     return matches and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was made with other parameters than today's."""
+    """Return whether the hash was made with other parameters than today's."""
     return HASHER.check_needs_rehash(password_hash)
 
 

@@ -81,7 +81,7 @@ class Rotation:
 
 
 def fingerprint_of(secret: str) -> str:
-    """What stands for a secret key in the database: nobody learns the key from it."""
+    """Return what stands for a secret key in the database: nobody learns the key from it."""
     return derive_key(secret, _FINGERPRINT).hex()
 
 
@@ -106,7 +106,7 @@ async def unlock(keyring: Keyring, settings: Settings, *, adopt: bool = False) -
 
 
 async def is_settled() -> bool:
-    """Whether the connected database has a data key; False also before its migrations."""
+    """Return whether the connected database has a data key; False also before its migrations."""
     try:
         return bool(await fetch_value("SELECT EXISTS (SELECT FROM secret_keys)"))
     except asyncpg.UndefinedTableError:
@@ -147,7 +147,7 @@ async def rotate(settings: Settings, *, overlap: timedelta) -> Rotation:
 
 
 async def list_keys(keyring: Keyring) -> list[dict[str, object]]:
-    """Every secret key that the database knows, oldest first, by the beginning of its fingerprint."""
+    """List every secret key that the database knows, oldest first, by the beginning of its fingerprint."""
     used = "" if keyring.held is None else keyring.held.fingerprint
     return [
         {
@@ -162,7 +162,7 @@ async def list_keys(keyring: Keyring) -> list[dict[str, object]]:
 
 
 async def forget_retired(at: datetime) -> int:
-    """Remove the data key as sealed under keys that are refused by now; how many."""
+    """Remove the data key as sealed under keys that are refused by now. Return how many."""
     return await execute(FORGET_RETIRED_KEYS, at)
 
 
@@ -260,7 +260,10 @@ def _compare(keyring: Keyring, rows: Sequence[Row]) -> None:
 
 
 def _opened(rows: Sequence[Row], settings: Settings) -> tuple[Row, str, str]:
-    """The row of the first known key that the database takes, the key, and the data secret. Raises SettingsError."""
+    """Return the row of the first known key that the database takes, the key, and the data secret.
+
+    Raises SettingsError.
+    """
     by_fingerprint = {row.fingerprint: row for row in rows}
     retired: Row | None = None
     known = settings.known_secrets()
@@ -276,7 +279,7 @@ def _opened(rows: Sequence[Row], settings: Settings) -> tuple[Row, str, str]:
 
 
 def _unsealed(row: Row, secret: str) -> str:
-    """The data secret in a row. Raises SecretKeyRefused where it is not the one that was written."""
+    """Return the data secret in a row. Raises SecretKeyRefused where it is not the one that was written."""
     try:
         data_secret = SecretBox(secret, purpose=_BOX_PURPOSE).open(row.sealed)
     except SecretUnreadable:
@@ -322,7 +325,10 @@ async def _settle(settings: Settings, *, adopt: bool) -> None:
 
 
 async def _proven(settings: Settings) -> str:
-    """The known secret that opens most of what the database holds, if it is more than half. Raises SecretKeyRefused."""
+    """Return the known secret that opens most of what the database holds, if it is more than half.
+
+    Raises SecretKeyRefused.
+    """
     sealed = [row.secret_sealed for row in await fetch(SEALED)]
     hashed = [row for order in ("ASC", "DESC") for row in await fetch(HASHED.format(order=order))]
     total = len(sealed) + len(hashed)

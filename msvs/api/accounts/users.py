@@ -98,7 +98,7 @@ class OfferedPlace:
 
 
 async def find_invitation(token: str) -> OfferedPlace | None:
-    """What the invitation with this token offers, or None where it cannot be accepted."""
+    """Return what the invitation with this token offers, or None where it cannot be accepted."""
     row = await fetch_row(OFFER, digest_token(token), datetime.now(UTC))
     return None if row is None else OfferedPlace(row.workspace_name, row.email, Role(row.role), row.expires_at)
 
@@ -141,13 +141,13 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
 
 
 async def list_members(ctx: Context) -> list[Member]:
-    """The members of the workspace, the oldest first. Raises PermissionDenied."""
+    """List the members of the workspace, the oldest first. Raises PermissionDenied."""
     allow(ctx, Permission.MEMBERS_READ)
     return [_member(row) for row in await fetch(MEMBERS.format(condition=""), ctx.workspace_id)]
 
 
 async def get_member(ctx: Context, user_id: UUID) -> Member:
-    """One member. Raises NotFound, PermissionDenied."""
+    """Return one member. Raises NotFound, PermissionDenied."""
     allow(ctx, Permission.MEMBERS_READ)
     row = await fetch_row(MEMBERS.format(condition="AND memberships.user_id = $2"), ctx.workspace_id, user_id)
     if row is None:
@@ -190,7 +190,7 @@ async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invita
 
 
 async def list_invitations(ctx: Context) -> list[Invitation]:
-    """The invitations that can still be accepted, newest first. Raises PermissionDenied."""
+    """List the invitations that can still be accepted, newest first. Raises PermissionDenied."""
     allow(ctx, Permission.MEMBERS_WRITE)
     return await _open_invitations(ctx.workspace_id).filter(expires_at__gt=datetime.now(UTC)).order_by("-id")
 
@@ -308,13 +308,13 @@ def _acting(visitor: Visitor, user_id: UUID, workspace_id: UUID, role: Role) -> 
 
 
 async def _lock_members(ctx: Context) -> dict[UUID, Membership]:
-    """All memberships, locked in one order: of two changes at once, the second sees what the first did."""
+    """Return all memberships, locked in one order: of two changes at once, the second sees what the first did."""
     rows = await Membership.filter(workspace_id=ctx.workspace_id).order_by("id").select_for_update()
     return {row.user_id: row for row in rows}
 
 
 def _acting_role(ctx: Context, members: Mapping[UUID, Membership]) -> Role | None:
-    """The caller's role as it is now, not as it was when the request came in. Raises PermissionDenied."""
+    """Return the caller's role as it is now, not as it was when the request came in. Raises PermissionDenied."""
     user_id = ids.decode_id(ids.USER, ctx.actor)
     if user_id is None:
         return ctx.role
@@ -374,7 +374,7 @@ def _checked_name(text: str) -> str:
 
 
 async def list_users() -> Sequence[Row]:
-    """Every user with the workspaces that are theirs, the oldest first; for operators."""
+    """List every user with the workspaces that are theirs, the oldest first; for operators."""
     return await fetch(USERS)
 
 

@@ -81,7 +81,7 @@ async def create_workspace(name: str, *, credits: int = 0) -> tuple[Workspace, s
 
 
 async def get_workspace(ctx: Context) -> Workspace:
-    """The caller's workspace, with the settings of the caller's mode. Raises NotFound."""
+    """Return the caller's workspace, with the settings of the caller's mode. Raises NotFound."""
     return await find_settings(ctx)
 
 
@@ -215,7 +215,7 @@ def _out_of_range(param: str, rule: str) -> InvalidRequest:
 
 
 async def find_workspace(text: str) -> UUID:
-    """The UUID of a workspace named by its public id, for operators. Raises NotFound."""
+    """Find the UUID of a workspace named by its public id, for operators. Raises NotFound."""
     id = ids.find_id(ids.WORKSPACE, text, "workspace")
     if not await Workspace.exists(id=id):
         raise ids.missing("workspace", text)
@@ -223,17 +223,20 @@ async def find_workspace(text: str) -> UUID:
 
 
 async def list_workspaces() -> Sequence[Row]:
-    """Every workspace with its balance, its members and whether it is suspended, the oldest first; for operators."""
+    """List every workspace with its balance, its members and whether it is suspended, the oldest first.
+
+    For operators.
+    """
     return await fetch(LIST)
 
 
 async def suspend_workspace(services: Services, id: UUID) -> bool:
-    """Have a workspace send nothing and its keys and users refused, until it is resumed; whether that is new."""
+    """Have a workspace send nothing and its keys and users refused, until it is resumed. Return whether that is new."""
     return await _set_suspended(services, id, datetime.now(UTC))
 
 
 async def resume_workspace(services: Services, id: UUID) -> bool:
-    """Let a suspended workspace go on where it stopped; whether that is new."""
+    """Let a suspended workspace go on where it stopped. Return whether that is new."""
     return await _set_suspended(services, id, None)
 
 

@@ -152,14 +152,14 @@ class Regions:
 
     @classmethod
     def of(cls, row: RegionSettings) -> Regions:
-        """What a row with a workspace's settings says."""
+        """Return what a row with a workspace's settings says."""
         return cls(frozenset(row.blocked_regions), frozenset(row.enabled_regions))
 
 
 async def check_audience(
     ctx: Context, list_ids: Sequence[UUID], segment_id: UUID | None, contact_ids: Sequence[UUID]
 ) -> Audience:
-    """An audience of the caller's own lists, segment and contacts, as it is stored. Raises InvalidRequest."""
+    """Return an audience of the caller's own lists, segment and contacts, as it is stored. Raises InvalidRequest."""
     if not list_ids and segment_id is None and not contact_ids:
         raise InvalidRequest(
             "audience needs at least one of list_ids, segment_id and contact_ids.",
@@ -209,7 +209,9 @@ def _unknown(param: str, prefix: str, value: UUID, noun: str) -> InvalidRequest:
 async def members_sql(
     ctx: Context, audience: Audience, between: tuple[UUID, UUID] | None = None
 ) -> tuple[str, list[object]]:
-    """A query for the ids of the audience's contacts, each once, and its values; $1 and $2 are workspace and mode.
+    """Return a query for the ids of the audience's contacts, each once, and its values.
+
+    $1 and $2 are workspace and mode.
 
     `between` are the contact after which it begins and the one with which it ends, $3 and $4.
     """
@@ -249,7 +251,7 @@ def _decoded(prefix: str, texts: Sequence[str]) -> list[UUID]:
 
 
 async def count_eligible(ctx: Context, audience: Audience, *, admit_unknown: bool) -> int:
-    """How many contacts of an audience a campaign would be sent to, were it sent now."""
+    """Return how many contacts of an audience a campaign would be sent to, were it sent now."""
     members, values = await members_sql(ctx, audience)
     statuses = [OptInStatus.OPTED_IN.value] + ([OptInStatus.UNKNOWN.value] if admit_unknown else [])
     count = await fetch_value(
@@ -262,7 +264,7 @@ async def count_eligible(ctx: Context, audience: Audience, *, admit_unknown: boo
 
 
 def estimated_segments(template: Template) -> int:
-    """The segments of a body whose variables are of ordinary length, before anything is rendered."""
+    """Return the segments of a body whose variables are of ordinary length, before anything is rendered."""
     return measure(template.render(dict.fromkeys(template.names, SAMPLE_VALUE))).segments
 
 
@@ -286,7 +288,7 @@ FIX_MORE = FIX + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = ex
 
 
 async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
-    """Fix a further chunk of who a campaign goes to, one row a phone; whether that was the last.
+    """Fix a further chunk of who a campaign goes to, one row a phone. Return whether that was the last.
 
     The caller holds the campaign's lock, and saves it. The audience is of the contacts there were at its first chunk;
     nobody is expanded before its last, so that a phone that moves from one contact to another has one row.
@@ -306,7 +308,7 @@ async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_
 
 
 async def _bound(ctx: Context, audience: Audience, after: UUID, until: UUID, limit: int) -> UUID | None:
-    """The contact with which a chunk after another one ends; None where it is the last chunk."""
+    """Return the contact with which a chunk after another one ends, or None where it is the last chunk."""
     bounds = []
     if list_ids := _decoded(ids.CONTACT_LIST, audience.get("list_ids", [])):
         share = max(limit // len(list_ids), min(limit, FEWEST_OF_A_LIST))
@@ -317,7 +319,7 @@ async def _bound(ctx: Context, audience: Audience, after: UUID, until: UUID, lim
 
 
 async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
-    """Turn up to `limit` recipients of a preparing campaign into messages, in the current transaction; how many.
+    """Turn up to `limit` recipients of a preparing campaign into messages, in the current transaction. Return how many.
 
     Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody.
     """
@@ -397,7 +399,7 @@ class _Chunk:
         return zip(self._event_ids, self._types, strict=True)
 
     def encode(self, recipients: Sequence[Row]) -> Iterator[bytes]:
-        """The rows of their messages, PIECE at a time; `events` and `written` grow along."""
+        """Yield the rows of their messages, PIECE at a time; `events` and `written` grow along."""
         for first in range(0, len(recipients), PIECE):
             rows: list[bytes] = []
             events: list[bytes] = []
@@ -465,7 +467,7 @@ class _Chunk:
 async def choose_senders(
     services: Services, campaign: ExpandingCampaign, recipients: Sequence[Row]
 ) -> Mapping[str, str | None]:
-    """The sender for each phone, None where none may be used; nothing where all get the campaign's."""
+    """Choose the sender for each phone, None where none may be used; nothing where all get the campaign's."""
     if not services.carriers.is_real(campaign.livemode):
         if await is_usable(Context(campaign.workspace_id, campaign.livemode, services=services), campaign.sender):
             return {}
@@ -491,7 +493,7 @@ def make_message(
     senders: Mapping[str, str | None],
     now: datetime,
 ) -> NewMessage:
-    """The message of one recipient."""
+    """Make the message of one recipient."""
     sender = senders.get(recipient.phone, campaign.sender)
     message = _new_message(campaign, recipient, sender, now)
     code = _skip_reason(campaign, recipient, regions, sender)
@@ -539,7 +541,7 @@ def _due_at(recipient: Recipient, now: datetime) -> datetime:
 
 
 def _skip_reason(campaign: ExpandingCampaign, recipient: Recipient, regions: Regions, sender: str | None) -> str | None:
-    """The code for which a recipient is not sent to, or None."""
+    """Return the code for which a recipient is not sent to, or None."""
 
     def destination() -> str | None:
         if recipient.region is None or is_in_blocked_range(recipient.phone):
@@ -556,7 +558,7 @@ def _skip_reason(campaign: ExpandingCampaign, recipient: Recipient, regions: Reg
 
 @lru_cache(maxsize=4096)
 def _kept_refusal(region: str, number_kind: str, regions: Regions) -> str | None:
-    """Whether numbers of a region and kind are refused, by what a contact keeps of its phone."""
+    """Return whether numbers of a region and kind are refused, by what a contact keeps of its phone."""
     calling_code = phonenumbers.country_code_for_region(region)
     return _destination_refusal(Phone("", region, calling_code, number_kind), regions)
 

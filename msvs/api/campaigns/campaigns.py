@@ -203,7 +203,7 @@ async def launch_campaign(
 
 
 async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> Campaign:
-    """A draft of the same body, sender, audience, metadata and pace as another campaign, without its times.
+    """Return a draft of the same body, sender, audience, metadata and pace as another campaign, without its times.
 
     Raises NotFound, InvalidRequest.
     """
@@ -266,7 +266,7 @@ async def send_campaign_test(
 
 
 async def get_campaign(ctx: Context, id: UUID) -> Campaign:
-    """One campaign. Raises NotFound."""
+    """Return one campaign. Raises NotFound."""
     return await find(ctx, Campaign, id, prefix=ids.CAMPAIGN, noun="campaign")
 
 
@@ -283,7 +283,7 @@ async def list_campaigns(ctx: Context, page: PageRequest, *, status: str | None 
 
 
 async def campaign_stats(ctx: Context, campaigns: Sequence[rows.CampaignRow]) -> dict[UUID, CampaignStats]:
-    """The stats of the caller's campaigns, by id."""
+    """Return the stats of the caller's campaigns, by id."""
     return await tallies.campaign_stats([row.id for row in campaigns if row.workspace_id == ctx.workspace_id])
 
 
@@ -337,7 +337,7 @@ ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('resume_paid', 0))"
 
 
 async def resume_paid(*, now: datetime) -> int:
-    """Resume campaigns paused for want of credits or at the daily cap, the oldest first; how many.
+    """Resume campaigns paused for want of credits or at the daily cap, the oldest first. Return how many.
 
     What older campaigns of the workspace are about to spend is not promised again. One goes on that can pay all it has
     left, or RESUME_MESSAGES of it; after a top-up, or on a new day or with another cap, the first of them also where it
@@ -357,7 +357,7 @@ async def resume_paid(*, now: datetime) -> int:
 
 
 async def _resume_covered(workspace_id: UUID, paused: Sequence[Campaign], now: datetime) -> int:
-    """Resume what a workspace's credits cover of its paused campaigns, given the oldest first; how many."""
+    """Resume what a workspace's credits cover of its paused campaigns, given the oldest first. Return how many."""
     left = await caps.spendable(workspace_id, now)
     running = await Campaign.filter(workspace_id=workspace_id, livemode=True, status__in=RUNNING)
     promised = resumed = 0
@@ -394,7 +394,7 @@ UNEXPANDED = "SELECT count(*) FROM (SELECT FROM campaign_recipients WHERE campai
 
 
 async def _needs(campaign: Campaign, most: int) -> tuple[int, int]:
-    """What a campaign's next message costs, and what all that waits does, as far as `most` messages tell.
+    """Return what a campaign's next message costs, and what all that waits does, as far as `most` messages tell.
 
     About as much as it will be where nothing is rendered yet.
     """
@@ -466,7 +466,7 @@ async def _check_audience(
 
 
 def _audience_ids(audience: Audience) -> tuple[list[UUID], UUID | None, list[UUID]]:
-    """The ids of a stored audience."""
+    """Return the ids of a stored audience."""
     segment = audience.get("segment_id")
     return (
         [ids.read_id(ids.CONTACT_LIST, text, "audience.list_ids") for text in audience.get("list_ids", ())],
@@ -476,7 +476,10 @@ def _audience_ids(audience: Audience) -> tuple[list[UUID], UUID | None, list[UUI
 
 
 async def check_campaign_sender(ctx: Context, workspace: Workspace, sender: str | None) -> str:
-    """A campaign's sender: the one named, else the default. Raises ComplianceRefused where it may not be used."""
+    """Return a campaign's sender: the one named, else the default.
+
+    Raises ComplianceRefused where it may not be used.
+    """
     return await check_usable(ctx, workspace.default_sender if sender is None else check_sender(sender))
 
 
@@ -513,7 +516,7 @@ def check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:
 
 
 async def _halt(ctx: Context, id: UUID) -> tuple[Campaign, datetime]:
-    """A campaign that has not ended, locked and standing still, and since when. Raises NotFound, Conflict."""
+    """Return a campaign that has not ended, locked and standing still, and since when. Raises NotFound, Conflict."""
     _refuse_ended(await get_campaign(ctx, id))
     now = await halt_run(id)
     campaign = await _lock(ctx, id)

@@ -39,7 +39,9 @@ SHORTEST_INTERVAL = 0.0001
 
 
 async def has_work(now: datetime) -> bool:
-    """Whether a campaign is due, not all expanded, waiting for credits or a new day, or canceled with messages left."""
+    """Return whether a campaign is due, not all expanded, waiting for credits or a new day, or canceled with messages
+    left.
+    """
     return bool(await fetch_value(HAS_CAMPAIGN_WORK, now))
 
 
@@ -102,7 +104,7 @@ def _begin(campaign: Campaign, now: datetime) -> None:
 
 
 async def finish_expansion(campaign_id: UUID, now: datetime) -> bool:
-    """Mark a campaign dispatched once no recipient is left to expand; whether this call did."""
+    """Mark a campaign dispatched once no recipient is left to expand. Return whether this call did."""
     campaign = await Campaign.filter(id=campaign_id, status=CampaignStatus.PREPARING).select_for_update().first()
     if campaign is None or campaign.started_at is None:
         return False
@@ -122,7 +124,7 @@ async def sending_campaigns() -> list[UUID]:
 
 
 async def complete_campaign(campaign_id: UUID, now: datetime) -> bool:
-    """Complete a campaign none of whose recipients can change any more; whether this call did."""
+    """Complete a campaign none of whose recipients can change any more. Return whether this call did."""
     if await count_open(campaign_id):
         return False
     campaign = await Campaign.filter(id=campaign_id, status=CampaignStatus.SENDING).select_for_update().first()
@@ -136,7 +138,7 @@ async def complete_campaign(campaign_id: UUID, now: datetime) -> bool:
 
 
 async def canceled_campaigns(services: Services, now: datetime) -> list[tuple[UUID, Context]]:
-    """Canceled campaigns that still have queued messages or recipients to expand."""
+    """Return canceled campaigns that still have queued messages or recipients to expand."""
     rows = await fetch(
         "SELECT id, workspace_id, livemode FROM campaigns WHERE status = 'canceled'"
         " AND canceled_at > $1::timestamptz - interval '7 days' AND ("

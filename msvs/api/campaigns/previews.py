@@ -411,7 +411,7 @@ def _warning(found: BodyWarning) -> PreviewWarning:
 
 
 async def _people(members: str, values: Sequence[object], total: int, exact_up_to: int) -> Sequence[Row]:
-    """The audience in order of phone, or a sample of it: the same one each time, spread over the whole."""
+    """Return the audience in order of phone, or a sample of it: the same one each time, spread over the whole."""
     if total <= exact_up_to:
         return await fetch(PEOPLE.format(members=members, sample=""), *values)
     share = exact_up_to * PARTS_PER_MILLION // total
@@ -444,7 +444,7 @@ class _Planned:
         self.spread_hours = data.spread_hours
 
     def seconds(self, recipients: int, held: int, last_opening: datetime | None) -> int:
-        """About how long from the start to the last hand-over: the slowest of all that slows it."""
+        """Return about how long from the start to the last hand-over: the slowest of all that slows it."""
         if not recipients:
             return 0
         rates = [
@@ -459,7 +459,7 @@ class _Planned:
 
 
 def _throughput_rates(services: Services, livemode: bool, sender: str) -> list[float]:
-    """The limits, in messages a second, of the carrier and the sender that have one."""
+    """Return the limits, in messages a second, of the carrier and the sender that have one."""
     carrier = services.carriers.default_for(livemode)
     limits = (services.rates.of_carrier(carrier or ""), services.rates.of_sender(sender))
     return [limit for limit in limits if limit is not None]
@@ -533,7 +533,7 @@ class _Outcome:
                 self.suggestion_helps |= _is_better(suggested, message.encoding, message.segments)
 
     def warnings(self, preview: CampaignPreview) -> list[PreviewWarning]:
-        """The warnings about the body, its sender and its audience; `preview` has what was counted."""
+        """Return the warnings about the body, its sender and its audience; `preview` has what was counted."""
         found = body_warnings.warn_of_template(self.planned.body, self.template, is_marketing=True)
         if len(self.characters) == 1:
             found.append(body_warnings.forced_by(next(iter(self.characters))))
@@ -553,7 +553,7 @@ class _Outcome:
         return [_warning(each) for each in found]
 
     def preview(self, total: int, *, exact: bool) -> CampaignPreview:
-        """The preview of an audience of `total`, of which those looked at are all or a sample."""
+        """Return the preview of an audience of `total`, of which those looked at are all or a sample."""
         looked_at = self.cells.total()
         ratio = 1.0 if exact or not looked_at else total / looked_at
         cells = _scaled(self.cells, total)
@@ -623,7 +623,7 @@ def _describe(preview: MessagePreview, body: str, template: Template, values: Ma
 
 
 def _missing_names(template: Template, values: Mapping[str, str]) -> list[str]:
-    """All variables that have neither a value nor a fallback, in the order of the body."""
+    """Return all variables that have neither a value nor a fallback, in the order of the body."""
     known = dict(values)
     names: list[str] = []
     while True:
@@ -638,8 +638,9 @@ def _missing_names(template: Template, values: Mapping[str, str]) -> list[str]:
 
 
 def _suggestion(body: str, template: Template) -> str | None:
-    """The template composed (NFC), with plain characters for typographic ones; None where nothing or its names would
-    change."""
+    """Return the template composed (NFC), with plain characters for typographic ones, or None where nothing or its
+    names would change.
+    """
     suggested = unicodedata.normalize("NFC", body).translate(_TRANSLATION)
     if suggested == body or len(suggested) > MAX_BODY:
         return None
@@ -661,7 +662,7 @@ def _try_render(template: Template, values: Mapping[str, str]) -> Rendered | Non
 
 
 def _saved_alone(body: str, segments: int) -> dict[str, int]:
-    """The characters that force UCS-2, each with the segments that replacing it, or composing marks, would save."""
+    """Return the characters that force UCS-2, each with the segments saved by replacing it or composing marks."""
     return {character: segments - measure(_without(body, character)).segments for character in forcing_characters(body)}
 
 
@@ -693,7 +694,7 @@ def _sample(message: NewMessage) -> SampleMessage:
 
 
 def _spread(new_messages: Sequence[NewMessage], wanted: int) -> list[NewMessage]:
-    """Up to `wanted` of them, evenly over the whole."""
+    """Return up to `wanted` of them, evenly over the whole."""
     if len(new_messages) <= wanted:
         return list(new_messages)
     return [new_messages[number * len(new_messages) // wanted] for number in range(wanted)]
@@ -704,7 +705,7 @@ def _most_first(counts: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _scaled(counts: Mapping[K, int], total: int) -> dict[K, int]:
-    """Counts in the same proportions that sum to `total`, by largest remainder."""
+    """Return counts in the same proportions that sum to `total`, by largest remainder."""
     looked_at = sum(counts.values())
     if looked_at in (0, total):
         return dict(counts)

@@ -51,7 +51,7 @@ IS_RELEASED = "(reserves = 1 AND captures = 0 AND releases = 1 AND moved = 0)"
 
 
 def _reference_sql(column: str) -> str:
-    """The ledger's name of a message (its public id) as an SQL expression over its UUID."""
+    """Return the ledger's name of a message (its public id) as an SQL expression over its UUID."""
     high, low = (f"('x' || substr(replace({column}::text, '-', ''), {start}, 16))::bit(64)::int8" for start in (1, 17))
     characters = []
     for shift in range(125, -1, -5):
@@ -283,7 +283,7 @@ def _check(name: str, expected: int | Decimal, found: int | Decimal, differences
 
 
 def _recipients(row: Row) -> list[ReconciliationCheck]:
-    """Each recipient is in one state, each phone is there once, and the tallies say what the rows say."""
+    """Return each recipient is in one state, each phone is there once, and the tallies say what the rows say."""
     checks = [
         _check("recipients", row.recipients, sum(_states(row).values())),
         _check("recipients.phones", row.recipients + row.not_expanded, row.distinct_phones),
@@ -298,7 +298,7 @@ def _recipients(row: Row) -> list[ReconciliationCheck]:
 
 
 def _credits(row: Row, livemode: bool) -> list[ReconciliationCheck]:
-    """What a message holds is its segments once it is claimed, and live the ledger moved exactly that."""
+    """Return what a message holds is its segments once it is claimed, and live the ledger moved exactly that."""
     checks = [_check("credits.segments", row.held_segments, row.credits_used, row.credits_off)]
     if not livemode:
         return [*checks, _check("ledger.sandbox_entries", 0, row.ledger_entries)]
@@ -311,7 +311,7 @@ def _credits(row: Row, livemode: bool) -> list[ReconciliationCheck]:
 
 
 def _carrier(row: Row) -> list[ReconciliationCheck]:
-    """What the carrier's log holds is what was handed to it; only the virtual carrier's log can be read."""
+    """Return what the carrier's log holds is what was handed to it; only the virtual carrier's log can be read."""
     if row.other_carriers and not row.handed_off and not row.accepted:
         return []
     return [
@@ -321,7 +321,7 @@ def _carrier(row: Row) -> list[ReconciliationCheck]:
 
 
 def _events(row: Row) -> list[ReconciliationCheck]:
-    """Each change has its event and each event its change; only replies may come more than once."""
+    """Return each change has its event and each event its change; only replies may come more than once."""
     checks = [
         _check(f"events.message.{name}", row[f"{name}_rows"], row[f"{name}_found"], row[f"{name}_off"])
         for name in EVENT_FACTS

@@ -61,7 +61,10 @@ class RowEncoder:
     __slots__ = ("_data", "_data_length", "_event", "_event_head", "_event_tail", "_head", "_tail", "type")
 
     def __init__(self, message: NewMessage, type: EventType, now: datetime) -> None:
-        """An encoder of a new message whose id, contact, phone and body are left aside; `type` is that of its event."""
+        """Prepare the encoder of a new message whose id, contact, phone and body are left aside.
+
+        `type` is its event's.
+        """
         self.type = type
         row: tuple[FieldValue, ...] = (
             message.workspace_id,
@@ -91,7 +94,7 @@ class RowEncoder:
         self._data_length = sum(map(len, self._data)) + 2 * ids.LENGTH
 
     def row(self, id: bytes, contact_id: bytes, phone: bytes, text: Text) -> tuple[bytes, ...]:
-        """The pieces of a message's row."""
+        """Return the pieces of a message's row."""
         return (
             self._head,
             id,
@@ -106,7 +109,7 @@ class RowEncoder:
     def event(
         self, event_id: bytes, id: bytes, public_id: str, contact_id: str, phone: bytes, text: Text
     ) -> tuple[bytes, ...]:
-        """The pieces of its event's row; `public_id` and `contact_id` without their prefixes."""
+        """Return the pieces of its event's row; `public_id` and `contact_id` without their prefixes."""
         before_id, before_phone, before_body, before_contact, rest = self._data
         json = text.json
         return (
@@ -129,7 +132,7 @@ class RowEncoder:
 
 
 def _cut(message: NewMessage) -> tuple[bytes, bytes, bytes, bytes, bytes]:
-    """The JSON of a message, without its id, phone, body and contact."""
+    """Return the JSON of a message, without its id, phone, body and contact."""
     id, phone, body, contact_id = (uuid4() for _ in range(4))
     marked = replace(message, id=id, to_phone=phone.hex, body=body.hex, contact_id=contact_id)
     data = msgspec.json.encode(message_resource(marked))

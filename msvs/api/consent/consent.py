@@ -285,7 +285,7 @@ class Suppressed:
 
 
 def consent_entry_resource(row: rows.ConsentEventRow) -> ConsentEntryResource:
-    """The shape of an entry of the history."""
+    """Return the shape of an entry of the history."""
     return ConsentEntryResource(
         id=ids.encode_id(CONSENT_EVENT, row.id),
         livemode=row.livemode,
@@ -308,7 +308,7 @@ def consent_entry_resource(row: rows.ConsentEventRow) -> ConsentEntryResource:
 
 
 async def list_consent(ctx: Context, page: PageRequest, *, phone: str | None = None) -> Page[ConsentEvent]:
-    """The history of consent, newest first, or that of one phone, whether or not it has a contact or was erased.
+    """List the history of consent, newest first, or that of one phone, whether or not it has a contact or was erased.
 
     Raises InvalidRequest.
     """
@@ -318,7 +318,7 @@ async def list_consent(ctx: Context, page: PageRequest, *, phone: str | None = N
 
 
 async def list_contact_consent(ctx: Context, id: UUID, page: PageRequest) -> Page[ConsentEvent]:
-    """The history of the consent of a contact's phone, newest first. Raises NotFound."""
+    """List the history of the consent of a contact's phone, newest first. Raises NotFound."""
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
     return await fetch_page(history_of(ctx, contact.phone), page)
 
@@ -488,7 +488,7 @@ async def opt_in(
     version: str | None = None,
     claim: Claim = EVIDENCE_ALONE,
 ) -> bool:
-    """Opt a contact in on evidence; whether its status changed. Raises Conflict `opt_in_revoked`.
+    """Opt a contact in on evidence. Return whether its status changed. Raises Conflict `opt_in_revoked`.
 
     A phone that is opted out needs a `claim` that may undo that: the person's own act, or evidence given since.
     Confirmed, it is opted in, its phone is no longer suppressed, and `contact.opted_in` is written unless it was in
@@ -615,17 +615,17 @@ async def _lock(ctx: Context, contact_id: UUID) -> Contact | None:
 
 
 def hashes_of(ctx: Context, phone: str) -> list[str]:
-    """The keyed hashes of a phone (E.164) in each of its spellings."""
+    """Return the keyed hashes of a phone (E.164) in each of its spellings."""
     return [crypto.phone_hash(ctx, spelling) for spelling in spellings(phone)]
 
 
 def history_of(ctx: Context, phone: str) -> QuerySet[ConsentEvent]:
-    """The entries of a phone (E.164) in any spelling, whether or not they were erased."""
+    """Return the entries of a phone (E.164) in any spelling, whether or not they were erased."""
     return scoped(ctx, ConsentEvent).filter(is_of_phone(ctx, phone))
 
 
 def is_of_phone(ctx: Context, phone: str) -> Q:
-    """What holds for the entries of a phone (E.164) in the caller's workspace and mode."""
+    """Return what holds for the entries of a phone (E.164) in the caller's workspace and mode."""
     # Entries from before the chain have no hash of the phone.
     return Q(phone_hash__in=hashes_of(ctx, phone)) | Q(phone__in=spellings(phone), phone_hash__isnull=True)
 
@@ -641,7 +641,9 @@ def _became(contact: Contact) -> datetime:
 
 
 async def _was_asked(ctx: Context, contact: Contact) -> bool:
-    """Whether the question to a pending contact was sent, or may yet be: caps, credits or a carrier may have barred it.
+    """Return whether the question to a pending contact was sent, or may yet be.
+
+    Caps, credits or a carrier may have barred it.
 
     It is of the moment at which the contact became pending.
     """

@@ -102,11 +102,11 @@ class _People:
     known: dict[str, _Person] = field(default_factory=dict)
 
     def find(self, row: Row) -> _Person | None:
-        """The person of an entry, if they ever opted out."""
+        """Find the person of an entry, if they ever opted out."""
         return self.known.get(row.phone_hash or "") or self.known.get(row.phone or "")
 
     def find_or_make(self, row: Row) -> _Person:
-        """The person of an entry, known by every name from now on."""
+        """Find the person of an entry, known by every name from now on."""
         names = list(self._names(row))
         person = next((self.known[name] for name in names if name in self.known), None) or _Person(None)
         self.known.update(dict.fromkeys(names, person))
@@ -137,7 +137,7 @@ async def audit(services: Services, *, workspace_id: UUID | None = None) -> list
 
 
 async def repair(services: Services, *, workspace_id: UUID | None = None) -> int:
-    """Opt those out again whose opt-outs were undone without reason; how many phones. Raises KeyMismatch.
+    """Opt those out again whose opt-outs were undone without reason. Return how many phones. Raises KeyMismatch.
 
     Each gets its suppression, an entry in the chain and one `contact.opted_out`; what waits for it is canceled.
     """
@@ -152,19 +152,19 @@ async def repair(services: Services, *, workspace_id: UUID | None = None) -> int
 
 
 async def is_due() -> bool:
-    """Whether a migration asked for the repair and it was not made yet."""
+    """Return whether a migration asked for the repair and it was not made yet."""
     return await fetch_row(FIND_DUE, DUE) is not None
 
 
 async def repair_due(services: Services) -> int:
-    """Make the repair that is due, and note that it was made; how many phones. Raises KeyMismatch."""
+    """Make the repair that is due, and note that it was made. Return how many phones. Raises KeyMismatch."""
     count = await repair(services)
     await execute(FINISH_REPAIR, DUE, await now(), count)
     return count
 
 
 async def _audit_chain(services: Services, workspace_id: UUID, livemode: bool) -> list[tuple[Undone, int]]:
-    """What stands without reason in one chain, each with the last row of its phone."""
+    """Return what stands without reason in one chain, each with the last row of its phone."""
     people = _People(services.keyring, workspace_id, livemode)
     async for row in _rows(workspace_id, livemode):
         _read(people, row)
@@ -228,7 +228,7 @@ async def _rows(workspace_id: UUID, livemode: bool) -> AsyncIterator[Row]:
 async def _harmless(
     services: Services, workspace_id: UUID, livemode: bool, undone: Sequence[Undone]
 ) -> set[str | None]:
-    """The phones, or the hashes of those erased, of which nothing is sent to all the same."""
+    """Return the phones, or the hashes of those erased, of which nothing is sent to all the same."""
     scope = (workspace_id, livemode)
     phones = [each.phone for each in undone if each.phone is not None]
     found: set[str | None] = set()
@@ -248,7 +248,7 @@ async def _harmless(
 
 
 async def _put_back(ctx: Context, undone: Sequence[tuple[Undone, int]]) -> int:
-    """Opt phones out again, but for those of which something was written since; how many."""
+    """Opt phones out again, but for those of which something was written since. Return how many."""
     at = await now()
     count = 0
     named = [(each, each.phone, last) for each, last in undone if each.phone is not None]

@@ -120,7 +120,7 @@ class Verification:
 
 
 def row_hash(row: rows.ConsentEventRow, previous_hash: str) -> str:
-    """The hash that an entry must have after another; the database's trigger computes the same by itself."""
+    """Return the hash that an entry must have after another; the database's trigger computes the same by itself."""
     # An entry without a time of its evidence is hashed as before there was one.
     given = () if row.given_at is None else (_microseconds(row.given_at),)
     text = crypto.canonical_text(
@@ -205,7 +205,7 @@ async def _verify_chain(
 
 
 async def _find_contradiction(services: Services, chain: VerifiedChain, unsuppressed: dict[str, int]) -> Break | None:
-    """What of suppressions and contacts is not what the chain says, or None."""
+    """Return what of suppressions and contacts is not what the chain says, or None."""
     scope = (chain.workspace_id, chain.livemode)
     if unsuppressed:
         async for rows in _batches(READ_SUPPRESSED_PHONES, chain):
@@ -243,7 +243,7 @@ class _Chained(rows.ConsentEventRow, Protocol):
 
 
 async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[_Chained]:
-    """The next batch, never ending between two rows that share a sequence."""
+    """Return the next batch, never ending between two rows that share a sequence."""
     limit = BATCH
     while True:
         read = await fetch(_Chained, READ_CHAIN, chain.workspace_id, chain.livemode, after, limit)
@@ -259,7 +259,7 @@ async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[_Chained]:
 def _row_fault(
     services: Services, row: _Chained, expected: int, previous_hash: str, has_hashed_phones: bool
 ) -> str | None:
-    """What is wrong with a row, or None."""
+    """Return what is wrong with a row, or None."""
     if row.sequence != expected:
         return f"row {expected} is missing" if row.sequence > expected else f"row {row.sequence} is there twice"
     if row.previous_hash != previous_hash:

@@ -96,14 +96,17 @@ EVIDENCE_ALONE = Claim()
 
 
 def may_undo(claim: Claim, opted_out_at: datetime, now: datetime) -> bool:
-    """Whether an opt-in may undo an opt-out: the one rule that every path goes by."""
+    """Return whether an opt-in may undo an opt-out: the one rule that every path goes by."""
     if claim.is_own_act:
         return True
     return claim.is_renewed and claim.given_at is not None and opted_out_at < claim.given_at <= now
 
 
 def claim_of(row: rows.ConsentEventRow) -> Claim:
-    """What an entry of the history that opted somebody in went by: its time is that of evidence given as a new one."""
+    """Return what an entry of the history that opted somebody in went by.
+
+    Its time is that of evidence given as a new one.
+    """
     said = row.source in OWN_SOURCES or (row.source or "").startswith(JOINED)
     if said and not row.actor.startswith(CALLERS):
         return OWN_ACT
@@ -146,7 +149,7 @@ async def find_opt_outs(ctx: Context, phones: Sequence[str]) -> dict[str, OptOut
 
 
 async def find_opt_out(ctx: Context, phone: str) -> OptOut | None:
-    """The opt-out of a phone (E.164) that stands, or None."""
+    """Find the opt-out of a phone (E.164) that stands, or None."""
     return (await find_opt_outs(ctx, [phone])).get(phone)
 
 
@@ -158,7 +161,7 @@ class _Details(TypedDict):
 
 
 def revoked(opted_out_at: datetime, *, existing_id: str | None = None) -> Conflict:
-    """The refusal of an opt-in that may not undo an opt-out."""
+    """Return the refusal of an opt-in that may not undo an opt-out."""
     at = moment(opted_out_at)
     details: _Details = {"opted_out_at": at}
     if existing_id is not None:
@@ -177,7 +180,7 @@ def _is_out(row: _Standing) -> bool:
 
 
 def _out_at(row: _Standing) -> datetime:
-    """When a phone that is out said so last; the time of a repair counts where no other is known."""
+    """Return when a phone that is out said so last; the time of a repair counts where no other is known."""
     times = [at for at in (row.kept_at, row.said_at, row.heard_at) if at is not None]
     repaired = [at for at in (row.any_at, row.any_said_at) if at is not None]
     return max(times or repaired)

@@ -211,7 +211,10 @@ async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
 
 
 async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> ContactRow:
-    """The contact of `phone` (E.164), made if there is none: unknown, or opted out if the phone is suppressed."""
+    """Return the contact of `phone` (E.164), made if there is none.
+
+    Unknown, or opted out if the phone is suppressed.
+    """
     while True:
         row = await fetch_row(ContactRow, FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone))
         if row is None:
@@ -222,7 +225,7 @@ async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> ContactR
 
 
 async def get_contact(ctx: Context, id: UUID) -> Contact:
-    """One contact. Raises NotFound."""
+    """Return one contact. Raises NotFound."""
     return await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
 
 
@@ -325,7 +328,10 @@ async def opt_out_contact(ctx: Context, id: UUID, *, source: str = "api") -> Con
 
 
 def read_name(text: str, *, param: str, maximum: int = MAX_NAME) -> str:
-    """A name of 1 to `maximum` characters that is not blank and has no control characters. Raises InvalidRequest."""
+    """Read a name of 1 to `maximum` characters that is not blank and has no control characters.
+
+    Raises InvalidRequest.
+    """
     if not text.strip() or len(text) > maximum:
         raise InvalidRequest(
             f"{param} must have from 1 to {maximum} characters.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
@@ -483,7 +489,7 @@ def _read_ip(text: str) -> str:
 
 
 def _read_past(at: datetime) -> datetime:
-    """A time that has been, and not before EARLIEST: of another, the database may know no such year."""
+    """Read a time that has been, and not before EARLIEST: of another, the database may know no such year."""
     if not EARLIEST <= at <= datetime.now(UTC):
         raise InvalidRequest(
             f"opt_in.at must be a time from {EARLIEST.year} on that is not in the future.",
@@ -498,7 +504,7 @@ def _read_detail(text: str | None, *, param: str, maximum: int) -> str | None:
 
 
 def _read_agreed(text: str | None) -> str | None:
-    """What a person agreed to, which may have several lines."""
+    """Return what a person agreed to, which may have several lines."""
     if text is not None:
         read_name(_line_breaks.sub(" ", text), param="opt_in.text", maximum=MAX_AGREED_TEXT)
     return text

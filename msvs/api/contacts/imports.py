@@ -169,7 +169,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
 def _read_rows(
     rows: Sequence[CreateContact], region: str | None, shared: Evidence | None, done: ContactsImported
 ) -> dict[str, _Person]:
-    """What the valid rows say of each phone, by its canonical number; `done` is told of the others."""
+    """Return what the valid rows say of each phone, by its canonical number; `done` is told of the others."""
     given = [shared if row.opt_in is None else _read_evidence(row.opt_in, index) for index, row in enumerate(rows)]
     people: dict[str, _Person] = {}
     for index, row in enumerate(rows):
@@ -331,7 +331,7 @@ async def _opt_in(
 
 
 async def _ask(ctx: Context, contact: Contact, given: Evidence, now: datetime) -> bool:
-    """Ask a contact to confirm its evidence; whether it is pending now. Raises Conflict `opt_in_revoked`."""
+    """Ask a contact to confirm its evidence. Return whether it is pending now. Raises Conflict `opt_in_revoked`."""
     return await consent.opt_in(
         ctx,
         contact,

@@ -55,12 +55,12 @@ async def create_list(ctx: Context, name: str) -> ContactList:
 
 
 async def get_list(ctx: Context, id: UUID) -> ContactList:
-    """One list. Raises NotFound."""
+    """Return one list. Raises NotFound."""
     return await find(ctx, ContactList, id, prefix=ids.CONTACT_LIST, noun="list")
 
 
 async def list_lists(ctx: Context, page: PageRequest) -> Page[ContactList]:
-    """Lists, newest first."""
+    """List Lists, newest first."""
     return await fetch_page(scoped(ctx, ContactList), page)
 
 
@@ -118,7 +118,7 @@ async def remove_contact(ctx: Context, id: UUID, contact_id: UUID) -> None:
 
 
 async def list_members(ctx: Context, id: UUID, page: PageRequest) -> Page[Contact]:
-    """The contacts on a list, newest contact first. Raises NotFound."""
+    """List the contacts on a list, newest contact first. Raises NotFound."""
     row = await get_list(ctx, id)
     members = ListMember.filter(list_id=row.id).values("contact_id")
     return await fetch_page(scoped(ctx, Contact).filter(id__in=Subquery(members)), page)

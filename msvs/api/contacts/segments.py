@@ -99,7 +99,7 @@ async def create_segment(ctx: Context, name: str, filter: Mapping[str, JSON]) ->
 
 
 async def get_segment(ctx: Context, id: UUID) -> Segment:
-    """One segment. Raises NotFound."""
+    """Return one segment. Raises NotFound."""
     return await find(ctx, Segment, id, prefix=ids.SEGMENT, noun="segment")
 
 
@@ -131,7 +131,7 @@ async def delete_segment(ctx: Context, id: UUID) -> None:
 
 
 async def preview_segment(ctx: Context, filter: Mapping[str, JSON]) -> int:
-    """How many contacts a filter holds for now. Raises InvalidRequest as create_segment does."""
+    """Return how many contacts a filter holds for now. Raises InvalidRequest as create_segment does."""
     compiled = await _check_filter(ctx, filter)
     sql = f"SELECT count(*) FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND {compiled.sql}"
     count: int = await fetch_value(sql, ctx.workspace_id, ctx.livemode, *compiled.values)
@@ -163,7 +163,7 @@ class _Compiler:
         self.leaves = 0
 
     def bind(self, value: object, type: str) -> str:
-        """A parameter for `value`: the only way that anything of a filter reaches the SQL."""
+        """Return a parameter for `value`: the only way that anything of a filter reaches the SQL."""
         self.values.append(value)
         return f"${self.first_parameter + len(self.values) - 1}::{type}"
 
@@ -249,7 +249,7 @@ class _Compiler:
         return compare(op, value, value_param)
 
     def comparer(self, field: str, param: str) -> tuple[Callable[[str, object, str], str], tuple[str, ...]]:
-        """What compiles a comparison of `field`, and the operators that apply to it."""
+        """Return what compiles a comparison of `field`, and the operators that apply to it."""
         if field in TEXT_FIELDS:
             return lambda op, value, at: self.text(field, op, value, at), TEXT_OPS
         if field in TIME_FIELDS:
@@ -390,7 +390,7 @@ def _read_number(value: object, param: str) -> Decimal:
 
 
 def _read_json(value: object, param: str) -> str:
-    """A string, number or boolean as JSON text."""
+    """Read a string, number or boolean as JSON text."""
     if isinstance(value, bool) or _is_number(value):
         return encode(value).decode()
     if not isinstance(value, str):

@@ -99,7 +99,7 @@ class Person:
 
 
 def suppression_resource(row: rows.SuppressionRow) -> SuppressionResource:
-    """The shape of a suppression."""
+    """Return the shape of a suppression."""
     return SuppressionResource(
         id=ids.encode_id(SUPPRESSION, row.id),
         livemode=row.livemode,
@@ -130,7 +130,7 @@ async def create_suppression(ctx: Context, phone: str, *, source: str) -> Suppre
 
 
 async def get_suppression(ctx: Context, id: UUID) -> Suppression:
-    """One suppression. Raises NotFound, also for one whose phone was erased."""
+    """Return one suppression. Raises NotFound, also for one whose phone was erased."""
     return await find(ctx, Suppression, id, prefix=SUPPRESSION, noun="suppression")
 
 
@@ -192,7 +192,7 @@ async def import_file(
     columns: Sequence[str] = (),
     encoding: str | None = None,
 ) -> AsyncIterator[FileImported]:
-    """Suppress the phones of a table, some hundreds a transaction; what came of each of those.
+    """Suppress the phones of a table, some hundreds a transaction. Return what came of each of those.
 
     `columns` names the columns of phones, or numbers them from 1; without it the header must name one. A number without
     its country code is one of the row's country, else of `region`. A row's own source goes before `source`. A row that
@@ -209,7 +209,10 @@ async def import_file(
 
 
 async def export_rows(ctx: Context) -> AsyncIterator[Sequence[tuple[str, str, str]]]:
-    """All suppressions, oldest first, as rows of `COLUMNS`, batch by batch; those erased have no phone to give."""
+    """Yield all suppressions, oldest first, as rows of `COLUMNS`, batch by batch.
+
+    Those erased have no phone to give.
+    """
     after = UUID(int=0)
     while rows := await scoped(ctx, Suppression).filter(id__gt=after).order_by("id").limit(5000):
         yield [(row.phone, _as_text(row.source), moment(row.created_at)) for row in rows]
@@ -217,7 +220,7 @@ async def export_rows(ctx: Context) -> AsyncIterator[Sequence[tuple[str, str, st
 
 
 async def count_erased(ctx: Context) -> int:
-    """How many suppressions are kept as keyed hashes alone."""
+    """Return how many suppressions are kept as keyed hashes alone."""
     return await scoped(ctx, ErasedSuppression).count()
 
 
@@ -253,7 +256,7 @@ async def _import_people(ctx: Context, people: Sequence[Person]) -> FileImported
 
 
 def phone_columns(table: Table, names: Sequence[str]) -> list[int]:
-    """The columns of phones that are named, or the only one that there is. Raises InvalidRequest."""
+    """Return the columns of phones that are named, or the only one that there is. Raises InvalidRequest."""
     if names:
         found: list[int] = []
         for name in names:
@@ -279,7 +282,7 @@ def phone_columns(table: Table, names: Sequence[str]) -> list[int]:
 
 
 def read_people(table: Table, phones_at: Sequence[int], *, source: str, region: str | None) -> Iterator[Person]:
-    """What each row says. A file that is damaged on the way is read until there."""
+    """Yield what each row says. A file that is damaged on the way is read until there."""
     # In the file that we wrote all numbers had a plus, which a spreadsheet takes for a sign.
     is_ours = [name for name in map(fold_name, table.header or ()) if name] == [fold_name(name) for name in COLUMNS]
     (country_at, source_at) = (table.fields.get(name, [-1])[0] for name in ("country", "source"))
@@ -313,7 +316,10 @@ def _read_phones(person: Person, row: Row, phones_at: Sequence[int], region: str
 
 
 def _read_country(text: str, region: str | None) -> str | None:
-    """The region that a row names by its ISO code or calling code; `region` where it names none, None where unknown."""
+    """Read the region that a row names by its ISO code or calling code.
+
+    `region` where it names none, None where unknown.
+    """
     text = clean_text(text).upper()
     if not text:
         return region
@@ -361,5 +367,5 @@ def _as_text(cell: str) -> str:
 
 
 def _of_text(cell: str) -> str:
-    """What `_as_text` was given."""
+    """Return what `_as_text` was given."""
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULAS) else cell

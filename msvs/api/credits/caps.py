@@ -69,7 +69,7 @@ class Spendable:
         return "insufficient_credits"
 
     def mark(self, limit: str) -> str:
-        """What a limit stands by: refunds leave it as it is."""
+        """Return what a limit stands by: refunds leave it as it is."""
         return self.opened if limit == DAILY_CAP_REACHED else self.topped_up
 
 
@@ -79,7 +79,7 @@ async def lock(workspace_id: UUID) -> None:
 
 
 async def spendable(workspace_id: UUID, now: datetime) -> Spendable:
-    """What a workspace may spend at `now`."""
+    """Return what a workspace may spend at `now`."""
     row = await fetch_row(SPENDABLE, workspace_id, now)
     if row is None:
         return Spendable(0, None)
@@ -92,7 +92,7 @@ async def spendable(workspace_id: UUID, now: datetime) -> Spendable:
 
 
 def daily_cap_reached(required: int, available: int, now: datetime) -> ComplianceRefused:
-    """The 422 of a send that the rest of the day's cap does not cover."""
+    """Return the 422 of a send that the rest of the day's cap does not cover."""
     return ComplianceRefused(
         f"This needs {required} credits; of the workspace's cap for today {available} are left.",
         code=ErrorCode.DAILY_CAP_REACHED,
@@ -103,12 +103,12 @@ def daily_cap_reached(required: int, available: int, now: datetime) -> Complianc
 
 
 def next_day(now: datetime) -> datetime:
-    """When the next UTC day begins."""
+    """Return when the next UTC day begins."""
     return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
 
 
 def prefix_of(phone: Phone) -> str:
-    """The range of a number, by which messages are counted: `14155` of +14155550123; of one phone it is one."""
+    """Return the range of a number, by which messages are counted: `14155` of +14155550123; of one phone it is one."""
     return canonical(phone.e164)[1 : 1 + len(str(phone.country_code)) + RANGE_DIGITS]
 
 
@@ -122,7 +122,7 @@ async def count_message(ctx: Context, phone: Phone, cap: int, now: datetime) -> 
 
 
 async def check_message(ctx: Context, phone: Phone, cap: int, now: datetime) -> None:
-    """Whether `count_message` would take one more now; nothing is counted. Raises ComplianceRefused."""
+    """Check that `count_message` would take one more now, and count nothing. Raises ComplianceRefused."""
     counted = await fetch_value(
         "SELECT messages FROM prefix_usage WHERE workspace_id = $1 AND prefix = $2 AND hour = $3",
         ctx.workspace_id,

@@ -88,12 +88,15 @@ WHERE workspace_id = $1 AND EXISTS (SELECT FROM entries)
 
 
 def message_reference(message_id: UUID) -> str:
-    """How the ledger names a message."""
+    """Return how the ledger names a message."""
     return ids.encode_id(ids.MESSAGE, message_id)
 
 
 async def try_reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: datetime) -> bool:
-    """Reserve credits for messages (id → credits), all or none; whether the balance and the daily cap covered them."""
+    """Reserve credits for messages (id → credits), all or none.
+
+    Return whether the balance and the daily cap covered them.
+    """
     if not amounts:
         return True
     values = (
@@ -117,7 +120,7 @@ async def try_reserve(workspace_id: UUID, amounts: Mapping[UUID, int], now: date
 
 
 async def refusal(workspace_id: UUID, required: int, now: datetime) -> PaymentRequired | ComplianceRefused:
-    """Why `required` credits cannot be taken: the balance (402), or the daily cap (422)."""
+    """Return why `required` credits cannot be taken: the balance (402), or the daily cap (422)."""
     left = await caps.spendable(workspace_id, now)
     if left.left_today is None or left.balance < required:
         return insufficient(required, left.balance)
@@ -125,7 +128,7 @@ async def refusal(workspace_id: UUID, required: int, now: datetime) -> PaymentRe
 
 
 def insufficient(required: int, available: int) -> PaymentRequired:
-    """The 402 of a balance that does not cover `required` credits."""
+    """Return the 402 of a balance that does not cover `required` credits."""
     return PaymentRequired(
         f"This needs {required} credits; the balance is {available}.", required=required, available=available
     )
@@ -157,7 +160,7 @@ async def capture(workspace_id: UUID, message_ids: list[UUID], now: datetime) ->
 
 
 async def available(workspace_id: UUID) -> int:
-    """The live balance, in credits."""
+    """Return the live balance, in credits."""
     row = await fetch_row("SELECT balance FROM credit_balances WHERE workspace_id = $1", workspace_id)
     return 0 if row is None else int(row.balance)
 
@@ -165,7 +168,7 @@ async def available(workspace_id: UUID) -> int:
 async def grant_credits(
     workspace_id: UUID, credits: int, *, kind: LedgerKind = LedgerKind.GRANT, reference: str, note: str = ""
 ) -> bool:
-    """Add credits. The same kind and reference again changes nothing; whether this call added them."""
+    """Add credits. The same kind and reference again changes nothing. Return whether this call added them."""
     if credits <= 0:
         raise ValueError("only a positive number of credits can be granted")
     added = await execute(GRANT, workspace_id, ids.new_id(), kind.value, reference, credits, note, datetime.now(UTC))
@@ -176,17 +179,17 @@ async def grant_credits(
 
 
 async def get_credits(ctx: Context) -> CreditsResource:
-    """The workspace's balance, what it ever had, how long it lasts, and its latest purchases."""
+    """Return the workspace's balance, what it ever had, how long it lasts, and its latest purchases."""
     return await _read(ctx.workspace_id, datetime.now(UTC), livemode=ctx.livemode)
 
 
 async def list_ledger(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
-    """The movements of credits, newest first. The ledger is the workspace's: sandbox sends never appear in it."""
+    """List the movements of credits, newest first. The ledger is the workspace's: sandbox sends never appear in it."""
     return await fetch_page(LedgerEntry.filter(workspace_id=ctx.workspace_id), page)
 
 
 async def list_purchases(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
-    """What was ever added to the balance, bought or given, newest first."""
+    """List what was ever added to the balance, bought or given, newest first."""
     added = LedgerEntry.filter(workspace_id=ctx.workspace_id, kind__in=(LedgerKind.GRANT, LedgerKind.PURCHASE))
     return await fetch_page(added, page)
 
@@ -201,7 +204,7 @@ SELECT *, coalesce(
 
 
 async def low_balance_threshold(ctx: Context) -> int:
-    """The balance below which `credits.low` is told, in credits."""
+    """Return the balance below which `credits.low` is told, in credits."""
     row = await fetch_row(BALANCE, ctx.workspace_id, ctx.livemode)
     return 0 if row is None else int(row.threshold)
 

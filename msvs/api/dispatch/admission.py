@@ -49,7 +49,7 @@ async def put_off_until(until: Mapping[UUID, datetime]) -> None:
 async def admit(
     services: Services, lane: Lane, campaign: RunningCampaign | None, picked: Sequence[PickedMessage], now: datetime
 ) -> list[PickedMessage]:
-    """The picked messages that may go out now; the others are refused, expired or put off, with their events."""
+    """Return the picked messages that may go out now; the others are refused, expired or put off, with their events."""
     ready: list[PickedMessage] = []
     refused: list[tuple[PickedMessage, str]] = []
     expired: list[PickedMessage] = []
@@ -93,7 +93,7 @@ class _Suppressed(Protocol):
 
 
 async def _find_suppressed(services: Services, lane: Lane, picked: Sequence[PickedMessage]) -> frozenset[UUID]:
-    """The picked messages to a number that is not their contact's whose phone said STOP, also where it was erased.
+    """Find the picked messages to a number that is not their contact's whose phone said STOP, also where it was erased.
 
     A send may have read its contact before both: such a phone has no contact, and its suppression is a keyed hash. Or
     the number is another spelling of its contact's.
@@ -118,7 +118,7 @@ def _opening(row: PickedMessage, now: datetime) -> datetime:
 
 
 def refusal_of(row: PickedMessage, admit_unknown: bool) -> str | None:
-    """The code for which a picked message must not be sent, or None; automatic answers always may be."""
+    """Return the code for which a picked message must not be sent, or None; automatic answers always may be."""
     if row.kind == MessageKind.AUTO:
         return None
     return skip_reason(

@@ -29,7 +29,7 @@ class Batcher(Generic[K, I, O]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, key: K, item: I) -> O:
-        """The answer to one item."""
+        """Return the answer to one item."""
         answer: asyncio.Future[O] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.get(key)
         if waiting is None:

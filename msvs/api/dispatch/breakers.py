@@ -38,16 +38,16 @@ class BreakerState:
     reason: str | None
 
     def is_paused(self, now: datetime) -> bool:
-        """Whether nothing may be handed over: it is open, or another's trial is under way."""
+        """Return whether nothing may be handed over: it is open, or another's trial is under way."""
         return self.state != CLOSED and self.retry_at is not None and self.retry_at > now
 
     def is_on_trial(self, now: datetime) -> bool:
-        """Whether a single message may try it."""
+        """Return whether a single message may try it."""
         return self.state != CLOSED and not self.is_paused(now)
 
 
 async def find_states() -> Mapping[str, BreakerState]:
-    """The breakers of the carriers that ever had a fault, by name."""
+    """Find the breakers of the carriers that ever had a fault, by name."""
     rows = await fetch("SELECT name, state, failures, trips, retry_at, reason FROM carrier_states")
     return {row.name: BreakerState(row.state, row.failures, row.trips, row.retry_at, row.reason) for row in rows}
 

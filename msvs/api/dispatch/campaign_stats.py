@@ -13,7 +13,7 @@ OPEN_STATES = ("scheduled", "queued", "sending", "sent")
 
 
 async def campaign_stats(campaign_ids: Sequence[UUID]) -> dict[UUID, CampaignStats]:
-    """The stats of campaigns, by id. The caller has checked whose they are."""
+    """Return the stats of campaigns, by id. The caller has checked whose they are."""
     stats = {campaign_id: CampaignStats() for campaign_id in campaign_ids}
     if not stats:
         return stats
@@ -43,7 +43,7 @@ async def campaign_stats(campaign_ids: Sequence[UUID]) -> dict[UUID, CampaignSta
 
 
 async def count_open(campaign_id: UUID) -> int:
-    """How many recipients of a campaign may still change."""
+    """Return how many recipients of a campaign may still change."""
     count = await fetch_value(
         "SELECT coalesce(sum(messages), 0)::bigint FROM campaign_tallies WHERE campaign_id = $1 AND status = ANY($2)",
         campaign_id,
@@ -75,7 +75,7 @@ FOLD_BATCH = 5000
 
 
 async def fold_tallies(*, more_than: int = 50) -> int:
-    """Merge the deltas of campaigns that have many; how many campaigns. Their sums never change.
+    """Merge the deltas of campaigns that have many. Return how many campaigns. Their sums never change.
 
     Each campaign is one statement, and so a transaction where none is open.
     """

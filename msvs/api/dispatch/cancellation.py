@@ -50,12 +50,12 @@ class CanceledMessage(MessageRow, Protocol):
 
 
 async def cancel_waiting(ctx: Context, *, phone: str, reason: str, now: datetime) -> int:
-    """Cancel the queued and scheduled messages to a phone, other than the service's own answers; how many."""
+    """Cancel the queued and scheduled messages to a phone, other than the service's own answers. Return how many."""
     return await cancel_waiting_many(ctx, phones=[phone], reason=reason, now=now)
 
 
 async def cancel_waiting_many(ctx: Context, *, phones: Sequence[str], reason: str, now: datetime) -> int:
-    """Cancel the queued and scheduled messages to phones, other than the service's own answers; how many."""
+    """Cancel the queued and scheduled messages to phones, other than the service's own answers. Return how many."""
     condition = "to_phone = ANY($5::varchar[]) AND kind <> 'auto'"
     return len(await _cancel(ctx, condition, [with_spellings(phones)], reason=reason, now=now))
 
@@ -67,18 +67,18 @@ async def cancel_one(ctx: Context, message_id: UUID, *, now: datetime) -> Cancel
 
 
 async def cancel_messages(ctx: Context, message_ids: Sequence[UUID], *, reason: str, now: datetime) -> int:
-    """Cancel those of these messages that are still queued or scheduled; how many."""
+    """Cancel those of these messages that are still queued or scheduled. Return how many."""
     return len(await _cancel(ctx, "id = ANY($5::uuid[])", [list(message_ids)], reason=reason, now=now))
 
 
 async def cancel_campaign_messages(ctx: Context, campaign_id: UUID, *, limit: int, now: datetime) -> int:
-    """Cancel up to `limit` waiting messages of a campaign; how many."""
+    """Cancel up to `limit` waiting messages of a campaign. Return how many."""
     rows = await fetch(CanceledMessage, CANCEL_LANE, ctx.workspace_id, ctx.livemode, now, None, campaign_id, limit)
     return len(await _conclude(ctx, rows, now))
 
 
 async def cancel_campaign_contact(ctx: Context, contact_id: UUID, *, reason: str, now: datetime) -> int:
-    """Cancel the waiting campaign messages to a contact; how many."""
+    """Cancel the waiting campaign messages to a contact. Return how many."""
     condition = "contact_id = $5 AND campaign_id IS NOT NULL"
     return len(await _cancel(ctx, condition, [contact_id], reason=reason, now=now))
 
@@ -93,7 +93,7 @@ async def _cancel(
 
 
 async def _conclude(ctx: Context, rows: Sequence[CanceledMessage], now: datetime) -> Sequence[CanceledMessage]:
-    """What follows from messages having been canceled: their credits are given back and their events written."""
+    """Return what follows from messages having been canceled: their credits are given back and their events written."""
     if ctx.livemode:
         held = {row.id: row.credits_held for row in rows if row.credits_held}
         await credits.release(ctx.workspace_id, held, now)

@@ -155,7 +155,7 @@ async def _claim_routed(services: Services, lane: Lane, plan: Plan, *, limit: in
 
 
 async def _room_of(services: Services, plan: Plan, limit: int, now: datetime) -> int:
-    """How many messages the carriers of a plan may be given now, at most `limit`: a single one on trial."""
+    """Return how many messages the carriers of a plan may be given now, at most `limit`: a single one on trial."""
     open = plan.reachable - plan.paused.keys()
     on_trial = len(open & plan.trial)
     return min(
@@ -166,7 +166,7 @@ async def _room_of(services: Services, plan: Plan, limit: int, now: datetime) ->
 async def _afford_routed(
     services: Services, lane: Lane, carrier: str, rows: Sequence[PickedMessage], over: Counter[str], now: datetime
 ) -> Sequence[PickedMessage]:
-    """The messages that their carrier's limit and the balance admit now.
+    """Return the messages that their carrier's limit and the balance admit now.
 
     The others wait, spread over the time in which the carrier takes them; `over` counts those of earlier batches.
     """
@@ -187,7 +187,10 @@ async def _afford_routed(
 async def _route(
     lane: Lane, plan: Plan, rows: Sequence[PickedMessage], now: datetime
 ) -> Mapping[str, list[tuple[PickedMessage, bool]]]:
-    """The messages by the carrier to try now, each with whether another could follow; the others wait or fail."""
+    """Return the messages by the carrier to try now, each with whether another could follow.
+
+    The others wait or fail.
+    """
     tries = await routing.find_tries(rows, now)
     by_carrier: dict[str, list[tuple[PickedMessage, bool]]] = defaultdict(list)
     put_off: dict[UUID, datetime] = {}
@@ -245,7 +248,7 @@ async def _afford(lane: Lane, rows: list[PickedMessage], now: datetime) -> list[
 
 
 def _covered(rows: Sequence[PickedMessage], balance: int) -> int:
-    """How many of the first rows `balance` covers; fewer than all."""
+    """Return how many of the first rows `balance` covers; fewer than all."""
     total = 0
     for number, row in enumerate(rows):
         total += row.segments
@@ -255,6 +258,8 @@ def _covered(rows: Sequence[PickedMessage], balance: int) -> int:
 
 
 async def begin_hand_over(claim: Claim) -> datetime | None:
-    """The time by PostgreSQL's clock at which a claim's hand-over begins; None if its campaign was halted meanwhile."""
+    """Return the time by PostgreSQL's clock at which a claim's hand-over begins, or None if its campaign was halted
+    meanwhile.
+    """
     campaign_id = None if claim.is_repeat else claim.messages[0].campaign_id
     return await clock() if campaign_id is None else await begin_part(campaign_id)

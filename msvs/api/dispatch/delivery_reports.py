@@ -70,7 +70,7 @@ class DeliveryReport:
 
 
 async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
-    """Apply delivery reports in the current transaction; how many changed their message."""
+    """Apply delivery reports in the current transaction. Return how many changed their message."""
     if not reports:
         return 0
     await prove_sent([report.message_id for report in reports], now)
@@ -101,7 +101,7 @@ class _Message(Protocol):
 
 
 async def hold_messages(message_ids: Iterable[UUID]) -> frozenset[UUID]:
-    """Lock messages until the transaction ends, but for those that another holds; which these are.
+    """Lock messages until the transaction ends, but for those that another holds. Return those it locked.
 
     Whoever holds them may be stuck: their reports wait, those of all others do not.
     """
@@ -123,7 +123,7 @@ async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:
 
 
 async def give_up_reports(*, limit: int, now: datetime) -> int:
-    """Count messages as terminal whose report is 72 h overdue (`delivery: "unknown"`); how many."""
+    """Count messages as terminal whose report is 72 h overdue (`delivery: "unknown"`). Return how many."""
     return len(await fetch(UNREPORTED, now - REPORT_DEADLINE, limit))
 
 
@@ -144,7 +144,7 @@ WHERE id = ANY (ARRAY(SELECT id FROM lost)) RETURNING messages.*
 
 
 async def give_up_unresolved(*, limit: int, now: datetime) -> int:
-    """Fail messages whose hand-over nobody ever heard of again, 72 h later; how many.
+    """Fail messages whose hand-over nobody ever heard of again, 72 h later. Return how many.
 
     Their credits stay taken: the carrier may have sent them.
     """

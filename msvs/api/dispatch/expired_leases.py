@@ -71,7 +71,7 @@ class ExpiredClaim(Claim):
 
 
 async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: bool = False) -> ExpiredClaim | None:
-    """Take over messages whose lease ran out, under a new token and a new attempt; None if there are none.
+    """Take over messages whose lease ran out, under a new token and a new attempt, or None if there are none.
 
     Unless the carrier is asked first (`is_asked`), what may not be sent any more is left to its delivery report:
     submitting again might send what was not sent before. That is whoever opted out since, what is past its expiry, and

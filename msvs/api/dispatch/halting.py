@@ -11,7 +11,7 @@ SHARE = "SELECT moment, runs, halted FROM share_campaign($1)"
 
 
 async def share_run(campaign_id: UUID) -> bool:
-    """Hold a campaign's run until the transaction ends; whether it runs.
+    """Hold a campaign's run until the transaction ends. Return whether it runs.
 
     Any number share a run. They wait for whoever halts it, also for one that still waits itself.
     """
@@ -20,7 +20,7 @@ async def share_run(campaign_id: UUID) -> bool:
 
 
 async def begin_part(campaign_id: UUID) -> datetime | None:
-    """The time by PostgreSQL's clock, by which nobody halted a campaign; None where somebody did.
+    """Return the time by PostgreSQL's clock, by which nobody halted a campaign, or None where somebody did.
 
     A campaign that paused itself, for want of credits, still hands over what it has paid.
     """

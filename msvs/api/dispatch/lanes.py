@@ -86,7 +86,7 @@ HAS_SCHEDULED = "SELECT EXISTS (SELECT FROM messages WHERE status = 'scheduled' 
 
 
 async def has_scheduled(now: datetime, open_ids: IdRange = EVERYWHERE) -> bool:
-    """Whether the time of scheduled messages has come."""
+    """Return whether the time of scheduled messages has come."""
     return bool(await fetch_value(HAS_SCHEDULED.format(is_open=open_ids.of("messages")), now))
 
 
@@ -101,13 +101,13 @@ RETURNING messages.*
 
 
 async def promote_scheduled(*, limit: int, now: datetime, open_ids: IdRange = EVERYWHERE) -> int:
-    """Queue scheduled messages whose time has come; how many."""
+    """Queue scheduled messages whose time has come. Return how many."""
     rows = await fetch(MessageRow, PROMOTE.format(is_open=open_ids.of("messages")), now, limit)
     await record_events(events_of(EventType.MESSAGE_QUEUED, rows), now)
     return len(rows)
 
 
 async def has_due(now: datetime) -> bool:
-    """Whether dispatch has something to do: due messages in a lane that runs, or scheduled ones to queue."""
+    """Return whether dispatch has something to do: due messages in a lane that runs, or scheduled ones to queue."""
     _, open_ids = await open_months.look()
     return await has_scheduled(now, open_ids) or bool(await find_lanes(now, open_ids))

@@ -38,13 +38,13 @@ def _names() -> _Names:
 
 
 def platform_names() -> Sequence[str]:
-    """The names that are the platform's own (msvs/api/data/sender_names.toml), the default one first."""
+    """Return the names that are the platform's own (msvs/api/data/sender_names.toml), the default one first."""
     return _names().platform
 
 
 @lru_cache(maxsize=4096)
 def skeleton(sender: str) -> str:
-    """The text that all senders have in common that a reader takes for this one.
+    """Return the text that all senders have in common that a reader takes for this one.
 
     Of a number it is the digits of its canonical form; of a name its letters, once case, spaces, punctuation
     and look-alike characters are folded. A name that differs in nothing but them has the same.
@@ -56,7 +56,10 @@ def skeleton(sender: str) -> str:
 
 @lru_cache(maxsize=4096)
 def skeletons(sender: str) -> tuple[str, ...]:
-    """The skeletons of the senders that this one may be taken for: its own, and that of the number it reads as."""
+    """Return the skeletons of the senders that this one may be taken for.
+
+    Its own, and that of the number it reads as.
+    """
     own = skeleton(sender)
     if _NUMBER.fullmatch(sender) or not re.search("[0-9]", sender):
         return (own,)
@@ -66,7 +69,10 @@ def skeletons(sender: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def resembles_platform(sender: str) -> bool:
-    """Whether a sender passes for one of the platform's names: the same skeleton, or one character away from it."""
+    """Return whether a sender passes for one of the platform's names.
+
+    The same skeleton, or one character away from it.
+    """
     own = skeleton(sender)
     return any(_is_near(own, skeleton(name)) for name in platform_names())
 
@@ -78,7 +84,7 @@ def _joined(sender: str) -> str:
 
 
 def _is_near(one: str, other: str) -> bool:
-    """Whether at most one character is changed, left out or put in."""
+    """Return whether at most one character is changed, left out or put in."""
     if one == other:
         return True
     short, long = sorted((one, other), key=len)

@@ -29,7 +29,7 @@ class IdRange:
     until: datetime | None = None
 
     def of(self, table: str) -> str:
-        """The condition on the ids of a partitioned table.
+        """Return the condition on the ids of a partitioned table.
 
         It is made of literals, which prune partitions from every plan, and changes but once a month, so that a
         statement stays prepared.
@@ -136,7 +136,7 @@ async def _is_open(table: str) -> bool:
 
 
 def _first_day(name: str) -> datetime | None:
-    """The first day of the month that a partition is named after."""
+    """Return the first day of the month that a partition is named after."""
     try:
         return datetime.strptime(name.removeprefix("messages_"), "%Y_%m").replace(tzinfo=UTC)
     except ValueError:
@@ -144,6 +144,6 @@ def _first_day(name: str) -> datetime | None:
 
 
 def _month_start(moment: datetime, after: int = 0) -> datetime:
-    """The start of the month of a moment, or of one so many months later."""
+    """Return the start of the month of a moment, or of one so many months later."""
     years, month = divmod(moment.astimezone(UTC).month - 1 + after, 12)
     return datetime(moment.astimezone(UTC).year + years, month + 1, 1, tzinfo=UTC)

@@ -127,7 +127,7 @@ async def record_outcomes(
 def _sort(
     claim: Claim, outcomes: Iterable[Outcome], exhausted: Set[UUID]
 ) -> tuple[Sequence[Outcome], Mapping[str, Sequence[Outcome]]]:
-    """The outcomes as the attempts get them, and by what is done about their messages."""
+    """Return the outcomes as the attempts get them, and by what is done about their messages."""
     by_result: dict[str, list[Outcome]] = {ACCEPTED: [], REFUSED: [], THROTTLED: [], UNKNOWN: [], PASSED_ON: []}
     concluded = []
     for outcome in outcomes:
@@ -164,7 +164,10 @@ def conclusion_of(token: UUID) -> str:
 
 
 def _pause(outcome: Outcome, attempt: int) -> timedelta:
-    """How long to leave a message alone that the carrier could not take: as it says, and from the fifth time longer."""
+    """Return how long to leave a message alone that the carrier could not take.
+
+    As it says, and from the fifth time longer.
+    """
     growing = timedelta(seconds=2.0 ** min(attempt - 5, 10)) if attempt >= 5 else timedelta(0)
     return max(timedelta(seconds=outcome.retry_after), min(growing, LONGEST_THROTTLE))
 
@@ -190,7 +193,7 @@ class _Exhausted(Protocol):
 
 
 async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome], now: datetime) -> set[UUID]:
-    """The messages that the carrier was too busy for too often, and where there is no other carrier too long.
+    """Find the messages that the carrier was too busy for too often, and where there is no other carrier too long.
 
     Attempts at which it was away do not count.
     """
@@ -241,7 +244,7 @@ async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, 
 
 
 async def note_sent(rows: Sequence[MessageRow], now: datetime) -> None:
-    """What follows from messages having become `sent`: their credits are captured and their events written."""
+    """Capture the credits of messages that became `sent`, and write their events."""
     await capture_live(rows, now)
     await record_events(events_of(EventType.MESSAGE_SENT, rows), now)
 

@@ -35,7 +35,7 @@ class RunningCampaign(Protocol):
 
 
 async def running_campaign(campaign_id: UUID) -> RunningCampaign | None:
-    """The campaign if it runs, held: a pause or a cancellation waits for this claim, and the next claim sees it."""
+    """Return the campaign if it runs, and hold it: a pause waits for this claim, and the next claim sees it."""
     if not await share_run(campaign_id):
         return None
     campaign = await fetch_row(RunningCampaign, RUNNING, campaign_id)
@@ -46,7 +46,7 @@ async def running_campaign(campaign_id: UUID) -> RunningCampaign | None:
 
 
 def paced_limit(campaign: RunningCampaign, limit: int, now: datetime) -> int:
-    """How many recipients of a campaign may be handed over now, at most `limit`."""
+    """Return how many recipients of a campaign may be handed over now, at most `limit`."""
     interval = campaign.interval_seconds
     if interval <= 0:
         return limit

@@ -95,7 +95,10 @@ class _Sender(Protocol):
 
 
 async def take_for_senders(services: Services, lane: Lane, limit: int, now: datetime) -> Rooms:
-    """How many messages each sender of a lane may send now; they count as sent. None where no sender is limited."""
+    """Return how many messages each sender of a lane may send now; they count as sent.
+
+    None where no sender is limited.
+    """
     if not services.rates.senders or limit <= 0:
         return None
     own, others = services.rates.limited_senders()
@@ -121,7 +124,7 @@ async def give_back_to_senders(services: Services, rooms: Rooms, used: Iterable[
 
 
 async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[PickedMessage]:
-    """Up to `limit` due messages of a lane, locked; where senders have limits, no more of each than its room."""
+    """Return up to `limit` due messages of a lane, locked; where senders have limits, no more of each than its room."""
     if rooms is not None and not rooms:
         return []
     more = len(set_aside.left_out)
@@ -142,7 +145,7 @@ async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[
 def _without_left_out(
     rows: Sequence[PickedMessage], limit: int, shares: Mapping[str, int] | None
 ) -> Sequence[PickedMessage]:
-    """The rows but for those that are left out, up to `limit` and of each sender up to its share."""
+    """Return the rows but for those that are left out, up to `limit` and of each sender up to its share."""
     counted: Counter[str] = Counter()
     kept = []
     for row in rows:
@@ -153,7 +156,10 @@ def _without_left_out(
 
 
 def _share(rooms: Mapping[str, int], limit: int) -> dict[str, int]:
-    """What each sender may send, all together at most `limit`: alike at first, the rest to those that come first."""
+    """Return what each sender may send, all together at most `limit`.
+
+    Alike at first, the rest to those that come first.
+    """
     alike = limit // len(rooms)
     shares = {sender: min(room, alike) for sender, room in rooms.items()}
     left = limit - sum(shares.values())
@@ -165,5 +171,5 @@ def _share(rooms: Mapping[str, int], limit: int) -> dict[str, int]:
 
 
 def is_all(picked: Sequence[PickedMessage], wanted: int, rooms: Rooms) -> bool:
-    """Whether nothing stands behind what was picked."""
+    """Return whether nothing stands behind what was picked."""
     return len(picked) < wanted if rooms is None else not picked

@@ -51,7 +51,7 @@ async def add_route(
 
 
 async def list_routes(workspace_id: UUID | None = None) -> Sequence[Route]:
-    """The routes of a workspace, or with None the shared ones, in the order in which they are tried."""
+    """List the routes of a workspace, or with None the shared ones, in the order in which they are tried."""
     return await Route.filter(workspace_id=workspace_id).order_by("preference", "price", "id")
 
 

@@ -44,7 +44,7 @@ class Way:
     price: Decimal | None = None
 
     def takes(self, region: str | None, sender: str) -> bool:
-        """Whether a message to a region from a sender may go this way."""
+        """Return whether a message to a region from a sender may go this way."""
         return (
             (not self.regions or region in self.regions)
             and (self.sender is None or self.sender == sender)
@@ -86,18 +86,18 @@ class Plan:
         return ways if takes_all else self.carriers
 
     def is_missing(self, region: str | None, sender: str) -> bool:
-        """Whether a message may go a way that this process does not have."""
+        """Return whether a message may go a way that this process does not have."""
         return any(way.takes(region, sender) for way in self.missing)
 
     def carriers_for(self, region: str | None, sender: str) -> list[str]:
-        """The carriers that may take a message, best first."""
+        """Return the carriers that may take a message, best first."""
         found = dict.fromkeys(way.carrier for way in self.ways if way.takes(region, sender))
         if not found and self.default is not None and not self.is_missing(region, sender):
             return [self.default]
         return list(found)
 
     def choose(self, candidates: Sequence[str], *, refused: Collection[str], away: Collection[str]) -> str | None:
-        """The carrier to try now, or None while all that are left are paused.
+        """Choose the carrier to try now, or None while all that are left are paused.
 
         `refused` is who refused this very message; `away` who was lately away for it, and is tried last.
         """
@@ -105,7 +105,7 @@ class Plan:
         return next((name for name in left if name not in away), left[0] if left else None)
 
     def pause_of(self, carriers: Iterable[str], now: datetime) -> timedelta:
-        """How long it is until the first of some carriers is paused no longer."""
+        """Return how long it is until the first of some carriers is paused no longer."""
         return min((self.paused[name] - now for name in carriers if name in self.paused), default=timedelta(0))
 
 
@@ -135,7 +135,7 @@ class _Route(Protocol):
 
 
 async def plan_for(services: Services, workspace_id: UUID, livemode: bool, now: datetime) -> Plan:
-    """The ways of a workspace's messages now. A workspace's own routes stand in place of the shared ones."""
+    """Return the ways of a workspace's messages now. A workspace's own routes stand in place of the shared ones."""
     if not livemode:
         return Plan(default=SANDBOX_CARRIER)
     rows = await fetch(_Route, ROUTES, workspace_id)
@@ -186,7 +186,7 @@ class _Try(Protocol):
 
 
 async def find_tries(rows: Iterable[MessageRow], now: datetime) -> Mapping[UUID, Tries]:
-    """The refusals of messages that were tried before."""
+    """Find the refusals of messages that were tried before."""
     tried = [row.id for row in rows if row.attempt_count]
     if not tried:
         return {}

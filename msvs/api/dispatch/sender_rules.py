@@ -29,7 +29,7 @@ class SenderRules:
 
 @cache
 def rules() -> dict[SenderKind, SenderRules]:
-    """The rules of each kind (msvs/api/data/sender_rules.toml)."""
+    """Return the rules of each kind (msvs/api/data/sender_rules.toml)."""
     tables = tomllib.loads(files("msvs.api").joinpath("data/sender_rules.toml").read_text())
     found = {}
     for kind in SenderKind:
@@ -44,7 +44,7 @@ def rules() -> dict[SenderKind, SenderRules]:
 
 @lru_cache(maxsize=4096)
 def kind_of(sender: str) -> SenderKind:
-    """What kind of sender a text is, by its form and its number's type."""
+    """Return what kind of sender a text is, by its form and its number's type."""
     if _SHORT_CODE.fullmatch(sender):
         return SenderKind.SHORT_CODE
     if not _E164.fullmatch(sender):
@@ -59,7 +59,7 @@ def kind_of(sender: str) -> SenderKind:
 
 @lru_cache(maxsize=4096)
 def region_of(sender: str) -> str | None:
-    """The region of a sender that is a phone, or None."""
+    """Return the region of a sender that is a phone, or None."""
     if not _E164.fullmatch(sender):
         return None
     try:
@@ -69,7 +69,7 @@ def region_of(sender: str) -> str | None:
 
 
 def refusal(sender: str, region: str | None, *, is_registered: bool) -> str | None:
-    """Why a sender may not be used for a region, as a sentence, or None.
+    """Return why a sender may not be used for a region, as a sentence, or None.
 
     `is_registered`: what the region's carriers want registered of it is.
     """

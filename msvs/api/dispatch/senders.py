@@ -32,7 +32,7 @@ _SENDER = re.compile(r"(?=.{0,10}[A-Za-z])[A-Za-z0-9][A-Za-z0-9 ._&-]{0,10}|\+[1
 
 
 def check_sender(sender: str, *, param: str = "from") -> str:
-    """A sender that carriers can carry. Raises InvalidRequest code `sender_invalid`."""
+    """Return a sender that carriers can carry. Raises InvalidRequest code `sender_invalid`."""
     if not _SENDER.fullmatch(sender) or sender.endswith(" "):
         raise InvalidRequest(
             "A sender is 1 to 11 letters and digits with at least one letter, a phone in E.164, or a short code.",
@@ -63,11 +63,11 @@ class Pool:
     shared: Mapping[str, OwnedSender] = field(default_factory=dict)
 
     def has(self, sender: str) -> bool:
-        """Whether a sender is the workspace's, or the platform's."""
+        """Return whether a sender is the workspace's, or the platform's."""
         return sender in self.owned or sender in self.shared or sender in platform_names()
 
     def refusal(self, sender: str, region: str | None) -> str | None:
-        """Why a sender may not be used for a region, as a sentence, or None."""
+        """Return why a sender may not be used for a region, as a sentence, or None."""
         if not self.has(sender):
             return NOT_OWNED
         known = self.owned.get(sender) or self.shared.get(sender) or OwnedSender(sender)
@@ -76,7 +76,8 @@ class Pool:
         return sender_rules.refusal(sender, region, is_registered=known.is_registered)
 
     def choose(self, region: str | None, *, last: str | None = None, key: str = "") -> str | None:
-        """The sender for a recipient: the one it knows, else the default, else one of the pool; None if none may.
+        """Choose the sender for a recipient: the one it knows, else the default, else one of the pool, or None if none
+        may.
 
         `last` is the sender of the latest message to it; `key` (its phone) spreads recipients over like senders.
         """
@@ -118,7 +119,7 @@ class _PoolSender(Protocol):
 
 
 async def find_pool(workspace_id: UUID, default: str) -> Pool:
-    """The senders of a workspace, and the platform's."""
+    """Find the senders of a workspace, and the platform's."""
     owned: dict[str, OwnedSender] = {}
     shared: dict[str, OwnedSender] = {}
     for row in await fetch(_PoolSender, POOL, workspace_id):
@@ -142,7 +143,7 @@ class _Last(Protocol):
 
 
 async def find_last(workspace_id: UUID, livemode: bool, contact_ids: Sequence[UUID]) -> Mapping[UUID, str]:
-    """The sender of the latest message that went out to each contact."""
+    """Find the sender of the latest message that went out to each contact."""
     rows = await fetch(_Last, LAST, workspace_id, livemode, list(contact_ids))
     return {row.contact_id: row.sender for row in rows}
 
@@ -177,7 +178,7 @@ async def standing_of(workspace_id: UUID | None, sender: str) -> Standing:
 
 
 def refusal_of(standing: Standing, sender: str, *, must_own: bool = True) -> str | None:
-    """Why a sender of such a standing may not be used, as a sentence, or None."""
+    """Return why a sender of such a standing may not be used, as a sentence, or None."""
     if standing is Standing.TAKEN:
         return "The sender is another's, or looks like one that is."
     if standing is not Standing.FREE or not must_own:
@@ -188,7 +189,7 @@ def refusal_of(standing: Standing, sender: str, *, must_own: bool = True) -> str
 
 
 async def is_usable(ctx: Context, sender: str) -> bool:
-    """Whether the caller may use a sender at all: the workspace's or the platform's.
+    """Return whether the caller may use a sender at all: the workspace's or the platform's.
 
     Where the virtual carrier alone takes messages, as in the sandbox, one that is nobody's will do: nothing leaves.
     """
@@ -197,7 +198,7 @@ async def is_usable(ctx: Context, sender: str) -> bool:
 
 
 async def check_usable(ctx: Context, sender: str, *, param: str = "from") -> str:
-    """A sender that the caller may use at all. Raises ComplianceRefused code `sender_not_allowed`."""
+    """Return a sender that the caller may use at all. Raises ComplianceRefused code `sender_not_allowed`."""
     standing = await standing_of(ctx.workspace_id, sender)
     reason = refusal_of(standing, sender, must_own=ctx.services.carriers.is_real(ctx.livemode))
     if reason is not None:
@@ -212,7 +213,7 @@ WHERE value = ANY($2) GROUP BY value
 
 
 async def find_foreign(services: Services, workspace_id: UUID, senders: Iterable[str]) -> frozenset[str]:
-    """Those of some senders that a workspace may not use live at this moment."""
+    """Return those of some senders that a workspace may not use live at this moment."""
     wanted = frozenset(senders).difference(platform_names())
     if not wanted:
         return frozenset()
@@ -223,7 +224,7 @@ async def find_foreign(services: Services, workspace_id: UUID, senders: Iterable
 async def choose_sender(
     ctx: Context, named: str | None, default: str, *, region: str | None, contact_id: UUID | None, phone: str
 ) -> str:
-    """The sender of one message: the one it names, else live the one its recipient knows, else the default.
+    """Choose the sender of one message: the one it names, else live the one its recipient knows, else the default.
 
     Carriers' rules for regions hold where a real carrier may take it. Raises ComplianceRefused `sender_not_allowed`.
     """
@@ -248,7 +249,7 @@ async def choose_sender(
 
 
 async def automatic_sender(ctx: Context, answered: str | None, default: str) -> str:
-    """The sender of an automatic message: the one that was written to, else the default, else the platform's."""
+    """Return the sender of an automatic message: the one that was written to, else the default, else the platform's."""
     for sender in (answered, default):
         if sender and await is_usable(ctx, sender):
             return sender
@@ -256,17 +257,17 @@ async def automatic_sender(ctx: Context, answered: str | None, default: str) -> 
 
 
 def not_allowed(reason: str, *, param: str = "from") -> ComplianceRefused:
-    """The refusal of a sender."""
+    """Return the refusal of a sender."""
     return ComplianceRefused(reason, code=ErrorCode.SENDER_NOT_ALLOWED, param=param)
 
 
 async def list_senders(ctx: Context, page: PageRequest) -> Page[Sender]:
-    """The senders that the workspace may use live, newest first."""
+    """List the senders that the workspace may use live, newest first."""
     return await fetch_page(Sender.filter(workspace_id=ctx.workspace_id), page)
 
 
 async def get_sender(ctx: Context, id: UUID) -> Sender:
-    """One sender. Raises NotFound."""
+    """Return one sender. Raises NotFound."""
     sender = await Sender.filter(id=id, workspace_id=ctx.workspace_id).first()
     if sender is None:
         raise ids.missing("sender", ids.encode_id(ids.SENDER, id))
@@ -457,14 +458,17 @@ async def _tell(ctx: Context, action: AuditAction, id: UUID, change: Sequence[st
 
 
 async def find_owners(sender: str) -> Sequence[Row]:
-    """The workspaces that own a sender: a message to it is for one of them."""
+    """Find the workspaces that own a sender: a message to it is for one of them."""
     return await fetch(
         "SELECT workspace_id FROM senders WHERE value = $1 AND workspace_id IS NOT NULL ORDER BY workspace_id", sender
     )
 
 
 async def find_users(sender: str) -> Sequence[Row]:
-    """The workspaces that may have written from a sender: its owners, and of the platform's whose default it is."""
+    """Find the workspaces that may have written from a sender.
+
+    Its owners, and of the platform's whose default it is.
+    """
     owners = await find_owners(sender)
     if owners or await standing_of(None, sender) is not Standing.PLATFORM:
         return owners

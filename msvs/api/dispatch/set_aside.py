@@ -26,7 +26,7 @@ left_out: dict[UUID, float] = {}
 
 
 async def find_first(lane: Lane | None, now: datetime) -> UUID | None:
-    """The message of a lane, or of all scheduled ones, that is due first."""
+    """Find the message of a lane, or of all scheduled ones, that is due first."""
     if lane is None:
         sql, values = FIRST.format(lane="true"), []
     elif lane.campaign_id is None:

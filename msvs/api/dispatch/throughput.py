@@ -49,18 +49,18 @@ async def hold_carriers(rates: Rates, carriers: Iterable[str]) -> None:
 
 
 async def take_for_carrier(rates: Rates, carrier: str, wanted: int, now: datetime) -> int:
-    """How many of `wanted` messages the carrier may be given now; they count as given."""
+    """Return how many of `wanted` messages the carrier may be given now; they count as given."""
     name = f"carrier:{carrier}"
     return (await _take({name: rates.of_carrier(carrier)}, wanted, now))[name]
 
 
 async def take_for_sender(rates: Rates, sender: str, wanted: int, now: datetime) -> int:
-    """How many of `wanted` messages the sender may send now; they count as sent."""
+    """Return how many of `wanted` messages the sender may send now; they count as sent."""
     return (await take_for_senders(rates, [sender], wanted, now))[sender]
 
 
 async def take_for_senders(rates: Rates, senders: Collection[str], wanted: int, now: datetime) -> dict[str, int]:
-    """How many messages, up to `wanted`, each of these senders may send now; they count as sent."""
+    """Return how many messages, up to `wanted`, each of these senders may send now; they count as sent."""
     taken = await _take({f"sender:{sender}": rates.of_sender(sender) for sender in senders}, wanted, now)
     return {sender: taken[f"sender:{sender}"] for sender in senders}
 
@@ -83,7 +83,7 @@ async def give_back_to_senders(rates: Rates, unused: Mapping[str, int]) -> None:
 
 
 async def room_of_carriers(rates: Rates, carriers: Iterable[str], most: int, now: datetime) -> int:
-    """How many messages these carriers may be given now, all together, at most `most`; none counts as given."""
+    """Return how many messages these carriers may be given now, all together, at most `most`; none counts as given."""
     room = 0.0
     for carrier in carriers:
         rate = rates.of_carrier(carrier)
@@ -102,7 +102,7 @@ FROM throughput_buckets WHERE name = $1
 
 
 async def _take(rates: Mapping[str, float | None], wanted: int, now: datetime) -> dict[str, int]:
-    """Take up to `wanted` tokens of each bucket; how many of each, `wanted` where there is no limit."""
+    """Take up to `wanted` tokens of each bucket. Return how many of each, `wanted` where there is no limit."""
     granted = dict.fromkeys(rates, wanted)
     limited = {name: rate for name, rate in rates.items() if rate is not None}
     if not limited or wanted <= 0:

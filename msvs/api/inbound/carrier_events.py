@@ -165,12 +165,12 @@ ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 
 
 async def has_due(now: datetime) -> bool:
-    """Whether a carrier brought something that can be applied."""
+    """Return whether a carrier brought something that can be applied."""
     return bool(await fetch_value("SELECT EXISTS (SELECT FROM carrier_signals WHERE due_at <= $1)", now))
 
 
 async def apply_reports(*, limit: int, now: datetime) -> int:
-    """Apply a batch of delivery reports in the current transaction; how many were looked at."""
+    """Apply a batch of delivery reports in the current transaction. Return how many were looked at."""
     carrier_events = await fetch(PICK, now, CarrierEventKind.REPORT, limit)
     if not carrier_events:
         return 0
@@ -199,7 +199,7 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
 
 
 async def _match(carrier_events: Sequence[Row]) -> dict[UUID, Row]:
-    """Which message, or part of one, each report is of."""
+    """Return which message, or part of one, each report is of."""
     rows = await fetch(
         MATCH_CARRIER_EVENTS,
         [row.id for row in carrier_events],
@@ -334,7 +334,7 @@ async def list_unread(*, limit: int) -> Sequence[Row]:
 
 
 async def forget_unread(*, limit: int, now: datetime) -> int:
-    """Forget inbound messages from what is no number that were kept for UNREAD_KEPT; how many."""
+    """Forget inbound messages from what is no number that were kept for UNREAD_KEPT. Return how many."""
     due = [row.id for row in await fetch(PICK, now, CarrierEventKind.UNREAD, limit)]
     await execute(DELETE_CARRIER_EVENTS, due)
     return len(due)
@@ -353,7 +353,7 @@ def _is_opt_out(parts: Sequence[Row]) -> bool:
 
 
 def asks_out(parts: Sequence[Row]) -> bool:
-    """Whether an inbound message, in its parts, asks for no more by its words or the carrier's."""
+    """Return whether an inbound message, in its parts, asks for no more by its words or the carrier's."""
     own = own_words(_joined(parts), ())
     return _is_opt_out(parts) or classify_reply(own) is Keyword.STOP or wants_out(own) is not None
 
@@ -371,7 +371,9 @@ async def _stop_all(services: Services, row: Row, phone: str, parts: Sequence[Ro
 
 
 async def apply_opt_outs(services: Services, *, limit: int, now: datetime) -> int:
-    """Opt out those to whom a carrier refused a message because they had; how many carrier events were looked at.
+    """Opt out those to whom a carrier refused a message because they had.
+
+    Return how many carrier events were looked at.
 
     Those of one workspace and mode, in the current transaction; the others are still due.
     """
@@ -423,7 +425,7 @@ async def put_off(id: UUID, now: datetime) -> None:
 
 
 async def _parts(row: Row) -> Sequence[Row]:
-    """The parts of a message that have come, in their order; of one that is whole, itself."""
+    """Return the parts of a message that have come, in their order; of one that is whole, itself."""
     if row.part_ref is None or (row.part_count or 1) <= 1:
         return [row]
     # References of parts are counted up to 255 and come round again.
@@ -434,7 +436,7 @@ async def _parts(row: Row) -> Sequence[Row]:
 
 
 def _one_of_each(parts: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """The earliest of each part, and those that repeat one; what has another text is of the next message."""
+    """Return the earliest of each part, and those that repeat one; what has another text is of the next message."""
     first: dict[int, Row] = {}
     repeats = []
     for part in parts:
@@ -463,7 +465,7 @@ FIND_LATEST_WORKSPACE_OF_ALL = FIND_LATEST_WORKSPACE.format(workspaces="(SELECT 
 
 
 async def _addressee(services: Services, to_sender: str, phone: str) -> Context | None:
-    """The workspace that an inbound message is for: the sender's owner, or of several the one that wrote last.
+    """Return the workspace that an inbound message is for: the sender's owner, or of several the one that wrote last.
 
     A sender that is nobody's any more was somebody's: whoever says STOP to it says so to who wrote from it last.
     """
@@ -479,7 +481,7 @@ async def _addressee(services: Services, to_sender: str, phone: str) -> Context 
 
 
 def _sender(sender: str) -> str:
-    """A sender as carriers write it, as workspaces do: a phone in E.164, a short code in digits."""
+    """Return a sender as carriers write it, as workspaces do: a phone in E.164, a short code in digits."""
     if sum(character.isdigit() for character in sender) > LONGEST_SHORT_CODE:
         return carrier_phone(sender) or sender
     return sender

@@ -64,7 +64,7 @@ class Handset:
 
 
 async def list_handsets(ctx: Context) -> list[Handset]:
-    """The phones of the last LOOKED_AT messages and replies, newest first, at most MAX_HANDSETS."""
+    """List the phones of the last LOOKED_AT messages and replies, newest first, at most MAX_HANDSETS."""
     _check(ctx)
     found = await fetch(FIND_LATEST_OF_HANDSETS, ctx.workspace_id, ctx.livemode, LOOKED_AT, MAX_HANDSETS)
     replied = [row.id for row in found if row.is_inbound]
@@ -82,14 +82,14 @@ async def list_handsets(ctx: Context) -> list[Handset]:
 
 
 async def get_handset(ctx: Context, phone: str) -> Handset:
-    """One phone, whether or not it has ever had a message. Raises InvalidRequest."""
+    """Return one phone, whether or not it has ever had a message. Raises InvalidRequest."""
     _check(ctx)
     e164 = parse_phone(phone, param="phone").e164
     return Handset(e164, *(await _look_up(ctx, [e164]))[e164])
 
 
 async def list_handset_messages(ctx: Context, phone: str, page: PageRequest) -> Page[InboundMessage | Message]:
-    """What a phone received and sent, newest first. Raises InvalidRequest."""
+    """List what a phone received and sent, newest first. Raises InvalidRequest."""
     handset = await get_handset(ctx, phone)
     if handset.contact is None:
         return Page([], False)
@@ -97,7 +97,7 @@ async def list_handset_messages(ctx: Context, phone: str, page: PageRequest) -> 
 
 
 async def count_handset_messages(ctx: Context, phone: str) -> int:
-    """How many messages a phone received and sent. Raises InvalidRequest."""
+    """Return how many messages a phone received and sent. Raises InvalidRequest."""
     handset = await get_handset(ctx, phone)
     return 0 if handset.contact is None else await inbox.count_thread_messages(ctx, handset.contact.id)
 

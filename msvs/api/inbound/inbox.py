@@ -138,20 +138,20 @@ async def list_threads(
 
 
 async def count_threads(ctx: Context, *, unread: bool | None = None, waiting: bool | None = None) -> int:
-    """How many threads there are; of `unread` and `waiting`, only True narrows."""
+    """Return how many threads there are; of `unread` and `waiting`, only True narrows."""
     sql = f"SELECT count(*) FROM ({THREADS}{UNREAD if unread else ''}{AND_WAITING if waiting else ''}) AS threads"
     return int(await fetch_value(sql, ctx.workspace_id, ctx.livemode))
 
 
 async def count_thread_messages(ctx: Context, contact_id: UUID) -> int:
-    """How many messages a contact sent and was sent."""
+    """Return how many messages a contact sent and was sent."""
     received = await scoped(ctx, InboundMessage).filter(contact_id=contact_id).count()
     sent = await scoped(ctx, Message).filter(contact_id=contact_id, status__not=MessageStatus.SKIPPED).count()
     return received + sent
 
 
 async def get_thread(ctx: Context, contact_id: UUID) -> Thread:
-    """The thread of one contact. Raises NotFound where the contact never replied."""
+    """Return the thread of one contact. Raises NotFound where the contact never replied."""
     found = await _threads(ctx, PageRequest(1), contact_id)
     if not found.items:
         raise ids.missing("thread", ids.encode_id(ids.CONTACT, contact_id), param="contact_id")
@@ -159,7 +159,7 @@ async def get_thread(ctx: Context, contact_id: UUID) -> Thread:
 
 
 async def list_thread_messages(ctx: Context, contact_id: UUID, page: PageRequest) -> Page[InboundMessage | Message]:
-    """What a contact sent and what was sent to it, newest first, in one order of time. Raises NotFound."""
+    """List what a contact sent and what was sent to it, newest first, in one order of time. Raises NotFound."""
     await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
     received = await fetch_page(scoped(ctx, InboundMessage).filter(contact_id=contact_id), page)
     sent = await fetch_page(scoped(ctx, Message).filter(contact_id=contact_id, status__not=MessageStatus.SKIPPED), page)
@@ -188,7 +188,7 @@ async def answer_thread(ctx: Context, contact_id: UUID, data: AnswerThread) -> N
 
 
 async def mark_read(ctx: Context, contact_id: UUID, *, until: UUID | None = None) -> int:
-    """Mark what a contact sent as read, up to and with the message `until`; how many were unread."""
+    """Mark what a contact sent as read, up to and with the message `until`. Return how many were unread."""
     allow(ctx, Permission.RESOURCES_WRITE)
     return await _mark_read(ctx, contact_id, until)
 
@@ -206,14 +206,14 @@ async def mark_unread(ctx: Context, contact_id: UUID) -> None:
 def thread_page(
     *, limit: int | None = None, starting_after: str | None = None, ending_before: str | None = None
 ) -> PageRequest:
-    """The page of a thread's messages asked for; a cursor is an id of either kind. Raises InvalidRequest."""
+    """Return the page of a thread's messages asked for; a cursor is an id of either kind. Raises InvalidRequest."""
     cursors = [cursor for cursor in (starting_after, ending_before) if cursor is not None]
     prefix = ids.MESSAGE if cursors and cursors[0].startswith(f"{ids.MESSAGE}_") else ids.INBOUND
     return page_request(prefix, limit=limit, starting_after=starting_after, ending_before=ending_before)
 
 
 def inbox_thread_resource(thread: Thread) -> InboxThreadResource:
-    """The shape of a thread."""
+    """Return the shape of a thread."""
     return InboxThreadResource(
         id=ids.encode_id(ids.INBOUND, thread.id),
         livemode=thread.contact.livemode,
@@ -226,7 +226,7 @@ def inbox_thread_resource(thread: Thread) -> InboxThreadResource:
 
 
 def inbox_message_resource(row: InboundMessage | Message) -> InboxMessageResource:
-    """The shape of a message of a thread."""
+    """Return the shape of a message of a thread."""
     if isinstance(row, InboundMessage):
         inbound = inbound_message_resource(row)
         return InboxMessageResource(

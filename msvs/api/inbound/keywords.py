@@ -78,7 +78,7 @@ async def create_keyword(ctx: Context, data: CreateKeyword) -> Keyword:
 
 
 async def get_keyword(ctx: Context, id: UUID) -> Keyword:
-    """One keyword. Raises NotFound."""
+    """Return one keyword. Raises NotFound."""
     return await find(ctx, Keyword, id, prefix=ids.KEYWORD, noun="keyword")
 
 
@@ -115,7 +115,7 @@ async def delete_keyword(ctx: Context, id: UUID) -> None:
 
 
 async def match_keyword(ctx: Context, text: str) -> Row | None:
-    """The keyword that a whole message is, case, accents and punctuation aside; None for any other text."""
+    """Return the keyword that a whole message is, case, accents and punctuation aside, or None for any other text."""
     folded = fold(text) if len(text) <= MAX_TEXT else ""
     if not folded or len(folded) > MAX_FOLDED:
         return None
@@ -125,7 +125,7 @@ async def match_keyword(ctx: Context, text: str) -> Row | None:
 async def join(
     ctx: Context, keyword: Row, contact: Contact | Row, *, text: str, now: datetime, sender: str | None = None
 ) -> str | None:
-    """Opt a contact in by its own message and put it on the keyword's list; what to answer, None for nothing.
+    """Opt a contact in by its own message and put it on the keyword's list. Return what to answer, None for nothing.
 
     For a member that is opted in nothing changes. Where the workspace asks for double opt-in, the question is the
     answer, and comes from `sender`.

@@ -162,7 +162,7 @@ async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str)
 
 
 async def get_inbound(ctx: Context, id: UUID) -> InboundMessage:
-    """One inbound message. Raises NotFound."""
+    """Return one inbound message. Raises NotFound."""
     return await find(ctx, InboundMessage, id, prefix=ids.INBOUND, noun="inbound message")
 
 
@@ -176,7 +176,7 @@ async def list_inbound(
 def inbound_query(
     ctx: Context, *, contact_id: UUID | None = None, flagged: bool | None = None
 ) -> QuerySet[InboundMessage]:
-    """The inbound messages that list_inbound lists, in no order."""
+    """Return the inbound messages that list_inbound lists, in no order."""
     query = scoped(ctx, InboundMessage)
     if contact_id is not None:
         query = query.filter(contact_id=contact_id)
@@ -196,7 +196,7 @@ async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
 
 
 async def _own_words(ctx: Context, contact_id: UUID, text: str) -> str:
-    """A message without what it quotes of ours, which speaks of STOP itself."""
+    """Return a message without what it quotes of ours, which speaks of STOP itself."""
     if len(text) < MIN_QUOTED:
         return text
     sent = await fetch(QUOTABLE, contact_id, ctx.workspace_id, ctx.livemode)
@@ -204,13 +204,13 @@ async def _own_words(ctx: Context, contact_id: UUID, text: str) -> str:
 
 
 def _courteous_keyword(text: str) -> Keyword | None:
-    """The START, HELP or YES that a message amounts to, courtesies and a name apart; phrases tell of STOP."""
+    """Return the START, HELP or YES that a message amounts to, courtesies and a name apart; phrases tell of STOP."""
     found = bare_word(text)
     return found.keyword if found is not None and found.is_sure and found.keyword is not Keyword.STOP else None
 
 
 async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:
-    """The contact of a phone, held: of two messages at once the later sees the answer to the other.
+    """Return the contact of a phone, held: of two messages at once the later sees the answer to the other.
 
     An erasure at the same time waits for the message and finds it, or came first, and the contact is made anew.
     """

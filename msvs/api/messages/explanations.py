@@ -263,7 +263,7 @@ _Events = Mapping[_Search, Row]
 
 
 async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None) -> MessageExplanation:
-    """Why a message was sent, put off, refused or failed, and each state it went through. Raises NotFound."""
+    """Return why a message was sent, put off, refused or failed, and each state it went through. Raises NotFound."""
     at = now or datetime.now(UTC)
     message = await get_message(ctx, id)
     attempts = await MessageAttempt.filter(message_id=id).order_by("id")
@@ -298,7 +298,9 @@ async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None
 
 
 def _decided_at(message: Message, attempts: Sequence[MessageAttempt], skipped_at: datetime | None) -> datetime | None:
-    """When consent was last asked for: at the last hand-over, else at the refusal; None where that is yet to come."""
+    """Return when consent was last asked for: at the last hand-over, else at the refusal, or None where that is yet to
+    come.
+    """
     if message.status in (MessageStatus.CANCELED, MessageStatus.SKIPPED):
         return message.canceled_at or skipped_at or message.created_at
     if attempts:
@@ -404,7 +406,7 @@ async def _ledger(ctx: Context, message: Message) -> list[MessageLedgerEntry]:
 
 
 async def _replies(ctx: Context, message: Message) -> list[InboundMessageResource]:
-    """What the recipient answered, in order; a message that says it has no answer is not searched for one."""
+    """Return what the recipient answered, in order; a message that says it has no answer is not searched for one."""
     if message.replied_at is None and not message.opted_out:
         return []
     rows = (
@@ -419,7 +421,7 @@ async def _replies(ctx: Context, message: Message) -> list[InboundMessageResourc
 def _searches(
     message: MessageView, attempts: Sequence[MessageAttempt], campaign: Campaign | None, now: datetime
 ) -> list[_Search]:
-    """The events that tell of a message's states."""
+    """Return the events that tell of a message's states."""
 
     def search(type: EventType, at: datetime, until: datetime | None = None) -> _Search:
         return _Search(message.id, type, at, until or at)
@@ -472,7 +474,7 @@ def _steps(
     events: _Events,
     now: datetime,
 ) -> list[_Step]:
-    """Every state in order.
+    """Return every state in order.
 
     Times come from the row and its attempts; the queueing of a scheduled message and the skipping of a recipient
     have no column of their own, so their events tell.
@@ -519,14 +521,14 @@ def _state(step: _Step) -> StateChange:
 
 
 async def get_timeline(ctx: Context, id: UUID) -> MessageTimeline:
-    """Every state, attempt, event and reply of a message, in order. Raises NotFound."""
+    """Return every state, attempt, event and reply of a message, in order. Raises NotFound."""
     message = await get_message(ctx, id)
     found = await message_timelines(ctx, [message])
     return MessageTimeline(id=ids.encode_id(ids.MESSAGE, id), livemode=message.livemode, entries=found[id])
 
 
 async def message_timelines(ctx: Context, messages: Sequence[MessageView]) -> dict[UUID, list[TimelineEntry]]:
-    """The timelines of the caller's messages, by id, in a fixed number of statements."""
+    """Return the timelines of the caller's messages, by id, in a fixed number of statements."""
     now = datetime.now(UTC)
     known = [message.id for message in messages]
     attempts: dict[UUID, list[MessageAttempt]] = {id: [] for id in known}

@@ -171,7 +171,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
 
 
 async def get_message(ctx: Context, id: UUID) -> Message:
-    """One message. Raises NotFound."""
+    """Return one message. Raises NotFound."""
     return await find(ctx, Message, id, prefix=ids.MESSAGE, noun="message")
 
 
@@ -236,7 +236,7 @@ async def cancel_message(ctx: Context, id: UUID) -> rows.MessageRow:
 
 
 def check_schedule(scheduled_at: datetime | None, now: datetime) -> datetime:
-    """When to send: `scheduled_at`, or now if it is absent or just past. Raises InvalidRequest."""
+    """Return when to send: `scheduled_at`, or now if it is absent or just past. Raises InvalidRequest."""
     if scheduled_at is None:
         return now
     if scheduled_at < now - MAX_LATE:

@@ -153,7 +153,7 @@ async def read_activity(
 
 
 async def campaign_failures(ctx: Context, campaign_ids: Sequence[UUID]) -> dict[UUID, list[FailureCount]]:
-    """Why recipients of campaigns were not reached, by campaign, the most frequent code first."""
+    """Return why recipients of campaigns were not reached, by campaign, the most frequent code first."""
     found: dict[UUID, list[FailureCount]] = {campaign_id: [] for campaign_id in campaign_ids}
     if found:
         for row in await fetch(COUNT_FAILURES, ctx.workspace_id, ctx.livemode, list(found)):
@@ -163,7 +163,7 @@ async def campaign_failures(ctx: Context, campaign_ids: Sequence[UUID]) -> dict[
 
 
 async def conversation_overview(ctx: Context, *, days: int = DEFAULT_CONVERSATION_DAYS) -> ConversationOverview:
-    """How the conversations of the last days stand. Raises InvalidRequest for more than 365 days."""
+    """Return how the conversations of the last days stand. Raises InvalidRequest for more than 365 days."""
     if not 1 <= days <= MAX_CONVERSATION_DAYS:
         raise InvalidRequest(
             f"days must be from 1 to {MAX_CONVERSATION_DAYS}.", param="days", code=ErrorCode.PARAMETER_OUT_OF_RANGE
@@ -175,7 +175,7 @@ async def conversation_overview(ctx: Context, *, days: int = DEFAULT_CONVERSATIO
 
 
 def bucket_starts(interval: Interval, since: datetime, until: datetime, zone: ZoneInfo) -> list[datetime]:
-    """The starts of the buckets from `since` to `until` and the end of the last one, in UTC.
+    """Return the starts of the buckets from `since` to `until` and the end of the last one, in UTC.
 
     A day of a change of clocks has 23 or 25 hours. Raises InvalidRequest.
     """
@@ -213,7 +213,7 @@ LENGTHS: Mapping[Interval, timedelta] = {
 
 
 def id_at(at: datetime) -> UUID:
-    """The least id that can have been made at a time, so that a range of ids is a range of time."""
+    """Return the least id that can have been made at a time, so that a range of ids is a range of time."""
     milliseconds = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     return UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80)
 

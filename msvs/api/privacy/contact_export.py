@@ -79,7 +79,7 @@ class ContactExportResource(Resource, kw_only=True):
 
 
 async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
-    """A contact's record, at most 1,000 rows of each kind. Raises NotFound, PermissionDenied."""
+    """Return a contact's record, at most 1,000 rows of each kind. Raises NotFound, PermissionDenied."""
     allow(ctx, Permission.RESOURCES_READ)
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
     sections = await _sections(ctx, contact)
@@ -103,7 +103,7 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
 
 
 async def stream_contact(ctx: Context, id: UUID) -> AsyncGenerator[bytes, None]:
-    """The JSON text of a contact's record, all of it, piece by piece, as of one instant. Raises NotFound."""
+    """Yield the JSON text of a contact's record, all of it, piece by piece, as of one instant. Raises NotFound."""
     allow(ctx, Permission.RESOURCES_READ)
     async with database.transaction():
         await database.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -169,7 +169,7 @@ class _Sections(NamedTuple):
 
 
 async def _sections(ctx: Context, contact: Contact) -> _Sections:
-    """The kinds of rows there are of a contact: how they are found, and their shape."""
+    """Return the kinds of rows there are of a contact: how they are found, and their shape."""
     lists = ListMember.filter(contact_id=contact.id).values_list("list_id", flat=True)
     return _Sections(
         lists=_Section(scoped(ctx, ContactList).filter(id__in=Subquery(lists)), contact_list_resource),
@@ -180,7 +180,7 @@ async def _sections(ctx: Context, contact: Contact) -> _Sections:
 
 
 async def _consent(ctx: Context, contact: Contact) -> QuerySet[ConsentEvent]:
-    """The contact's own entries under any phone, and those of its phone that are not another contact's."""
+    """Return the contact's own entries under any phone, and those of its phone that are not another contact's."""
     scope = (ctx.workspace_id, ctx.livemode, contact.id)
     named = (hashes_of(ctx, contact.phone), list(spellings(contact.phone)))
     others = [row.id for row in await database.fetch(OTHERS, *scope, *named)]

@@ -394,7 +394,7 @@ async def _redact_segments(ctx: Context, subject: _Subject, email: str | None) -
 
 
 def _renamed(value: object, names: Mapping[str, str]) -> object:
-    """A JSON value with other texts in the place of `names`, which are in lower case."""
+    """Return a JSON value with other texts in the place of `names`, which are in lower case."""
     match value:
         case str():
             return names.get(value.lower(), value)
@@ -421,7 +421,7 @@ async def _erase_consent(ctx: Context, subject: _Subject, at: datetime) -> None:
 
 
 def _redacted_text(subject: _Subject, text: str) -> str:
-    """A stored JSON text without what it says of the subject."""
+    """Return a stored JSON text without what it says of the subject."""
     try:
         value = msgspec.json.decode(text)
     except msgspec.DecodeError:

@@ -95,7 +95,7 @@ def forced_by(character: str) -> BodyWarning:
 
 
 def has_opt_out_words(body: str) -> bool:
-    """Whether a body says how to opt out, such as "Reply STOP", in any language that has words for it."""
+    """Return whether a body says how to opt out, such as "Reply STOP", in any language that has words for it."""
     written = re.sub(r"[^\w\s]|_", " ", body).split()
     words = [fold(word) for word in written]
     if _CLEAR.search(" ".join(words)):

@@ -105,7 +105,7 @@ def read_phone_cell(text: str, region: str | None = None, *, is_international: b
 
 
 def looks_like_phone(text: str) -> bool:
-    """Whether a cell may hold a phone, readable or not: mostly digits, and no date."""
+    """Return whether a cell may hold a phone, readable or not: mostly digits, and no date."""
     try:
         cleaned = clean_phone_text(text)
     except CellUnreadable as error:
@@ -114,7 +114,7 @@ def looks_like_phone(text: str) -> bool:
 
 
 def may_hold_phone(text: str) -> bool:
-    """Whether a phone may stand anywhere in a text, which then is no title of a table or of its columns."""
+    """Return whether a phone may stand anywhere in a text, which then is no title of a table or of its columns."""
     return sum(map(str.isdigit, _dates.sub("", _normalize(text)))) >= 7
 
 
@@ -158,7 +158,7 @@ def _reason(text: str, region: str | None) -> str:
 
 
 def _expand(written: re.Match[str]) -> str:
-    """The digits of a number in E-notation, if it shows all of them."""
+    """Return the digits of a number in E-notation, if it shows all of them."""
     plus, first, rest, exponent = written[1], written[2], written[3] or "", int(written[4])
     whole, more = rest[:exponent], rest[exponent:]
     if len(whole) < exponent or more.strip("0"):
@@ -186,7 +186,7 @@ def _normalize(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _plain_form(character: str) -> str:
-    """What a character is to a reader, in ASCII where it is a digit, a sign or a space of some kind."""
+    """Return what a character is to a reader, in ASCII where it is a digit, a sign or a space of some kind."""
     if character in _DASHES:
         return "-"
     if character in _DOTS:
@@ -213,7 +213,9 @@ class _Mobiles(NamedTuple):
 
 
 def _is_mobile_elsewhere(digits: str) -> bool:
-    """Whether some country's mobile number is dialed by `digits`, other than the one they begin with the code of."""
+    """Return whether some country's mobile number is dialed by `digits`, other than the one they begin with the code
+    of.
+    """
     bare, dialed = _load_mobiles()
     if any(each.pattern.fullmatch(digits) for each in bare.get(len(digits), ())):
         return True
@@ -227,7 +229,9 @@ def _is_mobile_elsewhere(digits: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _load_mobiles() -> tuple[dict[int, list[_Mobiles]], dict[str, dict[int, list[_Mobiles]]]]:
-    """The mobile numbers of all countries by their lengths, and by the prefix dialed before them and their lengths."""
+    """Load the mobile numbers of all countries by their lengths, and by the prefix dialed before them and their
+    lengths.
+    """
     bare: dict[int, list[_Mobiles]] = {}
     dialed: dict[str, dict[int, list[_Mobiles]]] = {}
     for region in sorted(phonenumbers.SUPPORTED_REGIONS):

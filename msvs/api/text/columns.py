@@ -37,7 +37,7 @@ def find_field(name: str) -> tuple[str, int] | None:
 
 
 def is_label(text: str) -> bool:
-    """Whether `text` before a colon says that a phone follows."""
+    """Return whether `text` before a colon says that a phone follows."""
     folded = fold_name(text)
     found = _FIELDS.get(folded)
     return folded in _LABELS or (found is not None and found[0] == "phone")

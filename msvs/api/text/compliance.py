@@ -81,7 +81,7 @@ def check_destination(phone: Phone, blocked_regions: Collection[str], enabled_re
 
 
 def is_in_blocked_range(e164: str) -> bool:
-    """Whether a number lies in a range whose kind its region and type do not tell."""
+    """Return whether a number lies in a range whose kind its region and type do not tell."""
     return e164.startswith(_PREFIXES)
 
 
@@ -92,7 +92,7 @@ def _range_kind(e164: str) -> str | None:
 
 
 def _holding_region(phone: Phone, regions: Collection[str]) -> str | None:
-    """The region of `regions` that holds a number, or None."""
+    """Return the region of `regions` that holds a number, or None."""
     if phone.region in regions:
         return phone.region
     if phone.region is None:
@@ -104,5 +104,5 @@ def _holding_region(phone: Phone, regions: Collection[str]) -> str | None:
 
 @lru_cache
 def _regions(country_code: int) -> tuple[str, ...]:
-    """The regions of a calling code, its main country first."""
+    """Return the regions of a calling code, its main country first."""
     return tuple(phonenumbers.region_codes_for_country_code(country_code))

@@ -72,7 +72,9 @@ _CAPITALIZED = re.compile(r"[^\W\d_a-z][^\W\d_]*(?:['’][^\W\d_]+)?")
 
 
 def bare_word(text: str) -> BareWord | None:
-    """The word that all of `text` amounts to, with courtesies, a name or a signature around it; None for free text."""
+    """Return the word that all of `text` amounts to, with courtesies, a name or a signature around it, or None for free
+    text.
+    """
     tokens = _without_signature(_tokens(_own_lines(text)))
     if not 0 < len(tokens) <= MAX_WORDS:
         return None
@@ -98,7 +100,7 @@ def bare_word(text: str) -> BareWord | None:
 
 
 def without_courtesies(text: str) -> str:
-    """The text without greetings before it, and thanks, a name or a signature after it."""
+    """Return the text without greetings before it, and thanks, a name or a signature after it."""
     text = _own_lines(text)
     tokens = _tokens(text)
     kept = _without_signature(tokens)
@@ -116,7 +118,7 @@ def without_courtesies(text: str) -> str:
 
 
 def _is_signed(parts: Sequence[_Part]) -> bool:
-    """Whether the last part is the name of the writer."""
+    """Return whether the last part is the name of the writer."""
     name = parts[-1].tokens
     if parts[-1].kinds != {_Kind.FOREIGN} or not _SEPARATED.search(name[0].before):
         return False
@@ -124,12 +126,12 @@ def _is_signed(parts: Sequence[_Part]) -> bool:
 
 
 def _says_yes(part: _Part) -> bool:
-    """Whether a part says yes; "y" is also "and"."""
+    """Return whether a part says yes; "y" is also "and"."""
     return part.keyword is Keyword.CONFIRM and part.tokens[0].folded != "y"
 
 
 def _may_say(kinds: frozenset[_Kind], keyword: Keyword) -> bool:
-    """Whether a phrase fits the word: a wish or a request goes with STOP, an affirmation with YES."""
+    """Return whether a phrase fits the word: a wish or a request goes with STOP, an affirmation with YES."""
     wishes = {_Kind.WISH, _Kind.REQUEST, _Kind.DISINTEREST}
     if kinds & {_Kind.POLITE, _Kind.FILLER} or not kinds & {*wishes, _Kind.AFFIRMATION}:
         return True
@@ -139,7 +141,7 @@ def _may_say(kinds: frozenset[_Kind], keyword: Keyword) -> bool:
 
 
 def _keyword_of(parts: Sequence[_Part]) -> Keyword | None:
-    """The one thing that the words of a message ask for: STOP before all, and START before YES."""
+    """Return the one thing that the words of a message ask for: STOP before all, and START before YES."""
     said = {part.keyword for part in parts if part.keyword is not None and _Kind.WEAK not in part.kinds}
     if not said and len(parts) > 1 and any(_Kind.WEAK in part.kinds for part in parts):
         said = {Keyword.CONFIRM}
@@ -149,7 +151,7 @@ def _keyword_of(parts: Sequence[_Part]) -> Keyword | None:
 
 
 def _name_their_writer(parts: Sequence[_Part]) -> bool:
-    """Whether whatever says who writes stands beside a name."""
+    """Return whether whatever says who writes stands beside a name."""
     for index, part in enumerate(parts):
         beside = {_Kind.INTRODUCTION: parts[index + 1 : index + 2], _Kind.AFTER: parts[max(index - 1, 0) : index]}
         for kind, neighbors in beside.items():
@@ -159,7 +161,7 @@ def _name_their_writer(parts: Sequence[_Part]) -> bool:
 
 
 def _are_names(parts: Sequence[_Part], text: str, keyword: Keyword) -> bool | None:
-    """Whether what is in no list is surely a name (True), may be one (False), or is something else (None)."""
+    """Return whether what is in no list is surely a name (True), may be one (False), or is something else (None)."""
     sure = True
     foreign = [index for index, part in enumerate(parts) if _Kind.FOREIGN in part.kinds]
     if foreign and (len(foreign) > 2 or "?" in text or any(part.kinds & {_Kind.WISH, _Kind.REQUEST} for part in parts)):
@@ -209,7 +211,7 @@ def _phrase(part: _Part) -> tuple[str, ...]:
 
 
 def _without_phone(tokens: Sequence[_Token]) -> Sequence[_Token]:
-    """The words of a name without the phone number that follows it."""
+    """Return the words of a name without the phone number that follows it."""
     end = len(tokens)
     while end and tokens[end - 1].folded.isdigit():
         end -= 1
@@ -220,7 +222,7 @@ def _without_phone(tokens: Sequence[_Token]) -> Sequence[_Token]:
 
 
 def _own_lines(text: str) -> str:
-    """The text without what stands below a line of dashes."""
+    """Return the text without what stands below a line of dashes."""
     text = unicodedata.normalize("NFKC", text.strip())
     line = _SIGNATURE_LINE.search(text)
     return text[: line.start()] if line is not None and _TOKEN.search(text, 0, line.start()) else text
@@ -235,13 +237,13 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def fold_word(word: str) -> str:
-    """A word as phrases are compared: lower case, without accents and apostrophes."""
+    """Fold a word as phrases are compared: lower case, without accents and apostrophes."""
     letters = unicodedata.normalize("NFKD", word.casefold())
     return "".join(letter for letter in letters if letter.isalnum()).replace("ı", "i")
 
 
 def _without_signature(tokens: list[_Token]) -> list[_Token]:
-    """The words before what a phone or a mail program adds by itself."""
+    """Return the words before what a phone or a mail program adds by itself."""
     for start in range(1, len(tokens)):
         if _match(_SIGNATURES, tokens, start):
             return tokens[:start]
@@ -249,7 +251,7 @@ def _without_signature(tokens: list[_Token]) -> list[_Token]:
 
 
 def _match(phrases: Mapping[str, Sequence[tuple[str, ...]]], tokens: Sequence[_Token], start: int) -> tuple[str, ...]:
-    """The longest phrase that stands at `start`, or nothing."""
+    """Return the longest phrase that stands at `start`, or nothing."""
     for phrase in phrases.get(tokens[start].folded, ()):
         if tuple(token.folded for token in tokens[start : start + len(phrase)]) == phrase:
             return phrase
@@ -291,7 +293,7 @@ def _listed(section: str) -> set[tuple[str, ...]]:
 
 
 def _choices(phrase: str) -> Iterator[str]:
-    """Each phrase that one of the data stands for: "a (b|c|)" is "a b", "a c" and "a"."""
+    """Yield each phrase that one of the data stands for: "a (b|c|)" is "a b", "a c" and "a"."""
     parts = [part.split("|") for part in re.split(r"[()]", phrase)]
     return ("".join(chosen) for chosen in product(*parts))
 

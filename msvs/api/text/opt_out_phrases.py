@@ -91,7 +91,7 @@ class _Text:
     sentences: tuple[_Sentence, ...]
 
     def pieces(self, scope: Scope) -> Iterator[tuple[str, _Sentence]]:
-        """The pieces that a rule of `scope` looks at, each with the sentence it stands in."""
+        """Yield the pieces that a rule of `scope` looks at, each with the sentence it stands in."""
         match scope:
             case Scope.MESSAGE:
                 if self.message.count(" ") < MAX_WORDS:
@@ -106,18 +106,21 @@ class _Text:
 
 
 def classify(text: str) -> Intent | None:
-    """How surely `text` asks to be texted no more; None for a plain reply."""
+    """Return how surely `text` asks to be texted no more, or None for a plain reply."""
     return explain(text).intent
 
 
 def wants_out(text: str) -> Intent | None:
-    """`certain` or `likely` where a text asks to opt out; None for any other, also an unclear one."""
+    """`certain` or `likely` where a text asks to opt out, or None for any other, also an unclear one."""
     intent = classify(text)
     return None if intent is Intent.UNCLEAR else intent
 
 
 def explain(text: str) -> Reading:
-    """What `text` is read as, and by which rule: `words.bare` is a word of words.toml with courtesies or a name."""
+    """Return what `text` is read as, and by which rule.
+
+    `words.bare` is a word of words.toml with courtesies or a name.
+    """
     reading = _explain(text)
     if reading.intent is not Intent.CERTAIN:
         reading = min(reading, _explain(without_courtesies(text[:MAX_TEXT])), key=lambda each: _STRENGTH[each.intent])
@@ -196,7 +199,7 @@ def _fold(text: str) -> str:
 
 
 def _spell(word: str) -> str:
-    """The word of the data's `spelling` that `word` is one slip away from, or `word` itself."""
+    """Return the word of the data's `spelling` that `word` is one slip away from, or `word` itself."""
     if len(word) < MIN_CORRECTED or word in _SPELLING:
         return word
     return next((right for right in _SPELLING if right[0] == word[0] and _is_one_slip(word, right)), word)
@@ -204,7 +207,7 @@ def _spell(word: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _is_one_slip(a: str, b: str) -> bool:
-    """Whether one letter more, less, other or swapped with its neighbour makes `a` into `b`."""
+    """Return whether one letter more, less, other or swapped with its neighbour makes `a` into `b`."""
     if abs(len(a) - len(b)) > 1:
         return False
     start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

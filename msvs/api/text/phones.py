@@ -75,7 +75,7 @@ class _Change:
 
     @classmethod
     def of(cls, row: Mapping[str, object], was: str, now: str, *, is_former: bool) -> _Change:
-        """The change of `was` to `now` in the numbers of a row."""
+        """Return the change of `was` to `now` in the numbers of a row."""
         before, rest = row["head"], row["rest"]
         return cls(
             is_former,
@@ -99,7 +99,7 @@ _MANY_SPELLED = tuple(
 
 
 def parse_phone(text: str, *, param: str = "to") -> Phone:
-    """The number written in `text`, which may be one that a country has renumbered since.
+    """Parse the number written in `text`, which may be one that a country has renumbered since.
 
     Raises InvalidRequest `phone_number_invalid` unless it is valid E.164.
     """
@@ -114,7 +114,7 @@ def parse_phone(text: str, *, param: str = "to") -> Phone:
 
 
 def read_phone(text: str, region: str, *, param: str = "to") -> Phone:
-    """The number written in `text` in E.164, spaced as people write it or as it is dialed in `region`.
+    """Read the number written in `text` in E.164, spaced as people write it or as it is dialed in `region`.
 
     Raises InvalidRequest `phone_number_invalid`.
     """
@@ -137,13 +137,13 @@ def read_phone(text: str, region: str, *, param: str = "to") -> Phone:
 
 
 def region_of(e164: str) -> str | None:
-    """The ISO 3166-1 code of a number's region; None where it has none, or is no number."""
+    """Return the ISO 3166-1 code of a number's region, or None where it has none, or is no number."""
     phone = _read(e164) if _e164(e164) else None
     return None if phone is None else phone.region
 
 
 def carrier_phone(text: str) -> str | None:
-    """The number in E.164 that a carrier means by `text`, as it is today, or None where it is none or not sure.
+    """Return the number in E.164 that a carrier means by `text`, as it is today, or None where it is none or not sure.
 
     Many leave the plus out or write 00 for it, some put a trunk zero in, blanks or dashes between the digits, and some
     write what a country's numbers were before.
@@ -164,7 +164,7 @@ def carrier_phone(text: str) -> str | None:
 
 
 def canonical(phone: str) -> str:
-    """The number that identifies a phone, by whichever of its spellings it is named; any other text is itself.
+    """Return the number that identifies a phone, by whichever of its spellings it is named; any other text is itself.
 
     It is compared and never shown or dialed. The database's function `canonical_phone` says the same.
     """
@@ -175,7 +175,7 @@ def canonical(phone: str) -> str:
 
 
 def present(phone: str) -> str:
-    """The number to dial for a phone: itself, unless its country has renumbered it."""
+    """Return the number to dial for a phone: itself, unless its country has renumbered it."""
     if not phone.startswith(_MANY_SPELLED):
         return phone
     change = _change_of(phone)
@@ -187,7 +187,7 @@ def present(phone: str) -> str:
 
 @lru_cache(maxsize=8192)
 def spellings(phone: str) -> tuple[str, ...]:
-    """Every spelling of a phone, the canonical one first; of most phones that is the one."""
+    """Return every spelling of a phone, the canonical one first; of most phones that is the one."""
     now = canonical(phone)
     if not now.startswith(_MANY_SPELLED):
         return (now,)
@@ -195,7 +195,7 @@ def spellings(phone: str) -> tuple[str, ...]:
 
 
 def by_canonical(phones: Iterable[str]) -> dict[str, str]:
-    """The phones by their canonical numbers, each as it is spelled first, in their order."""
+    """Return the phones by their canonical numbers, each as it is spelled first, in their order."""
     found: dict[str, str] = {}
     for phone in phones:
         found.setdefault(canonical(phone), phone)
@@ -203,13 +203,13 @@ def by_canonical(phones: Iterable[str]) -> dict[str, str]:
 
 
 def with_spellings(phones: Iterable[str]) -> list[str]:
-    """The phones in all their spellings, each once, sorted."""
+    """Return the phones in all their spellings, each once, sorted."""
     return sorted({spelling for phone in phones for spelling in spellings(phone)})
 
 
 @lru_cache(maxsize=8192)
 def time_zones(e164: str) -> tuple[str, ...]:
-    """The IANA time zones a number may be in; none where it cannot be told."""
+    """Return the IANA time zones a number may be in; none where it cannot be told."""
     if not _e164(e164):
         return ()
     try:
@@ -220,7 +220,7 @@ def time_zones(e164: str) -> tuple[str, ...]:
 
 
 def _read(e164: str) -> Phone | None:
-    """The number as it is today, under the spelling that was given."""
+    """Read the number as it is today, under the spelling that was given."""
     now = present(e164)
     phone = _find(now)
     return phone if phone is None or now == e164 else replace(phone, e164=e164)
@@ -228,18 +228,18 @@ def _read(e164: str) -> Phone | None:
 
 @lru_cache(maxsize=8192)
 def _change_of(phone: str) -> _Change | None:
-    """The change that a number is an earlier spelling of."""
+    """Return the change that a number is an earlier spelling of."""
     return next((change for change in _CHANGES if change.earlier.fullmatch(phone)), None)
 
 
 def _address(text: str) -> str:
-    """What stands for the number in an address: without quotes, its scheme, host and parameters."""
+    """Return what stands for the number in an address: without quotes, its scheme, host and parameters."""
     text = unicodedata.normalize("NFKC", text.strip().strip(_QUOTES)).replace("%2B", "+")
     return _after_number.sub("", _scheme.sub("", text, count=1))
 
 
 def _without_punctuation(text: str) -> str:
-    """A number without what is written between and around its digits, and with digits of any script as ASCII."""
+    """Return a number without what is written between and around its digits, and with digits of any script as ASCII."""
     return "".join(
         str(unicodedata.decimal(character, character))
         for character in text.strip()
@@ -268,5 +268,5 @@ def _find(e164: str) -> Phone | None:
 
 
 def _echo(text: str) -> str:
-    """What an error repeats of the input: printable characters, at most MAX_ECHO."""
+    """Return what an error repeats of the input: printable characters, at most MAX_ECHO."""
     return "".join(character for character in text[: 4 * MAX_ECHO] if character.isprintable())[:MAX_ECHO]

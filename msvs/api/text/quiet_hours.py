@@ -109,12 +109,12 @@ NO_PLACES = ("Etc/", "SystemV/", "posix/", "right/")
 
 
 def rule_for(region: str | None) -> Rule:
-    """The rule of a region, or the default."""
+    """Return the rule of a region, or the default."""
     return RULES.get(region or "", DEFAULT)
 
 
 def zones_of(phone: str, timezone: str | None) -> tuple[str, ...]:
-    """The zones a recipient may be in: the contact's own, else every zone of its number, else UTC.
+    """Return the zones a recipient may be in: the contact's own, else every zone of its number, else UTC.
 
     A contact's zone that this machine does not know was checked by one that knows more of them.
     """
@@ -154,14 +154,14 @@ def propose_timezone(text: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def _names_of_zones() -> Mapping[str, str]:
-    """A zone's whole name and its city, in lower case without underscores → the zone."""
+    """Return a zone's whole name and its city, in lower case without underscores → the zone."""
     zones = sorted(zone for zone in _known_zones() if "/" in zone)
     plain = {zone.lower().replace("_", " "): zone for zone in zones}
     return {words.rpartition("/")[2]: zone for words, zone in plain.items()} | plain
 
 
 def is_known(timezone: str | None) -> TypeGuard[str]:
-    """Whether there is a zone, and this machine knows it."""
+    """Return whether there is a zone, and this machine knows it."""
     return timezone is not None and timezone in _known_zones()
 
 
@@ -175,14 +175,14 @@ def _known_zones() -> frozenset[str]:
 
 
 def is_open(zones: Iterable[str], region: str | None, moment: datetime) -> bool:
-    """Whether a recipient of `region` may be texted at `moment` in every one of `zones`."""
+    """Return whether a recipient of `region` may be texted at `moment` in every one of `zones`."""
     rule = rule_for(region)
     return all(_opening(zone, rule, moment) == moment for zone in zones)
 
 
 @lru_cache(maxsize=65_536)
 def next_opening(zones: tuple[str, ...], region: str | None, moment: datetime) -> datetime:
-    """The first time from `moment` on at which every zone is open; `moment` itself if it is.
+    """Return the first time from `moment` on at which every zone is open; `moment` itself if it is.
 
     Where the zones are never open together, the first zone decides: late is better than never.
     """
@@ -205,7 +205,7 @@ def _common_opening(zones: Sequence[str], rule: Rule, moment: datetime) -> datet
 
 
 def _opening(zone: str, rule: Rule, moment: datetime) -> datetime:
-    """The first time from `moment` on at which one zone is open."""
+    """Return the first time from `moment` on at which one zone is open."""
     local = moment.astimezone(ZoneInfo(zone))
     for days in range(SHUT_DAYS + 1):
         day = local.date() + timedelta(days=days)
@@ -232,7 +232,7 @@ class Explained(TypedDict):
 
 
 def explain(phone: str, region: str | None, timezone: str | None, moment: datetime) -> Explained:
-    """Why a recipient may or may not be texted at `moment`: zones, rule, result and the next opening."""
+    """Return why a recipient may or may not be texted at `moment`: zones, rule, result and the next opening."""
     zones = zones_of(phone, timezone)
     rule = rule_for(region)
     return {

@@ -83,7 +83,7 @@ def own_words(text: str, sent: Iterable[str]) -> str:
 
 
 def _without_sent(text: str, sent: Iterable[str]) -> str:
-    """The text with a mark in the place of each run of words of a message that was sent."""
+    """Return the text with a mark in the place of each run of words of a message that was sent."""
     words = [_Word(_fold(match[0]), match.start(), match.end()) for match in _WORD.finditer(text)]
     bodies = [_read(body) for body in dict.fromkeys(sent)]
     runs, index = [], 0
@@ -103,7 +103,7 @@ def _without_sent(text: str, sent: Iterable[str]) -> str:
 
 
 def _is_all_the_writer_said(runs: Sequence[_Run], words: Sequence[_Word]) -> bool:
-    """Whether a text is nothing but a few words of ours: "Reply STOP to opt out" may be meant so."""
+    """Return whether a text is nothing but a few words of ours: "Reply STOP to opt out" may be meant so."""
     return len(runs) == 1 and not runs[0].is_whole and not runs[0].is_cut and runs[0].count == len(words) < MIN_RUN
 
 
@@ -142,7 +142,7 @@ def _runs(words: Sequence[_Word], start: int, body: _Body, text: str) -> Iterato
 
 
 def _is_quoted(run: _Run, words: Sequence[_Word], text: str) -> bool:
-    """Whether a run is long enough, or stands in such a place, that nobody wrote it by themselves."""
+    """Return whether a run is long enough, or stands in such a place, that nobody wrote it by themselves."""
     start, end = words[run.start].start, words[run.start + run.count - 1].end
     if end - start < MIN_QUOTED:
         return False
@@ -167,7 +167,7 @@ def _fold(word: str) -> str:
 
 
 def _without_mail(text: str) -> str:
-    """The text without lines that mail quotes, as long as there are others."""
+    """Return the text without lines that mail quotes, as long as there are others."""
     text = _HEADER.sub("\n", text)
     own = _LINE.sub("", text)
     return own if _WORD.search(own.replace(OUT, "")) or OUT in own else text
@@ -177,7 +177,7 @@ def _without_mail(text: str) -> str:
 
 
 def _without_reaction(text: str) -> str:
-    """What follows a reaction, such as “Liked “…””; another text as it is."""
+    """Return what follows a reaction, such as “Liked “…””; another text as it is."""
     text = _PREFIX.sub("", text)
     mark = re.compile(rf"{OUT}|{_QUOTATION.pattern}").search(text)
     if mark is None or mark.start() > MAX_HEAD:
@@ -197,7 +197,10 @@ def _without_reaction(text: str) -> str:
 
 
 def _quoted_end(text: str, start: int) -> tuple[int, str]:
-    """Where a quotation that begins at `start` ends, and what follows: nothing where it was cut before its mark."""
+    """Return where a quotation that begins at `start` ends, and what follows.
+
+    Nothing where it was cut before its mark.
+    """
     if text[start] == OUT:
         end = start + 1
     else:

@@ -45,7 +45,7 @@ class NotRenderable(Exception):
 
 
 def read_template(body: str, *, is_literal: bool = False) -> Template:
-    """The template of a body of 1 to 1600 characters; braces of a literal one are text. Raises InvalidRequest."""
+    """Read the template of a body of 1 to 1600 characters; braces of a literal one are text. Raises InvalidRequest."""
     if not body.strip():
         raise InvalidRequest("body must not be blank.", param="body", code=ErrorCode.BODY_EMPTY)
     if len(body) > MAX_BODY:
@@ -66,7 +66,7 @@ class HasAttributes(Protocol):
 
 
 def contact_values(contact: HasAttributes, names: tuple[str, ...]) -> dict[str, str]:
-    """What a contact (any row with its fields) has for the names of a template; its own fields go first."""
+    """Return what a contact (any row with its fields) has for the names of a template; its own fields go first."""
     values: dict[str, str] = {}
     wanted = set(names)
     if not wanted.issubset(CONTACT_FIELDS) and contact.attributes:
@@ -84,7 +84,9 @@ def contact_values(contact: HasAttributes, names: tuple[str, ...]) -> dict[str, 
 
 
 def given_values(variables: Mapping[str, object]) -> dict[str, str]:
-    """The variables of a request, by canonical name. Raises InvalidRequest with `param` for a value that is no text.
+    """Return the variables of a request, by canonical name.
+
+    Raises InvalidRequest with `param` for a value that is no text.
 
     A text longer than any body is cut to what is still too long for one: a body may hold it hundreds of times.
     """
@@ -100,7 +102,7 @@ def given_values(variables: Mapping[str, object]) -> dict[str, str]:
 
 
 def render(template: Template, values: Mapping[str, str]) -> Rendered:
-    """The body for one recipient. Raises NotRenderable."""
+    """Render the body for one recipient. Raises NotRenderable."""
     try:
         body = template.render(values)
     except MissingVariable as error:

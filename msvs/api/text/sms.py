@@ -47,7 +47,7 @@ _UCS2_SINGLES = tuple(Segmentation(Encoding.UCS2, 1, units) for units in range(U
 
 
 def measure(body: str) -> Segmentation:
-    """The encoding, segments and units of a rendered body; one segment is one credit."""
+    """Measure the encoding, segments and units of a rendered body; one segment is one credit."""
     if _basic(body):
         units = len(body)
         if units <= GSM7_SINGLE:
@@ -68,7 +68,7 @@ def measure(body: str) -> Segmentation:
 
 
 def split(body: str) -> list[str]:
-    """The parts of a body in order, as many as its segments; no escape pair or surrogate pair is divided."""
+    """Split a body into parts, as many as its segments; no escape pair or surrogate pair is divided."""
     if measure(body).segments == 1:
         return [body]
     if _gsm7(body):
@@ -81,7 +81,7 @@ def split(body: str) -> list[str]:
 
 
 def forcing_characters(body: str) -> list[str]:
-    """The distinct characters that force UCS-2, in order of appearance; none for a GSM-7 body."""
+    """Return the distinct characters that force UCS-2, in order of appearance; none for a GSM-7 body."""
     return list(dict.fromkeys(_outside.findall(body)))
 
 
@@ -90,7 +90,7 @@ def _utf16(body: str) -> bytes:
 
 
 def _gsm7_cuts(septets: str) -> list[int]:
-    """Where the parts begin and end; a part that would end on an escape ends before it."""
+    """Return where the parts begin and end; a part that would end on an escape ends before it."""
     cuts, end = [0], 0
     while end < len(septets):
         end = min(end + GSM7_PART, len(septets))
@@ -101,7 +101,7 @@ def _gsm7_cuts(septets: str) -> list[int]:
 
 
 def _utf16_cuts(data: bytes) -> list[int]:
-    """Where the parts begin and end, in units; a part that would end on a high surrogate ends before it."""
+    """Return where the parts begin and end, in units; a part that would end on a high surrogate ends before it."""
     cuts, end, units = [0], 0, len(data) // 2
     while end < units:
         end = min(end + UCS2_PART, units)

@@ -183,7 +183,7 @@ class _damage_told:
 
 
 def _seekable(file: BinaryIO) -> BinaryIO:
-    """The file itself where it can be read twice, else a copy without a name."""
+    """Return the file itself where it can be read twice, else a copy without a name."""
     if file.seekable():
         return file
     copy = tempfile.SpooledTemporaryFile(max_size=8 * BLOCK)  # noqa: SIM115 - it lives as long as the table
@@ -217,7 +217,7 @@ def _known_encoding(name: str) -> tuple[str, str]:
 
 
 def _find_encodings(data: BinaryIO) -> list[tuple[str, str]]:
-    """The encodings that the whole of a file may have, with how errors are taken, the likeliest first."""
+    """Find the encodings that the whole of a file may have, with how errors are taken, the likeliest first."""
     start = data.read(BLOCK)
     data.seek(0)
     for mark, name in _BOMS:
@@ -256,7 +256,7 @@ def _find_wide(start: bytes) -> str | None:
 
 
 def _survey(data: BinaryIO) -> tuple[bytes, bool]:
-    """The beginning of a file and lines of it that are not ASCII, and whether the whole is UTF-8."""
+    """Return the beginning of a file and lines of it that are not ASCII, and whether the whole is UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     sample = b""
     is_utf8, is_first = True, True
@@ -283,7 +283,7 @@ def _survey(data: BinaryIO) -> tuple[bytes, bool]:
 
 
 def _rank_legacy(sample: bytes) -> list[str]:
-    """Encodings of one country or script, the likeliest first; Windows-1252 goes before what is as likely."""
+    """Return encodings of one country or script, the likeliest first; Windows-1252 goes before what is as likely."""
     matches = from_bytes(sample, cp_isolation=list(_LEGACY))
     least = min((match.chaos for match in matches), default=0.0)
     names: list[str] = []
@@ -298,7 +298,7 @@ def _rank_legacy(sample: bytes) -> list[str]:
 
 
 def _count_strange(sample: bytes, name: str) -> int | None:
-    """How many signs stand inside words where letters should; None where these are no bytes of an encoding."""
+    """Count the signs inside words where letters should stand, or return None for bytes of another encoding."""
     try:
         text = codecs.getincrementaldecoder(name)("strict").decode(sample)
     except UnicodeDecodeError:
@@ -394,7 +394,10 @@ class _Feed:
 
 
 def _rows(lines: Iterable[str], delimiter: str) -> Iterator[Row]:
-    """The rows of a text. A row whose quotes do not fit is read line by line, so that none swallows those after it."""
+    """Yield the rows of a text.
+
+    A row whose quotes do not fit is read line by line, so that none swallows those after it.
+    """
     feed = _Feed(lines)
     cut = lines.cut if isinstance(lines, _Lines) else frozenset[int]()
     reader = _reader(feed, delimiter)
@@ -423,7 +426,7 @@ def _reader(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
 
 
 def _widen(row: Row, delimiter: str) -> Row:
-    """A row in the place of the one cell that a spreadsheet took its line for, and put quotes around."""
+    """Return a row in the place of the one cell that a spreadsheet took its line for, and put quotes around."""
     if len(row.cells) != 1 or row.lines or delimiter not in row.cells[0]:
         return row
     return Row(row.line, _split(row.cells[0], delimiter)[:MAX_COLUMNS], (), row.is_cut)
@@ -434,7 +437,7 @@ def _titles(row: Row) -> list[str]:
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    """The cells of one line whose quotes need not fit."""
+    """Split the cells of one line whose quotes need not fit."""
     line = line.rstrip("\r\n")
     try:
         (cells,) = csv.reader([f"{line}\n"], delimiter=delimiter, skipinitialspace=delimiter != " ")
@@ -459,7 +462,7 @@ class _Layout:
 
 
 def _find_layout(sample: Sequence[str], wanted: frozenset[str]) -> _Layout:
-    """The delimiter and the header with which most is known and most rows agree."""
+    """Find the delimiter and the header with which most is known and most rows agree."""
     named = next(((at, each) for at, each in enumerate(sample) if each.strip()), None)
     forced = None if named is None else _separator(named[1].rstrip("\r\n"))
     if forced is not None and named is not None and forced[1] not in '\r\n"':
@@ -497,7 +500,7 @@ def _try_layout(sample: Sequence[str], delimiter: str, wanted: frozenset[str], *
 
 
 def _find_header(rows: Sequence[Row], wanted: frozenset[str]) -> int | None:
-    """The row that names a column of phones, or the first; none where a phone stands before it or in the first."""
+    """Find the row that names a column of phones, or the first; none where a phone stands before it or in the first."""
     for at, row in enumerate(rows[:MAX_PREAMBLE]):
         if any(map(looks_like_phone, row.cells)):
             break
@@ -523,7 +526,7 @@ def _is_one_column(rows: Iterable[Row]) -> bool:
 
 
 def _fields(header: Sequence[str]) -> dict[str, list[int]]:
-    """Where the columns of each known field are, by their rank and then as they stand."""
+    """Return where the columns of each known field are, by their rank and then as they stand."""
     found: dict[str, list[tuple[int, int]]] = {}
     for at, name in enumerate(header):
         known = find_field(clean_text(name))

@@ -56,7 +56,7 @@ class Template:
         return self._written[0] if begins else None
 
     def render(self, values: Mapping[str, str]) -> str:
-        """The body for one recipient; `values` is keyed by canonical name. Raises MissingVariable."""
+        """Render the body for one recipient; `values` is keyed by canonical name. Raises MissingVariable."""
         parts = [self._head]
         for name, fallback, tail in self._slots:
             value = values.get(name)
@@ -72,7 +72,7 @@ class Template:
 
 @lru_cache(maxsize=1024)
 def compile_template(body: str) -> Template:
-    """The template of a body, compiled once. Raises TemplateError."""
+    """Compile the template of a body, compiled once. Raises TemplateError."""
     texts: list[str] = [""]
     slots: list[tuple[str, str | None]] = []
     written: list[str] = []
@@ -99,7 +99,7 @@ def compile_template(body: str) -> Template:
 
 @lru_cache(maxsize=4096)
 def canonical(name: str) -> str:
-    """The snake_case spelling of a field's name, so `firstName` and `first_name` are one field."""
+    """Return the snake_case spelling of a field's name, so `firstName` and `first_name` are one field."""
     name = unicodedata.normalize("NFKC", name)
     letters: list[str] = []
     for position, character in enumerate(name):
@@ -114,7 +114,7 @@ def canonical(name: str) -> str:
 
 
 def value_text(value: object) -> str | None:
-    """How a JSON scalar is written in a body; None for null, arrays, objects, NaN and infinities."""
+    """Return how a JSON scalar is written in a body, or None for null, arrays, objects, NaN and infinities."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool):
@@ -134,7 +134,7 @@ def _float_text(value: float) -> str:
 
 
 def _is_visible(value: str) -> bool:
-    """Whether any character of a value prints; spaces, controls and zero-width characters do not."""
+    """Return whether any character of a value prints; spaces, controls and zero-width characters do not."""
     return any(character not in _FILLERS and unicodedata.category(character) not in _INVISIBLE for character in value)
 
 

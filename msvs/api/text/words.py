@@ -28,12 +28,12 @@ _DATA = tomllib.loads(files("msvs.api").joinpath("data/words.toml").read_text("u
 
 
 def words_of(keyword: Keyword) -> tuple[str, ...]:
-    """The words of all languages that mean `keyword`, as they are printed in messages."""
+    """Return the words of all languages that mean `keyword`, as they are printed in messages."""
     return tuple(word for language in _DATA.values() for word in language.get(keyword.value, ()))
 
 
 def classify_reply(text: str) -> Keyword | None:
-    """The keyword a whole reply amounts to, or None for free text.
+    """Return the keyword a whole reply amounts to, or None for free text.
 
     Case, accents, punctuation, symbols and repeated whitespace do not count: "S.T.O.P" and "Arrêt!" opt out;
     "STOP PLEASE" is free text, which opt_out_phrases reads.
@@ -42,7 +42,7 @@ def classify_reply(text: str) -> Keyword | None:
 
 
 def fold(text: str) -> str:
-    """The text as words are compared: no case, accents, punctuation or symbols, and single spaces."""
+    """Fold the text as words are compared: no case, accents, punctuation or symbols, and single spaces."""
     text = _letters(text)
     if not text.isascii():
         # Symbols go first: some of them, such as the trade mark sign, decompose into letters.

@@ -227,7 +227,7 @@ class Attempt:
 
 
 async def has_due(now: datetime) -> bool:
-    """Whether any delivery to an enabled endpoint is due and not already being made."""
+    """Return whether any delivery to an enabled endpoint is due and not already being made."""
     due: bool = await fetch_value(HAS_DUE, now)
     return due
 
@@ -250,7 +250,10 @@ async def claim_deliveries(
 
 
 async def drop_stale_deliveries(*, limit: int, now: datetime) -> int:
-    """Drop pending deliveries whose endpoint is deleted, or is disabled and their event past its keeping; how many."""
+    """Drop pending deliveries whose endpoint is deleted, or is disabled and their event past its keeping.
+
+    Return how many.
+    """
     return await execute(DROP_STALE, now, limit)
 
 

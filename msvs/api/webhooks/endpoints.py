@@ -125,7 +125,7 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
 
 
 async def get_webhook(ctx: Context, id: UUID) -> WebhookEndpoint:
-    """One endpoint. Raises NotFound."""
+    """Return one endpoint. Raises NotFound."""
     return await _find(ctx, id)
 
 
@@ -210,7 +210,7 @@ async def send_test(ctx: Context, id: UUID) -> Event:
 
 
 async def list_attempts(ctx: Context, id: UUID, page: PageRequest) -> Page[WebhookAttempt]:
-    """The attempts made at an endpoint, newest first. Raises NotFound."""
+    """List the attempts made at an endpoint, newest first. Raises NotFound."""
     row = await _find(ctx, id)
     return await fetch_page(scoped(ctx, WebhookAttempt).filter(endpoint_id=row.id), page)
 
@@ -239,7 +239,7 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
 
 
 async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
-    """Deliver to an endpoint what it has not received since a time, at most 30 days back; how many events.
+    """Deliver to an endpoint what it has not received since a time, at most 30 days back. Return how many events.
 
     Those are the ones that were given up, and of those that came while it was disabled and that it now subscribes to
     the oldest 100,000. Raises NotFound, InvalidRequest, and Conflict code `webhook_disabled`.
@@ -261,7 +261,7 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
 
 
 def _settings(row: WebhookEndpoint) -> dict[str, object]:
-    """What the audit log tells of an endpoint: all that a caller can set but the secret."""
+    """Return what the audit log tells of an endpoint: all that a caller can set but the secret."""
     return {"url": row.url, "events": row.events, "description": row.description, "enabled": row.enabled}
 
 

@@ -172,7 +172,7 @@ async def _copy_deliveries(
 
 
 async def get_event(ctx: Context, id: UUID) -> Event:
-    """One event. Raises NotFound."""
+    """Return one event. Raises NotFound."""
     return await find(ctx, Event, id, prefix=ids.EVENT, noun="event")
 
 

@@ -45,17 +45,17 @@ _system_random = SystemRandom()
 
 
 def new_secret() -> str:
-    """A fresh endpoint secret: `whsec_` and 32 random bytes."""
+    """Make a fresh endpoint secret: `whsec_` and 32 random bytes."""
     return SECRET_PREFIX + random_source.token_urlsafe(32)
 
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
-    """The hex HMAC-SHA256 of `{timestamp}.{body}`; the key is the whole secret, its prefix included."""
+    """Sign the hex HMAC-SHA256 of `{timestamp}.{body}`; the key is the whole secret, its prefix included."""
     return hmac.new(secret.encode(), b"%d." % timestamp + body, sha256).hexdigest()
 
 
 def signature_header(secrets: Sequence[str], timestamp: int, body: bytes) -> str:
-    """The MSVS-Signature header: `t=…` and one `v1=…` a secret, in the order given.
+    """Return the MSVS-Signature header: `t=…` and one `v1=…` a secret, in the order given.
 
     The document's verifier reads only the first `v1`, so the secret most likely in use must stand first.
     """
@@ -63,7 +63,7 @@ def signature_header(secrets: Sequence[str], timestamp: int, body: bytes) -> str
 
 
 def verify(header: str, body: bytes, secret: str, *, now: float, tolerance_seconds: float = TOLERANCE_SECONDS) -> bool:
-    """Whether the header holds a signature by `secret`, with `t` within the tolerance of `now` (epoch seconds).
+    """Return whether the header holds a signature by `secret`, with `t` within the tolerance of `now` (epoch seconds).
 
     Constant time in the signatures; any malformed header is simply False.
     """
@@ -93,7 +93,7 @@ def retry_at(
     first_at: datetime | None = None,
     random: Random | None = None,
 ) -> datetime | None:
-    """When to try again after `attempt` attempts (1 after the first) have failed, or None when none is left.
+    """Return when to try again after `attempt` attempts (1 after the first) have failed, or None when none is left.
 
     The delay is RETRY_DELAYS[attempt], from 10 % early to 10 % late but never over two minutes late, so that
     the schedule always ends within RETRY_WINDOW. `retry_after` (seconds) is honoured where it is later than
@@ -114,7 +114,7 @@ def retry_at(
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """The seconds a Retry-After header asks to wait, from a number or an HTTP date, or None from neither.
+    """Parse the seconds a Retry-After header asks to wait, from a number or an HTTP date, or None from neither.
 
     Source: RFC 9110, section 10.2.3. A date that has passed is 0.
     """

@@ -113,7 +113,7 @@ class SmppCarrier(Carrier):
         ]
 
     async def check(self) -> str | None:
-        """Why no session takes messages, or none brings reports; None where both do."""
+        """Return why no session takes messages, or none brings reports, or None where both do."""
         problems = []
         for mode in dict.fromkeys(link.mode for link in self._links):
             links = [link for link in self._links if link.mode is mode]
@@ -172,7 +172,7 @@ class SmppCarrier(Carrier):
     # What sessions report
 
     def answered(self, session: Session, job: Job, status: int, message_id: str) -> None:
-        """The message centre answered a part: it is accepted, or refused for good, or to be tried again."""
+        """Take in the answer to a part: it is accepted, refused for good, or to be tried again."""
         now = asyncio.get_running_loop().time()
         if status in THROTTLES:
             self._held_until = max(self._held_until, now + self.options.throttle_seconds)
@@ -195,7 +195,7 @@ class SmppCarrier(Carrier):
             self._give_up(job, refused.code)
 
     def answered_late(self, job: Job, status: int, message_id: str) -> None:
-        """An answer that no outcome can tell any more: it is brought as a report, or kept for the receipt."""
+        """Take in an answer that comes too late for an outcome: bring it as a report, or keep it for the receipt."""
         if not job.is_at_last:
             return
         if status != OK:
@@ -315,14 +315,14 @@ class SmppCarrier(Carrier):
             self._queue.popleft().settle(outcome)
 
     def _go_on(self, job: Job, session: Session, now: float) -> None:
-        """The next part's turn comes before whatever has not begun."""
+        """Give the next part its turn before messages that have not begun."""
         if now >= job.deadline:
             self._give_up(job, "carrier_rejected")
         else:
             self._begun.append(job)
 
     def _give_up(self, job: Job, code: str, outcome: Outcome | None = None) -> None:
-        """A message that is out in part will never be whole: its ids are kept for their receipts, and it has failed.
+        """Fail a message of which only some parts are out, and keep their ids for their receipts.
 
         `outcome` is that of a message of which no part is known to be accepted.
         """
@@ -367,12 +367,12 @@ class SmppCarrier(Carrier):
 
 
 def make_smpp(config: CarrierConfig) -> Carrier:
-    """The carrier of an operator's table of kind `smpp`. Raises SettingsError."""
+    """Make the carrier of an operator's table of kind `smpp`. Raises SettingsError."""
     return SmppCarrier(config.name, read_options(config))
 
 
 def _choose(senders: Sequence[Session], job: Job) -> Session | None:
-    """The session of the message's earlier parts where it has room, else the one with the most room."""
+    """Choose the session of the message's earlier parts where it has room, else the one with the most room."""
     best: Session | None = None
     for session in senders:
         if session.has_room:

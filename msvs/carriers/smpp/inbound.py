@@ -63,7 +63,7 @@ class Redeliveries:
         self._by_fingerprint: dict[bytes, deque[Arrival]] = {}
 
     def arrive(self, message: Message, now: float, session: object) -> Arrival:
-        """The arrival of a message; it has its key unless it has rivals."""
+        """Note the arrival of a message; it has its key unless it has rivals."""
         digest = fingerprint(message)
         alike = self._open.setdefault(digest, [])
         arrival = Arrival(digest, now, session, rivals=tuple(each for each in alike if each.session is not session))
@@ -88,7 +88,10 @@ class Redeliveries:
             arrival.key = f"smpp:{digest.hex()}:{secrets.token_hex(8)}"
 
     def end(self, arrival: Arrival) -> None:
-        """The message centre has our answer, or the arrival came to nothing: it covers no repetition."""
+        """End an arrival that the message centre has our answer to, or that came to nothing.
+
+        It covers no repetition.
+        """
         if not arrival.is_open:
             return
         arrival.is_open = False
@@ -101,7 +104,7 @@ class Redeliveries:
         arrival.waiters.clear()
 
     def doubt(self, arrival: Arrival, now: float) -> None:
-        """The message centre may bring this one again."""
+        """Note that the message centre may bring this one again."""
         if not arrival.is_open:
             return
         self._remember(arrival, now)
@@ -128,7 +131,10 @@ class Redeliveries:
 
 
 def fingerprint(message: Message) -> bytes:
-    """What is the same whenever a message centre brings the same message; its sequence number and clock are not."""
+    """Return what is the same whenever a message centre brings the same message.
+
+    Its sequence number and clock are not.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for address in (message.source, message.destination):
         digest.update(address.encode("latin-1") + b"\0")
@@ -163,7 +169,7 @@ def _tell_nobody(word: str | None) -> None:
 def read_report(
     message: Message, options: SmppOptions, late: Mapping[str, Late], unread: TellUnread = _tell_nobody
 ) -> Report | None:
-    """The delivery report in a deliver_sm; None for a receipt that is not final or not readable."""
+    """Read the delivery report in a deliver_sm, or None for a receipt that is not final or not readable."""
     receipt = read_receipt(message, options.id_format, options.receipt_states)
     if receipt is None or receipt.unread is not None:
         unread(None if receipt is None else receipt.unread)
@@ -182,7 +188,7 @@ def read_report(
 
 
 def read_inbound(message: Message, key: str, options: SmppOptions) -> Inbound:
-    """The inbound message, or the part of one, in a deliver_sm."""
+    """Read the inbound message, or the part of one, in a deliver_sm."""
     data = whole = _octets(message)
     is_garbled = message.is_cut
     part: Concatenation | None = None
@@ -209,7 +215,7 @@ def read_inbound(message: Message, key: str, options: SmppOptions) -> Inbound:
 
 
 def _octets(message: Message) -> bytes:
-    """The octets of a text with its header, which some message centres put before a message_payload."""
+    """Return the octets of a text with its header, which some message centres put before a message_payload."""
     header, payload = message.short_message, message.tlv(Tag.MESSAGE_PAYLOAD)
     is_header_alone = message.esm_class & _UDHI and header and header[0] == len(header) - 1
     if is_header_alone and payload and not payload.startswith(header):
@@ -220,7 +226,7 @@ def _octets(message: Message) -> bytes:
 def to_carrier_event(
     message: Message, key: str, options: SmppOptions, late: Mapping[str, Late], unread: TellUnread = _tell_nobody
 ) -> CarrierEvent | None:
-    """What a deliver_sm or data_sm brings, or None where there is nothing to keep."""
+    """Return what a deliver_sm or data_sm brings, or None where there is nothing to keep."""
     if is_receipt(message):
         return read_report(message, options, late, unread)
     return read_inbound(message, key, options)

@@ -38,7 +38,7 @@ class Batch:
             self.done.set_result(None)
 
     async def wait(self) -> list[Outcome]:
-        """Every outcome, once all are there."""
+        """Return every outcome, once all are there."""
         try:
             await self.done
         finally:
@@ -86,7 +86,7 @@ class Job:
         return len(self.refs) >= len(self.bodies) - 1
 
     def accepted(self) -> Accepted:
-        """The outcome by the parts that are accepted."""
+        """Return the outcome by the parts that are accepted."""
         if len(self.bodies) == 1:
             return Accepted(self.refs[0])
         return Accepted(self.refs[0], tuple(ref for ref in self.refs if ref is not None))
@@ -107,7 +107,10 @@ class Composer:
         self._reference = reference
 
     def bodies(self, submission: Submission) -> list[bytes]:
-        """The bodies of the message's parts, in order. Raises PduError where an address or part fits no field."""
+        """Return the bodies of the message's parts, in order.
+
+        Raises PduError where an address or part fits no field.
+        """
         options = self._options
         if options.long_messages == "payload":
             text, is_long = whole(submission.body, submission.encoding, alphabet=options.default_alphabet)
@@ -169,7 +172,7 @@ class Composer:
         )
 
     def _source(self, sender: str) -> tuple[str, tuple[int, int]]:
-        """The sender as an address with its plan; none is the message centre's own choice (SMPP 3.4 § 5.2.8)."""
+        """Return the sender as an address with its plan; none is the message centre's own choice (SMPP 3.4 § 5.2.8)."""
         if not sender:
             return "", (0, 0)
         if sender.startswith("+") and sender[1:].isdigit():

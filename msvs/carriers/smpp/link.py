@@ -63,7 +63,7 @@ class Link:
             await asyncio.sleep(longest * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
 
     async def _stand(self) -> bool:
-        """Connect, bind, and stay until the session ends; whether it was bound."""
+        """Connect, bind, and stay until the session ends. Return whether it was bound."""
         options = self._host.options
         session = Session(self._host, self.mode)
         try:

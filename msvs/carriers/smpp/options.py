@@ -85,12 +85,12 @@ class SmppOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return f"00{months:02}{days:02}{hours:02}{minutes:02}{seconds:02}000R"
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """A context that checks the message centre's certificate, or None without TLS. Raises OSError."""
+        """Return a context that checks the message centre's certificate, or None without TLS. Raises OSError."""
         return ssl.create_default_context(cafile=self.tls_ca) if self.tls else None
 
 
 def read_options(config: CarrierConfig) -> SmppOptions:
-    """The options of a carrier of the file. Raises SettingsError."""
+    """Read the options of a carrier of the file. Raises SettingsError."""
     options = config.read(SmppOptions)
     wrong = _wrong(options)
     if wrong is not None:

@@ -116,7 +116,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return self.short_message if len(self.short_message.rstrip(b"\0")) >= len(payload) else payload
 
     def tlv(self, tag: int) -> bytes | None:
-        """The first optional parameter with this tag, or None."""
+        """Return the first optional parameter with this tag, or None."""
         for found, value in self.tlvs:
             if found == tag:
                 return value
@@ -124,7 +124,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(command: int, status: int, sequence: int, body: bytes = b"") -> bytes:
-    """A whole protocol data unit (§ 3.2). Raises PduError where it would be longer than MAX_LENGTH."""
+    """Encode a whole protocol data unit (§ 3.2). Raises PduError where it would be longer than MAX_LENGTH."""
     length = HEADER_LENGTH + len(body)
     if length > MAX_LENGTH:
         raise PduError("a PDU longer than 64 KB", _INVALID_LENGTH)
@@ -132,7 +132,10 @@ def encode(command: int, status: int, sequence: int, body: bytes = b"") -> bytes
 
 
 def read_length(data: bytes | bytearray | memoryview, at: int = 0) -> int | None:
-    """The length of the PDU that begins at `at` once four octets of it are here. Raises PduError when out of bounds."""
+    """Read the length of the PDU that begins at `at` once four octets of it are here.
+
+    Raises PduError when out of bounds.
+    """
     if len(data) - at < 4:
         return None
     length: int = _U32.unpack_from(data, at)[0]
@@ -148,7 +151,7 @@ def read_header(data: bytes | bytearray | memoryview, at: int = 0) -> tuple[int,
 
 
 def encode_bind(bind: Bind) -> bytes:
-    """The body of a bind request (§ 4.1). Raises PduError."""
+    """Encode the body of a bind request (§ 4.1). Raises PduError."""
     return b"".join(
         (
             # § 4.1.1 allows a password of 8 octets; many message centres give out longer ones.
@@ -162,7 +165,7 @@ def encode_bind(bind: Bind) -> bytes:
 
 
 def decode_bind(body: bytes) -> Bind:
-    """The body of a bind request (§ 4.1). Raises PduError."""
+    """Decode the body of a bind request (§ 4.1). Raises PduError."""
     system_id, at = _read_c_string(body, 0)
     password, at = _read_c_string(body, at)
     system_type, at = _read_c_string(body, at)
@@ -182,7 +185,7 @@ def decode_bind(body: bytes) -> Bind:
 
 
 def encode_message(message: Message) -> bytes:
-    """The body of a submit_sm or deliver_sm (§ 4.4.1, 4.6.1). Raises PduError."""
+    """Encode the body of a submit_sm or deliver_sm (§ 4.4.1, 4.6.1). Raises PduError."""
     if len(message.short_message) > 254:
         raise PduError("short_message longer than 254 octets", 0x01)
     return b"".join(
@@ -209,7 +212,7 @@ def encode_message(message: Message) -> bytes:
 
 
 def decode_message(body: bytes) -> Message:
-    """The body of a submit_sm or deliver_sm (§ 4.4.1, 4.6.1). Raises PduError.
+    """Decode the body of a submit_sm or deliver_sm (§ 4.4.1, 4.6.1). Raises PduError.
 
     One that ends within its text has the text as far as it goes.
     """
@@ -251,7 +254,7 @@ def decode_message(body: bytes) -> Message:
 
 
 def encode_data(message: Message) -> bytes:
-    """The body of a data_sm (§ 4.7.1), whose text is in message_payload. Raises PduError."""
+    """Encode the body of a data_sm (§ 4.7.1), whose text is in message_payload. Raises PduError."""
     return b"".join(
         (
             _c_string(message.service_type, 6),
@@ -266,7 +269,7 @@ def encode_data(message: Message) -> bytes:
 
 
 def decode_data(body: bytes) -> Message:
-    """The body of a data_sm (§ 4.7.1). Raises PduError."""
+    """Decode the body of a data_sm (§ 4.7.1). Raises PduError."""
     try:
         service_type, at = _read_c_string(body, 0)
         source_ton, source_npi = body[at], body[at + 1]
@@ -292,18 +295,18 @@ def decode_data(body: bytes) -> Message:
 
 
 def encode_text(text: str) -> bytes:
-    """The body of a response that is a system_id or a message_id (§ 4.1.2, 4.4.2). Raises PduError."""
+    """Encode the body of a response that is a system_id or a message_id (§ 4.1.2, 4.4.2). Raises PduError."""
     return _c_string(text, 65)
 
 
 def decode_text(body: bytes) -> str:
-    """The C-octet string that begins a response; empty where a message centre leaves it out (§ 4.4.2)."""
+    """Decode the C-octet string that begins a response; empty where a message centre leaves it out (§ 4.4.2)."""
     end = body.find(0)
     return (body if end < 0 else body[:end]).decode("latin-1")
 
 
 def encode_tlvs(tlvs: Tlvs) -> bytes:
-    """Optional parameters (§ 3.2.4.1). Raises PduError."""
+    """Return optional parameters (§ 3.2.4.1). Raises PduError."""
     if not tlvs:
         return b""
     pieces = []
@@ -315,7 +318,7 @@ def encode_tlvs(tlvs: Tlvs) -> bytes:
 
 
 def decode_tlvs(body: bytes, at: int) -> Tlvs:
-    """Optional parameters from `at` on (§ 3.2.4.1).
+    """Return optional parameters from `at` on (§ 3.2.4.1).
 
     What does not fit at the end is left out: some message centres pad, and the message before it is whole.
     """
@@ -333,7 +336,7 @@ def decode_tlvs(body: bytes, at: int) -> Tlvs:
 
 
 def _c_string(text: str, size: int) -> bytes:
-    """A C-octet string (§ 3.1) of at most `size` octets, its NUL among them."""
+    """Return a C-octet string (§ 3.1) of at most `size` octets, its NUL among them."""
     try:
         data = text.encode("latin-1")
     except UnicodeEncodeError:
@@ -344,7 +347,7 @@ def _c_string(text: str, size: int) -> bytes:
 
 
 def _read_c_string(body: bytes, at: int) -> tuple[str, int]:
-    """The C-octet string that begins at `at`, and where the next field begins."""
+    """Read the C-octet string that begins at `at`, and where the next field begins."""
     end = body.find(0, at)
     if end < 0:
         raise PduError("a field without its end", _INVALID_LENGTH)

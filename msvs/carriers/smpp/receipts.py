@@ -68,12 +68,12 @@ class State:
 
 
 def make_state(name: str, outcome: str) -> State:
-    """The state of an outcome as files name it: `delivered`, `on_the_way`, or a code of our failure catalogue."""
+    """Make the state of an outcome as files name it: `delivered`, `on_the_way`, or a code of our failure catalogue."""
     return State(name, outcome == DELIVERED, None if outcome in (DELIVERED, ON_THE_WAY) else outcome)
 
 
 def _read_table() -> tuple[dict[int, State], dict[str, State], frozenset[str]]:
-    """The states by their numbers, and by the words for them; and the words that say nothing before another."""
+    """Return the states by number and by word, and the words that mean nothing before another."""
     table = tomllib.loads((resources.files(__package__) / "receipt_states.toml").read_text())
     by_number: dict[int, State] = {}
     by_word: dict[str, State] = {}
@@ -115,7 +115,7 @@ class Receipt:
 
 
 def is_receipt(message: Message) -> bool:
-    """Whether a deliver_sm is a receipt, by esm_class (§ 5.2.12) or by the parameter that only receipts have.
+    """Return whether a deliver_sm is a receipt, by esm_class (§ 5.2.12) or by the parameter that only receipts have.
 
     Never by its text alone: anybody can write such a text from a handset.
     """
@@ -128,7 +128,8 @@ def is_receipt(message: Message) -> bool:
 def read_receipt(
     message: Message, id_format: IdFormat, words: Mapping[str, str] = MappingProxyType({})
 ) -> Receipt | None:
-    """The receipt in a deliver_sm (§ 5.3.2.12, 5.3.2.31, 5.3.2.35 and Appendix B); None without an id or a state.
+    """Read the receipt in a deliver_sm (§ 5.3.2.12, 5.3.2.31, 5.3.2.35 and Appendix B), or None without an id or a
+    state.
 
     `words` are the operator's outcomes for this message centre's own `stat`.
     """
@@ -154,7 +155,10 @@ def read_receipt(
 
 
 def read_word(word: str, words: Mapping[str, str] = MappingProxyType({})) -> State | None:
-    """The state that a word of a receipt means: written out, cut short or gone on behind; None where nobody knows."""
+    """Read the state that a word of a receipt means.
+
+    Written out, cut short or gone on behind, or None where nobody knows.
+    """
     letters = _letters(word)
     if (own := _read_own(letters, words)) is not None:
         return own
@@ -173,7 +177,7 @@ def read_word(word: str, words: Mapping[str, str] = MappingProxyType({})) -> Sta
 
 
 def response_ref(message_id: str, id_format: IdFormat) -> str | None:
-    """The canonical form of the id in a submit_sm_resp; None where there is none."""
+    """Return the canonical form of the id in a submit_sm_resp, or None where there is none."""
     return _canonical(message_id, {"hex": 16, "hex_decimal": 16, "decimal": 10, "decimal_hex": 10}.get(id_format))
 
 
@@ -207,7 +211,7 @@ def _read_id(parameter: bytes | None, text: str, id_format: IdFormat) -> str | N
 
 
 def _read_state(parameter: bytes | None, text: str, words: Mapping[str, str]) -> tuple[State | None, str | None]:
-    """The state by parameter or text, and the word for it where nobody knows that.
+    """Read the state by parameter or text, and the word for it where nobody knows that.
 
     What the operator says of the word counts first, then what is final.
     """
@@ -226,19 +230,21 @@ def _read_state(parameter: bytes | None, text: str, words: Mapping[str, str]) ->
 
 
 def _says_more(by_word: State, by_number: State) -> bool:
-    """Whether the word counts: the number says nothing final, or both say failed and the word says why."""
+    """Return whether the word counts: the number says nothing final, or both say failed and the word says why."""
     return not by_number.is_final or (not by_number.is_delivered and not by_word.is_delivered)
 
 
 def _read_text(message: Message) -> str:
-    """The text of a receipt; many message centres write ASCII whatever data_coding says, that of the message mostly."""
+    """Read the text of a receipt; many message centres write ASCII whatever data_coding says, that of the message
+    mostly.
+    """
     data = message.text
     text = data.decode("latin-1")
     return text if _stat.search(text) or _id.search(text) else read(data, message.data_coding, "latin1").text
 
 
 def _read_own(letters: str, words: Mapping[str, str]) -> State | None:
-    """The state that the operator gives to a word."""
+    """Read the state that the operator gives to a word."""
     for own, outcome in words.items():
         if _letters(own) == letters:
             return make_state(letters[:_LONGEST_WORD], outcome)
@@ -246,7 +252,7 @@ def _read_own(letters: str, words: Mapping[str, str]) -> State | None:
 
 
 def _read_beginning(tokens: Sequence[str]) -> State | None:
-    """The state by the first of several words, where none of the others says anything else."""
+    """Read the state by the first of several words, where none of the others says anything else."""
     for count in range(len(tokens) - 1, 0, -1):
         whole = "".join(tokens[:count])
         if len(whole) >= _LEAST_CONTINUED and (state := _BY_WORD.get(whole)) is not None:
@@ -264,5 +270,5 @@ def _letters(word: str) -> str:
 
 
 def _plain(error: str) -> str:
-    """An `err` as it is compared: no case, no leading zeros."""
+    """Return an `err` as it is compared: no case, no leading zeros."""
     return error.upper().lstrip("0") or "0"

@@ -57,19 +57,19 @@ class Host(Protocol):
         """The messages, and parts of some, whose ids came after their outcome was given."""
 
     def answered(self, session: Session, job: Job, status: int, message_id: str) -> None:
-        """The message centre answered a part."""
+        """Take in the answer to a part."""
 
     def answered_late(self, job: Job, status: int, message_id: str) -> None:
-        """The message centre answered a part whose outcome is unknown since."""
+        """Take in the answer to a part whose outcome is unknown by now."""
 
     def unanswered(self, jobs: Sequence[Job], reason: str) -> None:
         """Parts that were written get no answer."""
 
     def unread(self, word: str | None) -> None:
-        """A receipt has a word for its state that nobody knows; None: it has no id or no state."""
+        """Note a receipt whose word for its state is unknown; None means that it has no id or no state."""
 
     def proceed(self) -> None:
-        """A session may take more, or less than before."""
+        """Note that a session may take more or less than before."""
 
     def take(self, carrier_events: Sequence[CarrierEvent]) -> Awaitable[None]:
         """Keep carrier events for good."""
@@ -225,11 +225,11 @@ class Session(asyncio.Protocol):
         self.host.proceed()
 
     def pause_writing(self) -> None:
-        """The message centre does not read."""
+        """Note that the message centre does not read."""
         self._is_writable = False
 
     def resume_writing(self) -> None:
-        """The message centre reads again."""
+        """Note that the message centre reads again."""
         self._is_writable = True
         self.host.proceed()
 
@@ -442,7 +442,7 @@ class Session(asyncio.Protocol):
         return OK
 
     def _confirm(self, sequence: int) -> None:
-        """The message centre has read our request `sequence`, and so every answer that was written before it."""
+        """Note that the message centre has read our request `sequence`, and so every answer written before it."""
         self._confirmed_at = self._heard_at
         answers = self._answers
         while answers and answers[0][0] < sequence:

@@ -96,13 +96,13 @@ THROTTLES: Final = frozenset((0x14, 0x58))
 
 
 def status_name(status: int) -> str:
-    """The protocol's name of a command_status, or its number."""
+    """Return the protocol's name of a command_status, or its number."""
     known = STATUSES.get(status)
     return known.name if known else f"0x{status:08X}"
 
 
 def refusal(status: int, codes: Mapping[int, str]) -> Refused:
-    """The outcome of a submit_sm answered with an error; `codes` are the operator's for this message centre."""
+    """Return the outcome of a submit_sm answered with an error; `codes` are the operator's for this message centre."""
     known = STATUSES.get(status)
     if status in codes:
         return Refused(codes[status])

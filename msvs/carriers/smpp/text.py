@@ -110,7 +110,7 @@ class Reading(NamedTuple):
 
 
 def encode_gsm7(text: str) -> bytes | None:
-    """The text in the GSM 7-bit alphabet, a septet an octet, or None where the alphabet lacks a character."""
+    """Encode the text in the GSM 7-bit alphabet, a septet an octet, or None where the alphabet lacks a character."""
     try:
         return text.translate(_ENCODE).encode("latin-1")
     except UnicodeEncodeError:
@@ -118,7 +118,7 @@ def encode_gsm7(text: str) -> bytes | None:
 
 
 def decode_gsm7(data: bytes) -> str:
-    """The text of septets, one an octet.
+    """Decode the text of septets, one an octet.
 
     An escape before a code without a meaning shows the code's own character, and one at the end nothing (3GPP TS
     23.038 § 6.2.1).
@@ -136,7 +136,7 @@ def decode_gsm7(data: bytes) -> str:
 
 
 def split(body: str, encoding: str, *, alphabet: Alphabet = "gsm7", header_octets: int = 6) -> Text:
-    """The body in parts, cut where the handset's alphabet has to be: as many as its segments.
+    """Split the body in parts, cut where the handset's alphabet has to be: as many as its segments.
 
     `alphabet` is what the message centre reads behind data_coding 0; a character that it lacks makes the whole body
     UCS-2. No escape pair and no surrogate pair is divided. `header_octets` is what each part of several leaves for its
@@ -157,18 +157,18 @@ def split(body: str, encoding: str, *, alphabet: Alphabet = "gsm7", header_octet
 
 
 def whole(body: str, encoding: str, *, alphabet: Alphabet = "gsm7") -> tuple[Text, bool]:
-    """The body undivided, for message_payload, and whether the message centre will divide it."""
+    """Return the body undivided, for message_payload, and whether the message centre will divide it."""
     text = split(body, encoding, alphabet=alphabet)
     return Text(text.data_coding, (b"".join(text.parts),)), len(text.parts) > 1
 
 
 def decode(data: bytes, data_coding: int, alphabet: Alphabet = "gsm7") -> str:
-    """The text of a deliver_sm; octets that mean nothing in its alphabet become U+FFFD. Never raises."""
+    """Decode the text of a deliver_sm; octets that mean nothing in its alphabet become U+FFFD. Never raises."""
     return read(data, data_coding, alphabet).text
 
 
 def read(data: bytes, data_coding: int, alphabet: Alphabet = "gsm7") -> Reading:
-    """The text of a deliver_sm, and whether it could surely be read. Never raises.
+    """Read the text of a deliver_sm, and whether it could surely be read. Never raises.
 
     Besides the values of SMPP 3.4 § 5.2.19 the coding groups of 3GPP TS 23.038 § 4 are read, which § 5.2.19 refers to
     from 0xC0 on and message centres use throughout. Octets that show that they are something else than data_coding
@@ -198,19 +198,19 @@ def read(data: bytes, data_coding: int, alphabet: Alphabet = "gsm7") -> Reading:
 
 
 def make_header(part: Concatenation) -> bytes:
-    """The user data header of a part (3GPP TS 23.040 § 9.2.3.24.1 and 9.2.3.24.8)."""
+    """Make the user data header of a part (3GPP TS 23.040 § 9.2.3.24.1 and 9.2.3.24.8)."""
     if part.bits == 16:
         return bytes((6, 8, 4, part.reference >> 8 & 0xFF, part.reference & 0xFF, part.count, part.number))
     return bytes((5, 0, 3, part.reference & 0xFF, part.count, part.number))
 
 
 def has_header(data: bytes) -> bool:
-    """Whether a text begins with a header of concatenation, which some message centres do not announce."""
+    """Return whether a text begins with a header of concatenation, which some message centres do not announce."""
     return data[:3] in (b"\5\0\3", b"\6\x08\4") and read_header(data)[0] is not None
 
 
 def read_header(data: bytes) -> tuple[Concatenation | None, bytes]:
-    """What a user data header says of concatenation, and the text behind it.
+    """Return what a user data header says of concatenation, and the text behind it.
 
     A header beyond the data is text, and so is one of letters whose elements do not fit in it.
     """
@@ -233,19 +233,19 @@ def read_header(data: bytes) -> tuple[Concatenation | None, bytes]:
 
 
 def read_sar(reference: bytes | None, total: bytes | None, number: bytes | None) -> Concatenation | None:
-    """What sar_msg_ref_num, sar_total_segments and sar_segment_seqnum say (SMPP 3.4 § 5.3.2.22 to 24), or None."""
+    """Read sar_msg_ref_num, sar_total_segments and sar_segment_seqnum (SMPP 3.4 § 5.3.2.22 to 24), or return None."""
     if not reference or not total or not number:
         return None
     return _concatenation(int.from_bytes(reference[-2:]), total[-1], number[-1], 16)
 
 
 def _concatenation(reference: int, count: int, number: int, bits: int) -> Concatenation | None:
-    """None for a lone part, and for one outside its count, which is to be ignored (3GPP TS 23.040 § 9.2.3.24.1)."""
+    """Return None for a lone part and for one outside its count, as 3GPP TS 23.040 § 9.2.3.24.1 has it."""
     return Concatenation(reference, count, number, bits) if count > 1 and 1 <= number <= count else None
 
 
 def _read_marked(data: bytes, charset: str) -> str | None:
-    """The text behind a byte order mark, or None without one."""
+    """Read the text behind a byte order mark, or None without one."""
     for mark, by_mark in _MARKS:
         if data.startswith(mark):
             behind = data[len(mark) :]
@@ -274,7 +274,7 @@ def _decode_swapped(data: bytes) -> str:
 
 
 def _byte_order(data: bytes, scripts: Container[int], *, most: int) -> str | None:
-    """The byte order in which all octets are of alphabets, up to `most` units, and the other way round few are."""
+    """Return the byte order in which all octets are of alphabets, up to `most` units, and few the other way round."""
     units = len(data) // 2
     if units < _FEWEST_UNITS:
         return None
@@ -288,7 +288,7 @@ def _byte_order(data: bytes, scripts: Container[int], *, most: int) -> str | Non
 
 
 def _read_single_octets(data: bytes, as_ucs2: str) -> str | None:
-    """The text of octets that claim to be UCS-2 and are UTF-8, ASCII or Latin-1, or None.
+    """Read the text of octets that claim to be UCS-2 and are UTF-8, ASCII or Latin-1, or None.
 
     An odd number of octets is no UCS-2. An even number may be Chinese or Korean by chance, so it has to look like
     words, or be nobody's characters in UCS-2.
@@ -320,7 +320,7 @@ def _decoded(data: bytes, charset: str) -> str | None:
 
 
 def _judged(text: str, is_sure: bool = True) -> Reading:
-    """The reading of a text, which is not sure where octets were lost or mean no character."""
+    """Return the reading of a text, which is not sure where octets were lost or mean no character."""
     strange = any(
         character == "\ufffd" or (unicodedata.category(character) == "Cc" and character not in _LINE_BREAKS)
         for character in text.replace("\0", "")
@@ -329,13 +329,13 @@ def _judged(text: str, is_sure: bool = True) -> Reading:
 
 
 def _is_vague(data_coding: int) -> bool:
-    """Whether a data_coding leaves open what its octets mean: reserved, or compressed (3GPP TS 23.038 § 4)."""
+    """Return whether a data_coding leaves open what its octets mean: reserved, or compressed (3GPP TS 23.038 § 4)."""
     group = data_coding >> 4
     return group in _COMPRESSED or group in _RESERVED or (group == 0 and data_coding not in (0, *_CHARSETS))
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether the octets are the same text in nearly every alphabet."""
+    """Return whether the octets are the same text in nearly every alphabet."""
     return all(octet in b"\r\n" or 0x20 <= octet < 0x7F for octet in data)
 
 

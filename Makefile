@@ -37,7 +37,7 @@ check: $(VENV)/.dev ## Lint, formatting, types, import directions, drift of sche
 
 generate: schema postman docs ## Write all generated files from the code
 
-schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml anew from the code
+schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml from the code
 	$(BIN)/python -m msvs schema > .schema.new && mv .schema.new schema.graphql
 	$(BIN)/python -m msvs schema --openapi > .schema.new && mv .schema.new openapi.yaml
 
@@ -50,7 +50,7 @@ contract: $(VENV)/.dev $(CONTRACT)/.ready scripts/contract/node_modules/.ready #
 handset: $(VENV)/.dev scripts/handset/node_modules/.ready ## Drive the handset's page in Chromium; ARGS="--screenshots DIR" keeps pictures
 	@exec $(BIN)/python -m scripts.handset.run $(ARGS)
 
-postman: scripts/contract/node_modules/.ready ## Write the Postman collection anew from openapi.yaml
+postman: scripts/contract/node_modules/.ready ## Write the Postman collection from openapi.yaml
 	node scripts/contract/postman/build.mjs openapi.yaml postman
 
 bench: $(VENV)/.dev ## Measure throughput on this machine
@@ -64,7 +64,7 @@ smpp: $(VENV)/.dev tests/carriers/smpp/smsc/node_modules/.ready ## Send through 
 	$(BIN)/python -m chaos.smpp --smsc node $(ARGS)
 	$(BIN)/python -m chaos.smpp --smsc python $(ARGS)
 
-lock: $(BIN)/python ## Resolve all dependencies anew into the lock files
+lock: $(BIN)/python ## Resolve all dependencies into the lock files
 	$(PIP) install uv
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra dev --constraints requirements.lock \

@@ -147,7 +147,7 @@ class HttpClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection; a later request opens anew."""
+        """Close every connection; a later request opens again."""
         session, self._session = self._session, None
         threads, self._threads = self._threads, None
         if session is not None:

@@ -354,7 +354,7 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         ErrorCode.API_KEY_MALFORMED,
         (401,),
         "What was sent is not an API key, or not a whole one: its checksum does not fit.",
-        "Copy the key anew; it starts with msvs_live_ or msvs_test_.",
+        "Copy the key again; it starts with msvs_live_ or msvs_test_.",
     ),
     (
         ErrorCode.API_KEY_INVALID,

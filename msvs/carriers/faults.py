@@ -23,7 +23,7 @@ class Faults:
 
     `refuse`: refused for good. `drop`: accepted, and the connection drops before the answer. `late`: accepted only
     seconds after the answer timed out, unless the number is one that is refused. `slow`: the report comes much later.
-    `throttle`: refused for the moment; this one is decided anew at each attempt, also at one after a lost answer.
+    `throttle`: refused for the moment; this one is decided again at each attempt, also at one after a lost answer.
     """
 
     refuse: float = 0.0

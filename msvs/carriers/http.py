@@ -163,7 +163,7 @@ class HttpCarrier(Carrier):
         return list(await asyncio.gather(*(one(submission) for submission in submissions)))
 
     async def close(self) -> None:
-        """Let go of connections; a later message opens anew."""
+        """Close the connections; a later message opens them again."""
         await self._client.close()
 
     async def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer | Refused | Unknown:

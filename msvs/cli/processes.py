@@ -28,7 +28,7 @@ QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
 DEMO_NAME = "Cohort Labs (demo)"
 DEMO_CREDITS = 10_000
 DEMO_FILE = "demo.json"
-# Managers of processes send these to have a file read again or a log opened anew: there is neither. `msvs run` ends by
+# Managers of processes send these to have a file read again or a log opened again: there is neither. `msvs run` ends by
 # SIGHUP, with its terminal.
 RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 STOPS_BY_HANGUP = (signal.SIGUSR1, signal.SIGUSR2)

@@ -218,7 +218,9 @@ class AccountMutation:
 
         return await _for_people(info, log_out)
 
-    @mutation(ChangePasswordResult, "Set a new password. The user's other sessions end; this one's cookie is set anew.")
+    @mutation(
+        ChangePasswordResult, "Set a new password. The user's other sessions end; this one's cookie is set again."
+    )
     async def change_password(
         self,
         info: Info,

@@ -230,7 +230,7 @@ class UpdateCampaignInput:
     name: str | None = strawberry.field(default=strawberry.UNSET, description="Its name; not null.")
     body: str | None = strawberry.field(default=strawberry.UNSET, description="The text; not null.")
     audience: AudienceInput | None = strawberry.field(
-        default=strawberry.UNSET, description="Who it goes to, all of it anew; not null."
+        default=strawberry.UNSET, description="Who it goes to instead; not null."
     )
     from_: str | None = strawberry.field(
         name="from", default=strawberry.UNSET, description="The sender; the workspace's where null."

@@ -166,7 +166,7 @@ class OptInInput:
     at: datetime | None = strawberry.field(default=None, description="When the person agreed; not in the future.")
     renewed: bool = strawberry.field(
         default=False,
-        description="Whether the person agreed anew: with an `at` after a STOP, that undoes the STOP. No other does.",
+        description="Whether the person agreed again: with an `at` after a STOP, that undoes the STOP. No other does.",
     )
 
     def to_evidence(self) -> contacts.OptInEvidence:
@@ -278,7 +278,7 @@ class ContactsImported:
 @strawberry.input(description="What to change of a contact. What is left out stays; null clears.")
 class UpdateContactInput:
     phone: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Another phone, in E.164: its consent starts anew. Cannot be null."
+        default=strawberry.UNSET, description="Another phone, in E.164: its consent starts again. Cannot be null."
     )
     first_name: str | None = strawberry.field(default=strawberry.UNSET, description="The first name.")
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="The last name.")

@@ -78,7 +78,7 @@ class PaymentRequiredError(Error):
 )
 class ComplianceError(Error):
     resets_at: datetime | None = strawberry.field(
-        default=None, description="When a cap that was reached counts anew; null where the refusal is another."
+        default=None, description="When a cap that was reached counts again; null where the refusal is another."
     )
 
 

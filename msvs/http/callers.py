@@ -40,7 +40,7 @@ class Caller:
     """One caller. `ctx` is None for a stranger and for a user who named no workspace; `refusal` says why.
 
     `authorization` is the header of an API key, `identity` a user with a session; `returning` is a user whose page has
-    the session's cookie and no CSRF token, as after it was loaded anew.
+    the session's cookie and no CSRF token, as after it was loaded again.
     """
 
     visitor: Visitor

@@ -60,7 +60,7 @@ _AWAY = (
     # Rolled back by the database in favour of another transaction: the same request may well succeed now.
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
-    # A migration changed a table under a statement that the connection had prepared; it prepares it anew.
+    # A migration changed a table under a statement that the connection had prepared; it prepares it again.
     asyncpg.InvalidCachedStatementError,
     asyncpg.ReadOnlySQLTransactionError,
     # Behind the lock of somebody who is stuck, or stuck itself: rolled back, and the stuck one will be soon.

@@ -466,7 +466,7 @@ def _error_schema() -> Schema:
         "resets_at": {
             "type": "string",
             "format": "date-time",
-            "description": "With daily_cap_reached and prefix_velocity_exceeded: when the count starts anew.",
+            "description": "With daily_cap_reached and prefix_velocity_exceeded: when the count starts again.",
         },
         "existing_id": {
             "type": "string",

@@ -330,7 +330,7 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "version": {**_named(contacts.MAX_VERSION), "description": "Your version of that text."},
         "at": {"description": "ISO-8601 time with an offset at which the person agreed; not in the future."},
         "renewed": {
-            "description": "Whether the person agreed anew: with an `at` after a STOP, that undoes the STOP. No other"
+            "description": "Whether the person agreed again: with an `at` after a STOP, that undoes the STOP. No other"
             " `opt_in` does."
         },
     },

@@ -183,7 +183,7 @@ def _make(settings: Settings, name: str) -> Carrier:
 class SessionHolder:
     """Holds the sessions of one carrier while it has the carrier's lock, and stands by while another process has it.
 
-    `make` gives the carrier anew for each time that its sessions are opened.
+    `make` gives the carrier each time that its sessions are opened.
     """
 
     def __init__(self, make: Callable[[], Carrier], *, database_url: str, host: str = "127.0.0.1") -> None:

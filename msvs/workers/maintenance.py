@@ -107,7 +107,7 @@ def _chores(
 
 
 async def _find_open_months(now: datetime, upkeep: Upkeep | None) -> int:
-    """Find the months of open messages anew, at most every few seconds."""
+    """Find the months of open messages again, at most every few seconds."""
     if upkeep is not None:
         if now < upkeep.look_at:
             return 0

@@ -1,7 +1,7 @@
 """The key of the database: which secret keys open it, how a process proves that it has one, and rotation.
 
 What is sealed and hashed depends on a data key, which the database holds, sealed under the secret key of the service
-(MSVS_SECRET_KEY). So a rotation seals one short text anew, and no process has to start again.
+(MSVS_SECRET_KEY). So a rotation seals one short text again, and no process has to start again.
 """
 
 from __future__ import annotations

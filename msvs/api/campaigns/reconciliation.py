@@ -1,4 +1,4 @@
-"""Reconciliation: whether a campaign's books agree, counted anew from the tables in one statement."""
+"""Reconciliation: whether a campaign's books agree, counted again from the tables in one statement."""
 
 from __future__ import annotations
 

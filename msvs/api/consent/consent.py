@@ -250,7 +250,7 @@ class ConsentEntryResource(Resource, kw_only=True):
 class Evidence:
     """How a person agreed: where, and as far as it is known from which IP address, with which browser, to what.
 
-    `given_at` is when; with `is_renewed` the person agreed anew, which undoes an opt-out from before.
+    `given_at` is when; with `is_renewed` the person agreed again, which undoes an opt-out from before.
     """
 
     source: str

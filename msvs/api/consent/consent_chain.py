@@ -145,7 +145,7 @@ def row_hash(row: rows.ConsentEventRow, previous_hash: str) -> str:
 async def verify(
     services: Services, *, workspace_id: UUID | None = None, noted_head: str | None = None
 ) -> Verification:
-    """Compute every hash of the chains anew, of one workspace or of all, as of one instant; memory does not grow.
+    """Compute every hash of the chains again, of one workspace or of all, as of one instant; memory does not grow.
 
     With `noted_head`, a head that was noted before, also whether a row of these chains still has it.
     """

@@ -56,7 +56,7 @@ class OptInEvidence:
     """How a person agreed to be texted: where (`source`), from which IP address and with which browser, to what.
 
     `text` is what the person agreed to, and `version` the version of it. `at` is when, and `renewed` says that it was
-    anew: only that, later than a STOP, undoes the STOP.
+    again: only that, later than a STOP, undoes the STOP.
     """
 
     source: str | None = None

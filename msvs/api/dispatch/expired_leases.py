@@ -105,7 +105,7 @@ async def _write_of(statement: str, message_ids: Sequence[UUID]) -> None:
         await execute(open_months.within(statement, message_ids), message_ids)
 
 
-# Workers that are started anew one after the other do not all know a new carrier at once.
+# Workers that are started again one after the other do not all know a new carrier at once.
 GONE_AFTER = timedelta(minutes=10)
 
 GONE = """

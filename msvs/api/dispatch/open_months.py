@@ -107,7 +107,7 @@ def floor(moment: datetime) -> UUID:
 
 
 async def find_open_months() -> int:
-    """Find the range of ids of open messages anew; 1 if it changed."""
+    """Find the range of ids of open messages again; 1 if it changed."""
     now = await clock()
     names = [row.name for row in await fetch(PARTITIONS)]
     if "messages_default" in names and await _is_open("messages_default"):

@@ -60,7 +60,7 @@ def paced_limit(campaign: RunningCampaign, limit: int, now: datetime) -> int:
 
 
 async def take_slots(campaign: RunningCampaign, number: int, now: datetime) -> None:
-    """Count hand-overs of a paced campaign; one that fell behind starts its count anew rather than catch up."""
+    """Count hand-overs of a paced campaign; one that fell behind starts its count again rather than catch up."""
     interval = max(campaign.interval_seconds, PACE_BURST.total_seconds() / MOST_AT_ONCE)
     behind = (
         campaign.paced_from is None

@@ -212,7 +212,7 @@ def _courteous_keyword(text: str) -> Keyword | None:
 async def _hold_contact(ctx: Context, phone: str, now: datetime) -> Contact:
     """Return the contact of a phone, held: of two messages at once the later sees the answer to the other.
 
-    An erasure at the same time waits for the message and finds it, or came first, and the contact is made anew.
+    An erasure at the same time waits for the message and finds it, or came first, and the contact is made again.
     """
     while True:
         found = await ensure_contact(ctx, phone, now=now)

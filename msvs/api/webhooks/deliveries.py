@@ -108,7 +108,7 @@ DROP_DELIVERIES = (
 )
 
 # The count of attempts and the end of the lease are the claim's mark: another claim, or whoever opened the
-# delivery anew or ended it meanwhile, has changed them. The ids stand twice so that rows are found by their key alone,
+# delivery again or ended it meanwhile, has changed them. The ids stand twice so that rows are found by their key alone,
 # whatever the planner believes of the table.
 SETTLE = """
 UPDATE webhook_deliveries SET state = outcome.state, lease_until = NULL,
@@ -271,7 +271,7 @@ async def release_deliveries(claimed: Iterable[ClaimedDelivery]) -> None:
 async def record_attempts(attempts: Iterable[Attempt], now: datetime) -> None:
     """Log attempts, settle their deliveries, and disable endpoints that are gone or failing for 3 days.
 
-    A delivery that another claim holds by now, or that was opened anew, is logged and otherwise left alone.
+    A delivery that another claim holds by now, or that was opened again, is logged and otherwise left alone.
     """
     done = list(attempts)
     if not done:

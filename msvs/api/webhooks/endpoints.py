@@ -38,7 +38,7 @@ MAX_MISSED = 100_000
 
 _secret_shape = re.compile(r"[\x20-\x7e]{8,256}", re.ASCII)
 
-# A delivery that is opened anew goes through the whole schedule of attempts again.
+# A delivery that is opened again goes through the whole schedule of attempts again.
 REOPEN = "state = 'pending', attempt_count = 0, next_attempt_at = $1, lease_until = NULL, ended_at = NULL"
 
 RESUME = f"UPDATE webhook_deliveries SET {REOPEN} WHERE endpoint_id = $2 AND state = 'pending'"

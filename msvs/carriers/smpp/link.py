@@ -1,4 +1,4 @@
-"""A session that is kept up: connected, bound, and after every end begun anew."""
+"""A session that is kept up: connected, bound, and begun again after every end."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Link:
                 if await self._stand():
                     failures = 0
             except Exception as error:
-                # Whatever it was, a session that nobody begins anew would be worse.
+                # Whatever it was, a session that nobody begins again would be worse.
                 self._failed(f"cannot connect: {type(error).__name__}")
             longest = min(options.reconnect_max_seconds, options.reconnect_seconds * 2 ** min(failures, 20))
             failures += 1

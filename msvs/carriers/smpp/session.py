@@ -387,7 +387,7 @@ class Session(asyncio.Protocol):
 
     def _next_sequence(self) -> int:
         if self._sequence == pdu.MAX_SEQUENCE:
-            # Numbers begin anew (§ 5.1.4), and say nothing of what came before.
+            # Numbers begin again (§ 5.1.4), and say nothing of what came before.
             self._sequence = 0
             while self._answers:
                 self.host.redeliveries.end(self._answers.popleft()[1])

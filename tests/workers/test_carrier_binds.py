@@ -406,8 +406,8 @@ async def test_a_second_process_stands_by_and_stops_without_a_word(world: World)
 def test_who_has_which_carriers(world: World) -> None:
     assert type(make_carriers(world.settings)[NAME]) is FileCarrier
     assert type(make_carriers(world.settings, owns_sessions=False)[NAME]) is RemoteCarrier
-    assert [spec.argv[-1] for spec in processes(world.settings) if spec.name == "sessions"] == ["sessions"]
-    assert "sessions" not in [spec.name for spec in processes(Settings())]
+    assert [spec.argv[-1] for spec in processes(world.settings) if spec.name == "binds"] == ["binds"]
+    assert "binds" not in [spec.name for spec in processes(Settings())]
     assert lock_key("a") != lock_key("b")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -16,6 +18,10 @@ from msvs.models import Workspace
 from tests import factories
 from tests.engines import Engines, create_database, running_engines
 from tests.services import SERVICES, restored
+
+# Processes that tests start find their modules compiled, in a folder of their own: to compile them is half of a start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(tempfile.gettempdir(), f"msvs-test-pyc-{os.getuid()}")
 
 # Keys and ids that are made when a test file is read.
 MADE = re.compile(r"(?<=msvs_)(live|test|prod)_\S+|(?<=[a-z]_)[0-9A-Z]{26}", re.IGNORECASE)

@@ -74,7 +74,7 @@ def check_key(text: str) -> str:
 
 
 def fingerprint(method: str, path: str, body: object) -> str:
-    """Return what makes two requests the same: method, path and body, whatever its spacing and order of keys."""
+    """Hash the method, path and body of a request; spacing and the order of keys in the body do not count."""
     canonical = msgspec.json.encode([method, path, body], order="deterministic")
     return hashlib.sha256(canonical).hexdigest()
 

@@ -167,9 +167,9 @@ class HttpCarrier(Carrier):
         await self._client.close()
 
     async def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer | Refused | Unknown:
-        """Return one POST.
+        """Send one POST request.
 
-        A connection that could not be opened is a refusal; whatever happens after that is unknown.
+        If the connection cannot be opened, the message is refused. After any later failure its outcome is unknown.
         """
         try:
             answer = await self._client.request(

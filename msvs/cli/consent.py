@@ -169,7 +169,7 @@ def export_contact(settings: Settings, arguments: Arguments) -> None:
         from msvs.api.privacy.contact_export import stream_contact
 
         ctx, id = await find_contact(services_of_command(), arguments, arguments.contact)
-        # Closed here and now, whatever becomes of the reader: its transaction belongs to this task.
+        # Close the stream in this task, even if the reader breaks off: its transaction belongs to this task.
         async with aclosing(stream_contact(ctx, id)) as pieces:
             async for piece in pieces:
                 sys.stdout.buffer.write(piece)

@@ -91,7 +91,7 @@ def remove_sender(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "transfer",
-    "Make a sender one workspace's; whoever had it loses it.",
+    "Give a sender to one workspace; its owner of before loses it.",
     workspace_option(more=", which is to have it"),
     SENDER,
     JSON,

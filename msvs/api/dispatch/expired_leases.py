@@ -73,10 +73,9 @@ class ExpiredClaim(Claim):
 async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: bool = False) -> ExpiredClaim | None:
     """Take over messages whose lease ran out, under a new token and a new attempt, or None if there are none.
 
-    Unless the carrier is asked first (`is_asked`), what may not be sent any more is left to its delivery report:
-    submitting again might send what was not sent before. That is whoever opted out since, what is past its expiry, and
-    what is of a canceled campaign. So is left what the carrier had no answer to for 72 h. The claim is empty where
-    that is all of them.
+    Messages that may no longer be sent wait for their delivery report, unless the carrier is asked first (`is_asked`):
+    to submit them again might send them for the first time. Their recipient opted out, they expired, or their campaign
+    was canceled. Messages that the carrier gave no answer about for 72 h wait too. The claim is empty if all wait.
     """
     rows = await fetch(ExpiredMessage, EXPIRED_RUNNING, carrier, limit)
     if not rows:

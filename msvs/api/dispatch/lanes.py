@@ -67,9 +67,9 @@ class _CampaignLane(_SingleLane, Protocol):
 
 
 async def find_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
-    """Lanes with due messages: single messages first, then campaigns; both in no fixed order.
+    """Find the lanes with due messages: single messages first, then campaigns; both in no fixed order.
 
-    What a carrier takes in a second goes to whoever asks first: no workspace is always the first.
+    The first lanes use up the rate of a carrier, so no workspace always comes first.
     """
     singles = await find_single_lanes(now, open_ids)
     campaigns = await fetch(_CampaignLane, CAMPAIGN_LANES.format(is_open=open_ids.of("messages")), now)

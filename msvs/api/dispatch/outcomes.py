@@ -35,8 +35,8 @@ PASSED_ON = "passed_on"
 # Claimed, and never submitted.
 UNUSED = "unused"
 
-# The ids stand twice so that rows are found by their key alone, whatever the planner believes of the table: else it
-# may read all that is `sending`.
+# The ids stand twice so that the planner finds rows by their key alone. With wrong statistics it might read every row
+# that is `sending`.
 RECORD_SENT = """
 UPDATE messages SET status = 'sent', sent_at = $4, carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
@@ -111,7 +111,7 @@ async def record_outcomes(
         await _record_refused(claim.token, by_result[REFUSED], now)
     await _requeue(claim, by_result[THROTTLED], by_result[PASSED_ON], now)
     if by_result[UNKNOWN]:
-        # Nothing is known before the lease has run out: whoever resolves it must not overtake the carrier.
+        # The lease runs on, so that no worker resolves the message before the carrier has had time to answer.
         unknown = [outcome.message_id for outcome in by_result[UNKNOWN]]
         await execute(open_months.within(UNSURE, unknown), unknown, claim.token, UNKNOWN_WAIT, LONGEST_UNKNOWN_WAIT)
     await execute(

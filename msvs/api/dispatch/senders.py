@@ -367,7 +367,7 @@ async def remove_sender(services: Services, workspace_id: UUID | None, value: st
 
 
 async def transfer_sender(services: Services, workspace_id: UUID, value: str) -> Row:
-    """Make a sender one workspace's alone, with its regions and registration; whoever else had it loses it.
+    """Give a sender to one workspace, with its regions and registration; other workspaces lose it.
 
     Raises NotFound.
     """

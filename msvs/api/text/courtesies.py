@@ -151,7 +151,7 @@ def _keyword_of(parts: Sequence[_Part]) -> Keyword | None:
 
 
 def _name_their_writer(parts: Sequence[_Part]) -> bool:
-    """Return whether whatever says who writes stands beside a name."""
+    """Return whether each phrase that introduces or follows a writer stands beside a name."""
     for index, part in enumerate(parts):
         beside = {_Kind.INTRODUCTION: parts[index + 1 : index + 2], _Kind.AFTER: parts[max(index - 1, 0) : index]}
         for kind, neighbors in beside.items():

@@ -108,8 +108,8 @@ DROP_DELIVERIES = (
 )
 
 # The count of attempts and the end of the lease are the claim's mark: another claim, or whoever opened the
-# delivery again or ended it meanwhile, has changed them. The ids stand twice so that rows are found by their key alone,
-# whatever the planner believes of the table.
+# delivery again or ended it meanwhile, has changed them. The ids stand twice so that the planner finds rows by
+# their key alone, even with wrong statistics.
 SETTLE = """
 UPDATE webhook_deliveries SET state = outcome.state, lease_until = NULL,
     next_attempt_at = coalesce(outcome.next_attempt_at, webhook_deliveries.next_attempt_at),

@@ -56,7 +56,7 @@ class Link:
                 if await self._stand():
                     failures = 0
             except Exception as error:
-                # Whatever it was, a session that nobody begins again would be worse.
+                # Catch every error: without a retry the session would stay closed.
                 self._failed(f"cannot connect: {type(error).__name__}")
             longest = min(options.reconnect_max_seconds, options.reconnect_seconds * 2 ** min(failures, 20))
             failures += 1

@@ -235,8 +235,9 @@ def _says_more(by_word: State, by_number: State) -> bool:
 
 
 def _read_text(message: Message) -> str:
-    """Read the text of a receipt; many message centres write ASCII whatever data_coding says, that of the message
-    mostly.
+    """Read the text of a receipt, which many message centres write in ASCII.
+
+    They often leave the `data_coding` of the message that the receipt is for.
     """
     data = message.text
     text = data.decode("latin-1")

@@ -137,6 +137,14 @@ class _Signer(TimestampSigner):
         """Return the Unix time in seconds."""
         return int(self._now())
 
+    def verify_signature(self, value: str | bytes, sig: str | bytes) -> bool:
+        """Return whether this is the value's signature, in the one spelling that `sign` gives it.
+
+        Base64 has four spellings of a signature's last bits; a second one would outlive the sign-out of the first.
+        """
+        expected = self.get_signature(value)
+        return hmac.compare_digest(expected, sig.encode() if isinstance(sig, str) else sig)
+
 
 class FailedTries:
     """Counts wrong passwords per address, so that none can guess faster than FAILED_TRIES a minute.

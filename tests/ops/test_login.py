@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 
 import httpx
 import pytest
@@ -148,6 +149,14 @@ def test_a_changed_token_is_refused(settings: Settings, position: int) -> None:
     letters = list(sessions.issue())
     letters[position] = "1" if letters[position] != "1" else "2"
     assert not sessions.is_valid("".join(letters))
+
+
+def test_a_token_has_one_spelling(settings: Settings) -> None:
+    sessions = Sessions(settings)
+    token = sessions.issue()
+    alphabet = string.ascii_letters + string.digits + "-_"
+    assert [last for last in alphabet if sessions.is_valid(token[:-1] + last)] == [token[-1]]
+    assert not sessions.is_valid(token + "=")
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "9999999999.a.", "9999999999.a.é", "x" * 5000])

@@ -59,8 +59,9 @@ class ConsentEvent(Model):
 
     The rows of a workspace and mode form a chain: `sequence` counts them from 1, and `hash` covers `previous_hash` and
     the row. The chain holds `phone_hash` (keyed) and `details_hash` in place of the phone, ip, user agent and text, so
-    that erasing those leaves it whole. `text` and `version` are what the person agreed to, and `given_at` is when they
-    did, as far as it was said.
+    that erasing those leaves it whole. `text` and `version` are what the person agreed to, `given_at` is when they did,
+    as far as it was said, and `is_renewed` whether that was again; null where no time was said, and in rows from before
+    it was kept.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -77,6 +78,7 @@ class ConsentEvent(Model):
     version = fields.CharField(max_length=60, null=True)
     details_hash = fields.CharField(max_length=64, null=True)
     given_at = fields.DatetimeField(null=True)
+    is_renewed = fields.BooleanField(null=True)
     actor = fields.CharField(max_length=40)
     sequence = fields.BigIntField(null=True)
     previous_hash = fields.CharField(max_length=64, null=True)

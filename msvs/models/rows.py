@@ -347,6 +347,9 @@ class ConsentEventRow(Protocol):
     def given_at(self) -> datetime | None: ...
 
     @property
+    def is_renewed(self) -> bool | None: ...
+
+    @property
     def actor(self) -> str: ...
 
     @property

@@ -23,7 +23,7 @@ from msvs.api.contacts import suppressions
 from msvs.api.contacts.contacts import opt_out_contact
 from msvs.api.context import Context
 from msvs.api.errors import Conflict
-from msvs.api.inbound import keywords
+from msvs.api.inbound import carrier_events, keywords
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.resources import moment
 from msvs.api.text.phones import by_canonical, canonical
@@ -68,6 +68,17 @@ SELECT
 """
 
 
+REFUSED = """
+INSERT INTO messages (id, workspace_id, livemode, kind, to_phone, sender, body, encoding, segments, credits_used,
+    status, metadata, due_at, created_at, sent_at, opted_out, attempt_count, carrier)
+VALUES ($1, $2, false, 'api', $3, 'COHORT', 'Hi', 'gsm7', 1, 1, 'failed', '{}', now(), now(), now(), false, 1, 'main')
+"""
+CARRIER_OPT_OUT = """
+INSERT INTO carrier_signals (id, carrier, kind, dedupe_key, message_id, text, tries, received_at, due_at)
+VALUES ($1, 'main', 'opt_out', $1::uuid::varchar, $1, '', 0, $2, $2)
+"""
+
+
 class Phones(UserDict[str, tuple[datetime, datetime]]):
     """What is known of phones, whichever spelling names them."""
 
@@ -93,6 +104,9 @@ class RevocationMachine(RuleBasedStateMachine):
         self.run = run
         # The phones that are out: the moments between which they said so last.
         self.out = Phones()
+        # Those that their carrier says are out, which nobody has applied yet, and those of them that came back since.
+        self.refused = Phones()
+        self.back = Phones()
 
     @initialize(asks=st.booleans())
     def open(self, asks: bool) -> None:
@@ -218,7 +232,31 @@ class RevocationMachine(RuleBasedStateMachine):
             self.do(lambda: receive_inbound(self.ctx, from_phone=phone, to_sender="12345", text=text, dedupe_key=key))
             stopped.did = text in OUT
         if text == "START" or (text == "YES" and was_pending) or (text == "COHORT6" and not self.asks):
-            self.out.pop(phone, None)
+            self.came_back(phone)
+
+    @rule(phone=PHONE)
+    def refuse(self, phone: str) -> None:
+        """A carrier refuses a message because the phone opted out there; nobody reads that yet."""
+        if phone in self.refused:
+            return
+        since = datetime.now(UTC)
+        message_id = new_id()
+        self.run(db.execute(REFUSED, message_id, self.ctx.workspace_id, phone))
+        self.run(db.execute(CARRIER_OPT_OUT, message_id, since))
+        self.refused[phone] = (since, since)
+
+    @rule()
+    def collect(self) -> None:
+        """The workers apply what carriers said."""
+        self.do(lambda: carrier_events.apply_opt_outs(SERVICES, limit=1000, now=datetime.now(UTC)))
+        now = datetime.now(UTC)
+        for phone, (since, _) in self.refused.items():
+            contact = self.contact(phone)
+            if phone not in self.out and (
+                contact is None or contact.opt_in_status != "opted_in" or phone not in self.back
+            ):
+                self.out[phone] = (since, now)
+        self.refused, self.back = Phones(), Phones()
 
     @rule(phone=PHONE, front=st.sampled_from(("rest", "twilio")))
     def send(self, phone: str, front: str) -> None:
@@ -288,6 +326,14 @@ class RevocationMachine(RuleBasedStateMachine):
         else:
             assert status == "opted_in"
             self.out.pop(phone, None)
+        if kind == "newer" and status == "opted_in":
+            self.came_back(phone)
+
+    def came_back(self, phone: str) -> None:
+        """Take note that a phone is in again, also where its carrier said before that it is out."""
+        self.out.pop(phone, None)
+        if phone in self.refused:
+            self.back[phone] = self.refused[phone]
 
     def told(
         self, front: str, path: str, query: str, body: Any, *, id: str | None = None, name: str = "input"

@@ -76,9 +76,9 @@ WITH changed AS (
         AND suppressions.canonical = changed.canonical AND changed.opt_in_status = 'opted_in'
     RETURNING 1
 ), history AS (
-    INSERT INTO consent_events ({HISTORY_COLUMNS}, given_at)
+    INSERT INTO consent_events ({HISTORY_COLUMNS}, given_at, is_renewed)
     SELECT $8::uuid, workspace_id, livemode, phone, $11, id, opt_in_status, $10, $6, $12, $13, $14, $15, $9, $7,
-        $16::timestamptz
+        $16::timestamptz, $19::bool
     FROM changed, (SELECT count(*) FROM lifted) AS written
 )
 SELECT * FROM changed
@@ -167,12 +167,13 @@ WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[]) ORD
 """
 
 RECORD_EVIDENCE = f"""
-INSERT INTO consent_events ({HISTORY_COLUMNS}, given_at)
+INSERT INTO consent_events ({HISTORY_COLUMNS}, given_at, is_renewed)
 SELECT id, $1, $2, phone, phone_hash, contact_id, 'opted_in', source, ip, user_agent, text, version, details_hash,
-    $12::varchar, $13::timestamptz, given_at
+    $12::varchar, $13::timestamptz, given_at, is_renewed
 FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::varchar[],
-    $10::text[], $11::varchar[], $14::varchar[], $15::timestamptz[])
-    AS entry (id, phone, phone_hash, contact_id, source, ip, user_agent, text, version, details_hash, given_at)
+    $10::text[], $11::varchar[], $14::varchar[], $15::timestamptz[], $16::bool[])
+    AS entry (id, phone, phone_hash, contact_id, source, ip, user_agent, text, version, details_hash, given_at,
+        is_renewed)
 ORDER BY id
 """
 
@@ -687,13 +688,14 @@ async def _write(
         claim.given_at,
         claim.is_own_act,
         None if standing is None else standing.suppression_id,
+        claim.renewal,
     )
     if row is None:
         # The row is locked: the phone was suppressed since it was looked at.
         raise revoked(now)
     others = spellings(contact.phone) if status is OptInStatus.OPTED_IN else ()
     if len(others) > 1:
-        given = Evidence(evidence, ip, user_agent, text, version, given_at=claim.given_at)
+        given = Evidence(evidence, ip, user_agent, text, version, claim.given_at, claim.is_renewed)
         await _record_elsewhere(ctx, row, [phone for phone in others if phone != contact.phone], given, now)
     return row
 
@@ -736,6 +738,7 @@ async def _record_evidence(ctx: Context, entries: Sequence[tuple[str, str, UUID,
             for id, each in zip(event_ids, given, strict=True)
         ],
         [each.given_at for each in given],
+        [each.claim.renewal for each in given],
     )
 
 

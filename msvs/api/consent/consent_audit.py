@@ -22,8 +22,11 @@ CHUNK = 500
 # What a migration notes as due, by its name.
 DUE = "opt_outs_undone"
 
+# Before entries said whether evidence was renewed, any with a time that followed an opt-out was: others were refused.
 READ_AUDITED_RECORDS = """
-SELECT id, sequence, phone, phone_hash, contact_id, status, source, actor, given_at, created_at FROM consent_events
+SELECT id, sequence, phone, phone_hash, contact_id, status, source, actor, given_at,
+    coalesce(is_renewed, given_at IS NOT NULL) AS is_renewed, created_at
+FROM consent_events
 WHERE workspace_id = $1 AND livemode = $2 AND sequence > $3 ORDER BY sequence LIMIT $4
 """
 

@@ -121,8 +121,9 @@ class Verification:
 
 def row_hash(row: rows.ConsentEventRow, previous_hash: str) -> str:
     """Return the hash that an entry must have after another; the database's trigger computes the same by itself."""
-    # An entry without a time of its evidence is hashed as before there was one.
+    # What an entry does not say of its evidence is left out: entries from before it was kept are hashed as they were.
     given = () if row.given_at is None else (_microseconds(row.given_at),)
+    renewed = () if row.is_renewed is None else ("true" if row.is_renewed else "false",)
     text = crypto.canonical_text(
         previous_hash,
         str(row.sequence),
@@ -138,6 +139,7 @@ def row_hash(row: rows.ConsentEventRow, previous_hash: str) -> str:
         row.version,
         row.details_hash,
         *given,
+        *renewed,
     )
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -90,6 +90,11 @@ class Claim(NamedTuple):
     given_at: datetime | None = None
     is_renewed: bool = False
 
+    @property
+    def renewal(self) -> bool | None:
+        """What the history keeps of it: whether the evidence is a new one, None where it has no time."""
+        return None if self.given_at is None else self.is_renewed
+
 
 OWN_ACT = Claim(is_own_act=True)
 EVIDENCE_ALONE = Claim()
@@ -105,12 +110,12 @@ def may_undo(claim: Claim, opted_out_at: datetime, now: datetime) -> bool:
 def claim_of(row: rows.ConsentEventRow) -> Claim:
     """Return what an entry of the history that opted somebody in went by.
 
-    Its time is that of evidence given as a new one.
+    Evidence counts as a new one only where the entry says so, whatever its time.
     """
     said = row.source in OWN_SOURCES or (row.source or "").startswith(JOINED)
     if said and not row.actor.startswith(CALLERS):
         return OWN_ACT
-    return Claim(given_at=row.given_at, is_renewed=row.given_at is not None)
+    return Claim(given_at=row.given_at, is_renewed=row.is_renewed is True)
 
 
 class _Standing(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -299,8 +299,9 @@ async def _opt_in(
 ) -> None:
     out = await revocation.find_opt_outs(ctx, list(imported)) if imported else {}
     done.opted_out = len(out)
+    # An import undoes no opt-out, whatever its evidence says: not one that is yet to be told by a carrier either.
     evidence = {
-        row.id: given
+        row.id: replace(given, is_renewed=False)
         for phone, row in imported.items()
         if row.opt_in_status == OptInStatus.UNKNOWN
         and phone not in out

@@ -52,7 +52,7 @@ SELECT phone, canonical, opt_in_status FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[]) ORDER BY id FOR NO KEY UPDATE
 """
 OPT_INS_SINCE = """
-SELECT phone, source, actor, given_at, created_at FROM consent_events
+SELECT phone, source, actor, given_at, is_renewed, created_at FROM consent_events
 WHERE workspace_id = $1 AND livemode = $2 AND phone = ANY($3::varchar[]) AND status = 'opted_in' AND created_at > $4
 """
 

@@ -44,6 +44,7 @@ async def write(
     phone: str = PHONE,
     contact: Contact | None = None,
     given_at: datetime | None = None,
+    is_renewed: bool | None = None,
 ) -> None:
     """Write a history as the release before wrote it: whoever came was taken in."""
     for status, source, actor in entries:
@@ -60,6 +61,7 @@ async def write(
             source=source,
             actor=actor,
             given_at=given_at,
+            is_renewed=is_renewed,
         )
 
 
@@ -99,11 +101,15 @@ async def test_an_opt_in_after_an_opt_out_needs_a_reason(
     ]
 
 
-@pytest.mark.parametrize(("offset", "found"), [(-1, 1), (0, 1), (1, 0)])
-async def test_newer_evidence_is_a_reason(ctx: Context, offset: int, found: int) -> None:
+@pytest.mark.parametrize(
+    ("offset", "is_renewed", "found"),
+    [(-1, True, 1), (0, True, 1), (1, True, 0), (1, False, 1), (-1, None, 1), (1, None, 0)],
+)
+async def test_newer_evidence_is_a_reason(ctx: Context, offset: int, is_renewed: bool | None, found: int) -> None:
+    """Of entries from before it was kept, what has a time was renewed: else it was refused after an opt-out."""
     await write(ctx, [OUT])
     out = await ConsentEvent.get()
-    await write(ctx, [IN], given_at=out.created_at + timedelta(microseconds=offset))
+    await write(ctx, [IN], given_at=out.created_at + timedelta(microseconds=offset), is_renewed=is_renewed)
     assert len(await audit(SERVICES)) == found
 
 

@@ -81,14 +81,48 @@ async def test_every_change_is_a_link(ctx: Context) -> None:
     assert await verify_one(ctx) == VerifiedChain(ctx.workspace_id, False, 2, second.hash or "")
 
 
-async def test_a_hash_is_what_the_document_says(ctx: Context) -> None:
-    """Computed by hand, so that neither the trigger nor `row_hash` can change unseen."""
-    (row,) = await make_chain(ctx, 1)
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+NOON_IN_MICROS = "1777636800000000"
+
+
+@pytest.mark.parametrize(
+    ("given", "more"),
+    [
+        ({}, []),
+        ({"given_at": NOON}, [NOON_IN_MICROS]),
+        *(
+            ({"given_at": NOON, "is_renewed": is_renewed}, [NOON_IN_MICROS, text])
+            for is_renewed, text in ((False, "false"), (True, "true"))
+        ),
+    ],
+)
+async def test_a_hash_is_what_the_document_says(ctx: Context, given: dict[str, Any], more: list[str]) -> None:
+    """Computed by hand, so that neither the trigger nor `row_hash` can change unseen.
+
+    Entries from before something was kept of evidence are as they were.
+    """
+    id = ids.new_id()
+    await ConsentEvent.create(
+        id=id,
+        workspace_id=ctx.workspace_id,
+        livemode=False,
+        phone="+14155550123",
+        phone_hash=crypto.phone_hash(ctx, "+14155550123"),
+        contact_id=ids.new_id(),
+        status="opted_in",
+        source="checkout",
+        actor="test",
+        version="v3",
+        details_hash=SERVICES.keyring.hash_details(id, None, None, None),
+        **given,
+    )
+    (row,) = await chain_of(ctx)
     micros = str((row.created_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
     parts = [GENESIS, "1", str(row.id), str(row.workspace_id), "test", row.phone_hash, str(row.contact_id), "opted_in"]
-    parts += ["checkout", "test", micros, "v3", row.details_hash]
+    parts += ["checkout", "test", micros, "v3", row.details_hash, *more]
     text = ",".join(f"{len(part or '')}:{part}" for part in parts)
     assert row.hash == hashlib.sha256(text.encode()).hexdigest()
+    assert (await verify_one(ctx)).first_break is None
 
 
 async def test_the_key_is_nowhere_in_the_database_and_the_phone_is_in_no_hash(ctx: Context, live_ctx: Context) -> None:

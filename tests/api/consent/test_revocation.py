@@ -117,6 +117,12 @@ def test_an_integrators_word_is_no_own_act_whatever_its_source(source: str | Non
     assert claim_of(ConsentEvent(source=source, actor=actor)).is_own_act is is_own
 
 
+@pytest.mark.parametrize("is_renewed", [None, False, True])
+def test_an_entry_is_renewed_evidence_only_where_it_says_so(is_renewed: bool | None) -> None:
+    entry = ConsentEvent(source="checkout", actor="key_1", given_at=NOW, is_renewed=is_renewed)
+    assert claim_of(entry) == Claim(given_at=NOW, is_renewed=is_renewed is True)
+
+
 OLD_EVIDENCE = [
     ("plain", lambda at: OLD),
     ("dated but not renewed", lambda at: OptInEvidence("checkout", at=datetime.now(UTC))),
@@ -171,7 +177,7 @@ async def test_newer_evidence_opts_in_again_and_is_kept_with_its_time(ctx: Conte
     assert (changed.opt_in_status, changed.opt_in_source) == ("opted_in", "webinar")
     assert await Suppression.all().count() == 0
     entries = await ConsentEvent.all().order_by("sequence")
-    assert [entry.given_at for entry in entries] == [None, None, evidence.at]
+    assert [(entry.given_at, entry.is_renewed) for entry in entries] == [(None, None)] * 2 + [(evidence.at, True)]
     assert [event.type for event in await Event.filter(type__startswith="contact.")] == [
         "contact.opted_out",
         "contact.opted_in",
@@ -182,11 +188,22 @@ async def test_newer_evidence_opts_in_again_and_is_kept_with_its_time(ctx: Conte
     await refused(lambda: update_contact(ctx, made.id, UpdateContact(opt_in=evidence)))
 
 
-async def test_the_time_of_evidence_is_sealed_by_the_chain(ctx: Context) -> None:
-    await create(ctx, renewed())
+@pytest.mark.parametrize(
+    ("is_renewed", "change"),
+    [
+        (True, "given_at = given_at + interval '1 hour'"),
+        (True, "is_renewed = false"),
+        (True, "is_renewed = NULL"),
+        (False, "is_renewed = true"),
+        (False, "is_renewed = NULL"),
+    ],
+)
+async def test_what_is_said_of_evidence_is_sealed_by_the_chain(ctx: Context, is_renewed: bool, change: str) -> None:
+    await create(ctx, OptInEvidence("webinar", at=datetime.now(UTC), renewed=is_renewed))
+    assert (await consent_chain.verify(SERVICES)).is_whole
     async with unit_of_work():
         await db.execute("ALTER TABLE consent_events DISABLE TRIGGER USER")
-        await db.execute("UPDATE consent_events SET given_at = given_at + interval '1 hour'")
+        await db.execute(f"UPDATE consent_events SET {change}")
         await db.execute("ALTER TABLE consent_events ENABLE TRIGGER USER")
     (chain,) = (await consent_chain.verify(SERVICES)).chains
     assert chain.first_break is not None

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from msvs import database as db
-from msvs.api.contacts.contacts import OptInEvidence, UpdateContact, update_contact
+from msvs.api.contacts.contacts import (
+    CreateContact,
+    OptInEvidence,
+    UpdateContact,
+    create_contact,
+    delete_contact,
+    update_contact,
+)
+from msvs.api.contacts.imports import ImportContacts, import_contacts
 from msvs.api.context import Context
 from msvs.api.dispatch import senders
 from msvs.api.dispatch.delivery_reports import take_reports
@@ -431,24 +439,47 @@ async def test_a_report_that_the_recipient_opted_out_there_opts_out_here(live_ct
     assert ((await Contact.get(phone=PERSON)).opt_in_status.value, await waiting()) == ("opted_in", 0)
 
 
-@pytest.mark.parametrize(("since", "stays"), [("START", "opted_in"), ("newer", "opted_in"), ("old", "opted_out")])
+NEWER, DATED, PLAIN = (
+    factories.renewed,
+    lambda: OptInEvidence("checkout", at=datetime.now(UTC)),
+    lambda: OptInEvidence("checkout"),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "evidence", "stays"),
+    [
+        ("START", PLAIN, "opted_in"),
+        *(
+            (path, evidence, "opted_in" if evidence is NEWER and path != "import" else "opted_out")
+            for path in ("update", "update of who is in", "create", "import")
+            for evidence in (NEWER, DATED, PLAIN)
+        ),
+    ],
+)
 async def test_whoever_comes_back_after_the_carriers_refusal_stays_in(
-    live_ctx: Context, since: str, stays: str
+    live_ctx: Context, path: str, evidence: Callable[[], OptInEvidence], stays: str
 ) -> None:
-    """Evidence from before, which a sync repeats in between, brings nobody back."""
+    """Evidence that is not renewed brings nobody back, by whichever path, nor does that of an import."""
     message_id = await handed_over(live_ctx)
     report = Report("ref-1:failed", False, "recipient_opted_out", carrier_ref="ref-1")
     async with unit_of_work():
         await keep_carrier_events("main", [report])
         await carrier_events.apply_reports(limit=10, now=await db.now())
     contact = await Contact.get()
-    await Contact.all().update(opt_in_status="unknown")
+    await Contact.all().update(opt_in_status="opted_in" if path == "update of who is in" else "unknown")
     async with unit_of_work():
-        if since == "START":
-            await replies.receive_inbound(live_ctx, from_phone=PERSON, to_sender=OURS, text=since, dedupe_key="in-1")
+        if path == "START":
+            await replies.receive_inbound(live_ctx, from_phone=PERSON, to_sender=OURS, text="START", dedupe_key="in-1")
+        elif path.startswith("update"):
+            await update_contact(live_ctx, contact.id, UpdateContact(opt_in=evidence()))
         else:
-            evidence = factories.renewed() if since == "newer" else OptInEvidence("checkout")
-            await update_contact(live_ctx, contact.id, UpdateContact(opt_in=evidence))
+            await delete_contact(live_ctx, contact.id)
+            again = CreateContact(PERSON, opt_in=evidence())
+            if path == "import":
+                await import_contacts(live_ctx, ImportContacts([again]))
+            else:
+                await create_contact(live_ctx, again)
     assert (await Contact.get()).opt_in_status == "opted_in"
     await collect_reports(SERVICES)
     assert (await status(message_id), (await Contact.get()).opt_in_status.value) == ("failed", stays)

@@ -12,7 +12,7 @@ SEEDS ?= 3
 KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check generate schema docs contract handset postman bench chaos smpp lock clean
+.PHONY: help run demo test check generate schema reference docs contract handset postman bench chaos smpp lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -35,11 +35,16 @@ check: $(VENV)/.dev ## Lint, formatting, types, import directions, drift of sche
 	$(BIN)/python -m msvs schema --openapi | diff -u openapi.yaml -
 	$(BIN)/python scripts/migration_drift.py
 
-generate: schema postman docs ## Write all generated files from the code
+generate: schema postman reference docs ## Write all generated files from the code
 
 schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml from the code
 	$(BIN)/python -m msvs schema > .schema.new && mv .schema.new schema.graphql
 	$(BIN)/python -m msvs schema --openapi > .schema.new && mv .schema.new openapi.yaml
+
+reference: $(VENV)/.dev ## Write docs/settings.md, docs/commands.md, docs/parity.md and msvs/models/rows.py from the code
+	$(BIN)/python -m scripts.build_rows
+	$(BIN)/python -m scripts.build_reference
+	$(BIN)/python -m scripts.parity
 
 docs: $(VENV)/.dev ## Build the documentation site into the package
 	$(BIN)/python scripts/build_docs.py
@@ -60,7 +65,7 @@ chaos: $(VENV)/.dev ## Kill the service at random and check what is left; SEEDS=
 	@MSVS_STATE=full $(BIN)/python -m pytest tests/state tests/workers/test_races.py tests/workers/test_failover.py
 	@exec $(BIN)/python -m chaos.run --seeds $(SEEDS) --kills $(KILLS) --control $(ARGS)
 
-smpp: $(VENV)/.dev tests/carriers/smpp/smsc/node_modules/.ready ## Send through two foreign message centres that cut connections
+smpp: $(VENV)/.dev tests/carriers/smpp/smsc/node_modules/.ready ## Send through two foreign message centers that cut connections
 	$(BIN)/python -m chaos.smpp --smsc node $(ARGS)
 	$(BIN)/python -m chaos.smpp --smsc python $(ARGS)
 

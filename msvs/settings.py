@@ -1,17 +1,21 @@
-"""Every setting of the service, read once from the environment."""
+"""The settings of the service: each is declared once, and read once from the environment."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
 from importlib import metadata
 from ipaddress import ip_network
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from msvs.dsn import read_dsn
+
+T = TypeVar("T")
 
 DEVELOPMENT = "development"
 PRODUCTION = "production"
@@ -31,39 +35,202 @@ class SettingsError(ValueError):
     """A variable of the environment holds something that cannot be used."""
 
 
+def _text(_name: str, text: str) -> str:
+    return text.strip()
+
+
+def _verbatim(_name: str, text: str) -> str:
+    return text
+
+
+def _path(_name: str, text: str) -> Path:
+    return Path(text)
+
+
+def _choice(name: str, text: str, *, of: tuple[str, ...]) -> str:
+    if text not in of:
+        raise SettingsError(f"{name} must be {', '.join(of[:-1])} or {of[-1]}, not {text!r}")
+    return text
+
+
+def _level(name: str, text: str) -> str:
+    return _choice(name, text.upper(), of=("DEBUG", "INFO", "WARNING", "ERROR"))
+
+
+def _number(name: str, text: str, *, low: int, high: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise SettingsError(f"{name} must be a whole number, not {text!r}") from None
+    if not low <= value <= high:
+        raise SettingsError(f"{name} must be from {low} to {high}, not {value}")
+    return value
+
+
+def _url(name: str, text: str, *, schemes: tuple[str, ...]) -> str:
+    try:
+        parts = urlsplit(text)
+        is_whole = text.startswith(tuple(f"{each}://" for each in schemes)) and parts.port != 0
+        is_whole = is_whole and bool(parts.hostname or parts.path.strip("/"))
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        # The text itself may hold a password.
+        raise SettingsError(f"{name} must be a URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
+    return text
+
+
+def _database_url(name: str, text: str) -> str:
+    """Return a URL of PostgreSQL's, which may name several hosts, without a parameter that could not be honored."""
+    if not text.startswith(("postgresql://", "postgres://")):
+        return _url(name, text, schemes=("postgresql", "postgres"))
+    try:
+        read_dsn(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} must be a URL that libpq takes: {error}") from None
+    return text
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _previous_keys(_name: str, text: str) -> tuple[str, ...]:
+    """Return each key of the list; the whole text too, which may be a key that has a comma."""
+    listed = _list(text)
+    return listed if len(listed) < 2 else (*listed, text.strip())
+
+
+def _networks(name: str, text: str) -> tuple[str, ...]:
+    networks = []
+    for part in _list(text):
+        try:
+            networks.append(str(ip_network(part)))
+        except ValueError:
+            raise SettingsError(f"{name} must be networks such as 10.0.0.0/8, not {part!r}") from None
+    return tuple(networks)
+
+
+def _rates(name: str, text: str) -> Mapping[str, float]:
+    rates = {}
+    for part in _list(text):
+        key, _, number = part.rpartition("=")
+        try:
+            rate = float(number)
+        except ValueError:
+            rate = 0.0
+        if not key or not 0 < rate < 1e9:
+            raise SettingsError(f"{name} must be pairs such as virtual=100, not {part!r}")
+        rates[key] = rate
+    return rates
+
+
+class Setting(NamedTuple):
+    """What is declared of a setting beside its type and its default."""
+
+    variable: str
+    # What it sets, as Markdown.
+    sets: str
+    read: Callable[[str, str], object]
+    # The default in words, where the value does not say it.
+    shown: str
+    # A section of the documentation that says more.
+    page: str
+    # Whether an empty text is refused; else it stands for the default.
+    refuses_empty: bool
+
+
+def setting(
+    variable: str,
+    default: T,
+    sets: str,
+    read: Callable[[str, str], T] | None = None,
+    *,
+    shown: str = "",
+    page: str = "",
+    is_secret: bool = False,
+    refuses_empty: bool = False,
+) -> T:
+    """Declare a setting: a field of Settings that is read from a variable; a secret is not shown with the others."""
+    declared = Setting(variable, sets, read or _verbatim, shown, page, refuses_empty)
+    return field(default_factory=lambda: default, repr=not is_secret, metadata={"setting": declared})
+
+
+_processes = partial(_number, low=0, high=256)
+_months = partial(_number, low=1, high=1200)
+_MADE_ONCE = "made once in `DATA_DIR`"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The service's settings; `from_environment` names the variable behind each."""
+    """The service's settings, each beside the variable that it is read from."""
 
-    environment: str = DEVELOPMENT
-    data_dir: Path = Path(".data")
-    database_url: str | None = None
-    redis_url: str | None = None
-    host: str = "127.0.0.1"
-    port: int = 8000
-    public_url: str | None = None
-    carriers: Path | None = None
-    live_carrier: str | None = None
-    virtual_capability: str = "dedupe"
-    virtual_faults: str = ""
-    secret_key: str | None = field(default=None, repr=False)
-    secret_keys_previous: tuple[str, ...] = field(default=(), repr=False)
-    operator_password: str | None = field(default=None, repr=False)
-    metrics_token: str | None = field(default=None, repr=False)
-    webhook_allow_cidrs: tuple[str, ...] = ()
-    trusted_proxies: tuple[str, ...] = ()
-    message_workers: int = 2
-    webhook_workers: int = 1
-    database_pool_size: int = 10
-    carrier_rates: Mapping[str, float] = field(default_factory=dict)
-    sender_rates: Mapping[str, float] = field(default_factory=dict)
-    sessions_host: str = "127.0.0.1"
-    message_months: int = 25
-    event_months: int = 4
-    attempt_months: int = 4
-    persisted_operations: Path | None = None
-    sign_up: str | None = None
-    log_level: str = "INFO"
+    # fmt: off
+    environment: str = setting("MSVS_ENV", DEVELOPMENT,
+        "`production` turns the development conveniences off: http webhooks to loopback, GraphiQL, colored logs",
+        partial(_choice, of=(DEVELOPMENT, PRODUCTION)), refuses_empty=True)
+    data_dir: Path = setting("DATA_DIR", Path(".data"), "where the embedded engines and generated secrets live",
+        _path)
+    database_url: str | None = setting("DATABASE_URL", None, "a PostgreSQL 15 or later to use instead", _database_url,
+        shown="the embedded PostgreSQL")
+    redis_url: str | None = setting("REDIS_URL", None, "a Redis 7 or later, or a Valkey, to use instead",
+        partial(_url, schemes=("redis", "rediss", "unix")), shown="the embedded Valkey")
+    host: str = setting("HOST", "127.0.0.1",
+        "the address the API listens on; `::` is IPv6 and IPv4, `unix:/run/msvs/api.sock` a socket")
+    port: int = setting("PORT", 8000, "the port the API listens on; 0 takes a free one",
+        partial(_number, low=0, high=65535))
+    public_url: str | None = setting("MSVS_PUBLIC_URL", None,
+        "the address integrators use, when a proxy stands in front", partial(_url, schemes=("https", "http")),
+        shown="`http://HOST:PORT`")
+    carriers: Path | None = setting("MSVS_CARRIERS", None, "a TOML file of the carriers that live messages may take",
+        _path, page="[Carriers](carriers.md)")
+    live_carrier: str | None = setting("MSVS_LIVE_CARRIER", None,
+        "the carrier of live messages without a route; `virtual` on a staging machine",
+        shown="none: live sends are refused")
+    virtual_capability: str = setting("MSVS_VIRTUAL_CAPABILITY", "dedupe",
+        "what the virtual carrier plays: `dedupe`, `lookup` or `none`")
+    virtual_faults: str = setting("MSVS_VIRTUAL_FAULTS", "",
+        "shares of faults that the virtual carrier has: `refuse`, `drop`, `late`, `slow`, `throttle`, and a seed, "
+        "such as `drop=0.01,seed=7`", _text)
+    secret_key: str | None = setting("MSVS_SECRET_KEY", None,
+        "opens the key that encrypts secrets and hashes erased phones; the same for every process",
+        shown=f"{_MADE_ONCE}; required in production", page="[The secret key](operations.md#the-secret-key)",
+        is_secret=True)
+    secret_keys_previous: tuple[str, ...] = setting("MSVS_SECRET_KEYS_PREVIOUS", (),
+        "comma-separated keys that `MSVS_SECRET_KEY` was before, while it is rotated", _previous_keys, is_secret=True)
+    operator_password: str | None = setting("MSVS_OPERATOR_PASSWORD", None, "opens `/ops`", shown=_MADE_ONCE,
+        is_secret=True)
+    metrics_token: str | None = setting("MSVS_METRICS_TOKEN", None, "opens `/metrics`", shown=_MADE_ONCE,
+        page="[Metrics](operations.md#metrics)", is_secret=True)
+    webhook_allow_cidrs: tuple[str, ...] = setting("MSVS_WEBHOOK_ALLOW_CIDRS", (),
+        "comma-separated networks that webhooks may reach although they are private", _networks)
+    trusted_proxies: tuple[str, ...] = setting("MSVS_TRUSTED_PROXIES", (),
+        "comma-separated networks of the proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`",
+        _networks)
+    message_workers: int = setting("MSVS_MESSAGE_WORKERS", 2, "processes that dispatch messages", _processes)
+    webhook_workers: int = setting("MSVS_WEBHOOK_WORKERS", 1, "processes that deliver webhooks", _processes)
+    database_pool_size: int = setting("MSVS_DATABASE_POOL_SIZE", 10, "connections to PostgreSQL a process may hold",
+        partial(_number, low=1, high=1000))
+    carrier_rates: Mapping[str, float] = setting("MSVS_CARRIER_RATES", {},
+        "messages a second a carrier takes, all workers together: `virtual=100`", _rates, shown="no limit")
+    sender_rates: Mapping[str, float] = setting("MSVS_SENDER_RATES", {},
+        "messages a second a sender may send: `+14155550100=1,*=10`", _rates, shown="no limit")
+    binds_host: str = setting("MSVS_SESSIONS_HOST", "127.0.0.1",
+        "the address at which workers reach the process that holds carriers' binds",
+        page="[Carriers with binds](operations.md#carriers-with-binds)")
+    message_months: int = setting("MSVS_MESSAGE_MONTHS", 25, "whole months that messages are kept", _months)
+    event_months: int = setting("MSVS_EVENT_MONTHS", 4, "whole months that events are kept", _months)
+    attempt_months: int = setting("MSVS_ATTEMPT_MONTHS", 4,
+        "whole months that attempts, at carriers and webhooks, are kept", _months)
+    persisted_operations: Path | None = setting("MSVS_PERSISTED_OPERATIONS", None,
+        "a JSON file of ids and GraphQL documents; in production no others are run", _path,
+        shown="none: any operation is run")
+    sign_up: str | None = setting("MSVS_SIGN_UP", None,
+        "who may make a user: `open`, by `invitation` alone, or `off`",
+        partial(_choice, of=("open", "invitation", "off")), shown="none: `open`, in production `invitation`")
+    log_level: str = setting("MSVS_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", _level,
+        refuses_empty=True)
+    # fmt: on
 
     @property
     def is_production(self) -> bool:
@@ -121,158 +288,37 @@ class Settings:
         return self.metrics_token or _kept_secret(self.data_dir / "metrics.key")
 
 
+def declared() -> Iterator[tuple[str, Setting, object]]:
+    """Return each setting's field, declaration and default, in the order of the table."""
+    usual = Settings()
+    return ((each.name, each.metadata["setting"], getattr(usual, each.name)) for each in fields(Settings))
+
+
 def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings. Raises SettingsError with the variable's name.
-
-    MSVS_ENV                  development (default) or production
-    DATA_DIR                  where the embedded engines and generated secrets live (default .data)
-    DATABASE_URL              a PostgreSQL >= 15 to use in place of the embedded one
-    REDIS_URL                 a Redis >= 7 or Valkey to use in place of the embedded one
-    HOST, PORT                where the API listens (default 127.0.0.1:8000); :: is IPv6 and IPv4, unix:/path a socket
-    MSVS_PUBLIC_URL           the address integrators use, when a proxy stands in front
-    MSVS_CARRIERS             a TOML file of the carriers that live messages may take
-    MSVS_LIVE_CARRIER         the carrier of live messages without a route; `virtual` on a staging machine
-    MSVS_VIRTUAL_CAPABILITY   what the virtual carrier plays: dedupe (default), lookup or none
-    MSVS_VIRTUAL_FAULTS       shares of refuse, drop, late, slow and throttle, and a seed: drop=0.01,late=0.01,seed=7
-    MSVS_SECRET_KEY           opens the key that encrypts secrets and hashes erased phones, the same for every process;
-                              required in production, else made and kept in DATA_DIR when absent
-    MSVS_SECRET_KEYS_PREVIOUS comma-separated keys that MSVS_SECRET_KEY was before, while it is rotated
-    MSVS_OPERATOR_PASSWORD    opens /ops; made and kept in DATA_DIR when absent
-    MSVS_METRICS_TOKEN        opens /metrics; made and kept in DATA_DIR when absent
-    MSVS_WEBHOOK_ALLOW_CIDRS  comma-separated networks that webhooks may reach although they are private
-    MSVS_TRUSTED_PROXIES      comma-separated networks of the proxies whose X-Forwarded-For is believed (default none)
-    MSVS_MESSAGE_WORKERS      processes that dispatch messages (default 2)
-    MSVS_WEBHOOK_WORKERS      processes that deliver webhooks (default 1)
-    MSVS_DATABASE_POOL_SIZE   connections a process may hold (default 10)
-    MSVS_CARRIER_RATES        messages a second a carrier takes, all workers together: `virtual=100,…`; none: no limit
-    MSVS_SENDER_RATES         messages a second a sender may send: `+14155550100=1,*=10`; none: no limit
-    MSVS_SESSIONS_HOST        where the process that holds carriers' sessions listens for workers (default 127.0.0.1)
-    MSVS_MESSAGE_MONTHS       whole months that messages are kept (default 25)
-    MSVS_EVENT_MONTHS         whole months that events are kept (default 4)
-    MSVS_ATTEMPT_MONTHS       whole months that attempts are kept (default 4)
-    MSVS_PERSISTED_OPERATIONS a JSON file of ids and GraphQL documents; in production no others are run
-    MSVS_SIGN_UP              who may make a user: open (default), invitation (default in production) or off
-    MSVS_LOG_LEVEL            DEBUG, INFO (default), WARNING or ERROR
-    """
+    """Read the settings. Raises SettingsError with the variable's name."""
     env = os.environ if environ is None else environ
-    environment = env.get("MSVS_ENV", DEVELOPMENT)
-    if environment not in (DEVELOPMENT, PRODUCTION):
-        raise SettingsError(f"MSVS_ENV must be {DEVELOPMENT} or {PRODUCTION}, not {environment!r}")
-    level = env.get("MSVS_LOG_LEVEL", "INFO").upper()
-    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise SettingsError(f"MSVS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")
-    sign_up = env.get("MSVS_SIGN_UP") or None
-    if sign_up not in (None, "open", "invitation", "off"):
-        raise SettingsError(f"MSVS_SIGN_UP must be open, invitation or off, not {sign_up!r}")
-    return Settings(
-        environment=environment,
-        data_dir=Path(env.get("DATA_DIR") or ".data"),
-        database_url=_database_url(env, "DATABASE_URL"),
-        redis_url=_url(env, "REDIS_URL", "redis", "rediss", "unix"),
-        host=env.get("HOST") or "127.0.0.1",
-        port=_number(env, "PORT", 8000, low=0, high=65535),
-        public_url=_url(env, "MSVS_PUBLIC_URL", "https", "http"),
-        carriers=Path(env["MSVS_CARRIERS"]) if env.get("MSVS_CARRIERS") else None,
-        live_carrier=env.get("MSVS_LIVE_CARRIER") or None,
-        virtual_capability=env.get("MSVS_VIRTUAL_CAPABILITY") or "dedupe",
-        virtual_faults=env.get("MSVS_VIRTUAL_FAULTS", "").strip(),
-        secret_key=env.get("MSVS_SECRET_KEY") or None,
-        secret_keys_previous=_previous_keys(env),
-        operator_password=env.get("MSVS_OPERATOR_PASSWORD") or None,
-        metrics_token=env.get("MSVS_METRICS_TOKEN") or None,
-        webhook_allow_cidrs=_networks(env, "MSVS_WEBHOOK_ALLOW_CIDRS"),
-        trusted_proxies=_networks(env, "MSVS_TRUSTED_PROXIES"),
-        message_workers=_number(env, "MSVS_MESSAGE_WORKERS", 2, low=0, high=256),
-        webhook_workers=_number(env, "MSVS_WEBHOOK_WORKERS", 1, low=0, high=256),
-        database_pool_size=_number(env, "MSVS_DATABASE_POOL_SIZE", 10, low=1, high=1000),
-        carrier_rates=_rates(env, "MSVS_CARRIER_RATES"),
-        sender_rates=_rates(env, "MSVS_SENDER_RATES"),
-        sessions_host=env.get("MSVS_SESSIONS_HOST") or "127.0.0.1",
-        message_months=_number(env, "MSVS_MESSAGE_MONTHS", 25, low=1, high=1200),
-        event_months=_number(env, "MSVS_EVENT_MONTHS", 4, low=1, high=1200),
-        attempt_months=_number(env, "MSVS_ATTEMPT_MONTHS", 4, low=1, high=1200),
-        persisted_operations=Path(kept) if (kept := env.get("MSVS_PERSISTED_OPERATIONS")) else None,
-        sign_up=sign_up,
-        log_level=level,
-    )
+    read: dict[str, object] = {}
+    for name, each, _default in declared():
+        text = env.get(each.variable)
+        if text or (text is not None and each.refuses_empty):
+            read[name] = each.read(each.variable, text)
+    return Settings(**read)  # type: ignore[arg-type]  # `setting` holds a reader to the type of its field
 
 
-def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
-    text = env.get(name)
-    if not text:
-        return default
-    try:
-        value = int(text)
-    except ValueError:
-        raise SettingsError(f"{name} must be a whole number, not {text!r}") from None
-    if not low <= value <= high:
-        raise SettingsError(f"{name} must be from {low} to {high}, not {value}")
-    return value
+class Line(NamedTuple):
+    """A setting as it is listed, in Markdown."""
+
+    variable: str
+    default: str
+    sets: str
+    page: str
 
 
-def _url(env: Mapping[str, str], name: str, *schemes: str) -> str | None:
-    text = env.get(name)
-    if not text:
-        return None
-    try:
-        parts = urlsplit(text)
-        is_whole = text.startswith(tuple(f"{each}://" for each in schemes)) and parts.port != 0
-        is_whole = is_whole and bool(parts.hostname or parts.path.strip("/"))
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        # The text itself may hold a password.
-        raise SettingsError(f"{name} must be a URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
-    return text
-
-
-def _database_url(env: Mapping[str, str], name: str) -> str | None:
-    """Return a URL of PostgreSQL's, which may name several hosts, without a parameter that could not be honored."""
-    text = env.get(name)
-    if not text:
-        return None
-    if not text.startswith(("postgresql://", "postgres://")):
-        return _url(env, name, "postgresql", "postgres")
-    try:
-        read_dsn(text)
-    except ValueError as error:
-        raise SettingsError(f"{name} must be a URL that libpq takes: {error}") from None
-    return text
-
-
-def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
-
-
-def _previous_keys(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Return each key of the list; the whole text too, which may be a key that has a comma."""
-    listed = _list(env, "MSVS_SECRET_KEYS_PREVIOUS")
-    whole = env.get("MSVS_SECRET_KEYS_PREVIOUS", "").strip()
-    return listed if len(listed) < 2 else (*listed, whole)
-
-
-def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    networks = []
-    for part in _list(env, name):
-        try:
-            networks.append(str(ip_network(part)))
-        except ValueError:
-            raise SettingsError(f"{name} must be networks such as 10.0.0.0/8, not {part!r}") from None
-    return tuple(networks)
-
-
-def _rates(env: Mapping[str, str], name: str) -> Mapping[str, float]:
-    rates = {}
-    for part in filter(None, (part.strip() for part in env.get(name, "").split(","))):
-        key, _, text = part.rpartition("=")
-        try:
-            rate = float(text)
-        except ValueError:
-            rate = 0.0
-        if not key or not 0 < rate < 1e9:
-            raise SettingsError(f"{name} must be pairs such as virtual=100, not {part!r}")
-        rates[key] = rate
-    return rates
+def describe() -> Iterator[Line]:
+    """Describe each setting, as `msvs settings` and the documentation list it."""
+    for _name, each, default in declared():
+        shown = each.shown or ("none" if default in (None, "", ()) else f"`{default}`")
+        yield Line(each.variable, shown, each.sets, each.page)
 
 
 def _kept_secret(path: Path) -> str:

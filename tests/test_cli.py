@@ -326,7 +326,7 @@ async def test_run_starts_everything_and_keeps_its_demo(tmp_path: Path) -> None:
 
 
 def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
-    """It is written apart, so that no command is loaded to be listed."""
+    """No command is loaded to be listed: its group and it read their help from one place."""
     ctx = click.Context(cli.msvs)
     for name, place in cli.COMMANDS.items():
         command = cli.msvs.get_command(ctx, name)

@@ -2,16 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from msvs.settings import Settings, SettingsError, from_environment
+from msvs.settings import Settings, SettingsError, describe, from_environment
 
 
 def test_nothing_need_be_set() -> None:
     assert from_environment({}) == Settings()
     assert from_environment({"DATABASE_URL": "", "REDIS_URL": "", "PORT": "", "MSVS_PUBLIC_URL": ""}) == Settings()
+
+
+READ = {
+    "MSVS_ENV": ("production", "environment", "production"),
+    "DATA_DIR": ("/srv/msvs", "data_dir", Path("/srv/msvs")),
+    "DATABASE_URL": ("postgresql://app@db/msvs", "database_url", "postgresql://app@db/msvs"),
+    "REDIS_URL": ("redis://cache", "redis_url", "redis://cache"),
+    "HOST": ("::", "host", "::"),
+    "PORT": ("0", "port", 0),
+    "MSVS_PUBLIC_URL": ("https://api.cohortlabs.co", "public_url", "https://api.cohortlabs.co"),
+    "MSVS_CARRIERS": ("carriers.toml", "carriers", Path("carriers.toml")),
+    "MSVS_LIVE_CARRIER": ("virtual", "live_carrier", "virtual"),
+    "MSVS_VIRTUAL_CAPABILITY": ("none", "virtual_capability", "none"),
+    "MSVS_VIRTUAL_FAULTS": (" drop=0.01 ", "virtual_faults", "drop=0.01"),
+    "MSVS_SECRET_KEY": (" spaces stay ", "secret_key", " spaces stay "),
+    "MSVS_SECRET_KEYS_PREVIOUS": (" a, b,", "secret_keys_previous", ("a", "b", "a, b,")),
+    "MSVS_OPERATOR_PASSWORD": ("open", "operator_password", "open"),
+    "MSVS_METRICS_TOKEN": ("count", "metrics_token", "count"),
+    "MSVS_WEBHOOK_ALLOW_CIDRS": ("10.0.0.0/8,::1", "webhook_allow_cidrs", ("10.0.0.0/8", "::1/128")),
+    "MSVS_TRUSTED_PROXIES": ("10.0.0.1", "trusted_proxies", ("10.0.0.1/32",)),
+    "MSVS_MESSAGE_WORKERS": ("0", "message_workers", 0),
+    "MSVS_WEBHOOK_WORKERS": ("256", "webhook_workers", 256),
+    "MSVS_DATABASE_POOL_SIZE": ("1", "database_pool_size", 1),
+    "MSVS_CARRIER_RATES": ("virtual=100, us = 0.5", "carrier_rates", {"virtual": 100.0, "us ": 0.5}),
+    "MSVS_SENDER_RATES": ("+14155550100=1,*=10", "sender_rates", {"+14155550100": 1.0, "*": 10.0}),
+    "MSVS_SESSIONS_HOST": ("10.0.0.7", "binds_host", "10.0.0.7"),
+    "MSVS_MESSAGE_MONTHS": ("1200", "message_months", 1200),
+    "MSVS_EVENT_MONTHS": ("1", "event_months", 1),
+    "MSVS_ATTEMPT_MONTHS": ("2", "attempt_months", 2),
+    "MSVS_PERSISTED_OPERATIONS": ("kept.json", "persisted_operations", Path("kept.json")),
+    "MSVS_SIGN_UP": ("off", "sign_up", "off"),
+    "MSVS_LOG_LEVEL": ("warning", "log_level", "WARNING"),
+}
+
+
+def test_a_setting_is_read_from_its_variable_and_from_nothing_else() -> None:
+    assert [each.variable for each in describe()] == list(READ)
+    for variable, (text, name, value) in READ.items():
+        assert from_environment({variable: text}) == replace(Settings(), **{name: value}), variable
+    assert sorted(name for _text, name, _value in READ.values()) == sorted(each.name for each in fields(Settings))
+
+
+def test_an_empty_text_stands_for_the_default_but_where_it_would_hide_a_mistake() -> None:
+    refused = []
+    for variable in READ:
+        try:
+            assert from_environment({variable: ""}) == Settings(), variable
+        except SettingsError as error:
+            refused.append(str(error))
+    assert refused == [
+        "MSVS_ENV must be development or production, not ''",
+        "MSVS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not ''",
+    ]
+
+
+def test_secrets_are_not_shown_with_the_other_settings() -> None:
+    secrets = ("MSVS_SECRET_KEY", "MSVS_SECRET_KEYS_PREVIOUS", "MSVS_OPERATOR_PASSWORD", "MSVS_METRICS_TOKEN")
+    shown = repr(from_environment(dict.fromkeys(secrets, "hunter2")))
+    assert "hunter2" not in shown
+    assert shown == repr(Settings())
 
 
 @pytest.mark.parametrize(

@@ -4,54 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
 
 import click
 
+from msvs.cli.catalogue import ALIASES, COMMANDS
 from msvs.cli.common import FAILED, USAGE, CommandFailed, fail
 from msvs.local.embedded import EnginesError
 from msvs.settings import SettingsError, version
-
-
-class Place(NamedTuple):
-    """Where a command is, as a module of this package and a name in it; `help` is what its group lists it with."""
-
-    module: str
-    name: str
-    help: str
-
-
-COMMANDS: Mapping[str, Place] = {
-    "run": Place("processes", "run", "Run the whole service here: engines, API, workers and cron."),
-    "api": Place("processes", "serve_api", "Serve the API."),
-    "worker": Place("processes", "work", "Work on one queue."),
-    "cron": Place("processes", "run_cron", "Notify workers of what is due and keep house; run one of it."),
-    "binds": Place(
-        "processes", "hold_sessions", "Hold the binds of the carriers that have any; a second one stands by."
-    ),
-    "engines": Place("processes", "run_engines", "Run the embedded engines alone, to restore a backup into them."),
-    "migrate": Place("database", "migrate", "Bring the database's schema up to date."),
-    "hold": Place(
-        "database", "hold", "After a restore: pause live campaigns, and cancel live single messages that are due."
-    ),
-    "schema": Place("database", "print_schema", "Print the GraphQL schema, or openapi.yaml."),
-    "settings": Place("database", "print_settings", "List the environment variables that set the service up."),
-    "carriers": Place("carriers", "carriers", "List the carriers, their binds and their circuit breakers."),
-    "routes": Place("routes", "routes", "Which carrier takes which live messages."),
-    "senders": Place("senders", "senders", "Senders that workspaces may use live."),
-    "workspaces": Place("workspaces", "workspaces", "All workspaces, for operators."),
-    "workspace": Place("workspaces", "workspace", "Workspaces."),
-    "users": Place("users", "users", "People who log in."),
-    "keys": Place("keys", "keys", "API keys of a workspace."),
-    "consent": Place("consent", "consent", "The chain of consent, and what the law lets a person ask for."),
-    "secrets": Place("secrets", "secrets", "MSVS_SECRET_KEY: which keys open the database, and rotation."),
-    "suppressions": Place("suppressions", "suppressions", "Phones that nothing is sent to."),
-    "credits": Place("credits", "credits", "Credits of a workspace."),
-}
-# Command of an earlier release → its name now.
-ALIASES: Mapping[str, str] = {"sessions": "binds"}
 
 
 class Commands(click.Group):

@@ -1,4 +1,4 @@
-"""Carriers, their sessions and their circuit breakers."""
+"""Carriers, their binds and their circuit breakers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from msvs.cli.catalogue import COMMANDS
 from msvs.cli.common import (
     JSON,
     OK,
@@ -33,7 +34,7 @@ def _list(ctx: click.Context, **values: object) -> int:
 
 carriers = click.Group(
     "carriers",
-    help="List the carriers, their binds and their circuit breakers.",
+    help=COMMANDS["carriers"].help,
     callback=click.pass_context(_list),
     invoke_without_command=True,
     params=[JSON],
@@ -59,8 +60,10 @@ def list_carriers(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "unread",
-    "List inbound messages whose senders are no numbers that can be read.",
-    click.Option(["--limit"], type=int, default=100, metavar="N", help="of the newest, so many (default 100)"),
+    "List inbound messages whose sender cannot be read as a phone number.",
+    click.Option(
+        ["--limit"], type=int, default=100, metavar="N", help="the number of newest messages to list (default 100)"
+    ),
     JSON,
     group=carriers,
 )
@@ -106,7 +109,7 @@ def _shape_carrier(
 
 @command(
     "check",
-    "Say what is wrong with a carrier; nothing is sent.",
+    "Check a carrier's configuration and connection; sends nothing.",
     click.Argument(["name"], metavar="NAME"),
     JSON,
     group=carriers,

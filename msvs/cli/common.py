@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from msvs.cli.catalogue import COMMANDS
 from msvs.local.embedded import EmbeddedEngines
 from msvs.settings import Settings, SettingsError, from_environment
 
@@ -98,6 +99,18 @@ def expiry_option(help: str) -> click.Option:
         help=help,
         callback=lambda _ctx, _param, hours: timedelta(hours=hours),
     )
+
+
+def group(name: str) -> click.Group:
+    """Make a group of commands, with the help that the catalogue has."""
+    return click.Group(name, help=COMMANDS[name].help)
+
+
+def main_command(
+    name: str, *params: click.Parameter, ignores: Sequence[signal.Signals] = ()
+) -> Callable[[Work], click.Command]:
+    """Make a command that is in no group, with the help that the catalogue has."""
+    return command(name, COMMANDS[name].help, *params, ignores=ignores)
 
 
 def command(

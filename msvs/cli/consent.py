@@ -21,6 +21,7 @@ from msvs.cli.common import (
     contexts,
     fail,
     find_workspace_of,
+    group,
     in_database,
     mode_option,
     require_secret,
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
     from msvs.api.consent.consent_chain import VerifiedChain
     from msvs.api.context import Context, Services
 
-consent = click.Group("consent", help="The chain of consent, and what the law lets a person ask for.")
+consent = group("consent")
 
 
 @command(
     "verify",
-    "Compute the chain of consent again; exit 1 where anything was changed.",
+    "Recompute the chain of consent records; exit 1 where one was changed.",
     workspace_option(required=False, more="; without it, all of them"),
     click.Option(["--since-head"], metavar="HASH", help="a head noted before, which must still be in a chain"),
     JSON,
@@ -89,9 +90,9 @@ def _shape_chain(chain: VerifiedChain) -> dict[str, object]:
 
 @command(
     "audit",
-    "List opt-ins that undid an opt-out on nothing newer than it; exit 1 where any is left.",
+    "List opt-ins that undid an opt-out without newer evidence; exit 1 where any is left.",
     workspace_option(required=False, more="; without it, all of them"),
-    click.Option(["--repair"], is_flag=True, help="opt those phones out again"),
+    click.Option(["--repair"], is_flag=True, help="restore those opt-outs"),
     JSON,
     group=consent,
 )
@@ -157,7 +158,7 @@ def repairing(work: Callable[[], T]) -> T:
 
 @command(
     "export",
-    "Print all that is kept about a contact, as JSON.",
+    "Export all data about a contact, as JSON.",
     workspace_option(),
     click.Argument(["contact"], metavar="CONTACT_ID"),
     group=consent,
@@ -182,7 +183,7 @@ def export_contact(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "erase",
-    "Erase a contact, or the person who had a phone; it cannot be undone.",
+    "Erase a contact by its id, or by a phone number that it had; this cannot be undone.",
     workspace_option(),
     click.Argument(["who"], metavar="CONTACT_ID|PHONE"),
     mode_option(required=False, default="live", help="of which a phone is erased (default live)"),

@@ -12,6 +12,7 @@ from msvs.cli.common import (
     Whole,
     command,
     find_workspace_of,
+    group,
     in_database,
     show,
     workspace_option,
@@ -21,12 +22,12 @@ from msvs.settings import Settings
 if TYPE_CHECKING:
     pass
 
-credits = click.Group("credits", help="Credits of a workspace.")
+credits = group("credits")
 
 
 @command(
     "grant",
-    "Add credits.",
+    "Add credits to a workspace.",
     workspace_option(),
     click.Argument(["amount"], type=Whole(1, 10**12), metavar="N"),
     click.Option(["--note"], default="", metavar="TEXT", help="why, for the ledger"),
@@ -54,7 +55,7 @@ def grant_credits(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, grant()))
 
 
-@command("balance", "Show the balance.", workspace_option(), JSON, group=credits)
+@command("balance", "Show the credit balance.", workspace_option(), JSON, group=credits)
 def show_balance(settings: Settings, arguments: Arguments) -> None:
     """Show the balance."""
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, replace
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import click
 
 from msvs.cli.common import (
     JSON,
     Arguments,
-    command,
     in_database,
+    main_command,
     reaching_database,
     require_secret,
     services_of_command,
@@ -21,13 +21,10 @@ from msvs.cli.common import (
     with_engines,
 )
 from msvs.cli.consent import repairing, told_repair
-from msvs.settings import Settings, from_environment
-
-if TYPE_CHECKING:
-    pass
+from msvs.settings import Settings, describe
 
 
-@command("migrate", "Bring the database's schema up to date.")
+@main_command("migrate")
 def migrate(settings: Settings, _arguments: Arguments) -> None:
     """Bring the schema up to date and say what was applied."""
     url = with_engines(settings, redis=False).database_url
@@ -69,7 +66,7 @@ def migrate_schema(settings: Settings, url: str, *, is_service: bool = False) ->
     return reaching_database(migrated())
 
 
-@command("hold", "After a restore: pause live campaigns, and cancel live single messages that are due.", JSON)
+@main_command("hold", JSON)
 def hold(settings: Settings, arguments: Arguments) -> None:
     """Hold back what would go out and say how much it was."""
 
@@ -81,9 +78,8 @@ def hold(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, hold_()))
 
 
-@command(
+@main_command(
     "schema",
-    "Print the GraphQL schema, or openapi.yaml.",
     click.Option(["--openapi"], is_flag=True, help="print openapi.yaml"),
 )
 def print_schema(_settings: Settings, arguments: Arguments) -> None:
@@ -94,8 +90,10 @@ def print_schema(_settings: Settings, arguments: Arguments) -> None:
         print(import_module("msvs.graphql.schema").schema.as_str())
 
 
-@command("settings", "List the environment variables that set the service up.")
+@main_command("settings")
 def print_settings(_settings: Settings, _arguments: Arguments) -> None:
     """List the environment variables."""
-    lines = (from_environment.__doc__ or "").splitlines()[2:]
-    print("\n".join(line.removeprefix("    ") for line in lines).strip())
+    told = [(each.variable, f"{each.sets} (default: {each.default})".replace("`", "")) for each in describe()]
+    width = max(len(variable) for variable, _text in told) + 1
+    for variable, text in told:
+        print(textwrap.fill(text, 120, initial_indent=f"{variable:{width}}", subsequent_indent=" " * width))

@@ -13,6 +13,7 @@ from msvs.cli.common import (
     contexts,
     expiry_option,
     find_workspace_of,
+    group,
     in_database,
     mode_option,
     services_of_command,
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 KEY_SCOPES = ("contacts:erase", "contacts:write", "messages:send", "settings:write", "webhooks:write")
 KEY = click.Argument(["key"], metavar="KEY_ID")
 
-keys = click.Group("keys", help="API keys of a workspace.")
+keys = group("keys")
 
 
 @command(
     "create",
-    "Make a key; it is shown this once.",
+    "Create an API key; the secret is shown only once.",
     workspace_option(),
     mode_option(),
     click.Option(["--name"], default="", metavar="NAME", help="what the key is for"),
@@ -68,7 +69,7 @@ def create_key(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "list",
-    "List keys, without their secrets.",
+    "List API keys, without their secrets.",
     workspace_option(),
     mode_option(required=False, help="only keys of this mode"),
     JSON,
@@ -88,7 +89,7 @@ def list_keys(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "roll",
-    "Make a new key in place of another, which expires after a while.",
+    "Replace an API key; the old one expires after an overlap.",
     workspace_option(),
     KEY,
     expiry_option("0 to 168 (default 24)"),
@@ -110,7 +111,7 @@ def roll_key(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, roll()))
 
 
-@command("revoke", "End a key at once.", workspace_option(), KEY, JSON, group=keys)
+@command("revoke", "Revoke an API key at once.", workspace_option(), KEY, JSON, group=keys)
 def revoke_key(settings: Settings, arguments: Arguments) -> None:
     """End a key."""
 

@@ -6,23 +6,19 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from msvs.cli.common import (
     Arguments,
-    command,
     in_database,
+    main_command,
     with_engines,
 )
 from msvs.cli.database import migrate_schema, repair_what_is_due
 from msvs.cli.workspaces import new_workspace
 from msvs.local.embedded import EmbeddedEngines
 from msvs.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
 DEMO_NAME = "Cohort Labs (demo)"
@@ -34,7 +30,7 @@ RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 STOPS_BY_HANGUP = (signal.SIGUSR1, signal.SIGUSR2)
 
 
-@command("run", "Run the whole service here: engines, API, workers and cron.", ignores=STOPS_BY_HANGUP)
+@main_command("run", ignores=STOPS_BY_HANGUP)
 def run(settings: Settings, _arguments: Arguments) -> int:
     """Run the whole service until a signal ends it."""
     from msvs.local import supervisor
@@ -125,7 +121,7 @@ def _write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-@command("api", "Serve the API.", ignores=RELOADS)
+@main_command("api", ignores=RELOADS)
 def serve_api(settings: Settings, _arguments: Arguments) -> None:
     """Serve the API until a signal ends it."""
     from msvs import app
@@ -133,9 +129,8 @@ def serve_api(settings: Settings, _arguments: Arguments) -> None:
     app.serve(with_engines(settings))
 
 
-@command(
+@main_command(
     "worker",
-    "Work on one queue.",
     click.Argument(["queue"], type=click.Choice(QUEUES), metavar="QUEUE"),
     click.Option(["--burst"], is_flag=True, help="stop when the queue is empty"),
     ignores=RELOADS,
@@ -151,7 +146,7 @@ def work(settings: Settings, arguments: Arguments) -> int:
     return worker.work(settings, arguments.queue, burst=arguments.burst)
 
 
-@command("cron", "Notify workers of what is due and keep house; run one of it.", ignores=RELOADS)
+@main_command("cron", ignores=RELOADS)
 def run_cron(settings: Settings, _arguments: Arguments) -> int:
     """Notify workers of what is due until a signal ends it."""
     from msvs import logs
@@ -163,19 +158,19 @@ def run_cron(settings: Settings, _arguments: Arguments) -> int:
     return cron.run(settings)
 
 
-@command("binds", "Hold the binds of the carriers that have any; a second one stands by.", ignores=RELOADS)
-def hold_sessions(settings: Settings, _arguments: Arguments) -> int:
-    """Hold carriers' sessions, or stand by for them, until a signal ends it."""
+@main_command("binds", ignores=RELOADS)
+def hold_binds(settings: Settings, _arguments: Arguments) -> int:
+    """Hold carriers' binds, or stand by for them, until a signal ends it."""
     from msvs import logs
     from msvs.workers import carrier_binds
 
     settings = with_engines(settings)
     logs.set_up(settings)
-    logs.tell_start(settings, "sessions")
+    logs.tell_start(settings, "binds")
     return carrier_binds.run(settings)
 
 
-@command("engines", "Run the embedded engines alone, to restore a backup into them.", ignores=RELOADS)
+@main_command("engines", ignores=RELOADS)
 def run_engines(settings: Settings, _arguments: Arguments) -> None:
     """Run PostgreSQL and Valkey on DATA_DIR, and nothing that uses them, until a signal ends them."""
     engines = EmbeddedEngines(settings.data_dir).start()

@@ -14,6 +14,7 @@ from msvs.cli.common import (
     Price,
     command,
     find_workspace_of,
+    group,
     in_database,
     services_of_command,
     show,
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 SENDER_KINDS = ("long_code", "toll_free", "short_code", "alphanumeric")
 
-routes = click.Group("routes", help="Which carrier takes which live messages.")
+routes = group("routes")
 
 
 @command(
     "add",
-    "Let messages take a carrier.",
+    "Add a route: messages to a region, or from a sender, take a carrier.",
     click.Argument(["carrier"], metavar="CARRIER"),
     workspace_option(required=False, more="; without it, every workspace that has no route of its own"),
     REGIONS,
@@ -88,7 +89,7 @@ def list_routes(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, list_()))
 
 
-@command("remove", "Take a route away.", click.Argument(["route"], metavar="ROUTE_ID"), JSON, group=routes)
+@command("remove", "Remove a route.", click.Argument(["route"], metavar="ROUTE_ID"), JSON, group=routes)
 def remove_route(settings: Settings, arguments: Arguments) -> None:
     """Remove a route."""
 

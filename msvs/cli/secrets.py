@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from msvs.cli.common import (
     JSON,
     Arguments,
     command,
     expiry_option,
+    group,
     in_database,
     require_secret,
     services_of_command,
@@ -21,12 +20,12 @@ from msvs.settings import Settings
 if TYPE_CHECKING:
     pass
 
-secrets = click.Group("secrets", help="MSVS_SECRET_KEY: which keys open the database, and rotation.")
+secrets = group("secrets")
 
 
 @command(
     "rotate",
-    "Put MSVS_SECRET_KEY in the place of MSVS_SECRET_KEYS_PREVIOUS.",
+    "Replace the previous key by MSVS_SECRET_KEY; no process restarts.",
     expiry_option("how long processes may still start with the previous key, 0 to 168 (default 24)"),
     JSON,
     group=secrets,
@@ -45,7 +44,7 @@ def rotate_secrets(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, rotate()))
 
 
-@command("list", "List the keys that the database knows, by their fingerprints.", JSON, group=secrets)
+@command("list", "List the keys that the database knows, by fingerprint.", JSON, group=secrets)
 def list_secrets(settings: Settings, arguments: Arguments) -> None:
     """List the secret keys that the database knows."""
 
@@ -57,7 +56,7 @@ def list_secrets(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, list_()))
 
 
-@command("adopt", "Take MSVS_SECRET_KEY for that of a database that knows none, unproven.", JSON, group=secrets)
+@command("adopt", "Accept MSVS_SECRET_KEY for an older database in which nothing can prove it.", JSON, group=secrets)
 def adopt_secret(settings: Settings, arguments: Arguments) -> None:
     """Take the key for that of a database that cannot prove it."""
 

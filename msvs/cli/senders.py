@@ -14,6 +14,7 @@ from msvs.cli.common import (
     command,
     find_owner,
     find_workspace_of,
+    group,
     in_database,
     services_of_command,
     show,
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
 SENDER = click.Argument(["sender"], metavar="SENDER")
 
-senders = click.Group("senders", help="Senders that workspaces may use live.")
+senders = group("senders")
 
 
 @command(
     "add",
-    "Let a workspace use a sender, or change what is known of it.",
+    "Allow a workspace to use a sender for live messages, or change its details.",
     *OWNER,
     SENDER,
     REGIONS,
@@ -60,7 +61,7 @@ def add_sender(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, add()))
 
 
-@command("list", "List the senders of a workspace, or the platform's.", *OWNER, JSON, group=senders)
+@command("list", "List the senders of a workspace, or of the platform.", *OWNER, JSON, group=senders)
 def list_senders(settings: Settings, arguments: Arguments) -> None:
     """List the senders of a workspace."""
 
@@ -75,7 +76,12 @@ def list_senders(settings: Settings, arguments: Arguments) -> None:
 
 
 @command(
-    "remove", "Take a sender away; what waits to be sent from it is not sent.", *OWNER, SENDER, JSON, group=senders
+    "remove",
+    "Remove a sender; messages that wait to be sent from it are not sent.",
+    *OWNER,
+    SENDER,
+    JSON,
+    group=senders,
 )
 def remove_sender(settings: Settings, arguments: Arguments) -> None:
     """Take a sender from a workspace."""
@@ -91,7 +97,7 @@ def remove_sender(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "transfer",
-    "Give a sender to one workspace; its owner of before loses it.",
+    "Give a sender to one workspace; the previous owner loses it.",
     workspace_option(more=", which is to have it"),
     SENDER,
     JSON,

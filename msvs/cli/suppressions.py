@@ -19,6 +19,7 @@ from msvs.cli.common import (
     contexts,
     fail,
     find_workspace_of,
+    group,
     in_database,
     mode_option,
     require_secret,
@@ -31,12 +32,12 @@ from msvs.settings import Settings
 if TYPE_CHECKING:
     pass
 
-suppressions = click.Group("suppressions", help="Phones that nothing is sent to.")
+suppressions = group("suppressions")
 
 
 @command(
     "import",
-    "Suppress the phones of a CSV file; exit 1 where a row cannot be read.",
+    "Suppress the phone numbers of a CSV file; exit 1 where a row cannot be read.",
     workspace_option(),
     click.Argument(["file"], metavar="FILE"),
     mode_option(),
@@ -93,7 +94,7 @@ def import_suppressions(settings: Settings, arguments: Arguments) -> int:
 
 @command(
     "export",
-    "Write all suppressions into a CSV file.",
+    "Write all suppressions to a CSV file.",
     workspace_option(),
     click.Argument(["file"], metavar="FILE"),
     mode_option(),

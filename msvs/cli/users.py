@@ -12,6 +12,7 @@ from msvs.cli.common import (
     Arguments,
     command,
     find_workspace_of,
+    group,
     in_database,
     services_of_command,
     show,
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
 ROLES = ("owner", "admin", "member", "read_only")
 
-users = click.Group("users", help="People who log in.")
+users = group("users")
 
 
-@command("list", "List the users.", JSON, group=users)
+@command("list", "List the users, and the workspaces of each.", JSON, group=users)
 def list_users(settings: Settings, arguments: Arguments) -> None:
-    """List the users."""
+    """List the users, and the workspaces of each."""
 
     async def list_() -> list[dict[str, object]]:
         from msvs.api import ids
@@ -52,7 +53,7 @@ def list_users(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "create",
-    "Make a user; the password is made and shown this once.",
+    "Create a user; the password is shown only once.",
     workspace_option(),
     click.Argument(["email"], metavar="EMAIL"),
     click.Option(["--name"], required=True, metavar="NAME"),
@@ -87,7 +88,7 @@ def create_user(settings: Settings, arguments: Arguments) -> None:
 
 @command(
     "reset",
-    "Give a user a new password, shown this once, and end their sessions.",
+    "Give a user a new password, shown only once, and end the user's sessions.",
     click.Argument(["email"], metavar="EMAIL"),
     JSON,
     group=users,

@@ -13,6 +13,7 @@ from msvs.cli.common import (
     Whole,
     command,
     find_workspace_of,
+    group,
     in_database,
     services_of_command,
     show,
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 
 WORKSPACE = click.Argument(["workspace"], metavar="WSP_ID")
 
-workspaces = click.Group("workspaces", help="All workspaces, for operators.")
-workspace = click.Group("workspace", help="Workspaces.")
+workspaces = group("workspaces")
+workspace = group("workspace")
 
 
 @command(
     "create",
-    "Make a workspace with a test key and a live key.",
+    "Create a workspace with a test key and a live key.",
     click.Option(["--name"], required=True, metavar="NAME"),
     click.Option(["--credits"], type=Whole(0, 10**12), default=0, metavar="N", help="opening balance (default 0)"),
     JSON,
@@ -58,7 +59,9 @@ async def new_workspace(name: str, credits: int) -> dict[str, str]:
     }
 
 
-@command("list", "List the workspaces.", JSON, group=workspaces)
+@command(
+    "list", "List workspaces with their balance, their users and whether they are suspended.", JSON, group=workspaces
+)
 def list_workspaces(settings: Settings, arguments: Arguments) -> None:
     """List the workspaces."""
 
@@ -82,7 +85,13 @@ def list_workspaces(settings: Settings, arguments: Arguments) -> None:
     show(arguments, in_database(settings, list_()))
 
 
-@command("suspend", "Have a workspace send nothing, and refuse its keys and users.", WORKSPACE, JSON, group=workspaces)
+@command(
+    "suspend",
+    "Suspend a workspace: it sends nothing, and its keys and users are refused.",
+    WORKSPACE,
+    JSON,
+    group=workspaces,
+)
 def suspend_workspace(settings: Settings, arguments: Arguments) -> None:
     """Suspend a workspace."""
     from msvs.api.accounts import workspaces
@@ -90,7 +99,7 @@ def suspend_workspace(settings: Settings, arguments: Arguments) -> None:
     _suspend(settings, arguments, workspaces.suspend_workspace, is_suspended=True)
 
 
-@command("resume", "Let a suspended workspace go on where it stopped.", WORKSPACE, JSON, group=workspaces)
+@command("resume", "Resume a suspended workspace where it stopped.", WORKSPACE, JSON, group=workspaces)
 def resume_workspace(settings: Settings, arguments: Arguments) -> None:
     """Resume a workspace."""
     from msvs.api.accounts import workspaces

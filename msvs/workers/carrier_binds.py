@@ -136,7 +136,7 @@ def run(settings: Settings) -> int:
     """Hold the sessions of all carriers that have any, or stand by for them, until SIGINT or SIGTERM; 0."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsError("DATABASE_URL and REDIS_URL must be set for sessions; `msvs run` sets them itself")
-    if settings.sessions_host in ("0.0.0.0", "::"):  # noqa: S104
+    if settings.binds_host in ("0.0.0.0", "::"):  # noqa: S104
         raise SettingsError("MSVS_SESSIONS_HOST must be an address at which workers reach this machine")
     names = [name for name, carrier in make_carriers(settings).items() if carrier.holds_sessions]
     if not names:
@@ -169,7 +169,7 @@ async def _run(settings: Settings, names: Sequence[str]) -> None:
                     holder = SessionHolder(
                         partial(_make, settings, name),
                         database_url=settings.database_url,
-                        host=settings.sessions_host,
+                        host=settings.binds_host,
                     )
                     group.create_task(holder.run(stop))
     finally:

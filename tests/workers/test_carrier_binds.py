@@ -415,7 +415,7 @@ def test_who_has_which_carriers(world: World) -> None:
     ("changes", "says"),
     [
         ({"redis_url": None}, "DATABASE_URL and REDIS_URL"),
-        ({"sessions_host": "0.0.0.0"}, "MSVS_SESSIONS_HOST"),
+        ({"binds_host": "0.0.0.0"}, "MSVS_SESSIONS_HOST"),
         ({}, "no carrier that holds sessions"),
     ],
 )

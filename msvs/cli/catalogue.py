@@ -1,0 +1,43 @@
+"""The commands and groups of `msvs`: where each is, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Where a command is, as a module of this package and a name in it, and its help."""
+
+    module: str
+    name: str
+    help: str
+
+
+COMMANDS: Mapping[str, Place] = {
+    "run": Place("processes", "run", "Run the whole service on this machine: engines, API, workers and cron."),
+    "api": Place("processes", "serve_api", "Serve the API."),
+    "worker": Place("processes", "work", "Work on one queue: messages, campaigns, reports, webhooks or maintenance."),
+    "cron": Place("processes", "run_cron", "Wake the workers for due work, and schedule maintenance; run only one."),
+    "binds": Place("processes", "hold_binds", "Hold the binds of carriers that need them; a second process stands by."),
+    "engines": Place("processes", "run_engines", "Run the embedded engines alone, to restore a backup into them."),
+    "migrate": Place("database", "migrate", "Migrate the database schema to the newest version."),
+    "hold": Place(
+        "database", "hold", "After a restore: pause live campaigns, and cancel live single messages that are due."
+    ),
+    "schema": Place("database", "print_schema", "Print the GraphQL schema, or with --openapi the OpenAPI document."),
+    "settings": Place("database", "print_settings", "List the environment variables that configure the service."),
+    "carriers": Place("carriers", "carriers", "List the carriers with their binds and circuit breakers."),
+    "routes": Place("routes", "routes", "Manage routes: which carrier takes which live messages."),
+    "senders": Place("senders", "senders", "Manage the senders that workspaces may use for live messages."),
+    "workspaces": Place("workspaces", "workspaces", "List, suspend and resume workspaces."),
+    "workspace": Place("workspaces", "workspace", "Create a workspace."),
+    "users": Place("users", "users", "Manage the people who log in."),
+    "keys": Place("keys", "keys", "Manage the API keys of a workspace."),
+    "consent": Place("consent", "consent", "Verify consent records; export or erase the data of a contact."),
+    "secrets": Place("secrets", "secrets", "List and rotate the keys that MSVS_SECRET_KEY has been."),
+    "suppressions": Place("suppressions", "suppressions", "Import and export suppressed phone numbers."),
+    "credits": Place("credits", "credits", "Show and add the credits of a workspace."),
+}
+# Command of an earlier release → its name now.
+ALIASES: Mapping[str, str] = {"sessions": "binds"}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
-from typing import Annotated, get_args
+from types import UnionType
+from typing import Annotated, ClassVar, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -29,7 +33,8 @@ def about(description: str | None = None, *, example: object = _UNKNOWN, **limit
 
 
 PHONE_PATTERN = "^\\+[1-9][0-9]{6,14}$"
-Phone = Annotated[str, about("A phone number in E.164 format.", example="+14155550123", pattern=PHONE_PATTERN)]
+E164 = Annotated[str, about("A phone number in E.164 format.", pattern=PHONE_PATTERN)]
+Phone = Annotated[E164, about(example="+14155550123")]
 # Of what is kept about somebody who was erased.
 KeptPhone = Annotated[
     str,
@@ -41,6 +46,98 @@ KeptPhone = Annotated[
 ]
 
 
+# A request names this one though its type does not ask for it: the operation says more of what is missing.
+REQUIRED = "required"
+
+AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
+REGION_PATTERN = "^[A-Z]{2}$"
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of what operations are asked for, as REST's bodies and GraphQL's inputs say it.
+
+    A field left UNSET stays as it is, None clears it.
+    """
+
+    # Whether the documents tell the limits of its fields.
+    told_limits: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Says that a text is the id of a resource: what its prefix is."""
+
+    prefix: str
+
+
+def id_pattern(prefix: str) -> str:
+    """Return the pattern of the ids with a prefix."""
+    return f"^{prefix}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$"
+
+
+def named(maximum: int) -> dict[str, object]:
+    """Return the limits of a text that is not empty."""
+    return {"minLength": 1, "maxLength": maximum}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestField:
+    """A field of a request as fronts that are not JSON need it."""
+
+    name: str
+    encoded_name: str
+    # The type of its value, without null and UNSET; of a list, that of its entries.
+    kind: type
+    is_list: bool
+    is_nullable: bool
+    is_required: bool
+    default: object
+    description: str | None
+    ref: Ref | None
+
+    @property
+    def request(self) -> type[msgspec.Struct] | None:
+        """The request that its value is, if it is one."""
+        return self.kind if issubclass(get_origin(self.kind) or self.kind, msgspec.Struct) else None
+
+
+@cache
+def request_fields(struct: type[msgspec.Struct]) -> tuple[RequestField, ...]:
+    """Return the fields of a request."""
+    return tuple(_request_field(field) for field in msgspec.structs.fields(struct))
+
+
+def _request_field(field: msgspec.structs.FieldInfo) -> RequestField:
+    kinds, told = _alternatives(field.type)
+    (kind,) = [each for each in kinds if each not in (type(None), msgspec.UnsetType)]
+    is_list = get_origin(kind) is list
+    if is_list:
+        ((kind,), inner) = _alternatives(get_args(kind)[0])
+        told = [*told, *inner]
+    return RequestField(
+        field.name,
+        field.encode_name,
+        cast("type", kind),
+        is_list,
+        type(None) in kinds,
+        field.required or REQUIRED in told,
+        field.default,
+        _description(field.type),
+        next((each for each in told if isinstance(each, Ref)), None),
+    )
+
+
+def _alternatives(kind: object) -> tuple[list[object], list[object]]:
+    """Return the types that a value may be of, without what is told of them, and that."""
+    told = [*getattr(kind, "__metadata__", ())]
+    if told:
+        kind = get_args(kind)[0]
+    if get_origin(kind) not in (Union, UnionType):
+        return [kind], told
+    found = [_alternatives(each) for each in get_args(kind)]
+    return [each for kinds, _ in found for each in kinds], [*told, *(each for _, more in found for each in more)]
+
+
 @cache
 def descriptions(struct: type[msgspec.Struct]) -> dict[str, str]:
     """Return what is said of each field of a struct, by its name in Python."""
@@ -48,8 +145,24 @@ def descriptions(struct: type[msgspec.Struct]) -> dict[str, str]:
     return {name: text for name, text in found.items() if text is not None}
 
 
+def example_of(struct: type[msgspec.Struct]) -> dict[str, object]:
+    """Return the struct as JSON, with the fields that have an example."""
+    found = {field.encode_name: _examples(field.type) for field in msgspec.structs.fields(struct)}
+    return {name: examples[0] for name, examples in found.items() if examples}
+
+
 def _description(kind: object) -> str | None:
-    for meta in getattr(kind, "__metadata__", ()):
-        if isinstance(meta, msgspec.Meta) and meta.description is not None:
-            return meta.description
-    return next((text for each in get_args(kind) if (text := _description(each)) is not None), None)
+    return next((meta.description for meta in _metas(kind) if meta.description is not None), None)
+
+
+def _examples(kind: object) -> list[object]:
+    return next((meta.examples for meta in _metas(kind) if meta.examples is not None), [])
+
+
+def _metas(kind: object) -> Iterator[msgspec.Meta]:
+    """Walk what is told of a type, the outermost first."""
+    for meta in reversed(getattr(kind, "__metadata__", ())):
+        if isinstance(meta, msgspec.Meta):
+            yield meta
+    for each in get_args(kind):
+        yield from _metas(each)

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
-from msvs.fields import Phone, about, descriptions
+from msvs.fields import (
+    REQUIRED,
+    AwareTime,
+    Phone,
+    Ref,
+    Request,
+    RequestField,
+    about,
+    descriptions,
+    example_of,
+    request_fields,
+)
+
+
+class _Entry(Request, frozen=True):
+    name: str
+
+
+class _Asked(Request, frozen=True):
+    plain: Annotated[str, about("A plain value.", example="a")]
+    from_: Annotated[str, REQUIRED, about("Who.", example="ACME")] | None = msgspec.field(name="from", default=None)
+    at: Annotated[AwareTime, about("When.")] | msgspec.UnsetType | None = msgspec.UNSET
+    list_ids: list[Annotated[str, Ref("lst"), about("A list.")]] | msgspec.UnsetType = msgspec.UNSET
+    entry: Annotated[_Entry | None, about("An entry.", example={"name": "b"})] = None
+    is_new: bool = False
 
 
 class _Shape(msgspec.Struct):
@@ -28,3 +53,27 @@ def test_limits_are_told_and_not_enforced() -> None:
         "maxLength": 5,
     }
     assert msgspec.convert({"plain": "longer than five"}, _Shape).plain == "longer than five"
+
+
+def test_a_request_tells_each_front_of_its_fields() -> None:
+    unset = msgspec.UNSET
+    assert request_fields(_Asked) == (
+        RequestField("plain", "plain", str, False, False, True, msgspec.NODEFAULT, "A plain value.", None),
+        RequestField("from_", "from", str, False, True, True, None, "Who.", None),
+        RequestField("at", "at", datetime, False, True, False, unset, "When.", None),
+        RequestField("list_ids", "list_ids", str, True, False, False, unset, "A list.", Ref("lst")),
+        RequestField("entry", "entry", _Entry, False, True, False, None, "An entry.", None),
+        RequestField("is_new", "is_new", bool, False, False, False, False, None, None),
+    )
+
+
+def test_the_example_of_a_body_is_made_of_those_of_its_fields() -> None:
+    assert example_of(_Asked) == {"plain": "a", "from": "ACME", "entry": {"name": "b"}}
+
+
+def test_what_is_told_last_of_a_type_goes_before_what_it_was_told_first() -> None:
+    class Narrowed(msgspec.Struct):
+        phone: Annotated[Phone, about("Another phone.", example="+12125550100")]
+
+    assert descriptions(Narrowed) == {"phone": "Another phone."}
+    assert example_of(Narrowed) == {"phone": "+12125550100"}

@@ -90,6 +90,11 @@ def read_id(prefix: str, text: str, param: str) -> UUID:
     return value
 
 
+def read_optional_id(prefix: str, text: str | None, param: str) -> UUID | None:
+    """Read the UUID of an optional parameter that names a resource. Raises InvalidRequest with `param`."""
+    return None if text is None else read_id(prefix, text, param)
+
+
 def missing(noun: str, text: str, *, param: str = "id") -> NotFound:
     """Return the error for a resource that is not there, or not the caller's."""
     return NotFound(f"No such {noun}: '{text[:80]}'.", param=param)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, TypedDict, cast
 from uuid import UUID
 
 import strawberry
-from msgspec import UNSET
 from strawberry import ID
 from tortoise.expressions import Subquery
 from tortoise.functions import Lower
@@ -16,6 +15,7 @@ from tortoise.functions import Lower
 from msvs.api import ids
 from msvs.api.consent.consent import CONSENT_EVENT, ConsentEntryResource, hashes_of
 from msvs.api.contacts import contacts, imports
+from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact
 from msvs.api.contacts.imports import ImportContacts
 from msvs.api.context import Context
 from msvs.api.resources import ContactResource, OptInResource
@@ -32,7 +32,7 @@ from msvs.graphql.errors import (
     mutate,
 )
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import Deleted, given, optional_ref, required
+from msvs.graphql.inputs import Deleted, optional_ref, read_input, request_input
 from msvs.graphql.loaders import CONSENT_HISTORY, CONTACT_LISTS, CONTACT_MESSAGES
 from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
@@ -156,156 +156,55 @@ class Contact(Node):
 register_rows(ids.CONTACT, ContactRow, Contact.from_row)
 
 
-@strawberry.input(description="How a person agreed to be texted.")
+@request_input(OptInEvidence)
 class OptInInput:
-    source: str = strawberry.field(description="Where, such as `checkout`.")
-    ip: str | None = strawberry.field(default=None, description="From which IP address.")
-    user_agent: str | None = strawberry.field(default=None, description="With which browser.")
-    text: str | None = strawberry.field(default=None, description="What the person agreed to, word for word.")
-    version: str | None = strawberry.field(default=None, description="Your version of that text.")
-    at: datetime | None = strawberry.field(default=None, description="When the person agreed; not in the future.")
-    renewed: bool = strawberry.field(
-        default=False,
-        description="Whether the person agreed again: with an `at` after a STOP, that undoes the STOP. No other does.",
-    )
-
-    def to_evidence(self) -> contacts.OptInEvidence:
-        """Return the evidence that operations take."""
-        return contacts.OptInEvidence(
-            source=self.source,
-            ip=self.ip,
-            user_agent=self.user_agent,
-            text=self.text,
-            version=self.version,
-            at=self.at,
-            renewed=self.renewed,
-        )
+    pass
 
 
-@strawberry.input(description="A contact to make.")
+@request_input(CreateContact, opt_in=OptInInput)
 class CreateContactInput:
-    phone: str = strawberry.field(description="The phone, in E.164.")
-    first_name: str | None = strawberry.field(default=None, description="The first name.")
-    last_name: str | None = strawberry.field(default=None, description="The last name.")
-    email: str | None = strawberry.field(default=None, description="The e-mail address.")
-    timezone: str | None = strawberry.field(default=None, description="The time zone, of the IANA database.")
-    opt_in: OptInInput | None = strawberry.field(default=None, description="How the person agreed to be texted.")
-    attributes: JSONObject | None = strawberry.field(
-        default=None, description="At most 50 values of your own, each a string, a number, true or false."
-    )
-
-    def to_contact(self) -> contacts.CreateContact:
-        """Return the contact that operations take."""
-        return contacts.CreateContact(
-            phone=self.phone,
-            first_name=self.first_name,
-            last_name=self.last_name,
-            email=self.email,
-            timezone=self.timezone,
-            opt_in=None if self.opt_in is None else self.opt_in.to_evidence(),
-            attributes=self.attributes or {},
-        )
+    pass
 
 
-@strawberry.input(description="Contacts to import, and what holds for all of them.")
+@request_input(ImportContacts, contacts=CreateContactInput, opt_in=OptInInput)
 class ImportContactsInput:
-    contacts: list[CreateContactInput] = strawberry.field(
-        description="At most 500. Where a phone is known, what is given changes its contact."
-    )
-    list_id: ID | None = strawberry.field(default=None, description="The list that all of them go on.")
-    opt_in: OptInInput | None = strawberry.field(
-        default=None, description="How those who do not say it themselves agreed to be texted."
-    )
-    default_region: str | None = strawberry.field(
-        default=None,
-        description="An ISO 3166-1 region: phones may then also be written as they are dialed there.",
-    )
-
-    def to_import(self) -> ImportContacts:
-        """Return what operations take. Raises InvalidRequest."""
-        return ImportContacts(
-            contacts=[each.to_contact() for each in self.contacts],
-            list_id=optional_ref(ids.CONTACT_LIST, self.list_id, "list_id"),
-            opt_in=None if self.opt_in is None else self.opt_in.to_evidence(),
-            default_region=self.default_region,
-        )
+    pass
 
 
-@strawberry.type(description="A row of an import that cannot be taken.")
+@resource_type(imports.RowRefused, "A row of an import that cannot be taken.")
 class RowRefused:
-    index: int = strawberry.field(description="Which row, counted from 0.")
-    code: str = strawberry.field(description="The code of the catalogue.")
-    message: str = strawberry.field(description="What is wrong, for people.")
-    param: str = strawberry.field(description="The field of the row.")
+    index: int
+    code: str
+    message: str
+    param: str
 
 
-@strawberry.type(
-    description="What came of importing contacts. Each row is one of `created`, `updated`, `unchanged` and"
-    " `duplicates`, or is in `invalid`."
+@resource_type(
+    imports.ContactsImported,
+    "What came of importing contacts. Each row is one of `created`, `updated`, `unchanged` and `duplicates`, or is in"
+    " `invalid`.",
 )
 class ContactsImported:
-    created: int = strawberry.field(description="How many contacts were made.")
-    updated: int = strawberry.field(description="How many were changed.")
-    unchanged: int = strawberry.field(description="How many were as the rows have them already.")
-    duplicates: int = strawberry.field(description="How many rows named a phone that a row before them named.")
-    added_to_list: int = strawberry.field(description="How many were put on the list.")
-    opted_in: int = strawberry.field(description="How many were opted in.")
-    pending: int = strawberry.field(description="How many are asked to confirm.")
-    opted_out: int = strawberry.field(description="How many had opted out, and stay so.")
-    invalid: list[RowRefused] = strawberry.field(description="The rows that were not taken.")
+    created: int
+    updated: int
+    unchanged: int
+    duplicates: int
+    added_to_list: int
+    opted_in: int
+    pending: int
+    opted_out: int
+    invalid: list[RowRefused]
 
     @classmethod
     def from_done(cls, done: imports.ContactsImported) -> ContactsImported:
         """Return the type of what came of an import."""
-        return cls(
-            created=done.created,
-            updated=done.updated,
-            unchanged=done.unchanged,
-            duplicates=done.duplicates,
-            added_to_list=done.added_to_list,
-            opted_in=done.opted_in,
-            pending=done.pending,
-            opted_out=done.opted_out,
-            invalid=[
-                RowRefused(
-                    index=row.index, code=row.code, message=row.message, param=input_path(row.param) or row.param
-                )
-                for row in done.invalid
-            ],
-        )
+        refused = [from_row(RowRefused, row, param=input_path(row.param) or row.param) for row in done.invalid]
+        return from_row(cls, done, invalid=refused)
 
 
-@strawberry.input(description="What to change of a contact. What is left out stays; null clears.")
+@request_input(UpdateContact, opt_in=OptInInput)
 class UpdateContactInput:
-    phone: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Another phone, in E.164: its consent starts again. Cannot be null."
-    )
-    first_name: str | None = strawberry.field(default=strawberry.UNSET, description="The first name.")
-    last_name: str | None = strawberry.field(default=strawberry.UNSET, description="The last name.")
-    email: str | None = strawberry.field(default=strawberry.UNSET, description="The e-mail address.")
-    timezone: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The time zone, of the IANA database."
-    )
-    opt_in: OptInInput | None = strawberry.field(
-        default=strawberry.UNSET, description="How the person agreed again to be texted. Cannot be null."
-    )
-    attributes: JSONObject | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="Values of your own to set; a value of null removes that one. Cannot itself be null.",
-    )
-
-    def to_update(self) -> contacts.UpdateContact:
-        """Return the change that operations take. Raises InvalidRequest."""
-        opt_in = required(self.opt_in, "opt_in")
-        return contacts.UpdateContact(
-            phone=required(self.phone, "phone"),
-            first_name=given(self.first_name),
-            last_name=given(self.last_name),
-            email=given(self.email),
-            timezone=given(self.timezone),
-            opt_in=UNSET if opt_in is UNSET else opt_in.to_evidence(),
-            attributes=required(self.attributes, "attributes"),
-        )
+    pass
 
 
 @strawberry.input(description="Which contacts: those that meet every condition given.")
@@ -382,8 +281,11 @@ class ContactMutation:
     async def create_contact(
         self, info: Info, input: Annotated[CreateContactInput, strawberry.argument(description="The contact.")]
     ) -> object:
-        data = input.to_contact()
-        return await mutate(info, lambda ctx: contacts.create_contact(ctx, data), Contact.from_row)
+        return await mutate(
+            info,
+            lambda ctx: contacts.create_contact(ctx, read_input(CreateContact, input)),
+            Contact.from_row,
+        )
 
     @mutation(ImportContactsResult, "Import contacts: at most 500, each made or, where its phone is known, changed.")
     async def import_contacts(
@@ -391,7 +293,7 @@ class ContactMutation:
     ) -> object:
         return await mutate(
             info,
-            lambda ctx: imports.import_contacts(ctx, input.to_import()),
+            lambda ctx: imports.import_contacts(ctx, read_input(ImportContacts, input)),
             ContactsImported.from_done,
         )
 
@@ -404,7 +306,7 @@ class ContactMutation:
     ) -> object:
         return await mutate(
             info,
-            lambda ctx: contacts.update_contact(ctx, _id(id), input.to_update()),
+            lambda ctx: contacts.update_contact(ctx, _id(id), read_input(UpdateContact, input)),
             Contact.from_row,
         )
 

@@ -1,9 +1,10 @@
-"""What inputs share: fields left out, and references to other things."""
+"""Make GraphQL inputs of the requests that operations take, and requests of inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar, cast, get_origin
 from uuid import UUID
 
 import msgspec
@@ -11,10 +12,67 @@ import strawberry
 
 from msvs.api import ids
 from msvs.api.errors import InvalidRequest
+from msvs.fields import RequestField, request_fields
+from msvs.graphql.scalars import JSONObject
 
 T = TypeVar("T")
+R = TypeVar("R", bound=msgspec.Struct)
 
-MAX_ECHO = 80
+SCALARS: Mapping[object, object] = {each: each for each in (str, int, float, bool, datetime)} | {dict: JSONObject}
+
+
+def request_input(request: type[msgspec.Struct], **inputs: type) -> Callable[[type[T]], type[T]]:
+    """Declare an input of the fields of a request, described as they are; `inputs` are those of requests within it."""
+
+    def declare(cls: type[T]) -> type[T]:
+        told = request_fields(request)
+        cls.__annotations__ = {each.name: _annotation(each, inputs.get(each.name)) for each in told}
+        for each in told:
+            setattr(cls, each.name, _field(each))
+        return strawberry.input(cls, description=request.__doc__)
+
+    return declare
+
+
+def read_input(request: type[R], value: object) -> R:
+    """Return the request that an input holds. Raises InvalidRequest where null stands for what cannot be null."""
+    values: dict[str, object] = {}
+    for each in request_fields(request):
+        found = getattr(value, each.name)
+        if found is strawberry.UNSET:
+            continue
+        if found is None and not each.is_nullable:
+            raise InvalidRequest(f"{each.name} cannot be null; leave it out to keep it.", param=each.name)
+        values[each.name] = _value(each, found)
+    return request(**values)
+
+
+def _value(field: RequestField, found: object) -> object:
+    inner = field.request
+    if found is None or inner is None:
+        return found
+    if field.is_list:
+        return [read_input(inner, each) for each in cast("list[object]", found)]
+    return read_input(inner, found)
+
+
+def _annotation(field: RequestField, input: type | None) -> object:
+    kind = input or (strawberry.ID if field.ref else SCALARS[get_origin(field.kind) or field.kind])
+    listed = list[kind] if field.is_list else kind  # type: ignore[valid-type]
+    is_optional = not field.is_required and (field.default is None or field.default is msgspec.UNSET)
+    return listed | None if is_optional else listed  # type: ignore[operator]
+
+
+def _field(field: RequestField) -> object:
+    shown = field.name.removesuffix("_") if field.name.endswith("_") else None
+    described = field.description
+    if field.is_required:
+        return strawberry.field(name=shown, description=described)
+    if field.default is not msgspec.UNSET:
+        return strawberry.field(name=shown, description=described, default=field.default)
+    if not field.is_nullable:
+        described = f"{described or ''} Cannot be null.".lstrip()
+    return strawberry.field(name=shown, description=described, default=strawberry.UNSET)
 
 
 def given(value: T) -> T | msgspec.UnsetType:
@@ -32,9 +90,7 @@ def required(value: T | None, param: str) -> T | msgspec.UnsetType:
     return given(value)
 
 
-def optional_ref(prefix: str, text: str | None, param: str) -> UUID | None:
-    """Return the UUID of an optional id. Raises InvalidRequest with `param`."""
-    return None if text is None else ids.read_id(prefix, text, param)
+optional_ref = ids.read_optional_id
 
 
 def refs(prefix: str, texts: Sequence[str] | None, param: str) -> tuple[UUID, ...]:

@@ -14,6 +14,7 @@ from msvs.api import ids
 from msvs.api.consent import consent
 from msvs.api.consent.consent import CONSENT_EVENT
 from msvs.api.contacts import suppressions
+from msvs.api.contacts.contacts import OptInEvidence
 from msvs.api.contacts.suppressions import SuppressionResource
 from msvs.api.errors import NotFound
 from msvs.api.privacy import contact_export, erasure
@@ -24,6 +25,7 @@ from msvs.graphql.contacts import ConsentEvent, Contact, OptInInput
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
+from msvs.graphql.inputs import read_input
 from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.scalars import JSONObject
 from msvs.graphql.shapes import from_row, resource_type
@@ -194,7 +196,7 @@ class SuppressionMutation:
         return await mutate(
             info,
             lambda ctx: suppressions.lift_suppression(
-                ctx, ids.find_id(suppressions.SUPPRESSION, id, "suppression"), opt_in.to_evidence()
+                ctx, ids.find_id(suppressions.SUPPRESSION, id, "suppression"), read_input(OptInEvidence, opt_in)
             ),
             Contact.from_row,
         )

@@ -4,51 +4,36 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import msgspec
-
 from msvs.api import ids
 from msvs.api.consent import consent
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource
 from msvs.api.contacts import contacts
-from msvs.api.contacts.imports import ImportContacts, import_contacts
+from msvs.api.contacts.contacts import CreateContact, UpdateContact
+from msvs.api.contacts.imports import ContactsImported, ImportContacts, import_contacts
 from msvs.api.privacy.contact_export import ContactExportResource, export_contact
 from msvs.api.privacy.erasure import ErasureResource, erase_contact
 from msvs.api.resources import ContactResource, contact_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
-    UNSET,
-    ContactCreate,
-    ContactImport,
     ContactQuery,
-    ContactsImported,
-    ContactUpdate,
     Deleted,
     ListOf,
     NoBody,
     NoQuery,
-    OptIn,
     PageQuery,
     list_of,
     optional_ref,
 )
 
 
-async def create(call: Call[ContactCreate, NoQuery]) -> ContactResource:
+async def create(call: Call[CreateContact, NoQuery]) -> ContactResource:
     """Create a contact."""
-    return contact_resource(await contacts.create_contact(call.ctx, _contact(call.body)))
+    return contact_resource(await contacts.create_contact(call.ctx, call.body))
 
 
-async def import_(call: Call[ContactImport, NoQuery]) -> ContactsImported:
+async def import_(call: Call[ImportContacts, NoQuery]) -> ContactsImported:
     """Import contacts."""
-    body = call.body
-    data = ImportContacts(
-        contacts=[_contact(each) for each in body.contacts],
-        list_id=optional_ref(ids.CONTACT_LIST, body.list_id, "list_id"),
-        opt_in=None if body.opt_in is None else evidence(body.opt_in),
-        default_region=body.default_region,
-    )
-    done = await import_contacts(call.ctx, data)
-    return msgspec.convert(done, ContactsImported, from_attributes=True)
+    return await import_contacts(call.ctx, call.body)
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> ContactResource:
@@ -56,19 +41,9 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> ContactResource:
     return contact_resource(await contacts.get_contact(call.ctx, _id(call.params["id"])))
 
 
-async def update(call: Call[ContactUpdate, NoQuery]) -> ContactResource:
+async def update(call: Call[UpdateContact, NoQuery]) -> ContactResource:
     """Update a contact."""
-    body = call.body
-    data = contacts.UpdateContact(
-        phone=body.phone,
-        first_name=body.first_name,
-        last_name=body.last_name,
-        email=body.email,
-        opt_in=UNSET if body.opt_in is UNSET else evidence(body.opt_in),
-        attributes=body.attributes,
-        timezone=body.timezone,
-    )
-    return contact_resource(await contacts.update_contact(call.ctx, _id(call.params["id"]), data))
+    return contact_resource(await contacts.update_contact(call.ctx, _id(call.params["id"]), call.body))
 
 
 async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
@@ -117,28 +92,3 @@ async def erase(call: Call[NoBody, NoQuery]) -> ErasureResource:
 
 def _id(text: str) -> UUID:
     return ids.find_id(ids.CONTACT, text, "contact")
-
-
-def _contact(body: ContactCreate) -> contacts.CreateContact:
-    return contacts.CreateContact(
-        phone=body.phone,
-        first_name=body.first_name,
-        last_name=body.last_name,
-        email=body.email,
-        opt_in=None if body.opt_in is None else evidence(body.opt_in),
-        attributes=body.attributes or {},
-        timezone=body.timezone,
-    )
-
-
-def evidence(opt_in: OptIn) -> contacts.OptInEvidence:
-    """Return the evidence that operations take."""
-    return contacts.OptInEvidence(
-        source=opt_in.source,
-        ip=opt_in.ip,
-        user_agent=opt_in.user_agent,
-        text=opt_in.text,
-        version=opt_in.version,
-        at=opt_in.at,
-        renewed=opt_in.renewed,
-    )

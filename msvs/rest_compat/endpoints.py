@@ -5,6 +5,8 @@ from __future__ import annotations
 from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
 from msvs.api.campaigns.reconciliation import ReconciliationResource
 from msvs.api.consent.consent import ConsentEntryResource
+from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact
+from msvs.api.contacts.imports import ContactsImported, ImportContacts
 from msvs.api.contacts.suppressions import SuppressionResource
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
 from msvs.api.inbound.inbox import InboxMessageResource, InboxThreadResource
@@ -56,12 +58,8 @@ from msvs.rest_compat.schemas import (
     CampaignTest,
     CampaignTestSent,
     CampaignUpdate,
-    ContactCreate,
-    ContactImport,
     ContactQuery,
     ContactsAdded,
-    ContactsImported,
-    ContactUpdate,
     Deleted,
     EventQuery,
     EventResend,
@@ -77,7 +75,6 @@ from msvs.rest_compat.schemas import (
     ListUpdate,
     MessageCreate,
     MessageQuery,
-    OptIn,
     PageQuery,
     PhoneQuery,
     Redelivery,
@@ -340,7 +337,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Contacts",
         summary="Create a contact",
         handler=contacts.create,
-        body=ContactCreate,
+        body=CreateContact,
         response=ContactResource,
         status=201,
         errors=(Conflict,),
@@ -362,7 +359,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Contacts",
         summary="Import contacts",
         handler=contacts.import_,
-        body=ContactImport,
+        body=ImportContacts,
         response=ContactsImported,
         errors=(Conflict,),
     ),
@@ -383,7 +380,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Contacts",
         summary="Update a contact",
         handler=contacts.update,
-        body=ContactUpdate,
+        body=UpdateContact,
         response=ContactResource,
         errors=(
             NotFound,
@@ -506,7 +503,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Suppressions",
         summary="Lift a suppression, on evidence that the person agreed again",
         handler=suppressions.lift,
-        body=OptIn,
+        body=OptInEvidence,
         response=ContactResource,
         errors=(NotFound, Conflict),
     ),

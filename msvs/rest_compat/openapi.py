@@ -24,7 +24,7 @@ from msvs.api.errors import PermissionDenied
 from msvs.api.permissions import Scope
 from msvs.api.webhooks.events import EventType
 from msvs.api.webhooks.signatures import RETRY_WINDOW
-from msvs.fields import AT, ULID
+from msvs.fields import AT, ULID, example_of, request_fields
 from msvs.rest_compat import openapi_details as details
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
@@ -37,7 +37,14 @@ JSON_TYPE = "application/json"
 COMPONENT = "#/components/schemas/"
 
 # What a struct is called in the document, where it is not its own name without "Resource".
-RENAMED = {"AudienceResource": "CampaignAudience", "OptInResource": "OptInState"}
+RENAMED = {
+    "AudienceResource": "CampaignAudience",
+    "OptInResource": "OptInState",
+    "CreateContact": "ContactCreate",
+    "ImportContacts": "ContactImport",
+    "OptInEvidence": "OptIn",
+    "UpdateContact": "ContactUpdate",
+}
 
 EVERY_STATUS = (400, 401, 408, 429, 431, 500, 503)
 WITH_BODY = (409, 413, 415)
@@ -154,7 +161,7 @@ class _Document:
             name = self.names[raw_name]
             schema = {**self._renamed(schema), "title": name}
             if raw_name in requests:
-                self.schemas[name] = _request_schema(name, schema)
+                self.schemas[name] = _request_schema(name, schema, structs[raw_name])
             else:
                 self.schemas[name] = _response_schema(name, schema, structs[raw_name])
         self.schemas["SegmentCondition"] = details.CONDITION
@@ -239,7 +246,10 @@ class _Document:
     def _request_body(self, endpoint: Endpoint) -> Schema:
         name = self.names[_raw_name(endpoint.body)]
         schema = self.schemas[name]
-        content = {"schema": {"$ref": COMPONENT + name}, "example": details.REQUEST_EXAMPLES[name]}
+        content = {
+            "schema": {"$ref": COMPONENT + name},
+            "example": details.REQUEST_EXAMPLES.get(name) or example_of(endpoint.body),
+        }
         return {"required": bool(schema["required"]), "content": {JSON_TYPE: content}}
 
     def _success(self, endpoint: Endpoint) -> Schema:
@@ -265,17 +275,16 @@ class _Document:
 
     def _query_parameters(self, endpoint: Endpoint) -> Iterator[Schema]:
         _, components = msgspec.json.schema_components([endpoint.query])
-        known = {**details.QUERY_PARAMETERS[""], **details.QUERY_PARAMETERS.get(endpoint.query.__name__, {})}
-        for name, schema in components[endpoint.query.__name__]["properties"].items():
-            more = {**known[name]}
+        for name, found in components[endpoint.query.__name__]["properties"].items():
+            schema = _ordered(_lifted(found))
+            more: Schema = {}
             if name in ("starting_after", "ending_before"):
                 resource = self.names[_raw_name(get_args(endpoint.response)[0])]
-                more |= details.id_of(details.RESOURCE_IDS[resource])
-            description = more.pop("description")
+                more = details.id_of(details.RESOURCE_IDS[resource])
             yield {
                 "name": name,
                 "in": "query",
-                "description": description,
+                "description": schema["description"],
                 "schema": {**_without_null(schema), **more},
             }
 
@@ -371,16 +380,30 @@ def _public_name(struct: type[msgspec.Struct]) -> str:
 _SAID = ("description", "examples")
 
 
-def _request_schema(name: str, schema: Schema) -> Schema:
+# What is left of a field whose limits are not told.
+_UNLIMITED = ("description", "type", "anyOf", "$ref")
+
+
+def _request_schema(name: str, schema: Schema, struct: type[msgspec.Struct]) -> Schema:
     known = details.REQUEST_FIELDS.get(name, {})
     unknown = known.keys() - schema["properties"].keys()
     assert not unknown, f"{name} has no {unknown}"
+    is_limited = getattr(struct, "told_limits", True)
     for field, found in schema["properties"].items():
-        made = _narrowed(found, known.get(field, {}))
+        made = _narrowed(_ordered(_lifted(found)), known.get(field, {}))
         made.pop("default", None)
-        schema["properties"][field] = made
-    schema["required"] = [*schema["required"], *details.REQUIRED_FIELDS.get(name, ())]
+        # The example of a body is made of those of its fields.
+        made.pop("examples", None)
+        schema["properties"][field] = made if is_limited else _unlimited(made)
+    schema["required"] = [field.encoded_name for field in request_fields(struct) if field.is_required]
     return schema
+
+
+def _unlimited(schema: Schema) -> Schema:
+    kept = {word: value for word, value in schema.items() if word in _UNLIMITED}
+    if "anyOf" in kept:
+        kept["anyOf"] = [_unlimited(kind) for kind in kept["anyOf"]]
+    return kept
 
 
 def _response_schema(name: str, schema: Schema, struct: type[msgspec.Struct]) -> Schema:
@@ -421,6 +444,15 @@ def _lifted(schema: Schema) -> Schema:
         rest["anyOf"] = [{word: value for word, value in kind.items() if word not in _SAID} for kind in rest["anyOf"]]
     examples = {"examples": said.pop("examples")} if "examples" in said else {}
     return {**said, **rest, **examples}
+
+
+def _ordered(schema: Schema) -> Schema:
+    """Return the schema with its description and its type first."""
+    first: Schema = {word: schema[word] for word in ("description", "type") if word in schema}
+    made: Schema = {**first, **schema}
+    if "anyOf" in made:
+        made["anyOf"] = [_ordered(kind) for kind in made["anyOf"]]
+    return {**made, "items": _ordered(made["items"])} if "items" in made else made
 
 
 def _narrowed(schema: Schema, more: Mapping[str, object]) -> Schema:

@@ -10,19 +10,17 @@ from msvs.api.accounts import workspaces
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.audiences import MAX_IDS
 from msvs.api.consent.consent import CONSENT_EVENT
-from msvs.api.contacts import contacts, imports, lists, segments, suppressions
+from msvs.api.contacts import contacts, lists, segments, suppressions
 from msvs.api.inbound import keywords
-from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT
 from msvs.api.permissions import Scope
 from msvs.api.resources import FAILURES
-from msvs.api.text import emails, rendering
+from msvs.api.text import rendering
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
 from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.events import EventType
-from msvs.fields import AT, LIST_ID, ULID, VIPS
-from msvs.models import CampaignStatus, MessageStatus, OptInStatus
+from msvs.fields import AT, LIST_ID, ULID, VIPS, id_pattern
 from msvs.rest_compat.schemas import LEDGER_ENTRY
 
 Schema = dict[str, Any]
@@ -147,17 +145,12 @@ EVENT_DATA: Mapping[str, str] = {
 
 def id_of(prefix: str) -> Schema:
     """Return the schema of an id."""
-    return {"pattern": f"^{prefix}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$"}
+    return {"pattern": id_pattern(prefix)}
 
 
 TIME: Schema = {"format": "date-time", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
 PHONE: Schema = {"pattern": "^\\+[1-9][0-9]{6,14}$", "description": "A phone number in E.164 format."}
 REGION: Schema = {"type": "string", "pattern": "^[A-Z]{2}$"}
-# Of what is kept about somebody who was erased.
-KEPT_PHONE: Schema = {
-    "pattern": "^(?:\\+[1-9][0-9]{6,14}|erased:[0-9A-HJKMNP-TV-Z]{9})$",
-    "description": "A phone number in E.164 format, or what stands for one that was erased.",
-}
 SENDER: Schema = {
     "pattern": "^(?:(?=.{0,10}[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ._&-]{0,9}[A-Za-z0-9._&-])?"
     "|\\+[1-9][0-9]{6,14}|[0-9]{3,8})$",
@@ -201,20 +194,6 @@ PACE: Mapping[str, Schema] = {
     "quiet_hours": {"description": "Whether to hold messages through the recipients' quiet hours."},
 }
 TIMEZONE: Schema = {"description": "An IANA time zone such as America/New_York."}
-ATTRIBUTES: Schema = {
-    "propertyNames": {"minLength": 1, "maxLength": contacts.MAX_ATTRIBUTE_KEY},
-    "additionalProperties": {
-        "anyOf": [
-            {"type": "string", "maxLength": contacts.MAX_ATTRIBUTE_VALUE},
-            {"type": "number"},
-            {"type": "boolean"},
-            {"type": "null"},
-        ]
-    },
-    "description": "Values for {variables} and segments: at most 50 strings, numbers and booleans.",
-}
-PERSON: Schema = {"minLength": 1, "maxLength": contacts.MAX_NAME}
-EMAIL: Schema = {"format": "email", "maxLength": emails.MAX_EMAIL}
 FILTER: Schema = {"$ref": "#/components/schemas/SegmentCondition"}
 EVENT_NAMES: Schema = {
     "minItems": 1,
@@ -322,47 +301,6 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "segment_id": id_of(ids.SEGMENT),
         "contact_ids": _ids(ids.CONTACT),
     },
-    "OptIn": {
-        "source": {"minLength": 1, "maxLength": contacts.MAX_SOURCE, "description": "Where consent was given."},
-        "ip": {"description": "The IPv4 or IPv6 address it was given from."},
-        "user_agent": {**_named(contacts.MAX_USER_AGENT), "description": "The browser it was given with."},
-        "text": {**_named(contacts.MAX_AGREED_TEXT), "description": "What the person agreed to, word for word."},
-        "version": {**_named(contacts.MAX_VERSION), "description": "Your version of that text."},
-        "at": {"description": "ISO-8601 time with an offset at which the person agreed; not in the future."},
-        "renewed": {
-            "description": "Whether the person agreed again: with an `at` after a STOP, that undoes the STOP. No other"
-            " `opt_in` does."
-        },
-    },
-    "ContactCreate": {
-        "phone": PHONE,
-        "first_name": PERSON,
-        "last_name": PERSON,
-        "email": EMAIL,
-        "timezone": TIMEZONE,
-        "attributes": {**ATTRIBUTES, "maxProperties": contacts.MAX_ATTRIBUTES},
-    },
-    # What breaks the rules of a contact is reported, and refuses nothing.
-    "ImportedContact": {
-        "phone": {"description": "A phone number in E.164 format, or as it is dialed in `default_region`."},
-        "attributes": {"description": ATTRIBUTES["description"]},
-    },
-    "ContactImport": {
-        "contacts": {"maxItems": imports.MAX_IMPORTED},
-        "list_id": {**id_of(ids.CONTACT_LIST), "description": "The list that all of them go on."},
-        "default_region": {
-            "pattern": REGION["pattern"],
-            "description": "An ISO 3166-1 region: phones may then also be written as they are dialed there.",
-        },
-    },
-    "ContactUpdate": {
-        "phone": PHONE,
-        "first_name": PERSON,
-        "last_name": PERSON,
-        "email": EMAIL,
-        "timezone": TIMEZONE,
-        "attributes": ATTRIBUTES,
-    },
     "SuppressionCreate": {
         "phone": PHONE,
         "source": {**_named(contacts.MAX_SOURCE), "description": "Why, such as `complaint`."},
@@ -389,46 +327,6 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "WebhookRecover": {"since": {"description": "ISO-8601 time with an offset, at most 30 days ago."}},
     "EventResend": {"webhook_id": id_of(ids.WEBHOOK)},
     "InboundTest": {"from": PHONE, "to": SENDER, "body": {"description": "The text of the reply."}},
-}
-
-# Fields that the operation requires although the type does not.
-REQUIRED_FIELDS: Mapping[str, tuple[str, ...]] = {"OptIn": ("source",)}
-
-QUERY_PARAMETERS: Mapping[str, Mapping[str, Schema]] = {
-    "": {
-        "limit": {
-            "minimum": 1,
-            "maximum": MAX_LIMIT,
-            "default": DEFAULT_LIMIT,
-            "description": "How many resources a page holds.",
-        },
-        "starting_after": {"description": "The id after which the page starts: older resources."},
-        "ending_before": {"description": "The id before which the page ends: newer resources."},
-    },
-    "MessageQuery": {
-        "status": {"enum": [*MessageStatus], "description": "Only messages of this status."},
-        "campaign_id": {**id_of(ids.CAMPAIGN), "description": "Filter to a specific campaign."},
-        "contact_id": {**id_of(ids.CONTACT), "description": "Filter to a specific contact."},
-    },
-    "CampaignQuery": {"status": {"enum": [*CampaignStatus], "description": "Only campaigns of this status."}},
-    "ContactQuery": {
-        "q": {"maxLength": 100, "description": "Words of a name or e-mail address, or digits of a phone."},
-        "phone": PHONE,
-        "email": {**EMAIL, "description": "The whole e-mail address, in any case."},
-        "list_id": {**id_of(ids.CONTACT_LIST), "description": "Only contacts on this list."},
-        "opt_in_status": {"enum": [*OptInStatus], "description": "Only contacts whose consent stands so."},
-    },
-    "PhoneQuery": {"phone": {**PHONE, "description": "Only of this phone, in E.164 format."}},
-    "EventQuery": {"type": {"enum": [*EventType], "description": "Only events of this type."}},
-    "ThreadQuery": {"status": {"enum": ["unread", "waiting"], "description": "Only threads of this status."}},
-    "InboundQuery": {
-        "contact_id": {**id_of(ids.CONTACT), "description": "Only messages of this contact."},
-        "flagged": {
-            "type": "string",
-            "description": "Only messages that somebody should look at, or only those that nobody need.",
-        },
-    },
-    "KeywordQuery": {"list_id": {**id_of(ids.CONTACT_LIST), "description": "Only keywords of this list."}},
 }
 
 # The id prefix of what a path or page names.
@@ -581,32 +479,6 @@ REQUEST_EXAMPLES: Mapping[str, object] = {
     "CampaignPreviewCreate": {
         "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
         "audience": {"list_ids": [LIST_ID]},
-    },
-    "ContactCreate": {
-        "phone": "+14155550123",
-        "first_name": "Maria",
-        "last_name": "Silva",
-        "email": "maria@example.com",
-        "opt_in": {"source": "checkout", "ip": "203.0.113.4"},
-        "attributes": {"tier": "vip", "joined_at": "2026-04-22"},
-    },
-    "ContactImport": {
-        "contacts": [
-            {"phone": "+12125550123", "first_name": "Maria", "attributes": {"tier": "vip"}},
-            {"phone": "(212) 555-0124", "first_name": "Ana"},
-        ],
-        "list_id": LIST_ID,
-        "opt_in": {"source": "webinar sign-up"},
-        "default_region": "US",
-    },
-    "ContactUpdate": {"last_name": "Santos", "attributes": {"tier": "gold", "joined_at": None}},
-    "OptIn": {
-        "source": "checkout",
-        "ip": "203.0.113.4",
-        "text": "Text me about Cohort 06.",
-        "version": "2026-04",
-        "at": "2026-05-02T09:30:00Z",
-        "renewed": True,
     },
     "SuppressionCreate": {"phone": "+12125550123", "source": "complaint"},
     "SuppressionImport": {"phones": ["+12125550123", "+12125550124"], "source": "previous provider"},

@@ -8,10 +8,11 @@ from msvs.api import ids
 from msvs.api.campaigns import previews
 from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
 from msvs.api.messages.messages import SendMessage
+from msvs.fields import AwareTime
 from msvs.models.messages import MetadataValue
 from msvs.rest_compat.campaigns import _read_ids
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import Audience, AwareTime, Input, MessageCreate, NoQuery, optional_ref
+from msvs.rest_compat.schemas import Audience, Input, MessageCreate, NoQuery, optional_ref
 
 
 class CampaignPreviewCreate(Input, kw_only=True):

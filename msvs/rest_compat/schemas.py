@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from msvs.api import ids
-from msvs.api.pages import Page, PageRequest, page_request
+from msvs.api.contacts import contacts
+from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest, page_request
 from msvs.api.resources import MessageResource, moment
-from msvs.fields import ULID, about
+from msvs.api.webhooks.events import EventType
+from msvs.fields import E164, ULID, AwareTime, about, id_pattern
 from msvs.json_types import JSONObject
-from msvs.models import LedgerEntry, LedgerKind
+from msvs.models import CampaignStatus, LedgerEntry, LedgerKind, MessageStatus, OptInStatus
 from msvs.models.messages import MetadataValue
 
 UNSET = msgspec.UNSET
@@ -24,8 +25,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 LEDGER_ENTRY = "led"
-
-AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Input(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -43,9 +42,12 @@ class NoQuery(Input, kw_only=True):
 class PageQuery(Input, kw_only=True):
     """Which page of a list."""
 
-    limit: int | None = None
-    starting_after: str | None = None
-    ending_before: str | None = None
+    limit: (
+        Annotated[int, about("How many resources a page holds.", minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)]
+        | None
+    ) = None
+    starting_after: Annotated[str, about("The id after which the page starts: older resources.")] | None = None
+    ending_before: Annotated[str, about("The id before which the page ends: newer resources.")] | None = None
 
     def page(self, prefix: str) -> PageRequest:
         """Return the page asked for, of resources with this id prefix. Raises InvalidRequest."""
@@ -72,9 +74,9 @@ class MessageCreate(Input, kw_only=True):
 class MessageQuery(PageQuery, kw_only=True):
     """Which messages."""
 
-    status: str | None = None
-    campaign_id: str | None = None
-    contact_id: str | None = None
+    status: Annotated[str, about("Only messages of this status.", enum=[*MessageStatus])] | None = None
+    campaign_id: Annotated[str, about("Filter to a specific campaign.", pattern=id_pattern(ids.CAMPAIGN))] | None = None
+    contact_id: Annotated[str, about("Filter to a specific contact.", pattern=id_pattern(ids.CONTACT))] | None = None
 
 
 class Audience(Input, kw_only=True):
@@ -138,66 +140,20 @@ class CampaignTest(Input, kw_only=True):
 class CampaignQuery(PageQuery, kw_only=True):
     """Which campaigns."""
 
-    status: str | None = None
-
-
-class OptIn(Input, kw_only=True):
-    """Evidence of consent."""
-
-    source: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-    text: str | None = None
-    version: str | None = None
-    at: AwareTime | None = None
-    renewed: bool = False
-
-
-class ContactCreate(Input, kw_only=True):
-    """A contact to make."""
-
-    phone: str
-    first_name: str | None = None
-    last_name: str | None = None
-    email: str | None = None
-    opt_in: OptIn | None = None
-    attributes: JSONObject | None = None
-    timezone: str | None = None
-
-
-class ContactUpdate(Input, kw_only=True):
-    """What to change of a contact; what is left out stays, null clears."""
-
-    phone: str | UnsetType = UNSET
-    first_name: str | UnsetType | None = UNSET
-    last_name: str | UnsetType | None = UNSET
-    email: str | UnsetType | None = UNSET
-    opt_in: OptIn | UnsetType = UNSET
-    attributes: JSONObject | UnsetType = UNSET
-    timezone: str | UnsetType | None = UNSET
-
-
-class ImportedContact(ContactCreate, kw_only=True):
-    """A contact to import."""
-
-
-class ContactImport(Input, kw_only=True):
-    """Contacts to import, and what holds for all of them."""
-
-    contacts: list[ImportedContact]
-    list_id: str | None = None
-    opt_in: OptIn | None = None
-    default_region: str | None = None
+    status: Annotated[str, about("Only campaigns of this status.", enum=[*CampaignStatus])] | None = None
 
 
 class ContactQuery(PageQuery, kw_only=True):
     """Which contacts."""
 
-    q: str | None = None
-    phone: str | None = None
-    email: str | None = None
-    list_id: str | None = None
-    opt_in_status: str | None = None
+    q: (
+        Annotated[str, about("Words of a name or e-mail address, or digits of a phone.", maxLength=contacts.MAX_SEARCH)]
+        | None
+    ) = None
+    phone: E164 | None = None
+    email: Annotated[contacts.Email, about("The whole e-mail address, in any case.")] | None = None
+    list_id: Annotated[str, about("Only contacts on this list.", pattern=id_pattern(ids.CONTACT_LIST))] | None = None
+    opt_in_status: Annotated[str, about("Only contacts whose consent stands so.", enum=[*OptInStatus])] | None = None
 
 
 class ListCreate(Input, kw_only=True):
@@ -221,7 +177,7 @@ class ListContacts(Input, kw_only=True):
 class PhoneQuery(PageQuery, kw_only=True):
     """Of which phone."""
 
-    phone: str | None = None
+    phone: Annotated[E164, about("Only of this phone, in E.164 format.")] | None = None
 
 
 class SuppressionCreate(Input, kw_only=True):
@@ -257,7 +213,7 @@ class KeywordUpdate(Input, kw_only=True):
 class KeywordQuery(PageQuery, kw_only=True):
     """Which keywords."""
 
-    list_id: str | None = None
+    list_id: Annotated[str, about("Only keywords of this list.", pattern=id_pattern(ids.CONTACT_LIST))] | None = None
 
 
 class SegmentCreate(Input, kw_only=True):
@@ -307,7 +263,7 @@ class WebhookRecover(Input, kw_only=True):
 class EventQuery(PageQuery, kw_only=True):
     """Which events."""
 
-    type: str | None = None
+    type: Annotated[str, about("Only events of this type.", enum=[*EventType])] | None = None
 
 
 class EventResend(Input, kw_only=True):
@@ -319,14 +275,20 @@ class EventResend(Input, kw_only=True):
 class InboundQuery(PageQuery, kw_only=True):
     """Which messages that recipients sent."""
 
-    contact_id: str | None = None
-    flagged: Literal["true", "false"] | None = None
+    contact_id: Annotated[str, about("Only messages of this contact.", pattern=id_pattern(ids.CONTACT))] | None = None
+    flagged: (
+        Annotated[
+            Literal["true", "false"],
+            about("Only messages that somebody should look at, or only those that nobody need.", type="string"),
+        ]
+        | None
+    ) = None
 
 
 class ThreadQuery(PageQuery, kw_only=True):
     """Which threads."""
 
-    status: str | None = None
+    status: Annotated[str, about("Only threads of this status.", enum=["unread", "waiting"])] | None = None
 
 
 class ThreadAnswer(Input, kw_only=True):
@@ -398,33 +360,6 @@ class ContactsAdded(msgspec.Struct, kw_only=True):
     added: Annotated[int, about("How many were put on it.", example=1)]
     already_members: Annotated[int, about("How many were on it already.", example=0)]
     not_found: Annotated[list[str], about("The ids, as given, that name no contact.", example=[])]
-
-
-class RowRefused(msgspec.Struct, kw_only=True):
-    """A row of an import that cannot be taken, counted from 0, and why; `param` names its field."""
-
-    index: Annotated[int, about("Which row, counted from 0.")]
-    code: Annotated[str, about("The code of the catalogue.")]
-    message: Annotated[str, about("What is wrong, for people.")]
-    param: Annotated[str, about("The field of the row.")]
-
-
-class ContactsImported(msgspec.Struct, kw_only=True):
-    """What came of importing contacts.
-
-    Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is in `invalid`. Of the contacts,
-    `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted out and stay so.
-    """
-
-    created: Annotated[int, about("How many contacts were made.", example=2)]
-    updated: Annotated[int, about("How many were changed.", example=0)]
-    unchanged: Annotated[int, about("How many were as the rows have them already.", example=0)]
-    duplicates: Annotated[int, about("How many rows named a phone that a row before them named.", example=0)]
-    added_to_list: Annotated[int, about("How many were put on the list.", example=2)]
-    opted_in: Annotated[int, about("How many were opted in.", example=2)]
-    pending: Annotated[int, about("How many are asked to confirm.", example=0)]
-    opted_out: Annotated[int, about("How many had opted out, and stay so.", example=0)]
-    invalid: Annotated[list[RowRefused], about(example=[])]
 
 
 class SuppressionsImported(msgspec.Struct, kw_only=True):

@@ -7,16 +7,15 @@ from uuid import UUID
 from msvs.api.consent import consent
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource
 from msvs.api.contacts import suppressions
+from msvs.api.contacts.contacts import OptInEvidence
 from msvs.api.contacts.suppressions import SuppressionResource, suppression_resource
 from msvs.api.ids import find_id
 from msvs.api.resources import ContactResource, contact_resource
-from msvs.rest_compat.contacts import evidence
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
     ListOf,
     NoBody,
     NoQuery,
-    OptIn,
     PhoneQuery,
     SuppressionCreate,
     SuppressionImport,
@@ -52,9 +51,9 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> SuppressionResource:
     return suppression_resource(await suppressions.get_suppression(call.ctx, _id(call.params["id"])))
 
 
-async def lift(call: Call[OptIn, NoQuery]) -> ContactResource:
+async def lift(call: Call[OptInEvidence, NoQuery]) -> ContactResource:
     """Lift a suppression."""
-    contact = await suppressions.lift_suppression(call.ctx, _id(call.params["id"]), evidence(call.body))
+    contact = await suppressions.lift_suppression(call.ctx, _id(call.params["id"]), call.body)
     return contact_resource(contact)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from msvs import database as db
-from msvs.api import crypto
+from msvs.api import crypto, ids
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.consent import consent_chain
@@ -103,7 +103,7 @@ class ConsentMachine(RuleBasedStateMachine):
     @rule(phones=st.lists(PHONE, min_size=1, max_size=4))
     def import_(self, phones: list[str]) -> None:
         rows = [CreateContact(phone) for phone in phones]
-        data = ImportContacts(rows, list_id=self.list_id, opt_in=EVIDENCE)
+        data = ImportContacts(rows, list_id=ids.encode_id(ids.CONTACT_LIST, self.list_id), opt_in=EVIDENCE)
         self.do(lambda: imports.import_contacts(self.ctx, data))
 
     @rule(phone=PHONE, other=PHONE, kind=KIND)

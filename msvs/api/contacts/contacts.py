@@ -6,10 +6,10 @@ import ipaddress
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypedDict
+from types import MappingProxyType
+from typing import Annotated
 from uuid import UUID
 
 from asyncpg import UniqueViolationError
@@ -27,11 +27,13 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
-from msvs.api.text.emails import read_email
+from msvs.api.text.emails import MAX_EMAIL, read_email
 from msvs.api.text.phones import Phone, canonical, parse_phone
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import encode_json, execute, fetch_row, fetch_value
+from msvs.fields import E164, REQUIRED, AwareTime, Request, about, named
+from msvs.json_types import JSONObject
 from msvs.models import Contact, ListMember, OptInStatus
 from msvs.models.rows import ContactRow
 
@@ -51,47 +53,117 @@ _line_breaks = re.compile(r"[\r\n\t]")
 _phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class OptInEvidence:
-    """How a person agreed to be texted: where (`source`), from which IP address and with which browser, to what.
-
-    `text` is what the person agreed to, and `version` the version of it. `at` is when, and `renewed` says that it was
-    again: only that, later than a STOP, undoes the STOP.
-    """
-
-    source: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-    text: str | None = None
-    version: str | None = None
-    at: datetime | None = None
-    renewed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CreateContact:
-    """A contact to be made."""
-
-    phone: str
-    first_name: str | None = None
-    last_name: str | None = None
-    email: str | None = None
-    opt_in: OptInEvidence | None = None
-    attributes: Mapping[str, object] = field(default_factory=dict)
-    timezone: str | None = None
+FirstName = Annotated[str, about("The first name.", **named(MAX_NAME))]
+LastName = Annotated[str, about("The last name.", **named(MAX_NAME))]
+Email = Annotated[str, about("The e-mail address.", format="email", maxLength=MAX_EMAIL)]
+Timezone = Annotated[str, about("An IANA time zone such as America/New_York.")]
+Attributes = Annotated[
+    JSONObject,
+    about(
+        f"Values for {{variables}} and segments: at most {MAX_ATTRIBUTES} strings, numbers and booleans.",
+        propertyNames=named(MAX_ATTRIBUTE_KEY),
+        additionalProperties={
+            "anyOf": [
+                {"type": "string", "maxLength": MAX_ATTRIBUTE_VALUE},
+                {"type": "number"},
+                {"type": "boolean"},
+                {"type": "null"},
+            ]
+        },
+    ),
+]
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateContact:
-    """What to change of a contact; a field left UNSET stays, None clears it."""
+class OptInEvidence(Request, frozen=True):
+    """How a person agreed to be texted."""
 
-    phone: str | UnsetType = UNSET
-    first_name: str | UnsetType | None = UNSET
-    last_name: str | UnsetType | None = UNSET
-    email: str | UnsetType | None = UNSET
-    opt_in: OptInEvidence | UnsetType = UNSET
-    attributes: Mapping[str, object] | UnsetType = UNSET
-    timezone: str | UnsetType | None = UNSET
+    source: (
+        Annotated[
+            str,
+            REQUIRED,
+            about("Where consent was given, such as `checkout`.", example="checkout", **named(MAX_SOURCE)),
+        ]
+        | None
+    ) = None
+    ip: Annotated[str, about("The IPv4 or IPv6 address it was given from.", example="203.0.113.4")] | None = None
+    user_agent: Annotated[str, about("The browser it was given with.", **named(MAX_USER_AGENT))] | None = None
+    text: (
+        Annotated[
+            str,
+            about(
+                "What the person agreed to, word for word.",
+                example="Text me about Cohort 06.",
+                **named(MAX_AGREED_TEXT),
+            ),
+        ]
+        | None
+    ) = None
+    version: Annotated[str, about("Your version of that text.", example="2026-04", **named(MAX_VERSION))] | None = None
+    at: (
+        Annotated[
+            AwareTime,
+            about(
+                "ISO-8601 time with an offset at which the person agreed; not in the future.",
+                example="2026-05-02T09:30:00Z",
+            ),
+        ]
+        | None
+    ) = None
+    renewed: Annotated[
+        bool,
+        about(
+            "Whether the person agreed again: with an `at` after a STOP, that undoes the STOP. No other evidence does.",
+            example=True,
+        ),
+    ] = False
+
+
+class CreateContact(Request, frozen=True):
+    """A contact to make."""
+
+    phone: Annotated[E164, about(example="+14155550123")]
+    first_name: Annotated[FirstName, about(example="Maria")] | None = None
+    last_name: Annotated[LastName, about(example="Silva")] | None = None
+    email: Annotated[Email, about(example="maria@example.com")] | None = None
+    opt_in: Annotated[
+        OptInEvidence | None,
+        about("How the person agreed to be texted.", example={"source": "checkout", "ip": "203.0.113.4"}),
+    ] = None
+    attributes: (
+        Annotated[Attributes, about(example={"tier": "vip", "joined_at": "2026-04-22"}, maxProperties=MAX_ATTRIBUTES)]
+        | None
+    ) = None
+    timezone: Timezone | None = None
+
+
+class UpdateContact(Request, frozen=True):
+    """What to change of a contact. What is left out stays; null clears."""
+
+    phone: Annotated[E164, about("Another phone, in E.164 format: its consent starts again.")] | UnsetType = UNSET
+    first_name: FirstName | UnsetType | None = UNSET
+    last_name: Annotated[LastName, about(example="Santos")] | UnsetType | None = UNSET
+    email: Email | UnsetType | None = UNSET
+    opt_in: Annotated[OptInEvidence, about("How the person agreed again to be texted.")] | UnsetType = UNSET
+    attributes: (
+        Annotated[
+            Attributes,
+            about(
+                "Values of your own to set; a value of null removes that one.",
+                example={"tier": "gold", "joined_at": None},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    timezone: Timezone | UnsetType | None = UNSET
+
+
+# What is told of a contact besides its phone and attributes: each text's column, and its reader.
+DETAILS: Mapping[str, Callable[[str], str]] = {
+    "first_name": lambda text: read_name(text, param="first_name"),
+    "last_name": lambda text: read_name(text, param="last_name"),
+    "email": read_email,
+    "timezone": check_timezone,
+}
 
 
 FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = $3"
@@ -113,20 +185,20 @@ WITH restored AS (
 
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
 INSERT_CONTACT = f"""
-{SUPPRESSION.format(hashes="$13", canonical="$14")}
-INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, attributes,
-    timezone, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
-SELECT $1::uuid, $2::uuid, $3::bool, $4::varchar, $5::varchar, $6::varchar, $7::varchar, $8::varchar, $9::varchar,
-    $10::jsonb, $12::varchar, CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
-    stop.created_at, $11::timestamptz, $11::timestamptz
+{SUPPRESSION.format(hashes="$9", canonical="$10")}
+INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, attributes, opt_in_status, opt_in_source,
+    opt_in_at, created_at, updated_at, {", ".join(DETAILS)})
+SELECT $1::uuid, $2::uuid, $3::bool, $4::varchar, $5::varchar, $6::varchar, $7::jsonb,
+    CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source, stop.created_at,
+    $8::timestamptz, $8::timestamptz, {", ".join(f"${place}::varchar" for place in range(11, 11 + len(DETAILS)))}
 FROM (VALUES (1)) AS one LEFT JOIN stop ON true
 ON CONFLICT DO NOTHING
 RETURNING *
 """
 
-UPDATE_CONTACT = """
-UPDATE contacts
-SET first_name = $4, last_name = $5, email = $6, attributes = $7::jsonb, updated_at = $8, timezone = $9
+UPDATE_CONTACT = f"""
+UPDATE contacts SET attributes = $4::jsonb, updated_at = $5,
+    {", ".join(f"{column} = ${place}" for place, column in enumerate(DETAILS, start=6))}
 WHERE id = $1 AND workspace_id = $2 AND livemode = $3
 """
 
@@ -167,16 +239,6 @@ FROM gone WHERE opt_in_status = 'opted_out' ON CONFLICT DO NOTHING
 """
 
 
-class _Values(TypedDict, total=False):
-    """What a contact may be made with besides its phone, checked."""
-
-    first_name: str | None
-    last_name: str | None
-    email: str | None
-    attributes: Mapping[str, object]
-    timezone: str | None
-
-
 async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
     """Make a contact. Raises Conflict `contact_exists` with `existing_id` where the phone has one.
 
@@ -188,14 +250,9 @@ async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
     phone = parse_phone(data.phone, param="phone")
     evidence = None if data.opt_in is None else read_evidence(data.opt_in)
     now = datetime.now(UTC)
-    values: _Values = {
-        "first_name": read_optional(data.first_name, param="first_name"),
-        "last_name": read_optional(data.last_name, param="last_name"),
-        "email": None if data.email is None else read_email(data.email),
-        "attributes": merge_attributes({}, data.attributes),
-        "timezone": None if data.timezone is None else check_timezone(data.timezone),
-    }
-    while (row := await _insert(ctx, phone, now, **values)) is None:
+    details = read_details(data)
+    attributes = merge_attributes({}, data.attributes or {})
+    while (row := await _insert(ctx, phone, now, details, attributes)) is None:
         existing = await fetch_row(ContactRow, FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
         if existing is not None:
             if evidence is not None:
@@ -270,16 +327,7 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
     phone = None if data.phone is UNSET else parse_phone(data.phone, param="phone")
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
     now = datetime.now(UTC)
-    first_name, last_name, email = contact.first_name, contact.last_name, contact.email
-    if data.first_name is not UNSET:
-        first_name = read_optional(data.first_name, param="first_name")
-    if data.last_name is not UNSET:
-        last_name = read_optional(data.last_name, param="last_name")
-    if data.email is not UNSET:
-        email = None if data.email is None else read_email(data.email)
-    timezone = contact.timezone
-    if data.timezone is not UNSET:
-        timezone = None if data.timezone is None else check_timezone(data.timezone)
+    details = {**{name: getattr(contact, name) for name in DETAILS}, **read_details(data)}
     attributes = (
         contact.attributes if data.attributes is UNSET else merge_attributes(contact.attributes, data.attributes)
     )
@@ -288,12 +336,9 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
         id,
         ctx.workspace_id,
         ctx.livemode,
-        first_name,
-        last_name,
-        email,
         encode_json(attributes),
         now,
-        timezone,
+        *(details[name] for name in DETAILS),
     )
     # Another spelling is the same phone, which stays as it was given first.
     if phone is not None and canonical(phone.e164) != contact.canonical:
@@ -345,12 +390,8 @@ async def _insert(
     ctx: Context,
     phone: Phone,
     now: datetime,
-    *,
-    first_name: str | None = None,
-    last_name: str | None = None,
-    email: str | None = None,
-    attributes: Mapping[str, object] | None = None,
-    timezone: str | None = None,
+    details: Mapping[str, str | None] = MappingProxyType({}),
+    attributes: Mapping[str, object] = MappingProxyType({}),
 ) -> ContactRow | None:
     await consent.hold_suppressions(ctx)
     return await fetch_row(
@@ -362,14 +403,11 @@ async def _insert(
         phone.e164,
         phone.region,
         phone.kind,
-        first_name,
-        last_name,
-        email,
-        encode_json(attributes or {}),
+        encode_json(dict(attributes)),
         now,
-        timezone,
         consent.hashes_of(ctx, phone.e164),
         canonical(phone.e164),
+        *(details.get(name) for name in DETAILS),
     )
 
 
@@ -445,9 +483,10 @@ def _taken(existing: ContactRow) -> Conflict:
     )
 
 
-def read_optional(text: str | None, *, param: str) -> str | None:
-    """`read_name`, or None."""
-    return None if text is None else read_name(text, param=param)
+def read_details(data: CreateContact | UpdateContact) -> dict[str, str | None]:
+    """Return what is told of a contact besides its phone and attributes, checked. Raises InvalidRequest."""
+    told: dict[str, str | None] = {name: value for name in DETAILS if (value := getattr(data, name)) is not UNSET}
+    return {name: None if text is None else DETAILS[name](text) for name, text in told.items()}
 
 
 def _read_status(text: str) -> OptInStatus:

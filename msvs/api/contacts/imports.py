@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Annotated, ClassVar
 from uuid import UUID
 
+import msgspec
 from phonenumbers import SUPPORTED_REGIONS
 
 from msvs.api import ids
@@ -14,11 +16,12 @@ from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
 from msvs.api.contacts import lists
 from msvs.api.contacts.contacts import (
+    DETAILS,
     CreateContact,
     OptInEvidence,
     merge_attributes,
+    read_details,
     read_evidence,
-    read_optional,
 )
 from msvs.api.context import Context, lock_number
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
@@ -26,87 +29,124 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.resources import contact_resource
 from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings
-from msvs.api.text.emails import read_email
 from msvs.api.text.phones import Phone, canonical, parse_phone, read_phone
-from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, encode_json, execute, fetch, fetch_value
+from msvs.fields import LIST_ID, REGION_PATTERN, Ref, Request, about, id_pattern
 from msvs.models import Contact, ContactList, OptInStatus
 
 # An import is one transaction, and the head of the chain of consent is its own until it commits.
 MAX_IMPORTED = 500
-
-FIELDS = ("first_name", "last_name", "email", "timezone")
 
 LOCK_BY_PHONES = """
 SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
 ORDER BY id FOR NO KEY UPDATE
 """
 
+_columns = ", ".join(DETAILS)
+_entry_columns = ", ".join(f"entry.{name}" for name in DETAILS)
+
+
+def _texts(first: int) -> str:
+    return ", ".join(f"${place}::varchar[]" for place in range(first, first + len(DETAILS)))
+
+
 # A suppressed phone makes a contact that is opted out, for the reason and since the time of its suppression.
-INSERT_CONTACTS = """
-INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, first_name, last_name, email, timezone,
-    attributes, opt_in_status, opt_in_source, opt_in_at, created_at, updated_at)
-SELECT entry.id, $1, $2, entry.phone, entry.region, entry.number_kind, entry.first_name, entry.last_name, entry.email,
-    entry.timezone, entry.attributes::jsonb, CASE WHEN stop.id IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source,
-    stop.created_at, $12::timestamptz, $12::timestamptz
-FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::varchar[], $7::varchar[], $8::varchar[], $9::varchar[],
-    $10::varchar[], $11::text[], $13::varchar[])
-    AS entry (id, phone, region, number_kind, first_name, last_name, email, timezone, attributes, canonical)
+INSERT_CONTACTS = f"""
+INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, attributes, opt_in_status, opt_in_source,
+    opt_in_at, created_at, updated_at, {_columns})
+SELECT entry.id, $1, $2, entry.phone, entry.region, entry.number_kind, entry.attributes::jsonb,
+    CASE WHEN stop.id IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source, stop.created_at,
+    $9::timestamptz, $9::timestamptz, {_entry_columns}
+FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::varchar[], $7::varchar[], $8::text[], {_texts(10)})
+    AS entry (id, phone, canonical, region, number_kind, attributes, {_columns})
 LEFT JOIN suppressions AS stop ON stop.workspace_id = $1 AND stop.livemode = $2 AND stop.canonical = entry.canonical
 ORDER BY entry.canonical ON CONFLICT DO NOTHING RETURNING *
 """
 
-UPDATE_CONTACTS = """
-UPDATE contacts SET first_name = entry.first_name, last_name = entry.last_name, email = entry.email,
-    timezone = entry.timezone, attributes = entry.attributes::jsonb, updated_at = $9
-FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::varchar[], $7::varchar[], $8::text[])
-    AS entry (id, first_name, last_name, email, timezone, attributes)
+UPDATE_CONTACTS = f"""
+UPDATE contacts SET attributes = entry.attributes::jsonb, updated_at = $5,
+    {", ".join(f"{name} = entry.{name}" for name in DETAILS)}
+FROM unnest($3::uuid[], $4::text[], {_texts(6)}) AS entry (id, attributes, {_columns})
 WHERE contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.id = entry.id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ImportContacts:
-    """Contacts to import, the list they go on, and what holds for those that do not say it themselves.
+class ImportedContact(CreateContact, frozen=True):
+    """A contact to import."""
 
-    `opt_in` is the evidence of whoever brings none. With `default_region` phones may also be written as they are dialed
-    there.
+    # What breaks the rules of a contact is reported, and refuses nothing: the documents tell no limits of the fields.
+    told_limits: ClassVar[bool] = False
+
+    phone: Annotated[str, about("A phone number in E.164 format, or as it is dialed in `default_region`.")]
+
+
+class ImportContacts(Request, frozen=True):
+    """Contacts to import, and what holds for all of them."""
+
+    contacts: Annotated[
+        list[ImportedContact],
+        about(
+            f"At most {MAX_IMPORTED}. Where a phone is known, what is given changes its contact.",
+            example=[
+                {"phone": "+12125550123", "first_name": "Maria", "attributes": {"tier": "vip"}},
+                {"phone": "(212) 555-0124", "first_name": "Ana"},
+            ],
+            maxItems=MAX_IMPORTED,
+        ),
+    ]
+    list_id: (
+        Annotated[
+            str,
+            Ref(ids.CONTACT_LIST),
+            about("The list that all of them go on.", example=LIST_ID, pattern=id_pattern(ids.CONTACT_LIST)),
+        ]
+        | None
+    ) = None
+    opt_in: Annotated[
+        OptInEvidence | None,
+        about("How those who do not say it themselves agreed to be texted.", example={"source": "webinar sign-up"}),
+    ] = None
+    default_region: (
+        Annotated[
+            str,
+            about(
+                "An ISO 3166-1 region: phones may then also be written as they are dialed there.",
+                example="US",
+                pattern=REGION_PATTERN,
+            ),
+        ]
+        | None
+    ) = None
+
+
+class RowRefused(msgspec.Struct, frozen=True):
+    """A row of an import that cannot be taken, counted from 0, and why; `param` names its field."""
+
+    index: Annotated[int, about("Which row, counted from 0.")]
+    code: Annotated[str, about("The code of the catalogue.")]
+    message: Annotated[str, about("What is wrong, for people.")]
+    param: Annotated[str, about("The field of the row.")]
+
+
+class ContactsImported(msgspec.Struct):
+    """What came of importing contacts.
+
+    Each row is counted in `created`, `updated`, `unchanged` or `duplicates`, or is in `invalid`. Of the contacts,
+    `opted_in` were opted in, `pending` are asked to confirm, and `opted_out` had opted out and stay so.
     """
 
-    contacts: Sequence[CreateContact]
-    list_id: UUID | None = None
-    opt_in: OptInEvidence | None = None
-    default_region: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RowRefused:
-    """A row that was not imported, counted from 0, and why; `param` names the field of it."""
-
-    index: int
-    code: str
-    message: str
-    param: str
-
-
-@dataclass(slots=True)
-class ContactsImported:
-    """What came of an import: each row is counted in one of `created` to `duplicates`, or is in `invalid`.
-
-    `opted_in`, `pending` and `opted_out` count the contacts that were opted in, that are asked to confirm, and that had
-    opted out and stay so.
-    """
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    duplicates: int = 0
-    added_to_list: int = 0
-    opted_in: int = 0
-    pending: int = 0
-    opted_out: int = 0
-    invalid: list[RowRefused] = field(default_factory=list)
+    created: Annotated[int, about("How many contacts were made.", example=2)] = 0
+    updated: Annotated[int, about("How many were changed.", example=0)] = 0
+    unchanged: Annotated[int, about("How many were as the rows have them already.", example=0)] = 0
+    duplicates: Annotated[int, about("How many rows named a phone that a row before them named.", example=0)] = 0
+    added_to_list: Annotated[int, about("How many were put on the list.", example=2)] = 0
+    opted_in: Annotated[int, about("How many were opted in.", example=2)] = 0
+    pending: Annotated[int, about("How many are asked to confirm.", example=0)] = 0
+    opted_out: Annotated[int, about("How many had opted out, and stay so.", example=0)] = 0
+    invalid: Annotated[list[RowRefused], about("The rows that were not taken.", example=[])] = msgspec.field(
+        default_factory=list
+    )
 
 
 @dataclass(slots=True)
@@ -128,6 +168,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     number that said STOP stays opted out. Raises InvalidRequest, also for evidence that is none, and Conflict
     `list_synced`.
     """
+    list_id = ids.read_optional_id(ids.CONTACT_LIST, data.list_id, "list_id")
     allow(ctx, Permission.RESOURCES_WRITE)
     if len(data.contacts) > MAX_IMPORTED:
         raise InvalidRequest(
@@ -150,17 +191,15 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
         made |= await _insert(ctx, [people[phone] for phone in missing], now)
         # Whom somebody else made meanwhile.
         known |= await _lock(ctx, people.keys() - known.keys() - made.keys())
-    if data.list_id is not None:
+    if list_id is not None:
         # Contacts are held before lists, here and wherever both are.
-        await _hold_list(ctx, data.list_id)
+        await _hold_list(ctx, list_id)
     done.created = len(made)
     await _update(ctx, people, known, done, now)
     imported = {phone: made.get(phone) or known[phone] for phone in sorted(people)}
-    if data.list_id is not None and imported:
+    if list_id is not None and imported:
         members = [row.id for row in imported.values()]
-        done.added_to_list = await execute(
-            lists.ADD_MEMBERS, data.list_id, [ids.new_id() for _ in members], members, now
-        )
+        done.added_to_list = await execute(lists.ADD_MEMBERS, list_id, [ids.new_id() for _ in members], members, now)
     await _opt_in(ctx, people, imported, made, done, now)
     done.invalid.sort(key=lambda refused: refused.index)
     return done
@@ -196,18 +235,14 @@ def _read_evidence(opt_in: OptInEvidence, index: int) -> Evidence:
 
 def _read_row(row: CreateContact, index: int, region: str | None, evidence: Evidence | None) -> _Person:
     phone = parse_phone(row.phone, param="phone") if region is None else read_phone(row.phone, region, param="phone")
-    values = {
-        "first_name": read_optional(row.first_name, param="first_name"),
-        "last_name": read_optional(row.last_name, param="last_name"),
-        "email": None if row.email is None else read_email(row.email),
-        "timezone": None if row.timezone is None else check_timezone(row.timezone),
-    }
-    merge_attributes({}, row.attributes)
+    details = read_details(row)
+    attributes = row.attributes or {}
+    merge_attributes({}, attributes)
     return _Person(
         index,
         phone,
-        {name: value for name, value in values.items() if value is not None},
-        dict(row.attributes),
+        {name: value for name, value in details.items() if value is not None},
+        dict(attributes),
         evidence,
     )
 
@@ -247,12 +282,12 @@ async def _insert(ctx: Context, people: Sequence[_Person], now: datetime) -> dic
         ctx.livemode,
         [ids.new_id() for _ in people],
         [person.phone.e164 for person in people],
+        [canonical(person.phone.e164) for person in people],
         [person.phone.region for person in people],
         [person.phone.kind for person in people],
-        *([person.values.get(name) for person in people] for name in FIELDS),
         [encode_json(merge_attributes({}, person.attributes)) for person in people],
         now,
-        [canonical(person.phone.e164) for person in people],
+        *([person.values.get(name) for person in people] for name in DETAILS),
     )
     return {row.canonical: row for row in rows}
 
@@ -270,7 +305,7 @@ async def _update(
             done.invalid.append(_refused(person.index, error))
             del people[phone]
             continue
-        before = {name: row[name] for name in FIELDS}
+        before = {name: row[name] for name in DETAILS}
         after = {**before, **person.values}
         if (after, attributes) == (before, row.attributes):
             done.unchanged += 1
@@ -283,9 +318,9 @@ async def _update(
             ctx.workspace_id,
             ctx.livemode,
             [id for id, _, _ in changes],
-            *([after[name] for _, after, _ in changes] for name in FIELDS),
             [encode_json(attributes) for _, _, attributes in changes],
             now,
+            *([after[name] for _, after, _ in changes] for name in DETAILS),
         )
 
 

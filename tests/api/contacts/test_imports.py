@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -38,6 +39,10 @@ MARIA, ANA, EVA = "+12125550171", "+12125550172", "+12125550173"
 EVIDENCE = OptInEvidence("webinar", "203.0.113.4", text="Text me about Cohort 06.", version="2026-04")
 
 
+def list_ref(id: UUID) -> str:
+    return ids.encode_id(ids.CONTACT_LIST, id)
+
+
 async def import_(ctx: Context, *rows: CreateContact | str, **options: Any) -> ContactsImported:
     contacts = [CreateContact(row) if isinstance(row, str) else row for row in rows]
     async with unit_of_work():
@@ -57,7 +62,7 @@ async def test_new_phones_get_contacts_on_a_list_with_their_evidence(ctx: Contex
         CreateContact(ANA, timezone="America/Sao_Paulo", opt_in=own),
     ]
 
-    done = await import_(ctx, *people, list_id=row.id, opt_in=EVIDENCE)
+    done = await import_(ctx, *people, list_id=list_ref(row.id), opt_in=EVIDENCE)
 
     assert done == ContactsImported(created=2, added_to_list=2, opted_in=2)
     maria = await Contact.get(phone=MARIA)
@@ -98,7 +103,7 @@ async def test_what_is_known_is_changed_and_the_rest_of_it_stays(ctx: Context) -
         ctx,
         CreateContact(MARIA, last_name="Santos", attributes={"tier": None, "joined": 2026}),
         CreateContact(ANA, first_name="Ana"),
-        list_id=row.id,
+        list_id=list_ref(row.id),
         opt_in=EVIDENCE,
     )
 
@@ -181,7 +186,7 @@ async def test_a_row_that_cannot_be_taken_is_told_and_the_others_are_taken(ctx: 
         CreateContact(MARIA, timezone="Mars"),
         CreateContact(MARIA, attributes={"tags": ["vip"]}),
         CreateContact(ANA),
-        list_id=row.id,
+        list_id=list_ref(row.id),
     )
 
     assert [(refused.index, refused.code, refused.param) for refused in done.invalid] == [
@@ -256,7 +261,7 @@ async def test_what_is_no_import_is_refused_and_nothing_is_written(ctx: Context,
         ([CreateContact(MARIA)] * 501, {}, "parameter_out_of_range", "contacts"),
         ([CreateContact(MARIA)], {"default_region": "XX"}, "parameter_invalid", "default_region"),
         ([CreateContact(MARIA)], {"opt_in": OptInEvidence()}, "parameter_missing", "opt_in.source"),
-        ([CreateContact(MARIA)], {"list_id": foreign.id}, "resource_missing", "list_id"),
+        ([CreateContact(MARIA)], {"list_id": list_ref(foreign.id)}, "resource_missing", "list_id"),
         (
             [CreateContact(MARIA), CreateContact(ANA, opt_in=OptInEvidence("web", "x"))],
             {},
@@ -271,7 +276,7 @@ async def test_what_is_no_import_is_refused_and_nothing_is_written(ctx: Context,
     synced = await make_list(ctx)
     await ContactList.filter(id=synced.id).update(kind="synced")
     with pytest.raises(Conflict) as conflict:
-        await import_(ctx, MARIA, list_id=synced.id)
+        await import_(ctx, MARIA, list_id=list_ref(synced.id))
     assert conflict.value.code == "list_synced"
     with pytest.raises(PermissionDenied):
         await import_(Context(ctx.workspace_id, ctx.livemode, role=Role.READ_ONLY, services=SERVICES), MARIA)
@@ -290,7 +295,7 @@ async def test_imports_at_once_make_each_contact_once(ctx: Context) -> None:
     phones = [f"+12125550{number}" for number in range(100, 160)]
     orders = [phones, phones[::-1], phones[30:] + phones[:30]]
 
-    done = await asyncio.gather(*(import_(ctx, *order, list_id=row.id, opt_in=EVIDENCE) for order in orders))
+    done = await asyncio.gather(*(import_(ctx, *order, list_id=list_ref(row.id), opt_in=EVIDENCE) for order in orders))
 
     assert sum(each.created for each in done) == sum(each.opted_in for each in done) == len(phones)
     assert sum(each.unchanged for each in done) == 2 * len(phones)
@@ -314,7 +319,7 @@ async def test_an_import_waits_for_who_makes_one_of_its_contacts_and_joins_its_l
 
     joining = asyncio.create_task(join())
     await is_made.wait()
-    done = await import_(ctx, MARIA, ANA, EVA, list_id=row.id)
+    done = await import_(ctx, MARIA, ANA, EVA, list_id=list_ref(row.id))
     await joining
 
     assert done == ContactsImported(created=2, unchanged=1, added_to_list=2)
@@ -324,6 +329,6 @@ async def test_an_import_waits_for_who_makes_one_of_its_contacts_and_joins_its_l
 async def test_five_hundred_at_once(ctx: Context) -> None:
     row = await make_list(ctx)
     phones = [f"+1213555{number:04d}" for number in range(500)]
-    done = await import_(ctx, *phones, list_id=row.id, opt_in=EVIDENCE)
+    done = await import_(ctx, *phones, list_id=list_ref(row.id), opt_in=EVIDENCE)
     assert done == ContactsImported(created=500, added_to_list=500, opted_in=500)
-    assert await import_(ctx, *phones, list_id=row.id, opt_in=EVIDENCE) == ContactsImported(unchanged=500)
+    assert await import_(ctx, *phones, list_id=list_ref(row.id), opt_in=EVIDENCE) == ContactsImported(unchanged=500)

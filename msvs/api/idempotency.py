@@ -12,7 +12,7 @@ import msgspec
 
 from msvs.api.context import Context, Services, lock_number
 from msvs.api.errors import ApiError, ErrorCode
-from msvs.api.unit_of_work import unit_of_work
+from msvs.api.unit_of_work import in_unit_of_work, unit_of_work
 from msvs.database import execute, fetch_row, fetch_value
 from msvs.models.identity import new_id
 
@@ -91,38 +91,47 @@ async def answer_once(
     `render` makes the answer of an error. Raises IdempotencyKeyInUse, IdempotencyKeyRefused and the
     operation's errors that are not kept.
     """
-    async with unit_of_work():
-        if not await fetch_value("SELECT pg_try_advisory_xact_lock($1)", lock_number(ctx, after=key.encode())):
-            raise IdempotencyKeyInUse("The first request with this Idempotency-Key is still running.", retry_after=1)
-        # A statement of its own, after the lock: it sees what the lock's last holder committed.
-        now = datetime.now(UTC)
-        kept = await fetch_row(FIND_ANSWER, ctx.workspace_id, ctx.livemode, key, now - KEPT)
-        if kept is not None:
-            if kept.fingerprint != fingerprint:
-                raise IdempotencyKeyRefused(
-                    "This Idempotency-Key was used for another request: use a new key for each request.",
-                    code=ErrorCode.IDEMPOTENCY_KEY_REUSED,
-                )
-            return Answer(kept.status_code, _opened(ctx.services, kept.body).encode(), replayed=True)
-        try:
-            async with unit_of_work():
-                answer = await operation()
-        except ApiError as error:
-            if error.status not in KEPT_REFUSALS or error.code in OF_THE_CALLER:
-                raise
-            answer = render(error)
-        await execute(
-            STORE,
-            new_id(),
-            ctx.workspace_id,
-            ctx.livemode,
-            key,
-            fingerprint,
-            answer.status,
-            _sealed(ctx.services, answer.body.decode()) if SHOWS_SECRET in answer.body else answer.body.decode(),
-            now,
-        )
-        return answer
+    return await in_unit_of_work(lambda: _answer_once(ctx, key, fingerprint, operation, render))
+
+
+async def _answer_once(
+    ctx: Context,
+    key: str,
+    fingerprint: str,
+    operation: Callable[[], Awaitable[Answer]],
+    render: Callable[[ApiError], Answer],
+) -> Answer:
+    if not await fetch_value("SELECT pg_try_advisory_xact_lock($1)", lock_number(ctx, after=key.encode())):
+        raise IdempotencyKeyInUse("The first request with this Idempotency-Key is still running.", retry_after=1)
+    # A statement of its own, after the lock: it sees what the lock's last holder committed.
+    now = datetime.now(UTC)
+    kept = await fetch_row(FIND_ANSWER, ctx.workspace_id, ctx.livemode, key, now - KEPT)
+    if kept is not None:
+        if kept.fingerprint != fingerprint:
+            raise IdempotencyKeyRefused(
+                "This Idempotency-Key was used for another request: use a new key for each request.",
+                code=ErrorCode.IDEMPOTENCY_KEY_REUSED,
+            )
+        return Answer(kept.status_code, _opened(ctx.services, kept.body).encode(), replayed=True)
+    try:
+        async with unit_of_work():
+            answer = await operation()
+    except ApiError as error:
+        if error.status not in KEPT_REFUSALS or error.code in OF_THE_CALLER:
+            raise
+        answer = render(error)
+    await execute(
+        STORE,
+        new_id(),
+        ctx.workspace_id,
+        ctx.livemode,
+        key,
+        fingerprint,
+        answer.status,
+        _sealed(ctx.services, answer.body.decode()) if SHOWS_SECRET in answer.body else answer.body.decode(),
+        now,
+    )
+    return answer
 
 
 def _sealed(services: Services, body: str) -> str:

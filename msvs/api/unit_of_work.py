@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from typing import TypeVar
+
+import asyncpg
 
 from msvs.api.notifier import WorkQueue, notify_now
 from msvs.database import transaction
+
+T = TypeVar("T")
+
+TRIES = 5
+# Rolled back, and may well succeed now: another transaction went first, or a migration changed a table of a statement
+# that the connection had prepared.
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
 
 _waiting: ContextVar[set[WorkQueue] | None] = ContextVar("queues", default=None)
 _alone: ContextVar[bool] = ContextVar("single_statement", default=False)
@@ -33,6 +45,23 @@ async def unit_of_work() -> AsyncIterator[None]:
         notify_now(mine)
     else:
         outer |= mine
+
+
+async def in_unit_of_work(work: Callable[[], Awaitable[T]]) -> T:
+    """Run `work` in a unit of work; a few times more where it was rolled back and may well succeed now.
+
+    Inside another unit of work it runs once: that is rolled back as a whole.
+    """
+    tries = TRIES if _waiting.get() is None else 1
+    for attempt in range(1, tries + 1):
+        try:
+            async with unit_of_work():
+                return await work()
+        except _AGAIN:
+            if attempt == tries:
+                raise
+            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
+    raise AssertionError("unreachable")
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from msvs.api.errors import (
     PermissionDenied,
 )
 from msvs.api.notifier import WorkQueue
-from msvs.api.unit_of_work import notify_after_commit, unit_of_work
+from msvs.api.unit_of_work import in_unit_of_work, notify_after_commit
 from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.protocol import Callback, CallbackAnswer, CallbackRefused, Carrier
 from msvs.http.body import ClientGone, read_body
@@ -78,9 +78,12 @@ class CallbackFront:
 async def _keep(name: str, answer: CallbackAnswer) -> None:
     if not answer.carrier_events:
         return
-    async with unit_of_work():
+
+    async def keep() -> None:
         if await keep_carrier_events(name, answer.carrier_events):
             notify_after_commit(WorkQueue.REPORTS)
+
+    await in_unit_of_work(keep)
 
 
 def _refusal(refused: CallbackRefused) -> ApiError:

@@ -27,7 +27,7 @@ from msvs.api.errors import (
 )
 from msvs.api.idempotency import IdempotencyKeyInUse, IdempotencyKeyRefused
 from msvs.api.permissions import allow
-from msvs.api.unit_of_work import unit_of_work
+from msvs.api.unit_of_work import in_unit_of_work
 from msvs.graphql.context import Info
 from msvs.graphql.permissions import MUTATIONS
 from msvs.http.errors import as_api_error
@@ -175,8 +175,7 @@ async def mutate(info: Info, operation: Callable[[Context], Awaitable[T]], shape
     request = info.context
     try:
         check_allowed(info)
-        async with unit_of_work():
-            done = await operation(request.ctx)
+        done = await in_unit_of_work(lambda: operation(request.ctx))
     except ApiError as error:
         return as_member(info, error)
     finally:

@@ -14,7 +14,7 @@ from msvs.api.context import Context, Services
 from msvs.api.errors import ApiError, MethodNotAllowed
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Limiter
-from msvs.api.unit_of_work import single_statement, unit_of_work
+from msvs.api.unit_of_work import in_unit_of_work, single_statement
 from msvs.http.body import convert, parse_body, parse_query, read_body
 from msvs.http.errors import error_body
 from msvs.http.headers import REPLAYED, Headers, header_text, read_headers, tell_allowance
@@ -105,7 +105,9 @@ class PathFront:
             check_key(key)
         call = Call(ctx, path, scope["path_params"], convert(values, endpoint.body), query)
         if key is None:
-            async with single_statement() if endpoint.single_statement else unit_of_work():
+            if not endpoint.single_statement:
+                return await in_unit_of_work(lambda: _run(endpoint, call))
+            async with single_statement():
                 return await _run(endpoint, call)
         request_id: str = scope[REQUEST_ID]
 

@@ -23,7 +23,7 @@ from msvs.api.errors import (
 )
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Limiter
-from msvs.api.unit_of_work import single_statement, unit_of_work
+from msvs.api.unit_of_work import in_unit_of_work, single_statement
 from msvs.http.body import ClientGone, read_body
 from msvs.http.errors import error_headers
 from msvs.http.headers import REPLAYED, Headers, read_headers, tell_allowance
@@ -113,7 +113,9 @@ class PathFront:
         """Run what changes something, once an idempotency token."""
         key = headers.get(IDEMPOTENCY_HEADER)
         if key is None:
-            async with single_statement() if handler is messages.create else unit_of_work():
+            if handler is not messages.create:
+                return await in_unit_of_work(lambda: _run(handler, call))
+            async with single_statement():
                 return await _run(handler, call)
 
         def render(error: ApiError) -> Answer:

@@ -14,7 +14,8 @@ from msvs import database
 from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.context import Context, Services
 from msvs.api.notifier import WorkQueue, notify_now
-from msvs.workers.retrying import Failures, in_unit_of_work
+from msvs.api.unit_of_work import in_unit_of_work
+from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
 CLEAR = 1000

@@ -24,7 +24,7 @@ from msvs.api.accounts import secret_keys
 from msvs.api.context import Services
 from msvs.api.dispatch import claims
 from msvs.api.notifier import Notifier, WorkQueue, notifying
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import in_unit_of_work, notify_after_commit
 from msvs.carriers.carrier_events import keep_carrier_events
 from msvs.carriers.frames import (
     FROM_WORKER,
@@ -57,7 +57,6 @@ from msvs.carriers.protocol import (
 from msvs.carriers.registry import make_carriers
 from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
-from msvs.workers.retrying import in_unit_of_work
 
 log = structlog.get_logger(__name__)
 

@@ -22,12 +22,13 @@ from msvs.api.dispatch.open_months import IdRange
 from msvs.api.dispatch.outcomes import ACCEPTED, FAULT, REFUSED, THROTTLED, UNKNOWN, Outcome, give_back, record_outcomes
 from msvs.api.notifier import WorkQueue, notify_now
 from msvs.api.text.phones import present
+from msvs.api.unit_of_work import in_unit_of_work
 from msvs.carriers import protocol
 from msvs.carriers.carrier_events import MAX_REF, fit
 from msvs.carriers.protocol import Carrier, Submission
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.workers import stopping
-from msvs.workers.retrying import Failures, in_parts, in_unit_of_work, is_away, is_stuck
+from msvs.workers.retrying import Failures, in_parts, is_away, is_stuck
 from msvs.workers.stopping import StopFlag
 
 T = TypeVar("T")

@@ -18,12 +18,13 @@ from msvs.api.campaigns import lifecycle
 from msvs.api.dispatch import delivery_reports, open_months
 from msvs.api.dispatch.campaign_stats import fold_tallies
 from msvs.api.dispatch.message_totals import count_messages
+from msvs.api.unit_of_work import in_unit_of_work
 from msvs.api.webhooks import deliveries
 from msvs.database import fetch, fetch_value
 from msvs.settings import Settings
 from msvs.workers.dispatch import Carriers, resolve_expired
 from msvs.workers.partitions import Upkeep, roll_partitions
-from msvs.workers.retrying import Failures, in_unit_of_work
+from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)

@@ -20,9 +20,9 @@ import structlog
 
 from msvs import database
 from msvs.api import ids
+from msvs.api.unit_of_work import in_unit_of_work
 from msvs.database import execute, fetch, fetch_value
 from msvs.settings import Settings
-from msvs.workers.retrying import in_unit_of_work
 
 log = structlog.get_logger(__name__)
 

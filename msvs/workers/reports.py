@@ -17,9 +17,10 @@ from msvs.api.dispatch.delivery_reports import DeliveryReport, hold_messages, ta
 from msvs.api.inbound import carrier_events
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.notifier import WorkQueue, notify_now
+from msvs.api.unit_of_work import in_unit_of_work
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import CarrierEventKind
-from msvs.workers.retrying import in_unit_of_work, is_away, is_stuck
+from msvs.workers.retrying import is_away, is_stuck
 from msvs.workers.stopping import StopFlag
 
 log = structlog.get_logger(__name__)

@@ -1,9 +1,7 @@
-"""Running a transaction again when PostgreSQL had to break a tie, and the rest of a job when a part of it breaks."""
+"""What an error of PostgreSQL means to a job, and the rest of the job when a part of it breaks."""
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -11,14 +9,12 @@ import asyncpg
 import structlog
 from tortoise.exceptions import DBConnectionError
 
-from msvs.api.unit_of_work import unit_of_work
+from msvs.api.unit_of_work import in_unit_of_work
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
 
 log = structlog.get_logger(__name__)
-
-TRIES = 5
 
 _AWAY = (
     OSError,
@@ -31,10 +27,6 @@ _AWAY = (
     DBConnectionError,
 )
 
-
-# Rolled back, and may well succeed now: another transaction went first, or a migration changed a table of a statement
-# that the connection had prepared.
-_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
 
 # What took too long, waited for another's lock too long, or was ended while this process was stopped.
 _STUCK = (
@@ -60,19 +52,6 @@ def is_stuck(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, _STUCK):
         error = error.__cause__
     return error is not None
-
-
-async def in_unit_of_work(work: Callable[[], Awaitable[T]]) -> T:
-    """Run `work` in a unit of work; a few times more where it was rolled back and may well succeed now."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            async with unit_of_work():
-                return await work()
-        except _AGAIN:
-            if attempt == TRIES:
-                raise
-            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
-    raise AssertionError("unreachable")
 
 
 async def in_parts(work: Callable[[Sequence[I]], Awaitable[object]], items: Sequence[I], failures: Failures) -> None:

@@ -20,7 +20,7 @@ from msvs.api import ids
 from msvs.api.context import Services
 from msvs.api.crypto import Keyring, SecretUnreadable
 from msvs.api.resources import event_resource
-from msvs.api.unit_of_work import unit_of_work
+from msvs.api.unit_of_work import in_unit_of_work, unit_of_work
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.deliveries import (
     GONE,
@@ -33,7 +33,7 @@ from msvs.api.webhooks.deliveries import (
     release_deliveries,
 )
 from msvs.http_client import TOTAL_SECONDS, HttpClient, HttpError
-from msvs.workers.retrying import Failures, in_parts, in_unit_of_work, is_away
+from msvs.workers.retrying import Failures, in_parts, is_away
 from msvs.workers.stopping import RECORD_SECONDS, StopFlag
 
 log = structlog.get_logger(__name__)

@@ -84,6 +84,9 @@ WITH changed AS (
 SELECT * FROM changed
 """
 
+# How often contacts that are made at the same time are looked for, before the caller is told to come back.
+LOOKS = 5
+
 # What the advisory lock of suppressions is named by.
 SUPPRESSIONS = b"suppressions"
 
@@ -388,16 +391,19 @@ async def suppress(
     """Suppress phones (E.164) with or without a contact; contacts are opted out, what waits is canceled.
 
     Spellings of one phone count as one, which is kept as its contact has it, and else as the first of them has it.
+    Raises LockNotAvailableError where others make contacts of them again and again, and hold them.
     """
     named = by_canonical(phones)
-    while True:
+    for looks_left in reversed(range(LOOKS)):
         try:
             # A savepoint: rolling back lets go of what was locked in it, the head of the chain too.
             async with unit_of_work():
                 return await _suppress(ctx, named, source, now, Words(ip, user_agent, text, version))
         except LockNotAvailableError:
             # Somebody holds a contact that was made since: the next look waits for it, before anything else is held.
-            continue
+            if not looks_left:
+                raise
+    raise AssertionError("unreachable")
 
 
 async def _suppress(ctx: Context, named: Mapping[str, str], source: str, now: datetime, words: Words) -> Suppressed:

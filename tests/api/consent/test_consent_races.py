@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import pytest
+from asyncpg import LockNotAvailableError
+
 from msvs import database as db
 from msvs.api.consent import consent, consent_chain
 from msvs.api.contacts.contacts import (
@@ -56,6 +59,33 @@ async def test_all_who_write_of_a_phone_at_once_take_locks_in_one_order(ctx: Con
         assert {contact.opt_in_status for contact in left} <= {OptInStatus.OPTED_OUT}
     assert await deadlocks() == before
     assert (await consent_chain.verify(SERVICES, workspace_id=ctx.workspace_id)).is_whole
+
+
+async def test_a_suppression_does_not_look_for_new_contacts_for_ever(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where somebody deletes and makes a contact again at each look, and holds it when it is looked for."""
+    phone = next_phone()
+    async with unit_of_work():
+        await create_contact(ctx, CreateContact(phone))
+    monkeypatch.setattr(consent, "LOCK_CONTACTS", consent.LOCK_CONTACTS.replace("WHERE", "WHERE false AND"))
+    held, released = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with unit_of_work():
+            await Contact.filter(phone=phone).select_for_update().first()
+            held.set()
+            await released.wait()
+
+    holding = asyncio.create_task(hold())
+    await held.wait()
+    with pytest.raises(LockNotAvailableError):
+        async with unit_of_work():
+            await consent.suppress(ctx, [phone], source="import", now=datetime.now(UTC))
+    released.set()
+    await holding
+    assert await Suppression.all().count() == 0
+    assert (await Contact.get(phone=phone)).opt_in_status == OptInStatus.UNKNOWN
 
 
 async def race(ctx: Context, phones: list[str]) -> None:

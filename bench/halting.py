@@ -17,14 +17,17 @@ from msvs import database as db
 from msvs.api import ids
 
 PORT = 28_716
-WORKERS = ("messages", "messages", "messages", "messages", "campaigns", "reports", "maintenance")
+OTHER_WORKERS = ("campaigns", "reports", "maintenance")
 STARTS = 5
 HALTS = 3
 VERBS = ("pause", "cancel")
-# A campaign is halted once so much of it is with the carrier; what the carrier took is looked at SETTLED seconds later.
+# A campaign is halted once so much of it is with the carrier, or once so much is expanded and the rest under way; what
+# the carrier took is looked at SETTLED seconds later.
 SHARE = 0.05
+EXPANDED_SHARE = 0.1
+MOMENTS = ("loaded", "expanding")
 SETTLED = 3.0
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 600.0
 
 SENT = "SELECT count(*) FROM messages WHERE campaign_id = $1 AND sent_at IS NOT NULL"
 LAST_TAKEN = """
@@ -35,6 +38,7 @@ SELECT count(*) FROM messages JOIN campaigns ON campaigns.id = campaign_id
 WHERE campaign_id = $1 AND messages.sent_at > campaigns.canceled_at
 """
 IS_SENT = f"SELECT ({SENT}) >= $2"
+IS_EXPANDED = "SELECT (SELECT count(*) FROM campaign_recipients WHERE campaign_id = $1) BETWEEN 1 AND $2"
 IS_CLEARED = "SELECT NOT EXISTS (SELECT FROM messages WHERE campaign_id = $1 AND status IN ('queued', 'sending'))"
 
 
@@ -76,18 +80,23 @@ async def _idle(campaigns: Campaigns, lists: dict[str, UUID]) -> dict[str, list[
     return {name: found[1:] for name, found in times.items()}
 
 
-async def _halt(campaigns: Campaigns, list_id: UUID, number: int, verb: str) -> tuple[float, float, int]:
-    """Halt a campaign that is expanded and handed over.
+async def _halt(
+    campaigns: Campaigns, list_id: UUID, number: int, verb: str, moment: str = "loaded"
+) -> tuple[float, float, int]:
+    """Halt a campaign that is handed over, or one that is still expanded.
 
     Returns milliseconds to the answer and to the carrier's last message, and how many were sent after it was canceled.
     """
     campaign, _ = await campaigns.start(list_id)
     id = ids.find_id(ids.CAMPAIGN, campaign, "campaign")
-    await _until(IS_SENT, id, int(SHARE * number))
+    if moment == "loaded":
+        await _until(IS_SENT, id, int(SHARE * number))
+    else:
+        await _until(IS_EXPANDED, id, int((1 - EXPANDED_SHARE) * number))
     asked: datetime = await db.now()
     answered = await campaigns.halt(campaign, verb)
     await asyncio.sleep(SETTLED)
-    last: datetime = await db.fetch_value(LAST_TAKEN, id)
+    last: datetime = await db.fetch_value(LAST_TAKEN, id) or asked
     sent = await db.fetch_value(SENT, id)
     assert sent < number, "all was sent before it could be halted"
     if verb != "cancel":
@@ -107,16 +116,21 @@ async def _until(condition: str, *values: object) -> None:
 
 async def _loaded(campaigns: Campaigns, list_id: UUID, number: int) -> dict[str, float]:
     figures: dict[str, float] = {}
+    after_cancel = 0
     for verb in VERBS:
-        found = [await _halt(campaigns, list_id, number, verb) for _ in range(HALTS)]
-        figures[f"{verb}_loaded_ms"] = statistics.median(answered for answered, _, _ in found)
-        figures[f"{verb}_worst_hold_ms"] = max(hold for _, hold, _ in found)
-        if verb == "cancel":
-            figures["sent_after_canceled"] = sum(after for _, _, after in found)
-    return figures
+        holds: list[float] = []
+        for moment in MOMENTS:
+            found = [await _halt(campaigns, list_id, number, verb, moment) for _ in range(HALTS)]
+            answers = [answered for answered, _, _ in found]
+            figures[f"{verb}_{moment}_ms"] = statistics.median(answers)
+            figures[f"{verb}_{moment}_worst_ms"] = max(answers)
+            holds += [hold for _, hold, _ in found]
+            after_cancel += sum(after for _, _, after in found) if verb == "cancel" else 0
+        figures[f"{verb}_worst_hold_ms"] = max(holds)
+    return figures | {"sent_after_canceled": after_cancel}
 
 
-async def _measure(place: Bench, number: int) -> dict[str, float]:
+async def _measure(place: Bench, number: int, workers: int) -> dict[str, float]:
     headers = {"Authorization": f"Bearer {place.live_key}"}
     async with place.connected(), aiohttp.ClientSession(headers=headers) as session:
         lists = {"small": await add_people(place.workspace_id, True, 1, first=3_122_000_000)}
@@ -125,7 +139,7 @@ async def _measure(place: Bench, number: int) -> dict[str, float]:
         idle = await _idle(campaigns, lists)
         figures = {f"{name}_ms": statistics.median(times) for name, times in idle.items()}
         with ExitStack() as stack:
-            for queue in WORKERS:
+            for queue in ("messages",) * workers + OTHER_WORKERS:
                 stack.enter_context(place.process("-m", "msvs", "worker", queue))
             stack.enter_context(place.process("-m", "msvs", "cron"))
             figures |= await _loaded(campaigns, lists["large"], number)
@@ -135,8 +149,8 @@ async def _measure(place: Bench, number: int) -> dict[str, float]:
     return {name: round(value, 2) for name, value in figures.items()}
 
 
-def measure(place: Bench, recipients: int) -> dict[str, float]:
-    """Start, pause and cancel a campaign, idle and under four workers of messages."""
+def measure(place: Bench, recipients: int, workers: int) -> dict[str, float]:
+    """Start, pause and cancel a campaign, idle and under so many workers of messages."""
     with place.process("-m", "bench.service", PORT=str(PORT)):
         wait_for(PORT, "/healthz")
-        return asyncio.run(_measure(place, recipients))
+        return asyncio.run(_measure(place, recipients, workers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import tempfile
@@ -13,6 +14,7 @@ from redis import Redis
 
 from msvs import database as db
 from msvs.api.context import Context
+from msvs.api.dispatch import lane_bounds
 from msvs.loops import new_loop
 from msvs.models import Workspace
 from tests import factories
@@ -22,6 +24,9 @@ from tests.services import SERVICES, restored
 # Processes that tests start find their modules compiled, in a folder of their own: to compile them is half of a start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(tempfile.gettempdir(), f"msvs-test-pyc-{os.getuid()}")
+
+# However slow the machine is, no look passes over what a test writes as if it were hours ago.
+lane_bounds.SLOW_SECONDS = math.inf
 
 # Keys and ids that are made when a test file is read.
 MADE = re.compile(r"(?<=msvs_)(live|test|prod)_\S+|(?<=[a-z]_)[0-9A-Z]{26}", re.IGNORECASE)
@@ -48,6 +53,7 @@ def process_state() -> Iterator[None]:
     """Leave the services as the test found them, for fixtures that live longer."""
     with restored(SERVICES):
         yield
+    lane_bounds.forget()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import structlog
 from msvs import database
 from msvs.api import ids
 from msvs.api.context import Services
-from msvs.api.dispatch import breakers, claims, expired_leases, open_months, routing, set_aside
+from msvs.api.dispatch import breakers, claims, expired_leases, lane_bounds, open_months, routing, set_aside
 from msvs.api.dispatch.claims import Claim
 from msvs.api.dispatch.lanes import Lane, find_lanes, find_single_lanes, has_scheduled, promote_scheduled
 from msvs.api.dispatch.open_months import IdRange
@@ -137,6 +137,8 @@ class _Run:
                         self._services, self._carriers, lane, batch=self._batch, stop=self.stop, paces=self._paces
                     )
                 except Exception as error:
+                    # What it had locked meanwhile lies where others of this process saw nothing.
+                    lane_bounds.forget()
                     self._broken.add(lane)
                     self.failures.note("lane", error)
                     return 0

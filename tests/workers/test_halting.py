@@ -8,15 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from msvs import database as db
-from msvs.api.campaigns import campaigns
+from msvs.api.campaigns import campaigns, lifecycle
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
 from msvs.api.dispatch import claims, halting
@@ -39,8 +41,7 @@ from tests.engines import Engines
 from tests.services import SERVICES
 
 WAITING = """
-SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 
 
@@ -70,39 +71,113 @@ async def statuses(campaign_id: UUID) -> dict[str, int]:
     return {row.status: row.count for row in rows}
 
 
-@pytest.mark.parametrize("halt", [campaigns.pause_campaign, campaigns.cancel_campaign])
-async def test_whoever_shares_a_run_after_a_halt_was_asked_for_waits_for_it(ctx: Context, halt: object) -> None:
-    """A row lock would be shared by ever new claims, and the halt would never be served."""
-    campaign_id = await launch(ctx, 1)
-    order: list[str] = []
-    leave = asyncio.Event()
+@asynccontextmanager
+async def held(work: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Leave another transaction open once it has done its work, so that what wants its locks stops in the middle."""
+    is_held, leave = asyncio.Event(), asyncio.Event()
 
-    async def claim(name: str) -> bool:
+    async def hold() -> None:
         async with unit_of_work():
-            runs = await halting.share_run(campaign_id)
-            order.append(name)
-            if name == "first":
-                await leave.wait()
-        return runs
+            await work()
+            is_held.set()
+            await leave.wait()
 
-    async def stand() -> None:
+    holding = asyncio.create_task(hold())
+    await is_held.wait()
+    try:
+        yield
+    finally:
+        leave.set()
+        await holding
+
+
+HALTS = {"pause": campaigns.pause_campaign, "cancel": campaigns.cancel_campaign}
+BALANCE = partial(db.execute, "SELECT FROM credit_balances FOR UPDATE")
+RECIPIENTS = partial(db.execute, "LOCK campaign_recipients IN SHARE MODE")
+# What is under way when the halt comes, and the lock that holds it there.
+UNDER_WAY = {"claim": BALANCE, "paced claim": BALANCE, "start": RECIPIENTS, "expansion": RECIPIENTS}
+
+
+async def bring_to(ctx: Context, work: str) -> UUID:
+    """Return a campaign of four that is about to be started, expanded or claimed."""
+    members = await factories.make_list(ctx, [await factories.make_contact(ctx) for _ in range(4)])
+    async with unit_of_work():
+        campaign = await campaigns.create_campaign(ctx, CreateCampaign("Cohort 06", "Hi", list_ids=[members.id]))
+    if work == "expansion":
         async with unit_of_work():
-            await halt(ctx, campaign_id)  # type: ignore[operator]
-            order.append("halt")
+            assert await lifecycle.start_campaign(SERVICES, campaign.id, await db.now())
+    if "claim" in work:
+        await expand_campaigns(SERVICES)
+    if work == "paced claim":
+        await Campaign.filter(id=campaign.id).update(interval_seconds=0.01)
+    return campaign.id
 
-    first = asyncio.create_task(claim("first"))
-    while not order:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    standing = asyncio.create_task(stand())
-    await until_waiting(1)
-    later = [asyncio.create_task(claim("later")) for _ in range(3)]
-    await until_waiting(4)
-    assert order == ["first"]
-    leave.set()
-    await standing
-    assert await first
-    assert [await task for task in later] == [False] * 3
-    assert order == ["first", "halt", "later", "later", "later"]
+
+@pytest.mark.parametrize("verb", HALTS)
+@pytest.mark.parametrize("work", UNDER_WAY)
+async def test_a_halt_waits_for_no_claim_and_no_chunk_under_way(live_ctx: Context, work: str, verb: str) -> None:
+    """Many workers always have some under way; what they still write is never handed over."""
+    campaign_id = await bring_to(live_ctx, work)
+    carriers = {"virtual": VirtualCarrier(Capability.DEDUPE)}
+    async with held(UNDER_WAY[work]):
+        job = dispatch_messages(SERVICES, carriers) if "claim" in work else expand_campaigns(SERVICES)
+        running = asyncio.create_task(job)
+        await until_waiting(1)
+        async with unit_of_work():
+            halted = await HALTS[verb](live_ctx, campaign_id)
+        assert not running.done()
+    await running
+    await dispatch_messages(SERVICES, carriers)
+    assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == 0
+    assert await db.fetch_value("SELECT count(*) FROM messages WHERE status NOT IN ('queued', 'canceled')") == 0
+    campaign = await Campaign.get(id=campaign_id)
+    assert (campaign.status, campaign.canceled_at) == (halted.status, halted.canceled_at)
+    if verb == "pause":
+        async with unit_of_work():
+            await campaigns.resume_campaign(live_ctx, campaign_id)
+        await expand_campaigns(SERVICES)
+        await dispatch_messages(SERVICES, carriers)
+        assert await statuses(campaign_id) == {"sent": 4}
+        assert (await Campaign.get(id=campaign_id)).audience_count == 4
+    else:
+        await expand_campaigns(SERVICES)
+        assert await statuses(campaign_id) in ({}, {"canceled": 4})
+        assert await db.fetch_value("SELECT count(*) FROM campaign_recipients") == 0
+    balance = await db.fetch_value("SELECT balance FROM credit_balances WHERE workspace_id = $1", live_ctx.workspace_id)
+    assert balance == (9_996 if verb == "pause" else 10_000)
+
+
+@pytest.mark.parametrize("verb", HALTS)
+async def test_no_hand_over_begins_while_a_halt_takes_hold(live_ctx: Context, verb: str) -> None:
+    campaign_id = await launch(live_ctx, 1)
+    async with held(partial(HALTS[verb], live_ctx, campaign_id)):
+        beginning = asyncio.create_task(halting.begin_part(campaign_id))
+        await until_waiting(1)
+        assert not beginning.done()
+    assert await beginning is None
+
+
+async def test_a_change_of_an_audience_takes_back_the_chunk_that_was_fixed_meanwhile(live_ctx: Context) -> None:
+    members = await factories.make_list(live_ctx, [await factories.make_contact(live_ctx) for _ in range(4)])
+    other = await factories.make_list(live_ctx, [await factories.make_contact(live_ctx)])
+    soon = await db.now() + timedelta(minutes=20)
+    async with unit_of_work():
+        planned = CreateCampaign("Cohort 06", "Hi", list_ids=[members.id], scheduled_at=soon)
+        campaign = await campaigns.create_campaign(live_ctx, planned)
+
+    async def start() -> bool | None:
+        async with unit_of_work():
+            return await lifecycle.start_campaign(SERVICES, campaign.id, soon)
+
+    async with held(RECIPIENTS):
+        starting = asyncio.create_task(start())
+        await until_waiting(1)
+        async with unit_of_work():
+            await campaigns.update_campaign(live_ctx, campaign.id, campaigns.UpdateCampaign(list_ids=[other.id]))
+    assert await starting is None
+    assert await db.fetch_value("SELECT count(*) FROM campaign_recipients") == 0
+    assert await start() is True
+    assert await db.fetch_value("SELECT count(*) FROM campaign_recipients") == 1
 
 
 @pytest.mark.parametrize("capability", list(Capability))

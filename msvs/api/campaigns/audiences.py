@@ -18,7 +18,6 @@ from msvs.api.campaigns.row_encoder import MESSAGE_COLUMNS, RowEncoder, Text
 from msvs.api.contacts.segments import compile_filter
 from msvs.api.context import Context, Services
 from msvs.api.dispatch.eligibility import skip_reason
-from msvs.api.dispatch.halting import share_run
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import find_last, find_pool, is_usable
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
@@ -290,7 +289,7 @@ FIX_MORE = FIX + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = ex
 async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
     """Fix a further chunk of who a campaign goes to, one row a phone. Return whether that was the last.
 
-    The caller holds the campaign's lock, and saves it. The audience is of the contacts there were at its first chunk;
+    The caller is alone at it, and saves the campaign. The audience is of the contacts there were at its first chunk;
     nobody is expanded before its last, so that a phone that moves from one contact to another has one row.
     """
     ctx = Context(campaign.workspace_id, campaign.livemode, services=services)
@@ -323,9 +322,6 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
 
     Taking a recipient and making its message are one transaction, so that a crash loses and doubles nobody.
     """
-    # A pause or a cancellation waits for this chunk, and the next chunk sees it.
-    if not await share_run(campaign_id):
-        return 0
     campaign = await fetch_row(
         _Expanding,
         "SELECT campaigns.*, settings.blocked_regions, settings.enabled_regions, settings.default_sender,"

@@ -295,7 +295,9 @@ async def cancel_campaign(ctx: Context, id: UUID) -> Campaign:
     campaign.canceled_at = now
     campaign.pause_reason = None
     await campaign.save(update_fields=["status", "canceled_at", "pause_reason"])
-    await cancel_campaign_messages(ctx, id, limit=CANCEL_AT_ONCE, now=now)
+    # Where claims want the balance, whose turns take long, all is left to a worker: the answer waits for none of them.
+    if not ctx.livemode or await credits.try_lock(ctx.workspace_id):
+        await cancel_campaign_messages(ctx, id, limit=CANCEL_AT_ONCE, now=now)
     await record_campaign_event(EventType.CAMPAIGN_CANCELED, campaign, now)
     notify_after_commit(WorkQueue.CAMPAIGNS)
     return campaign
@@ -516,7 +518,7 @@ def check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:
 
 
 async def _halt(ctx: Context, id: UUID) -> tuple[Campaign, datetime]:
-    """Return a campaign that has not ended, locked and standing still, and since when. Raises NotFound, Conflict."""
+    """Return a campaign that has not ended, locked, and since when no hand-over begins. Raises NotFound, Conflict."""
     _refuse_ended(await get_campaign(ctx, id))
     now = await halt_run(id)
     campaign = await _lock(ctx, id)

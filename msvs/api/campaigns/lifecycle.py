@@ -10,9 +10,8 @@ from msvs.api.campaigns.campaigns import pause_missed, record_campaign_event
 from msvs.api.context import Context, Services
 from msvs.api.dispatch.campaign_stats import count_open
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
-from msvs.api.dispatch.halting import share_run
 from msvs.api.notifier import WorkQueue
-from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.unit_of_work import notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import Campaign, CampaignStatus
@@ -55,16 +54,37 @@ async def due_campaigns(now: datetime) -> list[UUID]:
     return [row.id for row in rows]
 
 
+# One process at a time. Not by the campaign's row, for which a pause or a cancellation would wait through the chunk.
+ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('start:' || $1::uuid, 0))"
+VERSION = "SELECT xmin::text FROM campaigns WHERE id = $1"
+ADVANCE = """
+UPDATE campaigns SET status = 'preparing', started_at = $3, interval_seconds = $4, audience_until = $5,
+    audience_after = $6, audience_count = $7
+WHERE id = $1 AND xmin::text = $2
+"""
+
+
+class _Overtaken(Exception):
+    """Somebody changed the campaign while a chunk of its audience was fixed, so that the chunk is taken back."""
+
+
 async def start_campaign(
     services: Services, campaign_id: UUID, now: datetime, *, limit: int = audiences.FIX_CHUNK
 ) -> bool | None:
     """Bring a due campaign's start forward by a chunk of its audience, or pause it where its hour is over.
 
-    Whether it now runs; None where there is nothing to do: it is not due, or another is at it.
+    Whether it now runs; None where there is nothing to do: it is not due, another is at it, or it was halted meanwhile.
     """
-    # Whoever halts it comes before the next chunk.
-    await share_run(campaign_id)
-    campaign = await Campaign.filter(id=campaign_id).select_for_update(skip_locked=True).first()
+    try:
+        async with unit_of_work():
+            return await _start(services, campaign_id, now, limit) if await fetch_value(ALONE, campaign_id) else None
+    except _Overtaken:
+        return None
+
+
+async def _start(services: Services, campaign_id: UUID, now: datetime, limit: int) -> bool | None:
+    version = await fetch_value(VERSION, campaign_id)
+    campaign = await Campaign.filter(id=campaign_id).first()
     if campaign is None or campaign.status not in (CampaignStatus.SCHEDULED, CampaignStatus.PREPARING):
         return None
     if campaign.started_at is not None:
@@ -74,25 +94,33 @@ async def start_campaign(
         if campaign.scheduled_at > now:
             return None
         if now - campaign.scheduled_at > audiences.MAX_LATE:
-            await pause_missed(campaign, now)
+            await _pause_missed(campaign_id, version, now)
             return None
     is_fixed = await audiences.fix_chunk(services, campaign, limit=limit)
     campaign.status = CampaignStatus.PREPARING
     if is_fixed:
         _begin(campaign, now)
-    await campaign.save(
-        update_fields=[
-            "status",
-            "started_at",
-            "interval_seconds",
-            "audience_until",
-            "audience_after",
-            "audience_count",
-        ]
+    advanced = await execute(
+        ADVANCE,
+        campaign_id,
+        version,
+        campaign.started_at,
+        campaign.interval_seconds,
+        campaign.audience_until,
+        campaign.audience_after,
+        campaign.audience_count,
     )
+    if not advanced:
+        raise _Overtaken
     if is_fixed:
         await record_campaign_event(EventType.CAMPAIGN_STARTED, campaign, now)
     return is_fixed
+
+
+async def _pause_missed(campaign_id: UUID, version: str, now: datetime) -> None:
+    campaign = await Campaign.filter(id=campaign_id).select_for_update(skip_locked=True).first()
+    if campaign is not None and await fetch_value(VERSION, campaign_id) == version:
+        await pause_missed(campaign, now)
 
 
 def _begin(campaign: Campaign, now: datetime) -> None:

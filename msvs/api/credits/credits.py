@@ -86,6 +86,8 @@ UPDATE credit_balances SET
 WHERE workspace_id = $1 AND EXISTS (SELECT FROM entries)
 """
 
+TRY_LOCK = "SELECT workspace_id FROM credit_balances WHERE workspace_id = $1 FOR NO KEY UPDATE SKIP LOCKED"
+
 
 def message_reference(message_id: UUID) -> str:
     """Return how the ledger names a message."""
@@ -145,6 +147,11 @@ async def release(workspace_id: UUID, amounts: Mapping[UUID, int], now: datetime
             list(amounts.values()),
             now,
         )
+
+
+async def try_lock(workspace_id: UUID) -> bool:
+    """Lock a workspace's balance until the transaction ends. Return False, without waiting, where another has it."""
+    return await fetch_row(TRY_LOCK, workspace_id) is not None
 
 
 async def capture(workspace_id: UUID, message_ids: list[UUID], now: datetime) -> None:

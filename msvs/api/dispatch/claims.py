@@ -90,9 +90,11 @@ async def claim(services: Services, lane: Lane, *, carrier: str, limit: int, now
     await give_back_to_senders(services, rooms, ready)
     if not ready:
         return None
+    taken = await take(ready, carrier, now)
+    # Last, as it locks the campaign's row.
     if campaign is not None and campaign.interval_seconds > 0:
         await take_slots(campaign, len(ready), now)
-    return await take(ready, carrier, now)
+    return taken
 
 
 async def claim_by_plan(services: Services, lane: Lane, plan: Plan, *, limit: int, now: datetime) -> list[Claim]:

@@ -1,4 +1,8 @@
-"""Halting: a pause or a cancellation of a campaign takes hold before any further claim, chunk or hand-over of it."""
+"""Halting: a pause or a cancellation of a campaign takes hold before any further hand-over of it.
+
+It waits for no claim and no chunk under way: what they still write is never handed over. Only the start of a hand-over,
+a statement, shares the lock.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,7 @@ from uuid import UUID
 
 from msvs.database import fetch_row, fetch_value
 
-SHARE = "SELECT moment, runs, halted FROM share_campaign($1)"
-
-
-async def share_run(campaign_id: UUID) -> bool:
-    """Hold a campaign's run until the transaction ends. Return whether it runs.
-
-    Any number share a run. They wait for whoever halts it, also for one that still waits itself.
-    """
-    row = await fetch_row(SHARE, campaign_id)
-    return row is not None and row.runs
+SHARE = "SELECT moment, halted FROM share_campaign($1)"
 
 
 async def begin_part(campaign_id: UUID) -> datetime | None:
@@ -31,7 +26,7 @@ async def begin_part(campaign_id: UUID) -> datetime | None:
 async def halt_run(campaign_id: UUID) -> datetime:
     """Have a campaign's run to oneself until the transaction ends; the time at which it stood still.
 
-    Claims and chunks under way end first; nothing new begins meanwhile.
+    No hand-over begins meanwhile. The caller says in the same transaction that the campaign is halted.
     """
     moment: datetime = await fetch_value("SELECT halt_campaign($1)", campaign_id)
     return moment

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.credits import credits
-from msvs.api.dispatch import open_months
+from msvs.api.dispatch import lane_bounds, open_months
 from msvs.api.dispatch.claims import Claim
 from msvs.api.dispatch.message_events import events_of
 from msvs.api.dispatch.routing import FAILOVER_CODES
@@ -219,6 +219,8 @@ async def give_back(claim: Claim, now: datetime) -> None:
     if claim.is_repeat:
         return
     unused = [row.id for row in claim.messages]
+    # Where they were, which this process takes to be empty.
+    lane_bounds.forget()
     again = open_months.within(REQUEUED, unused)
     await execute(again, unused, [row.due_at for row in claim.messages], claim.token)
     await execute(conclusion_of(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)

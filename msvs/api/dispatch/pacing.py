@@ -7,7 +7,6 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.api import settings_of_mode
-from msvs.api.dispatch.halting import share_run
 from msvs.database import execute, fetch_row
 
 RUNNING = """
@@ -16,8 +15,8 @@ SELECT campaigns.id, campaigns.interval_seconds, campaigns.slots_taken, campaign
 FROM campaigns JOIN workspaces ON workspaces.id = campaigns.workspace_id {settings}
 WHERE campaigns.id = $1 AND campaigns.status IN ('preparing', 'sending')
 """.format(settings=settings_of_mode.JOIN.format(livemode="campaigns.livemode"))
-# A paced campaign's claims count its slots one after the other.
-HOLD_SLOTS = "SELECT id FROM campaigns WHERE id = $1 AND interval_seconds > 0 FOR NO KEY UPDATE"
+# A paced campaign's claims count its slots one after the other. Not by the campaign's row, for which a halt would wait.
+HOLD_SLOTS = "SELECT pg_advisory_xact_lock(hashtextextended('pace:' || $1::uuid, 0))"
 # What a paced campaign may catch up at once.
 PACE_BURST = timedelta(seconds=2)
 MOST_AT_ONCE = 100_000
@@ -35,9 +34,7 @@ class RunningCampaign(Protocol):
 
 
 async def running_campaign(campaign_id: UUID) -> RunningCampaign | None:
-    """Return the campaign if it runs, and hold it: a pause waits for this claim, and the next claim sees it."""
-    if not await share_run(campaign_id):
-        return None
+    """Return the campaign if it runs. What is claimed of one halted meanwhile is given back, not handed over."""
     campaign = await fetch_row(RunningCampaign, RUNNING, campaign_id)
     if campaign is not None and campaign.interval_seconds > 0:
         await fetch_row(HOLD_SLOTS, campaign_id)

@@ -29,16 +29,17 @@ ORDER BY picked.due_at, picked.id
 PICKED = """
     SELECT * FROM messages
     WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND due_at <= $3 AND {is_open}
-        AND EXISTS (SELECT FROM workspaces WHERE id = $1 AND suspended_at IS NULL)
+        AND (due_at, id) >= ($5, $6) AND EXISTS (SELECT FROM workspaces WHERE id = $1 AND suspended_at IS NULL)
     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 """
 # Where senders have limits, no more of each than it may send now: what it may not is not even looked at. The time is
 # written as the index of senders has it, and no other.
 PICKED_BY_SENDER = """
-    SELECT due.* FROM unnest($5::varchar[], $6::int[]) AS room (sender, messages) CROSS JOIN LATERAL (
+    SELECT due.* FROM unnest($6::varchar[], $7::int[]) AS room (sender, messages) CROSS JOIN LATERAL (
         SELECT * FROM messages
         WHERE status = 'queued' AND workspace_id = $1 AND livemode = $2 AND {lane} AND sender = room.sender
             AND {is_open} AND (due_at AT TIME ZONE 'UTC') <= ($3::timestamptz AT TIME ZONE 'UTC')
+            AND (due_at AT TIME ZONE 'UTC') >= ($5::timestamptz AT TIME ZONE 'UTC')
             AND EXISTS (SELECT FROM workspaces WHERE id = $1 AND suspended_at IS NULL)
         ORDER BY (due_at AT TIME ZONE 'UTC'), id LIMIT room.messages FOR UPDATE SKIP LOCKED
     ) AS due LIMIT $4
@@ -128,9 +129,11 @@ async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[
     if rooms is not None and not rooms:
         return []
     more = len(set_aside.left_out)
-    values: list[object] = [lane.workspace_id, lane.livemode, now, limit + more]
+    values: list[object] = [lane.workspace_id, lane.livemode, now, limit + more, lane.bound.due_at]
     shares = None if rooms is None else _share(rooms, limit)
-    if shares is not None:
+    if shares is None:
+        values.append(lane.bound.id)
+    else:
         values += [list(shares), [share + more for share in shares.values()]]
     condition = SINGLE_LANE
     if lane.campaign_id is not None:

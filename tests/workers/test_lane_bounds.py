@@ -1,0 +1,205 @@
+"""Lane bounds: beside a snapshot that is held, looks pass what was found empty, and leave nothing for good."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from msvs import database as db
+from msvs.api.campaigns import campaigns
+from msvs.api.context import Context
+from msvs.api.dispatch import claims, lane_bounds, lanes, open_months, outcomes
+from msvs.api.dispatch.lanes import Lane
+from msvs.api.dispatch.picking import pick
+from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.virtual import VirtualCarrier
+from msvs.models import Campaign, Message, MessageStatus
+from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.dispatch import dispatch_messages
+from tests import factories
+from tests.plans import make_messages, reading
+from tests.services import SERVICES
+from tests.workers.test_plans import make_campaign
+
+MANY, LEFT = 8_000, 20
+LOOKS = (lane_bounds.singles, lane_bounds.campaigns, lane_bounds.scheduled)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first look is a full one."""
+    monkeypatch.setattr(lane_bounds, "SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(lane_bounds, "FULL_SECONDS", 3600.0)
+    monkeypatch.setattr(lane_bounds, "WORTH", 0.0)
+    lane_bounds.forget()
+    SERVICES.carriers.live = "virtual"
+
+
+async def look() -> dict[UUID | None, Lane]:
+    """Return the lanes by their campaigns, and what is scheduled."""
+    now, open_ids = await open_months.look()
+    await lanes.has_scheduled(now, open_ids)
+    return {lane.campaign_id: lane for lane in await lanes.find_lanes(now, open_ids)}
+
+
+@pytest.fixture
+async def held(live_ctx: Context, database: str) -> AsyncIterator[UUID]:
+    """A lane of a campaign and one of single messages, nearly all of which was sent since another's snapshot."""
+    campaign_id = await make_campaign(live_ctx)
+    await make_messages(live_ctx, MANY, "queued", campaign_id=campaign_id)
+    await make_messages(live_ctx, MANY, "queued")
+    await make_messages(live_ctx, MANY, "scheduled")
+    connection = await asyncpg.connect(database)
+    async with connection.transaction(isolation="repeatable_read"):
+        await connection.fetchval("SELECT count(*) FROM messages")
+        # Those that are left are due last.
+        sent = f"+1212{5_000_000 + MANY - LEFT}"
+        await db.execute("UPDATE messages SET status = 'sent' WHERE status = 'queued' AND to_phone <= $1", sent)
+        await db.execute("UPDATE messages SET status = 'canceled' WHERE status = 'scheduled'")
+        await db.execute("ANALYZE messages")
+        yield campaign_id
+    await connection.close()
+
+
+async def test_a_look_passes_what_the_one_before_found_empty(
+    live_ctx: Context, held: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reading(monkeypatch) as full:
+        first = await look()
+    with reading(monkeypatch) as quick:
+        second = await look()
+    assert first == second
+    assert first.keys() == {None, held}
+    assert [statement.rows for statement in quick.statements] <= [statement.rows for statement in full.statements]
+    now = await db.now()
+    for campaign_id, lane in second.items():
+        picks = []
+        for bound in (lane_bounds.NONE, lane.bound):
+            async with unit_of_work():
+                with reading(monkeypatch) as picking:
+                    rows = await pick(Lane(lane.workspace_id, True, campaign_id, lane.open_ids, bound), 100, now, None)
+            picks.append((len(rows), rows[0].id, picking.most.buffers))
+        (number, id, passing), (same_number, same_id, buffers) = picks
+        assert (number, id) == (same_number, same_id)
+        assert number == LEFT
+        # What is read beside the messages is alike.
+        assert passing - buffers > MANY // 50
+    # Scheduled, single messages, campaigns: a tenth at most of what the full ones touched.
+    for name in ("'scheduled'", "campaign_id IS NULL", "campaigns.id"):
+        passed, touched = (
+            max(one.buffers for one in looks.statements if name in one.sql and "due_at" in one.sql)
+            for looks in (full, quick)
+        )
+        assert touched < passed / 10, (name, touched, passed)
+
+
+async def add(ctx: Context, campaign_id: UUID | None = None) -> UUID:
+    """Put a message where looks found nothing: due an hour ago."""
+    known = {row.id for row in await Message.all()}
+    await make_messages(ctx, 1, "queued", campaign_id=campaign_id)
+    (id,) = {row.id for row in await Message.all()} - known
+    return id
+
+
+async def test_what_comes_to_lie_below_a_bound_is_found_by_the_next_full_look(live_ctx: Context) -> None:
+    campaign_id = await make_campaign(live_ctx)
+    assert await look() == {}
+    await add(live_ctx)
+    await add(live_ctx, campaign_id)
+    assert await look() == {}
+    for looks in LOOKS:
+        assert not looks.is_full
+        let_time_pass(looks)
+        assert looks.is_full
+    assert (await look()).keys() == {None, campaign_id}
+    # They stay, with bounds of their own.
+    assert (await look()).keys() == {None, campaign_id}
+
+
+def let_time_pass(looks: lane_bounds.Looks) -> None:  # type: ignore[type-arg]
+    """As if the time until the next full look were over."""
+    looks._next_full = 0.0
+
+
+async def test_what_is_new_is_found_by_any_look(live_ctx: Context, ctx: Context) -> None:
+    assert await look() == {}
+    await db.execute(
+        "UPDATE messages SET due_at = now() - interval '1 second' WHERE id = ANY($1)",
+        [await add(live_ctx), await add(ctx)],
+    )
+    # A campaign that ran at no look before may have waited for long.
+    campaign_id = await make_campaign(live_ctx, "paused")
+    await add(live_ctx, campaign_id)
+    assert (await look()).keys() == {None}
+    await Campaign.filter(id=campaign_id).update(status="sending")
+    now, open_ids = await open_months.look()
+    found = await lanes.find_lanes(now, open_ids)
+    assert {(lane.livemode, lane.campaign_id) for lane in found} == {
+        (True, None),
+        (False, None),
+        (True, campaign_id),
+    }
+
+
+async def test_what_this_process_gives_back_is_found_by_its_next_look(live_ctx: Context) -> None:
+    await add(live_ctx)
+    lane = (await look())[None]
+    async with unit_of_work():
+        claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=10, now=await db.now())
+    assert claim is not None
+    assert await look() == {}
+    async with unit_of_work():
+        await outcomes.give_back(claim, await db.now())
+    assert (await look()).keys() == {None}
+
+
+async def test_what_was_scheduled_and_is_late_is_found_by_the_next_look(live_ctx: Context) -> None:
+    await make_messages(live_ctx, 3, "scheduled")
+    assert await look() == {}
+    now, open_ids = await open_months.look()
+    async with unit_of_work():
+        assert await lanes.promote_scheduled(limit=10, now=now, open_ids=open_ids) == 3
+    assert (await look()).keys() == {None}
+    assert not await lanes.has_scheduled(now, open_ids)
+
+
+async def test_no_bound_is_newer_than_what_may_still_be_committed(live_ctx: Context) -> None:
+    await look()
+    await make_messages(live_ctx, 1, "queued")
+    late = await db.now() - lane_bounds.LAG + timedelta(seconds=5)
+    await db.execute("UPDATE messages SET due_at = $1", late)
+    assert (await look()).keys() == {None}
+
+
+async def test_all_goes_out_by_quick_looks(live_ctx: Context, other_ctx: Context) -> None:
+    carriers = {"virtual": VirtualCarrier()}
+    assert await dispatch_messages(SERVICES, carriers) == 0
+    members = await factories.make_list(live_ctx, [await factories.make_contact(live_ctx) for _ in range(60)])
+    async with unit_of_work():
+        data = campaigns.CreateCampaign("Cohort 06", "Hi", list_ids=[members.id])
+        campaign = await campaigns.create_campaign(live_ctx, data)
+    await expand_campaigns(SERVICES)
+    await make_messages(other_ctx, 30, "queued")
+    await db.execute("UPDATE messages SET due_at = now() WHERE workspace_id = $1", other_ctx.workspace_id)
+    assert await dispatch_messages(SERVICES, carriers, batch=7) == 90
+    assert await Message.filter(status=MessageStatus.SENT).count() == 90
+    assert await Message.filter(campaign_id=campaign.id).count() == 60
+
+
+def test_quick_looks_that_save_nothing_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_bounds, "WORTH", 2.0)
+    looks: lane_bounds.Looks[int] = lane_bounds.Looks(is_complete=True)
+    now = lane_bounds.NONE.due_at + timedelta(days=1)
+    looks.note(1.0, now, {}, is_full=True)
+    assert not looks.is_full
+    looks.note(0.6, now, {}, is_full=False)
+    assert looks.is_full
+    # Not at once again, and in the end.
+    looks.note(0.5, now, {}, is_full=True)
+    assert looks.is_full
+    looks.note(0.5, now, {}, is_full=True)
+    assert not looks.is_full

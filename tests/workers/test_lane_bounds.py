@@ -196,6 +196,9 @@ def test_quick_looks_that_save_nothing_are_left(monkeypatch: pytest.MonkeyPatch)
     now = lane_bounds.NONE.due_at + timedelta(days=1)
     looks.note(1.0, now, {}, is_full=True)
     assert not looks.is_full
+    for seconds in (0.6, 0.6, 0.4, 0.6, 0.6):
+        looks.note(seconds, now, {}, is_full=False)
+        assert not looks.is_full
     looks.note(0.6, now, {}, is_full=False)
     assert looks.is_full
     # Not at once again, and in the end.

@@ -20,8 +20,9 @@ K = TypeVar("K", bound=Hashable)
 SLOW_SECONDS = 0.02
 FULL_SECONDS = 5.0
 FULL_SHARE = 20.0
-# Quick looks are made where they are so many times as quick.
+# Quick looks are made where they are so many times as quick; so many slow ones in a row say that they are not.
 WORTH = 2.0
+MOST_UNWORTHY = 3
 # Messages are committed later than they are due: no bound is newer than this.
 LAG = timedelta(seconds=10)
 
@@ -54,6 +55,7 @@ class Looks(Generic[K]):
         self._next_full = 0.0
         self._full_seconds = 0.0
         self._quick_seconds = 0.0
+        self._unworthy = 0
 
     @property
     def is_full(self) -> bool:
@@ -76,10 +78,10 @@ class Looks(Generic[K]):
                 return
             self._next_full = now + max(FULL_SECONDS, FULL_SHARE * seconds)
         else:
-            self._quick_seconds = seconds
-            if WORTH * seconds > self._full_seconds:
+            self._unworthy = self._unworthy + 1 if WORTH * seconds > self._full_seconds else 0
+            if self._unworthy >= MOST_UNWORTHY:
                 # They save nothing, as where workspaces are many and each has little.
-                self._next_full = now
+                self._quick_seconds, self._unworthy, self._next_full = seconds, 0, now
         settled = Bound(moment - LAG, NONE.id)
         self.default = settled if self._is_complete else NONE
         self.known = {key: min(bound or settled, settled) for key, bound in found.items()}

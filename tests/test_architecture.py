@@ -63,7 +63,8 @@ CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/", "msvs/twilio_compa
 UNSCOPED = {
     "msvs/api/campaigns/campaigns.py:resume_paid": "goes on with campaigns of all workspaces that a top-up covers",
     "msvs/api/dispatch/routes.py:remove_route": "the operator's table; no caller reaches it",
-    "msvs/api/campaigns/lifecycle.py:start_campaign": "the engine's step on a campaign that due_campaigns found",
+    "msvs/api/campaigns/lifecycle.py:_start": "the engine's step on a campaign that due_campaigns found",
+    "msvs/api/campaigns/lifecycle.py:_pause_missed": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/campaigns/lifecycle.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/campaigns/lifecycle.py:complete_campaign": "the engine's step on a campaign that sending_campaigns found",
     "msvs/api/accounts/users.py:_join": "finds an invitation by the hash of its token",

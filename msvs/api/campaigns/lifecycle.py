@@ -55,7 +55,7 @@ async def due_campaigns(now: datetime) -> list[UUID]:
 
 
 # One process at a time. Not by the campaign's row, for which a pause or a cancellation would wait through the chunk.
-ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('start:' || $1::uuid, 0))"
+START_ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('start:' || $1::uuid, 0))"
 VERSION = "SELECT xmin::text FROM campaigns WHERE id = $1"
 ADVANCE = """
 UPDATE campaigns SET status = 'preparing', started_at = $3, interval_seconds = $4, audience_until = $5,
@@ -77,7 +77,7 @@ async def start_campaign(
     """
     try:
         async with unit_of_work():
-            return await _start(services, campaign_id, now, limit) if await fetch_value(ALONE, campaign_id) else None
+            return await _start(services, campaign_id, now, limit) if await fetch_value(START_ALONE, campaign_id) else None
     except _Overtaken:
         return None
 

@@ -77,7 +77,8 @@ async def start_campaign(
     """
     try:
         async with unit_of_work():
-            return await _start(services, campaign_id, now, limit) if await fetch_value(START_ALONE, campaign_id) else None
+            is_alone = await fetch_value(START_ALONE, campaign_id)
+            return await _start(services, campaign_id, now, limit) if is_alone else None
     except _Overtaken:
         return None
 

@@ -56,7 +56,7 @@ handset: $(VENV)/.dev scripts/handset/node_modules/.ready ## Drive the handset's
 	@exec $(BIN)/python -m scripts.handset.run $(ARGS)
 
 postman: scripts/contract/node_modules/.ready ## Write the Postman collection from openapi.yaml
-	node scripts/contract/postman/build.mjs openapi.yaml postman
+	node scripts/contract/postman/build.mjs openapi.yaml msvs/rest_compat/postman
 
 bench: $(VENV)/.dev ## Measure throughput on this machine
 	@exec $(BIN)/python -m bench.run $(ARGS)

@@ -30,8 +30,9 @@ from msvs.carriers.registry import make_carriers
 from msvs.docs.front import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
+from msvs.home.routes import home_routes, unknown_pages
 from msvs.http.errors import error_body
-from msvs.http.middleware import REQUEST_ID, RequestMiddleware, as_refusal, route_unknown
+from msvs.http.middleware import REQUEST_ID, RequestMiddleware, as_refusal
 from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
 from msvs.http.server import BACKLOG, server_config
@@ -113,7 +114,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         *handset_routes(services, settings),
         *callback_routes(carriers, base_url=settings.base_url),
         *docs_routes(),
-        Route("/", show_index),
+        *home_routes(settings.base_url, is_production=settings.is_production),
         Route("/healthz", show_health),
         Route("/readyz", show_readiness(readiness, settings.base_url)),
         Route("/metrics", metrics.show),
@@ -139,7 +140,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     app.state.base_url = settings.base_url
     app.state.end = lambda: signal.raise_signal(signal.SIGTERM)
     app.router.redirect_slashes = False
-    app.router.default = route_unknown
+    app.router.default = unknown_pages()
     return app
 
 
@@ -187,21 +188,6 @@ async def _prove_key(settings: Settings) -> None:
         secret_keys.watching(Keyring(), settings, lambda: None),
     ):
         return
-
-
-async def show_index(_request: Request) -> Response:
-    """List the entry points of the service."""
-    links = {
-        "api": "/v1",
-        "docs": "/docs/",
-        "openapi": "/openapi.yaml",
-        "handset": "/handset",
-        "health": "/healthz",
-        "readiness": "/readyz",
-        "metrics": "/metrics",
-        "operations": "/ops",
-    }
-    return _json({"name": "MassiveSMS", "links": links})
 
 
 async def show_health(_request: Request) -> Response:

@@ -33,6 +33,7 @@ PLACES: dict[str, tuple[str, ...]] = {
         "msvs/docs",
         "msvs/graphql",
         "msvs/handset",
+        "msvs/home",
         "msvs/http",
         "msvs/ops",
         "msvs/rest_compat",

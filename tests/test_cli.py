@@ -295,6 +295,26 @@ async def test_help_and_settings_need_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+LOG_IN = """
+mutation ($email: String!, $password: String!) {
+  logIn(email: $email, password: $password) { ... on Session { memberships { workspaceId role } } }
+}
+"""
+
+
+def log_in(demo: dict[str, str]) -> list[dict[str, str]]:
+    """Log in as the demo's owner; where they may work."""
+    variables = {"email": demo["owner_email"], "password": demo["owner_password"]}
+    request = urllib.request.Request(
+        f"{demo['base_url']}/graphql",
+        json.dumps({"query": LOG_IN, "variables": variables}).encode(),
+        {"Content-Type": "application/json", "Origin": demo["base_url"]},
+    )
+    with urllib.request.urlopen(request) as answer:
+        memberships: list[dict[str, str]] = json.load(answer)["data"]["logIn"]["memberships"]
+    return memberships
+
+
 async def test_run_starts_everything_and_keeps_its_demo(tmp_path: Path) -> None:
     env = environment(tmp_path, PORT="0", MSVS_MESSAGE_WORKERS="1")
     kept = []
@@ -314,6 +334,8 @@ async def test_run_starts_everything_and_keeps_its_demo(tmp_path: Path) -> None:
             answer = await asyncio.to_thread(urllib.request.urlopen, request)
             with answer:
                 assert json.load(answer)["balance"] == 10_000
+            assert f"{demo['owner_email']}  {demo['owner_password']}" in banner.decode()
+            assert await asyncio.to_thread(log_in, demo) == [{"workspaceId": demo["workspace_id"], "role": "OWNER"}]
             balance = await shown("credits", "balance", "--workspace", demo["workspace_id"], env=env)
             assert balance["balance"] == 10_000
             kept.append({**demo, "base_url": None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from msvs.cli.common import (
     Arguments,
     in_database,
     main_command,
+    services_of_command,
     with_engines,
 )
 from msvs.cli.database import migrate_schema, repair_what_is_due
@@ -24,6 +26,7 @@ QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
 DEMO_NAME = "Cohort Labs (demo)"
 DEMO_CREDITS = 10_000
 DEMO_FILE = "demo.json"
+DEMO_OWNER = "owner@cohortlabs.example"
 # Managers of processes send these to have a file read again or a log opened again: there is neither. `msvs run` ends by
 # SIGHUP, with its terminal.
 RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -73,12 +76,15 @@ def _first_steps(settings: Settings) -> list[str]:
     demo = _read_demo(path)
     if demo is None or not in_database(settings, _workspace_known(demo["workspace_id"])):
         demo = in_database(settings, _make_demo())
+    if not {"owner_email", "owner_password"} <= demo.keys():
+        demo |= in_database(settings, _make_owner(demo["workspace_id"]))
     demo |= {"base_url": settings.base_url, "operator_password": settings.operator_secret()}
     _write_private(path, json.dumps(demo, indent=2) + "\n")
     return [
         f"  Workspace       {demo['name']}  {demo['workspace_id']}",
         f"  Sandbox key     {demo['test_key']}",
         f"  Live key        {demo['live_key']}",
+        f"  Log in          {demo['owner_email']}  {demo['owner_password']}   (at {settings.base_url}/handset)",
         f"  Also kept in    {path}",
         "",
         "  Send a message in the sandbox:",
@@ -110,6 +116,34 @@ async def _workspace_known(text: str) -> bool:
 async def _make_demo() -> dict[str, str]:
     made = await new_workspace(DEMO_NAME, DEMO_CREDITS)
     return {"workspace_id": made.pop("id"), **made}
+
+
+async def _make_owner(workspace: str) -> dict[str, str]:
+    """Make a user who owns the demo workspace; the address has a suffix where an earlier demo took it."""
+    from msvs.api.accounts import users
+    from msvs.api.accounts.workspaces import find_workspace
+    from msvs.api.errors import Conflict
+    from msvs.api.unit_of_work import unit_of_work
+    from msvs.models import Role
+
+    password = secrets.token_urlsafe(12)
+    name, _, domain = DEMO_OWNER.partition("@")
+    workspace_id = await find_workspace(workspace)
+    for email in (DEMO_OWNER, f"{name}+{secrets.token_hex(4)}@{domain}"):
+        try:
+            async with unit_of_work():
+                await users.create_user(
+                    services_of_command(),
+                    email=email,
+                    name="Demo owner",
+                    password=password,
+                    workspace_id=workspace_id,
+                    role=Role.OWNER,
+                )
+            break
+        except Conflict:
+            continue
+    return {"owner_email": email, "owner_password": password}
 
 
 def _write_private(path: Path, text: str) -> None:

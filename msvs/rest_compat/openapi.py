@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import lru_cache
+from importlib.resources import files
 from types import UnionType
 from typing import TypeGuard, Union, get_args, get_origin
 
@@ -25,6 +26,7 @@ from msvs.api.permissions import Scope
 from msvs.api.webhooks.events import EventType
 from msvs.api.webhooks.signatures import RETRY_WINDOW
 from msvs.fields import AT, ULID, example_of, request_fields
+from msvs.http.static import StaticFile, make_file
 from msvs.rest_compat import openapi_details as details
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
@@ -34,6 +36,9 @@ from msvs.settings import PRODUCTION_URL
 
 OPENAPI = "3.1.0"
 JSON_TYPE = "application/json"
+CACHED = "public, max-age=300"
+FOR_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
+POSTMAN = files("msvs.rest_compat") / "postman"
 COMPONENT = "#/components/schemas/"
 
 # What a struct is called in the document, where it is not its own name without "Resource".
@@ -123,21 +128,36 @@ def yaml(base_url: str = PRODUCTION_URL) -> str:
 
 
 def openapi_routes(base_url: str) -> list[Route]:
-    """Return the routes at which the document is served, as YAML and as JSON."""
-    headers = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
-
-    def show(make: Callable[[], bytes], media_type: str) -> Callable[[Request], Awaitable[Response]]:
-        made = lru_cache(maxsize=1)(make)
-
-        async def endpoint(_request: Request) -> Response:
-            return Response(await anyio.to_thread.run_sync(made), headers=headers, media_type=media_type)
-
-        return endpoint
-
+    """Return the routes of the document, as YAML and as JSON, and of the Postman collection made from it."""
     return [
-        Route("/openapi.yaml", show(lambda: yaml(base_url).encode(), "application/yaml")),
-        Route("/openapi.json", show(lambda: msgspec.json.encode(document(base_url)), JSON_TYPE)),
+        Route("/openapi.yaml", _show(lambda: yaml(base_url).encode(), "application/yaml")),
+        Route("/openapi.json", _show(lambda: msgspec.json.encode(document(base_url)), JSON_TYPE)),
+        Route("/postman.json", _show(lambda: collection(base_url), JSON_TYPE)),
     ]
+
+
+def collection(base_url: str) -> bytes:
+    """Return the Postman collection with the sandbox's variables in it and this service's address."""
+    made = msgspec.json.decode((POSTMAN / "massivesms.postman_collection.json").read_bytes())
+    sandbox = msgspec.json.decode((POSTMAN / "sandbox.postman_environment.json").read_bytes())
+    values = {each["key"]: each["value"] for each in sandbox["values"]} | {"base_url": base_url}
+    made["variable"] = [*({"key": key, "value": value} for key, value in values.items()), *made["variable"]]
+    return msgspec.json.encode(made)
+
+
+def _show(make: Callable[[], bytes], media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers with a file that is made and compressed at the first request."""
+
+    @lru_cache(maxsize=1)
+    def made() -> StaticFile:
+        return make_file("", make(), media_type=media_type, cache_control=CACHED)
+
+    async def endpoint(request: Request) -> Response:
+        # lru_cache gives what it holds without a thread; making it takes a second.
+        file = made() if made.cache_info().currsize else await anyio.to_thread.run_sync(made)
+        return file.answer(request.headers, FOR_ANY_ORIGIN)
+
+    return endpoint
 
 
 @lru_cache(maxsize=1)

@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 NODE = HERE / "node_modules" / ".bin"
 PYTHON = ROOT / ".venv-contract" / "bin"
 OPENAPI = ROOT / "openapi.yaml"
-POSTMAN = ROOT / "postman"
+POSTMAN = ROOT / "msvs/rest_compat/postman"
 # How many examples an operation, and how many seconds in all.
 SHORT, FULL = (4, 75), (60, 400)
 # What the full run must have tried at least.

@@ -12,7 +12,7 @@ import pytest
 from msvs.api.webhooks import signatures
 from tests.rest_compat.contract import DOCUMENT, check
 
-POSTMAN = Path(__file__).parents[2] / "postman"
+POSTMAN = Path(__file__).parents[2] / "msvs/rest_compat/postman"
 COLLECTION = json.loads((POSTMAN / "massivesms.postman_collection.json").read_text())
 ENVIRONMENTS = sorted(POSTMAN.glob("*.postman_environment.json"))
 # The request that only carries the verifier.

@@ -72,6 +72,27 @@ async def test_it_is_served_as_yaml_and_json(anonymous: httpx.AsyncClient) -> No
     assert json.loads(as_json.text.replace("http://127.0.0.1:8000", "https://api.massivesms.com")) == DOCUMENT
 
 
+@pytest.mark.parametrize("path", ["/openapi.yaml", "/openapi.json", "/postman.json"])
+async def test_it_is_served_compressed_and_not_again(anonymous: httpx.AsyncClient, path: str) -> None:
+    plain = await anonymous.get(path, headers={"Accept-Encoding": "identity"})
+    packed = await anonymous.get(path, headers={"Accept-Encoding": "gzip"})
+    assert packed.content == plain.content
+    assert "Content-Encoding" not in plain.headers
+    assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
+    assert int(packed.headers["Content-Length"]) * 4 < len(plain.content)
+    assert packed.headers["ETag"] != plain.headers["ETag"]
+    again = await anonymous.get(path, headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_the_postman_collection_is_served_with_this_address(anonymous: httpx.AsyncClient) -> None:
+    served = (await anonymous.get("/postman.json")).json()
+    committed = json.loads((openapi.POSTMAN / "massivesms.postman_collection.json").read_text())
+    values = {each["key"]: each["value"] for each in served["variable"]}
+    assert (values["base_url"], values["api_key"]) == ("http://127.0.0.1:8000", "")
+    assert served["item"] == committed["item"]
+
+
 def test_every_endpoint_is_an_operation_and_no_other() -> None:
     described = {(method, path) for path, item in DOCUMENT["paths"].items() for method in item}
     assert described == {(endpoint.method.lower(), endpoint.path) for endpoint in ENDPOINTS}

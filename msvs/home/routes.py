@@ -1,0 +1,106 @@
+"""The root for people and machines, and unknown addresses for people."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from html import escape
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from msvs.http.headers import read_headers
+from msvs.http.html import fill, render_page
+from msvs.http.middleware import request_id_of, route_unknown
+
+PACKAGE = "msvs.home"
+LINKS: Mapping[str, str] = {
+    "api": "/v1",
+    "docs": "/docs/",
+    "openapi": "/openapi.yaml",
+    "postman": "/postman.json",
+    "handset": "/handset",
+    "health": "/healthz",
+    "readiness": "/readyz",
+    "metrics": "/metrics",
+    "operations": "/ops",
+}
+# What programs alone call answers in JSON, whoever asks.
+FOR_PROGRAMS = ("/v1", "/2010-04-01", "/graphql", "/callbacks", "/healthz", "/readyz", "/metrics")
+PAGE_TYPES = ("text/html", "application/xhtml+xml")
+VARIES: Mapping[str, str] = {"Cache-Control": "no-store", "Vary": "Accept"}
+
+
+def home_routes(base_url: str, *, is_production: bool) -> list[BaseRoute]:
+    """Return the route of `/`."""
+    return [Route("/", show_home(base_url, is_production=is_production))]
+
+
+def show_home(base_url: str, *, is_production: bool) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers `/`: a page for people, the entry points as JSON for machines."""
+    index = msgspec.json.encode({"name": "MassiveSMS", "links": LINKS})
+    keys = "home_keys_hosted.html" if is_production else "home_keys_here.html"
+
+    async def show(request: Request) -> Response:
+        """Show what the service is, or list its entry points."""
+        if not wants_page(request.scope):
+            return Response(index, 200, dict(VARIES), media_type="application/json")
+        return _page("home.html", 200, title="MassiveSMS", base=escape(base_url), keys=_part(keys))
+
+    return show
+
+
+def unknown_pages() -> ASGIApp:
+    """Return what answers addresses that have nothing: a page for people, the error envelope for machines."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and _is_for_people(scope):
+            page = _page(
+                "missing.html",
+                404,
+                title="Page not found",
+                path=escape(scope["path"][:200]),
+                request_id=request_id_of(scope),
+            )
+            await page(scope, receive, send)
+            return
+        await route_unknown(scope, receive, send)
+
+    return answer
+
+
+def wants_page(scope: Scope) -> bool:
+    """Return whether the caller names HTML in Accept, and not JSON before it (RFC 9110, section 12.5.1)."""
+    accept = read_headers(scope).get(b"accept", b"").decode("latin-1").lower()
+    return max(_quality(accept, name) for name in PAGE_TYPES) > _quality(accept, "application/json")
+
+
+def _quality(accept: str, media_type: str) -> float:
+    """Return the weight that Accept gives the media type by its own name; 0 where it does not name it."""
+    for each in accept.split(","):
+        name, *parameters = (part.strip() for part in each.split(";"))
+        if name == media_type:
+            weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+            try:
+                return min(1.0, max(0.0, float(weight)))
+            except ValueError:
+                return 0.0
+    return 0.0
+
+
+def _is_for_people(scope: Scope) -> bool:
+    path: str = scope["path"]
+    is_program = any(path == prefix or path.startswith(prefix + "/") for prefix in FOR_PROGRAMS)
+    return not is_program and wants_page(scope)
+
+
+def _page(name: str, status: int, *, title: str, **values: str) -> Response:
+    text, headers = render_page(PACKAGE, name, title=title, style=_part("style.css"), **values)
+    more = {"Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin"}
+    return HTMLResponse(text, status, {**headers, **VARIES, **more})
+
+
+def _part(name: str) -> str:
+    return fill(PACKAGE, name)

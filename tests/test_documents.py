@@ -36,6 +36,7 @@ DOCS = ROOT / "docs"
 README_LINES = 150
 PICTURE_BYTES = 150_000
 TOUR_SECONDS = 100
+START_SECONDS = 120.0  # on a busy machine, engines and all
 STOP_SECONDS = 60
 
 LINK = re.compile(r"(?<!`)\]\(([^()\s]+)\)")
@@ -422,7 +423,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         )
         try:
             address = f"http://127.0.0.1:{port}"
-            eventually(lambda: process.poll() is not None or is_ready(address))
+            eventually(lambda: process.poll() is not None or is_ready(address), START_SECONDS)
             assert process.poll() is None, data_dir.with_name("service.log").read_text()
             yield Service(address, data_dir)
         finally:

@@ -385,6 +385,13 @@ class InboundMessageResource(Resource, kw_only=True):
     read_at: Annotated[str, about("When somebody marked it read; null before that.", example=AT)] | None = None
 
 
+class InboundReceivedResource(InboundMessageResource, kw_only=True):
+    """A message that a recipient sent, as its event tells of it: `message` is the one that it answers, if any."""
+
+    reply: ReplyResource
+    message: MessageResource | None = None
+
+
 class KeywordResource(Resource, kw_only=True):
     """A word that opts in whoever texts it, and adds them to a list. `reply` null: the workspace's welcome text."""
 
@@ -747,6 +754,21 @@ def inbound_message_resource(row: rows.InboundMessageRow) -> InboundMessageResou
         message_id=optional_id(ids.MESSAGE, row.message_id),
         received_at=moment(row.received_at),
         read_at=optional_moment(row.read_at),
+    )
+
+
+def reply_resource(row: rows.InboundMessageRow) -> ReplyResource:
+    """Return the shape of what an inbound message row answers."""
+    return ReplyResource(
+        id=ids.encode_id(ids.INBOUND, row.id), body=row.body, from_=row.from_phone, received_at=moment(row.received_at)
+    )
+
+
+def received_resource(row: rows.InboundMessageRow, message: MessageView | None) -> InboundReceivedResource:
+    """Return the shape of an inbound message row in its event, with the message that it answers."""
+    told = {name: getattr(inbound_message_resource(row), name) for name in InboundMessageResource.__struct_fields__}
+    return InboundReceivedResource(
+        **told, reply=reply_resource(row), message=None if message is None else message_resource(message)
     )
 
 

@@ -23,6 +23,7 @@ from msvs.api.catalogue import ERRORS, PAGE, TYPES, errors_of
 from msvs.api.contacts.suppressions import SUPPRESSION
 from msvs.api.errors import PermissionDenied
 from msvs.api.permissions import Scope
+from msvs.api.resources import InboundReceivedResource
 from msvs.api.webhooks.events import EventType
 from msvs.api.webhooks.signatures import RETRY_WINDOW
 from msvs.fields import AT, ULID, example_of, request_fields
@@ -170,7 +171,7 @@ class _Document:
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         self.endpoints = endpoints
-        shapes = [endpoint.response for endpoint in endpoints]
+        shapes = [*(endpoint.response for endpoint in endpoints), InboundReceivedResource]
         bodies = [endpoint.body for endpoint in endpoints if endpoint.body is not NoBody]
         self.names = {_raw_name(struct): _public_name(struct) for struct in _structs([*shapes, *bodies])}
         _, raw = msgspec.json.schema_components([*shapes, *bodies], ref_template=COMPONENT + "{name}")

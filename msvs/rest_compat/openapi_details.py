@@ -122,6 +122,8 @@ EVENTS: Mapping[EventType, str] = {
     EventType.CAMPAIGN_DISPATCHED: "All messages in campaign queued.",
     EventType.CAMPAIGN_COMPLETED: "All messages in campaign reached terminal status.",
     EventType.CREDITS_LOW: "Balance dropped below `low_balance_threshold`.",
+    EventType.INBOUND_RECEIVED: "Somebody sent a message: an answer, STOP, START, a keyword, or a text from somebody"
+    " who was sent nothing. `data.message` is the message that it answers, or null.",
     EventType.MESSAGE_CANCELED: "Message canceled before a carrier had it.",
     EventType.MESSAGE_SKIPPED: "A campaign's recipient was not sent to; `data.error` says why.",
     EventType.CAMPAIGN_STARTED: "Campaign began to dispatch.",
@@ -140,6 +142,7 @@ EVENT_DATA: Mapping[str, str] = {
     "credits": "Credits",
     "webhook": "Webhook",
     "test": "Webhook",
+    "inbound": "InboundReceived",
 }
 
 
@@ -359,6 +362,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "WebhookAttempt": ids.ATTEMPT,
     "Event": ids.EVENT,
     "InboundMessage": ids.INBOUND,
+    "InboundReceived": ids.INBOUND,
     "Keyword": ids.KEYWORD,
     "Sender": ids.SENDER,
     "ApiKey": ids.API_KEY,
@@ -529,6 +533,15 @@ EVENT_EXAMPLES: Mapping[EventType, Schema] = {
             "from": "+14155550123",
             "received_at": AT,
         },
+    },
+    EventType.INBOUND_RECEIVED: {
+        "reply": {
+            "id": f"inb_{ULID}",
+            "body": "Is there a payment plan?",
+            "from": "+14155550123",
+            "received_at": AT,
+        },
+        "message": {"status": "replied", "sent_at": AT, "delivered_at": AT, "replied_at": AT},
     },
     EventType.MESSAGE_CANCELED: {"status": "canceled", "canceled_at": AT, "credits_used": 0},
     EventType.MESSAGE_SKIPPED: {

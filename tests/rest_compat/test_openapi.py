@@ -165,6 +165,9 @@ def test_the_example_of_an_event_is_true_of_its_moment(type: EventType) -> None:
         assert (data["dispatched_at"] is not None) is (verb != "started")
     elif subject == "contact":
         assert data["opt_in"]["status"] == verb
+    elif subject == "inbound":
+        assert (data["message_id"], data["message"]["status"]) == (data["message"]["id"], "replied")
+        assert (data["reply"]["id"], data["reply"]["body"]) == (data["id"], data["body"])
     elif subject == "credits":
         assert data["balance"] < data["low_balance_threshold"]
     else:

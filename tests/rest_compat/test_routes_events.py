@@ -145,6 +145,7 @@ MAKERS: dict[EventType, Callable[[httpx.AsyncClient], Awaitable[None]]] = {
     EventType.CAMPAIGN_DISPATCHED: run_campaign,
     EventType.CAMPAIGN_COMPLETED: run_campaign,
     EventType.CREDITS_LOW: fall_below_threshold,
+    EventType.INBOUND_RECEIVED: lambda client: message_to(client, "+14155550107"),
     EventType.MESSAGE_CANCELED: cancel_message,
     EventType.MESSAGE_SKIPPED: skip_recipient,
     EventType.CAMPAIGN_STARTED: run_campaign,

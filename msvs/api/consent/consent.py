@@ -488,7 +488,6 @@ async def opt_in(
     ip: str | None,
     now: datetime,
     confirmed: bool,
-    announce: bool = True,
     sender: str | None = None,
     user_agent: str | None = None,
     text: str | None = None,
@@ -498,8 +497,8 @@ async def opt_in(
     """Opt a contact in on evidence. Return whether its status changed. Raises Conflict `opt_in_revoked`.
 
     A phone that is opted out needs a `claim` that may undo that: the person's own act, or evidence given since.
-    Confirmed, it is opted in, its phone is no longer suppressed, and `contact.opted_in` is written unless it was in
-    before or `announce` is False. Unconfirmed (double opt-in), it becomes pending and is sent the workspace's one
+    Confirmed, it is opted in and its phone is no longer suppressed; by the person's own act, `contact.opted_in` is
+    written unless it was in before. Unconfirmed (double opt-in), it becomes pending and is sent the workspace's one
     confirmation SMS; while its answer is awaited nothing changes. Evidence given again is added to the history.
     `text` and `version` are what the person agreed to; of a pending contact without, the question it is asked. The
     question comes from `sender`, the workspace's own where left out.
@@ -541,7 +540,7 @@ async def opt_in(
             sender=sender,
             is_counted=sender is None,
         )
-    elif announce and before != OptInStatus.OPTED_IN:
+    elif claim.is_own_act and before != OptInStatus.OPTED_IN:
         await _record(EventType.CONTACT_OPTED_IN, changed, now)
     return before != status
 
@@ -549,7 +548,8 @@ async def opt_in(
 async def opt_in_many(ctx: Context, evidence: Mapping[UUID, Evidence], *, now: datetime) -> list[ContactRow]:
     """Opt contacts in, each on its own evidence, whose consent is unknown and who never said STOP; those that changed.
 
-    The caller holds the contacts, leaves out those whose phones are opted out, and writes whatever events there are.
+    The caller holds the contacts, leaves out those whose phones are opted out; `contact.opted_in` is
+    for what the person does.
     """
     changed = await fetch(
         ContactRow,

@@ -243,8 +243,8 @@ async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
     """Make a contact. Raises Conflict `contact_exists` with `existing_id` where the phone has one.
 
     With `opt_in` it is opted in, or pending where the workspace asks for double opt-in; for a number that said STOP,
-    that takes renewed evidence, else Conflict `opt_in_revoked`, and only that writes `contact.opted_in`. Without
-    `opt_in` it is unknown, or opted out if it said STOP.
+    that takes renewed evidence, else Conflict `opt_in_revoked`. Without `opt_in` it is unknown, or opted out if it said
+    STOP.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     phone = parse_phone(data.phone, param="phone")
@@ -260,7 +260,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
             raise _taken(existing)
     if evidence is None:
         return row
-    await _opt_in(ctx, row, evidence, now, announce=row.opt_in_status == OptInStatus.OPTED_OUT)
+    await _opt_in(ctx, row, evidence, now)
     await _refuse_suppressed(ctx, phone.e164, now)
     created = await fetch_row(ContactRow, FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
     assert created is not None, "the row is this transaction's own"
@@ -411,9 +411,7 @@ async def _insert(
     )
 
 
-async def _opt_in(
-    ctx: Context, contact: ContactRow, evidence: Evidence, now: datetime, *, announce: bool = True
-) -> None:
+async def _opt_in(ctx: Context, contact: ContactRow, evidence: Evidence, now: datetime) -> None:
     workspace = await find_settings(ctx)
     await consent.opt_in(
         ctx,
@@ -422,7 +420,6 @@ async def _opt_in(
         ip=evidence.ip,
         now=now,
         confirmed=not workspace.double_opt_in,
-        announce=announce,
         user_agent=evidence.user_agent,
         text=evidence.text,
         version=evidence.version,

@@ -26,11 +26,9 @@ from msvs.api.contacts.contacts import (
 from msvs.api.context import Context, lock_number
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import contact_resource
 from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.phones import Phone, canonical, parse_phone, read_phone
-from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, encode_json, execute, fetch, fetch_value
 from msvs.fields import LIST_ID, REGION_PATTERN, Ref, Request, about, id_pattern
 from msvs.models import Contact, ContactList, OptInStatus
@@ -200,7 +198,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     if list_id is not None and imported:
         members = [row.id for row in imported.values()]
         done.added_to_list = await execute(lists.ADD_MEMBERS, list_id, [ids.new_id() for _ in members], members, now)
-    await _opt_in(ctx, people, imported, made, done, now)
+    await _opt_in(ctx, people, imported, done, now)
     done.invalid.sort(key=lambda refused: refused.index)
     return done
 
@@ -328,7 +326,6 @@ async def _opt_in(
     ctx: Context,
     people: Mapping[str, _Person],
     imported: Mapping[str, Row],
-    made: Mapping[str, Row],
     done: ContactsImported,
     now: datetime,
 ) -> None:
@@ -355,15 +352,6 @@ async def _opt_in(
         return
     changed = await consent.opt_in_many(ctx, evidence, now=now)
     done.opted_in = len(changed)
-    # As where one contact is made or changed: of a new contact, its creation says it all.
-    await record_events(
-        (
-            NewEvent(EventType.CONTACT_OPTED_IN, row.workspace_id, row.livemode, row.id, contact_resource(row))
-            for row in changed
-            if row.canonical not in made
-        ),
-        now,
-    )
 
 
 async def _ask(ctx: Context, contact: Contact, given: Evidence, now: datetime) -> bool:

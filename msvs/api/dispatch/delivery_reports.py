@@ -23,7 +23,8 @@ PROVE_SENT = """
 WITH proven AS (
     SELECT id FROM messages WHERE id = ANY($1) AND status = 'sending' AND {in_months} ORDER BY id FOR UPDATE
 )
-UPDATE messages SET status = 'sent', sent_at = $2, claim_token = NULL, lease_until = NULL
+UPDATE messages SET status = CASE WHEN replied_at IS NULL THEN 'sent' ELSE 'replied' END, sent_at = $2,
+    claim_token = NULL, lease_until = NULL
 FROM proven WHERE messages.id = ANY ($1) AND messages.id = proven.id AND {in_months} RETURNING messages.*
 """
 

@@ -38,7 +38,8 @@ UNUSED = "unused"
 # The ids stand twice so that the planner finds rows by their key alone. With wrong statistics it might read every row
 # that is `sending`.
 RECORD_SENT = """
-UPDATE messages SET status = 'sent', sent_at = $4, carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
+UPDATE messages SET status = CASE WHEN replied_at IS NULL THEN 'sent' ELSE 'replied' END, sent_at = $4,
+    carrier_ref = outcome.ref, claim_token = NULL, lease_until = NULL
 FROM unnest($1::uuid[], $2::varchar[]) AS outcome (id, ref)
 WHERE messages.id = ANY ($1) AND messages.id = outcome.id AND messages.claim_token = $3
     AND messages.status = 'sending' AND {in_months}

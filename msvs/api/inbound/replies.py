@@ -18,7 +18,7 @@ from msvs.api.errors import ErrorCode, PermissionDenied
 from msvs.api.inbound import keywords
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import ReplyResource, message_resource, moment
+from msvs.api.resources import message_resource, received_resource, reply_resource
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.courtesies import bare_word
@@ -32,12 +32,33 @@ from msvs.models import Contact, InboundMessage, OptInStatus, Suppression, Works
 
 MAX_BODY = 1600
 
-# What is on the wire is not answered yet: a reply to an older message proves nothing of a newer one.
+# A quick reply comes before the carrier's answer, or the worker's note of it, is there. What is on the wire, or waits,
+# is answered only where nothing was sent before it: a reply to an older message proves nothing of a newer one.
 FIND_ANSWERED_MESSAGE = """
-SELECT * FROM messages
-WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind <> 'auto'
-    AND status IN ('sent', 'delivered', 'replied')
-ORDER BY id DESC LIMIT 1 FOR UPDATE
+SELECT * FROM (
+    (
+        SELECT id, 0 AS rank FROM messages
+        WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind <> 'auto'
+            AND status IN ('sent', 'delivered', 'replied')
+        ORDER BY id DESC LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT id, CASE status WHEN 'sending' THEN 1 ELSE 2 END FROM messages
+        WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind <> 'auto'
+            AND status IN ('sending', 'queued')
+        ORDER BY 2, id DESC LIMIT 1
+    )
+) AS answered ORDER BY rank LIMIT 1
+"""
+LOCK_MESSAGE = "SELECT * FROM messages WHERE id = $1 FOR UPDATE"
+
+# A message that is not sent yet stays where it is: it becomes replied when it is sent.
+MARK_REPLIED = """
+UPDATE messages SET replied_at = coalesce(replied_at, $2),
+    status = CASE WHEN status IN ('sent', 'delivered') THEN 'replied' ELSE status END,
+    delivery = CASE WHEN status IN ('sent', 'delivered') THEN NULL ELSE delivery END
+WHERE id = $1 AND status IN ('queued', 'sending', 'sent', 'delivered', 'replied') RETURNING *
 """
 
 INSERT_INBOUND = """
@@ -121,23 +142,50 @@ async def receive_inbound(
         )
         assert existing is not None
         return existing
+    row = await _apply(ctx, row, contact, keyword, chosen, is_opt_out=is_opt_out, now=at)
+    await _announce(ctx, row, at)
+    return row
+
+
+async def _apply(
+    ctx: Context,
+    row: Row,
+    contact: Contact,
+    keyword: Keyword | None,
+    chosen: Row | None,
+    *,
+    is_opt_out: bool,
+    now: datetime,
+) -> Row:
+    """Do what an inbound message asks for. Return it with the message that it answers."""
     workspace = await find_settings(ctx)
-    if keyword is Keyword.STOP or intent is not None:
-        row = await _stop(ctx, row, contact, None if is_opt_out else workspace, at)
-        return row if keyword is Keyword.STOP else await _reply(ctx, row, contact.id, at)
+    if keyword is Keyword.STOP or row.intent is not None:
+        row = await _stop(ctx, row, contact, None if is_opt_out else workspace, now)
+        return row if keyword is Keyword.STOP else await _reply(ctx, row, contact.id, now)
     if keyword is Keyword.START:
-        return await _start(ctx, row, contact, workspace, at)
+        return await _start(ctx, row, contact, workspace, now)
     if keyword is Keyword.HELP:
-        await _answer(ctx, row, contact, workspace.help_text, at)
+        await _answer(ctx, row, contact, workspace.help_text, now)
         return row
     if chosen is not None:
-        answer = await keywords.join(ctx, chosen, contact, text=row.body, now=at, sender=row.to_sender or None)
-        await _answer(ctx, row, contact, answer or "", at)
+        answer = await keywords.join(ctx, chosen, contact, text=row.body, now=now, sender=row.to_sender or None)
+        await _answer(ctx, row, contact, answer or "", now)
         return row
-    if keyword is Keyword.CONFIRM and await consent.confirm(ctx, contact, now=at, text=row.body):
-        await _answer(ctx, row, contact, workspace.welcome_text, at)
+    if keyword is Keyword.CONFIRM and await consent.confirm(ctx, contact, now=now, text=row.body):
+        await _answer(ctx, row, contact, workspace.welcome_text, now)
         return row
-    return await _reply(ctx, row, contact.id, at)
+    return await _reply(ctx, row, contact.id, now)
+
+
+async def _announce(ctx: Context, row: Row, now: datetime) -> None:
+    """Write `inbound.received`, which every inbound message has, with the message that it answers."""
+    message = None
+    if row.message_id is not None:
+        message = await fetch_row("SELECT * FROM messages WHERE id = $1", row.message_id)
+    data = received_resource(row, message)
+    # Its contact's, so that the contact's record counts it, and its erasure finds it.
+    event = NewEvent(EventType.INBOUND_RECEIVED, ctx.workspace_id, ctx.livemode, row.contact_id, data)
+    await record_events([event], now)
 
 
 async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str) -> Row:
@@ -265,25 +313,20 @@ async def _reply(ctx: Context, row: Row, contact_id: UUID, now: datetime) -> Row
     message = await _latest(ctx, contact_id)
     if message is None:
         return row
-    replied = await fetch_row(
-        "UPDATE messages SET status = 'replied', replied_at = coalesce(replied_at, $2), delivery = NULL"
-        " WHERE id = $1 AND status IN ('sent', 'delivered', 'replied') RETURNING *",
-        message.id,
-        now,
-    )
+    replied = await fetch_row(MARK_REPLIED, message.id, now)
     if replied is None:
         return row
     row = await _attach(row, message.id)
-    reply = ReplyResource(
-        id=ids.encode_id(ids.INBOUND, row.id), body=row.body, from_=row.from_phone, received_at=moment(row.received_at)
-    )
+    reply = reply_resource(row)
     data = message_resource(replied, reply=reply)
     await record_events([NewEvent(EventType.MESSAGE_REPLIED, ctx.workspace_id, ctx.livemode, message.id, data)], now)
     return row
 
 
 async def _latest(ctx: Context, contact_id: UUID) -> Row | None:
-    return await fetch_row(FIND_ANSWERED_MESSAGE, contact_id, ctx.workspace_id, ctx.livemode)
+    """Find the message that the contact answers, and hold it."""
+    found = await fetch_row(FIND_ANSWERED_MESSAGE, contact_id, ctx.workspace_id, ctx.livemode)
+    return None if found is None else await fetch_row(LOCK_MESSAGE, found.id)
 
 
 async def _attach(row: Row, message_id: UUID) -> Row:

@@ -37,6 +37,7 @@ class EventType(StrEnum):
     CAMPAIGN_COMPLETED = "campaign.completed"
     CREDITS_LOW = "credits.low"
 
+    INBOUND_RECEIVED = "inbound.received"
     MESSAGE_CANCELED = "message.canceled"
     MESSAGE_SKIPPED = "message.skipped"
     CAMPAIGN_STARTED = "campaign.started"

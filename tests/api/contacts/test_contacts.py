@@ -269,7 +269,8 @@ async def test_a_phone_that_said_stop_opts_in_again_on_evidence(ctx: Context) ->
     assert (again.opt_in_status, again.opt_in_source) == ("opted_in", "webinar")
     assert await Suppression.all().count() == 0
     assert [row.status for row in await ConsentEvent.all().order_by("id")] == ["opted_in", "opted_out", "opted_in"]
-    assert await event_types() == ["contact.opted_out", "contact.opted_in"]
+    # `contact.opted_in` is for what the person does.
+    assert await event_types() == ["contact.opted_out"]
 
 
 async def test_an_update_changes_only_what_it_names(ctx: Context) -> None:
@@ -317,7 +318,8 @@ async def test_an_update_opts_in_again_with_its_source_only(ctx: Context) -> Non
 
     assert (changed.opt_in_status, changed.opt_in_source, changed.opt_in_ip) == ("opted_in", "form", "203.0.113.9")
     assert await Suppression.all().count() == 0
-    assert await event_types() == ["contact.opted_out", "contact.opted_in"]
+    # `contact.opted_in` is for what the person does.
+    assert await event_types() == ["contact.opted_out"]
 
 
 async def test_another_phone_is_another_consent(ctx: Context) -> None:

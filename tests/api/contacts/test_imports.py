@@ -116,7 +116,7 @@ async def test_what_is_known_is_changed_and_the_rest_of_it_stays(ctx: Context) -
     )
     # Maria is in already, and her evidence is not touched.
     assert changed.opt_in_source is None
-    assert [(event.type, event.resource_id) for event in await Event.all()] == [("contact.opted_in", ana.id)]
+    assert await Event.all().count() == 0
     assert await ListMember.filter(list_id=row.id).count() == 2
     before = await Contact.get(id=ana.id)
     assert await import_(ctx, CreateContact(ANA, first_name="Ana")) == ContactsImported(unchanged=1)

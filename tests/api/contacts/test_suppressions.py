@@ -187,7 +187,7 @@ async def test_only_evidence_lifts_one(ctx: Context) -> None:
     assert await Suppression.all().count() == 0
     assert await history() == [("opted_out", "complaint"), ("opted_in", "checkout")]
     assert (await ConsentEvent.get(status="opted_in")).text == "Text me again."
-    assert [event.type for event in await Event.all()] == ["contact.opted_in"]
+    assert await Event.all().count() == 0
     with pytest.raises(NotFound):
         await within(lambda: suppressions.lift_suppression(ctx, row.id, factories.renewed()))
 

@@ -12,9 +12,14 @@ from uuid import UUID
 import pytest
 
 from msvs import database as db
+from msvs.api import ids
 from msvs.api.contacts import contacts, lists
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact
 from msvs.api.context import Context
+from msvs.api.dispatch import claims
+from msvs.api.dispatch.delivery_reports import DeliveryReport, take_reports
+from msvs.api.dispatch.lanes import Lane
+from msvs.api.dispatch.outcomes import ACCEPTED, Outcome, record_outcomes
 from msvs.api.errors import ComplianceRefused, NotFound, PermissionDenied
 from msvs.api.inbound import keywords, replies
 from msvs.api.messages.messages import SendMessage, send_message
@@ -53,7 +58,10 @@ async def sent_message(ctx: Context, phone: str) -> Message:
 
 
 async def types() -> list[str]:
-    return [row.type for row in await db.fetch("SELECT type FROM events WHERE type <> 'message.queued' ORDER BY id")]
+    rows = await db.fetch(
+        "SELECT type FROM events WHERE type NOT IN ('message.queued', 'inbound.received') ORDER BY id"
+    )
+    return [row.type for row in rows]
 
 
 async def answers(phone: str) -> list[str]:
@@ -178,6 +186,99 @@ async def test_a_reply_answers_what_was_sent_and_no_answer_of_ours(ctx: Context)
     assert (await reply(ctx, contact.phone, "Is there parking?")).message_id == message.id
     assert (await Message.get(id=message.id)).status == "replied"
     assert (await Message.get(id=waiting.id)).status == "queued"
+
+
+@pytest.mark.parametrize("status", ["queued", "sending"])
+async def test_a_quick_reply_finds_its_message_before_it_is_sent(ctx: Context, status: str) -> None:
+    contact = await factories.make_contact(ctx)
+    async with unit_of_work():
+        message = await send_message(ctx, SendMessage(contact.phone, "Doors open at 8pm ET."))
+    await Message.filter(id=message.id).update(status=status)
+    inbound = await reply(ctx, contact.phone, "On my way!")
+    assert inbound.message_id == message.id
+    held = await Message.get(id=message.id)
+    # It is still to be handed over, or its outcome still to come.
+    assert (held.status, held.replied_at) == (status, inbound.received_at)
+    (event,) = await db.fetch("SELECT data FROM events WHERE type = 'message.replied'")
+    data = json.loads(event.data)
+    assert (data["id"], data["status"], data["reply"]["body"]) == (
+        ids.encode_id(ids.MESSAGE, message.id),
+        status,
+        "On my way!",
+    )
+
+
+async def test_a_message_that_is_sent_after_its_reply_is_replied(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx)
+    async with unit_of_work():
+        message = await send_message(ctx, SendMessage(contact.phone, "Doors open at 8pm ET."))
+    await reply(ctx, contact.phone, "On my way!")
+    async with unit_of_work():
+        claim = await claims.claim(
+            SERVICES, Lane(ctx.workspace_id, False), carrier="virtual", limit=10, now=datetime.now(UTC)
+        )
+    assert claim is not None
+    await reply(ctx, contact.phone, "Nearly there")
+    async with unit_of_work():
+        await record_outcomes(claim, [Outcome(message.id, ACCEPTED, ref="r-1")], datetime.now(UTC))
+    sent = await Message.get(id=message.id)
+    assert (sent.status, sent.sent_at is not None, sent.carrier_ref) == ("replied", True, "r-1")
+    assert await types() == ["message.replied", "message.replied", "message.sent"]
+
+
+async def test_a_report_proves_a_message_sent_that_was_replied_to(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx)
+    async with unit_of_work():
+        message = await send_message(ctx, SendMessage(contact.phone, "Doors open at 8pm ET."))
+    await Message.filter(id=message.id).update(status="sending")
+    await reply(ctx, contact.phone, "On my way!")
+    async with unit_of_work():
+        await take_reports([DeliveryReport(message.id, True)], datetime.now(UTC))
+    proven = await Message.get(id=message.id)
+    assert (proven.status, proven.sent_at is not None, proven.delivered_at is not None) == ("replied", True, True)
+
+
+async def test_a_stop_before_a_message_is_sent_cancels_it_or_is_counted_for_it(ctx: Context) -> None:
+    waiting, leaving = await factories.make_contact(ctx), await factories.make_contact(ctx)
+    async with unit_of_work():
+        queued = await send_message(ctx, SendMessage(waiting.phone, "Doors open at 8pm ET."))
+        sending = await send_message(ctx, SendMessage(leaving.phone, "Doors open at 8pm ET."))
+    await Message.filter(id=sending.id).update(status="sending")
+    assert (await reply(ctx, waiting.phone, "STOP")).message_id is None
+    assert (await reply(ctx, leaving.phone, "STOP")).message_id == sending.id
+    rows = [await Message.get(id=each.id) for each in (queued, sending)]
+    assert [(row.status, row.opted_out) for row in rows] == [("canceled", False), ("sending", True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [("Who is this?", None), ("STOP", "stop"), ("help", "help"), ("START", "start"), ("YES", "confirm")],
+)
+async def test_every_inbound_message_has_an_event(ctx: Context, text: str, keyword: str | None) -> None:
+    phone = factories.next_phone()
+    inbound = await reply(ctx, phone, text)
+    (event,) = await db.fetch("SELECT resource_id, data FROM events WHERE type = 'inbound.received'")
+    data = json.loads(event.data)
+    assert event.resource_id == inbound.contact_id
+    assert (data["object"], data["from"], data["body"], data["keyword"]) == ("inbound_message", phone, text, keyword)
+    assert (data["message_id"], data["message"]) == (None, None)
+    assert data["reply"] == {
+        "id": data["id"],
+        "body": text,
+        "from": phone,
+        "received_at": data["received_at"],
+    }
+
+
+async def test_the_event_of_an_inbound_message_holds_what_it_answers_once(ctx: Context) -> None:
+    contact = await factories.make_contact(ctx)
+    message = await sent_message(ctx, contact.phone)
+    for _ in range(2):
+        await reply(ctx, contact.phone, "Count me in", key="carrier-78")
+    (event,) = await db.fetch("SELECT data FROM events WHERE type = 'inbound.received'")
+    data = json.loads(event.data)
+    assert data["message_id"] == data["message"]["id"] == ids.encode_id(ids.MESSAGE, message.id)
+    assert (data["message"]["status"], data["reply"]["body"]) == ("replied", "Count me in")
 
 
 async def test_a_very_long_reply_is_cut(ctx: Context) -> None:

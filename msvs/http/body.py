@@ -7,7 +7,7 @@ import json
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Literal, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,6 +21,7 @@ from msvs.api.errors import (
     RequestTimeout,
     RequestTooLarge,
 )
+from msvs.fields import request_fields
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -302,16 +303,8 @@ def _name_entry(path: str, value: Mapping[str, object], type: type[msgspec.Struc
 
 
 def _choices(type: type[msgspec.Struct], param: str) -> list[str]:
-    for field in msgspec.structs.fields(type):
-        if field.encode_name == param:
-            options = (field.type, *typing.get_args(field.type))
-            return [
-                str(choice)
-                for option in options
-                if typing.get_origin(option) is Literal
-                for choice in typing.get_args(option)
-            ]
-    return []
+    kinds = [field.kind for field in request_fields(type) if field.encoded_name == param]
+    return [str(choice) for kind in kinds for choice in typing.get_args(kind)]
 
 
 # Query strings
@@ -332,7 +325,7 @@ def parse_query(query: bytes, type: type[S]) -> S:
         raise InvalidRequest("The query string is not percent-encoded UTF-8.") from None
     except ValueError:
         raise InvalidRequest(f"The query string holds more than {MAX_QUERY_PARAMETERS} parameters.") from None
-    numbers = {field.encode_name for field in msgspec.structs.fields(type) if int in typing.get_args(field.type)}
+    numbers = {field.encoded_name for field in request_fields(type) if field.kind is int}
     values: dict[str, object] = {}
     for name, text in pairs:
         if name in values:

@@ -282,6 +282,21 @@ def test_every_decision_names_what_keeps_it() -> None:
         assert [f"[{page.name[:4]}](adr/{page.name})", title] in decisions, page.name
 
 
+def lines_of(path: Path) -> int:
+    files = sorted(path.glob("*.py")) if path.is_dir() else [path]
+    return sum(len(file.read_text().splitlines()) for file in files)
+
+
+def test_the_sizes_of_what_is_written_by_hand_are_true() -> None:
+    page = DOCS / "adr" / "0003-libraries.md"
+    rows = table(section(page.read_text(), "Decision").split("### Written by hand", 1)[1])
+    sizes = {
+        link: (int(lines), lines_of(page.parent / link)) for name, lines, *_ in rows for link in LINK.findall(name)
+    }
+    assert len(sizes) == len(rows) > 20
+    assert {link: size for link, size in sizes.items() if abs(size[0] - size[1]) > size[1] / 10} == {}
+
+
 def test_the_settings_table_is_the_settings() -> None:
     assert (DOCS / "settings.md").read_text() == build_reference.settings_page()
 

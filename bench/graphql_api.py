@@ -151,7 +151,7 @@ async def client(place: Bench) -> Any:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as made:
         yield made
-    await auth.settle()
+    await auth.settle(SERVICES)
     await app.state.limiter.close()
     await app.state.readiness.close()
 

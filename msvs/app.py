@@ -88,7 +88,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
                 app.state.notifier = None
                 if notifier is not None:
                     await asyncio.to_thread(notifier.close)
-                await auth.settle()
+                await auth.settle(services)
                 await limiter.close()
                 await readiness.close()
 

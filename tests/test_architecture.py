@@ -647,18 +647,42 @@ def test_a_patched_private_name_is_found(source: str, is_found: bool) -> None:
     assert bool(list(patched_privates(ast.parse(source)))) is is_found
 
 
-# What a module of the package may fill after it is imported → why: caches of what lies outside, and registries that are
-# complete once everything is imported. Services travel in the context.
+# What a module may fill after it is imported → why. Services, and what a process keeps, travel in the context.
 MUTABLE = {
-    "msvs/api/accounts/auth.py:_known": "keys as the database has them, trusted for a moment",
-    "msvs/api/accounts/auth.py:_reading": "reads of keys that are on their way",
-    "msvs/api/accounts/auth.py:_touched": "when the use of a key was last written down",
-    "msvs/api/accounts/auth.py:_touching": "notes of use that are on their way",
-    "msvs/connections.py:_looked": "which URLs lead to a pooler that shares connections",
-    "msvs/graphql/nodes.py:_kinds": "filled as the files of the types are imported",
-    "msvs/graphql/nodes.py:_shapes": "filled as the files of the types are imported",
-    "msvs/api/dispatch/set_aside.py:left_out": "messages that this process cannot even put aside, for a minute",
+    "msvs/connections.py:_looked": "a fact about the world outside, as DNS holds: which URLs lead to a sharing pooler",
+    "msvs/graphql/nodes.py:_kinds": "filled as the files of the types are imported, as Strawberry's own registry",
+    "msvs/graphql/nodes.py:_shapes": "filled as the files of the types are imported, as Strawberry's own registry",
 }
+# Classes whose objects change; a module that makes one holds state.
+CHANGING = {
+    "dict", "list", "set", "deque", "Counter", "defaultdict", "OrderedDict", "WeakKeyDictionary", "WeakValueDictionary",
+    "WeakSet", "Lock", "RLock", "Event", "Semaphore", "Queue", "local", "Batcher", "Limiter", "Services", "Keyring",
+}  # fmt: skip
+CHANGES = {
+    "add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popleft", "popitem", "remove",
+    "setdefault", "update",
+}  # fmt: skip
+
+
+def changed_names(tree: ast.Module) -> set[str]:
+    """The names that functions of a module change: by a `global` statement, an item, or a method of a collection."""
+    found: set[str] = set()
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        own = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+        own |= {
+            node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        used = set()
+        for node in ast.walk(function):
+            match node:
+                case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store() | ast.Del()):
+                    used.add(name)
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=verb)) if verb in CHANGES:
+                    used.add(name)
+        found |= used - own
+    return found
 
 
 def mutables(tree: ast.Module) -> Iterator[str]:
@@ -666,6 +690,7 @@ def mutables(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Global):
             yield from node.names
+    changed = changed_names(tree)
     for node in tree.body:
         if isinstance(node, ast.Assign):
             target: ast.expr = node.targets[0]
@@ -673,8 +698,12 @@ def mutables(tree: ast.Module) -> Iterator[str]:
             target = node.target
         else:
             continue
-        is_empty = ast.unparse(node.value) in ("None", "{}", "[]", "set()", "dict()", "list()") if node.value else False
-        if is_empty and isinstance(target, ast.Name):
+        is_empty = ast.unparse(node.value) in ("None", "{}", "[]") if node.value else False
+        match node.value:
+            case ast.Call(func=ast.Name(id=made) | ast.Attribute(attr=made), args=args):
+                # What is filled by its arguments alone is data, unless something changes it.
+                is_empty = made in CHANGING and (not args or made in ("Batcher", "Limiter"))
+        if isinstance(target, ast.Name) and (is_empty or target.id in changed):
             yield target.id
 
 
@@ -690,9 +719,34 @@ def test_no_module_holds_services_or_other_state() -> None:
     [
         ("_notifier: Notifier | None = None", ["_notifier"]),
         ("_seen = set()", ["_seen"]),
+        ("_batches: Batcher[int, int] = Batcher(run)", ["_batches"]),
+        ("_lock = asyncio.Lock()", ["_lock"]),
+        ("_seen = {'a': 1}\ndef f():\n    _seen['b'] = 2", ["_seen"]),
+        ("_seen = {'a'}\ndef f():\n    _seen.add('b')", ["_seen"]),
+        ("SEEN = {'a'}\ndef f(SEEN):\n    SEEN.add('b')", []),
+        ("WORDS = set(read())", []),
         ("def use(n):\n    global _n\n    _n = n", ["_n"]),
         ("LIMITS = {'a': 1}\ndef f():\n    x = None", []),
     ],
 )
 def test_state_of_a_module_is_found(source: str, names: list[str]) -> None:
     assert list(mutables(ast.parse(source))) == names
+
+
+# Where Python's clock is asked by itself → why.
+CLOCKS = {
+    "msvs/api/context.py": "the clock of a process, where a test gives no other",
+    "msvs/api/dispatch/open_months.py": "the months of ids that this process makes, which hold the machine's time",
+    "msvs/api/credits/credits.py": "a workspace that is being made has no context yet",
+}
+
+
+def asks_for_the_time(tree: ast.Module) -> bool:
+    """Whether a module asks Python for the present time."""
+    asked = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return not asked.isdisjoint({"datetime.now", "datetime.utcnow", "date.today", "time.time", "utc_now"})
+
+
+def test_operations_ask_the_services_for_the_time() -> None:
+    found = {name_of(path) for path in MODULES if "api" in path.parts and asks_for_the_time(tree_of(path))}
+    assert found == CLOCKS.keys()

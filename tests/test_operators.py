@@ -115,7 +115,7 @@ async def test_its_keys_and_users_are_told(database: str, engines: Engines, ctx:
         )
     opened = await login_sessions.log_in(Visitor(services=SERVICES), email=EMAIL, password=PASSWORD)
     await suspend(ctx)
-    identity = await login_sessions.authenticate_session(opened.token)
+    identity = await login_sessions.authenticate_session(SERVICES, opened.token)
     with pytest.raises(PermissionDenied) as told:
         login_sessions.enter_workspace(identity, ctx.workspace_id, Visitor(services=SERVICES), livemode=True)
     assert told.value.code == "workspace_suspended"

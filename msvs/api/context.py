@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar, cast
 from uuid import UUID
 
 from msvs.address_policy import AddressPolicy
 from msvs.api.crypto import Keyring
 from msvs.models import Role
 from msvs.settings import PRODUCTION_URL, Settings
+
+T = TypeVar("T")
 
 SANDBOX_CARRIER = "virtual"
 ANY = "*"
@@ -72,15 +76,29 @@ class Rates:
         return own, self.senders.get(ANY)
 
 
+def utc_now() -> datetime:
+    """Return the present time by Python's clock."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services of a process: carriers' names, rates, the keyring, where webhooks may lead, the base URL."""
+    """The services of a process: carriers' names, rates, the keyring, the address policy, the base URL, the clock."""
 
     carriers: CarrierNames = field(default_factory=CarrierNames)
     rates: Rates = field(default_factory=Rates)
     keyring: Keyring = field(default_factory=Keyring)
     address_policy: AddressPolicy = field(default_factory=AddressPolicy)
     base_url: str = PRODUCTION_URL
+    clock: Callable[[], datetime] = utc_now
+    _kept: dict[type, object] = field(default_factory=dict, repr=False, compare=False)
+
+    def keep(self, kind: type[T]) -> T:
+        """Return the one object of a class that this process keeps, such as a cache; made when first asked for."""
+        kept = self._kept.get(kind)
+        if kept is None:
+            kept = self._kept[kind] = kind()
+        return cast("T", kept)
 
     @classmethod
     def from_settings(cls, settings: Settings, carriers: Mapping[str, float | None]) -> Services:

@@ -158,7 +158,7 @@ class AccountQuery:
     async def invitation_preview(
         self, info: Info, token: Annotated[str, strawberry.argument(description="The invitation's token.")]
     ) -> InvitationPreview | None:
-        place = await users.find_invitation(token)
+        place = await users.find_invitation(info.context.caller.visitor.services, token)
         if place is None:
             return None
         return InvitationPreview(
@@ -264,7 +264,7 @@ async def _for_people(info: Info, operation: Callable[[RequestContext], Awaitabl
 
 async def _begin(request: RequestContext, opened: OpenedSession) -> Session:
     """Have the browser keep a session that was opened, in place of the one it came with."""
-    identity = await login_sessions.authenticate_session(opened.token)
+    identity = await login_sessions.authenticate_session(request.caller.visitor.services, opened.token)
     before = request.caller.identity or request.caller.returning
     if before is not None and before.session_id != identity.session_id:
         await login_sessions.log_out(before)

@@ -45,8 +45,10 @@ class Guard:
     async def check(self) -> None:
         """Look at every caller once."""
         watched = list(self._watched.items())
-        sessions = {caller.identity.session_id for _, caller in watched if caller.identity is not None}
-        places = await living_places(list(sessions)) if sessions else set()
+        sessions = {
+            caller.identity.session_id: caller.visitor.services for _, caller in watched if caller.identity is not None
+        }
+        places = await living_places(next(iter(sessions.values())), list(sessions)) if sessions else set()
         refused: dict[str, ApiError | None] = {}
         for ending, caller in watched:
             if caller.identity is not None and caller.ctx is not None:

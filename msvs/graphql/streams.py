@@ -341,7 +341,7 @@ class Connection:
         if isinstance(authorization, str):
             return await callers.by_key(authorization, self._visitor)
         callers.check_origin(self._headers, required=True)
-        identity = await login_sessions.authenticate_session(callers.token_of(self._headers))
+        identity = await login_sessions.authenticate_session(callers.services, callers.token_of(self._headers))
         csrf, workspace, livemode = (given.get(name) for name in ("csrfToken", "workspace", "livemode"))
         login_sessions.check_csrf(identity, csrf if isinstance(csrf, str) else None)
         if not isinstance(livemode, bool | None) or not isinstance(workspace, str | None):

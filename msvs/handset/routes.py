@@ -46,7 +46,7 @@ def handset_routes(services: Services, settings: Settings) -> list[BaseRoute]:
         headers = dict(request.scope["headers"])
         callers.check_origin(headers)
         try:
-            csrf_token = (await authenticate_session(callers.token_of(headers))).csrf_token
+            csrf_token = (await authenticate_session(services, callers.token_of(headers))).csrf_token
         except AuthenticationFailed:
             csrf_token = None
         answer = msgspec.json.encode({"csrf_token": csrf_token})

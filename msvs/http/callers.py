@@ -93,7 +93,7 @@ class Callers:
         if token is None:
             return stranger(visitor)
         try:
-            identity = await authenticate_session(token)
+            identity = await authenticate_session(self.services, token)
         except AuthenticationFailed as refusal:
             # A cookie that has run out must not keep its owner from logging in.
             return Caller(visitor, refusal=refusal)

@@ -68,7 +68,7 @@ async def dispatch_messages(
     """
     until = time.monotonic() + seconds
     total = 0
-    set_aside.take_back_in()
+    services.keep(set_aside.LeftOut).take_back_in()
     run = _Run(services, carriers, batch, stop or StopFlag())
     while not run.stop.is_set:
         lanes = await run.find_lanes()
@@ -113,7 +113,7 @@ class _Run:
         async with self.stop.limit():
             now, open_ids = await open_months.look()
             if await has_scheduled(now, open_ids):
-                await self.failures.outlive("scheduled", _promote(now, open_ids), 0)
+                await self.failures.outlive("scheduled", _promote(self._services, now, open_ids), 0)
             return self._whole(await find_lanes(now, open_ids))
 
     async def find_single_lanes(self) -> list[Lane]:
@@ -146,16 +146,18 @@ class _Run:
         return await _all(run(lane) for lane in lanes)
 
 
-async def _promote(now: datetime, open_ids: IdRange) -> int:
+async def _promote(services: Services, now: datetime, open_ids: IdRange) -> int:
     """Queue scheduled messages whose time has come. Return how many."""
 
     async def promote(limit: int) -> int:
         return await promote_scheduled(limit=limit, now=now, open_ids=open_ids)
 
-    return await _ever_fewer(PROMOTE, None, now, promote)
+    return await _ever_fewer(services, PROMOTE, None, now, promote)
 
 
-async def _ever_fewer(most: int, lane: Lane | None, now: datetime, work: Callable[[int], Awaitable[T]]) -> T:
+async def _ever_fewer(
+    services: Services, most: int, lane: Lane | None, now: datetime, work: Callable[[int], Awaitable[T]]
+) -> T:
     """Run `work` on so many messages of a lane; where it breaks on ever fewer, until it breaks on one alone.
 
     That one is put aside, and what it raised is raised.
@@ -168,12 +170,12 @@ async def _ever_fewer(most: int, lane: Lane | None, now: datetime, work: Callabl
             if is_away(error) or is_stuck(error):
                 raise
             if limit <= 1:
-                await _put_aside(await in_unit_of_work(partial(set_aside.find_first, lane, now)), now)
+                await _put_aside(services, await in_unit_of_work(partial(set_aside.find_first, lane, now)), now)
                 raise
             limit //= 2
 
 
-async def _put_aside(message_id: UUID | None, now: datetime) -> None:
+async def _put_aside(services: Services, message_id: UUID | None, now: datetime) -> None:
     if message_id is None:
         return
     log.error("message put aside: it cannot be written", message=ids.encode_id(ids.MESSAGE, message_id))
@@ -182,7 +184,7 @@ async def _put_aside(message_id: UUID | None, now: datetime) -> None:
     except Exception as error:
         if is_away(error) or is_stuck(error):
             raise
-        set_aside.leave_out(message_id)
+        services.keep(set_aside.LeftOut).add(message_id)
 
 
 async def _all(works: Iterable[Coroutine[object, object, T]]) -> list[T]:
@@ -247,7 +249,7 @@ async def _claim(services: Services, carriers: Carriers, lane: Lane, batch: int,
     if paces is not None and lane.campaign_id is not None:
         batch = min(batch, paces.batch(plan.carriers))
     taken = await _ever_fewer(
-        batch, lane, now, lambda limit: claims.claim_by_plan(services, lane, plan, limit=limit, now=now)
+        services, batch, lane, now, lambda limit: claims.claim_by_plan(services, lane, plan, limit=limit, now=now)
     )
     if sum(len(claim.messages) for claim in taken) >= batch:
         # There is more than one worker's worth: let another join.

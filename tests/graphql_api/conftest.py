@@ -83,7 +83,7 @@ async def callers(app: Starlette) -> AsyncIterator[Callers]:
             return Caller(await stack.enter_async_context(client))
 
         yield make
-        await auth.settle()
+        await auth.settle(SERVICES)
 
 
 @pytest.fixture

@@ -369,7 +369,7 @@ async def test_a_body_that_dribbles_in_is_408(app: Starlette, key: str, monkeypa
         status, headers = await sender.run()
         assert (status, headers[b"connection"]) == (408, b"close")
         assert b"request_timeout" in sender.answers[1]["body"]
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 async def test_a_body_is_cut_off_while_it_streams(app: Starlette, key: str) -> None:
@@ -379,14 +379,14 @@ async def test_a_body_is_cut_off_while_it_streams(app: Starlette, key: str) -> N
         sender.parts.put_nowait(part)
     status, headers = await sender.run()
     assert (status, headers[b"connection"], sender.parts.qsize()) == (413, b"close", 7)
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 @pytest.mark.parametrize("length", ["1048577", "9" * 5000])
 async def test_a_body_declared_too_large_is_not_read(app: Starlette, key: str, length: str) -> None:
     sender = Sender(app, key, {"content-length": length})
     assert (await sender.run())[0] == 413
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 async def test_a_body_in_parts_is_one_body(app: Starlette, key: str) -> None:
@@ -396,7 +396,7 @@ async def test_a_body_in_parts_is_one_body(app: Starlette, key: str) -> None:
         sender.parts.put_nowait({"type": "http.request", "body": bytes([byte]), "more_body": True})
     sender.parts.put_nowait({"type": "http.request", "body": b"", "more_body": False})
     assert (await sender.run())[0] == 201
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 async def test_a_client_that_hangs_up_gets_nothing_done(app: Starlette, key: str) -> None:
@@ -406,4 +406,4 @@ async def test_a_client_that_hangs_up_gets_nothing_done(app: Starlette, key: str
     await app(sender.scope, sender.parts.get, sender.send)
     assert sender.answers == []
     assert await Message.all().count() == 0
-    await auth.settle()
+    await auth.settle(SERVICES)

@@ -19,6 +19,7 @@ from msvs.api.context import Context
 from msvs.http import body as body_module
 from msvs.http import server
 from msvs.http.server import server_config
+from tests.services import SERVICES
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: api.cohortlabs.co\r\n"
 
@@ -127,7 +128,7 @@ async def test_trailers_without_end_end_the_connection(port: int, key: str, trai
 async def key(ctx: Context) -> AsyncIterator[str]:
     _, text = await create_key(ctx.workspace_id, livemode=False)
     yield text
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from msvs.models import Message
 from msvs.twilio_compat.sids import ACCOUNT, encode_sid
 from tests.http.test_server import port_of, serving
 from tests.http.wire import LOOPBACK, PATIENCE, Seen, bodies, exchange, read_answers, request
+from tests.services import SERVICES
 
 CLOSE = [("Connection", "close")]
 KEY = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
@@ -189,7 +190,7 @@ async def port(app: Starlette) -> AsyncIterator[int]:
 async def key(ctx: Context) -> AsyncIterator[str]:
     _, text = await create_key(ctx.workspace_id, livemode=False)
     yield text
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 @pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)

@@ -69,7 +69,7 @@ async def client(app: Starlette, clean: None) -> AsyncIterator[Client]:
             return await stack.enter_async_context(client)
 
         yield make
-        await auth.settle()
+        await auth.settle(SERVICES)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ async def test_every_answer_of_a_deprecated_operation_says_so(app: Starlette, cl
         going = await client.get("/v1/credits", headers=known)
         refused = await client.get("/v1/credits")
         staying = await client.get("/v1/credits/ledger", headers=known)
-    await auth.settle()
+    await auth.settle(SERVICES)
     assert [going.status_code, refused.status_code, staying.status_code] == [200, 401, 200]
     for response in (going, refused):
         assert {name: response.headers[name] for name in HEADERS} == HEADERS

@@ -66,7 +66,7 @@ async def keyed(app: Starlette, clean: None) -> AsyncIterator[Keyed]:
             return await stack.enter_async_context(client)
 
         yield make
-        await auth.settle()
+        await auth.settle(SERVICES)
 
 
 @pytest.fixture

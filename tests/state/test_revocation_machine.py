@@ -431,4 +431,4 @@ async def app(database: str, engines: Engines, tmp_path: Any) -> AsyncIterator[S
 async def test_an_opt_out_is_undone_by_the_person_or_newer_evidence_alone(drive: Drive, app: Starlette) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.cohortlabs.co") as http:
         await drive(partial(RevocationMachine, http))
-    await auth.settle()
+    await auth.settle(SERVICES)

@@ -81,7 +81,7 @@ async def account_of(app: Starlette, clean: None) -> AsyncIterator[Accounts]:
             return Account(await stack.enter_async_context(client), ctx, key)
 
         yield make
-        await auth.settle()
+        await auth.settle(SERVICES)
 
 
 @pytest.fixture

@@ -280,7 +280,6 @@ async def unwritable(message_id: UUID, when: str) -> AsyncIterator[None]:
 async def test_what_stands_behind_a_message_that_cannot_be_written_goes_out(
     live_ctx: Context, carriers: Carriers, monkeypatch: pytest.MonkeyPatch, when: str, becomes: str
 ) -> None:
-    monkeypatch.setattr(set_aside, "left_out", {})
     poisoned, *others = [await send(live_ctx) for _ in range(6)]
     async with unwritable(poisoned, when):
         for _ in range(3):
@@ -291,7 +290,7 @@ async def test_what_stands_behind_a_message_that_cannot_be_written_goes_out(
         assert await statuses(poisoned, *others) == [becomes] + ["sent"] * 5
         # It is not tried again and again.
         assert await dispatch_messages(SERVICES, carriers) == 0
-    set_aside.left_out.clear()
+    SERVICES.keep(set_aside.LeftOut).take_back_in(seconds=0)
     if becomes == "queued":
         await db.execute("UPDATE messages SET due_at = created_at WHERE id = $1", poisoned)
         assert await dispatch_messages(SERVICES, carriers) == 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
@@ -36,7 +37,7 @@ WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class KnownKey:
     """A key as it was read, trusted until `until` on the monotonic clock."""
 
     id: UUID
@@ -51,10 +52,67 @@ class _Known:
     until: float
 
 
-_known: dict[str, _Known] = {}
-_reading: dict[str, asyncio.Task[_Known | None]] = {}
-_touched: dict[UUID, float] = {}
-_touching: set[asyncio.Task[None]] = set()
+class KnownKeys:
+    """What a process knows of keys: those that it read, reads on their way, and when the use of each was noted."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, KnownKey] = {}
+        self._reading: dict[str, asyncio.Task[KnownKey | None]] = {}
+        self._touched: dict[UUID, float] = {}
+        self._touching: set[asyncio.Task[None]] = set()
+
+    async def find(self, digest: str) -> KnownKey | None:
+        """Find a key by its digest, or None; what was read a moment ago is trusted."""
+        key = self._known.get(digest)
+        return await self._read_once(digest) if key is None or key.until <= monotonic() else key
+
+    def note_use(self, id: UUID, clock: Callable[[], datetime]) -> None:
+        """Write down that a key is used, once a minute."""
+        now = monotonic()
+        if now < self._touched.get(id, 0.0):
+            return
+        if len(self._touched) >= MAX_REMEMBERED:
+            self._touched.clear()
+        self._touched[id] = now + LAST_USED_EVERY.total_seconds()
+        task = asyncio.get_running_loop().create_task(_write_use(id, clock()))
+        self._touching.add(task)
+        task.add_done_callback(self._touching.discard)
+
+    async def settle(self) -> None:
+        """Wait for the notes of use that are still being written."""
+        while self._touching:
+            await asyncio.gather(*self._touching, return_exceptions=True)
+
+    async def _read_once(self, digest: str) -> KnownKey | None:
+        """Read a key, once for all requests that wait for it at this moment."""
+        task = self._reading.get(digest)
+        if task is None:
+            task = self._reading[digest] = asyncio.get_running_loop().create_task(self._read(digest))
+            task.add_done_callback(lambda _: self._reading.pop(digest, None))
+        # A caller that hangs up must not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def _read(self, digest: str) -> KnownKey | None:
+        until = monotonic() + TRUST_SECONDS
+        row = await fetch_row(FIND_API_KEY, digest)
+        if row is None:
+            self._known.pop(digest, None)
+            return None
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        key = self._known[digest] = KnownKey(
+            id=row.id,
+            workspace_id=row.workspace_id,
+            livemode=row.livemode,
+            actor=ids.encode_id(ids.API_KEY, row.id),
+            shown=f"{row.prefix}…{row.last4}",
+            scopes=None if row.scopes is None else frozenset(row.scopes),
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            is_suspended=row.suspended_at is not None,
+            until=until,
+        )
+        return key
 
 
 async def authenticate(services: Services, authorization: str | None, request_id: str | None = None) -> Context:
@@ -71,19 +129,17 @@ async def authenticate_key(services: Services, text: str, request_id: str | None
         raise AuthenticationFailed(
             "This is not an API key: check that it was copied whole.", code=ErrorCode.API_KEY_MALFORMED
         )
-    digest = digest_key(text)
-    key = _known.get(digest)
-    if key is None or key.until <= monotonic():
-        key = await _read_once(digest)
+    known = services.keep(KnownKeys)
+    key = await known.find(digest_key(text))
     if key is None:
         raise AuthenticationFailed(f"No such API key: {text[:14]}…{text[-4:]}.", code=ErrorCode.API_KEY_INVALID)
     if key.revoked_at is not None:
         raise AuthenticationFailed(f"The API key {key.shown} is revoked.", code=ErrorCode.API_KEY_REVOKED)
-    if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
+    if key.expires_at is not None and key.expires_at <= services.clock():
         raise AuthenticationFailed(f"The API key {key.shown} has expired.", code=ErrorCode.API_KEY_EXPIRED)
     if key.is_suspended:
         raise suspended()
-    _note_use(key.id)
+    known.note_use(key.id, services.clock)
     name_workspace(key.workspace_id)
     return Context(key.workspace_id, key.livemode, key.actor, request_id, scopes=key.scopes, services=services)
 
@@ -100,10 +156,9 @@ def name_workspace(workspace_id: UUID) -> None:
     bind_contextvars(workspace=ids.encode_id(ids.WORKSPACE, workspace_id))
 
 
-async def settle() -> None:
+async def settle(services: Services) -> None:
     """Wait for the notes of use that are still being written, before the database goes away."""
-    while _touching:
-        await asyncio.gather(*_touching, return_exceptions=True)
+    await services.keep(KnownKeys).settle()
 
 
 def _bearer(authorization: str | None) -> str:
@@ -120,53 +175,7 @@ def _bearer(authorization: str | None) -> str:
     return text
 
 
-async def _read_once(digest: str) -> _Known | None:
-    """Read a key, once for all requests that wait for it at this moment."""
-    task = _reading.get(digest)
-    if task is None:
-        task = _reading[digest] = asyncio.get_running_loop().create_task(_read(digest))
-        task.add_done_callback(lambda _: _reading.pop(digest, None))
-    # A caller that hangs up must not take the answer from the others.
-    return await asyncio.shield(task)
-
-
-async def _read(digest: str) -> _Known | None:
-    until = monotonic() + TRUST_SECONDS
-    row = await fetch_row(FIND_API_KEY, digest)
-    if row is None:
-        _known.pop(digest, None)
-        return None
-    if len(_known) >= MAX_REMEMBERED:
-        _known.clear()
-    key = _known[digest] = _Known(
-        id=row.id,
-        workspace_id=row.workspace_id,
-        livemode=row.livemode,
-        actor=ids.encode_id(ids.API_KEY, row.id),
-        shown=f"{row.prefix}…{row.last4}",
-        scopes=None if row.scopes is None else frozenset(row.scopes),
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-        is_suspended=row.suspended_at is not None,
-        until=until,
-    )
-    return key
-
-
-def _note_use(id: UUID) -> None:
-    now = monotonic()
-    if now < _touched.get(id, 0.0):
-        return
-    if len(_touched) >= MAX_REMEMBERED:
-        _touched.clear()
-    _touched[id] = now + LAST_USED_EVERY.total_seconds()
-    task = asyncio.get_running_loop().create_task(_write_use(id))
-    _touching.add(task)
-    task.add_done_callback(_touching.discard)
-
-
-async def _write_use(id: UUID) -> None:
-    now = datetime.now(UTC)
+async def _write_use(id: UUID, now: datetime) -> None:
     try:
         await execute(TOUCH, id, now, now - LAST_USED_EVERY)
     except Exception as error:

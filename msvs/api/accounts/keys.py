@@ -7,7 +7,7 @@ import re
 import secrets
 import zlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from msvs.api import ids
@@ -123,7 +123,7 @@ async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_RO
             param="expires_in",
             code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     old = await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key", lock=True)
     if old.revoked_at is not None:
         raise Conflict("The API key is revoked already.", code=ErrorCode.API_KEY_REVOKED)
@@ -150,7 +150,7 @@ async def revoke_key(ctx: Context, id: UUID) -> ApiKey:
     allow(ctx, Permission.KEYS_WRITE)
     row = await find(ctx, ApiKey, id, prefix=ids.API_KEY, noun="API key", lock=True)
     if row.revoked_at is None:
-        row.revoked_at = datetime.now(UTC)
+        row.revoked_at = ctx.services.clock()
         await row.save(update_fields=["revoked_at"])
         await record_audit(
             ctx,

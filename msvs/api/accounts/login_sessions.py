@@ -10,7 +10,7 @@ import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from msvs.api import ids
 from msvs.api.accounts.auth import name_workspace, suspended
 from msvs.api.accounts.passwords import check_password, hash_password, needs_rehash, verify_password
 from msvs.api.audit import AuditAction, record_audit
-from msvs.api.context import Context, Visitor
+from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied, RateLimited
 from msvs.api.text.emails import read_email
 from msvs.database import client, execute, fetch
@@ -144,7 +144,7 @@ async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSessio
         await User.filter(id=user.id, password_hash=user.password_hash).update(
             password_hash=await hash_password(password)
         )
-    return await open_session(user.id, password_changed_at=user.password_changed_at)
+    return await open_session(visitor.services, user.id, password_changed_at=user.password_changed_at)
 
 
 async def limit_sign_ups(visitor: Visitor) -> None:
@@ -152,19 +152,21 @@ async def limit_sign_ups(visitor: Visitor) -> None:
 
     Raises RateLimited code `sign_up_throttled`.
     """
-    wait = await _count({digest_token(f"sign-up {network_of(visitor.ip or '')}"): MAX_SIGN_UPS})
+    wait = await _count(visitor.services, {digest_token(f"sign-up {network_of(visitor.ip or '')}"): MAX_SIGN_UPS})
     if wait is not None:
         raise RateLimited(
             "Too many attempts to sign up; wait before the next.", code=ErrorCode.SIGN_UP_THROTTLED, retry_after=wait
         )
 
 
-async def open_session(user_id: UUID, *, password_changed_at: datetime | None = None) -> OpenedSession:
+async def open_session(
+    services: Services, user_id: UUID, *, password_changed_at: datetime | None = None
+) -> OpenedSession:
     """Open a session for a user who has proved who they are, by the password that was set at `password_changed_at`.
 
     Raises AuthenticationFailed code `login_invalid` where that is not the user's password any more.
     """
-    now = datetime.now(UTC)
+    now = services.clock()
     token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     session = OpenedSession(token, csrf_token, now + LIFETIME, user_id)
     if not await execute(
@@ -174,9 +176,9 @@ async def open_session(user_id: UUID, *, password_changed_at: datetime | None = 
     return session
 
 
-async def authenticate_session(token: str | None) -> Identity:
+async def authenticate_session(services: Services, token: str | None) -> Identity:
     """Return the user behind a session's token. Raises AuthenticationFailed code `session_invalid`."""
-    now = datetime.now(UTC)
+    now = services.clock()
     rows = await fetch(FIND_LOGIN_SESSION, digest_token(token), now, now - IDLE) if token else []
     if not rows:
         raise _no_session()
@@ -277,7 +279,7 @@ async def change_password(visitor: Visitor, confirmation: Confirmation, password
     identity = confirmation.identity
     check_password(password, email=identity.email)
     await User.filter(id=identity.user_id).update(
-        password_hash=await hash_password(password), password_changed_at=datetime.now(UTC)
+        password_hash=await hash_password(password), password_changed_at=visitor.services.clock()
     )
     await Session.filter(user_id=identity.user_id).exclude(id=identity.session_id).delete()
     for membership in identity.memberships:
@@ -288,9 +290,9 @@ async def change_password(visitor: Visitor, confirmation: Confirmation, password
     return await rotate_session(identity)
 
 
-async def living_places(session_ids: Sequence[UUID]) -> set[tuple[UUID, UUID, Role]]:
+async def living_places(services: Services, session_ids: Sequence[UUID]) -> set[tuple[UUID, UUID, Role]]:
     """Of these sessions, those that have not ended: each with every workspace of its user and the role there."""
-    now = datetime.now(UTC)
+    now = services.clock()
     rows = await fetch(PLACES, list(session_ids), now, now - IDLE)
     return {(row.id, row.workspace_id, Role(row.role)) for row in rows}
 
@@ -328,7 +330,7 @@ async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str]:
     """Count an attempt for this address and network; their keys. Raises RateLimited."""
     network = network_of(visitor.ip or "")
     own = digest_token(f"{email} {network}")
-    wait = await _count({own: MAX_ATTEMPTS, digest_token(network): MAX_NETWORK_ATTEMPTS})
+    wait = await _count(visitor.services, {own: MAX_ATTEMPTS, digest_token(network): MAX_NETWORK_ATTEMPTS})
     if wait is not None:
         raise RateLimited(
             "Too many attempts to log in; wait before the next.", code=ErrorCode.LOGIN_THROTTLED, retry_after=wait
@@ -336,11 +338,11 @@ async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str]:
     return own, digest_token(network)
 
 
-async def _count(limits: Mapping[str, int]) -> int | None:
+async def _count(services: Services, limits: Mapping[str, int]) -> int | None:
     """Count an attempt under each key; the seconds to wait where one of them has had its fill."""
     if isinstance(client(), TransactionalDBClient):
         raise RuntimeError("a rollback would forget the attempt: run this outside a unit of work")
-    now = datetime.now(UTC)
+    now = services.clock()
     rows = await fetch(COUNT_ATTEMPT, list(limits), now, now - WINDOW)
     waits = [row.started_at + WINDOW - now for row in rows if row.attempts > limits[row.key]]
     return max(1, -(-max(waits) // timedelta(seconds=1))) if waits else None

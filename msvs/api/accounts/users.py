@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from tortoise.queryset import QuerySet
@@ -97,9 +97,9 @@ class OfferedPlace:
     expires_at: datetime
 
 
-async def find_invitation(token: str) -> OfferedPlace | None:
+async def find_invitation(services: Services, token: str) -> OfferedPlace | None:
     """Return what the invitation with this token offers, or None where it cannot be accepted."""
-    row = await fetch_row(OFFER, digest_token(token), datetime.now(UTC))
+    row = await fetch_row(OFFER, digest_token(token), services.clock())
     return None if row is None else OfferedPlace(row.workspace_name, row.email, Role(row.role), row.expires_at)
 
 
@@ -118,7 +118,7 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
             "Give either workspace_name or invitation.", param="workspace_name", code=ErrorCode.PARAMETER_MISSING
         )
     password_hash = await hash_password(data.password)
-    now = datetime.now(UTC)
+    now = visitor.services.clock()
     user_id = ids.new_id()
     if not await execute(INSERT_USER, user_id, email, name, password_hash, now):
         raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
@@ -137,7 +137,7 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
             ids.encode_id(ids.WORKSPACE, workspace_id),
             changed({}, {"name": workspace.name}),
         )
-    return SignedUp(user_id, workspace_id, await open_session(user_id), test_key, live_key)
+    return SignedUp(user_id, workspace_id, await open_session(visitor.services, user_id), test_key, live_key)
 
 
 async def list_members(ctx: Context) -> list[Member]:
@@ -168,7 +168,7 @@ async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invita
         require(acting, Permission.OWNERS_WRITE)
     if await User.filter(email=address, id__in=list(members)).exists():
         raise Conflict("The user is a member already.", code=ErrorCode.MEMBER_EXISTS, param="email")
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     await _open_invitations(ctx.workspace_id).filter(email=address).update(revoked_at=now)
     token = secrets.token_urlsafe(32)
     row = await Invitation.create(
@@ -192,7 +192,7 @@ async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invita
 async def list_invitations(ctx: Context) -> list[Invitation]:
     """List the invitations that can still be accepted, newest first. Raises PermissionDenied."""
     allow(ctx, Permission.MEMBERS_WRITE)
-    return await _open_invitations(ctx.workspace_id).filter(expires_at__gt=datetime.now(UTC)).order_by("-id")
+    return await _open_invitations(ctx.workspace_id).filter(expires_at__gt=ctx.services.clock()).order_by("-id")
 
 
 async def revoke_invitation(ctx: Context, id: UUID) -> Invitation:
@@ -202,7 +202,7 @@ async def revoke_invitation(ctx: Context, id: UUID) -> Invitation:
     if row is None:
         raise ids.missing("invitation", ids.encode_id(INVITATION, id))
     if row.accepted_at is None and row.revoked_at is None:
-        row.revoked_at = datetime.now(UTC)
+        row.revoked_at = ctx.services.clock()
         await row.save(update_fields=["revoked_at"])
         await record_audit(
             ctx,
@@ -218,7 +218,7 @@ async def accept_invitation(visitor: Visitor, identity: Identity, token: str) ->
 
     Raises NotFound code `invitation_invalid`, PermissionDenied, and Conflict code `member_exists`.
     """
-    return await _join(visitor, identity.user_id, identity.email, token, datetime.now(UTC))
+    return await _join(visitor, identity.user_id, identity.email, token, visitor.services.clock())
 
 
 async def change_role(ctx: Context, user_id: UUID, role: Role) -> Member:
@@ -347,7 +347,7 @@ async def _end_invitations_of(ctx: Context, user_id: UUID, *, role: Role | None 
     query = _open_invitations(ctx.workspace_id).filter(invited_by=ids.encode_id(ids.USER, user_id))
     if role is not None:
         query = query.filter(role=role)
-    await query.update(revoked_at=datetime.now(UTC))
+    await query.update(revoked_at=ctx.services.clock())
 
 
 def _member(row: Row | None) -> Member:
@@ -384,7 +384,7 @@ async def create_user(
     """Make a user with a place in a workspace, for operators. Raises InvalidRequest, Conflict code `email_taken`."""
     email, name = _checked_email(email), _checked_name(name)
     check_password(password, email=email)
-    now, user_id = datetime.now(UTC), ids.new_id()
+    now, user_id = services.clock(), ids.new_id()
     if not await execute(INSERT_USER, user_id, email, name, await hash_password(password), now):
         raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
     await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, role.value, now)
@@ -403,7 +403,7 @@ async def reset_password(services: Services, email: str, password: str) -> UUID:
     if user is None:
         raise NotFound("There is no user with this e-mail address.")
     await User.filter(id=user.id).update(
-        password_hash=await hash_password(password), password_changed_at=datetime.now(UTC)
+        password_hash=await hash_password(password), password_changed_at=services.clock()
     )
     await execute("DELETE FROM sessions WHERE user_id = $1", user.id)
     for row in await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1", user.id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
@@ -232,7 +232,7 @@ async def list_workspaces() -> Sequence[Row]:
 
 async def suspend_workspace(services: Services, id: UUID) -> bool:
     """Have a workspace send nothing and its keys and users refused, until it is resumed. Return whether that is new."""
-    return await _set_suspended(services, id, datetime.now(UTC))
+    return await _set_suspended(services, id, services.clock())
 
 
 async def resume_workspace(services: Services, id: UUID) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -107,7 +107,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     Raises InvalidRequest, and PaymentRequired where it starts now and the live balance is below the estimate.
     """
     allow(ctx, Permission.MESSAGES_SEND)
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     workspace = await find_settings(ctx)
     read_template(data.body)
     due_at = check_schedule(data.scheduled_at, now)
@@ -137,7 +137,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
 async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campaign:
     """Change a draft, or a campaign whose time has not come. Raises NotFound, Conflict, InvalidRequest."""
     allow(ctx, Permission.MESSAGES_SEND)
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     campaign = await _lock(ctx, id)
     if campaign.status not in EDITABLE:
         raise Conflict(
@@ -184,7 +184,7 @@ async def launch_campaign(
     PaymentRequired where it starts now and the live balance is below the estimate.
     """
     allow(ctx, Permission.MESSAGES_SEND)
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.DRAFT:
         raise Conflict(f"The campaign is {campaign.status}, not a draft.", code=ErrorCode.CAMPAIGN_NOT_DRAFT)
@@ -325,7 +325,7 @@ async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
     if campaign.status != CampaignStatus.PAUSED:
         raise Conflict(f"The campaign is {campaign.status}, not paused.", code=ErrorCode.CAMPAIGN_NOT_PAUSED)
     require_carrier(ctx.services, ctx.livemode)
-    await _resume(campaign, datetime.now(UTC))
+    await _resume(campaign, ctx.services.clock())
     return campaign
 
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated, Literal, TypeVar
 from uuid import UUID
@@ -281,7 +281,7 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
 
     Raises InvalidRequest where the request itself is malformed, as sending does.
     """
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     phone = parse_phone(data.to)
     template = read_template(data.body)
     variables = given_values(data.variables)
@@ -345,7 +345,7 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     it does.
     """
     template = read_template(data.body)
-    start = check_schedule(data.scheduled_at, datetime.now(UTC))
+    start = check_schedule(data.scheduled_at, ctx.services.clock())
     check_expiry(data.expires_at, start)
     campaigns.check_pace(data.rate_per_minute, data.spread_hours)
     workspace = await find_settings(ctx)

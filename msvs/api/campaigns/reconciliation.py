@@ -235,7 +235,7 @@ async def reconcile_campaign(ctx: Context, id: UUID, *, now: datetime | None = N
     are past their keeping, the checks of events are left out. Raises NotFound.
     """
     campaign = await find(ctx, Campaign, id, prefix=ids.CAMPAIGN, noun="campaign")
-    at = now or datetime.now(UTC)
+    at = now or ctx.services.clock()
     row = await fetch_row(
         RECONCILE,
         id,

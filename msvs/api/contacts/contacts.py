@@ -248,8 +248,8 @@ async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
     """
     allow(ctx, Permission.RESOURCES_WRITE)
     phone = parse_phone(data.phone, param="phone")
-    evidence = None if data.opt_in is None else read_evidence(data.opt_in)
-    now = datetime.now(UTC)
+    evidence = None if data.opt_in is None else read_evidence(data.opt_in, ctx.services.clock())
+    now = ctx.services.clock()
     details = read_details(data)
     attributes = merge_attributes({}, data.attributes or {})
     while (row := await _insert(ctx, phone, now, details, attributes)) is None:
@@ -323,10 +323,10 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
     suppressed) and what campaigns hold for the old phone is canceled.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
-    evidence = None if data.opt_in is UNSET else read_evidence(data.opt_in)
+    evidence = None if data.opt_in is UNSET else read_evidence(data.opt_in, ctx.services.clock())
     phone = None if data.phone is UNSET else parse_phone(data.phone, param="phone")
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     details = {**{name: getattr(contact, name) for name in DETAILS}, **read_details(data)}
     attributes = (
         contact.attributes if data.attributes is UNSET else merge_attributes(contact.attributes, data.attributes)
@@ -360,14 +360,14 @@ async def delete_contact(ctx: Context, id: UUID) -> None:
     await fetch_value(LOCK_LISTS, id, ctx.workspace_id, ctx.livemode)
     await ListMember.filter(contact_id=id).delete()
     await execute(DELETE_AND_SUPPRESS, id, ctx.workspace_id, ctx.livemode, ids.new_id())
-    await cancellation.cancel_campaign_contact(ctx, id, reason="recipient_deleted", now=datetime.now(UTC))
+    await cancellation.cancel_campaign_contact(ctx, id, reason="recipient_deleted", now=ctx.services.clock())
 
 
 async def opt_out_contact(ctx: Context, id: UUID, *, source: str = "api") -> Contact:
     """Opt a contact out. Raises NotFound, and Conflict `contact_opted_out` where it is out already."""
     allow(ctx, Permission.RESOURCES_WRITE)
     contact = await get_contact(ctx, id)
-    if not await consent.opt_out(ctx, contact, source=source, now=datetime.now(UTC)):
+    if not await consent.opt_out(ctx, contact, source=source, now=ctx.services.clock()):
         raise Conflict("The contact has already opted out.", code=ErrorCode.CONTACT_OPTED_OUT)
     return await get_contact(ctx, id)
 
@@ -494,7 +494,7 @@ def _read_status(text: str) -> OptInStatus:
         raise InvalidRequest(f"opt_in_status must be one of {known}.", param="opt_in_status") from None
 
 
-def read_evidence(evidence: OptInEvidence) -> Evidence:
+def read_evidence(evidence: OptInEvidence, now: datetime) -> Evidence:
     """Evidence that has a source. Raises InvalidRequest."""
     if evidence.source is None:
         raise InvalidRequest(
@@ -509,7 +509,7 @@ def read_evidence(evidence: OptInEvidence) -> Evidence:
         _read_detail(evidence.user_agent, param="opt_in.user_agent", maximum=MAX_USER_AGENT),
         _read_agreed(evidence.text),
         _read_detail(evidence.version, param="opt_in.version", maximum=MAX_VERSION),
-        None if evidence.at is None else _read_past(evidence.at),
+        None if evidence.at is None else _read_past(evidence.at, now),
         evidence.renewed,
     )
 
@@ -524,9 +524,9 @@ def _read_ip(text: str) -> str:
     return str(address)
 
 
-def _read_past(at: datetime) -> datetime:
+def _read_past(at: datetime, now: datetime) -> datetime:
     """Read a time that has been, and not before EARLIEST: of another, the database may know no such year."""
-    if not EARLIEST <= at <= datetime.now(UTC):
+    if not EARLIEST <= at <= now:
         raise InvalidRequest(
             f"opt_in.at must be a time from {EARLIEST.year} on that is not in the future.",
             param="opt_in.at",

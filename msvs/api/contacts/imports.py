@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -175,10 +175,10 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     region = data.default_region
     if region is not None and region not in SUPPORTED_REGIONS:
         raise InvalidRequest(f"'{region[:10]}' is not an ISO 3166-1 region code.", param="default_region")
-    shared = None if data.opt_in is None else read_evidence(data.opt_in)
+    now = ctx.services.clock()
+    shared = None if data.opt_in is None else read_evidence(data.opt_in, now)
     done = ContactsImported()
-    people = _read_rows(data.contacts, region, shared, done)
-    now = datetime.now(UTC)
+    people = _read_rows(data.contacts, region, shared, done, now)
     # One import after the other: each holds many contacts, and two could wait for each other's.
     await fetch_value("SELECT pg_advisory_xact_lock($1)", lock_number(ctx, before=b"imports"))
     known = await _lock(ctx, people)
@@ -204,10 +204,10 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
 
 
 def _read_rows(
-    rows: Sequence[CreateContact], region: str | None, shared: Evidence | None, done: ContactsImported
+    rows: Sequence[CreateContact], region: str | None, shared: Evidence | None, done: ContactsImported, now: datetime
 ) -> dict[str, _Person]:
     """Return what the valid rows say of each phone, by its canonical number; `done` is told of the others."""
-    given = [shared if row.opt_in is None else _read_evidence(row.opt_in, index) for index, row in enumerate(rows)]
+    given = [shared if row.opt_in is None else _read_evidence(row.opt_in, index, now) for index, row in enumerate(rows)]
     people: dict[str, _Person] = {}
     for index, row in enumerate(rows):
         try:
@@ -223,9 +223,9 @@ def _read_rows(
     return people
 
 
-def _read_evidence(opt_in: OptInEvidence, index: int) -> Evidence:
+def _read_evidence(opt_in: OptInEvidence, index: int, now: datetime) -> Evidence:
     try:
-        return read_evidence(opt_in)
+        return read_evidence(opt_in, now)
     except InvalidRequest as error:
         error.param = f"contacts[{index}].{error.param}"
         raise

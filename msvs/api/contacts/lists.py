@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID
 
 from tortoise.expressions import Subquery
@@ -105,7 +104,7 @@ async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Ad
     added = 0
     if found:
         new_ids = [ids.new_id() for _ in found]
-        added = await execute(ADD_MEMBERS, id, new_ids, list(found), datetime.now(UTC))
+        added = await execute(ADD_MEMBERS, id, new_ids, list(found), ctx.services.clock())
     return Added(added, len(found) - added, [text for text, value in named.items() if value not in found])
 
 

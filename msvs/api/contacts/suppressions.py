@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, BinaryIO, Literal
 from uuid import UUID
@@ -117,7 +116,7 @@ async def create_suppression(ctx: Context, phone: str, *, source: str) -> Suppre
     allow(ctx, Permission.RESOURCES_WRITE)
     e164 = parse_phone(phone, param="phone").e164
     source = read_name(source, param="source", maximum=MAX_SOURCE)
-    done = await consent.suppress(ctx, [e164], source=source, now=datetime.now(UTC))
+    done = await consent.suppress(ctx, [e164], source=source, now=ctx.services.clock())
     row = await scoped(ctx, Suppression).get(canonical=canonical(e164))
     if not done.added:
         raise Conflict(
@@ -166,9 +165,9 @@ async def lift_suppression(ctx: Context, id: UUID, evidence: OptInEvidence) -> C
     `opt_in_revoked` for evidence that is not newer than the opt-out.
     """
     allow(ctx, Permission.RESOURCES_WRITE)
-    read_evidence(evidence)
+    read_evidence(evidence, ctx.services.clock())
     row = await get_suppression(ctx, id)
-    contact = await ensure_contact(ctx, row.phone, now=datetime.now(UTC))
+    contact = await ensure_contact(ctx, row.phone, now=ctx.services.clock())
     return await update_contact(ctx, contact.id, UpdateContact(opt_in=evidence))
 
 
@@ -232,7 +231,7 @@ async def _import(ctx: Context, phones: Iterable[str], source: str) -> Imported:
             valid.append(parse_phone(text, param="phones").e164)
         except InvalidRequest:
             invalid.append(text)
-    done = await consent.suppress(ctx, valid, source=source, now=datetime.now(UTC))
+    done = await consent.suppress(ctx, valid, source=source, now=ctx.services.clock())
     return Imported(len(done.added), len(done.already), invalid)
 
 

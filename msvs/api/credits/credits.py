@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.context import Context
+from msvs.api.context import Context, utc_now
 from msvs.api.credits import caps
 from msvs.api.errors import ComplianceRefused, PaymentRequired
 from msvs.api.notifier import WorkQueue
@@ -178,7 +178,7 @@ async def grant_credits(
     """Add credits. The same kind and reference again changes nothing. Return whether this call added them."""
     if credits <= 0:
         raise ValueError("only a positive number of credits can be granted")
-    added = await execute(GRANT, workspace_id, ids.new_id(), kind.value, reference, credits, note, datetime.now(UTC))
+    added = await execute(GRANT, workspace_id, ids.new_id(), kind.value, reference, credits, note, utc_now())
     if added:
         # Campaigns that paused for want of credits go on.
         notify_after_commit(WorkQueue.CAMPAIGNS)
@@ -187,7 +187,7 @@ async def grant_credits(
 
 async def get_credits(ctx: Context) -> CreditsResource:
     """Return the workspace's balance, what it ever had, how long it lasts, and its latest purchases."""
-    return await _read(ctx.workspace_id, datetime.now(UTC), livemode=ctx.livemode)
+    return await _read(ctx.workspace_id, ctx.services.clock(), livemode=ctx.livemode)
 
 
 async def list_ledger(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:

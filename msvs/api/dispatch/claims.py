@@ -80,7 +80,7 @@ async def claim(services: Services, lane: Lane, *, carrier: str, limit: int, now
     rooms = await take_for_senders(services, lane, allowed, now)
     ready: list[PickedMessage] = []
     for _ in range(ROUNDS if allowed > 0 else 0):
-        picked = await pick(lane, allowed, now, rooms)
+        picked = await pick(services, lane, allowed, now, rooms)
         ready = await admit(services, lane, campaign, picked, now)
         if ready or is_all(picked, allowed, rooms):
             break
@@ -137,7 +137,7 @@ async def _claim_routed(services: Services, lane: Lane, plan: Plan, *, limit: in
     for number in range(ROUNDS):
         # No more than there is room for; where none of that may go now, others may stand behind it.
         wanted = room if number == 0 else limit
-        picked = await pick(lane, wanted, now, rooms)
+        picked = await pick(services, lane, wanted, now, rooms)
         ready = await admit(services, lane, campaign, picked, now)
         for carrier, routed in sorted((await _route(lane, plan, ready, now)).items()):
             rows = await _afford_routed(services, lane, carrier, [row for row, _ in routed], over, now)

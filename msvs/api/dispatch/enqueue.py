@@ -127,7 +127,7 @@ async def insert_single(
     if not is_due:
         await _schedule(message)
     elif is_single_statement():
-        await _batches.submit((ctx.workspace_id, ctx.livemode), message)
+        await ctx.services.keep(NewMessages).submit((ctx.workspace_id, ctx.livemode), message)
     else:
         await _queue(ctx.workspace_id, ctx.livemode, [message])
     return message
@@ -230,4 +230,8 @@ async def _queue_one(workspace_id: UUID, livemode: bool, message: NewMessage) ->
     return None
 
 
-_batches: Batcher[tuple[UUID, bool], NewMessage, None] = Batcher(_queue_batch)
+class NewMessages(Batcher[tuple[UUID, bool], NewMessage, None]):
+    """The messages that a process is writing, those of one workspace and mode together."""
+
+    def __init__(self) -> None:
+        super().__init__(_queue_batch)

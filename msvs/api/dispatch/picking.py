@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from msvs.api.context import Services
-from msvs.api.dispatch import set_aside, throughput
+from msvs.api.dispatch import throughput
 from msvs.api.dispatch.lanes import Lane
+from msvs.api.dispatch.set_aside import LeftOut
 from msvs.database import fetch
 from msvs.models.rows import MessageRow
 
@@ -124,11 +125,12 @@ async def give_back_to_senders(services: Services, rooms: Rooms, used: Iterable[
         )
 
 
-async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[PickedMessage]:
+async def pick(services: Services, lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[PickedMessage]:
     """Return up to `limit` due messages of a lane, locked; where senders have limits, no more of each than its room."""
     if rooms is not None and not rooms:
         return []
-    more = len(set_aside.left_out)
+    left_out = services.keep(LeftOut)
+    more = len(left_out)
     values: list[object] = [lane.workspace_id, lane.livemode, now, limit + more, lane.bound.due_at]
     shares = None if rooms is None else _share(rooms, limit)
     if shares is None:
@@ -142,17 +144,17 @@ async def pick(lane: Lane, limit: int, now: datetime, rooms: Rooms) -> Sequence[
     statement = PICKED if rooms is None else PICKED_BY_SENDER
     picked = statement.format(lane=condition, is_open=lane.open_ids.of("messages"))
     rows = await fetch(PickedMessage, PICK_WITH_CONSENT.format(picked=picked), *values)
-    return _without_left_out(rows, limit, shares) if more else rows
+    return _without(left_out, rows, limit, shares) if more else rows
 
 
-def _without_left_out(
-    rows: Sequence[PickedMessage], limit: int, shares: Mapping[str, int] | None
+def _without(
+    left_out: LeftOut, rows: Sequence[PickedMessage], limit: int, shares: Mapping[str, int] | None
 ) -> Sequence[PickedMessage]:
     """Return the rows but for those that are left out, up to `limit` and of each sender up to its share."""
     counted: Counter[str] = Counter()
     kept = []
     for row in rows:
-        if row.id not in set_aside.left_out and (shares is None or counted[row.sender] < shares[row.sender]):
+        if row.id not in left_out and (shares is None or counted[row.sender] < shares[row.sender]):
             counted[row.sender] += 1
             kept.append(row)
     return kept[:limit]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -46,7 +45,7 @@ async def add_route(
         sender_kind=sender_kind,
         preference=preference,
         price=price,
-        created_at=datetime.now(UTC),
+        created_at=services.clock(),
     )
 
 

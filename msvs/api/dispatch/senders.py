@@ -6,7 +6,6 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import Enum
 from typing import Protocol
 from uuid import UUID
@@ -311,7 +310,7 @@ async def claim_default(ctx: Context, sender: str, *, param: str) -> None:
         claimed = await Sender.filter(workspace_id=ctx.workspace_id, is_claimed=True).count()
         if claimed >= MOST_CLAIMED:
             raise not_allowed(f"The workspace took {MOST_CLAIMED} names already; the operator adds more.", param=param)
-        row = await _insert(ctx.workspace_id, sender, is_claimed=True)
+        row = await _insert(ctx.services, ctx.workspace_id, sender, is_claimed=True)
         await _tell(ctx, AuditAction.SENDER_CLAIMED, row.id, [None, sender])
     elif (reason := refusal_of(standing, sender)) is not None:
         raise not_allowed(reason, param=param)
@@ -339,7 +338,7 @@ async def add_sender(
         await _hold(value)
         if not is_shared and await standing_of(workspace_id, value) is Standing.TAKEN:
             raise InvalidRequest("Another has this sender, or one that looks like it.", param="value")
-        row = await _insert(workspace_id, value, regions=found, registration=registration)
+        row = await _insert(services, workspace_id, value, regions=found, registration=registration)
         if workspace_id is not None:
             await _tell(Context(workspace_id, True, services=services), AuditAction.SENDER_ADDED, row.id, [None, value])
     return row
@@ -387,13 +386,14 @@ async def transfer_sender(services: Services, workspace_id: UUID, value: str) ->
                     row.id,
                     [value, None],
                 )
-        row = await _insert(workspace_id, value, regions=kept.regions, registration=kept.registration)
+        row = await _insert(services, workspace_id, value, regions=kept.regions, registration=kept.registration)
         await _tell(Context(workspace_id, True, services=services), AuditAction.SENDER_ADDED, row.id, [None, value])
         await _reset_defaults(services, value)
     return row
 
 
 async def _insert(
+    services: Services,
     workspace_id: UUID | None,
     value: str,
     *,
@@ -411,7 +411,7 @@ async def _insert(
         kind_of(value).value,
         encode_json(list(regions)),
         registration,
-        datetime.now(UTC),
+        services.clock(),
     )
     assert row is not None
     return row

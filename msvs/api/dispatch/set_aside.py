@@ -20,9 +20,8 @@ WHERE id = $1
 """
 LONGEST_ASIDE = timedelta(hours=1)
 MOST_LEFT_OUT = 1000
-# Messages that this process cannot even put aside, and since when: for so long it leaves them out.
+# For so long a process leaves out what it cannot even put aside.
 LEFT_OUT_SECONDS = 60.0
-left_out: dict[UUID, float] = {}
 
 
 async def find_first(lane: Lane | None, now: datetime) -> UUID | None:
@@ -44,14 +43,24 @@ async def put_aside(message_id: UUID, now: datetime) -> None:
     await execute(PUT_ASIDE, message_id, now, LONGEST_ASIDE)
 
 
-def take_back_in() -> None:
-    """Try again what was left out for long enough: what was wrong with it may be mended by now."""
-    since = time.monotonic() - LEFT_OUT_SECONDS
-    for message_id in [one for one, at in left_out.items() if at <= since]:
-        del left_out[message_id]
+class LeftOut:
+    """The messages that a process cannot even put aside, each with the time since when it leaves them out."""
 
+    def __init__(self) -> None:
+        self._since: dict[UUID, float] = {}
 
-def leave_out(message_id: UUID) -> None:
-    """Have this process claim a message no more, as it cannot even be put aside."""
-    if len(left_out) < MOST_LEFT_OUT:
-        left_out[message_id] = time.monotonic()
+    def __len__(self) -> int:
+        return len(self._since)
+
+    def __contains__(self, message_id: UUID) -> bool:
+        return message_id in self._since
+
+    def add(self, message_id: UUID) -> None:
+        """Have this process claim a message no more, as it cannot even be put aside."""
+        if len(self) < MOST_LEFT_OUT:
+            self._since[message_id] = time.monotonic()
+
+    def take_back_in(self, seconds: float | None = None) -> None:
+        """Try again what was left out for long enough: what was wrong with it may be mended by now."""
+        since = time.monotonic() - (LEFT_OUT_SECONDS if seconds is None else seconds)
+        self._since = {message_id: at for message_id, at in self._since.items() if at > since}

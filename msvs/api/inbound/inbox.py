@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -194,7 +193,7 @@ async def mark_read(ctx: Context, contact_id: UUID, *, until: UUID | None = None
 
 
 async def _mark_read(ctx: Context, contact_id: UUID, until: UUID | None = None) -> int:
-    return await execute(MARK_READ, ctx.workspace_id, ctx.livemode, contact_id, datetime.now(UTC), until)
+    return await execute(MARK_READ, ctx.workspace_id, ctx.livemode, contact_id, ctx.services.clock(), until)
 
 
 async def mark_unread(ctx: Context, contact_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from tortoise.queryset import QuerySet
@@ -105,7 +105,7 @@ async def receive_inbound(
     our own messages asks for nothing.
     What could not surely be read (`is_garbled`) is flagged, whatever it seems to say.
     """
-    at = now or datetime.now(UTC)
+    at = now or ctx.services.clock()
     contact = await _hold_contact(ctx, from_phone, at)
     own = await _own_words(ctx, contact.id, text)
     keyword = classify_reply(own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -264,7 +264,7 @@ _Events = Mapping[_Search, Row]
 
 async def explain_message(ctx: Context, id: UUID, *, now: datetime | None = None) -> MessageExplanation:
     """Return why a message was sent, put off, refused or failed, and each state it went through. Raises NotFound."""
-    at = now or datetime.now(UTC)
+    at = now or ctx.services.clock()
     message = await get_message(ctx, id)
     attempts = await MessageAttempt.filter(message_id=id).order_by("id")
     campaign = None
@@ -529,7 +529,7 @@ async def get_timeline(ctx: Context, id: UUID) -> MessageTimeline:
 
 async def message_timelines(ctx: Context, messages: Sequence[MessageView]) -> dict[UUID, list[TimelineEntry]]:
     """Return the timelines of the caller's messages, by id, in a fixed number of statements."""
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     known = [message.id for message in messages]
     attempts: dict[UUID, list[MessageAttempt]] = {id: [] for id in known}
     for attempt in await MessageAttempt.filter(message_id__in=known).order_by("id"):

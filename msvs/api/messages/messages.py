@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -93,13 +93,17 @@ async def _find_recipients(scope: tuple[UUID, bool], phones: Sequence[str]) -> S
     return [found[phone] for phone in phones]
 
 
-_recipients: Batcher[tuple[UUID, bool], str, Row] = Batcher(_find_recipients)
+class Recipients(Batcher[tuple[UUID, bool], str, Row]):
+    """The recipients that a process is reading, those of one workspace and mode together."""
+
+    def __init__(self) -> None:
+        super().__init__(_find_recipients)
 
 
 async def _find_recipient(ctx: Context, phone: str) -> Row:
     scope = (ctx.workspace_id, ctx.livemode)
     if is_single_statement():
-        return await _recipients.submit(scope, phone)
+        return await ctx.services.keep(Recipients).submit(scope, phone)
     return (await _find_recipients(scope, [phone]))[0]
 
 
@@ -118,7 +122,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
     reached) and PaymentRequired; nothing is written then.
     """
     allow(ctx, Permission.MESSAGES_SEND)
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     phone = parse_phone(data.to)
     template = read_template(data.body, is_literal=data.is_literal)
     variables = given_values(data.variables)
@@ -231,7 +235,7 @@ async def list_messages(
 async def cancel_message(ctx: Context, id: UUID) -> rows.MessageRow:
     """Cancel a message that no worker has claimed; anything later is answered unchanged. Raises NotFound."""
     allow(ctx, Permission.MESSAGES_SEND)
-    canceled = await cancel_one(ctx, id, now=datetime.now(UTC))
+    canceled = await cancel_one(ctx, id, now=ctx.services.clock())
     return canceled if canceled is not None else await get_message(ctx, id)
 
 

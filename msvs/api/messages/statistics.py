@@ -168,7 +168,7 @@ async def conversation_overview(ctx: Context, *, days: int = DEFAULT_CONVERSATIO
         raise InvalidRequest(
             f"days must be from 1 to {MAX_CONVERSATION_DAYS}.", param="days", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
-    since = datetime.now(UTC) - timedelta(days=days)
+    since = ctx.services.clock() - timedelta(days=days)
     row = await fetch_row(CONVERSATIONS, ctx.workspace_id, ctx.livemode, since, id_at(since - ID_MARGIN))
     assert row is not None
     return ConversationOverview(row.conversations, row.replies, row.waiting)

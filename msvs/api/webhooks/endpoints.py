@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -158,7 +158,7 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
         row.failing_since = None
         row.disabled_reason = None
     await row.save(update_fields=["url", "events", "description", "enabled", "failing_since", "disabled_reason"])
-    if resumed and await execute(RESUME, datetime.now(UTC), row.id):
+    if resumed and await execute(RESUME, ctx.services.clock(), row.id):
         notify_after_commit(WorkQueue.WEBHOOKS)
     changes = changed(before, _settings(row))
     if changes:
@@ -170,7 +170,7 @@ async def delete_webhook(ctx: Context, id: UUID) -> None:
     """End a subscription and drop what is pending for it. Raises NotFound."""
     allow(ctx, Permission.WEBHOOKS_WRITE)
     row = await _find(ctx, id, lock=True)
-    await execute(DROP_PENDING_DELIVERIES, datetime.now(UTC), row.id)
+    await execute(DROP_PENDING_DELIVERIES, ctx.services.clock(), row.id)
     await row.delete()
     await _log(ctx, AuditAction.WEBHOOK_DELETED, row, changed(_settings(row), {}))
 
@@ -181,7 +181,7 @@ async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
     row = await _find(ctx, id, lock=True)
     secret = signatures.new_secret()
     row.previous_secret_sealed = row.secret_sealed
-    row.previous_secret_until = datetime.now(UTC) + SECRET_OVERLAP
+    row.previous_secret_until = ctx.services.clock() + SECRET_OVERLAP
     row.secret_sealed = ctx.services.keyring.seal(secret)
     await row.save(update_fields=["secret_sealed", "previous_secret_sealed", "previous_secret_until"])
     await _log(ctx, AuditAction.WEBHOOK_SECRET_ROTATED, row, {})
@@ -195,7 +195,7 @@ async def send_test(ctx: Context, id: UUID) -> Event:
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
     row = await _find_enabled(ctx, id)
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     event = await Event.create(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
@@ -231,7 +231,7 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
         # Whoever else takes all events.
         which, value = ONE_ENDPOINT, str(event.resource_id)
     count = await execute(
-        RESEND.format(which=which), datetime.now(UTC), event.id, ctx.workspace_id, ctx.livemode, value
+        RESEND.format(which=which), ctx.services.clock(), event.id, ctx.workspace_id, ctx.livemode, value
     )
     if count:
         notify_after_commit(WorkQueue.WEBHOOKS)
@@ -245,7 +245,7 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
     the oldest 100,000. Raises NotFound, InvalidRequest, and Conflict code `webhook_disabled`.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
-    now = datetime.now(UTC)
+    now = ctx.services.clock()
     if not now - LONGEST_RECOVERY <= since <= now:
         raise InvalidRequest(
             f"since must be a time in the last {LONGEST_RECOVERY.days} days.",

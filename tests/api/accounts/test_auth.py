@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,20 +11,20 @@ from msvs.api import ids
 from msvs.api.accounts import auth
 from msvs.api.accounts.auth import authenticate
 from msvs.api.accounts.keys import create_key, make_key, revoke_key, roll_key
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.errors import AuthenticationFailed
 from msvs.models import ApiKey, Role, Workspace
-from tests.services import SERVICES
+
+# Of their own, so that no other test meets the keys of a clock that is moved by hand.
+SERVICES = Services()
 
 
 @pytest.fixture
-def monotonic(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The process's clock for trust and notes of use, moved by hand."""
     now = [1_000_000.0]
     monkeypatch.setattr(auth, "monotonic", lambda: now[0])
-    yield now
-    auth._known.clear()
-    auth._touched.clear()
+    return now
 
 
 async def refusal(authorization: str | None) -> AuthenticationFailed:
@@ -40,7 +39,7 @@ async def test_a_key_makes_a_context(workspace: Workspace) -> None:
         expected = Context(workspace.id, livemode, ids.encode_id(ids.API_KEY, row.id), "req_1", services=SERVICES)
         assert await authenticate(SERVICES, f"Bearer {text}", "req_1") == expected
         assert await authenticate(SERVICES, f"bearer  {text} ", "req_1") == expected
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +75,7 @@ async def test_a_revoked_key_is_refused_once_trust_has_run_out(ctx: Context, mon
     monotonic[0] += auth.TRUST_SECONDS
     error = await refusal(f"Bearer {text}")
     assert (error.code, text in error.message) == ("api_key_revoked", False)
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 async def test_trust_is_shorter_than_what_is_promised(ctx: Context, monotonic: list[float]) -> None:
@@ -88,7 +87,7 @@ async def test_trust_is_shorter_than_what_is_promised(ctx: Context, monotonic: l
     assert (await authenticate(SERVICES, f"Bearer {text}")).workspace_id == ctx.workspace_id
     monotonic[0] += 0.01
     assert (await refusal(f"Bearer {text}")).code == "api_key_invalid"
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 async def test_a_rolled_key_ends_at_its_time_even_while_trusted(ctx: Context, monotonic: list[float]) -> None:
@@ -97,7 +96,7 @@ async def test_a_rolled_key_ends_at_its_time_even_while_trusted(ctx: Context, mo
     await asyncio.sleep(0.05)
     assert (await refusal(f"Bearer {text}")).code == "api_key_expired"
     assert (await authenticate(SERVICES, f"Bearer {new_text}")).workspace_id == ctx.workspace_id
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 async def test_requests_at_the_same_moment_share_one_reading(
@@ -115,7 +114,7 @@ async def test_requests_at_the_same_moment_share_one_reading(
     contexts = await asyncio.gather(*(authenticate(SERVICES, f"Bearer {text}") for _ in range(50)))
     assert {ctx.workspace_id for ctx in contexts} == {workspace.id}
     assert readings == 1
-    await auth.settle()
+    await auth.settle(SERVICES)
 
 
 async def test_use_is_noted_once_a_minute(ctx: Context, monotonic: list[float]) -> None:
@@ -123,7 +122,7 @@ async def test_use_is_noted_once_a_minute(ctx: Context, monotonic: list[float]) 
 
     async def used_at() -> datetime | None:
         await authenticate(SERVICES, f"Bearer {text}")
-        await auth.settle()
+        await auth.settle(SERVICES)
         return (await ApiKey.get(id=row.id)).last_used_at
 
     first = await used_at()

@@ -86,7 +86,7 @@ async def user_id(clean: None) -> UUID:
 
 
 async def identity_of(session: OpenedSession) -> Identity:
-    return await authenticate_session(session.token)
+    return await authenticate_session(SERVICES, session.token)
 
 
 async def fail(visitor: Visitor, email: str, password: str = "wrong password") -> None:
@@ -186,7 +186,7 @@ async def test_an_old_hash_is_made_anew(user_id: UUID) -> None:
     ],
 )
 async def test_a_session_ends_by_age_and_by_disuse(user_id: UUID, change: dict[str, timedelta], alive: bool) -> None:
-    session = await open_session(user_id)
+    session = await open_session(SERVICES, user_id)
     now = datetime.now(UTC)
     assert abs(session.expires_at - now - LIFETIME) < timedelta(minutes=1)
     if change:
@@ -203,7 +203,7 @@ async def test_a_session_ends_by_age_and_by_disuse(user_id: UUID, change: dict[s
 
 
 async def test_use_is_noted_once_a_minute(user_id: UUID) -> None:
-    session = await open_session(user_id)
+    session = await open_session(SERVICES, user_id)
     before = (await Session.get()).last_seen_at
     await identity_of(session)
     assert (await Session.get()).last_seen_at == before
@@ -214,14 +214,14 @@ async def test_use_is_noted_once_a_minute(user_id: UUID) -> None:
 
 @pytest.mark.parametrize("token", [None, "", "x", "\ud800", "x" * 10_000, "nul\0"])
 async def test_what_is_no_token_is_no_session(user_id: UUID, token: str | None) -> None:
-    await open_session(user_id)
+    await open_session(SERVICES, user_id)
     with pytest.raises(AuthenticationFailed) as caught:
-        await authenticate_session(token)
+        await authenticate_session(SERVICES, token)
     assert caught.value.code == "session_invalid"
 
 
 async def test_a_rotated_session_has_another_token_and_the_same_end(user_id: UUID) -> None:
-    first = await open_session(user_id)
+    first = await open_session(SERVICES, user_id)
     identity = await identity_of(first)
     second = await rotate_session(identity)
     assert second.token != first.token
@@ -238,7 +238,7 @@ async def test_a_rotated_session_has_another_token_and_the_same_end(user_id: UUI
 
 
 async def test_logging_out_ends_this_session_or_all(user_id: UUID) -> None:
-    first, second, third = [await open_session(user_id) for _ in range(3)]
+    first, second, third = [await open_session(SERVICES, user_id) for _ in range(3)]
     identity = await identity_of(first)
     assert await log_out(identity) == 1
     assert await log_out(identity) == 0
@@ -252,7 +252,7 @@ async def test_logging_out_ends_this_session_or_all(user_id: UUID) -> None:
 
 
 async def test_a_context_is_only_had_of_ones_own_workspace(user_id: UUID) -> None:
-    identity = await identity_of(await open_session(user_id))
+    identity = await identity_of(await open_session(SERVICES, user_id))
     workspace_id = identity.memberships[0].workspace_id
     ctx = enter_workspace(identity, workspace_id, HERE, livemode=True)
     assert (ctx.workspace_id, ctx.livemode, ctx.role) == (workspace_id, True, Role.OWNER)
@@ -262,7 +262,7 @@ async def test_a_context_is_only_had_of_ones_own_workspace(user_id: UUID) -> Non
 
 
 async def test_a_new_password_ends_every_other_session(user_id: UUID) -> None:
-    first, other = await open_session(user_id), await open_session(user_id)
+    first, other = await open_session(SERVICES, user_id), await open_session(SERVICES, user_id)
     identity = await identity_of(first)
     confirmation = await confirm_password(HERE, identity, PASSWORD)
     async with unit_of_work():
@@ -282,7 +282,7 @@ async def test_a_new_password_ends_every_other_session(user_id: UUID) -> None:
 async def test_a_login_with_the_password_of_before_ends_with_it_however_slow_it_is(
     user_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = await open_session(user_id)
+    session = await open_session(SERVICES, user_id)
     confirmation = await confirm_password(HERE, await identity_of(session), PASSWORD)
 
     async def verify_slowly(*values: Any) -> bool:
@@ -299,7 +299,7 @@ async def test_a_login_with_the_password_of_before_ends_with_it_however_slow_it_
 
 
 async def test_a_login_waits_for_a_change_of_the_password(user_id: UUID) -> None:
-    session = await open_session(user_id)
+    session = await open_session(SERVICES, user_id)
     confirmation = await confirm_password(HERE, await identity_of(session), PASSWORD)
     async with unit_of_work():
         await change_password(HERE, confirmation, "another good password")
@@ -312,7 +312,7 @@ async def test_a_login_waits_for_a_change_of_the_password(user_id: UUID) -> None
 
 
 async def test_the_present_password_is_asked_for_under_the_throttle(user_id: UUID) -> None:
-    identity = await identity_of(await open_session(user_id))
+    identity = await identity_of(await open_session(SERVICES, user_id))
     for _ in range(MAX_ATTEMPTS):
         with pytest.raises(InvalidRequest) as caught:
             await confirm_password(HERE, identity, "wrong password")
@@ -323,7 +323,7 @@ async def test_the_present_password_is_asked_for_under_the_throttle(user_id: UUI
 
 @pytest.mark.parametrize("password", ["short", "x" * 257, "a" * 12, EMAIL, EMAIL.upper()])
 async def test_a_password_that_is_easily_guessed_changes_nothing(user_id: UUID, password: str) -> None:
-    session = await open_session(user_id)
+    session = await open_session(SERVICES, user_id)
     identity = await identity_of(session)
     with pytest.raises(InvalidRequest) as caught:
         await change_password(HERE, Confirmation(identity), password)

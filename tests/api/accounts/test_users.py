@@ -131,7 +131,7 @@ def test_every_permission_is_in_the_table_and_more_role_is_never_less() -> None:
 
 async def test_signing_up_makes_a_workspace_that_one_owns(clean: None) -> None:
     made = await register(" Maria@CohortLabs.co")
-    identity = await authenticate_session(made.session.token)
+    identity = await authenticate_session(SERVICES, made.session.token)
     assert (identity.user_id, identity.email) == (made.user_id, "maria@cohortlabs.co")
     assert [(row.workspace_id, row.role) for row in identity.memberships] == [(made.workspace_id, Role.OWNER)]
     assert made.test_key is not None
@@ -192,7 +192,7 @@ async def test_an_invitation_is_taken_once_by_whom_it_is_for(workspace: Workspac
     assert (made.workspace_id, made.test_key, made.live_key) == (workspace.id, None, None)
     assert (await roles(workspace))[made.user_id] is Role.MEMBER
     assert await list_invitations(owner) == []
-    identity = await authenticate_session(made.session.token)
+    identity = await authenticate_session(SERVICES, made.session.token)
     with pytest.raises(NotFound) as caught:
         await accept_invitation(HERE, identity, token)
     assert caught.value.code == "invitation_invalid"
@@ -204,12 +204,12 @@ async def test_a_user_takes_a_second_place(workspace: Workspace) -> None:
     owner = await join(workspace, Role.OWNER)
     async with unit_of_work():
         _, token = await invite_member(owner, email="ana@cohortlabs.co", role=Role.ADMIN)
-    identity = await authenticate_session(made.session.token)
+    identity = await authenticate_session(SERVICES, made.session.token)
     takes = [accept(identity, token) for _ in range(3)]
     outcomes = await asyncio.gather(*takes, return_exceptions=True)
     assert sum(outcome == workspace.id for outcome in outcomes) == 1
     assert sum(isinstance(outcome, NotFound) for outcome in outcomes) == 2
-    again = await authenticate_session(made.session.token)
+    again = await authenticate_session(SERVICES, made.session.token)
     assert [row.role for row in again.memberships] == [Role.OWNER, Role.ADMIN]
     with pytest.raises(Conflict) as caught:
         await invite_member(owner, email="ana@cohortlabs.co", role=Role.MEMBER)

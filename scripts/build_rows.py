@@ -29,7 +29,7 @@ from uuid import UUID
 
 from msvs.json_types import JSON, JSONObject
 from msvs.models.campaigns import Audience
-from msvs.models.messages import MetadataValue
+from msvs.models.messages import KeptWarning, MetadataValue
 
 '''
 

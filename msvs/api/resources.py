@@ -5,7 +5,7 @@ Events store these shapes for ever, so they belong to the domain; REST renders t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Annotated, Literal, Protocol
@@ -19,7 +19,7 @@ from msvs.fields import AT, LIST_ID, TEXT, ULID, VIPS, KeptPhone, about
 from msvs.json_types import JSONObject
 from msvs.models import CampaignStatus, LedgerKind, MessageStatus, OptInStatus, rows
 from msvs.models.campaigns import Audience
-from msvs.models.messages import MetadataValue
+from msvs.models.messages import KeptWarning, MetadataValue
 
 UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
@@ -48,6 +48,20 @@ class ReplyResource(Resource, kw_only=True):
     received_at: str
 
 
+class SendWarning(Resource, kw_only=True):
+    """What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people."""
+
+    code: Annotated[str, about("A stable code, such as `double_braces`.", example="double_braces")]
+    message: Annotated[
+        str,
+        about(
+            "What is to be expected, in English.",
+            example="{{first_name}} is sent as the text {first_name}. Write {first_name} for the value of a variable.",
+        ),
+    ]
+    param: Annotated[str, about("The input it is about; null where it is about none.", example="body")] | None = None
+
+
 class MessageResource(Resource, kw_only=True):
     """One SMS to one phone."""
 
@@ -74,6 +88,13 @@ class MessageResource(Resource, kw_only=True):
         about("The values you gave with it, as you gave them.", example={"campaign": "cohort_06_close"}),
     ]
     error: Annotated[ErrorDetail | None, about(example=None)] = None
+    warnings: Annotated[
+        list[SendWarning],
+        about(
+            "What it was accepted with and may not have been meant; of a campaign's message, see the campaign.",
+            example=[],
+        ),
+    ] = []
     scheduled_at: Annotated[str, about("The time it was scheduled for; null for at once.")] | None = None
     expires_at: Annotated[str, about("Not handed over after this; null for no such time.")] | None = None
     sent_at: Annotated[str, about("When the carrier took it; null before that.")] | None = None
@@ -138,6 +159,10 @@ class CampaignResource(Resource, kw_only=True):
         dict[str, MetadataValue],
         about("The values you gave with it, as you gave them.", example={"campaign": "cohort_06_close"}),
     ]
+    warnings: Annotated[
+        list[SendWarning],
+        about("What would hold it up, cost more or keep it from people, as of its last change or launch.", example=[]),
+    ] = []
     quiet_hours: Annotated[bool, about("Whether it sends only while it is day where the recipient is.", example=True)]
     rate_per_minute: Annotated[int, about("At most so many messages a minute; null for no limit.")] | None = None
     spread_hours: Annotated[float, about("Spread evenly over so many hours; null where it is not.")] | None = None
@@ -537,6 +562,9 @@ class MessageView(Protocol):
     def error_code(self) -> str | None: ...
 
     @property
+    def warnings(self) -> list[KeptWarning] | None: ...
+
+    @property
     def due_at(self) -> datetime: ...
 
     @property
@@ -564,6 +592,11 @@ class MessageView(Protocol):
     def replied_at(self) -> datetime | None: ...
 
 
+def shown_warnings(kept: Sequence[KeptWarning] | None) -> list[SendWarning]:
+    """Return the shape of the warnings that a row keeps."""
+    return msgspec.convert(kept, list[SendWarning]) if kept else []
+
+
 def message_resource(row: MessageView, *, reply: ReplyResource | UnsetType = UNSET) -> MessageResource:
     """Return the shape of a message row (a model or a result row)."""
     code = row.error_code
@@ -582,6 +615,7 @@ def message_resource(row: MessageView, *, reply: ReplyResource | UnsetType = UNS
         contact_id=optional_id(ids.CONTACT, row.contact_id),
         metadata=row.metadata,
         error=None if code is None else ErrorDetail(code=code, message=FAILURES.get(code, code)),
+        warnings=shown_warnings(row.warnings),
         scheduled_at=optional_moment(row.scheduled_at),
         expires_at=optional_moment(row.expires_at),
         sent_at=optional_moment(row.sent_at),
@@ -616,6 +650,7 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         pause_reason=row.pause_reason,
         stats=stats,
         metadata=row.metadata,
+        warnings=shown_warnings(row.warnings),
         quiet_hours=row.respects_quiet_hours,
         rate_per_minute=row.rate_per_minute,
         spread_hours=row.spread_hours,

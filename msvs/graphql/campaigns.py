@@ -18,7 +18,7 @@ from msvs.api.campaigns.reconciliation import ReconciliationResource, reconcile_
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.limits import Bucket
-from msvs.api.resources import AudienceResource, CampaignResource
+from msvs.api.resources import AudienceResource, CampaignResource, shown_warnings
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -40,7 +40,7 @@ from msvs.graphql.idempotency import IdempotencyKey, mutate_once
 from msvs.graphql.inputs import Deleted, given, optional_ref, refs, required
 from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
-from msvs.graphql.messages import Message
+from msvs.graphql.messages import Message, SendWarning
 from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.scalars import BigInt, JSONObject, json_object, read_time
 from msvs.graphql.segments import Segment
@@ -103,6 +103,7 @@ class Campaign(Node):
     status: CampaignStatus
     pause_reason: str | None
     metadata: JSONObject
+    warnings: list[SendWarning]
     scheduled_at: datetime | None
     expires_at: datetime | None
     rate_per_minute: int | None
@@ -130,6 +131,7 @@ class Campaign(Node):
                 contact_ids=[ID(id) for id in audience.get("contact_ids", [])],
             ),
             metadata=json_object(row.metadata),
+            warnings=cast("list[SendWarning]", shown_warnings(row.warnings)),
             quiet_hours=row.respects_quiet_hours,
         )
 

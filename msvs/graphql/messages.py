@@ -10,11 +10,11 @@ from uuid import UUID
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids
+from msvs.api import ids, resources
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.messages import messages
-from msvs.api.resources import FAILURES, MessageResource, MessageView
+from msvs.api.resources import FAILURES, MessageResource, MessageView, shown_warnings
 from msvs.api.scope import scoped
 from msvs.api.text.sms import Encoding, split
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -47,6 +47,16 @@ if TYPE_CHECKING:
     from msvs.graphql.campaigns import Campaign
 
 
+@resource_type(
+    resources.SendWarning,
+    "What does not refuse a message or campaign, and yet holds it up, costs more or keeps it from people.",
+)
+class SendWarning:
+    code: str
+    message: str
+    param: str | None
+
+
 @resource_type(MessageResource, "One SMS to one phone.")
 class Message(Node):
     row: strawberry.Private[MessageView]
@@ -64,6 +74,7 @@ class Message(Node):
     error: MessageFailure | None = strawberry.field(
         description="Why it was not delivered; null unless something failed."
     )
+    warnings: list[SendWarning]
     scheduled_at: datetime | None
     expires_at: datetime | None
     sent_at: datetime | None
@@ -85,6 +96,8 @@ class Message(Node):
             from_=row.sender,
             metadata=json_object(row.metadata),
             error=None if code is None else MessageFailure(code=code, message=FAILURES.get(code, code)),
+            # The fields of the type are those of the shape, by the same names.
+            warnings=cast("list[SendWarning]", shown_warnings(row.warnings)),
         )
 
     @field("The text of each segment, in order.")

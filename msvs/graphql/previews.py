@@ -16,6 +16,7 @@ from msvs.graphql.campaigns import AudienceInput
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 from msvs.graphql.inputs import optional_ref, refs
+from msvs.graphql.messages import SendWarning
 from msvs.graphql.scalars import BigInt, JSONObject
 from msvs.graphql.shapes import resource_type
 
@@ -37,16 +38,6 @@ class ForcingCharacter:
 
 
 @resource_type(
-    previews.PreviewWarning,
-    "What would not refuse a message or campaign, and yet hold it up, cost more or keep it from people.",
-)
-class PreviewWarning:
-    code: str
-    message: str
-    param: str | None
-
-
-@resource_type(
     previews.MessagePreview,
     "A message as it would be sent. What follows from the text is null where it cannot be made.",
 )
@@ -63,7 +54,7 @@ class MessagePreview:
     segments_saved: int
     missing_variables: list[str]
     balance: BigInt
-    warnings: list[PreviewWarning] = strawberry.field(
+    warnings: list[SendWarning] = strawberry.field(
         description="What would be sent and yet not be what was meant, such as double braces."
     )
     refusal: Refusal | None = strawberry.field(
@@ -132,7 +123,7 @@ class CampaignPreview:
     balance_after: BigInt
     exact: bool
     sample_size: int
-    warnings: list[PreviewWarning] = strawberry.field(
+    warnings: list[SendWarning] = strawberry.field(
         description="What would hold it up, cost more or keep it from people, such as the daily cap."
     )
     refusal: Refusal | None = strawberry.field(

@@ -9,7 +9,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
-from msvs.models.messages import MetadataValue
+from msvs.models.messages import KeptWarning, MetadataValue
 
 
 class CampaignStatus(StrEnum):
@@ -40,6 +40,7 @@ class Campaign(Model):
     `slots_taken` is how many were handed over since `paced_from`. While its audience is fixed, chunk by chunk,
     `audience_until` is the last contact there was when that began, `audience_after` the last one looked at and
     `audience_count` the recipients so far. `pause_mark` is what its credits stood by when they ran out.
+    `warnings` are those it had when it was made, last changed or launched.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -50,6 +51,7 @@ class Campaign(Model):
     sender = fields.CharField(max_length=16)
     audience: fields.Field[Audience] = fields.JSONField()
     metadata: fields.Field[dict[str, MetadataValue]] = fields.JSONField(default=dict)
+    warnings: fields.Field[list[KeptWarning] | None] = fields.JSONField(null=True)
     status = fields.CharEnumField(CampaignStatus, max_length=10)
     resume_status: fields.Field[CampaignStatus | None] = fields.CharEnumField(  # type: ignore[assignment]
         CampaignStatus, max_length=10, null=True

@@ -12,6 +12,8 @@ from msvs.models.identity import new_id
 
 # What a value of metadata may be; it is returned as it was given.
 MetadataValue: TypeAlias = str | int | float | bool | None
+# A warning about a message or campaign as it is kept: `code`, `message` and `param`.
+KeptWarning: TypeAlias = dict[str, str | None]
 
 
 class MessageStatus(StrEnum):
@@ -41,7 +43,8 @@ class Message(Model):
 
     `credits_used` is what is reserved or captured for it, in credits; in the sandbox, what live would charge.
     `claim_token` and `lease_until` belong to the worker that is handing it over; a write that does not carry
-    the token changes nothing. `handed_at` is when its latest hand-over was claimed.
+    the token changes nothing. `handed_at` is when its latest hand-over was claimed. `warnings` are those it was
+    accepted with, null where there are none.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -60,6 +63,7 @@ class Message(Model):
     delivery = fields.CharField(max_length=10, null=True)
     error_code = fields.CharField(max_length=40, null=True)
     metadata: fields.Field[dict[str, MetadataValue]] = fields.JSONField(default=dict)
+    warnings: fields.Field[list[KeptWarning] | None] = fields.JSONField(null=True)
     due_at = fields.DatetimeField()
     scheduled_at = fields.DatetimeField(null=True)
     expires_at = fields.DatetimeField(null=True)

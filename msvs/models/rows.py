@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msvs.json_types import JSONObject
 from msvs.models.campaigns import Audience
-from msvs.models.messages import MetadataValue
+from msvs.models.messages import KeptWarning, MetadataValue
 
 
 class ApiKeyRow(Protocol):
@@ -112,6 +112,9 @@ class CampaignRow(Protocol):
 
     @property
     def metadata(self) -> dict[str, MetadataValue]: ...
+
+    @property
+    def warnings(self) -> list[KeptWarning] | None: ...
 
     @property
     def status(self) -> str: ...
@@ -779,6 +782,9 @@ class MessageRow(Protocol):
 
     @property
     def metadata(self) -> dict[str, MetadataValue]: ...
+
+    @property
+    def warnings(self) -> list[KeptWarning] | None: ...
 
     @property
     def due_at(self) -> datetime: ...

@@ -7,7 +7,7 @@ from typing import Any
 
 from msvs.api import ids, settings_of_mode
 from msvs.api.accounts import workspaces
-from msvs.api.campaigns import campaigns
+from msvs.api.campaigns import campaigns, checks
 from msvs.api.campaigns.audiences import MAX_IDS
 from msvs.api.consent.consent import CONSENT_EVENT
 from msvs.api.contacts import contacts, lists, segments, suppressions
@@ -186,12 +186,12 @@ PACE: Mapping[str, Schema] = {
     "expires_at": EXPIRY,
     "rate_per_minute": {
         "minimum": 1,
-        "maximum": campaigns.MAX_RATE,
+        "maximum": checks.MAX_RATE,
         "description": "At most so many messages a minute.",
     },
     "spread_hours": {
         "exclusiveMinimum": 0,
-        "maximum": campaigns.MAX_SPREAD_HOURS,
+        "maximum": checks.MAX_SPREAD_HOURS,
         "description": "Spread the messages evenly over so many hours.",
     },
     "quiet_hours": {"description": "Whether to hold messages through the recipients' quiet hours."},

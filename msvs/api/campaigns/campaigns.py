@@ -11,7 +11,8 @@ from uuid import UUID
 import msgspec
 
 from msvs.api import ids
-from msvs.api.campaigns import audiences
+from msvs.api.campaigns import audiences, previews
+from msvs.api.campaigns.checks import check_campaign_sender, check_pace
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
 from msvs.api.credits.caps import DAILY_CAP_REACHED
@@ -21,7 +22,7 @@ from msvs.api.dispatch.halting import halt_run
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
 from msvs.api.dispatch.routing import require_carrier
-from msvs.api.dispatch.senders import check_sender, check_usable
+from msvs.api.dispatch.senders import check_usable
 from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest
 from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule, send_message
 from msvs.api.notifier import WorkQueue
@@ -42,8 +43,6 @@ from msvs.models.campaigns import Audience
 T = TypeVar("T")
 
 MAX_NAME = 200
-MAX_RATE = 1_000_000
-MAX_SPREAD_HOURS = 24.0 * 7
 # What a cancellation takes back before it answers; a worker takes the rest.
 CANCEL_AT_ONCE = 1000
 MAX_TEST_RECIPIENTS = 5
@@ -130,6 +129,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
     )
     if not data.draft:
         await _launch(ctx, campaign, workspace, due_at, now)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, now)
     await campaign.save(force_create=True)
     return campaign
 
@@ -169,6 +169,7 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
     campaign.spread_hours = _given(data.spread_hours, campaign.spread_hours)
     check_pace(campaign.rate_per_minute, campaign.spread_hours)
     campaign.interval_seconds = _interval(campaign.rate_per_minute)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, now)
     await campaign.save()
     if not is_draft:
         notify_after_commit(WorkQueue.CAMPAIGNS)
@@ -197,8 +198,10 @@ async def launch_campaign(
     await audiences.check_audience(ctx, lists, segment, people)
     # Whose its sender is may have changed, too.
     await check_usable(ctx, campaign.sender)
-    await _launch(ctx, campaign, await find_settings(ctx), due_at, now)
-    await campaign.save(update_fields=["status", "scheduled_at"])
+    workspace = await find_settings(ctx)
+    await _launch(ctx, campaign, workspace, due_at, now)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, now)
+    await campaign.save(update_fields=["status", "scheduled_at", "warnings"])
     return campaign
 
 
@@ -209,7 +212,7 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
     """
     allow(ctx, Permission.MESSAGES_SEND)
     source = await get_campaign(ctx, id)
-    return await Campaign.create(
+    campaign = Campaign(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
         name=f"Copy of {source.name}"[:MAX_NAME] if name is None else _check_name(name),
@@ -223,6 +226,10 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
         respects_quiet_hours=source.respects_quiet_hours,
         interval_seconds=_interval(source.rate_per_minute),
     )
+    workspace = await find_settings(ctx)
+    campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, ctx.services.clock())
+    await campaign.save(force_create=True)
+    return campaign
 
 
 async def delete_campaign(ctx: Context, id: UUID) -> None:
@@ -477,14 +484,6 @@ def _audience_ids(audience: Audience) -> tuple[list[UUID], UUID | None, list[UUI
     )
 
 
-async def check_campaign_sender(ctx: Context, workspace: Workspace, sender: str | None) -> str:
-    """Return a campaign's sender: the one named, else the default.
-
-    Raises ComplianceRefused where it may not be used.
-    """
-    return await check_usable(ctx, workspace.default_sender if sender is None else check_sender(sender))
-
-
 def _check_name(text: str) -> str:
     name = text.strip()
     if not 1 <= len(name) <= MAX_NAME:
@@ -496,25 +495,6 @@ def _check_name(text: str) -> str:
 
 def _interval(rate_per_minute: int | None) -> float:
     return 60 / rate_per_minute if rate_per_minute else 0.0
-
-
-def check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:
-    if rate_per_minute is not None and spread_hours is not None:
-        raise InvalidRequest(
-            "Give rate_per_minute or spread_hours, not both.", param="spread_hours", code=ErrorCode.PACE_CONFLICT
-        )
-    if rate_per_minute is not None and not 1 <= rate_per_minute <= MAX_RATE:
-        raise InvalidRequest(
-            f"rate_per_minute must be from 1 to {MAX_RATE}.",
-            param="rate_per_minute",
-            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
-        )
-    if spread_hours is not None and not 0 < spread_hours <= MAX_SPREAD_HOURS:
-        raise InvalidRequest(
-            f"spread_hours must be more than 0 and at most {MAX_SPREAD_HOURS:g}.",
-            param="spread_hours",
-            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
-        )
 
 
 async def _halt(ctx: Context, id: UUID) -> tuple[Campaign, datetime]:

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from msvs.api import ids
-from msvs.api.campaigns import audiences, campaigns
+from msvs.api.campaigns import audiences, checks
 from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context, Services
 from msvs.api.credits import caps, credits
@@ -28,7 +28,8 @@ from msvs.api.errors import ApiError, ComplianceRefused, ErrorCode
 from msvs.api.messages import messages
 from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule
 from msvs.api.messages.sandbox import check_scripted
-from msvs.api.resources import FAILURES, Resource
+from msvs.api.messages.warnings import SENDER_NOT_CARRIED, kept, message_warnings
+from msvs.api.resources import FAILURES, Resource, SendWarning, shown_warnings
 from msvs.api.scope import scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text import body_warnings
@@ -49,15 +50,17 @@ from msvs.api.text.sms import Encoding, forcing_characters, measure, split
 from msvs.api.text.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch, fetch_value
 from msvs.fields import TEXT, about
-from msvs.models import Contact, ErasedSuppression, OptInStatus, Suppression, Workspace
-from msvs.models.messages import MetadataValue
+from msvs.models import Campaign, Contact, ErasedSuppression, OptInStatus, Suppression, Workspace
+from msvs.models.campaigns import Audience
+from msvs.models.messages import KeptWarning, MetadataValue
 
 K = TypeVar("K", bound=Hashable)
 
 # Up to this many recipients each body is rendered; of larger audiences, a sample of about as many.
 EXACT_UP_TO = 20_000
+# So many recipients are looked at for the warnings of a campaign that is made, changed or launched.
+LOOKED_AT = 2000
 SAMPLES = 10
-SENDER_NOT_CARRIED = "sender_not_carried"
 WITHOUT_EVIDENCE = "recipients_without_evidence"
 MAX_CHARACTERS = 50
 # What carriers take in ordinary traffic; only the estimate of duration rests on it.
@@ -123,21 +126,6 @@ class ForcingCharacter(Resource, kw_only=True):
     segments_saved: Annotated[int, about("How many segments replacing it alone saves.")] = 0
 
 
-class PreviewWarning(Resource, kw_only=True):
-    """What would not refuse a message or campaign, and yet hold it up, cost more or keep it from people."""
-
-    code: Annotated[str, about("A stable code, such as `double_braces`.", example="daily_cap_reached")]
-    message: Annotated[
-        str,
-        about(
-            "What is to be expected, in English.",
-            example="The estimated cost of 405 credits exceeds what is left of the cap of 2026-05-01: 200."
-            " The campaign would pause there and go on the next day.",
-        ),
-    ]
-    param: Annotated[str, about("The input it is about; null where it is about none.")] | None = None
-
-
 class MessagePreview(Resource, kw_only=True):
     """A message as it would be sent; `parts` are its segments in order.
 
@@ -169,7 +157,7 @@ class MessagePreview(Resource, kw_only=True):
         msgspec.field(default_factory=list)
     )
     balance: Annotated[int, about("The credits there are.", example=8420)]
-    warnings: Annotated[list[PreviewWarning], about(example=[])] = msgspec.field(default_factory=list)
+    warnings: Annotated[list[SendWarning], about(example=[])] = msgspec.field(default_factory=list)
     refusal: Annotated[Refusal | None, about(example=None)] = None
 
 
@@ -256,7 +244,7 @@ class CampaignPreview(Resource, kw_only=True):
     balance_after: Annotated[int, about("The credits that would be left; negative where it lacks some.", example=8015)]
     exact: Annotated[bool, about("Whether every recipient was counted, and not a sample scaled up.", example=True)]
     sample_size: Annotated[int, about("How many recipients were rendered.", example=405)]
-    warnings: Annotated[list[PreviewWarning], about(example=[])] = msgspec.field(default_factory=list)
+    warnings: Annotated[list[SendWarning], about(example=[])] = msgspec.field(default_factory=list)
     refusal: Annotated[Refusal | None, about(example=None)] = None
 
 
@@ -334,7 +322,13 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
                 raise await credits.refusal(ctx.workspace_id, preview.credits, now)
     except ApiError as error:
         preview.refusal = _refusal(error)
-    preview.warnings = _message_warnings(preview, data.body, template, phone.region)
+    rendered = None
+    if preview.body is not None and preview.encoding is not None:
+        rendered = Rendered(preview.body, Encoding(preview.encoding), preview.segments or 0)
+    warnings = message_warnings(
+        data.body, template, rendered, sender=preview.from_, region=phone.region, livemode=ctx.livemode
+    )
+    preview.warnings = shown_warnings(kept(warnings))
     return preview
 
 
@@ -347,33 +341,20 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     template = read_template(data.body)
     start = check_schedule(data.scheduled_at, ctx.services.clock())
     check_expiry(data.expires_at, start)
-    campaigns.check_pace(data.rate_per_minute, data.spread_hours)
+    checks.check_pace(data.rate_per_minute, data.spread_hours)
     workspace = await find_settings(ctx)
     sender = check_sender(data.from_) if data.from_ is not None else workspace.default_sender
     audience = await audiences.check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids)
-    members, values = await audiences.members_sql(ctx, audience)
-    total = int(await fetch_value(COUNT_MEMBERS.format(members=members), *values))
-    people = await _people(members, values, total, exact_up_to)
-    exact = total <= exact_up_to
-    if exact:
-        total = len(people)
     planned = _Planned(ctx, workspace, sender, data, start)
-    outcome = _Outcome(planned, template, _suggestion(data.body, template))
-    planned.senders = await audiences.choose_senders(ctx.services, planned, people)
-    for first in range(0, len(people), RENDER_CHUNK):
-        for person in people[first : first + RENDER_CHUNK]:
-            outcome.add(person)
-        await asyncio.sleep(0)
+    outcome, total, exact = await _look_at(ctx, planned, audience, template, exact_up_to)
     preview = outcome.preview(total, exact=exact)
     left = await caps.spendable(ctx.workspace_id, start)
     preview.balance = left.balance
-    preview.warnings = outcome.warnings(preview)
-    if ctx.livemode and left.left_today is not None and preview.credits.total > left.left_today:
-        preview.warnings.append(_cap_warning(preview.credits.total, left.left_today, start))
+    preview.warnings = shown_warnings(kept(outcome.warnings(preview, left)))
     # The sandbox never moves the balance.
     preview.balance_after = preview.balance - (preview.credits.total if ctx.livemode else 0)
     try:
-        await campaigns.check_campaign_sender(ctx, workspace, data.from_)
+        await checks.check_campaign_sender(ctx, workspace, data.from_)
         require_carrier(ctx.services, ctx.livemode)
         if ctx.livemode:
             eligible = await audiences.count_eligible(ctx, audience, admit_unknown=workspace.campaigns_admit_unknown)
@@ -385,29 +366,49 @@ async def preview_campaign(ctx: Context, data: PreviewCampaign, *, exact_up_to: 
     return preview
 
 
-def _cap_warning(total: int, left: int, start: datetime) -> PreviewWarning:
-    return PreviewWarning(
-        code=caps.DAILY_CAP_REACHED,
-        message=f"The estimated cost of {total} credits exceeds what is left of the cap of {start.date()}: {left}."
-        " The campaign would pause there and go on the next day.",
+async def campaign_warnings(
+    ctx: Context, campaign: Campaign, workspace: Workspace, now: datetime
+) -> list[KeptWarning] | None:
+    """Return the warnings about a campaign as it stands, as its row keeps them: those of its preview.
+
+    Of a large audience, a sample is looked at.
+    """
+    data = PreviewCampaign(
+        body=campaign.body, expires_at=campaign.expires_at, quiet_hours=campaign.respects_quiet_hours
     )
+    start = max(campaign.scheduled_at or now, now)
+    planned = _Planned(ctx, workspace, campaign.sender, data, start)
+    template = read_template(campaign.body)
+    outcome, total, exact = await _look_at(ctx, planned, campaign.audience, template, LOOKED_AT)
+    preview = outcome.preview(total, exact=exact)
+    return kept(outcome.warnings(preview, await caps.spendable(ctx.workspace_id, start))) or None
 
 
-def _message_warnings(
-    preview: MessagePreview, body: str, template: Template, region: str | None
-) -> list[PreviewWarning]:
-    found = body_warnings.warn_of_template(body, template, is_marketing=False)
-    if preview.body is not None and preview.encoding is not None:
-        found += body_warnings.warn_of_encoding(preview.body, preview.encoding)
-        found += body_warnings.warn_of_segments(preview.segments or 0)
-    reason = sender_rules.refusal(preview.from_, region, is_registered=preview.livemode)
-    if reason is not None:
-        found.append(BodyWarning(SENDER_NOT_CARRIED, reason, "from"))
-    return [_warning(each) for each in found]
+async def _look_at(
+    ctx: Context, planned: _Planned, audience: Audience, template: Template, exact_up_to: int
+) -> tuple[_Outcome, int, bool]:
+    """Render an audience, or a sample of it: what becomes of it, how many they are, and whether that is all of them."""
+    members, values = await audiences.members_sql(ctx, audience)
+    total = int(await fetch_value(COUNT_MEMBERS.format(members=members), *values))
+    people = await _people(members, values, total, exact_up_to)
+    exact = total <= exact_up_to
+    if exact:
+        total = len(people)
+    outcome = _Outcome(planned, template, _suggestion(planned.body, template))
+    planned.senders = await audiences.choose_senders(ctx.services, planned, people)
+    for first in range(0, len(people), RENDER_CHUNK):
+        for person in people[first : first + RENDER_CHUNK]:
+            outcome.add(person)
+        await asyncio.sleep(0)
+    return outcome, total, exact
 
 
-def _warning(found: BodyWarning) -> PreviewWarning:
-    return PreviewWarning(code=found.code, message=found.message, param=found.param)
+def _cap_warning(total: int, left: int, start: datetime) -> BodyWarning:
+    message = (
+        f"The estimated cost of {total} credits exceeds what is left of the cap of {start.date()}: {left}."
+        " The campaign would pause there and go on the next day."
+    )
+    return BodyWarning(caps.DAILY_CAP_REACHED, message, None)
 
 
 async def _people(members: str, values: Sequence[object], total: int, exact_up_to: int) -> Sequence[Row]:
@@ -483,6 +484,7 @@ class _Outcome:
     last_opening: datetime | None = None
     uncarried: Counter[str] = field(default_factory=Counter)
     unproven: int = 0
+    composition: BodyWarning | None = None
     sent: list[NewMessage] = field(default_factory=list)
     _by_body: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -522,6 +524,7 @@ class _Outcome:
         alone = self._by_body.get(message.body)
         if alone is None:
             alone = self._by_body[message.body] = _saved_alone(message.body, message.segments)
+            self.composition = self.composition or body_warnings.warn_of_composition(message.body)
         for character, saved in alone.items():
             self.characters[character] += 1
             self.saved_alone[character] += saved
@@ -532,12 +535,11 @@ class _Outcome:
                 self.saved += message.segments - suggested.segments
                 self.suggestion_helps |= _is_better(suggested, message.encoding, message.segments)
 
-    def warnings(self, preview: CampaignPreview) -> list[PreviewWarning]:
-        """Return the warnings about the body, its sender and its audience; `preview` has what was counted."""
-        found = body_warnings.warn_of_template(self.planned.body, self.template, is_marketing=True)
-        if len(self.characters) == 1:
-            found.append(body_warnings.forced_by(next(iter(self.characters))))
-        found += body_warnings.warn_of_segments(preview.credits.maximum)
+    def warnings(self, preview: CampaignPreview, left: caps.Spendable) -> list[BodyWarning]:
+        """Return the warnings about the body, its sender, its audience and the day's cap; `preview` has the counts."""
+        bodies = [] if self.template.is_literal else [message.body for message in self.sent]
+        found = body_warnings.warn_of_template(self.planned.body, self.template, is_marketing=True, rendered=bodies)
+        found += self._size_warnings(preview)
         found += [
             BodyWarning(SENDER_NOT_CARRIED, f"{count} recipients looked at: {reason}", "from")
             for reason, count in _most_first(self.uncarried)
@@ -550,7 +552,24 @@ class _Outcome:
                 " Send opt_in with each contact, or import a list with its evidence."
             )
             found.append(BodyWarning(WITHOUT_EVIDENCE, message, None))
-        return [_warning(each) for each in found]
+        if self.planned.livemode and left.left_today is not None and preview.credits.total > left.left_today:
+            found.append(_cap_warning(preview.credits.total, left.left_today, self.planned.start))
+        return found
+
+    def _size_warnings(self, preview: CampaignPreview) -> list[BodyWarning]:
+        """Return the warnings about the encoding and length of what was rendered; of nothing, of a likely body."""
+        if not self.sent:
+            likely = _try_render(self.template, dict.fromkeys(self.template.names, audiences.SAMPLE_VALUE))
+            if likely is None:
+                return []
+            return body_warnings.warn_of_encoding(likely.body, likely.encoding) + body_warnings.warn_of_segments(
+                likely.segments
+            )
+        if self.composition is not None:
+            found = [self.composition]
+        else:
+            found = [body_warnings.forced_by(each) for each in self.characters] if len(self.characters) == 1 else []
+        return found + body_warnings.warn_of_segments(preview.credits.maximum)
 
     def preview(self, total: int, *, exact: bool) -> CampaignPreview:
         """Return the preview of an audience of `total`, of which those looked at are all or a sample."""

@@ -22,16 +22,16 @@ from msvs.api.unit_of_work import is_single_statement, notify_after_commit, sing
 from msvs.api.webhooks.events import EventType
 from msvs.database import encode_json, execute, fetch_row
 from msvs.models import MessageKind, MessageStatus
-from msvs.models.messages import MetadataValue
+from msvs.models.messages import KeptWarning, MetadataValue
 
 COLUMNS = (
     "id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding, segments, credits_used, status,"
-    " metadata, due_at, scheduled_at, expires_at, created_at, opted_out, attempt_count"
+    " metadata, due_at, scheduled_at, expires_at, created_at, warnings, opted_out, attempt_count"
 )
 
 SCHEDULE = f"""
 INSERT INTO messages ({COLUMNS}) VALUES
-($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 'scheduled', $11, $12, $13, $14, $15, false, 0)
+($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 'scheduled', $11, $12, $13, $14, $15, $16, false, 0)
 """
 
 # Messages of one workspace and mode. `paid` has a row where all of them are paid for (or cost nothing) and none where
@@ -40,12 +40,14 @@ QUEUE = f"""
 , new_messages AS (
     SELECT * FROM paid, unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[],
         $10::varchar[], $11::smallint[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-        $16::timestamptz[], $17::uuid[], $18::text[]) AS message (id, kind, contact_id, to_phone, sender, body,
-        encoding, segments, metadata, due_at, scheduled_at, expires_at, created_at, event_id, event_data)
+        $16::timestamptz[], $17::uuid[], $18::text[], $19::text[]) AS message (id, kind, contact_id, to_phone, sender,
+        body, encoding, segments, metadata, due_at, scheduled_at, expires_at, created_at, event_id, event_data,
+        warnings)
 ), messages_written AS (
     INSERT INTO messages ({COLUMNS})
     SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, segments, 'queued',
-        metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at, false, 0 FROM new_messages
+        metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at, warnings::jsonb, false, 0
+    FROM new_messages
 ), events_written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
     SELECT event_id, $1, $2, '{EventType.MESSAGE_QUEUED.value}', id, event_data, created_at FROM new_messages
@@ -72,7 +74,7 @@ WITH paid AS (
 ), entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
     SELECT entry.id, $1, 'reserve', entry.reference, -entry.amount, '', now()
-    FROM paid, unnest($19::uuid[], $20::varchar[], $11::smallint[]) AS entry (id, reference, amount)
+    FROM paid, unnest($20::uuid[], $21::varchar[], $11::smallint[]) AS entry (id, reference, amount)
 ), used AS (
     INSERT INTO credit_usage (workspace_id, day, credits)
     SELECT $1, (now() AT TIME ZONE 'UTC')::date, $3::bigint FROM paid
@@ -98,6 +100,7 @@ async def insert_single(
     due_at: datetime,
     now: datetime,
     expires_at: datetime | None = None,
+    warnings: list[KeptWarning] | None = None,
 ) -> NewMessage:
     """Write a message that belongs to no campaign: queued and paid for if due, else scheduled.
 
@@ -123,6 +126,7 @@ async def insert_single(
         rendered.segments,
         rendered.segments if is_due else 0,
         MessageStatus.QUEUED.value if is_due else MessageStatus.SCHEDULED.value,
+        warnings=warnings or None,
     )
     if not is_due:
         await _schedule(message)
@@ -151,7 +155,12 @@ async def _schedule(message: NewMessage) -> None:
         message.scheduled_at,
         message.expires_at,
         message.created_at,
+        _json_of(message.warnings),
     )
+
+
+def _json_of(warnings: list[KeptWarning] | None) -> str | None:
+    return None if warnings is None else encode_json(warnings)
 
 
 async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewMessage]) -> None:
@@ -177,6 +186,7 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
         [message.created_at for message in new_messages],
         [ids.new_id() for _ in new_messages],
         [encode(message_resource(message)).decode() for message in new_messages],
+        [_json_of(message.warnings) for message in new_messages],
     ]
     if livemode:
         values.append([ids.new_id() for _ in new_messages])

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msvs.api.text.sms import Encoding
 from msvs.models import MessageStatus
-from msvs.models.messages import MetadataValue
+from msvs.models.messages import KeptWarning, MetadataValue
 
 
 @dataclass(slots=True)
@@ -40,3 +40,4 @@ class NewMessage:
     failed_at: datetime | None = None
     canceled_at: datetime | None = None
     replied_at: datetime | None = None
+    warnings: list[KeptWarning] | None = None

@@ -20,6 +20,7 @@ from msvs.api.dispatch.routing import require_carrier, require_route
 from msvs.api.dispatch.senders import check_sender, choose_sender
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.messages.sandbox import check_scripted
+from msvs.api.messages.warnings import kept, message_warnings
 from msvs.api.pages import Page, PageRequest, fetch_page, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import FAILURES
@@ -151,6 +152,15 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
             rendered = render(template, {**contact_values(contact, template.names), **variables})
         except NotRenderable as error:
             raise unrenderable(error) from None
+        warnings = message_warnings(
+            data.body,
+            template,
+            rendered,
+            sender=sender,
+            region=phone.region,
+            livemode=ctx.livemode,
+            is_literal=data.is_literal,
+        )
         if found.prefix_hourly_cap is not None:
             await caps.count_message(ctx, phone, found.prefix_hourly_cap, now)
         return await insert_single(
@@ -165,6 +175,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
             expires_at=expires_at,
             due_at=due_at,
             now=now,
+            warnings=kept(warnings),
         )
 
     if found.id is not None and found.prefix_hourly_cap is None:

@@ -47,6 +47,7 @@ BLANKED: Mapping[str, object] = {
     "metadata": {},
     "parts": [],
     "suggested_body": None,
+    "warnings": [],
 }
 
 # A number may have been somebody else's before, who has another by now: what is theirs stays theirs.
@@ -110,7 +111,7 @@ SELECT EXISTS (
 """
 
 ERASE_MESSAGES = """
-UPDATE messages SET to_phone = named.placeholder, body = '', metadata = '{}'
+UPDATE messages SET to_phone = named.placeholder, body = '', metadata = '{}', warnings = NULL
 FROM unnest($4::varchar[], $5::varchar[]) AS named (phone, placeholder)
 WHERE messages.workspace_id = $1 AND messages.livemode = $2 AND messages.id = ANY($3::uuid[])
     AND messages.to_phone = named.phone

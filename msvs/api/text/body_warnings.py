@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
+from collections.abc import Sequence
 from importlib.resources import files
+from string import digits
 from typing import NamedTuple
 
-from msvs.api.text.sms import Encoding, forcing_characters
+from msvs.api.text.sms import Encoding, forcing_characters, measure
 from msvs.api.text.templates import Template
 from msvs.api.text.words import Keyword, fold, words_of
 
 LONG_SEGMENTS = 3
+# Of the bodies made of a template, so many are read for opt-out words.
+MOST_READ = 10
 
 _DATA = tomllib.loads(files("msvs.api").joinpath("data/body_warnings.toml").read_text("utf-8"))
 _SHORTENERS = frozenset(_DATA["link_shorteners"]["hosts"])
+_HOSTS = tuple(_SHORTENERS)
 _BRACES = re.compile(r"(?<!\{)\{\{\s*([^{}|\s][^{}|]{0,63}?)\s*(?:\|[^{}]*)?\}\}(?!\})")
 # A host with a path, with or without a scheme: no shortened link has none.
 _LINK = re.compile(
@@ -34,21 +40,31 @@ class BodyWarning(NamedTuple):
     param: str | None
 
 
-def warn_of_template(body: str, template: Template, *, is_marketing: bool) -> list[BodyWarning]:
-    """Return the warnings about a body as it was written.
+def warn_of_template(
+    body: str,
+    template: Template,
+    *,
+    is_marketing: bool,
+    rendered: Sequence[str] = (),
+    is_literal: bool = False,
+) -> list[BodyWarning]:
+    """Return the warnings about a body as it was written; the braces of a literal one are text.
 
-    `is_marketing` asks for opt-out words, which a receipt or a one-time code needs none of.
+    `is_marketing` asks for opt-out words, which a receipt or a one-time code needs none of. `rendered` are bodies made
+    of it, whose values may bring links and opt-out words.
     """
-    found = [BodyWarning("double_braces", _braces_message(match), "body") for match in _braced_names(body)]
+    names = [] if is_literal else _braced_names(body)
+    found = [BodyWarning("double_braces", _braces_message(name), "body") for name in names]
+    hosts = dict.fromkeys(host for text in (body, *rendered) for host in shortener_hosts(text))
     found += [
         BodyWarning(
             "link_shortener",
             f"Carriers block links of public shorteners such as {host}. Link to a domain of your own.",
             "body",
         )
-        for host in _shortener_hosts(body)
+        for host in hosts
     ]
-    if is_marketing and not has_opt_out_words(body):
+    if is_marketing and not _says_how_to_opt_out(body, rendered):
         found.append(
             BodyWarning(
                 "opt_out_words_missing",
@@ -78,11 +94,29 @@ def warn_of_segments(segments: int) -> list[BodyWarning]:
 
 
 def warn_of_encoding(body: str, encoding: str) -> list[BodyWarning]:
-    """Return the warning about a rendered body that goes out in UCS-2 for the sake of a single character."""
+    """Return the warning about a rendered body that goes out in UCS-2 for how its letters are composed, or for the
+    sake of a single character.
+    """
     if encoding != Encoding.UCS2:
         return []
+    if (composed := warn_of_composition(body)) is not None:
+        return [composed]
     forcing = list(forcing_characters(body))
     return [forced_by(forcing[0])] if len(forcing) == 1 else []
+
+
+def warn_of_composition(body: str) -> BodyWarning | None:
+    """Return the warning about a UCS-2 body that costs less, or is GSM-7, with its letters and marks composed (NFC)."""
+    if unicodedata.is_normalized("NFC", body):
+        return None
+    given, composed = measure(body), measure(unicodedata.normalize("NFC", body))
+    if composed.segments >= given.segments and composed.encoding == given.encoding:
+        return None
+    message = (
+        "The body has letters and their marks apart. Composed (Unicode NFC), its segments are"
+        f" {composed.segments} ({composed.encoding.value}) instead of {given.segments} ({given.encoding.value})."
+    )
+    return BodyWarning("decomposed_letters", message, "body")
 
 
 def forced_by(character: str) -> BodyWarning:
@@ -108,17 +142,32 @@ def has_opt_out_words(body: str) -> bool:
     )
 
 
+def _says_how_to_opt_out(body: str, rendered: Sequence[str]) -> bool:
+    return has_opt_out_words(body) or (bool(rendered) and all(map(has_opt_out_words, rendered[:MOST_READ])))
+
+
 def _braced_names(body: str) -> list[str]:
-    return list(
-        dict.fromkeys(match[1] for match in _BRACES.finditer(body) if match[1].replace(" ", "_").isidentifier())
-    )
+    if "{{" not in body:
+        return []
+    found = dict.fromkeys(match[1] for match in _BRACES.finditer(body))
+    return [name for name in found if _plain_name(name).isidentifier()]
+
+
+def _plain_name(name: str) -> str:
+    """Return the variable that a name in double braces stands for, such as `first_name` for `contact.first_name`."""
+    return name.rpartition(".")[2].replace(" ", "_")
 
 
 def _braces_message(name: str) -> str:
-    plain = name.replace(" ", "_")
+    plain = _plain_name(name)
     return f"{{{{{name}}}}} is sent as the text {{{name}}}. Write {{{plain}}} for the value of a variable."
 
 
-def _shortener_hosts(body: str) -> list[str]:
-    hosts = (match[1].lower() for match in _LINK.finditer(body))
+def shortener_hosts(body: str) -> list[str]:
+    """Return the public link shorteners that a body links to."""
+    # Most links are to other hosts, and every message that is accepted is looked at.
+    lower = body.lower()
+    if not any(part.rstrip(digits).removesuffix(":").endswith(_HOSTS) for part in lower.split("/")[:-1]):
+        return []
+    hosts = (match[1] for match in _LINK.finditer(lower))
     return [host for host in dict.fromkeys(hosts) if host in _SHORTENERS]

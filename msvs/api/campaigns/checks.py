@@ -1,0 +1,39 @@
+"""Check what a campaign is given: its sender and its pace."""
+
+from __future__ import annotations
+
+from msvs.api.context import Context
+from msvs.api.dispatch.senders import check_sender, check_usable
+from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.models import Workspace
+
+MAX_RATE = 1_000_000
+MAX_SPREAD_HOURS = 24.0 * 7
+
+
+async def check_campaign_sender(ctx: Context, workspace: Workspace, sender: str | None) -> str:
+    """Return a campaign's sender: the one named, else the default.
+
+    Raises ComplianceRefused where it may not be used.
+    """
+    return await check_usable(ctx, workspace.default_sender if sender is None else check_sender(sender))
+
+
+def check_pace(rate_per_minute: int | None, spread_hours: float | None) -> None:
+    """Check that a pace is a rate or a spread, within limits. Raises InvalidRequest."""
+    if rate_per_minute is not None and spread_hours is not None:
+        raise InvalidRequest(
+            "Give rate_per_minute or spread_hours, not both.", param="spread_hours", code=ErrorCode.PACE_CONFLICT
+        )
+    if rate_per_minute is not None and not 1 <= rate_per_minute <= MAX_RATE:
+        raise InvalidRequest(
+            f"rate_per_minute must be from 1 to {MAX_RATE}.",
+            param="rate_per_minute",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
+        )
+    if spread_hours is not None and not 0 < spread_hours <= MAX_SPREAD_HOURS:
+        raise InvalidRequest(
+            f"spread_hours must be more than 0 and at most {MAX_SPREAD_HOURS:g}.",
+            param="spread_hours",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
+        )

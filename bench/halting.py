@@ -134,7 +134,7 @@ async def _measure(place: Bench, number: int, workers: int) -> dict[str, float]:
     headers = {"Authorization": f"Bearer {place.live_key}"}
     async with place.connected(), aiohttp.ClientSession(headers=headers) as session:
         lists = {"small": await add_people(place.workspace_id, True, 1, first=3_122_000_000)}
-        lists["large"] = await add_people(place.workspace_id, True, number - 1)
+        lists["large"] = await add_people(place.workspace_id, True, number)
         campaigns = Campaigns(session)
         idle = await _idle(campaigns, lists)
         figures = {f"{name}_ms": statistics.median(times) for name, times in idle.items()}

@@ -27,7 +27,10 @@ from msvs.api.dispatch.outcomes import (
     give_back,
     record_outcomes,
 )
+from msvs.api.inbound import carrier_events
 from msvs.api.unit_of_work import unit_of_work
+from msvs.carriers.carrier_events import keep_carrier_events
+from msvs.carriers.protocol import Report
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Message, MessageStatus
 from msvs.workers.dispatch import dispatch_messages
@@ -138,7 +141,23 @@ async def test_outcomes_and_reports_open_no_month_but_their_own(two_years: None,
     await run("fail", lambda now: admission.fail_unsent(lane, waiting, "expired", now))
     await run("refuse", lambda now: admission.refuse(lane, [(waiting[0], "recipient_opted_out")], now))
     await run("await", lambda _: expired_leases._await([row for row in tired.messages if row.id == sent[8]]))
+    await run("expired", lambda now: expired_leases.find_expired(carrier="virtual", limit=0, now=now))
+    await run("awaited", lambda _: expired_leases.await_reports(carrier="virtual", limit=0))
+    await run("gone", lambda _: expired_leases.await_gone(["virtual"], limit=10))
+    await run("unresolved", lambda now: delivery_reports.give_up_unresolved(limit=10, now=now))
+    await db.execute("UPDATE messages SET livemode = true, carrier = 'acme', carrier_ref = 'ref-' || id")
+    await keep_carrier_events(
+        "acme",
+        [
+            Report("by-ref", True, carrier_ref=f"ref-{sent[0]}"),
+            Report("by-id", True, message_id=sent[1]),
+            Report("by-part", True, carrier_ref=f"{sent[2]}-1", part_count=2),
+        ],
+    )
+    await db.execute("UPDATE message_parts SET carrier = 'acme'")
+    assert await run("match", lambda now: carrier_events.apply_reports(limit=10, now=now)) == 3
     assert {name: months for name, months in opened.items() if months} == {}
+    assert await db.fetch_value("SELECT count(*) FROM carrier_signals WHERE kind = 'report'") == 0
     rows = await db.fetch("SELECT status, count(*) AS n FROM messages GROUP BY 1")
     assert {row.status: row.n for row in rows} == {"sent": 2, "delivered": 2, "failed": 3, "canceled": 1, "sending": 1}
 
@@ -163,6 +182,21 @@ async def test_a_message_is_sent_however_old_its_month_is(two_years: None, ctx: 
     assert await open_months.find_open_months() == 1
     await dispatch_messages(SERVICES, {"virtual": VirtualCarrier()})
     assert (await Message.get(id=late)).status == MessageStatus.SENT
+
+
+async def test_a_report_finds_its_message_however_old_it_is(two_years: None, live_ctx: Context) -> None:
+    assert await open_months.find_open_months() == 1
+    old = [await write_message(live_ctx, await month(-ago), status=MessageStatus.SENT) for ago in (20, 0, 9)]
+    await db.execute("UPDATE messages SET carrier = 'acme', carrier_ref = 'ref-' || id")
+    # Of two with one reference, the newer.
+    await db.execute("UPDATE messages SET carrier_ref = $1 WHERE id = $2", f"ref-{old[1]}", old[2])
+    reports = [Report(str(id), True, carrier_ref=f"ref-{id}") for id in old[:2]]
+    await keep_carrier_events("acme", [*reports, Report("astray", True, carrier_ref="astray")])
+    async with unit_of_work():
+        assert await carrier_events.apply_reports(limit=10, now=await db.now()) == 3
+    found = [(await Message.get(id=id)).status for id in old]
+    assert found == [MessageStatus.DELIVERED, MessageStatus.DELIVERED, MessageStatus.SENT]
+    assert await db.fetch_value("SELECT array_agg(dedupe_key) FROM carrier_signals") == ["astray"]
 
 
 async def test_a_message_of_a_month_ahead_or_of_none_widens_the_range(ctx: Context) -> None:

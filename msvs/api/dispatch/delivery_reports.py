@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from msvs.api.dispatch import open_months
 from msvs.api.dispatch.open_months import within
 from msvs.api.dispatch.outcomes import capture_live, note_opt_outs, note_sent
 from msvs.api.resources import message_resource
@@ -134,13 +135,13 @@ UNRESOLVED = """
 WITH lost AS MATERIALIZED (
     SELECT id FROM messages
     WHERE status = 'sending' AND lease_until IS NULL AND coalesce(handed_at, '-infinity'::timestamptz) <= $1
-        AND (handed_at IS NOT NULL OR NOT EXISTS (
-            SELECT FROM message_attempts WHERE message_id = messages.id AND started_at > $1
+        AND {in_months} AND (handed_at IS NOT NULL OR NOT EXISTS (
+            SELECT FROM message_attempts WHERE message_id = messages.id AND started_at > $1 AND {in_attempts}
         ))
     ORDER BY coalesce(handed_at, '-infinity'::timestamptz) LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE messages SET status = 'failed', failed_at = $3, error_code = 'outcome_unknown'
-WHERE id = ANY (ARRAY(SELECT id FROM lost)) RETURNING messages.*
+WHERE id = ANY (ARRAY(SELECT id FROM lost)) AND {in_months} RETURNING messages.*
 """
 
 
@@ -149,7 +150,8 @@ async def give_up_unresolved(*, limit: int, now: datetime) -> int:
 
     Their credits stay taken: the carrier may have sent them.
     """
-    rows = await fetch(MessageRow, UNRESOLVED, now - REPORT_DEADLINE, limit, now)
+    _, open_ids = await open_months.look()
+    rows = await fetch(MessageRow, open_months.between(UNRESOLVED, open_ids), now - REPORT_DEADLINE, limit, now)
     await capture_live(rows, now)
     return await _record(EventType.MESSAGE_FAILED, rows, now)
 

@@ -23,10 +23,11 @@ SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
 ) AS is_suppressed, coalesce(messages.expires_at <= clock_timestamp(), false) OR EXISTS (
     SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'canceled'
 ) AS is_stale, messages.attempt_count >= {many} AND EXISTS (
-    SELECT FROM message_attempts WHERE message_id = messages.id AND outcome = 'unknown'
+    SELECT FROM message_attempts WHERE message_id = messages.id AND outcome = 'unknown' AND {{in_attempts}}
         AND started_at < clock_timestamp() - interval '72 hours'
 ) AS is_hopeless
-FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) AND carrier = $1 AND {condition}
+FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) AND carrier = $1 AND {{in_months}}
+    AND {condition}
 ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 EXPIRED_ANY = EXPIRED.format(many=MAX_ATTEMPTS, condition="true")
@@ -77,7 +78,7 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
     to submit them again might send them for the first time. Their recipient opted out, they expired, or their campaign
     was canceled. Messages that the carrier gave no answer about for 72 h wait too. The claim is empty if all wait.
     """
-    rows = await fetch(ExpiredMessage, EXPIRED_RUNNING, carrier, limit)
+    rows = await fetch(ExpiredMessage, await _of_open(EXPIRED_RUNNING), carrier, limit)
     if not rows:
         return None
     await _write_of(NEVER_KNOWN, [row.id for row in rows])
@@ -90,7 +91,13 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
 
 async def await_reports(*, carrier: str, limit: int) -> int:
     """End the leases of messages whose outcome only a delivery report can tell; they are never sent again."""
-    return await _await(await fetch(_Message, EXPIRED_ANY, carrier, limit))
+    return await _await(await fetch(_Message, await _of_open(EXPIRED_ANY), carrier, limit))
+
+
+async def _of_open(statement: str) -> str:
+    """Return a statement on what is `sending`, of the months alone that hold some."""
+    _, open_ids = await open_months.look()
+    return open_months.between(statement, open_ids)
 
 
 async def _await(rows: Sequence[_Message]) -> int:
@@ -109,11 +116,11 @@ GONE_AFTER = timedelta(minutes=10)
 
 GONE = """
 SELECT id FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) - $2::interval
-    AND carrier <> ALL($1)
+    AND carrier <> ALL($1) AND {in_months}
 ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
 """
 
 
 async def await_gone(carriers: Iterable[str], *, limit: int) -> int:
     """End the leases of messages of any carrier but these: there is nobody left to ask, and they are never resent."""
-    return await _await(await fetch(_Message, GONE, list(carriers), GONE_AFTER, limit))
+    return await _await(await fetch(_Message, await _of_open(GONE), list(carriers), GONE_AFTER, limit))

@@ -88,10 +88,21 @@ def within(statement: str, message_ids: Iterable[UUID]) -> str:
 
     `{in_months}` stands for the condition on the ids of messages, `{in_attempts}` for the one on their attempts' ids.
     """
-    months = months_of(message_ids)
+    return between(statement, months_of(message_ids))
+
+
+def between(statement: str, months: IdRange) -> str:
+    """Return a statement on messages of these months that opens no partition but theirs and their attempts'."""
     since = months.since and _month_start(months.since - MARGIN)
     attempts = IdRange(since, None if since is None else _month_start(datetime.now(UTC) + MARGIN, 1))
     return statement.format(in_months=months.of("messages"), in_attempts=attempts.of("message_attempts"))
+
+
+def recent(moment: datetime, message_ids: Iterable[UUID] = ()) -> IdRange:
+    """Return the months since a moment, and those of messages that were made before; without an end."""
+    named = months_of(message_ids).since
+    since = _month_start(moment - MARGIN)
+    return IdRange(since if named is None else min(since, named))
 
 
 def months_since(made: UUID) -> IdRange:

@@ -12,7 +12,7 @@ from msvs.api.consent.consent import suppress
 from msvs.api.consent.revocation import claim_of, may_undo
 from msvs.api.context import Context, Services
 from msvs.api.dispatch.delivery_reports import DeliveryReport, hold_messages, prove_sent, take_reports
-from msvs.api.dispatch.open_months import within
+from msvs.api.dispatch.open_months import EVERYWHERE, IdRange, between, recent, within
 from msvs.api.dispatch.senders import find_owners, find_users
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.text.opt_out_phrases import wants_out
@@ -69,14 +69,14 @@ LEFT JOIN LATERAL (
     ORDER BY id DESC LIMIT 1
 ) AS part ON true
 LEFT JOIN LATERAL (
-    SELECT id FROM messages WHERE part.id IS NULL AND carrier_ref = incoming.carrier_ref
+    SELECT id FROM messages WHERE part.id IS NULL AND carrier_ref = incoming.carrier_ref AND {in_months}
         AND messages.carrier = incoming.carrier AND messages.carrier <> 'virtual'
         AND (incoming.message_id IS NULL OR incoming.is_of_part AND messages.id = incoming.message_id)
     ORDER BY id DESC LIMIT 1
 ) AS named ON true
 JOIN messages ON messages.id = coalesce(
         part.message_id, named.id, CASE WHEN NOT incoming.is_of_part THEN incoming.message_id END
-    ) AND messages.carrier = incoming.carrier AND messages.livemode
+    ) AND messages.carrier = incoming.carrier AND messages.livemode AND {in_months}
 """
 
 # What nobody will write down any more: the hand-over had no answer, and whoever made it has no lease.
@@ -174,7 +174,7 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     carrier_events = await fetch(PICK, now, CarrierEventKind.REPORT, limit)
     if not carrier_events:
         return 0
-    found = await _match(carrier_events)
+    found = await _match(carrier_events, now)
     # A report names its message itself, or by the carrier's reference.
     named = {row.id: found[row.id].message_id if row.id in found else row.message_id for row in carrier_events}
     held = await hold_messages(message_id for message_id in named.values() if message_id is not None)
@@ -185,7 +185,7 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     unnamed = [row for row in carrier_events if row.id not in found and _is_of_part(row) and row.message_id is not None]
     if unnamed:
         await _name_parts(unnamed, now)
-        found |= await _match(unnamed)
+        found |= await _match(unnamed, now)
     reports = [
         DeliveryReport(found[row.id].message_id, row.is_delivered, row.error_code)
         for row in carrier_events
@@ -198,10 +198,17 @@ async def apply_reports(*, limit: int, now: datetime) -> int:
     return len(named)
 
 
-async def _match(carrier_events: Sequence[Row]) -> dict[UUID, Row]:
-    """Return which message, or part of one, each report is of."""
+async def _match(carrier_events: Sequence[Row], now: datetime) -> dict[UUID, Row]:
+    """Return which message, or part of one, each report is of: of the last days, else of any month."""
+    named = [row.message_id for row in carrier_events if row.message_id is not None]
+    found = await _match_in(recent(now - GIVE_UP, named), carrier_events)
+    older = [row for row in carrier_events if row.id not in found]
+    return found | await _match_in(EVERYWHERE, older) if older else found
+
+
+async def _match_in(months: IdRange, carrier_events: Sequence[Row]) -> dict[UUID, Row]:
     rows = await fetch(
-        MATCH_CARRIER_EVENTS,
+        between(MATCH_CARRIER_EVENTS, months),
         [row.id for row in carrier_events],
         [row.carrier for row in carrier_events],
         [row.message_id for row in carrier_events],

@@ -48,7 +48,8 @@ SELECT reply.* FROM virtual_signals AS reply
 WHERE due_at <= $1 AND kind = 'inbound' AND id <> ALL($2) AND NOT EXISTS (
     SELECT FROM virtual_signals AS earlier WHERE earlier.kind = 'inbound'
         AND earlier.workspace_id = reply.workspace_id AND earlier.livemode = reply.livemode
-        AND earlier.phone = reply.phone AND (earlier.due_at, earlier.id) < (reply.due_at, reply.id)
+        AND phone_tail(earlier.phone) = phone_tail(reply.phone)
+        AND (earlier.due_at, earlier.id) < (reply.due_at, reply.id)
 )
 ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import subprocess
 import sys
@@ -18,8 +19,10 @@ from redis import Redis
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.api.dispatch import senders, set_aside
+from msvs.api.inbound import carrier_events
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.notifier import Notifier, WorkQueue, back_off_key, forget_failures, note_failure, waiting_key
+from msvs.api.text import phones
 from msvs.api.unit_of_work import single_statement
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Contact, Message
@@ -255,6 +258,43 @@ async def test_what_a_phone_writes_later_never_passes_what_waits(
     assert await status(contact) == becomes
     rows = await db.fetch("SELECT body FROM inbound_messages WHERE contact_id = $1 ORDER BY id", contact.id)
     assert [row.body for row in rows] == [first, then]
+
+
+# One phone, as carriers write it.
+SPELLINGS = [
+    ("+525512345678", "+5215512345678"),
+    ("+447400123456", "00447400123456"),
+    ("+447400123456", "+44 (0)7400 123456"),
+    ("+447400123456", "tel:+44-7400-123456;isub=12345;v=2"),
+    ("+447400123456", "sip:447400123456@10.0.0.7:5060"),
+    ("+12125550123", "12125550123"),
+    ("+12125550123", "\uff0b\uff11\uff12\uff11\uff12\uff15\uff15\uff15\uff10\uff11\uff12\uff13"),
+    ("+970599123456", "+972599123456"),
+    ("+5491123456789", "+541123456789"),
+    ("ACME", "ACME"),
+]
+
+
+@pytest.mark.parametrize(("first", "then"), [*SPELLINGS, *((then, first) for first, then in SPELLINGS)])
+async def test_what_a_phone_writes_is_in_order_however_its_number_is_written(
+    database: str, clean: None, first: str, then: str
+) -> None:
+    for phone in (first, then, "+18005550199", "BRAND"):
+        await bring(phone, "Hi")
+    rows = await db.fetch("SELECT id, from_phone FROM carrier_signals ORDER BY received_at, id")
+    async with held(database, "SELECT FROM carrier_signals WHERE id = $1 FOR UPDATE", rows[0].id), db.transaction():
+        now = await db.now()
+        picked = await db.fetch_row(carrier_events.PICK_INBOUND, now, [])
+        assert picked is not None
+        last = await db.fetch_row(carrier_events.PICK_INBOUND, now, [picked.id])
+        assert last is not None
+        assert {picked.from_phone, last.from_phone} == {"+18005550199", "BRAND"}
+        assert await db.fetch_row(carrier_events.PICK_INBOUND, now, [picked.id, last.id]) is None
+
+
+def test_every_spelling_of_a_phone_ends_alike() -> None:
+    for row in (*phones._SPELLINGS["former"], *phones._SPELLINGS["same"]):
+        assert re._parser.parse(row["rest"]).getwidth()[0] >= 7, row["name"]  # type: ignore[attr-defined]
 
 
 @asynccontextmanager

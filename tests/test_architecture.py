@@ -67,7 +67,7 @@ UNSCOPED = {
     "msvs/api/campaigns/lifecycle.py:_start": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/campaigns/lifecycle.py:_pause_missed": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/campaigns/lifecycle.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
-    "msvs/api/campaigns/lifecycle.py:complete_campaign": "the engine's step on a campaign that sending_campaigns found",
+    "msvs/api/campaigns/lifecycle.py:complete_campaign": "the engine's step on a campaign that ending_campaigns found",
     "msvs/api/accounts/users.py:_join": "finds an invitation by the hash of its token",
     "msvs/api/accounts/workspaces.py:find_workspace": "the command line names a workspace; no caller reaches it",
 }

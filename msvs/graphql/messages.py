@@ -153,6 +153,10 @@ class MessageFilter:
     status: MessageStatus | None = strawberry.field(
         default=None, description="Where they stand; `DELIVERED` includes those replied to."
     )
+    include_skipped: bool = strawberry.field(
+        default=False,
+        description="Whether a campaign's skipped recipients are among them where no status is asked for.",
+    )
     campaign_id: ID | None = strawberry.field(default=None, description="The campaign they belong to.")
     contact_id: ID | None = strawberry.field(default=None, description="Their recipient.")
 
@@ -182,7 +186,7 @@ class MessageQuery(ExplanationQuery):
     ) -> Message | None:
         return await load_kind(info, id, Message, ids.MESSAGE)
 
-    @field("Messages, newest first. Skipped recipients show only under `SKIPPED`.")
+    @field("Messages, newest first. Skipped recipients show only under `SKIPPED` and with `includeSkipped`.")
     async def messages(
         self,
         info: Info,
@@ -199,7 +203,9 @@ class MessageQuery(ExplanationQuery):
             "campaign_id": optional_ref(ids.CAMPAIGN, which.campaign_id, "filter.campaignId"),
             "contact_id": optional_ref(ids.CONTACT, which.contact_id, "filter.contactId"),
         }
-        status = None if which.status is None else which.status.value
+        status = (
+            (messages.EVERY_STATUS if which.include_skipped else None) if which.status is None else which.status.value
+        )
         page = await messages.list_messages(ctx, request, status=status, **conditions)
         return connect(ids.MESSAGE, request, page, Message.from_row, lambda: _count(ctx, status, conditions))
 

@@ -10,6 +10,7 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.contacts import contacts
+from msvs.api.messages.messages import EVERY_STATUS
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest, page_request
 from msvs.api.resources import MessageResource, moment
 from msvs.api.webhooks.events import EventType
@@ -74,7 +75,16 @@ class MessageCreate(Input, kw_only=True):
 class MessageQuery(PageQuery, kw_only=True):
     """Which messages."""
 
-    status: Annotated[str, about("Only messages of this status.", enum=[*MessageStatus])] | None = None
+    status: (
+        Annotated[
+            str,
+            about(
+                "Only messages of this status. Skipped recipients are listed under `skipped` and `all` alone.",
+                enum=[*MessageStatus, EVERY_STATUS],
+            ),
+        ]
+        | None
+    ) = None
     campaign_id: Annotated[str, about("Filter to a specific campaign.", pattern=id_pattern(ids.CAMPAIGN))] | None = None
     contact_id: Annotated[str, about("Filter to a specific contact.", pattern=id_pattern(ids.CONTACT))] | None = None
 

@@ -120,7 +120,7 @@ async def complete_campaigns() -> int:
     """Complete the campaigns whose recipients are all settled. Return how many."""
     completed = 0
     failures = Failures()
-    for campaign_id in await lifecycle.sending_campaigns():
+    for campaign_id in await lifecycle.ending_campaigns():
         completed += await failures.outlive("completion", _complete(campaign_id), False)
     failures.end()
     return completed
@@ -131,7 +131,7 @@ async def _complete(campaign_id: UUID) -> bool:
 
 
 HAS_MAINTENANCE = """
-SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending') OR EXISTS (
+SELECT EXISTS (SELECT FROM campaigns WHERE {is_completable}) OR EXISTS (
     SELECT FROM messages WHERE status = 'sending' AND lease_until < $1 AND {is_open} AND NOT EXISTS (
         SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'paused'
     )
@@ -142,7 +142,11 @@ SELECT EXISTS (SELECT FROM campaigns WHERE status = 'sending') OR EXISTS (
 async def has_work(now: datetime) -> bool:
     """Return whether a campaign may be complete, or a lease has run out that no paused campaign holds up."""
     _, open_ids = await open_months.look()
-    return bool(await fetch_value(HAS_MAINTENANCE.format(is_open=open_ids.of("messages")), now))
+    return bool(
+        await fetch_value(
+            HAS_MAINTENANCE.format(is_completable=lifecycle.IS_COMPLETABLE, is_open=open_ids.of("messages")), now
+        )
+    )
 
 
 async def drop_expired(*, stop: StopFlag | None = None) -> int:

@@ -376,6 +376,11 @@ async def test_every_status_can_be_filtered_by(api: httpx.AsyncClient) -> None:
     assert (skipped["contact_id"], skipped["error"]["code"]) == (contact["id"], "recipient_not_opted_in")
     everything = [row["id"] for row in (await get(api, "/v1/messages", limit=100))["data"]]
     assert set(found.values()) == set(everything)
+    with_skipped = [row["id"] for row in (await get(api, "/v1/messages", limit=100, status="all"))["data"]]
+    assert with_skipped == sorted([*everything, skipped["id"]], reverse=True)
+    query = "{messages(filter: {includeSkipped: true}) {totalCount nodes {id}}}"
+    shown = (await api.post("/graphql", json={"query": query})).json()["data"]["messages"]
+    assert (shown["totalCount"], [node["id"] for node in shown["nodes"]]) == (len(with_skipped), with_skipped)
 
 
 async def test_messages_can_be_filtered_by_campaign_and_contact(api: httpx.AsyncClient) -> None:

@@ -155,9 +155,10 @@ class CampaignMachine(RuleBasedStateMachine):
     @rule()
     def complete(self) -> None:
         open_rows = [status for status in self.run(self._rows()).values() if status in OPEN]
+        ends = self.run(self._may_complete())
         completed = self.run(self._do(lambda: lifecycle.complete_campaign(self.id, datetime.now(UTC))))
-        assert completed == (self.status == "sending" and not open_rows)
-        if completed:
+        assert completed == (ends and not open_rows)
+        if completed and self.status == "sending":
             self.status = "completed"
 
     @invariant()
@@ -180,6 +181,12 @@ class CampaignMachine(RuleBasedStateMachine):
             async with unit_of_work():
                 spent = {self.id: max(1, eligible // 2)}
                 assert await credits.try_reserve(self.ctx.workspace_id, spent, datetime.now(UTC))
+
+    async def _may_complete(self) -> bool:
+        row = await campaigns.get_campaign(self.ctx, self.id)
+        waiting = await db.fetch_value("SELECT count(*) FROM campaign_recipients WHERE campaign_id = $1", self.id)
+        is_canceled = self.status == "canceled" and row.started_at is not None and row.completed_at is None
+        return (self.status == "sending" or is_canceled) and not waiting
 
     async def _do(self, work: Any) -> Any:
         async with unit_of_work():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -22,9 +23,9 @@ from msvs.api.resources import CampaignStats
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Campaign, Contact, CreditBalance, Message, OptInStatus, Workspace
-from msvs.workers.campaigns import expand_campaigns
+from msvs.workers.campaigns import expand_campaigns, expand_once
 from msvs.workers.dispatch import dispatch_messages
-from msvs.workers.maintenance import complete_campaigns, maintain
+from msvs.workers.maintenance import complete_campaigns, has_work, maintain
 from msvs.workers.reports import collect_reports
 from tests import factories
 from tests.services import SERVICES
@@ -223,8 +224,54 @@ async def test_cancel_takes_back_what_is_not_handed_off(live_ctx: Context) -> No
     found = await stats(live_ctx, campaign_id)
     assert (found.delivered, found.canceled, found.credits_used) == (4, 2, 4)
     assert (await CreditBalance.get(workspace_id=live_ctx.workspace_id)).balance == 9_996
-    assert "campaign.completed" not in await campaign_events(campaign_id)
     await check_conservation(live_ctx, campaign_id)
+
+
+async def completions(ctx: Context, campaign_id: UUID) -> list[tuple[str, int]]:
+    rows = await db.fetch("SELECT data FROM events WHERE type = 'campaign.completed' AND resource_id = $1", campaign_id)
+    return [(data["status"], data["stats"]["canceled"]) for data in (json.loads(row.data) for row in rows)]
+
+
+async def test_a_campaign_canceled_in_mid_run_completes_once_when_its_messages_have(live_ctx: Context) -> None:
+    campaign_id = await create(live_ctx, await people(live_ctx, 6))
+    await expand_campaigns(SERVICES)
+    await dispatch_messages(SERVICES, CARRIERS, seconds=0, batch=2)
+    async with unit_of_work():
+        await campaigns.cancel_campaign(live_ctx, campaign_id)
+    assert await has_work(await db.now())
+    await complete_campaigns()
+    # Four are with the carrier, and have no report yet.
+    assert await completions(live_ctx, campaign_id) == []
+    await run_through()
+    await asyncio.gather(complete_campaigns(), complete_campaigns())
+    assert await completions(live_ctx, campaign_id) == [("canceled", 2)]
+    campaign = await campaigns.get_campaign(live_ctx, campaign_id)
+    assert campaign.status == "canceled"
+    assert campaign.completed_at is not None
+    assert not await has_work(await db.now())
+
+
+async def test_a_campaign_canceled_with_recipients_that_are_no_messages_yet_waits_for_them(ctx: Context) -> None:
+    campaign_id = await create(ctx, await people(ctx, 6))
+    async with unit_of_work():
+        await lifecycle.start_campaign(SERVICES, campaign_id, datetime.now(UTC))
+    await expand_once(SERVICES, campaign_id, 2)
+    async with unit_of_work():
+        await campaigns.cancel_campaign(ctx, campaign_id)
+    await complete_campaigns()
+    assert await completions(ctx, campaign_id) == []
+    await expand_campaigns(SERVICES)
+    await complete_campaigns()
+    assert await completions(ctx, campaign_id) == [("canceled", 2)]
+
+
+async def test_a_campaign_canceled_before_it_began_has_nothing_to_complete(ctx: Context) -> None:
+    at = datetime.now(UTC) + timedelta(hours=2)
+    campaign_id = await create(ctx, await people(ctx, 2), scheduled_at=at)
+    async with unit_of_work():
+        await campaigns.cancel_campaign(ctx, campaign_id)
+    await run_through()
+    assert await completions(ctx, campaign_id) == []
 
 
 async def test_a_scheduled_campaign_starts_at_its_time_and_a_missed_one_pauses(ctx: Context) -> None:

@@ -147,23 +147,50 @@ async def finish_expansion(campaign_id: UUID, now: datetime) -> bool:
     return True
 
 
-async def sending_campaigns() -> list[UUID]:
-    """Campaigns that are dispatched and not complete."""
-    return [row.id for row in await fetch("SELECT id FROM campaigns WHERE status = 'sending' ORDER BY id")]
+# A campaign that was canceled before it began has nothing to complete. What is older was so before that was told.
+IS_COMPLETABLE = """
+(status = 'sending' OR (status = 'canceled' AND started_at IS NOT NULL AND completed_at IS NULL
+    AND canceled_at > now() - interval '7 days'))
+"""
+
+
+async def ending_campaigns() -> list[UUID]:
+    """Campaigns that are dispatched, or canceled after they began, and not complete."""
+    return [row.id for row in await fetch(f"SELECT id FROM campaigns WHERE {IS_COMPLETABLE} ORDER BY id")]
 
 
 async def complete_campaign(campaign_id: UUID, now: datetime) -> bool:
-    """Complete a campaign none of whose recipients can change any more. Return whether this call did."""
-    if await count_open(campaign_id):
+    """Complete a campaign none of whose recipients can change any more. Return whether this call did.
+
+    One that was canceled stays so, and is told of once its last message has come to its end.
+    """
+    if await _is_open(campaign_id):
         return False
-    campaign = await Campaign.filter(id=campaign_id, status=CampaignStatus.SENDING).select_for_update().first()
-    if campaign is None or await count_open(campaign_id):
+    campaign = await Campaign.filter(id=campaign_id).select_for_update().first()
+    if campaign is None or not _is_completable(campaign) or await _is_open(campaign_id):
         return False
-    campaign.status = CampaignStatus.COMPLETED
+    if campaign.status == CampaignStatus.SENDING:
+        campaign.status = CampaignStatus.COMPLETED
     campaign.completed_at = now
     await campaign.save(update_fields=["status", "completed_at"])
     await record_campaign_event(EventType.CAMPAIGN_COMPLETED, campaign, now)
     return True
+
+
+def _is_completable(campaign: Campaign) -> bool:
+    if campaign.status == CampaignStatus.SENDING:
+        return True
+    is_canceled = campaign.status == CampaignStatus.CANCELED
+    return is_canceled and campaign.started_at is not None and campaign.completed_at is None
+
+
+async def _is_open(campaign_id: UUID) -> bool:
+    """Return whether a message of a campaign may still change, or a recipient become one."""
+    if await count_open(campaign_id):
+        return True
+    return bool(
+        await fetch_value("SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = $1)", campaign_id)
+    )
 
 
 async def canceled_campaigns(services: Services, now: datetime) -> list[tuple[UUID, Context]]:

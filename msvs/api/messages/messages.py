@@ -49,9 +49,11 @@ MAX_ADDRESS = 16
 MOST_LOOKED_AT = 50_000
 
 # What the list's `status` means: a message replied to was delivered.
+EVERY_STATUS = "all"
 STATUS_FILTERS: Mapping[str, tuple[MessageStatus, ...]] = {
     **{status.value: (status,) for status in MessageStatus},
     MessageStatus.DELIVERED.value: (MessageStatus.DELIVERED, MessageStatus.REPLIED),
+    EVERY_STATUS: tuple(MessageStatus),
 }
 
 
@@ -202,7 +204,7 @@ async def list_messages(
     sent_from: datetime | None = None,
     sent_before: datetime | None = None,
 ) -> Page[Message]:
-    """Messages, newest first. A campaign's skipped recipients show only under `status=skipped`.
+    """Messages, newest first. A campaign's skipped recipients show only under `status=skipped` and `status=all`.
 
     `to` is the phone of a contact; `sent_from` and `sent_before` bound the time at which a carrier took the message.
     What no index finds is looked for among a bounded number of messages at a time: see `Page.reached`.
@@ -215,7 +217,8 @@ async def list_messages(
                 param="status",
                 code=ErrorCode.PARAMETER_INVALID,
             )
-        query = query.filter(status__in=STATUS_FILTERS[status])
+        if status != EVERY_STATUS:
+            query = query.filter(status__in=STATUS_FILTERS[status])
     else:
         query = query.filter(status__not=MessageStatus.SKIPPED)
     if campaign_id is not None:

@@ -105,7 +105,8 @@ def without_courtesies(text: str) -> str:
     tokens = _tokens(text)
     kept = _without_signature(tokens)
     parts = list(_parts(kept))
-    while len(parts) > 1 and parts[0].kinds <= _AROUND:
+    # "Soy alto" says who the writer is: what introduces nobody is no greeting.
+    while len(parts) > 1 and parts[0].kinds <= _AROUND and parts[0].kinds != {_Kind.INTRODUCTION}:
         parts.pop(0)
     while len(parts) > 1 and (parts[-1].kinds <= _AROUND or _is_signed(parts)):
         parts.pop()

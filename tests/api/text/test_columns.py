@@ -28,6 +28,7 @@ TABLE = tomllib.loads(files("msvs.api").joinpath("data/columns.toml").read_text(
             "휴대폰 번호",
             "رقم الهاتف",
         ),
+        *("Nro. Celular", "Ph No", "Customer Mobile", "Phone number (E.164 format)"),
         *("טלפון", "मोबाइल नंबर", "เบอร์โทรศัพท์", "Số điện thoại", "Κινητό", "Phone Number (phone_number)"),
         *(
             "Phone (required)",

@@ -196,7 +196,16 @@ def test_what_our_messages_say_is_taken_back(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["stop to buy milk", "stop by to end it", "how about a stop 2 miles on", "one-stop shop"]
+    "text",
+    [
+        "stop to buy milk",
+        "stop by to end it",
+        "how about a stop 2 miles on",
+        "one-stop shop",
+        "Soy alto",
+        "Hola, soy alto",
+        "sou parar",
+    ],
 )
 def test_what_only_sounds_so_is_a_reply(text: str) -> None:
     assert classify(text) is None

@@ -31,6 +31,8 @@ from msvs.database import Row, fetch, fetch_row, fetch_value
 from msvs.models import Contact, InboundMessage, OptInStatus, Suppression, Workspace
 
 MAX_BODY = 1600
+# A text message has at most 255 parts of 153 characters.
+MAX_READ = 255 * 153
 
 # A quick reply comes before the carrier's answer, or the worker's note of it, is there. What is on the wire, or waits,
 # is answered only where nothing was sent before it: a reply to an older message proves nothing of a newer one.
@@ -107,7 +109,7 @@ async def receive_inbound(
     """
     at = now or ctx.services.clock()
     contact = await _hold_contact(ctx, from_phone, at)
-    own = await _own_words(ctx, contact.id, text)
+    own = await _own_words(ctx, contact.id, text[:MAX_READ])
     keyword = classify_reply(own)
     intent = wants_out(own) if keyword is None else None
     if intent is Intent.CERTAIN or is_opt_out:

@@ -226,7 +226,7 @@ _TAIL = re.compile(rf"(?:{_TO.pattern} )?{_any_of(_DATA['reactions']['after'])}"
 _HEADER = re.compile(
     rf"^[ \t]*(?:{'|'.join(_DATA['mail']['on'])})\b[^\n]{{0,200}}\n?[^\n]{{0,200}}"
     rf"\b(?:{'|'.join(_DATA['mail']['wrote'])})\s?:[ \t]*$"
-    rf"|^[ \t]*-*[ \t]*(?:{'|'.join(_DATA['mail']['original'])})[ \t]*:?[ \t]*-*[ \t]*$",
+    rf"|^[ \t]*(?:-+[ \t]*)?(?:{'|'.join(_DATA['mail']['original'])})[ \t]*(?::[ \t]*)?(?:-+[ \t]*)?$",
     re.MULTILINE | re.IGNORECASE,
 )
 _PREFIX = re.compile(rf"^\s*(?:(?:{'|'.join(_DATA['mail']['prefixes'])})\s?:\s*)+", re.IGNORECASE)

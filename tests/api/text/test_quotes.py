@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,3 +97,16 @@ def test_any_text_is_read(text: str, sent: list[str]) -> None:
 def test_ones_own_words_survive_above_and_below(marks: str, said: str) -> None:
     assert own_words(f"{said}\n\n{marks.format(BODY)}", SENT) == said
     assert own_words(f"{marks.format(BODY)}\n\n{said}", SENT) == said
+
+
+@pytest.mark.parametrize("text", [" ", "\t", "- ", "-", "\n ", "> "])
+def test_blanks_and_lines_take_no_longer_for_each_than_letters(text: str) -> None:
+    """In processor time: at a square of the length it was 16 times as much."""
+
+    def measure(size: int) -> float:
+        started = time.thread_time()
+        own_words(text * (size // len(text)), SENT)
+        return time.thread_time() - started
+
+    large = min(measure(4000) for _ in range(3))
+    assert large < 0.02 or large < 8 * min(measure(1000) for _ in range(3))

@@ -25,9 +25,9 @@ from msvs.api.crypto import Keyring
 from msvs.api.errors import ErrorCode, Unavailable
 from msvs.api.limits import Limiter
 from msvs.api.notifier import Notifier
-from msvs.callbacks.front import callback_routes
+from msvs.callbacks.routes import callback_routes
 from msvs.carriers.registry import make_carriers
-from msvs.docs.front import docs_routes
+from msvs.docs.routes import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
 from msvs.home.routes import home_routes, unknown_pages
@@ -37,15 +37,15 @@ from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
 from msvs.http.server import BACKLOG, server_config
 from msvs.loops import new_runner
+from msvs.ops.metric_families import read_metric_families
 from msvs.ops.metrics import Metrics
 from msvs.ops.readiness import Readiness
 from msvs.ops.routes import ops_routes
 from msvs.ops.traffic import Observed, Traffic
-from msvs.ops.vitals import read_signs
-from msvs.rest_compat.front import rest_routes
 from msvs.rest_compat.openapi import openapi_routes
+from msvs.rest_compat.router import rest_routes
 from msvs.settings import Settings, SettingsError
-from msvs.twilio_compat.front import twilio_routes
+from msvs.twilio_compat.router import twilio_routes
 
 
 def application() -> Starlette:
@@ -67,7 +67,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     limiter = Limiter(settings.redis_url)
     readiness = Readiness(database_url, settings.redis_url)
     traffic = Traffic()
-    metrics = Metrics(settings, lambda: read_signs(carriers.values(), readiness.redis, readiness.disk), traffic.signs)
+    metrics = Metrics(
+        settings, lambda: read_metric_families(carriers.values(), readiness.redis, readiness.disk), traffic.families
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -217,7 +217,7 @@ def test_a_library_is_imported_in_its_place_only(path: Path) -> None:
         ("msvs/api/messages/messages.py", "from rq import Queue", ["rq"]),
         ("msvs/api/notifier.py", "from rq import Queue", []),
         ("msvs/api/jobs_of_others.py", "import rq.job", ["rq"]),
-        ("msvs/rest_compat/front.py", "def f():\n    from strawberry import Schema", ["strawberry"]),
+        ("msvs/rest_compat/router.py", "def f():\n    from strawberry import Schema", ["strawberry"]),
         ("msvs/graphql/schema.py", "from graphql import GraphQLError", []),
         ("msvs/app.py", "from msvs.graphql import schema", []),
         ("msvs/workers/jobs.py", "import pickle, httpx", ["httpx", "pickle"]),

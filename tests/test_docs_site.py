@@ -26,7 +26,7 @@ from starlette.middleware import Middleware
 from msvs.api.catalogue import ERRORS, FAILURE_CODES, doc_url
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType
-from msvs.docs.front import docs_routes, site
+from msvs.docs.routes import docs_routes, site
 from msvs.http.middleware import RequestMiddleware, as_refusal, route_unknown
 from scripts import build_docs
 

@@ -8,11 +8,11 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from msvs.api.context import Services
 from msvs.api.limits import Limiter
-from msvs.graphql.front import PATH, STATIC, STREAM, Front, send_static
+from msvs.graphql.endpoint import PATH, STATIC, STREAM, GraphQLEndpoint, send_static
 from msvs.graphql.guard import Guard
 from msvs.graphql.live import Feed
 from msvs.graphql.operations import Operations
-from msvs.graphql.streams import SocketFront, StreamFront
+from msvs.graphql.streams import SocketEndpoint, StreamEndpoint
 from msvs.http.callers import Callers
 from msvs.settings import Settings
 
@@ -28,9 +28,9 @@ def graphql_routes(
     callers, operations = Callers(settings, services), Operations(settings, own)
     feed, guard = Feed(), Guard()
     routes: list[BaseRoute] = [
-        Route(PATH, Front(callers, limiter, operations, pages=development), name="graphql"),
-        Route(STREAM, StreamFront(callers, limiter, operations, feed, guard), name="graphql-stream"),
-        WebSocketRoute(PATH, SocketFront(callers, limiter, operations, feed, guard), name="graphql-socket"),
+        Route(PATH, GraphQLEndpoint(callers, limiter, operations, pages=development), name="graphql"),
+        Route(STREAM, StreamEndpoint(callers, limiter, operations, feed, guard), name="graphql-stream"),
+        WebSocketRoute(PATH, SocketEndpoint(callers, limiter, operations, feed, guard), name="graphql-socket"),
     ]
     if development:
         routes.append(Route(STATIC + "/{name}", send_static, name="graphiql"))

@@ -20,8 +20,8 @@ from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRe
 from msvs.api.limits import Limiter
 from msvs.graphql.body import parse_json, read_request
 from msvs.graphql.context import RequestContext
+from msvs.graphql.endpoint import GraphQLEndpoint, entries_of
 from msvs.graphql.errors import error_entry, execution_entry
-from msvs.graphql.front import Front, entries_of
 from msvs.graphql.guard import Ending, Guard
 from msvs.graphql.limits import DocumentRefused, tokens_for
 from msvs.graphql.live import Feed, SubscriptionTooSlow
@@ -108,7 +108,7 @@ def _entry(error: GraphQLError, request_id: str | None) -> dict[str, object]:
     return entry
 
 
-class StreamFront(Front):
+class StreamEndpoint(GraphQLEndpoint):
     """Runs a subscription that is posted to it, as server-sent events."""
 
     def __init__(self, callers: Callers, limiter: Limiter, operations: Operations, feed: Feed, guard: Guard) -> None:
@@ -212,7 +212,7 @@ def _stream_headers() -> Headers:
     ]
 
 
-class SocketFront:
+class SocketEndpoint:
     """Runs subscriptions over WebSocket."""
 
     def __init__(self, callers: Callers, limiter: Limiter, operations: Operations, feed: Feed, guard: Guard) -> None:
@@ -263,16 +263,16 @@ class Connection:
 
     def __init__(
         self,
-        front: SocketFront,
+        endpoint: SocketEndpoint,
         scope: Scope,
         receive: Receive,
         send: Send,
         headers: Mapping[bytes, bytes],
         request_id: str,
     ) -> None:
-        self._front = front
+        self._endpoint = endpoint
         self._protocols = scope.get("subprotocols", [])
-        self._visitor = visitor_of(front.callers.services, scope, request_id)
+        self._visitor = visitor_of(endpoint.callers.services, scope, request_id)
         self._receive = receive
         self._raw_send = send
         self._headers = headers
@@ -289,12 +289,12 @@ class Connection:
                 raise Closed(PROTOCOL_UNKNOWN, "Subprotocol not acceptable")
             if full:
                 raise Closed(TRY_LATER, "Too many connections")
-            with self._front.hold(login_sessions.network_of(self._visitor.ip or ""), MAX_OF_STRANGER):
+            with self._endpoint.hold(login_sessions.network_of(self._visitor.ip or ""), MAX_OF_STRANGER):
                 caller = await self._greet()
             assert caller.ctx is not None
             with (
-                self._front.hold(caller.ctx.workspace_id, MAX_OF_WORKSPACE),
-                self._front.guard.watch(caller) as ending,
+                self._endpoint.hold(caller.ctx.workspace_id, MAX_OF_WORKSPACE),
+                self._endpoint.guard.watch(caller) as ending,
             ):
                 await self._converse(caller, ending)
         except ClientGone:
@@ -334,7 +334,7 @@ class Connection:
     async def _identify(self, payload: object) -> Caller:
         """Return the caller by `authorization`, or by the cookie with `csrfToken`, and the page's Origin beside."""
         given = payload if isinstance(payload, dict) else {}
-        callers = self._front.callers
+        callers = self._endpoint.callers
         authorization = given.get("authorization")
         if authorization is None and b"authorization" in self._headers:
             authorization = self._headers[b"authorization"].decode("latin-1")
@@ -417,7 +417,7 @@ class Connection:
             except ApiError as error:
                 await self._say({"type": "error", "id": id, "payload": entries_of(error, self._request_id)})
                 return
-            context = RequestContext(caller, self._front.limiter, self._front.feed)
+            context = RequestContext(caller, self._endpoint.limiter, self._endpoint.feed)
             async with aclosing(results(operation, context)) as found:
                 async for answer in found:
                     await self._say({"type": "next", "id": id, "payload": answer})
@@ -432,7 +432,7 @@ class Connection:
 
     async def _admit(self, caller: Caller, payload: dict[str, object], *, full: bool) -> Operation:
         """Return the operation to run, its tokens taken. Raises ApiError."""
-        bucket = self._front.limiter
+        bucket = self._endpoint.limiter
         await _take(bucket, caller, 1)
         if full:
             raise RateLimited(
@@ -440,7 +440,7 @@ class Connection:
                 code=ErrorCode.TOO_MANY_SUBSCRIPTIONS,
                 retry_after=10,
             )
-        operation = self._front.operations.find(read_request(payload))
+        operation = self._endpoint.operations.find(read_request(payload))
         if not operation.is_subscription:
             raise DocumentRefused("Only subscriptions are run here; post queries and mutations to /graphql.")
         tokens = tokens_for(operation.weigh(MAX_ITEM_COST))

@@ -6,9 +6,9 @@ from msvs.models.carriers import (
     CARRIER_OPTED_OUT,
     CarrierEventKind,
     CarrierSession,
-    CarrierSignal,
     CarrierState,
     MessagePart,
+    StoredCarrierEvent,
 )
 from msvs.models.contacts import ConsentChain, ConsentEvent, Contact, ErasedSuppression, OptInStatus, Suppression
 from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
@@ -24,7 +24,7 @@ from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
 from msvs.models.users import AuditEntry, Invitation, LoginThrottle, Membership, Role, Session, User
-from msvs.models.virtual import VirtualSignal, VirtualSubmission
+from msvs.models.virtual import VirtualEvent, VirtualSubmission
 from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from msvs.models.workspaces import Workspace
 
@@ -37,7 +37,6 @@ __all__ = [
     "CampaignStatus",
     "CarrierEventKind",
     "CarrierSession",
-    "CarrierSignal",
     "CarrierState",
     "ConsentChain",
     "ConsentEvent",
@@ -70,9 +69,10 @@ __all__ = [
     "Sender",
     "SenderKind",
     "Session",
+    "StoredCarrierEvent",
     "Suppression",
     "User",
-    "VirtualSignal",
+    "VirtualEvent",
     "VirtualSubmission",
     "WebhookAttempt",
     "WebhookDelivery",

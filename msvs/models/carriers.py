@@ -63,7 +63,7 @@ class CarrierEventKind(StrEnum):
     OPT_OUT = "opt_out"
 
 
-class CarrierSignal(Model):
+class StoredCarrierEvent(Model):
     """A delivery report or an inbound message that a carrier brought and nobody has applied yet.
 
     An opt-out that the carrier tells of by itself is one, too. It is committed before the carrier is told that it

@@ -202,61 +202,6 @@ class CarrierSessionRow(Protocol):
     def updated_at(self) -> datetime: ...
 
 
-class CarrierSignalRow(Protocol):
-    """A row of `carrier_signals`."""
-
-    @property
-    def id(self) -> UUID: ...
-
-    @property
-    def carrier(self) -> str: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def dedupe_key(self) -> str: ...
-
-    @property
-    def message_id(self) -> UUID | None: ...
-
-    @property
-    def carrier_ref(self) -> str | None: ...
-
-    @property
-    def is_delivered(self) -> bool | None: ...
-
-    @property
-    def error_code(self) -> str | None: ...
-
-    @property
-    def from_phone(self) -> str | None: ...
-
-    @property
-    def to_sender(self) -> str | None: ...
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def part_ref(self) -> str | None: ...
-
-    @property
-    def part_number(self) -> int | None: ...
-
-    @property
-    def part_count(self) -> int | None: ...
-
-    @property
-    def tries(self) -> int: ...
-
-    @property
-    def received_at(self) -> datetime: ...
-
-    @property
-    def due_at(self) -> datetime: ...
-
-
 class CarrierStateRow(Protocol):
     """A row of `carrier_states`."""
 
@@ -1041,6 +986,61 @@ class SessionRow(Protocol):
     def expires_at(self) -> datetime: ...
 
 
+class StoredCarrierEventRow(Protocol):
+    """A row of `carrier_signals`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def carrier(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def dedupe_key(self) -> str: ...
+
+    @property
+    def message_id(self) -> UUID | None: ...
+
+    @property
+    def carrier_ref(self) -> str | None: ...
+
+    @property
+    def is_delivered(self) -> bool | None: ...
+
+    @property
+    def error_code(self) -> str | None: ...
+
+    @property
+    def from_phone(self) -> str | None: ...
+
+    @property
+    def to_sender(self) -> str | None: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def part_ref(self) -> str | None: ...
+
+    @property
+    def part_number(self) -> int | None: ...
+
+    @property
+    def part_count(self) -> int | None: ...
+
+    @property
+    def tries(self) -> int: ...
+
+    @property
+    def received_at(self) -> datetime: ...
+
+    @property
+    def due_at(self) -> datetime: ...
+
+
 class SuppressionRow(Protocol):
     """A row of `suppressions`."""
 
@@ -1088,7 +1088,7 @@ class UserRow(Protocol):
     def password_changed_at(self) -> datetime: ...
 
 
-class VirtualSignalRow(Protocol):
+class VirtualEventRow(Protocol):
     """A row of `virtual_signals`."""
 
     @property

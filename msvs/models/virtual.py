@@ -27,7 +27,7 @@ class VirtualSubmission(Model):
         table = "virtual_submissions"
 
 
-class VirtualSignal(Model):
+class VirtualEvent(Model):
     """A delivery report or reply that the virtual carrier will bring at `due_at`."""
 
     id = fields.UUIDField(primary_key=True, default=new_id)

@@ -65,7 +65,7 @@ class OperatorsOnly:
                 here = scope["path"] + (f"?{request.url.query}" if request.url.query else "")
                 answer: ASGIApp = RedirectResponse(f"{LOGIN}?next={quote(here, safe='/')}", status_code=303)
             else:
-                answer = PlainTextResponse(f"Sign in at {LOGIN}.\n", status_code=401)
+                answer = PlainTextResponse(f"MetricFamily in at {LOGIN}.\n", status_code=401)
             await answer(scope, receive, send)
         elif request.method not in SAFE_METHODS and not is_same_origin(request, self._settings):
             await refused_as_cross_site(scope, receive, send)

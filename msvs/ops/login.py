@@ -80,7 +80,7 @@ def login_page(wanted: str, problem: str = "", status: int = 200) -> Response:
         problem=f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else "",
         described='aria-invalid="true"' if problem else "",
     )
-    html, headers = page("Sign in", body)
+    html, headers = page("MetricFamily in", body)
     return HTMLResponse(html, status, headers)
 
 

@@ -1,4 +1,4 @@
-"""What a Prometheus reads: the vital signs of the service, for who has the token."""
+"""What Prometheus reads: the metrics of the service, for a caller with the token."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from msvs.api.errors import AuthenticationFailed
+from msvs.ops.metric_families import MetricFamily, Sample, pool_metric
 from msvs.ops.operator_sessions import is_secret
-from msvs.ops.vitals import Sample, Sign, pool_sign
 from msvs.settings import Settings, version
 
 PREFIX = "msvs_"
@@ -23,7 +23,7 @@ KEPT_SECONDS = 5.0
 
 
 class Metrics:
-    """GET /metrics. `read` gives the signs of the service, `own` those of this process.
+    """GET /metrics. `read` gives the families of the service, `own` those of this process.
 
     `now` is a time in seconds that never goes back.
     """
@@ -31,8 +31,8 @@ class Metrics:
     def __init__(
         self,
         settings: Settings,
-        read: Callable[[], Awaitable[list[Sign]]],
-        own: Callable[[], list[Sign]] = list,
+        read: Callable[[], Awaitable[list[MetricFamily]]],
+        own: Callable[[], list[MetricFamily]] = list,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -45,7 +45,7 @@ class Metrics:
         self._reading = asyncio.Lock()
 
     async def show(self, request: Request) -> Response:
-        """Return the signs as text. Raises AuthenticationFailed without the token."""
+        """Return the families as text. Raises AuthenticationFailed without the token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not is_secret(token.strip(), self._settings.metrics_secret()):
             raise AuthenticationFailed("Send Authorization: Bearer and the token of the metrics.")
@@ -58,19 +58,19 @@ class Metrics:
             headers={"cache-control": "no-store", "content-type": CONTENT_TYPE_PLAIN_0_0_4},
         )
 
-    def _of_process(self) -> list[Sign]:
+    def _of_process(self) -> list[MetricFamily]:
         labels = {"version": version(), "environment": self._settings.environment}
         return [
-            Sign("build_info", "The version of this process; always 1.", (Sample(1, labels),)),
-            Sign("start_time_seconds", "When this process began, in Unix time.", (Sample(self._began),)),
-            pool_sign(),
+            MetricFamily("build_info", "The version of this process; always 1.", (Sample(1, labels),)),
+            MetricFamily("start_time_seconds", "When this process began, in Unix time.", (Sample(self._began),)),
+            pool_metric(),
             *self._own(),
         ]
 
 
-def render(signs: Iterable[Sign]) -> bytes:
-    """Render the signs in Prometheus' text format, each under a name that begins with `msvs_`."""
-    return generate_latest(_Collected([_family(sign) for sign in signs]))
+def render(families: Iterable[MetricFamily]) -> bytes:
+    """Render the families in Prometheus' text format, each under a name that begins with `msvs_`."""
+    return generate_latest(_Collected([_family(each) for each in families]))
 
 
 class _Collected(Collector):
@@ -84,9 +84,9 @@ class _Collected(Collector):
         return self._families
 
 
-def _family(sign: Sign) -> Metric:
-    name = f"{PREFIX}{sign.name}"
-    family = Metric(name.removesuffix("_total") if sign.kind == "counter" else name, sign.help, sign.kind)
-    for sample in sign.samples:
+def _family(read: MetricFamily) -> Metric:
+    name = f"{PREFIX}{read.name}"
+    family = Metric(name.removesuffix("_total") if read.kind == "counter" else name, read.help, read.kind)
+    for sample in read.samples:
         family.add_sample(name + sample.suffix, dict(sample.labels), sample.value)
     return family

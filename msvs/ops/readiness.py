@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from msvs import connections, database
-from msvs.ops.vitals import CRON_KEY, WORKER_KEY, DiskCheck
+from msvs.ops.metric_families import CRON_KEY, WORKER_KEY, DiskCheck
 
 CHECK_SECONDS = 2.0
 # Probes, however many, cost the database one look in so long.

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import get_contextvars, unbind_contextvars
 
 from msvs.http.templates import ROUTE_PATH
-from msvs.ops.vitals import Sample, Sign
+from msvs.ops.metric_families import MetricFamily, Sample
 
 log = structlog.get_logger(__name__)
 
@@ -46,26 +46,26 @@ class Traffic:
         times.counts[bisect_left(BUCKETS, seconds)] += 1
         times.seconds += seconds
 
-    def signs(self) -> list[Sign]:
-        """Return the signs of this process's traffic."""
+    def families(self) -> list[MetricFamily]:
+        """Return the metrics of this process's traffic."""
         requests = (
             Sample(count, {"method": method, "route": route, "status": str(status)})
             for (method, route, status), count in sorted(self._requests.items())
         )
         return [
-            Sign(
+            MetricFamily(
                 "http_requests_total",
                 "Requests that this process answered; 499 where the client had gone.",
                 tuple(requests),
                 kind="counter",
             ),
-            Sign(
+            MetricFamily(
                 "http_request_seconds",
                 "How long this process took to answer.",
                 tuple(sample for key in sorted(self._times) for sample in self._histogram(*key)),
                 kind="histogram",
             ),
-            Sign("http_requests_running", "Requests that this process is answering.", (Sample(self.running),)),
+            MetricFamily("http_requests_running", "Requests that this process is answering.", (Sample(self.running),)),
         ]
 
     def _histogram(self, method: str, route: str) -> list[Sample]:

@@ -17,7 +17,7 @@ from msvs.api.context import Context
 from msvs.api.dispatch.senders import add_sender
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.unit_of_work import unit_of_work
-from msvs.callbacks.front import callback_routes
+from msvs.callbacks.routes import callback_routes
 from msvs.http.middleware import RequestMiddleware
 from msvs.models import Message
 from msvs.workers.dispatch import dispatch_messages, resolve_expired

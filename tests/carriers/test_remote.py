@@ -38,7 +38,7 @@ from msvs.carriers.frames import (
 )
 from msvs.carriers.protocol import Accepted, Capability, Carrier, Outcome, Refused, Report, Submission, Unknown
 from msvs.carriers.remote import BATCH, OwnerAway, RemoteCarrier
-from msvs.models import CarrierSignal
+from msvs.models import StoredCarrierEvent
 from msvs.workers import carrier_binds
 from msvs.workers.carrier_binds import HandOverServer, Orphan, taker
 
@@ -469,7 +469,7 @@ async def test_reports_find_the_messages_of_a_worker_that_died(server: HandOverS
     await until(lambda: server.orphans and not server._adopting)
     await taker(NAME, server.orphans)([Report("late", True, carrier_ref=ref) for ref in refs[2:]])
     await taker(NAME, server.orphans)([Report("later", False, carrier_ref=refs[1])])
-    rows = await CarrierSignal.all().order_by("received_at", "id")
+    rows = await StoredCarrierEvent.all().order_by("received_at", "id")
     assert {row.dedupe_key: row.message_id for row in rows} == {
         "early": UUID(int=1),
         "another's": None,
@@ -491,7 +491,7 @@ async def test_reports_find_the_parts_of_a_worker_that_died(server: HandOverServ
     writer.close()
     await until(lambda: server.orphans and not server._adopting)
     await taker(NAME, server.orphans)([Report("late", True, carrier_ref=refs[1])])
-    rows = await CarrierSignal.all()
+    rows = await StoredCarrierEvent.all()
     assert {row.dedupe_key: (row.message_id, row.part_count) for row in rows} == {
         "early": (UUID(int=1), segments),
         "late": (UUID(int=1), segments),

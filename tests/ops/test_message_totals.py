@@ -14,8 +14,8 @@ from msvs.api.dispatch import message_totals
 from msvs.api.dispatch.message_totals import COUNTED, count_messages
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.virtual import VirtualCarrier
+from msvs.ops.metric_families import DiskCheck, read_metric_families
 from msvs.ops.metrics import render
-from msvs.ops.vitals import DiskCheck, read_signs
 from msvs.workers.dispatch import dispatch_messages
 from msvs.workers.maintenance import maintain
 from tests.plans import NEW_ID, make_messages, reading
@@ -69,7 +69,7 @@ async def test_every_event_is_counted_once(
     monkeypatch.setattr(message_totals, "SETTLED_AFTER", timedelta(0))
     assert await count() == 1
     assert await totals() == found | {("live", "sent"): 5}
-    text = render(await read_signs([], redis, DiskCheck())).decode().splitlines()
+    text = render(await read_metric_families([], redis, DiskCheck())).decode().splitlines()
     assert "# TYPE msvs_messages_total counter" in text
     assert 'msvs_messages_total{mode="live",status="sent"} 5.0' in text
     assert 'msvs_messages_total{mode="test",status="skipped"} 0.0' in text

@@ -30,10 +30,10 @@ from msvs.carriers.config import CarrierConfig
 from msvs.carriers.remote import RemoteCarrier
 from msvs.models import CarrierSession, CarrierState, Message, WebhookDelivery, WebhookEndpoint
 from msvs.models.identity import new_id
-from msvs.ops import vitals
+from msvs.ops import metric_families
+from msvs.ops.metric_families import LATE, WAITING, DiskCheck, MetricFamily, Sample, pool_metric, read_metric_families
 from msvs.ops.metrics import KEPT_SECONDS, Metrics, render
 from msvs.ops.traffic import Traffic
-from msvs.ops.vitals import LATE, WAITING, DiskCheck, Sample, Sign, pool_sign, read_signs
 from msvs.settings import Settings, version
 from tests.engines import Engines
 from tests.services import SERVICES
@@ -68,7 +68,7 @@ def carrier(name: str) -> Any:
 
 async def numbers(redis: Redis | None, *carriers: str) -> dict[str, float]:
     """Every number by its name and labels, as the text has them."""
-    text = render(await read_signs([carrier(name) for name in carriers], redis, DiskCheck())).decode()
+    text = render(await read_metric_families([carrier(name) for name in carriers], redis, DiskCheck())).decode()
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert [line for line in lines if not LINE.match(line)] == []
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
@@ -93,8 +93,15 @@ async def test_who_has_the_token_reads_them(client: httpx.AsyncClient) -> None:
 
 async def test_the_documents_name_every_sign(redis: Redis) -> None:
     listed = re.findall(r"`(msvs_[a-z_]+)`", OPERATIONS.partition("## Metrics")[2].partition("\n## ")[0])
-    of_process = [*Traffic().signs(), pool_sign(), Sign("build_info", "", ()), Sign("start_time_seconds", "", ())]
-    assert set(listed) == {f"msvs_{sign.name}" for sign in (*await read_signs([], redis, DiskCheck()), *of_process)}
+    of_process = [
+        *Traffic().families(),
+        pool_metric(),
+        MetricFamily("build_info", "", ()),
+        MetricFamily("start_time_seconds", "", ()),
+    ]
+    assert set(listed) == {
+        f"msvs_{sign.name}" for sign in (*await read_metric_families([], redis, DiskCheck()), *of_process)
+    }
 
 
 def test_a_token_is_made_and_kept(tmp_path: Path) -> None:
@@ -185,7 +192,7 @@ async def test_a_carriers_sessions_are_counted_in_every_process(redis: Redis) ->
     now = datetime.now(UTC)
     await CarrierSession.create(name="smsc", address="x", token="x", bound=2, wanted=3, detail="", updated_at=now)
     remote = RemoteCarrier(FileCarrier(CarrierConfig("smsc", KIND, {"book": "x"}, "http://msvs")))
-    text = render(await read_signs([remote], redis, DiskCheck())).decode().splitlines()
+    text = render(await read_metric_families([remote], redis, DiskCheck())).decode().splitlines()
     assert 'msvs_carrier_sessions{carrier="smsc",state="bound"} 2.0' in text
     assert 'msvs_carrier_sessions{carrier="smsc",state="wanted"} 3.0' in text
 
@@ -203,7 +210,7 @@ async def test_crons_and_what_was_made_lately(redis: Redis, ctx: Context) -> Non
 async def test_a_disk_that_is_full_is_a_sign(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """The statement fails as PostgreSQL does where no space is left."""
     assert (await numbers(redis))["msvs_database_writable"] == 1
-    monkeypatch.setattr(vitals, "WRITE", "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$")
+    monkeypatch.setattr(metric_families, "WRITE", "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$")
     assert (await numbers(redis))["msvs_database_writable"] == 0
     assert await DiskCheck().check() == "cannot be written (DiskFullError)"
 
@@ -212,7 +219,7 @@ async def test_the_look_at_the_disk_writes_to_it(database: str) -> None:
     connection: asyncpg.Connection = await asyncpg.connect(database)
     try:
         await connection.execute("SET work_mem = '64kB'")
-        plan = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {vitals.WRITE}")
+        plan = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {metric_families.WRITE}")
         written = re.search(r"temp .*written=(\d+)", plan[1][0])
         assert written is not None
         assert int(written[1]) * 8192 > 15_000_000
@@ -241,7 +248,7 @@ def test_times_fall_into_their_buckets() -> None:
     traffic = Traffic()
     for seconds in (0.001, 0.005, 0.2, 60.0):
         traffic.count("GET", "/x", 200, seconds)
-    text = render(traffic.signs()).decode()
+    text = render(traffic.families()).decode()
     buckets = re.findall(r'_bucket\{le="([^"]+)",method="GET",route="/x"\} (\d+)\.0', text)
     assert [number for bound, number in buckets if bound in ("0.005", "0.1", "0.25", "10.0", "+Inf")] == list("22334")
     assert 'msvs_http_request_seconds_sum{method="GET",route="/x"} 60.206' in text
@@ -322,10 +329,10 @@ async def test_scrapes_that_come_at_once_read_once(tmp_path: Path) -> None:
     seconds = 0.0
     reads = 0
 
-    async def read() -> list[Sign]:
+    async def read() -> list[MetricFamily]:
         nonlocal reads
         reads += 1
-        return [Sign("reads", 'Says "how\\often".', (Sample(reads, {"of": 'a"b\n\\'}),))]
+        return [MetricFamily("reads", 'Says "how\\often".', (Sample(reads, {"of": 'a"b\n\\'}),))]
 
     metrics = Metrics(Settings(data_dir=tmp_path, metrics_token=TOKEN), read, now=lambda: seconds)
     request: Any = SimpleNamespace(headers={"authorization": f"bearer {TOKEN}"})

@@ -17,8 +17,8 @@ from msvs.api.context import Context
 from msvs.http.middleware import RequestMiddleware
 from msvs.rest_compat.endpoint import Deprecation
 from msvs.rest_compat.endpoints import ENDPOINTS
-from msvs.rest_compat.front import rest_routes
 from msvs.rest_compat.openapi import _Document
+from msvs.rest_compat.router import rest_routes
 from tests.services import SERVICES
 
 GOING = Deprecation(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), "/docs/changelog#1.4.0")

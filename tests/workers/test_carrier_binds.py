@@ -28,7 +28,7 @@ from msvs.carriers.protocol import Accepted, Outcome, Refused, Report, Submissio
 from msvs.carriers.registry import make_carriers
 from msvs.carriers.remote import RemoteCarrier
 from msvs.local.supervisor import processes
-from msvs.models import CarrierSession, CarrierSignal
+from msvs.models import CarrierSession, StoredCarrierEvent
 from msvs.settings import Settings, SettingsError
 from msvs.workers import carrier_binds
 from msvs.workers.carrier_binds import SessionHolder, SessionsStuck, lock_key, taker
@@ -194,7 +194,7 @@ async def test_outcomes_in_order_each_submitted_once(world: World) -> None:
     ]
     submitted = [UUID(entry["message"]).int for entry in world.booked("submit")]
     assert sorted(submitted) == list(range(1, 26))
-    assert (await CarrierSignal.get()).message_id == UUID(int=5)
+    assert (await StoredCarrierEvent.get()).message_id == UUID(int=5)
     assert world.happened()[-1] == "close"
 
 
@@ -233,14 +233,14 @@ async def test_carrier_events_are_committed_before_the_carrier_is_told(
     world: World, reports: Callable[[], int]
 ) -> None:
     await taker(NAME, {})([Report("r1", True, message_id=UUID(int=1)), Report("r2", False, carrier_ref="ref")])
-    assert await CarrierSignal.filter(carrier=NAME).count() == 2
+    assert await StoredCarrierEvent.filter(carrier=NAME).count() == 2
     assert reports() == 1
 
 
 async def test_carrier_events_that_cannot_be_kept_ring_nobody(world: World, reports: Callable[[], int]) -> None:
     with pytest.raises(asyncpg.StringDataRightTruncationError):
         await taker("x" * 31, {})([Report("r1", True), Report("r2", True)])
-    assert await CarrierSignal.all().count() == 0
+    assert await StoredCarrierEvent.all().count() == 0
     assert reports() == 0
 
 

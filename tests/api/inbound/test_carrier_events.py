@@ -29,7 +29,7 @@ from msvs.carriers.carrier_events import MAX_ADDRESS, MAX_REF, fit, keep_carrier
 from msvs.carriers.protocol import CarrierEvent, Inbound, Report
 from msvs.models import Contact, InboundMessage, Message
 from msvs.models.identity import new_id
-from msvs.ops.vitals import DiskCheck, read_signs
+from msvs.ops.metric_families import DiskCheck, read_metric_families
 from msvs.workers import reports
 from msvs.workers.reports import collect_reports
 from tests import factories
@@ -554,7 +554,7 @@ async def test_what_is_from_no_number_is_kept_and_counted(live_ctx: Context) -> 
 
 
 async def sign(name: str) -> list[Any]:
-    found = {each.name: each for each in await read_signs([], None, DiskCheck())}
+    found = {each.name: each for each in await read_metric_families([], None, DiskCheck())}
     return list(found[name].samples)
 
 

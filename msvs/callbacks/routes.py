@@ -35,10 +35,10 @@ NOT_STORED = {"cache-control": "no-store"}
 
 def callback_routes(carriers: Mapping[str, Carrier], *, base_url: str) -> list[BaseRoute]:
     """Return the route of every carrier's callbacks, with its full path; `base_url` is where carriers reach us."""
-    return [Route(PATH, CallbackFront(carriers, base_url), methods=["GET", "POST"])]
+    return [Route(PATH, CallbackRoute(carriers, base_url), methods=["GET", "POST"])]
 
 
-class CallbackFront:
+class CallbackRoute:
     """The callbacks of the carriers as an ASGI app."""
 
     def __init__(self, carriers: Mapping[str, Carrier], base_url: str) -> None:

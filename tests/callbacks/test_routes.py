@@ -230,7 +230,7 @@ async def test_a_carrier_is_not_told_that_it_arrived_before_it_is_kept(
         await keep_carrier_events(carrier, carrier_events)
         raise ConnectionResetError
 
-    monkeypatch.setattr("msvs.callbacks.front.keep_carrier_events", fail)
+    monkeypatch.setattr("msvs.callbacks.routes.keep_carrier_events", fail)
     answer = await bring(client, REPORTS["twilio-main"]("delivered"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")
     assert await kept() == []

@@ -14,7 +14,7 @@ from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
 from msvs.app import create_app
 from msvs.graphql.documents import MAX_KEPT, Documents
-from msvs.graphql.front import ASSETS
+from msvs.graphql.endpoint import ASSETS
 from msvs.graphql.limits import DocumentRefused
 from msvs.graphql.schema import schema
 from tests.engines import Engines

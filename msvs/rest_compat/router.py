@@ -35,7 +35,7 @@ def rest_routes(services: Services, limiter: Limiter, endpoints: Sequence[Endpoi
     paths: dict[str, list[Endpoint]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, []).append(endpoint)
-    fronts = {path: PathFront(services, rows, limiter) for path, rows in paths.items()}
+    fronts = {path: PathRouter(services, rows, limiter) for path, rows in paths.items()}
     exact = {path: front for path, front in fronts.items() if "{" not in path}
     return [ExactPaths(exact), *(Route(path, front, name=path) for path, front in fronts.items() if "{" in path)]
 
@@ -43,7 +43,7 @@ def rest_routes(services: Services, limiter: Limiter, endpoints: Sequence[Endpoi
 class ExactPaths(BaseRoute):
     """Paths without parameters: no pattern is tried for them."""
 
-    def __init__(self, fronts: Mapping[str, PathFront]) -> None:
+    def __init__(self, fronts: Mapping[str, PathRouter]) -> None:
         self._fronts = fronts
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -57,7 +57,7 @@ class ExactPaths(BaseRoute):
         await self._fronts[scope["path"]](scope, receive, send)
 
 
-class PathFront:
+class PathRouter:
     """The endpoints of one path as an ASGI app."""
 
     def __init__(self, services: Services, endpoints: Iterable[Endpoint], limiter: Limiter) -> None:

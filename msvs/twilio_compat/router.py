@@ -51,10 +51,10 @@ def twilio_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
         f"{account}/Messages/{{sid}}.json": {"GET": messages.fetch, "POST": messages.update},
         f"{PREFIX}/{{rest:path}}": {},
     }
-    return [Route(path, PathFront(services, handlers, limiter)) for path, handlers in table.items()]
+    return [Route(path, PathRouter(services, handlers, limiter)) for path, handlers in table.items()]
 
 
-class PathFront:
+class PathRouter:
     """The handlers of one path as an ASGI app; one without any stands for what is not here."""
 
     def __init__(self, services: Services, handlers: Mapping[str, Handler], limiter: Limiter) -> None:

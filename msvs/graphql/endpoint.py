@@ -54,7 +54,7 @@ PAGE_POLICY = (
 )
 
 
-class Front:
+class GraphQLEndpoint:
     """Runs operations that are posted to it; every answer is JSON, whatever was sent."""
 
     def __init__(self, callers: Callers, limiter: Limiter, operations: Operations, *, pages: bool) -> None:

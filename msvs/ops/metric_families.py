@@ -1,4 +1,4 @@
-"""The vital signs of the whole service: what waits and for how long, what failed lately, what is paused."""
+"""The metrics of the whole service: what waits and for how long, what failed lately, what is paused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SELECT count(*), max(length(line)) FROM lines
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One number, and the labels that tell it from others of its sign."""
+    """One number, and the labels that tell it from others of its metric."""
 
     value: float
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -49,8 +49,8 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
-    """A vital sign: what it is called, what it says, and its numbers."""
+class MetricFamily:
+    """A metric: what it is called, what it says, and its numbers."""
 
     name: str
     help: str
@@ -58,7 +58,7 @@ class Sign:
     kind: str = "gauge"
 
 
-# Sign → what it says, and the statement that tells it: `value`, and each other column a label. Each reads what waits
+# Metric → what it says, and the statement that tells it: `value`, and each other column a label. Each reads what waits
 # by a partial index, never what is done.
 WAITING: Mapping[str, tuple[str, str]] = {
     "messages_waiting": (
@@ -207,34 +207,34 @@ LATE: Mapping[str, tuple[str, str]] = {
 }
 
 
-async def read_signs(carriers: Iterable[Carrier], redis: Redis | None, disk: DiskCheck) -> list[Sign]:
-    """Return every sign that can be read now; `up` says whether PostgreSQL and Redis could be asked."""
-    signs: dict[str, list[Sign]] = {"postgresql": [], "redis": []}
-    up = dict.fromkeys(signs, 1.0)
+async def read_metric_families(carriers: Iterable[Carrier], redis: Redis | None, disk: DiskCheck) -> list[MetricFamily]:
+    """Return every metric that can be read now; `up` says whether PostgreSQL and Redis could be asked."""
+    families: dict[str, list[MetricFamily]] = {"postgresql": [], "redis": []}
+    up = dict.fromkeys(families, 1.0)
     for engine, source in (("postgresql", _read_database(carriers, disk)), ("redis", _read_redis(redis))):
         try:
             async with asyncio.timeout(ENGINE_SECONDS):
-                signs[engine] = [sign async for sign in source]
+                families[engine] = [family async for family in source]
         except Exception as error:
-            log.warning("vital signs not read", engine=engine, error=type(error).__name__)
+            log.warning("metrics not read", engine=engine, error=type(error).__name__)
             up[engine] = 0.0
-    answered = Sign(
+    answered = MetricFamily(
         "up", "Whether the engine could be asked.", tuple(Sample(up[each], {"engine": each}) for each in up)
     )
-    return [answered, *signs["postgresql"], *signs["redis"]]
+    return [answered, *families["postgresql"], *families["redis"]]
 
 
-async def _read_database(carriers: Iterable[Carrier], disk: DiskCheck) -> AsyncIterator[Sign]:
+async def _read_database(carriers: Iterable[Carrier], disk: DiskCheck) -> AsyncIterator[MetricFamily]:
     for name, (help, statement) in WAITING.items():
-        yield _sign(name, help, await database.fetch(statement))
+        yield _family(name, help, await database.fetch(statement))
     totals = "What became of messages since counting began, a minute ago at the latest."
-    yield _sign("messages_total", totals, await message_totals(), "counter")
+    yield _family("messages_total", totals, await message_totals(), "counter")
     since = id_after(await database.now() - LATELY - timedelta(milliseconds=CLOCK_SKEW_MS))
     for name, (help, statement) in LATE.items():
-        yield _sign(name, help, await database.fetch(statement, since))
+        yield _family(name, help, await database.fetch(statement, since))
     listed = list(carriers)
     states = {row.name: row.state for row in await database.fetch("SELECT name, state FROM carrier_states")}
-    yield Sign(
+    yield MetricFamily(
         "carrier_breaker",
         "The state of a carrier's circuit breaker: 1 for the one it is in.",
         tuple(
@@ -251,8 +251,8 @@ async def _read_database(carriers: Iterable[Carrier], disk: DiskCheck) -> AsyncI
             count = 0 if owner is None else owner[state]
             sessions.append(Sample(count, {"carrier": carrier.name, "state": state}))
     is_writable = await disk.check() == "ok"
-    yield Sign("database_writable", "Whether PostgreSQL can write to its disk.", (Sample(float(is_writable)),))
-    yield Sign("carrier_sessions", "Sessions of a carrier that stand, and that are wanted.", tuple(sessions))
+    yield MetricFamily("database_writable", "Whether PostgreSQL can write to its disk.", (Sample(float(is_writable)),))
+    yield MetricFamily("carrier_sessions", "Sessions of a carrier that stand, and that are wanted.", tuple(sessions))
 
 
 class DiskCheck:
@@ -283,22 +283,22 @@ async def _write_to_disk() -> str:
     return "ok" if is_read_only == "off" else "read only"
 
 
-def pool_sign() -> Sign:
-    """Return the sign of this process's own connections to PostgreSQL."""
+def pool_metric() -> MetricFamily:
+    """Return the metric of this process's own connections to PostgreSQL."""
     pool = database.pool_numbers()
-    return Sign(
+    return MetricFamily(
         "database_pool",
         "Connections that this process has in use, has idle, and may have.",
         tuple(Sample(value, {"state": state}) for state, value in pool._asdict().items()),
     )
 
 
-def _sign(name: str, help: str, rows: Iterable[database.Row], kind: str = "gauge") -> Sign:
+def _family(name: str, help: str, rows: Iterable[database.Row], kind: str = "gauge") -> MetricFamily:
     samples = (Sample(row["value"], {key: each for key, each in row.items() if key != "value"}) for row in rows)
-    return Sign(name, help, tuple(samples), kind)
+    return MetricFamily(name, help, tuple(samples), kind)
 
 
-async def _read_redis(redis: Redis | None) -> AsyncIterator[Sign]:
+async def _read_redis(redis: Redis | None) -> AsyncIterator[MetricFamily]:
     if redis is None:
         raise RedisError("not configured")
     workers = dict.fromkeys(WorkQueue, 0)
@@ -307,7 +307,7 @@ async def _read_redis(redis: Redis | None) -> AsyncIterator[Sign]:
         if queue in workers:
             workers[WorkQueue(queue)] += 1
     crons = [key async for key in redis.scan_iter(f"{CRON_KEY}*", count=1000)]
-    yield Sign("crons", "Crons whose last tick ended well, ten seconds ago at most.", (Sample(len(crons)),))
+    yield MetricFamily("crons", "Crons whose last tick ended well, ten seconds ago at most.", (Sample(len(crons)),))
     jobs = {queue: await redis.llen(f"rq:queue:{queue}") for queue in WorkQueue}
     failed = {queue: await redis.zcard(f"rq:failed:{queue}") for queue in WorkQueue}
     for name, help, counts in (
@@ -315,4 +315,4 @@ async def _read_redis(redis: Redis | None) -> AsyncIterator[Sign]:
         ("jobs_waiting", "Queues that no worker has answered; see messages_waiting for what waits.", jobs),
         ("jobs_failed", "Jobs that broke in the last hour and were not requeued.", failed),
     ):
-        yield Sign(name, help, tuple(Sample(count, {"queue": queue.value}) for queue, count in counts.items()))
+        yield MetricFamily(name, help, tuple(Sample(count, {"queue": queue.value}) for queue, count in counts.items()))

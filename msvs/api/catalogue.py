@@ -388,6 +388,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Use a key that has the scope, or create one.",
     ),
     (
+        ErrorCode.ADDRESS_NOT_ALLOWED,
+        (403,),
+        "The API key works from certain networks alone, and the request came from another.",
+        "Send the request from a server in allowed_ips of the key, or create a key that allows its address.",
+    ),
+    (
         ErrorCode.LIMIT_NOT_LIFTED,
         (403,),
         "A live API key may tighten the caps and regions that bind it, not lift them.",

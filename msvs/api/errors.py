@@ -78,6 +78,7 @@ class ErrorCode(StrEnum):
     WORKSPACE_SUSPENDED = "workspace_suspended"
     SIGN_UP_CLOSED = "sign_up_closed"
     SCOPE_MISSING = "scope_missing"
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
     LIMIT_NOT_LIFTED = "limit_not_lifted"
     SANDBOX_ONLY = "sandbox_only"
     INSUFFICIENT_CREDITS = "insufficient_credits"

@@ -13,10 +13,15 @@ from msvs.models import Role
 class Permission(StrEnum):
     """Something that a caller may or may not do in a workspace."""
 
-    RESOURCES_READ = "resources:read"
-    RESOURCES_WRITE = "resources:write"
-    CONTACTS_ERASE = "contacts:erase"
+    MESSAGES_READ = "messages:read"
     MESSAGES_SEND = "messages:send"
+    INBOX_WRITE = "inbox:write"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    CONTACTS_READ = "contacts:read"
+    CONTACTS_WRITE = "contacts:write"
+    CONTACTS_ERASE = "contacts:erase"
+    EVENTS_READ = "events:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
     WORKSPACE_READ = "workspace:read"
@@ -37,10 +42,15 @@ _ADMINS = frozenset((Role.OWNER, Role.ADMIN))
 _OWNERS = frozenset((Role.OWNER,))
 
 ROLES: Mapping[Permission, frozenset[Role]] = {
-    Permission.RESOURCES_READ: _EVERYONE,
-    Permission.RESOURCES_WRITE: _WRITERS,
-    Permission.CONTACTS_ERASE: _ADMINS,
+    Permission.MESSAGES_READ: _EVERYONE,
     Permission.MESSAGES_SEND: _WRITERS,
+    Permission.INBOX_WRITE: _WRITERS,
+    Permission.CAMPAIGNS_READ: _EVERYONE,
+    Permission.CAMPAIGNS_WRITE: _WRITERS,
+    Permission.CONTACTS_READ: _EVERYONE,
+    Permission.CONTACTS_WRITE: _WRITERS,
+    Permission.CONTACTS_ERASE: _ADMINS,
+    Permission.EVENTS_READ: _EVERYONE,
     Permission.WEBHOOKS_READ: _EVERYONE,
     Permission.WEBHOOKS_WRITE: _ADMINS,
     Permission.WORKSPACE_READ: _EVERYONE,
@@ -68,22 +78,44 @@ NOT_FOR_KEYS = frozenset(
 
 
 class Scope(StrEnum):
-    """What a key may be allowed to change. A key without scopes of its own may do all of it; any key may read."""
+    """What a key may be allowed to do. A key without scopes of its own may do all of it."""
 
+    MESSAGES_READ = "messages:read"
     MESSAGES_SEND = "messages:send"
+    INBOX_WRITE = "inbox:write"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    CONTACTS_READ = "contacts:read"
     CONTACTS_WRITE = "contacts:write"
     CONTACTS_ERASE = "contacts:erase"
+    EVENTS_READ = "events:read"
+    WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    SETTINGS_READ = "settings:read"
     SETTINGS_WRITE = "settings:write"
+    CREDITS_READ = "credits:read"
+    CREDITS_BUY = "credits:buy"
+    KEYS_READ = "keys:read"
 
 
-# The scope without which a key lacks a permission.
+# The scope without which a key lacks a permission; a key never has those that are missing here.
 SCOPES: Mapping[Permission, Scope] = {
+    Permission.MESSAGES_READ: Scope.MESSAGES_READ,
     Permission.MESSAGES_SEND: Scope.MESSAGES_SEND,
-    Permission.RESOURCES_WRITE: Scope.CONTACTS_WRITE,
+    Permission.INBOX_WRITE: Scope.INBOX_WRITE,
+    Permission.CAMPAIGNS_READ: Scope.CAMPAIGNS_READ,
+    Permission.CAMPAIGNS_WRITE: Scope.CAMPAIGNS_WRITE,
+    Permission.CONTACTS_READ: Scope.CONTACTS_READ,
+    Permission.CONTACTS_WRITE: Scope.CONTACTS_WRITE,
     Permission.CONTACTS_ERASE: Scope.CONTACTS_ERASE,
+    Permission.EVENTS_READ: Scope.EVENTS_READ,
+    Permission.WEBHOOKS_READ: Scope.WEBHOOKS_READ,
     Permission.WEBHOOKS_WRITE: Scope.WEBHOOKS_WRITE,
+    Permission.WORKSPACE_READ: Scope.SETTINGS_READ,
     Permission.WORKSPACE_WRITE: Scope.SETTINGS_WRITE,
+    Permission.CREDITS_READ: Scope.CREDITS_READ,
+    Permission.CREDITS_BUY: Scope.CREDITS_BUY,
+    Permission.KEYS_READ: Scope.KEYS_READ,
 }
 
 
@@ -117,6 +149,11 @@ def allow(ctx: Context, permission: Permission) -> None:
     if ctx.role is None and ctx.actor == SYSTEM:
         return
     require(ctx.role, permission)
+    require_scope(ctx, permission)
+
+
+def require_scope(ctx: Context, permission: Permission) -> None:
+    """Refuse a key whose scopes do not hold a permission. Raises PermissionDenied code `scope_missing`."""
     scope = SCOPES.get(permission)
     if scope is not None and ctx.scopes is not None and scope not in ctx.scopes:
         raise PermissionDenied(

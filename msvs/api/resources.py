@@ -350,6 +350,13 @@ class WebhookResource(Resource, kw_only=True):
         Annotated[str, about("Why it was disabled; null unless we did that.", enum=["gone", "failing"])] | None
     ) = None
     created_at: Annotated[str, about("When it was made.")]
+    created_by: Annotated[
+        str | None,
+        about(
+            "Who made it: the id of a user or of a key, or `system`; null where that was not kept.",
+            example="usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP",
+        ),
+    ] = None
     secret: str | UnsetType = UNSET
 
 
@@ -430,7 +437,7 @@ class KeywordResource(Resource, kw_only=True):
 
 
 class ApiKeyResource(Resource, kw_only=True):
-    """An API key, with the scopes of what it may change. `key` is there only in the answer that creates or rolls it."""
+    """An API key, with the scopes of what it may do. `key` is there only in the answer that creates or rolls it."""
 
     id: str
     object: Literal["api_key"] = "api_key"
@@ -444,8 +451,19 @@ class ApiKeyResource(Resource, kw_only=True):
     last_used_at: Annotated[str, about("When it was last used, to the minute; null before that.")] | None = None
     scopes: Annotated[
         list[str],
-        about("What the key may change; it may read all of its mode.", example=["contacts:write", "messages:send"]),
+        about("What the key may do.", example=["contacts:write", "messages:send"]),
     ] = []
+    allowed_ips: Annotated[
+        list[str] | None,
+        about("The networks that it works from; null where it works from everywhere.", example=["203.0.113.0/24"]),
+    ] = None
+    created_by: Annotated[
+        str | None,
+        about(
+            "Who made it: the id of a user or of a key, or `system`; null where that was not kept.",
+            example="usr_01HYZ8K5VQAE2N0PWQ6DC9V8MP",
+        ),
+    ] = None
     key: Annotated[str, about("The key itself: only in the answer that makes it.")] | UnsetType = UNSET
 
 
@@ -744,6 +762,7 @@ def webhook_resource(row: rows.WebhookEndpointRow, *, secret: str | UnsetType = 
         status="enabled" if row.enabled else "disabled",
         disabled_reason=row.disabled_reason,
         created_at=moment(row.created_at),
+        created_by=row.created_by,
         secret=secret,
     )
 
@@ -844,5 +863,7 @@ def api_key_resource(row: rows.ApiKeyRow, *, key: str | UnsetType = UNSET) -> Ap
         revoked_at=optional_moment(row.revoked_at),
         last_used_at=optional_moment(row.last_used_at),
         scopes=shown_scopes(row.scopes),
+        allowed_ips=row.allowed_ips,
+        created_by=row.created_by,
         key=key,
     )

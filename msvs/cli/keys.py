@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from msvs.cli.common import (
     JSON,
     Arguments,
+    Whole,
     command,
     contexts,
     expiry_option,
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
     from msvs.api.context import Context, Services
     from msvs.models import ApiKey
 
-KEY_SCOPES = ("contacts:erase", "contacts:write", "messages:send", "settings:write", "webhooks:write")
+KEY_SCOPES = (
+    *("campaigns:read", "campaigns:write", "contacts:erase", "contacts:read", "contacts:write"),
+    *("credits:buy", "credits:read", "events:read", "inbox:write", "keys:read", "messages:read", "messages:send"),
+    *("settings:read", "settings:write", "webhooks:read", "webhooks:write"),
+)
 KEY = click.Argument(["key"], metavar="KEY_ID")
 
 keys = group("keys")
@@ -45,7 +51,16 @@ keys = group("keys")
         multiple=True,
         type=click.Choice(KEY_SCOPES),
         metavar="SCOPE",
-        help=f"what it may change; repeatable, without it all of: {', '.join(KEY_SCOPES)}",
+        help=f"what it may do; repeatable, without it all of: {', '.join(KEY_SCOPES)}",
+    ),
+    click.Option(
+        ["--allow-ip"],
+        multiple=True,
+        metavar="NETWORK",
+        help="where it works from, such as 203.0.113.0/24; repeatable, without it everywhere",
+    ),
+    click.Option(
+        ["--expires-in-days"], type=Whole(1, 3650), default=None, metavar="DAYS", help="when it ends; without it never"
     ),
     JSON,
     group=keys,
@@ -57,10 +72,15 @@ def create_key(settings: Settings, arguments: Arguments) -> None:
         from msvs.api.accounts import keys
         from msvs.api.unit_of_work import unit_of_work
 
-        workspace_id = await find_workspace_of(arguments)
+        workspace_id, days = await find_workspace_of(arguments), arguments.expires_in_days
         async with unit_of_work():
             row, text = await keys.create_key(
-                workspace_id, livemode=arguments.mode == "live", name=arguments.name, scopes=arguments.scope or None
+                workspace_id,
+                livemode=arguments.mode == "live",
+                name=arguments.name,
+                scopes=arguments.scope or None,
+                allowed_ips=arguments.allow_ip or None,
+                expires_at=None if days is None else datetime.now(UTC) + timedelta(days=days),
             )
         return _shape_key(row, text)
 

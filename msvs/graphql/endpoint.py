@@ -107,6 +107,7 @@ class GraphQLEndpoint:
         operation = await self.read(caller, receive, headers)
         if operation.is_subscription:
             raise DocumentRefused(f"Subscriptions are posted to {STREAM}, or run over WebSocket.")
+        operation.check_scopes(caller.ctx)
         cost = operation.weigh()
         tokens = tokens_for(cost)
         if tokens > 1:

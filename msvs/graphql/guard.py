@@ -12,7 +12,7 @@ import structlog
 from msvs.api.accounts.auth import authenticate
 from msvs.api.accounts.login_sessions import living_places
 from msvs.api.context import Services
-from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode
+from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, PermissionDenied
 from msvs.http.callers import Caller
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ class Guard:
             caller.identity.session_id: caller.visitor.services for _, caller in watched if caller.identity is not None
         }
         places = await living_places(next(iter(sessions.values())), list(sessions)) if sessions else set()
-        refused: dict[str, ApiError | None] = {}
+        refused: dict[tuple[str, str | None], ApiError | None] = {}
         for ending, caller in watched:
             if caller.identity is not None and caller.ctx is not None:
                 place = (caller.identity.session_id, caller.ctx.workspace_id, caller.ctx.role)
@@ -57,9 +57,10 @@ class Guard:
                     message = "Your session has ended, or your place in the workspace has changed."
                     ending.set_result(AuthenticationFailed(message, code=ErrorCode.SESSION_INVALID))
             elif caller.authorization is not None:
-                if caller.authorization not in refused:
-                    refused[caller.authorization] = await _refusal(caller.visitor.services, caller.authorization)
-                refusal = refused[caller.authorization]
+                asked = (caller.authorization, caller.visitor.ip)
+                if asked not in refused:
+                    refused[asked] = await _refusal(caller.visitor.services, *asked)
+                refusal = refused[asked]
                 if refusal is not None and not ending.done():
                     ending.set_result(refusal)
 
@@ -82,9 +83,9 @@ class Guard:
             self._checker = None
 
 
-async def _refusal(services: Services, authorization: str) -> ApiError | None:
+async def _refusal(services: Services, authorization: str, ip: str | None) -> ApiError | None:
     try:
-        await authenticate(services, authorization)
-    except AuthenticationFailed as refusal:
+        await authenticate(services, authorization, ip=ip)
+    except (AuthenticationFailed, PermissionDenied) as refusal:
         return refusal
     return None

@@ -30,6 +30,8 @@ class ApiKey(Node):
     prefix: str
     last4: str
     scopes: list[str]
+    allowed_ips: list[str] | None
+    created_by: str | None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -94,10 +96,21 @@ class KeyMutation:
         info: Info,
         name: Annotated[str, strawberry.argument(description="What it is for, at most 100 characters.")] = "",
         scopes: Annotated[
-            list[str] | None, strawberry.argument(description="What it may change; left out, all that a key can.")
+            list[str] | None, strawberry.argument(description="What it may do; left out, all that a key can.")
+        ] = None,
+        allowed_ips: Annotated[
+            list[str] | None,
+            strawberry.argument(description="The networks that it works from, such as 203.0.113.0/24; left out, all."),
+        ] = None,
+        expires_at: Annotated[
+            datetime | None, strawberry.argument(description="When it ends; left out, it does not.")
         ] = None,
     ) -> object:
-        return await mutate(info, lambda ctx: keys.issue_key(ctx, name=name, scopes=scopes), _with_text)
+        return await mutate(
+            info,
+            lambda ctx: keys.issue_key(ctx, name=name, scopes=scopes, allowed_ips=allowed_ips, expires_at=expires_at),
+            _with_text,
+        )
 
     @mutation(RollApiKeyResult, "Make a key in place of another, which goes on working for a while.")
     async def roll_api_key(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Never, TypeVar
 from uuid import UUID
 
@@ -12,8 +12,10 @@ from strawberry import ID
 from tortoise.models import Model
 
 from msvs.api import ids
+from msvs.api.contacts.suppressions import SUPPRESSION
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.pages import MAX_LIMIT
+from msvs.api.permissions import Permission, require_scope
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 
@@ -26,6 +28,18 @@ class Node:
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", bound=Node)
 Load = Callable[[Info, UUID], Awaitable[Node | None]]
+
+# What it takes to learn whether there is such a thing, by the prefix of its id.
+READS: Mapping[str, Permission] = {
+    **dict.fromkeys((ids.MESSAGE, ids.INBOUND), Permission.MESSAGES_READ),
+    ids.CAMPAIGN: Permission.CAMPAIGNS_READ,
+    **dict.fromkeys((ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION), Permission.CONTACTS_READ),
+    **dict.fromkeys((ids.WEBHOOK, ids.ATTEMPT), Permission.WEBHOOKS_READ),
+    ids.EVENT: Permission.EVENTS_READ,
+    **dict.fromkeys((ids.WORKSPACE, ids.SENDER), Permission.WORKSPACE_READ),
+    ids.API_KEY: Permission.KEYS_READ,
+    ids.USER: Permission.MEMBERS_READ,
+}
 
 # Filled as the files of the types are imported, and never after.
 _kinds: dict[str, Load] = {}
@@ -66,6 +80,7 @@ async def load_node(info: Info, text: str, *, prefix: str | None = None) -> Node
     id = ids.decode_id(found, text)
     if load is None or id is None or prefix not in (None, found):
         return None
+    require_scope(info.context.ctx, READS[found])
     return await load(info, id)
 
 

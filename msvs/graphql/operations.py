@@ -10,11 +10,14 @@ from pathlib import Path
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, OperationDefinitionNode, OperationType
 from graphql.language import SelectionSetNode
 
+from msvs.api.context import Context
 from msvs.api.errors import ErrorCode
+from msvs.api.permissions import Permission, require_scope
 from msvs.graphql.body import Request
 from msvs.graphql.documents import Document, Documents
 from msvs.graphql.limits import MAX_COST, DocumentRefused, weigh
 from msvs.graphql.schema import schema
+from msvs.graphql.scopes import permissions_of
 from msvs.settings import Settings, SettingsError
 
 
@@ -51,6 +54,17 @@ class Operation:
                 f"The operation may return {cost} nodes; at most {limit} are allowed.", cost=cost, limit=limit
             )
         return cost
+
+    def check_scopes(self, ctx: Context | None) -> None:
+        """Refuse a key that lacks a scope for what is read. Raises PermissionDenied code `scope_missing`."""
+        if ctx is None or ctx.scopes is None:
+            return
+        for permission in sorted(self.permissions()):
+            require_scope(ctx, permission)
+
+    def permissions(self) -> frozenset[Permission]:
+        """Return what it asks of a key beside its mutations."""
+        return permissions_of(schema._schema, self.node, self.document.fragments)
 
     def root_fields(self) -> list[str]:
         """Return the names of its fields, those of fragments among them."""

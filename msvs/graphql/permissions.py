@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from msvs.api.permissions import Permission
 
 MUTATIONS: Mapping[str, Permission] = {
-    **dict.fromkeys(("sendMessage", "cancelMessage"), Permission.MESSAGES_SEND),
-    **dict.fromkeys(("createCampaign", "pauseCampaign", "resumeCampaign", "cancelCampaign"), Permission.MESSAGES_SEND),
-    **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.RESOURCES_WRITE),
-    "importContacts": Permission.RESOURCES_WRITE,
-    **dict.fromkeys(("createList", "updateList", "deleteList"), Permission.RESOURCES_WRITE),
-    **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.RESOURCES_WRITE),
-    **dict.fromkeys(("createSuppression", "importSuppressions", "liftSuppression"), Permission.RESOURCES_WRITE),
+    **dict.fromkeys(("sendMessage", "cancelMessage", "answerThread", "sendCampaignTest"), Permission.MESSAGES_SEND),
+    **dict.fromkeys(("createCampaign", "pauseCampaign", "resumeCampaign"), Permission.CAMPAIGNS_WRITE),
+    **dict.fromkeys(("cancelCampaign", "updateCampaign", "launchCampaign"), Permission.CAMPAIGNS_WRITE),
+    **dict.fromkeys(("cloneCampaign", "deleteCampaign"), Permission.CAMPAIGNS_WRITE),
+    **dict.fromkeys(("createContact", "updateContact", "optOutContact", "deleteContact"), Permission.CONTACTS_WRITE),
+    "importContacts": Permission.CONTACTS_WRITE,
+    **dict.fromkeys(("createList", "updateList", "deleteList"), Permission.CONTACTS_WRITE),
+    **dict.fromkeys(("addContactsToList", "removeContactFromList"), Permission.CONTACTS_WRITE),
+    **dict.fromkeys(("createSuppression", "importSuppressions", "liftSuppression"), Permission.CONTACTS_WRITE),
     "eraseContact": Permission.CONTACTS_ERASE,
-    **dict.fromkeys(("createJoinKeyword", "updateJoinKeyword", "deleteJoinKeyword"), Permission.RESOURCES_WRITE),
-    **dict.fromkeys(("createSegment", "updateSegment", "deleteSegment"), Permission.RESOURCES_WRITE),
-    **dict.fromkeys(("updateCampaign", "launchCampaign", "cloneCampaign"), Permission.MESSAGES_SEND),
-    **dict.fromkeys(("sendCampaignTest", "deleteCampaign", "answerThread"), Permission.MESSAGES_SEND),
+    **dict.fromkeys(("createJoinKeyword", "updateJoinKeyword", "deleteJoinKeyword"), Permission.CONTACTS_WRITE),
+    **dict.fromkeys(("createSegment", "updateSegment", "deleteSegment"), Permission.CONTACTS_WRITE),
     **dict.fromkeys(
-        ("markThreadRead", "markThreadUnread", "simulateReply", "unflagInboundMessage"), Permission.RESOURCES_WRITE
+        ("markThreadRead", "markThreadUnread", "simulateReply", "unflagInboundMessage"), Permission.INBOX_WRITE
     ),
     **dict.fromkeys(("createWebhook", "updateWebhook", "deleteWebhook"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("rotateWebhookSecret", "testWebhook", "recoverWebhook", "resendEvent"), Permission.WEBHOOKS_WRITE),
@@ -28,7 +28,7 @@ MUTATIONS: Mapping[str, Permission] = {
     "updateWorkspace": Permission.WORKSPACE_WRITE,
     **dict.fromkeys(("inviteMember", "revokeInvitation", "changeMemberRole"), Permission.MEMBERS_WRITE),
     # Anyone may take themselves; the operation sees to others.
-    "removeMember": Permission.RESOURCES_READ,
+    "removeMember": Permission.WORKSPACE_READ,
 }
 
 # What people do for themselves, whatever their role; API keys may do none of it.

@@ -18,6 +18,7 @@ from msvs.api import ids
 from msvs.api.accounts import login_sessions
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, RateLimited
 from msvs.api.limits import Limiter
+from msvs.api.networks import network_of
 from msvs.graphql.body import parse_json, read_request
 from msvs.graphql.context import RequestContext
 from msvs.graphql.endpoint import GraphQLEndpoint, entries_of
@@ -124,6 +125,7 @@ class StreamEndpoint(GraphQLEndpoint):
         operation = await self.read(caller, receive, headers)
         if not operation.is_subscription:
             raise DocumentRefused("Only subscriptions are streamed; post queries and mutations to /graphql.")
+        operation.check_scopes(caller.ctx)
         tokens = tokens_for(operation.weigh(MAX_ITEM_COST))
         if tokens > 1:
             await self.take(caller, tokens - 1, more)
@@ -289,7 +291,7 @@ class Connection:
                 raise Closed(PROTOCOL_UNKNOWN, "Subprotocol not acceptable")
             if full:
                 raise Closed(TRY_LATER, "Too many connections")
-            with self._endpoint.hold(login_sessions.network_of(self._visitor.ip or ""), MAX_OF_STRANGER):
+            with self._endpoint.hold(network_of(self._visitor.ip or ""), MAX_OF_STRANGER):
                 caller = await self._greet()
             assert caller.ctx is not None
             with (
@@ -443,6 +445,7 @@ class Connection:
         operation = self._endpoint.operations.find(read_request(payload))
         if not operation.is_subscription:
             raise DocumentRefused("Only subscriptions are run here; post queries and mutations to /graphql.")
+        operation.check_scopes(caller.ctx)
         tokens = tokens_for(operation.weigh(MAX_ITEM_COST))
         if tokens > 1:
             await _take(bucket, caller, tokens - 1)

@@ -41,7 +41,7 @@ class Subscription:
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The campaign's id.")]
     ) -> AsyncGenerator[Campaign, None]:
         request = info.context
-        allow(request.ctx, Permission.RESOURCES_READ)
+        allow(request.ctx, Permission.CAMPAIGNS_READ)
         row = await campaigns.get_campaign(request.ctx, ids.find_id(ids.CAMPAIGN, id, "campaign"))
         watched = Watched(row.workspace_id, row.livemode, row.id)
         async with aclosing(request.live.campaign(watched)) as found:
@@ -57,7 +57,7 @@ class Subscription:
         after: Annotated[ID | None, strawberry.argument(description=After)] = None,
     ) -> AsyncGenerator[InboundMessage, None]:
         last = optional_ref(ids.INBOUND, after, "after")
-        async with aclosing(_rows(info, "inbound_messages", last, lambda row: True)) as found:
+        async with aclosing(_rows(info, Permission.MESSAGES_READ, "inbound_messages", last, lambda row: True)) as found:
             async for row in found:
                 yield InboundMessage.from_row(row)
 
@@ -72,14 +72,18 @@ class Subscription:
     ) -> AsyncGenerator[Event, None]:
         last = optional_ref(ids.EVENT, after, "after")
         names = {each.value for each in types or EventType}
-        async with aclosing(_rows(info, "events", last, lambda row: row.type in names)) as found:
+        async with aclosing(
+            _rows(info, Permission.EVENTS_READ, "events", last, lambda row: row.type in names)
+        ) as found:
             async for row in found:
                 yield Event.from_row(row)
 
 
-async def _rows(info: Info, table: str, after: UUID | None, wanted: Callable[[Row], bool]) -> AsyncGenerator[Row, None]:
+async def _rows(
+    info: Info, permission: Permission, table: str, after: UUID | None, wanted: Callable[[Row], bool]
+) -> AsyncGenerator[Row, None]:
     request = info.context
-    allow(request.ctx, Permission.RESOURCES_READ)
+    allow(request.ctx, permission)
     topic = Topic(table, request.ctx.workspace_id, request.ctx.livemode)
     async with aclosing(request.live.rows(topic, wanted=wanted, after=after)) as found:
         async for row in found:

@@ -16,8 +16,10 @@ from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.inputs import Deleted
+from msvs.graphql.keys import ApiKey
 from msvs.graphql.nodes import Node, register
 from msvs.graphql.shapes import from_row
+from msvs.graphql.webhooks import Webhook
 from msvs.models import Invitation as InvitationRow
 from msvs.models import Role
 
@@ -68,6 +70,13 @@ class InvitationWithToken:
     token: str = strawberry.field(description="What the invited person signs up with. It cannot be had again.")
 
 
+@strawberry.type(description="What a member made in the workspace, in both modes, that still works.")
+class MemberHoldings:
+    api_keys: list[ApiKey] = strawberry.field(description="The keys that they made.")
+    webhooks: list[Webhook] = strawberry.field(description="The webhooks that they or those keys made.")
+    invitations: list[Invitation] = strawberry.field(description="The invitations that they sent.")
+
+
 InviteMemberResult = Annotated[
     InvitationWithToken | InvalidRequestError | ConflictError | PermissionRefusedError,
     strawberry.union("InviteMemberResult", description="The invitation, with its token, or why there is none."),
@@ -93,6 +102,15 @@ class UserQuery:
     @field("The members of the workspace, the oldest first.")
     async def members(self, info: Info) -> list[Member]:
         return [Member.from_row(row) for row in await users.list_members(info.context.ctx)]
+
+    @field("What a member made in the workspace that still works; ask before you remove them.")
+    async def member_holdings(self, info: Info, id: MemberId) -> MemberHoldings:
+        found = await users.find_holdings(info.context.ctx, _id(id))
+        return MemberHoldings(
+            api_keys=[ApiKey.from_row(row) for row in found.api_keys],
+            webhooks=[Webhook.from_row(row) for row in found.webhooks],
+            invitations=[Invitation.from_row(row) for row in found.invitations],
+        )
 
     @field("The invitations that can still be taken, newest first.")
     async def invitations(self, info: Info) -> list[Invitation]:
@@ -127,8 +145,23 @@ class UserMutation:
         return await mutate(info, lambda ctx: users.change_role(ctx, _id(id), role), Member.from_row)
 
     @mutation(RemoveMemberResult, "Take a member from the workspace; anyone may take themselves.")
-    async def remove_member(self, info: Info, id: MemberId) -> object:
-        return await mutate(info, lambda ctx: users.remove_member(ctx, _id(id)), lambda _: Deleted(id=id))
+    async def remove_member(
+        self,
+        info: Info,
+        id: MemberId,
+        end_holdings: Annotated[
+            bool,
+            strawberry.argument(
+                description="Whether the keys that they made are revoked, and the webhooks that they or those keys"
+                " made disabled."
+            ),
+        ] = False,
+    ) -> object:
+        return await mutate(
+            info,
+            lambda ctx: users.remove_member(ctx, _id(id), end_holdings=end_holdings),
+            lambda _: Deleted(id=id),
+        )
 
 
 def _with_token(made: tuple[InvitationRow, str]) -> InvitationWithToken:

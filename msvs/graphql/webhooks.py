@@ -69,6 +69,7 @@ class Webhook(Node):
         description="Until when the secret before the last rotation still signs; null where none does."
     )
     created_at: datetime
+    created_by: str | None
 
     @classmethod
     def from_row(cls, row: rows.WebhookEndpointRow) -> Webhook:

@@ -17,11 +17,11 @@ from msvs.api.accounts.login_sessions import (
     authenticate_session,
     check_csrf,
     enter_workspace,
-    network_of,
 )
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.limits import Bucket
+from msvs.api.networks import network_of
 from msvs.http.cookies import find_cookie
 from msvs.settings import Settings
 
@@ -110,7 +110,7 @@ class Callers:
 
     async def by_key(self, authorization: str, visitor: Visitor) -> Caller:
         """Return the caller with this Authorization header. Raises AuthenticationFailed."""
-        ctx = await authenticate(visitor.services, authorization, visitor.request_id)
+        ctx = await authenticate(visitor.services, authorization, visitor.request_id, ip=visitor.ip)
         return Caller(visitor, ctx, livemode=ctx.livemode, authorization=authorization)
 
     def token_of(self, headers: Headers) -> str | None:
@@ -148,8 +148,13 @@ class Callers:
 
 def visitor_of(services: Services, scope: Scope, request_id: str) -> Visitor:
     """Return the address and request id of a connection."""
+    return Visitor(ip=address_of(scope), request_id=request_id, services=services)
+
+
+def address_of(scope: Scope) -> str | None:
+    """Return the address of the client of a connection, None where a socket has none."""
     client = scope.get("client")
-    return Visitor(ip=client[0] if client else None, request_id=request_id, services=services)
+    return client[0] if client else None
 
 
 def stranger(visitor: Visitor) -> Caller:

@@ -11,7 +11,8 @@ from msvs.models.identity import new_id
 class ApiKey(Model):
     """A bearer key of one workspace and mode; `digest` is the SHA-256 of the whole key.
 
-    `scopes` are what it may do, null for all that a key can.
+    `scopes` are what it may do, null for all that a key can; `allowed_ips` the networks it works from, null for all.
+    `created_by` is the user or key that made it, or `system`; null in rows from before that was kept.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -22,6 +23,8 @@ class ApiKey(Model):
     prefix = fields.CharField(max_length=16)
     last4 = fields.CharField(max_length=4)
     scopes: fields.Field[list[str] | None] = fields.JSONField(null=True)
+    allowed_ips: fields.Field[list[str] | None] = fields.JSONField(null=True)
+    created_by = fields.CharField(max_length=40, null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     expires_at = fields.DatetimeField(null=True)
     revoked_at = fields.DatetimeField(null=True)

@@ -34,6 +34,7 @@ class WebhookEndpoint(Model):
     previous_secret_sealed = fields.TextField(null=True)
     previous_secret_until = fields.DatetimeField(null=True)
     failing_since = fields.DatetimeField(null=True)
+    created_by = fields.CharField(max_length=40, null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

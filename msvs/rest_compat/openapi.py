@@ -21,8 +21,7 @@ from yaml import CSafeDumper, ScalarNode, dump
 from msvs.api import ids
 from msvs.api.catalogue import ERRORS, PAGE, TYPES, errors_of
 from msvs.api.contacts.suppressions import SUPPRESSION
-from msvs.api.errors import PermissionDenied
-from msvs.api.permissions import Scope
+from msvs.api.permissions import SCOPES, Scope
 from msvs.api.resources import InboundReceivedResource
 from msvs.api.webhooks.events import EventType
 from msvs.api.webhooks.signatures import RETRY_WINDOW
@@ -32,6 +31,7 @@ from msvs.rest_compat import openapi_details as details
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.openapi_details import Schema
+from msvs.rest_compat.permissions import PERMISSIONS
 from msvs.rest_compat.schemas import ListOf, NoBody
 from msvs.settings import PRODUCTION_URL
 
@@ -52,7 +52,7 @@ RENAMED = {
     "UpdateContact": "ContactUpdate",
 }
 
-EVERY_STATUS = (400, 401, 408, 429, 431, 500, 503)
+EVERY_STATUS = (400, 401, 403, 408, 429, 431, 500, 503)
 WITH_BODY = (409, 413, 415)
 RESPONSES: Mapping[int, tuple[str, str]] = {
     400: ("BadRequest", "Validation failed; `error.param` names the parameter."),
@@ -245,15 +245,13 @@ class _Document:
             "tags": [endpoint.tag],
             "summary": endpoint.summary,
             "description": details.OPERATIONS.get(endpoint.operation_id, f"{endpoint.summary}."),
+            "x-scope": SCOPES[PERMISSIONS[endpoint.operation_id]].value,
             "parameters": [*_path_parameters(endpoint.path), *self._query_parameters(endpoint)],
         }
         statuses = {*EVERY_STATUS, *(error.status for error in endpoint.errors)}
         if endpoint.idempotent:
             operation["parameters"].append({"$ref": "#/components/parameters/IdempotencyKey"})
             statuses |= {*WITH_BODY}
-            if not endpoint.operation_id.startswith("preview"):
-                # The key may lack the scope.
-                statuses.add(PermissionDenied.status)
         if endpoint.body is not NoBody:
             operation["requestBody"] = self._request_body(endpoint)
         if endpoint.deprecated is not None:

@@ -14,8 +14,10 @@ from msvs.api.context import Context, Services
 from msvs.api.errors import ApiError, MethodNotAllowed
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Limiter
+from msvs.api.permissions import Permission, allow
 from msvs.api.unit_of_work import in_unit_of_work, single_statement
 from msvs.http.body import convert, parse_body, parse_query, read_body
+from msvs.http.callers import address_of
 from msvs.http.errors import error_body
 from msvs.http.headers import REPLAYED, Headers, header_text, read_headers, tell_allowance
 from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, send_whole
@@ -23,6 +25,7 @@ from msvs.http.templates import ROUTE_PATH
 from msvs.pool import sharing
 from msvs.rest_compat.endpoint import Call, Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
+from msvs.rest_compat.permissions import PERMISSIONS
 
 encode = msgspec.json.encode
 
@@ -63,7 +66,11 @@ class PathRouter:
     def __init__(self, services: Services, endpoints: Iterable[Endpoint], limiter: Limiter) -> None:
         self._services = services
         self._endpoints: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
+        self._permissions: dict[str, Permission] = {
+            each.method: PERMISSIONS[each.operation_id] for each in self._endpoints.values()
+        }
         if "GET" in self._endpoints:
+            self._permissions["HEAD"] = self._permissions["GET"]
             self._endpoints["HEAD"] = self._endpoints["GET"]
         self._allow = ", ".join(sorted(self._endpoints))
         self._limiter = limiter
@@ -79,9 +86,12 @@ class PathRouter:
                 (name.lower().encode(), value.encode()) for name, value in endpoint.deprecated.headers().items()
             )
         headers = read_headers(scope)
-        ctx = await authenticate(self._services, header_text(headers.get(b"authorization")), scope[REQUEST_ID])
+        authorization = header_text(headers.get(b"authorization"))
+        ctx = await authenticate(self._services, authorization, scope[REQUEST_ID], ip=address_of(scope))
         allowance = await self._limiter.take(ctx.workspace_id, endpoint.bucket)
         tell_allowance(allowance, scope[ANSWER_HEADERS])
+        # Before what was stored under an idempotency key is shown again.
+        allow(ctx, self._permissions[method])
         with sharing(ctx.workspace_id):
             answer = await self._answer(endpoint, ctx, scope, receive, headers)
         extra: Headers = []

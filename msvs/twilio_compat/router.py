@@ -23,8 +23,10 @@ from msvs.api.errors import (
 )
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Limiter
+from msvs.api.permissions import Permission, allow
 from msvs.api.unit_of_work import in_unit_of_work, single_statement
 from msvs.http.body import ClientGone, read_body
+from msvs.http.callers import address_of
 from msvs.http.errors import error_headers
 from msvs.http.headers import REPLAYED, Headers, read_headers, tell_allowance
 from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, refuse, request_id_of, send_whole
@@ -39,16 +41,20 @@ PREFIX = f"/{API_VERSION}"
 CHALLENGE = b'Basic realm="MassiveSMS"'
 IDEMPOTENCY_HEADER = b"i-twilio-idempotency-token"
 
+# A handler, and what it asks of its caller.
+Handled = tuple[Handler, Permission]
+
 
 def twilio_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
     """Return the routes of Twilio's API, with their full paths."""
     account = f"{PREFIX}/Accounts/{{account}}"
-    table: dict[str, dict[str, Handler]] = {
-        f"{PREFIX}/Accounts.json": {"GET": accounts.list_},
-        f"{account}.json": {"GET": accounts.fetch},
-        f"{account}/Messages.json": {"GET": messages.list_, "POST": messages.create},
-        f"{account}/Messages/{{sid}}/Media.json": {"GET": messages.list_media},
-        f"{account}/Messages/{{sid}}.json": {"GET": messages.fetch, "POST": messages.update},
+    looks, reads, sends = Permission.WORKSPACE_READ, Permission.MESSAGES_READ, Permission.MESSAGES_SEND
+    table: dict[str, dict[str, Handled]] = {
+        f"{PREFIX}/Accounts.json": {"GET": (accounts.list_, looks)},
+        f"{account}.json": {"GET": (accounts.fetch, looks)},
+        f"{account}/Messages.json": {"GET": (messages.list_, reads), "POST": (messages.create, sends)},
+        f"{account}/Messages/{{sid}}/Media.json": {"GET": (messages.list_media, reads)},
+        f"{account}/Messages/{{sid}}.json": {"GET": (messages.fetch, reads), "POST": (messages.update, sends)},
         f"{PREFIX}/{{rest:path}}": {},
     }
     return [Route(path, PathRouter(services, handlers, limiter)) for path, handlers in table.items()]
@@ -57,7 +63,7 @@ def twilio_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
 class PathRouter:
     """The handlers of one path as an ASGI app; one without any stands for what is not here."""
 
-    def __init__(self, services: Services, handlers: Mapping[str, Handler], limiter: Limiter) -> None:
+    def __init__(self, services: Services, handlers: Mapping[str, Handled], limiter: Limiter) -> None:
         self._services = services
         self._handlers = dict(handlers)
         if "GET" in self._handlers:
@@ -89,12 +95,14 @@ class PathRouter:
         if not self._handlers:
             raise RouteUnknown("This part of Twilio's API is not here: Accounts and Messages are, in JSON.")
         method: str = scope["method"]
-        handler = self._handlers.get(method)
-        if handler is None:
+        handled = self._handlers.get(method)
+        if handled is None:
             raise MethodNotAllowed(_refusal(method, self._allow), allow=self._allow)
+        handler, permission = handled
         headers = read_headers(scope)
-        ctx = await identify(self._services, headers.get(b"authorization"), request_id)
+        ctx = await identify(self._services, headers.get(b"authorization"), request_id, address_of(scope))
         tell_allowance(await self._limiter.take(ctx.workspace_id), scope.get(ANSWER_HEADERS, []))
+        allow(ctx, permission)
         path: Mapping[str, str] = scope["path_params"]
         if "account" in path and path["account"] != encode_sid(ACCOUNT, ctx.workspace_id):
             raise NotFound("No such account, or not the one of this key.", param="AccountSid")
@@ -130,13 +138,13 @@ class PathRouter:
         )
 
 
-async def identify(services: Services, authorization: bytes | None, request_id: str) -> Context:
+async def identify(services: Services, authorization: bytes | None, request_id: str, ip: str | None = None) -> Context:
     """Return the caller behind HTTP basic authentication: an AccountSid, or the key again, and the key as its password.
 
     Raises AuthenticationFailed.
     """
     username, key = _credentials(authorization)
-    ctx = await authenticate_key(services, key, request_id)
+    ctx = await authenticate_key(services, key, request_id, ip=ip)
     names = (encode_sid(ACCOUNT, ctx.workspace_id), key)
     if not any(hmac.compare_digest(username.encode(), name.encode()) for name in names):
         raise AuthenticationFailed(

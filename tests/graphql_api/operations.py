@@ -245,6 +245,11 @@ OPERATIONS = (
         lambda s: {"id": s.campaign},
     ),
     Operation(
+        "MemberHoldings", 3,
+        lambda s: {"memberHoldings.apiKeys": [], "memberHoldings.webhooks": [], "memberHoldings.invitations": []},
+        lambda s: {"id": s.member}, by_owner=True,
+    ),
+    Operation(
         "Members",
         2,
         lambda s: {"members.0.id": s.owner, "members.1.role": "MEMBER", "invitations.0.id": s.invitation},

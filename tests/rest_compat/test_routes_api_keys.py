@@ -19,6 +19,7 @@ from msvs.models import Role, Workspace
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.openapi_details import REQUEST_EXAMPLES
+from msvs.rest_compat.permissions import PERMISSIONS
 from tests.rest_compat.conftest import BASE_URL, Client
 from tests.rest_compat.contract import ContractTransport
 from tests.rest_compat.making import EVERY, get, make_everything, path_of, post, refused
@@ -27,19 +28,6 @@ from tests.services import SERVICES
 # These change nothing, though they are asked by POST.
 LOOKS = ("previewMessage", "previewCampaign", "previewSegment")
 WRITES = [endpoint for endpoint in ENDPOINTS if endpoint.method != "GET" and endpoint.operation_id not in LOOKS]
-# Operation → the scope that it takes, where its path does not tell.
-TAKES = {
-    "eraseContact": Scope.CONTACTS_ERASE,
-    "resendEvent": Scope.WEBHOOKS_WRITE,
-    "answerInboxThread": Scope.MESSAGES_SEND,
-}
-BY_PATH = {
-    "messages": Scope.MESSAGES_SEND,
-    "campaigns": Scope.MESSAGES_SEND,
-    "webhooks": Scope.WEBHOOKS_WRITE,
-    "workspace": Scope.SETTINGS_WRITE,
-}
-
 Keyed = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
@@ -48,7 +36,7 @@ def name(endpoint: Endpoint) -> str:
 
 
 def scope_of(endpoint: Endpoint) -> Scope:
-    return TAKES.get(endpoint.operation_id) or BY_PATH.get(endpoint.path.split("/")[2], Scope.CONTACTS_WRITE)
+    return SCOPES[PERMISSIONS[endpoint.operation_id]]
 
 
 @pytest.fixture
@@ -105,10 +93,8 @@ def body_of(endpoint: Endpoint, known: dict[str, str], since: str) -> dict[str, 
 # Scopes
 
 
-def test_every_permission_is_a_look_or_takes_a_scope_or_is_for_people() -> None:
-    looks = {permission for permission in Permission if permission.value.endswith(":read")}
-    # Nothing buys credits by a key yet.
-    assert set(Permission) - looks - SCOPES.keys() - NOT_FOR_KEYS == {Permission.CREDITS_BUY}
+def test_every_permission_takes_a_scope_or_is_for_people() -> None:
+    assert set(Permission) - SCOPES.keys() == NOT_FOR_KEYS
     assert set(SCOPES.values()) == set(Scope)
 
 
@@ -132,9 +118,10 @@ async def test_what_a_key_lacks_the_scope_for_is_refused_and_nothing_happens(
 
 
 async def test_keys_are_shown_with_their_scopes(api: httpx.AsyncClient, keyed: Keyed, ctx: Context) -> None:
-    narrow = await keyed(ctx, "messages:send", "contacts:write")
+    narrow = await keyed(ctx, "messages:send", "keys:read", "contacts:read")
     listed = (await get(narrow, "/v1/api_keys"))["data"]
-    assert [each["scopes"] for each in listed] == [["contacts:write", "messages:send"], sorted(Scope)]
+    assert [each["scopes"] for each in listed] == [["contacts:read", "keys:read", "messages:send"], sorted(Scope)]
+    assert [(each["allowed_ips"], each["created_by"]) for each in listed] == [(None, "system")] * 2
     assert all("key" not in each for each in listed)
     assert await get(narrow, f"/v1/api_keys/{listed[0]['id']}") == listed[0]
     assert (await get(narrow, "/v1/contacts"))["data"] == []
@@ -142,9 +129,13 @@ async def test_keys_are_shown_with_their_scopes(api: httpx.AsyncClient, keyed: K
 
 async def test_a_rolled_key_hands_its_scopes_on(workspace: Workspace) -> None:
     user = Context(workspace.id, True, actor="usr_1", role=Role.OWNER, services=SERVICES)
-    made, _ = await keys.issue_key(user, name="Checkout", scopes=["messages:send", "messages:send"])
+    made, _ = await keys.issue_key(
+        user, name="Checkout", scopes=["messages:send", "messages:send"], allowed_ips=["203.0.113.0/24"]
+    )
     heir, _ = await keys.roll_key(user, made.id)
     assert made.scopes == heir.scopes == ["messages:send"]
+    assert made.allowed_ips == heir.allowed_ips == ["203.0.113.0/24"]
+    assert (made.created_by, heir.created_by) == ("usr_1", "usr_1")
     with pytest.raises(Exception, match="No such scope: 'everything'"):
         await keys.issue_key(user, scopes=["everything"])
 

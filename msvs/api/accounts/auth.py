@@ -15,7 +15,9 @@ from structlog.contextvars import bind_contextvars
 from msvs.api import ids
 from msvs.api.accounts.keys import digest_key, parse_key
 from msvs.api.context import Context, Services
-from msvs.api.errors import AuthenticationFailed, ErrorCode, PermissionDenied
+from msvs.api.errors import AuthenticationFailed, ErrorCode, PermissionDenied, RateLimited
+from msvs.api.limits import LocalBuckets, Rate
+from msvs.api.networks import Network, is_within, network_of, parse_networks
 from msvs.database import execute, fetch_row
 
 log = structlog.get_logger(__name__)
@@ -24,10 +26,12 @@ log = structlog.get_logger(__name__)
 TRUST_SECONDS = 0.75
 LAST_USED_EVERY = timedelta(minutes=1)
 MAX_REMEMBERED = 20_000
+# Unknown keys a network may try: as many at once, and so many a second.
+STRANGERS = Rate(1, 100)
 
 FIND_API_KEY = """
 SELECT api_keys.id, api_keys.workspace_id, api_keys.livemode, api_keys.prefix, api_keys.last4, api_keys.expires_at,
-    api_keys.revoked_at, api_keys.last_used_at, api_keys.scopes, workspaces.suspended_at
+    api_keys.revoked_at, api_keys.last_used_at, api_keys.scopes, api_keys.allowed_ips, workspaces.suspended_at
 FROM api_keys JOIN workspaces ON workspaces.id = api_keys.workspace_id WHERE api_keys.digest = $1
 """
 TOUCH = """
@@ -46,6 +50,7 @@ class KnownKey:
     actor: str
     shown: str
     scopes: frozenset[str] | None
+    networks: tuple[Network, ...] | None
     expires_at: datetime | None
     revoked_at: datetime | None
     is_suspended: bool
@@ -60,11 +65,30 @@ class KnownKeys:
         self._reading: dict[str, asyncio.Task[KnownKey | None]] = {}
         self._touched: dict[UUID, float] = {}
         self._touching: set[asyncio.Task[None]] = set()
+        # Networks that tried keys which do not exist.
+        self._strangers = LocalBuckets(monotonic)
 
-    async def find(self, digest: str) -> KnownKey | None:
-        """Find a key by its digest, or None; what was read a moment ago is trusted."""
+    async def find(self, digest: str, network: str) -> KnownKey | None:
+        """Find a key by its digest, or None; what was read a moment ago is trusted.
+
+        A network that tried too many keys that do not exist is refused one that this process has not seen, before the
+        database is asked. Raises RateLimited.
+        """
         key = self._known.get(digest)
-        return await self._read_once(digest) if key is None or key.until <= monotonic() else key
+        if key is not None and key.until > monotonic():
+            return key
+        if key is not None or digest in self._reading:
+            return await self._read_once(digest)
+        allowance = self._strangers.take(network, STRANGERS, 1)
+        if allowance.retry_after is not None:
+            raise RateLimited(
+                "Too many unknown API keys came from your network; wait before the next.",
+                retry_after=allowance.retry_after,
+            )
+        key = await self._read_once(digest)
+        if key is not None:
+            self._strangers.take(network, STRANGERS, -1)
+        return key
 
     def note_use(self, id: UUID, clock: Callable[[], datetime]) -> None:
         """Write down that a key is used, once a minute."""
@@ -107,6 +131,7 @@ class KnownKeys:
             actor=ids.encode_id(ids.API_KEY, row.id),
             shown=f"{row.prefix}…{row.last4}",
             scopes=None if row.scopes is None else frozenset(row.scopes),
+            networks=None if row.allowed_ips is None else parse_networks(row.allowed_ips),
             expires_at=row.expires_at,
             revoked_at=row.revoked_at,
             is_suspended=row.suspended_at is not None,
@@ -115,33 +140,45 @@ class KnownKeys:
         return key
 
 
-async def authenticate(services: Services, authorization: str | None, request_id: str | None = None) -> Context:
-    """Return the caller behind an Authorization header. Raises AuthenticationFailed."""
-    return await authenticate_key(services, _bearer(authorization), request_id)
+async def authenticate(
+    services: Services, authorization: str | None, request_id: str | None = None, *, ip: str | None = None
+) -> Context:
+    """Return the caller behind an Authorization header; `ip` is where the request came from.
+
+    Raises AuthenticationFailed, PermissionDenied and RateLimited, as authenticate_key.
+    """
+    return await authenticate_key(services, _bearer(authorization), request_id, ip=ip)
 
 
-async def authenticate_key(services: Services, text: str, request_id: str | None = None) -> Context:
+async def authenticate_key(
+    services: Services, text: str, request_id: str | None = None, *, ip: str | None = None
+) -> Context:
     """Return the caller behind a key.
 
-    Raises AuthenticationFailed, and PermissionDenied where its workspace is suspended.
+    Raises AuthenticationFailed, PermissionDenied where its workspace is suspended or the key does not work from that
+    address, and RateLimited where too many unknown keys came from its network.
     """
     if parse_key(text) is None:
         raise AuthenticationFailed(
             "This is not an API key: check that it was copied whole.", code=ErrorCode.API_KEY_MALFORMED
         )
     known = services.keep(KnownKeys)
-    key = await known.find(digest_key(text))
+    key = await known.find(digest_key(text), network_of(ip or ""))
     if key is None:
         raise AuthenticationFailed(f"No such API key: {text[:14]}…{text[-4:]}.", code=ErrorCode.API_KEY_INVALID)
     if key.revoked_at is not None:
         raise AuthenticationFailed(f"The API key {key.shown} is revoked.", code=ErrorCode.API_KEY_REVOKED)
     if key.expires_at is not None and key.expires_at <= services.clock():
         raise AuthenticationFailed(f"The API key {key.shown} has expired.", code=ErrorCode.API_KEY_EXPIRED)
+    if key.networks is not None and not is_within(ip, key.networks):
+        raise PermissionDenied(
+            f"The API key {key.shown} may not be used from this address.", code=ErrorCode.ADDRESS_NOT_ALLOWED
+        )
     if key.is_suspended:
         raise suspended()
     known.note_use(key.id, services.clock)
     name_workspace(key.workspace_id)
-    return Context(key.workspace_id, key.livemode, key.actor, request_id, scopes=key.scopes, services=services)
+    return Context(key.workspace_id, key.livemode, key.actor, request_id, ip=ip, scopes=key.scopes, services=services)
 
 
 def suspended() -> PermissionDenied:

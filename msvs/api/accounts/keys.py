@@ -7,13 +7,14 @@ import re
 import secrets
 import zlib
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.audit import AuditAction, record_audit
-from msvs.api.context import Context
+from msvs.api.context import SYSTEM, Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
+from msvs.api.networks import read_networks
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow, read_scopes
 from msvs.api.resources import moment, optional_moment
@@ -53,11 +54,19 @@ def digest_key(text: str) -> str:
 
 
 async def create_key(
-    workspace_id: UUID, *, livemode: bool, name: str = "", scopes: Iterable[str] | None = None
+    workspace_id: UUID,
+    *,
+    livemode: bool,
+    name: str = "",
+    scopes: Iterable[str] | None = None,
+    allowed_ips: Iterable[str] | None = None,
+    expires_at: datetime | None = None,
+    created_by: str = SYSTEM,
 ) -> tuple[ApiKey, str]:
     """Make a key of one workspace and mode; the row and the secret text, which cannot be had again.
 
-    `scopes` are what it may change, None for all that a key can. Raises InvalidRequest.
+    `scopes` are what it may do, None for all that a key can; `allowed_ips` the networks that it works from, None for
+    all. Raises InvalidRequest.
     """
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidRequest(
@@ -72,14 +81,36 @@ async def create_key(
         prefix=text[: len(LIVE_PREFIX) + SHOWN_RANDOM_LENGTH],
         last4=text[-4:],
         scopes=None if scopes is None else read_scopes(scopes),
+        allowed_ips=None if allowed_ips is None else read_networks(allowed_ips),
+        expires_at=expires_at,
+        created_by=created_by,
     )
     return row, text
 
 
-async def issue_key(ctx: Context, *, name: str = "", scopes: Iterable[str] | None = None) -> tuple[ApiKey, str]:
+async def issue_key(
+    ctx: Context,
+    *,
+    name: str = "",
+    scopes: Iterable[str] | None = None,
+    allowed_ips: Iterable[str] | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
     """Make a key of the caller's workspace and mode, and log it; the row and the secret text. Raises InvalidRequest."""
     allow(ctx, Permission.KEYS_WRITE)
-    row, text = await create_key(ctx.workspace_id, livemode=ctx.livemode, name=name, scopes=scopes)
+    if expires_at is not None and expires_at <= ctx.services.clock():
+        raise InvalidRequest(
+            "expires_at must be in the future.", param="expires_at", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+        )
+    row, text = await create_key(
+        ctx.workspace_id,
+        livemode=ctx.livemode,
+        name=name,
+        scopes=scopes,
+        allowed_ips=allowed_ips,
+        expires_at=expires_at,
+        created_by=ctx.actor,
+    )
     await record_audit(
         ctx,
         AuditAction.KEY_CREATED,
@@ -88,6 +119,8 @@ async def issue_key(ctx: Context, *, name: str = "", scopes: Iterable[str] | Non
             "name": [None, name],
             "livemode": [None, row.livemode],
             **({} if row.scopes is None else {"scopes": [None, row.scopes]}),
+            **({} if row.allowed_ips is None else {"allowed_ips": [None, row.allowed_ips]}),
+            **({} if row.expires_at is None else {"expires_at": [None, moment(row.expires_at)]}),
         },
     )
     return row, text
@@ -132,7 +165,14 @@ async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_RO
     end, before = now + expires_in, old.expires_at
     old.expires_at = end if before is None else min(end, before)
     await old.save(update_fields=["expires_at"])
-    row, text = await create_key(ctx.workspace_id, livemode=old.livemode, name=old.name, scopes=old.scopes)
+    row, text = await create_key(
+        ctx.workspace_id,
+        livemode=old.livemode,
+        name=old.name,
+        scopes=old.scopes,
+        allowed_ips=old.allowed_ips,
+        created_by=ctx.actor,
+    )
     await record_audit(
         ctx,
         AuditAction.KEY_ROLLED,

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
 from tortoise.backends.base.client import TransactionalDBClient
@@ -22,6 +21,7 @@ from msvs.api.accounts.passwords import check_password, hash_password, needs_reh
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied, RateLimited
+from msvs.api.networks import network_of
 from msvs.api.text.emails import read_email
 from msvs.database import client, execute, fetch
 from msvs.models import Role, Session, User
@@ -346,16 +346,3 @@ async def _count(services: Services, limits: Mapping[str, int]) -> int | None:
     rows = await fetch(COUNT_ATTEMPT, list(limits), now, now - WINDOW)
     waits = [row.started_at + WINDOW - now for row in rows if row.attempts > limits[row.key]]
     return max(1, -(-max(waits) // timedelta(seconds=1))) if waits else None
-
-
-def network_of(ip: str) -> str:
-    """Return the address itself or, for IPv6, its /64, which one caller holds whole."""
-    try:
-        address = ip_address(ip)
-    except ValueError:
-        return ip
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return address.packed[:8].hex()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
+from msvs.api.accounts.keys import revoke_key
 from msvs.api.accounts.login_sessions import Identity, OpenedSession, digest_token, fold_email, open_session
 from msvs.api.accounts.passwords import check_password, hash_password
 from msvs.api.accounts.workspaces import create_workspace
@@ -18,8 +19,9 @@ from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.permissions import Permission, allow, may, require
+from msvs.api.webhooks.endpoints import UpdateWebhook, update_webhook
 from msvs.database import Row, execute, fetch, fetch_row
-from msvs.models import Invitation, Membership, Role, User
+from msvs.models import ApiKey, Invitation, Membership, Role, User, WebhookEndpoint
 
 INVITATION = "inv"
 INVITATION_LIFETIME = timedelta(days=7)
@@ -85,6 +87,15 @@ class Member:
     name: str
     role: Role
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a user made that still works."""
+
+    api_keys: Sequence[ApiKey]
+    webhooks: Sequence[WebhookEndpoint]
+    invitations: Sequence[Invitation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +263,38 @@ async def change_role(ctx: Context, user_id: UUID, role: Role) -> Member:
     return _member(row)
 
 
-async def remove_member(ctx: Context, user_id: UUID) -> None:
+async def find_holdings(ctx: Context, user_id: UUID) -> Holdings:
+    """Find what a user made in the workspace, in both modes, and what their keys made, that still works.
+
+    Raises PermissionDenied.
+    """
+    allow(ctx, Permission.MEMBERS_WRITE)
+    actor = ids.encode_id(ids.USER, user_id)
+    made = await ApiKey.filter(workspace_id=ctx.workspace_id, created_by=actor).order_by("id")
+    makers = [actor, *(ids.encode_id(ids.API_KEY, row.id) for row in made)]
+    now = ctx.services.clock()
+    webhooks = await WebhookEndpoint.filter(
+        workspace_id=ctx.workspace_id, created_by__in=makers, enabled=True
+    ).order_by("id")
+    return Holdings(
+        [row for row in made if row.revoked_at is None and (row.expires_at is None or row.expires_at > now)],
+        webhooks,
+        await _open_invitations(ctx.workspace_id).filter(invited_by=actor, expires_at__gt=now).order_by("id"),
+    )
+
+
+async def _end_holdings(ctx: Context, holdings: Holdings) -> None:
+    """Revoke the keys and disable the webhooks that somebody made."""
+    for key in holdings.api_keys:
+        await revoke_key(replace(ctx, livemode=key.livemode), key.id)
+    for webhook in holdings.webhooks:
+        await update_webhook(replace(ctx, livemode=webhook.livemode), webhook.id, UpdateWebhook(enabled=False))
+
+
+async def remove_member(ctx: Context, user_id: UUID, *, end_holdings: bool = False) -> None:
     """Take a member from the workspace; anyone may take themselves. The invitations they sent end.
 
+    With `end_holdings` the keys that they made are revoked, and the webhooks that they or those keys made disabled.
     Raises PermissionDenied, NotFound, and Conflict code `last_owner`.
     """
     members = await _lock_members(ctx)
@@ -266,6 +306,8 @@ async def remove_member(ctx: Context, user_id: UUID) -> None:
     if target.role is Role.OWNER:
         require(acting, Permission.OWNERS_WRITE)
         _check_not_last_owner(members)
+    if end_holdings:
+        await _end_holdings(ctx, await find_holdings(ctx, user_id))
     await target.delete()
     await _end_invitations_of(ctx, user_id)
     await record_audit(

@@ -105,7 +105,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
 
     Raises InvalidRequest, and PaymentRequired where it starts now and the live balance is below the estimate.
     """
-    allow(ctx, Permission.MESSAGES_SEND)
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
     workspace = await find_settings(ctx)
     read_template(data.body)
@@ -136,7 +136,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
 
 async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campaign:
     """Change a draft, or a campaign whose time has not come. Raises NotFound, Conflict, InvalidRequest."""
-    allow(ctx, Permission.MESSAGES_SEND)
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
     campaign = await _lock(ctx, id)
     if campaign.status not in EDITABLE:
@@ -184,7 +184,7 @@ async def launch_campaign(
     Raises NotFound, Conflict where it is no draft, InvalidRequest where something is missing or its time is past, and
     PaymentRequired where it starts now and the live balance is below the estimate.
     """
-    allow(ctx, Permission.MESSAGES_SEND)
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.DRAFT:
@@ -210,7 +210,7 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
 
     Raises NotFound, InvalidRequest.
     """
-    allow(ctx, Permission.MESSAGES_SEND)
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
     source = await get_campaign(ctx, id)
     campaign = Campaign(
         workspace_id=ctx.workspace_id,
@@ -234,7 +234,7 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
 
 async def delete_campaign(ctx: Context, id: UUID) -> None:
     """Forget a draft. Raises NotFound, and Conflict for a campaign that was launched."""
-    allow(ctx, Permission.MESSAGES_SEND)
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.DRAFT:
         raise Conflict(f"The campaign is {campaign.status}, not a draft.", code=ErrorCode.CAMPAIGN_NOT_DRAFT)
@@ -296,7 +296,7 @@ async def campaign_stats(ctx: Context, campaigns: Sequence[rows.CampaignRow]) ->
 
 async def cancel_campaign(ctx: Context, id: UUID) -> Campaign:
     """Stop a campaign for good: what no carrier has yet is never sent. Raises NotFound, Conflict."""
-    allow(ctx, Permission.MESSAGES_SEND)
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
     campaign, now = await _halt(ctx, id)
     campaign.status = CampaignStatus.CANCELED
     campaign.canceled_at = now
@@ -315,7 +315,7 @@ async def pause_campaign(ctx: Context, id: UUID) -> Campaign:
 
     Pausing a paused campaign makes the pause the caller's own, so that no top-up ends it.
     """
-    allow(ctx, Permission.MESSAGES_SEND)
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
     campaign, now = await _halt(ctx, id)
     if campaign.status == CampaignStatus.PAUSED:
         campaign.pause_reason = MANUAL
@@ -327,7 +327,7 @@ async def pause_campaign(ctx: Context, id: UUID) -> Campaign:
 
 async def resume_campaign(ctx: Context, id: UUID) -> Campaign:
     """Let a paused campaign go on where it stopped; a missed one starts now. Raises NotFound, Conflict."""
-    allow(ctx, Permission.MESSAGES_SEND)
+    allow(ctx, Permission.CAMPAIGNS_WRITE)
     campaign = await _lock(ctx, id)
     if campaign.status != CampaignStatus.PAUSED:
         raise Conflict(f"The campaign is {campaign.status}, not paused.", code=ErrorCode.CAMPAIGN_NOT_PAUSED)

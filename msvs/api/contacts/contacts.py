@@ -246,7 +246,7 @@ async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
     that takes renewed evidence, else Conflict `opt_in_revoked`. Without `opt_in` it is unknown, or opted out if it said
     STOP.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     phone = parse_phone(data.phone, param="phone")
     evidence = None if data.opt_in is None else read_evidence(data.opt_in, ctx.services.clock())
     now = ctx.services.clock()
@@ -322,7 +322,7 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
     `opt_in_revoked`. Another phone is another consent: the contact becomes unknown (or opted out if that phone is
     suppressed) and what campaigns hold for the old phone is canceled.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     evidence = None if data.opt_in is UNSET else read_evidence(data.opt_in, ctx.services.clock())
     phone = None if data.phone is UNSET else parse_phone(data.phone, param="phone")
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
@@ -355,7 +355,7 @@ async def delete_contact(ctx: Context, id: UUID) -> None:
 
     The history of its consent and the suppression of its phone stay; a message sent to the phone itself still goes out.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
     await fetch_value(LOCK_LISTS, id, ctx.workspace_id, ctx.livemode)
     await ListMember.filter(contact_id=id).delete()
@@ -365,7 +365,7 @@ async def delete_contact(ctx: Context, id: UUID) -> None:
 
 async def opt_out_contact(ctx: Context, id: UUID, *, source: str = "api") -> Contact:
     """Opt a contact out. Raises NotFound, and Conflict `contact_opted_out` where it is out already."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     contact = await get_contact(ctx, id)
     if not await consent.opt_out(ctx, contact, source=source, now=ctx.services.clock()):
         raise Conflict("The contact has already opted out.", code=ErrorCode.CONTACT_OPTED_OUT)

@@ -167,7 +167,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     `list_synced`.
     """
     list_id = ids.read_optional_id(ids.CONTACT_LIST, data.list_id, "list_id")
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     if len(data.contacts) > MAX_IMPORTED:
         raise InvalidRequest(
             f"contacts holds at most {MAX_IMPORTED} contacts.", param="contacts", code=ErrorCode.PARAMETER_OUT_OF_RANGE

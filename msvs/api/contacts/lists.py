@@ -48,7 +48,7 @@ class Added:
 
 async def create_list(ctx: Context, name: str) -> ContactList:
     """Make an empty list. Raises InvalidRequest unless the name has 1 to 200 characters."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     name = read_name(name, param="name", maximum=MAX_NAME)
     return await ContactList.create(workspace_id=ctx.workspace_id, livemode=ctx.livemode, name=name)
 
@@ -65,7 +65,7 @@ async def list_lists(ctx: Context, page: PageRequest) -> Page[ContactList]:
 
 async def update_list(ctx: Context, id: UUID, name: str) -> ContactList:
     """Rename a list. Raises NotFound, and Conflict `list_synced` for a synced one."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     name = read_name(name, param="name", maximum=MAX_NAME)
     row = await _find_static(ctx, id)
     row.name = name
@@ -79,7 +79,7 @@ async def delete_list(ctx: Context, id: UUID) -> None:
     A campaign resolves its audience when it starts: one that still waits then finds nobody here, and one that has
     started goes on.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     row = await find(ctx, ContactList, id, prefix=ids.CONTACT_LIST, noun="list", lock=True)
     await scoped(ctx, Keyword).filter(list_id=row.id).delete()
     await ListMember.filter(list_id=row.id).delete()
@@ -91,7 +91,7 @@ async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Ad
 
     An id named twice counts once. An id that is malformed, unknown or another workspace's is reported, not refused.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     if len(contact_ids) > MAX_ADDED:
         raise InvalidRequest(
             f"contact_ids holds at most {MAX_ADDED} ids.", param="contact_ids", code=ErrorCode.PARAMETER_OUT_OF_RANGE
@@ -110,7 +110,7 @@ async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Ad
 
 async def remove_contact(ctx: Context, id: UUID, contact_id: UUID) -> None:
     """Take a contact off a list; nothing happens where it is not on it. Raises NotFound, Conflict `list_synced`."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     contact = await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
     row = await _find_static(ctx, id)
     await ListMember.filter(list_id=row.id, contact_id=contact.id).delete()

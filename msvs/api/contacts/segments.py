@@ -90,7 +90,7 @@ def compile_filter(filter: Mapping[str, JSON], first_parameter: int) -> Compiled
 
 async def create_segment(ctx: Context, name: str, filter: Mapping[str, JSON]) -> Segment:
     """Save a filter. Raises InvalidRequest where it is not valid or names a list that does not exist."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     name = read_name(name, param="name", maximum=MAX_NAME)
     await _check_filter(ctx, filter)
     return await Segment.create(
@@ -112,7 +112,7 @@ async def update_segment(
     ctx: Context, id: UUID, *, name: str | None = None, filter: Mapping[str, JSON] | None = None
 ) -> Segment:
     """Rename a segment, replace its filter, or both. Raises NotFound, InvalidRequest."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     row = await find(ctx, Segment, id, prefix=ids.SEGMENT, noun="segment", lock=True)
     if name is not None:
         row.name = read_name(name, param="name", maximum=MAX_NAME)
@@ -125,7 +125,7 @@ async def update_segment(
 
 async def delete_segment(ctx: Context, id: UUID) -> None:
     """Delete a segment. Raises NotFound. A campaign that still waits then finds nobody through it."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     row = await find(ctx, Segment, id, prefix=ids.SEGMENT, noun="segment", lock=True)
     await row.delete()
 

@@ -113,7 +113,7 @@ async def create_suppression(ctx: Context, phone: str, *, source: str) -> Suppre
 
     Raises InvalidRequest, and Conflict `suppression_exists` with `existing_id`.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     e164 = parse_phone(phone, param="phone").e164
     source = read_name(source, param="source", maximum=MAX_SOURCE)
     done = await consent.suppress(ctx, [e164], source=source, now=ctx.services.clock())
@@ -164,7 +164,7 @@ async def lift_suppression(ctx: Context, id: UUID, evidence: OptInEvidence) -> C
     Under double opt-in the suppression stands until the person confirms. Raises NotFound, InvalidRequest, and Conflict
     `opt_in_revoked` for evidence that is not newer than the opt-out.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     read_evidence(evidence, ctx.services.clock())
     row = await get_suppression(ctx, id)
     contact = await ensure_contact(ctx, row.phone, now=ctx.services.clock())
@@ -173,7 +173,7 @@ async def lift_suppression(ctx: Context, id: UUID, evidence: OptInEvidence) -> C
 
 async def import_suppressions(ctx: Context, phones: Sequence[str], *, source: str | None = None) -> Imported:
     """Suppress at most 1,000 phones, each counted once; one that is no phone is reported, not refused."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     if len(phones) > MAX_IMPORTED:
         raise InvalidRequest(
             f"phones holds at most {MAX_IMPORTED} phones.", param="phones", code=ErrorCode.PARAMETER_OUT_OF_RANGE
@@ -197,7 +197,7 @@ async def import_file(
     its country code is one of the row's country, else of `region`. A row's own source goes before `source`. A row that
     cannot be read is reported and costs no other. Raises InvalidRequest for a file that is no such table.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     source = read_name(source, param="source", maximum=MAX_SOURCE)
     if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
         raise InvalidRequest("region must be an ISO 3166-1 code of two letters, such as US.", param="region")

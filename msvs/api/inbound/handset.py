@@ -116,6 +116,6 @@ async def _look_up(ctx: Context, phones: list[str]) -> dict[str, tuple[Contact |
 
 def _check(ctx: Context) -> None:
     """Refuse the live mode, whose handsets are people's own. Raises PermissionDenied code `sandbox_only`."""
-    allow(ctx, Permission.RESOURCES_READ)
+    allow(ctx, Permission.MESSAGES_READ)
     if ctx.livemode:
         raise PermissionDenied("Handsets are looked at in the sandbox only.", code=ErrorCode.SANDBOX_ONLY)

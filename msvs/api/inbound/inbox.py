@@ -188,7 +188,7 @@ async def answer_thread(ctx: Context, contact_id: UUID, data: AnswerThread) -> N
 
 async def mark_read(ctx: Context, contact_id: UUID, *, until: UUID | None = None) -> int:
     """Mark what a contact sent as read, up to and with the message `until`. Return how many were unread."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.INBOX_WRITE)
     return await _mark_read(ctx, contact_id, until)
 
 
@@ -198,7 +198,7 @@ async def _mark_read(ctx: Context, contact_id: UUID, until: UUID | None = None) 
 
 async def mark_unread(ctx: Context, contact_id: UUID) -> None:
     """Mark the last reply of a contact as unread."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.INBOX_WRITE)
     await execute(MARK_UNREAD, ctx.workspace_id, ctx.livemode, contact_id)
 
 

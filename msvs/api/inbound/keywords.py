@@ -61,7 +61,7 @@ class UpdateKeyword:
 
 async def create_keyword(ctx: Context, data: CreateKeyword) -> Keyword:
     """Make a keyword of a list. Raises InvalidRequest `keyword_reserved`, Conflict `keyword_exists`, `list_synced`."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     word, folded = _read_word(data.word)
     reply = None if data.reply is None else _read_reply(data.reply)
     await _check_list(ctx, data.list_id)
@@ -90,7 +90,7 @@ async def list_keywords(ctx: Context, page: PageRequest, *, list_id: UUID | None
 
 async def update_keyword(ctx: Context, id: UUID, data: UpdateKeyword) -> Keyword:
     """Change a keyword; who joined by it stays where they are. Raises NotFound, and what create_keyword raises."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     # Lists are locked before their keywords, here and where a list is deleted.
     if data.list_id is not UNSET:
         await _check_list(ctx, data.list_id)
@@ -109,7 +109,7 @@ async def update_keyword(ctx: Context, id: UUID, data: UpdateKeyword) -> Keyword
 
 async def delete_keyword(ctx: Context, id: UUID) -> None:
     """Delete a keyword; who joined by it stays opted in and on the list. Raises NotFound."""
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.CONTACTS_WRITE)
     row = await find(ctx, Keyword, id, prefix=ids.KEYWORD, noun="keyword", lock=True)
     await row.delete()
 

@@ -195,7 +195,7 @@ async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str)
 
     Raises PermissionDenied code `sandbox_only` live, InvalidRequest, and ComplianceRefused `sender_not_allowed`.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.INBOX_WRITE)
     if ctx.livemode:
         raise PermissionDenied(
             "Replies are made up in the sandbox only: use a msvs_test_ key.", code=ErrorCode.SANDBOX_ONLY
@@ -238,7 +238,7 @@ async def unflag_inbound(ctx: Context, id: UUID) -> InboundMessage:
 
     Opting in again takes what it always does: START from the phone, or evidence that is newer than the opt-out.
     """
-    allow(ctx, Permission.RESOURCES_WRITE)
+    allow(ctx, Permission.INBOX_WRITE)
     row = await find(ctx, InboundMessage, id, prefix=ids.INBOUND, noun="inbound message", lock=True)
     row.is_flagged = False
     await row.save(update_fields=["is_flagged"])

@@ -80,7 +80,7 @@ class ContactExportResource(Resource, kw_only=True):
 
 async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
     """Return a contact's record, at most 1,000 rows of each kind. Raises NotFound, PermissionDenied."""
-    allow(ctx, Permission.RESOURCES_READ)
+    allow(ctx, Permission.CONTACTS_READ)
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
     sections = await _sections(ctx, contact)
     lists = await sections.lists.newest()
@@ -104,7 +104,7 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
 
 async def stream_contact(ctx: Context, id: UUID) -> AsyncGenerator[bytes, None]:
     """Yield the JSON text of a contact's record, all of it, piece by piece, as of one instant. Raises NotFound."""
-    allow(ctx, Permission.RESOURCES_READ)
+    allow(ctx, Permission.CONTACTS_READ)
     async with database.transaction():
         await database.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")

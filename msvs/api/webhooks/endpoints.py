@@ -119,6 +119,7 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
         events=events,
         description=description,
         secret_sealed=ctx.services.keyring.seal(secret),
+        created_by=ctx.actor,
     )
     await _log(ctx, AuditAction.WEBHOOK_CREATED, row, changed({}, _settings(row)))
     return row, secret

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
@@ -13,12 +14,15 @@ import pytest
 from msvs import database as db
 from msvs.api import ids
 from msvs.api.accounts.auth import authenticate
+from msvs.api.accounts.keys import issue_key
 from msvs.api.accounts.login_sessions import Identity, authenticate_session, digest_token, log_in
 from msvs.api.accounts.users import (
+    Holdings,
     SignedUp,
     SignUp,
     accept_invitation,
     change_role,
+    find_holdings,
     get_member,
     invite_member,
     list_invitations,
@@ -29,9 +33,10 @@ from msvs.api.accounts.users import (
 )
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound, PermissionDenied
-from msvs.api.permissions import NOT_FOR_KEYS, ROLES, Permission, allow, may
+from msvs.api.permissions import NOT_FOR_KEYS, ROLES, Permission, Scope, allow, may
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import AuditEntry, Invitation, Membership, Role, User, Workspace
+from msvs.api.webhooks.endpoints import CreateWebhook, create_webhook
+from msvs.models import ApiKey, AuditEntry, Invitation, Membership, Role, User, WebhookEndpoint, Workspace
 from tests.services import SERVICES
 
 PASSWORD = "correct horse battery"
@@ -73,31 +78,31 @@ async def register(email: str = "maria@cohortlabs.co", **values: str) -> SignedU
         return await sign_up(HERE, SignUp(email, PASSWORD, **data))
 
 
+READ = (Permission.MESSAGES_READ, Permission.CAMPAIGNS_READ, Permission.CONTACTS_READ, Permission.EVENTS_READ)
+WRITTEN = (Permission.MESSAGES_SEND, Permission.INBOX_WRITE, Permission.CAMPAIGNS_WRITE, Permission.CONTACTS_WRITE)
 # What each role may do, written out once more by hand.
 MATRIX = {
     Role.OWNER: set(Permission),
     Role.ADMIN: set(Permission) - {Permission.OWNERS_WRITE},
     Role.MEMBER: {
-        Permission.RESOURCES_READ,
-        Permission.RESOURCES_WRITE,
-        Permission.MESSAGES_SEND,
+        *READ,
+        *WRITTEN,
         Permission.WEBHOOKS_READ,
         Permission.WORKSPACE_READ,
         Permission.CREDITS_READ,
         Permission.MEMBERS_READ,
     },
     Role.READ_ONLY: {
-        Permission.RESOURCES_READ,
+        *READ,
         Permission.WEBHOOKS_READ,
         Permission.WORKSPACE_READ,
         Permission.CREDITS_READ,
         Permission.MEMBERS_READ,
     },
     None: {
-        Permission.RESOURCES_READ,
-        Permission.RESOURCES_WRITE,
+        *READ,
+        *WRITTEN,
         Permission.CONTACTS_ERASE,
-        Permission.MESSAGES_SEND,
         Permission.WEBHOOKS_READ,
         Permission.WEBHOOKS_WRITE,
         Permission.WORKSPACE_READ,
@@ -388,3 +393,46 @@ async def test_an_invitation_needs_an_address(workspace: Workspace) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await invite_member(owner, email="no address", role=MEMBER)
     assert caught.value.param == "email"
+
+
+@pytest.mark.parametrize("end", [False, True])
+async def test_removal_lists_what_a_member_made_and_ends_it_where_asked(workspace: Workspace, end: bool) -> None:
+    """Attack 7 of the cases: an admin makes a live key and is removed."""
+    owner, leaver = await join(workspace, OWNER), await join(workspace, ADMIN)
+    await issue_key(owner, name="Of the owner")
+    SERVICES.keyring.seal_with("removal")
+    made = {}
+    for livemode in (True, False):
+        ctx = replace(leaver, livemode=livemode)
+        made[livemode], _ = await issue_key(ctx, name="Checkout")
+        await create_webhook(ctx, CreateWebhook("https://example.com/own", ["*"]))
+    by_key = Context(
+        workspace.id, True, ids.encode_id(ids.API_KEY, made[True].id), services=SERVICES, scopes=frozenset(Scope)
+    )
+    await create_webhook(by_key, CreateWebhook("https://example.com/by-key", ["*"]))
+    await invite_member(leaver, email="friend@cohortlabs.co", role=MEMBER)
+    found = await find_holdings(owner, user_of(leaver))
+    assert [row.id for row in found.api_keys] == [made[True].id, made[False].id]
+    assert [row.url for row in found.webhooks] == [
+        "https://example.com/own",
+        "https://example.com/own",
+        "https://example.com/by-key",
+    ]
+    assert [row.email for row in found.invitations] == ["friend@cohortlabs.co"]
+    assert {row.created_by for row in found.api_keys} == {leaver.actor}
+    async with unit_of_work():
+        await remove_member(owner, user_of(leaver), end_holdings=end)
+    assert await ApiKey.filter(revoked_at=None).count() == (1 if end else 3)
+    assert await WebhookEndpoint.filter(enabled=True).count() == (0 if end else 3)
+    assert await list_invitations(owner) == []
+    ended = [name for name in await actions() if name in ("key.revoked", "webhook.updated")]
+    assert ended == (["key.revoked"] * 2 + ["webhook.updated"] * 3 if end else [])
+
+
+async def test_only_admins_see_what_a_member_made(workspace: Workspace, other_ctx: Context) -> None:
+    owner, member = await join(workspace, OWNER), await join(workspace, MEMBER)
+    await issue_key(owner)
+    with pytest.raises(PermissionDenied):
+        await find_holdings(member, user_of(owner))
+    stranger = await join(await Workspace.get(id=other_ctx.workspace_id), OWNER)
+    assert await find_holdings(stranger, user_of(owner)) == Holdings([], [], [])

@@ -1,0 +1,65 @@
+"""What each operation of /v1 asks of its caller, by its operation id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msvs.api.permissions import Permission
+
+PERMISSIONS: Mapping[str, Permission] = {
+    **dict.fromkeys(
+        (
+            *("listMessages", "retrieveMessage", "explainMessage", "retrieveMessageTimeline"),
+            *("listInbound", "retrieveInbound", "listInboxThreads", "retrieveInboxThread", "listInboxMessages"),
+        ),
+        Permission.MESSAGES_READ,
+    ),
+    # A preview shows what a message would say of the contact, and so takes what sending it takes.
+    **dict.fromkeys(
+        ("createMessage", "previewMessage", "cancelMessage", "answerInboxThread", "testCampaign"),
+        Permission.MESSAGES_SEND,
+    ),
+    **dict.fromkeys(
+        ("unflagInbound", "readInboxThread", "unreadInboxThread", "createTestInbound"), Permission.INBOX_WRITE
+    ),
+    **dict.fromkeys(("listCampaigns", "retrieveCampaign", "reconcileCampaign"), Permission.CAMPAIGNS_READ),
+    **dict.fromkeys(
+        (
+            *("createCampaign", "previewCampaign", "updateCampaign", "deleteCampaign", "launchCampaign"),
+            *("cloneCampaign", "cancelCampaign", "pauseCampaign", "resumeCampaign"),
+        ),
+        Permission.CAMPAIGNS_WRITE,
+    ),
+    **dict.fromkeys(
+        (
+            *("listContacts", "retrieveContact", "listContactConsent", "exportContact", "listConsent"),
+            *("listSuppressions", "retrieveSuppression", "listLists", "retrieveList", "listListContacts"),
+            *("listKeywords", "retrieveKeyword", "previewSegment", "listSegments", "retrieveSegment"),
+        ),
+        Permission.CONTACTS_READ,
+    ),
+    **dict.fromkeys(
+        (
+            *("createContact", "importContacts", "updateContact", "deleteContact", "optOutContact"),
+            *("createSuppression", "importSuppressions", "liftSuppression"),
+            *("createList", "updateList", "deleteList", "addListContacts", "removeListContact"),
+            *("createKeyword", "updateKeyword", "deleteKeyword"),
+            *("createSegment", "updateSegment", "deleteSegment"),
+        ),
+        Permission.CONTACTS_WRITE,
+    ),
+    "eraseContact": Permission.CONTACTS_ERASE,
+    **dict.fromkeys(("retrieveCredits", "listLedger", "listCreditPurchases"), Permission.CREDITS_READ),
+    **dict.fromkeys(("listWebhooks", "retrieveWebhook", "listWebhookAttempts"), Permission.WEBHOOKS_READ),
+    **dict.fromkeys(
+        (
+            *("createWebhook", "updateWebhook", "deleteWebhook", "rotateWebhookSecret", "testWebhook"),
+            *("recoverWebhook", "resendEvent"),
+        ),
+        Permission.WEBHOOKS_WRITE,
+    ),
+    **dict.fromkeys(("listEvents", "retrieveEvent"), Permission.EVENTS_READ),
+    **dict.fromkeys(("listSenders", "retrieveSender", "retrieveWorkspace"), Permission.WORKSPACE_READ),
+    "updateWorkspace": Permission.WORKSPACE_WRITE,
+    **dict.fromkeys(("listApiKeys", "retrieveApiKey"), Permission.KEYS_READ),
+}

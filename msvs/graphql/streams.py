@@ -16,9 +16,9 @@ from structlog.contextvars import bound_contextvars
 
 from msvs.api import ids
 from msvs.api.accounts import login_sessions
+from msvs.api.accounts.networks import network_of
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, RateLimited
 from msvs.api.limits import Limiter
-from msvs.api.networks import network_of
 from msvs.graphql.body import parse_json, read_request
 from msvs.graphql.context import RequestContext
 from msvs.graphql.endpoint import GraphQLEndpoint, entries_of

@@ -18,10 +18,10 @@ from msvs.api.accounts.login_sessions import (
     check_csrf,
     enter_workspace,
 )
+from msvs.api.accounts.networks import network_of
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.limits import Bucket
-from msvs.api.networks import network_of
 from msvs.http.cookies import find_cookie
 from msvs.settings import Settings
 

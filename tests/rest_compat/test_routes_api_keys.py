@@ -77,6 +77,7 @@ def body_of(endpoint: Endpoint, known: dict[str, str], since: str) -> dict[str, 
         "resendEvent": {"webhook_id": known["webhook"]},
         "addListContacts": {"contact_ids": [known["contact"]]},
         "recoverWebhook": {"since": since},
+        "liftSuppression": {"source": "form", "renewed": True, "at": since},
         "updateCampaign": {"name": "B"},
         "testCampaign": {"to": ["+12125550111"]},
         "updateWorkspace": {

@@ -15,10 +15,10 @@ from starlette.applications import Starlette
 from msvs import database as db
 from msvs.api.accounts import auth, keys
 from msvs.api.accounts.keys import create_key, make_key
+from msvs.api.accounts.networks import MAX_NETWORKS, read_networks
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.limits import LocalBuckets
-from msvs.api.networks import MAX_NETWORKS, read_networks
 from msvs.api.permissions import SCOPES, Scope
 from msvs.http.proxies import TrustedProxies
 from msvs.models import ApiKey, Role

@@ -14,10 +14,10 @@ from structlog.contextvars import bind_contextvars
 
 from msvs.api import ids
 from msvs.api.accounts.keys import digest_key, parse_key
+from msvs.api.accounts.networks import Network, is_within, network_of, parse_networks
 from msvs.api.context import Context, Services
 from msvs.api.errors import AuthenticationFailed, ErrorCode, PermissionDenied, RateLimited
 from msvs.api.limits import LocalBuckets, Rate
-from msvs.api.networks import Network, is_within, network_of, parse_networks
 from msvs.database import execute, fetch_row
 
 log = structlog.get_logger(__name__)

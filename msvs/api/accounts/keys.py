@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from msvs.api import ids
+from msvs.api.accounts.networks import read_networks
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import SYSTEM, Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
-from msvs.api.networks import read_networks
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow, read_scopes
 from msvs.api.resources import moment, optional_moment

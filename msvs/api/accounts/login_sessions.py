@@ -17,11 +17,11 @@ from tortoise.backends.base.client import TransactionalDBClient
 
 from msvs.api import ids
 from msvs.api.accounts.auth import name_workspace, suspended
+from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.passwords import check_password, hash_password, needs_rehash, verify_password
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied, RateLimited
-from msvs.api.networks import network_of
 from msvs.api.text.emails import read_email
 from msvs.database import client, execute, fetch
 from msvs.models import Role, Session, User

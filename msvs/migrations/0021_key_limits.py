@@ -17,7 +17,7 @@ WHERE jsonb_typeof(scopes) = 'array' AND NOT scopes ? 'keys:read'
 class Migration(migrations.Migration):
     """Adds the columns; null in every row, so that nothing is rewritten but the keys that have scopes."""
 
-    dependencies = [("msvs", "0019_renewed_evidence")]
+    dependencies = [("msvs", "0020_phone_tails")]
     initial = False
 
     operations = [

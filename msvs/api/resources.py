@@ -209,6 +209,12 @@ class ContactResource(Resource, kw_only=True):
         ]
         | None
     ) = None
+    external_id: (
+        Annotated[
+            str, about("What it is called in your own system; null where that was not said.", example="customer-4711")
+        ]
+        | None
+    ) = None
     opt_in: OptInResource
     attributes: Annotated[
         JSONObject,
@@ -691,6 +697,7 @@ def contact_resource(row: rows.ContactRow) -> ContactResource:
         last_name=row.last_name,
         email=row.email,
         timezone=row.timezone,
+        external_id=row.external_id,
         opt_in=OptInResource(
             status=str(row.opt_in_status),
             source=row.opt_in_source,

@@ -96,6 +96,7 @@ class Contact(Node):
     last_name: str | None
     email: str | None
     timezone: str | None
+    external_id: str | None
     opt_in: OptIn = strawberry.field(description="Where the consent stands.")
     attributes: JSONObject
     created_at: datetime

@@ -237,7 +237,38 @@ def _check_text(text: str, where: str) -> None:
 
 
 def convert(value: Mapping[str, object], type: type[S]) -> S:
-    """`value` as a struct. Raises InvalidRequest with the code and the dotted `param`."""
+    """`value` as a struct. Raises InvalidRequest with the code and the dotted `param`.
+
+    Where the struct names a list as `read_by_row`, an entry of that which cannot be read is there as its refusal, whose
+    `param` is of the entry.
+    """
+    rows: str | None = getattr(type, "read_by_row", None)
+    entries = value.get(rows) if rows is not None else None
+    if rows is not None and isinstance(entries, list):
+        whole = convert({**value, rows: []}, type) if entries else _convert(value, type)
+        (field,) = [each for each in msgspec.structs.fields(type) if each.encode_name == rows]
+        kind = _entry_type(field.type)
+        return msgspec.structs.replace(whole, **{field.name: [_read_row(each, kind) for each in entries]})
+    return _convert(value, type)
+
+
+def _read_row(value: object, type: type[msgspec.Struct]) -> msgspec.Struct | InvalidRequest:
+    if not isinstance(value, dict):
+        return InvalidRequest("A row must be an object.")
+    try:
+        return _convert(value, type)
+    except InvalidRequest as error:
+        return error
+
+
+def _entry_type(kind: object) -> type[msgspec.Struct]:
+    """Return the struct that the entries of a list are."""
+    while not isinstance(kind, type):
+        kind = typing.get_args(kind)[0]
+    return kind
+
+
+def _convert(value: Mapping[str, object], type: type[S]) -> S:
     try:
         return msgspec.convert(value, type, strict=True)
     except msgspec.ValidationError as error:

@@ -29,9 +29,10 @@ IS_ATTACHED = "SELECT relispartition AS found FROM pg_class WHERE oid = '{name}'
 class CreateIndexConcurrently(RunSQL):
     """Creates an index while its table is in use. Its migration says `atomic = False`, and may be run again."""
 
-    def __init__(self, name: str, table: str, definition: str) -> None:
-        super().__init__(f"CREATE INDEX CONCURRENTLY {name} ON {table} {definition}", f"DROP INDEX {name}")
-        self.name, self.table, self.definition = name, table, definition
+    def __init__(self, name: str, table: str, definition: str, *, is_unique: bool = False) -> None:
+        create = "CREATE UNIQUE INDEX" if is_unique else "CREATE INDEX"
+        super().__init__(f"{create} CONCURRENTLY {name} ON {table} {definition}", f"DROP INDEX {name}")
+        self.name, self.table, self.definition, self._create = name, table, definition, create
 
     async def database_forward(
         self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
@@ -43,7 +44,7 @@ class CreateIndexConcurrently(RunSQL):
         if not await run.ask(IS_PARTITIONED.format(table=self.table)):
             await self._build(run, self.name, self.table)
             return
-        await run.briefly(f"CREATE INDEX IF NOT EXISTS {self.name} ON ONLY {self.table} {self.definition}")
+        await run.briefly(f"{self._create} IF NOT EXISTS {self.name} ON ONLY {self.table} {self.definition}")
         # Partitions made from now on come with it.
         for child in await run.list(CHILDREN.format(table=self.table)):
             name = self.name_of(child)
@@ -58,7 +59,7 @@ class CreateIndexConcurrently(RunSQL):
     async def _build(self, run: _Runner, name: str, table: str) -> None:
         if await run.ask(IS_BROKEN.format(name=name)):
             await run.one(f"DROP INDEX CONCURRENTLY {name}")
-        await run.one(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} {self.definition}")
+        await run.one(f"{self._create} CONCURRENTLY IF NOT EXISTS {name} ON {table} {self.definition}")
 
 
 class _Runner:

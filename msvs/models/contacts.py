@@ -25,7 +25,8 @@ class Contact(Model):
 
     `phone` is the number as it was given first. `canonical` is the number that identifies the phone, whichever of its
     spellings is named; the database fills it. `region` and `number_kind` are what phonenumbers says of the phone, kept
-    so that a campaign need not ask again.
+    so that a campaign need not ask again. `is_automatic` says that a send or a message from the phone made it, and
+    nobody else since. `external_id` is what it is called elsewhere, unique in its mode.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -39,6 +40,8 @@ class Contact(Model):
     last_name = fields.CharField(max_length=100, null=True)
     email = fields.CharField(max_length=254, null=True)
     timezone = fields.CharField(max_length=64, null=True)
+    external_id = fields.CharField(max_length=100, null=True)
+    is_automatic = fields.BooleanField(default=False, db_default=False)
     attributes: fields.Field[JSONObject] = fields.JSONField(default=dict)
     opt_in_status = fields.CharEnumField(OptInStatus, max_length=10, default=OptInStatus.UNKNOWN)
     opt_in_source = fields.CharField(max_length=100, null=True)

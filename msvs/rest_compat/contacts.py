@@ -16,6 +16,7 @@ from msvs.api.resources import ContactResource, contact_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
     ContactQuery,
+    ContactUpsert,
     Deleted,
     ListOf,
     NoBody,
@@ -26,9 +27,10 @@ from msvs.rest_compat.schemas import (
 )
 
 
-async def create(call: Call[CreateContact, NoQuery]) -> ContactResource:
+async def create(call: Call[CreateContact, ContactUpsert]) -> ContactResource:
     """Create a contact."""
-    return contact_resource(await contacts.create_contact(call.ctx, call.body))
+    made = await contacts.create_contact(call.ctx, call.body, upsert=call.query.upsert == "true")
+    return contact_resource(made)
 
 
 async def import_(call: Call[ImportContacts, NoQuery]) -> ContactsImported:

@@ -125,8 +125,17 @@ class PathRouter:
             return Answer(error.status, error_body(error, request_id, self._services.base_url))
 
         return await answer_once(
-            ctx, key, fingerprint(endpoint.method, path, values), lambda: _run(endpoint, call), render
+            ctx,
+            key,
+            fingerprint(endpoint.method, _asked(path, scope["query_string"]), values),
+            lambda: _run(endpoint, call),
+            render,
         )
+
+
+def _asked(path: str, query: bytes) -> str:
+    """Return what a request is of: its path, and what its query says besides."""
+    return f"{path}?{query.decode('latin-1')}" if query else path
 
 
 async def _run(endpoint: Endpoint, call: Call[msgspec.Struct, msgspec.Struct]) -> Answer:

@@ -153,6 +153,21 @@ class CampaignQuery(PageQuery, kw_only=True):
     status: Annotated[str, about("Only campaigns of this status.", enum=[*CampaignStatus])] | None = None
 
 
+class ContactUpsert(Input, kw_only=True):
+    """Whether a contact that is there is changed."""
+
+    upsert: (
+        Annotated[
+            Literal["true", "false"],
+            about(
+                "`true` changes the contact that has the external_id, or else the phone; what is not said stays.",
+                type="string",
+            ),
+        ]
+        | None
+    ) = None
+
+
 class ContactQuery(PageQuery, kw_only=True):
     """Which contacts."""
 

@@ -41,7 +41,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "LiftSuppression",
-        12,
+        11,
         lambda s: {"liftSuppression.phone": SUPPRESSED, "liftSuppression.optIn.status": "OPTED_IN"},
         lambda s: {
             "id": s.suppression,

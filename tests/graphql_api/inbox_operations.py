@@ -24,7 +24,7 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "MessageTimeline",
-        4,
+        5,
         lambda s: {
             "message.timeline.0.kind": "STATE",
             "message.timeline.0.status": "QUEUED",
@@ -35,7 +35,7 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "ExplainMessage",
-        9,
+        11,
         lambda s: {
             "explainMessage.kind": "API",
             "explainMessage.message.id": s.message,

@@ -103,7 +103,7 @@ OPERATIONS = (
         "contact.id": s.maria, "contact.phone": "+12125550101", "contact.lists.totalCount": 1,
         "contact.messages.nodes.0.id": s.message, "contact.consentHistory.totalCount": 0},
               lambda s: {"id": s.maria}),
-    Operation("CreateContact", 8, lambda s: {
+    Operation("CreateContact", 9, lambda s: {
         "createContact.phone": "+12125550199",
         "createContact.optIn": {"status": "OPTED_IN", "source": "checkout", "ip": "203.0.113.4"}},
               lambda s: {"input": {"phone": "+12125550199", "firstName": "Eva",
@@ -171,7 +171,7 @@ OPERATIONS = (
     Operation("Credits", 5, lambda s: {
         "credits.balance": 10_000, "credits.ledger.nodes.0.kind": "GRANT", "credits.ledger.nodes.0.amount": 10_000,
         "credits.ledger.totalCount": 1, "credits.estimatedRunwayDays": None}),
-    Operation("Inbox", 3, lambda s: {
+    Operation("Inbox", 4, lambda s: {
         "inboundMessages.nodes.0.id": s.inbound, "inboundMessages.nodes.0.contact.id": s.maria,
         "inboundMessages.totalCount": 1}, lambda s: {"contactId": s.maria}),
     Operation("Senders", 2, lambda s: {
@@ -185,7 +185,7 @@ OPERATIONS = (
         "unflagInboundMessage.intent": None}, lambda s: {"id": s.inbound}),
     Operation("InboundMessage", 1, lambda s: {"inboundMessage.from": "+12125550101", "inboundMessage.keyword": None},
               lambda s: {"id": s.inbound}),
-    Operation("SimulateReply", 14, lambda s: {
+    Operation("SimulateReply", 15, lambda s: {
         "simulateReply.keyword": "STOP", "simulateReply.contact.optIn.status": "OPTED_OUT"},
               lambda s: {"input": {"from": "+12125550103", "body": "stop"}}),
     Operation("Webhooks", 3, lambda s: {

@@ -20,7 +20,7 @@ from tortoise.functions import Lower
 from msvs.api import ids
 from msvs.api.consent import consent, revocation
 from msvs.api.consent.consent import Evidence
-from msvs.api.context import Context
+from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
@@ -48,6 +48,7 @@ MAX_ATTRIBUTE_KEY = 40
 MAX_ATTRIBUTE_VALUE = 500
 MAX_INTEGER = 2**53
 MAX_SEARCH = 100
+ON_CONFLICT = ("refuse", "update")
 
 _line_breaks = re.compile(r"[\r\n\t]")
 _phone_like = re.compile(r"[0-9+(). -]*[0-9][0-9+(). -]*").fullmatch
@@ -57,6 +58,7 @@ FirstName = Annotated[str, about("The first name.", **named(MAX_NAME))]
 LastName = Annotated[str, about("The last name.", **named(MAX_NAME))]
 Email = Annotated[str, about("The e-mail address.", format="email", maxLength=MAX_EMAIL)]
 Timezone = Annotated[str, about("An IANA time zone such as America/New_York.")]
+ExternalId = Annotated[str, about("What the contact is called in your own system; no two have one.", **named(MAX_NAME))]
 Attributes = Annotated[
     JSONObject,
     about(
@@ -118,8 +120,8 @@ class OptInEvidence(Request, frozen=True):
     ] = False
 
 
-class CreateContact(Request, frozen=True):
-    """A contact to make."""
+class NewContact(Request, frozen=True):
+    """What is said of a contact to make."""
 
     phone: Annotated[E164, about(example="+14155550123")]
     first_name: Annotated[FirstName, about(example="Maria")] | None = None
@@ -134,6 +136,23 @@ class CreateContact(Request, frozen=True):
         | None
     ) = None
     timezone: Timezone | None = None
+    external_id: Annotated[ExternalId, about(example="customer-4711")] | None = None
+
+
+class CreateContact(NewContact, frozen=True):
+    """A contact to make."""
+
+    on_conflict: (
+        Annotated[
+            str,
+            about(
+                "Where a contact has the external_id, or else the phone: `update` changes it, and what is not said"
+                " stays; `refuse`, the default, answers 409.",
+                enum=[*ON_CONFLICT],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class UpdateContact(Request, frozen=True):
@@ -155,6 +174,7 @@ class UpdateContact(Request, frozen=True):
         | UnsetType
     ) = UNSET
     timezone: Timezone | UnsetType | None = UNSET
+    external_id: ExternalId | UnsetType | None = UNSET
 
 
 # What is told of a contact besides its phone and attributes: each text's column, and its reader.
@@ -163,10 +183,13 @@ DETAILS: Mapping[str, Callable[[str], str]] = {
     "last_name": lambda text: read_name(text, param="last_name"),
     "email": read_email,
     "timezone": check_timezone,
+    "external_id": lambda text: read_name(text, param="external_id"),
 }
 
 
+FIND_BY_EXTERNAL_ID = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND external_id = $3"
 FIND_BY_PHONE = "SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = $3"
+LOCK_BY_PHONE = f"{FIND_BY_PHONE} FOR NO KEY UPDATE"
 
 # A phone that was erased while it was suppressed is suppressed in plain again before anything is sent to it; it may
 # have been so in several spellings.
@@ -187,17 +210,18 @@ WITH restored AS (
 INSERT_CONTACT = f"""
 {SUPPRESSION.format(hashes="$9", canonical="$10")}
 INSERT INTO contacts (id, workspace_id, livemode, phone, region, number_kind, attributes, opt_in_status, opt_in_source,
-    opt_in_at, created_at, updated_at, {", ".join(DETAILS)})
+    opt_in_at, created_at, updated_at, is_automatic, {", ".join(DETAILS)})
 SELECT $1::uuid, $2::uuid, $3::bool, $4::varchar, $5::varchar, $6::varchar, $7::jsonb,
     CASE WHEN stop.source IS NULL THEN 'unknown' ELSE 'opted_out' END, stop.source, stop.created_at,
-    $8::timestamptz, $8::timestamptz, {", ".join(f"${place}::varchar" for place in range(11, 11 + len(DETAILS)))}
+    $8::timestamptz, $8::timestamptz, $11::bool,
+    {", ".join(f"${place}::varchar" for place in range(12, 12 + len(DETAILS)))}
 FROM (VALUES (1)) AS one LEFT JOIN stop ON true
 ON CONFLICT DO NOTHING
 RETURNING *
 """
 
 UPDATE_CONTACT = f"""
-UPDATE contacts SET attributes = $4::jsonb, updated_at = $5,
+UPDATE contacts SET attributes = $4::jsonb, updated_at = $5, is_automatic = false,
     {", ".join(f"{column} = ${place}" for place, column in enumerate(DETAILS, start=6))}
 WHERE id = $1 AND workspace_id = $2 AND livemode = $3
 """
@@ -239,9 +263,11 @@ FROM gone WHERE opt_in_status = 'opted_out' ON CONFLICT DO NOTHING
 """
 
 
-async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
-    """Make a contact. Raises Conflict `contact_exists` with `existing_id` where the phone has one.
+async def create_contact(ctx: Context, data: CreateContact, *, upsert: bool = False) -> ContactRow:
+    """Make a contact. Raises Conflict `contact_exists` with `existing_id` where somebody made one of the phone.
 
+    One that a send or a message made by itself is adopted: it gets what is said. With `upsert` or `on_conflict`
+    "update", so does any contact of the external_id, else of the phone; what is not said stays.
     With `opt_in` it is opted in, or pending where the workspace asks for double opt-in; for a number that said STOP,
     that takes renewed evidence, else Conflict `opt_in_revoked`. Without `opt_in` it is unknown, or opted out if it said
     STOP.
@@ -252,9 +278,21 @@ async def create_contact(ctx: Context, data: CreateContact) -> ContactRow:
     now = ctx.services.clock()
     details = read_details(data)
     attributes = merge_attributes({}, data.attributes or {})
-    while (row := await _insert(ctx, phone, now, details, attributes)) is None:
-        existing = await fetch_row(ContactRow, FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
-        if existing is not None:
+    is_update = upsert or _read_conflict(data.on_conflict)
+    if details["external_id"] is not None:
+        holder = await hold_external_id(ctx, details["external_id"])
+        if holder is not None and is_update:
+            return await update_contact(ctx, holder.id, _change_of(data))
+        if holder is not None:
+            raise _taken(holder, "external_id")
+    row = None
+    while row is None:
+        existing = await fetch_row(ContactRow, LOCK_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone.e164))
+        if existing is None:
+            row = await _insert(ctx, phone, now, details, attributes)
+        elif is_update or existing.is_automatic:
+            return await update_contact(ctx, existing.id, _change_of(data))
+        else:
             if evidence is not None:
                 await _refuse_revoked(ctx, existing, evidence, now)
             raise _taken(existing)
@@ -275,7 +313,7 @@ async def ensure_contact(ctx: Context, phone: str, *, now: datetime) -> ContactR
     while True:
         row = await fetch_row(ContactRow, FIND_BY_PHONE, ctx.workspace_id, ctx.livemode, canonical(phone))
         if row is None:
-            row = await _insert(ctx, parse_phone(phone), now)
+            row = await _insert(ctx, parse_phone(phone), now, is_automatic=True)
         # None again: another caller made the contact between the two statements; the next look finds it.
         if row is not None:
             return row
@@ -325,9 +363,14 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
     allow(ctx, Permission.CONTACTS_WRITE)
     evidence = None if data.opt_in is UNSET else read_evidence(data.opt_in, ctx.services.clock())
     phone = None if data.phone is UNSET else parse_phone(data.phone, param="phone")
+    told = read_details(data)
+    external_id = told.get("external_id")
+    holder = None if external_id is None else await hold_external_id(ctx, external_id)
+    if holder is not None and holder.id != id:
+        raise _taken(holder, "external_id")
     contact = await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact", lock=True)
     now = ctx.services.clock()
-    details = {**{name: getattr(contact, name) for name in DETAILS}, **read_details(data)}
+    details = {**{name: getattr(contact, name) for name in DETAILS}, **told}
     attributes = (
         contact.attributes if data.attributes is UNSET else merge_attributes(contact.attributes, data.attributes)
     )
@@ -392,6 +435,8 @@ async def _insert(
     now: datetime,
     details: Mapping[str, str | None] = MappingProxyType({}),
     attributes: Mapping[str, object] = MappingProxyType({}),
+    *,
+    is_automatic: bool = False,
 ) -> ContactRow | None:
     await consent.hold_suppressions(ctx)
     return await fetch_row(
@@ -407,6 +452,7 @@ async def _insert(
         now,
         consent.hashes_of(ctx, phone.e164),
         canonical(phone.e164),
+        is_automatic,
         *(details.get(name) for name in DETAILS),
     )
 
@@ -471,16 +517,40 @@ async def _change_phone(ctx: Context, contact: Contact, phone: Phone, now: datet
     await cancellation.cancel_campaign_contact(ctx, contact.id, reason="recipient_deleted", now=now)
 
 
-def _taken(existing: ContactRow) -> Conflict:
+async def hold_external_id(ctx: Context, external_id: str) -> ContactRow | None:
+    """Return the contact that has an external_id; until the transaction ends, nobody else gives one to a contact."""
+    await lock_external_ids(ctx)
+    return await fetch_row(ContactRow, FIND_BY_EXTERNAL_ID, ctx.workspace_id, ctx.livemode, external_id)
+
+
+async def lock_external_ids(ctx: Context) -> None:
+    """Keep others from giving contacts external ids until the transaction ends. Before contacts are locked."""
+    await fetch_value("SELECT pg_advisory_xact_lock($1)", lock_number(ctx, before=b"external ids"))
+
+
+def _read_conflict(text: str | None) -> bool:
+    """Return whether a contact that is there is changed. Raises InvalidRequest."""
+    if text not in (None, *ON_CONFLICT):
+        raise InvalidRequest(f"on_conflict must be one of: {', '.join(ON_CONFLICT)}.", param="on_conflict")
+    return text == "update"
+
+
+def _change_of(data: CreateContact) -> UpdateContact:
+    """Return what a contact to be made says of one that is there; what it does not say stays."""
+    told = {name: getattr(data, name) for name in UpdateContact.__struct_fields__}
+    return UpdateContact(**{name: value for name, value in told.items() if value is not None})
+
+
+def _taken(existing: ContactRow, param: str = "phone") -> Conflict:
     return Conflict(
-        "A contact with this phone number already exists.",
+        f"A contact with this {'phone number' if param == 'phone' else param} already exists.",
         code=ErrorCode.CONTACT_EXISTS,
-        param="phone",
+        param=param,
         existing_id=ids.encode_id(ids.CONTACT, existing.id),
     )
 
 
-def read_details(data: CreateContact | UpdateContact) -> dict[str, str | None]:
+def read_details(data: NewContact | UpdateContact) -> dict[str, str | None]:
     """Return what is told of a contact besides its phone and attributes, checked. Raises InvalidRequest."""
     told: dict[str, str | None] = {name: value for name in DETAILS if (value := getattr(data, name)) is not UNSET}
     return {name: None if text is None else DETAILS[name](text) for name, text in told.items()}

@@ -17,8 +17,9 @@ from msvs.api.consent.consent import Evidence
 from msvs.api.contacts import lists
 from msvs.api.contacts.contacts import (
     DETAILS,
-    CreateContact,
+    NewContact,
     OptInEvidence,
+    lock_external_ids,
     merge_attributes,
     read_details,
     read_evidence,
@@ -36,9 +37,20 @@ from msvs.models import Contact, ContactList, OptInStatus
 # An import is one transaction, and the head of the chain of consent is its own until it commits.
 MAX_IMPORTED = 500
 
+# What spreadsheets and word processors leave at the edges of a cell beside spaces: soft hyphens, zero-width characters,
+# marks of direction and of the order of bytes.
+INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u061c") | {
+    chr(code) for first, last in ((0x202A, 0x202E), (0x2066, 0x2069)) for code in range(first, last + 1)
+}
+
 LOCK_BY_PHONES = """
 SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
 ORDER BY id FOR NO KEY UPDATE
+"""
+
+HOLDERS = """
+SELECT external_id, canonical FROM contacts
+WHERE workspace_id = $1 AND livemode = $2 AND external_id = ANY($3::varchar[])
 """
 
 _columns = ", ".join(DETAILS)
@@ -63,14 +75,14 @@ ORDER BY entry.canonical ON CONFLICT DO NOTHING RETURNING *
 """
 
 UPDATE_CONTACTS = f"""
-UPDATE contacts SET attributes = entry.attributes::jsonb, updated_at = $5,
+UPDATE contacts SET attributes = entry.attributes::jsonb, updated_at = $5, is_automatic = false,
     {", ".join(f"{name} = entry.{name}" for name in DETAILS)}
 FROM unnest($3::uuid[], $4::text[], {_texts(6)}) AS entry (id, attributes, {_columns})
 WHERE contacts.workspace_id = $1 AND contacts.livemode = $2 AND contacts.id = entry.id
 """
 
 
-class ImportedContact(CreateContact, frozen=True):
+class ImportedContact(NewContact, frozen=True):
     """A contact to import."""
 
     # What breaks the rules of a contact is reported, and refuses nothing: the documents tell no limits of the fields.
@@ -81,6 +93,9 @@ class ImportedContact(CreateContact, frozen=True):
 
 class ImportContacts(Request, frozen=True):
     """Contacts to import, and what holds for all of them."""
+
+    # REST has the refusal of a row that cannot be read in its place.
+    read_by_row: ClassVar[str] = "contacts"
 
     contacts: Annotated[
         list[ImportedContact],
@@ -161,9 +176,10 @@ class _Person:
 async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImported:
     """Make or change at most 500 contacts, and put them on a list; a row that cannot be is reported, not refused.
 
+    What is blank in a row is not said, and the edges of its texts are trimmed.
     A phone that is known has its contact changed as an update would: what the row leaves out stays, and attributes are
     merged. Rows of one phone count as one, of which the last word holds. Evidence opts in whoever is `unknown`; a
-    number that said STOP stays opted out. Raises InvalidRequest, also for evidence that is none, and Conflict
+    number that said STOP stays opted out. Raises InvalidRequest, also where the evidence for all is none, and Conflict
     `list_synced`.
     """
     list_id = ids.read_optional_id(ids.CONTACT_LIST, data.list_id, "list_id")
@@ -181,6 +197,7 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
     people = _read_rows(data.contacts, region, shared, done, now)
     # One import after the other: each holds many contacts, and two could wait for each other's.
     await fetch_value("SELECT pg_advisory_xact_lock($1)", lock_number(ctx, before=b"imports"))
+    await _without_taken(ctx, people, done)
     known = await _lock(ctx, people)
     await consent.hold_suppressions(ctx)
     await consent.restore_suppressions(ctx, [person.phone.e164 for person in people.values()])
@@ -204,14 +221,17 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
 
 
 def _read_rows(
-    rows: Sequence[CreateContact], region: str | None, shared: Evidence | None, done: ContactsImported, now: datetime
+    rows: Sequence[NewContact | InvalidRequest],
+    region: str | None,
+    shared: Evidence | None,
+    done: ContactsImported,
+    now: datetime,
 ) -> dict[str, _Person]:
     """Return what the valid rows say of each phone, by its canonical number; `done` is told of the others."""
-    given = [shared if row.opt_in is None else _read_evidence(row.opt_in, index, now) for index, row in enumerate(rows)]
     people: dict[str, _Person] = {}
     for index, row in enumerate(rows):
         try:
-            person = _read_row(row, index, region, given[index])
+            person = _read_row(row, index, region, shared, now)
             before = people.get(canonical(person.phone.e164))
             if before is not None:
                 _join(before, person)
@@ -223,26 +243,55 @@ def _read_rows(
     return people
 
 
-def _read_evidence(opt_in: OptInEvidence, index: int, now: datetime) -> Evidence:
-    try:
-        return read_evidence(opt_in, now)
-    except InvalidRequest as error:
-        error.param = f"contacts[{index}].{error.param}"
-        raise
-
-
-def _read_row(row: CreateContact, index: int, region: str | None, evidence: Evidence | None) -> _Person:
-    phone = parse_phone(row.phone, param="phone") if region is None else read_phone(row.phone, region, param="phone")
-    details = read_details(row)
-    attributes = row.attributes or {}
+def _read_row(
+    row: NewContact | InvalidRequest, index: int, region: str | None, shared: Evidence | None, now: datetime
+) -> _Person:
+    if isinstance(row, InvalidRequest):
+        raise row
+    text = _trim(row.phone)
+    phone = parse_phone(text, param="phone") if region is None else read_phone(text, region, param="phone")
+    given = {name: _said(getattr(row, name)) for name in DETAILS}
+    details = read_details(msgspec.structs.replace(row, **given))
+    attributes: dict[str, object] = {
+        name: _trim(value) if isinstance(value, str) else value
+        for name, value in (row.attributes or {}).items()
+        if not (isinstance(value, str) and not _trim(value))
+    }
     merge_attributes({}, attributes)
     return _Person(
         index,
         phone,
         {name: value for name, value in details.items() if value is not None},
-        dict(attributes),
-        evidence,
+        attributes,
+        shared if row.opt_in is None else read_evidence(_trimmed(row.opt_in), now),
     )
+
+
+def _trimmed(opt_in: OptInEvidence) -> OptInEvidence:
+    """Return evidence without the edges of its texts; a blank one is no evidence, and stays."""
+    texts = {name: getattr(opt_in, name) for name in OptInEvidence.__struct_fields__}
+    return msgspec.structs.replace(
+        opt_in, **{name: _trim(value) for name, value in texts.items() if isinstance(value, str)}
+    )
+
+
+def _said(text: str | None) -> str | None:
+    """Return what a cell says, without its edges; a blank one says nothing."""
+    return None if text is None else _trim(text) or None
+
+
+def _trim(text: str) -> str:
+    """Return a cell without the spaces and the invisible characters at its edges."""
+    start, end = 0, len(text)
+    while start < end and _is_edge(text[start]):
+        start += 1
+    while end > start and _is_edge(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_edge(character: str) -> bool:
+    return character.isspace() or character in INVISIBLE
 
 
 def _join(person: _Person, later: _Person) -> None:
@@ -255,7 +304,24 @@ def _join(person: _Person, later: _Person) -> None:
 
 
 def _refused(index: int, error: InvalidRequest) -> RowRefused:
-    return RowRefused(index, error.code, error.message, f"contacts[{index}].{error.param}")
+    path = f"contacts[{index}]"
+    return RowRefused(index, error.code, error.message, path if error.param is None else f"{path}.{error.param}")
+
+
+async def _without_taken(ctx: Context, people: dict[str, _Person], done: ContactsImported) -> None:
+    """Leave out whom another contact, or another row before, has the external_id of."""
+    named = {phone: id for phone, person in people.items() if (id := person.values.get("external_id")) is not None}
+    if not named:
+        return
+    await lock_external_ids(ctx)
+    rows = await fetch(HOLDERS, ctx.workspace_id, ctx.livemode, list(named.values()))
+    holders: dict[str, str] = {row.external_id: row.canonical for row in rows}
+    for phone, external_id in named.items():
+        if holders.setdefault(external_id, phone) != phone:
+            error = InvalidRequest(
+                "Another contact has this external_id.", code=ErrorCode.CONTACT_EXISTS, param="external_id"
+            )
+            done.invalid.append(_refused(people.pop(phone).index, error))
 
 
 async def _lock(ctx: Context, phones: Collection[str]) -> dict[str, Row]:

@@ -40,6 +40,7 @@ BLANKED: Mapping[str, object] = {
     "last_name": None,
     "email": None,
     "timezone": None,
+    "external_id": None,
     "ip": None,
     "user_agent": None,
     "text": None,

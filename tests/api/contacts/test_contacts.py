@@ -507,3 +507,94 @@ async def test_pages_of_contacts_run_newest_first(ctx: Context) -> None:
 
     assert [row.id for row in (*first.items, *second.items)] == [row.id for row in made[:0:-1]]
     assert (first.has_more, second.has_more) == (True, True)
+
+
+async def test_a_contact_that_made_itself_is_adopted_once(ctx: Context) -> None:
+    async with unit_of_work():
+        itself = await ensure_contact(ctx, PHONE, now=datetime.now(UTC))
+
+    adopted = await create(ctx, DOCUMENTED)
+
+    assert (adopted.id, adopted.first_name, adopted.opt_in_status) == (itself.id, "Maria", "opted_in")
+    assert [(row.status, row.source) for row in await ConsentEvent.all()] == [("opted_in", "checkout")]
+    assert await event_types() == []
+    with pytest.raises(Conflict) as again:
+        await create(ctx, DOCUMENTED)
+    assert (again.value.code, await Contact.all().count()) == ("contact_exists", 1)
+
+
+async def test_one_that_made_itself_and_said_stop_is_adopted_as_it_is_and_not_opted_in(ctx: Context) -> None:
+    async with unit_of_work():
+        itself = await ensure_contact(ctx, PHONE, now=datetime.now(UTC))
+    await opt_out(ctx, itself)
+    with pytest.raises(Conflict) as refused:
+        await create(ctx, DOCUMENTED)
+    assert (refused.value.code, (await get_contact(ctx, itself.id)).first_name) == ("opt_in_revoked", None)
+
+    adopted = await create(ctx, CreateContact(PHONE, first_name="Maria"))
+
+    assert (adopted.id, adopted.first_name, adopted.opt_in_status) == (itself.id, "Maria", "opted_out")
+
+
+async def test_one_that_somebody_changed_is_no_longer_to_be_adopted(ctx: Context) -> None:
+    async with unit_of_work():
+        itself = await ensure_contact(ctx, PHONE, now=datetime.now(UTC))
+    await update(ctx, itself, first_name="Ana")
+    with pytest.raises(Conflict) as refused:
+        await create(ctx, DOCUMENTED)
+    assert (refused.value.code, (await get_contact(ctx, itself.id)).first_name) == ("contact_exists", "Ana")
+
+
+async def test_two_at_once_adopt_one(ctx: Context) -> None:
+    async with unit_of_work():
+        itself = await ensure_contact(ctx, PHONE, now=datetime.now(UTC))
+    done = await asyncio.gather(create(ctx, DOCUMENTED), create(ctx, DOCUMENTED), return_exceptions=True)
+    (adopted,) = [each for each in done if not isinstance(each, Exception)]
+    (refused,) = [each for each in done if isinstance(each, Conflict)]
+    assert (adopted.id, refused.code) == (itself.id, "contact_exists")
+
+
+async def test_an_upsert_changes_by_phone_and_by_external_id_and_keeps_what_it_leaves_out(ctx: Context) -> None:
+    async def upsert(phone: str, **values: Any) -> Any:
+        async with unit_of_work():
+            return await create_contact(ctx, CreateContact(phone, on_conflict="update", **values))
+
+    made = await upsert(PHONE, first_name="Maria", email="maria@example.com")
+    by_phone = await upsert(PHONE, last_name="Silva", external_id="c-1")
+    assert (by_phone.id, by_phone.first_name, by_phone.last_name) == (made.id, "Maria", "Silva")
+    by_id = await upsert("+12125550199", external_id="c-1", opt_in=OptInEvidence("form"))
+    assert (by_id.id, by_id.phone, by_id.email) == (made.id, "+12125550199", "maria@example.com")
+    assert by_id.opt_in_status == "opted_in"
+    other = await upsert(PHONE, external_id="c-2")
+    assert other.id != made.id
+    with pytest.raises(Conflict) as refused:
+        await upsert(PHONE, external_id="c-1")
+    assert (refused.value.param, refused.value.details["existing_id"]) == (
+        "phone",
+        ids.encode_id(ids.CONTACT, other.id),
+    )
+    assert await Contact.all().count() == 2
+
+
+async def test_an_external_id_is_one_contacts_alone(ctx: Context, other_ctx: Context) -> None:
+    first = await create(ctx, CreateContact(PHONE, external_id="c-1"))
+    await create(other_ctx, CreateContact(PHONE, external_id="c-1"))
+    second = await create(ctx, CreateContact("+12125550199"))
+    refusals = [
+        lambda: create(ctx, CreateContact("+12125550198", external_id="c-1")),
+        lambda: update(ctx, second, external_id="c-1"),
+    ]
+    for refusal in refusals:
+        with pytest.raises(Conflict) as refused:
+            await refusal()
+        assert (refused.value.code, refused.value.param) == ("contact_exists", "external_id")
+        assert refused.value.details["existing_id"] == ids.encode_id(ids.CONTACT, first.id)
+    assert (await update(ctx, first, external_id="c-1")).external_id == "c-1"
+    assert (await update(ctx, first, external_id=None)).external_id is None
+    assert (await update(ctx, second, external_id="c-1")).external_id == "c-1"
+
+
+async def test_what_becomes_of_a_conflict_is_one_of_two(ctx: Context) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await create(ctx, CreateContact(PHONE, on_conflict="merge"))
+    assert (refused.value.param, await Contact.all().count()) == ("on_conflict", 0)

@@ -48,7 +48,7 @@ SELECT * FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND canonical =
 ORDER BY id FOR NO KEY UPDATE
 """
 
-HOLDERS = """
+FIND_EXTERNAL_IDS = """
 SELECT external_id, canonical FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND external_id = ANY($3::varchar[])
 """
@@ -314,7 +314,7 @@ async def _without_taken(ctx: Context, people: dict[str, _Person], done: Contact
     if not named:
         return
     await lock_external_ids(ctx)
-    rows = await fetch(HOLDERS, ctx.workspace_id, ctx.livemode, list(named.values()))
+    rows = await fetch(FIND_EXTERNAL_IDS, ctx.workspace_id, ctx.livemode, list(named.values()))
     holders: dict[str, str] = {row.external_id: row.canonical for row in rows}
     for phone, external_id in named.items():
         if holders.setdefault(external_id, phone) != phone:

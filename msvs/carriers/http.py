@@ -247,14 +247,14 @@ def _is_lost(outcome: Outcome) -> bool:
 def judge_status(answer: HttpAnswer) -> Outcome:
     """Return the outcome of an answer without a success and without a code of the carrier's that we know.
 
-    4xx and redirects are refusals: of the moment with 429, of us with 401 to 407, else of the message. What a server
-    answers when it fails says nothing of how far it came.
+    4xx and redirects are refusals: of the moment with 429, of us with 401 to 407 unless that lasts, else of the
+    message. What a server answers when it fails says nothing of how far it came.
     """
     status = answer.status
     if status == 429:
         return throttled(answer)
     if status in _FAULTS or 300 <= status < 400:
-        return fault(answer)
+        return fault(answer, may_last=True)
     if 400 <= status < 500 and status not in _AMBIGUOUS:
         return Refused(REJECTED)
     return Unknown(f"http_{status}")
@@ -265,9 +265,10 @@ def throttled(answer: HttpAnswer) -> Refused:
     return Refused(REJECTED, retryable=True, retry_after=retry_after(answer.headers))
 
 
-def fault(answer: HttpAnswer) -> Refused:
+def fault(answer: HttpAnswer, *, may_last: bool = False) -> Refused:
     """Refuse for now: the carrier takes no messages of ours at present."""
-    return Refused(REJECTED, retryable=True, retry_after=retry_after(answer.headers), is_fault=True)
+    wait = retry_after(answer.headers)
+    return Refused(REJECTED, retryable=True, retry_after=wait, is_fault=True, may_last=may_last)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float:

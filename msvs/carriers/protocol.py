@@ -56,12 +56,14 @@ class Refused:
 
     `retryable`: the same carrier may take it after `retry_after` seconds. `is_fault`: the trouble is the carrier's (it
     is away, or refuses our credentials) and not the message's; it counts for the carrier's circuit breaker.
+    `may_last`: it answered for a reason that we do not know and that may be the message's, so it is not asked for ever.
     """
 
     code: str
     retryable: bool = False
     retry_after: float = 1.0
     is_fault: bool = False
+    may_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msvs.api.accounts import workspaces
 from msvs.models import Workspace
 from msvs.twilio_compat.call import API_VERSION, Call, Found
-from msvs.twilio_compat.forms import check_names
+from msvs.twilio_compat.forms import check_names, read_filters
 from msvs.twilio_compat.resources import rfc2822
 
 
@@ -17,7 +17,7 @@ async def fetch(call: Call) -> Found:
 
 async def list_(call: Call) -> Found:
     """List the one account that a key belongs to."""
-    check_names(call.query, ("Page", "PageSize"))
+    read_filters(call.query, ("Page", "PageSize"))
     path = f"/{API_VERSION}/Accounts.json"
     return 200, {
         "accounts": [account_resource(call, await workspaces.get_workspace(call.ctx))],

@@ -12,6 +12,8 @@ from msvs.http.body import MAX_ECHO, check_content_type, too_large
 
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 50
+MAX_PAGE_SIZE = 1000
+MAX_PAGE = 1_000_000
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 _whole = re.compile(r"[0-9]{1,9}").fullmatch
@@ -29,8 +31,21 @@ def parse_form(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 def parse_query(query: bytes) -> dict[str, str]:
-    """Parse the parameters of a query string; those left blank are as those left out. Raises InvalidRequest."""
-    return {name: text for name, text in _fields(query, "query string").items() if text}
+    """Parse the parameters of a query string, blank ones too. Raises InvalidRequest."""
+    return _fields(query, "query string")
+
+
+def read_filters(query: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
+    """Return the parameters of a list; those left blank are as those left out. Raises InvalidRequest.
+
+    A later page is found by its token alone: without one, its number would answer the first page for ever.
+    """
+    check_names(query, known)
+    given = {name: text for name, text in query.items() if text}
+    if read_whole(given, "Page", least=0, most=MAX_PAGE) and "PageToken" not in given:
+        raise InvalidRequest("Page past 0 needs the PageToken of next_page_uri.", param="Page")
+    read_whole(given, "PageSize", least=1, most=MAX_PAGE_SIZE)
+    return given
 
 
 def check_names(values: Collection[str], known: Collection[str]) -> None:

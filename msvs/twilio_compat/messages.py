@@ -13,15 +13,21 @@ from msvs.api.pages import MAX_LIMIT, Page, PageRequest
 from msvs.models import Message, MessageStatus
 from msvs.twilio_compat.call import API_VERSION, Call, Found
 from msvs.twilio_compat.errors import NotCancelable
-from msvs.twilio_compat.forms import check_names, read_day, read_time, read_whole
+from msvs.twilio_compat.forms import (
+    MAX_PAGE,
+    MAX_PAGE_SIZE,
+    check_names,
+    read_day,
+    read_filters,
+    read_time,
+    read_whole,
+)
 from msvs.twilio_compat.resources import message_resource
 from msvs.twilio_compat.sids import MESSAGE, decode_sid, encode_sid, find_message_id
 
 # Twilio's own limit, in seconds.
 MAX_VALIDITY = 36_000
 DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 1000
-MAX_PAGE = 1_000_000
 MAX_ID = 2**128 - 1
 # What a page token begins with: the page after a message, or the page before it.
 AFTER, BEFORE = "PA", "PB"
@@ -113,8 +119,7 @@ async def update(call: Call) -> Found:
 
 async def list_(call: Call) -> Found:
     """List messages, newest first, in pages of at most 100."""
-    query = call.query
-    check_names(query, (*FILTERS, "PageSize", "Page", "PageToken"))
+    query = read_filters(call.query, (*FILTERS, "PageSize", "Page", "PageToken"))
     size = min(read_whole(query, "PageSize", least=1, most=MAX_PAGE_SIZE) or DEFAULT_PAGE_SIZE, MAX_LIMIT)
     number = read_whole(query, "Page", least=0, most=MAX_PAGE) or 0
     after, before = _read_token(query.get("PageToken"))
@@ -134,7 +139,7 @@ async def list_(call: Call) -> Found:
 
 async def list_media(call: Call) -> Found:
     """List the media of a message: an SMS has none."""
-    check_names(call.query, ("PageSize", "Page"))
+    read_filters(call.query, ("PageSize", "Page"))
     id = (await messages.get_message(call.ctx, find_message_id(call.path["sid"]))).id
     path = f"/{API_VERSION}/Accounts/{call.account_sid}/Messages/{encode_sid(MESSAGE, id)}/Media.json"
     return 200, {
@@ -188,7 +193,7 @@ def _read_token(token: str | None) -> tuple[UUID | None, UUID | None]:
 
 def _envelope(call: Call, page: Page[Message], request: PageRequest, *, number: int) -> dict[str, object]:
     path = f"/{API_VERSION}/Accounts/{call.account_sid}/Messages.json"
-    filters = [(name, call.query[name]) for name in FILTERS if name in call.query]
+    filters = [(name, call.query[name]) for name in FILTERS if call.query.get(name)]
     size, token = request.limit, call.query.get("PageToken")
 
     def uri(page_number: int, token: str | None) -> str:

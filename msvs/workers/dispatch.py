@@ -363,7 +363,9 @@ def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
         result = THROTTLED if answer.retryable else REFUSED
         if answer.is_fault:
             result = FAULT
-        return Outcome(submission.message_id, result, code=answer.code, retry_after=answer.retry_after)
+        return Outcome(
+            submission.message_id, result, code=answer.code, retry_after=answer.retry_after, may_last=answer.may_last
+        )
     return Outcome(submission.message_id, UNKNOWN)
 
 

@@ -157,11 +157,42 @@ async def test_whatever_is_posted_is_refused_and_nothing_written(
         "To=%00",
         "%ff",
         "To=%ff",
+        "Foo=",
+        "Foo",
+        "=",
+        "to=",
+        "DateSent%3E%3D2026-11-29",
+        "DateSent%3C%3D2026-11-29",
+        "DateSent=2026-11-29&Foo",
+        "Page=1",
+        "Page=1&PageToken=",
+        "Page=1&PageSize=50",
     ],
 )
 async def test_whatever_is_asked_of_a_list(account: Account, query: str) -> None:
     response = await account.http.get(f"{account.path}/Messages.json?{query}", auth=account.auth)
     assert refusal(response)[:2] == (400, 20001)
+
+
+@pytest.mark.parametrize("query", ["Foo=", "Foo", "Page=1", "Page=x", "PageSize=0", "To=%2B12125550111"])
+async def test_whatever_is_asked_of_the_other_lists(account: Account, query: str) -> None:
+    for path in ("/2010-04-01/Accounts.json", f"{account.path}/Messages/SM{'0' * 32}/Media.json"):
+        response = await account.http.get(f"{path}?{query}", auth=account.auth)
+        assert refusal(response)[:2] == (400, 20001)
+
+
+@pytest.mark.parametrize("query", ["To=", "From=&DateSent=", "Page=0", "PageToken=", "PageSize="])
+async def test_known_filters_may_be_blank(account: Account, query: str) -> None:
+    response = await account.http.get(f"{account.path}/Messages.json?{query}", auth=account.auth)
+    assert (response.status_code, response.json()["messages"]) == (200, [])
+
+
+@pytest.mark.parametrize("query", ["Foo=", "Foo"])
+async def test_a_post_with_a_blank_parameter_in_its_query_sends_nothing(account: Account, query: str) -> None:
+    data = {"To": "+12125550111", "Body": "Doors open"}
+    response = await account.http.post(f"{account.path}/Messages.json?{query}", data=data, auth=account.auth)
+    assert refusal(response)[:2] == (400, 20001)
+    assert await Message.all().count() == 0
 
 
 async def test_parameters_of_a_post_are_in_its_body(account: Account) -> None:

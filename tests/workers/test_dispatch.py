@@ -17,6 +17,7 @@ from asyncpg.exceptions import (
 )
 
 from msvs import database as db
+from msvs.api import ids
 from msvs.api.campaigns import campaigns
 from msvs.api.campaigns.campaigns import CreateCampaign
 from msvs.api.context import Context
@@ -28,8 +29,10 @@ from msvs.api.messages.messages import SendMessage, cancel_message, send_message
 from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.carrier_events import keep_carrier_events
-from msvs.carriers.protocol import Accepted, Capability, Outcome, Report, Submission
+from msvs.carriers.http import judge_status
+from msvs.carriers.protocol import Accepted, Capability, Outcome, Refused, Report, Submission
 from msvs.carriers.virtual import VirtualCarrier
+from msvs.http_client import HttpAnswer
 from msvs.models import CreditBalance, InboundMessage, Message, MessageStatus, Workspace
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import IN_DOUBT, dispatch_lane, dispatch_messages, resolve_expired
@@ -308,6 +311,52 @@ async def test_outcomes_outlast_a_restart_of_postgresql(
     await dispatch_lane(SERVICES, {"virtual": carrier}, Lane(live_ctx.workspace_id, True))
     assert ((await Message.get(id=message_id)).status, left) == ("sent", [])
     assert await accepted(message_id) == 1
+
+
+class Denying(VirtualCarrier):
+    """Gives every message the same answer."""
+
+    def __init__(self, answer: Outcome) -> None:
+        super().__init__()
+        self.answer = answer
+
+    async def submit_many(self, submissions: list[Submission]) -> list[Outcome]:  # type: ignore[override]
+        return [self.answer for _ in submissions]
+
+
+def an_answer(status: int) -> HttpAnswer:
+    return HttpAnswer(status=status, headers={}, head=b"", elapsed_ms=1)
+
+
+TRIED = """
+INSERT INTO message_attempts (id, message_id, claim_token, carrier, outcome, error_code, started_at, ended_at)
+SELECT tried.id, $1, gen_random_uuid(), 'virtual', 'fault', 'carrier_rejected', $3, $3
+FROM unnest($2::uuid[]) AS tried (id)
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "ends"),
+    [
+        *((judge_status(an_answer(status)), True) for status in (302, 401, 402, 403, 404, 405, 407)),
+        (Refused("carrier_rejected", retryable=True, is_fault=True), False),
+    ],
+)
+async def test_a_carrier_that_denies_a_message_is_not_asked_for_ever(
+    live_ctx: Context, answer: Outcome, ends: bool
+) -> None:
+    """A carrier that is away is waited for; one that answers so, for hours, has refused the message."""
+    message_id = await send(live_ctx)
+    carriers = {"virtual": Denying(answer)}
+    assert await dispatch_messages(SERVICES, carriers, seconds=0) == 1
+    assert (await Message.get(id=message_id)).status == MessageStatus.QUEUED
+    at = await db.now()
+    await db.execute(TRIED, message_id, [ids.new_id() for _ in range(19)], at - timedelta(hours=7))
+    await Message.filter(id=message_id).update(attempt_count=20, due_at=at)
+    assert await dispatch_messages(SERVICES, carriers, seconds=0) == 1
+    row = await Message.get(id=message_id)
+    assert (row.status, row.error_code) == (("failed", "carrier_rejected") if ends else ("queued", None))
+    assert await balance(live_ctx) == (10_000 if ends else 9_999)
 
 
 class Migrated(VirtualCarrier):

@@ -86,7 +86,8 @@ WHERE message_attempts.message_id = ANY ($1) AND message_attempts.message_id = d
 class Outcome:
     """What a carrier made of one message: accepted, refused, throttled (for now), fault (it was away) or unknown.
 
-    `part_refs` are the carrier's ids of the parts of a message that get reports of their own.
+    `part_refs` are the carrier's ids of the parts of a message that get reports of their own. `may_last`: a fault
+    that may be the message's, for all that is known.
     """
 
     message_id: UUID
@@ -95,6 +96,7 @@ class Outcome:
     code: str | None = None
     retry_after: float = 1.0
     part_refs: Sequence[str] = ()
+    may_last: bool = False
 
 
 async def record_outcomes(
@@ -184,7 +186,8 @@ WHERE id = ANY($1) AND claim_token = $2 AND status = 'sending' AND {in_months}
 
 EXHAUSTED = """
 SELECT message_id FROM message_attempts
-WHERE message_id = ANY($1) AND carrier = $2 AND outcome = 'throttled' AND {in_attempts}
+WHERE message_id = ANY($1) AND carrier = $2 AND {in_attempts}
+    AND (outcome = 'throttled' OR outcome = 'fault' AND message_id = ANY($6))
 GROUP BY message_id HAVING count(*) >= $3 AND (min(started_at) < $4 OR message_id = ANY($5))
 """
 
@@ -196,18 +199,19 @@ class _Exhausted(Protocol):
 async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome], now: datetime) -> set[UUID]:
     """Find the messages that the carrier was too busy for too often, and where there is no other carrier too long.
 
-    Attempts at which it was away do not count.
+    Attempts at which it was away do not count, unless it now answers and says no more than that it will not have it.
     """
     attempts = {row.id: row.attempt_count + 1 for row in claim.messages}
     candidates = [
         outcome.message_id
         for outcome in outcomes
-        if outcome.result == THROTTLED and attempts.get(outcome.message_id, 0) >= MAX_ATTEMPTS
+        if (outcome.result == THROTTLED or outcome.may_last) and attempts.get(outcome.message_id, 0) >= MAX_ATTEMPTS
     ]
     if not candidates:
         return set()
     statement = open_months.within(EXHAUSTED, candidates)
-    values = (MAX_ATTEMPTS - 1, now - MAX_THROTTLED, list(claim.fallbacks))
+    lasting = [outcome.message_id for outcome in outcomes if outcome.may_last]
+    values = (MAX_ATTEMPTS - 1, now - MAX_THROTTLED, list(claim.fallbacks), lasting)
     rows = await fetch(_Exhausted, statement, candidates, claim.carrier, *values)
     return {row.message_id for row in rows}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NewType, cast
 
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
+from msvs import times
 from msvs.api.resources import moment
 from msvs.json_types import JSON
 
@@ -20,10 +20,6 @@ MAX_DEPTH = 32
 JSONObject = NewType("JSONObject", dict[str, JSON])
 BigInt = NewType("BigInt", int)
 
-_time = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-).fullmatch
-
 
 def json_object(value: Mapping[str, JSON]) -> JSONObject:
     """Return a row's JSON object as the scalar's value."""
@@ -32,10 +28,10 @@ def json_object(value: Mapping[str, JSON]) -> JSONObject:
 
 def read_time(value: object) -> datetime:
     """Read an ISO-8601 time with an offset, in UTC. Raises ValueError."""
-    if isinstance(value, str) and _time(value):
+    if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
+            return times.read_time(value)
+        except ValueError:
             pass
     raise ValueError("Write an ISO-8601 time with an offset, such as 2026-05-01T20:00:00-04:00.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import re
 import typing
@@ -22,6 +23,7 @@ from msvs.api.errors import (
     RequestTooLarge,
 )
 from msvs.fields import request_fields
+from msvs.times import read_time
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -269,14 +271,36 @@ def _entry_type(kind: object) -> type[msgspec.Struct]:
 
 
 def _convert(value: Mapping[str, object], type: type[S]) -> S:
+    while True:
+        try:
+            return msgspec.convert(value, type, strict=True)
+        except msgspec.ValidationError as error:
+            # Its grammar of times is narrower than ours.
+            again = _with_time(str(error), value)
+            if again is None:
+                raise _explain(str(error), value, type) from None
+            value = again
+
+
+def _with_time(text: str, value: Mapping[str, object]) -> Mapping[str, object] | None:
+    """Return the value with the time that msgspec could not read as it writes one; None where that is none."""
+    found = _located(text)
+    if found is None or "RFC3339" not in text or found["path"] is None or "..." in found["path"]:
+        return None
+    *parents, last = [int(each[1:-1]) if each[0] == "[" else each for each in _step(found["path"])]
+    changed = held = copy.deepcopy(dict(value))
+    for step in parents:
+        held = typing.cast("dict[str | int, object]", held)[step]  # type: ignore[assignment]
     try:
-        return msgspec.convert(value, type, strict=True)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error), value, type) from None
+        held[last] = read_time(str(held[last])).isoformat()  # type: ignore[index]
+    except ValueError:
+        return None
+    return changed
 
 
 _located = re.compile(r"(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`)?", re.DOTALL).fullmatch
 # The field's name is the caller's, and may itself look like a place.
+_step = re.compile(r"[^.\[\]]+|\[[0-9]+\]").findall
 _unknown = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL).fullmatch
 _missing = re.compile(r"Object missing required field `(.*)`").fullmatch
 _mistyped = re.compile(r"Expected `(.+?)`, got `(.+?)`").fullmatch

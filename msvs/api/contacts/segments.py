@@ -17,13 +17,14 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from msgspec.json import encode
 from tortoise.filters import escape_like
 
+from msvs import times
 from msvs.api import ids
 from msvs.api.contacts.contacts import MAX_ATTRIBUTE_KEY, MAX_INTEGER, read_name
 from msvs.api.context import Context
@@ -400,12 +401,11 @@ def _read_json(value: object, param: str) -> str:
 
 def _read_time(value: object, param: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(_read_text(value, param))
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidRequest(f"{param} must be an ISO-8601 time with an offset.", param=param, code=ErrorCode.TIME_INVALID)
+        return times.read_time(_read_text(value, param))
+    except ValueError:
+        raise InvalidRequest(
+            f"{param} must be an ISO-8601 time with an offset.", param=param, code=ErrorCode.TIME_INVALID
+        ) from None
 
 
 def _read_date(value: object, param: str) -> str:

@@ -51,6 +51,9 @@ REQUIRED = "required"
 
 AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
 REGION_PATTERN = "^[A-Z]{2}$"
+SENDER_PATTERN = (
+    "^(?:(?=.{0,10}[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ._&-]{0,9}[A-Za-z0-9._&-])?|\\+[1-9][0-9]{6,14}|[0-9]{3,8})$"
+)
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,7 +124,8 @@ def _request_field(field: msgspec.structs.FieldInfo) -> RequestField:
         is_list,
         type(None) in kinds,
         field.required or REQUIRED in told,
-        field.default,
+        # An empty object is what null stands for.
+        field.default if field.default_factory is msgspec.NODEFAULT else None,
         _description(field.type),
         next((each for each in told if isinstance(each, Ref)), None),
     )

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, TypedDict, TypeVar, cast
+from typing import Annotated, TypeVar, cast
 from uuid import UUID
 
-import msgspec
 import strawberry
+from msgspec import structs
 from strawberry import ID
 
 from msvs.api import ids, resources
-from msvs.api.campaigns import campaigns, reconciliation
+from msvs.api.campaigns import campaigns, reconciliation, requests
 from msvs.api.campaigns.reconciliation import ReconciliationResource, reconcile_campaign
+from msvs.api.campaigns.requests import CampaignCreate, CampaignUpdate
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.limits import Bucket
+from msvs.api.messages.messages import Variables
 from msvs.api.resources import AudienceResource, CampaignResource, shown_warnings
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -37,7 +39,7 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import Deleted, given, optional_ref, refs, required
+from msvs.graphql.inputs import Deleted, given, read_input, request_input
 from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
 from msvs.graphql.messages import Message, SendWarning
@@ -192,71 +194,19 @@ class Reconciliation:
     as_of: datetime
 
 
-@strawberry.input(description="Who a campaign goes to: the union of what is named, at least one of them.")
+@request_input(requests.Audience)
 class AudienceInput:
-    list_ids: list[ID] | None = strawberry.field(default=None, description="Lists.")
-    segment_id: ID | None = strawberry.field(default=None, description="A segment.")
-    contact_ids: list[ID] | None = strawberry.field(default=None, description="Single contacts.")
+    pass
 
 
-@strawberry.input(description="A campaign to send.")
+@request_input(CampaignCreate, audience=AudienceInput)
 class CreateCampaignInput:
-    name: str = strawberry.field(description="Its name, for your team only.")
-    body: str = strawberry.field(
-        description="The text. `{name}` and `{name|fallback}` are replaced for each recipient."
-    )
-    audience: AudienceInput = strawberry.field(description="Who it goes to.")
-    from_: str | None = strawberry.field(
-        name="from", default=None, description="The sender; the workspace's where left out."
-    )
-    scheduled_at: datetime | None = strawberry.field(
-        default=None, description="When to send it, at most 365 days ahead; at once where left out."
-    )
-    metadata: JSONObject | None = strawberry.field(
-        default=None, description="At most 20 strings, numbers, booleans or nulls to keep with it."
-    )
-    expires_at: datetime | None = strawberry.field(default=None, description="Hand nothing over after this.")
-    rate_per_minute: int | None = strawberry.field(default=None, description="At most so many messages a minute.")
-    spread_hours: float | None = strawberry.field(default=None, description="Or all of them evenly over so many hours.")
-    quiet_hours: bool | None = strawberry.field(
-        default=None,
-        description="Send only while it is day where the recipient is; the workspace's setting where left out.",
-    )
-    draft: bool = strawberry.field(
-        default=False, description="Keep it as a draft until it is launched; its audience may be empty until then."
-    )
+    pass
 
 
-@strawberry.input(description="What to change of a campaign. What is left out stays; null clears.")
+@request_input(CampaignUpdate, audience=AudienceInput)
 class UpdateCampaignInput:
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="Its name; not null.")
-    body: str | None = strawberry.field(default=strawberry.UNSET, description="The text; not null.")
-    audience: AudienceInput | None = strawberry.field(
-        default=strawberry.UNSET, description="Who it goes to instead; not null."
-    )
-    from_: str | None = strawberry.field(
-        name="from", default=strawberry.UNSET, description="The sender; the workspace's where null."
-    )
-    scheduled_at: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="When to send it; null only in a draft."
-    )
-    metadata: JSONObject | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="At most 20 strings, numbers, booleans or nulls to keep instead of those it has.",
-    )
-    expires_at: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="Hand nothing over after this."
-    )
-    rate_per_minute: int | None = strawberry.field(
-        default=strawberry.UNSET, description="At most so many messages a minute."
-    )
-    spread_hours: float | None = strawberry.field(
-        default=strawberry.UNSET, description="Or all of them evenly over so many hours."
-    )
-    quiet_hours: bool | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="Send only while it is day where the recipient is; the workspace's setting where null.",
-    )
+    pass
 
 
 @strawberry.type(description="The messages of a campaign's test.")
@@ -374,27 +324,13 @@ class CampaignMutation:
         try:
             check_allowed(info)
             await info.context.take(Bucket.CAMPAIGNS)
-            data = campaigns.CreateCampaign(
-                name=input.name,
-                body=input.body,
-                list_ids=refs(ids.CONTACT_LIST, input.audience.list_ids, "audience.list_ids"),
-                segment_id=optional_ref(ids.SEGMENT, input.audience.segment_id, "audience.segment_id"),
-                contact_ids=refs(ids.CONTACT, input.audience.contact_ids, "audience.contact_ids"),
-                from_=input.from_,
-                scheduled_at=input.scheduled_at,
-                metadata=input.metadata or {},
-                expires_at=input.expires_at,
-                rate_per_minute=input.rate_per_minute,
-                spread_hours=input.spread_hours,
-                quiet_hours=input.quiet_hours,
-                draft=input.draft,
-            )
+            data = read_input(CampaignCreate, input).read()
         except ApiError as error:
             return as_member(info, error)
         return await mutate_once(
             info,
             idempotency_key,
-            data,
+            structs.asdict(data),
             lambda ctx: campaigns.create_campaign(ctx, data),
             campaigns.get_campaign,
             Campaign.from_row,
@@ -407,7 +343,9 @@ class CampaignMutation:
         id: CampaignId,
         input: Annotated[UpdateCampaignInput, strawberry.argument(description="What to change.")],
     ) -> object:
-        return await _change(info, id, lambda ctx, id: campaigns.update_campaign(ctx, id, _read_changes(input)))
+        return await _change(
+            info, id, lambda ctx, id: campaigns.update_campaign(ctx, id, read_input(CampaignUpdate, input).read())
+        )
 
     @mutation(LaunchCampaignResult, "Launch a draft.")
     async def launch_campaign(
@@ -447,7 +385,8 @@ class CampaignMutation:
         return await _act(
             info,
             id,
-            lambda ctx, id: campaigns.send_campaign_test(ctx, id, to=to, variables=variables),
+            # Values of another kind are refused by the operation.
+            lambda ctx, id: campaigns.send_campaign_test(ctx, id, to=to, variables=cast("Variables | None", variables)),
             lambda rows: CampaignTest(messages=[Message.from_row(row) for row in rows]),
         )
 
@@ -479,34 +418,3 @@ async def _act(
     except ApiError as error:
         return as_member(info, error)
     return await mutate(info, lambda ctx: operation(ctx, ids.find_id(ids.CAMPAIGN, id, "campaign")), shape)
-
-
-class _Audience(TypedDict, total=False):
-    """The audience of an `UpdateCampaign`; empty where it stays."""
-
-    list_ids: Sequence[UUID]
-    segment_id: UUID | None
-    contact_ids: Sequence[UUID]
-
-
-def _read_changes(input: UpdateCampaignInput) -> campaigns.UpdateCampaign:
-    audience = required(input.audience, "audience")
-    found: _Audience = {}
-    if audience is not msgspec.UNSET:
-        found = {
-            "list_ids": refs(ids.CONTACT_LIST, audience.list_ids, "audience.list_ids"),
-            "segment_id": optional_ref(ids.SEGMENT, audience.segment_id, "audience.segment_id"),
-            "contact_ids": refs(ids.CONTACT, audience.contact_ids, "audience.contact_ids"),
-        }
-    return campaigns.UpdateCampaign(
-        name=required(input.name, "name"),
-        body=required(input.body, "body"),
-        from_=given(input.from_),
-        scheduled_at=given(input.scheduled_at),
-        metadata=required(input.metadata, "metadata"),
-        expires_at=given(input.expires_at),
-        rate_per_minute=given(input.rate_per_minute),
-        spread_hours=given(input.spread_hours),
-        quiet_hours=given(input.quiet_hours),
-        **found,
-    )

@@ -61,12 +61,15 @@ class _Kept(msgspec.Struct):
 async def mutate_once(
     info: Info,
     key: str | None,
-    data: object,
+    said: object,
     operation: Callable[[Context], Awaitable[R]],
     read: Callable[[Context, UUID], Awaitable[S]],
     shape: Callable[[R | S], object],
 ) -> object:
-    """`mutate`, with what came of it kept under `key`; called again, it reads the row as it now is."""
+    """`mutate`, with what came of it kept under `key`; called again, it reads the row as it now is.
+
+    `said` is what a call with the same key must say again.
+    """
     if key is None:
         return await mutate(info, operation, shape)
     request = info.context
@@ -82,9 +85,7 @@ async def mutate_once(
     try:
         check_allowed(info)
         check_key(key)
-        answer = await answer_once(
-            request.ctx, key, fingerprint("MUTATION", info.field_name, msgspec.to_builtins(data)), operate, render
-        )
+        answer = await answer_once(request.ctx, key, fingerprint("MUTATION", info.field_name, said), operate, render)
         kept = msgspec.json.decode(answer.body, type=_Kept)
         if kept.id is None:
             raise REFUSALS[answer.status](

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
+from msgspec import structs
 from strawberry import ID
 
 from msvs.api import ids
@@ -32,10 +33,9 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref
+from msvs.graphql.inputs import optional_ref, read_input, request_input
 from msvs.graphql.messages import Message
 from msvs.graphql.nodes import Node, load_kind, register_rows
-from msvs.graphql.scalars import JSONObject
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Contact as ContactRow
 from msvs.models import InboundMessage as InboundRow
@@ -128,18 +128,9 @@ class ThreadMessage:
         return cls(inbound=None, message=Message.from_row(row), body=row.body, created_at=row.created_at)
 
 
-@strawberry.input(description="What to answer.")
+@request_input(inbox.AnswerThread)
 class AnswerThreadInput:
-    body: str = strawberry.field(description="The text, at most 1600 characters. `{name}` is replaced.")
-    from_: str | None = strawberry.field(
-        name="from", default=None, description="The sender; the one the contact wrote to where left out."
-    )
-    variables: JSONObject | None = strawberry.field(
-        default=None, description="Values for the variables of the body, before those of the contact."
-    )
-    metadata: JSONObject | None = strawberry.field(
-        default=None, description="At most 20 strings, numbers, booleans or nulls to keep with it; webhooks carry them."
-    )
+    pass
 
 
 AnswerThreadResult = Annotated[
@@ -264,18 +255,13 @@ class InboundMutation:
     ) -> object:
         try:
             check_allowed(info)
-            data = inbox.AnswerThread(
-                body=input.body,
-                from_=input.from_,
-                variables=input.variables or {},
-                metadata=input.metadata or {},
-            )
+            data = read_input(inbox.AnswerThread, input)
         except ApiError as error:
             return as_member(info, error)
         return await mutate_once(
             info,
             idempotency_key,
-            [contact_id, data],
+            [contact_id, structs.asdict(data)],
             lambda ctx: inbox.answer_thread(
                 ctx, ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id"), data
             ),

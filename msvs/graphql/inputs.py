@@ -21,7 +21,9 @@ R = TypeVar("R", bound=msgspec.Struct)
 SCALARS: Mapping[object, object] = {each: each for each in (str, int, float, bool, datetime)} | {dict: JSONObject}
 
 
-def request_input(request: type[msgspec.Struct], **inputs: type) -> Callable[[type[T]], type[T]]:
+def request_input(
+    request: type[msgspec.Struct], description: str | None = None, **inputs: type
+) -> Callable[[type[T]], type[T]]:
     """Declare an input of the fields of a request, described as they are; `inputs` are those of requests within it."""
 
     def declare(cls: type[T]) -> type[T]:
@@ -29,7 +31,7 @@ def request_input(request: type[msgspec.Struct], **inputs: type) -> Callable[[ty
         cls.__annotations__ = {each.name: _annotation(each, inputs.get(each.name)) for each in told}
         for each in told:
             setattr(cls, each.name, _field(each))
-        return strawberry.input(cls, description=request.__doc__)
+        return strawberry.input(cls, description=description or request.__doc__)
 
     return declare
 
@@ -39,7 +41,7 @@ def read_input(request: type[R], value: object) -> R:
     values: dict[str, object] = {}
     for each in request_fields(request):
         found = getattr(value, each.name)
-        if found is strawberry.UNSET:
+        if found is strawberry.UNSET or (found is None and each.default is not msgspec.UNSET):
             continue
         if found is None and not each.is_nullable:
             raise InvalidRequest(f"{each.name} cannot be null; leave it out to keep it.", param=each.name)

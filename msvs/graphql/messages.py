@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, TypedDict, cast
 from uuid import UUID
 
 import strawberry
+from msgspec import structs
 from strawberry import ID
 
 from msvs.api import ids, resources
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.messages import messages
+from msvs.api.messages.messages import SendMessage
 from msvs.api.resources import FAILURES, MessageResource, MessageView, shown_warnings
 from msvs.api.scope import scoped
 from msvs.api.text.sms import Encoding, split
@@ -34,7 +36,7 @@ from msvs.graphql.errors import (
 from msvs.graphql.explanations import ExplanationQuery, MessageFailure, TimelineEntry
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref
+from msvs.graphql.inputs import optional_ref, read_input, request_input
 from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
 from msvs.graphql.shapes import from_row, resource_type
@@ -127,25 +129,9 @@ class Message(Node):
 register_rows(ids.MESSAGE, MessageRow, Message.from_row)
 
 
-@strawberry.input(description="A message to send.")
+@request_input(SendMessage)
 class SendMessageInput:
-    to: str = strawberry.field(description="The recipient's phone, in E.164.")
-    body: str = strawberry.field(
-        description="The text, at most 1600 characters. `{name}` and `{name|fallback}` are replaced."
-    )
-    from_: str | None = strawberry.field(
-        name="from", default=None, description="The sender; the workspace's where left out."
-    )
-    variables: JSONObject | None = strawberry.field(
-        default=None, description="Values for the variables of the body, before those of the contact."
-    )
-    metadata: JSONObject | None = strawberry.field(
-        default=None, description="At most 20 strings, numbers, booleans or nulls to keep with it; webhooks carry them."
-    )
-    scheduled_at: datetime | None = strawberry.field(
-        default=None, description="When to send it, at most 365 days ahead; at once where left out."
-    )
-    expires_at: datetime | None = strawberry.field(default=None, description="Do not hand it over after this.")
+    pass
 
 
 @strawberry.input(description="Which messages: those that meet every condition given.")
@@ -221,21 +207,14 @@ class MessageMutation:
     ) -> object:
         try:
             check_allowed(info)
-            data = messages.SendMessage(
-                to=input.to,
-                body=input.body,
-                from_=input.from_,
-                variables=input.variables or {},
-                metadata=input.metadata or {},
-                scheduled_at=input.scheduled_at,
-                expires_at=input.expires_at,
-            )
+            data = read_input(SendMessage, input)
         except ApiError as error:
             return as_member(info, error)
         return await mutate_once(
             info,
             idempotency_key,
-            data,
+            # As keys of the last day have it.
+            {**structs.asdict(data), "is_literal": data.is_literal},
             lambda ctx: messages.send_message(ctx, data),
             messages.get_message,
             Message.from_row,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, cast
 
 import strawberry
 from strawberry import ID
 
-from msvs.api import ids
 from msvs.api.campaigns import previews
-from msvs.api.messages import messages
+from msvs.api.campaigns.requests import CampaignPreviewCreate
+from msvs.api.messages.messages import SendMessage
 from msvs.api.text.sms import Encoding
 from msvs.graphql.campaigns import AudienceInput
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
-from msvs.graphql.inputs import optional_ref, refs
+from msvs.graphql.inputs import read_input, request_input
 from msvs.graphql.messages import SendWarning
-from msvs.graphql.scalars import BigInt, JSONObject
+from msvs.graphql.scalars import BigInt
 from msvs.graphql.shapes import resource_type
 
 
@@ -131,24 +130,14 @@ class CampaignPreview:
     )
 
 
-@strawberry.input(description="A message to look at before it is sent.")
+@request_input(SendMessage, "A message to look at before it is sent.")
 class PreviewMessageInput:
-    to: str = strawberry.field(description="The recipient's phone, in E.164.")
-    body: str = strawberry.field(description="The text, with its variables.")
-    from_: str | None = strawberry.field(
-        name="from", default=None, description="The sender; the workspace's where left out."
-    )
-    variables: JSONObject | None = strawberry.field(default=None, description="Values for the variables of the body.")
-    scheduled_at: datetime | None = strawberry.field(default=None, description="When it would be sent.")
+    pass
 
 
-@strawberry.input(description="A campaign to look at before it is made.")
+@request_input(CampaignPreviewCreate, "A campaign to look at before it is made.", audience=AudienceInput)
 class PreviewCampaignInput:
-    body: str = strawberry.field(description="The text, with its variables.")
-    audience: AudienceInput = strawberry.field(description="Who it would go to.")
-    from_: str | None = strawberry.field(
-        name="from", default=None, description="The sender; the workspace's where left out."
-    )
+    pass
 
 
 @strawberry.type
@@ -157,13 +146,7 @@ class PreviewQuery:
     async def message_preview(
         self, info: Info, input: Annotated[PreviewMessageInput, strawberry.argument(description="The message.")]
     ) -> MessagePreview:
-        data = messages.SendMessage(
-            to=input.to,
-            body=input.body,
-            from_=input.from_,
-            variables=input.variables or {},
-            scheduled_at=input.scheduled_at,
-        )
+        data = read_input(SendMessage, input)
         # The fields of the type are those of the operation's answer, by the same names.
         return cast("MessagePreview", await previews.preview_message(info.context.ctx, data))
 
@@ -171,12 +154,5 @@ class PreviewQuery:
     async def campaign_preview(
         self, info: Info, input: Annotated[PreviewCampaignInput, strawberry.argument(description="The campaign.")]
     ) -> CampaignPreview:
-        audience = input.audience
-        data = previews.PreviewCampaign(
-            body=input.body,
-            list_ids=refs(ids.CONTACT_LIST, audience.list_ids, "audience.list_ids"),
-            segment_id=optional_ref(ids.SEGMENT, audience.segment_id, "audience.segment_id"),
-            contact_ids=refs(ids.CONTACT, audience.contact_ids, "audience.contact_ids"),
-            from_=input.from_,
-        )
+        data = read_input(CampaignPreviewCreate, input).read()
         return cast("CampaignPreview", await previews.preview_campaign(info.context.ctx, data))

@@ -10,47 +10,28 @@ import msgspec
 from msvs.api import ids
 from msvs.api.campaigns import campaigns, reconciliation
 from msvs.api.campaigns.reconciliation import ReconciliationResource
+from msvs.api.campaigns.requests import CampaignCreate, CampaignUpdate
 from msvs.api.context import Context
 from msvs.api.resources import CampaignResource, campaign_resource, message_resource
 from msvs.models import Campaign
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
-    UNSET,
     CampaignClone,
-    CampaignCreate,
     CampaignLaunch,
     CampaignQuery,
     CampaignTest,
     CampaignTestSent,
-    CampaignUpdate,
     Deleted,
     ListOf,
     NoBody,
     NoQuery,
     list_of,
-    optional_ref,
 )
 
 
 async def create(call: Call[CampaignCreate, NoQuery]) -> CampaignResource:
     """Create a campaign."""
-    body = call.body
-    data = campaigns.CreateCampaign(
-        name=body.name,
-        body=body.body,
-        list_ids=_read_ids(ids.CONTACT_LIST, body.audience.list_ids, "audience.list_ids"),
-        segment_id=optional_ref(ids.SEGMENT, body.audience.segment_id, "audience.segment_id"),
-        contact_ids=_read_ids(ids.CONTACT, body.audience.contact_ids, "audience.contact_ids"),
-        from_=body.from_,
-        scheduled_at=body.scheduled_at,
-        metadata=body.metadata or {},
-        expires_at=body.expires_at,
-        rate_per_minute=body.rate_per_minute,
-        spread_hours=body.spread_hours,
-        quiet_hours=body.quiet_hours,
-        draft=body.draft or False,
-    )
-    return await _shape(call.ctx, await campaigns.create_campaign(call.ctx, data))
+    return await _shape(call.ctx, await campaigns.create_campaign(call.ctx, call.body.read()))
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> CampaignResource:
@@ -67,15 +48,7 @@ async def list_(call: Call[NoBody, CampaignQuery]) -> ListOf[CampaignResource]:
 
 async def update(call: Call[CampaignUpdate, NoQuery]) -> CampaignResource:
     """Change a draft, or a campaign whose time has not come."""
-    given = {name: value for name, value in msgspec.structs.asdict(call.body).items() if name != "audience"}
-    audience = call.body.audience
-    if audience is not UNSET:
-        given |= {
-            "list_ids": _read_ids(ids.CONTACT_LIST, audience.list_ids, "audience.list_ids"),
-            "segment_id": optional_ref(ids.SEGMENT, audience.segment_id, "audience.segment_id"),
-            "contact_ids": _read_ids(ids.CONTACT, audience.contact_ids, "audience.contact_ids"),
-        }
-    data = campaigns.UpdateCampaign(**given)
+    data = call.body.read()
     return await _change(call, lambda ctx, id: campaigns.update_campaign(ctx, id, data))
 
 
@@ -135,7 +108,3 @@ async def _change(
 async def _shape(ctx: Context, row: Campaign) -> CampaignResource:
     stats = await campaigns.campaign_stats(ctx, [row])
     return campaign_resource(row, stats[row.id])
-
-
-def _read_ids(prefix: str, texts: list[str] | None, param: str) -> tuple[UUID, ...]:
-    return tuple(ids.read_id(prefix, text, f"{param}[{position}]") for position, text in enumerate(texts or ()))

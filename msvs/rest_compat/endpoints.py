@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
 from msvs.api.campaigns.reconciliation import ReconciliationResource
+from msvs.api.campaigns.requests import CampaignCreate, CampaignPreviewCreate, CampaignUpdate
 from msvs.api.consent.consent import ConsentEntryResource
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact
 from msvs.api.contacts.imports import ContactsImported, ImportContacts
 from msvs.api.contacts.suppressions import SuppressionResource
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
-from msvs.api.inbound.inbox import InboxMessageResource, InboxThreadResource
+from msvs.api.inbound.inbox import AnswerThread, InboxMessageResource, InboxThreadResource
 from msvs.api.limits import Bucket
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
+from msvs.api.messages.messages import SendMessage
 from msvs.api.privacy.contact_export import ContactExportResource
 from msvs.api.privacy.erasure import ErasureResource
 from msvs.api.resources import (
@@ -52,12 +54,10 @@ from msvs.rest_compat import (
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.schemas import (
     CampaignClone,
-    CampaignCreate,
     CampaignLaunch,
     CampaignQuery,
     CampaignTest,
     CampaignTestSent,
-    CampaignUpdate,
     ContactQuery,
     ContactsAdded,
     ContactUpsert,
@@ -74,7 +74,6 @@ from msvs.rest_compat.schemas import (
     ListCreate,
     ListOf,
     ListUpdate,
-    MessageCreate,
     MessageQuery,
     PageQuery,
     PhoneQuery,
@@ -86,7 +85,6 @@ from msvs.rest_compat.schemas import (
     SuppressionCreate,
     SuppressionImport,
     SuppressionsImported,
-    ThreadAnswer,
     ThreadQuery,
     ThreadRead,
     WebhookCreate,
@@ -104,7 +102,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Messages",
         summary="Send a single SMS",
         handler=messages.create,
-        body=MessageCreate,
+        body=SendMessage,
         response=MessageResource,
         status=201,
         errors=(
@@ -129,7 +127,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Messages",
         summary="Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent",
         handler=previews.message,
-        body=MessageCreate,
+        body=SendMessage,
         response=MessagePreview,
     ),
     Endpoint(
@@ -203,7 +201,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Campaigns",
         summary="Preview a campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent",
         handler=previews.campaign,
-        body=previews.CampaignPreviewCreate,
+        body=CampaignPreviewCreate,
         response=CampaignPreview,
         bucket=Bucket.CAMPAIGNS,
     ),
@@ -968,7 +966,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Inbox",
         summary="Answer a contact",
         handler=inbox.answer,
-        body=ThreadAnswer,
+        body=AnswerThread,
         response=MessageResource,
         status=201,
         errors=(NotFound, PaymentRequired, ComplianceRefused),

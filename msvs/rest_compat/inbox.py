@@ -8,7 +8,7 @@ from uuid import UUID
 from msvs.api import ids
 from msvs.api.errors import InvalidRequest
 from msvs.api.inbound import inbox
-from msvs.api.inbound.inbox import InboxMessageResource, InboxThreadResource
+from msvs.api.inbound.inbox import AnswerThread, InboxMessageResource, InboxThreadResource
 from msvs.api.resources import MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
@@ -16,7 +16,6 @@ from msvs.rest_compat.schemas import (
     NoBody,
     NoQuery,
     PageQuery,
-    ThreadAnswer,
     ThreadQuery,
     ThreadRead,
     list_of,
@@ -50,13 +49,9 @@ async def messages(call: Call[NoBody, PageQuery]) -> ListOf[InboxMessageResource
     return list_of(call.path, found, inbox.inbox_message_resource)
 
 
-async def answer(call: Call[ThreadAnswer, NoQuery]) -> MessageResource:
+async def answer(call: Call[AnswerThread, NoQuery]) -> MessageResource:
     """Answer a contact."""
-    body = call.body
-    data = inbox.AnswerThread(
-        body=body.body, from_=body.from_, variables=body.variables or {}, metadata=body.metadata or {}
-    )
-    return message_resource(await inbox.answer_thread(call.ctx, _contact_id(call.params), data))
+    return message_resource(await inbox.answer_thread(call.ctx, _contact_id(call.params), call.body))
 
 
 async def read(call: Call[ThreadRead, NoQuery]) -> InboxThreadResource:

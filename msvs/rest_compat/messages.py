@@ -5,24 +5,15 @@ from __future__ import annotations
 from msvs.api import ids
 from msvs.api.messages import explanations, messages
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
+from msvs.api.messages.messages import SendMessage
 from msvs.api.resources import MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import ListOf, MessageCreate, MessageQuery, NoBody, NoQuery, list_of, optional_ref
+from msvs.rest_compat.schemas import ListOf, MessageQuery, NoBody, NoQuery, list_of, optional_ref
 
 
-async def create(call: Call[MessageCreate, NoQuery]) -> MessageResource:
+async def create(call: Call[SendMessage, NoQuery]) -> MessageResource:
     """Send a single SMS."""
-    body = call.body
-    data = messages.SendMessage(
-        to=body.to,
-        body=body.body,
-        from_=body.from_,
-        variables=body.variables or {},
-        metadata=body.metadata or {},
-        scheduled_at=body.scheduled_at,
-        expires_at=body.expires_at,
-    )
-    return message_resource(await messages.send_message(call.ctx, data))
+    return message_resource(await messages.send_message(call.ctx, call.body))
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> MessageResource:

@@ -46,9 +46,11 @@ COMPONENT = "#/components/schemas/"
 RENAMED = {
     "AudienceResource": "CampaignAudience",
     "OptInResource": "OptInState",
+    "AnswerThread": "ThreadAnswer",
     "CreateContact": "ContactCreate",
     "ImportContacts": "ContactImport",
     "OptInEvidence": "OptIn",
+    "SendMessage": "MessageCreate",
     "UpdateContact": "ContactUpdate",
 }
 
@@ -471,7 +473,10 @@ def _ordered(schema: Schema) -> Schema:
     made: Schema = {**first, **schema}
     if "anyOf" in made:
         made["anyOf"] = [_ordered(kind) for kind in made["anyOf"]]
-    return {**made, "items": _ordered(made["items"])} if "items" in made else made
+    within = {
+        word: _ordered(made[word]) for word in ("items", "additionalProperties") if isinstance(made.get(word), dict)
+    }
+    return {**made, **within}
 
 
 def _narrowed(schema: Schema, more: Mapping[str, object]) -> Schema:

@@ -7,14 +7,11 @@ from typing import Any
 
 from msvs.api import ids, settings_of_mode
 from msvs.api.accounts import workspaces
-from msvs.api.campaigns import campaigns, checks
-from msvs.api.campaigns.audiences import MAX_IDS
 from msvs.api.consent.consent import CONSENT_EVENT
 from msvs.api.contacts import contacts, lists, segments, suppressions
 from msvs.api.inbound import keywords
 from msvs.api.permissions import Scope
 from msvs.api.resources import FAILURES
-from msvs.api.text import rendering
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
@@ -159,43 +156,6 @@ SENDER: Schema = {
     "|\\+[1-9][0-9]{6,14}|[0-9]{3,8})$",
     "description": "Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code.",
 }
-BODY: Schema = {
-    "minLength": 1,
-    "maxLength": rendering.MAX_BODY,
-    "description": "SMS body, at most 1600 characters. Supports {variables}, with a fallback as {firstName|there}.",
-}
-METADATA: Schema = {
-    "maxProperties": rendering.MAX_METADATA_KEYS,
-    "propertyNames": {"minLength": 1, "maxLength": rendering.MAX_METADATA_KEY},
-    "additionalProperties": {
-        "anyOf": [
-            {"type": "string", "maxLength": rendering.MAX_METADATA_VALUE},
-            {"type": "number"},
-            {"type": "boolean"},
-            {"type": "null"},
-        ]
-    },
-    "description": "Free-form keys, at most 20. Values are strings of at most 500 characters, numbers, booleans or"
-    " null. Stored, and returned in webhooks as given.",
-}
-SCHEDULE: Schema = {
-    "description": "ISO-8601 time with an offset, at most 365 days ahead. Omit to send now.",
-}
-EXPIRY: Schema = {"description": "ISO-8601 time with an offset after which nothing is handed to a carrier."}
-PACE: Mapping[str, Schema] = {
-    "expires_at": EXPIRY,
-    "rate_per_minute": {
-        "minimum": 1,
-        "maximum": checks.MAX_RATE,
-        "description": "At most so many messages a minute.",
-    },
-    "spread_hours": {
-        "exclusiveMinimum": 0,
-        "maximum": checks.MAX_SPREAD_HOURS,
-        "description": "Spread the messages evenly over so many hours.",
-    },
-    "quiet_hours": {"description": "Whether to hold messages through the recipients' quiet hours."},
-}
 TIMEZONE: Schema = {"description": "An IANA time zone such as America/New_York."}
 FILTER: Schema = {"$ref": "#/components/schemas/SegmentCondition"}
 EVENT_NAMES: Schema = {
@@ -226,49 +186,8 @@ def _named(limit: int) -> Schema:
     return {"minLength": 1, "maxLength": limit}
 
 
-def _ids(prefix: str) -> Schema:
-    return {"maxItems": MAX_IDS, "items": {"type": "string", **id_of(prefix)}}
-
-
 # What a request's field must be beyond its type, by component and field.
 REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
-    "MessageCreate": {
-        "to": PHONE,
-        "body": BODY,
-        "from": SENDER,
-        "variables": {"description": "Map of {key: value} substituted into the body."},
-        "metadata": METADATA,
-        "scheduled_at": SCHEDULE,
-        "expires_at": EXPIRY,
-    },
-    "CampaignCreate": {
-        "name": {**_named(200), "description": "Internal name (your team only)."},
-        "body": BODY,
-        "from": SENDER,
-        "metadata": METADATA,
-        "scheduled_at": SCHEDULE,
-        **PACE,
-        "draft": {"description": "Keep it as a draft until it is launched; its audience may be empty until then."},
-    },
-    "CampaignUpdate": {
-        "name": _named(campaigns.MAX_NAME),
-        "body": BODY,
-        "from": SENDER,
-        "metadata": METADATA,
-        "scheduled_at": SCHEDULE,
-        **PACE,
-    },
-    "CampaignLaunch": {"scheduled_at": SCHEDULE},
-    "CampaignClone": {"name": _named(campaigns.MAX_NAME)},
-    "CampaignTest": {
-        "to": {
-            "minItems": 1,
-            "maxItems": campaigns.MAX_TEST_RECIPIENTS,
-            "items": {"type": "string", "pattern": PHONE["pattern"]},
-        },
-        "variables": {"description": "Map of {key: value} substituted into the body."},
-    },
-    "ThreadAnswer": {"body": BODY, "from": SENDER, "metadata": METADATA},
     "ThreadRead": {"until": id_of(ids.INBOUND)},
     "WorkspaceUpdate": {
         "name": _named(workspaces.MAX_NAME_LENGTH),
@@ -297,12 +216,6 @@ REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "opt_out_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that answers STOP."},
         "welcome_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that confirms an opt-in."},
         "help_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that answers HELP."},
-    },
-    "CampaignPreviewCreate": {"body": BODY, "from": SENDER, "scheduled_at": SCHEDULE, **PACE},
-    "Audience": {
-        "list_ids": _ids(ids.CONTACT_LIST),
-        "segment_id": id_of(ids.SEGMENT),
-        "contact_ids": _ids(ids.CONTACT),
     },
     "SuppressionCreate": {
         "phone": PHONE,
@@ -462,28 +375,8 @@ CONDITION: Schema = {
 # Examples
 
 REQUEST_EXAMPLES: Mapping[str, object] = {
-    "MessageCreate": {
-        "to": "+14155550123",
-        "body": "Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out.",
-        "variables": {"firstName": "Maria"},
-        "metadata": {"campaign": "cohort_06_close"},
-    },
-    "CampaignCreate": {
-        "name": "Cohort 06 — cart close 4h",
-        "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
-        "audience": {"list_ids": [LIST_ID]},
-    },
-    "CampaignUpdate": {"name": "Cohort 06 — cart close 2h", "quiet_hours": True},
-    "CampaignLaunch": {"scheduled_at": None},
-    "CampaignClone": {"name": "Cohort 07 — cart close 4h"},
-    "CampaignTest": {"to": ["+14155550123"]},
-    "ThreadAnswer": {"body": "Yes: three payments. Shall I send you the link?"},
     "ThreadRead": {},
     "WorkspaceUpdate": {"timezone": "America/New_York", "quiet_hours": True, "low_balance_threshold": 1000},
-    "CampaignPreviewCreate": {
-        "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
-        "audience": {"list_ids": [LIST_ID]},
-    },
     "SuppressionCreate": {"phone": "+12125550123", "source": "complaint"},
     "SuppressionImport": {"phones": ["+12125550123", "+12125550124"], "source": "previous provider"},
     "ListCreate": {"name": "Cohort 06 — open cart"},

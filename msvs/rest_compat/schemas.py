@@ -9,15 +9,15 @@ from uuid import UUID
 import msgspec
 
 from msvs.api import ids
+from msvs.api.campaigns.requests import MAX_TEST_RECIPIENTS, CampaignName
 from msvs.api.contacts import contacts
-from msvs.api.messages.messages import EVERY_STATUS
+from msvs.api.messages.messages import EVERY_STATUS, ScheduledAt, Variables
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest, page_request
 from msvs.api.resources import MessageResource, moment
 from msvs.api.webhooks.events import EventType
-from msvs.fields import E164, ULID, AwareTime, about, id_pattern
+from msvs.fields import E164, PHONE_PATTERN, ULID, AwareTime, about, id_pattern
 from msvs.json_types import JSONObject
 from msvs.models import CampaignStatus, LedgerEntry, LedgerKind, MessageStatus, OptInStatus
-from msvs.models.messages import MetadataValue
 
 UNSET = msgspec.UNSET
 UnsetType = msgspec.UnsetType
@@ -60,18 +60,6 @@ class PageQuery(Input, kw_only=True):
 # Requests
 
 
-class MessageCreate(Input, kw_only=True):
-    """A message to send."""
-
-    to: Annotated[str, msgspec.Meta(description="Recipient phone in E.164 format.")]
-    body: Annotated[str, msgspec.Meta(description="Message body. Supports {variables}.")]
-    from_: str | None = msgspec.field(name="from", default=None)
-    variables: dict[str, str | int | float | bool | None] | None = None
-    metadata: dict[str, MetadataValue] | None = None
-    scheduled_at: AwareTime | None = None
-    expires_at: AwareTime | None = None
-
-
 class MessageQuery(PageQuery, kw_only=True):
     """Which messages."""
 
@@ -89,62 +77,26 @@ class MessageQuery(PageQuery, kw_only=True):
     contact_id: Annotated[str, about("Filter to a specific contact.", pattern=id_pattern(ids.CONTACT))] | None = None
 
 
-class Audience(Input, kw_only=True):
-    """Who a campaign goes to: the union of lists, a segment and single contacts."""
-
-    list_ids: list[str] | None = None
-    segment_id: str | None = None
-    contact_ids: list[str] | None = None
-
-
-class CampaignCreate(Input, kw_only=True):
-    """A campaign to send."""
-
-    name: str
-    body: str
-    audience: Audience
-    from_: str | None = msgspec.field(name="from", default=None)
-    scheduled_at: AwareTime | None = None
-    metadata: dict[str, MetadataValue] | None = None
-    expires_at: AwareTime | None = None
-    rate_per_minute: int | None = None
-    spread_hours: float | None = None
-    quiet_hours: bool | None = None
-    draft: bool | None = None
-
-
-class CampaignUpdate(Input, kw_only=True):
-    """What to change of a campaign that has not begun; what is left out stays, null clears."""
-
-    name: str | UnsetType = UNSET
-    body: str | UnsetType = UNSET
-    audience: Audience | UnsetType = UNSET
-    from_: str | UnsetType | None = msgspec.field(name="from", default=UNSET)
-    scheduled_at: AwareTime | UnsetType | None = UNSET
-    metadata: dict[str, MetadataValue] | UnsetType = UNSET
-    expires_at: AwareTime | UnsetType | None = UNSET
-    rate_per_minute: int | UnsetType | None = UNSET
-    spread_hours: float | UnsetType | None = UNSET
-    quiet_hours: bool | UnsetType | None = UNSET
-
-
 class CampaignLaunch(Input, kw_only=True):
     """When a draft starts: null for now; left out, at the draft's own time."""
 
-    scheduled_at: AwareTime | UnsetType | None = UNSET
+    scheduled_at: Annotated[ScheduledAt, about(example=None)] | UnsetType | None = UNSET
 
 
 class CampaignClone(Input, kw_only=True):
     """The name of the clone."""
 
-    name: str | None = None
+    name: Annotated[CampaignName, about(example="Cohort 07 — cart close 4h")] | None = None
 
 
 class CampaignTest(Input, kw_only=True):
     """Who gets a test of a campaign."""
 
-    to: list[str]
-    variables: dict[str, str | int | float | bool | None] | None = None
+    to: Annotated[
+        list[Annotated[str, about(pattern=PHONE_PATTERN)]],
+        about("The phones, in E.164 format.", example=["+14155550123"], minItems=1, maxItems=MAX_TEST_RECIPIENTS),
+    ]
+    variables: Variables | None = None
 
 
 class CampaignQuery(PageQuery, kw_only=True):
@@ -314,15 +266,6 @@ class ThreadQuery(PageQuery, kw_only=True):
     """Which threads."""
 
     status: Annotated[str, about("Only threads of this status.", enum=["unread", "waiting"])] | None = None
-
-
-class ThreadAnswer(Input, kw_only=True):
-    """An answer to a contact."""
-
-    body: str
-    from_: str | None = msgspec.field(name="from", default=None)
-    variables: dict[str, str | int | float | bool | None] | None = None
-    metadata: dict[str, MetadataValue] | None = None
 
 
 class ThreadRead(Input, kw_only=True):

@@ -80,10 +80,9 @@ async def create(call: Call) -> Found:
         now = datetime.now(UTC)
         # A SendAt too far ahead is refused by the operation, whatever the validity.
         expires_at = min(max(send_at or now, now), now + messages.MAX_AHEAD) + timedelta(seconds=validity)
-    data = messages.SendMessage(
+    data = messages.SendLiteral(
         to=form["To"],
         body=form["Body"],
-        is_literal=True,
         from_=form.get("From"),
         scheduled_at=send_at,
         expires_at=expires_at,

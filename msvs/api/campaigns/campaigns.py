@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -13,6 +12,7 @@ import msgspec
 from msvs.api import ids
 from msvs.api.campaigns import audiences, previews
 from msvs.api.campaigns.checks import check_campaign_sender, check_pace
+from msvs.api.campaigns.requests import MAX_NAME, MAX_TEST_RECIPIENTS, CreateCampaign, UpdateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
 from msvs.api.credits.caps import DAILY_CAP_REACHED
@@ -24,7 +24,13 @@ from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, M
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_usable
 from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest
-from msvs.api.messages.messages import SendMessage, check_expiry, check_schedule, send_message
+from msvs.api.messages.messages import (
+    SendMessage,
+    Variables,
+    check_expiry,
+    check_schedule,
+    send_message,
+)
 from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
@@ -36,16 +42,13 @@ from msvs.api.text.rendering import check_metadata, read_template
 from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch_row, fetch_value
-from msvs.json_types import JSON
 from msvs.models import Campaign, CampaignStatus, Workspace, rows
 from msvs.models.campaigns import Audience
 
 T = TypeVar("T")
 
-MAX_NAME = 200
 # What a cancellation takes back before it answers; a worker takes the rest.
 CANCEL_AT_ONCE = 1000
-MAX_TEST_RECIPIENTS = 5
 # What a campaign that ran out of credits must be able to send before what is merely given back sets it going again.
 RESUME_MESSAGES = 100
 # How far a running campaign's need is counted.
@@ -54,50 +57,6 @@ MOST_PROMISED = 1000
 EDITABLE = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED)
 TERMINAL = (CampaignStatus.COMPLETED, CampaignStatus.CANCELED, CampaignStatus.FAILED)
 RUNNING = (CampaignStatus.PREPARING, CampaignStatus.SENDING)
-
-
-@dataclass(frozen=True, slots=True)
-class CreateCampaign:
-    """A campaign to be: who gets which body, and when (aware; None for now).
-
-    At most `rate_per_minute` messages a minute, or all of them evenly over `spread_hours`; nothing after `expires_at`;
-    with `quiet_hours` only while it is day where the recipient is (None for the workspace's setting). A `draft` waits
-    until it is launched, and may lack its audience until then.
-    """
-
-    name: str
-    body: str
-    list_ids: Sequence[UUID] = ()
-    segment_id: UUID | None = None
-    contact_ids: Sequence[UUID] = ()
-    from_: str | None = None
-    scheduled_at: datetime | None = None
-    metadata: Mapping[str, JSON] = field(default_factory=dict)
-    expires_at: datetime | None = None
-    rate_per_minute: int | None = None
-    spread_hours: float | None = None
-    quiet_hours: bool | None = None
-    draft: bool = False
-
-
-class UpdateCampaign(msgspec.Struct, kw_only=True, frozen=True):
-    """What to change of a campaign that has not begun; what is left out stays, None clears.
-
-    Naming any of `list_ids`, `segment_id` and `contact_ids` gives it a new audience of what is named.
-    """
-
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    body: str | msgspec.UnsetType = msgspec.UNSET
-    list_ids: Sequence[UUID] | msgspec.UnsetType = msgspec.UNSET
-    segment_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
-    contact_ids: Sequence[UUID] | msgspec.UnsetType = msgspec.UNSET
-    from_: str | msgspec.UnsetType | None = msgspec.UNSET
-    scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
-    metadata: Mapping[str, JSON] | msgspec.UnsetType = msgspec.UNSET
-    expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
-    rate_per_minute: int | msgspec.UnsetType | None = msgspec.UNSET
-    spread_hours: float | msgspec.UnsetType | None = msgspec.UNSET
-    quiet_hours: bool | msgspec.UnsetType | None = msgspec.UNSET
 
 
 async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
@@ -117,8 +76,10 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         name=_check_name(data.name),
         body=data.body,
         sender=await check_campaign_sender(ctx, workspace, data.from_),
-        audience=await _check_audience(ctx, data.list_ids, data.segment_id, data.contact_ids, may_lack=data.draft),
-        metadata=check_metadata(data.metadata),
+        audience=await _check_audience(
+            ctx, data.list_ids, data.segment_id, data.contact_ids, may_lack=bool(data.draft)
+        ),
+        metadata=check_metadata(data.metadata or {}),
         status=CampaignStatus.DRAFT,
         scheduled_at=data.scheduled_at,
         expires_at=check_expiry(data.expires_at, due_at),
@@ -242,7 +203,7 @@ async def delete_campaign(ctx: Context, id: UUID) -> None:
 
 
 async def send_campaign_test(
-    ctx: Context, id: UUID, *, to: Sequence[str], variables: Mapping[str, object] | None = None
+    ctx: Context, id: UUID, *, to: Sequence[str], variables: Variables | None = None
 ) -> list[NewMessage]:
     """Send a campaign's body to at most five phones of your own, each as a single message that says it is a test.
 

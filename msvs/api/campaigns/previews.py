@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated, Literal, TypeVar
-from uuid import UUID
 
 import msgspec
 
 from msvs.api import ids
 from msvs.api.campaigns import audiences, checks
+from msvs.api.campaigns.requests import PreviewCampaign
 from msvs.api.consent.consent import hashes_of
 from msvs.api.context import Context, Services
 from msvs.api.credits import caps, credits
@@ -248,22 +248,6 @@ class CampaignPreview(Resource, kw_only=True):
     refusal: Annotated[Refusal | None, about(example=None)] = None
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewCampaign:
-    """A campaign to look at before it is made; its fields mean what they mean on creation."""
-
-    body: str
-    list_ids: Sequence[UUID] = ()
-    segment_id: UUID | None = None
-    contact_ids: Sequence[UUID] = ()
-    from_: str | None = None
-    scheduled_at: datetime | None = None
-    expires_at: datetime | None = None
-    rate_per_minute: int | None = None
-    spread_hours: float | None = None
-    quiet_hours: bool | None = None
-
-
 async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     """Preview a single SMS: its body, cost and parts, and what would refuse it. Nothing is sent, no contact is made.
 
@@ -272,8 +256,8 @@ async def preview_message(ctx: Context, data: SendMessage) -> MessagePreview:
     now = ctx.services.clock()
     phone = parse_phone(data.to)
     template = read_template(data.body)
-    variables = given_values(data.variables)
-    check_metadata(data.metadata)
+    variables = given_values(data.variables or {})
+    check_metadata(data.metadata or {})
     due_at = check_schedule(data.scheduled_at, now)
     check_expiry(data.expires_at, due_at)
     workspace = await find_settings(ctx)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
+
+import msgspec
 
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import is_usable
-from msvs.api.messages.messages import SendMessage, send_message
+from msvs.api.messages.messages import Body, Metadata, Sender, SendMessage, Variables, send_message
 from msvs.api.messages.statistics import IS_REPLY
 from msvs.api.pages import Page, PageRequest, fetch_page, page_request
 from msvs.api.permissions import Permission, allow
@@ -27,8 +28,7 @@ from msvs.api.resources import (
 )
 from msvs.api.scope import find, scoped
 from msvs.database import execute, fetch, fetch_value
-from msvs.fields import ULID, about
-from msvs.json_types import JSON
+from msvs.fields import ULID, Request, about
 from msvs.models import Contact, InboundMessage, Message, MessageStatus
 
 # What was sent since a reply answers it, unless it never left or the service itself wrote it.
@@ -91,14 +91,15 @@ class Thread:
     is_waiting: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerThread:
-    """What to answer; without `from_`, from the sender that the last reply was sent to."""
+class AnswerThread(Request, frozen=True):
+    """An answer to a contact."""
 
-    body: str
-    from_: str | None = None
-    variables: Mapping[str, object] = field(default_factory=dict)
-    metadata: Mapping[str, JSON] = field(default_factory=dict)
+    body: Annotated[Body, about(example="Yes: three payments. Shall I send you the link?")]
+    from_: Annotated[Sender, about("The sender; the one that the contact wrote to where none is given.")] | None = (
+        msgspec.field(name="from", default=None)
+    )
+    variables: Variables | None = msgspec.field(default_factory=dict)
+    metadata: Metadata | None = msgspec.field(default_factory=dict)
 
 
 class InboxThreadResource(Resource, kw_only=True):

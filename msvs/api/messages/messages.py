@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Annotated, ClassVar, Protocol
 from uuid import UUID
+
+import msgspec
 
 from msvs.api import ids, settings_of_mode
 from msvs.api.contacts.contacts import ensure_contact
@@ -28,6 +29,10 @@ from msvs.api.scope import find, scoped
 from msvs.api.text.compliance import check_destination
 from msvs.api.text.phones import canonical, parse_phone, spellings
 from msvs.api.text.rendering import (
+    MAX_BODY,
+    MAX_METADATA_KEY,
+    MAX_METADATA_KEYS,
+    MAX_METADATA_VALUE,
     HasAttributes,
     NotRenderable,
     check_metadata,
@@ -38,7 +43,7 @@ from msvs.api.text.rendering import (
 )
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
-from msvs.json_types import JSON
+from msvs.fields import E164, SENDER_PATTERN, AwareTime, Request, about, named
 from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatus, rows
 
 MAX_LATE = timedelta(seconds=60)
@@ -57,21 +62,61 @@ STATUS_FILTERS: Mapping[str, tuple[MessageStatus, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SendMessage:
-    """What to send: `to` as given, a body with `{variables}`, when (None for now), and not after `expires_at`.
+Body = Annotated[
+    str,
+    about(
+        f"SMS body, at most {MAX_BODY} characters. Supports {{variables}}, with a fallback as {{firstName|there}}.",
+        **named(MAX_BODY),
+    ),
+]
+Sender = Annotated[
+    str,
+    about(
+        "Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's"
+        " where none is given.",
+        pattern=SENDER_PATTERN,
+    ),
+]
+Variables = Annotated[
+    dict[str, str | int | float | bool | None], about("Map of {key: value} substituted into the body.")
+]
+Metadata = Annotated[
+    dict[str, Annotated[str, about(maxLength=MAX_METADATA_VALUE)] | int | float | bool | None],
+    about(
+        f"Free-form keys, at most {MAX_METADATA_KEYS}. Values are strings of at most {MAX_METADATA_VALUE} characters,"
+        " numbers, booleans or null. Stored, and returned in webhooks as given.",
+        maxProperties=MAX_METADATA_KEYS,
+        propertyNames=named(MAX_METADATA_KEY),
+    ),
+]
+ScheduledAt = Annotated[
+    AwareTime,
+    about(f"ISO-8601 time with an offset, at most {MAX_AHEAD.days} days ahead. Omit to send now."),
+]
+ExpiresAt = Annotated[AwareTime, about("ISO-8601 time with an offset after which nothing is handed to a carrier.")]
 
-    The braces of a literal body are text.
-    """
 
-    to: str
-    body: str
-    from_: str | None = None
-    variables: Mapping[str, object] = field(default_factory=dict)
-    metadata: Mapping[str, JSON] = field(default_factory=dict)
-    scheduled_at: datetime | None = None
-    expires_at: datetime | None = None
-    is_literal: bool = False
+class SendMessage(Request, frozen=True):
+    """A message to send."""
+
+    # Whether the braces of the body are text.
+    is_literal: ClassVar[bool] = False
+
+    to: Annotated[E164, about("Recipient phone in E.164 format.", example="+14155550123")]
+    body: Annotated[Body, about(example="Hey {firstName}, cart closes tonight at 8pm ET. Reply STOP to opt out.")]
+    from_: Sender | None = msgspec.field(name="from", default=None)
+    variables: Annotated[Variables, about(example={"firstName": "Maria"})] | None = msgspec.field(default_factory=dict)
+    metadata: Annotated[Metadata, about(example={"campaign": "cohort_06_close"})] | None = msgspec.field(
+        default_factory=dict
+    )
+    scheduled_at: ScheduledAt | None = None
+    expires_at: ExpiresAt | None = None
+
+
+class SendLiteral(SendMessage, frozen=True):
+    """A message to send as it is written, braces and all."""
+
+    is_literal: ClassVar[bool] = True
 
 
 # What a send needs to know of its workspace and of each phone, named by its canonical number.
@@ -128,8 +173,8 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
     now = ctx.services.clock()
     phone = parse_phone(data.to)
     template = read_template(data.body, is_literal=data.is_literal)
-    variables = given_values(data.variables)
-    metadata = check_metadata(data.metadata)
+    variables = given_values(data.variables or {})
+    metadata = check_metadata(data.metadata or {})
     due_at = check_schedule(data.scheduled_at, now)
     expires_at = check_expiry(data.expires_at, due_at)
     require_carrier(ctx.services, ctx.livemode)

@@ -1,0 +1,172 @@
+"""What campaigns are asked for: to be created, changed or previewed, with the limits of each field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from msvs.api import ids
+from msvs.api.campaigns import audiences
+from msvs.api.campaigns.checks import MAX_RATE, MAX_SPREAD_HOURS
+from msvs.api.messages.messages import Body, ExpiresAt, Metadata, ScheduledAt, Sender
+from msvs.fields import LIST_ID, Ref, Request, about, id_pattern, named
+from msvs.models.messages import MetadataValue
+
+MAX_NAME = 200
+MAX_TEST_RECIPIENTS = 5
+
+CampaignName = Annotated[str, about("Internal name (your team only).", **named(MAX_NAME))]
+Rate = Annotated[int, about("At most so many messages a minute.", minimum=1, maximum=MAX_RATE)]
+Spread = Annotated[
+    float,
+    about("Spread the messages evenly over so many hours.", exclusiveMinimum=0, maximum=MAX_SPREAD_HOURS),
+]
+QuietHours = Annotated[
+    bool,
+    about("Whether to hold messages through the recipients' quiet hours; the workspace's setting where none is given."),
+]
+
+
+class Audience(Request, frozen=True):
+    """Who a campaign goes to: the union of lists, a segment and single contacts."""
+
+    list_ids: (
+        Annotated[
+            list[Annotated[str, Ref(ids.CONTACT_LIST), about(pattern=id_pattern(ids.CONTACT_LIST))]],
+            about("The lists.", maxItems=audiences.MAX_IDS),
+        ]
+        | None
+    ) = None
+    segment_id: Annotated[str, Ref(ids.SEGMENT), about("The segment.", pattern=id_pattern(ids.SEGMENT))] | None = None
+    contact_ids: (
+        Annotated[
+            list[Annotated[str, Ref(ids.CONTACT), about(pattern=id_pattern(ids.CONTACT))]],
+            about("The single contacts.", maxItems=audiences.MAX_IDS),
+        ]
+        | None
+    ) = None
+
+
+class CampaignOptions(Request, frozen=True, kw_only=True):
+    """What a campaign may say besides its body and its audience."""
+
+    from_: Sender | None = msgspec.field(name="from", default=None)
+    scheduled_at: ScheduledAt | None = None
+    metadata: Metadata | None = msgspec.field(default_factory=dict)
+    expires_at: ExpiresAt | None = None
+    rate_per_minute: Rate | None = None
+    spread_hours: Spread | None = None
+    quiet_hours: QuietHours | None = None
+
+
+class _CreationOptions(CampaignOptions, frozen=True, kw_only=True):
+    draft: (
+        Annotated[bool, about("Keep it as a draft until it is launched; its audience may be empty until then.")] | None
+    ) = False
+
+
+class CampaignCreate(_CreationOptions, frozen=True):
+    """A campaign to send."""
+
+    name: Annotated[CampaignName, about(example="Cohort 06 — cart close 4h")]
+    body: Annotated[Body, about(example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.")]
+    audience: Annotated[Audience, about("Who it goes to.", example={"list_ids": [LIST_ID]})]
+
+    def read(self) -> CreateCampaign:
+        """Return the campaign with the ids of its audience. Raises InvalidRequest."""
+        return msgspec.convert(flatten(self, self.audience), CreateCampaign)
+
+
+class CreateCampaign(_CreationOptions, frozen=True):
+    """A `CampaignCreate` whose ids are read."""
+
+    name: str
+    body: str
+    list_ids: Sequence[UUID] = ()
+    segment_id: UUID | None = None
+    contact_ids: Sequence[UUID] = ()
+
+
+class _Changes(Request, frozen=True, kw_only=True):
+    name: Annotated[CampaignName, about(example="Cohort 06 — cart close 2h")] | UnsetType = UNSET
+    body: Body | UnsetType = UNSET
+    from_: Sender | UnsetType | None = msgspec.field(name="from", default=UNSET)
+    scheduled_at: (
+        Annotated[
+            ScheduledAt,
+            about("ISO-8601 time with an offset, at most 365 days ahead; null, to send at once, only in a draft."),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    metadata: Metadata | UnsetType = UNSET
+    expires_at: ExpiresAt | UnsetType | None = UNSET
+    rate_per_minute: Rate | UnsetType | None = UNSET
+    spread_hours: Spread | UnsetType | None = UNSET
+    quiet_hours: Annotated[QuietHours, about(example=True)] | UnsetType | None = UNSET
+
+
+class CampaignUpdate(_Changes, frozen=True, kw_only=True):
+    """What to change of a campaign that has not begun. What is left out stays; null clears."""
+
+    audience: Annotated[Audience, about("Who it goes to instead.")] | UnsetType = UNSET
+
+    def read(self) -> UpdateCampaign:
+        """Return the changes with the ids of the audience. Raises InvalidRequest."""
+        return msgspec.convert(flatten(self, self.audience), UpdateCampaign)
+
+
+class UpdateCampaign(_Changes, frozen=True, kw_only=True):
+    """A `CampaignUpdate` whose ids are read.
+
+    Naming any of `list_ids`, `segment_id` and `contact_ids` gives it a new audience of what is named.
+    """
+
+    list_ids: Sequence[UUID] | UnsetType = UNSET
+    segment_id: UUID | UnsetType | None = UNSET
+    contact_ids: Sequence[UUID] | UnsetType = UNSET
+
+
+class CampaignPreviewCreate(CampaignOptions, frozen=True, kw_only=True):
+    """A campaign to preview. It may be the whole body of its creation: its name and metadata do not count."""
+
+    body: Annotated[Body, about(example="Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.")]
+    audience: Annotated[Audience, about("Who it would go to.", example={"list_ids": [LIST_ID]})]
+    name: Annotated[str, about("Its name, which does not count.")] | None = None
+    metadata: Annotated[dict[str, MetadataValue], about("Its metadata, which does not count.")] | None = msgspec.field(
+        default_factory=dict
+    )
+
+    def read(self) -> PreviewCampaign:
+        """Return the campaign with the ids of its audience. Raises InvalidRequest."""
+        return msgspec.convert(flatten(self, self.audience), PreviewCampaign)
+
+
+class PreviewCampaign(CampaignOptions, frozen=True):
+    """A `CampaignPreviewCreate` whose ids are read."""
+
+    body: str
+    list_ids: Sequence[UUID] = ()
+    segment_id: UUID | None = None
+    contact_ids: Sequence[UUID] = ()
+    name: str | None = None
+
+
+def flatten(request: msgspec.Struct, audience: Audience | UnsetType) -> dict[str, object]:
+    """Return a request with the ids of its audience in place of the audience. Raises InvalidRequest."""
+    told: dict[str, object] = msgspec.to_builtins(request, builtin_types=(datetime,))
+    told.pop("audience", None)
+    if audience is not UNSET:
+        told["list_ids"] = _read_ids(ids.CONTACT_LIST, audience.list_ids, "audience.list_ids")
+        told["segment_id"] = ids.read_optional_id(ids.SEGMENT, audience.segment_id, "audience.segment_id")
+        told["contact_ids"] = _read_ids(ids.CONTACT, audience.contact_ids, "audience.contact_ids")
+    return told
+
+
+def _read_ids(prefix: str, texts: Sequence[str] | None, param: str) -> list[UUID]:
+    return [ids.read_id(prefix, text, f"{param}[{position}]") for position, text in enumerate(texts or ())]

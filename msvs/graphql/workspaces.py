@@ -11,12 +11,13 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.accounts import workspaces
+from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.credits import credits
 from msvs.api.resources import WorkspaceResource
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ComplianceError, InvalidRequestError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import given, required
+from msvs.graphql.inputs import read_input, request_input
 from msvs.graphql.nodes import Node, register
 from msvs.graphql.scalars import BigInt
 from msvs.graphql.shapes import from_row, resource_type
@@ -61,49 +62,14 @@ async def _load(info: Info, id: UUID) -> Workspace | None:
 register(ids.WORKSPACE, _load)
 
 
-@strawberry.input(description="The settings to change. What is left out stays; nothing but the caps can be null.")
+@request_input(
+    UpdateWorkspace,
+    "The settings to change. What is left out stays; nothing but the caps can be null.",
+    daily_credit_cap=BigInt,
+    low_balance_threshold=BigInt,
+)
 class UpdateWorkspaceInput:
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="Its name.")
-    default_sender: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The sender of messages that name none."
-    )
-    double_opt_in: bool | None = strawberry.field(
-        default=strawberry.UNSET, description="Whether opting in asks for a YES by SMS."
-    )
-    quiet_hours: bool | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="Whether campaigns send only while it is day where the recipient is, unless they say otherwise.",
-    )
-    campaigns_admit_unknown: bool | None = strawberry.field(
-        default=strawberry.UNSET, description="Whether campaigns also go to contacts whose consent is unknown."
-    )
-    blocked_regions: list[str] | None = strawberry.field(
-        default=strawberry.UNSET, description="Regions nothing is sent to, ISO 3166-1."
-    )
-    enabled_regions: list[str] | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="Regions that are sent to although they are off until enabled, ISO 3166-1.",
-    )
-    daily_credit_cap: BigInt | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="The credits that live messages may take in a UTC day; null for no cap.",
-    )
-    prefix_hourly_cap: int | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="How many single messages an hour one range of numbers may get; null for no cap.",
-    )
-    timezone: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The time zone, of the IANA database."
-    )
-    opt_in_text: str | None = strawberry.field(default=strawberry.UNSET, description="The SMS that asks for a YES.")
-    opt_out_text: str | None = strawberry.field(default=strawberry.UNSET, description="The SMS that answers STOP.")
-    welcome_text: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The SMS that confirms an opt-in."
-    )
-    help_text: str | None = strawberry.field(default=strawberry.UNSET, description="The SMS that answers HELP.")
-    low_balance_threshold: BigInt | None = strawberry.field(
-        default=strawberry.UNSET, description="The balance below which `credits.low` is sent."
-    )
+    pass
 
 
 UpdateWorkspaceResult = Annotated[
@@ -125,18 +91,8 @@ class WorkspaceMutation:
     async def update_workspace(
         self, info: Info, input: Annotated[UpdateWorkspaceInput, strawberry.argument(description="What to change.")]
     ) -> object:
-        names = [name for name in workspaces.UpdateWorkspace.__struct_fields__ if hasattr(input, name)]
         return await mutate(
             info,
-            lambda ctx: workspaces.update_workspace(
-                ctx,
-                workspaces.UpdateWorkspace(
-                    **{
-                        name: given(value) if name in workspaces.CAPS else required(value, name)
-                        for name in names
-                        for value in (getattr(input, name),)
-                    }
-                ),
-            ),
+            lambda ctx: workspaces.update_workspace(ctx, read_input(UpdateWorkspace, input)),
             Workspace.from_row,
         )

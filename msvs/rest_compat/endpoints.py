@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
 from msvs.api.campaigns.reconciliation import ReconciliationResource
 from msvs.api.campaigns.requests import CampaignCreate, CampaignPreviewCreate, CampaignUpdate
@@ -32,6 +33,7 @@ from msvs.api.resources import (
     WebhookResource,
     WorkspaceResource,
 )
+from msvs.api.webhooks.endpoints import CreateWebhook, UpdateWebhook
 from msvs.rest_compat import (
     campaigns,
     contacts,
@@ -87,10 +89,7 @@ from msvs.rest_compat.schemas import (
     SuppressionsImported,
     ThreadQuery,
     ThreadRead,
-    WebhookCreate,
     WebhookRecover,
-    WebhookUpdate,
-    WorkspaceUpdate,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -754,7 +753,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Webhooks",
         summary="Create a webhook subscription",
         handler=webhooks.create,
-        body=WebhookCreate,
+        body=CreateWebhook,
         response=WebhookResource,
         status=201,
     ),
@@ -785,7 +784,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Webhooks",
         summary="Update a webhook subscription",
         handler=webhooks.update,
-        body=WebhookUpdate,
+        body=UpdateWebhook,
         response=WebhookResource,
         errors=(NotFound,),
     ),
@@ -1008,7 +1007,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Workspace",
         summary="Change the workspace's settings",
         handler=workspace.update,
-        body=WorkspaceUpdate,
+        body=UpdateWorkspace,
         response=WorkspaceResource,
         errors=(PermissionDenied, ComplianceRefused),
     ),

@@ -28,6 +28,7 @@ from msvs.api.webhooks.signatures import RETRY_WINDOW
 from msvs.fields import AT, ULID, example_of, request_fields
 from msvs.http.static import StaticFile, make_file
 from msvs.rest_compat import openapi_details as details
+from msvs.rest_compat import openapi_events
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.openapi_details import Schema
@@ -52,6 +53,9 @@ RENAMED = {
     "OptInEvidence": "OptIn",
     "SendMessage": "MessageCreate",
     "UpdateContact": "ContactUpdate",
+    "CreateWebhook": "WebhookCreate",
+    "UpdateWebhook": "WebhookUpdate",
+    "UpdateWorkspace": "WorkspaceUpdate",
 }
 
 EVERY_STATUS = (400, 401, 403, 408, 429, 431, 500, 503)
@@ -184,7 +188,7 @@ class _Document:
             name = self.names[raw_name]
             schema = {**self._renamed(schema), "title": name}
             if raw_name in requests:
-                self.schemas[name] = _request_schema(name, schema, structs[raw_name])
+                self.schemas[name] = _request_schema(schema, structs[raw_name])
             else:
                 self.schemas[name] = _response_schema(name, schema, structs[raw_name])
         self.schemas["SegmentCondition"] = details.CONDITION
@@ -269,7 +273,7 @@ class _Document:
         schema = self.schemas[name]
         content = {
             "schema": {"$ref": COMPONENT + name},
-            "example": details.REQUEST_EXAMPLES.get(name) or example_of(endpoint.body),
+            "example": example_of(endpoint.body),
         }
         return {"required": bool(schema["required"]), "content": {JSON_TYPE: content}}
 
@@ -317,7 +321,7 @@ class _Document:
         return {
             "operationId": f"on{name.removesuffix('Event')}",
             "tags": ["Webhooks"],
-            "summary": details.EVENTS[type],
+            "summary": openapi_events.EVENTS[type],
             "description": f"Tried again for up to {RETRY_WINDOW.total_seconds() / 3600:.0f} hours."
             " The event's id is the same on every attempt.",
             "security": [],
@@ -405,13 +409,10 @@ _SAID = ("description", "examples")
 _UNLIMITED = ("description", "type", "anyOf", "$ref")
 
 
-def _request_schema(name: str, schema: Schema, struct: type[msgspec.Struct]) -> Schema:
-    known = details.REQUEST_FIELDS.get(name, {})
-    unknown = known.keys() - schema["properties"].keys()
-    assert not unknown, f"{name} has no {unknown}"
+def _request_schema(schema: Schema, struct: type[msgspec.Struct]) -> Schema:
     is_limited = getattr(struct, "told_limits", True)
     for field, found in schema["properties"].items():
-        made = _narrowed(_ordered(_lifted(found)), known.get(field, {}))
+        made = _ordered(_lifted(found))
         made.pop("default", None)
         # The example of a body is made of those of its fields.
         made.pop("examples", None)
@@ -612,7 +613,7 @@ def _event_schema() -> Schema:
 
 
 def _event_type_schema(type: EventType) -> Schema:
-    data: Schema = {"$ref": COMPONENT + details.EVENT_DATA[type.value.split(".")[0]]}
+    data: Schema = {"$ref": COMPONENT + openapi_events.EVENT_DATA[type.value.split(".")[0]]}
     if type is EventType.MESSAGE_REPLIED:
         data = {"allOf": [data, {"required": ["reply"]}]}
     fields: Schema = {
@@ -626,7 +627,7 @@ def _event_type_schema(type: EventType) -> Schema:
     }
     return {
         "title": _event_name(type),
-        "description": details.EVENTS[type],
+        "description": openapi_events.EVENTS[type],
         "type": "object",
         "properties": fields,
         "required": list(fields),
@@ -694,8 +695,8 @@ class _Examples:
         return example
 
     def _data(self, type: str) -> Schema:
-        data = self.of(details.EVENT_DATA[type.partition(".")[0]])
-        for name, value in details.EVENT_EXAMPLES.get(EventType(type), {}).items():
+        data = self.of(openapi_events.EVENT_DATA[type.partition(".")[0]])
+        for name, value in openapi_events.EVENT_EXAMPLES.get(EventType(type), {}).items():
             data[name] = {**data[name], **value} if isinstance(data.get(name), dict) else value
         return data
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msvs.api import ids, settings_of_mode
-from msvs.api.accounts import workspaces
+from msvs.api import ids
 from msvs.api.consent.consent import CONSENT_EVENT
-from msvs.api.contacts import contacts, lists, segments, suppressions
-from msvs.api.inbound import keywords
+from msvs.api.contacts import contacts, segments, suppressions
 from msvs.api.permissions import Scope
-from msvs.api.resources import FAILURES
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
 from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.events import EventType
-from msvs.fields import AT, LIST_ID, ULID, VIPS, id_pattern
+from msvs.fields import id_pattern
 from msvs.rest_compat.schemas import LEDGER_ENTRY
 
 Schema = dict[str, Any]
@@ -108,40 +105,6 @@ OPERATIONS: Mapping[str, str] = {
     "retrieveCredits": "The balance is the workspace's, for both modes; only live messages move it.",
 }
 
-EVENTS: Mapping[EventType, str] = {
-    EventType.MESSAGE_QUEUED: "Message accepted into the dispatch queue.",
-    EventType.MESSAGE_SENT: "Message handed off to carrier.",
-    EventType.MESSAGE_DELIVERED: "Carrier confirms delivery to handset.",
-    EventType.MESSAGE_FAILED: "Carrier returns a permanent failure (e.g. invalid number).",
-    EventType.MESSAGE_REPLIED: "Recipient replied. Body in `data.reply.body`.",
-    EventType.CONTACT_OPTED_IN: "Contact confirmed opt-in (double opt-in flow).",
-    EventType.CONTACT_OPTED_OUT: "Contact replied STOP/UNSUBSCRIBE/CANCELAR.",
-    EventType.CAMPAIGN_DISPATCHED: "All messages in campaign queued.",
-    EventType.CAMPAIGN_COMPLETED: "All messages in campaign reached terminal status.",
-    EventType.CREDITS_LOW: "Balance dropped below `low_balance_threshold`.",
-    EventType.INBOUND_RECEIVED: "Somebody sent a message: an answer, STOP, START, a keyword, or a text from somebody"
-    " who was sent nothing. `data.message` is the message that it answers, or null.",
-    EventType.MESSAGE_CANCELED: "Message canceled before a carrier had it.",
-    EventType.MESSAGE_SKIPPED: "A campaign's recipient was not sent to; `data.error` says why.",
-    EventType.CAMPAIGN_STARTED: "Campaign began to dispatch.",
-    EventType.CAMPAIGN_PAUSED: "Campaign paused; `data.pause_reason` says why.",
-    EventType.CAMPAIGN_RESUMED: "Campaign goes on.",
-    EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
-    EventType.WEBHOOK_DISABLED: "Webhook disabled after 410 Gone, or three days of nothing but failures.",
-    EventType.TEST_PING: "You asked for a test event.",
-}
-
-# The component that is an event's `data`, by the first part of its type.
-EVENT_DATA: Mapping[str, str] = {
-    "message": "Message",
-    "contact": "Contact",
-    "campaign": "Campaign",
-    "credits": "Credits",
-    "webhook": "Webhook",
-    "test": "Webhook",
-    "inbound": "InboundReceived",
-}
-
 
 def id_of(prefix: str) -> Schema:
     """Return the schema of an id."""
@@ -149,101 +112,14 @@ def id_of(prefix: str) -> Schema:
 
 
 TIME: Schema = {"format": "date-time", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}
-PHONE: Schema = {"pattern": "^\\+[1-9][0-9]{6,14}$", "description": "A phone number in E.164 format."}
-REGION: Schema = {"type": "string", "pattern": "^[A-Z]{2}$"}
 SENDER: Schema = {
     "pattern": "^(?:(?=.{0,10}[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ._&-]{0,9}[A-Za-z0-9._&-])?"
     "|\\+[1-9][0-9]{6,14}|[0-9]{3,8})$",
     "description": "Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code.",
 }
-TIMEZONE: Schema = {"description": "An IANA time zone such as America/New_York."}
 FILTER: Schema = {"$ref": "#/components/schemas/SegmentCondition"}
-EVENT_NAMES: Schema = {
-    "minItems": 1,
-    "maxItems": endpoints.MAX_EVENTS,
-    "items": {"type": "string", "enum": [endpoints.EVERY_EVENT, *EventType]},
-}
 URL: Schema = {"format": "uri", "maxLength": 2048, "description": "A public https URL."}
-WORD: Schema = {
-    "minLength": 1,
-    "maxLength": keywords.MAX_WORD,
-    "description": "The word. Case, accents and punctuation do not count when a message is compared with it.",
-}
-JOIN_REPLY: Schema = {
-    "minLength": 1,
-    "maxLength": keywords.MAX_REPLY,
-    "description": "The SMS that answers whoever joins; null for the workspace's welcome text.",
-}
-DESCRIPTION: Schema = {"maxLength": endpoints.MAX_DESCRIPTION_LENGTH}
 
-
-def _cap(name: str) -> Schema:
-    lowest, highest = workspaces.CAPS[name]
-    return {"minimum": lowest, "maximum": highest}
-
-
-def _named(limit: int) -> Schema:
-    return {"minLength": 1, "maxLength": limit}
-
-
-# What a request's field must be beyond its type, by component and field.
-REQUEST_FIELDS: Mapping[str, Mapping[str, Schema]] = {
-    "ThreadRead": {"until": id_of(ids.INBOUND)},
-    "WorkspaceUpdate": {
-        "name": _named(workspaces.MAX_NAME_LENGTH),
-        "default_sender": {
-            **SENDER,
-            "description": "The sender of messages that name none: one of the workspace's senders, or the platform's. A"
-            " name that nobody has becomes the workspace's when it is made the live default.",
-        },
-        "blocked_regions": {"items": REGION, "description": "ISO 3166-1 regions nothing is sent to."},
-        "enabled_regions": {
-            "items": REGION,
-            "description": "ISO 3166-1 regions to send to, of those that are off until enabled.",
-        },
-        "daily_credit_cap": {
-            **_cap("daily_credit_cap"),
-            "description": "The credits that live messages may take in a UTC day; null for no cap.",
-        },
-        "prefix_hourly_cap": {
-            **_cap("prefix_hourly_cap"),
-            "description": "How many single messages an hour one range of numbers may get; null for no cap.",
-        },
-        "quiet_hours": {"description": "Whether campaigns keep quiet hours unless they say otherwise."},
-        "timezone": TIMEZONE,
-        "low_balance_threshold": {"minimum": 0, "description": "The balance below which `credits.low` is sent."},
-        "opt_in_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that asks for a YES."},
-        "opt_out_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that answers STOP."},
-        "welcome_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that confirms an opt-in."},
-        "help_text": {**_named(settings_of_mode.MAX_TEXT_LENGTH), "description": "The SMS that answers HELP."},
-    },
-    "SuppressionCreate": {
-        "phone": PHONE,
-        "source": {**_named(contacts.MAX_SOURCE), "description": "Why, such as `complaint`."},
-    },
-    "SuppressionImport": {
-        "phones": {"maxItems": suppressions.MAX_IMPORTED, "description": "Phones in E.164 format."},
-        "source": {**_named(contacts.MAX_SOURCE), "description": "Why; `import` unless told."},
-    },
-    "ListCreate": {"name": _named(lists.MAX_NAME)},
-    "ListUpdate": {"name": _named(lists.MAX_NAME)},
-    "ListContacts": {"contact_ids": {"maxItems": lists.MAX_ADDED}},
-    "KeywordCreate": {"word": WORD, "list_id": id_of(ids.CONTACT_LIST), "reply": JOIN_REPLY},
-    "KeywordUpdate": {"word": WORD, "list_id": id_of(ids.CONTACT_LIST), "reply": JOIN_REPLY},
-    "SegmentCreate": {"name": _named(segments.MAX_NAME), "filter": FILTER},
-    "SegmentUpdate": {"name": _named(segments.MAX_NAME), "filter": FILTER},
-    "SegmentFilter": {"filter": FILTER},
-    "WebhookCreate": {
-        "url": URL,
-        "events": EVENT_NAMES,
-        "secret": {"pattern": "^[ -~]{8,256}$", "description": "The key of the signatures. Omit to have one made."},
-        "description": DESCRIPTION,
-    },
-    "WebhookUpdate": {"url": URL, "events": EVENT_NAMES, "description": DESCRIPTION},
-    "WebhookRecover": {"since": {"description": "ISO-8601 time with an offset, at most 30 days ago."}},
-    "EventResend": {"webhook_id": id_of(ids.WEBHOOK)},
-    "InboundTest": {"from": PHONE, "to": SENDER, "body": {"description": "The text of the reply."}},
-}
 
 # The id prefix of what a path or page names.
 PATH_IDS: Mapping[str, str] = {
@@ -373,100 +249,6 @@ CONDITION: Schema = {
 }
 
 # Examples
-
-REQUEST_EXAMPLES: Mapping[str, object] = {
-    "ThreadRead": {},
-    "WorkspaceUpdate": {"timezone": "America/New_York", "quiet_hours": True, "low_balance_threshold": 1000},
-    "SuppressionCreate": {"phone": "+12125550123", "source": "complaint"},
-    "SuppressionImport": {"phones": ["+12125550123", "+12125550124"], "source": "previous provider"},
-    "ListCreate": {"name": "Cohort 06 — open cart"},
-    "ListUpdate": {"name": "Cohort 06 — closed cart"},
-    "KeywordCreate": {
-        "word": "COHORT6",
-        "list_id": LIST_ID,
-        "reply": "You are on the list for Cohort 06. Reply STOP to opt out.",
-    },
-    "KeywordUpdate": {"word": "COHORT7"},
-    "ListContacts": {"contact_ids": [f"con_{ULID}"]},
-    "SegmentCreate": {"name": "VIPs of Cohort 06", "filter": VIPS},
-    "SegmentUpdate": {"name": "VIPs"},
-    "SegmentFilter": {"filter": VIPS},
-    "WebhookCreate": {
-        "url": "https://api.cohortlabs.co/webhooks/sms",
-        "events": ["message.delivered", "message.failed", "message.replied", "contact.opted_out"],
-    },
-    "WebhookUpdate": {"events": ["*"], "enabled": True},
-    "WebhookRecover": {"since": AT},
-    "EventResend": {"webhook_id": f"whk_{ULID}"},
-    "InboundTest": {"from": "+14155550123", "body": "Is there a payment plan?"},
-}
-
-_SENT = {"status": "sent", "sent_at": AT}
-_DELIVERED = {**_SENT, "status": "delivered", "delivered_at": AT}
-_UNDERWAY = {"recipients": 412, "queued": 300, "sending": 12, "sent": 20, "delivered": 73, "skipped": 7}
-_SENDING = {"status": "sending", "dispatched_at": AT, "stats": {**_UNDERWAY, "credits_used": 105}}
-
-# What the moment of an event makes of the example of its `data`.
-EVENT_EXAMPLES: Mapping[EventType, Schema] = {
-    EventType.MESSAGE_QUEUED: {},
-    EventType.MESSAGE_SENT: _SENT,
-    EventType.MESSAGE_DELIVERED: _DELIVERED,
-    EventType.MESSAGE_FAILED: {
-        "status": "failed",
-        "failed_at": AT,
-        "error": {"code": "invalid_number", "message": FAILURES["invalid_number"]},
-    },
-    EventType.MESSAGE_REPLIED: {
-        **_DELIVERED,
-        "status": "replied",
-        "replied_at": AT,
-        "reply": {
-            "id": f"inb_{ULID}",
-            "body": "Is there a payment plan?",
-            "from": "+14155550123",
-            "received_at": AT,
-        },
-    },
-    EventType.INBOUND_RECEIVED: {
-        "reply": {
-            "id": f"inb_{ULID}",
-            "body": "Is there a payment plan?",
-            "from": "+14155550123",
-            "received_at": AT,
-        },
-        "message": {"status": "replied", "sent_at": AT, "delivered_at": AT, "replied_at": AT},
-    },
-    EventType.MESSAGE_CANCELED: {"status": "canceled", "canceled_at": AT, "credits_used": 0},
-    EventType.MESSAGE_SKIPPED: {
-        "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
-        "status": "skipped",
-        "segments": 0,
-        "credits_used": 0,
-        "campaign_id": f"cmp_{ULID}",
-        "error": {"code": "recipient_not_opted_in", "message": FAILURES["recipient_not_opted_in"]},
-    },
-    EventType.CONTACT_OPTED_IN: {},
-    EventType.CONTACT_OPTED_OUT: {"opt_in": {"status": "opted_out", "source": "keyword", "ip": None}},
-    EventType.CAMPAIGN_STARTED: {"status": "preparing"},
-    EventType.CAMPAIGN_DISPATCHED: _SENDING,
-    EventType.CAMPAIGN_COMPLETED: {
-        "status": "completed",
-        "dispatched_at": AT,
-        "completed_at": AT,
-        "stats": {"recipients": 412, "delivered": 405, "skipped": 7, "credits_used": 405},
-    },
-    EventType.CAMPAIGN_PAUSED: {**_SENDING, "status": "paused", "pause_reason": "manual"},
-    EventType.CAMPAIGN_RESUMED: _SENDING,
-    EventType.CAMPAIGN_CANCELED: {
-        "status": "canceled",
-        "dispatched_at": AT,
-        "canceled_at": AT,
-        "stats": {"recipients": 412, "delivered": 105, "skipped": 7, "canceled": 300, "credits_used": 105},
-    },
-    EventType.CREDITS_LOW: {"balance": 940, "estimated_runway_days": 2},
-    EventType.WEBHOOK_DISABLED: {"status": "disabled", "disabled_reason": "gone"},
-    EventType.TEST_PING: {},
-}
 
 SECRET_EXAMPLE = "whsec_9f4a2c7e1b8d4f60a35c"  # noqa: S105 - an example
 SECRET_SHOWN_BY = frozenset(("createWebhook", "rotateWebhookSecret"))

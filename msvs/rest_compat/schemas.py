@@ -10,12 +10,13 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.campaigns.requests import MAX_TEST_RECIPIENTS, CampaignName
-from msvs.api.contacts import contacts
-from msvs.api.messages.messages import EVERY_STATUS, ScheduledAt, Variables
+from msvs.api.contacts import contacts, lists, segments, suppressions
+from msvs.api.inbound import keywords
+from msvs.api.messages.messages import EVERY_STATUS, ScheduledAt, Sender, Variables
 from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest, page_request
 from msvs.api.resources import MessageResource, moment
 from msvs.api.webhooks.events import EventType
-from msvs.fields import E164, PHONE_PATTERN, ULID, AwareTime, about, id_pattern
+from msvs.fields import AT, E164, LIST_ID, PHONE_PATTERN, ULID, VIPS, AwareTime, Phone, about, id_pattern, named
 from msvs.json_types import JSONObject
 from msvs.models import CampaignStatus, LedgerEntry, LedgerKind, MessageStatus, OptInStatus
 
@@ -136,19 +137,19 @@ class ContactQuery(PageQuery, kw_only=True):
 class ListCreate(Input, kw_only=True):
     """A list to make."""
 
-    name: str
+    name: Annotated[str, about("Its name.", example="Cohort 06 — open cart", **named(lists.MAX_NAME))]
 
 
 class ListUpdate(Input, kw_only=True):
     """A list's new name."""
 
-    name: str
+    name: Annotated[str, about("Its name.", example="Cohort 06 — closed cart", **named(lists.MAX_NAME))]
 
 
 class ListContacts(Input, kw_only=True):
     """Contacts to put on a list."""
 
-    contact_ids: list[str]
+    contact_ids: Annotated[list[str], about("The contacts.", example=[f"con_{ULID}"], maxItems=lists.MAX_ADDED)]
 
 
 class PhoneQuery(PageQuery, kw_only=True):
@@ -160,31 +161,45 @@ class PhoneQuery(PageQuery, kw_only=True):
 class SuppressionCreate(Input, kw_only=True):
     """A phone to suppress, and why."""
 
-    phone: str
-    source: str
+    phone: Annotated[E164, about(example="+12125550123")]
+    source: Annotated[str, about("Why, such as `complaint`.", example="complaint", **named(contacts.MAX_SOURCE))]
 
 
 class SuppressionImport(Input, kw_only=True):
     """Phones to suppress, and why."""
 
-    phones: list[str]
-    source: str | None = None
+    phones: Annotated[
+        list[str],
+        about(
+            "Phones in E.164 format.",
+            example=["+12125550123", "+12125550124"],
+            maxItems=suppressions.MAX_IMPORTED,
+        ),
+    ]
+    source: (
+        Annotated[str, about("Why; `import` unless told.", example="previous provider", **named(contacts.MAX_SOURCE))]
+        | None
+    ) = None
 
 
 class KeywordCreate(Input, kw_only=True):
     """A keyword to make."""
 
-    word: str
-    list_id: str
-    reply: str | None = None
+    word: Annotated[keywords.Word, about(example="COHORT6")]
+    list_id: Annotated[str, about("The list that it adds to.", example=LIST_ID, pattern=id_pattern(ids.CONTACT_LIST))]
+    reply: (
+        Annotated[keywords.JoinReply, about(example="You are on the list for Cohort 06. Reply STOP to opt out.")] | None
+    ) = None
 
 
 class KeywordUpdate(Input, kw_only=True):
     """What to change of a keyword; what is left out stays, null clears."""
 
-    word: str | UnsetType = UNSET
-    list_id: str | UnsetType = UNSET
-    reply: str | UnsetType | None = UNSET
+    word: Annotated[keywords.Word, about(example="COHORT7")] | UnsetType = UNSET
+    list_id: Annotated[str, about("The list that it adds to.", pattern=id_pattern(ids.CONTACT_LIST))] | UnsetType = (
+        UNSET
+    )
+    reply: keywords.JoinReply | UnsetType | None = UNSET
 
 
 class KeywordQuery(PageQuery, kw_only=True):
@@ -193,48 +208,34 @@ class KeywordQuery(PageQuery, kw_only=True):
     list_id: Annotated[str, about("Only keywords of this list.", pattern=id_pattern(ids.CONTACT_LIST))] | None = None
 
 
+FILTER = {"$ref": "#/components/schemas/SegmentCondition"}
+Filter = Annotated[JSONObject, about(example=VIPS, **FILTER)]
+
+
 class SegmentCreate(Input, kw_only=True):
     """A segment to make."""
 
-    name: str
-    filter: JSONObject
+    name: Annotated[str, about("Its name.", example="VIPs of Cohort 06", **named(segments.MAX_NAME))]
+    filter: Filter
 
 
 class SegmentUpdate(Input, kw_only=True):
     """What to change of a segment; what is left out stays."""
 
-    name: str | UnsetType = UNSET
-    filter: JSONObject | UnsetType = UNSET
+    name: Annotated[str, about("Its name.", example="VIPs", **named(segments.MAX_NAME))] | UnsetType = UNSET
+    filter: Annotated[JSONObject, about(**FILTER)] | UnsetType = UNSET
 
 
 class SegmentFilter(Input, kw_only=True):
     """A filter to try."""
 
-    filter: JSONObject
-
-
-class WebhookCreate(Input, kw_only=True):
-    """A webhook subscription to make."""
-
-    url: str
-    events: list[str]
-    secret: str | None = None
-    description: str | None = None
-
-
-class WebhookUpdate(Input, kw_only=True):
-    """What to change of a webhook subscription; what is left out stays."""
-
-    url: str | UnsetType = UNSET
-    events: list[str] | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
+    filter: Filter
 
 
 class WebhookRecover(Input, kw_only=True):
     """The time since which events are to be delivered again."""
 
-    since: AwareTime
+    since: Annotated[AwareTime, about("ISO-8601 time with an offset, at most 30 days ago.", example=AT)]
 
 
 class EventQuery(PageQuery, kw_only=True):
@@ -246,7 +247,9 @@ class EventQuery(PageQuery, kw_only=True):
 class EventResend(Input, kw_only=True):
     """The webhook that an event is to be delivered to again; without one, all that subscribe to it."""
 
-    webhook_id: str | None = None
+    webhook_id: Annotated[str, about("The webhook.", example=f"whk_{ULID}", pattern=id_pattern(ids.WEBHOOK))] | None = (
+        None
+    )
 
 
 class InboundQuery(PageQuery, kw_only=True):
@@ -271,35 +274,15 @@ class ThreadQuery(PageQuery, kw_only=True):
 class ThreadRead(Input, kw_only=True):
     """Up to which reply a thread was read; all of it without one."""
 
-    until: str | None = None
-
-
-class WorkspaceUpdate(Input, kw_only=True):
-    """The settings to change; those left out stay."""
-
-    name: str | UnsetType = UNSET
-    default_sender: str | UnsetType = UNSET
-    double_opt_in: bool | UnsetType = UNSET
-    campaigns_admit_unknown: bool | UnsetType = UNSET
-    blocked_regions: list[str] | UnsetType = UNSET
-    enabled_regions: list[str] | UnsetType = UNSET
-    daily_credit_cap: int | UnsetType | None = UNSET
-    prefix_hourly_cap: int | UnsetType | None = UNSET
-    quiet_hours: bool | UnsetType = UNSET
-    timezone: str | UnsetType = UNSET
-    low_balance_threshold: int | UnsetType = UNSET
-    opt_in_text: str | UnsetType = UNSET
-    opt_out_text: str | UnsetType = UNSET
-    welcome_text: str | UnsetType = UNSET
-    help_text: str | UnsetType = UNSET
+    until: Annotated[str, about("The reply.", pattern=id_pattern(ids.INBOUND))] | None = None
 
 
 class InboundTest(Input, kw_only=True):
     """A reply to be made up in the sandbox."""
 
-    from_: str = msgspec.field(name="from")
-    body: str
-    to: str | None = None
+    from_: Phone = msgspec.field(name="from")
+    body: Annotated[str, about("The text of the reply.", example="Is there a payment plan?")]
+    to: Sender | None = None
 
 
 # Answers

@@ -16,6 +16,7 @@ from msvs.api.resources import (
     webhook_resource,
 )
 from msvs.api.webhooks import endpoints
+from msvs.api.webhooks.endpoints import CreateWebhook, UpdateWebhook
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import (
     Deleted,
@@ -24,20 +25,14 @@ from msvs.rest_compat.schemas import (
     NoQuery,
     PageQuery,
     Redelivery,
-    WebhookCreate,
     WebhookRecover,
-    WebhookUpdate,
     list_of,
 )
 
 
-async def create(call: Call[WebhookCreate, NoQuery]) -> WebhookResource:
+async def create(call: Call[CreateWebhook, NoQuery]) -> WebhookResource:
     """Create a webhook subscription."""
-    body = call.body
-    data = endpoints.CreateWebhook(
-        url=body.url, events=body.events, secret=body.secret, description=body.description or ""
-    )
-    row, secret = await endpoints.create_webhook(call.ctx, data)
+    row, secret = await endpoints.create_webhook(call.ctx, call.body)
     return webhook_resource(row, secret=secret)
 
 
@@ -46,11 +41,9 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> WebhookResource:
     return webhook_resource(await endpoints.get_webhook(call.ctx, _id(call.params["id"])))
 
 
-async def update(call: Call[WebhookUpdate, NoQuery]) -> WebhookResource:
+async def update(call: Call[UpdateWebhook, NoQuery]) -> WebhookResource:
     """Update a webhook subscription."""
-    body = call.body
-    data = endpoints.UpdateWebhook(url=body.url, events=body.events, description=body.description, enabled=body.enabled)
-    return webhook_resource(await endpoints.update_webhook(call.ctx, _id(call.params["id"]), data))
+    return webhook_resource(await endpoints.update_webhook(call.ctx, _id(call.params["id"]), call.body))
 
 
 async def delete(call: Call[NoBody, NoQuery]) -> Deleted:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from msvs.api.accounts import workspaces
+from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.context import Context
 from msvs.api.credits import credits
 from msvs.api.resources import WorkspaceResource, workspace_resource
 from msvs.models import Workspace
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import NoBody, NoQuery, WorkspaceUpdate
+from msvs.rest_compat.schemas import NoBody, NoQuery
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> WorkspaceResource:
@@ -18,10 +17,9 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> WorkspaceResource:
     return await _shape(call.ctx, await workspaces.get_workspace(call.ctx))
 
 
-async def update(call: Call[WorkspaceUpdate, NoQuery]) -> WorkspaceResource:
+async def update(call: Call[UpdateWorkspace, NoQuery]) -> WorkspaceResource:
     """Change the workspace's settings."""
-    data = workspaces.UpdateWorkspace(**msgspec.structs.asdict(call.body))
-    return await _shape(call.ctx, await workspaces.update_workspace(call.ctx, data))
+    return await _shape(call.ctx, await workspaces.update_workspace(call.ctx, call.body))
 
 
 async def _shape(ctx: Context, row: Workspace) -> WorkspaceResource:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from msgspec import structs
+
 from msvs.api import ids
 from msvs.api.accounts import keys, users
 from msvs.api.audit import AUDIT_ENTRY, AuditAction
@@ -83,7 +85,7 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
         campaign = await campaigns.create_campaign(ctx, new)
         paused = await campaigns.create_campaign(ctx, new)
         await campaigns.pause_campaign(ctx, paused.id)
-        draft = await campaigns.create_campaign(ctx, replace(new, draft=True))
+        draft = await campaigns.create_campaign(ctx, structs.replace(new, draft=True))
         api_key, _ = await keys.create_key(ctx.workspace_id, livemode=ctx.livemode, name="Backend")
         owner = await make_member(workspace, "Rosa", Role.OWNER)
         member = await make_member(workspace, "Luis", Role.MEMBER)

@@ -15,10 +15,10 @@ from msvs.api.accounts import auth, keys
 from msvs.api.context import Context
 from msvs.api.dispatch import senders
 from msvs.api.permissions import NOT_FOR_KEYS, SCOPES, Permission, Scope
+from msvs.fields import example_of
 from msvs.models import Role, Workspace
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
-from msvs.rest_compat.openapi_details import REQUEST_EXAMPLES
 from msvs.rest_compat.permissions import PERMISSIONS
 from tests.rest_compat.conftest import BASE_URL, Client
 from tests.rest_compat.contract import ContractTransport
@@ -88,7 +88,7 @@ def body_of(endpoint: Endpoint, known: dict[str, str], since: str) -> dict[str, 
         },
         "createTestInbound": {"from": "+12125550111", "body": "STOP"},
     }  # fmt: skip
-    return bodies.get(endpoint.operation_id, REQUEST_EXAMPLES.get(endpoint.body.__name__, {}))
+    return bodies.get(endpoint.operation_id, example_of(endpoint.body))
 
 
 # Scopes

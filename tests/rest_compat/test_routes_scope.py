@@ -7,9 +7,9 @@ import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
+from msvs.fields import example_of
 from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
-from msvs.rest_compat.openapi_details import REQUEST_EXAMPLES
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import get, make_everything, path_of, post
 from tests.services import SERVICES
@@ -69,7 +69,7 @@ async def test_a_resource_of_another_is_not_there(
 ) -> None:
     known = await make_everything(api)
     path = path_of(endpoint.path, known, endpoint.operation_id)
-    body = REQUEST_EXAMPLES.get(endpoint.body.__name__, {})
+    body = example_of(endpoint.body)
     if endpoint.operation_id == "resendEvent":
         body = {"webhook_id": known["webhook"]}
     if endpoint.operation_id == "addListContacts":

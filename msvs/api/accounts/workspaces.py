@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from phonenumbers import SUPPORTED_REGIONS
 
 from msvs.api import ids
@@ -17,6 +18,7 @@ from msvs.api.context import Context, Services
 from msvs.api.credits.credits import grant_credits, low_balance_threshold
 from msvs.api.dispatch.senders import check_sender, claim_default
 from msvs.api.errors import ErrorCode, InvalidRequest, PermissionDenied
+from msvs.api.messages.messages import Sender
 from msvs.api.notifier import WorkQueue
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import optional_moment
@@ -25,6 +27,7 @@ from msvs.api.text.compliance import ALWAYS_BLOCKED
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import notify_after_commit
 from msvs.database import Row, execute, fetch, fetch_value
+from msvs.fields import REGION_PATTERN, Request, about, named
 from msvs.models import CreditBalance, LedgerKind, Workspace
 
 LIST = """
@@ -41,24 +44,72 @@ CAPS: Mapping[str, tuple[int, int]] = {
 }
 
 
-class UpdateWorkspace(msgspec.Struct, kw_only=True, frozen=True):
-    """The settings to change; those left out stay. A cap of None is no cap."""
+Region = Annotated[str, about(pattern=REGION_PATTERN)]
 
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    default_sender: str | msgspec.UnsetType = msgspec.UNSET
-    double_opt_in: bool | msgspec.UnsetType = msgspec.UNSET
-    quiet_hours: bool | msgspec.UnsetType = msgspec.UNSET
-    campaigns_admit_unknown: bool | msgspec.UnsetType = msgspec.UNSET
-    blocked_regions: list[str] | msgspec.UnsetType = msgspec.UNSET
-    enabled_regions: list[str] | msgspec.UnsetType = msgspec.UNSET
-    daily_credit_cap: int | msgspec.UnsetType | None = msgspec.UNSET
-    prefix_hourly_cap: int | msgspec.UnsetType | None = msgspec.UNSET
-    timezone: str | msgspec.UnsetType = msgspec.UNSET
-    opt_in_text: str | msgspec.UnsetType = msgspec.UNSET
-    opt_out_text: str | msgspec.UnsetType = msgspec.UNSET
-    welcome_text: str | msgspec.UnsetType = msgspec.UNSET
-    help_text: str | msgspec.UnsetType = msgspec.UNSET
-    low_balance_threshold: int | msgspec.UnsetType = msgspec.UNSET
+
+def _cap(name: str) -> dict[str, object]:
+    lowest, highest = CAPS[name]
+    return {"minimum": lowest, "maximum": highest}
+
+
+class UpdateWorkspace(Request, frozen=True, kw_only=True):
+    """The settings to change; those left out stay."""
+
+    name: Annotated[str, about("Its name.", **named(MAX_NAME_LENGTH))] | UnsetType = UNSET
+    default_sender: (
+        Annotated[
+            Sender,
+            about(
+                "The sender of messages that name none: one of the workspace's senders, or the platform's. A name that"
+                " nobody has becomes the workspace's when it is made the live default."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    double_opt_in: Annotated[bool, about("Whether opting in asks for a YES by SMS.")] | UnsetType = UNSET
+    campaigns_admit_unknown: (
+        Annotated[bool, about("Whether campaigns also go to contacts whose consent is unknown.")] | UnsetType
+    ) = UNSET
+    blocked_regions: Annotated[list[Region], about("ISO 3166-1 regions nothing is sent to.")] | UnsetType = UNSET
+    enabled_regions: (
+        Annotated[list[Region], about("ISO 3166-1 regions to send to, of those that are off until enabled.")]
+        | UnsetType
+    ) = UNSET
+    daily_credit_cap: (
+        Annotated[
+            int,
+            about("The credits that live messages may take in a UTC day; null for no cap.", **_cap("daily_credit_cap")),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    prefix_hourly_cap: (
+        Annotated[
+            int,
+            about(
+                "How many single messages an hour one range of numbers may get; null for no cap.",
+                **_cap("prefix_hourly_cap"),
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    quiet_hours: (
+        Annotated[bool, about("Whether campaigns keep quiet hours unless they say otherwise.", example=True)]
+        | UnsetType
+    ) = UNSET
+    timezone: (
+        Annotated[str, about("An IANA time zone such as America/New_York.", example="America/New_York")] | UnsetType
+    ) = UNSET
+    low_balance_threshold: (
+        Annotated[int, about("The balance below which `credits.low` is sent.", example=1000, minimum=0)] | UnsetType
+    ) = UNSET
+    opt_in_text: Annotated[str, about("The SMS that asks for a YES.", **named(MAX_TEXT_LENGTH))] | UnsetType = UNSET
+    opt_out_text: Annotated[str, about("The SMS that answers STOP.", **named(MAX_TEXT_LENGTH))] | UnsetType = UNSET
+    welcome_text: Annotated[str, about("The SMS that confirms an opt-in.", **named(MAX_TEXT_LENGTH))] | UnsetType = (
+        UNSET
+    )
+    help_text: Annotated[str, about("The SMS that answers HELP.", **named(MAX_TEXT_LENGTH))] | UnsetType = UNSET
 
 
 async def create_workspace(name: str, *, credits: int = 0) -> tuple[Workspace, str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
@@ -24,6 +25,7 @@ from msvs.api.text.opt_out_phrases import wants_out
 from msvs.api.text.words import classify_reply, fold
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, execute, fetch_row
+from msvs.fields import about, named
 from msvs.models import Contact, ContactList, Keyword, OptInStatus
 
 MAX_WORD = 30
@@ -39,6 +41,17 @@ SELECT keywords.* FROM keywords JOIN contact_lists AS list ON list.id = keywords
     AND list.workspace_id = keywords.workspace_id AND list.livemode = keywords.livemode AND list.kind = 'static'
 WHERE keywords.workspace_id = $1 AND keywords.livemode = $2 AND keywords.folded = $3
 """
+
+
+Word = Annotated[
+    str,
+    about(
+        "The word. Case, accents and punctuation do not count when a message is compared with it.", **named(MAX_WORD)
+    ),
+]
+JoinReply = Annotated[
+    str, about("The SMS that answers whoever joins; null for the workspace's welcome text.", **named(MAX_REPLY))
+]
 
 
 @dataclass(frozen=True, slots=True)

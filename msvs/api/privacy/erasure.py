@@ -13,6 +13,7 @@ import msgspec
 from msvs.api import crypto, ids
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.consent import consent
+from msvs.api.contacts import contacts
 from msvs.api.contacts.contacts import DELETE_CONTACT, LOCK_LISTS
 from msvs.api.context import Context
 from msvs.api.dispatch import cancellation
@@ -36,11 +37,7 @@ READ_SECONDS = 600.0
 # What is said of a person in the shapes that are stored; a phone may stand in any text.
 BLANKED: Mapping[str, object] = {
     "body": "",
-    "first_name": None,
-    "last_name": None,
-    "email": None,
-    "timezone": None,
-    "external_id": None,
+    **dict.fromkeys(contacts.DETAILS),
     "ip": None,
     "user_agent": None,
     "text": None,

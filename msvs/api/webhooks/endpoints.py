@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -25,11 +25,13 @@ from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, get_event
 from msvs.database import execute, fetch_value
+from msvs.fields import Request, about
 from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 EVERY_EVENT = "*"
 MAX_WEBHOOKS = 20
 MAX_EVENTS = 50
+MAX_URL_LENGTH = 2048
 MAX_DESCRIPTION_LENGTH = 200
 SECRET_OVERLAP = timedelta(hours=24)
 LONGEST_RECOVERY = timedelta(days=30)
@@ -78,24 +80,35 @@ ON CONFLICT (endpoint_id, event_id) DO NOTHING
 """
 
 
-@dataclass(frozen=True, slots=True)
-class CreateWebhook:
-    """A new subscription: where to, to which events (or `*`), and the secret if the caller brings one."""
-
-    url: str
-    events: Sequence[str]
-    secret: str | None = None
-    description: str = ""
+Url = Annotated[str, about("A public https URL.", format="uri", maxLength=MAX_URL_LENGTH)]
+EventNames = Annotated[
+    list[Annotated[str, about(enum=[EVERY_EVENT, *EventType])]],
+    about("The events to subscribe to, or `*` for all.", minItems=1, maxItems=MAX_EVENTS),
+]
+Description = Annotated[str, about("What it is for.", maxLength=MAX_DESCRIPTION_LENGTH)]
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateWebhook:
-    """What to change of a subscription; a field left UNSET stays."""
+class CreateWebhook(Request, frozen=True):
+    """A webhook subscription to make."""
 
-    url: str | UnsetType = UNSET
-    events: Sequence[str] | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
+    url: Annotated[Url, about(example="https://api.cohortlabs.co/webhooks/sms")]
+    events: Annotated[
+        EventNames,
+        about(example=["message.delivered", "message.failed", "message.replied", "contact.opted_out"]),
+    ]
+    secret: (
+        Annotated[str, about("The key of the signatures. Omit to have one made.", pattern="^[ -~]{8,256}$")] | None
+    ) = None
+    description: Description | None = None
+
+
+class UpdateWebhook(Request, frozen=True):
+    """What to change of a webhook subscription; what is left out stays."""
+
+    url: Url | UnsetType = UNSET
+    events: Annotated[EventNames, about(example=["*"])] | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    enabled: Annotated[bool, about("Whether events are delivered to it.", example=True)] | UnsetType = UNSET
 
 
 async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndpoint, str]:
@@ -104,7 +117,11 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
     Raises InvalidRequest, and Conflict code `webhook_limit` at 20 endpoints of one workspace and mode.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
-    url, events, description = _read_url(ctx, data.url), _read_events(data.events), _read_description(data.description)
+    url, events, description = (
+        _read_url(ctx, data.url),
+        _read_events(data.events),
+        _read_description(data.description or ""),
+    )
     secret = signatures.new_secret() if data.secret is None else _read_secret(data.secret)
     # The workspace's row is the lock under which its endpoints are counted.
     await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR UPDATE", ctx.workspace_id)
@@ -306,7 +323,8 @@ def _read_events(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(str(name) for name in names))
 
 
-def _read_description(text: str) -> str:
+def _read_description(text: str | None) -> str:
+    text = text or ""
     if len(text) > MAX_DESCRIPTION_LENGTH:
         raise InvalidRequest(
             f"description may have at most {MAX_DESCRIPTION_LENGTH} characters.",

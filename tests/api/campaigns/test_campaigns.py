@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from msvs.api import ids
 from msvs.api.campaigns.campaigns import (
@@ -281,4 +282,4 @@ async def test_who_only_reads_changes_nothing(ctx: Context) -> None:
         async with unit_of_work():
             await cancel_campaign(ctx, row.id)
     with pytest.raises(InvalidRequest):
-        await create_campaign(ctx, replace(new, body=""))
+        await create_campaign(ctx, structs.replace(new, body=""))

@@ -1,0 +1,111 @@
+"""What openapi.yaml says of each type of event: its description, its data and an example of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msvs.api.resources import FAILURES
+from msvs.api.webhooks.events import EventType
+from msvs.fields import AT, ULID
+from msvs.rest_compat.openapi_details import Schema
+
+EVENTS: Mapping[EventType, str] = {
+    EventType.MESSAGE_QUEUED: "Message accepted into the dispatch queue.",
+    EventType.MESSAGE_SENT: "Message handed off to carrier.",
+    EventType.MESSAGE_DELIVERED: "Carrier confirms delivery to handset.",
+    EventType.MESSAGE_FAILED: "Carrier returns a permanent failure (e.g. invalid number).",
+    EventType.MESSAGE_REPLIED: "Recipient replied. Body in `data.reply.body`.",
+    EventType.CONTACT_OPTED_IN: "Contact confirmed opt-in (double opt-in flow).",
+    EventType.CONTACT_OPTED_OUT: "Contact replied STOP/UNSUBSCRIBE/CANCELAR.",
+    EventType.CAMPAIGN_DISPATCHED: "All messages in campaign queued.",
+    EventType.CAMPAIGN_COMPLETED: "All messages in campaign reached terminal status.",
+    EventType.CREDITS_LOW: "Balance dropped below `low_balance_threshold`.",
+    EventType.INBOUND_RECEIVED: "Somebody sent a message: an answer, STOP, START, a keyword, or a text from somebody"
+    " who was sent nothing. `data.message` is the message that it answers, or null.",
+    EventType.MESSAGE_CANCELED: "Message canceled before a carrier had it.",
+    EventType.MESSAGE_SKIPPED: "A campaign's recipient was not sent to; `data.error` says why.",
+    EventType.CAMPAIGN_STARTED: "Campaign began to dispatch.",
+    EventType.CAMPAIGN_PAUSED: "Campaign paused; `data.pause_reason` says why.",
+    EventType.CAMPAIGN_RESUMED: "Campaign goes on.",
+    EventType.CAMPAIGN_CANCELED: "Campaign canceled.",
+    EventType.WEBHOOK_DISABLED: "Webhook disabled after 410 Gone, or three days of nothing but failures.",
+    EventType.TEST_PING: "You asked for a test event.",
+}
+
+# The component that is an event's `data`, by the first part of its type.
+EVENT_DATA: Mapping[str, str] = {
+    "message": "Message",
+    "contact": "Contact",
+    "campaign": "Campaign",
+    "credits": "Credits",
+    "webhook": "Webhook",
+    "test": "Webhook",
+    "inbound": "InboundReceived",
+}
+
+_SENT = {"status": "sent", "sent_at": AT}
+_DELIVERED = {**_SENT, "status": "delivered", "delivered_at": AT}
+_UNDERWAY = {"recipients": 412, "queued": 300, "sending": 12, "sent": 20, "delivered": 73, "skipped": 7}
+_SENDING = {"status": "sending", "dispatched_at": AT, "stats": {**_UNDERWAY, "credits_used": 105}}
+
+# What the moment of an event makes of the example of its `data`.
+EVENT_EXAMPLES: Mapping[EventType, Schema] = {
+    EventType.MESSAGE_QUEUED: {},
+    EventType.MESSAGE_SENT: _SENT,
+    EventType.MESSAGE_DELIVERED: _DELIVERED,
+    EventType.MESSAGE_FAILED: {
+        "status": "failed",
+        "failed_at": AT,
+        "error": {"code": "invalid_number", "message": FAILURES["invalid_number"]},
+    },
+    EventType.MESSAGE_REPLIED: {
+        **_DELIVERED,
+        "status": "replied",
+        "replied_at": AT,
+        "reply": {
+            "id": f"inb_{ULID}",
+            "body": "Is there a payment plan?",
+            "from": "+14155550123",
+            "received_at": AT,
+        },
+    },
+    EventType.INBOUND_RECEIVED: {
+        "reply": {
+            "id": f"inb_{ULID}",
+            "body": "Is there a payment plan?",
+            "from": "+14155550123",
+            "received_at": AT,
+        },
+        "message": {"status": "replied", "sent_at": AT, "delivered_at": AT, "replied_at": AT},
+    },
+    EventType.MESSAGE_CANCELED: {"status": "canceled", "canceled_at": AT, "credits_used": 0},
+    EventType.MESSAGE_SKIPPED: {
+        "body": "Hey {firstName|there}, Cohort 06 closes tonight at 8pm ET.",
+        "status": "skipped",
+        "segments": 0,
+        "credits_used": 0,
+        "campaign_id": f"cmp_{ULID}",
+        "error": {"code": "recipient_not_opted_in", "message": FAILURES["recipient_not_opted_in"]},
+    },
+    EventType.CONTACT_OPTED_IN: {},
+    EventType.CONTACT_OPTED_OUT: {"opt_in": {"status": "opted_out", "source": "keyword", "ip": None}},
+    EventType.CAMPAIGN_STARTED: {"status": "preparing"},
+    EventType.CAMPAIGN_DISPATCHED: _SENDING,
+    EventType.CAMPAIGN_COMPLETED: {
+        "status": "completed",
+        "dispatched_at": AT,
+        "completed_at": AT,
+        "stats": {"recipients": 412, "delivered": 405, "skipped": 7, "credits_used": 405},
+    },
+    EventType.CAMPAIGN_PAUSED: {**_SENDING, "status": "paused", "pause_reason": "manual"},
+    EventType.CAMPAIGN_RESUMED: _SENDING,
+    EventType.CAMPAIGN_CANCELED: {
+        "status": "canceled",
+        "dispatched_at": AT,
+        "canceled_at": AT,
+        "stats": {"recipients": 412, "delivered": 105, "skipped": 7, "canceled": 300, "credits_used": 105},
+    },
+    EventType.CREDITS_LOW: {"balance": 940, "estimated_runway_days": 2},
+    EventType.WEBHOOK_DISABLED: {"status": "disabled", "disabled_reason": "gone"},
+    EventType.TEST_PING: {},
+}

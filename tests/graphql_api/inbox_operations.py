@@ -107,7 +107,7 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "UpdateCampaign",
-        4,
+        6,
         lambda s: {
             "updateCampaign.name": "Doors",
             "updateCampaign.audience": {"listIds": [], "contactIds": [s.ana]},
@@ -121,13 +121,13 @@ INBOX_OPERATIONS = (
     ),
     Operation(
         "LaunchCampaign",
-        4,
+        6,
         lambda s: {"launchCampaign.id": s.draft, "launchCampaign.status": "SCHEDULED"},
         lambda s: {"id": s.draft, "scheduledAt": AT},
     ),
     Operation(
         "CloneCampaign",
-        2,
+        5,
         lambda s: {
             "cloneCampaign.name": "Copy of Cart close",
             "cloneCampaign.status": "DRAFT",

@@ -81,7 +81,7 @@ OPERATIONS = (
         "campaign.id": s.campaign, "campaign.audience.lists.0.contactCount": 2, "campaign.audience.segment": None,
         "campaign.failures": [], "campaign.messages.totalCount": 0, "campaign.quietHours": False},
               lambda s: {"id": s.campaign}),
-    Operation("CreateCampaign", 5, lambda s: {
+    Operation("CreateCampaign", 7, lambda s: {
         "createCampaign.__typename": "Campaign", "createCampaign.name": "Launch",
         "createCampaign.status": "PREPARING"},
               lambda s: {"input": {"name": "Launch", "body": "Hey", AUDIENCE: {"listIds": [s.contact_list]}}}),

@@ -365,7 +365,9 @@ async def campaign_warnings(
     template = read_template(campaign.body)
     outcome, total, exact = await _look_at(ctx, planned, campaign.audience, template, LOOKED_AT)
     preview = outcome.preview(total, exact=exact)
-    return kept(outcome.warnings(preview, await caps.spendable(ctx.workspace_id, start))) or None
+    # The sandbox has no cap.
+    left = await caps.spendable(ctx.workspace_id, start) if ctx.livemode else caps.Spendable(0, None)
+    return kept(outcome.warnings(preview, left)) or None
 
 
 async def _look_at(

@@ -498,6 +498,12 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "The variables of a GraphQL request do not fit its document.",
         "Compare them with the types that the document declares.",
     ),
+    (
+        ErrorCode.NOT_ACCEPTABLE,
+        (406,),
+        "The Accept header of a GraphQL request takes none of the types that are answered.",
+        "Accept application/json or application/graphql-response+json, and text/event-stream of a stream.",
+    ),
     (ErrorCode.BATCH_REFUSED, (400,), "The body holds several GraphQL operations.", "Send one operation a request."),
     (
         ErrorCode.DOCUMENT_TOO_LARGE,

@@ -16,6 +16,7 @@ class ErrorCode(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     REQUEST_TOO_LARGE = "request_too_large"
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
+    NOT_ACCEPTABLE = "not_acceptable"
     HEADERS_TOO_LARGE = "headers_too_large"
     ROUTE_UNKNOWN = "route_unknown"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -264,6 +265,13 @@ class ContentTypeUnsupported(InvalidRequest):
 
     status = 415
     default_code = ErrorCode.CONTENT_TYPE_UNSUPPORTED
+
+
+class NotAcceptable(InvalidRequest):
+    """406: none of the types that the answer comes in is accepted."""
+
+    status = 406
+    default_code = ErrorCode.NOT_ACCEPTABLE
 
 
 class JsonInvalid(InvalidRequest):

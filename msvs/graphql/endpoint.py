@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import msgspec
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed
+from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed, NotAcceptable
 from msvs.api.limits import Allowance, Limiter
 from msvs.graphql.body import MAX_BYTES, parse_request
 from msvs.graphql.context import RequestContext
@@ -27,7 +27,7 @@ from msvs.graphql.schema import DOCUMENT, schema
 from msvs.http.body import ClientGone, read_body
 from msvs.http.callers import Caller, Callers
 from msvs.http.errors import as_api_error, error_headers
-from msvs.http.headers import JSON_TYPE, Headers, read_headers, tell_allowance
+from msvs.http.headers import JSON_TYPE, Headers, negotiate, read_accept, read_headers, tell_allowance
 from msvs.http.middleware import ANSWER_HEADERS, request_id_of, send_whole
 from msvs.http.static import StaticFile, make_file
 from msvs.pool import sharing
@@ -57,6 +57,8 @@ PAGE_POLICY = (
 class GraphQLEndpoint:
     """Runs operations that are posted to it; every answer is JSON, whatever was sent."""
 
+    offers: Sequence[bytes] = (GRAPHQL_TYPE, JSON_TYPE)
+
     def __init__(self, callers: Callers, limiter: Limiter, operations: Operations, *, pages: bool) -> None:
         self._callers = callers
         self._limiter = limiter
@@ -67,13 +69,15 @@ class GraphQLEndpoint:
         """Answer one request."""
         request_id = request_id_of(scope)
         headers = read_headers(scope)
-        media_type = GRAPHQL_TYPE if GRAPHQL_TYPE in headers.get(b"accept", b"") else JSON_TYPE
+        accept = headers.get(b"accept")
+        media_type = negotiate(accept, json_offers(accept))
         more: Headers = scope.get(ANSWER_HEADERS, [])
         if self._pages and scope["method"] in ("GET", "HEAD") and not scope["query_string"]:
             policy = (b"content-security-policy", PAGE_POLICY)
             await send_whole(send, 200, _asset("graphiql.html"), [policy], media_type=b"text/html; charset=utf-8")
             return
         try:
+            self.check_accept(accept)
             answered = await self.run(scope, receive, send, headers, more, request_id)
             if answered is None:
                 return
@@ -84,11 +88,20 @@ class GraphQLEndpoint:
             refusal = as_api_error(error)
             if refusal.status >= 500:
                 log.error("request failed", status=refusal.status, exc_info=error)
-            status = refusal.status
+            status = self.status_of(refusal, media_type)
             answer = {"errors": entries_of(refusal, request_id)}
             more += error_headers(refusal)
         extra = more if ANSWER_HEADERS not in scope else []
-        await send_whole(send, status, msgspec.json.encode(answer), extra, media_type=media_type)
+        await send_whole(send, status, msgspec.json.encode(answer), extra, media_type=media_type or JSON_TYPE)
+
+    def check_accept(self, accept: bytes | None) -> None:
+        """Refuse a caller who takes none of the types that are answered. Raises NotAcceptable."""
+        if negotiate(accept, self.offers) is None:
+            raise NotAcceptable(f"Accept what is answered here: {' or '.join(each.decode() for each in self.offers)}.")
+
+    def status_of(self, refusal: ApiError, media_type: bytes | None) -> int:
+        """Return the status of a refusal: what is wrong in a document is 200 as plain JSON, by GraphQL over HTTP."""
+        return 200 if isinstance(refusal, DocumentRefused) and media_type == JSON_TYPE else refusal.status
 
     async def admit(
         self, scope: Scope, headers: Mapping[bytes, bytes], more: Headers, request_id: str
@@ -125,11 +138,15 @@ class GraphQLEndpoint:
             more.append(self._callers.set_cookie(context.new_session or None))
         charged = {"nodes": cost, "limit": MAX_COST, "tokens": tokens, "remaining": allowance.remaining}
         answer: dict[str, object] = {"data": result.data, "extensions": {"cost": charged}}
+        # Errors without a path are of variables, found before anything ran: such an answer has no data.
+        ran = result.data is not None or any(error.path for error in result.errors or ())
         if result.errors:
             answer = {"errors": report(result.errors, request_id), **answer}
-        # Errors without a path are of variables, found before anything ran.
-        ran = result.data is not None or any(error.path for error in result.errors or ())
-        return (200 if ran else 400), answer
+        if ran:
+            return 200, answer
+        del answer["data"]
+        accept = headers.get(b"accept")
+        return (200 if negotiate(accept, json_offers(accept)) == JSON_TYPE else 400), answer
 
     async def read(self, caller: Caller, receive: Receive, headers: Mapping[bytes, bytes]) -> Operation:
         """Read the operation in a request's body. A stranger is told only who is wanted, unless all may run it."""
@@ -153,6 +170,12 @@ class GraphQLEndpoint:
         allowance = await self._limiter.take(*caller.bucket, cost=tokens)
         tell_allowance(allowance, more, unit=" tokens")
         return allowance
+
+
+def json_offers(accept: bytes | None) -> Sequence[bytes]:
+    """Return the types of answers, best first: GraphQL's own comes first for those alone who name it."""
+    named = any(name == GRAPHQL_TYPE.decode() for name, _ in read_accept(accept))
+    return (GRAPHQL_TYPE, JSON_TYPE) if named else (JSON_TYPE, GRAPHQL_TYPE)
 
 
 async def send_static(request: Request) -> Response:

@@ -35,6 +35,7 @@ from msvs.http.headers import NOT_STORED, Headers, check_allowance
 
 log = structlog.get_logger(__name__)
 
+EVENT_STREAM_TYPE = b"text/event-stream"
 PROTOCOL = "graphql-transport-ws"
 MAX_MESSAGE_BYTES = 128 * 1024
 MAX_ID_LENGTH = 100
@@ -111,6 +112,12 @@ def _entry(error: GraphQLError, request_id: str | None) -> dict[str, object]:
 
 class StreamEndpoint(GraphQLEndpoint):
     """Runs a subscription that is posted to it, as server-sent events."""
+
+    offers = (EVENT_STREAM_TYPE,)
+
+    def status_of(self, refusal: ApiError, media_type: bytes | None) -> int:
+        """Return the refusal's own status: what is not streamed is no answer."""
+        return refusal.status
 
     def __init__(self, callers: Callers, limiter: Limiter, operations: Operations, feed: Feed, guard: Guard) -> None:
         super().__init__(callers, limiter, operations, pages=False)
@@ -207,7 +214,7 @@ def _next_event(answer: dict[str, object]) -> bytes:
 
 def _stream_headers() -> Headers:
     return [
-        (b"content-type", b"text/event-stream"),
+        (b"content-type", EVENT_STREAM_TYPE),
         NOT_STORED,
         # Proxies that would wait for the whole answer.
         (b"x-accel-buffering", b"no"),

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from msvs.http.headers import read_headers
+from msvs.http.headers import read_accept, read_headers
 from msvs.http.html import fill, render_page
 from msvs.http.middleware import request_id_of, route_unknown
 
@@ -73,21 +73,8 @@ def unknown_pages() -> ASGIApp:
 
 def wants_page(scope: Scope) -> bool:
     """Return whether the caller names HTML in Accept, and not JSON before it (RFC 9110, section 12.5.1)."""
-    accept = read_headers(scope).get(b"accept", b"").decode("latin-1").lower()
-    return max(_quality(accept, name) for name in PAGE_TYPES) > _quality(accept, "application/json")
-
-
-def _quality(accept: str, media_type: str) -> float:
-    """Return the weight that Accept gives the media type by its own name; 0 where it does not name it."""
-    for each in accept.split(","):
-        name, *parameters = (part.strip() for part in each.split(";"))
-        if name == media_type:
-            weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
-            try:
-                return min(1.0, max(0.0, float(weight)))
-            except ValueError:
-                return 0.0
-    return 0.0
+    weights = dict(read_accept(read_headers(scope).get(b"accept")))
+    return max(weights.get(name, 0.0) for name in PAGE_TYPES) > weights.get("application/json", 0.0)
 
 
 def _is_for_people(scope: Scope) -> bool:

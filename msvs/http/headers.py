@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from starlette.types import Scope
 
 from msvs.api.errors import RateLimited
@@ -10,6 +13,9 @@ from msvs.api.limits import Allowance
 Headers = list[tuple[bytes, bytes]]
 
 JSON_TYPE = b"application/json"
+CHARSETS = frozenset(("utf-8", "utf8"))
+_weight = re.compile(r"[01]?(?:\.[0-9]*)?").fullmatch
+_range = re.compile(r"[^\s/;,\"]+/[^\s/;,\"]+").fullmatch
 NOT_STORED = (b"cache-control", b"no-store")
 REPLAYED = (b"idempotent-replayed", b"true")
 RATE_LIMIT_PREFIX = b"x-ratelimit-"
@@ -49,3 +55,63 @@ def check_allowance(allowance: Allowance, *, unit: str = "") -> None:
     if allowance.retry_after is not None:
         rate = f"{allowance.limit}{unit} a second"
         raise RateLimited(f"Too many requests: at most {rate}.", retry_after=allowance.retry_after)
+
+
+def negotiate(accept: bytes | None, offers: Sequence[bytes]) -> bytes | None:
+    """Return the offer that Accept weighs most, the first among equals, or None where it takes none (RFC 9110, 12.5.1).
+
+    Ranges that cannot be read are passed over; a header without any that can takes everything.
+    """
+    ranges = read_accept(accept)
+    if not ranges:
+        return offers[0]
+    best, weight = None, 0.0
+    for offer in offers:
+        found = _weigh(offer.decode(), ranges)
+        if found > weight:
+            best, weight = offer, found
+    return best
+
+
+def read_accept(accept: bytes | None) -> list[tuple[str, float]]:
+    """Return the media ranges of an Accept header with their weights; those of another character set weigh nothing."""
+    ranges = []
+    for each in split_unquoted((accept or b"").decode("latin-1").lower(), ","):
+        name, *parameters = (part.strip() for part in split_unquoted(each, ";"))
+        name = "*/*" if name == "*" else name
+        weight = 1.0
+        for parameter in parameters:
+            key, _, value = (part.strip() for part in parameter.partition("="))
+            if key == "q":
+                weight = min(1.0, float(value)) if _weight(value) and value not in ("", ".") else -1.0
+                break
+            if key == "charset" and value.strip('"') not in CHARSETS:
+                name = f"{name};{parameter}"
+        if _range(name.partition(";")[0]) and weight >= 0:
+            ranges.append((name, weight))
+    return ranges
+
+
+def _weigh(offer: str, ranges: list[tuple[str, float]]) -> float:
+    """Return the weight of the most specific range that covers an offer; 0 where none does."""
+    for covering in (offer, f"{offer.partition('/')[0]}/*", "*/*"):
+        weights = [weight for name, weight in ranges if name == covering]
+        if weights:
+            return max(weights)
+    return 0.0
+
+
+def split_unquoted(text: str, separator: str) -> list[str]:
+    """Split a header's value at a separator, but within quoted strings."""
+    parts, start, quoted, escaped = [], 0, False, False
+    for place, char in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted and char == "\\":
+            escaped = True
+        elif char == '"':
+            quoted = not quoted
+        elif char == separator and not quoted:
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]

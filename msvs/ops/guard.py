@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from msvs.http.headers import read_accept
 from msvs.ops.operator_sessions import Sessions
 from msvs.settings import Settings
 
@@ -83,7 +84,8 @@ def asks_for_page(request: Request) -> bool:
     destination = request.headers.get("sec-fetch-dest")
     if destination is not None:
         return destination == "document"
-    return "text/html" in request.headers.get("accept", "")
+    accept = read_accept(request.headers.get("accept", "").encode("latin-1"))
+    return any(name == "text/html" and weight > 0 for name, weight in accept)
 
 
 def is_same_origin(connection: HTTPConnection, settings: Settings) -> bool:

@@ -41,7 +41,7 @@ async def test_production_neither_introspects_nor_serves_graphiql(production: Ca
     }
     for query in ("{ __schema { types { name } } }", '{ __type(name: "Message") { name } }'):
         response = await production.post(query)
-        assert response.status_code == 400
+        assert response.status_code == 200
         assert response.json()["errors"][0]["extensions"]["code"] == "introspection_off"
     page = await production.http.get("/graphql")
     assert (page.status_code, page.headers["allow"]) == (405, "POST")
@@ -72,6 +72,53 @@ async def test_the_answer_may_be_of_graphqls_own_type(caller: Caller) -> None:
     )
     assert response.headers["content-type"] == "application/graphql-response+json"
     assert response.headers["x-ratelimit-limit"] == "100"
+
+
+REFUSED = (
+    ({"query": "{"}, "document_invalid", 200),
+    ({"query": "{ nonsense }"}, "document_invalid", 200),
+    ({"query": "query ($id: ID!) { node(id: $id) { id } }"}, "variables_invalid", 200),
+    ({"query": "query ($id: ID!) { node(id: $id) { id } }", "variables": {"id": []}}, "variables_invalid", 200),
+    ({"query": "{ viewer { livemode } }", "operationName": "B"}, "document_invalid", 200),
+    ({"query": "subscription { messageUpdated { id } }"}, "document_invalid", 200),
+    ({}, "parameter_missing", 400),
+    ({"query": 1}, "parameter_invalid", 400),
+)
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json", "*/*", "application/json, application/graphql-response+json;q=0"]
+)
+@pytest.mark.parametrize(("body", "code", "status"), REFUSED)
+async def test_what_is_wrong_in_a_document_is_answered_as_json(
+    caller: Caller, accept: str, body: dict[str, object], code: str, status: int
+) -> None:
+    response = await caller.http.post("/graphql", json=body, headers={"Accept": accept})
+    answer = response.json()
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/json")
+    assert "data" not in answer
+    assert {entry["extensions"]["code"] for entry in answer["errors"]} == {code}
+
+
+@pytest.mark.parametrize(("body", "code", "_status"), REFUSED)
+async def test_what_is_wrong_in_a_document_is_400_in_graphqls_own_type(
+    caller: Caller, body: dict[str, object], code: str, _status: int
+) -> None:
+    accept = "application/graphql-response+json; charset=utf-8, application/json;q=0.9"
+    response = await caller.http.post("/graphql", json=body, headers={"Accept": accept})
+    answer = response.json()
+    assert (response.status_code, response.headers["content-type"]) == (400, "application/graphql-response+json")
+    assert "data" not in answer
+    assert {entry["extensions"]["code"] for entry in answer["errors"]} == {code}
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/graphql/stream"])
+@pytest.mark.parametrize("accept", ["text/html", "*/*;q=0", "image/*", "application/json; charset=utf-16"])
+async def test_an_answer_that_is_not_accepted_is_406(caller: Caller, path: str, accept: str) -> None:
+    response = await caller.http.post(path, json={"query": "{ viewer { livemode } }"}, headers={"Accept": accept})
+    (entry,) = response.json()["errors"]
+    assert (response.status_code, response.headers["content-type"]) == (406, "application/json")
+    assert entry["extensions"]["code"] == "not_acceptable"
 
 
 async def test_an_operation_is_chosen_by_name(caller: Caller) -> None:

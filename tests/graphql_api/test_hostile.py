@@ -10,17 +10,19 @@ from msvs.database import fetch_value
 from tests.graphql_api.conftest import Caller
 from tests.graphql_api.hostile import HOSTILE
 
+GRAPHQL = "application/graphql-response+json"
+
 
 async def test_hostile_requests_are_refused(caller: Caller) -> None:
     outcomes = {}
     for hostile in HOSTILE:
         response = await caller.http.request(
-            hostile.method, hostile.path, content=hostile.body, headers=hostile.headers
+            hostile.method, hostile.path, content=hostile.body, headers={"accept": GRAPHQL, **hostile.headers}
         )
         answer = json.loads(response.content)
         entries = answer["errors"]
-        assert answer.get("data") is None, hostile.name
-        assert response.headers["content-type"] == "application/json", hostile.name
+        assert "data" not in answer, hostile.name
+        assert response.headers["content-type"] == GRAPHQL, hostile.name
         assert {entry["extensions"]["requestId"] for entry in entries} == {response.headers["x-request-id"]}
         outcomes[hostile.name] = (response.status_code, *{entry["extensions"]["code"] for entry in entries})
     assert outcomes == {hostile.name: (hostile.status, hostile.code) for hostile in HOSTILE}

@@ -76,7 +76,9 @@ async def test_what_is_run(
 ) -> None:
     client = await clients(environment, kept)
     for path in ("/graphql", "/graphql/stream"):
-        response = await client.post(path, json=body)
+        response = await client.post(
+            path, json=body, headers={"Accept": "application/graphql-response+json, */*;q=0.1"}
+        )
         answer = response.json()
         if code is not None:
             if path == "/graphql" or code != "variables_invalid":

@@ -179,7 +179,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=CampaignCreate,
         response=CampaignResource,
         status=201,
-        errors=(PaymentRequired,),
+        errors=(PaymentRequired, ComplianceRefused),
         bucket=Bucket.CAMPAIGNS,
     ),
     Endpoint(
@@ -224,7 +224,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=campaigns.update,
         body=CampaignUpdate,
         response=CampaignResource,
-        errors=(NotFound, Conflict),
+        errors=(NotFound, Conflict, ComplianceRefused),
         bucket=Bucket.CAMPAIGNS,
     ),
     Endpoint(
@@ -247,7 +247,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=campaigns.launch,
         body=CampaignLaunch,
         response=CampaignResource,
-        errors=(NotFound, Conflict, PaymentRequired),
+        errors=(NotFound, Conflict, PaymentRequired, ComplianceRefused),
         bucket=Bucket.CAMPAIGNS,
     ),
     Endpoint(

@@ -8,6 +8,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.dispatch import senders
 from tests import factories
+from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import get, refused
 from tests.services import SERVICES
 
@@ -33,3 +34,18 @@ async def test_another_workspaces_sender_is_not_there(api: httpx.AsyncClient, ct
     row = await senders.add_sender(SERVICES, other.id, "54321")
     for id in (ids.encode_id(ids.SENDER, row.id), "snd_x", "msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP"):
         assert await refused(await api.get(f"/v1/senders/{id}")) == (404, "resource_missing", "id")
+
+
+async def test_a_campaign_from_anothers_sender_is_refused_as_documented(
+    client: Client, live_ctx: Context, other_ctx: Context
+) -> None:
+    """The client holds each answer against openapi.yaml."""
+    SERVICES.carriers.names = frozenset(("virtual", "main"))
+    await senders.add_sender(SERVICES, other_ctx.workspace_id, "ACMEBANK", registration="C0HORT")
+    contact = await factories.make_contact(live_ctx)
+    audience = {"contact_ids": [ids.encode_id(ids.CONTACT, contact.id)]}
+    api = await client(live_ctx)
+    for sender in ("ACMEBANK", "AcmeB4nk", "ACME-BANK"):
+        body = {"name": "June", "body": "Doors open", "from": sender, "audience": audience}
+        answer = await api.post("/v1/campaigns", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "sender_not_allowed")

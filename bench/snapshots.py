@@ -19,6 +19,7 @@ from msvs.api.dispatch.lanes import Lane, find_lanes
 from msvs.api.dispatch.picking import pick
 from msvs.api.unit_of_work import unit_of_work
 from tests.plans import MESSAGES
+from tests.services import SERVICES
 
 SENT = (0, 20_000, 200_000)
 LEFT = 100
@@ -48,7 +49,7 @@ async def _look() -> Lane:
 
 async def _pick(lane: Lane) -> None:
     async with unit_of_work():
-        assert len(await pick(lane, PICKED, await db.now(), None)) == PICKED
+        assert len(await pick(SERVICES, lane, PICKED, await db.now(), None)) == PICKED
 
 
 async def _measure(place: Bench) -> dict[str, dict[str, float]]:

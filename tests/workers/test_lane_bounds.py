@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from msvs import database as db
-from msvs.api.campaigns import campaigns
+from msvs.api.campaigns import audiences, campaigns
 from msvs.api.context import Context
 from msvs.api.dispatch import claims, lane_bounds, lanes, open_months, outcomes
 from msvs.api.dispatch.lanes import Lane
@@ -81,7 +81,9 @@ async def test_a_look_passes_what_the_one_before_found_empty(
         for bound in (lane_bounds.NONE, lane.bound):
             async with unit_of_work():
                 with reading(monkeypatch) as picking:
-                    rows = await pick(Lane(lane.workspace_id, True, campaign_id, lane.open_ids, bound), 100, now, None)
+                    rows = await pick(
+                        SERVICES, Lane(lane.workspace_id, True, campaign_id, lane.open_ids, bound), 100, now, None
+                    )
             picks.append((len(rows), rows[0].id, picking.most.buffers))
         (number, id, passing), (same_number, same_id, buffers) = picks
         assert (number, id) == (same_number, same_id)
@@ -206,3 +208,40 @@ def test_quick_looks_that_save_nothing_are_left(monkeypatch: pytest.MonkeyPatch)
     assert looks.is_full
     looks.note(0.5, now, {}, is_full=True)
     assert not looks.is_full
+
+
+async def test_a_chunk_passes_no_recipients_that_were_taken(
+    live_ctx: Context, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign_id = await make_campaign(live_ctx, "preparing")
+    await db.execute(
+        "INSERT INTO campaign_recipients (campaign_id, phone, contact_id)"
+        " SELECT $1, '+1212' || (5000000 + number), gen_random_uuid() FROM generate_series(1, $2::int) AS number",
+        campaign_id,
+        MANY,
+    )
+    await db.execute("ANALYZE campaign_recipients")
+
+    async def expand(limit: int) -> int:
+        async with unit_of_work():
+            return await audiences.expand_chunk(SERVICES, campaign_id, limit=limit, now=await db.now())
+
+    connection = await asyncpg.connect(database)
+    async with connection.transaction(isolation="repeatable_read"):
+        await connection.fetchval("SELECT count(*) FROM campaign_recipients")
+        assert [await expand(MANY // 4) for _ in range(3)] == [MANY // 4] * 3
+        buffers = []
+        for began in (audiences._began[campaign_id], ""):
+            audiences._began[campaign_id] = began
+            with reading(monkeypatch) as taking:
+                assert await expand(10) == 10
+            buffers.append(next(one.buffers for one in taking.statements if "WITH taken" in one.sql))
+        assert buffers[0] < buffers[1]
+    await connection.close()
+    # What lies before, as a chunk that was rolled back left it, is taken in the end.
+    early = "INSERT INTO campaign_recipients (campaign_id, phone, contact_id) VALUES ($1, '+12120000001', $1)"
+    await db.execute(early, campaign_id)
+    left = MANY // 4 - 20 + 1
+    assert [await expand(left - 5), await expand(100), await expand(100)] == [left - 5, 5, 0]
+    assert await db.fetch_value("SELECT count(*) FROM messages") == MANY + 1
+    assert campaign_id not in audiences._began

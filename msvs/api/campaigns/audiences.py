@@ -59,7 +59,8 @@ NOBODY = UUID(int=0)
 TAKE_RECIPIENTS = """
 WITH taken AS (
     DELETE FROM campaign_recipients WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
+        SELECT ctid FROM campaign_recipients WHERE campaign_id = $1 AND phone >= $4
+        ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
     ))
     RETURNING phone, contact_id
 )
@@ -317,6 +318,25 @@ async def _bound(ctx: Context, audience: Audience, after: UUID, until: UUID, lim
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
+# Where the last chunk of each campaign began, in this process: beside a snapshot that is held, a chunk would pass the
+# index entries of all that were taken before.
+_began: dict[UUID, str] = {}
+
+
+async def _take_recipients(campaign_id: UUID, limit: int, wants_attributes: bool) -> Sequence[Row]:
+    """Take up to `limit` recipients from where the last chunk began on, and where those are too few from the first."""
+    since = _began.pop(campaign_id, "")
+    recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes, since)
+    if len(recipients) < limit and since:
+        recipients = [
+            *recipients,
+            *await fetch(TAKE_RECIPIENTS, campaign_id, limit - len(recipients), wants_attributes, ""),
+        ]
+    if len(recipients) == limit:
+        _began[campaign_id] = min(row.phone for row in recipients)
+    return recipients
+
+
 async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CHUNK, now: datetime) -> int:
     """Turn up to `limit` recipients of a preparing campaign into messages, in the current transaction. Return how many.
 
@@ -335,7 +355,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
         return 0
     template = compile_template(campaign.body)
     wants_attributes = not set(template.names).issubset(CONTACT_FIELDS)
-    recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes)
+    recipients = await _take_recipients(campaign_id, limit, wants_attributes)
     if not recipients:
         return 0
     senders = await choose_senders(services, campaign, recipients)

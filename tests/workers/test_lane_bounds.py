@@ -231,8 +231,8 @@ async def test_a_chunk_passes_no_recipients_that_were_taken(
         await connection.fetchval("SELECT count(*) FROM campaign_recipients")
         assert [await expand(MANY // 4) for _ in range(3)] == [MANY // 4] * 3
         buffers = []
-        for began in (audiences._began[campaign_id], ""):
-            audiences._began[campaign_id] = began
+        for began in (SERVICES.keep(audiences.Began)[campaign_id], ""):
+            SERVICES.keep(audiences.Began)[campaign_id] = began
             with reading(monkeypatch) as taking:
                 assert await expand(10) == 10
             buffers.append(next(one.buffers for one in taking.statements if "WITH taken" in one.sql))
@@ -244,4 +244,4 @@ async def test_a_chunk_passes_no_recipients_that_were_taken(
     left = MANY // 4 - 20 + 1
     assert [await expand(left - 5), await expand(100), await expand(100)] == [left - 5, 5, 0]
     assert await db.fetch_value("SELECT count(*) FROM messages") == MANY + 1
-    assert campaign_id not in audiences._began
+    assert campaign_id not in SERVICES.keep(audiences.Began)

@@ -318,14 +318,17 @@ async def _bound(ctx: Context, audience: Audience, after: UUID, until: UUID, lim
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
-# Where the last chunk of each campaign began, in this process: beside a snapshot that is held, a chunk would pass the
-# index entries of all that were taken before.
-_began: dict[UUID, str] = {}
+class Began(dict[UUID, str]):
+    """Where the last chunk of each campaign began, in this process.
+
+    Beside a snapshot that is held, a chunk from the first phone on would pass the index entries of all that were taken.
+    """
 
 
-async def _take_recipients(campaign_id: UUID, limit: int, wants_attributes: bool) -> Sequence[Row]:
+async def _take_recipients(services: Services, campaign_id: UUID, limit: int, wants_attributes: bool) -> Sequence[Row]:
     """Take up to `limit` recipients from where the last chunk began on, and where those are too few from the first."""
-    since = _began.pop(campaign_id, "")
+    began = services.keep(Began)
+    since = began.pop(campaign_id, "")
     recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes, since)
     if len(recipients) < limit and since:
         recipients = [
@@ -333,7 +336,7 @@ async def _take_recipients(campaign_id: UUID, limit: int, wants_attributes: bool
             *await fetch(TAKE_RECIPIENTS, campaign_id, limit - len(recipients), wants_attributes, ""),
         ]
     if len(recipients) == limit:
-        _began[campaign_id] = min(row.phone for row in recipients)
+        began[campaign_id] = min(row.phone for row in recipients)
     return recipients
 
 
@@ -355,7 +358,7 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
         return 0
     template = compile_template(campaign.body)
     wants_attributes = not set(template.names).issubset(CONTACT_FIELDS)
-    recipients = await _take_recipients(campaign_id, limit, wants_attributes)
+    recipients = await _take_recipients(services, campaign_id, limit, wants_attributes)
     if not recipients:
         return 0
     senders = await choose_senders(services, campaign, recipients)

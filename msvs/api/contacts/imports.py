@@ -318,10 +318,11 @@ async def _without_taken(ctx: Context, people: dict[str, _Person], done: Contact
     holders: dict[str, str] = {row.external_id: row.canonical for row in rows}
     for phone, external_id in named.items():
         if holders.setdefault(external_id, phone) != phone:
-            error = InvalidRequest(
-                "Another contact has this external_id.", code=ErrorCode.CONTACT_EXISTS, param="external_id"
+            index = people.pop(phone).index
+            path = f"contacts[{index}].external_id"
+            done.invalid.append(
+                RowRefused(index, ErrorCode.CONTACT_EXISTS, "Another contact has this external_id.", path)
             )
-            done.invalid.append(_refused(people.pop(phone).index, error))
 
 
 async def _lock(ctx: Context, phones: Collection[str]) -> dict[str, Row]:

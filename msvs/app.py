@@ -31,7 +31,9 @@ from msvs.docs.routes import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
 from msvs.home.routes import home_routes, unknown_pages
+from msvs.http.compression import Compressed
 from msvs.http.errors import error_body
+from msvs.http.hosts import AllowedHosts
 from msvs.http.middleware import REQUEST_ID, RequestMiddleware, as_refusal
 from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
@@ -131,6 +133,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             *proxies,
             Middleware(Notifying),
             Middleware(RequestMiddleware, https_only=settings.is_production, base_url=settings.base_url),
+            Middleware(AllowedHosts, base_url=settings.base_url, names=settings.allowed_hosts),
+            Middleware(Compressed, prefix="/v1"),
         ],
         exception_handlers={HTTPException: _raise_refusal},
         lifespan=lifespan,

@@ -111,6 +111,14 @@ def _networks(name: str, text: str) -> tuple[str, ...]:
     return tuple(networks)
 
 
+def _hosts(name: str, text: str) -> tuple[str, ...]:
+    hosts = tuple(part.lower() for part in _list(text))
+    for part in hosts:
+        if part != "*" and (not part.isascii() or not set(part) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-_")):
+            raise SettingsError(f"{name} must be names such as sms.cohortlabs.co, without a port, not {part!r}")
+    return hosts
+
+
 def _rates(name: str, text: str) -> Mapping[str, float]:
     rates = {}
     for part in _list(text):
@@ -207,6 +215,8 @@ class Settings:
     trusted_proxies: tuple[str, ...] = setting("MSVS_TRUSTED_PROXIES", (),
         "comma-separated networks of the proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`",
         _networks)
+    allowed_hosts: tuple[str, ...] = setting("MSVS_ALLOWED_HOSTS", (),
+        "comma-separated names beside the public URL's under which pages and GraphQL are served; `*` is any", _hosts)
     message_workers: int = setting("MSVS_MESSAGE_WORKERS", 2, "processes that dispatch messages", _processes)
     webhook_workers: int = setting("MSVS_WEBHOOK_WORKERS", 1, "processes that deliver webhooks", _processes)
     database_pool_size: int = setting("MSVS_DATABASE_POOL_SIZE", 10, "connections to PostgreSQL a process may hold",

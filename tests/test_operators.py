@@ -192,7 +192,13 @@ def test_a_wrong_setting_of_sign_up_is_told() -> None:
 async def test_graphql_refuses_to_sign_up_where_it_is_off(
     clean: None, database: str, engines: Engines, tmp_path: Path
 ) -> None:
-    settings = Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path, sign_up="off")
+    settings = Settings(
+        database_url=database,
+        redis_url=engines.redis_url,
+        data_dir=tmp_path,
+        sign_up="off",
+        allowed_hosts=("api.cohortlabs.co", "app.cohortlabs.co"),
+    )
     app = create_app(settings, SERVICES)
     given = {"email": EMAIL, "password": PASSWORD, "name": "Ada", "workspaceName": "Studio"}
     browser = Browser(app)

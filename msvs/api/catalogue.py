@@ -20,6 +20,7 @@ TYPES: Mapping[int, str] = {
     403: "permission_error",
     404: INVALID,
     405: INVALID,
+    406: INVALID,
     408: INVALID,
     409: "conflict_error",
     413: INVALID,
@@ -94,12 +95,24 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "The request line and headers are larger than 64 KiB, one of them is larger than 8 KiB, or there are over 100.",
         "Send fewer headers, or shorter ones.",
     ),
+    (
+        ErrorCode.HOST_UNKNOWN,
+        (400,),
+        "The service is not known under the name in the Host header.",
+        "Use the address that the operator gave you; an operator adds names in MSVS_ALLOWED_HOSTS.",
+    ),
     (ErrorCode.ROUTE_UNKNOWN, (404,), "There is no such path.", "Compare the path with the API reference."),
     (
         ErrorCode.METHOD_NOT_ALLOWED,
         (405,),
         "The path exists, but not for this method.",
         "Use one of the methods in the Allow header.",
+    ),
+    (
+        ErrorCode.NOT_ACCEPTABLE,
+        (406,),
+        "Accept takes none of the types that the answer can have.",
+        "Name application/json in Accept, or leave the header out.",
     ),
     # What carriers send us.
     (
@@ -498,12 +511,6 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "The variables of a GraphQL request do not fit its document.",
         "Compare them with the types that the document declares.",
     ),
-    (
-        ErrorCode.NOT_ACCEPTABLE,
-        (406,),
-        "The Accept header of a GraphQL request takes none of the types that are answered.",
-        "Accept application/json or application/graphql-response+json, and text/event-stream of a stream.",
-    ),
     (ErrorCode.BATCH_REFUSED, (400,), "The body holds several GraphQL operations.", "Send one operation a request."),
     (
         ErrorCode.DOCUMENT_TOO_LARGE,
@@ -559,6 +566,12 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         (400,),
         "There is no GraphQL operation under the id.",
         "Send one of the ids that were put on the server, or the document itself where that is allowed.",
+    ),
+    (
+        ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED,
+        (400,),
+        "Automatic persisted queries are not supported: the hash alone stands for no document.",
+        "Send the document itself, as clients do by themselves after this answer.",
     ),
     (
         ErrorCode.OPERATION_NOT_KEPT,

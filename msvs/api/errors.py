@@ -17,6 +17,7 @@ class ErrorCode(StrEnum):
     REQUEST_TOO_LARGE = "request_too_large"
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
     NOT_ACCEPTABLE = "not_acceptable"
+    HOST_UNKNOWN = "host_unknown"
     HEADERS_TOO_LARGE = "headers_too_large"
     ROUTE_UNKNOWN = "route_unknown"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -108,6 +109,7 @@ class ErrorCode(StrEnum):
     CURSOR_TOO_OLD = "cursor_too_old"
     TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
     OPERATION_UNKNOWN = "operation_unknown"
+    PERSISTED_QUERY_NOT_SUPPORTED = "persisted_query_not_supported"
     OPERATION_NOT_KEPT = "operation_not_kept"
     PASSWORD_LENGTH = "password_length"  # noqa: S105
     PASSWORD_WEAK = "password_weak"  # noqa: S105

@@ -11,7 +11,7 @@ from msvs.api.errors import (
     JsonInvalid,
     RequestTooLarge,
 )
-from msvs.http.body import JSON, MAX_ECHO, as_object, check_content_type, decode_json
+from msvs.http.body import JSON, MAX_ECHO, as_object, check_content_type, decode_json, read_pairs
 
 MAX_BYTES = 256 * 1024
 MAX_DOCUMENT_BYTES = 64 * 1024
@@ -21,12 +21,16 @@ FIELDS = frozenset(("query", "id", "variables", "operationName", "extensions"))
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks to run: the document itself, or the id of one that is kept on the server."""
+    """What a client asks to run: the document itself, or the id of one that is kept on the server.
+
+    `is_hashed` says that the hash of an automatic persisted query came in its place.
+    """
 
     query: str | None
     id: str | None
     variables: dict[str, object]
     operation_name: str | None
+    is_hashed: bool = False
 
 
 def parse_request(body: bytes, headers: Mapping[bytes, bytes]) -> Request:
@@ -43,7 +47,9 @@ def read_request(fields: dict[str, object]) -> Request:
                 f"Unknown parameter: {name[:MAX_ECHO]}.", code=ErrorCode.PARAMETER_UNKNOWN, param=name[:MAX_ECHO]
             )
     query, id = _text(fields, "query"), _text(fields, "id")
-    if query is None and id is None:
+    extensions = _object(fields, "extensions")
+    is_hashed = query is None and isinstance(extensions.get("persistedQuery"), dict)
+    if query is None and id is None and not is_hashed:
         raise InvalidRequest("Missing required parameter: query.", code=ErrorCode.PARAMETER_MISSING, param="query")
     if query is not None and id is not None:
         raise InvalidRequest("Give either query or id.", param="id")
@@ -52,8 +58,18 @@ def read_request(fields: dict[str, object]) -> Request:
             f"The document is larger than {MAX_DOCUMENT_BYTES} bytes.", code=ErrorCode.DOCUMENT_TOO_LARGE
         )
     variables = _object(fields, "variables")
-    _object(fields, "extensions")
-    return Request(query, id, variables, _text(fields, "operationName") or None)
+    return Request(query, id, variables, _text(fields, "operationName") or None, is_hashed)
+
+
+def parse_query_string(query: bytes) -> Request:
+    """Parse the request in a query string, `variables` and `extensions` as JSON. Raises InvalidRequest of some kind."""
+    fields: dict[str, object] = dict(read_pairs(query))
+    for name in ("variables", "extensions"):
+        text = fields.get(name)
+        if isinstance(text, str):
+            value = decode_json(text.encode(), keeps_floats=True) if text else None
+            fields[name] = value if value is None else as_object(value, text.encode())
+    return read_request({name: value for name, value in fields.items() if value != ""})
 
 
 def parse_json(body: bytes) -> dict[str, object]:
@@ -73,7 +89,7 @@ def _text(fields: dict[str, object], name: str) -> str | None:
 
 def _object(fields: dict[str, object], name: str) -> dict[str, object]:
     value = fields.get(name)
-    if value is None:
+    if value is None or value == []:
         return {}
     if not isinstance(value, dict):
         raise InvalidRequest(f"{name} must be an object.", param=name)

@@ -68,9 +68,9 @@ def read_page(prefix: str, first: int | None, after: str | None, last: int | Non
     if first is not None and last is not None:
         raise InvalidRequest("Give first or last, not both.", param="last", code=ErrorCode.CURSOR_CONFLICT)
     for name, number in (("first", first), ("last", last)):
-        if number is not None and not 1 <= number <= MAX_LIMIT:
+        if number is not None and not 0 <= number <= MAX_LIMIT:
             raise InvalidRequest(
-                f"{name} must be from 1 to {MAX_LIMIT}.", param=name, code=ErrorCode.PARAMETER_OUT_OF_RANGE
+                f"{name} must be from 0 to {MAX_LIMIT}.", param=name, code=ErrorCode.PARAMETER_OUT_OF_RANGE
             )
     if last is None:
         if before is not None:

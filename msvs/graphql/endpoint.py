@@ -12,11 +12,11 @@ from graphql import GraphQLError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed, NotAcceptable
 from msvs.api.limits import Allowance, Limiter
-from msvs.graphql.body import MAX_BYTES, parse_request
+from msvs.graphql.body import MAX_BYTES, parse_query_string, parse_request
 from msvs.graphql.context import RequestContext
 from msvs.graphql.documents import DocumentInvalid
 from msvs.graphql.errors import MAX_MESSAGE, error_entry, execution_entry
@@ -39,6 +39,9 @@ STATIC = f"{PATH}/static"
 STREAM = f"{PATH}/stream"
 # Enough to log in or sign up.
 MAX_STRANGER_BYTES = 16 * 1024
+EVENT_STREAM_TYPE = b"text/event-stream"
+PAGE_TYPE = b"text/html"
+VARIES = (b"vary", b"accept")
 GRAPHQL_TYPE = b"application/graphql-response+json"
 ASSETS = (
     "graphiql.min.js",
@@ -55,15 +58,21 @@ PAGE_POLICY = (
 
 
 class GraphQLEndpoint:
-    """Runs operations that are posted to it; every answer is JSON, whatever was sent."""
+    """Runs operations by POST, and queries by GET too, as the GraphQL-over-HTTP specification has it.
 
-    offers: Sequence[bytes] = (GRAPHQL_TYPE, JSON_TYPE)
+    `streams` answers who wants server-sent events.
+    """
 
-    def __init__(self, callers: Callers, limiter: Limiter, operations: Operations, *, pages: bool) -> None:
+    offers: Sequence[bytes] = (GRAPHQL_TYPE, JSON_TYPE, EVENT_STREAM_TYPE)
+
+    def __init__(
+        self, callers: Callers, limiter: Limiter, operations: Operations, *, pages: bool, streams: ASGIApp | None = None
+    ) -> None:
         self._callers = callers
         self._limiter = limiter
         self._operations = operations
         self._pages = pages
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -72,9 +81,16 @@ class GraphQLEndpoint:
         accept = headers.get(b"accept")
         media_type = negotiate(accept, json_offers(accept))
         more: Headers = scope.get(ANSWER_HEADERS, [])
-        if self._pages and scope["method"] in ("GET", "HEAD") and not scope["query_string"]:
+        is_page = self._pages and scope["method"] in ("GET", "HEAD") and not scope["query_string"]
+        if is_page and negotiate(accept, (PAGE_TYPE, *self.offers)) == PAGE_TYPE:
             policy = (b"content-security-policy", PAGE_POLICY)
             await send_whole(send, 200, _asset("graphiql.html"), [policy], media_type=b"text/html; charset=utf-8")
+            return
+        if (
+            self._streams is not None
+            and negotiate(accept, (*json_offers(accept), EVENT_STREAM_TYPE)) == EVENT_STREAM_TYPE
+        ):
+            await self._streams(scope, receive, send)
             return
         try:
             self.check_accept(accept)
@@ -92,7 +108,8 @@ class GraphQLEndpoint:
             answer = {"errors": entries_of(refusal, request_id)}
             more += error_headers(refusal)
         extra = more if ANSWER_HEADERS not in scope else []
-        await send_whole(send, status, msgspec.json.encode(answer), extra, media_type=media_type or JSON_TYPE)
+        body = msgspec.json.encode(answer)
+        await send_whole(send, status, body, [*extra, VARIES], media_type=media_type or JSON_TYPE)
 
     def check_accept(self, accept: bytes | None) -> None:
         """Refuse a caller who takes none of the types that are answered. Raises NotAcceptable."""
@@ -107,8 +124,8 @@ class GraphQLEndpoint:
         self, scope: Scope, headers: Mapping[bytes, bytes], more: Headers, request_id: str
     ) -> tuple[Caller, Allowance]:
         """Return the caller and what is left of their tokens, one taken, so that what is refused is not free."""
-        if scope["method"] != "POST":
-            raise MethodNotAllowed("Operations are posted: POST is the only method here.", allow="POST")
+        if scope["method"] not in ("GET", "POST"):
+            raise MethodNotAllowed("Operations are posted; queries may be asked for by GET too.", allow="GET, POST")
         caller = await self._callers.identify(headers, scope, request_id)
         return caller, await self.take(caller, 1, more)
 
@@ -117,10 +134,21 @@ class GraphQLEndpoint:
     ) -> tuple[int, dict[str, object]] | None:
         """Return the status and answer of a request, or None where they have been sent. Raises ApiError."""
         caller, allowance = await self.admit(scope, headers, more, request_id)
-        operation = await self.read(caller, receive, headers)
+        operation = await self.read(caller, scope, receive, headers)
         if operation.is_subscription:
-            raise DocumentRefused(f"Subscriptions are posted to {STREAM}, or run over WebSocket.")
+            raise DocumentRefused(
+                f"Subscriptions are answered as text/event-stream, here and at {STREAM}, or run over WebSocket."
+            )
         operation.check_scopes(caller.ctx)
+        answer = await self.execute(operation, caller, allowance, more, request_id)
+        accept = headers.get(b"accept")
+        is_plain = negotiate(accept, json_offers(accept)) == JSON_TYPE
+        return (200 if "data" in answer or is_plain else 400), answer
+
+    async def execute(
+        self, operation: Operation, caller: Caller, allowance: Allowance, more: Headers, request_id: str
+    ) -> dict[str, object]:
+        """Run a query or mutation and return the answer; without `data` where nothing of it ran."""
         cost = operation.weigh()
         tokens = tokens_for(cost)
         if tokens > 1:
@@ -142,28 +170,42 @@ class GraphQLEndpoint:
         ran = result.data is not None or any(error.path for error in result.errors or ())
         if result.errors:
             answer = {"errors": report(result.errors, request_id), **answer}
-        if ran:
-            return 200, answer
-        del answer["data"]
-        accept = headers.get(b"accept")
-        return (200 if negotiate(accept, json_offers(accept)) == JSON_TYPE else 400), answer
+        if not ran:
+            del answer["data"]
+        return answer
 
-    async def read(self, caller: Caller, receive: Receive, headers: Mapping[bytes, bytes]) -> Operation:
-        """Read the operation in a request's body. A stranger is told only who is wanted, unless all may run it."""
+    async def read(self, caller: Caller, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Operation:
+        """Read the operation that a request asks for.
+
+        A stranger is told what is wrong with the document, and else who is wanted, unless all may run it. Raises
+        MethodNotAllowed for a mutation by GET.
+        """
+        if scope["method"] == "GET":
+            operation = self._operations.find(parse_query_string(scope["query_string"]))
+            if operation.is_mutation:
+                raise MethodNotAllowed("Mutations are posted: GET changes nothing.", allow="POST")
+        else:
+            operation = await self._read_posted(caller, receive, headers)
         if not caller.is_stranger:
-            return self._operations.find(parse_request(await read_body(receive, headers, MAX_BYTES), headers))
+            return operation
         assert caller.refusal is not None
-        try:
-            body = await read_body(receive, headers, MAX_STRANGER_BYTES)
-            operation = self._operations.find(parse_request(body, headers))
-        except InvalidRequest:
-            raise caller.refusal from None
         fields = operation.root_fields()
         if not (OPEN_FIELDS if caller.returning is None else RETURNING_FIELDS).issuperset(fields):
             raise caller.refusal
         if len(fields) > 1:
             raise DocumentRefused("Who is not logged in asks for one field at a time.")
         return operation
+
+    async def _read_posted(self, caller: Caller, receive: Receive, headers: Mapping[bytes, bytes]) -> Operation:
+        limit = MAX_STRANGER_BYTES if caller.is_stranger else MAX_BYTES
+        try:
+            return self._operations.find(parse_request(await read_body(receive, headers, limit), headers))
+        except DocumentInvalid:
+            raise
+        except InvalidRequest:
+            if caller.is_stranger and caller.refusal is not None:
+                raise caller.refusal from None
+            raise
 
     async def take(self, caller: Caller, tokens: int, more: Headers) -> Allowance:
         """Take tokens from the caller's bucket and say so in headers. Raises RateLimited."""

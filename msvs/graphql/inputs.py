@@ -13,6 +13,7 @@ import strawberry
 from msvs.api import ids
 from msvs.api.errors import InvalidRequest
 from msvs.fields import RequestField, request_fields
+from msvs.graphql.fields import field
 from msvs.graphql.scalars import JSONObject
 
 T = TypeVar("T")
@@ -102,4 +103,11 @@ def refs(prefix: str, texts: Sequence[str] | None, param: str) -> tuple[UUID, ..
 
 @strawberry.type(description="Says that something is gone.")
 class Deleted:
-    id: strawberry.ID = strawberry.field(description="The id that is no more.")
+    id: strawberry.ID = strawberry.field(
+        description="The id that is no more. Relay asks for `deletedId` instead: an `id` replaces what its store has."
+    )
+
+    @field("The same id, under the name that Relay's `@deleteRecord` reads.")
+    def deleted_id(self) -> strawberry.ID:
+        """Return the id that is no more."""
+        return self.id

@@ -198,5 +198,5 @@ class _Keyed(Generic[R]):
 
 def _page(oldest_first: list[Row], page: PageRequest, backward: bool) -> Page[Row]:
     has_more = len(oldest_first) > page.limit
-    kept = oldest_first[: page.limit] if backward else oldest_first[-page.limit :]
+    kept = oldest_first[: page.limit] if backward else oldest_first[max(len(oldest_first) - page.limit, 0) :]
     return Page(kept[::-1], has_more)

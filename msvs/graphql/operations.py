@@ -27,6 +27,15 @@ class CostTooHigh(DocumentRefused):
     default_code = ErrorCode.COST_TOO_HIGH
 
 
+class PersistedQueryNotSupported(DocumentRefused):
+    """400: a hash stands for the document; the message is the one that clients know, and send the document then."""
+
+    default_code = ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotSupported")
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation, ready to be run."""
@@ -45,6 +54,11 @@ class Operation:
     def is_subscription(self) -> bool:
         """Whether it answers as things happen, rather than once."""
         return self.node.operation is OperationType.SUBSCRIPTION
+
+    @property
+    def is_mutation(self) -> bool:
+        """Whether it changes something."""
+        return self.node.operation is OperationType.MUTATION
 
     def weigh(self, limit: int = MAX_COST) -> int:
         """Its cost in nodes. Raises CostTooHigh."""
@@ -98,6 +112,8 @@ class Operations:
     def find(self, request: Request) -> Operation:
         """Find the operation that a request asks for. Raises DocumentRefused."""
         text = request.query
+        if text is None and request.is_hashed:
+            raise PersistedQueryNotSupported
         if request.id is not None:
             text = self._kept.get(request.id)
             if text is None:

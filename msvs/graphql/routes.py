@@ -27,9 +27,14 @@ def graphql_routes(
     development = not settings.is_production
     callers, operations = Callers(settings, services), Operations(settings, own)
     feed, guard = Feed(), Guard()
+    streams = StreamEndpoint(callers, limiter, operations, feed, guard)
     routes: list[BaseRoute] = [
-        Route(PATH, GraphQLEndpoint(callers, limiter, operations, pages=development), name="graphql"),
-        Route(STREAM, StreamEndpoint(callers, limiter, operations, feed, guard), name="graphql-stream"),
+        Route(PATH, GraphQLEndpoint(callers, limiter, operations, pages=development, streams=streams), name="graphql"),
+        Route(
+            STREAM,
+            StreamEndpoint(callers, limiter, operations, feed, guard, subscriptions_only=True),
+            name="graphql-stream",
+        ),
         WebSocketRoute(PATH, SocketEndpoint(callers, limiter, operations, feed, guard), name="graphql-socket"),
     ]
     if development:

@@ -21,7 +21,7 @@ from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRe
 from msvs.api.limits import Limiter
 from msvs.graphql.body import parse_json, read_request
 from msvs.graphql.context import RequestContext
-from msvs.graphql.endpoint import GraphQLEndpoint, entries_of
+from msvs.graphql.endpoint import EVENT_STREAM_TYPE, GraphQLEndpoint, entries_of
 from msvs.graphql.errors import error_entry, execution_entry
 from msvs.graphql.guard import Ending, Guard
 from msvs.graphql.limits import DocumentRefused, tokens_for
@@ -29,13 +29,13 @@ from msvs.graphql.live import Feed, SubscriptionTooSlow
 from msvs.graphql.operations import Operation, Operations
 from msvs.graphql.schema import DOCUMENT, schema
 from msvs.http.body import ClientGone
-from msvs.http.callers import Caller, Callers, enter, visitor_of
+from msvs.http.callers import Caller, Callers, enter, stranger, visitor_of
 from msvs.http.errors import as_api_error
 from msvs.http.headers import NOT_STORED, Headers, check_allowance
 
 log = structlog.get_logger(__name__)
 
-EVENT_STREAM_TYPE = b"text/event-stream"
+COMPLETE = b"event: complete\ndata:\n\n"
 PROTOCOL = "graphql-transport-ws"
 MAX_MESSAGE_BYTES = 128 * 1024
 MAX_ID_LENGTH = 100
@@ -111,7 +111,10 @@ def _entry(error: GraphQLError, request_id: str | None) -> dict[str, object]:
 
 
 class StreamEndpoint(GraphQLEndpoint):
-    """Runs a subscription that is posted to it, as server-sent events."""
+    """Answers by server-sent events on a connection for each operation: a subscription's many, or the one answer.
+
+    `subscriptions_only` refuses others, at the address that streams alone have.
+    """
 
     offers = (EVENT_STREAM_TYPE,)
 
@@ -119,20 +122,36 @@ class StreamEndpoint(GraphQLEndpoint):
         """Return the refusal's own status: what is not streamed is no answer."""
         return refusal.status
 
-    def __init__(self, callers: Callers, limiter: Limiter, operations: Operations, feed: Feed, guard: Guard) -> None:
+    def __init__(
+        self,
+        callers: Callers,
+        limiter: Limiter,
+        operations: Operations,
+        feed: Feed,
+        guard: Guard,
+        *,
+        subscriptions_only: bool = False,
+    ) -> None:
         super().__init__(callers, limiter, operations, pages=False)
+        self._subscriptions_only = subscriptions_only
         self._feed = feed
         self._guard = guard
 
     async def run(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes], more: Headers, request_id: str
     ) -> tuple[int, dict[str, object]] | None:
-        """Send the events of one subscription until it ends; None, for all has been sent."""
-        caller, _ = await self.admit(scope, headers, more, request_id)
-        operation = await self.read(caller, receive, headers)
-        if not operation.is_subscription:
+        """Send the events of one operation until it ends; None, for all has been sent."""
+        caller, allowance = await self.admit(scope, headers, more, request_id)
+        operation = await self.read(caller, scope, receive, headers)
+        if not operation.is_subscription and self._subscriptions_only:
             raise DocumentRefused("Only subscriptions are streamed; post queries and mutations to /graphql.")
         operation.check_scopes(caller.ctx)
+        if not operation.is_subscription:
+            answer = await self.execute(operation, caller, allowance, more, request_id)
+            await send({"type": "http.response.start", "status": 200, "headers": _stream_headers()})
+            await _send_part(send, _next_event(answer))
+            await _send_part(send, COMPLETE, last=True)
+            return None
         tokens = tokens_for(operation.weigh(MAX_ITEM_COST))
         if tokens > 1:
             await self.take(caller, tokens - 1, more)
@@ -176,7 +195,7 @@ class StreamEndpoint(GraphQLEndpoint):
                     break
                 await _send_part(send, part)
                 following = asyncio.create_task(events.get())
-            await _send_part(send, b"event: complete\ndata:\n\n", last=True)
+            await _send_part(send, COMPLETE, last=True)
         except TimeoutError:
             # The client does not read; there is no use in telling it.
             return
@@ -344,13 +363,19 @@ class Connection:
         """Return the caller by `authorization`, or by the cookie with `csrfToken`, and the page's Origin beside."""
         given = payload if isinstance(payload, dict) else {}
         callers = self._endpoint.callers
-        authorization = given.get("authorization")
+        # Clients hand on the header as they spell it.
+        authorization = next((given[name] for name in given if name.lower() == "authorization"), None)
         if authorization is None and b"authorization" in self._headers:
             authorization = self._headers[b"authorization"].decode("latin-1")
         if isinstance(authorization, str):
             return await callers.by_key(authorization, self._visitor)
+        token = callers.token_of(self._headers)
+        if token is None and b"origin" not in self._headers:
+            refusal = stranger(self._visitor).refusal
+            assert refusal is not None
+            raise refusal
         callers.check_origin(self._headers, required=True)
-        identity = await login_sessions.authenticate_session(callers.services, callers.token_of(self._headers))
+        identity = await login_sessions.authenticate_session(callers.services, token)
         csrf, workspace, livemode = (given.get(name) for name in ("csrfToken", "workspace", "livemode"))
         login_sessions.check_csrf(identity, csrf if isinstance(csrf, str) else None)
         if not isinstance(livemode, bool | None) or not isinstance(workspace, str | None):

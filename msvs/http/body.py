@@ -7,11 +7,12 @@ import copy
 import json
 import re
 import typing
-from collections.abc import Callable, Mapping
-from typing import NoReturn, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import NoReturn, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import msgspec
+import msgspec.inspect
 from starlette.types import Message, Receive
 
 from msvs.api.errors import (
@@ -36,6 +37,10 @@ MAX_ECHO = 80
 BODY_SECONDS = 10.0
 # Among more entries of an object than this, the one that does not fit is not named.
 MAX_ENTRIES_TRIED = 100
+
+OBJECTS = (msgspec.inspect.StructType, msgspec.inspect.DictType)
+ANYTHING = msgspec.inspect.AnyType()
+LISTS = (msgspec.inspect.ListType, msgspec.inspect.VarTupleType, msgspec.inspect.AnyType)
 
 NOUNS = {
     "str": "a string",
@@ -99,11 +104,15 @@ def too_large(limit: int) -> RequestTooLarge:
 
 
 def parse_body(body: bytes, headers: Mapping[bytes, bytes]) -> dict[str, object]:
-    """Parse the object that a body holds; an empty body is an empty object. Raises InvalidRequest of some kind."""
+    """Parse the object that a body holds. Raises InvalidRequest of some kind.
+
+    No body, null and an empty list count as an empty object: axios and PHP send these where they have nothing to say.
+    """
     if not body:
         return {}
     check_content_type(headers, JSON)
-    return parse_json(body)
+    value = decode_json(body)
+    return {} if value is None or value == [] else as_object(value, body)
 
 
 def check_content_type(headers: Mapping[bytes, bytes], wanted: str) -> None:
@@ -271,15 +280,21 @@ def _entry_type(kind: object) -> type[msgspec.Struct]:
 
 
 def _convert(value: Mapping[str, object], type: type[S]) -> S:
+    has_objects = False
     while True:
         try:
             return msgspec.convert(value, type, strict=True)
         except msgspec.ValidationError as error:
-            # Its grammar of times is narrower than ours.
-            again = _with_time(str(error), value)
+            # Its grammar of times is narrower than ours, and an empty list is PHP's only spelling of an empty object.
+            again: object = _with_time(str(error), value)
+            if again is None and not has_objects:
+                again, has_objects = (
+                    cast("Mapping[str, object]", _with_objects(value, msgspec.inspect.type_info(type))),
+                    True,
+                )
             if again is None:
                 raise _explain(str(error), value, type) from None
-            value = again
+            value = cast("Mapping[str, object]", again)
 
 
 def _with_time(text: str, value: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -290,12 +305,28 @@ def _with_time(text: str, value: Mapping[str, object]) -> Mapping[str, object] |
     *parents, last = [int(each[1:-1]) if each[0] == "[" else each for each in _step(found["path"])]
     changed = held = copy.deepcopy(dict(value))
     for step in parents:
-        held = typing.cast("dict[str | int, object]", held)[step]  # type: ignore[assignment]
+        held = cast("dict[str | int, object]", held)[step]  # type: ignore[assignment]
     try:
         held[last] = read_time(str(held[last])).isoformat()  # type: ignore[index]
     except ValueError:
         return None
     return changed
+
+
+def _with_objects(value: object, kind: msgspec.inspect.Type) -> object:
+    """Return the value with an empty object for each empty list where the type has an object and no list."""
+    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    if value == [] and not any(isinstance(each, LISTS) for each in kinds):
+        return {} if any(isinstance(each, OBJECTS) for each in kinds) else value
+    for each in kinds:
+        if isinstance(value, dict) and isinstance(each, msgspec.inspect.StructType):
+            within = {field.encode_name: field.type for field in each.fields}
+            return {name: _with_objects(child, within.get(name, ANYTHING)) for name, child in value.items()}
+        if isinstance(value, dict) and isinstance(each, msgspec.inspect.DictType):
+            return {name: _with_objects(child, each.value_type) for name, child in value.items()}
+        if isinstance(value, list) and isinstance(each, msgspec.inspect.ListType):
+            return [_with_objects(child, each.item_type) for child in value]
+    return value
 
 
 _located = re.compile(r"(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`)?", re.DOTALL).fullmatch
@@ -372,6 +403,19 @@ def parse_query(query: bytes, type: type[S]) -> S:
     """Parse the parameters of a query string as a struct. Raises InvalidRequest with `param`."""
     if not query:
         return convert({}, type)
+    numbers = {field.encoded_name for field in request_fields(type) if field.kind is int}
+    values: dict[str, object] = {}
+    for name, text in read_pairs(query):
+        values[name] = text
+        if name in numbers:
+            if not _whole(text):
+                raise InvalidRequest(f"{name} must be an integer.", param=name)
+            values[name] = int(text)
+    return convert(values, type)
+
+
+def read_pairs(query: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of a query string, each given once. Raises InvalidRequest with `param`."""
     try:
         pairs = parse_qsl(
             query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_PARAMETERS
@@ -380,19 +424,14 @@ def parse_query(query: bytes, type: type[S]) -> S:
         raise InvalidRequest("The query string is not percent-encoded UTF-8.") from None
     except ValueError:
         raise InvalidRequest(f"The query string holds more than {MAX_QUERY_PARAMETERS} parameters.") from None
-    numbers = {field.encoded_name for field in request_fields(type) if field.kind is int}
-    values: dict[str, object] = {}
+    seen: set[str] = set()
     for name, text in pairs:
-        if name in values:
+        if name in seen:
             raise InvalidRequest(f"{name[:MAX_ECHO]} is given more than once.", param=name[:MAX_ECHO])
         if "\0" in text:
             raise InvalidRequest(f"{name[:MAX_ECHO]} holds a NUL character.", param=name[:MAX_ECHO])
-        values[name] = text
-        if name in numbers:
-            if not _whole(text):
-                raise InvalidRequest(f"{name} must be an integer.", param=name)
-            values[name] = int(text)
-    return convert(values, type)
+        seen.add(name)
+        yield name, text
 
 
 def _shown(name: str) -> str:

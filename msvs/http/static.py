@@ -136,7 +136,7 @@ class StaticFolder(StaticFiles):
         return made
 
 
-def choose_coding(accepted: str, packed: Mapping[str, bytes]) -> str | None:
+def choose_coding(accepted: str, packed: Mapping[str, object]) -> str | None:
     """Return the first of the codings that Accept-Encoding takes, or None (RFC 9110, section 12.5.3)."""
     if not packed or not accepted:
         return None

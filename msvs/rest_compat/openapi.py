@@ -58,7 +58,7 @@ RENAMED = {
     "UpdateWorkspace": "WorkspaceUpdate",
 }
 
-EVERY_STATUS = (400, 401, 403, 408, 429, 431, 500, 503)
+EVERY_STATUS = (400, 401, 403, 406, 408, 429, 431, 500, 503)
 WITH_BODY = (409, 413, 415)
 RESPONSES: Mapping[int, tuple[str, str]] = {
     400: ("BadRequest", "Validation failed; `error.param` names the parameter."),
@@ -67,6 +67,7 @@ RESPONSES: Mapping[int, tuple[str, str]] = {
     403: ("Forbidden", "The key may not do this."),
     404: ("NotFound", "The resource does not exist in this workspace and mode, or was deleted."),
     405: ("MethodNotAllowed", "The path does not take this method."),
+    406: ("NotAcceptable", "Accept refuses application/json."),
     408: ("RequestTimeout", "The request did not arrive in time."),
     409: ("Conflict", "The resource's state does not allow this, or the first request with this key still runs."),
     413: ("PayloadTooLarge", "The body is larger than 1 MiB."),

@@ -11,21 +11,22 @@ from starlette.types import Receive, Scope, Send
 
 from msvs.api.accounts.auth import authenticate
 from msvs.api.context import Context, Services
-from msvs.api.errors import ApiError, MethodNotAllowed
+from msvs.api.errors import ApiError, MethodNotAllowed, NotAcceptable
 from msvs.api.idempotency import Answer, answer_once, check_key, fingerprint
 from msvs.api.limits import Limiter
 from msvs.api.permissions import Permission, allow
 from msvs.api.unit_of_work import in_unit_of_work, single_statement
-from msvs.http.body import convert, parse_body, parse_query, read_body
+from msvs.http.body import JSON, convert, parse_body, parse_query, read_body
 from msvs.http.callers import address_of
 from msvs.http.errors import error_body
-from msvs.http.headers import REPLAYED, Headers, header_text, read_headers, tell_allowance
+from msvs.http.headers import REPLAYED, Headers, header_text, read_accept, read_headers, tell_allowance
 from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, send_whole
 from msvs.http.templates import ROUTE_PATH
 from msvs.pool import sharing
 from msvs.rest_compat.endpoint import Call, Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.permissions import PERMISSIONS
+from msvs.rest_compat.unknown import LINKS, ROOT, UnknownPath, admit_if_known, show_index
 
 encode = msgspec.json.encode
 
@@ -40,7 +41,16 @@ def rest_routes(services: Services, limiter: Limiter, endpoints: Sequence[Endpoi
         paths.setdefault(endpoint.path, []).append(endpoint)
     fronts = {path: PathRouter(services, rows, limiter) for path, rows in paths.items()}
     exact = {path: front for path, front in fronts.items() if "{" not in path}
-    return [ExactPaths(exact), *(Route(path, front, name=path) for path, front in fronts.items() if "{" in path)]
+    known: list[BaseRoute] = [
+        ExactPaths(exact),
+        *(Route(path, front, name=path) for path, front in fronts.items() if "{" in path),
+    ]
+    index = msgspec.json.encode({"name": "MassiveSMS API", "links": LINKS, "paths": sorted(fronts)})
+    return [
+        *known,
+        Route(ROOT, show_index(index), name=ROOT),
+        Route(f"{ROOT}/{{path:path}}", UnknownPath(services, known, limiter), name="unknown"),
+    ]
 
 
 class ExactPaths(BaseRoute):
@@ -58,6 +68,16 @@ class ExactPaths(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the path's front."""
         await self._fronts[scope["path"]](scope, receive, send)
+
+
+def check_accept(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse who will not have JSON (`q=0`); who names other types alone gets it all the same. Raises NotAcceptable."""
+    accept = headers.get(b"accept", b"")
+    if b"q" not in accept.lower():
+        return
+    weights = dict(read_accept(accept))
+    if next((weights[each] for each in (JSON, "application/*", "*/*") if each in weights), 1.0) == 0:
+        raise NotAcceptable(f"Answers are {JSON}, which Accept refuses.")
 
 
 class PathRouter:
@@ -80,6 +100,7 @@ class PathRouter:
         method: str = scope["method"]
         endpoint = self._endpoints.get(method)
         if endpoint is None:
+            await admit_if_known(self._services, self._limiter, scope)
             raise MethodNotAllowed(f"{method[:20]} is not allowed here; allowed: {self._allow}.", allow=self._allow)
         if endpoint.deprecated is not None:
             scope[ANSWER_HEADERS].extend(
@@ -90,6 +111,7 @@ class PathRouter:
         ctx = await authenticate(self._services, authorization, scope[REQUEST_ID], ip=address_of(scope))
         allowance = await self._limiter.take(ctx.workspace_id, endpoint.bucket)
         tell_allowance(allowance, scope[ANSWER_HEADERS])
+        check_accept(headers)
         # Before what was stored under an idempotency key is shown again.
         allow(ctx, self._permissions[method])
         with sharing(ctx.workspace_id):

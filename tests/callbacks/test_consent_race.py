@@ -118,6 +118,7 @@ async def fronts(
         redis_url=engines.redis_url,
         data_dir=tmp_path,
         public_url=PUBLIC_URL,
+        allowed_hosts=("api.cohortlabs.co",),
         carriers=carriers,
         operator_password="not-a-secret",
     )

@@ -47,7 +47,12 @@ Callers = Callable[[Context], Awaitable[Caller]]
 def settings_for(database: str, engines: Engines, data_dir: Any, **more: Any) -> Settings:
     """Settings of an application on the test engines."""
     return Settings(
-        database_url=database, redis_url=engines.redis_url, data_dir=data_dir, operator_password="not-a-secret", **more
+        database_url=database,
+        redis_url=engines.redis_url,
+        data_dir=data_dir,
+        operator_password="not-a-secret",
+        allowed_hosts=("api.cohortlabs.co", "app.cohortlabs.co"),
+        **more,
     )
 
 

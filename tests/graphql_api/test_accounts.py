@@ -393,8 +393,6 @@ async def test_the_request_that_the_cases_change_is_allowed(browsers: Browsers, 
     [
         b"not JSON",
         b"{}",
-        b'{"query": "{"}',
-        b'{"query": "{ nonsense }"}',
         b'{"query": "{ ...F } fragment F on Query { viewer { actor } }"}',
         b'{"query": "mutation { logOut { __typename } createApiKey { __typename } }"}',
         b'{"query": "query A { viewer { actor } } mutation B { logOut { __typename } }", "operationName": "A"}',
@@ -406,6 +404,13 @@ async def test_a_stranger_is_told_nothing_else(body: bytes, browsers: Browsers) 
     response = await browsers().http.post("/graphql", content=body, headers={"content-type": "application/json"})
     assert code_of(response) == (401, "api_key_missing")
     assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("query", ["{", "{ nonsense }"])
+async def test_a_stranger_is_told_the_mistake_of_a_document(query: str, browsers: Browsers) -> None:
+    response = await browsers().post(query)
+    assert code_of(response) == (200, "document_invalid")
+    assert "data" not in response.json()
 
 
 async def test_a_stranger_asks_for_one_field_at_a_time(browsers: Browsers) -> None:

@@ -69,7 +69,6 @@ async def test_pages(nested: bool, caller: Caller, ctx: Context) -> None:
 @pytest.mark.parametrize(
     ("variables", "param", "code"),
     [
-        ({"first": 0}, "first", "parameter_out_of_range"),
         ({"first": 101}, "first", "parameter_out_of_range"),
         ({"last": -1}, "last", "parameter_out_of_range"),
         ({"first": 1, "last": 1}, "last", "cursor_conflict"),

@@ -116,7 +116,7 @@ def test_the_application_trusts_whom_the_settings_name(
     assert proxies.kwargs == {"networks": NETWORKS}
     trusting_none = create_app(settings, SERVICES).user_middleware
     names = [getattr(entry.cls, "__name__", None) for entry in trusting_none]
-    assert names == ["Observed", "Notifying", "RequestMiddleware"]
+    assert names == ["Observed", "Notifying", "RequestMiddleware", "AllowedHosts", "Compressed"]
 
 
 def test_the_setting_is_a_list_of_networks() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from msvs.api.catalogue import ERRORS
+from msvs.api.context import Context
 from msvs.api.messages import messages
 from msvs.models import Contact, IdempotencyRecord, Message
 from tests.rest_compat.making import get, make_synced, post
@@ -74,11 +76,14 @@ async def test_a_status_of_the_table_and_its_retry(
     assert "Idempotent-Replayed" not in (await request_(api, {})).headers
 
 
-async def test_429_tells_when_to_come_back(api: httpx.AsyncClient) -> None:
-    responses = [await api.get("/v1/credits")]
-    while responses[-1].status_code == 200 and len(responses) < 2000:
-        responses.append(await api.get("/v1/credits"))
-    last = responses[-1]
+async def test_429_tells_when_to_come_back(api: httpx.AsyncClient, app: Starlette, ctx: Context) -> None:
+    # Tokens come back while a slow machine asks: an empty bucket is met within a few tries.
+    for _ in range(100):
+        left = (await app.state.limiter.take(ctx.workspace_id)).remaining
+        await app.state.limiter.take(ctx.workspace_id, cost=max(left, 1))
+        last = await api.get("/v1/credits")
+        if last.status_code != 200:
+            break
     assert last.status_code == 429
     assert last.json()["error"]["type"] == "rate_limit_error"
     assert (last.headers["Retry-After"], last.headers["X-RateLimit-Remaining"]) == ("1", "0")

@@ -419,7 +419,11 @@ async def app(database: str, engines: Engines, tmp_path: Any) -> AsyncIterator[S
     """The whole application on the test database and Valkey."""
     app = create_app(
         Settings(
-            database_url=database, redis_url=engines.redis_url, data_dir=tmp_path, operator_password="not-a-secret"
+            database_url=database,
+            redis_url=engines.redis_url,
+            data_dir=tmp_path,
+            operator_password="not-a-secret",
+            allowed_hosts=("api.cohortlabs.co",),
         ),
         SERVICES,
     )

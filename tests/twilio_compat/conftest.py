@@ -60,7 +60,11 @@ async def app(database: str, engines: Engines, tmp_path_factory: pytest.TempPath
     """The whole application on the test database and Valkey."""
     data_dir: Path = tmp_path_factory.mktemp("data")
     settings = Settings(
-        database_url=database, redis_url=engines.redis_url, data_dir=data_dir, operator_password="not-a-secret"
+        database_url=database,
+        redis_url=engines.redis_url,
+        data_dir=data_dir,
+        operator_password="not-a-secret",
+        allowed_hosts=("api.cohortlabs.co",),
     )
     use_address_policy(AddressPolicy.from_settings(settings))
     SERVICES.keyring.seal_with(settings.encryption_secret())

@@ -167,7 +167,8 @@ async def list_thread_messages(ctx: Context, contact_id: UUID, page: PageRequest
     merged: list[InboundMessage | Message] = sorted(
         [*received.items, *sent.items], key=lambda row: row.id.int, reverse=True
     )
-    kept = merged[-page.limit :] if page.ending_before is not None else merged[: page.limit]
+    skipped = max(len(merged) - page.limit, 0) if page.ending_before is not None else 0
+    kept = merged[skipped : skipped + page.limit]
     return Page(kept, received.has_more or sent.has_more or len(merged) > page.limit)
 
 

@@ -33,6 +33,7 @@ READ = {
     "MSVS_METRICS_TOKEN": ("count", "metrics_token", "count"),
     "MSVS_WEBHOOK_ALLOW_CIDRS": ("10.0.0.0/8,::1", "webhook_allow_cidrs", ("10.0.0.0/8", "::1/128")),
     "MSVS_TRUSTED_PROXIES": ("10.0.0.1", "trusted_proxies", ("10.0.0.1/32",)),
+    "MSVS_ALLOWED_HOSTS": ("SMS.cohortlabs.co,*", "allowed_hosts", ("sms.cohortlabs.co", "*")),
     "MSVS_MESSAGE_WORKERS": ("0", "message_workers", 0),
     "MSVS_WEBHOOK_WORKERS": ("256", "webhook_workers", 256),
     "MSVS_DATABASE_POOL_SIZE": ("1", "database_pool_size", 1),

@@ -27,15 +27,6 @@ class CostTooHigh(DocumentRefused):
     default_code = ErrorCode.COST_TOO_HIGH
 
 
-class PersistedQueryNotSupported(DocumentRefused):
-    """400: a hash stands for the document; the message is the one that clients know, and send the document then."""
-
-    default_code = ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED
-
-    def __init__(self) -> None:
-        super().__init__("PersistedQueryNotSupported")
-
-
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation, ready to be run."""
@@ -113,7 +104,8 @@ class Operations:
         """Find the operation that a request asks for. Raises DocumentRefused."""
         text = request.query
         if text is None and request.is_hashed:
-            raise PersistedQueryNotSupported
+            # The message that clients know; they send the document then.
+            raise DocumentRefused("PersistedQueryNotSupported", code=ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED)
         if request.id is not None:
             text = self._kept.get(request.id)
             if text is None:

@@ -288,10 +288,7 @@ def _convert(value: Mapping[str, object], type: type[S]) -> S:
             # Its grammar of times is narrower than ours, and an empty list is PHP's only spelling of an empty object.
             again: object = _with_time(str(error), value)
             if again is None and not has_objects:
-                again, has_objects = (
-                    cast("Mapping[str, object]", _with_objects(value, msgspec.inspect.type_info(type))),
-                    True,
-                )
+                again, has_objects = _with_objects(value, msgspec.inspect.type_info(type)), True
             if again is None:
                 raise _explain(str(error), value, type) from None
             value = cast("Mapping[str, object]", again)
@@ -313,9 +310,20 @@ def _with_time(text: str, value: Mapping[str, object]) -> Mapping[str, object] |
     return changed
 
 
+def _kinds(kind: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
+    """Yield the types that a type allows, without what is told of them."""
+    if isinstance(kind, msgspec.inspect.Metadata):
+        yield from _kinds(kind.type)
+    elif isinstance(kind, msgspec.inspect.UnionType):
+        for each in kind.types:
+            yield from _kinds(each)
+    else:
+        yield kind
+
+
 def _with_objects(value: object, kind: msgspec.inspect.Type) -> object:
     """Return the value with an empty object for each empty list where the type has an object and no list."""
-    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    kinds = tuple(_kinds(kind))
     if value == [] and not any(isinstance(each, LISTS) for each in kinds):
         return {} if any(isinstance(each, OBJECTS) for each in kinds) else value
     for each in kinds:

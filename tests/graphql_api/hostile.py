@@ -264,7 +264,9 @@ HOSTILE = (
         path="/graphql?query=%7Bviewer%7Blivemode%7D%7D&query=%7Bviewer%7Blivemode%7D%7D",
         headers={},
     ),
-    Hostile("GET of an unknown parameter", b"", 400, "parameter_unknown", method="GET", path="/graphql?q=1", headers={}),
+    Hostile(
+        "GET of an unknown parameter", b"", 400, "parameter_unknown", method="GET", path="/graphql?q=1", headers={}
+    ),
     Hostile(
         "GET with variables that are no JSON",
         b"",

@@ -143,6 +143,7 @@ class Visitor:
     ip: str | None = None
     request_id: str | None = None
     sign_up: str = "open"
+    user_agent: str | None = None
     services: Services = field(kw_only=True, repr=False, compare=False)
 
 

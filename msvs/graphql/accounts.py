@@ -25,8 +25,11 @@ from msvs.graphql.errors import (
     as_member,
 )
 from msvs.graphql.fields import field, mutation
+from msvs.graphql.inputs import Deleted
+from msvs.graphql.shapes import from_row
 from msvs.graphql.workspaces import Workspace
 from msvs.models import Role
+from msvs.models import Session as SessionRow
 
 
 @strawberry.type(description="A person who logs in.")
@@ -128,6 +131,10 @@ LogOutResult = Annotated[
     LoggedOut | PermissionRefusedError,
     strawberry.union("LogOutResult", description="Says that the session has ended, or why not."),
 ]
+EndSessionResult = Annotated[
+    Deleted | NotFoundError | PermissionRefusedError,
+    strawberry.union("EndSessionResult", description="Says that the session has ended, or why not."),
+]
 ChangePasswordResult = Annotated[
     Session | InvalidRequestError | RateLimitError | PermissionRefusedError,
     strawberry.union("ChangePasswordResult", description="The session under its new token, or why nothing changed."),
@@ -136,6 +143,23 @@ AcceptInvitationResult = Annotated[
     Session | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union("AcceptInvitationResult", description="The session with the new membership, or why not."),
 ]
+
+
+@strawberry.type(description="A browser in which the user is logged in.")
+class LoginSession:
+    id: ID = strawberry.field(description="The id of the session.")
+    is_current: bool = strawberry.field(description="Whether it is the one that asks.")
+    ip: str | None = strawberry.field(description="From where it was opened; null where that was not kept.")
+    device: str | None = strawberry.field(description="The browser, as it named itself; null where that was not kept.")
+    created_at: datetime = strawberry.field(description="When it was opened.")
+    last_seen_at: datetime = strawberry.field(description="When it was last used, to the minute.")
+    expires_at: datetime = strawberry.field(description="When it ends.")
+
+    @classmethod
+    def from_row(cls, row: SessionRow, identity: Identity) -> LoginSession:
+        """Return the type of a row."""
+        id = ID(ids.encode_id(login_sessions.SESSION, row.id))
+        return from_row(cls, row, id=id, is_current=row.id == identity.session_id)
 
 
 @strawberry.type
@@ -153,6 +177,12 @@ class AccountQuery:
             role=None if caller.ctx is None else caller.ctx.role,
             session=Session.from_identity(identity),
         )
+
+    @field("The sessions of the user who asks that have not ended, the newest first.")
+    async def sessions(self, info: Info) -> list[LoginSession]:
+        identity = _user(info.context)
+        found = await login_sessions.list_sessions(info.context.caller.visitor.services, identity)
+        return [LoginSession.from_row(row, identity) for row in found]
 
     @field("What an invitation offers to whoever has its token; null where it cannot be taken. Needs no login.")
     async def invitation_preview(
@@ -218,6 +248,16 @@ class AccountMutation:
 
         return await _for_people(info, log_out)
 
+    @mutation(EndSessionResult, "End one session of the user who asks, such as that of a lost phone.")
+    async def end_session(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The session's id.")]
+    ) -> object:
+        async def end(request: RequestContext) -> Deleted:
+            await login_sessions.end_session(_user(request), ids.find_id(login_sessions.SESSION, id, "session"))
+            return Deleted(id=id)
+
+        return await _for_people(info, end)
+
     @mutation(
         ChangePasswordResult, "Set a new password. The user's other sessions end; this one's cookie is set again."
     )
@@ -275,6 +315,8 @@ async def _begin(request: RequestContext, opened: OpenedSession) -> Session:
 def _user(request: RequestContext) -> Identity:
     """Return the user who is logged in. Raises AuthenticationFailed."""
     identity = request.caller.identity
+    if identity is None and request.caller.ctx is not None:
+        raise PermissionDenied("An API key cannot act for a user: log in for this.")
     if identity is None:
         assert request.caller.refusal is not None
         raise request.caller.refusal

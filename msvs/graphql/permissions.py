@@ -32,7 +32,7 @@ MUTATIONS: Mapping[str, Permission] = {
 }
 
 # What people do for themselves, whatever their role; API keys may do none of it.
-FOR_PEOPLE = frozenset(("signUp", "logIn", "logOut", "changePassword", "acceptInvitation"))
+FOR_PEOPLE = frozenset(("signUp", "logIn", "logOut", "endSession", "changePassword", "acceptInvitation"))
 # What needs no login.
 OPEN_FIELDS = frozenset(("signUp", "logIn", "logOut", "invitationPreview", "__typename"))
 # What a page of our own may run with a session's cookie alone: it has to come by the session's CSRF token again.

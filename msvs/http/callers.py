@@ -84,7 +84,11 @@ class Callers:
         ours, and the CSRF token of the session is in the header X-CSRF-Token. With the Origin alone it may come by that
         token, and log in or out.
         """
-        visitor = replace(visitor_of(self.services, scope, request_id), sign_up=self._sign_up)
+        visitor = replace(
+            visitor_of(self.services, scope, request_id),
+            sign_up=self._sign_up,
+            user_agent=_text(headers.get(b"user-agent")),
+        )
         authorization = headers.get(b"authorization")
         if authorization is not None:
             return await self.by_key(authorization.decode("latin-1"), visitor)

@@ -997,6 +997,15 @@ class SessionRow(Protocol):
     @property
     def expires_at(self) -> datetime: ...
 
+    @property
+    def ip(self) -> str | None: ...
+
+    @property
+    def network(self) -> str | None: ...
+
+    @property
+    def device(self) -> str | None: ...
+
 
 class StoredCarrierEventRow(Protocol):
     """A row of `carrier_signals`."""

@@ -69,7 +69,10 @@ class Invitation(Model):
 
 
 class Session(Model):
-    """A browser that is logged in; `digest` is the SHA-256 of the token in its cookie."""
+    """A browser that is logged in; `digest` is the SHA-256 of the token in its cookie.
+
+    `network` is the one that counts for `ip`, `device` the User-Agent; null in rows from before they were kept.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     user_id = fields.UUIDField(db_index=True)
@@ -78,6 +81,9 @@ class Session(Model):
     created_at = fields.DatetimeField()
     last_seen_at = fields.DatetimeField()
     expires_at = fields.DatetimeField(db_index=True)
+    ip = fields.CharField(max_length=45, null=True)
+    network = fields.CharField(max_length=45, null=True)
+    device = fields.CharField(max_length=200, null=True)
 
     class Meta:
         table = "sessions"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
 from tortoise.backends.base.client import TransactionalDBClient
 
 from msvs.api import ids
@@ -23,9 +24,12 @@ from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied, RateLimited
 from msvs.api.text.emails import read_email
-from msvs.database import client, execute, fetch
+from msvs.database import client, execute, fetch, fetch_value
 from msvs.models import Role, Session, User
 
+log = structlog.get_logger(__name__)
+
+SESSION = "ses"
 # A session ends after a week, and after half a day without use.
 LIFETIME = timedelta(days=7)
 IDLE = timedelta(hours=12)
@@ -35,6 +39,9 @@ WINDOW = timedelta(minutes=15)
 # Of one e-mail address from one network, and of one network whatever the address.
 MAX_ATTEMPTS = 10
 MAX_NETWORK_ATTEMPTS = 100
+# Of one e-mail address from all networks, but those where its user is logged in.
+MAX_USER_ATTEMPTS = 50
+MAX_DEVICE_LENGTH = 200
 # Sign-ups tried from one network, whatever came of them.
 MAX_SIGN_UPS = 20
 
@@ -52,8 +59,8 @@ ORDER BY memberships.id
 
 # The user's row is held: a change of the password either sees the session, and ends it, or is seen by it.
 OPEN = """
-INSERT INTO sessions (id, user_id, digest, csrf_token, created_at, last_seen_at, expires_at)
-SELECT $1, id, $3, $4, $5, $5, $6 FROM users
+INSERT INTO sessions (id, user_id, digest, csrf_token, created_at, last_seen_at, expires_at, ip, network, device)
+SELECT $1, id, $3, $4, $5, $5, $6, $8, $9, $10 FROM users
 WHERE id = $2 AND ($7::timestamptz IS NULL OR password_changed_at = $7) FOR SHARE
 """
 
@@ -79,8 +86,15 @@ RETURNING key, attempts, started_at
 """
 FORGET_ATTEMPTS = """
 WITH own AS (DELETE FROM login_throttles WHERE key = $1)
-UPDATE login_throttles SET attempts = greatest(attempts - 1, 0) WHERE key = $2
+UPDATE login_throttles SET attempts = greatest(attempts - 1, 0) WHERE key IN ($2, $3)
 """
+LOGGED_IN_FROM = """
+SELECT EXISTS (
+    SELECT FROM sessions JOIN users ON users.id = sessions.user_id
+    WHERE users.email = $1 AND sessions.network = $2 AND sessions.expires_at > $3
+)
+"""
+IS_KNOWN = "SELECT EXISTS (SELECT FROM sessions WHERE user_id = $1 AND network = $2 AND device = $3)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +149,20 @@ async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSessio
     RateLimited.
     """
     address = fold_email(email)
-    own, network = await _count_attempt(visitor, address or "")
+    keys = await _count_attempt(visitor, address or "")
     user = None if address is None else await User.filter(email=address).first()
     if not await verify_password(None if user is None else user.password_hash, password) or user is None:
+        log.warning("login refused", ip=visitor.ip)
         raise _login_invalid()
-    await execute(FORGET_ATTEMPTS, own, network)
+    await execute(FORGET_ATTEMPTS, *keys)
     if needs_rehash(user.password_hash):
         await User.filter(id=user.id, password_hash=user.password_hash).update(
             password_hash=await hash_password(password)
         )
-    return await open_session(visitor.services, user.id, password_changed_at=user.password_changed_at)
+    is_known = await fetch_value(IS_KNOWN, user.id, network_of(visitor.ip or ""), _device(visitor))
+    session = await open_session(visitor, user.id, password_changed_at=user.password_changed_at)
+    log.info("logged in", user=ids.encode_id(ids.USER, user.id), ip=visitor.ip, new_device=not is_known)
+    return session
 
 
 async def limit_sign_ups(visitor: Visitor) -> None:
@@ -160,18 +178,29 @@ async def limit_sign_ups(visitor: Visitor) -> None:
 
 
 async def open_session(
-    services: Services, user_id: UUID, *, password_changed_at: datetime | None = None
+    visitor: Visitor, user_id: UUID, *, password_changed_at: datetime | None = None
 ) -> OpenedSession:
     """Open a session for a user who has proved who they are, by the password that was set at `password_changed_at`.
 
     Raises AuthenticationFailed code `login_invalid` where that is not the user's password any more.
     """
-    now = services.clock()
+    now = visitor.services.clock()
     token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     session = OpenedSession(token, csrf_token, now + LIFETIME, user_id)
-    if not await execute(
-        OPEN, ids.new_id(), user_id, digest_token(token), csrf_token, now, session.expires_at, password_changed_at
-    ):
+    opened = await execute(
+        OPEN,
+        ids.new_id(),
+        user_id,
+        digest_token(token),
+        csrf_token,
+        now,
+        session.expires_at,
+        password_changed_at,
+        visitor.ip,
+        network_of(visitor.ip or ""),
+        _device(visitor),
+    )
+    if not opened:
         raise _login_invalid()
     return session
 
@@ -261,16 +290,29 @@ async def log_out(identity: Identity, *, everywhere: bool = False) -> int:
     return await Session.filter(id=identity.session_id).delete()
 
 
+async def list_sessions(services: Services, identity: Identity) -> list[Session]:
+    """List the sessions of a user that have not ended, the newest first."""
+    now = services.clock()
+    query = Session.filter(user_id=identity.user_id, expires_at__gt=now, last_seen_at__gt=now - IDLE)
+    return await query.order_by("-id")
+
+
+async def end_session(identity: Identity, id: UUID) -> None:
+    """End one session of a user, on whichever device it is. Raises NotFound."""
+    if not await Session.filter(user_id=identity.user_id, id=id).delete():
+        raise ids.missing("session", ids.encode_id(SESSION, id))
+
+
 async def confirm_password(visitor: Visitor, identity: Identity, password: str) -> Confirmation:
     """Have a logged-in user prove the password once more. Not to be run in a unit of work.
 
     Raises InvalidRequest code `password_wrong`, and RateLimited.
     """
-    own, network = await _count_attempt(visitor, identity.email)
+    keys = await _count_attempt(visitor, identity.email)
     user = await User.filter(id=identity.user_id).first()
     if not await verify_password(None if user is None else user.password_hash, password):
         raise InvalidRequest("The password is wrong.", param="current_password", code=ErrorCode.PASSWORD_WRONG)
-    await execute(FORGET_ATTEMPTS, own, network)
+    await execute(FORGET_ATTEMPTS, *keys)
     return Confirmation(identity)
 
 
@@ -326,16 +368,29 @@ def _no_session() -> AuthenticationFailed:
     return AuthenticationFailed("You are not logged in, or your session has ended.", code=ErrorCode.SESSION_INVALID)
 
 
-async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str]:
-    """Count an attempt for this address and network; their keys. Raises RateLimited."""
-    network = network_of(visitor.ip or "")
-    own = digest_token(f"{email} {network}")
-    wait = await _count(visitor.services, {own: MAX_ATTEMPTS, digest_token(network): MAX_NETWORK_ATTEMPTS})
+def _device(visitor: Visitor) -> str:
+    return (visitor.user_agent or "")[:MAX_DEVICE_LENGTH]
+
+
+async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str, str]:
+    """Count an attempt for this address from this network, this network and this address; their keys.
+
+    Raises RateLimited.
+    """
+    network, now = network_of(visitor.ip or ""), visitor.services.clock()
+    own, of_network, of_user = digest_token(f"{email} {network}"), digest_token(network), digest_token(f"user {email}")
+    wait = await _count(visitor.services, {own: MAX_ATTEMPTS, of_network: MAX_NETWORK_ATTEMPTS})
+    if wait is None:
+        wait = await _count(visitor.services, {of_user: MAX_USER_ATTEMPTS})
+        # Others' tries must not keep a user out where they are logged in already.
+        if wait is not None and await fetch_value(LOGGED_IN_FROM, email, network, now):
+            wait = None
     if wait is not None:
+        log.warning("login held back", ip=visitor.ip)
         raise RateLimited(
             "Too many attempts to log in; wait before the next.", code=ErrorCode.LOGIN_THROTTLED, retry_after=wait
         )
-    return own, digest_token(network)
+    return own, of_network, of_user
 
 
 async def _count(services: Services, limits: Mapping[str, int]) -> int | None:

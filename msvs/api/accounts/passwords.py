@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn import zxcvbn
 
 from msvs.api.errors import ErrorCode, InvalidRequest
 
@@ -17,6 +19,9 @@ T = TypeVar("T")
 
 MIN_LENGTH = 10
 MAX_LENGTH = 256
+# What throttled guessing might try in a year, and how much of a password is judged by it.
+TOO_FEW_GUESSES = 1_000_000
+GUESSED_LENGTH = 32
 
 # OWASP's parameters for argon2id: 19 MiB, two passes, one lane.
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -25,7 +30,7 @@ _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="passwords")
 
 
 def check_password(password: str, *, email: str, param: str = "password") -> str:
-    """Return a password fit to be set: 10 to 256 characters, not the e-mail address.
+    """Return a password fit to be set: 10 to 256 characters, not the e-mail address and none that is soon guessed.
 
     Raises InvalidRequest with `param`.
     """
@@ -35,10 +40,18 @@ def check_password(password: str, *, email: str, param: str = "password") -> str
             param=param,
             code=ErrorCode.PASSWORD_LENGTH,
         )
-    folded = password.casefold()
-    if len(set(password)) == 1 or folded in (email, email.partition("@")[0]):
+    if _is_guessable(password, email):
         raise InvalidRequest(f"{param} is too easy to guess.", param=param, code=ErrorCode.PASSWORD_WEAK)
     return password
+
+
+def _is_guessable(password: str, email: str) -> bool:
+    """Return whether a million guesses, by lists of leaked passwords, names and words, find a password."""
+    folded = password.casefold()
+    if len(set(password)) == 1 or folded in (email, email.partition("@")[0]):
+        return True
+    own = [part for part in re.split(r"[^0-9a-z]+", email) if len(part) > 2]
+    return bool(zxcvbn(password[:GUESSED_LENGTH], user_inputs=own)["guesses"] < TOO_FEW_GUESSES)
 
 
 async def hash_password(password: str) -> str:

@@ -131,6 +131,9 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
     password_hash = await hash_password(data.password)
     now = visitor.services.clock()
     user_id = ids.new_id()
+    if data.invitation is not None:
+        # Before the address is looked at: who was not invited learns nothing of it.
+        await _find_offer(email, data.invitation, now)
     if not await execute(INSERT_USER, user_id, email, name, password_hash, now):
         raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
     test_key = live_key = None
@@ -148,7 +151,7 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
             ids.encode_id(ids.WORKSPACE, workspace_id),
             changed({}, {"name": workspace.name}),
         )
-    return SignedUp(user_id, workspace_id, await open_session(visitor.services, user_id), test_key, live_key)
+    return SignedUp(user_id, workspace_id, await open_session(visitor, user_id), test_key, live_key)
 
 
 async def list_members(ctx: Context) -> list[Member]:
@@ -318,12 +321,18 @@ async def remove_member(ctx: Context, user_id: UUID, *, end_holdings: bool = Fal
     )
 
 
-async def _join(visitor: Visitor, user_id: UUID, email: str, token: str, now: datetime) -> UUID:
+async def _find_offer(email: str, token: str, now: datetime) -> Invitation:
+    """Return the invitation of a token, locked. Raises NotFound code `invitation_invalid` and PermissionDenied."""
     row = await Invitation.filter(digest=digest_token(token)).select_for_update().first()
     if row is None or row.accepted_at is not None or row.revoked_at is not None or row.expires_at <= now:
         raise NotFound("The invitation is not valid any more.", code=ErrorCode.INVITATION_INVALID, param="invitation")
     if row.email != email:
         raise PermissionDenied("The invitation is for another e-mail address.", code=ErrorCode.INVITATION_FOR_ANOTHER)
+    return row
+
+
+async def _join(visitor: Visitor, user_id: UUID, email: str, token: str, now: datetime) -> UUID:
+    row = await _find_offer(email, token, now)
     if not await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, row.workspace_id, row.role.value, now):
         raise Conflict("You are a member already.", code=ErrorCode.MEMBER_EXISTS)
     row.accepted_at = now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context as Variables
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from msvs.api.accounts.login_sessions import (
     LIFETIME,
     MAX_ATTEMPTS,
     MAX_NETWORK_ATTEMPTS,
+    MAX_USER_ATTEMPTS,
     WINDOW,
     Confirmation,
     Identity,
@@ -30,9 +32,11 @@ from msvs.api.accounts.login_sessions import (
     check_csrf,
     confirm_password,
     digest_token,
+    end_session,
     enter_workspace,
     fold_email,
     forget_ended,
+    list_sessions,
     log_in,
     log_out,
     network_of,
@@ -186,7 +190,7 @@ async def test_an_old_hash_is_made_anew(user_id: UUID) -> None:
     ],
 )
 async def test_a_session_ends_by_age_and_by_disuse(user_id: UUID, change: dict[str, timedelta], alive: bool) -> None:
-    session = await open_session(SERVICES, user_id)
+    session = await open_session(HERE, user_id)
     now = datetime.now(UTC)
     assert abs(session.expires_at - now - LIFETIME) < timedelta(minutes=1)
     if change:
@@ -203,7 +207,7 @@ async def test_a_session_ends_by_age_and_by_disuse(user_id: UUID, change: dict[s
 
 
 async def test_use_is_noted_once_a_minute(user_id: UUID) -> None:
-    session = await open_session(SERVICES, user_id)
+    session = await open_session(HERE, user_id)
     before = (await Session.get()).last_seen_at
     await identity_of(session)
     assert (await Session.get()).last_seen_at == before
@@ -214,14 +218,14 @@ async def test_use_is_noted_once_a_minute(user_id: UUID) -> None:
 
 @pytest.mark.parametrize("token", [None, "", "x", "\ud800", "x" * 10_000, "nul\0"])
 async def test_what_is_no_token_is_no_session(user_id: UUID, token: str | None) -> None:
-    await open_session(SERVICES, user_id)
+    await open_session(HERE, user_id)
     with pytest.raises(AuthenticationFailed) as caught:
         await authenticate_session(SERVICES, token)
     assert caught.value.code == "session_invalid"
 
 
 async def test_a_rotated_session_has_another_token_and_the_same_end(user_id: UUID) -> None:
-    first = await open_session(SERVICES, user_id)
+    first = await open_session(HERE, user_id)
     identity = await identity_of(first)
     second = await rotate_session(identity)
     assert second.token != first.token
@@ -238,7 +242,7 @@ async def test_a_rotated_session_has_another_token_and_the_same_end(user_id: UUI
 
 
 async def test_logging_out_ends_this_session_or_all(user_id: UUID) -> None:
-    first, second, third = [await open_session(SERVICES, user_id) for _ in range(3)]
+    first, second, third = [await open_session(HERE, user_id) for _ in range(3)]
     identity = await identity_of(first)
     assert await log_out(identity) == 1
     assert await log_out(identity) == 0
@@ -252,7 +256,7 @@ async def test_logging_out_ends_this_session_or_all(user_id: UUID) -> None:
 
 
 async def test_a_context_is_only_had_of_ones_own_workspace(user_id: UUID) -> None:
-    identity = await identity_of(await open_session(SERVICES, user_id))
+    identity = await identity_of(await open_session(HERE, user_id))
     workspace_id = identity.memberships[0].workspace_id
     ctx = enter_workspace(identity, workspace_id, HERE, livemode=True)
     assert (ctx.workspace_id, ctx.livemode, ctx.role) == (workspace_id, True, Role.OWNER)
@@ -262,7 +266,7 @@ async def test_a_context_is_only_had_of_ones_own_workspace(user_id: UUID) -> Non
 
 
 async def test_a_new_password_ends_every_other_session(user_id: UUID) -> None:
-    first, other = await open_session(SERVICES, user_id), await open_session(SERVICES, user_id)
+    first, other = await open_session(HERE, user_id), await open_session(SERVICES, user_id)
     identity = await identity_of(first)
     confirmation = await confirm_password(HERE, identity, PASSWORD)
     async with unit_of_work():
@@ -282,7 +286,7 @@ async def test_a_new_password_ends_every_other_session(user_id: UUID) -> None:
 async def test_a_login_with_the_password_of_before_ends_with_it_however_slow_it_is(
     user_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = await open_session(SERVICES, user_id)
+    session = await open_session(HERE, user_id)
     confirmation = await confirm_password(HERE, await identity_of(session), PASSWORD)
 
     async def verify_slowly(*values: Any) -> bool:
@@ -299,7 +303,7 @@ async def test_a_login_with_the_password_of_before_ends_with_it_however_slow_it_
 
 
 async def test_a_login_waits_for_a_change_of_the_password(user_id: UUID) -> None:
-    session = await open_session(SERVICES, user_id)
+    session = await open_session(HERE, user_id)
     confirmation = await confirm_password(HERE, await identity_of(session), PASSWORD)
     async with unit_of_work():
         await change_password(HERE, confirmation, "another good password")
@@ -312,7 +316,7 @@ async def test_a_login_waits_for_a_change_of_the_password(user_id: UUID) -> None
 
 
 async def test_the_present_password_is_asked_for_under_the_throttle(user_id: UUID) -> None:
-    identity = await identity_of(await open_session(SERVICES, user_id))
+    identity = await identity_of(await open_session(HERE, user_id))
     for _ in range(MAX_ATTEMPTS):
         with pytest.raises(InvalidRequest) as caught:
             await confirm_password(HERE, identity, "wrong password")
@@ -323,7 +327,7 @@ async def test_the_present_password_is_asked_for_under_the_throttle(user_id: UUI
 
 @pytest.mark.parametrize("password", ["short", "x" * 257, "a" * 12, EMAIL, EMAIL.upper()])
 async def test_a_password_that_is_easily_guessed_changes_nothing(user_id: UUID, password: str) -> None:
-    session = await open_session(SERVICES, user_id)
+    session = await open_session(HERE, user_id)
     identity = await identity_of(session)
     with pytest.raises(InvalidRequest) as caught:
         await change_password(HERE, Confirmation(identity), password)
@@ -358,3 +362,55 @@ def test_a_network_is_what_one_caller_holds(ip: str, network: str) -> None:
 def test_a_folded_address_is_its_own_folding(text: str) -> None:
     folded = fold_email(text)
     assert folded is None or fold_email(folded) == folded == folded.lower()
+
+
+# Attack 9 of the cases: passwords tried against one user from many networks; sessions one by one
+
+
+async def test_one_user_is_not_tried_without_end_from_many_networks(user_id: UUID) -> None:
+    own = await log_in(THERE, email=EMAIL, password=PASSWORD)
+    for number in range(MAX_USER_ATTEMPTS):
+        await fail(Visitor(f"192.0.2.{number}", services=SERVICES), EMAIL)
+    fresh = Visitor("2001:db8::1", services=SERVICES)
+    for password in (PASSWORD, "wrong password"):
+        with pytest.raises(RateLimited) as caught:
+            await log_in(fresh, email=EMAIL, password=password)
+        assert caught.value.code == "login_throttled"
+    # Where they are logged in, others' tries do not keep them out.
+    assert (await log_in(THERE, email=EMAIL, password=PASSWORD)).user_id == own.user_id
+    # An address that nobody has is held back alike.
+    for number in range(MAX_USER_ATTEMPTS):
+        await fail(Visitor(f"198.18.0.{number}", services=SERVICES), "nobody@cohortlabs.co")
+    with pytest.raises(RateLimited):
+        await log_in(fresh, email="nobody@cohortlabs.co", password=PASSWORD)
+
+
+async def test_sessions_are_listed_and_ended_one_by_one(user_id: UUID) -> None:
+    agent = "Phone " + "x" * 300
+    phone = replace(THERE, user_agent=agent)
+    here, there = (
+        await log_in(HERE, email=EMAIL, password=PASSWORD),
+        await log_in(phone, email=EMAIL, password=PASSWORD),
+    )
+    identity = await identity_of(here)
+    found = await list_sessions(SERVICES, identity)
+    assert [(row.ip, row.device) for row in found] == [("198.51.100.7", agent[:200]), ("203.0.113.4", "")]
+    await end_session(identity, found[0].id)
+    with pytest.raises(AuthenticationFailed):
+        await identity_of(there)
+    assert (await identity_of(here)).session_id == identity.session_id == found[1].id
+    other = await User.create(email="ana@cohortlabs.co", name="Ana", password_hash="!")
+    stranger = await open_session(THERE, other.id)
+    with pytest.raises(NotFound):
+        await end_session(await identity_of(stranger), found[1].id)
+    assert [row.id for row in await list_sessions(SERVICES, identity)] == [found[1].id]
+
+
+@pytest.mark.parametrize(
+    "password", ["password12", "Password123!", "qwertyuiop", "1q2w3e4r5t", "iloveyou12", "cohortlabs1", "maria12345"]
+)
+def test_a_password_that_is_soon_guessed_is_refused(password: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        passwords.check_password(password, email=EMAIL)
+    assert (caught.value.code, caught.value.param) == ("password_weak", "password")
+    assert passwords.check_password(PASSWORD, email=EMAIL) == PASSWORD

@@ -436,3 +436,16 @@ async def test_only_admins_see_what_a_member_made(workspace: Workspace, other_ct
         await find_holdings(member, user_of(owner))
     stranger = await join(await Workspace.get(id=other_ctx.workspace_id), OWNER)
     assert await find_holdings(stranger, user_of(owner)) == Holdings([], [], [])
+
+
+async def test_who_was_not_invited_learns_of_no_address(workspace: Workspace) -> None:
+    """Attack 6 of the cases: an address that is known and one that is not are answered alike."""
+    await make_user("known@cohortlabs.co")
+    _, token = await invite_member(await join(workspace, OWNER), email="invited@cohortlabs.co", role=MEMBER)
+    for given, code in (("not-a-token", "invitation_invalid"), (token, "invitation_for_another")):
+        for email in ("known@cohortlabs.co", "unknown@cohortlabs.co"):
+            with pytest.raises(ApiError) as caught:
+                await register(email, invitation=given)
+            assert caught.value.code == code
+    assert not await User.filter(email="unknown@cohortlabs.co").exists()
+    assert await Invitation.filter(accepted_at=None).count() == 1

@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Adds the columns; null in every row, so that nothing is rewritten."""
 
-    dependencies = [("msvs", "0021_key_limits")]
+    dependencies = [("msvs", "0022_known_contacts_index")]
     initial = False
 
     operations = [

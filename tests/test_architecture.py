@@ -62,6 +62,7 @@ CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/", "msvs/twilio_compa
 
 # Function that reads or changes rows by id without a caller's scope → why it may.
 UNSCOPED = {
+    "msvs/api/accounts/login_sessions.py:list_sessions": "of the user who asks, whatever the workspace",
     "msvs/api/accounts/users.py:find_holdings": "what somebody made is listed of both modes, of the workspace named",
     "msvs/api/campaigns/campaigns.py:resume_paid": "goes on with campaigns of all workspaces that a top-up covers",
     "msvs/api/dispatch/routes.py:remove_route": "the operator's table; no caller reaches it",

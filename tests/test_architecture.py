@@ -62,7 +62,6 @@ CALLERS = ("msvs/api/", "msvs/graphql/", "msvs/rest_compat/", "msvs/twilio_compa
 
 # Function that reads or changes rows by id without a caller's scope → why it may.
 UNSCOPED = {
-    "msvs/api/accounts/login_sessions.py:list_sessions": "of the user who asks, whatever the workspace",
     "msvs/api/accounts/users.py:find_holdings": "what somebody made is listed of both modes, of the workspace named",
     "msvs/api/campaigns/campaigns.py:resume_paid": "goes on with campaigns of all workspaces that a top-up covers",
     "msvs/api/dispatch/routes.py:remove_route": "the operator's table; no caller reaches it",
@@ -70,7 +69,7 @@ UNSCOPED = {
     "msvs/api/campaigns/lifecycle.py:_pause_missed": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/campaigns/lifecycle.py:finish_expansion": "the engine's step on a campaign that due_campaigns found",
     "msvs/api/campaigns/lifecycle.py:complete_campaign": "the engine's step on a campaign that ending_campaigns found",
-    "msvs/api/accounts/users.py:_join": "finds an invitation by the hash of its token",
+    "msvs/api/accounts/users.py:_find_offer": "finds an invitation by the hash of its token",
     "msvs/api/accounts/workspaces.py:find_workspace": "the command line names a workspace; no caller reaches it",
 }
 

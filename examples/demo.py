@@ -433,7 +433,7 @@ async def _import_row(api: Api, row: Row, run_id: str, imported: Imported) -> No
     try:
         contact = await api.post("/v1/contacts", contact_body(row), key=f"{run_id}-contact-{row.line}")
     except Refused as refusal:
-        # Who said STOP in an earlier run stays out, whatever the file says.
+        # Who said STOP in an earlier run stays out, no matter what the file says.
         if refusal.code in ("contact_exists", "opt_in_revoked") and isinstance(refusal.existing_id, str):
             imported.duplicates += 1
             if refusal.existing_id not in imported.contacts:

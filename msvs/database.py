@@ -34,7 +34,8 @@ MIGRATION_TRIES = 10
 # PostgreSQL ends a statement first; what does not answer for so much longer is away.
 ANSWER_SECONDS = 5.0
 
-# What PostgreSQL itself puts an end to, whatever became of the process at the other end: a transaction whose process
+# What PostgreSQL itself puts an end to, no matter what became of the process at the other end: a transaction whose
+# process
 # says nothing (it is stopped, swapped out or being debugged), a wait for a lock, a machine that is gone. A parameter of
 # the same name in the URL takes the place of a value.
 LIMITS: Mapping[str, str] = {
@@ -223,7 +224,7 @@ async def transaction() -> AsyncIterator[None]:
 
 
 async def _end(context: TransactionContext, error: BaseException | None) -> None:
-    """Commit or roll back; whatever fails on the way, the task holds the connection no longer."""
+    """Commit or roll back; even if it fails, the task no longer holds the connection no longer."""
     try:
         await context.__aexit__(None if error is None else type(error), error, None)
     finally:

@@ -172,7 +172,7 @@ class HttpClient:
         connect_seconds: float | None = None,
         repeatable: bool = False,
     ) -> HttpAnswer:
-        """Return one attempt, ended after `total_seconds` whatever the other side does. Raises HttpError.
+        """Return one attempt, ended after `total_seconds` no matter what the other side does. Raises HttpError.
 
         A connection that does not stand after `connect_seconds` was never sent on. Unless `repeatable`, a POST that may
         have arrived is never sent again.

@@ -80,7 +80,7 @@ class Shares:
             raise
 
     def leave(self, who: UUID) -> None:
-        """Give the place to whoever waits longest."""
+        """Give the place to anyone who waits longest."""
         share = self._shares[who]
         while share.waiting:
             place = share.waiting.popleft()

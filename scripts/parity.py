@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 API = ROOT / "msvs" / "api"
 PAGE = ROOT / "docs" / "parity.md"
-# Whoever an operation is done for is its first parameter.
+# Anyone who an operation is done for is its first parameter.
 CALLERS = ("Context", "Visitor", "Identity")
 
 HEAD = """\
@@ -54,7 +54,7 @@ DASHBOARD = "a number for the dashboard; REST serves resources and their events"
 HANDSET = "for the page at /handset; a program reads messages and inbound messages"
 MANY = "reads many at once for a list; a route reads one"
 COMMAND = "for operators, as a command of `msvs`: it reads or writes a file of any length"
-LONG_GONE = "for operators, as a command of `msvs`: whoever is asked for has no contact, and no id"
+LONG_GONE = "for operators, as a command of `msvs`: the person who is asked for has no contact, and no id"
 OF_ONE = "the field reads the timelines of many at once"
 
 # Operation → why REST, or GraphQL, does not reach it.
@@ -167,7 +167,7 @@ def _functions(module: str) -> dict[str, ast.AST]:
 
 @cache
 def _imports(module: str) -> dict[str, str]:
-    """Local name → what of msvs it stands for, at whatever depth it is imported."""
+    """Local name → what of msvs it stands for, at no matter what depth it is imported."""
     found: dict[str, str] = {}
     for node in ast.walk(ast.parse((ROOT / (module.replace(".", "/") + ".py")).read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("msvs."):

@@ -557,3 +557,23 @@ def test_a_lost_redis_loses_no_message(service: Service) -> None:
         ]
         assert sorted(sent) == ["message.delivered", "message.queued", "message.sent"]
     eventually(lambda: is_ready(service.address))
+
+
+# Words that read as translated. A word list of what people text has one of them; the launch guide is held elsewhere.
+WORST = re.compile(r"\b(?:whoever|whatever|anew|whosoever)\b|nobody's any more", re.IGNORECASE)
+WORDS_OF_PEOPLE = ("msvs/api/data/courtesies.toml", "msvs/api/data/opt_out_phrases.toml", "docs/site/launch.md")
+READ = (".py", ".md", ".toml", ".yaml", ".graphql")
+
+
+def test_the_worst_words_are_kept_away() -> None:
+    """In what users read and in what the code says of itself; a released migration is not edited."""
+    found = {
+        name_of(path): sorted(set(words))
+        for path in tracked()
+        if path.suffix in READ
+        and name_of(path).startswith(("msvs/", "docs/", "examples/", "README", "CHANGELOG", "openapi", "schema"))
+        and not name_of(path).startswith(("msvs/migrations/", "msvs/docs/site/"))
+        and name_of(path) not in WORDS_OF_PEOPLE
+        and (words := WORST.findall(path.read_text()))
+    }
+    assert found == {}

@@ -431,7 +431,7 @@ class InboundReceivedResource(InboundMessageResource, kw_only=True):
 
 
 class KeywordResource(Resource, kw_only=True):
-    """A word that opts in whoever texts it, and adds them to a list. `reply` null: the workspace's welcome text."""
+    """A word that opts in anyone who texts it, and adds them to a list. `reply` null: the workspace's welcome text."""
 
     id: str
     object: Literal["keyword"] = "keyword"

@@ -21,7 +21,7 @@ from msvs.carriers.protocol import Accepted, Outcome, Refused, Submission, Unkno
 T = TypeVar("T")
 
 MAX_FRAME = 4 * 1024 * 1024
-# Whoever has not shown the token yet is not listened to for longer than this.
+# Anyone who has not shown the token yet is not listened to for longer than this.
 MAX_HELLO = 1024
 LENGTH_BYTES = 4
 
@@ -144,7 +144,7 @@ class Line:
             raise FrameError("not one of ours") from None
 
     def close(self) -> None:
-        """Drop the connection, with whatever is still on its way out of this end."""
+        """Drop the connection, with everything that is still on its way out."""
         self._writer.transport.abort()
 
     def end(self) -> None:

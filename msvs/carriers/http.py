@@ -55,7 +55,7 @@ UNREACHABLE = "unreachable"
 
 # These may come from a server that never saw the request, or from one that had begun on it.
 _AMBIGUOUS = frozenset((408, 499))
-# Nobody's message is at fault: the credentials, the account or the address are.
+# No message is at fault: the credentials, the account or the address are.
 _FAULTS = frozenset((401, 402, 403, 404, 405, 407))
 
 _hex_id = re.compile(r"[0-9a-f]{32}").fullmatch

@@ -98,8 +98,8 @@ class Inbound:
     """A message from a handset: E.164 (or as the carrier writes it) to one of our senders.
 
     Part `part_number` (from 1) of the `part_count` that share `part_ref`, where the carrier brings long ones in parts.
-    `is_opt_out`: the carrier itself has taken it for one, and confirmed it, whatever the words. `is_garbled`: its text
-    could not surely be read as it was written.
+    `is_opt_out`: the carrier itself has taken it for one, and confirmed it, regardless of the words. `is_garbled`:
+    its text could not surely be read as it was written.
     """
 
     dedupe_key: str

@@ -109,7 +109,7 @@ class RemoteCarrier(Carrier):
                 line.close()
                 raise OwnerAway
         except Exception as error:
-            # Whatever it was: without the word to go nothing is submitted.
+            # In any case: without the word to go nothing is submitted.
             log.warning("not handed over", carrier=self.name, messages=len(submissions), error=type(error).__name__)
             return [AWAY] * len(submissions)
         return await self._finish(line, len(submissions))

@@ -1,7 +1,7 @@
 """The virtual carrier: accepts, refuses, throttles, reports and replies as the sandbox's numbers say.
 
-It keeps its books in PostgreSQL on connections of its own: what it accepted stays accepted whatever becomes of the
-worker that submitted it, as with a real carrier.
+It keeps its books in PostgreSQL on connections of its own: what it accepted stays accepted no matter what becomes of
+the worker that submitted it, as with a real carrier.
 """
 
 from __future__ import annotations

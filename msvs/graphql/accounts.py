@@ -184,7 +184,7 @@ class AccountQuery:
         found = await login_sessions.list_sessions(info.context.caller.visitor.services, identity)
         return [LoginSession.from_row(row, identity) for row in found]
 
-    @field("What an invitation offers to whoever has its token; null where it cannot be taken. Needs no login.")
+    @field("What an invitation offers to anyone who has its token; null where it cannot be taken. Needs no login.")
     async def invitation_preview(
         self, info: Info, token: Annotated[str, strawberry.argument(description="The invitation's token.")]
     ) -> InvitationPreview | None:

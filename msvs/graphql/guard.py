@@ -1,4 +1,4 @@
-"""Whoever keeps a connection open goes on being allowed to: keys revoked and sessions ended are cut off in seconds."""
+"""Open connections: a revoked key or an ended session is cut off within seconds."""
 
 from __future__ import annotations
 

@@ -26,13 +26,13 @@ from msvs.models import Keyword as KeywordRow
 from msvs.models import rows
 
 
-@strawberry.type(description="A word that opts in whoever texts it, and adds them to a list.")
+@strawberry.type(description="A word that opts in anyone who texts it, and adds them to a list.")
 class JoinKeyword(Node):
     row: strawberry.Private[rows.KeywordRow]
     livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
     word: str = strawberry.field(description="The word. Case, accents and punctuation do not count.")
     reply: str | None = strawberry.field(
-        description="The SMS that answers whoever joins; null for the workspace's welcome text."
+        description="The SMS that answers anyone who joins; null for the workspace's welcome text."
     )
     created_at: datetime = strawberry.field(description="When it was made.")
 
@@ -55,7 +55,7 @@ class CreateJoinKeywordInput:
     word: str = strawberry.field(description="The word, 1 to 30 characters.")
     list_id: ID = strawberry.field(description="The id of the list it adds to.")
     reply: str | None = strawberry.field(
-        default=None, description="The SMS that answers whoever joins; the workspace's welcome text where left out."
+        default=None, description="The SMS that answers anyone who joins; the workspace's welcome text where left out."
     )
 
 

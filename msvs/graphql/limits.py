@@ -83,7 +83,7 @@ def check_structure(document: DocumentNode) -> bool:
 
 
 class _Structure:
-    """One look at a document: linear in its size, whatever its fragments refer to."""
+    """One look at a document: linear in its size, no matter what its fragments refer to."""
 
     def __init__(self, document: DocumentNode) -> None:
         self.document = document

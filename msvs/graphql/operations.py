@@ -92,7 +92,7 @@ class Operations:
     """Finds operations by the rules of one installation."""
 
     def __init__(self, settings: Settings, own: Mapping[str, str] | None = None) -> None:
-        """`own` are the documents of the service's own pages by their ids, which are run whatever else is."""
+        """`own` are the documents of the service's own pages by their ids, which are run even where no others are."""
         self._documents = Documents(schema._schema, introspection=not settings.is_production)
         self._kept: Mapping[str, str] = {}
         if settings.persisted_operations is not None:

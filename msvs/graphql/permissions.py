@@ -31,7 +31,7 @@ MUTATIONS: Mapping[str, Permission] = {
     "removeMember": Permission.WORKSPACE_READ,
 }
 
-# What people do for themselves, whatever their role; API keys may do none of it.
+# What people do for themselves, regardless of their role; API keys may do none of it.
 FOR_PEOPLE = frozenset(("signUp", "logIn", "logOut", "endSession", "changePassword", "acceptInvitation"))
 # What needs no login.
 OPEN_FIELDS = frozenset(("signUp", "logIn", "logOut", "invitationPreview", "__typename"))

@@ -41,7 +41,7 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("auditEntry", "auditLog"), Permission.AUDIT_READ),
 }
 
-# What a field of these types asks, by whatever way it is reached.
+# What a field of these types asks, in any way it is reached.
 TYPES: Mapping[str, Permission] = {
     **dict.fromkeys(
         ("Message", "InboundMessage", "InboxThread", "ThreadMessage", "MessageExplanation", "Handset"),

@@ -27,7 +27,7 @@ LINKS: Mapping[str, str] = {
     "metrics": "/metrics",
     "operations": "/ops",
 }
-# What programs alone call answers in JSON, whoever asks.
+# What only programs call answers every caller in JSON.
 FOR_PROGRAMS = ("/v1", "/2010-04-01", "/graphql", "/callbacks", "/healthz", "/readyz", "/metrics")
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
 VARIES: Mapping[str, str] = {"Cache-Control": "no-store", "Vary": "Accept"}

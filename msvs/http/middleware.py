@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID = "msvs.request_id"
 ANSWER_HEADERS = "msvs.answer_headers"
-# Nothing is what its Content-Type does not say, whatever a caller had us put into it.
+# Nothing is what its Content-Type does not say, no matter what a caller had us put into it.
 AS_TYPED = (b"x-content-type-options", b"nosniff")
 # A year, for this host alone: browsers then take the TLS proxy's word for granted.
 HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")

@@ -51,7 +51,8 @@ class _Refused(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with limits on headers: their number, size and time; and with our error envelope.
 
-    One answer a request, in their order, whatever comes behind them. Offers to change protocol are ignored, but for a
+    One answer a request, in their order, no matter what comes behind them. Offers to change protocol are ignored, but
+    for a
     WebSocket where the application has one: uvicorn would drop the body of such a request, and read what comes of it
     later as the next.
     """
@@ -69,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _refusal: ApiError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give the first request HEADER_SECONDS to arrive, and whatever is ever sent UNREAD_SECONDS to be read."""
+        """Give the first request HEADER_SECONDS to arrive, and everything that is sent UNREAD_SECONDS to be read."""
         super().connection_made(transport)
         self._unanswered: deque[RequestResponseCycle] = deque()
         end_unread(transport)
@@ -99,7 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take in a header, or a trailer of a body in chunks."""
         if self._reading is None:
             super().on_header(name, value)
-        # Trailers are counted and left out (RFC 9110, section 6.5.1): whoever checked the headers has not seen them.
+        # Trailers are counted and left out (RFC 9110, section 6.5.1): anyone who checked the headers has not seen them.
         size = len(name) + len(value) + 4
         self._count(size, size)
         self._lines += 1

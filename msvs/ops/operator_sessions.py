@@ -78,7 +78,7 @@ class Sessions:
             return True
 
     async def end(self, connection: HTTPConnection) -> None:
-        """End the session that the request carries, on every process and for whoever else may have its token."""
+        """End the session that the request carries, on every process and for anyone else who may have its token."""
         token = self._token(connection)
         if token is None or not self.is_valid(token):
             return

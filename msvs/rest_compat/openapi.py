@@ -439,7 +439,7 @@ def _response_schema(name: str, schema: Schema, struct: type[msgspec.Struct]) ->
         made.pop("default", None)
         schema["properties"][field] = made
     if not base.__struct_config__.omit_defaults:
-        # Whatever is not left UNSET is always there.
+        # A field that is not left UNSET is always there.
         schema["required"] = [
             field.encode_name for field in msgspec.structs.fields(base) if msgspec.UnsetType not in get_args(field.type)
         ]
@@ -645,7 +645,7 @@ def _idempotency_parameter() -> Schema:
         "required": False,
         "description": "A key of your own for this request. For 24 hours the same key and request get the stored"
         " answer, so that a retry never does a thing twice.",
-        # No example: whoever tries it would send the same key twice.
+        # No example: anyone who tries it would send the same key twice.
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
     }
 

@@ -35,7 +35,7 @@ TAGS: Mapping[str, str] = {
     "Contacts": "The people you send SMS to, with their consent and attributes.",
     "Suppressions": "Phones that nothing is sent to, and how consent came and went.",
     "Lists": "Collections of contacts to send to as a group.",
-    "Keywords": "Words with which whoever texts one opts in and joins a list.",
+    "Keywords": "Words with which anyone who texts one opts in and joins a list.",
     "Segments": "Saved filters over contacts.",
     "Credits": "The balance and what moved it.",
     "Webhooks": "Subscriptions that push events to your URL.",
@@ -69,8 +69,8 @@ OPERATIONS: Mapping[str, str] = {
     " the phone said STOP. Only renewed evidence, newer than the STOP, undoes it; any other answers 409"
     " `opt_in_revoked`.",
     "importContacts": "At most 500 contacts. A phone that is known has its contact changed, as an update would; what is"
-    " left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in whoever is"
-    " `unknown`; a number that said STOP stays opted out whatever the evidence, and is counted in `opted_out`.",
+    " left out stays. A row that cannot be taken is reported, and the others are taken. Evidence opts in people who are"
+    " `unknown`; a number that said STOP stays opted out regardless of the evidence, and is counted in `opted_out`.",
     "updateContact": "What is left out stays; null clears. `attributes` are merged key by key and null removes one."
     " Where the phone said STOP, an `opt_in` that is not renewed and newer answers 409 `opt_in_revoked`, and nothing"
     " changes.",
@@ -92,7 +92,7 @@ OPERATIONS: Mapping[str, str] = {
     "removeListContact": "Nothing happens where the contact is not on the list.",
     "createWebhook": "`secret` is shown in this answer alone; it is made where you send none. `*` subscribes to all"
     " events.",
-    "testWebhook": "Sends one `test.ping` event to this webhook alone, whatever it subscribes to.",
+    "testWebhook": "Sends one `test.ping` event to this webhook alone, no matter what it subscribes to.",
     "recoverWebhook": "Delivers what was given up since a time, at most 30 days back, and what came while the webhook"
     " was disabled: of that the oldest 100,000 events, so call again until `delivery_count` is 0.",
     "resendEvent": "To one webhook, or to all enabled ones that subscribe to the event. A test event goes to the"

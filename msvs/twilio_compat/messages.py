@@ -78,7 +78,7 @@ async def create(call: Call) -> Found:
     expires_at = None
     if validity is not None:
         now = datetime.now(UTC)
-        # A SendAt too far ahead is refused by the operation, whatever the validity.
+        # A SendAt too far ahead is refused by the operation, regardless of the validity.
         expires_at = min(max(send_at or now, now), now + messages.MAX_AHEAD) + timedelta(seconds=validity)
     data = messages.SendLiteral(
         to=form["To"],

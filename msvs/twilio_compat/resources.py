@@ -24,7 +24,7 @@ STATUSES: Mapping[str, str] = {
     MessageStatus.CANCELED: "canceled",
 }
 
-# Why a message failed → Twilio's number; whatever else is its "unknown error".
+# Why a message failed → Twilio's number; every other failure is its "unknown error".
 NUMBERS: Mapping[str, int] = {
     "invalid_number": 30005,
     "carrier_filtered": 30007,

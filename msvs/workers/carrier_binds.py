@@ -199,7 +199,7 @@ class SessionHolder:
                     if connection is not None:
                         await self._hold(connection, stop)
             except Exception as error:
-                # PostgreSQL may be away for a moment; whatever else it was must not take other carriers with it.
+                # PostgreSQL may be away for a moment; any other error must not take other carriers with it.
                 log.error("sessions not held", carrier=self.name, error=_kind(error))
                 await _set_within(stop, STAND_BY_SECONDS)
 
@@ -227,7 +227,7 @@ class SessionHolder:
                 connection.terminate()
 
     async def _hold(self, connection: Connection, stop: asyncio.Event) -> None:
-        """Hold the sessions until `stop` is set. Raises whatever ended them before."""
+        """Hold the sessions until `stop` is set. Raises the error that ended them before."""
         carrier = self._make()
         server = HandOverServer(carrier)
         tending = stopping = None
@@ -247,7 +247,7 @@ class SessionHolder:
             ends_in_order = stop.is_set() and not connection.is_closed()
             if ends_in_order:
                 with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                    # Workers look for another process from now on, and the row of whoever it is stays.
+                    # Workers look for another process from now on, and the row of that process stays.
                     await connection.execute(
                         "DELETE FROM carrier_sessions WHERE name = $1 AND token = $2", self.name, server.token
                     )

@@ -81,7 +81,7 @@ async def dispatch_messages(
                 while not (await asyncio.wait({running}, timeout=GLANCE_SECONDS))[0]:
                     handed += await run.dispatch(await run.find_single_lanes())
             finally:
-                # Whatever goes wrong here, what is on the wire is seen to its end.
+                # No matter what goes wrong here, what is on the wire is seen to its end.
                 handed += await running
         total += sum(handed)
         if any(handed) and time.monotonic() < until:
@@ -349,7 +349,7 @@ async def _submit(carrier: Carrier, submissions: Sequence[Submission], stop: Sto
         async with stop.limit(HAND_OVER_SHARE * claims.LEASE.total_seconds()):
             return await carrier.submit_many(submissions)
     except Exception as error:
-        # Whatever went wrong, some of it may have arrived.
+        # No matter what went wrong, some of it may have arrived.
         log.error("hand-over broke off", carrier=carrier.name, messages=len(submissions), error=type(error).__name__)
         return [protocol.Unknown(type(error).__name__)] * len(submissions)
 
@@ -420,7 +420,7 @@ async def _resolve(carrier: Carrier, claim: expired_leases.ExpiredClaim, claimed
         return
     known = [Outcome(row.id, ACCEPTED) for row in claim.messages if found.get(row.id)]
     absent = [row for row in claim.messages if not found.get(row.id)]
-    # Whoever has opted out meanwhile is not sent what the carrier does not have.
+    # Anyone who has opted out meanwhile is not sent what the carrier does not have.
     barred = [Outcome(row.id, REFUSED, code="recipient_opted_out") for row in absent if row.is_suppressed]
     if known or barred:
         now = await database.now()

@@ -1,6 +1,6 @@
 """Partitions: make those of the months ahead and drop those past their keeping, and hold up nobody meanwhile.
 
-Whoever waits for a table to itself has everybody behind it wait too, and a `pg_dump` keeps its tables for hours. So
+Anyone who waits for a table to itself has everybody behind it wait too, and a `pg_dump` keeps its tables for hours. So
 what a transaction has used for a while is left for LATER without being asked for; what only short ones use is asked for
 a few milliseconds at a time.
 """

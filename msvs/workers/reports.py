@@ -72,7 +72,7 @@ PutOff = Callable[[timedelta | None], Awaitable[None]]
 class Tries:
     """Inbound messages that a job tried: those whose contact somebody holds are left alone for a moment.
 
-    They stay due, so that what their phones write meanwhile waits behind them, whoever takes it.
+    They stay due, so that what their phones write meanwhile waits behind them, no matter who takes it.
     """
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ async def collect_reports(services: Services, *, seconds: float = 10.0, stop: St
 
 
 class _Run:
-    """One job: what people wrote never waits for more than a try of a batch of reports, whatever becomes of it."""
+    """Run one job: inbound messages never wait for more than one try of a batch of reports."""
 
     def __init__(self, services: Services, stop: StopFlag) -> None:
         self._services = services

@@ -89,7 +89,7 @@ class Runtime:
             log.warning("the database cannot be asked about the secret key", error=type(error).__name__)
 
     def answer(self, queue: notifier.WorkQueue) -> None:
-        """Release a queue, so that whatever is committed from now on notifies it again."""
+        """Release a queue, so that everything committed from now on notifies it again."""
         assert self._redis is not None
         self._redis.delete(notifier.waiting_key(queue))
 

@@ -38,7 +38,7 @@ class JobNotAllowed(Exception):
 
 
 class NotifierJob(Job):
-    """An RQ job that does what the service's own functions do only: whoever can write to Redis cannot run code here."""
+    """An RQ job that runs the service's own functions only, so that writing to Redis runs no other code."""
 
     def perform(self) -> object:
         """Run the job. Raises JobNotAllowed."""
@@ -48,7 +48,7 @@ class NotifierJob(Job):
 
     @property
     def success_callback(self) -> None:
-        """None, whatever the job names: RQ would import it and run it."""
+        """None, no matter what the job names: RQ would import it and run it."""
 
     @property
     def failure_callback(self) -> None:
@@ -59,7 +59,7 @@ class NotifierJob(Job):
         """None."""
 
     def send_webhooks(self, status: str | JobStatus, *, exc_string: str | None = None) -> None:
-        """Send none, whatever the job names: RQ would ask any address, inside the network too."""
+        """Send none, no matter what the job names: RQ would ask any address, inside the network too."""
 
 
 class NoDeathPenalty(BaseDeathPenalty):
@@ -181,7 +181,7 @@ def work(settings: Settings, queue: str, *, burst: bool = False) -> int:
         if worker.refused is not None:
             raise worker.refused
     except RedisError as error:
-        # Whoever keeps this process alive starts it again; where it broke says nothing.
+        # Anyone who keeps this process alive starts it again; where it broke says nothing.
         log.error("Redis cannot be used", error=str(error))
         return 1
     finally:

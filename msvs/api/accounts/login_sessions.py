@@ -36,13 +36,13 @@ IDLE = timedelta(hours=12)
 SEEN_EVERY = timedelta(minutes=1)
 
 WINDOW = timedelta(minutes=15)
-# Of one e-mail address from one network, and of one network whatever the address.
+# Of one e-mail address from one network, and of one network regardless of the address.
 MAX_ATTEMPTS = 10
 MAX_NETWORK_ATTEMPTS = 100
 # Of one e-mail address from all networks, but those where its user is logged in.
 MAX_USER_ATTEMPTS = 50
 MAX_DEVICE_LENGTH = 200
-# Sign-ups tried from one network, whatever came of them.
+# Sign-ups tried from one network, no matter what came of them.
 MAX_SIGN_UPS = 20
 
 FIND_LOGIN_SESSION = """

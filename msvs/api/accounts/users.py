@@ -100,7 +100,7 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True)
 class OfferedPlace:
-    """What an invitation offers, as shown to whoever holds its token."""
+    """What an invitation offers, as shown to anyone who holds its token."""
 
     workspace_name: str
     email: str

@@ -139,7 +139,7 @@ async def get_workspace(ctx: Context) -> Workspace:
 async def update_workspace(ctx: Context, data: UpdateWorkspace) -> Workspace:
     """Change settings of the caller's mode: live, or the sandbox's own copy, which live does not obey.
 
-    A live default sender that is nobody's becomes the workspace's. Raises InvalidRequest with `param`,
+    A live default sender that is free becomes the workspace's. Raises InvalidRequest with `param`,
     ComplianceRefused `sender_not_allowed`, and PermissionDenied `limit_not_lifted` for a key that would widen the caps
     or regions that bind it.
     """
@@ -184,7 +184,7 @@ async def _write_live(ctx: Context, checked: Mapping[str, object]) -> None:
 
 
 def _check_limits(ctx: Context, row: Workspace, differing: Mapping[str, Sequence[object]]) -> None:
-    """Refuse a key that would lift what binds it; whoever leaks one must not be able to spend without bounds."""
+    """Refuse a key that would lift what binds it; anyone who leaks one must not be able to spend without bounds."""
     if not ctx.actor.startswith(f"{ids.API_KEY}_"):
         return
     for name in differing.keys() & LIMITS.keys():

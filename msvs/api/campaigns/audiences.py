@@ -283,7 +283,7 @@ INSERT INTO campaign_recipients (campaign_id, phone, contact_id)
 SELECT ${number}::uuid, phone, id FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 AND id IN ({members}) ORDER BY phone
 """
-# After the first chunk: whoever has a phone by now is its recipient, where its contact changed meanwhile.
+# After the first chunk: anyone who has a phone by now is its recipient, where its contact changed meanwhile.
 FIX_MORE = FIX + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
 
 

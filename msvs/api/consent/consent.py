@@ -151,7 +151,7 @@ FROM unnest($3::uuid[], $4::varchar[], $5::varchar[], $6::uuid[], $7::varchar[])
 ORDER BY id
 """
 
-# Whoever said STOP is not opted in with many others: that takes the person, one at a time.
+# Anyone who said STOP is not opted in with many others: that takes the person, one at a time.
 OPT_IN_CONTACTS = """
 UPDATE contacts
 SET opt_in_status = 'opted_in', opt_in_source = entry.source, opt_in_ip = entry.ip, opt_in_at = $6, updated_at = $6

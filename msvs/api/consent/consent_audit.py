@@ -30,7 +30,8 @@ FROM consent_events
 WHERE workspace_id = $1 AND livemode = $2 AND sequence > $3 ORDER BY sequence LIMIT $4
 """
 
-# A phone that is suppressed and whose contact, if it has one, is not opted in is sent nothing, whatever was written.
+# A phone that is suppressed and whose contact, if it has one, is not opted in is sent nothing, no matter what was
+# written.
 HARMLESS = """
 SELECT canonical FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
     AND NOT EXISTS (
@@ -97,7 +98,7 @@ class _Person:
 
 @dataclass(slots=True)
 class _People:
-    """Whoever opted out in one chain, by phone and by hash."""
+    """Anyone who opted out in one chain, by phone and by hash."""
 
     keyring: Keyring
     workspace_id: UUID
@@ -127,8 +128,8 @@ class _People:
 async def audit(services: Services, *, workspace_id: UUID | None = None) -> list[Undone]:
     """Read the chains of consent, of one workspace or of all, as of one instant: the opt-ins that stand without reason.
 
-    Whoever opted out is in again by their own act, or by evidence given since; any other opt-in after that is listed,
-    once a phone. Memory grows with those who ever opted out.
+    Anyone who opted out is in again by their own act, or by evidence given since; any other opt-in after that is
+    listed, once a phone. Memory grows with those who ever opted out.
     """
     found: list[Undone] = []
     async with transaction():

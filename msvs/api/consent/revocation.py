@@ -110,7 +110,7 @@ def may_undo(claim: Claim, opted_out_at: datetime, now: datetime) -> bool:
 def claim_of(row: rows.ConsentEventRow) -> Claim:
     """Return what an entry of the history that opted somebody in went by.
 
-    Evidence counts as a new one only where the entry says so, whatever its time.
+    Evidence counts as a new one only where the entry says so, at any time.
     """
     said = row.source in OWN_SOURCES or (row.source or "").startswith(JOINED)
     if said and not row.actor.startswith(CALLERS):

@@ -252,7 +252,7 @@ SELECT count(*) FROM (
 
 DELETE_CONTACT = "DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3"
 
-# Whoever is opted out stays suppressed, also where nothing but the contact said so.
+# Anyone who is opted out stays suppressed, also where nothing but the contact said so.
 DELETE_AND_SUPPRESS = """
 WITH gone AS (
     DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3 RETURNING *
@@ -483,7 +483,7 @@ async def _refuse_revoked(ctx: Context, contact: ContactRow, evidence: Evidence,
 async def _refuse_suppressed(ctx: Context, phone: str, now: datetime) -> None:
     """Raise Conflict where a phone that was just opted in was suppressed at the same time.
 
-    Nobody saw the contact before, so it did not keep them apart: whoever wrote the history first did. Under double
+    Nobody saw the contact before, so it did not keep them apart: anyone who wrote the history first did. Under double
     opt-in an older suppression stands until the answer.
     """
     row = await fetch_row(SUPPRESSED_AT_ONCE, ctx.workspace_id, ctx.livemode, canonical(phone))

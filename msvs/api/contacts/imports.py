@@ -178,7 +178,8 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
 
     What is blank in a row is not said, and the edges of its texts are trimmed.
     A phone that is known has its contact changed as an update would: what the row leaves out stays, and attributes are
-    merged. Rows of one phone count as one, of which the last word holds. Evidence opts in whoever is `unknown`; a
+    merged. Rows of one phone count as one, of which the last word holds. Evidence opts in contacts that are
+    `unknown`; a
     number that said STOP stays opted out. Raises InvalidRequest, also where the evidence for all is none, and Conflict
     `list_synced`.
     """
@@ -398,7 +399,7 @@ async def _opt_in(
 ) -> None:
     out = await revocation.find_opt_outs(ctx, list(imported)) if imported else {}
     done.opted_out = len(out)
-    # An import undoes no opt-out, whatever its evidence says: not one that is yet to be told by a carrier either.
+    # An import undoes no opt-out, no matter what its evidence says: not one that is yet to be told by a carrier either.
     evidence = {
         row.id: replace(given, is_renewed=False)
         for phone, row in imported.items()

@@ -146,7 +146,7 @@ async def list_suppressions(ctx: Context, page: PageRequest, *, phone: str | Non
     erased = await scoped(ctx, ErasedSuppression).filter(phone_hash__in=hashes).order_by("created_at").first()
     if erased is None:
         return found
-    # Whoever asks knows the phone: it is told, and kept no more than before.
+    # Anyone who asks knows the phone: it is told, and kept no more than before.
     plain = Suppression(
         id=erased.id,
         workspace_id=erased.workspace_id,

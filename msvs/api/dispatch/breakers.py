@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 THRESHOLD = 5
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
-# Whoever took a trial and died is not waited for longer.
+# Anyone who took a trial and died is not waited for longer.
 TRIAL = timedelta(seconds=60)
 
 CLOSED = "closed"

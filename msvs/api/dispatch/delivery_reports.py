@@ -1,4 +1,4 @@
-"""Delivery reports: they move a message forward once, whatever order and however often they come."""
+"""Delivery reports: they move a message forward once, in any order and any number of times."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class _Message(Protocol):
 async def hold_messages(message_ids: Iterable[UUID]) -> frozenset[UUID]:
     """Lock messages until the transaction ends, but for those that another holds. Return those it locked.
 
-    Whoever holds them may be stuck: their reports wait, those of all others do not.
+    Anyone who holds them may be stuck: their reports wait, those of all others do not.
     """
     wanted = set(message_ids)
     missing = (

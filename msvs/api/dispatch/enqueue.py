@@ -35,7 +35,7 @@ INSERT INTO messages ({COLUMNS}) VALUES
 """
 
 # Messages of one workspace and mode. `paid` has a row where all of them are paid for (or cost nothing) and none where
-# they are not; then nothing at all is written. All are due, by whatever clock: workers go by PostgreSQL's.
+# they are not; then nothing at all is written. All are due, by any clock: workers go by PostgreSQL's.
 QUEUE = f"""
 , new_messages AS (
     SELECT * FROM paid, unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[],

@@ -161,7 +161,7 @@ CLAIMANTS = "SELECT workspace_id, value FROM senders WHERE skeleton = ANY($1) OR
 
 
 async def standing_of(workspace_id: UUID | None, sender: str) -> Standing:
-    """Whose a sender is: the workspace's, the platform's, nobody's, or another's; so is what looks like another's."""
+    """Whose a sender is: the workspace's, the platform's, free, or another's; so is what looks like another's."""
     if sender in platform_names():
         return Standing.PLATFORM
     spellings = [sender] if kind_of(sender) is SenderKind.ALPHANUMERIC else with_spellings([sender])
@@ -190,7 +190,7 @@ def refusal_of(standing: Standing, sender: str, *, must_own: bool = True) -> str
 async def is_usable(ctx: Context, sender: str) -> bool:
     """Return whether the caller may use a sender at all: the workspace's or the platform's.
 
-    Where the virtual carrier alone takes messages, as in the sandbox, one that is nobody's will do: nothing leaves.
+    Where the virtual carrier alone takes messages, as in the sandbox, a free one will do: nothing leaves.
     """
     standing = await standing_of(ctx.workspace_id, sender)
     return refusal_of(standing, sender, must_own=ctx.services.carriers.is_real(ctx.livemode)) is None
@@ -297,7 +297,7 @@ OF_PLATFORM = UPSERT_SENDER.format(target="(value) WHERE workspace_id IS NULL")
 
 
 async def claim_default(ctx: Context, sender: str, *, param: str) -> None:
-    """See that a sender may be the default: live, a name that is nobody's becomes the workspace's own.
+    """See that a sender may be the default: live, a free name becomes the workspace's own.
 
     Of two workspaces that want one name at once, exactly one gets it. Raises ComplianceRefused `sender_not_allowed`.
     """

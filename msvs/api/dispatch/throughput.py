@@ -41,7 +41,8 @@ HOLD = "SELECT FROM throughput_buckets WHERE name = ANY($1) ORDER BY name FOR UP
 async def hold_carriers(rates: Rates, carriers: Iterable[str]) -> None:
     """Have these carriers' limits to oneself until the transaction ends.
 
-    Whoever takes from several of them, and other locks in between, takes all at first, or two such lock each other out.
+    Anyone who takes from several of them, and other locks in between, takes all at first, or two such lock each other
+    out.
     """
     names = [f"carrier:{carrier}" for carrier in carriers if rates.of_carrier(carrier) is not None]
     if names:

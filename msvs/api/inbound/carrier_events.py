@@ -46,7 +46,7 @@ WHERE carrier_signals.due_at <= $1 AND carrier_signals.kind = 'opt_out'
 ORDER BY carrier_signals.due_at, carrier_signals.id LIMIT $2 FOR UPDATE OF carrier_signals SKIP LOCKED
 """
 
-# Whoever came back after the carrier refused a message stays in.
+# Anyone who came back after the carrier refused a message stays in.
 HOLD_CONTACTS = """
 SELECT phone, canonical, opt_in_status FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[]) ORDER BY id FOR NO KEY UPDATE
@@ -79,7 +79,7 @@ JOIN messages ON messages.id = coalesce(
     ) AND messages.carrier = incoming.carrier AND messages.livemode AND {in_months}
 """
 
-# What nobody will write down any more: the hand-over had no answer, and whoever made it has no lease.
+# What nobody will write down any more: the hand-over had no answer, and anyone who made it has no lease.
 LOCK_UNANSWERED = """
 SELECT id FROM messages WHERE id = ANY($1) AND carrier = $2 AND livemode AND status = 'sending' AND lease_until IS NULL
     AND {in_months} AND NOT EXISTS (SELECT FROM message_parts WHERE message_id = messages.id)
@@ -475,7 +475,7 @@ FIND_LATEST_WORKSPACE_OF_ALL = FIND_LATEST_WORKSPACE.format(workspaces="(SELECT 
 async def _addressee(services: Services, to_sender: str, phone: str) -> Context | None:
     """Return the workspace that an inbound message is for: the sender's owner, or of several the one that wrote last.
 
-    A sender that is nobody's any more was somebody's: whoever says STOP to it says so to who wrote from it last.
+    A sender that no workspace owns any more had an owner: anyone who says STOP to it says so to who wrote from it last.
     """
     sender = _sender(to_sender)
     owners = [row.workspace_id for row in await find_owners(sender)]

@@ -35,7 +35,7 @@ from msvs.models import Contact, InboundMessage, Message, MessageStatus
 IS_ANSWER = "kind = 'api' AND status NOT IN ('failed', 'canceled')"
 
 # A thread stands where its last reply does: from the newest reply on, each that no later one of its contact follows.
-# Whoever marks a thread read or unread does so from its end, so a thread is unread where its last reply is.
+# Anyone who marks a thread read or unread does so from its end, so a thread is unread where its last reply is.
 THREADS = f"""
 SELECT last.id, last.contact_id, last.read_at,
     (

@@ -1,4 +1,4 @@
-"""Keywords: words that a workspace chose, with which whoever texts one opts in and joins a list."""
+"""Keywords: words that a workspace chose, with which anyone who texts one opts in and joins a list."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Word = Annotated[
     ),
 ]
 JoinReply = Annotated[
-    str, about("The SMS that answers whoever joins; null for the workspace's welcome text.", **named(MAX_REPLY))
+    str, about("The SMS that answers anyone who joins; null for the workspace's welcome text.", **named(MAX_REPLY))
 ]
 
 

@@ -103,9 +103,9 @@ async def receive_inbound(
     STOP, or a phrase that certainly asks for no more, opts out; START opts in, YES confirms a double opt-in, HELP is
     answered, each also with courtesies around it; a workspace's keyword joins its list. Anything else is a reply to the
     latest message to that phone; one that likely asks for no more opts out besides, and is flagged. What the carrier
-    took for an opt-out (`is_opt_out`) is a STOP whatever its words, and the carrier has confirmed it. What is quoted of
-    our own messages asks for nothing.
-    What could not surely be read (`is_garbled`) is flagged, whatever it seems to say.
+    took for an opt-out (`is_opt_out`) is a STOP regardless of its words, and the carrier has confirmed it. What is
+    quoted of our own messages asks for nothing.
+    What could not surely be read (`is_garbled`) is flagged, no matter what it seems to say.
     """
     at = now or ctx.services.clock()
     contact = await _hold_contact(ctx, from_phone, at)

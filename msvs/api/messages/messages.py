@@ -189,7 +189,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
     if ctx.services.carriers.is_real(ctx.livemode) and ctx.services.carriers.default_for(ctx.livemode) is None:
         await require_route(ctx.services, ctx.workspace_id, phone.region, sender, now)
     if found.is_suppressed:
-        # A number that said STOP stays suppressed, whatever its contact, until it has confirmed.
+        # A number that said STOP stays suppressed, regardless of its contact, until it has confirmed.
         raise _opted_out()
 
     async def queue(contact: _Addressee) -> NewMessage:

@@ -179,8 +179,8 @@ WHERE workspace_id = $1 AND livemode = $2 AND erased_at IS NULL
         AND {NOT_OF_ANOTHER.format(table="consent_events", contact_id="$3")}
     )
 """
-# As the hash of the canonical number, and of each other spelling that the history has an entry of: whoever verifies the
-# chain has no more of an erased entry than its hash.
+# As the hash of the canonical number, and of each other spelling that the history has an entry of: anyone who
+# verifies the chain has no more of an erased entry than its hash.
 ERASE_SUPPRESSIONS = """
 WITH gone AS (
     DELETE FROM suppressions WHERE workspace_id = $1 AND livemode = $2 AND canonical = ANY($3::varchar[])
@@ -247,7 +247,7 @@ async def erase_contact(ctx: Context, id: UUID) -> ErasureResource:
 
 
 async def erase_phone(ctx: Context, phone: str) -> ErasureResource:
-    """Erase whoever had a phone, also where its contact is long deleted. Raises InvalidRequest, Conflict."""
+    """Erase anyone who had a phone, also where its contact is long deleted. Raises InvalidRequest, Conflict."""
     allow(ctx, Permission.CONTACTS_ERASE)
     e164 = parse_phone(phone, param="phone").e164
     contact = await scoped(ctx, Contact).filter(canonical=canonical(e164)).first()
@@ -278,7 +278,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     if contact_id is not None:
         # Before messages and credits, as where a contact is deleted or joins a list.
         await fetch_value(LOCK_LISTS, contact_id, *scope)
-        # Whoever expands a campaign right now is waited for, and its message found below.
+        # Anyone who expands a campaign right now is waited for, and its message found below.
         await execute("DELETE FROM campaign_recipients WHERE contact_id = $1", contact_id)
         for row in await fetch(FIND_MESSAGES_OF_CONTACT, *scope, contact_id):
             messages[row.id] = row.to_phone

@@ -22,7 +22,7 @@ from msvs.api.text.words import Keyword
 MAX_TEXT = 1600
 
 # A sentence of more words is read in pieces of so many, each overlapping half of the one before, so that the time a
-# rule takes has a bound whatever somebody sends. CUT stands where a piece was cut: to no rule is it a beginning or end.
+# rule takes has a bound for any input. CUT stands where a piece was cut: to no rule is it a beginning or end.
 MAX_WORDS = 40
 CUT = "+"
 

@@ -73,7 +73,7 @@ _QUOTATION_END = re.compile(r"[\"”“»›’]|''|'(?!\w)")
 
 
 def own_words(text: str, sent: Iterable[str]) -> str:
-    """`text` without what it quotes: of `sent`, of whatever it says it reacts to, and in the manner of mail."""
+    """`text` without what it quotes: of `sent`, of the message that it reacts to, and in the manner of mail."""
     own = _without_reaction(_without_mail(_without_sent(text[:MAX_TEXT], sent)))
     own = _AROUND.sub("\n", own).strip()
     return text if own == text[:MAX_TEXT].strip() else own

@@ -107,7 +107,7 @@ DROP_DELIVERIES = (
     "UPDATE webhook_deliveries SET state = 'dropped', ended_at = $2, lease_until = NULL WHERE id = ANY ($1)"
 )
 
-# The count of attempts and the end of the lease are the claim's mark: another claim, or whoever opened the
+# The count of attempts and the end of the lease are the claim's mark: another claim, or anyone who opened the
 # delivery again or ended it meanwhile, has changed them. The ids stand twice so that the planner finds rows by
 # their key alone, even with wrong statistics.
 SETTLE = """

@@ -207,7 +207,7 @@ async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
 
 
 async def send_test(ctx: Context, id: UUID) -> Event:
-    """Send one `test.ping` event to this endpoint alone, whatever it subscribes to.
+    """Send one `test.ping` event to this endpoint alone, no matter what it subscribes to.
 
     Raises NotFound, and Conflict code `webhook_disabled`.
     """
@@ -246,7 +246,7 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
         row = await _find_enabled(ctx, webhook_id, param="webhook_id")
         which, value = ONE_ENDPOINT, str(row.id)
     elif event.type == EventType.TEST_PING:
-        # Whoever else takes all events.
+        # Any other endpoint that takes all events.
         which, value = ONE_ENDPOINT, str(event.resource_id)
     count = await execute(
         RESEND.format(which=which), ctx.services.clock(), event.id, ctx.workspace_id, ctx.livemode, value

@@ -297,7 +297,7 @@ class SmppCarrier(Carrier):
             if self._wakes_at <= at:
                 return
             self._timer.cancel()
-        # Not before the clock has moved on, whatever it is that is due. The time is kept here: what uvloop gives for
+        # Not before the clock has moved on, no matter what is due. The time is kept here: what uvloop gives for
         # less than half a millisecond is no timer, and knows of none.
         self._wakes_at = max(at, now + 0.001)
         self._timer = asyncio.get_running_loop().call_at(self._wakes_at, self._wake)

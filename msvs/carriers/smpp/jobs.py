@@ -25,7 +25,7 @@ class Batch:
         self.outcomes: list[Outcome | None] = [None] * size
         self._missing = size
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Whoever asked has gone: what is not handed over yet no longer is.
+        # Anyone who asked has gone: what is not handed over yet no longer is.
         self.is_abandoned = False
 
     def settle(self, index: int, outcome: Outcome) -> None:
@@ -92,7 +92,7 @@ class Job:
         return Accepted(self.refs[0], tuple(ref for ref in self.refs if ref is not None))
 
     def settle(self, outcome: Outcome) -> None:
-        """Give the outcome to whoever waits."""
+        """Give the outcome to anyone who waits."""
         self.is_settled = True
         self._batch.settle(self._index, outcome)
 

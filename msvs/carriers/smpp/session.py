@@ -265,7 +265,7 @@ class Session(asyncio.Protocol):
         try:
             self._handle(command, status, sequence, body)
         except Exception as error:
-            # Whatever it was, its values may be a number or a text.
+            # In any case, its values may be a number or a text.
             log.error("smpp_pdu_failed", command=f"0x{command:08x}", error=type(error).__name__)
             if not command & pdu.RESPONSE:
                 self._answer(command, sequence, TEMPORARY_APPLICATION_ERROR)
@@ -505,7 +505,7 @@ class Session(asyncio.Protocol):
         self.flush()
 
     def _settled(self) -> None:
-        """Wake whoever waits for an idle session, and answer an unbind that waits for one, or has for too long."""
+        """Wake anyone who waits for an idle session, and answer an unbind that waits for one, or has for too long."""
         is_quiet = not (self.window or self._waiting or self._taking or self._deciding)
         if is_quiet:
             self._quiet.set()

@@ -42,7 +42,7 @@ class _Septets(dict[int, str]):
 
 _ENCODE: Final = _Septets({ord(character): chr(code) for code, character in enumerate(_BASIC) if code != _ESCAPE})
 _ENCODE.update({ord(character): chr(_ESCAPE) + chr(code) for code, character in _EXTENSION.items()})
-# Octets of 128 and more are no septets: whoever writes them means Latin-1.
+# Octets of 128 and more are no septets: anyone who writes them means Latin-1.
 _DECODE: Final = dict(enumerate(_BASIC))
 
 GSM7_SINGLE: Final = 160
@@ -291,7 +291,7 @@ def _read_single_octets(data: bytes, as_ucs2: str) -> str | None:
     """Read the text of octets that claim to be UCS-2 and are UTF-8, ASCII or Latin-1, or None.
 
     An odd number of octets is no UCS-2. An even number may be Chinese or Korean by chance, so it has to look like
-    words, or be nobody's characters in UCS-2.
+    words, or be no assigned characters in UCS-2.
     """
     if len(data) < 3 or 0 in data:
         return None

@@ -561,7 +561,7 @@ def test_a_lost_redis_loses_no_message(service: Service) -> None:
 
 # Words that read as translated. A word list of what people text has one of them; the launch guide is held elsewhere.
 WORST = re.compile(r"\b(?:whoever|whatever|anew|whosoever)\b|nobody's any more", re.IGNORECASE)
-WORDS_OF_PEOPLE = ("msvs/api/data/courtesies.toml", "msvs/api/data/opt_out_phrases.toml", "docs/site/launch.md")
+WORDS_OF_PEOPLE = ("msvs/api/data/courtesies.toml", "msvs/api/data/opt_out_phrases.toml")
 READ = (".py", ".md", ".toml", ".yaml", ".graphql")
 
 

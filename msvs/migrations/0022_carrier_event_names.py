@@ -9,7 +9,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Names of models alone: their tables stay, as processes of the version before read them."""
 
-    dependencies = [("msvs", "0019_renewed_evidence")]
+    dependencies = [("msvs", "0021_phone_tails")]
 
     initial = False
 

@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Adds the columns; null in every row, so that nothing is rewritten."""
 
-    dependencies = [("msvs", "0018_inbound_order")]
+    dependencies = [("msvs", "0019_renewed_evidence")]
     initial = False
 
     operations = [

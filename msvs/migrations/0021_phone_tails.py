@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("msvs", "0019_renewed_evidence")]
+    dependencies = [("msvs", "0020_warnings")]
     initial = False
 
     operations = [

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("msvs", "0021_known_contacts")]
+    dependencies = [("msvs", "0024_known_contacts")]
     initial = False
 
     operations = [

@@ -7,12 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Adds the columns; null in every row, so that nothing is rewritten."""
 
-    # All that nothing depends on yet, so that one migration is the newest again.
-    dependencies = [
-        ("msvs", "0020_carrier_event_names"),
-        ("msvs", "0021_key_limits"),
-        ("msvs", "0022_known_contacts_index"),
-    ]
+    dependencies = [("msvs", "0025_known_contacts_index")]
     initial = False
 
     operations = [

@@ -17,7 +17,7 @@ WHERE jsonb_typeof(scopes) = 'array' AND NOT scopes ? 'keys:read'
 class Migration(migrations.Migration):
     """Adds the columns; null in every row, so that nothing is rewritten but the keys that have scopes."""
 
-    dependencies = [("msvs", "0020_phone_tails")]
+    dependencies = [("msvs", "0022_carrier_event_names")]
     initial = False
 
     operations = [

@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Adds the columns; nothing is rewritten."""
 
-    dependencies = [("msvs", "0020_phone_tails")]
+    dependencies = [("msvs", "0023_key_limits")]
     initial = False
 
     operations = [

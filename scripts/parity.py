@@ -133,6 +133,9 @@ PARTS: Mapping[str, str] = {
     "senders.claim_default": "changing the settings",
     "senders.is_usable": "answering a thread, and expanding a campaign",
     "senders.choose_sender": "sending and previewing a message",
+    "contacts.hold_external_id": "creating and changing a contact",
+    "contacts.lock_external_ids": "importing contacts",
+    "login_sessions.open_session": "logging in and signing up",
     "login_sessions.confirm_password": "changing a password",
     "login_sessions.rotate_session": "logging in and changing a password",
 }

@@ -29,7 +29,7 @@ from msvs.models import ConsentEvent, Contact, Suppression
 from msvs.settings import Settings
 from msvs.workers.reports import collect_reports
 from tests.api.consent.test_revocation import WAITING
-from tests.callbacks.test_front import CARRIERS, SECRETS, TWILIO
+from tests.callbacks.test_routes import CARRIERS, SECRETS, TWILIO
 from tests.carriers.fakes.server import PUBLIC_URL
 from tests.carriers.under_test import SENDER
 from tests.engines import Engines
@@ -131,7 +131,7 @@ async def fronts(
         url = f"http://127.0.0.1:{port_of(running)}"
         async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as http:
             yield Fronts(http, key)
-    await auth.settle()
+    await auth.settle(SERVICES)
     await app.state.limiter.close()
     await app.state.readiness.close()
 

@@ -61,10 +61,10 @@ class Ask:
 
 ASKED = [
     Ask("SignUp", 10, lambda scene: {"input": NEW}, lambda scene: None),
-    Ask("LogIn", 5, lambda scene: {"email": scene.rosa.email, "password": PASSWORD}, lambda scene: None),
+    Ask("LogIn", 7, lambda scene: {"email": scene.rosa.email, "password": PASSWORD}, lambda scene: None),
     Ask("Viewer", 1),
     Ask("LogOut", 2),
-    Ask("ChangePassword", 9, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
+    Ask("ChangePassword", 10, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),
     Ask("AcceptInvitation", 6, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
 ]

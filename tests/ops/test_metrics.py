@@ -54,7 +54,13 @@ async def redis(clean: None, engines: Engines) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def client(clean: None, database: str, engines: Engines, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(
-        Settings(database_url=database, redis_url=engines.redis_url, data_dir=tmp_path, metrics_token=TOKEN)
+        Settings(
+            database_url=database,
+            redis_url=engines.redis_url,
+            data_dir=tmp_path,
+            metrics_token=TOKEN,
+            allowed_hosts=("msvs",),
+        )
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://msvs") as client:
         yield client

@@ -173,12 +173,13 @@ async def test_a_stop_at_the_same_time_as_a_send_to_the_other_spelling_wins(ctx:
 async def test_a_campaign_sends_a_phone_one_message(world: Context, first: str, second: str, dialed: str) -> None:
     await enable(world)
     listed = await factories.make_list(world)
+    list_id = ids.encode_id(ids.CONTACT_LIST, listed.id)
     rows = [CreateContact(first), CreateContact(second, first_name="Ana"), CreateContact(first)]
     async with unit_of_work():
-        done = await import_contacts(world, ImportContacts(rows, list_id=listed.id, opt_in=EVIDENCE))
+        done = await import_contacts(world, ImportContacts(rows, list_id=list_id, opt_in=EVIDENCE))
     assert (done.created, done.duplicates, done.added_to_list, done.opted_in, done.invalid) == (1, 2, 1, 1, [])
     async with unit_of_work():
-        done = await import_contacts(world, ImportContacts([CreateContact(second, last_name="Prado")], listed.id))
+        done = await import_contacts(world, ImportContacts([CreateContact(second, last_name="Prado")], list_id))
     assert (done.created, done.updated, done.added_to_list) == (0, 1, 0)
     contact = await Contact.get()
     assert (contact.phone, contact.first_name, contact.last_name) == (first, "Ana", "Prado")

@@ -71,6 +71,8 @@ def test_keys_differ() -> None:
 
 
 KEY = make_key(False)
+# Two letters in a row that differ.
+SWAPPED = next(place for place in range(20, len(KEY)) if KEY[place] != KEY[place + 1])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ KEY = make_key(False)
         KEY.replace("msvs_test_", "msvs_prod_"),
         KEY[:20] + ("a" if KEY[20] != "a" else "b") + KEY[21:],
         KEY[:20] + "é" + KEY[21:],
-        KEY[:20] + KEY[21] + KEY[20] + KEY[22:] if KEY[20] != KEY[21] else "x",
+        KEY[:SWAPPED] + KEY[SWAPPED + 1] + KEY[SWAPPED] + KEY[SWAPPED + 2 :],
     ],
 )
 def test_a_mistyped_key_is_known_by_itself(text: str) -> None:

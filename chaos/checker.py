@@ -332,6 +332,9 @@ def _check_transitions(facts: Facts, report: Report) -> None:
         been = {became for _, became in moves} | ({"sent"} if facts.was_sent(message_id) else set())
         ended = moves[-1][1] if moves else None
         report.expect("transitions", ended == message["status"], f"{name} is not where its history ends: {ended}")
+        # Its reply came while it waited or was on the wire, and it ended unsent: it was never `replied`.
+        if facts.replies[message_id] and not facts.was_sent(message_id) and message["replied_at"] is not None:
+            been.add("replied")
         for status, column in (
             ("sent", "sent_at"),
             ("failed", "failed_at"),

@@ -365,3 +365,9 @@ async def test_an_upsert_makes_or_changes(api: httpx.AsyncClient) -> None:
     first = await api.post("/v1/contacts?upsert=true", json={"phone": PHONE}, headers=headers)
     other = await api.post("/v1/contacts", json={"phone": PHONE}, headers=headers)
     assert (first.status_code, code(other)[:2]) == (201, (400, "idempotency_key_reused"))
+
+
+@pytest.mark.parametrize("q", ["0" * 80, "+" + "1" * 16, "1" * 100, "(000) " * 16])
+async def test_a_search_for_more_digits_than_a_phone_has_finds_nothing(api: httpx.AsyncClient, q: str) -> None:
+    answer = await api.get("/v1/contacts", params={"q": q})
+    assert (answer.status_code, answer.json()["data"]) == (200, [])

@@ -48,6 +48,8 @@ MAX_ATTRIBUTE_KEY = 40
 MAX_ATTRIBUTE_VALUE = 500
 MAX_INTEGER = 2**53
 MAX_SEARCH = 100
+# Of a phone number (E.164).
+MAX_DIGITS = 15
 ON_CONFLICT = ("refuse", "update")
 
 _line_breaks = re.compile(r"[\r\n\t]")
@@ -667,5 +669,7 @@ def _search(text: str) -> Q:
     found = Q(*words)
     if _phone_like(text):
         digits = "".join(character for character in text if character.isdigit())
-        found |= Q(phone__contains=digits) | Q(canonical__contains=digits) | Q(canonical=canonical(f"+{digits}"))
+        found |= Q(phone__contains=digits) | Q(canonical__contains=digits)
+        if len(digits) <= MAX_DIGITS:
+            found |= Q(canonical=canonical(f"+{digits}"))
     return found

@@ -67,7 +67,7 @@ def negotiate(accept: bytes | None, offers: Sequence[bytes]) -> bytes | None:
         return offers[0]
     best, weight = None, 0.0
     for offer in offers:
-        found = _weigh(offer.decode(), ranges)
+        found = weight_of(offer.decode(), ranges) or 0.0
         if found > weight:
             best, weight = offer, found
     return best
@@ -92,13 +92,13 @@ def read_accept(accept: bytes | None) -> list[tuple[str, float]]:
     return ranges
 
 
-def _weigh(offer: str, ranges: list[tuple[str, float]]) -> float:
-    """Return the weight of the most specific range that covers an offer; 0 where none does."""
+def weight_of(offer: str, ranges: list[tuple[str, float]]) -> float | None:
+    """Return the weight of the most specific range that covers an offer, or None where none does."""
     for covering in (offer, f"{offer.partition('/')[0]}/*", "*/*"):
         weights = [weight for name, weight in ranges if name == covering]
         if weights:
             return max(weights)
-    return 0.0
+    return None
 
 
 def split_unquoted(text: str, separator: str) -> list[str]:

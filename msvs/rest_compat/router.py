@@ -19,7 +19,7 @@ from msvs.api.unit_of_work import in_unit_of_work, single_statement
 from msvs.http.body import JSON, convert, parse_body, parse_query, read_body
 from msvs.http.callers import address_of
 from msvs.http.errors import error_body
-from msvs.http.headers import REPLAYED, Headers, header_text, read_accept, read_headers, tell_allowance
+from msvs.http.headers import REPLAYED, Headers, header_text, read_accept, read_headers, tell_allowance, weight_of
 from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, send_whole
 from msvs.http.templates import ROUTE_PATH
 from msvs.pool import sharing
@@ -75,8 +75,7 @@ def check_accept(headers: Mapping[bytes, bytes]) -> None:
     accept = headers.get(b"accept", b"")
     if b"q" not in accept.lower():
         return
-    weights = dict(read_accept(accept))
-    if next((weights[each] for each in (JSON, "application/*", "*/*") if each in weights), 1.0) == 0:
+    if weight_of(JSON, read_accept(accept)) == 0:
         raise NotAcceptable(f"Answers are {JSON}, which Accept refuses.")
 
 

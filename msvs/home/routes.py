@@ -30,6 +30,11 @@ LINKS: Mapping[str, str] = {
 # What only programs call answers every caller in JSON.
 FOR_PROGRAMS = ("/v1", "/2010-04-01", "/graphql", "/callbacks", "/healthz", "/readyz", "/metrics")
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
+DESCRIPTION = "Send SMS to the people who asked for it: messages, campaigns, consent and delivery reports."
+METAS: Mapping[int, str] = {
+    200: f'<meta name="description" content="{DESCRIPTION}">',
+    404: '<meta name="robots" content="noindex">',
+}
 VARIES: Mapping[str, str] = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 
@@ -84,7 +89,10 @@ def _is_for_people(scope: Scope) -> bool:
 
 
 def _page(name: str, status: int, *, title: str, **values: str) -> Response:
-    text, headers = render_page(PACKAGE, name, title=title, style=_part("style.css"), **values)
+    body = fill(PACKAGE, name, **values)
+    text, headers = render_page(
+        PACKAGE, "layout.html", title=title, style=_part("style.css"), meta=METAS[status], body=body
+    )
     more = {"Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin"}
     return HTMLResponse(text, status, {**headers, **VARIES, **more})
 

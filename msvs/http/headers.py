@@ -83,13 +83,18 @@ def read_accept(accept: bytes | None) -> list[tuple[str, float]]:
         for parameter in parameters:
             key, _, value = (part.strip() for part in parameter.partition("="))
             if key == "q":
-                weight = min(1.0, float(value)) if _weight(value) and value not in ("", ".") else -1.0
+                weight = read_weight(value)
                 break
             if key == "charset" and value.strip('"') not in CHARSETS:
                 name = f"{name};{parameter}"
         if _range(name.partition(";")[0]) and weight >= 0:
             ranges.append((name, weight))
     return ranges
+
+
+def read_weight(text: str) -> float:
+    """Return the weight that a `q` gives, at most 1; -1 for what is none (RFC 9110, section 12.4.2)."""
+    return min(1.0, float(text)) if _weight(text) and text not in ("", ".") else -1.0
 
 
 def weight_of(offer: str, ranges: list[tuple[str, float]]) -> float | None:

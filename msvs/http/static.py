@@ -15,6 +15,8 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from msvs.http.headers import read_weight
+
 REVALIDATED = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
 SMALLEST_PACKED = 1024
@@ -137,15 +139,17 @@ class StaticFolder(StaticFiles):
 
 
 def choose_coding(accepted: str, packed: Mapping[str, object]) -> str | None:
-    """Return the first of the codings that Accept-Encoding takes, or None (RFC 9110, section 12.5.3)."""
+    """Return the coding that Accept-Encoding weighs most, the first among equals, or None (RFC 9110, 12.5.3)."""
     if not packed or not accepted:
         return None
-    taken: dict[str, bool] = {}
-    for part in accepted.split(","):
-        name, _, quality = part.strip().partition(";")
-        refused = quality.replace(" ", "").lower() in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-        taken.setdefault(name.strip().lower(), not refused)
-    return next((coding for coding in packed if taken.get(coding, taken.get("*", False))), None)
+    weights: dict[str, float] = {}
+    for part in accepted.lower().split(","):
+        name, *parameters = (each.strip() for each in part.split(";"))
+        given = (each.partition("=") for each in parameters)
+        weight = next((read_weight(value.strip()) for key, _, value in given if key.strip() == "q"), 1.0)
+        weights.setdefault(name, weight)
+    best = max(packed, key=lambda coding: weights.get(coding, weights.get("*", 0.0)))
+    return best if weights.get(best, weights.get("*", 0.0)) > 0 else None
 
 
 def names_tag(condition: str, etag: str) -> bool:

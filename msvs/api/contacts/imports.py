@@ -178,10 +178,9 @@ async def import_contacts(ctx: Context, data: ImportContacts) -> ContactsImporte
 
     What is blank in a row is not said, and the edges of its texts are trimmed.
     A phone that is known has its contact changed as an update would: what the row leaves out stays, and attributes are
-    merged. Rows of one phone count as one, of which the last word holds. Evidence opts in contacts that are
-    `unknown`; a
-    number that said STOP stays opted out. Raises InvalidRequest, also where the evidence for all is none, and Conflict
-    `list_synced`.
+    merged. Rows of one phone count as one, of which the last word holds. Evidence opts in contacts that are `unknown`;
+    a number that said STOP stays opted out. Raises InvalidRequest, also where the evidence for all is none, and
+    Conflict `list_synced`.
     """
     list_id = ids.read_optional_id(ids.CONTACT_LIST, data.list_id, "list_id")
     allow(ctx, Permission.CONTACTS_WRITE)

@@ -37,7 +37,7 @@ from msvs.workers.maintenance import maintain
 from msvs.workers.reports import collect_reports
 from msvs.workers.stopping import StopFlag
 from tests import factories
-from tests.engines import Engines
+from tests.engines import PATIENCE_SECONDS, Engines
 from tests.services import SERVICES
 
 WAITING = """
@@ -136,8 +136,11 @@ async def test_a_halt_waits_for_no_claim_and_no_chunk_under_way(live_ctx: Contex
         async with unit_of_work():
             await campaigns.resume_campaign(live_ctx, campaign_id)
         await expand_campaigns(SERVICES)
-        await dispatch_messages(SERVICES, carriers)
-        assert await statuses(campaign_id) == {"sent": 4}
+        # The slots of a paced campaign come one after the other.
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await statuses(campaign_id) != {"sent": 4}:
+                await dispatch_messages(SERVICES, carriers)
+                await asyncio.sleep(0.01)
         assert (await Campaign.get(id=campaign_id)).audience_count == 4
     else:
         await expand_campaigns(SERVICES)

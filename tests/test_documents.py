@@ -513,12 +513,14 @@ def take_the_tour(service: Service) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.timeout(300)
-def test_a_launch_goes_as_the_guide_says(service: Service) -> None:
-    """Every shell block of the guide, as it is printed."""
-    guide = (ROOT / "docs/site/launch.md").read_text()
+def type_in(service: Service, page: str) -> list[str]:
+    """The lines that the shell blocks of a page of the site print, typed in order, as they are printed."""
+    text = (DOCS / "site" / page).read_text()
+    # Text and JSON are shown, not typed.
+    assert set(re.findall(r"^```(\w+)$", text, re.MULTILINE)) <= {"sh", "text", "json"}
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(re.findall(r"```sh\n(.*?)```", guide, re.DOTALL))],
+        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks).replace(".data/", f"{service.data_dir}/")],
         env=os.environ
         | {"BASE": service.address, "KEY": json.loads((service.data_dir / "demo.json").read_text())["test_key"]},
         capture_output=True,
@@ -526,10 +528,45 @@ def test_a_launch_goes_as_the_guide_says(service: Service) -> None:
         timeout=TOUR_SECONDS,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    stats = [ast.literal_eval(line) for line in done.stdout.splitlines() if line.startswith("{'recipients'")]
-    assert [(each["recipients"], each["delivered"]) for each in stats] == [(3, 3), (2, 2)]
-    assert "True" in done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    return done.stdout.splitlines()
+
+
+def stats_of(lines: list[str]) -> list[tuple[int, int]]:
+    """The recipients, and to how many the message was delivered, of each campaign whose `stats` were printed."""
+    stats = [ast.literal_eval(line) for line in lines if line.startswith("{'recipients'")]
+    return [(each["recipients"], each["delivered"]) for each in stats]
+
+
+@pytest.mark.timeout(300)
+def test_the_quickstart_works_typed_in_twice(service: Service) -> None:
+    first, again = (type_in(service, "quickstart.md") for _ in range(2))
+    sent = set()
+    for lines in (first, again):
+        answer, reply, simulated, added = (json.loads(line) for line in lines if line.startswith('{"'))
+        assert (answer["status"], answer["metadata"]) == ("queued", {"campaign": "cohort_06_close"})
+        sent.add(answer["id"])
+        (inbound,) = reply["data"]
+        assert (inbound["from"], inbound["body"]) == ("+14155550107", "Thanks, see you there!")
+        assert inbound["message_id"].startswith("msg_")
+        assert (simulated["body"], simulated["message_id"]) == ("Is there a replay?", answer["id"])
+        assert [line for line in lines if line in ("delivered", "replied", "completed")] == [
+            "delivered",
+            "replied",
+            "completed",
+        ]
+        assert added == {"added": 1, "already_members": 0, "not_found": []}
+        assert stats_of(lines) == [(1, 1)]
+    assert len(sent) == 2
+
+
+@pytest.mark.timeout(300)
+def test_a_launch_goes_as_the_guide_says_typed_in_twice(service: Service) -> None:
+    for _ in range(2):
+        lines = type_in(service, "launch.md")
+        assert stats_of(lines) == [(3, 3), (2, 2)]
+        assert lines.count("completed") == 2
+        assert "True" in lines
 
 
 @pytest.mark.timeout(300)

@@ -8,7 +8,8 @@ from enum import Enum
 import strawberry
 
 from msvs.api.audit import AuditAction
-from msvs.api.messages.statistics import Interval
+from msvs.api.contacts.segments import FieldType
+from msvs.api.messages.statistics import Dimension, Interval
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
@@ -77,7 +78,36 @@ describe(
     Interval,
     "Interval",
     "How long a point of a time series is.",
-    {"HOUR": "An hour.", "DAY": "A day, from midnight where the workspace is.", "WEEK": "A week, from Monday."},
+    {
+        "MINUTE": "A minute.",
+        "HOUR": "An hour.",
+        "DAY": "A day, from midnight where the workspace is.",
+        "WEEK": "A week, from Monday.",
+    },
+)
+describe(
+    Dimension,
+    "DeliverabilityDimension",
+    "What deliverability is told apart by.",
+    {
+        "CODE": "The code of what kept messages from arriving; null for those that nothing did.",
+        "REGION": "The region of the contact's phone, ISO 3166-1; null once the contact is deleted.",
+        "CARRIER": "The carrier that took or refused messages; null for those that never reached one.",
+        "SENDER": "The sender.",
+    },
+)
+describe(
+    FieldType,
+    "SegmentFieldType",
+    "What the values of a field are.",
+    {
+        "TEXT": "Text.",
+        "NUMBER": "Numbers.",
+        "BOOLEAN": "True or false.",
+        "DATE": "Dates, such as 2026-05-01.",
+        "TIME": "Times with an offset.",
+        "CHOICE": "One of a few.",
+    },
 )
 describe(
     OptInStatus,

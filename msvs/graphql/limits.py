@@ -52,13 +52,15 @@ MUTATION_COST = 90
 # Fields of the query that read or render many rows to answer with few.
 HEAVY: Mapping[str, int] = {
     **dict.fromkeys(("campaignPreview", "campaignReconciliation", "contactExport"), 500),
-    "activity": 300,
-    **dict.fromkeys(("conversationOverview", "errorCatalogue"), 100),
+    **dict.fromkeys(("activity", "audienceGrowth", "campaignActivity", "deliverability"), 300),
+    **dict.fromkeys(("conversationOverview", "errorCatalogue", "segmentFields"), 100),
 }
 # A list whose length no argument bounds.
 PLAIN_LIST = 10
 # Lists of a few numbers, which cost no more than what they belong to.
-SHORT_LISTS = frozenset((("ActivityPoint", "messages"),))
+SHORT_LISTS = frozenset(
+    (("ActivityPoint", "messages"), ("AudiencePoint", "sources"), ("DeliverabilityGroup", "messages"))
+)
 # What counting costs beside reading an item, by the type that the counted belong to: all rows of a workspace cost as
 # much as a REST call, those of a contact are few.
 COUNT_COSTS: Mapping[str, int] = {"Query": 100, "Credits": 100, "Contact": 10}
@@ -66,8 +68,14 @@ COUNT_COST = 50
 COUNTS = frozenset(("totalCount", "contactCount", "segmentPreview"))
 # Counted when a contact joins or leaves, not when they are read.
 KEPT_COUNTS = frozenset((("ContactList", "contactCount"),))
-# The points of `activity` by its interval.
-POINTS = {"HOUR": timedelta(hours=1), "DAY": timedelta(days=1), "WEEK": timedelta(weeks=1)}
+# The points of a series by its interval.
+SERIES = frozenset(("activity", "audienceGrowth", "campaignActivity"))
+POINTS = {
+    "MINUTE": timedelta(minutes=1),
+    "HOUR": timedelta(hours=1),
+    "DAY": timedelta(days=1),
+    "WEEK": timedelta(weeks=1),
+}
 WRAPPERS = ("Edge", "Connection", "PageInfo")
 
 
@@ -283,7 +291,7 @@ class _Scale:
         return DEFAULT_LIMIT
 
     def list_size(self, node: FieldNode) -> int:
-        if node.name.value == "activity":
+        if node.name.value in SERIES:
             return self.points(node)
         for argument in node.arguments or ():
             if argument.name.value == "ids":
@@ -292,14 +300,14 @@ class _Scale:
         return PLAIN_LIST
 
     def points(self, node: FieldNode) -> int:
-        """Return how many hours, days or weeks are asked for; as many as there may be where that cannot be told."""
+        """Return how many points are asked for; as many as there may be where that cannot be told."""
         given = {argument.name.value: self.value(argument.value) for argument in node.arguments or ()}
         try:
             span = read_time(given.get("until")) - read_time(given.get("since"))
         except ValueError:
             return MAX_BUCKETS
         # The first and the last may be there in part.
-        return min(max(span // POINTS.get(str(given.get("interval")), POINTS["HOUR"]), 0) + 2, MAX_BUCKETS)
+        return min(max(span // POINTS.get(str(given.get("interval")), POINTS["MINUTE"]), 0) + 2, MAX_BUCKETS)
 
     def value(self, node: object) -> object:
         """Return a number, a text, the name of an enum's value, or something as long as the list that stands there."""

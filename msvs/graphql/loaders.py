@@ -142,6 +142,29 @@ class Loaders:
 
         return self._loader("segment_count", read).load(_Keyed(segment))
 
+    def segment_members(self, segment: rows.SegmentRow, page: PageRequest) -> Awaitable[Page[Row]]:
+        """Return one page of the contacts that a segment holds now, newest first."""
+        backward = page.ending_before is not None
+        cursor = page.ending_before if backward else page.starting_after
+
+        async def read(keys: list[_Keyed[rows.SegmentRow]]) -> Sequence[Page[Row]]:
+            values: list[object] = [self._ctx.workspace_id, self._ctx.livemode, *([] if cursor is None else [cursor])]
+            after = "" if cursor is None else f"AND c.id {'>' if backward else '<'} $3"
+            parts = []
+            for place, key in enumerate(keys):
+                compiled = compile_filter(key.row.conditions, len(values) + 1)
+                values += compiled.values
+                parts.append(
+                    f"(SELECT {place} AS place, c.* FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2"
+                    f" {after} AND {compiled.sql} ORDER BY c.id {'ASC' if backward else 'DESC'} LIMIT {page.limit + 1})"
+                )
+            found: list[list[Row]] = [[] for _ in keys]
+            for row in await fetch(" UNION ALL ".join(parts), *values):
+                found[row.place].append(row)
+            return [_page(sorted(each, key=lambda row: row.id.int), page, backward) for each in found]
+
+        return self._loader(("segment_members", page), read).load(_Keyed(segment))
+
     def children(self, relation: Relation, parent: UUID | str, page: PageRequest) -> Awaitable[Page[Row]]:
         """Return one page of what belongs to a parent, newest first."""
 

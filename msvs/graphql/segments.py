@@ -11,9 +11,11 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.contacts import segments
+from msvs.api.contacts.segments import FieldType
 from msvs.api.resources import SegmentResource
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
 from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
@@ -43,8 +45,28 @@ class Segment(Node):
     async def contact_count(self, info: Info) -> int:
         return await info.context.loaders.segment_count(self.row)
 
+    @field("The contacts it holds at this moment, newest first.")
+    async def members(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Contact]:
+        request = read_page(ids.CONTACT, first, after, last, before)
+        loaders = info.context.loaders
+        page = await loaders.segment_members(self.row, request)
+        return connect(ids.CONTACT, request, page, Contact.from_row, lambda: loaders.segment_count(self.row))
+
 
 register_rows(ids.SEGMENT, SegmentRow, Segment.from_row)
+
+
+@strawberry.type(description="A field that a filter may compare.")
+class SegmentField:
+    field: str = strawberry.field(description="Its name, as a filter has it: `first_name`, `attributes.plan`.")
+    type: FieldType = strawberry.field(description="What its values are.")
+    ops: list[str] = strawberry.field(description="The operators that apply.")
+    values: list[str] = strawberry.field(
+        description="The values there are of a choice; of an attribute, those that contacts have most often, as text."
+    )
+
 
 CreateSegmentResult = Annotated[
     Segment | InvalidRequestError | PermissionRefusedError,
@@ -77,6 +99,14 @@ class SegmentQuery:
         request = read_page(ids.SEGMENT, first, after, last, before)
         page = await segments.list_segments(ctx, request)
         return connect(ids.SEGMENT, request, page, Segment.from_row, scoped(ctx, SegmentRow).count)
+
+    @field("What filters may compare: the fields of a contact, then the attributes that the newest contacts have.")
+    async def segment_fields(self, info: Info) -> list[SegmentField]:
+        found = await segments.segment_fields(info.context.ctx)
+        return [
+            SegmentField(field=each.field, type=each.type, ops=list(each.ops), values=list(each.values))
+            for each in found
+        ]
 
     @field("How many contacts a filter finds at this moment, before it is saved.")
     async def segment_preview(self, info: Info, filter: Filter) -> int:

@@ -41,6 +41,21 @@ OPERATIONS = (
     }),
     Operation("Activity", 2, lambda s: {"activity.-1.messageCount": 2, "activity.-1.replies": 1},
               lambda s: {"since": ago(days=3), "until": ago(hours=0)}),
+    Operation("CampaignActivity", 3, lambda s: {"campaignActivity.-1.sent": 0, "campaignActivity.-1.replied": 0},
+              lambda s: {"id": s.campaign, "since": ago(minutes=3), "until": ago(hours=0)}),
+    Operation("AudienceGrowth", 2, lambda s: {
+        "audienceGrowth.-1.contactCount": 3, "audienceGrowth.-1.sources": [{"source": "unknown", "count": 3}]},
+              lambda s: {"since": ago(days=3), "until": ago(hours=-1)}),
+    Operation("Deliverability", 1, lambda s: {
+        "deliverability.0.value": "MASSIVESMS", "deliverability.0.messageCount": 2, "deliverability.0.failures": []},
+              lambda s: {"by": "SENDER", "since": ago(days=3), "until": ago(hours=-1)}),
+    Operation("SegmentFields", 1, lambda s: {
+        "segmentFields.0.field": "first_name",
+        "segmentFields.-1": {"field": "attributes.tier", "type": "TEXT", "values": ["vip"], "ops": [
+            "eq", "ne", "in", "not_in", "contains", "starts_with", "exists"]}}),
+    Operation("SegmentMembers", 3, lambda s: {
+        "segment.contactCount": 1, "segment.members.nodes.0.id": s.maria,
+        "segment.members.pageInfo.hasNextPage": False}, lambda s: {"id": s.segment}),
     Operation("Conversations", 1, lambda s: {"conversationOverview": {
         "conversationCount": 1, "replyCount": 1, "waitingCount": 1}}),
     Operation("ErrorCatalogue", 0, lambda s: {

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 from msgspec.json import encode
@@ -33,7 +34,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.api.text.phones import canonical
-from msvs.database import fetch_value
+from msvs.database import fetch, fetch_value
 from msvs.json_types import JSON
 from msvs.models import ContactList, OptInStatus, Segment
 
@@ -64,6 +65,30 @@ DATE_OPS = {"before": "<", "after": ">"}
 ATTRIBUTE_OPS = (*TEXT_OPS, *NUMBER_OPS, *DATE_OPS)
 OPS = frozenset(ATTRIBUTE_OPS)
 
+MAX_SAMPLE = 5000
+MAX_KEYS = 100
+MAX_TOP_VALUES = 10
+
+# A value that is long is no choice to offer.
+ATTRIBUTE_KEYS = """
+WITH sample AS (
+    SELECT attributes FROM contacts WHERE workspace_id = $1 AND livemode = $2 ORDER BY id DESC LIMIT $3
+), pairs AS (
+    SELECT pair.key, pair.value, count(*) AS number
+    FROM sample CROSS JOIN LATERAL jsonb_each(sample.attributes) AS pair
+    GROUP BY 1, 2
+), ranked AS (
+    SELECT key, value, number, row_number() OVER (PARTITION BY key ORDER BY number DESC, value) AS place FROM pairs
+)
+SELECT key, bool_and(jsonb_typeof(value) = 'number') AS is_number,
+    bool_and(jsonb_typeof(value) = 'boolean') AS is_boolean,
+    bool_and(value #>> '{}' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}') AS is_date,
+    coalesce(
+        array_agg(value #>> '{}' ORDER BY place) FILTER (WHERE place <= $5 AND length(value #>> '{}') <= 100), '{}'
+    ) AS top
+FROM ranked GROUP BY key ORDER BY sum(number) DESC, key LIMIT $4
+"""
+
 _date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
@@ -77,6 +102,39 @@ class Compiled:
     sql: str
     values: list[object]
     lists: tuple[tuple[UUID, str], ...] = ()
+
+
+class FieldType(StrEnum):
+    """What the values of a field are."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIME = "time"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentField:
+    """A field that a filter may compare, the operators that suit it, and values: all of a choice, else frequent ones.
+
+    Values are text, as they are written in JSON without quotes.
+    """
+
+    field: str
+    type: FieldType
+    ops: tuple[str, ...]
+    values: tuple[str, ...] = ()
+
+
+# Of attributes; any operator of ATTRIBUTE_OPS may be used, these are those that find something.
+OPS_OF_TYPE: Mapping[FieldType, tuple[str, ...]] = {
+    FieldType.TEXT: TEXT_OPS,
+    FieldType.NUMBER: (*EQUALITY_OPS, *NUMBER_OPS, "exists"),
+    FieldType.BOOLEAN: ("eq", "ne", "exists"),
+    FieldType.DATE: (*EQUALITY_OPS, *DATE_OPS, "exists"),
+}
 
 
 def compile_filter(filter: Mapping[str, JSON], first_parameter: int) -> Compiled:
@@ -137,6 +195,23 @@ async def preview_segment(ctx: Context, filter: Mapping[str, JSON]) -> int:
     sql = f"SELECT count(*) FROM contacts AS c WHERE c.workspace_id = $1 AND c.livemode = $2 AND {compiled.sql}"
     count: int = await fetch_value(sql, ctx.workspace_id, ctx.livemode, *compiled.values)
     return count
+
+
+async def segment_fields(ctx: Context) -> list[SegmentField]:
+    """Return what filters may compare: the fields of a contact, then the attributes that contacts have.
+
+    Attributes, their types and their most frequent values are those of the newest contacts, 5,000 at most.
+    """
+    told = [
+        *(SegmentField(name, FieldType.TEXT, TEXT_OPS) for name in TEXT_FIELDS),
+        SegmentField("opt_in_status", FieldType.CHOICE, EQUALITY_OPS, tuple(OptInStatus)),
+        *(SegmentField(name, FieldType.TIME, TIME_OPS) for name in TIME_FIELDS),
+    ]
+    for row in await fetch(ATTRIBUTE_KEYS, ctx.workspace_id, ctx.livemode, MAX_SAMPLE, MAX_KEYS, MAX_TOP_VALUES):
+        kinds = {FieldType.BOOLEAN: row.is_boolean, FieldType.NUMBER: row.is_number, FieldType.DATE: row.is_date}
+        type = next((kind for kind, holds in kinds.items() if holds), FieldType.TEXT)
+        told.append(SegmentField(f"{ATTRIBUTES}{row.key}", type, OPS_OF_TYPE[type], tuple(row.top)))
+    return told
 
 
 async def _check_filter(ctx: Context, filter: Mapping[str, JSON]) -> Compiled:

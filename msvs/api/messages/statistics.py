@@ -1,7 +1,8 @@
-"""Numbers to look at: activity over time, failures by code and how conversations stand, all counted in SQL."""
+"""Numbers to look at: activity, campaigns and audience over time, deliverability and conversations, counted in SQL."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,17 +11,25 @@ from itertools import pairwise
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.resources import FAILURES
+from msvs.api.scope import find
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.database import fetch, fetch_row
-from msvs.models import MessageStatus
+from msvs.models import Campaign, MessageStatus, OptInStatus
 
 MAX_BUCKETS = 800
 DEFAULT_CONVERSATION_DAYS = 30
 MAX_CONVERSATION_DAYS = 365
+MAX_SPAN = timedelta(days=366)
+MAX_GROUPS = 200
+MAX_SOURCES = 20
+# What contacts are counted under whose consent names no source, and the rarer sources.
+NO_SOURCE = "unknown"
+OTHER_SOURCES = "other"
 
 # Ids are made within moments of `created_at`: they bound the scan, and `created_at` then decides.
 ID_MARGIN = timedelta(hours=1)
@@ -42,10 +51,38 @@ WHERE workspace_id = $1 AND livemode = $2 AND id >= $6 AND id < $7 AND received_
     AND {IS_REPLY}
 GROUP BY 1
 UNION ALL
-SELECT width_bucket(created_at, $3::timestamptz[]) - 1, 'opt_out', count(*), 0
+SELECT width_bucket(created_at, $3::timestamptz[]) - 1, status, count(*), 0
 FROM consent_events
-WHERE workspace_id = $1 AND livemode = $2 AND status = 'opted_out' AND created_at >= $4 AND created_at < $5
-GROUP BY 1
+WHERE workspace_id = $1 AND livemode = $2 AND status IN ('opted_in', 'opted_out')
+    AND created_at >= $4 AND created_at < $5
+GROUP BY 1, 2
+"""
+
+# A message counts in the bucket of each step that it took.
+CAMPAIGN_ACTIVITY = """
+SELECT width_bucket(step.at, $4::timestamptz[]) - 1 AS bucket, step.kind, count(*) AS count
+FROM messages AS m CROSS JOIN LATERAL (
+    VALUES ('sent', m.sent_at), ('delivered', m.delivered_at), ('failed', m.failed_at), ('replied', m.replied_at)
+) AS step (kind, at)
+WHERE m.workspace_id = $1 AND m.livemode = $2 AND m.campaign_id = $3 AND step.at >= $5 AND step.at < $6
+GROUP BY 1, 2
+"""
+
+# The table is the contact's for a region alone, which a message does not keep.
+BREAKDOWN = """
+SELECT {value} AS value, m.status::text AS status, m.error_code AS code, count(*) AS count
+FROM messages AS m {join}
+WHERE m.workspace_id = $1 AND m.livemode = $2 AND m.id >= $5 AND m.id < $6
+    AND m.created_at >= $3 AND m.created_at < $4 AND m.status <> 'skipped'
+GROUP BY 1, 2, 3
+"""
+
+AUDIENCE = """
+SELECT width_bucket(created_at, $3::timestamptz[]) - 1 AS bucket,
+    CASE WHEN is_automatic THEN 'automatic' ELSE opt_in_source END AS source, count(*) AS count
+FROM contacts
+WHERE workspace_id = $1 AND livemode = $2 AND id >= $6 AND id < $7 AND created_at >= $4 AND created_at < $5
+GROUP BY 1, 2
 """
 
 COUNT_FAILURES = """
@@ -77,6 +114,7 @@ FROM threads
 class Interval(StrEnum):
     """How long a bucket of a time series is, in the workspace's time zone; weeks begin on Monday."""
 
+    MINUTE = "minute"
     HOUR = "hour"
     DAY = "day"
     WEEK = "week"
@@ -84,13 +122,17 @@ class Interval(StrEnum):
 
 @dataclass(slots=True)
 class ActivityPoint:
-    """What one bucket holds: messages created in it by their status now, their credits, replies and opt-outs."""
+    """What one bucket holds: messages created in it by their status now, their credits, replies and changes of consent.
+
+    `opt_ins` and `opt_outs` count entries of the history of consent, not contacts.
+    """
 
     start_at: datetime
     end_at: datetime
     messages: dict[MessageStatus, int] = field(default_factory=lambda: dict.fromkeys(MessageStatus, 0))
     credits: int = 0
     replies: int = 0
+    opt_ins: int = 0
     opt_outs: int = 0
 
     @property
@@ -109,6 +151,55 @@ class FailureCount:
     count: int
 
 
+@dataclass(slots=True)
+class CampaignPoint:
+    """How many messages of a campaign left, arrived, failed and were replied to in one bucket."""
+
+    start_at: datetime
+    end_at: datetime
+    sent: int = 0
+    delivered: int = 0
+    failed: int = 0
+    replied: int = 0
+
+
+@dataclass(slots=True)
+class AudiencePoint:
+    """The contacts made in one bucket, by the source of their consent; those that nobody named count as `unknown`."""
+
+    start_at: datetime
+    end_at: datetime
+    sources: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def contact_count(self) -> int:
+        """Contacts of all sources."""
+        return sum(self.sources.values())
+
+
+class Dimension(StrEnum):
+    """What deliverability is broken down by."""
+
+    CODE = "code"
+    REGION = "region"
+    CARRIER = "carrier"
+    SENDER = "sender"
+
+
+@dataclass(slots=True)
+class DeliverabilityGroup:
+    """The messages of one value of a dimension by where they stand now, and why those failed that did."""
+
+    value: str | None
+    messages: dict[MessageStatus, int] = field(default_factory=lambda: dict.fromkeys(MessageStatus, 0))
+    failures: list[FailureCount] = field(default_factory=list)
+
+    @property
+    def message_count(self) -> int:
+        """Messages of all statuses."""
+        return sum(self.messages.values())
+
+
 @dataclass(frozen=True, slots=True)
 class ConversationOverview:
     """Contacts that replied since a time, how often, and how many were not written to after their last reply."""
@@ -125,9 +216,7 @@ async def read_activity(
 
     In the workspace's time zone unless another is named. Raises InvalidRequest for more than 800 buckets.
     """
-    # What a workspace holds was checked when it was set, by the rule of that day.
-    name = (await find_settings(ctx)).timezone if zone is None else check_timezone(zone, param="zone")
-    starts = bucket_starts(interval, since, until, ZoneInfo(name))
+    starts = bucket_starts(interval, since, until, await _zone(ctx, zone))
     points = [ActivityPoint(start, end) for start, end in pairwise(starts)]
     first, end = starts[0], starts[-1]
     rows = await fetch(
@@ -144,12 +233,76 @@ async def read_activity(
         point = points[row.bucket]
         if row.kind == "reply":
             point.replies = row.count
-        elif row.kind == "opt_out":
+        elif row.kind == OptInStatus.OPTED_OUT:
             point.opt_outs = row.count
+        elif row.kind == OptInStatus.OPTED_IN:
+            point.opt_ins = row.count
         else:
             point.messages[MessageStatus(row.kind)] = row.count
             point.credits += row.credits
     return points
+
+
+async def read_campaign_activity(
+    ctx: Context, campaign_id: UUID, *, interval: Interval, since: datetime, until: datetime
+) -> list[CampaignPoint]:
+    """Count how a campaign's messages went on over time. Raises NotFound, and as `read_activity` does."""
+    await find(ctx, Campaign, campaign_id, prefix=ids.CAMPAIGN, noun="campaign")
+    starts = bucket_starts(interval, since, until, await _zone(ctx, None))
+    points = [CampaignPoint(start, end) for start, end in pairwise(starts)]
+    for row in await fetch(
+        CAMPAIGN_ACTIVITY, ctx.workspace_id, ctx.livemode, campaign_id, starts[:-1], starts[0], starts[-1]
+    ):
+        setattr(points[row.bucket], row.kind, row.count)
+    return points
+
+
+async def read_audience_growth(
+    ctx: Context, *, interval: Interval, since: datetime, until: datetime, zone: str | None = None
+) -> list[AudiencePoint]:
+    """Count the contacts made over time by the source of their consent. Raises as `read_activity` does.
+
+    The most frequent sources of the whole time are told by name, the rest as `other`.
+    """
+    starts = bucket_starts(interval, since, until, await _zone(ctx, zone))
+    points = [AudiencePoint(start, end) for start, end in pairwise(starts)]
+    first, end = starts[0], starts[-1]
+    bounds = (id_at(first - ID_MARGIN), id_at(end + ID_MARGIN))
+    rows = await fetch(AUDIENCE, ctx.workspace_id, ctx.livemode, starts[:-1], first, end, *bounds)
+    totals: Counter[str] = Counter()
+    for row in rows:
+        totals[row.source or NO_SOURCE] += row.count
+    named = {source for source, _ in sorted(totals.items(), key=lambda each: (-each[1], each[0]))[:MAX_SOURCES]}
+    for row in rows:
+        source = row.source or NO_SOURCE
+        told = source if source in named else OTHER_SOURCES
+        sources = points[row.bucket].sources
+        sources[told] = sources.get(told, 0) + row.count
+    return points
+
+
+async def read_deliverability(
+    ctx: Context, *, by: Dimension, since: datetime, until: datetime
+) -> list[DeliverabilityGroup]:
+    """Count what became of the messages made in a time, by the values of a dimension, the most frequent first.
+
+    Skipped recipients are left out. Raises InvalidRequest for times without an offset, and for more than a year.
+    """
+    check_span(since, until)
+    value, join = DIMENSIONS[by]
+    groups: dict[str | None, DeliverabilityGroup] = {}
+    sql = BREAKDOWN.format(value=value, join=join)
+    bounds = (id_at(since - ID_MARGIN), id_at(until + ID_MARGIN))
+    for row in await fetch(sql, ctx.workspace_id, ctx.livemode, since, until, *bounds):
+        group = groups.setdefault(row.value, DeliverabilityGroup(row.value))
+        status = MessageStatus(row.status)
+        group.messages[status] += row.count
+        if row.code is not None:
+            group.failures.append(FailureCount(row.code, FAILURES.get(row.code, row.code), status, row.count))
+    for group in groups.values():
+        group.failures.sort(key=lambda each: (-each.count, each.code, each.status))
+    ordered = sorted(groups.values(), key=lambda each: (-each.message_count, each.value or ""))
+    return ordered[:MAX_GROUPS]
 
 
 async def campaign_failures(ctx: Context, campaign_ids: Sequence[UUID]) -> dict[UUID, list[FailureCount]]:
@@ -174,15 +327,35 @@ async def conversation_overview(ctx: Context, *, days: int = DEFAULT_CONVERSATIO
     return ConversationOverview(row.conversations, row.replies, row.waiting)
 
 
+async def _zone(ctx: Context, name: str | None) -> ZoneInfo:
+    # What a workspace holds was checked when it was set, by the rule of that day.
+    return ZoneInfo((await find_settings(ctx)).timezone if name is None else check_timezone(name, param="zone"))
+
+
+def check_span(since: datetime, until: datetime) -> None:
+    """Check that a time begins before it ends, and lasts a year at most. Raises InvalidRequest."""
+    _check_order(since, until)
+    if until - since > MAX_SPAN:
+        raise InvalidRequest(
+            f"since and until may lie {MAX_SPAN.days} days apart at most.",
+            param="until",
+            code=ErrorCode.PARAMETER_OUT_OF_RANGE,
+        )
+
+
+def _check_order(since: datetime, until: datetime) -> None:
+    if since.tzinfo is None or until.tzinfo is None:
+        raise InvalidRequest("A time must carry an offset.", param="since" if since.tzinfo is None else "until")
+    if until <= since:
+        raise InvalidRequest("until must lie after since.", param="until", code=ErrorCode.PARAMETER_OUT_OF_RANGE)
+
+
 def bucket_starts(interval: Interval, since: datetime, until: datetime, zone: ZoneInfo) -> list[datetime]:
     """Return the starts of the buckets from `since` to `until` and the end of the last one, in UTC.
 
     A day of a change of clocks has 23 or 25 hours. Raises InvalidRequest.
     """
-    if since.tzinfo is None or until.tzinfo is None:
-        raise InvalidRequest("A time must carry an offset.", param="since" if since.tzinfo is None else "until")
-    if until <= since:
-        raise InvalidRequest("until must lie after since.", param="until", code=ErrorCode.PARAMETER_OUT_OF_RANGE)
+    _check_order(since, until)
     if (until - since) / LENGTHS[interval] > MAX_BUCKETS - 2:
         raise InvalidRequest(
             f"A series has at most {MAX_BUCKETS} points; ask for a shorter time or a longer interval.",
@@ -190,11 +363,15 @@ def bucket_starts(interval: Interval, since: datetime, until: datetime, zone: Zo
             code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     local = since.astimezone(zone)
-    if interval is Interval.HOUR:
-        past_hour = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-        start = since.astimezone(UTC) - past_hour
-        hours = -(-(until - start) // LENGTHS[interval])
-        return [start + number * LENGTHS[interval] for number in range(hours + 1)]
+    if interval in (Interval.MINUTE, Interval.HOUR):
+        past = timedelta(
+            minutes=local.minute if interval is Interval.HOUR else 0,
+            seconds=local.second,
+            microseconds=local.microsecond,
+        )
+        start = since.astimezone(UTC) - past
+        count = -(-(until - start) // LENGTHS[interval])
+        return [start + number * LENGTHS[interval] for number in range(count + 1)]
     day = local.date()
     if interval is Interval.WEEK:
         day -= timedelta(days=day.weekday())
@@ -205,7 +382,19 @@ def bucket_starts(interval: Interval, since: datetime, until: datetime, zone: Zo
     return starts
 
 
+# The value of a dimension, and what must be joined for it.
+DIMENSIONS: Mapping[Dimension, tuple[str, str]] = {
+    Dimension.CODE: ("m.error_code", ""),
+    Dimension.REGION: (
+        "c.region",
+        "LEFT JOIN contacts AS c ON c.id = m.contact_id AND c.workspace_id = $1 AND c.livemode = $2",
+    ),
+    Dimension.CARRIER: ("m.carrier", ""),
+    Dimension.SENDER: ("m.sender", ""),
+}
+
 LENGTHS: Mapping[Interval, timedelta] = {
+    Interval.MINUTE: timedelta(minutes=1),
     Interval.HOUR: timedelta(hours=1),
     Interval.DAY: timedelta(days=1),
     Interval.WEEK: timedelta(weeks=1),

@@ -10,12 +10,15 @@ import pytest
 from msvs.api import ids
 from msvs.api.contacts.lists import delete_list
 from msvs.api.contacts.segments import (
+    TEXT_FIELDS,
+    TIME_FIELDS,
     compile_filter,
     create_segment,
     delete_segment,
     get_segment,
     list_segments,
     preview_segment,
+    segment_fields,
     update_segment,
 )
 from msvs.api.context import Context
@@ -395,3 +398,41 @@ async def test_segments_of_others_are_not_there(ctx: Context, live_ctx: Context,
         assert refused.value.param == "filter.list"
         assert (await list_segments(stranger, PageRequest())).items == []
     assert [each.id for each in (await list_segments(ctx, PageRequest())).items] == [row.id]
+
+
+async def test_fields_tell_the_attributes_that_contacts_have(ctx: Context, other_ctx: Context) -> None:
+    for attributes in (
+        {"tier": "vip", "seats": 2, "joined": "2026-05-01", "is_alum": True},
+        {"tier": "vip", "seats": 2.5, "joined": "2026-06-01T10:00:00Z", "is_alum": False},
+        {"tier": "free", "notes": "x" * 101},
+        {"tier": 7},
+    ):
+        await make_contact(ctx, attributes=attributes)
+    await make_contact(other_ctx, attributes={"secret": "theirs"})
+    found = {each.field: each for each in await segment_fields(ctx)}
+    assert list(found) == [
+        *TEXT_FIELDS,
+        "opt_in_status",
+        *TIME_FIELDS,
+        "attributes.tier",
+        "attributes.is_alum",
+        "attributes.joined",
+        "attributes.seats",
+        "attributes.notes",
+    ]
+    assert found["opt_in_status"].values == tuple(OptInStatus)
+    assert {name: (found[name].type, found[name].values) for name in found if name.startswith("attributes.")} == {
+        "attributes.tier": ("text", ("vip", "free", "7")),
+        "attributes.is_alum": ("boolean", ("false", "true")),
+        "attributes.joined": ("date", ("2026-05-01", "2026-06-01T10:00:00Z")),
+        "attributes.seats": ("number", ("2", "2.5")),
+        "attributes.notes": ("text", ()),
+    }
+    # Each operator told is one that the compiler takes.
+    values = {"text": "a", "number": 1, "boolean": True, "date": "2026-05-01", "choice": "pending"}
+    times = {"time": "2026-05-01T00:00:00Z"}
+    for each in found.values():
+        for op in each.ops:
+            value: Any = True if op == "exists" else (values | times)[each.type]
+            filter = {"field": each.field, "op": op, "value": [value] if op in ("in", "not_in") else value}
+            assert await preview_segment(ctx, filter) >= 0

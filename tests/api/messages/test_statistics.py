@@ -13,19 +13,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msvs.api import ids
+from msvs.api.campaigns import campaigns
+from msvs.api.campaigns.requests import CreateCampaign
 from msvs.api.context import Context
-from msvs.api.errors import InvalidRequest
+from msvs.api.errors import InvalidRequest, NotFound
 from msvs.api.messages.statistics import (
     MAX_BUCKETS,
+    MAX_GROUPS,
+    MAX_SOURCES,
+    AudiencePoint,
+    CampaignPoint,
     ConversationOverview,
+    Dimension,
+    FailureCount,
     Interval,
     bucket_starts,
     campaign_failures,
     conversation_overview,
     id_at,
     read_activity,
+    read_audience_growth,
+    read_campaign_activity,
+    read_deliverability,
 )
-from msvs.models import ConsentEvent, InboundMessage, Message, MessageKind, MessageStatus, OptInStatus, Workspace
+from msvs.api.resources import FAILURES
+from msvs.api.unit_of_work import unit_of_work
+from msvs.models import (
+    Campaign,
+    ConsentEvent,
+    Contact,
+    InboundMessage,
+    Message,
+    MessageKind,
+    MessageStatus,
+    OptInStatus,
+    Workspace,
+)
 from tests import factories
 
 moments = st.integers(0, 2_100_000_000_000_000).map(lambda us: at("1970-01-01") + timedelta(microseconds=us))
@@ -58,6 +81,11 @@ async def make_message(ctx: Context, created_at: datetime, status: str = "delive
             **values,
         }
     )
+
+
+async def make_campaign(ctx: Context) -> Campaign:
+    async with unit_of_work():
+        return await campaigns.create_campaign(ctx, CreateCampaign(name="Cart close", body="Hey", draft=True))
 
 
 async def make_inbound(ctx: Context, received_at: datetime, **values: Any) -> InboundMessage:
@@ -117,6 +145,7 @@ async def test_activity_counts_each_thing_in_its_bucket(ctx: Context, live_ctx: 
     assert [point.credits for point in points] == [5, 0, 1]
     assert [point.replies for point in points] == [0, 2, 0]
     assert [point.opt_outs for point in points] == [0, 1, 0]
+    assert [point.opt_ins for point in points] == [0, 1, 0]
     assert points[0].messages[MessageStatus.DELIVERED] == 2
     assert points[0].messages[MessageStatus.FAILED] == 1
     assert set(points[1].messages.values()) == {0}
@@ -172,7 +201,12 @@ def test_buckets_follow_the_clocks(zone: str, interval: Interval, since: str, un
     st.sampled_from(["UTC", "America/Sao_Paulo", "Asia/Kathmandu", "Australia/Lord_Howe", "Asia/Beirut"]),
 )
 def test_buckets_cover_the_time_without_a_gap(interval: Interval, since: datetime, length: float, zone: str) -> None:
-    unit = {Interval.HOUR: timedelta(hours=1), Interval.DAY: timedelta(days=1), Interval.WEEK: timedelta(weeks=1)}
+    unit = {
+        Interval.MINUTE: timedelta(minutes=1),
+        Interval.HOUR: timedelta(hours=1),
+        Interval.DAY: timedelta(days=1),
+        Interval.WEEK: timedelta(weeks=1),
+    }
     until = since + length * unit[interval]
     starts = bucket_starts(interval, since, until, ZoneInfo(zone))
     assert starts[0] <= since < starts[1]
@@ -242,3 +276,109 @@ async def test_conversations_wait_until_they_are_answered(ctx: Context, other_ct
 def test_an_id_made_at_a_time_is_not_below_its_bound(moment: datetime) -> None:
     made = id_of(moment)
     assert id_at(moment) <= made < id_at(moment + timedelta(milliseconds=1))
+
+
+async def test_a_campaign_is_counted_minute_by_minute(ctx: Context, other_ctx: Context) -> None:
+    campaign = await make_campaign(ctx)
+    start = at("2026-05-01T10:00:00")
+    minute = timedelta(minutes=1)
+    await make_message(
+        ctx, start, campaign_id=campaign.id, sent_at=start + minute, delivered_at=start + 2 * minute, replied_at=None
+    )
+    await make_message(
+        ctx,
+        start,
+        campaign_id=campaign.id,
+        sent_at=start + minute + timedelta(seconds=59),
+        delivered_at=start + 2 * minute,
+        replied_at=start + 3 * minute,
+    )
+    await make_message(ctx, start, "failed", campaign_id=campaign.id, failed_at=start)
+    # Outside: after the last point, of no campaign, of another workspace.
+    await make_message(ctx, start, campaign_id=campaign.id, sent_at=start + 4 * minute)
+    await make_message(ctx, start, sent_at=start)
+    await make_message(other_ctx, start, campaign_id=campaign.id, sent_at=start)
+    window: dict[str, Any] = {"interval": Interval.MINUTE, "since": start + timedelta(seconds=7)}
+    points = await read_campaign_activity(ctx, campaign.id, until=start + 4 * minute, **window)
+    assert points == [
+        CampaignPoint(start, start + minute, failed=1),
+        CampaignPoint(start + minute, start + 2 * minute, sent=2),
+        CampaignPoint(start + 2 * minute, start + 3 * minute, delivered=2),
+        CampaignPoint(start + 3 * minute, start + 4 * minute, replied=1),
+    ]
+    with pytest.raises(NotFound):
+        await read_campaign_activity(other_ctx, campaign.id, until=start + minute, **window)
+
+
+async def test_audience_growth_counts_contacts_by_source(ctx: Context, live_ctx: Context) -> None:
+    async def join(ctx: Context, moment: datetime, source: str | None, *, is_automatic: bool = False) -> None:
+        await Contact.create(
+            id=id_of(moment),
+            workspace_id=ctx.workspace_id,
+            livemode=ctx.livemode,
+            phone=factories.next_phone(),
+            opt_in_source=source,
+            is_automatic=is_automatic,
+            created_at=moment,
+        )
+
+    await join(ctx, at("2026-05-01T00:00:00"), "checkout")
+    await join(ctx, at("2026-05-01T23:59:59"), "checkout")
+    await join(ctx, at("2026-05-02T00:00:00"), None)
+    await join(ctx, at("2026-05-02T01:00:00"), None, is_automatic=True)
+    await join(ctx, at("2026-05-03T00:00:00"), "checkout")
+    await join(live_ctx, at("2026-05-01T12:00:00"), "checkout")
+    window: dict[str, Any] = {"interval": Interval.DAY, "since": at("2026-05-01"), "until": at("2026-05-03")}
+    points = await read_audience_growth(ctx, **window)
+    assert points == [
+        AudiencePoint(at("2026-05-01"), at("2026-05-02"), {"checkout": 2}),
+        AudiencePoint(at("2026-05-02"), at("2026-05-03"), {"automatic": 1, "unknown": 1}),
+    ]
+    assert [point.contact_count for point in points] == [2, 2]
+    for number in range(MAX_SOURCES):
+        await join(ctx, at("2026-05-01T12:00:00"), f"page {number:02}")
+    named = (await read_audience_growth(ctx, **window))[0].sources
+    # Of sources as frequent the first by name are told: checkout, automatic, 18 pages.
+    assert named == {"checkout": 2, "other": 2} | {f"page {number:02}": 1 for number in range(MAX_SOURCES - 2)}
+
+
+async def test_deliverability_is_told_apart(ctx: Context, other_ctx: Context) -> None:
+    contact = await factories.make_contact(ctx, "+447400123456", region="GB")
+    moment = at("2026-05-01T12:00:00")
+    await make_message(ctx, moment, contact_id=contact.id, carrier="telnyx", sender="COHORT")
+    await make_message(ctx, moment, "failed", contact_id=contact.id, carrier="telnyx", error_code="unreachable")
+    await make_message(ctx, moment, "failed", contact_id=contact.id, carrier="twilio", error_code="unreachable")
+    await make_message(ctx, moment, "failed", error_code="expired")
+    # Outside: skipped, before, after, another workspace.
+    await make_message(ctx, moment, "skipped", error_code="opted_out")
+    await make_message(ctx, at("2026-04-30T23:59:59"), "failed", error_code="expired")
+    await make_message(ctx, at("2026-05-02"), "failed", error_code="expired")
+    await make_message(other_ctx, moment, "failed", error_code="expired")
+    window = {"since": at("2026-05-01"), "until": at("2026-05-02")}
+
+    async def read(by: Dimension) -> list[tuple[str | None, int]]:
+        return [(group.value, group.message_count) for group in await read_deliverability(ctx, by=by, **window)]
+
+    assert await read(Dimension.CODE) == [("unreachable", 2), (None, 1), ("expired", 1)]
+    assert await read(Dimension.REGION) == [("GB", 3), (None, 1)]
+    assert await read(Dimension.CARRIER) == [("telnyx", 2), (None, 1), ("twilio", 1)]
+    assert await read(Dimension.SENDER) == [("MASSIVESMS", 3), ("COHORT", 1)]
+    by_carrier = await read_deliverability(ctx, by=Dimension.CARRIER, **window)
+    assert by_carrier[0].failures == [
+        FailureCount("unreachable", FAILURES["unreachable"], MessageStatus.FAILED, 1),
+    ]
+    assert by_carrier[0].messages[MessageStatus.DELIVERED] == 1
+    for number in range(MAX_GROUPS):
+        await make_message(ctx, moment, sender=f"S{number:03}")
+    assert len(await read(Dimension.SENDER)) == MAX_GROUPS
+
+
+async def test_deliverability_takes_a_year(ctx: Context) -> None:
+    for since, until, param in (
+        (at("2026-05-02"), at("2026-05-01"), "until"),
+        (at("2025-01-01"), at("2026-05-01"), "until"),
+        (datetime(2026, 5, 1), at("2026-05-02"), "since"),  # noqa: DTZ001
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            await read_deliverability(ctx, by=Dimension.CODE, since=since, until=until)
+        assert refused.value.param == param

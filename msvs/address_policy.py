@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import parse_qs, urlsplit
 
 from yarl import URL
 
-from msvs.settings import Settings, SettingsError
+from msvs.settings import Insecure, Settings, SettingsError
 
 MAX_URL_LENGTH = 2048
+# Ports below need a root to listen on them.
+FIRST_FREE_PORT = 1024
 
 # Sources: IANA special-purpose address registries, RFC 6890 and 9637, and the clouds' metadata addresses.
 _REFUSED_NETWORKS = [
@@ -83,24 +86,48 @@ class AddressRefused(OSError):
 
 
 class AddressPolicy:
-    """Which addresses may be connected to: public ones, those an operator lists, and loopback if allowed."""
+    """Which addresses may be connected to: public ones, those an operator lists, and loopback if allowed.
 
-    def __init__(self, allow_cidrs: Sequence[str] = (), *, allow_loopback: bool = False) -> None:
+    Of `ports`, where they are given, only those; of allowed loopback also any that no root is needed for. The
+    `engine_ports` are refused at every address that is not public.
+    """
+
+    def __init__(
+        self,
+        allow_cidrs: Sequence[str] = (),
+        *,
+        allow_loopback: bool = False,
+        ports: Sequence[int] | None = None,
+        engine_ports: Iterable[int] = (),
+        hides_private: bool = True,
+        hides_loopback: bool = False,
+    ) -> None:
         """Read the allowed networks. Raises ValueError for a network that is not one, such as `10.0.0.1/8`."""
         self._listed = [ip_network(cidr) for cidr in allow_cidrs]
         self._admitted = self._listed + (_LOOPBACK if allow_loopback else [])
+        self._ports = None if ports is None else frozenset(ports)
+        self._engine_ports = frozenset(engine_ports)
+        self._hides_private = hides_private
+        self._hides_loopback = hides_loopback
         self.allow_loopback = allow_loopback
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AddressPolicy:
         """Return the policy for webhooks: MSVS_WEBHOOK_ALLOW_CIDRS, and loopback outside production."""
         try:
-            return cls(settings.webhook_allow_cidrs, allow_loopback=not settings.is_production)
+            return cls(
+                settings.webhook_allow_cidrs,
+                allow_loopback=not settings.is_production,
+                ports=settings.webhook_ports,
+                engine_ports=engine_ports(settings),
+                hides_private=not settings.webhook_show_private_answers,
+                hides_loopback=Insecure.PUBLIC_ADDRESS in settings.allow_insecure,
+            )
         except ValueError as error:
             raise SettingsError(f"MSVS_WEBHOOK_ALLOW_CIDRS: {error}") from None
 
-    def check(self, address: str) -> None:
-        """Raise AddressRefused unless `address`, in its canonical form, may be connected to.
+    def check(self, address: str, port: int | None = None) -> None:
+        """Raise AddressRefused unless `address`, in its canonical form, may be connected to, at `port` if it is given.
 
         An IPv4 address inside an IPv6 one is refused, unless the operator lists the outer network and the inner
         address may be reached too, or it is IPv4-mapped and the operator lists the inner address.
@@ -112,13 +139,45 @@ class AddressPolicy:
         if isinstance(parsed, IPv6Address) and parsed.scope_id is not None:
             raise AddressRefused(address, "an address with a scope")
         reason = self._reason(parsed)
+        if reason is None and port is not None:
+            reason = self._port_reason(parsed, port)
         if reason is not None:
             raise AddressRefused(address, reason)
+
+    def check_port(self, port: int) -> None:
+        """Raise AddressRefused for a port that no address but allowed loopback has open, no matter where a name leads."""
+        if (
+            self._ports is not None
+            and port not in self._ports
+            and not (self.allow_loopback and port >= FIRST_FREE_PORT)
+        ):
+            raise AddressRefused(f"port {port}", "on a port that webhooks may not reach")
+
+    def hides(self, address: str | None) -> bool:
+        """Return whether the log of attempts shows nothing of what an address answered; one not known is hidden."""
+        try:
+            parsed = ip_address((address or "").partition("%")[0])
+        except ValueError:
+            return True
+        inner = _embedded(parsed) or parsed
+        if any(each in network for each in (parsed, inner) for network in self._listed):
+            return self._hides_private
+        return self._hides_loopback and any(inner in network for network in _LOOPBACK)
 
     def lists(self, address: str) -> bool:
         """Return whether the operator's networks hold `address`."""
         parsed = ip_address(address)
         return any(parsed in network for network in self._listed)
+
+    def _port_reason(self, address: IPv4Address | IPv6Address, port: int) -> str | None:
+        inner = _embedded(address) or address
+        is_private = any(each in network for each in (address, inner) for network in self._admitted)
+        if is_private and port in self._engine_ports:
+            return "an address of the service's own engines"
+        is_loopback = self.allow_loopback and any(inner in network for network in _LOOPBACK)
+        if self._ports is None or port in self._ports or (is_loopback and port >= FIRST_FREE_PORT):
+            return None
+        return "on a port that webhooks may not reach"
 
     def _reason(self, address: IPv4Address | IPv6Address) -> str | None:
         admitted = any(address in network for network in self._admitted)
@@ -136,6 +195,17 @@ class AddressPolicy:
         if isinstance(address, IPv6Address) and address not in _GLOBAL_IPV6:
             return "a reserved address"
         return None
+
+
+def engine_ports(settings: Settings) -> set[int]:
+    """Return the ports of PostgreSQL and Redis: the usual ones, and all that the settings name."""
+    ports = {5432, 6379}
+    for url in (settings.database_url, settings.redis_url):
+        parts = urlsplit(url or "")
+        for host in parts.netloc.rpartition("@")[2].split(","):
+            ports |= {int(text) for text in [host.rpartition(":")[2]] if text.isdecimal()}
+        ports |= {int(text) for each in parse_qs(parts.query).get("port", []) for text in each.split(",")}
+    return ports
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | None:
@@ -183,6 +253,12 @@ def check_url(text: str, *, allow_http_loopback: bool, policy: AddressPolicy | N
             policy.check(address)
         except AddressRefused as error:
             raise ValueError(f"The URL's host is {error.reason}, which webhooks may not reach.") from None
+    try:
+        policy.check_port(port or 443)
+        if address is not None:
+            policy.check(address, port)
+    except AddressRefused as error:
+        raise ValueError(f"The URL is {error.reason}.") from None
     if literal is not None and literal != host:
         raise ValueError(f"The URL's host must be written as {literal}.")
     if url.scheme == "http" and not (

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from msvs import database, garbage, logs, settings
+from msvs import database, garbage, logs, settings, start_checks
 from msvs.api.accounts import auth, secret_keys
 from msvs.api.context import Services
 from msvs.api.crypto import Keyring
@@ -52,7 +52,9 @@ from msvs.twilio_compat.router import twilio_routes
 
 def application() -> Starlette:
     """Return the application as the environment sets it up; what uvicorn's factory mode calls."""
-    return create_app(settings.from_environment())
+    own = settings.from_environment()
+    start_checks.require_safe(own)
+    return create_app(own)
 
 
 def create_app(settings: Settings, services: Services | None = None) -> Starlette:

@@ -16,6 +16,7 @@ from types import TracebackType
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 
 from msvs.address_policy import AddressPolicy, AddressRefused
 
@@ -59,7 +60,7 @@ class HttpError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
-    """An answer: at most 64 KB of its body, and of that the first 1 KB as `head`, for the log."""
+    """An answer: at most 64 KB of its body, and of that the first 1 KB as `head`, for the log, which may be hidden."""
 
     status: int
     headers: Mapping[str, str]
@@ -114,6 +115,19 @@ def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[Resolve
         )
         for kind, _, proto, _, address in found
     ]
+
+
+class _Response(aiohttp.ClientResponse):
+    """An answer that knows which address it came from, on a connection that was kept too."""
+
+    peer: str | None = None
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Begin to read; the connection is given back as soon as all has been read."""
+        transport = connection.transport
+        name = None if transport is None else transport.get_extra_info("peername")
+        self.peer = name[0] if isinstance(name, tuple) else None
+        return await super().start(connection)
 
 
 class HttpClient:
@@ -200,7 +214,7 @@ class HttpClient:
         return HttpAnswer(
             status=response.status,
             headers=response.headers,
-            head=content[:HEAD_BYTES],
+            head=b"" if self._policy.hides(getattr(response, "peer", None)) else content[:HEAD_BYTES],
             elapsed_ms=_since(started),
             body=content,
             truncated=truncated,
@@ -255,6 +269,7 @@ class HttpClient:
                 headers={"User-Agent": "MassiveSMS", "Accept-Encoding": "identity"},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 auto_decompress=False,
+                response_class=_Response,
                 trust_env=False,
             )
         return self._session
@@ -263,7 +278,7 @@ class HttpClient:
         family, kind, proto, _, address = info
         sockets = _sockets.get()
         try:
-            self._policy.check(address[0])
+            self._policy.check(address[0], address[1])
         except AddressRefused as error:
             sockets.refused = error
             raise

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from functools import partial
 from importlib import metadata
 from ipaddress import ip_network
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 DEVELOPMENT = "development"
 PRODUCTION = "production"
+# Where `msvs run` keeps the keys and the password of the demo workspace, in DATA_DIR.
+DEMO_FILE = "demo.json"
 # Where the API is served to the public, and its documentation found.
 PRODUCTION_URL = "https://api.massivesms.com"
 
@@ -33,6 +36,14 @@ def version() -> str:
 
 class SettingsError(ValueError):
     """A variable of the environment holds something that cannot be used."""
+
+
+class Insecure(StrEnum):
+    """What a process refuses to start with unless MSVS_ALLOW_INSECURE names it."""
+
+    PUBLIC_ADDRESS = "public_address"
+    HTTP_URL = "http_url"
+    VIRTUAL_CARRIER = "virtual_carrier"
 
 
 def _text(_name: str, text: str) -> str:
@@ -117,6 +128,18 @@ def _hosts(name: str, text: str) -> tuple[str, ...]:
         if part != "*" and (not part.isascii() or not set(part) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-_")):
             raise SettingsError(f"{name} must be names such as sms.cohortlabs.co, without a port, not {part!r}")
     return hosts
+
+
+def _insecure(name: str, text: str) -> tuple[Insecure, ...]:
+    return tuple(Insecure(_choice(name, part, of=tuple(Insecure))) for part in _list(text))
+
+
+def _ports(name: str, text: str) -> tuple[int, ...]:
+    return tuple(_number(name, part, low=1, high=65535) for part in _list(text))
+
+
+def _flag(name: str, text: str) -> bool:
+    return _choice(name, text.strip().lower(), of=("1", "0", "true", "false")) in ("1", "true")
 
 
 def _rates(name: str, text: str) -> Mapping[str, float]:
@@ -212,11 +235,21 @@ class Settings:
         page="[Metrics](operations.md#metrics)", is_secret=True)
     webhook_allow_cidrs: tuple[str, ...] = setting("MSVS_WEBHOOK_ALLOW_CIDRS", (),
         "comma-separated networks that webhooks may reach although they are private", _networks)
+    webhook_ports: tuple[int, ...] = setting("MSVS_WEBHOOK_PORTS", (443, 80, 8443),
+        "comma-separated ports that webhooks may reach; in development also all ports of loopback from 1024 on",
+        _ports, shown="`443,80,8443`")
+    webhook_show_private_answers: bool = setting("MSVS_WEBHOOK_SHOW_PRIVATE_ANSWERS", False,
+        "`true` keeps what receivers in `MSVS_WEBHOOK_ALLOW_CIDRS` answered in the log of attempts", _flag,
+        shown="`false`")
     trusted_proxies: tuple[str, ...] = setting("MSVS_TRUSTED_PROXIES", (),
         "comma-separated networks of the proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`",
         _networks)
     allowed_hosts: tuple[str, ...] = setting("MSVS_ALLOWED_HOSTS", (),
         "comma-separated names beside the public URL's under which pages and GraphQL are served; `*` is any", _hosts)
+    allow_insecure: tuple[Insecure, ...] = setting("MSVS_ALLOW_INSECURE", (),
+        "comma-separated names of what a start is not refused for: `public_address` (development that others reach, as "
+        "in a container), `http_url` and `virtual_carrier` (production without https, and without a carrier)",
+        _insecure, page="[What a start is refused for](operations.md#what-a-start-is-refused-for)")
     message_workers: int = setting("MSVS_MESSAGE_WORKERS", 2, "processes that dispatch messages", _processes)
     webhook_workers: int = setting("MSVS_WEBHOOK_WORKERS", 1, "processes that deliver webhooks", _processes)
     database_pool_size: int = setting("MSVS_DATABASE_POOL_SIZE", 10, "connections to PostgreSQL a process may hold",

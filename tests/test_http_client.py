@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from random import Random
@@ -22,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from msvs.address_policy import AddressPolicy, AddressRefused, check_url
 from msvs.http_client import FailureKind, HttpAnswer, HttpClient, HttpError
-from msvs.settings import PRODUCTION, Settings, SettingsError
+from msvs.settings import PRODUCTION, Insecure, Settings, SettingsError
 
 STRICT = AddressPolicy()
 DEVELOPMENT = AddressPolicy(allow_loopback=True)
@@ -301,6 +302,102 @@ def test_the_policy_comes_from_the_settings() -> None:
 def test_a_network_that_is_none_is_refused_by_the_variables_name(cidr: str) -> None:
     with pytest.raises(SettingsError, match=r"^MSVS_WEBHOOK_ALLOW_CIDRS: "):
         AddressPolicy.from_settings(Settings(webhook_allow_cidrs=(cidr,)))
+
+
+ENGINES = Settings(
+    database_url="postgresql://app:p%40ss@127.0.0.1:54321,db:54322/msvs?port=54323",
+    redis_url="redis://:x@[::1]:63790/0",
+)
+PRIVATE = ("10.0.0.0/8",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "address", "port", "admitted"),
+    [
+        (Settings(), "8.8.8.8", 443, True),
+        (Settings(), "8.8.8.8", 8443, True),
+        (Settings(), "8.8.8.8", 25, False),
+        (Settings(), "8.8.8.8", 9000, False),
+        (Settings(webhook_ports=(9000,)), "8.8.8.8", 9000, True),
+        (Settings(webhook_ports=(9000,)), "8.8.8.8", 443, False),
+        (Settings(), "127.0.0.1", 9000, True),
+        (Settings(), "127.0.0.1", 25, False),
+        (Settings(), "127.0.0.1", 6379, False),
+        (Settings(), "::1", 5432, False),
+        *(
+            (ENGINES, address, port, False)
+            for address in ("127.0.0.1", "127.9.9.9", "::1")
+            for port in range(54321, 54324)
+        ),
+        (ENGINES, "127.0.0.1", 63790, False),
+        (ENGINES, "127.0.0.1", 54324, True),
+        (Settings(environment=PRODUCTION, webhook_allow_cidrs=PRIVATE), "10.1.2.3", 443, True),
+        (Settings(environment=PRODUCTION, webhook_allow_cidrs=PRIVATE), "10.1.2.3", 9200, False),
+        (Settings(environment=PRODUCTION, webhook_allow_cidrs=PRIVATE, webhook_ports=(6379,)), "10.1.2.3", 6379, False),
+        (Settings(webhook_allow_cidrs=("::ffff:0:0/96",), webhook_ports=(6379,)), "::ffff:127.0.0.1", 6379, False),
+    ],
+)
+def test_ports_by_list_and_never_those_of_the_engines(
+    settings: Settings, address: str, port: int, admitted: bool
+) -> None:
+    policy = AddressPolicy.from_settings(settings)
+    host = f"[{address}]" if ":" in address else address
+    url = f"https://{host}:{port}/hook"
+    if admitted:
+        policy.check(address, port)
+        assert check_url(url, allow_http_loopback=policy.allow_loopback, policy=policy) == url
+    else:
+        with pytest.raises(AddressRefused, match=r"port|engines"):
+            policy.check(address, port)
+        with pytest.raises(ValueError, match=r"port|engines"):
+            check_url(url, allow_http_loopback=policy.allow_loopback, policy=policy)
+
+
+async def test_a_name_that_leads_to_an_engine_is_refused_at_the_socket() -> None:
+    async with raw_server(answering(OK)) as server:
+        policy = AddressPolicy(allow_loopback=True, ports=(443,), engine_ports=(server.port,))
+        assert check_url(f"https://db.example:{server.port}/", allow_http_loopback=True, policy=policy)
+        async with HttpClient(policy, resolver=FixedResolver([HOST])) as client:
+            for host in ("db.example", HOST):
+                with pytest.raises(HttpError) as refused:
+                    await client.post(f"http://{host}:{server.port}/", b"{}", {})
+                assert refused.value.kind == FailureKind.ADDRESS_REFUSED
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "head"),
+    [
+        (AddressPolicy(["127.0.0.0/8"]), b""),
+        (AddressPolicy(["127.0.0.0/8"], allow_loopback=True), b""),
+        (AddressPolicy(["127.0.0.0/8"], hides_private=False), b"ok"),
+        (AddressPolicy(allow_loopback=True), b"ok"),
+        (AddressPolicy(allow_loopback=True, hides_loopback=True), b""),
+    ],
+)
+async def test_what_a_private_receiver_answered_is_not_for_the_log(policy: AddressPolicy, head: bytes) -> None:
+    async def answer(server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _n: int) -> None:
+        while True:
+            await server.read_request(reader)
+            writer.write(OK)
+
+    async with raw_server(answer) as server, HttpClient(policy) as client:
+        # The second on the connection that the first left open.
+        heads = [(await client.post(server.url, b"{}", {})).head for _ in range(2)]
+        assert (heads, server.connections) == ([head, head], 1)
+
+
+def test_the_settings_decide_what_the_log_shows() -> None:
+    listed = Settings(webhook_allow_cidrs=PRIVATE)
+    for settings, address, hidden in (
+        (listed, "10.1.2.3", True),
+        (listed, "::ffff:10.1.2.3", True),
+        (listed, "8.8.8.8", False),
+        (listed, "127.0.0.1", False),
+        (replace(listed, allow_insecure=(Insecure.PUBLIC_ADDRESS,)), "127.0.0.1", True),
+        (replace(listed, webhook_show_private_answers=True), "10.1.2.3", False),
+    ):
+        assert AddressPolicy.from_settings(settings).hides(address) is hidden, (settings, address)
 
 
 # URLs at registration

@@ -31,9 +31,9 @@ async def test_from_a_new_database_to_a_workspace_with_its_owner(engines: Engine
     env = kept | {
         "PATH": f"{tmp_path}:{kept['PATH']}",
         "MSVS_ENV": "production",
-        "MSVS_SECRET_KEY": "k" * 43,
-        "MSVS_OPERATOR_PASSWORD": "o" * 24,
-        "MSVS_METRICS_TOKEN": "m" * 43,
+        "MSVS_SECRET_KEY": "R4xq7Jm2vT9sLw0dYb5uKc8nHf1gZe6aPo3iQtVxWyE=",
+        "MSVS_OPERATOR_PASSWORD": "N7vq2Xw9Lr4tBz6mKs1dHc8y",
+        "MSVS_METRICS_TOKEN": "Wb3kT8yQz5nV1xJr7pLd0mGs4hCf9uEa2oIi6jRvXwU=",
         "DATABASE_URL": url,
         "REDIS_URL": engines.redis_url,
         "DATA_DIR": str(tmp_path),

@@ -65,6 +65,7 @@ class World:
             "REDIS_URL": self.redis_url,
             "MSVS_CARRIERS": str(carriers),
             "MSVS_LIVE_CARRIER": "virtual",
+            "MSVS_ALLOW_INSECURE": "virtual_carrier",
             "PORT": "0",
             "MSVS_LOG_LEVEL": "ERROR",
         }

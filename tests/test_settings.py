@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from msvs.settings import Settings, SettingsError, describe, from_environment
+from msvs.settings import Insecure, Settings, SettingsError, describe, from_environment
 
 
 def test_nothing_need_be_set() -> None:
@@ -32,8 +32,11 @@ READ = {
     "MSVS_OPERATOR_PASSWORD": ("open", "operator_password", "open"),
     "MSVS_METRICS_TOKEN": ("count", "metrics_token", "count"),
     "MSVS_WEBHOOK_ALLOW_CIDRS": ("10.0.0.0/8,::1", "webhook_allow_cidrs", ("10.0.0.0/8", "::1/128")),
+    "MSVS_WEBHOOK_PORTS": ("443, 9443", "webhook_ports", (443, 9443)),
+    "MSVS_WEBHOOK_SHOW_PRIVATE_ANSWERS": ("True", "webhook_show_private_answers", True),
     "MSVS_TRUSTED_PROXIES": ("10.0.0.1", "trusted_proxies", ("10.0.0.1/32",)),
     "MSVS_ALLOWED_HOSTS": ("SMS.cohortlabs.co,*", "allowed_hosts", ("sms.cohortlabs.co", "*")),
+    "MSVS_ALLOW_INSECURE": ("http_url", "allow_insecure", (Insecure.HTTP_URL,)),
     "MSVS_MESSAGE_WORKERS": ("0", "message_workers", 0),
     "MSVS_WEBHOOK_WORKERS": ("256", "webhook_workers", 256),
     "MSVS_DATABASE_POOL_SIZE": ("1", "database_pool_size", 1),
@@ -94,6 +97,10 @@ def test_secrets_are_not_shown_with_the_other_settings() -> None:
         ("REDIS_URL", "cache:6379"),
         ("MSVS_WEBHOOK_ALLOW_CIDRS", "10.0.0.0/8, cohortlabs.co"),
         ("MSVS_WEBHOOK_ALLOW_CIDRS", "10.0.0.1/8"),
+        ("MSVS_WEBHOOK_PORTS", "443,https"),
+        ("MSVS_WEBHOOK_PORTS", "0"),
+        ("MSVS_WEBHOOK_SHOW_PRIVATE_ANSWERS", "sometimes"),
+        ("MSVS_ALLOW_INSECURE", "http_url,everything"),
         ("MSVS_TRUSTED_PROXIES", "proxy"),
         ("MSVS_MESSAGE_WORKERS", "-1"),
         ("MSVS_WEBHOOK_WORKERS", "two"),

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from msvs import start_checks
 from msvs.cli.catalogue import COMMANDS
 from msvs.local.embedded import EmbeddedEngines
 from msvs.settings import Settings, SettingsError, from_environment
@@ -151,7 +152,8 @@ class CommandFailed(Exception):
 
 
 def fail(message: str, status: int = FAILED) -> int:
-    print(f"msvs: {message}", file=sys.stderr)
+    for line in message.splitlines():
+        print(f"msvs: {line}", file=sys.stderr)
     return status
 
 
@@ -212,9 +214,9 @@ async def unlock(settings: Settings, *, is_service: bool = False) -> None:
 def with_engines(settings: Settings, *, redis: bool = True) -> Settings:
     """Return the settings with the embedded engines of DATA_DIR in place of what is not set.
 
-    Raises CommandFailed, and SettingsError where production has no secret key.
+    Raises CommandFailed, and SettingsError for what production must not have.
     """
-    settings.require_secret_key()
+    start_checks.require_safe(settings)
     engines = EmbeddedEngines(settings.data_dir)
     if settings.database_url is None:
         settings = replace(settings, database_url=_running(lambda: engines.database_url, "DATABASE_URL", settings))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from msvs import start_checks
 from msvs.cli.common import (
     Arguments,
     in_database,
@@ -20,12 +21,11 @@ from msvs.cli.common import (
 from msvs.cli.database import migrate_schema, repair_what_is_due
 from msvs.cli.workspaces import new_workspace
 from msvs.local.embedded import EmbeddedEngines
-from msvs.settings import Settings
+from msvs.settings import DEMO_FILE, Settings
 
 QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
 DEMO_NAME = "Cohort Labs (demo)"
 DEMO_CREDITS = 10_000
-DEMO_FILE = "demo.json"
 DEMO_OWNER = "owner@cohortlabs.example"
 # Managers of processes send these to have a file read again or a log opened again: there is neither. `msvs run` ends by
 # SIGHUP, with its terminal.
@@ -38,7 +38,8 @@ def run(settings: Settings, _arguments: Arguments) -> int:
     """Run the whole service until a signal ends it."""
     from msvs.local import supervisor
 
-    settings.require_secret_key()
+    start_checks.require_safe(settings)
+    start_checks.require_own_listener(settings)
     return supervisor.run(settings, prepare=prepare)
 
 
@@ -160,6 +161,7 @@ def serve_api(settings: Settings, _arguments: Arguments) -> None:
     """Serve the API until a signal ends it."""
     from msvs import app
 
+    start_checks.require_own_listener(settings)
     app.serve(with_engines(settings))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from msvs import start_checks
 from msvs.cli.common import (
     JSON,
     REGIONS,
@@ -50,6 +51,7 @@ def add_route(settings: Settings, arguments: Arguments) -> None:
     from msvs.carriers.registry import make_carriers
     from msvs.models import SenderKind
 
+    start_checks.require_real_route(settings, arguments.carrier)
     carriers = make_carriers(settings, owns_sessions=False)
     services = replace(services_of_command(), carriers=CarrierNames(frozenset(carriers)))
     kind = None if arguments.sender_kind is None else SenderKind(arguments.sender_kind)

@@ -145,7 +145,7 @@ class AddressPolicy:
             raise AddressRefused(address, reason)
 
     def check_port(self, port: int) -> None:
-        """Raise AddressRefused for a port that no address but allowed loopback has open, no matter where a name leads."""
+        """Raise AddressRefused for a port that may be reached at no address, not even at loopback."""
         if (
             self._ports is not None
             and port not in self._ports

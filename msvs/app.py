@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from msvs import database, garbage, logs, settings, start_checks
-from msvs.api.accounts import auth, secret_keys
+from msvs.api.accounts import auth, request_log, secret_keys
 from msvs.api.context import Services
 from msvs.api.crypto import Keyring
 from msvs.api.errors import ErrorCode, Unavailable
@@ -37,6 +37,7 @@ from msvs.http.hosts import AllowedHosts
 from msvs.http.middleware import REQUEST_ID, RequestMiddleware, as_refusal
 from msvs.http.notifying import Notifying
 from msvs.http.proxies import TrustedProxies
+from msvs.http.request_log import noting
 from msvs.http.server import BACKLOG, server_config
 from msvs.loops import new_runner
 from msvs.ops.metric_families import read_metric_families
@@ -86,6 +87,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
                 check=secret_keys.connection_check(services.keyring),
             ),
             watching(app),
+            request_log.writing(services),
         ):
             app.state.notifier = notifier
             try:
@@ -131,7 +133,13 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     app = Starlette(
         routes=routes,
         middleware=[
-            Middleware(Observed, traffic=traffic, request_id=REQUEST_ID, logs_requests=settings.is_production),
+            Middleware(
+                Observed,
+                traffic=traffic,
+                request_id=REQUEST_ID,
+                logs_requests=settings.is_production,
+                note=noting(services),
+            ),
             *proxies,
             Middleware(Notifying),
             Middleware(RequestMiddleware, https_only=settings.is_production, base_url=settings.base_url),

@@ -80,6 +80,8 @@ NO_REST: Mapping[str, str] = {
     "statistics.read_audience_growth": DASHBOARD,
     "statistics.read_campaign_activity": DASHBOARD,
     "statistics.read_deliverability": DASHBOARD,
+    "request_log.count_requests": DASHBOARD,
+    "request_log.list_requests": DASHBOARD,
     "segments.segment_fields": DASHBOARD,
     "suppressions.count_erased": COMMAND,
     "suppressions.export_rows": COMMAND,

@@ -12,6 +12,7 @@ from strawberry import ID
 from tortoise.models import Model
 
 from msvs.api import ids
+from msvs.api.accounts.request_log import API_REQUEST
 from msvs.api.contacts.suppressions import SUPPRESSION
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.pages import MAX_LIMIT
@@ -35,7 +36,7 @@ READS: Mapping[str, Permission] = {
     ids.CAMPAIGN: Permission.CAMPAIGNS_READ,
     **dict.fromkeys((ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION), Permission.CONTACTS_READ),
     **dict.fromkeys((ids.WEBHOOK, ids.ATTEMPT), Permission.WEBHOOKS_READ),
-    ids.EVENT: Permission.EVENTS_READ,
+    **dict.fromkeys((ids.EVENT, API_REQUEST), Permission.EVENTS_READ),
     **dict.fromkeys((ids.WORKSPACE, ids.SENDER), Permission.WORKSPACE_READ),
     ids.API_KEY: Permission.KEYS_READ,
     ids.USER: Permission.MEMBERS_READ,

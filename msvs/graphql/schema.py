@@ -28,6 +28,7 @@ from msvs.graphql.lists import ListMutation, ListQuery
 from msvs.graphql.messages import MessageMutation, MessageQuery
 from msvs.graphql.nodes import NodeQuery
 from msvs.graphql.previews import PreviewQuery
+from msvs.graphql.requests import RequestQuery
 from msvs.graphql.scalars import SCALARS
 from msvs.graphql.segments import SegmentMutation, SegmentQuery
 from msvs.graphql.senders import SenderQuery
@@ -50,6 +51,7 @@ class Query(
     ListQuery,
     KeywordQuery,
     SuppressionQuery,
+    RequestQuery,
     SegmentQuery,
     CreditQuery,
     SenderQuery,

@@ -23,6 +23,7 @@ from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import ApiError, AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied
 from msvs.api.limits import Bucket
 from msvs.http.cookies import find_cookie
+from msvs.http.middleware import CALLER
 from msvs.settings import Settings
 
 COOKIE = "msvs_session"
@@ -91,7 +92,9 @@ class Callers:
         )
         authorization = headers.get(b"authorization")
         if authorization is not None:
-            return await self.by_key(authorization.decode("latin-1"), visitor)
+            caller = await self.by_key(authorization.decode("latin-1"), visitor)
+            scope[CALLER] = caller.ctx
+            return caller
         self.check_origin(headers)
         token = self.token_of(headers)
         if token is None:

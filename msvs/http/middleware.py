@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID = "msvs.request_id"
 ANSWER_HEADERS = "msvs.answer_headers"
+# Who asks, once a front knows it by an API key, and the code of what it was refused with.
+CALLER = "msvs.caller"
+ERROR_CODE = "msvs.error_code"
 # Nothing is what its Content-Type does not say, no matter what a caller had us put into it.
 AS_TYPED = (b"x-content-type-options", b"nosniff")
 # A year, for this host alone: browsers then take the TLS proxy's word for granted.
@@ -77,6 +80,7 @@ class RequestMiddleware:
 def refuse(scope: Scope, error: Exception) -> ApiError:
     """Return what the caller is told of an error, and log what is not the caller's fault."""
     refusal = as_api_error(error)
+    scope[ERROR_CODE] = refusal.code
     if refusal.status == 503:
         log.warning("request refused", method=scope["method"], status=503, error=type(error).__name__)
     elif refusal.status >= 500:

@@ -20,6 +20,7 @@ from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageStatus
 from msvs.models.repairs import Repair
+from msvs.models.requests import ApiRequest
 from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
@@ -32,6 +33,7 @@ __all__ = [
     "CARRIER_GARBLED",
     "CARRIER_OPTED_OUT",
     "ApiKey",
+    "ApiRequest",
     "AuditEntry",
     "Campaign",
     "CampaignStatus",

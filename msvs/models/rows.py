@@ -61,6 +61,43 @@ class ApiKeyRow(Protocol):
     def last_used_at(self) -> datetime | None: ...
 
 
+class ApiRequestRow(Protocol):
+    """A row of `api_requests`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def api_key_id(self) -> UUID: ...
+
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def error_code(self) -> str | None: ...
+
+    @property
+    def elapsed_ms(self) -> int: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
 class AuditEntryRow(Protocol):
     """A row of `audit_entries`."""
 

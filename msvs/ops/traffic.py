@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -77,14 +78,21 @@ class Traffic:
         return [*samples, Sample(times.seconds, labels, "_sum"), Sample(total, labels, "_count")]
 
 
+Note = Callable[[Scope, int, float], None]
+
+
 class Observed:
     """Wraps the whole application: counts each request, and writes its line where `logs_requests` says so.
 
-    `request_id` is the key of the scope under which a layer below keeps the request's id.
+    `request_id` is the key of the scope under which a layer below keeps the request's id. `note` is told of each
+    request: its scope, status and seconds.
     """
 
-    def __init__(self, app: ASGIApp, *, traffic: Traffic, request_id: str, logs_requests: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, traffic: Traffic, request_id: str, logs_requests: bool, note: Note | None = None
+    ) -> None:
         self._app = app
+        self._tell = note
         self._traffic = traffic
         self._request_id = request_id
         self._logs_requests = logs_requests
@@ -109,7 +117,10 @@ class Observed:
             await self._app(scope, receive, send_on)
         finally:
             self._traffic.running -= 1
-            self._note(scope, status, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self._note(scope, status, seconds)
+            if self._tell is not None:
+                self._tell(scope, status, seconds)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else UNKNOWN

@@ -20,7 +20,7 @@ from msvs.http.body import JSON, convert, parse_body, parse_query, read_body
 from msvs.http.callers import address_of
 from msvs.http.errors import error_body
 from msvs.http.headers import REPLAYED, Headers, header_text, read_accept, read_headers, tell_allowance, weight_of
-from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, send_whole
+from msvs.http.middleware import ANSWER_HEADERS, CALLER, REQUEST_ID, send_whole
 from msvs.http.templates import ROUTE_PATH
 from msvs.pool import sharing
 from msvs.rest_compat.endpoint import Call, Endpoint
@@ -108,6 +108,7 @@ class PathRouter:
         headers = read_headers(scope)
         authorization = header_text(headers.get(b"authorization"))
         ctx = await authenticate(self._services, authorization, scope[REQUEST_ID], ip=address_of(scope))
+        scope[CALLER] = ctx
         allowance = await self._limiter.take(ctx.workspace_id, endpoint.bucket)
         tell_allowance(allowance, scope[ANSWER_HEADERS])
         check_accept(headers)

@@ -16,7 +16,7 @@ from msvs.api.limits import Bucket, Limiter
 from msvs.http.body import JSON
 from msvs.http.callers import address_of
 from msvs.http.headers import header_text, read_headers, tell_allowance
-from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID
+from msvs.http.middleware import ANSWER_HEADERS, CALLER, REQUEST_ID
 
 ROOT = "/v1"
 LINKS: Mapping[str, str] = {"docs": "/docs/", "reference": "/docs/reference/", "openapi": "/openapi.yaml"}
@@ -59,4 +59,5 @@ async def admit_if_known(services: Services, limiter: Limiter, scope: Scope) -> 
     authorization = header_text(read_headers(scope).get(b"authorization"))
     if authorization is not None:
         ctx = await authenticate(services, authorization, scope[REQUEST_ID], ip=address_of(scope))
+        scope[CALLER] = ctx
         tell_allowance(await limiter.take(ctx.workspace_id, Bucket.REQUESTS), scope[ANSWER_HEADERS])

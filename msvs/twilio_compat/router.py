@@ -29,7 +29,7 @@ from msvs.http.body import ClientGone, read_body
 from msvs.http.callers import address_of
 from msvs.http.errors import error_headers
 from msvs.http.headers import REPLAYED, Headers, read_headers, tell_allowance
-from msvs.http.middleware import ANSWER_HEADERS, REQUEST_ID, refuse, request_id_of, send_whole
+from msvs.http.middleware import ANSWER_HEADERS, CALLER, REQUEST_ID, refuse, request_id_of, send_whole
 from msvs.pool import sharing
 from msvs.twilio_compat import accounts, messages
 from msvs.twilio_compat.call import API_VERSION, Call, Handler
@@ -101,6 +101,7 @@ class PathRouter:
         handler, permission = handled
         headers = read_headers(scope)
         ctx = await identify(self._services, headers.get(b"authorization"), request_id, address_of(scope))
+        scope[CALLER] = ctx
         tell_allowance(await self._limiter.take(ctx.workspace_id), scope.get(ANSWER_HEADERS, []))
         allow(ctx, permission)
         path: Mapping[str, str] = scope["path_params"]

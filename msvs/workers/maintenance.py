@@ -54,6 +54,7 @@ RETENTION = {
         "event_id",
         UUID(int=0),
     ),
+    "api_requests": Retention("id < id_floor(now() - interval '7 days')", "id", UUID(int=0)),
     "prefix_usage": Retention("hour < now() - interval '2 days'", "hour"),
 }
 # From the age where the last batch ended: what was deleted is still in the index, for as long as a snapshot is held.

@@ -49,6 +49,7 @@ OPERATIONS = (
     Operation("Deliverability", 1, lambda s: {
         "deliverability.0.value": "MASSIVESMS", "deliverability.0.messageCount": 2, "deliverability.0.failures": []},
               lambda s: {"by": "SENDER", "since": ago(days=3), "until": ago(hours=-1)}),
+    Operation("ApiRequests", 2, lambda s: {"apiRequests.nodes": [], "apiRequests.totalCount": 0}),
     Operation("SegmentFields", 1, lambda s: {
         "segmentFields.0.field": "first_name",
         "segmentFields.-1": {"field": "attributes.tier", "type": "TEXT", "values": ["vip"], "ops": [

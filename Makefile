@@ -12,16 +12,27 @@ SEEDS ?= 3
 KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check generate schema reference docs contract handset postman bench chaos smpp lock clean
+.PHONY: help run demo dashboard dashboard-check dashboard-test test check generate schema reference docs contract handset postman bench \
+	chaos smpp lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.runtime ## Install if needed, and run the whole service here until Ctrl-C
+	@$(BIN)/python -m scripts.dashboard build --if-needed || true
 	@exec $(BIN)/python -m msvs run $(ARGS)
 
 demo: $(VENV)/.runtime ## Send messages and a campaign through the running service
 	@exec $(BIN)/python examples/demo.py $(ARGS)
+
+dashboard: $(VENV)/.runtime ## Build the web application at /dashboard from dashboard/
+	@exec $(BIN)/python -m scripts.dashboard build
+
+dashboard-check: $(VENV)/.runtime ## Check the dashboard's types, style, texts and size, and run its unit tests
+	@exec $(BIN)/python -m scripts.dashboard check
+
+dashboard-test: $(VENV)/.dev ## Drive the dashboard in Chromium over a service of its own; ARGS="-g composer" chooses
+	@exec $(BIN)/python -m scripts.dashboard test $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests; ARGS="tests/api -k credits" chooses some
 	@exec $(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile -m "not chaos")
@@ -74,10 +85,11 @@ lock: $(BIN)/python ## Resolve all dependencies into the lock files
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade pyproject.toml --extra dev --constraints requirements.lock \
 		--output-file requirements-dev.lock
+	$(BIN)/uv pip compile $(LOCK) --upgrade dashboard/requirements.in --output-file requirements-node.lock
 	$(BIN)/uv pip compile $(LOCK) --upgrade scripts/contract/requirements.in --output-file requirements-contract.lock
 
 clean: ## Remove the virtual environments and caches; the data directory stays
-	rm -rf $(VENV) $(CONTRACT) scripts/contract/node_modules scripts/handset/node_modules build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CONTRACT) scripts/contract/node_modules scripts/handset/node_modules dashboard/node_modules msvs/dashboard/built build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -27,6 +27,7 @@ from msvs.api.limits import Limiter
 from msvs.api.notifier import Notifier
 from msvs.callbacks.routes import callback_routes
 from msvs.carriers.registry import make_carriers
+from msvs.dashboard import routes as dashboard
 from msvs.docs.routes import docs_routes
 from msvs.graphql.routes import graphql_routes
 from msvs.handset.routes import handset_routes, operations
@@ -117,9 +118,10 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     routes: list[BaseRoute] = [
         *rest_routes(services, limiter),
         *openapi_routes(settings.base_url),
-        *graphql_routes(services, settings, limiter, operations()),
+        *graphql_routes(services, settings, limiter, {**operations(), **dashboard.operations()}),
         *twilio_routes(services, limiter),
         *handset_routes(services, settings),
+        *dashboard.dashboard_routes(),
         *callback_routes(carriers, base_url=settings.base_url),
         *docs_routes(),
         *home_routes(settings.base_url, is_production=settings.is_production),

@@ -30,6 +30,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "starlette": (
         "msvs/app.py",
         "msvs/callbacks",
+        "msvs/dashboard",
         "msvs/docs",
         "msvs/graphql",
         "msvs/handset",

@@ -1,0 +1,77 @@
+// How answers are kept: by id where a type has one, within their parent where it has none.
+import type { Cache, CacheExchangeOpts, UpdateResolver } from "@urql/exchange-graphcache";
+
+// Mutation → the lists and sums that it makes stale, beside what it answers with.
+const STALE: Record<string, readonly string[]> = {
+  createCampaign: ["campaigns"],
+  cloneCampaign: ["campaigns"],
+  deleteCampaign: ["campaigns"],
+  updateCampaign: ["campaigns", "campaign"],
+  launchCampaign: ["campaigns", "credits"],
+  cancelCampaign: ["credits"],
+  sendCampaignTest: ["messages", "credits"],
+  createContact: ["contacts"],
+  deleteContact: ["contacts"],
+  importContacts: ["contacts", "contactLists"],
+  optOutContact: ["suppressions"],
+  eraseContact: ["contacts"],
+  createList: ["contactLists"],
+  deleteList: ["contactLists"],
+  addContactsToList: ["contactLists", "contactList"],
+  removeContactFromList: ["contactLists", "contactList"],
+  createJoinKeyword: ["joinKeywords"],
+  deleteJoinKeyword: ["joinKeywords"],
+  createSuppression: ["suppressions"],
+  importSuppressions: ["suppressions"],
+  liftSuppression: ["suppressions"],
+  createSegment: ["segments"],
+  deleteSegment: ["segments"],
+  answerThread: ["inboxThreads", "inboxThread", "threadMessages", "conversationOverview"],
+  markThreadRead: ["inboxThreads", "inboxThread"],
+  markThreadUnread: ["inboxThreads", "inboxThread"],
+  unflagInboundMessage: ["inboundMessages"],
+  simulateReply: ["inboxThreads", "inboundMessages", "threadMessages"],
+  sendMessage: ["messages", "credits"],
+  createWebhook: ["webhooks"],
+  deleteWebhook: ["webhooks"],
+  createApiKey: ["apiKeys"],
+  rollApiKey: ["apiKeys"],
+  inviteMember: ["invitations"],
+  revokeInvitation: ["invitations"],
+  removeMember: ["members"],
+  endSession: ["sessions"],
+};
+
+// The same for what happens by itself.
+const STALE_BY_REPLY = ["inboxThreads", "threadMessages", "inboundMessages", "conversationOverview"] as const;
+const STALE_BY_EVENT: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^CAMPAIGN_/, ["campaigns"]],
+  [/^CREDITS_/, ["credits"]],
+  [/^CONTACT_OPTED_/, ["contacts", "suppressions"]],
+  [/^WEBHOOK_/, ["webhooks"]],
+];
+
+export function makeStale(cache: Cache, fields: readonly string[]) {
+  for (const { fieldName, arguments: given } of cache.inspectFields("Query")) {
+    if (fields.includes(fieldName)) cache.invalidate("Query", fieldName, given ?? undefined);
+  }
+}
+
+const stale =
+  (fields: readonly string[]): UpdateResolver =>
+  (_result, _arguments, cache) =>
+    makeStale(cache, fields);
+
+export const cacheRules: Partial<CacheExchangeOpts> = {
+  keys: new Proxy({}, { get: () => (data: { id?: string }) => data.id ?? null }) as NonNullable<CacheExchangeOpts["keys"]>,
+  updates: {
+    Mutation: Object.fromEntries(Object.entries(STALE).map(([name, fields]) => [name, stale(fields)])),
+    Subscription: {
+      newReplies: stale(STALE_BY_REPLY),
+      eventTail: (result, _arguments, cache) => {
+        const type = String((result["eventTail"] as { type?: string } | null)?.type);
+        for (const [pattern, fields] of STALE_BY_EVENT) if (pattern.test(type)) makeStale(cache, fields);
+      },
+    },
+  },
+};

@@ -1,0 +1,139 @@
+// Who is logged in, in which workspace and mode. The cookie is out of scripts' reach; the CSRF token stays in memory.
+import { useSyncExternalStore } from "react";
+import { graphql } from "@/gql";
+import type { Role } from "@/gql/graphql";
+import { post } from "./transport";
+
+export interface Membership {
+  workspaceId: string;
+  workspaceName: string;
+  role: Role;
+}
+
+export interface Session {
+  user: { id: string; email: string; name: string };
+  memberships: Membership[];
+  membership: Membership | null;
+  livemode: boolean;
+}
+
+export type SessionState = { status: "loading" } | { status: "out" } | { status: "in"; session: Session } | { status: "ended"; session: Session };
+
+export const SessionViewer = graphql(`
+  query SessionViewer {
+    viewer {
+      session {
+        user { id email name }
+        memberships { workspaceId workspaceName role }
+        csrfToken
+      }
+    }
+  }
+`);
+
+const WORKSPACE = "msvs.workspace";
+const LIVE = "msvs.live";
+
+let state: SessionState = { status: "loading" };
+let csrf: string | null = null;
+const listeners = new Set<() => void>();
+
+function become(next: SessionState) {
+  state = next;
+  for (const each of listeners) each();
+}
+
+/** A tab keeps its own choice; a new tab begins with the last one made anywhere. */
+function remembered(name: string): string | null {
+  try {
+    return sessionStorage.getItem(name) ?? localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function remember(name: string, value: string) {
+  try {
+    sessionStorage.setItem(name, value);
+    localStorage.setItem(name, value);
+  } catch {
+    // A browser that keeps nothing begins with the first workspace and the sandbox.
+  }
+}
+
+export function sessionState(): SessionState {
+  return state;
+}
+
+export function useSessionState(): SessionState {
+  return useSyncExternalStore((heard) => {
+    listeners.add(heard);
+    return () => listeners.delete(heard);
+  }, sessionState);
+}
+
+/** Return the session of a page that shows only to those who are logged in. */
+export function useSession(): Session {
+  const found = useSessionState();
+  if (found.status === "in" || found.status === "ended") return found.session;
+  throw new Error("Nobody is logged in.");
+}
+
+export function csrfToken(): string | null {
+  return csrf;
+}
+
+interface Opened {
+  user: { id: string; email: string; name: string };
+  memberships: Membership[];
+  csrfToken: string;
+}
+
+/** Take up a session that was opened, by logging in or by reading who is asking. */
+export function openSession(opened: Opened, workspaceId?: string) {
+  csrf = opened.csrfToken;
+  const wanted = workspaceId ?? remembered(WORKSPACE);
+  const membership = opened.memberships.find((each) => each.workspaceId === wanted) ?? opened.memberships[0] ?? null;
+  if (membership !== null) remember(WORKSPACE, membership.workspaceId);
+  const { user, memberships } = opened;
+  become({ status: "in", session: { user, memberships, membership, livemode: remembered(LIVE) === "true" } });
+}
+
+/** Read the browser's session, if it has one; whether it has. Throws where the service does not answer. */
+export async function resume(): Promise<boolean> {
+  const answer = await post(SessionViewer, {});
+  const opened = (answer.data as { viewer: { session: Opened | null } | null } | null)?.viewer?.session ?? null;
+  if (opened !== null) {
+    openSession(opened);
+    return true;
+  }
+  csrf = null;
+  if (state.status === "in") become({ status: "ended", session: state.session });
+  else if (state.status === "loading") become({ status: "out" });
+  return false;
+}
+
+/** Say that the service no longer knows the session: the page stays, with a way to log in again. */
+export function endSession() {
+  if (state.status === "in") become({ status: "ended", session: state.session });
+}
+
+/** Forget the session, as after logging out. */
+export function closeSession() {
+  csrf = null;
+  become({ status: "out" });
+}
+
+export function enterWorkspace(workspaceId: string) {
+  if (state.status !== "in") return;
+  const membership = state.session.memberships.find((each) => each.workspaceId === workspaceId);
+  if (membership === undefined) return;
+  remember(WORKSPACE, workspaceId);
+  become({ status: "in", session: { ...state.session, membership } });
+}
+
+export function enterMode(livemode: boolean) {
+  if (state.status !== "in") return;
+  remember(LIVE, String(livemode));
+  become({ status: "in", session: { ...state.session, livemode } });
+}

@@ -1,0 +1,35 @@
+import { i18n } from "@lingui/core";
+import { I18nProvider } from "@lingui/react";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { resume } from "./api/session";
+import { startLanguage } from "./i18n";
+import { makeRouter } from "./router";
+import { startTheme } from "./theme";
+import "./style.css";
+
+const RETRY_MS = 2000;
+
+async function resumed(): Promise<void> {
+  for (;;) {
+    try {
+      await resume();
+      return;
+    } catch {
+      document.getElementById("root")!.textContent = "…";
+      await new Promise((done) => setTimeout(done, RETRY_MS));
+    }
+  }
+}
+
+startTheme();
+await Promise.all([startLanguage(), resumed()]);
+const router = makeRouter();
+createRoot(document.getElementById("root")!).render(
+  <StrictMode>
+    <I18nProvider i18n={i18n}>
+      <RouterProvider router={router} />
+    </I18nProvider>
+  </StrictMode>,
+);

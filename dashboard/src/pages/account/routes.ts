@@ -1,0 +1,26 @@
+import { createRoute } from "@tanstack/react-router";
+import { lazyPage } from "@/page";
+import { search, text } from "@/search";
+import { rootRoute } from "@/shell/route";
+
+export const loginRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/login",
+  validateSearch: search({ next: text() }),
+  component: lazyPage("account", () => import("./login"), "LoginPage"),
+});
+
+export const signUpRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/signup",
+  component: lazyPage("account", () => import("./signup"), "SignUpPage"),
+});
+
+// The token stands behind a `#`, which no server sees and no log keeps.
+export const invitationRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/invitation",
+  component: lazyPage("account", () => import("./invitation"), "InvitationPage"),
+});
+
+export const accountRoutes = [loginRoute, signUpRoute, invitationRoute];

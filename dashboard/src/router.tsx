@@ -1,0 +1,34 @@
+// All routes. A group of pages has its own `routes.ts`, of which one line stands here.
+import { createRouter } from "@tanstack/react-router";
+import { accountRoutes } from "./pages/account/routes";
+import { homeRoutes } from "./pages/home/routes";
+import { parseSearch, stringifySearch } from "./search";
+import { Broken, NotFound, Pending } from "./shell/fallbacks";
+import { rootRoute, shellRoute } from "./shell/route";
+
+const tree = rootRoute.addChildren([
+  ...accountRoutes,
+  shellRoute.addChildren([
+    ...homeRoutes,
+  ]),
+]);
+
+export function makeRouter() {
+  return createRouter({
+    routeTree: tree,
+    basepath: "/dashboard",
+    parseSearch,
+    stringifySearch,
+    defaultPreload: "intent",
+    defaultPendingComponent: Pending,
+    defaultErrorComponent: Broken,
+    defaultNotFoundComponent: NotFound,
+    scrollRestoration: true,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

@@ -1,0 +1,52 @@
+// What the navigation lists. A page group appears once its address is written here.
+import { msg } from "@lingui/core/macro";
+import type { MessageDescriptor } from "@lingui/core";
+import type { LinkProps } from "@tanstack/react-router";
+import type { IconName } from "@/ui/icons";
+
+export interface Place {
+  label: MessageDescriptor;
+  icon: IconName;
+  /** The route; none until the page is built. */
+  to?: LinkProps["to"];
+  /** What number stands beside it. */
+  badge?: "unread";
+}
+
+export interface PlaceGroup {
+  label?: MessageDescriptor;
+  places: readonly Place[];
+}
+
+export const NAVIGATION: readonly PlaceGroup[] = [
+  {
+    places: [
+      { label: msg`Home`, icon: "home", to: "/" },
+      { label: msg`Campaigns`, icon: "campaign" },
+      { label: msg`Inbox`, icon: "inbox", badge: "unread" },
+      { label: msg`Messages`, icon: "message" },
+    ],
+  },
+  {
+    label: msg`Audience`,
+    places: [
+      { label: msg`Contacts`, icon: "contacts" },
+      { label: msg`Lists`, icon: "lists" },
+      { label: msg`Segments`, icon: "segment" },
+      { label: msg`Keywords`, icon: "keyword" },
+      { label: msg`Suppressions`, icon: "suppression" },
+    ],
+  },
+  {
+    label: msg`Workspace`,
+    places: [
+      { label: msg`Credits`, icon: "credits" },
+      { label: msg`Developers`, icon: "developers" },
+      { label: msg`Settings`, icon: "settings" },
+    ],
+  },
+];
+
+export const BUILT: readonly (Place & { to: NonNullable<Place["to"]> })[] = NAVIGATION.flatMap(({ places }) => places).filter(
+  (each): each is Place & { to: NonNullable<Place["to"]> } => each.to !== undefined,
+);

@@ -1,0 +1,97 @@
+import { useLingui } from "@lingui/react/macro";
+import { useState, type ReactNode } from "react";
+import { Dialog as AriaDialog, Heading, Modal, ModalOverlay } from "react-aria-components";
+import { Button } from "./button";
+import { classes } from "./classes";
+import { Field } from "./fields";
+
+interface Props {
+  isOpen: boolean;
+  onClose: () => void;
+  title: ReactNode;
+  children: ReactNode;
+  /** At the foot: what ends the dialog. */
+  actions?: ReactNode;
+  /** Beside the page on the right rather than in the middle. */
+  isDrawer?: boolean;
+  isWide?: boolean;
+  isAlert?: boolean;
+}
+
+export function Dialog({ isOpen, onClose, title, children, actions, isDrawer = false, isWide = false, isAlert = false }: Props) {
+  const { t } = useLingui();
+  return (
+    <ModalOverlay
+      isOpen={isOpen}
+      onOpenChange={(open) => !open && onClose()}
+      isDismissable={!isAlert}
+      className={classes("fixed inset-0 z-40 flex bg-black/40 backdrop-blur-[1px]", isDrawer ? "justify-end" : "items-end justify-center p-0 sm:items-center sm:p-6")}
+    >
+      <Modal
+        className={classes(
+          "flex max-h-dvh flex-col border-line bg-raised shadow-raised outline-none",
+          isDrawer ? "drawer h-full w-full border-l sm:w-[34rem]" : classes("panel w-full rounded-t-2xl border sm:rounded-2xl", isWide ? "sm:max-w-3xl" : "sm:max-w-lg"),
+        )}
+      >
+        <AriaDialog role={isAlert ? "alertdialog" : "dialog"} className="flex min-h-0 flex-1 flex-col outline-none">
+          <header className="flex items-start justify-between gap-4 px-5 pt-4 pb-2 sm:px-6">
+            <Heading slot="title" className="pt-1.5 text-lg font-semibold">
+              {title}
+            </Heading>
+            <Button look="quiet" size="icon" icon="close" aria-label={t`Close`} onPress={onClose} className="-mr-2" />
+          </header>
+          <div className="min-h-0 flex-1 overflow-y-auto px-5 pb-5 sm:px-6" tabIndex={-1}>
+            {children}
+          </div>
+          {actions !== undefined && <footer className="flex flex-wrap justify-end gap-2 border-t border-line px-5 py-3 sm:px-6">{actions}</footer>}
+        </AriaDialog>
+      </Modal>
+    </ModalOverlay>
+  );
+}
+
+interface ConfirmProps {
+  isOpen: boolean;
+  onClose: () => void;
+  title: string;
+  children: ReactNode;
+  action: string;
+  onConfirm: () => void | Promise<void>;
+  isPending?: boolean;
+  /** What has to be typed first, where a slip would cost much. */
+  typed?: string | undefined;
+  typedLabel?: string;
+}
+
+export function Confirm({ isOpen, onClose, title, children, action, onConfirm, isPending = false, typed, typedLabel }: ConfirmProps) {
+  const { t } = useLingui();
+  const [text, setText] = useState("");
+  const close = () => {
+    setText("");
+    onClose();
+  };
+  const actions = (
+    <>
+      <Button onPress={close}>{t`Not now`}</Button>
+      <Button
+        look="danger"
+        isPending={isPending}
+        isDisabled={typed !== undefined && text.replace(/\s/g, "") !== typed}
+        onPress={async () => {
+          await onConfirm();
+          close();
+        }}
+      >
+        {action}
+      </Button>
+    </>
+  );
+  return (
+    <Dialog isOpen={isOpen} onClose={close} title={title} actions={actions} isAlert>
+      <div className="space-y-4">
+        {children}
+        {typed !== undefined && <Field label={typedLabel ?? t`Type ${typed} to go on`} value={text} onChange={setText} autoFocus />}
+      </div>
+    </Dialog>
+  );
+}

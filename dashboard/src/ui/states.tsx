@@ -1,0 +1,163 @@
+// The states that every page has beside its content.
+import { Trans, useLingui } from "@lingui/react/macro";
+import { useEffect, useState, type ReactNode } from "react";
+import type { Reading } from "@/api/hooks";
+import type { Problem } from "@/api/problems";
+import { useSessionState } from "@/api/session";
+import { Button } from "./button";
+import { Icon, type IconName } from "./icons";
+import { CopyId } from "./show";
+
+export function Skeleton({ className = "h-4 w-full" }: { className?: string }) {
+  return <div className={`skeleton ${className}`} />;
+}
+
+export function Loading({ rows = 5, children }: { rows?: number; children?: ReactNode }) {
+  const { t } = useLingui();
+  return (
+    <div role="status" aria-label={t`Loading`}>
+      {children ?? (
+        <div className="space-y-3">
+          {Array.from({ length: rows }, (_, row) => (
+            <Skeleton key={row} className="h-10 w-full" />
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
+interface EmptyProps {
+  icon: IconName;
+  title: ReactNode;
+  children?: ReactNode;
+  /** The one thing to do next. */
+  action?: ReactNode;
+}
+
+export function EmptyState({ icon, title, children, action }: EmptyProps) {
+  return (
+    <div className="flex flex-col items-center px-4 py-14 text-center">
+      <span className="mb-4 flex size-14 items-center justify-center rounded-2xl bg-brand-soft text-brand">
+        <Icon name={icon} className="size-7" />
+      </span>
+      <h2 className="text-lg font-semibold">{title}</h2>
+      {children !== undefined && <div className="mt-1 max-w-md text-muted">{children}</div>}
+      {action !== undefined && <div className="mt-5">{action}</div>}
+    </div>
+  );
+}
+
+/** Nothing meets the filters. */
+export function FilteredEmpty({ onClear }: { onClear: () => void }) {
+  const { t } = useLingui();
+  return (
+    <EmptyState icon="search" title={t`Nothing matches these filters`} action={<Button onPress={onClear}>{t`Clear filters`}</Button>}>
+      <Trans>Widen the dates or take a filter away.</Trans>
+    </EmptyState>
+  );
+}
+
+export function useRoleName() {
+  const { t } = useLingui();
+  const names = { OWNER: t`Owner`, ADMIN: t`Admin`, MEMBER: t`Member`, READ_ONLY: t`Read only` } as const;
+  return (role: string | undefined) => names[role as keyof typeof names] ?? t`none`;
+}
+
+function Countdown({ seconds, onEnd }: { seconds: number; onEnd: () => void }) {
+  const [left, setLeft] = useState(Math.max(1, Math.ceil(seconds)));
+  useEffect(() => {
+    if (left <= 0) {
+      onEnd();
+      return undefined;
+    }
+    const timer = setTimeout(() => setLeft(left - 1), 1000);
+    return () => clearTimeout(timer);
+  }, [left, onEnd]);
+  return <Trans>Trying again in {left} s.</Trans>;
+}
+
+/** Return what to say of a problem, in the reader's language where we know it. */
+export function useProblemText() {
+  const { t } = useLingui();
+  const state = useSessionState();
+  const roleName = useRoleName();
+  return (problem: Problem): string => {
+    if (problem.kind === "offline") return t`The service does not answer. It is tried again by itself.`;
+    if (problem.kind === "rate") return t`That was a lot at once. Wait a moment.`;
+    if (problem.kind === "outdated") return t`The dashboard has been renewed meanwhile. Load the page again.`;
+    if (problem.kind === "permission" && "session" in state) {
+      const role = roleName(state.session.membership?.role);
+      return t`Your role (${role}) does not allow this. An owner or admin can do it, or give you another role.`;
+    }
+    return problem.message;
+  };
+}
+
+export function ProblemState({ problem, onRetry }: { problem: Problem; onRetry: () => void }) {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const titles = {
+    offline: t`You are offline`,
+    session: t`Your session has ended`,
+    permission: t`Not for your role`,
+    rate: t`Too many requests`,
+    outdated: t`There is a newer version`,
+    missing: t`Not found`,
+    input: t`That cannot be shown`,
+    server: t`Something went wrong`,
+  } as const;
+  const again =
+    problem.kind === "outdated" ? (
+      <Button look="primary" onPress={() => location.reload()}>{t`Load again`}</Button>
+    ) : problem.kind === "permission" || problem.kind === "missing" ? undefined : (
+      <Button icon="refresh" onPress={onRetry}>{t`Try again`}</Button>
+    );
+  return (
+    <div role="alert">
+      <EmptyState icon={problem.kind === "permission" ? "suppression" : "warning"} title={titles[problem.kind]} action={again}>
+        <p>{textOf(problem)}</p>
+        {problem.kind === "rate" && (
+          <p>
+            <Countdown seconds={problem.retryAfter ?? 5} onEnd={onRetry} />
+          </p>
+        )}
+        {problem.requestId !== undefined && (
+          <p className="mt-2 text-sm">
+            <Trans>Request</Trans> <CopyId id={problem.requestId} />
+          </p>
+        )}
+      </EmptyState>
+    </div>
+  );
+}
+
+interface StatesProps<Data> {
+  of: Reading<Data>;
+  loading?: ReactNode;
+  children: (data: Data) => ReactNode;
+}
+
+/** Show what was read, or why not: loading, a problem, or both data and a note that not all of it could be read. */
+export function States<Data>({ of, loading, children }: StatesProps<Data>) {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const { data, problem, retry } = of;
+  if (data === undefined || data === null) {
+    if (problem !== null) return <ProblemState problem={problem} onRetry={retry} />;
+    return <>{loading ?? <Loading />}</>;
+  }
+  return (
+    <>
+      {problem !== null && (
+        <div role="alert" className="mb-4 flex flex-wrap items-center justify-between gap-3 rounded-xl bg-warn-soft px-4 py-2 text-sm text-warn">
+          <span>
+            {textOf(problem)} {problem.requestId !== undefined && <CopyId id={problem.requestId} />}
+          </span>
+          <Button size="small" icon="refresh" onPress={retry}>{t`Try again`}</Button>
+        </div>
+      )}
+      {children(data)}
+    </>
+  );
+}

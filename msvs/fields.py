@@ -142,6 +142,11 @@ def _alternatives(kind: object) -> tuple[list[object], list[object]]:
     return [each for kinds, _ in found for each in kinds], [*told, *(each for _, more in found for each in more)]
 
 
+def described(struct: type[msgspec.Struct], name: str) -> str:
+    """Return what is said of one field of a struct. Raises KeyError where nothing is."""
+    return descriptions(struct)[name]
+
+
 @cache
 def descriptions(struct: type[msgspec.Struct]) -> dict[str, str]:
     """Return what is said of each field of a struct, by its name in Python."""

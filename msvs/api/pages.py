@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
 from tortoise.models import Model
@@ -12,6 +12,7 @@ from tortoise.queryset import QuerySet
 
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.ids import read_id
+from msvs.fields import Request, about
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
@@ -27,6 +28,23 @@ class PageRequest:
     limit: int = DEFAULT_LIMIT
     starting_after: UUID | None = None
     ending_before: UUID | None = None
+
+
+class PageQuery(Request, frozen=True, kw_only=True):
+    """Which page of a list."""
+
+    limit: (
+        Annotated[int, about("How many resources a page holds.", minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)]
+        | None
+    ) = None
+    starting_after: Annotated[str, about("The id after which the page starts: older resources.")] | None = None
+    ending_before: Annotated[str, about("The id before which the page ends: newer resources.")] | None = None
+
+    def page(self, prefix: str) -> PageRequest:
+        """Return the page asked for, of resources with this id prefix. Raises InvalidRequest."""
+        return page_request(
+            prefix, limit=self.limit, starting_after=self.starting_after, ending_before=self.ending_before
+        )
 
 
 @dataclass(frozen=True, slots=True)

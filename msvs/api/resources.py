@@ -274,6 +274,18 @@ class PurchaseResource(Resource, kw_only=True):
     created_at: Annotated[str, about("When.")]
 
 
+class LedgerEntryResource(Resource, kw_only=True):
+    """One movement of credits; `reference` names what caused it."""
+
+    id: Annotated[str, about("The id of the entry.")]
+    object: Literal["ledger_entry"] = "ledger_entry"
+    kind: Annotated[str, about("What moved the credits.", example="reserve", enum=[*LedgerKind])]
+    amount: Annotated[int, about("How many: added if positive, taken if negative.", example=-1)]
+    reference: Annotated[str, about("What caused it, such as a message's id.", example=f"msg_{ULID}")]
+    note: Annotated[str, about("Why, where somebody said so; else empty.", example="")]
+    created_at: Annotated[str, about("When.")]
+
+
 class WorkspaceResource(Resource, kw_only=True):
     """The settings of your workspace in this mode."""
 
@@ -386,11 +398,19 @@ class EventResource(Resource, kw_only=True):
 
     id: str
     object: Literal["event"] = "event"
-    type: str
-    livemode: bool
+    type: Annotated[str, about("What happened.")]
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
     api_version: Literal["v1"] = "v1"
-    created_at: str
+    created_at: Annotated[str, about("When.")]
     data: msgspec.Raw
+
+
+class RedeliveryResource(Resource, kw_only=True):
+    """How many deliveries were queued again."""
+
+    id: Annotated[str, about(example=f"evt_{ULID}")]
+    object: Literal["redelivery"] = "redelivery"
+    delivery_count: Annotated[int, about("How many deliveries were queued.", example=1)]
 
 
 class InboundMessageResource(Resource, kw_only=True):
@@ -435,11 +455,20 @@ class KeywordResource(Resource, kw_only=True):
 
     id: str
     object: Literal["keyword"] = "keyword"
-    livemode: bool
-    word: Annotated[str, about(example="COHORT6")]
-    list_id: str
-    reply: Annotated[str, about(example="You are on the list for Cohort 06. Reply STOP to opt out.")] | None = None
-    created_at: str
+    livemode: Annotated[bool, about("Whether it is live; false in the sandbox.")]
+    word: Annotated[str, about("The word. Case, accents and punctuation do not count.", example="COHORT6")]
+    list_id: Annotated[str, about("The list that it adds to.")]
+    reply: (
+        Annotated[
+            str,
+            about(
+                "The SMS that answers anyone who joins; null for the workspace's welcome text.",
+                example="You are on the list for Cohort 06. Reply STOP to opt out.",
+            ),
+        ]
+        | None
+    ) = None
+    created_at: Annotated[str, about("When it was made.")]
 
 
 class ApiKeyResource(Resource, kw_only=True):
@@ -785,6 +814,18 @@ def webhook_attempt_resource(row: rows.WebhookAttemptRow) -> WebhookAttemptResou
         error=row.error,
         response_head=row.response_head,
         elapsed_ms=row.elapsed_ms,
+        created_at=moment(row.created_at),
+    )
+
+
+def ledger_entry_resource(row: rows.LedgerEntryRow) -> LedgerEntryResource:
+    """Return the shape of a ledger row."""
+    return LedgerEntryResource(
+        id=ids.encode_id(ids.LEDGER_ENTRY, row.id),
+        kind=LedgerKind(row.kind).value,
+        amount=row.amount,
+        reference=row.reference,
+        note=row.note,
         created_at=moment(row.created_at),
     )
 

@@ -39,7 +39,7 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import Deleted, given, read_input, request_input
+from msvs.graphql.inputs import Deleted, argument, given, read_input, request_input
 from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
 from msvs.graphql.messages import Message, SendWarning
@@ -269,7 +269,7 @@ class CampaignQuery:
     async def campaigns(
         self,
         info: Info,
-        status: Annotated[CampaignStatus | None, strawberry.argument(description="Only those that stand here.")] = None,
+        status: Annotated[CampaignStatus | None, argument(requests.ListCampaigns, "status")] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -352,9 +352,7 @@ class CampaignMutation:
         self,
         info: Info,
         id: CampaignId,
-        scheduled_at: Annotated[
-            datetime | None, strawberry.argument(description="When: null for now; the draft's own time where left out.")
-        ] = strawberry.UNSET,
+        scheduled_at: Annotated[datetime | None, argument(requests.CampaignLaunch, "scheduled_at")] = strawberry.UNSET,
     ) -> object:
         at = given(scheduled_at)
         return await _change(info, id, lambda ctx, id: campaigns.launch_campaign(ctx, id, scheduled_at=at))
@@ -364,7 +362,7 @@ class CampaignMutation:
         self,
         info: Info,
         id: CampaignId,
-        name: Annotated[str | None, strawberry.argument(description="Its name; `Copy of …` where left out.")] = None,
+        name: Annotated[str | None, argument(requests.CampaignClone, "name")] = None,
     ) -> object:
         return await _change(info, id, lambda ctx, id: campaigns.clone_campaign(ctx, id, name=name))
 
@@ -377,10 +375,8 @@ class CampaignMutation:
         self,
         info: Info,
         id: CampaignId,
-        to: Annotated[list[str], strawberry.argument(description="At most 5 phones, in E.164.")],
-        variables: Annotated[
-            JSONObject | None, strawberry.argument(description="Values for the variables of the body.")
-        ] = None,
+        to: Annotated[list[str], argument(requests.CampaignTest, "to")],
+        variables: Annotated[JSONObject | None, argument(requests.CampaignTest, "variables")] = None,
     ) -> object:
         return await _act(
             info,

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, cast
 from uuid import UUID
 
 import strawberry
 from strawberry import ID
-from tortoise.expressions import Subquery
-from tortoise.functions import Lower
 
 from msvs.api import ids
 from msvs.api.consent.consent import CONSENT_EVENT, ConsentEntryResource, hashes_of
 from msvs.api.contacts import contacts, imports
-from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact
+from msvs.api.contacts.contacts import CreateContact, ListContacts, OptInEvidence, UpdateContact
 from msvs.api.contacts.imports import ImportContacts
-from msvs.api.context import Context
 from msvs.api.resources import ContactResource, OptInResource
-from msvs.api.scope import scoped
-from msvs.api.text.phones import canonical, parse_phone, spellings
+from msvs.api.text.phones import spellings
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import (
@@ -32,13 +28,13 @@ from msvs.graphql.errors import (
     mutate,
 )
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import Deleted, optional_ref, read_input, request_input
+from msvs.graphql.inputs import Deleted, read_filter, read_input, request_input
 from msvs.graphql.loaders import CONSENT_HISTORY, CONTACT_LISTS, CONTACT_MESSAGES
 from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Contact as ContactRow
-from msvs.models import ListMember, OptInStatus, rows
+from msvs.models import OptInStatus, rows
 
 if TYPE_CHECKING:
     from msvs.graphql.lists import ContactList
@@ -208,15 +204,9 @@ class UpdateContactInput:
     pass
 
 
-@strawberry.input(description="Which contacts: those that meet every condition given.")
+@request_input(ListContacts, "Which contacts: those that meet every condition given.")
 class ContactFilter:
-    q: str | None = strawberry.field(
-        default=None, description="Words of the names or e-mail address, or digits of the phone."
-    )
-    phone: str | None = strawberry.field(default=None, description="The phone, in E.164.")
-    email: str | None = strawberry.field(default=None, description="The e-mail address, in any case.")
-    list_id: ID | None = strawberry.field(default=None, description="A list they are on.")
-    opt_in_status: OptInStatus | None = strawberry.field(default=None, description="Where their consent stands.")
+    opt_in_status: OptInStatus | None
 
 
 CreateContactResult = Annotated[
@@ -270,10 +260,10 @@ class ContactQuery:
         before: Before = None,
     ) -> Connection[Contact]:
         ctx = info.context.ctx
-        which = filter or ContactFilter()
+        which = read_filter(ListContacts, filter)
         request = read_page(ids.CONTACT, first, after, last, before)
-        page = await contacts.list_contacts(ctx, request, **_filters(which))
-        return connect(ids.CONTACT, request, page, Contact.from_row, lambda: _count(ctx, which))
+        page = await contacts.list_contacts(ctx, request, which)
+        return connect(ids.CONTACT, request, page, Contact.from_row, contacts.contact_query(ctx, which).count)
 
 
 @strawberry.type
@@ -326,41 +316,3 @@ class ContactMutation:
 
 def _id(text: str) -> UUID:
     return ids.find_id(ids.CONTACT, text, "contact")
-
-
-class _Filters(TypedDict):
-    """What `list_contacts` is asked for."""
-
-    q: str | None
-    phone: str | None
-    email: str | None
-    list_id: UUID | None
-    opt_in_status: str | None
-
-
-def _filters(which: ContactFilter) -> _Filters:
-    return {
-        "q": which.q,
-        "phone": which.phone,
-        "email": which.email,
-        "list_id": optional_ref(ids.CONTACT_LIST, which.list_id, "filter.listId"),
-        "opt_in_status": None if which.opt_in_status is None else which.opt_in_status.value,
-    }
-
-
-async def _count(ctx: Context, which: ContactFilter) -> int:
-    """Contacts that meet the filter, which has been checked by then."""
-    filters = _filters(which)
-    query = scoped(ctx, ContactRow)
-    if which.q is not None and which.q.strip():
-        query = query.filter(contacts._search(which.q))
-    if which.phone is not None:
-        query = query.filter(canonical=canonical(parse_phone(which.phone, param="phone").e164))
-    if which.email is not None:
-        query = query.annotate(email_folded=Lower("email")).filter(email_folded=which.email.lower())
-    if which.list_id is not None:
-        members = ListMember.filter(list_id=filters["list_id"]).values("contact_id")
-        query = query.filter(id__in=Subquery(members))
-    if which.opt_in_status is not None:
-        query = query.filter(opt_in_status=which.opt_in_status)
-    return await query.count()

@@ -9,7 +9,7 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.credits import credits
-from msvs.api.resources import CreditsResource, PurchaseResource
+from msvs.api.resources import CreditsResource, LedgerEntryResource, PurchaseResource
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
@@ -18,22 +18,20 @@ from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import LedgerEntry as LedgerEntryRow
 from msvs.models import LedgerKind, rows
 
-LEDGER_ENTRY = "led"
 
-
-@strawberry.type(description="One movement of credits. The ledger is only ever added to.")
+@resource_type(LedgerEntryResource, "One movement of credits. The ledger is only ever added to.")
 class LedgerEntry:
-    id: ID = strawberry.field(description="The id of the entry.")
-    kind: LedgerKind = strawberry.field(description="What moved the credits.")
-    amount: BigInt = strawberry.field(description="How many: added if positive, taken if negative.")
-    reference: str = strawberry.field(description="What caused it, such as a message's id.")
-    note: str = strawberry.field(description="Why, where somebody said so; else empty.")
-    created_at: datetime = strawberry.field(description="When.")
+    id: ID
+    kind: LedgerKind
+    amount: BigInt
+    reference: str
+    note: str
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.LedgerEntryRow) -> LedgerEntry:
         """Return the type of a row."""
-        return from_row(cls, row, id=ID(ids.encode_id(LEDGER_ENTRY, row.id)))
+        return from_row(cls, row, id=ID(ids.encode_id(ids.LEDGER_ENTRY, row.id)))
 
 
 @resource_type(PurchaseResource, "Credits that were added to the balance.")
@@ -56,20 +54,20 @@ class Credits:
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[LedgerEntry]:
         ctx = info.context.ctx
-        request = read_page(LEDGER_ENTRY, first, after, last, before)
+        request = read_page(ids.LEDGER_ENTRY, first, after, last, before)
         page = await credits.list_ledger(ctx, request)
         count = LedgerEntryRow.filter(workspace_id=ctx.workspace_id).count
-        return connect(LEDGER_ENTRY, request, page, LedgerEntry.from_row, count)
+        return connect(ids.LEDGER_ENTRY, request, page, LedgerEntry.from_row, count)
 
     @field("What was added to the balance, bought or given, newest first.")
     async def purchases(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[LedgerEntry]:
         ctx = info.context.ctx
-        request = read_page(LEDGER_ENTRY, first, after, last, before)
+        request = read_page(ids.LEDGER_ENTRY, first, after, last, before)
         page = await credits.list_purchases(ctx, request)
         added = LedgerEntryRow.filter(workspace_id=ctx.workspace_id, kind__in=(LedgerKind.GRANT, LedgerKind.PURCHASE))
-        return connect(LEDGER_ENTRY, request, page, LedgerEntry.from_row, added.count)
+        return connect(ids.LEDGER_ENTRY, request, page, LedgerEntry.from_row, added.count)
 
 
 @strawberry.type

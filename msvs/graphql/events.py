@@ -10,27 +10,29 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids
+from msvs.api.resources import EventResource, RedeliveryResource
 from msvs.api.scope import scoped
 from msvs.api.webhooks import endpoints, events
-from msvs.api.webhooks.events import EventType
+from msvs.api.webhooks.endpoints import ResendEvent
+from msvs.api.webhooks.events import EventType, ListEvents
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import optional_ref
+from msvs.graphql.inputs import argument, optional_ref
 from msvs.graphql.nodes import Node, load_kind, load_node, register_rows
 from msvs.graphql.scalars import JSONObject
-from msvs.graphql.shapes import from_row
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Event as EventRow
 from msvs.models import rows
 
 
-@strawberry.type(description="Something that happened, as webhooks deliver it.")
+@resource_type(EventResource, "Something that happened, as webhooks deliver it.")
 class Event(Node):
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
-    type: EventType = strawberry.field(description="What happened.")
+    livemode: bool
+    type: EventType
     data: JSONObject = strawberry.field(description="The thing it happened to, as it stood then, in REST's shape.")
-    created_at: datetime = strawberry.field(description="When.")
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.EventRow) -> Event:
@@ -46,9 +48,9 @@ class Event(Node):
 register_rows(ids.EVENT, EventRow, Event.from_row)
 
 
-@strawberry.type(description="What will be delivered again.")
+@resource_type(RedeliveryResource, "What will be delivered again.")
 class Redelivery:
-    delivery_count: int = strawberry.field(description="How many deliveries were queued.")
+    delivery_count: int
 
 
 ResendEventResult = Annotated[
@@ -69,7 +71,7 @@ class EventQuery:
     async def events(
         self,
         info: Info,
-        type: Annotated[EventType | None, strawberry.argument(description="Only those of this type.")] = None,
+        type: Annotated[EventType | None, argument(ListEvents, "type")] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -90,7 +92,7 @@ class EventMutation:
         self,
         info: Info,
         id: Annotated[ID, strawberry.argument(description="The event's id.")],
-        webhook_id: Annotated[ID | None, strawberry.argument(description="Only to this webhook.")] = None,
+        webhook_id: Annotated[ID | None, argument(ResendEvent, "webhook_id")] = None,
     ) -> object:
         return await mutate(
             info,

@@ -33,7 +33,7 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref, read_input, request_input
+from msvs.graphql.inputs import argument, optional_ref, read_input, request_input
 from msvs.graphql.messages import Message
 from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.shapes import from_row, resource_type
@@ -79,22 +79,18 @@ class InboundMessage(Node):
 register_rows(ids.INBOUND, InboundRow, InboundMessage.from_row)
 
 
-@strawberry.input(description="A reply to be made up in the sandbox.")
+@request_input(replies.SimulateReply)
 class SimulateReplyInput:
-    from_: str = strawberry.field(name="from", description="The phone it comes from, in E.164.")
-    body: str = strawberry.field(description="The text.")
-    to: str | None = strawberry.field(
-        default=None, description="The sender it goes to; the workspace's where left out."
-    )
+    pass
 
 
-@strawberry.type(description="What one contact replied and what was sent to it.")
+@resource_type(inbox.InboxThreadResource, "What one contact replied and what was sent to it.")
 class InboxThread:
-    contact: Contact = strawberry.field(description="The contact.")
-    last_reply: InboundMessage = strawberry.field(description="What it replied last.")
-    last_message: Message | None = strawberry.field(description="What was sent to it last; null for nothing.")
-    unread_count: int = strawberry.field(description="How many of its replies nobody marked read.")
-    waiting: bool = strawberry.field(description="Whether nobody wrote to it since its last reply.")
+    contact: Contact
+    last_reply: InboundMessage
+    last_message: Message | None
+    unread_count: int
+    waiting: bool
 
     @classmethod
     def from_thread(cls, thread: inbox.Thread) -> InboxThread:
@@ -109,16 +105,12 @@ class InboxThread:
         )
 
 
-@strawberry.type(description="One message of a thread: `inbound` or `message`, and never both.")
+@resource_type(inbox.InboxMessageResource, "One message of a thread: `inbound` or `message`, and never both.")
 class ThreadMessage:
-    inbound: InboundMessage | None = strawberry.field(
-        description="What the contact sent; null for the other direction."
-    )
-    message: Message | None = strawberry.field(
-        description="What was sent to the contact; null for the other direction."
-    )
-    body: str = strawberry.field(description="The text.")
-    created_at: datetime = strawberry.field(description="When it was accepted, or arrived.")
+    inbound: InboundMessage | None
+    message: Message | None
+    body: str
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: InboundRow | rows.MessageRow) -> ThreadMessage:
@@ -172,10 +164,8 @@ class InboundQuery:
     async def inbound_messages(
         self,
         info: Info,
-        contact_id: Annotated[ID | None, strawberry.argument(description="Only those of this contact.")] = None,
-        flagged: Annotated[
-            bool | None, strawberry.argument(description="Only those that are flagged, or only those that are not.")
-        ] = None,
+        contact_id: Annotated[ID | None, argument(replies.ListInbound, "contact_id")] = None,
+        flagged: Annotated[bool | None, argument(replies.ListInbound, "flagged")] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -274,9 +264,7 @@ class InboundMutation:
         self,
         info: Info,
         contact_id: ThreadContactId,
-        until: Annotated[
-            ID | None, strawberry.argument(description="The last reply that was read; all where left out.")
-        ] = None,
+        until: Annotated[ID | None, argument(inbox.ReadThread, "until")] = None,
     ) -> object:
         async def mark(ctx: Context) -> inbox.Thread:
             id = ids.find_id(ids.CONTACT, contact_id, "contact", param="contact_id")
@@ -310,6 +298,6 @@ class InboundMutation:
     ) -> object:
         return await mutate(
             info,
-            lambda ctx: replies.simulate_reply(ctx, from_=input.from_, to=input.to, text=input.body),
+            lambda ctx: replies.simulate_reply(ctx, read_input(replies.SimulateReply, input)),
             InboundMessage.from_row,
         )

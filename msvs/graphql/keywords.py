@@ -10,31 +10,30 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids
-from msvs.api.context import Context
 from msvs.api.inbound import keywords
+from msvs.api.inbound.keywords import CreateKeyword, ListKeywords, UpdateKeyword
+from msvs.api.resources import KeywordResource
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import Deleted, given, optional_ref, required
+from msvs.graphql.inputs import Deleted, argument, optional_ref, read_input, request_input
 from msvs.graphql.lists import ContactList
 from msvs.graphql.nodes import Node, load_kind, register_rows
-from msvs.graphql.shapes import from_row
+from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import ContactList as ContactListRow
 from msvs.models import Keyword as KeywordRow
 from msvs.models import rows
 
 
-@strawberry.type(description="A word that opts in anyone who texts it, and adds them to a list.")
+@resource_type(KeywordResource, "A word that opts in anyone who texts it, and adds them to a list.")
 class JoinKeyword(Node):
     row: strawberry.Private[rows.KeywordRow]
-    livemode: bool = strawberry.field(description="Whether it is live; false in the sandbox.")
-    word: str = strawberry.field(description="The word. Case, accents and punctuation do not count.")
-    reply: str | None = strawberry.field(
-        description="The SMS that answers anyone who joins; null for the workspace's welcome text."
-    )
-    created_at: datetime = strawberry.field(description="When it was made.")
+    livemode: bool
+    word: str
+    reply: str | None
+    created_at: datetime
 
     @classmethod
     def from_row(cls, row: rows.KeywordRow) -> JoinKeyword:
@@ -50,22 +49,14 @@ class JoinKeyword(Node):
 register_rows(ids.KEYWORD, KeywordRow, JoinKeyword.from_row)
 
 
-@strawberry.input(description="A keyword to be made.")
+@request_input(CreateKeyword)
 class CreateJoinKeywordInput:
-    word: str = strawberry.field(description="The word, 1 to 30 characters.")
-    list_id: ID = strawberry.field(description="The id of the list it adds to.")
-    reply: str | None = strawberry.field(
-        default=None, description="The SMS that answers anyone who joins; the workspace's welcome text where left out."
-    )
+    pass
 
 
-@strawberry.input(description="What to change of a keyword; what is left out stays, null clears.")
+@request_input(UpdateKeyword)
 class UpdateJoinKeywordInput:
-    word: str | None = strawberry.field(default=strawberry.UNSET, description="Another word.")
-    list_id: ID | None = strawberry.field(default=strawberry.UNSET, description="The id of another list.")
-    reply: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Another answer; null for the workspace's welcome text."
-    )
+    pass
 
 
 CreateJoinKeywordResult = Annotated[
@@ -94,7 +85,7 @@ class KeywordQuery:
     async def join_keywords(
         self,
         info: Info,
-        list_id: Annotated[ID | None, strawberry.argument(description="Only those of this list.")] = None,
+        list_id: Annotated[ID | None, argument(ListKeywords, "list_id")] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -117,12 +108,9 @@ class KeywordMutation:
         info: Info,
         input: Annotated[CreateJoinKeywordInput, strawberry.argument(description="The keyword.")],
     ) -> object:
-        async def create(ctx: Context) -> KeywordRow:
-            list_id = ids.read_id(ids.CONTACT_LIST, input.list_id, "list_id")
-            data = keywords.CreateKeyword(word=input.word, list_id=list_id, reply=input.reply)
-            return await keywords.create_keyword(ctx, data)
-
-        return await mutate(info, create, JoinKeyword.from_row)
+        return await mutate(
+            info, lambda ctx: keywords.create_keyword(ctx, read_input(CreateKeyword, input)), JoinKeyword.from_row
+        )
 
     @mutation(UpdateJoinKeywordResult, "Change a keyword; who joined by it stays where they are.")
     async def update_join_keyword(
@@ -131,16 +119,11 @@ class KeywordMutation:
         id: KeywordId,
         input: Annotated[UpdateJoinKeywordInput, strawberry.argument(description="The changes.")],
     ) -> object:
-        async def update(ctx: Context) -> KeywordRow:
-            list_id = required(input.list_id, "list_id")
-            data = keywords.UpdateKeyword(
-                word=required(input.word, "word"),
-                list_id=ids.read_id(ids.CONTACT_LIST, list_id, "list_id") if isinstance(list_id, str) else list_id,
-                reply=given(input.reply),
-            )
-            return await keywords.update_keyword(ctx, _id(id), data)
-
-        return await mutate(info, update, JoinKeyword.from_row)
+        return await mutate(
+            info,
+            lambda ctx: keywords.update_keyword(ctx, _id(id), read_input(UpdateKeyword, input)),
+            JoinKeyword.from_row,
+        )
 
     @mutation(DeleteJoinKeywordResult, "Delete a keyword; who joined by it stays opted in and on the list.")
     async def delete_join_keyword(self, info: Info, id: KeywordId) -> object:

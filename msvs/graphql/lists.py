@@ -11,6 +11,7 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.contacts import lists
+from msvs.api.contacts.lists import AddContacts, CreateList
 from msvs.api.context import Context
 from msvs.api.resources import ContactListResource
 from msvs.api.scope import scoped
@@ -19,7 +20,7 @@ from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import Deleted
+from msvs.graphql.inputs import Deleted, argument
 from msvs.graphql.loaders import LIST_MEMBERS
 from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.shapes import from_row, resource_type
@@ -55,12 +56,12 @@ class ContactList(Node):
 register_rows(ids.CONTACT_LIST, ContactListRow, ContactList.from_row)
 
 
-@strawberry.type(description="What came of adding contacts to a list.")
+@resource_type(lists.ContactsAdded, "What came of adding contacts to a list.")
 class ContactsAdded:
     contact_list: ContactList = strawberry.field(description="The list as it now is.")
-    added: int = strawberry.field(description="How many were put on it.")
-    already_members: int = strawberry.field(description="How many were on it already.")
-    not_found: list[ID] = strawberry.field(description="The ids, as given, that name no contact.")
+    added: int
+    already_members: int
+    not_found: list[ID]
 
 
 CreateListResult = Annotated[
@@ -85,7 +86,7 @@ RemoveContactFromListResult = Annotated[
 ]
 
 ListId = Annotated[ID, strawberry.argument(description="The list's id.")]
-Name = Annotated[str, strawberry.argument(description="Its name, 1 to 200 characters.")]
+Name = Annotated[str, argument(CreateList, "name")]
 
 
 @strawberry.type
@@ -123,16 +124,11 @@ class ListMutation:
         self,
         info: Info,
         id: ListId,
-        contact_ids: Annotated[list[ID], strawberry.argument(description="The contacts' ids.")],
+        contact_ids: Annotated[list[ID], argument(AddContacts, "contact_ids")],
     ) -> object:
         async def add(ctx: Context) -> ContactsAdded:
             added = await lists.add_contacts(ctx, _id(id), contact_ids)
-            return ContactsAdded(
-                contact_list=ContactList.from_row(await lists.get_list(ctx, _id(id))),
-                added=added.added,
-                already_members=added.already_members,
-                not_found=[ID(text) for text in added.not_found],
-            )
+            return from_row(ContactsAdded, added, contact_list=ContactList.from_row(await lists.get_list(ctx, _id(id))))
 
         return await mutate(info, add, lambda done: done)
 

@@ -15,7 +15,7 @@ from msvs.api import ids, resources
 from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.messages import messages
-from msvs.api.messages.messages import SendMessage
+from msvs.api.messages.messages import ListMessages, SendMessage
 from msvs.api.resources import FAILURES, MessageResource, MessageView, shown_warnings
 from msvs.api.scope import scoped
 from msvs.api.text.sms import Encoding, split
@@ -36,7 +36,7 @@ from msvs.graphql.errors import (
 from msvs.graphql.explanations import ExplanationQuery, MessageFailure, TimelineEntry
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once
-from msvs.graphql.inputs import optional_ref, read_input, request_input
+from msvs.graphql.inputs import optional_ref, read_filter, read_input, request_input
 from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
 from msvs.graphql.shapes import from_row, resource_type
@@ -134,17 +134,15 @@ class SendMessageInput:
     pass
 
 
-@strawberry.input(description="Which messages: those that meet every condition given.")
+@request_input(ListMessages, "Which messages: those that meet every condition given.")
 class MessageFilter:
     status: MessageStatus | None = strawberry.field(
-        default=None, description="Where they stand; `DELIVERED` includes those replied to."
+        default=None, description="Only messages of this status; `DELIVERED` includes those replied to."
     )
     include_skipped: bool = strawberry.field(
         default=False,
         description="Whether a campaign's skipped recipients are among them where no status is asked for.",
     )
-    campaign_id: ID | None = strawberry.field(default=None, description="The campaign they belong to.")
-    contact_id: ID | None = strawberry.field(default=None, description="Their recipient.")
 
 
 SendMessageResult = Annotated[
@@ -183,15 +181,15 @@ class MessageQuery(ExplanationQuery):
         before: Before = None,
     ) -> Connection[Message]:
         ctx = info.context.ctx
-        which = filter or MessageFilter()
+        which = read_filter(ListMessages, filter)
         request = read_page(ids.MESSAGE, first, after, last, before)
         conditions: _Conditions = {
-            "campaign_id": optional_ref(ids.CAMPAIGN, which.campaign_id, "filter.campaignId"),
-            "contact_id": optional_ref(ids.CONTACT, which.contact_id, "filter.contactId"),
+            "campaign_id": optional_ref(ids.CAMPAIGN, which.campaign_id, "campaign_id"),
+            "contact_id": optional_ref(ids.CONTACT, which.contact_id, "contact_id"),
         }
-        status = (
-            (messages.EVERY_STATUS if which.include_skipped else None) if which.status is None else which.status.value
-        )
+        status = which.status
+        if status is None and filter is not None and filter.include_skipped:
+            status = messages.EVERY_STATUS
         page = await messages.list_messages(ctx, request, status=status, **conditions)
         return connect(ids.MESSAGE, request, page, Message.from_row, lambda: _count(ctx, status, conditions))
 

@@ -11,7 +11,7 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.contacts import segments
-from msvs.api.contacts.segments import FieldType
+from msvs.api.contacts.segments import CreateSegment, FieldType, UpdateSegment
 from msvs.api.resources import SegmentResource
 from msvs.api.scope import scoped
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -19,7 +19,7 @@ from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
 from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import Deleted
+from msvs.graphql.inputs import Deleted, argument
 from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.scalars import JSONObject, json_object
 from msvs.graphql.shapes import from_row, resource_type
@@ -82,7 +82,7 @@ DeleteSegmentResult = Annotated[
 ]
 
 SegmentId = Annotated[ID, strawberry.argument(description="The segment's id.")]
-Filter = Annotated[JSONObject, strawberry.argument(description="The condition contacts meet, as REST takes it.")]
+Filter = Annotated[JSONObject, argument(CreateSegment, "filter")]
 
 
 @strawberry.type
@@ -119,7 +119,7 @@ class SegmentMutation:
     async def create_segment(
         self,
         info: Info,
-        name: Annotated[str, strawberry.argument(description="Its name, 1 to 200 characters.")],
+        name: Annotated[str, argument(CreateSegment, "name")],
         filter: Filter,
     ) -> object:
         return await mutate(info, lambda ctx: segments.create_segment(ctx, name, filter), Segment.from_row)
@@ -129,8 +129,8 @@ class SegmentMutation:
         self,
         info: Info,
         id: SegmentId,
-        name: Annotated[str | None, strawberry.argument(description="Another name.")] = None,
-        filter: Annotated[JSONObject | None, strawberry.argument(description="Another filter.")] = None,
+        name: Annotated[str | None, argument(UpdateSegment, "name")] = None,
+        filter: Annotated[JSONObject | None, argument(UpdateSegment, "filter")] = None,
     ) -> object:
         return await mutate(
             info, lambda ctx: segments.update_segment(ctx, _id(id), name=name, filter=filter), Segment.from_row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -12,10 +13,11 @@ from strawberry import ID
 
 from msvs.api import ids
 from msvs.api.consent import consent
-from msvs.api.consent.consent import CONSENT_EVENT
+from msvs.api.consent.consent import CONSENT_EVENT, ListByPhone
 from msvs.api.contacts import suppressions
 from msvs.api.contacts.contacts import OptInEvidence
-from msvs.api.contacts.suppressions import SuppressionResource
+from msvs.api.contacts.suppressions import CreateSuppression, ImportSuppressions, SuppressionResource
+from msvs.api.context import Context
 from msvs.api.errors import NotFound
 from msvs.api.privacy import contact_export, erasure
 from msvs.api.scope import scoped
@@ -25,7 +27,7 @@ from msvs.graphql.contacts import ConsentEvent, Contact, OptInInput
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import read_input
+from msvs.graphql.inputs import argument, read_input, request_input
 from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.scalars import JSONObject
 from msvs.graphql.shapes import from_row, resource_type
@@ -50,11 +52,11 @@ class Suppression(Node):
 register_rows(suppressions.SUPPRESSION, SuppressionRow, Suppression.from_row)
 
 
-@strawberry.type(description="What came of importing suppressions.")
+@resource_type(suppressions.SuppressionsImported, "What came of importing suppressions.")
 class SuppressionsImported:
-    added: int = strawberry.field(description="How many phones were suppressed.")
-    already_suppressed: int = strawberry.field(description="How many were suppressed already.")
-    invalid: list[str] = strawberry.field(description="What is no phone, as it was given.")
+    added: int
+    already_suppressed: int
+    invalid: list[str]
 
 
 @strawberry.type(description="Says that a contact was erased.")
@@ -63,10 +65,9 @@ class ContactErased:
     erased_at: datetime = strawberry.field(description="When it was erased.")
 
 
-@strawberry.input(description="A phone to suppress.")
+@request_input(CreateSuppression)
 class CreateSuppressionInput:
-    phone: str = strawberry.field(description="The phone, in E.164.")
-    source: str = strawberry.field(description="Why, such as `complaint`.")
+    pass
 
 
 CreateSuppressionResult = Annotated[
@@ -96,7 +97,7 @@ EraseContactResult = Annotated[
     ),
 ]
 
-Phone = Annotated[str | None, strawberry.argument(description="Only of this phone, in E.164.")]
+Phone = Annotated[str | None, argument(ListByPhone, "phone")]
 SuppressionId = Annotated[ID, strawberry.argument(description="The suppression's id.")]
 ContactId = Annotated[ID, strawberry.argument(description="The contact's id.")]
 
@@ -165,25 +166,23 @@ class SuppressionMutation:
     async def create_suppression(
         self, info: Info, input: Annotated[CreateSuppressionInput, strawberry.argument(description="The phone.")]
     ) -> object:
-        return await mutate(
-            info,
-            lambda ctx: suppressions.create_suppression(ctx, input.phone, source=input.source),
-            Suppression.from_row,
-        )
+        def create(ctx: Context) -> Awaitable[SuppressionRow]:
+            data = read_input(CreateSuppression, input)
+            return suppressions.create_suppression(ctx, data.phone, source=data.source)
+
+        return await mutate(info, create, Suppression.from_row)
 
     @mutation(ImportSuppressionsResult, "Suppress at most 1,000 phones; one that is no phone is reported.")
     async def import_suppressions(
         self,
         info: Info,
-        phones: Annotated[list[str], strawberry.argument(description="Phones, in E.164.")],
-        source: Annotated[str | None, strawberry.argument(description="Why; `import` unless told.")] = None,
+        phones: Annotated[list[str], argument(ImportSuppressions, "phones")],
+        source: Annotated[str | None, argument(ImportSuppressions, "source")] = None,
     ) -> object:
         return await mutate(
             info,
             lambda ctx: suppressions.import_suppressions(ctx, phones, source=source),
-            lambda done: SuppressionsImported(
-                added=done.added, already_suppressed=done.already_suppressed, invalid=list(done.invalid)
-            ),
+            lambda done: from_row(SuppressionsImported, done),
         )
 
     @mutation(LiftSuppressionResult, "Lift a suppression, on renewed evidence: the person agreed again since.")

@@ -16,13 +16,14 @@ from msvs.api.errors import InvalidRequest
 from msvs.api.resources import WebhookAttemptResource, WebhookResource
 from msvs.api.scope import scoped
 from msvs.api.webhooks import endpoints
+from msvs.api.webhooks.endpoints import CreateWebhook, RecoverWebhook, UpdateWebhook
 from msvs.api.webhooks.events import EventType
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import ConflictError, InvalidRequestError, NotFoundError, PermissionRefusedError, mutate
 from msvs.graphql.events import Event, Redelivery
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.inputs import Deleted, required
+from msvs.graphql.inputs import Deleted, argument, read_input, request_input, required
 from msvs.graphql.loaders import WEBHOOK_ATTEMPTS
 from msvs.graphql.nodes import Node, load_kind, register_rows
 from msvs.graphql.shapes import from_row, resource_type
@@ -103,28 +104,21 @@ class WebhookWithSecret:
     secret: str = strawberry.field(description="The secret that signs what is posted. It cannot be had again.")
 
 
-@strawberry.input(description="A webhook to make.")
+EVERY_EVENT = "Subscribe to all events instead."
+
+
+@request_input(CreateWebhook)
 class CreateWebhookInput:
-    url: str = strawberry.field(description="Where to post events: https.")
     events: list[EventType] | None = strawberry.field(default=None, description="The events to subscribe to.")
-    every_event: bool = strawberry.field(default=False, description="Subscribe to all events instead.")
-    secret: str | None = strawberry.field(
-        default=None, description="A secret of your own, 8 to 256 printable ASCII characters; made where left out."
-    )
-    description: str = strawberry.field(default="", description="What it is for.")
+    every_event: bool = strawberry.field(default=False, description=EVERY_EVENT)
 
 
-@strawberry.input(description="What to change of a webhook. What is left out stays.")
+@request_input(UpdateWebhook)
 class UpdateWebhookInput:
-    url: str | None = strawberry.field(default=strawberry.UNSET, description="Where to post events. Cannot be null.")
     events: list[EventType] | None = strawberry.field(
         default=strawberry.UNSET, description="The events to subscribe to. Cannot be null."
     )
-    every_event: bool = strawberry.field(default=False, description="Subscribe to all events instead.")
-    description: str | None = strawberry.field(default=strawberry.UNSET, description="What it is for. Cannot be null.")
-    enabled: bool | None = strawberry.field(
-        default=strawberry.UNSET, description="Whether events are delivered to it. Cannot be null."
-    )
+    every_event: bool = strawberry.field(default=False, description=EVERY_EVENT)
 
 
 CreateWebhookResult = Annotated[
@@ -178,13 +172,8 @@ class WebhookMutation:
         self, info: Info, input: Annotated[CreateWebhookInput, strawberry.argument(description="The webhook.")]
     ) -> object:
         async def create(ctx: Context) -> tuple[WebhookEndpoint, str]:
-            data = endpoints.CreateWebhook(
-                url=input.url,
-                events=_events(input.events or [], input.every_event),
-                secret=input.secret,
-                description=input.description,
-            )
-            return await endpoints.create_webhook(ctx, data)
+            events = _events(input.events or [], input.every_event)
+            return await endpoints.create_webhook(ctx, read_input(CreateWebhook, input, events=events))
 
         return await mutate(info, create, _with_secret)
 
@@ -198,15 +187,9 @@ class WebhookMutation:
         async def update(ctx: Context) -> WebhookEndpoint:
             events = required(input.events, "events")
             wanted: list[str] | UnsetType = UNSET
-            if input.every_event or not isinstance(events, UnsetType):
-                wanted = _events([] if isinstance(events, UnsetType) else events, input.every_event)
-            data = endpoints.UpdateWebhook(
-                url=required(input.url, "url"),
-                events=wanted,
-                description=required(input.description, "description"),
-                enabled=required(input.enabled, "enabled"),
-            )
-            return await endpoints.update_webhook(ctx, _id(id), data)
+            if input.every_event or events is not UNSET:
+                wanted = _events([] if events is UNSET else events, input.every_event)
+            return await endpoints.update_webhook(ctx, _id(id), read_input(UpdateWebhook, input, events=wanted))
 
         return await mutate(info, update, Webhook.from_row)
 
@@ -227,7 +210,7 @@ class WebhookMutation:
         "Deliver what was given up since a time, at most 30 days back, or came while the webhook was disabled.",
     )
     async def recover_webhook(
-        self, info: Info, id: WebhookId, since: Annotated[datetime, strawberry.argument(description="Since when.")]
+        self, info: Info, id: WebhookId, since: Annotated[datetime, argument(RecoverWebhook, "since")]
     ) -> object:
         return await mutate(
             info,

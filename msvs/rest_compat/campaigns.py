@@ -10,23 +10,19 @@ import msgspec
 from msvs.api import ids
 from msvs.api.campaigns import campaigns, reconciliation
 from msvs.api.campaigns.reconciliation import ReconciliationResource
-from msvs.api.campaigns.requests import CampaignCreate, CampaignUpdate
+from msvs.api.campaigns.requests import (
+    CampaignClone,
+    CampaignCreate,
+    CampaignLaunch,
+    CampaignTest,
+    CampaignUpdate,
+    ListCampaigns,
+)
 from msvs.api.context import Context
 from msvs.api.resources import CampaignResource, campaign_resource, message_resource
 from msvs.models import Campaign
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import (
-    CampaignClone,
-    CampaignLaunch,
-    CampaignQuery,
-    CampaignTest,
-    CampaignTestSent,
-    Deleted,
-    ListOf,
-    NoBody,
-    NoQuery,
-    list_of,
-)
+from msvs.rest_compat.schemas import CampaignTestSent, Deleted, ListOf, NoBody, NoQuery, list_of
 
 
 async def create(call: Call[CampaignCreate, NoQuery]) -> CampaignResource:
@@ -39,7 +35,7 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> CampaignResource:
     return await _change(call, campaigns.get_campaign)
 
 
-async def list_(call: Call[NoBody, CampaignQuery]) -> ListOf[CampaignResource]:
+async def list_(call: Call[NoBody, ListCampaigns]) -> ListOf[CampaignResource]:
     """List campaigns."""
     page = await campaigns.list_campaigns(call.ctx, call.query.page(ids.CAMPAIGN), status=call.query.status)
     stats = await campaigns.campaign_stats(call.ctx, page.items)

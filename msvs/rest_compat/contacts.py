@@ -8,23 +8,14 @@ from msvs.api import ids
 from msvs.api.consent import consent
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource
 from msvs.api.contacts import contacts
-from msvs.api.contacts.contacts import CreateContact, UpdateContact
+from msvs.api.contacts.contacts import CreateContact, ListContacts, UpdateContact
 from msvs.api.contacts.imports import ContactsImported, ImportContacts, import_contacts
+from msvs.api.pages import PageQuery
 from msvs.api.privacy.contact_export import ContactExportResource, export_contact
 from msvs.api.privacy.erasure import ErasureResource, erase_contact
 from msvs.api.resources import ContactResource, contact_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import (
-    ContactQuery,
-    ContactUpsert,
-    Deleted,
-    ListOf,
-    NoBody,
-    NoQuery,
-    PageQuery,
-    list_of,
-    optional_ref,
-)
+from msvs.rest_compat.schemas import ContactUpsert, Deleted, ListOf, NoBody, NoQuery, list_of
 
 
 async def create(call: Call[CreateContact, ContactUpsert]) -> ContactResource:
@@ -55,18 +46,9 @@ async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
     return Deleted(id=ids.encode_id(ids.CONTACT, id), object="contact")
 
 
-async def list_(call: Call[NoBody, ContactQuery]) -> ListOf[ContactResource]:
+async def list_(call: Call[NoBody, ListContacts]) -> ListOf[ContactResource]:
     """List/search contacts."""
-    query = call.query
-    page = await contacts.list_contacts(
-        call.ctx,
-        query.page(ids.CONTACT),
-        q=query.q,
-        phone=query.phone,
-        email=query.email,
-        list_id=optional_ref(ids.CONTACT_LIST, query.list_id, "list_id"),
-        opt_in_status=query.opt_in_status,
-    )
+    page = await contacts.list_contacts(call.ctx, call.query.page(ids.CONTACT), call.query)
     return list_of(call.path, page, contact_resource)
 
 

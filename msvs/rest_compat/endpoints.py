@@ -5,16 +5,34 @@ from __future__ import annotations
 from msvs.api.accounts.workspaces import UpdateWorkspace
 from msvs.api.campaigns.previews import CampaignPreview, MessagePreview
 from msvs.api.campaigns.reconciliation import ReconciliationResource
-from msvs.api.campaigns.requests import CampaignCreate, CampaignPreviewCreate, CampaignUpdate
-from msvs.api.consent.consent import ConsentEntryResource
-from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact
+from msvs.api.campaigns.requests import (
+    CampaignClone,
+    CampaignCreate,
+    CampaignLaunch,
+    CampaignPreviewCreate,
+    CampaignTest,
+    CampaignUpdate,
+    ListCampaigns,
+)
+from msvs.api.consent.consent import ConsentEntryResource, ListByPhone
+from msvs.api.contacts.contacts import CreateContact, ListContacts, OptInEvidence, UpdateContact
 from msvs.api.contacts.imports import ContactsImported, ImportContacts
-from msvs.api.contacts.suppressions import SuppressionResource
+from msvs.api.contacts.lists import AddContacts, ContactsAdded, CreateList, UpdateList
+from msvs.api.contacts.segments import CreateSegment, PreviewSegment, UpdateSegment
+from msvs.api.contacts.suppressions import (
+    CreateSuppression,
+    ImportSuppressions,
+    SuppressionResource,
+    SuppressionsImported,
+)
 from msvs.api.errors import ComplianceRefused, Conflict, NotFound, PaymentRequired, PermissionDenied
-from msvs.api.inbound.inbox import AnswerThread, InboxMessageResource, InboxThreadResource
+from msvs.api.inbound.inbox import AnswerThread, InboxMessageResource, InboxThreadResource, ListThreads, ReadThread
+from msvs.api.inbound.keywords import CreateKeyword, ListKeywords, UpdateKeyword
+from msvs.api.inbound.replies import ListInbound, SimulateReply
 from msvs.api.limits import Bucket
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
-from msvs.api.messages.messages import SendMessage
+from msvs.api.messages.messages import ListMessages, SendMessage
+from msvs.api.pages import PageQuery
 from msvs.api.privacy.contact_export import ContactExportResource
 from msvs.api.privacy.erasure import ErasureResource
 from msvs.api.resources import (
@@ -26,14 +44,17 @@ from msvs.api.resources import (
     EventResource,
     InboundMessageResource,
     KeywordResource,
+    LedgerEntryResource,
     MessageResource,
+    RedeliveryResource,
     SegmentResource,
     SenderResource,
     WebhookAttemptResource,
     WebhookResource,
     WorkspaceResource,
 )
-from msvs.api.webhooks.endpoints import CreateWebhook, UpdateWebhook
+from msvs.api.webhooks.endpoints import CreateWebhook, RecoverWebhook, ResendEvent, UpdateWebhook
+from msvs.api.webhooks.events import ListEvents
 from msvs.rest_compat import (
     campaigns,
     contacts,
@@ -54,43 +75,7 @@ from msvs.rest_compat import (
     workspace,
 )
 from msvs.rest_compat.endpoint import Endpoint
-from msvs.rest_compat.schemas import (
-    CampaignClone,
-    CampaignLaunch,
-    CampaignQuery,
-    CampaignTest,
-    CampaignTestSent,
-    ContactQuery,
-    ContactsAdded,
-    ContactUpsert,
-    Deleted,
-    EventQuery,
-    EventResend,
-    InboundQuery,
-    InboundTest,
-    KeywordCreate,
-    KeywordQuery,
-    KeywordUpdate,
-    LedgerEntryResource,
-    ListContacts,
-    ListCreate,
-    ListOf,
-    ListUpdate,
-    MessageQuery,
-    PageQuery,
-    PhoneQuery,
-    Redelivery,
-    SegmentCreate,
-    SegmentFilter,
-    SegmentPreview,
-    SegmentUpdate,
-    SuppressionCreate,
-    SuppressionImport,
-    SuppressionsImported,
-    ThreadQuery,
-    ThreadRead,
-    WebhookRecover,
-)
+from msvs.rest_compat.schemas import CampaignTestSent, ContactUpsert, Deleted, ListOf, SegmentPreview
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
@@ -116,7 +101,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Messages",
         summary="List messages",
         handler=messages.list_,
-        query=MessageQuery,
+        query=ListMessages,
         response=ListOf[MessageResource],
     ),
     Endpoint(
@@ -189,7 +174,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Campaigns",
         summary="List campaigns",
         handler=campaigns.list_,
-        query=CampaignQuery,
+        query=ListCampaigns,
         response=ListOf[CampaignResource],
         bucket=Bucket.CAMPAIGNS,
     ),
@@ -348,7 +333,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Contacts",
         summary="List/search contacts",
         handler=contacts.list_,
-        query=ContactQuery,
+        query=ListContacts,
         response=ListOf[ContactResource],
     ),
     Endpoint(
@@ -450,7 +435,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Suppressions",
         summary="List the history of consent, of all phones or of one",
         handler=suppressions.consent_history,
-        query=PhoneQuery,
+        query=ListByPhone,
         response=ListOf[ConsentEntryResource],
     ),
     Endpoint(
@@ -460,7 +445,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Suppressions",
         summary="Suppress a phone",
         handler=suppressions.create,
-        body=SuppressionCreate,
+        body=CreateSuppression,
         response=SuppressionResource,
         status=201,
         errors=(Conflict,),
@@ -472,7 +457,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Suppressions",
         summary="List suppressions, or that of one phone",
         handler=suppressions.list_,
-        query=PhoneQuery,
+        query=ListByPhone,
         response=ListOf[SuppressionResource],
     ),
     Endpoint(
@@ -482,7 +467,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Suppressions",
         summary="Suppress many phones",
         handler=suppressions.import_,
-        body=SuppressionImport,
+        body=ImportSuppressions,
         response=SuppressionsImported,
     ),
     Endpoint(
@@ -513,7 +498,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Lists",
         summary="Create a list",
         handler=lists.create,
-        body=ListCreate,
+        body=CreateList,
         response=ContactListResource,
         status=201,
     ),
@@ -544,7 +529,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Lists",
         summary="Rename a list",
         handler=lists.update,
-        body=ListUpdate,
+        body=UpdateList,
         response=ContactListResource,
         errors=(
             NotFound,
@@ -568,7 +553,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Lists",
         summary="Add contacts to a list",
         handler=lists.add_contacts,
-        body=ListContacts,
+        body=AddContacts,
         response=ContactsAdded,
         errors=(
             NotFound,
@@ -606,7 +591,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Keywords",
         summary="Create a keyword: a word that opts in anyone who texts it, and adds them to a list",
         handler=keywords.create,
-        body=KeywordCreate,
+        body=CreateKeyword,
         response=KeywordResource,
         status=201,
         errors=(Conflict,),
@@ -618,7 +603,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Keywords",
         summary="List keywords",
         handler=keywords.list_,
-        query=KeywordQuery,
+        query=ListKeywords,
         response=ListOf[KeywordResource],
     ),
     Endpoint(
@@ -638,7 +623,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Keywords",
         summary="Update a keyword",
         handler=keywords.update,
-        body=KeywordUpdate,
+        body=UpdateKeyword,
         response=KeywordResource,
         errors=(
             NotFound,
@@ -662,7 +647,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Segments",
         summary="Create a segment",
         handler=segments.create,
-        body=SegmentCreate,
+        body=CreateSegment,
         response=SegmentResource,
         status=201,
     ),
@@ -683,7 +668,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Segments",
         summary="Count the contacts that a filter finds",
         handler=segments.preview,
-        body=SegmentFilter,
+        body=PreviewSegment,
         response=SegmentPreview,
     ),
     Endpoint(
@@ -703,7 +688,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Segments",
         summary="Update a segment",
         handler=segments.update,
-        body=SegmentUpdate,
+        body=UpdateSegment,
         response=SegmentResource,
         errors=(NotFound,),
     ),
@@ -839,8 +824,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Webhooks",
         summary="Deliver again what a webhook subscription has not received since a time",
         handler=webhooks.recover,
-        body=WebhookRecover,
-        response=Redelivery,
+        body=RecoverWebhook,
+        response=RedeliveryResource,
         errors=(
             NotFound,
             Conflict,
@@ -853,7 +838,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Events",
         summary="List events",
         handler=events.list_,
-        query=EventQuery,
+        query=ListEvents,
         response=ListOf[EventResource],
     ),
     Endpoint(
@@ -873,8 +858,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Events",
         summary="Deliver an event again",
         handler=events.resend,
-        body=EventResend,
-        response=Redelivery,
+        body=ResendEvent,
+        response=RedeliveryResource,
         errors=(NotFound,),
     ),
     Endpoint(
@@ -904,7 +889,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Inbound",
         summary="List the messages that recipients sent",
         handler=inbound.list_,
-        query=InboundQuery,
+        query=ListInbound,
         response=ListOf[InboundMessageResource],
     ),
     Endpoint(
@@ -934,7 +919,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Inbox",
         summary="List threads of replies",
         handler=inbox.threads,
-        query=ThreadQuery,
+        query=ListThreads,
         response=ListOf[InboxThreadResource],
     ),
     Endpoint(
@@ -977,7 +962,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Inbox",
         summary="Mark a thread as read",
         handler=inbox.read,
-        body=ThreadRead,
+        body=ReadThread,
         response=InboxThreadResource,
         errors=(NotFound,),
     ),
@@ -1018,7 +1003,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Sandbox",
         summary="Make a reply arrive, as if its sender had written to you. Sandbox keys only",
         handler=testing.inbound,
-        body=InboundTest,
+        body=SimulateReply,
         response=InboundMessageResource,
         status=201,
         errors=(PermissionDenied, ComplianceRefused),

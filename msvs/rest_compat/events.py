@@ -5,19 +5,12 @@ from __future__ import annotations
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.resources import EventResource, event_resource
+from msvs.api.resources import EventResource, RedeliveryResource, event_resource
 from msvs.api.webhooks import endpoints, events
+from msvs.api.webhooks.endpoints import ResendEvent
+from msvs.api.webhooks.events import ListEvents
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import (
-    EventQuery,
-    EventResend,
-    ListOf,
-    NoBody,
-    NoQuery,
-    Redelivery,
-    list_of,
-    optional_ref,
-)
+from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, list_of, optional_ref
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> EventResource:
@@ -25,18 +18,18 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> EventResource:
     return event_resource(await events.get_event(call.ctx, _id(call.params["id"])))
 
 
-async def list_(call: Call[NoBody, EventQuery]) -> ListOf[EventResource]:
+async def list_(call: Call[NoBody, ListEvents]) -> ListOf[EventResource]:
     """List events."""
     page = await events.list_events(call.ctx, call.query.page(ids.EVENT), type=call.query.type)
     return list_of(call.path, page, event_resource)
 
 
-async def resend(call: Call[EventResend, NoQuery]) -> Redelivery:
+async def resend(call: Call[ResendEvent, NoQuery]) -> RedeliveryResource:
     """Deliver an event again."""
     id = _id(call.params["id"])
     webhook_id = optional_ref(ids.WEBHOOK, call.body.webhook_id, "webhook_id")
     count = await endpoints.resend_event(call.ctx, id, webhook_id=webhook_id)
-    return Redelivery(id=ids.encode_id(ids.EVENT, id), delivery_count=count)
+    return RedeliveryResource(id=ids.encode_id(ids.EVENT, id), delivery_count=count)
 
 
 def _id(text: str) -> UUID:

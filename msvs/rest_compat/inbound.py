@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msvs.api import ids
 from msvs.api.inbound import replies
+from msvs.api.inbound.replies import ListInbound
 from msvs.api.resources import InboundMessageResource, inbound_message_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import InboundQuery, ListOf, NoBody, NoQuery, list_of, optional_ref
+from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, list_of, optional_ref
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> InboundMessageResource:
@@ -21,7 +22,7 @@ async def unflag(call: Call[NoBody, NoQuery]) -> InboundMessageResource:
     return inbound_message_resource(await replies.unflag_inbound(call.ctx, id))
 
 
-async def list_(call: Call[NoBody, InboundQuery]) -> ListOf[InboundMessageResource]:
+async def list_(call: Call[NoBody, ListInbound]) -> ListOf[InboundMessageResource]:
     """List the messages that recipients sent."""
     page = await replies.list_inbound(
         call.ctx,

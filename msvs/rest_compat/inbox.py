@@ -8,24 +8,16 @@ from uuid import UUID
 from msvs.api import ids
 from msvs.api.errors import InvalidRequest
 from msvs.api.inbound import inbox
-from msvs.api.inbound.inbox import AnswerThread, InboxMessageResource, InboxThreadResource
+from msvs.api.inbound.inbox import AnswerThread, InboxMessageResource, InboxThreadResource, ListThreads, ReadThread
+from msvs.api.pages import PageQuery
 from msvs.api.resources import MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import (
-    ListOf,
-    NoBody,
-    NoQuery,
-    PageQuery,
-    ThreadQuery,
-    ThreadRead,
-    list_of,
-    optional_ref,
-)
+from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, list_of, optional_ref
 
 UNREAD, WAITING = "unread", "waiting"
 
 
-async def threads(call: Call[NoBody, ThreadQuery]) -> ListOf[InboxThreadResource]:
+async def threads(call: Call[NoBody, ListThreads]) -> ListOf[InboxThreadResource]:
     """List threads of replies."""
     status = call.query.status
     if status not in (None, UNREAD, WAITING):
@@ -54,7 +46,7 @@ async def answer(call: Call[AnswerThread, NoQuery]) -> MessageResource:
     return message_resource(await inbox.answer_thread(call.ctx, _contact_id(call.params), call.body))
 
 
-async def read(call: Call[ThreadRead, NoQuery]) -> InboxThreadResource:
+async def read(call: Call[ReadThread, NoQuery]) -> InboxThreadResource:
     """Mark a thread as read."""
     contact_id = _contact_id(call.params)
     until = optional_ref(ids.INBOUND, call.body.until, "until")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msvs.api import ids
 from msvs.api.accounts import keys
+from msvs.api.pages import PageQuery
 from msvs.api.resources import ApiKeyResource, api_key_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, PageQuery, list_of
+from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, list_of
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> ApiKeyResource:

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from msgspec import UNSET
-
 from msvs.api import ids
 from msvs.api.inbound import keywords
+from msvs.api.inbound.keywords import CreateKeyword, ListKeywords, UpdateKeyword
 from msvs.api.resources import KeywordResource, keyword_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import (
-    Deleted,
-    KeywordCreate,
-    KeywordQuery,
-    KeywordUpdate,
-    ListOf,
-    NoBody,
-    NoQuery,
-    list_of,
-    optional_ref,
-)
+from msvs.rest_compat.schemas import Deleted, ListOf, NoBody, NoQuery, list_of, optional_ref
 
 
-async def create(call: Call[KeywordCreate, NoQuery]) -> KeywordResource:
+async def create(call: Call[CreateKeyword, NoQuery]) -> KeywordResource:
     """Create a keyword."""
-    body = call.body
-    list_id = ids.read_id(ids.CONTACT_LIST, body.list_id, "list_id")
-    data = keywords.CreateKeyword(word=body.word, list_id=list_id, reply=body.reply)
-    return keyword_resource(await keywords.create_keyword(call.ctx, data))
+    return keyword_resource(await keywords.create_keyword(call.ctx, call.body))
 
 
 async def retrieve(call: Call[NoBody, NoQuery]) -> KeywordResource:
@@ -36,12 +22,9 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> KeywordResource:
     return keyword_resource(await keywords.get_keyword(call.ctx, _id(call.params["id"])))
 
 
-async def update(call: Call[KeywordUpdate, NoQuery]) -> KeywordResource:
+async def update(call: Call[UpdateKeyword, NoQuery]) -> KeywordResource:
     """Update a keyword."""
-    body = call.body
-    list_id = UNSET if body.list_id is UNSET else ids.read_id(ids.CONTACT_LIST, body.list_id, "list_id")
-    data = keywords.UpdateKeyword(word=body.word, list_id=list_id, reply=body.reply)
-    return keyword_resource(await keywords.update_keyword(call.ctx, _id(call.params["id"]), data))
+    return keyword_resource(await keywords.update_keyword(call.ctx, _id(call.params["id"]), call.body))
 
 
 async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
@@ -51,7 +34,7 @@ async def delete(call: Call[NoBody, NoQuery]) -> Deleted:
     return Deleted(id=ids.encode_id(ids.KEYWORD, id), object="keyword")
 
 
-async def list_(call: Call[NoBody, KeywordQuery]) -> ListOf[KeywordResource]:
+async def list_(call: Call[NoBody, ListKeywords]) -> ListOf[KeywordResource]:
     """List keywords."""
     page = await keywords.list_keywords(
         call.ctx,

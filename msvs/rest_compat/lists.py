@@ -6,23 +6,14 @@ from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.contacts import lists
+from msvs.api.contacts.lists import AddContacts, ContactsAdded, CreateList, UpdateList
+from msvs.api.pages import PageQuery
 from msvs.api.resources import ContactListResource, ContactResource, contact_list_resource, contact_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import (
-    ContactsAdded,
-    Deleted,
-    ListContacts,
-    ListCreate,
-    ListOf,
-    ListUpdate,
-    NoBody,
-    NoQuery,
-    PageQuery,
-    list_of,
-)
+from msvs.rest_compat.schemas import Deleted, ListOf, NoBody, NoQuery, list_of
 
 
-async def create(call: Call[ListCreate, NoQuery]) -> ContactListResource:
+async def create(call: Call[CreateList, NoQuery]) -> ContactListResource:
     """Create a list."""
     return contact_list_resource(await lists.create_list(call.ctx, call.body.name))
 
@@ -32,7 +23,7 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> ContactListResource:
     return contact_list_resource(await lists.get_list(call.ctx, _id(call.params["id"])))
 
 
-async def update(call: Call[ListUpdate, NoQuery]) -> ContactListResource:
+async def update(call: Call[UpdateList, NoQuery]) -> ContactListResource:
     """Rename a list."""
     return contact_list_resource(await lists.update_list(call.ctx, _id(call.params["id"]), call.body.name))
 
@@ -50,10 +41,9 @@ async def list_(call: Call[NoBody, PageQuery]) -> ListOf[ContactListResource]:
     return list_of(call.path, page, contact_list_resource)
 
 
-async def add_contacts(call: Call[ListContacts, NoQuery]) -> ContactsAdded:
+async def add_contacts(call: Call[AddContacts, NoQuery]) -> ContactsAdded:
     """Add contacts to a list."""
-    added = await lists.add_contacts(call.ctx, _id(call.params["id"]), call.body.contact_ids)
-    return ContactsAdded(added=added.added, already_members=added.already_members, not_found=list(added.not_found))
+    return await lists.add_contacts(call.ctx, _id(call.params["id"]), call.body.contact_ids)
 
 
 async def remove_contact(call: Call[NoBody, NoQuery]) -> Deleted:

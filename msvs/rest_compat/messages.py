@@ -5,10 +5,10 @@ from __future__ import annotations
 from msvs.api import ids
 from msvs.api.messages import explanations, messages
 from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
-from msvs.api.messages.messages import SendMessage
+from msvs.api.messages.messages import ListMessages, SendMessage
 from msvs.api.resources import MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import ListOf, MessageQuery, NoBody, NoQuery, list_of, optional_ref
+from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, list_of, optional_ref
 
 
 async def create(call: Call[SendMessage, NoQuery]) -> MessageResource:
@@ -22,7 +22,7 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> MessageResource:
     return message_resource(await messages.get_message(call.ctx, id))
 
 
-async def list_(call: Call[NoBody, MessageQuery]) -> ListOf[MessageResource]:
+async def list_(call: Call[NoBody, ListMessages]) -> ListOf[MessageResource]:
     """List messages."""
     query = call.query
     page = await messages.list_messages(

@@ -15,7 +15,6 @@ from msvs.api.text.words import Keyword
 from msvs.api.webhooks import endpoints
 from msvs.api.webhooks.events import EventType
 from msvs.fields import id_pattern
-from msvs.rest_compat.schemas import LEDGER_ENTRY
 
 Schema = dict[str, Any]
 
@@ -155,7 +154,7 @@ RESOURCE_IDS: Mapping[str, str] = {
     "Keyword": ids.KEYWORD,
     "Sender": ids.SENDER,
     "ApiKey": ids.API_KEY,
-    "LedgerEntry": LEDGER_ENTRY,
+    "LedgerEntry": ids.LEDGER_ENTRY,
     "Reply": ids.INBOUND,
     "MessageExplanation": ids.MESSAGE,
     "MessageTimeline": ids.MESSAGE,

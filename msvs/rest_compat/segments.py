@@ -6,24 +6,14 @@ from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.contacts import segments
+from msvs.api.contacts.segments import CreateSegment, PreviewSegment, UpdateSegment
+from msvs.api.pages import PageQuery
 from msvs.api.resources import SegmentResource, segment_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import (
-    UNSET,
-    Deleted,
-    ListOf,
-    NoBody,
-    NoQuery,
-    PageQuery,
-    SegmentCreate,
-    SegmentFilter,
-    SegmentPreview,
-    SegmentUpdate,
-    list_of,
-)
+from msvs.rest_compat.schemas import UNSET, Deleted, ListOf, NoBody, NoQuery, SegmentPreview, list_of
 
 
-async def create(call: Call[SegmentCreate, NoQuery]) -> SegmentResource:
+async def create(call: Call[CreateSegment, NoQuery]) -> SegmentResource:
     """Create a segment."""
     return segment_resource(await segments.create_segment(call.ctx, call.body.name, call.body.filter))
 
@@ -33,7 +23,7 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> SegmentResource:
     return segment_resource(await segments.get_segment(call.ctx, _id(call.params["id"])))
 
 
-async def update(call: Call[SegmentUpdate, NoQuery]) -> SegmentResource:
+async def update(call: Call[UpdateSegment, NoQuery]) -> SegmentResource:
     """Update a segment."""
     body = call.body
     row = await segments.update_segment(
@@ -58,7 +48,7 @@ async def list_(call: Call[NoBody, PageQuery]) -> ListOf[SegmentResource]:
     return list_of(call.path, page, segment_resource)
 
 
-async def preview(call: Call[SegmentFilter, NoQuery]) -> SegmentPreview:
+async def preview(call: Call[PreviewSegment, NoQuery]) -> SegmentPreview:
     """Count the contacts that a filter finds."""
     return SegmentPreview(contact_count=await segments.preview_segment(call.ctx, call.body.filter))
 

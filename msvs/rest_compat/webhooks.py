@@ -7,8 +7,10 @@ from uuid import UUID
 
 from msvs.api import ids
 from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.api.pages import PageQuery
 from msvs.api.resources import (
     EventResource,
+    RedeliveryResource,
     WebhookAttemptResource,
     WebhookResource,
     event_resource,
@@ -16,18 +18,9 @@ from msvs.api.resources import (
     webhook_resource,
 )
 from msvs.api.webhooks import endpoints
-from msvs.api.webhooks.endpoints import CreateWebhook, UpdateWebhook
+from msvs.api.webhooks.endpoints import CreateWebhook, RecoverWebhook, UpdateWebhook
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import (
-    Deleted,
-    ListOf,
-    NoBody,
-    NoQuery,
-    PageQuery,
-    Redelivery,
-    WebhookRecover,
-    list_of,
-)
+from msvs.rest_compat.schemas import Deleted, ListOf, NoBody, NoQuery, list_of
 
 
 async def create(call: Call[CreateWebhook, NoQuery]) -> WebhookResource:
@@ -76,7 +69,7 @@ async def attempts(call: Call[NoBody, PageQuery]) -> ListOf[WebhookAttemptResour
     return list_of(call.path, page, webhook_attempt_resource)
 
 
-async def recover(call: Call[WebhookRecover, NoQuery]) -> Redelivery:
+async def recover(call: Call[RecoverWebhook, NoQuery]) -> RedeliveryResource:
     """Deliver again what a webhook subscription has not received since a time."""
     id = _id(call.params["id"])
     try:
@@ -86,7 +79,7 @@ async def recover(call: Call[WebhookRecover, NoQuery]) -> Redelivery:
             "since is not a time we know.", param="since", code=ErrorCode.PARAMETER_OUT_OF_RANGE
         ) from None
     count = await endpoints.recover(call.ctx, id, since=since)
-    return Redelivery(id=ids.encode_id(ids.WEBHOOK, id), delivery_count=count)
+    return RedeliveryResource(id=ids.encode_id(ids.WEBHOOK, id), delivery_count=count)
 
 
 def _id(text: str) -> UUID:

@@ -72,7 +72,11 @@ class ConsentMachine(RuleBasedStateMachine):
         self.ctx = Context(workspace.id, livemode, actor="test", services=SERVICES)
         contact_list = self.run(factories.make_list(self.ctx))
         self.list_id: UUID = contact_list.id
-        self.do(lambda: keywords.create_keyword(self.ctx, keywords.CreateKeyword("COHORT6", self.list_id)))
+        self.do(
+            lambda: keywords.create_keyword(
+                self.ctx, keywords.CreateKeyword("COHORT6", ids.encode_id(ids.CONTACT_LIST, self.list_id))
+            )
+        )
 
     def teardown(self) -> None:
         if hasattr(self, "ctx"):

@@ -116,7 +116,11 @@ class RevocationMachine(RuleBasedStateMachine):
         self.asks = asks
         _, self.key = self.run(create_key(self.ctx.workspace_id, livemode=False))
         contact_list = self.run(factories.make_list(self.ctx))
-        self.do(lambda: keywords.create_keyword(self.ctx, keywords.CreateKeyword("COHORT6", contact_list.id)))
+        self.do(
+            lambda: keywords.create_keyword(
+                self.ctx, keywords.CreateKeyword("COHORT6", ids.encode_id(ids.CONTACT_LIST, contact_list.id))
+            )
+        )
 
     def teardown(self) -> None:
         if hasattr(self, "ctx"):

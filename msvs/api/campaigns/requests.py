@@ -13,8 +13,10 @@ from msgspec import UNSET, UnsetType
 from msvs.api import ids
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.checks import MAX_RATE, MAX_SPREAD_HOURS
-from msvs.api.messages.messages import Body, ExpiresAt, Metadata, ScheduledAt, Sender
-from msvs.fields import LIST_ID, Ref, Request, about, id_pattern, named
+from msvs.api.messages.messages import MAX_AHEAD, Body, ExpiresAt, Metadata, ScheduledAt, Sender, Variables
+from msvs.api.pages import PageQuery
+from msvs.fields import LIST_ID, PHONE_PATTERN, Ref, Request, about, id_pattern, named
+from msvs.models import CampaignStatus
 from msvs.models.messages import MetadataValue
 
 MAX_NAME = 200
@@ -155,6 +157,51 @@ class PreviewCampaign(CampaignOptions, frozen=True):
     segment_id: UUID | None = None
     contact_ids: Sequence[UUID] = ()
     name: str | None = None
+
+
+class CampaignLaunch(Request, frozen=True, kw_only=True):
+    """When a draft starts: null for now; left out, at the draft's own time."""
+
+    scheduled_at: (
+        Annotated[
+            ScheduledAt,
+            about(
+                f"ISO-8601 time with an offset, at most {MAX_AHEAD.days} days ahead; null for now, left out for the"
+                " draft's own time.",
+                example=None,
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+
+
+class CampaignClone(Request, frozen=True, kw_only=True):
+    """The name of the clone."""
+
+    name: (
+        Annotated[
+            CampaignName,
+            about("Name of the clone; `Copy of …` where none is given.", example="Cohort 07 — cart close 4h"),
+        ]
+        | None
+    ) = None
+
+
+class CampaignTest(Request, frozen=True, kw_only=True):
+    """Who gets a test of a campaign."""
+
+    to: Annotated[
+        list[Annotated[str, about(pattern=PHONE_PATTERN)]],
+        about("The phones, in E.164 format.", example=["+14155550123"], minItems=1, maxItems=MAX_TEST_RECIPIENTS),
+    ]
+    variables: Variables | None = None
+
+
+class ListCampaigns(PageQuery, frozen=True, kw_only=True):
+    """Which campaigns."""
+
+    status: Annotated[str, about("Only campaigns of this status.", enum=[*CampaignStatus])] | None = None
 
 
 def flatten(request: msgspec.Struct, audience: Audience | UnsetType) -> dict[str, object]:

@@ -17,7 +17,7 @@ from msvs.api.consent import autoreplies, revocation
 from msvs.api.consent.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, OptOut, may_undo, revoked
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.resources import Resource, contact_resource, moment, optional_id, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
@@ -25,7 +25,7 @@ from msvs.api.text.phones import by_canonical, parse_phone, spellings
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import execute, fetch, fetch_row, fetch_value
-from msvs.fields import AT, ULID, Phone, about
+from msvs.fields import AT, E164, ULID, Phone, about
 from msvs.models import ConsentEvent, Contact, OptInStatus, rows
 from msvs.models.rows import ContactRow
 
@@ -192,6 +192,12 @@ JOIN LATERAL (
 ) AS last ON last.status = 'opted_out'
 ORDER BY named.phone
 """
+
+
+class ListByPhone(PageQuery, frozen=True, kw_only=True):
+    """Of which phone."""
+
+    phone: Annotated[E164, about("Only of this phone, in E.164 format.")] | None = None
 
 
 class _Contact(Protocol):

@@ -16,6 +16,7 @@ from asyncpg import UniqueViolationError
 from msgspec import UNSET, UnsetType
 from tortoise.expressions import Q, Subquery
 from tortoise.functions import Lower
+from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.consent import consent, revocation
@@ -23,7 +24,7 @@ from msvs.api.consent.consent import Evidence
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
@@ -32,7 +33,7 @@ from msvs.api.text.phones import Phone, canonical, parse_phone
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import encode_json, execute, fetch_row, fetch_value
-from msvs.fields import E164, REQUIRED, AwareTime, Request, about, named
+from msvs.fields import E164, REQUIRED, AwareTime, Ref, Request, about, id_pattern, named
 from msvs.json_types import JSONObject
 from msvs.models import Contact, ListMember, OptInStatus
 from msvs.models.rows import ContactRow
@@ -177,6 +178,23 @@ class UpdateContact(Request, frozen=True):
     ) = UNSET
     timezone: Timezone | UnsetType | None = UNSET
     external_id: ExternalId | UnsetType | None = UNSET
+
+
+class ListContacts(PageQuery, frozen=True, kw_only=True):
+    """Which contacts."""
+
+    q: (
+        Annotated[str, about("Words of a name or e-mail address, or digits of a phone.", maxLength=MAX_SEARCH)] | None
+    ) = None
+    phone: Annotated[E164, about("Only the contact of this phone, in E.164 format.")] | None = None
+    email: Annotated[Email, about("The whole e-mail address, in any case.")] | None = None
+    list_id: (
+        Annotated[
+            str, Ref(ids.CONTACT_LIST), about("Only contacts on this list.", pattern=id_pattern(ids.CONTACT_LIST))
+        ]
+        | None
+    ) = None
+    opt_in_status: Annotated[str, about("Only contacts of this opt-in status.", enum=[*OptInStatus])] | None = None
 
 
 # What is told of a contact besides its phone and attributes: each text's column, and its reader.
@@ -326,33 +344,27 @@ async def get_contact(ctx: Context, id: UUID) -> Contact:
     return await find(ctx, Contact, id, prefix=ids.CONTACT, noun="contact")
 
 
-async def list_contacts(
-    ctx: Context,
-    page: PageRequest,
-    *,
-    q: str | None = None,
-    phone: str | None = None,
-    email: str | None = None,
-    list_id: UUID | None = None,
-    opt_in_status: str | None = None,
-) -> Page[Contact]:
-    """Contacts, newest first, that meet every filter given.
+async def list_contacts(ctx: Context, page: PageRequest, which: ListContacts | None = None) -> Page[Contact]:
+    """Contacts, newest first, that meet every condition given. Raises InvalidRequest."""
+    return await fetch_page(contact_query(ctx, which or ListContacts()), page)
 
-    `q` finds its words in the first name, last name or e-mail address, or its digits in the phone.
-    """
+
+def contact_query(ctx: Context, which: ListContacts) -> QuerySet[Contact]:
+    """Return the query of the contacts that meet every condition given. Raises InvalidRequest."""
     query = scoped(ctx, Contact)
-    if q is not None and q.strip():
-        query = query.filter(_search(q))
-    if phone is not None:
-        query = query.filter(canonical=canonical(parse_phone(phone, param="phone").e164))
-    if email is not None:
+    if which.q is not None and which.q.strip():
+        query = query.filter(_search(which.q))
+    if which.phone is not None:
+        query = query.filter(canonical=canonical(parse_phone(which.phone, param="phone").e164))
+    if which.email is not None:
         # Written as the index is.
-        query = query.annotate(email_folded=Lower("email")).filter(email_folded=read_email(email).lower())
+        query = query.annotate(email_folded=Lower("email")).filter(email_folded=read_email(which.email).lower())
+    list_id = ids.read_optional_id(ids.CONTACT_LIST, which.list_id, "list_id")
     if list_id is not None:
         query = query.filter(id__in=Subquery(ListMember.filter(list_id=list_id).values("contact_id")))
-    if opt_in_status is not None:
-        query = query.filter(opt_in_status=_read_status(opt_in_status))
-    return await fetch_page(query, page)
+    if which.opt_in_status is not None:
+        query = query.filter(opt_in_status=_read_status(which.opt_in_status))
+    return query
 
 
 async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
+import msgspec
 from tortoise.expressions import Subquery
 
 from msvs.api import ids
@@ -16,6 +17,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.database import execute, fetch
+from msvs.fields import ULID, Request, about, named
 from msvs.models import Contact, ContactList, Keyword, ListMember
 
 MAX_NAME = 200
@@ -37,13 +39,33 @@ ON CONFLICT (list_id, contact_id) DO NOTHING
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What came of adding contacts to a list; `not_found` holds the ids as they were given."""
+Name = Annotated[str, about("Its name.", **named(MAX_NAME))]
 
-    added: int
-    already_members: int
-    not_found: list[str]
+
+class CreateList(Request, frozen=True):
+    """A list to make."""
+
+    name: Annotated[Name, about(example="Cohort 06 — open cart")]
+
+
+class UpdateList(Request, frozen=True):
+    """A list's new name."""
+
+    name: Annotated[Name, about(example="Cohort 06 — closed cart")]
+
+
+class AddContacts(Request, frozen=True):
+    """Contacts to put on a list."""
+
+    contact_ids: Annotated[list[str], about("The ids of the contacts.", example=[f"con_{ULID}"], maxItems=MAX_ADDED)]
+
+
+class ContactsAdded(msgspec.Struct, frozen=True):
+    """What came of adding contacts to a list."""
+
+    added: Annotated[int, about("How many were put on it.", example=1)]
+    already_members: Annotated[int, about("How many were on it already.", example=0)]
+    not_found: Annotated[list[str], about("The ids, as given, that name no contact.", example=[])]
 
 
 async def create_list(ctx: Context, name: str) -> ContactList:
@@ -86,7 +108,7 @@ async def delete_list(ctx: Context, id: UUID) -> None:
     await row.delete()
 
 
-async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Added:
+async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> ContactsAdded:
     """Put contacts on a list, at most 1,000 a call; one that is on it stays. Raises NotFound, Conflict `list_synced`.
 
     An id named twice counts once. An id that is malformed, unknown or another workspace's is reported, not refused.
@@ -105,7 +127,7 @@ async def add_contacts(ctx: Context, id: UUID, contact_ids: Sequence[str]) -> Ad
     if found:
         new_ids = [ids.new_id() for _ in found]
         added = await execute(ADD_MEMBERS, id, new_ids, list(found), ctx.services.clock())
-    return Added(added, len(found) - added, [text for text, value in named.items() if value not in found])
+    return ContactsAdded(added, len(found) - added, [text for text, value in named.items() if value not in found])
 
 
 async def remove_contact(ctx: Context, id: UUID, contact_id: UUID) -> None:

@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
+from msgspec import UNSET, UnsetType
 from msgspec.json import encode
 from tortoise.filters import escape_like
 
@@ -35,7 +37,8 @@ from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.api.text.phones import canonical
 from msvs.database import fetch, fetch_value
-from msvs.json_types import JSON
+from msvs.fields import VIPS, Request, about, named
+from msvs.json_types import JSON, JSONObject
 from msvs.models import ContactList, OptInStatus, Segment
 
 MAX_NAME = 200
@@ -90,6 +93,32 @@ FROM ranked GROUP BY key ORDER BY sum(number) DESC, key LIMIT $4
 """
 
 _date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+
+
+Name = Annotated[str, about("Its name.", **named(MAX_NAME))]
+Filter = Annotated[
+    JSONObject, about("The condition that its contacts meet.", **{"$ref": "#/components/schemas/SegmentCondition"})
+]
+
+
+class CreateSegment(Request, frozen=True):
+    """A segment to make."""
+
+    name: Annotated[Name, about(example="VIPs of Cohort 06")]
+    filter: Annotated[Filter, about(example=VIPS)]
+
+
+class UpdateSegment(Request, frozen=True):
+    """What to change of a segment; what is left out stays."""
+
+    name: Annotated[Name, about(example="VIPs")] | UnsetType = UNSET
+    filter: Filter | UnsetType = UNSET
+
+
+class PreviewSegment(Request, frozen=True):
+    """A filter to try."""
+
+    filter: Annotated[Filter, about(example=VIPS)]
 
 
 @dataclass(frozen=True, slots=True)

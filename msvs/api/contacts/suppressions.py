@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Annotated, BinaryIO, Literal
 from uuid import UUID
 
+import msgspec
 import phonenumbers
 
 from msvs.api import ids
@@ -34,7 +35,7 @@ from msvs.api.text.columns import fold_name
 from msvs.api.text.phones import canonical, parse_phone
 from msvs.api.text.tables import Row, Table, open_table
 from msvs.api.unit_of_work import unit_of_work
-from msvs.fields import Phone, about
+from msvs.fields import E164, Phone, Request, about, named
 from msvs.models import Contact, ErasedSuppression, Suppression, rows
 
 SUPPRESSION = "sup"
@@ -60,13 +61,35 @@ class SuppressionResource(Resource, kw_only=True):
     created_at: Annotated[str, about("Since when.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What came of importing phones; `invalid` holds those that are no phones, as they were given."""
+class CreateSuppression(Request, frozen=True):
+    """A phone to suppress, and why."""
 
-    added: int
-    already_suppressed: int
-    invalid: list[str]
+    phone: Annotated[E164, about(example="+12125550123")]
+    source: Annotated[str, about("Why, such as `complaint`.", example="complaint", **named(MAX_SOURCE))]
+
+
+class ImportSuppressions(Request, frozen=True):
+    """Phones to suppress, and why."""
+
+    phones: Annotated[
+        list[str],
+        about(
+            "Phones in E.164 format.",
+            example=["+12125550123", "+12125550124"],
+            maxItems=MAX_IMPORTED,
+        ),
+    ]
+    source: (
+        Annotated[str, about("Why; `import` unless told.", example="previous provider", **named(MAX_SOURCE))] | None
+    ) = None
+
+
+class SuppressionsImported(msgspec.Struct, frozen=True):
+    """What came of importing suppressions; `invalid` holds what is no phone, as it was given."""
+
+    added: Annotated[int, about("How many phones were suppressed.", example=1)]
+    already_suppressed: Annotated[int, about("How many were suppressed already.", example=1)]
+    invalid: Annotated[list[str], about("What is no phone, as it was given.", example=[])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +194,9 @@ async def lift_suppression(ctx: Context, id: UUID, evidence: OptInEvidence) -> C
     return await update_contact(ctx, contact.id, UpdateContact(opt_in=evidence))
 
 
-async def import_suppressions(ctx: Context, phones: Sequence[str], *, source: str | None = None) -> Imported:
+async def import_suppressions(
+    ctx: Context, phones: Sequence[str], *, source: str | None = None
+) -> SuppressionsImported:
     """Suppress at most 1,000 phones, each counted once; one that is no phone is reported, not refused."""
     allow(ctx, Permission.CONTACTS_WRITE)
     if len(phones) > MAX_IMPORTED:
@@ -223,7 +248,7 @@ async def count_erased(ctx: Context) -> int:
     return await scoped(ctx, ErasedSuppression).count()
 
 
-async def _import(ctx: Context, phones: Iterable[str], source: str) -> Imported:
+async def _import(ctx: Context, phones: Iterable[str], source: str) -> SuppressionsImported:
     valid: list[str] = []
     invalid: list[str] = []
     for text in dict.fromkeys(phones):
@@ -232,7 +257,7 @@ async def _import(ctx: Context, phones: Iterable[str], source: str) -> Imported:
         except InvalidRequest:
             invalid.append(text)
     done = await consent.suppress(ctx, valid, source=source, now=ctx.services.clock())
-    return Imported(len(done.added), len(done.already), invalid)
+    return SuppressionsImported(len(done.added), len(done.already), invalid)
 
 
 async def _import_people(ctx: Context, people: Sequence[Person]) -> FileImported:

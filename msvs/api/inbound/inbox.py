@@ -14,7 +14,7 @@ from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import is_usable
 from msvs.api.messages.messages import Body, Metadata, Sender, SendMessage, Variables, send_message
 from msvs.api.messages.statistics import IS_REPLY
-from msvs.api.pages import Page, PageRequest, fetch_page, page_request
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page, page_request
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import (
     ContactResource,
@@ -28,7 +28,7 @@ from msvs.api.resources import (
 )
 from msvs.api.scope import find, scoped
 from msvs.database import execute, fetch, fetch_value
-from msvs.fields import ULID, Request, about
+from msvs.fields import ULID, Ref, Request, about, id_pattern
 from msvs.models import Contact, InboundMessage, Message, MessageStatus
 
 # What was sent since a reply answers it, unless it never left or the service itself wrote it.
@@ -102,6 +102,25 @@ class AnswerThread(Request, frozen=True):
     metadata: Metadata | None = msgspec.field(default_factory=dict)
 
 
+class ListThreads(PageQuery, frozen=True, kw_only=True):
+    """Which threads."""
+
+    status: Annotated[str, about("Only threads of this status.", enum=["unread", "waiting"])] | None = None
+
+
+class ReadThread(Request, frozen=True):
+    """Up to which reply a thread was read; all of it without one."""
+
+    until: (
+        Annotated[
+            str,
+            Ref(ids.INBOUND),
+            about("The last reply that was read; all of them where none is given.", pattern=id_pattern(ids.INBOUND)),
+        ]
+        | None
+    ) = None
+
+
 class InboxThreadResource(Resource, kw_only=True):
     """One contact's thread: what it replied last, what was sent to it last, and whether it waits for an answer.
 
@@ -111,9 +130,9 @@ class InboxThreadResource(Resource, kw_only=True):
     id: str
     object: Literal["inbox_thread"] = "inbox_thread"
     livemode: bool
-    contact: ContactResource
-    last_reply: InboundMessageResource
-    last_message: MessageResource | None
+    contact: Annotated[ContactResource, about("The contact.")]
+    last_reply: Annotated[InboundMessageResource, about("What it replied last.")]
+    last_message: Annotated[MessageResource | None, about("What was sent to it last; null for nothing.")]
     unread_count: Annotated[int, about("How many of its replies nobody marked read.", example=1, minimum=0)]
     waiting: Annotated[bool, about("Whether nobody wrote to it since its last reply.", example=True)]
 
@@ -124,10 +143,14 @@ class InboxMessageResource(Resource, kw_only=True):
     id: Annotated[str, about(example=f"inb_{ULID}")]
     object: Literal["inbox_message"] = "inbox_message"
     direction: Literal["inbound", "outbound"]
-    body: Annotated[str, about(example="Is there a payment plan?")]
-    created_at: str
-    inbound: InboundMessageResource | None = None
-    message: Annotated[MessageResource | None, about(example=None)] = None
+    body: Annotated[str, about("The text.", example="Is there a payment plan?")]
+    created_at: Annotated[str, about("When it was accepted, or arrived.")]
+    inbound: Annotated[InboundMessageResource | None, about("What the contact sent; null for the other direction.")] = (
+        None
+    )
+    message: Annotated[
+        MessageResource | None, about("What was sent to the contact; null for the other direction.", example=None)
+    ] = None
 
 
 async def list_threads(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -17,7 +16,7 @@ from msvs.api.contacts import lists
 from msvs.api.contacts.contacts import read_name
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import MAX_TEXT_LENGTH, find_settings
@@ -25,7 +24,7 @@ from msvs.api.text.opt_out_phrases import wants_out
 from msvs.api.text.words import classify_reply, fold
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, execute, fetch_row
-from msvs.fields import about, named
+from msvs.fields import LIST_ID, Ref, Request, about, id_pattern, named
 from msvs.models import Contact, ContactList, Keyword, OptInStatus
 
 MAX_WORD = 30
@@ -52,24 +51,33 @@ Word = Annotated[
 JoinReply = Annotated[
     str, about("The SMS that answers anyone who joins; null for the workspace's welcome text.", **named(MAX_REPLY))
 ]
+ListRef = Annotated[
+    str, Ref(ids.CONTACT_LIST), about("The list that it adds to.", pattern=id_pattern(ids.CONTACT_LIST))
+]
 
 
-@dataclass(frozen=True, slots=True)
-class CreateKeyword:
-    """A keyword to be made; without `reply`, who joins is answered with the workspace's welcome text."""
+class CreateKeyword(Request, frozen=True):
+    """A keyword to make."""
 
-    word: str
-    list_id: UUID
-    reply: str | None = None
+    word: Annotated[Word, about(example="COHORT6")]
+    list_id: Annotated[ListRef, about(example=LIST_ID)]
+    reply: Annotated[JoinReply, about(example="You are on the list for Cohort 06. Reply STOP to opt out.")] | None = (
+        None
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateKeyword:
-    """What to change of a keyword; a field left UNSET stays, None clears `reply`."""
+class UpdateKeyword(Request, frozen=True):
+    """What to change of a keyword; what is left out stays, null clears."""
 
-    word: str | UnsetType = UNSET
-    list_id: UUID | UnsetType = UNSET
-    reply: str | UnsetType | None = UNSET
+    word: Annotated[Word, about(example="COHORT7")] | UnsetType = UNSET
+    list_id: ListRef | UnsetType = UNSET
+    reply: JoinReply | UnsetType | None = UNSET
+
+
+class ListKeywords(PageQuery, frozen=True, kw_only=True):
+    """Which keywords."""
+
+    list_id: Annotated[ListRef, about("Only keywords of this list.")] | None = None
 
 
 async def create_keyword(ctx: Context, data: CreateKeyword) -> Keyword:
@@ -77,13 +85,13 @@ async def create_keyword(ctx: Context, data: CreateKeyword) -> Keyword:
     allow(ctx, Permission.CONTACTS_WRITE)
     word, folded = _read_word(data.word)
     reply = None if data.reply is None else _read_reply(data.reply)
-    await _check_list(ctx, data.list_id)
+    list_id = await _hold_list(ctx, data.list_id)
     row = Keyword(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
         word=word,
         folded=folded,
-        list_id=data.list_id,
+        list_id=list_id,
         reply=reply,
     )
     await _save(ctx, row)
@@ -105,14 +113,13 @@ async def update_keyword(ctx: Context, id: UUID, data: UpdateKeyword) -> Keyword
     """Change a keyword; who joined by it stays where they are. Raises NotFound, and what create_keyword raises."""
     allow(ctx, Permission.CONTACTS_WRITE)
     # Lists are locked before their keywords, here and where a list is deleted.
-    if data.list_id is not UNSET:
-        await _check_list(ctx, data.list_id)
+    list_id = UNSET if data.list_id is UNSET else await _hold_list(ctx, data.list_id)
     row = await find(ctx, Keyword, id, prefix=ids.KEYWORD, noun="keyword", lock=True)
     changes: dict[str, object] = {}
     if data.word is not UNSET:
         changes["word"], changes["folded"] = _read_word(data.word)
-    if data.list_id is not UNSET:
-        changes["list_id"] = data.list_id
+    if list_id is not UNSET:
+        changes["list_id"] = list_id
     if data.reply is not UNSET:
         changes["reply"] = None if data.reply is None else _read_reply(data.reply)
     row.update_from_dict(changes)
@@ -161,8 +168,9 @@ async def join(
     return (keyword.reply or workspace.welcome_text) if confirmed else None
 
 
-async def _check_list(ctx: Context, id: UUID) -> None:
-    """Hold a list until the end of the transaction. Raises InvalidRequest, and Conflict `list_synced`."""
+async def _hold_list(ctx: Context, text: str) -> UUID:
+    """Lock a list until the end of the transaction. Raises InvalidRequest, and Conflict `list_synced`."""
+    id = ids.read_id(ids.CONTACT_LIST, text, "list_id")
     row = await scoped(ctx, ContactList).filter(id=id).select_for_update().first()
     if row is None:
         raise InvalidRequest(
@@ -172,6 +180,7 @@ async def _check_list(ctx: Context, id: UUID) -> None:
         raise Conflict(
             "The list is kept in step with another service; nobody can join it here.", code=ErrorCode.LIST_SYNCED
         )
+    return id
 
 
 async def _save(ctx: Context, row: Keyword) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Annotated, Literal
 from uuid import UUID
 
+import msgspec
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
@@ -16,7 +18,8 @@ from msvs.api.context import Context
 from msvs.api.dispatch.senders import check_sender, check_usable
 from msvs.api.errors import ErrorCode, PermissionDenied
 from msvs.api.inbound import keywords
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.messages.messages import Sender
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import message_resource, received_resource, reply_resource
 from msvs.api.scope import find, scoped
@@ -28,6 +31,7 @@ from msvs.api.text.quotes import MIN_QUOTED, own_words
 from msvs.api.text.words import Keyword, classify_reply
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import Row, fetch, fetch_row, fetch_value
+from msvs.fields import Phone, Ref, Request, about, id_pattern
 from msvs.models import Contact, InboundMessage, OptInStatus, Suppression, Workspace
 
 MAX_BODY = 1600
@@ -85,6 +89,32 @@ SELECT EXISTS (
         AND body = $4 AND created_at > $5
 )
 """
+
+
+class ListInbound(PageQuery, frozen=True, kw_only=True):
+    """Which messages that recipients sent."""
+
+    contact_id: (
+        Annotated[str, Ref(ids.CONTACT), about("Only messages of this contact.", pattern=id_pattern(ids.CONTACT))]
+        | None
+    ) = None
+    flagged: (
+        Annotated[
+            Literal["true", "false"],
+            about(
+                "`true`: only messages that are flagged for a person to read. `false`: only the others.", type="string"
+            ),
+        ]
+        | None
+    ) = None
+
+
+class SimulateReply(Request, frozen=True, kw_only=True):
+    """A reply to be made up in the sandbox."""
+
+    from_: Annotated[Phone, about("The phone that it comes from, in E.164 format.")] = msgspec.field(name="from")
+    body: Annotated[str, about("The text of the reply.", example="Is there a payment plan?")]
+    to: Annotated[Sender, about("The sender that it goes to; the workspace's where none is given.")] | None = None
 
 
 async def receive_inbound(
@@ -190,7 +220,7 @@ async def _announce(ctx: Context, row: Row, now: datetime) -> None:
     await record_events([event], now)
 
 
-async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str) -> Row:
+async def simulate_reply(ctx: Context, data: SimulateReply) -> Row:
     """Make a message arrive in the sandbox, at a sender that it may use: its default where none is named.
 
     Raises PermissionDenied code `sandbox_only` live, InvalidRequest, and ComplianceRefused `sender_not_allowed`.
@@ -200,13 +230,13 @@ async def simulate_reply(ctx: Context, *, from_: str, to: str | None, text: str)
         raise PermissionDenied(
             "Replies are made up in the sandbox only: use a msvs_test_ key.", code=ErrorCode.SANDBOX_ONLY
         )
-    phone = parse_phone(from_, param="from")
-    sender = (await find_settings(ctx)).default_sender if to is None else check_sender(to, param="to")
+    phone = parse_phone(data.from_, param="from")
+    sender = (await find_settings(ctx)).default_sender if data.to is None else check_sender(data.to, param="to")
     return await receive_inbound(
         ctx,
         from_phone=phone.e164,
         to_sender=await check_usable(ctx, sender, param="to"),
-        text=text,
+        text=data.body,
         dedupe_key=f"test:{ids.encode_id(ids.REQUEST, ids.new_id())}",
     )
 

@@ -22,7 +22,7 @@ from msvs.api.dispatch.senders import check_sender, choose_sender
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import kept, message_warnings
-from msvs.api.pages import Page, PageRequest, fetch_page, fetch_sparse_page
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import FAILURES
 from msvs.api.scope import find, scoped
@@ -43,7 +43,7 @@ from msvs.api.text.rendering import (
 )
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
-from msvs.fields import E164, SENDER_PATTERN, AwareTime, Request, about, named
+from msvs.fields import E164, SENDER_PATTERN, AwareTime, Ref, Request, about, id_pattern, named
 from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatus, rows
 
 MAX_LATE = timedelta(seconds=60)
@@ -117,6 +117,29 @@ class SendLiteral(SendMessage, frozen=True):
     """A message to send as it is written, braces and all."""
 
     is_literal: ClassVar[bool] = True
+
+
+class ListMessages(PageQuery, frozen=True, kw_only=True):
+    """Which messages."""
+
+    status: (
+        Annotated[
+            str,
+            about(
+                "Only messages of this status. Skipped recipients are listed under `skipped` and `all` alone.",
+                enum=[*MessageStatus, EVERY_STATUS],
+            ),
+        ]
+        | None
+    ) = None
+    campaign_id: (
+        Annotated[str, Ref(ids.CAMPAIGN), about("Only messages of this campaign.", pattern=id_pattern(ids.CAMPAIGN))]
+        | None
+    ) = None
+    contact_id: (
+        Annotated[str, Ref(ids.CONTACT), about("Only messages to this contact.", pattern=id_pattern(ids.CONTACT))]
+        | None
+    ) = None
 
 
 # What a send needs to know of its workspace and of each phone, named by its canonical number.

@@ -25,7 +25,7 @@ from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, get_event
 from msvs.database import execute, fetch_value
-from msvs.fields import Request, about
+from msvs.fields import AT, ULID, AwareTime, Ref, Request, about, id_pattern
 from msvs.models import Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 EVERY_EVENT = "*"
@@ -109,6 +109,29 @@ class UpdateWebhook(Request, frozen=True):
     events: Annotated[EventNames, about(example=["*"])] | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     enabled: Annotated[bool, about("Whether events are delivered to it.", example=True)] | UnsetType = UNSET
+
+
+class RecoverWebhook(Request, frozen=True):
+    """The time since which events are to be delivered again."""
+
+    since: Annotated[AwareTime, about("ISO-8601 time with an offset, at most 30 days ago.", example=AT)]
+
+
+class ResendEvent(Request, frozen=True):
+    """The webhook that an event is to be delivered to again; without one, all that subscribe to it."""
+
+    webhook_id: (
+        Annotated[
+            str,
+            Ref(ids.WEBHOOK),
+            about(
+                "The one webhook to deliver to; all that subscribe where none is given.",
+                example=f"whk_{ULID}",
+                pattern=id_pattern(ids.WEBHOOK),
+            ),
+        ]
+        | None
+    ) = None
 
 
 async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndpoint, str]:

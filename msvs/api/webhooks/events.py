@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
 from uuid import UUID
 
 import msgspec
@@ -15,11 +15,12 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.notifier import WorkQueue
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.resources import Resource
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import notify_after_commit
 from msvs.database import copy_encoded, copy_rows, fetch, fetch_value
+from msvs.fields import about
 from msvs.models import Event
 
 
@@ -50,6 +51,12 @@ class EventType(StrEnum):
 
 # Stands for every type in an endpoint's subscription.
 ANY_TYPE = "*"
+
+
+class ListEvents(PageQuery, frozen=True, kw_only=True):
+    """Which events."""
+
+    type: Annotated[str, about("Only events of this type.", enum=[*EventType])] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,7 +296,9 @@ async def test_a_keyword_from_another_spelling_joins_the_contact(ctx: Context) -
     contact = await make(ctx, MOBILE)
     listed = await factories.make_list(ctx)
     async with unit_of_work():
-        await keywords.create_keyword(ctx, keywords.CreateKeyword("COHORT6", listed.id))
+        await keywords.create_keyword(
+            ctx, keywords.CreateKeyword("COHORT6", ids.encode_id(ids.CONTACT_LIST, listed.id))
+        )
     await hear(ctx, BARE, "COHORT6")
     assert await ListMember.all().values_list("contact_id", flat=True) == [contact.id]
 
@@ -305,10 +307,12 @@ async def test_a_phone_is_found_by_any_spelling(ctx: Context) -> None:
     contact = await make(ctx, "+22997010203", first_name="Ana")
     sent = [(await send(ctx, phone)).id for phone in ("+22997010203", "+2290197010203")]
     for phone in ("+22997010203", "+2290197010203"):
-        assert [row.id for row in (await contacts.list_contacts(ctx, PAGE, phone=phone)).items] == [contact.id]
+        assert [
+            row.id for row in (await contacts.list_contacts(ctx, PAGE, contacts.ListContacts(phone=phone))).items
+        ] == [contact.id]
         assert {row.id for row in (await messages.list_messages(ctx, PAGE, to=phone)).items} == set(sent)
         for text in (phone, phone[1:], phone[-6:], f"{phone[:4]} {phone[4:]}"):
-            found = await contacts.list_contacts(ctx, PAGE, q=text)
+            found = await contacts.list_contacts(ctx, PAGE, contacts.ListContacts(q=text))
             assert [row.id for row in found.items] == [contact.id], text
         for op, value in (("eq", phone), ("in", [phone])):
             assert await segments.preview_segment(ctx, {"field": "phone", "op": op, "value": value}) == 1

@@ -210,7 +210,9 @@ async def test_what_is_said_of_evidence_is_sealed_by_the_chain(ctx: Context, is_
 @pytest.mark.parametrize("text", ["START", "UNSTOP", "COHORT6"])
 async def test_the_person_comes_back_by_a_word(ctx: Context, text: str) -> None:
     row = await make_list(ctx)
-    await within(lambda: keywords.create_keyword(ctx, keywords.CreateKeyword("COHORT6", row.id)))
+    await within(
+        lambda: keywords.create_keyword(ctx, keywords.CreateKeyword("COHORT6", ids.encode_id(ids.CONTACT_LIST, row.id)))
+    )
     await create(ctx, OLD)
     await hear(ctx, "STOP")
     await hear(ctx, text)

@@ -11,6 +11,7 @@ import pytest
 from msvs.api import ids
 from msvs.api.contacts.contacts import (
     CreateContact,
+    ListContacts,
     OptInEvidence,
     UpdateContact,
     create_contact,
@@ -74,7 +75,7 @@ async def delete(ctx: Context, contact: Any) -> None:
 
 
 async def find(ctx: Context, **filters: Any) -> list[str]:
-    page = await list_contacts(ctx, PageRequest(), **filters)
+    page = await list_contacts(ctx, PageRequest(), ListContacts(**filters))
     return sorted(contact.phone for contact in page.items)
 
 
@@ -478,8 +479,8 @@ async def test_contacts_are_found_by_list(ctx: Context, other_ctx: Context) -> N
     row = await make_list(ctx, [listed])
     foreign = await make_list(other_ctx, [await make_contact(other_ctx)])
 
-    assert await find(ctx, list_id=row.id) == [listed.phone]
-    assert await find(ctx, list_id=foreign.id) == []
+    assert await find(ctx, list_id=ids.encode_id(ids.CONTACT_LIST, row.id)) == [listed.phone]
+    assert await find(ctx, list_id=ids.encode_id(ids.CONTACT_LIST, foreign.id)) == []
 
 
 @pytest.mark.parametrize(

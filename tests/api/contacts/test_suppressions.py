@@ -27,7 +27,7 @@ from msvs.api.contacts.contacts import (
     opt_out_contact,
     update_contact,
 )
-from msvs.api.contacts.suppressions import FileImported, Imported
+from msvs.api.contacts.suppressions import FileImported, SuppressionsImported
 from msvs.api.context import Context
 from msvs.api.errors import ComplianceRefused, Conflict, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.inbound.replies import receive_inbound
@@ -68,8 +68,8 @@ async def suppress(ctx: Context, phone: str = PHONE, source: str = "complaint") 
     return row
 
 
-async def import_(ctx: Context, phones: list[str], **options: Any) -> Imported:
-    done: Imported = await within(lambda: suppressions.import_suppressions(ctx, phones, **options))
+async def import_(ctx: Context, phones: list[str], **options: Any) -> SuppressionsImported:
+    done: SuppressionsImported = await within(lambda: suppressions.import_suppressions(ctx, phones, **options))
     return done
 
 
@@ -162,7 +162,7 @@ async def test_an_erased_one_is_found_by_its_phone_alone(ctx: Context, other_ctx
         await suppressions.get_suppression(ctx, row.id)
     assert await suppressions.count_erased(ctx) == 1
     # Suppressing it again finds that it is, in plain under the same id.
-    assert await import_(ctx, [PHONE]) == Imported(0, 1, [])
+    assert await import_(ctx, [PHONE]) == SuppressionsImported(0, 1, [])
     assert (await Suppression.get()).id == row.id
     assert await suppressions.count_erased(ctx) == 0
 
@@ -213,13 +213,13 @@ async def test_many_are_imported_at_once(ctx: Context) -> None:
     done = await import_(ctx, phones, source="previous provider")
 
     # The one that was opted out by its factory had no suppression.
-    assert done == Imported(4, 1, ["12", "+1 212 555 0100", ""])
+    assert done == SuppressionsImported(4, 1, ["12", "+1 212 555 0100", ""])
     assert await Suppression.all().count() == 5
     assert set(await Contact.all().values_list("opt_in_status", flat=True)) == {"opted_out"}
     assert (await Message.get(id=waiting.id)).status == "canceled"
     types = sorted([event.type for event in await Event.all()])
     assert types == ["contact.opted_out"] * 3 + ["message.canceled", "message.queued"]
-    assert await import_(ctx, phones) == Imported(0, 5, ["12", "+1 212 555 0100", ""])
+    assert await import_(ctx, phones) == SuppressionsImported(0, 5, ["12", "+1 212 555 0100", ""])
     assert len(await Event.all()) == len(types)
     assert (await consent_chain.verify(SERVICES)).is_whole
 
@@ -228,8 +228,8 @@ async def test_an_import_is_bounded(ctx: Context) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await import_(ctx, ["12"] * 1001)
     assert (refused.value.param, refused.value.code) == ("phones", "parameter_out_of_range")
-    assert await import_(ctx, ["12"] * 1000) == Imported(0, 0, ["12"])
-    assert await import_(ctx, []) == Imported(0, 0, [])
+    assert await import_(ctx, ["12"] * 1000) == SuppressionsImported(0, 0, ["12"])
+    assert await import_(ctx, []) == SuppressionsImported(0, 0, [])
 
 
 @pytest.mark.parametrize(

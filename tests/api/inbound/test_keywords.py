@@ -47,7 +47,7 @@ _keys = count(1)
 
 async def make(ctx: Context, word: str, row: ContactList, reply: str | None = None) -> Keyword:
     async with unit_of_work():
-        return await create_keyword(ctx, CreateKeyword(word, row.id, reply))
+        return await create_keyword(ctx, CreateKeyword(word, ids.encode_id(ids.CONTACT_LIST, row.id), reply))
 
 
 async def change(ctx: Context, keyword: Keyword, data: UpdateKeyword) -> Keyword:
@@ -81,7 +81,9 @@ async def test_a_keyword_is_made_read_changed_and_deleted(ctx: Context) -> None:
     second = await make(ctx, "VIP", other)
     assert [each.id for each in (await list_keywords(ctx, PageRequest())).items] == [second.id, made.id]
     assert [each.id for each in (await list_keywords(ctx, PageRequest(), list_id=row.id)).items] == [made.id]
-    changed = await change(ctx, made, UpdateKeyword(word="Cohorte 7", list_id=other.id, reply=None))
+    changed = await change(
+        ctx, made, UpdateKeyword(word="Cohorte 7", list_id=ids.encode_id(ids.CONTACT_LIST, other.id), reply=None)
+    )
     stored = await get_keyword(ctx, made.id)
     for each in (changed, stored):
         assert (each.word, each.folded, each.list_id, each.reply) == ("Cohorte 7", "cohorte 7", other.id, None)
@@ -153,7 +155,10 @@ async def test_the_list_must_be_the_callers_and_kept_by_hand(
     keyword = await make(ctx, "VIP", await factories.make_list(ctx))
     refusals: list[tuple[type[ApiError], str]] = []
     for row in (synced, await factories.make_list(live_ctx), await factories.make_list(other_ctx)):
-        for operation in (make(ctx, "JOIN", row), change(ctx, keyword, UpdateKeyword(list_id=row.id))):
+        for operation in (
+            make(ctx, "JOIN", row),
+            change(ctx, keyword, UpdateKeyword(list_id=ids.encode_id(ids.CONTACT_LIST, row.id))),
+        ):
             with pytest.raises(ApiError) as refused:
                 await operation
             refusals.append((type(refused.value), refused.value.code))
@@ -167,7 +172,7 @@ async def test_who_may_only_look_changes_no_keyword(ctx: Context) -> None:
     reader = Context(ctx.workspace_id, ctx.livemode, actor="usr_1", role=Role.READ_ONLY, services=SERVICES)
     assert (await get_keyword(reader, keyword.id)).word == "JOIN"
     for operation in (
-        create_keyword(reader, CreateKeyword("VIP", row.id)),
+        create_keyword(reader, CreateKeyword("VIP", ids.encode_id(ids.CONTACT_LIST, row.id))),
         update_keyword(reader, keyword.id, UpdateKeyword(word="VIP")),
         delete_keyword(reader, keyword.id),
     ):

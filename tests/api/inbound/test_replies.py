@@ -564,7 +564,9 @@ async def test_start_with_courtesies_opts_in_again(ctx: Context, text: str) -> N
 async def test_a_workspace_keeps_a_keyword_that_is_also_said_for_start(ctx: Context) -> None:
     async with unit_of_work():
         chosen = await lists.create_list(ctx, "Cohort 06")
-        await keywords.create_keyword(ctx, keywords.CreateKeyword("SUBSCRIBE", chosen.id))
+        await keywords.create_keyword(
+            ctx, keywords.CreateKeyword("SUBSCRIBE", ids.encode_id(ids.CONTACT_LIST, chosen.id))
+        )
     phone = factories.next_phone()
     assert (await reply(ctx, phone, "Subscribe")).keyword == "join"
     assert (await Contact.get(phone=phone)).opt_in_source == "keyword:SUBSCRIBE"
@@ -573,7 +575,9 @@ async def test_a_workspace_keeps_a_keyword_that_is_also_said_for_start(ctx: Cont
 async def test_a_keyword_from_before_it_was_read_as_a_likely_opt_out_still_joins(ctx: Context) -> None:
     async with unit_of_work():
         chosen = await lists.create_list(ctx, "Exit interviews")
-        word = await keywords.create_keyword(ctx, keywords.CreateKeyword("COHORT6", chosen.id))
+        word = await keywords.create_keyword(
+            ctx, keywords.CreateKeyword("COHORT6", ids.encode_id(ids.CONTACT_LIST, chosen.id))
+        )
     await word.__class__.filter(id=word.id).update(word="EXIT", folded="exit")
     inbound = await reply(ctx, factories.next_phone(), "Exit!")
     assert (inbound.keyword, inbound.intent, inbound.is_flagged) == ("join", None, False)

@@ -70,7 +70,9 @@ async def make_studio(ctx: Context, workspace: Workspace) -> Studio:
     later = datetime.now(UTC) + timedelta(days=2)
     async with unit_of_work():
         segment = await segments.create_segment(ctx, "VIP", VIP)
-        keyword = await keywords.create_keyword(ctx, keywords.CreateKeyword("COHORT6", contact_list.id))
+        keyword = await keywords.create_keyword(
+            ctx, keywords.CreateKeyword("COHORT6", ids.encode_id(ids.CONTACT_LIST, contact_list.id))
+        )
         suppression = await suppressions.create_suppression(ctx, SUPPRESSED, source="complaint")
         webhook, _ = await endpoints.create_webhook(
             ctx, endpoints.CreateWebhook(url="https://hooks.cohortlabs.co/sms", events=["message.queued"])

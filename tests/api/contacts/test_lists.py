@@ -9,7 +9,7 @@ import pytest
 
 from msvs.api import ids
 from msvs.api.contacts.lists import (
-    Added,
+    ContactsAdded,
     add_contacts,
     create_list,
     delete_list,
@@ -31,7 +31,7 @@ def public(*contacts: Contact) -> list[str]:
     return [ids.encode_id(ids.CONTACT, contact.id) for contact in contacts]
 
 
-async def add(ctx: Context, row: ContactList, contact_ids: list[str]) -> Added:
+async def add(ctx: Context, row: ContactList, contact_ids: list[str]) -> ContactsAdded:
     async with unit_of_work():
         return await add_contacts(ctx, row.id, contact_ids)
 
@@ -79,10 +79,10 @@ async def test_adding_counts_what_happened(ctx: Context, live_ctx: Context, othe
 
     added = await add(ctx, row, [*public(member, first, first, second), never, *foreign, *strange])
 
-    assert added == Added(added=2, already_members=1, not_found=[never, *foreign, *strange])
+    assert added == ContactsAdded(added=2, already_members=1, not_found=[never, *foreign, *strange])
     assert (await get_list(ctx, row.id)).contact_count == 3
-    assert await add(ctx, row, public(first, second)) == Added(added=0, already_members=2, not_found=[])
-    assert await add(ctx, row, []) == Added(added=0, already_members=0, not_found=[])
+    assert await add(ctx, row, public(first, second)) == ContactsAdded(added=0, already_members=2, not_found=[])
+    assert await add(ctx, row, []) == ContactsAdded(added=0, already_members=0, not_found=[])
     assert {contact.id for contact in (await list_members(ctx, row.id, PageRequest())).items} == {
         member.id,
         first.id,
@@ -100,7 +100,7 @@ async def test_a_call_adds_at_most_a_thousand(ctx: Context) -> None:
     assert refused.value.param == "contact_ids"
     assert await ListMember.all().count() == 0
 
-    assert await add(ctx, row, [*public(contact), *unknown]) == Added(1, 0, unknown)
+    assert await add(ctx, row, [*public(contact), *unknown]) == ContactsAdded(1, 0, unknown)
 
 
 async def test_adding_at_once_counts_each_contact_once(ctx: Context) -> None:
@@ -183,7 +183,7 @@ async def test_deleting_a_list_while_it_fills_leaves_no_members(ctx: Context) ->
         results = await asyncio.gather(
             add(ctx, row, public(*contacts)), delete(row), add(ctx, row, public(*contacts)), return_exceptions=True
         )
-        assert {type(result) for result in results} <= {Added, type(None), NotFound}
+        assert {type(result) for result in results} <= {ContactsAdded, type(None), NotFound}
         assert await ContactList.all().count() == 0
         assert await ListMember.all().count() == 0
 

@@ -1,0 +1,19 @@
+import { defineConfig } from "@playwright/test";
+
+export default defineConfig({
+  testDir: "tests",
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
+  workers: 1,
+  reporter: "list",
+  outputDir: "node_modules/.playwright",
+  use: {
+    baseURL: process.env["MSVS_URL"] ?? "http://127.0.0.1:8000",
+    launchOptions: {
+      executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+      args: ["--no-sandbox"],
+    },
+    locale: "en-US",
+    trace: "retain-on-failure",
+  },
+});

@@ -1,0 +1,256 @@
+// The table of all lists: rows by the keyboard, only those seen are drawn, columns to choose, what is shown as CSV.
+import { useLingui } from "@lingui/react/macro";
+import { columnVisibilityFeature, createColumnHelper, tableFeatures, useTable } from "@tanstack/react-table";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
+import { Button as AriaButton, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
+import { Button } from "./button";
+import { classes } from "./classes";
+import { Icon } from "./icons";
+
+export interface TableColumn<Row> {
+  id: string;
+  header: string;
+  cell: (row: Row) => ReactNode;
+  /** The value in a CSV file; the column is left out of it without one. */
+  text?: (row: Row) => string | number | null | undefined;
+  isNumber?: boolean;
+  /** Classes of its cells, such as `hidden md:table-cell` or `w-40`. */
+  className?: string;
+  /** Whether it shows only once it is chosen. */
+  isExtra?: boolean;
+}
+
+export interface TableProps<Row> {
+  label: string;
+  rows: readonly Row[];
+  columns: readonly TableColumn<Row>[];
+  rowKey: (row: Row) => string;
+  /** What Enter and a click do. */
+  onOpen?: (row: Row) => void;
+  selected?: ReadonlySet<string>;
+  onSelect?: (selected: ReadonlySet<string>) => void;
+  totalCount?: number | undefined;
+  hasMore?: boolean;
+  onMore?: () => void;
+  isLoading?: boolean;
+  /** The name of the CSV file; no button without it. */
+  fileName?: string;
+  tools?: ReactNode;
+}
+
+const features = tableFeatures({ columnVisibilityFeature });
+const ROW_PX = { comfortable: 53, dense: 39 } as const;
+const OVERSCAN = 12;
+const ALL_DRAWN = 60;
+const DENSITY = "msvs.density";
+const STEPS: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
+
+/** A formula would run in a spreadsheet: a cell that begins like one is quoted. */
+const csvCell = (value: string | number | null | undefined): string => {
+  const text = value == null ? "" : String(value);
+  const safe = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+};
+
+export function toCsv<Row>(rows: readonly Row[], columns: readonly TableColumn<Row>[]): string {
+  const kept = columns.filter(({ text }) => text !== undefined);
+  const lines = [kept.map(({ header }) => csvCell(header)), ...rows.map((row) => kept.map(({ text }) => csvCell(text!(row))))];
+  return lines.map((line) => line.join(",")).join("\r\n") + "\r\n";
+}
+
+function download(name: string, content: string) {
+  const url = URL.createObjectURL(new Blob(["\ufeff", content], { type: "text/csv;charset=utf-8" }));
+  const link = Object.assign(document.createElement("a"), { href: url, download: name });
+  link.click();
+  URL.revokeObjectURL(url);
+}
+
+export function DataTable<Row>(props: TableProps<Row>) {
+  const { label, rows, columns, rowKey, onOpen, selected, onSelect, totalCount, hasMore = false, onMore, isLoading = false, fileName, tools } = props;
+  const { t } = useLingui();
+  const [isDense, setDense] = useState(() => localStorage.getItem(DENSITY) === "dense");
+  const [columnVisibility, setVisibility] = useState<Record<string, boolean>>(() => Object.fromEntries(columns.filter(({ isExtra }) => isExtra).map(({ id }) => [id, false])));
+  const defined = useMemo(() => {
+    const helper = createColumnHelper<typeof features, Row & object>();
+    return helper.columns(columns.map((each) => helper.display({ id: each.id, header: each.header, cell: ({ row }) => each.cell(row.original) })));
+  }, [columns]);
+  const table = useTable({
+    features,
+    columns: defined,
+    data: rows as readonly (Row & object)[],
+    getRowId: rowKey,
+    state: { columnVisibility },
+    onColumnVisibilityChange: setVisibility as never,
+  });
+  const scroller = useRef<HTMLDivElement>(null);
+  const body = useRef<HTMLTableSectionElement>(null);
+  const [active, setActive] = useState(0);
+  const [isMoving, setMoving] = useState(false);
+  const drawn = table.getRowModel().rows;
+  const isVirtual = drawn.length > ALL_DRAWN;
+  const virtual = useVirtualizer({
+    count: drawn.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => (isDense ? ROW_PX.dense : ROW_PX.comfortable),
+    overscan: OVERSCAN,
+    enabled: isVirtual,
+  });
+  useEffect(() => virtual.measure(), [isDense, virtual]);
+  const items = isVirtual ? virtual.getVirtualItems() : drawn.map((_row, index) => ({ index, start: 0, end: 0 }));
+  const above = isVirtual ? (items[0]?.start ?? 0) : 0;
+  const below = isVirtual ? virtual.getTotalSize() - (items.at(-1)?.end ?? 0) : 0;
+  const lastSeen = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (hasMore && !isLoading && isVirtual && lastSeen >= drawn.length - 10) onMore?.();
+  }, [hasMore, isLoading, isVirtual, lastSeen, drawn.length, onMore]);
+  useEffect(() => {
+    if (!isMoving) return;
+    body.current?.querySelector<HTMLElement>(`[data-row="${active}"]`)?.focus();
+    setMoving(false);
+  }, [active, isMoving, items]);
+
+  const shown = columns.filter(({ id }) => columnVisibility[id] !== false);
+  const byId = new Map(columns.map((each) => [each.id, each]));
+  const width = shown.length + (onSelect === undefined ? 0 : 1);
+  const toggle = (key: string) => {
+    const next = new Set(selected);
+    if (!next.delete(key)) next.add(key);
+    onSelect?.(next);
+  };
+  const hear = (event: KeyboardEvent, row: Row) => {
+    if (event.target !== event.currentTarget) return;
+    const step = STEPS[event.key];
+    if (step !== undefined) {
+      event.preventDefault();
+      const next = Math.max(0, Math.min(drawn.length - 1, active + step));
+      setActive(next);
+      setMoving(true);
+      if (isVirtual) virtual.scrollToIndex(next);
+    } else if (event.key === "Enter") onOpen?.(row);
+    else if (event.key === " " && onSelect !== undefined) {
+      event.preventDefault();
+      toggle(rowKey(row));
+    }
+  };
+  const areAll = selected !== undefined && rows.length > 0 && rows.every((row) => selected.has(rowKey(row)));
+  const padding = isDense ? "py-2" : "py-3.5";
+  return (
+    <div>
+      <div className="mb-3 flex flex-wrap items-center gap-2">
+        <p className="mr-auto text-sm text-muted tabular" aria-live="polite">
+          {totalCount === undefined || totalCount === rows.length ? t`${rows.length} shown` : t`${rows.length} of ${totalCount} shown`}
+        </p>
+        {tools}
+        <MenuTrigger>
+          <AriaButton className="inline-flex min-h-8 items-center gap-1.5 rounded-lg px-2.5 text-sm text-muted hover:bg-sunken">
+            {t`View`} <Icon name="down" className="size-4" />
+          </AriaButton>
+          <Popover placement="bottom end" className="min-w-52 rounded-xl border border-line bg-raised p-1 shadow-raised">
+            <Menu
+              aria-label={t`View`}
+              selectionMode="multiple"
+              selectedKeys={[...shown.map(({ id }) => id), ...(isDense ? ["*dense"] : [])]}
+              onSelectionChange={(keys) => {
+                const has = (id: string) => keys === "all" || keys.has(id);
+                setDense(has("*dense"));
+                localStorage.setItem(DENSITY, has("*dense") ? "dense" : "comfortable");
+                setVisibility(Object.fromEntries(columns.map(({ id }, index) => [id, index === 0 || has(id)])));
+              }}
+              className="max-h-96 overflow-auto outline-none"
+            >
+              {[...columns.slice(1).map(({ id, header }) => ({ id, name: header })), { id: "*dense", name: t`Dense rows` }].map(({ id, name }) => (
+                <MenuItem key={id} id={id} textValue={name} className="flex cursor-pointer items-center justify-between gap-3 rounded-md px-3 py-1.5 outline-none data-[focused]:bg-brand-soft">
+                  {({ isSelected }) => (
+                    <>
+                      {name}
+                      {isSelected && <Icon name="check" className="size-4 text-brand" />}
+                    </>
+                  )}
+                </MenuItem>
+              ))}
+            </Menu>
+          </Popover>
+        </MenuTrigger>
+        {fileName !== undefined && (
+          <Button size="small" look="quiet" onPress={() => download(`${fileName}.csv`, toCsv(rows, columns))}>
+            CSV
+          </Button>
+        )}
+      </div>
+      <div ref={scroller} className={classes("relative overflow-auto rounded-2xl border border-line bg-surface", isVirtual && "max-h-[calc(100dvh-14rem)] min-h-80")} {...(isVirtual ? {} : { tabIndex: -1 })}>
+        <table role="grid" aria-label={label} aria-rowcount={totalCount ?? rows.length} className="w-full text-left">
+          <thead className="sticky top-0 z-10">
+            {table.getHeaderGroups().map((group) => (
+              <tr key={group.id}>
+                {onSelect !== undefined && (
+                  <th scope="col" className="w-10 border-b border-line bg-sunken py-2.5 pl-4">
+                    <input type="checkbox" className="size-4 accent-brand" aria-label={t`Select all that are shown`} checked={areAll} onChange={() => onSelect(areAll ? new Set() : new Set(rows.map(rowKey)))} />
+                  </th>
+                )}
+                {group.headers.map((header) => {
+                  const column = byId.get(header.column.id)!;
+                  return (
+                    <th key={header.id} scope="col" className={classes("border-b border-line bg-sunken px-4 py-2.5 text-sm font-medium whitespace-nowrap text-muted", column.isNumber && "text-right", column.className)}>
+                      {column.header}
+                    </th>
+                  );
+                })}
+              </tr>
+            ))}
+          </thead>
+          <tbody ref={body}>
+            {above > 0 && (
+              <tr aria-hidden="true">
+                <td colSpan={width} style={{ height: above }} />
+              </tr>
+            )}
+            {items.map(({ index }) => {
+              const row = drawn[index]!;
+              const isChosen = selected?.has(row.id) ?? false;
+              return (
+                <tr
+                  key={row.id}
+                  data-row={index}
+                  aria-rowindex={index + 1}
+                  {...(selected === undefined ? {} : { "aria-selected": isChosen })}
+                  tabIndex={index === Math.min(active, drawn.length - 1) ? 0 : -1}
+                  onFocus={() => setActive(index)}
+                  onKeyDown={(event) => hear(event, row.original)}
+                  onClick={(event) => {
+                    if (onOpen !== undefined && !(event.target as Element).closest("a, button, input, label")) onOpen(row.original);
+                  }}
+                  className={classes("outline-offset-[-2px] [&:last-child>td]:border-0", onOpen !== undefined && "cursor-pointer", isChosen ? "bg-brand-soft" : "hover:bg-sunken")}
+                >
+                  {onSelect !== undefined && (
+                    <td className="border-b border-line pl-4">
+                      <input type="checkbox" tabIndex={-1} className="size-4 accent-brand" aria-label={t`Select`} checked={isChosen} onChange={() => toggle(row.id)} />
+                    </td>
+                  )}
+                  {row.getVisibleCells().map((cell) => {
+                    const column = byId.get(cell.column.id)!;
+                    return (
+                      <td key={cell.id} className={classes("border-b border-line px-4 align-middle", padding, column.isNumber && "text-right tabular", column.className)}>
+                        {column.cell(row.original)}
+                      </td>
+                    );
+                  })}
+                </tr>
+              );
+            })}
+            {below > 0 && (
+              <tr aria-hidden="true">
+                <td colSpan={width} style={{ height: below }} />
+              </tr>
+            )}
+          </tbody>
+        </table>
+      </div>
+      {hasMore && onMore !== undefined && (
+        <div className="mt-4 text-center">
+          <Button onPress={onMore} isPending={isLoading}>{t`Show more`}</Button>
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,62 @@
+// What the tests of all pages share.
+import { AxeBuilder } from "@axe-core/playwright";
+import { expect, type Page } from "@playwright/test";
+import { readFileSync } from "node:fs";
+
+interface Demo {
+  owner_email: string;
+  owner_password: string;
+  test_key: string;
+  workspace_id: string;
+}
+
+export const demo = (): Demo => JSON.parse(readFileSync(process.env["MSVS_DEMO"]!, "utf8")) as Demo;
+
+export async function logIn(page: Page) {
+  const { owner_email, owner_password } = demo();
+  await page.goto("/dashboard/login");
+  await page.getByLabel("E-mail").fill(owner_email);
+  await page.getByLabel("Password").fill(owner_password);
+  await page.getByLabel("Password").press("Enter");
+  await expect(page.locator("#page h1")).toBeVisible();
+}
+
+/** Ask the REST API of the sandbox, to put something there first. */
+export async function rest(page: Page, method: string, path: string, data?: unknown): Promise<Record<string, unknown>> {
+  const answer = await page.request.fetch(`/v1${path}`, { method, headers: { Authorization: `Bearer ${demo().test_key}` }, ...(data === undefined ? {} : { data }) });
+  expect(answer.ok(), await answer.text()).toBeTruthy();
+  return (await answer.json()) as Record<string, unknown>;
+}
+
+/** Make a list of contacts who agreed, of phones from +1 212 555 01xx on; return its id. */
+export async function makeList(page: Page, name: string, size: number): Promise<string> {
+  const list = await rest(page, "POST", "/lists", { name });
+  for (let index = 0; index < size; index++) {
+    const phone = `+1212555${String(1000 + index).padStart(4, "0")}`;
+    const made = await rest(page, "POST", "/contacts", {
+      phone,
+      first_name: `Student ${index + 1}`,
+      opt_in: { source: "web_form", ip: "203.0.113.7", timestamp: new Date().toISOString() },
+      lists: [list["id"]],
+    });
+    expect(made["id"]).toBeTruthy();
+  }
+  return String(list["id"]);
+}
+
+const AXE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+/** Hold the page as it stands against axe, in light and dark, and against a phone's width. */
+export async function checkPage(page: Page) {
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    const { violations } = await new AxeBuilder({ page }).withTags(AXE).analyze();
+    expect(violations.map(({ id, nodes }) => `${colorScheme} ${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`)).toEqual([]);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  const size = page.viewportSize()!;
+  await page.setViewportSize({ width: 320, height: 640 });
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(overflow, "wider than 320 px").toBeLessThanOrEqual(0);
+  await page.setViewportSize(size);
+}

@@ -28,6 +28,16 @@ ATOM = "http://www.w3.org/2005/Atom"
 MARK = re.compile(r"^<!-- made: ([a-z ]+) -->$", re.MULTILINE)
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 SOURCE_MAP = re.compile(rb"\n?(?://# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+ ?\*/)\s*$")
+# What the theme lacks for people who use no mouse: names, and attributes more. Each tag stands once in a page.
+ATTRIBUTES = (
+    ('<div class="md-search" data-md-component="search" role="dialog"', ' aria-label="Search"'),
+    ('<div class="md-sidebar md-sidebar--primary"', ' id="menu"'),
+    ('<div class="md-search__scrollwrap" tabindex="0"', ' role="region" aria-label="Search results"'),
+)
+# Its labels for a hidden checkbox become buttons, which the keyboard reaches; page.js has them press the checkbox.
+BUTTON = '<button type="button" class="md-header__button md-icon" data-opens="__{}" aria-label="{}">{}</button>'
+LABEL = re.compile(r'<label class="md-header__button md-icon" for="__(drawer|search)">(.*?)</label>', re.DOTALL)
+LABELS = {"drawer": "Menu", "search": "Search"}
 # Parts of the theme that an English site without pictures and versions never loads.
 UNUSED = ("assets/javascripts/lunr", "assets/images", "sitemap.xml.gz")
 
@@ -100,7 +110,7 @@ def _changelog() -> str:
 
 
 def _sandbox_numbers() -> str:
-    section = (ROOT / "docs" / "sandbox.md").read_text().split("\n## Numbers with a script\n", 1)[1]
+    section = (ROOT / "docs" / "sandbox.md").read_text().split("\n## Test numbers\n", 1)[1]
     return "\n".join(line for line in section.split("\n## ", 1)[0].splitlines() if line.startswith("|"))
 
 
@@ -221,7 +231,19 @@ def on_post_build(config: Any) -> None:
             (scripts / name).write_text(text + "\n")
             return f'<script src="{base}assets/javascripts/{name}"></script>'
 
-        path.write_text(INLINE_SCRIPT.sub(moved, path.read_text()))
+        path.write_text(INLINE_SCRIPT.sub(moved, _complete(path.read_text())))
+
+
+def _complete(page: str) -> str:
+    """A page of the theme with the attributes that it lacks. Raises ValueError where the theme has changed."""
+    for tag, attributes in ATTRIBUTES:
+        if page.count(tag) != 1:
+            raise ValueError(f"the theme has {tag}… {page.count(tag)} times in a page: adapt ATTRIBUTES")
+        page = page.replace(tag, tag + attributes)
+    page, count = LABEL.subn(lambda found: BUTTON.format(found[1], LABELS[found[1]], found[2]), page)
+    if count != len(LABELS):
+        raise ValueError(f"the theme has {count} labels in its header: adapt LABEL")
+    return page
 
 
 def _plain(address: re.Match[str]) -> str:

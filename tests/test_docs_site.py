@@ -29,11 +29,12 @@ from msvs.api.webhooks.events import EventType
 from msvs.docs.routes import docs_routes, site
 from msvs.http.middleware import RequestMiddleware, as_refusal, route_unknown
 from scripts import build_docs
+from tests.test_documents import contrast
 
 HOST = "http://docs.test"
 LARGEST = 4 * 1024 * 1024
 # What the service has beside the site.
-ELSEWHERE = {"/openapi.yaml", "/openapi.json", "/graphql"}
+ELSEWHERE = {"/openapi.yaml", "/openapi.json", "/postman.json", "/graphql", "/handset"}
 PAGES = sorted(path for path, page in site().items() if page.media_type.startswith("text/html"))
 
 
@@ -195,6 +196,46 @@ def test_search_finds_pages_and_codes() -> None:
     places = {entry["location"] for entry in index["docs"]}
     assert {"quickstart", "webhooks#verify", "errors#phone_number_invalid", "events#message.delivered"} <= places
     assert {place.partition("#")[0] for place in places} - {"./", ""} <= set(PAGES)
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("10dlc", "compliance#10dlc-toll-free-and-short-codes"),
+        ("sdk", "sdks"),
+        ("refund", "credits#refunds"),
+        ("price", "credits#prices"),
+        ("draft", "campaigns#drafts"),
+        ("clone", "campaigns#drafts"),
+        ("deprecation", "versioning#deprecation"),
+    ],
+)
+def test_search_has_an_answer_where_people_look_for_one(words: str, place: str) -> None:
+    (entry,) = (
+        each for each in json.loads(site()["search/search_index.json"].content)["docs"] if each["location"] == place
+    )
+    assert words in f"{entry['title']} {entry['text']}".lower()
+
+
+def test_the_themes_buttons_and_dialogs_have_names() -> None:
+    for path in PAGES:
+        if path != "reference/":
+            text = site()[path].content.decode()
+            assert [text.count(f"{tag}{more}") for tag, more in build_docs.ATTRIBUTES] == [1] * 3, path
+            buttons = re.findall(r'<button type="button" class="md-header__button md-icon" [^>]*>', text)
+            assert [re.findall(r'aria-label="(\w+)"', button) for button in buttons] == [["Menu"], ["Search"]], path
+    with pytest.raises(ValueError, match="adapt ATTRIBUTES"):
+        build_docs._complete("<p>A page of another theme</p>")
+
+
+def test_code_can_be_read_in_both_schemes() -> None:
+    style = site()["assets/look.css"].content.decode()
+    for scheme in ("default", "slate"):
+        block = style.rpartition(f'[data-md-color-scheme="{scheme}"] {{')[2].partition("}")[0]
+        colors = dict(re.findall(r"(--md-code-[a-z-]+): (#[0-9a-f]{6})", block))
+        ground = colors.pop("--md-code-bg-color")
+        assert len(colors) == 13
+        assert {name: color for name, color in colors.items() if contrast(color, ground) < 4.5} == {}
 
 
 def test_every_mark_is_made() -> None:

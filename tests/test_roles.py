@@ -46,7 +46,7 @@ FORBIDDEN = (
 
 def grants() -> list[str]:
     """The statements of the page that give a role its rights."""
-    section = PAGE.partition("### A role with rights on rows alone\n")[2].partition("\n## ")[0]
+    section = PAGE.partition("### A role with rights on rows only\n")[2].partition("\n## ")[0]
     block = re.findall(r"^```sql\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[0]
     return [line.strip() for line in block.replace("msvs_production", NAME).split(";") if line.strip()]
 

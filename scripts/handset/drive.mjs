@@ -152,7 +152,7 @@ assert.equal(await page.locator("#handsets button.unread").count(), 0);
 await page.locator("#bubbles .sent").filter({ hasText: "Thanks, see you there!" }).nth(1).waitFor();
 await page.locator("#handsets button").filter({ hasText: "555-0103" }).click();
 await page.locator("#bubbles .lost .meta").filter({ hasText: "failed" }).waitFor();
-await page.getByText("Numbers with a script").click();
+await page.getByText("Test numbers").click();
 await shoot("failed");
 
 // A reload keeps the session and the number.

@@ -45,7 +45,7 @@ def test_the_files_make_their_carriers(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_every_option_is_explained(heading: str, options: type[HttpOptions]) -> None:
     shared = {field.name for field in msgspec.structs.fields(HttpOptions)}
-    assert options_in("Options of every carrier by HTTP") == shared
+    assert options_in("Options of every HTTP carrier") == shared
     assert options_in(heading) == {field.name for field in msgspec.structs.fields(options)} - shared
 
 

@@ -1,0 +1,47 @@
+// What people do on the pages, each tried by itself.
+
+import assert from "node:assert/strict";
+
+const PHONE = { width: 390, height: 844 };
+
+export const TRIALS = {
+  "docs menu by keyboard": {
+    viewport: PHONE,
+    run: async (page, { base }) => {
+      await page.goto(`${base}/docs/messages`);
+      const menu = page.getByRole("button", { name: "Menu" });
+      for (let presses = 0; presses < 4 && !(await menu.evaluate((label) => label === document.activeElement)); presses += 1) {
+        await page.keyboard.press("Tab");
+      }
+      assert.equal(await menu.getAttribute("aria-expanded"), "false");
+      await page.keyboard.press("Enter");
+      assert.equal(await menu.getAttribute("aria-expanded"), "true");
+      await page.locator("#menu").getByRole("link", { name: "Webhooks" }).waitFor({ state: "attached" });
+      await page.keyboard.press("Escape");
+      assert.equal(await menu.getAttribute("aria-expanded"), "false");
+      await page.keyboard.press(" ");
+      assert.equal(await menu.getAttribute("aria-expanded"), "true");
+    },
+  },
+  "docs examples name the reader's host": {
+    run: async (page, { base }) => {
+      for (const path of ["messages", "twilio", "sdks", "errors", "pagination"]) {
+        await page.goto(`${base}/docs/${path}`);
+        const codes = await page.locator(".md-content code").allTextContents();
+        assert.equal(codes.filter((text) => text.includes("api.massivesms.com")).length, 0, path);
+        assert.ok(codes.some((text) => text.includes(base)), path);
+      }
+    },
+  },
+  "docs search finds an answer": {
+    run: async (page, { base }) => {
+      for (const [words, title] of Object.entries({
+        "10DLC": "10DLC", sdk: "SDKs and clients", refund: "Refunds", price: "Prices", draft: "Drafts", erasure: "erasure",
+      })) {
+        await page.goto(`${base}/docs/`);
+        await page.getByRole("textbox", { name: "Search" }).fill(words);
+        await page.locator(".md-search-result__item").first().getByText(title).first().waitFor();
+      }
+    },
+  },
+};

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,7 @@ from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType
 from msvs.docs.routes import docs_routes, site
 from msvs.http.middleware import RequestMiddleware, as_refusal, route_unknown
+from msvs.rest_compat.openapi import document
 from scripts import build_docs
 from tests.test_documents import contrast
 
@@ -242,6 +245,61 @@ def test_every_mark_is_made() -> None:
     used = {name for path in build_docs.SOURCES.glob("*.md") for name in build_docs.MARK.findall(path.read_text())}
     assert used == build_docs.MADE.keys()
     assert not any(b"&lt;!-- made" in page.content or b"<!-- made" in page.content for page in site().values())
+
+
+# The reference
+
+EVERY_SAMPLE = """
+import { readFileSync } from "node:fs";
+import { LANGUAGES, sampleOf } from "./samples.js";
+const { paths } = JSON.parse(readFileSync(0));
+const samples = [];
+for (const [path, methods] of Object.entries(paths))
+  for (const [method, operation] of Object.entries(methods))
+    samples.push(Object.fromEntries(LANGUAGES.map((name) => [name,
+      sampleOf(name, { path, method, operation, origin: "http://docs.test" })])));
+console.log(JSON.stringify(samples));
+"""
+
+
+def test_every_operation_has_samples_in_three_languages(tmp_path: Path) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    paths = document()["paths"]
+    shutil.copy(build_docs.ROOT / "msvs/docs/reference/samples.js", tmp_path / "samples.js")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    command = ["node", "--input-type=module", "--eval", EVERY_SAMPLE]
+    done = subprocess.run(
+        command, cwd=tmp_path, input=json.dumps({"paths": paths}), capture_output=True, text=True, check=True
+    )
+    operations = [(path, method, each) for path, methods in paths.items() for method, each in methods.items()]
+    samples = json.loads(done.stdout)
+    assert [list(each) for each in samples] == [["curl", "Python", "Node.js"]] * len(operations)
+    for (path, method, operation), sample in zip(operations, samples, strict=True):
+        keyed = any("IdempotencyKey" in each.get("$ref", "") for each in operation["parameters"])
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        assert all(("Idempotency-Key" in text) is keyed for text in sample.values()), path
+        assert all("{" not in text.split("http://docs.test", 1)[1].split()[0] for text in sample.values()), path
+        call = ast.parse(sample["Python"]).body[-2]
+        assert isinstance(call, ast.Assign)
+        assert isinstance(call.value, ast.Call)
+        assert ast.literal_eval(call.value.args[0]) == method.upper()
+        given = {each.arg: each.value for each in call.value.keywords}
+        assert (ast.literal_eval(given["json"]) if "json" in given else None) == body
+        words = shlex.split(sample["curl"].replace("\\\n", " "))
+        assert words[0] == "curl"
+        assert (json.loads(words[words.index("-d") + 1]) if "-d" in words else None) == body
+        sent = words[words.index("-X") + 1] if "-X" in words else "GET" if body is None else "POST"
+        assert sent == method.upper()
+        assert sample["Node.js"].startswith("const answer = await fetch(")
+
+
+def test_webhook_events_are_no_requests_of_the_reference() -> None:
+    tags = {tag for each in document()["webhooks"].values() for tag in each["post"]["tags"]}
+    operations = [each for methods in document()["paths"].values() for each in methods.values()]
+    assert tags == {"Webhook events"}
+    assert not tags & {tag for each in operations for tag in each["tags"]}
+    assert "Webhooks: makeEvents" in site()["reference/start.js"].content.decode()
 
 
 # The feed

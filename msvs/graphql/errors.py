@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import cache
 from typing import TypeVar
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType
 from strawberry import ID
 from strawberry.types.union import StrawberryUnion
-from strawberry.utils.str_converters import to_camel_case
+from strawberry.utils.str_converters import to_camel_case, to_snake_case
 
 from msvs.api.context import Context
 from msvs.api.errors import (
@@ -39,6 +41,8 @@ RETRY_AFTER_SECONDS = 1
 MAX_MESSAGE = 500
 # Below these, the parts of a parameter's path are the caller's own keys.
 OWN_KEYS = frozenset(("variables", "attributes", "metadata", "filter"))
+# What a message quotes is the caller's; any other word with an underscore may be a parameter's name.
+_QUOTED_OR_NAME = re.compile(r"'[^']*'|\b[a-z]+(?:_[a-z]+)+\b")
 
 
 @strawberry.interface(
@@ -113,7 +117,7 @@ class IdempotencyError(Error):
 
 def typed_error(error: ApiError) -> Error | None:
     """Return the member of a result that stands for `error`, or None where it has none."""
-    code, message, param = error.code, error.message, input_path(error.param)
+    code, message, param = error.code, spoken(error), input_path(error.param)
     match error:
         case NotFound():
             return NotFoundError(code=code, message=message, param=param)
@@ -201,6 +205,29 @@ def input_path(param: str | None) -> str | None:
     return ".".join([*map(to_camel_case, parts[: kept + 1]), *parts[kept + 1 :]])
 
 
+def spoken(error: ApiError) -> str:
+    """Return an error's message with parameters named as inputs have them here: `list_ids` → `listIds`."""
+    if error.param is not None and not OWN_KEYS.isdisjoint(re.split(r"[.\[]", error.param)):
+        return error.message
+    names = _input_names()
+    return _QUOTED_OR_NAME.sub(lambda found: names.get(found[0], found[0]), error.message)
+
+
+@cache
+def _input_names() -> dict[str, str]:
+    """Return the names of all arguments and fields of inputs, by those that REST has."""
+    # Late: the schema is made of types that this module defines.
+    from msvs.graphql.schema import schema
+
+    found: set[str] = set()
+    for kind in schema._schema.type_map.values():
+        if isinstance(kind, GraphQLInputObjectType):
+            found.update(kind.fields)
+        elif isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            found.update(name for field in kind.fields.values() for name in field.args)
+    return {to_snake_case(name): name for name in found}
+
+
 def error_entry(error: ApiError, request_id: str | None) -> dict[str, object]:
     """Return an entry of `errors` for an error of ours."""
     extensions: dict[str, object] = {"code": error.code, "type": error.type, "requestId": request_id}
@@ -210,7 +237,7 @@ def error_entry(error: ApiError, request_id: str | None) -> dict[str, object]:
         extensions["retryAfter"] = error.retry_after
     for name, value in error.details.items():
         extensions[to_camel_case(name)] = value
-    return {"message": error.message, "extensions": extensions}
+    return {"message": spoken(error), "extensions": extensions}
 
 
 def execution_entry(error: GraphQLError, request_id: str | None) -> tuple[dict[str, object], ApiError | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +17,15 @@ from redis.retry import Retry
 from rq import Queue, Worker
 from rq.exceptions import DeserializationError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, requeue_job
+from rq.registry import (
+    BaseRegistry,
+    CanceledJobRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 from rq_dashboard import web
@@ -25,6 +35,14 @@ from werkzeug.routing import RequestRedirect
 from msvs.ops.guard import LOGOUT, SAFE_METHODS
 from msvs.ops.pages import notice
 
+REGISTRIES: Mapping[str, type[BaseRegistry]] = {
+    "canceled": CanceledJobRegistry,
+    "deferred": DeferredJobRegistry,
+    "failed": FailedJobRegistry,
+    "finished": FinishedJobRegistry,
+    "scheduled": ScheduledJobRegistry,
+    "started": StartedJobRegistry,
+}
 TEMPLATES = Path(__file__).parent / "templates"
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
@@ -98,6 +116,7 @@ def make_dashboard(redis_url: str) -> Dashboard:
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.config["LOGOUT"] = LOGOUT
     app.register_blueprint(web.blueprint)
+    app.add_url_rule("/0/view/job", view_func=_find_job)
     app.before_request(_admit)
     app.after_request(_set_policy)
     app.register_error_handler(HTTPException, _show_http_error)
@@ -115,6 +134,41 @@ def _use_json() -> None:
     web.Job = JsonJob
     web.Worker = JsonWorker
     web.requeue_job = partial(requeue_job, serializer=JSONSerializer)
+    web.get_queue_registry_jobs_count = _jobs_of_page
+
+
+def _jobs_of_page(
+    queue_name: str, registry_name: str, offset: int, per_page: int, order: str, connection: Redis
+) -> tuple[int, list[dict[str, object]]]:
+    """Return how many jobs a queue has in a state, and those of one page.
+
+    rq-dashboard's own counts pages past their end, and takes the ids of finished jobs whose keeping is over for jobs.
+    """
+    queue = Queue(queue_name, serializer=JSONSerializer, connection=connection)
+    registry = REGISTRIES[registry_name](queue_name, connection=connection) if registry_name in REGISTRIES else None
+    if isinstance(registry, FailedJobRegistry | FinishedJobRegistry):
+        registry.cleanup()  # drops what is over; that of jobs which were started would fail them
+    total = queue.count if registry is None else registry.get_job_count(cleanup=False)
+    first = max(0, total - offset - per_page) if order == "dsc" else offset
+    count = max(0, min(per_page, total - offset))
+    if count == 0:
+        return total, []
+    if registry is None:
+        found = queue.get_job_ids(first, count)
+    else:
+        found = registry.get_job_ids(first, first + count - 1, cleanup=False)
+    if order == "dsc":
+        found.reverse()
+    jobs = (queue.fetch_job(id) for id in found)
+    return total, [web.serialize_job(job) for job in jobs if job is not None]
+
+
+def _find_job() -> ResponseReturnValue:
+    """Go to the job of an id that somebody typed in."""
+    id = request.args.get("id", "").strip()
+    if not id or not Job.exists(id, connection=web.current_app.redis_conn):
+        raise NoSuchJobError
+    return redirect(url_for("rq_dashboard.job_view", instance_number=0, job_id=id), 303)
 
 
 def _admit() -> ResponseReturnValue | None:

@@ -335,7 +335,7 @@ class _Document:
         ended = {"description": "Taken. Any other answer, or none within 10 seconds, is a failure and tried again."}
         return {
             "operationId": f"on{name.removesuffix('Event')}",
-            "tags": ["Webhooks"],
+            "tags": ["Webhook events"],
             "summary": openapi_events.EVENTS[type],
             "description": f"Tried again for up to {RETRY_WINDOW.total_seconds() / 3600:.0f} hours."
             " The event's id is the same on every attempt.",

@@ -38,6 +38,7 @@ TAGS: Mapping[str, str] = {
     "Segments": "Saved filters over contacts.",
     "Credits": "The balance and what moved it.",
     "Webhooks": "Subscriptions that push events to your URL.",
+    "Webhook events": "What webhooks bring to your URL.",
     "Events": "What happened, as webhooks deliver it; kept to be read and delivered again.",
     "Senders": "What the workspace owns and may send from, live.",
     "Inbound": "What recipients sent to you.",

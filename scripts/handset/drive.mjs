@@ -77,8 +77,14 @@ const bubbles = page.locator("#bubbles li");
 const last = bubbles.last();
 const log = page.getByRole("log");
 
-// Logging in: wrong, then right.
+// Logging in: without anything, with a half, wrong, then right.
 await page.goto(`${base}/handset`);
+await page.getByRole("button", { name: "Log in" }).click();
+await page.getByRole("alert").filter({ hasText: "Enter your e-mail address and your password." }).waitFor();
+assert.equal(await page.getByLabel("E-mail").evaluate((field) => field === document.activeElement), true);
+await page.getByLabel("E-mail").fill(email);
+await page.keyboard.press("Enter");
+await page.getByRole("alert").filter({ hasText: "Enter your password." }).waitFor();
 await page.getByLabel("E-mail").fill(email);
 await page.getByLabel("Password").fill("not the password");
 await page.getByRole("button", { name: "Log in" }).click();
@@ -98,6 +104,9 @@ await page.getByLabel("Any number").fill("+1 415 555 0123");
 await page.keyboard.press("Enter");
 await page.getByText("Nothing received yet").waitFor();
 await shoot("empty");
+await page.getByRole("button", { name: "Send a first message" }).click();
+await last.getByText(/doors open at 8pm ET/).waitFor();
+await page.getByText("Nothing received yet").waitFor({ state: "hidden" });
 
 // A message appears as it is sent, with its segments, and its status follows.
 await send(PHONE, LONG);

@@ -191,8 +191,8 @@ async def test_a_stranger_is_told_nothing(asking: Asking) -> None:
     asking.browser.http.cookies.set("msvs_session", "x" * 43)
     assert (await asking.session()).json() == {"csrf_token": None}
     asking.browser.http.cookies.clear()
-    for name in ("Viewer", "Numbers", "Handsets", "Conversation", "Answer"):
-        response = await asking.post(name, {"phone": PHONE, "first": 1, "input": {"from": PHONE, "body": "x"}})
+    for name in ("Viewer", "Numbers", "Handsets", "Conversation", "Answer", "Send"):
+        response = await asking.post(name, {"phone": PHONE, "first": 1, "input": {"to": PHONE, "body": "x"}})
         assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (401, "api_key_missing")
 
 
@@ -271,6 +271,24 @@ async def test_a_conversation(logged_in: Asking, ctx: Context, monkeypatch: pyte
     assert kinds == ["AUTO", None, "API", "API"]
     (listed,) = (await logged_in.run("Handsets"))["handsets"]
     assert (listed["phone"], listed["optedOut"]) == (PHONE, True)
+
+
+async def test_a_first_message_is_one_request(logged_in: Asking) -> None:
+    sent = (await logged_in.run("Send", {"input": {"to": PHONE, "body": "Doors open at 8pm ET."}}))["sendMessage"]
+    assert (sent["__typename"], sent["status"]) == ("Message", "QUEUED")
+    (listed,) = (await logged_in.run("Handsets"))["handsets"]
+    assert (listed["phone"], listed["lastMessage"]["body"]) == (PHONE, "Doors open at 8pm ET.")
+    page, script = ((STATIC / name).read_text() for name in ("index.html", "handset.js"))
+    assert '<button id="first" class="primary" type="button" hidden>Send a first message</button>' in page
+    assert '$("first").addEventListener("click", sendFirst);' in script
+
+
+def test_an_empty_login_is_told_what_is_missing() -> None:
+    page, script = ((STATIC / name).read_text() for name in ("index.html", "handset.js"))
+    assert page.count('aria-describedby="login-problem"') == 2
+    submitted = script.partition('$("login-form").addEventListener("submit"')[2].partition("await logIn(")[0]
+    assert "const lack = missing();" in submitted
+    assert "return;" in submitted
 
 
 async def test_a_page_of_a_conversation(logged_in: Asking, ctx: Context) -> None:

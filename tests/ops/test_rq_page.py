@@ -190,6 +190,67 @@ async def test_a_json_job_shows_its_result_and_metadata(browser: Browser, redis:
     assert "<%=" not in page.text
 
 
+REGISTRIES = {
+    "queued": "wait for a worker",
+    "scheduled": "wait for their time",
+    "deferred": "wait for other jobs",
+    "started": "are being run now",
+    "finished": "have finished",
+    "failed": "have failed",
+    "canceled": "were canceled",
+}
+
+
+@pytest.mark.parametrize("registry", REGISTRIES)
+async def test_each_list_says_what_it_lists(browser: Browser, redis: Redis, failed: Job, registry: str) -> None:
+    page = (await (await browser()).get(f"/ops/rq/0/view/jobs/webhooks/{registry}/8/asc/1")).text
+    assert f"<h1>{registry.capitalize()} jobs of webhooks</h1>" in page
+    told = page.partition('<p class="intro">')[2].partition("</p>")[0]
+    assert REGISTRIES[registry] in told
+    assert [text for text in REGISTRIES.values() if text in told] == [REGISTRIES[registry]]
+    assert f"No {registry} jobs." in page
+    assert page.count('<label for="') >= 5
+
+
+@pytest.mark.parametrize("order", ["asc", "dsc"])
+async def test_finished_jobs_are_listed_page_by_page(browser: Browser, redis: Redis, order: str) -> None:
+    lane = queue("messages", redis)
+    done = [lane.enqueue(jobs.dispatch, "messages", description=f"Job {number}").id for number in range(5)]
+    work("messages", redis)
+    registry = lane.finished_job_registry
+    # One whose keeping is over stands in the registry until somebody cleans up; its job is gone.
+    redis.zadd(registry.key, {"gone": 1})
+    kept = registry.get_job_ids(cleanup=False)[1:]
+    assert sorted(kept) == sorted(done)
+    expected = kept if order == "asc" else kept[::-1]
+    client = await browser()
+    pages = []
+    for page in (1, 2, 3, 4):
+        data = (await client.get(f"/ops/rq/0/data/jobs/messages/finished/2/{order}/{page}.json")).json()
+        pages.append([job["id"] for job in data["jobs"]])
+    assert pages == [expected[:2], expected[2:4], expected[4:], []]
+
+
+async def test_waiting_jobs_are_listed_page_by_page(browser: Browser, redis: Redis) -> None:
+    lane = queue("messages", redis)
+    waiting = [lane.enqueue(jobs.dispatch, "messages").id for _ in range(5)]
+    client = await browser()
+    for order, expected in (("asc", waiting), ("dsc", waiting[::-1])):
+        for page, ids in ((1, expected[:2]), (3, expected[4:])):
+            data = (await client.get(f"/ops/rq/0/data/jobs/messages/queued/2/{order}/{page}.json")).json()
+            assert [job["id"] for job in data["jobs"]] == ids
+
+
+async def test_a_job_is_found_by_its_id(browser: Browser, redis: Redis, failed: Job) -> None:
+    client = await browser()
+    found = await client.get("/ops/rq/0/view/job", params={"id": f" {failed.id} "})
+    assert (found.status_code, found.headers["Location"]) == (303, f"/ops/rq/0/view/job/{failed.id}")
+    for id in ("", "gone", "../../logout"):
+        answer = await client.get("/ops/rq/0/view/job", params={"id": id})
+        assert answer.status_code == 404
+        assert "Job not found" in answer.text
+
+
 @pytest.fixture
 def busy(redis: Redis, failed: Job) -> Iterator[SimpleWorker]:
     """A worker in the middle of a job."""

@@ -1,27 +1,102 @@
 // Opens Swagger UI on the document of the service that serves this page, and tries operations on that service.
+import { LANGUAGES, sampleOf } from "./samples.js";
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", paint);
 paint();
 
-const here = {
-  statePlugins: {
-    spec: {
-      wrapActions: {
-        updateJsonSpec: (original) => (spec) => original({ ...spec, servers: [{ url: location.origin }] }),
+const KEPT = "msvs.reference.language";
+
+/** A request of one operation in several languages, as a component of Swagger UI. */
+function makeSamples({ React, specSelectors }) {
+  const h = React.createElement;
+  return function Samples({ path, method }) {
+    const [language, choose] = React.useState(localStorage.getItem(KEPT) ?? "curl");
+    const operation = specSelectors.specJson().getIn(["paths", path, method]);
+    if (!operation) return null;
+    const keep = (name) => {
+      localStorage.setItem(KEPT, name);
+      choose(name);
+    };
+    const chosen = LANGUAGES.includes(language) ? language : LANGUAGES[0];
+    return h(
+      "section",
+      { className: "samples" },
+      h("h4", null, "Sample request"),
+      h(
+        "div",
+        { role: "group", "aria-label": "Language of the sample" },
+        LANGUAGES.map((name) =>
+          h("button", { key: name, type: "button", "aria-pressed": name === chosen, onClick: () => keep(name) }, name),
+        ),
+      ),
+      h(
+        "pre",
+        { tabIndex: 0, "aria-label": `Sample in ${chosen}` },
+        h("code", null, sampleOf(chosen, { path, method, operation: operation.toJS(), origin: location.origin })),
+      ),
+    );
+  };
+}
+
+/** The events that webhooks bring are no requests that anyone sends here: they have a page of their own. */
+function makeEvents({ React }) {
+  const h = React.createElement;
+  return () =>
+    h(
+      "section",
+      { className: "events" },
+      h("h3", null, "Events"),
+      h("p", null, "What a webhook brings is on the page of ", h("a", { href: "../events" }, "event types"), ", with an example each."),
+    );
+}
+
+const ours = (system) => {
+  const { React } = system;
+  const Samples = makeSamples(system);
+  return {
+    statePlugins: {
+      spec: {
+        wrapActions: {
+          updateJsonSpec: (original) => (spec) => original({ ...spec, servers: [{ url: location.origin }] }),
+        },
       },
     },
-  },
+    components: {
+      // Swagger UI puts a link into the button that opens an operation; the button does it all.
+      DeepLink: ({ text }) => React.createElement("span", null, text),
+      Webhooks: makeEvents(system),
+    },
+    wrapComponents: {
+      responses: (Original) => (props) =>
+        React.createElement(React.Fragment, null, React.createElement(Samples, props), React.createElement(Original, props)),
+    },
+  };
 };
+
+/** Names what Swagger UI leaves without a name, and opens tags by the keyboard. */
+function complete() {
+  for (const select of document.querySelectorAll("select:not([aria-label])")) {
+    const row = select.closest("tr")?.dataset.paramName;
+    select.setAttribute("aria-label", row ?? (select.closest(".responses-wrapper") ? "Media type of the response" : "Media type of the request"));
+  }
+  for (const field of document.querySelectorAll("td input:not([aria-label]), textarea:not([aria-label])")) {
+    field.setAttribute("aria-label", field.closest("tr")?.dataset.paramName ?? "Request body");
+  }
+  for (const box of document.querySelectorAll(".microlight:not([tabindex])")) box.tabIndex = 0;
+}
+new MutationObserver(complete).observe(document.getElementById("reference"), { childList: true, subtree: true });
 
 SwaggerUIBundle({
   url: new URL("../../openapi.json", location).pathname,
   dom_id: "#reference",
-  plugins: [here],
+  plugins: [ours],
   deepLinking: true,
-  defaultModelsExpandDepth: 0,
+  defaultModelsExpandDepth: -1,
   displayRequestDuration: true,
-  docExpansion: "list",
+  // Closed tags: to draw all operations at once takes seconds.
+  docExpansion: "none",
   filter: true,
   oauth2RedirectUrl: null,
   persistAuthorization: false,

@@ -27,20 +27,31 @@ async function post(request, headers = {}) {
   return response.json();
 }
 
+/** Without a key nothing is asked, and GraphiQL has no schema to read. */
+function render() {
+  const key = sessionStorage.getItem(KEPT);
+  root.render(
+    React.createElement(GraphiQL, {
+      key: key || "", // a new key, a new schema to read
+      ...(key ? {} : { schema: null }),
+      fetcher: (request, options) => post(request, options && options.headers),
+      defaultQuery: START,
+      shouldPersistHeaders: false,
+    }),
+  );
+}
+
 async function show() {
+  render();
+  if (!sessionStorage.getItem(KEPT)) {
+    viewer.textContent = "Enter a sandbox key to read the schema and run queries.";
+    return;
+  }
   const answer = await post({ query: "{ viewer { livemode workspace { name } } }" });
   const found = answer.data && answer.data.viewer;
   viewer.textContent = found
     ? `${found.workspace.name}, ${found.livemode ? "live" : "sandbox"}`
     : answer.errors[0].message;
-  // A new key, a new schema to read.
-  const editor = React.createElement(GraphiQL, {
-    key: sessionStorage.getItem(KEPT) || "",
-    fetcher: (request, options) => post(request, options && options.headers),
-    defaultQuery: START,
-    shouldPersistHeaders: false,
-  });
-  root.render(editor);
 }
 
 document.getElementById("caller").addEventListener("submit", (event) => {

@@ -15,6 +15,9 @@ const CONSENTS = { UNKNOWN: "unknown", PENDING: "pending", OPTED_IN: "opted in",
 const ENCODINGS = { GSM7: "GSM-7", UCS2: "UCS-2" };
 const ON_ITS_WAY = new Set(["SCHEDULED", "QUEUED", "SENDING"]);
 const NEVER_ARRIVED = new Set(["FAILED", "CANCELED"]);
+// What an empty phone, and a sandbox without any message, are offered.
+const FIRST_PHONE = "+14155550107";
+const FIRST_BODY = "Hey, doors open at 8pm ET. Are you coming? Reply STOP to opt out.";
 
 const $ = (id) => document.getElementById(id);
 const state = {
@@ -205,10 +208,12 @@ function showConversation() {
   write(
     $("empty-text"),
     handset
-      ? `Send a message to ${handset.phone} with a sandbox key, and it appears here as it is sent.`
-      : "Choose one that has messages, one with a script, or type any other.",
+      ? `Messages to ${handset.phone} from this sandbox appear here as they are sent: by the API, by a campaign, or now.`
+      : "Choose one that has messages, a test number, or type any other.",
   );
   const mayAnswer = Boolean(handset) && state.viewer.role !== "READ_ONLY";
+  // Where nothing is open, one who has no message yet is offered the number that answers by itself.
+  $("first").hidden = state.viewer?.role === "READ_ONLY" || Boolean(handset?.optedOut) || !(handset || !state.handsets.length);
   for (const control of [$("answer"), ...document.querySelectorAll("#quick button, #send-form button")]) control.disabled = !mayAnswer;
   $("answer").placeholder = state.viewer?.role === "READ_ONLY" ? "Your role only reads" : "Text message";
   write($("about-phone"), handset ? handset.phone : "–");
@@ -303,6 +308,35 @@ async function look(phone) {
     else button.removeAttribute("aria-current");
   });
   $("log").scrollTop = $("log").scrollHeight;
+}
+
+/** Send a first message to the phone that is open, or to one that answers by itself. */
+async function sendFirst() {
+  const button = $("first");
+  button.disabled = true;
+  try {
+    if (!state.phone) await look(FIRST_PHONE);
+    await change("Send", { input: { to: state.phone, body: FIRST_BODY } });
+    say($("send-problem"), null);
+    $("log").focus();
+  } catch (problem) {
+    $("send-problem").dataset.kind = "answer";
+    report(problem);
+  } finally {
+    button.disabled = false;
+    refresh();
+  }
+}
+
+/** What a log-in lacks, as a sentence and the field to fill in; null where it is complete. */
+function missing() {
+  const [email, password] = [$("email"), $("password")];
+  const [noEmail, noPassword] = [!email.value.trim(), !password.value];
+  email.setAttribute("aria-invalid", String(noEmail));
+  password.setAttribute("aria-invalid", String(noPassword));
+  if (noEmail && noPassword) return { message: "Enter your e-mail address and your password.", field: email };
+  if (noEmail) return { message: "Enter your e-mail address.", field: email };
+  return noPassword ? { message: "Enter your password.", field: password } : null;
 }
 
 async function answer(body) {
@@ -418,6 +452,12 @@ function tick() {
 
 $("login-form").addEventListener("submit", async (event) => {
   event.preventDefault();
+  const lack = missing();
+  say($("login-problem"), lack);
+  if (lack) {
+    lack.field.focus();
+    return;
+  }
   const button = event.target.querySelector("button");
   button.disabled = true;
   try {
@@ -468,6 +508,7 @@ $("back").addEventListener("click", () => {
   document.querySelector("#handsets button[aria-current], #handsets button")?.focus();
 });
 $("earlier").addEventListener("click", () => readEarlier().catch(report));
+$("first").addEventListener("click", sendFirst);
 $("quick").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) answer(button.dataset.answer);

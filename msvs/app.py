@@ -41,6 +41,7 @@ from msvs.http.proxies import TrustedProxies
 from msvs.http.request_log import noting
 from msvs.http.server import BACKLOG, server_config
 from msvs.loops import new_runner
+from msvs.mailbox.routes import mailbox_routes
 from msvs.ops.metric_families import read_metric_families
 from msvs.ops.metrics import Metrics
 from msvs.ops.readiness import Readiness
@@ -124,6 +125,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         *dashboard.dashboard_routes(),
         *callback_routes(carriers, base_url=settings.base_url),
         *docs_routes(),
+        *mailbox_routes(keeps_mail=settings.keeps_mail),
         *home_routes(settings.base_url, is_production=settings.is_production),
         Route("/healthz", show_health),
         Route("/readyz", show_readiness(readiness, settings.base_url)),

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from msvs.dsn import read_dsn
+from msvs.smtp_url import read_smtp_url
 
 T = TypeVar("T")
 
@@ -100,6 +101,22 @@ def _database_url(name: str, text: str) -> str:
     except ValueError as error:
         raise SettingsError(f"{name} must be a URL that libpq takes: {error}") from None
     return text
+
+
+def _smtp_url(name: str, text: str) -> str:
+    """Return a URL of a mail server, which must not be given a password in the clear."""
+    _url(name, text, schemes=("smtps", "smtp"))
+    server = read_smtp_url(text)
+    if server.password is not None and not server.is_encrypted and not server.is_near:
+        raise SettingsError(f"{name} must not turn STARTTLS off where it holds a password")
+    return text
+
+
+def _mail_from(name: str, text: str) -> str:
+    local, at, domain = text.strip().partition("@")
+    if not (local and at and domain) or not text.isascii() or set(text.strip()) & set(' <>,;:"\\\r\n\t'):
+        raise SettingsError(f"{name} must be an e-mail address such as sms@cohortlabs.co")
+    return text.strip()
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -271,6 +288,12 @@ class Settings:
     sign_up: str | None = setting("MSVS_SIGN_UP", None,
         "who may make a user: `open`, by `invitation` alone, or `off`",
         partial(_choice, of=("open", "invitation", "off")), shown="none: `open`, in production `invitation`")
+    smtp_url: str | None = setting("MSVS_SMTP_URL", None,
+        "the server that takes mail: `smtp://USER:PASSWORD@HOST:PORT`, which must offer STARTTLS, or `smtps://`",
+        _smtp_url, shown="none: mail is kept for `/dev/mail`, in production none is sent",
+        page="[Mail](operations.md#mail)", is_secret=True)
+    mail_from: str | None = setting("MSVS_MAIL_FROM", None, "the sender of mail, such as `sms@cohortlabs.co`",
+        _mail_from, shown="`no-reply@` and the host of the public URL")
     log_level: str = setting("MSVS_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", _level,
         refuses_empty=True)
     # fmt: on
@@ -287,6 +310,16 @@ class Settings:
         if self.socket_path is not None:
             host = "localhost"
         return (self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}").rstrip("/")
+
+    @property
+    def mail_sender(self) -> str:
+        """The address that mail is from."""
+        return self.mail_from or f"no-reply@{urlsplit(self.base_url).hostname or 'localhost'}"
+
+    @property
+    def keeps_mail(self) -> bool:
+        """Whether mail stays here, for the mailbox page of development."""
+        return self.smtp_url is None and not self.is_production
 
     @property
     def socket_path(self) -> str | None:

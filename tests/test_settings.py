@@ -48,6 +48,8 @@ READ = {
     "MSVS_ATTEMPT_MONTHS": ("2", "attempt_months", 2),
     "MSVS_PERSISTED_OPERATIONS": ("kept.json", "persisted_operations", Path("kept.json")),
     "MSVS_SIGN_UP": ("off", "sign_up", "off"),
+    "MSVS_SMTP_URL": ("smtps://app:pw@mail", "smtp_url", "smtps://app:pw@mail"),
+    "MSVS_MAIL_FROM": (" sms@cohortlabs.co ", "mail_from", "sms@cohortlabs.co"),
     "MSVS_LOG_LEVEL": ("warning", "log_level", "WARNING"),
 }
 

@@ -27,6 +27,7 @@ class WorkQueue(StrEnum):
     CAMPAIGNS = "campaigns"
     REPORTS = "reports"
     WEBHOOKS = "webhooks"
+    MAIL = "mail"
     MAINTENANCE = "maintenance"
 
 
@@ -43,6 +44,7 @@ JOBS: dict[WorkQueue, Job] = {
     WorkQueue.CAMPAIGNS: Job("msvs.workers.jobs.expand_campaigns", "Turn due campaigns into messages"),
     WorkQueue.REPORTS: Job("msvs.workers.jobs.collect_reports", "Take in delivery reports and replies"),
     WorkQueue.WEBHOOKS: Job("msvs.workers.jobs.deliver_webhooks", "Deliver due webhooks"),
+    WorkQueue.MAIL: Job("msvs.workers.jobs.send_mail", "Send due mail"),
     WorkQueue.MAINTENANCE: Job(
         "msvs.workers.jobs.maintain",
         "Resolve expired leases, complete campaigns, drop what is past its keeping",

@@ -17,7 +17,9 @@ class Place(NamedTuple):
 COMMANDS: Mapping[str, Place] = {
     "run": Place("processes", "run", "Run the whole service on this machine: engines, API, workers and cron."),
     "api": Place("processes", "serve_api", "Serve the API."),
-    "worker": Place("processes", "work", "Work on one queue: messages, campaigns, reports, webhooks or maintenance."),
+    "worker": Place(
+        "processes", "work", "Work on a queue: messages, campaigns, reports, webhooks, mail or maintenance."
+    ),
     "cron": Place("processes", "run_cron", "Wake the workers for due work, and schedule maintenance; run only one."),
     "binds": Place("processes", "hold_binds", "Hold the binds of carriers that need them; a second process stands by."),
     "engines": Place("processes", "run_engines", "Run the embedded engines alone, to restore a backup into them."),

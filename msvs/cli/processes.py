@@ -23,7 +23,7 @@ from msvs.cli.workspaces import new_workspace
 from msvs.local.embedded import EmbeddedEngines
 from msvs.settings import DEMO_FILE, Settings
 
-QUEUES = ("messages", "campaigns", "reports", "webhooks", "maintenance")
+QUEUES = ("messages", "campaigns", "reports", "webhooks", "mail", "maintenance")
 DEMO_NAME = "Cohort Labs (demo)"
 DEMO_CREDITS = 10_000
 DEMO_OWNER = "owner@cohortlabs.example"
@@ -64,6 +64,7 @@ def _addresses(settings: Settings) -> list[str]:
         f"  Documentation   {base}/docs/",
         f"  Handset         {base}/handset   (the sandbox's phones)",
         f"  Operators       {base}/ops   (password: {shown})",
+        *([f"  Mail            {base}/dev/mail   (what would be sent)"] if settings.keeps_mail else []),
         f"  Readiness       {base}/readyz",
         "",
     ]

@@ -13,7 +13,7 @@ from msvs.http.headers import header_text, read_headers
 
 ANY = "*"
 # What a page of another site could use if its own name led here (DNS rebinding). Programs at other paths bring a key.
-GUARDED = ("/graphql", "/dashboard", "/handset", "/ops")
+GUARDED = ("/dev", "/graphql", "/dashboard", "/handset", "/ops")
 
 
 class AllowedHosts:

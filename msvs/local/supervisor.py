@@ -47,6 +47,7 @@ def processes(settings: Settings) -> list[ChildSpec]:
         "campaigns": 1,
         "reports": 1,
         "webhooks": settings.webhook_workers,
+        "mail": 1,
         "maintenance": 1,
     }
     # One queue a worker: RQ then takes jobs atomically.

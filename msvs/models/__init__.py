@@ -18,13 +18,26 @@ from msvs.models.inbound import InboundMessage
 from msvs.models.keys import ApiKey
 from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
+from msvs.models.mail import Mail, MailState
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageStatus
 from msvs.models.repairs import Repair
 from msvs.models.requests import ApiRequest
 from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
-from msvs.models.users import AuditEntry, Invitation, LoginThrottle, Membership, Role, Session, User
+from msvs.models.users import (
+    AccountToken,
+    AuditEntry,
+    AuthenticationEntry,
+    Invitation,
+    LoginThrottle,
+    Membership,
+    Passkey,
+    RecoveryCode,
+    Role,
+    Session,
+    User,
+)
 from msvs.models.virtual import VirtualEvent, VirtualSubmission
 from msvs.models.webhooks import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from msvs.models.workspaces import Workspace
@@ -32,9 +45,11 @@ from msvs.models.workspaces import Workspace
 __all__ = [
     "CARRIER_GARBLED",
     "CARRIER_OPTED_OUT",
+    "AccountToken",
     "ApiKey",
     "ApiRequest",
     "AuditEntry",
+    "AuthenticationEntry",
     "Campaign",
     "CampaignStatus",
     "CarrierEventKind",
@@ -56,6 +71,8 @@ __all__ = [
     "LedgerKind",
     "ListMember",
     "LoginThrottle",
+    "Mail",
+    "MailState",
     "Membership",
     "Message",
     "MessageAttempt",
@@ -63,6 +80,8 @@ __all__ = [
     "MessagePart",
     "MessageStatus",
     "OptInStatus",
+    "Passkey",
+    "RecoveryCode",
     "Repair",
     "Role",
     "Route",

@@ -15,6 +15,37 @@ from msvs.models.campaigns import Audience
 from msvs.models.messages import KeptWarning, MetadataValue
 
 
+class AccountTokenRow(Protocol):
+    """A row of `account_tokens`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def user_id(self) -> UUID | None: ...
+
+    @property
+    def purpose(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def email(self) -> str | None: ...
+
+    @property
+    def challenge(self) -> str | None: ...
+
+    @property
+    def attempts(self) -> int: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def expires_at(self) -> datetime: ...
+
+
 class ApiKeyRow(Protocol):
     """A row of `api_keys`."""
 
@@ -124,6 +155,28 @@ class AuditEntryRow(Protocol):
 
     @property
     def request_id(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class AuthenticationEntryRow(Protocol):
+    """A row of `authentication_entries`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def user_id(self) -> UUID: ...
+
+    @property
+    def action(self) -> str: ...
+
+    @property
+    def network(self) -> str | None: ...
+
+    @property
+    def device(self) -> str | None: ...
 
     @property
     def created_at(self) -> datetime: ...
@@ -610,6 +663,9 @@ class InvitationRow(Protocol):
     def digest(self) -> str: ...
 
     @property
+    def mailed_digest(self) -> str | None: ...
+
+    @property
     def invited_by(self) -> str: ...
 
     @property
@@ -705,6 +761,52 @@ class LoginThrottleRow(Protocol):
 
     @property
     def started_at(self) -> datetime: ...
+
+
+class MailRow(Protocol):
+    """A row of `mails`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def recipient(self) -> str: ...
+
+    @property
+    def subject_id(self) -> UUID | None: ...
+
+    @property
+    def language(self) -> str: ...
+
+    @property
+    def data(self) -> JSONObject: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def attempt_count(self) -> int: ...
+
+    @property
+    def next_attempt_at(self) -> datetime: ...
+
+    @property
+    def lease_until(self) -> datetime | None: ...
+
+    @property
+    def error(self) -> str | None: ...
+
+    @property
+    def letter(self) -> JSONObject | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
 
 
 class MembershipRow(Protocol):
@@ -883,6 +985,56 @@ class MessagePartRow(Protocol):
 
     @property
     def created_at(self) -> datetime: ...
+
+
+class PasskeyRow(Protocol):
+    """A row of `passkeys`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def user_id(self) -> UUID: ...
+
+    @property
+    def credential_id(self) -> str: ...
+
+    @property
+    def public_key(self) -> str: ...
+
+    @property
+    def sign_count(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def is_backed_up(self) -> bool: ...
+
+    @property
+    def transports(self) -> list[str]: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def last_used_at(self) -> datetime | None: ...
+
+
+class RecoveryCodeRow(Protocol):
+    """A row of `recovery_codes`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def user_id(self) -> UUID: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def used_at(self) -> datetime | None: ...
 
 
 class RepairRow(Protocol):
@@ -1131,7 +1283,10 @@ class UserRow(Protocol):
     def id(self) -> UUID: ...
 
     @property
-    def email(self) -> str: ...
+    def email(self) -> str | None: ...
+
+    @property
+    def pending_email(self) -> str | None: ...
 
     @property
     def name(self) -> str: ...
@@ -1144,6 +1299,21 @@ class UserRow(Protocol):
 
     @property
     def password_changed_at(self) -> datetime: ...
+
+    @property
+    def language(self) -> str | None: ...
+
+    @property
+    def timezone(self) -> str | None: ...
+
+    @property
+    def totp_sealed(self) -> str | None: ...
+
+    @property
+    def totp_confirmed_at(self) -> datetime | None: ...
+
+    @property
+    def totp_last_step(self) -> int | None: ...
 
 
 class VirtualEventRow(Protocol):
@@ -1378,3 +1548,6 @@ class WorkspaceRow(Protocol):
 
     @property
     def suspended_at(self) -> datetime | None: ...
+
+    @property
+    def requires_second_factor(self) -> bool: ...

@@ -15,7 +15,8 @@ class Workspace(Model):
     `sandbox_settings` are those that the sandbox changed for itself, by name; all others are the same there.
     `enabled_regions` are the ISO 3166-1 codes it enabled of those that are off until then. `daily_credit_cap` is in
     credits a UTC day, `prefix_hourly_cap` in single messages an hour to one range of numbers; null is no cap. While
-    `suspended_at` is set, by an operator, nothing is sent and its keys are refused.
+    `suspended_at` is set, by an operator, nothing is sent and its keys are refused. With `requires_second_factor` only
+    members who have one may work in it.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -38,6 +39,7 @@ class Workspace(Model):
     sandbox_settings: fields.Field[JSONObject] = fields.JSONField(default=dict, db_default={})
     created_at = fields.DatetimeField(auto_now_add=True)
     suspended_at = fields.DatetimeField(null=True)
+    requires_second_factor = fields.BooleanField(default=False, db_default=False)
 
     class Meta:
         table = "workspaces"

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from msvs.api.notifier import WorkQueue
-from msvs.workers import campaigns, dispatch, maintenance, reports, webhooks
+from msvs.workers import campaigns, dispatch, mail, maintenance, reports, webhooks
 from msvs.workers.runtime import Runtime, current_runtime
 
 T = TypeVar("T")
@@ -71,6 +71,12 @@ def collect_reports(runtime: Runtime) -> int:
 def deliver_webhooks(runtime: Runtime) -> int:
     """Deliver due webhooks. Return how many attempts."""
     return runtime.run(webhooks.deliver_webhooks(runtime.services, runtime.http, stop=runtime.stop))
+
+
+@_answering(WorkQueue.MAIL)
+def send_mail(runtime: Runtime) -> int:
+    """Send due mail. Return how many were settled."""
+    return runtime.run(mail.send_mails(runtime.services, runtime.settings, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAINTENANCE)

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from msvs import database
-from msvs.api.accounts import login_sessions, secret_keys
+from msvs.api.accounts import login_sessions, secret_keys, tokens
 from msvs.api.campaigns import lifecycle
 from msvs.api.dispatch import delivery_reports, open_months
 from msvs.api.dispatch.campaign_stats import fold_tallies
@@ -55,6 +55,7 @@ RETENTION = {
         UUID(int=0),
     ),
     "api_requests": Retention("id < id_floor(now() - interval '7 days')", "id", UUID(int=0)),
+    "mails": Retention("created_at < now() - interval '7 days'", "created_at"),
     "prefix_usage": Retention("hour < now() - interval '2 days'", "hour"),
 }
 # From the age where the last batch ended: what was deleted is still in the index, for as long as a snapshot is held.
@@ -101,6 +102,7 @@ def _chores(
         "unresolved": partial(in_unit_of_work, partial(delivery_reports.give_up_unresolved, limit=BATCH, now=now)),
         "stale_deliveries": partial(in_unit_of_work, partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
         "sessions": partial(in_unit_of_work, partial(login_sessions.forget_ended, now)),
+        "tokens": partial(in_unit_of_work, partial(tokens.forget_expired, now)),
         "secret_keys": partial(in_unit_of_work, partial(secret_keys.forget_retired, now)),
         "folded": fold_tallies,
         "counted": partial(in_unit_of_work, count_messages),

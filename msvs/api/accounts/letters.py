@@ -1,0 +1,87 @@
+"""The letters to users, written when they are sent: only then is looked up who has the address, and is a token made.
+
+So a request takes the same time whether or not an address is known, and the outbox holds no secret.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from msvs.api.accounts.login_sessions import digest_token
+from msvs.api.accounts.tokens import TokenPurpose, make_token
+from msvs.api.context import Services
+from msvs.api.mail.letters import Letter, MailKind, write_letter
+from msvs.database import execute, fetch_row
+from msvs.models.rows import MailRow
+
+# Where the dashboard's pages are. What stands behind a `#` reaches no server and no log.
+CONFIRM_PAGE = "/dashboard/confirm#"
+RESET_PAGE = "/dashboard/reset#"
+INVITATION_PAGE = "/dashboard/invitation#"
+LOGIN_PAGE = "/dashboard/login"
+
+FIND_USER = "SELECT id, email, pending_email, language FROM users WHERE id = $1"
+FIND_BY_EMAIL = "SELECT id, language FROM users WHERE email = $1"
+OFFER_MAILED = """
+UPDATE invitations SET mailed_digest = $2
+WHERE id = $1 AND email = $4 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $3 RETURNING id
+"""
+
+Writer: TypeAlias = Callable[[Services, MailRow], Awaitable[Letter | None]]
+
+
+async def write_mail(services: Services, mail: MailRow) -> Letter | None:
+    """Write the letter of a mail; None where it is not to be sent any more. Run it in a unit of work."""
+    kind = MailKind(mail.kind)
+    writer = WRITERS.get(kind)
+    if writer is not None:
+        return await writer(services, mail)
+    return write_letter(kind, mail.language, _values(mail))
+
+
+async def _confirm_email(services: Services, mail: MailRow) -> Letter | None:
+    """Write to who signed up, or, where the address is another's by now, to its owner."""
+    user = await fetch_row(FIND_USER, mail.subject_id)
+    if user is None or user.pending_email != mail.recipient:
+        return None
+    owner = await fetch_row(FIND_BY_EMAIL, mail.recipient)
+    if owner is not None:
+        if user.email is not None:
+            return None
+        link = services.base_url + LOGIN_PAGE
+        return write_letter(MailKind.ADDRESS_KNOWN, owner.language or mail.language, {}, link)
+    token = await make_token(services, TokenPurpose.CONFIRM_EMAIL, user.id, email=mail.recipient)
+    return write_letter(MailKind(mail.kind), mail.language, _values(mail), services.base_url + CONFIRM_PAGE + token)
+
+
+async def _password_reset(services: Services, mail: MailRow) -> Letter | None:
+    owner = await fetch_row(FIND_BY_EMAIL, mail.recipient)
+    if owner is None:
+        return None
+    token = await make_token(services, TokenPurpose.RESET_PASSWORD, owner.id, email=mail.recipient)
+    language = owner.language or mail.language
+    return write_letter(MailKind.PASSWORD_RESET, language, {}, services.base_url + RESET_PAGE + token)
+
+
+async def _invitation(services: Services, mail: MailRow) -> Letter | None:
+    """Write an invitation under a token of its own: who has it has read mail at the address."""
+    token = secrets.token_urlsafe(32)
+    offered = await execute(OFFER_MAILED, mail.subject_id, digest_token(token), services.clock(), mail.recipient)
+    if not offered:
+        return None
+    link = services.base_url + INVITATION_PAGE + token
+    return write_letter(MailKind.INVITATION, mail.language, _values(mail), link)
+
+
+def _values(mail: MailRow) -> Mapping[str, str]:
+    return {name: str(value) for name, value in mail.data.items()}
+
+
+WRITERS: Mapping[MailKind, Writer] = {
+    MailKind.CONFIRM_EMAIL: _confirm_email,
+    MailKind.EMAIL_CHANGE: _confirm_email,
+    MailKind.PASSWORD_RESET: _password_reset,
+    MailKind.INVITATION: _invitation,
+}

@@ -1,0 +1,1 @@
+"""Mail to users: the outbox, and the letters in their languages."""

@@ -1,0 +1,167 @@
+"""The words of letters: a subject and paragraphs of each kind in each language; a link follows the first paragraph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+CLOSING: Mapping[str, str] = {
+    "en": "MassiveSMS. Nobody reads answers to this address.",
+    "pt-BR": "MassiveSMS. Ninguém lê as respostas a este endereço.",
+    "es": "MassiveSMS. Nadie lee las respuestas a esta dirección.",
+}
+
+BODIES: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "confirm_email": {
+        "en": (
+            "Confirm your e-mail address",
+            "Somebody signed up for MassiveSMS with this address. If it was you, open this link within 24 hours:",
+            "If it was not you, do nothing: the address counts only once it is confirmed.",
+        ),
+        "pt-BR": (
+            "Confirme seu endereço de e-mail",
+            "Alguém se cadastrou na MassiveSMS com este endereço. Se foi você, abra este link em até 24 horas:",
+            "Se não foi você, não faça nada: o endereço só vale depois de confirmado.",
+        ),
+        "es": (
+            "Confirma tu dirección de correo",
+            "Alguien se registró en MassiveSMS con esta dirección. Si fuiste tú, abre este enlace antes de 24 horas:",
+            "Si no fuiste tú, no hagas nada: la dirección solo cuenta cuando está confirmada.",
+        ),
+    },
+    "address_known": {
+        "en": (
+            "You already have an account",
+            "Somebody signed up for MassiveSMS with this address, which has an account already. To get into yours:",
+            "If it was not you, do nothing: nothing about your account has changed, and they were not told of it.",
+        ),
+        "pt-BR": (
+            "Você já tem uma conta",
+            "Alguém se cadastrou na MassiveSMS com este endereço, que já tem uma conta. Para entrar na sua:",
+            "Se não foi você, não faça nada: nada mudou na sua conta, e a pessoa não soube dela.",
+        ),
+        "es": (
+            "Ya tienes una cuenta",
+            "Alguien se registró en MassiveSMS con esta dirección, que ya tiene una cuenta. Para entrar en la tuya:",
+            "Si no fuiste tú, no hagas nada: nada cambió en tu cuenta, y a esa persona no se le habló de ella.",
+        ),
+    },
+    "password_reset": {
+        "en": (
+            "Set a new password",
+            "Somebody asked for a new password for your account. If it was you, open this link within an hour:",
+            "If it was not you, do nothing: your password stays as it is.",
+        ),
+        "pt-BR": (
+            "Defina uma nova senha",
+            "Alguém pediu uma nova senha para a sua conta. Se foi você, abra este link em até uma hora:",
+            "Se não foi você, não faça nada: sua senha continua a mesma.",
+        ),
+        "es": (
+            "Define una contraseña nueva",
+            "Alguien pidió una contraseña nueva para tu cuenta. Si fuiste tú, abre este enlace antes de una hora:",
+            "Si no fuiste tú, no hagas nada: tu contraseña sigue siendo la misma.",
+        ),
+    },
+    "password_changed": {
+        "en": (
+            "Your password was changed",
+            "The password of your account was changed, and every other session of yours has ended.",
+            "If it was not you, set a new one now and tell the owner of your workspace.",
+        ),
+        "pt-BR": (
+            "Sua senha foi alterada",
+            "A senha da sua conta foi alterada, e todas as suas outras sessões terminaram.",
+            "Se não foi você, defina outra agora e avise o proprietário do seu espaço de trabalho.",
+        ),
+        "es": (
+            "Tu contraseña ha cambiado",
+            "La contraseña de tu cuenta ha cambiado, y todas tus demás sesiones han terminado.",
+            "Si no fuiste tú, define otra ahora y avisa al propietario de tu espacio de trabajo.",
+        ),
+    },
+    "email_change": {
+        "en": (
+            "Confirm your new e-mail address",
+            "You asked to use this address for your account. Open this link within 24 hours:",
+            "Until then the address before it counts.",
+        ),
+        "pt-BR": (
+            "Confirme seu novo endereço de e-mail",
+            "Você pediu para usar este endereço na sua conta. Abra este link em até 24 horas:",
+            "Até lá vale o endereço anterior.",
+        ),
+        "es": (
+            "Confirma tu nueva dirección de correo",
+            "Pediste usar esta dirección en tu cuenta. Abre este enlace antes de 24 horas:",
+            "Hasta entonces cuenta la dirección anterior.",
+        ),
+    },
+    "email_changed": {
+        "en": (
+            "The e-mail address of your account is being changed",
+            "Somebody who is logged in as you asked to change the address of your account to {address}.",
+            "If it was not you, log in, end your other sessions and set a new password now.",
+        ),
+        "pt-BR": (
+            "O endereço de e-mail da sua conta está sendo alterado",
+            "Alguém que entrou como você pediu para alterar o endereço da sua conta para {address}.",
+            "Se não foi você, entre, encerre suas outras sessões e defina uma nova senha agora.",
+        ),
+        "es": (
+            "La dirección de correo de tu cuenta está cambiando",
+            "Alguien que ha entrado como tú pidió cambiar la dirección de tu cuenta a {address}.",
+            "Si no fuiste tú, entra, termina tus demás sesiones y define una contraseña nueva ahora.",
+        ),
+    },
+    "invitation": {
+        "en": (
+            "You are invited to {workspace}",
+            "{inviter} offers you a place in the workspace {workspace} on MassiveSMS. Take it within 7 days:",
+            "If you do not know them, do nothing.",
+        ),
+        "pt-BR": (
+            "Você recebeu um convite para {workspace}",
+            "{inviter} oferece a você um lugar no espaço de trabalho {workspace} na MassiveSMS. Aceite em até 7 dias:",
+            "Se você não conhece essa pessoa, não faça nada.",
+        ),
+        "es": (
+            "Te invitan a {workspace}",
+            "{inviter} te ofrece un lugar en el espacio de trabajo {workspace} de MassiveSMS. Tómalo antes de 7 días:",
+            "Si no conoces a esa persona, no hagas nada.",
+        ),
+    },
+    "new_device": {
+        "en": (
+            "A new device logged in",
+            "Somebody logged in to your account from a device that is new to it: {device}, network {network}, at {at}.",
+            "If it was not you, end that session and set a new password now.",
+        ),
+        "pt-BR": (
+            "Um novo dispositivo entrou",
+            "Alguém entrou na sua conta com um dispositivo novo para ela: {device}, rede {network}, em {at}.",
+            "Se não foi você, encerre essa sessão e defina uma nova senha agora.",
+        ),
+        "es": (
+            "Ha entrado un dispositivo nuevo",
+            "Alguien entró en tu cuenta con un dispositivo nuevo para ella: {device}, red {network}, el {at}.",
+            "Si no fuiste tú, termina esa sesión y define una contraseña nueva ahora.",
+        ),
+    },
+    "second_factor_changed": {
+        "en": (
+            "The second factor of your account was changed",
+            "The second factor of your account was changed at {at}: {change}.",
+            "If it was not you, end your other sessions and set a new password now.",
+        ),
+        "pt-BR": (
+            "O segundo fator da sua conta foi alterado",
+            "O segundo fator da sua conta foi alterado em {at}: {change}.",
+            "Se não foi você, encerre suas outras sessões e defina uma nova senha agora.",
+        ),
+        "es": (
+            "El segundo factor de tu cuenta ha cambiado",
+            "El segundo factor de tu cuenta cambió el {at}: {change}.",
+            "Si no fuiste tú, termina tus demás sesiones y define una contraseña nueva ahora.",
+        ),
+    },
+}

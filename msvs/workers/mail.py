@@ -1,0 +1,159 @@
+"""The sending of mail: letters are written in transactions, and handed to the server over one connection a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+
+import structlog
+
+from msvs import database
+from msvs.api.accounts.letters import write_mail
+from msvs.api.context import Services
+from msvs.api.mail.letters import Letter
+from msvs.api.mail.outbox import claim_mails, retry_mail, settle_mail
+from msvs.api.unit_of_work import unit_of_work
+from msvs.models import MailState
+from msvs.models.rows import MailRow
+from msvs.settings import Settings
+from msvs.smtp_url import read_smtp_url
+from msvs.workers.stopping import StopFlag
+
+log = structlog.get_logger(__name__)
+
+BATCH = 20
+# What one answer of the server may take.
+SMTP_SECONDS = 10.0
+SENDER_NAME = "MassiveSMS"
+NO_SERVER = "no_mail_server"
+SLOW_SERVER = "slow_mail_server"
+# Of the two minutes of a lease.
+BATCH_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the server said of a letter: nothing where it took it, else the error, and whether another try may help."""
+
+    error: str | None = None
+    is_final: bool = False
+
+
+async def send_mails(services: Services, settings: Settings, *, stop: StopFlag | None = None) -> int:
+    """Send what is due until nothing is. Return how many mails were settled or put off."""
+    count = 0
+    while stop is None or not stop.is_set:
+        async with unit_of_work():
+            mails = await claim_mails(await database.now(), limit=BATCH)
+        if not mails:
+            break
+        await _send(services, settings, mails)
+        count += len(mails)
+    return count
+
+
+async def _send(services: Services, settings: Settings, mails: Sequence[MailRow]) -> None:
+    letters = [await _write(services, mail) for mail in mails]
+    going = [(mail, letter) for mail, letter in zip(mails, letters, strict=True) if letter is not None]
+    if settings.smtp_url is None:
+        outcomes = [Outcome(None if settings.keeps_mail else NO_SERVER, is_final=True)] * len(going)
+    else:
+        messages = [_compose(settings, mail, letter) for mail, letter in going]
+        outcomes = await asyncio.to_thread(deliver, settings.smtp_url, messages)
+    async with unit_of_work():
+        now = await database.now()
+        for mail, letter in zip(mails, letters, strict=True):
+            if letter is None:
+                await settle_mail(mail, MailState.DROPPED, now)
+        for (mail, letter), outcome in zip(going, outcomes, strict=True):
+            if outcome.error is None:
+                kept = letter if settings.keeps_mail else None
+                await settle_mail(mail, MailState.KEPT if settings.keeps_mail else MailState.SENT, now, letter=kept)
+            elif outcome.is_final:
+                log.error("mail refused", kind=mail.kind, error=outcome.error)
+                await settle_mail(mail, MailState.FAILED, now, error=outcome.error)
+            else:
+                again = await retry_mail(mail, now, error=outcome.error)
+                log.warning("mail not sent", kind=mail.kind, error=outcome.error, again=again)
+
+
+async def _write(services: Services, mail: MailRow) -> Letter | None:
+    async with unit_of_work():
+        return await write_mail(services, mail)
+
+
+def _compose(settings: Settings, mail: MailRow, letter: Letter) -> EmailMessage:
+    message = EmailMessage()
+    domain = settings.mail_sender.rpartition("@")[2]
+    message["From"] = Address(SENDER_NAME, addr_spec=settings.mail_sender)
+    message["To"] = mail.recipient
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(mail.created_at)
+    # The same at each attempt, so that a mailbox that has it already can tell.
+    message["Message-ID"] = make_msgid(idstring=str(mail.id), domain=domain)
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    return message
+
+
+def deliver(url: str, messages: Sequence[EmailMessage]) -> list[Outcome]:
+    """Hand messages to a mail server, one after the other; what came of each. Blocks, so run it in a thread."""
+    try:
+        connection = _connect(url)
+    except (OSError, smtplib.SMTPException) as error:
+        return [Outcome(_name(error))] * len(messages)
+    outcomes: list[Outcome] = []
+    # What a slow server leaves over is due again before another worker may claim it.
+    until = time.monotonic() + BATCH_SECONDS
+    try:
+        for message in messages:
+            is_late = time.monotonic() >= until
+            outcomes.append(Outcome(SLOW_SERVER) if is_late else _hand_over(connection, message))
+    finally:
+        connection.close()
+    return outcomes
+
+
+def _connect(url: str) -> smtplib.SMTP:
+    server = read_smtp_url(url)
+    context = ssl.create_default_context()
+    if server.is_tls:
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=SMTP_SECONDS, context=context)
+    else:
+        connection = smtplib.SMTP(server.host, server.port, timeout=SMTP_SECONDS)
+    try:
+        if server.uses_starttls:
+            connection.starttls(context=context)
+        if server.user is not None:
+            connection.login(server.user, server.password or "")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _hand_over(connection: smtplib.SMTP, message: EmailMessage) -> Outcome:
+    try:
+        connection.send_message(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _ in error.recipients.values()]
+        return Outcome(f"recipient_refused_{codes[0]}", is_final=min(codes) >= 500)
+    except smtplib.SMTPResponseException as error:
+        return Outcome(f"{type(error).__name__}_{error.smtp_code}", is_final=error.smtp_code >= 500)
+    except (OSError, smtplib.SMTPException) as error:
+        return Outcome(_name(error))
+    return Outcome()
+
+
+def _name(error: Exception) -> str:
+    """Name an error without the server's words, which may quote an address."""
+    code = getattr(error, "smtp_code", None)
+    return f"{type(error).__name__}_{code}" if code else type(error).__name__

@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[str, ...]] = {
         "msvs/graphql",
         "msvs/handset",
         "msvs/home",
+        "msvs/mailbox",
         "msvs/http",
         "msvs/ops",
         "msvs/rest_compat",

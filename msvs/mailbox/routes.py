@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from msvs.api.mail.outbox import get_kept, list_kept
+from msvs.api.accounts.mail_outbox import get_kept, list_kept
 from msvs.api.resources import moment
 from msvs.http.html import fill, render_page
 from msvs.models.rows import MailRow

@@ -16,11 +16,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from msvs import database
-from msvs.api.accounts import secret_keys
+from msvs.api.accounts import mail_outbox, secret_keys
 from msvs.api.campaigns import lifecycle
 from msvs.api.context import Services
 from msvs.api.dispatch.lanes import has_due
-from msvs.api.mail import outbox
 from msvs.api.notifier import Notifier, WorkQueue
 from msvs.api.webhooks import deliveries
 from msvs.loops import new_runner
@@ -57,7 +56,7 @@ QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.CAMPAIGNS: lifecycle.has_work,
     WorkQueue.REPORTS: reports.has_due,
     WorkQueue.WEBHOOKS: deliveries.has_due,
-    WorkQueue.MAIL: outbox.has_due,
+    WorkQueue.MAIL: mail_outbox.has_due,
     WorkQueue.MAINTENANCE: maintenance.has_work,
 }
 

@@ -15,10 +15,10 @@ from email.utils import format_datetime, make_msgid
 import structlog
 
 from msvs import database
-from msvs.api.accounts.letters import write_mail
+from msvs.api.accounts.mail_letters import Letter
+from msvs.api.accounts.mail_outbox import claim_mails, retry_mail, settle_mail
+from msvs.api.accounts.mail_writers import write_mail
 from msvs.api.context import Services
-from msvs.api.mail.letters import Letter
-from msvs.api.mail.outbox import claim_mails, retry_mail, settle_mail
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import MailState
 from msvs.models.rows import MailRow

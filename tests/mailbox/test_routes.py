@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from msvs.api.mail.letters import MailKind
-from msvs.api.mail.outbox import queue_mail
+from msvs.api.accounts.mail_letters import MailKind
+from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.models import Mail, User

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from msvs import database as db
-from msvs.api.mail.letters import LANGUAGES, MailKind, write_letter
-from msvs.api.mail.outbox import RETRIES, claim_mails, queue_mail
-from msvs.api.mail.texts import BODIES, CLOSING
+from msvs.api.accounts.mail_letters import LANGUAGES, MailKind, write_letter
+from msvs.api.accounts.mail_outbox import RETRIES, claim_mails, queue_mail
+from msvs.api.accounts.mail_texts import BODIES, CLOSING
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import AccountToken, Mail, MailState, User
 from msvs.settings import Settings

@@ -32,14 +32,14 @@ LIFETIMES = {
     TokenPurpose.PASSKEY_CREATION: timedelta(minutes=10),
 }
 
-INSERT = """
+INSERT_PROOF = """
 INSERT INTO account_tokens (id, user_id, purpose, digest, email, challenge, attempts, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)
 """
 # Of two who use a token at once, one finds it gone.
-TAKE = "DELETE FROM account_tokens WHERE digest = $1 AND purpose = $2 AND expires_at > $3 RETURNING *"
-FIND = "SELECT * FROM account_tokens WHERE digest = $1 AND purpose = $2 AND expires_at > $3"
-TRY = """
+TAKE_PROOF = "DELETE FROM account_tokens WHERE digest = $1 AND purpose = $2 AND expires_at > $3 RETURNING *"
+FIND_PROOF = "SELECT * FROM account_tokens WHERE digest = $1 AND purpose = $2 AND expires_at > $3"
+TRY_PROOF = """
 UPDATE account_tokens SET attempts = attempts + 1
 WHERE digest = $1 AND purpose = $2 AND expires_at > $3 AND attempts < $4 RETURNING *
 """
@@ -56,23 +56,25 @@ async def make_token(
     """Make a token, which cannot be had again."""
     token, now = secrets.token_urlsafe(32), services.clock()
     expires_at = now + LIFETIMES[purpose]
-    await execute(INSERT, ids.new_id(), user_id, purpose.value, digest_token(token), email, challenge, now, expires_at)
+    await execute(
+        INSERT_PROOF, ids.new_id(), user_id, purpose.value, digest_token(token), email, challenge, now, expires_at
+    )
     return token
 
 
 async def take_token(services: Services, purpose: TokenPurpose, token: str) -> AccountTokenRow | None:
     """Use a token up; None where there is none any more."""
-    return await fetch_row(AccountTokenRow, TAKE, digest_token(token), purpose.value, services.clock())
+    return await fetch_row(AccountTokenRow, TAKE_PROOF, digest_token(token), purpose.value, services.clock())
 
 
 async def find_token(services: Services, purpose: TokenPurpose, token: str) -> AccountTokenRow | None:
     """Return what a token stands for without using it up, or None."""
-    return await fetch_row(AccountTokenRow, FIND, digest_token(token), purpose.value, services.clock())
+    return await fetch_row(AccountTokenRow, FIND_PROOF, digest_token(token), purpose.value, services.clock())
 
 
 async def try_token(services: Services, purpose: TokenPurpose, token: str, *, limit: int) -> AccountTokenRow | None:
     """Count an attempt that is made with a token; None where there is none any more, or it has had its fill."""
-    return await fetch_row(AccountTokenRow, TRY, digest_token(token), purpose.value, services.clock(), limit)
+    return await fetch_row(AccountTokenRow, TRY_PROOF, digest_token(token), purpose.value, services.clock(), limit)
 
 
 async def void_tokens(user_id: UUID, *purposes: TokenPurpose) -> None:

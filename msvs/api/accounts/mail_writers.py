@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from msvs.api.accounts.login_sessions import digest_token
+from msvs.api.accounts.mail_letters import Letter, MailKind, write_letter
 from msvs.api.accounts.tokens import TokenPurpose, make_token
 from msvs.api.context import Services
-from msvs.api.mail.letters import Letter, MailKind, write_letter
 from msvs.database import execute, fetch_row
 from msvs.models.rows import MailRow
 
@@ -22,8 +22,8 @@ RESET_PAGE = "/dashboard/reset#"
 INVITATION_PAGE = "/dashboard/invitation#"
 LOGIN_PAGE = "/dashboard/login"
 
-FIND_USER = "SELECT id, email, pending_email, language FROM users WHERE id = $1"
-FIND_BY_EMAIL = "SELECT id, language FROM users WHERE email = $1"
+FIND_ADDRESSED = "SELECT id, email, pending_email, language FROM users WHERE id = $1"
+FIND_OWNER_OF_ADDRESS = "SELECT id, language FROM users WHERE email = $1"
 OFFER_MAILED = """
 UPDATE invitations SET mailed_digest = $2
 WHERE id = $1 AND email = $4 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $3 RETURNING id
@@ -43,10 +43,10 @@ async def write_mail(services: Services, mail: MailRow) -> Letter | None:
 
 async def _confirm_email(services: Services, mail: MailRow) -> Letter | None:
     """Write to who signed up, or, where the address is another's by now, to its owner."""
-    user = await fetch_row(FIND_USER, mail.subject_id)
+    user = await fetch_row(FIND_ADDRESSED, mail.subject_id)
     if user is None or user.pending_email != mail.recipient:
         return None
-    owner = await fetch_row(FIND_BY_EMAIL, mail.recipient)
+    owner = await fetch_row(FIND_OWNER_OF_ADDRESS, mail.recipient)
     if owner is not None:
         if user.email is not None:
             return None
@@ -57,7 +57,7 @@ async def _confirm_email(services: Services, mail: MailRow) -> Letter | None:
 
 
 async def _password_reset(services: Services, mail: MailRow) -> Letter | None:
-    owner = await fetch_row(FIND_BY_EMAIL, mail.recipient)
+    owner = await fetch_row(FIND_OWNER_OF_ADDRESS, mail.recipient)
     if owner is None:
         return None
     token = await make_token(services, TokenPurpose.RESET_PASSWORD, owner.id, email=mail.recipient)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from msvs.api import ids
+from msvs.api.accounts.mail_letters import LANGUAGES, Letter, MailKind
 from msvs.api.context import Services
-from msvs.api.mail.letters import LANGUAGES, Letter, MailKind
 from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import notify_after_commit
 from msvs.database import execute, fetch, fetch_row, fetch_value
@@ -21,11 +21,11 @@ LEASE = timedelta(minutes=2)
 # How long after each failed attempt the next follows; after the last, the mail has failed.
 RETRIES = tuple(timedelta(seconds=each) for each in (15, 60, 300, 1800, 3600, 4 * 3600))
 
-INSERT = """
+INSERT_MAIL = """
 INSERT INTO mails (id, kind, recipient, subject_id, language, data, state, attempt_count, next_attempt_at, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, $7, $7)
 """
-CLAIM = """
+CLAIM_MAILS = """
 UPDATE mails SET attempt_count = attempt_count + 1, lease_until = $2
 WHERE id = ANY (ARRAY(
     SELECT id FROM mails
@@ -35,17 +35,17 @@ WHERE id = ANY (ARRAY(
 RETURNING *
 """
 # The count of attempts is the claim's mark: another claim has changed it.
-SETTLE = """
+SETTLE_MAIL = """
 UPDATE mails SET state = $3::varchar, next_attempt_at = coalesce($4, next_attempt_at), error = $5, letter = $6::jsonb,
     lease_until = NULL, ended_at = CASE WHEN $3::varchar = 'pending' THEN NULL ELSE $7::timestamptz END
 WHERE id = $1 AND attempt_count = $2 AND state = 'pending'
 """
-HAS_DUE = """
+HAS_DUE_MAIL = """
 SELECT EXISTS (
     SELECT FROM mails WHERE state = 'pending' AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
 )
 """
-KEPT = "SELECT * FROM mails WHERE state = 'kept' ORDER BY ended_at DESC, id DESC LIMIT $1"
+KEPT_MAILS = "SELECT * FROM mails WHERE state = 'kept' ORDER BY ended_at DESC, id DESC LIMIT $1"
 
 
 async def queue_mail(
@@ -59,7 +59,7 @@ async def queue_mail(
 ) -> None:
     """Have a mail sent once the current unit of work has committed. `data` holds no secret."""
     await execute(
-        INSERT,
+        INSERT_MAIL,
         ids.new_id(),
         kind.value,
         recipient,
@@ -73,7 +73,7 @@ async def queue_mail(
 
 async def claim_mails(now: datetime, *, limit: int) -> Sequence[MailRow]:
     """Claim mails that are due, for as long as the lease lasts."""
-    return await fetch(MailRow, CLAIM, now, now + LEASE, limit)
+    return await fetch(MailRow, CLAIM_MAILS, now, now + LEASE, limit)
 
 
 async def settle_mail(
@@ -81,7 +81,7 @@ async def settle_mail(
 ) -> None:
     """Write down what became of a claimed mail; `letter` is what the mailbox page shows."""
     kept: JSONObject | None = None if letter is None else asdict(letter)
-    await execute(SETTLE, mail.id, mail.attempt_count, state.value, None, error, kept, now)
+    await execute(SETTLE_MAIL, mail.id, mail.attempt_count, state.value, None, error, kept, now)
 
 
 async def retry_mail(mail: MailRow, now: datetime, *, error: str) -> bool:
@@ -90,18 +90,18 @@ async def retry_mail(mail: MailRow, now: datetime, *, error: str) -> bool:
         await settle_mail(mail, MailState.FAILED, now, error=error)
         return False
     due = now + RETRIES[mail.attempt_count - 1]
-    await execute(SETTLE, mail.id, mail.attempt_count, MailState.PENDING.value, due, error, None, now)
+    await execute(SETTLE_MAIL, mail.id, mail.attempt_count, MailState.PENDING.value, due, error, None, now)
     return True
 
 
 async def has_due(now: datetime) -> bool:
     """Return whether a mail is due."""
-    return bool(await fetch_value(HAS_DUE, now))
+    return bool(await fetch_value(HAS_DUE_MAIL, now))
 
 
 async def list_kept(limit: int = 100) -> Sequence[MailRow]:
     """List the letters that the mailbox page shows, the newest first."""
-    return await fetch(MailRow, KEPT, limit)
+    return await fetch(MailRow, KEPT_MAILS, limit)
 
 
 async def get_kept(id: UUID) -> MailRow | None:

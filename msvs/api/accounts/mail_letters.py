@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
 
-from msvs.api.mail.texts import BODIES, CLOSING
+from msvs.api.accounts.mail_texts import BODIES, CLOSING
 
 # The first stands in for every other.
 LANGUAGES = ("en", "pt-BR", "es")

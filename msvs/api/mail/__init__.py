@@ -1,1 +1,0 @@
-"""Mail to users: the outbox, and the letters in their languages."""

@@ -17,7 +17,7 @@ from msvs.models.mail import MailState
 class Migration(migrations.Migration):
     """Adds tables and columns, each null or with a default, so that nothing is rewritten."""
 
-    dependencies = [("msvs", "0026_session_devices")]
+    dependencies = [("msvs", "0027_api_requests")]
 
     initial = False
 

@@ -1,6 +1,7 @@
 // All routes. A group of pages has its own `routes.ts`, of which one line stands here.
 import { createRouter } from "@tanstack/react-router";
 import { accountRoutes } from "./pages/account/routes";
+import { campaignRoutes } from "./pages/campaigns/routes";
 import { homeRoutes } from "./pages/home/routes";
 import { parseSearch, stringifySearch } from "./search";
 import { Broken, NotFound, Pending } from "./shell/fallbacks";
@@ -10,6 +11,7 @@ const tree = rootRoute.addChildren([
   ...accountRoutes,
   shellRoute.addChildren([
     ...homeRoutes,
+    ...campaignRoutes,
   ]),
 ]);
 

@@ -22,7 +22,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
   {
     places: [
       { label: msg`Home`, icon: "home", to: "/" },
-      { label: msg`Campaigns`, icon: "campaign" },
+      { label: msg`Campaigns`, icon: "campaign", to: "/campaigns" },
       { label: msg`Inbox`, icon: "inbox", badge: "unread" },
       { label: msg`Messages`, icon: "message" },
     ],

@@ -1,4 +1,5 @@
 import { Trans, useLingui } from "@lingui/react/macro";
+import { Link } from "@tanstack/react-router";
 import { useLive } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { CampaignStatus, RunningCampaignFragment } from "@/gql/graphql";
@@ -59,8 +60,12 @@ export function Running({ sending, scheduled }: { sending: readonly RunningCampa
   );
 }
 
-export function CampaignLink({ name }: { id: string; name: string }) {
-  return <span className="block truncate font-medium">{name}</span>;
+export function CampaignLink({ id, name }: { id: string; name: string }) {
+  return (
+    <Link to="/campaigns/$id" params={{ id }} className="block truncate font-medium text-text no-underline hover:underline">
+      {name}
+    </Link>
+  );
 }
 
 function RunningRow({ campaign }: { campaign: RunningCampaignFragment }) {

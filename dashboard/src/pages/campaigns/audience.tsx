@@ -1,0 +1,66 @@
+import { Trans, useLingui } from "@lingui/react/macro";
+import { useState } from "react";
+import { useData } from "@/api/hooks";
+import { graphql } from "@/gql";
+import { Checkbox, Field, Select } from "@/ui/fields";
+import { Callout, Card, Count } from "@/ui/show";
+import { States } from "@/ui/states";
+import type { Draft } from "./draft";
+
+const Audiences = graphql(`
+  query ComposeAudiences {
+    contactLists(first: 100) { nodes { id name contactCount } }
+    segments(first: 50) { nodes { id name contactCount } }
+  }
+`);
+
+const NONE = "-";
+const SEARCHED_ABOVE = 8;
+
+export function AudienceCard({ draft, onChange }: { draft: Draft; onChange: (changes: Partial<Draft>) => void }) {
+  const { t } = useLingui();
+  const reading = useData(Audiences, {});
+  const [wanted, setWanted] = useState("");
+  const toggle = (id: string, isIn: boolean) => onChange({ listIds: isIn ? [...draft.listIds, id] : draft.listIds.filter((each) => each !== id) });
+  return (
+    <Card title={t`Audience`}>
+      <States of={reading}>
+        {({ contactLists, segments }) => {
+          const lists = contactLists.nodes;
+          const shown = lists.filter(({ id, name }) => draft.listIds.includes(id) || name.toLowerCase().includes(wanted.trim().toLowerCase()));
+          return (
+            <div className="space-y-5">
+              {lists.length === 0 && segments.nodes.length === 0 && (
+                <Callout tone="info">
+                  <Trans>There is no list yet. Make one of contacts who agreed to be texted, and it can be chosen here.</Trans>
+                </Callout>
+              )}
+              {lists.length > 0 && (
+                <fieldset>
+                  <legend className="mb-2 text-sm font-medium">{t`Lists`}</legend>
+                  {lists.length > SEARCHED_ABOVE && <Field label={t`Find a list`} value={wanted} onChange={setWanted} className="mb-3 max-w-sm" />}
+                  <div className="grid max-h-72 gap-2 overflow-y-auto p-0.5 sm:grid-cols-2">
+                    {shown.map(({ id, name, contactCount }) => (
+                      <Checkbox key={id} isSelected={draft.listIds.includes(id)} onChange={(isIn) => toggle(id, isIn)}>
+                        {name} <span className="text-muted">· <Count value={contactCount} /></span>
+                      </Checkbox>
+                    ))}
+                  </div>
+                </fieldset>
+              )}
+              {segments.nodes.length > 0 && (
+                <Select
+                  label={t`Segment`}
+                  className="max-w-sm"
+                  choices={[{ value: NONE, label: t`None` }, ...segments.nodes.map(({ id, name, contactCount }) => ({ value: id, label: name, hint: t`${contactCount} contacts now` }))]}
+                  value={draft.segmentId ?? NONE}
+                  onChange={(id) => onChange({ segmentId: id === NONE ? null : id })}
+                />
+              )}
+            </div>
+          );
+        }}
+      </States>
+    </Card>
+  );
+}

@@ -1,0 +1,116 @@
+import { Plural, Trans, useLingui } from "@lingui/react/macro";
+import { useRef } from "react";
+import { Button } from "@/ui/button";
+import { TextArea } from "@/ui/fields";
+import { Icon } from "@/ui/icons";
+import { Callout, Card } from "@/ui/show";
+import { insertAt, type Draft } from "./draft";
+import type { Preview } from "./preview";
+
+const MOST = 1600;
+const VARIABLES = ["{firstName|there}", "{lastName}", "{email}"] as const;
+
+interface Props {
+  draft: Draft;
+  onChange: (changes: Partial<Draft>) => void;
+  preview: Preview;
+}
+
+export function BodyCard({ draft, onChange, preview }: Props) {
+  const { t } = useLingui();
+  const field = useRef<HTMLDivElement>(null);
+  const insert = (variable: string) => {
+    const area = field.current?.querySelector("textarea");
+    if (!area) return;
+    const { text, cursor } = insertAt(draft.body, area.selectionStart, area.selectionEnd, variable);
+    onChange({ body: text });
+    requestAnimationFrame(() => {
+      area.focus();
+      area.setSelectionRange(cursor, cursor);
+    });
+  };
+  const used = draft.body.length;
+  const example = t`Hi ${VARIABLES[0]}, doors open at 8pm. Reply STOP to opt out.`;
+  return (
+    <Card title={t`Text`}>
+      <div ref={field}>
+        <TextArea
+          label={t`What people read`}
+          value={draft.body}
+          onChange={(body) => onChange({ body })}
+          maxLength={MOST}
+          rows={6}
+          placeholder={example}
+          tools={<span className="text-sm text-muted tabular">{`${used}/${MOST}`}</span>}
+        />
+      </div>
+      <div className="mt-3 flex flex-wrap items-center gap-2">
+        <span className="text-sm text-muted">
+          <Trans>Insert</Trans>
+        </span>
+        {VARIABLES.map((each) => (
+          <Button key={each} size="small" className="font-mono" onPress={() => insert(each)}>
+            {each}
+          </Button>
+        ))}
+      </div>
+      <div className="mt-4 space-y-3">
+        <Forcing draft={draft} onChange={onChange} preview={preview} />
+        {preview.missing.map(({ name, recipientCount }) => (
+          <Callout key={name} tone="warn">
+            <Plural value={recipientCount} one={`# recipient has no ${name}.`} other={`# recipients have no ${name}.`} /> <Trans>Give the variable a fallback, as in {`{${name}|there}`}.</Trans>
+          </Callout>
+        ))}
+        {preview.warnings.map(({ code, message }) => (
+          <Callout key={code + message} tone="warn">
+            {message}
+          </Callout>
+        ))}
+      </div>
+    </Card>
+  );
+}
+
+/** Characters that make the text dearer, each with its plain stand-in. */
+function Forcing({ draft, onChange, preview }: Props) {
+  const { t } = useLingui();
+  const { characters, suggestedBody, segmentsSaved } = preview;
+  if (characters.length === 0) return null;
+  const visible = (character: string) => (/^\s$|\p{Cf}/u.test(character) ? `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}` : character);
+  return (
+    <Callout
+      tone={segmentsSaved > 0 ? "warn" : "info"}
+      action={
+        suggestedBody !== null && (
+          <Button size="small" icon="wand" onPress={() => onChange({ body: suggestedBody })}>
+            {t`Use plain characters`}
+          </Button>
+        )
+      }
+    >
+      <p>
+        <Plural value={characters.length} one="This character makes the text go out as Unicode, in which fewer fit into a segment:" other="These # characters make the text go out as Unicode, in which fewer fit into a segment:" />
+      </p>
+      <ul className="mt-2 flex flex-wrap gap-1.5">
+        {characters.map(({ character, replacement }) => (
+          <li key={character}>
+            {replacement == null ? (
+              <span className="inline-flex items-center rounded-md border border-current px-2 py-0.5 font-mono" title={t`There is no plain stand-in.`}>
+                {visible(character)}
+              </span>
+            ) : (
+              <Button size="small" className="font-mono" aria-label={t`Replace ${visible(character)} by ${replacement}`} onPress={() => onChange({ body: draft.body.replaceAll(character, replacement) })}>
+                {visible(character)} <Icon name="right" className="size-3.5" /> {replacement === "" ? "∅" : replacement}
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {segmentsSaved > 0 && (
+        <p className="mt-2">
+          <Plural value={segmentsSaved} one="Plain characters save # segment." other="Plain characters save # segments over all recipients." />
+        </p>
+      )}
+    </Callout>
+  );
+}

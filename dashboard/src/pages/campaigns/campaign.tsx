@@ -1,0 +1,295 @@
+import { Trans, useLingui } from "@lingui/react/macro";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useState, type ReactNode } from "react";
+import { useChange, useData, useLive } from "@/api/hooks";
+import { useSession } from "@/api/session";
+import { graphql } from "@/gql";
+import type { CampaignPageQuery } from "@/gql/graphql";
+import { CampaignBadge } from "@/status";
+import { Button, ButtonLink } from "@/ui/button";
+import { Confirm } from "@/ui/dialog";
+import { Callout, CopyId, PageHead, Time } from "@/ui/show";
+import { EmptyState, Loading, Skeleton, States, useProblemText } from "@/ui/states";
+import { Tabs } from "@/ui/tabs";
+import { toast } from "@/ui/toast";
+import { Books } from "./books";
+import { Overview } from "./overview";
+import { Recipients } from "./recipients";
+
+export const CampaignFull = graphql(`
+  fragment CampaignFull on Campaign {
+    id
+    name
+    body
+    from
+    status
+    pauseReason
+    metadata
+    scheduledAt
+    expiresAt
+    ratePerMinute
+    spreadHours
+    quietHours
+    startedAt
+    dispatchedAt
+    completedAt
+    canceledAt
+    createdAt
+    audience { lists { id name contactCount } segment { id name } contactIds }
+    stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed }
+    failures { code message status count }
+    warnings { code message }
+  }
+`);
+const CampaignData = graphql(`
+  query CampaignPage($id: ID!) {
+    campaign(id: $id) { ...CampaignFull }
+  }
+`);
+const CampaignLive = graphql(`
+  subscription CampaignLive($id: ID!) {
+    campaignProgress(id: $id) {
+      id
+      status
+      pauseReason
+      startedAt
+      dispatchedAt
+      completedAt
+      stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed }
+      failures { code message status count }
+    }
+  }
+`);
+const Pause = graphql(`
+  mutation PagePause($id: ID!) {
+    pauseCampaign(id: $id) {
+      __typename
+      ... on Campaign { id status pauseReason }
+      ... on Error { code message }
+    }
+  }
+`);
+const Resume = graphql(`
+  mutation PageResume($id: ID!) {
+    resumeCampaign(id: $id) {
+      __typename
+      ... on Campaign { id status pauseReason }
+      ... on Error { code message }
+    }
+  }
+`);
+const Cancel = graphql(`
+  mutation PageCancel($id: ID!) {
+    cancelCampaign(id: $id) {
+      __typename
+      ... on Campaign { id status canceledAt stats { queued canceled } }
+      ... on Error { code message }
+    }
+  }
+`);
+const Clone = graphql(`
+  mutation PageClone($id: ID!) {
+    cloneCampaign(id: $id) {
+      __typename
+      ... on Campaign { id name status }
+      ... on Error { code message }
+    }
+  }
+`);
+const Delete = graphql(`
+  mutation PageDelete($id: ID!) {
+    deleteCampaign(id: $id) {
+      __typename
+      ... on Deleted { deletedId }
+      ... on Error { code message }
+    }
+  }
+`);
+
+export type Campaign = NonNullable<CampaignPageQuery["campaign"]>;
+
+const RUNS = new Set(["SCHEDULED", "PREPARING", "SENDING", "PAUSED"]);
+
+export function CampaignPage() {
+  const { t } = useLingui();
+  const { id } = useParams({ from: "/shell/campaigns/$id" });
+  const reading = useData(CampaignData, { id });
+  return (
+    <States of={reading} loading={<CampaignLoading />}>
+      {({ campaign }) =>
+        campaign == null ? (
+          <EmptyState icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>}>
+            <Trans>It may be of another workspace, or of the other mode.</Trans>
+          </EmptyState>
+        ) : (
+          <Shown campaign={campaign} />
+        )
+      }
+    </States>
+  );
+}
+
+function CampaignLoading() {
+  return (
+    <Loading>
+      <Skeleton className="mb-6 h-10 w-72" />
+      <Skeleton className="mb-6 h-28 w-full" />
+      <Skeleton className="h-80 w-full" />
+    </Loading>
+  );
+}
+
+function Shown({ campaign }: { campaign: Campaign }) {
+  const { t } = useLingui();
+  const navigate = useNavigate();
+  const { tab = "overview", status } = useSearch({ from: "/shell/campaigns/$id" });
+  const { id, stats } = campaign;
+  // Replies and late reports come after its end, too.
+  useLive(CampaignLive, { id }, { pause: campaign.status === "DRAFT" });
+  const tabs = [
+    { value: "overview", label: t`Overview` },
+    { value: "recipients", label: t`Recipients`, count: stats.recipients },
+    { value: "replies", label: t`Replies`, count: stats.replied },
+    { value: "books", label: t`Books` },
+  ];
+  return (
+    <>
+      <PageHead
+        above={
+          <Link to="/campaigns" className="mb-1 inline-block text-sm">
+            {t`Campaigns`}
+          </Link>
+        }
+        title={campaign.name}
+        lead={
+          <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
+            <CampaignBadge status={campaign.status} />
+            <When campaign={campaign} />
+            <CopyId id={id} short />
+          </span>
+        }
+        actions={<Actions campaign={campaign} />}
+      />
+      <Held campaign={campaign} />
+      <Tabs label={t`Parts`} tabs={tabs} value={tab} onChange={(next) => void navigate({ to: "/campaigns/$id", params: { id }, search: next === "overview" ? {} : { tab: next as "books" }, resetScroll: false })} />
+      {tab === "overview" && <Overview campaign={campaign} />}
+      {tab === "recipients" && <Recipients id={id} status={status} />}
+      {tab === "replies" && <Recipients id={id} status="REPLIED" isFixed />}
+      {tab === "books" && <Books id={id} />}
+    </>
+  );
+}
+
+function When({ campaign }: { campaign: Campaign }) {
+  const { completedAt, startedAt, scheduledAt, createdAt } = campaign;
+  if (completedAt != null)
+    return (
+      <span>
+        <Trans>
+          Ended <Time at={completedAt} />
+        </Trans>
+      </span>
+    );
+  if (startedAt != null)
+    return (
+      <span>
+        <Trans>
+          Began <Time at={startedAt} />
+        </Trans>
+      </span>
+    );
+  if (scheduledAt != null)
+    return (
+      <span>
+        <Trans>
+          Begins <Time at={scheduledAt} />
+        </Trans>
+      </span>
+    );
+  return (
+    <span>
+      <Trans>
+        Made <Time at={createdAt} />
+      </Trans>
+    </span>
+  );
+}
+
+function Held({ campaign: { status, pauseReason, warnings } }: { campaign: Campaign }) {
+  const { t } = useLingui();
+  const reasons: Record<string, string> = {
+    manual: t`Somebody paused it. Nothing more goes out until it is resumed.`,
+    insufficient_credits: t`The credits ran out. It can be resumed once there are more.`,
+    daily_cap: t`The day's cap of credits was reached. It goes on tomorrow, or when the cap is raised and it is resumed.`,
+    missed: t`Its time passed while it could not be sent. Look at it, then resume it.`,
+  };
+  const lines: ReactNode[] = [];
+  if (status === "PAUSED")
+    lines.push(
+      <Callout key="paused" tone="warn">
+        {reasons[pauseReason ?? "manual"] ?? pauseReason}
+      </Callout>,
+    );
+  if (RUNS.has(status)) lines.push(...warnings.map(({ code, message }) => <Callout key={code + message} tone="info">{message}</Callout>));
+  return lines.length === 0 ? null : <div className="mb-5 space-y-2">{lines}</div>;
+}
+
+function Actions({ campaign }: { campaign: Campaign }) {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const navigate = useNavigate();
+  const { membership } = useSession();
+  const pause = useChange(Pause);
+  const resume = useChange(Resume);
+  const cancel = useChange(Cancel);
+  const clone = useChange(Clone);
+  const remove = useChange(Delete);
+  const [isEnding, setEnding] = useState(false);
+  const { id, status } = campaign;
+  if (membership?.role === "READ_ONLY") return null;
+  const tell = (problem: Parameters<typeof textOf>[0] | null, text: string) => {
+    toast(problem === null ? { text } : { text: textOf(problem), tone: "danger" });
+    return problem === null;
+  };
+  const isWaiting = status === "DRAFT" || status === "SCHEDULED";
+  return (
+    <>
+      {isWaiting && <ButtonLink to="/campaigns/new" search={{ id }}>{t`Edit`}</ButtonLink>}
+      {(status === "SENDING" || status === "SCHEDULED") && (
+        <Button icon="pause" isPending={pause.isRunning} onPress={async () => tell((await pause.run({ id })).problem, t`Paused.`)}>{t`Pause`}</Button>
+      )}
+      {status === "PAUSED" && (
+        <Button look="primary" icon="play" isPending={resume.isRunning} onPress={async () => tell((await resume.run({ id })).problem, t`It goes on.`)}>{t`Resume`}</Button>
+      )}
+      <Button
+        isPending={clone.isRunning}
+        onPress={async () => {
+          const { done, problem } = await clone.run({ id });
+          if (tell(problem, t`A copy is open as a draft.`) && done !== null) await navigate({ to: "/campaigns/new", search: { id: done.id } });
+        }}
+      >{t`Copy`}</Button>
+      {RUNS.has(status) && <Button look="danger" onPress={() => setEnding(true)}>{t`Cancel campaign`}</Button>}
+      {status === "DRAFT" && <Button look="danger" onPress={() => setEnding(true)}>{t`Delete`}</Button>}
+      <Confirm
+        isOpen={isEnding}
+        onClose={() => setEnding(false)}
+        title={status === "DRAFT" ? t`Delete this draft?` : t`Cancel “${campaign.name}”?`}
+        action={status === "DRAFT" ? t`Delete` : t`Cancel campaign`}
+        isPending={cancel.isRunning || remove.isRunning}
+        onConfirm={async () => {
+          if (status === "DRAFT") {
+            if (tell((await remove.run({ id })).problem, t`The draft is deleted.`)) await navigate({ to: "/campaigns" });
+          } else tell((await cancel.run({ id })).problem, t`Canceled. What had not left stays here.`);
+        }}
+      >
+        <p>
+          {status === "DRAFT" ? (
+            <Trans>It has not been sent to anybody.</Trans>
+          ) : (
+            <Trans>What has left arrives; everything else is not sent, and its credits come back. This cannot be undone.</Trans>
+          )}
+        </p>
+      </Confirm>
+    </>
+  );
+}

@@ -1,0 +1,258 @@
+import { Trans, useLingui } from "@lingui/react/macro";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+import { newKey, useChange, useData } from "@/api/hooks";
+import { graphql } from "@/gql";
+import type { ComposeCampaignQuery } from "@/gql/graphql";
+import type { Problem } from "@/api/problems";
+import { useSession } from "@/api/session";
+import { Button, ButtonLink } from "@/ui/button";
+import { Field } from "@/ui/fields";
+import { Icon } from "@/ui/icons";
+import { Callout, Card, PageHead, useZone } from "@/ui/show";
+import { EmptyState, Loading, ProblemState, useProblemText } from "@/ui/states";
+import { toast } from "@/ui/toast";
+import { AudienceCard } from "./audience";
+import { BodyCard } from "./body";
+import { createInput, EMPTY, hasAudience, inputOf, type Draft } from "./draft";
+import { DeliveryCard } from "./delivery";
+import { PreviewColumn, usePreview } from "./preview";
+import { Review } from "./review";
+import { TestSend } from "./testsend";
+import { localOf } from "./times";
+
+const ComposeCampaign = graphql(`
+  query ComposeCampaign($id: ID!) {
+    campaign(id: $id) {
+      id
+      name
+      body
+      from
+      status
+      scheduledAt
+      ratePerMinute
+      spreadHours
+      quietHours
+      audience { listIds segmentId contactIds }
+    }
+    workspace { id defaultSender quietHours }
+  }
+`);
+const ComposeStart = graphql(`
+  query ComposeStart {
+    workspace { id defaultSender quietHours }
+  }
+`);
+const CreateDraft = graphql(`
+  mutation CreateDraft($input: CreateCampaignInput!, $key: String) {
+    createCampaign(input: $input, idempotencyKey: $key) {
+      __typename
+      ... on Campaign { id name body status }
+      ... on Error { code message param }
+    }
+  }
+`);
+const SaveDraft = graphql(`
+  mutation SaveDraft($id: ID!, $input: UpdateCampaignInput!) {
+    updateCampaign(id: $id, input: $input) {
+      __typename
+      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours audience { listIds segmentId contactIds } }
+      ... on Error { code message param }
+    }
+  }
+`);
+
+const SAVE_MS = 800;
+
+type Found = NonNullable<ComposeCampaignQuery["campaign"]>;
+
+function draftOf(campaign: Found, defaultSender: string, zone: string): Draft {
+  const { audience, scheduledAt, ratePerMinute, spreadHours } = campaign;
+  return {
+    name: campaign.name,
+    body: campaign.body,
+    from: campaign.from === defaultSender ? "" : campaign.from,
+    listIds: audience.listIds,
+    segmentId: audience.segmentId ?? null,
+    when: scheduledAt == null ? "now" : "later",
+    at: scheduledAt == null ? "" : localOf(scheduledAt, zone),
+    pace: ratePerMinute != null ? "rate" : spreadHours != null ? "spread" : "fast",
+    ratePerMinute: String(ratePerMinute ?? EMPTY.ratePerMinute),
+    spreadHours: String(spreadHours ?? EMPTY.spreadHours),
+    quietHours: campaign.quietHours,
+  };
+}
+
+/** The composer: a new campaign, or the draft that the address names. */
+export function ComposePage() {
+  const { id, list, segment } = useSearch({ from: "/shell/campaigns/new" });
+  const [opened] = useState(id);
+  return opened === undefined ? <StartNew list={list} segment={segment} /> : <OpenDraft id={opened} />;
+}
+
+function StartNew({ list, segment }: { list: string | undefined; segment: string | undefined }) {
+  const { i18n, t } = useLingui();
+  const { data, problem, retry } = useData(ComposeStart, {});
+  if (data === undefined) return problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />;
+  const day = new Intl.DateTimeFormat(i18n.locale, { day: "numeric", month: "long" }).format(new Date());
+  const initial: Draft = { ...EMPTY, name: t`Campaign of ${day}`, quietHours: data.workspace.quietHours, listIds: list === undefined ? [] : [list], segmentId: segment ?? null };
+  return <Composer initial={initial} initialId={null} defaultSender={data.workspace.defaultSender} />;
+}
+
+function OpenDraft({ id }: { id: string }) {
+  const { t } = useLingui();
+  const zone = useZone();
+  const { data, problem, retry } = useData(ComposeCampaign, { id });
+  if (data === undefined) return problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />;
+  const { campaign, workspace } = data;
+  if (campaign == null) return <EmptyState icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>} />;
+  if (campaign.status !== "DRAFT" && campaign.status !== "SCHEDULED")
+    return (
+      <EmptyState icon="campaign" title={t`This campaign has begun`} action={<ButtonLink look="primary" to="/campaigns/$id" params={{ id }}>{t`Watch it`}</ButtonLink>}>
+        <Trans>Its text and audience can no longer change.</Trans>
+      </EmptyState>
+    );
+  return <Composer initial={draftOf(campaign, workspace.defaultSender, zone)} initialId={campaign.id} defaultSender={workspace.defaultSender} />;
+}
+
+type Saving = { state: "clean" | "waiting" | "saving" | "saved" } | { state: "failed"; problem: Problem };
+
+/** Save a draft a moment after each change, one save at a time; the last state wins. */
+function useAutosave(draft: Draft, initialId: string | null, initial: Draft) {
+  const zone = useZone();
+  const navigate = useNavigate();
+  const create = useChange(CreateDraft);
+  const update = useChange(SaveDraft);
+  const [saving, setSaving] = useState<Saving>({ state: "clean" });
+  const id = useRef(initialId);
+  const saved = useRef(JSON.stringify(initial));
+  const latest = useRef(draft);
+  latest.current = draft;
+  const running = useRef<Promise<boolean> | null>(null);
+  const key = useRef(newKey());
+
+  const write = async (): Promise<boolean> => {
+    for (;;) {
+      const now = latest.current;
+      const text = JSON.stringify(now);
+      if (id.current !== null && text === saved.current) return true;
+      if (now.name.trim() === "" || now.body.trim() === "") return false;
+      setSaving({ state: "saving" });
+      if (id.current === null) {
+        const { done, problem } = await create.run({ input: createInput(now, zone), key: key.current });
+        if (problem !== null) {
+          key.current = newKey();
+          setSaving({ state: "failed", problem });
+          return false;
+        }
+        id.current = done.id;
+        void navigate({ to: "/campaigns/new", search: { id: done.id }, replace: true, resetScroll: false });
+      } else {
+        const { problem } = await update.run({ id: id.current, input: { ...inputOf(now, zone), name: now.name.trim() } });
+        if (problem !== null) {
+          setSaving({ state: "failed", problem });
+          return false;
+        }
+      }
+      saved.current = text;
+      setSaving({ state: "saved" });
+    }
+  };
+  const save = async (): Promise<string | null> => {
+    while (running.current !== null) await running.current;
+    running.current = write();
+    const isSaved = await running.current;
+    running.current = null;
+    return isSaved ? id.current : null;
+  };
+  const saver = useRef(save);
+  saver.current = save;
+  useEffect(() => {
+    if (JSON.stringify(draft) === saved.current) return undefined;
+    setSaving({ state: "waiting" });
+    const timer = setTimeout(() => void saver.current(), SAVE_MS);
+    return () => clearTimeout(timer);
+  }, [draft]);
+  useEffect(() => {
+    const warn = (event: BeforeUnloadEvent) => {
+      if (JSON.stringify(latest.current) !== saved.current && latest.current.body !== "") event.preventDefault();
+    };
+    window.addEventListener("beforeunload", warn);
+    return () => window.removeEventListener("beforeunload", warn);
+  }, []);
+  return { saving, save, id };
+}
+
+function SavedNote({ saving }: { saving: Saving }) {
+  const { t } = useLingui();
+  const texts = { clean: "", waiting: t`Not saved yet`, saving: t`Saving`, saved: t`Saved`, failed: t`Not saved` } as const;
+  return (
+    <span role="status" className="inline-flex min-h-10 items-center gap-1.5 px-1 text-sm text-muted">
+      {saving.state === "saved" && <Icon name="check" className="size-4 text-good" />}
+      {saving.state === "failed" && <Icon name="warning" className="size-4 text-danger" />}
+      {texts[saving.state]}
+    </span>
+  );
+}
+
+interface ComposerProps {
+  initial: Draft;
+  initialId: string | null;
+  defaultSender: string;
+}
+
+function Composer({ initial, initialId, defaultSender }: ComposerProps) {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const { membership } = useSession();
+  const [draft, setDraft] = useState(initial);
+  const { saving, save, id } = useAutosave(draft, initialId, initial);
+  const [open, setOpen] = useState<"review" | "test" | null>(null);
+  const preview = usePreview(draft);
+  const change = (changes: Partial<Draft>) => setDraft((before) => ({ ...before, ...changes }));
+  const isReadOnly = membership?.role === "READ_ONLY";
+  const openSaved = async (what: "review" | "test") => {
+    if ((await save()) === null) toast({ text: t`Write a name and a text first.`, tone: "danger" });
+    else setOpen(what);
+  };
+  const refused = saving.state === "failed" ? saving.problem : null;
+  return (
+    <>
+      <PageHead
+        title={initialId === null ? t`New campaign` : t`Edit campaign`}
+        actions={
+          <>
+            <SavedNote saving={saving} />
+            <Button onPress={() => void openSaved("test")} isDisabled={draft.body.trim() === "" || isReadOnly}>{t`Send a test`}</Button>
+            <Button look="primary" onPress={() => void openSaved("review")} isDisabled={draft.body.trim() === "" || !hasAudience(draft) || isReadOnly}>{t`Review and launch`}</Button>
+          </>
+        }
+      />
+      {isReadOnly && (
+        <div className="mb-4">
+          <Callout tone="info">{t`Your role is read only: you can try things out here, but nothing is saved.`}</Callout>
+        </div>
+      )}
+      {refused !== null && (
+        <div className="mb-4">
+          <Callout tone="danger" action={<Button size="small" onPress={() => void save()}>{t`Save again`}</Button>}>
+            {textOf(refused)}
+          </Callout>
+        </div>
+      )}
+      <div className="grid items-start gap-6 lg:grid-cols-[minmax(0,1fr)_22rem]">
+        <div className="space-y-6">
+          <Card>
+            <Field label={t`Name`} hint={t`For your team only.`} value={draft.name} onChange={(name) => change({ name })} maxLength={200} error={draft.name.trim() === "" ? t`Give it a name.` : undefined} />
+          </Card>
+          <BodyCard draft={draft} onChange={change} preview={preview} />
+          <AudienceCard draft={draft} onChange={change} />
+          <DeliveryCard draft={draft} onChange={change} defaultSender={defaultSender} />
+        </div>
+        <PreviewColumn draft={draft} preview={preview} defaultSender={defaultSender} />
+      </div>
+      {open === "review" && id.current !== null && <Review id={id.current} draft={draft} onClose={() => setOpen(null)} />}
+      {open === "test" && id.current !== null && <TestSend id={id.current} onClose={() => setOpen(null)} />}
+    </>
+  );
+}

@@ -1,0 +1,158 @@
+import { Trans, useLingui } from "@lingui/react/macro";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { useFeed } from "@/api/hooks";
+import { graphql } from "@/gql";
+import type { CampaignRowFragment, CampaignStatus } from "@/gql/graphql";
+import { CampaignBadge, useStatusNames } from "@/status";
+import { ButtonLink } from "@/ui/button";
+import { Share } from "@/ui/charts";
+import { Segmented } from "@/ui/fields";
+import { Card, Count, PageHead, Time, useNumbers } from "@/ui/show";
+import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
+import { DataTable, type TableColumn } from "@/ui/table";
+import { Tabs } from "@/ui/tabs";
+import { Calendar } from "./calendar";
+
+export const CampaignRow = graphql(`
+  fragment CampaignRow on Campaign {
+    id
+    name
+    body
+    status
+    pauseReason
+    scheduledAt
+    startedAt
+    createdAt
+    stats { recipients queued sending sent delivered failed skipped canceled replied optedOut creditsUsed }
+  }
+`);
+const CampaignList = graphql(`
+  query CampaignList($status: CampaignStatus, $first: Int, $after: String) {
+    campaigns(status: $status, first: $first, after: $after) {
+      nodes { ...CampaignRow }
+      pageInfo { hasNextPage endCursor }
+      totalCount
+    }
+  }
+`);
+
+const SHOWN = ["DRAFT", "SCHEDULED", "SENDING", "PAUSED", "COMPLETED"] as const;
+
+export function CampaignsPage() {
+  const { t } = useLingui();
+  const navigate = useNavigate();
+  const { status, view, month } = useSearch({ from: "/shell/campaigns" });
+  const names = useStatusNames().campaigns;
+  const feed = useFeed(CampaignList, status === undefined ? {} : { status }, ({ campaigns }) => campaigns);
+  const tabs = [{ value: "", label: t`All` }, ...SHOWN.map((each) => ({ value: each as string, label: names[each] }))];
+  if (status !== undefined && !(SHOWN as readonly string[]).includes(status)) tabs.push({ value: status, label: names[status as CampaignStatus] });
+  const views = [
+    { value: "list", label: t`List` },
+    { value: "calendar", label: t`Calendar` },
+  ] as const;
+  return (
+    <>
+      <PageHead
+        title={t`Campaigns`}
+        lead={t`One text to many people, each of them once.`}
+        actions={
+          <>
+            <Segmented label={t`View`} hideLabel choices={views} value={view ?? "list"} onChange={(next) => void navigate({ to: "/campaigns", search: next === "list" ? { status } : { status, view: next } })} />
+            <ButtonLink look="primary" icon="plus" to="/campaigns/new">{t`New campaign`}</ButtonLink>
+          </>
+        }
+      />
+      <Tabs label={t`State`} tabs={tabs} value={status ?? ""} onChange={(next) => void navigate({ to: "/campaigns", search: { ...(next === "" ? {} : { status: next as CampaignStatus }), view } })} />
+      {feed.problem !== null && feed.rows === undefined ? (
+        <ProblemState problem={feed.problem} onRetry={feed.retry} />
+      ) : feed.rows === undefined ? (
+        <Loading />
+      ) : view === "calendar" ? (
+        <Calendar campaigns={feed.rows} month={month} onMonth={(next) => void navigate({ to: "/campaigns", search: { status, view, month: next } })} />
+      ) : feed.rows.length === 0 ? (
+        status !== undefined ? (
+          <FilteredEmpty onClear={() => void navigate({ to: "/campaigns", search: {} })} />
+        ) : (
+          <Card>
+            <EmptyState icon="campaign" title={t`Send your first campaign`} action={<ButtonLink look="primary" icon="plus" to="/campaigns/new">{t`Write a campaign`}</ButtonLink>}>
+              <Trans>Before it goes you see who gets it, who is skipped and why, and what it costs. In the sandbox it reaches the handset and costs nothing.</Trans>
+            </EmptyState>
+          </Card>
+        )
+      ) : (
+        <CampaignTable feed={feed} />
+      )}
+    </>
+  );
+}
+
+function CampaignTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, object, CampaignRowFragment>> }) {
+  const { t } = useLingui();
+  const { percent } = useNumbers();
+  const navigate = useNavigate();
+  const columns = useMemo<TableColumn<CampaignRowFragment>[]>(
+    () => [
+      {
+        id: "name",
+        header: t`Name`,
+        cell: (row) => (
+          <span className="block max-w-96 min-w-44">
+            <CampaignLink row={row} />
+            <span className="block truncate text-sm text-muted">{row.body}</span>
+          </span>
+        ),
+        text: ({ name }) => name,
+      },
+      { id: "status", header: t`State`, cell: ({ status }) => <CampaignBadge status={status} />, text: ({ status }) => status },
+      { id: "progress", header: t`Progress`, cell: (row) => <Progress row={row} />, className: "hidden min-w-32 lg:table-cell" },
+      { id: "recipients", header: t`Recipients`, cell: ({ stats }) => <Count value={stats.recipients} />, text: ({ stats }) => stats.recipients, isNumber: true },
+      { id: "delivered", header: t`Delivered`, cell: ({ stats }) => rate(stats.delivered, stats.recipients - stats.skipped - stats.canceled, percent), text: ({ stats }) => stats.delivered, isNumber: true, className: "hidden sm:table-cell" },
+      { id: "replied", header: t`Replied`, cell: ({ stats }) => <Count value={stats.replied} />, text: ({ stats }) => stats.replied, isNumber: true, className: "hidden md:table-cell" },
+      { id: "optedOut", header: t`Opt-outs`, cell: ({ stats }) => <Count value={stats.optedOut} />, text: ({ stats }) => stats.optedOut, isNumber: true, isExtra: true },
+      { id: "credits", header: t`Credits`, cell: ({ stats }) => <Count value={stats.creditsUsed} />, text: ({ stats }) => stats.creditsUsed, isNumber: true, className: "hidden xl:table-cell" },
+      { id: "when", header: t`When`, cell: (row) => <Time at={row.startedAt ?? row.scheduledAt ?? row.createdAt} />, text: (row) => row.startedAt ?? row.scheduledAt ?? row.createdAt, className: "hidden md:table-cell" },
+    ],
+    [t, percent],
+  );
+  return (
+    <DataTable
+      label={t`Campaigns`}
+      rows={feed.rows!}
+      columns={columns}
+      rowKey={({ id }) => id}
+      onOpen={({ id, status }) => void (status === "DRAFT" ? navigate({ to: "/campaigns/new", search: { id } }) : navigate({ to: "/campaigns/$id", params: { id } }))}
+      totalCount={feed.totalCount}
+      hasMore={feed.hasMore}
+      onMore={feed.loadMore}
+      isLoading={feed.isLoading}
+      fileName="campaigns"
+    />
+  );
+}
+
+const rate = (part: number, all: number, percent: (value: number) => string) => (all <= 0 ? "–" : percent(part / all));
+
+function CampaignLink({ row: { id, name, status } }: { row: CampaignRowFragment }) {
+  const shape = "block truncate font-medium text-text no-underline hover:underline";
+  return status === "DRAFT" ? (
+    <Link to="/campaigns/new" search={{ id }} className={shape}>
+      {name}
+    </Link>
+  ) : (
+    <Link to="/campaigns/$id" params={{ id }} className={shape}>
+      {name}
+    </Link>
+  );
+}
+
+function Progress({ row: { name, stats } }: { row: CampaignRowFragment }) {
+  const { t } = useLingui();
+  const parts = [
+    { name: t`Delivered`, value: stats.delivered, dot: "bg-brand" },
+    { name: t`Sent`, value: stats.sent + stats.sending, dot: "bg-info" },
+    { name: t`Failed`, value: stats.failed, dot: "bg-danger" },
+    { name: t`Skipped`, value: stats.skipped + stats.canceled, dot: "bg-line-strong" },
+  ];
+  return stats.recipients === 0 ? null : <Share parts={[...parts, { name: t`Waiting`, value: stats.queued, dot: "bg-line" }]} label={name} />;
+}

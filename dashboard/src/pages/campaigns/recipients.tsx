@@ -1,0 +1,120 @@
+import { Trans, useLingui } from "@lingui/react/macro";
+import { useNavigate } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { useFeed } from "@/api/hooks";
+import { graphql } from "@/gql";
+import type { MessageStatus, RecipientRowFragment } from "@/gql/graphql";
+import { MessageBadge, useStatusNames } from "@/status";
+import { Select } from "@/ui/fields";
+import { Card, Count, Time } from "@/ui/show";
+import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
+import { DataTable, type TableColumn } from "@/ui/table";
+import { MESSAGE_STATUSES } from "./routes";
+
+export const RecipientRow = graphql(`
+  fragment RecipientRow on Message {
+    id
+    to
+    body
+    status
+    segments
+    creditsUsed
+    createdAt
+    sentAt
+    deliveredAt
+    repliedAt
+    error { code message }
+    contact { id firstName lastName }
+  }
+`);
+const RecipientList = graphql(`
+  query RecipientList($filter: MessageFilter, $first: Int, $after: String) {
+    messages(filter: $filter, first: $first, after: $after) {
+      nodes { ...RecipientRow }
+      pageInfo { hasNextPage endCursor }
+      totalCount
+    }
+  }
+`);
+
+const ALL = "-";
+
+/** The messages of a campaign, those that were skipped among them; or those that were answered alone. */
+export function Recipients({ id, status, isFixed = false }: { id: string; status: MessageStatus | undefined; isFixed?: boolean }) {
+  const { t } = useLingui();
+  const navigate = useNavigate();
+  const names = useStatusNames().messages;
+  const filter = status === undefined ? { campaignId: id, includeSkipped: true } : { campaignId: id, status };
+  const feed = useFeed(RecipientList, { filter } as never, ({ messages }) => messages);
+  const choose = (next: string) =>
+    void navigate({ to: "/campaigns/$id", params: { id }, search: { tab: "recipients", ...(next === ALL ? {} : { status: next as MessageStatus }) }, resetScroll: false });
+  const columns = useMemo<TableColumn<RecipientRowFragment>[]>(
+    () => [
+      {
+        id: "to",
+        header: t`Recipient`,
+        cell: ({ to, contact }) => (
+          <span>
+            <span className="block font-medium tabular">{to}</span>
+            <span className="text-sm text-muted">{[contact?.firstName, contact?.lastName].filter(Boolean).join(" ")}</span>
+          </span>
+        ),
+        text: ({ to }) => to,
+      },
+      { id: "status", header: t`State`, cell: (row) => <MessageBadge status={row.status} />, text: (row) => row.status },
+      { id: "error", header: t`Why`, cell: ({ error }) => (error == null ? null : <span className="text-sm text-muted">{error.message}</span>), text: ({ error }) => error?.code, className: "hidden md:table-cell" },
+      { id: "body", header: t`Text`, cell: ({ body }) => <span className="block max-w-80 truncate text-sm text-muted">{body}</span>, text: ({ body }) => body, className: "hidden lg:table-cell" },
+      { id: "segments", header: t`Segments`, cell: ({ segments }) => <Count value={segments} />, text: ({ segments }) => segments, isNumber: true, isExtra: true },
+      { id: "at", header: t`When`, cell: (row) => <Time at={row.repliedAt ?? row.deliveredAt ?? row.sentAt ?? row.createdAt} />, text: (row) => row.repliedAt ?? row.deliveredAt ?? row.sentAt ?? row.createdAt, className: "hidden sm:table-cell" },
+    ],
+    [t],
+  );
+  const empty = isFixed ? (
+    <Card>
+      <EmptyState icon="inbox" title={t`Nobody has replied yet`}>
+        <Trans>Replies show here as they arrive.</Trans>
+      </EmptyState>
+    </Card>
+  ) : status !== undefined ? (
+    <FilteredEmpty onClear={() => choose(ALL)} />
+  ) : (
+    <Card>
+      <EmptyState icon="contacts" title={t`No recipients yet`}>
+        <Trans>They show here once the campaign begins.</Trans>
+      </EmptyState>
+    </Card>
+  );
+  const chooser = (
+    <Select
+      label={t`State`}
+      hideLabel
+      className="w-44"
+      choices={[{ value: ALL, label: t`All states` }, ...MESSAGE_STATUSES.map((each) => ({ value: each as string, label: names[each] }))]}
+      value={status ?? ALL}
+      onChange={choose}
+    />
+  );
+  if (feed.problem !== null && feed.rows === undefined) return <ProblemState problem={feed.problem} onRetry={feed.retry} />;
+  if (feed.rows === undefined) return <Loading />;
+  if (feed.rows.length === 0)
+    return (
+      <>
+        {!isFixed && <div className="mb-3 flex justify-end">{chooser}</div>}
+        {empty}
+      </>
+    );
+  return (
+    <DataTable
+      label={t`Recipients`}
+      rows={feed.rows}
+      columns={columns}
+      rowKey={({ id: key }) => key}
+      totalCount={feed.totalCount}
+      hasMore={feed.hasMore}
+      onMore={feed.loadMore}
+      isLoading={feed.isLoading}
+      fileName={`recipients-${id}`}
+      tools={isFixed ? undefined : chooser}
+    />
+  );
+}

@@ -1,0 +1,31 @@
+import { classes } from "./classes";
+
+interface Props {
+  label: string;
+  tabs: readonly { value: string; label: string; count?: number | undefined }[];
+  value: string;
+  onChange: (value: string) => void;
+}
+
+/** Parts of a page that the address names. */
+export function Tabs({ label, tabs, value, onChange }: Props) {
+  return (
+    <nav aria-label={label} className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+      {tabs.map((each) => (
+        <button
+          key={each.value}
+          type="button"
+          aria-current={each.value === value ? "page" : undefined}
+          onClick={() => onChange(each.value)}
+          className={classes(
+            "-mb-px border-b-2 px-3 py-2 whitespace-nowrap outline-offset-[-2px]",
+            each.value === value ? "border-brand font-medium text-text" : "border-transparent text-muted hover:text-text",
+          )}
+        >
+          {each.label}
+          {each.count !== undefined && <span className="ml-1.5 text-sm text-muted tabular">{each.count}</span>}
+        </button>
+      ))}
+    </nav>
+  );
+}

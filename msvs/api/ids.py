@@ -34,7 +34,10 @@ SENDER = "snd"
 ROUTE = "rte"
 
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
-_VALUES = {character: value for value, character in enumerate(ALPHABET)}
+# Crockford's characters as int() takes those of base 32; any other as one that it refuses.
+_TO_INT = dict.fromkeys(range(128), "!") | dict(
+    zip(map(ord, ALPHABET), "0123456789abcdefghijklmnopqrstuv", strict=True)
+)
 
 
 def encode_id(prefix: str, value: UUID) -> str:
@@ -61,13 +64,10 @@ def decode_id(prefix: str, text: str) -> UUID | None:
     body = text[len(head) :]
     if len(body) != LENGTH or body[0] > "7":
         return None
-    number = 0
-    for character in body:
-        value = _VALUES.get(character)
-        if value is None:
-            return None
-        number = number << 5 | value
-    return UUID(int=number)
+    try:
+        return UUID(int=int(body.translate(_TO_INT), 32)) if body.isascii() else None
+    except ValueError:
+        return None
 
 
 def find_id(prefix: str, text: str, noun: str, *, param: str = "id") -> UUID:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from msvs.api.errors import ErrorCode, InvalidRequest
@@ -48,6 +49,7 @@ def is_within(ip: str | None, networks: Iterable[Network]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
+@lru_cache(maxsize=4096)
 def network_of(ip: str) -> str:
     """Return the address itself or, for IPv6, its /64, which one caller holds whole."""
     address = _address(ip)

@@ -6,9 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack
 from uuid import UUID
 
 import structlog
@@ -19,7 +18,7 @@ from msvs.api.context import Context, Services
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import scoped
-from msvs.database import execute
+from msvs.database import copy_rows
 from msvs.models import ApiRequest
 
 log = structlog.get_logger(__name__)
@@ -33,19 +32,9 @@ MAX_PATH = 200
 # How long after its request's id an entry may have been noted.
 LONGEST_REQUEST = timedelta(hours=1)
 
-INSERT = """
-INSERT INTO api_requests
-    (id, workspace_id, livemode, api_key_id, request_id, method, path, status, error_code, elapsed_ms, created_at)
-SELECT * FROM unnest(
-    $1::uuid[], $2::uuid[], $3::bool[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::smallint[], $9::text[],
-    $10::int[], $11::timestamptz[]
-)
-"""
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One request, in the order of the columns of INSERT."""
+class Entry(NamedTuple):
+    """One request: the columns of its row."""
 
     id: UUID
     workspace_id: UUID
@@ -95,8 +84,7 @@ class RequestLog:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             try:
-                columns = [[getattr(entry, name) for entry in batch] for name in Entry.__slots__]
-                await execute(INSERT, *columns)
+                await copy_rows("api_requests", Entry._fields, batch)
             except BaseException:
                 room = MAX_WAITING - len(self._waiting)
                 self._waiting.extendleft(reversed(batch[-room:] if room else []))

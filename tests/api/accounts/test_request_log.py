@@ -82,7 +82,7 @@ async def test_what_cannot_be_written_waits(ctx: Context, monkeypatch: pytest.Mo
         raise ConnectionError
 
     with monkeypatch.context() as away:
-        away.setattr(request_log, "execute", fail)
+        away.setattr(request_log, "copy_rows", fail)
         away.setattr(request_log, "BATCH", 3)
         with pytest.raises(ConnectionError):
             await kept.write()
@@ -101,7 +101,7 @@ async def test_the_oldest_give_way(ctx: Context, monkeypatch: pytest.MonkeyPatch
         raise ConnectionError
 
     with monkeypatch.context() as away:
-        away.setattr(request_log, "execute", fail)
+        away.setattr(request_log, "copy_rows", fail)
         with pytest.raises(ConnectionError):
             await kept.write()
     assert await kept.write() == 4

@@ -268,6 +268,17 @@ def check_url(text: str, *, allow_http_loopback: bool, policy: AddressPolicy | N
     return text
 
 
+def canonical_url(text: str) -> str:
+    """Return the one spelling of a URL: its host in lower case and without a dot at its end, no usual port."""
+    url = URL(text)
+    host = (url.raw_host or "").lower().removesuffix(".")
+    path = url.raw_path or "/"
+    usual = {"http": 80, "https": 443}.get(url.scheme)
+    port = "" if url.port in (None, usual) else f":{url.port}"
+    query = f"?{url.raw_query_string}" if url.raw_query_string else ""
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}{path}{query}"
+
+
 def _host_address(host: str, authority: str) -> str | None:
     """Return the address that a host stands for without DNS, or None for a name. Raises ValueError for neither."""
     if ":" in host:

@@ -255,6 +255,12 @@ class Settings:
     webhook_ports: tuple[int, ...] = setting("MSVS_WEBHOOK_PORTS", (443, 80, 8443),
         "comma-separated ports that webhooks may reach; in development also all ports of loopback from 1024 on",
         _ports, shown="`443,80,8443`")
+    webhook_host_rate: int = setting("MSVS_WEBHOOK_HOST_RATE", 500,
+        "posts a second to one host that a webhook worker begins, for all workspaces together",
+        partial(_number, low=1, high=1_000_000))
+    webhook_host_at_once: int = setting("MSVS_WEBHOOK_HOST_AT_ONCE", 50,
+        "posts to one host that a webhook worker has under way at once, for all workspaces together",
+        partial(_number, low=1, high=1000))
     webhook_show_private_answers: bool = setting("MSVS_WEBHOOK_SHOW_PRIVATE_ANSWERS", False,
         "`true` keeps what receivers in `MSVS_WEBHOOK_ALLOW_CIDRS` answered in the log of attempts", _flag,
         shown="`false`")

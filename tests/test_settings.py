@@ -33,6 +33,8 @@ READ = {
     "MSVS_METRICS_TOKEN": ("count", "metrics_token", "count"),
     "MSVS_WEBHOOK_ALLOW_CIDRS": ("10.0.0.0/8,::1", "webhook_allow_cidrs", ("10.0.0.0/8", "::1/128")),
     "MSVS_WEBHOOK_PORTS": ("443, 9443", "webhook_ports", (443, 9443)),
+    "MSVS_WEBHOOK_HOST_RATE": ("20", "webhook_host_rate", 20),
+    "MSVS_WEBHOOK_HOST_AT_ONCE": ("2", "webhook_host_at_once", 2),
     "MSVS_WEBHOOK_SHOW_PRIVATE_ANSWERS": ("True", "webhook_show_private_answers", True),
     "MSVS_TRUSTED_PROXIES": ("10.0.0.1", "trusted_proxies", ("10.0.0.1/32",)),
     "MSVS_ALLOWED_HOSTS": ("SMS.cohortlabs.co,*", "allowed_hosts", ("sms.cohortlabs.co", "*")),

@@ -360,6 +360,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Send a longer random secret, or leave it out to have one made.",
     ),
     (ErrorCode.WEBHOOK_LIMIT, (409,), "There are 20 webhooks in this workspace and mode.", "Delete one, or share one."),
+    (
+        ErrorCode.WEBHOOK_EXISTS,
+        (409,),
+        "The workspace has a webhook with this URL in this mode; existing_id names it.",
+        "Change the events of the one that is there, or delete it first.",
+    ),
     (ErrorCode.WEBHOOK_DISABLED, (409,), "The webhook is disabled.", "Enable it first: send enabled: true to it."),
     # Callers.
     (ErrorCode.API_KEY_MISSING, (401,), "The request has no API key.", "Send Authorization: Bearer and your key."),

@@ -61,6 +61,9 @@ class Rates:
 
     carriers: Mapping[str, float] = field(default_factory=dict)
     senders: Mapping[str, float] = field(default_factory=dict)
+    # Webhooks to one host from a process: posts a second, and at once.
+    host_per_second: float = 500.0
+    host_at_once: int = 50
 
     def of_carrier(self, name: str) -> float | None:
         """Return what a carrier takes; None is no limit."""
@@ -109,7 +112,12 @@ class Services:
         own = {name: rate for name, rate in carriers.items() if rate is not None}
         return cls(
             CarrierNames(frozenset(carriers), settings.live_carrier),
-            Rates({**own, **settings.carrier_rates}, settings.sender_rates),
+            Rates(
+                {**own, **settings.carrier_rates},
+                settings.sender_rates,
+                settings.webhook_host_rate,
+                settings.webhook_host_at_once,
+            ),
             Keyring(),
             AddressPolicy.from_settings(settings),
             settings.base_url,

@@ -71,6 +71,7 @@ class ErrorCode(StrEnum):
     EVENT_UNKNOWN = "event_unknown"
     WEBHOOK_SECRET_INVALID = "webhook_secret_invalid"  # noqa: S105
     WEBHOOK_LIMIT = "webhook_limit"
+    WEBHOOK_EXISTS = "webhook_exists"
     WEBHOOK_DISABLED = "webhook_disabled"
     API_KEY_MISSING = "api_key_missing"
     API_KEY_MALFORMED = "api_key_malformed"

@@ -367,6 +367,10 @@ class WebhookResource(Resource, kw_only=True):
     disabled_reason: (
         Annotated[str, about("Why it was disabled; null unless we did that.", enum=["gone", "failing"])] | None
     ) = None
+    verified: Annotated[
+        bool,
+        about("Whether its URL has answered an event with 2xx. Until a live one has, it is sent one at a time."),
+    ]
     created_at: Annotated[str, about("When it was made.")]
     created_by: Annotated[
         str | None,
@@ -797,6 +801,7 @@ def webhook_resource(row: rows.WebhookEndpointRow, *, secret: str | UnsetType = 
         description=row.description,
         status="enabled" if row.enabled else "disabled",
         disabled_reason=row.disabled_reason,
+        verified=row.unverified_since is None,
         created_at=moment(row.created_at),
         created_by=row.created_by,
         secret=secret,

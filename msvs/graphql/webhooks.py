@@ -66,6 +66,7 @@ class Webhook(Node):
     description: str
     enabled: bool = strawberry.field(description="Whether events are delivered to it.")
     disabled_reason: str | None
+    verified: bool
     previous_secret_until: datetime | None = strawberry.field(
         description="Until when the secret before the last rotation still signs; null where none does."
     )
@@ -79,6 +80,7 @@ class Webhook(Node):
             cls,
             row,
             id=ID(ids.encode_id(ids.WEBHOOK, row.id)),
+            verified=row.unverified_since is None,
             every_event=endpoints.EVERY_EVENT in row.events,
             events=[EventType(name) for name in row.events if name != endpoints.EVERY_EVENT],
         )
@@ -126,7 +128,7 @@ CreateWebhookResult = Annotated[
     strawberry.union("CreateWebhookResult", description="The webhook made, with its secret, or why not."),
 ]
 UpdateWebhookResult = Annotated[
-    Webhook | InvalidRequestError | NotFoundError | PermissionRefusedError,
+    Webhook | InvalidRequestError | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union("UpdateWebhookResult", description="The webhook as it now is, or why it did not change."),
 ]
 DeleteWebhookResult = Annotated[

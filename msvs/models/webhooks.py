@@ -34,6 +34,10 @@ class WebhookEndpoint(Model):
     previous_secret_sealed = fields.TextField(null=True)
     previous_secret_until = fields.DatetimeField(null=True)
     failing_since = fields.DatetimeField(null=True)
+    # Since when its URL has answered nothing, so that one delivery must succeed before others are made; null in the
+    # sandbox. A test takes the place of the oldest event.
+    unverified_since = fields.DatetimeField(null=True)
+    tested_by = fields.UUIDField(null=True)
     created_by = fields.CharField(max_length=40, null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 

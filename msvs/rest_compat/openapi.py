@@ -542,9 +542,9 @@ def _error_schema() -> Schema:
         },
         "existing_id": {
             "type": "string",
-            "description": "With contact_exists, suppression_exists and keyword_exists: what is there already; with"
-            " opt_in_revoked: the contact of the phone, where it has one.",
-            **details.id_of(f"(?:{ids.CONTACT}|{SUPPRESSION}|{ids.KEYWORD})"),
+            "description": "With contact_exists, suppression_exists, keyword_exists and webhook_exists: what is there"
+            " already; with opt_in_revoked: the contact of the phone, where it has one.",
+            **details.id_of(f"(?:{ids.CONTACT}|{SUPPRESSION}|{ids.KEYWORD}|{ids.WEBHOOK})"),
         },
         "opted_out_at": {
             "type": "string",
@@ -608,6 +608,8 @@ def _error_example(code: str, type: str, message: str) -> Schema:
         error |= {"param": "opt_in", "opted_out_at": "2026-05-01T20:00:00Z"}
     elif code == "scope_missing":
         error |= {"scope": Scope.SETTINGS_WRITE.value}
+    elif code == "webhook_exists":
+        error |= {"param": "url", "existing_id": f"whk_{ULID}"}
     elif code == "keyword_exists":
         error |= {"param": "word", "existing_id": f"kwd_{ULID}"}
     return {"error": {**error, "doc_url": f"{PRODUCTION_URL}{PAGE}#{code}", "request_id": f"req_{ULID}"}}

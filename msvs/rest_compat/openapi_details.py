@@ -91,8 +91,11 @@ OPERATIONS: Mapping[str, str] = {
     "addListContacts": "At most 1000 ids. A contact that is on the list stays; an unknown id is reported.",
     "removeListContact": "Nothing happens where the contact is not on the list.",
     "createWebhook": "`secret` is shown in this answer alone; it is made where you send none. `*` subscribes to all"
-    " events.",
-    "testWebhook": "Sends one `test.ping` event to this webhook alone, no matter what it subscribes to.",
+    " events. A live one is sent its first event alone; the others follow once one was answered with 2xx. A mode has"
+    " one webhook of a URL: another one answers 409 `webhook_exists`.",
+    "updateWebhook": "What is left out stays. In live another URL has to answer as that of a new one.",
+    "testWebhook": "Sends one `test.ping` event to this webhook alone, no matter what it subscribes to. One that is"
+    " not verified yet is sent it before the events that wait.",
     "recoverWebhook": "Delivers what was given up since a time, at most 30 days back, and what came while the webhook"
     " was disabled: of that the oldest 100,000 events, so call again until `delivery_count` is 0.",
     "resendEvent": "To one webhook, or to all enabled ones that subscribe to the event. A test event goes to the"

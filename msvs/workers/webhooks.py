@@ -33,6 +33,7 @@ from msvs.api.webhooks.deliveries import (
     release_deliveries,
 )
 from msvs.http_client import TOTAL_SECONDS, HttpClient, HttpError
+from msvs.workers.host_budgets import HostBudgets, host_of
 from msvs.workers.retrying import Failures, in_parts, is_away
 from msvs.workers.stopping import RECORD_SECONDS, StopFlag
 
@@ -76,6 +77,8 @@ class _Endpoint:
     in_flight: int = 0
     seconds: float | None = None
     has_more: bool = False
+    # Whether its next post waits for its host's budget.
+    is_held: bool = False
 
     @property
     def claimed(self) -> int:
@@ -112,12 +115,16 @@ async def deliver_webhooks(
     What is in flight at the end is finished, and recorded, first. After `stop` nothing more is claimed, and what does
     not end in time is broken off: it is due again once its lease has run out.
     """
-    return await _Run(services.keyring, client, stop or StopFlag()).run(seconds)
+    return await _Run(services, client, stop or StopFlag()).run(seconds)
 
 
 class _Run:
-    def __init__(self, keyring: Keyring, client: HttpClient, stop: StopFlag) -> None:
-        self._keyring = keyring
+    def __init__(self, services: Services, client: HttpClient, stop: StopFlag) -> None:
+        self._keyring: Keyring = services.keyring
+        self._rates = services.rates
+        self._hosts = services.keep(HostBudgets)
+        # Endpoints whose next post waits for their host's budget.
+        self._held: dict[str, deque[_Endpoint]] = {}
         self._client = client
         self._stop = stop
         self._endpoints: dict[UUID, _Endpoint] = {}
@@ -160,12 +167,12 @@ class _Run:
                 hanging = set(self._posts) if hanging is None else hanging & self._posts
                 if not hanging:
                     return
-            idle = not self._posts
+            idle = not self._posts and not self._held
             if self._hungry or idle or now >= poll_at:
                 poll_at = now + POLL_SECONDS
                 if await self._claim(quick_only=hanging is not None) == 0 and idle:
                     return
-            if not self._posts:
+            if not self._posts and not self._held:
                 # Nothing more is coming to fill the batch, and an endpoint that was full may have room now.
                 self._record_now.set()
                 continue
@@ -210,25 +217,67 @@ class _Run:
             if len(self._posts) >= IN_FLIGHT:
                 self._blocked.append(endpoint)
                 return
+            host = host_of(endpoint.queue[0][0].url)
+            wait = self._hosts.seconds_to_wait(host, self._rates)
+            if wait != 0:
+                self._hold(endpoint, host, wait)
+                return
+            self._hosts.begin(host)
             endpoint.in_flight += 1
             self._posts.add(self._tasks.create_task(self._attempt(endpoint, *endpoint.queue.popleft())))
 
+    def _hold(self, endpoint: _Endpoint, host: str, wait: float | None) -> None:
+        """Have an endpoint wait for its host: for as long as its rate says, or until a post to it ends."""
+        if endpoint.is_held:
+            return
+        endpoint.is_held = True
+        held = self._held.setdefault(host, deque())
+        held.append(endpoint)
+        if wait is not None and len(held) == 1:
+            asyncio.get_running_loop().call_later(wait, self._release, host)
+
+    def _release(self, host: str) -> None:
+        """Start what waits for a host, as far as its budget goes now."""
+        held = self._held.get(host)
+        while held and not self._closed:
+            wait = self._hosts.seconds_to_wait(host, self._rates)
+            if wait != 0:
+                if wait is not None:
+                    asyncio.get_running_loop().call_later(wait, self._release, host)
+                return
+            endpoint = held.popleft()
+            endpoint.is_held = False
+            self._start(endpoint)
+        if not held:
+            self._held.pop(host, None)
+
     async def _attempt(self, endpoint: _Endpoint, claimed: ClaimedDelivery, held_until: float) -> None:
-        if time.monotonic() > held_until:
-            async with unit_of_work():
-                await release_deliveries([claimed])
-        else:
-            posts = await self._deliver(claimed)
-            endpoint.learn(posts[-1])
-            self._attempts += 1
-            self._done.append(Attempt(claimed, posts))
-            self._some_done.set()
-            if len(self._done) >= BATCH:
-                self._record_now.set()
+        host = host_of(claimed.url)
+        try:
+            if time.monotonic() > held_until:
+                async with unit_of_work():
+                    await release_deliveries([claimed])
+            else:
+                posts = await self._deliver(claimed)
+                endpoint.learn(posts[-1])
+                self._attempts += 1
+                attempt = Attempt(claimed, posts)
+                if claimed.unverified_since is not None:
+                    # Written before the post counts as ended: what waits behind it may be claimed then.
+                    await _record_all([attempt])
+                    self._hungry = True
+                else:
+                    self._done.append(attempt)
+                self._some_done.set()
+                if len(self._done) >= BATCH:
+                    self._record_now.set()
+        finally:
+            self._hosts.end(host)
         endpoint.in_flight -= 1
         self._claimed -= 1
         self._posts.discard(asyncio.current_task())
         if not self._closed:
+            self._release(host)
             self._start(endpoint)
             while self._blocked and len(self._posts) < IN_FLIGHT:
                 self._start(self._blocked.popleft())
@@ -302,6 +351,7 @@ class _Run:
         for post in self._posts:
             post.cancel()
         self._posts.clear()
+        self._held.clear()
         self._some_done.set()
         self._record_now.set()
 

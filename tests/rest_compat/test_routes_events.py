@@ -285,8 +285,8 @@ async def test_a_bad_webhook_is_refused(
 
 
 async def test_there_are_at_most_twenty_webhooks(api: httpx.AsyncClient) -> None:
-    for _ in range(20):
-        await subscribe(api)
+    for number in range(20):
+        await subscribe(api, url=f"{WEBHOOK_URL}/{number}")
     response = await api.post("/v1/webhooks", json={"url": WEBHOOK_URL, "events": ["*"]})
     assert code(response) == (409, "webhook_limit", None)
 

@@ -9,7 +9,9 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.api import ids
+from msvs.api.notifier import WorkQueue
 from msvs.api.resources import webhook_resource
+from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import execute, fetch, fetch_value
@@ -35,10 +37,19 @@ WITH RECURSIVE waiting AS (
 )
 """
 
+# Of an endpoint that has answered nothing yet: the one delivery that may be made, a test or that of the oldest event.
+ONE_OF_UNVERIFIED = """coalesce(
+    (SELECT id FROM webhook_deliveries WHERE id = {endpoint}.tested_by AND state = 'pending'),
+    (
+        SELECT oldest.id FROM webhook_deliveries AS oldest
+        WHERE oldest.endpoint_id = {id} AND oldest.state = 'pending' ORDER BY oldest.event_id LIMIT 1
+    )
+)"""
+
 # At random, so that no endpoint stands behind the same ones at every claim.
 CLAIM_DELIVERIES = f"""
 {WAITING_ENDPOINTS}, lanes AS MATERIALIZED (
-    SELECT endpoint_id, coalesce(room.deliveries, $3) AS room
+    SELECT endpoint_id, coalesce(room.deliveries, $3) AS room, unverified_since, tested_by
     FROM waiting
     JOIN webhook_endpoints ON webhook_endpoints.id = waiting.endpoint_id AND webhook_endpoints.enabled
     LEFT JOIN unnest($1::uuid[], $2::int[]) AS room (endpoint_id, deliveries) USING (endpoint_id)
@@ -49,6 +60,10 @@ CLAIM_DELIVERIES = f"""
         SELECT id FROM webhook_deliveries
         WHERE state = 'pending' AND endpoint_id = lanes.endpoint_id AND next_attempt_at <= $5
             AND (lease_until IS NULL OR lease_until <= $5)
+            AND (
+                lanes.unverified_since IS NULL
+                OR id = {ONE_OF_UNVERIFIED.format(endpoint="lanes", id="lanes.endpoint_id")}
+            )
         ORDER BY next_attempt_at, id LIMIT lanes.room FOR UPDATE SKIP LOCKED
     ) AS due
     LIMIT $4
@@ -61,7 +76,8 @@ CLAIM_DELIVERIES = f"""
 SELECT taken.id AS delivery_id, taken.endpoint_id, taken.attempt_count, taken.lease_until,
     taken.created_at AS first_at, webhook_endpoints.url, webhook_endpoints.secret_sealed,
     webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until,
-    webhook_endpoints.failing_since, webhook_endpoints.workspace_id, webhook_endpoints.livemode,
+    webhook_endpoints.failing_since, webhook_endpoints.unverified_since,
+    webhook_endpoints.workspace_id, webhook_endpoints.livemode,
     taken.event_id, events.id IS NULL AS is_lost, events.id, events.resource_id, events.type, events.data,
     events.created_at
 FROM taken
@@ -76,9 +92,13 @@ SELECT EXISTS (
     SELECT FROM waiting JOIN webhook_endpoints
         ON webhook_endpoints.id = waiting.endpoint_id AND webhook_endpoints.enabled
     WHERE EXISTS (
-        SELECT FROM webhook_deliveries
+        SELECT FROM webhook_deliveries AS due
         WHERE state = 'pending' AND endpoint_id = waiting.endpoint_id AND next_attempt_at <= $1
             AND (lease_until IS NULL OR lease_until <= $1)
+            AND (
+                webhook_endpoints.unverified_since IS NULL
+                OR due.id = {ONE_OF_UNVERIFIED.format(endpoint="webhook_endpoints", id="webhook_endpoints.id")}
+            )
     )
 )
 """
@@ -138,10 +158,12 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::uuid[], $5::uuid[],
 
 # Operations lock an endpoint before its deliveries; so does this, weakly enough for many workers at once.
 HOLD_ENDPOINTS = """
-SELECT id, url, enabled, failing_since FROM webhook_endpoints WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE
+SELECT id, url, enabled, failing_since, unverified_since FROM webhook_endpoints
+WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE
 """
 
 FAILING = "UPDATE webhook_endpoints SET failing_since = $2 WHERE id = ANY ($1) AND failing_since IS NULL"
+VERIFIED = "UPDATE webhook_endpoints SET unverified_since = NULL, tested_by = NULL WHERE id = ANY ($1)"
 WELL = "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = ANY ($1) AND failing_since IS NOT NULL"
 DISABLE = "UPDATE webhook_endpoints SET enabled = false, disabled_reason = $2 WHERE id = $1 AND enabled RETURNING *"
 DROP_PENDING = """
@@ -192,6 +214,9 @@ class ClaimedDelivery(EventRow, Protocol):
     def failing_since(self) -> datetime | None: ...
 
     @property
+    def unverified_since(self) -> datetime | None: ...
+
+    @property
     def delivery_id(self) -> UUID: ...
 
     @property
@@ -216,6 +241,7 @@ class _HeldEndpoint(Protocol):
     url: str
     enabled: bool
     failing_since: datetime | None
+    unverified_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +308,11 @@ async def record_attempts(attempts: Iterable[Attempt], now: datetime) -> None:
     endpoints = await fetch(_HeldEndpoint, HOLD_ENDPOINTS, list(touched))
     await _log(done)
     await _settle(done, now)
+    # What another URL answered, which it had before, proves nothing.
+    answered = {(each.claimed.endpoint_id, each.claimed.url) for each in done if each.posts[-1].succeeded}
+    verified = sorted(row.id for row in endpoints if row.unverified_since and (row.id, row.url) in answered)
+    if verified and await execute(VERIFIED, verified):
+        notify_after_commit(WorkQueue.WEBHOOKS)
     recovered = sorted(row.id for row in endpoints if row.id in well and row.failing_since is not None)
     if recovered:
         await execute(WELL, recovered)
@@ -340,6 +371,9 @@ def _outcome(attempt: Attempt, now: datetime) -> tuple[DeliveryState, datetime |
     next_attempt_at = signatures.retry_at(
         claimed.attempt_count, now, retry_after=last.retry_after, first_at=claimed.first_at
     )
+    if next_attempt_at is None and claimed.unverified_since is not None:
+        # What waits behind it waits on, until the endpoint is disabled.
+        next_attempt_at = now + signatures.RETRY_DELAYS[-1]
     return (DeliveryState.EXHAUSTED if next_attempt_at is None else DeliveryState.PENDING), next_attempt_at
 
 

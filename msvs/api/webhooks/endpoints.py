@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from msvs.address_policy import check_url
+from msvs.address_policy import canonical_url, check_url
 from msvs.api import ids
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context
@@ -137,7 +137,8 @@ class ResendEvent(Request, frozen=True):
 async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndpoint, str]:
     """Subscribe an endpoint to events; the row and its secret, which is shown this once.
 
-    Raises InvalidRequest, and Conflict code `webhook_limit` at 20 endpoints of one workspace and mode.
+    In live its first event is delivered alone, and the others wait until one was answered with 2xx. Raises
+    InvalidRequest, and Conflict: `webhook_exists` where the mode has one of the same URL, `webhook_limit` at 20.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
     url, events, description = (
@@ -146,19 +147,21 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
         _read_description(data.description or ""),
     )
     secret = signatures.new_secret() if data.secret is None else _read_secret(data.secret)
-    # The workspace's row is the lock under which its endpoints are counted.
-    await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR UPDATE", ctx.workspace_id)
+    sealed = ctx.services.keyring.seal(secret)
+    await _hold_urls(ctx)
     if await scoped(ctx, WebhookEndpoint).count() >= MAX_WEBHOOKS:
         raise Conflict(
             f"A workspace may have at most {MAX_WEBHOOKS} webhooks in each mode.", code=ErrorCode.WEBHOOK_LIMIT
         )
+    await _refuse_known_url(ctx, url)
     row = await WebhookEndpoint.create(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
         url=url,
         events=events,
         description=description,
-        secret_sealed=ctx.services.keyring.seal(secret),
+        secret_sealed=sealed,
+        unverified_since=ctx.services.clock() if ctx.livemode else None,
         created_by=ctx.actor,
     )
     await _log(ctx, AuditAction.WEBHOOK_CREATED, row, changed({}, _settings(row)))
@@ -178,15 +181,22 @@ async def list_webhooks(ctx: Context, page: PageRequest) -> Page[WebhookEndpoint
 async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> WebhookEndpoint:
     """Change an endpoint; enabling it again makes what is pending for it due at once, from the first attempt on.
 
-    Raises NotFound and InvalidRequest.
+    In live another URL has to answer as that of a new endpoint. Raises NotFound, InvalidRequest, and Conflict code
+    `webhook_exists`.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
     url = None if data.url is UNSET else _read_url(ctx, data.url)
     events = None if data.events is UNSET else _read_events(data.events)
     description = None if data.description is UNSET else _read_description(data.description)
+    if url is not None:
+        await _hold_urls(ctx)
     row = await _find(ctx, id, lock=True)
     before = _settings(row)
+    is_elsewhere = url is not None and canonical_url(url) != canonical_url(row.url)
     if url is not None:
+        if is_elsewhere:
+            await _refuse_known_url(ctx, url)
+            row.unverified_since = ctx.services.clock() if row.livemode else None
         row.url = url
     if events is not None:
         row.events = events
@@ -198,7 +208,8 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
     if resumed:
         row.failing_since = None
         row.disabled_reason = None
-    await row.save(update_fields=["url", "events", "description", "enabled", "failing_since", "disabled_reason"])
+    changed_fields = ["url", "events", "description", "enabled", "failing_since", "disabled_reason", "unverified_since"]
+    await row.save(update_fields=changed_fields)
     if resumed and await execute(RESUME, ctx.services.clock(), row.id):
         notify_after_commit(WorkQueue.WEBHOOKS)
     changes = changed(before, _settings(row))
@@ -232,7 +243,8 @@ async def rotate_secret(ctx: Context, id: UUID) -> tuple[WebhookEndpoint, str]:
 async def send_test(ctx: Context, id: UUID) -> Event:
     """Send one `test.ping` event to this endpoint alone, no matter what it subscribes to.
 
-    Raises NotFound, and Conflict code `webhook_disabled`.
+    One that has answered nothing yet is sent it before the events that wait. Raises NotFound, and Conflict code
+    `webhook_disabled`.
     """
     allow(ctx, Permission.WEBHOOKS_WRITE)
     row = await _find_enabled(ctx, id)
@@ -245,7 +257,10 @@ async def send_test(ctx: Context, id: UUID) -> Event:
         data=msgspec.json.encode(webhook_resource(row)).decode(),
         created_at=now,
     )
-    await WebhookDelivery.create(endpoint_id=row.id, event_id=event.id, next_attempt_at=now)
+    delivery = await WebhookDelivery.create(endpoint_id=row.id, event_id=event.id, next_attempt_at=now)
+    if row.unverified_since is not None:
+        row.tested_by = delivery.id
+        await row.save(update_fields=["tested_by"])
     notify_after_commit(WorkQueue.WEBHOOKS)
     return event
 
@@ -299,6 +314,24 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
     if count:
         notify_after_commit(WorkQueue.WEBHOOKS)
     return count
+
+
+async def _hold_urls(ctx: Context) -> None:
+    """Take the workspace's row, the lock under which its endpoints are counted and their URLs compared."""
+    await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR UPDATE", ctx.workspace_id)
+
+
+async def _refuse_known_url(ctx: Context, url: str) -> None:
+    """Raise Conflict where the mode has an endpoint of this URL, however it is written."""
+    wanted = canonical_url(url)
+    for row in await scoped(ctx, WebhookEndpoint).order_by("id"):
+        if canonical_url(row.url) == wanted:
+            raise Conflict(
+                "There is a webhook with this URL already; change its events instead.",
+                code=ErrorCode.WEBHOOK_EXISTS,
+                param="url",
+                existing_id=ids.encode_id(ids.WEBHOOK, row.id),
+            )
 
 
 def _settings(row: WebhookEndpoint) -> dict[str, object]:

@@ -159,7 +159,7 @@ async def test_twenty_webhooks_are_the_most_of_a_workspace_and_mode(
 ) -> None:
     for _ in range(19):
         await make_endpoint(ctx)
-    outcomes = await asyncio.gather(*(create(ctx) for _ in range(4)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(create(ctx, url=f"{URL}/{n}") for n in range(4)), return_exceptions=True)
     refused = [outcome for outcome in outcomes if isinstance(outcome, Conflict)]
     assert [outcome.code for outcome in refused] == ["webhook_limit"] * 3
     assert await WebhookEndpoint.all().count() == 20

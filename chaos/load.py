@@ -136,6 +136,8 @@ class Load:
         if drawn > 0.85:
             at = datetime.now(UTC) + timedelta(seconds=self.random.uniform(1, 8))
             values["scheduled_at"] = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if self.random.random() < 0.25:
+            values["on_unknown"] = "resend"
         accepted = await self.client.send(tenant, to, **values)
         if accepted is not None and self.random.random() < 0.15:
             await asyncio.sleep(self.random.choice((0, 0, 0.02, 0.5)))

@@ -95,6 +95,13 @@ def _blind_resend() -> None:
     dispatch.protocol.Capability = Blind
 
 
+def _endless_resend() -> None:
+    """What a message asks to be handed over once more is handed over each time its outcome is unknown."""
+    expired, resending = _module("msvs.api.dispatch.expired_leases"), _module("msvs.api.dispatch.resending")
+    for module, name in ((resending, "DOUBTFUL"), (expired, "EXPIRED_SPENT")):
+        _replace(module, name, "NOT IN ('unused', 'throttled', 'fault')", "= 'never'")
+
+
 def _stop_ignored() -> None:
     admission, canceling = _module("msvs.api.dispatch.admission"), _module("msvs.api.dispatch.cancellation")
 
@@ -122,6 +129,9 @@ MUTATIONS: Mapping[str, Mutation] = {
         _blind_resend,
         "none",
         frozenset({"duplicated"}),
+    ),
+    "endless-resend": Mutation(
+        "a second hand-over is followed by a third", _endless_resend, "none", frozenset({"duplicated"})
     ),
     "stop": Mutation("opt-outs are forgotten", _stop_ignored, "dedupe", frozenset({"stop"})),
 }

@@ -114,6 +114,7 @@ PARTS: Mapping[str, str] = {
     "cancellation.cancel_one": "canceling a message",
     "cancellation.cancel_waiting": "opting out",
     "cancellation.cancel_waiting_many": "suppressing phones",
+    "cancellation.forgo_resend": "canceling a message",
     "caps.check_message": "previewing a message",
     "caps.count_message": "sending a message",
     "consent.confirm": "a reply that confirms",

@@ -91,6 +91,7 @@ UNSCOPED_SQL = {
     "msvs/api/dispatch/admission.py": "refuses messages by the ids that were picked",
     "msvs/api/dispatch/claims.py": "takes messages by the ids that it picked",
     "msvs/api/dispatch/expired_leases.py": "takes over messages of all workspaces whose lease expired",
+    "msvs/api/dispatch/resending.py": "hands over once more messages of all workspaces that are in doubt",
     "msvs/api/dispatch/lanes.py": "looks for due messages of all workspaces",
     "msvs/api/dispatch/outcomes.py": "works by the ids of a claim",
     "msvs/api/dispatch/pacing.py": "counts the hand-overs of the campaign that a lane names",

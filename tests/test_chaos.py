@@ -70,6 +70,7 @@ class World:
             "claim_token": None,
             "lease_until": None,
             "attempt_count": 1,
+            "on_unknown": "never",
         }
         facts.messages[self.id] = self.message
         facts.history[self.id] = [
@@ -82,7 +83,13 @@ class World:
             {"message_id": self.id, "livemode": True, "segments": 1, "accepted_at": at(1.5), "committed": at(1.5)}
         ]
         facts.attempts[self.id] = [
-            {"message_id": self.id, "claim_token": TOKEN, "outcome": "accepted", "started_at": at(1)}
+            {
+                "message_id": self.id,
+                "claim_token": TOKEN,
+                "outcome": "accepted",
+                "started_at": at(1),
+                "is_resend": False,
+            }
         ]
         facts.events[self.id] = [
             event(f"message.{name}", number) for number, name in enumerate(("queued", "sent", "delivered"))
@@ -369,6 +376,23 @@ def test_what_only_a_report_can_tell_is_unknown_and_not_lost() -> None:
     assert (report.counts["unknown"], report.counts["lost"]) == (1, 0)
     world.facts.capability = "lookup"
     assert "lost" in check(world.facts).broken
+
+
+def test_a_second_hand_over_that_was_asked_for_is_no_duplicate() -> None:
+    world = World()
+    [first] = world.facts.attempts[world.id]
+    world.facts.acceptances[world.id] *= 2
+    world.facts.attempts[world.id] = [first | {"outcome": "unknown"}, first | {"is_resend": True}]
+    world.message["attempt_count"] = 2
+    assert "duplicated" in check(world.facts).broken
+    world.message["on_unknown"] = "resend"
+    assert "duplicated" not in check(world.facts).broken
+    # Not where the first certainly did not arrive, and never a third time.
+    world.facts.attempts[world.id][0] |= {"outcome": "throttled"}
+    assert "duplicated" in check(world.facts).broken
+    world.facts.attempts[world.id][0] |= {"outcome": "unknown"}
+    world.facts.acceptances[world.id] += world.facts.acceptances[world.id][:1]
+    assert "duplicated" in check(world.facts).broken
 
 
 def test_its_ids_are_the_services() -> None:

@@ -17,7 +17,16 @@ from msvs.api import ids
 from msvs.api.permissions import shown_scopes
 from msvs.fields import AT, LIST_ID, TEXT, ULID, VIPS, KeptPhone, about
 from msvs.json_types import JSONObject
-from msvs.models import CampaignStatus, LedgerKind, MessageStatus, OptInStatus, rows
+from msvs.models import (
+    CampaignStatus,
+    LedgerKind,
+    MessageKind,
+    MessageOrigin,
+    MessageStatus,
+    OnUnknown,
+    OptInStatus,
+    rows,
+)
 from msvs.models.campaigns import Audience
 from msvs.models.messages import KeptWarning, MetadataValue
 
@@ -62,6 +71,16 @@ class SendWarning(Resource, kw_only=True):
     param: Annotated[str, about("The input it is about; null where it is about none.", example="body")] | None = None
 
 
+ShownOnUnknown = Annotated[
+    str,
+    about(
+        "Whether it is handed over once more (`resend`) or `never` where its carrier cannot be asked for its outcome.",
+        example="never",
+        enum=[*OnUnknown],
+    ),
+]
+
+
 class MessageResource(Resource, kw_only=True):
     """One SMS to one phone."""
 
@@ -103,6 +122,16 @@ class MessageResource(Resource, kw_only=True):
     canceled_at: Annotated[str, about("When it was canceled; null unless it was.")] | None = None
     replied_at: Annotated[str, about("When the recipient first answered; null before that.")] | None = None
     created_at: Annotated[str, about("When it was accepted.")]
+    origin: Annotated[
+        str,
+        about(
+            "Where it comes from: a request of yours (`api`), a `campaign`, somebody who had logged in (`dashboard`),"
+            " or the service itself (`automatic`): confirmations, welcomes and questions. All of them cost credits.",
+            example="api",
+            enum=[*MessageOrigin],
+        ),
+    ] = MessageOrigin.API.value
+    on_unknown: ShownOnUnknown = OnUnknown.NEVER.value
     reply: ReplyResource | UnsetType = UNSET
 
 
@@ -172,6 +201,7 @@ class CampaignResource(Resource, kw_only=True):
     completed_at: Annotated[str, about("When its last message reached a final state; null before that.")] | None = None
     canceled_at: Annotated[str, about("When it was canceled; null unless it was.")] | None = None
     created_at: Annotated[str, about("When it was made.")]
+    on_unknown: ShownOnUnknown = OnUnknown.NEVER.value
 
 
 class OptInResource(Resource, kw_only=True):
@@ -648,10 +678,27 @@ class MessageView(Protocol):
     @property
     def replied_at(self) -> datetime | None: ...
 
+    @property
+    def on_unknown(self) -> str: ...
+
+    @property
+    def is_by_user(self) -> bool: ...
+
 
 def shown_warnings(kept: Sequence[KeptWarning] | None) -> list[SendWarning]:
     """Return the shape of the warnings that a row keeps."""
     return msgspec.convert(kept, list[SendWarning]) if kept else []
+
+
+ORIGINS: Mapping[str, MessageOrigin] = {
+    MessageKind.CAMPAIGN.value: MessageOrigin.CAMPAIGN,
+    MessageKind.AUTO.value: MessageOrigin.AUTOMATIC,
+}
+
+
+def origin_of(row: MessageView) -> MessageOrigin:
+    """Return where a message comes from."""
+    return ORIGINS.get(row.kind, MessageOrigin.DASHBOARD if row.is_by_user else MessageOrigin.API)
 
 
 def message_resource(row: MessageView, *, reply: ReplyResource | UnsetType = UNSET) -> MessageResource:
@@ -681,6 +728,8 @@ def message_resource(row: MessageView, *, reply: ReplyResource | UnsetType = UNS
         canceled_at=optional_moment(row.canceled_at),
         replied_at=optional_moment(row.replied_at),
         created_at=moment(row.created_at),
+        origin=origin_of(row).value,
+        on_unknown=str(row.on_unknown),
         reply=reply,
     )
 
@@ -717,6 +766,7 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         completed_at=optional_moment(row.completed_at),
         canceled_at=optional_moment(row.canceled_at),
         created_at=moment(row.created_at),
+        on_unknown=str(row.on_unknown),
     )
 
 

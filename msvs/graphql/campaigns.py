@@ -9,7 +9,6 @@ from typing import Annotated, TypeVar, cast
 from uuid import UUID
 
 import strawberry
-from msgspec import structs
 from strawberry import ID
 
 from msvs.api import ids, resources
@@ -38,7 +37,7 @@ from msvs.graphql.errors import (
     mutate,
 )
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.idempotency import IdempotencyKey, mutate_once
+from msvs.graphql.idempotency import IdempotencyKey, mutate_once, said
 from msvs.graphql.inputs import Deleted, argument, given, read_input, request_input
 from msvs.graphql.lists import ContactList
 from msvs.graphql.loaders import CAMPAIGN_MESSAGES
@@ -48,7 +47,7 @@ from msvs.graphql.scalars import BigInt, JSONObject, json_object, read_time
 from msvs.graphql.segments import Segment
 from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Campaign as CampaignRow
-from msvs.models import CampaignStatus, MessageStatus, rows
+from msvs.models import CampaignStatus, MessageStatus, OnUnknown, rows
 
 T = TypeVar("T")
 
@@ -111,6 +110,7 @@ class Campaign(Node):
     rate_per_minute: int | None
     spread_hours: float | None
     quiet_hours: bool
+    on_unknown: OnUnknown
     started_at: datetime | None = strawberry.field(description="When it began; null before that.")
     dispatched_at: datetime | None
     completed_at: datetime | None
@@ -330,7 +330,7 @@ class CampaignMutation:
         return await mutate_once(
             info,
             idempotency_key,
-            structs.asdict(data),
+            said(data),
             lambda ctx: campaigns.create_campaign(ctx, data),
             campaigns.get_campaign,
             Campaign.from_row,

@@ -14,7 +14,17 @@ from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
 from msvs.api.webhooks.events import EventType
-from msvs.models import CampaignStatus, LedgerKind, MessageKind, MessageStatus, OptInStatus, Role, SenderKind
+from msvs.models import (
+    CampaignStatus,
+    LedgerKind,
+    MessageKind,
+    MessageOrigin,
+    MessageStatus,
+    OnUnknown,
+    OptInStatus,
+    Role,
+    SenderKind,
+)
 
 
 def describe(enum: type[Enum], name: str, description: str, values: Mapping[str, str]) -> None:
@@ -57,6 +67,26 @@ describe(
         "API": "It was sent by itself.",
         "CAMPAIGN": "It belongs to a campaign.",
         "AUTO": "The service answered a keyword with it.",
+    },
+)
+describe(
+    MessageOrigin,
+    "MessageOrigin",
+    "Where a message comes from.",
+    {
+        "API": "A request of yours.",
+        "CAMPAIGN": "A campaign.",
+        "AUTOMATIC": "The service itself: a confirmation, a welcome or a question. It costs credits like any other.",
+        "DASHBOARD": "Somebody who had logged in.",
+    },
+)
+describe(
+    OnUnknown,
+    "OnUnknown",
+    "What is done where a carrier cannot be asked whether it has a message.",
+    {
+        "NEVER": "It is never handed over again; its delivery report alone tells.",
+        "RESEND": "It is handed over once more, so that it may arrive twice.",
     },
 )
 describe(

@@ -72,6 +72,7 @@ class MessageAttempt:
     error: MessageFailure | None = strawberry.field(description="Why it failed; null unless it did.")
     started_at: datetime
     ended_at: datetime | None
+    resend: bool
 
 
 @resource_type(explanations.TimelineEntry, "One thing that happened to a message.")
@@ -288,6 +289,7 @@ def _attempt(attempt: explanations.MessageAttemptResource) -> MessageAttempt:
         error=_failure(attempt.error),
         started_at=read_time(attempt.started_at),
         ended_at=_time(attempt.ended_at),
+        resend=attempt.resend,
     )
 
 

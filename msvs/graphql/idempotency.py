@@ -58,6 +58,14 @@ class _Kept(msgspec.Struct):
     details: dict[str, JSON] = {}
 
 
+def said(data: msgspec.Struct) -> dict[str, object]:
+    """Return what a call said, without an `on_unknown` that says nothing: keys of the last day do not know it."""
+    values = msgspec.structs.asdict(data)
+    if values.get("on_unknown") is None:
+        values.pop("on_unknown", None)
+    return values
+
+
 async def mutate_once(
     info: Info,
     key: str | None,

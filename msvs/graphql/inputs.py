@@ -90,7 +90,7 @@ def _told(request: type[msgspec.Struct]) -> Sequence[RequestField]:
 def _value(field: RequestField, found: object) -> object:
     inner = field.request
     if isinstance(found, Enum):
-        return found.value
+        return found if field.kind is type(found) else found.value
     if found is None or inner is None:
         return found
     if field.is_list:
@@ -99,10 +99,16 @@ def _value(field: RequestField, found: object) -> object:
 
 
 def _annotation(field: RequestField, input: type | None) -> object:
-    kind = input or (strawberry.ID if field.ref else SCALARS[get_origin(field.kind) or field.kind])
+    kind = input or (strawberry.ID if field.ref else _scalar(field.kind))
     listed = list[kind] if field.is_list else kind  # type: ignore[valid-type]
     is_optional = not field.is_required and (field.default is None or field.default is msgspec.UNSET)
-    return listed | None if is_optional else listed  # type: ignore[operator]
+    return listed | None if is_optional else listed
+
+
+def _scalar(kind: type) -> type:
+    """Return the GraphQL type of values of a type: an enum is its own."""
+    known = get_origin(kind) or kind
+    return kind if issubclass(known, Enum) else cast("type", SCALARS[known])
 
 
 def _field(field: RequestField, own_default: object) -> object:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, TypedDict, cast
 from uuid import UUID
 
 import strawberry
-from msgspec import structs
 from strawberry import ID
 
 from msvs.api import ids, resources
@@ -16,7 +15,7 @@ from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.messages import messages
 from msvs.api.messages.messages import ListMessages, SendMessage
-from msvs.api.resources import FAILURES, MessageResource, MessageView, shown_warnings
+from msvs.api.resources import FAILURES, MessageResource, MessageView, origin_of, shown_warnings
 from msvs.api.scope import scoped
 from msvs.api.text.sms import Encoding, split
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -35,7 +34,7 @@ from msvs.graphql.errors import (
 )
 from msvs.graphql.explanations import ExplanationQuery, MessageFailure, TimelineEntry
 from msvs.graphql.fields import field, mutation
-from msvs.graphql.idempotency import IdempotencyKey, mutate_once
+from msvs.graphql.idempotency import IdempotencyKey, mutate_once, said
 from msvs.graphql.inputs import optional_ref, read_filter, read_input, request_input
 from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
@@ -43,7 +42,7 @@ from msvs.graphql.shapes import from_row, resource_type
 from msvs.models import Campaign as CampaignRow
 from msvs.models import Contact as ContactRow
 from msvs.models import Message as MessageRow
-from msvs.models import MessageKind, MessageStatus
+from msvs.models import MessageKind, MessageOrigin, MessageStatus, OnUnknown
 
 if TYPE_CHECKING:
     from msvs.graphql.campaigns import Campaign
@@ -85,6 +84,8 @@ class Message(Node):
     canceled_at: datetime | None
     replied_at: datetime | None
     created_at: datetime
+    origin: MessageOrigin
+    on_unknown: OnUnknown
 
     @classmethod
     def from_row(cls, row: MessageView) -> Message:
@@ -100,6 +101,7 @@ class Message(Node):
             error=None if code is None else MessageFailure(code=code, message=FAILURES.get(code, code)),
             # The fields of the type are those of the shape, by the same names.
             warnings=cast("list[SendWarning]", shown_warnings(row.warnings)),
+            origin=origin_of(row),
         )
 
     @field("The text of each segment, in order.")
@@ -143,6 +145,9 @@ class MessageFilter:
         default=False,
         description="Whether a campaign's skipped recipients are among them where no status is asked for.",
     )
+    origin: MessageOrigin | None = strawberry.field(
+        default=None, description="Only messages from there; `AUTOMATIC` are the service's own."
+    )
 
 
 SendMessageResult = Annotated[
@@ -160,6 +165,7 @@ class _Conditions(TypedDict):
 
     campaign_id: UUID | None
     contact_id: UUID | None
+    origin: str | None
 
 
 @strawberry.type
@@ -186,6 +192,7 @@ class MessageQuery(ExplanationQuery):
         conditions: _Conditions = {
             "campaign_id": optional_ref(ids.CAMPAIGN, which.campaign_id, "campaign_id"),
             "contact_id": optional_ref(ids.CONTACT, which.contact_id, "contact_id"),
+            "origin": which.origin,
         }
         status = which.status
         if status is None and filter is not None and filter.include_skipped:
@@ -212,7 +219,7 @@ class MessageMutation:
             info,
             idempotency_key,
             # As keys of the last day have it.
-            {**structs.asdict(data), "is_literal": data.is_literal},
+            {**said(data), "is_literal": data.is_literal},
             lambda ctx: messages.send_message(ctx, data),
             messages.get_message,
             Message.from_row,
@@ -230,7 +237,10 @@ class MessageMutation:
 
 
 async def _count(ctx: Context, status: str | None, conditions: _Conditions) -> int:
-    query = scoped(ctx, MessageRow).filter(**{name: id for name, id in conditions.items() if id is not None})
+    named = {"campaign_id": conditions["campaign_id"], "contact_id": conditions["contact_id"]}
+    query = scoped(ctx, MessageRow).filter(**{name: id for name, id in named.items() if id is not None})
+    if conditions["origin"] is not None:
+        query = query.filter(**messages.origin_filter(conditions["origin"]))
     if status is None:
         return await query.filter(status__not=MessageStatus.SKIPPED).count()
     return await query.filter(status__in=messages.STATUS_FILTERS[status]).count()

@@ -7,7 +7,8 @@ import copy
 import json
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import EnumMeta
 from typing import NoReturn, TypeVar, cast
 from urllib.parse import parse_qsl
 
@@ -398,7 +399,11 @@ def _name_entry(path: str, value: Mapping[str, object], type: type[msgspec.Struc
 
 def _choices(type: type[msgspec.Struct], param: str) -> list[str]:
     kinds = [field.kind for field in request_fields(type) if field.encoded_name == param]
-    return [str(choice) for kind in kinds for choice in typing.get_args(kind)]
+    return [str(choice) for kind in kinds for choice in _members(kind)]
+
+
+def _members(kind: type) -> Sequence[object]:
+    return list(kind) if isinstance(kind, EnumMeta) else typing.get_args(kind)
 
 
 # Query strings

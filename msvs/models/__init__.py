@@ -19,7 +19,7 @@ from msvs.models.keys import ApiKey
 from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.mail import Mail, MailState
-from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageStatus
+from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageOrigin, MessageStatus, OnUnknown
 from msvs.models.repairs import Repair
 from msvs.models.requests import ApiRequest
 from msvs.models.secrets import SecretKey
@@ -77,8 +77,10 @@ __all__ = [
     "Message",
     "MessageAttempt",
     "MessageKind",
+    "MessageOrigin",
     "MessagePart",
     "MessageStatus",
+    "OnUnknown",
     "OptInStatus",
     "Passkey",
     "RecoveryCode",

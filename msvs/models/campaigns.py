@@ -9,7 +9,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from msvs.models.identity import new_id
-from msvs.models.messages import KeptWarning, MetadataValue
+from msvs.models.messages import KeptWarning, MetadataValue, OnUnknown
 
 
 class CampaignStatus(StrEnum):
@@ -66,6 +66,7 @@ class Campaign(Model):
     rate_per_minute = fields.IntField(null=True)
     spread_hours = fields.FloatField(null=True)
     respects_quiet_hours = fields.BooleanField(default=False)
+    on_unknown = fields.CharEnumField(OnUnknown, max_length=10, default=OnUnknown.NEVER, db_default="never")
     interval_seconds = fields.FloatField(default=0.0)
     slots_taken = fields.BigIntField(default=0)
     paced_from = fields.DatetimeField(null=True)

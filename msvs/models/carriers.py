@@ -100,13 +100,17 @@ class StoredCarrierEvent(Model):
 
 
 class MessagePart(Model):
-    """One part of a message that a carrier took in several; `state` is what its own report said, or null."""
+    """One part of a message that a carrier took in several; `state` is what its own report said, or null.
+
+    `hand_over` is the claim token of one that was learned of after another was made: its parts count by themselves.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     message_id = fields.UUIDField(db_index=True)
     carrier = fields.CharField(max_length=30)
     ref = fields.CharField(max_length=100)
     number = fields.SmallIntField()
+    hand_over = fields.UUIDField(null=True)
     state = fields.CharField(max_length=10, null=True)
     error_code = fields.CharField(max_length=40, null=True)
     created_at = fields.DatetimeField()

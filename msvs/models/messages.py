@@ -38,13 +38,29 @@ class MessageKind(StrEnum):
     AUTO = "auto"
 
 
+class MessageOrigin(StrEnum):
+    """Where a message comes from, as shown. `automatic` are the service's own texts."""
+
+    API = "api"
+    CAMPAIGN = "campaign"
+    AUTOMATIC = "automatic"
+    DASHBOARD = "dashboard"
+
+
+class OnUnknown(StrEnum):
+    """What is done about a hand-over whose outcome nobody can learn: nothing, or it is made once more."""
+
+    NEVER = "never"
+    RESEND = "resend"
+
+
 class Message(Model):
     """One SMS to one phone.
 
     `credits_used` is what is reserved or captured for it, in credits; in the sandbox, what live would charge.
     `claim_token` and `lease_until` belong to the worker that is handing it over; a write that does not carry
     the token changes nothing. `handed_at` is when its latest hand-over was claimed. `warnings` are those it was
-    accepted with, null where there are none.
+    accepted with, null where there are none. `is_by_user`: somebody who had logged in sent it.
     """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
@@ -80,6 +96,8 @@ class Message(Model):
     handed_at = fields.DatetimeField(null=True)
     carrier = fields.CharField(max_length=30, null=True)
     carrier_ref = fields.CharField(max_length=100, null=True)
+    on_unknown = fields.CharEnumField(OnUnknown, max_length=10, default=OnUnknown.NEVER, db_default="never")
+    is_by_user = fields.BooleanField(default=False, db_default=False)
 
     class Meta:
         table = "messages"
@@ -87,7 +105,10 @@ class Message(Model):
 
 
 class MessageAttempt(Model):
-    """One try to hand a message to a carrier: written before the network, concluded after it."""
+    """One try to hand a message to a carrier: written before the network, concluded after it.
+
+    `is_resend`: the outcome of an earlier one is unknown for good, and the message asked to be sent again then.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     message_id = fields.UUIDField(db_index=True)
@@ -95,6 +116,7 @@ class MessageAttempt(Model):
     carrier = fields.CharField(max_length=30)
     outcome = fields.CharField(max_length=10, null=True)
     error_code = fields.CharField(max_length=40, null=True)
+    is_resend = fields.BooleanField(default=False, db_default=False)
     started_at = fields.DatetimeField()
     ended_at = fields.DatetimeField(null=True)
 

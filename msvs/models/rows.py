@@ -249,6 +249,9 @@ class CampaignRow(Protocol):
     def respects_quiet_hours(self) -> bool: ...
 
     @property
+    def on_unknown(self) -> str: ...
+
+    @property
     def interval_seconds(self) -> float: ...
 
     @property
@@ -930,6 +933,12 @@ class MessageRow(Protocol):
     @property
     def carrier_ref(self) -> str | None: ...
 
+    @property
+    def on_unknown(self) -> str: ...
+
+    @property
+    def is_by_user(self) -> bool: ...
+
 
 class MessageAttemptRow(Protocol):
     """A row of `message_attempts`."""
@@ -951,6 +960,9 @@ class MessageAttemptRow(Protocol):
 
     @property
     def error_code(self) -> str | None: ...
+
+    @property
+    def is_resend(self) -> bool: ...
 
     @property
     def started_at(self) -> datetime: ...
@@ -976,6 +988,9 @@ class MessagePartRow(Protocol):
 
     @property
     def number(self) -> int: ...
+
+    @property
+    def hand_over(self) -> UUID | None: ...
 
     @property
     def state(self) -> str | None: ...

@@ -31,6 +31,7 @@ async def list_(call: Call[NoBody, ListMessages]) -> ListOf[MessageResource]:
         status=query.status,
         campaign_id=optional_ref(ids.CAMPAIGN, query.campaign_id, "campaign_id"),
         contact_id=optional_ref(ids.CONTACT, query.contact_id, "contact_id"),
+        origin=query.origin,
     )
     return list_of(call.path, page, message_resource)
 

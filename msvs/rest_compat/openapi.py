@@ -199,7 +199,10 @@ class _Document:
         requests = {_raw_name(struct) for struct in _structs(bodies)}
         structs = {_raw_name(struct): struct for struct in _structs([*shapes, *bodies])}
         self.schemas: dict[str, Schema] = {}
+        self.enums = {raw_name: schema["enum"] for raw_name, schema in raw.items() if "enum" in schema}
         for raw_name, schema in raw.items():
+            if raw_name in self.enums:
+                continue
             name = self.names[raw_name]
             schema = {**self._renamed(schema), "title": name}
             if raw_name in requests:
@@ -250,6 +253,8 @@ class _Document:
         if ref is not None:
             name = ref.removeprefix(COMPONENT)
             said = {word: schema[word] for word in _SAID if word in schema}
+            if name in self.enums:
+                return {**said, "type": "string", "enum": sorted(self.enums[name])}
             return {**said, "$ref": COMPONENT + self.names.get(name, name)}
         return {key: self._renamed_within(value) for key, value in schema.items()}
 

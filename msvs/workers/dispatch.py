@@ -15,7 +15,7 @@ import structlog
 from msvs import database
 from msvs.api import ids
 from msvs.api.context import Services
-from msvs.api.dispatch import breakers, claims, expired_leases, lane_bounds, open_months, routing, set_aside
+from msvs.api.dispatch import breakers, claims, expired_leases, lane_bounds, open_months, resending, routing, set_aside
 from msvs.api.dispatch.claims import Claim
 from msvs.api.dispatch.lanes import Lane, find_lanes, find_single_lanes, has_scheduled, promote_scheduled
 from msvs.api.dispatch.open_months import IdRange
@@ -268,7 +268,12 @@ async def hand_over(
     """
     stop = stop or StopFlag()
     async with stop.limit():
-        handed_at = await claims.begin_hand_over(claim)
+        if claim.is_resend:
+            claim, handed_at = await resending.begin_resend(claim)
+        else:
+            handed_at = await claims.begin_hand_over(claim)
+    if not claim.messages:
+        return
     is_late = time.monotonic() - claimed > (1 - HAND_OVER_SHARE) * claims.LEASE.total_seconds()
     if handed_at is None or is_late or stop.is_set:
         if is_late:
@@ -370,26 +375,52 @@ def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
 
 
 async def resolve_expired(
-    carriers: Carriers, *, batch: int = BATCH, seconds: float = 10.0, stop: StopFlag | None = None
+    carriers: Carriers,
+    *,
+    services: Services | None = None,
+    batch: int = BATCH,
+    seconds: float = 10.0,
+    stop: StopFlag | None = None,
 ) -> int:
     """Resolve hand-overs whose outcome nobody wrote down, by what their carrier can do. Return how many messages.
 
     `dedupe` submits the same id again; `lookup` asks, and submits what the carrier does not have; `none` waits for
-    the delivery report and never submits again, as do those of carriers that are no longer configured. What the time
-    does not suffice for is left to the next call.
+    the delivery report, and submits once more only what asks for it. Those of carriers that are no longer configured
+    wait for their report alone. What the time does not suffice for is left to the next call.
     """
     failures = Failures()
     total = await in_unit_of_work(partial(expired_leases.await_gone, list(carriers), limit=batch))
     for carrier in carriers.values():
-        resolving = _resolve_all(carrier, batch, seconds, stop or StopFlag())
+        flag = stop or StopFlag()
+        if carrier.capability is protocol.Capability.NONE:
+            resolving = _resend_all(services or Services(), carrier, batch, seconds, flag)
+        else:
+            resolving = _resolve_all(carrier, batch, seconds, flag)
         total += await failures.outlive(carrier.name, resolving, 0)
     failures.end()
     return total
 
 
+async def _resend_all(services: Services, carrier: Carrier, batch: int, seconds: float, stop: StopFlag) -> int:
+    """Leave what is in doubt to its reports, and hand over once more what asks for it. Return how many messages."""
+    total = await in_unit_of_work(partial(expired_leases.await_reports, carrier=carrier.name, limit=batch))
+    until = time.monotonic() + seconds
+    while not stop.is_set:
+        claimed = time.monotonic()
+        now = await database.now()
+        find = partial(resending.claim_doubtful, services, carrier=carrier.name, limit=min(batch, IN_DOUBT), now=now)
+        claim = await in_unit_of_work(find)
+        if claim is None:
+            break
+        for part in resending.by_campaign(claim):
+            await hand_over(carrier, part, claimed=claimed, stop=stop)
+            total += len(part.messages)
+        if time.monotonic() >= until:
+            break
+    return total
+
+
 async def _resolve_all(carrier: Carrier, batch: int, seconds: float, stop: StopFlag) -> int:
-    if carrier.capability is protocol.Capability.NONE:
-        return await in_unit_of_work(partial(expired_leases.await_reports, carrier=carrier.name, limit=batch))
     total = 0
     until = time.monotonic() + seconds
     is_asked = carrier.capability is protocol.Capability.LOOKUP

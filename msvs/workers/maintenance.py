@@ -15,6 +15,7 @@ import structlog
 from msvs import database
 from msvs.api.accounts import login_sessions, secret_keys, tokens
 from msvs.api.campaigns import lifecycle
+from msvs.api.context import Services
 from msvs.api.dispatch import delivery_reports, open_months
 from msvs.api.dispatch.campaign_stats import fold_tallies
 from msvs.api.dispatch.message_totals import count_messages
@@ -76,13 +77,14 @@ async def maintain(
     *,
     stop: StopFlag | None = None,
     upkeep: Upkeep | None = None,
+    services: Services | None = None,
 ) -> dict[str, int]:
     """Do every chore once. Return what each did. One that breaks holds up no other; its error is raised at the end."""
     now = await database.now()
     failures = Failures()
     done = {}
     stop = stop or StopFlag()
-    for name, chore in _chores(carriers, settings or Settings(), now, stop, upkeep).items():
+    for name, chore in _chores(carriers, settings or Settings(), now, stop, upkeep, services).items():
         if stop.is_set:
             break
         done[name] = await failures.outlive(name, chore(), 0)
@@ -91,12 +93,17 @@ async def maintain(
 
 
 def _chores(
-    carriers: Carriers, settings: Settings, now: datetime, stop: StopFlag, upkeep: Upkeep | None
+    carriers: Carriers,
+    settings: Settings,
+    now: datetime,
+    stop: StopFlag,
+    upkeep: Upkeep | None,
+    services: Services | None,
 ) -> Mapping[str, Callable[[], Awaitable[int]]]:
     return {
         "partitioned": partial(roll_partitions, settings, upkeep),
         "opened": partial(_find_open_months, now, upkeep),
-        "resolved": partial(resolve_expired, carriers, stop=stop),
+        "resolved": partial(resolve_expired, carriers, services=services, stop=stop),
         "completed": complete_campaigns,
         "unreported": partial(in_unit_of_work, partial(delivery_reports.give_up_reports, limit=BATCH, now=now)),
         "unresolved": partial(in_unit_of_work, partial(delivery_reports.give_up_unresolved, limit=BATCH, now=now)),

@@ -26,7 +26,7 @@ from msvs.api.messages.messages import SendMessage, cancel_message, send_message
 from msvs.api.unit_of_work import unit_of_work
 from msvs.carriers.protocol import Capability, Submission
 from msvs.carriers.virtual import VirtualCarrier
-from msvs.models import Message
+from msvs.models import Message, OnUnknown
 from msvs.models.identity import new_id
 from msvs.workers.dispatch import resolve_expired
 from tests import factories
@@ -49,7 +49,9 @@ class Expected:
     status: str
     events: Counter[str] = field(default_factory=Counter)
     ledger: dict[str, int] = field(default_factory=dict)
-    accepted: bool = False
+    acceptances: int = 0
+    asks: bool = False
+    is_resent: bool = False
     is_due: bool = True
     is_leased: bool = False
 
@@ -85,12 +87,20 @@ class MessageMachine(RuleBasedStateMachine):
             # The next example's sweeper must not meet this one's messages.
             self.run(db.execute("DELETE FROM messages WHERE workspace_id = $1", self.workspace_id))
 
-    @rule(livemode=st.booleans(), phone=st.integers(0, 2), segments=st.sampled_from([1, 1, 2]), later=st.booleans())
-    def send(self, livemode: bool, phone: int, segments: int, later: bool) -> None:
+    @rule(
+        livemode=st.booleans(),
+        phone=st.integers(0, 2),
+        segments=st.sampled_from([1, 1, 2]),
+        later=st.booleans(),
+        asks=st.booleans(),
+    )
+    def send(self, livemode: bool, phone: int, segments: int, later: bool, asks: bool) -> None:
         to = self.phones[phone]
         scheduled_at = datetime.now(UTC) + timedelta(hours=1) if later else None
         try:
-            message_id = self.run(self._send(livemode, SendMessage(to, BODIES[segments], scheduled_at=scheduled_at)))
+            on_unknown = OnUnknown.RESEND if asks else None
+            data = SendMessage(to, BODIES[segments], scheduled_at=scheduled_at, on_unknown=on_unknown)
+            message_id = self.run(self._send(livemode, data))
         except ComplianceRefused:
             assert (livemode, to) in self.opted_out
             return
@@ -99,7 +109,7 @@ class MessageMachine(RuleBasedStateMachine):
             assert segments > self.balance
             return
         assert (livemode, to) not in self.opted_out
-        expected = Expected(message_id, livemode, to, segments, "scheduled", is_due=not later)
+        expected = Expected(message_id, livemode, to, segments, "scheduled", is_due=not later, asks=asks)
         self.messages[message_id] = expected
         if not later:
             expected.become("queued")
@@ -114,6 +124,8 @@ class MessageMachine(RuleBasedStateMachine):
         if expected.status in ("queued", "scheduled"):
             expected.become("canceled")
             self._release(expected)
+        elif expected.status == "sending":
+            expected.asks = False
         assert status == expected.status
 
     @rule()
@@ -191,20 +203,24 @@ class MessageMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         expired = self.run(self._expired())
-        self.run(resolve_expired({"virtual": self.carrier}))
+        self.run(resolve_expired({"virtual": self.carrier}, services=SERVICES))
         for message_id in expired:
             expected = self.messages[message_id]
             if self.carrier.capability is Capability.NONE:
-                expected.is_leased = False
-                continue
-            expected.accepted = True
+                is_barred = (expected.livemode, expected.phone) in self.opted_out
+                if is_barred or expected.is_resent or not expected.asks:
+                    expected.is_leased = False
+                    continue
+                expected.is_resent = True
+                expected.acceptances += 1
+            expected.acceptances = max(expected.acceptances, 1)
             self._sent(expected)
 
     @rule(data=st.data(), delivered=st.lists(st.booleans(), min_size=1, max_size=3))
     def report(self, data: st.DataObject, delivered: list[bool]) -> None:
         """Reports in any order and any number; a carrier reports only what it has."""
         expected = self._draw(data)
-        if expected is None or not expected.accepted:
+        if expected is None or not expected.acceptances:
             return
         self.run(self._report(expected, delivered))
         if expected.status == "sending":
@@ -247,9 +263,10 @@ class MessageMachine(RuleBasedStateMachine):
             )
             for message_id, expected in self.messages.items()
         }
-        accepted = self.run(self._accepted())
-        assert all(number == 1 for number in accepted.values())
-        assert set(accepted) == {message_id for message_id, expected in self.messages.items() if expected.accepted}
+        assert self.run(self._accepted()) == {
+            message_id: expected.acceptances for message_id, expected in self.messages.items() if expected.acceptances
+        }
+        assert all(expected.acceptances <= 1 + expected.is_resent for expected in self.messages.values())
         assert self.run(credits.available(self.workspace_id)) == self.balance
 
     # The model's side
@@ -335,7 +352,7 @@ class MessageMachine(RuleBasedStateMachine):
                 )
             ]
         )
-        expected.accepted = True
+        expected.acceptances += 1
 
     async def _expired(self) -> list[UUID]:
         rows = await db.fetch(

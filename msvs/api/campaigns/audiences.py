@@ -109,6 +109,9 @@ class ExpandingCampaign(Protocol):
     def expires_at(self) -> datetime | None: ...
 
     @property
+    def on_unknown(self) -> str: ...
+
+    @property
     def default_sender(self) -> str: ...
 
     @property
@@ -546,6 +549,7 @@ def _new_message(campaign: ExpandingCampaign, recipient: Recipient, sender: str 
         now,
         now,
         expires_at=campaign.expires_at,
+        on_unknown=str(campaign.on_unknown),
     )
 
 

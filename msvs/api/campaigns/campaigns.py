@@ -42,7 +42,7 @@ from msvs.api.text.rendering import check_metadata, read_template
 from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import fetch_row, fetch_value
-from msvs.models import Campaign, CampaignStatus, Workspace, rows
+from msvs.models import Campaign, CampaignStatus, OnUnknown, Workspace, rows
 from msvs.models.campaigns import Audience
 
 T = TypeVar("T")
@@ -87,6 +87,7 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
         spread_hours=data.spread_hours,
         respects_quiet_hours=workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours,
         interval_seconds=_interval(data.rate_per_minute),
+        on_unknown=data.on_unknown or OnUnknown.NEVER,
     )
     if not data.draft:
         await _launch(ctx, campaign, workspace, due_at, now)
@@ -125,6 +126,8 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
         campaign.metadata = check_metadata(data.metadata)
     if data.quiet_hours is not msgspec.UNSET:
         campaign.respects_quiet_hours = workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours
+    if data.on_unknown is not msgspec.UNSET:
+        campaign.on_unknown = data.on_unknown or OnUnknown.NEVER
     _change_times(campaign, data, now)
     campaign.rate_per_minute = _given(data.rate_per_minute, campaign.rate_per_minute)
     campaign.spread_hours = _given(data.spread_hours, campaign.spread_hours)
@@ -169,7 +172,7 @@ async def launch_campaign(
 async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> Campaign:
     """Return a draft of the same body, sender, audience, metadata and pace as another campaign, without its times.
 
-    Raises NotFound, InvalidRequest.
+    Its `on_unknown` is the same, too. Raises NotFound, InvalidRequest.
     """
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     source = await get_campaign(ctx, id)
@@ -186,6 +189,7 @@ async def clone_campaign(ctx: Context, id: UUID, *, name: str | None = None) -> 
         spread_hours=source.spread_hours,
         respects_quiet_hours=source.respects_quiet_hours,
         interval_seconds=_interval(source.rate_per_minute),
+        on_unknown=source.on_unknown,
     )
     workspace = await find_settings(ctx)
     campaign.warnings = await previews.campaign_warnings(ctx, campaign, workspace, ctx.services.clock())
@@ -223,6 +227,7 @@ async def send_campaign_test(
             from_=campaign.sender,
             variables=variables or {},
             metadata={"test": "true", "campaign_id": ids.encode_id(ids.CAMPAIGN, id)},
+            on_unknown=campaign.on_unknown,
         )
         try:
             sent.append(await send_message(ctx, data))

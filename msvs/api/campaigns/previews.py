@@ -50,7 +50,7 @@ from msvs.api.text.sms import Encoding, forcing_characters, measure, split
 from msvs.api.text.templates import Template, TemplateError, compile_template
 from msvs.database import Row, fetch, fetch_value
 from msvs.fields import TEXT, about
-from msvs.models import Campaign, Contact, ErasedSuppression, OptInStatus, Suppression, Workspace
+from msvs.models import Campaign, Contact, ErasedSuppression, OnUnknown, OptInStatus, Suppression, Workspace
 from msvs.models.campaigns import Audience
 from msvs.models.messages import KeptWarning, MetadataValue
 
@@ -425,6 +425,7 @@ class _Planned:
         self.campaigns_admit_unknown = workspace.campaigns_admit_unknown
         self.regions = audiences.Regions.of(workspace)
         self.expires_at = data.expires_at
+        self.on_unknown = str(data.on_unknown or OnUnknown.NEVER)
         self.respects_quiet_hours = workspace.quiet_hours if data.quiet_hours is None else data.quiet_hours
         self.start = start
         self.rate_per_minute = data.rate_per_minute

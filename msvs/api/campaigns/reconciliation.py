@@ -122,7 +122,7 @@ WITH campaign AS (
         max(canceled_at) AS canceled_at, max(replied_at) AS replied_at, {_FACTS}
     FROM stacked GROUP BY id HAVING bool_or(is_message) ORDER BY id
 ), books AS (
-    SELECT facts.*, ledger.*, log.submissions
+    SELECT facts.*, ledger.*, log.submissions, again.resends
     FROM facts
     CROSS JOIN LATERAL (
         SELECT {_count("reserves", "kind = 'reserve'")}, {_count("captures", "kind = 'capture'")},
@@ -135,6 +135,11 @@ WITH campaign AS (
     CROSS JOIN LATERAL (
         SELECT count(*) AS submissions FROM virtual_submissions WHERE message_id = facts.id
     ) AS log
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS resends FROM message_attempts
+        WHERE facts.attempt_count > 1 AND message_id = facts.id AND is_resend
+            AND coalesce(outcome, 'unknown') IN ('accepted', 'unknown')
+    ) AS again
 ), totals AS (
     SELECT count(*) AS recipients, {", ".join(_count(f"{tally}_state", f"tally = '{tally}'") for tally in TALLIES)},
         {_event_totals()}, coalesce(sum({_ONCE}), 0)::bigint AS repeated_events,
@@ -158,7 +163,7 @@ WITH campaign AS (
         f"{IS_SETTLED} AND (submissions > 0) <> (coalesce(carrier, '') = 'virtual' AND sent_at IS NOT NULL)",
     )
 },
-        coalesce(sum(greatest(submissions - 1, 0)), 0)::bigint AS repeated_submissions
+        coalesce(sum(greatest(submissions - 1 - resends, 0)), 0)::bigint AS repeated_submissions
     FROM books
 ), tallied AS (
     SELECT {_TALLIED}, coalesce(sum(credits), 0)::bigint AS credits_tally FROM campaign_tallies WHERE campaign_id = $1
@@ -311,7 +316,10 @@ def _credits(row: Row, livemode: bool) -> list[ReconciliationCheck]:
 
 
 def _carrier(row: Row) -> list[ReconciliationCheck]:
-    """Return what the carrier's log holds is what was handed to it; only the virtual carrier's log can be read."""
+    """Return what the carrier's log holds is what was handed to it; only the virtual carrier's log can be read.
+
+    What a message in doubt asked to be handed over once more is no repetition.
+    """
     if row.other_carriers and not row.handed_off and not row.accepted:
         return []
     return [

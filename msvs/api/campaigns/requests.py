@@ -13,7 +13,16 @@ from msgspec import UNSET, UnsetType
 from msvs.api import ids
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.checks import MAX_RATE, MAX_SPREAD_HOURS
-from msvs.api.messages.messages import MAX_AHEAD, Body, ExpiresAt, Metadata, ScheduledAt, Sender, Variables
+from msvs.api.messages.messages import (
+    MAX_AHEAD,
+    Body,
+    ExpiresAt,
+    Metadata,
+    OnUnknownField,
+    ScheduledAt,
+    Sender,
+    Variables,
+)
 from msvs.api.pages import PageQuery
 from msvs.fields import LIST_ID, PHONE_PATTERN, Ref, Request, about, id_pattern, named
 from msvs.models import CampaignStatus
@@ -64,6 +73,7 @@ class CampaignOptions(Request, frozen=True, kw_only=True):
     rate_per_minute: Rate | None = None
     spread_hours: Spread | None = None
     quiet_hours: QuietHours | None = None
+    on_unknown: OnUnknownField | None = None
 
 
 class _CreationOptions(CampaignOptions, frozen=True, kw_only=True):
@@ -111,6 +121,7 @@ class _Changes(Request, frozen=True, kw_only=True):
     rate_per_minute: Rate | UnsetType | None = UNSET
     spread_hours: Spread | UnsetType | None = UNSET
     quiet_hours: Annotated[QuietHours, about(example=True)] | UnsetType | None = UNSET
+    on_unknown: OnUnknownField | UnsetType | None = UNSET
 
 
 class CampaignUpdate(_Changes, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ MESSAGE_COLUMNS = (
     "due_at",
     "expires_at",
     "created_at",
+    "on_unknown",
     "opted_out",
     "attempt_count",
 )
@@ -81,6 +82,7 @@ class RowEncoder:
             message.due_at,
             message.expires_at,
             message.created_at,
+            message.on_unknown,
             False,
             0,
         )

@@ -12,7 +12,7 @@ from msvs.api.credits import credits
 from msvs.api.resources import message_resource
 from msvs.api.text.phones import with_spellings
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
-from msvs.database import fetch
+from msvs.database import execute, fetch
 from msvs.models.rows import MessageRow
 
 # Rows are locked in the order of their ids, so that two cancellations never wait for each other in a circle.
@@ -64,6 +64,18 @@ async def cancel_one(ctx: Context, message_id: UUID, *, now: datetime) -> Cancel
     """Cancel one message if it is still queued or scheduled; the row as it now stands, or None."""
     canceled = await _cancel(ctx, "id = $5", [message_id], reason=None, now=now)
     return canceled[0] if canceled else None
+
+
+# What a carrier may have cannot be canceled; that it is handed over once more can.
+FORGO_RESEND = """
+UPDATE messages SET on_unknown = 'never'
+WHERE id = $3 AND workspace_id = $1 AND livemode = $2 AND status = 'sending' AND on_unknown = 'resend'
+"""
+
+
+async def forgo_resend(ctx: Context, message_id: UUID) -> None:
+    """Have a message in doubt not handed over once more."""
+    await execute(FORGO_RESEND, ctx.workspace_id, ctx.livemode, message_id)
 
 
 async def cancel_messages(ctx: Context, message_ids: Sequence[UUID], *, reason: str, now: datetime) -> int:

@@ -39,8 +39,8 @@ ROUNDS = 5
 
 TAKE_MESSAGES = """
 WITH attempts AS (
-    INSERT INTO message_attempts (id, message_id, claim_token, carrier, started_at)
-    SELECT attempt.id, attempt.message_id, $3, $4, $5
+    INSERT INTO message_attempts (id, message_id, claim_token, carrier, started_at, is_resend)
+    SELECT attempt.id, attempt.message_id, $3, $4, $5, $7
     FROM unnest($1::uuid[], $2::uuid[]) AS attempt (id, message_id)
 )
 UPDATE messages SET status = 'sending', claim_token = $3, lease_until = clock_timestamp() + $6::interval, carrier = $4,
@@ -55,6 +55,7 @@ class Claim:
 
     `is_repeat`: an earlier hand-over of them had no known outcome, so the carrier may have them already. `fallbacks`
     are those that another carrier may take, should this one refuse. `is_watched`: the carrier failed lately.
+    `is_resend`: the carrier cannot be asked whether it has them, and what it says now tells nothing of that.
     """
 
     token: UUID
@@ -63,6 +64,7 @@ class Claim:
     is_repeat: bool = False
     fallbacks: frozenset[UUID] = frozenset()
     is_watched: bool = False
+    is_resend: bool = False
 
 
 async def claim(services: Services, lane: Lane, *, carrier: str, limit: int, now: datetime) -> Claim | None:
@@ -223,12 +225,14 @@ async def _route(
     return by_carrier
 
 
-async def take(rows: Sequence[MessageRow], carrier: str, now: datetime, *, is_repeat: bool = False) -> Claim:
+async def take(
+    rows: Sequence[MessageRow], carrier: str, now: datetime, *, is_repeat: bool = False, is_resend: bool = False
+) -> Claim:
     """Put messages under a lease and begin an attempt at each."""
     token = ids.new_id()
     message_ids = [row.id for row in rows]
     take = open_months.within(TAKE_MESSAGES, message_ids)
-    await execute(take, [ids.new_id() for _ in rows], message_ids, token, carrier, now, LEASE)
+    await execute(take, [ids.new_id() for _ in rows], message_ids, token, carrier, now, LEASE, is_resend)
     return Claim(token, carrier, rows, is_repeat)
 
 

@@ -21,17 +21,19 @@ from msvs.api.text.rendering import Rendered
 from msvs.api.unit_of_work import is_single_statement, notify_after_commit, single_statement, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.database import encode_json, execute, fetch_row
-from msvs.models import MessageKind, MessageStatus
+from msvs.models import MessageKind, MessageStatus, OnUnknown
 from msvs.models.messages import KeptWarning, MetadataValue
 
 COLUMNS = (
     "id, workspace_id, livemode, kind, contact_id, to_phone, sender, body, encoding, segments, credits_used, status,"
-    " metadata, due_at, scheduled_at, expires_at, created_at, warnings, opted_out, attempt_count"
+    " metadata, due_at, scheduled_at, expires_at, created_at, warnings, on_unknown, is_by_user,"
+    " opted_out, attempt_count"
 )
 
 SCHEDULE = f"""
 INSERT INTO messages ({COLUMNS}) VALUES
-($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 'scheduled', $11, $12, $13, $14, $15, $16, false, 0)
+($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 'scheduled', $11, $12, $13, $14, $15, $16, $17, $18, false,
+    0)
 """
 
 # Messages of one workspace and mode. `paid` has a row where all of them are paid for (or cost nothing) and none where
@@ -40,13 +42,14 @@ QUEUE = f"""
 , new_messages AS (
     SELECT * FROM paid, unnest($4::uuid[], $5::varchar[], $6::uuid[], $7::varchar[], $8::varchar[], $9::text[],
         $10::varchar[], $11::smallint[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-        $16::timestamptz[], $17::uuid[], $18::text[], $19::text[]) AS message (id, kind, contact_id, to_phone, sender,
-        body, encoding, segments, metadata, due_at, scheduled_at, expires_at, created_at, event_id, event_data,
-        warnings)
+        $16::timestamptz[], $17::uuid[], $18::text[], $19::text[], $20::varchar[], $21::bool[]) AS message (id, kind,
+        contact_id, to_phone, sender, body, encoding, segments, metadata, due_at, scheduled_at, expires_at, created_at,
+        event_id, event_data, warnings, on_unknown, is_by_user)
 ), messages_written AS (
     INSERT INTO messages ({COLUMNS})
     SELECT id, $1, $2, kind, contact_id, to_phone, sender, body, encoding, segments, segments, 'queued',
-        metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at, warnings::jsonb, false, 0
+        metadata::jsonb, least(due_at, now()), scheduled_at, expires_at, created_at, warnings::jsonb, on_unknown,
+        is_by_user, false, 0
     FROM new_messages
 ), events_written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
@@ -74,7 +77,7 @@ WITH paid AS (
 ), entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
     SELECT entry.id, $1, 'reserve', entry.reference, -entry.amount, '', now()
-    FROM paid, unnest($20::uuid[], $21::varchar[], $11::smallint[]) AS entry (id, reference, amount)
+    FROM paid, unnest($22::uuid[], $23::varchar[], $11::smallint[]) AS entry (id, reference, amount)
 ), used AS (
     INSERT INTO credit_usage (workspace_id, day, credits)
     SELECT $1, (now() AT TIME ZONE 'UTC')::date, $3::bigint FROM paid
@@ -101,6 +104,7 @@ async def insert_single(
     now: datetime,
     expires_at: datetime | None = None,
     warnings: list[KeptWarning] | None = None,
+    on_unknown: OnUnknown | None = None,
 ) -> NewMessage:
     """Write a message that belongs to no campaign: queued and paid for if due, else scheduled.
 
@@ -127,6 +131,9 @@ async def insert_single(
         rendered.segments if is_due else 0,
         MessageStatus.QUEUED.value if is_due else MessageStatus.SCHEDULED.value,
         warnings=warnings or None,
+        on_unknown=(on_unknown or OnUnknown.NEVER).value,
+        # A key has no role.
+        is_by_user=ctx.role is not None,
     )
     if not is_due:
         await _schedule(message)
@@ -156,6 +163,8 @@ async def _schedule(message: NewMessage) -> None:
         message.expires_at,
         message.created_at,
         _json_of(message.warnings),
+        message.on_unknown,
+        message.is_by_user,
     )
 
 
@@ -187,6 +196,8 @@ async def _queue(workspace_id: UUID, livemode: bool, new_messages: Sequence[NewM
         [ids.new_id() for _ in new_messages],
         [encode(message_resource(message)).decode() for message in new_messages],
         [_json_of(message.warnings) for message in new_messages],
+        [message.on_unknown for message in new_messages],
+        [message.is_by_user for message in new_messages],
     ]
     if livemode:
         values.append([ids.new_id() for _ in new_messages])

@@ -11,32 +11,40 @@ from uuid import UUID
 from msvs.api import ids
 from msvs.api.dispatch import open_months
 from msvs.api.dispatch.claims import Claim, take
-from msvs.api.dispatch.outcomes import MAX_ATTEMPTS
+from msvs.api.dispatch.outcomes import FAULT, MAX_ATTEMPTS, THROTTLED, UNUSED
 from msvs.database import execute, fetch
 from msvs.models.rows import MessageRow
 
-# By a subquery, as no index is searched for what changes from row to row, which the clock may.
-EXPIRED = """
-SELECT messages.*, messages.kind <> 'auto' AND EXISTS (
+IS_SUPPRESSED = """messages.kind <> 'auto' AND EXISTS (
     SELECT FROM suppressions WHERE suppressions.workspace_id = messages.workspace_id
         AND suppressions.livemode = messages.livemode AND suppressions.canonical = canonical_phone(messages.to_phone)
-) AS is_suppressed, coalesce(messages.expires_at <= clock_timestamp(), false) OR EXISTS (
+) AS is_suppressed"""
+IS_STALE = """coalesce(messages.expires_at <= clock_timestamp(), false) OR EXISTS (
     SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'canceled'
-) AS is_stale, messages.attempt_count >= {many} AND EXISTS (
-    SELECT FROM message_attempts WHERE message_id = messages.id AND outcome = 'unknown' AND {{in_attempts}}
+) AS is_stale"""
+NOT_PAUSED = """NOT EXISTS (
+    SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'paused'
+)"""
+# Whether one more hand-over is asked for, and none was made yet that may have arrived.
+MAY_RESEND = f"""(messages.on_unknown = 'resend' AND messages.attempt_count < {MAX_ATTEMPTS} AND NOT EXISTS (
+    SELECT FROM message_attempts WHERE message_id = messages.id AND is_resend AND {{in_attempts}}
+        AND coalesce(outcome, 'unknown') NOT IN ('{UNUSED}', '{THROTTLED}', '{FAULT}')
+))"""
+
+# By a subquery, as no index is searched for what changes from row to row, which the clock may.
+EXPIRED = f"""
+SELECT messages.*, {IS_SUPPRESSED}, {IS_STALE}, messages.attempt_count >= {MAX_ATTEMPTS} AND EXISTS (
+    SELECT FROM message_attempts WHERE message_id = messages.id AND outcome = 'unknown' AND {{{{in_attempts}}}}
         AND started_at < clock_timestamp() - interval '72 hours'
 ) AS is_hopeless
-FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) AND carrier = $1 AND {{in_months}}
-    AND {condition}
+FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) AND carrier = $1
+    AND {{{{in_months}}}} AND {{condition}}
 ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
-EXPIRED_ANY = EXPIRED.format(many=MAX_ATTEMPTS, condition="true")
+# What asks for one more hand-over is not left to its report.
+EXPIRED_SPENT = EXPIRED.format(condition=f"NOT {MAY_RESEND}")
 # What a paused campaign has in doubt waits with it, as to submit it again might be to send it.
-EXPIRED_RUNNING = EXPIRED.format(
-    many=MAX_ATTEMPTS,
-    condition="NOT EXISTS (SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id"
-    " AND campaigns.status = 'paused')",
-)
+EXPIRED_RUNNING = EXPIRED.format(condition=NOT_PAUSED)
 
 # The token stays: nobody takes these over, so that what their worker learned after all still counts.
 AWAIT = "UPDATE messages SET lease_until = NULL WHERE id = ANY($1) AND {in_months}"
@@ -83,15 +91,18 @@ async def find_expired(*, carrier: str, limit: int, now: datetime, is_asked: boo
         return None
     await _write_of(NEVER_KNOWN, [row.id for row in rows])
     left = {row.id for row in rows if row.is_hopeless or (not is_asked and (row.is_suppressed or row.is_stale))}
-    await _write_of(AWAIT, list(left))
+    await give_up_lease(list(left))
     rows = [row for row in rows if row.id not in left]
     token = (await take(rows, carrier, now, is_repeat=True)).token if rows else ids.new_id()
     return ExpiredClaim(token, carrier, rows, is_repeat=bool(rows))
 
 
 async def await_reports(*, carrier: str, limit: int) -> int:
-    """End the leases of messages whose outcome only a delivery report can tell; they are never sent again."""
-    return await _await(await fetch(_Message, await _of_open(EXPIRED_ANY), carrier, limit))
+    """End the leases of messages whose outcome only a delivery report can tell; they are never sent again.
+
+    Those that ask to be sent again, and were not yet, are left to `resending`.
+    """
+    return await _await(await fetch(_Message, await _of_open(EXPIRED_SPENT), carrier, limit))
 
 
 async def _of_open(statement: str) -> str:
@@ -101,9 +112,14 @@ async def _of_open(statement: str) -> str:
 
 
 async def _await(rows: Sequence[_Message]) -> int:
-    for statement in (AWAIT, NEVER_KNOWN):
-        await _write_of(statement, [row.id for row in rows])
+    await give_up_lease([row.id for row in rows])
     return len(rows)
+
+
+async def give_up_lease(message_ids: Sequence[UUID]) -> None:
+    """Leave messages in doubt to their delivery reports."""
+    for statement in (AWAIT, NEVER_KNOWN):
+        await _write_of(statement, message_ids)
 
 
 async def _write_of(statement: str, message_ids: Sequence[UUID]) -> None:

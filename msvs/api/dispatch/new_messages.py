@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from msvs.api.text.sms import Encoding
-from msvs.models import MessageStatus
+from msvs.models import MessageStatus, OnUnknown
 from msvs.models.messages import KeptWarning, MetadataValue
 
 
@@ -41,3 +41,5 @@ class NewMessage:
     canceled_at: datetime | None = None
     replied_at: datetime | None = None
     warnings: list[KeptWarning] | None = None
+    on_unknown: str = OnUnknown.NEVER.value
+    is_by_user: bool = False

@@ -35,6 +35,8 @@ PASSED_ON = "passed_on"
 # Claimed, and never submitted.
 UNUSED = "unused"
 
+RECIPIENT_OPTED_OUT = "recipient_opted_out"
+
 # The ids stand twice so that the planner finds rows by their key alone. With wrong statistics it might read every row
 # that is `sending`.
 RECORD_SENT = """
@@ -117,6 +119,8 @@ async def record_outcomes(
         # The lease runs on, so that no worker resolves the message before the carrier has had time to answer.
         unknown = [outcome.message_id for outcome in by_result[UNKNOWN]]
         await execute(open_months.within(UNSURE, unknown), unknown, claim.token, UNKNOWN_WAIT, LONGEST_UNKNOWN_WAIT)
+        opted_out = {each.message_id for each in by_result[UNKNOWN] if each.code == RECIPIENT_OPTED_OUT}
+        await _note_opt_outs([row for row in claim.messages if row.id in opted_out], now)
     await execute(
         conclusion_of(claim.token),
         [outcome.message_id for outcome in concluded],
@@ -135,6 +139,11 @@ def _sort(
     concluded = []
     for outcome in outcomes:
         result = outcome.result
+        if claim.is_resend and result != ACCEPTED:
+            # What becomes of this hand-over says nothing of the earlier one, which may have arrived.
+            by_result[UNKNOWN].append(outcome)
+            concluded.append(outcome)
+            continue
         has_fallback = outcome.message_id in claim.fallbacks
         if result in (THROTTLED, FAULT) and claim.is_repeat:
             # Too busy, or away, to say whether it has the message: it may not count as unsent.
@@ -221,6 +230,8 @@ async def give_back(claim: Claim, now: datetime) -> None:
 
     Those no longer held by its token are left as they are; so are all where an earlier hand-over's outcome is unknown.
     """
+    if claim.is_resend:
+        await _give_back_resend(claim, now)
     if claim.is_repeat:
         return
     unused = [row.id for row in claim.messages]
@@ -232,10 +243,26 @@ async def give_back(claim: Claim, now: datetime) -> None:
     notify_after_commit(WorkQueue.MESSAGES)
 
 
+# Another worker takes it at once: the earlier hand-over is as much in doubt as before.
+RETURNED = """
+UPDATE messages SET lease_until = clock_timestamp()
+WHERE id = ANY ($1) AND claim_token = $2 AND status = 'sending' AND {in_months}
+"""
+
+
+async def _give_back_resend(claim: Claim, now: datetime) -> None:
+    unused = [row.id for row in claim.messages]
+    await execute(open_months.within(RETURNED, unused), unused, claim.token)
+    await execute(conclusion_of(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)
+
+
 async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, sent_at: datetime) -> None:
     message_ids = [outcome.message_id for outcome in accepted]
     sent = open_months.within(RECORD_SENT, message_ids)
     rows = await fetch(MessageRow, sent, message_ids, [outcome.ref for outcome in accepted], token, sent_at)
+    if len(rows) < len(accepted):
+        written = {row.id for row in rows}
+        await _keep_late(token, [outcome for outcome in accepted if outcome.message_id not in written], now)
     parts = [(outcome, number, ref) for outcome in accepted for number, ref in enumerate(outcome.part_refs, 1)]
     if parts:
         await execute(
@@ -248,6 +275,60 @@ async def _record_sent(token: UUID, accepted: Sequence[Outcome], now: datetime, 
             [row.id for row in rows],
         )
     await note_sent(rows, now)
+
+
+# What was handed over twice is sent by either, and its reports name either: also by the one that was given up.
+RECORD_LATE = """
+WITH late AS (
+    SELECT id FROM messages WHERE id = ANY ($1) AND on_unknown = 'resend' AND {in_months} AND EXISTS (
+        SELECT FROM message_attempts WHERE message_id = messages.id AND claim_token = $2 AND {in_attempts}
+    ) AND EXISTS (SELECT FROM message_attempts WHERE message_id = messages.id AND is_resend AND {in_attempts})
+    ORDER BY id FOR UPDATE
+)
+UPDATE messages SET status = CASE WHEN status <> 'sending' THEN status WHEN replied_at IS NULL THEN 'sent'
+        ELSE 'replied' END,
+    sent_at = coalesce(sent_at, $3), claim_token = NULL, lease_until = NULL
+FROM late WHERE messages.id = ANY ($1) AND messages.id = late.id AND {in_months}
+    AND (messages.status = 'sending' OR messages.sent_at IS NOT NULL)
+RETURNING messages.*, messages.sent_at = $3 AS is_sent_now
+"""
+ADD_LATE_PARTS = """
+INSERT INTO message_parts (id, message_id, carrier, ref, number, hand_over, created_at)
+SELECT part.id, part.message_id, part.carrier, part.ref, part.number, $6, $7
+FROM unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::varchar[], $5::smallint[])
+    AS part (id, message_id, carrier, ref, number)
+WHERE NOT EXISTS (SELECT FROM message_parts WHERE message_id = part.message_id AND hand_over = $6)
+"""
+
+
+class _Late(MessageRow, Protocol):
+    @property
+    def is_sent_now(self) -> bool: ...
+
+
+async def _keep_late(token: UUID, accepted: Sequence[Outcome], now: datetime) -> None:
+    """Keep what a carrier said of a hand-over of messages that were handed over once more meanwhile."""
+    message_ids = [outcome.message_id for outcome in accepted]
+    rows = await fetch(_Late, open_months.within(RECORD_LATE, message_ids), message_ids, token, now)
+    carriers = {row.id: row.carrier for row in rows}
+    parts = [
+        (outcome.message_id, number, ref)
+        for outcome in accepted
+        if outcome.message_id in carriers
+        for number, ref in enumerate(outcome.part_refs or filter(None, [outcome.ref]), 1)
+    ]
+    if parts:
+        await execute(
+            ADD_LATE_PARTS,
+            [ids.new_id() for _ in parts],
+            [message_id for message_id, _, _ in parts],
+            [carriers[message_id] for message_id, _, _ in parts],
+            [ref for _, _, ref in parts],
+            [number for _, number, _ in parts],
+            token,
+            now,
+        )
+    await note_sent([row for row in rows if row.is_sent_now], now)
 
 
 async def note_sent(rows: Sequence[MessageRow], now: datetime) -> None:
@@ -298,7 +379,10 @@ ON CONFLICT (carrier, dedupe_key) DO NOTHING
 
 async def note_opt_outs(rows: Iterable[MessageRow], now: datetime) -> None:
     """Note that carriers refused these messages because their recipients opted out there, wherever that is why."""
-    refused = [row for row in rows if row.error_code == "recipient_opted_out"]
+    await _note_opt_outs([row for row in rows if row.error_code == RECIPIENT_OPTED_OUT], now)
+
+
+async def _note_opt_outs(refused: Sequence[MessageRow], now: datetime) -> None:
     if refused:
         new_ids = [ids.new_id() for _ in refused]
         await execute(OPT_OUTS, new_ids, [row.carrier for row in refused], [row.id for row in refused], now)

@@ -112,12 +112,13 @@ FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS said (id, state, error_
 WHERE message_parts.id = said.id AND message_parts.state IS NULL
 """
 
-# A message in parts is delivered when all of them are, and failed once one is.
+# A message in parts is delivered when all of one hand-over are, and failed once one is.
 WHOLE = """
 SELECT message_id, bool_and(state IS NOT DISTINCT FROM 'delivered') AS is_delivered,
     min(error_code) FILTER (WHERE state = 'failed') AS error_code
-FROM message_parts WHERE message_id = ANY($1) GROUP BY message_id
+FROM message_parts WHERE message_id = ANY($1) GROUP BY message_id, hand_over
 HAVING bool_and(state IS NOT DISTINCT FROM 'delivered') OR bool_or(state = 'failed')
+ORDER BY is_delivered DESC
 """
 
 # What has more digits is a phone.

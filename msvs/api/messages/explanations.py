@@ -156,6 +156,10 @@ class MessageAttemptResource(Resource, kw_only=True):
     error: Annotated[ErrorDetail | None, about(example=None)]
     started_at: Annotated[str, about("When it began.")]
     ended_at: Annotated[str, about("When it ended; null while it lasts.", example=AT)] | None
+    resend: Annotated[
+        bool,
+        about("Whether it was handed over once more, as nobody can tell what became of an earlier try.", example=False),
+    ] = False
 
 
 class MessageLedgerEntry(Resource, kw_only=True):
@@ -387,6 +391,7 @@ def _attempt(number: int, row: MessageAttempt) -> MessageAttemptResource:
         error=_error(row.error_code),
         started_at=moment(row.started_at),
         ended_at=optional_moment(row.ended_at),
+        resend=row.is_resend,
     )
 
 
@@ -496,8 +501,9 @@ def _steps(
         steps.append(_Step(MessageStatus.QUEUED, message.created_at, queued))
     for attempt in attempts:
         steps.append(_Step(MessageStatus.SENDING, attempt.started_at))
-        # Throttled, or refused by one carrier and passed on to the next.
+        # Throttled, or refused by one carrier and passed on to the next; a resend leaves the message in doubt.
         is_over = attempt.ended_at is None or attempt.ended_at == message.failed_at
+        is_over = is_over or attempt.is_resend
         if attempt.ended_at is not None and not is_over and attempt.outcome in (THROTTLED, FAULT, REFUSED):
             steps.append(_Step(MessageStatus.QUEUED, attempt.ended_at))
     for status, type, at in _dated(message):

@@ -14,7 +14,7 @@ from msvs.api.contacts.contacts import ensure_contact
 from msvs.api.context import Context
 from msvs.api.credits import caps
 from msvs.api.dispatch.batching import Batcher
-from msvs.api.dispatch.cancellation import cancel_one
+from msvs.api.dispatch.cancellation import cancel_one, forgo_resend
 from msvs.api.dispatch.enqueue import insert_single
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.routing import require_carrier, require_route
@@ -44,7 +44,7 @@ from msvs.api.text.rendering import (
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
 from msvs.fields import E164, SENDER_PATTERN, AwareTime, Ref, Request, about, id_pattern, named
-from msvs.models import Contact, Message, MessageKind, MessageStatus, OptInStatus, rows
+from msvs.models import Contact, Message, MessageKind, MessageOrigin, MessageStatus, OnUnknown, OptInStatus, rows
 
 MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
@@ -59,6 +59,15 @@ STATUS_FILTERS: Mapping[str, tuple[MessageStatus, ...]] = {
     **{status.value: (status,) for status in MessageStatus},
     MessageStatus.DELIVERED.value: (MessageStatus.DELIVERED, MessageStatus.REPLIED),
     EVERY_STATUS: tuple(MessageStatus),
+}
+
+
+# Which messages are of an origin.
+ORIGIN_FILTERS: Mapping[str, Mapping[str, object]] = {
+    MessageOrigin.API.value: {"kind": MessageKind.API, "is_by_user": False},
+    MessageOrigin.CAMPAIGN.value: {"kind": MessageKind.CAMPAIGN},
+    MessageOrigin.AUTOMATIC.value: {"kind": MessageKind.AUTO},
+    MessageOrigin.DASHBOARD.value: {"kind": MessageKind.API, "is_by_user": True},
 }
 
 
@@ -95,6 +104,14 @@ ScheduledAt = Annotated[
 ]
 ExpiresAt = Annotated[AwareTime, about("ISO-8601 time with an offset after which nothing is handed to a carrier.")]
 
+OnUnknownField = Annotated[
+    OnUnknown,
+    about(
+        "What is done where the carrier cannot be asked whether it has a message: `never` waits for the delivery report"
+        " alone; `resend` hands it over once more, so that it may arrive twice. `never` where none is given.",
+    ),
+]
+
 
 class SendMessage(Request, frozen=True):
     """A message to send."""
@@ -111,6 +128,7 @@ class SendMessage(Request, frozen=True):
     )
     scheduled_at: ScheduledAt | None = None
     expires_at: ExpiresAt | None = None
+    on_unknown: OnUnknownField | None = None
 
 
 class SendLiteral(SendMessage, frozen=True):
@@ -138,6 +156,10 @@ class ListMessages(PageQuery, frozen=True, kw_only=True):
     ) = None
     contact_id: (
         Annotated[str, Ref(ids.CONTACT), about("Only messages to this contact.", pattern=id_pattern(ids.CONTACT))]
+        | None
+    ) = None
+    origin: (
+        Annotated[str, about("Only messages from there; `automatic` are the service's own.", enum=[*MessageOrigin])]
         | None
     ) = None
 
@@ -246,6 +268,7 @@ async def send_message(ctx: Context, data: SendMessage) -> NewMessage:
             due_at=due_at,
             now=now,
             warnings=kept(warnings),
+            on_unknown=data.on_unknown,
         )
 
     if found.id is not None and found.prefix_hourly_cap is None:
@@ -267,6 +290,7 @@ async def list_messages(
     status: str | None = None,
     campaign_id: UUID | None = None,
     contact_id: UUID | None = None,
+    origin: str | None = None,
     to: str | None = None,
     sender: str | None = None,
     sent_from: datetime | None = None,
@@ -293,6 +317,8 @@ async def list_messages(
         query = query.filter(campaign_id=campaign_id)
     if contact_id is not None:
         query = query.filter(contact_id=contact_id)
+    if origin is not None:
+        query = query.filter(**origin_filter(origin))
     if any(text is not None and len(text) > MAX_ADDRESS for text in (to, sender)):
         return Page([], has_more=False)
     if to is not None:
@@ -314,10 +340,26 @@ async def list_messages(
     return await fetch_page(query, page)
 
 
+def origin_filter(origin: str) -> Mapping[str, object]:
+    """Return the condition on messages of an origin. Raises InvalidRequest."""
+    if origin not in ORIGIN_FILTERS:
+        raise InvalidRequest(
+            f"origin must be one of {', '.join(sorted(ORIGIN_FILTERS))}.",
+            param="origin",
+            code=ErrorCode.PARAMETER_INVALID,
+        )
+    return ORIGIN_FILTERS[origin]
+
+
 async def cancel_message(ctx: Context, id: UUID) -> rows.MessageRow:
-    """Cancel a message that no worker has claimed; anything later is answered unchanged. Raises NotFound."""
+    """Cancel a message that no worker has claimed; anything later is answered unchanged. Raises NotFound.
+
+    One that is in doubt is not handed over once more: its `on_unknown` becomes `never`.
+    """
     allow(ctx, Permission.MESSAGES_SEND)
     canceled = await cancel_one(ctx, id, now=ctx.services.clock())
+    if canceled is None:
+        await forgo_resend(ctx, id)
     return canceled if canceled is not None else await get_message(ctx, id)
 
 

@@ -12,7 +12,7 @@ SEEDS ?= 3
 KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo dashboard dashboard-check dashboard-test test check generate schema reference docs contract handset postman bench \
+.PHONY: help run demo dashboard dashboard-check dashboard-test test check generate schema reference docs contract handset pages postman bench \
 	chaos smpp lock clean
 
 help: ## Show this list
@@ -66,6 +66,9 @@ contract: $(VENV)/.dev $(CONTRACT)/.ready scripts/contract/node_modules/.ready #
 handset: $(VENV)/.dev scripts/handset/node_modules/.ready ## Drive the handset's page in Chromium; ARGS="--screenshots DIR" keeps pictures
 	@exec $(BIN)/python -m scripts.handset.run $(ARGS)
 
+pages: $(VENV)/.dev scripts/pages/node_modules/.ready ## Look at every page in Chromium with axe-core; ARGS="--only docs" chooses some
+	@exec $(BIN)/python -m scripts.pages.run $(ARGS)
+
 postman: scripts/contract/node_modules/.ready ## Write the Postman collection from openapi.yaml
 	node scripts/contract/postman/build.mjs openapi.yaml msvs/rest_compat/postman
 
@@ -89,7 +92,7 @@ lock: $(BIN)/python ## Resolve all dependencies into the lock files
 	$(BIN)/uv pip compile $(LOCK) --upgrade scripts/contract/requirements.in --output-file requirements-contract.lock
 
 clean: ## Remove the virtual environments and caches; the data directory stays
-	rm -rf $(VENV) $(CONTRACT) scripts/contract/node_modules scripts/handset/node_modules dashboard/node_modules msvs/dashboard/built build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CONTRACT) scripts/contract/node_modules scripts/handset/node_modules scripts/pages/node_modules dashboard/node_modules msvs/dashboard/built build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -122,6 +125,10 @@ scripts/contract/node_modules/.ready: scripts/contract/package-lock.json
 
 tests/carriers/smpp/smsc/node_modules/.ready: tests/carriers/smpp/smsc/package-lock.json
 	npm ci --prefix tests/carriers/smpp/smsc --no-audit --no-fund
+	@touch $@
+
+scripts/pages/node_modules/.ready: scripts/pages/package-lock.json
+	npm ci --prefix scripts/pages --no-audit --no-fund
 	@touch $@
 
 scripts/handset/node_modules/.ready: scripts/handset/package-lock.json

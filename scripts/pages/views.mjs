@@ -26,7 +26,7 @@ export const VIEWS = [
   {
     name: "reference",
     path: "/docs/reference/",
-    ready: (page) => page.locator(".opblock").first().waitFor(),
+    ready: (page) => page.locator(".opblock-tag").first().waitFor(),
   },
   {
     name: "reference-operation",

@@ -244,6 +244,11 @@ OPERATIONS = (
         "updateWorkspace.timezone": "America/New_York", "updateWorkspace.blockedRegions": ["BR"]},
               lambda s: {"input": {"timezone": "America/New_York", "blockedRegions": ["BR"],
                                    "lowBalanceThreshold": 500}}),
+    Operation("Handsets", 5, lambda s: {"handsets.0.optedOut": False}),
+    Operation("Handset", 4, lambda s: {
+        "handset.phone": "+14155550123", "handset.optedOut": False,
+        "handsetMessages.pageInfo.hasNextPage": False}, lambda s: {"phone": "+14155550123"}),
+    Operation("SandboxNumbers", 0, lambda s: {"sandboxNumbers.0.phone": "+14155550101"}),
     Operation("Node", 1, lambda s: {"node": {"__typename": "Segment", "id": s.segment, "name": "VIP"}},
               lambda s: {"id": s.segment}),
     Operation("Nodes", 3, lambda s: {"nodes": [
@@ -313,11 +318,13 @@ RUN_ELSEWHERE = (
     "AcceptInvitation",
     "CampaignProgress",
     "ChangePassword",
+    "EndSession",
     "EventTail",
     "InvitationPreview",
     "LogIn",
     "LogOut",
     "NewReplies",
+    "Sessions",
     "SignUp",
     "Viewer",
 )

@@ -179,26 +179,23 @@ async def test_logging_in_again_ends_the_session_before(browsers: Browsers, rosa
     assert (await browser.run(document("Viewer")))["viewer"]["role"] == "OWNER"
 
 
-SESSIONS = "{ sessions { id isCurrent device lastSeenAt } }"
-END_SESSION = "mutation ($id: ID!) { endSession(id: $id) { __typename ... on Deleted { id } } }"
-
-
 async def test_a_user_lists_sessions_and_ends_one(browsers: Browsers, rosa: User, workspace: Workspace) -> None:
+    sessions, end_session = document("Sessions"), document("EndSession")
     luis = await make_user("luis@cohortlabs.co", (workspace, Role.MEMBER))
     here, phone, other = browsers(), browsers(), browsers()
     await phone.log_in(rosa.email)
     await here.log_in(rosa.email)
     await other.log_in(luis.email)
-    newest, lost = (await here.run(SESSIONS))["sessions"]
+    newest, lost = (await here.run(sessions))["sessions"]
     assert (newest["isCurrent"], lost["isCurrent"]) == (True, False)
-    refused = (await other.run(END_SESSION, {"id": lost["id"]}))["endSession"]
-    assert refused == {"__typename": "NotFoundError"}
-    assert len((await here.run(SESSIONS))["sessions"]) == 2
-    ended = (await here.run(END_SESSION, {"id": lost["id"]}))["endSession"]
+    refused = (await other.run(end_session, {"id": lost["id"]}))["endSession"]
+    assert (refused["__typename"], refused["code"]) == ("NotFoundError", "resource_missing")
+    assert len((await here.run(sessions))["sessions"]) == 2
+    ended = (await here.run(end_session, {"id": lost["id"]}))["endSession"]
     assert ended == {"__typename": "Deleted", "id": lost["id"]}
     assert code_of(await phone.post(document("Viewer"))) == (401, "session_invalid")
-    assert [each["id"] for each in (await here.run(SESSIONS))["sessions"]] == [newest["id"]]
-    assert len((await other.run(SESSIONS))["sessions"]) == 1
+    assert [each["id"] for each in (await here.run(sessions))["sessions"]] == [newest["id"]]
+    assert len((await other.run(sessions))["sessions"]) == 1
 
 
 async def test_logging_out(browsers: Browsers, rosa: User) -> None:

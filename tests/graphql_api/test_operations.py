@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from graphql import FieldNode, OperationDefinitionNode, parse
 
 from msvs import database as db
 from msvs.api import ids
@@ -105,6 +106,20 @@ def test_every_document_is_run() -> None:
     assert sorted(path.stem for path in DOCUMENTS.glob("*.graphql")) == sorted(
         [*(each.name for each in EVERY_OPERATION), *RUN_ELSEWHERE]
     )
+
+
+def test_every_field_of_the_roots_has_a_document() -> None:
+    documents = [parse(path.read_text()) for path in DOCUMENTS.glob("*.graphql")]
+    asked = {
+        selection.name.value
+        for document in documents
+        for definition in document.definitions
+        if isinstance(definition, OperationDefinitionNode)
+        for selection in definition.selection_set.selections
+        if isinstance(selection, FieldNode)
+    }
+    roots = (schema._schema.query_type, schema._schema.mutation_type, schema._schema.subscription_type)
+    assert {name for root in roots if root is not None for name in root.fields} - asked == set()
 
 
 @pytest.mark.parametrize("operation", EVERY_OPERATION, ids=lambda operation: operation.name)

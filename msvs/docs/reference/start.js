@@ -52,6 +52,25 @@ function makeEvents({ React }) {
     );
 }
 
+/** The parts of Swagger UI's own layout that say something here, inside of one main landmark. */
+function makeLayout({ React, getComponent }) {
+  const h = React.createElement;
+  const part = (name) => h(getComponent(name, true), { key: name });
+  return function Reference({ specSelectors }) {
+    const status = specSelectors.loadingStatus();
+    if (status === "failed") return h("p", { role: "alert" }, "The description of the API cannot be loaded. Reload the page to try again.");
+    if (status !== "success" || !specSelectors.specStr()) return h("p", { role: "status" }, "Loading…");
+    return h(
+      "div",
+      { className: "swagger-ui" },
+      h(getComponent("SvgAssets")),
+      h("div", { className: "wrapper" }, part("InfoContainer"), part("errors")),
+      h("div", { className: "wrapper tools" }, part("FilterContainer"), part("AuthorizeBtnContainer")),
+      h("div", { className: "wrapper" }, part("operations"), part("Webhooks")),
+    );
+  };
+}
+
 const ours = (system) => {
   const { React } = system;
   const Samples = makeSamples(system);
@@ -67,6 +86,7 @@ const ours = (system) => {
       // Swagger UI puts a link into the button that opens an operation; the button does it all.
       DeepLink: ({ text }) => React.createElement("span", null, text),
       Webhooks: makeEvents(system),
+      Reference: makeLayout(system),
     },
     wrapComponents: {
       responses: (Original) => (props) =>
@@ -75,7 +95,10 @@ const ours = (system) => {
   };
 };
 
-/** Names what Swagger UI leaves without a name, and opens tags by the keyboard. */
+// Swagger UI goes from its title to headings of the third level.
+const LEVELS = { h3: 2, h4: 3, h5: 4 };
+
+/** Names what Swagger UI leaves without a name, and puts its headings in order. */
 function complete() {
   for (const select of document.querySelectorAll("select:not([aria-label])")) {
     const row = select.closest("tr")?.dataset.paramName;
@@ -83,6 +106,9 @@ function complete() {
   }
   for (const field of document.querySelectorAll("td input:not([aria-label]), textarea:not([aria-label])")) {
     field.setAttribute("aria-label", field.closest("tr")?.dataset.paramName ?? "Request body");
+  }
+  for (const [tag, level] of Object.entries(LEVELS)) {
+    for (const heading of document.querySelectorAll(`#reference ${tag}:not([aria-level])`)) heading.setAttribute("aria-level", level);
   }
   for (const box of document.querySelectorAll(".microlight:not([tabindex])")) box.tabIndex = 0;
 }
@@ -92,6 +118,7 @@ SwaggerUIBundle({
   url: new URL("../../openapi.json", location).pathname,
   dom_id: "#reference",
   plugins: [ours],
+  layout: "Reference",
   deepLinking: true,
   defaultModelsExpandDepth: -1,
   displayRequestDuration: true,

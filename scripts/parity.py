@@ -55,6 +55,7 @@ HANDSET = "for the page at /handset; a program reads messages and inbound messag
 MANY = "reads many at once for a list; a route reads one"
 COMMAND = "for operators, as a command of `msvs`: it reads or writes a file of any length"
 LONG_GONE = "for operators, as a command of `msvs`: the person who is asked for has no contact, and no id"
+TWILIO = "for code that comes from Twilio, through its front"
 OF_ONE = "the field reads the timelines of many at once"
 
 # Operation → why REST, or GraphQL, does not reach it.
@@ -74,6 +75,8 @@ NO_REST: Mapping[str, str] = {
     "keys.list_keys": KEYS,
     "keys.revoke_key": KEYS,
     "keys.roll_key": KEYS,
+    "redaction.delete_message": TWILIO,
+    "redaction.redact_message": TWILIO,
     "statistics.campaign_failures": DASHBOARD,
     "statistics.conversation_overview": DASHBOARD,
     "statistics.read_activity": DASHBOARD,
@@ -83,6 +86,7 @@ NO_REST: Mapping[str, str] = {
     "request_log.count_requests": DASHBOARD,
     "request_log.list_requests": DASHBOARD,
     "segments.segment_fields": DASHBOARD,
+    "statistics.read_usage": TWILIO,
     "suppressions.count_erased": COMMAND,
     "suppressions.export_rows": COMMAND,
     "suppressions.import_file": COMMAND,
@@ -95,6 +99,9 @@ NO_GRAPHQL: Mapping[str, str] = {
     "suppressions.import_file": COMMAND,
     "explanations.get_timeline": OF_ONE,
     "keys.find_keys": "`apiKeys` lists them all",
+    "redaction.delete_message": TWILIO,
+    "redaction.redact_message": TWILIO,
+    "statistics.read_usage": TWILIO,
 }
 # Modules all of whose operations are for people.
 FOR_PEOPLE = ("login_sessions", "users")
@@ -133,6 +140,7 @@ PARTS: Mapping[str, str] = {
     "enqueue.insert_single": "sending a message",
     "revocation.find_opt_out": "opting in, and a reply that confirms",
     "revocation.find_opt_outs": "importing contacts",
+    "status_callbacks.register": "sending a message through Twilio's front",
     "scope.find": "everything that reads or changes one thing",
     "replies.receive_inbound": "what a carrier brought, and a reply made up in the sandbox",
     "senders.automatic_sender": "keyword replies and double opt-in",

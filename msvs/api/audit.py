@@ -41,6 +41,8 @@ class AuditAction(StrEnum):
     KEY_CREATED = "key.created"
     KEY_ROLLED = "key.rolled"
     KEY_REVOKED = "key.revoked"
+    MESSAGE_REDACTED = "message.redacted"
+    MESSAGE_DELETED = "message.deleted"
     CONTACT_ERASED = "contact.erased"
     CONTACT_JOINED = "contact.joined"
     WEBHOOK_CREATED = "webhook.created"

@@ -298,6 +298,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Try again after Retry-After, without an Idempotency-Key or under another one.",
     ),
     (
+        ErrorCode.MESSAGE_IN_PROGRESS,
+        (409,),
+        "The message may yet be sent, so that its text cannot be forgotten.",
+        "Cancel it, or try again once it is sent.",
+    ),
+    (
         ErrorCode.SUPPRESSION_EXISTS,
         (409,),
         "The phone number is suppressed already; existing_id names its suppression.",

@@ -54,6 +54,7 @@ class ErrorCode(StrEnum):
     CONTACT_OPTED_OUT = "contact_opted_out"
     OPT_IN_REVOKED = "opt_in_revoked"
     ERASURE_PENDING = "erasure_pending"
+    MESSAGE_IN_PROGRESS = "message_in_progress"
     SUPPRESSION_EXISTS = "suppression_exists"
     EMAIL_INVALID = "email_invalid"
     IP_INVALID = "ip_invalid"

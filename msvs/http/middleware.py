@@ -109,6 +109,12 @@ async def send_whole(
     await send({"type": "http.response.body", "body": body})
 
 
+async def send_empty(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    """Send a response that has no body by its status, and no length either (RFC 9110, section 8.6)."""
+    await send({"type": "http.response.start", "status": status, "headers": [NOT_STORED, *headers]})
+    await send({"type": "http.response.body"})
+
+
 async def route_unknown(scope: Scope, _receive: Receive, send: Send) -> None:
     """Answer a request that matches no route."""
     if scope["type"] == "websocket":

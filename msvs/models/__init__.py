@@ -25,6 +25,7 @@ from msvs.models.requests import ApiRequest
 from msvs.models.secrets import SecretKey
 from msvs.models.segments import Segment
 from msvs.models.senders import Route, Sender, SenderKind
+from msvs.models.twilio import StatusCallback, TwilioMessage
 from msvs.models.users import (
     AccountToken,
     AuditEntry,
@@ -92,8 +93,10 @@ __all__ = [
     "Sender",
     "SenderKind",
     "Session",
+    "StatusCallback",
     "StoredCarrierEvent",
     "Suppression",
+    "TwilioMessage",
     "User",
     "VirtualEvent",
     "VirtualSubmission",

@@ -1211,6 +1211,46 @@ class SessionRow(Protocol):
     def device(self) -> str | None: ...
 
 
+class StatusCallbackRow(Protocol):
+    """A row of `status_callbacks`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def message_id(self) -> UUID: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def attempt_count(self) -> int: ...
+
+    @property
+    def next_attempt_at(self) -> datetime: ...
+
+    @property
+    def lease_until(self) -> datetime | None: ...
+
+    @property
+    def status_code(self) -> int | None: ...
+
+    @property
+    def error(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+
 class StoredCarrierEventRow(Protocol):
     """A row of `carrier_signals`."""
 
@@ -1286,6 +1326,40 @@ class SuppressionRow(Protocol):
 
     @property
     def source(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class TwilioMessageRow(Protocol):
+    """A row of `twilio_messages`."""
+
+    @property
+    def message_id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def service_sid(self) -> str | None: ...
+
+    @property
+    def callback_url(self) -> str | None: ...
+
+    @property
+    def retry_count(self) -> int: ...
+
+    @property
+    def retry_on(self) -> list[str]: ...
+
+    @property
+    def signatures(self) -> dict[str, str] | None: ...
+
+    @property
+    def deleted_at(self) -> datetime | None: ...
 
     @property
     def created_at(self) -> datetime: ...

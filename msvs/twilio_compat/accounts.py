@@ -45,5 +45,9 @@ def account_resource(call: Call, row: Workspace) -> dict[str, object]:
         "date_created": rfc2822(row.created_at),
         "date_updated": rfc2822(row.created_at),
         "uri": f"{path}.json",
-        "subresource_uris": {"messages": f"{path}/Messages.json"},
+        "subresource_uris": {
+            "balance": f"{path}/Balance.json",
+            "messages": f"{path}/Messages.json",
+            "usage": f"{path}/Usage.json",
+        },
     }

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msvs.api.context import Context
 from msvs.twilio_compat.sids import ACCOUNT, encode_sid
 
 API_VERSION = "2010-04-01"
 
-Found = tuple[int, dict[str, object]]
+# A status and its JSON, None where there is none.
+Found = tuple[int, dict[str, object] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The caller, the parameters of the path, of the query and of the form."""
+    """The caller and its key, the parameters of the path, of the query and of the form."""
 
     ctx: Context
     path: Mapping[str, str]
     query: Mapping[str, str]
     form: Mapping[str, str]
+    # The caller's key: what Twilio calls the auth token.
+    token: str = field(default="", repr=False)
 
     @property
     def account_sid(self) -> str:

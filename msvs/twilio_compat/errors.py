@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import msgspec
 
@@ -14,9 +13,9 @@ from msvs.api.errors import ApiError, ErrorCode, InvalidRequest
 BY_PARAMETER: Mapping[tuple[str, str], int] = {
     (ErrorCode.PARAMETER_MISSING, "To"): 21604,
     (ErrorCode.PARAMETER_MISSING, "Body"): 21602,
-    (ErrorCode.PARAMETER_UNKNOWN, "StatusCallback"): 21609,
+    (ErrorCode.URL_INVALID, "StatusCallback"): 21609,
     (ErrorCode.PARAMETER_UNKNOWN, "MediaUrl"): 21620,
-    (ErrorCode.PARAMETER_UNKNOWN, "MessagingServiceSid"): 21701,
+    (ErrorCode.ID_INVALID, "MessagingServiceSid"): 21701,
     (ErrorCode.PARAMETER_INVALID, "SendAt"): 35114,
     (ErrorCode.PARAMETER_MISSING, "SendAt"): 35114,
 }
@@ -32,6 +31,7 @@ BY_CODE: Mapping[str, int] = {
     ErrorCode.NO_ROUTE: 21612,
     ErrorCode.NUMBER_TYPE_BLOCKED: 21614,
     ErrorCode.BODY_TOO_LONG: 21617,
+    ErrorCode.MESSAGE_IN_PROGRESS: 20009,
     ErrorCode.SCHEDULED_AT_PAST: 35114,
     ErrorCode.SCHEDULED_AT_TOO_FAR: 35114,
 }
@@ -48,15 +48,17 @@ PARAMETERS: Mapping[str, str] = {
 }
 
 
-class NotCancelable(InvalidRequest):
-    """400: the message is past the point at which it could be canceled."""
+class Numbered(InvalidRequest):
+    """400 with a number of Twilio's that its code alone does not tell."""
 
-    number: ClassVar[int] = 30409
+    def __init__(self, message: str, number: int, *, param: str) -> None:
+        super().__init__(message, param=param)
+        self.number = number
 
 
 def number_of(error: ApiError) -> int:
     """Twilio's number for an error."""
-    if isinstance(error, NotCancelable):
+    if isinstance(error, Numbered):
         return error.number
     for number in (BY_PARAMETER.get((error.code, error.param or "")), BY_CODE.get(error.code)):
         if number is not None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
-from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.api.errors import ErrorCode, InvalidRequest, NotFound
 from msvs.api.messages import messages
 from msvs.api.pages import MAX_LIMIT, Page, PageRequest
-from msvs.models import Message, MessageStatus
+from msvs.api.privacy.redaction import delete_message, redact_message
+from msvs.api.resources import MessageView
+from msvs.api.scope import scoped
+from msvs.api.webhooks.status_callbacks import read_callback_url, register
+from msvs.models import Message, MessageStatus, TwilioMessage
 from msvs.twilio_compat.call import API_VERSION, Call, Found
-from msvs.twilio_compat.errors import NotCancelable
+from msvs.twilio_compat.errors import Numbered
 from msvs.twilio_compat.forms import (
     MAX_PAGE,
     MAX_PAGE_SIZE,
@@ -22,8 +26,9 @@ from msvs.twilio_compat.forms import (
     read_time,
     read_whole,
 )
+from msvs.twilio_compat.magic import check_magic_numbers
 from msvs.twilio_compat.resources import message_resource
-from msvs.twilio_compat.sids import MESSAGE, decode_sid, encode_sid, find_message_id
+from msvs.twilio_compat.sids import MESSAGE, SERVICE, decode_sid, encode_sid, find_message_id
 
 # Twilio's own limit, in seconds.
 MAX_VALIDITY = 36_000
@@ -32,7 +37,18 @@ MAX_ID = 2**128 - 1
 # What a page token begins with: the page after a message, or the page before it.
 AFTER, BEFORE = "PA", "PB"
 
-CREATE = ("To", "From", "Body", "ScheduleType", "SendAt", "ValidityPeriod")
+CREATE = (
+    "To",
+    "From",
+    "MessagingServiceSid",
+    "Body",
+    "StatusCallback",
+    "ScheduleType",
+    "SendAt",
+    "ValidityPeriod",
+)
+# What is kept beside the message.
+KEPT = ("MessagingServiceSid", "StatusCallback")
 FILTERS = ("To", "From", "DateSent", "DateSent<", "DateSent>")
 
 # Parameters that change nothing while they ask for what is done anyway: any value, or one of these.
@@ -56,12 +72,7 @@ REFUSED: Mapping[str, str] = {
     "ForceDelivery": "every message is delivered as any other; leave it out",
     "MaxPrice": "messages are paid in credits, one a segment; leave it out",
     "MediaUrl": "messages are SMS alone; send Body",
-    "MessagingServiceSid": "there are no messaging services; send From, or leave it out for the workspace's sender",
     "PersistentAction": "messages are SMS alone; send Body",
-    "StatusCallback": (
-        "a callback would have to be signed with your auth token, which is kept only as a hash; register a webhook"
-        " with POST /v1/webhooks instead, which is told of every message's status"
-    ),
     "TrafficType": "all traffic is the same; leave it out",
 }
 
@@ -73,6 +84,10 @@ async def create(call: Call) -> Found:
     for name in ("To", "Body"):
         if name not in form:
             raise InvalidRequest(f"Missing required parameter: {name}.", code=ErrorCode.PARAMETER_MISSING, param=name)
+    service_sid = _service_sid(form)
+    callback = read_callback_url(call.ctx, form["StatusCallback"]) if "StatusCallback" in form else None
+    if not call.ctx.livemode:
+        check_magic_numbers(form)
     send_at = _send_at(form)
     validity = read_whole(form, "ValidityPeriod", least=1, most=MAX_VALIDITY)
     expires_at = None
@@ -87,33 +102,49 @@ async def create(call: Call) -> Found:
         scheduled_at=send_at,
         expires_at=expires_at,
     )
-    return 201, message_resource(await messages.send_message(call.ctx, data), call.account_sid)
+    message = await messages.send_message(call.ctx, data)
+    if callback is not None or service_sid is not None:
+        await register(call.ctx, message, call.account_sid, call.token, callback, service_sid)
+    return 201, message_resource(message, call.account_sid, service_sid=service_sid)
 
 
 async def fetch(call: Call) -> Found:
     """Fetch a message."""
     check_names(call.query, ())
-    row = await messages.get_message(call.ctx, find_message_id(call.path["sid"]))
-    return 200, message_resource(row, call.account_sid)
+    id = find_message_id(call.path["sid"])
+    row = await messages.get_message(call.ctx, id)
+    kept = await _kept(call, [id])
+    return 200, _shown(call, row, kept)
 
 
 async def update(call: Call) -> Found:
-    """Cancel a message that has not left."""
+    """Cancel a message that has not left, or forget the text of one that has."""
     id = find_message_id(call.path["sid"])
     check_names(call.form, ("Status", "Body"))
+    kept = await _kept(call, [id])
     if "Body" in call.form:
-        raise InvalidRequest(
-            "The text of a message is part of the record of what was sent: it is neither changed nor redacted.",
-            param="Body",
-        )
+        if call.form["Body"]:
+            raise InvalidRequest("The text of a message is not changed: Body may only be empty.", param="Body")
+        if call.form.get("Status"):
+            raise InvalidRequest("Give Status or Body, not both.", param="Status")
+        return 200, _shown(call, await redact_message(call.ctx, id), kept)
     if "Status" not in call.form:
         raise InvalidRequest("Missing required parameter: Status.", code=ErrorCode.PARAMETER_MISSING, param="Status")
     if call.form["Status"] != "canceled":
         raise InvalidRequest("Status must be canceled.", param="Status")
     row = await messages.cancel_message(call.ctx, id)
     if row.status != MessageStatus.CANCELED:
-        raise NotCancelable("This message cannot be canceled: a carrier may have it already.", param="Status")
-    return 200, message_resource(row, call.account_sid)
+        raise Numbered("This message cannot be canceled: a carrier may have it already.", 30409, param="Status")
+    return 200, _shown(call, row, kept)
+
+
+async def delete(call: Call) -> Found:
+    """Delete a message: its text is forgotten, and it is shown here no more."""
+    check_names(call.query, ())
+    id = find_message_id(call.path["sid"])
+    await _kept(call, [id])
+    await delete_message(call.ctx, id)
+    return 204, None
 
 
 async def list_(call: Call) -> Found:
@@ -133,13 +164,15 @@ async def list_(call: Call) -> Found:
         sent_from=max((span[0] for span in (on, since) if span is not None), default=None),
         sent_before=min((span[1] for span in (on, until) if span is not None), default=None),
     )
-    return 200, _envelope(call, page, request, number=number)
+    kept = await _kept(call, [row.id for row in page.items], deleted=True)
+    return 200, _envelope(call, page, request, kept, number=number)
 
 
 async def list_media(call: Call) -> Found:
     """List the media of a message: an SMS has none."""
     read_filters(call.query, ("PageSize", "Page"))
     id = (await messages.get_message(call.ctx, find_message_id(call.path["sid"]))).id
+    await _kept(call, [id])
     path = f"/{API_VERSION}/Accounts/{call.account_sid}/Messages/{encode_sid(MESSAGE, id)}/Media.json"
     return 200, {
         "media_list": [],
@@ -152,6 +185,31 @@ async def list_media(call: Call) -> Found:
         "start": 0,
         "uri": path,
     }
+
+
+async def _kept(call: Call, ids: Sequence[UUID], *, deleted: bool = False) -> dict[UUID, TwilioMessage]:
+    """Find what is kept beside messages, by their ids. Raises NotFound for a deleted one, unless they are wanted."""
+    rows = await scoped(call.ctx, TwilioMessage).filter(message_id__in=list(ids))
+    if not deleted and any(row.deleted_at is not None for row in rows):
+        raise NotFound("This message was deleted.", param="Sid")
+    return {row.message_id: row for row in rows}
+
+
+def _shown(call: Call, row: MessageView, kept: Mapping[UUID, TwilioMessage]) -> dict[str, object]:
+    service_sid = kept[row.id].service_sid if row.id in kept else None
+    return message_resource(row, call.account_sid, service_sid=service_sid)
+
+
+def _service_sid(form: Mapping[str, str]) -> str | None:
+    """Return the messaging service that a form names: each stands for the workspace's senders."""
+    text = form.get("MessagingServiceSid")
+    if text is not None and decode_sid(SERVICE, text) is None:
+        raise InvalidRequest(
+            "No such messaging service: its Sid is MG and 32 hexadecimal digits.",
+            param="MessagingServiceSid",
+            code=ErrorCode.ID_INVALID,
+        )
+    return text
 
 
 def _check_supported(form: Mapping[str, str]) -> None:
@@ -190,7 +248,9 @@ def _read_token(token: str | None) -> tuple[UUID | None, UUID | None]:
     return (id, None) if kind == AFTER else (None, id)
 
 
-def _envelope(call: Call, page: Page[Message], request: PageRequest, *, number: int) -> dict[str, object]:
+def _envelope(
+    call: Call, page: Page[Message], request: PageRequest, kept: Mapping[UUID, TwilioMessage], *, number: int
+) -> dict[str, object]:
     path = f"/{API_VERSION}/Accounts/{call.account_sid}/Messages.json"
     filters = [(name, call.query[name]) for name in FILTERS if call.query.get(name)]
     size, token = request.limit, call.query.get("PageToken")
@@ -199,10 +259,10 @@ def _envelope(call: Call, page: Page[Message], request: PageRequest, *, number: 
         place = [("PageSize", str(size)), ("Page", str(page_number))]
         return f"{path}?{urlencode([*filters, *place, *([('PageToken', token)] if token else [])])}"
 
-    rows = page.items
+    rows = [row for row in page.items if row.id not in kept or kept[row.id].deleted_at is None]
     before, after = _neighbors(page, request)
     return {
-        "messages": [message_resource(row, call.account_sid) for row in rows],
+        "messages": [_shown(call, row, kept) for row in rows],
         "end": number * size + max(len(rows) - 1, 0),
         "first_page_uri": uri(0, None),
         "next_page_uri": None if after is None else uri(number + 1, f"{AFTER}{encode_sid(MESSAGE, after)}"),

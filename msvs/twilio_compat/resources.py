@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from msvs.api.resources import FAILURES, MessageView
+from msvs.api.webhooks.status_callbacks import NUMBERS, UNKNOWN_ERROR
 from msvs.models import MessageKind, MessageStatus
 from msvs.twilio_compat.call import API_VERSION
 from msvs.twilio_compat.sids import MESSAGE, encode_sid
@@ -24,27 +25,8 @@ STATUSES: Mapping[str, str] = {
     MessageStatus.CANCELED: "canceled",
 }
 
-# Why a message failed → Twilio's number; every other failure is its "unknown error".
-NUMBERS: Mapping[str, int] = {
-    "invalid_number": 30005,
-    "carrier_filtered": 30007,
-    "unreachable": 30003,
-    "insufficient_credits": 30002,
-    "recipient_opted_out": 21610,
-    "recipient_not_opted_in": 30004,
-    "region_blocked": 21408,
-    "region_not_enabled": 21408,
-    "sender_not_allowed": 21606,
-    "no_route": 21612,
-    "number_type_blocked": 21614,
-    "expired": 30036,
-    "body_too_long": 21617,
-    "body_empty": 21602,
-}
-UNKNOWN_ERROR = 30008
 
-
-def message_resource(row: MessageView, account_sid: str) -> dict[str, object]:
+def message_resource(row: MessageView, account_sid: str, *, service_sid: str | None = None) -> dict[str, object]:
     """Return the shape of a message row (a model, a result row or a new message)."""
     sid = encode_sid(MESSAGE, row.id)
     path = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{sid}"
@@ -61,7 +43,7 @@ def message_resource(row: MessageView, account_sid: str) -> dict[str, object]:
         "error_code": None if code is None else NUMBERS.get(code, UNKNOWN_ERROR),
         "error_message": None if code is None else FAILURES.get(code, code),
         "from": row.sender,
-        "messaging_service_sid": None,
+        "messaging_service_sid": service_sid,
         "num_media": "0",
         "num_segments": str(row.segments),
         "price": None,

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 from starlette.routing import BaseRoute, Route
@@ -29,15 +30,16 @@ from msvs.http.body import ClientGone, read_body
 from msvs.http.callers import address_of
 from msvs.http.errors import error_headers
 from msvs.http.headers import REPLAYED, Headers, read_headers, tell_allowance
-from msvs.http.middleware import ANSWER_HEADERS, CALLER, REQUEST_ID, refuse, request_id_of, send_whole
+from msvs.http.middleware import ANSWER_HEADERS, CALLER, REQUEST_ID, refuse, request_id_of, send_empty, send_whole
 from msvs.pool import sharing
-from msvs.twilio_compat import accounts, messages
+from msvs.twilio_compat import accounts, messages, usage
 from msvs.twilio_compat.call import API_VERSION, Call, Handler
 from msvs.twilio_compat.errors import error_body, status_of
 from msvs.twilio_compat.forms import check_names, parse_form, parse_query
 from msvs.twilio_compat.sids import ACCOUNT, encode_sid
 
 PREFIX = f"/{API_VERSION}"
+NO_CONTENT = 204
 CHALLENGE = b'Basic realm="MassiveSMS"'
 IDEMPOTENCY_HEADER = b"i-twilio-idempotency-token"
 
@@ -48,13 +50,24 @@ Handled = tuple[Handler, Permission]
 def twilio_routes(services: Services, limiter: Limiter) -> list[BaseRoute]:
     """Return the routes of Twilio's API, with their full paths."""
     account = f"{PREFIX}/Accounts/{{account}}"
-    looks, reads, sends = Permission.WORKSPACE_READ, Permission.MESSAGES_READ, Permission.MESSAGES_SEND
+    looks, credits = Permission.WORKSPACE_READ, Permission.CREDITS_READ
+    reads, sends = Permission.MESSAGES_READ, Permission.MESSAGES_SEND
     table: dict[str, dict[str, Handled]] = {
         f"{PREFIX}/Accounts.json": {"GET": (accounts.list_, looks)},
         f"{account}.json": {"GET": (accounts.fetch, looks)},
         f"{account}/Messages.json": {"GET": (messages.list_, reads), "POST": (messages.create, sends)},
         f"{account}/Messages/{{sid}}/Media.json": {"GET": (messages.list_media, reads)},
-        f"{account}/Messages/{{sid}}.json": {"GET": (messages.fetch, reads), "POST": (messages.update, sends)},
+        f"{account}/Messages/{{sid}}.json": {
+            "GET": (messages.fetch, reads),
+            "POST": (messages.update, sends),
+            "DELETE": (messages.delete, sends),
+        },
+        f"{account}/Balance.json": {"GET": (usage.balance, credits)},
+        f"{account}/Usage/Records.json": {"GET": (usage.list_, reads)},
+        **{
+            f"{account}/Usage/Records/{name}.json": {"GET": (partial(usage.list_, period=name), reads)}
+            for name in usage.PERIODS
+        },
         f"{PREFIX}/{{rest:path}}": {},
     }
     return [Route(path, PathRouter(services, handlers, limiter)) for path, handlers in table.items()]
@@ -89,18 +102,22 @@ class PathRouter:
             refusal = refuse(scope, error)
             status, body = status_of(refusal), error_body(refusal, request_id, self._services.base_url)
             extra = error_headers(refusal, challenge=CHALLENGE)
-        await send_whole(send, status, body, extra)
+        if status == NO_CONTENT:
+            await send_empty(send, status, extra)
+        else:
+            await send_whole(send, status, body, extra)
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
         if not self._handlers:
-            raise RouteUnknown("This part of Twilio's API is not here: Accounts and Messages are, in JSON.")
+            raise RouteUnknown("This part of Twilio's API is not here: Messages, Balance and Usage are, in JSON.")
         method: str = scope["method"]
         handled = self._handlers.get(method)
         if handled is None:
             raise MethodNotAllowed(_refusal(method, self._allow), allow=self._allow)
         handler, permission = handled
         headers = read_headers(scope)
-        ctx = await identify(self._services, headers.get(b"authorization"), request_id, address_of(scope))
+        authorization = headers.get(b"authorization")
+        ctx = await identify(self._services, authorization, request_id, address_of(scope))
         scope[CALLER] = ctx
         tell_allowance(await self._limiter.take(ctx.workspace_id), scope.get(ANSWER_HEADERS, []))
         allow(ctx, permission)
@@ -108,11 +125,15 @@ class PathRouter:
         if "account" in path and path["account"] != encode_sid(ACCOUNT, ctx.workspace_id):
             raise NotFound("No such account, or not the one of this key.", param="AccountSid")
         query = parse_query(scope["query_string"])
+        if method == "DELETE":
+            with sharing(ctx.workspace_id):
+                return await in_unit_of_work(lambda: _run(handler, Call(ctx, path, query, {})))
         if method != "POST":
             with sharing(ctx.workspace_id):
                 return await _run(handler, Call(ctx, path, query, {}))
         check_names(query, ())
-        call = Call(ctx, path, {}, parse_form(await read_body(receive, headers), headers))
+        _, token = _credentials(authorization)
+        call = Call(ctx, path, {}, parse_form(await read_body(receive, headers), headers), token)
         with sharing(ctx.workspace_id):
             return await self._write(handler, call, scope, headers, request_id)
 
@@ -122,7 +143,7 @@ class PathRouter:
         """Run what changes something, once an idempotency token."""
         key = headers.get(IDEMPOTENCY_HEADER)
         if key is None:
-            if handler is not messages.create:
+            if handler is not messages.create or any(call.form.get(name) for name in messages.KEPT):
                 return await in_unit_of_work(lambda: _run(handler, call))
             async with single_statement():
                 return await _run(handler, call)
@@ -175,11 +196,9 @@ def _credentials(authorization: bytes | None) -> tuple[str, str]:
 
 
 def _refusal(method: str, allow: str) -> str:
-    if method == "DELETE":
-        return "Messages are not deleted: they are the record of what was sent, and of what it cost."
     return f"{method[:20]} is not allowed here; allowed: {allow}."
 
 
 async def _run(handler: Handler, call: Call) -> Answer:
     status, found = await handler(call)
-    return Answer(status, msgspec.json.encode(found))
+    return Answer(status, b"" if found is None else msgspec.json.encode(found))

@@ -9,6 +9,7 @@ from msvs.api.errors import NotFound
 
 ACCOUNT = "AC"
 MESSAGE = "SM"
+SERVICE = "MG"
 
 _shape = re.compile(r"([A-Z]{2})([0-9a-f]{32})").fullmatch
 

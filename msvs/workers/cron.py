@@ -21,10 +21,9 @@ from msvs.api.campaigns import lifecycle
 from msvs.api.context import Services
 from msvs.api.dispatch.lanes import has_due
 from msvs.api.notifier import Notifier, WorkQueue
-from msvs.api.webhooks import deliveries
 from msvs.loops import new_runner
 from msvs.settings import Settings, SettingsError
-from msvs.workers import maintenance, reports
+from msvs.workers import maintenance, reports, status_callbacks
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +54,7 @@ QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.MESSAGES: has_due,
     WorkQueue.CAMPAIGNS: lifecycle.has_work,
     WorkQueue.REPORTS: reports.has_due,
-    WorkQueue.WEBHOOKS: deliveries.has_due,
+    WorkQueue.WEBHOOKS: status_callbacks.has_due,
     WorkQueue.MAIL: mail_outbox.has_due,
     WorkQueue.MAINTENANCE: maintenance.has_work,
 }

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from msvs.api.notifier import WorkQueue
-from msvs.workers import campaigns, dispatch, mail, maintenance, reports, webhooks
+from msvs.workers import campaigns, dispatch, mail, maintenance, reports, status_callbacks
 from msvs.workers.runtime import Runtime, current_runtime
 
 T = TypeVar("T")
@@ -69,8 +69,8 @@ def collect_reports(runtime: Runtime) -> int:
 
 @_answering(WorkQueue.WEBHOOKS)
 def deliver_webhooks(runtime: Runtime) -> int:
-    """Deliver due webhooks. Return how many attempts."""
-    return runtime.run(webhooks.deliver_webhooks(runtime.services, runtime.http, stop=runtime.stop))
+    """Deliver due webhooks and status callbacks. Return how many attempts."""
+    return runtime.run(status_callbacks.deliver_all(runtime.services, runtime.http, stop=runtime.stop))
 
 
 @_answering(WorkQueue.MAIL)

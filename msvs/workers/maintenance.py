@@ -57,6 +57,11 @@ RETENTION = {
     ),
     "api_requests": Retention("id < id_floor(now() - interval '7 days')", "id", UUID(int=0)),
     "mails": Retention("created_at < now() - interval '7 days'", "created_at"),
+    "status_callbacks": Retention("created_at < now() - interval '7 days' AND state <> 'pending'", "created_at"),
+    # They go with their messages, whose months go as a whole.
+    "twilio_messages": Retention(
+        "message_id < (SELECT id FROM messages ORDER BY id LIMIT 1)", "message_id", UUID(int=0)
+    ),
     "prefix_usage": Retention("hour < now() - interval '2 days'", "hour"),
 }
 # From the age where the last batch ended: what was deleted is still in the index, for as long as a snapshot is held.

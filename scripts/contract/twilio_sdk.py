@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 TWILIO = "https://api.twilio.com"
@@ -30,7 +34,7 @@ class MassiveSmsHttpClient(TwilioHttpClient):
 
 
 def main() -> None:
-    """Find the account, send, fetch, page, cancel, and be refused."""
+    """Find the account, send, fetch, page, cancel, be refused, be told, forget and count."""
     base_url, key = sys.argv[1], os.environ["API_KEY"]
     http_client = MassiveSmsHttpClient(base_url)
     [account] = Client(key, key, http_client=http_client).api.accounts.list()
@@ -69,15 +73,85 @@ def main() -> None:
         ({"to": "+12125550164"}, 21602),
         ({"to": "+14155550113", "body": "Doors open"}, 21408),
         ({"to": "+12125550164", "body": "Doors open", "media_url": ["https://cohortlabs.co/a.png"]}, 21620),
-        ({"to": "+12125550164", "body": "Doors open", "status_callback": "https://cohortlabs.co/hook"}, 21609),
+        ({"to": "+12125550164", "body": "Doors open", "status_callback": "http://cohortlabs.co/hook"}, 21609),
+        ({"to": "+12125550164", "body": "Doors open", "messaging_service_sid": "MG1"}, 21701),
+        *(
+            ({"to": "+12125550164", "body": "Doors open", "from_": f"+1500555000{digit}"}, number)
+            for digit, number in ((1, 21212), (7, 21606), (8, 21611))
+        ),
+        *(
+            ({"to": f"+1500555000{digit}", "body": "Doors open", "from_": "+15005550006"}, number)
+            for digit, number in ((1, 21211), (2, 21612), (3, 21408), (4, 21610), (9, 21614))
+        ),
     ):
         refuse(lambda options=options: client.messages.create(**options), 400, number)
     refuse(lambda: client.messages(message.sid).update(status="canceled"), 400, 30409)
-    refuse(lambda: client.messages(message.sid).update(body=""), 400, 20001)
-    refuse(lambda: client.messages(message.sid).delete(), 405, 20004)
+    refuse(lambda: client.messages(message.sid).update(body="Other words"), 400, 20001)
+    told(client, key)
+    forget(client, message.sid)
+    count(client)
     refuse(lambda: client.messages("SM" + "0" * 32).fetch(), 404, 20404)
     refuse(lambda: Client(account.sid, "wrong", http_client=http_client).messages("SM" + "0" * 32).fetch(), 401, 20003)
     print(f"twilio sent {message.sid}")
+
+
+class Callbacks(http.server.BaseHTTPRequestHandler):
+    """Keeps what is posted: the form and its signature."""
+
+    received: ClassVar[list[tuple[dict[str, str], str]]] = []
+
+    def do_POST(self) -> None:
+        """Take a callback."""
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.received.append((dict(parse_qsl(body)), self.headers["X-Twilio-Signature"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def told(client: Client, key: str) -> None:
+    """Send from the workspace's senders, and be told of each status by signed callbacks."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Callbacks) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/sms?cohort=06"
+        service = "MG" + "0" * 32
+        sent = client.messages.create(
+            to="+12125550165", body="Doors open", messaging_service_sid=service, status_callback=url
+        )
+        assert sent.messaging_service_sid == service
+        deadline = time.monotonic() + DELIVERED_SECONDS
+        while len(Callbacks.received) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        server.shutdown()
+    assert [form["MessageStatus"] for form, _ in Callbacks.received] == ["sent", "delivered"], Callbacks.received
+    for form, signature in Callbacks.received:
+        assert (form["MessageSid"], form["To"], form["AccountSid"]) == (sent.sid, "+12125550165", sent.account_sid)
+        assert RequestValidator(key).validate(url, form, signature)
+        assert not RequestValidator(key).validate(url, {**form, "MessageStatus": "failed"}, signature)
+
+
+def forget(client: Client, sid: str) -> None:
+    """Redact a message, then delete it."""
+    assert client.messages(sid).update(body="").body == ""
+    assert client.messages(sid).fetch().body == ""
+    assert client.messages(sid).delete() is True
+    refuse(lambda: client.messages(sid).fetch(), 404, 20404)
+
+
+def count(client: Client) -> None:
+    """Read the balance and what was sent."""
+    assert int(client.balance.fetch().balance) > 0
+    records = client.usage.records
+    [sent] = records.list(category="sms-outbound")
+    [today] = records.today.list(category="sms-outbound")
+    assert int(sent.count) >= int(today.count) >= 0
+    assert int(sent.usage) >= int(sent.count) >= 2
+    for period in (records.daily, records.monthly, records.yearly, records.all_time, records.this_month):
+        assert {each.category for each in period.list(limit=4)} == {"sms", "sms-inbound", "sms-outbound", "totalprice"}
+    assert records.last_month.list(start_date=None)
+    assert records.yesterday.list()
 
 
 def refuse(call: Any, status: int, number: int) -> None:

@@ -323,7 +323,13 @@ async def test_a_page_holds_at_most_a_hundred(account: Account) -> None:
         ({"To": "+19005550123"}, (400, 21614, "To")),
         ({"MessagingServiceSid": "MG1"}, (400, 21701, "MessagingServiceSid")),
         ({"MediaUrl": "https://cohortlabs.co/a.png"}, (400, 21620, "MediaUrl")),
-        ({"StatusCallback": "https://cohortlabs.co/hook"}, (400, 21609, "StatusCallback")),
+        ({"StatusCallback": "https://"}, (400, 21609, "StatusCallback")),
+        ({"StatusCallback": "http://cohortlabs.co/hook"}, (400, 21609, "StatusCallback")),
+        ({"StatusCallback": "https://169.254.169.254/hook"}, (400, 21609, "StatusCallback")),
+        ({"StatusCallback": "https://a:b@cohortlabs.co/hook"}, (400, 21609, "StatusCallback")),
+        ({"StatusCallback": "https://cohortlabs.co/hook#rc=6"}, (400, 21609, "StatusCallback")),
+        ({"StatusCallback": "https://cohortlabs.co/hook#rp=3xx"}, (400, 21609, "StatusCallback")),
+        ({"StatusCallback": "https://cohortlabs.co/hook#ct=500"}, (400, 21609, "StatusCallback")),
         ({"SmartEncoded": "true"}, (400, 20001, "SmartEncoded")),
         ({"ContentRetention": "discard"}, (400, 20001, "ContentRetention")),
         ({"ScheduledAt": "2030-01-01"}, (400, 20001, "ScheduledAt")),
@@ -370,7 +376,8 @@ async def test_who_opted_out_is_not_sent_to(account: Account) -> None:
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
-        ({"Body": ""}, (400, 20001, "Body")),
+        ({"Body": ""}, (409, 20009, None)),
+        ({"Body": "", "Status": "canceled"}, (400, 20001, "Status")),
         ({"Body": "Other words"}, (400, 20001, "Body")),
         ({"Status": "sent"}, (400, 20001, "Status")),
         ({"Status": ""}, (400, 20001, "Status")),
@@ -378,7 +385,7 @@ async def test_who_opted_out_is_not_sent_to(account: Account) -> None:
         ({"Status": "canceled", "To": "+12125550111"}, (400, 20001, "To")),
     ],
 )
-async def test_messages_are_only_ever_canceled(
+async def test_messages_are_not_changed(
     account: Account, form: dict[str, str], expected: tuple[int, int, str | None]
 ) -> None:
     sent = await account.send()
@@ -386,11 +393,10 @@ async def test_messages_are_only_ever_canceled(
     assert await account.get(f"Messages/{sent['sid']}.json") == sent
 
 
-async def test_messages_are_not_deleted(account: Account) -> None:
+async def test_a_message_that_may_yet_be_sent_is_not_deleted(account: Account) -> None:
     sent = await account.send()
     response = await account.http.delete(f"{account.path}/Messages/{sent['sid']}.json", auth=account.auth)
-    assert refusal(response) == (405, 20004, None)
-    assert response.headers["allow"] == "GET, HEAD, POST"
+    assert refusal(response) == (409, 20009, None)
     assert await account.get(f"Messages/{sent['sid']}.json") == sent
 
 

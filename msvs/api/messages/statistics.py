@@ -85,6 +85,21 @@ WHERE workspace_id = $1 AND livemode = $2 AND id >= $6 AND id < $7 AND created_a
 GROUP BY 1, 2
 """
 
+# What a carrier took, and what people wrote.
+USAGE = """
+SELECT width_bucket(created_at, $3::timestamptz[]) - 1 AS bucket, 'outbound' AS kind, count(*) AS count,
+    sum(segments)::bigint AS segments, sum(credits_used)::bigint AS credits
+FROM messages
+WHERE workspace_id = $1 AND livemode = $2 AND id >= $6 AND id < $7 AND created_at >= $4 AND created_at < $5
+    AND sent_at IS NOT NULL
+GROUP BY 1
+UNION ALL
+SELECT width_bucket(received_at, $3::timestamptz[]) - 1, 'inbound', count(*), count(*), 0
+FROM inbound_messages
+WHERE workspace_id = $1 AND livemode = $2 AND id >= $6 AND id < $7 AND received_at >= $4 AND received_at < $5
+GROUP BY 1
+"""
+
 COUNT_FAILURES = """
 SELECT campaign_id, status::text AS status, error_code AS code, count(*) AS count
 FROM messages
@@ -139,6 +154,23 @@ class ActivityPoint:
     def message_count(self) -> int:
         """Messages of all statuses."""
         return sum(self.messages.values())
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Messages of one direction in a bucket, with their segments and credits."""
+
+    count: int = 0
+    segments: int = 0
+    credits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePoint:
+    """What a workspace sent and received in one bucket of time."""
+
+    outbound: Traffic = field(default_factory=Traffic)
+    inbound: Traffic = field(default_factory=Traffic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +335,27 @@ async def read_deliverability(
         group.failures.sort(key=lambda each: (-each.count, each.code, each.status))
     ordered = sorted(groups.values(), key=lambda each: (-each.message_count, each.value or ""))
     return ordered[:MAX_GROUPS]
+
+
+async def read_usage(ctx: Context, edges: Sequence[datetime]) -> list[UsagePoint]:
+    """Return what was sent and received between each two of `edges`, at most 800 times in their order."""
+    points = [UsagePoint() for _ in edges[1:]]
+    first, end = edges[0], edges[-1]
+    rows = await fetch(
+        USAGE,
+        ctx.workspace_id,
+        ctx.livemode,
+        list(edges[:-1]),
+        first,
+        end,
+        id_at(first - ID_MARGIN),
+        id_at(end + ID_MARGIN),
+    )
+    for row in rows:
+        point = points[row.bucket]
+        traffic = point.outbound if row.kind == "outbound" else point.inbound
+        traffic.count, traffic.segments, traffic.credits = row.count, row.segments, row.credits
+    return points
 
 
 async def campaign_failures(ctx: Context, campaign_ids: Sequence[UUID]) -> dict[UUID, list[FailureCount]]:

@@ -140,6 +140,11 @@ WHERE virtual_signals.workspace_id = $1 AND virtual_signals.livemode = $2 AND vi
 ERASE_CARRIER_EVENTS = """
 UPDATE carrier_signals SET from_phone = NULL, text = '' WHERE message_id = ANY($1::uuid[])
 """
+# Nothing is told any more of a message whose phone is forgotten.
+ERASE_CALLBACKS = """
+UPDATE twilio_messages SET callback_url = NULL, signatures = NULL
+WHERE workspace_id = $1 AND livemode = $2 AND message_id = ANY($3::uuid[])
+"""
 ERASE_ATTEMPTS = """
 UPDATE webhook_attempts SET response_head = ''
 WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3::uuid[])
@@ -367,6 +372,7 @@ async def _redact(ctx: Context, subject: _Subject, messages: list[UUID], found: 
     await execute(ERASE_SUBMISSIONS, list(found.submissions), phones, placeholders)
     await execute(ERASE_VIRTUAL_EVENTS, *scope, own, stand_ins)
     await execute(ERASE_CARRIER_EVENTS, messages)
+    await execute(ERASE_CALLBACKS, *scope, messages)
     events = sorted(found.events)
     for start in range(0, len(events), BATCH):
         rows = await fetch(READ_EVENTS, *scope, events[start : start + BATCH])

@@ -19,6 +19,7 @@ from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
 from msvs.api.resources import Resource
 from msvs.api.scope import find, scoped
 from msvs.api.unit_of_work import notify_after_commit
+from msvs.api.webhooks.status_callbacks import CALLED, WRITE_CALLBACKS, WRITE_CALLBACKS_OF_MANY
 from msvs.database import copy_encoded, copy_rows, fetch, fetch_value
 from msvs.fields import about
 from msvs.models import Event
@@ -70,7 +71,7 @@ class NewEvent:
     data: Resource
 
 
-WRITE_EVENTS_AND_DELIVERIES = """
+WRITE_EVENTS_AND_DELIVERIES = f"""
 WITH written AS (
     INSERT INTO events (id, workspace_id, livemode, type, resource_id, data, created_at)
     SELECT * , $7::timestamptz
@@ -83,8 +84,15 @@ WITH written AS (
         ON endpoint.workspace_id = written.workspace_id AND endpoint.livemode = written.livemode
         AND endpoint.enabled AND (endpoint.events ? written.type OR endpoint.events ? '*')
     RETURNING 1
-)
-SELECT count(*) FROM queued
+), called AS (
+    {
+    WRITE_CALLBACKS.format(
+        now="$7::timestamptz",
+        changed="unnest($4::varchar[], $5::uuid[], $2::uuid[], $3::bool[])"
+        " AS changed (type, resource_id, workspace_id, livemode)",
+    )
+})
+SELECT (SELECT count(*) FROM queued) + (SELECT count(*) FROM called)
 """
 
 
@@ -141,6 +149,16 @@ async def _copy_events(rows: Sequence[NewEvent], now: datetime) -> None:
     )
     written = [(row.workspace_id, row.livemode, id, row.type) for id, row in zip(event_ids, rows, strict=True)]
     await _copy_deliveries({row.workspace_id for row in rows}, written, now)
+    called = [row for row in rows if row.type in CALLED]
+    if called and await fetch_value(
+        WRITE_CALLBACKS_OF_MANY,
+        [row.type.value for row in called],
+        [row.resource_id for row in called],
+        [row.workspace_id for row in called],
+        [row.livemode for row in called],
+        now,
+    ):
+        notify_after_commit(WorkQueue.WEBHOOKS)
 
 
 async def record_encoded(

@@ -15,6 +15,7 @@ import asyncpg
 from bench.engines import Bench, bench
 from msvs import database as db
 from msvs.api.dispatch import lane_bounds, open_months
+from msvs.api.dispatch.lane_bounds import LaneBounds
 from msvs.api.dispatch.lanes import Lane, find_lanes
 from msvs.api.dispatch.picking import pick
 from msvs.api.unit_of_work import unit_of_work
@@ -43,7 +44,7 @@ async def _timed(ask: Callable[[], Awaitable[object]]) -> float:
 
 
 async def _look() -> Lane:
-    (lane,) = await find_lanes(*await open_months.look())
+    (lane,) = await find_lanes(SERVICES, *await open_months.look())
     return lane
 
 
@@ -74,7 +75,7 @@ async def _beside() -> dict[str, float]:
     found = {}
     for name, slow in (("full", 3600.0), ("bounded", 0.0)):
         lane_bounds.SLOW_SECONDS, lane_bounds.FULL_SECONDS = slow, 3600.0
-        lane_bounds.forget()
+        SERVICES.keep(LaneBounds).forget()
         lane = await _look()
         found[f"{name}_look_ms"] = await _timed(_look)
         found[f"{name}_pick_ms"] = await _timed(partial(_pick, lane))

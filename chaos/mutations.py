@@ -83,8 +83,8 @@ def _blind_resend() -> None:
 
     dispatch = _module("msvs.workers.dispatch")
 
-    async def resend(carrier: Any, claim: Any, claimed: float) -> None:
-        await dispatch.hand_over(carrier, claim, claimed=claimed)
+    async def resend(services: Any, carrier: Any, claim: Any, claimed: float) -> None:
+        await dispatch.hand_over(services, carrier, claim, claimed=claimed)
 
     class Blind:
         DEDUPE = Capability.DEDUPE

@@ -15,6 +15,7 @@ from redis import Redis
 from msvs import database as db
 from msvs.api.context import Context
 from msvs.api.dispatch import lane_bounds
+from msvs.api.dispatch.lane_bounds import LaneBounds
 from msvs.loops import new_loop
 from msvs.models import Workspace
 from tests import factories
@@ -53,7 +54,7 @@ def process_state() -> Iterator[None]:
     """Leave the services as the test found them, for fixtures that live longer."""
     with restored(SERVICES):
         yield
-    lane_bounds.forget()
+    SERVICES.keep(LaneBounds).forget()
 
 
 @pytest.fixture(scope="session")

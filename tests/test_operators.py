@@ -58,14 +58,14 @@ async def test_a_suspended_workspace_sends_nothing_until_it_is_resumed(ctx: Cont
     async with unit_of_work():
         await send_message(ctx, SendMessage(to="+14155550123", body="Doors open"))
         await send_message(other_ctx, SendMessage(to="+14155550123", body="Doors open"))
-    (before,) = [lane for lane in await find_lanes(await db.now()) if lane.workspace_id == ctx.workspace_id]
+    (before,) = [lane for lane in await find_lanes(SERVICES, await db.now()) if lane.workspace_id == ctx.workspace_id]
     assert await suspend(ctx)
     assert not await suspend(ctx)
     now = await db.now()
     # A worker that had found the lane before takes nothing of it either.
     async with unit_of_work():
         assert await claims.claim(SERVICES, before, carrier="virtual", limit=10, now=now) is None
-    assert {lane.workspace_id for lane in await find_lanes(now)} == {other_ctx.workspace_id}
+    assert {lane.workspace_id for lane in await find_lanes(SERVICES, now)} == {other_ctx.workspace_id}
     assert await Message.get(workspace_id=ctx.workspace_id).values_list("status", flat=True) == "queued"
     assert await resume(ctx)
     assert not await resume(ctx)
@@ -82,10 +82,10 @@ async def test_a_suspended_workspace_sends_nothing_until_it_is_resumed(ctx: Cont
 async def test_a_suspended_workspaces_campaigns_wait(ctx: Context) -> None:
     campaign = await _running_campaign(ctx)
     lane = Lane(ctx.workspace_id, ctx.livemode, campaign)
-    assert lane in await find_lanes(await db.now())
+    assert lane in await find_lanes(SERVICES, await db.now())
     await suspend(ctx)
-    assert lane not in await find_lanes(await db.now())
-    assert not await has_due(await db.now())
+    assert lane not in await find_lanes(SERVICES, await db.now())
+    assert not await has_due(SERVICES, await db.now())
 
 
 async def _running_campaign(ctx: Context) -> UUID:

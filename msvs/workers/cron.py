@@ -48,15 +48,15 @@ SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
 JOIN unnest($1::int[], $2::timestamptz[]) AS stuck (pid, query_start) USING (pid, query_start)
 """
 
-Question = Callable[[datetime], Awaitable[bool]]
+Question = Callable[[Services, datetime], Awaitable[bool]]
 
 QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.MESSAGES: has_due,
-    WorkQueue.CAMPAIGNS: lifecycle.has_work,
-    WorkQueue.REPORTS: reports.has_due,
-    WorkQueue.WEBHOOKS: status_callbacks.has_due,
-    WorkQueue.MAIL: mail_outbox.has_due,
-    WorkQueue.MAINTENANCE: maintenance.has_work,
+    WorkQueue.CAMPAIGNS: lambda _, now: lifecycle.has_work(now),
+    WorkQueue.REPORTS: lambda _, now: reports.has_due(now),
+    WorkQueue.WEBHOOKS: lambda _, now: status_callbacks.has_due(now),
+    WorkQueue.MAIL: lambda _, now: mail_outbox.has_due(now),
+    WorkQueue.MAINTENANCE: lambda _, now: maintenance.has_work(now),
 }
 
 
@@ -78,12 +78,12 @@ class CronAlive:
             self._redis.delete(self._key)
 
 
-async def tick(notifier: Notifier, number: int) -> list[WorkQueue]:
+async def tick(services: Services, notifier: Notifier, number: int) -> list[WorkQueue]:
     """Notify every queue whose work is due; return the queues."""
     now = await database.now()
     notified = []
     for queue, is_due in QUESTIONS.items():
-        due = await is_due(now) or (queue is WorkQueue.MAINTENANCE and number % CHORES_EVERY_TICKS == 0)
+        due = await is_due(services, now) or (queue is WorkQueue.MAINTENANCE and number % CHORES_EVERY_TICKS == 0)
         if due and await asyncio.to_thread(notifier.enqueue, queue, backs_off=True):
             notified.append(queue)
     return notified
@@ -128,7 +128,7 @@ async def _run(settings: Settings, database_url: str, redis_url: str) -> None:
             database.connected(database_url, pool_size=2, check=secret_keys.connection_check(services.keyring)),
             secret_keys.watching(services.keyring, settings, stop.set),
         ):
-            await _tick_until(stop, notifier)
+            await _tick_until(stop, services, notifier)
     finally:
         notifier.close()
 
@@ -146,14 +146,14 @@ async def _unless(stop: asyncio.Event, work: Coroutine[object, object, object]) 
         await working
 
 
-async def _tick_until(stop: asyncio.Event, notifier: Notifier) -> None:
+async def _tick_until(stop: asyncio.Event, services: Services, notifier: Notifier) -> None:
     number = 0
     alive = CronAlive(notifier.redis)
     failing: str | None = None
     watch = Watch()
     while not stop.is_set():
         try:
-            await _unless(stop, tick(notifier, number))
+            await _unless(stop, tick(services, notifier, number))
             if number % WATCH_EVERY_TICKS == 0:
                 await _unless(stop, watch.look())
         except Exception as error:

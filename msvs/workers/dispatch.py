@@ -15,8 +15,9 @@ import structlog
 from msvs import database
 from msvs.api import ids
 from msvs.api.context import Services
-from msvs.api.dispatch import breakers, claims, expired_leases, lane_bounds, open_months, resending, routing, set_aside
+from msvs.api.dispatch import breakers, claims, expired_leases, open_months, resending, routing, set_aside
 from msvs.api.dispatch.claims import Claim
+from msvs.api.dispatch.lane_bounds import LaneBounds
 from msvs.api.dispatch.lanes import Lane, find_lanes, find_single_lanes, has_scheduled, promote_scheduled
 from msvs.api.dispatch.open_months import IdRange
 from msvs.api.dispatch.outcomes import ACCEPTED, FAULT, REFUSED, THROTTLED, UNKNOWN, Outcome, give_back, record_outcomes
@@ -112,14 +113,14 @@ class _Run:
         """
         async with self.stop.limit():
             now, open_ids = await open_months.look()
-            if await has_scheduled(now, open_ids):
+            if await has_scheduled(self._services, now, open_ids):
                 await self.failures.outlive("scheduled", _promote(self._services, now, open_ids), 0)
-            return self._whole(await find_lanes(now, open_ids))
+            return self._whole(await find_lanes(self._services, now, open_ids))
 
     async def find_single_lanes(self) -> list[Lane]:
         """Find the lanes of due single messages that did not break."""
         async with self.stop.limit():
-            return self._whole(await find_single_lanes(*await open_months.look()))
+            return self._whole(await find_single_lanes(self._services, *await open_months.look()))
 
     def _whole(self, lanes: Iterable[Lane]) -> list[Lane]:
         return [lane for lane in lanes if lane not in self._broken]
@@ -138,7 +139,7 @@ class _Run:
                     )
                 except Exception as error:
                     # What it had locked meanwhile lies where others of this process saw nothing.
-                    lane_bounds.forget()
+                    self._services.keep(LaneBounds).forget()
                     self._broken.add(lane)
                     self.failures.note("lane", error)
                     return 0
@@ -150,7 +151,7 @@ async def _promote(services: Services, now: datetime, open_ids: IdRange) -> int:
     """Queue scheduled messages whose time has come. Return how many."""
 
     async def promote(limit: int) -> int:
-        return await promote_scheduled(limit=limit, now=now, open_ids=open_ids)
+        return await promote_scheduled(services, limit=limit, now=now, open_ids=open_ids)
 
     return await _ever_fewer(services, PROMOTE, None, now, promote)
 
@@ -230,7 +231,9 @@ async def dispatch_lane(
     stop = stop or StopFlag()
     async with stop.limit():
         taken = await _claim(services, carriers, lane, batch, paces)
-    handing = [hand_over(carriers[claim.carrier], claim, claimed=claimed, stop=stop, paces=paces) for claim in taken]
+    handing = [
+        hand_over(services, carriers[claim.carrier], claim, claimed=claimed, stop=stop, paces=paces) for claim in taken
+    ]
     await _all(handing)
     return sum(len(claim.messages) for claim in taken)
 
@@ -258,7 +261,13 @@ async def _claim(services: Services, carriers: Carriers, lane: Lane, batch: int,
 
 
 async def hand_over(
-    carrier: Carrier, claim: Claim, *, claimed: float, stop: StopFlag | None = None, paces: Paces | None = None
+    services: Services,
+    carrier: Carrier,
+    claim: Claim,
+    *,
+    claimed: float,
+    stop: StopFlag | None = None,
+    paces: Paces | None = None,
 ) -> None:
     """Submit a claim's messages and write down the outcomes.
 
@@ -279,7 +288,7 @@ async def hand_over(
         if is_late:
             log.warning("claim given back: it came too late", messages=len(claim.messages))
         now = await database.now()
-        await in_unit_of_work(partial(give_back, claim, now))
+        await in_unit_of_work(partial(give_back, services, claim, now))
         return
     submissions = [
         Submission(
@@ -375,12 +384,7 @@ def _outcome(submission: Submission, answer: protocol.Outcome) -> Outcome:
 
 
 async def resolve_expired(
-    carriers: Carriers,
-    *,
-    services: Services | None = None,
-    batch: int = BATCH,
-    seconds: float = 10.0,
-    stop: StopFlag | None = None,
+    services: Services, carriers: Carriers, *, batch: int = BATCH, seconds: float = 10.0, stop: StopFlag | None = None
 ) -> int:
     """Resolve hand-overs whose outcome nobody wrote down, by what their carrier can do. Return how many messages.
 
@@ -393,9 +397,9 @@ async def resolve_expired(
     for carrier in carriers.values():
         flag = stop or StopFlag()
         if carrier.capability is protocol.Capability.NONE:
-            resolving = _resend_all(services or Services(), carrier, batch, seconds, flag)
+            resolving = _resend_all(services, carrier, batch, seconds, flag)
         else:
-            resolving = _resolve_all(carrier, batch, seconds, flag)
+            resolving = _resolve_all(services, carrier, batch, seconds, flag)
         total += await failures.outlive(carrier.name, resolving, 0)
     failures.end()
     return total
@@ -413,14 +417,14 @@ async def _resend_all(services: Services, carrier: Carrier, batch: int, seconds:
         if claim is None:
             break
         for part in resending.by_campaign(claim):
-            await hand_over(carrier, part, claimed=claimed, stop=stop)
+            await hand_over(services, carrier, part, claimed=claimed, stop=stop)
             total += len(part.messages)
         if time.monotonic() >= until:
             break
     return total
 
 
-async def _resolve_all(carrier: Carrier, batch: int, seconds: float, stop: StopFlag) -> int:
+async def _resolve_all(services: Services, carrier: Carrier, batch: int, seconds: float, stop: StopFlag) -> int:
     total = 0
     until = time.monotonic() + seconds
     is_asked = carrier.capability is protocol.Capability.LOOKUP
@@ -432,15 +436,15 @@ async def _resolve_all(carrier: Carrier, batch: int, seconds: float, stop: StopF
             break
         total += len(claim.messages)
         if claim.messages:
-            await _resolve(carrier, claim, claimed)
+            await _resolve(services, carrier, claim, claimed)
         if time.monotonic() >= until:
             break
     return total
 
 
-async def _resolve(carrier: Carrier, claim: expired_leases.ExpiredClaim, claimed: float) -> None:
+async def _resolve(services: Services, carrier: Carrier, claim: expired_leases.ExpiredClaim, claimed: float) -> None:
     if carrier.capability is protocol.Capability.DEDUPE:
-        await hand_over(carrier, claim, claimed=claimed)
+        await hand_over(services, carrier, claim, claimed=claimed)
         return
     try:
         async with asyncio.timeout(LOOK_UP_SECONDS):
@@ -460,6 +464,6 @@ async def _resolve(carrier: Carrier, claim: expired_leases.ExpiredClaim, claimed
     # Past their expiry, or of a canceled campaign: what becomes of them is for the queue to say.
     if stale := [row for row in unsent if row.is_stale]:
         now = await database.now()
-        await in_unit_of_work(lambda: give_back(Claim(claim.token, claim.carrier, stale), now))
+        await in_unit_of_work(lambda: give_back(services, Claim(claim.token, claim.carrier, stale), now))
     if unsent := [row for row in unsent if not row.is_stale]:
-        await hand_over(carrier, Claim(claim.token, claim.carrier, unsent), claimed=claimed)
+        await hand_over(services, carrier, Claim(claim.token, claim.carrier, unsent), claimed=claimed)

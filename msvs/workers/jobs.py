@@ -82,7 +82,7 @@ def send_mail(runtime: Runtime) -> int:
 @_answering(WorkQueue.MAINTENANCE)
 def maintain(runtime: Runtime) -> dict[str, int]:
     """Do the chores. Return what each did."""
-    chores = maintenance.maintain(
-        runtime.carriers, runtime.settings, stop=runtime.stop, upkeep=runtime.upkeep, services=runtime.services
+    maintain = maintenance.maintain
+    return runtime.run_bounded(
+        maintain(runtime.services, runtime.carriers, runtime.settings, stop=runtime.stop, upkeep=runtime.upkeep)
     )
-    return runtime.run_bounded(chores)

@@ -77,19 +77,19 @@ DROP_SECONDS = 2.0
 
 
 async def maintain(
+    services: Services,
     carriers: Carriers,
     settings: Settings | None = None,
     *,
     stop: StopFlag | None = None,
     upkeep: Upkeep | None = None,
-    services: Services | None = None,
 ) -> dict[str, int]:
     """Do every chore once. Return what each did. One that breaks holds up no other; its error is raised at the end."""
     now = await database.now()
     failures = Failures()
     done = {}
     stop = stop or StopFlag()
-    for name, chore in _chores(carriers, settings or Settings(), now, stop, upkeep, services).items():
+    for name, chore in _chores(services, carriers, settings or Settings(), now, stop, upkeep).items():
         if stop.is_set:
             break
         done[name] = await failures.outlive(name, chore(), 0)
@@ -98,17 +98,17 @@ async def maintain(
 
 
 def _chores(
+    services: Services,
     carriers: Carriers,
     settings: Settings,
     now: datetime,
     stop: StopFlag,
     upkeep: Upkeep | None,
-    services: Services | None,
 ) -> Mapping[str, Callable[[], Awaitable[int]]]:
     return {
         "partitioned": partial(roll_partitions, settings, upkeep),
         "opened": partial(_find_open_months, now, upkeep),
-        "resolved": partial(resolve_expired, carriers, services=services, stop=stop),
+        "resolved": partial(resolve_expired, services, carriers, stop=stop),
         "completed": complete_campaigns,
         "unreported": partial(in_unit_of_work, partial(delivery_reports.give_up_reports, limit=BATCH, now=now)),
         "unresolved": partial(in_unit_of_work, partial(delivery_reports.give_up_unresolved, limit=BATCH, now=now)),

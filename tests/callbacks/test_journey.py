@@ -169,7 +169,7 @@ async def test_reports_of_its_parts_resolve_a_message_whose_answer_was_lost(live
         carrier.fake.drops = True
         message_id = await send(live_ctx, carrier, body="Your table is ready. " * 20)
         await db.execute("UPDATE messages SET lease_until = now() - interval '1 second'")
-        assert await resolve_expired({carrier.name: carrier.carrier}) == 1
+        assert await resolve_expired(SERVICES, {carrier.name: carrier.carrier}) == 1
         [taken] = carrier.fake.taken
         states = []
         for part in (2, 0, 0, 1):

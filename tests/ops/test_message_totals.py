@@ -84,7 +84,7 @@ async def test_maintenance_counts_what_was_sent(ctx: Context, monkeypatch: pytes
     await dispatch_messages(SERVICES, carriers)
     # Ids are made by another clock than the count's.
     await asyncio.sleep(0.05)
-    assert (await maintain(carriers))["counted"] == 1
+    assert (await maintain(SERVICES, carriers))["counted"] == 1
     assert (await totals())["test", "sent"] == 3
 
 

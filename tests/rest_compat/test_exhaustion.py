@@ -155,7 +155,7 @@ async def test_a_full_disk_stops_workers_and_loses_and_doubles_nothing(
     assert submitted == (0 if at == "the claim" else 5)
     for _ in range(3):
         await hurry()
-        await resolve_expired(carriers)
+        await resolve_expired(SERVICES, carriers)
         await dispatch_messages(SERVICES, carriers)
         await hurry()
         await collect_reports(SERVICES)

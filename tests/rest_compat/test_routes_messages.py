@@ -344,7 +344,7 @@ async def test_a_carrier_that_times_out_after_accepting_gets_one_message(api: ht
     await dispatch_messages(SERVICES, CARRIERS)
     assert (await again(api, message))["status"] == "sending"
     await db.execute("UPDATE messages SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
-    await resolve_expired(CARRIERS)
+    await resolve_expired(SERVICES, CARRIERS)
     await work()
     assert (await again(api, message))["status"] == "delivered"
     assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == 1

@@ -203,7 +203,7 @@ class MessageMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         expired = self.run(self._expired())
-        self.run(resolve_expired({"virtual": self.carrier}, services=SERVICES))
+        self.run(resolve_expired(SERVICES, {"virtual": self.carrier}))
         for message_id in expired:
             expected = self.messages[message_id]
             if self.carrier.capability is Capability.NONE:
@@ -329,7 +329,7 @@ class MessageMachine(RuleBasedStateMachine):
 
     async def _promote(self) -> None:
         async with unit_of_work():
-            await promote_scheduled(limit=100, now=datetime.now(UTC))
+            await promote_scheduled(SERVICES, limit=100, now=datetime.now(UTC))
 
     async def _claim(self, livemode: bool) -> Claim | None:
         async with unit_of_work():

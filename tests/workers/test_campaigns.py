@@ -378,8 +378,8 @@ async def test_a_missing_report_ends_after_72_hours(ctx: Context) -> None:
     await run_through()
     assert (await Campaign.get(id=campaign_id)).status == "sending"
     await db.execute("UPDATE messages SET sent_at = now() - interval '73 hours'")
-    await maintain(CARRIERS)
-    await maintain(CARRIERS)
+    await maintain(SERVICES, CARRIERS)
+    await maintain(SERVICES, CARRIERS)
     assert (await Campaign.get(id=campaign_id)).status == "completed"
     message = await Message.get(campaign_id=campaign_id)
     assert (message.status, message.delivery) == ("sent", "unknown")

@@ -162,7 +162,7 @@ async def test_the_scripted_numbers(
         carrier = await run()
         await hurry()
         await collect_reports(SERVICES)
-        await resolve_expired({"virtual": carrier})
+        await resolve_expired(SERVICES, {"virtual": carrier})
     message = await Message.get(id=message_id)
     assert (message.status, message.error_code) == (status, code)
     assert await events(message_id) == expected
@@ -190,9 +190,9 @@ async def test_a_dead_workers_hand_over_is_resolved_by_capability(live_ctx: Cont
             claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=10, now=datetime.now(UTC))
         assert claim is not None
         await carrier.submit_many([_submission(live_ctx, message_id)])
-        assert await resolve_expired({"virtual": carrier}) == 0
+        assert await resolve_expired(SERVICES, {"virtual": carrier}) == 0
         await hurry()
-        assert await resolve_expired({"virtual": carrier}) == 1
+        assert await resolve_expired(SERVICES, {"virtual": carrier}) == 1
         message = await Message.get(id=message_id)
         assert (message.status, message.attempt_count) == ("sent", 2)
         assert await accepted(message_id) == 1
@@ -208,7 +208,7 @@ async def test_a_carrier_that_cannot_be_asked_is_never_sent_to_again(live_ctx: C
         )
     await carrier.submit_many([_submission(live_ctx, message_id)])
     await hurry()
-    assert await resolve_expired({"virtual": carrier}) == 1
+    assert await resolve_expired(SERVICES, {"virtual": carrier}) == 1
     await run(Capability.NONE)
     assert (await Message.get(id=message_id)).status == MessageStatus.SENDING
     assert await accepted(message_id) == 1
@@ -226,10 +226,10 @@ async def test_a_hand_over_nobody_heard_of_again_ends_after_72_hours(live_ctx: C
         )
     await hurry()
     carriers = {"virtual": VirtualCarrier(Capability.NONE)}
-    await maintain(carriers)
+    await maintain(SERVICES, carriers)
     assert (await Message.get(id=message_id)).status == MessageStatus.SENDING
     await db.execute("UPDATE message_attempts SET started_at = now() - interval '73 hours'")
-    await maintain(carriers)
+    await maintain(SERVICES, carriers)
     message = await Message.get(id=message_id)
     assert (message.status, message.error_code, message.credits_used) == ("failed", "outcome_unknown", 1)
     assert await accepted(message_id) == 0
@@ -265,7 +265,7 @@ async def test_a_worker_that_was_given_up_changes_nothing(live_ctx: Context) -> 
     stalled = asyncio.create_task(dispatch_lane(SERVICES, {"virtual": carrier}, Lane(live_ctx.workspace_id, True)))
     await carrier.holding.wait()
     await hurry()
-    assert await resolve_expired({"virtual": carrier}) == 1
+    assert await resolve_expired(SERVICES, {"virtual": carrier}) == 1
     before = await Message.get(id=message_id)
     carrier.let_go.set()
     await stalled
@@ -282,7 +282,7 @@ async def test_what_a_worker_learns_late_counts_where_nobody_took_over(live_ctx:
     stalled = asyncio.create_task(dispatch_lane(SERVICES, {"virtual": carrier}, Lane(live_ctx.workspace_id, True)))
     await carrier.holding.wait()
     await hurry()
-    assert await resolve_expired({"virtual": carrier}) == 1
+    assert await resolve_expired(SERVICES, {"virtual": carrier}) == 1
     carrier.let_go.set()
     await stalled
     message = await Message.get(id=message_id)
@@ -473,7 +473,7 @@ async def test_cancel_races_dispatch_and_exactly_one_wins(live_ctx: Context) -> 
 async def test_one_workspace_does_not_hide_another(ctx: Context, other_ctx: Context) -> None:
     mine = [await send(ctx) for _ in range(3)]
     theirs = await send(other_ctx)
-    lanes = await find_lanes(datetime.now(UTC))
+    lanes = await find_lanes(SERVICES, datetime.now(UTC))
     assert {lane.workspace_id for lane in lanes} == {ctx.workspace_id, other_ctx.workspace_id}
     await run()
     for message_id in [*mine, theirs]:
@@ -548,10 +548,10 @@ async def test_a_carrier_that_breaks_holds_up_no_other(live_ctx: Context) -> Non
     carriers = {"virtual": VirtualCarrier(), "other": other}
     async with refused("messages", "NEW.carrier = 'virtual'"):
         with pytest.raises(RaiseError):
-            await resolve_expired(carriers)
+            await resolve_expired(SERVICES, carriers)
     assert (await Message.get(id=broken)).status == MessageStatus.SENDING
     assert (await Message.get(id=whole)).status == MessageStatus.SENT
-    assert await resolve_expired(carriers) == 1
+    assert await resolve_expired(SERVICES, carriers) == 1
 
 
 async def test_a_reply_that_breaks_holds_up_no_other_and_no_report(live_ctx: Context) -> None:

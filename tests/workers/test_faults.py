@@ -142,7 +142,7 @@ async def test_the_books_say_what_becomes_of_every_message(
     for _ in range(7):
         await dispatch_messages(SERVICES, carriers)
         await hurry()
-        for chore in (partial(collect_reports, SERVICES), lambda: resolve_expired(carriers))[
+        for chore in (partial(collect_reports, SERVICES), lambda: resolve_expired(SERVICES, carriers))[
             :: 1 if reports_first else -1
         ]:
             await chore()
@@ -177,7 +177,7 @@ async def test_the_books_say_what_becomes_of_every_message(
     assert balance == sum(sum(each.values()) for each in entries.values())
     # Three days later nobody will ever know of the others, which may have been sent.
     await db.execute("UPDATE message_attempts SET started_at = started_at - interval '73 hours'")
-    await maintain(carriers)
+    await maintain(SERVICES, carriers)
     after = {row.id: row for row in await Message.filter(kind=MessageKind.API)}
     for message_id, row in rows.items():
         if row.status == "sending":

@@ -196,7 +196,7 @@ async def test_what_was_claimed_before_a_halt_and_not_yet_submitted_does_not_lea
         [claim] = await claims.claim_by_plan(SERVICES, lane, plan, limit=10, now=now)
     async with unit_of_work():
         await halt(live_ctx, campaign_id)  # type: ignore[operator]
-    await hand_over(VirtualCarrier(capability), claim, claimed=asyncio.get_running_loop().time())
+    await hand_over(SERVICES, VirtualCarrier(capability), claim, claimed=asyncio.get_running_loop().time())
     assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == 0
     await expand_campaigns(SERVICES)
     canceled = halt is campaigns.cancel_campaign
@@ -260,7 +260,7 @@ async def test_after_a_stop_nothing_is_claimed_and_nothing_is_in_doubt(live_ctx:
     assert await dispatch_messages(SERVICES, {"virtual": Stopping(flag)}, stop=flag) == 0
     assert await expand_campaigns(SERVICES, stop=flag) == 0
     assert await collect_reports(SERVICES, stop=flag) == 0
-    assert await maintain({}, stop=flag) == {}
+    assert await maintain(SERVICES, {}, stop=flag) == {}
     assert await statuses(campaign_id) == found
 
 

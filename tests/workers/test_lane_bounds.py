@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,9 +11,10 @@ import asyncpg
 import pytest
 
 from msvs import database as db
-from msvs.api.campaigns import audiences, campaigns
+from msvs.api.campaigns import audiences, campaigns, lifecycle
 from msvs.api.context import Context
 from msvs.api.dispatch import claims, lane_bounds, lanes, open_months, outcomes
+from msvs.api.dispatch.lane_bounds import LaneBounds
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.dispatch.picking import pick
 from msvs.api.unit_of_work import unit_of_work
@@ -26,7 +28,6 @@ from tests.services import SERVICES
 from tests.workers.test_plans import make_campaign
 
 MANY, LEFT = 8_000, 20
-LOOKS = (lane_bounds.singles, lane_bounds.campaigns, lane_bounds.scheduled)
 
 
 @pytest.fixture(autouse=True)
@@ -35,15 +36,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_bounds, "SLOW_SECONDS", 0.0)
     monkeypatch.setattr(lane_bounds, "FULL_SECONDS", 3600.0)
     monkeypatch.setattr(lane_bounds, "WORTH", 0.0)
-    lane_bounds.forget()
+    SERVICES.keep(LaneBounds).forget()
     SERVICES.carriers.live = "virtual"
 
 
 async def look() -> dict[UUID | None, Lane]:
     """Return the lanes by their campaigns, and what is scheduled."""
     now, open_ids = await open_months.look()
-    await lanes.has_scheduled(now, open_ids)
-    return {lane.campaign_id: lane for lane in await lanes.find_lanes(now, open_ids)}
+    await lanes.has_scheduled(SERVICES, now, open_ids)
+    return {lane.campaign_id: lane for lane in await lanes.find_lanes(SERVICES, now, open_ids)}
 
 
 @pytest.fixture
@@ -113,7 +114,8 @@ async def test_what_comes_to_lie_below_a_bound_is_found_by_the_next_full_look(li
     await add(live_ctx)
     await add(live_ctx, campaign_id)
     assert await look() == {}
-    for looks in LOOKS:
+    bounds = SERVICES.keep(LaneBounds)
+    for looks in (bounds.singles, bounds.campaigns, bounds.scheduled):
         assert not looks.is_full
         let_time_pass(looks)
         assert looks.is_full
@@ -139,7 +141,7 @@ async def test_what_is_new_is_found_by_any_look(live_ctx: Context, ctx: Context)
     assert (await look()).keys() == {None}
     await Campaign.filter(id=campaign_id).update(status="sending")
     now, open_ids = await open_months.look()
-    found = await lanes.find_lanes(now, open_ids)
+    found = await lanes.find_lanes(SERVICES, now, open_ids)
     assert {(lane.livemode, lane.campaign_id) for lane in found} == {
         (True, None),
         (False, None),
@@ -155,7 +157,7 @@ async def test_what_this_process_gives_back_is_found_by_its_next_look(live_ctx: 
     assert claim is not None
     assert await look() == {}
     async with unit_of_work():
-        await outcomes.give_back(claim, await db.now())
+        await outcomes.give_back(SERVICES, claim, await db.now())
     assert (await look()).keys() == {None}
 
 
@@ -164,9 +166,9 @@ async def test_what_was_scheduled_and_is_late_is_found_by_the_next_look(live_ctx
     assert await look() == {}
     now, open_ids = await open_months.look()
     async with unit_of_work():
-        assert await lanes.promote_scheduled(limit=10, now=now, open_ids=open_ids) == 3
+        assert await lanes.promote_scheduled(SERVICES, limit=10, now=now, open_ids=open_ids) == 3
     assert (await look()).keys() == {None}
-    assert not await lanes.has_scheduled(now, open_ids)
+    assert not await lanes.has_scheduled(SERVICES, now, open_ids)
 
 
 async def test_no_bound_is_newer_than_what_may_still_be_committed(live_ctx: Context) -> None:
@@ -231,8 +233,9 @@ async def test_a_chunk_passes_no_recipients_that_were_taken(
         await connection.fetchval("SELECT count(*) FROM campaign_recipients")
         assert [await expand(MANY // 4) for _ in range(3)] == [MANY // 4] * 3
         buffers = []
-        for began in (SERVICES.keep(audiences.Began)[campaign_id], ""):
-            SERVICES.keep(audiences.Began)[campaign_id] = began
+        known = SERVICES.keep(audiences.Began)
+        for began in (known.take(campaign_id), ""):
+            known.note(campaign_id, began)
             with reading(monkeypatch) as taking:
                 assert await expand(10) == 10
             buffers.append(next(one.buffers for one in taking.statements if "WITH taken" in one.sql))
@@ -244,4 +247,32 @@ async def test_a_chunk_passes_no_recipients_that_were_taken(
     left = MANY // 4 - 20 + 1
     assert [await expand(left - 5), await expand(100), await expand(100)] == [left - 5, 5, 0]
     assert await db.fetch_value("SELECT count(*) FROM messages") == MANY + 1
-    assert campaign_id not in SERVICES.keep(audiences.Began)
+    assert known.take(campaign_id) == ""
+
+
+async def test_nothing_is_kept_of_a_campaign_that_ended_in_mid_run(
+    live_ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = replace(SERVICES, _kept={})
+    began = services.keep(audiences.Began)
+    members = await factories.make_list(live_ctx, [await factories.make_contact(live_ctx) for _ in range(4)])
+
+    async def start() -> UUID:
+        async with unit_of_work():
+            data = campaigns.CreateCampaign("Cohort 06", "Hi", list_ids=[members.id])
+            campaign = await campaigns.create_campaign(live_ctx, data)
+            assert await lifecycle.start_campaign(SERVICES, campaign.id, await db.now())
+            assert await audiences.expand_chunk(services, campaign.id, limit=2, now=await db.now()) == 2
+        return campaign.id
+
+    canceled = await start()
+    assert len(began) == 1
+    async with unit_of_work():
+        await campaigns.cancel_campaign(live_ctx, canceled)
+        assert await audiences.expand_chunk(services, canceled, limit=2, now=await db.now()) == 0
+    assert len(began) == 0
+    # Of those that no chunk ends, such as those that another process expands further, the oldest go.
+    monkeypatch.setattr(audiences, "MOST_BEGAN", 2)
+    started = [await start() for _ in range(4)]
+    assert len(began) == 2
+    assert [began.take(campaign_id) != "" for campaign_id in started] == [False, False, True, True]

@@ -224,9 +224,9 @@ async def test_a_chore_that_breaks_holds_up_no_other(ctx: Context) -> None:
     await db.execute("UPDATE messages SET sent_at = now() - interval '73 hours'")
     async with refused("campaigns", "NEW.status = 'completed'"):
         with pytest.raises(asyncpg.RaiseError):
-            await maintain(CARRIERS)
+            await maintain(SERVICES, CARRIERS)
     assert await Message.filter(delivery="unknown").count() == 1
-    done: Mapping[str, int] = await maintain(CARRIERS)
+    done: Mapping[str, int] = await maintain(SERVICES, CARRIERS)
     assert done["completed"] == 1
     await check_conservation(ctx, campaign_id)
 

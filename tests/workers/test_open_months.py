@@ -68,7 +68,7 @@ async def test_a_claim_locks_no_month_that_is_settled(two_years: None, ctx: Cont
         await send(ctx)
         async with unit_of_work():
             now, open_ids = await open_months.look()
-            (lane,) = await find_lanes(now, open_ids)
+            (lane,) = await find_lanes(SERVICES, now, open_ids)
             claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=10, now=now)
             found.append(await db.fetch_value(LOCKS))
         assert claim is not None
@@ -115,7 +115,7 @@ async def test_outcomes_and_reports_open_no_month_but_their_own(two_years: None,
 
     sent = [await send(ctx) for _ in range(9)]
     claim = await run("claim", take)
-    await run("give back", partial(give_back, claim))
+    await run("give back", partial(give_back, SERVICES, claim))
     claim = await run("claim again", take)
     await db.execute("UPDATE message_attempts SET outcome = 'throttled'")
     results = [ACCEPTED] * 4 + [REFUSED] * 2 + [THROTTLED] + [UNKNOWN] * 2

@@ -124,7 +124,7 @@ async def test_a_hand_over_reads_its_batch(
     reporting.check(MOST)
     with reading(monkeypatch) as returning:
         async with unit_of_work():
-            await give_back(await take(lane), await db.now())
+            await give_back(SERVICES, await take(lane), await db.now())
     returning.check(MOST)
 
 
@@ -133,12 +133,12 @@ async def test_what_is_looked_for_again_and_again_is_found_by_its_index(
 ) -> None:
     now = await db.now()
     with reading(monkeypatch) as looking:
-        assert len(await find_lanes(now)) == 2
-        assert await has_due(now)
+        assert len(await find_lanes(SERVICES, now)) == 2
+        assert await has_due(SERVICES, now)
         _, open_ids = await open_months.look()
-        await has_scheduled(await db.now(), open_ids)
+        await has_scheduled(SERVICES, await db.now(), open_ids)
         async with unit_of_work():
-            assert await promote_scheduled(limit=BATCH, now=now) == 0
+            assert await promote_scheduled(SERVICES, limit=BATCH, now=now) == 0
             assert await expired_leases.find_expired(carrier="virtual", limit=BATCH, now=now) is None
             assert await expired_leases.await_gone(["virtual"], limit=BATCH) == 0
             # Many are in doubt, and none of them for long.

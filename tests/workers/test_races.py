@@ -210,9 +210,9 @@ async def test_two_sweepers_at_once(live_ctx: Context, capability: Capability) -
     # The worker dies with half of them handed over.
     await carrier.submit_many([submission(row) for row in claim.messages[:30]])
     await expire_leases()
-    found = await asyncio.gather(*(resolve_expired({"virtual": carrier}, batch=7) for _ in range(4)))
+    found = await asyncio.gather(*(resolve_expired(SERVICES, {"virtual": carrier}, batch=7) for _ in range(4)))
     if capability is Capability.NONE:
-        while await resolve_expired({"virtual": carrier}, batch=7):
+        while await resolve_expired(SERVICES, {"virtual": carrier}, batch=7):
             pass
         assert (await acceptances()).total() == 30
         assert await Message.filter(status=MessageStatus.SENDING).count() == 60
@@ -261,7 +261,7 @@ async def test_what_was_not_handed_over_before_a_stop_is_not_handed_over_after(
         )
     await stop(live_ctx, phone)
     await expire_leases()
-    await resolve_expired({"virtual": VirtualCarrier(capability)})
+    await resolve_expired(SERVICES, {"virtual": VirtualCarrier(capability)})
     assert (await acceptances())[message_id] == 0
 
 
@@ -271,7 +271,7 @@ async def test_a_carrier_too_busy_to_answer_a_second_time_still_has_the_message(
     lane = Lane(live_ctx.workspace_id, True)
     await dispatch_lane(SERVICES, {"virtual": FaultyCarrier(faults=Faults(drop=1))}, lane)
     await expire_leases()
-    await resolve_expired({"virtual": FaultyCarrier(faults=Faults(throttle=1))})
+    await resolve_expired(SERVICES, {"virtual": FaultyCarrier(faults=Faults(throttle=1))})
     assert await cancel(live_ctx, message_id) != "canceled"
     assert (await acceptances())[message_id] == 1
 
@@ -297,7 +297,7 @@ class Pausing(VirtualCarrier):
 
     async def submit_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
         await expire_leases()
-        await resolve_expired({"virtual": VirtualCarrier(self.capability)})
+        await resolve_expired(SERVICES, {"virtual": VirtualCarrier(self.capability)})
         return await super().submit_many(submissions)
 
 
@@ -390,8 +390,8 @@ async def test_a_worker_that_slept_through_all_of_its_lease_gives_back_what_nobo
         claim = await claims.claim(SERVICES, lane, carrier="virtual", limit=10, now=now)
     assert claim is not None
     await expire_leases()
-    await resolve_expired({"virtual": carrier})
-    await hand_over(carrier, claim, claimed=float("-inf"))
+    await resolve_expired(SERVICES, {"virtual": carrier})
+    await hand_over(SERVICES, carrier, claim, claimed=float("-inf"))
     message = await Message.get(id=message_id)
     is_sent = capability is not Capability.NONE
     assert message.status == (MessageStatus.SENT if is_sent else MessageStatus.QUEUED)
@@ -427,7 +427,7 @@ async def test_a_batch_of_none_but_opted_out_does_not_end_the_sweep(live_ctx: Co
     await db.execute(
         "UPDATE messages SET lease_until = lease_until - interval '1 minute' WHERE to_phone = ANY($1)", phones[:2]
     )
-    await resolve_expired({"virtual": VirtualCarrier(Capability.DEDUPE)}, batch=2)
+    await resolve_expired(SERVICES, {"virtual": VirtualCarrier(Capability.DEDUPE)}, batch=2)
     found = await acceptances()
     assert [found[message_id] for message_id in message_ids] == [0, 0, 1, 1]
 
@@ -487,7 +487,7 @@ async def test_what_was_not_handed_over_before_its_expiry_is_not_handed_over_aft
     carriers = {"virtual": VirtualCarrier(capability)}
     await dies_after_its_claim(Lane(live_ctx.workspace_id, True))
     await db.execute("UPDATE messages SET expires_at = now()")
-    await resolve_expired(carriers)
+    await resolve_expired(SERVICES, carriers)
     await dispatch_messages(SERVICES, carriers)
     message = await Message.get(id=row.id)
     assert await acceptances() == Counter()
@@ -508,7 +508,7 @@ async def test_what_was_not_handed_over_before_a_cancellation_is_not_handed_over
     await dies_after_its_claim(Lane(live_ctx.workspace_id, True, campaign_id))
     async with unit_of_work():
         await campaigns.cancel_campaign(live_ctx, campaign_id)
-    await resolve_expired(carriers)
+    await resolve_expired(SERVICES, carriers)
     await dispatch_messages(SERVICES, carriers)
     await expand_campaigns(SERVICES)
     assert await acceptances() == Counter()
@@ -525,14 +525,14 @@ async def test_what_was_not_handed_over_before_a_pause_waits_for_its_end(ctx: Co
     await dies_after_its_claim(Lane(ctx.workspace_id, False, campaign_id))
     async with unit_of_work():
         await campaigns.pause_campaign(ctx, campaign_id)
-    assert await resolve_expired(carriers) == 0
+    assert await resolve_expired(SERVICES, carriers) == 0
     assert not await has_work(await db.now())
     await dispatch_messages(SERVICES, carriers)
     assert await acceptances() == Counter()
     async with unit_of_work():
         await campaigns.resume_campaign(ctx, campaign_id)
     assert await has_work(await db.now())
-    assert await resolve_expired(carriers) == 3
+    assert await resolve_expired(SERVICES, carriers) == 3
     assert (await acceptances()).total() == 3
     assert await Message.filter(campaign_id=campaign_id, status=MessageStatus.SENT).count() == 3
 
@@ -555,13 +555,13 @@ async def test_a_carrier_that_has_no_answer_for_three_days_is_asked_no_more(
     await dispatch_messages(SERVICES, carriers)
     for _ in range(MAX_ATTEMPTS - 1):
         await expire_leases()
-        assert await resolve_expired(carriers) == 1
+        assert await resolve_expired(SERVICES, carriers) == 1
     await expire_leases()
     await db.execute(
         "UPDATE message_attempts SET started_at = started_at - interval '73 hours'"
         " WHERE id = (SELECT id FROM message_attempts ORDER BY started_at LIMIT 1)"
     )
-    assert await resolve_expired(carriers) == 0
+    assert await resolve_expired(SERVICES, carriers) == 0
     message = await Message.get(id=message_id)
     assert (message.status, message.lease_until) == (MessageStatus.SENDING, None)
     assert message.attempt_count == MAX_ATTEMPTS

@@ -72,7 +72,7 @@ async def resend(ctx: Context, carrier: VirtualCarrier, **values: object) -> UUI
 
 
 async def sweep(carrier: VirtualCarrier, **options: object) -> int:
-    return await resolve_expired({"virtual": carrier}, services=SERVICES, **options)  # type: ignore[arg-type]
+    return await resolve_expired(SERVICES, {"virtual": carrier}, **options)  # type: ignore[arg-type]
 
 
 async def attempts(message_id: UUID) -> list[tuple[str | None, bool]]:
@@ -136,7 +136,7 @@ async def test_a_worker_that_dies_in_the_second_hand_over_makes_no_third(live_ct
     assert await accepted(message_id) == 1
     assert await attempts(message_id) == [("unknown", False), ("unknown", True)]
     await db.execute("UPDATE messages SET handed_at = now() - interval '73 hours'")
-    await maintain({"virtual": carrier}, services=SERVICES)
+    await maintain(SERVICES, {"virtual": carrier})
     message = await Message.get(id=message_id)
     assert (message.status, message.error_code) == ("failed", "outcome_unknown")
     assert await ledger(message_id) == {"reserve": -1, "capture": 0}

@@ -259,7 +259,7 @@ async def test_an_unknown_outcome_is_never_passed_on(live_ctx: Context) -> None:
     for _ in range(3):
         await dispatch_messages(SERVICES, carriers)
         await db.execute("UPDATE messages SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL")
-        await resolve_expired(carriers)
+        await resolve_expired(SERVICES, carriers)
         await now_due()
     assert (len(first.given), second.given, await status(message_id)) == (1, [], "sending")
 
@@ -414,7 +414,7 @@ async def test_a_workspace_with_much_to_send_is_not_always_the_first(live_ctx: C
         await own(ctx, sender)
         await send(ctx, from_=sender)
     now = await db.now()
-    first = {(await find_single_lanes(now))[0].workspace_id for _ in range(60)}
+    first = {(await find_single_lanes(SERVICES, now))[0].workspace_id for _ in range(60)}
     assert first == {live_ctx.workspace_id, other_ctx.workspace_id}
 
 
@@ -543,9 +543,9 @@ async def test_what_a_carrier_has_that_is_no_longer_configured_waits_for_its_rep
     first, second = Playing("first", LOST), Playing("second")
     await run(first)
     await db.execute("UPDATE messages SET lease_until = now() - interval '9 minutes'")
-    assert await resolve_expired({"second": second}) == 0
+    assert await resolve_expired(SERVICES, {"second": second}) == 0
     await db.execute("UPDATE messages SET lease_until = now() - interval '11 minutes'")
-    assert await resolve_expired({"second": second}) == 1
+    assert await resolve_expired(SERVICES, {"second": second}) == 1
     message = await Message.get(id=message_id)
     assert (message.status.value, message.lease_until, message.carrier) == ("sending", None, "first")
     assert not await maintenance.has_work(await db.now())
@@ -588,7 +588,7 @@ async def test_a_carrier_that_cannot_be_asked_now_holds_up_no_other(
     other = await send(live_ctx)
     await run(second)
     await db.execute("UPDATE messages SET lease_until = now() - interval '1 second'")
-    assert await resolve_expired({"first": first, "second": second}) == 2
+    assert await resolve_expired(SERVICES, {"first": first, "second": second}) == 2
     leases = {row.id: row.lease_until for row in await db.fetch("SELECT id, lease_until FROM messages")}
     assert (leases[asked] is not None, leases[other]) == (True, None)
     assert (len(first.given), len(second.given)) == (1, 1)
@@ -609,7 +609,7 @@ async def test_a_carrier_that_never_answers_is_asked_ever_more_seldom(live_ctx: 
         assert row is not None
         waits.append(round(row.wait.total_seconds()))
         await db.execute("UPDATE messages SET lease_until = now() - interval '1 second'")
-        assert await resolve_expired({"first": first}) == 1
+        assert await resolve_expired(SERVICES, {"first": first}) == 1
     assert waits == [5, 5, 5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 

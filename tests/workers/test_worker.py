@@ -22,7 +22,7 @@ from rq.serializers import JSONSerializer
 from rq.webhook import Webhook
 
 from msvs import database as db
-from msvs.api.context import Context
+from msvs.api.context import Context, Services
 from msvs.api.messages.messages import SendMessage, send_message
 from msvs.api.notifier import JOBS, Notifier, WorkQueue, notifying, waiting_key
 from msvs.api.unit_of_work import notify_after_commit, single_statement, unit_of_work
@@ -31,6 +31,7 @@ from msvs.workers import cron, worker
 from msvs.workers.worker import JobNotAllowed, NotifierJob, QueueWorker, require_safe_redis
 from tests import factories
 from tests.engines import Engines, eventually
+from tests.services import SERVICES
 
 
 class QuietWorker(QueueWorker):
@@ -204,7 +205,7 @@ async def test_cron_tells_of_a_database_that_is_away_once(
     stop, ticks = asyncio.Event(), 0
     whole = cron.tick
 
-    async def tick(notifier: Notifier, number: int) -> list[WorkQueue]:
+    async def tick(services: Services, notifier: Notifier, number: int) -> list[WorkQueue]:
         nonlocal ticks
         ticks += 1
         if ticks in (2, 3, 4):
@@ -216,7 +217,7 @@ async def test_cron_tells_of_a_database_that_is_away_once(
     monkeypatch.setattr(cron, "tick", tick)
     monkeypatch.setattr(cron, "TICK_SECONDS", 0.001)
     with structlog.testing.capture_logs() as told:
-        await cron._tick_until(stop, notifier)
+        await cron._tick_until(stop, SERVICES, notifier)
     assert told == [
         {"event": "tick failed", "error": "ConnectionRefusedError", "log_level": "error"},
         {"event": "ticking again", "log_level": "info"},
@@ -226,15 +227,15 @@ async def test_cron_tells_of_a_database_that_is_away_once(
 async def test_cron_notifies_of_what_is_due_and_for_nothing_else(
     redis: Redis, notifier: Notifier, ctx: Context
 ) -> None:
-    assert await cron.tick(notifier, 1) == []
+    assert await cron.tick(SERVICES, notifier, 1) == []
     async with unit_of_work():
         draft = await send_message(
             ctx,
             SendMessage(factories.next_phone(), "Hi", scheduled_at=datetime.now(UTC) + timedelta(hours=1)),
         )
-    assert await cron.tick(notifier, 1) == []
+    assert await cron.tick(SERVICES, notifier, 1) == []
     await db.execute("UPDATE messages SET due_at = now() WHERE id = $1", draft.id)
-    assert await cron.tick(notifier, 1) == [WorkQueue.MESSAGES]
+    assert await cron.tick(SERVICES, notifier, 1) == [WorkQueue.MESSAGES]
     # The bell is pressed already: a second cron, or the next tick, presses nothing more.
-    assert await cron.tick(notifier, 2) == []
-    assert await cron.tick(notifier, cron.CHORES_EVERY_TICKS) == [WorkQueue.MAINTENANCE]
+    assert await cron.tick(SERVICES, notifier, 2) == []
+    assert await cron.tick(SERVICES, notifier, cron.CHORES_EVERY_TICKS) == [WorkQueue.MAINTENANCE]

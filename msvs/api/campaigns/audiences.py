@@ -45,6 +45,8 @@ KEPT_BODIES = 500
 # How many members of each list, or contacts that a segment may pick, are looked at in one go to fix an audience.
 FIX_CHUNK = 10_000
 FEWEST_OF_A_LIST = 100
+# Campaigns of which a process remembers where their last chunk began: one halted in mid-run has no last chunk.
+MOST_BEGAN = 1000
 # A segment of costly conditions may take longer than other statements may.
 FIX_SECONDS = 600.0
 # A campaign later than this was missed: its hour is over.
@@ -321,17 +323,33 @@ async def _bound(ctx: Context, audience: Audience, after: UUID, until: UUID, lim
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
-class Began(dict[UUID, str]):
-    """Where the last chunk of each campaign began, in this process.
+class Began:
+    """Where the last chunk of each campaign began, in this process; of MOST_BEGAN campaigns, the last expanded.
 
     Beside a snapshot that is held, a chunk from the first phone on would pass the index entries of all that were taken.
     """
+
+    def __init__(self) -> None:
+        self._phones: dict[UUID, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._phones)
+
+    def take(self, campaign_id: UUID) -> str:
+        """Return the first phone of a campaign's last chunk, and forget it; the empty text where none is known."""
+        return self._phones.pop(campaign_id, "")
+
+    def note(self, campaign_id: UUID, phone: str) -> None:
+        """Remember the first phone of a chunk. What is forgotten for it costs a chunk its time, and nothing else."""
+        self._phones[campaign_id] = phone
+        if len(self) > MOST_BEGAN:
+            del self._phones[next(iter(self._phones))]
 
 
 async def _take_recipients(services: Services, campaign_id: UUID, limit: int, wants_attributes: bool) -> Sequence[Row]:
     """Take up to `limit` recipients from where the last chunk began on, and where those are too few from the first."""
     began = services.keep(Began)
-    since = began.pop(campaign_id, "")
+    since = began.take(campaign_id)
     recipients = await fetch(TAKE_RECIPIENTS, campaign_id, limit, wants_attributes, since)
     if len(recipients) < limit and since:
         recipients = [
@@ -339,7 +357,7 @@ async def _take_recipients(services: Services, campaign_id: UUID, limit: int, wa
             *await fetch(TAKE_RECIPIENTS, campaign_id, limit - len(recipients), wants_attributes, ""),
         ]
     if len(recipients) == limit:
-        began[campaign_id] = min(row.phone for row in recipients)
+        began.note(campaign_id, min(row.phone for row in recipients))
     return recipients
 
 
@@ -358,6 +376,8 @@ async def expand_chunk(services: Services, campaign_id: UUID, *, limit: int = CH
         campaign_id,
     )
     if campaign is None:
+        # Halted, or ended: what is known of it is of no more use.
+        services.keep(Began).take(campaign_id)
         return 0
     template = compile_template(campaign.body)
     wants_attributes = not set(template.names).issubset(CONTACT_FIELDS)

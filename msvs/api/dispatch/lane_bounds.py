@@ -87,14 +87,17 @@ class Looks(Generic[K]):
         self.known = {key: min(bound or settled, settled) for key, bound in found.items()}
 
 
-# Of single messages and of what is scheduled all is looked at; of campaigns those alone that run at the time.
-singles: Looks[tuple[UUID, bool]] = Looks(is_complete=True)
-scheduled: Looks[None] = Looks(is_complete=True)
-campaigns: Looks[UUID] = Looks(is_complete=False)
+class LaneBounds:
+    """The looks of a process for every kind of lane: as many bounds as the last looks found lanes."""
 
+    def __init__(self) -> None:
+        # Of single messages and of what is scheduled all is looked at; of campaigns those alone that run at the time.
+        self.singles: Looks[tuple[UUID, bool]] = Looks(is_complete=True)
+        self.scheduled: Looks[None] = Looks(is_complete=True)
+        self.campaigns: Looks[UUID] = Looks(is_complete=False)
 
-def forget() -> None:
-    """Make the next looks full ones: this process put something where it may not look."""
-    singles.forget()
-    scheduled.forget()
-    campaigns.forget()
+    def forget(self) -> None:
+        """Make the next looks full ones: this process put something where it may not look."""
+        self.singles.forget()
+        self.scheduled.forget()
+        self.campaigns.forget()

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from msvs.api.context import Services
 from msvs.api.dispatch import lane_bounds, open_months
-from msvs.api.dispatch.lane_bounds import Bound, K, Looks
+from msvs.api.dispatch.lane_bounds import Bound, K, LaneBounds, Looks
 from msvs.api.dispatch.message_events import events_of
 from msvs.api.dispatch.open_months import EVERYWHERE, IdRange
 from msvs.api.webhooks.events import EventType, record_events
@@ -99,17 +100,17 @@ class _CampaignLane(Protocol):
     id: UUID | None
 
 
-async def find_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
+async def find_lanes(services: Services, now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Find the lanes with due messages: single messages first, then campaigns; both in no fixed order.
 
     The first lanes use up the rate of a carrier, so no workspace always comes first.
     """
-    return await find_single_lanes(now, open_ids) + await find_campaign_lanes(now, open_ids)
+    return await find_single_lanes(services, now, open_ids) + await find_campaign_lanes(services, now, open_ids)
 
 
-async def find_single_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
+async def find_single_lanes(services: Services, now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes of single messages that are due."""
-    looks, is_open, began = lane_bounds.singles, open_ids.of("messages"), time.monotonic()
+    looks, is_open, began = services.keep(LaneBounds).singles, open_ids.of("messages"), time.monotonic()
     is_full = looks.is_full
     if is_full:
         rows = await fetch(_SingleLane, SINGLE_LANES.format(is_open=is_open), now)
@@ -124,9 +125,9 @@ async def find_single_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> li
     return [Lane(*key, open_ids=open_ids, bound=looks.of(key)) for key in found]
 
 
-async def find_campaign_lanes(now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
+async def find_campaign_lanes(services: Services, now: datetime, open_ids: IdRange = EVERYWHERE) -> list[Lane]:
     """Lanes of campaigns with messages that are due."""
-    looks, is_open, began = lane_bounds.campaigns, open_ids.of("messages"), time.monotonic()
+    looks, is_open, began = services.keep(LaneBounds).campaigns, open_ids.of("messages"), time.monotonic()
     is_full = looks.is_full
     known = [] if is_full else list(looks.known)
     values = (known, *_places(looks, known), *_values(lane_bounds.NONE))
@@ -158,9 +159,9 @@ ORDER BY due_at LIMIT 1
 """
 
 
-async def has_scheduled(now: datetime, open_ids: IdRange = EVERYWHERE) -> bool:
+async def has_scheduled(services: Services, now: datetime, open_ids: IdRange = EVERYWHERE) -> bool:
     """Return whether the time of scheduled messages has come."""
-    looks, began = lane_bounds.scheduled, time.monotonic()
+    looks, began = services.keep(LaneBounds).scheduled, time.monotonic()
     is_full = looks.is_full
     since = lane_bounds.NONE if is_full else looks.of(None)
     first = await fetch_row(_First, FIRST_SCHEDULED.format(is_open=open_ids.of("messages")), now, since.due_at)
@@ -179,18 +180,19 @@ RETURNING messages.*
 """
 
 
-async def promote_scheduled(*, limit: int, now: datetime, open_ids: IdRange = EVERYWHERE) -> int:
+async def promote_scheduled(services: Services, *, limit: int, now: datetime, open_ids: IdRange = EVERYWHERE) -> int:
     """Queue scheduled messages whose time has come. Return how many."""
-    since = lane_bounds.scheduled.of(None).due_at
+    bounds = services.keep(LaneBounds)
+    since = bounds.scheduled.of(None).due_at
     rows = await fetch(MessageRow, PROMOTE.format(is_open=open_ids.of("messages")), now, limit, since)
     if any(row.due_at < now - lane_bounds.LAG for row in rows):
         # Late, as after an outage: below what was found empty meanwhile.
-        lane_bounds.singles.forget()
+        bounds.singles.forget()
     await record_events(events_of(EventType.MESSAGE_QUEUED, rows), now)
     return len(rows)
 
 
-async def has_due(now: datetime) -> bool:
+async def has_due(services: Services, now: datetime) -> bool:
     """Return whether dispatch has something to do: due messages in a lane that runs, or scheduled ones to queue."""
     _, open_ids = await open_months.look()
-    return await has_scheduled(now, open_ids) or bool(await find_lanes(now, open_ids))
+    return await has_scheduled(services, now, open_ids) or bool(await find_lanes(services, now, open_ids))

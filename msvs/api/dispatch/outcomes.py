@@ -9,9 +9,11 @@ from typing import Protocol
 from uuid import UUID
 
 from msvs.api import ids
+from msvs.api.context import Services
 from msvs.api.credits import credits
-from msvs.api.dispatch import lane_bounds, open_months
+from msvs.api.dispatch import open_months
 from msvs.api.dispatch.claims import Claim
+from msvs.api.dispatch.lane_bounds import LaneBounds
 from msvs.api.dispatch.message_events import events_of
 from msvs.api.dispatch.routing import FAILOVER_CODES
 from msvs.api.notifier import WorkQueue
@@ -225,7 +227,7 @@ async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     return {row.message_id for row in rows}
 
 
-async def give_back(claim: Claim, now: datetime) -> None:
+async def give_back(services: Services, claim: Claim, now: datetime) -> None:
     """Queue the messages of a claim again of which nothing was submitted.
 
     Those no longer held by its token are left as they are; so are all where an earlier hand-over's outcome is unknown.
@@ -236,7 +238,7 @@ async def give_back(claim: Claim, now: datetime) -> None:
         return
     unused = [row.id for row in claim.messages]
     # Where they were, which this process takes to be empty.
-    lane_bounds.forget()
+    services.keep(LaneBounds).forget()
     again = open_months.within(REQUEUED, unused)
     await execute(again, unused, [row.due_at for row in claim.messages], claim.token)
     await execute(conclusion_of(claim.token), unused, [UNUSED] * len(unused), [None] * len(unused), now, claim.token)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msvs import database
 from msvs.api.campaigns import audiences, campaigns, lifecycle
+from msvs.api.campaigns.lifecycle import Cleared
 from msvs.api.context import Context, Services
 from msvs.api.notifier import WorkQueue, notify_now
 from msvs.api.unit_of_work import in_unit_of_work
@@ -19,6 +20,8 @@ from msvs.workers.retrying import Failures
 from msvs.workers.stopping import StopFlag
 
 CLEAR = 1000
+# What of a job's time may go into that, while other campaigns wait.
+CLEAR_SHARE = 0.2
 # Chunks on their way at once, and chunks until new campaigns are looked for, at least one of each.
 LANES = 3
 ROUND = 16
@@ -38,7 +41,8 @@ async def expand_campaigns(
     broken: set[UUID] = set()
     failures = Failures()
     await failures.outlive("resume", _resume(), 0)
-    await failures.outlive("clear", _clear_canceled(services, until, failures, stop), None)
+    clearing = _clear_canceled(services, time.monotonic() + CLEAR_SHARE * seconds, failures, stop)
+    await failures.outlive("clear", clearing, None)
     while not stop.is_set:
         due = await lifecycle.due_campaigns(await database.now())
         starts = {
@@ -144,13 +148,17 @@ async def expand_once(services: Services, campaign_id: UUID, chunk: int) -> int:
 
 async def _clear_canceled(services: Services, until: float, failures: Failures, stop: StopFlag) -> None:
     for campaign_id, ctx in await lifecycle.canceled_campaigns(services, await database.now()):
-        while await failures.outlive("clear", _clear(campaign_id, ctx), 0) == CLEAR:
+        cleared = Cleared()
+        while True:
+            cleared = await failures.outlive("clear", _clear(campaign_id, ctx, cleared), Cleared())
+            if cleared.number < CLEAR:
+                break
             if time.monotonic() >= until or stop.is_set:
                 notify_now([WorkQueue.CAMPAIGNS])
                 return
 
 
-async def _clear(campaign_id: UUID, ctx: Context) -> int:
+async def _clear(campaign_id: UUID, ctx: Context, since: Cleared) -> Cleared:
     return await in_unit_of_work(
-        partial(lifecycle.clear_canceled, campaign_id, ctx, limit=CLEAR, now=await database.now())
+        partial(lifecycle.clear_canceled, campaign_id, ctx, limit=CLEAR, now=await database.now(), since=since)
     )

@@ -30,6 +30,7 @@ from msvs.api.dispatch.outcomes import ACCEPTED, REFUSED, THROTTLED, UNKNOWN, Ou
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import deliveries
 from msvs.models import Campaign, ContactList
+from msvs.workers import maintenance
 from tests import factories
 from tests.plans import NEW_ID, make_messages, reading
 from tests.services import SERVICES
@@ -183,8 +184,33 @@ async def test_a_late_cancellation_reads_what_waits(
     assert left == MANY // 10 - campaigns.CANCEL_AT_ONCE
     with reading(monkeypatch) as clearing:
         async with unit_of_work():
-            assert await lifecycle.clear_canceled(crowd, live_ctx, limit=BATCH, now=await db.now()) == BATCH
+            cleared = await lifecycle.clear_canceled(crowd, live_ctx, limit=BATCH, now=await db.now())
+    assert cleared.number == BATCH
     clearing.check(MOST)
+
+
+async def test_campaigns_that_ended_are_not_looked_at(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    canceled = await make_campaign(live_ctx, "canceled")
+    await db.execute("UPDATE campaigns SET canceled_at = now()")
+    await db.execute(
+        "INSERT INTO campaigns SELECT (jsonb_populate_record(campaigns, jsonb_build_object("
+        f"'id', {NEW_ID}, 'status', CASE WHEN number % 2 = 0 THEN 'canceled' ELSE 'completed' END,"
+        " 'completed_at', now()))).* FROM campaigns, generate_series(1, $1::int) AS number",
+        MANY,
+    )
+    await db.execute("ANALYZE campaigns")
+    now = await db.now()
+    with reading(monkeypatch) as looking:
+        assert not await lifecycle.has_work(now)
+        assert await lifecycle.canceled_campaigns(SERVICES, now) == []
+        assert await lifecycle.ending_campaigns() == [canceled]
+        assert await lifecycle.due_campaigns(now) == []
+        assert await maintenance.has_work(now)
+        assert await find_lanes(SERVICES, now) == []
+    looking.check(MOST)
+    await make_messages(live_ctx, 1, "queued", campaign_id=canceled)
+    assert await lifecycle.has_work(now)
+    assert [id for id, _ in await lifecycle.canceled_campaigns(SERVICES, now)] == [canceled]
 
 
 async def test_a_start_and_an_expansion_read_their_chunk(live_ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

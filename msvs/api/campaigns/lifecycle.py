@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from msvs.api.campaigns import audiences
 from msvs.api.campaigns.campaigns import pause_missed, record_campaign_event
 from msvs.api.context import Context, Services
+from msvs.api.dispatch import open_months
 from msvs.api.dispatch.campaign_stats import count_open
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
+from msvs.api.dispatch.lane_bounds import NONE, Bound
 from msvs.api.notifier import WorkQueue
 from msvs.api.unit_of_work import notify_after_commit, unit_of_work
 from msvs.api.webhooks.events import EventType
 from msvs.database import execute, fetch, fetch_value
 from msvs.models import Campaign, CampaignStatus
 
-HAS_CAMPAIGN_WORK = """
+# One that is complete has nothing left: nobody looks for it again.
+IS_UNCLEARED = """
+status = 'canceled' AND completed_at IS NULL AND canceled_at > $1::timestamptz - interval '7 days' AND (
+    EXISTS (SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id AND {in_months})
+    OR EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = campaigns.id)
+)
+"""
+HAS_CAMPAIGN_WORK = f"""
 SELECT EXISTS (
     SELECT FROM campaigns WHERE status IN ('scheduled', 'preparing', 'sending', 'paused')
         AND (status = 'preparing' OR (status = 'scheduled' AND scheduled_at <= $1)
             OR (status = 'paused' AND pause_reason IN ('insufficient_credits', 'daily_cap')))
-) OR EXISTS (SELECT FROM campaigns WHERE status = 'canceled' AND canceled_at > $1::timestamptz - interval '7 days' AND (
-    EXISTS (SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id)
-    OR EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = campaigns.id)
-))
+) OR EXISTS (SELECT FROM campaigns WHERE {IS_UNCLEARED})
 """
+FIND_UNCLEARED = f"SELECT id, workspace_id, livemode FROM campaigns WHERE {IS_UNCLEARED}"
 
+# From the phone where the batch before ended, as CANCEL_LANE.
 DELETE_RECIPIENTS = """
 DELETE FROM campaign_recipients WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM campaign_recipients WHERE campaign_id = $1 ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
-))
+    SELECT ctid FROM campaign_recipients WHERE campaign_id = $1 AND phone >= $3
+    ORDER BY phone LIMIT $2 FOR UPDATE SKIP LOCKED
+)) RETURNING phone
 """
 
 # Seconds between two messages of a campaign that count as a pace.
@@ -41,7 +51,8 @@ async def has_work(now: datetime) -> bool:
     """Return whether a campaign is due, not all expanded, waiting for credits or a new day, or canceled with messages
     left.
     """
-    return bool(await fetch_value(HAS_CAMPAIGN_WORK, now))
+    _, months = await open_months.look()
+    return bool(await fetch_value(open_months.between(HAS_CAMPAIGN_WORK, months), now))
 
 
 async def due_campaigns(now: datetime) -> list[UUID]:
@@ -195,20 +206,27 @@ async def _is_open(campaign_id: UUID) -> bool:
 
 async def canceled_campaigns(services: Services, now: datetime) -> list[tuple[UUID, Context]]:
     """Return canceled campaigns that still have queued messages or recipients to expand."""
-    rows = await fetch(
-        "SELECT id, workspace_id, livemode FROM campaigns WHERE status = 'canceled'"
-        " AND canceled_at > $1::timestamptz - interval '7 days' AND ("
-        " EXISTS (SELECT FROM messages WHERE status = 'queued' AND campaign_id = campaigns.id)"
-        " OR EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = campaigns.id))",
-        now,
-    )
+    _, months = await open_months.look()
+    rows = await fetch(open_months.between(FIND_UNCLEARED, months), now)
     return [(row.id, Context(row.workspace_id, row.livemode, services=services)) for row in rows]
 
 
-async def clear_canceled(campaign_id: UUID, ctx: Context, *, limit: int, now: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """How many messages or recipients of a canceled campaign a batch cleared, and the places where it ended."""
+
+    number: int = 0
+    phone: str = ""
+    bound: Bound = NONE
+
+
+async def clear_canceled(
+    campaign_id: UUID, ctx: Context, *, limit: int, now: datetime, since: Cleared = Cleared()
+) -> Cleared:
     """Cancel up to `limit` waiting messages of a canceled campaign and forget as many of who is not yet expanded.
 
-    The greater number of both: `limit` where there may be more.
+    It goes on where an earlier batch ended. The greater number of both: `limit` where there may be more.
     """
-    forgotten = await execute(DELETE_RECIPIENTS, campaign_id, limit)
-    return max(forgotten, await cancel_campaign_messages(ctx, campaign_id, limit=limit, now=now))
+    phones = [row.phone for row in await fetch(DELETE_RECIPIENTS, campaign_id, limit, since.phone)]
+    canceled, bound = await cancel_campaign_messages(ctx, campaign_id, limit=limit, now=now, since=since.bound)
+    return Cleared(max(len(phones), canceled), max(phones, default=since.phone), bound)

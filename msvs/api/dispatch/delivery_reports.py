@@ -55,10 +55,11 @@ THERE = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months}"
 
 UNREPORTED = """
 WITH silent AS (
-    SELECT id FROM messages WHERE status = 'sent' AND delivery IS NULL AND sent_at < $1
+    SELECT id FROM messages WHERE status = 'sent' AND delivery IS NULL AND sent_at < $1 AND {in_months}
     ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE messages SET delivery = 'unknown' WHERE id = ANY (ARRAY(SELECT id FROM silent)) RETURNING messages.id
+UPDATE messages SET delivery = 'unknown' WHERE id = ANY (ARRAY(SELECT id FROM silent)) AND {in_months}
+RETURNING messages.id
 """
 
 
@@ -126,7 +127,8 @@ async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:
 
 async def give_up_reports(*, limit: int, now: datetime) -> int:
     """Count messages as terminal whose report is 72 h overdue (`delivery: "unknown"`). Return how many."""
-    return len(await fetch(UNREPORTED, now - REPORT_DEADLINE, limit))
+    _, open_ids = await open_months.look()
+    return len(await fetch(open_months.between(UNREPORTED, open_ids), now - REPORT_DEADLINE, limit))
 
 
 # Handed over without an answer, never reported, and not to be asked about: nobody will ever know. The index of what is

@@ -1,5 +1,7 @@
 """The range of ids that open messages have: with it, dispatch opens the partitions of a few months only.
 
+Open are those that wait, are handed over, or wait for their report.
+
 Ids are UUIDv7, so a range of ids is a range of time. Maintenance finds the range; a range that is too wide costs time,
 and one that is too narrow, because a clock was wrong by more than a day, is put right by the next maintenance.
 """
@@ -55,6 +57,7 @@ IS_OPEN = """
 SELECT EXISTS (SELECT FROM {table} WHERE status = 'queued' AND campaign_id IS NULL)
     OR EXISTS (SELECT FROM {table} WHERE status = 'queued' AND campaign_id IS NOT NULL)
     OR EXISTS (SELECT FROM {table} WHERE status = 'scheduled') OR EXISTS (SELECT FROM {table} WHERE status = 'sending')
+    OR EXISTS (SELECT FROM {table} WHERE status = 'sent' AND delivery IS NULL)
 """
 
 REMEMBER = """

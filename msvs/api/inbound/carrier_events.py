@@ -39,12 +39,7 @@ PICK = """
 SELECT * FROM carrier_signals WHERE due_at <= $1 AND kind = $2 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
 """
 
-PICK_OPT_OUTS = """
-SELECT carrier_signals.id, received_at, workspace_id, livemode, to_phone
-FROM carrier_signals LEFT JOIN messages ON messages.id = message_id
-WHERE carrier_signals.due_at <= $1 AND carrier_signals.kind = 'opt_out'
-ORDER BY carrier_signals.due_at, carrier_signals.id LIMIT $2 FOR UPDATE OF carrier_signals SKIP LOCKED
-"""
+REFUSED = "SELECT id, workspace_id, livemode, to_phone FROM messages WHERE id = ANY($1) AND {in_months}"
 
 # Anyone who came back after the carrier refused a message stays in.
 HOLD_CONTACTS = """
@@ -386,18 +381,29 @@ async def apply_opt_outs(services: Services, *, limit: int, now: datetime) -> in
 
     Those of one workspace and mode, in the current transaction; the others are still due.
     """
-    rows = await fetch(PICK_OPT_OUTS, now, limit)
-    scope = next(((row.workspace_id, row.livemode) for row in rows if row.workspace_id is not None), None)
-    ours = [row for row in rows if row.workspace_id is None or (row.workspace_id, row.livemode) == scope]
+    picked = await fetch(PICK, now, CarrierEventKind.OPT_OUT, limit)
+    refused = [row.message_id for row in picked if row.message_id is not None]
+    found = {row.id: row for row in await fetch(within(REFUSED, refused), refused)} if refused else {}
+    scope = next(((row.workspace_id, row.livemode) for row in map(found.get, refused) if row is not None), None)
+    ours = [
+        (row, message)
+        for row in picked
+        if (message := found.get(row.message_id)) is None or (message.workspace_id, message.livemode) == scope
+    ]
     # Of a message that was erased since, the phone is no phone any more.
-    named = by_canonical(row.to_phone for row in ours if (row.to_phone or "").startswith("+"))
-    said = {canonical(row.to_phone): row.received_at for row in ours if (row.to_phone or "").startswith("+")}
+    to = [
+        (message.to_phone, row.received_at)
+        for row, message in ours
+        if message is not None and message.to_phone.startswith("+")
+    ]
+    named = by_canonical(phone for phone, _ in to)
+    said = {canonical(phone): received_at for phone, received_at in to}
     if said and scope is not None:
         ctx = Context(*scope, services=services)
         phones = said.keys() - await _came_back(ctx, said)
         if phones:
             await suppress(ctx, sorted(named[phone] for phone in phones), source="carrier", now=now)
-    await execute(DELETE_CARRIER_EVENTS, [row.id for row in ours])
+    await execute(DELETE_CARRIER_EVENTS, [row.id for row, _ in ours])
     return len(ours)
 
 

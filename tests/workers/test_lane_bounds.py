@@ -12,6 +12,7 @@ import pytest
 
 from msvs import database as db
 from msvs.api.campaigns import audiences, campaigns, lifecycle
+from msvs.api.campaigns.lifecycle import Cleared
 from msvs.api.context import Context
 from msvs.api.dispatch import claims, lane_bounds, lanes, open_months, outcomes
 from msvs.api.dispatch.lane_bounds import LaneBounds
@@ -248,6 +249,46 @@ async def test_a_chunk_passes_no_recipients_that_were_taken(
     assert [await expand(left - 5), await expand(100), await expand(100)] == [left - 5, 5, 0]
     assert await db.fetch_value("SELECT count(*) FROM messages") == MANY + 1
     assert known.take(campaign_id) == ""
+
+
+async def test_a_cleared_batch_passes_none_that_were_cleared(
+    live_ctx: Context, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign_id = await make_campaign(live_ctx, "canceled")
+    await make_messages(live_ctx, MANY, "queued", campaign_id=campaign_id)
+    await db.execute(
+        "INSERT INTO campaign_recipients (campaign_id, phone, contact_id)"
+        " SELECT $1, '+1212' || (5000000 + number), gen_random_uuid() FROM generate_series(1, $2::int) AS number",
+        campaign_id,
+        MANY,
+    )
+    await db.execute("ANALYZE messages, campaign_recipients")
+
+    async def clear(limit: int, since: Cleared) -> Cleared:
+        async with unit_of_work():
+            now = await db.now()
+            return await lifecycle.clear_canceled(campaign_id, live_ctx, limit=limit, now=now, since=since)
+
+    connection = await asyncpg.connect(database)
+    async with connection.transaction(isolation="repeatable_read"):
+        await connection.fetchval("SELECT count(*) FROM messages")
+        cleared = await clear(MANY - 100, Cleared())
+        passed = []
+        for since in (Cleared(), cleared):
+            with reading(monkeypatch) as clearing:
+                cleared = await clear(10, since)
+            assert cleared.number == 10
+            passed.append([one.buffers for one in clearing.statements if "campaign_id = $" in one.sql])
+    await connection.close()
+    assert len(passed[0]) == 2
+    for from_the_first, from_the_last in zip(*passed, strict=True):
+        assert from_the_last < from_the_first - MANY // 100
+    cleared = await clear(100, cleared)
+    assert cleared.number == 80
+    # What was passed over, as another held it, is found from the beginning.
+    first = "(SELECT id FROM messages ORDER BY due_at LIMIT 1)"
+    await db.execute(f"UPDATE messages SET status = 'queued' WHERE id = {first}")
+    assert [(await clear(100, since)).number for since in (cleared, Cleared())] == [0, 1]
 
 
 async def test_nothing_is_kept_of_a_campaign_that_ended_in_mid_run(

@@ -43,7 +43,7 @@ def load(place: Bench, port: int, path: str, key: str, requests: int, connection
 
 def wait_for(port: int, path: str) -> None:
     """Wait until a server answers."""
-    for _ in range(200):
+    for _ in range(900):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1):
                 return

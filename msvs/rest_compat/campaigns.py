@@ -20,7 +20,7 @@ from msvs.api.campaigns.requests import (
 )
 from msvs.api.context import Context
 from msvs.api.resources import CampaignResource, campaign_resource, message_resource
-from msvs.models import Campaign
+from msvs.models.rows import CampaignRow
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import CampaignTestSent, Deleted, ListOf, NoBody, NoQuery, list_of
 
@@ -95,12 +95,12 @@ async def reconcile(call: Call[NoBody, NoQuery]) -> ReconciliationResource:
 
 
 async def _change(
-    call: Call[msgspec.Struct, NoQuery], operation: Callable[[Context, UUID], Awaitable[Campaign]]
+    call: Call[msgspec.Struct, NoQuery], operation: Callable[[Context, UUID], Awaitable[CampaignRow]]
 ) -> CampaignResource:
     id = ids.find_id(ids.CAMPAIGN, call.params["id"], "campaign")
     return await _shape(call.ctx, await operation(call.ctx, id))
 
 
-async def _shape(ctx: Context, row: Campaign) -> CampaignResource:
+async def _shape(ctx: Context, row: CampaignRow) -> CampaignResource:
     stats = await campaigns.campaign_stats(ctx, [row])
     return campaign_resource(row, stats[row.id])

@@ -17,10 +17,10 @@ from msvs.api.context import Context
 from msvs.api.credits import caps, credits
 from msvs.api.credits.caps import DAILY_CAP_REACHED
 from msvs.api.dispatch import campaign_stats as tallies
+from msvs.api.dispatch import halting
 from msvs.api.dispatch.cancellation import cancel_campaign_messages
-from msvs.api.dispatch.halting import halt_run
 from msvs.api.dispatch.new_messages import NewMessage
-from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MANUAL, MISSED
+from msvs.api.dispatch.pausing import DAILY_CAP, INSUFFICIENT_CREDITS, MISSED
 from msvs.api.dispatch.routing import require_carrier
 from msvs.api.dispatch.senders import check_usable
 from msvs.api.errors import ApiError, Conflict, ErrorCode, InvalidRequest
@@ -48,7 +48,7 @@ from msvs.models.campaigns import Audience
 T = TypeVar("T")
 
 # What a cancellation takes back before it answers; a worker takes the rest.
-CANCEL_AT_ONCE = 1000
+CANCEL_AT_ONCE = 100
 # What a campaign that ran out of credits must be able to send before what is merely given back sets it going again.
 RESUME_MESSAGES = 100
 # How far a running campaign's need is counted.
@@ -260,34 +260,30 @@ async def campaign_stats(ctx: Context, campaigns: Sequence[rows.CampaignRow]) ->
     return await tallies.campaign_stats([row.id for row in campaigns if row.workspace_id == ctx.workspace_id])
 
 
-async def cancel_campaign(ctx: Context, id: UUID) -> Campaign:
+async def cancel_campaign(ctx: Context, id: UUID) -> rows.CampaignRow:
     """Stop a campaign for good: what no carrier has yet is never sent. Raises NotFound, Conflict."""
     allow(ctx, Permission.CAMPAIGNS_WRITE)
-    campaign, now = await _halt(ctx, id)
-    campaign.status = CampaignStatus.CANCELED
-    campaign.canceled_at = now
-    campaign.pause_reason = None
-    await campaign.save(update_fields=["status", "canceled_at", "pause_reason"])
-    # Where claims want the balance, whose turns take long, all is left to a worker: the answer waits for none of them.
-    if not ctx.livemode or await credits.try_lock(ctx.workspace_id):
-        await cancel_campaign_messages(ctx, id, limit=CANCEL_AT_ONCE, now=now)
-    await record_campaign_event(EventType.CAMPAIGN_CANCELED, campaign, now)
+    campaign = await _halt(ctx, id, halting.CANCEL)
+    stats = tallies.stats_of(campaign.tallies)
+    # Many, or where claims want the balance, whose turns take long, are left to a worker: the answer waits for nobody.
+    is_small = 0 < stats.queued <= CANCEL_AT_ONCE
+    if is_small and (not ctx.livemode or await credits.try_lock(ctx.workspace_id)):
+        await cancel_campaign_messages(ctx, id, limit=CANCEL_AT_ONCE, now=campaign.moment)
+        stats = (await tallies.campaign_stats([id]))[id]
+    await _record(EventType.CAMPAIGN_CANCELED, campaign, stats, campaign.moment)
     notify_after_commit(WorkQueue.CAMPAIGNS)
     return campaign
 
 
-async def pause_campaign(ctx: Context, id: UUID) -> Campaign:
+async def pause_campaign(ctx: Context, id: UUID) -> rows.CampaignRow:
     """Hold a campaign: nothing more is handed to a carrier until it is resumed. Raises NotFound, Conflict.
 
     Pausing a paused campaign makes the pause the caller's own, so that no top-up ends it.
     """
     allow(ctx, Permission.CAMPAIGNS_WRITE)
-    campaign, now = await _halt(ctx, id)
-    if campaign.status == CampaignStatus.PAUSED:
-        campaign.pause_reason = MANUAL
-        await campaign.save(update_fields=["pause_reason"])
-        return campaign
-    await _pause(campaign, MANUAL, now)
+    campaign = await _halt(ctx, id, halting.PAUSE)
+    if campaign.before != CampaignStatus.PAUSED:
+        await _record(EventType.CAMPAIGN_PAUSED, campaign, tallies.stats_of(campaign.tallies), campaign.moment)
     return campaign
 
 
@@ -384,8 +380,11 @@ async def _needs(campaign: Campaign, most: int) -> tuple[int, int]:
 
 async def record_campaign_event(type: EventType, campaign: Campaign, now: datetime) -> None:
     """Record an event of a campaign as it now stands."""
-    stats = await tallies.campaign_stats([campaign.id])
-    data = campaign_resource(campaign, stats[campaign.id])
+    await _record(type, campaign, (await tallies.campaign_stats([campaign.id]))[campaign.id], now)
+
+
+async def _record(type: EventType, campaign: rows.CampaignRow, stats: CampaignStats, now: datetime) -> None:
+    data = campaign_resource(campaign, stats)
     await record_events([NewEvent(type, campaign.workspace_id, campaign.livemode, campaign.id, data)], now)
 
 
@@ -463,13 +462,12 @@ def _interval(rate_per_minute: int | None) -> float:
     return 60 / rate_per_minute if rate_per_minute else 0.0
 
 
-async def _halt(ctx: Context, id: UUID) -> tuple[Campaign, datetime]:
-    """Return a campaign that has not ended, locked, and since when no hand-over begins. Raises NotFound, Conflict."""
-    _refuse_ended(await get_campaign(ctx, id))
-    now = await halt_run(id)
-    campaign = await _lock(ctx, id)
-    _refuse_ended(campaign)
-    return campaign, now
+async def _halt(ctx: Context, id: UUID, statement: str) -> halting.HaltedCampaign:
+    """Halt a campaign that has not ended by a statement of `halting`. Raises NotFound, Conflict."""
+    while (halted := await halting.halt(ctx, id, statement)) is None:
+        # One that is under way by now was a draft before, and is tried again.
+        _refuse_ended(await get_campaign(ctx, id))
+    return halted
 
 
 async def _lock(ctx: Context, id: UUID) -> Campaign:

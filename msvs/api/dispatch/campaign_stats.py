@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from msvs.api.dispatch.open_months import EVERYWHERE, between, months_of, recent
 from msvs.api.resources import CampaignStats
 from msvs.database import execute, fetch, fetch_value
 
 # Recipients in these states may still change; a campaign is complete when none is left in them.
 OPEN_STATES = ("scheduled", "queued", "sending", "sent")
+
+# How many opted out comes without a status.
+STATS = """
+SELECT campaign_id, status, sum(messages)::bigint AS messages, sum(credits)::bigint AS credits
+FROM campaign_tallies WHERE campaign_id = ANY($1) GROUP BY campaign_id, status
+UNION ALL
+SELECT campaign_id, NULL, count(*), 0 FROM messages
+WHERE campaign_id = ANY($1) AND opted_out AND {in_months} GROUP BY campaign_id
+"""
+# The same of one campaign, as a column of another statement.
+TALLIES = """(
+    SELECT coalesce(jsonb_agg(jsonb_build_array(status, messages, credits)), '[]'::jsonb) FROM (
+        SELECT status, sum(messages) AS messages, sum(credits) AS credits
+        FROM campaign_tallies WHERE campaign_id = $1 GROUP BY status
+        UNION ALL
+        SELECT NULL, count(*), 0 FROM messages WHERE campaign_id = $1 AND opted_out AND {in_months}
+    ) AS tallies
+)"""
+Tally = tuple[str | None, int, int]
 
 
 async def campaign_stats(campaign_ids: Sequence[UUID]) -> dict[UUID, CampaignStats]:
@@ -17,29 +37,38 @@ async def campaign_stats(campaign_ids: Sequence[UUID]) -> dict[UUID, CampaignSta
     stats = {campaign_id: CampaignStats() for campaign_id in campaign_ids}
     if not stats:
         return stats
-    tallies = await fetch(
-        "SELECT campaign_id, status, sum(messages)::bigint AS messages, sum(credits)::bigint AS credits"
-        " FROM campaign_tallies WHERE campaign_id = ANY($1) GROUP BY campaign_id, status",
-        list(stats),
-    )
-    for row in tallies:
-        found = stats[row.campaign_id]
-        found.recipients += row.messages
-        found.credits_used += row.credits
-        if row.status == "unreported":
-            found.sent += row.messages
-        elif row.status == "replied":
-            found.replied += row.messages
-            found.delivered += row.messages
-        else:
-            setattr(found, row.status, getattr(found, row.status) + row.messages)
-    for row in await fetch(
-        "SELECT campaign_id, count(*) AS messages FROM messages"
-        " WHERE campaign_id = ANY($1) AND opted_out GROUP BY campaign_id",
-        list(stats),
-    ):
-        stats[row.campaign_id].opted_out = row.messages
+    for row in await fetch(in_months_of(campaign_ids, STATS), list(stats)):
+        _add(stats[row.campaign_id], row.status, row.messages, row.credits)
     return stats
+
+
+def stats_of(tallies: Iterable[Tally]) -> CampaignStats:
+    """Return the stats of a campaign from its TALLIES."""
+    stats = CampaignStats()
+    for status, messages, credits in tallies:
+        _add(stats, status, messages, credits)
+    return stats
+
+
+def _add(stats: CampaignStats, status: str | None, messages: int, credits: int) -> None:
+    if status is None:
+        stats.opted_out = messages
+        return
+    stats.recipients += messages
+    stats.credits_used += credits
+    if status == "unreported":
+        stats.sent += messages
+    elif status == "replied":
+        stats.replied += messages
+        stats.delivered += messages
+    else:
+        setattr(stats, status, getattr(stats, status) + messages)
+
+
+def in_months_of(campaign_ids: Sequence[UUID], statement: str) -> str:
+    """Return a statement that opens no month from before these campaigns were made."""
+    first = months_of(campaign_ids).since
+    return between(statement, EVERYWHERE if first is None else recent(first))
 
 
 async def count_open(campaign_id: UUID) -> int:

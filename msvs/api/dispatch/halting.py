@@ -6,12 +6,50 @@ a statement, shares the lock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
-from msvs.database import fetch_row, fetch_value
+from msvs.api.context import Context
+from msvs.api.dispatch.campaign_stats import TALLIES, Tally, in_months_of
+from msvs.database import fetch_row
+from msvs.models.rows import CampaignRow
 
 SHARE = "SELECT moment, halted FROM share_campaign($1)"
+
+# All in one, as on a busy machine each statement of an answer waits for its turn. The lock first, so that no hand-over
+# begins from then on; the row as it is under both.
+HALT = f"""
+WITH held AS MATERIALIZED (
+    SELECT id AS campaign_id, halt_campaign(id) AS moment FROM campaigns
+    WHERE id = $1 AND workspace_id = $2 AND livemode = $3
+), locked AS MATERIALIZED (
+    SELECT campaign_id, moment, status AS before FROM held JOIN campaigns ON campaigns.id = campaign_id
+    WHERE status IN ('scheduled', 'preparing', 'sending', 'paused') FOR UPDATE OF campaigns
+)
+UPDATE campaigns SET {{change}} FROM locked WHERE campaigns.id = campaign_id
+RETURNING campaigns.*, before, moment, {TALLIES} AS tallies
+"""
+PAUSE = HALT.replace(
+    "{change}",
+    "resume_status = CASE WHEN status = 'paused' THEN resume_status ELSE status END, status = 'paused',"
+    " pause_reason = 'manual'",
+)
+CANCEL = HALT.replace("{change}", "status = 'canceled', canceled_at = moment, pause_reason = NULL")
+
+
+class HaltedCampaign(CampaignRow, Protocol):
+    """A campaign that was halted, with its status before, the time at which it stood still, and its tallies."""
+
+    @property
+    def before(self) -> str: ...
+
+    @property
+    def moment(self) -> datetime: ...
+
+    @property
+    def tallies(self) -> Sequence[Tally]: ...
 
 
 async def begin_part(campaign_id: UUID) -> datetime | None:
@@ -23,10 +61,10 @@ async def begin_part(campaign_id: UUID) -> datetime | None:
     return None if row is None or row.halted else row.moment
 
 
-async def halt_run(campaign_id: UUID) -> datetime:
-    """Have a campaign's run to oneself until the transaction ends; the time at which it stood still.
+async def halt(ctx: Context, campaign_id: UUID, statement: str) -> HaltedCampaign | None:
+    """Halt a campaign by PAUSE or CANCEL, or return None where the caller has no such campaign that has not ended.
 
-    No hand-over begins meanwhile. The caller says in the same transaction that the campaign is halted.
+    No hand-over of it begins until the transaction ends, and none after it.
     """
-    moment: datetime = await fetch_value("SELECT halt_campaign($1)", campaign_id)
-    return moment
+    values = (campaign_id, ctx.workspace_id, ctx.livemode)
+    return await fetch_row(HaltedCampaign, in_months_of([campaign_id], statement), *values)

@@ -134,6 +134,7 @@ PARTS: Mapping[str, str] = {
     "consent.suppress": "creating and importing suppressions",
     "contacts.ensure_contact": "sending to a new number, and replies from one",
     "events.record_encoded": "expanding a campaign",
+    "halting.halt": "pausing and canceling a campaign",
     "idempotency.answer_once": "every call with an idempotency key",
     "keywords.join": "a message that is a keyword",
     "keywords.match_keyword": "a message that is a keyword",

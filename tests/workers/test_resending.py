@@ -384,7 +384,7 @@ async def test_a_worker_told_to_stop_gives_it_back_to_another(live_ctx: Context)
     assert claim is not None
     flag = StopFlag()
     flag.set()
-    await hand_over(carrier, claim, claimed=asyncio.get_running_loop().time(), stop=flag)
+    await hand_over(SERVICES, carrier, claim, claimed=asyncio.get_running_loop().time(), stop=flag)
     assert await accepted(message_id) == 1
     assert await attempts(message_id) == [("unknown", False), ("unused", True)]
     assert await sweep(carrier) == 1
@@ -435,7 +435,7 @@ async def test_a_canceled_campaign_sends_nothing_again_and_a_paused_one_waits(
     async with unit_of_work():
         await campaigns.pause_campaign(live_ctx, campaign_id)
     # Claimed before the pause: given back, not handed over.
-    await hand_over(carrier, claim, claimed=asyncio.get_running_loop().time())
+    await hand_over(SERVICES, carrier, claim, claimed=asyncio.get_running_loop().time())
     assert await db.fetch_value("SELECT count(*) FROM virtual_submissions") == 3
     async with unit_of_work():
         await campaigns.cancel_campaign(live_ctx, campaign_id)

@@ -11,7 +11,7 @@ CREATE INDEX campaigns_uncleared ON campaigns (canceled_at) WHERE status = 'canc
 class Migration(migrations.Migration):
     """Adds the index. The table has a row a campaign, so that it is built at once."""
 
-    dependencies = [("msvs", "0028_accounts")]
+    dependencies = [("msvs", "0030_automatic_index")]
     initial = False
 
     operations = [ops.RunSQL(INDEX, "DROP INDEX campaigns_uncleared")]

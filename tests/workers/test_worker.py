@@ -200,7 +200,7 @@ def test_workers_with_the_same_process_id_run_side_by_side_and_after_each_other(
 
 
 async def test_cron_tells_of_a_database_that_is_away_once(
-    database: str, redis: Redis, notifier: Notifier, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, notifier: Notifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop, ticks = asyncio.Event(), 0
     whole = cron.tick
@@ -212,7 +212,7 @@ async def test_cron_tells_of_a_database_that_is_away_once(
             raise ConnectionRefusedError
         if ticks == 6:
             stop.set()
-        return await whole(notifier, number)
+        return await whole(services, notifier, number)
 
     monkeypatch.setattr(cron, "tick", tick)
     monkeypatch.setattr(cron, "TICK_SECONDS", 0.001)

@@ -178,8 +178,11 @@ async def connected(
     limits: Mapping[str, str] | None = None,
     end: Callable[[], None] = connections.end_process,
     check: ConnectionCheck | None = None,
+    is_inner: bool = False,
 ) -> AsyncIterator[None]:
     """Hold a pool open; models and the functions below use it from any task of the process.
+
+    One that `is_inner` is used by the block alone, in place of the one around it.
 
     `end` is called where the database turns out to be out of reach for good. Every new connection must pass `check`:
     what it raises, the caller that wanted the connection meets.
@@ -188,7 +191,7 @@ async def connected(
         database_url, pool_size=pool_size, statement_seconds=statement_seconds, limits=limits, end=end, check=check
     )
     async with TortoiseContext() as context:
-        await context.init(config=config, _enable_global_fallback=True)
+        await context.init(config=config, _enable_global_fallback=not is_inner)
         yield
 
 

@@ -221,6 +221,9 @@ class Settings:
         _path)
     database_url: str | None = setting("DATABASE_URL", None, "a PostgreSQL 15 or later to use instead", _database_url,
         shown="the embedded PostgreSQL")
+    migrations_database_url: str | None = setting("MIGRATIONS_DATABASE_URL", None,
+        "the same database as the owner of its tables: migrations and the upkeep of partitions use it", _database_url,
+        shown="`DATABASE_URL`", page="[Two roles](operations.md#the-databases-roles)", is_secret=True)
     redis_url: str | None = setting("REDIS_URL", None, "a Redis 7 or later, or a Valkey, to use instead",
         partial(_url, schemes=("redis", "rediss", "unix")), shown="the embedded Valkey")
     host: str = setting("HOST", "127.0.0.1",
@@ -308,6 +311,11 @@ class Settings:
     def is_production(self) -> bool:
         """Whether development conveniences (http webhooks to loopback, GraphiQL) are off."""
         return self.environment == PRODUCTION
+
+    @property
+    def owner_url(self) -> str | None:
+        """Where PostgreSQL answers to the owner of the tables."""
+        return self.migrations_database_url or self.database_url
 
     @property
     def base_url(self) -> str:

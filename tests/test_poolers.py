@@ -40,8 +40,10 @@ RECIPIENTS = 300
 
 
 @contextmanager
-def processes(url: str, redis_url: str, folder: Path, *commands: str) -> Iterator[list[subprocess.Popen[str]]]:
-    env = os.environ | {"DATABASE_URL": url, "REDIS_URL": redis_url, "DATA_DIR": str(folder), "PORT": "0"}
+def processes(
+    url: str, redis_url: str, folder: Path, *commands: str, **more: str
+) -> Iterator[list[subprocess.Popen[str]]]:
+    env = os.environ | {"DATABASE_URL": url, "REDIS_URL": redis_url, "DATA_DIR": str(folder), "PORT": "0"} | more
     with ExitStack() as stack:
         started = []
         for command in commands:

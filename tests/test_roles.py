@@ -18,18 +18,22 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from msvs.local import embedded
+from msvs import database
+from msvs.database_roles import KEPT, grant_rows, recipe
+from msvs.local import embedded, supervisor
+from msvs.settings import Settings
+from msvs.workers.partitions import roll_partitions
 from tests.engines import Engines
 from tests.receiver import Receiver, receiving
 from tests.rest_compat.processes import Process, request, running
 from tests.test_poolers import processes, until
-from tests.test_production import PAGE
 
 ROWS = ("worker messages", "worker campaigns", "worker reports", "worker webhooks", "cron")
 NAME = "msvs_test_roles"
 OPT_IN = {"source": "checkout", "ip": "203.0.113.4"}
 PHONES = ("+12125550171", "+12125550172")
 # What only grows: erasing a person's data changes the last two, and nothing else changes any.
+PASSWORDS = {"msvs_owner": "change-me", "msvs_service": "change-me-too"}
 APPEND_ONLY = ("ledger_entries", "audit_entries", "consent_events", "virtual_submissions")
 FORBIDDEN = (
     "CREATE TABLE ours (id int)",
@@ -38,27 +42,30 @@ FORBIDDEN = (
     "ALTER TABLE messages ADD COLUMN ours int",
     "UPDATE ledger_entries SET amount = 1",
     "UPDATE audit_entries SET action = 'ours'",
+    "UPDATE consent_events SET status = 'opted_in'",
+    "UPDATE consent_events SET details_hash = NULL",
+    "DELETE FROM tortoise_migrations",
+    "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "CREATE SCHEMA ours",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE msvs_owner IN SCHEMA public GRANT ALL ON TABLES TO msvs_service",
+    "SET session_replication_role = replica",
+    "SET ROLE msvs_owner",
+    "GRANT msvs_owner TO msvs_service",
     *(f"TRUNCATE {table}" for table in APPEND_ONLY),
     *(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in APPEND_ONLY),
     *(f"DELETE FROM {table}" for table in APPEND_ONLY),
 )
 
 
-def grants() -> list[str]:
-    """The statements of the page that give a role its rights."""
-    section = PAGE.partition("### A role with rights on rows only\n")[2].partition("\n## ")[0]
-    block = re.findall(r"^```sql\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[0]
-    return [line.strip() for line in block.replace("msvs_production", NAME).split(";") if line.strip()]
-
-
 def as_role(url: str, role: str) -> str:
     """The URL of a database for another role."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{role}:change-me@{parts.netloc.rpartition('@')[2]}"))
+    return urlunsplit(parts._replace(netloc=f"{role}:{PASSWORDS[role]}@{parts.netloc.rpartition('@')[2]}"))
 
 
-def msvs(url: str, engines: Engines, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def msvs(url: str, engines: Engines, folder: Path, *command: str, owner: str = "") -> subprocess.CompletedProcess[str]:
     env = os.environ | {"DATABASE_URL": url, "REDIS_URL": engines.redis_url, "DATA_DIR": str(folder)}
+    env |= {"MIGRATIONS_DATABASE_URL": owner}
     return subprocess.run(
         [sys.executable, "-m", "msvs", *command], env=env, capture_output=True, text=True, timeout=120
     )
@@ -66,7 +73,7 @@ def msvs(url: str, engines: Engines, folder: Path, *command: str) -> subprocess.
 
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
-    """A database of its own PostgreSQL, whose administrator may come in without a password; its role owns it."""
+    """A database of its own PostgreSQL, made by an administrator, who may come in without a password, as printed."""
     own = await asyncio.to_thread(partial(embedded.start, tmp_path / "engines", fast=True, valkey=False))
     try:
         (rules,) = (tmp_path / "engines").rglob("pg_hba.conf")
@@ -76,9 +83,10 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
         server = urlunsplit(parts._replace(netloc=f"postgres@{parts.hostname}:{parts.port}", path="/postgres"))
         admin = await enter(server)
         try:
-            await admin.execute("CREATE ROLE msvs_service LOGIN PASSWORD 'change-me'")
-            await admin.execute(f"CREATE DATABASE {NAME} OWNER msvs_service ENCODING 'UTF8' TEMPLATE template0")
-            await admin.execute(f"REVOKE ALL ON DATABASE {NAME} FROM PUBLIC")
+            await admin.execute("DROP ROLE msvs_service")  # the embedded PostgreSQL has its own
+            script = "\n".join(line for line in recipe(NAME).splitlines() if not line.startswith("--"))
+            for statement in filter(None, map(str.strip, script.split(";"))):
+                await admin.execute(statement)
         finally:
             await admin.close()
         yield urlunsplit(urlsplit(server)._replace(path=f"/{NAME}"))
@@ -97,13 +105,11 @@ async def enter(url: str) -> asyncpg.Connection[Any]:
 
 
 async def test_all_but_maintenance_works_with_rights_on_rows(url: str, engines: Engines, tmp_path: Path) -> None:
-    owner, rows = as_role(url, "msvs_service"), as_role(url, "msvs_rows")
-    done = await asyncio.to_thread(msvs, owner, engines, tmp_path, "migrate")
+    owner, rows = as_role(url, "msvs_owner"), as_role(url, "msvs_service")
+    done = await asyncio.to_thread(partial(msvs, rows, engines, tmp_path, "migrate", owner=owner))
     assert done.returncode == 0, done.stderr
     admin: asyncpg.Connection[Any] = await asyncpg.connect(url)
     try:
-        for statement in grants():
-            await admin.execute(statement)
         made = await asyncio.to_thread(
             msvs, rows, engines, tmp_path, "workspace", "create", "--name", "Cohort Labs", "--credits", "5", "--json"
         )
@@ -113,22 +119,42 @@ async def test_all_but_maintenance_works_with_rights_on_rows(url: str, engines: 
         async with running(api):
             with (
                 processes(rows, engines.redis_url, tmp_path, *ROWS),
-                processes(owner, engines.redis_url, tmp_path, "worker maintenance"),
+                processes(rows, engines.redis_url, tmp_path, "worker maintenance", MIGRATIONS_DATABASE_URL=owner),
             ):
                 async with receiving() as receiver:
                     await work(api.port, key, receiver)
         for statement in FORBIDDEN:
             await refuse(rows, statement)
-        owned = await admin.fetchval("SELECT count(*) FROM pg_class WHERE relowner = 'msvs_rows'::regrole")
+        owned = await admin.fetchval("SELECT count(*) FROM pg_class WHERE relowner = 'msvs_service'::regrole")
         assert owned == 0
         # Tables of the next version come with the same rights; making them is not among these.
         async with admin.transaction():
-            await admin.execute("SET LOCAL ROLE msvs_service")
+            await admin.execute("SET LOCAL ROLE msvs_owner")
             await admin.execute("CREATE TABLE of_the_next_version (id int)")
-        may = await admin.fetchval("SELECT has_table_privilege('msvs_rows', 'of_the_next_version', 'UPDATE')")
+        may = await admin.fetchval("SELECT has_table_privilege('msvs_service', 'of_the_next_version', 'UPDATE')")
         assert may is True
+        assert not await grant_rows(owner, rows)
+        # Rights that somebody gave by hand are taken away by the next migration.
+        await admin.execute("GRANT TRUNCATE, DELETE ON consent_events TO msvs_service")
+        assert await grant_rows(owner, rows)
+        await refuse(rows, "TRUNCATE consent_events")
+        await roll(admin, owner, rows)
     finally:
         await admin.close()
+
+
+async def roll(admin: asyncpg.Connection[Any], owner: str, rows: str) -> None:
+    """Have the upkeep of partitions make one that is missing: as the owner it does, as the service's role it cannot."""
+    (missing,) = await admin.fetch(
+        "SELECT max(relname) AS name FROM pg_class WHERE relname ~ '^events_[0-9]{4}_[0-9]{2}$'"
+    )
+    await admin.execute(f"DROP TABLE {missing['name']}")
+    async with database.connected(rows, pool_size=2):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await roll_partitions(Settings(database_url=rows))
+        assert await roll_partitions(Settings(database_url=rows, migrations_database_url=owner)) == 1
+        assert await database.fetch_value("SELECT current_user") == "msvs_service"
+        assert await database.fetch_value("SELECT has_table_privilege($1, 'INSERT')", missing["name"]) is True
 
 
 async def refuse(url: str, statement: str) -> None:
@@ -177,3 +203,53 @@ async def work(port: int, key: str, receiver: Receiver) -> None:
     stopped = await ask("GET", f"/v1/contacts/{contacts[1]}")
     assert stopped["opt_in"]["status"] == "opted_out"
     await ask("DELETE", f"/v1/contacts/{contacts[0]}")
+
+
+async def test_the_embedded_database_of_an_earlier_version_gets_the_role_in_place(tmp_path: Path) -> None:
+    engines = embedded.EmbeddedEngines(tmp_path, fast=True, valkey=False)
+
+    async def restarted() -> tuple[str, str]:
+        await asyncio.to_thread(engines.start)
+        return engines.database_url, engines.service_url
+
+    try:
+        owner, _ = await restarted()
+        for table in KEPT:
+            await run(owner, f"CREATE TABLE {table} (phone text, ip text, user_agent text, text text, erased_at text)")
+        await run(owner, "CREATE TABLE messages (body text)")
+        await run(owner, "INSERT INTO messages VALUES ('Doors open')")
+        await asyncio.to_thread(engines.stop)
+        # As the version before left it; and as a start did that was ended before it wrote the password down.
+        postgresql = engines._engines["postgresql"]
+        assert isinstance(postgresql, embedded._PostgreSQL)
+        for statements in (("DROP ROLE msvs_service",), ()):
+            (tmp_path / "postgresql" / "service_password").unlink()
+            if statements:
+                await asyncio.to_thread(postgresql._run_single, postgresql.data, *statements)
+            owner, service = await restarted()
+            await grant_rows(owner, service)
+            assert await run(service, "SELECT body FROM messages") == "Doors open"
+            assert await run(service, "SELECT current_user") == "msvs_service"
+            for statement in ("TRUNCATE messages", "DROP TABLE messages", "DELETE FROM ledger_entries"):
+                await refuse(service, statement)
+            await asyncio.to_thread(engines.stop)
+        mode = (tmp_path / "postgresql" / "service_password").stat().st_mode
+        assert oct(mode & 0o777) == "0o600"
+    finally:
+        await asyncio.to_thread(engines.stop)
+
+
+async def run(url: str, statement: str) -> Any:
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+def test_maintenance_alone_is_given_the_owners_url() -> None:
+    settings = Settings(database_url="postgresql://service@db/x", migrations_database_url="postgresql://owner@db/x")
+    specs = supervisor.processes(settings)
+    given = {spec.name: supervisor.environment_of(spec, settings)["MIGRATIONS_DATABASE_URL"] for spec in specs}
+    assert given.pop("worker maintenance") == "postgresql://owner@db/x"
+    assert set(given.values()) == {""}

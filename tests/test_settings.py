@@ -19,6 +19,7 @@ READ = {
     "MSVS_ENV": ("production", "environment", "production"),
     "DATA_DIR": ("/srv/msvs", "data_dir", Path("/srv/msvs")),
     "DATABASE_URL": ("postgresql://app@db/msvs", "database_url", "postgresql://app@db/msvs"),
+    "MIGRATIONS_DATABASE_URL": ("postgresql://own@db/msvs", "migrations_database_url", "postgresql://own@db/msvs"),
     "REDIS_URL": ("redis://cache", "redis_url", "redis://cache"),
     "HOST": ("::", "host", "::"),
     "PORT": ("0", "port", 0),

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, Place] = {
     "binds": Place("processes", "hold_binds", "Hold the binds of carriers that need them; a second process stands by."),
     "engines": Place("processes", "run_engines", "Run the embedded engines alone, to restore a backup into them."),
     "migrate": Place("database", "migrate", "Migrate the database schema to the newest version."),
+    "database": Place("database", "database", "Show how the database is set up for the service."),
     "hold": Place(
         "database", "hold", "After a restore: pause live campaigns, and cancel live single messages that are due."
     ),

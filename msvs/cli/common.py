@@ -211,15 +211,19 @@ async def unlock(settings: Settings, *, is_service: bool = False) -> None:
         await secret_keys.unlock(services_of_command().keyring, settings)
 
 
-def with_engines(settings: Settings, *, redis: bool = True) -> Settings:
+def with_engines(settings: Settings, *, redis: bool = True, owner: bool = False) -> Settings:
     """Return the settings with the embedded engines of DATA_DIR in place of what is not set.
+
+    Only for `owner` with the URL of the owner of the tables.
 
     Raises CommandFailed, and SettingsError for what production must not have.
     """
     start_checks.require_safe(settings)
     engines = EmbeddedEngines(settings.data_dir)
     if settings.database_url is None:
-        settings = replace(settings, database_url=_running(lambda: engines.database_url, "DATABASE_URL", settings))
+        url = _running(lambda: engines.service_url, "DATABASE_URL", settings)
+        own = engines.database_url if owner else None
+        settings = replace(settings, database_url=url, migrations_database_url=own)
     if redis and settings.redis_url is None:
         settings = replace(settings, redis_url=_running(lambda: engines.redis_url, "REDIS_URL", settings))
     return settings

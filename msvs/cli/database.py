@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib import import_module
 
 import click
@@ -11,6 +12,8 @@ import click
 from msvs.cli.common import (
     JSON,
     Arguments,
+    command,
+    group,
     in_database,
     main_command,
     reaching_database,
@@ -27,11 +30,10 @@ from msvs.settings import Settings, describe
 @main_command("migrate")
 def migrate(settings: Settings, _arguments: Arguments) -> None:
     """Bring the schema up to date and say what was applied."""
-    url = with_engines(settings, redis=False).database_url
-    assert url is not None
-    applied = migrate_schema(settings, url)
+    settings = with_engines(settings, redis=False, owner=True)
+    applied = migrate_schema(settings)
     print("\n".join(f"Applied {name}." for name in applied) or "The schema is up to date.")
-    for line in repair_what_is_due(replace(settings, database_url=url)):
+    for line in repair_what_is_due(settings):
         print(line)
 
 
@@ -45,20 +47,27 @@ def repair_what_is_due(settings: Settings) -> list[str]:
     return [told_repair(repairing(lambda: in_database(settings, consent_audit.repair_due(services_of_command()))))]
 
 
-def migrate_schema(settings: Settings, url: str, *, is_service: bool = False) -> list[str]:
+def migrate_schema(settings: Settings, *, is_service: bool = False) -> list[str]:
     """Bring the schema up to date, and return the names of the migrations applied. Raises SettingsError.
 
-    A wrong secret key changes nothing. Only the service makes the key of a new database where none is set.
+    The owner of the tables does so, and gives the service's role its rights on rows. A wrong secret key changes
+    nothing. Only the service makes the key of a new database where none is set.
     """
 
+    url, owner = settings.database_url, settings.owner_url
+    assert url is not None
+    assert owner is not None
+
     async def migrated() -> list[str]:
-        from msvs import database
+        from msvs import database, database_roles
         from msvs.api.accounts import secret_keys
 
-        async with database.connected(url, pool_size=1):
+        async with database.connected(owner, pool_size=1):
             if await secret_keys.is_settled():
                 await secret_keys.unlock(services_of_command().keyring, settings)
-        applied = await database.migrate(url)
+        applied = await database.migrate(owner)
+        if owner != url:
+            await database_roles.grant_rows(owner, url)
         async with database.connected(url, pool_size=1):
             await unlock(settings, is_service=is_service)
         return applied
@@ -76,6 +85,24 @@ def hold(settings: Settings, arguments: Arguments) -> None:
         return asdict(await holding.hold_everything(services_of_command()))
 
     show(arguments, in_database(settings, hold_()))
+
+
+database = group("database")
+
+
+@command(
+    "roles",
+    "Print the SQL that makes the owner's and the service's role, for a PostgreSQL of your own.",
+    click.Option(["--name"], default="msvs_production", metavar="NAME", help="the database (default msvs_production)"),
+    group=database,
+)
+def print_roles(_settings: Settings, arguments: Arguments) -> None:
+    """Print the SQL of the two roles."""
+    from msvs.database_roles import recipe
+
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", arguments.name):
+        raise click.UsageError("--name must be of a-z, 0-9 and _, such as msvs_production.")
+    print(recipe(arguments.name), end="")
 
 
 @main_command(

@@ -46,7 +46,7 @@ def run(settings: Settings, _arguments: Arguments) -> int:
 def prepare(settings: Settings) -> list[str]:
     """Bring the database up to date, and in development make the demo workspace; the lines that say where all is."""
     assert settings.database_url is not None
-    migrate_schema(settings, settings.database_url, is_service=True)
+    migrate_schema(settings, is_service=True)
     repaired = repair_what_is_due(settings)
     settings.metrics_secret()  # there from the start, for who sets up a scraper
     steps = _first_steps(settings)
@@ -177,7 +177,7 @@ def work(settings: Settings, arguments: Arguments) -> int:
     from msvs import logs
     from msvs.workers import worker
 
-    settings = with_engines(settings)
+    settings = with_engines(settings, owner=arguments.queue == "maintenance")
     logs.set_up(settings)
     logs.tell_start(settings, f"worker {arguments.queue}")
     return worker.work(settings, arguments.queue, burst=arguments.burst)

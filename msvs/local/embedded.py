@@ -21,6 +21,9 @@ from pathlib import Path
 
 POSTGRESQL = "postgresql"
 VALKEY = "valkey"
+# The role of the service's processes, which has rights on rows alone.
+SERVICE = "msvs_service"
+SERVICE_PASSWORD = "service_password"  # noqa: S105 - a file's name
 
 LOOPBACK = "127.0.0.1"
 # Below the ephemeral ports of Linux and macOS, so that no outgoing connection is sitting on a kept port.
@@ -150,8 +153,15 @@ class EmbeddedEngines:
 
     @property
     def database_url(self) -> str:
-        """Where the embedded PostgreSQL answers."""
+        """Where the embedded PostgreSQL answers to the owner of the tables."""
         return self._engines[POSTGRESQL].url
+
+    @property
+    def service_url(self) -> str:
+        """Where the embedded PostgreSQL answers to the role that has rights on rows alone."""
+        engine = self._engines[POSTGRESQL]
+        assert isinstance(engine, _PostgreSQL)
+        return engine.service_url
 
     @property
     def redis_url(self) -> str:
@@ -190,6 +200,9 @@ class _Engine:
     def argv(self) -> list[str]:
         raise NotImplementedError
 
+    def prepare(self) -> None:
+        """Bring files of an earlier version up to date before the start."""
+
     def is_ready(self) -> bool:
         raise NotImplementedError
 
@@ -213,6 +226,7 @@ class _Engine:
         """Start the process without waiting until it answers."""
         self._create_once()
         self._stop_orphan()
+        self.prepare()
         if not keep_port and not _is_free(self.port):
             self._choose_port()
         self._spawn()
@@ -320,6 +334,23 @@ class _PostgreSQL(_Engine):
         return f"postgresql://msvs:{self.password}@{LOOPBACK}:{self.port}/msvs"
 
     @property
+    def service_url(self) -> str:
+        password = (self.directory / SERVICE_PASSWORD).read_text().strip()
+        return f"postgresql://{SERVICE}:{password}@{LOOPBACK}:{self.port}/msvs"
+
+    def prepare(self) -> None:
+        """Make the service's role in a data directory from before there was one; PostgreSQL does not run yet."""
+        if (self.directory / SERVICE_PASSWORD).exists():
+            return
+        password = secrets.token_urlsafe(32)
+        self._disown_stale_pid_file()
+        self._run_single(self.data, *_make_service(password))
+        draft = self.directory / f"{SERVICE_PASSWORD}.draft"
+        draft.unlink(missing_ok=True)
+        _write_private(draft, password)
+        draft.replace(self.directory / SERVICE_PASSWORD)
+
+    @property
     def pid_file(self) -> Path:
         return self.data / "postmaster.pid"
 
@@ -328,7 +359,7 @@ class _PostgreSQL(_Engine):
 
     def create(self, draft: Path) -> None:
         data = draft / "data"
-        # The superuser's password is thrown away: the service's role owns its database and nothing else.
+        # The superuser's password is thrown away: one role owns its database and nothing else, the other owns nothing.
         superuser = draft / "superuser"
         _write_private(superuser, secrets.token_urlsafe(32))
         _give_away(draft)
@@ -350,6 +381,17 @@ class _PostgreSQL(_Engine):
         )
         superuser.unlink()
         password = (draft / "password").read_text().strip()
+        service_password = secrets.token_urlsafe(32)
+        self._run_single(
+            data,
+            f"CREATE ROLE msvs LOGIN CREATEDB PASSWORD '{password}'",  # urlsafe: it holds no quote
+            "CREATE DATABASE msvs OWNER msvs",
+            *_make_service(service_password),
+        )
+        _write_private(draft / SERVICE_PASSWORD, service_password)
+
+    def _run_single(self, data: Path, *statements: str) -> None:
+        """Run statements as the superuser, whose password nobody has, in a server that nobody else reaches."""
         self._run(
             [
                 str(self.executable()),
@@ -361,10 +403,7 @@ class _PostgreSQL(_Engine):
                 "postgres",
             ],
             data=data,
-            script=(
-                f"CREATE ROLE msvs LOGIN CREATEDB PASSWORD '{password}'\n"  # urlsafe: it holds no quote
-                "CREATE DATABASE msvs OWNER msvs\n"
-            ),
+            script="".join(f"{each}\n" for each in statements),
         )
 
     def argv(self) -> list[str]:
@@ -470,6 +509,12 @@ class _Valkey(_Engine):
         except OSError:
             return False
         return answer == b"+OK\r\n+PONG\r\n"
+
+
+def _make_service(password: str) -> tuple[str, ...]:
+    """Return the statements that make the service's role, in which a start may have been ended half-way."""
+    made = f"IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{SERVICE}') THEN CREATE ROLE {SERVICE} LOGIN; END IF;"
+    return f"DO $make$ BEGIN {made} END $make$", f"ALTER ROLE {SERVICE} LOGIN PASSWORD '{password}'"
 
 
 def _in_wheel(package: str, pattern: str) -> Path:

@@ -29,6 +29,7 @@ FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 10.0
 STEADY_SECONDS = 30.0
 NOT_UNDERSTOOD = 2
+MAINTENANCE = "worker maintenance"
 PR_SET_PDEATHSIG = 1
 
 
@@ -56,6 +57,19 @@ def processes(settings: Settings) -> list[ChildSpec]:
     if _holds_sessions(settings):
         commands.append(("binds", "binds"))
     return [ChildSpec(name, (sys.executable, "-m", "msvs", *argv)) for name, *argv in commands]
+
+
+def environment_of(spec: ChildSpec, settings: Settings) -> dict[str, str]:
+    """Return what a process finds in its environment: of them all, the upkeep of partitions is the owner's work."""
+    owner = settings.migrations_database_url if spec.name == MAINTENANCE else None
+    return os.environ | {
+        "DATABASE_URL": settings.database_url or "",
+        "MIGRATIONS_DATABASE_URL": owner or "",
+        "REDIS_URL": settings.redis_url or "",
+        "DATA_DIR": str(settings.data_dir),
+        "HOST": settings.host,
+        "PORT": str(settings.port),
+    }
 
 
 def _holds_sessions(settings: Settings) -> bool:
@@ -200,20 +214,16 @@ class _Supervisor:
             self.engines.start()
             settings = replace(
                 settings,
-                database_url=settings.database_url or self.engines.database_url,
+                database_url=settings.database_url or self.engines.service_url,
+                migrations_database_url=settings.migrations_database_url
+                if settings.database_url
+                else self.engines.database_url,
                 redis_url=settings.redis_url or self.engines.redis_url,
             )
         self.settings = settings
         banner = self.prepare(settings)
-        environment = os.environ | {
-            "DATABASE_URL": settings.database_url or "",
-            "REDIS_URL": settings.redis_url or "",
-            "DATA_DIR": str(settings.data_dir),
-            "HOST": settings.host,
-            "PORT": str(settings.port),
-        }
         specs = processes(settings) if self.specs is None else self.specs
-        self.children = [_Child(spec, environment) for spec in specs]
+        self.children = [_Child(spec, environment_of(spec, settings)) for spec in specs]
         return banner
 
     def _watch(self, banner: Sequence[str]) -> None:

@@ -116,6 +116,14 @@ async def roll_partitions(settings: Settings, upkeep: Upkeep | None = None) -> i
     steps = [step for table in PARTITIONED for step in await _find_steps(table, settings, now)]
     if not steps or now < upkeep.not_before:
         return 0
+    if settings.migrations_database_url is None:
+        return await _take(steps, upkeep, now)
+    # Only the owner of the tables may; the connection is there for as long as it takes.
+    async with database.connected(settings.migrations_database_url, pool_size=1, is_inner=True):
+        return await _take(steps, upkeep, now)
+
+
+async def _take(steps: Sequence[Step], upkeep: Upkeep, now: datetime) -> int:
     busy = await _in_use_for_long({name for step in steps for name in step.tables})
     done = 0
     for step in steps:

@@ -1,0 +1,99 @@
+"""Two roles of the database: one owns the tables and changes them, the service's reads and writes rows alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import asyncpg
+
+from msvs import connections
+
+OWNER = "msvs_owner"
+SERVICE = "msvs_service"
+# What the service never changes, or never deletes, in tables that only grow. Erasing a person changes the last two.
+KEPT = {
+    "ledger_entries": "UPDATE, DELETE",
+    "audit_entries": "UPDATE, DELETE",
+    "consent_events": "UPDATE, DELETE",
+    "virtual_submissions": "DELETE",
+    "tortoise_migrations": "INSERT, UPDATE, DELETE",
+}
+# All that an erasure takes from an entry of consent.
+ERASED_OF_CONSENT = ("phone", "ip", "user_agent", "text", "erased_at")
+# Tables that a role may not read, may change beyond rows, or may change although they only grow.
+WRONG_RIGHTS = """
+SELECT EXISTS (
+    SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+        AND relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+        AND (
+            NOT has_table_privilege($1, oid, 'SELECT')
+            OR NOT relispartition AND has_table_privilege($1, oid, 'TRUNCATE')
+            OR relname = ANY ($2) AND has_table_privilege($1, oid, 'DELETE')
+        )
+)
+"""
+NAMES = "SELECT current_user AS role, quote_ident(current_database()) AS database"
+
+
+def grants(role: str, database: str) -> Iterator[str]:
+    """Return the statements, for the owner to run, that give a role rights on rows and nothing else."""
+    yield f"GRANT CONNECT ON DATABASE {database} TO {role}"
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}"
+    yield f"GRANT USAGE ON SCHEMA public TO {role}"
+    yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    yield (f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}")
+    yield f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO {role}"
+    for table, rights in KEPT.items():
+        yield f"REVOKE {rights} ON {table} FROM {role}"
+    yield f"GRANT UPDATE ({', '.join(ERASED_OF_CONSENT)}) ON consent_events TO {role}"
+
+
+def recipe(database: str, *, owner: str = OWNER, service: str = SERVICE) -> str:
+    """Return what an administrator runs once, on a server of their own, before the first migration."""
+    return f"""\
+-- As an administrator, in any database of the server. Choose passwords of your own.
+CREATE ROLE {owner} LOGIN PASSWORD 'change-me';
+CREATE ROLE {service} LOGIN PASSWORD 'change-me-too';
+CREATE DATABASE {database} OWNER {owner} ENCODING 'UTF8' TEMPLATE template0;
+REVOKE ALL ON DATABASE {database} FROM PUBLIC;
+GRANT CONNECT ON DATABASE {database} TO {service};
+-- Then set MIGRATIONS_DATABASE_URL to {owner}'s URL and DATABASE_URL to {service}'s, and run `msvs migrate`: as the
+-- owner it makes the tables, and gives {service} these rights, with those on the tables of later versions:
+{"".join(f"--   {each};{chr(10)}" for each in grants(service, database))}"""
+
+
+async def grant_rows(owner_url: str, service_url: str) -> bool:
+    """Give the service's role rights on rows, where it is another than the owner and lacks some. Return whether so.
+
+    Raises what the connections raise.
+    """
+    role = await _role(service_url)
+    owner = await connections.connect(owner_url)
+    try:
+        names = await owner.fetchrow(NAMES)
+        if names["role"] == role:
+            return False
+        forever = [table for table, rights in KEPT.items() if "DELETE" in rights]
+        if not await owner.fetchval(WRONG_RIGHTS, role, forever):
+            return False
+        async with owner.transaction():
+            for statement in grants(_quoted(role), names["database"]):
+                await owner.execute(statement)
+        return True
+    finally:
+        await owner.close()
+
+
+async def _role(url: str) -> str:
+    connection: asyncpg.Connection = await connections.connect(url)
+    try:
+        role: str = await connection.fetchval("SELECT current_user")
+        return role
+    finally:
+        await connection.close()
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'

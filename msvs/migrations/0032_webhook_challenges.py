@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Adds the columns; null in every row, as webhooks that are there already have nothing to answer."""
 
-    dependencies = [("msvs", "0028_accounts")]
+    dependencies = [("msvs", "0031_uncleared_campaigns")]
     initial = False
 
     operations = [

@@ -21,7 +21,7 @@ STORAGE = "ALTER TABLE status_callbacks SET (fillfactor = 80, autovacuum_vacuum_
 class Migration(migrations.Migration):
     """Adds the tables."""
 
-    dependencies = [("msvs", "0028_accounts")]
+    dependencies = [("msvs", "0032_webhook_challenges")]
 
     initial = False
 

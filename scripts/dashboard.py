@@ -35,14 +35,16 @@ def main() -> int:
     return run_npm(options.command, *options.arguments)
 
 
-def build(*, is_needed: bool) -> int:
+def build(*, is_needed: bool, environment: dict[str, str] | None = None) -> int:
     """Build what the service serves, unless what is there is of these sources and nothing else was asked for."""
     digest = digest_sources()
     if not is_needed and STAMP.is_file() and STAMP.read_text() == digest:
         return 0
     began = time.monotonic()
     print("Building the dashboard; this takes about half a minute, and only after its sources change.", flush=True)
-    status = install(is_development=False) or run_npm("npx", "vite", "build", "--logLevel", "warn")
+    status = install(is_development=False) or run_npm(
+        "npx", "vite", "build", "--logLevel", "warn", environment=environment
+    )
     if status != 0:
         print("The dashboard could not be built: the service runs, and /dashboard says so.", file=sys.stderr)
         return status
@@ -58,10 +60,21 @@ def check() -> int:
         lambda: run_npm("npm", "run", "--silent", "types"),
         lambda: run_npm("npm", "run", "--silent", "lint"),
         lambda: run_npm("npm", "run", "--silent", "test"),
-        lambda: build(is_needed=True),
+        check_texts,
+        lambda: build(is_needed=True, environment={"MSVS_STRICT_TEXTS": "1"}),
         lambda: run_npm("npm", "run", "--silent", "size"),
     )
     return next((status for step in steps if (status := step())), 0)
+
+
+def check_texts() -> int:
+    """Hold the catalogs of texts against the code: 1 where some were not extracted yet."""
+    before = [path.read_bytes() for path in sorted(SOURCES.glob("src/**/*.po"))]
+    status = run_npm("npm", "run", "--silent", "texts")
+    if status == 0 and before != [path.read_bytes() for path in sorted(SOURCES.glob("src/**/*.po"))]:
+        print("Texts have changed: translate and commit the catalogs of src/**/locales.", file=sys.stderr)
+        return 1
+    return status
 
 
 def test(arguments: list[str]) -> int:

@@ -28,19 +28,19 @@ export async function rest(page: Page, method: string, path: string, data?: unkn
   return (await answer.json()) as Record<string, unknown>;
 }
 
-/** Make a list of contacts who agreed, of phones from +1 212 555 01xx on; return its id. */
+// Two runs at one service meet no phone of each other, but for a rare chance.
+let made = Math.floor(Math.random() * 9000);
+
+/** Make a list of contacts who agreed, each with a phone of its own; return its id. */
 export async function makeList(page: Page, name: string, size: number): Promise<string> {
   const list = await rest(page, "POST", "/lists", { name });
+  const members: unknown[] = [];
   for (let index = 0; index < size; index++) {
-    const phone = `+1212555${String(1000 + index).padStart(4, "0")}`;
-    const made = await rest(page, "POST", "/contacts", {
-      phone,
-      first_name: `Student ${index + 1}`,
-      opt_in: { source: "web_form", ip: "203.0.113.7", timestamp: new Date().toISOString() },
-      lists: [list["id"]],
-    });
-    expect(made["id"]).toBeTruthy();
+    const phone = `+1212555${String(made++).padStart(4, "0")}`;
+    const contact = await rest(page, "POST", "/contacts", { phone, first_name: `Student ${index + 1}`, opt_in: { source: "web_form", ip: "203.0.113.7" } });
+    members.push(contact["id"]);
   }
+  await rest(page, "POST", `/lists/${String(list["id"])}/contacts`, { contact_ids: members });
   return String(list["id"]);
 }
 

@@ -21,6 +21,7 @@ LINKS: Mapping[str, str] = {
     "docs": "/docs/",
     "openapi": "/openapi.yaml",
     "postman": "/postman.json",
+    "dashboard": "/dashboard",
     "handset": "/handset",
     "health": "/healthz",
     "readiness": "/readyz",

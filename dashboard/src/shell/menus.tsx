@@ -90,14 +90,15 @@ export function ModeSwitch() {
 
 /** Striped, so that nobody takes the sandbox for the real thing or the other way round. */
 export function ModeStripe() {
+  const { t } = useLingui();
   const { livemode } = useSession();
   if (livemode) return null;
   return (
-    <p className="stripes px-4 py-1.5 text-center text-sm font-medium">
+    <section aria-label={t`Mode`} className="stripes px-4 py-1.5 text-center text-sm font-medium">
       <span className="rounded bg-surface/75 px-2 py-0.5 text-text">
         <Trans>Sandbox: nothing reaches a real phone, and nothing costs.</Trans>
       </span>
-    </p>
+    </section>
   );
 }
 

@@ -175,8 +175,9 @@ function Navigation({ unread }: { unread: number }) {
                   <Link
                     to={to!}
                     activeOptions={{ exact: to === "/", includeSearch: false }}
-                    className="flex items-center gap-3 rounded-lg px-3 py-2 text-text no-underline hover:bg-sunken"
+                    className="flex items-center gap-3 rounded-lg px-3 py-2 no-underline hover:bg-sunken"
                     activeProps={{ className: "bg-brand-soft font-medium text-brand" }}
+                    inactiveProps={{ className: "text-text" }}
                   >
                     <Icon name={icon} />
                     <span className="flex-1">{i18n._(name)}</span>

@@ -105,7 +105,7 @@ export function StackedBars({ bars, series, caption }: { bars: readonly Bar[]; s
           </span>
         ))}
       </figcaption>
-      <table className="sr-only">
+      <div className="sr-only"><table>
         <caption>{caption}</caption>
         <thead>
           <tr>
@@ -127,7 +127,7 @@ export function StackedBars({ bars, series, caption }: { bars: readonly Bar[]; s
             </tr>
           ))}
         </tbody>
-      </table>
+      </table></div>
     </figure>
   );
 }

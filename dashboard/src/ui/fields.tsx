@@ -99,7 +99,7 @@ export function Select<Value extends string>({ label, hideLabel, hint, error, ch
     >
       {!hideLabel && <Label className="mb-1 block text-sm font-medium">{label}</Label>}
       <AriaButton className="field flex items-center justify-between gap-2 text-left">
-        <SelectValue className="truncate data-[placeholder]:text-muted [&_[slot=description]]:hidden" />
+        <SelectValue className="truncate data-[placeholder]:text-muted [&_[slot=description]]:hidden [&_svg]:hidden" />
         <Icon name="down" className="size-4 text-muted" />
       </AriaButton>
       {hint !== undefined && !error && (

@@ -69,7 +69,7 @@ export default function Series({ caption, times, values, series, height = 224 }:
   return (
     <figure>
       <div ref={place} className="min-w-0 overflow-hidden text-sm [&_.u-legend]:text-left [&_.u-legend]:text-muted" aria-hidden="true" />
-      <table className="sr-only">
+      <div className="sr-only"><table>
         <caption>{caption}</caption>
         <thead>
           <tr>
@@ -91,7 +91,7 @@ export default function Series({ caption, times, values, series, height = 224 }:
             </tr>
           ))}
         </tbody>
-      </table>
+      </table></div>
     </figure>
   );
 }

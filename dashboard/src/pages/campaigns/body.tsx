@@ -56,11 +56,14 @@ export function BodyCard({ draft, onChange, preview }: Props) {
       </div>
       <div className="mt-4 space-y-3">
         <Forcing draft={draft} onChange={onChange} preview={preview} />
-        {preview.missing.map(({ name, recipientCount }) => (
-          <Callout key={name} tone="warn">
-            <Plural value={recipientCount} one={`# recipient has no ${name}.`} other={`# recipients have no ${name}.`} /> <Trans>Give the variable a fallback, as in {`{${name}|there}`}.</Trans>
-          </Callout>
-        ))}
+        {preview.missing.map(({ name, recipientCount }) => {
+          const fallback = `{${name}|there}`;
+          return (
+            <Callout key={name} tone="warn">
+              <Plural value={recipientCount} one={`# recipient has no ${name}.`} other={`# recipients have no ${name}.`} /> <Trans>Give the variable a fallback, as in {fallback}.</Trans>
+            </Callout>
+          );
+        })}
         {preview.warnings.map(({ code, message }) => (
           <Callout key={code + message} tone="warn">
             {message}

@@ -168,7 +168,10 @@ function useAutosave(draft: Draft, initialId: string | null, initial: Draft) {
   const saver = useRef(save);
   saver.current = save;
   useEffect(() => {
-    if (JSON.stringify(draft) === saved.current) return undefined;
+    if (JSON.stringify(draft) === saved.current) {
+      setSaving({ state: id.current === null ? "clean" : "saved" });
+      return undefined;
+    }
     setSaving({ state: "waiting" });
     const timer = setTimeout(() => void saver.current(), SAVE_MS);
     return () => clearTimeout(timer);

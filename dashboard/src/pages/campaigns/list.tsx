@@ -45,7 +45,7 @@ export function CampaignsPage() {
   const { status, view, month } = useSearch({ from: "/shell/campaigns" });
   const names = useStatusNames().campaigns;
   const feed = useFeed(CampaignList, status === undefined ? {} : { status }, ({ campaigns }) => campaigns);
-  const tabs = [{ value: "", label: t`All` }, ...SHOWN.map((each) => ({ value: each as string, label: names[each] }))];
+  const tabs = [{ value: "", label: t`Launched` }, ...SHOWN.map((each) => ({ value: each as string, label: names[each] }))];
   if (status !== undefined && !(SHOWN as readonly string[]).includes(status)) tabs.push({ value: status, label: names[status as CampaignStatus] });
   const views = [
     { value: "list", label: t`List` },
@@ -97,7 +97,7 @@ function CampaignTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, obje
         id: "name",
         header: t`Name`,
         cell: (row) => (
-          <span className="block max-w-96 min-w-44">
+          <span className="block max-w-64 min-w-44">
             <CampaignLink row={row} />
             <span className="block truncate text-sm text-muted">{row.body}</span>
           </span>
@@ -105,7 +105,7 @@ function CampaignTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, obje
         text: ({ name }) => name,
       },
       { id: "status", header: t`State`, cell: ({ status }) => <CampaignBadge status={status} />, text: ({ status }) => status },
-      { id: "progress", header: t`Progress`, cell: (row) => <Progress row={row} />, className: "hidden min-w-32 lg:table-cell" },
+      { id: "progress", header: t`Progress`, cell: (row) => <Progress row={row} />, className: "hidden min-w-32 2xl:table-cell" },
       { id: "recipients", header: t`Recipients`, cell: ({ stats }) => <Count value={stats.recipients} />, text: ({ stats }) => stats.recipients, isNumber: true },
       { id: "delivered", header: t`Delivered`, cell: ({ stats }) => rate(stats.delivered, stats.recipients - stats.skipped - stats.canceled, percent), text: ({ stats }) => stats.delivered, isNumber: true, className: "hidden sm:table-cell" },
       { id: "replied", header: t`Replied`, cell: ({ stats }) => <Count value={stats.replied} />, text: ({ stats }) => stats.replied, isNumber: true, className: "hidden md:table-cell" },

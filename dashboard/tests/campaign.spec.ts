@@ -1,0 +1,78 @@
+// From logging in to a finished campaign in the sandbox, watched live; by the keyboard; axe on each page on the way.
+import { expect, test } from "@playwright/test";
+import { checkPage, logIn, makeList, rest } from "./steps";
+
+const RECIPIENTS = 12;
+
+test("a campaign: compose, preview, launch, watch live, books", async ({ page }) => {
+  await logIn(page);
+  const name = `Doors open ${Date.now()}`;
+  const list = `Cohort ${Date.now()}`;
+  await makeList(page, list, RECIPIENTS);
+  await page.getByRole("link", { name: "Campaigns", exact: true }).first().click();
+  await page.getByRole("link", { name: /New campaign|Write a campaign/ }).first().click();
+  await page.getByLabel("Name").fill(name);
+  await page.getByLabel("What people read").fill("Hi {firstName|there} – doors open at “8pm”. Reply STOP to opt out.");
+  await page.getByText(list).click();
+
+  // The phone shows the first recipient's text; the dash and the quotes make it Unicode, and one press mends that.
+  const phone = page.getByRole("figure", { name: "Preview on a phone" });
+  await expect(phone).toContainText("Hi Student");
+  await expect(page.getByText("Unicode", { exact: false }).first()).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Use plain characters" }).click();
+  await expect(page.getByLabel("What people read")).toHaveValue('Hi {firstName|there} - doors open at "8pm". Reply STOP to opt out.');
+  await expect(page.getByText("plain text", { exact: false }).first()).toBeVisible();
+  await expect(page.getByText(`${RECIPIENTS} credits`)).toBeVisible();
+
+  // The draft saves itself, and a reload finds it.
+  await expect(page.getByText("Saved", { exact: true })).toBeVisible();
+  await page.reload();
+  await expect(page.getByLabel("Name")).toHaveValue(name);
+  await expect(page.getByText("Saved", { exact: true })).toBeVisible();
+  await page.getByText("Keep quiet hours").click();
+  await expect(page.getByText("Not saved yet")).toBeVisible();
+  await page.getByText("Keep quiet hours").click();
+  await expect(page.getByText("Saved", { exact: true })).toBeVisible();
+
+  await page.getByRole("button", { name: "Review and launch" }).click();
+  const review = page.getByRole("dialog");
+  await expect(review.getByText("Recipients", { exact: true })).toBeVisible();
+  await checkPage(page);
+  await review.getByRole("button", { name: "Launch in the sandbox" }).click();
+
+  // Numbers arrive by themselves, over the socket.
+  await expect(page.getByRole("heading", { name })).toBeVisible();
+  await expect(page.locator('[data-step="Delivered"]')).toContainText(String(RECIPIENTS), { timeout: 60_000 });
+  await expect(page.getByText("Completed").first()).toBeVisible();
+  await checkPage(page);
+
+  await page.getByRole("button", { name: /^Recipients/ }).click();
+  await expect(page.getByRole("grid", { name: "Recipients" }).getByRole("row")).toHaveCount(RECIPIENTS + 1);
+  await checkPage(page);
+  await page.getByRole("button", { name: "Books" }).click();
+  await expect(page.getByText("Every recipient and every credit is accounted for.")).toBeVisible();
+  await checkPage(page);
+});
+
+test("the list of campaigns by the keyboard alone", async ({ page }) => {
+  await logIn(page);
+  const list = await makeList(page, `Keyboard ${Date.now()}`, 1);
+  await rest(page, "POST", "/campaigns", { name: "Last seats", body: "Three seats are left.", audience: { list_ids: [list] }, quiet_hours: false });
+  await page.goto("/dashboard/campaigns");
+  const rows = page.getByRole("grid", { name: "Campaigns" }).locator("tbody tr");
+  await expect(rows.first()).toBeVisible();
+  await checkPage(page);
+  await rows.first().focus();
+  await page.keyboard.press("End");
+  await page.keyboard.press("Home");
+  await expect(rows.first()).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\/dashboard\/campaigns\/cmp_/);
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: /Search/ }).fill("home");
+  await checkPage(page);
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\/dashboard$/);
+  await expect(page.getByRole("heading", { level: 1 })).toContainText("Hello");
+});

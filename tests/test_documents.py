@@ -211,6 +211,7 @@ GENERATED = (
     "requirements.lock",
     "requirements-dev.lock",
     "requirements-contract.lock",
+    "requirements-node.lock",
 )
 
 

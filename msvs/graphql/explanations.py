@@ -227,25 +227,11 @@ class ExplanationQuery:
 
 
 def _explanation(found: explanations.MessageExplanation) -> MessageExplanation:
-    consent, suppression, quiet, encoding = found.consent, found.suppression, found.quiet_hours, found.encoding
-    record = consent.record
+    suppression, quiet, encoding = found.suppression, found.quiet_hours, found.encoding
     return MessageExplanation(
         found=found,
         kind=MessageKind(found.kind),
-        consent=ConsentExplanation(
-            current_status=None if consent.current_status is None else OptInStatus(consent.current_status),
-            decided_at=read_time(consent.decided_at),
-            record=None
-            if record is None
-            else ConsentRecord(
-                status=OptInStatus(record.status),
-                source=record.source,
-                ip=record.ip,
-                actor=record.actor,
-                at=read_time(record.at),
-            ),
-            contact_id=consent.contact_id,
-        ),
+        consent=_consent(found.consent),
         suppression=SuppressionExplanation(
             suppressed=suppression.suppressed, source=suppression.source, since=_time(suppression.since)
         ),
@@ -277,6 +263,24 @@ def _explanation(found: explanations.MessageExplanation) -> MessageExplanation:
         carrier=None
         if found.carrier is None
         else CarrierExplanation(name=found.carrier.name, reference=found.carrier.reference),
+    )
+
+
+def _consent(consent: explanations.ConsentExplanation) -> ConsentExplanation:
+    record = consent.record
+    return ConsentExplanation(
+        current_status=None if consent.current_status is None else OptInStatus(consent.current_status),
+        decided_at=read_time(consent.decided_at),
+        record=None
+        if record is None
+        else ConsentRecord(
+            status=OptInStatus(record.status),
+            source=record.source,
+            ip=record.ip,
+            actor=record.actor,
+            at=read_time(record.at),
+        ),
+        contact_id=consent.contact_id,
     )
 
 

@@ -521,8 +521,23 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _error_schema() -> Schema:
+    envelope = {
+        "type": "object",
+        "properties": _error_fields(),
+        "required": ["type", "code", "message", "doc_url", "request_id"],
+    }
+    return {
+        "title": "Error",
+        "description": "The shape of every error.",
+        "type": "object",
+        "properties": {"error": envelope},
+        "required": ["error"],
+    }
+
+
+def _error_fields() -> Schema:
     codes = {row.code: row.when for row in sorted(ERRORS.values(), key=lambda row: row.code) if not row.is_dashboard}
-    fields: Schema = {
+    return {
         "type": {"type": "string", "enum": sorted({*TYPES.values(), "idempotency_error"})},
         "code": {
             "type": "string",
@@ -559,18 +574,6 @@ def _error_schema() -> Schema:
         "scope": {"type": "string", "enum": sorted(Scope), "description": "With scope_missing: what the key lacks."},
         "doc_url": {"type": "string", "format": "uri", "description": "The page that explains the code."},
         "request_id": {"type": "string", **details.id_of(ids.REQUEST)},
-    }
-    envelope = {
-        "type": "object",
-        "properties": fields,
-        "required": ["type", "code", "message", "doc_url", "request_id"],
-    }
-    return {
-        "title": "Error",
-        "description": "The shape of every error.",
-        "type": "object",
-        "properties": {"error": envelope},
-        "required": ["error"],
     }
 
 

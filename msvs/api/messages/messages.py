@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Protocol
 from uuid import UUID
 
 import msgspec
+from tortoise.queryset import QuerySet
 
 from msvs.api import ids, settings_of_mode
 from msvs.api.contacts.contacts import ensure_contact
@@ -301,18 +302,8 @@ async def list_messages(
     `to` is the phone of a contact; `sent_from` and `sent_before` bound the time at which a carrier took the message.
     What no index finds is looked for among a bounded number of messages at a time: see `Page.reached`.
     """
-    query = among = scoped(ctx, Message)
-    if status is not None:
-        if status not in STATUS_FILTERS:
-            raise InvalidRequest(
-                f"status must be one of {', '.join(sorted(STATUS_FILTERS))}.",
-                param="status",
-                code=ErrorCode.PARAMETER_INVALID,
-            )
-        if status != EVERY_STATUS:
-            query = query.filter(status__in=STATUS_FILTERS[status])
-    else:
-        query = query.filter(status__not=MessageStatus.SKIPPED)
+    among = scoped(ctx, Message)
+    query = _of_status(among, status)
     if campaign_id is not None:
         query = query.filter(campaign_id=campaign_id)
     if contact_id is not None:
@@ -349,6 +340,18 @@ def origin_filter(origin: str) -> Mapping[str, object]:
             code=ErrorCode.PARAMETER_INVALID,
         )
     return ORIGIN_FILTERS[origin]
+
+
+def _of_status(query: QuerySet[Message], status: str | None) -> QuerySet[Message]:
+    if status is None:
+        return query.filter(status__not=MessageStatus.SKIPPED)
+    if status not in STATUS_FILTERS:
+        raise InvalidRequest(
+            f"status must be one of {', '.join(sorted(STATUS_FILTERS))}.",
+            param="status",
+            code=ErrorCode.PARAMETER_INVALID,
+        )
+    return query if status == EVERY_STATUS else query.filter(status__in=STATUS_FILTERS[status])
 
 
 async def cancel_message(ctx: Context, id: UUID) -> rows.MessageRow:

@@ -294,14 +294,7 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
     subject = replace(subject, names=_names(contact_id, messages))
     at = await now()
     await cancellation.cancel_messages(ctx, list(messages), reason="recipient_deleted", now=at)
-    # Many carriers leave the plus out, or write 00 for it, or put something between the digits.
-    bare = [each.removeprefix("+") for each in subject.own]
-    if await fetch_value(IS_PENDING, *scope, list(messages), list(subject.own), bare):
-        raise Conflict(
-            "A message to or from this contact is on its way; try again shortly, under another Idempotency-Key.",
-            code=ErrorCode.ERASURE_PENDING,
-            retry_after=PENDING_SECONDS,
-        )
+    await _refuse_pending(ctx, subject, messages)
     found = found | await _find(ctx, subject, messages, since)
     await _redact(ctx, subject, list(messages), found)
     await _redact_segments(ctx, subject, email)
@@ -316,6 +309,18 @@ async def _erase(ctx: Context, phone: str, contact_id: UUID | None) -> datetime 
         {"livemode": ctx.livemode, "messages": len(messages)},
     )
     return at
+
+
+async def _refuse_pending(ctx: Context, subject: _Subject, messages: Mapping[UUID, str]) -> None:
+    """Raise Conflict `erasure_pending` while a message to or from the subject is on its way."""
+    # Many carriers leave the plus out, or write 00 for it, or put something between the digits.
+    bare = [each.removeprefix("+") for each in subject.own]
+    if await fetch_value(IS_PENDING, ctx.workspace_id, ctx.livemode, list(messages), list(subject.own), bare):
+        raise Conflict(
+            "A message to or from this contact is on its way; try again shortly, under another Idempotency-Key.",
+            code=ErrorCode.ERASURE_PENDING,
+            retry_after=PENDING_SECONDS,
+        )
 
 
 async def _subject(ctx: Context, contact_id: UUID | None, phone: str, messages: Mapping[UUID, str]) -> _Subject:

@@ -50,11 +50,11 @@ LIMITS: Mapping[str, str] = {
 # Migrations wait for one another, and for the tables that they change.
 MIGRATION_LIMITS = {"lock_timeout": "0", "transaction_timeout": "0"}
 # A version that does not know one of them leaves it out. A statement, as startup parameters do not pass a pooler.
-LIMIT = """
+SET_LIMITS = """
 SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted (name, value)
 WHERE current_setting(name, true) IS NOT NULL
 """
-ALLOW = """
+ALLOW_LONGER = """
 SELECT set_config(name, value, true) FROM (
     VALUES ('statement_timeout', $1::text), ('transaction_timeout', '0')
 ) AS wanted (name, value) WHERE current_setting(name, true) IS NOT NULL
@@ -89,7 +89,7 @@ def _preparation(
     limits: Mapping[str, str], check: ConnectionCheck | None
 ) -> Callable[[asyncpg.Connection], Awaitable[None]]:
     async def prepare(connection: asyncpg.Connection) -> None:
-        await connection.execute(LIMIT, list(limits), list(limits.values()))
+        await connection.execute(SET_LIMITS, list(limits), list(limits.values()))
         await _prepare_connection(connection)
         if check is not None:
             await check(connection)
@@ -266,13 +266,13 @@ async def _allowing(connection: asyncpg.Connection, seconds: float | None) -> As
         yield
         return
     async with nullcontext() if connection.is_in_transaction() else connection.transaction():
-        await connection.execute(ALLOW, f"{seconds * 1000:.0f}ms")
+        await connection.execute(ALLOW_LONGER, f"{seconds * 1000:.0f}ms")
         yield
 
 
 async def allow_seconds(seconds: float) -> None:
     """Let each statement of the current transaction take so long, and the transaction as long as they do."""
-    await execute(ALLOW, f"{seconds * 1000:.0f}ms")
+    await execute(ALLOW_LONGER, f"{seconds * 1000:.0f}ms")
 
 
 async def wait_for_locks(seconds: float) -> None:

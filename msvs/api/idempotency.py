@@ -33,7 +33,7 @@ SELECT fingerprint, status_code, body FROM idempotency_records
 WHERE workspace_id = $1 AND livemode = $2 AND key = $3 AND created_at > $4
 """
 # An answer past its keeping makes room.
-STORE = """
+STORE_ANSWER = """
 INSERT INTO idempotency_records (id, workspace_id, livemode, key, fingerprint, status_code, body, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (workspace_id, livemode, key) DO UPDATE
@@ -121,7 +121,7 @@ async def _answer_once(
             raise
         answer = render(error)
     await execute(
-        STORE,
+        STORE_ANSWER,
         new_id(),
         ctx.workspace_id,
         ctx.livemode,

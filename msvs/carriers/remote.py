@@ -37,7 +37,7 @@ ASK_SECONDS = 30.0
 RETRY_SECONDS = 2.0
 
 # Of a process that is gone, or cannot reach the database, the row is older.
-OWNER = """
+FIND_OWNER = """
 SELECT address, token, bound, wanted, detail FROM carrier_sessions
 WHERE name = $1 AND updated_at > clock_timestamp() - interval '10 seconds'
 """
@@ -193,7 +193,7 @@ async def find_owner(name: str) -> Row | None:
 
     Or None.
     """
-    return await fetch_row(OWNER, name)
+    return await fetch_row(FIND_OWNER, name)
 
 
 async def _exchange(line: Line, frame: Hello | Offer | Ask) -> object:

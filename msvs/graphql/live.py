@@ -40,7 +40,7 @@ MAX_REPLAY = 10_000
 READ_IDS = 20_000
 READ_ROWS = 500
 
-IDS = """
+FIND_NEW_IDS = """
 SELECT topic.number, child.id
 FROM unnest($1::uuid[], $2::bool[], $3::uuid[]) WITH ORDINALITY AS topic (workspace_id, livemode, low, number)
 CROSS JOIN LATERAL (
@@ -50,7 +50,7 @@ CROSS JOIN LATERAL (
 ) AS child
 """
 READ_LIVE_ROWS = "SELECT * FROM {table} WHERE workspace_id = $1 AND livemode = $2 AND id = ANY($3) ORDER BY id"
-SINCE = """
+FIND_ROWS_SINCE = """
 SELECT * FROM {table} WHERE workspace_id = $1 AND livemode = $2 AND id > $3 ORDER BY id LIMIT $4
 """
 READ_WATCHED_CAMPAIGNS = """
@@ -196,7 +196,7 @@ class Feed:
                 if after is not None:
                     low = _before(after, DEEP_OVERLAP)
                     while found := await fetch(
-                        SINCE.format(table=topic.table), topic.workspace_id, topic.livemode, low, READ_ROWS
+                        FIND_ROWS_SINCE.format(table=topic.table), topic.workspace_id, topic.livemode, low, READ_ROWS
                     ):
                         if len(sent) >= MAX_REPLAY:
                             raise InvalidRequest(
@@ -322,7 +322,7 @@ async def _read_ids(table: str, lows: Mapping[Topic, UUID]) -> dict[Topic, list[
     while waiting:
         topics = list(waiting)
         rows: Iterable[Row] = await fetch(
-            IDS.format(table=table),
+            FIND_NEW_IDS.format(table=table),
             [topic.workspace_id for topic in topics],
             [topic.livemode for topic in topics],
             list(waiting.values()),

@@ -57,7 +57,7 @@ SELECT parent.id AS parent_id, child.* FROM unnest($1::{key_type}[]) AS parent (
 ) AS child
 """
 
-COUNTS = """
+COUNT_CHILDREN = """
 SELECT parent.id AS parent_id, (
     SELECT count(*) FROM {source} WHERE {match} AND child.workspace_id = $2 AND child.livemode = $3
 ) AS number FROM unnest($1::{key_type}[]) AS parent (id)
@@ -191,7 +191,7 @@ class Loaders:
         """Return how many rows belong to a parent."""
 
         async def read(keys: list[UUID | str]) -> Sequence[int]:
-            sql = COUNTS.format(key_type=relation.key_type, source=relation.source, match=relation.match)
+            sql = COUNT_CHILDREN.format(key_type=relation.key_type, source=relation.source, match=relation.match)
             rows = await fetch(sql, keys, self._ctx.workspace_id, self._ctx.livemode)
             found = {row.parent_id: row.number for row in rows}
             return [found[key] for key in keys]

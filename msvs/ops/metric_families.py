@@ -33,7 +33,7 @@ CRON_KEY = "msvs:cron:"
 # Once in so long the database is made to write to its disk.
 DISK_SECONDS = 30.0
 # Rows that do not fit into memory: 16 MB are written to files of the moment, and no table is touched.
-WRITE = """
+WRITE_PROBE = """
 WITH lines AS MATERIALIZED (SELECT repeat('x', 8000) AS line FROM generate_series(1, 2048))
 SELECT count(*), max(length(line)) FROM lines
 """
@@ -276,7 +276,7 @@ async def _write_to_disk() -> str:
     try:
         async with database.transaction():
             await database.execute("SET LOCAL work_mem = '64kB'")
-            await database.execute(WRITE)
+            await database.execute(WRITE_PROBE)
             is_read_only = await database.fetch_value("SHOW transaction_read_only")
     except (asyncpg.DiskFullError, asyncpg.PostgresIOError, asyncpg.ConfigurationLimitExceededError) as error:
         return f"cannot be written ({type(error).__name__})"

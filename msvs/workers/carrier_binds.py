@@ -94,7 +94,7 @@ ENDING = "SET idle_session_timeout = '60s'"
 GO_SECONDS = 5.0
 
 # Written on the connection that has the lock, so by nobody else.
-BEAT = """
+RENEW_CARRIER_BIND = """
 INSERT INTO carrier_sessions (name, address, token, bound, wanted, detail, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET address = excluded.address, token = excluded.token, bound = excluded.bound,
@@ -213,7 +213,7 @@ class SessionHolder:
             command_timeout=QUERY_SECONDS,
         )
         try:
-            await connection.execute(database.LIMIT, list(LOCK_SETTINGS), list(LOCK_SETTINGS.values()))
+            await connection.execute(database.SET_LIMITS, list(LOCK_SETTINGS), list(LOCK_SETTINGS.values()))
             key = lock_key(self.name)
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
                 if await _set_within(stop, STAND_BY_SECONDS):
@@ -281,7 +281,9 @@ class SessionHolder:
             while True:
                 detail = await _detail(carrier)
                 bound, wanted = _sessions(carrier, detail)
-                await connection.execute(BEAT, self.name, server.address, server.token, bound, wanted, detail)
+                await connection.execute(
+                    RENEW_CARRIER_BIND, self.name, server.address, server.token, bound, wanted, detail
+                )
                 if await _set_within(lost, BEAT_SECONDS):
                     raise ConnectionLost
 

@@ -37,13 +37,13 @@ WATCH_EVERY_TICKS = 4
 STUCK_SECONDS = 10.0
 # PostgreSQL's own limits do not reach a COPY from a stopped process, an answer that one does not read, or, behind a
 # pooler, a session that was never told of them.
-STUCK = """
+FIND_STUCK_BACKENDS = """
 SELECT pid, query_start FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND application_name = $2 AND pid <> pg_backend_pid()
     AND xact_start IS NOT NULL AND wait_event_type = 'Client'
     AND state_change < clock_timestamp() - make_interval(secs => $1)
 """
-END = """
+END_BACKENDS = """
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
 JOIN unnest($1::int[], $2::timestamptz[]) AS stuck (pid, query_start) USING (pid, query_start)
 """
@@ -98,12 +98,12 @@ class Watch:
 
     async def look(self) -> int:
         """End what has been stuck since the look before. Return how many transactions."""
-        rows = await database.fetch(STUCK, self.seconds, database.APP)
+        rows = await database.fetch(FIND_STUCK_BACKENDS, self.seconds, database.APP)
         found = {(row.pid, row.query_start) for row in rows}
         stuck, self._seen = found & self._seen, found
         if not stuck:
             return 0
-        ended: int = await database.fetch_value(END, [pid for pid, _ in stuck], [since for _, since in stuck])
+        ended: int = await database.fetch_value(END_BACKENDS, [pid for pid, _ in stuck], [since for _, since in stuck])
         log.warning("transactions of stuck processes ended", transactions=ended)
         return ended
 

@@ -38,7 +38,7 @@ LOCK_TIMEOUT = "SET LOCAL lock_timeout = '20ms'"
 TRIES = 10
 PAUSE_SECONDS = 0.1
 
-HOLDERS = """
+FIND_LOCK_HOLDERS = """
 SELECT DISTINCT virtualtransaction AS transaction FROM pg_locks
 WHERE locktype = 'relation' AND granted AND pid <> pg_backend_pid()
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -48,8 +48,8 @@ CHILDREN = """
 SELECT relname AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = $1::regclass
 ORDER BY relname
 """
-STORAGE = "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = $1::regclass"
-CREATE = """
+FIND_STORAGE = "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = $1::regclass"
+CREATE_CHILD = """
 CREATE TABLE {child} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES INCLUDING STORAGE
     INCLUDING COMMENTS) WITH ({storage})
 """
@@ -75,10 +75,10 @@ EXCLUDE = "ALTER TABLE {table}_default ADD CONSTRAINT {child}_apart CHECK (id < 
 VALIDATE = "ALTER TABLE {table}_default VALIDATE CONSTRAINT {child}_apart"
 INCLUDE = "ALTER TABLE {table}_default DROP CONSTRAINT IF EXISTS {child}_apart"
 DROP = "DROP TABLE {child}"
-ATTACH = "ALTER TABLE {table} ATTACH PARTITION {child} FOR VALUES FROM ('{low}') TO ('{high}')"
+ATTACH_CHILD = "ALTER TABLE {table} ATTACH PARTITION {child} FOR VALUES FROM ('{low}') TO ('{high}')"
 
 # The oldest message of the months to be dropped that may yet be sent.
-UNSENT = """
+FIND_UNSENT = """
 SELECT id FROM messages WHERE id < id_floor($1::timestamptz) AND status IN ('scheduled', 'queued', 'sending')
 ORDER BY id LIMIT 1
 """
@@ -145,7 +145,7 @@ async def _find_steps(table: str, settings: Settings, now: datetime) -> list[Ste
     ahead = [Step(table, f"{table}_{low:%Y_%m}", (low, high)) for low, high in pairwise(following)]
     oldest = _month_after(_month_start(now), -_months_kept(table, settings))
     old = _older(table, there, oldest)
-    if old and table == "messages" and (unsent := await fetch_value(UNSENT, oldest)) is not None:
+    if old and table == "messages" and (unsent := await fetch_value(FIND_UNSENT, oldest)) is not None:
         old = _older(table, old, ids.id_time(unsent))
     return [step for step in ahead if step.child not in there] + [Step(table, name) for name in old]
 
@@ -163,12 +163,12 @@ def _older(table: str, names: Sequence[str], moment: datetime) -> list[str]:
 
 async def _in_use_for_long(tables: Iterable[str]) -> set[str]:
     """Return the tables that one transaction used at both of two looks."""
-    first = {name: {row.transaction for row in await fetch(HOLDERS, [name])} for name in tables}
+    first = {name: {row.transaction for row in await fetch(FIND_LOCK_HOLDERS, [name])} for name in tables}
     if not any(first.values()):
         return set()
     await asyncio.sleep(LOOK_AGAIN_SECONDS)
     held = [name for name, holders in first.items() if holders]
-    return {name for name in held if first[name] & {row.transaction for row in await fetch(HOLDERS, [name])}}
+    return {name for name in held if first[name] & {row.transaction for row in await fetch(FIND_LOCK_HOLDERS, [name])}}
 
 
 async def _make(step: Step, now: datetime) -> None:
@@ -179,14 +179,14 @@ async def _make(step: Step, now: datetime) -> None:
     is_early = low <= now or await fetch_value(HAS_EARLY.format(**names), low, high)
     if is_early:
         # Who writes waits at the parent, and finds its month afterwards.
-        return await _run([CREATE, LOCK_PARENT, LOCK_DEFAULT, MOVE_ROWS, ATTACH], names, (low, high))
+        return await _run([CREATE_CHILD, LOCK_PARENT, LOCK_DEFAULT, MOVE_ROWS, ATTACH_CHILD], names, (low, high))
     is_apart = bool(await fetch_value(HAS_ROWS.format(**names)))
     if is_apart:
         await _run([LOCK_DEFAULT, INCLUDE, EXCLUDE], names)
     try:
         if is_apart:
             await _run([VALIDATE], names)
-        await _run([CREATE, SHARE_PARENT, LOCK_DEFAULT, ATTACH, INCLUDE], names)
+        await _run([CREATE_CHILD, SHARE_PARENT, LOCK_DEFAULT, ATTACH_CHILD, INCLUDE], names)
     except asyncpg.LockNotAvailableError:
         if is_apart:
             # Not left in the way of what might yet come there for want of a partition.
@@ -201,7 +201,7 @@ async def _drop(step: Step) -> None:
 
 async def _names(step: Step, low: datetime, high: datetime) -> dict[str, str]:
     bounds = [await fetch_value("SELECT id_floor($1::timestamptz)::text", moment) for moment in (low, high)]
-    storage = await fetch_value(STORAGE, f"{step.table}_default") or "fillfactor = 100"
+    storage = await fetch_value(FIND_STORAGE, f"{step.table}_default") or "fillfactor = 100"
     return {"table": step.table, "child": step.child, "storage": storage, "low": bounds[0], "high": bounds[1]}
 
 

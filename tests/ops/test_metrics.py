@@ -216,7 +216,9 @@ async def test_crons_and_what_was_made_lately(redis: Redis, ctx: Context) -> Non
 async def test_a_disk_that_is_full_is_a_sign(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """The statement fails as PostgreSQL does where no space is left."""
     assert (await numbers(redis))["msvs_database_writable"] == 1
-    monkeypatch.setattr(metric_families, "WRITE", "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$")
+    monkeypatch.setattr(
+        metric_families, "WRITE_PROBE", "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$"
+    )
     assert (await numbers(redis))["msvs_database_writable"] == 0
     assert await DiskCheck().check() == "cannot be written (DiskFullError)"
 
@@ -225,7 +227,9 @@ async def test_the_look_at_the_disk_writes_to_it(database: str) -> None:
     connection: asyncpg.Connection = await asyncpg.connect(database)
     try:
         await connection.execute("SET work_mem = '64kB'")
-        plan = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {metric_families.WRITE}")
+        plan = await connection.fetch(
+            f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {metric_families.WRITE_PROBE}"
+        )
         written = re.search(r"temp .*written=(\d+)", plan[1][0])
         assert written is not None
         assert int(written[1]) * 8192 > 15_000_000

@@ -197,7 +197,7 @@ async def test_a_new_partition_is_attached_without_reading_the_default_one(ctx: 
     await write_message(ctx, await month(-2))
     step = partitions.Step("messages", f"messages_{last:%Y_%m}", (last, await month(3)))
     names = await partitions._names(step, last, await month(3))
-    attach = (partitions.CREATE, partitions.ATTACH, partitions.INCLUDE)
+    attach = (partitions.CREATE_CHILD, partitions.ATTACH_CHILD, partitions.INCLUDE)
     async with unit_of_work():
         for statement in (partitions.EXCLUDE, partitions.VALIDATE):
             await db.execute(statement.format(**names))

@@ -273,7 +273,7 @@ def estimated_segments(template: Template) -> int:
     return measure(template.render(dict.fromkeys(template.names, SAMPLE_VALUE))).segments
 
 
-NEWEST = "SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 ORDER BY id DESC LIMIT 1"
+FIND_NEWEST_CONTACT = "SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 ORDER BY id DESC LIMIT 1"
 LIST_BOUND = """
 SELECT bound.contact_id AS id FROM unnest($1::uuid[]) AS list (id) CROSS JOIN LATERAL (
     SELECT contact_id FROM list_members WHERE list_id = list.id AND contact_id > $2 AND contact_id <= $3
@@ -283,13 +283,13 @@ SELECT bound.contact_id AS id FROM unnest($1::uuid[]) AS list (id) CROSS JOIN LA
 SEGMENT_BOUND = """
 SELECT id FROM contacts WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 ORDER BY id OFFSET $5 LIMIT 1
 """
-FIX = """
+INSERT_RECIPIENTS = """
 INSERT INTO campaign_recipients (campaign_id, phone, contact_id)
 SELECT ${number}::uuid, phone, id FROM contacts
 WHERE workspace_id = $1 AND livemode = $2 AND id > $3 AND id <= $4 AND id IN ({members}) ORDER BY phone
 """
 # After the first chunk: anyone who has a phone by now is its recipient, where its contact changed meanwhile.
-FIX_MORE = FIX + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
+FIX_MORE = INSERT_RECIPIENTS + "ON CONFLICT (campaign_id, phone) DO UPDATE SET contact_id = excluded.contact_id"
 
 
 async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_CHUNK) -> bool:
@@ -300,12 +300,12 @@ async def fix_chunk(services: Services, campaign: Campaign, *, limit: int = FIX_
     """
     ctx = Context(campaign.workspace_id, campaign.livemode, services=services)
     if campaign.audience_until is None:
-        campaign.audience_until = await fetch_value(NEWEST, ctx.workspace_id, ctx.livemode) or NOBODY
+        campaign.audience_until = await fetch_value(FIND_NEWEST_CONTACT, ctx.workspace_id, ctx.livemode) or NOBODY
     after = campaign.audience_after or NOBODY
     last = await _bound(ctx, campaign.audience, after, campaign.audience_until, limit)
     until = last or campaign.audience_until
     members, values = await members_sql(ctx, campaign.audience, (after, until))
-    fix = FIX if campaign.audience_after is None else FIX_MORE
+    fix = INSERT_RECIPIENTS if campaign.audience_after is None else FIX_MORE
     statement = fix.format(number=len(values) + 1, members=members)
     campaign.audience_count += await execute(statement, *values, campaign.id, timeout=FIX_SECONDS)
     campaign.audience_after = until

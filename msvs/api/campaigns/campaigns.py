@@ -304,7 +304,7 @@ async def pause_missed(campaign: Campaign, now: datetime) -> None:
 
 
 # One at a time adds up what there is.
-ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('resume_paid', 0))"
+LOCK_RESUMING = "SELECT pg_try_advisory_xact_lock(hashtextextended('resume_paid', 0))"
 
 
 async def resume_paid(*, now: datetime) -> int:
@@ -314,7 +314,7 @@ async def resume_paid(*, now: datetime) -> int:
     left, or RESUME_MESSAGES of it; after a top-up, or on a new day or with another cap, the first of them also where it
     can pay no more than its next message. So what is merely given back, as for a failed message, starts and stops none.
     """
-    if not await fetch_value(ALONE):
+    if not await fetch_value(LOCK_RESUMING):
         return 0
     paused = (
         await Campaign.filter(status=CampaignStatus.PAUSED, pause_reason__in=(INSUFFICIENT_CREDITS, DAILY_CAP))
@@ -361,7 +361,7 @@ FROM (
     WHERE workspace_id = $1 AND status = 'queued' AND campaign_id = $2 ORDER BY due_at, id LIMIT $3
 ) AS waiting
 """
-UNEXPANDED = "SELECT count(*) FROM (SELECT FROM campaign_recipients WHERE campaign_id = $1 LIMIT $2) AS waiting"
+COUNT_UNEXPANDED = "SELECT count(*) FROM (SELECT FROM campaign_recipients WHERE campaign_id = $1 LIMIT $2) AS waiting"
 
 
 async def _needs(campaign: Campaign, most: int) -> tuple[int, int]:
@@ -374,7 +374,7 @@ async def _needs(campaign: Campaign, most: int) -> tuple[int, int]:
     following = queued.following or audiences.estimated_segments(read_template(campaign.body))
     unexpanded = 0
     if queued.messages < most:
-        unexpanded = await fetch_value(UNEXPANDED, campaign.id, most - queued.messages)
+        unexpanded = await fetch_value(COUNT_UNEXPANDED, campaign.id, most - queued.messages)
     return following, queued.credits + unexpanded * following
 
 

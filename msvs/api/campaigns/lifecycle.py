@@ -67,7 +67,7 @@ async def due_campaigns(now: datetime) -> list[UUID]:
 
 # One process at a time. Not by the campaign's row, for which a pause or a cancellation would wait through the chunk.
 START_ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('start:' || $1::uuid, 0))"
-VERSION = "SELECT xmin::text FROM campaigns WHERE id = $1"
+FIND_ROW_VERSION = "SELECT xmin::text FROM campaigns WHERE id = $1"
 ADVANCE = """
 UPDATE campaigns SET status = 'preparing', started_at = $3, interval_seconds = $4, audience_until = $5,
     audience_after = $6, audience_count = $7
@@ -95,7 +95,7 @@ async def start_campaign(
 
 
 async def _start(services: Services, campaign_id: UUID, now: datetime, limit: int) -> bool | None:
-    version = await fetch_value(VERSION, campaign_id)
+    version = await fetch_value(FIND_ROW_VERSION, campaign_id)
     campaign = await Campaign.filter(id=campaign_id).first()
     if campaign is None or campaign.status not in (CampaignStatus.SCHEDULED, CampaignStatus.PREPARING):
         return None
@@ -131,7 +131,7 @@ async def _start(services: Services, campaign_id: UUID, now: datetime, limit: in
 
 async def _pause_missed(campaign_id: UUID, version: str, now: datetime) -> None:
     campaign = await Campaign.filter(id=campaign_id).select_for_update(skip_locked=True).first()
-    if campaign is not None and await fetch_value(VERSION, campaign_id) == version:
+    if campaign is not None and await fetch_value(FIND_ROW_VERSION, campaign_id) == version:
         await pause_missed(campaign, now)
 
 

@@ -72,7 +72,7 @@ FROM unnest($2::uuid[], $3::varchar[]) AS entry (id, reference)
 ON CONFLICT (workspace_id, kind, reference) DO NOTHING
 """
 
-GRANT = """
+ADD_CREDITS = """
 WITH entries AS (
     INSERT INTO ledger_entries (id, workspace_id, kind, reference, amount, note, created_at)
     VALUES ($2, $1, $3, $4, $5, $6, $7)
@@ -178,7 +178,7 @@ async def grant_credits(
     """Add credits. The same kind and reference again changes nothing. Return whether this call added them."""
     if credits <= 0:
         raise ValueError("only a positive number of credits can be granted")
-    added = await execute(GRANT, workspace_id, ids.new_id(), kind.value, reference, credits, note, utc_now())
+    added = await execute(ADD_CREDITS, workspace_id, ids.new_id(), kind.value, reference, credits, note, utc_now())
     if added:
         # Campaigns that paused for want of credits go on.
         notify_after_commit(WorkQueue.CAMPAIGNS)
@@ -202,7 +202,7 @@ async def list_purchases(ctx: Context, page: PageRequest) -> Page[LedgerEntry]:
 
 
 # The sandbox may show one of its own, which nothing goes by: it moves no balance.
-BALANCE = """
+FIND_BALANCE = """
 SELECT *, coalesce(
     (SELECT (sandbox_settings ->> 'low_balance_threshold')::bigint FROM workspaces WHERE id = $1 AND NOT $2),
     low_balance_threshold
@@ -212,7 +212,7 @@ SELECT *, coalesce(
 
 async def low_balance_threshold(ctx: Context) -> int:
     """Return the balance below which `credits.low` is told, in credits."""
-    row = await fetch_row(BALANCE, ctx.workspace_id, ctx.livemode)
+    row = await fetch_row(FIND_BALANCE, ctx.workspace_id, ctx.livemode)
     return 0 if row is None else int(row.threshold)
 
 
@@ -227,7 +227,7 @@ async def tell_low(workspace_id: UUID, now: datetime) -> None:
 
 
 async def _read(workspace_id: UUID, now: datetime, *, livemode: bool = True) -> CreditsResource:
-    balance = await fetch_row(BALANCE, workspace_id, livemode)
+    balance = await fetch_row(FIND_BALANCE, workspace_id, livemode)
     purchases = await fetch(
         "SELECT kind, amount, created_at FROM ledger_entries"
         " WHERE workspace_id = $1 AND kind IN ('grant', 'purchase') ORDER BY id DESC LIMIT $2",

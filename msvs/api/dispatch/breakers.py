@@ -79,7 +79,7 @@ async def give_back_trial(name: str, now: datetime) -> None:
     )
 
 
-FAULT = """
+RECORD_FAULT = """
 INSERT INTO carrier_states (name, state, failures, trips, reason, updated_at) VALUES ($1, 'closed', $2, 0, $3, $4)
 ON CONFLICT (name) DO UPDATE SET failures = carrier_states.failures + $2, reason = $3, updated_at = $4
 RETURNING state, failures, trips
@@ -101,7 +101,7 @@ async def note(name: str, *, faults: int, served: int, reason: str | None, now: 
         if closed:
             log.info("carrier in use again", carrier=name)
     elif faults:
-        row = await fetch_row(FAULT, name, faults, (reason or "")[:100], now)
+        row = await fetch_row(RECORD_FAULT, name, faults, (reason or "")[:100], now)
         assert row is not None
         # What was under way when it opened says nothing new.
         if row.state == HALF_OPEN or (row.state == CLOSED and row.failures >= THRESHOLD):

@@ -90,7 +90,7 @@ WHERE (SELECT count(*) FROM (
     SELECT FROM campaign_tallies WHERE campaign_id = recent.campaign_id LIMIT $1 + 1
 ) AS deltas) > $1
 """
-FOLD = """
+FOLD_TALLIES = """
 WITH taken AS (
     DELETE FROM campaign_tallies WHERE id = ANY (ARRAY(
         SELECT id FROM campaign_tallies WHERE campaign_id = $1 LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -110,5 +110,5 @@ async def fold_tallies(*, more_than: int = 50) -> int:
     """
     campaigns = await fetch(FIND_UNFOLDED, more_than, FOLD_BATCH)
     for row in campaigns:
-        await execute(FOLD, row.campaign_id, FOLD_BATCH)
+        await execute(FOLD_TALLIES, row.campaign_id, FOLD_BATCH)
     return len(campaigns)

@@ -19,7 +19,7 @@ from msvs.database import execute, fetch
 from msvs.models.rows import MessageRow
 
 # Rows are locked in the order of their ids, so that two cancellations never wait for each other in a circle.
-CANCEL = """
+CANCEL_MESSAGES = """
 WITH waiting AS (
     SELECT id, credits_used FROM messages
     WHERE workspace_id = $1 AND livemode = $2 AND status IN ('queued', 'scheduled') AND {condition} AND {{in_months}}
@@ -115,7 +115,7 @@ async def cancel_campaign_contact(ctx: Context, contact_id: UUID, *, reason: str
 async def _cancel(
     ctx: Context, condition: str, values: list[object], months: IdRange, *, reason: str | None, now: datetime
 ) -> Sequence[CanceledMessage]:
-    statement = open_months.between(CANCEL.format(condition=condition), months)
+    statement = open_months.between(CANCEL_MESSAGES.format(condition=condition), months)
     return await _conclude(
         ctx, await fetch(CanceledMessage, statement, ctx.workspace_id, ctx.livemode, now, reason, *values), now
     )

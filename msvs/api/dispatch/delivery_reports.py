@@ -29,7 +29,7 @@ UPDATE messages SET status = CASE WHEN replied_at IS NULL THEN 'sent' ELSE 'repl
 FROM proven WHERE messages.id = ANY ($1) AND messages.id = proven.id AND {in_months} RETURNING messages.*
 """
 
-DELIVERED = """
+MARK_DELIVERED = """
 WITH reported AS (
     SELECT id FROM messages
     WHERE id = ANY($1) AND (status = 'sent' OR (status = 'replied' AND delivered_at IS NULL)) AND {in_months}
@@ -50,8 +50,8 @@ UPDATE messages SET status = 'failed', failed_at = $3, error_code = reported.cod
 FROM reported WHERE messages.id = ANY ($1) AND messages.id = reported.id AND {in_months} RETURNING messages.*
 """
 
-FREE = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months} ORDER BY id FOR UPDATE SKIP LOCKED"
-THERE = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months}"
+LOCK_FREE_MESSAGES = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months} ORDER BY id FOR UPDATE SKIP LOCKED"
+FIND_PRESENT_MESSAGES = "SELECT id FROM messages WHERE id = ANY($1) AND {in_months}"
 
 UNREPORTED = """
 WITH silent AS (
@@ -82,7 +82,7 @@ async def take_reports(reports: Sequence[DeliveryReport], now: datetime) -> int:
     changed = 0
     delivered = [report.message_id for report in first.values() if report.is_delivered]
     if delivered:
-        rows = await fetch(MessageRow, within(DELIVERED, delivered), delivered, now)
+        rows = await fetch(MessageRow, within(MARK_DELIVERED, delivered), delivered, now)
         changed += await _record(EventType.MESSAGE_DELIVERED, rows, now)
     failed = [report for report in first.values() if not report.is_delivered]
     if failed:
@@ -110,12 +110,14 @@ async def hold_messages(message_ids: Iterable[UUID]) -> frozenset[UUID]:
     """
     wanted = set(message_ids)
     missing = (
-        wanted - {row.id for row in await fetch(_Message, within(FREE, wanted), list(wanted))} if wanted else wanted
+        wanted - {row.id for row in await fetch(_Message, within(LOCK_FREE_MESSAGES, wanted), list(wanted))}
+        if wanted
+        else wanted
     )
     if not missing:
         return frozenset()
     # Some may be past their keeping.
-    return frozenset(row.id for row in await fetch(_Message, within(THERE, missing), list(missing)))
+    return frozenset(row.id for row in await fetch(_Message, within(FIND_PRESENT_MESSAGES, missing), list(missing)))
 
 
 async def prove_sent(message_ids: Sequence[UUID], now: datetime) -> None:

@@ -32,7 +32,7 @@ MAY_RESEND = f"""(messages.on_unknown = 'resend' AND messages.attempt_count < {M
 ))"""
 
 # By a subquery, as no index is searched for what changes from row to row, which the clock may.
-EXPIRED = f"""
+FIND_EXPIRED_LEASES = f"""
 SELECT messages.*, {IS_SUPPRESSED}, {IS_STALE}, messages.attempt_count >= {MAX_ATTEMPTS} AND EXISTS (
     SELECT FROM message_attempts WHERE message_id = messages.id AND outcome = 'unknown' AND {{{{in_attempts}}}}
         AND started_at < clock_timestamp() - interval '72 hours'
@@ -42,12 +42,12 @@ FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp
 ORDER BY lease_until LIMIT $2 FOR UPDATE OF messages SKIP LOCKED
 """
 # What asks for one more hand-over is not left to its report.
-EXPIRED_SPENT = EXPIRED.format(condition=f"NOT {MAY_RESEND}")
+EXPIRED_SPENT = FIND_EXPIRED_LEASES.format(condition=f"NOT {MAY_RESEND}")
 # What a paused campaign has in doubt waits with it, as to submit it again might be to send it.
-EXPIRED_RUNNING = EXPIRED.format(condition=NOT_PAUSED)
+EXPIRED_RUNNING = FIND_EXPIRED_LEASES.format(condition=NOT_PAUSED)
 
 # The token stays: nobody takes these over, so that what their worker learned after all still counts.
-AWAIT = "UPDATE messages SET lease_until = NULL WHERE id = ANY($1) AND {in_months}"
+END_LEASES = "UPDATE messages SET lease_until = NULL WHERE id = ANY($1) AND {in_months}"
 NEVER_KNOWN = """
 UPDATE message_attempts SET outcome = 'unknown', ended_at = clock_timestamp()
 WHERE message_id = ANY($1) AND outcome IS NULL AND {in_attempts}
@@ -118,7 +118,7 @@ async def _await(rows: Sequence[_Message]) -> int:
 
 async def give_up_lease(message_ids: Sequence[UUID]) -> None:
     """Leave messages in doubt to their delivery reports."""
-    for statement in (AWAIT, NEVER_KNOWN):
+    for statement in (END_LEASES, NEVER_KNOWN):
         await _write_of(statement, message_ids)
 
 
@@ -130,7 +130,7 @@ async def _write_of(statement: str, message_ids: Sequence[UUID]) -> None:
 # Workers that are started again one after the other do not all know a new carrier at once.
 GONE_AFTER = timedelta(minutes=10)
 
-GONE = """
+FIND_ABANDONED = """
 SELECT id FROM messages WHERE status = 'sending' AND lease_until < (SELECT clock_timestamp()) - $2::interval
     AND carrier <> ALL($1) AND {in_months}
 ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
@@ -139,4 +139,4 @@ ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
 
 async def await_gone(carriers: Iterable[str], *, limit: int) -> int:
     """End the leases of messages of any carrier but these: there is nobody left to ask, and they are never resent."""
-    return await _await(await fetch(_Message, await _of_open(GONE), list(carriers), GONE_AFTER, limit))
+    return await _await(await fetch(_Message, await _of_open(FIND_ABANDONED), list(carriers), GONE_AFTER, limit))

@@ -16,7 +16,7 @@ from msvs.api.dispatch.campaign_stats import TALLIES, Tally, in_months_of
 from msvs.database import fetch_row
 from msvs.models.rows import CampaignRow
 
-SHARE = "SELECT moment, halted FROM share_campaign($1)"
+SHARE_CAMPAIGN = "SELECT moment, halted FROM share_campaign($1)"
 
 # All in one, as on a busy machine each statement of an answer waits for its turn. The lock first, so that no hand-over
 # begins from then on; the row as it is under both.
@@ -57,7 +57,7 @@ async def begin_part(campaign_id: UUID) -> datetime | None:
 
     A campaign that paused itself, for want of credits, still hands over what it has paid.
     """
-    row = await fetch_row(SHARE, campaign_id)
+    row = await fetch_row(SHARE_CAMPAIGN, campaign_id)
     return None if row is None or row.halted else row.moment
 
 

@@ -170,7 +170,7 @@ async def has_scheduled(services: Services, now: datetime, open_ids: IdRange = E
     return first is not None
 
 
-PROMOTE = """
+PROMOTE_SCHEDULED = """
 WITH due AS (
     SELECT id FROM messages WHERE status = 'scheduled' AND due_at >= $3 AND due_at <= $1 AND {is_open}
     ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -184,7 +184,7 @@ async def promote_scheduled(services: Services, *, limit: int, now: datetime, op
     """Queue scheduled messages whose time has come. Return how many."""
     bounds = services.keep(LaneBounds)
     since = bounds.scheduled.of(None).due_at
-    rows = await fetch(MessageRow, PROMOTE.format(is_open=open_ids.of("messages")), now, limit, since)
+    rows = await fetch(MessageRow, PROMOTE_SCHEDULED.format(is_open=open_ids.of("messages")), now, limit, since)
     if any(row.due_at < now - lane_bounds.LAG for row in rows):
         # Late, as after an outage: below what was found empty meanwhile.
         bounds.singles.forget()

@@ -15,13 +15,13 @@ SETTLED_AFTER = timedelta(minutes=1)
 # What one count reads at most: after a pause of maintenance the next ones catch up.
 AT_ONCE = timedelta(minutes=10)
 
-BEGIN = "INSERT INTO message_totals_until (until) VALUES (now() - $1::interval) ON CONFLICT DO NOTHING"
-SPAN = """
+BEGIN_TOTALS = "INSERT INTO message_totals_until (until) VALUES (now() - $1::interval) ON CONFLICT DO NOTHING"
+FIND_NEXT_SPAN = """
 SELECT id_floor(until) AS since, id_floor(least(now() - $1::interval, until + $2::interval)) AS until
 FROM message_totals_until WHERE until < now() - $1::interval FOR UPDATE SKIP LOCKED
 """
-MOVE = "UPDATE message_totals_until SET until = least(now() - $1::interval, until + $2::interval)"
-ADD = """
+MOVE_TOTALS_ON = "UPDATE message_totals_until SET until = least(now() - $1::interval, until + $2::interval)"
+ADD_TO_TOTALS = """
 WITH counted AS (
     INSERT INTO message_totals (livemode, status, messages)
     SELECT livemode, kind.status, count(*) FROM events
@@ -41,13 +41,13 @@ LEFT JOIN message_totals USING (livemode, status) ORDER BY 1, 2
 
 async def count_messages() -> int:
     """Add the events since the last count to the totals, in the current transaction; return how many totals grew."""
-    await execute(BEGIN, SETTLED_AFTER)
-    span = await fetch_row(SPAN, SETTLED_AFTER, AT_ONCE)
+    await execute(BEGIN_TOTALS, SETTLED_AFTER)
+    span = await fetch_row(FIND_NEXT_SPAN, SETTLED_AFTER, AT_ONCE)
     if span is None:
         return 0
-    statement = ADD.format(in_months=months_of((span.since, span.until)).of("events"))
+    statement = ADD_TO_TOTALS.format(in_months=months_of((span.since, span.until)).of("events"))
     grown = await fetch_value(statement, span.since, span.until, list(COUNTED), list(COUNTED.values()))
-    await execute(MOVE, SETTLED_AFTER, AT_ONCE)
+    await execute(MOVE_TOTALS_ON, SETTLED_AFTER, AT_ONCE)
     return int(grown)
 
 

@@ -60,7 +60,7 @@ SELECT EXISTS (SELECT FROM {table} WHERE status = 'queued' AND campaign_id IS NU
     OR EXISTS (SELECT FROM {table} WHERE status = 'sent' AND delivery IS NULL)
 """
 
-REMEMBER = """
+STORE_OPEN_MONTHS = """
 INSERT INTO open_months (since, until) VALUES ($1, $2)
 ON CONFLICT (is_only) DO UPDATE SET since = excluded.since, until = excluded.until
 WHERE (open_months.since, open_months.until) IS DISTINCT FROM (excluded.since, excluded.until)
@@ -130,7 +130,7 @@ async def find_open_months() -> int:
     today = _month_start(now - MARGIN)
     since = await _find_open([first for first in sorted(months) if first < today], months) or today
     ahead = await _find_open([first for first in sorted(months, reverse=True) if first > now + MARGIN], months)
-    return await execute(REMEMBER, since, ahead and _month_start(ahead, 1))
+    return await execute(STORE_OPEN_MONTHS, since, ahead and _month_start(ahead, 1))
 
 
 async def _find_open(firsts: Sequence[datetime], months: dict[datetime, str]) -> datetime | None:

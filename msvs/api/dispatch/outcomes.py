@@ -195,7 +195,7 @@ SET lease_until = clock_timestamp() + least($3::interval * 2 ^ greatest(least(at
 WHERE id = ANY($1) AND claim_token = $2 AND status = 'sending' AND {in_months}
 """
 
-EXHAUSTED = """
+FIND_EXHAUSTED = """
 SELECT message_id FROM message_attempts
 WHERE message_id = ANY($1) AND carrier = $2 AND {in_attempts}
     AND (outcome = 'throttled' OR outcome = 'fault' AND message_id = ANY($6))
@@ -220,7 +220,7 @@ async def _find_exhausted(claim: Claim, outcomes: Iterable[Outcome], now: dateti
     ]
     if not candidates:
         return set()
-    statement = open_months.within(EXHAUSTED, candidates)
+    statement = open_months.within(FIND_EXHAUSTED, candidates)
     lasting = [outcome.message_id for outcome in outcomes if outcome.may_last]
     values = (MAX_ATTEMPTS - 1, now - MAX_THROTTLED, list(claim.fallbacks), lasting)
     rows = await fetch(_Exhausted, statement, candidates, claim.carrier, *values)

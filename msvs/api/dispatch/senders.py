@@ -105,7 +105,7 @@ _ORDER = {
     SenderKind.LONG_CODE: 3,
 }
 
-POOL = """
+FIND_SENDER_POOL = """
 SELECT workspace_id, value, regions, registration FROM senders WHERE workspace_id = $1 OR workspace_id IS NULL
 """
 
@@ -121,13 +121,13 @@ async def find_pool(workspace_id: UUID, default: str) -> Pool:
     """Find the senders of a workspace, and the platform's."""
     owned: dict[str, OwnedSender] = {}
     shared: dict[str, OwnedSender] = {}
-    for row in await fetch(_PoolSender, POOL, workspace_id):
+    for row in await fetch(_PoolSender, FIND_SENDER_POOL, workspace_id):
         found = shared if row.workspace_id is None else owned
         found[row.value] = OwnedSender(row.value, frozenset(row.regions), row.registration is not None)
     return Pool(default, owned, shared)
 
 
-LAST = """
+FIND_LAST_SENDERS = """
 SELECT wanted.contact_id, last.sender
 FROM unnest($3::uuid[]) AS wanted (contact_id) CROSS JOIN LATERAL (
     SELECT sender FROM messages WHERE contact_id = wanted.contact_id AND workspace_id = $1 AND livemode = $2
@@ -143,7 +143,7 @@ class _Last(Protocol):
 
 async def find_last(workspace_id: UUID, livemode: bool, contact_ids: Sequence[UUID]) -> Mapping[UUID, str]:
     """Find the sender of the latest message that went out to each contact."""
-    rows = await fetch(_Last, LAST, workspace_id, livemode, list(contact_ids))
+    rows = await fetch(_Last, FIND_LAST_SENDERS, workspace_id, livemode, list(contact_ids))
     return {row.contact_id: row.sender for row in rows}
 
 
@@ -157,7 +157,7 @@ class Standing(Enum):
 
 
 # A row that the release before wrote has no skeleton.
-CLAIMANTS = "SELECT workspace_id, value FROM senders WHERE skeleton = ANY($1) OR value = ANY($2)"
+FIND_CLAIMANTS = "SELECT workspace_id, value FROM senders WHERE skeleton = ANY($1) OR value = ANY($2)"
 
 
 async def standing_of(workspace_id: UUID | None, sender: str) -> Standing:
@@ -165,7 +165,7 @@ async def standing_of(workspace_id: UUID | None, sender: str) -> Standing:
     if sender in platform_names():
         return Standing.PLATFORM
     spellings = [sender] if kind_of(sender) is SenderKind.ALPHANUMERIC else with_spellings([sender])
-    rows = await fetch(CLAIMANTS, list(lookalikes.skeletons(sender)), spellings)
+    rows = await fetch(FIND_CLAIMANTS, list(lookalikes.skeletons(sender)), spellings)
     holders = {row.workspace_id for row in rows if row.value == sender}
     if workspace_id is not None and workspace_id in holders:
         return Standing.OWNED
@@ -205,7 +205,7 @@ async def check_usable(ctx: Context, sender: str, *, param: str = "from") -> str
     return sender
 
 
-HELD = """
+FIND_HELD_SENDERS = """
 SELECT value, bool_or(workspace_id = $1 OR workspace_id IS NULL) AS is_usable FROM senders
 WHERE value = ANY($2) GROUP BY value
 """
@@ -216,7 +216,7 @@ async def find_foreign(services: Services, workspace_id: UUID, senders: Iterable
     wanted = frozenset(senders).difference(platform_names())
     if not wanted:
         return frozenset()
-    held = {row.value: row.is_usable for row in await fetch(HELD, workspace_id, list(wanted))}
+    held = {row.value: row.is_usable for row in await fetch(FIND_HELD_SENDERS, workspace_id, list(wanted))}
     return frozenset(sender for sender in wanted if not held.get(sender, not services.carriers.is_real(True)))
 
 

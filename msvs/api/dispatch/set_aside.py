@@ -10,7 +10,7 @@ from msvs.api.dispatch.lanes import Lane
 from msvs.database import execute, fetch_value
 from msvs.models import MessageStatus
 
-FIRST = """
+LOCK_FIRST_SET_ASIDE = """
 SELECT id FROM messages WHERE status = $2 AND due_at <= $1 AND {lane} ORDER BY due_at, id LIMIT 1
 FOR UPDATE SKIP LOCKED
 """
@@ -27,12 +27,12 @@ LEFT_OUT_SECONDS = 60.0
 async def find_first(lane: Lane | None, now: datetime) -> UUID | None:
     """Find the message of a lane, or of all scheduled ones, that is due first."""
     if lane is None:
-        sql, values = FIRST.format(lane="true"), []
+        sql, values = LOCK_FIRST_SET_ASIDE.format(lane="true"), []
     elif lane.campaign_id is None:
-        sql = FIRST.format(lane="workspace_id = $3 AND livemode = $4 AND campaign_id IS NULL")
+        sql = LOCK_FIRST_SET_ASIDE.format(lane="workspace_id = $3 AND livemode = $4 AND campaign_id IS NULL")
         values = [lane.workspace_id, lane.livemode]
     else:
-        sql, values = FIRST.format(lane="campaign_id = $3"), [lane.campaign_id]
+        sql, values = LOCK_FIRST_SET_ASIDE.format(lane="campaign_id = $3"), [lane.campaign_id]
     status = MessageStatus.SCHEDULED if lane is None else MessageStatus.QUEUED
     found: UUID | None = await fetch_value(sql, now, status.value, *values)
     return found

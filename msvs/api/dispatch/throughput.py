@@ -12,13 +12,13 @@ from datetime import datetime
 from msvs.api.context import Rates
 from msvs.database import execute, fetch, fetch_value
 
-MAKE = """
+INSERT_BUCKETS = """
 INSERT INTO throughput_buckets (name, tokens, refilled_at) SELECT bucket.name, bucket.tokens, $3
 FROM unnest($1::varchar[], $2::float8[]) AS bucket (name, tokens) ORDER BY 1 ON CONFLICT (name) DO NOTHING
 """
 
 # The rows stay locked until the claim commits, so that two workers never spend the same token.
-LEVELS = """
+FIND_LEVELS = """
 SELECT name, least(bucket.capacity, tokens + bucket.rate
     * greatest(extract(epoch FROM $4::timestamptz - refilled_at), 0)::float8) AS level
 FROM unnest($1::varchar[], $2::float8[], $3::float8[]) AS bucket (name, rate, capacity)
@@ -35,7 +35,7 @@ FROM unnest($1::varchar[], $2::float8[]) AS bucket (name, unused)
 WHERE throughput_buckets.name = ANY ($1) AND throughput_buckets.name = bucket.name
 """
 
-HOLD = "SELECT FROM throughput_buckets WHERE name = ANY($1) ORDER BY name FOR UPDATE"
+LOCK_BUCKETS = "SELECT FROM throughput_buckets WHERE name = ANY($1) ORDER BY name FOR UPDATE"
 
 
 async def hold_carriers(rates: Rates, carriers: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ async def hold_carriers(rates: Rates, carriers: Iterable[str]) -> None:
     """
     names = [f"carrier:{carrier}" for carrier in carriers if rates.of_carrier(carrier) is not None]
     if names:
-        await execute(HOLD, names)
+        await execute(LOCK_BUCKETS, names)
 
 
 async def take_for_carrier(rates: Rates, carrier: str, wanted: int, now: datetime) -> int:
@@ -90,13 +90,13 @@ async def room_of_carriers(rates: Rates, carriers: Iterable[str], most: int, now
         rate = rates.of_carrier(carrier)
         if rate is None or room >= most:
             return most
-        level = await fetch_value(LEVEL, f"carrier:{carrier}", rate, max(rate, 1.0), now)
+        level = await fetch_value(FIND_LEVEL, f"carrier:{carrier}", rate, max(rate, 1.0), now)
         room += max(rate, 1.0) if level is None else int(level)
     return min(most, int(room))
 
 
 # Without a lock: what is taken is counted by `_take`.
-LEVEL = """
+FIND_LEVEL = """
 SELECT least($3::float8, tokens + $2::float8 * greatest(extract(epoch FROM $4::timestamptz - refilled_at), 0)::float8)
 FROM throughput_buckets WHERE name = $1
 """
@@ -109,8 +109,8 @@ async def _take(rates: Mapping[str, float | None], wanted: int, now: datetime) -
     if not limited or wanted <= 0:
         return granted
     names, capacities = list(limited), [max(rate, 1.0) for rate in limited.values()]
-    await execute(MAKE, names, capacities, now)
-    levels = {row.name: row.level for row in await fetch(LEVELS, names, list(limited.values()), capacities, now)}
+    await execute(INSERT_BUCKETS, names, capacities, now)
+    levels = {row.name: row.level for row in await fetch(FIND_LEVELS, names, list(limited.values()), capacities, now)}
     for name, level in levels.items():
         granted[name] = max(0, min(wanted, int(level)))
     await execute(SET_TOKENS, list(levels), [level - granted[name] for name, level in levels.items()], now)

@@ -35,7 +35,7 @@ UNREAD_KEPT = timedelta(days=90)
 # For longer than carriers bring again what they were not told had arrived.
 PARTS_KNOWN = timedelta(hours=25)
 
-PICK = """
+PICK_CARRIER_EVENTS = """
 SELECT * FROM carrier_signals WHERE due_at <= $1 AND kind = $2 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
 """
 
@@ -88,7 +88,7 @@ INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
 SELECT part.id, part.message_id, $4, part.message_id::varchar || ':' || part.number, part.number, $5
 FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS part (id, message_id, number)
 """
-NAME = f"""
+NAME_MESSAGES = f"""
 WITH free AS (
     SELECT id, message_id, row_number() OVER (PARTITION BY message_id ORDER BY number) AS place
     FROM message_parts WHERE message_id = ANY($1::uuid[]) AND carrier = $3 AND {UNNAMED}
@@ -168,7 +168,7 @@ async def has_due(now: datetime) -> bool:
 
 async def apply_reports(*, limit: int, now: datetime) -> int:
     """Apply a batch of delivery reports in the current transaction. Return how many were looked at."""
-    carrier_events = await fetch(PICK, now, CarrierEventKind.REPORT, limit)
+    carrier_events = await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.REPORT, limit)
     if not carrier_events:
         return 0
     found = await _match(carrier_events, now)
@@ -238,7 +238,7 @@ async def _name_parts(carrier_events: Sequence[Row], now: datetime) -> None:
             await prove_sent(lost, now)
         # Two workers with reports of one message must not name the same part.
         await fetch(within(LOCK_REPORTED, counts), sorted(counts))
-        await execute(NAME, [row.message_id for row in ours], [row.carrier_ref for row in ours], carrier)
+        await execute(NAME_MESSAGES, [row.message_id for row in ours], [row.carrier_ref for row in ours], carrier)
 
 
 async def _apply_parts(parts: Sequence[tuple[Row, Row]]) -> list[DeliveryReport]:
@@ -339,7 +339,7 @@ async def list_unread(*, limit: int) -> Sequence[Row]:
 
 async def forget_unread(*, limit: int, now: datetime) -> int:
     """Forget inbound messages from what is no number that were kept for UNREAD_KEPT. Return how many."""
-    due = [row.id for row in await fetch(PICK, now, CarrierEventKind.UNREAD, limit)]
+    due = [row.id for row in await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.UNREAD, limit)]
     await execute(DELETE_CARRIER_EVENTS, due)
     return len(due)
 
@@ -429,7 +429,7 @@ async def postpone(kind: str, now: datetime, wait: timedelta | None = None) -> N
 
     For `wait`, or longer each time.
     """
-    row = await fetch_row(PICK, now, kind, 1)
+    row = await fetch_row(PICK_CARRIER_EVENTS, now, kind, 1)
     if row is not None:
         await execute(POSTPONE_CARRIER_EVENT, row.id, now, LONGEST_RETRY, wait)
 

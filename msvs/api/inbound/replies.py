@@ -75,7 +75,7 @@ ON CONFLICT (workspace_id, livemode, dedupe_key) DO NOTHING RETURNING *
 """
 
 # What a phone may quote: what was sent to it, or is just being.
-QUOTABLE = """
+FIND_QUOTABLE_BODIES = """
 SELECT body FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3
     AND (sent_at IS NOT NULL OR status = 'sending') AND body <> ''
 ORDER BY id DESC LIMIT 30
@@ -83,7 +83,7 @@ ORDER BY id DESC LIMIT 30
 
 # The same answer goes to a contact once in this time.
 ANSWER_AGAIN_AFTER = timedelta(minutes=10)
-ANSWERED = """
+WAS_ANSWERED = """
 SELECT EXISTS (
     SELECT FROM messages WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3 AND kind = 'auto'
         AND body = $4 AND created_at > $5
@@ -279,7 +279,7 @@ async def _own_words(ctx: Context, contact_id: UUID, text: str) -> str:
     """Return a message without what it quotes of ours, which speaks of STOP itself."""
     if len(text) < MIN_QUOTED:
         return text
-    sent = await fetch(QUOTABLE, contact_id, ctx.workspace_id, ctx.livemode)
+    sent = await fetch(FIND_QUOTABLE_BODIES, contact_id, ctx.workspace_id, ctx.livemode)
     return own_words(text, [row.body for row in sent])
 
 
@@ -335,7 +335,7 @@ async def _answer(ctx: Context, row: Row, contact: Contact, text: str, now: date
     """
     if not text.strip():
         return
-    if not await fetch_value(ANSWERED, contact.id, ctx.workspace_id, ctx.livemode, text, now - ANSWER_AGAIN_AFTER):
+    if not await fetch_value(WAS_ANSWERED, contact.id, ctx.workspace_id, ctx.livemode, text, now - ANSWER_AGAIN_AFTER):
         await send_auto(
             ctx, phone=row.from_phone, contact_id=contact.id, text=text, now=now, sender=row.to_sender or None
         )

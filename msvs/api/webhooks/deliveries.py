@@ -149,7 +149,7 @@ WHERE webhook_deliveries.id = ANY ($1) AND webhook_deliveries.id = claimed.id
     AND webhook_deliveries.lease_until = claimed.lease_until
 """
 
-LOG = """
+INSERT_ATTEMPTS = """
 INSERT INTO webhook_attempts (id, workspace_id, livemode, endpoint_id, event_id, number, status_code, error,
     response_head, elapsed_ms, created_at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[], $4::uuid[], $5::uuid[], $6::smallint[], $7::smallint[],
@@ -162,10 +162,12 @@ SELECT id, url, enabled, failing_since, unverified_since FROM webhook_endpoints
 WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE
 """
 
-FAILING = "UPDATE webhook_endpoints SET failing_since = $2 WHERE id = ANY ($1) AND failing_since IS NULL"
+MARK_FAILING = "UPDATE webhook_endpoints SET failing_since = $2 WHERE id = ANY ($1) AND failing_since IS NULL"
 VERIFIED = "UPDATE webhook_endpoints SET unverified_since = NULL, tested_by = NULL WHERE id = ANY ($1)"
-WELL = "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = ANY ($1) AND failing_since IS NOT NULL"
-DISABLE = "UPDATE webhook_endpoints SET enabled = false, disabled_reason = $2 WHERE id = $1 AND enabled RETURNING *"
+CLEAR_FAILING = "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = ANY ($1) AND failing_since IS NOT NULL"
+DISABLE_ENDPOINT = (
+    "UPDATE webhook_endpoints SET enabled = false, disabled_reason = $2 WHERE id = $1 AND enabled RETURNING *"
+)
 DROP_PENDING = """
 UPDATE webhook_deliveries SET state = 'dropped', ended_at = $2, lease_until = NULL
 WHERE endpoint_id = $1 AND state = 'pending'
@@ -315,11 +317,11 @@ async def record_attempts(attempts: Iterable[Attempt], now: datetime) -> None:
         notify_after_commit(WorkQueue.WEBHOOKS)
     recovered = sorted(row.id for row in endpoints if row.id in well and row.failing_since is not None)
     if recovered:
-        await execute(WELL, recovered)
+        await execute(CLEAR_FAILING, recovered)
     failing = [row for row in endpoints if row.id not in well]
     newly = sorted(row.id for row in failing if row.failing_since is None)
     if newly:
-        await execute(FAILING, newly, now)
+        await execute(MARK_FAILING, newly, now)
     for row in endpoints:
         if row.enabled and (row.id, row.url) in gone:
             await _disable(row.id, REASON_GONE, now)
@@ -332,7 +334,7 @@ async def record_attempts(attempts: Iterable[Attempt], now: datetime) -> None:
 async def _log(done: Sequence[Attempt]) -> None:
     posts = [(attempt.claimed, post) for attempt in done for post in attempt.posts]
     await execute(
-        LOG,
+        INSERT_ATTEMPTS,
         [ids.new_id() for _ in posts],
         [claimed.workspace_id for claimed, _ in posts],
         [claimed.livemode for claimed, _ in posts],
@@ -378,7 +380,7 @@ def _outcome(attempt: Attempt, now: datetime) -> tuple[DeliveryState, datetime |
 
 
 async def _disable(endpoint_id: UUID, reason: str, now: datetime) -> None:
-    rows = await fetch(WebhookEndpointRow, DISABLE, endpoint_id, reason)
+    rows = await fetch(WebhookEndpointRow, DISABLE_ENDPOINT, endpoint_id, reason)
     await record_events(
         [
             NewEvent(EventType.WEBHOOK_DISABLED, row.workspace_id, row.livemode, row.id, webhook_resource(row))

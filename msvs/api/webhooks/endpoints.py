@@ -43,14 +43,14 @@ _secret_shape = re.compile(r"[\x20-\x7e]{8,256}", re.ASCII)
 # A delivery that is opened again goes through the whole schedule of attempts again.
 REOPEN = "state = 'pending', attempt_count = 0, next_attempt_at = $1, lease_until = NULL, ended_at = NULL"
 
-RESUME = f"UPDATE webhook_deliveries SET {REOPEN} WHERE endpoint_id = $2 AND state = 'pending'"
+RESUME_DELIVERIES = f"UPDATE webhook_deliveries SET {REOPEN} WHERE endpoint_id = $2 AND state = 'pending'"
 
 DROP_PENDING_DELIVERIES = (
     "UPDATE webhook_deliveries SET state = 'dropped', ended_at = $1, lease_until = NULL"
     " WHERE endpoint_id = $2 AND state = 'pending'"
 )
 
-RESEND = f"""
+RESEND_EVENT = f"""
 INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
 SELECT gen_random_uuid(), id, $2, 'pending', 0, $1, $1 FROM webhook_endpoints
 WHERE workspace_id = $3 AND livemode = $4 AND enabled AND {{which}}
@@ -59,7 +59,7 @@ ON CONFLICT (endpoint_id, event_id) DO UPDATE SET {REOPEN}
 
 ONE_ENDPOINT = "id = $5::text::uuid"
 
-RECOVER = f"""
+REOPEN_ENDED = f"""
 UPDATE webhook_deliveries SET {REOPEN}
 FROM events
 WHERE webhook_deliveries.endpoint_id = $2 AND webhook_deliveries.state IN ('exhausted', 'dropped')
@@ -67,7 +67,7 @@ WHERE webhook_deliveries.endpoint_id = $2 AND webhook_deliveries.state IN ('exha
 """
 
 # Events that no delivery was made of, because the endpoint was disabled when they came.
-MISSED = """
+DELIVER_MISSED = """
 INSERT INTO webhook_deliveries (id, endpoint_id, event_id, state, attempt_count, next_attempt_at, created_at)
 SELECT gen_random_uuid(), endpoint.id, events.id, 'pending', 0, $1, $1
 FROM webhook_endpoints AS endpoint
@@ -210,7 +210,7 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
         row.disabled_reason = None
     changed_fields = ["url", "events", "description", "enabled", "failing_since", "disabled_reason", "unverified_since"]
     await row.save(update_fields=changed_fields)
-    if resumed and await execute(RESUME, ctx.services.clock(), row.id):
+    if resumed and await execute(RESUME_DELIVERIES, ctx.services.clock(), row.id):
         notify_after_commit(WorkQueue.WEBHOOKS)
     changes = changed(before, _settings(row))
     if changes:
@@ -287,7 +287,7 @@ async def resend_event(ctx: Context, event_id: UUID, *, webhook_id: UUID | None 
         # Any other endpoint that takes all events.
         which, value = ONE_ENDPOINT, str(event.resource_id)
     count = await execute(
-        RESEND.format(which=which), ctx.services.clock(), event.id, ctx.workspace_id, ctx.livemode, value
+        RESEND_EVENT.format(which=which), ctx.services.clock(), event.id, ctx.workspace_id, ctx.livemode, value
     )
     if count:
         notify_after_commit(WorkQueue.WEBHOOKS)
@@ -309,8 +309,10 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
             code=ErrorCode.PARAMETER_OUT_OF_RANGE,
         )
     row = await _find_enabled(ctx, id)
-    count = await execute(RECOVER, now, row.id, since)
-    count += await execute(MISSED, now, row.id, max(since, row.created_at), EventType.TEST_PING.value, MAX_MISSED)
+    count = await execute(REOPEN_ENDED, now, row.id, since)
+    count += await execute(
+        DELIVER_MISSED, now, row.id, max(since, row.created_at), EventType.TEST_PING.value, MAX_MISSED
+    )
     if count:
         notify_after_commit(WorkQueue.WEBHOOKS)
     return count

@@ -61,7 +61,7 @@ reconnect_seconds = 0.2
 
 OWNER = """
 SELECT substring(application_name FROM '[0-9]+$')::int FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND granted AND application_name LIKE 'msvs sessions %'
+WHERE locktype = 'advisory' AND granted AND application_name LIKE 'msvs binds %'
 """
 
 OPEN = """

@@ -42,13 +42,13 @@ def end_process() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-# What was found out of the world outside. URL → whether a pooler that shares connections is there.
-_looked: dict[str, bool] = {}
+# URL → whether a pooler that shares connections is there, as found out once a process.
+_is_sharing: dict[str, bool] = {}
 
 
 def refusal() -> str | None:
     """Return why this process must not go on, or None."""
-    return TRANSACTION_POOLING if any(_looked.values()) else None
+    return TRANSACTION_POOLING if any(_is_sharing.values()) else None
 
 
 async def connect(
@@ -65,11 +65,11 @@ async def connect(
     dsn = read(database_url, application_name)
     connection = await _open(dsn, **options)
     try:
-        if database_url not in _looked:
-            _looked[database_url] = await _is_shared(dsn, connection)
-            if _looked[database_url]:
+        if database_url not in _is_sharing:
+            _is_sharing[database_url] = await _is_shared(dsn, connection)
+            if _is_sharing[database_url]:
                 end()
-        if _looked[database_url]:
+        if _is_sharing[database_url]:
             raise PoolerRefused(TRANSACTION_POOLING)
     except BaseException:
         connection.terminate()

@@ -128,7 +128,7 @@ async def test_a_mistake_is_told_on_stderr(env: dict[str, str], arguments: list[
 @pytest.mark.parametrize(
     ("file", "arguments", "says"),
     [
-        ("", ["sessions"], "MSVS_CARRIERS names no carrier that holds sessions"),
+        ("", ["sessions"], "MSVS_CARRIERS names no carrier that holds binds"),
         ("[us]\nkind = 'pigeon'\n", ["carriers"], "carrier us: kind must be one of"),
         ("[us", ["carriers"], "MSVS_CARRIERS"),
     ],
@@ -201,7 +201,7 @@ async def test_carriers_their_sessions_and_breakers(env: dict[str, str], tmp_pat
     assert found == [
         Done(0, "name           virtual\ncheck          nothing is wrong\n", ""),
         Done(1, "", "msvs: one: a bind is refused\n"),
-        Done(1, "", "msvs: two: no process holds its sessions\n"),
+        Done(1, "", "msvs: two: no process holds its binds\n"),
     ]
 
 

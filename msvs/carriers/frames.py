@@ -1,4 +1,4 @@
-"""Frames between the workers and the process that holds a carrier's sessions: a length in four bytes, then msgpack.
+"""Frames between the workers and the process that holds a carrier's binds: a length in four bytes, then msgpack.
 
 A worker says hello with the process's token, then, batch by batch: an offer, which the process has whole before it
 answers; the word to go; then, from the process, how far it has begun and the outcomes as they come.
@@ -31,7 +31,7 @@ class FrameError(Exception):
 
 
 class Hello(msgspec.Struct, tag="hello", array_like=True, frozen=True):
-    """A worker's first frame: which carrier it means, and the token of the process that holds its sessions."""
+    """A worker's first frame: which carrier it means, and the token of the process that holds its binds."""
 
     carrier: str
     token: str

@@ -156,7 +156,7 @@ class Carrier(ABC):
     """Takes messages to handsets. A carrier implements `submit`, or `submit_many` where it can take many at once.
 
     `kind` is the kind of carrier, `name` what the operator calls this one. `rate` is what it takes, in messages a
-    second, all workers together; None is no limit. A carrier that `holds_sessions` is opened in one process of the
+    second, all workers together; None is no limit. A carrier that `holds_binds` is opened in one process of the
     service alone, which workers hand their messages.
     """
 
@@ -165,7 +165,7 @@ class Carrier(ABC):
     capability: Capability
     rate: float | None = None
     concurrency: ClassVar[int] = 50
-    holds_sessions: ClassVar[bool] = False
+    holds_binds: ClassVar[bool] = False
 
     @abstractmethod
     async def submit(self, submission: Submission) -> Outcome:
@@ -186,7 +186,7 @@ class Carrier(ABC):
         raise NotImplementedError(f"{self.name} cannot be asked")
 
     async def open(self, take: TakeCarrierEvents) -> None:
-        """Begin the sessions, where there are any; what they bring goes to `take`."""
+        """Begin the binds, where there are any; what they bring goes to `take`."""
         return
 
     async def check(self) -> str | None:
@@ -201,5 +201,5 @@ class Carrier(ABC):
         raise CallbackRefused(f"{self.kind} brings nothing by HTTP", status=404)
 
     async def close(self) -> None:
-        """End sessions and let go of connections."""
+        """End binds and let go of connections."""
         return

@@ -38,7 +38,7 @@ def make_carriers(settings: Settings, *, owns_sessions: bool = True) -> dict[str
         raise SettingsError(f"MSVS_LIVE_CARRIER must be one of {', '.join(carriers)}")
     if owns_sessions:
         return carriers
-    return {name: RemoteCarrier(each) if each.holds_sessions else each for name, each in carriers.items()}
+    return {name: RemoteCarrier(each) if each.holds_binds else each for name, each in carriers.items()}
 
 
 def _virtual(settings: Settings) -> Carrier:

@@ -1,4 +1,4 @@
-"""The carrier that stands in a worker for one whose sessions another process holds."""
+"""The carrier that stands in a worker for one whose binds another process holds."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ WHERE name = $1 AND updated_at > clock_timestamp() - interval '10 seconds'
 
 
 AWAY = Refused("carrier_rejected", retryable=True, retry_after=RETRY_SECONDS, is_fault=True)
-LOST = Unknown("session process lost")
+LOST = Unknown("bind process lost")
 
 
 class OwnerAway(Exception):
-    """No process holds the carrier's sessions, or it takes nothing now."""
+    """No process holds the carrier's binds, or it takes nothing now."""
 
 
 class RemoteCarrier(Carrier):
-    """Hands messages to the process that holds the sessions of `carrier`, which stays unopened.
+    """Hands messages to the process that holds the binds of `carrier`, which stays unopened.
 
     What that process had not begun when it went away is refused for the moment; what it had begun and not answered is
     unknown, and so is all that has no answer when the connection to it breaks.
@@ -87,10 +87,10 @@ class RemoteCarrier(Carrier):
         return found
 
     async def check(self) -> str | None:
-        """Return what is wrong with the sessions, as the process that holds them wrote it down."""
+        """Return what is wrong with the binds, as the process that holds them wrote it down."""
         row = await find_owner(self.name)
         if row is None:
-            return "no process holds its sessions"
+            return "no process holds its binds"
         detail: str | None = row.detail
         return detail
 
@@ -174,7 +174,7 @@ class RemoteCarrier(Carrier):
         return line, await _exchange(line, frame)
 
     async def _connect(self) -> Line:
-        """Connect to the process that holds the sessions, and show its token."""
+        """Connect to the process that holds the binds, and show its token."""
         row = await find_owner(self.name)
         if row is None:
             raise OwnerAway
@@ -189,7 +189,7 @@ class RemoteCarrier(Carrier):
 
 
 async def find_owner(name: str) -> Row | None:
-    """Return who holds the sessions of a carrier: its address, token, `bound` of `wanted` sessions and `detail`.
+    """Return who holds the binds of a carrier: its address, token, `bound` of `wanted` binds and `detail`.
 
     Or None.
     """

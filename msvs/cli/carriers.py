@@ -52,7 +52,7 @@ def list_carriers(settings: Settings, arguments: Arguments) -> None:
         from msvs.models import CarrierState
 
         breakers = {row.name: row for row in await CarrierState.all()}
-        owners = {name: await find_owner(name) for name, each in carriers.items() if each.holds_sessions}
+        owners = {name: await find_owner(name) for name, each in carriers.items() if each.holds_binds}
         return [_shape_carrier(each, owners, breakers.get(name)) for name, each in carriers.items()]
 
     show(arguments, in_database(settings, list_()))

@@ -54,7 +54,7 @@ def processes(settings: Settings) -> list[ChildSpec]:
     # One queue a worker: RQ then takes jobs atomically.
     workers = [(f"worker {queue}", "worker", queue) for queue, count in queues.items() for _ in range(count)]
     commands = [("api", "api"), *workers, ("cron", "cron")]
-    if _holds_sessions(settings):
+    if _holds_binds(settings):
         commands.append(("binds", "binds"))
     return [ChildSpec(name, (sys.executable, "-m", "msvs", *argv)) for name, *argv in commands]
 
@@ -72,13 +72,13 @@ def environment_of(spec: ChildSpec, settings: Settings) -> dict[str, str]:
     }
 
 
-def _holds_sessions(settings: Settings) -> bool:
-    """Return whether any of the operator's carriers has sessions to hold. Raises SettingsError."""
+def _holds_binds(settings: Settings) -> bool:
+    """Return whether any of the operator's carriers has binds to hold. Raises SettingsError."""
     if settings.carriers is None:
         return False
     from msvs.carriers.registry import make_carriers
 
-    return any(carrier.holds_sessions for carrier in make_carriers(settings).values())
+    return any(carrier.holds_binds for carrier in make_carriers(settings).values())
 
 
 def run(

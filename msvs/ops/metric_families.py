@@ -243,16 +243,16 @@ async def _read_database(carriers: Iterable[Carrier], disk: DiskCheck) -> AsyncI
             for state in BREAKER_STATES
         ),
     )
-    sessions = []
-    # In a process that does not hold them, another carrier stands for the one that has sessions.
-    for carrier in (each for each in listed if each.holds_sessions or isinstance(each, RemoteCarrier)):
+    binds = []
+    # In a process that does not hold them, another carrier stands for the one that has binds.
+    for carrier in (each for each in listed if each.holds_binds or isinstance(each, RemoteCarrier)):
         owner = await find_owner(carrier.name)
         for state in ("bound", "wanted"):
             count = 0 if owner is None else owner[state]
-            sessions.append(Sample(count, {"carrier": carrier.name, "state": state}))
+            binds.append(Sample(count, {"carrier": carrier.name, "state": state}))
     is_writable = await disk.check() == "ok"
     yield MetricFamily("database_writable", "Whether PostgreSQL can write to its disk.", (Sample(float(is_writable)),))
-    yield MetricFamily("carrier_sessions", "Sessions of a carrier that stand, and that are wanted.", tuple(sessions))
+    yield MetricFamily("carrier_sessions", "Binds of a carrier that stand, and that are wanted.", tuple(binds))
 
 
 class DiskCheck:

@@ -1,4 +1,4 @@
-"""Carriers that hold sessions: one process owns those of a carrier, and workers hand it their messages."""
+"""Carriers that hold binds: one process owns those of a carrier, and workers hand it their messages."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ LOCK_SETTINGS = {
     # Of a process that is stopped, the machine still answers: PostgreSQL ends the lock of one that says nothing.
     "idle_session_timeout": "10s",
 }
-# While sessions end, nothing is said.
+# While binds end, nothing is said.
 ENDING = "SET idle_session_timeout = '60s'"
 # A word to go that comes later than this was given by a process that was stopped: another may have the messages by now.
 GO_SECONDS = 5.0
@@ -116,7 +116,7 @@ Connection: TypeAlias = asyncpg.Connection
 
 
 class ConnectionLost(Exception):
-    """The connection that has the lock is gone: the sessions may be another's by now."""
+    """The connection that has the lock is gone: the binds may be another's by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +128,18 @@ class Orphan:
 
 
 class SessionsStuck(BaseException):
-    """A carrier does not let go of its sessions; they end with the process alone."""
+    """A carrier does not end its binds; only the end of the process does."""
 
 
 def run(settings: Settings) -> int:
-    """Hold the sessions of all carriers that have any, or stand by for them, until SIGINT or SIGTERM; 0."""
+    """Hold the binds of all carriers that have any, or stand by for them, until SIGINT or SIGTERM; 0."""
     if settings.database_url is None or settings.redis_url is None:
-        raise SettingsError("DATABASE_URL and REDIS_URL must be set for sessions; `msvs run` sets them itself")
+        raise SettingsError("DATABASE_URL and REDIS_URL must be set for binds; `msvs run` sets them itself")
     if settings.binds_host in ("0.0.0.0", "::"):  # noqa: S104
         raise SettingsError("MSVS_SESSIONS_HOST must be an address at which workers reach this machine")
-    names = [name for name, carrier in make_carriers(settings).items() if carrier.holds_sessions]
+    names = [name for name, carrier in make_carriers(settings).items() if carrier.holds_binds]
     if not names:
-        raise SettingsError("MSVS_CARRIERS names no carrier that holds sessions")
+        raise SettingsError("MSVS_CARRIERS names no carrier that holds binds")
     with new_runner() as runner:
         runner.run(_run(settings, names))
     return 0
@@ -180,9 +180,9 @@ def _make(settings: Settings, name: str) -> Carrier:
 
 
 class SessionHolder:
-    """Holds the sessions of one carrier while it has the carrier's lock, and stands by while another process has it.
+    """Holds the binds of one carrier while it has the carrier's lock, and stands by while another process has it.
 
-    `make` gives the carrier each time that its sessions are opened.
+    `make` gives the carrier each time that its binds are opened.
     """
 
     def __init__(self, make: Callable[[], Carrier], *, database_url: str, host: str = "127.0.0.1") -> None:
@@ -192,7 +192,7 @@ class SessionHolder:
         self._host = host
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Stand by, hold, and after a loss stand by again, until `stop` is set; then end the sessions in order."""
+        """Stand by, hold, and after a loss stand by again, until `stop` is set; then end the binds in order."""
         while not stop.is_set():
             try:
                 async with self._locked(stop) as connection:
@@ -200,7 +200,7 @@ class SessionHolder:
                         await self._hold(connection, stop)
             except Exception as error:
                 # PostgreSQL may be away for a moment; any other error must not take other carriers with it.
-                log.error("sessions not held", carrier=self.name, error=_kind(error))
+                log.error("binds not held", carrier=self.name, error=_kind(error))
                 await _set_within(stop, STAND_BY_SECONDS)
 
     @asynccontextmanager
@@ -208,7 +208,7 @@ class SessionHolder:
         """Provide a connection that has the carrier's lock for as long as it lasts, or None once `stop` is set."""
         connection: Connection = await connections.connect(
             self._database_url,
-            application_name=f"msvs sessions {os.getpid()}",
+            application_name=f"msvs binds {os.getpid()}",
             timeout=QUERY_SECONDS,
             command_timeout=QUERY_SECONDS,
         )
@@ -227,11 +227,11 @@ class SessionHolder:
                 connection.terminate()
 
     async def _hold(self, connection: Connection, stop: asyncio.Event) -> None:
-        """Hold the sessions until `stop` is set. Raises the error that ended them before."""
+        """Hold the binds until `stop` is set. Raises the error that ended them before."""
         carrier = self._make()
         server = HandOverServer(carrier)
         tending = stopping = None
-        log.info("sessions are held here", carrier=self.name)
+        log.info("binds are held here", carrier=self.name)
         try:
             await server.start(self._host)
             tending = asyncio.create_task(self._tend(connection, carrier, server))
@@ -256,31 +256,31 @@ class SessionHolder:
             await server.close()
             if not is_closed and not stop.is_set():
                 raise SessionsStuck(self.name)
-            log.info("sessions are held here no more", carrier=self.name)
+            log.info("binds are no longer held here", carrier=self.name)
 
     async def _close(self, carrier: Carrier, seconds: float) -> bool:
-        """Close the sessions. Return whether that is done."""
+        """Close the binds. Return whether that is done."""
         try:
             async with asyncio.timeout(seconds):
                 await carrier.close()
         except Exception as error:
-            log.error("sessions not closed", carrier=self.name, error=_kind(error))
+            log.error("binds not closed", carrier=self.name, error=_kind(error))
             return False
         return True
 
     async def _tend(self, connection: Connection, carrier: Carrier, server: HandOverServer) -> None:
-        """Open the sessions and say so every other second, until something breaks."""
+        """Open the binds and say so every other second, until something breaks."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
 
-        async def open_sessions() -> None:
+        async def open_binds() -> None:
             await carrier.open(taker(self.name, server.orphans))
             server.begin()
 
         async def beat() -> None:
             while True:
                 detail = await _detail(carrier)
-                bound, wanted = _sessions(carrier, detail)
+                bound, wanted = _binds(carrier, detail)
                 await connection.execute(
                     RENEW_CARRIER_BIND, self.name, server.address, server.token, bound, wanted, detail
                 )
@@ -288,7 +288,7 @@ class SessionHolder:
                     raise ConnectionLost
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(open_sessions())
+            group.create_task(open_binds())
             group.create_task(beat())
 
 
@@ -556,7 +556,7 @@ def _lately(accepted: Mapping[str, tuple[Orphan, float]]) -> dict[str, tuple[Orp
 
 
 def lock_key(carrier: str) -> int:
-    """Return the number of the advisory lock that goes with the sessions of a carrier."""
+    """Return the number of the advisory lock that goes with the binds of a carrier."""
     digest = hashlib.blake2b(b"msvs sessions:" + carrier.encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
 
@@ -590,8 +590,8 @@ async def _detail(carrier: Carrier) -> str | None:
     return detail and detail[:100]
 
 
-def _sessions(carrier: Carrier, detail: str | None) -> tuple[int, int]:
-    """Return how many sessions stand of how many; of a carrier that does not count, one if nothing is wrong."""
+def _binds(carrier: Carrier, detail: str | None) -> tuple[int, int]:
+    """Return how many binds stand of how many; of a carrier that does not count, one if nothing is wrong."""
     wanted = getattr(carrier, "wanted", 1)
     return getattr(carrier, "bound", 0 if detail else wanted), wanted
 

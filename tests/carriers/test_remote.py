@@ -44,7 +44,7 @@ from msvs.workers.carrier_binds import HandOverServer, Orphan, taker
 
 NAME = "smsc"
 AWAY = Refused("carrier_rejected", retryable=True, retry_after=2.0, is_fault=True)
-LOST = Unknown("session process lost")
+LOST = Unknown("bind process lost")
 LONGEST = "€" * 1600
 
 
@@ -52,7 +52,7 @@ class Books(Carrier):
     """A carrier that remembers what was submitted, and answers `accepted` messages alone until `answers` is set."""
 
     kind: ClassVar[str] = "books"
-    holds_sessions: ClassVar[bool] = True
+    holds_binds: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.name = NAME
@@ -144,7 +144,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 def test_it_looks_like_the_carrier_that_it_stands_for() -> None:
     carrier = RemoteCarrier(Books())
-    assert (carrier.name, carrier.kind, carrier.capability, carrier.rate, carrier.holds_sessions) == (
+    assert (carrier.name, carrier.kind, carrier.capability, carrier.rate, carrier.holds_binds) == (
         NAME,
         "books",
         Capability.LOOKUP,
@@ -190,7 +190,7 @@ async def test_the_carrier_can_be_asked(server: HandOverServer, remote: RemoteCa
 
 async def test_without_an_owner_nothing_is_handed_over(remote: RemoteCarrier, books: Books) -> None:
     assert await remote.submit_many(batch(2)) == [AWAY, AWAY]
-    assert await remote.check() == "no process holds its sessions"
+    assert await remote.check() == "no process holds its binds"
     with pytest.raises(OwnerAway):
         await remote.look_up([UUID(int=1)])
     await write_row("127.0.0.1:1", "token")
@@ -204,7 +204,7 @@ async def test_a_row_of_long_ago_is_of_nobody(remote: RemoteCarrier, books: Book
     server.begin()
     await write_row(server.address, server.token, age=11)
     assert await remote.submit_many(batch(1)) == [AWAY]
-    assert await remote.check() == "no process holds its sessions"
+    assert await remote.check() == "no process holds its binds"
     assert (books.submitted, server._lines) == ([], {})
     await shut(server)
 

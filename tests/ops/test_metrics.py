@@ -69,7 +69,7 @@ async def client(clean: None, database: str, engines: Engines, tmp_path: Path) -
 
 
 def carrier(name: str) -> Any:
-    return SimpleNamespace(name=name, holds_sessions=False)
+    return SimpleNamespace(name=name, holds_binds=False)
 
 
 async def numbers(redis: Redis | None, *carriers: str) -> dict[str, float]:

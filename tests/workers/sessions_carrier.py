@@ -47,7 +47,7 @@ class FileCarrier(Carrier):
 
     kind: ClassVar[str] = KIND
     concurrency: ClassVar[int] = 4
-    holds_sessions: ClassVar[bool] = True
+    holds_binds: ClassVar[bool] = True
 
     def __init__(self, config: CarrierConfig) -> None:
         options = config.read(FileOptions)

@@ -39,7 +39,7 @@ from tests.workers.sessions_carrier import KIND, FileCarrier, read_book
 NAME = "smsc"
 AWAY = Refused("carrier_rejected", retryable=True, retry_after=2.0, is_fault=True)
 LATER = Refused("carrier_rejected", retryable=True)
-LOST = Unknown("session process lost")
+LOST = Unknown("bind process lost")
 LATE = Unknown("not answered in time")
 
 

@@ -381,7 +381,7 @@ async def apply_opt_outs(services: Services, *, limit: int, now: datetime) -> in
 
     Those of one workspace and mode, in the current transaction; the others are still due.
     """
-    picked = await fetch(PICK, now, CarrierEventKind.OPT_OUT, limit)
+    picked = await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.OPT_OUT, limit)
     refused = [row.message_id for row in picked if row.message_id is not None]
     found = {row.id: row for row in await fetch(within(REFUSED, refused), refused)} if refused else {}
     scope = next(((row.workspace_id, row.livemode) for row in map(found.get, refused) if row is not None), None)

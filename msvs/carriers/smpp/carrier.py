@@ -57,7 +57,7 @@ class SmppCarrier(Carrier):
     """
 
     kind: ClassVar[str] = "smpp"
-    holds_sessions: ClassVar[bool] = True
+    holds_binds: ClassVar[bool] = True
 
     def __init__(self, name: str, options: SmppOptions) -> None:
         self.name = name

@@ -1023,7 +1023,7 @@ async def test_reports_are_kept_by_id_and_state() -> None:
 
 
 def test_it_is_a_carrier_of_the_registry() -> None:
-    assert (SmppCarrier.kind in KINDS, SmppCarrier.holds_sessions) == (True, True)
+    assert (SmppCarrier.kind in KINDS, SmppCarrier.holds_binds) == (True, True)
     assert carrier_of(1).capability is Capability.NONE
 
 

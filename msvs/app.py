@@ -68,7 +68,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set")
     database_url = settings.database_url
-    carriers = make_carriers(settings, owns_sessions=False)
+    carriers = make_carriers(settings, owns_binds=False)
     own_rates = {name: each.rate for name, each in carriers.items()}
     services = replace(services or Services.from_settings(settings, own_rates), base_url=settings.base_url)
     limiter = Limiter(settings.redis_url)

@@ -23,10 +23,10 @@ KINDS: Mapping[str, Callable[[CarrierConfig], Carrier]] = {
 }
 
 
-def make_carriers(settings: Settings, *, owns_sessions: bool = True) -> dict[str, Carrier]:
+def make_carriers(settings: Settings, *, owns_binds: bool = True) -> dict[str, Carrier]:
     """Return every carrier by its name: the virtual one, and those of the operator's file. Raises SettingsError.
 
-    Unless the process `owns_sessions`, carriers that hold any are reached through the process that does.
+    Unless the process `owns_binds`, carriers that hold any are reached through the process that does.
     """
     carriers: dict[str, Carrier] = {VirtualCarrier.kind: _virtual(settings)}
     if settings.carriers is not None:
@@ -36,7 +36,7 @@ def make_carriers(settings: Settings, *, owns_sessions: bool = True) -> dict[str
             carriers[config.name] = KINDS[config.kind](config)
     if settings.live_carrier is not None and settings.live_carrier not in carriers:
         raise SettingsError(f"MSVS_LIVE_CARRIER must be one of {', '.join(carriers)}")
-    if owns_sessions:
+    if owns_binds:
         return carriers
     return {name: RemoteCarrier(each) if each.holds_binds else each for name, each in carriers.items()}
 

@@ -118,7 +118,7 @@ def check_carrier(settings: Settings, arguments: Arguments) -> None:
     """Say that nothing is wrong with a carrier. Raises CommandFailed with what is."""
     from msvs.carriers.registry import make_carriers
 
-    carriers = make_carriers(settings, owns_sessions=False)
+    carriers = make_carriers(settings, owns_binds=False)
     if arguments.name not in carriers:
         raise CommandFailed(f"no such carrier: {arguments.name}; there are {', '.join(carriers)}")
     carrier = carriers[arguments.name]

@@ -52,7 +52,7 @@ def add_route(settings: Settings, arguments: Arguments) -> None:
     from msvs.models import SenderKind
 
     start_checks.require_real_route(settings, arguments.carrier)
-    carriers = make_carriers(settings, owns_sessions=False)
+    carriers = make_carriers(settings, owns_binds=False)
     services = replace(services_of_command(), carriers=CarrierNames(frozenset(carriers)))
     kind = None if arguments.sender_kind is None else SenderKind(arguments.sender_kind)
 

@@ -53,7 +53,7 @@ class Runtime:
         settings = self.settings
         if settings.database_url is None or settings.redis_url is None:
             raise SettingsError("DATABASE_URL and REDIS_URL must be set for a worker; `msvs run` sets them itself")
-        self.carriers = make_carriers(settings, owns_sessions=False)
+        self.carriers = make_carriers(settings, owns_binds=False)
         self._notifier = notifier.Notifier(settings.redis_url)
         self._redis = Redis.from_url(settings.redis_url, socket_timeout=2)
         self.services = Services.from_settings(

@@ -1,4 +1,4 @@
-"""The process that holds carriers' sessions: one owner, a standby, and what is known when either dies."""
+"""The process that holds carriers' binds: one owner, a standby, and what is known when either dies."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def accepted(number: int) -> Outcome:
 
 
 class World:
-    """A carrier with its book, who may hold its sessions, and a worker's end."""
+    """A carrier with its book, who may hold its binds, and a worker's end."""
 
     def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
         self.book = folder / "book"
@@ -90,7 +90,7 @@ class World:
             await task
 
     async def start(self) -> asyncio.subprocess.Process:
-        """A process of its own that holds the sessions or stands by."""
+        """A process of its own that holds the binds or stands by."""
         assert self.settings.database_url is not None
         assert self.settings.redis_url is not None
         environment = os.environ | {
@@ -375,7 +375,7 @@ async def test_another_process_takes_over_from_one_that_is_stopped(
         return await world.remote.submit_many([submission(2)]) == [accepted(2)]
 
     await until(is_handed_over)
-    # It notices that the sessions are another's, closes its own and stands by.
+    # It notices that the binds are another's, closes its own and stands by.
     owner.send_signal(signal.SIGCONT)
     await until(lambda: [entry["pid"] for entry in world.booked("close")] == [owner.pid])
     assert await world.remote.submit_many([submission(3)]) == [accepted(3)]
@@ -392,7 +392,7 @@ async def test_a_second_process_stands_by_and_stops_without_a_word(world: World)
                 return bool(
                     await db.fetch_value(
                         "SELECT count(*) FROM pg_stat_activity"
-                        " WHERE application_name LIKE 'msvs sessions %' AND query LIKE '%pg_try_advisory_lock%'"
+                        " WHERE application_name LIKE 'msvs binds %' AND query LIKE '%pg_try_advisory_lock%'"
                     )
                 )
 
@@ -405,7 +405,7 @@ async def test_a_second_process_stands_by_and_stops_without_a_word(world: World)
 
 def test_who_has_which_carriers(world: World) -> None:
     assert type(make_carriers(world.settings)[NAME]) is FileCarrier
-    assert type(make_carriers(world.settings, owns_sessions=False)[NAME]) is RemoteCarrier
+    assert type(make_carriers(world.settings, owns_binds=False)[NAME]) is RemoteCarrier
     assert [spec.argv[-1] for spec in processes(world.settings) if spec.name == "binds"] == ["binds"]
     assert "binds" not in [spec.name for spec in processes(Settings())]
     assert lock_key("a") != lock_key("b")
@@ -416,7 +416,7 @@ def test_who_has_which_carriers(world: World) -> None:
     [
         ({"redis_url": None}, "DATABASE_URL and REDIS_URL"),
         ({"binds_host": "0.0.0.0"}, "MSVS_SESSIONS_HOST"),
-        ({}, "no carrier that holds sessions"),
+        ({}, "no carrier that holds binds"),
     ],
 )
 def test_a_process_without_sessions_says_why(changes: dict[str, str], says: str) -> None:

@@ -130,7 +130,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/healthz", show_health),
         Route("/readyz", show_readiness(readiness, settings.base_url)),
         Route("/metrics", metrics.show),
-        *ops_routes(settings),
+        *ops_routes(settings, redis=readiness.redis),
     ]
     trusted = settings.trusted_proxies
     proxies = [Middleware(TrustedProxies, networks=trusted)] if trusted else []

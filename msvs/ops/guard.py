@@ -70,8 +70,18 @@ class OperatorsOnly:
             await answer(scope, receive, send)
         elif request.method not in SAFE_METHODS and not is_same_origin(request, self._settings):
             await refused_as_cross_site(scope, receive, send)
-        else:
+        elif self._sessions.device(request) is not None:
             await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, self._remembering(send))
+
+    def _remembering(self, send: Send) -> Send:
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"set-cookie", self._sessions.remembering())]}
+            await send(message)
+
+        return send_with_cookie
 
 
 refused_as_cross_site = PlainTextResponse("Refused: the request came from another site.\n", status_code=403)

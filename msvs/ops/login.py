@@ -46,14 +46,16 @@ class Login:
         form = await _form(request)
         wanted = local_path(form.get("next"))
         address = request.client.host if request.client else ""
-        wait = self._tries.seconds_to_wait(address)
+        # Who signed in here before is not held back for what others in the network tried.
+        who = self._sessions.device(request) or address
+        wait = self._tries.seconds_to_wait(who)
         if wait > 0:
             log.warning("operator sign-in held back after too many wrong passwords from %s", address)
             answer = login_page(wanted, "Too many wrong passwords. Wait a minute, then try again.", 429)
             answer.headers["Retry-After"] = str(math.ceil(wait))
             return answer
         if not self._sessions.password_matches(form.get("password", "")):
-            self._tries.add(address)
+            self._tries.add(who)
             log.warning("operator sign-in refused: wrong password from %s", address)
             return login_page(wanted, "That is not the operator password.", 401)
         log.info("operator signed in from %s", address)

@@ -25,6 +25,10 @@ from msvs.settings import Settings
 SESSION_SECONDS = 12 * 60 * 60
 ANSWER_SECONDS = 2.0
 COOKIE_PATH = "/ops"
+# How long a browser is known in which somebody signed in: tries from elsewhere are not counted as its own.
+DEVICE_SECONDS = 365 * 24 * 60 * 60
+SESSION_SALT = b"msvs operator session v2"
+DEVICE_SALT = b"msvs operator device v1"
 FAILED_TRIES = 10
 FAILED_TRIES_SECONDS = 60.0
 REMEMBERED_ADDRESSES = 10_000
@@ -38,11 +42,14 @@ class Sessions:
     `now` gives the Unix time in seconds.
     """
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.time, redis: Redis | None = None) -> None:
         self._settings = settings
         self._now = now
+        # A connection that the process keeps; without it each look opens one.
+        self._kept = redis
         # `__Host-` would demand Path=/, and this cookie has no business outside /ops.
         self.cookie = "__Secure-msvs_ops" if settings.is_production else "msvs_ops"
+        self.device_cookie = f"{self.cookie}_device"
 
     def password_matches(self, password: str) -> bool:
         """Return whether this is the operator's password, compared in constant time."""
@@ -62,8 +69,8 @@ class Sessions:
             return False
         return True
 
-    def _signer(self) -> _Signer:
-        return _Signer(self._settings.operator_secret(), self._now)
+    def _signer(self, salt: bytes = SESSION_SALT) -> _Signer:
+        return _Signer(self._settings.operator_secret(), self._now, salt)
 
     async def is_signed_in(self, connection: HTTPConnection) -> bool:
         """Return whether the request carries a valid session that nobody has signed out of."""
@@ -105,6 +112,32 @@ class Sessions:
             samesite="strict",
         )
 
+    def device(self, connection: HTTPConnection) -> str | None:
+        """Return what stands for a browser in which somebody signed in before, under the present password."""
+        headers: list[tuple[bytes, bytes]] = connection.scope["headers"]
+        token = find_cookie(values_of(headers, b"cookie"), self.device_cookie)
+        try:
+            if token is None or not self._settings.operator_secret():
+                return None
+            known = self._signer(DEVICE_SALT).unsign(token, max_age=DEVICE_SECONDS)
+        except BadSignature:
+            return None
+        return f"device {known.decode()}"
+
+    def remembering(self) -> bytes:
+        """Return the cookie by which a signed-in browser's tries count apart from its network's from now on."""
+        response = Response()
+        response.set_cookie(
+            self.device_cookie,
+            self._signer(DEVICE_SALT).sign(secrets.token_urlsafe(16)).decode(),
+            max_age=DEVICE_SECONDS,
+            path=COOKIE_PATH,
+            secure=self._settings.is_production,
+            httponly=True,
+            samesite="strict",
+        )
+        return response.headers["set-cookie"].encode("latin-1")
+
     def close(self, response: Response) -> None:
         """Take the session from the browser that receives the response."""
         response.delete_cookie(
@@ -117,8 +150,8 @@ class Sessions:
 
     @asynccontextmanager
     async def _redis(self) -> AsyncIterator[Redis | None]:
-        if self._settings.redis_url is None:
-            yield None
+        if self._kept is not None or self._settings.redis_url is None:
+            yield self._kept
             return
         async with Redis.from_url(
             self._settings.redis_url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=None
@@ -129,8 +162,8 @@ class Sessions:
 class _Signer(TimestampSigner):
     """Signs a token with the time of its making, by a key of its own derived from the operator password."""
 
-    def __init__(self, password: str, now: Callable[[], float]) -> None:
-        super().__init__(password, salt=b"msvs operator session v2", digest_method=hashlib.sha256)
+    def __init__(self, password: str, now: Callable[[], float], salt: bytes) -> None:
+        super().__init__(password, salt=salt, digest_method=hashlib.sha256)
         self._now = now
 
     def get_timestamp(self) -> int:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -21,12 +22,14 @@ from msvs.ops.rq_page import RqPage
 from msvs.settings import Settings
 
 
-def ops_routes(settings: Settings, *, now: Callable[[], float] = time.time) -> list[BaseRoute]:
+def ops_routes(
+    settings: Settings, *, now: Callable[[], float] = time.time, redis: Redis | None = None
+) -> list[BaseRoute]:
     """Return the routes of /ops, /ops/login, /ops/logout and /ops/rq, with their full paths.
 
-    `now` gives the Unix time in seconds.
+    `now` gives the Unix time in seconds; `redis` is a connection that the process keeps.
     """
-    sessions = Sessions(settings, now)
+    sessions = Sessions(settings, now, redis)
     login = Login(settings, sessions, FailedTries(now))
 
     async def enter(request: Request) -> Response:

@@ -7,6 +7,7 @@ import string
 
 import httpx
 import pytest
+from redis.asyncio import Redis as AsyncRedis
 from starlette.applications import Starlette
 
 from msvs.ops.guard import local_path
@@ -307,3 +308,40 @@ async def test_the_log_tells_of_tries_but_not_of_passwords(browser: Browser, cap
         "operator sign-in refused: wrong password from 203.0.113.7",
         "operator signed in from 203.0.113.7",
     ]
+
+
+async def test_the_right_password_is_not_refused_for_what_others_try(
+    browser: Browser, settings: Settings, clock: Clock
+) -> None:
+    app = Starlette(routes=ops_routes(settings, now=clock))
+    operator = await browser(signed_in=False, app=app)
+    assert (await sign_in(operator, PASSWORD)).status_code == 303
+    (cookie,) = (await operator.get("/ops/rq/")).headers.get_list("Set-Cookie")
+    assert cookie.startswith("msvs_ops_device=")
+    assert {"HttpOnly", "Path=/ops", "SameSite=strict"} <= set(cookie.split("; "))
+    assert (await operator.get("/ops/rq/")).headers.get_list("Set-Cookie") == []
+    await operator.post("/ops/logout", headers=SAME_ORIGIN)
+    assert (await operator.get("/ops")).headers["Location"] == "/ops/login"
+    attacker = await browser(signed_in=False, app=app)
+    statuses = [(await sign_in(attacker, f"wrong {number}")).status_code for number in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    # From the same network: as one that is known the operator comes in, and a stranger with any cookie does not.
+    assert (await sign_in(operator, PASSWORD)).status_code == 303
+    for forged in ("x", cookie.partition("=")[2].partition(";")[0][:-1] + "!", operator.cookies["msvs_ops"]):
+        attacker.cookies.set("msvs_ops_device", forged, path="/ops")
+        assert (await sign_in(attacker, PASSWORD)).status_code == 429
+    # A browser that is known is held back for its own tries.
+    await operator.post("/ops/logout", headers=SAME_ORIGIN)
+    statuses = [(await sign_in(operator, "wrong")).status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+
+
+async def test_the_page_keeps_one_connection_to_redis(settings: Settings, clock: Clock, browser: Browser) -> None:
+    assert settings.redis_url is not None
+    async with AsyncRedis.from_url(settings.redis_url) as kept, AsyncRedis.from_url(settings.redis_url) as counter:
+        client = await browser(app=Starlette(routes=ops_routes(settings, now=clock, redis=kept)))
+        await client.get("/ops")
+        before = (await counter.info("stats"))["total_connections_received"]
+        for _ in range(5):
+            assert (await client.get("/ops")).headers["Location"] == "/ops/rq/"
+        assert (await counter.info("stats"))["total_connections_received"] == before

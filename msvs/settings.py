@@ -291,6 +291,8 @@ class Settings:
     event_months: int = setting("MSVS_EVENT_MONTHS", 4, "whole months that events are kept", _months)
     attempt_months: int = setting("MSVS_ATTEMPT_MONTHS", 4,
         "whole months that attempts, at carriers and webhooks, are kept", _months)
+    authentication_days: int = setting("MSVS_AUTHENTICATION_DAYS", 180,
+        "days that the authentication log is kept", partial(_number, low=1, high=3650))
     persisted_operations: Path | None = setting("MSVS_PERSISTED_OPERATIONS", None,
         "a JSON file of ids and GraphQL documents; in production no others are run", _path,
         shown="none: any operation is run")

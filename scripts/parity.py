@@ -104,7 +104,7 @@ NO_GRAPHQL: Mapping[str, str] = {
     "statistics.read_usage": TWILIO,
 }
 # Modules all of whose operations are for people.
-FOR_PEOPLE = ("login_sessions", "users")
+FOR_PEOPLE = ("addresses", "login_sessions", "users")
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
     "settings_of_mode.find_settings": "everything the settings decide",
@@ -151,6 +151,11 @@ PARTS: Mapping[str, str] = {
     "senders.choose_sender": "sending and previewing a message",
     "contacts.hold_external_id": "creating and changing a contact",
     "contacts.lock_external_ids": "importing contacts",
+    "authentication_log.record_authentication": "everything that concerns who may log in",
+    "login_sessions.begin_session": "logging in",
+    "addresses.limit_mails": "asking for a mail",
+    "addresses.tell_password_changed": "resetting a password",
+    "permissions.require_confirmed": "what waits for a confirmed address",
     "login_sessions.open_session": "logging in and signing up",
     "login_sessions.confirm_password": "changing a password",
     "login_sessions.rotate_session": "logging in and changing a password",

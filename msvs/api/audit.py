@@ -38,6 +38,7 @@ class AuditAction(StrEnum):
     MEMBER_REMOVED = "member.removed"
     MEMBER_LEFT = "member.left"
     PASSWORD_CHANGED = "user.password_changed"  # noqa: S105
+    EMAIL_CONFIRMED = "user.email_confirmed"
     KEY_CREATED = "key.created"
     KEY_ROLLED = "key.rolled"
     KEY_REVOKED = "key.revoked"

@@ -626,6 +626,30 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Wait for the seconds in Retry-After.",
     ),
     (
+        ErrorCode.MAIL_THROTTLED,
+        (429,),
+        "Too many mails were asked for, for one address or from one network.",
+        "Wait for the seconds in Retry-After, and look among unwanted mail.",
+    ),
+    (
+        ErrorCode.EMAIL_UNCONFIRMED,
+        (403,),
+        "The user's e-mail address is not confirmed: live mode and inviting wait for that.",
+        "Open the link in the mail, or ask for another by `resendConfirmation`.",
+    ),
+    (
+        ErrorCode.SECOND_FACTOR_REQUIRED,
+        (403,),
+        "The workspace demands a second factor, and the user has none.",
+        "Add an authenticator app or a passkey to the account.",
+    ),
+    (
+        ErrorCode.SECOND_FACTOR_INVALID,
+        (400, 401),
+        "The code or passkey is wrong, was used before, or the step of logging in has run out.",
+        "Take the next code of the app, or log in again.",
+    ),
+    (
         ErrorCode.PERMISSION_DENIED,
         (403,),
         "The user's role in the workspace does not allow this.",
@@ -642,6 +666,12 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         (404,),
         "The invitation was used, was withdrawn or has expired.",
         "Ask to be invited again.",
+    ),
+    (
+        ErrorCode.LINK_INVALID,
+        (404,),
+        "The link was used, was replaced by a later one or has expired.",
+        "Ask for another.",
     ),
     (
         ErrorCode.EMAIL_TAKEN,

@@ -131,7 +131,7 @@ class Context:
     `services` are those of the process.
 
     `actor` is an id on the wire (`key_…`, `usr_…`) or `system` for the service's own work. A key has no role, but may
-    have `scopes`; None is all of them.
+    have `scopes`; None is all of them. `is_confirmed` is false for a user whose address is not confirmed.
     """
 
     workspace_id: UUID
@@ -141,6 +141,7 @@ class Context:
     role: Role | None = None
     ip: str | None = None
     scopes: frozenset[str] | None = None
+    is_confirmed: bool = True
     services: Services = field(kw_only=True, repr=False, compare=False)
 
 

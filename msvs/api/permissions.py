@@ -152,6 +152,20 @@ def allow(ctx: Context, permission: Permission) -> None:
     require_scope(ctx, permission)
 
 
+def require_confirmed(ctx: Context) -> None:
+    """Refuse a user whose address is not confirmed. Raises PermissionDenied code `email_unconfirmed`."""
+    if not ctx.is_confirmed:
+        raise PermissionDenied(
+            "Confirm your e-mail address first: until then you work in the sandbox, and invite nobody.",
+            code=ErrorCode.EMAIL_UNCONFIRMED,
+        )
+
+
+def is_read(permission: Permission) -> bool:
+    """Return whether a permission changes nothing."""
+    return permission.value.endswith(":read")
+
+
 def require_scope(ctx: Context, permission: Permission) -> None:
     """Refuse a key whose scopes do not hold a permission. Raises PermissionDenied code `scope_missing`."""
     scope = SCOPES.get(permission)

@@ -41,6 +41,7 @@ def list_users(settings: Settings, arguments: Arguments) -> None:
             {
                 "id": ids.encode_id(ids.USER, row.id),
                 "email": row.email,
+                "is_confirmed": row.is_confirmed,
                 "name": row.name,
                 "created_at": moment(row.created_at),
                 "workspaces": [ids.encode_id(ids.WORKSPACE, each) for each in row.workspaces or ()],
@@ -84,6 +85,28 @@ def create_user(settings: Settings, arguments: Arguments) -> None:
         return {"id": ids.encode_id(ids.USER, id), "email": arguments.email, "password": password}
 
     show(arguments, in_database(settings, create()))
+
+
+@command(
+    "confirm",
+    "Confirm the e-mail address of who signed up with it last.",
+    click.Argument(["email"], metavar="EMAIL"),
+    JSON,
+    group=users,
+)
+def confirm_user(settings: Settings, arguments: Arguments) -> None:
+    """Confirm an address, where no mail is sent."""
+
+    async def confirm() -> dict[str, object]:
+        from msvs.api import ids
+        from msvs.api.accounts import users
+        from msvs.api.unit_of_work import unit_of_work
+
+        async with unit_of_work():
+            id = await users.confirm_user(services_of_command(), arguments.email)
+        return {"id": ids.encode_id(ids.USER, id), "email": arguments.email}
+
+    show(arguments, in_database(settings, confirm()))
 
 
 @command(

@@ -51,6 +51,7 @@ async def new_workspace(name: str, credits: int) -> dict[str, str]:
 
     async with unit_of_work():
         row, test_key, live_key = await workspaces.create_workspace(name, credits=credits)
+    assert live_key is not None
     return {
         "id": ids.encode_id(ids.WORKSPACE, row.id),
         "name": row.name,

@@ -37,6 +37,29 @@ class User:
     id: ID = strawberry.field(description="The user's id.")
     email: str = strawberry.field(description="The e-mail address, in lower case.")
     name: str = strawberry.field(description="The name.")
+    is_confirmed: bool = strawberry.field(
+        description="Whether the address is confirmed. Until it is, live mode and inviting are refused."
+    )
+    pending_email: str | None = strawberry.field(
+        description="An address that waits to be confirmed; null where none does."
+    )
+    has_second_factor: bool = strawberry.field(description="Whether logging in asks for a second factor.")
+    language: str | None = strawberry.field(description="The language of mail; null where none was chosen.")
+    timezone: str | None = strawberry.field(description="An IANA time zone; null where none was chosen.")
+
+    @classmethod
+    def from_identity(cls, identity: Identity) -> User:
+        """Return the type of a user who is logged in."""
+        return cls(
+            id=ID(identity.actor),
+            email=identity.email,
+            name=identity.name,
+            is_confirmed=identity.is_confirmed,
+            pending_email=identity.pending_email,
+            has_second_factor=identity.has_second_factor,
+            language=identity.language,
+            timezone=identity.timezone,
+        )
 
 
 @strawberry.type(description="A user's place in a workspace, as the user sees it.")
@@ -44,6 +67,9 @@ class Membership:
     workspace_id: ID = strawberry.field(description="The workspace's id, for the header X-Workspace.")
     workspace_name: str = strawberry.field(description="The workspace's name.")
     role: Role = strawberry.field(description="What the user may do there.")
+    requires_second_factor: bool = strawberry.field(
+        description="Whether only members who have a second factor may work there."
+    )
 
 
 @strawberry.type(description="A browser that is logged in. Its token is in a cookie that scripts cannot read.")
@@ -57,12 +83,13 @@ class Session:
     def from_identity(cls, identity: Identity) -> Session:
         """Return the type of a session."""
         return cls(
-            user=User(id=ID(identity.actor), email=identity.email, name=identity.name),
+            user=User.from_identity(identity),
             memberships=[
                 Membership(
                     workspace_id=ID(ids.encode_id(ids.WORKSPACE, each.workspace_id)),
                     workspace_name=each.workspace_name,
                     role=each.role,
+                    requires_second_factor=each.requires_second_factor,
                 )
                 for each in identity.memberships
             ],
@@ -100,6 +127,7 @@ class SignUpInput:
     name: str = strawberry.field(description="The name, at most 100 characters.")
     workspace_name: str | None = strawberry.field(default=None, description="The name of a workspace to be made.")
     invitation: str | None = strawberry.field(default=None, description="The token of an invitation to be taken.")
+    language: str | None = strawberry.field(default=None, description="The language of mail: `en`, `pt-BR` or `es`.")
 
 
 @strawberry.type(description="A new user, logged in.")
@@ -110,7 +138,8 @@ class SignedUp:
         description="The sandbox key of a new workspace, which cannot be had again; null where one was joined."
     )
     live_key: str | None = strawberry.field(
-        description="The live key of a new workspace, which cannot be had again; null where one was joined."
+        deprecation_reason="Live keys wait for a confirmed address; make one by `createApiKey`.",
+        description="Null: a live key is made once the address is confirmed.",
     )
 
 
@@ -180,7 +209,7 @@ class AccountQuery:
 
     @field("The sessions of the user who asks that have not ended, the newest first.")
     async def sessions(self, info: Info) -> list[LoginSession]:
-        identity = _user(info.context)
+        identity = user_of(info.context)
         found = await login_sessions.list_sessions(info.context.caller.visitor.services, identity)
         return [LoginSession.from_row(row, identity) for row in found]
 
@@ -205,17 +234,18 @@ class AccountMutation:
         async def sign_up(request: RequestContext) -> SignedUp:
             visitor = request.caller.visitor
             await login_sessions.limit_sign_ups(visitor)
-            data = users.SignUp(input.email, input.password, input.name, input.workspace_name, input.invitation)
+            place = (input.workspace_name, input.invitation)
+            data = users.SignUp(input.email, input.password, input.name, *place, input.language)
             async with unit_of_work():
                 made = await users.sign_up(visitor, data)
             return SignedUp(
                 session=await _begin(request, made.session),
                 workspace_id=ID(ids.encode_id(ids.WORKSPACE, made.workspace_id)),
                 test_key=made.test_key,
-                live_key=made.live_key,
+                live_key=None,
             )
 
-        return await _for_people(info, sign_up)
+        return await for_people(info, sign_up)
 
     @mutation(LogInResult, "Open a session. Its token is set as a cookie. Needs no login.")
     async def log_in(
@@ -229,7 +259,7 @@ class AccountMutation:
                 request, await login_sessions.log_in(request.caller.visitor, email=email, password=password)
             )
 
-        return await _for_people(info, log_in)
+        return await for_people(info, log_in)
 
     @mutation(LogOutResult, "End the session and take its cookie. Ending one that has ended changes nothing.")
     async def log_out(
@@ -246,17 +276,21 @@ class AccountMutation:
                 session_count=0 if identity is None else await login_sessions.log_out(identity, everywhere=everywhere)
             )
 
-        return await _for_people(info, log_out)
+        return await for_people(info, log_out)
 
     @mutation(EndSessionResult, "End one session of the user who asks, such as that of a lost phone.")
     async def end_session(
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The session's id.")]
     ) -> object:
         async def end(request: RequestContext) -> Deleted:
-            await login_sessions.end_session(_user(request), ids.find_id(login_sessions.SESSION, id, "session"))
+            identity = user_of(request)
+            async with unit_of_work():
+                await login_sessions.end_session(
+                    request.caller.visitor, identity, ids.find_id(login_sessions.SESSION, id, "session")
+                )
             return Deleted(id=id)
 
-        return await _for_people(info, end)
+        return await for_people(info, end)
 
     @mutation(
         ChangePasswordResult, "Set a new password. The user's other sessions end; this one's cookie is set again."
@@ -269,27 +303,27 @@ class AccountMutation:
     ) -> object:
         async def change_password(request: RequestContext) -> Session:
             visitor = request.caller.visitor
-            confirmation = await login_sessions.confirm_password(visitor, _user(request), current_password)
+            confirmation = await login_sessions.confirm_password(visitor, user_of(request), current_password)
             async with unit_of_work():
                 opened = await login_sessions.change_password(visitor, confirmation, password)
             return await _begin(request, opened)
 
-        return await _for_people(info, change_password)
+        return await for_people(info, change_password)
 
     @mutation(AcceptInvitationResult, "Take a place that was offered to the user's own e-mail address.")
     async def accept_invitation(
         self, info: Info, token: Annotated[str, strawberry.argument(description="The invitation's token.")]
     ) -> object:
         async def accept(request: RequestContext) -> Session:
-            identity = _user(request)
+            identity = user_of(request)
             async with unit_of_work():
                 await users.accept_invitation(request.caller.visitor, identity, token)
             return Session.from_identity(await login_sessions.reread_memberships(identity))
 
-        return await _for_people(info, accept)
+        return await for_people(info, accept)
 
 
-async def _for_people(info: Info, operation: Callable[[RequestContext], Awaitable[object]]) -> object:
+async def for_people(info: Info, operation: Callable[[RequestContext], Awaitable[object]]) -> object:
     """Run what a user or a stranger may do, but no API key; its result or its error."""
     request = info.context
     try:
@@ -312,7 +346,7 @@ async def _begin(request: RequestContext, opened: OpenedSession) -> Session:
     return Session.from_identity(identity)
 
 
-def _user(request: RequestContext) -> Identity:
+def user_of(request: RequestContext) -> Identity:
     """Return the user who is logged in. Raises AuthenticationFailed."""
     identity = request.caller.identity
     if identity is None and request.caller.ctx is not None:

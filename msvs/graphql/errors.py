@@ -28,7 +28,7 @@ from msvs.api.errors import (
     RateLimited,
 )
 from msvs.api.idempotency import IdempotencyKeyInUse, IdempotencyKeyRefused
-from msvs.api.permissions import allow
+from msvs.api.permissions import allow, is_read, require_confirmed
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.graphql.context import Info
 from msvs.graphql.permissions import MUTATIONS
@@ -168,7 +168,10 @@ def _time(value: JSON) -> datetime | None:
 
 def check_allowed(info: Info) -> None:
     """Refuse a caller who may not run this mutation. Raises PermissionDenied."""
-    allow(info.context.ctx, MUTATIONS[info.field_name])
+    ctx, permission = info.context.ctx, MUTATIONS[info.field_name]
+    allow(ctx, permission)
+    if ctx.livemode and not is_read(permission):
+        require_confirmed(ctx)
 
 
 async def mutate(info: Info, operation: Callable[[Context], Awaitable[T]], shape: Callable[[T], object]) -> object:

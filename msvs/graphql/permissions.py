@@ -26,14 +26,26 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("rotateWebhookSecret", "testWebhook", "recoverWebhook", "resendEvent"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("createApiKey", "rollApiKey", "revokeApiKey"), Permission.KEYS_WRITE),
     "updateWorkspace": Permission.WORKSPACE_WRITE,
-    **dict.fromkeys(("inviteMember", "revokeInvitation", "changeMemberRole"), Permission.MEMBERS_WRITE),
+    **dict.fromkeys(
+        ("inviteMember", "resendInvitation", "revokeInvitation", "changeMemberRole"), Permission.MEMBERS_WRITE
+    ),
     # Anyone may take themselves; the operation sees to others.
     "removeMember": Permission.WORKSPACE_READ,
 }
 
 # What people do for themselves, regardless of their role; API keys may do none of it.
-FOR_PEOPLE = frozenset(("signUp", "logIn", "logOut", "endSession", "changePassword", "acceptInvitation"))
+FOR_PEOPLE = frozenset(
+    (
+        *("signUp", "logIn", "logOut", "endSession", "changePassword", "acceptInvitation"),
+        *("confirmEmail", "resendConfirmation", "requestPasswordReset", "resetPassword"),
+    )
+)
 # What needs no login.
-OPEN_FIELDS = frozenset(("signUp", "logIn", "logOut", "invitationPreview", "__typename"))
+OPEN_FIELDS = frozenset(
+    (
+        *("signUp", "logIn", "logOut", "invitationPreview", "__typename"),
+        *("confirmEmail", "requestPasswordReset", "resetPassword"),
+    )
+)
 # What a page of our own may run with a session's cookie alone: it has to come by the session's CSRF token again.
 RETURNING_FIELDS = OPEN_FIELDS | {"viewer"}

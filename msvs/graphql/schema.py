@@ -13,6 +13,7 @@ from strawberry.types import ExecutionContext
 # First, because it describes the enums that the types below use.
 from msvs.graphql import enums as enums
 from msvs.graphql.accounts import AccountMutation, AccountQuery
+from msvs.graphql.addresses import AddressMutation, AddressQuery
 from msvs.graphql.audit import AuditQuery
 from msvs.graphql.campaigns import CampaignMutation, CampaignQuery
 from msvs.graphql.catalogue import CatalogueQuery
@@ -44,6 +45,7 @@ from msvs.graphql.workspaces import WorkspaceMutation, WorkspaceQuery
 class Query(
     NodeQuery,
     AccountQuery,
+    AddressQuery,
     WorkspaceQuery,
     MessageQuery,
     CampaignQuery,
@@ -72,6 +74,7 @@ class Query(
 @strawberry.type(description="What can be done. Each field is one transaction; they run one after the other.")
 class Mutation(
     AccountMutation,
+    AddressMutation,
     WorkspaceMutation,
     MessageMutation,
     CampaignMutation,

@@ -85,6 +85,10 @@ RevokeInvitationResult = Annotated[
     Invitation | NotFoundError | PermissionRefusedError,
     strawberry.union("RevokeInvitationResult", description="The invitation as it now is, or why there is none."),
 ]
+ResendInvitationResult = Annotated[
+    Invitation | NotFoundError | PermissionRefusedError,
+    strawberry.union("ResendInvitationResult", description="The invitation as it now is, or why there is none."),
+]
 ChangeMemberRoleResult = Annotated[
     Member | NotFoundError | ConflictError | PermissionRefusedError,
     strawberry.union("ChangeMemberRoleResult", description="The member as they now are, or why not."),
@@ -119,7 +123,7 @@ class UserQuery:
 
 @strawberry.type
 class UserMutation:
-    @mutation(InviteMemberResult, "Offer an e-mail address a place for 7 days. An earlier offer to it ends.")
+    @mutation(InviteMemberResult, "Offer an e-mail address a place for 7 days, by mail. An earlier offer to it ends.")
     async def invite_member(
         self,
         info: Info,
@@ -135,6 +139,16 @@ class UserMutation:
         return await mutate(
             info,
             lambda ctx: users.revoke_invitation(ctx, ids.find_id(users.INVITATION, id, "invitation")),
+            Invitation.from_row,
+        )
+
+    @mutation(ResendInvitationResult, "Mail an invitation once more, for another 7 days.")
+    async def resend_invitation(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The invitation's id.")]
+    ) -> object:
+        return await mutate(
+            info,
+            lambda ctx: users.resend_invitation(ctx, ids.find_id(users.INVITATION, id, "invitation")),
             Invitation.from_row,
         )
 

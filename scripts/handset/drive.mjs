@@ -27,7 +27,7 @@ async function post(path, body, headers = {}) {
 }
 
 const SIGN_UP = `mutation SignUp($input: SignUpInput!) {
-  signUp(input: $input) { ... on SignedUp { testKey liveKey } ... on Error { code message } }
+  signUp(input: $input) { ... on SignedUp { testKey } ... on Error { code message } }
 }`;
 const input = { email, password, name: "Rosa", workspaceName: "Cohort Labs" };
 const { testKey } = (await post("/graphql", { query: SIGN_UP, variables: { input } })).data.signUp;

@@ -284,6 +284,13 @@ OPERATIONS = (
         by_owner=True,
     ),
     Operation(
+        "ResendInvitation",
+        5,
+        lambda s: {"resendInvitation.id": s.invitation},
+        lambda s: {"id": s.invitation},
+        by_owner=True,
+    ),
+    Operation(
         "RevokeInvitation",
         3,
         lambda s: {"revokeInvitation.id": s.invitation},
@@ -316,14 +323,19 @@ OPERATIONS = (
 # Documents that test_statements.py counts: they need a browser, or answer more than once.
 RUN_ELSEWHERE = (
     "AcceptInvitation",
+    "AuthenticationLog",
     "CampaignProgress",
     "ChangePassword",
+    "ConfirmEmail",
     "EndSession",
     "EventTail",
     "InvitationPreview",
     "LogIn",
     "LogOut",
     "NewReplies",
+    "RequestPasswordReset",
+    "ResendConfirmation",
+    "ResetPassword",
     "Sessions",
     "SignUp",
     "Viewer",

@@ -14,6 +14,7 @@ from msvs.api import ids
 from msvs.api.accounts import login_sessions, users
 from msvs.api.context import Context
 from msvs.api.limits import RATES, Bucket, Rate
+from msvs.api.unit_of_work import unit_of_work
 from msvs.app import create_app
 from msvs.database import execute, fetch_value
 from msvs.models import AuditEntry, Role, User, Workspace
@@ -60,7 +61,7 @@ async def test_sign_up_makes_a_workspace_and_logs_in(browsers: Browsers) -> None
     response = await browser.post(document("SignUp"), {"input": given})
     made = response.json()["data"]["signUp"]
     assert made["__typename"] == "SignedUp"
-    assert (made["testKey"][:10], made["liveKey"][:10]) == ("msvs_test_", "msvs_live_")
+    assert made["testKey"].startswith("msvs_test_")
     browser.csrf = made["session"]["csrfToken"]
     viewer = (await browser.run(document("Viewer")))["viewer"]
     assert viewer == {
@@ -68,15 +69,28 @@ async def test_sign_up_makes_a_workspace_and_logs_in(browsers: Browsers) -> None
         "livemode": False,
         "role": "OWNER",
         "session": {
-            "user": {"id": viewer["actor"], "email": "rosa@cohortlabs.co", "name": "Rosa"},
-            "memberships": [{"workspaceId": made["workspaceId"], "workspaceName": "Cohort Labs", "role": "OWNER"}],
+            "user": {
+                "id": viewer["actor"],
+                "email": "rosa@cohortlabs.co",
+                "name": "Rosa",
+                "isConfirmed": False,
+                "pendingEmail": "rosa@cohortlabs.co",
+                "hasSecondFactor": False,
+                "language": None,
+                "timezone": None,
+            },
+            "memberships": [
+                {
+                    "workspaceId": made["workspaceId"],
+                    "workspaceName": "Cohort Labs",
+                    "role": "OWNER",
+                    "requiresSecondFactor": False,
+                }
+            ],
             "csrfToken": browser.csrf,
             "expiresAt": viewer["session"]["expiresAt"],
         },
     }
-    taken = (await browsers().run(document("SignUp"), {"input": given}))["signUp"]
-    assert (taken["__typename"], taken["code"], taken["param"]) == ("ConflictError", "email_taken", "email")
-    assert await User.all().count() == 1
 
 
 @pytest.mark.parametrize(
@@ -272,7 +286,8 @@ async def test_changing_the_password(browsers: Browsers, rosa: User) -> None:
 async def test_an_invitation_is_shown_and_taken(browsers: Browsers, rosa: User, ctx: Context) -> None:
     eva = await make_user("eva@cohortlabs.co")
     owner = Context(ctx.workspace_id, False, ids.encode_id(ids.USER, rosa.id), role=Role.OWNER, services=SERVICES)
-    _, token = await users.invite_member(owner, email=eva.email, role=Role.READ_ONLY)
+    async with unit_of_work():
+        _, token = await users.invite_member(owner, email=str(eva.email), role=Role.READ_ONLY)
     shown = (await browsers().run(document("InvitationPreview"), {"token": token}))["invitationPreview"]
     assert (shown["workspaceName"], shown["email"], shown["role"]) == ("Cohort Labs", eva.email, "READ_ONLY")
     browser = browsers()

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from msvs.api import ids
 from msvs.api.accounts import users
+from msvs.api.accounts.tokens import TokenPurpose, make_token
 from msvs.api.campaigns import campaigns
 from msvs.api.context import Context
 from msvs.api.inbound import replies
@@ -44,6 +45,8 @@ class Scene:
     rosa: User
     luis: User
     token: str
+    link: str
+    reset: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,16 @@ class Ask:
 ASKED = [
     Ask("SignUp", 10, lambda scene: {"input": NEW}, lambda scene: None),
     Ask("LogIn", 7, lambda scene: {"email": scene.rosa.email, "password": PASSWORD}, lambda scene: None),
+    Ask("AuthenticationLog", 2, lambda scene: {"first": 5}),
+    Ask("RequestPasswordReset", 4, lambda scene: {"email": scene.rosa.email}, lambda scene: None),
+    Ask("ResendConfirmation", 3),
+    Ask("ConfirmEmail", 11, lambda scene: {"token": scene.link}, lambda scene: None),
+    Ask(
+        "ResetPassword",
+        14,
+        lambda scene: {"token": scene.reset, "password": "an entirely new password"},
+        lambda scene: None,
+    ),
     Ask("Viewer", 1),
     Ask("LogOut", 2),
     Ask("ChangePassword", 10, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
@@ -77,8 +90,12 @@ async def scene(ctx: Context, workspace: Workspace) -> Scene:
     rosa = await make_user("rosa@cohortlabs.co", (workspace, Role.OWNER))
     luis = await make_user("luis@cohortlabs.co")
     owner = Context(ctx.workspace_id, False, ids.encode_id(ids.USER, rosa.id), role=Role.OWNER, services=SERVICES)
-    _, token = await users.invite_member(owner, email=luis.email, role=Role.MEMBER)
-    return Scene(rosa, luis, token)
+    async with unit_of_work():
+        _, token = await users.invite_member(owner, email=str(luis.email), role=Role.MEMBER)
+    bea = await User.create(email=None, pending_email="bea@cohortlabs.co", name="Bea", password_hash="!")
+    link = await make_token(SERVICES, TokenPurpose.CONFIRM_EMAIL, bea.id, email="bea@cohortlabs.co")
+    reset = await make_token(SERVICES, TokenPurpose.RESET_PASSWORD, rosa.id, email=str(rosa.email))
+    return Scene(rosa, luis, token, link, reset)
 
 
 def test_every_other_document_is_counted() -> None:

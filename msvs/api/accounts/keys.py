@@ -16,7 +16,7 @@ from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import SYSTEM, Context
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
-from msvs.api.permissions import Permission, allow, read_scopes
+from msvs.api.permissions import Permission, allow, read_scopes, require_confirmed
 from msvs.api.resources import moment, optional_moment
 from msvs.api.scope import find, scoped
 from msvs.models import ApiKey
@@ -98,6 +98,8 @@ async def issue_key(
 ) -> tuple[ApiKey, str]:
     """Make a key of the caller's workspace and mode, and log it; the row and the secret text. Raises InvalidRequest."""
     allow(ctx, Permission.KEYS_WRITE)
+    if ctx.livemode:
+        require_confirmed(ctx)
     if expires_at is not None and expires_at <= ctx.services.clock():
         raise InvalidRequest(
             "expires_at must be in the future.", param="expires_at", code=ErrorCode.PARAMETER_OUT_OF_RANGE
@@ -150,6 +152,8 @@ async def roll_key(ctx: Context, id: UUID, *, expires_in: timedelta = DEFAULT_RO
     Raises NotFound, InvalidRequest and, for a key that no longer works, Conflict.
     """
     allow(ctx, Permission.KEYS_WRITE)
+    if ctx.livemode:
+        require_confirmed(ctx)
     if not timedelta(0) <= expires_in <= LONGEST_ROLL:
         raise InvalidRequest(
             f"expires_in must be from 0 to {LONGEST_ROLL.days} days.",

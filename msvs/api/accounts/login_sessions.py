@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -18,14 +19,20 @@ from tortoise.backends.base.client import TransactionalDBClient
 
 from msvs.api import ids
 from msvs.api.accounts.auth import name_workspace, suspended
+from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
+from msvs.api.accounts.mail_letters import MailKind
+from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.passwords import check_password, hash_password, needs_rehash, verify_password
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied, RateLimited
+from msvs.api.resources import moment
 from msvs.api.text.emails import read_email
-from msvs.database import client, execute, fetch, fetch_value
+from msvs.api.unit_of_work import unit_of_work
+from msvs.database import Row, client, execute, fetch, fetch_row, fetch_value
 from msvs.models import Role, Session, User
+from msvs.models.rows import UserRow
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +54,12 @@ MAX_SIGN_UPS = 20
 
 FIND_LOGIN_SESSION = """
 SELECT sessions.id AS session_id, sessions.csrf_token, sessions.last_seen_at, sessions.expires_at,
-    users.id AS user_id, users.email, users.name, memberships.workspace_id, memberships.role,
-    workspaces.name AS workspace_name, workspaces.suspended_at
+    users.id AS user_id, coalesce(users.email, users.pending_email) AS email, users.email IS NOT NULL AS is_confirmed,
+    users.pending_email, users.name, users.language, users.timezone,
+    users.totp_confirmed_at IS NOT NULL OR EXISTS (SELECT FROM passkeys WHERE passkeys.user_id = users.id)
+        AS has_second_factor,
+    memberships.workspace_id, memberships.role,
+    workspaces.name AS workspace_name, workspaces.suspended_at, workspaces.requires_second_factor
 FROM sessions
 JOIN users ON users.id = sessions.user_id
 LEFT JOIN memberships ON memberships.user_id = users.id
@@ -65,7 +76,8 @@ WHERE id = $2 AND ($7::timestamptz IS NULL OR password_changed_at = $7) FOR SHAR
 """
 
 MEMBERSHIPS = """
-SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name, workspaces.suspended_at
+SELECT memberships.workspace_id, memberships.role, workspaces.name AS workspace_name, workspaces.suspended_at,
+    workspaces.requires_second_factor
 FROM memberships JOIN workspaces ON workspaces.id = memberships.workspace_id
 WHERE memberships.user_id = $1 ORDER BY memberships.id
 """
@@ -91,10 +103,37 @@ UPDATE login_throttles SET attempts = greatest(attempts - 1, 0) WHERE key IN ($2
 LOGGED_IN_FROM = """
 SELECT EXISTS (
     SELECT FROM sessions JOIN users ON users.id = sessions.user_id
-    WHERE users.email = $1 AND sessions.network = $2 AND sessions.expires_at > $3
+    WHERE (users.email = $1 OR users.pending_email = $1) AND sessions.network = $2 AND sessions.expires_at > $3
 )
 """
-IS_KNOWN = "SELECT EXISTS (SELECT FROM sessions WHERE user_id = $1 AND network = $2 AND device = $3)"
+# By sessions, and by the log, which outlives them.
+IS_KNOWN = """
+SELECT bool_or(network = $2 AND device = $3) IS TRUE AS is_known, count(*) > 0 AS has_logged_in FROM (
+    SELECT network, device FROM sessions WHERE user_id = $1
+    UNION ALL
+    SELECT coalesce(network, ''), coalesce(device, '') FROM authentication_entries
+    WHERE user_id = $1 AND action = 'logged_in'
+) AS seen
+"""
+# The owner of an address first, then who signed up with it last.
+FIND_BY_ADDRESS = """
+(SELECT * FROM users WHERE email = $1)
+UNION ALL
+(SELECT * FROM users WHERE pending_email = $1 AND email IS NULL ORDER BY id DESC LIMIT 1)
+"""
+
+
+class Account(Protocol):
+    """A user who proved who they are."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def email(self) -> str | None: ...
+
+    @property
+    def language(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +144,7 @@ class WorkspaceMembership:
     workspace_name: str
     role: Role
     is_suspended: bool = False
+    requires_second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +158,11 @@ class Identity:
     csrf_token: str
     expires_at: datetime
     memberships: Sequence[WorkspaceMembership]
+    is_confirmed: bool = True
+    has_second_factor: bool = False
+    pending_email: str | None = None
+    language: str | None = None
+    timezone: str | None = None
 
     @property
     def actor(self) -> str:
@@ -150,19 +195,50 @@ async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSessio
     """
     address = fold_email(email)
     keys = await _count_attempt(visitor, address or "")
-    user = None if address is None else await User.filter(email=address).first()
-    if not await verify_password(None if user is None else user.password_hash, password) or user is None:
-        log.warning("login refused", ip=visitor.ip)
-        raise _login_invalid()
+    user = await _check_password(visitor, address, password)
     await execute(FORGET_ATTEMPTS, *keys)
     if needs_rehash(user.password_hash):
         await User.filter(id=user.id, password_hash=user.password_hash).update(
             password_hash=await hash_password(password)
         )
-    is_known = await fetch_value(IS_KNOWN, user.id, network_of(visitor.ip or ""), _device(visitor))
-    session = await open_session(visitor, user.id, password_changed_at=user.password_changed_at)
-    log.info("logged in", user=ids.encode_id(ids.USER, user.id), ip=visitor.ip, new_device=not is_known)
+    return await begin_session(visitor, user, password_changed_at=user.password_changed_at)
+
+
+async def begin_session(visitor: Visitor, user: Account, *, password_changed_at: datetime | None) -> OpenedSession:
+    """Open a session for a user who has passed every step, and log it; a device that is new is told of by mail."""
+    device, network = _device(visitor), network_of(visitor.ip or "")
+    known = await fetch_row(IS_KNOWN, user.id, network, device)
+    async with unit_of_work():
+        session = await open_session(visitor, user.id, password_changed_at=password_changed_at)
+        await record_authentication(visitor, user.id, AuthenticationAction.LOGGED_IN)
+        if known is not None and known.has_logged_in and not known.is_known and user.email is not None:
+            data = {"device": device or "-", "network": network or "-", "at": moment(visitor.services.clock())}
+            kind, language = MailKind.NEW_DEVICE, user.language
+            await queue_mail(visitor.services, kind, user.email, language=language, data=data)
+    is_new = known is None or not known.is_known
+    log.info("logged in", user=ids.encode_id(ids.USER, user.id), ip=visitor.ip, new_device=is_new)
     return session
+
+
+async def _check_password(visitor: Visitor, address: str | None, password: str) -> UserRow:
+    """Return who has this address and password: its owner, or else who signed up with it last and has not confirmed it.
+
+    Both are tried, whether or not there are such users, so that the time tells nothing. Raises AuthenticationFailed.
+    """
+    rows = [] if address is None else await fetch(UserRow, FIND_BY_ADDRESS, address)
+    owner = next((row for row in rows if row.email is not None), None)
+    waiting = next((row for row in rows if row.email is None), None)
+    matching = None
+    for user in (owner, waiting):
+        is_right = await verify_password(None if user is None else user.password_hash, password)
+        if is_right and matching is None:
+            matching = user
+    if matching is None:
+        log.warning("login refused", ip=visitor.ip)
+        for user in rows[:1]:
+            await record_authentication(visitor, user.id, AuthenticationAction.LOGIN_REFUSED)
+        raise _login_invalid()
+    return matching
 
 
 async def limit_sign_ups(visitor: Visitor) -> None:
@@ -221,11 +297,12 @@ async def authenticate_session(services: Services, token: str | None) -> Identit
         session_id=first.session_id,
         csrf_token=first.csrf_token,
         expires_at=first.expires_at,
-        memberships=[
-            WorkspaceMembership(row.workspace_id, row.workspace_name, Role(row.role), row.suspended_at is not None)
-            for row in rows
-            if row.workspace_id is not None
-        ],
+        memberships=[_membership(row) for row in rows if row.workspace_id is not None],
+        is_confirmed=first.is_confirmed,
+        has_second_factor=first.has_second_factor,
+        pending_email=first.pending_email,
+        language=first.language,
+        timezone=first.timezone,
     )
 
 
@@ -238,12 +315,17 @@ def check_csrf(identity: Identity, given: str | None) -> None:
 def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *, livemode: bool) -> Context:
     """Return the context of a user in one of their workspaces. Raises NotFound, as for one that does not exist.
 
-    Raises PermissionDenied code `workspace_suspended`.
+    Raises PermissionDenied codes `workspace_suspended` and `second_factor_required`.
     """
     for membership in identity.memberships:
         if membership.workspace_id == workspace_id:
             if membership.is_suspended:
                 raise suspended()
+            if membership.requires_second_factor and not identity.has_second_factor:
+                raise PermissionDenied(
+                    "This workspace demands a second factor: add one to your account first.",
+                    code=ErrorCode.SECOND_FACTOR_REQUIRED,
+                )
             name_workspace(workspace_id)
             return Context(
                 workspace_id,
@@ -252,6 +334,7 @@ def enter_workspace(identity: Identity, workspace_id: UUID, visitor: Visitor, *,
                 visitor.request_id,
                 role=membership.role,
                 ip=visitor.ip,
+                is_confirmed=identity.is_confirmed,
                 services=visitor.services,
             )
     raise ids.missing("workspace", ids.encode_id(ids.WORKSPACE, workspace_id))
@@ -274,13 +357,7 @@ async def rotate_session(identity: Identity) -> OpenedSession:
 async def reread_memberships(identity: Identity) -> Identity:
     """Return the same user with the workspaces that are theirs now."""
     rows = await fetch(MEMBERSHIPS, identity.user_id)
-    return replace(
-        identity,
-        memberships=[
-            WorkspaceMembership(row.workspace_id, row.workspace_name, Role(row.role), row.suspended_at is not None)
-            for row in rows
-        ],
-    )
+    return replace(identity, memberships=[_membership(row) for row in rows])
 
 
 async def log_out(identity: Identity, *, everywhere: bool = False) -> int:
@@ -297,10 +374,11 @@ async def list_sessions(services: Services, identity: Identity) -> list[Session]
     return await query.order_by("-id")
 
 
-async def end_session(identity: Identity, id: UUID) -> None:
-    """End one session of a user, on whichever device it is. Raises NotFound."""
+async def end_session(visitor: Visitor, identity: Identity, id: UUID) -> None:
+    """End one session of a user, on any device. Raises NotFound."""
     if not await Session.filter(user_id=identity.user_id, id=id).delete():
         raise ids.missing("session", ids.encode_id(SESSION, id))
+    await record_authentication(visitor, identity.user_id, AuthenticationAction.SESSION_ENDED)
 
 
 async def confirm_password(visitor: Visitor, identity: Identity, password: str) -> Confirmation:
@@ -320,6 +398,9 @@ async def change_password(visitor: Visitor, confirmation: Confirmation, password
     """Set a new password: every other session of the user ends, this one gets a new token. Raises InvalidRequest."""
     identity = confirmation.identity
     check_password(password, email=identity.email)
+    await record_authentication(visitor, identity.user_id, AuthenticationAction.PASSWORD_CHANGED)
+    kind, language = MailKind.PASSWORD_CHANGED, identity.language
+    await queue_mail(visitor.services, kind, identity.email, language=language)
     await User.filter(id=identity.user_id).update(
         password_hash=await hash_password(password), password_changed_at=visitor.services.clock()
     )
@@ -360,6 +441,16 @@ def fold_email(email: str) -> str | None:
         return None
 
 
+def _membership(row: Row) -> WorkspaceMembership:
+    return WorkspaceMembership(
+        row.workspace_id,
+        row.workspace_name,
+        Role(row.role),
+        row.suspended_at is not None,
+        row.requires_second_factor,
+    )
+
+
 def _login_invalid() -> AuthenticationFailed:
     return AuthenticationFailed("The e-mail address or the password is wrong.", code=ErrorCode.LOGIN_INVALID)
 
@@ -391,6 +482,13 @@ async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str, str]:
             "Too many attempts to log in; wait before the next.", code=ErrorCode.LOGIN_THROTTLED, retry_after=wait
         )
     return own, of_network, of_user
+
+
+async def limit_attempts(services: Services, limits: Mapping[str, int], code: ErrorCode, what: str) -> None:
+    """Count an attempt under each key. Not to be run in a unit of work. Raises RateLimited."""
+    wait = await _count(services, limits)
+    if wait is not None:
+        raise RateLimited(f"{what}; wait before the next.", code=code, retry_after=wait)
 
 
 async def _count(services: Services, limits: Mapping[str, int]) -> int | None:

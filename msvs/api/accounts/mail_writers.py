@@ -24,6 +24,13 @@ LOGIN_PAGE = "/dashboard/login"
 
 FIND_ADDRESSED = "SELECT id, email, pending_email, language FROM users WHERE id = $1"
 FIND_OWNER_OF_ADDRESS = "SELECT id, language FROM users WHERE email = $1"
+# The owner of an address first, then who signed up with it last: with the link they confirm it too.
+FIND_RESETTABLE = """
+(SELECT id, language FROM users WHERE email = $1)
+UNION ALL
+(SELECT id, language FROM users WHERE pending_email = $1 AND email IS NULL ORDER BY id DESC LIMIT 1)
+LIMIT 1
+"""
 OFFER_MAILED = """
 UPDATE invitations SET mailed_digest = $2
 WHERE id = $1 AND email = $4 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $3 RETURNING id
@@ -57,7 +64,7 @@ async def _confirm_email(services: Services, mail: MailRow) -> Letter | None:
 
 
 async def _password_reset(services: Services, mail: MailRow) -> Letter | None:
-    owner = await fetch_row(FIND_OWNER_OF_ADDRESS, mail.recipient)
+    owner = await fetch_row(FIND_RESETTABLE, mail.recipient)
     if owner is None:
         return None
     token = await make_token(services, TokenPurpose.RESET_PASSWORD, owner.id, email=mail.recipient)

@@ -8,17 +8,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids
+from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
 from msvs.api.accounts.keys import revoke_key
 from msvs.api.accounts.login_sessions import Identity, OpenedSession, digest_token, fold_email, open_session
+from msvs.api.accounts.mail_letters import LANGUAGES, MailKind
+from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.passwords import check_password, hash_password
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest, NotFound, PermissionDenied
-from msvs.api.permissions import Permission, allow, may, require
+from msvs.api.permissions import Permission, allow, may, require, require_confirmed
 from msvs.api.webhooks.endpoints import UpdateWebhook, update_webhook
 from msvs.database import Row, execute, fetch, fetch_row
 from msvs.models import ApiKey, Invitation, Membership, Role, User, WebhookEndpoint
@@ -28,8 +32,8 @@ INVITATION_LIFETIME = timedelta(days=7)
 MAX_NAME_LENGTH = 100
 
 INSERT_USER = """
-INSERT INTO users (id, email, name, password_hash, created_at, password_changed_at)
-VALUES ($1, $2, $3, $4, $5, $5)
+INSERT INTO users (id, email, pending_email, name, password_hash, language, created_at, password_changed_at)
+VALUES ($1, $2, $6, $3, $4, $7, $5, $5)
 ON CONFLICT (email) DO NOTHING
 """
 INSERT_MEMBERSHIP = """
@@ -37,21 +41,28 @@ INSERT INTO memberships (id, user_id, workspace_id, role, created_at) VALUES ($1
 ON CONFLICT (user_id, workspace_id) DO NOTHING
 """
 USERS = """
-SELECT users.id, users.email, users.name, users.created_at,
+SELECT users.id, coalesce(users.email, users.pending_email) AS email, users.email IS NOT NULL AS is_confirmed,
+    users.name, users.created_at,
     array_agg(memberships.workspace_id ORDER BY memberships.id) FILTER (WHERE memberships.id IS NOT NULL) AS workspaces
 FROM users LEFT JOIN memberships ON memberships.user_id = users.id GROUP BY users.id ORDER BY users.id
 """
 MEMBERS = """
-SELECT memberships.user_id, users.email, users.name, memberships.role, memberships.created_at
+SELECT memberships.user_id, coalesce(users.email, users.pending_email) AS email, users.name, memberships.role,
+    memberships.created_at
 FROM memberships JOIN users ON users.id = memberships.user_id
 WHERE memberships.workspace_id = $1 {condition} ORDER BY memberships.id
 """
 
 
+NAMES_OF_INVITATION = """
+SELECT workspaces.name AS workspace, users.name AS inviter, users.language
+FROM workspaces LEFT JOIN users ON users.id = $2 WHERE workspaces.id = $1
+"""
 OFFER = """
 SELECT workspaces.name AS workspace_name, invitations.email, invitations.role, invitations.expires_at
 FROM invitations JOIN workspaces ON workspaces.id = invitations.workspace_id
-WHERE invitations.digest = $1 AND invitations.accepted_at IS NULL AND invitations.revoked_at IS NULL
+WHERE (invitations.digest = $1 OR invitations.mailed_digest = $1) AND invitations.accepted_at IS NULL
+    AND invitations.revoked_at IS NULL
     AND invitations.expires_at > $2
 """
 
@@ -65,17 +76,17 @@ class SignUp:
     name: str
     workspace_name: str | None = None
     invitation: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SignedUp:
-    """A new user, logged in. The keys are those of a new workspace and cannot be had again."""
+    """A new user, logged in. The key is that of a new workspace's sandbox and cannot be had again."""
 
     user_id: UUID
     workspace_id: UUID
     session: OpenedSession
     test_key: str | None = None
-    live_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,9 @@ async def find_invitation(services: Services, token: str) -> OfferedPlace | None
 async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
     """Make a user, and a workspace that they own or the membership that they were invited to; log them in.
 
+    The address counts once it is confirmed: until then it is nobody's alone, and whether it is another's is not told.
+    With the token of a mailed invitation it is confirmed already; only then is `email_taken` answered.
+
     Raises InvalidRequest, NotFound code `invitation_invalid`, PermissionDenied and Conflict code `email_taken`.
     """
     if visitor.sign_up == "off" or (visitor.sign_up == "invitation" and data.invitation is None):
@@ -131,17 +145,21 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
     password_hash = await hash_password(data.password)
     now = visitor.services.clock()
     user_id = ids.new_id()
-    if data.invitation is not None:
-        # Before the address is looked at: who was not invited learns nothing of it.
-        await _find_offer(email, data.invitation, now)
-    if not await execute(INSERT_USER, user_id, email, name, password_hash, now):
+    # Before the address is looked at: who was not invited learns nothing of it.
+    offer = None if data.invitation is None else await _find_offer(email, data.invitation, now)
+    is_proven = offer is not None and offer.mailed_digest == digest_token(data.invitation or "")
+    language = data.language if data.language in LANGUAGES else None
+    addresses = (email, None) if is_proven else (None, email)
+    if not await execute(INSERT_USER, user_id, addresses[0], name, password_hash, now, addresses[1], language):
         raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
-    test_key = live_key = None
+    if not is_proven:
+        await queue_mail(visitor.services, MailKind.CONFIRM_EMAIL, email, language=language, subject_id=user_id)
+    test_key = None
     if data.invitation is not None:
         workspace_id = await _join(visitor, user_id, email, data.invitation, now)
     else:
         assert data.workspace_name is not None
-        workspace, test_key, live_key = await create_workspace(data.workspace_name)
+        workspace, test_key, _ = await create_workspace(data.workspace_name, has_live_key=False)
         workspace_id = workspace.id
         await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, Role.OWNER.value, now)
         ctx = _acting(visitor, user_id, workspace_id, Role.OWNER)
@@ -151,7 +169,9 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
             ids.encode_id(ids.WORKSPACE, workspace_id),
             changed({}, {"name": workspace.name}),
         )
-    return SignedUp(user_id, workspace_id, await open_session(visitor, user_id), test_key, live_key)
+    session = await open_session(visitor, user_id)
+    await record_authentication(visitor, user_id, AuthenticationAction.LOGGED_IN)
+    return SignedUp(user_id, workspace_id, session, test_key)
 
 
 async def list_members(ctx: Context) -> list[Member]:
@@ -175,12 +195,13 @@ async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invita
     Raises PermissionDenied, InvalidRequest, and Conflict code `member_exists`.
     """
     address = _checked_email(email)
+    require_confirmed(ctx)
     members = await _lock_members(ctx)
     acting = _acting_role(ctx, members)
     require(acting, Permission.MEMBERS_WRITE)
     if role is Role.OWNER:
         require(acting, Permission.OWNERS_WRITE)
-    if await User.filter(email=address, id__in=list(members)).exists():
+    if await User.filter(Q(email=address) | Q(pending_email=address), id__in=list(members)).exists():
         raise Conflict("The user is a member already.", code=ErrorCode.MEMBER_EXISTS, param="email")
     now = ctx.services.clock()
     await _open_invitations(ctx.workspace_id).filter(email=address).update(revoked_at=now)
@@ -200,7 +221,33 @@ async def invite_member(ctx: Context, *, email: str, role: Role) -> tuple[Invita
         ids.encode_id(INVITATION, row.id),
         changed({}, {"email": address, "role": role.value}),
     )
+    await _mail_invitation(ctx, row)
     return row, token
+
+
+async def resend_invitation(ctx: Context, id: UUID) -> Invitation:
+    """Mail an invitation once more, for another 7 days. Raises NotFound, PermissionDenied.
+
+    The token of the mail before counts no more; the one that was shown when it was made does.
+    """
+    allow(ctx, Permission.MEMBERS_WRITE)
+    require_confirmed(ctx)
+    row = await _open_invitations(ctx.workspace_id).filter(id=id).select_for_update().first()
+    if row is None:
+        raise ids.missing("invitation", ids.encode_id(INVITATION, id))
+    if row.role is Role.OWNER:
+        require(ctx.role, Permission.OWNERS_WRITE)
+    row.expires_at = ctx.services.clock() + INVITATION_LIFETIME
+    await row.save(update_fields=["expires_at"])
+    await _mail_invitation(ctx, row)
+    return row
+
+
+async def _mail_invitation(ctx: Context, row: Invitation) -> None:
+    named = await fetch_row(NAMES_OF_INVITATION, ctx.workspace_id, ids.decode_id(ids.USER, ctx.actor))
+    data = {"workspace": named.workspace, "inviter": named.inviter or "MassiveSMS"} if named else {}
+    language = None if named is None else named.language
+    await queue_mail(ctx.services, MailKind.INVITATION, row.email, language=language, subject_id=row.id, data=data)
 
 
 async def list_invitations(ctx: Context) -> list[Invitation]:
@@ -323,7 +370,9 @@ async def remove_member(ctx: Context, user_id: UUID, *, end_holdings: bool = Fal
 
 async def _find_offer(email: str, token: str, now: datetime) -> Invitation:
     """Return the invitation of a token, locked. Raises NotFound code `invitation_invalid` and PermissionDenied."""
-    row = await Invitation.filter(digest=digest_token(token)).select_for_update().first()
+    digest = digest_token(token)
+    query = Invitation.filter(Q(digest=digest) | Q(mailed_digest=digest))
+    row = await query.select_for_update().first()
     if row is None or row.accepted_at is not None or row.revoked_at is not None or row.expires_at <= now:
         raise NotFound("The invitation is not valid any more.", code=ErrorCode.INVITATION_INVALID, param="invitation")
     if row.email != email:
@@ -436,7 +485,7 @@ async def create_user(
     email, name = _checked_email(email), _checked_name(name)
     check_password(password, email=email)
     now, user_id = services.clock(), ids.new_id()
-    if not await execute(INSERT_USER, user_id, email, name, await hash_password(password), now):
+    if not await execute(INSERT_USER, user_id, email, name, await hash_password(password), now, None, None):
         raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
     await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, role.value, now)
     ctx = Context(workspace_id, livemode=True, actor="operator", services=services)
@@ -444,6 +493,21 @@ async def create_user(
         ctx, AuditAction.MEMBER_JOINED, ids.encode_id(ids.USER, user_id), changed({}, {"role": role.value})
     )
     return user_id
+
+
+async def confirm_user(services: Services, email: str) -> UUID:
+    """Confirm the address of who signed up with it last, for operators. Raises NotFound, Conflict `email_taken`."""
+    email = _checked_email(email)
+    if await User.filter(email=email).exists():
+        raise Conflict("There is a user with this e-mail address already.", code=ErrorCode.EMAIL_TAKEN, param="email")
+    user = await User.filter(pending_email=email, email=None).order_by("-id").first()
+    if user is None:
+        raise NotFound("Nobody has signed up with this e-mail address.")
+    await User.filter(id=user.id).update(email=email, pending_email=None)
+    for row in await fetch("SELECT workspace_id FROM memberships WHERE user_id = $1", user.id):
+        ctx = Context(row.workspace_id, livemode=True, actor="operator", services=services)
+        await record_audit(ctx, AuditAction.EMAIL_CONFIRMED, ids.encode_id(ids.USER, user.id))
+    return user.id
 
 
 async def reset_password(services: Services, email: str, password: str) -> UUID:

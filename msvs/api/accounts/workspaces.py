@@ -112,8 +112,13 @@ class UpdateWorkspace(Request, frozen=True, kw_only=True):
     help_text: Annotated[str, about("The SMS that answers HELP.", **named(MAX_TEXT_LENGTH))] | UnsetType = UNSET
 
 
-async def create_workspace(name: str, *, credits: int = 0) -> tuple[Workspace, str, str]:
-    """Make a workspace with a balance and one key of each mode; the row, the test key and the live key."""
+async def create_workspace(
+    name: str, *, credits: int = 0, has_live_key: bool = True
+) -> tuple[Workspace, str, str | None]:
+    """Make a workspace with a balance and one key of each mode; the row, the test key and the live key.
+
+    Without a live key where whose workspace it is has not confirmed their address.
+    """
     if credits < 0:
         raise InvalidRequest("credits must not be negative.", param="credits", code=ErrorCode.PARAMETER_OUT_OF_RANGE)
     workspace = await Workspace.create(name=_checked_name(name))
@@ -127,7 +132,9 @@ async def create_workspace(name: str, *, credits: int = 0) -> tuple[Workspace, s
             note="Opening balance",
         )
     _, test_key = await create_key(workspace.id, livemode=False, name="Sandbox")
-    _, live_key = await create_key(workspace.id, livemode=True, name="Live")
+    live_key = None
+    if has_live_key:
+        _, live_key = await create_key(workspace.id, livemode=True, name="Live")
     return workspace, test_key, live_key
 
 

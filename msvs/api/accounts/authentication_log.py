@@ -1,0 +1,65 @@
+"""The authentication log: what concerned who may log in as a user, for that user to read."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.accounts.networks import network_of
+from msvs.api.context import Visitor
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.database import execute
+from msvs.models import AuthenticationEntry
+
+AUTHENTICATION_ENTRY = "aut"
+MAX_DEVICE_LENGTH = 200
+
+INSERT_AUTHENTICATION_ENTRY = """
+INSERT INTO authentication_entries (id, user_id, action, network, device, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+"""
+FORGET_AUTHENTICATION = "DELETE FROM authentication_entries WHERE created_at < $1"
+
+
+class AuthenticationAction(StrEnum):
+    """What the log holds."""
+
+    LOGGED_IN = "logged_in"
+    LOGIN_REFUSED = "login_refused"
+    SECOND_FACTOR_REFUSED = "second_factor_refused"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    SESSION_ENDED = "session_ended"
+    EMAIL_CONFIRMED = "email_confirmed"
+    EMAIL_CHANGE_ASKED = "email_change_asked"
+    PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105
+    PASSWORD_RESET = "password_reset"  # noqa: S105
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    TOTP_ADDED = "totp_added"
+    TOTP_REMOVED = "totp_removed"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+
+
+async def record_authentication(visitor: Visitor, user_id: UUID, action: AuthenticationAction) -> None:
+    """Log something about a user, with the network and the device that it came from."""
+    await execute(
+        INSERT_AUTHENTICATION_ENTRY,
+        ids.new_id(),
+        user_id,
+        action.value,
+        network_of(visitor.ip or "") or None,
+        (visitor.user_agent or "")[:MAX_DEVICE_LENGTH] or None,
+        visitor.services.clock(),
+    )
+
+
+async def read_authentication_log(user_id: UUID, page: PageRequest) -> Page[AuthenticationEntry]:
+    """Read a page of a user's own log, the newest first."""
+    return await fetch_page(AuthenticationEntry.filter(user_id=user_id), page)
+
+
+async def forget_old_authentication(now: datetime, *, days: int) -> int:
+    """Delete what is past its keeping. Return how many entries."""
+    return await execute(FORGET_AUTHENTICATION, now - timedelta(days=days))

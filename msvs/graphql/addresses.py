@@ -1,0 +1,132 @@
+"""Addresses, forgotten passwords and the authentication log of who asks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import ids
+from msvs.api.accounts import addresses, authentication_log
+from msvs.api.unit_of_work import unit_of_work
+from msvs.graphql.accounts import for_people, user_of
+from msvs.graphql.connections import After, Before, First, Last, read_page
+from msvs.graphql.context import Info, RequestContext
+from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRefusedError, RateLimitError
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.shapes import from_row
+from msvs.models import AuthenticationEntry as EntryRow
+
+
+@strawberry.type(description="Says that something was done, or that a mail is sent if there is somebody to send it to.")
+class Accepted:
+    accepted: bool = strawberry.field(description="Always true.")
+
+
+@strawberry.type(description="One thing that concerns who may log in as the user.")
+class AuthenticationEntry:
+    id: ID = strawberry.field(description="The id of the entry.")
+    action: str = strawberry.field(description="What happened, such as `logged_in`, `login_refused` or `totp_added`.")
+    network: str | None = strawberry.field(description="The network that it came from; null where that is not known.")
+    device: str | None = strawberry.field(description="The browser, as it named itself; null where it did not.")
+    created_at: datetime = strawberry.field(description="When it happened.")
+
+    @classmethod
+    def from_entry(cls, row: EntryRow) -> AuthenticationEntry:
+        """Return the type of a row."""
+        return from_row(cls, row, id=ID(ids.encode_id(authentication_log.AUTHENTICATION_ENTRY, row.id)))
+
+
+ConfirmEmailResult = Annotated[
+    Accepted | NotFoundError | PermissionRefusedError,
+    strawberry.union("ConfirmEmailResult", description="Says that the address is confirmed, or why not."),
+]
+ResendConfirmationResult = Annotated[
+    Accepted | RateLimitError | PermissionRefusedError,
+    strawberry.union("ResendConfirmationResult", description="Says that the link is sent again, or why not."),
+]
+RequestPasswordResetResult = Annotated[
+    Accepted | InvalidRequestError | RateLimitError | PermissionRefusedError,
+    strawberry.union(
+        "RequestPasswordResetResult",
+        description="Says that a link is sent if a user has the address, or why not; not whether one has.",
+    ),
+]
+ResetPasswordResult = Annotated[
+    Accepted | InvalidRequestError | NotFoundError | PermissionRefusedError,
+    strawberry.union("ResetPasswordResult", description="Says that the password is set, or why not."),
+]
+
+LinkToken = Annotated[str, strawberry.argument(description="What stands behind the `#` of the link.")]
+
+
+@strawberry.type
+class AddressQuery:
+    @field("What concerned who may log in as the user who asks, the newest first.")
+    async def authentication_log(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> list[AuthenticationEntry]:
+        identity = user_of(info.context)
+        page = read_page(authentication_log.AUTHENTICATION_ENTRY, first, after, last, before)
+        found = await authentication_log.read_authentication_log(identity.user_id, page)
+        return [AuthenticationEntry.from_entry(row) for row in found.items]
+
+
+@strawberry.type
+class AddressMutation:
+    @mutation(ConfirmEmailResult, "Confirm the address that a link was sent to. Needs no login.")
+    async def confirm_email(self, info: Info, token: LinkToken) -> object:
+        async def confirm(request: RequestContext) -> Accepted:
+            async with unit_of_work():
+                await addresses.confirm_email(request.caller.visitor, token)
+            return Accepted(accepted=True)
+
+        return await for_people(info, confirm)
+
+    @mutation(ResendConfirmationResult, "Send the link again that confirms the address of the user who asks.")
+    async def resend_confirmation(self, info: Info) -> object:
+        async def resend(request: RequestContext) -> Accepted:
+            visitor, identity = request.caller.visitor, user_of(request)
+            await addresses.limit_mails(visitor, identity.email, "confirmation")
+            async with unit_of_work():
+                await addresses.resend_confirmation(visitor, identity)
+            return Accepted(accepted=True)
+
+        return await for_people(info, resend)
+
+    @mutation(
+        RequestPasswordResetResult,
+        "Have a link sent to an address that sets a new password. The answer is the same whether or not a user has it."
+        " Needs no login.",
+    )
+    async def request_password_reset(
+        self, info: Info, email: Annotated[str, strawberry.argument(description="The e-mail address.")]
+    ) -> object:
+        async def ask(request: RequestContext) -> Accepted:
+            visitor = request.caller.visitor
+            await addresses.limit_mails(visitor, email, "reset")
+            async with unit_of_work():
+                await addresses.request_password_reset(visitor, email)
+            return Accepted(accepted=True)
+
+        return await for_people(info, ask)
+
+    @mutation(
+        ResetPasswordResult,
+        "Set the password of who a link was sent to. All sessions of the user end; the link counts once."
+        " Needs no login.",
+    )
+    async def reset_password(
+        self,
+        info: Info,
+        token: LinkToken,
+        password: Annotated[str, strawberry.argument(description="The new password, 10 to 256 characters.")],
+    ) -> object:
+        async def reset(request: RequestContext) -> Accepted:
+            async with unit_of_work():
+                await addresses.reset_password(request.caller.visitor, token, password)
+            return Accepted(accepted=True)
+
+        return await for_people(info, reset)

@@ -155,7 +155,6 @@ PARTS: Mapping[str, str] = {
     "login_sessions.begin_session": "logging in",
     "addresses.limit_mails": "asking for a mail",
     "addresses.tell_password_changed": "resetting a password",
-    "permissions.require_confirmed": "what waits for a confirmed address",
     "login_sessions.open_session": "logging in and signing up",
     "login_sessions.confirm_password": "changing a password",
     "login_sessions.rotate_session": "logging in and changing a password",

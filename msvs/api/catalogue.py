@@ -644,12 +644,6 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Add an authenticator app or a passkey to the account.",
     ),
     (
-        ErrorCode.SECOND_FACTOR_INVALID,
-        (400, 401),
-        "The code or passkey is wrong, was used before, or the step of logging in has run out.",
-        "Take the next code of the app, or log in again.",
-    ),
-    (
         ErrorCode.PERMISSION_DENIED,
         (403,),
         "The user's role in the workspace does not allow this.",

@@ -125,7 +125,6 @@ class ErrorCode(StrEnum):
     MAIL_THROTTLED = "mail_throttled"
     EMAIL_UNCONFIRMED = "email_unconfirmed"
     SECOND_FACTOR_REQUIRED = "second_factor_required"
-    SECOND_FACTOR_INVALID = "second_factor_invalid"
     PERMISSION_DENIED = "permission_denied"
     INVITATION_FOR_ANOTHER = "invitation_for_another"
     INVITATION_INVALID = "invitation_invalid"

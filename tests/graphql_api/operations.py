@@ -278,14 +278,14 @@ OPERATIONS = (
     ),
     Operation(
         "InviteMember",
-        5,
+        7,
         lambda s: {"inviteMember.invitation.email": "eva@cohortlabs.co", "inviteMember.invitation.role": "READ_ONLY"},
         lambda s: {"email": "Eva@cohortlabs.co", "role": "READ_ONLY"},
         by_owner=True,
     ),
     Operation(
         "ResendInvitation",
-        5,
+        4,
         lambda s: {"resendInvitation.id": s.invitation},
         lambda s: {"id": s.invitation},
         by_owner=True,

@@ -63,21 +63,21 @@ class Ask:
 
 
 ASKED = [
-    Ask("SignUp", 10, lambda scene: {"input": NEW}, lambda scene: None),
-    Ask("LogIn", 7, lambda scene: {"email": scene.rosa.email, "password": PASSWORD}, lambda scene: None),
+    Ask("SignUp", 11, lambda scene: {"input": NEW}, lambda scene: None),
+    Ask("LogIn", 8, lambda scene: {"email": scene.rosa.email, "password": PASSWORD}, lambda scene: None),
     Ask("AuthenticationLog", 2, lambda scene: {"first": 5}),
-    Ask("RequestPasswordReset", 4, lambda scene: {"email": scene.rosa.email}, lambda scene: None),
-    Ask("ResendConfirmation", 3),
-    Ask("ConfirmEmail", 11, lambda scene: {"token": scene.link}, lambda scene: None),
+    Ask("RequestPasswordReset", 2, lambda scene: {"email": scene.rosa.email}, lambda scene: None),
+    Ask("ResendConfirmation", 2),
+    Ask("ConfirmEmail", 6, lambda scene: {"token": scene.link}, lambda scene: None),
     Ask(
         "ResetPassword",
-        14,
+        10,
         lambda scene: {"token": scene.reset, "password": "an entirely new password"},
         lambda scene: None,
     ),
     Ask("Viewer", 1),
     Ask("LogOut", 2),
-    Ask("ChangePassword", 10, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
+    Ask("ChangePassword", 12, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),
     Ask("AcceptInvitation", 6, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
 ]

@@ -12,7 +12,7 @@ import asyncpg
 
 from msvs.api import ids
 from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
-from msvs.api.accounts.login_sessions import Identity, digest_token, fold_email, limit_attempts
+from msvs.api.accounts.login_sessions import Identity, count_attempts, digest_token, fold_email
 from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
@@ -20,7 +20,7 @@ from msvs.api.accounts.passwords import check_password, hash_password
 from msvs.api.accounts.tokens import TokenPurpose, find_token, take_token, void_tokens
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context, Visitor
-from msvs.api.errors import ErrorCode, InvalidRequest, NotFound
+from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, RateLimited
 from msvs.database import Row, execute, fetch, fetch_row
 
 # Mails of one kind to one address in 15 minutes, and those that one network may ask for.
@@ -54,7 +54,11 @@ async def limit_mails(visitor: Visitor, email: str, kind: str) -> None:
         digest_token(f"mail {kind} {fold_email(email) or ''}"): MAX_MAILS,
         digest_token(f"mail {network}"): MAX_NETWORK_MAILS,
     }
-    await limit_attempts(visitor.services, limits, ErrorCode.MAIL_THROTTLED, "Too many mails were asked for")
+    wait = await count_attempts(visitor.services, limits)
+    if wait is not None:
+        raise RateLimited(
+            "Too many mails were asked for; wait before the next.", code=ErrorCode.MAIL_THROTTLED, retry_after=wait
+        )
 
 
 async def confirm_email(visitor: Visitor, token: str) -> UUID:

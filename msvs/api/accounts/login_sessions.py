@@ -246,7 +246,9 @@ async def limit_sign_ups(visitor: Visitor) -> None:
 
     Raises RateLimited code `sign_up_throttled`.
     """
-    wait = await _count(visitor.services, {digest_token(f"sign-up {network_of(visitor.ip or '')}"): MAX_SIGN_UPS})
+    wait = await count_attempts(
+        visitor.services, {digest_token(f"sign-up {network_of(visitor.ip or '')}"): MAX_SIGN_UPS}
+    )
     if wait is not None:
         raise RateLimited(
             "Too many attempts to sign up; wait before the next.", code=ErrorCode.SIGN_UP_THROTTLED, retry_after=wait
@@ -470,9 +472,9 @@ async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str, str]:
     """
     network, now = network_of(visitor.ip or ""), visitor.services.clock()
     own, of_network, of_user = digest_token(f"{email} {network}"), digest_token(network), digest_token(f"user {email}")
-    wait = await _count(visitor.services, {own: MAX_ATTEMPTS, of_network: MAX_NETWORK_ATTEMPTS})
+    wait = await count_attempts(visitor.services, {own: MAX_ATTEMPTS, of_network: MAX_NETWORK_ATTEMPTS})
     if wait is None:
-        wait = await _count(visitor.services, {of_user: MAX_USER_ATTEMPTS})
+        wait = await count_attempts(visitor.services, {of_user: MAX_USER_ATTEMPTS})
         # Others' tries must not keep a user out where they are logged in already.
         if wait is not None and await fetch_value(LOGGED_IN_FROM, email, network, now):
             wait = None
@@ -484,14 +486,7 @@ async def _count_attempt(visitor: Visitor, email: str) -> tuple[str, str, str]:
     return own, of_network, of_user
 
 
-async def limit_attempts(services: Services, limits: Mapping[str, int], code: ErrorCode, what: str) -> None:
-    """Count an attempt under each key. Not to be run in a unit of work. Raises RateLimited."""
-    wait = await _count(services, limits)
-    if wait is not None:
-        raise RateLimited(f"{what}; wait before the next.", code=code, retry_after=wait)
-
-
-async def _count(services: Services, limits: Mapping[str, int]) -> int | None:
+async def count_attempts(services: Services, limits: Mapping[str, int]) -> int | None:
     """Count an attempt under each key; the seconds to wait where one of them has had its fill."""
     if isinstance(client(), TransactionalDBClient):
         raise RuntimeError("a rollback would forget the attempt: run this outside a unit of work")

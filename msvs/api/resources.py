@@ -252,6 +252,17 @@ class ContactResource(Resource, kw_only=True):
     ]
     created_at: Annotated[str, about("When it was made.")]
     updated_at: Annotated[str, about("When it was last changed.")]
+    warnings: (
+        Annotated[
+            list[SendWarning],
+            about(
+                "What the change did and may not have been meant, such as `consent_not_carried_over` for another"
+                " phone; only in the answer that makes or changes it.",
+                example=[],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ContactListResource(Resource, kw_only=True):
@@ -768,6 +779,16 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         created_at=moment(row.created_at),
         on_unknown=str(row.on_unknown),
     )
+
+
+def changed_contact_resource(row: rows.ContactRow) -> ContactResource:
+    """Return the shape of a contact that was made or changed, with its warnings."""
+    return msgspec.structs.replace(contact_resource(row), warnings=contact_warnings(row))
+
+
+def contact_warnings(row: rows.ContactRow) -> list[SendWarning]:
+    """Return what the operation that answers with a contact has to tell of it."""
+    return shown_warnings(getattr(row, "warnings", ()))
 
 
 def contact_resource(row: rows.ContactRow) -> ContactResource:

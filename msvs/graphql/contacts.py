@@ -15,7 +15,7 @@ from msvs.api.consent.consent import CONSENT_EVENT, ConsentEntryResource, hashes
 from msvs.api.contacts import contacts, imports
 from msvs.api.contacts.contacts import CreateContact, ListContacts, OptInEvidence, UpdateContact
 from msvs.api.contacts.imports import ImportContacts
-from msvs.api.resources import ContactResource, OptInResource
+from msvs.api.resources import ContactResource, OptInResource, contact_warnings
 from msvs.api.text.phones import spellings
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
 from msvs.graphql.context import Info
@@ -38,7 +38,7 @@ from msvs.models import OptInStatus, rows
 
 if TYPE_CHECKING:
     from msvs.graphql.lists import ContactList
-    from msvs.graphql.messages import Message
+    from msvs.graphql.messages import Message, SendWarning
 
 # In place of a phone that is not known any more.
 ERASED = "erased"
@@ -97,6 +97,7 @@ class Contact(Node):
     attributes: JSONObject
     created_at: datetime
     updated_at: datetime
+    warnings: list[Annotated[SendWarning, strawberry.lazy("msvs.graphql.messages")]]
 
     @classmethod
     def from_row(cls, row: rows.ContactRow) -> Contact:
@@ -109,6 +110,8 @@ class Contact(Node):
                 status=OptInStatus(row.opt_in_status), source=row.opt_in_source, ip=row.opt_in_ip, at=row.opt_in_at
             ),
             attributes=json_object(row.attributes),
+            # The fields of the type are those of the shape, by the same names.
+            warnings=cast("list[SendWarning]", contact_warnings(row)),
         )
 
     @field("The messages to this contact, those a campaign skipped left out.")

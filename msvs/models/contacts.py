@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from tortoise import fields
@@ -9,6 +10,7 @@ from tortoise.models import Model
 
 from msvs.json_types import JSONObject
 from msvs.models.identity import new_id
+from msvs.models.messages import KeptWarning
 
 
 class OptInStatus(StrEnum):
@@ -26,8 +28,11 @@ class Contact(Model):
     `phone` is the number as it was given first. `canonical` is the number that identifies the phone, whichever of its
     spellings is named; the database fills it. `region` and `number_kind` are what phonenumbers says of the phone, kept
     so that a campaign need not ask again. `is_automatic` says that a send or a message from the phone made it, and
-    nobody else since. `external_id` is what it is called elsewhere, unique in its mode.
+    nobody else since. `external_id` is what it is called elsewhere, unique in its mode. `warnings` are no column: what
+    an operation has to tell of the change that it made.
     """
+
+    warnings: Sequence[KeptWarning] = ()
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()

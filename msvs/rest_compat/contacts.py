@@ -13,7 +13,7 @@ from msvs.api.contacts.imports import ContactsImported, ImportContacts, import_c
 from msvs.api.pages import PageQuery
 from msvs.api.privacy.contact_export import ContactExportResource, export_contact
 from msvs.api.privacy.erasure import ErasureResource, erase_contact
-from msvs.api.resources import ContactResource, contact_resource
+from msvs.api.resources import ContactResource, changed_contact_resource, contact_resource
 from msvs.rest_compat.endpoint import Call
 from msvs.rest_compat.schemas import ContactUpsert, Deleted, ListOf, NoBody, NoQuery, list_of
 
@@ -21,7 +21,7 @@ from msvs.rest_compat.schemas import ContactUpsert, Deleted, ListOf, NoBody, NoQ
 async def create(call: Call[CreateContact, ContactUpsert]) -> ContactResource:
     """Create a contact."""
     made = await contacts.create_contact(call.ctx, call.body, upsert=call.query.upsert == "true")
-    return contact_resource(made)
+    return changed_contact_resource(made)
 
 
 async def import_(call: Call[ImportContacts, NoQuery]) -> ContactsImported:
@@ -36,7 +36,7 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> ContactResource:
 
 async def update(call: Call[UpdateContact, NoQuery]) -> ContactResource:
     """Update a contact."""
-    return contact_resource(await contacts.update_contact(call.ctx, _id(call.params["id"]), call.body))
+    return changed_contact_resource(await contacts.update_contact(call.ctx, _id(call.params["id"]), call.body))
 
 
 async def delete(call: Call[NoBody, NoQuery]) -> Deleted:

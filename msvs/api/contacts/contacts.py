@@ -36,6 +36,7 @@ from msvs.database import encode_json, execute, fetch_row, fetch_value
 from msvs.fields import E164, REQUIRED, AwareTime, Ref, Request, about, id_pattern, named
 from msvs.json_types import JSONObject
 from msvs.models import Contact, ListMember, OptInStatus
+from msvs.models.messages import KeptWarning
 from msvs.models.rows import ContactRow
 
 MAX_NAME = 100
@@ -49,6 +50,11 @@ MAX_ATTRIBUTE_KEY = 40
 MAX_ATTRIBUTE_VALUE = 500
 MAX_INTEGER = 2**53
 MAX_SEARCH = 100
+CONSENT_NOT_CARRIED_OVER = "consent_not_carried_over"
+CHANGED_PHONE = (
+    "Another phone, in E.164 format. Consent belongs to a number: it becomes `unknown`, or `opted_out` where that"
+    " number opted out, unless `opt_in` brings evidence for it; `warnings` of the answer say so."
+)
 # Of a phone number (E.164).
 MAX_DIGITS = 15
 ON_CONFLICT = ("refuse", "update")
@@ -161,7 +167,7 @@ class CreateContact(NewContact, frozen=True):
 class UpdateContact(Request, frozen=True):
     """What to change of a contact. What is left out stays; null clears."""
 
-    phone: Annotated[E164, about("Another phone, in E.164 format: its consent starts again.")] | UnsetType = UNSET
+    phone: Annotated[E164, about(CHANGED_PHONE)] | UnsetType = UNSET
     first_name: FirstName | UnsetType | None = UNSET
     last_name: Annotated[LastName, about(example="Santos")] | UnsetType | None = UNSET
     email: Email | UnsetType | None = UNSET
@@ -372,7 +378,7 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
 
     `opt_in` needs its source, and opts a number that said STOP in again only if it is renewed: else Conflict
     `opt_in_revoked`. Another phone is another consent: the contact becomes unknown (or opted out if that phone is
-    suppressed) and what campaigns hold for the old phone is canceled.
+    suppressed), which its `warnings` tell, and what campaigns hold for the old phone is canceled.
     """
     allow(ctx, Permission.CONTACTS_WRITE)
     evidence = None if data.opt_in is UNSET else read_evidence(data.opt_in, ctx.services.clock())
@@ -404,7 +410,25 @@ async def update_contact(ctx: Context, id: UUID, data: UpdateContact) -> Contact
         await _opt_in(ctx, contact, evidence, now)
         if phone is not None:
             await _refuse_suppressed(ctx, phone.e164, now)
-    return await get_contact(ctx, id)
+    changed = await get_contact(ctx, id)
+    if changed.canonical != contact.canonical:
+        changed.warnings = _warn_of_consent(contact.opt_in_status, changed.opt_in_status)
+    return changed
+
+
+# What became of the consent of a contact that has another number now.
+CONSENT_LOST = {
+    OptInStatus.UNKNOWN: "Consent belongs to a number, and the new one has none: campaigns skip it until it opts in, or"
+    " opt_in brings evidence for it.",
+    OptInStatus.OPTED_OUT: "The new number has opted out: nothing is sent to it.",
+}
+
+
+def _warn_of_consent(before: OptInStatus, after: OptInStatus) -> list[KeptWarning]:
+    text = CONSENT_LOST.get(after)
+    if text is None or before == after == OptInStatus.UNKNOWN:
+        return []
+    return [{"code": CONSENT_NOT_CARRIED_OVER, "message": text, "param": "phone"}]
 
 
 async def delete_contact(ctx: Context, id: UUID) -> None:

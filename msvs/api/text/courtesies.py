@@ -14,7 +14,7 @@ from enum import StrEnum
 from importlib.resources import files
 from itertools import product
 
-from msvs.api.text.words import MEANINGS, Keyword, words_of
+from msvs.api.text.words import MEANINGS, OPT_INS, Keyword, is_question, words_of
 
 # A message of more words is no single word with something around it.
 MAX_WORDS = 40
@@ -43,6 +43,7 @@ class _Kind(StrEnum):
     AFFIRMATION = "affirmation"
     WISH = "wish"
     REQUEST = "request"
+    CONTRAST = "contrast"
     FOREIGN = "foreign"
 
 
@@ -83,6 +84,9 @@ def bare_word(text: str) -> BareWord | None:
     if keyword is None:
         return None
     kinds = {kind for part in parts for kind in part.kinds}
+    # "Yes, but" is no yes, and neither is "yes?".
+    if keyword in OPT_INS and (_Kind.CONTRAST in kinds or is_question(text)):
+        return None
     if not all(_may_say(part.kinds, keyword) for part in parts):
         return None
     # "Yes, stop" asks to stop; what else says yes beside STOP says something.
@@ -116,6 +120,20 @@ def without_courtesies(text: str) -> str:
     after = next((token for token in tokens if token.start > last.start), None)
     end = len(text) if after is None else after.start
     return text[parts[0].tokens[0].start : end].rstrip(" ,-–—\n\t")
+
+
+def after_contrast(text: str) -> str:
+    """Return what follows the "but" of a text that only says yes before it, or nothing: "yes but stop" is "stop"."""
+    tokens = _tokens(text)
+    if not tokens[1:]:
+        return ""
+    for part in _parts(tokens[: MAX_WORDS * 2]):
+        if _Kind.CONTRAST in part.kinds:
+            end = part.tokens[-1]
+            return text[end.start + len(end.text) :] if part.tokens[0] is not tokens[0] else ""
+        if part.keyword is not Keyword.CONFIRM and not part.kinds & _ASSENT:
+            return ""
+    return ""
 
 
 def _is_signed(parts: Sequence[_Part]) -> bool:
@@ -308,7 +326,7 @@ def _meanings() -> Mapping[tuple[str, ...], tuple[frozenset[_Kind], Keyword | No
         kinds[phrase] = {_Kind.AFTER}
     keywords = {_folded(word): keyword for keyword in MEANINGS for word in words_of(keyword)}
     for keyword in MEANINGS:
-        keywords |= {_folded(word): keyword for word in _DATA["words"][keyword.value]}
+        keywords |= {_folded(each): keyword for word in _DATA["words"][keyword.value] for each in _choices(word)}
     for phrase in keywords:
         kinds.setdefault(phrase, set()).add(_Kind.WORD)
     for phrase in map(_folded, _DATA["words"]["confirm_with_courtesy"]):
@@ -322,6 +340,7 @@ def _meanings() -> Mapping[tuple[str, ...], tuple[frozenset[_Kind], Keyword | No
 _SECTIONS = {
     "polite": _Kind.POLITE,
     "fillers": _Kind.FILLER,
+    "contrasts": _Kind.CONTRAST,
     "disinterest": _Kind.DISINTEREST,
     "closings": _Kind.CLOSING,
     "introductions": _Kind.INTRODUCTION,
@@ -329,6 +348,7 @@ _SECTIONS = {
     "wishes": _Kind.WISH,
     "requests": _Kind.REQUEST,
 }
+_ASSENT = frozenset((_Kind.POLITE, _Kind.FILLER, _Kind.AFFIRMATION, _Kind.WEAK))
 _AROUND = frozenset((_Kind.POLITE, _Kind.CLOSING, _Kind.INTRODUCTION))
 _DATA = tomllib.loads(files("msvs.api").joinpath("data/courtesies.toml").read_text("utf-8"))
 _MEANING = _meanings()

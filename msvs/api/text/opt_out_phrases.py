@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import NotRequired, TypedDict, cast
 
-from msvs.api.text.courtesies import bare_word, without_courtesies
+from msvs.api.text.courtesies import after_contrast, bare_word, without_courtesies
 from msvs.api.text.words import Keyword
 
 MAX_TEXT = 1600
@@ -124,6 +124,9 @@ def explain(text: str) -> Reading:
     reading = _explain(text)
     if reading.intent is not Intent.CERTAIN:
         reading = min(reading, _explain(without_courtesies(text[:MAX_TEXT])), key=lambda each: _STRENGTH[each.intent])
+    if reading.intent is not Intent.CERTAIN and (rest := after_contrast(text[:MAX_TEXT])):
+        # "Yes, but stop": what is meant stands after the "but".
+        reading = min(reading, explain(rest), key=lambda each: _STRENGTH[each.intent])
     bare = None if reading.intent is Intent.CERTAIN else bare_word(text[:MAX_TEXT])
     if bare is None or bare.keyword is not Keyword.STOP or (reading.intent is Intent.LIKELY and not bare.is_sure):
         return reading

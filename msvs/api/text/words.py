@@ -24,6 +24,10 @@ class Keyword(StrEnum):
 # These mean the same in every workspace.
 MEANINGS = (Keyword.STOP, Keyword.START, Keyword.HELP, Keyword.CONFIRM)
 
+# What opts somebody in takes no doubt: a question is none.
+OPT_INS = frozenset((Keyword.START, Keyword.CONFIRM))
+_QUESTION_MARKS = frozenset("?¿？؟⁇⁈⁉‽⸮﹖")
+
 _DATA = tomllib.loads(files("msvs.api").joinpath("data/words.toml").read_text("utf-8"))
 
 
@@ -36,9 +40,15 @@ def classify_reply(text: str) -> Keyword | None:
     """Return the keyword a whole reply amounts to, or None for free text.
 
     Case, accents, punctuation, symbols and repeated whitespace do not count: "S.T.O.P" and "Arrêt!" opt out;
-    "STOP PLEASE" is free text, which opt_out_phrases reads.
+    "STOP PLEASE" is free text, which opt_out_phrases reads. "YES?" and "Start?" are questions, and opt nobody in.
     """
-    return _KEYWORDS.get(fold(text))
+    keyword = _KEYWORDS.get(fold(text))
+    return None if keyword in OPT_INS and is_question(text) else keyword
+
+
+def is_question(text: str) -> bool:
+    """Return whether a text has a question mark, of whichever script."""
+    return not _QUESTION_MARKS.isdisjoint(text)
 
 
 def fold(text: str) -> str:

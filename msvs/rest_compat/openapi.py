@@ -226,8 +226,12 @@ class _Document:
                 "version": details.VERSION,
                 "summary": "REST + JSON for messages, campaigns, contacts and delivery events.",
                 "description": details.INTRODUCTION,
+                "contact": {"name": "MassiveSMS", "url": f"{PRODUCTION_URL}/docs/"},
+                "license": {"name": "Proprietary", "identifier": "LicenseRef-Proprietary"},
             },
-            "servers": [{"url": PRODUCTION_URL}],
+            "servers": [
+                {"url": PRODUCTION_URL, "description": "Live and sandbox, told by the key.", "x-internal": False}
+            ],
             "security": [{"apiKey": []}],
             "tags": [{"name": name, "description": text} for name, text in details.TAGS.items()],
             "paths": paths,
@@ -585,17 +589,21 @@ def _error_response(status: int) -> Schema:
         headers += ["Idempotent-Replayed"]
     elif status == 405:
         headers.append("Allow")
-    elif status == 429:
-        headers += RATE_HEADERS
     if status in (409, 429, 503):
         headers.append("Retry-After")
+    # Where the key is known; what was refused before that has none.
+    told: Schema = {
+        name: {word: value for word, value in HEADERS[name].items() if word != "required"} for name in RATE_HEADERS
+    }
+    if status == 429:
+        told = {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS}
     examples = {
         row.code: {"summary": row.when, "value": _error_example(row.code, row.type(status), row.when)}
         for row in errors_of(status)
     }
     return {
         "description": RESPONSES[status][1],
-        "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in headers},
+        "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in headers} | told,
         "content": {JSON_TYPE: {"schema": {"$ref": COMPONENT + "Error"}, "examples": examples}},
     }
 

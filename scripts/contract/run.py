@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from msvs.rest_compat.openapi import document
 from scripts.contract.service import LOOPBACK, ROOT, Service, running_service
 
 HERE = Path(__file__).resolve().parent
@@ -37,6 +38,15 @@ GRAPHQL = (20, 200)
 GRAPHQL_CASES = 4_000
 # Of contacts that are there before GraphQL is fuzzed.
 PHONES = [f"+1212555010{digit}" for digit in range(5)]
+# What openapi-generator warns of by itself, for any document of this kind.
+WARNINGS = (
+    # Of every document in OpenAPI 3.1.
+    "OpenAPI 3.1 support is still in beta",
+    # It writes no examples of bodies into its documentation that are objects.
+    "Ignoring complex example on request body",
+    # It asks for the name of a schema that stands where it is used.
+    "Failed to get the schema name: null",
+)
 CLI = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
 
 
@@ -47,17 +57,27 @@ class ContractBroken(Exception):
 def main() -> int:
     """Run all parts; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help=f"fuzz for up to {FULL[1]} s, at least {FULL_CASES} cases")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help=f"lint openapi.yaml, make clients in Java and Go, and fuzz for up to {FULL[1]} s, {FULL_CASES} cases",
+    )
     parser.add_argument("--seed", type=int, help="schemathesis' seed, to repeat a run")
     options = parser.parse_args()
     started = time.monotonic()
     try:
         compare_collection()
         overload()
-        with running_service() as service:
+        if options.full:
+            lint()
+        # A workspace of a minute, with no sender of its own.
+        with running_service(sender=None) as service:
             collection(service)
             clients(service)
+            if options.full:
+                generated(service)
             twilio(service)
+            graphql_clients(service)
             fuzz(service, full=options.full, seed=options.seed)
             if options.full:
                 fuzz_graphql(service, seed=options.seed)
@@ -111,6 +131,71 @@ def overload() -> None:
         env={"MSVS_OVERLOAD_SECONDS": "10"},
         what="rate limits under overload",
     )
+
+
+def lint() -> None:
+    """Spectral with OWASP's rules and Redocly's strict ones find in openapi.yaml what exceptions.json lists alone."""
+    exceptions = json.loads((HERE / "lint" / "exceptions.json").read_text())
+    call(NODE / "redocly", "lint", OPENAPI, "--config", HERE / "lint" / "redocly.yaml", what="redocly, strict")
+    with tempfile.TemporaryDirectory(prefix="msvs-lint-") as name:
+        report = Path(name) / "spectral.json"
+        print("\n== spectral, with OWASP's rules", flush=True)
+        subprocess.run(
+            [
+                *(NODE / "spectral", "lint", OPENAPI, "--ruleset", HERE / "lint" / "spectral.yaml"),
+                *("--format", "json", "--output", report, "--quiet"),
+            ],
+            check=False,
+        )
+        if not report.exists():
+            raise ContractBroken("spectral did not report")
+        findings = json.loads(report.read_text())
+    asked = requested(document())
+    left, used = [], set()
+    for finding in findings:
+        covering = [each for each, row in enumerate(exceptions) if covers(row, finding, asked)]
+        used.update(covering)
+        if not covering:
+            left.append(f"{finding['code']} {'/'.join(map(str, finding['path']))}: {finding['message']}")
+    unused = [row for each, row in enumerate(exceptions) if each not in used]
+    print(f"{len(findings)} findings, of which {len(exceptions)} exceptions leave {len(left)}", *left[:40], sep="\n")
+    if left or unused:
+        raise ContractBroken(f"openapi.yaml has {len(left)} findings; needless exceptions: {unused}")
+
+
+def covers(exception: dict[str, Any], finding: dict[str, Any], asked: frozenset[str]) -> bool:
+    """Whether an exception is of this rule, place and part: `requests`, or `answers` (with what webhooks bring)."""
+    path = [str(part) for part in finding["path"]]
+    in_operation = path[:1] == ["paths"] and not {"parameters", "requestBody"}.isdisjoint(path)
+    part = "requests" if in_operation or "/".join(path[:3]) in asked else "answers"
+    return (
+        finding["code"] in exception["rules"]
+        and exception.get("part", part) == part
+        and re.search(exception.get("where", ""), "/".join(path)) is not None
+    )
+
+
+def requested(openapi: dict[str, Any]) -> frozenset[str]:
+    """The components that requests are made of, as `components/schemas/Name`."""
+    found: set[str] = set()
+
+    def walk(value: Any) -> None:
+        if isinstance(value, list):
+            for each in value:
+                walk(each)
+        elif isinstance(value, dict):
+            place = str(value.get("$ref", "")).removeprefix("#/")
+            if place.startswith("components/") and place not in found:
+                found.add(place)
+                _, kind, name = place.split("/")
+                walk(openapi["components"][kind][name])
+            for each in value.values():
+                walk(each)
+
+    for operations in openapi["paths"].values():
+        for operation in operations.values():
+            walk([operation.get("parameters"), operation.get("requestBody")])
+    return frozenset(found)
 
 
 class Received(http.server.BaseHTTPRequestHandler):
@@ -205,9 +290,71 @@ def clients(service: Service) -> None:
 
 
 def twilio(service: Service) -> None:
-    """Twilio's own library sends, pages, cancels and understands refusals."""
+    """Twilio's own libraries send, page, cancel, verify callbacks, redact, delete, count and understand refusals."""
     env = {"API_KEY": service.test_key}
-    call(PYTHON / "python", HERE / "twilio_sdk.py", service.base_url, env=env, what="twilio")
+    call(PYTHON / "python", HERE / "twilio_sdk.py", service.base_url, env=env, what="twilio for Python")
+    call("node", HERE / "twilio_sdk.mjs", service.base_url, env=env, what="twilio for Node")
+
+
+def graphql_clients(service: Service) -> None:
+    """graphql-http's audits, urql, Apollo Client, graphql-request, and Relay's compiler and runtime."""
+    env = {"API_KEY": service.test_key}
+    for script in ("audits", "urql", "apollo", "graphql_request"):
+        call("node", HERE / "graphql" / f"{script}.mjs", service.base_url, env=env, what=f"graphql: {script}")
+    with tempfile.TemporaryDirectory(prefix="msvs-relay-") as name:
+        folder = Path(name) / "relay"
+        shutil.copytree(HERE / "graphql" / "relay", folder)
+        shutil.copy(ROOT / "schema.graphql", folder)
+        (folder / "node_modules").symlink_to(HERE / "node_modules")
+        (folder / "package.json").write_text('{"type": "commonjs"}\n')
+        call(NODE / "relay-compiler", "relay.config.json", cwd=folder, what="graphql: relay-compiler")
+        call("node", "run.mjs", service.base_url, cwd=folder, env=env, what="graphql: relay-runtime")
+
+
+def generated(service: Service) -> None:
+    """Clients by openapi-generator: that in Java sends a message and creates a webhook, that in Go compiles."""
+    if shutil.which("java") is None:
+        print("\n== openapi-generator: NOT RUN, java is not installed", flush=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="msvs-generated-") as name:
+        folder = Path(name)
+        generate("java", folder / "java", "library=native,openApiNullable=false,useJakartaEe=true")
+        if shutil.which("javac") is None:
+            print("\n== the client in Java: NOT COMPILED, javac is not installed", flush=True)
+        else:
+            run_java(folder / "java", service)
+        generate("go", folder / "go", "packageName=massivesms")
+        if shutil.which("go") is None:
+            print("\n== the client in Go: NOT COMPILED, go is not installed", flush=True)
+        else:
+            call("go", "mod", "tidy", cwd=folder / "go", what="go mod tidy")
+            call("go", "vet", ".", cwd=folder / "go", what="the client in Go")
+
+
+def generate(language: str, folder: Path, properties: str) -> None:
+    """Generate a client. Raises ContractBroken for a warning that is not one of WARNINGS."""
+    output = call(
+        PYTHON / "openapi-generator-cli",
+        *("generate", "-i", OPENAPI, "-g", language, "-o", folder),
+        *("--additional-properties", properties),
+        *("--global-property", "apiTests=false,modelTests=false,apiDocs=false,modelDocs=false"),
+        what=f"openapi-generator, {language}",
+    )
+    told = [line for line in output.splitlines() if " WARN " in line or " ERROR " in line]
+    unexpected = [line for line in told if not any(text in line for text in WARNINGS)]
+    if unexpected:
+        raise ContractBroken(f"openapi-generator warns: {unexpected[0]}")
+
+
+def run_java(folder: Path, service: Service) -> None:
+    """Compile the client in Java, and a program that uses it, against the libraries in the generator's jar."""
+    jar = next((PYTHON.parent / "lib").glob("python3*/site-packages/openapi_generator_cli/openapi-generator.jar"))
+    stubs = HERE / "generated"
+    sources = [*folder.glob("src/main/**/*.java"), *stubs.glob("**/*.java")]
+    classes = folder / "classes"
+    call("javac", "-nowarn", "-d", classes, "-cp", jar, *sources, what="the client in Java compiles")
+    path = os.pathsep.join(str(each) for each in (classes, jar))
+    call("java", "-cp", path, "Run", service.base_url, env={"API_KEY": service.test_key}, what="the client in Java")
 
 
 def fuzz(service: Service, *, full: bool, seed: int | None) -> None:

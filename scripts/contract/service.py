@@ -47,11 +47,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_service(*, credits: int = 1_000_000_000, **settings: str) -> Iterator[Service]:
+def running_service(
+    *, credits: int = 1_000_000_000, sender: str | None = "+12125550100", **settings: str
+) -> Iterator[Service]:
     """Start the service on a data directory and ports of its own; stop it and remove the directory at the end.
 
-    `settings` are further variables of its environment. Its log is what it writes to standard error; what it prints
-    for the operator at a terminal, keys among it, stands in a file of its own.
+    The demo workspace has `credits`, and `sender` as its own. `settings` are further variables of its environment. Its
+    log is what it writes to standard error; what it prints for the operator at a terminal, keys among it, stands in a
+    file of its own.
     """
     folder = Path(tempfile.mkdtemp(prefix="msvs-contract-"))
     port, unlimited_port = free_port(), free_port()
@@ -72,7 +75,8 @@ def running_service(*, credits: int = 1_000_000_000, **settings: str) -> Iterato
             _wait(process, unlimited_url, log_path)
             demo = json.loads((data_dir / "demo.json").read_text())
             here = ("--workspace", demo["workspace_id"])
-            for command in (("credits", "grant", *here, str(credits)), ("senders", "add", *here, "+12125550100")):
+            own = () if sender is None else (("senders", "add", *here, sender),)
+            for command in (("credits", "grant", *here, str(credits)), *own):
                 subprocess.run(
                     [sys.executable, "-m", "msvs", *command],
                     cwd=ROOT,

@@ -23,6 +23,12 @@ if (found.data?.id !== message.id) throw new Error(JSON.stringify(found.error));
 const refused = await client.POST("/v1/messages", { body: { to: "+1abc", body: "Doors open." } });
 if (refused.error?.error.code !== "phone_number_invalid") throw new Error(JSON.stringify(refused.data));
 
+const webhook = await client.POST("/v1/webhooks", {
+  body: { url: "https://api.cohortlabs.co/webhooks/sms", events: ["message.delivered"] },
+});
+if (!webhook.data?.secret?.startsWith("whsec_")) throw new Error(JSON.stringify(webhook.error));
+await client.DELETE("/v1/webhooks/{id}", { params: { path: { id: webhook.data.id } } });
+
 // @ts-expect-error A misspelt field does not compile.
 const misspelt: components["schemas"]["MessageCreate"] = { to: "+12125550161", body: "Doors open.", schedule_at: "" };
 void misspelt;

@@ -7,7 +7,8 @@ import sys
 
 from massive_sms_api_client import AuthenticatedClient
 from massive_sms_api_client.api.messages import create_message, retrieve_message
-from massive_sms_api_client.models import Message, MessageCreate
+from massive_sms_api_client.api.webhooks import create_webhook, delete_webhook
+from massive_sms_api_client.models import Message, MessageCreate, Webhook, WebhookCreate, WebhookCreateEventsItem
 
 
 def main() -> None:
@@ -23,6 +24,13 @@ def main() -> None:
     assert refused.parsed is not None
     assert not isinstance(refused.parsed, Message)
     assert refused.parsed.error.code == "phone_number_invalid"
+    wanted = WebhookCreate(
+        url="https://api.cohortlabs.co/webhooks/sms", events=[WebhookCreateEventsItem.MESSAGE_DELIVERED]
+    )
+    webhook = create_webhook.sync(client=client, body=wanted)
+    assert isinstance(webhook, Webhook), webhook
+    assert str(webhook.secret).startswith("whsec_")
+    delete_webhook.sync(id=webhook.id, client=client)
     print(f"openapi-python-client sent {message.id}")
 
 

@@ -8,7 +8,7 @@ import { parse } from "yaml";
 
 import { FLOW, FOLDERS, SPARES } from "./flow.mjs";
 import {
-  AFTER_ALL, BEFORE_ALL, makeSpare, objectTest, PAGE_TEST, save, saveFirst, statusTest, VERIFY,
+  AFTER_ALL, BEFORE_ALL, makeSpare, objectTest, PAGE_TEST, save, saveAny, saveFirst, skipWithout, statusTest, VERIFY,
 } from "./scripts.mjs";
 
 const COLLECTION_ID = "4d415353-4956-4553-8d53-000000000001";
@@ -87,7 +87,9 @@ function finish(item) {
   else if (example.object) tests.push(...objectTest(example.object, example.livemode !== undefined));
   if (flow.save) tests.push(...save(flow.save));
   if (flow.saveFirst) tests.push(...saveFirst(flow.saveFirst));
-  const before = (flow.before ?? []).flatMap((name) => makeSpare(SPARES[name]));
+  if (flow.saveAny) tests.push(...saveAny(flow.saveAny));
+  const needed = flow.needs ? skipWithout(flow.needs) : [];
+  const before = [...needed, ...(flow.before ?? []).flatMap((name) => makeSpare(SPARES[name]))];
   return {
     name: operation.summary,
     event: [...(before.length ? [script("prerequest", before)] : []), script("test", tests)],
@@ -127,7 +129,7 @@ const signatures = {
   }],
 };
 
-const names = Object.values(FLOW).flatMap(({ save: saved, saveFirst: first }) => [saved, first]).filter(Boolean);
+const names = Object.values(FLOW).flatMap(({ save: saved, saveFirst: first, saveAny: any }) => [saved, first, any]).filter(Boolean);
 const spares = Object.values(SPARES).map(({ variable }) => variable);
 const variables = [...new Set(["phone", "phone_in_query", "spare_phone", "tomorrow", "an_hour_ago", "now", ...names, ...spares])];
 

@@ -6,7 +6,8 @@ export const FOLDERS = [
 ];
 
 // By operationId: `path` names the variables behind the path's parameters, `body` replaces the example's values,
-// `query` are parameters that are sent, `save` keeps the answer's id, `before` makes something to use up.
+// `query` are parameters that are sent, `save` keeps the answer's id, `saveFirst` that of a list's first, `saveAny` that too if there is one;
+// `before` makes something to use up, and without the variable of `needs` a request is skipped.
 export const FLOW = {
   listApiKeys: { query: { limit: "5" }, saveFirst: "api_key_id" },
   retrieveApiKey: { path: { id: "api_key_id" } },
@@ -38,8 +39,8 @@ export const FLOW = {
   updateKeyword: { path: { id: "keyword_id" } },
   deleteKeyword: { path: { id: "keyword_id" } },
 
-  listSenders: { query: { limit: "5" }, saveFirst: "sender_id" },
-  retrieveSender: { path: { id: "sender_id" } },
+  listSenders: { query: { limit: "5" }, saveAny: "sender_id" },
+  retrieveSender: { path: { id: "sender_id" }, needs: "sender_id" },
 
   createList: { save: "list_id" },
   listLists: { query: { limit: "5" } },

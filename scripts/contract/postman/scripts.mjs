@@ -76,6 +76,15 @@ pm.test("there is at least one", () => pm.expect(pm.response.json().data).to.not
 pm.collectionVariables.set("${variable}", pm.response.json().data[0].id);
 `);
 
+export const saveAny = (variable) => [
+  `pm.collectionVariables.set("${variable}", pm.response.json().data[0]?.id ?? "");`,
+];
+
+export const skipWithout = (variable) => lines(`
+// A workspace of a minute has none yet.
+if (!pm.collectionVariables.get("${variable}")) pm.execution.skipRequest();
+`);
+
 export const makeSpare = ({ path, variable, body }) => lines(`
 pm.sendRequest({
   url: pm.variables.replaceIn("{{base_url}}${path}"),

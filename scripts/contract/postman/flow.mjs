@@ -152,5 +152,5 @@ export const SPARES = {
     variable: "spare_message_id",
     body: { to: "{{phone}}", body: "Doors open tomorrow.", scheduled_at: "{{tomorrow}}" },
   },
-  spareWebhook: { path: "/v1/webhooks", variable: "spare_webhook_id", body: { url: "{{webhook_url}}", events: ["*"] } },
+  spareWebhook: { path: "/v1/webhooks", variable: "spare_webhook_id", body: { url: "{{webhook_url}}/spare", events: ["*"] } },
 };

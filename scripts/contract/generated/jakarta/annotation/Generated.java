@@ -4,5 +4,7 @@ package jakarta.annotation;
 public @interface Generated {
   String[] value() default {};
 
+  String date() default "";
+
   String comments() default "";
 }

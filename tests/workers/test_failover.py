@@ -130,9 +130,9 @@ async def work(carriers: Carriers, death: Death) -> None:
     jobs = (
         partial(expand_campaigns, SERVICES),
         partial(dispatch_messages, SERVICES, carriers),
-        partial(resolve_expired, carriers),
+        partial(resolve_expired, SERVICES, carriers),
         partial(collect_reports, SERVICES),
-        partial(maintain, carriers),
+        partial(maintain, SERVICES, carriers),
     )
     for job in jobs:
         try:

@@ -335,6 +335,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Update that keyword, or choose another word.",
     ),
     (
+        ErrorCode.CANNED_ANSWER_EXISTS,
+        (409,),
+        "Another canned answer has this name.",
+        "Update that one, or choose another name.",
+    ),
+    (
         ErrorCode.FIELD_UNKNOWN,
         (400,),
         "A segment's filter names a field that contacts do not have.",

@@ -61,6 +61,7 @@ class ErrorCode(StrEnum):
     LIST_SYNCED = "list_synced"
     KEYWORD_RESERVED = "keyword_reserved"
     KEYWORD_EXISTS = "keyword_exists"
+    CANNED_ANSWER_EXISTS = "canned_answer_exists"
     FIELD_UNKNOWN = "field_unknown"
     FILTER_TOO_DEEP = "filter_too_deep"
     FILTER_TOO_LARGE = "filter_too_large"

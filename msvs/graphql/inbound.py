@@ -91,6 +91,7 @@ class InboxThread:
     last_message: Message | None
     unread_count: int
     waiting: bool
+    assignee_id: ID | None
 
     @classmethod
     def from_thread(cls, thread: inbox.Thread) -> InboxThread:
@@ -102,6 +103,7 @@ class InboxThread:
             last_message=None if message is None else Message.from_row(message),
             unread_count=thread.unread_count,
             waiting=thread.is_waiting,
+            assignee_id=None if thread.assignee_id is None else ID(ids.encode_id(ids.USER, thread.assignee_id)),
         )
 
 
@@ -184,6 +186,19 @@ class InboundQuery:
         info: Info,
         unread: Annotated[bool, strawberry.argument(description="Only those with unread replies.")] = False,
         waiting: Annotated[bool, strawberry.argument(description="Only those that wait for an answer.")] = False,
+        assigned_to: Annotated[
+            ID | None, strawberry.argument(description="Only those that this member answers.")
+        ] = None,
+        unassigned: Annotated[
+            bool, strawberry.argument(description="Only those that nobody answers in particular.")
+        ] = False,
+        q: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Text in a message of the thread or in the contact's name or e-mail address, or digits of"
+                " the phone."
+            ),
+        ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -191,13 +206,20 @@ class InboundQuery:
     ) -> Connection[InboxThread]:
         ctx = info.context.ctx
         request = read_page(ids.INBOUND, first, after, last, before)
-        page = await inbox.list_threads(ctx, request, unread=unread, waiting=waiting)
+        which = inbox.ThreadFilter(
+            unread=unread,
+            waiting=waiting,
+            assigned_to=optional_ref(ids.USER, assigned_to, "assigned_to"),
+            unassigned=unassigned,
+            q=q,
+        )
+        page = await inbox.list_threads(ctx, request, which)
         return connect(
             ids.INBOUND,
             request,
             page,
             InboxThread.from_thread,
-            lambda: inbox.count_threads(ctx, unread=unread, waiting=waiting),
+            lambda: inbox.count_threads(ctx, which),
         )
 
     @field("The thread of one contact; null where it never replied.")

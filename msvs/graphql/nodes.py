@@ -15,6 +15,8 @@ from msvs.api import ids
 from msvs.api.accounts.request_log import API_REQUEST
 from msvs.api.contacts.suppressions import SUPPRESSION
 from msvs.api.errors import ErrorCode, InvalidRequest
+from msvs.api.inbound.canned_answers import CANNED_ANSWER
+from msvs.api.inbound.notes import NOTE
 from msvs.api.pages import MAX_LIMIT
 from msvs.api.permissions import Permission, require_scope
 from msvs.graphql.context import Info
@@ -32,9 +34,11 @@ Load = Callable[[Info, UUID], Awaitable[Node | None]]
 
 # What it takes to learn whether there is such a thing, by the prefix of its id.
 READS: Mapping[str, Permission] = {
-    **dict.fromkeys((ids.MESSAGE, ids.INBOUND), Permission.MESSAGES_READ),
+    **dict.fromkeys((ids.MESSAGE, ids.INBOUND, CANNED_ANSWER), Permission.MESSAGES_READ),
     ids.CAMPAIGN: Permission.CAMPAIGNS_READ,
-    **dict.fromkeys((ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION), Permission.CONTACTS_READ),
+    **dict.fromkeys(
+        (ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION, NOTE), Permission.CONTACTS_READ
+    ),
     **dict.fromkeys((ids.WEBHOOK, ids.ATTEMPT), Permission.WEBHOOKS_READ),
     **dict.fromkeys((ids.EVENT, API_REQUEST), Permission.EVENTS_READ),
     **dict.fromkeys((ids.WORKSPACE, ids.SENDER), Permission.WORKSPACE_READ),

@@ -22,6 +22,8 @@ MUTATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(
         ("markThreadRead", "markThreadUnread", "simulateReply", "unflagInboundMessage"), Permission.INBOX_WRITE
     ),
+    **dict.fromkeys(("assignThread", "addNote", "deleteNote"), Permission.INBOX_WRITE),
+    **dict.fromkeys(("createCannedAnswer", "updateCannedAnswer", "deleteCannedAnswer"), Permission.INBOX_WRITE),
     **dict.fromkeys(("createWebhook", "updateWebhook", "deleteWebhook"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("rotateWebhookSecret", "testWebhook", "recoverWebhook", "resendEvent"), Permission.WEBHOOKS_WRITE),
     **dict.fromkeys(("createApiKey", "rollApiKey", "revokeApiKey"), Permission.KEYS_WRITE),

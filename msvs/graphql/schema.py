@@ -23,6 +23,7 @@ from msvs.graphql.errors import Error
 from msvs.graphql.events import EventMutation, EventQuery
 from msvs.graphql.handset import HandsetQuery
 from msvs.graphql.inbound import InboundMutation, InboundQuery
+from msvs.graphql.inbox import InboxMutation, InboxQuery
 from msvs.graphql.keys import KeyMutation, KeyQuery
 from msvs.graphql.keywords import KeywordMutation, KeywordQuery
 from msvs.graphql.lists import ListMutation, ListQuery
@@ -58,6 +59,7 @@ class Query(
     CreditQuery,
     SenderQuery,
     InboundQuery,
+    InboxQuery,
     HandsetQuery,
     WebhookQuery,
     EventQuery,
@@ -84,6 +86,7 @@ class Mutation(
     SuppressionMutation,
     SegmentMutation,
     InboundMutation,
+    InboxMutation,
     WebhookMutation,
     EventMutation,
     KeyMutation,

@@ -24,6 +24,7 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("node", "nodes", "viewer", "sessions", "invitationPreview", "errorCatalogue")),
     **dict.fromkeys(("explainMessage", "message", "messages", "inboundMessage"), Permission.MESSAGES_READ),
     **dict.fromkeys(("inboundMessages", "inboxThreads", "inboxThread", "threadMessages"), Permission.MESSAGES_READ),
+    **dict.fromkeys(("cannedAnswer", "cannedAnswers"), Permission.MESSAGES_READ),
     **dict.fromkeys(("handsets", "handset", "handsetMessages", "sandboxNumbers"), Permission.MESSAGES_READ),
     **dict.fromkeys(("activity", "conversationOverview", "newReplies"), Permission.MESSAGES_READ),
     "deliverability": Permission.MESSAGES_READ,
@@ -34,7 +35,7 @@ FIELDS: Mapping[str, Permission | None] = {
     **dict.fromkeys(("contact", "contacts", "contactList", "contactLists", "contactExport"), Permission.CONTACTS_READ),
     **dict.fromkeys(("joinKeyword", "joinKeywords", "suppression", "suppressions"), Permission.CONTACTS_READ),
     **dict.fromkeys(("consentHistory", "segment", "segments", "segmentPreview"), Permission.CONTACTS_READ),
-    **dict.fromkeys(("audienceGrowth", "segmentFields"), Permission.CONTACTS_READ),
+    **dict.fromkeys(("audienceGrowth", "segmentFields", "contactNotes"), Permission.CONTACTS_READ),
     "credits": Permission.CREDITS_READ,
     **dict.fromkeys(("workspace", "sender", "senders"), Permission.WORKSPACE_READ),
     **dict.fromkeys(("webhook", "webhooks"), Permission.WEBHOOKS_READ),
@@ -47,12 +48,13 @@ FIELDS: Mapping[str, Permission | None] = {
 # What a field of these types asks, in any way it is reached.
 TYPES: Mapping[str, Permission] = {
     **dict.fromkeys(
-        ("Message", "InboundMessage", "InboxThread", "ThreadMessage", "MessageExplanation", "Handset"),
+        ("Message", "InboundMessage", "InboxThread", "ThreadMessage", "MessageExplanation", "Handset", "CannedAnswer"),
         Permission.MESSAGES_READ,
     ),
     "Campaign": Permission.CAMPAIGNS_READ,
     **dict.fromkeys(
-        ("Contact", "ContactList", "JoinKeyword", "Suppression", "Segment", "ConsentEvent"), Permission.CONTACTS_READ
+        ("Contact", "ContactList", "JoinKeyword", "Suppression", "Segment", "ConsentEvent", "ContactNote"),
+        Permission.CONTACTS_READ,
     ),
     **dict.fromkeys(("Credits", "LedgerEntry", "Purchase"), Permission.CREDITS_READ),
     **dict.fromkeys(("Workspace", "Sender"), Permission.WORKSPACE_READ),

@@ -15,6 +15,7 @@ from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
 from msvs.models.events import Event
 from msvs.models.idempotency import IdempotencyRecord
 from msvs.models.inbound import InboundMessage
+from msvs.models.inbox import CannedAnswer, ContactNote, ThreadAssignment
 from msvs.models.keys import ApiKey
 from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
@@ -53,6 +54,7 @@ __all__ = [
     "AuthenticationEntry",
     "Campaign",
     "CampaignStatus",
+    "CannedAnswer",
     "CarrierEventKind",
     "CarrierSession",
     "CarrierState",
@@ -60,6 +62,7 @@ __all__ = [
     "ConsentEvent",
     "Contact",
     "ContactList",
+    "ContactNote",
     "CreditBalance",
     "DeliveryState",
     "ErasedSuppression",
@@ -96,6 +99,7 @@ __all__ = [
     "StatusCallback",
     "StoredCarrierEvent",
     "Suppression",
+    "ThreadAssignment",
     "TwilioMessage",
     "User",
     "VirtualEvent",

@@ -276,6 +276,31 @@ class CampaignRow(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class CannedAnswerRow(Protocol):
+    """A row of `canned_answers`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def updated_at(self) -> datetime: ...
+
+
 class CarrierSessionRow(Protocol):
     """A row of `carrier_sessions`."""
 
@@ -505,6 +530,31 @@ class ContactListRow(Protocol):
 
     @property
     def updated_at(self) -> datetime: ...
+
+
+class ContactNoteRow(Protocol):
+    """A row of `contact_notes`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def contact_id(self) -> UUID: ...
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def author(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
 
 
 class CreditBalanceRow(Protocol):
@@ -1329,6 +1379,31 @@ class SuppressionRow(Protocol):
 
     @property
     def created_at(self) -> datetime: ...
+
+
+class ThreadAssignmentRow(Protocol):
+    """A row of `thread_assignments`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def workspace_id(self) -> UUID: ...
+
+    @property
+    def livemode(self) -> bool: ...
+
+    @property
+    def contact_id(self) -> UUID: ...
+
+    @property
+    def user_id(self) -> UUID: ...
+
+    @property
+    def assigned_by(self) -> str: ...
+
+    @property
+    def assigned_at(self) -> datetime: ...
 
 
 class TwilioMessageRow(Protocol):

@@ -22,9 +22,8 @@ async def threads(call: Call[NoBody, ListThreads]) -> ListOf[InboxThreadResource
     status = call.query.status
     if status not in (None, UNREAD, WAITING):
         raise InvalidRequest(f"status must be one of {UNREAD}, {WAITING}.", param="status")
-    page = await inbox.list_threads(
-        call.ctx, call.query.page(ids.INBOUND), unread=status == UNREAD, waiting=status == WAITING
-    )
+    which = inbox.ThreadFilter(unread=status == UNREAD, waiting=status == WAITING)
+    page = await inbox.list_threads(call.ctx, call.query.page(ids.INBOUND), which)
     return list_of(call.path, page, inbox.inbox_thread_resource)
 
 

@@ -65,13 +65,14 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "ContactExport",
-        10,
+        11,
         lambda s: {
             "contactExport.id": s.maria,
             "contactExport.contact.phone": "+12125550101",
             "contactExport.lists.0.id": s.contact_list,
             "contactExport.messages.0.id": s.message,
             "contactExport.inbound_messages.0.id": s.inbound,
+            "contactExport.notes": [],
             "contactExport.complete": True,
         },
         lambda s: {"id": s.maria},

@@ -276,11 +276,18 @@ SELECT count(*) FROM (
 ) AS locked
 """
 
-DELETE_CONTACT = "DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3"
+# What the workspace's people wrote down about a contact, and who answers it, go with it.
+FORGET = """
+WITH notes AS (
+    DELETE FROM contact_notes WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3
+), assignments AS (
+    DELETE FROM thread_assignments WHERE contact_id = $1 AND workspace_id = $2 AND livemode = $3
+)"""
+DELETE_CONTACT = f"{FORGET} DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3"
 
 # Anyone who is opted out stays suppressed, also where nothing but the contact said so.
-DELETE_AND_SUPPRESS = """
-WITH gone AS (
+DELETE_AND_SUPPRESS = f"""
+{FORGET}, gone AS (
     DELETE FROM contacts WHERE id = $1 AND workspace_id = $2 AND livemode = $3 RETURNING *
 )
 INSERT INTO suppressions (id, workspace_id, livemode, phone, source, created_at)

@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
+from tortoise.filters import escape_like
 
 from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.dispatch.new_messages import NewMessage
 from msvs.api.dispatch.senders import is_usable
+from msvs.api.errors import InvalidRequest
 from msvs.api.messages.messages import Body, Metadata, Sender, SendMessage, Variables, send_message
 from msvs.api.messages.statistics import IS_REPLY
 from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page, page_request
@@ -34,6 +36,9 @@ from msvs.models import Contact, InboundMessage, Message, MessageStatus
 # What was sent since a reply answers it, unless it never left or the service itself wrote it.
 IS_ANSWER = "kind = 'api' AND status NOT IN ('failed', 'canceled')"
 
+# Who left the workspace answers nobody.
+IS_MEMBER = "EXISTS (SELECT FROM memberships WHERE user_id = assigned.user_id AND workspace_id = $1)"
+
 # A thread stands where its last reply does: from the newest reply on, each that no later one of its contact follows.
 # Anyone who marks a thread read or unread does so from its end, so a thread is unread where its last reply is.
 THREADS = f"""
@@ -49,7 +54,11 @@ SELECT last.id, last.contact_id, last.read_at,
     NOT EXISTS (
         SELECT FROM messages WHERE contact_id = last.contact_id AND id > last.id AND workspace_id = $1
             AND livemode = $2 AND {IS_ANSWER}
-    ) AS is_waiting
+    ) AS is_waiting,
+    (
+        SELECT user_id FROM thread_assignments AS assigned WHERE contact_id = last.contact_id AND workspace_id = $1
+            AND livemode = $2 AND {IS_MEMBER}
+    ) AS assignee_id
 FROM inbound_messages AS last
 WHERE workspace_id = $1 AND livemode = $2 AND contact_id IS NOT NULL AND {IS_REPLY}
     AND EXISTS (SELECT FROM contacts WHERE contacts.id = last.contact_id AND workspace_id = $1)
@@ -58,7 +67,7 @@ WHERE workspace_id = $1 AND livemode = $2 AND contact_id IS NOT NULL AND {IS_REP
             AND workspace_id = $1 AND livemode = $2 AND {IS_REPLY}
     )
 """
-OF_CONTACT = " AND contact_id = $3"
+OF_CONTACT = " AND contact_id = {contact}"
 UNREAD = " AND read_at IS NULL"
 AND_WAITING = f"""
     AND NOT EXISTS (
@@ -66,6 +75,32 @@ AND_WAITING = f"""
             AND livemode = $2 AND {IS_ANSWER}
     )
 """
+
+IS_ASSIGNED = f"""
+    EXISTS (
+        SELECT FROM thread_assignments AS assigned WHERE contact_id = last.contact_id AND workspace_id = $1
+            AND livemode = $2 AND {IS_MEMBER}{{which}}
+    )
+"""
+HOLDS = """
+    AND (
+        EXISTS (
+            SELECT FROM contacts WHERE contacts.id = last.contact_id AND workspace_id = $1 AND (
+                concat_ws(' ', first_name, last_name) ILIKE {pattern} OR email ILIKE {pattern} OR phone LIKE {digits}
+            )
+        )
+        OR EXISTS (
+            SELECT FROM inbound_messages AS said WHERE said.contact_id = last.contact_id AND workspace_id = $1
+                AND livemode = $2 AND body ILIKE {pattern}
+        )
+        OR EXISTS (
+            SELECT FROM messages WHERE contact_id = last.contact_id AND workspace_id = $1 AND livemode = $2
+                AND kind = 'api' AND body ILIKE {pattern}
+        )
+    )
+"""
+MAX_SEARCH = 100
+MIN_DIGITS = 3
 
 MARK_READ = """
 UPDATE inbound_messages SET read_at = $4
@@ -89,6 +124,23 @@ class Thread:
     last_message: Message | None
     unread_count: int
     is_waiting: bool
+    assignee_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadFilter:
+    """Which threads: those that meet every condition.
+
+    `assigned_to` is a member, `unassigned` are those that no member answers in particular. `q` stands in a message of
+    the thread, in the contact's name or e-mail address, or is part of the phone's digits.
+    """
+
+    contact_id: UUID | None = None
+    unread: bool = False
+    waiting: bool = False
+    assigned_to: UUID | None = None
+    unassigned: bool = False
+    q: str | None = None
 
 
 class AnswerThread(Request, frozen=True):
@@ -135,6 +187,15 @@ class InboxThreadResource(Resource, kw_only=True):
     last_message: Annotated[MessageResource | None, about("What was sent to it last; null for nothing.")]
     unread_count: Annotated[int, about("How many of its replies nobody marked read.", example=1, minimum=0)]
     waiting: Annotated[bool, about("Whether nobody wrote to it since its last reply.", example=True)]
+    assignee_id: (
+        Annotated[
+            str,
+            about(
+                "The member who answers it; null for nobody in particular.", example=None, pattern=id_pattern(ids.USER)
+            ),
+        ]
+        | None
+    ) = None
 
 
 class InboxMessageResource(Resource, kw_only=True):
@@ -153,17 +214,19 @@ class InboxMessageResource(Resource, kw_only=True):
     ] = None
 
 
-async def list_threads(
-    ctx: Context, page: PageRequest, *, unread: bool | None = None, waiting: bool | None = None
-) -> Page[Thread]:
-    """Threads, the one with the newest reply first; of `unread` and `waiting`, only True narrows."""
-    return await _threads(ctx, page, None, unread=unread is True, waiting=waiting is True)
+EVERY_THREAD = ThreadFilter()
 
 
-async def count_threads(ctx: Context, *, unread: bool | None = None, waiting: bool | None = None) -> int:
-    """Return how many threads there are; of `unread` and `waiting`, only True narrows."""
-    sql = f"SELECT count(*) FROM ({THREADS}{UNREAD if unread else ''}{AND_WAITING if waiting else ''}) AS threads"
-    return int(await fetch_value(sql, ctx.workspace_id, ctx.livemode))
+async def list_threads(ctx: Context, page: PageRequest, which: ThreadFilter = EVERY_THREAD) -> Page[Thread]:
+    """List threads, the one with the newest reply first. Raises InvalidRequest."""
+    return await _threads(ctx, page, which)
+
+
+async def count_threads(ctx: Context, which: ThreadFilter = EVERY_THREAD) -> int:
+    """Return how many threads there are. Raises InvalidRequest."""
+    values: list[object] = [ctx.workspace_id, ctx.livemode]
+    sql = f"SELECT count(*) FROM ({THREADS}{_conditions(which, values)}) AS threads"
+    return int(await fetch_value(sql, *values))
 
 
 async def count_thread_messages(ctx: Context, contact_id: UUID) -> int:
@@ -175,7 +238,7 @@ async def count_thread_messages(ctx: Context, contact_id: UUID) -> int:
 
 async def get_thread(ctx: Context, contact_id: UUID) -> Thread:
     """Return the thread of one contact. Raises NotFound where the contact never replied."""
-    found = await _threads(ctx, PageRequest(1), contact_id)
+    found = await _threads(ctx, PageRequest(1), ThreadFilter(contact_id=contact_id))
     if not found.items:
         raise ids.missing("thread", ids.encode_id(ids.CONTACT, contact_id), param="contact_id")
     return found.items[0]
@@ -246,6 +309,7 @@ def inbox_thread_resource(thread: Thread) -> InboxThreadResource:
         last_message=None if thread.last_message is None else message_resource(thread.last_message),
         unread_count=thread.unread_count,
         waiting=thread.is_waiting,
+        assignee_id=None if thread.assignee_id is None else ids.encode_id(ids.USER, thread.assignee_id),
     )
 
 
@@ -266,19 +330,43 @@ def inbox_message_resource(row: InboundMessage | Message) -> InboxMessageResourc
     )
 
 
-async def _threads(
-    ctx: Context, page: PageRequest, contact_id: UUID | None, *, unread: bool = False, waiting: bool = False
-) -> Page[Thread]:
+def _conditions(which: ThreadFilter, values: list[object]) -> str:
+    """Return the conditions of a filter as SQL; their values join `values`."""
+
+    def bind(value: object) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    sql = (UNREAD if which.unread else "") + (AND_WAITING if which.waiting else "")
+    if which.contact_id is not None:
+        sql += OF_CONTACT.format(contact=bind(which.contact_id))
+    if which.assigned_to is not None:
+        sql += f" AND {IS_ASSIGNED.format(which=f' AND user_id = {bind(which.assigned_to)}')}"
+    if which.unassigned:
+        sql += f" AND NOT {IS_ASSIGNED.format(which='')}"
+    text = "" if which.q is None else which.q.strip()
+    if len(text) > MAX_SEARCH:
+        raise InvalidRequest(f"q has at most {MAX_SEARCH} characters.", param="q")
+    if "\0" in text:
+        # PostgreSQL keeps no such text, so that none holds it.
+        return f"{sql} AND false"
+    if text:
+        digits = "".join(character for character in text if character.isascii() and character.isdigit())
+        # Letters find no phone, nor do few digits that any has.
+        is_phone = len(digits) >= MIN_DIGITS and not any(character.isalpha() for character in text)
+        pattern = bind(f"%{escape_like(text)}%")
+        sql += HOLDS.format(pattern=pattern, digits=bind(f"%{digits}%" if is_phone else ""))
+    return sql
+
+
+async def _threads(ctx: Context, page: PageRequest, which: ThreadFilter) -> Page[Thread]:
     backward = page.ending_before is not None
     cursor = page.ending_before if backward else page.starting_after
-    sql = THREADS + (UNREAD if unread else "") + (AND_WAITING if waiting else "")
     values: list[object] = [ctx.workspace_id, ctx.livemode]
-    if contact_id is not None:
-        sql += OF_CONTACT
-        values.append(contact_id)
-    elif cursor is not None:
-        sql += f" AND last.id {'>' if backward else '<'} $3"
+    sql = THREADS + _conditions(which, values)
+    if cursor is not None:
         values.append(cursor)
+        sql += f" AND last.id {'>' if backward else '<'} ${len(values)}"
     rows = await fetch(f"{sql} ORDER BY last.id {'ASC' if backward else 'DESC'} LIMIT {page.limit + 1}", *values)
     kept = rows[: page.limit][:: -1 if backward else 1]
     contacts = {row.id: row for row in await scoped(ctx, Contact).filter(id__in=[row.contact_id for row in kept])}
@@ -293,6 +381,7 @@ async def _threads(
             messages.get(row.message_id),
             row.unread_count,
             row.is_waiting,
+            row.assignee_id,
         )
         for row in kept
         # Between the statements a contact may be deleted.

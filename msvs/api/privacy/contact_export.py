@@ -17,6 +17,7 @@ from msvs.api import ids
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource, hashes_of, is_of_phone
 from msvs.api.contacts.suppressions import SuppressionResource, suppression_resource
 from msvs.api.context import Context
+from msvs.api.inbound.notes import ContactNoteResource, contact_note_resource
 from msvs.api.messages.statistics import ID_MARGIN, id_at
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import (
@@ -34,7 +35,16 @@ from msvs.api.resources import (
 from msvs.api.scope import find, scoped
 from msvs.api.text.phones import spellings
 from msvs.fields import about
-from msvs.models import ConsentEvent, Contact, ContactList, InboundMessage, ListMember, Message, Suppression
+from msvs.models import (
+    ConsentEvent,
+    Contact,
+    ContactList,
+    ContactNote,
+    InboundMessage,
+    ListMember,
+    Message,
+    Suppression,
+)
 
 # In one answer, of each kind, newest first.
 MAX_ROWS = 1000
@@ -74,6 +84,7 @@ class ContactExportResource(Resource, kw_only=True):
     suppression: Annotated[SuppressionResource | None, about(example=None)]
     messages: list[MessageResource]
     inbound_messages: list[InboundMessageResource]
+    notes: list[ContactNoteResource]
     event_count: Annotated[int, about(example=4, minimum=0)]
     complete: Annotated[bool, about(example=True)]
 
@@ -87,6 +98,7 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
     consent = await sections.consent.newest()
     messages = await sections.messages.newest()
     inbound = await sections.inbound_messages.newest()
+    notes = await sections.notes.newest()
     suppression = await scoped(ctx, Suppression).filter(canonical=contact.canonical).first()
     return ContactExportResource(
         id=ids.encode_id(ids.CONTACT, id),
@@ -98,7 +110,8 @@ async def export_contact(ctx: Context, id: UUID) -> ContactExportResource:
         consent=consent[:MAX_ROWS],
         messages=messages[:MAX_ROWS],
         inbound_messages=inbound[:MAX_ROWS],
-        complete=max(len(lists), len(consent), len(messages), len(inbound)) <= MAX_ROWS,
+        notes=notes[:MAX_ROWS],
+        complete=max(len(lists), len(consent), len(messages), len(inbound), len(notes)) <= MAX_ROWS,
     )
 
 
@@ -166,6 +179,7 @@ class _Sections(NamedTuple):
     consent: _Section[ConsentEvent, ConsentEntryResource]
     messages: _Section[Message, MessageResource]
     inbound_messages: _Section[InboundMessage, InboundMessageResource]
+    notes: _Section[ContactNote, ContactNoteResource]
 
 
 async def _sections(ctx: Context, contact: Contact) -> _Sections:
@@ -176,6 +190,7 @@ async def _sections(ctx: Context, contact: Contact) -> _Sections:
         consent=_Section(await _consent(ctx, contact), consent_entry_resource),
         messages=_Section(scoped(ctx, Message).filter(contact_id=contact.id), message_resource),
         inbound_messages=_Section(scoped(ctx, InboundMessage).filter(contact_id=contact.id), inbound_message_resource),
+        notes=_Section(scoped(ctx, ContactNote).filter(contact_id=contact.id), contact_note_resource),
     )
 
 

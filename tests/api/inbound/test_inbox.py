@@ -15,7 +15,9 @@ from msvs.api.context import Context
 from msvs.api.errors import ApiError, InvalidRequest, NotFound, PermissionDenied
 from msvs.api.inbound.inbox import (
     AnswerThread,
+    ThreadFilter,
     answer_thread,
+    count_threads,
     get_thread,
     inbox_message_resource,
     inbox_thread_resource,
@@ -55,7 +57,7 @@ async def people(ctx: Context, count: int) -> list[Contact]:
 
 
 async def order(ctx: Context, page: PageRequest = PAGE, **which: Any) -> list[UUID]:
-    return [thread.contact.id for thread in (await list_threads(ctx, page, **which)).items]
+    return [thread.contact.id for thread in (await list_threads(ctx, page, ThreadFilter(**which))).items]
 
 
 async def test_threads_stand_in_the_order_of_their_last_replies(ctx: Context, other_ctx: Context) -> None:
@@ -214,3 +216,29 @@ async def test_threads_are_found_through_indexes(ctx: Context) -> None:
     )
     for name in ("contact", "message", "unread"):
         assert f"inbound_messages_{name}" in plans
+
+
+async def test_threads_are_found_by_what_stands_in_them(ctx: Context, other_ctx: Context) -> None:
+    maria = await factories.make_contact(ctx, "+12125550101", first_name="Maria", last_name="Silva")
+    ana = await factories.make_contact(ctx, "+12125550199", first_name="Ana", email="ana@example.com")
+    theirs = await factories.make_contact(other_ctx, "+12125550101", first_name="Maria")
+    await reply(ctx, maria, "Is there a payment plan?")
+    await reply(ctx, ana, "100% sure")
+    await reply(other_ctx, theirs, "Is there a payment plan?")
+    await say(ctx, ana, "The doors open at eight.")
+    found = {q: await order(ctx, q=q) for q in ("PAYMENT", "maria sil", "ana@", "0199", "(212) 555-01", "doors", "0%")}
+    assert found == {
+        "PAYMENT": [maria.id],
+        "maria sil": [maria.id],
+        "ana@": [ana.id],
+        "0199": [ana.id],
+        "(212) 555-01": [ana.id, maria.id],
+        "doors": [ana.id],
+        "0%": [ana.id],
+    }
+    for q in ("nothing", "_", "%%", "12", "\0"):
+        assert await order(ctx, q=q) == [], q
+    assert await order(ctx, q="  ") == [ana.id, maria.id]
+    assert await count_threads(ctx, ThreadFilter(q="payment")) == 1
+    with pytest.raises(InvalidRequest):
+        await order(ctx, q="x" * 101)

@@ -1,0 +1,93 @@
+"""Canned answers: texts that are answered often, by their names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+from tortoise.exceptions import IntegrityError
+
+from msvs.api.context import Context
+from msvs.api.errors import Conflict, ErrorCode
+from msvs.api.inbound.notes import read_text
+from msvs.api.messages.messages import Body
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.scope import find, scoped
+from msvs.api.text.rendering import MAX_BODY
+from msvs.api.unit_of_work import unit_of_work
+from msvs.fields import Request, about, named
+from msvs.models import CannedAnswer
+
+CANNED_ANSWER = "can"
+MAX_NAME = 60
+
+AnswerName = Annotated[str, about("Its name, which no other has.", example="Payment plan", **named(MAX_NAME))]
+
+
+class CreateCannedAnswer(Request, frozen=True):
+    """A canned answer to be made; fields in braces are filled in when it is sent."""
+
+    name: AnswerName
+    body: Annotated[Body, about(example="Hi {firstName}, you can pay in three parts: cohortlabs.co/plan")]
+
+
+class UpdateCannedAnswer(Request, frozen=True):
+    """What to change of a canned answer."""
+
+    name: AnswerName | UnsetType = UNSET
+    body: Body | UnsetType = UNSET
+
+
+async def create_canned_answer(ctx: Context, data: CreateCannedAnswer) -> CannedAnswer:
+    """Make a canned answer. Raises InvalidRequest, Conflict code `canned_answer_exists`, PermissionDenied."""
+    allow(ctx, Permission.INBOX_WRITE)
+    row = CannedAnswer(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        name=read_text(data.name, param="name", maximum=MAX_NAME),
+        body=read_text(data.body, param="body", maximum=MAX_BODY),
+    )
+    await _save(row)
+    return row
+
+
+async def get_canned_answer(ctx: Context, id: UUID) -> CannedAnswer:
+    """Return one canned answer. Raises NotFound."""
+    return await find(ctx, CannedAnswer, id, prefix=CANNED_ANSWER, noun="canned answer")
+
+
+async def list_canned_answers(ctx: Context, page: PageRequest) -> Page[CannedAnswer]:
+    """List canned answers, newest first."""
+    allow(ctx, Permission.MESSAGES_READ)
+    return await fetch_page(scoped(ctx, CannedAnswer), page)
+
+
+async def update_canned_answer(ctx: Context, id: UUID, data: UpdateCannedAnswer) -> CannedAnswer:
+    """Change a canned answer. Raises NotFound, and what create_canned_answer raises."""
+    allow(ctx, Permission.INBOX_WRITE)
+    row = await find(ctx, CannedAnswer, id, prefix=CANNED_ANSWER, noun="canned answer", lock=True)
+    if data.name is not UNSET:
+        row.name = read_text(data.name, param="name", maximum=MAX_NAME)
+    if data.body is not UNSET:
+        row.body = read_text(data.body, param="body", maximum=MAX_BODY)
+    await _save(row)
+    return row
+
+
+async def delete_canned_answer(ctx: Context, id: UUID) -> None:
+    """Delete a canned answer. Raises NotFound, PermissionDenied."""
+    allow(ctx, Permission.INBOX_WRITE)
+    row = await find(ctx, CannedAnswer, id, prefix=CANNED_ANSWER, noun="canned answer", lock=True)
+    await row.delete()
+
+
+async def _save(row: CannedAnswer) -> None:
+    try:
+        async with unit_of_work():
+            await row.save()
+    except IntegrityError:
+        raise Conflict(
+            f"There is a canned answer '{row.name}' already.", param="name", code=ErrorCode.CANNED_ANSWER_EXISTS
+        ) from None

@@ -1,0 +1,77 @@
+"""Notes about contacts, for the workspace's own people: nobody is sent them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msvs.api import ids
+from msvs.api.context import Context
+from msvs.api.errors import InvalidRequest
+from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.permissions import Permission, allow
+from msvs.api.resources import Resource, moment
+from msvs.api.scope import find, scoped
+from msvs.fields import ULID, about, named
+from msvs.models import Contact, ContactNote
+
+NOTE = "nte"
+MAX_NOTE = 2000
+
+NoteBody = Annotated[str, about("The note.", example="Asked for the payment plan; call on Friday.", **named(MAX_NOTE))]
+
+
+class ContactNoteResource(Resource, kw_only=True):
+    """What somebody of the workspace wrote down about a contact."""
+
+    id: Annotated[str, about(example=f"{NOTE}_{ULID}")]
+    object: Literal["contact_note"] = "contact_note"
+    body: NoteBody
+    author: Annotated[str, about("Who wrote it: a user's or an API key's id.", example=f"usr_{ULID}")]
+    created_at: str
+
+
+async def add_note(ctx: Context, contact_id: UUID, body: str) -> ContactNote:
+    """Write a note about a contact down. Raises NotFound, InvalidRequest, PermissionDenied."""
+    allow(ctx, Permission.INBOX_WRITE)
+    text = read_text(body, param="body", maximum=MAX_NOTE)
+    await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id", lock=True)
+    return await ContactNote.create(
+        workspace_id=ctx.workspace_id,
+        livemode=ctx.livemode,
+        contact_id=contact_id,
+        body=text,
+        author=ctx.actor,
+        created_at=ctx.services.clock(),
+    )
+
+
+async def list_notes(ctx: Context, contact_id: UUID, page: PageRequest) -> Page[ContactNote]:
+    """List the notes about a contact, newest first. Raises NotFound, PermissionDenied."""
+    allow(ctx, Permission.CONTACTS_READ)
+    await find(ctx, Contact, contact_id, prefix=ids.CONTACT, noun="contact", param="contact_id")
+    return await fetch_page(scoped(ctx, ContactNote).filter(contact_id=contact_id), page)
+
+
+async def delete_note(ctx: Context, id: UUID) -> None:
+    """Delete a note. Raises NotFound, PermissionDenied."""
+    allow(ctx, Permission.INBOX_WRITE)
+    row = await find(ctx, ContactNote, id, prefix=NOTE, noun="note", lock=True)
+    await row.delete()
+
+
+def contact_note_resource(row: ContactNote) -> ContactNoteResource:
+    """Return the shape of a note."""
+    return ContactNoteResource(
+        id=ids.encode_id(NOTE, row.id), body=row.body, author=row.author, created_at=moment(row.created_at)
+    )
+
+
+def read_text(text: str, *, param: str, maximum: int) -> str:
+    """Return a text that a person wrote, without space around it. Raises InvalidRequest."""
+    found = text.strip()
+    if not 1 <= len(found) <= maximum:
+        raise InvalidRequest(f"{param} must have 1 to {maximum} characters.", param=param)
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in found):
+        raise InvalidRequest(f"{param} must not contain NUL or lone surrogates.", param=param)
+    return found

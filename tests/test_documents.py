@@ -270,6 +270,18 @@ def test_the_glossary_explains_each_term_in_a_sentence() -> None:
         assert "glossary.md)" in (ROOT / page).read_text(), page
 
 
+def test_the_glossary_has_only_words_that_are_used() -> None:
+    """Each word of a term stands in the code, the schema or another document; those of the trade need not."""
+    texts = [path.read_text() for path in (ROOT / "msvs").rglob("*.py")]
+    texts += [path.read_text() for path in DOCS.glob("*.md") if path.name != "glossary.md"]
+    texts += [(ROOT / name).read_text() for name in ("README.md", "schema.graphql")]
+    used = "\n".join(texts).casefold()
+    groups = (DOCS / "glossary.md").read_text().split("\n## ")[1:]
+    terms = [row[0] for group in groups if not group.startswith("SMS terms") for row in table(group)]
+    words = {term: re.findall(r"[a-z0-9]+", term.partition(" (")[0].casefold()) for term in terms}
+    assert [term for term, parts in words.items() if any(part not in used for part in parts)] == []
+
+
 def test_every_decision_names_what_keeps_it() -> None:
     pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
     assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]

@@ -145,9 +145,7 @@ class MessageFilter:
         default=False,
         description="Whether a campaign's skipped recipients are among them where no status is asked for.",
     )
-    origin: MessageOrigin | None = strawberry.field(
-        default=None, description="Only messages from there; `AUTOMATIC` are the service's own."
-    )
+    origin: MessageOrigin | None
 
 
 SendMessageResult = Annotated[

@@ -290,7 +290,20 @@ async def hand_over(
         now = await database.now()
         await in_unit_of_work(partial(give_back, services, claim, now))
         return
-    submissions = [
+    submissions = _submissions(claim)
+    began = time.monotonic()
+    answers = await _submit(carrier, submissions, stop)
+    if paces is not None:
+        paces.learn(carrier.name, len(submissions), time.monotonic() - began)
+    outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
+    async with stop.limit(more=stopping.RECORD_SECONDS):
+        now = await _record(claim, outcomes, handed_at)
+        if carrier.kind != VirtualCarrier.kind:
+            await _watch(claim, answers, now)
+
+
+def _submissions(claim: Claim) -> list[Submission]:
+    return [
         Submission(
             row.id,
             row.workspace_id,
@@ -304,15 +317,6 @@ async def hand_over(
         )
         for row in claim.messages
     ]
-    began = time.monotonic()
-    answers = await _submit(carrier, submissions, stop)
-    if paces is not None:
-        paces.learn(carrier.name, len(submissions), time.monotonic() - began)
-    outcomes = [_outcome(submission, answer) for submission, answer in zip(submissions, answers, strict=True)]
-    async with stop.limit(more=stopping.RECORD_SECONDS):
-        now = await _record(claim, outcomes, handed_at)
-        if carrier.kind != VirtualCarrier.kind:
-            await _watch(claim, answers, now)
 
 
 async def _record(claim: Claim, outcomes: Sequence[Outcome], handed_at: datetime) -> datetime:

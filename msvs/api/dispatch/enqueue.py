@@ -135,13 +135,15 @@ async def insert_single(
         # A key has no role.
         is_by_user=ctx.role is not None,
     )
-    if not is_due:
-        await _schedule(message)
-    elif is_single_statement():
+    await (_write_due(ctx, message) if is_due else _schedule(message))
+    return message
+
+
+async def _write_due(ctx: Context, message: NewMessage) -> None:
+    if is_single_statement():
         await ctx.services.keep(NewMessages).submit((ctx.workspace_id, ctx.livemode), message)
     else:
         await _queue(ctx.workspace_id, ctx.livemode, [message])
-    return message
 
 
 async def _schedule(message: NewMessage) -> None:

@@ -160,7 +160,9 @@ class ListMessages(PageQuery, frozen=True, kw_only=True):
         | None
     ) = None
     origin: (
-        Annotated[str, about("Only messages from there; `automatic` are the service's own.", enum=[*MessageOrigin])]
+        Annotated[
+            str, about("Only messages of this origin; automatic ones are the service's own.", enum=[*MessageOrigin])
+        ]
         | None
     ) = None
 

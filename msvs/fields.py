@@ -54,6 +54,14 @@ REGION_PATTERN = "^[A-Z]{2}$"
 SENDER_PATTERN = (
     "^(?:(?=.{0,10}[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ._&-]{0,9}[A-Za-z0-9._&-])?|\\+[1-9][0-9]{6,14}|[0-9]{3,8})$"
 )
+Sender = Annotated[
+    str,
+    about(
+        "Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's"
+        " where none is given.",
+        pattern=SENDER_PATTERN,
+    ),
+]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -44,7 +44,8 @@ from msvs.api.text.rendering import (
 )
 from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
-from msvs.fields import E164, SENDER_PATTERN, AwareTime, Ref, Request, about, id_pattern, named
+from msvs.fields import E164, AwareTime, Ref, Request, about, id_pattern, named
+from msvs.fields import Sender as Sender
 from msvs.models import Contact, Message, MessageKind, MessageOrigin, MessageStatus, OnUnknown, OptInStatus, rows
 
 MAX_LATE = timedelta(seconds=60)
@@ -77,14 +78,6 @@ Body = Annotated[
     about(
         f"SMS body, at most {MAX_BODY} characters. Supports {{variables}}, with a fallback as {{firstName|there}}.",
         **named(MAX_BODY),
-    ),
-]
-Sender = Annotated[
-    str,
-    about(
-        "Sender ID (1 to 11 letters and digits, at least one letter), phone in E.164, or short code; the workspace's"
-        " where none is given.",
-        pattern=SENDER_PATTERN,
     ),
 ]
 Variables = Annotated[

@@ -73,6 +73,6 @@ test("the list of campaigns by the keyboard alone", async ({ page }) => {
   await page.getByRole("combobox", { name: /Search/ }).fill("home");
   await checkPage(page);
   await page.keyboard.press("Enter");
-  await expect(page).toHaveURL(/\/dashboard$/);
+  await expect(page).toHaveURL(/\/dashboard\/?$/);
   await expect(page.getByRole("heading", { level: 1 })).toContainText("Hello");
 });

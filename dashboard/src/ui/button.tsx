@@ -29,9 +29,11 @@ export interface ButtonProps extends Omit<AriaProps, "className" | "children">, 
   children?: ReactNode;
 }
 
-export function Button({ look, size, icon, className, children, ...rest }: ButtonProps) {
+/** A button that keeps the focus while what it began is under way, and takes no second press meanwhile. */
+export function Button({ look, size, icon, className, children, isPending = false, onPress, type, ...rest }: ButtonProps) {
+  const own = isPending ? { type: "button" as const, "aria-disabled": true } : { ...(onPress && { onPress }), ...(type && { type }) };
   return (
-    <AriaButton {...rest} className={shape({ ...(look && { look }), ...(size && { size }) }, className)}>
+    <AriaButton {...rest} {...own} data-pending={isPending || undefined} className={shape({ ...(look && { look }), ...(size && { size }) }, className)}>
       {icon !== undefined && <Icon name={icon} className="size-4.5" />}
       {children}
     </AriaButton>

@@ -32,7 +32,6 @@ export function CopyId({ id, short = false }: { id: string; short?: boolean }) {
   const shown = short && id.length > 14 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id;
   return (
     <AriaButton
-      aria-label={t`Copy ${id}`}
       className="inline-flex max-w-full items-center gap-1.5 rounded-md px-1.5 py-0.5 font-mono text-xs text-muted hover:bg-sunken hover:text-text"
       onPress={async () => {
         await navigator.clipboard.writeText(id);
@@ -40,6 +39,7 @@ export function CopyId({ id, short = false }: { id: string; short?: boolean }) {
         setTimeout(() => setCopied(false), 1500);
       }}
     >
+      <span className="sr-only">{t`Copy`} </span>
       <span className="truncate">{shown}</span>
       <Icon name={copied ? "check" : "copy"} className="size-3.5" />
       <span className="sr-only" aria-live="polite">

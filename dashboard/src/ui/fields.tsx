@@ -186,7 +186,7 @@ export function Segmented<Value extends string>({ label, choices, value, onChang
             className={({ isSelected, isFocusVisible }) =>
               classes(
                 "cursor-pointer rounded-md px-3 py-1 text-sm",
-                isSelected ? "bg-surface font-medium text-text shadow-card" : "text-muted hover:text-text",
+                isSelected ? "bg-raised font-medium text-text shadow-card ring-1 ring-line-strong/40" : "text-muted hover:text-text",
                 isFocusVisible && "outline-2 outline-brand",
               )
             }

@@ -97,7 +97,7 @@ function CampaignTable({ feed }: { feed: ReturnType<typeof useFeed<unknown, obje
         id: "name",
         header: t`Name`,
         cell: (row) => (
-          <span className="block max-w-64 min-w-44">
+          <span className="block max-w-40 min-w-32 sm:max-w-64 sm:min-w-44">
             <CampaignLink row={row} />
             <span className="block truncate text-sm text-muted">{row.body}</span>
           </span>

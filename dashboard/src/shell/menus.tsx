@@ -7,7 +7,7 @@ import { closeSession, enterMode, enterWorkspace, useSession } from "@/api/sessi
 import { graphql } from "@/gql";
 import { chooseLanguage, LANGUAGES, type Language } from "@/i18n";
 import { chooseTheme, useTheme, type Theme } from "@/theme";
-import { Segmented } from "@/ui/fields";
+import { Segmented } from "@/ui/segmented";
 import { Icon } from "@/ui/icons";
 import { useRoleName } from "@/ui/states";
 

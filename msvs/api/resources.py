@@ -15,7 +15,7 @@ import msgspec
 
 from msvs.api import ids
 from msvs.api.permissions import shown_scopes
-from msvs.fields import AT, LIST_ID, TEXT, ULID, VIPS, KeptPhone, about
+from msvs.fields import AT, LIST_ID, TEXT, ULID, VIPS, KeptPhone, about, named
 from msvs.json_types import JSONObject
 from msvs.models import (
     CampaignStatus,
@@ -990,4 +990,27 @@ def api_key_resource(row: rows.ApiKeyRow, *, key: str | UnsetType = UNSET) -> Ap
         allowed_ips=row.allowed_ips,
         created_by=row.created_by,
         key=key,
+    )
+
+
+CONTACT_NOTE = "nte"
+MAX_NOTE = 2000
+
+NoteBody = Annotated[str, about("The note.", example="Asked for the payment plan; call on Friday.", **named(MAX_NOTE))]
+
+
+class ContactNoteResource(Resource, kw_only=True):
+    """What somebody of the workspace wrote down about a contact."""
+
+    id: Annotated[str, about(example=f"{CONTACT_NOTE}_{ULID}")]
+    object: Literal["contact_note"] = "contact_note"
+    body: NoteBody
+    author: Annotated[str, about("Who wrote it: a user's or an API key's id.", example=f"usr_{ULID}")]
+    created_at: str
+
+
+def contact_note_resource(row: rows.ContactNoteRow) -> ContactNoteResource:
+    """Return the shape of a note."""
+    return ContactNoteResource(
+        id=ids.encode_id(CONTACT_NOTE, row.id), body=row.body, author=row.author, created_at=moment(row.created_at)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
 from uuid import UUID
 
 from msvs.api import ids
@@ -10,25 +9,12 @@ from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import Resource, moment
+from msvs.api.resources import CONTACT_NOTE
+from msvs.api.resources import MAX_NOTE as MAX_NOTE
 from msvs.api.scope import find, scoped
-from msvs.fields import ULID, about, named
 from msvs.models import Contact, ContactNote
 
-NOTE = "nte"
-MAX_NOTE = 2000
-
-NoteBody = Annotated[str, about("The note.", example="Asked for the payment plan; call on Friday.", **named(MAX_NOTE))]
-
-
-class ContactNoteResource(Resource, kw_only=True):
-    """What somebody of the workspace wrote down about a contact."""
-
-    id: Annotated[str, about(example=f"{NOTE}_{ULID}")]
-    object: Literal["contact_note"] = "contact_note"
-    body: NoteBody
-    author: Annotated[str, about("Who wrote it: a user's or an API key's id.", example=f"usr_{ULID}")]
-    created_at: str
+NOTE = CONTACT_NOTE
 
 
 async def add_note(ctx: Context, contact_id: UUID, body: str) -> ContactNote:
@@ -58,13 +44,6 @@ async def delete_note(ctx: Context, id: UUID) -> None:
     allow(ctx, Permission.INBOX_WRITE)
     row = await find(ctx, ContactNote, id, prefix=NOTE, noun="note", lock=True)
     await row.delete()
-
-
-def contact_note_resource(row: ContactNote) -> ContactNoteResource:
-    """Return the shape of a note."""
-    return ContactNoteResource(
-        id=ids.encode_id(NOTE, row.id), body=row.body, author=row.author, created_at=moment(row.created_at)
-    )
 
 
 def read_text(text: str, *, param: str, maximum: int) -> str:

@@ -17,16 +17,17 @@ from msvs.api import ids
 from msvs.api.consent.consent import ConsentEntryResource, consent_entry_resource, hashes_of, is_of_phone
 from msvs.api.contacts.suppressions import SuppressionResource, suppression_resource
 from msvs.api.context import Context
-from msvs.api.inbound.notes import ContactNoteResource, contact_note_resource
 from msvs.api.messages.statistics import ID_MARGIN, id_at
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import (
     ContactListResource,
+    ContactNoteResource,
     ContactResource,
     InboundMessageResource,
     MessageResource,
     Resource,
     contact_list_resource,
+    contact_note_resource,
     contact_resource,
     inbound_message_resource,
     message_resource,

@@ -113,7 +113,7 @@ NO_GRAPHQL: Mapping[str, str] = {
     "statistics.read_usage": TWILIO,
 }
 # Modules all of whose operations are for people.
-FOR_PEOPLE = ("addresses", "login_sessions", "users")
+FOR_PEOPLE = ("addresses", "login_sessions", "passkeys", "second_factors", "users")
 # Operation → what it is a part of: nothing that a caller asks for by itself.
 PARTS: Mapping[str, str] = {
     "settings_of_mode.find_settings": "everything the settings decide",
@@ -162,6 +162,10 @@ PARTS: Mapping[str, str] = {
     "contacts.lock_external_ids": "importing contacts",
     "authentication_log.record_authentication": "everything that concerns who may log in",
     "login_sessions.begin_session": "logging in",
+    "login_sessions.limit_passkey_logins": "logging in with a passkey",
+    "second_factors.replace_codes": "setting up a second factor",
+    "second_factors.limit_codes": "giving a code",
+    "second_factors.tell_change": "every change of a second factor",
     "addresses.limit_mails": "asking for a mail",
     "addresses.tell_password_changed": "resetting a password",
     "login_sessions.open_session": "logging in and signing up",

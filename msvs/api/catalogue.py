@@ -650,6 +650,24 @@ _DASHBOARD_ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "Add an authenticator app or a passkey to the account.",
     ),
     (
+        ErrorCode.SECOND_FACTOR_INVALID,
+        (400, 401),
+        "The code or passkey is wrong, was used before, or the step of logging in has run out.",
+        "Take the next code of the app, or log in again.",
+    ),
+    (
+        ErrorCode.SECOND_FACTOR_EXISTS,
+        (409,),
+        "The user has this second factor already, or as many as there may be.",
+        "Remove one first.",
+    ),
+    (
+        ErrorCode.SECOND_FACTOR_MISSING,
+        (409,),
+        "The user has no second factor that recovery codes could stand in for.",
+        "Add an authenticator app or a passkey first.",
+    ),
+    (
         ErrorCode.PERMISSION_DENIED,
         (403,),
         "The user's role in the workspace does not allow this.",

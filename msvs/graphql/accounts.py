@@ -152,9 +152,23 @@ SignUpResult = Annotated[
     SignedUp | InvalidRequestError | NotFoundError | ConflictError | RateLimitError | PermissionRefusedError,
     strawberry.union("SignUpResult", description="The new user, logged in, or why there is none."),
 ]
+
+
+@strawberry.type(description="The password is right, and a second factor is to follow within ten minutes.")
+class SecondFactorNeeded:
+    token: str = strawberry.field(description="What `logInWithCode` or `beginPasskeyLogin` is given.")
+    has_totp: bool = strawberry.field(description="Whether the code of an authenticator app is one.")
+    has_passkey: bool = strawberry.field(description="Whether a passkey is one.")
+
+
+@strawberry.type(description="Says that something was done, or that a mail is sent if there is somebody to send it to.")
+class Accepted:
+    accepted: bool = strawberry.field(description="Always true.")
+
+
 LogInResult = Annotated[
-    Session | AuthenticationError | RateLimitError | PermissionRefusedError,
-    strawberry.union("LogInResult", description="The session, or why there is none."),
+    Session | SecondFactorNeeded | AuthenticationError | RateLimitError | PermissionRefusedError,
+    strawberry.union("LogInResult", description="The session, the second step to follow, or why there is none."),
 ]
 LogOutResult = Annotated[
     LoggedOut | PermissionRefusedError,
@@ -239,7 +253,7 @@ class AccountMutation:
             async with unit_of_work():
                 made = await users.sign_up(visitor, data)
             return SignedUp(
-                session=await _begin(request, made.session),
+                session=await begin(request, made.session),
                 workspace_id=ID(ids.encode_id(ids.WORKSPACE, made.workspace_id)),
                 test_key=made.test_key,
                 live_key=None,
@@ -247,17 +261,22 @@ class AccountMutation:
 
         return await for_people(info, sign_up)
 
-    @mutation(LogInResult, "Open a session. Its token is set as a cookie. Needs no login.")
+    @mutation(
+        LogInResult,
+        "Open a session, or ask for the second factor. Its token is set as a cookie. Needs no login.",
+    )
     async def log_in(
         self,
         info: Info,
         email: Annotated[str, strawberry.argument(description="The user's e-mail address.")],
         password: Annotated[str, strawberry.argument(description="The user's password.")],
     ) -> object:
-        async def log_in(request: RequestContext) -> Session:
-            return await _begin(
-                request, await login_sessions.log_in(request.caller.visitor, email=email, password=password)
-            )
+        async def log_in(request: RequestContext) -> Session | SecondFactorNeeded:
+            try:
+                opened = await login_sessions.log_in(request.caller.visitor, email=email, password=password)
+            except login_sessions.SecondFactorNeeded as needed:
+                return SecondFactorNeeded(token=needed.token, has_totp=needed.has_totp, has_passkey=needed.has_passkey)
+            return await begin(request, opened)
 
         return await for_people(info, log_in)
 
@@ -306,7 +325,7 @@ class AccountMutation:
             confirmation = await login_sessions.confirm_password(visitor, user_of(request), current_password)
             async with unit_of_work():
                 opened = await login_sessions.change_password(visitor, confirmation, password)
-            return await _begin(request, opened)
+            return await begin(request, opened)
 
         return await for_people(info, change_password)
 
@@ -336,7 +355,7 @@ async def for_people(info: Info, operation: Callable[[RequestContext], Awaitable
         request.forget()
 
 
-async def _begin(request: RequestContext, opened: OpenedSession) -> Session:
+async def begin(request: RequestContext, opened: OpenedSession) -> Session:
     """Have the browser keep a session that was opened, in place of the one it came with."""
     identity = await login_sessions.authenticate_session(request.caller.visitor.services, opened.token)
     before = request.caller.identity or request.caller.returning

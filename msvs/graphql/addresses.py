@@ -11,18 +11,13 @@ from strawberry import ID
 from msvs.api import ids
 from msvs.api.accounts import addresses, authentication_log
 from msvs.api.unit_of_work import unit_of_work
-from msvs.graphql.accounts import for_people, user_of
+from msvs.graphql.accounts import Accepted, for_people, user_of
 from msvs.graphql.connections import After, Before, First, Last, read_page
 from msvs.graphql.context import Info, RequestContext
 from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRefusedError, RateLimitError
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.shapes import from_row
 from msvs.models import AuthenticationEntry as EntryRow
-
-
-@strawberry.type(description="Says that something was done, or that a mail is sent if there is somebody to send it to.")
-class Accepted:
-    accepted: bool = strawberry.field(description="Always true.")
 
 
 @strawberry.type(description="One thing that concerns who may log in as the user.")

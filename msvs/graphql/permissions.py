@@ -40,6 +40,9 @@ FOR_PEOPLE = frozenset(
     (
         *("signUp", "logIn", "logOut", "endSession", "changePassword", "acceptInvitation"),
         *("confirmEmail", "resendConfirmation", "requestPasswordReset", "resetPassword"),
+        *("beginTotp", "confirmTotp", "removeTotp", "makeRecoveryCodes", "beginPasskey", "addPasskey"),
+        *("renamePasskey", "removePasskey", "logInWithCode", "beginPasskeyLogin", "logInWithPasskey"),
+        "requireSecondFactor",
     )
 )
 # What needs no login.
@@ -47,6 +50,7 @@ OPEN_FIELDS = frozenset(
     (
         *("signUp", "logIn", "logOut", "invitationPreview", "__typename"),
         *("confirmEmail", "requestPasswordReset", "resetPassword"),
+        *("logInWithCode", "beginPasskeyLogin", "logInWithPasskey"),
     )
 )
 # What a page of our own may run with a session's cookie alone: it has to come by the session's CSRF token again.

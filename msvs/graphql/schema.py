@@ -32,6 +32,7 @@ from msvs.graphql.nodes import NodeQuery
 from msvs.graphql.previews import PreviewQuery
 from msvs.graphql.requests import RequestQuery
 from msvs.graphql.scalars import SCALARS
+from msvs.graphql.second_factors import SecondFactorMutation, SecondFactorQuery
 from msvs.graphql.segments import SegmentMutation, SegmentQuery
 from msvs.graphql.senders import SenderQuery
 from msvs.graphql.statistics import StatisticsQuery
@@ -47,6 +48,7 @@ class Query(
     NodeQuery,
     AccountQuery,
     AddressQuery,
+    SecondFactorQuery,
     WorkspaceQuery,
     MessageQuery,
     CampaignQuery,
@@ -77,6 +79,7 @@ class Query(
 class Mutation(
     AccountMutation,
     AddressMutation,
+    SecondFactorMutation,
     WorkspaceMutation,
     MessageMutation,
     CampaignMutation,

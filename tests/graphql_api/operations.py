@@ -320,6 +320,22 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 
+# These need an authenticator app or a passkey: tests/api/accounts/test_second_factors.py runs what they call.
+SECOND_STEPS = (
+    "AddPasskey",
+    "BeginPasskey",
+    "BeginPasskeyLogin",
+    "BeginTotp",
+    "ConfirmTotp",
+    "LogInWithCode",
+    "LogInWithPasskey",
+    "MakeRecoveryCodes",
+    "RemovePasskey",
+    "RemoveTotp",
+    "RenamePasskey",
+    "RequireSecondFactor",
+    "SecondFactors",
+)
 # Documents that test_statements.py counts: they need a browser, or answer more than once.
 RUN_ELSEWHERE = (
     "AcceptInvitation",
@@ -339,4 +355,5 @@ RUN_ELSEWHERE = (
     "Sessions",
     "SignUp",
     "Viewer",
+    *SECOND_STEPS,
 )

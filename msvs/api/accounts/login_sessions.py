@@ -5,7 +5,6 @@ A refused attempt must be remembered, so what counts attempts runs outside a uni
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,8 @@ from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.passwords import check_password, hash_password, needs_rehash, verify_password
+from msvs.api.accounts.tokens import TokenPurpose, make_token, void_tokens
+from msvs.api.accounts.tokens import digest_token as digest_token
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied, RateLimited
@@ -49,6 +50,8 @@ MAX_NETWORK_ATTEMPTS = 100
 # Of one e-mail address from all networks, but those where its user is logged in.
 MAX_USER_ATTEMPTS = 50
 MAX_DEVICE_LENGTH = 200
+# Log-ins with a passkey begun from one network.
+MAX_PASSKEY_LOGINS = 100
 # Sign-ups tried from one network, no matter what came of them.
 MAX_SIGN_UPS = 20
 
@@ -116,6 +119,11 @@ SELECT bool_or(network = $2 AND device = $3) IS TRUE AS is_known, count(*) > 0 A
 ) AS seen
 """
 # The owner of an address first, then who signed up with it last.
+FACTORS_OF_USER = """
+SELECT totp_confirmed_at IS NOT NULL AS has_totp,
+    EXISTS (SELECT FROM passkeys WHERE passkeys.user_id = users.id) AS has_passkey
+FROM users WHERE id = $1
+"""
 FIND_BY_ADDRESS = """
 (SELECT * FROM users WHERE email = $1)
 UNION ALL
@@ -180,6 +188,16 @@ class OpenedSession:
     user_id: UUID
 
 
+class SecondFactorNeeded(Exception):
+    """The password is right, and the user has a second factor, which is to follow with this token."""
+
+    def __init__(self, token: str, has_totp: bool, has_passkey: bool) -> None:
+        super().__init__("a second factor is needed")
+        self.token = token
+        self.has_totp = has_totp
+        self.has_passkey = has_passkey
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """Proof that a logged-in user has just given the password; `confirm_password` makes it."""
@@ -188,10 +206,10 @@ class Confirmation:
 
 
 async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSession:
-    """Open a session for the right password. Not to be run in a unit of work.
+    """Open a session for the right password, or ask for the second factor. Not to be run in a unit of work.
 
     Raises AuthenticationFailed code `login_invalid`, the same for a wrong password and an unknown user, and
-    RateLimited.
+    RateLimited, and SecondFactorNeeded.
     """
     address = fold_email(email)
     keys = await _count_attempt(visitor, address or "")
@@ -201,6 +219,10 @@ async def log_in(visitor: Visitor, *, email: str, password: str) -> OpenedSessio
         await User.filter(id=user.id, password_hash=user.password_hash).update(
             password_hash=await hash_password(password)
         )
+    factors = await fetch_row(FACTORS_OF_USER, user.id)
+    if factors is not None and (factors.has_totp or factors.has_passkey):
+        token = await make_token(visitor.services, TokenPurpose.SECOND_FACTOR, user.id)
+        raise SecondFactorNeeded(token, bool(factors.has_totp), bool(factors.has_passkey))
     return await begin_session(visitor, user, password_changed_at=user.password_changed_at)
 
 
@@ -252,6 +274,16 @@ async def limit_sign_ups(visitor: Visitor) -> None:
     if wait is not None:
         raise RateLimited(
             "Too many attempts to sign up; wait before the next.", code=ErrorCode.SIGN_UP_THROTTLED, retry_after=wait
+        )
+
+
+async def limit_passkey_logins(visitor: Visitor) -> None:
+    """Count a log-in with a passkey that is begun. Not to be run in a unit of work. Raises RateLimited."""
+    key = digest_token(f"passkey {network_of(visitor.ip or '')}")
+    wait = await count_attempts(visitor.services, {key: MAX_PASSKEY_LOGINS})
+    if wait is not None:
+        raise RateLimited(
+            "Too many attempts to log in; wait before the next.", code=ErrorCode.LOGIN_THROTTLED, retry_after=wait
         )
 
 
@@ -407,6 +439,10 @@ async def change_password(visitor: Visitor, confirmation: Confirmation, password
         password_hash=await hash_password(password), password_changed_at=visitor.services.clock()
     )
     await Session.filter(user_id=identity.user_id).exclude(id=identity.session_id).delete()
+    # Links and half log-ins that the password before opened.
+    await void_tokens(
+        identity.user_id, TokenPurpose.RESET_PASSWORD, TokenPurpose.SECOND_FACTOR, TokenPurpose.PASSKEY_LOGIN
+    )
     for membership in identity.memberships:
         if membership.is_suspended:
             continue
@@ -427,11 +463,6 @@ async def forget_ended(now: datetime) -> int:
     sessions = await Session.filter(expires_at__lte=now).delete()
     idle = await execute("DELETE FROM sessions WHERE last_seen_at <= $1", now - IDLE)
     return sessions + idle + await execute("DELETE FROM login_throttles WHERE started_at <= $1", now - WINDOW)
-
-
-def digest_token(token: str) -> str:
-    """Return the hash under which a session's or invitation's token is kept."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def fold_email(email: str) -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from msvs.api import ids
-from msvs.api.accounts.login_sessions import digest_token
 from msvs.api.context import Services
 from msvs.database import execute, fetch_row
 from msvs.models.rows import AccountTokenRow
@@ -43,6 +43,11 @@ TRY_PROOF = """
 UPDATE account_tokens SET attempts = attempts + 1
 WHERE digest = $1 AND purpose = $2 AND expires_at > $3 AND attempts < $4 RETURNING *
 """
+
+
+def digest_token(token: str) -> str:
+    """Return the hash under which a session's, invitation's or link's token is kept."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def make_token(

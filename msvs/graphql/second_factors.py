@@ -1,0 +1,280 @@
+"""Second factors of who asks, and the step of logging in that asks for one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry import ID
+
+from msvs.api import ids
+from msvs.api.accounts import login_sessions, passkeys, second_factors
+from msvs.api.accounts.login_sessions import Confirmation
+from msvs.api.unit_of_work import unit_of_work
+from msvs.graphql.accounts import Accepted, Session, begin, for_people, user_of
+from msvs.graphql.context import Info, RequestContext
+from msvs.graphql.errors import (
+    AuthenticationError,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionRefusedError,
+    RateLimitError,
+)
+from msvs.graphql.fields import field, mutation
+from msvs.graphql.shapes import from_row
+from msvs.models.rows import PasskeyRow
+
+
+@strawberry.type(description="What an authenticator app is to be given; shown this once.")
+class TotpSecret:
+    secret: str = strawberry.field(description="The secret, in base32, to be typed.")
+    uri: str = strawberry.field(description="The same as an otpauth URI, for a QR code.")
+
+
+@strawberry.type(description="Codes that each stand in for a second factor once; shown this once.")
+class RecoveryCodes:
+    codes: list[str] = strawberry.field(description="Ten codes. Those made before count no more.")
+
+
+@strawberry.type(description="What a browser is to do with a passkey.")
+class PasskeyChallenge:
+    token: str = strawberry.field(description="What is sent back with the browser's answer. It counts once.")
+    options: str = strawberry.field(
+        description="JSON for `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`."
+    )
+
+
+@strawberry.type(description="A passkey of a user.")
+class Passkey:
+    id: ID = strawberry.field(description="The id of the passkey.")
+    name: str = strawberry.field(description="What its owner calls it.")
+    is_backed_up: bool = strawberry.field(description="Whether it is kept in more than one device.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    last_used_at: datetime | None = strawberry.field(description="When it was last used; null where it never was.")
+
+    @classmethod
+    def from_row(cls, row: PasskeyRow) -> Passkey:
+        """Return the type of a row."""
+        return from_row(cls, row, id=ID(ids.encode_id(passkeys.PASSKEY, row.id)))
+
+
+@strawberry.type(description="A new passkey.")
+class PasskeyAdded:
+    passkey: Passkey = strawberry.field(description="The passkey.")
+    recovery_codes: list[str] = strawberry.field(
+        description="Recovery codes, shown this once, where it is the user's first second factor; else none."
+    )
+
+
+@strawberry.type(description="The second factors of the user who asks.")
+class SecondFactors:
+    has_totp: bool = strawberry.field(description="Whether an authenticator app is set up.")
+    recovery_codes_left: int = strawberry.field(description="How many recovery codes were not used yet.")
+    passkeys: list[Passkey] = strawberry.field(description="The passkeys, the oldest first.")
+
+
+CurrentPassword = Annotated[str, strawberry.argument(description="The user's password.")]
+BeginTotpResult = Annotated[
+    TotpSecret | InvalidRequestError | ConflictError | RateLimitError | PermissionRefusedError,
+    strawberry.union("BeginTotpResult", description="What the app is to be given, or why there is nothing."),
+]
+RecoveryCodesResult = Annotated[
+    RecoveryCodes | InvalidRequestError | ConflictError | RateLimitError | PermissionRefusedError,
+    strawberry.union("RecoveryCodesResult", description="The recovery codes, or why there are none."),
+]
+RemoveSecondFactorResult = Annotated[
+    Accepted | InvalidRequestError | NotFoundError | RateLimitError | PermissionRefusedError,
+    strawberry.union("RemoveSecondFactorResult", description="Says that it is gone, or why not."),
+]
+BeginPasskeyResult = Annotated[
+    PasskeyChallenge | InvalidRequestError | AuthenticationError | RateLimitError | PermissionRefusedError,
+    strawberry.union("BeginPasskeyResult", description="What the browser is to do, or why nothing."),
+]
+AddPasskeyResult = Annotated[
+    PasskeyAdded | InvalidRequestError | ConflictError | PermissionRefusedError,
+    strawberry.union("AddPasskeyResult", description="The passkey, or why there is none."),
+]
+RenamePasskeyResult = Annotated[
+    Passkey | InvalidRequestError | NotFoundError | PermissionRefusedError,
+    strawberry.union("RenamePasskeyResult", description="The passkey as it now is, or why not."),
+]
+SecondStepResult = Annotated[
+    Session | AuthenticationError | RateLimitError | PermissionRefusedError,
+    strawberry.union("SecondStepResult", description="The session, or why there is none."),
+]
+RequireSecondFactorResult = Annotated[
+    Accepted | PermissionRefusedError,
+    strawberry.union("RequireSecondFactorResult", description="Says that it is set, or why not."),
+]
+
+
+@strawberry.type
+class SecondFactorQuery:
+    @field("The second factors of the user who asks.")
+    async def second_factors(self, info: Info) -> SecondFactors:
+        identity = user_of(info.context)
+        has_totp, left = await second_factors.count_factors(identity.user_id)
+        found = [Passkey.from_row(row) for row in await passkeys.list_passkeys(identity)]
+        return SecondFactors(has_totp=has_totp, recovery_codes_left=left, passkeys=found)
+
+
+@strawberry.type
+class SecondFactorMutation:
+    @mutation(BeginTotpResult, "Begin to set up an authenticator app. It counts once `confirmTotp` was given a code.")
+    async def begin_totp(self, info: Info, current_password: CurrentPassword) -> object:
+        async def begin_(request: RequestContext) -> TotpSecret:
+            confirmation = await _confirm(request, current_password)
+            async with unit_of_work():
+                secret, uri = await second_factors.begin_totp(request.caller.visitor, confirmation)
+            return TotpSecret(secret=secret, uri=uri)
+
+        return await for_people(info, begin_)
+
+    @mutation(RecoveryCodesResult, "Finish to set up an authenticator app. Other sessions of the user end.")
+    async def confirm_totp(
+        self, info: Info, code: Annotated[str, strawberry.argument(description="The code that the app shows.")]
+    ) -> object:
+        async def confirm(request: RequestContext) -> RecoveryCodes:
+            visitor, identity = request.caller.visitor, user_of(request)
+            await second_factors.limit_codes(visitor, identity.user_id)
+            async with unit_of_work():
+                codes = await second_factors.confirm_totp(visitor, identity, code)
+            return RecoveryCodes(codes=list(codes))
+
+        return await for_people(info, confirm)
+
+    @mutation(RemoveSecondFactorResult, "Take the authenticator app away.")
+    async def remove_totp(self, info: Info, current_password: CurrentPassword) -> object:
+        async def remove(request: RequestContext) -> Accepted:
+            confirmation = await _confirm(request, current_password)
+            async with unit_of_work():
+                await second_factors.remove_totp(request.caller.visitor, confirmation)
+            return Accepted(accepted=True)
+
+        return await for_people(info, remove)
+
+    @mutation(RecoveryCodesResult, "Make recovery codes in place of those before.")
+    async def make_recovery_codes(self, info: Info, current_password: CurrentPassword) -> object:
+        async def make(request: RequestContext) -> RecoveryCodes:
+            confirmation = await _confirm(request, current_password)
+            async with unit_of_work():
+                codes = await second_factors.make_recovery_codes(request.caller.visitor, confirmation)
+            return RecoveryCodes(codes=list(codes))
+
+        return await for_people(info, make)
+
+    @mutation(BeginPasskeyResult, "Begin to make a passkey.")
+    async def begin_passkey(self, info: Info, current_password: CurrentPassword) -> object:
+        async def begin_(request: RequestContext) -> PasskeyChallenge:
+            confirmation = await _confirm(request, current_password)
+            async with unit_of_work():
+                token, options = await passkeys.begin_passkey(request.caller.visitor, confirmation)
+            return PasskeyChallenge(token=token, options=options)
+
+        return await for_people(info, begin_)
+
+    @mutation(AddPasskeyResult, "Keep the passkey that the browser made.")
+    async def add_passkey(
+        self,
+        info: Info,
+        token: Annotated[str, strawberry.argument(description="The token of `beginPasskey`.")],
+        credential: Annotated[str, strawberry.argument(description="The browser's answer, as JSON.")],
+        name: Annotated[str, strawberry.argument(description="What to call it, at most 100 characters.")],
+    ) -> object:
+        async def add(request: RequestContext) -> PasskeyAdded:
+            visitor, identity = request.caller.visitor, user_of(request)
+            async with unit_of_work():
+                row, codes = await passkeys.add_passkey(visitor, identity, token, credential, name=name)
+            return PasskeyAdded(passkey=Passkey.from_row(row), recovery_codes=list(codes))
+
+        return await for_people(info, add)
+
+    @mutation(RenamePasskeyResult, "Give a passkey another name.")
+    async def rename_passkey(
+        self,
+        info: Info,
+        id: Annotated[ID, strawberry.argument(description="The passkey's id.")],
+        name: Annotated[str, strawberry.argument(description="The name.")],
+    ) -> object:
+        async def rename(request: RequestContext) -> Passkey:
+            found = ids.find_id(passkeys.PASSKEY, id, "passkey")
+            return Passkey.from_row(await passkeys.rename_passkey(user_of(request), found, name))
+
+        return await for_people(info, rename)
+
+    @mutation(RemoveSecondFactorResult, "Take a passkey away.")
+    async def remove_passkey(
+        self,
+        info: Info,
+        id: Annotated[ID, strawberry.argument(description="The passkey's id.")],
+        current_password: CurrentPassword,
+    ) -> object:
+        async def remove(request: RequestContext) -> Accepted:
+            confirmation = await _confirm(request, current_password)
+            found = ids.find_id(passkeys.PASSKEY, id, "passkey")
+            async with unit_of_work():
+                await passkeys.remove_passkey(request.caller.visitor, confirmation, found)
+            return Accepted(accepted=True)
+
+        return await for_people(info, remove)
+
+    @mutation(SecondStepResult, "Log in by the code of an app or a recovery code, after the password. Needs no login.")
+    async def log_in_with_code(
+        self,
+        info: Info,
+        token: Annotated[str, strawberry.argument(description="The token that `logIn` answered.")],
+        code: Annotated[str, strawberry.argument(description="The code.")],
+    ) -> object:
+        async def log_in(request: RequestContext) -> Session:
+            return await begin(request, await second_factors.log_in_with_code(request.caller.visitor, token, code))
+
+        return await for_people(info, log_in)
+
+    @mutation(
+        BeginPasskeyResult,
+        "Begin to log in with a passkey: after the password, or in place of address and password. Needs no login.",
+    )
+    async def begin_passkey_login(
+        self,
+        info: Info,
+        token: Annotated[
+            str | None, strawberry.argument(description="The token that `logIn` answered; null in its place.")
+        ] = None,
+    ) -> object:
+        async def begin_(request: RequestContext) -> PasskeyChallenge:
+            visitor = request.caller.visitor
+            await login_sessions.limit_passkey_logins(visitor)
+            made, options = await passkeys.begin_passkey_login(visitor, token)
+            return PasskeyChallenge(token=made, options=options)
+
+        return await for_people(info, begin_)
+
+    @mutation(SecondStepResult, "Log in with a passkey. Needs no login.")
+    async def log_in_with_passkey(
+        self,
+        info: Info,
+        token: Annotated[str, strawberry.argument(description="The token of `beginPasskeyLogin`.")],
+        credential: Annotated[str, strawberry.argument(description="The browser's answer, as JSON.")],
+    ) -> object:
+        async def log_in(request: RequestContext) -> Session:
+            return await begin(request, await passkeys.log_in_with_passkey(request.caller.visitor, token, credential))
+
+        return await for_people(info, log_in)
+
+    @mutation(RequireSecondFactorResult, "Have the workspace demand a second factor of its members, or not.")
+    async def require_second_factor(
+        self, info: Info, required: Annotated[bool, strawberry.argument(description="Whether it does.")]
+    ) -> object:
+        async def demand(request: RequestContext) -> Accepted:
+            has_one = user_of(request).has_second_factor
+            async with unit_of_work():
+                await second_factors.demand_second_factor(request.ctx, required, has_second_factor=has_one)
+            return Accepted(accepted=True)
+
+        return await for_people(info, demand)
+
+
+async def _confirm(request: RequestContext, password: str) -> Confirmation:
+    return await login_sessions.confirm_password(request.caller.visitor, user_of(request), password)

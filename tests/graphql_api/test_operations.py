@@ -44,7 +44,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     async def note(self: Any, query: str, *args: Any, **more: Any) -> Any:
         # Nor those that a new connection of the pool begins with.
-        if query not in (auth.FIND_API_KEY, auth.TOUCH, db.LIMIT):
+        if query not in (auth.FIND_API_KEY, auth.TOUCH, db.SET_LIMITS):
             run.append(query)
         return await execute(self, query, *args, **more)
 

@@ -148,12 +148,12 @@ async def create_webhook(ctx: Context, data: CreateWebhook) -> tuple[WebhookEndp
     )
     secret = signatures.new_secret() if data.secret is None else _read_secret(data.secret)
     sealed = ctx.services.keyring.seal(secret)
-    await _hold_urls(ctx)
-    if await scoped(ctx, WebhookEndpoint).count() >= MAX_WEBHOOKS:
+    there = await _hold_endpoints(ctx)
+    if len(there) >= MAX_WEBHOOKS:
         raise Conflict(
             f"A workspace may have at most {MAX_WEBHOOKS} webhooks in each mode.", code=ErrorCode.WEBHOOK_LIMIT
         )
-    await _refuse_known_url(ctx, url)
+    _refuse_known_url(there, url)
     row = await WebhookEndpoint.create(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
@@ -188,14 +188,13 @@ async def update_webhook(ctx: Context, id: UUID, data: UpdateWebhook) -> Webhook
     url = None if data.url is UNSET else _read_url(ctx, data.url)
     events = None if data.events is UNSET else _read_events(data.events)
     description = None if data.description is UNSET else _read_description(data.description)
-    if url is not None:
-        await _hold_urls(ctx)
+    there = [] if url is None else await _hold_endpoints(ctx)
     row = await _find(ctx, id, lock=True)
     before = _settings(row)
     is_elsewhere = url is not None and canonical_url(url) != canonical_url(row.url)
     if url is not None:
         if is_elsewhere:
-            await _refuse_known_url(ctx, url)
+            _refuse_known_url(there, url)
             row.unverified_since = ctx.services.clock() if row.livemode else None
         row.url = url
     if events is not None:
@@ -318,15 +317,16 @@ async def recover(ctx: Context, id: UUID, *, since: datetime) -> int:
     return count
 
 
-async def _hold_urls(ctx: Context) -> None:
-    """Take the workspace's row, the lock under which its endpoints are counted and their URLs compared."""
+async def _hold_endpoints(ctx: Context) -> Sequence[WebhookEndpoint]:
+    """Return the endpoints of the mode, under the lock of the workspace's row, so that none is added meanwhile."""
     await fetch_value("SELECT id FROM workspaces WHERE id = $1 FOR UPDATE", ctx.workspace_id)
+    return await scoped(ctx, WebhookEndpoint).order_by("id")
 
 
-async def _refuse_known_url(ctx: Context, url: str) -> None:
-    """Raise Conflict where the mode has an endpoint of this URL, however it is written."""
+def _refuse_known_url(there: Sequence[WebhookEndpoint], url: str) -> None:
+    """Raise Conflict where one of the endpoints has this URL, however it is written."""
     wanted = canonical_url(url)
-    for row in await scoped(ctx, WebhookEndpoint).order_by("id"):
+    for row in there:
         if canonical_url(row.url) == wanted:
             raise Conflict(
                 "There is a webhook with this URL already; change its events instead.",

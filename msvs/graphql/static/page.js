@@ -54,6 +54,16 @@ async function show() {
     : answer.errors[0].message;
 }
 
+// GraphiQL gives its editors no names, and their scrolled parts no place in the order of the keyboard.
+function nameEditors() {
+  for (const field of document.querySelectorAll(".CodeMirror textarea:not([aria-label])")) {
+    const tool = field.closest("section, .graphiql-editor-tool, .result-window");
+    field.setAttribute("aria-label", (tool && tool.getAttribute("aria-label")) || "Editor");
+  }
+  for (const part of document.querySelectorAll('.CodeMirror-scroll[tabindex="-1"]')) part.tabIndex = 0;
+}
+new MutationObserver(nameEditors).observe(document.getElementById("graphiql"), { childList: true, subtree: true });
+
 document.getElementById("caller").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem(KEPT, box.value.trim());

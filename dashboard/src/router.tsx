@@ -2,6 +2,7 @@
 import { createRouter } from "@tanstack/react-router";
 import { accountRoutes } from "./pages/account/routes";
 import { campaignRoutes } from "./pages/campaigns/routes";
+import { contactRoutes } from "./pages/contacts/routes";
 import { homeRoutes } from "./pages/home/routes";
 import { parseSearch, stringifySearch } from "./search";
 import { Broken, NotFound, Pending } from "./shell/fallbacks";
@@ -12,6 +13,7 @@ const tree = rootRoute.addChildren([
   shellRoute.addChildren([
     ...homeRoutes,
     ...campaignRoutes,
+    ...contactRoutes,
   ]),
 ]);
 

@@ -30,7 +30,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
   {
     label: msg`Audience`,
     places: [
-      { label: msg`Contacts`, icon: "contacts" },
+      { label: msg`Contacts`, icon: "contacts", to: "/contacts" },
       { label: msg`Lists`, icon: "lists" },
       { label: msg`Segments`, icon: "segment" },
       { label: msg`Keywords`, icon: "keyword" },

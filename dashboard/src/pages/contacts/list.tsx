@@ -1,0 +1,137 @@
+import { Trans, useLingui } from "@lingui/react/macro";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useMemo, useState } from "react";
+import { useFeed } from "@/api/hooks";
+import { graphql } from "@/gql";
+import type { ContactRowFragment, OptInStatus } from "@/gql/graphql";
+import { OptInBadge, useStatusNames } from "@/status";
+import { Button } from "@/ui/button";
+import { Select } from "@/ui/fields";
+import { Card, PageHead, Time } from "@/ui/show";
+import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
+import { DataTable, type TableColumn } from "@/ui/table";
+import { AddContact } from "./add";
+import { ImportDialog } from "./import";
+import { CONSENTS } from "./routes";
+import { nameOf, SearchField, useLists, useMayWrite, useSourceName } from "./shared";
+
+const ContactPageRows = graphql(`
+  query ContactRows($filter: ContactFilter, $first: Int, $after: String) {
+    contacts(filter: $filter, first: $first, after: $after) {
+      nodes { ...ContactRow }
+      pageInfo { hasNextPage endCursor }
+      totalCount
+    }
+  }
+`);
+
+const ALL = "-";
+
+export function ContactsPage() {
+  const { t } = useLingui();
+  const navigate = useNavigate();
+  const mayWrite = useMayWrite();
+  const search = useSearch({ from: "/shell/contacts" });
+  const { q, consent, list } = search;
+  const names = useStatusNames().optIns;
+  const lists = useLists();
+  const [open, setOpen] = useState<"add" | "import" | null>(null);
+  const filter = { ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { optInStatus: consent }), ...(list === undefined ? {} : { listId: list }) };
+  const isFiltered = Object.keys(filter).length > 0;
+  const feed = useFeed(ContactPageRows, isFiltered ? { filter } : {}, ({ contacts }) => contacts);
+  const go = (changes: Partial<typeof search>) => void navigate({ to: "/contacts", search: { ...search, ...changes }, replace: true });
+  const isFirst = feed.rows?.length === 0 && !isFiltered;
+  const adding = (
+    <>
+      <Button onPress={() => setOpen("import")}>{t`Import`}</Button>
+      <Button look="primary" icon="plus" onPress={() => setOpen("add")}>{t`Add contact`}</Button>
+    </>
+  );
+  return (
+    <>
+      <PageHead title={t`Contacts`} lead={t`The people you may text, and the proof that they agreed.`} actions={mayWrite && !isFirst ? adding : undefined} />
+      {!isFirst && (
+        <div className="mb-4 grid gap-3 sm:grid-cols-[minmax(12rem,1fr)_11rem_14rem] sm:items-end" role="search" aria-label={t`Filters`}>
+          <SearchField label={t`Search`} placeholder={t`Name, e-mail or digits of a phone`} value={q ?? ""} onChange={(next) => go({ q: next || undefined })} />
+          <Select
+            label={t`Consent`}
+            choices={[{ value: ALL, label: t`Any` }, ...CONSENTS.map((each) => ({ value: each as string, label: names[each] }))]}
+            value={consent ?? ALL}
+            onChange={(next) => go({ consent: next === ALL ? undefined : (next as OptInStatus) })}
+          />
+          <Select
+            label={t`List`}
+            choices={[{ value: ALL, label: t`All contacts` }, ...lists.map(({ id, name }) => ({ value: id, label: name })), ...(list !== undefined && !lists.some(({ id }) => id === list) ? [{ value: list, label: list }] : [])]}
+            value={list ?? ALL}
+            onChange={(next) => go({ list: next === ALL ? undefined : next })}
+          />
+        </div>
+      )}
+      {feed.problem !== null && feed.rows === undefined ? (
+        <ProblemState problem={feed.problem} onRetry={feed.retry} />
+      ) : feed.rows === undefined ? (
+        <Loading rows={8} />
+      ) : isFirst ? (
+        <Card>
+          <EmptyState icon="contacts" title={t`Bring your first contacts`} action={mayWrite ? <div className="flex flex-wrap justify-center gap-2"><Button look="primary" onPress={() => setOpen("import")}>{t`Import contacts`}</Button><Button look="quiet" onPress={() => setOpen("add")}>{t`Add one by hand`}</Button></div> : undefined}>
+            <Trans>Paste rows or choose a CSV file. Say how people agreed to be texted: it is kept with each of them.</Trans>
+          </EmptyState>
+        </Card>
+      ) : feed.rows.length === 0 ? (
+        <FilteredEmpty onClear={() => void navigate({ to: "/contacts", search: {} })} />
+      ) : (
+        <ContactTable feed={feed} />
+      )}
+      {open === "add" && <AddContact onClose={() => setOpen(null)} />}
+      {open === "import" && <ImportDialog list={list} onClose={() => setOpen(null)} />}
+    </>
+  );
+}
+
+type ContactFeed = ReturnType<typeof useFeed<unknown, object, ContactRowFragment>>;
+
+/** Contacts, wherever they stand: all, of a list, of a segment. */
+export function ContactTable({ feed, action, label, fileName = "contacts" }: { feed: ContactFeed; action?: TableColumn<ContactRowFragment>; label?: string; fileName?: string }) {
+  const { t } = useLingui();
+  const navigate = useNavigate();
+  const sourceName = useSourceName();
+  const columns = useMemo<TableColumn<ContactRowFragment>[]>(
+    () => [
+      {
+        id: "phone",
+        header: t`Contact`,
+        cell: (row) => (
+          <span className="block max-w-44 min-w-28 sm:max-w-72">
+            <Link to="/contacts/$id" params={{ id: row.id }} className="block truncate font-medium text-text no-underline hover:underline">
+              {nameOf(row) || row.phone}
+            </Link>
+            {nameOf(row) !== "" && <span className="block truncate text-sm text-muted tabular">{row.phone}</span>}
+          </span>
+        ),
+        text: ({ phone }) => phone,
+      },
+      { id: "consent", header: t`Consent`, cell: ({ optIn }) => <OptInBadge status={optIn.status} />, text: ({ optIn }) => optIn.status },
+      { id: "source", header: t`Source`, cell: ({ optIn }) => <span className="text-muted">{sourceName(optIn.source)}</span>, text: ({ optIn }) => optIn.source, className: "hidden lg:table-cell" },
+      { id: "email", header: t`E-mail`, cell: ({ email }) => <span className="block max-w-56 truncate text-muted">{email}</span>, text: ({ email }) => email, className: "hidden md:table-cell" },
+      { id: "first", header: t`First name`, cell: ({ firstName }) => firstName, text: ({ firstName }) => firstName, isExtra: true },
+      { id: "last", header: t`Last name`, cell: ({ lastName }) => lastName, text: ({ lastName }) => lastName, isExtra: true },
+      { id: "made", header: t`Added`, cell: ({ createdAt }) => <Time at={createdAt} style="day" />, text: ({ createdAt }) => createdAt, className: "hidden sm:table-cell" },
+      ...(action === undefined ? [] : [action]),
+    ],
+    [t, sourceName, action],
+  );
+  return (
+    <DataTable
+      label={label ?? t`Contacts`}
+      rows={feed.rows!}
+      columns={columns}
+      rowKey={({ id }) => id}
+      onOpen={({ id }) => void navigate({ to: "/contacts/$id", params: { id } })}
+      totalCount={feed.totalCount}
+      hasMore={feed.hasMore}
+      onMore={feed.loadMore}
+      isLoading={feed.isLoading}
+      fileName={fileName}
+    />
+  );
+}

@@ -3,6 +3,7 @@ import { createRouter } from "@tanstack/react-router";
 import { accountRoutes } from "./pages/account/routes";
 import { campaignRoutes } from "./pages/campaigns/routes";
 import { contactRoutes } from "./pages/contacts/routes";
+import { developersRoutes } from "./pages/developers/routes";
 import { homeRoutes } from "./pages/home/routes";
 import { parseSearch, stringifySearch } from "./search";
 import { Broken, NotFound, Pending } from "./shell/fallbacks";
@@ -14,6 +15,7 @@ const tree = rootRoute.addChildren([
     ...homeRoutes,
     ...campaignRoutes,
     ...contactRoutes,
+    ...developersRoutes,
   ]),
 ]);
 

@@ -5,6 +5,8 @@ import { campaignRoutes } from "./pages/campaigns/routes";
 import { contactRoutes } from "./pages/contacts/routes";
 import { developersRoutes } from "./pages/developers/routes";
 import { homeRoutes } from "./pages/home/routes";
+import { inboxRoutes } from "./pages/inbox/routes";
+import { messagesRoutes } from "./pages/messages/routes";
 import { parseSearch, stringifySearch } from "./search";
 import { Broken, NotFound, Pending } from "./shell/fallbacks";
 import { rootRoute, shellRoute } from "./shell/route";
@@ -16,6 +18,8 @@ const tree = rootRoute.addChildren([
     ...campaignRoutes,
     ...contactRoutes,
     ...developersRoutes,
+    ...inboxRoutes,
+    ...messagesRoutes,
   ]),
 ]);
 

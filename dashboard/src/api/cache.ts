@@ -15,8 +15,6 @@ const STALE: Record<string, readonly string[]> = {
   importContacts: ["contacts", "contactLists"],
   optOutContact: ["contact", "suppressions"],
   eraseContact: ["contacts"],
-  addNote: ["contactNotes"],
-  deleteNote: ["contactNotes"],
   createList: ["contactLists"],
   deleteList: ["contactLists"],
   addContactsToList: ["contacts", "contact", "contactLists", "contactList"],
@@ -28,9 +26,15 @@ const STALE: Record<string, readonly string[]> = {
   liftSuppression: ["contacts", "suppressions"],
   createSegment: ["segments"],
   deleteSegment: ["segments"],
-  answerThread: ["inboxThreads", "inboxThread", "threadMessages", "conversationOverview"],
+  answerThread: ["inboxThreads", "inboxThread", "threadMessages", "conversationOverview", "messages"],
   markThreadRead: ["inboxThreads", "inboxThread"],
   markThreadUnread: ["inboxThreads", "inboxThread"],
+  assignThread: ["inboxThreads", "inboxThread"],
+  createCannedAnswer: ["cannedAnswers"],
+  deleteCannedAnswer: ["cannedAnswers"],
+  addNote: ["contactNotes"],
+  deleteNote: ["contactNotes"],
+  cancelMessage: ["credits"],
   unflagInboundMessage: ["inboundMessages"],
   simulateReply: ["inboxThreads", "inboundMessages", "threadMessages"],
   sendMessage: ["messages", "credits"],
@@ -45,7 +49,7 @@ const STALE: Record<string, readonly string[]> = {
 };
 
 // The same for what happens by itself.
-const STALE_BY_REPLY = ["inboxThreads", "threadMessages", "inboundMessages", "conversationOverview"] as const;
+const STALE_BY_REPLY = ["inboxThreads", "inboxThread", "threadMessages", "inboundMessages", "conversationOverview"] as const;
 const STALE_BY_EVENT: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^CAMPAIGN_/, ["campaigns"]],
   [/^CREDITS_/, ["credits"]],

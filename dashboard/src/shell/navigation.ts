@@ -23,8 +23,8 @@ export const NAVIGATION: readonly PlaceGroup[] = [
     places: [
       { label: msg`Home`, icon: "home", to: "/" },
       { label: msg`Campaigns`, icon: "campaign", to: "/campaigns" },
-      { label: msg`Inbox`, icon: "inbox", badge: "unread" },
-      { label: msg`Messages`, icon: "message" },
+      { label: msg`Inbox`, icon: "inbox", to: "/inbox", badge: "unread" },
+      { label: msg`Messages`, icon: "message", to: "/messages" },
     ],
   },
   {

@@ -1,9 +1,10 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { useData } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { graphql } from "@/gql";
 import type { CampaignPreviewQuery, MessagePreviewQuery } from "@/gql/graphql";
+import { useSettled } from "@/settled";
 import { Button } from "@/ui/button";
 import { PhonePreview, SegmentMeter } from "@/ui/phone";
 import { Callout, Card, Count, Credits, Facts } from "@/ui/show";
@@ -50,7 +51,6 @@ const MessagePreview = graphql(`
   }
 `);
 
-const SETTLE_MS = 500;
 // Anybody's number in the sandbox, for a text that has no audience yet.
 const STAND_IN = "+14155550123";
 
@@ -69,16 +69,6 @@ export interface Preview {
   sample: number;
   showSample: (sample: number) => void;
   retry: () => void;
-}
-
-/** Return a value once it has rested for a moment. */
-export function useSettled<Value>(value: Value, ms = SETTLE_MS): Value {
-  const [settled, setSettled] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), ms);
-    return () => clearTimeout(timer);
-  }, [value, ms]);
-  return settled;
 }
 
 /** The last answer there was, while the next is on its way. */

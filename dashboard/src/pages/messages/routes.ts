@@ -1,0 +1,17 @@
+import { createRoute } from "@tanstack/react-router";
+import { lazyPage } from "@/page";
+import { flag, oneOf, search, text } from "@/search";
+import { shellRoute } from "@/shell/route";
+
+export const STATUSES = ["SCHEDULED", "QUEUED", "SENDING", "SENT", "DELIVERED", "FAILED", "REPLIED", "CANCELED", "SKIPPED"] as const;
+export const ORIGINS = ["API", "CAMPAIGN", "DASHBOARD", "AUTOMATIC"] as const;
+export const TABS = ["timeline", "why"] as const;
+
+export const messagesRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/messages",
+  validateSearch: search({ status: oneOf(STATUSES), origin: oneOf(ORIGINS), campaign: text(), contact: text(), skipped: flag(), id: text(), tab: oneOf(TABS), send: flag(), to: text() }),
+  component: lazyPage("messages", () => import("./list"), "MessagesPage"),
+});
+
+export const messagesRoutes = [messagesRoute];

@@ -31,10 +31,10 @@ export const NAVIGATION: readonly PlaceGroup[] = [
     label: msg`Audience`,
     places: [
       { label: msg`Contacts`, icon: "contacts", to: "/contacts" },
-      { label: msg`Lists`, icon: "lists" },
-      { label: msg`Segments`, icon: "segment" },
-      { label: msg`Keywords`, icon: "keyword" },
-      { label: msg`Suppressions`, icon: "suppression" },
+      { label: msg`Lists`, icon: "lists", to: "/lists" },
+      { label: msg`Segments`, icon: "segment", to: "/segments" },
+      { label: msg`Keywords`, icon: "keyword", to: "/keywords" },
+      { label: msg`Suppressions`, icon: "suppression", to: "/suppressions" },
     ],
   },
   {

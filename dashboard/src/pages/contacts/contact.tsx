@@ -211,7 +211,7 @@ function Lists({ contact: { id, lists } }: { contact: Contact }) {
       <ul className="divide-y divide-line">
         {lists.nodes.map((each) => (
           <li key={each.id} className="flex items-center justify-between gap-3 py-1.5">
-            <Link to="/contacts" search={{ list: each.id }} className="min-w-0 truncate">
+            <Link to="/lists/$id" params={{ id: each.id }} className="min-w-0 truncate">
               {each.name}
             </Link>
             {mayWrite && (

@@ -15,7 +15,7 @@ import { ImportDialog } from "./import";
 import { CONSENTS } from "./routes";
 import { nameOf, SearchField, useLists, useMayWrite, useSourceName } from "./shared";
 
-const ContactPageRows = graphql(`
+export const ContactRowsQuery = graphql(`
   query ContactRows($filter: ContactFilter, $first: Int, $after: String) {
     contacts(filter: $filter, first: $first, after: $after) {
       nodes { ...ContactRow }
@@ -38,7 +38,7 @@ export function ContactsPage() {
   const [open, setOpen] = useState<"add" | "import" | null>(null);
   const filter = { ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { optInStatus: consent }), ...(list === undefined ? {} : { listId: list }) };
   const isFiltered = Object.keys(filter).length > 0;
-  const feed = useFeed(ContactPageRows, isFiltered ? { filter } : {}, ({ contacts }) => contacts);
+  const feed = useFeed(ContactRowsQuery, isFiltered ? { filter } : {}, ({ contacts }) => contacts);
   const go = (changes: Partial<typeof search>) => void navigate({ to: "/contacts", search: { ...search, ...changes }, replace: true });
   const isFirst = feed.rows?.length === 0 && !isFiltered;
   const adding = (

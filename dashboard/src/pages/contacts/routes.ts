@@ -20,4 +20,49 @@ export const contactRoute = createRoute({
   component: lazyPage("contacts", () => import("./contact"), "ContactPage"),
 });
 
-export const contactRoutes = [contactsRoute, contactRoute];
+export const listsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/lists",
+  component: lazyPage("contacts", () => import("./lists"), "ListsPage"),
+});
+
+export const listRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/lists/$id",
+  validateSearch: search({ q: text() }),
+  component: lazyPage("contacts", () => import("./lists"), "ListPage"),
+});
+
+export const segmentsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/segments",
+  component: lazyPage("contacts", () => import("./segments"), "SegmentsPage"),
+});
+
+export const newSegmentRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/segments/new",
+  component: lazyPage("contacts", () => import("./segments"), "NewSegmentPage"),
+});
+
+export const segmentRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/segments/$id",
+  component: lazyPage("contacts", () => import("./segments"), "SegmentPage"),
+});
+
+export const suppressionsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/suppressions",
+  validateSearch: search({ phone: text() }),
+  component: lazyPage("contacts", () => import("./suppressions"), "SuppressionsPage"),
+});
+
+export const keywordsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/keywords",
+  validateSearch: search({ list: text() }),
+  component: lazyPage("contacts", () => import("./keywords"), "KeywordsPage"),
+});
+
+export const contactRoutes = [contactsRoute, contactRoute, listsRoute, listRoute, segmentsRoute, newSegmentRoute, segmentRoute, suppressionsRoute, keywordsRoute];

@@ -3,6 +3,7 @@ import { createRouter } from "@tanstack/react-router";
 import { accountRoutes } from "./pages/account/routes";
 import { campaignRoutes } from "./pages/campaigns/routes";
 import { contactRoutes } from "./pages/contacts/routes";
+import { creditsRoutes } from "./pages/credits/routes";
 import { developersRoutes } from "./pages/developers/routes";
 import { homeRoutes } from "./pages/home/routes";
 import { inboxRoutes } from "./pages/inbox/routes";
@@ -17,6 +18,7 @@ const tree = rootRoute.addChildren([
     ...homeRoutes,
     ...campaignRoutes,
     ...contactRoutes,
+    ...creditsRoutes,
     ...developersRoutes,
     ...inboxRoutes,
     ...messagesRoutes,

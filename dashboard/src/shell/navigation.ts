@@ -40,7 +40,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
   {
     label: msg`Workspace`,
     places: [
-      { label: msg`Credits`, icon: "credits" },
+      { label: msg`Credits`, icon: "credits", to: "/credits" },
       { label: msg`Developers`, icon: "developers", to: "/developers" },
       { label: msg`Settings`, icon: "settings" },
     ],

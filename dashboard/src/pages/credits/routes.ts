@@ -1,0 +1,13 @@
+import { createRoute } from "@tanstack/react-router";
+import { lazyPage } from "@/page";
+import { oneOf, search } from "@/search";
+import { shellRoute } from "@/shell/route";
+
+export const creditsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/credits",
+  validateSearch: search({ tab: oneOf(["ledger", "purchases"]), days: oneOf(["7", "30", "90"]) }),
+  component: lazyPage("credits", () => import("./credits"), "CreditsPage"),
+});
+
+export const creditsRoutes = [creditsRoute];

@@ -8,6 +8,7 @@ import { developersRoutes } from "./pages/developers/routes";
 import { homeRoutes } from "./pages/home/routes";
 import { inboxRoutes } from "./pages/inbox/routes";
 import { messagesRoutes } from "./pages/messages/routes";
+import { settingsRoutes } from "./pages/settings/routes";
 import { parseSearch, stringifySearch } from "./search";
 import { Broken, NotFound, Pending } from "./shell/fallbacks";
 import { rootRoute, shellRoute } from "./shell/route";
@@ -20,6 +21,7 @@ const tree = rootRoute.addChildren([
     ...contactRoutes,
     ...creditsRoutes,
     ...developersRoutes,
+    ...settingsRoutes,
     ...inboxRoutes,
     ...messagesRoutes,
   ]),

@@ -45,6 +45,7 @@ const STALE: Record<string, readonly string[]> = {
   inviteMember: ["invitations"],
   revokeInvitation: ["invitations"],
   removeMember: ["members"],
+  updateWorkspace: ["credits"],
   endSession: ["sessions"],
 };
 

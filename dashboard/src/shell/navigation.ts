@@ -42,7 +42,7 @@ export const NAVIGATION: readonly PlaceGroup[] = [
     places: [
       { label: msg`Credits`, icon: "credits", to: "/credits" },
       { label: msg`Developers`, icon: "developers", to: "/developers" },
-      { label: msg`Settings`, icon: "settings" },
+      { label: msg`Settings`, icon: "settings", to: "/settings" },
     ],
   },
 ];

@@ -10,8 +10,9 @@ import { Select, Switch } from "@/ui/fields";
 import { Card, CopyId, Facts, Time } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState, States } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
+import { useIsAdmin, useTell } from "@/ui/tell";
 import { EVENT_TYPES, eventName } from "./names";
-import { Code, CopyButton, useIsAdmin, useTell } from "./parts";
+import { Code, CopyButton } from "./parts";
 
 export const EventRow = graphql(`
   fragment EventRow on Event { id type data createdAt }

@@ -12,8 +12,9 @@ import { Checkbox, Field, Segmented, Select, Switch, TextArea } from "@/ui/field
 import { Badge, Callout, Card, Time } from "@/ui/show";
 import { EmptyState, FilteredEmpty, States, useProblemText } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
+import { useIsAdmin, useTell } from "@/ui/tell";
 import { SCOPES } from "./names";
-import { ShownOnce, useIsAdmin, useTell } from "./parts";
+import { ShownOnce } from "./parts";
 
 export const KeyRow = graphql(`
   fragment KeyRow on ApiKey { id name prefix last4 scopes allowedIps createdBy createdAt expiresAt revokedAt lastUsedAt }

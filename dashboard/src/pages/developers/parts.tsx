@@ -1,28 +1,10 @@
 // What the developers' pages share.
 import { useLingui } from "@lingui/react/macro";
 import { useEffect, useState, type ReactNode } from "react";
-import type { Problem } from "@/api/problems";
-import { useSession } from "@/api/session";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/fields";
 import { Callout } from "@/ui/show";
-import { useProblemText } from "@/ui/states";
-import { toast } from "@/ui/toast";
-
-export function useIsAdmin(): boolean {
-  const role = useSession().membership?.role;
-  return role === "OWNER" || role === "ADMIN";
-}
-
-/** Return what says how a change went, and whether it went well. */
-export function useTell() {
-  const textOf = useProblemText();
-  return (problem: Problem | null, text: string): boolean => {
-    toast(problem === null ? { text, tone: "good" } : { text: textOf(problem), tone: "danger" });
-    return problem === null;
-  };
-}
 
 export function CopyButton({ text, label, look = "secondary" }: { text: string; label: string; look?: "primary" | "secondary" }) {
   const { t } = useLingui();

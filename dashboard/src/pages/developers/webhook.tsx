@@ -10,8 +10,9 @@ import { Select } from "@/ui/fields";
 import { Callout, Card, Count, CopyId, Facts, PageHead, Time } from "@/ui/show";
 import { EmptyState, Loading, ProblemState, States } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
+import { useIsAdmin, useTell } from "@/ui/tell";
 import { eventName } from "./names";
-import { Code, ShownOnce, useIsAdmin, useTell } from "./parts";
+import { Code, ShownOnce } from "./parts";
 import { AttemptBadge, WebhookForm, WebhookState } from "./webhooks";
 
 const WebhookData = graphql(`

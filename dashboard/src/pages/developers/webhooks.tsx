@@ -11,8 +11,9 @@ import { Checkbox, Field, Segmented } from "@/ui/fields";
 import { Badge, Callout, Card, Time } from "@/ui/show";
 import { EmptyState, Loading, ProblemState, useProblemText } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
+import { useIsAdmin } from "@/ui/tell";
 import { EVENT_TYPES, eventName } from "./names";
-import { ShownOnce, useIsAdmin } from "./parts";
+import { ShownOnce } from "./parts";
 
 export const WebhookFields = graphql(`
   fragment WebhookFields on Webhook { id url everyEvent events description enabled disabledReason verified previousSecretUntil createdAt }

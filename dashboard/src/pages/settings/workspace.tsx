@@ -1,0 +1,216 @@
+// The workspace's own settings, in three parts; each saves what was changed in it, and nothing else.
+import { useLingui } from "@lingui/react/macro";
+import { useEffect, useMemo, useState, type FormEvent, type ReactNode } from "react";
+import { useChange, useData } from "@/api/hooks";
+import type { Problem } from "@/api/problems";
+import { graphql } from "@/gql";
+import type { UpdateWorkspaceInput, WorkspaceFieldsFragment } from "@/gql/graphql";
+import { unitsOf } from "@/pages/campaigns/draft";
+import { Button } from "@/ui/button";
+import { Field, Select, Switch, TextArea } from "@/ui/fields";
+import { SegmentMeter } from "@/ui/phone";
+import { Callout, Card } from "@/ui/show";
+import { useProblemText } from "@/ui/states";
+import { useIsAdmin, useTell } from "@/ui/tell";
+
+const Update = graphql(`
+  mutation SettingsUpdate($input: UpdateWorkspaceInput!) {
+    updateWorkspace(input: $input) {
+      __typename
+      ... on Workspace { ...WorkspaceFields }
+      ... on Error { code message param }
+    }
+  }
+`);
+const SenderNames = graphql(`
+  query SettingsSenderNames { senders(first: 100) { nodes { id value } } }
+`);
+const TextPreview = graphql(`
+  query SettingsTextPreview($input: PreviewMessageInput!) {
+    messagePreview(input: $input) { encoding segments parts }
+  }
+`);
+
+type Workspace = WorkspaceFieldsFragment;
+type Name = Exclude<keyof Workspace & keyof UpdateWorkspaceInput, "id">;
+
+/** Hold changes beside what is saved, and save them alone. */
+function useForm(workspace: Workspace) {
+  const { t } = useLingui();
+  const tell = useTell();
+  const textOf = useProblemText();
+  const update = useChange(Update);
+  const isAdmin = useIsAdmin();
+  const [changes, setChanges] = useState<Partial<Workspace>>({});
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const param = problem?.param?.split(".").pop()?.replace(/\[.*/, "");
+  const isChanged = Object.keys(changes).length > 0;
+  const set = <Key extends Name>(name: Key, value: Workspace[Key]) =>
+    setChanges(({ [name]: _old, ...rest }) => (JSON.stringify(value) === JSON.stringify(workspace[name]) ? (rest as Partial<Workspace>) : ({ ...rest, [name]: value } as Partial<Workspace>)));
+  const save = async (event: FormEvent) => {
+    event.preventDefault();
+    const { problem: found } = await update.run({ input: changes as UpdateWorkspaceInput });
+    setProblem(found);
+    if (found === null) {
+      setChanges({});
+      tell(null, t`Saved.`);
+    }
+  };
+  const errorOf = (name: Name) => (param === name ? problem?.message : undefined);
+  const foot = isAdmin && (
+    <div className="flex flex-wrap gap-2 pt-1">
+      <Button type="submit" look="primary" isPending={update.isRunning} isDisabled={!isChanged}>{t`Save`}</Button>
+      {isChanged && (
+        <Button
+          onPress={() => {
+            setChanges({});
+            setProblem(null);
+          }}
+        >{t`Discard`}</Button>
+      )}
+    </div>
+  );
+  const note = problem !== null && !(param !== undefined && param in workspace) && <Callout tone="danger">{textOf(problem)}</Callout>;
+  return { values: { ...workspace, ...changes }, set, save, errorOf, foot, note, isOff: !isAdmin };
+}
+
+function Form({ onSubmit, children }: { onSubmit: (event: FormEvent) => void; children: ReactNode }) {
+  return (
+    <form onSubmit={onSubmit} noValidate className="max-w-2xl space-y-5">
+      {children}
+    </form>
+  );
+}
+
+export function General({ workspace }: { workspace: Workspace }) {
+  const { t } = useLingui();
+  const { values, set, save, errorOf, foot, note, isOff } = useForm(workspace);
+  const senders = useData(SenderNames, {}).data?.senders.nodes;
+  const zones = useMemo(() => {
+    const known = Intl.supportedValuesOf("timeZone");
+    const all = known.includes(workspace.timezone) ? known : [workspace.timezone, ...known];
+    return all.map((zone) => ({ value: zone, label: zone.replaceAll("_", " ") }));
+  }, [workspace.timezone]);
+  const own = (senders ?? []).map(({ value }) => value).join(", ");
+  return (
+    <Card>
+      <Form onSubmit={save}>
+        {note}
+        <Field label={t`Name`} value={values.name} onChange={(value) => set("name", value)} maxLength={100} isDisabled={isOff} error={errorOf("name")} />
+        <Select label={t`Time zone`} hint={t`Times are shown in it, and days begin in it.`} choices={zones} value={values.timezone} onChange={(value) => set("timezone", value)} isDisabled={isOff} error={errorOf("timezone")} />
+        <Field
+          label={t`Default sender`}
+          hint={own === "" ? t`Who a message is from where it names nobody.` : t`Who a message is from where it names nobody. Yours: ${own}.`}
+          value={values.defaultSender}
+          onChange={(value) => set("defaultSender", value)}
+          isDisabled={isOff}
+          error={errorOf("defaultSender")}
+        />
+        {foot}
+      </Form>
+    </Card>
+  );
+}
+
+const regionsOf = (text: string) => text.toUpperCase().split(/[\s,;]+/).filter(Boolean);
+
+function NumberField({ label, hint, value, onChange, error, isOff, isNeeded = false }: { label: string; hint: string; value: number | null; onChange: (value: number | null) => void; error: string | undefined; isOff: boolean; isNeeded?: boolean }) {
+  return (
+    <Field
+      label={label}
+      hint={hint}
+      inputMode="numeric"
+      value={value === null ? "" : String(value)}
+      onChange={(text) => {
+        const digits = text.replace(/\D/g, "").slice(0, 12);
+        onChange(digits === "" ? (isNeeded ? 0 : null) : Number(digits));
+      }}
+      isDisabled={isOff}
+      error={error}
+    />
+  );
+}
+
+function RegionsField({ label, hint, value, onChange, error, isOff }: { label: string; hint: string; value: readonly string[]; onChange: (value: string[]) => void; error: string | undefined; isOff: boolean }) {
+  const [text, setText] = useState(value.join(", "));
+  const known = value.join();
+  useEffect(() => setText((before) => (regionsOf(before).join() === known ? before : known.replaceAll(",", ", "))), [known]);
+  return (
+    <Field
+      label={label}
+      hint={hint}
+      value={text}
+      onChange={(next) => {
+        setText(next);
+        onChange(regionsOf(next));
+      }}
+      isDisabled={isOff}
+      error={error}
+    />
+  );
+}
+
+export function Sending({ workspace }: { workspace: Workspace }) {
+  const { t } = useLingui();
+  const { values, set, save, errorOf, foot, note, isOff } = useForm(workspace);
+  return (
+    <Card>
+      <Form onSubmit={save}>
+        {note}
+        <Switch isSelected={values.quietHours} onChange={(on) => set("quietHours", on)} isDisabled={isOff} hint={t`Campaigns go out only while it is day where the recipient is, unless they say otherwise.`}>{t`Keep quiet hours`}</Switch>
+        <Switch isSelected={values.doubleOptIn} onChange={(on) => set("doubleOptIn", on)} isDisabled={isOff} hint={t`Whoever opts in is asked for a YES by SMS first.`}>{t`Double opt-in`}</Switch>
+        <Switch isSelected={values.campaignsAdmitUnknown} onChange={(on) => set("campaignsAdmitUnknown", on)} isDisabled={isOff} hint={t`Only where you have their consent elsewhere.`}>{t`Campaigns also go to contacts whose consent is unknown`}</Switch>
+        <NumberField label={t`Credits a day`} hint={t`The most that live messages take in a UTC day. Empty: no cap.`} value={values.dailyCreditCap} onChange={(value) => set("dailyCreditCap", value)} error={errorOf("dailyCreditCap")} isOff={isOff} />
+        <NumberField label={t`Messages an hour to one range of numbers`} hint={t`Holds back whoever abuses a form of yours. Empty: no cap.`} value={values.prefixHourlyCap} onChange={(value) => set("prefixHourlyCap", value)} error={errorOf("prefixHourlyCap")} isOff={isOff} />
+        <NumberField label={t`Warn below so many credits`} hint={t`Webhooks then hear credits.low.`} value={values.lowBalanceThreshold} onChange={(value) => set("lowBalanceThreshold", value ?? 0)} error={errorOf("lowBalanceThreshold")} isOff={isOff} isNeeded />
+        <RegionsField label={t`Never send to`} hint={t`Countries by their two letters, such as US, BR.`} value={values.blockedRegions} onChange={(value) => set("blockedRegions", value)} error={errorOf("blockedRegions")} isOff={isOff} />
+        <RegionsField label={t`Also send to`} hint={t`Countries that are off until they are named here.`} value={values.enabledRegions} onChange={(value) => set("enabledRegions", value)} error={errorOf("enabledRegions")} isOff={isOff} />
+        {foot}
+      </Form>
+    </Card>
+  );
+}
+
+export function Texts({ workspace }: { workspace: Workspace }) {
+  const { t } = useLingui();
+  const { values, set, save, errorOf, foot, note, isOff } = useForm(workspace);
+  const texts = [
+    { name: "optInText", label: t`Asks for a YES`, hint: t`Where double opt-in is on.` },
+    { name: "welcomeText", label: t`Confirms an opt-in`, hint: t`Goes to whoever has opted in.` },
+    { name: "optOutText", label: t`Answers STOP`, hint: t`The last thing that a person hears.` },
+    { name: "helpText", label: t`Answers HELP`, hint: t`Say who you are and how you are reached.` },
+  ] as const;
+  return (
+    <Card>
+      <Form onSubmit={save}>
+        {note}
+        {texts.map(({ name, label, hint }) => (
+          <div key={name}>
+            <TextArea label={label} hint={hint} rows={3} value={values[name]} onChange={(value) => set(name, value)} isDisabled={isOff} error={errorOf(name)} />
+            <div className="mt-2">
+              <Meter body={values[name]} />
+            </div>
+          </div>
+        ))}
+        {foot}
+      </Form>
+    </Card>
+  );
+}
+
+const PAUSE_MS = 400;
+// A number of the sandbox: nothing is sent, the text is only measured.
+const NOBODY = "+14155550123";
+
+function Meter({ body }: { body: string }) {
+  const [asked, setAsked] = useState(body);
+  useEffect(() => {
+    const timer = setTimeout(() => setAsked(body), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [body]);
+  const { data } = useData(TextPreview, { input: { to: NOBODY, body: asked } } as never, { pause: asked.trim() === "" });
+  const preview = data?.messagePreview;
+  if (preview?.segments == null || asked.trim() === "") return null;
+  const encoding = preview.encoding ?? "GSM7";
+  return <SegmentMeter segments={preview.segments} encoding={encoding} units={unitsOf(preview.parts.join(""), encoding)} />;
+}

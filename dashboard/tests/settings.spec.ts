@@ -1,0 +1,49 @@
+// Settings: the workspace, its texts, members and invitations, and the log of changes.
+import { expect, test } from "@playwright/test";
+import { checkPage, logIn } from "./steps";
+
+test("settings: a name is saved and stands in the log; texts are measured", async ({ page }) => {
+  await logIn(page);
+  await page.getByRole("link", { name: "Settings", exact: true }).first().click();
+  await expect(page.getByLabel("Default sender")).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Sending", exact: true }).click();
+  await page.getByText("Keep quiet hours").click();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Saved.")).toBeVisible();
+  await page.getByText("Keep quiet hours").click();
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("button", { name: "Save" })).toBeDisabled();
+  await page.getByRole("button", { name: "Texts" }).click();
+  await page.getByLabel("Answers HELP").fill("Cohort Labs – help@cohortlabs.example");
+  await expect(page.getByText("Unicode", { exact: false }).first()).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Senders" }).click();
+  await checkPage(page);
+  await page.goto("/dashboard/settings?tab=audit&action=SANDBOX_UPDATED");
+  await expect(page.getByRole("grid", { name: "Audit log" })).toContainText("quietHours");
+  await checkPage(page);
+  await page.getByRole("grid", { name: "Audit log" }).locator("tbody tr").first().focus();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("dialog")).toBeVisible();
+  await checkPage(page);
+});
+
+test("a member is invited, and the invitation ended", async ({ page }) => {
+  await logIn(page);
+  const email = `bea+${Date.now()}@cohortlabs.example`;
+  await page.goto("/dashboard/settings?tab=members");
+  await page.getByRole("button", { name: "Invite" }).click();
+  await page.getByRole("dialog").getByLabel("E-mail").fill(email);
+  await checkPage(page);
+  await page.getByRole("dialog").getByRole("button", { name: "Invite" }).click();
+  await expect(page.getByText("/dashboard/invitation#", { exact: false })).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Done" }).click();
+  await expect(page.getByRole("grid", { name: "Invitations" })).toContainText(email);
+  await checkPage(page);
+  await page.getByRole("button", { name: `End the invitation of ${email}` }).click();
+  await expect(page.getByText("The invitation is ended.")).toBeVisible();
+  await expect(page.getByText(email)).toHaveCount(0);
+});

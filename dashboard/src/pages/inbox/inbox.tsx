@@ -7,10 +7,9 @@ import { graphql } from "@/gql";
 import { useSettled } from "@/settled";
 import { ButtonAnchor } from "@/ui/button";
 import { classes } from "@/ui/classes";
-import { Field } from "@/ui/fields";
+import { Field, Segmented, type Choice } from "@/ui/fields";
 import { Card, PageHead } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState, useProblemText } from "@/ui/states";
-import { Tabs } from "@/ui/tabs";
 import { toast } from "@/ui/toast";
 import { About } from "./about";
 import { Flagged } from "./flagged";
@@ -90,6 +89,10 @@ export function InboxPage() {
     if (wanted !== (q ?? "")) go({ q: wanted === "" ? undefined : wanted }, true);
     // Only what is typed changes the address here.
   }, [wanted]);
+  useEffect(() => {
+    if ((q ?? "") !== wanted) setTyped(q ?? "");
+    // And another address changes what is typed.
+  }, [q]);
 
   const isFlagged = view === "flagged";
   const feed = useFeed(ThreadList, { ...(q === undefined ? {} : { q }), ...conditions(view, user.id) } as never, ({ inboxThreads }) => inboxThreads, { pause: isFlagged });
@@ -118,7 +121,7 @@ export function InboxPage() {
     u: () => void mark(false),
   });
 
-  const tabs = [
+  const choices: readonly Choice<View | "">[] = [
     { value: "", label: t`All` },
     { value: "unread", label: t`Unread` },
     { value: "waiting", label: t`Waiting` },
@@ -159,13 +162,13 @@ export function InboxPage() {
           </EmptyState>
         </Card>
       ) : (
-        <div className="grid grid-cols-1 gap-4 lg:h-[calc(100dvh-11.5rem)] lg:min-h-[34rem] lg:grid-cols-[20rem_minmax(0,1fr)] xl:grid-cols-[20rem_minmax(0,1fr)_18rem]">
+        <div className="grid grid-cols-1 gap-4 lg:h-[calc(100dvh-14.5rem)] lg:min-h-[28rem] lg:grid-cols-[20rem_minmax(0,1fr)] xl:grid-cols-[20rem_minmax(0,1fr)_18rem]">
           <section aria-label={t`Threads`} className={classes("min-h-0 min-w-0 flex-col rounded-2xl border border-line bg-surface lg:flex", id === undefined ? "flex" : "hidden")}>
-            <div className="px-3 pt-3">
+            <div className="border-b border-line p-3">
               <Field label={t`Search threads`} value={typed} onChange={setTyped} type="search" className="mb-2" placeholder={t`Text, name or phone`} isDisabled={isFlagged} />
-              <Tabs label={t`Which threads`} tabs={tabs} value={view ?? ""} onChange={(next) => go({ view: next === "" ? undefined : (next as View) })} />
+              <Segmented label={t`Which threads`} hideLabel choices={choices} value={view ?? ""} onChange={(next) => go({ view: next === "" ? undefined : next })} />
             </div>
-            <div className="-mt-5 min-h-0 flex-1 overflow-y-auto">
+            <div className="min-h-0 flex-1 overflow-y-auto">
               {isFlagged ? (
                 <Flagged current={id} isReader={isReader} />
               ) : feed.problem !== null && feed.rows === undefined ? (

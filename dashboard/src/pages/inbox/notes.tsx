@@ -71,7 +71,7 @@ export function Notes({ id, members, isReader }: { id: string; members: readonly
           <Loading rows={2} />
         )
       ) : feed.rows.length === 0 ? (
-        <p className="text-sm text-muted">
+        <p className="mt-2 text-sm text-muted">
           <Trans>None yet. The contact never sees them.</Trans>
         </p>
       ) : (

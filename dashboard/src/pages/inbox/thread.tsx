@@ -82,6 +82,9 @@ interface Props {
 
 const idOf = ({ inbound, message }: ThreadEntryFragment) => inbound?.id ?? message?.id ?? "";
 
+// A variable that is blank is refused, so what is not known is left out.
+const variablesOf = ({ firstName, lastName }: { firstName?: string | null; lastName?: string | null }) => ({ ...(firstName ? { firstName } : {}), ...(lastName ? { lastName } : {}) });
+
 export function ThreadPane({ id, members, isReader, onBack, onAbout, onMark, isMarking }: Props) {
   const { t } = useLingui();
   const textOf = useProblemText();
@@ -200,7 +203,7 @@ export function ThreadPane({ id, members, isReader, onBack, onAbout, onMark, isM
                   </Callout>
                 </div>
               ) : (
-                <AnswerBox to={contact.phone} variables={{ firstName: contact.firstName ?? "", lastName: contact.lastName ?? "" }} onSend={(body, key) => void send(body, key)} />
+                <AnswerBox to={contact.phone} variables={variablesOf(contact)} onSend={(body, key) => void send(body, key)} />
               )}
             </>
           )

@@ -8,10 +8,20 @@ export interface Membership {
   workspaceId: string;
   workspaceName: string;
   role: Role;
+  requiresSecondFactor: boolean;
+}
+
+export interface User {
+  id: string;
+  email: string;
+  name: string;
+  isConfirmed: boolean;
+  pendingEmail: string | null;
+  hasSecondFactor: boolean;
 }
 
 export interface Session {
-  user: { id: string; email: string; name: string };
+  user: User;
   memberships: Membership[];
   membership: Membership | null;
   livemode: boolean;
@@ -19,15 +29,17 @@ export interface Session {
 
 export type SessionState = { status: "loading" } | { status: "out" } | { status: "in"; session: Session } | { status: "ended"; session: Session };
 
+/** What every way to log in answers with. */
+export const OpenedSession = graphql(`
+  fragment OpenedSession on Session {
+    user { id email name isConfirmed pendingEmail hasSecondFactor }
+    memberships { workspaceId workspaceName role requiresSecondFactor }
+    csrfToken
+  }
+`);
 export const SessionViewer = graphql(`
   query SessionViewer {
-    viewer {
-      session {
-        user { id email name }
-        memberships { workspaceId workspaceName role }
-        csrfToken
-      }
-    }
+    viewer { session { ...OpenedSession } }
   }
 `);
 
@@ -84,7 +96,7 @@ export function csrfToken(): string | null {
 }
 
 interface Opened {
-  user: { id: string; email: string; name: string };
+  user: User;
   memberships: Membership[];
   csrfToken: string;
 }

@@ -43,6 +43,10 @@ const LoginAgain = lazy(async () => {
   const [module] = await Promise.all([import("@/pages/account/login"), loadTexts("account")]);
   return { default: module.LoginAgain };
 });
+const Unconfirmed = lazy(async () => {
+  const [module] = await Promise.all([import("@/pages/account/unconfirmed"), loadTexts("account")]);
+  return { default: module.Unconfirmed };
+});
 
 /** The frame of all pages, over a client of one workspace and mode. */
 export function Shell() {
@@ -61,7 +65,7 @@ export function Shell() {
 
 function Frame() {
   const { t } = useLingui();
-  const { livemode } = useSession();
+  const { livemode, user } = useSession();
   const { data } = useData(ShellData, {});
   useLive(ShellReplies, {});
   useLive(ShellEvents, { types: [...HEARD] });
@@ -87,6 +91,11 @@ function Frame() {
         <Trans>To the content</Trans>
       </a>
       <ModeStripe />
+      {!user.isConfirmed && (
+        <Suspense>
+          <Unconfirmed email={user.email} />
+        </Suspense>
+      )}
       <div className="mx-auto flex max-w-[1760px]">
         <aside className="sticky top-0 hidden h-dvh w-60 shrink-0 flex-col gap-4 overflow-y-auto border-r border-line px-3 py-4 lg:flex">
           <Brand />

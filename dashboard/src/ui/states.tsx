@@ -86,7 +86,9 @@ export function useProblemText() {
     if (problem.kind === "offline") return t`The service does not answer. It is tried again by itself.`;
     if (problem.kind === "rate") return t`That was a lot at once. Wait a moment.`;
     if (problem.kind === "outdated") return t`The dashboard has been renewed meanwhile. Load the page again.`;
-    if (problem.kind === "permission" && "session" in state) {
+    if (problem.code === "email_unconfirmed") return t`Confirm your e-mail address first. Until then you work in the sandbox, and invite nobody.`;
+    if (problem.code === "second_factor_required") return t`This workspace asks for a second factor. Add one to your account first.`;
+    if (problem.kind === "permission" && problem.code === "permission_denied" && "session" in state) {
       const role = roleName(state.session.membership?.role);
       return t`Your role (${role}) does not allow this. An owner or admin can do it, or give you another role.`;
     }
@@ -113,9 +115,11 @@ export function ProblemState({ problem, onRetry }: { problem: Problem; onRetry: 
     ) : problem.kind === "permission" || problem.kind === "missing" ? undefined : (
       <Button icon="refresh" onPress={onRetry}>{t`Try again`}</Button>
     );
+  const title =
+    problem.code === "email_unconfirmed" ? t`Your address is not confirmed yet` : problem.code === "second_factor_required" ? t`A second factor is needed` : titles[problem.kind];
   return (
     <div role="alert">
-      <EmptyState icon={problem.kind === "permission" ? "suppression" : "warning"} title={titles[problem.kind]} action={again}>
+      <EmptyState icon={problem.kind === "permission" ? "suppression" : "warning"} title={title} action={again}>
         <p>{textOf(problem)}</p>
         {problem.kind === "rate" && (
           <p>

@@ -4,6 +4,8 @@ import type { ReactNode } from "react";
 import { OFFLINE, type Problem } from "@/api/problems";
 import { chooseLanguage, LANGUAGES, type Language } from "@/i18n";
 
+export const MIN_PASSWORD = 10;
+
 export function AccountFrame({ title, lead, children, foot }: { title: ReactNode; lead?: ReactNode; children: ReactNode; foot?: ReactNode }) {
   const { t, i18n } = useLingui();
   return (

@@ -1,15 +1,16 @@
 import { Trans, useLingui } from "@lingui/react/macro";
-import { Link, useNavigate, useRouterState } from "@tanstack/react-router";
+import { useNavigate, useRouterState } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { send } from "@/api/client";
 import { problemOfResult, type Problem } from "@/api/problems";
-import { enterWorkspace, resume, useSessionState } from "@/api/session";
+import { closeSession, enterWorkspace, resume, useSessionState } from "@/api/session";
 import { graphql } from "@/gql";
 import type { DashboardAcceptMutation, DashboardInvitationQuery } from "@/gql/graphql";
 import { Button } from "@/ui/button";
 import { Callout, Facts, Time } from "@/ui/show";
 import { EmptyState, Loading, useProblemText, useRoleName } from "@/ui/states";
 import { AccountFrame, thrownProblem } from "./frame";
+import { LoginForm } from "./login";
 import { SignUpForm } from "./signup";
 
 const Invitation = graphql(`
@@ -55,6 +56,12 @@ export function InvitationPage() {
   );
 }
 
+const LogOut = graphql(`
+  mutation DashboardInvitationLogOut {
+    logOut { __typename }
+  }
+`);
+
 function Offer({ preview, token }: { preview: Preview; token: string }) {
   const { t } = useLingui();
   const state = useSessionState();
@@ -62,7 +69,10 @@ function Offer({ preview, token }: { preview: Preview; token: string }) {
   const textOf = useProblemText();
   const navigate = useNavigate();
   const [problem, setProblem] = useState<Problem | null>(null);
+  const [isSending, setSending] = useState(false);
+  const [isKnown, setKnown] = useState(false);
   const accept = async () => {
+    setSending(true);
     try {
       const { acceptInvitation } = await send<DashboardAcceptMutation>(Accept, { token });
       const found = problemOfResult(acceptInvitation);
@@ -74,8 +84,16 @@ function Offer({ preview, token }: { preview: Preview; token: string }) {
       await navigate({ to: "/" });
     } catch (error) {
       setProblem(thrownProblem(error));
+    } finally {
+      setSending(false);
     }
   };
+  const logOut = async () => {
+    await send(LogOut, {}).catch(() => undefined);
+    closeSession();
+  };
+  const user = state.status === "in" ? state.session.user : null;
+  const isAnother = user !== null && user.email !== preview.email;
   return (
     <div className="space-y-5">
       <Facts
@@ -87,17 +105,29 @@ function Offer({ preview, token }: { preview: Preview; token: string }) {
         ]}
       />
       {problem !== null && <Callout tone="danger">{textOf(problem)}</Callout>}
-      {state.status === "in" ? (
-        <Button look="primary" className="w-full" onPress={accept}>{t`Join`}</Button>
-      ) : (
+      {isAnother && (
         <>
-          <SignUpForm invitation={{ token, email: preview.email }} onDone={() => void navigate({ to: "/" })} />
-          <p className="text-center text-sm text-muted">
+          <Callout tone="warn">
             <Trans>
-              Already registered? <Link to="/login">Log in</Link> first, then open this address again.
+              You are logged in as {user.email}. This place is for {preview.email}.
             </Trans>
-          </p>
+          </Callout>
+          <Button className="w-full" onPress={logOut}>{t`Log out`}</Button>
         </>
+      )}
+      {user !== null && !isAnother && <Button look="primary" className="w-full" onPress={accept} isPending={isSending}>{t`Join`}</Button>}
+      {user === null &&
+        (isKnown ? (
+          <LoginForm email={preview.email} onDone={() => undefined} />
+        ) : (
+          <SignUpForm invitation={{ token, email: preview.email }} onDone={() => void navigate({ to: "/" })} />
+        ))}
+      {user === null && (
+        <p className="text-center text-sm">
+          <Button look="quiet" size="small" onPress={() => setKnown(!isKnown)}>
+            {isKnown ? t`I am new here` : t`I have an account already`}
+          </Button>
+        </p>
       )}
     </div>
   );

@@ -23,4 +23,22 @@ export const invitationRoute = createRoute({
   component: lazyPage("account", () => import("./invitation"), "InvitationPage"),
 });
 
-export const accountRoutes = [loginRoute, signUpRoute, invitationRoute];
+export const confirmRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/confirm",
+  component: lazyPage("account", () => import("./confirm"), "ConfirmPage"),
+});
+
+export const forgotRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/forgot",
+  component: lazyPage("account", () => import("./forgot"), "ForgotPage"),
+});
+
+export const resetRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/reset",
+  component: lazyPage("account", () => import("./reset"), "ResetPage"),
+});
+
+export const accountRoutes = [loginRoute, signUpRoute, invitationRoute, confirmRoute, forgotRoute, resetRoute];

@@ -13,7 +13,9 @@ import { Button } from "@/ui/button";
 import { Field } from "@/ui/fields";
 import { Callout, CopyId } from "@/ui/show";
 import { useProblemText } from "@/ui/states";
-import { AccountFrame, thrownProblem } from "./frame";
+import { AccountFrame, MIN_PASSWORD, thrownProblem } from "./frame";
+import { MailboxLink } from "./mailbox";
+import { ResendButton } from "./unconfirmed";
 
 const SignUp = graphql(`
   mutation DashboardSignUp($input: SignUpInput!) {
@@ -22,20 +24,13 @@ const SignUp = graphql(`
       ... on SignedUp {
         workspaceId
         testKey
-        liveKey
-        session {
-          user { id email name }
-          memberships { workspaceId workspaceName role }
-          csrfToken
-        }
+        session { ...OpenedSession }
       }
       ... on RateLimitError { retryAfter }
       ... on Error { code message param }
     }
   }
 `);
-
-const MIN_PASSWORD = 10;
 
 interface Values {
   name: string;
@@ -44,14 +39,19 @@ interface Values {
   workspaceName: string;
 }
 
+interface Made {
+  testKey: string | null;
+  session: { user: { email: string; isConfirmed: boolean } };
+}
+
 interface FormProps {
   /** The token and address of an invitation that is taken, rather than a workspace made. */
   invitation?: { token: string; email: string };
-  onDone: (made: { testKey: string | null; liveKey: string | null }) => void;
+  onDone: (made: Made) => void;
 }
 
 export function SignUpForm({ invitation, onDone }: FormProps) {
-  const { t } = useLingui();
+  const { t, i18n } = useLingui();
   const textOf = useProblemText();
   const [problem, setProblem] = useState<Problem | null>(null);
   const rules = z.object({
@@ -67,7 +67,7 @@ export function SignUpForm({ invitation, onDone }: FormProps) {
   const submit = handleSubmit(async ({ name, email, password, workspaceName }) => {
     setProblem(null);
     const place = invitation === undefined ? { workspaceName: workspaceName.trim() } : { invitation: invitation.token };
-    const variables: DashboardSignUpMutationVariables = { input: { name: name.trim(), email: email.trim(), password, ...place } };
+    const variables: DashboardSignUpMutationVariables = { input: { name: name.trim(), email: email.trim(), password, language: i18n.locale, ...place } };
     try {
       const { signUp } = await send<DashboardSignUpMutation>(SignUp, variables);
       if (signUp.__typename === "SignedUp") {
@@ -76,6 +76,7 @@ export function SignUpForm({ invitation, onDone }: FormProps) {
         return;
       }
       const found = problemOfResult(signUp);
+      if (found?.code === "email_taken") found.message = t`This address has an account already. Log in with it.`;
       const field = found?.param?.split(".").pop();
       if (found !== null && field !== undefined && field in rules.shape) setError(field as keyof Values, { message: found.message });
       else setProblem(found);
@@ -92,7 +93,7 @@ export function SignUpForm({ invitation, onDone }: FormProps) {
   );
   return (
     <form onSubmit={submit} className="space-y-4" noValidate>
-      {problem !== null && <Callout tone="danger">{textOf(problem)}</Callout>}
+      {problem !== null && <Callout tone="danger">{problem.code === "sign_up_closed" ? t`Nobody can sign up here without an invitation. Ask whoever runs this service.` : textOf(problem)}</Callout>}
       {field("name", t`Your name`, { autoComplete: "name", autoFocus: true })}
       {invitation === undefined && field("workspaceName", t`Workspace`, { hint: t`Your company or project; you can rename it.`, autoComplete: "organization" })}
       {field("email", t`E-mail`, { type: "email", autoComplete: "username", isReadOnly: invitation !== undefined })}
@@ -107,23 +108,8 @@ export function SignUpForm({ invitation, onDone }: FormProps) {
 export function SignUpPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
-  const [keys, setKeys] = useState<{ testKey: string; liveKey: string } | null>(null);
-  if (keys !== null)
-    return (
-      <AccountFrame title={t`Your workspace is ready`} lead={t`These are its API keys. They are shown this once; more can be made at any time.`}>
-        <dl className="space-y-3">
-          <dt className="text-sm font-medium">{t`Sandbox key`}</dt>
-          <dd>
-            <CopyId id={keys.testKey} />
-          </dd>
-          <dt className="text-sm font-medium">{t`Live key`}</dt>
-          <dd>
-            <CopyId id={keys.liveKey} />
-          </dd>
-        </dl>
-        <Button look="primary" className="mt-6 w-full" onPress={() => void navigate({ to: "/" })}>{t`Go to the dashboard`}</Button>
-      </AccountFrame>
-    );
+  const [made, setMade] = useState<Made | null>(null);
+  if (made !== null) return <Ready made={made} onGo={() => void navigate({ to: "/" })} />;
   return (
     <AccountFrame
       title={t`Create a workspace`}
@@ -134,12 +120,42 @@ export function SignUpPage() {
         </Trans>
       }
     >
-      <SignUpForm
-        onDone={({ testKey, liveKey }) => {
-          if (testKey !== null && liveKey !== null) setKeys({ testKey, liveKey });
-          else void navigate({ to: "/" });
-        }}
-      />
+      <SignUpForm onDone={setMade} />
+    </AccountFrame>
+  );
+}
+
+/** What is told once the workspace is there: its key, and to look into the mailbox. The same, whoever has the address. */
+function Ready({ made, onGo }: { made: Made; onGo: () => void }) {
+  const { t } = useLingui();
+  const { email, isConfirmed } = made.session.user;
+  return (
+    <AccountFrame title={t`Your workspace is ready`}>
+      <div className="space-y-6">
+        {!isConfirmed && (
+          <section className="space-y-3">
+            <h2 className="font-medium">{t`Look into your mailbox`}</h2>
+            <p className="text-muted">
+              <Trans>
+                A mail is on its way to <strong className="break-all text-text">{email}</strong>. Its link confirms the address, within 24 hours. Until then you work in the sandbox, and invite
+                nobody. If you had an account already, the mail says how to get into it.
+              </Trans>
+            </p>
+            <div className="flex flex-wrap gap-2">
+              <ResendButton size="small" />
+              <MailboxLink size="small" />
+            </div>
+          </section>
+        )}
+        {made.testKey !== null && (
+          <section className="space-y-2">
+            <h2 className="font-medium">{t`Sandbox key`}</h2>
+            <CopyId id={made.testKey} />
+            <p className="text-sm text-muted">{t`For the API. It is shown this once; more can be made at any time.`}</p>
+          </section>
+        )}
+        <Button look="primary" className="w-full" onPress={onGo}>{t`Go to the dashboard`}</Button>
+      </div>
     </AccountFrame>
   );
 }

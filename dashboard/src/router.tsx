@@ -1,6 +1,6 @@
 // All routes. A group of pages has its own `routes.ts`, of which one line stands here.
 import { createRouter } from "@tanstack/react-router";
-import { accountRoutes } from "./pages/account/routes";
+import { accountRoutes, ownAccountRoutes } from "./pages/account/routes";
 import { campaignRoutes } from "./pages/campaigns/routes";
 import { contactRoutes } from "./pages/contacts/routes";
 import { creditsRoutes } from "./pages/credits/routes";
@@ -17,6 +17,7 @@ const tree = rootRoute.addChildren([
   ...accountRoutes,
   shellRoute.addChildren([
     ...homeRoutes,
+    ...ownAccountRoutes,
     ...campaignRoutes,
     ...contactRoutes,
     ...creditsRoutes,

@@ -47,6 +47,13 @@ const STALE: Record<string, readonly string[]> = {
   removeMember: ["members"],
   updateWorkspace: ["credits"],
   endSession: ["sessions"],
+  endSession: ["sessions", "authenticationLog"],
+  changePassword: ["sessions", "authenticationLog"],
+  confirmTotp: ["secondFactors", "sessions", "authenticationLog"],
+  removeTotp: ["secondFactors", "authenticationLog"],
+  makeRecoveryCodes: ["secondFactors", "authenticationLog"],
+  addPasskey: ["secondFactors", "authenticationLog"],
+  removePasskey: ["secondFactors", "authenticationLog"],
 };
 
 // The same for what happens by itself.

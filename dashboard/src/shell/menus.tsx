@@ -122,7 +122,10 @@ export function UserMenu() {
           <p className="font-medium">{user.name}</p>
           <p className="text-sm text-muted">{user.email}</p>
         </div>
-        <Menu aria-label={t`Account`} onAction={(key) => key === "log-out" && void logOut()} className="max-h-[70dvh] overflow-auto outline-none">
+        <Menu aria-label={t`Account`} onAction={(key) => void (key === "log-out" ? logOut() : key === "account" && navigate({ to: "/account" }))} className="max-h-[70dvh] overflow-auto outline-none">
+          <MenuSection aria-label={t`Your account`}>
+            <Item id="account">{t`Your account`}</Item>
+          </MenuSection>
           <MenuSection
             selectionMode="single"
             selectedKeys={[i18n.locale]}

@@ -4,7 +4,7 @@ import { useEffect, useState, type ReactNode } from "react";
 import type { Reading } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
 import { useSessionState } from "@/api/session";
-import { Button } from "./button";
+import { Button, ButtonLink } from "./button";
 import { Icon, type IconName } from "./icons";
 import { CopyId } from "./show";
 
@@ -112,6 +112,8 @@ export function ProblemState({ problem, onRetry }: { problem: Problem; onRetry: 
   const again =
     problem.kind === "outdated" ? (
       <Button look="primary" onPress={() => location.reload()}>{t`Load again`}</Button>
+    ) : problem.code === "second_factor_required" ? (
+      <ButtonLink to="/account" search={{ part: "security" }} look="primary">{t`Add a second factor`}</ButtonLink>
     ) : problem.kind === "permission" || problem.kind === "missing" ? undefined : (
       <Button icon="refresh" onPress={onRetry}>{t`Try again`}</Button>
     );

@@ -1,7 +1,7 @@
 import { createRoute } from "@tanstack/react-router";
 import { lazyPage } from "@/page";
-import { search, text } from "@/search";
-import { rootRoute } from "@/shell/route";
+import { oneOf, search, text } from "@/search";
+import { rootRoute, shellRoute } from "@/shell/route";
 
 export const loginRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -42,3 +42,13 @@ export const resetRoute = createRoute({
 });
 
 export const accountRoutes = [loginRoute, signUpRoute, invitationRoute, confirmRoute, forgotRoute, resetRoute];
+
+/** The user's own account stands within the shell. */
+export const ownAccountRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: "/account",
+  validateSearch: search({ part: oneOf(["profile", "security", "sessions"]) }),
+  component: lazyPage("account", () => import("./profile"), "AccountPage"),
+});
+
+export const ownAccountRoutes = [ownAccountRoute];

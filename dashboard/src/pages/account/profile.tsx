@@ -1,0 +1,144 @@
+// The user's own account: who they are, how they log in, and where they are logged in.
+import { Trans, useLingui } from "@lingui/react/macro";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState, type FormEvent } from "react";
+import { useChange } from "@/api/hooks";
+import type { Problem } from "@/api/problems";
+import { resume, useSession } from "@/api/session";
+import { graphql } from "@/gql";
+import { Button } from "@/ui/button";
+import { Field } from "@/ui/fields";
+import { Badge, Callout, Card, Facts, PageHead } from "@/ui/show";
+import { useProblemText, useRoleName } from "@/ui/states";
+import { Tabs } from "@/ui/tabs";
+import { toast } from "@/ui/toast";
+import { SecondFactors } from "./factors";
+import { MIN_PASSWORD } from "./frame";
+import { AuthenticationLog, Sessions } from "./sessions";
+import { ResendButton } from "./unconfirmed";
+
+const ChangePassword = graphql(`
+  mutation DashboardChangePassword($currentPassword: String!, $password: String!) {
+    changePassword(currentPassword: $currentPassword, password: $password) {
+      __typename
+      ... on Session { csrfToken }
+      ... on RateLimitError { retryAfter }
+      ... on Error { code message param }
+    }
+  }
+`);
+
+export function AccountPage() {
+  const { t } = useLingui();
+  const navigate = useNavigate();
+  const { part = "profile" } = useSearch({ from: "/shell/account" });
+  const tabs = [
+    { value: "profile", label: t`Profile` },
+    { value: "security", label: t`Second factor` },
+    { value: "sessions", label: t`Sessions` },
+  ];
+  return (
+    <>
+      <PageHead title={t`Your account`} lead={t`It is yours alone, in all workspaces.`} />
+      <Tabs label={t`Parts`} tabs={tabs} value={part} onChange={(next) => void navigate({ to: "/account", search: next === "profile" ? {} : { part: next as "security" }, resetScroll: false })} />
+      {part === "profile" && (
+        <div className="grid items-start gap-5 lg:grid-cols-2">
+          <Profile />
+          <Password />
+        </div>
+      )}
+      {part === "security" && <SecondFactors />}
+      {part === "sessions" && (
+        <div className="grid items-start gap-5 xl:grid-cols-2">
+          <Sessions />
+          <AuthenticationLog />
+        </div>
+      )}
+    </>
+  );
+}
+
+function Profile() {
+  const { t } = useLingui();
+  const { user, memberships } = useSession();
+  const roleName = useRoleName();
+  return (
+    <Card title={t`Profile`}>
+      <Facts
+        items={[
+          [t`Name`, user.name],
+          [
+            t`E-mail`,
+            <span key="email" className="flex flex-wrap items-center justify-end gap-2">
+              <span className="min-w-0 break-all">{user.email}</span>
+              {user.isConfirmed ? <Badge tone="good">{t`Confirmed`}</Badge> : <Badge tone="warn">{t`Not confirmed`}</Badge>}
+            </span>,
+          ],
+          user.isConfirmed && user.pendingEmail !== null && [t`Waits for its link`, user.pendingEmail],
+        ]}
+      />
+      {(!user.isConfirmed || user.pendingEmail !== null) && (
+        <div className="mt-3 text-right">
+          <ResendButton size="small" />
+        </div>
+      )}
+      <h3 className="mt-5 mb-1 text-sm font-medium text-muted">{t`Workspaces`}</h3>
+      <Facts items={memberships.map((each) => [each.workspaceName, roleName(each.role)] as const)} />
+    </Card>
+  );
+}
+
+function Password() {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const { user } = useSession();
+  const change = useChange(ChangePassword);
+  const [currentPassword, setCurrent] = useState("");
+  const [password, setPassword] = useState("");
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const outcome = await change.run({ currentPassword, password });
+    setProblem(outcome.problem);
+    if (outcome.problem !== null) return;
+    setCurrent("");
+    setPassword("");
+    await resume();
+    toast({ text: t`Your password is changed, and your other sessions have ended.` });
+  };
+  const isWrong = problem?.code === "password_wrong";
+  const isWeak = problem?.param === "password";
+  return (
+    <Card title={t`Password`}>
+      <form onSubmit={submit} className="space-y-4" noValidate>
+        {problem !== null && !isWrong && !isWeak && <Callout tone="danger">{textOf(problem)}</Callout>}
+        <input type="hidden" name="username" autoComplete="username" value={user.email} readOnly />
+        <Field
+          label={t`Password until now`}
+          type="password"
+          name="current-password"
+          autoComplete="current-password"
+          value={currentPassword}
+          onChange={setCurrent}
+          error={isWrong ? t`The password is wrong.` : undefined}
+        />
+        <Field
+          label={t`New password`}
+          type="password"
+          name="new-password"
+          autoComplete="new-password"
+          hint={t`At least ${MIN_PASSWORD} characters; a few words are easy to keep in mind.`}
+          value={password}
+          onChange={setPassword}
+          error={isWeak ? problem.message : undefined}
+        />
+        <div className="flex flex-wrap items-center justify-between gap-3">
+          <p className="text-sm text-muted">
+            <Trans>Your other sessions end.</Trans>
+          </p>
+          <Button type="submit" look="primary" isPending={change.isRunning} isDisabled={currentPassword === "" || password.length < MIN_PASSWORD}>{t`Change the password`}</Button>
+        </div>
+      </form>
+    </Card>
+  );
+}

@@ -1,0 +1,161 @@
+// The user's own account: password, authenticator app, recovery codes, passkeys, sessions; and logging in with them.
+import { createHmac } from "node:crypto";
+import { expect, test, type Page } from "@playwright/test";
+import { checkPage } from "./steps";
+
+const PASSWORD = "violet harbor train nine";
+
+async function signUp(page: Page, name: string): Promise<string> {
+  const email = `${name.toLowerCase()}.${Date.now()}@cohortlabs.example`;
+  await page.goto("/dashboard/signup");
+  await page.getByLabel("Your name").fill(name);
+  await page.getByLabel("Workspace").fill(`${name} Labs`);
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Create workspace" }).click();
+  await page.getByRole("button", { name: "Go to the dashboard" }).click();
+  await expect(page.locator("#page h1")).toBeVisible();
+  return email;
+}
+
+/** Return what an authenticator app shows for a secret, so many steps of 30 seconds from now. */
+function codeOf(secret: string, ahead = 0): string {
+  const bits = [...secret.replace(/=+$/, "")].map((each) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(each).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + ahead));
+  const digest = createHmac("sha1", key).update(step).digest();
+  const at = digest.at(-1)! & 15;
+  return String((digest.readUInt32BE(at) & 0x7fff_ffff) % 1_000_000).padStart(6, "0");
+}
+
+test("an authenticator app, recovery codes, and logging in with them", async ({ page }) => {
+  const email = await signUp(page, "Ines");
+  await page.locator("header").getByRole("button").last().click();
+  await page.getByRole("menuitem", { name: "Your account" }).click();
+  await expect(page.getByRole("heading", { name: "Your account" })).toBeVisible();
+  await expect(page.getByText("Not confirmed")).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Second factor" }).click();
+  await expect(page).toHaveURL(/part=security/);
+  await expect(page.getByRole("button", { name: "Set up an app" })).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Set up an app" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Your password").fill("wrong password of mine");
+  await page.keyboard.press("Enter");
+  await expect(dialog.getByText("The password is wrong.")).toBeVisible();
+  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  await expect(dialog.getByRole("img", { name: "QR code for the app" })).toBeVisible();
+  await checkPage(page);
+  const uri = await dialog.getByRole("link", { name: "Open in an app" }).getAttribute("href");
+  const secret = new URL(uri!).searchParams.get("secret")!;
+  await dialog.getByLabel("Code").fill("000000");
+  await page.keyboard.press("Enter");
+  await expect(dialog.getByText("not the code of this moment", { exact: false })).toBeVisible();
+  await dialog.getByLabel("Code").fill(codeOf(secret));
+  await page.keyboard.press("Enter");
+  const codes = page.getByRole("alertdialog");
+  await expect(codes.getByRole("listitem")).toHaveCount(10);
+  const recovery = await codes.getByRole("listitem").first().innerText();
+  await checkPage(page);
+  await codes.getByRole("button", { name: "I have put them away" }).click();
+  await expect(page.getByText("10 left")).toBeVisible();
+
+  // The next step of the clock is a code that was not used yet.
+  await page.context().clearCookies();
+  await page.goto("/dashboard/login");
+  const enter = async () => {
+    await page.getByLabel("E-mail").fill(email);
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.getByRole("button", { name: "Log in", exact: true }).click();
+    await expect(page.getByText("One more step", { exact: false })).toBeVisible();
+  };
+  await enter();
+  await checkPage(page);
+  await page.getByLabel("Code", { exact: true }).fill("000000");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("alert")).toContainText("That is not right");
+  await page.getByLabel("Code", { exact: true }).fill(codeOf(secret, 1));
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#page h1")).toBeVisible();
+
+  await page.context().clearCookies();
+  await page.goto("/dashboard/login");
+  await enter();
+  await page.getByRole("button", { name: "Use a recovery code" }).click();
+  await page.getByLabel("Recovery code").fill(recovery);
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#page h1")).toBeVisible();
+
+  await page.goto("/dashboard/account?part=sessions");
+  await expect(page.getByText("A recovery code was used")).toBeVisible();
+  await expect(page.getByText("This one")).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: /End the session of/ }).first().click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "End the session" }).click();
+  await expect(page.getByText("The session has ended.")).toBeVisible();
+
+  await page.goto("/dashboard/account?part=security");
+  await page.getByRole("button", { name: "Remove the app" }).click();
+  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("button", { name: "Set up an app" })).toBeVisible();
+});
+
+test("another password", async ({ page }) => {
+  await signUp(page, "Nuno");
+  await page.goto("/dashboard/account");
+  await page.getByLabel("Password until now").fill("not my password");
+  await page.getByLabel("New password").fill("amber lantern river six");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("The password is wrong.")).toBeVisible();
+  await page.getByLabel("Password until now").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("Your password is changed", { exact: false })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole("heading", { name: "Your account" })).toBeVisible();
+});
+
+test("a passkey, added and logged in with, alone", async ({ page, baseURL }) => {
+  const local = baseURL!.replace("127.0.0.1", "localhost");
+  const tools = await page.context().newCDPSession(page);
+  await tools.send("WebAuthn.enable");
+  await tools.send("WebAuthn.addVirtualAuthenticator", {
+    options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+  });
+  const email = `vera.${Date.now()}@cohortlabs.example`;
+  await page.goto(`${local}/dashboard/signup`);
+  await page.getByLabel("Your name").fill("Vera");
+  await page.getByLabel("Workspace").fill("Vera Labs");
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Create workspace" }).click();
+  await expect(page.getByText("Your workspace is ready")).toBeVisible();
+  await page.goto(`${local}/dashboard/account?part=security`);
+  await page.getByRole("button", { name: "Add a passkey" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("What to call it").fill("Old laptop");
+  await dialog.getByLabel("Your password").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("alertdialog").getByRole("listitem")).toHaveCount(10);
+  await page.getByRole("button", { name: "I have put them away" }).click();
+  await expect(page.getByText("Old laptop")).toBeVisible();
+  await checkPage(page);
+  await page.getByRole("button", { name: "Rename Old laptop" }).click();
+  await dialog.getByLabel("What to call it").fill("Laptop at home");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("Laptop at home")).toBeVisible();
+  await page.context().clearCookies();
+  await page.goto(`${local}/dashboard/login`);
+  await page.getByRole("button", { name: "Log in with a passkey" }).click();
+  await expect(page.locator("#page h1")).toBeVisible();
+  await page.context().clearCookies();
+  await page.goto(`${local}/dashboard/login`);
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Log in", exact: true }).click();
+  await page.getByRole("button", { name: "Use a passkey" }).click();
+  await expect(page.locator("#page h1")).toBeVisible();
+});

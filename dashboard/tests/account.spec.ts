@@ -33,7 +33,7 @@ test("signing up makes a workspace in the sandbox, and its mail confirms the add
   await page.getByRole("button", { name: "Create workspace" }).click();
   await expect(page.getByText("Your workspace is ready")).toBeVisible();
   await expect(page.getByText("Look into your mailbox")).toBeVisible();
-  await expect(page.getByRole("link", { name: "Open the mailbox of development" })).toBeVisible();
+  await expect(page.getByRole("link", { name: "Open the mailbox" })).toBeVisible();
   await checkPage(page);
   await page.getByRole("button", { name: "Go to the dashboard" }).click();
   await expect(page.getByRole("heading", { name: "Hello, Ana" })).toBeVisible();

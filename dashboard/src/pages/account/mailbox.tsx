@@ -17,8 +17,8 @@ export function MailboxLink({ size = "medium" }: { size?: "medium" | "small" }) 
   }, []);
   if (!isThere) return null;
   return (
-    <ButtonAnchor href={MAILBOX} target="_blank" rel="noreferrer" size={size} icon="inbox">
-      {t`Open the mailbox of development`}
+    <ButtonAnchor href={MAILBOX} target="_blank" rel="noreferrer" size={size} icon="inbox" className="whitespace-normal!">
+      {t`Open the mailbox`}
     </ButtonAnchor>
   );
 }

@@ -46,7 +46,6 @@ const STALE: Record<string, readonly string[]> = {
   revokeInvitation: ["invitations"],
   removeMember: ["members"],
   updateWorkspace: ["credits"],
-  endSession: ["sessions"],
   endSession: ["sessions", "authenticationLog"],
   changePassword: ["sessions", "authenticationLog"],
   confirmTotp: ["secondFactors", "sessions", "authenticationLog"],

@@ -17,7 +17,8 @@ from msvs import models
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "msvs"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+# Samples of the built documentation are no modules.
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(PACKAGE / "docs" / "site"))
 
 # Library → the only files and folders of the package that import it.
 PLACES: dict[str, tuple[str, ...]] = {

@@ -22,13 +22,13 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "CreateSuppression",
-        9,
+        10,
         lambda s: {"createSuppression.phone": "+12125550103", "createSuppression.source": "complaint"},
         lambda s: {"input": {"phone": "+12125550103", "source": "complaint"}},
     ),
     Operation(
         "ImportSuppressions",
-        9,
+        10,
         lambda s: {
             "importSuppressions": {
                 "__typename": "SuppressionsImported",
@@ -79,7 +79,7 @@ CONSENT_OPERATIONS = (
     ),
     Operation(
         "EraseContact",
-        47,
+        48,
         lambda s: {"eraseContact.__typename": "ContactErased", "eraseContact.id": s.maria},
         lambda s: {"id": s.maria},
     ),

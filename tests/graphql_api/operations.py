@@ -34,7 +34,7 @@ def ago(**by: float) -> str:
 AUDIENCE = "audience"
 
 OPERATIONS = (
-    Operation("Overview", 11, lambda s: {
+    Operation("Overview", 10, lambda s: {
         "viewer.workspace.id": s.workspace, "viewer.livemode": False, "credits.balance": 10_000,
         "messages.nodes.1.id": s.message, "campaigns.nodes.0.stats.recipients": 0,
         "inboundMessages.nodes.0.body": "When?", "contacts.totalCount": 3,
@@ -90,14 +90,14 @@ OPERATIONS = (
         "messagePreview.body": "Hi Maria \u201cfriend\u201d", "messagePreview.encoding": "UCS2",
         "messagePreview.characters.0.replacement": '"', "messagePreview.refusal": None},
               lambda s: {"input": {"to": "+12125550101", "body": "Hi {firstName} \u201cfriend\u201d"}}),
-    Operation("Campaigns", 4, lambda s: {
+    Operation("Campaigns", 3, lambda s: {
         "campaigns.nodes.0.id": s.paused, "campaigns.nodes.0.pauseReason": "manual",
         "campaigns.nodes.1.stats.recipients": 0, "campaigns.totalCount": 2}),
-    Operation("Campaign", 7, lambda s: {
+    Operation("Campaign", 6, lambda s: {
         "campaign.id": s.campaign, "campaign.audience.lists.0.contactCount": 2, "campaign.audience.segment": None,
         "campaign.failures": [], "campaign.messages.totalCount": 0, "campaign.quietHours": False},
               lambda s: {"id": s.campaign}),
-    Operation("CreateCampaign", 7, lambda s: {
+    Operation("CreateCampaign", 6, lambda s: {
         "createCampaign.__typename": "Campaign", "createCampaign.name": "Launch",
         "createCampaign.status": "PREPARING"},
               lambda s: {"input": {"name": "Launch", "body": "Hey", AUDIENCE: {"listIds": [s.contact_list]}}}),
@@ -105,11 +105,11 @@ OPERATIONS = (
         "campaignPreview.recipientCount": 2, "campaignPreview.credits": {"total": 2, "minimum": 1, "maximum": 1},
         "campaignPreview.encodings": {"gsm7": 2, "ucs2": 0}, "campaignPreview.exact": True},
               lambda s: {"input": {"body": "Hey {firstName}", AUDIENCE: {"listIds": [s.contact_list]}}}),
-    Operation("PauseCampaign", 9, lambda s: {"pauseCampaign.id": s.campaign, "pauseCampaign.pauseReason": "manual"},
+    Operation("PauseCampaign", 3, lambda s: {"pauseCampaign.id": s.campaign, "pauseCampaign.pauseReason": "manual"},
               lambda s: {"id": s.campaign}),
-    Operation("ResumeCampaign", 7, lambda s: {"resumeCampaign.id": s.paused, "resumeCampaign.status": "SCHEDULED"},
+    Operation("ResumeCampaign", 5, lambda s: {"resumeCampaign.id": s.paused, "resumeCampaign.status": "SCHEDULED"},
               lambda s: {"id": s.paused}),
-    Operation("CancelCampaign", 10, lambda s: {"cancelCampaign.id": s.campaign, "cancelCampaign.status": "CANCELED"},
+    Operation("CancelCampaign", 3, lambda s: {"cancelCampaign.id": s.campaign, "cancelCampaign.status": "CANCELED"},
               lambda s: {"id": s.campaign}),
     Operation("Contacts", 3, lambda s: {
         "contacts.nodes.0.id": s.maria, "contacts.nodes.0.lists.nodes.0.id": s.contact_list,
@@ -141,11 +141,11 @@ OPERATIONS = (
         "updateContact.attributes": {"city": "Porto"}},
               lambda s: {"id": s.maria, "input": {"lastName": "Silva", "email": None,
                                                   "attributes": {"tier": None, "city": "Porto"}}}),
-    Operation("OptOutContact", 8, lambda s: {
+    Operation("OptOutContact", 9, lambda s: {
         "optOutContact.optIn.status": "OPTED_OUT",
         "optOutContact.consentHistory.nodes": [{"status": "OPTED_OUT", "source": "api"}]},
               lambda s: {"id": s.ana}),
-    Operation("DeleteContact", 5, lambda s: {"deleteContact": {"__typename": "Deleted", "id": s.spare}},
+    Operation("DeleteContact", 6, lambda s: {"deleteContact": {"__typename": "Deleted", "id": s.spare}},
               lambda s: {"id": s.spare}),
     Operation("ContactLists", 2, lambda s: {
         "contactLists.nodes.0.id": s.contact_list, "contactLists.nodes.0.contactCount": 2,
@@ -201,7 +201,7 @@ OPERATIONS = (
         "unflagInboundMessage.intent": None}, lambda s: {"id": s.inbound}),
     Operation("InboundMessage", 1, lambda s: {"inboundMessage.from": "+12125550101", "inboundMessage.keyword": None},
               lambda s: {"id": s.inbound}),
-    Operation("SimulateReply", 15, lambda s: {
+    Operation("SimulateReply", 16, lambda s: {
         "simulateReply.keyword": "STOP", "simulateReply.contact.optIn.status": "OPTED_OUT"},
               lambda s: {"input": {"from": "+12125550103", "body": "stop"}}),
     Operation("Webhooks", 3, lambda s: {

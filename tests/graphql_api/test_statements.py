@@ -212,7 +212,7 @@ async def test_a_campaign_that_is_followed(ctx: Context, monkeypatch: pytest.Mon
     async with following(ctx, "CampaignProgress", {"id": ids.encode_id(ids.CAMPAIGN, row.id)}) as followed:
         with statements(monkeypatch) as run:
             assert (await followed.item())["status"] == "SCHEDULED"
-        assert len(run) == 4, "\n".join(run)
+        assert len(run) == 3, "\n".join(run)
         async with unit_of_work():
             await campaigns.pause_campaign(ctx, row.id)
         followed.ask()

@@ -10,8 +10,8 @@ from msvs.api import ids
 from msvs.api.accounts.keys import create_key
 from msvs.api.context import Context
 from msvs.api.dispatch import senders
+from msvs.api.pages import PageQuery
 from msvs.rest_compat.endpoints import ENDPOINTS
-from msvs.rest_compat.schemas import PageQuery
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import EVERY, WEBHOOK_URL, get, post
 from tests.services import SERVICES

@@ -116,8 +116,8 @@ def months_since(made: UUID) -> IdRange:
 
 
 def floor(moment: datetime) -> UUID:
-    """Return what lies below every id made from this time on."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    """Return what lies below every id made from this time on; no id is older than 1970."""
+    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)
 
 
 async def find_open_months() -> int:

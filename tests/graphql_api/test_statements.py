@@ -14,9 +14,10 @@ from starlette.applications import Starlette
 
 from msvs.api import ids
 from msvs.api.accounts import users
+from msvs.api.accounts.login_sessions import SESSION, open_session
 from msvs.api.accounts.tokens import TokenPurpose, make_token
 from msvs.api.campaigns import campaigns
-from msvs.api.context import Context
+from msvs.api.context import Context, Visitor
 from msvs.api.inbound import replies
 from msvs.api.limits import Limiter
 from msvs.api.unit_of_work import unit_of_work
@@ -26,7 +27,7 @@ from msvs.graphql.live import Feed
 from msvs.graphql.operations import Operation
 from msvs.graphql.schema import schema
 from msvs.graphql.streams import results
-from msvs.models import Role, User, Workspace
+from msvs.models import Role, Session, User, Workspace
 from tests import factories
 from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
 from tests.graphql_api.operations import RUN_ELSEWHERE, SECOND_STEPS
@@ -47,6 +48,7 @@ class Scene:
     token: str
     link: str
     reset: str
+    other: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Ask:
 
 ASKED = [
     Ask("SignUp", 11, lambda scene: {"input": NEW}, lambda scene: None),
-    Ask("LogIn", 9, lambda scene: {"email": scene.rosa.email, "password": PASSWORD}, lambda scene: None),
+    Ask("LogIn", 10, lambda scene: {"email": scene.rosa.email, "password": PASSWORD}, lambda scene: None),
     Ask("AuthenticationLog", 2, lambda scene: {"first": 5}),
     Ask("RequestPasswordReset", 2, lambda scene: {"email": scene.rosa.email}, lambda scene: None),
     Ask("ResendConfirmation", 2),
@@ -75,6 +77,8 @@ ASKED = [
         lambda scene: {"token": scene.reset, "password": "an entirely new password"},
         lambda scene: None,
     ),
+    Ask("Sessions", 2),
+    Ask("EndSession", 3, lambda scene: {"id": scene.other}),
     Ask("Viewer", 1),
     Ask("LogOut", 2),
     Ask("ChangePassword", 13, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
@@ -95,7 +99,9 @@ async def scene(ctx: Context, workspace: Workspace) -> Scene:
     bea = await User.create(email=None, pending_email="bea@cohortlabs.co", name="Bea", password_hash="!")
     link = await make_token(SERVICES, TokenPurpose.CONFIRM_EMAIL, bea.id, email="bea@cohortlabs.co")
     reset = await make_token(SERVICES, TokenPurpose.RESET_PASSWORD, rosa.id, email=str(rosa.email))
-    return Scene(rosa, luis, token, link, reset)
+    await open_session(Visitor("198.51.100.7", services=SERVICES), rosa.id)
+    other = ids.encode_id(SESSION, (await Session.get(user_id=rosa.id)).id)
+    return Scene(rosa, luis, token, link, reset, other)
 
 
 def test_every_other_document_is_counted() -> None:

@@ -53,7 +53,12 @@ test("import, find, open and change a contact", async ({ page }) => {
   await expect(page.getByText("Entry", { exact: false }).first()).toBeVisible();
   await checkPage(page);
   await shoot(page, "contact");
+});
 
+test("a contact: attributes, notes, opt-out, deletion", async ({ page }) => {
+  await logIn(page);
+  const made = await rest(page, "POST", "/contacts", { phone: phoneOf(7), first_name: "Gil", attributes: { plan: "gold" } });
+  await page.goto(`/dashboard/contacts/${String(made["id"])}`);
   await page.getByRole("button", { name: "Edit attributes" }).click();
   await page.getByRole("group", { name: "Attribute 1" }).getByLabel("Value").fill("silver");
   await page.getByRole("button", { name: "Save" }).click();
@@ -68,11 +73,10 @@ test("import, find, open and change a contact", async ({ page }) => {
   await expect(page.getByText("Opted out", { exact: true }).first()).toBeVisible();
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await page.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
-  await expect(page).toHaveURL(/\/dashboard\/contacts/);
-
+  await expect(page).toHaveURL(/\/dashboard\/contacts$/);
   await page.goto(`/dashboard/contacts?q=nobody${Date.now()}`);
   await page.getByRole("button", { name: "Clear filters" }).click();
-  await expect(rows.first()).toBeVisible();
+  await expect(page).toHaveURL(/\/dashboard\/contacts$/);
 });
 
 test("lists: make, rename, fill, empty, delete", async ({ page }) => {

@@ -94,7 +94,7 @@ export function Select<Value extends string>({ label, hideLabel, hint, error, ch
       isDisabled={isDisabled ?? false}
       {...(placeholder === undefined ? {} : { placeholder })}
     >
-      {!hideLabel && <Label className="mb-1 block text-sm font-medium">{label}</Label>}
+      {!hideLabel && <Label className="mb-1 flex min-h-6 items-end text-sm font-medium">{label}</Label>}
       <AriaButton className="field flex items-center justify-between gap-2 text-left">
         <SelectValue className="truncate data-[placeholder]:text-muted [&_[slot=description]]:hidden [&_svg]:hidden" />
         <Icon name="down" className="size-4 text-muted" />

@@ -189,9 +189,11 @@ function Shown({ list }: { list: ListRowFragment }) {
         title={name}
         lead={
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <Trans>
-              <Count value={contactCount} /> on it
-            </Trans>
+            <span>
+              <Trans>
+                <Count value={contactCount} /> on it
+              </Trans>
+            </span>
             <Kind kind={kind} />
             <CopyId id={id} short />
           </span>

@@ -217,9 +217,11 @@ function Shown({ segment, fields }: { segment: SegmentRowFragment; fields: Field
         title={name}
         lead={
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <Trans>
-              <Count value={contactCount} /> in it now
-            </Trans>
+            <span>
+              <Trans>
+                <Count value={contactCount} /> in it now
+              </Trans>
+            </span>
             <CopyId id={id} short />
           </span>
         }

@@ -51,6 +51,9 @@ const Lift = graphql(`
   }
 `);
 
+// The service finds whole phones alone, and refuses a part of one.
+const WHOLE = /^\+[1-9]\d{7,14}$/;
+
 export function SuppressionsPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
@@ -77,7 +80,7 @@ export function SuppressionsPage() {
       <PageHead title={t`Suppressions`} lead={t`Phones that nothing is sent to, whatever list they are on.`} actions={isFirst ? undefined : adding} />
       {!isFirst && (
         <div className="mb-4 max-w-xs">
-          <SearchField label={t`The whole phone`} placeholder="+12125550142" value={phone ?? ""} onChange={(next) => void navigate({ to: "/suppressions", search: next === "" ? {} : { phone: next }, replace: true })} />
+          <SearchField label={t`The whole phone`} placeholder="+12125550142" value={phone ?? ""} onChange={(next) => (next === "" || WHOLE.test(next)) && void navigate({ to: "/suppressions", search: next === "" ? {} : { phone: next }, replace: true })} />
         </div>
       )}
       {feed.problem !== null && feed.rows === undefined ? (

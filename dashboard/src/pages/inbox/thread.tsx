@@ -99,7 +99,8 @@ export function ThreadPane({ id, members, isReader, onBack, onAbout, onMark, isM
   const known = new Set(rows.map(idOf));
   const shown = pending.filter((each) => each.id === null || !known.has(each.id));
   const newest = `${rows[0] === undefined ? "" : idOf(rows[0])} ${shown.length}`;
-  useEffect(() => scroller.current?.scrollTo({ top: scroller.current.scrollHeight }), [newest]);
+  // In newer browsers scrolling answers with a promise, which is no clean-up.
+  useEffect(() => void scroller.current?.scrollTo({ top: scroller.current.scrollHeight }), [newest]);
   const isMoving = rows.slice(0, 10).some(({ message, createdAt }) => message != null && UNDER_WAY.has(message.status) && Date.now() - Date.parse(createdAt) < RECENT_MS);
   const { retry } = feed;
   useEffect(() => {

@@ -19,7 +19,7 @@ export const nameOf = ({ firstName, lastName, phone }: { firstName?: string | nu
 export function Threads({ feed, current, members }: { feed: Feed<ThreadRowFragment>; current: string | undefined; members: readonly InboxMember[] }) {
   const { t } = useLingui();
   const list = useRef<HTMLUListElement>(null);
-  useEffect(() => list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }), [current]);
+  useEffect(() => void list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }), [current]);
   return (
     <>
       <ul ref={list} className="divide-y divide-line">

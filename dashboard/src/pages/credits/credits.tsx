@@ -123,7 +123,7 @@ function Figure({ label, value, children, tone }: { label: string; value: ReactN
   return (
     <Card>
       <p className="text-sm text-muted">{label}</p>
-      <p className={tone === "warn" ? "mt-1 text-2xl font-semibold text-warn tabular" : "mt-1 text-2xl font-semibold tabular"}>{value}</p>
+      <p className={tone === "warn" ? "mt-1 text-2xl font-semibold text-warn tabular [&>span]:whitespace-normal" : "mt-1 text-2xl font-semibold tabular [&>span]:whitespace-normal"}>{value}</p>
       <p className="mt-1 text-sm text-muted">{children}</p>
     </Card>
   );

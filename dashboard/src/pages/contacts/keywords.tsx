@@ -74,7 +74,7 @@ export function KeywordsPage() {
   const feed = useFeed(KeywordFeed, list === undefined ? {} : { listId: list }, ({ joinKeywords }) => joinKeywords);
   const columns = useMemo<TableColumn<KeywordRowFragment>[]>(
     () => [
-      { id: "word", header: t`Word`, cell: ({ word }) => <span className="font-medium break-all">{word}</span>, text: ({ word }) => word },
+      { id: "word", header: t`Word`, cell: ({ word }) => <span className="block max-w-32 truncate font-medium sm:max-w-60" title={word}>{word}</span>, text: ({ word }) => word },
       {
         id: "list",
         header: t`List`,
@@ -85,6 +85,7 @@ export function KeywordsPage() {
             </Link>
           ),
         text: ({ contactList }) => contactList?.name,
+        className: "hidden sm:table-cell",
       },
       { id: "reply", header: t`Answer`, cell: ({ reply }) => <span className="block max-w-80 truncate text-muted">{reply ?? t`The workspace's welcome text`}</span>, text: ({ reply }) => reply, className: "hidden lg:table-cell" },
       { id: "made", header: t`Added`, cell: ({ createdAt }) => <Time at={createdAt} style="day" />, text: ({ createdAt }) => createdAt, className: "hidden md:table-cell" },
@@ -94,7 +95,7 @@ export function KeywordsPage() {
               id: "change",
               header: t`Change`,
               cell: (row: KeywordRowFragment) => (
-                <span className="flex flex-wrap gap-1">
+                <span className="flex gap-1">
                   <Button size="small" aria-label={t`Edit ${row.word}`} onPress={() => setEdited(row)}>{t`Edit`}</Button>
                   <Button size="small" look="quiet" icon="close" aria-label={t`Delete ${row.word}`} onPress={() => setLeaving(row)} />
                 </span>

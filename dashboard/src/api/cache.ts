@@ -75,7 +75,14 @@ const stale =
   (_result, _arguments, cache) =>
     makeStale(cache, fields);
 
+// What may stand behind the interface: without it the cache guesses, and drops what is said of a mutation's errors.
+const ERRORS = [
+  "AuthenticationError", "ComplianceError", "ConflictError", "IdempotencyError", "InvalidRequestError", "NotFoundError",
+  "PaymentRequiredError", "PermissionError", "RateLimitError",
+];
+
 export const cacheRules: Partial<CacheExchangeOpts> = {
+  possibleTypes: { Error: ERRORS },
   keys: new Proxy({}, { get: () => (data: { id?: string }) => data.id ?? null }) as NonNullable<CacheExchangeOpts["keys"]>,
   updates: {
     Mutation: Object.fromEntries(Object.entries(STALE).map(([name, fields]) => [name, stale(fields)])),

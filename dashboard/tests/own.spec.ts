@@ -51,10 +51,10 @@ test("an authenticator app, recovery codes, and logging in with them", async ({ 
   await checkPage(page);
   const uri = await dialog.getByRole("link", { name: "Open in an app" }).getAttribute("href");
   const secret = new URL(uri!).searchParams.get("secret")!;
-  await dialog.getByLabel("Code").fill("000000");
+  await dialog.getByRole("textbox", { name: "Code" }).fill("000000");
   await page.keyboard.press("Enter");
   await expect(dialog.getByText("not the code of this moment", { exact: false })).toBeVisible();
-  await dialog.getByLabel("Code").fill(codeOf(secret));
+  await dialog.getByRole("textbox", { name: "Code" }).fill(codeOf(secret));
   await page.keyboard.press("Enter");
   const codes = page.getByRole("alertdialog");
   await expect(codes.getByRole("listitem")).toHaveCount(10);
@@ -74,10 +74,10 @@ test("an authenticator app, recovery codes, and logging in with them", async ({ 
   };
   await enter();
   await checkPage(page);
-  await page.getByLabel("Code", { exact: true }).fill("000000");
+  await page.getByRole("textbox", { name: "Code", exact: true }).fill("000000");
   await page.keyboard.press("Enter");
   await expect(page.getByRole("alert")).toContainText("That is not right");
-  await page.getByLabel("Code", { exact: true }).fill(codeOf(secret, 1));
+  await page.getByRole("textbox", { name: "Code", exact: true }).fill(codeOf(secret, 1));
   await page.keyboard.press("Enter");
   await expect(page.locator("#page h1")).toBeVisible();
 

@@ -29,6 +29,7 @@ Both fronts call the same operations, so what one can do the other can. This tab
 # Fields that read a row by its id through the request's loader, in place of the operation that reads one.
 READ_BY_LOADER: Mapping[str, str] = {
     "campaigns.get_campaign": "campaign",
+    "canned_answers.get_canned_answer": "cannedAnswer",
     "contacts.get_contact": "contact",
     "events.get_event": "event",
     "keywords.get_keyword": "joinKeyword",

@@ -225,4 +225,4 @@ async def test_a_campaign_that_is_followed(ctx: Context, monkeypatch: pytest.Mon
         with statements(monkeypatch) as run:
             await followed.feed.poll()
             assert (await followed.item())["pauseReason"] == "manual"
-        assert len(run) == 3, "\n".join(run)
+        assert len(run) == 2, "\n".join(run)

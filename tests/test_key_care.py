@@ -22,7 +22,7 @@ import pytest
 
 from msvs.api.accounts.keys import make_key
 from msvs.api.webhooks.signatures import new_secret
-from msvs.settings import Settings
+from msvs.settings import DEMO_FILE, Settings
 from scripts.contract.service import LOOPBACK, Service, running_service
 from tests.engines import Engines, create_database, eventually
 
@@ -101,7 +101,9 @@ def work(session: Session) -> None:
         first = session.made("/v1/webhooks", {"url": url, "events": ["*"]}, Idempotency_Key="w-1")
         again = session.made("/v1/webhooks", {"url": url, "events": ["*"]}, Idempotency_Key="w-1")
         assert again == first
-        own = session.made("/v1/webhooks", {"url": url, "events": ["*"], "secret": OWN_SECRET}, Idempotency_Key="w-2")
+        own = session.made(
+            "/v1/webhooks", {"url": f"{url}/own", "events": ["*"], "secret": OWN_SECRET}, Idempotency_Key="w-2"
+        )
         session.made(f"/v1/webhooks/{own['id']}/rotate_secret", Idempotency_Key="w-3")
         session.made(f"/v1/webhooks/{first['id']}/test")
         contact = session.made(
@@ -259,6 +261,8 @@ async def test_production_prints_no_key(engines: Engines, tmp_path: Path) -> Non
     for environment, prints in (("development", True), ("production", False)):
         # In production the key is set; of the same database it is the one that development kept.
         key = (tmp_path / "secret.key").read_text().strip() if environment == "production" else None
+        # Production refuses a folder that holds the demo's printed keys.
+        (tmp_path / DEMO_FILE).unlink(missing_ok=True)
         settings = Settings(environment=environment, database_url=url, data_dir=tmp_path, secret_key=key)
         printed = await asyncio.to_thread(_prepared, settings)
         operator = (tmp_path / "operator.key").read_text().strip()

@@ -18,11 +18,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from msvs import database
 from msvs.database_roles import KEPT, grant_rows, recipe
 from msvs.local import embedded, supervisor
 from msvs.settings import Settings
-from msvs.workers.partitions import roll_partitions
 from tests.engines import Engines
 from tests.receiver import Receiver, receiving
 from tests.rest_compat.processes import Process, request, running
@@ -149,12 +147,31 @@ async def roll(admin: asyncpg.Connection[Any], owner: str, rows: str) -> None:
         "SELECT max(relname) AS name FROM pg_class WHERE relname ~ '^events_[0-9]{4}_[0-9]{2}$'"
     )
     await admin.execute(f"DROP TABLE {missing['name']}")
+    # In a process of its own: this one may be connected already.
+    argv = [sys.executable, "-c", ROLL, rows, owner, missing["name"]]
+    done = await asyncio.to_thread(partial(subprocess.run, argv, capture_output=True, text=True, timeout=60))
+    assert (done.returncode, done.stdout.split()) == (0, ["refused", "1", "msvs_service", "True"]), done.stderr
+
+
+ROLL = """
+import asyncio, sys
+import asyncpg
+from msvs import database
+from msvs.settings import Settings
+from msvs.workers.partitions import roll_partitions
+
+async def roll(rows, owner, name):
     async with database.connected(rows, pool_size=2):
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        try:
             await roll_partitions(Settings(database_url=rows))
-        assert await roll_partitions(Settings(database_url=rows, migrations_database_url=owner)) == 1
-        assert await database.fetch_value("SELECT current_user") == "msvs_service"
-        assert await database.fetch_value("SELECT has_table_privilege($1, 'INSERT')", missing["name"]) is True
+        except asyncpg.InsufficientPrivilegeError:
+            print("refused")
+        print(await roll_partitions(Settings(database_url=rows, migrations_database_url=owner)))
+        print(await database.fetch_value("SELECT current_user"))
+        print(await database.fetch_value("SELECT has_table_privilege($1, 'INSERT')", name))
+
+asyncio.run(roll(*sys.argv[1:]))
+"""
 
 
 async def refuse(url: str, statement: str) -> None:

@@ -21,7 +21,8 @@ from msvs.api.permissions import Permission
 
 # What the fields of Query and Subscription ask; None is left to what is found, or open to all.
 FIELDS: Mapping[str, Permission | None] = {
-    **dict.fromkeys(("node", "nodes", "viewer", "sessions", "invitationPreview", "errorCatalogue")),
+    **dict.fromkeys(("node", "nodes", "viewer", "invitationPreview", "errorCatalogue")),
+    **dict.fromkeys(("sessions", "secondFactors", "authenticationLog")),
     **dict.fromkeys(("explainMessage", "message", "messages", "inboundMessage"), Permission.MESSAGES_READ),
     **dict.fromkeys(("inboundMessages", "inboxThreads", "inboxThread", "threadMessages"), Permission.MESSAGES_READ),
     **dict.fromkeys(("cannedAnswer", "cannedAnswers"), Permission.MESSAGES_READ),

@@ -75,7 +75,8 @@ def test_a_mutation_answers_a_union_whose_errors_share_an_interface() -> None:
         assert isinstance(field.type, GraphQLNonNull), name
         result = field.type.of_type
         assert isinstance(result, GraphQLUnionType), name
-        done, *errors = result.types
+        # Logging in has two good answers.
+        done, *errors = [each for each in result.types if each.name != "SecondFactorNeeded"]
         assert error not in done.interfaces, name
         assert errors, name
         assert all(error in each.interfaces for each in errors), name

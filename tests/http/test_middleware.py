@@ -322,7 +322,7 @@ async def test_a_database_that_is_away_is_503(
 async def test_an_operation_that_fails_at_last_leaves_nothing(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contacts, "contact_resource", lambda _row: 1 / 0)
+    monkeypatch.setattr(contacts, "changed_contact_resource", lambda _row: 1 / 0)
     response = await api.post("/v1/contacts", json={"phone": "+12125550123"})
     assert response.status_code == 500
     assert await Contact.all().count() == 0

@@ -123,6 +123,7 @@ def test_the_table_of_processes() -> None:
         "worker campaigns",
         "worker reports",
         *["worker webhooks"] * 2,
+        "worker mail",
         "worker maintenance",
         "cron",
     ]

@@ -89,7 +89,7 @@ async def make_one(api: httpx.AsyncClient, path: str, number: int) -> None:
         case "/v1/segments":
             await post(api, path, name=f"Segment {number}", filter=EVERY)
         case "/v1/webhooks":
-            await post(api, path, url=WEBHOOK_URL, events=["*"])
+            await post(api, path, url=f"{WEBHOOK_URL}/{number}", events=["*"])
         case "/v1/suppressions" | "/v1/consent":
             await post(api, "/v1/suppressions", phone=phone, source="complaint")
         case "/v1/inbound" | "/v1/inbox/threads":

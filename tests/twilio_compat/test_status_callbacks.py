@@ -241,10 +241,10 @@ async def test_webhooks_and_callbacks_are_delivered_by_one_job(
     await make_endpoint(ctx, receiver.url("/webhook"), ["message.failed"])
     await account.send(FAILS, StatusCallback=receiver.url("/callback"))
     await work()
-    assert await cron.QUESTIONS[cron.WorkQueue.WEBHOOKS](await db.now())
+    assert await cron.QUESTIONS[cron.WorkQueue.WEBHOOKS](SERVICES, await db.now())
     assert await deliver_all(SERVICES, outbound, stop=StopFlag()) == 2
     assert {post.path for post in receiver.posts} == {"/webhook", "/callback"}
-    assert not await cron.QUESTIONS[cron.WorkQueue.WEBHOOKS](await db.now())
+    assert not await cron.QUESTIONS[cron.WorkQueue.WEBHOOKS](SERVICES, await db.now())
 
 
 async def test_many_events_at_once_write_their_callbacks(account: Account, ctx: Context, receiver: Receiver) -> None:

@@ -20,6 +20,10 @@ MODULES = SOURCES / "node_modules"
 READ = ("src/**/*", "plugins/**/*", "*.ts", "*.json", "*.html")
 
 
+# What the start of the service waits for each step of a build: longer than one takes on two cores.
+START_SECONDS = 45.0
+
+
 def main() -> int:
     """Do what was asked for; its exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -42,8 +46,9 @@ def build(*, is_needed: bool, environment: dict[str, str] | None = None) -> int:
         return 0
     began = time.monotonic()
     print("Building the dashboard; this takes about half a minute, and only after its sources change.", flush=True)
-    status = install(is_development=False) or run_npm(
-        "npx", "vite", "build", "--logLevel", "warn", environment=environment
+    seconds = None if is_needed else START_SECONDS
+    status = install(is_development=False, seconds=seconds) or run_npm(
+        "npx", "vite", "build", "--logLevel", "warn", environment=environment, seconds=seconds
     )
     if status != 0:
         print("The dashboard could not be built: the service runs, and /dashboard says so.", file=sys.stderr)
@@ -89,21 +94,27 @@ def test(arguments: list[str]) -> int:
         return run_npm("npx", "playwright", "test", *arguments, environment=environment)
 
 
-def install(*, is_development: bool) -> int:
-    """Install the packages of the lock, those for development only where asked for; nothing where they are there."""
+def install(*, is_development: bool, seconds: float | None = None) -> int:
+    """Install the packages of the lock, those for development only where asked for; nothing where they are there.
+
+    A registry that does not answer is not asked again where the start of the service waits, for so many seconds.
+    """
     lock = hashlib.sha256((SOURCES / "package-lock.json").read_bytes()).hexdigest()
     marks = [MODULES / ".development", MODULES / ".build"]
     if any(mark.is_file() and mark.read_text() == lock for mark in marks[: 1 if is_development else 2]):
         return 0
     omitted = () if is_development else ("--omit=dev",)
-    status = run_npm("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", *omitted)
+    patience = () if seconds is None else ("--fetch-retries=0", "--fetch-timeout=10000")
+    status = run_npm("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", *omitted, *patience, seconds=seconds)
     if status == 0:
         marks[0 if is_development else 1].write_text(lock)
     return status
 
 
-def run_npm(command: str, *arguments: str, environment: dict[str, str] | None = None) -> int:
-    """Run npm or npx in the dashboard's folder, under the Node.js of this environment."""
+def run_npm(
+    command: str, *arguments: str, environment: dict[str, str] | None = None, seconds: float | None = None
+) -> int:
+    """Run npm or npx in the dashboard's folder, under the Node.js of this environment, for so many seconds at most."""
     node = find_node() or install_node()
     if node is None:
         return 1
@@ -111,7 +122,11 @@ def run_npm(command: str, *arguments: str, environment: dict[str, str] | None = 
     path = os.pathsep.join((str(node.parent), os.environ.get("PATH", "")))
     known = os.environ | {"PATH": path} | (environment or {})
     own = ("--no",) if command == "npx" else ()
-    return subprocess.run([node, cli, *own, *arguments], cwd=SOURCES, env=known, check=False).returncode
+    argv = [node, cli, *own, *arguments]
+    try:
+        return subprocess.run(argv, cwd=SOURCES, env=known, check=False, timeout=seconds).returncode
+    except subprocess.TimeoutExpired:
+        return 1
 
 
 def find_node() -> Path | None:

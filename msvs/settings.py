@@ -258,7 +258,7 @@ class Settings:
     webhook_ports: tuple[int, ...] = setting("MSVS_WEBHOOK_PORTS", (443, 80, 8443),
         "comma-separated ports that webhooks may reach; in development also all ports of loopback from 1024 on",
         _ports, shown="`443,80,8443`")
-    webhook_host_rate: int = setting("MSVS_WEBHOOK_HOST_RATE", 500,
+    webhook_host_rate: int = setting("MSVS_WEBHOOK_HOST_RATE", 5000,
         "posts a second to one host that a webhook worker begins, for all workspaces together",
         partial(_number, low=1, high=1_000_000))
     webhook_host_at_once: int = setting("MSVS_WEBHOOK_HOST_AT_ONCE", 50,

@@ -632,7 +632,7 @@ def test_a_lost_redis_loses_no_message(service: Service) -> None:
 DATED_WORDS = ("whoever", "whatever", "whosoever", "anew", "nobody's any more")
 WORST = re.compile(rf"\b(?:{'|'.join(DATED_WORDS)})\b", re.IGNORECASE)
 WORDS_OF_PEOPLE = ("msvs/api/data/courtesies.toml", "msvs/api/data/opt_out_phrases.toml")
-READ = (".py", ".md", ".toml", ".yaml", ".graphql")
+READ = (".py", ".md", ".toml", ".yaml", ".graphql", ".ts", ".tsx")
 
 
 # Phrases of pages that read as translated, in halves for the same reason.
@@ -669,7 +669,9 @@ def test_the_worst_words_are_kept_away() -> None:
         name_of(path): sorted(set(words))
         for path in tracked()
         if path.suffix in READ
-        and name_of(path).startswith(("msvs/", "docs/", "examples/", "README", "CHANGELOG", "openapi", "schema"))
+        and name_of(path).startswith(
+            ("msvs/", "dashboard/", "docs/", "examples/", "README", "CHANGELOG", "openapi", "schema")
+        )
         and not name_of(path).startswith(("msvs/migrations/", "msvs/docs/site/"))
         and name_of(path) not in WORDS_OF_PEOPLE
         and (words := WORST.findall(path.read_text()))

@@ -66,7 +66,7 @@ test("signing up with an address that has an account tells nothing of it", async
   await expect(page.getByText("Look into your mailbox")).toBeVisible();
 });
 
-test("a forgotten password is set anew by a link", async ({ page }) => {
+test("a forgotten password is reset by a link", async ({ page }) => {
   const email = `rui.${Date.now()}@cohortlabs.example`;
   await page.goto("/dashboard/signup");
   await page.getByLabel("Your name").fill("Rui");

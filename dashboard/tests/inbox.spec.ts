@@ -45,7 +45,7 @@ test("the inbox: a reply arrives live and is answered by the keyboard", async ({
   await expect(thread.getByText("Delivered").first()).toBeVisible();
   await expect(thread.getByRole("button", { name: "Mark unread" })).toBeVisible();
 
-  // Whoever answers it, and what the team knows.
+  // Who answers it, and what the team knows.
   await thread.getByRole("button", { name: /Answered by/ }).click();
   await page.getByRole("option").nth(1).click();
   await expect(page.getByText("The thread is assigned.")).toBeVisible();

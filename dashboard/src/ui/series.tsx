@@ -62,7 +62,7 @@ export default function Series({ caption, times, values, series, height = 224 }:
       plot.current?.destroy();
       plot.current = null;
     };
-    // The lines themselves are drawn anew by the effect below.
+    // The effect below redraws the lines.
     // oxlint-disable-next-line react-hooks/exhaustive-deps
   }, [names, zone, theme, height, i18n.locale]);
   useEffect(() => plot.current?.setData(data.current), [times, values]);

@@ -115,7 +115,7 @@ type Open =
   | { step: "passkey-remove"; passkey: Passkey }
   | { step: "codes"; codes: readonly string[] };
 
-/** Learn anew who is logged in, and have pages ask again that were refused for want of a second factor. */
+/** Read again who is logged in, and refetch the pages that were refused without a second factor. */
 async function renew() {
   await resume().catch(() => undefined);
   window.dispatchEvent(new Event(RECONNECTED));

@@ -95,7 +95,7 @@ export function Sessions() {
         onConfirm={run}
         isPending={end.isRunning || logOut.isRunning}
       >
-        <p>{ended === "all" ? <Trans>Every session ends, this one too.</Trans> : <Trans>Whoever uses it has to log in again. If it was not you, change your password too.</Trans>}</p>
+        <p>{ended === "all" ? <Trans>Every session ends, this one too.</Trans> : <Trans>The device has to log in again. If it was not you, change your password too.</Trans>}</p>
       </Confirm>
     </Card>
   );

@@ -93,7 +93,7 @@ export function SignUpForm({ invitation, onDone }: FormProps) {
   );
   return (
     <form onSubmit={submit} className="space-y-4" noValidate>
-      {problem !== null && <Callout tone="danger">{problem.code === "sign_up_closed" ? t`Nobody can sign up here without an invitation. Ask whoever runs this service.` : textOf(problem)}</Callout>}
+      {problem !== null && <Callout tone="danger">{problem.code === "sign_up_closed" ? t`Sign-up is by invitation here. Ask the operator of this service for one.` : textOf(problem)}</Callout>}
       {field("name", t`Your name`, { autoComplete: "name", autoFocus: true })}
       {invitation === undefined && field("workspaceName", t`Workspace`, { hint: t`Your company or project; you can rename it.`, autoComplete: "organization" })}
       {field("email", t`E-mail`, { type: "email", autoComplete: "username", isReadOnly: invitation !== undefined })}
@@ -125,7 +125,7 @@ export function SignUpPage() {
   );
 }
 
-/** What is told once the workspace is there: its key, and to look into the mailbox. The same, whoever has the address. */
+/** Show the workspace's key and ask the user to check their mailbox. A known address gets the same page. */
 function Ready({ made, onGo }: { made: Made; onGo: () => void }) {
   const { t } = useLingui();
   const { email, isConfirmed } = made.session.user;

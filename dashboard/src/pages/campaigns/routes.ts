@@ -14,7 +14,7 @@ export const campaignsRoute = createRoute({
   component: lazyPage("campaigns", () => import("./list"), "CampaignsPage"),
 });
 
-/** One page writes a new campaign and an old draft, so that the first save takes nobody's place in the text. */
+/** Use one page for a new campaign and a draft, so that the first save does not move the cursor. */
 export const composeRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/campaigns/new",

@@ -120,7 +120,7 @@ export function SegmentsPage() {
   const adding = mayWrite ? <ButtonLink look="primary" icon="plus" to="/segments/new">{t`New segment`}</ButtonLink> : undefined;
   return (
     <>
-      <PageHead title={t`Segments`} lead={t`Contacts found by what is known of them, anew each time.`} actions={feed.rows?.length === 0 ? undefined : adding} />
+      <PageHead title={t`Segments`} lead={t`Contacts that match a filter, kept up to date as they change.`} actions={feed.rows?.length === 0 ? undefined : adding} />
       {feed.problem !== null && feed.rows === undefined ? (
         <ProblemState problem={feed.problem} onRetry={feed.retry} />
       ) : feed.rows === undefined ? (

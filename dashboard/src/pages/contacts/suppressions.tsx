@@ -77,7 +77,7 @@ export function SuppressionsPage() {
   const adding = mayWrite ? <Button look="primary" icon="plus" onPress={() => setAdding(true)}>{t`Suppress a phone`}</Button> : undefined;
   return (
     <>
-      <PageHead title={t`Suppressions`} lead={t`Phones that nothing is sent to, whatever list they are on.`} actions={isFirst ? undefined : adding} />
+      <PageHead title={t`Suppressions`} lead={t`Phones that never get a message, even if they are on a list.`} actions={isFirst ? undefined : adding} />
       {!isFirst && (
         <div className="mb-4 max-w-xs">
           <SearchField label={t`The whole phone`} placeholder="+12125550142" value={phone ?? ""} onChange={(next) => (next === "" || WHOLE.test(next)) && void navigate({ to: "/suppressions", search: next === "" ? {} : { phone: next }, replace: true })} />
@@ -91,7 +91,7 @@ export function SuppressionsPage() {
         isFirst ? (
           <Card>
             <EmptyState icon="suppression" title={t`No phone is suppressed`} action={adding}>
-              <Trans>Whoever answers STOP stands here by itself. You can add phones that must never be texted.</Trans>
+              <Trans>Contacts who reply STOP are added automatically. You can add other phones that must never be texted.</Trans>
             </EmptyState>
           </Card>
         ) : (

@@ -180,7 +180,7 @@ function HowTheyCome() {
     <Card title={t`How credits come`}>
       <div className="space-y-3 text-muted">
         <p>
-          <Trans>Today the operator of this service adds them. Ask whoever runs it, and name the workspace and how many.</Trans>
+          <Trans>The operator of this service adds credits. Send them your workspace's name and the number of credits you need.</Trans>
         </p>
         <p>
           <Trans>If you run it yourself, this adds 10,000:</Trans>

@@ -158,10 +158,10 @@ export function Sending({ workspace }: { workspace: Workspace }) {
       <Form onSubmit={save}>
         {note}
         <Switch isSelected={values.quietHours} onChange={(on) => set("quietHours", on)} isDisabled={isOff} hint={t`Campaigns go out only while it is day where the recipient is, unless they say otherwise.`}>{t`Keep quiet hours`}</Switch>
-        <Switch isSelected={values.doubleOptIn} onChange={(on) => set("doubleOptIn", on)} isDisabled={isOff} hint={t`Whoever opts in is asked for a YES by SMS first.`}>{t`Double opt-in`}</Switch>
+        <Switch isSelected={values.doubleOptIn} onChange={(on) => set("doubleOptIn", on)} isDisabled={isOff} hint={t`New contacts confirm their opt-in by replying YES to an SMS.`}>{t`Double opt-in`}</Switch>
         <Switch isSelected={values.campaignsAdmitUnknown} onChange={(on) => set("campaignsAdmitUnknown", on)} isDisabled={isOff} hint={t`Only where you have their consent elsewhere.`}>{t`Campaigns also go to contacts whose consent is unknown`}</Switch>
         <NumberField label={t`Credits a day`} hint={t`The most that live messages take in a UTC day. Empty: no cap.`} value={values.dailyCreditCap} onChange={(value) => set("dailyCreditCap", value)} error={errorOf("dailyCreditCap")} isOff={isOff} />
-        <NumberField label={t`Messages an hour to one range of numbers`} hint={t`Holds back whoever abuses a form of yours. Empty: no cap.`} value={values.prefixHourlyCap} onChange={(value) => set("prefixHourlyCap", value)} error={errorOf("prefixHourlyCap")} isOff={isOff} />
+        <NumberField label={t`Messages an hour to one range of numbers`} hint={t`Limits abuse of your sign-up forms. Leave empty for no limit.`} value={values.prefixHourlyCap} onChange={(value) => set("prefixHourlyCap", value)} error={errorOf("prefixHourlyCap")} isOff={isOff} />
         <NumberField label={t`Warn below so many credits`} hint={t`Webhooks then hear credits.low.`} value={values.lowBalanceThreshold} onChange={(value) => set("lowBalanceThreshold", value ?? 0)} error={errorOf("lowBalanceThreshold")} isOff={isOff} isNeeded />
         <RegionsField label={t`Never send to`} hint={t`Countries by their two letters, such as US, BR.`} value={values.blockedRegions} onChange={(value) => set("blockedRegions", value)} error={errorOf("blockedRegions")} isOff={isOff} />
         <RegionsField label={t`Also send to`} hint={t`Countries that are off until they are named here.`} value={values.enabledRegions} onChange={(value) => set("enabledRegions", value)} error={errorOf("enabledRegions")} isOff={isOff} />
@@ -176,7 +176,7 @@ export function Texts({ workspace }: { workspace: Workspace }) {
   const { values, set, save, errorOf, foot, note, isOff } = useForm(workspace);
   const texts = [
     { name: "optInText", label: t`Asks for a YES`, hint: t`Where double opt-in is on.` },
-    { name: "welcomeText", label: t`Confirms an opt-in`, hint: t`Goes to whoever has opted in.` },
+    { name: "welcomeText", label: t`Confirms an opt-in`, hint: t`Sent to contacts after they opt in.` },
     { name: "optOutText", label: t`Answers STOP`, hint: t`The last thing that a person hears.` },
     { name: "helpText", label: t`Answers HELP`, hint: t`Say who you are and how you are reached.` },
   ] as const;

@@ -16,12 +16,15 @@ from msvs import database
 from msvs.api.context import Services
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import deliveries, status_callbacks
-from msvs.api.webhooks.status_callbacks import Called, ClaimedCallback, claim_callbacks, settle, signed_form
+from msvs.api.webhooks.status_callbacks import Called, ClaimedCallback, claim_callbacks, release, settle, signed_form
 from msvs.http_client import HttpClient, HttpError
+from msvs.workers.host_budgets import HostBudgets, host_of
 from msvs.workers.stopping import RECORD_SECONDS, StopFlag
 from msvs.workers.webhooks import POLL_SECONDS, USER_AGENT, deliver_webhooks
 
 IN_FLIGHT = 100
+# With what a post may take, and those of one message follow one another, well within the lease.
+TURN_SECONDS = 5.0
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -34,21 +37,25 @@ async def deliver_all(services: Services, client: HttpClient, *, stop: StopFlag)
     """Deliver due webhooks and status callbacks side by side. Return how many attempts were made."""
     async with asyncio.TaskGroup() as tasks:
         webhooks = tasks.create_task(deliver_webhooks(services, client, stop=stop))
-        callbacks = tasks.create_task(deliver_callbacks(client, stop=stop))
+        callbacks = tasks.create_task(deliver_callbacks(services, client, stop=stop))
     return webhooks.result() + callbacks.result()
 
 
-async def deliver_callbacks(client: HttpClient, *, seconds: float = 20, stop: StopFlag | None = None) -> int:
+async def deliver_callbacks(
+    services: Services, client: HttpClient, *, seconds: float = 20, stop: StopFlag | None = None
+) -> int:
     """Deliver what is due until nothing is, or for about `seconds`. Return how many callbacks were made.
 
     What is on its way at the end is finished first. After `stop` nothing more is claimed, and what does not end in time
     is broken off: it is due again once its lease has run out.
     """
-    return await _Run(client, stop or StopFlag()).run(seconds)
+    return await _Run(services, client, stop or StopFlag()).run(seconds)
 
 
 class _Run:
-    def __init__(self, client: HttpClient, stop: StopFlag) -> None:
+    def __init__(self, services: Services, client: HttpClient, stop: StopFlag) -> None:
+        self._hosts = services.keep(HostBudgets)
+        self._rates = services.rates
         self._client = client
         self._stop = stop
         self._busy: Counter[UUID] = Counter()
@@ -94,6 +101,10 @@ class _Run:
     async def _call_all(self, claimed: Sequence[ClaimedCallback]) -> None:
         for row in claimed:
             try:
+                if not await self._has_turn(row):
+                    async with unit_of_work():
+                        await release(row, await database.now())
+                    continue
                 called = await self._call(row)
                 async with unit_of_work():
                     await settle(row, called, await database.now())
@@ -107,8 +118,22 @@ class _Run:
         form, signature = signed
         headers = {"Content-Type": FORM_TYPE, "User-Agent": USER_AGENT, "X-Twilio-Signature": signature}
         self._made += 1
+        self._hosts.begin(host_of(claimed.url))
         try:
             answer = await self._client.post(claimed.url, urlencode(form).encode(), headers)
         except HttpError as error:
             return Called(error=error.kind)
+        finally:
+            self._hosts.end(host_of(claimed.url))
         return Called(status=answer.status)
+
+    async def _has_turn(self, claimed: ClaimedCallback) -> bool:
+        """Wait for the budget of the callback's host, no longer than the lease leaves time for the post."""
+        if claimed.url is None:
+            return True
+        until = time.monotonic() + TURN_SECONDS
+        while (wait := self._hosts.seconds_to_wait(host_of(claimed.url), self._rates)) != 0:
+            if self._stop.is_set or time.monotonic() >= until:
+                return False
+            await asyncio.sleep(POLL_SECONDS if wait is None else min(wait, POLL_SECONDS))
+        return True

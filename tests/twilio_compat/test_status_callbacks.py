@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hmac
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,7 @@ from aiohttp import web
 from msvs import database as db
 from msvs.address_policy import AddressPolicy
 from msvs.api import ids
-from msvs.api.context import Context
+from msvs.api.context import Context, Rates
 from msvs.api.privacy.erasure import erase_phone
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import status_callbacks
@@ -24,6 +25,8 @@ from msvs.api.webhooks.status_callbacks import sign
 from msvs.http_client import HttpClient
 from msvs.models import IdempotencyRecord, Message, StatusCallback, TwilioMessage
 from msvs.workers import cron
+from msvs.workers import status_callbacks as callbacks
+from msvs.workers.host_budgets import HostBudgets, host_of
 from msvs.workers.maintenance import drop_expired
 from msvs.workers.status_callbacks import deliver_all, deliver_callbacks
 from msvs.workers.stopping import StopFlag
@@ -85,7 +88,7 @@ async def test_each_change_is_told_and_signed_with_the_callers_key(
     sent = await account.send(From="COHORT", StatusCallback=url, MessagingServiceSid=SERVICE)
     assert (sent["from"], sent["messaging_service_sid"]) == ("COHORT", SERVICE)
     await work()
-    assert await deliver_callbacks(outbound) == 2
+    assert await deliver_callbacks(SERVICES, outbound) == 2
     sid = sent["sid"]
     told = {
         "AccountSid": account.sid,
@@ -102,7 +105,7 @@ async def test_each_change_is_told_and_signed_with_the_callers_key(
         assert not is_signed(post, url, account.key + "x")
         assert post.headers["Content-Type"] == "application/x-www-form-urlencoded"
         assert "MSVS-Signature" not in post.headers
-    assert await deliver_callbacks(outbound) == 0
+    assert await deliver_callbacks(SERVICES, outbound) == 0
     kept = await TwilioMessage.get()
     assert (kept.callback_url, kept.signatures, kept.service_sid) == (None, None, SERVICE)
 
@@ -116,7 +119,7 @@ async def test_a_failure_is_told_with_its_number(
 ) -> None:
     await account.send(phone, StatusCallback=receiver.url())
     await work()
-    await deliver_callbacks(outbound)
+    await deliver_callbacks(SERVICES, outbound)
     assert [(form["MessageStatus"], form.get("ErrorCode")) for form in forms(receiver)] == told
     assert all(is_signed(post, receiver.url(), account.key) for post in receiver.posts)
 
@@ -126,9 +129,9 @@ async def test_a_message_for_later_is_told_when_it_is_canceled(
 ) -> None:
     later = (datetime.now(UTC) + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
     sent = await account.send(ScheduleType="fixed", SendAt=later, StatusCallback=receiver.origin)
-    assert await deliver_callbacks(outbound) == 0
+    assert await deliver_callbacks(SERVICES, outbound) == 0
     assert (await account.post(f"Messages/{sent['sid']}.json", Status="canceled")).status_code == 200
-    await deliver_callbacks(outbound)
+    await deliver_callbacks(SERVICES, outbound)
     assert [form["MessageStatus"] for form in forms(receiver)] == ["canceled"]
     # A URL without a path is called, and signed, with one.
     assert is_signed(receiver.posts[0], receiver.url("/"), account.key)
@@ -163,7 +166,7 @@ async def test_a_callback_is_made_again_as_its_url_says(
     receiver.answer = answer
     await account.send(FAILS, StatusCallback=receiver.url() + overrides)
     await work()
-    assert await deliver_callbacks(outbound) == calls
+    assert await deliver_callbacks(SERVICES, outbound) == calls
     assert len(receiver.posts) == calls
     assert all(is_signed(post, receiver.url(), account.key) for post in receiver.posts)
     row = await StatusCallback.get()
@@ -173,7 +176,7 @@ async def test_a_callback_is_made_again_as_its_url_says(
 async def test_a_connection_that_fails_is_tried_once_more(account: Account, outbound: HttpClient) -> None:
     await account.send(FAILS, StatusCallback="http://127.0.0.1:9/hook")
     await work()
-    assert await deliver_callbacks(outbound) == 2
+    assert await deliver_callbacks(SERVICES, outbound) == 2
     row = await StatusCallback.get()
     assert (row.state, row.error, row.status_code) == ("exhausted", "connect", None)
 
@@ -182,7 +185,7 @@ async def test_a_refused_address_is_not_tried_again(account: Account, receiver: 
     await account.send(FAILS, StatusCallback=receiver.url() + "#rc=5&rp=all")
     await work()
     async with HttpClient(AddressPolicy()) as strict:
-        assert await deliver_callbacks(strict) == 1
+        assert await deliver_callbacks(SERVICES, strict) == 1
     row = await StatusCallback.get()
     assert (row.state, row.error, receiver.posts) == ("exhausted", "address_refused", [])
 
@@ -194,10 +197,10 @@ async def test_a_claim_that_ran_out_is_made_again(account: Account, receiver: Re
     async with unit_of_work():
         [claimed] = await status_callbacks.claim_callbacks(limit=10, busy={}, now=now)
     assert not await status_callbacks.has_due(now)
-    assert await deliver_callbacks(outbound) == 0
+    assert await deliver_callbacks(SERVICES, outbound) == 0
     assert await status_callbacks.has_due(now + status_callbacks.LEASE)
     await StatusCallback.all().update(lease_until=now)
-    assert await deliver_callbacks(outbound) == 1
+    assert await deliver_callbacks(SERVICES, outbound) == 1
     async with unit_of_work():
         # Who claimed it first has lost it.
         await status_callbacks.settle(claimed, status_callbacks.Called(status=500), now)
@@ -208,7 +211,7 @@ async def test_two_workers_make_each_callback_once(account: Account, receiver: R
     for number in range(12):
         await account.send(f"+121255501{number:02}", StatusCallback=receiver.url())
     await work()
-    counts = await asyncio.gather(*(deliver_callbacks(outbound) for _ in range(3)))
+    counts = await asyncio.gather(*(deliver_callbacks(SERVICES, outbound) for _ in range(3)))
     assert sum(counts) == len(receiver.posts) == 24
     told = [(form["MessageSid"], form["MessageStatus"]) for form in forms(receiver)]
     assert len(set(told)) == 24
@@ -231,7 +234,7 @@ async def test_after_the_flag_nothing_is_claimed(account: Account, receiver: Rec
     await work()
     stop = StopFlag()
     stop.set()
-    assert await deliver_callbacks(outbound, stop=stop) == 0
+    assert await deliver_callbacks(SERVICES, outbound, stop=stop) == 0
     assert (await StatusCallback.get()).attempt_count == 0
 
 
@@ -289,7 +292,7 @@ async def test_an_erased_phone_is_told_to_nobody(
     await work()
     async with unit_of_work():
         await erase_phone(ctx, FAILS)
-    assert await deliver_callbacks(outbound) == 0
+    assert await deliver_callbacks(SERVICES, outbound) == 0
     assert receiver.posts == []
     assert (await StatusCallback.get()).state == "dropped"
     kept = await TwilioMessage.get()
@@ -301,7 +304,7 @@ async def test_callbacks_past_their_keeping_are_dropped(
 ) -> None:
     await account.send(StatusCallback=receiver.url())
     await work()
-    await deliver_callbacks(outbound)
+    await deliver_callbacks(SERVICES, outbound)
     await drop_expired()
     assert (await StatusCallback.all().count(), await TwilioMessage.all().count()) == (2, 1)
     await StatusCallback.all().update(created_at=datetime.now(UTC) - timedelta(days=8))
@@ -311,3 +314,24 @@ async def test_callbacks_past_their_keeping_are_dropped(
     await db.execute("DELETE FROM messages WHERE id = $1", first.id)
     await drop_expired()
     assert (await StatusCallback.all().count(), await TwilioMessage.all().count()) == (0, 0)
+
+
+async def test_callbacks_draw_on_the_budget_of_their_host(
+    account: Account, receiver: Receiver, outbound: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody floods somebody else's server by callbacks where webhooks may not."""
+    await account.send(StatusCallback=receiver.url())
+    await work()
+    monkeypatch.setattr(callbacks, "TURN_SECONDS", 0.0)
+    host = host_of(receiver.url())
+    services = replace(SERVICES, rates=Rates(host_at_once=1, host_per_second=1_000_000.0), _kept={})
+    # A webhook's post is on its way there.
+    services.keep(HostBudgets).begin(host)
+    assert await deliver_callbacks(services, outbound) == 0
+    assert receiver.posts == []
+    rows = await StatusCallback.all()
+    assert {(row.state, row.attempt_count, row.lease_until) for row in rows} == {("pending", 0, None)}
+    services.keep(HostBudgets).end(host)
+    await StatusCallback.all().update(next_attempt_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert await deliver_callbacks(services, outbound) == 2
+    assert [form["MessageStatus"] for form in forms(receiver)] == ["sent", "delivered"]

@@ -26,6 +26,7 @@ from msvs.http_client import FailureKind
 from msvs.models import DeliveryState, TwilioMessage
 
 LEASE = timedelta(seconds=30)
+RELEASED = timedelta(seconds=1)
 # How many callbacks of one workspace are on their way at once.
 PER_WORKSPACE = 20
 PARAM = "StatusCallback"
@@ -146,6 +147,10 @@ ORDER BY taken.created_at, taken.id
 SETTLE_CALLBACK = """
 UPDATE status_callbacks SET state = $4::varchar, status_code = $5, error = $6, lease_until = NULL,
     next_attempt_at = $7, ended_at = CASE WHEN $4::varchar = 'pending' THEN NULL ELSE $7::timestamptz END
+WHERE id = $1 AND attempt_count = $2 AND lease_until = $3
+"""
+RELEASE_CALLBACK = """
+UPDATE status_callbacks SET attempt_count = attempt_count - 1, lease_until = NULL, next_attempt_at = $4
 WHERE id = $1 AND attempt_count = $2 AND lease_until = $3
 """
 # What no callback will need any more.
@@ -319,6 +324,12 @@ async def has_due(now: datetime) -> bool:
 async def claim_callbacks(*, limit: int, busy: Mapping[UUID, int], now: datetime) -> Sequence[ClaimedCallback]:
     """Take up to `limit` due callbacks until `now` + LEASE; `busy` says how many of a workspace are on their way."""
     return await fetch(ClaimedCallback, CLAIM_CALLBACKS, now, limit, list(busy), list(busy.values()), now + LEASE)
+
+
+async def release(claimed: ClaimedCallback, now: datetime) -> None:
+    """Give back a claimed callback that was not made, as if it had not been claimed; it is due a moment later."""
+    mark = (claimed.id, claimed.attempt_count, claimed.lease_until)
+    await execute(RELEASE_CALLBACK, *mark, now + RELEASED)
 
 
 async def settle(claimed: ClaimedCallback, called: Called | None, now: datetime) -> None:

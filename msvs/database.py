@@ -77,6 +77,11 @@ class Row(asyncpg.Record):  # type: ignore[misc]
             raise AttributeError(name) from None
 
 
+def can_keep(text: str) -> bool:
+    """Return whether PostgreSQL keeps a text: it takes neither NUL nor half of a surrogate pair."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+
+
 def encode_json(value: object) -> str:
     """JSON text of `value` for a jsonb column; text is taken to be JSON already."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -13,7 +13,7 @@ from msvs.api import ids
 from msvs.api.context import Context
 from msvs.api.inbound import assignments, canned_answers, inbox, notes
 from msvs.api.inbound.canned_answers import CANNED_ANSWER
-from msvs.api.inbound.notes import NOTE
+from msvs.api.resources import CONTACT_NOTE, MAX_NOTE
 from msvs.api.scope import scoped
 from msvs.fields import descriptions
 from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
@@ -40,7 +40,7 @@ class ContactNote(Node):
     @classmethod
     def from_row(cls, row: rows.ContactNoteRow) -> ContactNote:
         """Return the type of a row."""
-        return from_row(cls, row, id=ID(ids.encode_id(NOTE, row.id)))
+        return from_row(cls, row, id=ID(ids.encode_id(CONTACT_NOTE, row.id)))
 
 
 @strawberry.type(description="A text that is answered often.")
@@ -56,7 +56,7 @@ class CannedAnswer(Node):
         return from_row(cls, row, id=ID(ids.encode_id(CANNED_ANSWER, row.id)))
 
 
-register_rows(NOTE, ContactNoteRow, ContactNote.from_row)
+register_rows(CONTACT_NOTE, ContactNoteRow, ContactNote.from_row)
 register_rows(CANNED_ANSWER, CannedAnswerRow, CannedAnswer.from_row)
 
 
@@ -112,11 +112,11 @@ class InboxQuery:
         before: Before = None,
     ) -> Connection[ContactNote]:
         ctx = info.context.ctx
-        request = read_page(NOTE, first, after, last, before)
+        request = read_page(CONTACT_NOTE, first, after, last, before)
         id = _contact(contact_id)
         page = await notes.list_notes(ctx, id, request)
         return connect(
-            NOTE, request, page, ContactNote.from_row, scoped(ctx, ContactNoteRow).filter(contact_id=id).count
+            CONTACT_NOTE, request, page, ContactNote.from_row, scoped(ctx, ContactNoteRow).filter(contact_id=id).count
         )
 
     @field("A canned answer by its id; null where there is none.")
@@ -140,7 +140,7 @@ class InboxMutation:
         self,
         info: Info,
         contact_id: NoteContactId,
-        body: Annotated[str, strawberry.argument(description=f"The note, 1 to {notes.MAX_NOTE} characters.")],
+        body: Annotated[str, strawberry.argument(description=f"The note, 1 to {MAX_NOTE} characters.")],
     ) -> object:
         return await mutate(info, lambda ctx: notes.add_note(ctx, _contact(contact_id), body), ContactNote.from_row)
 
@@ -149,7 +149,7 @@ class InboxMutation:
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The note's id.")]
     ) -> object:
         return await mutate(
-            info, lambda ctx: notes.delete_note(ctx, ids.find_id(NOTE, id, "note")), lambda _: Deleted(id=id)
+            info, lambda ctx: notes.delete_note(ctx, ids.find_id(CONTACT_NOTE, id, "note")), lambda _: Deleted(id=id)
         )
 
     @mutation(AssignThreadResult, "Have a member answer a thread, or nobody in particular.")

@@ -16,9 +16,9 @@ from msvs.api.accounts.request_log import API_REQUEST
 from msvs.api.contacts.suppressions import SUPPRESSION
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.api.inbound.canned_answers import CANNED_ANSWER
-from msvs.api.inbound.notes import NOTE
 from msvs.api.pages import MAX_LIMIT
 from msvs.api.permissions import Permission, require_scope
+from msvs.api.resources import CONTACT_NOTE
 from msvs.graphql.context import Info
 from msvs.graphql.fields import field
 
@@ -37,7 +37,7 @@ READS: Mapping[str, Permission] = {
     **dict.fromkeys((ids.MESSAGE, ids.INBOUND, CANNED_ANSWER), Permission.MESSAGES_READ),
     ids.CAMPAIGN: Permission.CAMPAIGNS_READ,
     **dict.fromkeys(
-        (ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION, NOTE), Permission.CONTACTS_READ
+        (ids.CONTACT, ids.CONTACT_LIST, ids.SEGMENT, ids.KEYWORD, SUPPRESSION, CONTACT_NOTE), Permission.CONTACTS_READ
     ),
     **dict.fromkeys((ids.WEBHOOK, ids.ATTEMPT), Permission.WEBHOOKS_READ),
     **dict.fromkeys((ids.EVENT, API_REQUEST), Permission.EVENTS_READ),

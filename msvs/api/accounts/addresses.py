@@ -12,12 +12,12 @@ import asyncpg
 
 from msvs.api import ids
 from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
-from msvs.api.accounts.login_sessions import Identity, count_attempts, digest_token, fold_email
+from msvs.api.accounts.login_sessions import Identity, count_attempts, fold_email
 from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.passwords import check_password, hash_password
-from msvs.api.accounts.tokens import TokenPurpose, find_token, take_token, void_tokens
+from msvs.api.accounts.tokens import TokenPurpose, digest_token, find_token, take_token, void_tokens
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context, Visitor
 from msvs.api.errors import ErrorCode, InvalidRequest, NotFound, RateLimited

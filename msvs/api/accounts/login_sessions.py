@@ -23,8 +23,7 @@ from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
 from msvs.api.accounts.passwords import check_password, hash_password, needs_rehash, verify_password
-from msvs.api.accounts.tokens import TokenPurpose, make_token, void_tokens
-from msvs.api.accounts.tokens import digest_token as digest_token
+from msvs.api.accounts.tokens import TokenPurpose, digest_token, make_token, void_tokens
 from msvs.api.audit import AuditAction, record_audit
 from msvs.api.context import Context, Services, Visitor
 from msvs.api.errors import AuthenticationFailed, ErrorCode, InvalidRequest, PermissionDenied, RateLimited
@@ -118,12 +117,12 @@ SELECT bool_or(network = $2 AND device = $3) IS TRUE AS is_known, count(*) > 0 A
     WHERE user_id = $1 AND action = 'logged_in'
 ) AS seen
 """
-# The owner of an address first, then who signed up with it last.
 FACTORS_OF_USER = """
 SELECT totp_confirmed_at IS NOT NULL AS has_totp,
     EXISTS (SELECT FROM passkeys WHERE passkeys.user_id = users.id) AS has_passkey
 FROM users WHERE id = $1
 """
+# The owner of an address first, then who signed up with it last.
 FIND_BY_ADDRESS = """
 (SELECT * FROM users WHERE email = $1)
 UNION ALL

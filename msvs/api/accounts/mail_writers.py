@@ -9,9 +9,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from msvs.api.accounts.login_sessions import digest_token
 from msvs.api.accounts.mail_letters import Letter, MailKind, write_letter
-from msvs.api.accounts.tokens import TokenPurpose, make_token
+from msvs.api.accounts.tokens import TokenPurpose, digest_token, make_token
 from msvs.api.context import Services
 from msvs.database import execute, fetch_row
 from msvs.models.rows import MailRow

@@ -109,7 +109,7 @@ async def add_passkey(
     if not await execute(INSERT_PASSKEY, ids.new_id(), identity.user_id, *values):
         raise Conflict("This passkey is there already.", code=ErrorCode.SECOND_FACTOR_EXISTS)
     await tell_change(visitor, identity, AuthenticationAction.PASSKEY_ADDED)
-    codes = [] if identity.has_second_factor else await replace_codes(visitor, identity)
+    codes = [] if identity.has_second_factor else await replace_codes(identity)
     row = await fetch_row(PasskeyRow, FIND_PASSKEY, credential_id)
     assert row is not None
     return row, codes

@@ -98,7 +98,7 @@ async def confirm_totp(visitor: Visitor, identity: Identity, code: str) -> Seque
         raise InvalidRequest("The code is wrong.", param="code", code=ErrorCode.SECOND_FACTOR_INVALID)
     await tell_change(visitor, identity, AuthenticationAction.TOTP_ADDED)
     await execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", identity.user_id, identity.session_id)
-    return await replace_codes(visitor, identity)
+    return await replace_codes(identity)
 
 
 async def remove_totp(visitor: Visitor, confirmation: Confirmation) -> bool:
@@ -118,10 +118,10 @@ async def make_recovery_codes(visitor: Visitor, confirmation: Confirmation) -> S
     if not identity.has_second_factor:
         raise Conflict("Add an authenticator app or a passkey first.", code=ErrorCode.SECOND_FACTOR_MISSING)
     await tell_change(visitor, identity, AuthenticationAction.RECOVERY_CODES_MADE)
-    return await replace_codes(visitor, identity)
+    return await replace_codes(identity)
 
 
-async def replace_codes(_visitor: Visitor, identity: Identity) -> Sequence[str]:
+async def replace_codes(identity: Identity) -> Sequence[str]:
     """Make a user's recovery codes, in place of those before."""
     codes = totp.make_recovery_codes()
     await execute("DELETE FROM recovery_codes WHERE user_id = $1", identity.user_id)

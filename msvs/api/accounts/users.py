@@ -14,10 +14,11 @@ from tortoise.queryset import QuerySet
 from msvs.api import ids
 from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
 from msvs.api.accounts.keys import revoke_key
-from msvs.api.accounts.login_sessions import Identity, OpenedSession, digest_token, fold_email, open_session
+from msvs.api.accounts.login_sessions import Identity, OpenedSession, fold_email, open_session
 from msvs.api.accounts.mail_letters import LANGUAGES, MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.passwords import check_password, hash_password
+from msvs.api.accounts.tokens import digest_token
 from msvs.api.accounts.workspaces import create_workspace
 from msvs.api.audit import AuditAction, changed, record_audit
 from msvs.api.context import Context, Services, Visitor

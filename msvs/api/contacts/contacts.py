@@ -32,7 +32,7 @@ from msvs.api.text.emails import MAX_EMAIL, read_email
 from msvs.api.text.phones import Phone, canonical, parse_phone
 from msvs.api.text.quiet_hours import check_timezone
 from msvs.api.unit_of_work import unit_of_work
-from msvs.database import encode_json, execute, fetch_row, fetch_value
+from msvs.database import can_keep, encode_json, execute, fetch_row, fetch_value
 from msvs.fields import E164, REQUIRED, AwareTime, Ref, Request, about, id_pattern, named
 from msvs.json_types import JSONObject
 from msvs.models import Contact, ListMember, OptInStatus
@@ -696,7 +696,7 @@ def _is_attribute(value: object) -> bool:
             return True
         case str():
             # PostgreSQL keeps neither NUL nor half a surrogate pair.
-            return len(value) <= MAX_ATTRIBUTE_VALUE and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
+            return len(value) <= MAX_ATTRIBUTE_VALUE and can_keep(value)
         case int():
             return abs(value) <= MAX_INTEGER
         case float():

@@ -36,7 +36,7 @@ from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.scope import find, scoped
 from msvs.api.text.phones import canonical
-from msvs.database import fetch, fetch_value
+from msvs.database import can_keep, fetch, fetch_value
 from msvs.fields import VIPS, Request, about, named
 from msvs.json_types import JSON, JSONObject
 from msvs.models import ContactList, OptInStatus, Segment
@@ -462,8 +462,7 @@ def _refuse_unknown(node: Mapping[str, object], known: tuple[str, ...], param: s
 def _read_text(value: object, param: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_TEXT:
         raise InvalidRequest(f"{param} must be a string of 1 to {MAX_TEXT} characters.", param=param)
-    # PostgreSQL keeps neither NUL nor half a surrogate pair.
-    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+    if not can_keep(value):
         raise InvalidRequest(f"{param} must not contain NUL or lone surrogates.", param=param)
     return value
 

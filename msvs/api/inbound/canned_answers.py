@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType
 from tortoise.exceptions import IntegrityError
 
+from msvs.api.contacts.contacts import read_name
 from msvs.api.context import Context
 from msvs.api.errors import Conflict, ErrorCode
 from msvs.api.inbound.notes import read_text
@@ -46,7 +47,7 @@ async def create_canned_answer(ctx: Context, data: CreateCannedAnswer) -> Canned
     row = CannedAnswer(
         workspace_id=ctx.workspace_id,
         livemode=ctx.livemode,
-        name=read_text(data.name, param="name", maximum=MAX_NAME),
+        name=read_name(data.name.strip(), param="name", maximum=MAX_NAME),
         body=read_text(data.body, param="body", maximum=MAX_BODY),
     )
     await _save(row)
@@ -69,7 +70,7 @@ async def update_canned_answer(ctx: Context, id: UUID, data: UpdateCannedAnswer)
     allow(ctx, Permission.INBOX_WRITE)
     row = await find(ctx, CannedAnswer, id, prefix=CANNED_ANSWER, noun="canned answer", lock=True)
     if data.name is not UNSET:
-        row.name = read_text(data.name, param="name", maximum=MAX_NAME)
+        row.name = read_name(data.name.strip(), param="name", maximum=MAX_NAME)
     if data.body is not UNSET:
         row.body = read_text(data.body, param="body", maximum=MAX_BODY)
     await _save(row)

@@ -9,12 +9,10 @@ from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest
 from msvs.api.pages import Page, PageRequest, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import CONTACT_NOTE
-from msvs.api.resources import MAX_NOTE as MAX_NOTE
+from msvs.api.resources import CONTACT_NOTE, MAX_NOTE
 from msvs.api.scope import find, scoped
+from msvs.database import can_keep
 from msvs.models import Contact, ContactNote
-
-NOTE = CONTACT_NOTE
 
 
 async def add_note(ctx: Context, contact_id: UUID, body: str) -> ContactNote:
@@ -42,7 +40,7 @@ async def list_notes(ctx: Context, contact_id: UUID, page: PageRequest) -> Page[
 async def delete_note(ctx: Context, id: UUID) -> None:
     """Delete a note. Raises NotFound, PermissionDenied."""
     allow(ctx, Permission.INBOX_WRITE)
-    row = await find(ctx, ContactNote, id, prefix=NOTE, noun="note", lock=True)
+    row = await find(ctx, ContactNote, id, prefix=CONTACT_NOTE, noun="note", lock=True)
     await row.delete()
 
 
@@ -51,6 +49,6 @@ def read_text(text: str, *, param: str, maximum: int) -> str:
     found = text.strip()
     if not 1 <= len(found) <= maximum:
         raise InvalidRequest(f"{param} must have 1 to {maximum} characters.", param=param)
-    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in found):
+    if not can_keep(found):
         raise InvalidRequest(f"{param} must not contain NUL or lone surrogates.", param=param)
     return found

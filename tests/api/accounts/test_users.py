@@ -16,7 +16,8 @@ from msvs.api import ids
 from msvs.api.accounts import users
 from msvs.api.accounts.auth import authenticate
 from msvs.api.accounts.keys import issue_key
-from msvs.api.accounts.login_sessions import Identity, authenticate_session, digest_token, log_in
+from msvs.api.accounts.login_sessions import Identity, authenticate_session, log_in
+from msvs.api.accounts.tokens import digest_token
 from msvs.api.accounts.users import (
     Holdings,
     SignedUp,

@@ -9,10 +9,11 @@ import pytest
 from msvs.api.contacts.contacts import delete_contact
 from msvs.api.context import Context
 from msvs.api.errors import InvalidRequest, NotFound, PermissionDenied
-from msvs.api.inbound.notes import MAX_NOTE, add_note, delete_note, list_notes
+from msvs.api.inbound.notes import add_note, delete_note, list_notes
 from msvs.api.pages import PageRequest
 from msvs.api.privacy.contact_export import export_contact
 from msvs.api.privacy.erasure import erase_contact
+from msvs.api.resources import MAX_NOTE
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import ContactNote, Role
 from tests import factories

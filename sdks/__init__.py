@@ -1,0 +1,1 @@
+"""The SDKs, their generator, and what their suites share."""

@@ -11,7 +11,7 @@ from typing import Any
 
 Json = dict[str, Any]
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-SECRET = "whsec_vector_secret_0001"
+SECRET = "whsec_vector_secret_0001"  # noqa: S105
 OTHER = "whsec_vector_secret_0002"
 NOW = 1777665614
 ULID = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
@@ -53,7 +53,7 @@ def files(document: Json) -> dict[str, str]:
     return {f"{name}.json": json.dumps(part, indent=1, ensure_ascii=False) + "\n" for name, part in parts.items()}
 
 
-def test_key(livemode: bool = False, letter: str = "0") -> str:
+def sample_key(livemode: bool = False, letter: str = "0") -> str:
     """Return a key with a right checksum that opens nothing."""
     body = letter * 30
     number = zlib.crc32(body.encode())
@@ -311,7 +311,7 @@ def errors() -> Json:
     def add(name: str, kind: str, answer: Json, **error: Any) -> None:
         expected = {"name": kind, "status": answer["status"], "request_id": REQUEST_ID} | empty | error
         call = {"operation_id": "createMessage", "args": SEND}
-        cases.append({"name": name} | call | answer | {"error": expected, "never_in_text": test_key()})
+        cases.append({"name": name} | call | answer | {"error": expected, "never_in_text": sample_key()})
 
     for status, type_, code, more in (
         (400, "invalid_request_error", "phone_number_invalid", {"param": "to"}),
@@ -477,11 +477,11 @@ def encodings() -> Json:
         {"wire": "2026-05-02T00:00:00Z", "epoch": 1777680000, "offset_minutes": 0},
         {"wire": "2026-05-02T05:30:00+05:30", "epoch": 1777680000, "offset_minutes": 330},
     ]
-    good = test_key()
+    good = sample_key()
     wrong = good[:-1] + ("0" if good[-1] != "0" else "1")
     keys: list[Json] = [
         {"key": good, "valid": True, "livemode": False},
-        {"key": test_key(True), "valid": True, "livemode": True},
+        {"key": sample_key(True), "valid": True, "livemode": True},
         {"key": wrong, "valid": False},
         {"key": good[:-1], "valid": False},
         {"key": f" {good}", "valid": False},

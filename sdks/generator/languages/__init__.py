@@ -1,0 +1,1 @@
+"""What templates of single languages need beside the model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from sdks.generator import frozen, model, render, vectors
 
@@ -42,7 +43,7 @@ def vector_drift(api: model.Api) -> list[str]:
     return [f"vectors/{name}" for name, text in texts.items() if not _is(folder / name, text)]
 
 
-def _is(path: render.Path, text: str) -> bool:
+def _is(path: Path, text: str) -> bool:
     return path.exists() and path.read_text() == text
 
 

@@ -35,13 +35,14 @@ def render(api: Api, language: str) -> dict[str, str]:
     files: dict[str, str] = {}
     for template in sorted((TEMPLATES / language).rglob("*.j2")):
         relative = template.relative_to(TEMPLATES / language).as_posix()
-        if relative.rpartition("/")[2].startswith("_"):
+        if relative.rpartition("/")[2].startswith("_macros"):
             continue
         common = {"api": api, "MARK": MARK, "version": api.versions[language], "language": language}
         loaded = environment.get_template(relative)
         for path, more in _targets(api, relative.removesuffix(".j2")):
             files[path] = loaded.render(common | more).rstrip("\n") + "\n"
-    return finish(files)
+    finished: dict[str, str] = finish(files)
+    return finished
 
 
 def write(api: Api, language: str) -> list[str]:
@@ -109,7 +110,7 @@ def _targets(api: Api, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _environment(language: str) -> tuple[Environment, Any]:
-    environment = Environment(  # noqa: S701: code, not HTML.
+    environment = Environment(  # noqa: S701
         loader=FileSystemLoader(TEMPLATES / language),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -127,6 +128,7 @@ def _environment(language: str) -> tuple[Environment, Any]:
     own = f"sdks.generator.languages.{language}"
     module = importlib.import_module(own) if importlib.util.find_spec(own) else None
     environment.filters |= getattr(module, "FILTERS", {})
+    environment.tests |= getattr(module, "TESTS", {})
     return environment, getattr(module, "finish", lambda files: files)
 
 

@@ -189,8 +189,8 @@ def retries() -> Json:
         case = {"name": name} | call | {"answers": answers, "tries": len(answers), "waits": waits} | outcome
         cases.append(case | {"same_key": True} | more)
 
-    read = {"operation_id": "listMessages", "args": {}, "same_key": False}
-    remove = {"operation_id": "deleteList", "args": {"id": f"lst_{ULID}"}}
+    read: Json = {"operation_id": "listMessages", "args": {}, "same_key": False}
+    remove: Json = {"operation_id": "deleteList", "args": {"id": f"lst_{ULID}"}}
     add("no fault", [message], [])
     for status in (500, 501, 502, 503, 504):
         add(f"{status}, then well", [_answer(status, envelope("api_error", "internal_error")), message], [_range(1)])
@@ -237,7 +237,7 @@ def retries() -> Json:
     add("409 with a page in place of an error", [_answer(409, "<html>")], [], "ConflictError")
     add("505 is a fact", [_answer(505, "<html>")], [], "ServerError")
     add("a redirect is a fact", [_answer(302, "", {"Location": "https://example.com/"})], [], "APIStatusError")
-    late = {"deadline": 10}
+    late: Json = {"deadline": 10}
     add(
         "the wait would pass the deadline",
         [_answer(429, limited, {"Retry-After": "30"})],

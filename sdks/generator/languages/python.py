@@ -1,0 +1,106 @@
+"""Python's types and names, and its formatter."""
+
+from __future__ import annotations
+
+import keyword
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sdks.generator.model import Api, Field, Type
+from sdks.generator.render import wrapped
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def name(wire: str) -> str:
+    """Return the name of a field or parameter: its own, with `_` where that is a keyword."""
+    return f"{wire}_" if keyword.iskeyword(wire) else wire
+
+
+def output(type_: Type, prefix: str = "") -> str:
+    """Return the annotation of a value that was received."""
+    return _annotation(type_, prefix, received=True) + (" | None" if type_.nullable else "")
+
+
+def field(each: Field) -> str:
+    """Return the annotation of a field that was received; one that may be absent reads as None."""
+    told = output(each.type)
+    return told if each.required or each.type.nullable or each.type.kind == "any" else f"{told} | None"
+
+
+def given(type_: Type, prefix: str = "") -> str:
+    """Return the annotation of a value to be sent."""
+    return _annotation(type_, prefix, received=False) + (" | None" if type_.nullable else "")
+
+
+def parameter(each: Field) -> str:
+    """Return a parameter with its annotation and, where it may be left out, the sentinel as its default."""
+    told = given(each.type, "t.")
+    if each.required:
+        return f"{name(each.name)}: {told}"
+    return f"{name(each.name)}: {told} | NotGiven = NOT_GIVEN"
+
+
+def nested(fields: tuple[Field, ...], api: Api) -> dict[str, str]:
+    """Return the classes of fields that hold other models."""
+    found = {}
+    for each in fields:
+        inner = each.type.item if each.type.kind == "array" and each.type.item else each.type
+        if inner.kind == "ref" and not (api.by_name[inner.name].is_union and not api.by_name[inner.name].discriminator):
+            found[each.name] = inner.name
+    return found
+
+
+def docs(text: str, indent: int) -> str:
+    """Return the lines of a docstring's text, to stand between its quotes."""
+    lines = wrapped(text.replace("\\", "\\\\"), 116 - indent).splitlines()
+    return ("\n" + " " * indent).join(lines)
+
+
+def finish(files: dict[str, str]) -> dict[str, str]:
+    """Format all files at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path_, text in files.items():
+            target = Path(folder) / path_
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        for arguments in (["check", "--fix", "--exit-zero", "--quiet"], ["format", "--quiet"]):
+            told = ["--no-cache", "--config", str(ROOT / "pyproject.toml"), folder]
+            command = [sys.executable, "-m", "ruff", *arguments, *told]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        return {path_: (Path(folder) / path_).read_text() for path_ in files}
+
+
+def _annotation(type_: Type, prefix: str, *, received: bool) -> str:
+    simple = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Any"}
+    if type_.kind in simple:
+        return simple[type_.kind]
+    if type_.kind == "datetime":
+        return "str" if received else "datetime | str"
+    if type_.kind == "scalar":
+        return "str | float | bool"
+    if type_.kind == "const":
+        return f"Literal[{type_.value!r}]".replace("'", '"')
+    if type_.kind == "enum":
+        return prefix + type_.name
+    if type_.kind == "ref":
+        return prefix + (type_.name if received else f"{type_.name}Param")
+    assert type_.item is not None
+    inner = (output if received else given)(type_.item, prefix)
+    if type_.kind == "array":
+        return f"list[{inner}]" if received else f"Sequence[{inner}]"
+    return f"dict[str, {inner}]" if received else f"Mapping[str, {inner}]"
+
+
+FILTERS = {
+    "py_name": name,
+    "py_output": output,
+    "py_field": field,
+    "py_given": given,
+    "py_parameter": parameter,
+    "py_nested": nested,
+    "py_docs": docs,
+}
+TESTS = {"py_keyword": keyword.iskeyword}

@@ -13,7 +13,7 @@ KILLS ?= 102
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo dashboard dashboard-check dashboard-test test check generate schema reference docs contract handset pages postman bench \
-	chaos smpp lock clean
+	chaos smpp sdks sdks-test lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,7 @@ check: $(VENV)/.dev ## Lint, formatting, types, import directions, drift of sche
 	$(BIN)/python -m msvs schema --openapi | diff -u openapi.yaml -
 	$(BIN)/python scripts/migration_drift.py
 
-generate: schema postman reference docs ## Write all generated files from the code
+generate: schema postman reference sdks docs ## Write all generated files from the code
 
 schema: $(VENV)/.dev ## Write schema.graphql and openapi.yaml from the code
 	$(BIN)/python -m msvs schema > .schema.new && mv .schema.new schema.graphql
@@ -82,6 +82,12 @@ chaos: $(VENV)/.dev ## Kill the service at random and check what is left; SEEDS=
 smpp: $(VENV)/.dev tests/carriers/smpp/smsc/node_modules/.ready ## Send through two foreign message centers that cut connections
 	$(BIN)/python -m chaos.smpp --smsc node $(ARGS)
 	$(BIN)/python -m chaos.smpp --smsc python $(ARGS)
+
+sdks: $(VENV)/.dev ## Write the generated files of all SDKs from openapi.yaml
+	$(BIN)/python -m sdks.generator
+
+sdks-test: $(VENV)/.dev ## Run an SDK's suite and hold it to the service with faults in between; LANG=python, or all
+	@exec $(BIN)/python -m sdks.conformance $(if $(filter python node ruby php go,$(LANG)),--lang $(LANG)) $(ARGS)
 
 lock: $(BIN)/python ## Resolve all dependencies into the lock files
 	$(PIP) install uv

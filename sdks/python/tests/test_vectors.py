@@ -11,9 +11,10 @@ from itertools import islice
 from typing import Any
 
 import httpx
-import massivesms
 import pytest
 import vectors
+
+import massivesms
 from massivesms import AsyncMassiveSMS, MassiveSMS, errors, types, webhooks
 from massivesms._client import Timing
 

@@ -1,0 +1,1 @@
+"""The SDKs: what is generated, and what may not be lost."""

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sdks.generator import frozen, model, render, vectors
+from sdks.generator import frozen, model, readmes, render, vectors
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,14 +22,16 @@ def main(arguments: list[str] | None = None) -> int:
     for name in wrong:
         _say(f"lost: {name}")
     if options.check:
-        differing = vector_drift(api) + [path for language in chosen for path in render.drift(api, language)]
+        differing = vector_drift(api) + [
+            path for language in chosen for path in (*render.drift(api, language), *readmes.drift(language))
+        ]
         for path in differing:
             _say(f"differs: sdks/{path}")
         return 1 if wrong or differing else 0
     for name, text in vectors.files(api.document).items():
         (render.SDKS / "vectors" / name).write_text(text)
     for language in chosen:
-        for path in render.write(api, language):
+        for path in (*render.write(api, language), *readmes.write(language)):
             _say(f"written: sdks/{path}")
     if not options.vectors:
         frozen.add(api)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +208,12 @@ def load() -> Api:
     """Read the model of the repository's openapi.yaml."""
     document = yaml.load((ROOT / "openapi.yaml").read_text(), yaml.CSafeLoader)
     return Reader(document, yaml.safe_load(OVERRIDES.read_text())).read()
+
+
+@cache
+def load_once() -> Api:
+    """Read the model once in a process."""
+    return load()
 
 
 class Reader:

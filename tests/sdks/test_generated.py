@@ -8,7 +8,7 @@ import re
 import pytest
 
 from sdks.generator import __main__ as command
-from sdks.generator import frozen, model, names, render, vectors
+from sdks.generator import frozen, model, names, readmes, render, vectors
 
 API = model.load()
 
@@ -25,6 +25,13 @@ METHODS = {
 @pytest.mark.parametrize("language", render.languages())
 def test_the_files_are_what_the_generator_writes(language: str) -> None:
     assert render.drift(API, language) == [], "run make sdks"
+
+
+@pytest.mark.parametrize("language", render.languages())
+def test_the_readme_shows_the_examples_that_are_run(language: str) -> None:
+    text = (render.SDKS / language / "README.md").read_text()
+    assert re.findall(r"<!-- example: (\w+) -->", text) == list(readmes.EXAMPLES)
+    assert readmes.drift(language) == [], "run make sdks"
 
 
 def test_the_vectors_are_what_the_generator_writes() -> None:

@@ -1,0 +1,1 @@
+"""Holds each SDK to the real service, with faults in between."""

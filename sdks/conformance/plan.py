@@ -1,0 +1,181 @@
+"""Every operation in an order in which each can be done, with the arguments it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Json = dict[str, Any]
+Known = dict[str, str]
+EVERY = {"all": [{"field": "phone", "op": "exists"}]}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call: the operation, its arguments from the ids known so far, and the name under which its id is kept."""
+
+    operation_id: str
+    args: Callable[[Known], Json]
+    keep: str = ""
+
+
+def phone(round_: int, number: int) -> str:
+    """Return a phone of the sandbox that no other step uses."""
+    return f"+1212556{round_ * 100 + number:04d}"
+
+
+def later(**ahead: float) -> str:
+    """Return a time on the wire, so far from now."""
+    return (datetime.now(UTC) + timedelta(**ahead)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def steps(round_: int) -> list[Step]:
+    """Return the calls of one round."""
+
+    def number(count: int) -> str:
+        return phone(round_, count)
+
+    def of(name: str, key: str = "id", /, **more: Any) -> Callable[[Known], Json]:
+        return lambda known: {key: known[name]} | more
+
+    def just(**args: Any) -> Callable[[Known], Json]:
+        return lambda known: args
+
+    tag = f"Round {round_}"
+    return [
+        Step("retrieveWorkspace", just()),
+        Step("updateWorkspace", just(low_balance_threshold=1000 + round_)),
+        Step("createList", just(name=f"{tag}: open cart"), "list"),
+        Step("retrieveList", of("list")),
+        Step("updateList", of("list", name=f"{tag}: cart")),
+        Step(
+            "createContact",
+            just(phone=number(1), first_name="Maria", opt_in={"source": "checkout", "ip": "203.0.113.4"}),
+            "contact",
+        ),
+        Step("createContact", just(phone=number(2), attributes={"tier": "vip", "seats": 2, "new": True}), "other"),
+        Step("updateContact", of("contact", last_name="Santos", attributes={"tier": "gold"})),
+        Step("retrieveContact", of("contact")),
+        Step("listContacts", just(limit=2, phone=number(1))),
+        Step("addListContacts", lambda known: {"id": known["list"], "contact_ids": [known["contact"], known["other"]]}),
+        Step("listListContacts", of("list", limit=5)),
+        Step("removeListContact", lambda known: {"id": known["list"], "contact_id": known["other"]}),
+        Step(
+            "importContacts",
+            lambda known: {
+                "contacts": [{"phone": number(3)}, {"phone": number(4), "first_name": "Ana"}],
+                "list_id": known["list"],
+                "opt_in": {"source": "webinar"},
+            },
+        ),
+        Step("listLists", just(limit=3)),
+        Step("previewMessage", just(to=number(1), body="Hey {firstName|there}")),
+        Step(
+            "createMessage",
+            lambda known: {
+                "to": number(1),
+                "body": "Hey {firstName}, olá 👋",
+                "from": "+12125550100",
+                "variables": {"firstName": "Maria"},
+                "metadata": {"round": round_, "none": None},
+            },
+            "message",
+        ),
+        Step(
+            "createMessage",
+            lambda known: {"to": number(1), "body": "Later", "scheduled_at": later(days=1)},
+            "scheduled",
+        ),
+        Step("retrieveMessage", of("message")),
+        Step("explainMessage", of("message")),
+        Step("retrieveMessageTimeline", of("message")),
+        Step("listMessages", of("contact", "contact_id", limit=10)),
+        Step("cancelMessage", of("scheduled")),
+        Step("createSegment", just(name=f"{tag}: everybody", filter=EVERY), "segment"),
+        Step("previewSegment", just(filter=EVERY)),
+        Step("retrieveSegment", of("segment")),
+        Step("updateSegment", of("segment", name=f"{tag}: VIPs")),
+        Step("listSegments", just()),
+        Step("previewCampaign", lambda known: {"body": "Hi", "audience": {"list_ids": [known["list"]]}}),
+        Step(
+            "createCampaign",
+            lambda known: {
+                "name": f"{tag}: close",
+                "body": "Hi",
+                "audience": {"list_ids": [known["list"]]},
+                "scheduled_at": later(days=1),
+            },
+            "campaign",
+        ),
+        Step("retrieveCampaign", of("campaign")),
+        Step("listCampaigns", just(limit=2)),
+        Step("reconcileCampaign", of("campaign")),
+        Step("pauseCampaign", of("campaign")),
+        Step("resumeCampaign", of("campaign")),
+        Step("cancelCampaign", of("campaign")),
+        Step("cloneCampaign", of("campaign", name=f"{tag}: again"), "draft"),
+        Step("updateCampaign", of("draft", name=f"{tag}: once more")),
+        Step("testCampaign", lambda known: {"id": known["draft"], "to": [number(1)]}),
+        Step("launchCampaign", lambda known: {"id": known["draft"], "scheduled_at": later(days=2)}),
+        Step("cloneCampaign", of("campaign"), "spare"),
+        Step("deleteCampaign", of("spare")),
+        Step("createKeyword", lambda known: {"word": f"COHORT{round_}", "list_id": known["list"]}, "keyword"),
+        Step("retrieveKeyword", of("keyword")),
+        Step("updateKeyword", of("keyword", word=f"COHORT{round_}B")),
+        Step("listKeywords", just()),
+        Step("deleteKeyword", of("keyword")),
+        Step("createWebhook", just(url=f"https://api.cohortlabs.co/webhooks/sms/{round_}", events=["*"]), "webhook"),
+        Step("retrieveWebhook", of("webhook")),
+        Step("updateWebhook", of("webhook", description=tag)),
+        Step("listWebhooks", just()),
+        Step("testWebhook", of("webhook"), "event"),
+        Step("retrieveEvent", of("event")),
+        Step("listEvents", just(limit=3)),
+        Step("resendEvent", lambda known: {"id": known["event"], "webhook_id": known["webhook"]}),
+        Step("recoverWebhook", lambda known: {"id": known["webhook"], "since": later(minutes=-1)}),
+        Step("listWebhookAttempts", of("webhook")),
+        Step("rotateWebhookSecret", of("webhook")),
+        Step("deleteWebhook", of("webhook")),
+        Step("createTestInbound", lambda known: {"from": number(1), "body": "Is there a payment plan?"}, "inbound"),
+        Step("retrieveInbound", of("inbound")),
+        Step("listInbound", of("contact", "contact_id", flagged=False)),
+        Step("unflagInbound", of("inbound")),
+        Step("listInboxThreads", just(limit=2)),
+        Step("retrieveInboxThread", of("contact", "contact_id")),
+        Step("listInboxMessages", of("contact", "contact_id")),
+        Step("readInboxThread", of("contact", "contact_id")),
+        Step("unreadInboxThread", of("contact", "contact_id")),
+        Step("answerInboxThread", of("contact", "contact_id", body="Yes: three payments.")),
+        Step("listContactConsent", of("contact")),
+        Step("listConsent", just(phone=number(1))),
+        Step("exportContact", of("contact")),
+        Step("createSuppression", just(phone=number(5), source="complaint"), "suppression"),
+        Step("retrieveSuppression", of("suppression")),
+        Step("listSuppressions", just(phone=number(5))),
+        Step("importSuppressions", just(phones=[number(6), number(7)], source="previous provider")),
+        Step(
+            "liftSuppression",
+            lambda known: {
+                "id": known["suppression"],
+                "source": "checkout",
+                "at": datetime.now(UTC).isoformat(),
+                "renewed": True,
+            },
+        ),
+        Step("optOutContact", of("other")),
+        Step("eraseContact", of("other")),
+        Step("createContact", just(phone=number(8)), "brief"),
+        Step("deleteContact", of("brief")),
+        Step("retrieveCredits", just()),
+        Step("listLedger", just(limit=2)),
+        Step("listCreditPurchases", just(limit=2)),
+        Step("listSenders", just(), "sender"),
+        Step("retrieveSender", of("sender")),
+        Step("listApiKeys", just(), "api_key"),
+        Step("retrieveApiKey", of("api_key")),
+        Step("createList", just(name=f"{tag}: brief"), "brief_list"),
+        Step("deleteList", of("brief_list")),
+        Step("deleteSegment", of("segment")),
+    ]

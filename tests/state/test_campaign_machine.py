@@ -46,6 +46,7 @@ class CampaignMachine(RuleBasedStateMachine):
         self.counts: Counter[str] = Counter()
         self.claims: list[Claim] = []
         self.dispatched = False
+        self.has_ended = False
 
     @initialize(
         consents=st.lists(st.sampled_from(["opted_in", "opted_in", "opted_in", "opted_out", "unknown"]), max_size=7),
@@ -158,6 +159,7 @@ class CampaignMachine(RuleBasedStateMachine):
         ends = self.run(self._may_complete())
         completed = self.run(self._do(lambda: lifecycle.complete_campaign(self.id, datetime.now(UTC))))
         assert completed == (ends and not open_rows)
+        self.has_ended |= completed
         if completed and self.status == "sending":
             self.status = "completed"
 
@@ -230,6 +232,7 @@ class CampaignMachine(RuleBasedStateMachine):
     async def _check(self) -> None:
         campaign = await Campaign.get(id=self.id)
         assert (str(campaign.status), campaign.pause_reason) == (self.status, self.reason)
+        assert (campaign.completed_at is not None) == self.has_ended
         rows = await db.fetch("SELECT id, to_phone, status, credits_used FROM messages WHERE campaign_id = $1", self.id)
         left, started = await self._left()
         assert len({row.to_phone for row in rows}) == len(rows)
@@ -258,7 +261,7 @@ class CampaignMachine(RuleBasedStateMachine):
             for row in await db.fetch("SELECT type FROM events WHERE resource_id = $1 ORDER BY id", self.id)
             if row.type in ("campaign.dispatched", "campaign.completed")
         ]
-        wanted = ["campaign.dispatched"] * self.dispatched + ["campaign.completed"] * (self.status == "completed")
+        wanted = ["campaign.dispatched"] * self.dispatched + ["campaign.completed"] * self.has_ended
         assert events == wanted
 
 

@@ -18,7 +18,7 @@ from msvs import database as db
 from msvs.api import ids
 from msvs.api.accounts import auth
 from msvs.api.accounts.keys import create_key
-from msvs.api.consent import consent_audit, consent_chain
+from msvs.api.consent import consent_audit, consent_chain, revocation
 from msvs.api.contacts import suppressions
 from msvs.api.contacts.contacts import opt_out_contact
 from msvs.api.context import Context
@@ -139,7 +139,8 @@ class RevocationMachine(RuleBasedStateMachine):
         told = self.told(front, "/v1/contacts", CREATE, {"phone": phone, "opt_in": evidence})
         if self.is_refused(phone, kind, told, before):
             return
-        if existing is not None:
+        # One that a message made by itself is adopted.
+        if existing is not None and not existing.is_automatic:
             assert told[0] == "contact_exists"
         else:
             self.came(phone, kind, told)
@@ -207,6 +208,9 @@ class RevocationMachine(RuleBasedStateMachine):
         if contact is not None:
             answer = self.post(f"/v1/contacts/{ids.encode_id(ids.CONTACT, contact.id)}/erase", {})
             assert answer.status_code == 200, answer.text
+            # The message that its carrier refused is one to nobody now.
+            self.refused.pop(phone, None)
+            self.back.pop(phone, None)
 
     @rule(phone=PHONE)
     def opt_out(self, phone: str) -> None:
@@ -224,18 +228,21 @@ class RevocationMachine(RuleBasedStateMachine):
     def suppress(self, phone: str) -> None:
         with self.stopping(phone) as stopped:
             self.do(lambda: suppressions.import_suppressions(self.ctx, [phone]))
-            # What is suppressed stays as it was, since when it was.
+            # What is suppressed stays as it was, since when it was, but where it was asked to come back.
             stopped.did = phone not in self.out
+        if not stopped.did:
+            self.out[phone] = (self.out[phone][0], datetime.now(UTC))
 
     @rule(phone=PHONE, text=st.sampled_from((*OUT, "START", "YES", "COHORT6", "Where is it?")))
     def hear(self, phone: str, text: str) -> None:
         contact = self.contact(phone)
         was_pending = contact is not None and contact.opt_in_status == "pending"
+        was_in = contact is not None and contact.opt_in_status == "opted_in"
         key = str(new_id())
         with self.stopping(phone) as stopped:
             self.do(lambda: receive_inbound(self.ctx, from_phone=phone, to_sender="12345", text=text, dedupe_key=key))
             stopped.did = text in OUT
-        if text == "START" or (text == "YES" and was_pending) or (text == "COHORT6" and not self.asks):
+        if text == "START" or (text == "YES" and was_pending) or (text == "COHORT6" and (was_in or not self.asks)):
             self.came_back(phone)
 
     @rule(phone=PHONE)
@@ -255,10 +262,11 @@ class RevocationMachine(RuleBasedStateMachine):
         self.do(lambda: carrier_events.apply_opt_outs(SERVICES, limit=1000, now=datetime.now(UTC)))
         now = datetime.now(UTC)
         for phone, (since, _) in self.refused.items():
+            if phone in self.out:
+                self.out[phone] = (self.out[phone][0], now)
+                continue
             contact = self.contact(phone)
-            if phone not in self.out and (
-                contact is None or contact.opt_in_status != "opted_in" or phone not in self.back
-            ):
+            if contact is None or contact.opt_in_status != "opted_in" or phone not in self.back:
                 self.out[phone] = (since, now)
         self.refused, self.back = Phones(), Phones()
 
@@ -285,6 +293,9 @@ class RevocationMachine(RuleBasedStateMachine):
                 assert self.ask(suppressed.exists())
             else:
                 assert contact.opt_in_status != "opted_out"
+        for phone, opt_out in self.run(revocation.find_opt_outs(self.ctx, list(self.out))).items():
+            since, until = self.out[phone]
+            assert since <= opt_out.at <= until
         assert self.run(consent_chain.verify(SERVICES, workspace_id=self.ctx.workspace_id)).is_whole
         assert self.run(consent_audit.audit(SERVICES, workspace_id=self.ctx.workspace_id)) == []
 
@@ -436,6 +447,7 @@ async def app(database: str, engines: Engines, tmp_path: Any) -> AsyncIterator[S
     await app.state.readiness.close()
 
 
+@pytest.mark.timeout(900)
 async def test_an_opt_out_is_undone_by_the_person_or_newer_evidence_alone(drive: Drive, app: Starlette) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.cohortlabs.co") as http:
         await drive(partial(RevocationMachine, http))

@@ -383,6 +383,14 @@ async def opt_out(
     return True
 
 
+async def repeat_opt_out(ctx: Context, contact: ContactRow, *, source: str, now: datetime, text: str | None) -> None:
+    """Add to the history that the owner of a phone that is out said so again: evidence from before that is old now.
+
+    The contact is locked. Neither it nor its suppression changes, and nobody is told.
+    """
+    await _record_opt_outs(ctx, [(contact.phone, contact.id)], source, now, Words(None, None, text, None))
+
+
 async def suppress(
     ctx: Context,
     phones: Sequence[str],

@@ -305,6 +305,7 @@ async def _stop(ctx: Context, row: Row, contact: Contact, workspace: Workspace |
     """Opt out once, with one confirmation, unless there was one; a phone that says STOP again hears nothing more."""
     source = "keyword" if row.intent is None else "phrase"
     if not await consent.opt_out(ctx, contact, source=source, now=now, text=row.body):
+        await consent.repeat_opt_out(ctx, contact, source=source, now=now, text=row.body)
         return row
     message = await _latest(ctx, contact.id)
     if message is not None:

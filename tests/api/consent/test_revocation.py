@@ -233,6 +233,29 @@ async def test_a_stop_said_again_counts_though_it_changes_nothing(ctx: Context, 
     assert (await create(ctx, renewed())).opt_in_status == "opted_in"
 
 
+@pytest.mark.parametrize("gone", ["deleted", "erased", "renumbered", "suppressed first"])
+async def test_a_stop_said_again_is_kept_where_the_contact_is_not(ctx: Context, gone: str) -> None:
+    if gone == "suppressed first":
+        await within(lambda: suppressions.import_suppressions(ctx, [PHONE]))
+    else:
+        await create(ctx, OLD)
+        await hear(ctx, "STOP")
+    between = renewed()
+    await hear(ctx, "STOP")
+    heard = await Contact.get()
+    if gone == "erased":
+        await within(lambda: erase_contact(ctx, heard.id))
+    elif gone == "renumbered":
+        await update(ctx, heard, phone=MOBILE)
+    else:
+        await within(lambda: delete_contact(ctx, heard.id))
+    before = await everything()
+    await refused(lambda: create_contact(ctx, CreateContact(PHONE, opt_in=between)))
+    assert await everything() == before
+    assert (await consent_chain.verify(SERVICES)).is_whole
+    assert (await create(ctx, renewed())).opt_in_status == "opted_in"
+
+
 @pytest.mark.parametrize("at", [datetime.now(UTC) + timedelta(days=365), datetime(1989, 12, 31, tzinfo=UTC)])
 @pytest.mark.parametrize("is_out", [False, True])
 async def test_a_time_that_is_none_is_refused(ctx: Context, at: datetime, is_out: bool) -> None:

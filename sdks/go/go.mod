@@ -1,0 +1,3 @@
+module github.com/massivesms/massivesms-go
+
+go 1.19

@@ -103,25 +103,22 @@ func (s *MessagesService) ListAutoPaging(ctx context.Context, params MessagesLis
 	return iterate[Message](ctx, s.client, "/v1/messages", queryOf(params), options)
 }
 
-// Preview: Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent. Preview a single
-// SMS: its body, parts and cost, and what would refuse it. Nothing is sent.
+// Preview: Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent.
 func (s *MessagesService) Preview(ctx context.Context, params MessageCreate, options ...RequestOption) (*MessagePreview, error) {
 	return call[MessagePreview](ctx, s.client, "POST", "/v1/messages/preview", nil, params, options)
 }
 
-// Retrieve: Retrieve a message. Retrieve a message.
+// Retrieve: Retrieve a message.
 func (s *MessagesService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Message, error) {
 	return call[Message](ctx, s.client, "GET", pathOf("/v1/messages/%s", id), nil, nil, options)
 }
 
 // Explain: Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time.
-// Explain a message: consent, quiet hours, encoding, attempts, credits, and every state with its time.
 func (s *MessagesService) Explain(ctx context.Context, id string, options ...RequestOption) (*MessageExplanation, error) {
 	return call[MessageExplanation](ctx, s.client, "GET", pathOf("/v1/messages/%s/explain", id), nil, nil, options)
 }
 
-// Timeline: Tell everything that happened to a message, in order. Tell everything that happened to a message, in
-// order.
+// Timeline: Tell everything that happened to a message, in order.
 func (s *MessagesService) Timeline(ctx context.Context, id string, options ...RequestOption) (*MessageTimeline, error) {
 	return call[MessageTimeline](ctx, s.client, "GET", pathOf("/v1/messages/%s/timeline", id), nil, nil, options)
 }
@@ -163,13 +160,12 @@ func (s *CampaignsService) ListAutoPaging(ctx context.Context, params CampaignsL
 	return iterate[Campaign](ctx, s.client, "/v1/campaigns", queryOf(params), options)
 }
 
-// Preview: Preview a campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent. Preview a
-// campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent.
+// Preview: Preview a campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent.
 func (s *CampaignsService) Preview(ctx context.Context, params CampaignPreviewCreate, options ...RequestOption) (*CampaignPreview, error) {
 	return call[CampaignPreview](ctx, s.client, "POST", "/v1/campaigns/preview", nil, params, options)
 }
 
-// Retrieve: Retrieve a campaign. Retrieve a campaign.
+// Retrieve: Retrieve a campaign.
 func (s *CampaignsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "GET", pathOf("/v1/campaigns/%s", id), nil, nil, options)
 }
@@ -203,8 +199,7 @@ func (s *CampaignsService) Test(ctx context.Context, id string, params CampaignT
 	return call[CampaignTestSent](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/test", id), nil, params, options)
 }
 
-// Reconciliation: Prove a campaign's books from the tables: recipients, credits, carrier and events. Prove a
-// campaign's books from the tables: recipients, credits, carrier and events.
+// Reconciliation: Prove a campaign's books from the tables: recipients, credits, carrier and events.
 func (s *CampaignsService) Reconciliation(ctx context.Context, id string, options ...RequestOption) (*Reconciliation, error) {
 	return call[Reconciliation](ctx, s.client, "GET", pathOf("/v1/campaigns/%s/reconciliation", id), nil, nil, options)
 }
@@ -219,7 +214,7 @@ func (s *CampaignsService) Pause(ctx context.Context, id string, options ...Requ
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/pause", id), nil, nil, options)
 }
 
-// Resume: Resume a paused campaign. Resume a paused campaign.
+// Resume: Resume a paused campaign.
 func (s *CampaignsService) Resume(ctx context.Context, id string, options ...RequestOption) (*Campaign, error) {
 	return call[Campaign](ctx, s.client, "POST", pathOf("/v1/campaigns/%s/resume", id), nil, nil, options)
 }
@@ -279,7 +274,7 @@ func (s *ContactsService) ImportBatch(ctx context.Context, params ContactImport,
 	return call[ContactsImported](ctx, s.client, "POST", "/v1/contacts/import", nil, params, options)
 }
 
-// Retrieve: Retrieve a contact. Retrieve a contact.
+// Retrieve: Retrieve a contact.
 func (s *ContactsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Contact, error) {
 	return call[Contact](ctx, s.client, "GET", pathOf("/v1/contacts/%s", id), nil, nil, options)
 }
@@ -394,7 +389,7 @@ func (s *SuppressionsService) ImportBatch(ctx context.Context, params Suppressio
 	return call[SuppressionsImported](ctx, s.client, "POST", "/v1/suppressions/import", nil, params, options)
 }
 
-// Retrieve: Retrieve a suppression. Retrieve a suppression.
+// Retrieve: Retrieve a suppression.
 func (s *SuppressionsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Suppression, error) {
 	return call[Suppression](ctx, s.client, "GET", pathOf("/v1/suppressions/%s", id), nil, nil, options)
 }
@@ -409,7 +404,7 @@ func (s *SuppressionsService) Lift(ctx context.Context, id string, params OptIn,
 // ListsService: Collections of contacts to send to as a group.
 type ListsService struct{ client *Client }
 
-// Create: Create a list. Create a list.
+// Create: Create a list.
 func (s *ListsService) Create(ctx context.Context, params ListCreate, options ...RequestOption) (*ContactList, error) {
 	return call[ContactList](ctx, s.client, "POST", "/v1/lists", nil, params, options)
 }
@@ -424,7 +419,7 @@ type ListsListParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// List: List all lists. List all lists.
+// List: List all lists.
 func (s *ListsService) List(ctx context.Context, params ListsListParams, options ...RequestOption) (*Page[ContactList], error) {
 	return list[ContactList](ctx, s.client, "/v1/lists", queryOf(params), options)
 }
@@ -434,17 +429,17 @@ func (s *ListsService) ListAutoPaging(ctx context.Context, params ListsListParam
 	return iterate[ContactList](ctx, s.client, "/v1/lists", queryOf(params), options)
 }
 
-// Retrieve: Retrieve a list. Retrieve a list.
+// Retrieve: Retrieve a list.
 func (s *ListsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*ContactList, error) {
 	return call[ContactList](ctx, s.client, "GET", pathOf("/v1/lists/%s", id), nil, nil, options)
 }
 
-// Update: Rename a list. Rename a list.
+// Update: Rename a list.
 func (s *ListsService) Update(ctx context.Context, id string, params ListUpdate, options ...RequestOption) (*ContactList, error) {
 	return call[ContactList](ctx, s.client, "POST", pathOf("/v1/lists/%s", id), nil, params, options)
 }
 
-// Delete: Delete a list, but none of its contacts. Delete a list, but none of its contacts.
+// Delete: Delete a list, but none of its contacts.
 func (s *ListsService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/lists/%s", id), nil, nil, options)
 }
@@ -465,7 +460,7 @@ type ListsListContactsParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// ListContacts: List the contacts on a list. List the contacts on a list.
+// ListContacts: List the contacts on a list.
 func (s *ListsService) ListContacts(ctx context.Context, id string, params ListsListContactsParams, options ...RequestOption) (*Page[Contact], error) {
 	return list[Contact](ctx, s.client, pathOf("/v1/lists/%s/contacts", id), queryOf(params), options)
 }
@@ -483,8 +478,7 @@ func (s *ListsService) RemoveContact(ctx context.Context, id string, contactID s
 // KeywordsService: Words with which anyone who texts one opts in and joins a list.
 type KeywordsService struct{ client *Client }
 
-// Create: Create a keyword: a word that opts in anyone who texts it, and adds them to a list. Create a keyword: a word
-// that opts in anyone who texts it, and adds them to a list.
+// Create: Create a keyword: a word that opts in anyone who texts it, and adds them to a list.
 func (s *KeywordsService) Create(ctx context.Context, params KeywordCreate, options ...RequestOption) (*Keyword, error) {
 	return call[Keyword](ctx, s.client, "POST", "/v1/keywords", nil, params, options)
 }
@@ -501,7 +495,7 @@ type KeywordsListParams struct {
 	ListID *string `url:"list_id"`
 }
 
-// List: List keywords. List keywords.
+// List: List keywords.
 func (s *KeywordsService) List(ctx context.Context, params KeywordsListParams, options ...RequestOption) (*Page[Keyword], error) {
 	return list[Keyword](ctx, s.client, "/v1/keywords", queryOf(params), options)
 }
@@ -511,17 +505,17 @@ func (s *KeywordsService) ListAutoPaging(ctx context.Context, params KeywordsLis
 	return iterate[Keyword](ctx, s.client, "/v1/keywords", queryOf(params), options)
 }
 
-// Retrieve: Retrieve a keyword. Retrieve a keyword.
+// Retrieve: Retrieve a keyword.
 func (s *KeywordsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Keyword, error) {
 	return call[Keyword](ctx, s.client, "GET", pathOf("/v1/keywords/%s", id), nil, nil, options)
 }
 
-// Update: Update a keyword. Update a keyword.
+// Update: Update a keyword.
 func (s *KeywordsService) Update(ctx context.Context, id string, params KeywordUpdate, options ...RequestOption) (*Keyword, error) {
 	return call[Keyword](ctx, s.client, "POST", pathOf("/v1/keywords/%s", id), nil, params, options)
 }
 
-// Delete: Delete a keyword; who joined by it stays. Delete a keyword; who joined by it stays.
+// Delete: Delete a keyword; who joined by it stays.
 func (s *KeywordsService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/keywords/%s", id), nil, nil, options)
 }
@@ -529,7 +523,7 @@ func (s *KeywordsService) Delete(ctx context.Context, id string, options ...Requ
 // SegmentsService: Saved filters over contacts.
 type SegmentsService struct{ client *Client }
 
-// Create: Create a segment. Create a segment.
+// Create: Create a segment.
 func (s *SegmentsService) Create(ctx context.Context, params SegmentCreate, options ...RequestOption) (*Segment, error) {
 	return call[Segment](ctx, s.client, "POST", "/v1/segments", nil, params, options)
 }
@@ -544,7 +538,7 @@ type SegmentsListParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// List: List segments. List segments.
+// List: List segments.
 func (s *SegmentsService) List(ctx context.Context, params SegmentsListParams, options ...RequestOption) (*Page[Segment], error) {
 	return list[Segment](ctx, s.client, "/v1/segments", queryOf(params), options)
 }
@@ -554,22 +548,22 @@ func (s *SegmentsService) ListAutoPaging(ctx context.Context, params SegmentsLis
 	return iterate[Segment](ctx, s.client, "/v1/segments", queryOf(params), options)
 }
 
-// Preview: Count the contacts that a filter finds. Count the contacts that a filter finds.
+// Preview: Count the contacts that a filter finds.
 func (s *SegmentsService) Preview(ctx context.Context, params SegmentFilter, options ...RequestOption) (*SegmentPreview, error) {
 	return call[SegmentPreview](ctx, s.client, "POST", "/v1/segments/preview", nil, params, options)
 }
 
-// Retrieve: Retrieve a segment. Retrieve a segment.
+// Retrieve: Retrieve a segment.
 func (s *SegmentsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Segment, error) {
 	return call[Segment](ctx, s.client, "GET", pathOf("/v1/segments/%s", id), nil, nil, options)
 }
 
-// Update: Update a segment. Update a segment.
+// Update: Update a segment.
 func (s *SegmentsService) Update(ctx context.Context, id string, params SegmentUpdate, options ...RequestOption) (*Segment, error) {
 	return call[Segment](ctx, s.client, "POST", pathOf("/v1/segments/%s", id), nil, params, options)
 }
 
-// Delete: Delete a segment. Delete a segment.
+// Delete: Delete a segment.
 func (s *SegmentsService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/segments/%s", id), nil, nil, options)
 }
@@ -592,7 +586,7 @@ type CreditsListLedgerParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// ListLedger: List the movements of credits. List the movements of credits.
+// ListLedger: List the movements of credits.
 func (s *CreditsService) ListLedger(ctx context.Context, params CreditsListLedgerParams, options ...RequestOption) (*Page[LedgerEntry], error) {
 	return list[LedgerEntry](ctx, s.client, "/v1/credits/ledger", queryOf(params), options)
 }
@@ -642,7 +636,7 @@ type WebhooksListParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// List: List webhook subscriptions. List webhook subscriptions.
+// List: List webhook subscriptions.
 func (s *WebhooksService) List(ctx context.Context, params WebhooksListParams, options ...RequestOption) (*Page[Webhook], error) {
 	return list[Webhook](ctx, s.client, "/v1/webhooks", queryOf(params), options)
 }
@@ -652,7 +646,7 @@ func (s *WebhooksService) ListAutoPaging(ctx context.Context, params WebhooksLis
 	return iterate[Webhook](ctx, s.client, "/v1/webhooks", queryOf(params), options)
 }
 
-// Retrieve: Retrieve a webhook subscription. Retrieve a webhook subscription.
+// Retrieve: Retrieve a webhook subscription.
 func (s *WebhooksService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Webhook, error) {
 	return call[Webhook](ctx, s.client, "GET", pathOf("/v1/webhooks/%s", id), nil, nil, options)
 }
@@ -663,13 +657,12 @@ func (s *WebhooksService) Update(ctx context.Context, id string, params WebhookU
 	return call[Webhook](ctx, s.client, "POST", pathOf("/v1/webhooks/%s", id), nil, params, options)
 }
 
-// Delete: Delete a webhook subscription. Delete a webhook subscription.
+// Delete: Delete a webhook subscription.
 func (s *WebhooksService) Delete(ctx context.Context, id string, options ...RequestOption) (*Deleted, error) {
 	return call[Deleted](ctx, s.client, "DELETE", pathOf("/v1/webhooks/%s", id), nil, nil, options)
 }
 
-// RotateSecret: Give a webhook subscription a new secret; the old one signs beside it for 24 hours. Give a webhook
-// subscription a new secret; the old one signs beside it for 24 hours.
+// RotateSecret: Give a webhook subscription a new secret; the old one signs beside it for 24 hours.
 func (s *WebhooksService) RotateSecret(ctx context.Context, id string, options ...RequestOption) (*Webhook, error) {
 	return call[Webhook](ctx, s.client, "POST", pathOf("/v1/webhooks/%s/rotate_secret", id), nil, nil, options)
 }
@@ -690,8 +683,7 @@ type WebhooksListAttemptsParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// ListAttempts: List the attempts to deliver to a webhook subscription. List the attempts to deliver to a webhook
-// subscription.
+// ListAttempts: List the attempts to deliver to a webhook subscription.
 func (s *WebhooksService) ListAttempts(ctx context.Context, id string, params WebhooksListAttemptsParams, options ...RequestOption) (*Page[WebhookAttempt], error) {
 	return list[WebhookAttempt](ctx, s.client, pathOf("/v1/webhooks/%s/attempts", id), queryOf(params), options)
 }
@@ -723,7 +715,7 @@ type EventsListParams struct {
 	Type *EventType `url:"type"`
 }
 
-// List: List events. List events.
+// List: List events.
 func (s *EventsService) List(ctx context.Context, params EventsListParams, options ...RequestOption) (*Page[Event], error) {
 	return list[Event](ctx, s.client, "/v1/events", queryOf(params), options)
 }
@@ -733,7 +725,7 @@ func (s *EventsService) ListAutoPaging(ctx context.Context, params EventsListPar
 	return iterate[Event](ctx, s.client, "/v1/events", queryOf(params), options)
 }
 
-// Retrieve: Retrieve an event. Retrieve an event.
+// Retrieve: Retrieve an event.
 func (s *EventsService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Event, error) {
 	return call[Event](ctx, s.client, "GET", pathOf("/v1/events/%s", id), nil, nil, options)
 }
@@ -757,7 +749,7 @@ type SendersListParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// List: List the senders that the workspace may use live. List the senders that the workspace may use live.
+// List: List the senders that the workspace may use live.
 func (s *SendersService) List(ctx context.Context, params SendersListParams, options ...RequestOption) (*Page[Sender], error) {
 	return list[Sender](ctx, s.client, "/v1/senders", queryOf(params), options)
 }
@@ -767,7 +759,7 @@ func (s *SendersService) ListAutoPaging(ctx context.Context, params SendersListP
 	return iterate[Sender](ctx, s.client, "/v1/senders", queryOf(params), options)
 }
 
-// Retrieve: Retrieve a sender. Retrieve a sender.
+// Retrieve: Retrieve a sender.
 func (s *SendersService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*Sender, error) {
 	return call[Sender](ctx, s.client, "GET", pathOf("/v1/senders/%s", id), nil, nil, options)
 }
@@ -789,7 +781,7 @@ type InboundListParams struct {
 	Flagged *bool `url:"flagged"`
 }
 
-// List: List the messages that recipients sent. List the messages that recipients sent.
+// List: List the messages that recipients sent.
 func (s *InboundService) List(ctx context.Context, params InboundListParams, options ...RequestOption) (*Page[InboundMessage], error) {
 	return list[InboundMessage](ctx, s.client, "/v1/inbound", queryOf(params), options)
 }
@@ -799,12 +791,12 @@ func (s *InboundService) ListAutoPaging(ctx context.Context, params InboundListP
 	return iterate[InboundMessage](ctx, s.client, "/v1/inbound", queryOf(params), options)
 }
 
-// Retrieve: Retrieve a message that a recipient sent. Retrieve a message that a recipient sent.
+// Retrieve: Retrieve a message that a recipient sent.
 func (s *InboundService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*InboundMessage, error) {
 	return call[InboundMessage](ctx, s.client, "GET", pathOf("/v1/inbound/%s", id), nil, nil, options)
 }
 
-// Unflag: Take the flag off a message that somebody looked at. Take the flag off a message that somebody looked at.
+// Unflag: Take the flag off a message that somebody looked at.
 func (s *InboundService) Unflag(ctx context.Context, id string, options ...RequestOption) (*InboundMessage, error) {
 	return call[InboundMessage](ctx, s.client, "POST", pathOf("/v1/inbound/%s/unflag", id), nil, nil, options)
 }
@@ -834,7 +826,7 @@ func (s *InboxService) ListThreadsAutoPaging(ctx context.Context, params InboxLi
 	return iterate[InboxThread](ctx, s.client, "/v1/inbox/threads", queryOf(params), options)
 }
 
-// RetrieveThread: Retrieve a contact's thread. Retrieve a contact's thread.
+// RetrieveThread: Retrieve a contact's thread.
 func (s *InboxService) RetrieveThread(ctx context.Context, contactID string, options ...RequestOption) (*InboxThread, error) {
 	return call[InboxThread](ctx, s.client, "GET", pathOf("/v1/inbox/threads/%s", contactID), nil, nil, options)
 }
@@ -870,7 +862,7 @@ func (s *InboxService) MarkRead(ctx context.Context, contactID string, params Th
 	return call[InboxThread](ctx, s.client, "POST", pathOf("/v1/inbox/threads/%s/read", contactID), nil, params, options)
 }
 
-// MarkUnread: Mark the last reply of a thread as unread. Mark the last reply of a thread as unread.
+// MarkUnread: Mark the last reply of a thread as unread.
 func (s *InboxService) MarkUnread(ctx context.Context, contactID string, options ...RequestOption) (*InboxThread, error) {
 	return call[InboxThread](ctx, s.client, "POST", pathOf("/v1/inbox/threads/%s/unread", contactID), nil, nil, options)
 }
@@ -878,12 +870,12 @@ func (s *InboxService) MarkUnread(ctx context.Context, contactID string, options
 // WorkspaceService: Your settings in this mode. The sandbox's are live's until it changes them for itself.
 type WorkspaceService struct{ client *Client }
 
-// Retrieve: Retrieve the workspace's settings. Retrieve the workspace's settings.
+// Retrieve: Retrieve the workspace's settings.
 func (s *WorkspaceService) Retrieve(ctx context.Context, options ...RequestOption) (*Workspace, error) {
 	return call[Workspace](ctx, s.client, "GET", "/v1/workspace", nil, nil, options)
 }
 
-// Update: Change the workspace's settings. Change the workspace's settings.
+// Update: Change the workspace's settings.
 func (s *WorkspaceService) Update(ctx context.Context, params WorkspaceUpdate, options ...RequestOption) (*Workspace, error) {
 	return call[Workspace](ctx, s.client, "POST", "/v1/workspace", nil, params, options)
 }
@@ -891,8 +883,7 @@ func (s *WorkspaceService) Update(ctx context.Context, params WorkspaceUpdate, o
 // SandboxService: What only a sandbox key can do.
 type SandboxService struct{ client *Client }
 
-// CreateInbound: Make a reply arrive, as if its sender had written to you. Sandbox keys only. Make a reply arrive, as
-// if its sender had written to you. Sandbox keys only.
+// CreateInbound: Make a reply arrive, as if its sender had written to you. Sandbox keys only.
 func (s *SandboxService) CreateInbound(ctx context.Context, params InboundTest, options ...RequestOption) (*InboundMessage, error) {
 	return call[InboundMessage](ctx, s.client, "POST", "/v1/test/inbound", nil, params, options)
 }
@@ -910,7 +901,7 @@ type APIKeysListParams struct {
 	EndingBefore *string `url:"ending_before"`
 }
 
-// List: List the API keys of this mode, without their text. List the API keys of this mode, without their text.
+// List: List the API keys of this mode, without their text.
 func (s *APIKeysService) List(ctx context.Context, params APIKeysListParams, options ...RequestOption) (*Page[ApiKey], error) {
 	return list[ApiKey](ctx, s.client, "/v1/api_keys", queryOf(params), options)
 }
@@ -920,7 +911,7 @@ func (s *APIKeysService) ListAutoPaging(ctx context.Context, params APIKeysListP
 	return iterate[ApiKey](ctx, s.client, "/v1/api_keys", queryOf(params), options)
 }
 
-// Retrieve: Retrieve an API key, without its text. Retrieve an API key, without its text.
+// Retrieve: Retrieve an API key, without its text.
 func (s *APIKeysService) Retrieve(ctx context.Context, id string, options ...RequestOption) (*ApiKey, error) {
 	return call[ApiKey](ctx, s.client, "GET", pathOf("/v1/api_keys/%s", id), nil, nil, options)
 }

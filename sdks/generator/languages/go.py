@@ -96,6 +96,12 @@ def operation(resource: Resource, method: Method) -> Operation:
     )
 
 
+def told(name: str, method: Method) -> str:
+    """Return the comment of a method."""
+    text = comment(f"{name}: " + " ".join(dict.fromkeys((f"{method.summary}.", method.description))))
+    return text + ("\n//\n// Deprecated: see the changelog of the API." if method.deprecated else "")
+
+
 def query_member(each: Field) -> Member:
     """Return a parameter of a query."""
     return Member(pascal(each.name), f"*{type_of(each.type)}", f'`url:"{each.name}"`', each.description)
@@ -186,6 +192,7 @@ def constants(enum: Enum) -> str:
 
 
 FILTERS = {
+    "go_told": told,
     "go_pascal": pascal,
     "go_camel": camel,
     "go_comment": comment,

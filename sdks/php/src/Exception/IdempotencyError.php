@@ -1,0 +1,12 @@
+<?php
+
+declare(strict_types=1);
+
+namespace MassiveSMS\Exception;
+
+/**
+ * A misuse of an idempotency key, or one in use.
+ */
+final class IdempotencyError extends APIStatusError
+{
+}

@@ -1,0 +1,128 @@
+<?php
+
+declare(strict_types=1);
+
+namespace MassiveSMS\Tests;
+
+use MassiveSMS\Client;
+use MassiveSMS\Exception\APIStatusError;
+use MassiveSMS\Exception\APITimeoutError;
+use MassiveSMS\Exception\ConfigurationError;
+use MassiveSMS\Exception\PaymentRequiredError;
+use MassiveSMS\Model\Webhook;
+use MassiveSMS\Testing\FakeTransport;
+use MassiveSMS\Webhooks;
+use PHPUnit\Framework\TestCase;
+
+/**
+ * What vectors do not say: PHP's own ways.
+ */
+final class ClientTest extends TestCase
+{
+    use Vectors;
+
+    private const SMS = ['to' => '+14155550123', 'body' => 'The cart closes tonight.'];
+
+    public function testSecretsAreNeverShown(): void
+    {
+        $lines = [];
+        $logger = static function (string $line) use (&$lines): void {
+            $lines[] = $line;
+        };
+        $client = self::client(new FakeTransport([['body' => '{"data": []}']]), ['logger' => $logger]);
+        $page = $client->contacts->list(['phone' => '+14155550123']);
+        $hook = Webhook::of(['id' => 'whk_1', 'secret' => 'whsec_1b0c8a9e7f']);
+        $plain = new Client(['api_key' => FakeTransport::KEY]);
+        $shown = print_r([$client, $client->contacts, $page, $page->lastResponse, $hook], true)
+            . var_export($plain, true) . implode($lines);
+        foreach ([FakeTransport::KEY, '4155550123', 'whsec_1b0c8a9e7f'] as $secret) {
+            self::assertStringNotContainsString($secret, $shown);
+        }
+        self::assertSame(['massivesms: GET /v1/contacts: 200 at attempt 1, '], $lines);
+        self::assertSame('whsec_1b0c8a9e7f', $hook->secret);
+    }
+
+    public function testTheResponseIsThereAlsoWhereItFails(): void
+    {
+        $headers = ['X-Request-Id' => 'req_1', 'Idempotent-Replayed' => 'true'];
+        $client = self::client(new FakeTransport([['status' => 402, 'headers' => $headers, 'body' => '{"error": {}}']]));
+        $failure = self::failure(static fn () => $client->messages->create(self::SMS, ['idempotency_key' => 'order-1']));
+        self::assertInstanceOf(PaymentRequiredError::class, $failure);
+        self::assertSame([402, 'req_1', 'order-1'], [$failure->status, $failure->requestId, $failure->idempotencyKey]);
+        self::assertSame('{"error": {}}', $failure->response->body);
+        self::assertTrue($failure->response->replayed());
+    }
+
+    public function testAResultHasItsResponseAndWhatIsNotKnown(): void
+    {
+        $client = self::client(new FakeTransport([['headers' => ['X-Request-Id' => 'req_1'], 'body' => '{"id": "msg_1", "new": 7}']]));
+        $message = $client->messages->create(self::SMS);
+        self::assertSame(['msg_1', 7, 7, 'req_1'], [$message->id, $message['new'], $message->new, $message->lastResponse()->requestId()]);
+        $uuid = '/\A[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z/';
+        self::assertMatchesRegularExpression($uuid, $message->lastResponse()->idempotencyKey);
+    }
+
+    public function testAnEmptyMapIsAnObjectAndAnEmptyListAList(): void
+    {
+        $transport = new FakeTransport([[], []]);
+        $client = self::client($transport);
+        $client->messages->create(self::SMS + ['metadata' => []]);
+        $client->contacts->importBatch(['contacts' => [['phone' => '+14155550123', 'attributes' => []]]]);
+        self::assertStringContainsString('"metadata":{}', $transport->requests[0]->body);
+        self::assertSame('{"contacts":[{"phone":"+14155550123","attributes":{}}]}', $transport->requests[1]->body);
+    }
+
+    public function testWhatIsNotKnownIsRefusedBeforeAnythingIsSent(): void
+    {
+        $transport = new FakeTransport();
+        $client = self::client($transport);
+        $calls = [
+            static fn () => $client->messages->create(self::SMS, ['retries' => 1]),
+            static fn () => new Client(['api_key' => FakeTransport::KEY, 'baseUrl' => 'x']),
+            static fn () => $client->mesages,
+        ];
+        foreach (['', "a\nb", 'é', str_repeat('x', 256)] as $key) {
+            $calls[] = static fn () => $client->messages->create(self::SMS, ['idempotency_key' => $key]);
+        }
+        foreach ($calls as $call) {
+            self::assertInstanceOf(ConfigurationError::class, self::failure($call));
+        }
+        self::assertSame([], $transport->requests);
+    }
+
+    public function testAParsedBodyIsRefusedWithWhatToDo(): void
+    {
+        $failure = self::failure(static fn () => Webhooks::constructEvent(['id' => 'evt_1'], 't=1,v1=x', 'whsec_x'));
+        self::assertInstanceOf(ConfigurationError::class, $failure);
+        self::assertStringContainsString("php://input", $failure->getMessage());
+    }
+
+    public function testACutAnswerIsTriedAgainWithItsKey(): void
+    {
+        $server = new Server("HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{\"id\": \"msg_", Server::answer('{"id": "msg_1"}'));
+        $client = new Client(['api_key' => FakeTransport::KEY, 'base_url' => $server->url, 'sleeper' => static fn () => null]);
+        self::assertSame('msg_1', $client->messages->create(self::SMS)->id);
+        preg_match_all('/^Idempotency-Key: (.*)\r$/mi', $server->received(), $keys);
+        self::assertCount(2, $keys[1]);
+        self::assertCount(1, array_unique($keys[1]));
+    }
+
+    public function testARedirectIsNotFollowed(): void
+    {
+        $server = new Server("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
+        $client = new Client(['api_key' => FakeTransport::KEY, 'base_url' => $server->url]);
+        $failure = self::failure(static fn () => $client->credits->retrieve());
+        self::assertInstanceOf(APIStatusError::class, $failure);
+        self::assertSame(302, $failure->status);
+        self::assertStringNotContainsString('/elsewhere', $server->received());
+    }
+
+    public function testNothingIsWaitedForLongerThanTheTimeOfAnAttempt(): void
+    {
+        $server = new Server('');
+        $client = new Client(['api_key' => FakeTransport::KEY, 'base_url' => $server->url, 'max_retries' => 0, 'timeout' => 0.05]);
+        $failure = self::failure(static fn () => $client->messages->create(self::SMS));
+        self::assertInstanceOf(APITimeoutError::class, $failure);
+        self::assertNotNull($failure->idempotencyKey);
+    }
+}

@@ -33,9 +33,7 @@ def comment(text: str, indent: int = 0) -> str:
 def models(api: Api) -> list[Schema]:
     """Return the schemas that are classes: objects of answers and events."""
     return [
-        schema
-        for schema in api.outputs
-        if not schema.is_union and not schema.is_page and not _plain(api, schema.name)
+        schema for schema in api.outputs if not schema.is_union and not schema.is_page and not _plain(api, schema.name)
     ]
 
 
@@ -90,8 +88,8 @@ def value(name: str) -> str:
 
 def yard(api: Api, type_: Type) -> str:
     """Return the type of a parameter in the notation of YARD."""
-    written = rbs(api, type_, sent=True).replace("(", "").replace(")", "").replace(" | ", ", ").replace("[", "<").replace("]", ">")
-    return written.replace("untyped", "Object").replace("bool", "Boolean").replace("?", ", nil")
+    written = rbs(api, type_, sent=True).translate(str.maketrans({"(": "", ")": "", "[": "<", "]": ">"}))
+    return written.replace(" | ", ", ").replace("untyped", "Object").replace("bool", "Boolean").replace("?", ", nil")
 
 
 def rbs(api: Api, type_: Type, *, sent: bool = False) -> str:
@@ -109,9 +107,7 @@ def rbs_field(api: Api, each: Field) -> str:
 def rbs_signature(api: Api, method: Method) -> str:
     """Return the type of a method."""
     ids = ["String"] * len(method.path_params)
-    named = [
-        f"{'' if each.required else '?'}{each.name}: {rbs(api, each.type, sent=True)}" for each in method.params
-    ]
+    named = [f"{'' if each.required else '?'}{each.name}: {rbs(api, each.type, sent=True)}" for each in method.params]
     result = f"Page[{method.page_item}]" if method.is_page else method.result
     return f"({', '.join([*ids, *named, '?request_options: request_options'])}) -> {result}"
 

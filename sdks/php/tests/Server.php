@@ -13,7 +13,7 @@ final class Server
     /** @var resource */
     private mixed $process;
     /** @var array<int, resource> */
-    private array $pipes;
+    private array $pipes = [];
 
     public function __construct(string ...$answers)
     {

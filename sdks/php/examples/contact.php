@@ -1,0 +1,20 @@
+<?php
+
+require 'vendor/autoload.php';
+
+$client = new \MassiveSMS\Client(); // the key is read from MASSIVESMS_API_KEY
+$contact = $client->contacts->create([
+    'phone' => '+14155550125',
+    'first_name' => 'Maria',
+    'opt_in' => [
+        'source' => 'checkout',
+        'ip' => '203.0.113.4',
+        'user_agent' => 'Mozilla/5.0',
+        'text' => 'I agree to get texts from Cohort Labs.',
+        'at' => new DateTimeImmutable('-1 minute'),
+    ],
+    'attributes' => ['tier' => 'vip'],
+    'on_conflict' => 'update',
+]);
+$contact = $client->contacts->update($contact->id, ['first_name' => null, 'last_name' => 'Silva']);
+echo $contact->opt_in->status, "\n";

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 from scripts.contract.service import running_service
+from sdks.conformance import packages
 from sdks.conformance.languages import LANGUAGES, Language
 from sdks.conformance.run import Conformance
 from sdks.generator import readmes
@@ -46,6 +49,9 @@ def run(language: Language, only: str | None) -> str:
             path = readmes.example(language.name, name).relative_to(language.folder)
             if language.run((*language.example, f"./{path}"), kept):
                 found.faults.append(f"the example {path} fails")
+        if language.name in packages.INSTALL:
+            with tempfile.TemporaryDirectory() as folder:
+                found.faults += packages.check(language.name, Path(folder) / "project", kept)
     for line in found.faults:
         print(f"{language.name}: {line}")
     told = f"{found.calls} calls of {found.operations} operations, {found.made} faults, {found.seen} requests"

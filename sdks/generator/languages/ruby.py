@@ -88,7 +88,7 @@ def value(name: str) -> str:
 
 def yard(api: Api, type_: Type) -> str:
     """Return the type of a parameter in the notation of YARD."""
-    written = rbs(api, type_, sent=True).translate(str.maketrans({"(": "", ")": "", "[": "<", "]": ">"}))
+    written = rbs(api, type_, sent=True).translate(str.maketrans("[]", "<>", "()"))
     return written.replace(" | ", ", ").replace("untyped", "Object").replace("bool", "Boolean").replace("?", ", nil")
 
 

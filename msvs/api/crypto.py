@@ -123,6 +123,10 @@ class Keyring:
         """Hash what an entry's erasure removes besides the phone."""
         return _keyed(self._key(), "details", str(event_id), ip, user_agent, text)
 
+    def seal_head(self, workspace_id: UUID, livemode: bool, sequence: int, hash: str) -> str:
+        """Hash the head of a chain of consent, so that no other can stand in its place."""
+        return _keyed(self._key(), "head", str(workspace_id), mode_name(livemode), str(sequence), hash)
+
     def phone_placeholder(self, subject_id: UUID, phone: str) -> str:
         """Return what stands for an erased phone: at most 16 characters, another for each phone and subject."""
         number = int(_keyed(self._key(), "placeholder", str(subject_id), phone), 16)

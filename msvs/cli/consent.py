@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -138,6 +138,36 @@ def _shape_undone(undone: Undone) -> dict[str, object]:
         "opted_out_at": moment(undone.opted_out_at),
         "opted_in_at": moment(undone.opted_in_at),
     }
+
+
+@command(
+    "seal",
+    "Seal the chains as they stand, after a restore or once a change of them was looked into; verify first.",
+    workspace_option(required=False, more="; without it, all of them"),
+    JSON,
+    group=consent,
+)
+def seal_consent(settings: Settings, arguments: Arguments) -> None:
+    """Seal the chains of consent as they stand, and say which."""
+    from msvs.api import ids
+    from msvs.api.consent import consent_seals
+
+    async def seal() -> Sequence[tuple[UUID, bool]]:
+        workspace_id = None if arguments.workspace is None else await find_workspace_of(arguments)
+        return await consent_seals.seal_as_they_are(services_of_command(), workspace_id=workspace_id)
+
+    require_secret(settings)
+    sealed = in_database(settings, seal())
+    shown = [{"workspace": ids.encode_id(ids.WORKSPACE, id), "mode": MODES[livemode]} for id, livemode in sealed]
+    if arguments.json:
+        print(json.dumps(shown, indent=2))
+    else:
+        show(arguments, shown)
+        print(told_seals(len(shown)))
+
+
+def told_seals(count: int) -> str:
+    return f"Chains of consent sealed as they stand: {count}."
 
 
 def told_repair(count: int) -> str:

@@ -23,7 +23,7 @@ from msvs.cli.common import (
     unlock,
     with_engines,
 )
-from msvs.cli.consent import repairing, told_repair
+from msvs.cli.consent import repairing, told_repair, told_seals
 from msvs.settings import Settings, describe
 
 
@@ -39,12 +39,19 @@ def migrate(settings: Settings, _arguments: Arguments) -> None:
 
 def repair_what_is_due(settings: Settings) -> list[str]:
     """Make the repairs that migrations asked for; the lines that say what became of them."""
-    from msvs.api.consent import consent_audit
+    from msvs.api.consent import consent_audit, consent_seals
 
+    lines = []
+    if in_database(settings, consent_seals.is_due()):
+        require_secret(settings)
+        lines.append(told_seals(in_database(settings, consent_seals.seal_due(services_of_command()))))
     if not in_database(settings, consent_audit.is_due()):
-        return []
+        return lines
     require_secret(settings)
-    return [told_repair(repairing(lambda: in_database(settings, consent_audit.repair_due(services_of_command()))))]
+    return [
+        *lines,
+        told_repair(repairing(lambda: in_database(settings, consent_audit.repair_due(services_of_command())))),
+    ]
 
 
 def migrate_schema(settings: Settings, *, is_service: bool = False) -> list[str]:

@@ -104,13 +104,19 @@ class ConsentEvent(Model):
 
 
 class ConsentChain(Model):
-    """The head of a workspace and mode's chain of consent: its last row's `sequence` and `hash`."""
+    """The head of a workspace and mode's chain of consent: its last row's `sequence` and `hash`.
+
+    `seal` is the service's keyed hash of the last head that it wrote itself; null where it was never sealed.
+    """
 
     id = fields.UUIDField(primary_key=True, default=new_id)
     workspace_id = fields.UUIDField()
     livemode = fields.BooleanField()
     sequence = fields.BigIntField(default=0)
     hash = fields.CharField(max_length=64)
+    sealed_sequence = fields.BigIntField(null=True)
+    sealed_hash = fields.CharField(max_length=64, null=True)
+    seal = fields.CharField(max_length=64, null=True)
 
     class Meta:
         table = "consent_chains"

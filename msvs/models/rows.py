@@ -372,6 +372,15 @@ class ConsentChainRow(Protocol):
     @property
     def hash(self) -> str: ...
 
+    @property
+    def sealed_sequence(self) -> int | None: ...
+
+    @property
+    def sealed_hash(self) -> str | None: ...
+
+    @property
+    def seal(self) -> str | None: ...
+
 
 class ConsentEventRow(Protocol):
     """A row of `consent_events`."""

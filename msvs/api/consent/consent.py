@@ -13,7 +13,7 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from msvs.api import crypto, ids
-from msvs.api.consent import autoreplies, revocation
+from msvs.api.consent import autoreplies, consent_seals, revocation
 from msvs.api.consent.revocation import EVIDENCE_ALONE, OWN_ACT, Claim, OptOut, may_undo, revoked
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
@@ -378,6 +378,7 @@ async def opt_out(
     )
     if row is None:
         return False
+    await consent_seals.seal_head(ctx, 1)
     await _record(EventType.CONTACT_OPTED_OUT, row, now)
     await cancellation.cancel_waiting(ctx, phone=row.phone, reason="recipient_opted_out", now=now)
     return True
@@ -479,6 +480,7 @@ async def _record_opt_outs(
         ctx.actor,
         now,
     )
+    await consent_seals.seal_head(ctx, len(entries))
 
 
 async def hold_suppressions(ctx: Context) -> None:
@@ -713,6 +715,7 @@ async def _write(
     if row is None:
         # The row is locked: the phone was suppressed since it was looked at.
         raise revoked(now)
+    await consent_seals.seal_head(ctx, 1)
     others = spellings(contact.phone) if status is OptInStatus.OPTED_IN else ()
     if len(others) > 1:
         given = Evidence(evidence, ip, user_agent, text, version, claim.given_at, claim.is_renewed)
@@ -760,6 +763,7 @@ async def _record_evidence(ctx: Context, entries: Sequence[tuple[str, str, UUID,
         [each.given_at for each in given],
         [each.claim.renewal for each in given],
     )
+    await consent_seals.seal_head(ctx, len(entries))
 
 
 async def _record(type: EventType, row: ContactRow, now: datetime) -> None:

@@ -37,7 +37,10 @@ WHERE ($1::uuid IS NULL OR workspaces.id = $1) AND EXISTS (
 ORDER BY workspace_id, livemode
 """
 
-HEAD = "SELECT sequence, hash FROM consent_chains WHERE workspace_id = $1 AND livemode = $2"
+HEAD = """
+SELECT sequence, hash, sealed_sequence, sealed_hash, seal FROM consent_chains
+WHERE workspace_id = $1 AND livemode = $2
+"""
 
 READ_CHAIN = """
 SELECT * FROM consent_events
@@ -82,6 +85,22 @@ LEFT JOIN LATERAL (
 ) AS last ON true
 WHERE last.status IS DISTINCT FROM 'opted_in' OR last.phone IS DISTINCT FROM named.phone ORDER BY named.id
 """
+
+
+class Sealed(Protocol):
+    """Up to which row a chain is sealed; all three are None where it never was."""
+
+    @property
+    def sealed_sequence(self) -> int | None: ...
+    @property
+    def sealed_hash(self) -> str | None: ...
+    @property
+    def seal(self) -> str | None: ...
+
+
+class _Head(Sealed, Protocol):
+    sequence: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +195,19 @@ async def _verify_chain(
     expected = 1
     has_hashed_phones = False
     after = -(2**63)
+    head = await fetch_row(_Head, HEAD, chain.workspace_id, chain.livemode)
+    sealed_row: str | None = GENESIS
     while rows := await _next_rows(chain, after):
         for row in rows:
             chain.rows += 1
-            reason = _row_fault(services, row, expected, chain.head, has_hashed_phones)
+            reason = row_fault(services, row, expected, chain.head, has_hashed_phones)
             if reason is not None and chain.first_break is None:
                 chain.first_break = Break(row.sequence, reason)
             has_hashed_phones = has_hashed_phones or row.phone_hash is not None
             # Of whom somebody took the hash away, the next does not follow.
             chain.head = row.hash or ""
+            if head is not None and row.sequence == head.sealed_sequence:
+                sealed_row = row.hash
             expected = row.sequence + 1
         after = rows[-1].sequence
         out = [row.id for row in rows if row.status == "opted_out"]
@@ -195,7 +218,6 @@ async def _verify_chain(
     outside = await fetch_row(UNCHAINED, chain.workspace_id, chain.livemode)
     assert outside is not None, "a count is one row"
     chain.rows += outside.rows
-    head = await fetch_row(HEAD, chain.workspace_id, chain.livemode)
     if chain.first_break is not None:
         return
     if outside.rows:
@@ -204,6 +226,33 @@ async def _verify_chain(
         chain.first_break = Break(expected - 1, "the head is missing")
     elif head is not None and (head.sequence, head.hash) != (expected - 1, chain.head):
         chain.first_break = Break(expected, f"the head names row {head.sequence}, the last one is {expected - 1}")
+    elif head is not None and (reason := _seal_fault(services, chain, head, sealed_row, expected - 1)) is not None:
+        chain.first_break = Break(head.sealed_sequence, reason)
+
+
+def _seal_fault(
+    services: Services, chain: VerifiedChain, head: Sealed, sealed_row: str | None, last: int
+) -> str | None:
+    """Return why a chain that is whole in itself is not the one that the service wrote, or None.
+
+    Only who has the key makes a seal: a chain that was written again has none that fits.
+    """
+    if head.sealed_sequence is None:
+        return None if last == 0 else "the chain was never sealed"
+    if not is_authentic(services, chain.workspace_id, chain.livemode, head):
+        return "the seal is not the service's own"
+    if head.sealed_sequence > last:
+        return f"rows were sealed up to {head.sealed_sequence}, the last one is {last}"
+    if sealed_row != head.sealed_hash:
+        return f"row {head.sealed_sequence} is not the one that was sealed"
+    return None if head.sealed_sequence == last else f"rows after the seal: {last - head.sealed_sequence}"
+
+
+def is_authentic(services: Services, workspace_id: UUID, livemode: bool, head: Sealed) -> bool:
+    """Return whether the seal of a head is the service's own."""
+    if head.sealed_sequence is None or head.sealed_hash is None or head.seal is None:
+        return False
+    return _equal(head.seal, services.keyring.seal_head(workspace_id, livemode, head.sealed_sequence, head.sealed_hash))
 
 
 async def _find_contradiction(services: Services, chain: VerifiedChain, unsuppressed: dict[str, int]) -> Break | None:
@@ -237,18 +286,23 @@ async def _batches(statement: str, chain: VerifiedChain) -> AsyncIterator[Sequen
         after = rows[-1].id
 
 
-class _Chained(rows.ConsentEventRow, Protocol):
+class Chained(rows.ConsentEventRow, Protocol):
     """An entry that has a place in the chain."""
 
     @property
     def sequence(self) -> int: ...
 
 
-async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[_Chained]:
+async def read_rows(workspace_id: UUID, livemode: bool, after: int, limit: int) -> Sequence[Chained]:
+    """Read the rows of a chain that follow one, in its order."""
+    return await fetch(Chained, READ_CHAIN, workspace_id, livemode, after, limit)
+
+
+async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[Chained]:
     """Return the next batch, never ending between two rows that share a sequence."""
     limit = BATCH
     while True:
-        read = await fetch(_Chained, READ_CHAIN, chain.workspace_id, chain.livemode, after, limit)
+        read = await read_rows(chain.workspace_id, chain.livemode, after, limit)
         if len(read) < limit:
             return read
         last = read[-1].sequence
@@ -258,8 +312,8 @@ async def _next_rows(chain: VerifiedChain, after: int) -> Sequence[_Chained]:
         limit *= 2
 
 
-def _row_fault(
-    services: Services, row: _Chained, expected: int, previous_hash: str, has_hashed_phones: bool
+def row_fault(
+    services: Services, row: Chained, expected: int, previous_hash: str, has_hashed_phones: bool
 ) -> str | None:
     """Return what is wrong with a row, or None."""
     if row.sequence != expected:

@@ -14,7 +14,7 @@ from asyncpg import NotNullViolationError, RaiseError
 
 from msvs import database as db
 from msvs.api import crypto, ids
-from msvs.api.consent import consent, consent_chain
+from msvs.api.consent import consent, consent_chain, consent_seals
 from msvs.api.consent.consent_chain import GENESIS, Break, VerifiedChain
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, create_contact, ensure_contact, opt_out_contact
 from msvs.api.context import Context
@@ -116,6 +116,7 @@ async def test_a_hash_is_what_the_document_says(ctx: Context, given: dict[str, A
         details_hash=SERVICES.keyring.hash_details(id, None, None, None),
         **given,
     )
+    await consent_seals.seal_as_they_are(SERVICES)
     (row,) = await chain_of(ctx)
     micros = str((row.created_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
     parts = [GENESIS, "1", str(row.id), str(row.workspace_id), "test", row.phone_hash, str(row.contact_id), "opted_in"]
@@ -205,6 +206,7 @@ async def test_what_brings_no_hashes_is_refused_once_others_bring_them(ctx: Cont
     await make_chain(other_ctx, 1)
     await write_as_before()
     await write_as_before()
+    await consent_seals.seal_as_they_are(SERVICES, workspace_id=ctx.workspace_id)
     await make_chain(ctx, 1)
     with pytest.raises(NotNullViolationError):
         await write_as_before()
@@ -229,6 +231,24 @@ async def test_a_row_cannot_choose_its_place(ctx: Context) -> None:
     rows = await chain_of(ctx)
     assert [row.sequence for row in rows] == [1, 2, 3]
     assert rows[2].previous_hash == rows[1].hash
+
+
+async def rewrite(ctx: Context) -> None:
+    """Number and hash all rows again, and name the last one as the head, as anyone may who writes to the database."""
+    previous = GENESIS
+    rows = await chain_of(ctx)
+    for sequence, row in enumerate(rows, 1):
+        row.sequence = sequence
+        hash = consent_chain.row_hash(row, previous)
+        await tamper(
+            "UPDATE consent_events SET sequence = $2, previous_hash = $3, hash = $4 WHERE id = $1",
+            row.id,
+            sequence,
+            previous,
+            hash,
+        )
+        previous = hash
+    await db.execute("UPDATE consent_chains SET sequence = $1, hash = $2", len(rows), previous)
 
 
 ERASE = "phone = NULL, ip = NULL, user_agent = NULL, text = NULL, erased_at = now()"
@@ -408,22 +428,13 @@ async def test_only_the_broken_chain_is_broken(ctx: Context, other_ctx: Context)
 
 
 async def test_a_chain_written_anew_lacks_the_head_noted_before(ctx: Context) -> None:
-    """Whoever may write everything may make another chain that is whole, but not one with the old head in it."""
+    """Even one whose seal was made with the service's key, as by an operator after the change."""
     rows = await make_chain(ctx, 3)
     noted = rows[1].hash or ""
     assert (await consent_chain.verify(SERVICES, noted_head=noted)).is_whole
-    previous = GENESIS
-    for row in rows:
-        row.source = "form"
-        row.previous_hash = previous
-        previous = consent_chain.row_hash(row, previous)
-        await tamper(
-            "UPDATE consent_events SET source = 'form', previous_hash = $2, hash = $3 WHERE id = $1",
-            row.id,
-            row.previous_hash,
-            previous,
-        )
-    await db.execute("UPDATE consent_chains SET hash = $1", previous)
+    await tamper("UPDATE consent_events SET source = 'form'")
+    await rewrite(ctx)
+    await consent_seals.seal_as_they_are(SERVICES)
 
     assert (await consent_chain.verify(SERVICES)).is_whole
     found = await consent_chain.verify(SERVICES, noted_head=noted)
@@ -453,6 +464,7 @@ async def test_an_opt_in_that_nobody_gave_is_found(ctx: Context) -> None:
         " details_hash, actor, created_at) SELECT gen_random_uuid(), workspace_id, livemode, phone, phone_hash,"
         " contact_id, 'opted_in', 'form', details_hash, actor, created_at FROM consent_events"
     )
+    await consent_seals.seal_as_they_are(SERVICES)
     await db.execute(f"UPDATE consent_events SET {ERASE} WHERE sequence = 2")
     await db.execute("UPDATE contacts SET opt_in_status = 'opted_in'")
     assert (await verify_one(ctx)).first_break == unproven(row)

@@ -1,0 +1,120 @@
+"""Seals of the chain of consent: a keyed hash of each head, which nobody makes who can only write to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from msvs.api.consent import consent_chain
+from msvs.api.context import Context, Services
+from msvs.api.unit_of_work import unit_of_work
+from msvs.database import execute, fetch, fetch_row, now
+
+log = structlog.get_logger(__name__)
+
+# What the migration that brought seals notes as due, by its name.
+DUE = "consent_heads_unsealed"
+# How many entries of a process without seals, written during an upgrade, a later writer checks before it seals them.
+MOST_UNSEALED = 10_000
+
+# With the hash that the first entry after the seal follows.
+HEAD = """
+SELECT chains.sequence, chains.hash, sealed_sequence, sealed_hash, seal, (
+    SELECT previous_hash FROM consent_events AS entry
+    WHERE entry.workspace_id = $1 AND entry.livemode = $2 AND entry.sequence = coalesce(chains.sealed_sequence, 0) + 1
+    LIMIT 1
+) AS followed_hash
+FROM consent_chains AS chains WHERE workspace_id = $1 AND livemode = $2
+"""
+SEAL = """
+UPDATE consent_chains SET sealed_sequence = $3, sealed_hash = $4, seal = $5 WHERE workspace_id = $1 AND livemode = $2
+"""
+LOCK_HEADS = """
+SELECT workspace_id, livemode, sequence, hash FROM consent_chains
+WHERE ($1::uuid IS NULL OR workspace_id = $1) AND ($2::bool OR seal IS NULL) AND sequence > 0
+ORDER BY workspace_id, livemode FOR UPDATE
+"""
+FIND_DUE = "SELECT requested_at FROM repairs WHERE name = $1 AND done_at IS NULL"
+FINISH = "UPDATE repairs SET done_at = $2, changed_count = $3 WHERE name = $1 AND done_at IS NULL"
+
+
+class _Head(consent_chain.Sealed, Protocol):
+    sequence: int
+    hash: str
+    followed_hash: str | None
+
+
+async def seal_head(ctx: Context, written: int) -> None:
+    """Seal the chain with the entries that this transaction wrote last, if what stood before them is what was sealed.
+
+    The transaction holds the head. Where the chain was changed by another hand, the seal stays where it is, for
+    `consent_chain.verify` to find; the entries are kept all the same, as an opt-out is never refused.
+    """
+    head = await fetch_row(_Head, HEAD, ctx.workspace_id, ctx.livemode)
+    if head is None or not written:
+        return
+    if not await _continues(ctx, head, head.sequence - written):
+        log.error("the chain of consent was changed outside of the service: it is no longer sealed", sealed=False)
+        return
+    await _seal(ctx.services, ctx.workspace_id, ctx.livemode, head.sequence, head.hash)
+
+
+async def _continues(ctx: Context, head: _Head, before: int) -> bool:
+    """Return whether the entries up to `before` are those that were sealed, or followed them by the service's key."""
+    if head.sealed_sequence is None or head.sealed_hash is None:
+        return before == 0 and head.seal is None and head.followed_hash == consent_chain.GENESIS
+    if not consent_chain.is_authentic(ctx.services, ctx.workspace_id, ctx.livemode, head):
+        return False
+    if head.followed_hash != head.sealed_hash:
+        return False
+    return before == head.sealed_sequence or await _are_own(ctx, head.sealed_sequence, head.sealed_hash, before)
+
+
+async def _are_own(ctx: Context, after: int, hash: str, last: int) -> bool:
+    """Return whether a process from before the seals wrote the entries in between, as only who has the key can."""
+    if not 0 < last - after <= MOST_UNSEALED:
+        return False
+    rows = await consent_chain.read_rows(ctx.workspace_id, ctx.livemode, after, last - after)
+    for row in rows:
+        after += 1
+        fault = consent_chain.row_fault(ctx.services, row, after, hash, has_hashed_phones=True)
+        if fault is not None or row.erased_at is not None:
+            return False
+        hash = row.hash or ""
+    return after == last
+
+
+async def _seal(services: Services, workspace_id: UUID, livemode: bool, sequence: int, hash: str) -> None:
+    seal = services.keyring.seal_head(workspace_id, livemode, sequence, hash)
+    await execute(SEAL, workspace_id, livemode, sequence, hash, seal)
+
+
+async def seal_as_they_are(
+    services: Services, *, workspace_id: UUID | None = None, only_unsealed: bool = False
+) -> Sequence[tuple[UUID, bool]]:
+    """Seal chains as they stand, of one workspace or of all, by an operator's word or after an upgrade; which ones.
+
+    What was changed before is not found any more: verify first.
+    """
+    async with unit_of_work():
+        heads = await fetch(LOCK_HEADS, workspace_id, not only_unsealed)
+        for head in heads:
+            await _seal(services, head.workspace_id, head.livemode, head.sequence, head.hash)
+    if heads:
+        log.warning("chains of consent sealed as they stand", chains=len(heads), workspace_id=workspace_id)
+    return [(head.workspace_id, head.livemode) for head in heads]
+
+
+async def is_due() -> bool:
+    """Return whether the migration that brought seals found chains, and they were not sealed yet."""
+    return await fetch_row(FIND_DUE, DUE) is not None
+
+
+async def seal_due(services: Services) -> int:
+    """Seal the chains from before the seals, and note that it was done. Return how many."""
+    count = len(await seal_as_they_are(services, only_unsealed=True))
+    await execute(FINISH, DUE, await now(), count)
+    return count

@@ -44,6 +44,7 @@ from msvs.loops import new_runner
 from msvs.mailbox.routes import mailbox_routes
 from msvs.ops.metric_families import read_metric_families
 from msvs.ops.metrics import Metrics
+from msvs.ops.operator_sessions import tell_shared_password
 from msvs.ops.readiness import Readiness
 from msvs.ops.routes import ops_routes
 from msvs.ops.traffic import Observed, Traffic
@@ -92,6 +93,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             request_log.writing(services),
         ):
             app.state.notifier = notifier
+            await tell_shared_password(settings, services)
             try:
                 yield
             finally:
@@ -130,7 +132,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/healthz", show_health),
         Route("/readyz", show_readiness(readiness, settings.base_url)),
         Route("/metrics", metrics.show),
-        *ops_routes(settings, redis=readiness.redis),
+        *ops_routes(settings, redis=readiness.redis, services=services),
     ]
     trusted = settings.trusted_proxies
     proxies = [Middleware(TrustedProxies, networks=trusted)] if trusted else []

@@ -15,6 +15,7 @@ SERVICE = "msvs_service"
 KEPT = {
     "ledger_entries": "UPDATE, DELETE",
     "audit_entries": "UPDATE, DELETE",
+    "operator_entries": "UPDATE, DELETE",
     "consent_events": "UPDATE, DELETE",
     "virtual_submissions": "DELETE",
     "tortoise_migrations": "INSERT, UPDATE, DELETE",

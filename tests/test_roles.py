@@ -32,7 +32,7 @@ OPT_IN = {"source": "checkout", "ip": "203.0.113.4"}
 PHONES = ("+12125550171", "+12125550172")
 # What only grows: erasing a person's data changes the last two, and nothing else changes any.
 PASSWORDS = {"msvs_owner": "change-me", "msvs_service": "change-me-too"}
-APPEND_ONLY = ("ledger_entries", "audit_entries", "consent_events", "virtual_submissions")
+APPEND_ONLY = ("ledger_entries", "audit_entries", "operator_entries", "consent_events", "virtual_submissions")
 FORBIDDEN = (
     "CREATE TABLE ours (id int)",
     "DROP TABLE messages",
@@ -40,6 +40,7 @@ FORBIDDEN = (
     "ALTER TABLE messages ADD COLUMN ours int",
     "UPDATE ledger_entries SET amount = 1",
     "UPDATE audit_entries SET action = 'ours'",
+    "UPDATE operator_entries SET operator = 'ours'",
     "UPDATE consent_events SET status = 'opted_in'",
     "UPDATE consent_events SET details_hash = NULL",
     "DELETE FROM tortoise_migrations",

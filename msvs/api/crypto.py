@@ -127,6 +127,14 @@ class Keyring:
         """Hash the head of a chain of consent, so that no other can stand in its place."""
         return _keyed(self._key(), "head", str(workspace_id), mode_name(livemode), str(sequence), hash)
 
+    def hash_chain(self, workspace_id: UUID, livemode: bool) -> str:
+        """Hash what names a chain of consent."""
+        return _keyed(self._key(), "chain", str(workspace_id), mode_name(livemode))
+
+    def seal_register(self, chain_count: int, digest: str) -> str:
+        """Hash the list of the chains of consent, so that no other can stand in its place."""
+        return _keyed(self._key(), "register", str(chain_count), digest)
+
     def phone_placeholder(self, subject_id: UUID, phone: str) -> str:
         """Return what stands for an erased phone: at most 16 characters, another for each phone and subject."""
         number = int(_keyed(self._key(), "placeholder", str(subject_id), phone), 16)

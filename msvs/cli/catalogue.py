@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Place] = {
     "workspaces": Place("workspaces", "workspaces", "List, suspend and resume workspaces."),
     "workspace": Place("workspaces", "workspace", "Create a workspace."),
     "users": Place("users", "users", "Manage the people who log in."),
+    "operators": Place("operators", "operators", "Manage the operators who sign in to /ops by name."),
     "keys": Place("keys", "keys", "Manage the API keys of a workspace."),
     "consent": Place("consent", "consent", "Verify consent records; export or erase the data of a contact."),
     "secrets": Place("secrets", "secrets", "List and rotate the keys that MSVS_SECRET_KEY has been."),

@@ -63,7 +63,12 @@ def verify_consent(settings: Settings, arguments: Arguments) -> int:
     found = in_database(settings, verify())
     chains = [_shape_chain(chain) for chain in found.chains]
     if arguments.json:
-        shown = {"whole": found.is_whole, "noted_head_found": found.has_noted_head, "chains": chains}
+        shown = {
+            "whole": found.is_whole,
+            "noted_head_found": found.has_noted_head,
+            "register": found.fault,
+            "chains": chains,
+        }
         print(json.dumps(shown, indent=2))
     else:
         show(arguments, chains)
@@ -71,7 +76,9 @@ def verify_consent(settings: Settings, arguments: Arguments) -> int:
     if found.is_whole:
         return OK
     broken = sum(chain.first_break is not None for chain in found.chains)
-    return fail("the head that was noted is in no chain" if not broken else f"broken chains: {broken}")
+    if broken:
+        return fail(f"broken chains: {broken}")
+    return fail(found.fault or "the head that was noted is in no chain")
 
 
 def _shape_chain(chain: VerifiedChain) -> dict[str, object]:
@@ -142,7 +149,7 @@ def _shape_undone(undone: Undone) -> dict[str, object]:
 
 @command(
     "seal",
-    "Seal the chains as they stand, after a restore or once a change of them was looked into; verify first.",
+    "Seal the chains as they stand, once a change of them was looked into; verify first.",
     workspace_option(required=False, more="; without it, all of them"),
     JSON,
     group=consent,

@@ -10,7 +10,15 @@ from msvs.models.carriers import (
     MessagePart,
     StoredCarrierEvent,
 )
-from msvs.models.contacts import ConsentChain, ConsentEvent, Contact, ErasedSuppression, OptInStatus, Suppression
+from msvs.models.contacts import (
+    ConsentChain,
+    ConsentEvent,
+    ConsentRegister,
+    Contact,
+    ErasedSuppression,
+    OptInStatus,
+    Suppression,
+)
 from msvs.models.credits import CreditBalance, LedgerEntry, LedgerKind
 from msvs.models.events import Event
 from msvs.models.idempotency import IdempotencyRecord
@@ -21,6 +29,7 @@ from msvs.models.keywords import Keyword
 from msvs.models.lists import ContactList, ListMember
 from msvs.models.mail import Mail, MailState
 from msvs.models.messages import Message, MessageAttempt, MessageKind, MessageOrigin, MessageStatus, OnUnknown
+from msvs.models.operators import Operator, OperatorEntry, OperatorSession
 from msvs.models.repairs import Repair
 from msvs.models.requests import ApiRequest
 from msvs.models.secrets import SecretKey
@@ -60,6 +69,7 @@ __all__ = [
     "CarrierState",
     "ConsentChain",
     "ConsentEvent",
+    "ConsentRegister",
     "Contact",
     "ContactList",
     "ContactNote",
@@ -85,6 +95,9 @@ __all__ = [
     "MessagePart",
     "MessageStatus",
     "OnUnknown",
+    "Operator",
+    "OperatorEntry",
+    "OperatorSession",
     "OptInStatus",
     "Passkey",
     "RecoveryCode",

@@ -123,6 +123,18 @@ class ConsentChain(Model):
         unique_together = (("workspace_id", "livemode"),)
 
 
+class ConsentRegister(Model):
+    """Which chains of consent there are, in one row: their count, the sum of a keyed hash of each, and the seal."""
+
+    id = fields.IntField(primary_key=True, generated=False)
+    chain_count = fields.IntField()
+    digest = fields.CharField(max_length=64)
+    seal = fields.CharField(max_length=64)
+
+    class Meta:
+        table = "consent_registers"
+
+
 class ErasedSuppression(Model):
     """The keyed hash of a suppressed phone that was erased, so that it stays suppressed when it comes back."""
 

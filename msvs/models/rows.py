@@ -449,6 +449,22 @@ class ConsentEventRow(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class ConsentRegisterRow(Protocol):
+    """A row of `consent_registers`."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def chain_count(self) -> int: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def seal(self) -> str: ...
+
+
 class ContactRow(Protocol):
     """A row of `contacts`."""
 
@@ -1059,6 +1075,75 @@ class MessagePartRow(Protocol):
 
     @property
     def created_at(self) -> datetime: ...
+
+
+class OperatorRow(Protocol):
+    """A row of `operators`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def password_hash(self) -> str: ...
+
+    @property
+    def totp_sealed(self) -> str: ...
+
+    @property
+    def totp_last_step(self) -> int | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def disabled_at(self) -> datetime | None: ...
+
+
+class OperatorEntryRow(Protocol):
+    """A row of `operator_entries`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def operator(self) -> str: ...
+
+    @property
+    def action(self) -> str: ...
+
+    @property
+    def detail(self) -> str | None: ...
+
+    @property
+    def network(self) -> str | None: ...
+
+    @property
+    def device(self) -> str | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class OperatorSessionRow(Protocol):
+    """A row of `operator_sessions`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def operator_id(self) -> UUID: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def expires_at(self) -> datetime: ...
 
 
 class PasskeyRow(Protocol):

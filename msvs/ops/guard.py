@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from msvs.api.accounts.operators import OperatorAction
 from msvs.http.headers import read_accept
 from msvs.ops.operator_sessions import Sessions
 from msvs.settings import Settings
@@ -61,16 +62,21 @@ class OperatorsOnly:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        if not await self._sessions.is_signed_in(request):
+        operator = await self._sessions.find_operator(request)
+        if operator is None:
             if asks_for_page(request):
                 here = scope["path"] + (f"?{request.url.query}" if request.url.query else "")
                 answer: ASGIApp = RedirectResponse(f"{LOGIN}?next={quote(here, safe='/')}", status_code=303)
             else:
-                answer = PlainTextResponse(f"MetricFamily in at {LOGIN}.\n", status_code=401)
+                answer = PlainTextResponse(f"Sign in at {LOGIN}.\n", status_code=401)
             await answer(scope, receive, send)
-        elif request.method not in SAFE_METHODS and not is_same_origin(request, self._settings):
+            return
+        if request.method not in SAFE_METHODS and not is_same_origin(request, self._settings):
             await refused_as_cross_site(scope, receive, send)
-        elif self._sessions.device(request) is not None:
+            return
+        if request.method not in SAFE_METHODS:
+            await self._sessions.note(request, operator, OperatorAction.CHANGED, f"{request.method} {scope['path']}")
+        if self._sessions.device(request) is not None:
             await self._app(scope, receive, send)
         else:
             await self._app(scope, receive, self._remembering(send))

@@ -40,7 +40,7 @@ class Login:
         return login_page(wanted)
 
     async def sign_in(self, request: Request) -> Response:
-        """POST /ops/login: open a session for the right password; 401, 403 or 429 otherwise."""
+        """POST /ops/login: open a session for the right name, password and code; 401, 403 or 429 otherwise."""
         if not is_same_origin(request, self._settings):
             return refused_as_cross_site
         form = await _form(request)
@@ -49,18 +49,23 @@ class Login:
         # Who signed in here before is not held back for what others in the network tried.
         who = self._sessions.device(request) or address
         wait = self._tries.seconds_to_wait(who)
-        if wait > 0:
+        name = form.get("name", "").strip()
+        token = await self._sessions.sign_in(
+            request, name, form.get("password", ""), form.get("code", ""), is_held_back=wait > 0
+        )
+        if token is None and wait > 0:
             log.warning("operator sign-in held back after too many wrong passwords from %s", address)
             answer = login_page(wanted, "Too many wrong passwords. Wait a minute, then try again.", 429)
             answer.headers["Retry-After"] = str(math.ceil(wait))
             return answer
-        if not self._sessions.password_matches(form.get("password", "")):
+        if token is None:
             self._tries.add(who)
             log.warning("operator sign-in refused: wrong password from %s", address)
-            return login_page(wanted, "That is not the operator password.", 401)
+            problem = "The name, the password or the code is wrong." if name else "That is not the operator password."
+            return login_page(wanted, problem, 401)
         log.info("operator signed in from %s", address)
         opened = RedirectResponse(wanted, status_code=303)
-        self._sessions.open(opened)
+        self._sessions.open(opened, token)
         return opened
 
     async def sign_out(self, request: Request) -> Response:
@@ -82,7 +87,7 @@ def login_page(wanted: str, problem: str = "", status: int = 200) -> Response:
         problem=f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else "",
         described='aria-invalid="true"' if problem else "",
     )
-    html, headers = page("MetricFamily in", body)
+    html, headers = page("Sign in", body)
     return HTMLResponse(html, status, headers)
 
 

@@ -1,4 +1,7 @@
-"""Operator sessions: who may see /ops, proved by a signed cookie that expires or is signed out of."""
+"""Operator sessions: who may see /ops, proved by a cookie that expires or is signed out of.
+
+That of an operator by name is kept in the database; that of the shared password is signed by it.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import IPv6Address, ip_address
 
+import asyncpg
 from itsdangerous import BadSignature, TimestampSigner
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from msvs.api.accounts import operators
+from msvs.api.context import Services, Visitor
+from msvs.api.errors import ApiError
 from msvs.http.cookies import find_cookie
 from msvs.http.heads import values_of
 from msvs.settings import Settings
@@ -32,19 +39,29 @@ DEVICE_SALT = b"msvs operator device v1"
 FAILED_TRIES = 10
 FAILED_TRIES_SECONDS = 60.0
 REMEMBERED_ADDRESSES = 10_000
+# How the token of an operator by name begins: a signed one has a dot before its time and signature alone.
+NAMED = "named."
+DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ApiError, TimeoutError)
 
 log = logging.getLogger(__name__)
 
 
 class Sessions:
-    """Issues and checks the operators' sessions; a new operator password ends them all.
+    """Issues and checks the operators' sessions; a new shared password ends all that it opened.
 
-    `now` gives the Unix time in seconds.
+    `now` gives the Unix time in seconds. Without `services` there is the shared password alone.
     """
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.time, redis: Redis | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], float] = time.time,
+        redis: Redis | None = None,
+        services: Services | None = None,
+    ) -> None:
         self._settings = settings
         self._now = now
+        self._services = services
         # A connection that the process keeps; without it each look opens one.
         self._kept = redis
         # `__Host-` would demand Path=/, and this cookie has no business outside /ops.
@@ -72,9 +89,65 @@ class Sessions:
     def _signer(self, salt: bytes = SESSION_SALT) -> _Signer:
         return _Signer(self._settings.operator_secret(), self._now, salt)
 
+    async def sign_in(
+        self, connection: HTTPConnection, name: str, password: str, code: str, *, is_held_back: bool
+    ) -> str | None:
+        """Return the token of a new session for what was typed in, or None; without a name the password is the shared.
+
+        The shared password of a network that tried too many is not looked at.
+        """
+        if name and self._services is not None:
+            visitor = self._visitor(connection)
+            token = await operators.sign_in(visitor, name, password, code, is_held_back=is_held_back)
+            return None if token is None else NAMED + token
+        if name or code or is_held_back or not self.password_matches(password) or not await self.takes_shared():
+            return None
+        await self.note(connection, operators.SHARED, operators.OperatorAction.SIGNED_IN)
+        return self.issue()
+
+    async def takes_shared(self) -> bool:
+        """Return whether one password opens /ops to all: where it is set, or while no operator has a name."""
+        if self._services is None or self._settings.operator_password is not None:
+            return True
+        try:
+            return not await operators.has_operators()
+        except DATABASE_AWAY:
+            return True
+
+    async def find_operator(self, connection: HTTPConnection) -> str | None:
+        """Return the name of the operator who makes a request; None of who is not signed in."""
+        token = self._token(connection)
+        if token is None or not token.startswith(NAMED):
+            is_signed_in = await self._is_shared(token) and await self.takes_shared()
+            return operators.SHARED if is_signed_in else None
+        if self._services is None:
+            return None
+        try:
+            return await operators.find_signed_in(self._services, token.removeprefix(NAMED))
+        except DATABASE_AWAY:
+            return None
+
     async def is_signed_in(self, connection: HTTPConnection) -> bool:
         """Return whether the request carries a valid session that nobody has signed out of."""
-        token = self._token(connection)
+        return await self.find_operator(connection) is not None
+
+    async def note(
+        self, connection: HTTPConnection, name: str, action: operators.OperatorAction, detail: str | None = None
+    ) -> None:
+        """Log what an operator does; where the database is away, by a line alone."""
+        if self._services is None:
+            return
+        try:
+            await operators.record(self._visitor(connection), name, action, detail)
+        except DATABASE_AWAY as error:
+            log.warning("not in the log of operators: %s", type(error).__name__)
+
+    def _visitor(self, connection: HTTPConnection) -> Visitor:
+        assert self._services is not None, "the caller looked"
+        ip = connection.client.host if connection.client else None
+        return Visitor(ip, user_agent=connection.headers.get("user-agent"), services=self._services)
+
+    async def _is_shared(self, token: str | None) -> bool:
         if token is None or not self.is_valid(token):
             return False
         try:
@@ -87,8 +160,12 @@ class Sessions:
     async def end(self, connection: HTTPConnection) -> None:
         """End the session that the request carries, on every process and for anyone else who may have its token."""
         token = self._token(connection)
+        if token is not None and token.startswith(NAMED) and self._services is not None:
+            await operators.sign_out(self._visitor(connection), token.removeprefix(NAMED))
+            return
         if token is None or not self.is_valid(token):
             return
+        await self.note(connection, operators.SHARED, operators.OperatorAction.SIGNED_OUT)
         try:
             async with self._redis() as redis:
                 if redis is not None:
@@ -100,11 +177,11 @@ class Sessions:
         headers: list[tuple[bytes, bytes]] = connection.scope["headers"]
         return find_cookie(values_of(headers, b"cookie"), self.cookie)
 
-    def open(self, response: Response) -> None:
+    def open(self, response: Response, token: str) -> None:
         """Give the browser that receives the response a new session."""
         response.set_cookie(
             self.cookie,
-            self.issue(),
+            token,
             max_age=SESSION_SECONDS,
             path=COOKIE_PATH,
             secure=self._settings.is_production,
@@ -157,6 +234,14 @@ class Sessions:
             self._settings.redis_url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=None
         ) as redis:
             yield redis
+
+
+async def tell_shared_password(settings: Settings, services: Services) -> None:
+    """Warn, as the service starts, where one password that several people know opens /ops."""
+    if (settings.operator_password is not None or settings.is_production) and await Sessions(
+        settings, services=services
+    ).takes_shared():
+        log.warning("one shared password opens /ops: add operators by name with `msvs operators add`, then unset it")
 
 
 class _Signer(TimestampSigner):

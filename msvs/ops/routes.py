@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from msvs.api.context import Services
 from msvs.ops.guard import HOME, LOGIN, OperatorsOnly, SecurityHeaders
 from msvs.ops.login import Login
 from msvs.ops.operator_sessions import FailedTries, Sessions
@@ -23,13 +24,18 @@ from msvs.settings import Settings
 
 
 def ops_routes(
-    settings: Settings, *, now: Callable[[], float] = time.time, redis: Redis | None = None
+    settings: Settings,
+    *,
+    now: Callable[[], float] = time.time,
+    redis: Redis | None = None,
+    services: Services | None = None,
 ) -> list[BaseRoute]:
     """Return the routes of /ops, /ops/login, /ops/logout and /ops/rq, with their full paths.
 
-    `now` gives the Unix time in seconds; `redis` is a connection that the process keeps.
+    `now` gives the Unix time in seconds; `redis` is a connection that the process keeps. With `services` operators sign
+    in by name.
     """
-    sessions = Sessions(settings, now, redis)
+    sessions = Sessions(settings, now, redis, services)
     login = Login(settings, sessions, FailedTries(now))
 
     async def enter(request: Request) -> Response:

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from msvs import database
-from msvs.api.accounts import authentication_log, login_sessions, secret_keys, tokens
+from msvs.api.accounts import authentication_log, login_sessions, operators, secret_keys, tokens
 from msvs.api.campaigns import lifecycle
 from msvs.api.context import Services
 from msvs.api.dispatch import delivery_reports, open_months
@@ -114,6 +114,7 @@ def _chores(
         "unresolved": partial(in_unit_of_work, partial(delivery_reports.give_up_unresolved, limit=BATCH, now=now)),
         "stale_deliveries": partial(in_unit_of_work, partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
         "sessions": partial(in_unit_of_work, partial(login_sessions.forget_ended, now)),
+        "operator_sessions": partial(in_unit_of_work, partial(operators.forget_ended_sessions, services)),
         "authentication": partial(
             in_unit_of_work,
             partial(authentication_log.forget_old_authentication, now, days=settings.authentication_days),

@@ -42,6 +42,9 @@ SELECT sequence, hash, sealed_sequence, sealed_hash, seal FROM consent_chains
 WHERE workspace_id = $1 AND livemode = $2
 """
 
+ALL_HEADS = "SELECT workspace_id, livemode FROM consent_chains WHERE sequence > 0"
+REGISTER = "SELECT chain_count, digest, seal FROM consent_registers"
+
 READ_CHAIN = """
 SELECT * FROM consent_events
 WHERE workspace_id = $1 AND livemode = $2 AND sequence > $3 ORDER BY sequence, id LIMIT $4
@@ -98,6 +101,17 @@ class Sealed(Protocol):
     def seal(self) -> str | None: ...
 
 
+class Register(Protocol):
+    """Which chains there are, as the service knows it."""
+
+    @property
+    def chain_count(self) -> int: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def seal(self) -> str: ...
+
+
 class _Head(Sealed, Protocol):
     sequence: int
     hash: str
@@ -127,15 +141,20 @@ class VerifiedChain:
 
 @dataclass(slots=True)
 class Verification:
-    """What verifying found, chain by chain. `has_noted_head` says whether a head noted earlier is still in one."""
+    """What verifying found, chain by chain. `has_noted_head` says whether a head noted earlier is still in one.
+
+    `fault` is what is wrong with the register of chains, or None.
+    """
 
     chains: list[VerifiedChain] = field(default_factory=list)
+    fault: str | None = None
     has_noted_head: bool | None = None
 
     @property
     def is_whole(self) -> bool:
-        """Whether no chain is broken and the head noted earlier, if one was given, is there."""
-        return self.has_noted_head is not False and all(chain.first_break is None for chain in self.chains)
+        """Whether no chain is broken or missing, and the head noted earlier, if one was given, is there."""
+        is_complete = self.fault is None and self.has_noted_head is not False
+        return is_complete and all(chain.first_break is None for chain in self.chains)
 
 
 def row_hash(row: rows.ConsentEventRow, previous_hash: str) -> str:
@@ -182,7 +201,32 @@ async def verify(
                     found.has_noted_head = True
             if chain.first_break is None:
                 chain.first_break = await _find_contradiction(services, chain, unsuppressed)
+        found.fault = await _register_fault(services)
     return found
+
+
+async def _register_fault(services: Services) -> str | None:
+    """Return why the chains that are there are not those that the service made, or None."""
+    heads = await fetch(ALL_HEADS)
+    register = await fetch_row(Register, REGISTER)
+    if register is None:
+        return "the register of chains is missing" if heads else None
+    if not is_register_authentic(services, register):
+        return "the register of chains is not the service's own"
+    hashes = [services.keyring.hash_chain(head.workspace_id, head.livemode) for head in heads]
+    if (register.chain_count, register.digest) == (len(heads), add_hashes(GENESIS, *hashes)):
+        return None
+    return f"the service made {register.chain_count} chains, and {len(heads)} are there: not the same"
+
+
+def is_register_authentic(services: Services, register: Register) -> bool:
+    """Return whether the seal of the register is the service's own."""
+    return _equal(register.seal, services.keyring.seal_register(register.chain_count, register.digest))
+
+
+def add_hashes(*hashes: str) -> str:
+    """Return the sum of hashes, in whichever order they come."""
+    return f"{sum(int(each, 16) for each in hashes) % 2**256:064x}"
 
 
 async def _verify_chain(

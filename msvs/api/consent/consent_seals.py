@@ -37,6 +37,12 @@ SELECT workspace_id, livemode, sequence, hash FROM consent_chains
 WHERE ($1::uuid IS NULL OR workspace_id = $1) AND ($2::bool OR seal IS NULL) AND sequence > 0
 ORDER BY workspace_id, livemode FOR UPDATE
 """
+# What opens it counts no chain: the row is written in full by who holds it.
+OPEN_REGISTER = """
+INSERT INTO consent_registers (id, chain_count, digest, seal) VALUES (1, 0, $1, $2) ON CONFLICT DO NOTHING
+"""
+LOCK_REGISTER = "SELECT chain_count, digest, seal FROM consent_registers WHERE id = 1 FOR UPDATE"
+WRITE_REGISTER = "UPDATE consent_registers SET chain_count = $1, digest = $2, seal = $3 WHERE id = 1"
 FIND_DUE = "SELECT requested_at FROM repairs WHERE name = $1 AND done_at IS NULL"
 FINISH = "UPDATE repairs SET done_at = $2, changed_count = $3 WHERE name = $1 AND done_at IS NULL"
 
@@ -57,9 +63,34 @@ async def seal_head(ctx: Context, written: int) -> None:
     if head is None or not written:
         return
     if not await _continues(ctx, head, head.sequence - written):
-        log.error("the chain of consent was changed outside of the service: it is no longer sealed", sealed=False)
+        log.error("the chain of consent was changed outside of the service: it is no longer sealed")
         return
+    if head.sealed_sequence is None:
+        await _register(ctx)
     await _seal(ctx.services, ctx.workspace_id, ctx.livemode, head.sequence, head.hash)
+
+
+async def _register(ctx: Context) -> None:
+    """Add a new chain to the register, if that is the service's own; a chain that was deleted is in it already."""
+    services = ctx.services
+    count, digest = 0, consent_chain.GENESIS
+    await execute(OPEN_REGISTER, digest, services.keyring.seal_register(count, digest))
+    register = await fetch_row(LOCK_REGISTER)
+    if register is None or not consent_chain.is_register_authentic(services, register):
+        log.error("the register of the chains of consent was changed outside of the service")
+        return
+    digest = consent_chain.add_hashes(register.digest, services.keyring.hash_chain(ctx.workspace_id, ctx.livemode))
+    count = register.chain_count + 1
+    await execute(WRITE_REGISTER, count, digest, services.keyring.seal_register(count, digest))
+
+
+async def _register_all(services: Services) -> None:
+    """Have the register hold the chains that there are."""
+    heads = await fetch(consent_chain.ALL_HEADS)
+    hashes = [services.keyring.hash_chain(head.workspace_id, head.livemode) for head in heads]
+    digest = consent_chain.add_hashes(consent_chain.GENESIS, *hashes)
+    await execute(OPEN_REGISTER, digest, services.keyring.seal_register(len(heads), digest))
+    await execute(WRITE_REGISTER, len(heads), digest, services.keyring.seal_register(len(heads), digest))
 
 
 async def _continues(ctx: Context, head: _Head, before: int) -> bool:
@@ -103,6 +134,7 @@ async def seal_as_they_are(
         heads = await fetch(LOCK_HEADS, workspace_id, not only_unsealed)
         for head in heads:
             await _seal(services, head.workspace_id, head.livemode, head.sequence, head.hash)
+        await _register_all(services)
     if heads:
         log.warning("chains of consent sealed as they stand", chains=len(heads), workspace_id=workspace_id)
     return [(head.workspace_id, head.livemode) for head in heads]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from msvs import database as db
 from msvs.api import crypto, ids
-from msvs.api.consent import consent_audit, consent_chain
+from msvs.api.consent import consent_audit, consent_chain, consent_seals
 from msvs.api.consent.consent_audit import KeyMismatch, audit, repair, repair_due
 from msvs.api.contacts.contacts import CreateContact, OptInEvidence, UpdateContact, create_contact, update_contact
 from msvs.api.context import Context
@@ -63,6 +63,7 @@ async def write(
             given_at=given_at,
             is_renewed=is_renewed,
         )
+    await consent_seals.seal_as_they_are(SERVICES)
 
 
 @pytest.mark.parametrize(

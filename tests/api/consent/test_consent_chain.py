@@ -500,6 +500,8 @@ async def test_a_chain_cut_short_with_its_head_lacks_the_head_noted_before(ctx: 
     rows = await make_chain(ctx, 3)
     await tamper("DELETE FROM consent_events WHERE id = $1", rows[2].id)
     await db.execute("UPDATE consent_chains SET sequence = 2, hash = $1", rows[1].hash)
+    assert (await verify_one(ctx)).first_break == Break(3, "rows were sealed up to 3, the last one is 2")
+    await consent_seals.seal_as_they_are(SERVICES)
     assert (await verify_one(ctx)).first_break == unproven(rows[2])
     await db.execute("DELETE FROM contacts")
     assert (await consent_chain.verify(SERVICES)).is_whole
@@ -514,6 +516,9 @@ async def test_a_chain_that_is_gone_altogether_lacks_the_head_noted_before(ctx: 
     await db.execute("DELETE FROM consent_chains")
     assert (await verify_one(ctx)).first_break == unproven(*rows)
     await db.execute("DELETE FROM contacts")
+    found = await consent_chain.verify(SERVICES)
+    assert (found.is_whole, found.fault) == (False, "the service made 1 chains, and 0 are there: not the same")
+    await consent_seals.seal_as_they_are(SERVICES)
     assert (await consent_chain.verify(SERVICES)).is_whole
     assert not (await consent_chain.verify(SERVICES, noted_head=rows[1].hash)).is_whole
 
@@ -563,6 +568,7 @@ async def test_what_stood_before_the_chain_is_chained_in_its_order(
         )
     assert not (await consent_chain.verify(SERVICES)).is_whole
     await tamper(import_module("msvs.migrations.0006_consent_chain").ADOPTION)
+    assert await consent_seals.seal_due(SERVICES) == 3
 
     found = await consent_chain.verify(SERVICES)
     assert found.is_whole

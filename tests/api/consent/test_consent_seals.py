@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from msvs.api.consent.consent_chain import Break
 from msvs.api.contacts.contacts import opt_out_contact
 from msvs.api.context import Context
 from msvs.api.unit_of_work import unit_of_work
-from msvs.models import ConsentChain, ConsentEvent, Repair, Suppression
+from msvs.models import ConsentChain, ConsentEvent, ConsentRegister, Repair, Suppression
 from tests.api.consent.test_consent_chain import chain_of, opt_in, rewrite, suppress, tamper, verify_one
 from tests.factories import next_phone
 from tests.services import SERVICES
@@ -163,6 +164,46 @@ async def test_entries_of_a_process_without_seals_are_sealed_by_the_next(ctx: Co
     await opt_in(ctx)
     assert (await verify_one(ctx)).first_break is None
     assert (await ConsentChain.get()).sealed_sequence == 4
+
+
+async def test_a_chain_that_is_gone_is_missed(ctx: Context, other_ctx: Context) -> None:
+    await make_stopped(ctx)
+    await opt_in(other_ctx)
+    assert (await consent_chain.verify(SERVICES)).is_whole
+    for table in ("suppressions", "contacts", "consent_chains"):
+        await db.execute(f"DELETE FROM {table} WHERE workspace_id = $1", ctx.workspace_id)
+    await tamper("DELETE FROM consent_events WHERE workspace_id = $1", ctx.workspace_id)
+    gone = await consent_chain.verify(SERVICES)
+    assert (gone.is_whole, gone.fault) == (False, "the service made 2 chains, and 1 are there: not the same")
+
+    # Nor does one that begins again stand in its place.
+    await opt_in(ctx)
+    again = await consent_chain.verify(SERVICES)
+    assert (again.is_whole, again.fault) == (False, "the service made 3 chains, and 2 are there: not the same")
+    await consent_seals.seal_as_they_are(SERVICES)
+    assert (await consent_chain.verify(SERVICES)).is_whole
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE consent_registers SET chain_count = 0", "the register of chains is not the service's own"),
+        ("UPDATE consent_registers SET digest = repeat('0', 64)", "the register of chains is not the service's own"),
+        ("DELETE FROM consent_registers", "the register of chains is missing"),
+    ],
+)
+async def test_the_register_is_sealed_too(ctx: Context, live_ctx: Context, statement: str, fault: str) -> None:
+    await opt_in(ctx)
+    await db.execute(statement)
+    assert (await consent_chain.verify(SERVICES)).fault == fault
+    await opt_in(live_ctx)
+    assert not (await consent_chain.verify(SERVICES)).is_whole
+
+
+async def test_chains_begun_at_once_are_all_registered(ctx: Context, live_ctx: Context, other_ctx: Context) -> None:
+    await asyncio.gather(*(opt_in(each) for each in (ctx, live_ctx, other_ctx)))
+    assert (await consent_chain.verify(SERVICES)).is_whole
+    assert (await ConsentRegister.get()).chain_count == 3
 
 
 @pytest.mark.parametrize("is_erased", [False, True])

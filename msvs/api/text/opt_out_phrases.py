@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import NotRequired, TypedDict, cast
 
 from msvs.api.text.courtesies import after_contrast, bare_word, without_courtesies
-from msvs.api.text.words import Keyword
+from msvs.api.text.words import Keyword, classify_reply
 
 MAX_TEXT = 1600
 
@@ -28,6 +28,9 @@ CUT = "+"
 
 # Shorter words have too many neighbours that mean something else.
 MIN_CORRECTED = 8
+# Of how many pieces a word may be torn, and how short it may be: "en d" may be anything.
+MAX_TORN = 4
+MIN_TORN = 4
 
 
 class Intent(StrEnum):
@@ -119,7 +122,7 @@ def wants_out(text: str) -> Intent | None:
 def explain(text: str) -> Reading:
     """Return what `text` is read as, and by which rule.
 
-    `words.bare` is a word of words.toml with courtesies or a name.
+    `words.bare` is a word of words.toml with courtesies or a name, `words.torn` one that spaces tore apart.
     """
     reading = _explain(text)
     if reading.intent is not Intent.CERTAIN:
@@ -127,10 +130,24 @@ def explain(text: str) -> Reading:
     if reading.intent is not Intent.CERTAIN and (rest := after_contrast(text[:MAX_TEXT])):
         # "Yes, but stop": what is meant stands after the "but".
         reading = min(reading, explain(rest), key=lambda each: _STRENGTH[each.intent])
+    if reading.intent is not Intent.CERTAIN:
+        reading = min(reading, _torn_word(text[:MAX_TEXT]), key=lambda each: _STRENGTH[each.intent])
     bare = None if reading.intent is Intent.CERTAIN else bare_word(text[:MAX_TEXT])
     if bare is None or bare.keyword is not Keyword.STOP or (reading.intent is Intent.LIKELY and not bare.is_sure):
         return reading
     return Reading(Intent.CERTAIN if bare.is_sure else Intent.LIKELY, "words.bare")
+
+
+def _torn_word(text: str) -> Reading:
+    """Read a STOP word that spaces tore apart, alone or with courtesies: surely where a letter stands alone, "sto p"."""
+    pieces = without_courtesies(text).strip().rstrip(".!").split()
+    if not 1 < len(pieces) <= MAX_TORN or not all(piece.isalpha() for piece in pieces):
+        return Reading(None)
+    word = "".join(pieces)
+    if len(word) < MIN_TORN or classify_reply(" ".join(pieces)) or classify_reply(word) is not Keyword.STOP:
+        return Reading(None)
+    is_sure = any(len(piece) == 1 for piece in pieces)
+    return Reading(Intent.CERTAIN if is_sure else Intent.LIKELY, "words.torn")
 
 
 def _explain(text: str) -> Reading:

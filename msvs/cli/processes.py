@@ -54,17 +54,22 @@ def prepare(settings: Settings) -> list[str]:
 
 
 def _addresses(settings: Settings) -> list[str]:
+    from msvs.api.accounts.operators import has_operators
+
     base = settings.base_url
     # In production what is printed ends in a log.
-    password = settings.operator_secret()
-    shown = "MSVS_OPERATOR_PASSWORD, or operator.key in DATA_DIR" if settings.is_production else password
+    shown = f"password: {settings.operator_secret()}"
+    if settings.operator_password is None and in_database(settings, has_operators()):
+        shown = "by name: `msvs operators list`"
+    elif settings.is_production:
+        shown = "password: MSVS_OPERATOR_PASSWORD, or operator.key in DATA_DIR"
     return [
         f"  REST API        {base}/v1   ({base}/openapi.yaml)",
         f"  GraphQL         {base}/graphql",
         f"  Documentation   {base}/docs/",
         f"  Dashboard       {base}/dashboard",
         f"  Handset         {base}/handset   (the sandbox's phones)",
-        f"  Operators       {base}/ops   (password: {shown})",
+        f"  Operators       {base}/ops   ({shown})",
         *([f"  Mail            {base}/dev/mail   (what would be sent)"] if settings.keeps_mail else []),
         f"  Readiness       {base}/readyz",
         "",

@@ -139,7 +139,7 @@ def explain(text: str) -> Reading:
 
 
 def _torn_word(text: str) -> Reading:
-    """Read a STOP word that spaces tore apart, alone or with courtesies: surely where a letter stands alone, "sto p"."""
+    """Read a STOP word that spaces tore apart, alone or with courtesies: surely where one letter is apart, "sto p"."""
     pieces = without_courtesies(text).strip().rstrip(".!").split()
     if not 1 < len(pieces) <= MAX_TORN or not all(piece.isalpha() for piece in pieces):
         return Reading(None)

@@ -19,8 +19,7 @@ from msvs.api.context import Services, Visitor
 from msvs.api.errors import Conflict, InvalidRequest, NotFound
 from msvs.api.unit_of_work import unit_of_work
 from msvs.database import Row, execute, fetch, fetch_row, fetch_value
-from msvs.models import OperatorEntry
-from msvs.models.rows import OperatorRow
+from msvs.models.rows import OperatorEntryRow, OperatorRow
 
 SESSION = timedelta(hours=12)
 ISSUER = "MassiveSMS operators"
@@ -66,6 +65,7 @@ WHERE digest = $1 AND expires_at > $2 AND disabled_at IS NULL
 END_SESSION = """
 DELETE FROM operator_sessions USING operators WHERE digest = $1 AND operators.id = operator_id RETURNING operators.name
 """
+ENTRIES = "SELECT * FROM operator_entries ORDER BY id DESC LIMIT $1"
 FORGET_SESSIONS = "DELETE FROM operator_sessions WHERE expires_at <= $1"
 RECORD = """
 INSERT INTO operator_entries (id, operator, action, detail, network, device, created_at)
@@ -146,9 +146,9 @@ async def list_operators(services: Services) -> Sequence[Row]:
     return await fetch(LIST, services.clock())
 
 
-async def list_entries(limit: int) -> Sequence[OperatorEntry]:
+async def list_entries(limit: int) -> Sequence[OperatorEntryRow]:
     """List the last entries of the log, the newest first."""
-    return await OperatorEntry.all().order_by("-id").limit(limit)
+    return await fetch(OperatorEntryRow, ENTRIES, limit)
 
 
 async def has_operators() -> bool:

@@ -28,17 +28,17 @@ SHARED = "(shared password)"
 MAX_DETAIL_LENGTH = 200
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,39}")
 
-ADD = """
+ADD_OPERATOR = """
 INSERT INTO operators (id, name, password_hash, totp_sealed, created_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO NOTHING
 """
-RESET = """
+RESET_OPERATOR = """
 UPDATE operators SET password_hash = $2, totp_sealed = $3, totp_last_step = NULL, disabled_at = NULL
 WHERE name = $1 RETURNING id
 """
-DISABLE = "UPDATE operators SET disabled_at = coalesce(disabled_at, $2) WHERE name = $1 RETURNING id"
-END_SESSIONS = "DELETE FROM operator_sessions WHERE operator_id = $1"
-LIST = """
+DISABLE_OPERATOR = "UPDATE operators SET disabled_at = coalesce(disabled_at, $2) WHERE name = $1 RETURNING id"
+END_OPERATOR_SESSIONS = "DELETE FROM operator_sessions WHERE operator_id = $1"
+LIST_OPERATORS = """
 SELECT name, created_at, disabled_at, (
     SELECT max(created_at) FROM operator_entries
     WHERE operator = operators.name AND action = 'signed_in'
@@ -47,32 +47,32 @@ SELECT name, created_at, disabled_at, (
 ) AS session_count
 FROM operators ORDER BY name
 """
-FIND = "SELECT * FROM operators WHERE name = $1 AND disabled_at IS NULL"
-HAS_ANY = "SELECT EXISTS (SELECT FROM operators WHERE disabled_at IS NULL)"
+FIND_OPERATOR = "SELECT * FROM operators WHERE name = $1 AND disabled_at IS NULL"
+HAS_OPERATORS = "SELECT EXISTS (SELECT FROM operators WHERE disabled_at IS NULL)"
 # Of two who give the same code at once, one finds it used. The password and the secret are those that were compared.
-USE_STEP = """
+USE_OPERATOR_STEP = """
 UPDATE operators SET totp_last_step = $2
 WHERE id = $1 AND disabled_at IS NULL AND password_hash = $3 AND totp_sealed = $4
     AND (totp_last_step IS NULL OR totp_last_step < $2)
 """
-OPEN_SESSION = """
+OPEN_OPERATOR_SESSION = """
 INSERT INTO operator_sessions (id, operator_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
 """
-FIND_SESSION = """
+FIND_OPERATOR_SESSION = """
 SELECT operators.name FROM operator_sessions JOIN operators ON operators.id = operator_id
 WHERE digest = $1 AND expires_at > $2 AND disabled_at IS NULL
 """
-END_SESSION = """
+END_OPERATOR_SESSION = """
 DELETE FROM operator_sessions USING operators WHERE digest = $1 AND operators.id = operator_id RETURNING operators.name
 """
-ENTRIES = "SELECT * FROM operator_entries ORDER BY id DESC LIMIT $1"
-FORGET_SESSIONS = "DELETE FROM operator_sessions WHERE expires_at <= $1"
-RECORD = """
+LIST_OPERATOR_ENTRIES = "SELECT * FROM operator_entries ORDER BY id DESC LIMIT $1"
+FORGET_OPERATOR_SESSIONS = "DELETE FROM operator_sessions WHERE expires_at <= $1"
+RECORD_OPERATOR_ENTRY = """
 INSERT INTO operator_entries (id, operator, action, detail, network, device, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 # One a minute and operator, so that nobody fills the log by guessing.
-RECORD_REFUSAL = """
+RECORD_OPERATOR_REFUSAL = """
 INSERT INTO operator_entries (id, operator, action, network, device, created_at)
 SELECT $1::uuid, $2::varchar, $3::varchar, $4::varchar, $5::varchar, $6::timestamptz WHERE NOT EXISTS (
     SELECT FROM operator_entries
@@ -113,7 +113,7 @@ async def add_operator(services: Services, name: str, password: str | None = Non
     made = _make_credentials(name, password)
     hash, sealed = await passwords.hash_password(made.password), services.keyring.seal(made.totp_secret)
     async with unit_of_work():
-        if not await execute(ADD, ids.new_id(), made.name, hash, sealed, services.clock()):
+        if not await execute(ADD_OPERATOR, ids.new_id(), made.name, hash, sealed, services.clock()):
             raise Conflict("There is an operator of this name already.", param="name")
         await record(Visitor(services=services), made.name, OperatorAction.ADDED)
     return made
@@ -127,7 +127,7 @@ async def reset_operator(services: Services, name: str, password: str | None = N
     made = _make_credentials(name, password)
     hash, sealed = await passwords.hash_password(made.password), services.keyring.seal(made.totp_secret)
     async with unit_of_work():
-        await _end_sessions(await fetch_row(RESET, made.name, hash, sealed))
+        await _end_sessions(await fetch_row(RESET_OPERATOR, made.name, hash, sealed))
         await record(Visitor(services=services), made.name, OperatorAction.RESET)
     return made
 
@@ -136,24 +136,24 @@ async def disable_operator(services: Services, name: str) -> str:
     """Keep an operator from signing in, and end their sessions; the name. Raises InvalidRequest, NotFound."""
     name = _checked_name(name)
     async with unit_of_work():
-        await _end_sessions(await fetch_row(DISABLE, name, services.clock()))
+        await _end_sessions(await fetch_row(DISABLE_OPERATOR, name, services.clock()))
         await record(Visitor(services=services), name, OperatorAction.DISABLED)
     return name
 
 
 async def list_operators(services: Services) -> Sequence[Row]:
     """List the operators by name, disabled ones too, each with their last sign-in and their open sessions."""
-    return await fetch(LIST, services.clock())
+    return await fetch(LIST_OPERATORS, services.clock())
 
 
 async def list_entries(limit: int) -> Sequence[OperatorEntryRow]:
     """List the last entries of the log, the newest first."""
-    return await fetch(OperatorEntryRow, ENTRIES, limit)
+    return await fetch(OperatorEntryRow, LIST_OPERATOR_ENTRIES, limit)
 
 
 async def has_operators() -> bool:
     """Return whether any operator can sign in by name."""
-    return bool(await fetch_value(HAS_ANY))
+    return bool(await fetch_value(HAS_OPERATORS))
 
 
 async def sign_in(visitor: Visitor, name: str, password: str, code: str, *, is_held_back: bool = False) -> str | None:
@@ -163,7 +163,7 @@ async def sign_in(visitor: Visitor, name: str, password: str, code: str, *, is_h
     with the right code, which no guesser has: hashes are dear, codes are not.
     """
     folded = name.strip().lower()
-    operator = await fetch_row(OperatorRow, FIND, folded) if _NAME.fullmatch(folded) else None
+    operator = await fetch_row(OperatorRow, FIND_OPERATOR, folded) if _NAME.fullmatch(folded) else None
     step = None
     if operator is not None:
         secret = visitor.services.keyring.open(operator.totp_sealed)
@@ -177,24 +177,24 @@ async def sign_in(visitor: Visitor, name: str, password: str, code: str, *, is_h
         await _record_refusal(visitor, operator.name)
         return None
     async with unit_of_work():
-        if not await execute(USE_STEP, operator.id, step, operator.password_hash, operator.totp_sealed):
+        if not await execute(USE_OPERATOR_STEP, operator.id, step, operator.password_hash, operator.totp_sealed):
             return None
         token, now = secrets.token_urlsafe(32), visitor.services.clock()
-        await execute(OPEN_SESSION, ids.new_id(), operator.id, digest_token(token), now, now + SESSION)
+        await execute(OPEN_OPERATOR_SESSION, ids.new_id(), operator.id, digest_token(token), now, now + SESSION)
         await record(visitor, operator.name, OperatorAction.SIGNED_IN)
     return token
 
 
 async def find_signed_in(services: Services, token: str) -> str | None:
     """Return the name of the operator whose session it is, or None."""
-    row = await fetch_row(FIND_SESSION, digest_token(token), services.clock())
+    row = await fetch_row(FIND_OPERATOR_SESSION, digest_token(token), services.clock())
     return None if row is None else str(row.name)
 
 
 async def sign_out(visitor: Visitor, token: str) -> None:
     """End a session."""
     async with unit_of_work():
-        row = await fetch_row(END_SESSION, digest_token(token))
+        row = await fetch_row(END_OPERATOR_SESSION, digest_token(token))
         if row is not None:
             await record(visitor, row.name, OperatorAction.SIGNED_OUT)
 
@@ -203,24 +203,24 @@ async def record(visitor: Visitor, name: str, action: OperatorAction, detail: st
     """Log what an operator did, or what was done about one."""
     detail = None if detail is None else detail[:MAX_DETAIL_LENGTH]
     now = visitor.services.clock()
-    await execute(RECORD, ids.new_id(), name, action.value, detail, *_origin(visitor), now)
+    await execute(RECORD_OPERATOR_ENTRY, ids.new_id(), name, action.value, detail, *_origin(visitor), now)
 
 
 async def forget_ended_sessions(services: Services) -> int:
     """Delete the sessions that ended by themselves. Return how many."""
-    return await execute(FORGET_SESSIONS, services.clock())
+    return await execute(FORGET_OPERATOR_SESSIONS, services.clock())
 
 
 async def _record_refusal(visitor: Visitor, name: str) -> None:
     action, now = OperatorAction.SIGN_IN_REFUSED.value, visitor.services.clock()
-    await execute(RECORD_REFUSAL, ids.new_id(), name, action, *_origin(visitor), now)
+    await execute(RECORD_OPERATOR_REFUSAL, ids.new_id(), name, action, *_origin(visitor), now)
 
 
 async def _end_sessions(row: Row | None) -> None:
     if row is None:
         raise NotFound("There is no operator of this name.", param="name")
     operator_id: UUID = row.id
-    await execute(END_SESSIONS, operator_id)
+    await execute(END_OPERATOR_SESSIONS, operator_id)
 
 
 def _origin(visitor: Visitor) -> tuple[str | None, str | None]:

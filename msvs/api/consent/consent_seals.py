@@ -21,7 +21,7 @@ DUE = "consent_heads_unsealed"
 MOST_UNSEALED = 10_000
 
 # With the hash that the first entry after the seal follows.
-HEAD = """
+HEAD_TO_SEAL = """
 SELECT chains.sequence, chains.hash, sealed_sequence, sealed_hash, seal, (
     SELECT previous_hash FROM consent_events AS entry
     WHERE entry.workspace_id = $1 AND entry.livemode = $2 AND entry.sequence = coalesce(chains.sealed_sequence, 0) + 1
@@ -29,7 +29,7 @@ SELECT chains.sequence, chains.hash, sealed_sequence, sealed_hash, seal, (
 ) AS followed_hash
 FROM consent_chains AS chains WHERE workspace_id = $1 AND livemode = $2
 """
-SEAL = """
+WRITE_SEAL = """
 UPDATE consent_chains SET sealed_sequence = $3, sealed_hash = $4, seal = $5 WHERE workspace_id = $1 AND livemode = $2
 """
 LOCK_HEADS = """
@@ -43,7 +43,7 @@ INSERT INTO consent_registers (id, chain_count, digest, seal) VALUES (1, 0, $1, 
 """
 LOCK_REGISTER = "SELECT chain_count, digest, seal FROM consent_registers WHERE id = 1 FOR UPDATE"
 WRITE_REGISTER = "UPDATE consent_registers SET chain_count = $1, digest = $2, seal = $3 WHERE id = 1"
-FIND_DUE = "SELECT requested_at FROM repairs WHERE name = $1 AND done_at IS NULL"
+FIND_DUE_SEALS = "SELECT requested_at FROM repairs WHERE name = $1 AND done_at IS NULL"
 FINISH = "UPDATE repairs SET done_at = $2, changed_count = $3 WHERE name = $1 AND done_at IS NULL"
 
 
@@ -59,7 +59,7 @@ async def seal_head(ctx: Context, written: int) -> None:
     The transaction holds the head. Where the chain was changed by another hand, the seal stays where it is, for
     `consent_chain.verify` to find; the entries are kept all the same, as an opt-out is never refused.
     """
-    head = await fetch_row(_Head, HEAD, ctx.workspace_id, ctx.livemode)
+    head = await fetch_row(_Head, HEAD_TO_SEAL, ctx.workspace_id, ctx.livemode)
     if head is None or not written:
         return
     if not await _continues(ctx, head, head.sequence - written):
@@ -120,7 +120,7 @@ async def _are_own(ctx: Context, after: int, hash: str, last: int) -> bool:
 
 async def _seal(services: Services, workspace_id: UUID, livemode: bool, sequence: int, hash: str) -> None:
     seal = services.keyring.seal_head(workspace_id, livemode, sequence, hash)
-    await execute(SEAL, workspace_id, livemode, sequence, hash, seal)
+    await execute(WRITE_SEAL, workspace_id, livemode, sequence, hash, seal)
 
 
 async def seal_as_they_are(
@@ -142,7 +142,7 @@ async def seal_as_they_are(
 
 async def is_due() -> bool:
     """Return whether the migration that brought seals found chains, and they were not sealed yet."""
-    return await fetch_row(FIND_DUE, DUE) is not None
+    return await fetch_row(FIND_DUE_SEALS, DUE) is not None
 
 
 async def seal_due(services: Services) -> int:

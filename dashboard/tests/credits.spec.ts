@@ -6,7 +6,7 @@ test("credits: balance, how they come, ledger and purchases in the address", asy
   await logIn(page);
   await page.getByRole("link", { name: "Credits", exact: true }).first().click();
   await expect(page.getByText("What it buys")).toBeVisible();
-  await expect(page.getByText("the operator of this service adds them", { exact: false })).toBeVisible();
+  await expect(page.getByText("The operator of this service adds credits.", { exact: false })).toBeVisible();
   await expect(page.getByRole("region", { name: "Command" })).toContainText("wsp_");
   await checkPage(page);
   await page.getByRole("button", { name: "Purchases and gifts" }).click();

@@ -22,7 +22,7 @@ test("settings: a name is saved and stands in the log; texts are measured", asyn
   await page.getByRole("button", { name: "Senders" }).click();
   await checkPage(page);
   await page.goto("/dashboard/settings?tab=audit&action=SANDBOX_UPDATED");
-  await expect(page.getByRole("grid", { name: "Audit log" })).toContainText("quietHours");
+  await expect(page.getByRole("grid", { name: "Audit log" })).toContainText("quiet hours");
   await checkPage(page);
   await page.getByRole("grid", { name: "Audit log" }).locator("tbody tr").first().focus();
   await page.keyboard.press("Enter");

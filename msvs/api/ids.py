@@ -8,7 +8,7 @@ from uuid import UUID
 from msvs.api.errors import ErrorCode, InvalidRequest, NotFound
 from msvs.models.identity import new_id
 
-__all__ = ["decode_id", "encode_id", "find_id", "id_after", "id_time", "missing", "new_id", "read_id"]
+__all__ = ["decode_id", "encode_id", "find_id", "id_after", "id_before", "id_time", "missing", "new_id", "read_id"]
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 26
@@ -104,6 +104,11 @@ def missing(noun: str, text: str, *, param: str = "id") -> NotFound:
 def id_after(time: datetime) -> UUID:
     """Return what lies above every UUIDv7 made by this time, with a minute for clocks that differ."""
     return UUID(int=max(0, int(time.timestamp() * 1000) + CLOCK_SKEW_MS) << 80)
+
+
+def id_before(time: datetime) -> UUID:
+    """Return what lies below every UUIDv7 made from this time on, with a minute for clocks that differ."""
+    return UUID(int=max(0, int(time.timestamp() * 1000) - CLOCK_SKEW_MS) << 80)
 
 
 def id_time(value: UUID) -> datetime:

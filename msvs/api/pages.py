@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -45,6 +46,16 @@ class PageQuery(Request, frozen=True, kw_only=True):
         return page_request(
             prefix, limit=self.limit, starting_after=self.starting_after, ending_before=self.ending_before
         )
+
+
+class Order(StrEnum):
+    """In which order a list comes."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+OrderField = Annotated[str, about("Which come first; `newest` where it is not said.", enum=[*Order])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +116,38 @@ async def fetch_sparse_page(query: QuerySet[M], page: PageRequest, *, among: Que
     bounds = {"id__lte": ends[0]} if page.ending_before is not None else {"id__gte": ends[0]}
     found = await fetch_page(query.filter(**bounds), page)
     return found if found.has_more else Page(found.items, has_more=True, reached=ends[0])
+
+
+# Before any id that was ever made: a page that ends there, read backward, is the last one.
+OLDEST = UUID(int=0)
+
+
+def turned(page: PageRequest) -> PageRequest:
+    """Return the page of the newest first that holds what this one of the oldest first asks for."""
+    if page.starting_after is not None:
+        return PageRequest(page.limit, ending_before=page.starting_after)
+    if page.ending_before is not None:
+        return PageRequest(page.limit, starting_after=None if page.ending_before == OLDEST else page.ending_before)
+    return PageRequest(page.limit, ending_before=OLDEST)
+
+
+def is_oldest_first(order: str | None) -> bool:
+    """Return whether a list comes oldest first. Raises InvalidRequest where the order is none of `Order`."""
+    if order not in (None, *Order):
+        raise InvalidRequest(
+            f"order must be one of {', '.join(Order)}.", param="order", code=ErrorCode.PARAMETER_INVALID
+        )
+    return order == Order.OLDEST
+
+
+async def fetch_ordered(
+    fetch: Callable[[PageRequest], Awaitable[Page[T]]], page: PageRequest, order: str | None
+) -> Page[T]:
+    """Fetch a page in an order; `fetch` fetches one of the newest first."""
+    if not is_oldest_first(order):
+        return await fetch(page)
+    found = await fetch(turned(page))
+    return Page(found.items[::-1], found.has_more, found.reached)
 
 
 async def fetch_page(query: QuerySet[M], page: PageRequest) -> Page[M]:

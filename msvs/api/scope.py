@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 from uuid import UUID
 
+from msgspec import json
+from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
@@ -28,3 +31,19 @@ async def find(
     if row is None:
         raise missing(noun, encode_id(prefix, id), param=param)
     return row
+
+
+_number = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:[.][0-9]{1,15})?").fullmatch
+
+
+def holds(column: str, key: str, value: object) -> Q:
+    """Return the condition that an object in a column has a value under a key.
+
+    Text stands for the number and the boolean that it writes, too.
+    """
+    values = [value]
+    if isinstance(value, str) and value in ("true", "false"):
+        values.append(value == "true")
+    elif isinstance(value, str) and _number(value):
+        values.append(json.decode(value))
+    return Q(*(Q(**{f"{column}__contains": {key: each}}) for each in values), join_type=Q.OR)

@@ -10,7 +10,7 @@ import strawberry
 
 from msvs.api import ids
 from msvs.api.errors import ErrorCode, InvalidRequest
-from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest, read_cursor
+from msvs.api.pages import DEFAULT_LIMIT, MAX_LIMIT, OLDEST, Order, Page, PageRequest, read_cursor
 from msvs.graphql.fields import field
 
 N = TypeVar("N")
@@ -23,9 +23,6 @@ class _Identified(Protocol):
 
 R = TypeVar("R", bound=_Identified)
 
-# Before any id that was ever made: a page that ends there, read backward, is the last one.
-OLDEST = UUID(int=0)
-
 First = Annotated[
     int | None,
     strawberry.argument(
@@ -35,6 +32,9 @@ First = Annotated[
 After = Annotated[str | None, strawberry.argument(description="The cursor after which `first` begins: an `endCursor`.")]
 Last = Annotated[int | None, strawberry.argument(description=f"How many, from the oldest: 1 to {MAX_LIMIT}.")]
 Before = Annotated[str | None, strawberry.argument(description="The cursor before which `last` ends: a `startCursor`.")]
+
+
+OrderBy = Annotated[Order, strawberry.argument(description="Which come first.")]
 
 
 @strawberry.type(description="Where a page stands in its list.")
@@ -98,14 +98,19 @@ def connect(
     cursors = [ids.encode_id(each, row.id) for each, row in zip(prefixes, page.items, strict=True)]
     backward = request.ending_before is not None
     beyond = (request.ending_before if backward else request.starting_after) not in (None, OLDEST)
+    first, last = (cursors[0], cursors[-1]) if cursors else (None, None)
+    if page.reached is not None and isinstance(prefix, str):
+        # Few were found among those looked at: the list goes on from where that ended.
+        reached = ids.encode_id(prefix, page.reached)
+        first, last = (reached, last) if backward else (first, reached)
     return Connection(
         edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
         nodes=nodes,
         page_info=PageInfo(
             has_next_page=beyond if backward else page.has_more,
             has_previous_page=page.has_more if backward else beyond,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
+            start_cursor=first,
+            end_cursor=last,
         ),
         count=count,
     )

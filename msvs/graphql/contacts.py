@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, cast
 from uuid import UUID
 
+import msgspec
 import strawberry
 from strawberry import ID
 
@@ -15,9 +16,10 @@ from msvs.api.consent.consent import CONSENT_EVENT, ConsentEntryResource, hashes
 from msvs.api.contacts import contacts, imports
 from msvs.api.contacts.contacts import CreateContact, ListContacts, OptInEvidence, UpdateContact
 from msvs.api.contacts.imports import ImportContacts
+from msvs.api.pages import Order
 from msvs.api.resources import ContactResource, OptInResource, contact_warnings
 from msvs.api.text.phones import spellings
-from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.connections import After, Before, Connection, First, Last, OrderBy, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import (
     ConflictError,
@@ -252,7 +254,7 @@ class ContactQuery:
     ) -> Contact | None:
         return await load_kind(info, id, Contact, ids.CONTACT)
 
-    @field("Contacts, newest first.")
+    @field("Contacts, newest first unless you order otherwise.")
     async def contacts(
         self,
         info: Info,
@@ -261,10 +263,12 @@ class ContactQuery:
         after: After = None,
         last: Last = None,
         before: Before = None,
+        order_by: OrderBy = Order.NEWEST,
     ) -> Connection[Contact]:
         ctx = info.context.ctx
         which = read_filter(ListContacts, filter)
         request = read_page(ids.CONTACT, first, after, last, before)
+        which = msgspec.structs.replace(which, order=order_by)
         page = await contacts.list_contacts(ctx, request, which)
         return connect(ids.CONTACT, request, page, Contact.from_row, contacts.contact_query(ctx, which).count)
 

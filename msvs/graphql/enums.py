@@ -10,6 +10,7 @@ import strawberry
 from msvs.api.audit import AuditAction
 from msvs.api.contacts.segments import FieldType
 from msvs.api.messages.statistics import Dimension, Interval
+from msvs.api.pages import Order
 from msvs.api.text.opt_out_phrases import Intent
 from msvs.api.text.sms import Encoding
 from msvs.api.text.words import Keyword
@@ -42,6 +43,12 @@ describe(
         "GSM7": "The GSM alphabet: 160 in one segment, else 153 each.",
         "UCS2": "Any character: 70 in one segment, else 67 each.",
     },
+)
+describe(
+    Order,
+    "ListOrder",
+    "In which order a list comes.",
+    {"NEWEST": "What was made last comes first.", "OLDEST": "What was made first comes first."},
 )
 describe(
     MessageStatus,

@@ -23,7 +23,7 @@ from msvs.graphql.scalars import JSONObject
 T = TypeVar("T")
 R = TypeVar("R", bound=msgspec.Struct)
 
-PAGING = PageQuery.__struct_fields__
+PAGING = (*PageQuery.__struct_fields__, "order")
 SCALARS: Mapping[object, object] = {each: each for each in (str, int, float, bool, datetime)} | {dict: JSONObject}
 
 

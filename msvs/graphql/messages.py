@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, TypedDict, cast
-from uuid import UUID
+from typing import TYPE_CHECKING, Annotated, cast
 
 import strawberry
 from strawberry import ID
 
 from msvs.api import ids, resources
-from msvs.api.context import Context
 from msvs.api.errors import ApiError
 from msvs.api.messages import messages
 from msvs.api.messages.messages import ListMessages, SendMessage
+from msvs.api.pages import Order
 from msvs.api.resources import FAILURES, MessageResource, MessageView, origin_of, shown_warnings
-from msvs.api.scope import scoped
 from msvs.api.text.sms import Encoding, split
-from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.connections import After, Before, Connection, First, Last, OrderBy, connect, read_page
 from msvs.graphql.contacts import Contact
 from msvs.graphql.context import Info
 from msvs.graphql.errors import (
@@ -35,7 +33,7 @@ from msvs.graphql.errors import (
 from msvs.graphql.explanations import ExplanationQuery, MessageFailure, TimelineEntry
 from msvs.graphql.fields import field, mutation
 from msvs.graphql.idempotency import IdempotencyKey, mutate_once, said
-from msvs.graphql.inputs import optional_ref, read_filter, read_input, request_input
+from msvs.graphql.inputs import read_filter, read_input, request_input
 from msvs.graphql.nodes import Node, load_kind, register_rows, shape_of
 from msvs.graphql.scalars import JSONObject, json_object
 from msvs.graphql.shapes import from_row, resource_type
@@ -146,6 +144,7 @@ class MessageFilter:
         description="Whether a campaign's skipped recipients are among them where no status is asked for.",
     )
     origin: MessageOrigin | None
+    statuses: list[MessageStatus] | None
 
 
 SendMessageResult = Annotated[
@@ -158,14 +157,6 @@ CancelMessageResult = Annotated[
 ]
 
 
-class _Conditions(TypedDict):
-    """Whose messages are asked for."""
-
-    campaign_id: UUID | None
-    contact_id: UUID | None
-    origin: str | None
-
-
 @strawberry.type
 class MessageQuery(ExplanationQuery):
     @field("A message by its id; null where there is none.")
@@ -174,7 +165,10 @@ class MessageQuery(ExplanationQuery):
     ) -> Message | None:
         return await load_kind(info, id, Message, ids.MESSAGE)
 
-    @field("Messages, newest first. Skipped recipients show only under `SKIPPED` and with `includeSkipped`.")
+    @field(
+        "Messages, newest first unless you order otherwise. Skipped recipients show only under `SKIPPED` and with"
+        " `includeSkipped`."
+    )
     async def messages(
         self,
         info: Info,
@@ -183,20 +177,17 @@ class MessageQuery(ExplanationQuery):
         after: After = None,
         last: Last = None,
         before: Before = None,
+        order_by: OrderBy = Order.NEWEST,
     ) -> Connection[Message]:
         ctx = info.context.ctx
         which = read_filter(ListMessages, filter)
         request = read_page(ids.MESSAGE, first, after, last, before)
-        conditions: _Conditions = {
-            "campaign_id": optional_ref(ids.CAMPAIGN, which.campaign_id, "campaign_id"),
-            "contact_id": optional_ref(ids.CONTACT, which.contact_id, "contact_id"),
-            "origin": which.origin,
-        }
-        status = which.status
-        if status is None and filter is not None and filter.include_skipped:
-            status = messages.EVERY_STATUS
-        page = await messages.list_messages(ctx, request, status=status, **conditions)
-        return connect(ids.MESSAGE, request, page, Message.from_row, lambda: _count(ctx, status, conditions))
+        conditions = messages.read_conditions(which)
+        conditions["order"] = order_by
+        if which.status is None and which.statuses is None and filter is not None and filter.include_skipped:
+            conditions["status"] = messages.EVERY_STATUS
+        page = await messages.list_messages(ctx, request, **conditions)
+        return connect(ids.MESSAGE, request, page, Message.from_row, lambda: messages.count_messages(ctx, **conditions))
 
 
 @strawberry.type
@@ -232,13 +223,3 @@ class MessageMutation:
             lambda ctx: messages.cancel_message(ctx, ids.find_id(ids.MESSAGE, id, "message")),
             Message.from_row,
         )
-
-
-async def _count(ctx: Context, status: str | None, conditions: _Conditions) -> int:
-    named = {"campaign_id": conditions["campaign_id"], "contact_id": conditions["contact_id"]}
-    query = scoped(ctx, MessageRow).filter(**{name: id for name, id in named.items() if id is not None})
-    if conditions["origin"] is not None:
-        query = query.filter(**messages.origin_filter(conditions["origin"]))
-    if status is None:
-        return await query.filter(status__not=MessageStatus.SKIPPED).count()
-    return await query.filter(status__in=messages.STATUS_FILTERS[status]).count()

@@ -9,7 +9,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import EnumMeta
-from typing import NoReturn, TypeVar, cast
+from typing import NoReturn, TypeVar, cast, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -24,7 +24,7 @@ from msvs.api.errors import (
     RequestTimeout,
     RequestTooLarge,
 )
-from msvs.fields import request_fields
+from msvs.fields import RequestField, request_fields
 from msvs.times import read_time
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -300,7 +300,10 @@ def _with_time(text: str, value: Mapping[str, object]) -> Mapping[str, object] |
     found = _located(text)
     if found is None or "RFC3339" not in text or found["path"] is None or "..." in found["path"]:
         return None
-    *parents, last = [int(each[1:-1]) if each[0] == "[" else each for each in _step(found["path"])]
+    # A name may hold brackets itself, such as created_at[gte].
+    name = found["path"].lstrip(".")
+    steps = [name] if name in value else _step(found["path"])
+    *parents, last = [int(each[1:-1]) if each[0] == "[" else each for each in steps]
     changed = held = copy.deepcopy(dict(value))
     for step in parents:
         held = cast("dict[str | int, object]", held)[step]  # type: ignore[assignment]
@@ -410,21 +413,37 @@ def _members(kind: type) -> Sequence[object]:
 
 
 _whole = re.compile(r"-?[0-9]{1,9}").fullmatch
+# An entry of an object, such as metadata[order].
+_entry = re.compile(r"([^\[\]]+)\[(.+)\]", re.DOTALL).fullmatch
 
 
 def parse_query(query: bytes, type: type[S]) -> S:
     """Parse the parameters of a query string as a struct. Raises InvalidRequest with `param`."""
     if not query:
         return convert({}, type)
-    numbers = {field.encoded_name for field in request_fields(type) if field.kind is int}
+    fields = {field.encoded_name: field for field in request_fields(type)}
     values: dict[str, object] = {}
     for name, text in read_pairs(query):
+        known = fields.get(name)
+        if known is None and (of := _object_of(name, fields)) is not None:
+            cast("dict[str, str]", values.setdefault(of[0], {}))[of[1]] = text
+            continue
         values[name] = text
-        if name in numbers:
+        if known is not None and known.kind is int:
             if not _whole(text):
                 raise InvalidRequest(f"{name} must be an integer.", param=name)
             values[name] = int(text)
+        if known is not None and known.is_list:
+            values[name] = text.split(",")
     return convert(values, type)
+
+
+def _object_of(name: str, fields: Mapping[str, RequestField]) -> tuple[str, str] | None:
+    """Return the object and the key that a name such as `metadata[order]` is of; None where it is of no object."""
+    found = _entry(name)
+    if found is None or found[1] not in fields or get_origin(fields[found[1]].kind) is not dict:
+        return None
+    return found[1], found[2]
 
 
 def read_pairs(query: bytes) -> Iterator[tuple[str, str]]:

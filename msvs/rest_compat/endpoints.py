@@ -75,7 +75,7 @@ from msvs.rest_compat import (
     workspace,
 )
 from msvs.rest_compat.endpoint import Endpoint
-from msvs.rest_compat.schemas import CampaignTestSent, ContactUpsert, Deleted, ListOf, SegmentPreview
+from msvs.rest_compat.schemas import CampaignTestSent, ContactUpsert, Deleted, FilteredListOf, ListOf, SegmentPreview
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
@@ -102,7 +102,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="List messages",
         handler=messages.list_,
         query=ListMessages,
-        response=ListOf[MessageResource],
+        response=FilteredListOf[MessageResource],
     ),
     Endpoint(
         method="POST",

@@ -8,7 +8,7 @@ from msvs.api.messages.explanations import MessageExplanation, MessageTimeline
 from msvs.api.messages.messages import ListMessages, SendMessage
 from msvs.api.resources import MessageResource, message_resource
 from msvs.rest_compat.endpoint import Call
-from msvs.rest_compat.schemas import ListOf, NoBody, NoQuery, list_of, optional_ref
+from msvs.rest_compat.schemas import FilteredListOf, NoBody, NoQuery, filtered_list_of
 
 
 async def create(call: Call[SendMessage, NoQuery]) -> MessageResource:
@@ -22,18 +22,11 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> MessageResource:
     return message_resource(await messages.get_message(call.ctx, id))
 
 
-async def list_(call: Call[NoBody, ListMessages]) -> ListOf[MessageResource]:
+async def list_(call: Call[NoBody, ListMessages]) -> FilteredListOf[MessageResource]:
     """List messages."""
-    query = call.query
-    page = await messages.list_messages(
-        call.ctx,
-        query.page(ids.MESSAGE),
-        status=query.status,
-        campaign_id=optional_ref(ids.CAMPAIGN, query.campaign_id, "campaign_id"),
-        contact_id=optional_ref(ids.CONTACT, query.contact_id, "contact_id"),
-        origin=query.origin,
-    )
-    return list_of(call.path, page, message_resource)
+    which = messages.read_conditions(call.query)
+    page = await messages.list_messages(call.ctx, call.query.page(ids.MESSAGE), **which)
+    return filtered_list_of(ids.MESSAGE, call.path, page, message_resource)
 
 
 async def cancel(call: Call[NoBody, NoQuery]) -> MessageResource:

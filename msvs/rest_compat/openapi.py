@@ -33,10 +33,16 @@ from msvs.rest_compat.endpoint import Endpoint
 from msvs.rest_compat.endpoints import ENDPOINTS
 from msvs.rest_compat.openapi_details import Schema
 from msvs.rest_compat.permissions import PERMISSIONS
-from msvs.rest_compat.schemas import ListOf, NoBody
+from msvs.rest_compat.schemas import FilteredListOf, ListOf, NoBody
 from msvs.settings import PRODUCTION_URL
 
 OPENAPI = "3.1.0"
+_LISTS = (ListOf, FilteredListOf)
+# How a query string writes a list, and an object.
+_QUERY_STYLES: Mapping[object, Schema] = {
+    "array": {"style": "form", "explode": False},
+    "object": {"style": "deepObject", "explode": True},
+}
 JSON_TYPE = "application/json"
 CACHED = "public, max-age=300"
 FOR_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
@@ -304,7 +310,7 @@ class _Document:
     def _success(self, endpoint: Endpoint) -> Schema:
         name = self.names[_raw_name(endpoint.response)]
         example = self.examples.of(name)
-        if get_origin(endpoint.response) is ListOf:
+        if get_origin(endpoint.response) in _LISTS:
             example["url"] = endpoint.path
             for parameter in _path_parameters(endpoint.path):
                 example["url"] = example["url"].replace(f"{{{parameter['name']}}}", parameter["example"])
@@ -335,6 +341,7 @@ class _Document:
                 "in": "query",
                 "description": schema["description"],
                 "schema": {**_without_null(schema), **more},
+                **_QUERY_STYLES.get(_without_null(schema).get("type"), {}),
             }
 
     # Webhooks
@@ -417,7 +424,7 @@ def _raw_name(struct: type[msgspec.Struct]) -> str:
 
 
 def _public_name(struct: type[msgspec.Struct]) -> str:
-    if get_origin(struct) is ListOf:
+    if get_origin(struct) in _LISTS:
         return f"{_public_name(get_args(struct)[0])}Page"
     name: str = struct.__name__
     return RENAMED.get(name, name.removesuffix("Resource"))

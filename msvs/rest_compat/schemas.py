@@ -62,6 +62,21 @@ class ListOf(msgspec.Struct, Generic[T], kw_only=True):
     data: list[T]
 
 
+class FilteredListOf(ListOf[T], Generic[T], kw_only=True):
+    """One page of resources of which few may be found among very many, newest first."""
+
+    next_cursor: (
+        Annotated[
+            str,
+            about(
+                "The id to go on from, as `starting_after` or `ending_before`. It is there only where the page has"
+                " fewer than it may: so many were looked at without finding more.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class Deleted(msgspec.Struct, kw_only=True):
     """Says that a resource is gone."""
 
@@ -88,6 +103,13 @@ class SegmentPreview(msgspec.Struct, kw_only=True):
 def list_of(url: str, page: Page[R], shape: Callable[[R], T]) -> ListOf[T]:
     """List the envelope of one page."""
     return ListOf(url=url, has_more=page.has_more, data=[shape(item) for item in page.items])
+
+
+def filtered_list_of(prefix: str, url: str, page: Page[R], shape: Callable[[R], T]) -> FilteredListOf[T]:
+    """List the envelope of one page, which may say where to go on; `prefix` is that of its ids."""
+    reached = UNSET if page.reached is None else ids.encode_id(prefix, page.reached)
+    data = [shape(item) for item in page.items]
+    return FilteredListOf(url=url, has_more=page.has_more, data=data, next_cursor=reached)
 
 
 def optional_ref(prefix: str, text: str | None, param: str) -> UUID | None:

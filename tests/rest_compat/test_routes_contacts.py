@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from msvs.models import Contact, ContactList, Segment
-from tests.rest_compat.making import EVERY, get, make_synced, post, work
+from tests.rest_compat.making import EVERY, get, in_future, make_synced, post, work
 
 PHONE = "+12125550111"
 SOME = "01HYZ8K5VQAE2N0PWQ6DC9V8MP"
@@ -125,9 +125,22 @@ async def test_a_number_that_said_stop_stays_suppressed_when_it_comes_back(api: 
 
 async def test_contacts_are_found_by_every_filter(api: httpx.AsyncClient) -> None:
     maria = await contact(
-        api, "+12125550111", first_name="Maria", last_name="Silva", email="maria@example.com", opt_in={"source": "x"}
+        api,
+        "+12125550111",
+        first_name="Maria",
+        last_name="Silva",
+        email="maria@example.com",
+        opt_in={"source": "x"},
+        attributes={"tier": "vip", "seats": 2, "open": True},
     )
-    joao = await contact(api, "+12125550122", first_name="João", email="joao@cohortlabs.co")
+    joao = await contact(
+        api,
+        "+12125550122",
+        first_name="João",
+        email="joao@cohortlabs.co",
+        attributes={"seats": "2", "open": "true"},
+    )
+    made_at, later = maria["created_at"], in_future(hours=1)
     await post(api, f"/v1/contacts/{joao['id']}/opt_out", 200)
     listed = (await post(api, "/v1/lists", name="L"))["id"]
     await post(api, f"/v1/lists/{listed}/contacts", 200, contact_ids=[maria["id"]])
@@ -145,16 +158,34 @@ async def test_contacts_are_found_by_every_filter(api: httpx.AsyncClient) -> Non
         ({"opt_in_status": "opted_in"}, [maria]),
         ({"opt_in_status": "pending"}, []),
         ({"q": "maria", "opt_in_status": "opted_out"}, []),
+        ({"attributes[tier]": "vip"}, [maria]),
+        ({"attributes[seats]": "2", "attributes[open]": "true"}, [joao, maria]),
+        ({"attributes[seats]": "2", "attributes[tier]": "gold"}, []),
+        ({"attributes[o'r \"x]": "2"}, []),
+        ({"created_at[gte]": made_at, "order": "oldest"}, [maria, joao]),
+        ({"created_at[lt]": made_at}, []),
+        ({"created_at[gte]": later}, []),
+        ({"updated_at[gte]": later}, []),
+        ({"updated_at[gte]": made_at}, [joao, maria]),
+        ({"order": "newest"}, [joao, maria]),
         ({}, [joao, maria]),
     ):
         rows = (await get(api, "/v1/contacts", **params))["data"]
         assert [row["id"] for row in rows] == [row["id"] for row in found], params
 
 
-@pytest.mark.parametrize("query", ["phone=abc", "email=x", "list_id=lst_1", "opt_in_status=maybe", "q=" + "a" * 101])
+@pytest.mark.parametrize(
+    "query", ["phone=abc", "email=x", "list_id=lst_1", "opt_in_status=maybe", "q=" + "a" * 101, "order=up"]
+)
 async def test_a_bad_filter_is_refused(api: httpx.AsyncClient, query: str) -> None:
     response = await api.get(f"/v1/contacts?{query}")
     assert (response.status_code, response.json()["error"]["param"]) == (400, query.partition("=")[0])
+
+
+async def test_a_bad_attribute_or_time_is_refused(api: httpx.AsyncClient) -> None:
+    assert code(await api.get("/v1/contacts?updated_at[gte]=noon")) == (400, "parameter_invalid", "updated_at[gte]")
+    assert code(await api.get("/v1/contacts?attributes=vip"))[1:] == ("parameter_invalid", "attributes")
+    assert code(await api.get(f"/v1/contacts?attributes[{'k' * 41}]=1"))[1:] == ("parameter_invalid", "attributes")
 
 
 # Lists

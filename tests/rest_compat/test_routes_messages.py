@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -9,9 +10,13 @@ import pytest
 
 from msvs import database as db
 from msvs.api.context import Context
+from msvs.api.ids import decode_id
+from msvs.api.messages import messages
+from msvs.api.pages import PageRequest
 from msvs.models import Contact, CreditBalance, Event, LedgerEntry, Message, Workspace
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_messages, resolve_expired
+from tests.plans import make_messages, reading
 from tests.rest_compat.conftest import Client
 from tests.rest_compat.making import CARRIERS, get, in_future, post, work
 from tests.services import SERVICES
@@ -397,3 +402,184 @@ async def test_messages_can_be_filtered_by_campaign_and_contact(api: httpx.Async
         ({"contact_id": single["contact_id"], "campaign_id": campaign["id"]}, []),
     ):
         assert [row["id"] for row in (await get(api, "/v1/messages", **params))["data"]] == ids
+
+
+async def _send_various(api: httpx.AsyncClient) -> list[dict[str, Any]]:
+    """Send messages that differ in what a list may be asked for, a minute apart: the oldest first."""
+    told: list[dict[str, Any]] = [
+        {"to": "+14155550101", "body": "Your order left."},
+        {
+            "to": "+12125550111",
+            "body": "ORDER 1042 arrived",
+            "from_": "COHORT",
+            "metadata": {"order": "1042", "gift": True},
+        },
+        {"to": "+12125550112", "body": "100% off_today", "metadata": {"order": 1042}},
+        {"to": "+12125550111", "body": "Bye", "metadata": {"order": "7"}, "scheduled_at": in_future(days=1)},
+    ]
+    made = [await send(api, **each) for each in told[:3]]
+    await work(4)
+    made.append(await send(api, **told[3]))
+    for number, each in enumerate(made):
+        at = datetime(2026, 5, 1, 20, number, tzinfo=UTC)
+        await db.execute("UPDATE messages SET created_at = $2 WHERE id = $1", decode_id("msg", each["id"]), at)
+    return made
+
+
+FILTERS: list[tuple[dict[str, Any], list[int]]] = [
+    ({"to": "+12125550111"}, [3, 1]),
+    ({"to": "+12125550199"}, []),
+    ({"from": "COHORT"}, [1]),
+    ({"from": "NOBODY"}, []),
+    ({"q": "order"}, [1, 0]),
+    ({"q": "100% off_"}, [2]),
+    ({"q": "1%0"}, []),
+    ({"error_code": "invalid_number"}, [0]),
+    ({"error_code": "unreachable"}, []),
+    ({"statuses": "failed,scheduled"}, [3, 0]),
+    ({"statuses": "delivered"}, [2, 1]),
+    ({"statuses": "failed,scheduled", "status": "failed"}, [0]),
+    ({"metadata[order]": "1042"}, [2, 1]),
+    ({"metadata[order]": "1042", "metadata[gift]": "true"}, [1]),
+    ({"metadata[gift]": "false"}, []),
+    ({"metadata[missing]": "7"}, []),
+    ({"metadata[o'r]": "7"}, []),
+    ({"q": "order", "from": "COHORT", "to": "+12125550111", "status": "all"}, [1]),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), FILTERS, ids=[str(number) for number in range(len(FILTERS))])
+async def test_messages_are_found_by_every_condition(
+    api: httpx.AsyncClient, query: dict[str, Any], expected: list[int]
+) -> None:
+    made = await _send_various(api)
+    page = await get(api, "/v1/messages", **query)
+    assert [row["id"] for row in page["data"]] == [made[place]["id"] for place in expected]
+    assert (page["has_more"], "next_cursor" in page) == (False, False)
+
+
+async def test_messages_are_found_by_when_they_were_made(api: httpx.AsyncClient, ctx: Context) -> None:
+    """From one time on, and before another; a message of another workspace is never among them."""
+    made = [row["id"] for row in await _send_various(api)]
+    now = await db.now()
+    # Their ids are of today, as those of messages made in this minute are.
+    for number, id in enumerate(made):
+        at = now - timedelta(seconds=30 - number)
+        await db.execute("UPDATE messages SET created_at = $2 WHERE id = $1", decode_id("msg", id), at)
+
+    async def found(since: int | None, before: int | None) -> list[str]:
+        asked = {"created_at[gte]": since, "created_at[lt]": before}
+        times = {name: None if at is None else now - timedelta(seconds=30 - at) for name, at in asked.items()}
+        page = await get(api, "/v1/messages", **{name: at.isoformat() for name, at in times.items() if at is not None})
+        return [row["id"] for row in page["data"]]
+
+    assert await found(1, 3) == [made[2], made[1]]
+    assert await found(3, None) == [made[3]]
+    assert await found(None, 1) == [made[0]]
+    assert await found(4, None) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "param"),
+    [
+        ("to=555", "phone_number_invalid", "to"),
+        ("statuses=failed,gone", "parameter_invalid", "statuses"),
+        ("statuses=", "parameter_invalid", "statuses"),
+        ("created_at[gte]=yesterday", "parameter_invalid", "created_at[gte]"),
+        ("created_at[gt]=2026-05-01T20:00:00Z", "parameter_unknown", "created_at[gt]"),
+        ("metadata=1042", "parameter_invalid", "metadata"),
+        ("metadata[order]=1&metadata[order]=2", "parameter_invalid", "metadata[order]"),
+        (f"metadata[{'k' * 41}]=1", "parameter_out_of_range", "metadata"),
+        ("q=", "parameter_out_of_range", "q"),
+        (f"q={'a' * 201}", "parameter_out_of_range", "q"),
+    ],
+)
+async def test_a_bad_condition_is_refused(api: httpx.AsyncClient, query: str, code: str, param: str) -> None:
+    response = await api.get(f"/v1/messages?{query}")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, code, param)
+
+
+async def test_graphql_finds_by_the_same_conditions(api: httpx.AsyncClient) -> None:
+    made = [row["id"] for row in await _send_various(api)]
+    query = "query ($f: MessageFilter) {messages(filter: $f) {totalCount nodes {id}}}"
+    for given, expected in (
+        ({"statuses": ["FAILED", "SCHEDULED"]}, [3, 0]),
+        ({"metadata": {"order": 1042}}, [2]),
+        ({"metadata": {"order": "1042", "gift": True}}, [1]),
+        ({"from": "COHORT", "q": "arrived"}, [1]),
+        ({"to": "+12125550199"}, []),
+        ({"errorCode": "invalid_number"}, [0]),
+        ({"createdFrom": "2026-05-01T20:01:00Z", "createdBefore": "2026-05-01T20:03:00Z"}, []),
+    ):
+        answer = (await api.post("/graphql", json={"query": query, "variables": {"f": given}})).json()
+        shown = answer["data"]["messages"]
+        expected_ids = [made[place] for place in expected]
+        assert (shown["totalCount"], [node["id"] for node in shown["nodes"]]) == (len(expected), expected_ids), given
+
+
+async def test_what_is_rare_says_where_to_go_on(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few are looked at a page; both fronts name the id up to which that was."""
+    monkeypatch.setattr(messages, "MOST_LOOKED_AT", 2)
+    made = [await send(api, body="Rare" if number == 0 else "Often") for number in range(5)]
+    ids = [row["id"] for row in made][::-1]
+    pages: list[dict[str, Any]] = []
+    asked: dict[str, Any] = {"q": "rare"}
+    while True:
+        pages.append(await get(api, "/v1/messages", **asked))
+        if "next_cursor" not in pages[-1]:
+            break
+        asked["starting_after"] = pages[-1]["next_cursor"]
+    assert [[row["id"] for row in page["data"]] for page in pages] == [[], [], [ids[4]]]
+    assert [page.get("next_cursor") for page in pages] == [ids[1], ids[3], None]
+    query = (
+        'query ($a: String) {messages(filter: {q: "rare"}, after: $a) {nodes {id} pageInfo {hasNextPage endCursor}}}'
+    )
+    first = (await api.post("/graphql", json={"query": query})).json()["data"]["messages"]
+    assert first == {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": ids[1]}}
+    last = (await api.post("/graphql", json={"query": query, "variables": {"a": ids[3]}})).json()["data"]["messages"]
+    assert last == {"nodes": [{"id": ids[4]}], "pageInfo": {"hasNextPage": False, "endCursor": ids[4]}}
+
+
+@pytest.mark.parametrize("most", [1, 2, 50_000])
+async def test_the_oldest_come_first_where_asked(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Page by page in both directions, from both fronts, found by an index or not."""
+    monkeypatch.setattr(messages, "MOST_LOOKED_AT", most)
+    ids = [(await send(api, body="Hi"))["id"] for _ in range(5)]
+
+    async def walk(cursor: str, **asked: Any) -> list[list[str]]:
+        found = []
+        while True:
+            page = await get(api, "/v1/messages", limit=2, order="oldest", **asked)
+            found.append([row["id"] for row in page["data"]])
+            if not page["has_more"]:
+                return found
+            last = page["data"][-1 if cursor == "starting_after" else 0]["id"] if page["data"] else None
+            asked[cursor] = page.get("next_cursor", last)
+
+    assert await walk("starting_after") == [ids[:2], ids[2:4], ids[4:]]
+    assert await walk("ending_before", ending_before=ids[4]) == [ids[2:4], ids[:2]]
+    assert [id for page in await walk("starting_after", q="hi") for id in page] == ids
+    back = await walk("ending_before", q="hi", ending_before=ids[4])
+    assert [id for page in reversed(back) for id in page] == ids[:4]
+    query = "query ($l: Int) {messages(orderBy: OLDEST, last: $l) {nodes {id} pageInfo {hasNextPage hasPreviousPage}}}"
+    answer = (await api.post("/graphql", json={"query": query, "variables": {"l": 2}})).json()["data"]["messages"]
+    assert answer == {
+        "nodes": [{"id": id} for id in ids[3:]],
+        "pageInfo": {"hasNextPage": False, "hasPreviousPage": True},
+    }
+    response = await api.get("/v1/messages?order=random")
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "order")
+
+
+async def test_an_error_is_found_by_its_index(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make_messages(ctx, 3000, "delivered")
+    await make_messages(ctx, 5, "failed")
+    await db.execute("UPDATE messages SET error_code = 'unreachable' WHERE status = 'failed'")
+    await db.execute("ANALYZE messages")
+    with reading(monkeypatch) as listing:
+        page = await messages.list_messages(ctx, PageRequest(), error_code="unreachable")
+    assert len(page.items) == 5
+    listing.check(20)

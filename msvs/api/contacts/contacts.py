@@ -8,10 +8,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 from asyncpg import UniqueViolationError
 from msgspec import UNSET, UnsetType
 from tortoise.expressions import Q, Subquery
@@ -24,9 +26,9 @@ from msvs.api.consent.consent import Evidence
 from msvs.api.context import Context, lock_number
 from msvs.api.dispatch import cancellation
 from msvs.api.errors import Conflict, ErrorCode, InvalidRequest
-from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page
+from msvs.api.pages import OrderField, Page, PageQuery, PageRequest, fetch_ordered, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.scope import find, scoped
+from msvs.api.scope import find, holds, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.emails import MAX_EMAIL, read_email
 from msvs.api.text.phones import Phone, canonical, parse_phone
@@ -201,6 +203,27 @@ class ListContacts(PageQuery, frozen=True, kw_only=True):
         | None
     ) = None
     opt_in_status: Annotated[str, about("Only contacts of this opt-in status.", enum=[*OptInStatus])] | None = None
+    attributes: (
+        Annotated[
+            dict[str, Annotated[str, about(maxLength=MAX_ATTRIBUTE_VALUE)]],
+            about(
+                "Only contacts whose attributes have these values under these keys. Text finds the number and the"
+                " boolean that it writes, too.",
+                maxProperties=MAX_ATTRIBUTES,
+            ),
+        ]
+        | None
+    ) = None
+    created_from: Annotated[AwareTime, about("Only contacts made at this time or later.")] | None = msgspec.field(
+        name="created_at[gte]", default=None
+    )
+    created_before: Annotated[AwareTime, about("Only contacts made before this time.")] | None = msgspec.field(
+        name="created_at[lt]", default=None
+    )
+    updated_from: Annotated[AwareTime, about("Only contacts changed at this time or later.")] | None = msgspec.field(
+        name="updated_at[gte]", default=None
+    )
+    order: OrderField | None = None
 
 
 # What is told of a contact besides its phone and attributes: each text's column, and its reader.
@@ -358,8 +381,9 @@ async def get_contact(ctx: Context, id: UUID) -> Contact:
 
 
 async def list_contacts(ctx: Context, page: PageRequest, which: ListContacts | None = None) -> Page[Contact]:
-    """Contacts, newest first, that meet every condition given. Raises InvalidRequest."""
-    return await fetch_page(contact_query(ctx, which or ListContacts()), page)
+    """Contacts that meet every condition given, newest first unless ordered otherwise. Raises InvalidRequest."""
+    which = which or ListContacts()
+    return await fetch_ordered(partial(fetch_page, contact_query(ctx, which)), page, which.order)
 
 
 def contact_query(ctx: Context, which: ListContacts) -> QuerySet[Contact]:
@@ -377,6 +401,15 @@ def contact_query(ctx: Context, which: ListContacts) -> QuerySet[Contact]:
         query = query.filter(id__in=Subquery(ListMember.filter(list_id=list_id).values("contact_id")))
     if which.opt_in_status is not None:
         query = query.filter(opt_in_status=_read_status(which.opt_in_status))
+    for key, value in merge_attributes({}, which.attributes or {}).items():
+        query = query.filter(holds("attributes", key, value))
+    # Ids, by which a page is found, are in the order of time.
+    if which.created_from is not None:
+        query = query.filter(created_at__gte=which.created_from, id__gte=ids.id_before(which.created_from))
+    if which.created_before is not None:
+        query = query.filter(created_at__lt=which.created_before, id__lt=ids.id_after(which.created_before))
+    if which.updated_from is not None:
+        query = query.filter(updated_at__gte=which.updated_from)
     return query
 
 

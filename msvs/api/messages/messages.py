@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, ClassVar, NamedTuple, Protocol, TypedDict, Unpack
 from uuid import UUID
 
 import msgspec
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids, settings_of_mode
-from msvs.api.contacts.contacts import ensure_contact
+from msvs.api.contacts.contacts import ensure_contact, read_name
 from msvs.api.context import Context
 from msvs.api.credits import caps
 from msvs.api.dispatch.batching import Batcher
@@ -23,10 +23,10 @@ from msvs.api.dispatch.senders import check_sender, choose_sender
 from msvs.api.errors import ComplianceRefused, ErrorCode, InvalidRequest
 from msvs.api.messages.sandbox import check_scripted
 from msvs.api.messages.warnings import kept, message_warnings
-from msvs.api.pages import Page, PageQuery, PageRequest, fetch_page, fetch_sparse_page
+from msvs.api.pages import OrderField, Page, PageQuery, PageRequest, fetch_ordered, fetch_page, fetch_sparse_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import FAILURES
-from msvs.api.scope import find, scoped
+from msvs.api.scope import find, holds, scoped
 from msvs.api.text.compliance import check_destination
 from msvs.api.text.phones import canonical, parse_phone, spellings
 from msvs.api.text.rendering import (
@@ -52,6 +52,8 @@ MAX_LATE = timedelta(seconds=60)
 MAX_AHEAD = timedelta(days=365)
 # What a phone or a sender has at most, in characters.
 MAX_ADDRESS = 16
+MAX_ERROR_CODE = 40
+MAX_SEARCH = 200
 # Of the messages that a list without an index is found among, so many take some 50 ms.
 MOST_LOOKED_AT = 50_000
 
@@ -158,6 +160,65 @@ class ListMessages(PageQuery, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    statuses: (
+        Annotated[
+            list[Annotated[str, about(enum=[*MessageStatus])]],
+            about("Only messages of one of these statuses; `delivered` includes those replied to, as it does alone."),
+        ]
+        | None
+    ) = None
+    to: Annotated[E164, about("Only messages to the contact of this phone, in E.164 format.")] | None = None
+    from_: Annotated[str, about("Only messages of this sender.", maxLength=MAX_ADDRESS)] | None = msgspec.field(
+        name="from", default=None
+    )
+    q: Annotated[str, about("Only messages whose body holds this text, in any case.", **named(MAX_SEARCH))] | None = (
+        None
+    )
+    error_code: (
+        Annotated[str, about("Only messages that failed, or were skipped, with this code.", **named(MAX_ERROR_CODE))]
+        | None
+    ) = None
+    created_from: Annotated[AwareTime, about("Only messages made at this time or later.")] | None = msgspec.field(
+        name="created_at[gte]", default=None
+    )
+    created_before: Annotated[AwareTime, about("Only messages made before this time.")] | None = msgspec.field(
+        name="created_at[lt]", default=None
+    )
+    order: OrderField | None = None
+    metadata: (
+        Annotated[
+            dict[str, Annotated[str, about(maxLength=MAX_METADATA_VALUE)]],
+            about(
+                "Only messages whose metadata has these values under these keys. Text finds the number and the boolean"
+                " that it writes, too.",
+                maxProperties=MAX_METADATA_KEYS,
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Conditions(TypedDict, total=False):
+    """Which messages are listed: those that meet every condition given.
+
+    `to` is the phone of a contact; `sent_from` and `sent_before` bound the time at which a carrier took the message.
+    """
+
+    status: str | None
+    statuses: Sequence[str] | None
+    campaign_id: UUID | None
+    contact_id: UUID | None
+    origin: str | None
+    to: str | None
+    sender: str | None
+    q: str | None
+    error_code: str | None
+    metadata: Mapping[str, object] | None
+    created_from: datetime | None
+    created_before: datetime | None
+    sent_from: datetime | None
+    sent_before: datetime | None
+    order: str | None
 
 
 # What a send needs to know of its workspace and of each phone, named by its canonical number.
@@ -279,51 +340,108 @@ async def get_message(ctx: Context, id: UUID) -> Message:
     return await find(ctx, Message, id, prefix=ids.MESSAGE, noun="message")
 
 
-async def list_messages(
-    ctx: Context,
-    page: PageRequest,
-    *,
-    status: str | None = None,
-    campaign_id: UUID | None = None,
-    contact_id: UUID | None = None,
-    origin: str | None = None,
-    to: str | None = None,
-    sender: str | None = None,
-    sent_from: datetime | None = None,
-    sent_before: datetime | None = None,
-) -> Page[Message]:
-    """Messages, newest first. A campaign's skipped recipients show only under `status=skipped` and `status=all`.
+def read_conditions(which: ListMessages) -> Conditions:
+    """Return what a list is asked for, checked. Raises InvalidRequest."""
+    return {
+        "status": which.status,
+        "statuses": which.statuses,
+        "campaign_id": ids.read_optional_id(ids.CAMPAIGN, which.campaign_id, "campaign_id"),
+        "contact_id": ids.read_optional_id(ids.CONTACT, which.contact_id, "contact_id"),
+        "origin": which.origin,
+        "to": None if which.to is None else parse_phone(which.to).e164,
+        "sender": which.from_,
+        "q": None if which.q is None else read_name(which.q, param="q", maximum=MAX_SEARCH),
+        "error_code": which.error_code,
+        "metadata": None if which.metadata is None else _read_metadata(which.metadata),
+        "created_from": which.created_from,
+        "created_before": which.created_before,
+        "order": which.order,
+    }
 
-    `to` is the phone of a contact; `sent_from` and `sent_before` bound the time at which a carrier took the message.
+
+async def list_messages(ctx: Context, page: PageRequest, **which: Unpack[Conditions]) -> Page[Message]:
+    """Messages, newest first unless ordered otherwise; skipped recipients only under `skipped` and `all`.
+
     What no index finds is looked for among a bounded number of messages at a time: see `Page.reached`.
     """
-    among = scoped(ctx, Message)
-    query = _of_status(among, status)
-    if campaign_id is not None:
-        query = query.filter(campaign_id=campaign_id)
-    if contact_id is not None:
-        query = query.filter(contact_id=contact_id)
-    if origin is not None:
-        query = query.filter(**origin_filter(origin))
-    if any(text is not None and len(text) > MAX_ADDRESS for text in (to, sender)):
+    found = await _find(ctx, which)
+    if found is None:
         return Page([], has_more=False)
+
+    async def fetch(turned: PageRequest) -> Page[Message]:
+        if found.is_sparse:
+            return await fetch_sparse_page(found.query, turned, among=found.among, most=MOST_LOOKED_AT)
+        return await fetch_page(found.query, turned)
+
+    return await fetch_ordered(fetch, page, which.get("order"))
+
+
+async def count_messages(ctx: Context, **which: Unpack[Conditions]) -> int:
+    """Count the messages that `list_messages` lists."""
+    found = await _find(ctx, which)
+    return 0 if found is None else await found.query.count()
+
+
+class _Found(NamedTuple):
+    """The query of a list, what it is found among, and whether it may be of few among many."""
+
+    query: QuerySet[Message]
+    among: QuerySet[Message]
+    is_sparse: bool
+
+
+# Conditions that no index serves, unless a contact's or a campaign's messages are asked for, or those of an error.
+UNINDEXED = ("sender", "q", "metadata", "sent_from", "sent_before")
+INDEXED = ("to", "contact_id", "campaign_id", "error_code")
+
+
+async def _find(ctx: Context, which: Conditions) -> _Found | None:
+    """Return the query of what meets every condition; None where nothing can."""
+    to, bounds = which.get("to"), (("to", MAX_ADDRESS), ("sender", MAX_ADDRESS), ("error_code", MAX_ERROR_CODE))
+    texts = [(which.get(name), maximum) for name, maximum in bounds]
+    if any(isinstance(text, str) and len(text) > maximum for text, maximum in texts):
+        return None
+    among = _made_within(scoped(ctx, Message), which)
+    query = _of_status(among, which.get("status"), which.get("statuses"))
+    same = {name: which.get(name) for name in ("campaign_id", "contact_id", "sender", "error_code")}
+    query = query.filter(**{name: value for name, value in same.items() if value is not None})
+    if (origin := which.get("origin")) is not None:
+        query = query.filter(**origin_filter(origin))
     if to is not None:
         contact = await scoped(ctx, Contact).filter(canonical=canonical(to)).first()
         if contact is None:
-            return Page([], has_more=False)
+            return None
         # Messages are found by their contact, which may have had another phone.
         query = query.filter(contact_id=contact.id, to_phone__in=spellings(to))
-    if sender is not None:
-        query = query.filter(sender=sender)
-    if sent_from is not None:
+    if (q := which.get("q")) is not None:
+        query = query.filter(body__icontains=q)
+    for key, value in (which.get("metadata") or {}).items():
+        query = query.filter(holds("metadata", key, value))
+    if (sent_from := which.get("sent_from")) is not None:
         query = query.filter(sent_at__gte=sent_from)
-    if sent_before is not None:
+    if (sent_before := which.get("sent_before")) is not None:
         # What was sent by then was made by then, and ids are in the order of time.
         made_by_then = ids.id_after(sent_before)
         query, among = query.filter(sent_at__lt=sent_before, id__lt=made_by_then), among.filter(id__lt=made_by_then)
-    if to is None and contact_id is None and (sender, sent_from, sent_before) != (None, None, None):
-        return await fetch_sparse_page(query, page, among=among, most=MOST_LOOKED_AT)
-    return await fetch_page(query, page)
+    is_sparse = any(which.get(name) for name in UNINDEXED) and not any(which.get(name) for name in INDEXED)
+    return _Found(query, among, is_sparse)
+
+
+def _made_within(query: QuerySet[Message], which: Conditions) -> QuerySet[Message]:
+    """Bound when messages were made. Their ids, by which they are found, are in the order of time."""
+    if (since := which.get("created_from")) is not None:
+        query = query.filter(id__gte=ids.id_before(since), created_at__gte=since)
+    if (until := which.get("created_before")) is not None:
+        query = query.filter(id__lt=ids.id_after(until), created_at__lt=until)
+    return query
+
+
+def _read_metadata(given: Mapping[str, object]) -> Mapping[str, object]:
+    """Read the values that metadata is to have. Raises InvalidRequest."""
+    for key, value in given.items():
+        if value is None or isinstance(value, (dict, list)):
+            raise InvalidRequest("Metadata is found by text, numbers and booleans.", param=f"metadata.{key}")
+    return check_metadata(given)
 
 
 def origin_filter(origin: str) -> Mapping[str, object]:
@@ -337,16 +455,26 @@ def origin_filter(origin: str) -> Mapping[str, object]:
     return ORIGIN_FILTERS[origin]
 
 
-def _of_status(query: QuerySet[Message], status: str | None) -> QuerySet[Message]:
+def _of_status(
+    query: QuerySet[Message], status: str | None, statuses: Sequence[str] | None = None
+) -> QuerySet[Message]:
+    if statuses is not None:
+        of = {each for named in statuses for each in _statuses_of(named, "statuses", [*MessageStatus])}
+        query = query.filter(status__in=sorted(of))
     if status is None:
-        return query.filter(status__not=MessageStatus.SKIPPED)
-    if status not in STATUS_FILTERS:
+        return query if statuses is not None else query.filter(status__not=MessageStatus.SKIPPED)
+    known = _statuses_of(status, "status", [*STATUS_FILTERS])
+    return query if status == EVERY_STATUS else query.filter(status__in=known)
+
+
+def _statuses_of(named: str, param: str, known: Sequence[str]) -> Sequence[MessageStatus]:
+    if named not in known:
         raise InvalidRequest(
-            f"status must be one of {', '.join(sorted(STATUS_FILTERS))}.",
-            param="status",
+            f"{param} must be {'one' if param == 'status' else 'some'} of {', '.join(sorted(known))}.",
+            param=param,
             code=ErrorCode.PARAMETER_INVALID,
         )
-    return query if status == EVERY_STATUS else query.filter(status__in=STATUS_FILTERS[status])
+    return STATUS_FILTERS[named]
 
 
 async def cancel_message(ctx: Context, id: UUID) -> rows.MessageRow:

@@ -62,6 +62,9 @@ function useActionNames(): Record<AuditAction, string> {
   );
 }
 
+/** Write a field's name as words. */
+const spaced = (name: string) => name.replaceAll("_", " ");
+
 export function Audit() {
   const { t } = useLingui();
   const navigate = useNavigate();
@@ -81,7 +84,7 @@ export function Audit() {
     () => [
       { id: "action", header: t`What`, cell: (row) => <span className="font-medium">{names[row.action]}</span>, text: (row) => row.action },
       { id: "actor", header: t`Who`, cell: (row) => <span className="block max-w-32 truncate sm:max-w-60">{people.get(row.actor) ?? <span className="font-mono text-xs text-muted">{row.actor}</span>}</span>, text: (row) => row.actor },
-      { id: "fields", header: t`Changed`, cell: ({ changes }) => <span className="block max-w-72 truncate text-sm text-muted">{Object.keys(changes).join(", ")}</span>, text: ({ changes }) => Object.keys(changes).join(" "), className: "hidden lg:table-cell" },
+      { id: "fields", header: t`Changed`, cell: ({ changes }) => <span className="block max-w-72 truncate text-sm text-muted">{Object.keys(changes).map(spaced).join(", ")}</span>, text: ({ changes }) => Object.keys(changes).join(" "), className: "hidden lg:table-cell" },
       { id: "ip", header: t`From`, cell: ({ ip }) => <span className="font-mono text-xs text-muted">{ip}</span>, text: ({ ip }) => ip, className: "hidden xl:table-cell" },
       { id: "at", header: t`When`, cell: ({ createdAt }) => <Time at={createdAt} />, text: ({ createdAt }) => createdAt, className: "hidden sm:table-cell" },
     ],

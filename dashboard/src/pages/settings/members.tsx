@@ -189,7 +189,7 @@ function InvitationTable({ invitations, isAdmin }: { invitations: readonly Invit
         cell: ({ id, email }) =>
           isAdmin ? (
             <span className="flex flex-wrap gap-1.5">
-              <Button size="small" aria-label={t`Send to ${email} again`} onPress={async () => tell((await resend({ id })).problem, t`It is sent again.`)}>{t`Send again`}</Button>
+              <Button size="small" aria-label={t`Send again to ${email}`} onPress={async () => tell((await resend({ id })).problem, t`It is sent again.`)}>{t`Send again`}</Button>
               <Button size="small" look="danger" aria-label={t`End the invitation of ${email}`} onPress={async () => tell((await revoke({ id })).problem, t`The invitation is ended.`)}>{t`End`}</Button>
             </span>
           ) : null,

@@ -93,6 +93,7 @@ NO_REST: Mapping[str, str] = {
     "statistics.read_audience_growth": DASHBOARD,
     "statistics.read_campaign_activity": DASHBOARD,
     "statistics.read_deliverability": DASHBOARD,
+    "messages.count_messages": DASHBOARD,
     "request_log.count_requests": DASHBOARD,
     "request_log.list_requests": DASHBOARD,
     "segments.segment_fields": DASHBOARD,

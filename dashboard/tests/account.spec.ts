@@ -1,21 +1,6 @@
 // Signing up, logging in and out, and what a page says when the session has ended.
-import { expect, test, type Page } from "@playwright/test";
-import { checkPage, demo, logIn } from "./steps";
-
-/** Return the address behind the newest letter's link, from the mailbox of development. */
-async function linkOf(page: Page, recipient: string, path: string): Promise<string> {
-  let link: string | undefined;
-  await expect(async () => {
-    const list = await (await page.request.get("/dev/mail")).text();
-    const row = list.split("<li").find((each) => each.includes(recipient));
-    const letter = /\/dev\/mail\/[0-9a-f-]{36}/.exec(row ?? "")?.[0];
-    expect(letter, list.slice(0, 2000)).toBeDefined();
-    const text = await (await page.request.get(letter!)).text();
-    link = new RegExp(`/dashboard/${path}#[\\w-]+`).exec(text)?.[0];
-    expect(link, text).toBeDefined();
-  }).toPass({ timeout: 20_000 });
-  return link!;
-}
+import { expect, test } from "@playwright/test";
+import { checkPage, demo, linkOf, logIn } from "./steps";
 
 test("signing up makes a workspace in the sandbox, and its mail confirms the address", async ({ page }) => {
   await page.goto("/dashboard");

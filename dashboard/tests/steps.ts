@@ -44,6 +44,21 @@ export async function makeList(page: Page, name: string, size: number): Promise<
   return String(list["id"]);
 }
 
+/** Return the address behind the newest letter's link, from the mailbox of development. */
+export async function linkOf(page: Page, recipient: string, path: string): Promise<string> {
+  let link: string | undefined;
+  await expect(async () => {
+    const list = await (await page.request.get("/dev/mail")).text();
+    const row = list.split("<li").find((each) => each.includes(recipient));
+    const letter = /\/dev\/mail\/[0-9a-f-]{36}/.exec(row ?? "")?.[0];
+    expect(letter, list.slice(0, 2000)).toBeDefined();
+    const text = await (await page.request.get(letter!)).text();
+    link = new RegExp(`/dashboard/${path}#[\\w-]+`).exec(text)?.[0];
+    expect(link, text).toBeDefined();
+  }).toPass({ timeout: 20_000 });
+  return link!;
+}
+
 const AXE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
 /** Hold the page as it stands against axe, in light and dark, and against a phone's width. */

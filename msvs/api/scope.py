@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
@@ -36,8 +37,8 @@ async def find(
 _number = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:[.][0-9]{1,15})?").fullmatch
 
 
-def holds(column: str, key: str, value: object) -> Q:
-    """Return the condition that an object in a column has a value under a key.
+def holds(contains: Callable[[dict[str, object]], Q], key: str, value: object) -> Q:
+    """Return the condition that an object has a value under a key; `contains` is the one that it contains another.
 
     Text stands for the number and the boolean that it writes, too.
     """
@@ -46,4 +47,4 @@ def holds(column: str, key: str, value: object) -> Q:
         values.append(value == "true")
     elif isinstance(value, str) and _number(value):
         values.append(json.decode(value))
-    return Q(*(Q(**{f"{column}__contains": {key: each}}) for each in values), join_type=Q.OR)
+    return Q(*(contains({key: each}) for each in values), join_type=Q.OR)

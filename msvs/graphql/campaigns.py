@@ -19,9 +19,9 @@ from msvs.api.context import Context
 from msvs.api.errors import ApiError, NotFound
 from msvs.api.limits import Bucket
 from msvs.api.messages.messages import Variables
+from msvs.api.pages import Order
 from msvs.api.resources import AudienceResource, CampaignResource, shown_warnings
-from msvs.api.scope import scoped
-from msvs.graphql.connections import After, Before, Connection, First, Last, connect, read_page
+from msvs.graphql.connections import After, Before, Connection, First, Last, OrderBy, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import (
     ComplianceError,
@@ -265,7 +265,7 @@ class CampaignQuery:
     ) -> Campaign | None:
         return await load_kind(info, id, Campaign, ids.CAMPAIGN)
 
-    @field("Campaigns, newest first. Drafts show only under `DRAFT`.")
+    @field("Campaigns, newest first unless you order otherwise. Drafts show only under `DRAFT`.")
     async def campaigns(
         self,
         info: Info,
@@ -274,18 +274,17 @@ class CampaignQuery:
         after: After = None,
         last: Last = None,
         before: Before = None,
+        statuses: Annotated[list[CampaignStatus] | None, argument(requests.ListCampaigns, "statuses")] = None,
+        q: Annotated[str | None, argument(requests.ListCampaigns, "q")] = None,
+        order_by: OrderBy = Order.NEWEST,
     ) -> Connection[Campaign]:
         ctx = info.context.ctx
         request = read_page(ids.CAMPAIGN, first, after, last, before)
-        page = await campaigns.list_campaigns(ctx, request, status=None if status is None else status.value)
-        query = scoped(ctx, CampaignRow)
-        return connect(
-            ids.CAMPAIGN,
-            request,
-            page,
-            Campaign.from_row,
-            (query.filter(status__not=CampaignStatus.DRAFT) if status is None else query.filter(status=status)).count,
-        )
+        named: list[str] | None = None if statuses is None else [*statuses]
+        which = requests.ListCampaigns(status=status, statuses=named, q=q, order=order_by)
+        page = await campaigns.list_campaigns(ctx, request, which)
+        query = campaigns.campaign_query(ctx, which)
+        return connect(ids.CAMPAIGN, request, page, Campaign.from_row, query.count)
 
     @field("A campaign's books: recipients, tallies, credits, ledger, carrier and events; null where there is none.")
     async def campaign_reconciliation(

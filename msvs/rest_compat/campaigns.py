@@ -37,7 +37,7 @@ async def retrieve(call: Call[NoBody, NoQuery]) -> CampaignResource:
 
 async def list_(call: Call[NoBody, ListCampaigns]) -> ListOf[CampaignResource]:
     """List campaigns."""
-    page = await campaigns.list_campaigns(call.ctx, call.query.page(ids.CAMPAIGN), status=call.query.status)
+    page = await campaigns.list_campaigns(call.ctx, call.query.page(ids.CAMPAIGN), call.query)
     stats = await campaigns.campaign_stats(call.ctx, page.items)
     return list_of(call.path, page, lambda row: campaign_resource(row, stats[row.id]))
 

@@ -229,8 +229,38 @@ async def test_campaigns_can_be_filtered_by_status(api: httpx.AsyncClient) -> No
         rows = (await get(api, "/v1/campaigns", status=status))["data"]
         assert [row["id"] for row in rows] == [campaign["id"]], status
     assert len((await get(api, "/v1/campaigns"))["data"]) == 5
+    open_ids = [made[status]["id"] for status in ("scheduled", "preparing")]
+    assert [
+        row["id"] for row in (await get(api, "/v1/campaigns", statuses="scheduled,preparing", order="oldest"))["data"]
+    ] == open_ids
+    assert (await get(api, "/v1/campaigns", statuses="scheduled", status="paused"))["data"] == []
+    response = await api.get("/v1/campaigns?statuses=paused,done")
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "statuses")
     response = await api.get("/v1/campaigns?status=done")
     assert (response.status_code, response.json()["error"]["param"]) == (400, "status")
+
+
+async def test_campaigns_can_be_found_by_name(api: httpx.AsyncClient) -> None:
+    """In any case and as it is written; drafts are among them where they are asked for."""
+    contacts = await people(api, 1)
+    told = {"body": "Hi", "audience": {"contact_ids": contacts}}
+    names = ("Doors open", "100% off", "Last DOORS")
+    ids = [(await post(api, "/v1/campaigns", name=name, **told))["id"] for name in names]
+    draft = (await post(api, "/v1/campaigns", name="Doors again", draft=True, **told))["id"]
+    for query, found in (
+        ({"q": "doors"}, [ids[2], ids[0]]),
+        ({"q": "0% o"}, [ids[1]]),
+        ({"q": "%"}, [ids[1]]),
+        ({"q": "doors", "statuses": "draft"}, [draft]),
+        ({"q": "closed"}, []),
+    ):
+        assert [row["id"] for row in (await get(api, "/v1/campaigns", **query))["data"]] == found, query
+    asked = 'query ($s: [CampaignStatus!]) {campaigns(q: "DOORS", statuses: $s) {totalCount nodes {id}}}'
+    for statuses, found in ((None, [ids[2], ids[0]]), (["DRAFT"], [draft])):
+        answer = (await api.post("/graphql", json={"query": asked, "variables": {"s": statuses}})).json()
+        assert answer["data"]["campaigns"] == {"totalCount": len(found), "nodes": [{"id": id} for id in found]}
+    response = await api.get("/v1/campaigns?q=")
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "q")
 
 
 async def test_replies_and_opt_outs_are_counted(api: httpx.AsyncClient) -> None:

@@ -1,39 +1,51 @@
 import { Trans, useLingui } from "@lingui/react/macro";
-import { useNavigate } from "@tanstack/react-router";
-import type { ReactNode } from "react";
-import { Button as AriaButton, Header, Menu, MenuItem, MenuSection, MenuTrigger, Popover, type Selection } from "react-aria-components";
-import { send } from "@/api/client";
-import { closeSession, enterMode, enterWorkspace, useSession } from "@/api/session";
-import { graphql } from "@/gql";
-import { chooseLanguage, LANGUAGES, type Language } from "@/i18n";
-import { chooseTheme, useTheme, type Theme } from "@/theme";
+import { lazy, Suspense, useRef, useState, type ComponentType, type ReactNode, type RefObject } from "react";
+import { enterMode, useSession } from "@/api/session";
 import { Segmented } from "@/ui/segmented";
 import { Icon } from "@/ui/icons";
 import { useRoleName } from "@/ui/states";
 
-const LogOut = graphql(`
-  mutation LogOut {
-    logOut { __typename }
-  }
-`);
-
-const POPOVER = "min-w-56 rounded-xl border border-line bg-raised p-1 shadow-raised";
-const ITEM = "group flex cursor-pointer items-center justify-between gap-3 rounded-md px-3 py-2 outline-none data-[focused]:bg-brand-soft";
-
-function Item({ id, children }: { id: string; children: ReactNode }) {
-  return (
-    <MenuItem id={id} className={ITEM} textValue={typeof children === "string" ? children : id}>
-      {({ isSelected }) => (
-        <>
-          <span>{children}</span>
-          {isSelected && <Icon name="check" className="size-4 text-brand" />}
-        </>
-      )}
-    </MenuItem>
-  );
+export interface ListProps {
+  trigger: RefObject<HTMLButtonElement | null>;
+  onClose: () => void;
 }
 
-const chosen = (keys: Selection) => (keys === "all" ? undefined : (keys.values().next().value as string | undefined));
+const load = () => import("./menulists");
+const WorkspaceList = lazy(() => load().then(({ WorkspaceList: list }) => ({ default: list })));
+const UserList = lazy(() => load().then(({ UserList: list }) => ({ default: list })));
+
+/** A button with a menu, which is loaded once somebody points at it or reaches it. */
+function Opener({ label, className, list: List, children }: { label: string; className: string; list: ComponentType<ListProps>; children: ReactNode }) {
+  const trigger = useRef<HTMLButtonElement>(null);
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <>
+      <button
+        ref={trigger}
+        type="button"
+        aria-label={label}
+        aria-haspopup="menu"
+        aria-expanded={isOpen}
+        className={className}
+        onPointerEnter={() => void load()}
+        onFocus={() => void load()}
+        onClick={() => setOpen(true)}
+        onKeyDown={(event) => {
+          if (event.key !== "ArrowDown") return;
+          event.preventDefault();
+          setOpen(true);
+        }}
+      >
+        {children}
+      </button>
+      {isOpen && (
+        <Suspense>
+          <List trigger={trigger} onClose={() => setOpen(false)} />
+        </Suspense>
+      )}
+    </>
+  );
+}
 
 export function WorkspaceMenu() {
   const { t } = useLingui();
@@ -48,33 +60,13 @@ export function WorkspaceMenu() {
       </p>
     );
   return (
-    <MenuTrigger>
-      <AriaButton aria-label={t`Workspace: ${name}`} className="flex w-full items-center justify-between gap-2 rounded-lg border border-line bg-surface px-3 py-2 text-left hover:border-line-strong">
-        <span className="min-w-0">
-          <span className="block truncate font-medium">{name}</span>
-          <span className="text-sm text-muted">{roleName(membership?.role)}</span>
-        </span>
-        <Icon name="down" className="size-4 text-muted" />
-      </AriaButton>
-      <Popover className={POPOVER}>
-        <Menu
-          aria-label={t`Workspaces`}
-          selectionMode="single"
-          selectedKeys={membership === null ? [] : [membership.workspaceId]}
-          onSelectionChange={(keys) => {
-            const id = chosen(keys);
-            if (id !== undefined) enterWorkspace(id);
-          }}
-          className="max-h-96 overflow-auto outline-none"
-        >
-          {memberships.map((each) => (
-            <Item key={each.workspaceId} id={each.workspaceId}>
-              {each.workspaceName}
-            </Item>
-          ))}
-        </Menu>
-      </Popover>
-    </MenuTrigger>
+    <Opener list={WorkspaceList} label={t`Workspace: ${name}`} className="flex w-full items-center justify-between gap-2 rounded-lg border border-line bg-surface px-3 py-2 text-left hover:border-line-strong">
+      <span className="min-w-0">
+        <span className="block truncate font-medium">{name}</span>
+        <span className="text-sm text-muted">{roleName(membership?.role)}</span>
+      </span>
+      <Icon name="down" className="size-4 text-muted" />
+    </Opener>
   );
 }
 
@@ -103,62 +95,11 @@ export function ModeStripe() {
 }
 
 export function UserMenu() {
-  const { t, i18n } = useLingui();
+  const { t } = useLingui();
   const { user } = useSession();
-  const theme = useTheme();
-  const navigate = useNavigate();
-  const logOut = async () => {
-    await send(LogOut, {}).catch(() => undefined);
-    closeSession();
-    await navigate({ to: "/login" });
-  };
   return (
-    <MenuTrigger>
-      <AriaButton aria-label={t`Account of ${user.name}`} className="flex size-10 items-center justify-center rounded-full bg-brand-soft font-semibold text-brand uppercase hover:bg-line">
-        {(user.name || user.email).slice(0, 1)}
-      </AriaButton>
-      <Popover className={POPOVER} placement="bottom end">
-        <div className="border-b border-line px-3 py-2">
-          <p className="font-medium">{user.name}</p>
-          <p className="text-sm text-muted">{user.email}</p>
-        </div>
-        <Menu aria-label={t`Account`} onAction={(key) => void (key === "log-out" ? logOut() : key === "account" && navigate({ to: "/account" }))} className="max-h-[70dvh] overflow-auto outline-none">
-          <MenuSection aria-label={t`Your account`}>
-            <Item id="account">{t`Your account`}</Item>
-          </MenuSection>
-          <MenuSection
-            selectionMode="single"
-            selectedKeys={[i18n.locale]}
-            onSelectionChange={(keys) => {
-              const language = chosen(keys);
-              if (language !== undefined) void chooseLanguage(language as Language);
-            }}
-          >
-            <Header className="px-3 pt-2 text-xs font-medium text-muted">{t`Language`}</Header>
-            {Object.entries(LANGUAGES).map(([id, name]) => (
-              <Item key={id} id={id}>
-                {name}
-              </Item>
-            ))}
-          </MenuSection>
-          <MenuSection
-            selectionMode="single"
-            selectedKeys={[theme]}
-            onSelectionChange={(keys) => {
-              const next = chosen(keys);
-              if (next !== undefined) chooseTheme(next as Theme);
-            }}
-          >
-            <Header className="px-3 pt-2 text-xs font-medium text-muted">{t`Appearance`}</Header>
-            <Item id="system">{t`As the system`}</Item>
-            <Item id="light">{t`Light`}</Item>
-            <Item id="dark">{t`Dark`}</Item>
-          </MenuSection>
-          <MenuSection aria-label={t`Session`}>
-            <Item id="log-out">{t`Log out`}</Item>
-          </MenuSection>
-        </Menu>
-      </Popover>
-    </MenuTrigger>
+    <Opener list={UserList} label={t`Account of ${user.name}`} className="flex size-10 items-center justify-center rounded-full bg-brand-soft font-semibold text-brand uppercase hover:bg-line">
+      {(user.name || user.email).slice(0, 1)}
+    </Opener>
   );
 }

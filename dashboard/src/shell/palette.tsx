@@ -1,4 +1,4 @@
-// ⌘K: pages and actions at once, contacts and campaigns by their names, anything by its id.
+// ⌘K: pages and actions at once, contacts and campaigns by their names, messages by their words, anything by its id.
 import { useLingui } from "@lingui/react/macro";
 import { useNavigate, useRouter } from "@tanstack/react-router";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
@@ -14,7 +14,8 @@ import { BUILT } from "./navigation";
 const PaletteSearch = graphql(`
   query PaletteSearch($q: String!) {
     contacts(filter: { q: $q }, first: 5) { nodes { id phone firstName lastName } }
-    campaigns(first: 50) { nodes { id name status } }
+    campaigns(q: $q, statuses: [DRAFT, SCHEDULED, PREPARING, SENDING, PAUSED, COMPLETED, CANCELED, FAILED], first: 5) { nodes { id name status } }
+    messages(filter: { q: $q }, first: 5) { nodes { id to body } }
   }
 `);
 const PaletteNode = graphql(`
@@ -92,8 +93,8 @@ export default function Palette({ onClose }: { onClose: () => void }) {
         if (node?.__typename === "Contact" && has("/contacts/$id")) hits.push({ key: node.id, icon: "contacts", name: node.phone, act: () => open(`/contacts/${node.id}`) });
       } else {
         const { data } = await client.query(PaletteSearch, { q: asked }).toPromise();
-        const campaigns = (data?.campaigns.nodes ?? []).filter(({ name }) => plain(name).includes(plain(asked))).slice(0, 5);
-        if (has("/campaigns/$id")) hits.push(...campaigns.map((each) => ({ key: each.id, icon: "campaign" as const, name: each.name, more: t`Campaign`, act: () => open(`/campaigns/${each.id}`) })));
+        const campaigns = data?.campaigns.nodes ?? [];
+        if (has("/campaigns/$id")) hits.push(...campaigns.map((each) => ({ key: each.id, icon: "campaign" as const, name: each.name, more: t`Campaign`, act: () => open(each.status === "DRAFT" ? `/campaigns/new?id=${each.id}` : `/campaigns/${each.id}`) })));
         if (has("/contacts/$id"))
           hits.push(
             ...(data?.contacts.nodes ?? []).map((each) => ({
@@ -104,6 +105,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               act: () => open(`/contacts/${each.id}`),
             })),
           );
+        if (has("/messages")) hits.push(...(data?.messages.nodes ?? []).map(({ id: of, to, body }) => ({ key: of, icon: "message" as const, name: body, more: to, act: () => open(`/messages?id=${of}`) })));
       }
       if (!isOver) setFound(hits);
     };
@@ -131,8 +133,8 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               aria-expanded="true"
               aria-controls={id}
               aria-activedescendant={hits[at] === undefined ? undefined : `${id}-${at}`}
-              aria-label={t`Search contacts, campaigns, pages and actions`}
-              placeholder={t`Search contacts, campaigns, pages and actions`}
+              aria-label={t`Search contacts, campaigns, messages, pages and actions`}
+              placeholder={t`Search contacts, campaigns, messages, pages and actions`}
               className="min-h-13 flex-1 bg-transparent outline-none placeholder:text-muted"
               value={text}
               onChange={(event) => {

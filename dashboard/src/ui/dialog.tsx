@@ -1,5 +1,5 @@
 import { useLingui } from "@lingui/react/macro";
-import type { ReactNode } from "react";
+import { useEffect, type ReactNode } from "react";
 import { Dialog as AriaDialog, Heading, Modal, ModalOverlay } from "react-aria-components";
 import { Button } from "./button";
 import { classes } from "./classes";
@@ -19,6 +19,7 @@ interface Props {
 
 export function Dialog({ isOpen, onClose, title, children, actions, isDrawer = false, isWide = false, isAlert = false }: Props) {
   const { t } = useLingui();
+  useEscape(isOpen, onClose);
   return (
     <ModalOverlay
       isOpen={isOpen}
@@ -47,6 +48,18 @@ export function Dialog({ isOpen, onClose, title, children, actions, isDrawer = f
       </Modal>
     </ModalOverlay>
   );
+}
+
+/** Close on Escape also where what had the focus is gone, as the button of a step that was taken. */
+function useEscape(isOpen: boolean, onClose: () => void) {
+  useEffect(() => {
+    if (!isOpen) return undefined;
+    const hear = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && document.activeElement === document.body) onClose();
+    };
+    document.addEventListener("keydown", hear);
+    return () => document.removeEventListener("keydown", hear);
+  }, [isOpen, onClose]);
 }
 
 export { Confirm } from "./confirm";

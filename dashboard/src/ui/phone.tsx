@@ -1,9 +1,19 @@
 // The recipient's phone, and what a text costs on the air.
 import { Plural, useLingui } from "@lingui/react/macro";
+import type { ReactNode } from "react";
 import { classes } from "./classes";
 
+/** What was said on the phone before: by the workspace, or by whose phone it is. */
+export interface Said {
+  id: string;
+  text: string;
+  isTheirs: boolean;
+}
+
+const BUBBLE = "max-w-[92%] rounded-2xl px-3.5 py-2.5 text-[0.9rem] leading-snug break-words whitespace-pre-wrap";
+
 /** A phone with a message as it arrives, drawn from the parts that go on the air. */
-export function PhonePreview({ from, parts, body, isStale = false }: { from: string; parts: readonly string[]; body: string; isStale?: boolean }) {
+export function PhonePreview({ from, parts, body, isStale = false, earlier = [], foot }: { from: string; parts: readonly string[]; body: string; isStale?: boolean; earlier?: readonly Said[]; foot?: ReactNode }) {
   const { t } = useLingui();
   const text = parts.length > 0 ? parts.join("") : body;
   return (
@@ -16,10 +26,15 @@ export function PhonePreview({ from, parts, body, isStale = false }: { from: str
           <figcaption className="text-xs font-medium">{from || t`your sender`}</figcaption>
         </div>
         <div className={classes("flex flex-1 flex-col justify-end gap-1 p-3 transition-opacity", isStale && "opacity-60")} aria-live="polite">
+          {earlier.map(({ id, text: said, isTheirs }) => (
+            <p key={id} className={classes(BUBBLE, isTheirs ? "self-end rounded-br-md bg-brand text-on-brand" : "self-start rounded-bl-md bg-sunken text-muted")}>
+              {said}
+            </p>
+          ))}
           {text === "" ? (
             <p className="text-center text-sm text-muted">{t`Your text shows here.`}</p>
           ) : (
-            <p className="max-w-[92%] rounded-2xl rounded-bl-md bg-brand-soft px-3.5 py-2.5 text-[0.9rem] leading-snug break-words whitespace-pre-wrap">
+            <p className={classes(BUBBLE, "rounded-bl-md bg-brand-soft")}>
               {parts.length > 1
                 ? parts.map((part, index) => (
                     <span key={index} className={classes(index % 2 === 1 && "border-b-2 border-dotted border-line-strong")}>
@@ -30,6 +45,7 @@ export function PhonePreview({ from, parts, body, isStale = false }: { from: str
             </p>
           )}
         </div>
+        {foot}
       </div>
     </figure>
   );

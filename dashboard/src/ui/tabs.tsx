@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "react";
 import { classes } from "./classes";
 
 interface Props {
@@ -9,8 +10,11 @@ interface Props {
 
 /** Parts of a page that the address names. */
 export function Tabs({ label, tabs, value, onChange }: Props) {
+  const row = useRef<HTMLElement>(null);
+  // On a phone the row is scrolled to the part that is open.
+  useEffect(() => row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [value]);
   return (
-    <nav aria-label={label} className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+    <nav ref={row} aria-label={label} className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
       {tabs.map((each) => (
         <button
           key={each.value}

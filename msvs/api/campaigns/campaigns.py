@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
 import msgspec
+from tortoise.queryset import QuerySet
 
 from msvs.api import ids
 from msvs.api.campaigns import audiences, previews
 from msvs.api.campaigns.checks import check_campaign_sender, check_pace
-from msvs.api.campaigns.requests import MAX_NAME, MAX_TEST_RECIPIENTS, CreateCampaign, UpdateCampaign
+from msvs.api.campaigns.requests import MAX_NAME, MAX_TEST_RECIPIENTS, CreateCampaign, ListCampaigns, UpdateCampaign
 from msvs.api.context import Context
 from msvs.api.credits import caps, credits
 from msvs.api.credits.caps import DAILY_CAP_REACHED
@@ -32,7 +34,7 @@ from msvs.api.messages.messages import (
     send_message,
 )
 from msvs.api.notifier import WorkQueue
-from msvs.api.pages import Page, PageRequest, fetch_page
+from msvs.api.pages import Page, PageRequest, fetch_ordered, fetch_page
 from msvs.api.permissions import Permission, allow
 from msvs.api.resources import CampaignStats, campaign_resource
 from msvs.api.scope import find, scoped
@@ -243,16 +245,27 @@ async def get_campaign(ctx: Context, id: UUID) -> Campaign:
     return await find(ctx, Campaign, id, prefix=ids.CAMPAIGN, noun="campaign")
 
 
-async def list_campaigns(ctx: Context, page: PageRequest, *, status: str | None = None) -> Page[Campaign]:
-    """Campaigns, newest first, optionally of one status; drafts only where that is asked for."""
+async def list_campaigns(ctx: Context, page: PageRequest, which: ListCampaigns | None = None) -> Page[Campaign]:
+    """Campaigns, newest first unless ordered otherwise; drafts only where they are asked for."""
+    which = which or ListCampaigns()
+    return await fetch_ordered(partial(fetch_page, campaign_query(ctx, which)), page, which.order)
+
+
+def campaign_query(ctx: Context, which: ListCampaigns) -> QuerySet[Campaign]:
+    """Return the query of the campaigns that meet every condition given. Raises InvalidRequest."""
     query = scoped(ctx, Campaign)
-    if status is None:
+    for param, named in (("status", None if which.status is None else [which.status]), ("statuses", which.statuses)):
+        if named is None:
+            continue
+        if not set(named) <= {*CampaignStatus}:
+            kind = "one" if param == "status" else "some"
+            raise InvalidRequest(f"{param} must be {kind} of {', '.join(CampaignStatus)}.", param=param)
+        query = query.filter(status__in=[CampaignStatus(each) for each in named])
+    if which.status is None and which.statuses is None:
         query = query.filter(status__not=CampaignStatus.DRAFT)
-    else:
-        if status not in {value.value for value in CampaignStatus}:
-            raise InvalidRequest(f"status must be one of {', '.join(CampaignStatus)}.", param="status")
-        query = query.filter(status=CampaignStatus(status))
-    return await fetch_page(query, page)
+    if which.q is not None:
+        query = query.filter(name__icontains=_check_name(which.q, "q"))
+    return query
 
 
 async def campaign_stats(ctx: Context, campaigns: Sequence[rows.CampaignRow]) -> dict[UUID, CampaignStats]:
@@ -449,11 +462,11 @@ def _audience_ids(audience: Audience) -> tuple[list[UUID], UUID | None, list[UUI
     )
 
 
-def _check_name(text: str) -> str:
+def _check_name(text: str, param: str = "name") -> str:
     name = text.strip()
     if not 1 <= len(name) <= MAX_NAME:
         raise InvalidRequest(
-            f"name has 1 to {MAX_NAME} characters.", param="name", code=ErrorCode.PARAMETER_OUT_OF_RANGE
+            f"{param} has 1 to {MAX_NAME} characters.", param=param, code=ErrorCode.PARAMETER_OUT_OF_RANGE
         )
     return name
 

@@ -23,7 +23,7 @@ from msvs.api.messages.messages import (
     Sender,
     Variables,
 )
-from msvs.api.pages import PageQuery
+from msvs.api.pages import OrderField, PageQuery
 from msvs.fields import LIST_ID, PHONE_PATTERN, Ref, Request, about, id_pattern, named
 from msvs.models import CampaignStatus
 from msvs.models.messages import MetadataValue
@@ -213,6 +213,15 @@ class ListCampaigns(PageQuery, frozen=True, kw_only=True):
     """Which campaigns."""
 
     status: Annotated[str, about("Only campaigns of this status.", enum=[*CampaignStatus])] | None = None
+    statuses: (
+        Annotated[
+            list[Annotated[str, about(enum=[*CampaignStatus])]],
+            about("Only campaigns of one of these statuses; drafts show only where they are asked for."),
+        ]
+        | None
+    ) = None
+    q: Annotated[str, about("Only campaigns whose name holds this text, in any case.", **named(MAX_NAME))] | None = None
+    order: OrderField | None = None
 
 
 def flatten(request: msgspec.Struct, audience: Audience | UnsetType) -> dict[str, object]:

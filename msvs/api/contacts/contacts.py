@@ -402,7 +402,7 @@ def contact_query(ctx: Context, which: ListContacts) -> QuerySet[Contact]:
     if which.opt_in_status is not None:
         query = query.filter(opt_in_status=_read_status(which.opt_in_status))
     for key, value in merge_attributes({}, which.attributes or {}).items():
-        query = query.filter(holds("attributes", key, value))
+        query = query.filter(holds(lambda each: Q(attributes__contains=each), key, value))
     # Ids, by which a page is found, are in the order of time.
     if which.created_from is not None:
         query = query.filter(created_at__gte=which.created_from, id__gte=ids.id_before(which.created_from))

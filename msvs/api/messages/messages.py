@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, NamedTuple, Protocol, TypedDict, Unpack
+from typing import Annotated, ClassVar, NamedTuple, Protocol, TypedDict, Unpack, cast
 from uuid import UUID
 
 import msgspec
+from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from msvs.api import ids, settings_of_mode
@@ -46,6 +47,7 @@ from msvs.api.unit_of_work import is_single_statement, unit_of_work
 from msvs.database import Row, fetch
 from msvs.fields import E164, AwareTime, Ref, Request, about, id_pattern, named
 from msvs.fields import Sender as Sender
+from msvs.json_types import JSON
 from msvs.models import Contact, Message, MessageKind, MessageOrigin, MessageStatus, OnUnknown, OptInStatus, rows
 
 MAX_LATE = timedelta(seconds=60)
@@ -416,7 +418,7 @@ async def _find(ctx: Context, which: Conditions) -> _Found | None:
     if (q := which.get("q")) is not None:
         query = query.filter(body__icontains=q)
     for key, value in (which.get("metadata") or {}).items():
-        query = query.filter(holds("metadata", key, value))
+        query = query.filter(holds(lambda each: Q(metadata__contains=each), key, value))
     if (sent_from := which.get("sent_from")) is not None:
         query = query.filter(sent_at__gte=sent_from)
     if (sent_before := which.get("sent_before")) is not None:
@@ -441,7 +443,7 @@ def _read_metadata(given: Mapping[str, object]) -> Mapping[str, object]:
     for key, value in given.items():
         if value is None or isinstance(value, (dict, list)):
             raise InvalidRequest("Metadata is found by text, numbers and booleans.", param=f"metadata.{key}")
-    return check_metadata(given)
+    return check_metadata(cast("Mapping[str, JSON]", given))
 
 
 def origin_filter(origin: str) -> Mapping[str, object]:

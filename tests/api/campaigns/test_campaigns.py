@@ -27,6 +27,7 @@ from msvs.api.campaigns.campaigns import (
     send_campaign_test,
     update_campaign,
 )
+from msvs.api.campaigns.requests import ListCampaigns
 from msvs.api.contacts.lists import delete_list
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound, PaymentRequired, PermissionDenied
@@ -80,7 +81,8 @@ async def test_a_draft_waits_unseen_and_is_sent_once_launched(ctx: Context) -> N
     await run_through()
     assert (await get_campaign(ctx, row.id)).status == "draft"
     assert (await list_campaigns(ctx, PageRequest())).items == []
-    assert [each.id for each in (await list_campaigns(ctx, PageRequest(), status="draft")).items] == [row.id]
+    drafts = await list_campaigns(ctx, PageRequest(), ListCampaigns(status="draft"))
+    assert [each.id for each in drafts.items] == [row.id]
     assert await refusal(launch_campaign(ctx, row.id)) == ("parameter_missing", "audience")
     await change(ctx, row.id, contact_ids=[each.id for each in people], body="Hi {firstName|there}")
     assert await Event.all().count() == 0

@@ -9,6 +9,7 @@ import { Button } from "@/ui/button";
 import { PhonePreview, SegmentMeter } from "@/ui/phone";
 import { Callout, Card, Count, Credits, Facts } from "@/ui/show";
 import { Skeleton, useProblemText } from "@/ui/states";
+import { AnswerAs, useConversation } from "./handset";
 import { hasAudience, inputOf, unitsOf, type Draft } from "./draft";
 import { useZone } from "@/ui/show";
 
@@ -125,9 +126,11 @@ export function PreviewColumn({ draft, preview, defaultSender }: { draft: Draft;
   const parts = draft.body.trim() === "" ? [] : (message?.parts ?? []);
   const body = draft.body.trim() === "" ? "" : (message?.body ?? shown?.body ?? draft.body);
   const place = sample + 1;
+  const phone = shown?.to ?? STAND_IN;
+  const earlier = useConversation(phone);
   return (
     <aside aria-label={t`Preview`} className="space-y-4 lg:sticky lg:top-20">
-      <PhonePreview from={message?.from ?? defaultSender} parts={parts} body={body} isStale={isStale} />
+      <PhonePreview from={message?.from ?? defaultSender} parts={parts} body={body} isStale={isStale} earlier={earlier} foot={<AnswerAs phone={phone} />} />
       {samples.length > 1 && (
         <div className="flex items-center justify-center gap-2 text-sm text-muted">
           <Button size="icon" look="quiet" icon="left" aria-label={t`Recipient before`} isDisabled={sample === 0} onPress={() => showSample(sample - 1)} />

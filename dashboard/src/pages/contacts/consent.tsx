@@ -78,9 +78,11 @@ export function Consent({ contact: { id, optIn } }: { contact: Contact }) {
                 {[each.version, each.ip, each.userAgent].filter(Boolean).join(" · ")}
               </p>
               <p className="flex flex-wrap items-center gap-x-2 text-sm text-muted">
-                <Trans>
-                  Entry {each.sequence}, recorded by {each.actor}
-                </Trans>
+                <span className="min-w-0 wrap-anywhere">
+                  <Trans>
+                    Entry {each.sequence}, recorded by {each.actor}
+                  </Trans>
+                </span>
                 <CopyId id={each.hash} short />
               </p>
             </li>

@@ -6,18 +6,19 @@ import { graphql } from "@/gql";
 import type { ContactRowFragment, OptInStatus } from "@/gql/graphql";
 import { OptInBadge, useStatusNames } from "@/status";
 import { Button } from "@/ui/button";
-import { Select } from "@/ui/fields";
-import { Card, PageHead, Time } from "@/ui/show";
+import { Field, Select } from "@/ui/fields";
+import { Card, PageHead, Time, useZone } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
+import { daysOf } from "../messages/filter";
 import { AddContact } from "./add";
 import { ImportDialog } from "./import";
 import { CONSENTS } from "./routes";
 import { nameOf, SearchField, useLists, useMayWrite, useSourceName } from "./shared";
 
 export const ContactRowsQuery = graphql(`
-  query ContactRows($filter: ContactFilter, $first: Int, $after: String) {
-    contacts(filter: $filter, first: $first, after: $after) {
+  query ContactRows($filter: ContactFilter, $orderBy: ListOrder! = NEWEST, $first: Int, $after: String) {
+    contacts(filter: $filter, orderBy: $orderBy, first: $first, after: $after) {
       nodes { ...ContactRow }
       pageInfo { hasNextPage endCursor }
       totalCount
@@ -32,13 +33,14 @@ export function ContactsPage() {
   const navigate = useNavigate();
   const mayWrite = useMayWrite();
   const search = useSearch({ from: "/shell/contacts" });
-  const { q, consent, list } = search;
+  const { q, consent, list, since, until, attribute, value, order } = search;
+  const zone = useZone();
   const names = useStatusNames().optIns;
   const lists = useLists();
   const [open, setOpen] = useState<"add" | "import" | null>(null);
-  const filter = { ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { optInStatus: consent }), ...(list === undefined ? {} : { listId: list }) };
+  const filter = { ...(q === undefined ? {} : { q }), ...(consent === undefined ? {} : { optInStatus: consent }), ...(list === undefined ? {} : { listId: list }), ...daysOf(since, until, zone), ...(attribute === undefined || value === undefined ? {} : { attributes: { [attribute]: value } }) };
   const isFiltered = Object.keys(filter).length > 0;
-  const feed = useFeed(ContactRowsQuery, isFiltered ? { filter } : {}, ({ contacts }) => contacts);
+  const feed = useFeed(ContactRowsQuery, { ...(isFiltered ? { filter } : {}), ...(order === undefined ? {} : { orderBy: "OLDEST" as const }) } as never, ({ contacts }) => contacts);
   const go = (changes: Partial<typeof search>) => void navigate({ to: "/contacts", search: { ...search, ...changes }, replace: true });
   const isFirst = feed.rows?.length === 0 && !isFiltered;
   const adding = (
@@ -65,6 +67,16 @@ export function ContactsPage() {
             value={list ?? ALL}
             onChange={(next) => go({ list: next === ALL ? undefined : next })}
           />
+          <details className="sm:col-span-3" open={[since, until, attribute, order].some((each) => each !== undefined) || undefined}>
+            <summary className="cursor-pointer py-1 text-sm text-muted">{t`More filters`}</summary>
+            <div className="mt-2 grid gap-3 sm:grid-cols-2 lg:grid-cols-5">
+              <Field label={t`Added from day`} type={"date" as "text"} value={since ?? ""} onChange={(next) => go({ since: next || undefined })} />
+              <Field label={t`Added to day`} type={"date" as "text"} value={until ?? ""} onChange={(next) => go({ until: next || undefined })} />
+              <SearchField label={t`Attribute`} value={attribute ?? ""} onChange={(next) => go({ attribute: next || undefined })} />
+              <SearchField label={t`Its value`} value={value ?? ""} onChange={(next) => go({ value: next || undefined })} />
+              <Select label={t`Order`} choices={[{ value: ALL, label: t`Newest first` }, { value: "oldest", label: t`Oldest first` }]} value={order ?? ALL} onChange={(next) => go({ order: next === ALL ? undefined : "oldest" })} />
+            </div>
+          </details>
         </div>
       )}
       {feed.problem !== null && feed.rows === undefined ? (

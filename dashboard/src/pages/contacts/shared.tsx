@@ -1,11 +1,9 @@
 // What the pages of contacts share: who may change them, how a contact is called, the filters that type themselves.
 import { useLingui } from "@lingui/react/macro";
-import { useEffect, useState } from "react";
 import type { Problem } from "@/api/problems";
 import { useData } from "@/api/hooks";
 import { useSession } from "@/api/session";
 import { graphql } from "@/gql";
-import { Field } from "@/ui/fields";
 import { useProblemText } from "@/ui/states";
 import { toast } from "@/ui/toast";
 
@@ -54,20 +52,7 @@ export function useLists() {
   return data?.contactLists.nodes ?? [];
 }
 
-const PAUSE_MS = 300;
-
-/** A filter that takes effect a moment after the last key. */
-export function SearchField({ label, value, onChange, placeholder, className }: { label: string; value: string; onChange: (value: string) => void; placeholder?: string; className?: string }) {
-  const [typed, setTyped] = useState(value);
-  useEffect(() => setTyped(value), [value]);
-  useEffect(() => {
-    if (typed.trim() === value) return undefined;
-    const timer = setTimeout(() => onChange(typed.trim()), PAUSE_MS);
-    return () => clearTimeout(timer);
-    // The address follows what is typed, not what the page calls it by.
-  }, [typed]);
-  return <Field label={label} type="search" value={typed} onChange={setTyped} {...(placeholder === undefined ? {} : { placeholder })} className={className ?? ""} />;
-}
+export { SearchField } from "@/ui/searchfield";
 
 /** What a source of consent is called; those of your own stand as they are. */
 export function useSourceName() {

@@ -27,7 +27,7 @@ export function Samples() {
       <div className="flex flex-wrap items-end justify-between gap-3">
         <p className="max-w-xl text-muted">
           <Trans>
-            They ask this very service. Put a <Link to="/developers">key</Link> in MSVS_KEY first.
+            They call this service. Put a <Link to="/developers">key</Link> into MSVS_KEY first.
           </Trans>{" "}
           {livemode && t`With a live key this reaches a real phone.`}
         </p>

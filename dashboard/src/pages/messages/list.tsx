@@ -1,16 +1,18 @@
 import { Trans, useLingui } from "@lingui/react/macro";
-import { useNavigate, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo } from "react";
+import { useNavigate, useSearch, type RegisteredRouter } from "@tanstack/react-router";
+import { lazy, Suspense, useMemo, useState } from "react";
 import { useData, useFeed } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { LogRowFragment, MessageOrigin, MessageStatus } from "@/gql/graphql";
 import { MessageBadge, useStatusNames } from "@/status";
 import { Button } from "@/ui/button";
-import { Checkbox, Select } from "@/ui/fields";
-import { Card, Count, PageHead, Time } from "@/ui/show";
+import { Checkbox, Field, Select } from "@/ui/fields";
+import { SearchField } from "@/ui/searchfield";
+import { Card, Count, PageHead, Time, useZone } from "@/ui/show";
 import { EmptyState, FilteredEmpty, Loading, ProblemState } from "@/ui/states";
 import { DataTable, type TableColumn } from "@/ui/table";
 import { MessageDrawer } from "./drawer";
+import { filterOf, MORE } from "./filter";
 import { useOriginNames } from "./names";
 import { ORIGINS, STATUSES } from "./routes";
 
@@ -31,11 +33,11 @@ export const LogRow = graphql(`
   }
 `);
 const MessageLog = graphql(`
-  query MessageLog($filter: MessageFilter, $first: Int, $after: String) {
-    messages(filter: $filter, first: $first, after: $after) {
+  query MessageLog($filter: MessageFilter, $orderBy: ListOrder! = NEWEST, $counted: Boolean! = true, $first: Int, $after: String) {
+    messages(filter: $filter, orderBy: $orderBy, first: $first, after: $after) {
       nodes { ...LogRow }
       pageInfo { hasNextPage endCursor }
-      totalCount
+      totalCount @include(if: $counted)
     }
   }
 `);
@@ -53,15 +55,12 @@ export function MessagesPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
   const found = useSearch({ from: "/shell/messages" });
-  const { status, origin, campaign, contact, skipped, id, tab, send, to } = found;
-  const filter = {
-    ...(status === undefined ? {} : { status }),
-    ...(origin === undefined ? {} : { origin }),
-    ...(campaign === undefined ? {} : { campaignId: campaign }),
-    ...(contact === undefined ? {} : { contactId: contact }),
-    ...(skipped === undefined || status !== undefined ? {} : { includeSkipped: true }),
-  };
-  const feed = useFeed(MessageLog, { filter } as never, ({ messages }) => messages);
+  const { id, tab, send, to, order } = found;
+  const zone = useZone();
+  const filter = filterOf(found, zone);
+  // What no index finds is not counted: that would look at every message there is.
+  const isCounted = filter["q"] === undefined && filter["from"] === undefined && filter["metadata"] === undefined;
+  const feed = useFeed(MessageLog, { filter, counted: isCounted, ...(order === undefined ? {} : { orderBy: "OLDEST" }) } as never, ({ messages }) => messages);
   const isFiltered = Object.keys(filter).length > 0;
   const go = (changes: Partial<typeof found>) => void navigate({ to: "/messages", search: { ...found, ...changes }, resetScroll: false });
   const clear = () => void navigate({ to: "/messages", search: {} });
@@ -82,7 +81,11 @@ export function MessagesPage() {
       ) : feed.rows === undefined ? (
         <Loading />
       ) : feed.rows.length === 0 ? (
-        isFiltered ? (
+        feed.hasMore ? (
+          <EmptyState icon="search" title={t`None among those looked at`} action={<Button look="primary" onPress={feed.loadMore} isPending={feed.isLoading}>{t`Look further back`}</Button>}>
+            <Trans>Fifty thousand messages are looked at a time. Dates, a phone or a campaign find what you want sooner.</Trans>
+          </EmptyState>
+        ) : isFiltered ? (
           <FilteredEmpty onClear={clear} />
         ) : (
           <Card>
@@ -112,41 +115,75 @@ export function MessagesPage() {
   );
 }
 
+type Found = ReturnType<typeof useSearch<RegisteredRouter, "/shell/messages">>;
+
 interface FiltersProps {
-  found: { status?: MessageStatus | undefined; origin?: MessageOrigin | undefined; campaign?: string | undefined; contact?: string | undefined; skipped?: "1" | undefined };
-  onChange: (changes: { status?: MessageStatus | undefined; origin?: MessageOrigin | undefined; campaign?: string | undefined; contact?: undefined; skipped?: "1" | undefined }) => void;
+  found: Found;
+  onChange: (changes: Partial<Found>) => void;
   onClear: (() => void) | undefined;
 }
 
-function Filters({ found: { status, origin, campaign, contact, skipped }, onChange, onClear }: FiltersProps) {
+const HALF = "w-[calc(50%-0.375rem)] sm:w-44";
+
+function Filters({ found, onChange, onClear }: FiltersProps) {
+  const { status, origin, campaign, contact, skipped, q } = found;
   const { t } = useLingui();
   const statuses = useStatusNames().messages;
   const origins = useOriginNames();
   const { data } = useData(LogChoices, {});
   const { data: person } = useData(LogContact, { id: contact ?? "" }, { pause: contact === undefined });
+  const [isOpen, setOpen] = useState(MORE.some((name) => found[name] !== undefined));
   const campaigns = data?.campaigns.nodes ?? [];
   const named = campaign === undefined || campaigns.some((each) => each.id === campaign) ? campaigns : [...campaigns, { id: campaign, name: campaign }];
   const of = contact === undefined ? undefined : person?.contact;
   const who = of == null ? contact : [of.firstName, of.lastName].filter(Boolean).join(" ") || of.phone;
   return (
-    <div className="mb-5 flex flex-wrap items-end gap-3" role="group" aria-label={t`Filters`}>
-      <Select className="w-full sm:w-44" label={t`State`} choices={[{ value: ALL, label: t`All` }, ...STATUSES.map((each) => ({ value: each as string, label: statuses[each] }))]} value={status ?? ALL} onChange={(next) => onChange({ status: next === ALL ? undefined : (next as MessageStatus) })} />
-      <Select className="w-full sm:w-44" label={t`Origin`} choices={[{ value: ALL, label: t`All` }, ...ORIGINS.map((each) => ({ value: each as string, label: origins[each] }))]} value={origin ?? ALL} onChange={(next) => onChange({ origin: next === ALL ? undefined : (next as MessageOrigin) })} />
-      <Select className="w-full sm:w-56" label={t`Campaign`} choices={[{ value: ALL, label: t`All` }, ...named.map((each) => ({ value: each.id, label: each.name }))]} value={campaign ?? ALL} onChange={(next) => onChange({ campaign: next === ALL ? undefined : next })} />
+    <div className="mb-5 space-y-3" role="search" aria-label={t`Filters`}>
+      <div className="flex flex-wrap items-end gap-3">
+        <SearchField className="w-full sm:w-64" label={t`Text`} placeholder={t`Words of the message`} value={q ?? ""} onChange={(next) => onChange({ q: next || undefined })} />
+        <Select className={HALF} label={t`State`} choices={[{ value: ALL, label: t`All` }, ...STATUSES.map((each) => ({ value: each as string, label: statuses[each] }))]} value={status ?? ALL} onChange={(next) => onChange({ status: next === ALL ? undefined : (next as MessageStatus) })} />
+        <Select className={HALF} label={t`Origin`} choices={[{ value: ALL, label: t`All` }, ...ORIGINS.map((each) => ({ value: each as string, label: origins[each] }))]} value={origin ?? ALL} onChange={(next) => onChange({ origin: next === ALL ? undefined : (next as MessageOrigin) })} />
+        <Select className="w-full sm:w-56" label={t`Campaign`} choices={[{ value: ALL, label: t`All` }, ...named.map((each) => ({ value: each.id, label: each.name }))]} value={campaign ?? ALL} onChange={(next) => onChange({ campaign: next === ALL ? undefined : next })} />
+        <Button look="quiet" aria-expanded={isOpen} onPress={() => setOpen(!isOpen)}>{isOpen ? t`Fewer filters` : t`More filters`}</Button>
+        {contact !== undefined && (
+          <Button icon="close" onPress={() => onChange({ contact: undefined })}>
+            {t`Contact: ${who}`}
+          </Button>
+        )}
+        {onClear !== undefined && <Button look="quiet" onPress={onClear}>{t`Clear filters`}</Button>}
+      </div>
+      {isOpen && <MoreFilters found={found} onChange={onChange} />}
       {status === undefined && (
-        <div className="pb-2">
-          <Checkbox isSelected={skipped !== undefined} onChange={(isIn) => onChange({ skipped: isIn ? "1" : undefined })}>
-            {t`With skipped recipients`}
-          </Checkbox>
-        </div>
+        <Checkbox isSelected={skipped !== undefined} onChange={(isIn) => onChange({ skipped: isIn ? "1" : undefined })}>
+          {t`With skipped recipients`}
+        </Checkbox>
       )}
-      {contact !== undefined && (
-        <Button icon="close" onPress={() => onChange({ contact: undefined })}>
-          {t`Contact: ${who}`}
-        </Button>
-      )}
-      {onClear !== undefined && <Button look="quiet" onPress={onClear}>{t`Clear filters`}</Button>}
     </div>
+  );
+}
+
+function MoreFilters({ found, onChange }: Omit<FiltersProps, "onClear">) {
+  const { t } = useLingui();
+  const zone = useZone();
+  const field = (name: (typeof MORE)[number], label: string, placeholder?: string) => (
+    <SearchField key={name} label={label} value={found[name] ?? ""} onChange={(next) => onChange({ [name]: next || undefined })} {...(placeholder === undefined ? {} : { placeholder })} />
+  );
+  const day = (name: "since" | "until", label: string) => (
+    <Field label={label} type={"date" as "text"} value={found[name] ?? ""} onChange={(next) => onChange({ [name]: next || undefined })} />
+  );
+  return (
+    <Card>
+      <div className="grid gap-3 sm:grid-cols-2 lg:grid-cols-4">
+        {field("phone", t`Phone`, "+12125550142")}
+        {field("from", t`Sender`)}
+        {field("error", t`Error code`, "unreachable")}
+        <Select label={t`Order`} choices={[{ value: ALL, label: t`Newest first` }, { value: "oldest", label: t`Oldest first` }]} value={found.order ?? ALL} onChange={(next) => onChange({ order: next === ALL ? undefined : "oldest" })} />
+        {day("since", t`From day (${zone})`)}
+        {day("until", t`To day (${zone})`)}
+        {field("key", t`Metadata key`)}
+        {field("value", t`Metadata value`)}
+      </div>
+    </Card>
   );
 }
 

@@ -10,7 +10,26 @@ export const TABS = ["timeline", "why"] as const;
 export const messagesRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: "/messages",
-  validateSearch: search({ status: oneOf(STATUSES), origin: oneOf(ORIGINS), campaign: text(), contact: text(), skipped: flag(), id: text(), tab: oneOf(TABS), send: flag(), to: text() }),
+  validateSearch: search({
+    status: oneOf(STATUSES),
+    origin: oneOf(ORIGINS),
+    campaign: text(),
+    contact: text(),
+    skipped: flag(),
+    phone: text(),
+    from: text(),
+    q: text(),
+    error: text(),
+    since: text(),
+    until: text(),
+    key: text(),
+    value: text(),
+    order: oneOf(["oldest"]),
+    id: text(),
+    tab: oneOf(TABS),
+    send: flag(),
+    to: text(),
+  }),
   component: lazyPage("messages", () => import("./list"), "MessagesPage"),
 });
 

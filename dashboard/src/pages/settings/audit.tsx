@@ -77,7 +77,7 @@ export function Audit() {
   const feed = useFeed(AuditList, (isFiltered ? { filter } : {}) as never, ({ auditLog }) => auditLog);
   const members = useData(Actors, {}).data?.members;
   const [open, setOpen] = useState<AuditRowFragment | null>(null);
-  const people = useMemo(() => new Map([[user.id, user.name || user.email], ...(members ?? []).map(({ id, name, email }) => [id, name || email] as const), ["system", t`The service itself`]]), [members, user, t]);
+  const people = useMemo(() => new Map([[user.id, user.name || user.email], ...(members ?? []).map(({ id, name, email }) => [id, name || email] as const), ["system", t`The service itself`], ["operator", t`The operator`]]), [members, user, t]);
   const go = (next: { action?: string | undefined; actor?: string | undefined; on?: string | undefined }) =>
     void navigate({ to: "/settings", search: { tab: "audit", action: known, actor, on, ...next }, replace: true, resetScroll: false });
   const columns = useMemo<TableColumn<AuditRowFragment>[]>(

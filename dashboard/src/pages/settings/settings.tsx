@@ -60,7 +60,7 @@ export function SettingsPage() {
         <div className="mb-5 space-y-2">
           {!livemode && (
             <Callout tone="info">
-              <Trans>These are the sandbox's own. What you do not change here is as it is live.</Trans>
+              <Trans>These settings are the sandbox's own. Those you leave alone follow live.</Trans>
             </Callout>
           )}
           {!isAdmin && (

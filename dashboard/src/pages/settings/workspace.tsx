@@ -100,7 +100,7 @@ export function General({ workspace }: { workspace: Workspace }) {
         <Select label={t`Time zone`} hint={t`Times are shown in it, and days begin in it.`} choices={zones} value={values.timezone} onChange={(value) => set("timezone", value)} isDisabled={isOff} error={errorOf("timezone")} />
         <Field
           label={t`Default sender`}
-          hint={own === "" ? t`Who a message is from where it names nobody.` : t`Who a message is from where it names nobody. Yours: ${own}.`}
+          hint={own === "" ? t`Used where a message names no sender.` : t`Used where a message names no sender. Yours: ${own}.`}
           value={values.defaultSender}
           onChange={(value) => set("defaultSender", value)}
           isDisabled={isOff}

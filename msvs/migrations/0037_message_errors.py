@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("msvs", "0034_inbox_teams")]
+    dependencies = [("msvs", "0036_operators")]
     initial = False
 
     operations = [

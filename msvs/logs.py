@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import TextIO
 from urllib.parse import parse_qsl
@@ -23,9 +24,23 @@ _authorization = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:b[\"'
 _bearer = re.compile(r"(?i)\b(bearer\s+)[0-9A-Za-z._~+/=-]{8,}")
 # Up to the last @ of the authority; a scheme without end would be looked for from each of its letters.
 _password = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s/]+@")
-_phone = re.compile(r"(?:\+|%2[Bb])([1-9][0-9]{6,14})(?![0-9])")
+# With what people and carriers write between the digits.
+_phone = re.compile(r"(?:\+|%2[Bb])([1-9](?:[ ().-]{0,2}[0-9]){6,14})(?![0-9])")
+_cookie = re.compile(r"(?i)(cookie[\"']?\s?[:=]\s?[\"']?)[^\r\n\"']+")
+_named = re.compile(
+    r"(?i)((?:password|passwd|passphrase|secret|token|(?:api|secret|private)[_-]?key)[\"']?(?:=|: ?)[\"']?)"
+    r"(?!•)[^\s\"',;&}]+"
+)
+# What a database's message quotes behind a colon, and the driver behind the place of an argument.
+_values = re.compile(r"((?:: (?=\"))|(?:query argument \$[0-9]+: )).*", re.DOTALL)
+_word = re.compile(r"[a-z]+")
 
-SECRET_FIELDS = frozenset(("authorization", "password", "secret", "token", "api_key"))
+# A field with one of these words in its name has a secret.
+SECRET_WORDS = frozenset(
+    ("authorization", "cookie", "credentials", "passphrase", "passwd", "password", "secret", "signature", "token")
+)
+# And these, of whose words each alone says nothing.
+SECRET_FIELDS = frozenset(("api_key", "secret_key", "private_key"))
 MASK = "•••"
 
 
@@ -39,11 +54,13 @@ def mask(text: str) -> str:
         text = _password.sub(rf"\1{MASK}@", text)
     text = _authorization.sub(rf"\1{MASK}", text)
     text = _bearer.sub(rf"\1{MASK}", text)
+    text = _cookie.sub(rf"\1{MASK}", text)
+    text = _named.sub(rf"\1{MASK}", text)
     return _phone.sub(_mask_phone, text)
 
 
 def _mask_phone(found: re.Match[str]) -> str:
-    digits = found[1]
+    digits = re.sub(r"[^0-9]", "", found[1])
     kept = (4, 4) if len(digits) >= 10 else (2, 2)
     return f"+{digits[: kept[0]]}{MASK}{digits[-kept[1] :]}"
 
@@ -61,7 +78,9 @@ def _masked(value: object) -> object:
 
 
 def _masked_field(name: str, value: object) -> object:
-    return MASK if name.lower() in SECRET_FIELDS else _masked(value)
+    name = name.lower().replace("-", "_")
+    is_secret = not SECRET_WORDS.isdisjoint(_word.findall(name)) or any(each in name for each in SECRET_FIELDS)
+    return MASK if is_secret else _masked(value)
 
 
 def mask_event(_logger: object, _name: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
@@ -83,14 +102,14 @@ def set_up(settings: Settings, stream: TextIO | None = None) -> None:
     # Tracebacks without the values of local variables, which may be bodies and numbers.
     rendered: list[structlog.typing.Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(format_error),
         mask_event,
     ]
     if settings.is_production:
         rendered.append(structlog.processors.JSONRenderer(ensure_ascii=False))
     else:
         colors = (stream or sys.stderr).isatty()
-        rendered.append(structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_plain_traceback))
+        rendered.append(structlog.dev.ConsoleRenderer(colors=colors))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -136,5 +155,38 @@ def place_of(url: str) -> str:
     return f"{scheme}://{authority.rpartition('@')[2] or socket}{slash}{path}"
 
 
-def _plain_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
-    structlog.dev.plain_traceback(stream, exc_info)
+def format_error(exc_info: structlog.typing.ExcInfo) -> str:
+    """Return the traceback of an error, of those behind it and in it, without what a database says of its rows."""
+    return "\n".join(_tell(exc_info[1], set())) if exc_info[1] is not None else ""
+
+
+def _tell(error: BaseException, told: set[int]) -> list[str]:
+    told.add(id(error))
+    lines = []
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None and id(before) not in told:
+        lines = [*_tell(before, told), "", "Which led to:" if error.__cause__ else "While it was handled:", ""]
+    frames = traceback.format_tb(error.__traceback__)
+    lines += [*(["Traceback (most recent call last):"] if frames else []), *(frame.rstrip("\n") for frame in frames)]
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    text = message_of(error)
+    lines.append(f"{name}: {text}" if text else name)
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            lines += ["", "In it:", *_tell(inner, told)]
+    return lines
+
+
+def message_of(error: BaseException) -> str:
+    """Return an error's message; of a database's error without the values of rows, which may be bodies and numbers."""
+    inner = error.args[0] if error.args else None
+    if isinstance(inner, BaseException):
+        return message_of(inner)
+    library = type(error).__module__.partition(".")[0]
+    if library == "tortoise":
+        return ""
+    if library != "asyncpg":
+        return str(error)
+    # Its details quote the row.
+    return _values.sub(rf"\1{MASK}", str(inner or ""))

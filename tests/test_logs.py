@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 import structlog
 
+from msvs import database as db
 from msvs import logs
 from msvs.api.accounts.keys import make_key
+from msvs.api.context import Context
+from msvs.models import Contact
 from msvs.settings import Settings
+from tests import factories
 
 KEY = make_key(True)
 
@@ -35,6 +40,14 @@ KEY = make_key(True)
         ("redis://:hunt@er2@127.0.0.1/0 and a@b", "redis://:•••@127.0.0.1/0 and a@b"),
         ("2026-05-01T20:00:00+0000", "2026-05-01T20:00:00+0000"),
         ("1+2 = 3", "1+2 = 3"),
+        ("to +1 (415) 555-0123.", "to +1415•••0123."),
+        ("tel:+44-7400-123456;isub=1", "tel:+4474•••3456;isub=1"),
+        ("GET /x?api_key=abc&token=def&page=2", "GET /x?api_key=•••&token=•••&page=2"),
+        ("{'new_password': 'hunter2', 'name': 'Ada'}", "{'new_password': '•••', 'name': 'Ada'}"),
+        ("MSVS_SECRET_KEY=s3cr3t", "MSVS_SECRET_KEY=•••"),
+        ("client_secret: s3cr3t\nnext", "client_secret: •••\nnext"),
+        ("Set-Cookie: msvs_session=abc; Path=/\nnext", "Set-Cookie: •••\nnext"),
+        ("tokens=5 left", "tokens=5 left"),
         ("msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP", "msg_01HYZ8K5VQAE2N0PWQ6DC9V8MP"),
     ],
 )
@@ -83,6 +96,76 @@ def test_both_pipelines_mask_everything(output: Callable[[Settings], io.StringIO
     assert written.count("+1415•••0123") >= 4
     assert written.count("req_1") == 2
     assert "Traceback" in written
+
+
+@pytest.mark.parametrize("environment", ["production", "development"])
+@pytest.mark.parametrize(
+    "name", ["Password", "new_password", "auth_token", "cookie", "Set-Cookie", "X-Twilio-Signature", "MSVS_SECRET_KEY"]
+)
+def test_a_field_is_masked_by_its_name(output: Callable[[Settings], io.StringIO], environment: str, name: str) -> None:
+    stream = output(Settings(environment=environment))
+    structlog.get_logger("ours").info("seen", **{name: "hunter2"}, nested={name: ["hunter2"]}, page=2)
+    assert "hunter2" not in stream.getvalue()
+    assert stream.getvalue().count(logs.MASK) == 2
+
+
+@pytest.mark.parametrize("environment", ["production", "development"])
+async def test_what_a_database_says_of_a_row_is_not_written(
+    ctx: Context, output: Callable[[Settings], io.StringIO], environment: str
+) -> None:
+    stream = output(Settings(environment=environment))
+    body = "Your code is\n4711, Ada"
+    await db.execute("ALTER TABLE contacts ADD CONSTRAINT no_ada CHECK (first_name NOT LIKE '%Ada%')")
+    contact = await factories.make_contact(ctx)
+    works: list[Callable[[], Awaitable[object]]] = [
+        lambda: db.execute("UPDATE contacts SET first_name = $1", body),
+        lambda: db.execute("SELECT $1::int", body),
+        lambda: db.execute(f"SELECT '{body}'::uuid"),
+        lambda: Contact.filter(id=contact.id).update(first_name=body),
+        lambda: Contact.create(workspace_id=ctx.workspace_id, livemode=False, phone=body * 9, first_name=body),
+    ]
+    try:
+        for number, work in enumerate(works):
+            try:
+                await asyncio.gather(work())
+            except Exception as error:
+                structlog.get_logger("ours").exception("failed", number=number)
+                try:
+                    raise ExceptionGroup("several", [error])
+                except ExceptionGroup as group:
+                    logging.getLogger("theirs").error("failed", exc_info=group)
+    finally:
+        await db.execute("ALTER TABLE contacts DROP CONSTRAINT no_ada")
+    written = stream.getvalue()
+    assert [written.count(part) for part in ("4711", "Ada", contact.phone)] == [0, 0, 0]
+    assert written.count("failed") == 2 * len(works)
+    # What, where and why are told.
+    assert written.count("Traceback (most recent call last)") >= 2 * len(works)
+    assert "violates check constraint" in written
+    assert "test_logs.py" in written
+
+
+def test_an_error_is_told_with_those_behind_it_and_in_it() -> None:
+    try:
+        try:
+            fail()
+        except ValueError as error:
+            raise ExceptionGroup("several", [KeyError("one"), OSError(2, "two")]) from error
+    except ExceptionGroup as group:
+        told = logs.format_error((type(group), group, group.__traceback__))
+    lines = [line for line in told.splitlines() if line and not line.startswith(" ")]
+    assert lines == [
+        "Traceback (most recent call last):",
+        f"ValueError: cannot send to +14155550123 with {KEY}",
+        "Which led to:",
+        "Traceback (most recent call last):",
+        "ExceptionGroup: several (2 sub-exceptions)",
+        "In it:",
+        "KeyError: 'one'",
+        "In it:",
+        "FileNotFoundError: [Errno 2] two",
+    ]
+    assert logs.format_error((None, None, None)) == ""  # type: ignore[arg-type]
 
 
 def test_production_writes_one_json_object_a_line(output: Callable[[Settings], io.StringIO]) -> None:

@@ -35,6 +35,8 @@ LOOK_AGAIN_SECONDS = 0.5
 LATER = timedelta(minutes=10)
 # What traffic may have to wait for, at most, and how often in how long a time.
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '20ms'"
+# Where this process is stopped while it has a table to itself, traffic waits no longer than this.
+STUCK_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '1s'"
 TRIES = 10
 PAUSE_SECONDS = 0.1
 
@@ -210,6 +212,7 @@ async def _run(statements: Sequence[str], names: Mapping[str, str], moved: Seque
 
     async def run() -> None:
         await execute(LOCK_TIMEOUT)
+        await execute(STUCK_TIMEOUT)
         for statement in statements:
             await execute(statement.format(**names), *(moved if statement is MOVE_ROWS else ()))
 

@@ -190,6 +190,16 @@ async def test_a_partition_is_made_while_traffic_uses_the_months_before(ctx: Con
     assert await home("messages", await write_message(ctx, last)) == f"messages_{last:%Y_%m}"
 
 
+async def test_who_is_stopped_with_a_table_to_itself_is_given_up_after_a_second(clean: None) -> None:
+    look = "CREATE TABLE seen AS SELECT current_setting('idle_in_transaction_session_timeout') AS stuck"
+    try:
+        await partitions._run([look], {})
+        assert await db.fetch_value("SELECT stuck FROM seen") == "1s"
+    finally:
+        await db.execute("DROP TABLE seen")
+    assert await db.fetch_value("SELECT current_setting('idle_in_transaction_session_timeout')") == "10s"
+
+
 async def test_a_new_partition_is_attached_without_reading_the_default_one(ctx: Context) -> None:
     """It may hold millions of rows of months that never had a partition."""
     last = await month(2)

@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 
 from msvs import database as db
+from msvs import looks
 from msvs.api.context import Context
 from msvs.api.dispatch import lane_bounds
 from msvs.api.dispatch.lane_bounds import LaneBounds
@@ -28,6 +29,7 @@ os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(tempfile.gettempdir(), f"msvs-t
 
 # However slow the machine is, no look passes over what a test writes as if it were hours ago.
 lane_bounds.SLOW_SECONDS = math.inf
+looks.FULL_SECONDS = looks.FULL_SHARE = 0.0
 
 # Keys and ids that are made when a test file is read.
 MADE = re.compile(r"(?<=msvs_)(live|test|prod)_\S+|(?<=[a-z]_)[0-9A-Z]{26}", re.IGNORECASE)

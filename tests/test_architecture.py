@@ -96,7 +96,6 @@ UNSCOPED_SQL = {
     "msvs/api/dispatch/lanes.py": "looks for due messages of all workspaces",
     "msvs/api/dispatch/outcomes.py": "works by the ids of a claim",
     "msvs/api/dispatch/pacing.py": "counts the hand-overs of the campaign that a lane names",
-    "msvs/api/dispatch/picking.py": "picks the due messages of a lane",
     "msvs/api/dispatch/set_aside.py": "sets aside the message that a lane could not claim",
     "msvs/api/dispatch/pausing.py": "pauses the campaign whose messages dispatch holds",
     "msvs/api/inbound/replies.py": "changes the message that it has just locked, found under the caller's scope",

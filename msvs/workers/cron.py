@@ -53,8 +53,8 @@ Question = Callable[[Services, datetime], Awaitable[bool]]
 QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.MESSAGES: has_due,
     WorkQueue.CAMPAIGNS: lambda _, now: lifecycle.has_work(now),
-    WorkQueue.REPORTS: lambda _, now: reports.has_due(now),
-    WorkQueue.WEBHOOKS: lambda _, now: status_callbacks.has_due(now),
+    WorkQueue.REPORTS: reports.has_due,
+    WorkQueue.WEBHOOKS: status_callbacks.has_due,
     WorkQueue.MAIL: lambda _, now: mail_outbox.has_due(now),
     WorkQueue.MAINTENANCE: lambda _, now: maintenance.has_work(now),
 }

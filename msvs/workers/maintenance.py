@@ -112,7 +112,15 @@ def _chores(
         "completed": complete_campaigns,
         "unreported": partial(in_unit_of_work, partial(delivery_reports.give_up_reports, limit=BATCH, now=now)),
         "unresolved": partial(in_unit_of_work, partial(delivery_reports.give_up_unresolved, limit=BATCH, now=now)),
-        "stale_deliveries": partial(in_unit_of_work, partial(deliveries.drop_stale_deliveries, limit=BATCH, now=now)),
+        "stale_deliveries": partial(
+            in_unit_of_work,
+            partial(
+                deliveries.drop_stale_deliveries,
+                limit=BATCH,
+                now=now,
+                endpoints=services.keep(deliveries.EndpointLooks),
+            ),
+        ),
         "sessions": partial(in_unit_of_work, partial(login_sessions.forget_ended, now)),
         "operator_sessions": partial(in_unit_of_work, partial(operators.forget_ended_sessions, services)),
         "authentication": partial(

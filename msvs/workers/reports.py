@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -18,7 +19,8 @@ from msvs.api.inbound import carrier_events
 from msvs.api.inbound.replies import receive_inbound
 from msvs.api.notifier import WorkQueue, notify_now
 from msvs.api.unit_of_work import in_unit_of_work
-from msvs.database import execute, fetch, fetch_value
+from msvs.database import execute, fetch
+from msvs.looks import InOrder
 from msvs.models import CarrierEventKind
 from msvs.workers.retrying import is_away, is_stuck
 from msvs.workers.stopping import StopFlag
@@ -36,9 +38,10 @@ LOCK_SECONDS = 1.0
 LEAST_LOCK_SECONDS = 0.05
 
 PICK_REPORTS = """
-SELECT * FROM virtual_signals WHERE due_at <= $1 AND kind <> 'inbound'
+SELECT * FROM virtual_signals WHERE due_at >= $3 AND due_at <= $1 AND kind <> 'inbound'
 ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+FIRST_DUE = "SELECT due_at FROM {table} WHERE due_at >= $2 AND due_at <= $1 ORDER BY due_at LIMIT 1"
 DELETE_VIRTUAL_EVENTS = "DELETE FROM virtual_signals WHERE id = ANY($1)"
 PUT_OFF_VIRTUAL_EVENTS = "UPDATE virtual_signals SET due_at = $2 WHERE id = ANY($1)"
 # What a phone wrote is applied in its order: one waits for those before it, also where another worker holds them, or
@@ -64,6 +67,20 @@ UPDATE virtual_signals SET due_at = $1::timestamptz + $2 WHERE id = ANY (ARRAY(
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 ))
 """
+
+
+class ReportLooks:
+    """Where the looks of a process at what carriers bring begin."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Make the next looks full ones: what breaks is then the first that is due."""
+        self.reports = InOrder()
+        self.carrier_reports = InOrder()
+        self.due = {table: InOrder() for table in ("virtual_signals", "carrier_signals")}
+
 
 # Puts the first one off, for as long as it is stuck or, with None, for as long as befits what is broken.
 PutOff = Callable[[timedelta | None], Awaitable[None]]
@@ -110,8 +127,8 @@ async def collect_reports(services: Services, *, seconds: float = 10.0, stop: St
     while not run.stop.is_set:
         before = run.taken
         # A batch of each at most, and not for long: a reply finds its message as reported, and no STOP waits.
-        await run.in_batches(_take_reports, _postpone)
-        await run.in_batches(_apply_reports, partial(_put_off, CarrierEventKind.REPORT))
+        await run.in_batches(partial(_take_reports, services), _postpone)
+        await run.in_batches(partial(_apply_reports, services), partial(_put_off, CarrierEventKind.REPORT))
         await run.take_inbound()
         await run.in_batches(_forget_unread, partial(_put_off, CarrierEventKind.UNREAD))
         if run.taken == before:
@@ -166,6 +183,7 @@ class _Run:
             except Exception as error:
                 if is_away(error):
                     raise
+                self._services.keep(ReportLooks).forget()
                 log.error("reports not applied", at_most=limit, error=type(error).__name__)
                 if limit == 1:
                     await in_unit_of_work(partial(put_off, STUCK_WAIT if is_stuck(error) else None))
@@ -204,14 +222,22 @@ async def _bounded(work: Callable[[], Awaitable[int]], patience: float) -> int:
         return await in_unit_of_work(wait_and_work)
 
 
-async def has_due(now: datetime) -> bool:
+class _Due(Protocol):
+    @property
+    def due_at(self) -> datetime: ...
+
+
+async def has_due(services: Services, now: datetime) -> bool:
     """Return whether a carrier has something to bring."""
-    has_virtual = await fetch_value("SELECT EXISTS (SELECT FROM virtual_signals WHERE due_at <= $1)", now)
-    return bool(has_virtual) or await carrier_events.has_due(now)
+    for table, looks in services.keep(ReportLooks).due.items():
+        if await looks.find(now, partial(fetch, _Due, FIRST_DUE.format(table=table), now)):
+            return True
+    return False
 
 
-async def _apply_reports(limit: int) -> int:
-    return await carrier_events.apply_reports(limit=limit, now=await database.now())
+async def _apply_reports(services: Services, limit: int) -> int:
+    looks = services.keep(ReportLooks).carrier_reports
+    return await carrier_events.apply_reports(limit=limit, now=await database.now(), looks=looks)
 
 
 async def _take_opt_outs(services: Services, limit: int) -> int:
@@ -239,10 +265,10 @@ async def _postpone(wait: timedelta | None) -> None:
     await execute(POSTPONE_VIRTUAL_EVENT, await database.now(), wait or PUT_OFF)
 
 
-async def _take_reports(limit: int) -> int:
+async def _take_reports(services: Services, limit: int) -> int:
     """Take a batch of reports off the carrier and apply them, in one transaction; those of held messages wait."""
     now = await database.now()
-    picked = await fetch(PICK_REPORTS, now, limit)
+    picked = await services.keep(ReportLooks).reports.find(now, partial(fetch, PICK_REPORTS, now, limit))
     held = await hold_messages(row.message_id for row in picked)
     if held:
         await execute(PUT_OFF_VIRTUAL_EVENTS, [row.id for row in picked if row.message_id in held], now + STUCK_WAIT)

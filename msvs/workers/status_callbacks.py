@@ -28,9 +28,10 @@ TURN_SECONDS = 5.0
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
-async def has_due(now: datetime) -> bool:
+async def has_due(services: Services, now: datetime) -> bool:
     """Return whether any webhook or status callback is due."""
-    return await deliveries.has_due(now) or await status_callbacks.has_due(now)
+    endpoints, workspaces = services.keep(deliveries.EndpointLooks), services.keep(status_callbacks.CallbackLooks)
+    return await deliveries.has_due(now, endpoints) or await status_callbacks.has_due(now, workspaces)
 
 
 async def deliver_all(services: Services, client: HttpClient, *, stop: StopFlag) -> int:
@@ -55,6 +56,7 @@ async def deliver_callbacks(
 class _Run:
     def __init__(self, services: Services, client: HttpClient, stop: StopFlag) -> None:
         self._hosts = services.keep(HostBudgets)
+        self._looks = services.keep(status_callbacks.CallbackLooks)
         self._rates = services.rates
         self._client = client
         self._stop = stop
@@ -91,7 +93,7 @@ class _Run:
         if room <= 0:
             return 0
         async with unit_of_work():
-            rows = await claim_callbacks(limit=room, busy=self._busy, now=await database.now())
+            rows = await claim_callbacks(limit=room, busy=self._busy, now=await database.now(), workspaces=self._looks)
         self._busy.update(row.workspace_id for row in rows)
         by_message = sorted(rows, key=lambda row: row.message_id)
         for _, group in groupby(by_message, key=lambda row: row.message_id):

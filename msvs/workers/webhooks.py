@@ -27,6 +27,7 @@ from msvs.api.webhooks.deliveries import (
     LEASE,
     Attempt,
     ClaimedDelivery,
+    EndpointLooks,
     Post,
     claim_deliveries,
     record_attempts,
@@ -123,6 +124,7 @@ class _Run:
         self._keyring: Keyring = services.keyring
         self._rates = services.rates
         self._hosts = services.keep(HostBudgets)
+        self._looks = services.keep(EndpointLooks)
         # Endpoints whose next post waits for their host's budget.
         self._held: dict[str, deque[_Endpoint]] = {}
         self._client = client
@@ -193,7 +195,9 @@ class _Run:
         held_until = time.monotonic() + HELD_SECONDS
         now = await database.now()
         async with unit_of_work():
-            rows = await claim_deliveries(limit=limit, per_endpoint=FIRST_AT_ONCE, room=room, now=now)
+            rows = await claim_deliveries(
+                limit=limit, per_endpoint=FIRST_AT_ONCE, room=room, now=now, endpoints=self._looks
+            )
         self._claimed += len(rows)
         self._more_elsewhere = len(rows) >= limit
         for row in rows:

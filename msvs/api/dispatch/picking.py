@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from msvs import looks
 from msvs.api.context import Services
 from msvs.api.dispatch import throughput
 from msvs.api.dispatch.lanes import Lane
 from msvs.api.dispatch.set_aside import LeftOut
 from msvs.database import fetch
+from msvs.looks import ByKey
 from msvs.models.rows import MessageRow
 
 # The row lock, not the snapshot, decides a race with an opt-out: the opt-out cancels these rows in its own
@@ -47,27 +49,49 @@ PICKED_BY_SENDER = """
 """
 SINGLE_LANE, CAMPAIGN_LANE = "campaign_id IS NULL", "campaign_id = ${number}"
 
-# Senders that have something due in a lane and may send it, who has waited longest first. They are found by hopping
-# through the lane's index of senders: its cost is their number.
-SENDERS = """
-WITH RECURSIVE hops AS (
-    SELECT ''::varchar AS sender, NULL::timestamptz AS due_at
-    UNION ALL
-    SELECT following.sender, following.due_at FROM hops CROSS JOIN LATERAL (
-        SELECT sender, due_at FROM messages
-        WHERE status = 'queued' AND {lane} AND sender > hops.sender AND {is_open}
-        ORDER BY sender, (due_at AT TIME ZONE 'UTC') LIMIT 1
-    ) AS following
+# Senders that have something queued in a lane, each with its first message.
+WAITING_SENDERS = looks.statement_of(
+    looks.Queue(
+        table="messages",
+        key="sender",
+        key_type="varchar",
+        least="''",
+        time="(due_at AT TIME ZONE 'UTC')",
+        bound="({time} AT TIME ZONE 'UTC')",
+        due_at="due_at",
+        waits="status = 'queued' AND {lane} AND {is_open}",
+    )
 )
-SELECT hops.sender FROM hops
-LEFT JOIN unnest($2::varchar[], $3::float8[]) AS own (sender, rate) ON own.sender = hops.sender
-LEFT JOIN throughput_buckets AS bucket ON bucket.name = 'sender:' || hops.sender
-WHERE hops.due_at <= $1 AND (
+SINGLE_SENDERS, CAMPAIGN_SENDERS = "campaign_id IS NULL AND workspace_id = $3 AND livemode = $4", "campaign_id = $3"
+OWN_SENDERS = "SELECT value AS sender FROM senders WHERE workspace_id = $1 OR workspace_id IS NULL LIMIT 100"
+
+# Of those that have something due the ones that may send it, who has waited longest first.
+READY_SENDERS = """
+SELECT waiting.sender FROM unnest($5::varchar[], $6::timestamptz[]) AS waiting (sender, due_at)
+LEFT JOIN unnest($2::varchar[], $3::float8[]) AS own (sender, rate) ON own.sender = waiting.sender
+LEFT JOIN throughput_buckets AS bucket ON bucket.name = 'sender:' || waiting.sender
+WHERE waiting.due_at <= $1 AND (
     coalesce(own.rate, $4::float8) IS NULL OR bucket.name IS NULL OR bucket.tokens + coalesce(own.rate, $4::float8)
         * greatest(extract(epoch FROM $1::timestamptz - bucket.refilled_at), 0)::float8 >= 1
-) ORDER BY hops.due_at LIMIT $5
+) ORDER BY waiting.due_at LIMIT $7
 """
-SINGLE_SENDERS, CAMPAIGN_SENDERS = "campaign_id IS NULL AND workspace_id = $6 AND livemode = $7", "campaign_id = $6"
+# Of how many lanes a process remembers the senders.
+MOST_LANES = 256
+
+
+class SenderLooks:
+    """The looks of a process at the senders of each lane; of MOST_LANES lanes, the last looked at."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[Lane, ByKey[str]] = {}
+
+    def of(self, lane: Lane) -> ByKey[str]:
+        """Return the looks at the senders of a lane."""
+        found = self._lanes.pop(lane, None) or ByKey()
+        self._lanes[lane] = found
+        if len(self._lanes) > MOST_LANES:
+            del self._lanes[next(iter(self._lanes))]
+        return found
 
 
 Rooms = Mapping[str, int] | None
@@ -104,16 +128,24 @@ async def take_for_senders(services: Services, lane: Lane, limit: int, now: date
     if not services.rates.senders or limit <= 0:
         return None
     own, others = services.rates.limited_senders()
-    values = (now, list(own), list(own.values()), others, limit)
-    is_open = lane.open_ids.of("messages")
-    if lane.campaign_id is None:
-        statement = SENDERS.format(lane=SINGLE_SENDERS, is_open=is_open)
-        rows = await fetch(_Sender, statement, *values, lane.workspace_id, lane.livemode)
-    else:
-        rows = await fetch(_Sender, SENDERS.format(lane=CAMPAIGN_SENDERS, is_open=is_open), *values, lane.campaign_id)
+    waiting = await find_waiting(services, lane, now)
+    values = (now, list(own), list(own.values()), others, list(waiting), list(waiting.values()), limit)
+    rows = await fetch(_Sender, READY_SENDERS, *values)
     senders = [row.sender for row in rows]
     taken = await throughput.take_for_senders(services.rates, senders, limit, now)
     return {sender: taken[sender] for sender in senders}
+
+
+async def find_waiting(services: Services, lane: Lane, now: datetime) -> Mapping[str, datetime]:
+    """Return the senders that have something queued in a lane, with the time of their first messages."""
+    senders = services.keep(SenderLooks).of(lane)
+    likely = [row.sender for row in await fetch(_Sender, OWN_SENDERS, lane.workspace_id)] if senders.is_full else ()
+    is_open = lane.open_ids.of("messages")
+    if lane.campaign_id is None:
+        statement = WAITING_SENDERS.format(lane=SINGLE_SENDERS, is_open=is_open)
+        return await senders.find(now, statement, lane.workspace_id, lane.livemode, likely=likely)
+    statement = WAITING_SENDERS.format(lane=CAMPAIGN_SENDERS, is_open=is_open)
+    return await senders.find(now, statement, lane.campaign_id, likely=likely)
 
 
 async def give_back_to_senders(services: Services, rooms: Rooms, used: Iterable[MessageRow]) -> None:

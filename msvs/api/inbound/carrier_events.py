@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -19,7 +20,8 @@ from msvs.api.text.opt_out_phrases import wants_out
 from msvs.api.text.phones import by_canonical, canonical, carrier_phone, with_spellings
 from msvs.api.text.quotes import own_words
 from msvs.api.text.words import Keyword, classify_reply
-from msvs.database import Row, execute, fetch, fetch_row, fetch_value
+from msvs.database import Row, execute, fetch, fetch_row
+from msvs.looks import BEGINNING, InOrder
 from msvs.models import CARRIER_GARBLED, CARRIER_OPTED_OUT, CarrierEventKind, OptInStatus
 from msvs.models.identity import new_id
 
@@ -36,7 +38,8 @@ UNREAD_KEPT = timedelta(days=90)
 PARTS_KNOWN = timedelta(hours=25)
 
 PICK_CARRIER_EVENTS = """
-SELECT * FROM carrier_signals WHERE due_at <= $1 AND kind = $2 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+SELECT * FROM carrier_signals WHERE due_at >= $4 AND due_at <= $1 AND kind = $2
+ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
 """
 
 REFUSED = "SELECT id, workspace_id, livemode, to_phone FROM messages WHERE id = ANY($1) AND {in_months}"
@@ -161,14 +164,10 @@ ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
 
-async def has_due(now: datetime) -> bool:
-    """Return whether a carrier brought something that can be applied."""
-    return bool(await fetch_value("SELECT EXISTS (SELECT FROM carrier_signals WHERE due_at <= $1)", now))
-
-
-async def apply_reports(*, limit: int, now: datetime) -> int:
+async def apply_reports(*, limit: int, now: datetime, looks: InOrder | None = None) -> int:
     """Apply a batch of delivery reports in the current transaction. Return how many were looked at."""
-    carrier_events = await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.REPORT, limit)
+    pick = partial(fetch, PICK_CARRIER_EVENTS, now, CarrierEventKind.REPORT, limit)
+    carrier_events = await (looks or InOrder()).find(now, pick)
     if not carrier_events:
         return 0
     found = await _match(carrier_events, now)
@@ -339,7 +338,7 @@ async def list_unread(*, limit: int) -> Sequence[Row]:
 
 async def forget_unread(*, limit: int, now: datetime) -> int:
     """Forget inbound messages from what is no number that were kept for UNREAD_KEPT. Return how many."""
-    due = [row.id for row in await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.UNREAD, limit)]
+    due = [row.id for row in await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.UNREAD, limit, BEGINNING)]
     await execute(DELETE_CARRIER_EVENTS, due)
     return len(due)
 
@@ -381,7 +380,7 @@ async def apply_opt_outs(services: Services, *, limit: int, now: datetime) -> in
 
     Those of one workspace and mode, in the current transaction; the others are still due.
     """
-    picked = await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.OPT_OUT, limit)
+    picked = await fetch(PICK_CARRIER_EVENTS, now, CarrierEventKind.OPT_OUT, limit, BEGINNING)
     refused = [row.message_id for row in picked if row.message_id is not None]
     found = {row.id: row for row in await fetch(within(REFUSED, refused), refused)} if refused else {}
     scope = next(((row.workspace_id, row.livemode) for row in map(found.get, refused) if row is not None), None)
@@ -429,7 +428,7 @@ async def postpone(kind: str, now: datetime, wait: timedelta | None = None) -> N
 
     For `wait`, or longer each time.
     """
-    row = await fetch_row(PICK_CARRIER_EVENTS, now, kind, 1)
+    row = await fetch_row(PICK_CARRIER_EVENTS, now, kind, 1, BEGINNING)
     if row is not None:
         await execute(POSTPONE_CARRIER_EVENT, row.id, now, LONGEST_RETRY, wait)
 

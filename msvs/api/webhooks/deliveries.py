@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from msvs import looks
 from msvs.api import ids
 from msvs.api.notifier import WorkQueue
 from msvs.api.resources import webhook_resource
@@ -15,6 +16,7 @@ from msvs.api.unit_of_work import notify_after_commit
 from msvs.api.webhooks import signatures
 from msvs.api.webhooks.events import EventType, NewEvent, record_events
 from msvs.database import execute, fetch, fetch_value
+from msvs.looks import ByKey
 from msvs.models import DeliveryState
 from msvs.models.rows import EventRow, WebhookEndpointRow
 
@@ -25,16 +27,23 @@ GONE = 410
 REASON_GONE = "gone"
 REASON_FAILING = "failing"
 
-# Endpoints with something pending are found by hopping through the partial index: its cost is their number.
-WAITING_ENDPOINTS = """
-WITH RECURSIVE waiting AS (
-    (SELECT endpoint_id FROM webhook_deliveries WHERE state = 'pending' ORDER BY endpoint_id LIMIT 1)
-    UNION ALL
-    SELECT following.endpoint_id FROM waiting CROSS JOIN LATERAL (
-        SELECT endpoint_id FROM webhook_deliveries
-        WHERE state = 'pending' AND endpoint_id > waiting.endpoint_id ORDER BY endpoint_id LIMIT 1
-    ) AS following
+# Endpoints with something pending, each with its first delivery.
+WAITING_ENDPOINTS = looks.statement_of(
+    looks.Queue(
+        table="webhook_deliveries",
+        key="endpoint_id",
+        key_type="uuid",
+        least=looks.LEAST_ID,
+        time="next_attempt_at",
+        due_at="next_attempt_at",
+        waits="state = 'pending'",
+    )
 )
+# The receivers of the latest attempts, for which deliveries were made of late. What is only inserted has no dead rows.
+RECENT_ENDPOINTS = """
+SELECT DISTINCT endpoint_id AS key FROM (
+    SELECT endpoint_id FROM webhook_attempts WHERE id >= id_floor(now() - interval '1 hour') ORDER BY id DESC LIMIT 100
+) AS latest
 """
 
 # Of an endpoint that has answered nothing yet: the one delivery that may be made, a test or that of the oldest event.
@@ -48,9 +57,9 @@ ONE_OF_UNVERIFIED = """coalesce(
 
 # At random, so that no endpoint stands behind the same ones at every claim.
 CLAIM_DELIVERIES = f"""
-{WAITING_ENDPOINTS}, lanes AS MATERIALIZED (
-    SELECT endpoint_id, coalesce(room.deliveries, $3) AS room, unverified_since, tested_by
-    FROM waiting
+WITH lanes AS MATERIALIZED (
+    SELECT endpoint_id, first_at, coalesce(room.deliveries, $3) AS room, unverified_since, tested_by
+    FROM unnest($7::uuid[], $8::timestamptz[]) AS waiting (endpoint_id, first_at)
     JOIN webhook_endpoints ON webhook_endpoints.id = waiting.endpoint_id AND webhook_endpoints.enabled
     LEFT JOIN unnest($1::uuid[], $2::int[]) AS room (endpoint_id, deliveries) USING (endpoint_id)
     WHERE coalesce(room.deliveries, $3) > 0
@@ -59,6 +68,7 @@ CLAIM_DELIVERIES = f"""
     SELECT due.id FROM lanes CROSS JOIN LATERAL (
         SELECT id FROM webhook_deliveries
         WHERE state = 'pending' AND endpoint_id = lanes.endpoint_id AND next_attempt_at <= $5
+            AND next_attempt_at >= lanes.first_at
             AND (lease_until IS NULL OR lease_until <= $5)
             AND (
                 lanes.unverified_since IS NULL
@@ -87,13 +97,13 @@ ORDER BY taken.next_attempt_at, taken.id
 """
 
 HAS_DUE = f"""
-{WAITING_ENDPOINTS}
 SELECT EXISTS (
-    SELECT FROM waiting JOIN webhook_endpoints
+    SELECT FROM unnest($2::uuid[], $3::timestamptz[]) AS waiting (endpoint_id, first_at) JOIN webhook_endpoints
         ON webhook_endpoints.id = waiting.endpoint_id AND webhook_endpoints.enabled
     WHERE EXISTS (
         SELECT FROM webhook_deliveries AS due
         WHERE state = 'pending' AND endpoint_id = waiting.endpoint_id AND next_attempt_at <= $1
+            AND next_attempt_at >= waiting.first_at
             AND (lease_until IS NULL OR lease_until <= $1)
             AND (
                 webhook_endpoints.unverified_since IS NULL
@@ -104,13 +114,13 @@ SELECT EXISTS (
 """
 
 # What became pending just as its endpoint was deleted, or outlived its event while the endpoint was disabled.
-DROP_STALE = f"""
-{WAITING_ENDPOINTS}, stale AS MATERIALIZED (
-    SELECT left_over.id FROM waiting
+DROP_STALE = """
+WITH stale AS MATERIALIZED (
+    SELECT left_over.id FROM unnest($3::uuid[], $4::timestamptz[]) AS waiting (endpoint_id, first_at)
     LEFT JOIN webhook_endpoints ON webhook_endpoints.id = waiting.endpoint_id
     CROSS JOIN LATERAL (
         SELECT id FROM webhook_deliveries
-        WHERE state = 'pending' AND endpoint_id = waiting.endpoint_id AND (
+        WHERE state = 'pending' AND endpoint_id = waiting.endpoint_id AND next_attempt_at >= waiting.first_at AND (
             webhook_endpoints.id IS NULL
             OR NOT EXISTS (SELECT FROM events WHERE events.id = webhook_deliveries.event_id)
         )
@@ -254,14 +264,34 @@ class Attempt:
     posts: Sequence[Post]
 
 
-async def has_due(now: datetime) -> bool:
+class EndpointLooks(ByKey[UUID]):
+    """The looks of a process at what webhook endpoints wait for."""
+
+
+class _Endpoint(Protocol):
+    key: UUID
+
+
+async def find_waiting(now: datetime, endpoints: EndpointLooks) -> tuple[list[UUID], list[datetime]]:
+    """Return the endpoints with something pending, and when their first deliveries are due."""
+    likely = [row.key for row in await fetch(_Endpoint, RECENT_ENDPOINTS)] if endpoints.is_full else ()
+    found = await endpoints.find(now, WAITING_ENDPOINTS, likely=likely)
+    return list(found), list(found.values())
+
+
+async def has_due(now: datetime, endpoints: EndpointLooks | None = None) -> bool:
     """Return whether any delivery to an enabled endpoint is due and not already being made."""
-    due: bool = await fetch_value(HAS_DUE, now)
-    return due
+    waiting = await find_waiting(now, endpoints or EndpointLooks())
+    return bool(await fetch_value(HAS_DUE, now, *waiting))
 
 
 async def claim_deliveries(
-    *, limit: int, per_endpoint: int, now: datetime, room: Mapping[UUID, int] | None = None
+    *,
+    limit: int,
+    per_endpoint: int,
+    now: datetime,
+    room: Mapping[UUID, int] | None = None,
+    endpoints: EndpointLooks | None = None,
 ) -> list[ClaimedDelivery]:
     """Take up to `limit` due deliveries until `now` + LEASE, those longest due first within an endpoint.
 
@@ -269,7 +299,9 @@ async def claim_deliveries(
     columns, the endpoint's and, as its mark, `delivery_id`, `attempt_count` and `lease_until`.
     """
     room = room or {}
-    rows = await fetch(_Taken, CLAIM_DELIVERIES, list(room), list(room.values()), per_endpoint, limit, now, now + LEASE)
+    values = (list(room), list(room.values()), per_endpoint, limit, now, now + LEASE)
+    waiting = await find_waiting(now, endpoints or EndpointLooks())
+    rows = await fetch(_Taken, CLAIM_DELIVERIES, *values, *waiting)
     lost = [row.delivery_id for row in rows if row.is_lost]
     if lost:
         # The event is past its keeping; nothing is left to send.
@@ -277,12 +309,12 @@ async def claim_deliveries(
     return [row for row in rows if not row.is_lost]
 
 
-async def drop_stale_deliveries(*, limit: int, now: datetime) -> int:
+async def drop_stale_deliveries(*, limit: int, now: datetime, endpoints: EndpointLooks | None = None) -> int:
     """Drop pending deliveries whose endpoint is deleted, or is disabled and their event past its keeping.
 
     Return how many.
     """
-    return await execute(DROP_STALE, now, limit)
+    return await execute(DROP_STALE, now, limit, *await find_waiting(now, endpoints or EndpointLooks()))
 
 
 async def release_deliveries(claimed: Iterable[ClaimedDelivery]) -> None:

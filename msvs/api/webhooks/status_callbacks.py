@@ -18,11 +18,13 @@ from uuid import UUID
 
 from yarl import URL
 
+from msvs import looks
 from msvs.address_policy import check_url
 from msvs.api.context import Context
 from msvs.api.errors import ErrorCode, InvalidRequest
 from msvs.database import execute, fetch, fetch_value
 from msvs.http_client import FailureKind
+from msvs.looks import ByKey
 from msvs.models import DeliveryState, TwilioMessage
 
 LEASE = timedelta(seconds=30)
@@ -100,32 +102,39 @@ WITH called AS (
 SELECT count(*) FROM called
 """
 
-# Workspaces with something pending are found by hopping through the partial index: its cost is their number.
-WAITING_WORKSPACES = """
-WITH RECURSIVE waiting AS (
-    (SELECT workspace_id FROM status_callbacks WHERE state = 'pending' ORDER BY workspace_id LIMIT 1)
-    UNION ALL
-    SELECT following.workspace_id FROM waiting CROSS JOIN LATERAL (
-        SELECT workspace_id FROM status_callbacks
-        WHERE state = 'pending' AND workspace_id > waiting.workspace_id ORDER BY workspace_id LIMIT 1
-    ) AS following
-)
-"""
-IS_DUE = "state = 'pending' AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)"
-HAS_DUE_CALLBACK = f"""
-{WAITING_WORKSPACES}
-SELECT EXISTS (
-    SELECT FROM waiting WHERE EXISTS (
-        SELECT FROM status_callbacks WHERE workspace_id = waiting.workspace_id AND {IS_DUE}
+# Workspaces with something pending, each with its first callback.
+WAITING_WORKSPACES = looks.statement_of(
+    looks.Queue(
+        table="status_callbacks",
+        key="workspace_id",
+        key_type="uuid",
+        least=looks.LEAST_ID,
+        time="next_attempt_at",
+        due_at="next_attempt_at",
+        waits="state = 'pending'",
     )
+)
+# The workspaces of the latest callbacks, which may all have been made.
+RECENT_WORKSPACES = """
+SELECT DISTINCT workspace_id AS key FROM (
+    SELECT workspace_id FROM status_callbacks WHERE created_at >= now() - interval '1 hour'
+    ORDER BY created_at DESC LIMIT 100
+) AS latest
+"""
+IS_DUE = """workspace_id = waiting.workspace_id AND state = 'pending' AND next_attempt_at >= waiting.first_at
+    AND next_attempt_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)"""
+HAS_DUE_CALLBACK = f"""
+SELECT EXISTS (
+    SELECT FROM unnest($2::uuid[], $3::timestamptz[]) AS waiting (workspace_id, first_at)
+    WHERE EXISTS (SELECT FROM status_callbacks WHERE {IS_DUE})
 )
 """
 CLAIM_CALLBACKS = f"""
-{WAITING_WORKSPACES}, picked AS MATERIALIZED (
-    SELECT due.id FROM waiting
+WITH picked AS MATERIALIZED (
+    SELECT due.id FROM unnest($6::uuid[], $7::timestamptz[]) AS waiting (workspace_id, first_at)
     LEFT JOIN unnest($3::uuid[], $4::int[]) AS busy (workspace_id, callbacks) USING (workspace_id)
     CROSS JOIN LATERAL (
-        SELECT id FROM status_callbacks WHERE workspace_id = waiting.workspace_id AND {IS_DUE}
+        SELECT id FROM status_callbacks WHERE {IS_DUE}
         ORDER BY next_attempt_at, id LIMIT greatest({PER_WORKSPACE} - coalesce(busy.callbacks, 0), 0)
         FOR UPDATE SKIP LOCKED
     ) AS due
@@ -315,15 +324,33 @@ def _key(status: str, number: int | None) -> str:
     return status if number is None else f"{status} {number}"
 
 
-async def has_due(now: datetime) -> bool:
+class CallbackLooks(ByKey[UUID]):
+    """The looks of a process at what the receivers of workspaces wait for."""
+
+
+class _Workspace(Protocol):
+    key: UUID
+
+
+async def _find_waiting(now: datetime, workspaces: CallbackLooks | None) -> tuple[list[UUID], list[datetime]]:
+    """Return the workspaces with something pending, and when their first callbacks are due."""
+    workspaces = workspaces or CallbackLooks()
+    likely = [row.key for row in await fetch(_Workspace, RECENT_WORKSPACES)] if workspaces.is_full else ()
+    found = await workspaces.find(now, WAITING_WORKSPACES, likely=likely)
+    return list(found), list(found.values())
+
+
+async def has_due(now: datetime, workspaces: CallbackLooks | None = None) -> bool:
     """Return whether any callback is due and not already being made."""
-    due: bool = await fetch_value(HAS_DUE_CALLBACK, now)
-    return due
+    return bool(await fetch_value(HAS_DUE_CALLBACK, now, *await _find_waiting(now, workspaces)))
 
 
-async def claim_callbacks(*, limit: int, busy: Mapping[UUID, int], now: datetime) -> Sequence[ClaimedCallback]:
+async def claim_callbacks(
+    *, limit: int, busy: Mapping[UUID, int], now: datetime, workspaces: CallbackLooks | None = None
+) -> Sequence[ClaimedCallback]:
     """Take up to `limit` due callbacks until `now` + LEASE; `busy` says how many of a workspace are on their way."""
-    return await fetch(ClaimedCallback, CLAIM_CALLBACKS, now, limit, list(busy), list(busy.values()), now + LEASE)
+    values = (now, limit, list(busy), list(busy.values()), now + LEASE)
+    return await fetch(ClaimedCallback, CLAIM_CALLBACKS, *values, *await _find_waiting(now, workspaces))
 
 
 async def release(claimed: ClaimedCallback, now: datetime) -> None:

@@ -360,7 +360,7 @@ async def test_a_part_that_is_brought_again_is_no_message_of_its_own(live_ctx: C
     assert await bring(*reversed(parts)) == 0
     rows = await db.fetch("SELECT from_phone, to_sender, text, due_at - received_at AS kept FROM carrier_signals")
     assert [tuple(row.values()) for row in rows] == [(None, None, "", timedelta(hours=25))] * 2
-    assert not await reports.has_due(await db.now())
+    assert not await reports.has_due(SERVICES, await db.now())
     await db.execute("UPDATE carrier_signals SET due_at = now()")
     await collect_reports(SERVICES)
     assert ([row[2] for row in await inbound()], await db.fetch("SELECT FROM carrier_signals")) == (["ab"], [])
@@ -550,7 +550,7 @@ async def test_what_is_from_no_number_is_kept_and_counted(live_ctx: Context) -> 
         ({"carrier": "main"}, len(UNREADABLE))
     ]
     assert await sign("carrier_events_waiting") == []
-    assert not await carrier_events.has_due(await db.now())
+    assert not await reports.has_due(SERVICES, await db.now())
 
 
 async def sign(name: str) -> list[Any]:
@@ -741,9 +741,9 @@ async def test_a_stop_does_not_wait_for_reports(live_ctx: Context, monkeypatch: 
 
 async def test_cron_rings_for_what_carriers_brought(live_ctx: Context) -> None:
     now = await db.now()
-    assert not await reports.has_due(now)
+    assert not await reports.has_due(SERVICES, now)
     await keep_carrier_events("main", [Report("1", True, carrier_ref="nothing")])
-    assert await reports.has_due(await db.now())
+    assert await reports.has_due(SERVICES, await db.now())
     await collect_reports(SERVICES)
-    assert not await reports.has_due(await db.now())
-    assert await reports.has_due(await db.now() + timedelta(seconds=5))
+    assert not await reports.has_due(SERVICES, await db.now())
+    assert await reports.has_due(SERVICES, await db.now() + timedelta(seconds=5))

@@ -141,6 +141,7 @@ PARTS: Mapping[str, str] = {
     "consent.opt_in": "creating and updating a contact, and keyword replies",
     "consent.opt_in_many": "importing contacts",
     "consent.opt_out": "opting out, and keyword replies",
+    "consent.repeat_opt_out": "a STOP that is said again",
     "consent.restore_suppressions": "importing contacts",
     "consent.suppress": "creating and importing suppressions",
     "contacts.ensure_contact": "sending to a new number, and replies from one",
@@ -176,7 +177,8 @@ PARTS: Mapping[str, str] = {
 }
 
 
-def operations() -> list[str]:
+@cache
+def operations() -> tuple[str, ...]:
     """Every public coroutine of msvs/api that is done for a caller, as `module.name`."""
     found = []
     for path in sorted(API.rglob("*.py"), key=lambda path: path.stem):
@@ -186,7 +188,7 @@ def operations() -> list[str]:
             annotation = node.args.args[0].annotation
             if isinstance(annotation, ast.Name) and annotation.id in CALLERS:
                 found.append(f"{path.stem}.{node.name}")
-    return found
+    return tuple(found)
 
 
 @cache
@@ -255,6 +257,7 @@ def reached(module: str, name: str) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
 def rest() -> dict[str, set[str]]:
     """Operation → the routes that reach it."""
     found: dict[str, set[str]] = defaultdict(set)
@@ -265,6 +268,7 @@ def rest() -> dict[str, set[str]]:
     return found
 
 
+@cache
 def graphql() -> dict[str, set[str]]:
     """Operation → the fields that reach it; a field of a root is named alone."""
     schema = import_module("msvs.graphql.schema").schema

@@ -12,7 +12,7 @@ SEEDS ?= 3
 KILLS ?= 102
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo dashboard dashboard-check dashboard-test test check generate schema reference docs contract handset pages postman bench \
+.PHONY: help run demo dashboard dashboard-check dashboard-test test processes check generate schema reference docs contract handset pages postman bench \
 	chaos smpp sdks sdks-test lock clean
 
 help: ## Show this list
@@ -35,7 +35,10 @@ dashboard-test: $(VENV)/.dev ## Drive the dashboard in Chromium over a service o
 	@exec $(BIN)/python -m scripts.dashboard test $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests; ARGS="tests/api -k credits" chooses some
-	@exec $(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile -m "not chaos")
+	@exec $(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile -m "not chaos and not processes")
+
+processes: $(VENV)/.dev ## Run the tests that start the service's commands many times over
+	@exec $(BIN)/python -m pytest -n 2 -m processes $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formatting, types, import directions, drift of schemas and migrations
 	$(BIN)/ruff check .

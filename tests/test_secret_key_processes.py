@@ -21,6 +21,8 @@ from tests.engines import Engines, create_database
 from tests.test_cli import Done, environment, msvs
 from tests.workers.sessions_carrier import KIND
 
+pytestmark = pytest.mark.processes
+
 RIGHT, WRONG, NEXT = "the-right-key-of-the-tests", "the-wrong-key-of-the-tests", "the-next-key-of-the-tests"
 MODULE = "tests.workers.sessions_carrier"
 NOT_THE_KEY = (

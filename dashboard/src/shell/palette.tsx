@@ -119,7 +119,10 @@ export default function Palette({ onClose }: { onClose: () => void }) {
 
   const hits = [...fixed.filter(({ name }) => plain(name).includes(plain(text.trim()))), ...found];
   const at = Math.min(active, Math.max(0, hits.length - 1));
-  useEffect(() => list.current?.children[at]?.scrollIntoView({ block: "nearest" }), [at]);
+  useEffect(() => {
+    // It answers with a promise by now, which is no cleanup.
+    void list.current?.children[at]?.scrollIntoView({ block: "nearest" });
+  }, [at]);
 
   return (
     <ModalOverlay isOpen onOpenChange={(open_) => !open_ && onClose()} isDismissable className="fixed inset-0 z-50 flex items-start justify-center bg-black/40 p-3 pt-[10vh]">

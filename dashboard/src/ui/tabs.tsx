@@ -12,7 +12,10 @@ interface Props {
 export function Tabs({ label, tabs, value, onChange }: Props) {
   const row = useRef<HTMLElement>(null);
   // On a phone the row is scrolled to the part that is open.
-  useEffect(() => row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [value]);
+  useEffect(() => {
+    // It answers with a promise by now, which is no cleanup.
+    void row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [value]);
   return (
     <nav ref={row} aria-label={label} className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
       {tabs.map((each) => (

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from msvs.api.errors import ApiError, InvalidRequest, MethodNotAllowed, NotAcceptable
+from msvs.api.errors import ApiError, ErrorCode, InvalidRequest, MethodNotAllowed, NotAcceptable
 from msvs.api.limits import Allowance, Limiter
 from msvs.graphql.body import MAX_BYTES, parse_query_string, parse_request
 from msvs.graphql.context import RequestContext
@@ -202,7 +202,10 @@ class GraphQLEndpoint:
             return self._operations.find(parse_request(await read_body(receive, headers, limit), headers))
         except DocumentInvalid:
             raise
-        except InvalidRequest:
+        except InvalidRequest as error:
+            # Apollo and urql ask by a hash first, also to log in, and send the document when they are told.
+            if error.code == ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED:
+                raise
             if caller.is_stranger and caller.refusal is not None:
                 raise caller.refusal from None
             raise

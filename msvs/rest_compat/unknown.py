@@ -46,9 +46,13 @@ class UnknownPath:
         path: str = scope["path"]
         message = f"No such route: {scope['method'][:20]} {path[:200]}."
         bare = path.rstrip("/")
-        if bare != path and any(route.matches({**scope, "path": bare})[0] is not Match.NONE for route in self._known):
+        if bare != path and self._is_known(scope, bare):
             message = f"{message} Leave out the slash at the end."
         raise RouteUnknown(message)
+
+    def _is_known(self, scope: Scope, path: str) -> bool:
+        asked = {**scope, "path": path}
+        return path == ROOT or any(route.matches(asked)[0] is not Match.NONE for route in self._known)
 
 
 async def admit_if_known(services: Services, limiter: Limiter, scope: Scope) -> None:

@@ -114,6 +114,19 @@ async def test_a_hash_in_place_of_a_document_makes_clients_send_it(by_get: bool,
     assert again.json()["data"] == {"viewer": {"livemode": False}}
 
 
+@pytest.mark.parametrize("by_get", [False, True])
+async def test_who_logs_in_is_asked_for_the_document_too(by_get: bool, anonymous: httpx.AsyncClient) -> None:
+    asked = {"operationName": "LogIn", "extensions": {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}}
+    if by_get:
+        response = await anonymous.get("/graphql", params={"extensions": json.dumps(asked["extensions"])})
+    else:
+        response = await anonymous.post("/graphql", json=asked)
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["message"]) == (200, "PersistedQueryNotSupported")
+    refused = await anonymous.post("/graphql", json={"query": VIEWER, **asked})
+    assert (refused.status_code, code_of(refused)) == (401, "api_key_missing")
+
+
 async def test_an_empty_list_stands_for_no_variables(caller: Caller) -> None:
     response = await caller.http.post("/graphql", json={"query": VIEWER, "variables": [], "extensions": []})
     assert response.json()["data"] == {"viewer": {"livemode": False}}

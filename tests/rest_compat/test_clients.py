@@ -82,7 +82,7 @@ async def test_a_refused_path_or_method_tells_what_is_left(client: Client, ctx: 
 
 async def test_a_slash_at_the_end_is_told(client: Client, ctx: Context, anonymous: httpx.AsyncClient) -> None:
     http = await client(ctx)
-    for path in ("/v1/messages/", "/v1/messages/msg_1/explain/", "/v1/lists//"):
+    for path in ("/v1/messages/", "/v1/messages/msg_1/explain/", "/v1/lists//", "/v1/", "/v1//"):
         assert (await http.get(path)).json()["error"]["message"].endswith("Leave out the slash at the end.")
     for path in ("/v1/nothing/", "/v1/nothing"):
         assert "slash" not in (await http.get(path)).json()["error"]["message"]

@@ -22,14 +22,19 @@ from msvs.api.inbound.replies import receive_inbound
 from msvs.api.messages.explanations import explain_message, get_timeline
 from msvs.api.messages.messages import cancel_message
 from msvs.api.unit_of_work import unit_of_work
-from msvs.carriers.protocol import Accepted, Capability, Outcome, Refused, Submission, Unknown
+from msvs.carriers.carrier_events import keep_carrier_events
+from msvs.carriers.protocol import Accepted, Capability, CarrierEvent, Outcome, Refused, Submission, Unknown
+from msvs.carriers.smpp.pdu import Message as PduMessage
 from msvs.carriers.virtual import VirtualCarrier
 from msvs.models import Contact, Message, MessageStatus, OnUnknown
 from msvs.workers.campaigns import expand_campaigns
 from msvs.workers.dispatch import dispatch_lane, dispatch_messages, hand_over, resolve_expired
 from msvs.workers.maintenance import maintain
+from msvs.workers.reports import collect_reports
 from msvs.workers.stopping import StopFlag
 from tests import factories
+from tests.carriers.smpp.fake import Peer, carrier_of, fake_smsc, until
+from tests.carriers.smpp.test_carrier import LONG, receipt
 from tests.services import SERVICES
 from tests.workers.test_dispatch import accepted, balance, events, hurry, ledger, send
 
@@ -488,3 +493,72 @@ async def test_a_carrier_that_can_be_asked_is_asked(live_ctx: Context) -> None:
     assert await sweep(carrier) == 1
     assert await accepted(message_id) == 1
     assert await attempts(message_id) == [("unknown", False), ("accepted", False)]
+
+
+def place_of(message: PduMessage) -> tuple[int, int]:
+    """The reference and the number that a part's header says."""
+    return message.short_message[3], message.short_message[5]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "final"),
+    [
+        ("DELIVRD", "DELIVRD", "delivered"),
+        # Of one hand-over that failed and one that arrived, the phone has the text.
+        ("UNDELIV", "DELIVRD", "delivered"),
+        ("DELIVRD", "UNDELIV", "delivered"),
+        (None, "DELIVRD", "delivered"),
+        ("DELIVRD", None, "delivered"),
+        ("UNDELIV", "UNDELIV", "failed"),
+    ],
+)
+async def test_a_message_in_parts_is_handed_over_again_whole(
+    live_ctx: Context, first: str | None, second: str | None, final: str
+) -> None:
+    """Its last part has no answer: all of it goes again, under another reference, and either may be told of."""
+    late: list[tuple[Peer, int]] = []
+
+    async def keep(found: Sequence[CarrierEvent]) -> None:
+        await keep_carrier_events("virtual", found)
+
+    def lose_the_last(peer: Peer, sequence: int, message: PduMessage) -> None:
+        count = len(smsc.submits)
+        late.append((peer, sequence)) if count == 3 else peer.accept(sequence, f"part-{count}")
+
+    async with fake_smsc() as smsc:
+        smsc.on_submit = lose_the_last
+        carrier = carrier_of(smsc.port, response_seconds=0.05, enquire_seconds=60)
+        carrier.name = "virtual"
+        await carrier.open(keep)
+        await until(lambda: carrier.bound == 1)
+        message_id = await send(live_ctx, body=LONG, on_unknown=OnUnknown.RESEND)
+        await dispatch_messages(SERVICES, {"virtual": carrier})
+        assert (await Message.get(id=message_id)).status == MessageStatus.SENDING
+        await hurry()
+        assert await resolve_expired(SERVICES, {"virtual": carrier}) == 1
+        assert await resolve_expired(SERVICES, {"virtual": carrier}) == 0
+        assert await attempts(message_id) == [("unknown", False), ("accepted", True)]
+
+        places = [place_of(message) for message in smsc.submits]
+        references = [reference for reference, _ in places]
+        assert [number for _, number in places] == [1, 2, 3, 1, 2, 3]
+        assert (len(set(references[:3])), len(set(references[3:])), references[0] == references[3]) == (1, 1, False)
+        assert [message.short_message[6:] for message in smsc.submits[:3]] == [
+            message.short_message[6:] for message in smsc.submits[3:]
+        ]
+
+        peer, sequence = late[0]
+        peer.accept(sequence, "part-3")
+        for stat, numbers in ((first, (1, 2, 3)), (second, (4, 5, 6))):
+            for number in numbers if stat else ():
+                assert await peer.deliver(receipt(f"part-{number}", stat)) == 0
+        await carrier.close()
+    for _ in range(2):
+        await collect_reports(SERVICES)
+        await hurry()
+    message = await Message.get(id=message_id)
+    assert (message.status, message.segments, message.attempt_count) == (final, 3, 2)
+    assert await events(message_id) == ["message.queued", "message.sent", f"message.{final}"]
+    assert await ledger(message_id) == {"reserve": -3, "capture": 0}
+    assert await balance(live_ctx) == 9_997
+    assert len(smsc.submits) == 6

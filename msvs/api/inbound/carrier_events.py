@@ -86,14 +86,31 @@ ORDER BY id FOR NO KEY UPDATE
 
 # Parts of a lost hand-over have names that no report has, until one gives them theirs.
 UNNAMED = "message_parts.ref = message_parts.message_id::varchar || ':' || message_parts.number"
+# Of those that were handed over twice, whose second hand-over has its parts: the first, which had no answer, when a
+# report names a part that is none of them.
+LOCK_FIRST_UNANSWERED = f"""
+SELECT messages.id, first.claim_token FROM messages JOIN LATERAL (
+    SELECT claim_token FROM message_attempts
+    WHERE message_id = messages.id AND outcome = 'unknown' AND NOT is_resend AND {{in_attempts}} ORDER BY id LIMIT 1
+) AS first ON true
+WHERE messages.id = ANY($1) AND carrier = $2 AND livemode AND on_unknown = 'resend' AND {{in_months}}
+    AND EXISTS (SELECT FROM message_attempts WHERE message_id = messages.id AND is_resend AND {{in_attempts}})
+    AND EXISTS (SELECT FROM message_parts WHERE message_id = messages.id)
+    AND NOT EXISTS (
+        SELECT FROM message_parts WHERE message_id = messages.id AND (hand_over = first.claim_token OR {UNNAMED})
+    )
+ORDER BY messages.id FOR NO KEY UPDATE OF messages
+"""
+
 PREPARE = """
-INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at)
-SELECT part.id, part.message_id, $4, part.message_id::varchar || ':' || part.number, part.number, $5
-FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS part (id, message_id, number)
+INSERT INTO message_parts (id, message_id, carrier, ref, number, created_at, hand_over)
+SELECT part.id, part.message_id, $4, part.message_id::varchar || ':' || part.number, part.number, $5, part.hand_over
+FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $6::uuid[]) AS part (id, message_id, number, hand_over)
 """
 NAME_MESSAGES = f"""
 WITH free AS (
-    SELECT id, message_id, row_number() OVER (PARTITION BY message_id ORDER BY number) AS place
+    SELECT id, message_id,
+        row_number() OVER (PARTITION BY message_id ORDER BY hand_over NULLS FIRST, number) AS place
     FROM message_parts WHERE message_id = ANY($1::uuid[]) AND carrier = $3 AND {UNNAMED}
 ), named AS (
     SELECT message_id, ref, row_number() OVER (PARTITION BY message_id ORDER BY ref) AS place
@@ -110,13 +127,16 @@ FROM unnest($1::uuid[], $2::varchar[], $3::varchar[]) AS said (id, state, error_
 WHERE message_parts.id = said.id AND message_parts.state IS NULL
 """
 
-# A message in parts is delivered when all of one hand-over are, and failed once one is.
+# A message in parts is delivered when all of one hand-over are, and failed once one of each hand-over is.
 WHOLE = """
-SELECT message_id, bool_and(state IS NOT DISTINCT FROM 'delivered') AS is_delivered,
-    min(error_code) FILTER (WHERE state = 'failed') AS error_code
-FROM message_parts WHERE message_id = ANY($1) GROUP BY message_id, hand_over
-HAVING bool_and(state IS NOT DISTINCT FROM 'delivered') OR bool_or(state = 'failed')
-ORDER BY is_delivered DESC
+WITH hand_overs AS (
+    SELECT message_id, bool_and(state IS NOT DISTINCT FROM 'delivered') AS is_delivered,
+        coalesce(bool_or(state = 'failed'), false) AS has_failed,
+        min(error_code) FILTER (WHERE state = 'failed') AS error_code
+    FROM message_parts WHERE message_id = ANY($1) GROUP BY message_id, hand_over
+)
+SELECT message_id, bool_or(is_delivered) AS is_delivered, min(error_code) AS error_code
+FROM hand_overs GROUP BY message_id HAVING bool_or(is_delivered) OR bool_and(has_failed)
 """
 
 # What has more digits is a phone.
@@ -225,19 +245,35 @@ async def _name_parts(carrier_events: Sequence[Row], now: datetime) -> None:
         counts = {row.message_id: row.part_count for row in ours}
         lost = [row.id for row in await fetch(within(LOCK_UNANSWERED, counts), sorted(counts), carrier)]
         if lost:
-            parts = [(message_id, number) for message_id in lost for number in range(1, counts[message_id] + 1)]
-            await execute(
-                PREPARE,
-                [new_id() for _ in parts],
-                [message_id for message_id, _ in parts],
-                [number for _, number in parts],
-                carrier,
-                now,
-            )
+            await _prepare_parts(carrier, dict.fromkeys(lost), counts, now)
             await prove_sent(lost, now)
+        # Of a second hand-over nobody may know yet that these are none of its parts.
+        first = {row.id: row.claim_token for row in await _find_first_unanswered(carrier, counts)}
+        await _prepare_parts(carrier, first, counts, now)
         # Two workers with reports of one message must not name the same part.
         await fetch(within(LOCK_REPORTED, counts), sorted(counts))
         await execute(NAME_MESSAGES, [row.message_id for row in ours], [row.carrier_ref for row in ours], carrier)
+
+
+async def _find_first_unanswered(carrier: str, counts: Mapping[UUID, int]) -> Sequence[Row]:
+    return await fetch(within(LOCK_FIRST_UNANSWERED, counts), sorted(counts), carrier)
+
+
+async def _prepare_parts(
+    carrier: str, hand_overs: Mapping[UUID, UUID | None], counts: Mapping[UUID, int], now: datetime
+) -> None:
+    """Write the parts of hand-overs by message, for reports to name; each counts by its claim token."""
+    parts = [(message_id, number) for message_id in hand_overs for number in range(1, counts[message_id] + 1)]
+    if parts:
+        await execute(
+            PREPARE,
+            [new_id() for _ in parts],
+            [message_id for message_id, _ in parts],
+            [number for _, number in parts],
+            carrier,
+            now,
+            [hand_overs[message_id] for message_id, _ in parts],
+        )
 
 
 async def _apply_parts(parts: Sequence[tuple[Row, Row]]) -> list[DeliveryReport]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from msvs.cli.processes import BULK_NICENESS
 from tests.engines import Engines, eventually
 from tests.workers.sessions_carrier import KIND
 
@@ -21,6 +22,10 @@ PROCESSES = {
     "cron": "msvs",
     "sessions": "tests.workers.sessions_carrier",
 }
+
+
+def niceness_of(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def defaults() -> None:
@@ -48,6 +53,8 @@ def test_no_process_ends_by_them(clean: None, database: str, engines: Engines, t
         )
     try:
         eventually(lambda: b"started" in log.read_bytes())
+        niceness = BULK_NICENESS if command == "worker messages" else 0
+        eventually(lambda: niceness_of(process.pid) == min(niceness_of(0) + niceness, 19))
         for number in RELOADS * 3:
             process.send_signal(number)
         with pytest.raises(subprocess.TimeoutExpired):

@@ -24,6 +24,9 @@ from msvs.local.embedded import EmbeddedEngines
 from msvs.settings import DEMO_FILE, Settings
 
 QUEUES = ("messages", "campaigns", "reports", "webhooks", "mail", "maintenance")
+# What works in bulk leaves the processor to those who wait for an answer: the API, a pause or a cancellation, a STOP.
+BULK = frozenset(("messages", "campaigns", "maintenance"))
+BULK_NICENESS = 5
 DEMO_NAME = "Cohort Labs (demo)"
 DEMO_CREDITS = 10_000
 DEMO_OWNER = "owner@cohortlabs.example"
@@ -186,6 +189,8 @@ def work(settings: Settings, arguments: Arguments) -> int:
     settings = with_engines(settings, owner=arguments.queue == "maintenance")
     logs.set_up(settings)
     logs.tell_start(settings, f"worker {arguments.queue}")
+    if arguments.queue in BULK:
+        os.nice(BULK_NICENESS)
     return worker.work(settings, arguments.queue, burst=arguments.burst)
 
 

@@ -6,6 +6,8 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -143,6 +145,25 @@ async def test_what_a_database_says_of_a_row_is_not_written(
     assert written.count("Traceback (most recent call last)") >= 2 * len(works)
     assert "violates check constraint" in written
     assert "test_logs.py" in written
+
+
+UNCAUGHT = """
+import asyncpg
+from msvs.cli import main
+
+main(["--version"])
+error = asyncpg.CheckViolationError("new row violates a check")
+error.detail = "Failing row contains (+14155550123, Your code is 4711)"
+raise error
+"""
+
+
+def test_what_ends_a_process_is_told_alike() -> None:
+    ended = subprocess.run([sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[0] == "Traceback (most recent call last):"
+    assert ended.stderr.splitlines()[-1] == "asyncpg.exceptions.CheckViolationError: new row violates a check"
+    assert "4711" not in ended.stderr
 
 
 def test_an_error_is_told_with_those_behind_it_and_in_it() -> None:

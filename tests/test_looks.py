@@ -19,7 +19,7 @@ from msvs.api.inbound import carrier_events
 from msvs.api.unit_of_work import unit_of_work
 from msvs.api.webhooks import deliveries, status_callbacks
 from msvs.looks import ByKey, InOrder
-from msvs.workers import reports
+from msvs.workers import maintenance, reports
 from msvs.workers import status_callbacks as callbacks
 from msvs.workers.webhooks import FIRST_AT_ONCE
 from tests.plans import NEW_ID, make_messages, reading
@@ -69,7 +69,13 @@ DONE = {
 }
 
 
-LOOKS = (reports.ReportLooks, deliveries.EndpointLooks, status_callbacks.CallbackLooks, picking.SenderLooks)
+LOOKS = (
+    maintenance.LeaseLooks,
+    reports.ReportLooks,
+    deliveries.EndpointLooks,
+    status_callbacks.CallbackLooks,
+    picking.SenderLooks,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -233,6 +239,27 @@ async def test_what_senders_have_sent_is_passed_by_full_looks_alone(
     check(full, quick)
     await make_messages(live_ctx, 1, "queued", sender="CAMEL", campaign_id=campaign_id)
     assert set(await picking.find_waiting(SERVICES, lane, await db.now())) == {"BUSY", "CAMEL"}
+
+
+async def test_leases_that_ended_are_passed_by_full_looks_alone(
+    live_ctx: Context, snapshot: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = await db.now() - timedelta(hours=1)
+    await make_messages(live_ctx, MANY, "sending", lease_until=past, carrier="virtual")
+    await db.execute("UPDATE messages SET lease_until = due_at")
+    await db.execute(
+        "UPDATE messages SET status = 'sent', lease_until = NULL WHERE due_at <= (SELECT max(due_at) FROM messages)"
+        f" - {LEFT} * interval '1 ms'"
+    )
+    await db.execute("ANALYZE messages")
+
+    async def has_work() -> None:
+        assert await maintenance.has_work(SERVICES, await db.now())
+
+    full, quick = await looked(has_work, "FROM messages", monkeypatch)
+    check(full, quick)
+    await db.execute("UPDATE messages SET status = 'sent', lease_until = NULL")
+    assert not await maintenance.has_work(SERVICES, await db.now())
 
 
 async def test_what_comes_to_lie_before_a_look_is_found_by_the_next_full_one(live_ctx: Context) -> None:

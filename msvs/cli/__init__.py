@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import TracebackType
 
 import click
 
@@ -63,6 +64,7 @@ msvs = Commands(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; its exit status: 0 done, 1 failed, 2 not understood."""
+    sys.excepthook = _tell_uncaught
     try:
         status = msvs.main(None if argv is None else list(argv), prog_name="msvs", standalone_mode=False) or 0
         _require_database()
@@ -81,6 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; Python must not complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _tell_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write what ends a process as a log line would have it: what PostgreSQL says of an error quotes the row."""
+    from msvs import logs
+
+    print(logs.mask(logs.format_error((kind, error, trace))), file=sys.stderr)
 
 
 def _require_database() -> None:

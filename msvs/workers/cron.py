@@ -56,7 +56,7 @@ QUESTIONS: Mapping[WorkQueue, Question] = {
     WorkQueue.REPORTS: reports.has_due,
     WorkQueue.WEBHOOKS: status_callbacks.has_due,
     WorkQueue.MAIL: lambda _, now: mail_outbox.has_due(now),
-    WorkQueue.MAINTENANCE: lambda _, now: maintenance.has_work(now),
+    WorkQueue.MAINTENANCE: maintenance.has_work,
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -22,6 +23,7 @@ from msvs.api.dispatch.message_totals import count_messages
 from msvs.api.unit_of_work import in_unit_of_work
 from msvs.api.webhooks import deliveries
 from msvs.database import fetch, fetch_value
+from msvs.looks import InOrder
 from msvs.settings import Settings
 from msvs.workers.dispatch import Carriers, resolve_expired
 from msvs.workers.partitions import Upkeep, roll_partitions
@@ -158,23 +160,30 @@ async def _complete(campaign_id: UUID) -> bool:
     return await in_unit_of_work(partial(lifecycle.complete_campaign, campaign_id, await database.now()))
 
 
-HAS_MAINTENANCE = """
-SELECT EXISTS (SELECT FROM campaigns WHERE {is_completable}) OR EXISTS (
-    SELECT FROM messages WHERE status = 'sending' AND lease_until < $1 AND {is_open} AND NOT EXISTS (
-        SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'paused'
-    )
-)
+HAS_COMPLETABLE = f"SELECT EXISTS (SELECT FROM campaigns WHERE {lifecycle.IS_COMPLETABLE})"
+FIRST_EXPIRED = """
+SELECT lease_until AS due_at FROM messages
+WHERE status = 'sending' AND lease_until >= $2 AND lease_until < $1 AND {is_open} AND NOT EXISTS (
+    SELECT FROM campaigns WHERE campaigns.id = messages.campaign_id AND campaigns.status = 'paused'
+) ORDER BY lease_until LIMIT 1
 """
 
 
-async def has_work(now: datetime) -> bool:
+class LeaseLooks(InOrder):
+    """Where the looks of a process at leases begin: each hand-over leaves one behind in their index."""
+
+
+class _Lease(Protocol):
+    due_at: datetime
+
+
+async def has_work(services: Services, now: datetime) -> bool:
     """Return whether a campaign may be complete, or a lease has run out that no paused campaign holds up."""
+    if await fetch_value(HAS_COMPLETABLE):
+        return True
     _, open_ids = await open_months.look()
-    return bool(
-        await fetch_value(
-            HAS_MAINTENANCE.format(is_completable=lifecycle.IS_COMPLETABLE, is_open=open_ids.of("messages")), now
-        )
-    )
+    statement = FIRST_EXPIRED.format(is_open=open_ids.of("messages"))
+    return bool(await services.keep(LeaseLooks).find(now, partial(fetch, _Lease, statement, now)))
 
 
 async def drop_expired(*, stop: StopFlag | None = None) -> int:

@@ -210,7 +210,7 @@ async def test_campaigns_that_ended_are_not_looked_at(live_ctx: Context, monkeyp
         assert await lifecycle.canceled_campaigns(SERVICES, now) == []
         assert await lifecycle.ending_campaigns() == [canceled]
         assert await lifecycle.due_campaigns(now) == []
-        assert await maintenance.has_work(now)
+        assert await maintenance.has_work(SERVICES, now)
         assert await find_lanes(SERVICES, now) == []
     looking.check(MOST)
     await make_messages(live_ctx, 1, "queued", campaign_id=canceled)

@@ -548,7 +548,7 @@ async def test_what_a_carrier_has_that_is_no_longer_configured_waits_for_its_rep
     assert await resolve_expired(SERVICES, {"second": second}) == 1
     message = await Message.get(id=message_id)
     assert (message.status.value, message.lease_until, message.carrier) == ("sending", None, "first")
-    assert not await maintenance.has_work(await db.now())
+    assert not await maintenance.has_work(SERVICES, await db.now())
     await db.execute("UPDATE message_attempts SET started_at = now() - interval '73 hours'")
     async with unit_of_work():
         assert await delivery_reports.give_up_unresolved(limit=10, now=await db.now()) == 1

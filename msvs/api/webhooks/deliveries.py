@@ -272,17 +272,19 @@ class _Endpoint(Protocol):
     key: UUID
 
 
-async def find_waiting(now: datetime, endpoints: EndpointLooks) -> tuple[list[UUID], list[datetime]]:
-    """Return the endpoints with something pending, and when their first deliveries are due."""
+async def find_waiting(
+    now: datetime, endpoints: EndpointLooks, until: datetime | None = None
+) -> tuple[list[UUID], list[datetime]]:
+    """Return the endpoints with something pending, due by a time if one is given, and when their first is due."""
     likely = [row.key for row in await fetch(_Endpoint, RECENT_ENDPOINTS)] if endpoints.is_full else ()
     found = await endpoints.find(now, WAITING_ENDPOINTS, likely=likely)
-    return list(found), list(found.values())
+    due = {key: first for key, first in found.items() if until is None or first <= until}
+    return list(due), list(due.values())
 
 
 async def has_due(now: datetime, endpoints: EndpointLooks | None = None) -> bool:
     """Return whether any delivery to an enabled endpoint is due and not already being made."""
-    waiting = await find_waiting(now, endpoints or EndpointLooks())
-    return bool(await fetch_value(HAS_DUE, now, *waiting))
+    return bool(await fetch_value(HAS_DUE, now, *await find_waiting(now, endpoints or EndpointLooks(), now)))
 
 
 async def claim_deliveries(
@@ -300,7 +302,7 @@ async def claim_deliveries(
     """
     room = room or {}
     values = (list(room), list(room.values()), per_endpoint, limit, now, now + LEASE)
-    waiting = await find_waiting(now, endpoints or EndpointLooks())
+    waiting = await find_waiting(now, endpoints or EndpointLooks(), now)
     rows = await fetch(_Taken, CLAIM_DELIVERIES, *values, *waiting)
     lost = [row.delivery_id for row in rows if row.is_lost]
     if lost:

@@ -76,3 +76,43 @@ test("the list of campaigns by the keyboard alone", async ({ page }) => {
   await expect(page).toHaveURL(/\/dashboard\/?$/);
   await expect(page.getByRole("heading", { level: 1 })).toContainText("Hello");
 });
+
+test("two who edit one draft: the later one chooses whose text stays", async ({ page, browser }) => {
+  await logIn(page);
+  const made = await rest(page, "POST", "/campaigns", { name: `Shared ${Date.now()}`, body: "First.", audience: {}, draft: true });
+  const other = await (await browser.newContext()).newPage();
+  await logIn(other);
+  const text = (of: typeof page) => of.getByLabel("What people read");
+  for (const each of [page, other]) {
+    await each.goto(`/dashboard/campaigns/new?id=${String(made["id"])}`);
+    await expect(text(each)).toHaveValue("First.");
+  }
+  await text(page).fill("Of the one.");
+  await expect(page.getByText("Saved", { exact: true })).toBeVisible();
+  await text(other).fill("Of the other.");
+  await expect(other.getByText("Somebody else changed this campaign", { exact: false })).toBeVisible();
+  expect((await rest(page, "GET", `/campaigns/${String(made["id"])}`))["body"]).toBe("Of the one.");
+  await checkPage(other);
+  await other.getByRole("button", { name: "Take theirs" }).click();
+  await expect(text(other)).toHaveValue("Of the one.");
+  await text(page).fill("Of the one, again.");
+  await expect(page.getByText("Saved", { exact: true })).toBeVisible();
+  await text(other).fill("Of the other, at last.");
+  await other.getByRole("button", { name: "Keep mine" }).click();
+  await expect(other.getByText("Saved", { exact: true })).toBeVisible();
+  expect((await rest(page, "GET", `/campaigns/${String(made["id"])}`))["body"]).toBe("Of the other, at last.");
+  await other.context().close();
+});
+
+test("the sandbox's phone beside the composer: a test arrives, and its owner answers", async ({ page }) => {
+  await logIn(page);
+  await page.goto("/dashboard/campaigns/new");
+  await page.getByLabel("What people read").fill("Doors open at 8pm.");
+  const phone = page.getByRole("figure", { name: "Preview on a phone" });
+  await expect(phone).toContainText("Doors open at 8pm.");
+  const answer = `Is it online? ${Date.now()}`;
+  await phone.getByLabel(/Answer as/).fill(answer);
+  await phone.getByRole("button", { name: "Send the answer" }).click();
+  await expect(phone.getByText(answer)).toBeVisible();
+  await checkPage(page);
+});

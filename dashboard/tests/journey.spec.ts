@@ -75,8 +75,6 @@ for (const [name, language] of LANGUAGES) {
     await expect(page.getByRole("figure", { name: t("Preview on a phone") })).toContainText("Hi Student");
     await expect(page.getByText(t("Saved"), { exact: true })).toBeVisible();
     await checkPage(page);
-    await hand.press(page.getByText(t("Keep quiet hours")));
-    await expect(page.getByText(t("Saved"), { exact: true })).toBeVisible();
     await hand.press(page.getByRole("button", { name: t("Review and launch") }));
     await hand.press(page.getByRole("dialog").getByRole("button", { name: t("Launch in the sandbox") }));
 

@@ -1,7 +1,7 @@
 // The user's own account: password, authenticator app, recovery codes, passkeys, sessions; and logging in with them.
 import { createHmac } from "node:crypto";
 import { expect, test, type Page } from "@playwright/test";
-import { checkPage } from "./steps";
+import { checkPage, linkOf } from "./steps";
 
 const PASSWORD = "violet harbor train nine";
 
@@ -118,6 +118,29 @@ test("another password", async ({ page }) => {
   await expect(page.getByRole("heading", { name: "Your account" })).toBeVisible();
 });
 
+test("another name, and another address that counts once its link is opened", async ({ page }) => {
+  await signUp(page, "Olga");
+  await page.goto("/dashboard/account");
+  await page.getByLabel("Name", { exact: true }).fill("Olga Reis");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Saved.")).toBeVisible();
+  const email = `olga.reis.${Date.now()}@cohortlabs.example`;
+  await page.getByLabel("New e-mail address").fill(email);
+  await page.getByLabel("Password to confirm it").fill("not my password");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("The password is wrong.")).toBeVisible();
+  await page.getByLabel("Password to confirm it").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("The link is on its way. The address", { exact: false })).toBeVisible();
+  await checkPage(page);
+  await page.goto(await linkOf(page, email, "confirm"));
+  await page.getByRole("button", { name: "Confirm this address" }).click();
+  await expect(page.getByRole("heading", { name: "Your address is confirmed" })).toBeVisible();
+  await page.goto("/dashboard/account");
+  await expect(page.getByText(email, { exact: true })).toBeVisible();
+  await expect(page.getByLabel("Name", { exact: true })).toHaveValue("Olga Reis");
+});
+
 test("a passkey, added and logged in with, alone", async ({ page, baseURL }) => {
   const local = baseURL!.replace("127.0.0.1", "localhost");
   const tools = await page.context().newCDPSession(page);
@@ -158,4 +181,9 @@ test("a passkey, added and logged in with, alone", async ({ page, baseURL }) => 
   await page.getByRole("button", { name: "Log in", exact: true }).click();
   await page.getByRole("button", { name: "Use a passkey" }).click();
   await expect(page.locator("#page h1")).toBeVisible();
+  await page.goto(`${local}/dashboard/account?part=security`);
+  await page.getByRole("button", { name: "Remove Laptop at home" }).click();
+  await page.getByLabel("Your password").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("Laptop at home")).toHaveCount(0);
 });

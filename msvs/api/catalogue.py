@@ -276,6 +276,12 @@ _ROWS: tuple[tuple[ErrorCode, tuple[int, ...], str, str], ...] = (
         "The campaign is neither a draft nor scheduled.",
         "Clone it, and change the clone.",
     ),
+    (
+        ErrorCode.VERSION_CONFLICT,
+        (409,),
+        "Somebody changed it since the version that the request names; nothing was changed now.",
+        "Read it again, and change what stands there now.",
+    ),
     # Contacts, lists and segments.
     (
         ErrorCode.CONTACT_EXISTS,

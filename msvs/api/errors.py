@@ -50,6 +50,7 @@ class ErrorCode(StrEnum):
     CAMPAIGN_DRAFT = "campaign_draft"
     CAMPAIGN_NOT_DRAFT = "campaign_not_draft"
     CAMPAIGN_BEGUN = "campaign_begun"
+    VERSION_CONFLICT = "version_conflict"
     CONTACT_EXISTS = "contact_exists"
     CONTACT_OPTED_OUT = "contact_opted_out"
     OPT_IN_REVOKED = "opt_in_revoked"

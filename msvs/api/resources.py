@@ -5,6 +5,7 @@ Events store these shapes for ever, so they belong to the domain; REST renders t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -202,6 +203,14 @@ class CampaignResource(Resource, kw_only=True):
     canceled_at: Annotated[str, about("When it was canceled; null unless it was.")] | None = None
     created_at: Annotated[str, about("When it was made.")]
     on_unknown: ShownOnUnknown = OnUnknown.NEVER.value
+    version: Annotated[
+        str,
+        about(
+            "Differs once something of it was edited. Give it with a change, and a change of somebody else's in between"
+            " is not overwritten.",
+            example="5f3a9c01d2e4b687",
+        ),
+    ] = ""
 
 
 class OptInResource(Resource, kw_only=True):
@@ -778,7 +787,26 @@ def campaign_resource(row: rows.CampaignRow, stats: CampaignStats) -> CampaignRe
         canceled_at=optional_moment(row.canceled_at),
         created_at=moment(row.created_at),
         on_unknown=str(row.on_unknown),
+        version=campaign_version(row),
     )
+
+
+def campaign_version(row: rows.CampaignRow) -> str:
+    """Return what changes with each thing that can be edited of a campaign."""
+    told = (
+        row.name,
+        row.body,
+        row.sender,
+        row.audience,
+        row.metadata,
+        row.respects_quiet_hours,
+        row.rate_per_minute,
+        row.spread_hours,
+        optional_moment(row.scheduled_at),
+        optional_moment(row.expires_at),
+        str(row.on_unknown),
+    )
+    return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()[:16]
 
 
 def changed_contact_resource(row: rows.ContactRow) -> ContactResource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -9,9 +10,9 @@ import strawberry
 from strawberry import ID
 
 from msvs.api import ids
-from msvs.api.accounts import addresses, authentication_log
+from msvs.api.accounts import addresses, authentication_log, login_sessions, users
 from msvs.api.unit_of_work import unit_of_work
-from msvs.graphql.accounts import Accepted, for_people, user_of
+from msvs.graphql.accounts import Accepted, Session, for_people, user_of
 from msvs.graphql.connections import After, Before, First, Last, read_page
 from msvs.graphql.context import Info, RequestContext
 from msvs.graphql.errors import InvalidRequestError, NotFoundError, PermissionRefusedError, RateLimitError
@@ -54,6 +55,15 @@ ResetPasswordResult = Annotated[
     strawberry.union("ResetPasswordResult", description="Says that the password is set, or why not."),
 ]
 
+UpdateProfileResult = Annotated[
+    Session | InvalidRequestError | PermissionRefusedError,
+    strawberry.union("UpdateProfileResult", description="The session of the user as they now are, or why not."),
+]
+ChangeEmailResult = Annotated[
+    Session | InvalidRequestError | RateLimitError | PermissionRefusedError,
+    strawberry.union("ChangeEmailResult", description="The session, with the address that waits, or why not."),
+]
+
 LinkToken = Annotated[str, strawberry.argument(description="What stands behind the `#` of the link.")]
 
 
@@ -79,6 +89,43 @@ class AddressMutation:
             return Accepted(accepted=True)
 
         return await for_people(info, confirm)
+
+    @mutation(UpdateProfileResult, "Change the name of the user who asks, or the language of their mail.")
+    async def update_profile(
+        self,
+        info: Info,
+        name: Annotated[str | None, strawberry.argument(description="The name; null to keep it.")] = None,
+        language: Annotated[
+            str | None, strawberry.argument(description="The language of mail: en, pt-BR or es; null to keep it.")
+        ] = None,
+    ) -> object:
+        async def update(request: RequestContext) -> Session:
+            async with unit_of_work():
+                identity = await users.update_profile(user_of(request), name=name, language=language)
+            return Session.from_identity(identity)
+
+        return await for_people(info, update)
+
+    @mutation(
+        ChangeEmailResult,
+        "Have a link sent to another address of the user who asks, which counts once the link is opened. The address"
+        " until now is told; naming it again calls the change off.",
+    )
+    async def change_email(
+        self,
+        info: Info,
+        email: Annotated[str, strawberry.argument(description="The other address.")],
+        current_password: Annotated[str, strawberry.argument(description="The user's password.")],
+    ) -> object:
+        async def change(request: RequestContext) -> Session:
+            visitor, identity = request.caller.visitor, user_of(request)
+            confirmation = await login_sessions.confirm_password(visitor, identity, current_password)
+            await addresses.limit_mails(visitor, email, "confirmation")
+            async with unit_of_work():
+                waiting = await addresses.change_email(visitor, confirmation, email)
+            return Session.from_identity(replace(identity, pending_email=waiting))
+
+        return await for_people(info, change)
 
     @mutation(ResendConfirmationResult, "Send the link again that confirms the address of the user who asks.")
     async def resend_confirmation(self, info: Info) -> object:

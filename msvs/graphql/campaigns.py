@@ -20,7 +20,7 @@ from msvs.api.errors import ApiError, NotFound
 from msvs.api.limits import Bucket
 from msvs.api.messages.messages import Variables
 from msvs.api.pages import Order
-from msvs.api.resources import AudienceResource, CampaignResource, shown_warnings
+from msvs.api.resources import AudienceResource, CampaignResource, campaign_version, shown_warnings
 from msvs.graphql.connections import After, Before, Connection, First, Last, OrderBy, connect, read_page
 from msvs.graphql.context import Info
 from msvs.graphql.errors import (
@@ -116,6 +116,7 @@ class Campaign(Node):
     completed_at: datetime | None
     canceled_at: datetime | None
     created_at: datetime
+    version: str
 
     @classmethod
     def from_row(cls, row: rows.CampaignRow) -> Campaign:
@@ -135,6 +136,7 @@ class Campaign(Node):
             metadata=json_object(row.metadata),
             warnings=cast("list[SendWarning]", shown_warnings(row.warnings)),
             quiet_hours=row.respects_quiet_hours,
+            version=campaign_version(row),
         )
 
     @field("How many recipients are in each state.")

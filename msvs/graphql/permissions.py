@@ -40,6 +40,7 @@ FOR_PEOPLE = frozenset(
     (
         *("signUp", "logIn", "logOut", "endSession", "changePassword", "acceptInvitation"),
         *("confirmEmail", "resendConfirmation", "requestPasswordReset", "resetPassword"),
+        *("updateProfile", "changeEmail"),
         *("beginTotp", "confirmTotp", "removeTotp", "makeRecoveryCodes", "beginPasskey", "addPasskey"),
         *("renamePasskey", "removePasskey", "logInWithCode", "beginPasskeyLogin", "logInWithPasskey"),
         "requireSecondFactor",

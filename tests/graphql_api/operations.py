@@ -341,6 +341,7 @@ RUN_ELSEWHERE = (
     "AcceptInvitation",
     "AuthenticationLog",
     "CampaignProgress",
+    "ChangeEmail",
     "ChangePassword",
     "ConfirmEmail",
     "EndSession",
@@ -354,6 +355,7 @@ RUN_ELSEWHERE = (
     "ResetPassword",
     "Sessions",
     "SignUp",
+    "UpdateProfile",
     "Viewer",
     *SECOND_STEPS,
 )

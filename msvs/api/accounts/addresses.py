@@ -12,7 +12,7 @@ import asyncpg
 
 from msvs.api import ids
 from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
-from msvs.api.accounts.login_sessions import Identity, count_attempts, fold_email
+from msvs.api.accounts.login_sessions import Confirmation, Identity, count_attempts, fold_email
 from msvs.api.accounts.mail_letters import MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.networks import network_of
@@ -45,6 +45,31 @@ async def resend_confirmation(visitor: Visitor, identity: Identity) -> None:
     await queue_mail(
         visitor.services, kind, identity.pending_email, language=identity.language, subject_id=identity.user_id
     )
+
+
+async def change_email(visitor: Visitor, confirmation: Confirmation, email: str) -> str | None:
+    """Have a link sent to another address of the user's: it counts once that is opened. Return the one that waits.
+
+    The address until now is told; naming it again calls the change off. Raises InvalidRequest code `email_invalid`.
+    """
+    identity = confirmation.identity
+    address = fold_email(email)
+    if address is None:
+        raise InvalidRequest("The e-mail address is not valid.", param="email", code=ErrorCode.EMAIL_INVALID)
+    is_called_off = identity.is_confirmed and address == identity.email
+    waiting = None if is_called_off else address
+    await void_tokens(identity.user_id, TokenPurpose.CONFIRM_EMAIL, TokenPurpose.RESET_PASSWORD)
+    await execute("UPDATE users SET pending_email = $2 WHERE id = $1", identity.user_id, waiting)
+    if waiting is None:
+        return None
+    kind = MailKind.EMAIL_CHANGE if identity.is_confirmed else MailKind.CONFIRM_EMAIL
+    await queue_mail(visitor.services, kind, address, language=identity.language, subject_id=identity.user_id)
+    if identity.is_confirmed:
+        told = {"address": address}
+        kind, language = MailKind.EMAIL_CHANGED, identity.language
+        await queue_mail(visitor.services, kind, identity.email, language=language, data=told)
+    await record_authentication(visitor, identity.user_id, AuthenticationAction.EMAIL_CHANGE_ASKED)
+    return waiting
 
 
 async def limit_mails(visitor: Visitor, email: str, kind: str) -> None:

@@ -496,6 +496,16 @@ async def create_user(
     return user_id
 
 
+async def update_profile(identity: Identity, *, name: str | None = None, language: str | None = None) -> Identity:
+    """Change a user's name, or the language of their mail. Return the user as they now are. Raises InvalidRequest."""
+    if language not in (None, *LANGUAGES):
+        raise InvalidRequest(f"language must be one of {', '.join(LANGUAGES)}.", param="language")
+    named = identity.name if name is None else _checked_name(name)
+    spoken = identity.language if language is None else language
+    await User.filter(id=identity.user_id).update(name=named, language=spoken)
+    return replace(identity, name=named, language=spoken)
+
+
 async def confirm_user(services: Services, email: str) -> UUID:
     """Confirm the address of who signed up with it last, for operators. Raises NotFound, Conflict `email_taken`."""
     email = _checked_email(email)

@@ -36,7 +36,7 @@ from msvs.api.messages.messages import (
 from msvs.api.notifier import WorkQueue
 from msvs.api.pages import Page, PageRequest, fetch_ordered, fetch_page
 from msvs.api.permissions import Permission, allow
-from msvs.api.resources import CampaignStats, campaign_resource
+from msvs.api.resources import CampaignStats, campaign_resource, campaign_version
 from msvs.api.scope import find, scoped
 from msvs.api.settings_of_mode import find_settings
 from msvs.api.text.phones import by_canonical
@@ -99,7 +99,10 @@ async def create_campaign(ctx: Context, data: CreateCampaign) -> Campaign:
 
 
 async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campaign:
-    """Change a draft, or a campaign whose time has not come. Raises NotFound, Conflict, InvalidRequest."""
+    """Change a draft, or a campaign whose time has not come. Raises NotFound, Conflict, InvalidRequest.
+
+    A version that is given must stand still: else somebody changed it meanwhile.
+    """
     allow(ctx, Permission.CAMPAIGNS_WRITE)
     now = ctx.services.clock()
     campaign = await _lock(ctx, id)
@@ -107,8 +110,15 @@ async def update_campaign(ctx: Context, id: UUID, data: UpdateCampaign) -> Campa
         raise Conflict(
             f"The campaign is {campaign.status}: it cannot be changed any more.", code=ErrorCode.CAMPAIGN_BEGUN
         )
+    standing = campaign_version(campaign)
+    if data.version not in (msgspec.UNSET, standing):
+        raise Conflict(
+            f"The campaign was changed meanwhile: its version is {standing}.",
+            code=ErrorCode.VERSION_CONFLICT,
+            param="version",
+        )
     is_draft = campaign.status == CampaignStatus.DRAFT
-    if data == UpdateCampaign():
+    if data == UpdateCampaign(version=data.version):
         return campaign
     workspace = await find_settings(ctx)
     if data.name is not msgspec.UNSET:

@@ -13,7 +13,7 @@ from msvs import database as db
 from msvs.api.accounts import addresses, users
 from msvs.api.accounts.addresses import confirm_email, limit_mails, request_password_reset, reset_password
 from msvs.api.accounts.keys import issue_key
-from msvs.api.accounts.login_sessions import Identity, authenticate_session, enter_workspace, log_in
+from msvs.api.accounts.login_sessions import Identity, authenticate_session, confirm_password, enter_workspace, log_in
 from msvs.api.accounts.users import SignedUp, SignUp, sign_up
 from msvs.api.context import Visitor
 from msvs.api.errors import (
@@ -210,6 +210,68 @@ async def test_a_reset_confirms_the_address_of_who_signed_up_with_it(clean: None
     ((_, _, token),) = await mailed()
     assert await reset(token) == made.user_id
     assert (await User.get()).email == EMAIL
+
+
+async def change_email(made: SignedUp, email: str) -> str | None:
+    confirmation = await confirm_password(HERE, await identity_of(made), PASSWORD)
+    async with unit_of_work():
+        return await addresses.change_email(HERE, confirmation, email)
+
+
+async def test_another_address_counts_once_its_link_was_opened(clean: None) -> None:
+    made = await make_owner()
+    assert await change_email(made, " Ana@Cohortlabs.co ") == "ana@cohortlabs.co"
+    link, told = await mailed()
+    assert (link[0], told[0]) == ("ana@cohortlabs.co", EMAIL)
+    user = await User.get()
+    assert (user.email, user.pending_email) == (EMAIL, "ana@cohortlabs.co")
+    assert await confirm(link[2]) == made.user_id
+    user = await User.get()
+    assert (user.email, user.pending_email) == ("ana@cohortlabs.co", None)
+    await log_in(HERE, email="ana@cohortlabs.co", password=PASSWORD)
+    with pytest.raises(AuthenticationFailed):
+        await log_in(HERE, email=EMAIL, password=PASSWORD)
+    assert await AuthenticationEntry.filter(action="email_change_asked").count() == 1
+
+
+async def test_a_change_is_called_off_by_the_address_until_now(clean: None) -> None:
+    """The link of the one before counts no more, and an address that is none changes nothing."""
+    made = await make_owner()
+    await change_email(made, "ana@cohortlabs.co")
+    (_, _, token), _ = await mailed()
+    with pytest.raises(InvalidRequest) as caught:
+        await change_email(made, "no address")
+    assert caught.value.code == "email_invalid"
+    assert (await User.get()).pending_email == "ana@cohortlabs.co"
+    assert await change_email(made, EMAIL.upper()) is None
+    with pytest.raises(NotFound):
+        await confirm(token)
+    assert ((await User.get()).email, await mailed()) == (EMAIL, [])
+
+
+async def test_an_address_that_another_has_is_answered_alike_and_never_taken(clean: None) -> None:
+    made = await make_owner()
+    other = await register("bea@cohortlabs.co")
+    ((_, _, token),) = await mailed()
+    await confirm(token)
+    assert await change_email(made, "bea@cohortlabs.co") == "bea@cohortlabs.co"
+    assert [to for to, _, _ in await mailed()] == [EMAIL]
+    assert (await User.get(id=other.user_id)).email == "bea@cohortlabs.co"
+    assert (await User.get(id=made.user_id)).email == EMAIL
+
+
+async def test_a_name_and_a_language_are_changed(clean: None) -> None:
+    made = await make_owner()
+    async with unit_of_work():
+        changed = await users.update_profile(await identity_of(made), name=" Maria Silva ", language="es")
+    assert (changed.name, changed.language) == ("Maria Silva", "es")
+    user = await User.get()
+    assert (user.name, user.language) == ("Maria Silva", "es")
+    for values in ({"name": " "}, {"name": "a" * 101}, {"language": "xx"}):
+        with pytest.raises(InvalidRequest):
+            async with unit_of_work():
+                await users.update_profile(changed, **values)
+    assert dict(await User.get()) == dict(user)
 
 
 async def test_mails_are_limited_an_address_and_a_network(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:

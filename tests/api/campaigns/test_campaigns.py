@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ from msvs.api.contacts.lists import delete_list
 from msvs.api.context import Context
 from msvs.api.errors import ApiError, Conflict, InvalidRequest, NotFound, PaymentRequired, PermissionDenied
 from msvs.api.pages import PageRequest
+from msvs.api.resources import campaign_version
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Campaign, CampaignStatus, Contact, CreditBalance, Event, Message, OptInStatus, Role
 from tests import factories
@@ -163,6 +165,34 @@ async def test_a_scheduled_campaign_changes_until_it_begins(ctx: Context) -> Non
     await run_through()
     assert [message.to_phone for message in await Message.filter(campaign_id=row.id)] == [two.phone]
     assert await refusal(update_campaign(ctx, row.id, UpdateCampaign(name="Late"))) == ("campaign_begun", None)
+
+
+async def test_a_change_of_an_older_version_changes_nothing(ctx: Context, people: list[Contact]) -> None:
+    row = await draft(ctx, contact_ids=[each.id for each in people])
+    read = campaign_version(row)
+    assert campaign_version(await change(ctx, row.id, name="Mine", version=read)) != read
+    assert await refusal(update_campaign(ctx, row.id, UpdateCampaign(name="Theirs", version=read))) == (
+        "version_conflict",
+        "version",
+    )
+    found = await get_campaign(ctx, row.id)
+    assert (found.name, await Event.all().count()) == ("Mine", 0)
+    # What is not said is not checked, and what changes nothing keeps the version.
+    same = await change(ctx, row.id, name="Mine", version=campaign_version(found))
+    assert campaign_version(same) == campaign_version(found)
+    assert (await change(ctx, row.id, body="Bye")).body == "Bye"
+
+
+async def test_of_two_changes_of_one_version_one_wins(ctx: Context, people: list[Contact]) -> None:
+    row = await draft(ctx, contact_ids=[each.id for each in people])
+    version = campaign_version(row)
+    names = [f"Editor {number}" for number in range(4)]
+    done = await asyncio.gather(
+        *(change(ctx, row.id, name=name, version=version) for name in names), return_exceptions=True
+    )
+    won = [name for name, each in zip(names, done, strict=True) if not isinstance(each, BaseException)]
+    assert won == [(await get_campaign(ctx, row.id)).name]
+    assert {each.code for each in done if isinstance(each, Conflict)} == {"version_conflict"}
 
 
 @pytest.mark.parametrize(

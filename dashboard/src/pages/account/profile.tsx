@@ -28,6 +28,26 @@ const ChangePassword = graphql(`
   }
 `);
 
+const UpdateProfile = graphql(`
+  mutation DashboardUpdateProfile($name: String!) {
+    updateProfile(name: $name) {
+      __typename
+      ... on Session { user { id name } }
+      ... on Error { code message param }
+    }
+  }
+`);
+const ChangeEmail = graphql(`
+  mutation DashboardChangeEmail($email: String!, $currentPassword: String!) {
+    changeEmail(email: $email, currentPassword: $currentPassword) {
+      __typename
+      ... on Session { user { id email pendingEmail } }
+      ... on RateLimitError { retryAfter }
+      ... on Error { code message param }
+    }
+  }
+`);
+
 export function AccountPage() {
   const { t } = useLingui();
   const navigate = useNavigate();
@@ -43,7 +63,10 @@ export function AccountPage() {
       <Tabs label={t`Parts`} tabs={tabs} value={part} onChange={(next) => void navigate({ to: "/account", search: next === "profile" ? {} : { part: next as "security" }, resetScroll: false })} />
       {part === "profile" && (
         <div className="grid items-start gap-5 lg:grid-cols-2">
-          <Profile />
+          <div className="space-y-5">
+            <Profile />
+            <Email />
+          </div>
           <Password />
         </div>
       )}
@@ -64,9 +87,9 @@ function Profile() {
   const roleName = useRoleName();
   return (
     <Card title={t`Profile`}>
+      <Name />
       <Facts
         items={[
-          [t`Name`, user.name],
           [
             t`E-mail`,
             <span key="email" className="flex flex-wrap items-center justify-end gap-2">
@@ -84,6 +107,60 @@ function Profile() {
       )}
       <h3 className="mt-5 mb-1 text-sm font-medium text-muted">{t`Workspaces`}</h3>
       <Facts items={memberships.map((each) => [each.workspaceName, roleName(each.role)] as const)} />
+    </Card>
+  );
+}
+
+function Name() {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const { user } = useSession();
+  const update = useChange(UpdateProfile);
+  const [name, setName] = useState(user.name);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const outcome = await update.run({ name: name.trim() });
+    setProblem(outcome.problem);
+    if (outcome.problem !== null) return;
+    await resume();
+    toast({ text: t`Saved.` });
+  };
+  return (
+    <form onSubmit={submit} className="mb-4 flex flex-wrap items-end gap-2" noValidate>
+      <Field className="min-w-0 flex-1 basis-48" label={t`Name`} autoComplete="name" value={name} onChange={setName} maxLength={100} error={problem === null ? undefined : textOf(problem)} />
+      <Button type="submit" isPending={update.isRunning} isDisabled={name.trim() === "" || name.trim() === user.name}>{t`Save`}</Button>
+    </form>
+  );
+}
+
+function Email() {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const { user } = useSession();
+  const change = useChange(ChangeEmail);
+  const [email, setEmail] = useState("");
+  const [currentPassword, setCurrent] = useState("");
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const outcome = await change.run({ email: email.trim(), currentPassword });
+    setProblem(outcome.problem);
+    if (outcome.problem !== null) return;
+    setEmail("");
+    setCurrent("");
+    await resume();
+    toast({ text: t`The link is on its way. The address counts once it is opened.` });
+  };
+  const isWrong = problem?.code === "password_wrong";
+  return (
+    <Card title={t`Another e-mail address`}>
+      <form onSubmit={submit} className="space-y-4" noValidate>
+        {problem !== null && !isWrong && <Callout tone="danger">{textOf(problem)}</Callout>}
+        <Field label={t`New e-mail address`} type="email" autoComplete="email" hint={t`A link goes to it. ${user.email} is told, and counts until the link is opened.`} value={email} onChange={setEmail} />
+        <Field label={t`Password to confirm it`} type="password" autoComplete="current-password" value={currentPassword} onChange={setCurrent} error={isWrong ? t`The password is wrong.` : undefined} />
+        <Button type="submit" isPending={change.isRunning} isDisabled={email.trim() === "" || currentPassword === ""}>{t`Send the link`}</Button>
+      </form>
     </Card>
   );
 }

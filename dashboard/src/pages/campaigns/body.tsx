@@ -64,7 +64,7 @@ export function BodyCard({ draft, onChange, preview }: Props) {
             </Callout>
           );
         })}
-        {preview.warnings.map(({ code, message }) => (
+        {preview.warnings.filter(({ code }) => code !== FORCED).map(({ code, message }) => (
           <Callout key={code + message} tone="warn">
             {message}
           </Callout>
@@ -73,6 +73,9 @@ export function BodyCard({ draft, onChange, preview }: Props) {
     </Card>
   );
 }
+
+// What `Forcing` says already, with the characters and what mends it.
+const FORCED = "ucs2_single_character";
 
 /** Characters that make the text dearer, each with its plain stand-in. */
 function Forcing({ draft, onChange, preview }: Props) {

@@ -1,6 +1,7 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
+import { useClient } from "urql";
 import { newKey, useChange, useData } from "@/api/hooks";
 import { graphql } from "@/gql";
 import type { ComposeCampaignQuery } from "@/gql/graphql";
@@ -33,6 +34,7 @@ const ComposeCampaign = graphql(`
       ratePerMinute
       spreadHours
       quietHours
+      version
       audience { listIds segmentId contactIds }
     }
     workspace { id defaultSender quietHours }
@@ -47,7 +49,7 @@ const CreateDraft = graphql(`
   mutation CreateDraft($input: CreateCampaignInput!, $key: String) {
     createCampaign(input: $input, idempotencyKey: $key) {
       __typename
-      ... on Campaign { id name body status }
+      ... on Campaign { id name body status version }
       ... on Error { code message param }
     }
   }
@@ -56,7 +58,7 @@ const SaveDraft = graphql(`
   mutation SaveDraft($id: ID!, $input: UpdateCampaignInput!) {
     updateCampaign(id: $id, input: $input) {
       __typename
-      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours audience { listIds segmentId contactIds } }
+      ... on Campaign { id name body from status scheduledAt ratePerMinute spreadHours quietHours version audience { listIds segmentId contactIds } }
       ... on Error { code message param }
     }
   }
@@ -96,13 +98,16 @@ function StartNew({ list, segment }: { list: string | undefined; segment: string
   if (data === undefined) return problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />;
   const day = new Intl.DateTimeFormat(i18n.locale, { day: "numeric", month: "long" }).format(new Date());
   const initial: Draft = { ...EMPTY, name: t`Campaign of ${day}`, quietHours: data.workspace.quietHours, listIds: list === undefined ? [] : [list], segmentId: segment ?? null };
-  return <Composer initial={initial} initialId={null} defaultSender={data.workspace.defaultSender} />;
+  return <Composer initial={initial} initialId={null} version={null} defaultSender={data.workspace.defaultSender} />;
 }
 
 function OpenDraft({ id }: { id: string }) {
   const { t } = useLingui();
+  const client = useClient();
   const zone = useZone();
   const { data, problem, retry } = useData(ComposeCampaign, { id });
+  // Another turn takes what stands on the server, in place of what is written here.
+  const [turn, setTurn] = useState(0);
   if (data === undefined) return problem === null ? <Loading rows={6} /> : <ProblemState problem={problem} onRetry={retry} />;
   const { campaign, workspace } = data;
   if (campaign == null) return <EmptyState icon="search" title={t`There is no such campaign`} action={<ButtonLink to="/campaigns">{t`All campaigns`}</ButtonLink>} />;
@@ -112,19 +117,25 @@ function OpenDraft({ id }: { id: string }) {
         <Trans>Its text and audience can no longer change.</Trans>
       </EmptyState>
     );
-  return <Composer initial={draftOf(campaign, workspace.defaultSender, zone)} initialId={campaign.id} defaultSender={workspace.defaultSender} />;
+  const takeTheirs = async () => {
+    await client.query(ComposeCampaign, { id }, { requestPolicy: "network-only" }).toPromise();
+    setTurn((count) => count + 1);
+  };
+  return <Composer key={turn} initial={draftOf(campaign, workspace.defaultSender, zone)} initialId={campaign.id} version={campaign.version} defaultSender={workspace.defaultSender} onTheirs={takeTheirs} />;
 }
 
 type Saving = { state: "clean" | "waiting" | "saving" | "saved" } | { state: "failed"; problem: Problem };
 
 /** Save a draft a moment after each change, one save at a time; the last state wins. */
-function useAutosave(draft: Draft, initialId: string | null, initial: Draft) {
+function useAutosave(draft: Draft, initialId: string | null, initial: Draft, initialVersion: string | null) {
   const zone = useZone();
   const navigate = useNavigate();
   const create = useChange(CreateDraft);
   const update = useChange(SaveDraft);
   const [saving, setSaving] = useState<Saving>({ state: "clean" });
   const id = useRef(initialId);
+  // What was read last: a change of somebody else's since then is not overwritten unseen.
+  const version = useRef(initialVersion);
   const saved = useRef(JSON.stringify(initial));
   const latest = useRef(draft);
   latest.current = draft;
@@ -146,13 +157,15 @@ function useAutosave(draft: Draft, initialId: string | null, initial: Draft) {
           return false;
         }
         id.current = done.id;
+        version.current = done.version;
         void navigate({ to: "/campaigns/new", search: { id: done.id }, replace: true, resetScroll: false });
       } else {
-        const { problem } = await update.run({ id: id.current, input: { ...inputOf(now, zone), name: now.name.trim() } });
+        const { done, problem } = await update.run({ id: id.current, input: { ...inputOf(now, zone), name: now.name.trim(), ...(version.current === null ? {} : { version: version.current }) } });
         if (problem !== null) {
           setSaving({ state: "failed", problem });
           return false;
         }
+        version.current = done.version;
       }
       saved.current = text;
       setSaving({ state: "saved" });
@@ -183,7 +196,11 @@ function useAutosave(draft: Draft, initialId: string | null, initial: Draft) {
     window.addEventListener("beforeunload", warn);
     return () => window.removeEventListener("beforeunload", warn);
   }, []);
-  return { saving, save, id };
+  const saveMine = () => {
+    version.current = null;
+    return saver.current();
+  };
+  return { saving, save, saveMine, id };
 }
 
 function SavedNote({ saving }: { saving: Saving }) {
@@ -201,15 +218,18 @@ function SavedNote({ saving }: { saving: Saving }) {
 interface ComposerProps {
   initial: Draft;
   initialId: string | null;
+  version: string | null;
   defaultSender: string;
+  /** Takes what somebody else wrote meanwhile. */
+  onTheirs?: () => Promise<void>;
 }
 
-function Composer({ initial, initialId, defaultSender }: ComposerProps) {
+function Composer({ initial, initialId, version, defaultSender, onTheirs }: ComposerProps) {
   const { t } = useLingui();
   const textOf = useProblemText();
   const { membership } = useSession();
   const [draft, setDraft] = useState(initial);
-  const { saving, save, id } = useAutosave(draft, initialId, initial);
+  const { saving, save, saveMine, id } = useAutosave(draft, initialId, initial, version);
   const [open, setOpen] = useState<"review" | "test" | null>(null);
   const preview = usePreview(draft);
   const change = (changes: Partial<Draft>) => setDraft((before) => ({ ...before, ...changes }));
@@ -236,7 +256,22 @@ function Composer({ initial, initialId, defaultSender }: ComposerProps) {
           <Callout tone="info">{t`Your role is read only: you can try things out here, but nothing is saved.`}</Callout>
         </div>
       )}
-      {refused !== null && (
+      {refused?.code === "version_conflict" && (
+        <div className="mb-4">
+          <Callout
+            tone="warn"
+            action={
+              <div className="flex flex-wrap gap-2">
+                <Button size="small" onPress={() => (onTheirs === undefined ? location.reload() : void onTheirs())}>{t`Take theirs`}</Button>
+                <Button size="small" look="primary" onPress={() => void saveMine()}>{t`Keep mine`}</Button>
+              </div>
+            }
+          >
+            <Trans>Somebody else changed this campaign meanwhile. Nothing of theirs is overwritten until you choose.</Trans>
+          </Callout>
+        </div>
+      )}
+      {refused !== null && refused.code !== "version_conflict" && (
         <div className="mb-4">
           <Callout tone="danger" action={<Button size="small" onPress={() => void save()}>{t`Save again`}</Button>}>
             {textOf(refused)}

@@ -1,4 +1,4 @@
-// Pictures of every page at a desk's and a phone's width, light and dark, and what each costs to show: for whoever looks.
+// Pictures of every page at a desk's and a phone's width, light and dark, and how fast each is shown.
 // They are taken only where MSVS_SHOTS names a folder: MSVS_SHOTS=/tmp/shots make dashboard-test ARGS=pictures
 import { mkdirSync, writeFileSync } from "node:fs";
 import { expect, test, type Page } from "@playwright/test";

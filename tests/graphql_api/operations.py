@@ -320,7 +320,7 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 
-# These need an authenticator app or a passkey: tests/api/accounts/test_second_factors.py runs what they call.
+# These need an authenticator app or a passkey: test_second_steps.py runs each.
 SECOND_STEPS = (
     "AddPasskey",
     "BeginPasskey",

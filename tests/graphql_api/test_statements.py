@@ -83,7 +83,7 @@ ASKED = [
     Ask("LogOut", 2),
     Ask("ChangePassword", 13, lambda scene: {"currentPassword": PASSWORD, "password": "an entirely new password"}),
     Ask("UpdateProfile", 2, lambda scene: {"name": "Rosa Lima"}),
-    Ask("ChangeEmail", 10, lambda scene: {"email": "rosa@elsewhere.example", "currentPassword": PASSWORD}),
+    Ask("ChangeEmail", 11, lambda scene: {"email": "rosa@elsewhere.example", "currentPassword": PASSWORD}),
     Ask("InvitationPreview", 1, lambda scene: {"token": scene.token}, lambda scene: None),
     Ask("AcceptInvitation", 6, lambda scene: {"token": scene.token}, lambda scene: scene.luis.email),
 ]

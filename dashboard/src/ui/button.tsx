@@ -7,7 +7,7 @@ import { Icon, type IconName } from "./icons";
 export type Look = "primary" | "secondary" | "quiet" | "danger";
 
 const BASE =
-  "inline-flex items-center justify-center gap-2 rounded-lg font-medium whitespace-nowrap no-underline transition-colors select-none data-[disabled]:opacity-55 data-[pending]:opacity-70 disabled:opacity-55";
+  "inline-flex items-center justify-center gap-2 rounded-lg font-medium whitespace-nowrap no-underline transition-colors select-none motion-reduce:transition-none data-[disabled]:opacity-55 data-[pending]:opacity-70 disabled:opacity-55";
 const LOOKS: Record<Look, string> = {
   primary: "bg-brand text-on-brand hover:bg-brand-strong",
   secondary: "border border-line-strong bg-surface text-text hover:bg-sunken",

@@ -33,7 +33,7 @@ function Around({ label, hint, error, children, tools }: Named & { children: Rea
       </div>
       {children}
       {hint !== undefined && !error && (
-        <Text slot="description" className="mt-1 block text-sm text-muted">
+        <Text slot="description" className="mt-1 block text-sm wrap-anywhere text-muted">
           {hint}
         </Text>
       )}

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Sequence
-from typing import Any
 
-import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
+from webauthn.helpers import base64url_to_bytes
 
 from msvs.api import ids
 from msvs.api.accounts import passkeys, second_factors, totp
@@ -31,12 +26,12 @@ from msvs.api.context import Context, Visitor
 from msvs.api.errors import AuthenticationFailed, InvalidRequest, PermissionDenied, RateLimited
 from msvs.api.unit_of_work import unit_of_work
 from msvs.models import Membership, Passkey, RecoveryCode, Role, Session, User, Workspace
+from tests.authenticator import Authenticator
 from tests.services import SERVICES
 
 EMAIL = "maria@cohortlabs.co"
 PASSWORD = "correct horse battery"
 HERE = Visitor("203.0.113.4", "req_1", services=SERVICES)
-ORIGIN = "https://api.massivesms.com"
 
 
 @pytest.fixture(autouse=True)
@@ -148,41 +143,6 @@ async def test_a_workspace_that_demands_a_second_factor_lets_in_who_has_one(
     assert caught.value.code == "second_factor_required"
     await enroll(known)
     enter_workspace(await authenticate_session(SERVICES, session.token), workspace.id, HERE, livemode=False)
-
-
-class Authenticator:
-    """A device that holds one passkey."""
-
-    def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.id = b"a credential of the tests"
-        self.count = 0
-
-    def answer(self, options: str, kind: str, *, origin: str = ORIGIN, flags: int = 0x05) -> tuple[bytes, bytes]:
-        """What the browser signs over: its data, and the device's."""
-        asked = json.loads(options)
-        data = {"type": kind, "challenge": asked["challenge"], "origin": origin}
-        self.count += 1
-        party = hashlib.sha256(b"api.massivesms.com").digest()
-        return json.dumps(data).encode(), party + bytes([flags]) + self.count.to_bytes(4, "big")
-
-    def create(self, options: str) -> str:
-        client, device = self.answer(options, "webauthn.create", flags=0x45)
-        point = self.key.public_key().public_numbers()
-        cose = {1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32, "big"), -3: point.y.to_bytes(32, "big")}
-        device += bytes(16) + len(self.id).to_bytes(2, "big") + self.id + cbor2.dumps(cose)
-        attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": device})
-        return self._credential(clientDataJSON=client, attestationObject=attestation)
-
-    def get(self, options: str, **changes: Any) -> str:
-        client, device = self.answer(options, "webauthn.get", **changes)
-        signature = self.key.sign(device + hashlib.sha256(client).digest(), ec.ECDSA(SHA256()))
-        return self._credential(clientDataJSON=client, authenticatorData=device, signature=signature)
-
-    def _credential(self, **response: bytes) -> str:
-        id = bytes_to_base64url(self.id)
-        encoded = {name: bytes_to_base64url(value) for name, value in response.items()}
-        return json.dumps({"id": id, "rawId": id, "type": "public-key", "response": encoded})
 
 
 async def add(identity: Identity) -> Authenticator:

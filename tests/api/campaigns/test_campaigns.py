@@ -167,8 +167,8 @@ async def test_a_scheduled_campaign_changes_until_it_begins(ctx: Context) -> Non
     assert await refusal(update_campaign(ctx, row.id, UpdateCampaign(name="Late"))) == ("campaign_begun", None)
 
 
-async def test_a_change_of_an_older_version_changes_nothing(ctx: Context, people: list[Contact]) -> None:
-    row = await draft(ctx, contact_ids=[each.id for each in people])
+async def test_a_change_of_an_older_version_changes_nothing(ctx: Context) -> None:
+    row = await draft(ctx)
     read = campaign_version(row)
     assert campaign_version(await change(ctx, row.id, name="Mine", version=read)) != read
     assert await refusal(update_campaign(ctx, row.id, UpdateCampaign(name="Theirs", version=read))) == (
@@ -183,8 +183,8 @@ async def test_a_change_of_an_older_version_changes_nothing(ctx: Context, people
     assert (await change(ctx, row.id, body="Bye")).body == "Bye"
 
 
-async def test_of_two_changes_of_one_version_one_wins(ctx: Context, people: list[Contact]) -> None:
-    row = await draft(ctx, contact_ids=[each.id for each in people])
+async def test_of_two_changes_of_one_version_one_wins(ctx: Context) -> None:
+    row = await draft(ctx)
     version = campaign_version(row)
     names = [f"Editor {number}" for number in range(4)]
     done = await asyncio.gather(

@@ -97,7 +97,7 @@ function Profile() {
               {user.isConfirmed ? <Badge tone="good">{t`Confirmed`}</Badge> : <Badge tone="warn">{t`Not confirmed`}</Badge>}
             </span>,
           ],
-          user.isConfirmed && user.pendingEmail !== null && [t`Waits for its link`, user.pendingEmail],
+          user.isConfirmed && user.pendingEmail !== null && [t`Waits for its link`, <span key="pending" className="wrap-anywhere">{user.pendingEmail}</span>],
         ]}
       />
       {(!user.isConfirmed || user.pendingEmail !== null) && (

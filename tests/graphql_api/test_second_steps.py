@@ -1,0 +1,94 @@
+"""The documents of second factors, each run as a browser runs it: an app, a passkey, recovery codes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+
+from msvs.api.accounts import totp
+from msvs.models import Role, Workspace
+from msvs.settings import Settings
+from tests.authenticator import Authenticator
+from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
+from tests.graphql_api.operations import SECOND_STEPS
+from tests.services import SERVICES
+
+EMAIL = "rosa@cohortlabs.co"
+BY_PASSWORD = {"currentPassword": PASSWORD}
+
+
+class Person:
+    """Somebody in a browser, and the documents that they ran."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.ran: set[str] = set()
+
+    async def run(self, name: str, **variables: Any) -> Any:
+        """What a document of docs/graphql answers; it is no error."""
+        self.ran.add(name)
+        (answer,) = (await self.browser.run(document(name), variables)).values()
+        assert "code" not in answer, answer
+        return answer
+
+    async def first_step(self) -> str:
+        """The token of a log-in that waits for its second step."""
+        answer = await self.browser.log_in(EMAIL)
+        assert answer["__typename"] == "SecondFactorNeeded"
+        return str(answer["token"])
+
+    def enter(self, session: Any) -> None:
+        """Go on under the session that a log-in opened."""
+        self.browser.csrf = session["csrfToken"]
+
+
+@pytest.fixture
+async def rosa(app: Starlette, workspace: Workspace) -> AsyncIterator[Person]:
+    await make_user(EMAIL, (workspace, Role.OWNER))
+    browser = Browser(app)
+    await browser.log_in(EMAIL)
+    browser.enter(workspace, livemode=True)
+    yield Person(browser)
+    await browser.http.aclose()
+
+
+async def test_every_document_of_second_factors_is_run(rosa: Person) -> None:
+    """From an app that is set up to both factors removed, with a log-in by each of them in between."""
+    secret = (await rosa.run("BeginTotp", **BY_PASSWORD))["secret"]
+
+    def code(later: int) -> str:
+        return totp.make_code(secret, totp.current_step(SERVICES.clock()) + later)
+
+    codes = (await rosa.run("ConfirmTotp", code=code(-1)))["codes"]
+    assert len(codes) == 10
+    rosa.enter(await rosa.run("LogInWithCode", token=await rosa.first_step(), code=code(0)))
+    await rosa.run("RequireSecondFactor", required=True)
+    await rosa.run("RequireSecondFactor", required=False)
+
+    device = Authenticator(Settings().base_url)
+    asked = await rosa.run("BeginPasskey", **BY_PASSWORD)
+    added = await rosa.run(
+        "AddPasskey", token=asked["token"], credential=device.create(asked["options"]), name="My phone"
+    )
+    passkey = added["passkey"]["id"]
+    assert (await rosa.run("RenamePasskey", id=passkey, name="Old phone"))["name"] == "Old phone"
+    for token in (None, await rosa.first_step()):
+        asked = await rosa.run("BeginPasskeyLogin", token=token)
+        credential = device.get(asked["options"])
+        rosa.enter(await rosa.run("LogInWithPasskey", token=asked["token"], credential=credential))
+
+    renewed = (await rosa.run("MakeRecoveryCodes", **BY_PASSWORD))["codes"]
+    rosa.enter(await rosa.run("LogInWithCode", token=await rosa.first_step(), code=renewed[0]))
+    found = await rosa.run("SecondFactors")
+    assert (found["hasTotp"], found["recoveryCodesLeft"]) == (True, 9)
+    assert [each["name"] for each in found["passkeys"]] == ["Old phone"]
+
+    await rosa.run("RemovePasskey", id=passkey, **BY_PASSWORD)
+    await rosa.run("RemoveTotp", **BY_PASSWORD)
+    found = await rosa.run("SecondFactors")
+    assert (found["hasTotp"], found["passkeys"]) == (False, [])
+    assert (await rosa.browser.log_in(EMAIL))["__typename"] == "Session"
+    assert rosa.ran == {*SECOND_STEPS}

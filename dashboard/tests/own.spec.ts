@@ -139,6 +139,10 @@ test("another name, and another address that counts once its link is opened", as
   await page.goto("/dashboard/account");
   await expect(page.getByText(email, { exact: true })).toBeVisible();
   await expect(page.getByLabel("Name", { exact: true })).toHaveValue("Olga Reis");
+  await page.getByLabel("Another workspace").fill("Olga Two");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await expect(page.getByText("The workspace is made, and open.")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Workspace: Olga Two" }).first()).toBeVisible();
 });
 
 test("a passkey, added and logged in with, alone", async ({ page, baseURL }) => {

@@ -64,6 +64,11 @@ ChangeEmailResult = Annotated[
     strawberry.union("ChangeEmailResult", description="The session, with the address that waits, or why not."),
 ]
 
+CreateWorkspaceResult = Annotated[
+    Session | InvalidRequestError | RateLimitError | PermissionRefusedError,
+    strawberry.union("CreateWorkspaceResult", description="The session with the new workspace, the last, or why not."),
+]
+
 LinkToken = Annotated[str, strawberry.argument(description="What stands behind the `#` of the link.")]
 
 
@@ -126,6 +131,18 @@ class AddressMutation:
             return Session.from_identity(replace(identity, pending_email=waiting))
 
         return await for_people(info, change)
+
+    @mutation(CreateWorkspaceResult, "Make another workspace, which the user who asks owns.")
+    async def create_workspace(
+        self, info: Info, name: Annotated[str, strawberry.argument(description="Its name, 1 to 100 characters.")]
+    ) -> object:
+        async def make(request: RequestContext) -> Session:
+            visitor, identity = request.caller.visitor, user_of(request)
+            await login_sessions.limit_sign_ups(visitor)
+            async with unit_of_work():
+                return Session.from_identity(await users.create_own_workspace(visitor, identity, name))
+
+        return await for_people(info, make)
 
     @mutation(ResendConfirmationResult, "Send the link again that confirms the address of the user who asks.")
     async def resend_confirmation(self, info: Info) -> object:

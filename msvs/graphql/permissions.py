@@ -40,7 +40,7 @@ FOR_PEOPLE = frozenset(
     (
         *("signUp", "logIn", "logOut", "endSession", "changePassword", "acceptInvitation"),
         *("confirmEmail", "resendConfirmation", "requestPasswordReset", "resetPassword"),
-        *("updateProfile", "changeEmail"),
+        *("updateProfile", "changeEmail", "createWorkspace"),
         *("beginTotp", "confirmTotp", "removeTotp", "makeRecoveryCodes", "beginPasskey", "addPasskey"),
         *("renamePasskey", "removePasskey", "logInWithCode", "beginPasskeyLogin", "logInWithPasskey"),
         "requireSecondFactor",

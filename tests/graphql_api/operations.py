@@ -344,6 +344,7 @@ RUN_ELSEWHERE = (
     "ChangeEmail",
     "ChangePassword",
     "ConfirmEmail",
+    "CreateWorkspace",
     "EndSession",
     "EventTail",
     "InvitationPreview",

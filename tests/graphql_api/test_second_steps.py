@@ -10,7 +10,6 @@ from starlette.applications import Starlette
 
 from msvs.api.accounts import totp
 from msvs.models import Role, Workspace
-from msvs.settings import Settings
 from tests.authenticator import Authenticator
 from tests.graphql_api.browser import PASSWORD, Browser, document, make_user
 from tests.graphql_api.operations import SECOND_STEPS
@@ -27,7 +26,7 @@ class Person:
         self.browser = browser
         self.ran: set[str] = set()
 
-    async def run(self, name: str, **variables: Any) -> Any:
+    async def run(self, name: str, /, **variables: Any) -> Any:
         """What a document of docs/graphql answers; it is no error."""
         self.ran.add(name)
         (answer,) = (await self.browser.run(document(name), variables)).values()
@@ -68,7 +67,7 @@ async def test_every_document_of_second_factors_is_run(rosa: Person) -> None:
     await rosa.run("RequireSecondFactor", required=True)
     await rosa.run("RequireSecondFactor", required=False)
 
-    device = Authenticator(Settings().base_url)
+    device = Authenticator()
     asked = await rosa.run("BeginPasskey", **BY_PASSWORD)
     added = await rosa.run(
         "AddPasskey", token=asked["token"], credential=device.create(asked["options"]), name="My phone"

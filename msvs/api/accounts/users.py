@@ -14,7 +14,7 @@ from tortoise.queryset import QuerySet
 from msvs.api import ids
 from msvs.api.accounts.authentication_log import AuthenticationAction, record_authentication
 from msvs.api.accounts.keys import revoke_key
-from msvs.api.accounts.login_sessions import Identity, OpenedSession, fold_email, open_session
+from msvs.api.accounts.login_sessions import Identity, OpenedSession, fold_email, open_session, reread_memberships
 from msvs.api.accounts.mail_letters import LANGUAGES, MailKind
 from msvs.api.accounts.mail_outbox import queue_mail
 from msvs.api.accounts.passwords import check_password, hash_password
@@ -160,16 +160,7 @@ async def sign_up(visitor: Visitor, data: SignUp) -> SignedUp:
         workspace_id = await _join(visitor, user_id, email, data.invitation, now)
     else:
         assert data.workspace_name is not None
-        workspace, test_key, _ = await create_workspace(data.workspace_name, has_live_key=False)
-        workspace_id = workspace.id
-        await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace_id, Role.OWNER.value, now)
-        ctx = _acting(visitor, user_id, workspace_id, Role.OWNER)
-        await record_audit(
-            ctx,
-            AuditAction.WORKSPACE_CREATED,
-            ids.encode_id(ids.WORKSPACE, workspace_id),
-            changed({}, {"name": workspace.name}),
-        )
+        workspace_id, test_key = await _make_owned(visitor, user_id, data.workspace_name, now)
     session = await open_session(visitor, user_id)
     await record_authentication(visitor, user_id, AuthenticationAction.LOGGED_IN)
     return SignedUp(user_id, workspace_id, session, test_key)
@@ -494,6 +485,29 @@ async def create_user(
         ctx, AuditAction.MEMBER_JOINED, ids.encode_id(ids.USER, user_id), changed({}, {"role": role.value})
     )
     return user_id
+
+
+async def create_own_workspace(visitor: Visitor, identity: Identity, name: str) -> Identity:
+    """Make another workspace, which the user owns. Return the user with it among their places.
+
+    Raises PermissionDenied while the address is not confirmed or sign-up is not open, and InvalidRequest.
+    """
+    if visitor.sign_up != "open":
+        raise PermissionDenied("Nobody can make a workspace here by themselves.", code=ErrorCode.SIGN_UP_CLOSED)
+    if not identity.is_confirmed:
+        raise PermissionDenied("Confirm your e-mail address first.", code=ErrorCode.EMAIL_UNCONFIRMED)
+    await _make_owned(visitor, identity.user_id, name, visitor.services.clock())
+    return await reread_memberships(identity)
+
+
+async def _make_owned(visitor: Visitor, user_id: UUID, name: str, now: datetime) -> tuple[UUID, str]:
+    """Make a workspace that a user owns; its id and the key of its sandbox."""
+    workspace, test_key, _ = await create_workspace(name, has_live_key=False)
+    await execute(INSERT_MEMBERSHIP, ids.new_id(), user_id, workspace.id, Role.OWNER.value, now)
+    ctx = _acting(visitor, user_id, workspace.id, Role.OWNER)
+    told = changed({}, {"name": workspace.name})
+    await record_audit(ctx, AuditAction.WORKSPACE_CREATED, ids.encode_id(ids.WORKSPACE, workspace.id), told)
+    return workspace.id, test_key
 
 
 async def update_profile(identity: Identity, *, name: str | None = None, language: str | None = None) -> Identity:

@@ -274,6 +274,29 @@ async def test_a_name_and_a_language_are_changed(clean: None) -> None:
     assert dict(await User.get()) == dict(user)
 
 
+async def test_who_is_known_makes_another_workspace_and_owns_it(clean: None) -> None:
+    made = await make_owner()
+    identity = await identity_of(made)
+    async with unit_of_work():
+        changed = await users.create_own_workspace(HERE, identity, " Cohort 08 ")
+    assert [(each.workspace_name, each.role) for each in changed.memberships][1:] == [("Cohort 08", Role.OWNER)]
+    keys = await ApiKey.filter(workspace_id=changed.memberships[1].workspace_id).values_list("livemode", flat=True)
+    assert keys == [False]
+    refused = [
+        (replace(HERE, sign_up="invitation"), identity, "sign_up_closed"),
+        (HERE, replace(identity, is_confirmed=False), "email_unconfirmed"),
+    ]
+    for visitor, asking, code in refused:
+        with pytest.raises(PermissionDenied) as caught:
+            async with unit_of_work():
+                await users.create_own_workspace(visitor, asking, "Cohort 09")
+        assert caught.value.code == code
+    with pytest.raises(InvalidRequest):
+        async with unit_of_work():
+            await users.create_own_workspace(HERE, identity, " ")
+    assert await Workspace.all().count() == 2
+
+
 async def test_mails_are_limited_an_address_and_a_network(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "MAX_MAILS", 2)
     monkeypatch.setattr(addresses, "MAX_NETWORK_MAILS", 4)

@@ -4,7 +4,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { useChange } from "@/api/hooks";
 import type { Problem } from "@/api/problems";
-import { resume, useSession } from "@/api/session";
+import { enterWorkspace, resume, useSession } from "@/api/session";
 import { graphql } from "@/gql";
 import { Button } from "@/ui/button";
 import { Field } from "@/ui/fields";
@@ -42,6 +42,17 @@ const ChangeEmail = graphql(`
     changeEmail(email: $email, currentPassword: $currentPassword) {
       __typename
       ... on Session { user { id email pendingEmail } }
+      ... on RateLimitError { retryAfter }
+      ... on Error { code message param }
+    }
+  }
+`);
+
+const CreateWorkspace = graphql(`
+  mutation DashboardCreateWorkspace($name: String!) {
+    createWorkspace(name: $name) {
+      __typename
+      ... on Session { memberships { workspaceId } }
       ... on RateLimitError { retryAfter }
       ... on Error { code message param }
     }
@@ -107,6 +118,7 @@ function Profile() {
       )}
       <h3 className="mt-5 mb-1 text-sm font-medium text-muted">{t`Workspaces`}</h3>
       <Facts items={memberships.map((each) => [each.workspaceName, roleName(each.role)] as const)} />
+      {user.isConfirmed && <NewWorkspace />}
     </Card>
   );
 }
@@ -130,6 +142,31 @@ function Name() {
     <form onSubmit={submit} className="mb-4 flex flex-wrap items-end gap-2" noValidate>
       <Field className="min-w-0 flex-1 basis-48" label={t`Name`} autoComplete="name" value={name} onChange={setName} maxLength={100} error={problem === null ? undefined : textOf(problem)} />
       <Button type="submit" isPending={update.isRunning} isDisabled={name.trim() === "" || name.trim() === user.name}>{t`Save`}</Button>
+    </form>
+  );
+}
+
+function NewWorkspace() {
+  const { t } = useLingui();
+  const textOf = useProblemText();
+  const create = useChange(CreateWorkspace);
+  const [name, setName] = useState("");
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const { done, problem: found } = await create.run({ name: name.trim() });
+    setProblem(found);
+    if (done === null) return;
+    setName("");
+    await resume();
+    const made = done.memberships.at(-1);
+    if (made !== undefined) enterWorkspace(made.workspaceId);
+    toast({ text: t`The workspace is made, and open.` });
+  };
+  return (
+    <form onSubmit={submit} className="mt-3 flex flex-wrap items-end gap-2" noValidate>
+      <Field className="min-w-0 flex-1 basis-48" label={t`Another workspace`} value={name} onChange={setName} maxLength={100} error={problem === null ? undefined : textOf(problem)} />
+      <Button type="submit" isPending={create.isRunning} isDisabled={name.trim() === ""}>{t`Create`}</Button>
     </form>
   );
 }

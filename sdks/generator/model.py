@@ -268,7 +268,7 @@ class Reader:
             for key, value in schema["properties"].items()
         )
         item = ""
-        if set(schema["properties"]) == {"object", "url", "has_more", "data"}:
+        if {"object", "url", "has_more", "data"} <= set(schema["properties"]):
             item = schema["properties"]["data"]["items"]["$ref"].removeprefix(SCHEMAS)
         self.schemas[name] = Schema(name, description, fields, item=item)
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -161,12 +162,28 @@ func sharedClient() *http.Client {
 		transport.DialContext = (&net.Dialer{Timeout: defaultConnectTimeout, KeepAlive: 30 * time.Second}).DialContext
 		transport.MaxIdleConnsPerHost = 16
 		shared = &http.Client{
-			Transport: transport,
+			Transport: counted{transport},
 			// A redirect would carry the key elsewhere, and the API has none.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	})
 	return shared
+}
+
+// counted keeps http.Transport from sending a request again by itself, so that attempts are those of the client alone:
+// it does so for requests without a body, and for those with a header of just this name.
+type counted struct{ http.RoundTripper }
+
+// RoundTrip sends a request once.
+func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	once := r.Clone(r.Context())
+	if key, given := once.Header["Idempotency-Key"]; given {
+		delete(once.Header, "Idempotency-Key")
+		once.Header["idempotency-key"] = key
+	} else if once.Body == nil {
+		once.Body = io.NopCloser(strings.NewReader(""))
+	}
+	return c.RoundTripper.RoundTrip(once)
 }
 
 var keyShape = regexp.MustCompile(`\Amsvs_(?:live|test)_([0-9A-Za-z]{30})([0-9A-Za-z]{6})\z`)

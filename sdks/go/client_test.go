@@ -126,6 +126,34 @@ func TestACutAnswerIsTriedAgainWithItsKey(t *testing.T) {
 	}
 }
 
+func TestACutIsAnAttemptAlsoOverAConnectionThatIsKept(t *testing.T) {
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if requests.Add(1) > 1 {
+			connection, _, _ := w.(http.Hijacker).Hijack()
+			connection.Close()
+			return
+		}
+		_, _ = w.Write([]byte(`{}`))
+	}))
+	defer server.Close()
+	caller := massivesms.New(massivesmstest.Key, massivesms.WithBaseURL(server.URL), massivesms.WithMaxRetries(0))
+	if _, err := caller.Credits.Retrieve(background); err != nil {
+		t.Fatal(err)
+	}
+	_, read := caller.Credits.Retrieve(background)
+	_, written := caller.Messages.Create(background, cart)
+	_, bodiless := caller.Messages.Cancel(background, "msg_1")
+	for _, err := range []error{read, written, bodiless} {
+		if !is[*massivesms.APIConnectionError](err) {
+			t.Errorf("error is %v", err)
+		}
+	}
+	if requests.Load() != 4 {
+		t.Errorf("%d requests for 4 attempts", requests.Load())
+	}
+}
+
 func TestOneClientServesManyGoroutines(t *testing.T) {
 	var connections atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

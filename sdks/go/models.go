@@ -249,6 +249,15 @@ const (
 	LedgerEntryKindRelease  LedgerEntryKind = "release"
 )
 
+// ListMessagesOrder is one of the values below, or one that came later.
+type ListMessagesOrder string
+
+// Values of ListMessagesOrder that this version knows.
+const (
+	ListMessagesOrderNewest ListMessagesOrder = "newest"
+	ListMessagesOrderOldest ListMessagesOrder = "oldest"
+)
+
 // MessageEncoding is one of the values below, or one that came later.
 type MessageEncoding string
 

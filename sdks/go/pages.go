@@ -12,11 +12,13 @@ type Page[T any] struct {
 	URL     string `json:"url"`
 	HasMore bool   `json:"has_more"`
 	Data    []T    `json:"data"`
-	ids     []string
-	client  *Client
-	path    string
-	query   url.Values
-	options []RequestOption
+	// NextCursor is where to go on from a page that is short of its limit before the end; else the last id is.
+	NextCursor string `json:"next_cursor"`
+	ids        []string
+	client     *Client
+	path       string
+	query      url.Values
+	options    []RequestOption
 }
 
 // UnmarshalJSON reads a page.
@@ -26,11 +28,12 @@ func (p *Page[T]) UnmarshalJSON(text []byte) error {
 		URL     string `json:"url"`
 		HasMore bool   `json:"has_more"`
 		Data    []T    `json:"data"`
+		Cursor  string `json:"next_cursor"`
 	}
 	if err := json.Unmarshal(text, &read); err != nil {
 		return err
 	}
-	p.Object, p.URL, p.HasMore, p.Data = read.Object, read.URL, read.HasMore, read.Data
+	p.Object, p.URL, p.HasMore, p.Data, p.NextCursor = read.Object, read.URL, read.HasMore, read.Data, read.Cursor
 	var identified struct {
 		Data []struct {
 			ID string `json:"id"`
@@ -57,13 +60,20 @@ func list[T any](ctx context.Context, c *Client, path string, query url.Values, 
 // Next returns the page that follows in the direction asked for: older resources, or newer ones where the list was
 // asked for with EndingBefore. It is nil after the last page.
 func (p *Page[T]) Next(ctx context.Context) (*Page[T], error) {
-	if !p.HasMore || len(p.ids) == 0 {
+	if !p.HasMore {
 		return nil, nil
 	}
 	query := copied(p.query)
-	cursor, last := "starting_after", p.ids[len(p.ids)-1]
+	cursor, last := "starting_after", p.NextCursor
 	if p.backwards() {
-		cursor, last = "ending_before", p.ids[0]
+		cursor = "ending_before"
+	}
+	switch {
+	case last != "" || len(p.ids) == 0:
+	case p.backwards():
+		last = p.ids[0]
+	default:
+		last = p.ids[len(p.ids)-1]
 	}
 	if last == "" || query.Get(cursor) == last {
 		return nil, nil

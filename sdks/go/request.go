@@ -359,12 +359,33 @@ func queryOf(parameters any) url.Values {
 	query := url.Values{}
 	value := reflect.ValueOf(parameters)
 	for place := 0; place < value.NumField(); place++ {
-		field := value.Field(place)
-		if field.Kind() == reflect.Pointer && !field.IsNil() {
-			query.Set(value.Type().Field(place).Tag.Get("url"), fmt.Sprint(field.Elem().Interface()))
+		if field := value.Field(place); !field.IsNil() {
+			addQuery(query, value.Type().Field(place).Tag.Get("url"), field)
 		}
 	}
 	return query
+}
+
+// addQuery adds a parameter: a list with commas, and a map with a parameter for each of its keys.
+func addQuery(query url.Values, name string, field reflect.Value) {
+	switch field.Kind() {
+	case reflect.Map:
+		for _, key := range field.MapKeys() {
+			query.Set(name+"["+key.String()+"]", fmt.Sprint(field.MapIndex(key).Interface()))
+		}
+	case reflect.Slice:
+		items := make([]string, field.Len())
+		for place := range items {
+			items[place] = fmt.Sprint(field.Index(place).Interface())
+		}
+		query.Set(name, strings.Join(items, ","))
+	default:
+		if at, ok := field.Elem().Interface().(time.Time); ok {
+			query.Set(name, at.Format(time.RFC3339Nano))
+			return
+		}
+		query.Set(name, fmt.Sprint(field.Elem().Interface()))
+	}
 }
 
 func printable(key string) bool {

@@ -7,6 +7,7 @@ package massivesms
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // resources are what a client can do, by subject.
@@ -91,6 +92,25 @@ type MessagesListParams struct {
 	ContactID *string `url:"contact_id"`
 	// Only messages of this origin; automatic ones are the service's own.
 	Origin *MessageOrigin `url:"origin"`
+	// Only messages of one of these statuses; `delivered` includes those replied to, as it does alone.
+	Statuses []MessageStatus `url:"statuses"`
+	// Only messages to the contact of this phone, in E.164 format.
+	To *string `url:"to"`
+	// Only messages of this sender.
+	From *string `url:"from"`
+	// Only messages whose body holds this text, in any case.
+	Q *string `url:"q"`
+	// Only messages that failed, or were skipped, with this code.
+	ErrorCode *string `url:"error_code"`
+	// Only messages made at this time or later.
+	CreatedAtGte *time.Time `url:"created_at[gte]"`
+	// Only messages made before this time.
+	CreatedAtLt *time.Time `url:"created_at[lt]"`
+	// Which come first; `newest` where it is not said.
+	Order *ListMessagesOrder `url:"order"`
+	// Only messages whose metadata has these values under these keys. Text finds the number and the boolean that it
+	// writes, too.
+	Metadata map[string]any `url:"metadata"`
 }
 
 // List: List messages. Newest first. `status=delivered` includes messages that were replied to.
@@ -148,6 +168,12 @@ type CampaignsListParams struct {
 	EndingBefore *string `url:"ending_before"`
 	// Only campaigns of this status.
 	Status *CampaignStatus `url:"status"`
+	// Only campaigns of one of these statuses; drafts show only where they are asked for.
+	Statuses []CampaignStatus `url:"statuses"`
+	// Only campaigns whose name holds this text, in any case.
+	Q *string `url:"q"`
+	// Which come first; `newest` where it is not said.
+	Order *ListMessagesOrder `url:"order"`
 }
 
 // List: List campaigns. Newest first. Drafts show only under `status=draft`.
@@ -253,6 +279,17 @@ type ContactsListParams struct {
 	ListID *string `url:"list_id"`
 	// Only contacts of this opt-in status.
 	OptInStatus *OptInStatus `url:"opt_in_status"`
+	// Only contacts whose attributes have these values under these keys. Text finds the number and the boolean that it
+	// writes, too.
+	Attributes map[string]any `url:"attributes"`
+	// Only contacts made at this time or later.
+	CreatedAtGte *time.Time `url:"created_at[gte]"`
+	// Only contacts made before this time.
+	CreatedAtLt *time.Time `url:"created_at[lt]"`
+	// Only contacts changed at this time or later.
+	UpdatedAtGte *time.Time `url:"updated_at[gte]"`
+	// Which come first; `newest` where it is not said.
+	Order *ListMessagesOrder `url:"order"`
 }
 
 // List: List/search contacts. Every filter given must hold. `q` finds words in names and e-mail addresses, or digits

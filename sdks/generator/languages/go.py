@@ -104,7 +104,9 @@ def told(name: str, method: Method) -> str:
 
 def query_member(each: Field) -> Member:
     """Return a parameter of a query."""
-    return Member(pascal(each.name), f"*{type_of(each.type)}", f'`url:"{each.name}"`', each.description)
+    type_ = type_of(each.type)
+    pointer = "" if each.type.kind in NIL else "*"
+    return Member(pascal(each.name), pointer + type_, f'`url:"{each.name}"`', each.description)
 
 
 def type_of(type_: Type) -> str:

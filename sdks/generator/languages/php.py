@@ -144,7 +144,8 @@ def _sent(api: Api, type_: Type) -> str:
 
 
 def _key(each: Field) -> str:
-    return each.name if each.required else f"{each.name}?"
+    name = each.name if each.name.isidentifier() else f"'{each.name}'"
+    return name if each.required else f"{name}?"
 
 
 def _objects(api: Api, fields: tuple[Field, ...], seen: tuple[str, ...]) -> str:

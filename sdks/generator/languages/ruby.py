@@ -52,7 +52,7 @@ def kind(api: Api, type_: Type) -> str:
 def signature(method: Method) -> str:
     """Return the parameters of a method."""
     ids = [each.name for each in method.path_params]
-    named = [f"{each.name}:" if each.required else f"{each.name}: UNSET" for each in method.params]
+    named = [f"{keyword(each)}:" if each.required else f"{keyword(each)}: UNSET" for each in method.params]
     return ", ".join([*ids, *named, "request_options: {}"])
 
 
@@ -64,11 +64,21 @@ def wrapped_signature(method: Method) -> str:
     return (start + ("\n" + " " * len(start)).join(lines) + ")").replace("\N{NO-BREAK SPACE}", " ")
 
 
+def keyword(each: Field) -> str:
+    """Return the name of a parameter: `created_at[gte]` is created_at_gte."""
+    return each.name.replace("[", "_").replace("]", "")
+
+
+def key(each: Field) -> str:
+    """Return the key of a parameter as it is sent."""
+    return each.name if keyword(each) == each.name else f'"{each.name}"'
+
+
 def given(fields: tuple[Field, ...]) -> str:
     """Return parameters as a Hash; empty braces where there are none."""
     if not fields:
         return "{}"
-    pairs = [f"{each.name}: {value(each.name)}" for each in fields]
+    pairs = [f"{key(each)}: {value(keyword(each))}" for each in fields]
     start = " " * 15
     # A pair is not torn apart.
     text = ", ".join(pair.replace(" ", "\N{NO-BREAK SPACE}") for pair in pairs)
@@ -107,7 +117,9 @@ def rbs_field(api: Api, each: Field) -> str:
 def rbs_signature(api: Api, method: Method) -> str:
     """Return the type of a method."""
     ids = ["String"] * len(method.path_params)
-    named = [f"{'' if each.required else '?'}{each.name}: {rbs(api, each.type, sent=True)}" for each in method.params]
+    named = [
+        f"{'' if each.required else '?'}{keyword(each)}: {rbs(api, each.type, sent=True)}" for each in method.params
+    ]
     result = f"Page[{method.page_item}]" if method.is_page else method.result
     return f"({', '.join([*ids, *named, '?request_options: request_options'])}) -> {result}"
 
@@ -139,6 +151,7 @@ def _rbs(api: Api, type_: Type, sent: bool) -> str:
 
 FILTERS = {
     "rb_told": told,
+    "rb_keyword": keyword,
     "rb_comment": comment,
     "rb_models": models,
     "rb_kind": lambda type_, api: kind(api, type_),

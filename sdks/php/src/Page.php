@@ -15,6 +15,8 @@ final class Page
     public readonly array $data;
     /** Whether there is more in the direction asked for. */
     public readonly bool $hasMore;
+    /** Where to go on from a page that is short of its limit before the end; else the last id is. */
+    public readonly ?string $nextCursor;
     /** The answer as it came. */
     public readonly Response $lastResponse;
 
@@ -34,6 +36,7 @@ final class Page
         $parsed = (array) json_decode($this->lastResponse->body, true);
         $this->data = array_map(static fn (array $each) => $model::of($each), array_values($parsed['data'] ?? []));
         $this->hasMore = ($parsed['has_more'] ?? false) === true;
+        $this->nextCursor = $parsed['next_cursor'] ?? null;
     }
 
     /**
@@ -44,11 +47,12 @@ final class Page
      */
     public function nextPage(): ?self
     {
-        if (!$this->hasMore || $this->data === []) {
+        if (!$this->hasMore) {
             return null;
         }
         $cursor = $this->backwards() ? 'ending_before' : 'starting_after';
-        $id = ($this->backwards() ? $this->data[0] : $this->data[count($this->data) - 1])->toArray()['id'] ?? null;
+        $last = $this->backwards() ? $this->data[0] ?? null : $this->data[count($this->data) - 1] ?? null;
+        $id = $this->nextCursor ?? $last?->toArray()['id'] ?? null;
         if ($id === null || ($this->query[$cursor] ?? null) === $id) {
             return null;
         }

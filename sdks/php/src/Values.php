@@ -28,7 +28,7 @@ final class Values
     }
 
     /**
-     * Write a query, with its question mark; what is null is left out.
+     * Write a query, with its question mark: a list with commas, of a map one for each of its keys; null is left out.
      *
      * @param array<string, mixed> $query
      */
@@ -36,13 +36,22 @@ final class Values
     {
         $parts = [];
         foreach ($query as $name => $value) {
-            if ($value !== null) {
-                $text = is_bool($value) ? ($value ? 'true' : 'false') : (string) self::plain($value);
+            if (is_array($value) && !array_is_list($value)) {
+                foreach ($value as $key => $each) {
+                    $parts[] = rawurlencode("{$name}[{$key}]") . '=' . rawurlencode(self::text($each));
+                }
+            } elseif ($value !== null) {
+                $text = is_array($value) ? implode(',', array_map(self::text(...), $value)) : self::text($value);
                 $parts[] = rawurlencode($name) . '=' . rawurlencode($text);
             }
         }
 
         return $parts === [] ? '' : '?' . implode('&', $parts);
+    }
+
+    private static function text(mixed $value): string
+    {
+        return is_bool($value) ? ($value ? 'true' : 'false') : (string) self::plain($value);
     }
 
     /**

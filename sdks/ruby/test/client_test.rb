@@ -89,10 +89,45 @@ class ClientTest < Minitest::Test
   end
 
   def test_a_connection_that_was_closed_meanwhile_is_opened_again
-    server = Server.new { |count, socket| count == 1 ? reply(socket, '{"id": "msg_1"}') && socket.close : reply(socket, '{"id": "msg_2"}') }
+    closed = Queue.new
+    server = Server.new do |count, socket|
+      reply(socket, %({"id": "msg_#{count}"}))
+      next if count > 1
+
+      socket.close
+      closed.push(true)
+    end
     caller = MassiveSMS::Client.new(api_key: MassiveSMS::Testing::KEY, base_url: server.url, max_retries: 0)
 
-    assert_equal %w[msg_1 msg_2], [caller.messages.create(**SMS).id, caller.messages.create(**SMS).id]
+    assert_equal "msg_1", caller.messages.create(**SMS).id
+    closed.pop
+
+    assert_equal "msg_2", caller.messages.create(**SMS).id
+  ensure
+    server.stop
+  end
+
+  def test_a_cut_is_an_attempt_also_over_a_connection_that_is_kept
+    server = Server.new { |count, socket| count == 1 ? reply(socket, '{"id": "msg_1"}') : socket.close }
+    caller = MassiveSMS::Client.new(api_key: MassiveSMS::Testing::KEY, base_url: server.url, max_retries: 0)
+    caller.messages.create(**SMS)
+
+    assert_raises(MassiveSMS::APIConnectionError) { caller.messages.create(**SMS) }
+    assert_equal 2, server.requests.size
+  ensure
+    server.stop
+  end
+
+  def test_a_child_opens_connections_of_its_own
+    server = Server.new { |_, socket| reply(socket, '{"id": "msg_1"}') }
+    caller = MassiveSMS::Client.new(api_key: MassiveSMS::Testing::KEY, base_url: server.url)
+    caller.messages.create(**SMS)
+    Process.wait(fork { exit!(caller.messages.create(**SMS).id == "msg_1") })
+
+    assert_predicate $?, :success?
+    caller.messages.create(**SMS)
+
+    assert_equal [3, 2], [server.requests.size, server.connections]
   ensure
     server.stop
   end

@@ -10,7 +10,7 @@ CLIENT = MassiveSMS::Client.new
 
 def answer(order)
   resource, method, ids, = OPERATIONS.fetch(order["operation_id"])
-  named = order["args"].reject { |name, _| ids.include?(name) }.transform_keys(&:to_sym)
+  named = order["args"].reject { |name, _| ids.include?(name) }.transform_keys { |name| name.tr("[", "_").delete("]").to_sym }
   options = order.fetch("options", {}).transform_keys(&:to_sym)
   result = CLIENT.public_send(resource).public_send(method, *order["args"].values_at(*ids), **named, request_options: options)
   return { ids: result.auto_paging_each.map(&:id) } if order["all"]

@@ -24,7 +24,7 @@ module Helper
   # Make a call by the id of its operation, with arguments by their names on the wire.
   def call(client, operation_id, args, **options)
     resource, method, ids, = OPERATIONS.fetch(operation_id)
-    named = args.reject { |name, _| ids.include?(name) }.transform_keys(&:to_sym)
+    named = args.reject { |name, _| ids.include?(name) }.transform_keys { |name| name.tr("[", "_").delete("]").to_sym }
     client.public_send(resource).public_send(method, *args.values_at(*ids), **named, **options)
   end
 

@@ -77,11 +77,17 @@ final class Campaigns extends Resource
      *     starting_after?: string,
      *     ending_before?: string,
      *     status?: string,
+     *     statuses?: list<string>,
+     *     q?: string,
+     *     order?: 'newest'|'oldest'|string,
      * } $params
      * - `limit`: How many resources a page holds.
      * - `starting_after`: The id after which the page starts: older resources.
      * - `ending_before`: The id before which the page ends: newer resources.
      * - `status`: Only campaigns of this status.
+     * - `statuses`: Only campaigns of one of these statuses; drafts show only where they are asked for.
+     * - `q`: Only campaigns whose name holds this text, in any case.
+     * - `order`: Which come first; `newest` where it is not said.
      * @param RequestOptions $options
      * @return Page<Model\Campaign>
      */

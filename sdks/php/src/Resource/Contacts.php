@@ -75,6 +75,11 @@ final class Contacts extends Resource
      *     email?: string,
      *     list_id?: string,
      *     opt_in_status?: 'unknown'|'pending'|'opted_in'|'opted_out'|string,
+     *     attributes?: array<string, mixed>,
+     *     'created_at[gte]'?: \DateTimeInterface|string,
+     *     'created_at[lt]'?: \DateTimeInterface|string,
+     *     'updated_at[gte]'?: \DateTimeInterface|string,
+     *     order?: 'newest'|'oldest'|string,
      * } $params
      * - `limit`: How many resources a page holds.
      * - `starting_after`: The id after which the page starts: older resources.
@@ -84,6 +89,12 @@ final class Contacts extends Resource
      * - `email`: The whole e-mail address, in any case.
      * - `list_id`: Only contacts on this list.
      * - `opt_in_status`: Only contacts of this opt-in status.
+     * - `attributes`: Only contacts whose attributes have these values under these keys. Text finds the number and
+     * the boolean that it writes, too.
+     * - `created_at[gte]`: Only contacts made at this time or later.
+     * - `created_at[lt]`: Only contacts made before this time.
+     * - `updated_at[gte]`: Only contacts changed at this time or later.
+     * - `order`: Which come first; `newest` where it is not said.
      * @param RequestOptions $options
      * @return Page<Model\Contact>
      */

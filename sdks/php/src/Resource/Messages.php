@@ -71,6 +71,15 @@ final class Messages extends Resource
      *     campaign_id?: string,
      *     contact_id?: string,
      *     origin?: 'api'|'campaign'|'automatic'|'dashboard'|string,
+     *     statuses?: list<string>,
+     *     to?: string,
+     *     from?: string,
+     *     q?: string,
+     *     error_code?: string,
+     *     'created_at[gte]'?: \DateTimeInterface|string,
+     *     'created_at[lt]'?: \DateTimeInterface|string,
+     *     order?: 'newest'|'oldest'|string,
+     *     metadata?: array<string, mixed>,
      * } $params
      * - `limit`: How many resources a page holds.
      * - `starting_after`: The id after which the page starts: older resources.
@@ -79,6 +88,16 @@ final class Messages extends Resource
      * - `campaign_id`: Only messages of this campaign.
      * - `contact_id`: Only messages to this contact.
      * - `origin`: Only messages of this origin; automatic ones are the service's own.
+     * - `statuses`: Only messages of one of these statuses; `delivered` includes those replied to, as it does alone.
+     * - `to`: Only messages to the contact of this phone, in E.164 format.
+     * - `from`: Only messages of this sender.
+     * - `q`: Only messages whose body holds this text, in any case.
+     * - `error_code`: Only messages that failed, or were skipped, with this code.
+     * - `created_at[gte]`: Only messages made at this time or later.
+     * - `created_at[lt]`: Only messages made before this time.
+     * - `order`: Which come first; `newest` where it is not said.
+     * - `metadata`: Only messages whose metadata has these values under these keys. Text finds the number and the
+     * boolean that it writes, too.
      * @param RequestOptions $options
      * @return Page<Model\Message>
      */

@@ -164,7 +164,7 @@ module MassiveSMS
     end
 
     def url_of(path, query)
-      set = query.compact.map { |name, value| "#{Values.escape(name.to_s)}=#{Values.escape(Values.query(value))}" }
+      set = Values.pairs(query).map { |name, value| "#{Values.escape(name)}=#{Values.escape(value)}" }
       set.empty? ? @base_url + path : "#{@base_url}#{path}?#{set.join("&")}"
     end
 
@@ -219,8 +219,19 @@ module MassiveSMS
       end
     end
 
-    # Return a parameter of a query as text.
-    def query(value) = value.respond_to?(:iso8601) ? json(value) : value.to_s
+    # Return the parameters of a query as texts: a list with commas, and of a Hash one for each of its keys.
+    def pairs(query)
+      query.compact.flat_map do |name, value|
+        case value
+        when Hash then value.map { |key, each| ["#{name}[#{key}]", text(each)] }
+        when Array then [[name.to_s, value.map { |each| text(each) }.join(",")]]
+        else [[name.to_s, text(value)]]
+        end
+      end
+    end
+
+    # Return a value of a query as text.
+    def text(value) = json(value).to_s
 
     # Escape all but what a URL has as it is.
     def escape(text) = URI.encode_www_form_component(text.to_s.encode(Encoding::UTF_8)).gsub("+", "%20")

@@ -211,6 +211,12 @@ module MassiveSMS
     RELEASE = "release"
   end
 
+  # Values of ListMessagesOrder.
+  module ListMessagesOrder
+    NEWEST = "newest"
+    OLDEST = "oldest"
+  end
+
   # Values of MessageEncoding.
   module MessageEncoding
     GSM_7 = "gsm7"

@@ -101,6 +101,7 @@ module MassiveSMS
     FailureCode
     InboxThreadStatus
     LedgerEntryKind
+    ListMessagesOrder
     MessageEncoding
     MessageOrigin
     MessageStatus

@@ -7,6 +7,8 @@ module MassiveSMS
     attr_reader :data
     # @return [Boolean] whether there is more in the direction asked for
     attr_reader :has_more
+    # @return [String, nil] where to go on from a page that is short of its limit before the end; else the last id is
+    attr_reader :next_cursor
     # @return [String] the path of the list
     attr_reader :url
     # @return [Response] the answer as it came
@@ -22,16 +24,17 @@ module MassiveSMS
       parsed = JSON.parse(@last_response.body)
       @data = Array(parsed["data"]).map { |each| model.from(each) }
       @has_more = parsed["has_more"] == true
+      @next_cursor = parsed["next_cursor"]
       @url = parsed["url"]
     end
 
     # Return the page that follows: of older resources, or of newer ones where the list was asked for with
     # ending_before; nil after the last one.
     def next_page
-      return if !has_more || data.empty?
+      return unless has_more
 
       cursor = backwards? ? :ending_before : :starting_after
-      id = (backwards? ? data.first : data.last)[:id]
+      id = next_cursor || (backwards? ? data.first : data.last)&.[](:id)
       return if id.nil? || @query[cursor] == id
 
       self.class.new(@client, @model, @path, @query.merge(cursor => id), @request_options)

@@ -38,8 +38,6 @@ module MassiveSMS
   # SystemCallError, SocketError, IOError or OpenSSL::SSL::SSLError; and `close`.
   class NetHTTPTransport
     KEEP_ALIVE = 20
-    STALE = [EOFError, Errno::ECONNRESET, Errno::EPIPE, Errno::ECONNABORTED].freeze
-    private_constant :STALE
 
     # @param connect_timeout [Numeric] seconds to open a connection
     # @param proxy [String, :env, nil] the URL of a proxy; :env reads the environment
@@ -55,12 +53,15 @@ module MassiveSMS
     def call(request, timeout:)
       ends = now + timeout
       uri = URI(request.url)
-      connection, kept = take(uri)
-      response = exchange(connection, uri, request, ends, again: kept)
-      give(uri, response.last) if response.last
-      response.first
+      connection = take(uri)
+      done = false
+      response = answer(connection, uri, request, ends)
+      done = true
+      response
     rescue Net::OpenTimeout, Net::ReadTimeout, Net::WriteTimeout, Errno::ETIMEDOUT => e
       raise APITimeoutError, "timed out (#{e.class})"
+    ensure
+      done ? give(uri, connection) : discard(connection)
     end
 
     # Close all connections that are not in use.
@@ -76,21 +77,6 @@ module MassiveSMS
     private
 
     def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-
-    # Return the answer and the connection it came over; the connection is closed where anything fails.
-    def exchange(connection, uri, request, ends, again:)
-      done = false
-      response = answer(connection, uri, request, ends)
-      done = true
-      [response, connection]
-    rescue *STALE
-      # A kept connection that the other side closed meanwhile: nobody has seen the request, or its key tells.
-      raise unless again
-
-      exchange(open(uri), uri, request, ends, again: false)
-    ensure
-      discard(connection) unless done
-    end
 
     def answer(connection, uri, request, ends)
       left = remaining(ends)
@@ -116,13 +102,13 @@ module MassiveSMS
       left
     end
 
-    # Return a connection, and whether it was kept. What was opened before a fork belongs to the parent.
+    # Return a connection, one that is kept where there is one. What was opened before a fork belongs to the parent.
     def take(uri)
       kept = @mutex.synchronize do
         @idle.clear && @process = Process.pid if @process != Process.pid
         @idle[place(uri)].pop
       end
-      kept ? [kept, true] : [open(uri), false]
+      kept || open(uri)
     end
 
     def give(uri, connection)
@@ -135,6 +121,7 @@ module MassiveSMS
       connection = Net::HTTP.new(uri.hostname, uri.port, *proxy)
       connection.use_ssl = uri.scheme == "https"
       connection.open_timeout = @connect_timeout
+      # Net::HTTP opens a kept connection again where the other side closed it, or may have.
       connection.keep_alive_timeout = KEEP_ALIVE
       # Retries are the client's, which knows what may be tried again.
       connection.max_retries = 0

@@ -46,11 +46,17 @@ module MassiveSMS
       # @param starting_after [String] The id after which the page starts: older resources.
       # @param ending_before [String] The id before which the page ends: newer resources.
       # @param status [String] Only campaigns of this status.
+      # @param statuses [Array<String>] Only campaigns of one of these statuses; drafts show only where they are asked
+      # for.
+      # @param q [String] Only campaigns whose name holds this text, in any case.
+      # @param order [String] Which come first; `newest` where it is not said.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Campaign>]
-      def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, status: UNSET, request_options: {})
+      def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, status: UNSET, statuses: UNSET, q: UNSET,
+               order: UNSET, request_options: {})
         fetch_list(MassiveSMS::Campaign, "/v1/campaigns", {},
-             { limit: limit, starting_after: starting_after, ending_before: ending_before, status: status }, request_options)
+             { limit: limit, starting_after: starting_after, ending_before: ending_before, status: status,
+               statuses: statuses, q: q, order: order }, request_options)
       end
 
       # Preview a campaign: who gets it, who is skipped and why, and what it costs. Nothing is sent.

@@ -43,13 +43,22 @@ module MassiveSMS
       # @param email [String] The whole e-mail address, in any case.
       # @param list_id [String] Only contacts on this list.
       # @param opt_in_status [String] Only contacts of this opt-in status.
+      # @param attributes [Hash<String, Object>] Only contacts whose attributes have these values under these keys.
+      # Text finds the number and the boolean that it writes, too.
+      # @param created_at_gte [Time, DateTime, String] Only contacts made at this time or later.
+      # @param created_at_lt [Time, DateTime, String] Only contacts made before this time.
+      # @param updated_at_gte [Time, DateTime, String] Only contacts changed at this time or later.
+      # @param order [String] Which come first; `newest` where it is not said.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Contact>]
       def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, q: UNSET, phone: UNSET, email: UNSET,
-               list_id: UNSET, opt_in_status: UNSET, request_options: {})
+               list_id: UNSET, opt_in_status: UNSET, attributes: UNSET, created_at_gte: UNSET, created_at_lt: UNSET,
+               updated_at_gte: UNSET, order: UNSET, request_options: {})
         fetch_list(MassiveSMS::Contact, "/v1/contacts", {},
              { limit: limit, starting_after: starting_after, ending_before: ending_before, q: q, phone: phone,
-               email: email, list_id: list_id, opt_in_status: opt_in_status }, request_options)
+               email: email, list_id: list_id, opt_in_status: opt_in_status, attributes: attributes,
+               "created_at[gte]": created_at_gte, "created_at[lt]": created_at_lt,
+               "updated_at[gte]": updated_at_gte, order: order }, request_options)
       end
 
       # Import contacts. At most 500 contacts. A phone that is known has its contact changed, as an update would; what

@@ -43,13 +43,27 @@ module MassiveSMS
       # @param campaign_id [String] Only messages of this campaign.
       # @param contact_id [String] Only messages to this contact.
       # @param origin [String] Only messages of this origin; automatic ones are the service's own.
+      # @param statuses [Array<String>] Only messages of one of these statuses; `delivered` includes those replied to,
+      # as it does alone.
+      # @param to [String] Only messages to the contact of this phone, in E.164 format.
+      # @param from [String] Only messages of this sender.
+      # @param q [String] Only messages whose body holds this text, in any case.
+      # @param error_code [String] Only messages that failed, or were skipped, with this code.
+      # @param created_at_gte [Time, DateTime, String] Only messages made at this time or later.
+      # @param created_at_lt [Time, DateTime, String] Only messages made before this time.
+      # @param order [String] Which come first; `newest` where it is not said.
+      # @param metadata [Hash<String, Object>] Only messages whose metadata has these values under these keys. Text
+      # finds the number and the boolean that it writes, too.
       # @param request_options [Hash] timeout, deadline, max_retries, headers
       # @return [Page<Message>]
       def list(limit: UNSET, starting_after: UNSET, ending_before: UNSET, status: UNSET, campaign_id: UNSET,
-               contact_id: UNSET, origin: UNSET, request_options: {})
+               contact_id: UNSET, origin: UNSET, statuses: UNSET, to: UNSET, from: UNSET, q: UNSET, error_code: UNSET,
+               created_at_gte: UNSET, created_at_lt: UNSET, order: UNSET, metadata: UNSET, request_options: {})
         fetch_list(MassiveSMS::Message, "/v1/messages", {},
              { limit: limit, starting_after: starting_after, ending_before: ending_before, status: status,
-               campaign_id: campaign_id, contact_id: contact_id, origin: origin }, request_options)
+               campaign_id: campaign_id, contact_id: contact_id, origin: origin, statuses: statuses, to: to,
+               from: from, q: q, error_code: error_code, "created_at[gte]": created_at_gte,
+               "created_at[lt]": created_at_lt, order: order, metadata: metadata }, request_options)
       end
 
       # Preview a single SMS: its body, parts and cost, and what would refuse it. Nothing is sent.

@@ -44,6 +44,7 @@ def run(language: Language, only: str | None) -> str:
         return "passed: suite"
     with running_service() as service:
         found = Conformance(language, service, kept).run()
+        print(f"{language.name}: {found.calls} calls, {len(found.faults)} wrong", flush=True)
         kept |= {"MASSIVESMS_API_KEY": service.test_key, "MASSIVESMS_BASE_URL": service.unlimited_url}
         for name in readmes.EXAMPLES:
             path = readmes.example(language.name, name).relative_to(language.folder)

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from sdks.conformance import installed
 from sdks.conformance.languages import SDKS
 from sdks.generator import readmes
 
@@ -101,6 +102,8 @@ def _run(command: Command, folder: Path, environment: Environment) -> None:
 
 INSTALL: dict[str, Callable[[Path, Path, Environment], tuple[Command, Environment]]] = {
     "go": install_go,
+    "node": lambda folder, project, environment: installed.node(project),
     "php": install_php,
+    "python": lambda folder, project, environment: installed.python(project),
     "ruby": install_ruby,
 }

@@ -53,6 +53,12 @@ def nested(fields: tuple[Field, ...], api: Api) -> dict[str, str]:
     return found
 
 
+def text_of(text: str) -> str:
+    """Return a text as literals that fit on lines."""
+    pieces = [text[at : at + 90] for at in range(0, len(text), 90)]
+    return "(" + " ".join(repr(piece) for piece in pieces) + ")"
+
+
 def docs(text: str, indent: int) -> str:
     """Return the lines of a docstring's text, to stand between its quotes."""
     lines = wrapped(text.replace("\\", "\\\\"), 116 - indent).splitlines()
@@ -102,5 +108,6 @@ FILTERS = {
     "py_parameter": parameter,
     "py_nested": nested,
     "py_docs": docs,
+    "py_text": text_of,
 }
 TESTS = {"py_keyword": keyword.iskeyword}

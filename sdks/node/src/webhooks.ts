@@ -1,0 +1,121 @@
+import { InvalidPayloadError, SignatureVerificationError } from "./errors.js";
+import type { Event } from "./types.js";
+
+/** The header that has the signature. */
+export const SIGNATURE_HEADER = "MSVS-Signature";
+
+/** Settings of verification. */
+export interface VerifyOptions {
+  /** Seconds that the signature may be away from now: 300. */
+  tolerance?: number;
+  /** The time in seconds, for tests. */
+  now?: number;
+}
+
+/** The bytes of a body, or its text exactly as it came. */
+export type Payload = string | Uint8Array | ArrayBuffer;
+
+/**
+ * Return the event of a webhook whose signature is right.
+ *
+ * Throws SignatureVerificationError where anything is not right (answer 400), and InvalidPayloadError.
+ */
+export async function constructEvent(
+  payload: Payload,
+  header: string | null | undefined,
+  secret: string,
+  options: VerifyOptions = {},
+): Promise<Event> {
+  await verify(payload, header, secret, options);
+  let value: unknown;
+  try {
+    value = JSON.parse(typeof payload === "string" ? payload : new TextDecoder().decode(payload));
+  } catch {
+    throw new InvalidPayloadError("The body of the webhook is not JSON.");
+  }
+  if (typeof value !== "object" || value === null || typeof (value as { type?: unknown }).type !== "string") {
+    throw new InvalidPayloadError("The body of the webhook is not an event.");
+  }
+  return value as Event;
+}
+
+/** Throw SignatureVerificationError unless the header has a signature of the payload by the secret, of about now. */
+export async function verify(
+  payload: Payload,
+  header: string | null | undefined,
+  secret: string,
+  { tolerance = 300, now = Date.now() / 1000 }: VerifyOptions = {},
+): Promise<void> {
+  const raw = bytes(payload);
+  if (!secret) throw new SignatureVerificationError("The secret of the endpoint is empty.", "secret_missing");
+  if (!header) {
+    throw new SignatureVerificationError(`The request has no ${SIGNATURE_HEADER} header.`, "header_missing");
+  }
+  const { timestamp, candidates } = parse(header);
+  if (Math.abs(now - timestamp) > tolerance) {
+    throw new SignatureVerificationError(
+      `The signature is over ${tolerance} seconds away from now: an old request, or a clock that is wrong.`,
+      "timestamp_outside_tolerance",
+    );
+  }
+  const expected = await digest(raw, secret, timestamp);
+  // All are compared, so that the time taken tells nothing.
+  if (!candidates.map((candidate) => isEqual(candidate, expected)).includes(true)) {
+    throw new SignatureVerificationError(
+      "No signature matches. Pass the body exactly as it came (not parsed and written again), and the secret of " +
+        "this endpoint.",
+      "no_match",
+    );
+  }
+}
+
+/** Return the MSVS-Signature header of a payload, for tests of your own endpoint. */
+export async function generateTestHeader(
+  payload: Payload,
+  secret: string,
+  { timestamp = Math.floor(Date.now() / 1000) }: { timestamp?: number } = {},
+): Promise<string> {
+  return `t=${timestamp},v1=${await digest(bytes(payload), secret, timestamp)}`;
+}
+
+function bytes(payload: unknown): Uint8Array {
+  if (typeof payload === "string") return new TextEncoder().encode(payload);
+  if (payload instanceof Uint8Array) return payload;
+  if (payload instanceof ArrayBuffer) return new Uint8Array(payload);
+  throw new TypeError(
+    "The payload was parsed; the signature is of the body's bytes. Pass them as they came: " +
+      'express.raw({ type: "application/json" }) in Express, await c.req.text() in Hono, await request.text() in Next.',
+  );
+}
+
+function parse(header: string): { timestamp: number; candidates: string[] } {
+  const times: string[] = [];
+  const candidates: string[] = [];
+  for (const part of header.split(",")) {
+    const [, name, value] = /^\s*([^=]*)=?([^]*?)\s*$/.exec(part)!;
+    if (name === "t") times.push(value!);
+    else if (name === "v1") candidates.push(value!);
+  }
+  if (times.length !== 1 || !/^[0-9]{1,12}$/.test(times[0]!) || candidates.length === 0) {
+    throw new SignatureVerificationError(`${SIGNATURE_HEADER} is not of the form t=…,v1=….`, "header_malformed");
+  }
+  return { timestamp: Number(times[0]), candidates };
+}
+
+async function digest(payload: Uint8Array, secret: string, timestamp: number): Promise<string> {
+  const encoder = new TextEncoder();
+  const prefix = encoder.encode(`${timestamp}.`);
+  const signed = new Uint8Array(prefix.length + payload.length);
+  signed.set(prefix);
+  signed.set(payload, prefix.length);
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", encoder.encode(secret), algorithm, false, ["sign"]);
+  const signature = new Uint8Array(await crypto.subtle.sign("HMAC", key, signed));
+  return Array.from(signature, (each) => each.toString(16).padStart(2, "0")).join("");
+}
+
+function isEqual(one: string, other: string): boolean {
+  let difference = one.length ^ other.length;
+  for (let index = 0; index < other.length; index++) difference |= one.charCodeAt(index) ^ other.charCodeAt(index);
+  return difference === 0;
+}

@@ -1,0 +1,244 @@
+// The cases that all five SDKs share.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { inspect } from "node:util";
+import * as massivesms from "../dist/esm/index.js";
+import { signedRequest } from "../dist/esm/testing.js";
+import { call } from "./call.mjs";
+
+const { MassiveSMS, webhooks } = massivesms;
+const read = (name) => JSON.parse(readFileSync(new URL(`../../vectors/${name}.json`, import.meta.url), "utf8"));
+const key = read("encodings").key;
+
+/** A wire that answers in turn, with a clock that moves on by what is slept. */
+function wire(...answers) {
+  const requests = [];
+  const waits = [];
+  let now = 1_000_000;
+  const fetch = async (url, init) => {
+    requests.push({ url, ...init, headers: { ...init.headers } });
+    const answer = answers.shift();
+    if (answer.fault === "connection") throw new TypeError("fetch failed");
+    if (answer.fault === "timeout") throw Object.assign(new Error("slow"), { name: "TimeoutError" });
+    return new Response(answer.body, { status: answer.status, headers: answer.headers });
+  };
+  const timing = { now: () => now, sleep: async (wait) => void (waits.push(wait / 1000), (now += wait)) };
+  const client = (more = {}) => new MassiveSMS({ apiKey: key, baseUrl: "https://api.example.com", fetch, timing, ...more });
+  return { requests, waits, client };
+}
+const answer = (body) => ({ status: 200, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+const caught = async (action) => {
+  try {
+    await action();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+};
+
+for (const each of read("signatures").cases) {
+  test(`signature: ${each.name}`, async () => {
+    const payload = Buffer.from(each.payload_base64, "base64");
+    const { tolerance = 300, now } = each;
+    const error = await caught(() => webhooks.verify(payload, each.header, each.secret, { tolerance, now }));
+    assert.equal(error?.reason, each.reason);
+    if (!each.valid) assert(error instanceof massivesms.SignatureVerificationError);
+  });
+}
+
+for (const each of read("signatures").signing) {
+  test(`signing: ${each.name}`, async () => {
+    const payload = Buffer.from(each.payload_base64, "base64");
+    assert.equal(await webhooks.generateTestHeader(payload, each.secret, { timestamp: each.timestamp }), each.header);
+  });
+}
+
+for (const each of read("retries").cases) {
+  test(`retries: ${each.name}`, async () => {
+    const { requests, waits, client } = wire(...each.answers);
+    const deadline = each.deadline === undefined ? {} : { deadline: each.deadline * 1000 };
+    const options = each.key ? { idempotencyKey: each.key } : {};
+    const its = client({ maxRetries: each.max_retries ?? 2, ...deadline });
+    let result;
+    const error = await caught(async () => {
+      result = await call(its, each.operation_id, each.args, options);
+    });
+    assert.equal(requests.length, each.tries);
+    assert.equal(waits.length, each.waits.length);
+    waits.forEach((wait, index) => assert(wait >= each.waits[index][0] && wait <= each.waits[index][1], String(wait)));
+    const keys = new Set(requests.map((request) => request.headers["Idempotency-Key"]));
+    assert.equal(keys.size, 1);
+    const [sent] = keys;
+    assert.equal(sent !== undefined, each.same_key);
+    if (each.key) assert.equal(sent, each.key);
+    if (each.error) {
+      assert.equal(error?.constructor, massivesms[each.error], inspect(error));
+      assert.equal(error.idempotencyKey, sent ?? null);
+      assert.equal(error.tries, each.tries);
+      assert.equal(error.code ?? undefined, each.code);
+    } else {
+      assert.equal(error, undefined);
+      assert.equal(result.lastResponse.tries, each.tries);
+      assert.equal(result.lastResponse.idempotencyKey, sent ?? null);
+    }
+  });
+}
+
+for (const each of read("paging").cases) {
+  test(`paging: ${each.name}`, async () => {
+    const { requests, client } = wire(...each.pages.map((page) => answer(page.answer)));
+    const ids = [];
+    for await (const item of call(client(), each.operation_id, each.args)) {
+      ids.push(item.id);
+      if (ids.length === each.take) break;
+    }
+    assert.deepEqual(ids, each.ids);
+    const queries = requests.map(({ url }) => Object.fromEntries(new URL(url).searchParams));
+    assert.deepEqual(queries, each.pages.map((page) => page.query));
+  });
+}
+
+for (const each of read("errors").cases) {
+  test(`error: ${each.name}`, async () => {
+    const { client } = wire(each);
+    const error = await caught(() => call(client({ maxRetries: 0 }), each.operation_id, each.args));
+    const { message, ...rest } = each.error;
+    assert.equal(error.detail, message);
+    assert.deepEqual(Object.fromEntries(Object.keys(rest).map((name) => [name, error[name]])), rest);
+    for (const text of [String(error), inspect(error), JSON.stringify(error)]) assert(!text.includes(each.never_in_text));
+    for (const shown of [rest.code, rest.request_id]) assert(shown === null || String(error).includes(shown));
+  });
+}
+
+test("every type and status of errors has its class", () => {
+  const { kinds, by_status } = read("errors");
+  const named = (classes) => Object.fromEntries(Object.entries(classes).map(([at, kind]) => [at, kind.name]));
+  assert.deepEqual(named(massivesms.ERROR_TYPES), kinds);
+  assert.deepEqual(named(massivesms.ERROR_STATUSES), by_status);
+});
+
+for (const each of read("events").cases) {
+  test(`event: ${each.name}`, async () => {
+    const header = await webhooks.generateTestHeader(each.payload, "whsec_a");
+    const received = await webhooks.constructEvent(each.payload, header, "whsec_a");
+    const retrieved = await wire(answer(JSON.parse(each.payload))).client().events.retrieve("evt_1");
+    for (const event of [received, retrieved]) {
+      assert.deepEqual(JSON.parse(JSON.stringify(event)), JSON.parse(each.payload));
+      assert.equal(massivesms.isKnown(event), each.known);
+      for (const [name, value] of Object.entries(each.data_fields)) assert.equal(event.data[name], value);
+    }
+  });
+}
+
+for (const each of read("encodings").cases) {
+  test(`encoding: ${each.name}`, async () => {
+    const { requests, client } = wire(answer({ object: "list", data: [], has_more: false, url: "" }));
+    const error = await caught(async () => call(client(), each.operation_id, each.args));
+    if (each.error) {
+      assert.equal(error?.constructor, massivesms[each.error]);
+      assert.equal(requests.length, 0);
+      return;
+    }
+    assert.equal(error, undefined);
+    const [request] = requests;
+    const [path, query = ""] = request.url.slice("https://api.example.com".length).split(/\?(.*)/s);
+    const [expected, expectedQuery = ""] = each.target.split(/\?(.*)/s);
+    assert.deepEqual([request.method, path], [each.method, expected]);
+    assert.deepEqual(query.split("&").sort(), expectedQuery.split("&").sort());
+    assert.deepEqual(request.body === undefined ? null : JSON.parse(request.body), each.body);
+    assert.equal(request.headers["Content-Type"] === "application/json", each.body !== null);
+    for (const [name, pattern] of Object.entries(read("encodings").headers)) {
+      assert.match(request.headers[name], new RegExp(pattern.replace("{language}", "node")));
+    }
+  });
+}
+
+// Date has no offset of its own.
+for (const each of read("encodings").times.filter((time) => time.offset_minutes === 0)) {
+  test(`time: ${each.wire}`, async () => {
+    const { requests, client } = wire(answer({}));
+    await client().messages.create({ to: "+14155550123", body: "Hi", scheduled_at: new Date(each.epoch * 1000) });
+    assert.equal(JSON.parse(requests[0].body).scheduled_at, each.wire);
+  });
+}
+
+for (const [index, each] of read("encodings").keys.entries()) {
+  test(`key ${index}`, async () => {
+    const error = await caught(async () => assert.equal(new MassiveSMS({ apiKey: each.key }).livemode, each.livemode));
+    assert.equal(error?.constructor, each.valid ? undefined : massivesms.ConfigurationError);
+    if (error && each.key) assert(!error.message.includes(each.key));
+  });
+}
+
+for (const each of read("encodings").base_urls) {
+  test(`base URL: ${each.base_url}`, async () => {
+    const error = await caught(async () => {
+      assert.equal(new MassiveSMS({ apiKey: key, baseUrl: each.base_url }).baseUrl, each.url);
+    });
+    assert.equal(error?.constructor, each.url ? undefined : massivesms.ConfigurationError);
+  });
+}
+
+test("a parsed body is refused with advice", async () => {
+  const error = await caught(() => webhooks.constructEvent({ id: "evt_1" }, "t=1,v1=a", "whsec_a"));
+  assert(error instanceof TypeError);
+  assert.match(error.message, /express\.raw/);
+});
+
+test("a signed body that is no event", async () => {
+  for (const body of ["[]", "no", '{"id": 1}']) {
+    const header = await webhooks.generateTestHeader(body, "whsec_a");
+    const error = await caught(() => webhooks.constructEvent(body, header, "whsec_a"));
+    assert(error instanceof massivesms.InvalidPayloadError);
+  }
+});
+
+test("the helper signs a request", async () => {
+  const { body, headers } = await signedRequest({ id: "evt_1", type: "test.ping", data: {} }, "whsec_a");
+  assert.equal((await webhooks.constructEvent(body, headers["MSVS-Signature"], "whsec_a")).type, "test.ping");
+});
+
+test("no key in what is shown of a client", () => {
+  const client = new MassiveSMS({ apiKey: key });
+  for (const text of [inspect(client, { depth: 9, showHidden: true }), JSON.stringify(client), String(client)]) {
+    assert(!text.includes(key), text);
+  }
+  assert(client.messages);
+  assert(!inspect(client, { depth: 9, showHidden: true }).includes(key));
+});
+
+test("the log has methods, paths and statuses alone", async () => {
+  const lines = [];
+  const { client } = wire({ fault: "connection" }, answer({ object: "list", data: [] }));
+  await client({ log: (level, message) => lines.push(`${level} ${message}`) }).contacts.list({ phone: "+14155550123" });
+  assert.equal(lines.length, 2);
+  assert(!lines.join().includes("4155550123") && !lines.join().includes(key));
+});
+
+test("a signal ends a call, and nothing is tried again", async () => {
+  const controller = new AbortController();
+  const fetch = async (_, init) => {
+    queueMicrotask(() => controller.abort(new Error("enough")));
+    return new Promise((_, reject) => init.signal.addEventListener("abort", () => reject(init.signal.reason)));
+  };
+  const client = new MassiveSMS({ apiKey: key, fetch });
+  const error = await caught(() => client.credits.retrieve({ signal: controller.signal }));
+  assert.equal(error.message, "enough");
+});
+
+test("a try that takes too long ends", async () => {
+  const fetch = (_, init) => new Promise((_, reject) => init.signal.addEventListener("abort", () => reject(init.signal.reason)));
+  const client = new MassiveSMS({ apiKey: key, fetch, maxRetries: 0 });
+  assert((await caught(() => client.credits.retrieve({ timeout: 5 }))) instanceof massivesms.APITimeoutError);
+});
+
+test("browsers are refused unless it is said", async () => {
+  globalThis.window = { document: {} };
+  try {
+    assert((await caught(async () => new MassiveSMS({ apiKey: key }))) instanceof massivesms.ConfigurationError);
+    assert(new MassiveSMS({ apiKey: key, dangerouslyAllowBrowser: true }));
+  } finally {
+    delete globalThis.window;
+  }
+});

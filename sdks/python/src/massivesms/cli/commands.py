@@ -1,0 +1,434 @@
+"""The commands: send, listen, trigger, events, logs, contacts, campaigns, webhooks, login, open, completion."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from click.shell_completion import get_completion_class
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from massivesms import webhooks as signatures
+from massivesms._version import VERSION
+from massivesms.cli import _listen, _samples, _state
+from massivesms.client import MassiveSMS
+from massivesms.errors import ConfigurationError, MassiveSMSError
+
+FIELDS = ("phone", "first_name", "last_name", "email", "timezone", "external_id")
+BATCH = 500
+ENDED = ("completed", "canceled", "failed")
+REQUESTS = (
+    "query { apiRequests(first: 50) { nodes { id requestId method path status errorCode elapsedMs createdAt } } }"
+)
+_variable = re.compile(r"[^=]+=.*", re.DOTALL)
+
+
+class App:
+    """What commands share: the client, and how results are told."""
+
+    def __init__(self, key: str | None, base_url: str | None, as_json: bool) -> None:
+        kept = _state.read("login")
+        self.key = key or kept.get("api_key")
+        self.base_url = base_url or kept.get("base_url")
+        self.as_json = as_json
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._client: MassiveSMS | None = None
+
+    @property
+    def client(self) -> MassiveSMS:
+        """Return the client, made at its first use. Raises ClickException where there is no key."""
+        if self._client is None:
+            if not self.key:
+                raise click.ClickException("No API key: run `massivesms login`, or set MASSIVESMS_API_KEY.")
+            with told():
+                self._client = MassiveSMS(self.key, base_url=self.base_url, app_info=f"massivesms-cli/{VERSION}")
+        return self._client
+
+    def say(self, value: Any, text: str) -> None:
+        """Tell a result: the text, or with --json the value on a line."""
+        if self.as_json:
+            click.echo(json.dumps(value, ensure_ascii=False))
+        else:
+            self.console.print(text, markup=False)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell errors of the API in a line, and end with 1."""
+    try:
+        yield
+    except MassiveSMSError as error:
+        raise click.ClickException(str(error)) from error
+
+
+class Group(click.Group):
+    """Tells errors of every command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        with told():
+            return super().invoke(ctx)
+
+
+class Root(Group):
+    """Takes --json wherever it stands."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Move --json to the front."""
+        if "--json" in args:
+            args = ["--json", *(each for each in args if each != "--json")]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--api-key", envvar="MASSIVESMS_API_KEY", help="The API key; else that of `login`.")
+@click.option("--base-url", envvar="MASSIVESMS_BASE_URL", help="Another address of the API.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one value a line.")
+@click.version_option(VERSION, prog_name="massivesms")
+@click.pass_context
+def cli(ctx: click.Context, api_key: str | None, base_url: str | None, as_json: bool) -> None:
+    """Send SMS, follow events and try webhooks of MassiveSMS."""
+    ctx.obj = App(api_key, base_url, as_json)
+
+
+@cli.command()
+@click.option("--key", prompt="API key", hide_input=True, help="The key; asked for where it is not given.")
+@click.pass_obj
+def login(app: App, key: str) -> None:
+    """Keep an API key for the commands to come."""
+    app.key = key.strip()
+    credits = app.client.credits.retrieve()
+    kept = {"api_key": app.key} | ({"base_url": app.base_url} if app.base_url else {})
+    path = _state.write("login", kept)
+    mode = "live" if app.client.livemode else "sandbox"
+    app.say(
+        {"livemode": app.client.livemode, "balance": credits.balance}, f"Logged in to {mode}; the key is in {path}."
+    )
+
+
+@cli.command()
+@click.argument("to")
+@click.argument("body")
+@click.option("--from", "from_", help="The sender.")
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the body.")
+@click.option("--at", "scheduled_at", help="When: ISO 8601 with an offset.")
+@click.option("--idempotency-key", help="A key with which the request may be made again.")
+@click.option("--preview", is_flag=True, help="Tell what would be sent, and send nothing.")
+@click.pass_obj
+def send(
+    app: App,
+    to: str,
+    body: str,
+    from_: str | None,
+    variables: tuple[str, ...],
+    scheduled_at: str | None,
+    idempotency_key: str | None,
+    preview: bool,
+) -> None:
+    """Send a message."""
+    given: dict[str, Any] = {"to": to, "body": body} | _set(from_=from_, scheduled_at=scheduled_at)
+    if variables:
+        given["variables"] = pairs(variables)
+    if preview:
+        seen = app.client.messages.preview(**given)
+        app.say(seen.to_dict(), f"{seen.segments} segments, {seen.credits} credits: {seen.body}")
+        return
+    message = app.client.messages.create(**given, idempotency_key=idempotency_key)
+    app.say(message.to_dict(), f"{message.id} {message.status}, {message.segments} segments to {message.to}")
+
+
+@cli.command()
+@click.option("--forward-to", metavar="URL", help="Post each event to this URL, signed as a webhook.")
+@click.option("--secret", help="The secret to sign with; else one of this run.")
+@click.option("--since", metavar="EVENT_ID", help="Begin after this event.")
+@click.option("--replay", is_flag=True, help="Begin where the last run ended.")
+@click.option("--type", "types", multiple=True, help="Only events of this type.")
+@click.option("--max", "most", type=int, hidden=True)
+@click.pass_obj
+def listen(
+    app: App,
+    forward_to: str | None,
+    secret: str | None,
+    since: str | None,
+    replay: bool,
+    types: tuple[str, ...],
+    most: int | None,
+) -> None:
+    """Follow events, and forward them to an endpoint of yours, also one on this machine."""
+    place = f"{app.client.base_url} {'live' if app.client.livemode else 'test'}"
+    kept = _state.read("listen")
+    follower = _listen.Follower(app.client, since or (kept.get(place) if replay else None))
+    secret = secret or _listen.make_secret()
+    if forward_to and not app.as_json:
+        app.console.print(f"Forwarding to {forward_to}, signed with {secret}", markup=False)
+    waker = threading.Event()
+    _listen.wake_by_stream(app.client.base_url, app.key or "", waker)
+    count = 0
+    with httpx.Client() as http:
+        for event in follower.follow(waker):
+            if types and event.type not in types:
+                continue
+            data = event.to_dict()
+            status = _listen.forward(http, forward_to, data, secret) if forward_to else None
+            shown = data if status is None else {"id": event.id, "type": event.type, "status": status}
+            app.say(shown, f"{event.created_at} {event.type} {event.id}{'' if status is None else f' -> {status}'}")
+            if follower.cursor is not None:
+                _state.write("listen", _state.read("listen") | {place: follower.cursor})
+            count += 1
+            if count == most:
+                return
+
+
+@cli.command()
+@click.argument("type_", metavar="EVENT", type=click.Choice(_samples.TYPES))
+@click.option("--forward-to", metavar="URL", required=True, help="Where to post the event.")
+@click.option("--secret", help="The secret to sign with; else one of this run.")
+@click.pass_obj
+def trigger(app: App, type_: str, forward_to: str, secret: str | None) -> None:
+    """Post a sample event of a type, signed as a webhook."""
+    secret = secret or _listen.make_secret()
+    with httpx.Client() as http:
+        status = _listen.forward(http, forward_to, _samples.sample(type_), secret)
+    app.say({"type": type_, "status": status, "secret": secret}, f"{type_} -> {status}, signed with {secret}")
+    if not isinstance(status, int) or status >= 300:
+        sys.exit(1)
+
+
+@cli.group()
+def events() -> None:
+    """Look at events and deliver them again."""
+
+
+@events.command("tail")
+@click.option("--count", default=20, show_default=True, help="How many, from the newest.")
+@click.option("--type", "type_", help="Only events of this type.")
+@click.pass_obj
+def events_tail(app: App, count: int, type_: str | None) -> None:
+    """List the newest events."""
+    page = app.client.events.list(limit=max(1, min(count, 100)), **_set(type=type_))
+    for event in reversed(page.data):
+        app.say(event.to_dict(), f"{event.created_at} {event.type} {event.id}")
+
+
+@events.command("resend")
+@click.argument("event_id")
+@click.option("--webhook", "webhook_id", help="Only to this webhook.")
+@click.pass_obj
+def events_resend(app: App, event_id: str, webhook_id: str | None) -> None:
+    """Deliver an event again."""
+    sent = app.client.events.resend(event_id, **_set(webhook_id=webhook_id))
+    app.say(sent.to_dict(), f"{sent.delivery_count} deliveries")
+
+
+@cli.group()
+def logs() -> None:
+    """Look at requests to the API."""
+
+
+@logs.command("tail")
+@click.option("--follow/--no-follow", default=False, help="Go on as requests come.")
+@click.pass_obj
+def logs_tail(app: App, follow: bool) -> None:
+    """List the newest requests made with keys of the workspace."""
+    seen: set[str] = set()
+    while True:
+        for node in reversed(requests(app)):
+            if node["id"] not in seen:
+                seen.add(node["id"])
+                code = f" {node['errorCode']}" if node["errorCode"] else ""
+                line = (
+                    f"{node['createdAt']} {node['method']} {node['path']} {node['status']}{code} {node['elapsedMs']} ms"
+                )
+                app.say(node, f"{line} {node['requestId']}")
+        if not follow:
+            return
+        time.sleep(2)
+
+
+def requests(app: App) -> list[dict[str, Any]]:
+    """Return the newest requests. Raises ClickException."""
+    url, headers = f"{app.client.base_url}/graphql", {"Authorization": f"Bearer {app.key}"}
+    try:
+        answer = httpx.post(url, json={"query": REQUESTS}, headers=headers, timeout=30.0)
+        body = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise click.ClickException(f"The log of requests cannot be read: {type(error).__name__}") from error
+    if body.get("errors") or not body.get("data"):
+        raise click.ClickException(
+            body.get("errors", [{}])[0].get("message", f"The server answered {answer.status_code}.")
+        )
+    return list(body["data"]["apiRequests"]["nodes"])
+
+
+@cli.group()
+def contacts() -> None:
+    """Bring contacts in."""
+
+
+@contacts.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--list", "list_id", help="The list to add them to.")
+@click.option("--source", help="Where they opted in: evidence for all of them.")
+@click.option("--region", help="The region of phones without a country code, such as US.")
+@click.pass_obj
+def contacts_import(app: App, file: Path, list_id: str | None, source: str | None, region: str | None) -> None:
+    """Import a CSV whose first row names its columns; what is no field of a contact is an attribute."""
+    rows = read_contacts(file)
+    more = _set(list_id=list_id, default_region=region, opt_in={"source": source} if source else None)
+    counts: dict[str, int] = {}
+    invalid: list[Any] = []
+    with Progress(console=Console(stderr=True), disable=app.as_json) as progress:
+        task = progress.add_task("Importing", total=len(rows))
+        for start in range(0, len(rows), BATCH):
+            batch: Any = rows[start : start + BATCH]
+            done = app.client.contacts.import_batch(contacts=batch, **more).to_dict()
+            for name, value in done.items():
+                if isinstance(value, int) and not isinstance(value, bool):
+                    counts[name] = counts.get(name, 0) + value
+            invalid += done.get("invalid") or []
+            progress.advance(task, len(batch))
+    told_counts = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items() if value)
+    app.say(
+        counts | {"invalid": invalid}, f"{len(rows)} rows: {told_counts or 'nothing changed'}, {len(invalid)} invalid"
+    )
+
+
+def read_contacts(file: Path) -> list[dict[str, Any]]:
+    """Read the rows of a CSV as contacts. Raises ClickException."""
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        reader = csv.DictReader(opened)
+        if "phone" not in (reader.fieldnames or ()):
+            raise click.ClickException("The file has no column named phone.")
+        rows = []
+        for row in reader:
+            given = {name: value for name, value in row.items() if name and isinstance(value, str) and value.strip()}
+            contact: dict[str, Any] = {name: value for name, value in given.items() if name in FIELDS}
+            attributes = {name: value for name, value in given.items() if name not in FIELDS}
+            rows.append(contact | ({"attributes": attributes} if attributes else {}))
+    return rows
+
+
+@cli.group()
+def campaigns() -> None:
+    """Create campaigns and watch them."""
+
+
+@campaigns.command("create")
+@click.option("--name", required=True)
+@click.option("--body", required=True)
+@click.option("--list", "list_ids", multiple=True, help="A list to send to; may be given more than once.")
+@click.option("--segment", "segment_id", help="A segment to send to.")
+@click.option("--at", "scheduled_at", help="When: ISO 8601 with an offset; now where it is not given.")
+@click.option("--draft", is_flag=True, help="Keep it as a draft.")
+@click.option("--yes", is_flag=True, help="Do not ask before a live campaign is sent.")
+@click.pass_obj
+def campaigns_create(
+    app: App,
+    name: str,
+    body: str,
+    list_ids: tuple[str, ...],
+    segment_id: str | None,
+    scheduled_at: str | None,
+    draft: bool,
+    yes: bool,
+) -> None:
+    """Create a campaign, after a look at what it would send and cost."""
+    audience: Any = _set(list_ids=list(list_ids) or None, segment_id=segment_id)
+    if not audience:
+        raise click.UsageError("Give --list or --segment.")
+    if not draft:
+        seen = app.client.campaigns.preview(body=body, audience=audience)
+        cost = f"{seen.recipient_count} recipients, {seen.credits.to_dict()} credits"
+        if app.client.livemode and not yes:
+            click.confirm(f"{cost}. Send?", abort=True, err=True)
+    more = _set(scheduled_at=scheduled_at, draft=draft or None)
+    campaign = app.client.campaigns.create(name=name, body=body, audience=audience, **more)
+    app.say(campaign.to_dict(), f"{campaign.id} {campaign.status}")
+
+
+@campaigns.command("watch")
+@click.argument("campaign_id")
+@click.option("--interval", default=2.0, show_default=True, type=click.FloatRange(0.2), help="Seconds between looks.")
+@click.pass_obj
+def campaigns_watch(app: App, campaign_id: str, interval: float) -> None:
+    """Follow a campaign until it has ended."""
+    last = None
+    while True:
+        campaign = app.client.campaigns.retrieve(campaign_id)
+        stats = campaign.stats.to_dict()
+        if (campaign.status, stats) != last:
+            last = (campaign.status, stats)
+            if app.as_json:
+                app.say(campaign.to_dict(), "")
+            else:
+                table = Table(title=f"{campaign.name}: {campaign.status}", show_header=False)
+                for each, value in stats.items():
+                    table.add_row(each.replace("_", " "), f"{value:,}")
+                app.console.print(table)
+        if campaign.status in ENDED:
+            return
+        time.sleep(interval)
+
+
+@cli.group()
+def webhooks() -> None:
+    """Try signatures of webhooks."""
+
+
+@webhooks.command("verify")
+@click.argument("file", type=click.File("rb"))
+@click.option("--header", required=True, help="The value of MSVS-Signature.")
+@click.option("--secret", required=True, envvar="MASSIVESMS_WEBHOOK_SECRET", help="The endpoint's secret.")
+@click.option("--tolerance", default=300.0, show_default=True, help="Seconds that it may be away from now.")
+@click.pass_obj
+def webhooks_verify(app: App, file: Any, header: str, secret: str, tolerance: float) -> None:
+    """Verify the signature of a body kept in a file (- for standard input)."""
+    event = signatures.construct_event(file.read(), header, secret, tolerance=tolerance)
+    app.say({"valid": True, "id": event.id, "type": event.type}, f"valid: {event.type} {event.id}")
+
+
+@cli.command("open")
+@click.argument("page", type=click.Choice(["dashboard", "docs", "reference"]), default="dashboard")
+@click.option("--print", "only_print", is_flag=True, help="Print the address alone.")
+@click.pass_obj
+def open_page(app: App, page: str, only_print: bool) -> None:
+    """Open the dashboard or the documentation in a browser."""
+    base = app.base_url or "https://api.massivesms.com"
+    url = f"{base.rstrip('/')}/{'docs/reference' if page == 'reference' else page}"
+    app.say({"url": url}, url)
+    if not only_print:
+        click.launch(url)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what a shell needs to complete commands: `eval "$(massivesms completion bash)"`."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise ConfigurationError(f"There is no completion for {shell}.")
+    click.echo(kind(cli, {}, "massivesms", "_MASSIVESMS_COMPLETE").source())
+
+
+def pairs(given: tuple[str, ...]) -> dict[str, str]:
+    """Return NAME=VALUE as a map. Raises BadParameter."""
+    for each in given:
+        if not _variable.fullmatch(each):
+            raise click.BadParameter(f"{each!r} is not NAME=VALUE.")
+    return dict(each.split("=", 1) for each in given)
+
+
+def _set(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
